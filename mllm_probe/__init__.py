@@ -1,0 +1,92 @@
+"""Causal probing of visual concepts in vision-language models, in a notebook."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from mllm_probe.schema import package_version
+
+__version__ = package_version()
+
+_HOME = {
+    "load": "loading",
+    "wrap": "loading",
+    "capture": "activations",
+    "concept_vectors": "steering",
+    "vectors_from": "steering",
+    "Steering": "steering",
+    "compose": "steering",
+    "generate": "steering",
+    "stream": "steering",
+    "steer": "steering",
+    "save_vectors": "steering",
+    "load_vectors": "steering",
+    "sweep": "sweeps",
+    "sweep_iter": "sweeps",
+    "effect": "sweeps",
+    "plan": "sweeps",
+    "LayerConceptHeatmap": "widgets",
+    "SteeringPanel": "widgets",
+    "explore": "widgets",
+}
+_ROOMS = ("activations", "concepts", "loading", "metrics", "models", "plots", "scenes", "steering", "sweeps", "widgets")
+
+if TYPE_CHECKING:
+    from mllm_probe import concepts as concepts
+    from mllm_probe import plots as plots
+    from mllm_probe.activations import capture as capture
+    from mllm_probe.loading import load as load
+    from mllm_probe.loading import wrap as wrap
+    from mllm_probe.steering import (
+        Steering as Steering,
+    )
+    from mllm_probe.steering import (
+        compose as compose,
+    )
+    from mllm_probe.steering import (
+        concept_vectors as concept_vectors,
+    )
+    from mllm_probe.steering import (
+        generate as generate,
+    )
+    from mllm_probe.steering import (
+        load_vectors as load_vectors,
+    )
+    from mllm_probe.steering import (
+        save_vectors as save_vectors,
+    )
+    from mllm_probe.steering import (
+        steer as steer,
+    )
+    from mllm_probe.steering import (
+        stream as stream,
+    )
+    from mllm_probe.steering import (
+        vectors_from as vectors_from,
+    )
+    from mllm_probe.sweeps import effect as effect
+    from mllm_probe.sweeps import plan as plan
+    from mllm_probe.sweeps import sweep as sweep
+    from mllm_probe.sweeps import sweep_iter as sweep_iter
+    from mllm_probe.widgets import LayerConceptHeatmap as LayerConceptHeatmap
+    from mllm_probe.widgets import SteeringPanel as SteeringPanel
+    from mllm_probe.widgets import explore as explore
+
+__all__ = sorted([*_HOME, "concepts", "plots", "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    """Import a room on first use, so that ``import mllm_probe`` stays fast."""
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"mllm_probe.{_HOME[name]}"), name)
+    elif name in _ROOMS:
+        value = importlib.import_module(f"mllm_probe.{name}")
+    else:
+        raise AttributeError(f"module 'mllm_probe' has no attribute '{name}'; it has {', '.join(__all__)}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME, *_ROOMS})

@@ -1,0 +1,153 @@
+"""The one place for names of dimensions, coordinates, roles and attributes, and for checks that a dataset carries them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+CONCEPT, LAYER, READ_LAYER, STRENGTH, TOKEN, STEP = "concept", "layer", "read_layer", "strength", "token", "step"
+SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hidden"
+
+CATEGORY, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "relative_depth", "token_text", "role"
+PATCH_ROW, PATCH_COLUMN, SPLIT, PAIR = "patch_row", "patch_column", "split", "pair"
+
+CATEGORIES = ("entity", "visual_style", "emotion", "abstract", "relation")
+ROLES = ("text", "image", "special", "padding")
+SPLITS = ("fit", "held_out")
+CAPTURE_SCOPES = ("last_prompt", "image", "text", "all")
+EDIT_SCOPES = ("all", "image", "text", "last_prompt", "generated")
+OPERATIONS = ("add", "ablate", "replace")
+UNITS = ("residual", "vector", "raw")
+CONTROLS = ("concept", "random", "shuffled")
+METRICS = ("logprob", "logit", "named", "kept", "kl", "perplexity", "repetition")
+RECORDINGS = ("activation", "projection", "residual_norm", "logit_lens")
+SITE = "residual stream after the decoder block"
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A named dimension: what it means and the coordinates that may travel with it."""
+
+    name: str
+    meaning: str
+    companions: tuple[str, ...] = ()
+
+
+DIMENSIONS: Mapping[str, Dimension] = {
+    d.name: d
+    for d in (
+        Dimension(CONCEPT, "name of a visual concept", (CATEGORY,)),
+        Dimension(LAYER, "decoder block whose output is read or edited, 0 … L-1", (RELATIVE_DEPTH,)),
+        Dimension(READ_LAYER, "decoder block that is read while another layer is steered", (RELATIVE_DEPTH,)),
+        Dimension(STRENGTH, "signed dose; its unit stands in the attributes"),
+        Dimension(
+            TOKEN,
+            "position in the unpadded prompt; negative positions count from its end",
+            (TOKEN_TEXT, ROLE, PATCH_ROW, PATCH_COLUMN),
+        ),
+        Dimension(STEP, "generated token, 0 is the first"),
+        Dimension(SAMPLE, "content hash of a picture", (SPLIT, PAIR)),
+        Dimension(CONTROL, "what the rows were steered with: the concept or one of its controls"),
+        Dimension(DRAW, "draw of a control"),
+        Dimension(SCOPE, "tokens at which a vector was captured"),
+        Dimension(HIDDEN, "component of the residual stream"),
+    )
+}
+
+
+def relative_depth(layer: int, layers: int) -> float:
+    """Depth of a block's output as a share of the decoder, (layer + 1) / layers."""
+    return (layer + 1) / layers
+
+
+def layer_coordinates(layers: Iterable[int], total: int, dim: str = LAYER) -> dict[Hashable, Any]:
+    """Coordinates of a layer dimension: the block numbers and their relative depth.
+
+    Parameters
+    ----------
+    layers : iterable of int
+        Block numbers, 0 … total - 1.
+    total : int
+        Number of decoder blocks of the model.
+    dim : str
+        ``"layer"`` or ``"read_layer"``.
+
+    Returns
+    -------
+    dict
+        To be given to ``xarray.Dataset(coords=…)``. A ``read_layer`` dimension names its companion
+        ``read_relative_depth`` so that both can stand in one dataset.
+    """
+    numbers = [int(layer) for layer in layers]
+    companion = RELATIVE_DEPTH if dim == LAYER else f"read_{RELATIVE_DEPTH}"
+    return {dim: numbers, companion: (dim, [relative_depth(layer, total) for layer in numbers])}
+
+
+def provenance(model: Any = None, **facts: Any) -> dict[str, Any]:
+    """Attributes that every dataset carries: the model, the settings and the library versions.
+
+    Parameters
+    ----------
+    model : ProbeModel, optional
+        Its ``name`` and ``fingerprint`` are written as ``model`` and ``weights``.
+    **facts
+        Further attributes (prompt, scope, unit, operation, seed, concepts …). None is left out;
+        tuples and lists are written as lists of their elements.
+
+    Returns
+    -------
+    dict
+        Plain values only, so that the dataset can be written to Zarr.
+    """
+    attributes: dict[str, Any] = {} if model is None else {"model": model.name, "weights": model.fingerprint}
+    for key, value in facts.items():
+        if value is not None:
+            attributes[key] = list(value) if isinstance(value, tuple) else value
+    return attributes | {f"version_{name}": version for name, version in _versions().items()}
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in ("torch", "transformers", "xarray")} | {
+        "mllm_probe": package_version()
+    }
+
+
+def package_version() -> str:
+    """Version of the installed package; ``"0+source"`` when it is imported from a bare checkout."""
+    try:
+        return importlib.metadata.version("mllm_probe")
+    except importlib.metadata.PackageNotFoundError:
+        return "0+source"
+
+
+def require(dataset: xr.Dataset, *variables: str, dims: Iterable[str] = (), what: str = "this dataset") -> None:
+    """Raise a ValueError that says what is missing unless ``dataset`` has the variables and dimensions."""
+    missing = [f"variable '{v}'" for v in variables if v not in dataset] + [
+        f"dimension '{d}'" for d in dims if d not in dataset.dims
+    ]
+    if missing:
+        raise ValueError(
+            f"{what} lacks {', '.join(missing)}; it has variables {sorted(map(str, dataset.data_vars))} "
+            f"and dimensions {sorted(map(str, dataset.dims))}."
+        )
+
+
+def require_same_model(dataset: xr.Dataset, model: Any, what: str = "these vectors") -> None:
+    """Raise a ValueError naming both models unless ``dataset`` was made with the very weights of ``model``."""
+    made_with, weights = dataset.attrs.get("model"), dataset.attrs.get("weights")
+    if weights is None:
+        raise ValueError(f"{what} do not say which model they were made with (no attribute 'weights').")
+    if weights != model.fingerprint:
+        raise ValueError(
+            f"{what} were made with {made_with} (weights {weights}) but are used with {model.name} "
+            f"(weights {model.fingerprint}). Make them again with this model."
+        )
+
+
+def unknown_dimensions(dataset: xr.Dataset) -> list[str]:
+    """Dimensions of ``dataset`` that this module does not define."""
+    return sorted(str(d) for d in dataset.dims if d not in DIMENSIONS)
