@@ -1,0 +1,210 @@
+"""The only place that registers hooks: reading and editing the residual stream while a block of code runs."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from mllm_probe.models import ProbeModel
+
+OnBlock = Callable[[int, torch.Tensor], "torch.Tensor | None"]
+OnCall = Callable[[dict[str, Any]], None]
+
+_INPUT_NAMES = ("hidden_states", "x", "inputs")
+
+
+@contextmanager
+def attached(
+    model: ProbeModel,
+    on_block: OnBlock | None = None,
+    *,
+    layers: Iterable[int] | None = None,
+    on_call: OnCall | None = None,
+) -> Iterator[None]:
+    """Call back at the output of decoder blocks, and before every forward of the model, while the ``with`` block runs.
+
+    Parameters
+    ----------
+    model : ProbeModel
+        The model whose ``layout`` names the blocks and the module that is called once per step.
+    on_block : callable, optional
+        ``on_block(layer, hidden)`` with ``hidden`` [rows, tokens, width] on the block's device. What it returns
+        replaces the block's output; None leaves the output as it is.
+    layers : iterable of int, optional
+        Blocks to attach to, -1 is the last; None is every block.
+    on_call : callable, optional
+        ``on_call(arguments)`` with the call's arguments by name (``input_ids``, ``attention_mask``,
+        ``past_key_values`` …), before anything is computed.
+
+    Notes
+    -----
+    Only calls made by the thread that entered are seen, so that two threads never edit each other's rows. Several
+    attachments apply in the order of entering: a later one sees what an earlier one returned. Everything is
+    removed on leaving, whatever was raised.
+
+    Raises
+    ------
+    ValueError
+        If a layer does not exist, or one module serves as several blocks.
+    """
+    layout, thread = model.layout, threading.get_ident()
+    chosen = resolve_layers(layers, len(layout.blocks)) if on_block is not None else []
+    _refuse_shared_blocks(layout.blocks)
+    with ExitStack() as stack:
+        if on_call is not None:
+            caller = _CallHook(on_call, layout.caller, thread)
+            stack.callback(layout.caller.register_forward_pre_hook(caller, with_kwargs=True).remove)
+        for layer in chosen:
+            hook = _OutputHook(on_block, layer, layout.stream_index, thread)
+            stack.callback(layout.blocks[layer].register_forward_hook(hook).remove)
+        yield
+
+
+@contextmanager
+def before_block(model: ProbeModel, on_input: OnBlock, *, layers: Iterable[int] | None = None) -> Iterator[None]:
+    """Call back at the **input** of decoder blocks while the ``with`` block runs.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    on_input : callable
+        ``on_input(layer, hidden)`` with ``hidden`` [rows, tokens, width]; what it returns replaces the input, None
+        leaves it.
+    layers : iterable of int, optional
+        Blocks to attach to, -1 is the last; None is every block.
+
+    Notes
+    -----
+    Threads, order and removal are those of :func:`attached`. A block's input is the output of the block below
+    except where the model adds something in between (DeepStack's visual features).
+    """
+    layout, thread = model.layout, threading.get_ident()
+    _refuse_shared_blocks(layout.blocks)
+    with ExitStack() as stack:
+        for layer in resolve_layers(layers, len(layout.blocks)):
+            hook = _InputHook(on_input, layer, layout.stream_index, thread)
+            stack.callback(layout.blocks[layer].register_forward_pre_hook(hook, with_kwargs=True).remove)
+        yield
+
+
+def active_hooks(model: ProbeModel) -> int:
+    """Number of the library's hooks that are on the model's modules now; 0 outside every ``with`` block."""
+    modules = {id(m): m for m in (*model.hf.modules(), *model.layout.blocks, model.layout.caller)}.values()
+    tables = (table for m in modules for table in (m._forward_hooks, m._forward_pre_hooks))
+    return sum(isinstance(hook, _Hook) for table in tables for hook in table.values())
+
+
+def resolve_layers(layers: Iterable[int] | int | str | None, total: int) -> list[int]:
+    """Block numbers 0 … total - 1 of ``"all"``, None, one number or several; negative ones count from the end.
+
+    Raises
+    ------
+    ValueError
+        If there is no such block, a number comes twice, or none is given.
+    """
+    if layers is None or (isinstance(layers, str) and layers == "all"):
+        return list(range(total))
+    if isinstance(layers, str):
+        raise ValueError(f"layers: expected 'all', a number or a list of numbers, got '{layers}'.")
+    asked = [layers] if isinstance(layers, int) else [int(layer) for layer in layers]
+    wrong = [layer for layer in asked if not -total <= layer < total]
+    if wrong:
+        raise ValueError(
+            f"no layer {wrong[0]}: the model has {total} blocks, numbered 0 … {total - 1} (-1 is the last)."
+        )
+    numbers = [layer % total for layer in asked]
+    if not numbers or len(set(numbers)) != len(numbers):
+        raise ValueError(f"layers: expected one or more different blocks, got {asked} of a model with {total} blocks.")
+    return numbers
+
+
+class _Hook:
+    """A callable of this library on a module; keeps the thread whose calls it answers."""
+
+    def __init__(self, thread: int) -> None:
+        self.thread = thread
+
+    def foreign(self) -> bool:
+        return threading.get_ident() != self.thread
+
+
+class _OutputHook(_Hook):
+    def __init__(self, callback: OnBlock, layer: int, stream: int | None, thread: int) -> None:
+        super().__init__(thread)
+        self.callback, self.layer, self.stream = callback, layer, stream
+
+    def __call__(self, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> Any:
+        if self.foreign():
+            return None
+        whole = output[0] if isinstance(output, (tuple, list)) else output
+        changed = _through_stream(self.callback, self.layer, whole, self.stream)
+        if changed is None:
+            return None
+        return type(output)((changed, *output[1:])) if isinstance(output, (tuple, list)) else changed
+
+
+class _InputHook(_Hook):
+    def __init__(self, callback: OnBlock, layer: int, stream: int | None, thread: int) -> None:
+        super().__init__(thread)
+        self.callback, self.layer, self.stream = callback, layer, stream
+
+    def __call__(self, module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if self.foreign():
+            return None
+        name = None if arguments else next((n for n in _INPUT_NAMES if n in named), None)
+        if not arguments and name is None:
+            raise RuntimeError(
+                f"block {self.layer} ({type(module).__name__}) takes none of {', '.join(_INPUT_NAMES)}; "
+                f"it was called with {', '.join(named)}."
+            )
+        whole = arguments[0] if name is None else named[name]
+        changed = _through_stream(self.callback, self.layer, whole, self.stream)
+        if changed is None:
+            return None
+        return ((changed, *arguments[1:]), named) if name is None else (arguments, {**named, name: changed})
+
+
+class _CallHook(_Hook):
+    def __init__(self, callback: OnCall, caller: nn.Module, thread: int) -> None:
+        super().__init__(thread)
+        self.callback, self.signature = callback, inspect.signature(caller.forward)
+
+    def __call__(self, module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not self.foreign():
+            self.callback(self.named(arguments, named))
+
+    def named(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+        if not arguments:
+            return dict(named)
+        bound = dict(self.signature.bind_partial(*arguments, **named).arguments)
+        rest = [p.name for p in self.signature.parameters.values() if p.kind is p.VAR_KEYWORD]
+        for name in rest:
+            bound.update(bound.pop(name, {}))
+        return bound
+
+
+def _through_stream(callback: OnBlock, layer: int, whole: torch.Tensor, stream: int | None) -> torch.Tensor | None:
+    """Call back with [rows, tokens, width]; put the answer back among the parallel streams where there are some."""
+    if stream is None:
+        return callback(layer, whole)
+    changed = callback(layer, whole[stream])
+    if changed is None:
+        return None
+    whole = whole.clone()
+    whole[stream] = changed
+    return whole
+
+
+def _refuse_shared_blocks(blocks: tuple[nn.Module, ...]) -> None:
+    if len({id(block) for block in blocks}) != len(blocks):
+        raise ValueError(
+            "one module serves as several decoder blocks, so a hook could not tell them apart; "
+            "this kind of weight sharing is not supported."
+        )
