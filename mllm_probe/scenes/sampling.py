@@ -1,0 +1,160 @@
+"""Random scenes: what is in them, how often, and where things stand."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mllm_probe.scenes import colours
+from mllm_probe.scenes.combinations import is_unseen
+from mllm_probe.scenes.scene import SIDE, Entity, Face, Pattern, Row, Scene
+from mllm_probe.scenes.vocabulary import (
+    ABSTRACT,
+    EMOTIONS,
+    ENTITIES,
+    FIGURES,
+    GROUNDS,
+    LINE_RELATIONS,
+    PLACED_RELATIONS,
+    STYLES,
+)
+
+MIXTURE = {"free": 0.17, "face": 0.2, "lines": 0.09, "relation": 0.25, "arrangement": 0.17, "pattern": 0.05, "row": 0.07}
+"""Share of each kind of scene."""
+
+_BETWEEN_THINGS = 0.65
+_PLAIN = 1 / 9
+
+
+def choose(g: np.random.Generator, among: Sequence):
+    """Return one element of a sequence."""
+    return among[int(g.integers(len(among)))]
+
+
+def different_kinds(g: np.random.Generator, count: int, without: Sequence[str] = ()) -> list[str]:
+    """Return `count` different kinds of entity."""
+    kinds = [kind for kind in ENTITIES if kind not in without]
+    return [kinds[i] for i in g.permutation(len(kinds))[:count]]
+
+
+def _clear(places: list[tuple[float, float, float]], diagonal: bool) -> bool:
+    for i, (x, y, r) in enumerate(places):
+        for u, v, s in places[:i]:
+            if (x - u) ** 2 + (y - v) ** 2 < (r + s + 0.5) ** 2:
+                return False
+            if diagonal and min(abs(x - u), abs(y - v)) < 9:
+                return False
+    return True
+
+
+def free_places(g: np.random.Generator, smallest: Sequence[float], largest: Sequence[float], diagonal: bool) -> list[tuple[float, float, float]]:
+    """Return places (x, y, half-size) that do not overlap.
+
+    Parameters
+    ----------
+    g : numpy.random.Generator
+    smallest, largest : sequence of float
+        Bounds of each half-size.
+    diagonal : bool
+        Keep things out of line, so that no two of them look like left, right, above or below.
+    """
+    low, high = np.array(smallest, float), np.array(largest, float)
+    for _ in range(300):
+        sizes = g.uniform(low, np.maximum(high, low + 0.1))
+        places = [(g.uniform(r + 1, SIDE - 1 - r), g.uniform(r + 1, SIDE - 1 - r), float(r)) for r in sizes]
+        if _clear(places, diagonal):
+            return places
+        high = np.maximum(low, high - 0.05)
+    corners = [(16.0, 16.0), (48.0, 48.0), (48.0, 16.0), (16.0, 48.0)]
+    return [(*corners[i], min(float(r), 15.0)) for i, r in enumerate(low)]
+
+
+def free_scene(g: np.random.Generator, style: str | None, kinds: Sequence[str], face: bool = False, emotion: str | None = None) -> Scene:
+    """Return a scene of things, and a face if asked for, that stand freely."""
+    background = colours.background(g)
+    places = free_places(
+        g, [14] * face + [11] * len(kinds), [18] * face + [16] * len(kinds), diagonal=len(kinds) == 2 and not face
+    )
+    shown = Face(emotion, colours.contrasting(g, background, among=colours.FACES), *places[0]) if face else None
+    entities = []
+    for kind, place in zip(kinds, places[int(face) :], strict=True):
+        colour, second = colours.contrasting(g, background), colours.contrasting(g, background)
+        entities.append(Entity(kind, colour, *place, bool(g.integers(2)), second))
+    return Scene(style, tuple(entities), background, int(g.integers(2**31)), shown)
+
+
+def related_kinds(g: np.random.Generator) -> list[str]:
+    """Return the kinds in a relation: a figure against a ground, or anything against a box."""
+    if g.random() < _BETWEEN_THINGS:
+        return [choose(g, FIGURES), choose(g, GROUNDS)]
+    return [choose(g, ENTITIES)]
+
+
+def _placed_relation(g: np.random.Generator) -> str:
+    return choose(g, (*PLACED_RELATIONS, "left", "right"))
+
+
+def _draw_one(g: np.random.Generator, kind: str, style: str | None) -> Scene:
+    if kind == "free":
+        return free_scene(g, style, different_kinds(g, choose(g, (0, *[1] * 9, *[2] * 9, *[3] * 4))))
+    if kind == "face":
+        emotion = None if g.random() < 0.1 else choose(g, EMOTIONS)
+        return free_scene(g, style, different_kinds(g, choose(g, (0, 0, 1, 1, 2))), True, emotion)
+    if kind == "lines":
+        face = g.random() < 0.2
+        kinds = different_kinds(g, choose(g, (0, 1, 1, 2)))
+        scene = free_scene(g, style, kinds, face, choose(g, EMOTIONS) if face else None)
+        return replace(scene, relation=choose(g, LINE_RELATIONS))
+    if kind == "relation":
+        return replace(free_scene(g, style, related_kinds(g)), relation=_placed_relation(g))
+    if kind == "arrangement":
+        return arranged(g, style, choose(g, ABSTRACT))
+    if kind == "pattern":
+        scene = free_scene(g, style, different_kinds(g, choose(g, (2, 3))))
+        return replace(scene, pattern=Pattern(int(g.integers(6))))
+    return replace(free_scene(g, style, different_kinds(g, 3)), row=random_row(g))
+
+
+def random_row(g: np.random.Generator) -> Row:
+    """Return a row whose ends differ in size."""
+    first, middle = (bool(v) for v in g.integers(0, 2, 2))
+    return Row(bool(g.integers(2)), (first, middle, not first))
+
+
+def arranged(g: np.random.Generator, style: str | None, arrangement: str) -> Scene:
+    """Return a scene whose things are placed by an arrangement; one that is lonely has one thing, or one face."""
+    lonely = arrangement == "loneliness"
+    if lonely and g.random() < 0.2:
+        return replace(free_scene(g, style, [], True, choose(g, EMOTIONS)), arrangement=arrangement)
+    count = 1 if lonely else int(g.integers(1, 3))
+    return replace(free_scene(g, style, different_kinds(g, count)), arrangement=arrangement)
+
+
+def random_style(g: np.random.Generator) -> str | None:
+    """Return a style, now and then none."""
+    return None if g.random() < _PLAIN else choose(g, STYLES)
+
+
+def sample(rng: np.random.Generator, combinations: str = "any", kind: str | None = None) -> Scene:
+    """Return a random scene.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    combinations : {"any", "seen", "unseen"}
+        Whether combinations of concepts that training leaves out may, must not or must appear.
+    kind : str or None
+        One of `MIXTURE`'s keys; by default drawn by its shares.
+
+    Returns
+    -------
+    Scene
+    """
+    if combinations not in ("any", "seen", "unseen"):
+        raise ValueError(f'combinations is "any", "seen" or "unseen", not {combinations!r}')
+    kinds, shares = list(MIXTURE), np.array(list(MIXTURE.values()))
+    while True:
+        drawn = kind or kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))]
+        scene = _draw_one(rng, drawn, random_style(rng))
+        if combinations == "any" or is_unseen(scene) == (combinations == "unseen"):
+            return scene

@@ -1,0 +1,133 @@
+"""A scene as plain data: what is in the picture, and where. Lengths are in 64ths of the picture's side."""
+
+from dataclasses import dataclass
+
+from mllm_probe.scenes.vocabulary import GROUNDS, LINE_RELATIONS
+
+SIDE = 64.0
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A thing: its kind, its colours, and where it stands when nothing else arranges it."""
+
+    kind: str
+    colour: Colour
+    x: float
+    y: float
+    size: float
+    flip: bool = False
+    second: Colour = (120, 90, 60)
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face that shows an emotion, or none."""
+
+    emotion: str | None
+    colour: Colour
+    x: float
+    y: float
+    size: float
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Six places filled by repeating the scene's entities in turn, one of them hidden behind a question mark."""
+
+    missing: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """The scene's three entities in a line; `large` says which of them are drawn large."""
+
+    horizontal: bool
+    large: tuple[bool, bool, bool]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that decides a picture.
+
+    Parameters
+    ----------
+    style : str or None
+        One of `STYLES`; None is flat colour.
+    entities : tuple of Entity
+        With a relation the first one is its subject and the second its reference (a box if there is no second).
+    face : Face or None
+    arrangement : str or None
+        One of `ABSTRACT`: the entities are repeated and placed by it instead of by their own positions.
+    relation : str or None
+        One of `RELATIONS`: between two things, or between two lines drawn behind everything.
+    pattern, row : Pattern, Row or None
+        Pictures that carry a problem.
+    background : Colour
+    seed : int
+        Decides what is left: exact places in arrangements and relations, directions of lines.
+    """
+
+    style: str | None
+    entities: tuple[Entity, ...]
+    background: Colour
+    seed: int
+    face: Face | None = None
+    arrangement: str | None = None
+    relation: str | None = None
+    pattern: Pattern | None = None
+    row: Row | None = None
+
+    @property
+    def placed_relation(self) -> str | None:
+        """The relation between two things, if that is the kind of relation it has."""
+        return None if self.relation in LINE_RELATIONS else self.relation
+
+    @property
+    def line_relation(self) -> str | None:
+        """The relation between two lines, if that is the kind of relation it has."""
+        return self.relation if self.relation in LINE_RELATIONS else None
+
+    @property
+    def subject(self) -> str | None:
+        """Name of the thing that the relation is told of."""
+        return self.entities[0].kind if self.placed_relation else None
+
+    @property
+    def reference(self) -> str | None:
+        """Name of the thing (or "box") that the relation is told against."""
+        if not self.placed_relation:
+            return None
+        return self.entities[1].kind if len(self.entities) > 1 else "box"
+
+
+def visible_entities(scene: Scene) -> tuple[str, ...]:
+    """Return the kinds of thing that can be seen, each once."""
+    kinds = [entity.kind for entity in scene.entities]
+    if scene.pattern is not None:
+        count = len(kinds)
+        kinds = [kinds[place % count] for place in range(6) if place != scene.pattern.missing]
+    return tuple(dict.fromkeys(kinds))
+
+
+def true_concepts(scene: Scene) -> tuple[str, ...]:
+    """Return the names of all concepts that the picture shows.
+
+    Parameters
+    ----------
+    scene : Scene
+
+    Returns
+    -------
+    tuple of str
+        Entities, then style, emotion, abstract concept and relation, as far as they are there.
+    """
+    emotion = scene.face.emotion if scene.face else None
+    rest = (scene.style, emotion, scene.arrangement, scene.relation)
+    return visible_entities(scene) + tuple(name for name in rest if name)
+
+
+def can_relate(first: str, second: str) -> bool:
+    """Return whether a relation may be told of `first` against `second`: a figure against a ground."""
+    return second in GROUNDS and first not in GROUNDS

@@ -1,0 +1,142 @@
+"""How each visual style paints: the ground, what fills and outlines each role, and what is done to the finished picture."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from mllm_probe.scenes.colours import brightness
+from mllm_probe.scenes.scene import Colour, Scene
+
+DARK: Colour = (35, 35, 45)
+WHITE: Colour = (248, 248, 243)
+PAPER: Colour = (252, 252, 252)
+_THIN, _THICK = 6 / 256, 8 / 256
+_DARK_ROLES = ("detail", "pupil", "solid")
+
+
+@dataclass(frozen=True)
+class Paint:
+    """Fill and outline of one stroke (None: not painted); an open line takes `line`. Widths are shares of the side."""
+
+    fill: Colour | None
+    outline: Colour | None
+    line: Colour | None
+    width: float = _THIN
+
+
+def _mix(a: Colour, b: Colour, share: float) -> Colour:
+    red, green, blue = (int(round(x * (1 - share) + y * share)) for x, y in zip(a, b, strict=True))
+    return red, green, blue
+
+
+def ground(scene: Scene) -> Colour:
+    """Return the colour behind everything."""
+    red, green, blue = scene.background
+    if scene.style == "blueprint":
+        return 18 + red % 24, 55 + green % 40, 130 + blue % 50
+    if scene.style == "neon":
+        return red // 9, green // 9, blue // 7
+    if scene.style == "sketch":
+        return _mix(scene.background, (244, 242, 236), 0.8)
+    if scene.style == "silhouette" and brightness(scene.background) < 190:
+        return _mix(scene.background, (255, 255, 255), 0.45)
+    return scene.background
+
+
+def ink(scene: Scene) -> Colour:
+    """Return the colour of the lines behind everything."""
+    if scene.style == "blueprint":
+        return 225, 235, 250
+    if scene.style == "neon":
+        return 120, 240, 230
+    if scene.style == "silhouette":
+        return 22, 22, 28
+    return (75, 75, 85) if brightness(ground(scene)) > 140 else (242, 242, 248)
+
+
+def _flat(role: str, main: Colour, second: Colour, back: Colour) -> Colour:
+    light = {"light": WHITE, "teeth": WHITE, "hole": back, "main": main, "second": second}
+    return DARK if role in _DARK_ROLES else light[role]
+
+
+def paint(scene: Scene, role: str, main: Colour, second: Colour) -> Paint:
+    """Return how the scene's style paints one role.
+
+    Parameters
+    ----------
+    scene : Scene
+    role : str
+        A stroke's role, see `shapes`.
+    main, second : Colour
+        The thing's own colours.
+
+    Returns
+    -------
+    Paint
+    """
+    style, back = scene.style, ground(scene)
+    flat = _flat(role, main, second, back)
+    if style in ("sketch", "blueprint"):
+        pen = ink(scene) if style == "blueprint" else (70, 70, 75)
+        return Paint(pen if role in _DARK_ROLES else back, pen, pen)
+    if style == "neon":
+        glow = _mix(main, (255, 255, 255), 0.25) if role in ("main", "hole") else _mix(second, (255, 255, 255), 0.45)
+        glow = (250, 250, 250) if role in (*_DARK_ROLES, "light", "teeth") else glow
+        return Paint(glow if role in _DARK_ROLES else _mix(back, main, 0.1), glow, glow, 7 / 256)
+    if style == "silhouette":
+        tone = back if role in ("detail", "light", "hole") else ink(scene)
+        return Paint(tone, None, tone, _THICK)
+    if style == "cartoon":
+        return Paint(flat, (15, 15, 20), flat if role in ("main", "second") else (15, 15, 20), 9 / 256)
+    return Paint(flat, None, flat, _THICK)
+
+
+def overpaint(role: str, main: Colour, second: Colour) -> Paint:
+    """Return how dotted and hatched pictures trace the shapes once more over their screen."""
+    if role in _DARK_ROLES:
+        return Paint(DARK, None, DARK, _THICK)
+    if role in ("light", "teeth", "hole"):
+        return Paint(None, None, None)
+    colour = main if role == "main" else second
+    return Paint(None, colour, colour, 5 / 256)
+
+
+@lru_cache(maxsize=64)
+def _screen(style: str, side: int) -> Image.Image:
+    """Mask of the dots or the hatching: 255 where the picture shows, 0 where paper does."""
+    y, x = (np.mgrid[0:side, 0:side] + 0.5) * (256 / side)
+    shown = (x + y) % 18 < 9
+    if style == "dotted":
+        shown = (x % 18 - 9) ** 2 + (y % 18 - 9) ** 2 < 7.2**2
+    return Image.fromarray((shown * 255).astype(np.uint8))
+
+
+def has_screen(style: str | None) -> bool:
+    """Return whether the style shows the picture through dots or hatching."""
+    return style in ("dotted", "hatched")
+
+
+def through_screen(image: Image.Image, style: str) -> Image.Image:
+    """Return the picture seen through the style's dots or hatching on white paper."""
+    return Image.composite(image, Image.new("RGB", image.size, PAPER), _screen(style, image.width))
+
+
+def empty(scene: Scene, side: int) -> Image.Image:
+    """Return the empty ground of the picture, with a blueprint's grid."""
+    image = Image.new("RGB", (side, side), ground(scene))
+    if scene.style == "blueprint":
+        draw, colour = ImageDraw.Draw(image), _mix(ground(scene), (225, 235, 250), 0.22)
+        for k in range(8):
+            at, width = round(k * side / 8), max(1, round(side * 2 / 256))
+            draw.line([(at, 0), (at, side)], fill=colour, width=width)
+            draw.line([(0, at), (side, at)], fill=colour, width=width)
+    return image
+
+
+def finish(image: Image.Image, style: str | None) -> Image.Image:
+    """Return the picture after what the style does to it as a whole."""
+    if style == "pixelated":
+        return image.resize((28, 28), Image.Resampling.BOX).resize(image.size, Image.Resampling.NEAREST)
+    return image
