@@ -1,0 +1,8 @@
+"""Load or wrap a model and verify its parts."""
+
+from __future__ import annotations
+
+from mllm_probe.loading.load import load, wrap
+from mllm_probe.loading.model import Model
+
+__all__ = ["Model", "load", "wrap"]

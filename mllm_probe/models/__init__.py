@@ -1,0 +1,30 @@
+"""A Hugging Face image-text model with its parts found: blocks, roles of tokens, batches, positions."""
+
+from __future__ import annotations
+
+from mllm_probe.models.bundled import bundled, bundled_names
+from mllm_probe.models.images import as_image, content_hash
+from mllm_probe.models.inputs import Encoded, Request
+from mllm_probe.models.layout import Layout, LayoutError, find_layout
+from mllm_probe.models.lock import ModelLock
+from mllm_probe.models.positions import continuation_positions, has_rotary_axes, prompt_positions
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.models.tokens import token_roles
+
+__all__ = [
+    "Encoded",
+    "Layout",
+    "LayoutError",
+    "ModelLock",
+    "ProbeModel",
+    "Request",
+    "as_image",
+    "bundled",
+    "bundled_names",
+    "content_hash",
+    "continuation_positions",
+    "find_layout",
+    "has_rotary_axes",
+    "prompt_positions",
+    "token_roles",
+]

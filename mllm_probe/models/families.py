@@ -1,0 +1,53 @@
+"""Facts about model families that no general rule finds: exceptions only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Family:
+    """What differs from the general rule in one family (a ``config.model_type``).
+
+    Parameters
+    ----------
+    caller : str
+        Path of the module whose forward runs once per generated token, where it is not the whole model.
+    prompt_type : int | None
+        Token type of every token of the prompt, where it does not say which tokens are image tokens.
+    continuation_type : int
+        Token type of text that follows the prompt.
+    processor_places_images : bool
+        The processor itself puts image tokens in front of a prompt that has none.
+    image_tokens_absent : str
+        Why the sequence has no image tokens at the probed blocks, in words for a report; empty where it has them.
+    """
+
+    caller: str = ""
+    prompt_type: int | None = None
+    continuation_type: int = 0
+    processor_places_images: bool = False
+    image_tokens_absent: str = ""
+
+
+_CROSS = "the image enters by cross-attention, so that no position of the sequence belongs to it"
+
+EXCEPTIONS: dict[str, Family] = {
+    "paligemma": Family(prompt_type=0, continuation_type=1),
+    "blip-2": Family(caller="language_model", processor_places_images=True),
+    "instructblip": Family(caller="language_model", processor_places_images=True),
+    "instructblipvideo": Family(caller="language_model", processor_places_images=True),
+    "kosmos-2": Family(caller="text_model", processor_places_images=True),
+    "florence2": Family(
+        processor_places_images=True,
+        image_tokens_absent="image and prompt enter the encoder; the probed decoder blocks read them by cross-attention",
+    ),
+    "fuyu": Family(processor_places_images=True),
+    "mllama": Family(image_tokens_absent=_CROSS),
+    "idefics": Family(image_tokens_absent=_CROSS),
+}
+
+
+def family_of(config: object) -> Family:
+    """Exceptions of the family of a Hugging Face configuration; the general case when there are none."""
+    return EXCEPTIONS.get(getattr(config, "model_type", ""), Family())

@@ -1,0 +1,179 @@
+"""Samples (pictures and prompt, or processed tensors) as one left-padded batch that knows the role of every token."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mllm_probe.models.images import content_hash
+
+PER_TOKEN: Mapping[str, int] = {
+    "input_ids": 0,
+    "attention_mask": 0,
+    "token_type_ids": 0,
+    "mm_token_type_ids": 0,
+    "moe_mm_token_type_ids": 0,
+    "image_embeds_position_mask": 0,
+    "cross_attention_mask": 0,
+    "image_attention_mask": 0,
+    "image_patches_indices": -1,
+}
+"""Tensors [rows, tokens, …] that run along with the tokens, and what stands at padding."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One sample: its pictures as given (read when needed) and its prompt, or tensors that are processed already."""
+
+    images: tuple[Any, ...] = ()
+    prompt: str | None = None
+    inputs: Mapping[str, Tensor] | None = None
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of the content: of the picture, of all pictures in order, or of the tensors."""
+        if self.inputs is not None:
+            digest = hashlib.sha256()
+            for name in sorted(self.inputs):
+                digest.update(name.encode() + self.inputs[name].detach().float().cpu().numpy().tobytes())
+            return digest.hexdigest()[:16]
+        hashes = [content_hash(image) for image in self.images]
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One left-padded batch, ready for the model.
+
+    Attributes
+    ----------
+    tensors : dict of str to Tensor
+        Exactly what ``hf.forward`` and ``hf.generate`` take, on the model's device.
+    roles : Tensor [rows, tokens] int8, on the CPU
+        Indices into ``schema.ROLES``.
+    padding : Tensor [rows] int64
+        Number of padding positions on the left.
+    prompt_length : int
+        Columns of the prompt; a continuation stands behind it and counts as generated.
+    token_text : list of list of str
+    patch_row, patch_column : int32 array [rows, tokens]
+        Place of an image token in its picture, -1 elsewhere.
+    sample_ids : list of str
+    """
+
+    tensors: dict[str, Tensor]
+    roles: Tensor
+    padding: Tensor
+    prompt_length: int
+    token_text: list[list[str]]
+    patch_row: np.ndarray
+    patch_column: np.ndarray
+    sample_ids: list[str]
+
+    @property
+    def rows(self) -> int:
+        """Number of samples."""
+        return self.roles.shape[0]
+
+    @property
+    def length(self) -> int:
+        """Number of columns, padding and continuation included."""
+        return self.roles.shape[1]
+
+
+def split_inputs(inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]]) -> list[Request]:
+    """Processed tensors as one request per sample: a dict that holds a batch, or a list of dicts."""
+    if not isinstance(inputs, Mapping):
+        return [request for one in inputs for request in split_inputs(one)]
+    tensors = {name: torch.as_tensor(value) for name, value in inputs.items() if value is not None}
+    if "input_ids" not in tensors or tensors["input_ids"].ndim != 2:
+        raise ValueError(
+            f"inputs= expects processed tensors with 'input_ids' [rows, tokens]; got {sorted(map(str, inputs))}."
+        )
+    rows = tensors["input_ids"].shape[0]
+    parts = [_rows_of(name, value, rows, tensors) for name, value in tensors.items()]
+    return [Request(inputs=dict(zip(tensors, row, strict=True))) for row in zip(*parts, strict=True)]
+
+
+def _rows_of(name: str, value: Tensor, rows: int, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+    if rows == 1:
+        return [value]
+    grid = tensors.get("image_grid_thw")
+    if name == "pixel_values" and grid is not None and len(grid) == rows:
+        return list(value.split(grid.prod(-1).tolist()))
+    if value.ndim and value.shape[0] == rows:
+        return list(value.split(1))
+    raise ValueError(
+        f"inputs= holds {rows} rows but '{name}' has shape {tuple(value.shape)}, which cannot be shared out among them. "
+        "Give a list of dicts instead, one per sample."
+    )
+
+
+def join_inputs(samples: Sequence[Mapping[str, Tensor]], pad_token_id: int) -> dict[str, Tensor]:
+    """Processed tensors of several samples as one left-padded batch; other tensors are put one after another."""
+    trimmed = [_without_padding(sample) for sample in samples]
+    names = set(trimmed[0])
+    if any(set(sample) != names for sample in trimmed):
+        raise ValueError(f"inputs= expects the same tensors for every sample; got {[sorted(s) for s in trimmed]}.")
+    longest = max(sample["input_ids"].shape[1] for sample in trimmed)
+    joined = {}
+    for name in trimmed[0]:
+        pad = pad_token_id if name == "input_ids" else PER_TOKEN.get(name)
+        parts = [sample[name] for sample in trimmed]
+        joined[name] = torch.cat(parts if pad is None else [_pad_left(part, longest, pad) for part in parts])
+    return joined
+
+
+def _without_padding(sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    ids = sample["input_ids"]
+    kept = sample.get("attention_mask", torch.ones_like(ids))[0].bool()
+    whole = {"attention_mask": torch.ones_like(ids)} | dict(sample)
+    return {name: value[:, kept] if name in PER_TOKEN else value for name, value in whole.items()}
+
+
+def _pad_left(value: Tensor, length: int, pad: int) -> Tensor:
+    missing = length - value.shape[1]
+    return torch.cat([value.new_full((value.shape[0], missing, *value.shape[2:]), pad), value], 1) if missing else value
+
+
+def append_tokens(
+    tensors: Mapping[str, Tensor], continuation: Sequence[Sequence[int]], pad_token_id: int, token_type: int = 0
+) -> dict[str, Tensor]:
+    """The batch with text behind every prompt; shorter texts are padded on the right.
+
+    Parameters
+    ----------
+    tensors : mapping of str to Tensor
+        A left-padded batch.
+    continuation : sequence of sequence of int
+        Token ids for each row.
+    token_type : int
+        ``token_type_ids`` of the new tokens.
+    """
+    added = max(map(len, continuation))
+    ids = torch.full((len(continuation), added), pad_token_id, dtype=torch.long)
+    for row, tokens in enumerate(continuation):
+        ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
+    real = torch.arange(added)[None] < torch.tensor([len(tokens) for tokens in continuation])[:, None]
+    extended = dict(tensors)
+    for name in PER_TOKEN.keys() & tensors.keys():
+        old = tensors[name]
+        if name == "input_ids":
+            new = ids
+        elif name == "attention_mask":
+            new = real
+        elif name == "token_type_ids":
+            new = torch.full_like(ids, token_type)
+        elif name in ("cross_attention_mask", "image_attention_mask"):
+            new = old[:, -1:].expand(-1, added, *old.shape[2:])
+        else:
+            new = torch.full((len(ids), added, *old.shape[2:]), PER_TOKEN[name])
+        extended[name] = torch.cat([old, new.to(old)], 1)
+    return extended

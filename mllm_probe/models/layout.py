@@ -1,0 +1,200 @@
+"""Finding the parts of a Hugging Face image-text model: decoder blocks, final norm, head, vision tower, image token."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
+
+from torch import nn
+
+from mllm_probe.models.families import family_of
+
+_NOT_TEXT = ("vision", "visual", "image", "audio", "protein", "qformer", "perceiver")
+_NOT_FINAL = ("per_layer", "embed_norm", "layernorm_embedding")
+_PROJECTORS = (
+    "multi_modal_projector", "connector", "aligner", "language_projection", "image_to_text_projection",
+    "vision_embed_tokens", "embed_vision", "modality_projection", "multimodal_projector", "merger", "perceiver_resampler",
+)  # fmt: skip
+_PIXELS = ("pixel_values", "image_patches", "flattened_patches", "images")
+
+
+class LayoutError(ValueError):
+    """The parts of a model could not be found; the text says what was tried and how to pass them by hand."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the parts of one model are.
+
+    Attributes
+    ----------
+    blocks : tuple of nn.Module
+        Decoder blocks in order; the output of block l is "layer" l.
+    backbone : nn.Module
+        The text model that owns the blocks.
+    final_norm : nn.Module or None
+        Norm after the last block (BERT-style decoders have none).
+    head : nn.Module
+        Unembedding: residual stream → vocabulary.
+    vision_tower, projector : nn.Module or None
+    image_token_id : int or None
+        Placeholder of image positions in ``input_ids``.
+    caller : nn.Module
+        The module whose forward runs once per step, the whole model for nearly all families.
+    stream_index : int or None
+        For blocks whose output is [streams, rows, tokens, width] (gemma3n), the stream that is read and edited.
+    paths : dict of str to str
+        Names of the parts in ``hf.named_modules()``.
+    """
+
+    blocks: tuple[nn.Module, ...]
+    backbone: nn.Module
+    final_norm: nn.Module | None
+    head: nn.Module
+    vision_tower: nn.Module | None
+    projector: nn.Module | None
+    image_token_id: int | None
+    caller: nn.Module
+    stream_index: int | None = None
+    paths: dict[str, str] = field(default_factory=dict)
+
+
+def find_layout(hf: nn.Module, blocks: str | Iterable[nn.Module] | None = None) -> Layout:
+    """Find the parts of ``hf``.
+
+    Parameters
+    ----------
+    hf : PreTrainedModel
+        A model that takes pictures and text.
+    blocks : str, nn.ModuleList or iterable of nn.Module, optional
+        The decoder blocks, or the path of their list, when the general rule does not find them.
+
+    Raises
+    ------
+    LayoutError
+        Naming the family, what was tried and what to do.
+    """
+    _require_vision(hf)
+    names = {module: name for name, module in hf.named_modules()}
+    found = _given_blocks(hf, blocks) if blocks is not None else _general_blocks(hf)
+    backbone = _owner(hf, found, names)
+    head = hf.get_output_embeddings()
+    if head is None:
+        raise LayoutError(f"{_family(hf)}: get_output_embeddings() gives no head, so logits cannot be read.")
+    parts: dict[str, nn.Module | None] = {
+        "backbone": backbone,
+        "final_norm": _final_norm(backbone),
+        "head": head,
+        "vision_tower": _vision_tower(hf),
+        "projector": _projector(hf),
+    }
+    caller = family_of(hf.config).caller
+    paths = {part: names[module] for part, module in parts.items() if module is not None and module in names}
+    return Layout(
+        blocks=found,
+        image_token_id=_image_token(hf),
+        caller=hf.get_submodule(caller) if caller else hf,
+        stream_index=getattr(text_config(hf), "altup_active_idx", None),
+        paths=paths | {"blocks": _common_path([names.get(block, "") for block in found])},
+        **parts,  # type: ignore[arg-type]
+    )
+
+
+def text_config(hf: Any) -> Any:
+    """Configuration of the text decoder: layers, width, vocabulary, longest sequence."""
+    return hf.config.get_text_config(decoder=True)
+
+
+def _family(hf: Any) -> str:
+    return f"{type(hf).__name__} (family {getattr(hf.config, 'model_type', 'unknown')})"
+
+
+def _require_vision(hf: Any) -> None:
+    accepted = inspect.signature(hf.forward).parameters
+    if not any(name in accepted for name in _PIXELS):
+        raise LayoutError(
+            f"{_family(hf)} takes no pictures: its forward has none of {', '.join(_PIXELS)}. "
+            "Load an image-text-to-text model, such as the bundled 'scenes-8l'."
+        )
+
+
+def _general_blocks(hf: Any) -> tuple[nn.Module, ...]:
+    decoder = hf.get_decoder()
+    config = (getattr(decoder, "config", None) or hf.config).get_text_config(decoder=True)
+    count = getattr(config, "num_hidden_layers", None)
+    lists = {n: m for n, m in decoder.named_modules() if isinstance(m, nn.ModuleList) and len(m)}
+    candidates = [n for n, m in lists.items() if len(m) == count and not any(word in n for word in _NOT_TEXT)]
+    candidates = [n for n in candidates if "decoder" in n] or candidates
+    candidates = [n for n in candidates if "cross_attn" not in n] or candidates
+    if not candidates:
+        seen = ", ".join(f"{n} ({len(m)})" for n, m in lists.items()) or "none"
+        raise LayoutError(
+            f"{_family(hf)}: no list of decoder blocks was found. Tried: the shallowest ModuleList of length {count} "
+            f"(num_hidden_layers) below {type(decoder).__name__}; lists there: {seen}. "
+            "Pass the blocks by hand: mp.wrap(hf_model, blocks='path.to.layers') or blocks=hf_model.path.to.layers."
+        )
+    return tuple(lists[min(candidates, key=lambda name: name.count("."))])
+
+
+def _given_blocks(hf: Any, blocks: str | Iterable[nn.Module]) -> tuple[nn.Module, ...]:
+    if isinstance(blocks, str):
+        try:
+            blocks = hf.get_submodule(blocks)
+        except AttributeError as error:
+            raise LayoutError(f"{_family(hf)} has no module at blocks='{blocks}' ({error}).") from error
+    given = tuple(blocks) if isinstance(blocks, Iterable) else ()
+    inside = set(hf.modules())
+    if not given or not all(isinstance(block, nn.Module) and block in inside for block in given):
+        raise LayoutError(
+            f"{_family(hf)}: blocks= expects decoder blocks of this very model, in order (a path, an nn.ModuleList "
+            f"or a list of modules); got {type(blocks).__name__} with {len(given)} elements."
+        )
+    return given
+
+
+def _owner(hf: nn.Module, blocks: tuple[nn.Module, ...], names: dict[nn.Module, str]) -> nn.Module:
+    path = _common_path([names[block] for block in blocks])
+    owner = hf.get_submodule(path) if path else hf
+    while isinstance(owner, (nn.ModuleList, nn.Sequential)):
+        path = path.rpartition(".")[0]
+        owner = hf.get_submodule(path) if path else hf
+    return owner
+
+
+def _common_path(paths: list[str]) -> str:
+    split = [path.split(".")[:-1] for path in paths]
+    shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*split, strict=False))
+    return ".".join(parts[0] for parts in shared)
+
+
+def _final_norm(backbone: nn.Module) -> nn.Module | None:
+    norms = [
+        module
+        for name, module in backbone.named_children()
+        if "norm" in type(module).__name__.lower() and not any(word in name for word in _NOT_FINAL)
+    ]
+    return norms[-1] if norms else None
+
+
+def _vision_tower(hf: Any) -> nn.Module | None:
+    try:
+        tower = hf.get_encoder(modality="image")
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return tower if isinstance(tower, nn.Module) and tower is not hf and tower is not getattr(hf, "model", None) else None
+
+
+def _projector(hf: nn.Module) -> nn.Module | None:
+    found = [(name, module) for name, module in hf.named_modules() if name.rpartition(".")[2] in _PROJECTORS]
+    return min(found, key=lambda item: item[0].count("."))[1] if found else None
+
+
+def _image_token(hf: Any) -> int | None:
+    for name in ("image_token_id", "image_token_index"):
+        value = getattr(hf.config, name, None)
+        if isinstance(value, int):
+            return value
+    return None

@@ -1,0 +1,57 @@
+"""One job at a time on a model, with interactive jobs served before the next chunk of a long one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class ModelLock:
+    """A re-entrant lock with two classes of waiters.
+
+    A thread that holds it may take it again. When it is released, a waiting interactive job always
+    goes before a waiting long one, so that a slider is answered between two chunks of a sweep.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._owner: int | None = None
+        self._depth = 0
+        self._interactive_waiting = 0
+
+    @contextmanager
+    def held(self, interactive: bool = False) -> Iterator[None]:
+        """Hold the lock for the ``with`` block.
+
+        Parameters
+        ----------
+        interactive : bool
+            True for jobs a person waits for; they go before all others that wait.
+        """
+        self._acquire(interactive)
+        try:
+            yield
+        finally:
+            self._release()
+
+    def _acquire(self, interactive: bool) -> None:
+        me = threading.get_ident()
+        with self._changed:
+            if self._owner == me:
+                self._depth += 1
+                return
+            self._interactive_waiting += interactive
+            try:
+                self._changed.wait_for(lambda: self._owner is None and (interactive or not self._interactive_waiting))
+            finally:
+                self._interactive_waiting -= interactive
+                self._changed.notify_all()
+            self._owner, self._depth = me, 1
+
+    def _release(self) -> None:
+        with self._changed:
+            self._depth -= 1
+            if self._depth == 0:
+                self._owner = None
+                self._changed.notify_all()

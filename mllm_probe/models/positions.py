@@ -1,0 +1,69 @@
+"""Explicit position ids: families with several rotary axes keep the offset of the last prompt as hidden state, so say it each time."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mllm_probe.models.inputs import Encoded
+
+
+def has_rotary_axes(model: Any) -> bool:
+    """True for families whose position ids are [axes, rows, tokens] (M-RoPE)."""
+    return _indexer(model) is not None
+
+
+def prompt_positions(model: Any, encoded: Encoded) -> Tensor:
+    """Position ids of a batch, as the model itself would set them.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    encoded : Encoded
+
+    Returns
+    -------
+    Tensor int64
+        [rows, tokens], or [axes, rows, tokens] for families with rotary axes. Padding gets 0.
+    """
+    ids = encoded.tensors["input_ids"]
+    mask = encoded.tensors.get("attention_mask", torch.ones_like(ids))
+    plain = (mask.long().cumsum(-1) - 1).clamp(min=0).masked_fill(mask == 0, 0)
+    indexer = _indexer(model)
+    if indexer is None:
+        return plain
+    if encoded.tensors.get("image_grid_thw") is None:
+        return plain[None].expand(3, -1, -1)
+    accepted = inspect.signature(indexer).parameters
+    given = {name: value for name, value in encoded.tensors.items() if name in accepted and name != "input_ids"}
+    return indexer(ids, **given)[0]
+
+
+def continuation_positions(positions: Tensor, start: int, tokens: int = 1) -> Tensor:
+    """Position ids of tokens that follow a prompt.
+
+    Parameters
+    ----------
+    positions : Tensor [rows, prompt] or [axes, rows, prompt]
+        From ``prompt_positions``, without a continuation.
+    start : int
+        How many tokens came after the prompt already.
+    tokens : int
+        How many come now.
+
+    Returns
+    -------
+    Tensor [rows, tokens] or [axes, rows, tokens]
+        One more than the largest position of the row's prompt, and counting; the same on all axes.
+    """
+    largest = positions.amax(-1) if positions.ndim == 2 else positions.amax((0, -1))[None].expand(len(positions), -1)
+    steps = torch.arange(start + 1, start + tokens + 1, device=positions.device)
+    return largest[..., None] + steps
+
+
+def _indexer(model: Any) -> Any:
+    inner = getattr(model.hf, "model", None)
+    return getattr(inner, "get_rope_index", None)

@@ -1,0 +1,153 @@
+"""From requests to the tensors of one batch: chat template, processor, token types, continuation, roles."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mllm_probe.models.families import family_of
+from mllm_probe.models.images import as_image
+from mllm_probe.models.inputs import Encoded, Request, append_tokens, join_inputs
+from mllm_probe.models.layout import text_config
+from mllm_probe.models.tokens import patch_positions, token_roles, warn_unknown_words
+
+_TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids")
+
+
+def encode_requests(model: Any, requests: Sequence[Request], continuation: str | Sequence[str] | None) -> Encoded:
+    """One left-padded batch of ``requests`` on the model's device."""
+    processed = [request.inputs for request in requests if request.inputs is not None]
+    if processed and len(processed) != len(requests):
+        raise ValueError("Expected samples of one kind in a batch: all processed tensors, or all pictures with a prompt.")
+    tensors = join_inputs(processed, model.pad_token_id) if processed else _process(model, requests)
+    tensors = with_token_types(model, tensors)
+    prompt_length = tensors["input_ids"].shape[1]
+    prompt_mask = tensors["attention_mask"]
+    if continuation is not None:
+        pieces = _continuation_ids(model, continuation, len(requests))
+        tensors = append_tokens(tensors, pieces, model.pad_token_id, family_of(model.hf.config).continuation_type)
+    _require_room(model, tensors["input_ids"].shape[1])
+    roles = token_roles(model, tensors["input_ids"], tensors["attention_mask"]).cpu()
+    grids = _grids(model, tensors, len(requests))
+    places = [
+        patch_positions(row.numpy(), max(len(request.images), 1), grids[i] if grids else None)
+        for i, (row, request) in enumerate(zip(roles, requests, strict=True))
+    ]
+    return Encoded(
+        tensors={name: _placed(model, value) for name, value in tensors.items()},
+        roles=roles,
+        padding=(prompt_mask == 0).sum(1).cpu(),
+        prompt_length=prompt_length,
+        token_text=[_token_text(model, row) for row in tensors["input_ids"].tolist()],
+        patch_row=np.stack([place[0] for place in places]),
+        patch_column=np.stack([place[1] for place in places]),
+        sample_ids=[request.id for request in requests],
+    )
+
+
+def with_token_types(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch with the token types that the family reads: without them, some families run a wrong mask or wrong positions and say nothing."""
+    accepted = inspect.signature(model.hf.forward).parameters
+    ids, family = tensors["input_ids"], family_of(model.hf.config)
+    typed = dict(tensors)
+    for name in _TOKEN_TYPES:
+        if name in accepted and typed.get(name) is None and model.layout.image_token_id is not None:
+            of_image = ids == model.layout.image_token_id
+            typed[name] = of_image.long() if family.prompt_type is None else torch.full_like(ids, family.prompt_type)
+    return typed
+
+
+def _process(model: Any, requests: Sequence[Request]) -> dict[str, Tensor]:
+    if model.processor is None:
+        raise ValueError(
+            f"{model.name} was wrapped without a processor, so pictures and prompts cannot be turned into tensors: "
+            "pass inputs= (processed tensors), or mp.wrap(hf_model, processor=…)."
+        )
+    counts = {bool(request.images) for request in requests}
+    if len(counts) > 1:
+        raise ValueError("Expected a picture with every prompt of a batch or with none; got both kinds.")
+    warn_unknown_words(model.tokenizer, [request.prompt or "" for request in requests])
+    texts = [render_prompt(model, request.prompt or "", len(request.images)) for request in requests]
+    begin = model.tokenizer.bos_token
+    options: dict[str, Any] = {"text": texts, "return_tensors": "pt", "padding": True, "padding_side": "left"}
+    options["add_special_tokens"] = not (begin and texts[0].startswith(begin))
+    if counts == {True}:
+        options["images"] = [[as_image(image) for image in request.images] for request in requests]
+        batch = model.processor(**options)
+    else:
+        batch = model.tokenizer(**options)
+    tensors = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
+    tensors.setdefault("attention_mask", torch.ones_like(tensors["input_ids"]))
+    accepted = inspect.signature(model.hf.forward).parameters
+    return {name: value for name, value in tensors.items() if name in accepted}
+
+
+def render_prompt(model: Any, prompt: str, pictures: int) -> str:
+    """The text that the processor gets: by the chat template, else image tokens in front of the prompt."""
+    if getattr(model.processor, "chat_template", None):
+        content = [{"type": "image"}] * pictures + [{"type": "text", "text": prompt}]
+        return model.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    if not pictures or family_of(model.hf.config).processor_places_images:
+        return prompt
+    mark = getattr(model.processor, "image_token", None)
+    if mark is None and model.layout.image_token_id is not None:
+        mark = model.tokenizer.convert_ids_to_tokens(model.layout.image_token_id)
+    if mark is None:
+        raise ValueError(
+            f"{model.name} has neither a chat template nor an image token, so there is no telling where its picture goes: "
+            "write the prompt through its processor and pass inputs=."
+        )
+    return f"{mark}" * pictures + prompt
+
+
+def _continuation_ids(model: Any, continuation: str | Sequence[str], rows: int) -> list[list[int]]:
+    texts = [continuation] * rows if isinstance(continuation, str) else list(continuation)
+    if len(texts) != rows:
+        raise ValueError(f"Expected one continuation, or one per sample ({rows}); got {len(texts)}.")
+    pieces = [model.text_ids(text, leading_space=False) if isinstance(text, str) else list(text) for text in texts]
+    if not any(pieces):
+        raise ValueError(f"Expected a continuation with at least one token; got {texts[0]!r}.")
+    return pieces
+
+
+def _require_room(model: Any, length: int) -> None:
+    longest = getattr(text_config(model.hf), "max_position_embeddings", None)
+    if longest is not None and length > longest:
+        raise ValueError(
+            f"The prompt with its image takes {length} tokens but {model.name} reads at most {longest}: "
+            "shorten the prompt or give fewer pictures."
+        )
+
+
+def _placed(model: Any, value: Tensor) -> Tensor:
+    return value.to(model.device, model.dtype if value.is_floating_point() else None)
+
+
+def _token_text(model: Any, ids: list[int]) -> list[str]:
+    if model.tokenizer is None:
+        return [str(i) for i in ids]
+    return [model.tokenizer.decode([i]) for i in ids]
+
+
+def _grids(model: Any, tensors: dict[str, Tensor], rows: int) -> list[list[tuple[int, int]]] | None:
+    grid = tensors.get("image_grid_thw")
+    if grid is None:
+        return None
+    merge = int(getattr(model.hf.config.vision_config, "spatial_merge_size", 1))
+    sizes = [(int(t * h) // merge, int(w) // merge) for t, h, w in grid.tolist()]
+    image_id = model.layout.image_token_id
+    shared: list[list[tuple[int, int]]] = []
+    for count in (tensors["input_ids"] == image_id).sum(1).tolist():
+        mine: list[tuple[int, int]] = []
+        while sizes and count >= sizes[0][0] * sizes[0][1] > 0:
+            count -= sizes[0][0] * sizes[0][1]
+            mine.append(sizes.pop(0))
+        shared.append(mine)
+    return shared if len(shared) == rows else None
+
+
