@@ -1,0 +1,36 @@
+"""Scores of steered answers and the statistics that go with them."""
+
+from mllm_probe.metrics.fluency import answer_perplexity, first_mention
+from mllm_probe.metrics.logits import (
+    WordTable,
+    first_token_logit,
+    first_token_logprob,
+    kl_divergence,
+    single_token_logprob,
+    word_table,
+    word_variants,
+)
+from mllm_probe.metrics.statistics import bootstrap_interval, false_discovery_rate, null_interval, wilson_interval
+from mllm_probe.metrics.text import forms, kept, mentions, named, named_tokens, repetition
+
+__all__ = [
+    "WordTable",
+    "answer_perplexity",
+    "bootstrap_interval",
+    "false_discovery_rate",
+    "first_mention",
+    "first_token_logit",
+    "first_token_logprob",
+    "forms",
+    "kept",
+    "kl_divergence",
+    "mentions",
+    "named",
+    "named_tokens",
+    "null_interval",
+    "repetition",
+    "single_token_logprob",
+    "wilson_interval",
+    "word_table",
+    "word_variants",
+]

@@ -1,0 +1,168 @@
+"""Scores read from logits: the log-probability of a concept's words, and how far two distributions are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from mllm_probe.models import ProbeModel
+
+Word = str | int | Sequence[int]
+
+
+def word_variants(model: ProbeModel, words: Iterable[Word]) -> tuple[tuple[int, ...], ...]:
+    """Token sequences with which an answer can begin when it begins with one of the words.
+
+    Parameters
+    ----------
+    model : ProbeModel
+        Its tokenizer gives the case variants (as given, lower, Capitalised, UPPER) with and without a leading space.
+    words : iterable of str, int or sequence of int
+        A concept's words and synonyms; token ids where the model has no tokenizer.
+
+    Returns
+    -------
+    tuple of tuple of int
+        Without repetitions. A sequence that begins with another of them is left out: it is part of the same event,
+        and would be counted twice.
+
+    Raises
+    ------
+    ValueError
+        If a word is given as text to a model without a tokenizer.
+    """
+    found: dict[tuple[int, ...], None] = {}
+    for word in words:
+        for variant in _spellings(model, word):
+            if variant:
+                found.setdefault(variant)
+    return tuple(v for v in found if not any(v[:k] in found for k in range(1, len(v))))
+
+
+def _spellings(model: ProbeModel, word: Word) -> list[tuple[int, ...]]:
+    if isinstance(word, int):
+        return [(word,)]
+    if not isinstance(word, str):
+        return [tuple(int(i) for i in word)]
+    if model.tokenizer is None:
+        raise ValueError(
+            f"the word '{word}' is text, but {model.name} was wrapped without a processor: give the words as token "
+            "ids, for example [[3797], [8415, 29879]]."
+        )
+    plain = word.replace("_", " ").strip()
+    cases = dict.fromkeys((plain, plain.lower(), plain.capitalize(), plain.upper()))
+    unknown = getattr(model.tokenizer, "unk_token_id", None)
+    found = [tuple(model.text_ids(case, leading_space=space)) for case in cases for space in (False, True)]
+    return [variant for variant in found if unknown is None or unknown not in variant]
+
+
+@dataclass(frozen=True)
+class WordTable:
+    """The words of several concepts as token ids, ready to be scored for many rows at once.
+
+    Attributes
+    ----------
+    variants : tuple
+        Per concept its token sequences, see :func:`word_variants`; empty for a concept without words.
+    first : Tensor of int64 [concepts, most]
+        First sub-tokens of each concept, without repetitions, padded with 0.
+    first_there, single_there : Tensor of bool [concepts, most]
+        Which entries of ``first`` are there, and which of them are a whole word by themselves.
+    """
+
+    variants: tuple[tuple[tuple[int, ...], ...], ...]
+    first: torch.Tensor
+    first_there: torch.Tensor
+    single_there: torch.Tensor
+
+    @property
+    def longest(self) -> int:
+        """Number of sub-tokens of the longest word."""
+        return max((len(v) for variants in self.variants for v in variants), default=0)
+
+    def continuations(self, concept: int) -> dict[tuple[int, ...], tuple[int, ...]]:
+        """Of the words of several sub-tokens: what must be fed, and the tokens that are read after it.
+
+        Returns
+        -------
+        dict
+            A word's sub-tokens without the last → the last sub-tokens of all words that begin so.
+        """
+        grouped: dict[tuple[int, ...], tuple[int, ...]] = {}
+        for variant in self.variants[concept]:
+            if len(variant) > 1:
+                grouped[variant[:-1]] = (*grouped.get(variant[:-1], ()), variant[-1])
+        return grouped
+
+
+def word_table(model: ProbeModel, words: Sequence[Iterable[Word]]) -> WordTable:
+    """Tokenise the words of several concepts.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    words : sequence of iterable of str, int or sequence of int
+        One entry per concept.
+    """
+    variants = tuple(word_variants(model, own) for own in words)
+    firsts = [list(dict.fromkeys(v[0] for v in own)) for own in variants]
+    most = max((len(ids) for ids in firsts), default=0) or 1
+    first = torch.zeros(len(variants), most, dtype=torch.long)
+    there, single = torch.zeros_like(first, dtype=torch.bool), torch.zeros_like(first, dtype=torch.bool)
+    for row, ids in enumerate(firsts):
+        first[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
+        there[row, : len(ids)] = True
+        single[row, : len(ids)] = torch.tensor([(i,) in variants[row] for i in ids], dtype=torch.bool)
+    return WordTable(variants, first, there, single)
+
+
+def single_token_logprob(logits: torch.Tensor, table: WordTable) -> torch.Tensor:
+    """Log-probability that the next token is a word of each concept, words of several sub-tokens left out.
+
+    Parameters
+    ----------
+    logits : Tensor [..., vocabulary]
+    table : WordTable
+
+    Returns
+    -------
+    Tensor of float32 [..., concepts]
+        On the device of ``logits``; -inf for a concept all of whose words have several sub-tokens.
+    """
+    return _gathered(torch.log_softmax(logits.float(), -1), table.first, table.single_there)
+
+
+def first_token_logit(logits: torch.Tensor, table: WordTable) -> torch.Tensor:
+    """Log-sum-exp of the raw logits of the first sub-tokens of each concept's words, [..., concepts] float32."""
+    return _gathered(logits.float(), table.first, table.first_there)
+
+
+def first_token_logprob(logits: torch.Tensor, table: WordTable) -> torch.Tensor:
+    """Log-probability that the next token begins a word of each concept, [..., concepts] float32."""
+    return _gathered(torch.log_softmax(logits.float(), -1), table.first, table.first_there)
+
+
+def _gathered(scores: torch.Tensor, ids: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    picked = scores[..., ids.to(scores.device)]
+    return picked.masked_fill(~there.to(scores.device), -torch.inf).logsumexp(-1)
+
+
+def kl_divergence(unsteered: torch.Tensor, steered: torch.Tensor) -> torch.Tensor:
+    """KL(unsteered ‖ steered) of next-token distributions, in nats, clipped at 0 against rounding.
+
+    Parameters
+    ----------
+    unsteered, steered : Tensor [..., vocabulary]
+        Logits after the same tokens; they broadcast against each other.
+
+    Returns
+    -------
+    Tensor of float32 [...]
+    """
+    reference = torch.log_softmax(unsteered.float(), -1)
+    other = torch.log_softmax(steered.float(), -1)
+    return (reference.exp() * (reference - other)).sum(-1).clamp_min(0.0)
