@@ -95,7 +95,7 @@ def before_block(model: ProbeModel, on_input: OnBlock, *, layers: Iterable[int] 
 
 
 def active_hooks(model: ProbeModel) -> int:
-    """Number of the library's hooks that are on the model's modules now; 0 outside every ``with`` block."""
+    """Count the hooks of this library that are on the model's modules now; 0 outside every ``with`` block."""
     modules = {id(m): m for m in (*model.hf.modules(), *model.layout.blocks, model.layout.caller)}.values()
     tables = (table for m in modules for table in (m._forward_hooks, m._forward_pre_hooks))
     return sum(isinstance(hook, _Hook) for table in tables for hook in table.values())

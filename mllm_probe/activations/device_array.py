@@ -1,0 +1,263 @@
+"""Tensors under xarray that stay on their device: indexing and transposing move nothing, only reading values does."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from mllm_probe import schema
+
+_HOST_DTYPES = (torch.float16, torch.float32, torch.float64, torch.bool, torch.uint8) + (
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+)
+
+bytes_moved = 0
+"""Bytes that arrays of this module have brought to the host since the start; tests and benchmarks read it."""
+
+
+def lazy(
+    dims: Sequence[Hashable],
+    data: torch.Tensor | Sequence[torch.Tensor],
+    along: Hashable = schema.LAYER,
+    attrs: dict[str, Any] | None = None,
+) -> xr.Variable:
+    """Wrap a tensor as an xarray variable whose data stay on the tensor's device.
+
+    Parameters
+    ----------
+    dims : sequence of str
+        Names of the dimensions.
+    data : Tensor or sequence of Tensor
+        One tensor with these dimensions; or one tensor for each element of dimension ``along``, without that
+        dimension, on whatever devices (a sharded model). They are never stacked across devices.
+    along : str
+        The dimension that a sequence of tensors runs along.
+    attrs : dict, optional
+
+    Returns
+    -------
+    xarray.Variable
+        ``isel``, ``sel`` and ``transpose`` stay on the device. ``values``, arithmetic and reductions of xarray copy
+        what they need to the host, as float32 where NumPy lacks the type (bfloat16). The tensor is shared, not copied.
+
+    Raises
+    ------
+    ValueError
+        If the number of dimensions does not fit, or the tensors of a sequence differ in shape or type.
+    """
+    names = tuple(dims)
+    if isinstance(data, torch.Tensor):
+        backend = DeviceArray([data.detach()], None)
+    else:
+        if along not in names:
+            raise ValueError(f"one tensor per '{along}' was given, but the dimensions are {names}.")
+        backend = DeviceArray([part.detach() for part in data], names.index(along))
+    if backend.ndim != len(names):
+        raise ValueError(f"dimensions {names} do not fit data of shape {backend.shape}.")
+    return xr.Variable(names, DeviceIndexed(backend), attrs)
+
+
+def tensor_of(array: xr.DataArray | xr.Variable) -> torch.Tensor:
+    """Tensor behind an array, on its device, in the array's order of dimensions.
+
+    Lazy indexing is applied on the device; a selection by slices shares memory with the captured tensor. An array
+    that is not lazy (loaded, or computed by xarray) gives a tensor on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the selection holds layers that live on different devices.
+    """
+    found = _backend_of(array)
+    if found is None:
+        return torch.from_numpy(np.array(array.values))
+    backend, key = found
+    return backend.select(key)
+
+
+def split_dimension(array: xr.DataArray | xr.Variable) -> Hashable | None:
+    """Dimension along which the array is kept as separate tensors, None if it is one tensor."""
+    found = _backend_of(array)
+    if found is None or found[0].axis is None:
+        return None
+    backend, key = found
+    if isinstance(key, indexing.VectorizedIndexer) or _is_integer(key.tuple[backend.axis]):
+        return None
+    return array.dims[sum(not _is_integer(k) for k in key.tuple[: backend.axis])]
+
+
+class DeviceArray(BackendArray):
+    """Backend array over one tensor, or over a list of tensors along ``axis`` that stay where they are."""
+
+    def __init__(self, parts: list[torch.Tensor], axis: int | None) -> None:
+        if not parts:
+            raise ValueError("expected at least one tensor, got an empty sequence.")
+        kinds = {(tuple(part.shape), part.dtype) for part in parts}
+        if len(kinds) > 1:
+            raise ValueError(f"tensors of one array must agree in shape and dtype, got {sorted(map(str, kinds))}.")
+        self.parts, self.axis = parts, axis
+        shape = tuple(parts[0].shape)
+        self.shape = shape if axis is None else (*shape[:axis], len(parts), *shape[axis:])
+        self.dtype = np.dtype(str(host_dtype(parts[0].dtype)).removeprefix("torch."))
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
+        """Bring the selected elements to the host, as an array of its own."""
+        global bytes_moved
+        pieces = self.pieces(key)
+        bytes_moved += sum(piece.numel() * piece.element_size() for piece in pieces)
+        copies = [piece.to("cpu", host_dtype(piece.dtype), copy=True) for piece in pieces]
+        return self.join(copies, key).numpy()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError("arrays on the model's device are read-only; .load() brings a writable copy to the host.")
+
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> np.ndarray:
+        """Answer xarray's asynchronous loading; the copy itself is not asynchronous."""
+        return self[key]
+
+    def permuted(self, order: Sequence[int]) -> DeviceArray:
+        """Give the same tensors with their axes in another order, as views."""
+        if self.axis is None:
+            return DeviceArray([part.permute(*order) for part in self.parts], None)
+        inner = [o - (o > self.axis) for o in order if o != self.axis]
+        return DeviceArray([part.permute(*inner) for part in self.parts], list(order).index(self.axis))
+
+    def select(self, key: indexing.ExplicitIndexer) -> torch.Tensor:
+        """Apply an xarray indexer on the device."""
+        pieces = self.pieces(key)
+        devices = {str(piece.device) for piece in pieces}
+        if len(devices) > 1:
+            raise ValueError(
+                f"these layers live on {len(devices)} devices ({', '.join(sorted(devices))}) and are never stacked "
+                "across them: select one layer, or bring them together with .torch.to(device)."
+            )
+        return self.join(pieces, key)
+
+    def pieces(self, key: indexing.ExplicitIndexer) -> list[torch.Tensor]:
+        """Select from every tensor that the key touches."""
+        if self.axis is None:
+            return [_index(self.parts[0], key)]
+        if isinstance(key, indexing.VectorizedIndexer):
+            return self._pointwise_pieces(key)
+        chosen = _numbers(key.tuple[self.axis], len(self.parts))
+        inner = indexing.OuterIndexer(key.tuple[: self.axis] + key.tuple[self.axis + 1 :])
+        return [_index(self.parts[number], inner) for number in chosen]
+
+    def join(self, pieces: list[torch.Tensor], key: indexing.ExplicitIndexer) -> torch.Tensor:
+        """Put pieces on one device back into one tensor."""
+        if self.axis is None:
+            return pieces[0]
+        if isinstance(key, indexing.VectorizedIndexer):
+            return self._joined_points(pieces, key)
+        if _is_integer(key.tuple[self.axis]):
+            return pieces[0]
+        axis = sum(not _is_integer(k) for k in key.tuple[: self.axis])
+        if pieces:
+            return torch.stack(pieces, axis)
+        empty = _index(self.parts[0], indexing.OuterIndexer(key.tuple[: self.axis] + key.tuple[self.axis + 1 :]))
+        return empty.new_empty((*empty.shape[:axis], 0, *empty.shape[axis:]))
+
+    def _points(self, key: indexing.VectorizedIndexer) -> tuple[np.ndarray, ...]:
+        return tuple(np.broadcast_arrays(*_pointwise(key, self.shape)))
+
+    def _pointwise_pieces(self, key: indexing.VectorizedIndexer) -> list[torch.Tensor]:
+        points = self._points(key)
+        numbers = points[self.axis]
+        inner = points[: self.axis] + points[self.axis + 1 :]
+        return [
+            _index(self.parts[n], indexing.VectorizedIndexer(tuple(p[numbers == n] for p in inner)))
+            for n in np.unique(numbers)
+        ]
+
+    def _joined_points(self, pieces: list[torch.Tensor], key: indexing.VectorizedIndexer) -> torch.Tensor:
+        numbers = self._points(key)[self.axis]
+        if not pieces:
+            return self.parts[0].new_empty(numbers.shape)
+        joined = pieces[0].new_empty(numbers.shape)
+        for number, piece in zip(np.unique(numbers), pieces, strict=True):
+            joined[torch.from_numpy(numbers == number).to(joined.device)] = piece
+        return joined
+
+
+class DeviceIndexed(indexing.LazilyIndexedArray):
+    """Lazily indexed device array that transposes by permuting views, not by index arrays of the whole size."""
+
+    __slots__ = ()
+
+    def transpose(self, order: Iterable[int]) -> DeviceIndexed:
+        """Permute the axes that are left; those indexed by a number go last, where they do not matter."""
+        key = self.key.tuple
+        kept = [axis for axis, k in enumerate(key) if not _is_integer(k)]
+        full = [kept[o] for o in order] + [axis for axis, k in enumerate(key) if _is_integer(k)]
+        return type(self)(self.array.permuted(full), type(self.key)(tuple(key[axis] for axis in full)))
+
+
+def host_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Type in which values of ``dtype`` arrive in NumPy: itself where there is one, else float32."""
+    return dtype if dtype in _HOST_DTYPES else torch.float32
+
+
+def _backend_of(array: xr.DataArray | xr.Variable) -> tuple[DeviceArray, indexing.ExplicitIndexer] | None:
+    variable = array.variable if isinstance(array, xr.DataArray) else array
+    data = variable._data
+    while isinstance(data, (indexing.MemoryCachedArray, indexing.CopyOnWriteArray)):
+        data = data.array
+    lazily = (indexing.LazilyIndexedArray, indexing.LazilyVectorizedIndexedArray)
+    if isinstance(data, lazily) and isinstance(data.array, DeviceArray):
+        return data.array, data.key
+    return None
+
+
+def _index(tensor: torch.Tensor, key: indexing.ExplicitIndexer) -> torch.Tensor:
+    if isinstance(key, indexing.VectorizedIndexer):
+        points = _pointwise(key, tuple(tensor.shape))
+        return tensor[tuple(_index_tensor(p, tensor.device) for p in points)] if points else tensor
+    for axis in reversed(range(len(key.tuple))):
+        k = key.tuple[axis]
+        if _is_integer(k):
+            tensor = tensor.select(axis, int(k))
+        elif isinstance(k, slice) and (k.step is None or k.step > 0):
+            tensor = tensor[(slice(None),) * axis + (k,)]
+        else:
+            numbers = np.asarray(_numbers(k, tensor.shape[axis]))
+            tensor = tensor.index_select(axis, _index_tensor(numbers, tensor.device))
+    return tensor
+
+
+def _pointwise(key: indexing.VectorizedIndexer, shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Index arrays that broadcast to the result; slices become trailing dimensions, as xarray defines."""
+    slices = [axis for axis, k in enumerate(key.tuple) if isinstance(k, slice)]
+    arrays = []
+    leading = max((k.ndim for k in key.tuple if not isinstance(k, slice)), default=0)
+    for axis, k in enumerate(key.tuple):
+        if isinstance(k, slice):
+            place = [1] * (leading + len(slices))
+            numbers = np.arange(*k.indices(shape[axis]))
+            place[leading + slices.index(axis)] = len(numbers)
+            arrays.append(numbers.reshape(place))
+        else:
+            arrays.append(k.reshape(k.shape + (1,) * len(slices)))
+    return arrays
+
+
+def _index_tensor(numbers: np.ndarray, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(np.array(numbers, dtype=np.int64)).to(device)
+
+
+def _numbers(k: Any, size: int) -> list[int]:
+    if _is_integer(k):
+        return [int(k)]
+    return list(range(*k.indices(size))) if isinstance(k, slice) else [int(n) for n in k]
+
+
+def _is_integer(k: Any) -> bool:
+    return isinstance(k, (int, np.integer))
