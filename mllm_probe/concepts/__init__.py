@@ -1,0 +1,10 @@
+"""Concepts as pictures with and without them, from the drawn world, a folder or the Hub."""
+
+from mllm_probe.concepts.concept import Concept
+from mllm_probe.concepts.drawn import scenes
+from mllm_probe.concepts.folder import from_folder
+from mllm_probe.concepts.hub import from_hub
+from mllm_probe.concepts.library import ConceptLibrary
+from mllm_probe.concepts.picture import Picture
+
+__all__ = ["Concept", "ConceptLibrary", "Picture", "from_folder", "from_hub", "scenes"]

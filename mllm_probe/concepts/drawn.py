@@ -1,0 +1,86 @@
+"""Concepts of the drawn world, with exact counterfactual pairs: the same scene with one thing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from mllm_probe.concepts.concept import Concept
+from mllm_probe.concepts.library import ConceptLibrary, unknown_name
+from mllm_probe.concepts.picture import Picture
+from mllm_probe.scenes import CONCEPTS, Scene, draw, pair, true_concepts
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A scene and a size: called, it draws the picture."""
+
+    scene: Scene
+    size: int
+
+    def __call__(self) -> Image.Image:
+        """Draw it."""
+        return draw(self.scene, self.size)
+
+
+def scenes(
+    negative: str = "replace",
+    concepts: Iterable[str] | None = None,
+    pairs: int = 48,
+    seed: int = 0,
+    size: int = 224,
+) -> ConceptLibrary:
+    """Draw a concept library: for every concept, pairs of one scene with it and the same scene without it.
+
+    Parameters
+    ----------
+    negative : {"replace", "remove"}
+        What stands in the concept's place in the negative picture: another value of the same slot (a bird for
+        a cat, another style), or nothing.
+    concepts : iterable of str, optional
+        Names of the drawn world's concepts; all of them by default.
+    pairs : int
+        Pairs of each concept.
+    seed : int
+        Decides the scenes. Pictures of one seed are never those of another.
+    size : int
+        Side of the pictures in pixels.
+
+    Returns
+    -------
+    ConceptLibrary
+        Pictures are drawn when they are looked at; their ``labels`` say everything that they show.
+
+    Raises
+    ------
+    ValueError
+        If a concept is unknown, ``pairs`` is less than 1 or ``negative`` is another word.
+
+    Examples
+    --------
+    >>> library = scenes(concepts=["cat", "neon"], pairs=4)
+    >>> library["cat"].category, len(library["cat"].positive)
+    ('entity', 4)
+    """
+    if isinstance(concepts, str):
+        raise ValueError("concepts is a list of names, not one string: write concepts=['cat'] for one.")
+    if pairs < 1:
+        raise ValueError(f"pairs is the number of pairs of each concept, at least 1, not {pairs}.")
+    chosen = list(CONCEPTS) if concepts is None else list(concepts)
+    for name in chosen:
+        if name not in CONCEPTS:
+            raise ValueError(unknown_name("concept", name, CONCEPTS))
+    return ConceptLibrary((_concept(name, negative, pairs, seed, size) for name in chosen), source="drawn scenes")
+
+
+def _concept(name: str, negative: str, pairs: int, seed: int, size: int) -> Concept:
+    sides: tuple[list[Picture], list[Picture]] = ([], [])
+    for number in range(pairs):
+        rng = np.random.default_rng([seed, number, *name.encode()])
+        for side, scene in zip(sides, pair(name, rng, negative), strict=True):
+            side.append(Picture(Drawing(scene, size), labels=frozenset(true_concepts(scene)), pair=number))
+    known = CONCEPTS[name]
+    return Concept(name, known.category, known.words, *sides, paired=True)

@@ -1,0 +1,187 @@
+"""A set of concepts: a mapping from names that can be split, narrowed, hashed and looked at."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+
+from mllm_probe.concepts.concept import Concept, category_name
+from mllm_probe.concepts.picture import Picture
+from mllm_probe.concepts.splitting import fit_keys
+
+_SHOWN = 12
+
+
+class ConceptLibrary(Mapping[str, Concept]):
+    """Concepts by name, in a stable order.
+
+    Parameters
+    ----------
+    concepts : iterable of Concept
+        With different names.
+    source : str
+        Where they come from, for displays.
+    """
+
+    def __init__(self, concepts: Iterable[Concept], source: str = "") -> None:
+        self._concepts: dict[str, Concept] = {}
+        self.source = source
+        for concept in concepts:
+            if concept.name in self._concepts:
+                raise ValueError(f"two concepts are called '{concept.name}'; names must differ.")
+            self._concepts[concept.name] = concept
+        if not self._concepts:
+            raise ValueError("a concept library needs at least one concept; none was given.")
+
+    def __getitem__(self, name: str) -> Concept:
+        if name not in self._concepts:
+            raise KeyError(unknown_name("concept", name, self._concepts))
+        return self._concepts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._concepts)
+
+    def __len__(self) -> int:
+        return len(self._concepts)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._concepts
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """All pictures, each once (by the hash of its pixels), in the order of the concepts."""
+        unique: dict[str, Picture] = {}
+        for concept in self._concepts.values():
+            for picture in concept.pictures:
+                unique.setdefault(picture.id, picture)
+        return list(unique.values())
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories that occur, in the order of the concepts."""
+        return tuple(dict.fromkeys(concept.category for concept in self._concepts.values()))
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of names, categories, words and pictures: the attribute ``concepts`` of every dataset made with them."""
+        content = [
+            [c.name, c.category, c.words, c.paired, [p.key for p in c.positive], [p.key for p in c.negative]]
+            for c in self._concepts.values()
+        ]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    def split(self, fit: float = 0.5, seed: int = 0) -> tuple[ConceptLibrary, ConceptLibrary]:
+        """Divide the pictures of every concept into two libraries; pairs stay together.
+
+        A picture that several concepts share falls on the same side for all of them.
+
+        Parameters
+        ----------
+        fit : float
+            Share of the pairs (or of each class, unpaired) to fit with, between 0 and 1.
+        seed : int
+            Decides which.
+
+        Returns
+        -------
+        fit, held_out : ConceptLibrary
+            Their pictures carry ``split`` ``"fit"`` and ``"held_out"``.
+
+        Raises
+        ------
+        ValueError
+            If ``fit`` is not between 0 and 1, or a concept has too few pictures to stand on both sides.
+        """
+        if not 0 < fit < 1:
+            raise ValueError(f"fit is the share of pictures to fit with, between 0 and 1, not {fit}.")
+        keys = fit_keys(list(self._concepts.values()), fit, seed)
+        return self._side("fit", keys), self._side("held_out", keys)
+
+    def _side(self, split: str, fit_with: set[str]) -> ConceptLibrary:
+        def kept(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+            return tuple(p.in_split(split) for p in pictures if (p.key in fit_with) == (split == "fit"))
+
+        return ConceptLibrary(
+            (replace(c, positive=kept(c.positive), negative=kept(c.negative)) for c in self._concepts.values()),
+            self.source,
+        )
+
+    def subset(
+        self,
+        concepts: Iterable[str] | None = None,
+        categories: Iterable[str] | None = None,
+        pairs: int | None = None,
+    ) -> ConceptLibrary:
+        """Return a smaller library.
+
+        Parameters
+        ----------
+        concepts : iterable of str, optional
+            Names to keep, in this order.
+        categories : iterable of str, optional
+            Categories to keep.
+        pairs : int, optional
+            Keep the first so many pairs (or pictures of each class) of every concept: equal n for all.
+
+        Raises
+        ------
+        KeyError
+            If a name is unknown.
+        ValueError
+            If a category is unknown, nothing is left, or a concept has fewer pictures than ``pairs``.
+        """
+        if isinstance(concepts, str) or isinstance(categories, str):
+            raise ValueError("concepts and categories are lists of names, not one string: write ['cat'] for one.")
+        chosen = [self[name] for name in (self._concepts if concepts is None else concepts)]
+        if categories is not None:
+            wanted = {category_name(name) for name in categories}
+            chosen = [concept for concept in chosen if concept.category in wanted]
+            if not chosen:
+                raise ValueError(f"no concept is of {sorted(wanted)}; there are {', '.join(self.categories)}.")
+        if pairs is not None:
+            chosen = [_first(concept, pairs) for concept in chosen]
+        return ConceptLibrary(chosen, self.source)
+
+    def __repr__(self) -> str:
+        counts = {category: sum(c.category == category for c in self.values()) for category in self.categories}
+        listed = ", ".join(f"{count} {category}" for category, count in counts.items())
+        origin = f" from {self.source}" if self.source else ""
+        return f"<ConceptLibrary of {len(self)} concepts{origin}: {listed}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(_row(concept) for concept in list(self.values())[:_SHOWN])
+        more = len(self) - _SHOWN
+        tail = f"<p>and {more} more concepts</p>" if more > 0 else ""
+        head = "".join(f"<th>{name}</th>" for name in ("concept", "category", "words", "pictures", "with", "without"))
+        return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table>{tail}"
+
+
+def _first(concept: Concept, pairs: int) -> Concept:
+    there = min(len(concept.positive), len(concept.negative))
+    if not 1 <= pairs <= there:
+        raise ValueError(f"concept '{concept.name}' has {there} pairs of pictures; pairs={pairs} must be 1 to {there}.")
+    return replace(concept, positive=concept.positive[:pairs], negative=concept.negative[:pairs])
+
+
+def unknown_name(what: str, name: object, known: Iterable[str]) -> str:
+    """Text of the error for a name that is none of ``known``, with the nearest one."""
+    names = list(known)
+    close = get_close_matches(str(name), names, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    return f"unknown {what} '{name}'; there are {', '.join(names)}.{hint}"
+
+
+def _row(concept: Concept) -> str:
+    counts = f"{len(concept.positive)} + {len(concept.negative)}{' in pairs' if concept.paired else ''}"
+    texts = (concept.name, concept.category, ", ".join(concept.words), counts)
+    cells = "".join(f"<td>{html.escape(text)}</td>" for text in texts)
+    return f"<tr>{cells}<td>{_image(concept.positive[0])}</td><td>{_image(concept.negative[0])}</td></tr>"
+
+
+def _image(picture: Picture) -> str:
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(picture.thumbnail()).decode()}">'

@@ -1,0 +1,104 @@
+"""One picture with what is known of it: a file, encoded bytes, an image in memory or a drawing made when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mllm_probe.models.images import as_image, content_hash
+
+Source = Image.Image | Path | bytes | Callable[[], Image.Image]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture of a concept set.
+
+    Parameters
+    ----------
+    source : PIL.Image.Image, pathlib.Path, bytes or callable
+        Where the pixels come from. Everything but an image in memory is read or drawn anew each time,
+        so that a library of thousands of pictures stays small. A callable takes nothing, returns an
+        image and has a ``repr`` that says all that decides it.
+    labels : frozenset of str or None
+        Names of all concepts that the picture truly shows; None when that is not known.
+    pair : int or None
+        Number of the counterfactual pair, equal for its positive and negative.
+    split : {"fit", "held_out"} or None
+        Set by `ConceptLibrary.split`.
+    """
+
+    source: Source
+    labels: frozenset[str] | None = None
+    pair: int | None = None
+    split: str | None = None
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture as an RGB image.
+
+        Raises
+        ------
+        ValueError
+            If the file or the bytes are no readable picture.
+        """
+        return _opened(self.source)
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of the pixels, the ``sample`` coordinate of every dataset made with the picture."""
+        return content_hash(self.image)
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the source, found without drawing or decoding: equal keys are equal pictures."""
+        if isinstance(self.source, Image.Image):
+            return self.id
+        if isinstance(self.source, Path):
+            encoded = self.source.read_bytes()
+        elif isinstance(self.source, bytes):
+            encoded = self.source
+        else:
+            encoded = repr(self.source).encode()
+        return hashlib.sha256(encoded).hexdigest()[:16]
+
+    def in_split(self, split: str) -> Picture:
+        """Return the same picture marked ``"fit"`` or ``"held_out"``."""
+        copy = replace(self, split=split)
+        copy.__dict__.update({name: self.__dict__[name] for name in ("id", "key") if name in self.__dict__})
+        return copy
+
+    def thumbnail(self, size: int = 64) -> bytes:
+        """Return the picture as PNG bytes of at most ``size`` pixels a side."""
+        image = self.image.copy()
+        image.thumbnail((size, size))
+        return _png(image)
+
+    def _repr_png_(self) -> bytes:
+        return _png(self.image)
+
+
+def _opened(source: Source) -> Image.Image:
+    if isinstance(source, (Image.Image, Path)):
+        return as_image(source)
+    if not isinstance(source, bytes):
+        return as_image(source())
+    try:
+        with Image.open(io.BytesIO(source)) as image:
+            return as_image(ImageOps.exif_transpose(image))
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise ValueError(
+            f"{len(source)} bytes cannot be read as a picture ({error}); replace or leave it out."
+        ) from error
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -1,0 +1,126 @@
+import datasets
+import pytest
+from PIL import Image
+
+import mllm_probe as mp
+from mllm_probe.concepts.hub import PRESETS
+
+NAMES = ["awe", "fear", "anger"]
+
+
+def image(value):
+    return Image.new("RGB", (6, 6), (value, 10, 20))
+
+
+@pytest.fixture(scope="module")
+def classes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classes")
+    features = datasets.Features({"image": datasets.Image(), "emotion": datasets.ClassLabel(names=NAMES)})
+    rows = {"image": [image(i) for i in range(30)], "emotion": [i % 3 for i in range(30)]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(str(folder / "train.parquet"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def styles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("styles") / "data"
+    features = datasets.Features({"src": datasets.Image(), "tar": datasets.Image(), "prompt": datasets.Value("string")})
+    for offset, style in ((0, "Ghibli"), (100, "Pixel")):
+        rows = {
+            "src": [image(offset + i) for i in range(4)],
+            "tar": [image(offset + 50 + i) for i in range(4)],
+            "prompt": ["a house"] * 4,
+        }
+        datasets.Dataset.from_dict(rows, features=features).to_parquet(str(folder / f"{style}-00000-of-00001.parquet"))
+    return folder.parent
+
+
+def red(picture):
+    return picture.image.getpixel((0, 0))[0]
+
+
+def test_classes_are_contrasted_with_the_others(classes):
+    library = mp.concepts.from_hub(classes, category="emotion", pairs=6)
+    assert list(library) == sorted(NAMES)
+    awe = library["awe"]
+    assert not awe.paired and awe.category == "emotion" and len(awe.positive) == len(awe.negative) == 6
+    assert all(red(p) % 3 == 0 and p.labels == {"awe"} for p in awe.positive)
+    assert [sum(p.labels == {name} for p in awe.negative) for name in NAMES] == [0, 3, 3]
+    assert all(NAMES[red(p) % 3] in p.labels for p in awe.negative)
+
+
+def test_the_seed_decides_the_negatives(classes):
+    first, again, other = (
+        [p.key for p in mp.concepts.from_hub(classes, category="emotion", pairs=6, seed=s)["awe"].negative]
+        for s in (0, 0, 1)
+    )
+    assert first == again != other
+
+
+def test_chosen_classes_and_their_words(classes):
+    library = mp.concepts.from_hub(
+        classes, category="emotion", classes=["fear"], words={"fear": ("fear", "afraid")}, pairs=3
+    )
+    assert list(library) == ["fear"] and library["fear"].words == ("fear", "afraid")
+    with pytest.raises(ValueError, match="unknown class 'joy'; there are"):
+        mp.concepts.from_hub(classes, category="emotion", classes=["joy"])
+
+
+def test_rows_of_pairs_where_each_split_is_a_concept(styles):
+    library = mp.concepts.from_hub(styles, category="visual_style", label_column="split", pairs=3)
+    assert list(library) == ["Ghibli", "Pixel"]
+    pixel = library["Pixel"]
+    assert pixel.paired and pixel.words == ("pixel",)
+    assert [red(p) for p in pixel.positive] == [150, 151, 152] and [red(p) for p in pixel.negative] == [100, 101, 102]
+    assert [p.pair for p in pixel.positive] == [0, 1, 2]
+
+
+def test_a_folder_of_labelled_pictures(tmp_path):
+    for offset, name in enumerate(NAMES[:2]):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            image(100 * offset + i).save(tmp_path / name / f"{i}.png")
+    library = mp.concepts.from_hub(tmp_path, category="emotion")
+    assert sorted(red(p) for p in library["fear"].positive) == [100, 101, 102]
+    assert sorted(red(p) for p in library["fear"].negative) == [0, 1, 2]
+
+
+def test_columns_that_cannot_be_told_apart(styles, classes):
+    with pytest.raises(ValueError, match="no column names the concept among src, tar, prompt; pass label_column="):
+        mp.concepts.from_hub(styles, category="visual_style", split="Pixel")
+    with pytest.raises(ValueError, match="unknown column 'picture'; there are image, emotion"):
+        mp.concepts.from_hub(classes, category="emotion", image_column="picture")
+    with pytest.raises(ValueError, match="unknown split 'tset'; there are train"):
+        mp.concepts.from_hub(classes, category="emotion", split="tset")
+    with pytest.raises(ValueError, match="pass category="):
+        mp.concepts.from_hub(classes)
+
+
+def test_two_image_columns_that_are_no_known_pair(tmp_path):
+    features = datasets.Features(
+        {"left": datasets.Image(), "right": datasets.Image(), "label": datasets.Value("string")}
+    )
+    rows = {"left": [image(1)], "right": [image(2)], "label": ["cat"]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(str(tmp_path / "train.parquet"))
+    with pytest.raises(
+        ValueError, match=r"has 2 image columns \(left, right\) .*pass image_column=, or positive_column="
+    ):
+        mp.concepts.from_hub(tmp_path, category="entity")
+    cat = mp.concepts.from_hub(tmp_path, category="entity", positive_column="right", negative_column="left")["cat"]
+    assert cat.paired and red(cat.positive[0]) == 2 and red(cat.negative[0]) == 1
+
+
+def test_a_dataset_out_of_reach(monkeypatch):
+    def unreachable(*arguments, **options):
+        assert arguments == (PRESETS["emoset"].dataset,)
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    with pytest.raises(OSError, match="cannot be read .*no route.*pass a local folder"):
+        mp.concepts.from_hub("emoset")
+
+
+def test_without_the_datasets_package(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "datasets", None)
+    with pytest.raises(ImportError, match=r"pip install 'mllm-probe\[hub\]'"):
+        mp.concepts.from_hub("emoset")

@@ -1,0 +1,179 @@
+import html
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mllm_probe as mp
+from mllm_probe.concepts import Concept, ConceptLibrary, Picture
+
+
+def picture(value, **facts):
+    return Picture(Image.new("RGB", (4, 4), (value % 256, value // 256, 7)), **facts)
+
+
+def concept(name, start, count=8, paired=True, category="entity"):
+    positive = [picture(start + i, pair=i if paired else None) for i in range(count)]
+    negative = [picture(start + 500 + i, pair=i if paired else None) for i in range(count)]
+    return Concept(name, category, (name,), positive, negative, paired)
+
+
+def keys(pictures):
+    return {picture.key for picture in pictures}
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return mp.concepts.scenes(concepts=["cat", "neon", "awe", "order", "left"], pairs=6, size=64)
+
+
+def test_drawn_pairs_show_the_concept_on_one_side_only(drawn):
+    for name, concept in drawn.items():
+        assert concept.paired and len(concept.positive) == len(concept.negative) == 6
+        for with_it, without in zip(concept.positive, concept.negative, strict=True):
+            assert name in with_it.labels and name not in without.labels
+            assert with_it.pair == without.pair and with_it.id != without.id
+
+
+def test_drawn_pictures_are_the_same_every_time_and_differ_by_seed(drawn):
+    again = mp.concepts.scenes(concepts=list(drawn), pairs=6, size=64)
+    other = mp.concepts.scenes(concepts=list(drawn), pairs=6, size=64, seed=1)
+    assert again.fingerprint == drawn.fingerprint != other.fingerprint
+    assert np.array_equal(np.array(again["cat"].positive[2].image), np.array(drawn["cat"].positive[2].image))
+    assert not keys(p for c in drawn.values() for p in c.pictures) & keys(p for c in other.values() for p in c.pictures)
+
+
+def test_remove_leaves_the_slot_empty():
+    neon = mp.concepts.scenes(negative="remove", concepts=["neon"], pairs=3, size=64)["neon"]
+    styles = {"sketch", "pixelated", "dotted", "hatched", "blueprint", "neon", "silhouette", "cartoon"}
+    assert all(not picture.labels & styles for picture in neon.negative)
+
+
+def test_all_drawn_concepts_are_there_in_five_categories():
+    library = mp.concepts.scenes(pairs=1)
+    assert len(library) == 48
+    assert library.categories == ("entity", "visual_style", "emotion", "abstract", "relation")
+
+
+def test_a_picture_in_memory_and_its_id():
+    one, same, other = picture(3), picture(3), picture(4)
+    assert one.id == same.id == one.key and one.id != other.id
+    assert Image.open(__import__("io").BytesIO(one._repr_png_())).size == (4, 4)
+
+
+def test_split_keeps_pairs_together_and_covers_everything(drawn):
+    fit, held_out = drawn.split(fit=0.5, seed=3)
+    for name in drawn:
+        sides = [{p.pair for p in part[name].positive} for part in (fit, held_out)]
+        assert [{p.pair for p in part[name].negative} for part in (fit, held_out)] == sides
+        assert sides[0] | sides[1] == set(range(6)) and not sides[0] & sides[1] and len(sides[0]) == 3
+        assert all(p.split == "fit" for p in fit[name].pictures)
+        assert all(p.split == "held_out" for p in held_out[name].pictures)
+    assert not keys(fit.pictures) & keys(held_out.pictures)
+
+
+def test_split_is_decided_by_its_seed(drawn):
+    first, again, other = ([p.pair for p in drawn.split(seed=seed)[0]["cat"].positive] for seed in (0, 0, 5))
+    assert first == again != other
+
+
+def test_a_picture_shared_by_concepts_falls_on_one_side():
+    pool = [picture(i) for i in range(24)]
+    names = ("awe", "fear", "anger")
+    shared = ConceptLibrary(
+        Concept(
+            name,
+            "emotion",
+            (name,),
+            pool[8 * i : 8 * i + 8],
+            [p for p in pool if p not in pool[8 * i : 8 * i + 8]],
+            False,
+        )
+        for i, name in enumerate(names)
+    )
+    for seed in range(5):
+        fit, held_out = shared.split(fit=0.5, seed=seed)
+        assert not keys(fit.pictures) & keys(held_out.pictures)
+        assert [len(fit[name].positive) for name in names] == [4, 4, 4]
+
+
+def test_pairs_that_share_a_negative_stay_together():
+    common = [picture(900 + i) for i in range(2)]
+    chained = Concept(
+        "cat", "entity", ("cat",), [picture(i) for i in range(6)], [common[i // 3] for i in range(6)], True
+    )
+    fit, held_out = ConceptLibrary([chained]).split()
+    assert len(fit["cat"].positive) == len(held_out["cat"].positive) == 3
+    assert not keys(fit.pictures) & keys(held_out.pictures)
+
+
+def test_what_cannot_be_split_says_so():
+    with pytest.raises(ValueError, match="concept 'cat' cannot be split.*Give more pictures"):
+        ConceptLibrary([concept("cat", 0, count=1)]).split()
+    with pytest.raises(ValueError, match="between 0 and 1, not 1.5"):
+        ConceptLibrary([concept("cat", 0)]).split(fit=1.5)
+
+
+def test_subset_by_name_category_and_number(drawn):
+    assert list(drawn.subset(["order", "cat"])) == ["order", "cat"]
+    assert list(drawn.subset(categories=["VisualStyle", "relation"])) == ["neon", "left"]
+    assert len(drawn.subset(pairs=2)["cat"].positive) == 2
+    with pytest.raises(KeyError, match="unknown concept 'cta'.*Did you mean 'cat'"):
+        drawn.subset(["cta"])
+    with pytest.raises(ValueError, match="'smell' is no category of concepts; use one of entity, visual_style"):
+        drawn.subset(categories=["smell"])
+    with pytest.raises(ValueError, match="has 6 pairs of pictures; pairs=7"):
+        drawn.subset(pairs=7)
+    with pytest.raises(ValueError, match="not one string"):
+        drawn.subset("cat")
+
+
+def test_pictures_come_once_each():
+    pool = [picture(i) for i in range(4)]
+    library = ConceptLibrary(
+        [Concept(n, "entity", (n,), pool[:2] if n == "cat" else pool[2:], pool, False) for n in ("cat", "key")]
+    )
+    assert [p.id for p in library.pictures] == [p.id for p in pool]
+
+
+def test_fingerprint_sees_words_and_pictures():
+    base = ConceptLibrary([concept("cat", 0)])
+    words = ConceptLibrary(
+        [Concept("cat", "entity", ("cat", "kitten"), base["cat"].positive, base["cat"].negative, True)]
+    )
+    pictures = ConceptLibrary([concept("cat", 1)])
+    assert len({base.fingerprint, words.fingerprint, pictures.fingerprint}) == 3
+    assert ConceptLibrary([concept("cat", 0)]).fingerprint == base.fingerprint
+
+
+def test_html_shows_names_as_text_not_as_markup():
+    evil = "<script>alert(1)</script>"
+    page = ConceptLibrary([concept(evil, 0, count=1)])._repr_html_()
+    assert "<script>" not in page and html.escape(evil) in page and page.count("data:image/png;base64,") == 2
+
+
+def test_unknown_concepts_and_wrong_classes_raise():
+    library = ConceptLibrary([concept("cat", 0)])
+    with pytest.raises(KeyError, match="unknown concept 'dog'; there are cat"):
+        library["dog"]
+    with pytest.raises(ValueError, match="the drawn world|unknown concept 'dog'"):
+        mp.concepts.scenes(concepts=["dog"])
+    with pytest.raises(ValueError, match="has no negative pictures"):
+        Concept("cat", "entity", ("cat",), [picture(1)], [], False)
+    with pytest.raises(ValueError, match="paired but has 2 positive and 1 negative"):
+        Concept("cat", "entity", ("cat",), [picture(1), picture(2)], [picture(3)], True)
+    with pytest.raises(ValueError, match="at least one word"):
+        Concept("cat", "entity", (), [picture(1)], [picture(2)], True)
+    with pytest.raises(ValueError, match="two concepts are called 'cat'"):
+        ConceptLibrary([concept("cat", 0), concept("cat", 50)])
+    with pytest.raises(ValueError, match='"replace" or "remove"'):
+        mp.concepts.scenes(negative="other", concepts=["cat"], pairs=1)
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        mp.concepts.scenes(pairs=0)
+    with pytest.raises(ValueError, match="not one string"):
+        mp.concepts.scenes(concepts="cat")
+
+
+def test_bytes_that_are_no_picture_raise():
+    with pytest.raises(ValueError, match="11 bytes cannot be read as a picture"):
+        _ = Picture(b"not a photo").image
