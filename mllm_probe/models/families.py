@@ -21,6 +21,8 @@ class Family:
         The processor itself puts image tokens in front of a prompt that has none.
     image_tokens_absent : str
         Why the sequence has no image tokens at the probed blocks, in words for a report; empty where it has them.
+    discrete_images : bool
+        A picture becomes entries of a code book, so that another picture may share some of them.
     """
 
     caller: str = ""
@@ -28,6 +30,7 @@ class Family:
     continuation_type: int = 0
     processor_places_images: bool = False
     image_tokens_absent: str = ""
+    discrete_images: bool = False
 
 
 _CROSS = "the image enters by cross-attention, so that no position of the sequence belongs to it"
@@ -42,6 +45,7 @@ EXCEPTIONS: dict[str, Family] = {
         processor_places_images=True,
         image_tokens_absent="image and prompt enter the encoder; the probed decoder blocks read them by cross-attention",
     ),
+    "chameleon": Family(discrete_images=True),
     "fuyu": Family(processor_places_images=True),
     "mllama": Family(image_tokens_absent=_CROSS),
     "idefics": Family(image_tokens_absent=_CROSS),

@@ -23,7 +23,7 @@ PER_TOKEN: Mapping[str, int] = {
     "image_embeds_position_mask": 0,
     "cross_attention_mask": 0,
     "image_attention_mask": 0,
-    "image_patches_indices": -1,
+    "decoder_input_ids": 0,
 }
 """Tensors [rows, tokens, …] that run along with the tokens, and what stands at padding."""
 
@@ -55,7 +55,8 @@ class Encoded:
     Attributes
     ----------
     tensors : dict of str to Tensor
-        Exactly what ``hf.forward`` and ``hf.generate`` take, on the model's device.
+        Exactly what ``hf.forward`` and ``hf.generate`` take, on the model's device. Where an encoder reads the
+        prompt, the sequence of the probed blocks is ``decoder_input_ids``, and all else here is about that one.
     roles : Tensor [rows, tokens] int8, on the CPU
         Indices into ``schema.ROLES``.
     padding : Tensor [rows] int64
@@ -76,6 +77,11 @@ class Encoded:
     patch_row: np.ndarray
     patch_column: np.ndarray
     sample_ids: list[str]
+
+    @property
+    def sequence(self) -> Tensor:
+        """Ids [rows, tokens] that run through the probed blocks."""
+        return self.tensors.get("decoder_input_ids", self.tensors["input_ids"])
 
     @property
     def rows(self) -> int:
@@ -135,7 +141,8 @@ def _without_padding(sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
     ids = sample["input_ids"]
     kept = sample.get("attention_mask", torch.ones_like(ids))[0].bool()
     whole = {"attention_mask": torch.ones_like(ids)} | dict(sample)
-    return {name: value[:, kept] if name in PER_TOKEN else value for name, value in whole.items()}
+    along = PER_TOKEN.keys() - {"decoder_input_ids"}
+    return {name: value[:, kept] if name in along else value for name, value in whole.items()}
 
 
 def _pad_left(value: Tensor, length: int, pad: int) -> Tensor:
@@ -151,21 +158,22 @@ def append_tokens(
     Parameters
     ----------
     tensors : mapping of str to Tensor
-        A left-padded batch.
+        A left-padded batch. With ``decoder_input_ids``, the text is the decoder's and the rest stays.
     continuation : sequence of sequence of int
         Token ids for each row.
     token_type : int
         ``token_type_ids`` of the new tokens.
     """
+    grown = {"decoder_input_ids"} if "decoder_input_ids" in tensors else PER_TOKEN.keys() & tensors.keys()
     added = max(map(len, continuation))
     ids = torch.full((len(continuation), added), pad_token_id, dtype=torch.long)
     for row, tokens in enumerate(continuation):
         ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
     real = torch.arange(added)[None] < torch.tensor([len(tokens) for tokens in continuation])[:, None]
     extended = dict(tensors)
-    for name in PER_TOKEN.keys() & tensors.keys():
+    for name in grown:
         old = tensors[name]
-        if name == "input_ids":
+        if name in ("input_ids", "decoder_input_ids"):
             new = ids
         elif name == "attention_mask":
             new = real

@@ -14,7 +14,7 @@ from mllm_probe.models.families import family_of
 from mllm_probe.models.images import as_image
 from mllm_probe.models.inputs import Encoded, Request, append_tokens, join_inputs
 from mllm_probe.models.layout import text_config
-from mllm_probe.models.tokens import patch_positions, token_roles, warn_unknown_words
+from mllm_probe.models.tokens import IMAGE, PADDING, patch_positions, token_roles, warn_unknown_words
 
 _TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids")
 
@@ -25,14 +25,13 @@ def encode_requests(model: Any, requests: Sequence[Request], continuation: str |
     if processed and len(processed) != len(requests):
         raise ValueError("Expected samples of one kind in a batch: all processed tensors, or all pictures with a prompt.")
     tensors = join_inputs(processed, model.pad_token_id) if processed else _process(model, requests)
-    tensors = with_token_types(model, tensors)
-    prompt_length = tensors["input_ids"].shape[1]
-    prompt_mask = tensors["attention_mask"]
+    tensors = _with_decoder_start(model, with_token_types(model, tensors))
+    prompt_length = _sequence(tensors).shape[1]
     if continuation is not None:
         pieces = _continuation_ids(model, continuation, len(requests))
         tensors = append_tokens(tensors, pieces, model.pad_token_id, family_of(model.hf.config).continuation_type)
-    _require_room(model, tensors["input_ids"].shape[1])
-    roles = token_roles(model, tensors["input_ids"], tensors["attention_mask"]).cpu()
+    _require_room(model, _sequence(tensors).shape[1])
+    roles = _roles(model, tensors, prompt_length)
     grids = _grids(model, tensors, len(requests))
     places = [
         patch_positions(row.numpy(), max(len(request.images), 1), grids[i] if grids else None)
@@ -41,13 +40,42 @@ def encode_requests(model: Any, requests: Sequence[Request], continuation: str |
     return Encoded(
         tensors={name: _placed(model, value) for name, value in tensors.items()},
         roles=roles,
-        padding=(prompt_mask == 0).sum(1).cpu(),
+        padding=(roles[:, :prompt_length] == PADDING).sum(1),
         prompt_length=prompt_length,
-        token_text=[_token_text(model, row) for row in tensors["input_ids"].tolist()],
+        token_text=[_token_text(model, row) for row in _sequence(tensors).tolist()],
         patch_row=np.stack([place[0] for place in places]),
         patch_column=np.stack([place[1] for place in places]),
         sample_ids=[request.id for request in requests],
     )
+
+
+def _sequence(tensors: dict[str, Tensor]) -> Tensor:
+    return tensors.get("decoder_input_ids", tensors["input_ids"])
+
+
+def _with_decoder_start(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    if not model.hf.config.is_encoder_decoder or "decoder_input_ids" in tensors:
+        return tensors
+    start = next(
+        value
+        for source in (model.hf.generation_config, text_config(model.hf))
+        for name in ("decoder_start_token_id", "bos_token_id")
+        if (value := getattr(source, name, None)) is not None
+    )
+    return tensors | {"decoder_input_ids": tensors["input_ids"].new_full((len(tensors["input_ids"]), 1), start)}
+
+
+def _roles(model: Any, tensors: dict[str, Tensor], prompt_length: int) -> Tensor:
+    if "decoder_input_ids" in tensors:
+        roles = token_roles(model, tensors["decoder_input_ids"])
+        padding = tensors["decoder_input_ids"] == model.pad_token_id
+        padding[:, :prompt_length] = False
+        roles[padding] = PADDING
+        return roles.cpu()
+    roles = token_roles(model, tensors["input_ids"], tensors["attention_mask"])
+    if "image_embeds_position_mask" in tensors:
+        roles[tensors["image_embeds_position_mask"].bool()] = IMAGE
+    return roles.cpu()
 
 
 def with_token_types(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

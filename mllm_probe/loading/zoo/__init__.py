@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from mllm_probe.loading.zoo import bidirectional, cross_attention, plain, rotary
+from mllm_probe.loading.zoo.common import FAMILIES, Family, build
 from mllm_probe.loading.zoo.speaking import tiny_llava, tiny_qwen
 
-__all__ = ["tiny_llava", "tiny_qwen"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "bidirectional",
+    "build",
+    "cross_attention",
+    "plain",
+    "rotary",
+    "tiny_llava",
+    "tiny_qwen",
+]

@@ -1,0 +1,257 @@
+"""Proof on the loaded model that its parts are what they were taken for: each check is a measurement, none reads a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mllm_probe.activations.hooks import attached, before_block
+from mllm_probe.loading.recorders import hook_count, without_trace
+from mllm_probe.loading.report import Check, Outcome, VerificationReport
+from mllm_probe.models import Encoded, ProbeModel
+from mllm_probe.models.families import family_of
+from mllm_probe.models.inputs import append_tokens
+from mllm_probe.models.tokens import IMAGE
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 2e-2, torch.bfloat16: 8e-2}
+NEW_TOKENS = 3
+
+Found = tuple[Outcome, str]
+
+
+@torch.no_grad()
+def verify(model: ProbeModel, encoded: Encoded, quick: bool = False) -> VerificationReport:
+    """Check a model on one sample.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    encoded : Encoded
+        One row with a picture.
+    quick : bool
+        Only the checks that take a forward or two: hidden states, one edit, image tokens.
+
+    Returns
+    -------
+    VerificationReport
+    """
+    layers = list(model.layers)
+    edited = [layers[len(layers) // 2]] if quick else layers
+    checks: dict[str, Callable[[], Found]] = {
+        "hidden states": lambda: hidden_states(model, encoded),
+        "edits": lambda: edits(model, encoded, edited),
+        "image tokens": lambda: image_tokens(model, encoded),
+    }
+    if not quick:
+        checks |= {
+            "strength 0": lambda: strength_zero(model, encoded),
+            "cached decoding": lambda: cached_decoding(model, encoded),
+            "padding": lambda: padding(model, encoded),
+        }
+    with model.lock.held(), without_trace(model.hf):
+        before = hook_count(model.hf)
+        results = [_run(name, check) for name, check in checks.items()]
+    results.append(_run("nothing left behind", lambda: _same_hooks(before, hook_count(model.hf))))
+    return VerificationReport(model.name, model.family, model.layout.paths["blocks"], tuple(results))
+
+
+def hidden_states(model: ProbeModel, encoded: Encoded) -> Found:
+    """Outputs of the blocks against the hidden states that the model reports itself."""
+    seen: dict[int, Tensor] = {}
+    with attached(model, lambda layer, hidden: seen.__setitem__(layer, hidden)):
+        output = _forward(model, encoded, output_hidden_states=True)
+    own = _own_hidden_states(output)
+    if own is None:
+        return Outcome.DOES_NOT_APPLY, "the model reports no hidden states of its own"
+    missing = [layer for layer in model.layers if layer not in seen]
+    if missing or len(own) != len(model.layers) + 1:
+        return (
+            Outcome.FAILED,
+            f"{len(model.layers)} blocks, of which {len(seen)} ran; the model reports {len(own)} hidden states",
+        )
+    own = [state[model.layout.stream_index] if state.ndim == 4 else state for state in own]
+    wrong = [layer for layer in model.layers[:-1] if not torch.equal(seen[layer], own[layer + 1])]
+    last, normed = seen[model.layers[-1]], _final_norm(model, seen[model.layers[-1]])
+    scale = TOLERANCE[model.dtype] * float(own[-1].abs().max())
+    if not (torch.equal(last, own[-1]) or torch.allclose(normed, own[-1], rtol=0, atol=scale)):
+        wrong.append(model.layers[-1])
+    if wrong:
+        return Outcome.FAILED, f"the output of block {wrong[0]} is not hidden_states[{wrong[0] + 1}] ({len(wrong)} differ)"
+    end = "the last without a norm" if torch.equal(last, own[-1]) else "the last after the final norm"
+    return Outcome.PASSED, f"{len(own) - 1} blocks equal the model's own, {end}"
+
+
+def edits(model: ProbeModel, encoded: Encoded, layers: list[int]) -> Found:
+    """An edit of a block's output at the last position: exact there, unseen below, seen above and in the logits."""
+    clean, logits = _read(model, encoded)
+    smallest = float("inf")
+    for layer in layers:
+        change = _change(clean[layer], layer)
+        steered, moved = _read(model, encoded, {layer: change})
+        touched = [below for below in range(layer) if not torch.equal(steered[below], clean[below])]
+        if touched:
+            return Outcome.FAILED, f"an edit at block {layer} changes block {touched[0]} below it"
+        if not torch.equal(steered[layer], clean[layer] + change):
+            return Outcome.FAILED, f"block {layer} does not keep the edit made at its output"
+        if layer + 1 in clean and torch.equal(steered[layer + 1], clean[layer + 1]):
+            return Outcome.FAILED, f"an edit at block {layer} does not reach block {layer + 1}"
+        smallest = min(smallest, _distance(moved[:, -1], logits[:, -1]))
+        if smallest <= TOLERANCE[model.dtype]:
+            return Outcome.FAILED, f"an edit at block {layer} does not reach the logits"
+    return Outcome.PASSED, f"at {len(layers)} blocks; logits move by at least {smallest:.2g} of their scale, nothing below moves"
+
+
+def image_tokens(model: ProbeModel, encoded: Encoded) -> Found:
+    """Other pixels change the input of the first block at image tokens and nowhere else."""
+    absent = family_of(model.hf.config).image_tokens_absent
+    if absent:
+        return Outcome.DOES_NOT_APPLY, absent
+    ours = (encoded.roles[0] == IMAGE).to(model.device)
+    if not ours.any():
+        return Outcome.FAILED, "no position has the image token, so image tokens could not be steered"
+    before, after = (_first_input(model, tensors) for tensors in (encoded.tensors, _other_pixels(encoded)))
+    changed = (before != after).any(-1)[0].to(model.device)
+    if (changed & ~ours).any():
+        return Outcome.FAILED, f"{int((changed & ~ours).sum())} positions outside of the image tokens depend on the pixels"
+    still = ours & ~changed
+    count = f"{int((changed & ours).sum())} of {int(ours.sum())} image tokens change with the pixels, no other position does"
+    if not still.any():
+        return Outcome.PASSED, count
+    constant = torch.unique(before[0, still.to(before.device)], dim=0).shape[0]
+    if family_of(model.hf.config).discrete_images and changed.any():
+        return Outcome.PASSED, f"{count} (pictures become entries of a code book)"
+    if changed.any() and constant == 1:
+        return Outcome.PASSED, f"{count} (the others are line ends)"
+    return Outcome.FAILED, count
+
+
+def strength_zero(model: ProbeModel, encoded: Encoded) -> Found:
+    """Adding nothing everywhere gives the baseline."""
+    _, logits = _read(model, encoded)
+    _, steered = _read(model, encoded, {layer: torch.zeros(1, dtype=model.dtype) for layer in model.layers})
+    error = float((steered - logits).abs().nan_to_num(0.0).max())
+    return _within(error, 1e-5 if model.dtype == torch.float32 else 0.0, "largest difference of a logit")
+
+
+def cached_decoding(model: ProbeModel, encoded: Encoded) -> Found:
+    """Token-by-token generation with the cache against one forward over prompt and answer."""
+    answer = model.hf.generate(
+        **encoded.tensors,
+        max_new_tokens=NEW_TOKENS,
+        min_new_tokens=NEW_TOKENS,
+        do_sample=False,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    stepwise = torch.stack([step.float() for step in answer.logits], 1)
+    tokens = answer.sequences[:, -NEW_TOKENS:-1].tolist()
+    kind = family_of(model.hf.config).continuation_type
+    whole = append_tokens(encoded.tensors, tokens, model.pad_token_id, kind)
+    at_once = model.hf(**whole, use_cache=False).logits[:, -NEW_TOKENS:].float()
+    return _within(_distance(stepwise, at_once), TOLERANCE[model.dtype], "largest difference in units of the logits' scale")
+
+
+def padding(model: ProbeModel, encoded: Encoded) -> Found:
+    """A padded row of a batch against the same row alone."""
+    if "decoder_input_ids" in encoded.tensors:
+        return Outcome.DOES_NOT_APPLY, "the decoder's prompt is one start token in every row"
+    short = {name: value.cpu() for name, value in encoded.tensors.items()}
+    kind = family_of(model.hf.config).prompt_type or 0
+    longer = append_tokens(short, [short["input_ids"][0, -1:].tolist() * 3], model.pad_token_id, kind)
+    both = model.encode(None, inputs=[short, longer])
+    alone, batch = (_read(model, one)[0] for one in (encoded, both))
+    length = encoded.length
+    errors = [_distance(batch[layer][:1, -length:], alone[layer]) for layer in model.layers]
+    return _within(max(errors), TOLERANCE[model.dtype], "largest difference of a hidden state in units of its scale")
+
+
+def _run(name: str, check: Callable[[], Found]) -> Check:
+    try:
+        outcome, detail = check()
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError) as error:
+        outcome, detail = Outcome.FAILED, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    return Check(name, outcome, detail)
+
+
+def _same_hooks(before: int, after: int) -> Found:
+    if before == after:
+        return Outcome.PASSED, f"{after} hooks on the model before and after"
+    return Outcome.FAILED, f"{after} hooks on the model, {before} before"
+
+
+def _within(error: float, bound: float, what: str) -> Found:
+    return (Outcome.PASSED if error <= bound else Outcome.FAILED), f"{what}: {error:.1e} (allowed {bound:.1e})"
+
+
+def _forward(model: ProbeModel, encoded: Encoded, **options: Any) -> Any:
+    return model.hf(**encoded.tensors, use_cache=False, return_dict=True, **options)
+
+
+def _read(model: ProbeModel, encoded: Encoded, add: dict[int, Tensor] | None = None) -> tuple[dict[int, Tensor], Tensor]:
+    """Outputs of all blocks and the logits; ``add`` changes outputs first, and what is read is what the model keeps."""
+    seen: dict[int, Tensor] = {}
+    changes = add or {}
+    with (
+        attached(model, lambda layer, hidden: hidden + changes[layer], layers=changes) if changes else nullcontext(),
+        attached(model, lambda layer, hidden: seen.__setitem__(layer, hidden)),
+    ):
+        logits = _forward(model, encoded).logits
+    return seen, logits.float()
+
+
+def _change(hidden: Tensor, seed: int) -> Tensor:
+    """A random change of the last position, as large as the state there."""
+    generator = torch.Generator().manual_seed(seed)
+    direction = torch.randn(hidden.shape[-1], generator=generator).to(hidden)
+    change = torch.zeros_like(hidden)
+    change[:, -1] = direction / direction.norm() * hidden[:, -1].norm(dim=-1, keepdim=True)
+    return change
+
+
+def _first_input(model: ProbeModel, tensors: dict[str, Tensor]) -> Tensor:
+    seen: list[Tensor] = []
+
+    def on_input(_: int, hidden: Tensor) -> None:
+        seen.append(hidden.detach().clone())
+
+    with before_block(model, on_input, layers=[0]):
+        model.hf(**tensors, use_cache=False)
+    return seen[0]
+
+
+def _other_pixels(encoded: Encoded) -> dict[str, Tensor]:
+    """The sample with other values of the same size wherever its tensors hold floating-point numbers."""
+    generator = torch.Generator().manual_seed(0)
+
+    def other(value: Tensor) -> Tensor:
+        noise = torch.rand(value.shape, generator=generator).to(value)
+        return value.min() + (value.max() - value.min()) * noise
+
+    return {name: other(v) if v.is_floating_point() else v for name, v in encoded.tensors.items()}
+
+
+def _final_norm(model: ProbeModel, hidden: Tensor) -> Tensor:
+    norm = model.layout.final_norm
+    return hidden if norm is None else norm(hidden)
+
+
+def _own_hidden_states(output: Any) -> list[Tensor] | None:
+    for source in (output, getattr(output, "language_model_outputs", None)):
+        for name in ("decoder_hidden_states", "hidden_states"):
+            states = getattr(source, name, None)
+            if states is not None:
+                return list(states)
+    return None
+
+
+def _distance(a: Tensor, b: Tensor) -> float:
+    """Largest difference in units of the largest value; entries that are masked out by the model do not count."""
+    masked = (b.float().abs() > 1e30) | ~torch.isfinite(b.float())
+    difference = (a.float() - b.float()).masked_fill(masked, 0.0).abs().max()
+    return float(difference / b.float().masked_fill(masked, 0.0).abs().max().clamp(min=1e-30))
+
+

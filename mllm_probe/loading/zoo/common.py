@@ -1,0 +1,145 @@
+"""What the tiny models share: sizes, a prompt with room for an image, random pixels, and the register of families."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+
+VOCABULARY, IMAGE, WIDTH, LAYERS = 160, 150, 32, 4
+ROTARY = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}
+
+Built = tuple[nn.Module, dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Family:
+    """How to build the tiny model of one family.
+
+    Attributes
+    ----------
+    name : str
+        As in the table that ``mllm-probe families`` prints.
+    kind : str
+        How pictures and words meet in it.
+    make : callable
+        Gives the model and processed tensors for one picture with a prompt; without ``input_ids`` the prompt
+        gets as many image tokens as the picture has features.
+    """
+
+    name: str
+    kind: str
+    make: Callable[[], Built]
+
+
+FAMILIES: dict[str, Family] = {}
+
+
+def family(kind: str) -> Callable[[Callable[[], Built]], Callable[[], Built]]:
+    """Register the decorated builder under its own name."""
+
+    def register(make: Callable[[], Built]) -> Callable[[], Built]:
+        FAMILIES[make.__name__] = Family(make.__name__, kind, make)
+        return make
+
+    return register
+
+
+def build(one: Family, seed: int = 0) -> Built:
+    """Build a tiny model in float32 on the CPU with inputs for one sample; the same for the same seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        hf, inputs = one.make()
+        hf = hf.eval().float()
+        enliven(hf)
+        if "input_ids" not in inputs:
+            inputs = {"input_ids": prompt(count_image_tokens(hf, inputs))} | inputs
+    return hf, {"attention_mask": torch.ones_like(inputs["input_ids"])} | inputs
+
+
+def enliven(hf: nn.Module) -> None:
+    """Spread weights out that are initialised so small that a random model would hardly depend on its input."""
+    for parameter in hf.parameters():
+        if parameter.dim() > 1 and parameter.std() < 0.05:
+            nn.init.normal_(parameter, std=0.15)
+
+
+@torch.no_grad()
+def count_image_tokens(hf: Any, pixels: Mapping[str, Tensor]) -> int:
+    """How many image tokens a picture takes, by asking the model for its features."""
+    features = hf.get_image_features(**pixels)
+    for name in ("pooler_output", "last_hidden_state"):
+        features = getattr(features, name, None) if getattr(features, name, None) is not None else features
+    parts = features if isinstance(features, (list, tuple)) else [features]
+    return sum(math.prod(part.shape[:-1]) for part in parts)
+
+
+def text(config: type | None = None, **changes: Any) -> Any:
+    """A small text configuration of class ``config`` (Llama's by default)."""
+    sizes = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": WIDTH,
+        "intermediate_size": 64,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "head_dim": 8,
+    }
+    return (config or transformers.LlamaConfig)(**sizes | changes)
+
+
+def own_text(config: type, **changes: Any) -> dict[str, Any]:
+    """A small text configuration of the class that a composite configuration names for its text part."""
+    return text(config.sub_configs["text_config"], **changes).to_dict()  # type: ignore[attr-defined]
+
+
+def vision(**changes: Any) -> dict[str, Any]:
+    """Sizes of a small vision transformer: 28 × 28 pixels in 16 patches."""
+    sizes = {
+        "hidden_size": WIDTH,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "image_size": 28,
+        "patch_size": 7,
+    }
+    return sizes | changes
+
+
+def pixtral() -> Any:
+    """Vision configuration of the Pixtral kind."""
+    return transformers.PixtralVisionConfig(**vision(head_dim=8))
+
+
+def pixels(*shape: int) -> Tensor:
+    """Random pixels."""
+    return torch.randn(*shape)
+
+
+def prompt(image_tokens: int, before: int = 3, behind: int = 6, token: int = IMAGE) -> Tensor:
+    """Ids [1, tokens]: some words, the image tokens, more words."""
+    generator = torch.Generator().manual_seed(1)
+    words = torch.randint(5, 100, (1, before + behind), generator=generator)
+    return torch.cat([words[:, :before], torch.full((1, image_tokens), token), words[:, before:]], 1)
+
+
+def of_image(ids: Tensor, token: int = IMAGE) -> Tensor:
+    """Token types: 1 at image tokens, 0 elsewhere."""
+    return (ids == token).long()
+
+
+def gridded(patch: int = 14, frames: int = 2, side: int = 4) -> dict[str, Tensor]:
+    """A picture as a list of side × side patches and its grid, as the Qwen families take it."""
+    return {
+        "pixel_values": pixels(side * side, 3 * frames * patch * patch),
+        "image_grid_thw": torch.tensor([[1, side, side]]),
+    }
