@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 OnBlock = Callable[[int, torch.Tensor], "torch.Tensor | None"]
 OnCall = Callable[[dict[str, Any]], None]
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+OnArguments = Callable[[tuple[Any, ...], dict[str, Any]], "Arguments | None"]
 
 _INPUT_NAMES = ("hidden_states", "x", "inputs")
 
@@ -92,6 +94,29 @@ def before_block(model: ProbeModel, on_input: OnBlock, *, layers: Iterable[int] 
             hook = _InputHook(on_input, layer, layout.stream_index, thread)
             stack.callback(layout.blocks[layer].register_forward_pre_hook(hook, with_kwargs=True).remove)
         yield
+
+
+@contextmanager
+def before_backbone(model: ProbeModel, on_arguments: OnArguments) -> Iterator[None]:
+    """Call back with the arguments of the text model's call while the ``with`` block runs, to keep or to change them.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    on_arguments : callable
+        ``on_arguments(positional, named)`` before ``layout.backbone`` runs; returns what it is to be called with, or
+        None to leave it.
+
+    Notes
+    -----
+    Threads, order and removal are those of :func:`attached`.
+    """
+    hook = _ArgumentsHook(on_arguments, threading.get_ident())
+    handle = model.layout.backbone.register_forward_pre_hook(hook, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def active_hooks(model: ProbeModel) -> int:
@@ -188,6 +213,15 @@ class _CallHook(_Hook):
         for name in rest:
             bound.update(bound.pop(name, {}))
         return bound
+
+
+class _ArgumentsHook(_Hook):
+    def __init__(self, callback: OnArguments, thread: int) -> None:
+        super().__init__(thread)
+        self.callback = callback
+
+    def __call__(self, module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Arguments | None:
+        return None if self.foreign() else self.callback(arguments, named)
 
 
 def _through_stream(callback: OnBlock, layer: int, whole: torch.Tensor, stream: int | None) -> torch.Tensor | None:
