@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from mllm_probe.activations.accessor import TorchAccessor
+from mllm_probe.activations.capture import capture
 from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
+from mllm_probe.activations.forward import forward_hidden, run_forward
 from mllm_probe.activations.hooks import active_hooks, attached, before_block, resolve_layers
+from mllm_probe.activations.memory import free_bytes, rows_that_fit
+from mllm_probe.activations.positions import chosen_columns, find_places, token_choice
 
 __all__ = [
     "TorchAccessor",
     "active_hooks",
     "attached",
     "before_block",
+    "capture",
+    "chosen_columns",
+    "find_places",
+    "forward_hidden",
+    "free_bytes",
     "lazy",
     "resolve_layers",
+    "rows_that_fit",
+    "run_forward",
     "split_dimension",
     "tensor_of",
+    "token_choice",
 ]
