@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.plots import dose_response, layer_profile
+from mllm_probe.plots.theme import CATEGORY_COLOURS
+
+CONCEPTS, LAYERS, STRENGTHS = ["cat", "neon", "awe"], [0, 1, 2, 3], [-1.0, 0.0, 1.0, 2.0]
+
+
+def effect_dataset(controls=("random", "shuffled"), answer_prefix="there is a"):
+    shape = (len(CONCEPTS), len(LAYERS), len(STRENGTHS))
+    rng = np.random.default_rng(0)
+    dims = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
+    peak = np.array([1.0, 2.0, 4.0, 1.5])[None, :, None] * np.array(STRENGTHS)[None, None]
+    difference = np.broadcast_to(peak, shape) + rng.normal(0, 0.1, shape)
+    mean = rng.normal(0.5, 0.1, (len(controls), *shape))
+    data = xr.Dataset(
+        {
+            "difference": (dims, difference, {"units": "nats", "long_name": "log-probability: concept minus random"}),
+            "low": (dims, difference - 0.3),
+            "high": (dims, difference + 0.3),
+            "value": (dims, difference + mean[0]),
+            "n": (dims, np.full(shape, 24)),
+            "clear_of_controls": (dims, np.abs(difference) > 1.7),
+            "control_mean": ((schema.CONTROL, *dims), mean),
+            "control_low": ((schema.CONTROL, *dims), mean - 0.2),
+            "control_high": ((schema.CONTROL, *dims), mean + 0.2),
+        },
+        coords=schema.layer_coordinates(LAYERS, 4)
+        | {
+            schema.CONCEPT: CONCEPTS,
+            schema.CATEGORY: (schema.CONCEPT, ["entity", "visual_style", "emotion"]),
+            schema.STRENGTH: STRENGTHS,
+            schema.CONTROL: list(controls),
+        },
+        attrs={
+            "model": "scenes-8l",
+            "prompt": "what do you see ?",
+            "answer_prefix": answer_prefix,
+            "unit": "residual",
+            "scope": ["last_prompt", "generated"],
+            "operation": "add",
+        },
+    )
+    return data
+
+
+@pytest.fixture
+def effect():
+    return effect_dataset()
+
+
+def data(figure, name):
+    (renderer,) = [one for one in figure.renderers if one.name == name]
+    return renderer.data_source.data
+
+
+def texts(figure):
+    return [title.text for title in figure.above if hasattr(title, "text")]
+
+
+def test_a_layer_profile_shows_the_numbers_of_the_effect(effect):
+    figure = layer_profile(effect, strength=2)
+    at = effect.sel(strength=2, concept="neon")
+    line, interval = data(figure, "effect neon"), data(figure, "interval neon")
+    assert np.array_equal(line["x"], LAYERS) and np.allclose(line["y"], at["difference"])
+    assert np.allclose(interval["low"], at["low"]) and np.allclose(interval["high"], at["high"])
+    assert list(line["n"]) == [24] * 4 and np.allclose(line["depth"], [0.25, 0.5, 0.75, 1])
+
+
+def test_controls_are_drawn_against_the_mean_random_direction(effect):
+    figure = layer_profile(effect, strength=1, concepts="cat")
+    at = effect.sel(strength=1, concept="cat")
+    random, shuffled = data(figure, "band random"), data(figure, "band shuffled")
+    assert np.allclose(data(figure, "mean random")["mean"], 0)
+    assert np.allclose(random["low"], -0.2) and np.allclose(random["high"], 0.2)
+    expected = at["control_high"].sel(control="shuffled") - at["control_mean"].sel(control="random")
+    assert np.allclose(shuffled["high"], expected)
+
+
+def test_the_band_of_several_concepts_covers_all_of_them(effect):
+    figure = layer_profile(effect, strength=1)
+    gap = effect.sel(strength=1)
+    gap = gap["control_high"].sel(control="shuffled") - gap["control_mean"].sel(control="random")
+    assert np.allclose(data(figure, "band shuffled")["high"], gap.max("concept"))
+
+
+def test_markers_are_filled_where_the_effect_is_clear_of_controls(effect):
+    points = data(layer_profile(effect, strength=1), "points cat")
+    clear = effect["clear_of_controls"].sel(strength=1, concept="cat").values
+    assert 0 < clear.sum() < 4
+    assert list(points["fill"]) == [CATEGORY_COLOURS["entity"] if yes else "#ffffff" for yes in clear]
+
+
+def test_axes_carry_units_and_the_caption_says_how_it_was_made(effect):
+    figure = layer_profile(effect)
+    assert figure.yaxis.axis_label == "log-probability: concept minus random [nats]"
+    assert dose_response(effect).xaxis.axis_label == "strength [residual norms]"
+    caption = " ".join(texts(figure))
+    for part in ("scenes-8l", "last_prompt + generated", "add", "what do you see ?", "there is a", "n 24 pictures"):
+        assert part in caption
+    assert "strength 1" in caption
+
+
+def test_the_dose_response_takes_the_strongest_layer_and_sorts_doses(effect):
+    shuffled = effect.isel(strength=[2, 0, 3, 1])
+    figure = dose_response(shuffled)
+    line = data(figure, "effect awe")
+    assert list(line["x"]) == sorted(STRENGTHS)
+    assert np.allclose(line["y"], effect.sel(layer=2, concept="awe")["difference"])
+    assert any("layer 2" in text for text in texts(figure))
+    assert np.allclose(
+        data(dose_response(effect, layer=0), "effect awe")["y"], effect.sel(layer=0, concept="awe")["difference"]
+    )
+
+
+def test_without_controls_nothing_is_drawn(effect):
+    for bare in (
+        effect.drop_dims(schema.CONTROL),
+        effect.sel(control=["shuffled"]),
+    ):
+        for plot in (layer_profile, dose_response):
+            with pytest.raises(ValueError, match=r"not drawn without its controls.*Run the sweep with controls"):
+                plot(bare)
+
+
+def test_what_is_not_there_raises(effect):
+    with pytest.raises(ValueError, match="strength 7 is not in the effect; it has -1, 0, 1, 2"):
+        layer_profile(effect, strength=7)
+    with pytest.raises(ValueError, match="layer 9 is not in the effect; it has 0, 1, 2, 3"):
+        dose_response(effect, layer=9)
+    with pytest.raises(ValueError, match="concept 'dog' is not in the effect; it has cat, neon, awe"):
+        layer_profile(effect, concepts=["dog"])
+    with pytest.raises(ValueError, match="the effect lacks variable 'difference'"):
+        layer_profile(xr.Dataset())
+
+
+def test_cells_that_were_not_run_leave_gaps(effect):
+    effect["difference"][1, 2, 2] = np.nan
+    line = data(layer_profile(effect, strength=1), "effect neon")["y"]
+    assert np.isnan(line[2]) and np.isfinite(line[[0, 1, 3]]).all()
+
+
+def test_many_concepts_are_named_by_category_in_the_legend():
+    many = xr.concat(
+        [effect_dataset().assign_coords(concept=[f"{c}{i}" for c in CONCEPTS]) for i in range(4)], "concept"
+    )
+    figure = layer_profile(many)
+    labels = {item.label.value for item in figure.legend[0].items}
+    assert labels == {"entity", "visual_style", "emotion", "control: random", "control: shuffled"}
