@@ -1,0 +1,23 @@
+"""Concept vectors, and steering with them: operations, token scopes, generation and receipts."""
+
+from __future__ import annotations
+
+from mllm_probe.steering.editor import Editor
+from mllm_probe.steering.generation import GenerationOutput, Stream, generate, steer, stream
+from mllm_probe.steering.receipts import Receipt, RowReceipt
+from mllm_probe.steering.steering import Composition, Steering, compose, editing
+
+__all__ = [
+    "Composition",
+    "Editor",
+    "GenerationOutput",
+    "Receipt",
+    "RowReceipt",
+    "Steering",
+    "Stream",
+    "compose",
+    "editing",
+    "generate",
+    "steer",
+    "stream",
+]

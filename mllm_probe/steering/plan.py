@@ -1,0 +1,258 @@
+"""The plan of one batch: which columns each row edits at each layer, and the record of what was edited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mllm_probe.steering.positions import KINDS, LAST_PROMPT, PromptPositions
+from mllm_probe.steering.receipts import RowReceipt
+from mllm_probe.steering.scopes import Scope
+from mllm_probe.steering.steering import Row, Steering
+from mllm_probe.steering.tables import Entries, Table, build_table
+
+if TYPE_CHECKING:
+    from mllm_probe.models import ProbeModel
+
+
+_Found = tuple[Entries, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One forward of the model: its lines, the number of its first column in the sequence, and how many columns."""
+
+    lines: int
+    start: int
+    width: int
+
+
+class Plan:
+    """Edits of the lines of one batch from its prompt on.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    rows : sequence of Steering, Composition or None
+        One per line.
+    where : PromptPositions
+        Of the same lines.
+    steps : int, optional
+        Generated positions that will be fed, where known.
+
+    Raises
+    ------
+    ValueError
+        If a scope can never fire, or a vector, norm or projection is missing.
+    """
+
+    def __init__(
+        self, model: ProbeModel, rows: Sequence[Row], where: PromptPositions, steps: int | None = None
+    ) -> None:
+        self.model, self.rows, self.where = model, list(rows), where
+        self.prompt_ids: Tensor | None = None
+        self._kept = np.arange(len(self.rows))
+        self._tokens: dict[int, tuple[np.ndarray, Tensor]] = {}
+        self._repeating: dict[tuple[int, int, int], _Found | None] = {}
+        slots = max((len(row.parts) for row in self.rows if row is not None), default=0)
+        self._masks = [np.zeros((len(self.rows), where.columns), bool) for _ in range(slots)]
+        self._goes_on = [np.zeros(len(self.rows), bool) for _ in range(slots)]
+        self._tables: dict[int, list[Table]] = {}
+        for slot in range(slots):
+            members = [(i, r.parts[slot]) for i, r in enumerate(self.rows) if r is not None and slot < len(r.parts)]
+            self._select(slot, members, steps)
+            self._stack(slot, [(line, part) for line, part in members if part.strength != 0])
+
+    @property
+    def kept_lines(self) -> int:
+        """Number of rows still in the batch."""
+        return len(self._kept)
+
+    def keep(self, indices: np.ndarray) -> None:
+        """Go on with some of the current rows."""
+        if len(indices) and (indices.min() < 0 or indices.max() >= len(self._kept)):
+            raise ValueError(
+                f"keep: expected rows 0 … {len(self._kept) - 1} of the current batch; got {indices.tolist()}."
+            )
+        self._kept = self._kept[indices]
+        self._repeating.clear()
+
+    def starts_like(self, ids: Tensor) -> bool:
+        """Whether token ids begin with the prompt of this plan."""
+        mine = self.prompt_ids
+        return mine is not None and ids.shape[0] == mine.shape[0] and torch.equal(ids[:, : mine.shape[1]], mine)
+
+    def remember_tokens(self, call: Call, ids: Tensor) -> None:
+        """Keep the generated tokens that are fed, to see later where an answer ended."""
+        if call.lines == len(self._kept):
+            first = max(self.where.offset + self.where.prompt_length, call.start)
+            for column in range(first, call.start + call.width):
+                self._tokens[column] = (self._kept, ids[:, column - call.start])
+
+    def edit(self, layer: int, hidden: Tensor, call: Call) -> Tensor | None:
+        """The block's output with the planned edits, None where there are none."""
+        out = None
+        for table in self._tables.get(layer, ()):
+            found = self._entries(table, call, hidden.device)
+            if found is not None:
+                out = hidden.clone() if out is None else out
+                table.edit(out, found)
+        return out
+
+    def _select(self, slot: int, members: list[tuple[int, Steering]], steps: int | None) -> None:
+        by_scope: dict[Scope, list[int]] = {}
+        for line, part in members:
+            by_scope.setdefault(part.scope, []).append(line)
+            if steps == 0 and part.scope.only_generated and part.strength != 0:
+                raise ValueError(
+                    "tokens='generated' can never be edited: no generated token is fed back to the model. Generate at "
+                    "least two tokens (the first comes from the last prompt position), or add 'last_prompt'."
+                )
+        for scope, lines in by_scope.items():
+            chosen = np.array(lines)
+            self._masks[slot][chosen] = scope.select(self.where, chosen)
+            self._goes_on[slot][chosen] = scope.generated
+
+    def _stack(self, slot: int, members: list[tuple[int, Steering]]) -> None:
+        kinds = self._kinds(slot)
+        for layer in sorted({layer for _, part in members for layer in part.layers}):
+            here = [(line, part) for line, part in members if layer in part.layers]
+            for adds in (True, False):
+                group = [(line, part) for line, part in here if (part.operation == "add") == adds]
+                if group:
+                    lines, parts = [line for line, _ in group], [part for _, part in group]
+                    table = build_table(layer, lines, parts, kinds[lines], slot)
+                    self._tables.setdefault(layer, []).append(table)
+
+    def _kinds(self, slot: int) -> np.ndarray:
+        """Kinds of position that each line edits, bool [lines, kinds]."""
+        mask = self._masks[slot]
+        kinds = np.stack([(mask & (self.where.kind == k)).any(1) for k in range(len(KINDS))], 1)
+        kinds[:, LAST_PROMPT] |= self._goes_on[slot]
+        return kinds
+
+    def _entries(self, table: Table, call: Call, device: torch.device) -> Entries | None:
+        """Places to edit in a call; those of cached decoding are the same at every step and made once."""
+        beams = call.lines // len(self._kept)
+        key = (id(table), call.width, beams)
+        repeats = call.start >= self.where.offset + self.where.columns
+        if not (repeats and key in self._repeating):
+            self._repeating[key] = self._find(table, call, beams, device)
+        found = self._repeating[key] if repeats else self._repeating.pop(key)
+        if found is None:
+            return None
+        entries, rows, columns = found
+        fresh = table.mark(rows, columns + call.start)
+        if fresh.all():
+            return entries
+        return replace(entries, weight=torch.from_numpy(np.repeat(fresh, beams)).to(device, torch.float32))
+
+    def _find(self, table: Table, call: Call, beams: int, device: torch.device) -> _Found | None:
+        """Places to edit, for every beam; also the table's rows and the call's columns, once for all beams."""
+        position = np.full(len(self.rows), -1)
+        position[self._kept] = np.arange(len(self._kept))
+        alive = np.flatnonzero(position[table.lines] >= 0)
+        chosen, kinds = self._window(table.slot, table.lines[alive], call)
+        which, columns = np.nonzero(chosen)
+        rows = alive[which]
+        if not len(rows):
+            return None
+        lines = position[table.lines[rows]][:, None] * beams + np.arange(beams)
+        spread = [np.repeat(values, beams) for values in (columns, rows, kinds[which, columns])]
+        tensors = [torch.from_numpy(np.ascontiguousarray(v)).to(device) for v in (lines.reshape(-1), *spread)]
+        return Entries(*tensors, torch.ones(len(spread[0]), device=device)), rows, columns
+
+    def _window(self, slot: int, lines: np.ndarray, call: Call) -> tuple[np.ndarray, np.ndarray]:
+        """Selection and kind of every column of a call, [lines, width]; columns that are not known are generated."""
+        start = call.start - self.where.offset
+        known = slice(max(start, 0), max(start + call.width, 0))
+        chosen = np.repeat(self._goes_on[slot][lines, None], call.width, axis=1)
+        kinds = np.full(chosen.shape, LAST_PROMPT)
+        inside = self._masks[slot][lines, known]
+        chosen[:, : inside.shape[1]] = inside
+        kinds[:, : inside.shape[1]] = self.where.kind[lines, known]
+        return chosen, kinds
+
+    def receipt(self) -> tuple[RowReceipt, ...]:
+        """What each line selected and edited."""
+        ends = self._ends()
+        mine: dict[int, list[tuple[Table, int]]] = {}
+        for tables in self._tables.values():
+            for table in tables:
+                for row, line in enumerate(table.lines):
+                    mine.setdefault(int(line), []).append((table, row))
+        ratios = {id(t): _ratios(t) for tables in self._tables.values() for t in tables}
+        return tuple(
+            self._line_receipt(line, row, mine.get(line, []), ends[line], ratios) for line, row in enumerate(self.rows)
+        )
+
+    def _line_receipt(
+        self, line: int, row: Row, mine: list[tuple[Table, int]], end: float, ratios: dict[int, tuple[np.ndarray, ...]]
+    ) -> RowReceipt:
+        if row is None or not mine:
+            return RowReceipt(label="" if row is None else row.label)
+        first = self.where.offset
+        behind = first + self.where.prompt_length
+        selected, edited, steps, unfired = set(), set(), set(), []
+        for slot, part in enumerate(row.parts):
+            tables = [(t, r) for t, r in mine if t.slot == slot]
+            if not tables:
+                continue
+            seen = [set(np.flatnonzero(t.seen[r]).tolist()) for t, r in tables]
+            everywhere = set.intersection(*seen)
+            planned = set((first + np.flatnonzero(self._masks[slot][line])).tolist())
+            selected |= {column for column in planned if column < behind}
+            edited |= {column for column in everywhere if column < behind}
+            steps |= {column for column in everywhere if behind <= column < end}
+            unfired += self._unfired(part, line, everywhere, end)
+        total = sum(ratios[id(t)][0][r] for t, r in mine)
+        count = sum(ratios[id(t)][1][r] for t, r in mine)
+        return RowReceipt(
+            label=row.label,
+            layers=tuple(sorted({t.layer for t, _ in mine})),
+            selected=self._places(line, selected),
+            edited=self._places(line, edited),
+            generated=any(self._goes_on[slot][line] for slot in range(len(row.parts))),
+            steps=len(steps),
+            relative_size=float(total / count) if count else float("nan"),
+            scopes_differ=bool(any(t.differ[r] for t, r in mine)),
+            baseline=False,
+            unfired=tuple(dict.fromkeys(unfired)),
+        )
+
+    def _unfired(self, part: Steering, line: int, edited: set[int], end: float) -> list[str]:
+        """Names of the scope's parts that edited nothing."""
+        behind = self.where.offset + self.where.prompt_length
+        names: list[Any] = list(part.scope.names) if part.scope.names else [str(part.scope)]
+        missing = []
+        for name in names:
+            single = Scope(names=(name,)) if part.scope.names else part.scope
+            columns = set((self.where.offset + np.flatnonzero(single.select(self.where, np.array([line]))[0])).tolist())
+            generated = {column for column in edited if behind <= column < end}
+            if not (generated if name == "generated" else columns & edited):
+                missing.append(name)
+        return missing
+
+    def _places(self, line: int, columns: set[int]) -> tuple[int, ...]:
+        return tuple(sorted(int(self.where.place[line, column - self.where.offset]) for column in columns))
+
+    def _ends(self) -> np.ndarray:
+        """First column at which a line was fed the end of its answer; what follows is not part of it."""
+        ends = np.full(len(self.rows), np.inf)
+        stops = torch.tensor(sorted(self.model.eos_token_ids), dtype=torch.long)
+        for column in sorted(self._tokens):
+            lines, ids = self._tokens[column]
+            ended = lines[torch.isin(ids.cpu(), stops).numpy()]
+            ends[ended] = np.minimum(ends[ended], column)
+        return ends
+
+
+def _ratios(table: Table) -> tuple[np.ndarray, ...]:
+    if table.ratio is None or table.count is None:
+        return np.zeros(len(table.lines)), np.zeros(len(table.lines))
+    return table.ratio.cpu().numpy(), table.count.cpu().numpy()

@@ -1,0 +1,193 @@
+"""What stands in each column of a batch: roles, padding, the last prompt position, patches, and what was generated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mllm_probe.models.layout import text_config
+from mllm_probe.models.tokens import patch_positions, token_roles
+from mllm_probe.schema import ROLES
+
+if TYPE_CHECKING:
+    from mllm_probe.models import Encoded, ProbeModel
+
+KINDS = ("last_prompt", "image", "text")
+"""The scope that a position itself belongs to: it decides which vector and which residual norm apply there."""
+
+LAST_PROMPT, IMAGE, TEXT = range(3)
+_PADDING = ROLES.index("padding")
+
+
+@dataclass(frozen=True)
+class PromptPositions:
+    """The known columns of a batch: its prompt, and text of the answer that was given with it.
+
+    Attributes
+    ----------
+    roles : int8 array [lines, columns]
+        Indices into ``schema.ROLES``.
+    begin : bool array [lines, columns]
+        Begin-of-sequence tokens.
+    prompt_length : int
+        Columns of the prompt; the rest is generated.
+    patch_row, patch_column : int array [lines, columns]
+        Place of an image token in its picture, -1 elsewhere.
+    offset : int
+        Number of the first known column in the sequence (what stood in the cache before).
+    before : int array [lines]
+        Positions without padding that stood in the cache before.
+    roles_known : bool
+        False where the model was called with embeddings only.
+    """
+
+    roles: np.ndarray
+    begin: np.ndarray
+    prompt_length: int
+    patch_row: np.ndarray
+    patch_column: np.ndarray
+    before: np.ndarray
+    offset: int = 0
+    roles_known: bool = True
+
+    @property
+    def lines(self) -> int:
+        """Number of lines of the batch."""
+        return self.roles.shape[0]
+
+    @property
+    def columns(self) -> int:
+        """Number of known columns."""
+        return self.roles.shape[1]
+
+    @cached_property
+    def real(self) -> np.ndarray:
+        """Columns that are not padding, bool [lines, columns]."""
+        return self.roles != _PADDING
+
+    @cached_property
+    def is_generated(self) -> np.ndarray:
+        """Columns behind the prompt, bool [columns]."""
+        return np.arange(self.columns) >= self.prompt_length
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        """Position in the unpadded prompt, -1 at padding, int [lines, columns]."""
+        return np.where(self.real, self.before[:, None] + self.real.cumsum(1) - 1, -1)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Number of prompt positions without padding, int [lines]."""
+        return self.before + self.real[:, : self.prompt_length].sum(1)
+
+    @cached_property
+    def last(self) -> np.ndarray:
+        """Column of the last prompt position, int [lines]."""
+        prompt = self.real[:, : self.prompt_length]
+        return self.prompt_length - 1 - prompt[:, ::-1].argmax(1)
+
+    @cached_property
+    def kind(self) -> np.ndarray:
+        """Index into ``KINDS``, int8 [lines, columns]; special tokens count as text, generated ones as last prompt."""
+        kinds = np.where(self.has_role("image"), IMAGE, TEXT).astype(np.int8)
+        kinds[:, self.is_generated] = LAST_PROMPT
+        kinds[np.arange(self.lines), self.last] = LAST_PROMPT
+        return kinds
+
+    def has_role(self, name: str) -> np.ndarray:
+        """Columns with a role, bool [lines, columns]."""
+        return self.roles == ROLES.index(name)
+
+    def counts(self, line: int) -> str:
+        """How many tokens of each role a prompt has, in words."""
+        roles = self.roles[line, : self.prompt_length]
+        return ", ".join(f"{(roles == i).sum()} {name}" for i, name in enumerate(ROLES) if name != "padding")
+
+    def expanded(self, lines: int) -> PromptPositions:
+        """One prompt as that of every line."""
+        if self.lines == lines:
+            return self
+        grow = {n: np.repeat(getattr(self, n), lines // self.lines, axis=0) for n in _ARRAYS}
+        return PromptPositions(
+            prompt_length=self.prompt_length, offset=self.offset, roles_known=self.roles_known, **grow
+        )
+
+
+_ARRAYS = ("roles", "begin", "patch_row", "patch_column", "before")
+
+
+def of_encoded(model: ProbeModel, encoded: Encoded) -> PromptPositions:
+    """Positions of a batch that the package has made."""
+    ids = encoded.tensors["input_ids"].cpu()
+    return PromptPositions(
+        roles=encoded.roles.numpy(),
+        begin=_begin(model, ids),
+        prompt_length=encoded.prompt_length,
+        patch_row=encoded.patch_row,
+        patch_column=encoded.patch_column,
+        before=np.zeros(encoded.rows, int),
+    )
+
+
+def of_call(model: ProbeModel, arguments: Mapping[str, Any], offset: int) -> PromptPositions:
+    """Positions of a prompt that is only known from the model's own call.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    arguments : mapping
+        The call's ``input_ids`` (or ``inputs_embeds``, which leave the roles unknown) and ``attention_mask``.
+    offset : int
+        Number of positions in the cache before this call.
+    """
+    ids, columns = sequence_of(arguments)
+    lines, width = columns
+    whole = arguments.get("decoder_attention_mask" if "decoder_input_ids" in arguments else "attention_mask")
+    whole = whole.cpu() if isinstance(whole, Tensor) and whole.ndim == 2 and whole.shape[1] >= width else None
+    mask = None if whole is None else whole[:, -width:]
+    before = np.full(lines, offset) if whole is None else whole[:, :-width].sum(1).numpy()
+    if ids is None:
+        roles = np.zeros((lines, width), np.int8)
+        if mask is not None:
+            roles[(mask == 0).numpy()] = _PADDING
+        nowhere = np.full((lines, width), -1, np.int32)
+        begin = np.zeros((lines, width), bool)
+        return PromptPositions(roles, begin, width, nowhere, nowhere, before, offset, roles_known=False)
+    ids = ids.cpu()
+    roles = token_roles(model, ids, mask).numpy()
+    places = np.stack([_places(row) for row in roles])
+    return PromptPositions(roles, _begin(model, ids), width, places[:, 0], places[:, 1], before, offset)
+
+
+def sequence_of(arguments: Mapping[str, Any]) -> tuple[Tensor | None, tuple[int, int]]:
+    """Token ids that the decoder blocks see in this call (None for embeddings), and their shape (lines, tokens)."""
+    for name in ("decoder_input_ids", "input_ids"):
+        if isinstance(arguments.get(name), Tensor):
+            ids = arguments[name]
+            return ids, (ids.shape[0], ids.shape[1])
+    for name in ("decoder_inputs_embeds", "inputs_embeds"):
+        if isinstance(arguments.get(name), Tensor):
+            return None, (arguments[name].shape[0], arguments[name].shape[1])
+    raise ValueError(f"the model was called without input_ids or inputs_embeds; it got {', '.join(arguments)}.")
+
+
+def _places(roles: np.ndarray) -> np.ndarray:
+    where = np.flatnonzero(roles == ROLES.index("image"))
+    runs = 1 + int((np.diff(where) > 1).sum())
+    one = patch_positions(roles, 1)
+    return one if runs == 1 or (one >= 0).any() else patch_positions(roles, runs)
+
+
+def _begin(model: ProbeModel, ids: Tensor) -> np.ndarray:
+    begin = getattr(model.tokenizer, "bos_token_id", None) if model.tokenizer is not None else None
+    if begin is None:
+        begin = getattr(text_config(model.hf), "bos_token_id", None)
+    if begin is None:
+        return np.zeros(tuple(ids.shape), bool)
+    return torch.eq(ids, int(begin)).numpy()

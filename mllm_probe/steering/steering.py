@@ -1,0 +1,253 @@
+"""A steering: which vector is applied where, how strongly and in which way, and the controls that stand beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.steering.directions import Directions, directions_of
+from mllm_probe.steering.scopes import Scope, Tokens, parse_scope
+
+if TYPE_CHECKING:
+    from mllm_probe.models import Encoded, ProbeModel
+    from mllm_probe.steering.receipts import Receipt
+
+_PART_SEEDS = 1_000_003
+
+
+@dataclass(frozen=True, eq=False)
+class Steering:
+    """One intervention on the residual stream.
+
+    Parameters
+    ----------
+    vectors : xarray.Dataset
+        Vectors of one concept, such as ``vectors.sel(concept="cat")``. Each edited position uses the vector captured
+        at its own scope (a generated one last_prompt's), else one captured at ``all``, else the only one there is.
+    layers : int, sequence of int or "all"
+        Blocks whose output is edited, -1 is the last; each gets the full dose.
+    strength : float
+        Signed dose for ``add``; for ``ablate`` and ``replace`` the fraction 0 … 1. At 0 nothing is computed.
+    unit : {"residual", "vector", "raw"}
+        ``residual``: strength × the residual norm of the position's own role at that layer; ``vector``: strength ×
+        the vector (probe and PCA directions have the mean difference's length); ``raw``: strength × the vector as its
+        method gave it. Only for ``add``.
+    tokens : str, tuple of str, list of int or bool array [patch rows, patch columns]
+        ``"all"`` (every position but padding and begin-of-sequence, and the generated ones), ``"image"``, ``"text"``,
+        ``"last_prompt"``, ``"generated"``, several of these, positions in the prompt (negative from its end), or a mask
+        over the picture's patches. Generated token k is edited when it is fed back to give token k + 1; token 0 comes
+        from the last prompt position.
+    operation : {"add", "ablate", "replace"}
+        h + dose; h − f (h·v̂ − μ₋) v̂; h − f (h·v̂ − μ₋)(v̂ − v̂_to).
+    to : xarray.Dataset, optional
+        The concept that replaces, such as ``vectors.sel(concept="dog")``.
+    kind : {"concept", "random", "shuffled"}
+        Made by :meth:`control`.
+    seed, draw : int
+        Of a control.
+
+    Raises
+    ------
+    ValueError
+        If an argument has no meaning; the text says what was expected.
+    """
+
+    vectors: xr.Dataset = field(repr=False)
+    layers: Any
+    strength: float = 1.0
+    unit: str = "residual"
+    tokens: Tokens = ("last_prompt", "generated")
+    operation: str = "add"
+    to: xr.Dataset | None = field(default=None, repr=False)
+    kind: str = "concept"
+    seed: int = 0
+    draw: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", _checked_layers(self.layers, self.directions))
+        object.__setattr__(self, "strength", _checked_strength(self.strength, self.operation))
+        _one_of("unit", self.unit, schema.UNITS)
+        _one_of("kind", self.kind, schema.CONTROLS)
+        object.__setattr__(self, "_scope", parse_scope(self.tokens))
+        if (self.to is not None) != (self.operation == "replace"):
+            raise ValueError(
+                "operation 'replace' needs to=, the vectors of the other concept, such as to=vectors.sel(concept='dog')"
+                f"; only 'replace' takes it. Got operation '{self.operation}' with to={_named(self.to)}."
+            )
+        if self.to is not None:
+            _checked_layers(self.layers, directions_of(self.to))
+        _require_control(self)
+
+    @property
+    def directions(self) -> Directions:
+        """The vectors as tensors."""
+        return directions_of(self.vectors)
+
+    @property
+    def scope(self) -> Scope:
+        """The parsed token scope."""
+        return self._scope  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def parts(self) -> tuple[Steering, ...]:
+        """Itself, as a composition of one."""
+        return (self,)
+
+    def control(self, kind: str, seed: int = 0, draw: int = 0) -> Steering:
+        """The same intervention along a direction that is not the concept's.
+
+        Parameters
+        ----------
+        kind : {"random", "shuffled", "concept"}
+            ``random``: an isotropic direction, its own for every (seed, draw, layer), with the length of change that
+            this steering would make at each position. ``shuffled``: the direction of a draw with exchanged labels,
+            kept with the vectors, of the concept's length.
+        seed : int
+            For ``random``; the seed of ``shuffled`` draws is that of the vectors.
+        draw : int
+            Number of the draw.
+        """
+        _one_of("kind", kind, schema.CONTROLS)
+        return replace(self, kind=kind, seed=seed, draw=draw)
+
+    def editing(self, model: ProbeModel, encoded: Encoded) -> Any:
+        """Context manager: forwards of ``model`` on ``encoded`` are edited; gives the receipt."""
+        return editing(self, model, encoded)
+
+    @property
+    def label(self) -> str:
+        """The concept's name, marked when this is a control of it."""
+        return self.directions.name if self.kind == "concept" else f"{self.kind} {self.draw} for {self.directions.name}"
+
+    def __str__(self) -> str:
+        layers = ", ".join(map(str, self.layers))
+        how = f"{self.strength:+g} {self.unit}" if self.operation == "add" else f"{self.operation} {self.strength:g}"
+        other = f" → {directions_of(self.to).name}" if self.to is not None else ""
+        return f"{self.label}{other}, layers {layers}, {how}, {self.scope}"
+
+    def __repr__(self) -> str:
+        return f"<Steering {self}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Composition:
+    """Several steerings of one row, applied in order where they meet."""
+
+    parts: tuple[Steering, ...]
+
+    def control(self, kind: str, seed: int = 0, draw: int = 0) -> Composition:
+        """The control of every part; random parts draw independently of each other."""
+        apart = _PART_SEEDS if kind == "random" else 0
+        return Composition(tuple(part.control(kind, seed + apart * i, draw) for i, part in enumerate(self.parts)))
+
+    def editing(self, model: ProbeModel, encoded: Encoded) -> Any:
+        """Context manager: forwards of ``model`` on ``encoded`` are edited; gives the receipt."""
+        return editing(self, model, encoded)
+
+    @property
+    def label(self) -> str:
+        """Names of the parts."""
+        return " + ".join(part.label for part in self.parts)
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.parts))
+
+    def __repr__(self) -> str:
+        return f"<Composition {self}>"
+
+
+Row = Steering | Composition | None
+
+
+def compose(*parts: Steering | Composition) -> Composition:
+    """Several steerings as one.
+
+    Parameters
+    ----------
+    *parts : Steering or Composition
+        At least one. Where two edit the same position of a layer, they apply in this order.
+    """
+    wrong = [part for part in parts if not isinstance(part, (Steering, Composition))]
+    if wrong or not parts:
+        raise ValueError(f"compose expects one or more steerings; got {type(wrong[0]).__name__ if wrong else 'none'}.")
+    return Composition(tuple(single for part in parts for single in part.parts))
+
+
+def as_rows(steering: Row | Sequence[Row]) -> list[Row]:
+    """One steering, None, or a list of them with one per row, as a list."""
+    rows = [steering] if steering is None or isinstance(steering, (Steering, Composition)) else list(steering)
+    wrong = [row for row in rows if row is not None and not isinstance(row, (Steering, Composition))]
+    if wrong or not rows:
+        got = type(wrong[0]).__name__ if wrong else "an empty list"
+        raise ValueError(f"steering: expected a Steering, a Composition, None, or a list of these; got {got}.")
+    return rows
+
+
+@contextmanager
+def editing(steering: Row | Sequence[Row], model: ProbeModel, encoded: Encoded) -> Iterator[Receipt]:
+    """Edit forwards of ``model`` on ``encoded`` while the ``with`` block runs; gives the receipt."""
+    from mllm_probe.steering.editor import Editor
+
+    editor = Editor(model, as_rows(steering), encoded, steps=encoded.length - encoded.prompt_length)
+    with editor.attached():
+        yield editor.live_receipt()
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(known)}; got {value!r}.")
+
+
+def _named(vectors: xr.Dataset | None) -> str:
+    return "None" if vectors is None else directions_of(vectors).name
+
+
+def _checked_strength(strength: float, operation: str) -> float:
+    _one_of("operation", operation, schema.OPERATIONS)
+    try:
+        value = float(strength)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"strength: expected a number; got {strength!r}.") from error
+    if not math.isfinite(value):
+        raise ValueError(f"strength: expected a finite number; got {value}.")
+    if operation != "add" and not 0 <= value <= 1:
+        raise ValueError(f"strength: operation '{operation}' takes a fraction between 0 and 1; got {value:g}.")
+    return value
+
+
+def _checked_layers(layers: Any, directions: Directions) -> tuple[int, ...]:
+    if isinstance(layers, str) and layers == "all":
+        return tuple(directions.layers)
+    given = np.atleast_1d(layers).tolist() if not isinstance(layers, range) else list(layers)
+    if not given or not all(isinstance(n, int) for n in given):
+        raise ValueError(f"layers: expected 'all', a number or a list of numbers; got {layers!r}.")
+    total = directions.total_layers
+    numbers = [n + total if n < 0 else n for n in given]
+    for asked, number in zip(given, numbers, strict=True):
+        if number not in directions.layers:
+            there = ", ".join(map(str, directions.layers))
+            raise ValueError(
+                f"layers: no vector of '{directions.name}' at layer {asked}; there are vectors at {there}."
+            )
+    return tuple(dict.fromkeys(numbers))
+
+
+def _require_control(steering: Steering) -> None:
+    if steering.seed < 0 or steering.draw < 0:
+        raise ValueError(f"seed and draw: expected 0 or more; got {steering.seed} and {steering.draw}.")
+    if steering.kind != "shuffled":
+        return
+    for vectors in (steering.vectors, steering.to):
+        there = directions_of(vectors).shuffled_draws if vectors is not None else steering.draw + 1
+        if steering.draw >= there:
+            raise ValueError(
+                f"no shuffled draw {steering.draw} of '{_named(vectors)}': the vectors carry {there}. "
+                "Make them with concept_vectors(shuffled_draws=…)."
+            )
