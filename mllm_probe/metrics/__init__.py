@@ -1,6 +1,6 @@
 """Scores of steered answers and the statistics that go with them."""
 
-from mllm_probe.metrics.fluency import answer_perplexity, first_mention
+from mllm_probe.metrics.fluency import answer_perplexity, first_mention, first_mention_tokens
 from mllm_probe.metrics.logits import (
     WordTable,
     first_token_logit,
@@ -19,6 +19,7 @@ __all__ = [
     "bootstrap_interval",
     "false_discovery_rate",
     "first_mention",
+    "first_mention_tokens",
     "first_token_logit",
     "first_token_logprob",
     "forms",

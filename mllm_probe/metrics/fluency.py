@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
@@ -56,3 +56,16 @@ def answer_perplexity(logprobs: torch.Tensor, counted: torch.Tensor) -> torch.Te
     number = counted.sum(-1)
     total = torch.where(counted, logprobs.float(), 0.0).sum(-1)
     return torch.where(number > 0, (-total / number.clamp_min(1)).exp(), torch.nan)
+
+
+def first_mention_tokens(tokens: Sequence[int], variants: Iterable[Sequence[int]]) -> tuple[int, int] | None:
+    """Positions of the first of the token sequences in an answer; for models without a tokenizer."""
+    answer = tuple(tokens)
+    found = [
+        (i, i + len(v))
+        for v in map(tuple, variants)
+        if v
+        for i in range(len(answer) - len(v) + 1)
+        if answer[i : i + len(v)] == v
+    ]
+    return min(found, default=None)

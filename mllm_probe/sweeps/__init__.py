@@ -1,0 +1,7 @@
+"""Sweeps: many steered runs as rows of one batch, their grid, and the effect beside its controls."""
+
+from mllm_probe.sweeps.api import plan, sweep, sweep_iter
+from mllm_probe.sweeps.effect import effect
+from mllm_probe.sweeps.plan import SweepPlan
+
+__all__ = ["SweepPlan", "effect", "plan", "sweep", "sweep_iter"]

@@ -1,0 +1,112 @@
+"""Greedy answers of many rows at once, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from mllm_probe.metrics import text as of_text
+from mllm_probe.metrics.fluency import first_mention, first_mention_tokens
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.sweeps.rows import Rows
+from mllm_probe.sweeps.subjects import Subjects
+
+_REMEMBERED = 65_536
+
+
+def greedy(rows: Rows, editor: Any, steps: int, eos: set[int]) -> np.ndarray:
+    """Generate greedily; rows that have ended leave the batch once they are half of it.
+
+    Parameters
+    ----------
+    rows : Rows
+        At the point where the answer begins.
+    editor : Editor
+        Attached, for these rows.
+    steps : int
+        Longest answer.
+    eos : set of int
+        Tokens that end an answer.
+
+    Returns
+    -------
+    int32 array [rows, steps]
+        The end token is kept; -1 behind it.
+    """
+    tokens = np.full((rows.logits.shape[0], steps), -1, np.int32)
+    live = np.arange(len(tokens))
+    ends = torch.tensor(sorted(eos), dtype=torch.long, device=rows.logits.device)
+    finished = np.zeros(len(live), dtype=bool)
+    for number in range(steps):
+        following = rows.logits.argmax(-1)
+        tokens[live[~finished], number] = following.cpu().numpy()[~finished]
+        finished |= torch.isin(following, ends).cpu().numpy()
+        if number == steps - 1 or finished.all():
+            break
+        if 2 * finished.sum() >= len(finished):
+            kept = np.flatnonzero(~finished)
+            rows = rows.fork(kept.tolist())
+            editor.keep(kept.tolist())
+            following, live, finished = (
+                following[torch.from_numpy(kept).to(following.device)],
+                live[kept],
+                finished[kept],
+            )
+        rows.feed(following[:, None])
+    return tokens
+
+
+class Reader:
+    """Reads answers for the concepts of a sweep; equal answers are read once.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    subjects : Subjects
+    variants : sequence
+        Token sequences of each concept's words, used where there is no tokenizer.
+    """
+
+    def __init__(self, model: ProbeModel, subjects: Subjects, names: Sequence[str], variants: Sequence[Any]) -> None:
+        self.model, self.subjects, self.names, self.variants = model, subjects, list(names), variants
+        self.words = [tuple(w for w in own if isinstance(w, str)) for own in subjects.words]
+        self.content = lru_cache(_REMEMBERED)(self._content)
+        self.text = lru_cache(_REMEMBERED)(self._text)
+        self.named = lru_cache(_REMEMBERED)(self._named)
+        self.kept = lru_cache(_REMEMBERED)(self._kept)
+        self.repetition = lru_cache(_REMEMBERED)(self._repetition)
+        self.mention = lru_cache(_REMEMBERED)(self._mention)
+
+    def _content(self, tokens: tuple[int, ...]) -> tuple[int, ...]:
+        """Tokens of an answer without its end."""
+        end = next((i for i, t in enumerate(tokens) if t < 0 or t in self.model.eos_token_ids), len(tokens))
+        return tokens[:end]
+
+    def _text(self, tokens: tuple[int, ...]) -> str:
+        return self.model.decode(list(self.content(tokens)))
+
+    def _named(self, tokens: tuple[int, ...], concept: int) -> float:
+        if self.words[concept] and self.model.tokenizer is not None:
+            return float(of_text.named(self.text(tokens), self.words[concept]))
+        found = self.variants[concept]
+        return float(of_text.named_tokens(self.content(tokens), found)) if found else float("nan")
+
+    def _kept(self, tokens: tuple[int, ...], sample: int, concept: int) -> float:
+        labels, name = self.subjects.labels[sample], self.names[concept]
+        own = self.subjects.categories.get(name)
+        slot = {label for label in labels or () if own is not None and self.subjects.categories.get(label) == own}
+        return of_text.kept(self.text(tokens), labels, self.subjects.label_words, without=slot | {name})
+
+    def _repetition(self, tokens: tuple[int, ...]) -> float:
+        return of_text.repetition(self.text(tokens))
+
+    def _mention(self, tokens: tuple[int, ...], concept: int) -> tuple[int, int] | None:
+        """Place of the first mention among the tokens of the content."""
+        content = self.content(tokens)
+        if self.words[concept] and self.model.tokenizer is not None:
+            return first_mention(content, self.model.decode, self.words[concept])
+        return first_mention_tokens(content, self.variants[concept])

@@ -1,0 +1,148 @@
+"""The effect of a concept beside its controls: the one summary that heatmaps, plots and studies read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.metrics.statistics import bootstrap_interval, null_interval
+
+_CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
+
+
+def effect(grid: xr.Dataset, metric: str = "logprob", *, split: str | None = None, seed: int = 0) -> xr.Dataset:
+    """What steering with a concept does to a score, against what its controls do.
+
+    Parameters
+    ----------
+    grid : Dataset
+        From :func:`mllm_probe.sweep`, whole or still filling.
+    metric : str
+        One of its metrics. ``"named"`` counts only eligible images.
+    split : {"fit", "held_out"}, optional
+        Use only the images of one split.
+    seed : int
+        Of the bootstrap (2,000 resamples).
+
+    Returns
+    -------
+    Dataset (concept, layer, strength), host memory, float64
+        ``difference``: concept minus the mean of the random draws, averaged over images, in the metric's units;
+        ``low``, ``high``: its 95 % paired bootstrap interval over images; ``value``: concept minus unsteered;
+        ``mean``: the steered score itself; ``n``: images that count; ``clear_of_controls``: whether it is clear of
+        every kind of control. By ``control`` too: ``control_mean`` with ``control_low``, ``control_high`` (where one
+        more draw would fall, mean ± t(D-1) · sd · √(1 + 1/D)), ``difference_from``, ``difference_low``,
+        ``difference_high`` (paired, concept minus that control's mean) and ``clear``: the concept's mean lies beyond the
+        former interval and the latter excludes 0.
+
+    Raises
+    ------
+    ValueError
+        If the grid has no such metric, or was run without random controls: an effect is never reported without them.
+    """
+    _require(grid, metric)
+    if split is not None:
+        grid = _one_split(grid, split)
+    scores = grid[metric].transpose(*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE).values.astype(np.float64)
+    if metric == "named":
+        counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
+        scores = np.where(counts[:, None, :, None, None, :], scores, np.nan)
+    controls = [str(c) for c in grid[schema.CONTROL].values]
+    own = scores[:, :, :, controls.index("concept"), 0, :]
+    kinds = [c for c in controls if c != "concept"]
+    against = {kind: _against(own, scores[:, :, :, controls.index(kind)], seed) for kind in kinds}
+    unsteered = grid[f"{metric}_unsteered"].transpose(schema.CONCEPT, schema.SAMPLE).values.astype(np.float64)
+    return _assembled(grid, metric, own, own - unsteered[:, None, None, :], against)
+
+
+def _require(grid: xr.Dataset, metric: str) -> None:
+    dims = (*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
+    schema.require(grid, dims=dims, what="the grid of a sweep")
+    metrics = [name for name in schema.METRICS if name in grid]
+    if metric not in metrics:
+        raise ValueError(
+            f"this grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}. "
+            f"Run the sweep with metrics=({metric!r}, …)."
+        )
+    if "random" not in grid[schema.CONTROL].values:
+        raise ValueError(
+            "an effect is never reported without its controls, and this grid was run without random directions "
+            f"(controls: {', '.join(map(str, grid[schema.CONTROL].values))}). Run the sweep with controls=None or "
+            "controls=('random', …)."
+        )
+
+
+def _one_split(grid: xr.Dataset, split: str) -> xr.Dataset:
+    if schema.SPLIT not in grid.coords or not (grid[schema.SPLIT].values == split).any():
+        raise ValueError(
+            f"no image of this grid is in split '{split}'. Give sweep() the pictures of library.split(), "
+            "which carry their split."
+        )
+    return grid.isel({schema.SAMPLE: np.flatnonzero(grid[schema.SPLIT].values == split)})
+
+
+def _against(own: np.ndarray, draws: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Compare [concept, layer, strength, sample] with draws [concept, layer, strength, draw, sample]."""
+    both = np.where(np.isfinite(own)[..., None, :], draws, np.nan)
+    mean, low, high = null_interval(_mean(both), axis=-1)
+    paired = own - _mean(np.swapaxes(draws, -1, -2))
+    difference_low, difference_high = bootstrap_interval(paired, axis=-1, seed=seed)
+    value = _mean(own)
+    beyond = (value < low) | (value > high)
+    excludes = (difference_low > 0) | (difference_high < 0)
+    return {
+        "control_mean": mean,
+        "control_low": low,
+        "control_high": high,
+        "difference_from": _mean(paired),
+        "difference_low": difference_low,
+        "difference_high": difference_high,
+        "clear": beyond & excludes,
+    }
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis without NaN; NaN where nothing is left, without a warning."""
+    there = np.isfinite(values)
+    count = there.sum(-1)
+    return np.where(count > 0, np.where(there, values, 0.0).sum(-1) / np.maximum(count, 1), np.nan)
+
+
+def _assembled(
+    grid: xr.Dataset,
+    metric: str,
+    own: np.ndarray,
+    from_unsteered: np.ndarray,
+    against: dict[str, dict[str, np.ndarray]],
+) -> xr.Dataset:
+    attrs = dict(grid[metric].attrs)
+    units, name = attrs.get("units", "1"), attrs.get("long_name", metric)
+    random = against["random"]
+    variables: dict[str, Any] = {
+        "difference": (
+            _CELL,
+            random["difference_from"],
+            {"long_name": f"{name}: concept minus random", "units": units},
+        ),
+        "low": (_CELL, random["difference_low"], {"long_name": "lower end of the 95 % interval", "units": units}),
+        "high": (_CELL, random["difference_high"], {"long_name": "upper end of the 95 % interval", "units": units}),
+        "value": (_CELL, _mean(from_unsteered), {"long_name": f"{name}: steered minus unsteered", "units": units}),
+        "mean": (_CELL, _mean(own), attrs),
+        "n": (_CELL, np.isfinite(own).sum(-1), {"long_name": "images that count", "units": "1"}),
+        "clear_of_controls": (_CELL, np.all([a["clear"] for a in against.values()], axis=0), _CLEAR),
+    }
+    for key in random:
+        stacked = np.stack([a[key] for a in against.values()], axis=-1)
+        variables[key] = ((*_CELL, schema.CONTROL), stacked, {} if key == "clear" else {"units": units})
+    coords = {n: c for n, c in grid.coords.items() if set(c.dims) <= set(_CELL)} | {schema.CONTROL: list(against)}
+    return xr.Dataset(
+        variables, coords, {**grid.attrs, "metric": metric, "interval": "95 % paired bootstrap over images"}
+    )
+
+
+_CLEAR = {
+    "long_name": "clear of controls: for every kind, beyond the interval of its draws and paired difference excludes 0"
+}

@@ -1,0 +1,187 @@
+"""A sweep made ready: settings checked, cells listed, words tokenised, the way of sharing chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import torch
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.metrics.logits import word_table
+from mllm_probe.models.inputs import Encoded
+from mllm_probe.models.layout import text_config
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.steering.scopes import parse_scope
+from mllm_probe.steering.steering import Steering
+from mllm_probe.sweeps.answers import Reader
+from mllm_probe.sweeps.cells import Cell, plan_cells
+from mllm_probe.sweeps.paths import Path, choose_path, touches_prompt
+from mllm_probe.sweeps.prefix import Shared, SharedPrefix, WholeForwards
+from mllm_probe.sweeps.reference import Judge
+from mllm_probe.sweeps.results import Grid
+from mllm_probe.sweeps.scoring import Scorer
+from mllm_probe.sweeps.settings import Settings
+from mllm_probe.sweeps.subjects import Subjects
+
+MOST_ROWS = 256
+_SHARE = 0.25
+
+
+class Job:
+    """Everything that a sweep, its plan and its benchmarks need.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    vectors : Dataset
+    settings : Settings
+    subjects : Subjects
+
+    Attributes
+    ----------
+    cells : list of Cell
+        Runs to be made on each sample, coarse ones first; strength 0 is not among them.
+    """
+
+    def __init__(self, model: ProbeModel, vectors: xr.Dataset, settings: Settings, subjects: Subjects) -> None:
+        self.model, self.vectors, self.settings, self.subjects = model, vectors, settings, subjects
+        self.cells = plan_cells(settings.axes, shared_random=settings.shares_random)
+        self.prefix = model.text_ids(settings.answer_prefix, leading_space=False) if settings.answer_prefix else []
+        self.scope = parse_scope(settings.tokens)
+        self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
+        for strength in settings.axes.strengths:
+            self._steering(0, settings.axes.layers[0], strength)
+
+    @property
+    def samples(self) -> int:
+        """Number of images (or prompts)."""
+        return len(self.subjects.requests)
+
+    def steering(self, cell: Cell) -> Steering:
+        """The edit of one cell."""
+        axes = self.settings.axes
+        own = self._steering(cell.concept, axes.layers[cell.layer], axes.strengths[cell.strength])
+        return own if cell.control == "concept" else own.control(cell.control, self.settings.seed, cell.draw)
+
+    def own(self, concept: int) -> xr.Dataset:
+        """Vectors of one concept, always the same object."""
+        return self._own[concept]
+
+    def _steering(self, concept: int, layer: int, strength: float) -> Steering:
+        s = self.settings
+        return Steering(
+            self._own[concept], [layer], strength, unit=s.unit, tokens=s.tokens, operation=s.operation, to=s.to
+        )
+
+    def encoded(self, sample: int) -> Encoded:
+        """One sample as the model takes it."""
+        return self.model.encode_samples([self.subjects.requests[sample]])
+
+    @cached_property
+    def path(self) -> Path:
+        """The cheapest exact way for this scope; found by running it once per model."""
+        return self._path(touches_prompt(self.scope))
+
+    def _path(self, prompt_edited: bool) -> Path:
+        middle = [cell for cell in self.cells if cell.control == "concept"][: len(self.settings.axes.layers)]
+        tried = [self.steering(cell) for cell in (middle[:1] + middle[len(middle) // 2 :][:1] + middle[-1:])]
+        with self.computing():
+            return choose_path(self.model, self.encoded(0), tried, prompt_edited=prompt_edited)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Computes the metrics."""
+        model, settings, subjects = self.model, self.settings, self.subjects
+        table = word_table(model, subjects.words)
+        names = settings.axes.concepts
+        reader = Reader(model, subjects, names, table.variants)
+        judge = None
+        if "perplexity" in settings.metrics:
+            judge = Judge(model, subjects, names, self.prefix, self._path(False))
+        return Scorer(model, settings, table, self.prefix, reader, judge)
+
+    def open(self, encoded: Encoded) -> Shared:
+        """What the rows of one sample share."""
+        if self.settings.record and self.path.kind is SharedPrefix:
+            return SharedPrefix(self.model, encoded, self.path.one_by_one, self.settings.read_layers)
+        return self.path.open(self.model, encoded)
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Hold the model's lock, without gradients."""
+        with self.model.lock.held(), torch.no_grad():
+            yield
+
+    def row_bytes(self, encoded: Encoded) -> int:
+        """Memory that one more row of a chunk takes, on the safe side."""
+        config, model = text_config(self.model.hf), self.model
+        size = torch.empty((), dtype=model.dtype).element_size()
+        heads = getattr(config, "num_attention_heads", None) or 16
+        kept = getattr(config, "num_key_value_heads", None) or heads
+        width = getattr(config, "head_dim", None) or model.hidden_size // heads
+        steps = len(self.prefix) + (self.settings.max_new_tokens if self.settings.needs_answer else 1)
+        length = encoded.length + steps
+        cache = 3 * 2 * len(model.layers) * kept * width * length * size
+        predicted = self.settings.max_new_tokens if "kl" in self.settings.metrics else 1
+        logits = config.vocab_size * (4 * 4 + predicted * size)
+        if self.path.kind is SharedPrefix:
+            return cache + logits
+        inner = getattr(config, "intermediate_size", None)
+        inner = inner if isinstance(inner, int) else 4 * model.hidden_size
+        block = length * (12 * model.hidden_size + 3 * inner) + length * length * heads
+        if self.path.kind is WholeForwards:
+            block += 40 * sum(t.numel() for t in encoded.tensors.values() if t.is_floating_point())
+            logits *= length
+        return cache + logits + block * size
+
+    def chunk_rows(self, encoded: Encoded, free: int) -> int:
+        """Rows of a chunk that fit into a share of the free memory."""
+        return int(min(max(_SHARE * free // self.row_bytes(encoded), 1), MOST_ROWS))
+
+    def grid(self) -> Grid:
+        """The empty grid."""
+        settings = self.settings
+        metrics = [name for name in settings.metrics if name != "tokens"]
+        return Grid(
+            settings.axes,
+            self.subjects.coordinates,
+            metrics,
+            steps=settings.max_new_tokens if settings.decodes else 0,
+            kl_steps=settings.max_new_tokens if "kl" in metrics else 0,
+        )
+
+    def coordinates(self) -> dict[Any, Any]:
+        """Coordinates of concept and layer."""
+        axes = self.settings.axes
+        coords = schema.layer_coordinates(axes.layers, len(self.model.layers))
+        coords[schema.CONCEPT] = list(axes.concepts)
+        if self.subjects.categories:
+            categories = [self.subjects.categories.get(name, "") for name in axes.concepts]
+            coords[schema.CATEGORY] = (schema.CONCEPT, categories)
+        return coords
+
+    def attributes(self) -> dict[str, Any]:
+        """Attributes of the grid."""
+        settings = self.settings
+        prompts = list(dict.fromkeys(r.prompt for r in self.subjects.requests if r.prompt is not None))
+        return schema.provenance(
+            self.model,
+            concepts=self.vectors.attrs.get("concepts"),
+            prompt=prompts[0] if len(prompts) == 1 else prompts or None,
+            answer_prefix=settings.answer_prefix,
+            scope=str(self.scope),
+            site=schema.SITE,
+            operation=settings.operation,
+            to=None if settings.to is None else str(settings.to[schema.CONCEPT].item()),
+            unit=settings.unit,
+            seed=settings.seed,
+            controls=[name for name in settings.axes.controls if name != "concept"],
+            metrics=list(settings.metrics),
+            max_new_tokens=settings.max_new_tokens,
+            path=str(self.path),
+            refused_paths=[f"{name}: {why}" for name, why in self.path.tried.items()] or None,
+        )

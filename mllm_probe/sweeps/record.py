@@ -1,0 +1,277 @@
+"""What steered runs look like inside: activations, projections, norms and logit lens, kept on the device as they pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from mllm_probe import schema
+from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.hooks import attached
+from mllm_probe.activations.memory import free_bytes
+from mllm_probe.activations.positions import Places, companions, find_places, token_choice
+from mllm_probe.metrics.logits import first_token_logprob
+from mllm_probe.models.inputs import Encoded
+from mllm_probe.models.layout import text_config
+from mllm_probe.steering.directions import directions_of
+from mllm_probe.sweeps.cells import Pairs
+from mllm_probe.sweeps.prefix import Shared
+from mllm_probe.sweeps.results import CELL_DIMS
+from mllm_probe.sweeps.scoring import Reading
+
+if TYPE_CHECKING:
+    from mllm_probe.sweeps.job import Job
+
+_INSIDE = (schema.READ_LAYER, schema.TOKEN)
+_BY_CONCEPT = ("projection", "logit_lens")
+_SHARE = 0.5
+_LOGITS_AT_ONCE = 1 << 26
+_NAMES = {
+    "activation": (schema.SITE, ""),
+    "projection": ("component along the concept's direction at the read layer", "residual stream"),
+    "residual_norm": ("length of the residual stream", "residual stream"),
+    "logit_lens": ("log-probability of the concept's words, read from this layer", "nats"),
+}
+
+
+class Recorder:
+    """Reads prompt positions of every run of a sweep.
+
+    Parameters
+    ----------
+    job : Job
+
+    Raises
+    ------
+    MemoryError
+        If what was asked for takes more than half of the free memory; says what to ask for instead.
+    ValueError
+        If a position does not exist, or the vectors lack a layer that a projection needs.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.settings, self.model = job, job.settings, job.model
+        self.names = job.settings.record
+        self.layers = list(job.settings.read_layers)
+        self.choice = token_choice(job.settings.read_tokens)
+        if "generated" in self.choice.scopes:
+            raise ValueError("read_tokens: positions of the prompt are recorded; 'generated' is not one of them.")
+        self._require_read_layers()
+        self.labels, self._companions = self._token_axis()
+        self._arrays: dict[str, Tensor | list[Tensor]] = {}
+        self._unsteered: dict[str, Tensor | list[Tensor]] = {}
+        self._allocate()
+
+    def reading(self, shared: Shared, sample: int, pairs: Pairs | None) -> Reading:
+        """Context for the forward pass of a chunk (or of the baseline, without pairs) on one sample."""
+
+        @contextmanager
+        def read() -> Iterator[None]:
+            places = find_places(self.model, shared.encoded, self.choice)
+            found: dict[int, Tensor] = {}
+
+            def keep(layer: int, hidden: Tensor) -> None:
+                if layer not in found:
+                    found[layer] = _at_columns(hidden, shared, layer, places.columns[0])
+
+            with attached(self.model, keep, layers=self.layers):
+                yield
+            slots = [self.labels.index(label) for label in places.labels]
+            for number, layer in enumerate(self.layers):
+                self._write(found[layer], number, slots, sample, pairs, shared.encoded, places)
+
+        return read
+
+    def variables(self) -> dict[str, xr.Variable]:
+        """The recorded arrays, shared with the recorder, on the device."""
+        made = {}
+        for name in self.names:
+            long_name, units = _NAMES[name]
+            attrs = {"long_name": long_name} | ({"units": units} if units else {})
+            inside = (*_INSIDE, schema.HIDDEN) if name == "activation" else _INSIDE
+            made[name] = lazy((*CELL_DIMS, *inside), self._arrays[name], along=schema.READ_LAYER, attrs=attrs)
+            first = (schema.CONCEPT, schema.SAMPLE) if name in _BY_CONCEPT else (schema.SAMPLE,)
+            made[f"{name}_unsteered"] = lazy(
+                (*first, *inside), self._unsteered[name], along=schema.READ_LAYER, attrs=attrs
+            )
+        return made
+
+    def coordinates(self) -> dict[Any, Any]:
+        """Coordinates of read layer and token."""
+        coords = schema.layer_coordinates(self.layers, len(self.model.layers), schema.READ_LAYER)
+        return coords | {schema.TOKEN: self.labels} | self._companions
+
+    def _require_read_layers(self) -> None:
+        there = {int(layer) for layer in self.job.vectors[schema.LAYER].values}
+        missing = [layer for layer in self.layers if layer not in there]
+        if "projection" in self.names and missing:
+            raise ValueError(
+                f"record='projection' reads layer {missing[0]}, where the vectors have no direction; they have "
+                f"{sorted(there)}. Give read_layers= among these."
+            )
+
+    def _token_axis(self) -> tuple[list[int], dict[str, Any]]:
+        if self.choice.scopes == ("last_prompt",):
+            return [-1], {}
+        found = []
+        for sample in range(self.job.samples):
+            encoded = self.job.encoded(sample)
+            places = find_places(self.model, encoded, self.choice)
+            found.append((places, companions(encoded, places)))
+        if self.choice.positions:
+            labels = list(self.choice.positions)
+        else:
+            labels = sorted({label for places, _ in found for label in places.labels})
+        return labels, _token_companions(labels, found)
+
+    def _allocate(self) -> None:
+        inside = (len(self.layers), len(self.labels))
+        cells = (*self.settings.axes.shape, self.job.samples)
+        width, size = self.model.hidden_size, torch.empty((), dtype=self.model.dtype).element_size()
+        numbers = int(np.prod(cells)) * inside[0] * inside[1]
+        needed = sum(numbers * (width * size if name == "activation" else 4) for name in self.names)
+        _require_room(needed, free_bytes(self.model.device), self.names, numbers, width * size)
+        for name in self.names:
+            concepts = (cells[0],) if name in _BY_CONCEPT else ()
+            self._arrays[name] = self._empty(name, cells)
+            self._unsteered[name] = self._empty(name, (*concepts, self.job.samples))
+
+    def _empty(self, name: str, outer: tuple[int, ...]) -> Tensor | list[Tensor]:
+        """NaN everywhere; activations of a sharded model stay on their layers' devices, one tensor each."""
+        inside = (len(self.layers), len(self.labels))
+        if name != "activation":
+            return torch.full((*outer, *inside), torch.nan, device=self.model.device)
+        devices = [next(self.model.layout.blocks[layer].parameters()).device for layer in self.layers]
+        width, dtype = self.model.hidden_size, self.model.dtype
+        if len(set(devices)) == 1:
+            return torch.full((*outer, *inside, width), torch.nan, device=devices[0], dtype=dtype)
+        return [torch.full((*outer, inside[1], width), torch.nan, device=d, dtype=dtype) for d in devices]
+
+    def _write(
+        self,
+        hidden: Tensor,
+        number: int,
+        slots: list[int],
+        sample: int,
+        pairs: Pairs | None,
+        encoded: Encoded,
+        places: Places,
+    ) -> None:
+        """Write what a block's output [rows, positions, width] gives into the arrays of one sample and read layer."""
+        for name in self.names:
+            values = self._values(name, hidden, self.layers[number], encoded, places)
+            if pairs is None:
+                self._write_unsteered(name, values, number, slots, sample)
+                continue
+            target = _one_layer(self._arrays[name], number, extra=name == "activation")
+            index = tuple(torch.from_numpy(i).to(target.device) for i in pairs.index)
+            rows = torch.from_numpy(pairs.row).to(values.device)
+            concepts = torch.from_numpy(pairs.concept).to(values.device)
+            chosen = values[rows, concepts] if name in _BY_CONCEPT else values[rows]
+            for place, slot in enumerate(slots):
+                target[(*index, sample, slot)] = chosen[:, place].to(target.device, target.dtype)
+
+    def _write_unsteered(self, name: str, values: Tensor, number: int, slots: list[int], sample: int) -> None:
+        one = values[0]
+        extra = name == "activation"
+        beside = _one_layer(self._unsteered[name], number, extra=extra)
+        target = _one_layer(self._arrays[name], number, extra=extra)
+        one = one.to(target.device, target.dtype)
+        zero = [i for i, s in enumerate(self.settings.axes.strengths) if s == 0]
+        for place, slot in enumerate(slots):
+            value = one[:, place] if name in _BY_CONCEPT else one[place]
+            if extra:
+                beside[sample, slot] = value
+            else:
+                beside[..., sample, slot] = value
+            for strength in zero:
+                for control, draws in enumerate(self.settings.axes.controls.values()):
+                    cell = target[:, :, strength, control, :draws, sample, slot]
+                    cell[...] = value[:, None, None] if name in _BY_CONCEPT else value
+
+    def _values(self, name: str, hidden: Tensor, layer: int, encoded: Encoded, places: Places) -> Tensor:
+        """[rows, positions, width], [rows, positions], or [rows, concepts, positions]."""
+        if name == "activation":
+            return hidden
+        if name == "residual_norm":
+            return hidden.float().norm(dim=-1)
+        if name == "projection":
+            return self._projections(hidden.float(), layer, encoded, places)
+        return self._lens(hidden)
+
+    def _projections(self, hidden: Tensor, layer: int, encoded: Encoded, places: Places) -> Tensor:
+        own = [directions_of(self.job.own(concept)) for concept in range(len(self.settings.axes.concepts))]
+        kinds = [_kind(encoded, int(column)) for column in places.columns[0]]
+        found = hidden.new_full((hidden.shape[0], len(own), hidden.shape[1]), torch.nan)
+        for kind in dict.fromkeys(kinds):
+            units = torch.stack([d.unit(d.scope_for(kind), layer).to(hidden.device) for d in own])
+            where = [i for i, k in enumerate(kinds) if k == kind]
+            found[:, :, where] = torch.einsum("rpd,cd->rcp", hidden[:, where], units)
+        return found
+
+    def _lens(self, hidden: Tensor) -> Tensor:
+        head, norm, config = self.model.layout.head, self.model.layout.final_norm, text_config(self.model.hf)
+        table = self.job.scorer.table
+        size = max(_LOGITS_AT_ONCE // (config.vocab_size * hidden.shape[1]), 1)
+        pieces = []
+        for part in hidden.split(size):
+            logits = head(part if norm is None else norm(part)).float() * (getattr(config, "logit_scale", None) or 1.0)
+            cap = getattr(config, "final_logit_softcapping", None)
+            logits = cap * torch.tanh(logits / cap) if cap else logits
+            pieces.append(first_token_logprob(logits, table))
+        return torch.cat(pieces).transpose(1, 2)
+
+
+def _at_columns(hidden: Tensor, shared: Shared, layer: int, columns: np.ndarray) -> Tensor:
+    """Hidden states [rows, positions, width] at columns of the prompt; what stands before this call was not edited."""
+    start = shared.encoded.prompt_length - hidden.shape[1]
+    here = torch.from_numpy(np.maximum(columns - start, 0)).to(hidden.device)
+    found = hidden[:, here]
+    before = np.flatnonzero(columns < start)
+    if before.size:
+        earlier = shared.unedited[layer][:, torch.from_numpy(columns[before]).to(hidden.device)]
+        found[:, torch.from_numpy(before).to(hidden.device)] = earlier.to(hidden.dtype)
+    return found
+
+
+def _one_layer(array: Tensor | list[Tensor], number: int, *, extra: bool) -> Tensor:
+    """One read layer of an array [..., read_layer, token(, hidden)] as a view."""
+    if isinstance(array, list):
+        return array[number]
+    return array.select(-3 if extra else -2, number)
+
+
+def _kind(encoded: Encoded, column: int) -> str:
+    if column == encoded.prompt_length - 1:
+        return "last_prompt"
+    return "image" if encoded.roles[0, column] == schema.ROLES.index("image") else "text"
+
+
+def _token_companions(labels: list[int], found: list[tuple[Places, dict[str, Any]]]) -> dict[str, Any]:
+    """Companions of the token axis that all samples agree on."""
+    coords: dict[str, Any] = {}
+    complete = all(places.labels == labels for places, _ in found)
+    for name in found[0][1] if complete else ():
+        tables = [np.asarray(values[name])[0] for _, values in found]
+        if name != schema.STEP and all((table == tables[0]).all() for table in tables):
+            kind = np.str_ if name in (schema.TOKEN_TEXT, schema.ROLE) else np.int64
+            coords[name] = (schema.TOKEN, tables[0].astype(kind))
+    return coords
+
+
+def _require_room(needed: int, free: int, names: tuple[str, ...], numbers: int, activation: int) -> None:
+    if needed <= _SHARE * free:
+        return
+    small = 4 * numbers
+    raise MemoryError(
+        f"recording {', '.join(names)} takes {needed / 1e9:.2f} GB but only {_SHARE * free / 1e9:.2f} GB (half of what is "
+        f"free) may be used. Full activations take {numbers * activation / 1e9:.2f} GB; 'projection', 'residual_norm' and "
+        f"'logit_lens' {small / 1e9:.2f} GB each: record these instead, or give fewer read_layers, read_tokens, strengths, "
+        "controls or concepts."
+    )

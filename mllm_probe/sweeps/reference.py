@@ -1,0 +1,111 @@
+"""The unsteered model as a judge of answers: how probable their tokens are, given a picture that has the concept."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from mllm_probe.activations.memory import free_bytes
+from mllm_probe.models.inputs import PER_TOKEN, Encoded, Request
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.schema import ROLES
+from mllm_probe.sweeps.paths import Path
+from mllm_probe.sweeps.prefix import Shared
+from mllm_probe.sweeps.subjects import Subjects
+
+_BATCH = 64
+_SHARE = 0.1
+
+Condition = tuple[str, ...]
+
+
+class Judge:
+    """Log-probabilities of answers under the unsteered model; each answer is scored once per condition.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    subjects : Subjects
+    names : sequence of str
+        Steered concepts.
+    prefix : list of int
+        Tokens of the answer prefix.
+    path : Path
+        Way of sharing a prompt, for rows without edits.
+    """
+
+    def __init__(
+        self, model: ProbeModel, subjects: Subjects, names: Sequence[str], prefix: list[int], path: Path
+    ) -> None:
+        self.model, self.subjects, self.names, self.prefix, self.path = model, subjects, list(names), prefix, path
+        self._shared: OrderedDict[Condition, Shared] = OrderedDict()
+        self._known: dict[tuple[Condition, tuple[int, ...]], np.ndarray] = {}
+
+    def condition(self, concept: int, sample: int) -> Condition:
+        """What an answer is read with: the prompt, with a picture that has the concept, else without picture."""
+        request = self.subjects.requests[sample]
+        example = self.subjects.examples.get(self.names[concept])
+        if request.inputs is not None:
+            return ("none", request.id)
+        if example is None:
+            return ("none", request.prompt or "")
+        return ("concept", self.names[concept], request.prompt or "")
+
+    def logprobs(self, concept: int, sample: int, answers: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+        """Log-probability of every token of each answer (without its end token), float32."""
+        condition = self.condition(concept, sample)
+        missing = [a for a in dict.fromkeys(answers) if a and (condition, a) not in self._known]
+        for start in range(0, len(missing), _BATCH):
+            batch = missing[start : start + _BATCH]
+            for answer, found in zip(batch, self._score(condition, concept, sample, batch), strict=True):
+                self._known[condition, answer] = found
+        return [self._known[condition, a] if a else np.zeros(0, np.float32) for a in answers]
+
+    def _score(
+        self, condition: Condition, concept: int, sample: int, answers: list[tuple[int, ...]]
+    ) -> list[np.ndarray]:
+        shared = self._open(condition, concept, sample)
+        longest = max(map(len, answers))
+        device = self.model.device
+        padded = torch.tensor([[*a, *[a[-1]] * (longest - len(a))] for a in answers], dtype=torch.long, device=device)
+        rows = shared.start(len(answers))
+        if self.prefix:
+            rows.feed(torch.tensor(self.prefix, device=device).expand(len(answers), -1))
+        logits = [rows.logits[:, None], rows.feed(padded[:, :-1])]
+        scores = [torch.log_softmax(part.float(), -1) for part in logits]
+        chosen = torch.cat(scores, 1).gather(-1, padded[..., None])[..., 0].cpu().numpy()
+        return [row[: len(answer)] for row, answer in zip(chosen, answers, strict=True)]
+
+    def _open(self, condition: Condition, concept: int, sample: int) -> Shared:
+        if condition not in self._shared:
+            encoded = self._encoded(condition, concept, sample)
+            self._shared[condition] = self.path.open(self.model, encoded)
+            budget = _SHARE * free_bytes(self.model.device)
+            while len(self._shared) > 1 and sum(s.nbytes for s in self._shared.values()) > budget:
+                self._shared.popitem(last=False)
+        self._shared.move_to_end(condition)
+        return self._shared[condition]
+
+    def _encoded(self, condition: Condition, concept: int, sample: int) -> Encoded:
+        request = self.subjects.requests[sample]
+        if condition[0] == "concept":
+            example = self.subjects.examples[self.names[concept]]
+            return self.model.encode_samples([replace(request, images=(example,))])
+        if request.inputs is None:
+            return self.model.encode_samples([replace(request, images=())])
+        return self.model.encode_samples([Request(inputs=without_picture(self.model, request))])
+
+
+def without_picture(model: ProbeModel, request: Request) -> dict[str, torch.Tensor]:
+    """Processed tensors of a sample with its image tokens and pixels left out."""
+    encoded = model.encode_samples([request])
+    kept = encoded.roles[0] != ROLES.index("image")
+    return {
+        name: value[:, kept.to(value.device)]
+        for name, value in encoded.tensors.items()
+        if name in PER_TOKEN and name not in ("cross_attention_mask", "image_attention_mask", "image_patches_indices")
+    }

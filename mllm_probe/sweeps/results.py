@@ -1,0 +1,144 @@
+"""The grid: scores of all cells as one labelled dataset, NaN where a cell has not been run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.sweeps.cells import Axes, Pairs
+
+CELL_DIMS = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, schema.DRAW, schema.SAMPLE)
+
+DESCRIPTIONS: Mapping[str, tuple[str, str]] = {
+    "logprob": ("log-probability that the answer begins with the concept", "nats"),
+    "logit": ("logit of the first sub-token of the concept's words", "logits"),
+    "named": ("the answer names the concept", "1"),
+    "kept": ("share of the other true content that the answer names", "1"),
+    "kl": ("KL(unsteered ‖ steered) on the unsteered answer", "nats per token"),
+    "perplexity": ("perplexity of the answer under the unsteered model, as a ratio to the unsteered answer's", "1"),
+    "repetition": ("share of repeated words in the answer", "1"),
+}
+
+
+class Grid:
+    """Arrays that fill while a sweep runs.
+
+    Parameters
+    ----------
+    axes : Axes
+    samples : mapping of str to sequence
+        Coordinates along ``sample``: ``sample`` itself, and ``split`` and ``pair`` where they are known.
+    metrics : sequence of str
+    steps : int
+        Length of the answers that are kept as ``tokens`` and ``text``; 0 keeps none.
+    kl_steps : int
+        Length of ``kl_step``; 0 keeps none.
+    """
+
+    def __init__(
+        self, axes: Axes, samples: Mapping[str, Sequence[Any]], metrics: Sequence[str], *, steps: int, kl_steps: int
+    ) -> None:
+        self.axes, self.samples, self.metrics = axes, dict(samples), tuple(metrics)
+        count = len(samples[schema.SAMPLE])
+        shape = (*axes.shape, count)
+        self.cells: dict[str, np.ndarray] = {name: np.full(shape, np.nan, np.float32) for name in metrics}
+        concepts = len(axes.concepts)
+        self.unsteered: dict[str, np.ndarray] = {
+            name: np.full((concepts, count), np.nan, np.float32) for name in metrics
+        }
+        self.eligible = np.zeros((concepts, len(axes.strengths), count), dtype=bool)
+        self.done = np.zeros(shape, dtype=bool)
+        self.edited = np.zeros(shape, dtype=np.int32)
+        if steps:
+            self.cells["tokens"] = np.full((*shape, steps), -1, np.int32)
+            self.cells["text"] = np.full(shape, "", dtype=object)
+            self.unsteered["tokens"] = np.full((count, steps), -1, np.int32)
+            self.unsteered["text"] = np.full(count, "", dtype=object)
+        if kl_steps:
+            self.cells["kl_step"] = np.full((*shape, kl_steps), np.nan, np.float32)
+
+    def put_eligible(self, sample: int, towards: np.ndarray, away: np.ndarray, takes_away: Sequence[bool]) -> None:
+        """Write which images count for a concept: ``towards`` and ``away`` [concepts], by the sense of each strength."""
+        self.eligible[:, :, sample] = np.where(np.asarray(takes_away)[None], away[:, None], towards[:, None])
+
+    def put(self, pairs: Pairs, sample: int, scores: Mapping[str, np.ndarray]) -> None:
+        """Write the scores of a chunk, one per pair, for one sample."""
+        place = (*pairs.index, np.full(len(pairs), sample))
+        for name, values in scores.items():
+            (self.edited if name == "edited" else self.cells[name])[place] = values
+        self.done[place] = True
+
+    def put_unsteered(self, sample: int, scores: Mapping[str, Any]) -> None:
+        """Write the baseline of one sample: beside the grid, and into every cell of strength 0."""
+        zero = [i for i, s in enumerate(self.axes.strengths) if s == 0]
+        for name, values in scores.items():
+            if name in self.unsteered:
+                if name in ("tokens", "text"):
+                    self.unsteered[name][sample] = values
+                else:
+                    self.unsteered[name][:, sample] = values
+            if name in self.cells:
+                self._fill_zero(zero, sample, name, values)
+        self._mark_zero(zero, sample)
+
+    def _fill_zero(self, zero: list[int], sample: int, name: str, values: Any) -> None:
+        by_concept = np.ndim(values) == 1 and name not in ("tokens", "text", "kl_step")
+        for control, draws in enumerate(self.axes.controls.values()):
+            for strength in zero:
+                target = self.cells[name][:, :, strength, control, :draws, sample]
+                target[...] = np.asarray(values)[:, None, None] if by_concept else values
+
+    def _mark_zero(self, zero: list[int], sample: int) -> None:
+        for control, draws in enumerate(self.axes.controls.values()):
+            self.done[:, :, zero, control, :draws, sample] = True
+
+    @property
+    def progress(self) -> float:
+        """Share of the cells that are done, 0 … 1."""
+        wanted = sum(self.axes.controls.values()) * int(np.prod(self.axes.shape[:3])) * len(self.samples[schema.SAMPLE])
+        return float(self.done.sum() / wanted)
+
+    def dataset(self, coordinates: Mapping[Any, Any], attrs: Mapping[str, Any]) -> xr.Dataset:
+        """A snapshot that later writes do not touch."""
+        variables: dict[str, Any] = {}
+        for name, values in self.cells.items():
+            dims = (*CELL_DIMS, schema.STEP) if name in ("tokens", "kl_step") else CELL_DIMS
+            variables[name] = (dims, values.copy(), _described(name))
+        for name, values in self.unsteered.items():
+            dims = (
+                (schema.SAMPLE, schema.STEP)[: values.ndim]
+                if name in ("tokens", "text")
+                else (schema.CONCEPT, schema.SAMPLE)
+            )
+            variables[f"{name}_unsteered"] = (dims, values.copy(), _described(name, ", unsteered"))
+        if "named" in self.cells:
+            variables["eligible"] = ((schema.CONCEPT, schema.STRENGTH, schema.SAMPLE), self.eligible.copy(), _ELIGIBLE)
+        variables["edited"] = (CELL_DIMS, self.edited.copy(), {"long_name": "edited positions of prompt and answer"})
+        coords = {
+            schema.STRENGTH: list(self.axes.strengths),
+            schema.CONTROL: list(self.axes.controls),
+            schema.DRAW: np.arange(self.axes.draws),
+            schema.SAMPLE: list(self.samples[schema.SAMPLE]),
+            **{name: (schema.SAMPLE, list(values)) for name, values in self.samples.items() if name != schema.SAMPLE},
+            **coordinates,
+        }
+        return xr.Dataset(variables, coords, {**attrs, "progress": self.progress})
+
+
+_ELIGIBLE = {
+    "long_name": "the image counts for 'named': positive doses need one that lacks the concept and whose unsteered answer "
+    "does not name it, doses that take the concept away one whose unsteered answer names it"
+}
+
+
+def _described(name: str, suffix: str = "") -> dict[str, str]:
+    if name == "kl_step":
+        return {"long_name": "KL(unsteered ‖ steered) at each token of the unsteered answer", "units": "nats"}
+    if name not in DESCRIPTIONS:
+        return {}
+    long_name, units = DESCRIPTIONS[name]
+    return {"long_name": long_name + suffix, "units": units}

@@ -1,0 +1,216 @@
+"""Rows of a sweep that go on together from a shared prompt: feeding tokens, branching off, letting finished rows go."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+from mllm_probe.models.families import family_of
+from mllm_probe.models.inputs import Encoded, append_tokens, join_inputs
+from mllm_probe.models.positions import continuation_positions
+from mllm_probe.models.probe_model import ProbeModel
+
+_LAST_COLUMN = ("cross_attention_mask", "image_attention_mask")
+_GROWS_BY_CONCATENATION = (DynamicLayer, DynamicSlidingWindowLayer)
+
+
+class Rows(Protocol):
+    """Rows after the prompt and the tokens that were fed; ``logits`` [rows, vocabulary] predict the next token."""
+
+    logits: Tensor
+
+    def feed(self, tokens: Tensor) -> Tensor:
+        """Feed tokens [rows, n]; the logits after each of them, [rows, n, vocabulary]."""
+        ...
+
+    def fork(self, rows: Sequence[int] | None = None) -> Rows:
+        """The same point again for some of the rows (in any order, repetitions allowed), independent of this one."""
+        ...
+
+
+class CachedRows:
+    """Rows that decode from a key-value cache with ids [rows, n], explicit positions and no pixels.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    encoded : Encoded
+        The prompt, one row.
+    positions : Tensor
+        Its position ids, see ``models.prompt_positions``.
+    cache : Cache
+        For as many rows as ``logits`` has.
+    logits : Tensor [rows, vocabulary]
+    fed : int
+        Tokens that follow the prompt already.
+    one_by_one : bool
+        Feed several tokens as single steps, for layers whose state only advances so.
+    """
+
+    def __init__(
+        self,
+        model: ProbeModel,
+        encoded: Encoded,
+        positions: Tensor,
+        cache: Any,
+        logits: Tensor,
+        fed: int = 0,
+        one_by_one: bool = False,
+    ) -> None:
+        self.model, self.encoded, self.positions = model, encoded, positions
+        self.cache, self.logits, self.fed, self.one_by_one = cache, logits, fed, one_by_one
+
+    def feed(self, tokens: Tensor) -> Tensor:
+        """Feed tokens [rows, n]; the logits after each of them, [rows, n, vocabulary]."""
+        width = 1 if self.one_by_one else max(tokens.shape[1], 1)
+        pieces = [self._step(tokens[:, i : i + width]) for i in range(0, tokens.shape[1], width)]
+        found = torch.cat(pieces, 1) if pieces else self.logits[:, None][:, :0]
+        if pieces:
+            self.logits = found[:, -1]
+        return found
+
+    def _step(self, tokens: Tensor) -> Tensor:
+        positions = continuation_positions(self.positions, self.fed, tokens.shape[1])
+        logits = step(self.model, self.encoded, tokens, positions, self.cache)
+        self.fed += tokens.shape[1]
+        return logits
+
+    def fork(self, rows: Sequence[int] | None = None) -> CachedRows:
+        """The same point again for some of the rows, independent of this one."""
+        index = None if rows is None else torch.as_tensor(list(rows), dtype=torch.long, device=self.logits.device)
+        logits = self.logits if index is None else self.logits[index]
+        cache = select_rows(self.cache, index)
+        return CachedRows(self.model, self.encoded, self.positions, cache, logits, self.fed, self.one_by_one)
+
+
+class RecomputedRows:
+    """Rows that run the whole sequence, picture included, at every step: exact for every family, and slow.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    tensors : dict of str to Tensor
+        The prompt, once per row.
+    logits : Tensor [rows, vocabulary]
+    fed : Tensor [rows, n] int64
+        Tokens that follow the prompt already.
+    """
+
+    def __init__(self, model: ProbeModel, encoded: Encoded, logits: Tensor, fed: Tensor) -> None:
+        self.model, self.encoded, self.logits, self.fed = model, encoded, logits, fed
+
+    def feed(self, tokens: Tensor) -> Tensor:
+        """Feed tokens [rows, n]; the logits after each of them, [rows, n, vocabulary]."""
+        self.fed = torch.cat([self.fed, tokens], 1)
+        if not tokens.shape[1]:
+            return self.logits[:, None][:, :0]
+        found = whole_forward(self.model, self.encoded, self.fed)[:, -tokens.shape[1] :]
+        self.logits = found[:, -1]
+        return found
+
+    def fork(self, rows: Sequence[int] | None = None) -> RecomputedRows:
+        """The same point again for some of the rows, independent of this one."""
+        index = list(range(len(self.logits))) if rows is None else list(rows)
+        return RecomputedRows(self.model, self.encoded, self.logits[index], self.fed[index])
+
+
+def step(model: ProbeModel, encoded: Encoded, tokens: Tensor, positions: Tensor, cache: Any) -> Tensor:
+    """One cached forward of ids [rows, n] at positions [1, n] or [axes, 1, n]; logits [rows, n, vocabulary]."""
+    caller, rows = model.layout.caller, tokens.shape[0]
+    arguments: dict[str, Any] = {"input_ids": tokens, "past_key_values": cache, "use_cache": True}
+    if "position_ids" in inspect.signature(caller.forward).parameters:
+        arguments["position_ids"] = positions.expand(*positions.shape[:-2], rows, positions.shape[-1])
+    for name in _LAST_COLUMN:
+        if name in encoded.tensors:
+            last = encoded.tensors[name][:, encoded.prompt_length - 1 :][:, :1]
+            arguments[name] = last.expand(rows, tokens.shape[1], *last.shape[2:])
+    return caller(**arguments).logits
+
+
+def whole_forward(model: ProbeModel, encoded: Encoded, following: Tensor, last: int | None = None) -> Tensor:
+    """Forward of prompt, picture and ``following`` [rows, n] without a cache; logits [rows, tokens, vocabulary].
+
+    Parameters
+    ----------
+    last : int, optional
+        How many of the last positions get logits; all by default.
+    """
+    rows = following.shape[0]
+    tensors = join_inputs([encoded.tensors] * rows, model.pad_token_id)
+    if following.shape[1]:
+        kind = family_of(model.hf.config).continuation_type
+        tensors = append_tokens(tensors, following.tolist(), model.pad_token_id, kind)
+    return model.hf(**tensors, use_cache=False, **logits_kept(model, last)).logits
+
+
+def logits_kept(model: ProbeModel, last: int | None) -> dict[str, int]:
+    """The argument that saves the logits of all but the last positions, where the family has one."""
+    accepted = inspect.signature(model.hf.forward).parameters
+    return {"logits_to_keep": last} if last is not None and "logits_to_keep" in accepted else {}
+
+
+def select_rows(cache: Any, index: Tensor | None) -> Any:
+    """An independent cache with rows ``index`` (None: all).
+
+    Layers that grow by concatenation never write into their tensors, so these are shared; all others are copied.
+    """
+    if not hasattr(cache, "layers"):
+        return _copied(cache, index)
+    chosen = copy.copy(cache)
+    chosen.layers = [_select_layer(layer, index) for layer in cache.layers]
+    return chosen
+
+
+def expand_rows(cache: Any, rows: int, device: torch.device) -> Any:
+    """An independent cache that repeats the only row; keys and values are views until a step appends to them."""
+    if not hasattr(cache, "layers"):
+        return _copied(cache, torch.zeros(rows, dtype=torch.long, device=device))
+    chosen = copy.copy(cache)
+    chosen.layers = [_expand_layer(layer, rows, device) for layer in cache.layers]
+    return chosen
+
+
+def cache_bytes(cache: Any) -> int:
+    """Memory of the tensors that a cache holds."""
+    found = {t.data_ptr(): t.numel() * t.element_size() for t in _tensors(getattr(cache, "layers", []))}
+    return sum(found.values())
+
+
+def _select_layer(layer: Any, index: Tensor | None) -> Any:
+    if type(layer) not in _GROWS_BY_CONCATENATION or not layer.is_initialized:
+        return _copied(layer, index)
+    chosen = copy.copy(layer)
+    if index is not None:
+        chosen.keys, chosen.values = (t.index_select(0, index.to(t.device)) for t in (layer.keys, layer.values))
+    return chosen
+
+
+def _expand_layer(layer: Any, rows: int, device: torch.device) -> Any:
+    if type(layer) not in _GROWS_BY_CONCATENATION or not layer.is_initialized:
+        return _copied(layer, torch.zeros(rows, dtype=torch.long, device=device))
+    chosen = copy.copy(layer)
+    chosen.keys, chosen.values = (t.expand(rows, *t.shape[1:]) for t in (layer.keys, layer.values))
+    return chosen
+
+
+def _copied(part: Any, index: Tensor | None) -> Any:
+    whole = copy.deepcopy(part)
+    if index is not None:
+        whole.reorder_cache(index)
+    return whole
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        return [t for item in value.values() for t in _tensors(item)]
+    if isinstance(value, (list, tuple)):
+        return [t for item in value for t in _tensors(item)]
+    return [t for item in vars(value).values() for t in _tensors(item)] if hasattr(value, "reorder_cache") else []

@@ -1,0 +1,197 @@
+"""The settings of a sweep, checked before anything runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.sweeps.cells import Axes
+
+DECODED = ("named", "kept", "perplexity", "repetition", "tokens")
+"""Metrics for which answers must be generated; the others never decode."""
+
+Controls = Sequence[str] | str | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a sweep does, apart from model, vectors and pictures.
+
+    Attributes
+    ----------
+    axes : Axes
+    tokens : scope as in ``Steering``
+    unit, operation : str
+    to : Dataset or None
+        The direction that takes the concept's place.
+    metrics : tuple of str
+    seed, max_new_tokens : int
+    answer_prefix : str
+    record : tuple of str
+    read_layers : tuple of int
+    read_tokens : scope as in ``capture``
+    """
+
+    axes: Axes
+    tokens: Any
+    unit: str
+    operation: str
+    to: xr.Dataset | None
+    metrics: tuple[str, ...]
+    seed: int
+    max_new_tokens: int
+    answer_prefix: str
+    record: tuple[str, ...]
+    read_layers: tuple[int, ...]
+    read_tokens: Any
+
+    @property
+    def decodes(self) -> bool:
+        """Whether answers are generated."""
+        return any(metric in DECODED for metric in self.metrics)
+
+    @property
+    def needs_answer(self) -> bool:
+        """Whether the unsteered answer is generated."""
+        return self.decodes or "kl" in self.metrics
+
+    @property
+    def shares_random(self) -> bool:
+        """Whether random directions are the same for every concept."""
+        return self.unit == "residual" and self.operation == "add"
+
+    def takes_away(self, strength: float) -> bool:
+        """Whether a dose is meant to take the concept out of the answer."""
+        return self.operation != "add" or strength < 0
+
+
+def check_settings(
+    model: ProbeModel,
+    vectors: xr.Dataset,
+    *,
+    layers: Any,
+    strengths: Iterable[float],
+    tokens: Any,
+    unit: str,
+    operation: str,
+    to: str | xr.Dataset | None,
+    metrics: Iterable[str],
+    controls: Controls,
+    draws: int,
+    seed: int,
+    max_new_tokens: int,
+    answer_prefix: str | None,
+    record: Sequence[str] | str | None,
+    read_layers: Any,
+    read_tokens: Any,
+    store: Any,
+    client: Any,
+) -> Settings:
+    """Arguments of ``sweep`` in their final form.
+
+    Raises
+    ------
+    ValueError
+        For anything unknown or impossible, with what was expected.
+    NotImplementedError
+        For ``store`` and ``client``.
+    """
+    _refuse_later_parts(store, client)
+    schema.require(vectors, "vector", dims=(schema.CONCEPT, schema.LAYER, schema.HIDDEN), what="the vectors")
+    schema.require_same_model(vectors, model)
+    axes = Axes(
+        concepts=tuple(str(name) for name in vectors[schema.CONCEPT].values),
+        layers=tuple(_known_layers(vectors, resolve_layers(layers, len(model.layers)), layers)),
+        strengths=_checked_strengths(strengths),
+        controls=_checked_controls(vectors, controls, draws),
+    )
+    if max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens: expected 1 or more, got {max_new_tokens}.")
+    settings = Settings(
+        axes=axes,
+        tokens=tokens,
+        unit=unit,
+        operation=operation,
+        to=vectors.sel({schema.CONCEPT: to}) if isinstance(to, str) else to,
+        metrics=_with_repetition(_checked_names(metrics, (*schema.METRICS, "tokens"), "metric")),
+        seed=seed,
+        max_new_tokens=max_new_tokens,
+        answer_prefix=model.default_answer_prefix if answer_prefix is None else answer_prefix,
+        record=_checked_names(record or (), schema.RECORDINGS, "recording"),
+        read_layers=tuple(resolve_layers(read_layers, len(model.layers))),
+        read_tokens=read_tokens,
+    )
+    if not settings.metrics and not settings.record:
+        raise ValueError(f"metrics: expected at least one of {', '.join(schema.METRICS)}, or something to record.")
+    return settings
+
+
+def _with_repetition(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    """Perplexity never stands alone: a model finds its own repetitions probable."""
+    return (*metrics, "repetition") if "perplexity" in metrics and "repetition" not in metrics else metrics
+
+
+def _refuse_later_parts(store: Any, client: Any) -> None:
+    for name, value in (("store", store), ("client", client)):
+        if value is not None:
+            raise NotImplementedError(
+                f"{name}= is not available in this version: leave it out; the grid is returned in memory and can be "
+                "written with grid.to_zarr(path)."
+            )
+
+
+def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Any) -> list[int]:
+    there = {int(layer) for layer in vectors[schema.LAYER].values}
+    if isinstance(asked, str):
+        return [layer for layer in layers if layer in there]
+    missing = [layer for layer in layers if layer not in there]
+    if missing:
+        raise ValueError(f"the vectors have no layer {missing[0]}; they have {sorted(there)}.")
+    return layers
+
+
+def _checked_strengths(strengths: Iterable[float]) -> tuple[float, ...]:
+    listed = [strengths] if isinstance(strengths, (int, float)) else list(strengths)
+    try:
+        numbers = tuple(dict.fromkeys(float(s) for s in listed))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"strengths: expected numbers such as (-1, 0, 1), got {listed!r}.") from error
+    wrong = [s for s in numbers if not math.isfinite(s)]
+    if wrong or not numbers:
+        raise ValueError(f"strengths: expected one or more finite numbers such as (-1, 0, 1), got {listed!r}.")
+    return numbers
+
+
+def _checked_controls(vectors: xr.Dataset, controls: Controls, draws: int) -> dict[str, int]:
+    if draws < 1:
+        raise ValueError(f"draws: expected 1 or more, got {draws}.")
+    shuffled = min(draws, vectors.sizes.get(schema.DRAW, 0)) if "shuffled" in vectors else 0
+    if controls is None:
+        wanted: tuple[str, ...] = ("random", "shuffled") if shuffled else ("random",)
+    else:
+        wanted = tuple(dict.fromkeys([controls] if isinstance(controls, str) else controls))
+    unknown = [name for name in wanted if name not in schema.CONTROLS]
+    if unknown:
+        raise ValueError(f"unknown control '{unknown[0]}'; there are {', '.join(schema.CONTROLS[1:])}.")
+    if "shuffled" in wanted and not shuffled:
+        raise ValueError(
+            "controls: 'shuffled' was asked for, but these vectors have no shuffled draws. Make them with "
+            "mp.concept_vectors(…, shuffled_draws=8), or leave 'shuffled' out."
+        )
+    counts = {"random": draws, "shuffled": shuffled}
+    return {"concept": 1} | {name: counts[name] for name in wanted if name != "concept"}
+
+
+def _checked_names(given: Iterable[str] | str, known: Sequence[str], what: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys([given] if isinstance(given, str) else given))
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"unknown {what} '{unknown[0]}'; there are {', '.join(known)}.")
+    return names
