@@ -6,14 +6,16 @@ from mllm_probe.activations.accessor import TorchAccessor
 from mllm_probe.activations.capture import capture
 from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
 from mllm_probe.activations.forward import forward_hidden, run_forward
-from mllm_probe.activations.hooks import active_hooks, attached, before_block, resolve_layers
+from mllm_probe.activations.hooks import active_hooks, attached, before_backbone, before_block, resolve_layers
 from mllm_probe.activations.memory import free_bytes, rows_that_fit
 from mllm_probe.activations.positions import chosen_columns, find_places, token_choice
+from mllm_probe.activations.store import open_zarr, save_zarr
 
 __all__ = [
     "TorchAccessor",
     "active_hooks",
     "attached",
+    "before_backbone",
     "before_block",
     "capture",
     "chosen_columns",
@@ -21,9 +23,11 @@ __all__ = [
     "forward_hidden",
     "free_bytes",
     "lazy",
+    "open_zarr",
     "resolve_layers",
     "rows_that_fit",
     "run_forward",
+    "save_zarr",
     "split_dimension",
     "tensor_of",
     "token_choice",

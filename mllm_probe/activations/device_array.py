@@ -87,12 +87,12 @@ def tensor_of(array: xr.DataArray | xr.Variable) -> torch.Tensor:
 def split_dimension(array: xr.DataArray | xr.Variable) -> Hashable | None:
     """Dimension along which the array is kept as separate tensors, None if it is one tensor."""
     found = _backend_of(array)
-    if found is None or found[0].axis is None:
+    if found is None or (axis := found[0].axis) is None:
         return None
-    backend, key = found
-    if isinstance(key, indexing.VectorizedIndexer) or _is_integer(key.tuple[backend.axis]):
+    key = found[1]
+    if isinstance(key, indexing.VectorizedIndexer) or _is_integer(key.tuple[axis]):
         return None
-    return array.dims[sum(not _is_integer(k) for k in key.tuple[: backend.axis])]
+    return array.dims[sum(not _is_integer(k) for k in key.tuple[:axis])]
 
 
 class DeviceArray(BackendArray):
@@ -147,7 +147,7 @@ class DeviceArray(BackendArray):
         if self.axis is None:
             return [_index(self.parts[0], key)]
         if isinstance(key, indexing.VectorizedIndexer):
-            return self._pointwise_pieces(key)
+            return self._pointwise_pieces(key, self.axis)
         chosen = _numbers(key.tuple[self.axis], len(self.parts))
         inner = indexing.OuterIndexer(key.tuple[: self.axis] + key.tuple[self.axis + 1 :])
         return [_index(self.parts[number], inner) for number in chosen]
@@ -157,7 +157,7 @@ class DeviceArray(BackendArray):
         if self.axis is None:
             return pieces[0]
         if isinstance(key, indexing.VectorizedIndexer):
-            return self._joined_points(pieces, key)
+            return self._joined_points(pieces, self._points(key)[self.axis])
         if _is_integer(key.tuple[self.axis]):
             return pieces[0]
         axis = sum(not _is_integer(k) for k in key.tuple[: self.axis])
@@ -169,17 +169,16 @@ class DeviceArray(BackendArray):
     def _points(self, key: indexing.VectorizedIndexer) -> tuple[np.ndarray, ...]:
         return tuple(np.broadcast_arrays(*_pointwise(key, self.shape)))
 
-    def _pointwise_pieces(self, key: indexing.VectorizedIndexer) -> list[torch.Tensor]:
+    def _pointwise_pieces(self, key: indexing.VectorizedIndexer, axis: int) -> list[torch.Tensor]:
         points = self._points(key)
-        numbers = points[self.axis]
-        inner = points[: self.axis] + points[self.axis + 1 :]
+        numbers = points[axis]
+        inner = points[:axis] + points[axis + 1 :]
         return [
             _index(self.parts[n], indexing.VectorizedIndexer(tuple(p[numbers == n] for p in inner)))
             for n in np.unique(numbers)
         ]
 
-    def _joined_points(self, pieces: list[torch.Tensor], key: indexing.VectorizedIndexer) -> torch.Tensor:
-        numbers = self._points(key)[self.axis]
+    def _joined_points(self, pieces: list[torch.Tensor], numbers: np.ndarray) -> torch.Tensor:
         if not pieces:
             return self.parts[0].new_empty(numbers.shape)
         joined = pieces[0].new_empty(numbers.shape)

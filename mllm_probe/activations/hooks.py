@@ -57,15 +57,15 @@ def attached(
         If a layer does not exist, or one module serves as several blocks.
     """
     layout, thread = model.layout, threading.get_ident()
-    chosen = resolve_layers(layers, len(layout.blocks)) if on_block is not None else []
     _refuse_shared_blocks(layout.blocks)
     with ExitStack() as stack:
         if on_call is not None:
             caller = _CallHook(on_call, layout.caller, thread)
             stack.callback(layout.caller.register_forward_pre_hook(caller, with_kwargs=True).remove)
-        for layer in chosen:
-            hook = _OutputHook(on_block, layer, layout.stream_index, thread)
-            stack.callback(layout.blocks[layer].register_forward_hook(hook).remove)
+        if on_block is not None:
+            for layer in resolve_layers(layers, len(layout.blocks)):
+                hook = _OutputHook(on_block, layer, layout.stream_index, thread)
+                stack.callback(layout.blocks[layer].register_forward_hook(hook).remove)
         yield
 
 
