@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from mllm_probe.steering.editor import Editor
+from mllm_probe.steering.files import load_vectors, save_vectors
 from mllm_probe.steering.generation import GenerationOutput, Stream, generate, steer, stream
 from mllm_probe.steering.receipts import Receipt, RowReceipt
 from mllm_probe.steering.steering import Composition, Steering, compose, editing
+from mllm_probe.steering.vectors import concept_vectors, vectors_from
 
 __all__ = [
     "Composition",
@@ -16,8 +18,12 @@ __all__ = [
     "Steering",
     "Stream",
     "compose",
+    "concept_vectors",
     "editing",
     "generate",
+    "load_vectors",
+    "save_vectors",
     "steer",
     "stream",
+    "vectors_from",
 ]

@@ -1,0 +1,116 @@
+"""Directions fitted to pooled activations: component of paired differences, logistic probe and its accuracy."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+_RESAMPLES = 1000
+
+
+def principal_component(differences: np.ndarray) -> np.ndarray:
+    """First uncentred principal component of paired differences, of length 1, on the side of their mean.
+
+    Parameters
+    ----------
+    differences : float array [..., pairs, hidden]
+        Positive minus negative.
+
+    Returns
+    -------
+    float64 array [..., hidden]
+    """
+    exact = differences.astype(np.float64)
+    _, vectors = np.linalg.eigh(exact @ exact.swapaxes(-1, -2))
+    component = (vectors[..., :, -1:].swapaxes(-1, -2) @ exact)[..., 0, :]
+    length = np.linalg.norm(component, axis=-1, keepdims=True)
+    component = np.divide(component, length, out=np.zeros_like(component), where=length > 0)
+    agreement = (component * exact.mean(-2)).sum(-1, keepdims=True)
+    return np.where(agreement < 0, -component, component)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A logistic probe in the units of the activation: ``activation @ weight + bias`` is the log odds.
+
+    Attributes
+    ----------
+    weight : float64 array [hidden]
+    bias : float
+    """
+
+    weight: np.ndarray
+    bias: float
+
+    def predict(self, activations: np.ndarray) -> np.ndarray:
+        """True where the concept is found, bool [pictures]."""
+        return activations.astype(np.float64) @ self.weight + self.bias > 0
+
+
+def fit_probe(activations: np.ndarray, labels: np.ndarray, penalty: float = 1.0) -> Probe:
+    """Fit a standardised logistic regression.
+
+    Parameters
+    ----------
+    activations : float array [pictures, hidden]
+    labels : bool array [pictures]
+        Both classes must be there; they weigh the same whatever their numbers.
+    penalty : float
+        Strength of the L2 penalty, the inverse of scikit-learn's ``C``.
+
+    Returns
+    -------
+    Probe
+
+    Notes
+    -----
+    With an L2 penalty the solution lies in the span of the pictures, so the regression runs in at most as many
+    dimensions as there are pictures; it is the same as in all of them, and much faster for wide models.
+    """
+    exact = activations.astype(np.float64)
+    mean, scale = exact.mean(0), exact.std(0)
+    scale[scale < 1e-12 * max(1.0, float(np.abs(exact).max()))] = np.inf
+    standard = (exact - mean) / scale
+    values, rotation = np.linalg.eigh(standard @ standard.T)
+    kept = values > max(values[-1], 0) * 1e-12
+    if not kept.any():
+        return Probe(np.zeros(exact.shape[1]), 0.0)
+    axes = standard.T @ (rotation[:, kept] / np.sqrt(values[kept]))
+    regression = LogisticRegression(C=1 / penalty, class_weight="balanced", max_iter=1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        regression.fit(standard @ axes, labels)
+    weight = (axes @ regression.coef_[0]) / scale
+    return Probe(weight, float(regression.intercept_[0] - weight @ mean))
+
+
+def balanced_accuracy(correct: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[float, ...]:
+    """Mean of the two classes' accuracies with its 95 % interval from resampled groups.
+
+    Parameters
+    ----------
+    correct, labels : bool array [pictures]
+    groups : int array [pictures]
+        Pictures that are drawn together (pairs).
+    seed : int
+
+    Returns
+    -------
+    accuracy, low, high : float
+    """
+    names, member = np.unique(groups, return_inverse=True)
+    counts = np.zeros((4, len(names)))
+    for row, chosen in enumerate((correct & labels, labels, correct & ~labels, ~labels)):
+        np.add.at(counts[row], member, chosen)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), _RESAMPLES)
+    sums = drawn @ counts.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        resampled = (sums[:, 0] / sums[:, 1] + sums[:, 2] / sums[:, 3]) / 2
+    right, positives, refused, negatives = counts.sum(1)
+    low, high = np.nanquantile(resampled, [0.025, 0.975])
+    return float((right / positives + refused / negatives) / 2), float(low), float(high)

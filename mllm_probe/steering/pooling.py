@@ -1,0 +1,151 @@
+"""One forward pass per picture: means over token scopes and residual norms at every layer, nothing else kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from mllm_probe import schema
+from mllm_probe.activations.forward import run_forward
+from mllm_probe.activations.memory import rows_that_fit
+from mllm_probe.models import Encoded, ProbeModel, Request
+from mllm_probe.steering.positions import KINDS, of_encoded
+from mllm_probe.steering.scopes import Scope
+
+_MOST_NORMS = 1 << 19
+
+OnBatch = Callable[[int, dict[int, Tensor]], None]
+
+
+@dataclass
+class NormSample:
+    """Residual norms seen at one layer and kind of position; their median is the residual norm.
+
+    Every norm is kept up to half a million; beyond, every second, fourth … one, evenly over the pictures.
+    """
+
+    kept: list[np.ndarray] = field(default_factory=list)
+    stride: int = 1
+    seen: int = 0
+
+    def add(self, norms: np.ndarray) -> None:
+        """Take in some more."""
+        self.kept.append(norms[-self.seen % self.stride :: self.stride].astype(np.float32))
+        self.seen += len(norms)
+        if sum(map(len, self.kept)) > _MOST_NORMS:
+            self.kept = [np.concatenate(self.kept)[::2]]
+            self.stride *= 2
+
+    @property
+    def median(self) -> float:
+        """NaN without any."""
+        return float(np.median(np.concatenate(self.kept))) if sum(map(len, self.kept)) else float("nan")
+
+
+def pool(
+    model: ProbeModel,
+    requests: Sequence[Request],
+    scopes: Sequence[str],
+    layers: Sequence[int],
+    on_batch: OnBatch,
+    batch_size: int | Literal["auto"] = "auto",
+    progress: bool = False,
+) -> np.ndarray:
+    """Run every request once, giving its mean activation over each scope and gathering residual norms.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    requests : sequence of Request
+    scopes : sequence of str
+        Of ``schema.CAPTURE_SCOPES``.
+    layers : sequence of int
+    on_batch : callable
+        ``on_batch(start, pooled)`` with the number of the first request and, for each layer, a float32 tensor
+        [batch, scopes, hidden] on the layer's device.
+    batch_size : int or "auto"
+        "auto" plans against the free memory and halves when a GPU runs out.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    float array [layers, len(KINDS) + 1]
+        Residual norm: the median ‖h‖ over the positions of each kind, and last over all that are neither padding nor
+        special. NaN where a prompt has no such position.
+    """
+    samples = {layer: [NormSample() for _ in range(len(KINDS) + 1)] for layer in layers}
+    size = _first_size(model, requests) if batch_size == "auto" else int(batch_size)
+    start = 0
+    with tqdm(total=len(requests), disable=not progress, unit="picture", desc="vectors") as bar:
+        while start < len(requests):
+            part = requests[start : start + size]
+            try:
+                pooled, norms, places = _pool_batch(model, model.encode_samples(part), scopes, layers)
+            except torch.OutOfMemoryError:
+                if batch_size != "auto" or size == 1:
+                    raise
+                size = max(size // 2, 1)
+                continue
+            on_batch(start, pooled)
+            for layer in layers:
+                found = norms[layer].cpu().numpy()
+                for sample, place in zip(samples[layer], places, strict=True):
+                    sample.add(found[place])
+            start += len(part)
+            bar.update(len(part))
+    return np.array([[sample.median for sample in samples[layer]] for layer in layers])
+
+
+def _first_size(model: ProbeModel, requests: Sequence[Request]) -> int:
+    return min(rows_that_fit(model, model.encode_samples(requests[:1])), len(requests))
+
+
+def _pool_batch(
+    model: ProbeModel, encoded: Encoded, scopes: Sequence[str], layers: Sequence[int]
+) -> tuple[dict[int, Tensor], dict[int, Tensor], list[np.ndarray]]:
+    """Pooled activations and norms of every layer for one batch, and where each kind's norms stand."""
+    where = of_encoded(model, encoded)
+    everyone = np.arange(where.lines)
+    masks = np.stack([Scope(names=(scope,)).select(where, everyone) for scope in scopes], 1)
+    shares = torch.from_numpy(masks / masks.sum(-1, keepdims=True)).float()
+    padding = torch.from_numpy(~where.real)
+    pooled: dict[int, Tensor] = {}
+    norms: dict[int, Tensor] = {}
+
+    def read(layer: int, hidden: Tensor) -> None:
+        exact = hidden.float()
+        if padding.any():
+            exact = exact.masked_fill(padding.to(hidden.device)[..., None], 0)
+        pooled[layer] = torch.einsum("bst,btd->bsd", shares.to(hidden.device), exact)
+        norms[layer] = exact.norm(dim=-1)
+
+    run_forward(model, encoded, read, list(layers))
+    last = np.arange(where.columns)[None] == where.last[:, None]
+    text, image = where.has_role("text"), where.has_role("image")
+    return pooled, norms, [last, image, text, text | image]
+
+
+def require_scopes(tokens: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of capture scopes, or a ValueError that lists them."""
+    scopes = (tokens,) if isinstance(tokens, str) else tuple(tokens)
+    unknown = [scope for scope in scopes if scope not in schema.CAPTURE_SCOPES]
+    if unknown or not scopes or len(set(scopes)) != len(scopes):
+        raise ValueError(
+            f"tokens: expected one or several different ones of {', '.join(schema.CAPTURE_SCOPES)}; "
+            f"got {unknown[0] if unknown else list(scopes)!r}."
+        )
+    return scopes
+
+
+def as_requests(model: ProbeModel, pictures: Sequence[Any], prompt: str | None) -> list[Request]:
+    """One request per picture; dicts are processed tensors."""
+    if pictures and isinstance(pictures[0], dict):
+        return [request for one in pictures for request in model.samples(None, inputs=one)]
+    return model.samples(list(pictures), prompt)

@@ -1,0 +1,408 @@
+"""Concept vectors: directions in the residual stream that pictures with and without a concept differ by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from mllm_probe import schema
+from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.activations.memory import require_room
+from mllm_probe.models import ProbeModel
+from mllm_probe.steering.classes import (
+    HALF_A,
+    HALF_B,
+    NEGATIVE,
+    POSITIVE,
+    Classes,
+    classes_of,
+    distinct_pictures,
+    shuffled_weights,
+    weights,
+)
+from mllm_probe.steering.directions import OWN_NORM, unit_rows
+from mllm_probe.steering.fitting import balanced_accuracy, fit_probe, principal_component
+from mllm_probe.steering.pooling import as_requests, pool, require_scopes
+from mllm_probe.steering.positions import KINDS
+
+METHODS = ("mean_difference", "pca", "probe")
+
+
+def concept_vectors(
+    model: ProbeModel,
+    library: Mapping[str, Any],
+    prompt: str | None = None,
+    method: str = "mean_difference",
+    tokens: str | Sequence[str] = ("last_prompt", "image"),
+    layers: Literal["all"] | int | Iterable[int] = "all",
+    shuffled_draws: int = 8,
+    seed: int = 0,
+    *,
+    batch_size: int | Literal["auto"] = "auto",
+    probe_accuracy: bool = True,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Directions of concepts in the residual stream, with what is needed to judge and to dose them.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    library : ConceptLibrary
+        Or any mapping from names to objects with ``positive``, ``negative``, ``words``, ``category`` and ``paired``.
+    prompt : str, optional
+        Text beside the pictures; ``model.default_prompt`` by default. A prompt whose answer begins freely lets the
+        last token carry the concept.
+    method : {"mean_difference", "pca", "probe"}
+        Mean of the positives minus mean of the negatives; first uncentred principal component of the paired
+        differences; weight of a standardised logistic regression. The last two are rescaled to the mean difference's
+        length, and ``raw_norm`` keeps their own.
+    tokens : str or sequence of str
+        Scopes of ``last_prompt``, ``image``, ``text``, ``all``: one of several tokens is averaged within each picture.
+    layers : "all", int or iterable of int
+    shuffled_draws : int
+        Control directions with exchanged labels, of the concept's length.
+    seed : int
+        Of halves and shuffled draws.
+    batch_size : int or "auto"
+    probe_accuracy : bool
+        False saves the fits, and the memory of one pooled vector per picture and layer.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``vector`` (concept, scope, layer, hidden) and ``shuffled`` (concept, scope, draw, layer, hidden), float32 on
+        the model's device; per (concept, scope, layer): ``negative_projection`` (mean of the negatives on the unit
+        direction), ``split_half_cosine`` (of the directions of two halves), ``spread`` (root mean square distance of a
+        picture from its class mean) and ``probe_accuracy`` (balanced, each half judged by the other's probe;
+        ``probe_low`` and ``probe_high`` are its 95 % interval over pairs); ``residual_norm`` (layer, scope), and per
+        role ``residual_norm_at_last_prompt`` … (layer); ``words``, ``positives``, ``negatives`` (concept).
+
+    Raises
+    ------
+    ValueError
+        If an argument has no meaning, a concept lacks a class, or the prompt has no token of a scope.
+
+    Notes
+    -----
+    Every distinct picture is run once for all concepts, scopes and layers. Means and variances are running sums, so
+    that memory does not grow with the pictures; only PCA, probes and probe accuracy keep one pooled vector per picture.
+    """
+    scopes, chosen = require_scopes(tokens), resolve_layers(layers, len(model.layers))
+    _require_method(method, library, shuffled_draws)
+    pictures, members = distinct_pictures(library)
+    classes = [classes_of(name, *sides, bool(library[name].paired), seed) for name, sides in members.items()]
+    sums = _Sums(model, classes, len(pictures), scopes, chosen, shuffled_draws, seed)
+    if method != "mean_difference" or probe_accuracy:
+        sums.keep_pooled(model.hidden_size)
+    norms = pool(model, as_requests(model, pictures, prompt), scopes, chosen, sums.add, batch_size, progress)
+    found = _Found(sums, classes, method, seed)
+    data = found.variables() | found.shuffled_variables() | _norm_variables(norms, scopes)
+    if probe_accuracy:
+        data |= found.probe_variables()
+    coords = {schema.CONCEPT: list(library), schema.SCOPE: list(scopes)}
+    coords |= schema.layer_coordinates(chosen, len(model.layers))
+    coords[schema.CATEGORY] = (schema.CONCEPT, [str(c.category) for c in library.values()])
+    data |= _library_variables(library, classes)
+    facts = {
+        "prompt": model.default_prompt if prompt is None else prompt,
+        "scope": scopes,
+        "method": method,
+        "seed": seed,
+        "site": schema.SITE,
+        "concepts": getattr(library, "fingerprint", None),
+        "pictures": len(pictures),
+    }
+    return xr.Dataset(data, coords=coords, attrs=schema.provenance(model, **facts))
+
+
+def vectors_from(
+    model: ProbeModel,
+    directions: Mapping[str, Any],
+    images: Any = None,
+    prompt: str | None = None,
+    *,
+    scope: str = "all",
+    layers: Literal["all"] | int | Iterable[int] = "all",
+    inputs: Any = None,
+) -> xr.Dataset:
+    """Vectors from arrays of one's own: text-derived directions, rows of a sparse autoencoder, other tools' vectors.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    directions : mapping of str to array
+        [layer, hidden], or [hidden] for all layers.
+    images : pictures, optional
+        Residual norms are measured on them; without, unit ``residual`` raises.
+    prompt : str, optional
+        Beside the images.
+    scope : str
+        Where the vectors come from, of ``last_prompt``, ``image``, ``text``, ``all``.
+    layers : "all", int or iterable of int
+        Blocks that [layer, hidden] arrays run over.
+    inputs : dict of Tensor or list of dicts, optional
+        Processed tensors in place of images and prompt.
+
+    Returns
+    -------
+    xarray.Dataset
+        As ``concept_vectors`` without controls from shuffled labels. ``negative_projection`` is 0: ablation then takes
+        the whole projection on the direction away.
+
+    Raises
+    ------
+    ValueError
+        If an array has another width or number of layers, or holds NaN.
+    """
+    chosen = resolve_layers(layers, len(model.layers))
+    (scope,) = require_scopes(scope)
+    if not directions:
+        raise ValueError("vectors_from expects at least one named array; got an empty mapping.")
+    stacked = torch.stack([_as_layers(name, array, len(chosen), model) for name, array in directions.items()])
+    norms = np.full((len(chosen), len(KINDS) + 1), np.nan)
+    if images is not None or inputs is not None:
+        norms = pool(model, model.samples(images, prompt, inputs), ("last_prompt",), chosen, lambda *_: None)
+    dims = (schema.CONCEPT, schema.SCOPE, schema.LAYER)
+    data: dict[str, Any] = {
+        "vector": lazy((*dims, schema.HIDDEN), stacked[:, None].to(model.device)),
+        "negative_projection": (dims, np.zeros((len(directions), 1, len(chosen)), np.float32)),
+        "words": (schema.CONCEPT, [json.dumps([name]) for name in directions]),
+    }
+    coords = {schema.CONCEPT: list(directions), schema.SCOPE: [scope]}
+    coords |= schema.layer_coordinates(chosen, len(model.layers))
+    coords[schema.CATEGORY] = (schema.CONCEPT, [""] * len(directions))
+    facts = {"method": "given", "scope": (scope,), "site": schema.SITE}
+    if images is not None:
+        facts["prompt"] = model.default_prompt if prompt is None else prompt
+    return xr.Dataset(data | _norm_variables(norms, (scope,)), coords=coords, attrs=schema.provenance(model, **facts))
+
+
+class _Sums:
+    """Running weighted sums over pictures, per layer on the layer's device."""
+
+    def __init__(
+        self,
+        model: ProbeModel,
+        classes: list[Classes],
+        pictures: int,
+        scopes: tuple[str, ...],
+        layers: list[int],
+        draws: int,
+        seed: int,
+    ) -> None:
+        self.layers, self.scopes, self.draws = layers, scopes, draws
+        each = [weights(c, pictures, [shuffled_weights(c, d, seed) for d in range(draws)]) for c in classes]
+        self.weights = torch.from_numpy(np.stack(each)).float()
+        self.sums: dict[int, Tensor] = {}
+        self.squares: dict[int, Tensor] = {}
+        self.centre: dict[int, Tensor] = {}
+        self.pooled: Tensor | None = None
+
+    def keep_pooled(self, width: int) -> None:
+        """Keep one vector per picture, scope and layer on the CPU."""
+        shape = (self.weights.shape[-1], len(self.scopes), len(self.layers), width)
+        require_room(shape, torch.float32, torch.device("cpu"), "pooled activations for probes")
+        self.pooled = torch.empty(shape)
+
+    def add(self, start: int, pooled: dict[int, Tensor]) -> None:
+        """Add a batch, relative to the first picture: large parts that all pictures share then cost no precision."""
+        for index, layer in enumerate(self.layers):
+            batch = pooled[layer]
+            share = self.weights[..., start : start + len(batch)].to(batch.device)
+            if layer not in self.sums:
+                self.centre[layer] = batch[0].clone()
+                self.sums[layer] = batch.new_zeros((*share.shape[:2], *batch.shape[1:]))
+                self.squares[layer] = batch.new_zeros((len(share), 2, batch.shape[1]))
+            away = batch - self.centre[layer]
+            self.sums[layer] += torch.einsum("ckb,bsd->cksd", share, away)
+            self.squares[layer] += torch.einsum("ckb,bs->cks", share[:, :2], away.square().sum(-1))
+            if self.pooled is not None:
+                self.pooled[start : start + len(batch), :, index] = batch.cpu()
+
+    def difference(self, layer: int) -> Tensor:
+        """Mean difference [concept, scope, hidden]."""
+        return self.sums[layer][:, POSITIVE] - self.sums[layer][:, NEGATIVE]
+
+    def negative_mean(self, layer: int) -> Tensor:
+        """Mean of the negatives [concept, scope, hidden]."""
+        return self.sums[layer][:, NEGATIVE] + self.centre[layer]
+
+    def variances(self, layer: int) -> Tensor:
+        """Mean squared distance from the class mean [concept, 2, scope]."""
+        return (self.squares[layer] - self.sums[layer][:, :2].square().sum(-1)).clamp_min(0)
+
+
+@dataclass
+class _Found:
+    """Directions and their qualities from the sums of one pass."""
+
+    sums: _Sums
+    classes: list[Classes]
+    method: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.dims = (schema.CONCEPT, schema.SCOPE, schema.LAYER)
+        self.vectors, self.raw_norms, self.halves = [], [], []
+        fitted = self._fitted() if self.method != "mean_difference" else None
+        for index, layer in enumerate(self.sums.layers):
+            means = self.sums.difference(layer)
+            pair = self.sums.sums[layer][:, [HALF_A, HALF_B]]
+            if fitted is None:
+                vector, raw = means, means.norm(dim=-1)
+            else:
+                whole, pair = (torch.from_numpy(a[..., index, :]).to(means) for a in (fitted[:, 0], fitted[:, 1:]))
+                raw = whole.norm(dim=-1)
+                vector = unit_rows(whole) * means.norm(dim=-1, keepdim=True)
+            self.vectors.append(vector)
+            self.raw_norms.append(raw)
+            self.halves.append((unit_rows(pair[:, 0]) * unit_rows(pair[:, 1])).sum(-1))
+
+    def variables(self) -> dict[str, Any]:
+        """Vectors and the numbers beside them."""
+        layers = self.sums.layers
+        negative = [
+            (self.sums.negative_mean(n) * unit_rows(v)).sum(-1) for n, v in zip(layers, self.vectors, strict=True)
+        ]
+        whole = np.array([c.halves for c in self.classes])[:, None, None]
+        data: dict[str, Any] = {
+            "vector": lazy((*self.dims, schema.HIDDEN), _one_device(self.vectors, 2)),
+            "negative_projection": (self.dims, _host(negative)),
+            "split_half_cosine": (self.dims, np.where(whole, _host(self.halves), np.nan)),
+            "spread": (self.dims, self._spread()),
+        }
+        if self.method != "mean_difference":
+            data["raw_norm"] = (self.dims, _host(self.raw_norms))
+        return data
+
+    def shuffled_variables(self) -> dict[str, Any]:
+        """Directions of exchanged labels, and the negatives' projections on them."""
+        if not self.sums.draws:
+            return {}
+        drawn, projections = [], []
+        for layer, vector in zip(self.sums.layers, self.vectors, strict=True):
+            units = unit_rows(self.sums.sums[layer][:, 4:]).transpose(1, 2)
+            drawn.append(units * vector.norm(dim=-1)[:, :, None, None])
+            projections.append((units * self.sums.negative_mean(layer)[:, :, None]).sum(-1))
+        dims = (schema.CONCEPT, schema.SCOPE, schema.DRAW, schema.LAYER)
+        return {
+            "shuffled": lazy((*dims, schema.HIDDEN), _one_device(drawn, 3)),
+            "shuffled_negative_projection": (dims, _host(projections)),
+        }
+
+    def probe_variables(self) -> dict[str, Any]:
+        """Held-out accuracy of probes: each half judged by the probe of the other."""
+        shape = (len(self.classes), len(self.sums.scopes), len(self.sums.layers))
+        found = np.full((3, *shape), np.nan)
+        for c, classes in enumerate(self.classes):
+            if classes.halves:
+                for s, index in np.ndindex(*shape[1:]):
+                    found[:, c, s, index] = self._probe_accuracy(classes, s, index)
+        return {
+            name: (self.dims, values)
+            for name, values in zip(("probe_accuracy", "probe_low", "probe_high"), found, strict=True)
+        }
+
+    def _probe_accuracy(self, classes: Classes, scope: int, index: int) -> tuple[float, ...]:
+        activations = self._pooled(classes)[:, scope, index]
+        correct = np.zeros(len(activations), bool)
+        for half in (classes.half, ~classes.half):
+            probe = fit_probe(activations[half], classes.labels[half])
+            correct[~half] = probe.predict(activations[~half]) == classes.labels[~half]
+        return balanced_accuracy(correct, classes.labels, classes.groups, self.seed)
+
+    def _fitted(self) -> np.ndarray:
+        """Directions of PCA or probe from all pictures and from each half [concept, 3, scope, layer, hidden]."""
+        directions = []
+        for classes in self.classes:
+            everything = np.ones(len(classes.half), bool)
+            parts = [everything, classes.half, ~classes.half] if classes.halves else [everything] * 3
+            directions.append([self._direction(classes, part) for part in parts])
+        return np.array(directions, dtype=np.float32)
+
+    def _direction(self, classes: Classes, part: np.ndarray) -> np.ndarray:
+        pooled = self._pooled(classes)
+        if self.method == "pca":
+            pairs = part[: len(classes.positive)]
+            differences = pooled[: len(pairs)][pairs] - pooled[len(pairs) :][pairs]
+            return principal_component(np.moveaxis(differences, 0, -2))
+        flat = pooled[part].reshape(part.sum(), -1, pooled.shape[-1])
+        fits = [fit_probe(flat[:, i], classes.labels[part]).weight for i in range(flat.shape[1])]
+        return np.array(fits).reshape(pooled.shape[1:])
+
+    def _pooled(self, classes: Classes) -> np.ndarray:
+        assert self.sums.pooled is not None
+        return self.sums.pooled[torch.from_numpy(classes.pictures)].numpy()
+
+    def _spread(self) -> np.ndarray:
+        counts = np.array([[len(c.positive), len(c.negative)] for c in self.classes], float)
+        share = (counts / counts.sum(1, keepdims=True))[:, :, None]
+        layers = [np.sqrt((self.sums.variances(n).cpu().numpy() * share).sum(1)) for n in self.sums.layers]
+        return np.stack(layers, -1)
+
+
+def _norm_variables(norms: np.ndarray, scopes: Sequence[str]) -> dict[str, Any]:
+    kinds = (*KINDS, "all")
+    chosen = np.stack([norms[:, kinds.index(scope)] for scope in scopes], 1)
+    text = {"long_name": "median norm of the residual stream over positions that are neither padding nor special"}
+    data: dict[str, Any] = {"residual_norm": ((schema.LAYER, schema.SCOPE), chosen, text)}
+    return data | {OWN_NORM.format(kind): (schema.LAYER, norms[:, k], text) for k, kind in enumerate(KINDS)}
+
+
+def _library_variables(library: Mapping[str, Any], classes: list[Classes]) -> dict[str, Any]:
+    words = [json.dumps([w if isinstance(w, (str, int)) else list(w) for w in c.words]) for c in library.values()]
+    return {
+        "words": (schema.CONCEPT, words),
+        "positives": (schema.CONCEPT, [len(c.positive) for c in classes]),
+        "negatives": (schema.CONCEPT, [len(c.negative) for c in classes]),
+    }
+
+
+def _one_device(layers: list[Tensor], axis: int) -> Tensor | list[Tensor]:
+    """Layers in one tensor where they live together, else one tensor each."""
+    return torch.stack(layers, axis) if len({part.device for part in layers}) == 1 else layers
+
+
+def _host(layers: list[Tensor]) -> np.ndarray:
+    """Small results of every layer on the host, layers last."""
+    return np.stack([part.cpu().numpy() for part in layers], -1)
+
+
+def _as_layers(name: str, array: Any, layers: int, model: ProbeModel) -> Tensor:
+    values = array.values if isinstance(array, xr.DataArray) else array
+    tensor = torch.as_tensor(np.array(values) if not isinstance(values, Tensor) else values).detach().float().cpu()
+    if tensor.ndim == 1:
+        tensor = tensor[None].expand(layers, -1)
+    if tuple(tensor.shape) != (layers, model.hidden_size):
+        raise ValueError(
+            f"'{name}': expected an array [{layers} layers, {model.hidden_size}] or [{model.hidden_size}] for "
+            f"{model.name}; got shape {tuple(tensor.shape)}."
+        )
+    if not torch.isfinite(tensor).all():
+        raise ValueError(f"'{name}': expected finite numbers; the array holds NaN or infinity.")
+    return tensor
+
+
+def _require_method(method: str, library: Mapping[str, Any], draws: int) -> None:
+    if method not in METHODS:
+        raise ValueError(f"method: expected one of {', '.join(METHODS)}; got {method!r}.")
+    if draws < 0:
+        raise ValueError(f"shuffled_draws: expected 0 or more; got {draws}.")
+    if not len(library):
+        raise ValueError("concept_vectors expects a library with at least one concept; got an empty one.")
+    unpaired = [name for name, concept in library.items() if not concept.paired]
+    if method == "pca" and unpaired:
+        raise ValueError(
+            f"method 'pca' works on the differences of pairs, but the pictures of '{unpaired[0]}' are not paired: "
+            "use 'mean_difference' or 'probe'."
+        )
