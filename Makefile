@@ -1,0 +1,54 @@
+# make lab    set up .venv and open JupyterLab on the quick-start  (ARGS="--no-browser --port=8899" go to JupyterLab)
+# make test   set up and run everything: lint, front-end, tests, tutorials  (ARGS="-k heatmap" go to pytest)
+# make lint   ruff, mypy, biome and tsc
+# make bench  run the benchmarks  (ARGS go to each of them)
+#
+# PIP_ARGS goes to pip, e.g. an index that has the CPU build of torch; PYTHON picks the interpreter (3.11 or later).
+
+PIP_ARGS ?=
+ARGS ?=
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+BIN := .venv/bin
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1
+PYTEST := $(RUN) $(BIN)/python -m pytest
+NOTEBOOK := tutorials/00_quickstart.ipynb
+
+.PHONY: lab test lint bench frontend browser
+.DELETE_ON_ERROR:
+
+lab: .venv/lab.stamp
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" \
+		--LabApp.default_url=/lab/tree/$(NOTEBOOK) $(ARGS)
+
+test: lint frontend browser
+	$(PYTEST) --nbval-lax --nbval-cell-timeout=600 tests tutorials $(ARGS)
+
+lint: .venv/test.stamp widgets/node_modules/.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd widgets && $(RUN) npm run --silent check
+
+frontend: .venv/test.stamp widgets/node_modules/.stamp
+	cd widgets && $(RUN) npm test --silent
+
+browser: .venv/test.stamp
+	$(RUN) sh .ci/browser
+
+bench: .venv/bench.stamp
+	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS) || exit 1; done
+
+# A bare machine needs nothing but make and Python; pyproject.toml decides when to install again.
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later was not found; install it or pass PYTHON=/path/to/python."; exit 1; }
+	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "This Python lacks venv (on Debian: apt install python3-venv)."; exit 1; }
+
+.venv/%.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install $(PIP_ARGS) -e ".[$*]"
+	touch $@ $(if $(filter test,$*),.venv/lab.stamp)
+
+widgets/node_modules/.stamp: widgets/package-lock.json | .venv/test.stamp
+	cd widgets && $(RUN) npm ci --no-audit --no-fund
+	touch $@
