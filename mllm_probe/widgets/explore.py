@@ -1,0 +1,218 @@
+"""explore: the whole lab in one line, a live heatmap beside a steering panel, linked."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ipywidgets
+import xarray as xr
+
+from mllm_probe.concepts import ConceptLibrary, scenes
+from mllm_probe.loading import load
+from mllm_probe.models.bundled import bundled
+from mllm_probe.steering import concept_vectors
+from mllm_probe.sweeps import sweep_iter
+from mllm_probe.widgets.bar import LabBar
+from mllm_probe.widgets.base import sentence
+from mllm_probe.widgets.choices import pictures_from
+from mllm_probe.widgets.heatmap import LayerConceptHeatmap
+from mllm_probe.widgets.panel import SteeringPanel
+from mllm_probe.widgets.worker import NewestWorker
+
+logger = logging.getLogger(__name__)
+
+_PAIRS = 24
+_PICTURES = 8
+
+
+class Explore(ipywidgets.VBox):
+    """A heatmap and a steering panel that share their selection; made by `explore`.
+
+    Attributes
+    ----------
+    heatmap : LayerConceptHeatmap
+    panel : SteeringPanel
+    vectors : xarray.Dataset or None
+        The concept vectors, once they are measured.
+    grid : xarray.Dataset or None
+        The sweep as far as it has come.
+    """
+
+    def __init__(self, model: Any, heatmap: LayerConceptHeatmap, panel: SteeringPanel) -> None:
+        facts = (model.name, f"{len(model.layers)} layers", model.device, str(model.dtype).removeprefix("torch."))
+        self.bar = LabBar(" · ".join(map(str, facts)))
+        self.heatmap, self.panel = heatmap, panel
+        heatmap.layout.flex, panel.layout.flex = "1 1 500px", "1 1 540px"
+        for widget in (heatmap, panel):
+            widget.layout.min_width = "0"
+        body = ipywidgets.Box([heatmap, panel])
+        body.layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="stretch", overflow="hidden")
+        body.add_class("mp-lab-body")
+        super().__init__([self.bar, body])
+        self.add_class("mp-lab")
+        self._worker = NewestWorker("Explore")
+        link(heatmap, panel)
+
+    @property
+    def vectors(self) -> xr.Dataset | None:
+        """The concept vectors, once they are measured."""
+        return self.panel.vectors
+
+    @property
+    def grid(self) -> xr.Dataset | None:
+        """The sweep as far as it has come."""
+        return self.heatmap.grid
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the vectors, the sweep and the newest answers.
+
+        Returns
+        -------
+        bool
+            True when all are there; False when ``timeout`` seconds passed first or something failed.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        done = self._worker.wait(timeout) and self.bar.status == "idle"
+        return done and self.panel.wait(None if end is None else max(0.0, end - time.monotonic()))
+
+    def stop(self) -> None:
+        """Stop the background work after the chunk in flight; what has been measured stays."""
+        self._worker.cancel()
+        self.heatmap.stop()
+
+    def close(self) -> None:
+        """Stop everything, end the threads and remove the widgets."""
+        self.stop()
+        self._worker.close()
+        for widget in (self.heatmap, self.panel, self.bar):
+            widget.close()
+        super().close()
+
+    def __repr__(self) -> str:
+        return f"Explore({self.bar.title!r})"
+
+    def _fill(self, make: Any, cancelled: threading.Event) -> None:
+        self.bar.publish(status="running", step="measuring concept vectors", message="")
+        outcome: dict[str, Any] = {"status": "idle", "step": ""}
+        try:
+            vectors, grids = make()
+            self.panel.vectors = vectors
+            self.heatmap.publish(concept=self.panel.concept, layer=self.panel.layer)
+            self.heatmap.watch(self._told(grids, cancelled))
+            self.heatmap.wait()
+            if cancelled.is_set():
+                outcome = {"status": "cancelled", "step": "stopped"}
+            elif self.heatmap.status == "error":
+                outcome = {"status": "error", "step": "", "message": self.heatmap.message}
+        except Exception as error:
+            logger.exception("the lab could not be filled")
+            outcome = {"status": "error", "step": "", "message": sentence(error)}
+        self.bar.publish(**outcome)
+
+    def _told(self, grids: Iterator[xr.Dataset], cancelled: threading.Event) -> Iterator[xr.Dataset]:
+        """Pass grids on and say in the bar how far they are."""
+        for grid in grids:
+            if cancelled.is_set():
+                return
+            progress = float(grid.attrs.get("progress", 0.0))
+            self.bar.publish(progress=progress, step=f"steering every concept at every layer · {progress:.0%}")
+            yield grid
+
+
+def link(heatmap: LayerConceptHeatmap, panel: SteeringPanel) -> None:
+    """Let a selected cell set the panel, and the panel's concept and layer move the selection."""
+
+    def to_panel(change: Any) -> None:
+        chosen = {"concept": heatmap.concept, "layer": heatmap.layer}
+        if change.name == "strength":
+            chosen["strength"] = heatmap.strength
+        if chosen["concept"] in panel.concepts and chosen["layer"] in panel.layers:
+            panel.choose(**chosen)
+
+    def to_heatmap(_change: Any) -> None:
+        chosen = {"concept": panel.concept, "layer": panel.layer}
+        if any(getattr(heatmap, name) != value for name, value in chosen.items()):
+            heatmap.publish(**chosen)
+
+    heatmap.observe(to_panel, ["concept", "layer", "strength"])
+    panel.observe(to_heatmap, ["concept", "layer"])
+
+
+def explore(
+    model: Any,
+    library: ConceptLibrary | None = None,
+    *,
+    images: Any = None,
+    prompt: str | None = None,
+    strengths: Sequence[float] = (-1.0, 0.5, 1.0, 2.0),
+    draws: int = 8,
+    seed: int = 0,
+) -> Explore:
+    """Open the lab: concept vectors and a sweep are made in the background, and everything is linked.
+
+    Parameters
+    ----------
+    model : ProbeModel or str
+        A loaded model, or what `mllm_probe.load` takes.
+    library : ConceptLibrary, optional
+        Concepts to look at; half of the pairs make the vectors, pictures of the other half are steered.
+        Bundled models come with the drawn scenes; for another model a library is needed.
+    images : optional
+        Pictures for the panel; held-out ones of the library by default.
+    prompt : str, optional
+        The question; the model's default one without it.
+    strengths : sequence of float
+        Strengths of the heatmap, × residual norm.
+    draws : int
+        Random directions per layer and strength, what the effect is compared with.
+    seed : int
+        Of the split and the random directions.
+
+    Returns
+    -------
+    Explore
+        With ``.heatmap``, ``.panel``, ``.vectors``, ``.grid``, ``.wait(timeout)`` and ``.close()``.
+
+    Raises
+    ------
+    ValueError
+        If the model is not a bundled one and no library is given.
+    """
+    model = load(model) if isinstance(model, str) else model
+    library = _default_library(model) if library is None else library
+    fit, held_out = library.split(seed=seed)
+    pictures = pictures_from(held_out)
+    panel = SteeringPanel(model, images=pictures if images is None else images, prompt=prompt, seed=seed)
+    lab = Explore(model, LayerConceptHeatmap(layer=panel.layer), panel)
+
+    def make() -> tuple[xr.Dataset, Iterator[xr.Dataset]]:
+        scopes = ("last_prompt", "image")
+        vectors = concept_vectors(model, fit, prompt, tokens=scopes, seed=seed, probe_accuracy=False)
+        grids = sweep_iter(
+            model,
+            vectors,
+            pictures[:_PICTURES],
+            prompt,
+            strengths=tuple(strengths),
+            metrics=("logprob",),
+            controls=("random",),
+            draws=draws,
+            seed=seed,
+        )
+        return vectors, grids
+
+    lab._worker.submit(lambda cancelled: lab._fill(make, cancelled))
+    return lab
+
+
+def _default_library(model: Any) -> ConceptLibrary:
+    if bundled(model.name) is None:
+        raise ValueError(
+            f"'{model.name}' is not a bundled model, so explore() needs to know which concepts to look at: give "
+            "library=mp.concepts.from_folder(…), from_hub(…) or scenes()."
+        )
+    return scenes(pairs=_PAIRS)

@@ -1,0 +1,115 @@
+"""Drive a real JupyterLab: a server of its own, notebooks made of cells, and a page that shows them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from playwright.sync_api import Browser, Page, Playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = [
+    "--headless",
+    "--disable-gpu",
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_READY = """() => {
+  const panel = window.jupyterapp?.shell.currentWidget;
+  return panel?.sessionContext?.session?.kernel?.status === 'idle' && document.querySelector('.jp-Notebook .jp-Cell');
+}"""
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start the Chromium of the path, else Playwright's own."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return playwright.chromium.launch(executable_path=found, args=FLAGS)
+
+
+@contextmanager
+def server(folder: Path, *, subshells: bool = True) -> Iterator[str]:
+    """Run JupyterLab in ``folder`` with settings of its own; yields its address."""
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    routing = {"commsOverSubshells": "perCommTarget" if subshells else "disabled"}
+    (settings / "kernels-settings.jupyterlab-settings").write_text(json.dumps(routing))
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    places = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
+    environment = (
+        os.environ
+        | places
+        | {
+            "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+            "OMP_NUM_THREADS": "1",
+        }
+    )
+    options = ["--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token="]
+    options += ["--ServerApp.disable_check_xsrf=True", "--LabApp.expose_app_in_browser=True"]
+    with (folder / "server.log").open("w") as log:
+        command = [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={folder}"]
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+        try:
+            _answers(port, process, folder)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _answers(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
+    for _ in range(300):
+        if process.poll() is not None:
+            break
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"JupyterLab did not start:\n{(folder / 'server.log').read_text()[-2000:]}")
+
+
+def notebook(folder: Path, name: str, *cells: str) -> None:
+    """Write a notebook of code cells."""
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(made, folder / name)
+
+
+def open_notebook(page: Page, address: str, name: str, *, dark: bool = False) -> None:
+    """Open a notebook alone on the page, with the kernel ready."""
+    page.goto(f"{address}/lab/tree/{name}?reset")
+    page.wait_for_function(_READY, timeout=90_000)
+    if dark:
+        theme = "JupyterLab Dark"
+        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+        page.wait_for_function("document.body.dataset.jpThemeName === 'JupyterLab Dark'")
+    page.evaluate("() => { window.jupyterapp.shell.collapseLeft(); }")
+
+
+def command(page: Page, name: str, **arguments: Any) -> None:
+    """Execute one of JupyterLab's commands without waiting for what it starts."""
+    execute = "([name, given]) => { void window.jupyterapp.commands.execute(name, given); }"
+    page.evaluate(execute, [name, arguments])
+
+
+def run_all(page: Page) -> None:
+    """Run every cell."""
+    command(page, "notebook:run-all-cells")

@@ -1,0 +1,103 @@
+"""The bundle in the package: made from the sources that are here, self-contained, small, and kept by the build hook."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "mllm_probe" / "widgets" / "static"
+BUNDLES = sorted(STATIC.glob("*.js"))
+
+
+@pytest.fixture(scope="module")
+def hook_module():
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what the hook looks at."""
+    shutil.copytree(ROOT / "widgets", tmp_path / "widgets", ignore=shutil.ignore_patterns("node_modules", "tests"))
+    shutil.copytree(STATIC, tmp_path / "mllm_probe" / "widgets" / "static")
+    return tmp_path
+
+
+@pytest.fixture
+def hook(hook_module, checkout, monkeypatch):
+    """The hook with its commands recorded instead of run."""
+    ran, warned = [], []
+    monkeypatch.setattr(hook_module.subprocess, "run", lambda command, **_options: ran.append(command[1]))
+    monkeypatch.setattr(hook_module.shutil, "which", lambda name: f"/usr/bin/{name}")
+    made = object.__new__(hook_module.CustomBuildHook)
+    parts = {"root": str(checkout), "app": SimpleNamespace(display_warning=warned.append)}
+    for name, value in parts.items():
+        monkeypatch.setattr(type(made), name, value, raising=False)
+    return SimpleNamespace(run=lambda: made.initialize("standard", {}), ran=ran, warned=warned)
+
+
+def test_there_is_one_bundle_per_widget():
+    assert [path.stem for path in BUNDLES] == ["bar", "heatmap", "panel"]
+
+
+def test_the_bundle_was_made_from_the_sources_that_are_here(hook_module):
+    assert (STATIC / "sources.sha256").read_text().strip() == hook_module.stamp(ROOT / "widgets")
+
+
+@pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.stem)
+def test_a_bundle_is_small_self_contained_and_writes_no_markup(path):
+    text = path.read_text()
+    assert len(text.encode()) < 150_000
+    assert not re.search(r"https?://(?!www\.w3\.org/)", text)
+    assert not re.search(r"\bimport\s*[({\"']|\brequire\(", text)
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text)
+    assert re.search(r"export\s*{", text)
+
+
+def test_a_fresh_bundle_is_left_alone(hook):
+    hook.run()
+    assert hook.ran == [] and hook.warned == []
+
+
+def test_a_stale_bundle_is_built_again(hook, checkout):
+    (checkout / "widgets" / "src" / "format.ts").write_text("export {};\n")
+    hook.run()
+    assert hook.ran == ["ci", "run"]
+
+
+def test_without_node_a_stale_bundle_is_used_with_a_warning(hook, hook_module, checkout, monkeypatch):
+    monkeypatch.setattr(hook_module.shutil, "which", lambda name: None)
+    (checkout / "widgets" / "src" / "new.ts").write_text("export {};\n")
+    hook.run()
+    assert hook.ran == [] and "used as it is" in hook.warned[0]
+
+
+def test_without_node_and_without_a_bundle_it_says_what_to_do(hook, hook_module, checkout, monkeypatch):
+    monkeypatch.setattr(hook_module.shutil, "which", lambda name: None)
+    shutil.rmtree(checkout / "mllm_probe")
+    with pytest.raises(RuntimeError, match="install Node"):
+        hook.run()
+
+
+def test_a_failed_build_falls_back_to_the_bundle_that_is_there(hook, hook_module, checkout, monkeypatch):
+    def fail(command, **_options):
+        raise hook_module.subprocess.CalledProcessError(1, command)
+
+    monkeypatch.setattr(hook_module.subprocess, "run", fail)
+    (checkout / "widgets" / "package.json").write_text("{}")
+    hook.run()
+    assert "could not be built" in hook.warned[0]
+
+
+def test_a_source_archive_without_the_front_end_uses_the_bundle(hook, checkout):
+    shutil.rmtree(checkout / "widgets")
+    hook.run()
+    assert hook.ran == [] and "not here" in hook.warned[0]

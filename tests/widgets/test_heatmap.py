@@ -1,0 +1,191 @@
+"""The heatmap: what it sends, how it fills, and what is selected."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from mllm_probe.widgets import LayerConceptHeatmap
+from mllm_probe.widgets.cells import cells_of
+from tests.widgets import fakes
+
+SOON = 20
+
+
+def numbers(heatmap, name="values"):
+    shape = len(heatmap.concepts), len(heatmap.layers), len(heatmap.strengths)
+    return np.frombuffer(getattr(heatmap, name), np.float32).reshape(shape)
+
+
+@pytest.fixture
+def filled():
+    made = LayerConceptHeatmap(fakes.effect())
+    yield made
+    made.close()
+
+
+def test_values_are_float32_by_concept_layer_and_strength(filled):
+    effect = fakes.effect()
+    np.testing.assert_allclose(numbers(filled), effect["difference"].values, rtol=1e-6)
+    np.testing.assert_allclose(numbers(filled, "low"), effect["low"].values, rtol=1e-6)
+    np.testing.assert_array_equal(numbers(filled, "clear"), effect["clear_of_controls"].values)
+    np.testing.assert_allclose(numbers(filled, "control"), 0.1, rtol=1e-6)
+    assert (filled.unit, filled.strength_unit) == ("nats", "residual")
+    assert filled.categories[:5] == ["entity"] * 5
+
+
+def test_the_order_of_dimensions_does_not_matter():
+    turned = fakes.effect().transpose("strength", "control", "layer", "concept")
+    assert cells_of(turned) == cells_of(fakes.effect())
+
+
+def test_random_directions_are_told_as_differences_from_unsteered():
+    effect = fakes.effect()
+    effect["value"] = effect["difference"] + 0.1
+    effect["mean"] = effect["value"] - 5.0
+    shifted = effect.assign(control_mean=effect["control_mean"] - 5.0)
+    control = np.frombuffer(cells_of(shifted)["control"], np.float32)
+    np.testing.assert_allclose(control, 0.1, atol=1e-5)
+
+
+def test_cells_that_have_not_run_are_neither_clear_nor_unclear():
+    cells = cells_of(fakes.effect(done=0.2))
+    value, clear = (np.frombuffer(cells[name], np.float32) for name in ("values", "clear"))
+    assert np.isnan(value).any() and np.isfinite(value).any()
+    np.testing.assert_array_equal(np.isnan(value), np.isnan(clear))
+
+
+def test_what_is_no_effect_is_refused_by_name():
+    with pytest.raises(ValueError, match="no metric 'logprob'"):
+        LayerConceptHeatmap(fakes.effect().drop_vars("difference"))
+
+
+def test_it_fills_while_the_iterator_yields_and_ends_complete():
+    heatmap = LayerConceptHeatmap()
+    seen, go = [], threading.Semaphore(0)
+    heatmap.observe(lambda change: seen.append(np.isfinite(np.frombuffer(change.new, np.float32)).mean()), "values")
+
+    def grids():
+        for grid in fakes.growing(steps=4):
+            assert go.acquire(timeout=SOON)
+            yield grid
+
+    heatmap.watch(grids())
+    assert not heatmap.wait(0.05)
+    assert heatmap.status == "running"
+    for _ in range(4):
+        go.release()
+    assert heatmap.wait(SOON)
+    assert (heatmap.status, heatmap.progress) == ("idle", 1.0)
+    assert np.isfinite(numbers(heatmap)).all()
+    assert seen == sorted(seen)
+    heatmap.close()
+
+
+def test_a_fast_iterator_is_drawn_now_and_then_but_its_last_grid_always():
+    heatmap = LayerConceptHeatmap(fakes.growing(steps=200))
+    assert heatmap.wait(SOON)
+    sent = fakes.updates(heatmap, "values")
+    assert len(sent) < 150
+    assert np.isfinite(numbers(heatmap)).all()
+    assert bytes(dict(zip(*_buffers(heatmap), strict=True))["values"]) == heatmap.values
+    heatmap.close()
+
+
+def _buffers(heatmap):
+    data, buffers = [m for m in heatmap.comm.sent if ["values"] in m[0].get("buffer_paths", [])][-1]
+    return [path[0] for path in data["buffer_paths"]], buffers
+
+
+def test_an_error_of_the_iterator_is_one_sentence_and_what_was_measured_stays(caplog):
+    def grids():
+        yield fakes.effect(done=0.5)
+        raise RuntimeError("the card <b>ran out</b> of memory\nsecond line")
+
+    heatmap = LayerConceptHeatmap(grids())
+    assert not heatmap.wait(SOON)
+    assert (heatmap.status, heatmap.message) == ("error", "the card <b>ran out</b> of memory.")
+    assert np.isfinite(numbers(heatmap)).any()
+    assert "second line" in caplog.text
+    heatmap.close()
+
+
+def test_stop_closes_the_iterator():
+    closed, yielded = threading.Event(), threading.Event()
+
+    def grids():
+        try:
+            while True:
+                yielded.set()
+                yield fakes.effect(done=0.5)
+        finally:
+            closed.set()
+
+    heatmap = LayerConceptHeatmap(grids())
+    assert yielded.wait(SOON)
+    heatmap.stop()
+    assert not heatmap.wait(SOON)
+    assert closed.is_set() and heatmap.status == "cancelled"
+    heatmap.close()
+
+
+def test_close_leaves_no_thread():
+    before = set(threading.enumerate())
+    heatmap = LayerConceptHeatmap(fakes.growing(steps=500, pause=0.01))
+    heatmap.close()
+    assert set(threading.enumerate()) <= before
+
+
+def test_state_is_sent_even_while_another_thread_holds_notifications(filled):
+    filled.comm.sent.clear()
+    with filled.hold_trait_notifications():
+        thread = threading.Thread(target=lambda: filled.publish(progress=0.5))
+        thread.start()
+        thread.join()
+        assert fakes.updates(filled, "progress") == [0.5]
+
+
+def test_a_click_in_the_front_end_selects(filled):
+    seen = []
+    filled.observe(lambda change: seen.append((change.name, change.new)), ["concept", "layer"])
+    fakes.arrive(filled, {"method": "update", "state": {"concept": "tree", "layer": 3}, "buffer_paths": []})
+    assert seen == [("concept", "tree"), ("layer", 3)]
+
+
+def test_a_selection_survives_new_data_and_is_not_sent_back(filled):
+    filled.concept, filled.layer, filled.strength = "neon", 6, 2.0
+    filled.comm.sent.clear()
+    filled.show(fakes.effect(done=0.5))
+    assert (filled.concept, filled.layer, filled.strength) == ("neon", 6, 2.0)
+    assert not any(fakes.updates(filled, name) for name in ("concept", "layer", "strength"))
+
+
+def test_the_first_selection_can_be_chosen_and_else_is_the_first_cell_at_strength_one():
+    chosen = LayerConceptHeatmap(fakes.effect(), concept="awe", layer=2, strength=-1)
+    assert (chosen.concept, chosen.layer, chosen.strength) == ("awe", 2, -1.0)
+    usual = LayerConceptHeatmap(fakes.effect())
+    assert (usual.concept, usual.layer, usual.strength) == ("cat", 0, 1.0)
+
+
+def test_a_grid_is_summarised_by_the_chosen_metric(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "mllm_probe.widgets.heatmap.effect_of", lambda grid, metric: asked.append(metric) or fakes.effect()
+    )
+    grid = fakes.effect().rename({"difference": "logprob", "value" if "value" in fakes.effect() else "n": "named"})
+    heatmap = LayerConceptHeatmap(grid, metric="named")
+    assert heatmap.metrics == ["logprob", "named"]
+    fakes.arrive(heatmap, {"method": "update", "state": {"metric": "logprob"}, "buffer_paths": []})
+    assert asked == ["named", "logprob"]
+    with pytest.raises(ValueError, match="no metric 'kl'; it has logprob, named"):
+        LayerConceptHeatmap(grid, metric="kl")
+
+
+def test_its_text_is_the_same_every_time(filled):
+    assert repr(filled) == "LayerConceptHeatmap(14 concepts × 8 layers × 5 strengths, metric='logprob')"
+    bundle = filled._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert data["text/plain"] == repr(filled)
+    assert "application/vnd.jupyter.widget-view+json" in data

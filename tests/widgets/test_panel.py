@@ -1,0 +1,207 @@
+"""The panel: every setting starts a generation, the newest wins, and nothing is left behind."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from PIL import Image
+
+from mllm_probe.concepts import scenes
+from mllm_probe.widgets import SteeringPanel
+from tests.widgets import fakes
+
+SOON = 30
+MODEL = fakes.FakeModel()
+PICTURE = Image.new("RGB", (40, 30), "teal")
+
+
+@pytest.fixture
+def panel(streams):
+    made = SteeringPanel(MODEL, fakes.vectors(MODEL), [PICTURE], concept="cat", layer=5)
+    assert made.wait(SOON)
+    yield made
+    made.close()
+
+
+def numbers_in_order(panel):
+    sent = fakes.messages(panel)
+    generations = [message["generation"] for message in sent]
+    return generations == sorted(generations)
+
+
+def test_it_answers_as_soon_as_it_has_vectors(panel, streams):
+    assert panel.status == "idle"
+    assert panel.answers["baseline"] == "a plain picture of two stars and a tree"
+    assert panel.answers["steered"] == "a plain picture of a cat (1) and a tree"
+    assert panel.receipt[0] == "layer 5, 1 of 1 prompt positions, 6 generated"
+    assert panel.rate > 0
+    none, steered, random = streams.made[0].steering
+    assert none is None and steered.kind == "concept" and random.kind == "random"
+    assert (steered.strength, list(steered.layers), steered.tokens) == (1.0, [5], ("last_prompt", "generated"))
+
+
+def test_without_vectors_it_waits_for_them(streams):
+    panel = SteeringPanel(MODEL, images=PICTURE)
+    assert panel.wait(SOON) and not streams.made and panel.answers == {}
+    panel.vectors = fakes.vectors(MODEL)
+    assert panel.wait(SOON) and panel.answers["steered"]
+    panel.close()
+
+
+def test_a_moved_slider_starts_anew_and_is_not_sent_back(panel, streams):
+    panel.comm.sent.clear()
+    fakes.set_by_hand(panel, 1, strength=2)
+    assert panel.wait(SOON)
+    assert panel.answers["steered"] == "a plain picture of a cat (2) and a tree"
+    assert panel.answers["serial"] == 1
+    assert not fakes.updates(panel, "strength") and not fakes.updates(panel, "serial")
+    start, *tokens = fakes.messages(panel)
+    assert start == {"kind": "start", "generation": 2, "serial": 1}
+    assert {token["row"] for token in tokens} == {0, 1, 2}
+    assert all(token["generation"] == 2 for token in tokens)
+    assert fakes.updates(panel, "status") == ["running", "idle"]
+
+
+def test_a_move_cancels_the_running_generation(panel, streams):
+    streams.pause = 0.05
+    panel.comm.sent.clear()
+    fakes.set_by_hand(panel, 1, strength=2)
+    wait_for(lambda: len(streams.made) == 2 and streams.made[1].sent > 0)
+    fakes.set_by_hand(panel, 2, strength=-1)
+    assert panel.wait(SOON)
+    assert streams.made[1].closed and streams.made[1].sent < 28
+    assert fakes.updates(panel, "status") == ["running", "cancelled", "running", "idle"]
+    assert panel.answers["generation"] == 3
+    assert numbers_in_order(panel)
+
+
+def test_a_burst_of_moves_gives_one_answer_equal_to_that_setting_alone(panel, streams):
+    streams.pause = 0.002
+    for serial in range(1, 1001):
+        fakes.set_by_hand(panel, serial, strength=serial / 500)
+    assert panel.wait(SOON)
+    answer = dict(panel.answers)
+    assert answer["serial"] == 1000 and numbers_in_order(panel)
+    assert all(made.closed for made in streams.made)
+    assert len(streams.made) < 1000
+    panel.run()
+    assert panel.wait(SOON)
+    assert {name: panel.answers[name] for name in ("baseline", "steered", "random")} == {
+        name: answer[name] for name in ("baseline", "steered", "random")
+    }
+
+
+def test_all_generations_run_on_one_thread_that_is_not_the_callers(panel, streams):
+    for serial in range(1, 4):
+        fakes.set_by_hand(panel, serial, layer=serial)
+        assert panel.wait(SOON)
+    assert {made.thread for made in streams.made} == {"SteeringPanel"}
+
+
+def test_stop_and_run_again(panel, streams):
+    streams.pause = 0.05
+    fakes.set_by_hand(panel, 1, strength=2)
+    wait_for(lambda: len(streams.made) == 2 and streams.made[1].sent > 0)
+    fakes.arrive(panel, {"method": "custom", "content": {"kind": "cancel"}})
+    assert not panel.wait(SOON) and panel.status == "cancelled"
+    fakes.set_by_hand(panel, 2)
+    assert panel.wait(SOON) and panel.answers["serial"] == 2
+
+
+def test_setting_a_trait_in_python_starts_a_generation_and_is_sent(panel):
+    panel.comm.sent.clear()
+    panel.strength = 0.5
+    assert panel.wait(SOON)
+    assert panel.answers["steered"].count("(0.5)") == 1
+    assert fakes.updates(panel, "strength") == [0.5]
+
+
+def test_choosing_a_cell_starts_one_generation_and_choosing_it_again_none(panel, streams):
+    before = len(streams.made)
+    panel.choose(concept="neon", layer=2)
+    assert panel.wait(SOON) and len(streams.made) == before + 1
+    assert streams.made[-1].steering[1].directions.name == "neon"
+    panel.choose(concept="neon", layer=2)
+    assert panel.wait(SOON) and len(streams.made) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ({"concept": "unicorn"}, "no vector for concept 'unicorn'"),
+        ({"picture": 7}, "no picture 7; there are 1"),
+        ({"scope": "everywhere"}, "everywhere"),
+        ({"layer": 99}, "99"),
+        ({"strength": "strong"}, "strength"),
+    ],
+)
+def test_a_setting_that_cannot_be_ends_as_one_sentence(panel, state, says, caplog):
+    fakes.set_by_hand(panel, 1, **state)
+    assert not panel.wait(SOON)
+    assert panel.status == "error" and says in panel.message and "\n" not in panel.message
+    assert "Traceback" in caplog.text
+
+
+def test_an_error_of_the_model_is_shown_logged_and_gone_with_the_next_answer(panel, streams, caplog):
+    streams.fails = "<img src=x onerror=alert(1)> out of memory\nmore"
+    fakes.set_by_hand(panel, 1, strength=2)
+    assert not panel.wait(SOON)
+    assert panel.message == "<img src=x onerror=alert(1)> out of memory."
+    assert "steered" not in panel.answers and panel.receipt == []
+    assert "more" in caplog.text and streams.made[-1].closed
+    streams.fails = None
+    fakes.set_by_hand(panel, 2, strength=1)
+    assert panel.wait(SOON) and panel.message == ""
+
+
+def test_vectors_of_another_model_are_refused_by_name(streams):
+    other = fakes.FakeModel(name="other", fingerprint="0" * 12)
+    with pytest.raises(ValueError, match=r"other .*fake-8l"):
+        SteeringPanel(MODEL, fakes.vectors(other), PICTURE)
+    with pytest.raises(ValueError, match="no vector for concept 'unicorn'"):
+        SteeringPanel(MODEL, fakes.vectors(MODEL), PICTURE, concept="unicorn")
+
+
+def test_pictures_are_sent_as_small_png_with_a_name(streams):
+    library = scenes(concepts=["cat", "neon"], pairs=3)
+    panel = SteeringPanel(MODEL, images=library)
+    assert len(panel.pictures) == 6
+    assert all(picture["png"].startswith(b"\x89PNG") for picture in panel.pictures)
+    assert "picture 1" in panel.pictures[0]["label"]
+    assert len(SteeringPanel(MODEL, images=PICTURE).pictures) == 1
+    assert len(SteeringPanel(MODEL).pictures) > 1
+    with pytest.raises(ValueError, match="at least one picture"):
+        SteeringPanel(MODEL, images=[])
+
+
+def test_the_words_of_a_concept_travel_with_the_vectors(panel):
+    assert panel.concept_words["cat"] == ["cat", "cats"]
+
+
+def test_replies_go_where_messages_came_from(streams, monkeypatch):
+    monkeypatch.setattr(fakes.Recorder, "_reply_subshell_for", lambda self, data, default: "busy", raising=False)
+    panel = SteeringPanel(MODEL, images=PICTURE)
+    assert panel.comm._reply_subshell_for({}, "slider's") == "slider's"
+
+
+def test_close_leaves_no_thread_and_closes_the_stream(streams):
+    before = set(threading.enumerate())
+    streams.pause = 0.05
+    panel = SteeringPanel(MODEL, fakes.vectors(MODEL), PICTURE)
+    wait_for(lambda: streams.made and streams.made[0].sent > 0)
+    panel.close()
+    assert set(threading.enumerate()) <= before
+    assert streams.made[0].closed
+
+
+def test_its_text_is_the_same_every_time(panel):
+    assert repr(panel) == "SteeringPanel(14 concepts × 8 layers, 1 pictures)"
+
+
+def wait_for(condition):
+    for _ in range(2000):
+        if condition():
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError("waited in vain")

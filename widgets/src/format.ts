@@ -1,0 +1,51 @@
+/** Numbers as people read them: signs that line up, few digits, always with their unit. */
+
+const MINUS = "−";
+
+/** Digits after the point for values up to `scale`: one for tens, two for ones and tenths, more below. */
+export function digitsFor(scale: number): number {
+  if (!(scale > 0) || scale >= 100) return scale >= 100 ? 0 : 1;
+  if (scale > 2) return 1;
+  return Math.min(5, 2 - Math.min(0, Math.floor(Math.log10(scale)) + 1));
+}
+
+/** As few digits as say a number exactly, for the ends of a scale. */
+export function fewest(value: number): number {
+  return Number(value.toPrecision(2)).toString().split(".")[1]?.length ?? 0;
+}
+
+/** A number with a proper minus; NaN and infinities as a dash. */
+export function plain(value: number, digits = 1): string {
+  if (!Number.isFinite(value)) return "–";
+  const text = Math.abs(value).toFixed(digits);
+  return value < 0 && Number(text) !== 0 ? MINUS + text : text;
+}
+
+/** A difference: the sign is always shown, except for what rounds to zero. */
+export function signed(value: number, digits = 1): string {
+  const text = plain(value, digits);
+  return value > 0 && Number(text) !== 0 ? `+${text}` : text;
+}
+
+/** A strength on a chip or tick: −2, ½, 1.25. */
+export function dose(value: number): string {
+  const size = Math.abs(value);
+  const text = size === 0.5 ? "½" : size === 0.25 ? "¼" : String(Number(size.toFixed(3)));
+  return value < 0 ? MINUS + text : text;
+}
+
+/** What one unit of strength means, in words. */
+export function strengthUnit(unit: string): string {
+  return { residual: "× residual norm", vector: "× vector", raw: "× raw vector" }[unit] ?? unit;
+}
+
+/** The smallest of 1, 1.5, 2, 3, 4, 5, 6, 8 × 10ⁿ that is not below `value`: a calm end for a colour scale. */
+export function niceCeiling(value: number): number {
+  if (!(value > 0) || !Number.isFinite(value)) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  const step = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((s) => s * power >= value * (1 - 1e-9)) ?? 10;
+  return step * power;
+}
+
+/** Words of an identifier: `visual_style` is “visual style”. */
+export const words = (identifier: string): string => identifier.replaceAll("_", " ");

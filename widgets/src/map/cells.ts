@@ -1,0 +1,75 @@
+/** The effect of every (concept, layer, strength) as the kernel sends it: flat float32 arrays and their index. */
+
+export interface Cells {
+  concepts: string[];
+  categories: string[];
+  layers: number[];
+  strengths: number[];
+  value: Float32Array;
+  low: Float32Array;
+  high: Float32Array;
+  n: Float32Array;
+  clear: Float32Array;
+  control: Float32Array;
+  controlLow: Float32Array;
+  controlHigh: Float32Array;
+}
+
+export interface Cell {
+  concept: number;
+  layer: number;
+}
+
+/** Float32 numbers of a message buffer; copied, because a buffer may start anywhere. */
+export function floats(view: DataView | ArrayBuffer | null | undefined): Float32Array {
+  if (!view || view.byteLength === 0) return new Float32Array(0);
+  const buffer =
+    view instanceof ArrayBuffer ? view : view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
+  return new Float32Array(buffer as ArrayBuffer);
+}
+
+export function indexOf(cells: Cells, cell: Cell, strength: number): number {
+  return (cell.concept * cells.layers.length + cell.layer) * cells.strengths.length + strength;
+}
+
+/** Number at a cell; NaN where nothing has arrived. */
+export function at(array: Float32Array, index: number): number {
+  return array[index] ?? Number.NaN;
+}
+
+/** Values of one concept over the layers, at one strength. */
+export function profile(cells: Cells, concept: number, strength: number): number[] {
+  return cells.layers.map((_, layer) => at(cells.value, indexOf(cells, { concept, layer }, strength)));
+}
+
+/** End of the colour scale: the 98th percentile of the sizes over all strengths, rounded up, so that one cell cannot wash out the rest. */
+export function scaleLimit(value: Float32Array, ceiling: (v: number) => number): number {
+  const sizes = Array.from(value).filter(Number.isFinite).map(Math.abs);
+  if (sizes.length === 0) return 1;
+  sizes.sort((a, b) => a - b);
+  return ceiling(sizes[Math.min(sizes.length - 1, Math.floor(0.98 * sizes.length))] ?? 1);
+}
+
+export interface Spread {
+  peak: number;
+  effective: number;
+}
+
+/** Where a profile peaks (index) and over how many layers it spreads: (Σv)² / Σv² of its positive part. */
+export function spread(values: number[]): Spread | null {
+  const sign = Math.max(...values.map((v) => (Number.isFinite(v) ? v : 0))) > 0 ? 1 : -1;
+  const part = values.map((v) => (Number.isFinite(v) ? Math.max(0, sign * v) : 0));
+  const sum = part.reduce((a, b) => a + b, 0);
+  const squares = part.reduce((a, b) => a + b * b, 0);
+  if (squares === 0) return null;
+  return { peak: part.indexOf(Math.max(...part)), effective: (sum * sum) / squares };
+}
+
+/** Index of the strength nearest to `wanted`; of those equally near, the first. */
+export function nearest(strengths: number[], wanted: number): number {
+  let best = 0;
+  strengths.forEach((s, i) => {
+    if (Math.abs(s - wanted) < Math.abs((strengths[best] ?? 0) - wanted)) best = i;
+  });
+  return best;
+}

@@ -1,0 +1,154 @@
+import { describe, expect, it } from "vitest";
+import { digitsFor, dose, fewest, niceCeiling, plain, signed, strengthUnit, words } from "../src/format";
+import { type Cells, floats, indexOf, nearest, profile, scaleLimit, spread } from "../src/map/cells";
+import { cellAt, grouped, layoutMap, move } from "../src/map/layout";
+import { readout } from "../src/map/readout";
+import { diverging, luminance, type Theme } from "../src/theme";
+
+const CATEGORIES = ["entity", "style", "entity"];
+
+function cells(): Cells {
+  const value = Float32Array.from({ length: 3 * 4 * 2 }, (_, i) => i);
+  const empty = new Float32Array(0);
+  return {
+    concepts: ["cat", "line_art", "<b>dog</b>"],
+    categories: CATEGORIES,
+    layers: [0, 1, 2, 3],
+    strengths: [-1, 1],
+    value,
+    low: value.map((v) => v - 1),
+    high: value.map((v) => v + 1),
+    n: value.map(() => 24),
+    clear: value.map((_, i) => i % 2),
+    control: empty,
+    controlLow: empty,
+    controlHigh: empty,
+  };
+}
+
+describe("numbers", () => {
+  it("carry a proper minus, and a plus only where they are differences", () => {
+    expect(plain(-0.26)).toBe("−0.3");
+    expect(signed(6.14)).toBe("+6.1");
+    expect(signed(-0.04)).toBe("0.0");
+    expect(signed(0.04)).toBe("0.0");
+    expect(signed(Number.NaN)).toBe("–");
+  });
+  it("get digits that fit their scale", () => {
+    expect([250, 10, 8, 1, 0.5, 0.05].map(digitsFor)).toEqual([0, 1, 1, 2, 2, 3]);
+    expect([10, 1.5, 0.8, 0.03].map(fewest)).toEqual([0, 1, 1, 2]);
+  });
+  it("name doses shortly", () => {
+    expect([-2, -0.5, 0, 0.25, 1.25].map(dose)).toEqual(["−2", "−½", "0", "¼", "1.25"]);
+    expect(strengthUnit("residual")).toBe("× residual norm");
+    expect(words("visual_style")).toBe("visual style");
+  });
+  it("end scales at round values", () => {
+    expect([0.07, 1.2, 5.1, 9.4, 10, 0].map(niceCeiling)).toEqual([0.08, 1.5, 6, 10, 10, 1]);
+  });
+});
+
+describe("cells", () => {
+  it("are read from buffers that start anywhere", () => {
+    const bytes = new Uint8Array(11);
+    bytes.set(new Uint8Array(new Float32Array([1.5, -2]).buffer), 3);
+    expect([...floats(new DataView(bytes.buffer, 3, 8))]).toEqual([1.5, -2]);
+    expect(floats(null).length).toBe(0);
+  });
+  it("are indexed as concept × layer × strength", () => {
+    expect(indexOf(cells(), { concept: 2, layer: 1 }, 1)).toBe(19);
+    expect(profile(cells(), 1, 0)).toEqual([8, 10, 12, 14]);
+  });
+  it("give a scale that one cell cannot wash out", () => {
+    const value = Float32Array.from({ length: 200 }, (_, i) => (i === 0 ? 1000 : i === 1 ? Number.NaN : 1));
+    expect(scaleLimit(value, (v) => v)).toBe(1);
+    expect(scaleLimit(new Float32Array([Number.NaN]), (v) => v)).toBe(1);
+  });
+  it("say where a profile peaks and how far it spreads", () => {
+    expect(spread([0, 2, 2, 0])).toEqual({ peak: 1, effective: 2 });
+    expect(spread([-1, -3, Number.NaN])?.peak).toBe(1);
+    expect(spread([Number.NaN, 0])).toBeNull();
+  });
+  it("find the nearest strength", () => {
+    expect(nearest([-2, -1, 1, 2], 1.25)).toBe(2);
+    expect(nearest([], 1)).toBe(0);
+  });
+});
+
+describe("layout", () => {
+  const layout = layoutMap(CATEGORIES, 4, { width: 600, nameWidth: 60 });
+  it("gathers the rows of a category", () => {
+    expect(grouped(CATEGORIES)).toEqual([
+      ["entity", [0, 2]],
+      ["style", [1]],
+    ]);
+    expect(layout.rows.map((r) => r.concept)).toEqual([0, 2, 1]);
+  });
+  it("finds the cell at the middle of every cell, and none beside them", () => {
+    for (const row of layout.rows) {
+      for (let layer = 0; layer < 4; layer += 1) {
+        const x = layout.left + (layer + 0.5) * layout.cellWidth;
+        expect(cellAt(layout, x, row.y + layout.rowHeight / 2)).toEqual({ concept: row.concept, layer });
+      }
+    }
+    expect(cellAt(layout, layout.left - 1, 30)).toBeNull();
+    expect(cellAt(layout, layout.left + 4 * layout.cellWidth + 1, 30)).toBeNull();
+    expect(cellAt(layout, layout.left + 5, layout.height)).toBeNull();
+  });
+  it("never gets wider than its space, and gives its margin up first", () => {
+    for (const width of [320, 480, 640, 900, 1600]) {
+      for (const layers of [4, 8, 40]) {
+        const made = layoutMap(CATEGORIES, layers, { width, nameWidth: 150 });
+        expect(made.left + layers * made.cellWidth).toBeLessThanOrEqual(width);
+        if (made.margin !== null) expect(made.margin + 100).toBeLessThanOrEqual(width);
+      }
+    }
+    expect(layoutMap(CATEGORIES, 40, { width: 480, nameWidth: 60 }).margin).toBeNull();
+    expect(layoutMap(CATEGORIES, 8, { width: 700, nameWidth: 60 }).margin).not.toBeNull();
+  });
+  it("moves the cursor in the order that is seen, and stops at the edges", () => {
+    const from = { concept: 0, layer: 0 };
+    expect(move(layout, from, "ArrowDown")).toEqual({ concept: 2, layer: 0 });
+    expect(move(layout, from, "ArrowUp")).toEqual(from);
+    expect(move(layout, from, "ArrowLeft")).toEqual(from);
+    expect(move(layout, from, "ArrowRight")).toEqual({ concept: 0, layer: 1 });
+    expect(move(layout, from, "End")).toEqual({ concept: 0, layer: 3 });
+    expect(move(layout, from, "PageDown")).toEqual({ concept: 1, layer: 0 });
+    expect(move(layout, from, "a")).toBeNull();
+  });
+});
+
+describe("readout", () => {
+  const units = { unit: "nats", strengthUnit: "residual", limit: 20 };
+  it("says concept, layer, strength, value with unit and interval, n and controls", () => {
+    const text = readout(cells(), { concept: 1, layer: 2 }, 1, units).map((piece) => piece.text);
+    expect(text).toEqual([
+      "line art",
+      "layer 2",
+      "1 × residual norm",
+      "+13.0 nats",
+      "[+12.0, +14.0]",
+      "n = 24 pictures",
+      "clear of the controls",
+    ]);
+  });
+  it("says when a cell has not been run", () => {
+    const empty = { ...cells(), value: new Float32Array(0) };
+    const text = readout(empty, { concept: 0, layer: 0 }, 0, units).map((piece) => piece.text);
+    expect(text.at(-1)).toContain("not run yet");
+  });
+});
+
+describe("palette", () => {
+  const theme = { zero: [250, 250, 250], positive: [200, 80, 0], negative: [0, 80, 200] } as unknown as Theme;
+  it("is neutral at the control and symmetric around it", () => {
+    expect(diverging(0, 8, theme)).toEqual([250, 250, 250]);
+    expect(diverging(8, 8, theme)).toEqual([200, 80, 0]);
+    expect(diverging(-99, 8, theme)).toEqual([0, 80, 200]);
+  });
+  it("tells dark backgrounds from light ones", () => {
+    expect(luminance("rgb(17, 17, 17)")).toBeLessThan(0.25);
+    expect(luminance("rgb(255, 255, 255)")).toBeCloseTo(1);
+    expect(luminance("rgba(0, 0, 0, 0)")).toBe(1);
+  });
+});
