@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import xarray as xr
@@ -110,6 +111,7 @@ def provenance(model: Any = None, **facts: Any) -> dict[str, Any]:
     return attributes | {f"version_{name}": version for name, version in _versions().items()}
 
 
+@cache
 def _versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in ("torch", "transformers", "xarray")} | {
         "mllm_probe": package_version()

@@ -153,7 +153,7 @@ def _dataset(
     if images is not None:
         facts["prompt"] = model.default_prompt if prompt is None else prompt
     if steering is not None:
-        facts["steered"] = 1
+        facts["steering"] = str(steering)
     activation = lazy(dims, rows.data(), attrs=units)
     return xr.Dataset({"activation": activation}, coords=coords, attrs=schema.provenance(model, **facts))
 

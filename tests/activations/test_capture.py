@@ -8,9 +8,8 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.activations import active_hooks, attached, device_array, forward_hidden
+from mllm_probe.activations import active_hooks, attached, device_array, forward_hidden, output
 from mllm_probe.activations import memory as memory_module
-from mllm_probe.activations import output
 from mllm_probe.models import ProbeModel
 
 PROMPTS = ["What do you see?", "What?", "Is the cat left of the dog?"]
@@ -56,7 +55,7 @@ def test_invariant_2_in_bfloat16(tiny, pictures):
     own = reference(model, model.encode(pictures[:2], "What?"), torch.bfloat16)
     assert acts.activation.torch.tensor.dtype == torch.bfloat16 and acts.activation.dtype == np.float32
     for layer in (0, 2):
-        assert torch.equal(acts.activation.sel(layer=layer).torch.tensor, own[layer + 1][:, acts.token.values])
+        assert torch.equal(acts.activation.sel(layer=layer).torch.tensor, own[layer + 1][:, acts.token.values.copy()])
 
 
 def test_checking_leaves_no_recorder_on_the_model(tiny, pictures):
@@ -151,7 +150,7 @@ def test_the_dataset_says_what_it_is_and_showing_it_moves_nothing(tiny, pictures
     assert acts.layer.values.tolist() == [3, 0] and acts.relative_depth.values.tolist() == [1.0, 0.25]
     attrs = acts.attrs
     assert (attrs["model"], attrs["weights"], attrs["prompt"]) == (tiny.name, tiny.fingerprint, "What?")
-    assert attrs["scope"] == "image" and "steered" not in attrs and attrs["version_torch"] == torch.__version__
+    assert attrs["scope"] == "image" and "steering" not in attrs and attrs["version_torch"] == torch.__version__
 
 
 def test_only_the_layers_and_positions_asked_for_are_held(tiny, pictures):
@@ -188,6 +187,9 @@ class Shift:
     def __init__(self, model, layer, size=5.0):
         self.model, self.layer, self.size, self.batches = model, layer, size, []
 
+    def __str__(self):
+        return f"{self.size:g} more at layer {self.layer}"
+
     @contextmanager
     def editing(self, model, encoded):
         self.batches.append(encoded.rows)
@@ -200,7 +202,7 @@ def test_steering_is_read_after_its_edit_and_changes_nothing_below(tiny, picture
     shift = Shift(tiny, 1)
     steered = mp.capture(tiny, pictures[:3], tokens="all", steering=shift, batch_size=2)
     difference = (steered - plain).activation
-    assert shift.batches == [2, 1] and steered.attrs["steered"] == 1
+    assert shift.batches == [2, 1] and steered.attrs["steering"] == "5 more at layer 1"
     assert bool((difference.sel(layer=0) == 0).all())
     np.testing.assert_allclose(difference.sel(layer=1), 5, atol=1e-5)
     assert float(np.abs(difference.sel(layer=3)).max()) > 1e-3
@@ -319,3 +321,24 @@ def test_blocks_that_see_other_positions_than_the_prompt_are_refused(tiny, pictu
         pytest.raises(RuntimeError, match="not those of the prompt"),
     ):
         forward_hidden(tiny, encoded, [0])
+
+
+@pytest.mark.parametrize("scope", ["all", "image", "text", "last_prompt", "generated", ("text", "generated"), [0, -3]])
+def test_a_scope_means_the_same_positions_for_reading_and_for_steering(tiny, pictures, scope):
+    vectors = mp.vectors_from(tiny, {"any": torch.ones(tiny.hidden_size)})
+    steering = mp.Steering(vectors.sel(concept="any"), layers=[1], unit="raw", tokens=scope)
+    facts = {"layers": [1], "continuation": ["a cat", "dog"], "batch_size": 2}
+    everything = [*range(17)] if scope == [0, -3] else "all"
+    plain = mp.capture(tiny, pictures[:2], PROMPTS[:2], tokens=everything, **facts)
+    steered = mp.capture(tiny, pictures[:2], PROMPTS[:2], tokens=everything, steering=steering, **facts)
+    chosen = mp.capture(tiny, pictures[:2], PROMPTS[:2], tokens=scope, **facts)
+    edited = (np.abs((steered - plain).activation) > 0.5).any(["layer", "hidden"])
+    encoded = tiny.encode(pictures[:2], PROMPTS[:2])
+    there = chosen.activation.notnull().all(["layer", "hidden"])
+    for row, length in enumerate((encoded.prompt_length - encoded.padding).tolist()):
+        labels = chosen.token.values[there.values[row]].tolist()
+        read = {label + length if label < 0 else label for label in labels}
+        assert read and set(edited.token.values[edited.values[row]].tolist()) == read & set(
+            edited.token.values.tolist()
+        )
+    assert "any, layers 1" in steered.attrs["steering"]
