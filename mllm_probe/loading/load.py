@@ -59,7 +59,7 @@ def load(
     source, shown, local = _resolve(name)
     if device is not None and device_map is not None:
         raise ValueError("Expected device= or device_map=, not both: a device map places the model by itself.")
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = _device(device)
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code} | ({} if local else {"revision": revision})
     placing = {} if device_map is None else {"device_map": device_map}
     kind = _dtype(dtype, where if device_map is None else None)
@@ -129,6 +129,13 @@ def _resolve(name: str | Path) -> tuple[str, str, bool]:
 
 def _origin(name: str | Path, local: bool) -> str:
     return f"{name}" if local else f"{name} (taken for a hub id; a folder starts with ./, ../ or /)"
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if where.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device='{device}' was asked for, but PyTorch sees no CUDA device here; leave device= out.")
+    return where
 
 
 def _dtype(dtype: str | torch.dtype | None, where: torch.device | None) -> torch.dtype | str:

@@ -43,7 +43,8 @@ class Model(ProbeModel):
         VerificationReport
             Block outputs equal the model's own hidden states; an edit is exact where it is made, leaves the
             layers below and reaches the logits; image tokens are where we say; strength 0 changes nothing;
-            cached decoding equals one full forward; a padded row equals the row alone; no hook stays behind.
+            cached decoding equals one full forward, unsteered and steered; a padded row equals the row alone;
+            no hook stays behind.
 
         Raises
         ------

@@ -7,18 +7,21 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
+import xarray as xr
 from torch import Tensor
 
 from mllm_probe.activations.hooks import attached, before_block
 from mllm_probe.loading.recorders import hook_count, without_trace
 from mllm_probe.loading.report import Check, Outcome, VerificationReport
 from mllm_probe.models import Encoded, ProbeModel
-from mllm_probe.models.families import family_of
+from mllm_probe.models.families import family_of, why_no_image_tokens
 from mllm_probe.models.inputs import append_tokens
 from mllm_probe.models.tokens import IMAGE
+from mllm_probe.steering import Steering, steer, vectors_from
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 2e-2, torch.bfloat16: 8e-2}
 NEW_TOKENS = 3
+_OF_SCALE = "largest difference in units of the logits' scale"
 
 Found = tuple[Outcome, str]
 
@@ -50,6 +53,7 @@ def verify(model: ProbeModel, encoded: Encoded, quick: bool = False) -> Verifica
         checks |= {
             "strength 0": lambda: strength_zero(model, encoded),
             "cached decoding": lambda: cached_decoding(model, encoded),
+            "steered decoding": lambda: steered_decoding(model, encoded),
             "padding": lambda: padding(model, encoded),
         }
     with model.lock.held(), without_trace(model.hf):
@@ -74,7 +78,7 @@ def hidden_states(model: ProbeModel, encoded: Encoded) -> Found:
             f"{len(model.layers)} blocks, of which {len(seen)} ran; the model reports {len(own)} hidden states",
         )
     own = [state[model.layout.stream_index] if state.ndim == 4 else state for state in own]
-    wrong = [layer for layer in model.layers[:-1] if not torch.equal(seen[layer], own[layer + 1])]
+    wrong = [layer for layer in model.layers[:-1] if not torch.equal(seen[layer], own[layer + 1].to(seen[layer].device))]
     last, normed = seen[model.layers[-1]], _final_norm(model, seen[model.layers[-1]])
     scale = TOLERANCE[model.dtype] * float(own[-1].abs().max())
     if not (torch.equal(last, own[-1]) or torch.allclose(normed, own[-1], rtol=0, atol=scale)):
@@ -107,7 +111,7 @@ def edits(model: ProbeModel, encoded: Encoded, layers: list[int]) -> Found:
 
 def image_tokens(model: ProbeModel, encoded: Encoded) -> Found:
     """Other pixels change the input of the first block at image tokens and nowhere else."""
-    absent = family_of(model.hf.config).image_tokens_absent
+    absent = why_no_image_tokens(model.hf.config)
     if absent:
         return Outcome.DOES_NOT_APPLY, absent
     ours = (encoded.roles[0] == IMAGE).to(model.device)
@@ -130,29 +134,41 @@ def image_tokens(model: ProbeModel, encoded: Encoded) -> Found:
 
 
 def strength_zero(model: ProbeModel, encoded: Encoded) -> Found:
-    """Adding nothing everywhere gives the baseline."""
-    _, logits = _read(model, encoded)
-    _, steered = _read(model, encoded, {layer: torch.zeros(1, dtype=model.dtype) for layer in model.layers})
-    error = float((steered - logits).abs().nan_to_num(0.0).max())
+    """Steering every position at every block with strength 0 gives the baseline, token for token."""
+    nothing = Steering(_random_vector(model), layers="all", strength=0.0, unit="raw", tokens="all")
+    plain, steered = (_answer(model, encoded, row) for row in (None, nothing))
+    if not torch.equal(plain[0], steered[0]):
+        return Outcome.FAILED, "another answer than the unsteered one"
+    error = float(_unmasked(steered[1] - plain[1], plain[1]).abs().max())
     return _within(error, 1e-5 if model.dtype == torch.float32 else 0.0, "largest difference of a logit")
 
 
 def cached_decoding(model: ProbeModel, encoded: Encoded) -> Found:
     """Token-by-token generation with the cache against one forward over prompt and answer."""
-    answer = model.hf.generate(
-        **encoded.tensors,
-        max_new_tokens=NEW_TOKENS,
-        min_new_tokens=NEW_TOKENS,
-        do_sample=False,
-        output_logits=True,
-        return_dict_in_generate=True,
-    )
-    stepwise = torch.stack([step.float() for step in answer.logits], 1)
-    tokens = answer.sequences[:, -NEW_TOKENS:-1].tolist()
-    kind = family_of(model.hf.config).continuation_type
-    whole = append_tokens(encoded.tensors, tokens, model.pad_token_id, kind)
-    at_once = model.hf(**whole, use_cache=False).logits[:, -NEW_TOKENS:].float()
-    return _within(_distance(stepwise, at_once), TOLERANCE[model.dtype], "largest difference in units of the logits' scale")
+    tokens, stepwise = _answer(model, encoded, None)
+    at_once = _whole(model, encoded, tokens)()
+    return _within(_distance(stepwise, at_once), TOLERANCE[model.dtype], _OF_SCALE)
+
+
+def steered_decoding(model: ProbeModel, encoded: Encoded) -> Found:
+    """Steered token-by-token generation against one forward over prompt and answer with the vector added by hand."""
+    layer = len(model.layers) // 2
+    vectors = _random_vector(model)
+    steering = Steering(vectors, layers=layer, strength=1.0, unit="raw", tokens=("last_prompt", "generated"))
+    tokens, stepwise = _answer(model, encoded, steering)
+    vector = torch.as_tensor(vectors["vector"].isel(scope=0, layer=layer).values)
+    first = encoded.prompt_length - 1
+
+    def add(_: int, hidden: Tensor) -> Tensor:
+        return torch.cat([hidden[:, :first], hidden[:, first:] + vector.to(hidden)], 1)
+
+    forward = _whole(model, encoded, tokens)
+    unsteered = forward()
+    with attached(model, add, layers=[layer]):
+        by_hand = forward()
+    if _distance(by_hand, unsteered) <= TOLERANCE[model.dtype]:
+        return Outcome.FAILED, "the vector does not move the logits of the answer"
+    return _within(_distance(stepwise, by_hand), TOLERANCE[model.dtype], _OF_SCALE)
 
 
 def padding(model: ProbeModel, encoded: Encoded) -> Found:
@@ -167,6 +183,40 @@ def padding(model: ProbeModel, encoded: Encoded) -> Found:
     length = encoded.length
     errors = [_distance(batch[layer][:1, -length:], alone[layer]) for layer in model.layers]
     return _within(max(errors), TOLERANCE[model.dtype], "largest difference of a hidden state in units of its scale")
+
+
+def _random_vector(model: ProbeModel) -> xr.Dataset:
+    direction = torch.randn(model.hidden_size, generator=torch.Generator().manual_seed(0))
+    return vectors_from(model, {"random": direction.numpy()}, scope="last_prompt").sel(concept="random")
+
+
+def _answer(model: ProbeModel, encoded: Encoded, steering: Steering | None) -> tuple[Tensor, Tensor]:
+    """Greedy tokens [1, steps] and their logits [1, steps, vocabulary], decoded with the cache."""
+    with steer(model, steering):
+        answer = model.hf.generate(
+            **encoded.tensors,
+            max_new_tokens=NEW_TOKENS,
+            min_new_tokens=NEW_TOKENS,
+            do_sample=False,
+            suppress_tokens=_placeholders(model),
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+    return answer.sequences[:, -NEW_TOKENS:], torch.stack([step.float() for step in answer.logits], 1)
+
+
+def _placeholders(model: ProbeModel) -> list[int]:
+    """Ids that stand for pictures, films or sounds; an untrained model may say one, and no features would go with it."""
+    named = {name: value for name, value in vars(model.hf.config).items() if name.endswith(("token_id", "token_index"))}
+    ids = {value for value in named.values() if isinstance(value, int)} | {model.layout.image_token_id}
+    return sorted(i for i in ids - model.eos_token_ids if i is not None and i >= 0) or [model.pad_token_id]
+
+
+def _whole(model: ProbeModel, encoded: Encoded, tokens: Tensor) -> Callable[[], Tensor]:
+    """A forward over prompt and answer at once, without a cache, that gives the logits of the answer."""
+    kind = family_of(model.hf.config).continuation_type
+    tensors = append_tokens(encoded.tensors, tokens[:, :-1].tolist(), model.pad_token_id, kind)
+    return lambda: model.hf(**tensors, use_cache=False).logits[:, -NEW_TOKENS:].float()
 
 
 def _run(name: str, check: Callable[[], Found]) -> Check:
@@ -248,10 +298,13 @@ def _own_hidden_states(output: Any) -> list[Tensor] | None:
     return None
 
 
+def _unmasked(values: Tensor, reference: Tensor) -> Tensor:
+    """``values`` with 0 where the model masks an entry of ``reference`` out."""
+    masked = (reference.abs() > 1e30) | ~torch.isfinite(reference)
+    return values.masked_fill(masked, 0.0)
+
+
 def _distance(a: Tensor, b: Tensor) -> float:
-    """Largest difference in units of the largest value; entries that are masked out by the model do not count."""
-    masked = (b.float().abs() > 1e30) | ~torch.isfinite(b.float())
-    difference = (a.float() - b.float()).masked_fill(masked, 0.0).abs().max()
-    return float(difference / b.float().masked_fill(masked, 0.0).abs().max().clamp(min=1e-30))
-
-
+    """Largest difference in units of the largest value."""
+    a, b = a.float(), b.float()
+    return float(_unmasked(a - b, b).abs().max() / _unmasked(b, b).abs().max().clamp(min=1e-30))

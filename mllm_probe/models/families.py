@@ -41,10 +41,7 @@ EXCEPTIONS: dict[str, Family] = {
     "instructblip": Family(caller="language_model", processor_places_images=True),
     "instructblipvideo": Family(caller="language_model", processor_places_images=True),
     "kosmos-2": Family(caller="text_model", processor_places_images=True),
-    "florence2": Family(
-        processor_places_images=True,
-        image_tokens_absent="image and prompt enter the encoder; the probed decoder blocks read them by cross-attention",
-    ),
+    "florence2": Family(processor_places_images=True),
     "chameleon": Family(discrete_images=True),
     "fuyu": Family(processor_places_images=True),
     "mllama": Family(image_tokens_absent=_CROSS),
@@ -55,3 +52,10 @@ EXCEPTIONS: dict[str, Family] = {
 def family_of(config: object) -> Family:
     """Exceptions of the family of a Hugging Face configuration; the general case when there are none."""
     return EXCEPTIONS.get(getattr(config, "model_type", ""), Family())
+
+
+def why_no_image_tokens(config: object) -> str:
+    """Why no position of the probed sequence belongs to a picture; empty where image tokens stand in it."""
+    if getattr(config, "is_encoder_decoder", False):
+        return "picture and prompt enter the encoder; the probed decoder blocks read them by cross-attention"
+    return family_of(config).image_tokens_absent

@@ -81,9 +81,7 @@ def find_layout(hf: nn.Module, blocks: str | Iterable[nn.Module] | None = None) 
     names = {module: name for name, module in hf.named_modules()}
     found = _given_blocks(hf, blocks) if blocks is not None else _general_blocks(hf)
     backbone = _owner(hf, found, names)
-    head = hf.get_output_embeddings()
-    if head is None:
-        raise LayoutError(f"{_family(hf)}: get_output_embeddings() gives no head, so logits cannot be read.")
+    head = _head(hf)
     parts: dict[str, nn.Module | None] = {
         "backbone": backbone,
         "final_norm": _final_norm(backbone),
@@ -168,6 +166,19 @@ def _common_path(paths: list[str]) -> str:
     split = [path.split(".")[:-1] for path in paths]
     shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*split, strict=False))
     return ".".join(parts[0] for parts in shared)
+
+
+def _head(hf: Any) -> nn.Module:
+    head = hf.get_output_embeddings()
+    if head is not None:
+        return head
+    named = [module for name, module in hf.named_modules() if name.rpartition(".")[2] in ("lm_head", "output_projection")]
+    if len(named) != 1:
+        raise LayoutError(
+            f"{_family(hf)}: no head was found. Tried: get_output_embeddings() and one module named lm_head. "
+            "Let the model's get_output_embeddings() return the module that turns hidden states into logits."
+        )
+    return named[0]
 
 
 def _final_norm(backbone: nn.Module) -> nn.Module | None:

@@ -56,12 +56,10 @@ def _sequence(tensors: dict[str, Tensor]) -> Tensor:
 def _with_decoder_start(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     if not model.hf.config.is_encoder_decoder or "decoder_input_ids" in tensors:
         return tensors
-    start = next(
-        value
-        for source in (model.hf.generation_config, text_config(model.hf))
-        for name in ("decoder_start_token_id", "bos_token_id")
-        if (value := getattr(source, name, None)) is not None
-    )
+    sources = (model.hf.generation_config, text_config(model.hf))
+    names = ("decoder_start_token_id", "bos_token_id", "pad_token_id")
+    found = [value for source in sources for name in names if (value := getattr(source, name, None)) is not None]
+    start = found[0] if found else model.pad_token_id
     return tensors | {"decoder_input_ids": tensors["input_ids"].new_full((len(tensors["input_ids"]), 1), start)}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.models.families import family_of
+from mllm_probe.models.families import why_no_image_tokens
 from mllm_probe.schema import ROLES
 
 TEXT, IMAGE, SPECIAL, PADDING = (ROLES.index(name) for name in ("text", "image", "special", "padding"))
@@ -47,7 +47,7 @@ def token_roles(model: Any, input_ids: Tensor, attention_mask: Tensor | None = N
     roles = torch.full(input_ids.shape, TEXT, dtype=torch.int8, device=input_ids.device)
     roles[torch.isin(input_ids, torch.tensor(sorted(special_ids(model)), device=input_ids.device))] = SPECIAL
     if model.layout.image_token_id is not None:
-        in_sequence = not family_of(model.hf.config).image_tokens_absent
+        in_sequence = not why_no_image_tokens(model.hf.config)
         roles[input_ids == model.layout.image_token_id] = IMAGE if in_sequence else SPECIAL
     if attention_mask is not None:
         roles[attention_mask == 0] = PADDING
