@@ -80,6 +80,12 @@ class Picture:
         image.thumbnail((size, size))
         return _png(image)
 
+    def __repr__(self) -> str:
+        facts = [self.source.name if isinstance(self.source, Path) else type(self.source).__name__.lower()]
+        facts += [f"shows {', '.join(sorted(self.labels))}"] if self.labels else []
+        facts += [f"pair {self.pair}"] if self.pair is not None else []
+        return f"<Picture: {'; '.join([*facts, self.split] if self.split else facts)}>"
+
     def _repr_png_(self) -> bytes:
         return _png(self.image)
 

@@ -11,6 +11,7 @@ from bokeh.plotting import figure
 
 from mllm_probe import schema
 from mllm_probe.plots import theme
+from mllm_probe.sweeps import effect as effect_of
 
 _LEGEND_ROOM = 10
 
@@ -24,9 +25,7 @@ def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
         If it is neither, or holds no controls: an effect is not drawn without them.
     """
     if "difference" not in data and schema.DRAW in data.dims:
-        from mllm_probe.sweeps import effect
-
-        data = effect(data, metric)
+        data = effect_of(data, metric)
     schema.require(
         data,
         "difference",

@@ -61,6 +61,12 @@ def test_a_picture_in_memory_and_its_id():
     assert Image.open(__import__("io").BytesIO(one._repr_png_())).size == (4, 4)
 
 
+def test_a_picture_says_what_it_is_in_one_line(drawn):
+    one = drawn.split()[0]["cat"].positive[0]
+    assert repr(one).startswith("<Picture: drawing; shows ") and "cat" in repr(one) and repr(one).endswith("; fit>")
+    assert repr(Picture(Image.new("RGB", (2, 2)))) == "<Picture: image>"
+
+
 def test_split_keeps_pairs_together_and_covers_everything(drawn):
     fit, held_out = drawn.split(fit=0.5, seed=3)
     for name in drawn:

@@ -137,6 +137,34 @@ def test_what_is_not_there_raises(effect):
         layer_profile(xr.Dataset())
 
 
+def test_a_grid_is_drawn_by_its_effect():
+    rng = np.random.default_rng(1)
+    dims = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, schema.DRAW, schema.SAMPLE)
+    scores = rng.normal(0, 0.1, (1, 2, 2, 2, 4, 6))
+    scores[:, 1, 1, 0, 0] += 3
+    scores[:, :, :, 0, 1:] = np.nan
+    attributes = {"units": "nats", "long_name": "log-probability"}
+    grid = xr.Dataset(
+        {
+            "logprob": (dims, scores, attributes),
+            "logprob_unsteered": ((schema.CONCEPT, schema.SAMPLE), np.zeros((1, 6))),
+        },
+        coords=schema.layer_coordinates([0, 1], 2)
+        | {
+            schema.CONCEPT: ["cat"],
+            schema.STRENGTH: [0.5, 1.0],
+            schema.CONTROL: ["concept", "random"],
+            schema.SAMPLE: list("abcdef"),
+        },
+        attrs={"unit": "residual"},
+    )
+    line = data(layer_profile(grid), "effect cat")
+    expected = scores[0, :, 1, 0, 0].mean(-1) - scores[0, :, 1, 1].mean((-1, -2))
+    assert np.allclose(line["y"], expected) and list(line["clear"]) == ["no", "yes"]
+    with pytest.raises(ValueError, match="this grid has no metric 'kl'"):
+        dose_response(grid, metric="kl")
+
+
 def test_cells_that_were_not_run_leave_gaps(effect):
     effect["difference"][1, 2, 2] = np.nan
     line = data(layer_profile(effect, strength=1), "effect neon")["y"]
