@@ -164,8 +164,12 @@ class Plan:
             return None
         lines = position[table.lines[rows]][:, None] * beams + np.arange(beams)
         spread = [np.repeat(values, beams) for values in (columns, rows, kinds[which, columns])]
-        tensors = [torch.from_numpy(np.ascontiguousarray(v)).to(device) for v in (lines.reshape(-1), *spread)]
-        return Entries(*tensors, torch.ones(len(spread[0]), device=device)), rows, columns
+        places = [torch.from_numpy(v.astype(np.int64)).to(device) for v in (lines.reshape(-1), *spread)]
+        return (
+            Entries(places[0], places[1], places[2], places[3], torch.ones(len(spread[0]), device=device)),
+            rows,
+            columns,
+        )
 
     def _window(self, slot: int, lines: np.ndarray, call: Call) -> tuple[np.ndarray, np.ndarray]:
         """Selection and kind of every column of a call, [lines, width]; columns that are not known are generated."""

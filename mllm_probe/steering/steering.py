@@ -93,7 +93,7 @@ class Steering:
     @property
     def scope(self) -> Scope:
         """The parsed token scope."""
-        return self._scope  # type: ignore[attr-defined, no-any-return]
+        return self._scope  # type: ignore[attr-defined]
 
     @property
     def parts(self) -> tuple[Steering, ...]:

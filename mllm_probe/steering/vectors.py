@@ -109,7 +109,7 @@ def concept_vectors(
     data = found.variables() | found.shuffled_variables() | _norm_variables(norms, scopes)
     if probe_accuracy:
         data |= found.probe_variables()
-    coords = {schema.CONCEPT: list(library), schema.SCOPE: list(scopes)}
+    coords: dict[Any, Any] = {schema.CONCEPT: list(library), schema.SCOPE: list(scopes)}
     coords |= schema.layer_coordinates(chosen, len(model.layers))
     coords[schema.CATEGORY] = (schema.CONCEPT, [str(c.category) for c in library.values()])
     data |= _library_variables(library, classes)
@@ -178,7 +178,7 @@ def vectors_from(
         "negative_projection": (dims, np.zeros((len(directions), 1, len(chosen)), np.float32)),
         "words": (schema.CONCEPT, [json.dumps([name]) for name in directions]),
     }
-    coords = {schema.CONCEPT: list(directions), schema.SCOPE: [scope]}
+    coords: dict[Any, Any] = {schema.CONCEPT: list(directions), schema.SCOPE: [scope]}
     coords |= schema.layer_coordinates(chosen, len(model.layers))
     coords[schema.CATEGORY] = (schema.CONCEPT, [""] * len(directions))
     facts = {"method": "given", "scope": (scope,), "site": schema.SITE}
