@@ -10,7 +10,15 @@ import torch
 from torch import nn
 
 _SAMPLES = 16
-_NOT_IDENTITY = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "attn_implementation", "_attn_implementation"}
+_NOT_IDENTITY = {
+    "_name_or_path",
+    "_attn_implementation",
+    "architectures",
+    "attn_implementation",
+    "dtype",
+    "torch_dtype",
+    "transformers_version",
+}
 
 
 def fingerprint(hf: Any) -> str:

@@ -106,13 +106,18 @@ def text_config(hf: Any) -> Any:
     return hf.config.get_text_config(decoder=True)
 
 
+def accepted_inputs(hf: Any) -> set[str]:
+    """Names of the tensors that the model's forward takes, whatever has been wrapped around it since."""
+    base = hf.get_base_model() if hasattr(hf, "get_base_model") else hf
+    return set(inspect.signature(type(base).forward).parameters)
+
+
 def _family(hf: Any) -> str:
     return f"{type(hf).__name__} (family {getattr(hf.config, 'model_type', 'unknown')})"
 
 
 def _require_vision(hf: Any) -> None:
-    accepted = inspect.signature(hf.forward).parameters
-    if not any(name in accepted for name in _PIXELS):
+    if accepted_inputs(hf).isdisjoint(_PIXELS):
         raise LayoutError(
             f"{_family(hf)} takes no pictures: its forward has none of {', '.join(_PIXELS)}. "
             "Load an image-text-to-text model, such as the bundled 'scenes-8l'."

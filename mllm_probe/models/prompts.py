@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from mllm_probe.models.families import family_of
 from mllm_probe.models.images import as_image
 from mllm_probe.models.inputs import Encoded, Request, append_tokens, join_inputs
-from mllm_probe.models.layout import text_config
+from mllm_probe.models.layout import accepted_inputs, text_config
 from mllm_probe.models.tokens import IMAGE, PADDING, patch_positions, token_roles, warn_unknown_words
 
 _TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids")
@@ -78,7 +77,7 @@ def _roles(model: Any, tensors: dict[str, Tensor], prompt_length: int) -> Tensor
 
 def with_token_types(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The batch with the token types that the family reads: without them, some families run a wrong mask or wrong positions and say nothing."""
-    accepted = inspect.signature(model.hf.forward).parameters
+    accepted = accepted_inputs(model.hf)
     ids, family = tensors["input_ids"], family_of(model.hf.config)
     typed = dict(tensors)
     for name in _TOKEN_TYPES:
@@ -109,7 +108,7 @@ def _process(model: Any, requests: Sequence[Request]) -> dict[str, Tensor]:
         batch = model.tokenizer(**options)
     tensors = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
     tensors.setdefault("attention_mask", torch.ones_like(tensors["input_ids"]))
-    accepted = inspect.signature(model.hf.forward).parameters
+    accepted = accepted_inputs(model.hf)
     return {name: value for name, value in tensors.items() if name in accepted}
 
 

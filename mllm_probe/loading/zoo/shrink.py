@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from mllm_probe.loading.zoo.common import IMAGE, LAYERS, VOCABULARY, count_image_tokens, enliven, of_image, prompt
+from mllm_probe.models.layout import accepted_inputs
 
 LARGEST = 10_000_000
 SIDE, PATCH = 56, 14
@@ -74,7 +74,7 @@ def shrunk(model_type: str) -> nn.Module:
 
 def sample(hf: Any, picture: dict[str, Tensor]) -> dict[str, Tensor]:
     """Inputs for one sample: what the model's forward takes of ``picture``, and a prompt with room for it."""
-    accepted = inspect.signature(hf.forward).parameters
+    accepted = accepted_inputs(hf)
     inputs = {name: value for name, value in picture.items() if name in accepted}
     tokens = count_image_tokens(hf, inputs) if hasattr(hf, "get_image_features") else 4
     ids = prompt(tokens, token=getattr(hf.config, "image_token_id", None) or IMAGE)
@@ -90,10 +90,10 @@ def pictures(hf: Any) -> Iterator[dict[str, Tensor]]:
     volume = 3 * patch * patch * (getattr(vision, "temporal_patch_size", None) or 1)
     grid = {"image_grid_thw": torch.tensor([[1, 4, 4]]), "image_grid_hw": torch.tensor([[4, 4]])}
     grid |= {"target_sizes": torch.tensor([[4, 4]]), "image_sizes": torch.tensor([[side, side]])}
-    if "flattened_patches" in inspect.signature(hf.forward).parameters:
+    if "flattened_patches" in accepted_inputs(hf):
         places = torch.stack([torch.arange(16) // 4 + 1, torch.arange(16) % 4 + 1], 1)
         yield {"flattened_patches": torch.cat([places, torch.randn(16, 3 * patch * patch)], 1)[None]}
-    if {"image_grid_thw", "image_grid_hw"} & set(inspect.signature(hf.forward).parameters):
+    if {"image_grid_thw", "image_grid_hw"} & accepted_inputs(hf):
         yield {"pixel_values": torch.randn(16, volume)} | grid
         yield {"pixel_values": torch.randn(16, 2 * volume)} | grid
         yield {"pixel_values": torch.randn(16, 3, patch, patch)} | grid

@@ -1,0 +1,64 @@
+"""Tiny random models of many families pass every check of ``verify`` that applies to them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mllm_probe.loading import Outcome, wrap
+from mllm_probe.loading.zoo import FAMILIES, build
+from mllm_probe.loading.zoo.survey import SHRUNK, Row, family_names, survey
+
+CROSS_ATTENTION = {"mllama", "idefics", "florence2"}
+SHRUNK_VERIFIED = {
+    "cosmos3_edge", "cosmos3_omni", "exaone4_5", "glm4v_moe", "glm_ocr", "glmga", "hyperclovax_vision_v2", "lfm3_vl",
+    "llava_next_video", "minimax_m3_vl", "paddleocr_vl", "pp_chart2table", "qianfan_ocr", "shieldgemma2", "t5gemma2",
+    "video_llava",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_family_is_verified(name: str) -> None:
+    hf, inputs = build(FAMILIES[name])
+    report = wrap(hf, name=name).verify(inputs=inputs)
+    assert report.passed, str(report)
+    open_checks = {c.name for c in report.checks if c.outcome is Outcome.DOES_NOT_APPLY}
+    assert open_checks <= ({"image tokens", "padding"} if name in CROSS_ATTENTION else set())
+    assert all(c.detail for c in report.checks)
+
+
+def test_the_kinds_that_matter_are_there() -> None:
+    kinds = " ; ".join(one.kind for one in FAMILIES.values())
+    for kind in ("M-RoPE", "DeepStack", "both directions", "cross-attention", "linear attention", "mixture of experts"):
+        assert kind in kinds
+    assert len(FAMILIES) >= 40
+
+
+def test_the_same_seed_builds_the_same_model() -> None:
+    first, again, other = (build(FAMILIES["llava"], seed)[0].state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+    assert any(not torch.equal(value, other[name]) for name, value in first.items())
+
+
+@pytest.fixture(scope="module")
+def others() -> dict[str, Row]:
+    return {row.family: row for row in survey(name for name in family_names() if name not in FAMILIES)}
+
+
+def test_families_without_a_builder_are_made_small(others: dict[str, Row]) -> None:
+    assert {name for name, row in others.items() if row.verified} >= SHRUNK_VERIFIED
+    assert all(row.kind == SHRUNK for row in others.values())
+
+
+def test_a_skipped_family_shows_the_exception(others: dict[str, Row]) -> None:
+    skipped = [row for row in others.values() if not row.verified]
+    assert skipped
+    for row in skipped:
+        kind, _, text = row.error.partition(": ")
+        assert kind.isidentifier() and text, row
+        assert "skipped" in str(row) and kind in str(row)
+
+
+def test_an_unknown_family_is_refused() -> None:
+    with pytest.raises(ValueError, match="There is no family 'nonesuch'; there are aria, aya_vision"):
+        next(survey(["nonesuch"]))

@@ -1,0 +1,124 @@
+"""Models come from folders, from the hub's cache and from the user's hands; what is wrong is said."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import constants
+
+from mllm_probe.loading import Model, VerificationError, load, wrap
+from mllm_probe.loading.zoo import FAMILIES, build
+from mllm_probe.models import ProbeModel
+
+FACTS = {"default_prompt": "What is in this picture?", "default_answer_prefix": "a", "suggestions": ["What do you see?"]}
+
+
+@pytest.fixture(scope="module")
+def folder(tiny: ProbeModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "little"
+    tiny.hf.save_pretrained(path)
+    tiny.processor.save_pretrained(path)
+    (path / "mllm_probe.json").write_text(json.dumps(FACTS), encoding="utf-8")
+    return path
+
+
+def test_a_folder_by_path_and_by_text(folder: Path, tiny: ProbeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    for name in (folder, str(folder), "./little", "../models0/little" if folder.parent.name == "models0" else folder):
+        model = load(name, device="cpu")
+        assert isinstance(model, Model)
+        assert (model.name, model.fingerprint) == ("little", tiny.fingerprint)
+        assert (model.default_prompt, model.default_answer_prefix) == (FACTS["default_prompt"], "a")
+        assert model.suggestions == ("What do you see?",)
+        assert model.dtype == torch.float32
+        assert model.device.type == "cpu"
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", torch.bfloat16])
+def test_precision(folder: Path, dtype: str | torch.dtype) -> None:
+    model = load(folder, device="cpu", dtype=dtype)
+    assert model.dtype == torch.bfloat16
+    assert model.verify().passed
+
+
+def test_a_loaded_model_is_verified_in_full(folder: Path) -> None:
+    report = load(folder, device="cpu").verify()
+    assert report.passed, str(report)
+    assert len(report.checks) == 8
+
+
+def test_a_hub_id_is_read_from_the_cache(
+    folder: Path, tiny: ProbeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for revision, commit in (("main", "a" * 40), ("older", "b" * 40)):
+        home = tmp_path / "models--org--little"
+        shutil.copytree(folder, home / "snapshots" / commit)
+        (home / "refs").mkdir(exist_ok=True)
+        (home / "refs" / revision).write_text(commit, encoding="utf-8")
+    shutil.rmtree(home / "snapshots" / ("a" * 40))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    model = load("org/little", device="cpu", revision="older")
+    assert (model.name, model.fingerprint) == ("org/little", tiny.fingerprint)
+    with pytest.raises(ValueError, match=r"org/little \(taken for a hub id; a folder starts with"):
+        load("org/little", device="cpu")
+
+
+def test_pickled_weights_are_not_read(folder: Path, tiny: ProbeModel, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "pickled")
+    (tmp_path / "pickled" / "model.safetensors").unlink()
+    torch.save(tiny.hf.state_dict(), tmp_path / "pickled" / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="could not be loaded as an image-text-to-text model"):
+        load(tmp_path / "pickled", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("scenes-9000l", r"no bundled model 'scenes-9000l' .*hub id reads 'org/name'; a folder starts with"),
+        ("./nowhere", r"a folder with a model .* at nowhere; there is none"),
+        (Path("nowhere"), r"a folder with a model .* at nowhere; there is none"),
+        ("a/b/c", "no bundled model 'a/b/c'"),
+    ],
+)
+def test_names_that_lead_nowhere(name: str | Path, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        load(name)
+
+
+def test_wrong_options(folder: Path) -> None:
+    with pytest.raises(ValueError, match="dtype= as a torch dtype or its name .*; got 'float31'"):
+        load(folder, dtype="float31")
+    with pytest.raises(ValueError, match="device= or device_map=, not both"):
+        load(folder, device="cpu", device_map="auto")
+
+
+def test_no_cuda_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="PyTorch sees no CUDA device"):
+        load(folder, device="cuda")
+
+
+def test_load_refuses_what_does_not_verify(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mllm_probe.models.layout._image_token", lambda hf: None)
+    with pytest.raises(VerificationError, match=r"(?s)little \(family llava\).*Tried: decoder blocks at model.language_model"):
+        load(folder, device="cpu")
+
+
+def test_wrap_with_blocks_by_hand(tiny: ProbeModel) -> None:
+    hf = copy.deepcopy(tiny.hf)
+    model = wrap(hf, tiny.processor, blocks=hf.model.language_model.layers, name="by hand")
+    assert model.verify().passed
+    assert model.layout.blocks == tuple(hf.model.language_model.layers)
+
+
+def test_wrap_without_processor_verifies_on_tensors() -> None:
+    hf, inputs = build(FAMILIES["llava"])
+    model = wrap(hf, name="bare")
+    assert model.verify(inputs=inputs).passed
+    with pytest.raises(ValueError, match=r"bare was wrapped without a processor.*model\.verify\(inputs="):
+        model.verify()
