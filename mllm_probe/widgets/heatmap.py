@@ -82,10 +82,11 @@ class LayerConceptHeatmap(ProbeWidget):
         strength: float | None = None,
         **traits: Any,
     ) -> None:
+        chosen = {"concept": concept, "layer": layer, "strength": strength}
+        traits |= {name: value for name, value in chosen.items() if value is not None}
         super().__init__(metric=metric, metric_labels=METRIC_LABELS, **traits)
         self.grid: xr.Dataset | None = None
         self._showing = threading.RLock()
-        self._wanted = {"concept": concept, "layer": layer, "strength": strength}
         self.observe(self._on_metric, "metric")
         if isinstance(grid, xr.Dataset):
             self.show(grid)
@@ -165,12 +166,8 @@ class LayerConceptHeatmap(ProbeWidget):
         chosen: dict[str, Any] = {}
         for name, first in (("concept", None), ("layer", None), ("strength", 1.0)):
             known = state[f"{name}s"]
-            current = self._wanted.pop(name, None)
-            current = getattr(self, name) if current is None else current
-            if current not in known and known:
-                current = first if first in known else known[-1] if name == "strength" else known[0]
-            if current != getattr(self, name):
-                chosen[name] = current
+            if known and getattr(self, name) not in known:
+                chosen[name] = first if first in known else known[-1] if name == "strength" else known[0]
         return chosen
 
     def _on_metric(self, change: Any) -> None:

@@ -26,6 +26,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+KERNEL_IS = "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === '{}'"
 _READY = """() => {
   const panel = window.jupyterapp?.shell.currentWidget;
   return panel?.sessionContext?.session?.kernel?.status === 'idle' && document.querySelector('.jp-Notebook .jp-Cell');
@@ -93,14 +94,10 @@ def notebook(folder: Path, name: str, *cells: str) -> None:
     nbformat.write(made, folder / name)
 
 
-def open_notebook(page: Page, address: str, name: str, *, dark: bool = False) -> None:
+def open_notebook(page: Page, address: str, name: str) -> None:
     """Open a notebook alone on the page, with the kernel ready."""
     page.goto(f"{address}/lab/tree/{name}?reset")
     page.wait_for_function(_READY, timeout=90_000)
-    if dark:
-        theme = "JupyterLab Dark"
-        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-        page.wait_for_function("document.body.dataset.jpThemeName === 'JupyterLab Dark'")
     page.evaluate("() => { window.jupyterapp.shell.collapseLeft(); }")
 
 
@@ -110,6 +107,13 @@ def command(page: Page, name: str, **arguments: Any) -> None:
     page.evaluate(execute, [name, arguments])
 
 
-def run_all(page: Page) -> None:
-    """Run every cell."""
-    command(page, "notebook:run-all-cells")
+def set_theme(page: Page, theme: str) -> None:
+    """Change to one of JupyterLab's themes and wait until it is there."""
+    command(page, "apputils:change-theme", theme=theme)
+    page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+
+
+def run_cell(page: Page, index: int) -> None:
+    """Run one cell, without waiting for it."""
+    page.evaluate("index => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index)
+    command(page, "notebook:run-cell")

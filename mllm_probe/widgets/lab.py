@@ -1,4 +1,4 @@
-"""explore: the whole lab in one line, a live heatmap beside a steering panel, linked."""
+"""The whole lab in one line, a live heatmap beside a steering panel, linked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets
@@ -101,7 +102,6 @@ class Explore(ipywidgets.VBox):
         try:
             vectors, grids = make()
             self.panel.vectors = vectors
-            self.heatmap.publish(concept=self.panel.concept, layer=self.panel.layer)
             self.heatmap.watch(self._told(grids, cancelled))
             self.heatmap.wait()
             if cancelled.is_set():
@@ -125,18 +125,30 @@ class Explore(ipywidgets.VBox):
 
 def link(heatmap: LayerConceptHeatmap, panel: SteeringPanel) -> None:
     """Let a selected cell set the panel, and the panel's concept and layer move the selection."""
+    following = threading.local()
+
+    @contextmanager
+    def one_way() -> Iterator[bool]:
+        """Whether this thread is free to pass a change on; while it does, nothing is passed back."""
+        free, following.now = not getattr(following, "now", False), True
+        try:
+            yield free
+        finally:
+            following.now = not free
 
     def to_panel(change: Any) -> None:
         chosen = {"concept": heatmap.concept, "layer": heatmap.layer}
         if change.name == "strength":
             chosen["strength"] = heatmap.strength
-        if chosen["concept"] in panel.concepts and chosen["layer"] in panel.layers:
-            panel.choose(**chosen)
+        with one_way() as free:
+            if free and chosen["concept"] in panel.concepts and chosen["layer"] in panel.layers:
+                panel.choose(**chosen)
 
     def to_heatmap(_change: Any) -> None:
         chosen = {"concept": panel.concept, "layer": panel.layer}
-        if any(getattr(heatmap, name) != value for name, value in chosen.items()):
-            heatmap.publish(**chosen)
+        with one_way() as free:
+            if free and any(getattr(heatmap, name) != value for name, value in chosen.items()):
+                heatmap.publish(**chosen)
 
     heatmap.observe(to_panel, ["concept", "layer", "strength"])
     panel.observe(to_heatmap, ["concept", "layer"])

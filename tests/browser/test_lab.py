@@ -1,0 +1,265 @@
+"""The widgets in a real JupyterLab in a real Chromium: fill, click, drag, cancel, keys, themes, hostile names."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.browser import lab
+
+pytestmark = pytest.mark.browser
+SHOTS = lab.ROOT / "screenshots"
+
+FAKES = """
+import mllm_probe.widgets.panel as panel_module
+from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
+from tests.widgets import fakes
+panel_module.stream = streams = fakes.Streams(pause=0.04)
+model = fakes.FakeModel()
+heatmap = LayerConceptHeatmap(fakes.growing(steps=40, pause=0.03, hostile=True), concept="cat", layer=5)
+panel = SteeringPanel(model, fakes.vectors(model, hostile=True), concept="cat", layer=5)
+Explore(model, heatmap, panel)
+"""
+BUSY = "import time; time.sleep(8)"
+REAL = """
+import mllm_probe as mp
+from mllm_probe.loading.zoo import tiny_llava
+from mllm_probe.steering import stream
+panel_module.stream = stream
+library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=4)
+explored = mp.explore(tiny_llava(), library, strengths=(-1, 1, 2), draws=2)
+explored
+"""
+WAIT = "assert explored.wait(120), explored.bar.message"
+
+_WATCH = """() => {
+  const kept = window.__kept = { status: [], steered: [], moves: [] };
+  const of = (id) => document.querySelector(`[data-testid="${id}"]`);
+  const watch = (id, list) => new MutationObserver(() => list.push(of(id).textContent))
+    .observe(of(id), { childList: true, characterData: true, subtree: true });
+  watch('status', kept.status);
+  watch('answer-steered', kept.steered);
+  of('strength').addEventListener('input', (event) => kept.moves.push(event.target.value));
+}"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("lab")
+    lab.notebook(folder, "widgets.ipynb", FAKES.strip(), BUSY, REAL.strip(), WAIT)
+    with lab.server(folder) as found:
+        yield found, folder
+
+
+@pytest.fixture(scope="module")
+def page(address: tuple[str, Path]) -> Iterator[Page]:
+    SHOTS.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = lab.launch(playwright)
+        made = browser.new_page(viewport={"width": 1400, "height": 1000})
+        made.set_default_timeout(60_000)
+        lab.open_notebook(made, address[0], "widgets.ipynb")
+        lab.run_cell(made, 0)
+        made.get_by_test_id("heatmap").wait_for(timeout=180_000)
+        yield made
+        browser.close()
+
+
+def colour_at(page: Page, x: float, y: float) -> list[int]:
+    """Colour of the map's canvas at a point in page pixels from its corner."""
+    read = """([x, y]) => { const c = document.querySelector('[data-testid="heatmap"]'); const r = devicePixelRatio;
+      return [...c.getContext('2d').getImageData(x * r, y * r, 1, 1).data].slice(0, 3); }"""
+    return page.evaluate(read, [x, y])
+
+
+def point_at(page: Page, row: int, layer: int) -> tuple[float, float]:
+    """A point in the cell of a row of the first category, found by reading the map with the mouse."""
+    canvas, cell = page.get_by_test_id("heatmap"), page.get_by_test_id("heatmap-cell")
+    width = canvas.bounding_box()["width"]
+    y = 18 + 19 * row + 9
+    for x in range(60, int(width), 9):
+        canvas.hover(position={"x": x, "y": y})
+        page.wait_for_timeout(25)
+        if cell.get_attribute("data-layer") == str(layer) and canvas_hovered(page, x):
+            return x + 6, y
+    raise AssertionError(f"no cell of layer {layer} found")
+
+
+def canvas_hovered(page: Page, x: float) -> bool:
+    """Whether x lies on the cells, not on their names: the readout falls back to the cursor beside them."""
+    left = page.evaluate("document.querySelector('[data-testid=heatmap]').offsetWidth") * 0.12
+    return x > left
+
+
+def test_the_map_fills_while_the_sweep_runs(page: Page) -> None:
+    page.wait_for_function("document.querySelector('.mp-heatmap').dataset.status === 'running'")
+    page.screenshot(path=SHOTS / "filling.png")
+    cell = page.get_by_test_id("heatmap-cell")
+    page.wait_for_function("document.querySelector('.mp-heatmap').dataset.status === 'idle'")
+    expect(cell).to_contain_text("cat · layer 5")
+    expect(cell).to_contain_text("nats [")
+    expect(cell).to_contain_text("n = 24 pictures")
+    expect(cell).to_contain_text("random direction +0.1")
+    expect(page.get_by_test_id("status")).to_have_text("idle")
+    page.screenshot(path=SHOTS / "explore-light.png")
+
+
+def test_hostile_names_are_text(page: Page) -> None:
+    options = page.get_by_test_id("concept").locator("option").all_text_contents()
+    assert "<img src=x onerror='window.  owned=1'>" in options and "</script><b>bold</b>" in options
+    page.get_by_test_id("concept").select_option("</script><b>bold</b>")
+    expect(page.get_by_test_id("heatmap-cell")).to_contain_text("</script><b>bold</b> · layer 5")
+    expect(page.get_by_test_id("answer-steered")).to_contain_text("</script><b>bold</b>")
+    page.get_by_test_id("concept").select_option("<img src=x onerror='window.__owned=1'>")
+    expect(page.get_by_test_id("answer-steered")).to_contain_text("onerror=")
+    assert page.evaluate("window.__owned") is None
+    assert page.locator(".mp-answer img, .mp-read img, .mp-answer p b").count() == 0
+
+
+def test_a_click_on_a_cell_sets_the_panel_and_the_answer(page: Page) -> None:
+    x, y = point_at(page, row=2, layer=3)
+    page.get_by_test_id("heatmap").click(position={"x": x, "y": y})
+    expect(page.get_by_test_id("concept")).to_have_value("tree")
+    expect(page.get_by_test_id("layer")).to_have_value("3")
+    expect(page.get_by_test_id("answer-steered")).to_contain_text("of a tree (1) and")
+    expect(page.get_by_test_id("heatmap-cell")).to_contain_text("tree · layer 3")
+    red, _, blue = colour_at(page, x, y)
+    assert red > blue + 10
+
+
+def test_dragging_the_slider_cancels_and_the_newest_setting_is_what_stays(page: Page) -> None:
+    expect(page.get_by_test_id("status")).to_have_text("idle")
+    page.evaluate(_WATCH)
+    box = page.get_by_test_id("strength").bounding_box()
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 2 / 3, y)
+    page.mouse.down()
+    for k in range(16):
+        page.mouse.move(box["x"] + box["width"] * (0.67 + 0.018 * k), y)
+        page.wait_for_timeout(60)
+    page.mouse.up()
+    kept = page.evaluate("window.__kept")
+    assert len(kept["moves"]) >= 4
+    newest = float(kept["moves"][-1])
+    expect(page.get_by_test_id("answer-steered")).to_contain_text(f"tree ({newest:g}) and a tree")
+    expect(page.get_by_test_id("status")).to_have_text("idle")
+    kept = page.evaluate("window.__kept")
+    assert "cancelled" in kept["status"] and kept["status"][-1] == "idle"
+    after = kept["steered"][next(i for i, text in enumerate(kept["steered"]) if f"({newest:g})" in text) :]
+    assert all(f"({newest:g})" in text for text in after)
+    expect(page.get_by_test_id("receipt")).to_contain_text("prompt positions")
+    assert page.locator(".mp-answer[data-old=true]").count() == 0
+
+
+def test_stop_and_run_again(page: Page) -> None:
+    page.get_by_test_id("stop").click()
+    expect(page.get_by_test_id("status")).to_have_text("running")
+    page.get_by_test_id("stop").click()
+    expect(page.get_by_test_id("status")).to_have_text("cancelled")
+    page.get_by_test_id("stop").click()
+    expect(page.get_by_test_id("status")).to_have_text("idle")
+
+
+def test_keys_drive_the_widgets_and_not_the_notebook(page: Page) -> None:
+    canvas, cell = page.get_by_test_id("heatmap"), page.get_by_test_id("heatmap-cell")
+    active = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+    cells = "window.jupyterapp.shell.currentWidget.content.widgets.length"
+    before = page.evaluate(active), page.evaluate(cells)
+    canvas.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp", "Escape", "b", "d", "d", "x"):
+        canvas.press(key)
+    expect(cell).to_contain_text("dog · layer 5")
+    expect(page.get_by_test_id("concept")).to_have_value("dog")
+    expect(page.get_by_test_id("layer")).to_have_value("5")
+    page.get_by_test_id("strength").focus()
+    page.keyboard.press("Home")
+    expect(page.get_by_test_id("strength")).to_have_value("-3")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("End")
+    page.get_by_test_id("prompt").fill("what is a dd ?")
+    page.get_by_test_id("prompt").press("Enter")
+    expect(page.get_by_test_id("status")).to_have_text("idle")
+    assert (page.evaluate(active), page.evaluate(cells)) == before
+
+
+def test_every_control_has_a_name(page: Page) -> None:
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('.mp :is(input, select, button, canvas)')].filter((e) =>
+          !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim())).map((e) => e.outerHTML)"""
+    )
+    assert nameless == []
+
+
+def test_a_busy_cell_does_not_hold_the_slider_up(page: Page) -> None:
+    lab.run_cell(page, 1)
+    page.wait_for_function(lab.KERNEL_IS.format("busy"))
+    page.get_by_test_id("strength").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_test_id("answer-steered")).to_contain_text("(2.75) and a tree")
+    assert page.evaluate(f"({lab.KERNEL_IS.format('busy')})()")
+    page.wait_for_function(lab.KERNEL_IS.format("idle"))
+
+
+def test_dark_theme_repaints_the_map(page: Page) -> None:
+    light = colour_at(page, *point_at(page, row=0, layer=0))
+    lab.set_theme(page, "JupyterLab Dark")
+    page.wait_for_timeout(400)
+    page.mouse.move(5, 5)
+    dark = colour_at(page, *point_at(page, row=0, layer=0))
+    assert sum(dark) < sum(light) - 200
+    page.mouse.move(5, 5)
+    page.screenshot(path=SHOTS / "explore-dark.png")
+    lab.set_theme(page, "JupyterLab Light")
+
+
+@pytest.mark.parametrize("width", [1600, 1200, 1000, 800])
+def test_nothing_is_cut_off(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.wait_for_timeout(400)
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll('.mp, .mp-lab')].filter((e) =>
+          e.scrollWidth > e.clientWidth + 1).map((e) => `${e.className} ${e.scrollWidth} > ${e.clientWidth}`)"""
+    )
+    assert wide == []
+    page.screenshot(path=SHOTS / f"explore-{width}.png")
+
+
+def test_explore_works_on_a_real_model(page: Page) -> None:
+    page.set_viewport_size({"width": 1400, "height": 1000})
+    lab.run_cell(page, 2)
+    lab.run_cell(page, 3)
+    real = page.locator(".mp-lab").nth(1)
+    expect(real.get_by_test_id("heatmap-cell")).to_contain_text("nats", timeout=120_000)
+    page.wait_for_function(lab.KERNEL_IS.format("idle"), timeout=120_000)
+    expect(real.get_by_test_id("lab-status")).to_have_text("")
+    expect(real.get_by_test_id("status")).to_have_text("idle")
+    assert real.get_by_test_id("answer-baseline").text_content()
+    real.scroll_into_view_if_needed()
+    real.get_by_test_id("heatmap").press("ArrowRight")
+    real.get_by_test_id("heatmap").press("ArrowDown")
+    expect(real.get_by_test_id("receipt")).to_contain_text("tree: layer 3")
+    assert page.locator(".jp-OutputArea-output[data-mime-type*=error]").count() == 0
+    page.screenshot(path=SHOTS / "explore-real.png")
+
+
+def test_it_also_works_where_callbacks_run_on_the_main_thread(page: Page, address: tuple[str, Path]) -> None:
+    setting = f"{address[0]}/lab/api/settings/@jupyterlab/apputils-extension:kernels-settings"
+    body = json.dumps({"raw": json.dumps({"commsOverSubshells": "disabled"})}).encode()
+    headers = {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(setting, body, headers, method="PUT"), timeout=20)
+    lab.open_notebook(page, address[0], "widgets.ipynb")
+    lab.run_cell(page, 0)
+    first = page.locator(".mp-lab").first
+    expect(first.get_by_test_id("answer-steered")).to_contain_text("cat (1)", timeout=90_000)
+    first.get_by_test_id("strength").focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    expect(first.get_by_test_id("answer-steered")).to_contain_text("cat (2.75) and a tree")
+    expect(first.get_by_test_id("status")).to_have_text("idle")
