@@ -169,6 +169,21 @@ def test_the_path_check_sees_what_it_should():
     assert MACHINE_PATH.search('open("/' + 'work/x")') and not MACHINE_PATH.search("a/work/x and https://x.org/home/y")
 
 
+def test_the_tests_that_contributing_names_exist():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert len(named) >= 9
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{test}"
+
+
+def test_links_between_documents_lead_somewhere():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).is_file(), f"{page.name} links to {target}"
+
+
 def test_binder_brings_what_the_package_needs():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {*project["dependencies"], *project["optional-dependencies"]["lab"]}
