@@ -1,4 +1,4 @@
-"""Colours of things, faces and backgrounds: drawn apart from the concepts, so that no concept can be read from a colour."""
+"""Colours of things, faces and backgrounds: drawn apart from the concepts, so that a colour tells no concept."""
 
 import numpy as np
 
@@ -30,7 +30,9 @@ def background(g: np.random.Generator) -> Colour:
     return red, green, blue
 
 
-def contrasting(g: np.random.Generator, ground: Colour, other: Colour | None = None, among: tuple[Colour, ...] = THINGS) -> Colour:
+def contrasting(
+    g: np.random.Generator, ground: Colour, other: Colour | None = None, among: tuple[Colour, ...] = THINGS
+) -> Colour:
     """Return a random colour that stands out from `ground`, and from `other` if given."""
     far = [c for c in among if _distance(c, ground) > 130 and (other is None or _distance(c, other) > 150)]
     far = far or [max(among, key=lambda c: _distance(c, ground))]

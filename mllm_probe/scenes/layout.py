@@ -1,4 +1,4 @@
-"""From a scene to the list of shapes that stand in it, each with its place. Lengths are in 64ths of the picture's side."""
+"""From a scene to the shapes that stand in it, each with its place. Lengths are in 64ths of the picture's side."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,14 @@ from mllm_probe.scenes.scene import SIDE, Colour, Entity, Scene
 
 INK: Colour = (35, 35, 45)
 CENTRE = SIDE / 2
-_CENTRES_OF_HOLES = {"umbrella": (0, -0.35), "tree": (0, 0.05), "house": (0, 0.3), "mushroom": (0, -0.25), "moon": (0.2, 0), "boat": (0, 0.1)}
+_CENTRES_OF_HOLES = {
+    "umbrella": (0, -0.35),
+    "tree": (0, 0.05),
+    "house": (0, 0.3),
+    "mushroom": (0, -0.25),
+    "moon": (0.2, 0),
+    "boat": (0, 0.1),
+}
 
 
 @dataclass(frozen=True)
@@ -34,9 +41,19 @@ def random_of(scene: Scene, part: int) -> np.random.Generator:
     return np.random.default_rng([scene.seed, part])
 
 
-def _put(entity: Entity, x: float, y: float, size: float, turn: float = 0.0, colour: Colour | None = None, flip: bool | None = None) -> Placed:
+def _put(
+    entity: Entity,
+    x: float,
+    y: float,
+    size: float,
+    turn: float = 0.0,
+    colour: Colour | None = None,
+    flip: bool | None = None,
+) -> Placed:
     flip = entity.flip if flip is None else flip
-    return Placed(entity.kind, colour or entity.colour, float(x), float(y), float(size), entity.second, flip, float(turn))
+    return Placed(
+        entity.kind, colour or entity.colour, float(x), float(y), float(size), entity.second, flip, float(turn)
+    )
 
 
 def _symmetry(g: np.random.Generator, a: Entity, b: Entity, scene: Scene) -> list[Placed]:

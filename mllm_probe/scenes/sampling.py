@@ -19,7 +19,15 @@ from mllm_probe.scenes.vocabulary import (
     STYLES,
 )
 
-MIXTURE = {"free": 0.17, "face": 0.2, "lines": 0.09, "relation": 0.25, "arrangement": 0.17, "pattern": 0.05, "row": 0.07}
+MIXTURE = {
+    "free": 0.17,
+    "face": 0.2,
+    "lines": 0.09,
+    "relation": 0.25,
+    "arrangement": 0.17,
+    "pattern": 0.05,
+    "row": 0.07,
+}
 """Share of each kind of scene."""
 
 _BETWEEN_THINGS = 0.65
@@ -47,7 +55,9 @@ def _clear(places: list[tuple[float, float, float]], diagonal: bool) -> bool:
     return True
 
 
-def free_places(g: np.random.Generator, smallest: Sequence[float], largest: Sequence[float], diagonal: bool) -> list[tuple[float, float, float]]:
+def free_places(
+    g: np.random.Generator, smallest: Sequence[float], largest: Sequence[float], diagonal: bool
+) -> list[tuple[float, float, float]]:
     """Return places (x, y, half-size) that do not overlap.
 
     Parameters
@@ -69,7 +79,9 @@ def free_places(g: np.random.Generator, smallest: Sequence[float], largest: Sequ
     return [(*corners[i], min(float(r), 15.0)) for i, r in enumerate(low)]
 
 
-def free_scene(g: np.random.Generator, style: str | None, kinds: Sequence[str], face: bool = False, emotion: str | None = None) -> Scene:
+def free_scene(
+    g: np.random.Generator, style: str | None, kinds: Sequence[str], face: bool = False, emotion: str | None = None
+) -> Scene:
     """Return a scene of things, and a face if asked for, that stand freely."""
     background = colours.background(g)
     places = free_places(

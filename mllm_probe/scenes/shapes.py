@@ -1,8 +1,8 @@
 """Outlines of everything that can be drawn, in a square from -1 to 1: lists of filled or open strokes with a role.
 
 Roles: `main` and `second` take the thing's colours, `solid` is dark and carries the outline (wheels, handles),
-`detail` is dark and lies inside (eyes), `light` is white and lies inside (windows, tears), `pupil` is dark inside light,
-`teeth` is light inside dark, and `hole` shows the background.
+`detail` is dark and lies inside (eyes), `light` is white and lies inside (windows, tears), `pupil` is dark inside
+light, `teeth` is light inside dark, and `hole` shows the background.
 """
 
 import math
@@ -24,7 +24,9 @@ def _points(*values: float) -> np.ndarray:
     return np.array(values, float).reshape(-1, 2)
 
 
-def _arc(x: float, y: float, rx: float, ry: float, start: float = 0.0, stop: float = 2 * math.pi, count: int = 18) -> np.ndarray:
+def _arc(
+    x: float, y: float, rx: float, ry: float, start: float = 0.0, stop: float = 2 * math.pi, count: int = 18
+) -> np.ndarray:
     whole = abs(stop - start) > 6.28
     angle = np.linspace(start, stop, count, endpoint=not whole)
     return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1)

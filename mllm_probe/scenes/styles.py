@@ -1,4 +1,4 @@
-"""How each visual style paints: the ground, what fills and outlines each role, and what is done to the finished picture."""
+"""How each visual style paints: the ground, what fills and outlines each role, what is done to the whole picture."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,0 +1,72 @@
+"""Evaluate bundled models: `python -m mllm_probe.scenes.evaluate --models scenes-8l`."""
+
+import argparse
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from mllm_probe.scenes.answering import Answerer
+from mllm_probe.scenes.recognition import problems, recognition, scenes, table
+from mllm_probe.scenes.training.card import RESULTS, refresh_card
+
+
+def bundled() -> dict[str, Path]:
+    """Return the folders of the models that the package ships, by name."""
+    root = Path(str(files("mllm_probe"))) / "models" / "bundled"
+    return {path.parent.name: path.parent for path in sorted(root.glob("*/config.json"))}
+
+
+def recognition_tables(folder: Path, count: int) -> list[str]:
+    """Return the tables of recognition and problems of the model in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    count : int
+        Pictures for each table.
+
+    Returns
+    -------
+    list of str
+        Markdown: new scenes, combinations never seen, problems.
+    """
+    answer = Answerer(folder)
+    return [
+        table("New scenes", recognition(answer, scenes(count, "seen"))),
+        table("New scenes with combinations never seen in training", recognition(answer, scenes(count, "unseen"))),
+        table("Problems that need a procedure", problems(answer, max(1, count // 4))),
+    ]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the tables of every model asked for, and keep them in its card with `--save`.
+
+    Parameters
+    ----------
+    argv : list of str or None
+        The command line by default.
+    """
+    parser = argparse.ArgumentParser(prog="python -m mllm_probe.scenes.evaluate", description=__doc__)
+    parser.add_argument("--models", nargs="*", help="bundled names or folders (default: all bundled)")
+    parser.add_argument("--pictures", type=int, default=1500, help="pictures for each table")
+    parser.add_argument("--no-steerability", action="store_true", help="recognition and problems only")
+    parser.add_argument("--save", action="store_true", help="keep the tables in the model's card")
+    given = parser.parse_args(argv)
+    known = bundled()
+    for name in given.models or known:
+        folder = known.get(name, Path(name))
+        tables = recognition_tables(folder, given.pictures)
+        print(f"## {name}\n", *tables, sep="\n\n", flush=True)
+        if not given.no_steerability:
+            from mllm_probe.scenes.evaluate_steerability import steerability_tables
+
+            steering = steerability_tables(folder)
+            print("", *steering, sep="\n\n", flush=True)
+            tables += steering
+        if given.save:
+            (folder / RESULTS).write_text(json.dumps({"tables": tables}, indent=1) + "\n")
+            refresh_card(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Questions that need a procedure, each beside the recognition question of the same picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mllm_probe.scenes.scene import Scene
+
+PROBLEMS = ("missing item", "next in a row", "two steps in a row", "larger after two steps")
+"""Names of the problems: the second is the recognition question that goes with the rows."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, its answer, and what kind it is."""
+
+    kind: str
+    text: str
+    answer: str
+
+
+def missing_item(scene: Scene) -> str:
+    """Return the kind of thing behind the question mark of a pattern."""
+    return scene.entities[scene.pattern.missing % len(scene.entities)].kind
+
+
+def _directions(scene: Scene) -> tuple[str, str]:
+    return ("right of", "left of") if scene.row.horizontal else ("below", "above")
+
+
+def row_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
+    """Return one question of each kind about a row of three things.
+
+    Parameters
+    ----------
+    scene : Scene
+        Has a row.
+    g : numpy.random.Generator
+        Picks ends and directions.
+
+    Returns
+    -------
+    list of Question
+        One step, two steps, and which is larger after two steps.
+    """
+    kinds = [entity.kind for entity in scene.entities]
+    large = list(scene.row.large)
+    forward, backward = _directions(scene)
+    step = int(g.integers(2))
+    near, where = (kinds[step], forward) if g.random() < 0.5 else (kinds[step + 1], backward)
+    beside = kinds[step + 1] if where == forward else kinds[step]
+    start, way, end = (0, forward, 2) if g.random() < 0.5 else (2, backward, 0)
+    larger = kinds[start] if large[start] else kinds[end]
+    return [
+        Question(PROBLEMS[1], f"what is {where} the {near}?", beside),
+        Question(PROBLEMS[2], f"what is two steps {way} the {kinds[start]}?", kinds[end]),
+        Question(PROBLEMS[3], f"which is larger, the {kinds[start]} or the thing two steps {way} it?", larger),
+    ]

@@ -1,0 +1,44 @@
+"""Writing a model folder that the Auto classes of transformers read."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mllm_probe.scenes.language import DEFAULT_ANSWER_PREFIX, DEFAULT_PROMPT, suggestions
+from mllm_probe.scenes.training.model import build, processor
+
+SETTINGS = "mllm_probe.json"
+"""File in a model's folder with its default prompt and suggestions."""
+
+
+def export(blocks: int, weights: dict[str, Tensor], folder: Path) -> None:
+    """Write weights in half precision, processor, tokenizer, chat template and settings into a folder.
+
+    Parameters
+    ----------
+    blocks : int
+        Decoder blocks of the model.
+    weights : dict
+        Its state.
+    folder : Path
+        Created if need be; other files there stay.
+    """
+    model = build(blocks)
+    model.load_state_dict({name: tensor.detach().float().cpu() for name, tensor in weights.items()})
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "default_prompt": DEFAULT_PROMPT,
+        "default_answer_prefix": DEFAULT_ANSWER_PREFIX,
+        "suggestions": suggestions,
+    }
+    with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
+        model.to(torch.float16).save_pretrained(fresh)
+        processor().save_pretrained(fresh)
+        (Path(fresh) / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n")
+        for file in Path(fresh).iterdir():
+            file.chmod(0o644)
+            os.replace(file, folder / file.name)

@@ -1,0 +1,77 @@
+"""Several processes of one thread each that share a step: on a busy processor faster than several threads."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Team:
+    """Place of a process among those that train together, and its device."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process prints, evaluates and saves."""
+        return self.rank == 0
+
+    def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Replace every gradient by its mean over the team, in one transfer."""
+        if self.size == 1:
+            return
+        with_gradient = [p for p in parameters if p.grad is not None]
+        flat = torch.cat([p.grad.reshape(-1) for p in with_gradient])
+        dist.all_reduce(flat)
+        flat /= self.size
+        offset = 0
+        for p in with_gradient:
+            p.grad.copy_(flat[offset : offset + p.numel()].view_as(p))
+            offset += p.numel()
+
+    def wait(self) -> None:
+        """Return when every process of the team has come here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+def _worker(rank: int, size: int, meeting: str, function: Callable[..., Any], arguments: tuple) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=Path(meeting).as_uri(), rank=rank, world_size=size, timeout=timedelta(hours=2)
+    )
+    try:
+        function(Team(rank, size, torch.device("cpu")), *arguments)
+    finally:
+        dist.destroy_process_group()
+
+
+def run_team(function: Callable[..., Any], *arguments: Any, processes: int = 2) -> None:
+    """Run `function(team, *arguments)` on one CUDA device if there is one, else in `processes` processes on the CPU.
+
+    Parameters
+    ----------
+    function : callable
+        A module's top-level function.
+    *arguments
+        Passed on.
+    processes : int
+    """
+    if torch.cuda.is_available():
+        function(Team(0, 1, torch.device("cuda")), *arguments)
+        return
+    if processes == 1:
+        function(Team(0, 1, torch.device("cpu")), *arguments)
+        return
+    with TemporaryDirectory() as folder:
+        mp.spawn(_worker, (processes, str(Path(folder) / "meeting"), function, arguments), nprocs=processes)
