@@ -97,9 +97,9 @@ def sweep(
     Returns
     -------
     Dataset
-        One variable per metric (concept, layer, strength, control, draw, sample), float32 on the host, NaN where a cell
-        was not run or is not defined; ``<metric>_unsteered`` (concept, sample); ``eligible`` (concept, strength, sample)
-        beside ``named``; ``tokens`` (…, step) and ``text`` where answers were generated; ``kl_step`` (…, step);
+        One variable per metric (concept, layer, strength, control, draw, sample), float32 on the host, NaN where a
+        cell was not run or is not defined; ``<metric>_unsteered`` (concept, sample); ``eligible`` (concept, strength,
+        sample) beside ``named``; ``tokens`` (…, step) and ``text`` where answers were generated; ``kl_step`` (…, step);
         ``edited``, how many positions were edited; recorded variables (…, read_layer, token[, hidden]) on the device.
 
     Raises
@@ -161,8 +161,8 @@ def sweep_iter(
     Yields
     ------
     Dataset
-        Of the final shape, a copy each time; attribute ``progress`` goes from 0 to 1. Recorded variables are shared, not
-        copied. The settings are checked at once, not at the first step; closing the iterator stops the sweep.
+        Of the final shape, a copy each time; attribute ``progress`` goes from 0 to 1. Recorded variables are shared,
+        not copied. The settings are checked at once, not at the first step; closing the iterator stops the sweep.
     """
     engine = _engine(
         model, vectors, images, prompt, inputs,

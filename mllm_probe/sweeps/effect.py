@@ -12,6 +12,8 @@ from mllm_probe.metrics.statistics import bootstrap_interval, null_interval
 
 _CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
 
+_ROUNDING = 1e-6
+
 
 def effect(grid: xr.Dataset, metric: str = "logprob", *, split: str | None = None, seed: int = 0) -> xr.Dataset:
     """What steering with a concept does to a score, against what its controls do.
@@ -35,8 +37,8 @@ def effect(grid: xr.Dataset, metric: str = "logprob", *, split: str | None = Non
         ``mean``: the steered score itself; ``n``: images that count; ``clear_of_controls``: whether it is clear of
         every kind of control. By ``control`` too: ``control_mean`` with ``control_low``, ``control_high`` (where one
         more draw would fall, mean ± t(D-1) · sd · √(1 + 1/D)), ``difference_from``, ``difference_low``,
-        ``difference_high`` (paired, concept minus that control's mean) and ``clear``: the concept's mean lies beyond the
-        former interval and the latter excludes 0.
+        ``difference_high`` (paired, concept minus that control's mean) and ``clear``: the concept's mean lies beyond
+        the former interval and the latter excludes 0.
 
     Raises
     ------
@@ -88,10 +90,10 @@ def _against(own: np.ndarray, draws: np.ndarray, seed: int) -> dict[str, np.ndar
     """Compare [concept, layer, strength, sample] with draws [concept, layer, strength, draw, sample]."""
     both = np.where(np.isfinite(own)[..., None, :], draws, np.nan)
     mean, low, high = null_interval(_mean(both), axis=-1)
-    paired = own - _mean(np.swapaxes(draws, -1, -2))
+    paired = _difference(own, _mean(np.swapaxes(draws, -1, -2)))
     difference_low, difference_high = bootstrap_interval(paired, axis=-1, seed=seed)
     value = _mean(own)
-    beyond = (value < low) | (value > high)
+    beyond = (_difference(value, low) < 0) | (_difference(value, high) > 0)
     excludes = (difference_low > 0) | (difference_high < 0)
     return {
         "control_mean": mean,
@@ -102,6 +104,12 @@ def _against(own: np.ndarray, draws: np.ndarray, seed: int) -> dict[str, np.ndar
         "difference_high": difference_high,
         "clear": beyond & excludes,
     }
+
+
+def _difference(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Difference of scores that are known to float32 only: 0 where it is rounding."""
+    difference = left - right
+    return np.where(np.abs(difference) <= _ROUNDING * np.maximum(1.0, np.abs(left)), 0.0, difference)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The engine: works through the cells of a sweep in chunks, lets interactive jobs go between them, and fills the grid."""
+"""The engine: works through a sweep in chunks, lets interactive jobs go between them, and fills the grid."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,6 @@ from mllm_probe.sweeps.cells import coarse_count, scored_pairs
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.prefix import Shared
 from mllm_probe.sweeps.record import Recorder
-from mllm_probe.sweeps.results import Grid
 from mllm_probe.sweeps.scoring import Baseline
 
 PATIENCE = 2.0
@@ -56,6 +56,7 @@ class Engine:
         self._baselines: dict[int, Baseline] = {}
         self._shared: OrderedDict[int, Shared] = OrderedDict()
         self._kept_samples = job.samples
+        self._attributes: dict[str, Any] = {}
 
     def run(self) -> Iterator[int]:
         """Work until done; yields the number of cells that each step has finished. Stopping keeps what is there."""
@@ -79,7 +80,7 @@ class Engine:
 
     def dataset(self) -> xr.Dataset:
         """The grid as it is now."""
-        attrs = self.job.attributes() | {"chunk_rows": self.rows}
+        attrs = self._attributes | {"chunk_rows": self.rows}
         if self.halved:
             attrs["halved"] = f"chunks were halved {self.halved} times because the GPU ran out of memory"
         grid = self.grid.dataset(self.job.coordinates(), attrs)
@@ -94,6 +95,7 @@ class Engine:
             self.recorder = Recorder(job)
         with job.computing():
             self._open(0)
+            self._attributes = job.attributes()
         self.rows = job.chunk_rows(encoded, free_bytes(job.model.device))
         budget = _KEPT_SHARE * free_bytes(job.model.device)
         self._kept_samples = max(int(budget // max(self._shared[0].nbytes, 1)), 1)
@@ -151,8 +153,8 @@ class Engine:
         size = min(self.rows, chunk.stop - chunk.start)
         if size <= 1:
             raise MemoryError(
-                f"one row of this sweep does not fit on {self.job.model.device}: use fewer new tokens, a shorter prompt "
-                "or smaller pictures, leave 'kl' out, or load the model in a smaller type."
+                f"one row of this sweep does not fit on {self.job.model.device}: use fewer new tokens, a shorter "
+                "prompt or smaller pictures, leave 'kl' out, or load the model in a smaller type."
             )
         self.rows, self.halved = size // 2, self.halved + 1
 

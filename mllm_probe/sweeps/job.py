@@ -182,6 +182,7 @@ class Job:
             controls=[name for name in settings.axes.controls if name != "concept"],
             metrics=list(settings.metrics),
             max_new_tokens=settings.max_new_tokens,
+            perplexity_picture=None if self.scorer.judge is None else self.scorer.judge.pictures,
             path=str(self.path),
             refused_paths=[f"{name}: {why}" for name, why in self.path.tried.items()] or None,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from mllm_probe.sweeps.rows import whole_forward
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
 HALF_TOLERANCE = 0.05
-_REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError)
+REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -82,17 +83,17 @@ def choose_path(model: ProbeModel, encoded: Encoded, steerings: Sequence[Any], *
 
 def _tested(model: ProbeModel, encoded: Encoded, rows: list[Any], prompt_edited: bool) -> Path:
     tokens = encoded.tensors["input_ids"][:, -1:].expand(len(rows), 3)
-    reference = _edited(model, rows, encoded, lambda: whole_forward(model, encoded, tokens))[:, -4:]
+    reference = _edited(model, rows, encoded, partial(whole_forward, model, encoded, tokens))[:, -4:]
     tried: dict[str, str] = {}
     for kind in (Replay,) if prompt_edited else (SharedPrefix, Replay):
         for one_by_one in (False, True):
             name = str(Path(kind, one_by_one))
             try:
                 shared = kind(model, encoded, one_by_one)
-                found = _edited(model, rows, encoded, lambda shared=shared: _followed(shared, tokens))
+                found = _edited(model, rows, encoded, partial(_followed, shared, tokens))
             except torch.OutOfMemoryError:
                 raise
-            except _REFUSALS as error:
+            except REFUSALS as error:
                 tried[name] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
                 continue
             if (difference := _difference(found, reference)) <= TOLERANCE.get(model.dtype, HALF_TOLERANCE):

@@ -61,13 +61,15 @@ class SweepPlan:
 
     def __str__(self) -> str:
         chunks = ceil(self.rows / self.chunk_rows)
+        at_once = self.bytes_per_image + self.bytes_per_row * self.chunk_rows
         lines = [
             f"{self.cells:,} cells: {self.rows:,} steered runs on each of {self.samples} images",
             f"path      {self.path}",
-            f"forwards  {self.picture_encodings:,} pictures encoded, {self.prompt_forwards:,} prompts, {self.steps:,} steps "
-            f"of up to {self.chunk_rows} rows ({chunks} chunks per image; {self.word_steps:,} for words of several tokens)",
-            f"memory    {_size(self.bytes_per_image)} per image, {_size(self.bytes_per_row)} per row, "
-            f"{_size(self.bytes_per_image + self.bytes_per_row * self.chunk_rows)} at a time; {_size(self.bytes_free)} free",
+            f"forwards  {self.picture_encodings:,} pictures encoded, {self.prompt_forwards:,} prompts, {self.steps:,} "
+            f"steps of up to {self.chunk_rows} rows ({chunks} chunks per image), {self.word_steps:,} of them for words "
+            "of several tokens",
+            f"memory    {_size(self.bytes_per_image)} per image, {_size(self.bytes_per_row)} per row, {_size(at_once)} "
+            f"at a time; {_size(self.bytes_free)} free",
             f"time      about {_duration(self.seconds)}, measured on the first image",
         ]
         return "\n".join(lines + [f"refused   {name}: {why}" for name, why in self.refused.items()])

@@ -1,4 +1,4 @@
-"""What the rows of a sweep share per image: the picture is encoded once, and so is as much of the prompt as the scope allows."""
+"""What the rows of a sweep share per image: the picture, encoded once, and as much of the prompt as can be."""
 
 from __future__ import annotations
 
@@ -54,6 +54,14 @@ class Shared:
         self.unedited: dict[int, Tensor] = {}
         self.nbytes = sum(t.numel() * t.element_size() for t in encoded.tensors.values())
 
+    def _take_positions(self, named: Mapping[str, Any]) -> None:
+        """Use the positions that the text model was given, where they have one axis: some families count from 1."""
+        given = named.get("position_ids")
+        if isinstance(given, Tensor) and given.ndim == 2 and self.positions.ndim == 2:
+            missing = self.positions.shape[1] - given.shape[1]
+            following = given[:1, -1:] + torch.arange(1, missing + 1, device=given.device)
+            self.positions = torch.cat([given[:1], following], 1)
+
     def start(self, rows: int) -> Rows:
         """``rows`` rows at the end of the prompt; edits of hooks that are attached apply to what is computed here."""
         raise NotImplementedError
@@ -77,9 +85,12 @@ class SharedPrefix(Shared):
         def keep(layer: int, hidden: Tensor) -> None:
             self.unedited[layer] = hidden
 
-        with attached(model, keep if layers else None, layers=layers or None):
+        with attached(model, keep if layers else None, layers=layers or None), before_backbone(model, self._note):
             model.hf(**_without_last(encoded), past_key_values=self.cache, use_cache=True, **logits_kept(model, 1))
         self.nbytes = cache_bytes(self.cache) + sum(h.numel() * h.element_size() for h in self.unedited.values())
+
+    def _note(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self._take_positions(named)
 
     def start(self, rows: int) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""
@@ -107,6 +118,7 @@ class Replay(Shared):
         if len(calls) != 1:
             raise ValueError(f"the text model was called {len(calls)} times in one forward, so it cannot be replayed.")
         self.arguments, self.named = calls[0]
+        self._take_positions(self.named)
         self.nbytes = _bytes_of([self.arguments, self.named])
 
     def start(self, rows: int) -> CachedRows:

@@ -1,4 +1,4 @@
-"""What steered runs look like inside: activations, projections, norms and logit lens, kept on the device as they pass."""
+"""What steered runs look like inside: activations, projections, norms and logit lens, kept on the device."""
 
 from __future__ import annotations
 
@@ -175,7 +175,9 @@ class Recorder:
             concepts = torch.from_numpy(pairs.concept).to(values.device)
             chosen = values[rows, concepts] if name in _BY_CONCEPT else values[rows]
             for place, slot in enumerate(slots):
-                target[(*index, sample, slot)] = chosen[:, place].to(target.device, target.dtype)
+                target[(*index, torch.tensor(sample), torch.tensor(slot))] = chosen[:, place].to(
+                    target.device, target.dtype
+                )
 
     def _write_unsteered(self, name: str, values: Tensor, number: int, slots: list[int], sample: int) -> None:
         one = values[0]
@@ -268,10 +270,9 @@ def _token_companions(labels: list[int], found: list[tuple[Places, dict[str, Any
 def _require_room(needed: int, free: int, names: tuple[str, ...], numbers: int, activation: int) -> None:
     if needed <= _SHARE * free:
         return
-    small = 4 * numbers
+    may, full, small = _SHARE * free / 1e9, numbers * activation / 1e9, 4 * numbers / 1e9
     raise MemoryError(
-        f"recording {', '.join(names)} takes {needed / 1e9:.2f} GB but only {_SHARE * free / 1e9:.2f} GB (half of what is "
-        f"free) may be used. Full activations take {numbers * activation / 1e9:.2f} GB; 'projection', 'residual_norm' and "
-        f"'logit_lens' {small / 1e9:.2f} GB each: record these instead, or give fewer read_layers, read_tokens, strengths, "
-        "controls or concepts."
+        f"recording {', '.join(names)} takes {needed / 1e9:.2f} GB but only {may:.2f} GB (half of what is free) may be "
+        f"used. Full activations take {full:.2f} GB; 'projection', 'residual_norm' and 'logit_lens' {small:.2f} GB "
+        "each: record these instead, or give fewer read_layers, read_tokens, strengths, controls or concepts."
     )

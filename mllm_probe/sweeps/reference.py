@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from mllm_probe.activations.memory import free_bytes
 from mllm_probe.models.inputs import PER_TOKEN, Encoded, Request
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import ROLES
-from mllm_probe.sweeps.paths import Path
+from mllm_probe.sweeps.paths import REFUSALS, Path
 from mllm_probe.sweeps.prefix import Shared
 from mllm_probe.sweeps.subjects import Subjects
 
@@ -49,11 +50,23 @@ class Judge:
         """What an answer is read with: the prompt, with a picture that has the concept, else without picture."""
         request = self.subjects.requests[sample]
         example = self.subjects.examples.get(self.names[concept])
-        if request.inputs is not None:
-            return ("none", request.id)
-        if example is None:
-            return ("none", request.prompt or "")
-        return ("concept", self.names[concept], request.prompt or "")
+        if example is not None and request.inputs is None:
+            return ("concept", self.names[concept], request.prompt or "")
+        if not self.reads_text_alone:
+            return ("own", request.id, request.prompt or "")
+        return ("none", request.id if request.inputs is not None else request.prompt or "")
+
+    @cached_property
+    def reads_text_alone(self) -> bool:
+        """Whether the model takes a prompt without picture; if not, answers are read with their own picture."""
+        request = self.subjects.requests[0]
+        try:
+            self.path.open(self.model, self._text_alone(request)).start(1)
+        except torch.OutOfMemoryError:
+            raise
+        except REFUSALS:
+            return False
+        return True
 
     def logprobs(self, concept: int, sample: int, answers: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
         """Log-probability of every token of each answer (without its end token), float32."""
@@ -95,9 +108,21 @@ class Judge:
         if condition[0] == "concept":
             example = self.subjects.examples[self.names[concept]]
             return self.model.encode_samples([replace(request, images=(example,))])
+        return self.model.encode_samples([request]) if condition[0] == "own" else self._text_alone(request)
+
+    def _text_alone(self, request: Request) -> Encoded:
         if request.inputs is None:
             return self.model.encode_samples([replace(request, images=())])
         return self.model.encode_samples([Request(inputs=without_picture(self.model, request))])
+
+    @property
+    def pictures(self) -> str:
+        """With what answers are read, for attributes."""
+        named = [name for name in self.names if name in self.subjects.examples]
+        alone = "none" if self.reads_text_alone else "the answer's own"
+        return (
+            "one that has the concept" if len(named) == len(self.names) else f"one that has the concept, else {alone}"
+        )
 
 
 def without_picture(model: ProbeModel, request: Request) -> dict[str, torch.Tensor]:

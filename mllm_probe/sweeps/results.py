@@ -62,7 +62,7 @@ class Grid:
             self.cells["kl_step"] = np.full((*shape, kl_steps), np.nan, np.float32)
 
     def put_eligible(self, sample: int, towards: np.ndarray, away: np.ndarray, takes_away: Sequence[bool]) -> None:
-        """Write which images count for a concept: ``towards`` and ``away`` [concepts], by the sense of each strength."""
+        """Write which images count: ``towards`` and ``away`` [concepts], chosen by the sense of each strength."""
         self.eligible[:, :, sample] = np.where(np.asarray(takes_away)[None], away[:, None], towards[:, None])
 
     def put(self, pairs: Pairs, sample: int, scores: Mapping[str, np.ndarray]) -> None:
@@ -106,7 +106,7 @@ class Grid:
         """A snapshot that later writes do not touch."""
         variables: dict[str, Any] = {}
         for name, values in self.cells.items():
-            dims = (*CELL_DIMS, schema.STEP) if name in ("tokens", "kl_step") else CELL_DIMS
+            dims: tuple[str, ...] = (*CELL_DIMS, schema.STEP) if name in ("tokens", "kl_step") else CELL_DIMS
             variables[name] = (dims, values.copy(), _described(name))
         for name, values in self.unsteered.items():
             dims = (
@@ -130,8 +130,8 @@ class Grid:
 
 
 _ELIGIBLE = {
-    "long_name": "the image counts for 'named': positive doses need one that lacks the concept and whose unsteered answer "
-    "does not name it, doses that take the concept away one whose unsteered answer names it"
+    "long_name": "the image counts for 'named': positive doses need one that lacks the concept and whose unsteered "
+    "answer does not name it, doses that take the concept away one whose unsteered answer names it"
 }
 
 

@@ -80,7 +80,8 @@ class Scorer:
         editor = Editor(self.model, [None], prompt=shared.encoded)
         with reading():
             rows = self._start(shared, 1)
-        scores, answer, logits = self._logit_scores(rows, shared, [None], pairs), (), rows.logits
+        scores, logits = self._logit_scores(rows, shared, [None], pairs), rows.logits
+        answer: tuple[int, ...] = ()
         if self.settings.needs_answer:
             generated = greedy(rows.fork(), editor, self.settings.max_new_tokens, self.model.eos_token_ids)
             answer = tuple(int(t) for t in generated[0] if t >= 0)
@@ -197,7 +198,7 @@ class Scorer:
         assert self.judge is not None
         found = np.full(len(answers), np.nan, np.float32)
         for concept in np.unique(concepts):
-            where = np.flatnonzero(concepts == concept)
+            where = np.flatnonzero(concepts == concept).tolist()
             contents = [self.reader.content(answers[i]) for i in where]
             logprobs = self.judge.logprobs(int(concept), sample, contents)
             for i, content, values in zip(where, contents, logprobs, strict=True):

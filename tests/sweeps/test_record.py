@@ -1,0 +1,97 @@
+"""Recorded insides of steered runs against capture of the same runs."""
+
+import numpy as np
+import pytest
+import torch
+
+import mllm_probe.sweeps as sweeps
+from mllm_probe.activations import capture
+from mllm_probe.activations.device_array import tensor_of
+from mllm_probe.steering import Steering
+from mllm_probe.sweeps import record as record_module
+from tests.sweeps.helpers import random_vectors
+
+EVERYTHING = ("activation", "projection", "residual_norm", "logit_lens")
+SETTINGS = {"metrics": ("logprob",), "strengths": (0, 1), "layers": [1], "draws": 2, "progress": False}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "read"), [(("last_prompt", "generated"), "last_prompt"), (("last_prompt",), [2, -1]), ("image", "image")]
+)
+def test_recorded_activations_equal_capture_of_the_same_cell(tiny, pictures, tokens, read):
+    vectors = random_vectors(tiny)
+    grid = sweeps.sweep(
+        tiny,
+        vectors,
+        pictures[:2],
+        tokens=tokens,
+        record=EVERYTHING,
+        read_layers=[0, 1, 3],
+        read_tokens=read,
+        **SETTINGS,
+    )
+    assert isinstance(tensor_of(grid.activation), torch.Tensor)
+    for concept, control in (("cat", "concept"), ("dog", "concept"), ("dog", "random"), ("dog", "shuffled")):
+        steering = Steering(vectors.sel(concept=concept), [1], 1.0, tokens=tokens)
+        steering = steering if control == "concept" else steering.control(control, 0, 1)
+        draw = 0 if control == "concept" else 1
+        acts = capture(tiny, pictures[:2], layers=[0, 1, 3], tokens=read, steering=steering)
+        cell = grid.sel(concept=concept, layer=1, strength=1, control=control, draw=draw)
+        expected = acts.activation.values
+        np.testing.assert_allclose(
+            cell.activation.transpose("sample", "read_layer", "token", "hidden").values, expected, atol=2e-5
+        )
+        norms = cell.residual_norm.transpose("sample", "read_layer", "token").values
+        np.testing.assert_allclose(norms, np.linalg.norm(expected, axis=-1), rtol=1e-4)
+        scope = "image" if read == "image" else "last_prompt"
+        own = vectors.vector.sel(concept=concept, scope=scope, layer=[0, 1, 3]).values
+        own = own / np.linalg.norm(own, axis=-1, keepdims=True)
+        along = np.einsum("slth,lh->slt", expected, own)[..., -1]
+        np.testing.assert_allclose(
+            cell.projection.transpose("sample", "read_layer", "token").values[..., -1], along, atol=1e-4
+        )
+
+
+def test_strength_zero_and_unsteered_are_the_unedited_run(tiny, pictures):
+    grid = sweeps.sweep(tiny, random_vectors(tiny), pictures[:2], record=EVERYTHING, **SETTINGS)
+    plain = capture(tiny, pictures[:2]).activation.transpose("sample", "layer", "token", "hidden").values
+    np.testing.assert_allclose(grid.activation_unsteered.values, plain, atol=2e-5)
+    zero = grid.sel(strength=0, layer=1)
+    for control, draw in (("concept", 0), ("random", 1), ("shuffled", 1)):
+        np.testing.assert_array_equal(
+            zero.activation.sel(concept="dog", control=control, draw=draw).values, grid.activation_unsteered.values
+        )
+        np.testing.assert_array_equal(
+            zero.logit_lens.sel(control=control, draw=draw).values, grid.logit_lens_unsteered.values
+        )
+    assert np.isnan(grid.residual_norm.sel(control="concept", draw=1).values).all()
+
+
+def test_layers_below_the_edit_are_untouched_and_the_lens_ends_at_the_answer(tiny, pictures):
+    grid = sweeps.sweep(
+        tiny,
+        random_vectors(tiny),
+        pictures[:2],
+        record=("residual_norm", "logit_lens"),
+        **{**SETTINGS, "answer_prefix": ""},
+    )
+    own = grid.sel(control="concept", draw=0, layer=1, strength=1)
+    unsteered = grid.residual_norm_unsteered
+    np.testing.assert_allclose(
+        own.residual_norm.sel(read_layer=0, concept="cat"), unsteered.sel(read_layer=0), atol=1e-5
+    )
+    assert (abs(own.residual_norm.sel(read_layer=[1, 2, 3], concept="cat") - unsteered) > 1e-3).all()
+    last = own.logit_lens.sel(read_layer=3).isel(token=-1).transpose(*own.logprob.dims)
+    np.testing.assert_allclose(last, own.logprob, atol=1e-4)
+
+
+def test_what_does_not_fit_says_what_to_ask_for(tiny, pictures, monkeypatch):
+    monkeypatch.setattr(record_module, "free_bytes", lambda device: 20_000)
+    with pytest.raises(MemoryError, match=r"activation takes .* GB.*'projection', 'residual_norm' and 'logit_lens'"):
+        sweeps.sweep(tiny, random_vectors(tiny), pictures[:2], record="activation", **SETTINGS)
+
+
+def test_projections_need_directions_at_the_layers_that_are_read(tiny, pictures):
+    vectors = random_vectors(tiny).sel(layer=[1, 2])
+    with pytest.raises(ValueError, match=r"reads layer 0, where the vectors have no direction; they have \[1, 2\]"):
+        sweeps.sweep(tiny, vectors, pictures[:1], record="projection", **SETTINGS)

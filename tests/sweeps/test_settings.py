@@ -1,0 +1,95 @@
+"""Bad input to a sweep: each error says what was expected."""
+
+import numpy as np
+import pytest
+
+import mllm_probe.sweeps as sweeps
+from mllm_probe.loading.zoo import tiny_llava
+from tests.sweeps.helpers import random_vectors
+
+
+@pytest.fixture(scope="module")
+def vectors(tiny):
+    return random_vectors(tiny)
+
+
+CASES = [
+    ({"strengths": (1, float("nan"))}, r"strengths: expected one or more finite numbers.*nan"),
+    ({"strengths": ()}, r"strengths: expected one or more"),
+    ({"strengths": ("a",)}, r"strengths: expected numbers"),
+    ({"layers": [9]}, r"no layer 9"),
+    ({"metrics": ("logprob", "bleu")}, r"unknown metric 'bleu'; there are logprob"),
+    ({"metrics": ()}, r"metrics: expected at least one"),
+    ({"controls": ("mirror",)}, r"unknown control 'mirror'; there are random, shuffled"),
+    ({"draws": 0}, r"draws: expected 1 or more, got 0"),
+    ({"max_new_tokens": 0}, r"max_new_tokens: expected 1 or more"),
+    ({"record": "gradient"}, r"unknown recording 'gradient'; there are activation"),
+    ({"record": "activation", "read_tokens": "generated"}, r"positions of the prompt are recorded"),
+    ({"operation": "ablate"}, r"fraction between 0 and 1; got -2"),
+    ({"operation": "replace", "strengths": (1,)}, r"'replace' needs to="),
+    ({"tokens": "middle"}, r"got 'middle'"),
+    ({"tokens": "generated", "metrics": ("logprob",), "strengths": (1,)}, r"'generated' can never be edited"),
+    ({"images": None}, r"images: expected pictures or a concept library"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), CASES)
+def test_errors_say_what_was_expected(tiny, vectors, pictures, changes, message):
+    arguments = {"images": pictures[:1], "progress": False, "draws": 2} | changes
+    with pytest.raises(ValueError, match=message):
+        sweeps.sweep(tiny, vectors, **arguments)
+
+
+def test_shuffled_by_name_needs_shuffled_draws(tiny, vectors, pictures):
+    with pytest.raises(ValueError, match=r"no shuffled draws.*shuffled_draws=8"):
+        sweeps.sweep(tiny, vectors.drop_vars("shuffled").drop_dims("draw"), pictures[:1], controls=("shuffled",))
+    grid = sweeps.sweep(
+        tiny, vectors.drop_vars("shuffled").drop_dims("draw"), pictures[:1], metrics="logprob", progress=False, draws=2
+    )
+    assert grid.control.values.tolist() == ["concept", "random"] and grid.attrs["controls"] == ["random"]
+
+
+def test_vectors_of_another_model_name_both(vectors, pictures):
+    other = tiny_llava(seed=1)
+    with pytest.raises(ValueError, match=rf"{vectors.attrs['weights']}.*{other.fingerprint}"):
+        sweeps.sweep(other, vectors, pictures[:1])
+
+
+def test_store_and_client_say_that_they_are_not_there(tiny, vectors, pictures, tmp_path):
+    for name in ("store", "client"):
+        with pytest.raises(NotImplementedError, match=rf"{name}= is not available"):
+            sweeps.sweep(tiny, vectors, pictures[:1], **{name: tmp_path})
+
+
+def test_settings_are_checked_before_the_first_step(tiny, vectors, pictures):
+    with pytest.raises(ValueError, match="unknown metric"):
+        sweeps.sweep_iter(tiny, vectors, pictures[:1], metrics=("bleu",))
+
+
+def test_repeated_strengths_are_one_cell(tiny, vectors, pictures):
+    grid = sweeps.sweep(tiny, vectors, pictures[:1], strengths=(1, 1.0, 0), metrics="logprob", draws=1, progress=False)
+    assert grid.strength.values.tolist() == [1, 0]
+
+
+def test_vectors_of_some_layers_give_a_grid_of_these(tiny, vectors, pictures):
+    some = vectors.sel(layer=[1, 3])
+    grid = sweeps.sweep(tiny, some, pictures[:1], strengths=(1,), metrics="logprob", draws=1, progress=False)
+    assert grid.layer.values.tolist() == [1, 3] and grid.relative_depth.values.tolist() == [0.5, 1.0]
+    with pytest.raises(ValueError, match=r"the vectors have no layer 2; they have \[1, 3\]"):
+        sweeps.sweep(tiny, some, pictures[:1], layers=[2])
+
+
+def test_a_plan_counts_and_reads_well(tiny, vectors, pictures):
+    plan = sweeps.plan(tiny, vectors, pictures, strengths=(-1, 0, 1), draws=2, metrics=("logprob",))
+    assert plan.rows == 4 * 2 * (2 + 2 + 2 * 2) and plan.samples == len(pictures) == plan.picture_encodings
+    assert plan.cells == 2 * 4 * 3 * (1 + 2 + 2) * len(pictures)
+    assert plan.seconds > 0 and plan.bytes_per_row > 0
+    text = str(plan)
+    for word in ("64 steered runs on each of 6 images", "shared prefix", "memory", "time"):
+        assert word in text
+
+
+def test_a_plan_with_longer_answers_takes_more_steps(tiny, vectors, pictures):
+    short, long = (sweeps.plan(tiny, vectors, pictures[:1], layers=[0], draws=1, max_new_tokens=n) for n in (2, 6))
+    assert long.steps > short.steps and long.bytes_per_row > short.bytes_per_row
+    assert np.isfinite(long.seconds)
