@@ -129,6 +129,10 @@ def test_a_continuation_is_read_teacher_forced(tiny, pictures):
         np.testing.assert_array_equal(part.activation.sel(layer=1).values, own[2][row, columns].numpy())
         assert part.step.values.tolist() == [-1, *range(steps)]
     assert acts.attrs["continuation"] == texts
+    singly = mp.capture(
+        tiny, pictures[:2], PROMPTS[:2], tokens=("last_prompt", "generated"), continuation=texts, batch_size=1
+    )
+    np.testing.assert_allclose(singly.activation.values, acts.activation.values, atol=2e-5)
 
 
 def test_processed_tensors_take_the_place_of_pictures(tiny, pictures):
