@@ -86,6 +86,11 @@ def generate(
     ------
     ValueError
         If rows and samples do not fit, or the steering can never fire on them.
+
+    Examples
+    --------
+    >>> out = mp.generate(model, picture, steering=[None, cat, cat.control("random")], max_new_tokens=12)
+    >>> out.text[1], out.receipt[1].fired
     """
     encoded, rows = _batch(model, image, prompt, steering, inputs, answer_prefix)
     editor = Editor(model, rows, encoded, steps=_fed_back(encoded, max_new_tokens))
@@ -151,6 +156,11 @@ def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]
     -----
     The prompt is read from the first call; every call that does not continue it is a new prompt, and the receipt then
     has rows for each. Other jobs on the model wait until the block ends.
+
+    Examples
+    --------
+    >>> with mp.steer(model, steering) as receipt:
+    ...     model.hf.generate(**model.encode([picture]).tensors)
     """
     editor = Editor(model, as_rows(steering))
     receipt = editor.live_receipt()
@@ -260,7 +270,7 @@ class _Feed(StoppingCriteria):
             if self.open[row]:
                 self.answers[row].append(token)
                 step = len(self.answers[row]) - 1
-                self.items.put((row, step, self.model.decode(self.answers[row])))
+                self.items.put((row, step, _answer(self.model, self.answers[row])))
                 self.open[row] = token not in self.model.eos_token_ids
         return torch.full((input_ids.shape[0],), self.cancel.is_set(), dtype=torch.bool, device=input_ids.device)
 

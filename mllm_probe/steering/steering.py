@@ -30,7 +30,8 @@ class Steering:
     ----------
     vectors : xarray.Dataset
         Vectors of one concept, such as ``vectors.sel(concept="cat")``. Each edited position uses the vector captured
-        at its own scope (a generated one last_prompt's), else one captured at ``all``, else the only one there is.
+        at its own scope (the last prompt position and generated ones last_prompt's, special tokens text's), else one
+        captured at ``all``, else last_prompt's, else the only one there is.
     layers : int, sequence of int or "all"
         Blocks whose output is edited, -1 is the last; each gets the full dose.
     strength : float
@@ -57,6 +58,11 @@ class Steering:
     ------
     ValueError
         If an argument has no meaning; the text says what was expected.
+
+    Examples
+    --------
+    >>> cat = mp.Steering(vectors.sel(concept="cat"), layers=[4], strength=1.0)
+    >>> both = mp.compose(cat, mp.Steering(vectors.sel(concept="neon"), layers=[2], strength=0.5, tokens="image"))
     """
 
     vectors: xr.Dataset = field(repr=False)

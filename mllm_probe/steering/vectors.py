@@ -56,7 +56,8 @@ def concept_vectors(
     ----------
     model : ProbeModel
     library : ConceptLibrary
-        Or any mapping from names to objects with ``positive``, ``negative``, ``words``, ``category`` and ``paired``.
+        Or any mapping from names to objects with ``positive``, ``negative``, ``words``, ``category`` and ``paired``;
+        pictures may be dicts of processed tensors.
     prompt : str, optional
         Text beside the pictures; ``model.default_prompt`` by default. A prompt whose answer begins freely lets the
         last token carry the concept.
@@ -91,6 +92,11 @@ def concept_vectors(
     ------
     ValueError
         If an argument has no meaning, a concept lacks a class, or the prompt has no token of a scope.
+
+    Examples
+    --------
+    >>> vectors = mp.concept_vectors(model, mp.concepts.scenes(concepts=["cat", "neon"]))
+    >>> vectors.split_half_cosine.sel(concept="cat", scope="image")
 
     Notes
     -----
