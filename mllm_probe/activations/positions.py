@@ -124,6 +124,8 @@ def begin_columns(model: ProbeModel, encoded: Encoded) -> np.ndarray:
     config = model.hf.config.get_text_config(decoder=True)
     begin = getattr(model.tokenizer, "bos_token_id", None)
     begin = getattr(config, "bos_token_id", None) if begin is None else begin
+    if "decoder_input_ids" in encoded.tensors:  # the decoder's start token is all the prompt there is
+        return np.zeros((encoded.rows, encoded.length), dtype=bool)
     first = np.arange(encoded.length)[None] == encoded.padding.numpy()[:, None]
     return first & (encoded.tensors["input_ids"].cpu().numpy() == (-1 if begin is None else begin))
 

@@ -10,6 +10,7 @@ import torch
 import mllm_probe as mp
 from mllm_probe.activations import active_hooks, attached, device_array, forward_hidden, output
 from mllm_probe.activations import memory as memory_module
+from mllm_probe.loading.zoo import FAMILIES, build
 from mllm_probe.models import ProbeModel
 
 PROMPTS = ["What do you see?", "What?", "Is the cat left of the dog?"]
@@ -346,3 +347,11 @@ def test_a_scope_means_the_same_positions_for_reading_and_for_steering(tiny, pic
             edited.token.values.tolist()
         )
     assert "any, layers 1" in steered.attrs["steering"]
+
+
+def test_a_decoder_beside_an_encoder_is_read_at_its_own_positions():
+    hf, inputs = build(FAMILIES["florence2"])
+    model = ProbeModel(hf, name="florence2")
+    acts = mp.capture(model, None, tokens="all", inputs=inputs)
+    assert acts.sizes["token"] == 1
+    np.testing.assert_array_equal(acts.activation.values, mp.capture(model, None, inputs=inputs).activation.values)
