@@ -28,7 +28,7 @@ def _add_families(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "families",
         help="verify tiny random models of every family, and print the table",
-        description="Build a tiny random model of every family of Transformers' image-text-to-text mapping and verify it.",
+        description="Verify a tiny random model of every family of Transformers' image-text-to-text mapping.",
     )
     parser.add_argument("names", nargs="*", help="families; all by default")
     parser.add_argument("--details", action="store_true", help="print every check")

@@ -67,7 +67,8 @@ def load(
         hf = AutoModelForImageTextToText.from_pretrained(source, dtype=kind, use_safetensors=True, **placing, **options)
         processor = AutoProcessor.from_pretrained(source, **options)
     except (ValueError, OSError, ImportError) as error:
-        raise ValueError(f"{_origin(name, local)} could not be loaded as an image-text-to-text model: {error}") from error
+        where_from = _origin(name, local)
+        raise ValueError(f"{where_from} could not be loaded as an image-text-to-text model: {error}") from error
     if device_map is None:
         hf = hf.to(where)
     facts = _facts(Path(source)) if local else {}
@@ -142,9 +143,11 @@ def _dtype(dtype: str | torch.dtype | None, where: torch.device | None) -> torch
     if dtype is None:
         return torch.float32 if where is not None and where.type == "cpu" else "auto"
     kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if dtype != "auto" and not isinstance(kind, torch.dtype):
-        raise ValueError(f"Expected dtype= as a torch dtype or its name ('float32', 'bfloat16', 'float16'); got {dtype!r}.")
-    return "auto" if dtype == "auto" else kind
+    if isinstance(kind, torch.dtype):
+        return kind
+    if dtype == "auto":
+        return "auto"
+    raise ValueError(f"dtype: expected a torch dtype or its name ('float32', 'bfloat16', 'float16'); got {dtype!r}.")
 
 
 def _facts(folder: Path) -> dict[str, Any]:

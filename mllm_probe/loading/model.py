@@ -63,8 +63,17 @@ class Model(ProbeModel):
         return verify(self, encoded, quick)
 
     def require_verified(self) -> None:
-        """Raise ``VerificationError`` unless the quick checks pass."""
-        self.verify(quick=True).require()
+        """Raise ``VerificationError`` unless the quick checks pass, ``ValueError`` when no sample can be made."""
+        try:
+            report = self.verify(quick=True)
+        except (ValueError, TypeError, KeyError, IndexError, RuntimeError) as error:
+            raise ValueError(
+                f"{self.name} (family {self.family}) could not be verified, because its processor made no sample. "
+                f"Tried: a picture of noise with the prompt {self.default_prompt!r}; raised: {error}. "
+                "Load model and processor with Transformers, make the tensors yourself, and use "
+                "mp.wrap(hf_model, processor) with inputs=."
+            ) from error
+        report.require()
 
 
 def _noise(side: int = 224) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Transformers' own recording hooks: they are installed with the first request for hidden states and stay; here they are taken off again."""
+"""Takes off the recording hooks that Transformers installs at the first request for hidden states and leaves there."""
 
 from __future__ import annotations
 

@@ -51,7 +51,8 @@ class VerificationReport:
         return tuple(check for check in self.checks if check.outcome is Outcome.FAILED)
 
     def __str__(self) -> str:
-        verdict = "verified" if self.passed else f"NOT verified ({len(self.failures)} of {len(self.checks)} checks failed)"
+        count = f"({len(self.failures)} of {len(self.checks)} checks failed)"
+        verdict = "verified" if self.passed else f"NOT verified {count}"
         lines = [f"{self.model} (family {self.family}): {verdict}"]
         lines += [f"  {check.name:<22} {check.outcome.value:<15} {check.detail}" for check in self.checks]
         return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Proof on the loaded model that its parts are what they were taken for: each check is a measurement, none reads a name."""
+"""Proof on the loaded model that its parts are what they were taken for; each check is a measurement."""
 
 from __future__ import annotations
 
@@ -78,13 +78,15 @@ def hidden_states(model: ProbeModel, encoded: Encoded) -> Found:
             f"{len(model.layers)} blocks, of which {len(seen)} ran; the model reports {len(own)} hidden states",
         )
     own = [state[model.layout.stream_index] if state.ndim == 4 else state for state in own]
-    wrong = [layer for layer in model.layers[:-1] if not torch.equal(seen[layer], own[layer + 1].to(seen[layer].device))]
+    own = [state.to(seen[max(layer - 1, 0)].device) for layer, state in enumerate(own)]
+    wrong = [layer for layer in model.layers[:-1] if not torch.equal(seen[layer], own[layer + 1])]
     last, normed = seen[model.layers[-1]], _final_norm(model, seen[model.layers[-1]])
     scale = TOLERANCE[model.dtype] * float(own[-1].abs().max())
     if not (torch.equal(last, own[-1]) or torch.allclose(normed, own[-1], rtol=0, atol=scale)):
         wrong.append(model.layers[-1])
     if wrong:
-        return Outcome.FAILED, f"the output of block {wrong[0]} is not hidden_states[{wrong[0] + 1}] ({len(wrong)} differ)"
+        first = f"the output of block {wrong[0]} is not hidden_states[{wrong[0] + 1}]"
+        return Outcome.FAILED, f"{first} ({len(wrong)} differ)"
     end = "the last without a norm" if torch.equal(last, own[-1]) else "the last after the final norm"
     return Outcome.PASSED, f"{len(own) - 1} blocks equal the model's own, {end}"
 
@@ -106,7 +108,8 @@ def edits(model: ProbeModel, encoded: Encoded, layers: list[int]) -> Found:
         smallest = min(smallest, _distance(moved[:, -1], logits[:, -1]))
         if smallest <= TOLERANCE[model.dtype]:
             return Outcome.FAILED, f"an edit at block {layer} does not reach the logits"
-    return Outcome.PASSED, f"at {len(layers)} blocks; logits move by at least {smallest:.2g} of their scale, nothing below moves"
+    moves = f"logits move by at least {smallest:.2g} of their scale, nothing below moves"
+    return Outcome.PASSED, f"at {len(layers)} block{'s' if len(layers) > 1 else ''}; {moves}"
 
 
 def image_tokens(model: ProbeModel, encoded: Encoded) -> Found:
@@ -119,10 +122,12 @@ def image_tokens(model: ProbeModel, encoded: Encoded) -> Found:
         return Outcome.FAILED, "no position has the image token, so image tokens could not be steered"
     before, after = (_first_input(model, tensors) for tensors in (encoded.tensors, _other_pixels(encoded)))
     changed = (before != after).any(-1)[0].to(model.device)
-    if (changed & ~ours).any():
-        return Outcome.FAILED, f"{int((changed & ~ours).sum())} positions outside of the image tokens depend on the pixels"
+    outside = int((changed & ~ours).sum())
+    if outside:
+        return Outcome.FAILED, f"{outside} positions outside of the image tokens depend on the pixels"
     still = ours & ~changed
-    count = f"{int((changed & ours).sum())} of {int(ours.sum())} image tokens change with the pixels, no other position does"
+    moved = f"{int((changed & ours).sum())} of {int(ours.sum())} image tokens"
+    count = f"{moved} change with the pixels, no other position does"
     if not still.any():
         return Outcome.PASSED, count
     constant = torch.unique(before[0, still.to(before.device)], dim=0).shape[0]
@@ -206,7 +211,7 @@ def _answer(model: ProbeModel, encoded: Encoded, steering: Steering | None) -> t
 
 
 def _placeholders(model: ProbeModel) -> list[int]:
-    """Ids that stand for pictures, films or sounds; an untrained model may say one, and no features would go with it."""
+    """Ids of pictures, films and sounds: an untrained model may say one, and no features would go with it."""
     named = {name: value for name, value in vars(model.hf.config).items() if name.endswith(("token_id", "token_index"))}
     ids = {value for value in named.values() if isinstance(value, int)} | {model.layout.image_token_id}
     return sorted(i for i in ids - model.eos_token_ids if i is not None and i >= 0) or [model.pad_token_id]
@@ -241,7 +246,9 @@ def _forward(model: ProbeModel, encoded: Encoded, **options: Any) -> Any:
     return model.hf(**encoded.tensors, use_cache=False, return_dict=True, **options)
 
 
-def _read(model: ProbeModel, encoded: Encoded, add: dict[int, Tensor] | None = None) -> tuple[dict[int, Tensor], Tensor]:
+def _read(
+    model: ProbeModel, encoded: Encoded, add: dict[int, Tensor] | None = None
+) -> tuple[dict[int, Tensor], Tensor]:
     """Outputs of all blocks and the logits; ``add`` changes outputs first, and what is read is what the model keeps."""
     seen: dict[int, Tensor] = {}
     changes = add or {}

@@ -39,7 +39,8 @@ def as_image(source: Any) -> Image.Image:
     elif isinstance(source, (str, Path)):
         picture = _read(Path(source))
     elif isinstance(source, torch.Tensor):
-        picture = _from_array(source.detach().float().cpu().numpy() if source.is_floating_point() else source.cpu().numpy())
+        numbers = source.detach().cpu()
+        picture = _from_array((numbers.float() if numbers.is_floating_point() else numbers).numpy())
     elif isinstance(source, np.ndarray):
         picture = _from_array(source)
     elif hasattr(source, "image"):

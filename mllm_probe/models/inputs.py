@@ -117,8 +117,8 @@ def _rows_of(name: str, value: Tensor, rows: int, tensors: Mapping[str, Tensor])
     if value.ndim and value.shape[0] == rows:
         return list(value.split(1))
     raise ValueError(
-        f"inputs= holds {rows} rows but '{name}' has shape {tuple(value.shape)}, which cannot be shared out among them. "
-        "Give a list of dicts instead, one per sample."
+        f"inputs= holds {rows} rows but '{name}' has shape {tuple(value.shape)}, which cannot be shared "
+        "out among them. Give a list of dicts instead, one per sample."
     )
 
 

@@ -15,8 +15,8 @@ from mllm_probe.models.families import family_of
 _NOT_TEXT = ("vision", "visual", "image", "audio", "protein", "qformer", "perceiver")
 _NOT_FINAL = ("per_layer", "embed_norm", "layernorm_embedding")
 _PROJECTORS = (
-    "multi_modal_projector", "connector", "aligner", "language_projection", "image_to_text_projection",
-    "vision_embed_tokens", "embed_vision", "modality_projection", "multimodal_projector", "merger", "perceiver_resampler",
+    "multi_modal_projector", "connector", "aligner", "language_projection", "image_to_text_projection", "embed_vision",
+    "vision_embed_tokens", "modality_projection", "multimodal_projector", "merger", "perceiver_resampler",
 )  # fmt: skip
 _PIXELS = ("pixel_values", "image_patches", "flattened_patches", "images")
 
@@ -148,7 +148,7 @@ def _given_blocks(hf: Any, blocks: str | Iterable[nn.Module]) -> tuple[nn.Module
             blocks = hf.get_submodule(blocks)
         except AttributeError as error:
             raise LayoutError(f"{_family(hf)} has no module at blocks='{blocks}' ({error}).") from error
-    given = tuple(blocks) if isinstance(blocks, Iterable) else ()
+    given: tuple[Any, ...] = tuple(blocks) if isinstance(blocks, Iterable) else ()
     inside = set(hf.modules())
     if not given or not all(isinstance(block, nn.Module) and block in inside for block in given):
         raise LayoutError(
@@ -177,7 +177,7 @@ def _head(hf: Any) -> nn.Module:
     head = hf.get_output_embeddings()
     if head is not None:
         return head
-    named = [module for name, module in hf.named_modules() if name.rpartition(".")[2] in ("lm_head", "output_projection")]
+    named = [module for name, module in hf.named_modules() if name.rpartition(".")[2] == "lm_head"]
     if len(named) != 1:
         raise LayoutError(
             f"{_family(hf)}: no head was found. Tried: get_output_embeddings() and one module named lm_head. "
@@ -200,7 +200,8 @@ def _vision_tower(hf: Any) -> nn.Module | None:
         tower = hf.get_encoder(modality="image")
     except (AttributeError, TypeError, ValueError):
         return None
-    return tower if isinstance(tower, nn.Module) and tower is not hf and tower is not getattr(hf, "model", None) else None
+    itself = tower is hf or tower is getattr(hf, "model", None)
+    return tower if isinstance(tower, nn.Module) and not itself else None
 
 
 def _projector(hf: nn.Module) -> nn.Module | None:

@@ -1,4 +1,4 @@
-"""Explicit position ids: families with several rotary axes keep the offset of the last prompt as hidden state, so say it each time."""
+"""Explicit position ids, because families with several rotary axes keep the last prompt's offset as hidden state."""
 
 from __future__ import annotations
 

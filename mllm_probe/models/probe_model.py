@@ -135,10 +135,11 @@ class ProbeModel:
         listed = list(images) if _is_list(images) else [images]
         if not listed:
             raise ValueError("Expected at least one image; got an empty list.")
-        prompts = [self.default_prompt if prompt is None else prompt] * len(listed) if _is_one(prompt) else list(prompt)  # type: ignore[arg-type]
+        one = self.default_prompt if prompt is None else prompt
+        prompts = [one] * len(listed) if isinstance(one, str) else list(one)
         if len(prompts) != len(listed):
             raise ValueError(f"Expected one prompt, or one per sample ({len(listed)}); got {len(prompts)}.")
-        return [Request(images=_pictures(one), prompt=text) for one, text in zip(listed, prompts, strict=True)]
+        return [Request(images=_pictures(sample), prompt=text) for sample, text in zip(listed, prompts, strict=True)]
 
     def encode_samples(self, requests: Sequence[Request], continuation: str | Sequence[str] | None = None) -> Encoded:
         """Requests as one left-padded batch on the model's device; see ``encode``."""
@@ -181,7 +182,7 @@ class ProbeModel:
     def text_ids(self, text: str, *, leading_space: bool) -> list[int]:
         """Token ids of a piece of answer, without special tokens."""
         if self.tokenizer is None:
-            raise ValueError(f"{self.name} was wrapped without a processor: give token ids instead of the text '{text}'.")
+            raise ValueError(f"{self.name} has no processor: give token ids instead of the text '{text}'.")
         return list(self.tokenizer(f" {text}" if leading_space else text, add_special_tokens=False)["input_ids"])
 
     def decode(self, ids: Sequence[int] | Tensor) -> str:
@@ -194,10 +195,11 @@ class ProbeModel:
     def describe(self) -> str:
         """The parts that were found, one line each."""
         paths, layout = self.layout.paths, self.layout
+        kind = type(layout.blocks[0]).__name__
         last = f"last block → {paths['final_norm']}" if layout.final_norm is not None else "none"
         lines = {
             "model": f"{self.name}  ({type(self.hf).__name__}, family {self.family}, weights {self.fingerprint})",
-            "blocks": f"{paths['blocks']}  ({len(self.layers)} × {type(layout.blocks[0]).__name__}, width {self.hidden_size})",
+            "blocks": f"{paths['blocks']}  ({len(self.layers)} × {kind}, width {self.hidden_size})",
             "final norm": last,
             "head": paths.get("head", type(layout.head).__name__),
             "vision tower": paths.get("vision_tower", "none: pictures are turned into tokens without one"),
@@ -209,15 +211,11 @@ class ProbeModel:
         return "\n".join(f"{name:<13} {text}" for name, text in lines.items())
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}: {len(self.layers)} blocks of width {self.hidden_size}, {self.device}>"
+        return f"<{type(self).__name__} {self.name}: {len(self.layers)} blocks × {self.hidden_size}, {self.device}>"
 
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
-
-
-def _is_one(prompt: Any) -> bool:
-    return prompt is None or isinstance(prompt, str)
 
 
 def _pictures(one: Any) -> tuple[Any, ...]:

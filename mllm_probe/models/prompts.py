@@ -22,7 +22,7 @@ def encode_requests(model: Any, requests: Sequence[Request], continuation: str |
     """One left-padded batch of ``requests`` on the model's device."""
     processed = [request.inputs for request in requests if request.inputs is not None]
     if processed and len(processed) != len(requests):
-        raise ValueError("Expected samples of one kind in a batch: all processed tensors, or all pictures with a prompt.")
+        raise ValueError("Expected samples of one kind in a batch: processed tensors, or pictures with a prompt.")
     tensors = join_inputs(processed, model.pad_token_id) if processed else _process(model, requests)
     tensors = _with_decoder_start(model, with_token_types(model, tensors))
     prompt_length = _sequence(tensors).shape[1]
@@ -76,7 +76,10 @@ def _roles(model: Any, tensors: dict[str, Tensor], prompt_length: int) -> Tensor
 
 
 def with_token_types(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The batch with the token types that the family reads: without them, some families run a wrong mask or wrong positions and say nothing."""
+    """The batch with the token types that the family reads.
+
+    Without them some families run a wrong mask or wrong positions, and say nothing.
+    """
     accepted = accepted_inputs(model.hf)
     ids, family = tensors["input_ids"], family_of(model.hf.config)
     typed = dict(tensors)
@@ -124,8 +127,8 @@ def render_prompt(model: Any, prompt: str, pictures: int) -> str:
         mark = model.tokenizer.convert_ids_to_tokens(model.layout.image_token_id)
     if mark is None:
         raise ValueError(
-            f"{model.name} has neither a chat template nor an image token, so there is no telling where its picture goes: "
-            "write the prompt through its processor and pass inputs=."
+            f"{model.name} has neither a chat template nor an image token, so there is no telling where its "
+            "picture goes: write the prompt through its processor and pass inputs=."
         )
     return f"{mark}" * pictures + prompt
 
@@ -174,5 +177,3 @@ def _grids(model: Any, tensors: dict[str, Tensor], rows: int) -> list[list[tuple
             mine.append(sizes.pop(0))
         shared.append(mine)
     return shared if len(shared) == rows else None
-
-

@@ -1,4 +1,4 @@
-"""What each position of the sequence is: text, image, special or padding, and where an image token lies in its picture."""
+"""What each position of the sequence is, and where an image token lies in its picture."""
 
 from __future__ import annotations
 

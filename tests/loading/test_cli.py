@@ -23,7 +23,15 @@ def test_families_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 def test_details_show_every_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["families", "qwen3_vl", "--details"]) == 0
     out = capsys.readouterr().out
-    for check in ("hidden states", "edits", "image tokens", "strength 0", "cached decoding", "steered decoding", "padding"):
+    for check in (
+        "hidden states",
+        "edits",
+        "image tokens",
+        "strength 0",
+        "cached decoding",
+        "steered decoding",
+        "padding",
+    ):
         assert f"  {check} " in out
 
 

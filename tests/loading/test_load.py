@@ -15,7 +15,11 @@ from mllm_probe.loading import Model, VerificationError, load, wrap
 from mllm_probe.loading.zoo import FAMILIES, build
 from mllm_probe.models import ProbeModel
 
-FACTS = {"default_prompt": "What is in this picture?", "default_answer_prefix": "a", "suggestions": ["What do you see?"]}
+FACTS = {
+    "default_prompt": "What is in this picture?",
+    "default_answer_prefix": "a",
+    "suggestions": ["What do you see?"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +95,7 @@ def test_names_that_lead_nowhere(name: str | Path, text: str) -> None:
 
 
 def test_wrong_options(folder: Path) -> None:
-    with pytest.raises(ValueError, match="dtype= as a torch dtype or its name .*; got 'float31'"):
+    with pytest.raises(ValueError, match="dtype: expected a torch dtype or its name .*; got 'float31'"):
         load(folder, dtype="float31")
     with pytest.raises(ValueError, match="device= or device_map=, not both"):
         load(folder, device="cpu", device_map="auto")
@@ -105,7 +109,18 @@ def test_no_cuda_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_load_refuses_what_does_not_verify(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mllm_probe.models.layout._image_token", lambda hf: None)
-    with pytest.raises(VerificationError, match=r"(?s)little \(family llava\).*Tried: decoder blocks at model.language_model"):
+    with pytest.raises(
+        VerificationError, match=r"(?s)little \(family llava\).*Tried: decoder blocks at model.language_model"
+    ):
+        load(folder, device="cpu")
+
+
+def test_load_says_when_the_processor_makes_no_sample(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **named: object) -> None:
+        raise TypeError("no such picture")
+
+    monkeypatch.setattr("transformers.LlavaProcessor.__call__", refuse)
+    with pytest.raises(ValueError, match=r"little \(family llava\).*Tried: a picture.*no such picture.*inputs="):
         load(folder, device="cpu")
 
 

@@ -5,13 +5,26 @@ from __future__ import annotations
 import torch
 import transformers as hf
 
-from mllm_probe.loading.zoo.common import IMAGE, VOCABULARY, WIDTH, Built, family, of_image, own_text, pixels, prompt, text, vision
+from mllm_probe.loading.zoo.common import (
+    IMAGE,
+    VOCABULARY,
+    WIDTH,
+    Built,
+    family,
+    of_image,
+    own_text,
+    pixels,
+    prompt,
+    text,
+    vision,
+)
 
 _ALTERNATING = ["sliding_attention", "full_attention"] * 2
 
 
 @family("image tokens see each other in both directions")
 def gemma3() -> Built:
+    """Gemma 3: needs token types to open attention among image tokens."""
     config = hf.Gemma3Config(
         text_config=text(hf.Gemma3TextConfig, sliding_window=64, layer_types=_ALTERNATING, query_pre_attn_scalar=8),
         vision_config=hf.SiglipVisionConfig(**vision()),
@@ -27,6 +40,7 @@ def gemma3() -> Built:
 
 @family("image tokens see each other in both directions (sliding layers)")
 def gemma4() -> Built:
+    """Gemma 4: opens attention among image tokens in sliding layers only."""
     tower = hf.Gemma4Config.sub_configs["vision_config"](
         hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4,
         head_dim=8, pooling_kernel_size=2, patch_size=14, position_embedding_size=64,
@@ -64,6 +78,7 @@ def gemma4() -> Built:
 
 @family("four parallel streams (AltUp), shared keys and values")
 def gemma3n() -> Built:
+    """Gemma 3n: blocks carry four streams; the last layers share keys and values."""
     config = hf.Gemma3nConfig(
         text_config=own_text(
             hf.Gemma3nConfig,
@@ -106,6 +121,7 @@ def gemma3n() -> Built:
 
 @family("the whole prompt sees itself in both directions")
 def paligemma() -> Built:
+    """PaliGemma: a prefix without causal order."""
     config = hf.PaliGemmaConfig(
         text_config=text(hf.GemmaConfig),
         vision_config=hf.SiglipVisionConfig(**vision()),

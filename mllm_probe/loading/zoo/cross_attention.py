@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 import transformers as hf
 
-from mllm_probe.loading.zoo.common import IMAGE, VOCABULARY, WIDTH, Built, family, own_text, pixels, prompt, vision
+from mllm_probe.loading.zoo.common import IMAGE, VOCABULARY, WIDTH, Built, family, own_text, pixels, prompt
 
 
 @family("cross-attention blocks among the decoder blocks")
 def mllama() -> Built:
+    """Llama 3.2 Vision."""
     config = hf.MllamaConfig(
         text_config=own_text(
             hf.MllamaConfig,
@@ -36,6 +37,7 @@ def mllama() -> Built:
 
 @family("cross-attention blocks between the decoder blocks")
 def idefics() -> Built:
+    """IDEFICS 1: a Flamingo-like model."""
     tower = {
         "embed_dim": WIDTH, "image_size": 28, "patch_size": 7, "intermediate_size": 64, "num_hidden_layers": 2,
         "num_attention_heads": 4,
@@ -55,6 +57,7 @@ def idefics() -> Built:
 
 @family("encoder and decoder; the decoder reads picture and prompt by cross-attention")
 def florence2() -> Built:
+    """Florence-2: the decoder starts from one token."""
     decoder = hf.BartConfig(
         vocab_size=VOCABULARY, d_model=WIDTH, encoder_layers=4, decoder_layers=4, encoder_ffn_dim=64,
         decoder_ffn_dim=64, encoder_attention_heads=4, decoder_attention_heads=4, max_position_embeddings=128,

@@ -27,12 +27,14 @@ def _seen(tokens: int) -> dict[str, torch.Tensor]:
 
 @family(KIND)
 def llava() -> Built:
+    """LLaVA 1.5: CLIP tower, Llama decoder."""
     config = hf.LlavaConfig(vision_config=_clip(), text_config=text(), image_token_index=IMAGE)
     return hf.LlavaForConditionalGeneration(config), _seen(16)
 
 
 @family(KIND)
 def llava_pixtral() -> Built:
+    """Pixtral 12B: the LLaVA class with a Pixtral tower and a Mistral decoder."""
     config = hf.LlavaConfig(
         vision_config=pixtral(),
         text_config=text(hf.MistralConfig),
@@ -45,6 +47,7 @@ def llava_pixtral() -> Built:
 
 @family(KIND)
 def llava_next() -> Built:
+    """LLaVA-NeXT: a picture as tiles, with a learned line end behind each row."""
     config = hf.LlavaNextConfig(
         vision_config=_clip(),
         text_config=text(),
@@ -58,6 +61,7 @@ def llava_next() -> Built:
 
 @family(KIND)
 def llava_onevision() -> Built:
+    """LLaVA-OneVision: SigLIP tiles, Qwen2 decoder."""
     config = hf.LlavaOnevisionConfig(
         vision_config=_siglip(),
         text_config=text(hf.Qwen2Config),
@@ -73,6 +77,7 @@ def llava_onevision() -> Built:
 
 @family(KIND)
 def vipllava() -> Built:
+    """ViP-LLaVA: features from several layers of the tower."""
     config = hf.VipLlavaConfig(
         vision_config=_clip(), text_config=text(), image_token_index=IMAGE, vision_feature_layers=[0, 0, 1, 1, 0]
     )
@@ -81,6 +86,7 @@ def vipllava() -> Built:
 
 @family(KIND)
 def mistral3() -> Built:
+    """Mistral Small 3.1: Pixtral tower with merged patches."""
     config = hf.Mistral3Config(
         vision_config=pixtral(),
         text_config=text(hf.MistralConfig),
@@ -93,6 +99,7 @@ def mistral3() -> Built:
 
 @family(KIND)
 def lighton_ocr() -> Built:
+    """LightOnOCR: Pixtral tower, Qwen3 decoder."""
     config = hf.LightOnOcrConfig(
         text_config=text(hf.Qwen3Config).to_dict(),
         vision_config=pixtral().to_dict(),
@@ -104,6 +111,7 @@ def lighton_ocr() -> Built:
 
 @family(KIND)
 def internvl() -> Built:
+    """InternVL 3: pixel shuffle before the projector."""
     config = hf.InternVLConfig(
         text_config=text(hf.Qwen2Config),
         vision_config=vision(image_size=[28, 28], patch_size=[7, 7]),
@@ -115,6 +123,7 @@ def internvl() -> Built:
 
 @family(KIND)
 def aya_vision() -> Built:
+    """Aya Vision: SigLIP tower, Cohere2 decoder with sliding layers."""
     config = hf.AyaVisionConfig(
         text_config=text(hf.Cohere2Config, layer_types=["sliding_attention"] * 3 + ["full_attention"]),
         vision_config=_siglip(),
@@ -130,6 +139,7 @@ def aya_vision() -> Built:
 
 @family(KIND)
 def cohere2_vision() -> Built:
+    """Command A Vision: SigLIP tower, Cohere2 decoder."""
     config = hf.Cohere2VisionConfig(
         text_config=text(hf.Cohere2Config, layer_types=["sliding_attention"] * 3 + ["full_attention"]),
         vision_config=_siglip(),
@@ -142,6 +152,7 @@ def cohere2_vision() -> Built:
 
 @family(KIND)
 def janus() -> Built:
+    """Janus: understanding path only; its image generator is built but not used."""
     generator = {
         "embed_dim": 8, "num_embeddings": 16, "latent_channels": 8, "base_channels": 32, "channel_multiplier": [1, 1],
         "num_res_blocks": 1, "image_token_embed_dim": 32, "projection_dim": 32, "num_patches": 4,
@@ -158,14 +169,14 @@ def janus() -> Built:
 
 @family(KIND)
 def deepseek_vl() -> Built:
-    config = hf.DeepseekVLConfig(
-        text_config=text().to_dict(), vision_config=_siglip().to_dict(), image_token_id=IMAGE
-    )
+    """DeepSeek-VL: SigLIP tower, Llama decoder."""
+    config = hf.DeepseekVLConfig(text_config=text().to_dict(), vision_config=_siglip().to_dict(), image_token_id=IMAGE)
     return hf.DeepseekVLForConditionalGeneration(config), _seen(16)
 
 
 @family(KIND)
 def ovis2() -> Built:
+    """Ovis2: soft entries of a visual vocabulary."""
     config = hf.Ovis2Config(
         text_config=text(hf.Qwen2Config).to_dict(),
         vision_config=vision(vocab_size=64, hidden_stride=1, num_visual_indicator_tokens=5),
@@ -179,6 +190,7 @@ def ovis2() -> Built:
 
 @family(KIND)
 def got_ocr2() -> Built:
+    """GOT-OCR 2: SAM-like tower, Qwen2 decoder."""
     tower = {
         "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 128, "patch_size": 8,
         "output_channels": 16, "mlp_dim": 64, "global_attn_indexes": [1], "window_size": 4,
@@ -189,6 +201,7 @@ def got_ocr2() -> Built:
 
 @family(KIND)
 def perception_lm() -> Built:
+    """PerceptionLM: a tower from timm."""
     tower = {
         "embed_dim": WIDTH, "img_size": (56, 56), "depth": 2, "num_heads": 4, "global_pool": "",
         "use_post_transformer_norm": False, "init_values": 0.1, "ref_feat_shape": (1, 1),
@@ -211,6 +224,7 @@ def perception_lm() -> Built:
 
 @family(KIND)
 def video_llama_3() -> Built:
+    """VideoLLaMA 3: patches of any resolution."""
     config = hf.VideoLlama3Config(
         text_config=text(hf.Qwen2Config).to_dict(),
         vision_config=vision(patch_size=14),
@@ -228,6 +242,7 @@ def video_llama_3() -> Built:
 
 @family(KIND)
 def idefics2() -> Built:
+    """Idefics2: a perceiver turns the picture into few latents."""
     perceiver = {
         "hidden_size": WIDTH, "resampler_n_latents": 4, "resampler_depth": 1, "resampler_n_heads": 2,
         "num_key_value_heads": 1, "resampler_head_dim": 8,
@@ -240,18 +255,21 @@ def idefics2() -> Built:
 
 @family(KIND)
 def idefics3() -> Built:
+    """Idefics3: pixel shuffle, Llama decoder."""
     config = hf.Idefics3Config(text_config=text(), vision_config=vision(), scale_factor=2, image_token_id=IMAGE)
     return hf.Idefics3ForConditionalGeneration(config), {"input_ids": prompt(4), "pixel_values": pixels(1, *PICTURE)}
 
 
 @family(KIND)
 def smolvlm() -> Built:
+    """SmolVLM."""
     config = hf.SmolVLMConfig(text_config=text(), vision_config=vision(), scale_factor=2, image_token_id=IMAGE)
     return hf.SmolVLMForConditionalGeneration(config), {"input_ids": prompt(4), "pixel_values": pixels(1, *PICTURE)}
 
 
 @family("causal, query tokens of a Q-Former in the sequence")
 def blip2() -> Built:
+    """BLIP-2: Q-Former, OPT decoder with learned positions."""
     decoder = hf.OPTConfig(
         vocab_size=160, hidden_size=WIDTH, ffn_dim=64, num_hidden_layers=4, num_attention_heads=4,
         max_position_embeddings=128, word_embed_proj_dim=WIDTH,
@@ -268,6 +286,7 @@ def blip2() -> Built:
 
 @family("causal, query tokens of a Q-Former in the sequence")
 def instructblip() -> Built:
+    """InstructBLIP: the Q-Former reads the instruction too."""
     config = hf.InstructBlipConfig(
         vision_config=vision(),
         qformer_config=_former() | {"vocab_size": 160},
@@ -288,6 +307,7 @@ def _former() -> dict[str, int]:
 
 @family("causal, patches of the picture enter without a tower")
 def fuyu() -> Built:
+    """Fuyu: linear patches straight into a Persimmon decoder."""
     sizes = {
         "vocab_size": 160, "hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": 4,
         "num_attention_heads": 4,
@@ -305,6 +325,7 @@ def fuyu() -> Built:
 
 @family("causal, pictures become discrete tokens")
 def chameleon() -> Built:
+    """Chameleon: a code book turns the picture into tokens of the vocabulary."""
     words = {"<image>": IMAGE} | {f"IMGIMG{'ABCDEFGHIJ'[i]}Z": 60 + i for i in range(10)}
     coder = {
         "embed_dim": 8, "num_embeddings": 10, "latent_dim": 8, "in_channels": 3, "base_channels": 32,
@@ -319,6 +340,7 @@ def chameleon() -> Built:
 
 @family("causal, latent queries of the image connector in the sequence")
 def kosmos2() -> Built:
+    """Kosmos-2: image positions are marked by a mask, not by an id."""
     decoder = {
         "vocab_size": 160, "embed_dim": WIDTH, "layers": 4, "ffn_dim": 64, "attention_heads": 4,
         "max_position_embeddings": 128,
@@ -331,6 +353,7 @@ def kosmos2() -> Built:
 
 @family("causal, hybrid: short convolutions and attention")
 def lfm2_vl() -> Built:
+    """LFM2-VL: short convolutions between attention layers."""
     config = hf.Lfm2VlConfig(
         text_config=text(hf.Lfm2Config, layer_types=["conv", "full_attention"] * 2).to_dict(),
         vision_config={"model_type": "siglip2_vision_model", "num_patches": 16}
@@ -350,6 +373,7 @@ def lfm2_vl() -> Built:
 
 @family("causal, mixture of experts")
 def aria() -> Built:
+    """Aria: mixture of experts in every block."""
     config = hf.AriaConfig(
         text_config=own_text(hf.AriaConfig, moe_num_experts=4, moe_topk=2, moe_num_shared_experts=1),
         vision_config={"model_type": "idefics3_vision"} | vision(),
@@ -361,6 +385,7 @@ def aria() -> Built:
 
 @family("causal, mixture of experts, chunked attention")
 def llama4() -> Built:
+    """Llama 4: mixture of experts in every other block, chunked attention."""
     config = hf.Llama4Config(
         text_config=own_text(
             hf.Llama4Config,
@@ -383,6 +408,7 @@ def llama4() -> Built:
 
 @family("causal, mixture of experts, latent attention")
 def kimi_k25() -> Built:
+    """Kimi K2.5: DeepSeek-V3 decoder with latent attention."""
     decoder = hf.DeepseekV3Config(
         vocab_size=160, hidden_size=WIDTH, intermediate_size=64, moe_intermediate_size=16, num_hidden_layers=4,
         num_attention_heads=4, num_key_value_heads=4, n_shared_experts=1, n_routed_experts=4, kv_lora_rank=8,

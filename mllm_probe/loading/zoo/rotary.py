@@ -1,4 +1,4 @@
-"""Families whose image tokens have position ids with several axes (M-RoPE), some with features added to the first blocks (DeepStack)."""
+"""Families whose image tokens have position ids with several axes (M-RoPE), with and without DeepStack."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from typing import Any
 import torch
 import transformers as hf
 
-from mllm_probe.loading.zoo.common import IMAGE, ROTARY, WIDTH, Built, family, gridded, of_image, own_text, pixels, prompt
+from mllm_probe.loading.zoo.common import (
+    IMAGE,
+    ROTARY,
+    WIDTH,
+    Built,
+    family,
+    gridded,
+    of_image,
+    own_text,
+    pixels,
+    prompt,
+)
 
 _TOKENS = {
     "image_token_id": IMAGE,
@@ -42,6 +53,7 @@ def _inputs() -> dict[str, torch.Tensor]:
 
 @family("M-RoPE")
 def qwen2_vl() -> Built:
+    """Qwen2-VL."""
     config = hf.Qwen2VLConfig(
         text_config=own_text(hf.Qwen2VLConfig, rope_parameters=ROTARY, sliding_window=None),
         vision_config={"depth": 2, "embed_dim": 32, "hidden_size": WIDTH, "num_heads": 4, "mlp_ratio": 2},
@@ -52,6 +64,7 @@ def qwen2_vl() -> Built:
 
 @family("M-RoPE")
 def qwen2_5_vl() -> Built:
+    """Qwen2.5-VL: windowed attention in the tower."""
     config = hf.Qwen2_5_VLConfig(
         text_config=own_text(hf.Qwen2_5_VLConfig, rope_parameters=ROTARY, sliding_window=None),
         vision_config=_tower(fullatt_block_indexes=[1]),
@@ -62,6 +75,7 @@ def qwen2_5_vl() -> Built:
 
 @family("M-RoPE, DeepStack")
 def qwen3_vl() -> Built:
+    """Qwen3-VL: features of the tower are added behind the first blocks."""
     config = hf.Qwen3VLConfig(
         text_config=own_text(hf.Qwen3VLConfig, rope_parameters=ROTARY), vision_config=_deep_tower(), **_TOKENS
     )
@@ -70,6 +84,7 @@ def qwen3_vl() -> Built:
 
 @family("M-RoPE, DeepStack, mixture of experts")
 def qwen3_vl_moe() -> Built:
+    """Qwen3-VL with a mixture of experts."""
     config = hf.Qwen3VLMoeConfig(
         text_config=own_text(hf.Qwen3VLMoeConfig, rope_parameters=ROTARY, **_EXPERTS),
         vision_config=_deep_tower(),
@@ -97,11 +112,13 @@ def _linear(config: Any, model: Any, **experts: int) -> Built:
 
 @family("M-RoPE, hybrid: linear attention")
 def qwen3_5() -> Built:
+    """Qwen3.5: gated linear attention in three of four blocks."""
     return _linear(hf.Qwen3_5Config, hf.Qwen3_5ForConditionalGeneration)
 
 
 @family("M-RoPE, hybrid: linear attention, mixture of experts")
 def qwen3_5_moe() -> Built:
+    """Qwen3.5 with a mixture of experts."""
     experts = _EXPERTS | {"shared_expert_intermediate_size": 16}
     return _linear(hf.Qwen3_5MoeConfig, hf.Qwen3_5MoeForConditionalGeneration, **experts)
 
@@ -118,16 +135,19 @@ def _glm(config: Any, model: Any) -> Built:
 
 @family("M-RoPE")
 def glm4v() -> Built:
+    """GLM-4.1V."""
     return _glm(hf.Glm4vConfig, hf.Glm4vForConditionalGeneration)
 
 
 @family("M-RoPE")
 def glm46v() -> Built:
+    """GLM-4.6V."""
     return _glm(hf.Glm46VConfig, hf.Glm46VForConditionalGeneration)
 
 
 @family("M-RoPE, mixture of experts by modality")
 def ernie4_5_vl_moe() -> Built:
+    """ERNIE 4.5 VL: text and image tokens have experts of their own."""
     config = hf.Ernie4_5_VLMoeConfig(
         text_config=own_text(
             hf.Ernie4_5_VLMoeConfig,

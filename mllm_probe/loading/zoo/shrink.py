@@ -16,38 +16,62 @@ from mllm_probe.models.layout import accepted_inputs
 LARGEST = 10_000_000
 SIDE, PATCH = 56, 14
 
-_SIZES: dict[str, Any] = {
-    "hidden_size": 32, "d_model": 32, "embed_dim": 32, "out_hidden_size": 32, "projection_dim": 32, "width": 32,
-    "n_embd": 32, "model_dim": 32, "hidden_dim": 32, "output_dim": 32, "vision_hidden_size": 32, "text_hidden_size": 32,
-    "projector_hidden_size": 32, "patch_embed_hidden_size": 3 * PATCH * PATCH, "projection_hidden_size": 32, "vision_output_dim": 32, "proj_dim": 32, "encoder_hidden_size": 32,
-    "intermediate_size": 64, "ffn_dim": 64, "mlp_dim": 64, "d_ff": 64, "moe_intermediate_size": 16, "adapter_hidden_dim": 32,
-    "shared_expert_intermediate_size": 16, "dense_intermediate_size": 64, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64,
-    "num_hidden_layers": LAYERS, "depth": 2, "num_layers": LAYERS, "encoder_layers": 2, "decoder_layers": LAYERS,
-    "num_attention_heads": 4, "num_heads": 4, "num_key_value_heads": 2, "attention_heads": 4, "n_head": 4,
-    "encoder_attention_heads": 4, "decoder_attention_heads": 4, "head_dim": 8, "d_kv": 8, "global_head_dim": 8,
-    "num_experts": 4, "n_routed_experts": 4, "num_local_experts": 4, "moe_num_experts": 4, "n_group": 1, "topk_group": 1,
-    "num_experts_per_tok": 2, "moe_k": 2, "moe_topk": 2, "n_shared_experts": 1, "first_k_dense_replace": 1,
-    "kv_lora_rank": 8, "q_lora_rank": 8, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8, "qk_head_dim": 16,
-    "linear_key_head_dim": 8, "linear_value_head_dim": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
-    "mamba_num_heads": 4, "mamba_head_dim": 16, "ssm_state_size": 8, "mamba_d_state": 8, "n_groups": 1,
-    "vocab_size": VOCABULARY, "vocab_size_per_layer_input": VOCABULARY, "hidden_size_per_layer_input": 8,
-    "max_position_embeddings": 512, "num_position_embeddings": 16, "sliding_window": 64, "num_nextn_predict_layers": 0,
-    "image_size": SIDE, "patch_size": PATCH, "num_query_tokens": 4, "num_latents": 4, "deepstack_visual_indexes": [0, 1],
-    "fullatt_block_indexes": [1], "mm_tokens_per_image": 4, "pos_emb_height": 4, "pos_emb_width": 4, "index_topk": 16,
-    "index_n_heads": 2, "index_head_dim": 8, "mrope_section": [1, 1, 2], "num_kv_shared_layers": 0,
-    "image_grid_pinpoints": [[SIDE, 2 * SIDE]], "vision_feature_layer": -1, "num_channels": 3,
-}  # fmt: skip
+_NAMES: tuple[tuple[Any, str], ...] = (
+    (
+        32,
+        "hidden_size d_model embed_dim out_hidden_size projection_dim width n_embd model_dim hidden_dim output_dim "
+        "vision_hidden_size text_hidden_size projector_hidden_size projection_hidden_size vision_output_dim "
+        "proj_dim encoder_hidden_size adapter_hidden_dim",
+    ),
+    (3 * PATCH * PATCH, "patch_embed_hidden_size"),
+    (
+        64,
+        "intermediate_size ffn_dim mlp_dim d_ff dense_intermediate_size encoder_ffn_dim decoder_ffn_dim sliding_window",
+    ),
+    (
+        16,
+        "moe_intermediate_size shared_expert_intermediate_size qk_head_dim mamba_head_dim num_position_embeddings "
+        "index_topk",
+    ),
+    (LAYERS, "num_hidden_layers num_layers decoder_layers"),
+    (
+        2,
+        "depth encoder_layers num_key_value_heads num_experts_per_tok moe_k moe_topk linear_num_key_heads "
+        "index_n_heads",
+    ),
+    (
+        4,
+        "num_attention_heads num_heads attention_heads n_head encoder_attention_heads decoder_attention_heads "
+        "num_experts n_routed_experts num_local_experts moe_num_experts linear_num_value_heads mamba_num_heads "
+        "num_query_tokens num_latents mm_tokens_per_image pos_emb_height pos_emb_width",
+    ),
+    (
+        8,
+        "head_dim d_kv global_head_dim kv_lora_rank q_lora_rank qk_rope_head_dim qk_nope_head_dim v_head_dim "
+        "linear_key_head_dim linear_value_head_dim ssm_state_size mamba_d_state hidden_size_per_layer_input "
+        "index_head_dim",
+    ),
+    (1, "n_group topk_group n_shared_experts first_k_dense_replace n_groups"),
+    (VOCABULARY, "vocab_size vocab_size_per_layer_input"),
+    (512, "max_position_embeddings"),
+    (0, "num_nextn_predict_layers num_kv_shared_layers"),
+    (SIDE, "image_size"),
+    (PATCH, "patch_size"),
+    ([0, 1], "deepstack_visual_indexes"),
+    ([1], "fullatt_block_indexes"),
+    ([1, 1, 2], "mrope_section"),
+    ([[SIDE, 2 * SIDE]], "image_grid_pinpoints"),
+    (-1, "vision_feature_layer"),
+    (3, "num_channels"),
+)
+"""Sizes, and the names under which configurations keep them."""
+_SIZES = {name: size for size, names in _NAMES for name in names.split()}
 _TOWERS = ("vision", "audio", "vq", "vit", "sam")
 _IN_VISION = {"num_hidden_layers": 2, "num_layers": 2, "num_key_value_heads": 4}
 
 
 class TooLarge(ValueError):
     """Shrinking the sizes did not make the model small."""
-
-
-def uncovered(built: set[str]) -> list[str]:
-    """Model types of Transformers' image-text-to-text mapping that are not among ``built``."""
-    return sorted(set(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES) - built)
 
 
 def shrunk(model_type: str) -> nn.Module:
@@ -86,7 +110,7 @@ def sample(hf: Any, picture: dict[str, Tensor]) -> dict[str, Tensor]:
 def pictures(hf: Any) -> Iterator[dict[str, Tensor]]:
     """One random picture in each of the ways that families take one."""
     vision = getattr(hf.config, "vision_config", hf.config)
-    patch, side = (_first(getattr(vision, name, None), default) for name, default in (("patch_size", PATCH), ("image_size", SIDE)))
+    patch, side = _first(vision, "patch_size", PATCH), _first(vision, "image_size", SIDE)
     volume = 3 * patch * patch * (getattr(vision, "temporal_patch_size", None) or 1)
     grid = {"image_grid_thw": torch.tensor([[1, 4, 4]]), "image_grid_hw": torch.tensor([[4, 4]])}
     grid |= {"target_sizes": torch.tensor([[4, 4]]), "image_sizes": torch.tensor([[side, side]])}
@@ -104,7 +128,8 @@ def pictures(hf: Any) -> Iterator[dict[str, Tensor]]:
     yield {"pixel_values": torch.randn(1, 3, patch, 16 * patch)} | grid
 
 
-def _first(value: Any, default: int) -> int:
+def _first(config: Any, name: str, default: int) -> int:
+    value = getattr(config, name, None)
     return int(value[0] if isinstance(value, (list, tuple)) else value or default)
 
 
@@ -119,7 +144,8 @@ def _smaller(value: dict[str, Any], vision: bool = False) -> dict[str, Any]:
             small[key] = _smaller(old, vision or any(word in key for word in _TOWERS))
         elif key in _SIZES and old is not None:
             known = (_IN_VISION if vision else {}).get(key, _SIZES[key])
-            small[key] = [known] * min(len(old), layers) if isinstance(old, list) and not isinstance(known, list) else known
+            several = isinstance(old, list) and not isinstance(known, list)
+            small[key] = [known] * min(len(old), layers) if several else known
         elif str(key).endswith(("token_id", "token_index")) and isinstance(old, int):
             small[key] = _token(key, old, position)
         else:

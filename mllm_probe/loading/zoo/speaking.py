@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import (
@@ -24,12 +26,12 @@ from mllm_probe.models import ProbeModel
 SPECIAL = (
     "<pad>", "<bos>", "<eos>", "<unk>", "<image>", "<user>", "<assistant>", "<video>", "<vision_start>", "<vision_end>",
 )  # fmt: skip
-WORDS = (
-    "a an the of in on and with to or is are it there this that not no yes what how which where do you see describe "
-    "image picture drawing photo scene show shows word words left right above below inside larger than "
-    "cat dog bird fish tree house star moon circle square red green blue yellow happy sad calm angry "
-    "sketch painting pixel cartoon order chaos symmetry one two three many , . ? !"
-).split()
+WORDS = """
+    a an the of in on and with to or is are it there this that not no yes what how which where do you see describe
+    image picture drawing photo scene show shows word words left right above below inside larger than
+    cat dog bird fish tree house star moon circle square red green blue yellow happy sad calm angry
+    sketch painting pixel cartoon order chaos symmetry one two three many , . ? !
+""".split()  # noqa: SIM905
 VOCABULARY = {word: number for number, word in enumerate([*SPECIAL, *WORDS])}
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{% for c in m['content'] %}{% if c['type'] == 'image' %}PICTURE{% endif %}"
@@ -95,8 +97,8 @@ def tiny_llava(layers: int = 4, width: int = 32, seed: int = 0) -> ProbeModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vision = SiglipVisionConfig(
-            hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=8,
-            vision_use_head=False,
+            hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=32,
+            patch_size=8, vision_use_head=False,
         )  # fmt: skip
         config = LlavaConfig(
             vision_config=vision,
@@ -150,7 +152,7 @@ def tiny_qwen(layers: int = 4, width: int = 32, seed: int = 0) -> ProbeModel:
     return _model(hf, processor, "tiny-qwen")
 
 
-def _model(hf: torch.nn.Module, processor: object, name: str) -> ProbeModel:
+def _model(hf: Any, processor: object, name: str) -> ProbeModel:
     from mllm_probe.loading.load import wrap
 
     hf.generation_config.update(pad_token_id=0, bos_token_id=1, eos_token_id=2)
