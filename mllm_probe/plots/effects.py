@@ -11,7 +11,7 @@ from bokeh.plotting import figure
 
 from mllm_probe import schema
 from mllm_probe.plots import theme
-from mllm_probe.sweeps import effect as effect_of
+from mllm_probe.sweeps.effect import effect as effect_of
 
 _LEGEND_ROOM = 10
 
