@@ -2,18 +2,13 @@
 
 import argparse
 import json
-from importlib.resources import files
 from pathlib import Path
 
+from mllm_probe.models.bundled import bundled, bundled_names
 from mllm_probe.scenes.answering import Answerer
-from mllm_probe.scenes.recognition import problems, recognition, scenes, table
+from mllm_probe.scenes.evaluate_recognition import problems, recognition, scenes, table
+from mllm_probe.scenes.evaluate_steerability import steerability_tables
 from mllm_probe.scenes.training.card import RESULTS, refresh_card
-
-
-def bundled() -> dict[str, Path]:
-    """Return the folders of the models that the package ships, by name."""
-    root = Path(str(files("mllm_probe"))) / "models" / "bundled"
-    return {path.parent.name: path.parent for path in sorted(root.glob("*/config.json"))}
 
 
 def recognition_tables(folder: Path, count: int) -> list[str]:
@@ -52,14 +47,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--no-steerability", action="store_true", help="recognition and problems only")
     parser.add_argument("--save", action="store_true", help="keep the tables in the model's card")
     given = parser.parse_args(argv)
-    known = bundled()
-    for name in given.models or known:
-        folder = known.get(name, Path(name))
+    for name in given.models or bundled_names():
+        folder = bundled(name) or Path(name)
         tables = recognition_tables(folder, given.pictures)
         print(f"## {name}\n", *tables, sep="\n\n", flush=True)
         if not given.no_steerability:
-            from mllm_probe.scenes.evaluate_steerability import steerability_tables
-
             steering = steerability_tables(folder)
             print("", *steering, sep="\n\n", flush=True)
             tables += steering

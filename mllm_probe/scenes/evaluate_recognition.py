@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mllm_probe.metrics.statistics import wilson_interval
 from mllm_probe.scenes.answering import Answerer
 from mllm_probe.scenes.draw import draw
 from mllm_probe.scenes.language import CAPTION_PROMPT, DEFAULT_PROMPT, caption, existence, parse_list
@@ -34,12 +35,8 @@ class Score:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % Wilson interval of the share."""
-        if not self.n:
-            return math.nan, math.nan
-        z, p, n = 1.959964, self.share, self.n
-        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return max(0.0, middle - half), min(1.0, middle + half)
+        low, high = wilson_interval(self.right, self.n)
+        return float(low), float(high)
 
 
 def score(name: str, right: Iterable[bool]) -> Score:
