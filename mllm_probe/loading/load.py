@@ -68,7 +68,8 @@ def load(
         processor = AutoProcessor.from_pretrained(source, **options)
     except (ValueError, OSError, ImportError) as error:
         where_from = _origin(name, local)
-        raise ValueError(f"{where_from} could not be loaded as an image-text-to-text model: {error}") from error
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"{where_from} could not be loaded as an image-text-to-text model: {reason}") from error
     if device_map is None:
         hf = hf.to(where)
     facts = _facts(Path(source)) if local else {}

@@ -284,11 +284,14 @@ def _other_pixels(encoded: Encoded) -> dict[str, Tensor]:
     """The sample with other values of the same size wherever its tensors hold floating-point numbers."""
     generator = torch.Generator().manual_seed(0)
 
-    def other(value: Tensor) -> Tensor:
+    def other(name: str, value: Tensor) -> Tensor:
         noise = torch.rand(value.shape, generator=generator).to(value)
-        return value.min() + (value.max() - value.min()) * noise
+        changed = value.min() + (value.max() - value.min()) * noise
+        if name == "flattened_patches":  # each begins with its row and column in the picture
+            changed[..., :2] = value[..., :2]
+        return changed
 
-    return {name: other(v) if v.is_floating_point() else v for name, v in encoded.tensors.items()}
+    return {name: other(name, v) if v.is_floating_point() else v for name, v in encoded.tensors.items()}
 
 
 def _final_norm(model: ProbeModel, hidden: Tensor) -> Tensor:

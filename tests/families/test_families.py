@@ -11,9 +11,9 @@ from mllm_probe.loading.zoo.survey import SHRUNK, Row, family_names, survey
 
 CROSS_ATTENTION = {"mllama", "idefics", "florence2"}
 SHRUNK_VERIFIED = {
-    "cosmos3_edge", "cosmos3_omni", "exaone4_5", "glm4v_moe", "glm_ocr", "glmga", "hyperclovax_vision_v2", "lfm3_vl",
-    "llava_next_video", "minimax_m3_vl", "paddleocr_vl", "pp_chart2table", "qianfan_ocr", "shieldgemma2", "t5gemma2",
-    "video_llava",
+    "cosmos3_edge", "cosmos3_omni", "exaone4_5", "glm4v_moe", "glm_ocr", "glmga", "hyperclovax_vision_v2", "kosmos-2.5",
+    "lfm3_vl", "llava_next_video", "minimax_m3_vl", "paddleocr_vl", "pp_chart2table", "qianfan_ocr", "shieldgemma2",
+    "t5gemma2", "video_llava",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import constants
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from mllm_probe.loading import Model, VerificationError, load, wrap
 from mllm_probe.loading.zoo import FAMILIES, build
@@ -78,6 +79,20 @@ def test_pickled_weights_are_not_read(folder: Path, tiny: ProbeModel, tmp_path: 
     torch.save(tiny.hf.state_dict(), tmp_path / "pickled" / "pytorch_model.bin")
     with pytest.raises(ValueError, match="could not be loaded as an image-text-to-text model"):
         load(tmp_path / "pickled", device="cpu")
+
+
+def test_a_language_model_without_pictures_is_refused(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    LlamaForCausalLM(LlamaConfig(vocab_size=10, **sizes)).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="could not be loaded as an image-text-to-text model: .*LlamaConfig") as caught:
+        load(tmp_path, device="cpu")
+    assert len(str(caught.value)) < 400
+
+
+def test_a_device_map_places_the_model(folder: Path, tiny: ProbeModel) -> None:
+    model = load(folder, device_map={"": "cpu"})
+    assert model.fingerprint == tiny.fingerprint
+    assert model.verify().passed
 
 
 @pytest.mark.parametrize(

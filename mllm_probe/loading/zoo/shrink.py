@@ -43,7 +43,7 @@ _NAMES: tuple[tuple[Any, str], ...] = (
         4,
         "num_attention_heads num_heads attention_heads n_head encoder_attention_heads decoder_attention_heads "
         "num_experts n_routed_experts num_local_experts moe_num_experts linear_num_value_heads mamba_num_heads "
-        "num_query_tokens num_latents mm_tokens_per_image pos_emb_height pos_emb_width",
+        "num_query_tokens num_latents latent_query_num mm_tokens_per_image pos_emb_height pos_emb_width",
     ),
     (
         8,
