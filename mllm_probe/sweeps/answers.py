@@ -96,10 +96,8 @@ class Reader:
         return float(of_text.named_tokens(self.content(tokens), found)) if found else float("nan")
 
     def _kept(self, tokens: tuple[int, ...], sample: int, concept: int) -> float:
-        labels, name = self.subjects.labels[sample], self.names[concept]
-        own = self.subjects.categories.get(name)
-        slot = {label for label in labels or () if own is not None and self.subjects.categories.get(label) == own}
-        return of_text.kept(self.text(tokens), labels, self.subjects.label_words, without=slot | {name})
+        labels, slot = self.subjects.labels[sample], self.subjects.slot(self.names[concept])
+        return of_text.kept(self.text(tokens), labels, self.subjects.label_words, without=slot)
 
     def _repetition(self, tokens: tuple[int, ...]) -> float:
         return of_text.repetition(self.text(tokens))

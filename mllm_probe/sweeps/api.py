@@ -36,7 +36,7 @@ def sweep(
     draws: int = 8,
     seed: int = 0,
     max_new_tokens: int = 8,
-    answer_prefix: str | None = None,
+    answer_prefix: str | Sequence[int] | None = None,
     record: Sequence[str] | str | None = None,
     read_layers: Any = "all",
     read_tokens: Any = "last_prompt",
@@ -80,8 +80,8 @@ def sweep(
         Of the random directions.
     max_new_tokens : int
         Longest answer, greedy.
-    answer_prefix : str, optional
-        Beginning of the answer that is given; ``model.default_answer_prefix`` if None.
+    answer_prefix : str or sequence of int, optional
+        Beginning of the answer that is given, as text or token ids; ``model.default_answer_prefix`` if None.
     record : sequence of str, optional
         Of ``activation``, ``projection``, ``residual_norm``, ``logit_lens``: what the steered prompt looks like inside,
         at ``read_layers`` × ``read_tokens``, kept on the device and planned against its memory first.
@@ -141,7 +141,7 @@ def sweep_iter(
     draws: int = 8,
     seed: int = 0,
     max_new_tokens: int = 8,
-    answer_prefix: str | None = None,
+    answer_prefix: str | Sequence[int] | None = None,
     record: Sequence[str] | str | None = None,
     read_layers: Any = "all",
     read_tokens: Any = "last_prompt",
@@ -189,7 +189,7 @@ def plan(
     draws: int = 8,
     seed: int = 0,
     max_new_tokens: int = 8,
-    answer_prefix: str | None = None,
+    answer_prefix: str | Sequence[int] | None = None,
     record: Sequence[str] | str | None = None,
     read_layers: Any = "all",
     read_tokens: Any = "last_prompt",

@@ -23,7 +23,8 @@ def effect(grid: xr.Dataset, metric: str = "logprob", *, split: str | None = Non
     grid : Dataset
         From :func:`mllm_probe.sweep`, whole or still filling.
     metric : str
-        One of its metrics. ``"named"`` counts only eligible images.
+        One of its metrics. ``"named"`` counts only eligible images. Runs whose scope did not fire (the answer ended
+        first) do not count.
     split : {"fit", "held_out"}, optional
         Use only the images of one split.
     seed : int
@@ -49,6 +50,10 @@ def effect(grid: xr.Dataset, metric: str = "logprob", *, split: str | None = Non
     if split is not None:
         grid = _one_split(grid, split)
     scores = grid[metric].transpose(*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE).values.astype(np.float64)
+    if "edited" in grid:
+        edited = grid["edited"].transpose(*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE).values
+        planned = (grid[schema.STRENGTH].values != 0)[None, None, :, None, None, None]
+        scores = np.where(planned & (edited == 0), np.nan, scores)
     if metric == "named":
         counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
         scores = np.where(counts[:, None, :, None, None, :], scores, np.nan)

@@ -22,6 +22,7 @@ from mllm_probe.sweeps.scoring import Baseline
 PATIENCE = 2.0
 """Seconds after which a chunk is long for a person who waits at a slider: the next ones are made smaller."""
 _FEWEST_ROWS = 16
+_HELPS = 0.75
 _KEPT_SHARE = 0.2
 
 
@@ -57,6 +58,8 @@ class Engine:
         self._shared: OrderedDict[int, Shared] = OrderedDict()
         self._kept_samples = job.samples
         self._attributes: dict[str, Any] = {}
+        self._longer: tuple[int, float] | None = None
+        self._shrinks = True
 
     def run(self) -> Iterator[int]:
         """Work until done; yields the number of cells that each step has finished. Stopping keeps what is there."""
@@ -159,6 +162,12 @@ class Engine:
         self.rows, self.halved = size // 2, self.halved + 1
 
     def _keep_short(self, chunk: Chunk, seconds: float) -> None:
+        """Halve chunks that keep a person waiting, as long as halving makes them shorter."""
         done = chunk.stop - chunk.start
-        if seconds > PATIENCE and done > _FEWEST_ROWS:
-            self.rows = max(min(self.rows, int(done * PATIENCE / seconds)), _FEWEST_ROWS)
+        if seconds <= PATIENCE or done < self.rows or done <= _FEWEST_ROWS or not self._shrinks:
+            return
+        if self._longer is not None and seconds > _HELPS * self._longer[1]:
+            self.rows, self._shrinks = self._longer[0], False
+            return
+        self._longer = (done, seconds)
+        self.rows = max(done // 2, _FEWEST_ROWS)

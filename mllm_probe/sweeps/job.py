@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -50,7 +50,7 @@ class Job:
     def __init__(self, model: ProbeModel, vectors: xr.Dataset, settings: Settings, subjects: Subjects) -> None:
         self.model, self.vectors, self.settings, self.subjects = model, vectors, settings, subjects
         self.cells = plan_cells(settings.axes, shared_random=settings.shares_random)
-        self.prefix = model.text_ids(settings.answer_prefix, leading_space=False) if settings.answer_prefix else []
+        self.prefix = _prefix_ids(model, settings.answer_prefix)
         self.scope = parse_scope(settings.tokens)
         self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
         for strength in settings.axes.strengths:
@@ -172,7 +172,7 @@ class Job:
             self.model,
             concepts=self.vectors.attrs.get("concepts"),
             prompt=prompts[0] if len(prompts) == 1 else prompts or None,
-            answer_prefix=settings.answer_prefix,
+            answer_prefix=settings.answer_prefix if isinstance(settings.answer_prefix, str) else self.prefix,
             scope=str(self.scope),
             site=schema.SITE,
             operation=settings.operation,
@@ -186,3 +186,9 @@ class Job:
             path=str(self.path),
             refused_paths=[f"{name}: {why}" for name, why in self.path.tried.items()] or None,
         )
+
+
+def _prefix_ids(model: ProbeModel, prefix: str | Sequence[int]) -> list[int]:
+    if isinstance(prefix, str):
+        return model.text_ids(prefix, leading_space=False) if prefix else []
+    return [int(token) for token in prefix]

@@ -200,13 +200,15 @@ class Scorer:
         for concept in np.unique(concepts):
             where = np.flatnonzero(concepts == concept).tolist()
             contents = [self.reader.content(answers[i]) for i in where]
-            logprobs = self.judge.logprobs(int(concept), sample, contents)
-            for i, content, values in zip(where, contents, logprobs, strict=True):
-                counted = np.ones(len(content), dtype=bool)
-                mention = self.reader.mention(answers[i], int(concept))
+            scores = np.zeros((len(where), self.settings.max_new_tokens), np.float32)
+            counted = np.zeros(scores.shape, dtype=bool)
+            for row, values in enumerate(self.judge.logprobs(int(concept), sample, contents)):
+                scores[row, : len(values)] = values
+                counted[row, : len(values)] = True
+                mention = self.reader.mention(answers[where[row]], int(concept))
                 if mention is not None:
-                    counted[mention[0] : mention[1]] = False
-                found[i] = float(answer_perplexity(torch.from_numpy(values), torch.from_numpy(counted)))
+                    counted[row, mention[0] : mention[1]] = False
+            found[where] = answer_perplexity(torch.from_numpy(scores), torch.from_numpy(counted)).numpy()
         return found
 
 

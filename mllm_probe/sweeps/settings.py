@@ -33,7 +33,7 @@ class Settings:
         The direction that takes the concept's place.
     metrics : tuple of str
     seed, max_new_tokens : int
-    answer_prefix : str
+    answer_prefix : str or sequence of int
     record : tuple of str
     read_layers : tuple of int
     read_tokens : scope as in ``capture``
@@ -47,7 +47,7 @@ class Settings:
     metrics: tuple[str, ...]
     seed: int
     max_new_tokens: int
-    answer_prefix: str
+    answer_prefix: str | Sequence[int]
     record: tuple[str, ...]
     read_layers: tuple[int, ...]
     read_tokens: Any
@@ -87,7 +87,7 @@ def check_settings(
     draws: int,
     seed: int,
     max_new_tokens: int,
-    answer_prefix: str | None,
+    answer_prefix: str | Sequence[int] | None,
     record: Sequence[str] | str | None,
     read_layers: Any,
     read_tokens: Any,
@@ -104,6 +104,7 @@ def check_settings(
         For ``store`` and ``client``.
     """
     _refuse_later_parts(store, client)
+    _refuse_encoder_decoder(model)
     schema.require(vectors, "vector", dims=(schema.CONCEPT, schema.LAYER, schema.HIDDEN), what="the vectors")
     schema.require_same_model(vectors, model)
     axes = Axes(
@@ -145,6 +146,14 @@ def _refuse_later_parts(store: Any, client: Any) -> None:
                 f"{name}= is not available in this version: leave it out; the grid is returned in memory and can be "
                 "written with grid.to_zarr(path)."
             )
+
+
+def _refuse_encoder_decoder(model: ProbeModel) -> None:
+    if getattr(model.hf.config, "is_encoder_decoder", False):
+        raise ValueError(
+            f"a sweep expects prompt and answer in one sequence; {model.name} (family {model.family}) reads the prompt "
+            "in an encoder and answers in a decoder. Use mp.generate or mp.steer for it, one steering at a time."
+        )
 
 
 def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Any) -> list[int]:

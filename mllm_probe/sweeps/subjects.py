@@ -46,6 +46,11 @@ class Subjects:
     categories: dict[str, str]
     examples: dict[str, Picture]
 
+    def slot(self, name: str) -> set[str]:
+        """A concept and the labels of its category: what may take its place (a style replaces a style)."""
+        own = self.categories.get(name)
+        return {name} | {label for label, other in self.categories.items() if own is not None and other == own}
+
 
 def gather(
     model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: str | Sequence[str] | None, inputs: Any
@@ -68,6 +73,7 @@ def gather(
     known: list[Picture | None] = [_picture(one) for one in listed] if inputs is None else [None] * len(requests)
     names = [str(name) for name in vectors[schema.CONCEPT].values]
     words = _words(model, vectors, library, names)
+    categories = _categories(vectors, names) | {name: c.category for name, c in (library or {}).items()}
     return Subjects(
         requests=requests,
         labels=[None if picture is None else picture.labels for picture in known],
@@ -75,7 +81,7 @@ def gather(
         words=words,
         label_words={n: tuple(w for w in own if isinstance(w, str)) for n, own in zip(names, words, strict=True)}
         | {name: concept.words for name, concept in (library or {}).items()},
-        categories=_categories(vectors, names) | {name: c.category for name, c in (library or {}).items()},
+        categories=categories,
         examples=_examples(library, [p for p in known if p is not None], names),
     )
 

@@ -119,3 +119,13 @@ def test_without_controls_there_is_no_effect():
 def test_an_unknown_metric_is_named():
     with pytest.raises(ValueError, match=r"no metric 'kl'; it has logprob"):
         effect(grid(), "kl")
+
+
+def test_a_run_whose_scope_did_not_fire_is_not_counted():
+    data = grid()
+    data["edited"] = xr.where(data.sample == "i3", 0, 2).broadcast_like(data.logprob).transpose(*data.logprob.dims)
+    found = effect(data, "logprob").sel(concept="cat", layer=2)
+    assert found.n.values.tolist() == [IMAGES, IMAGES - 1]
+    assert float(found.difference.sel(strength=1)) == pytest.approx(
+        float(effect(data.drop_sel(sample="i3"), "logprob").difference.sel(concept="cat", layer=2, strength=1))
+    )

@@ -5,7 +5,7 @@ import pytest
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.loading.zoo import tiny_llava
-from tests.sweeps.helpers import random_vectors
+from tests.sweeps.helpers import random_vectors, wrapped_family
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +93,25 @@ def test_a_plan_with_longer_answers_takes_more_steps(tiny, vectors, pictures):
     short, long = (sweeps.plan(tiny, vectors, pictures[:1], layers=[0], draws=1, max_new_tokens=n) for n in (2, 6))
     assert long.steps > short.steps and long.bytes_per_row > short.bytes_per_row
     assert np.isfinite(long.seconds)
+
+
+def test_encoder_decoder_models_are_refused():
+    model, inputs = wrapped_family("florence2")
+    with pytest.raises(ValueError, match=r"prompt and answer in one sequence.*family florence2.*mp\.generate"):
+        sweeps.sweep(model, random_vectors(model), inputs=inputs)
+
+
+def test_the_baseline_alone_can_be_asked_for(tiny, vectors, pictures):
+    grid = sweeps.sweep(tiny, vectors, pictures[:2], strengths=(0,), draws=2, max_new_tokens=2, progress=False)
+    assert grid.attrs["progress"] == 1 and np.isfinite(grid.logprob.sel(control="concept", draw=0)).all()
+
+
+def test_an_answer_prefix_may_be_token_ids(tiny, vectors, pictures):
+    settings = {"strengths": (1,), "metrics": "logprob", "draws": 1, "progress": False, "layers": [1]}
+    ids = tiny.text_ids("this is", leading_space=False)
+    told, given, none = (
+        sweeps.sweep(tiny, vectors, pictures[:1], answer_prefix=prefix, **settings) for prefix in ("this is", ids, "")
+    )
+    np.testing.assert_array_equal(told.logprob, given.logprob)
+    assert told.attrs["answer_prefix"] == "this is" and given.attrs["answer_prefix"] == ids
+    assert not np.allclose(told.logprob.sel(control="concept"), none.logprob.sel(control="concept"))
