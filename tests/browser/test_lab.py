@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +22,12 @@ from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from tests.widgets import fakes
 panel_module.stream = streams = fakes.Streams(pause=0.04)
 model = fakes.FakeModel()
-heatmap = LayerConceptHeatmap(fakes.growing(steps=40, pause=0.03, hostile=True), concept="cat", layer=5)
+heatmap = LayerConceptHeatmap(concept="cat", layer=5)
 panel = SteeringPanel(model, fakes.vectors(model, hostile=True), concept="cat", layer=5)
 Explore(model, heatmap, panel)
 """
-BUSY = "import time; time.sleep(8)"
+FILL = "heatmap.watch(fakes.growing(steps=40, pause=0.05, hostile=True));"
+BUSY = "import time; time.sleep(20)"
 REAL = """
 import mllm_probe as mp
 from mllm_probe.loading.zoo import tiny_llava
@@ -51,7 +53,7 @@ _WATCH = """() => {
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     folder = tmp_path_factory.mktemp("lab")
-    lab.notebook(folder, "widgets.ipynb", FAKES.strip(), BUSY, REAL.strip(), WAIT)
+    lab.notebook(folder, "widgets.ipynb", FAKES.strip(), FILL, BUSY, REAL.strip(), WAIT)
     with lab.server(folder) as found:
         yield found, folder
 
@@ -63,6 +65,7 @@ def page(address: tuple[str, Path]) -> Iterator[Page]:
         browser = lab.launch(playwright)
         made = browser.new_page(viewport={"width": 1400, "height": 1000})
         made.set_default_timeout(60_000)
+        expect.set_options(timeout=30_000)
         lab.open_notebook(made, address[0], "widgets.ipynb")
         lab.run_cell(made, 0)
         made.get_by_test_id("heatmap").wait_for(timeout=180_000)
@@ -78,25 +81,21 @@ def colour_at(page: Page, x: float, y: float) -> list[int]:
 
 
 def point_at(page: Page, row: int, layer: int) -> tuple[float, float]:
-    """A point in the cell of a row of the first category, found by reading the map with the mouse."""
-    canvas, cell = page.get_by_test_id("heatmap"), page.get_by_test_id("heatmap-cell")
-    width = canvas.bounding_box()["width"]
-    y = 18 + 19 * row + 9
-    for x in range(60, int(width), 9):
-        canvas.hover(position={"x": x, "y": y})
-        page.wait_for_timeout(25)
-        if cell.get_attribute("data-layer") == str(layer) and canvas_hovered(page, x):
-            return x + 6, y
-    raise AssertionError(f"no cell of layer {layer} found")
+    """Middle of a cell of the first category, in page pixels from the canvas's corner."""
+    place = page.evaluate("({ ...document.querySelector('[data-testid=\"heatmap\"]').dataset })")
+    left, top, width, height = (float(place[name]) for name in ("left", "top", "cellWidth", "rowHeight"))
+    return left + (layer + 0.5) * width, top + (row + 0.5) * height
 
 
-def canvas_hovered(page: Page, x: float) -> bool:
-    """Whether x lies on the cells, not on their names: the readout falls back to the cursor beside them."""
-    left = page.evaluate("document.querySelector('[data-testid=heatmap]').offsetWidth") * 0.12
-    return x > left
+def ask(page: Page, prompt: str) -> None:
+    """Type a question and press Enter."""
+    page.get_by_test_id("prompt").fill(prompt)
+    page.get_by_test_id("prompt").press("Enter")
 
 
 def test_the_map_fills_while_the_sweep_runs(page: Page) -> None:
+    expect(page.get_by_test_id("heatmap-cell")).to_have_text("Waiting for the first cells.")
+    lab.run_cell(page, 1)
     page.wait_for_function("document.querySelector('.mp-heatmap').dataset.status === 'running'")
     page.screenshot(path=SHOTS / "filling.png")
     cell = page.get_by_test_id("heatmap-cell")
@@ -111,7 +110,7 @@ def test_the_map_fills_while_the_sweep_runs(page: Page) -> None:
 
 def test_hostile_names_are_text(page: Page) -> None:
     options = page.get_by_test_id("concept").locator("option").all_text_contents()
-    assert "<img src=x onerror='window.  owned=1'>" in options and "</script><b>bold</b>" in options
+    assert "<img src=x onerror='window.__owned=1'>" in options and "</script><b>bold</b>" in options
     page.get_by_test_id("concept").select_option("</script><b>bold</b>")
     expect(page.get_by_test_id("heatmap-cell")).to_contain_text("</script><b>bold</b> · layer 5")
     expect(page.get_by_test_id("answer-steered")).to_contain_text("</script><b>bold</b>")
@@ -132,8 +131,19 @@ def test_a_click_on_a_cell_sets_the_panel_and_the_answer(page: Page) -> None:
     assert red > blue + 10
 
 
+def test_hover_reads_a_cell_and_leaves_the_selection(page: Page) -> None:
+    canvas, cell = page.get_by_test_id("heatmap"), page.get_by_test_id("heatmap-cell")
+    x, y = point_at(page, row=4, layer=7)
+    canvas.hover(position={"x": x, "y": y})
+    expect(cell).to_contain_text("star · layer 7 · 1 × residual norm")
+    page.mouse.move(2, 2)
+    expect(cell).to_contain_text("tree · layer 3")
+    expect(page.get_by_test_id("concept")).to_have_value("tree")
+
+
 def test_dragging_the_slider_cancels_and_the_newest_setting_is_what_stays(page: Page) -> None:
     expect(page.get_by_test_id("status")).to_have_text("idle")
+    ask(page, "what do you see, slowly ?")
     page.evaluate(_WATCH)
     box = page.get_by_test_id("strength").bounding_box()
     y = box["y"] + box["height"] / 2
@@ -157,11 +167,14 @@ def test_dragging_the_slider_cancels_and_the_newest_setting_is_what_stays(page: 
 
 
 def test_stop_and_run_again(page: Page) -> None:
-    page.get_by_test_id("stop").click()
+    ask(page, "slowly ?")
     expect(page.get_by_test_id("status")).to_have_text("running")
     page.get_by_test_id("stop").click()
     expect(page.get_by_test_id("status")).to_have_text("cancelled")
+    ask(page, "what do you see ?")
+    expect(page.get_by_test_id("status")).to_have_text("idle")
     page.get_by_test_id("stop").click()
+    expect(page.locator(".mp-answer[data-old=true]")).to_have_count(0)
     expect(page.get_by_test_id("status")).to_have_text("idle")
 
 
@@ -181,8 +194,7 @@ def test_keys_drive_the_widgets_and_not_the_notebook(page: Page) -> None:
     expect(page.get_by_test_id("strength")).to_have_value("-3")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("End")
-    page.get_by_test_id("prompt").fill("what is a dd ?")
-    page.get_by_test_id("prompt").press("Enter")
+    ask(page, "what is a dd ?")
     expect(page.get_by_test_id("status")).to_have_text("idle")
     assert (page.evaluate(active), page.evaluate(cells)) == before
 
@@ -196,15 +208,16 @@ def test_every_control_has_a_name(page: Page) -> None:
 
 
 def test_a_busy_cell_does_not_hold_the_slider_up(page: Page) -> None:
-    lab.run_cell(page, 1)
-    page.wait_for_function(lab.KERNEL_IS.format("busy"))
+    lab.run_cell(page, 2)
+    prompt = page.locator(".jp-Cell").nth(2).locator(".jp-InputPrompt")
+    expect(prompt).to_have_text("[*]:")
     page.get_by_test_id("strength").focus()
     page.keyboard.press("Home")
     page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")
     expect(page.get_by_test_id("answer-steered")).to_contain_text("(2.75) and a tree")
-    assert page.evaluate(f"({lab.KERNEL_IS.format('busy')})()")
-    page.wait_for_function(lab.KERNEL_IS.format("idle"))
+    assert prompt.text_content() == "[*]:"
+    expect(prompt).not_to_have_text("[*]:", timeout=60_000)
 
 
 def test_dark_theme_repaints_the_map(page: Page) -> None:
@@ -233,11 +246,11 @@ def test_nothing_is_cut_off(page: Page, width: int) -> None:
 
 def test_explore_works_on_a_real_model(page: Page) -> None:
     page.set_viewport_size({"width": 1400, "height": 1000})
-    lab.run_cell(page, 2)
     lab.run_cell(page, 3)
+    lab.run_cell(page, 4)
     real = page.locator(".mp-lab").nth(1)
     expect(real.get_by_test_id("heatmap-cell")).to_contain_text("nats", timeout=120_000)
-    page.wait_for_function(lab.KERNEL_IS.format("idle"), timeout=120_000)
+    expect(page.locator(".jp-Cell").nth(4).locator(".jp-InputPrompt")).to_have_text(re.compile(r"\d"), timeout=120_000)
     expect(real.get_by_test_id("lab-status")).to_have_text("")
     expect(real.get_by_test_id("status")).to_have_text("idle")
     assert real.get_by_test_id("answer-baseline").text_content()

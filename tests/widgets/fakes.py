@@ -146,14 +146,14 @@ class FakeStream:
 
 @dataclass
 class Streams:
-    """Stands in for `mllm_probe.stream` and keeps every stream that was asked for."""
+    """Stands in for `mllm_probe.stream` and keeps every stream; a prompt with the word "slowly" is answered slowly."""
 
     pause: float = 0.0
     fails: str | None = None
     made: list[FakeStream] = field(default_factory=list)
 
     def __call__(self, model: Any, image: Any, prompt: str, *, steering: list[Any], max_new_tokens: int) -> FakeStream:
-        made = FakeStream(steering, prompt, self.pause, self.fails)
+        made = FakeStream(steering, prompt, 0.4 if "slowly" in prompt else self.pause, self.fails)
         self.made.append(made)
         return made
 

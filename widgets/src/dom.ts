@@ -28,6 +28,8 @@ export function uniqueId(stem: string): string {
 export function widgetRoot(css: string, kind: string, label: string): HTMLElement {
   const root = h("section", { class: `mp mp-${kind}`, "aria-label": label, "data-lm-suppress-shortcuts": "true" });
   root.append(h("style", {}, css));
+  // The attribute keeps shortcuts away; the notebook also listens itself, e.g. for Escape, and would take the focus.
+  root.addEventListener("keydown", (event) => event.stopPropagation());
   return root;
 }
 

@@ -239,7 +239,7 @@ class View {
     this.width = width;
     const pen = this.canvas.getContext("2d");
     if (pen) pen.font = `600 12px ${style.fontFamily}`;
-    const names = this.cells.concepts.map((name) => pen?.measureText(words(name)).width ?? 60);
+    const names = this.cells.concepts.map((name) => pen?.measureText(name).width ?? 60);
     const nameWidth = Math.min(170, Math.max(40, ...names));
     this.layout = layoutMap(this.cells.categories, this.cells.layers.length, { width, nameWidth });
   }
@@ -259,8 +259,17 @@ class View {
       focused: document.activeElement === this.canvas,
     };
     paint(this.canvas, scene, readTheme(this.root));
+    this.placeCells();
     this.drawReadout(this.hover ?? cursor, strength);
     this.drawState(strength);
+  }
+
+  /** Where the cells of the first category stand, for scripts that drive the page. */
+  private placeCells(): void {
+    const { left, top, cellWidth, rowHeight } = this.layout;
+    for (const [name, value] of Object.entries({ left, top, cellWidth, rowHeight })) {
+      this.canvas.dataset[name] = String(value);
+    }
   }
 
   private drawReadout(cell: Cell | null, strength: number): void {

@@ -2,7 +2,7 @@
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import base from "./base.css";
 import { h, show, widgetRoot } from "./dom";
-import { dose, plain, strengthUnit, words } from "./format";
+import { dose, plain, strengthUnit } from "./format";
 import { fillSelect, fillTrack, labelled, segments, setSegment, ticks } from "./panel/controls";
 import { Gallery, type Picture } from "./panel/pictures";
 import { type Answers, type Finished, finished, type Message, moved, ROWS, received, restored } from "./panel/stream";
@@ -206,9 +206,7 @@ class View {
   private fillChoices(): void {
     const { model } = this;
     const categories = model.get("categories");
-    const options = model
-      .get("concepts")
-      .map((name, i) => ({ value: name, label: words(name), group: categories[i] ?? "" }));
+    const options = model.get("concepts").map((name, i) => ({ value: name, label: name, group: categories[i] ?? "" }));
     fillSelect(this.concept, options, model.get("concept"));
     const layers = model.get("layers");
     const [low, high] = [Math.min(...layers), Math.max(...layers)];

@@ -123,7 +123,7 @@ describe("readout", () => {
   it("says concept, layer, strength, value with unit and interval, n and controls", () => {
     const text = readout(cells(), { concept: 1, layer: 2 }, 1, units).map((piece) => piece.text);
     expect(text).toEqual([
-      "line art",
+      "line_art",
       "layer 2",
       "1 × residual norm",
       "+13.0 nats",

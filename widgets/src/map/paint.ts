@@ -63,7 +63,7 @@ function paintNames(pen: Pen, scene: Scene, theme: Theme): void {
     const current = row.concept === (scene.hover ?? scene.cursor)?.concept;
     pen.font = `${current ? "600 " : ""}${layout.fontSize}px ${theme.font}`;
     pen.fillStyle = theme.ink;
-    const name = words(cells.concepts[row.concept] ?? "");
+    const name = cells.concepts[row.concept] ?? "";
     pen.fillText(clip(pen, name, layout.left - 26), layout.left - 7, row.y + layout.rowHeight / 2);
   }
 }

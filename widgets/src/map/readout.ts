@@ -1,5 +1,5 @@
 /** What the line below the map says about one cell. */
-import { digitsFor, dose, signed, strengthUnit, words } from "../format";
+import { digitsFor, dose, signed, strengthUnit } from "../format";
 import { at, type Cell, type Cells, indexOf } from "./cells";
 
 export interface Piece {
@@ -20,7 +20,7 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
   const digits = digitsFor(units.limit);
   const unit = units.unit ? ` ${units.unit}` : "";
   const pieces: Piece[] = [
-    { text: words(cells.concepts[cell.concept] ?? ""), kind: "strong" },
+    { text: cells.concepts[cell.concept] ?? "", kind: "strong" },
     { text: `layer ${cells.layers[cell.layer] ?? "–"}`, kind: "normal" },
     { text: `${dose(cells.strengths[strength] ?? 0)} ${strengthUnit(units.strengthUnit)}`, kind: "soft" },
   ];
