@@ -61,8 +61,7 @@ class Editor:
         self._plan: Plan | None = None
         self._call: Call | None = None
         self._length = 0
-        encoder_decoder = bool(getattr(model.hf.config, "is_encoder_decoder", False))
-        self._given = prompt is not None and not encoder_decoder
+        self._given = prompt is not None
         if self._given:
             where = of_encoded(model, prompt)  # type: ignore[arg-type]
             lines = max(len(self.rows), where.lines)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.activations.positions import begin_columns
 from mllm_probe.models.layout import text_config
 from mllm_probe.models.tokens import patch_positions, token_roles
 from mllm_probe.schema import ROLES
@@ -124,10 +125,9 @@ _ARRAYS = ("roles", "begin", "patch_row", "patch_column", "before")
 
 def of_encoded(model: ProbeModel, encoded: Encoded) -> PromptPositions:
     """Positions of a batch that the package has made."""
-    ids = encoded.tensors["input_ids"].cpu()
     return PromptPositions(
         roles=encoded.roles.numpy(),
-        begin=_begin(model, ids),
+        begin=begin_columns(model, encoded),
         prompt_length=encoded.prompt_length,
         patch_row=encoded.patch_row,
         patch_column=encoded.patch_column,
@@ -161,8 +161,12 @@ def of_call(model: ProbeModel, arguments: Mapping[str, Any], offset: int) -> Pro
         return PromptPositions(roles, begin, width, nowhere, nowhere, before, offset, roles_known=False)
     ids = ids.cpu()
     roles = token_roles(model, ids, mask).numpy()
+    marked = arguments.get("image_embeds_position_mask")
+    if isinstance(marked, Tensor) and tuple(marked.shape) == roles.shape:
+        roles[marked.bool().cpu().numpy()] = ROLES.index("image")
     places = np.stack([_places(row) for row in roles])
-    return PromptPositions(roles, _begin(model, ids), width, places[:, 0], places[:, 1], before, offset)
+    begin = np.zeros(roles.shape, bool) if "decoder_input_ids" in arguments else _begin(model, ids, roles, offset)
+    return PromptPositions(roles, begin, width, places[:, 0], places[:, 1], before, offset)
 
 
 def sequence_of(arguments: Mapping[str, Any]) -> tuple[Tensor | None, tuple[int, int]]:
@@ -184,10 +188,11 @@ def _places(roles: np.ndarray) -> np.ndarray:
     return one if runs == 1 or (one >= 0).any() else patch_positions(roles, runs)
 
 
-def _begin(model: ProbeModel, ids: Tensor) -> np.ndarray:
-    begin = getattr(model.tokenizer, "bos_token_id", None) if model.tokenizer is not None else None
-    if begin is None:
-        begin = getattr(text_config(model.hf), "bos_token_id", None)
-    if begin is None:
-        return np.zeros(tuple(ids.shape), bool)
-    return torch.eq(ids, int(begin)).numpy()
+def _begin(model: ProbeModel, ids: Tensor, roles: np.ndarray, offset: int) -> np.ndarray:
+    """Where a row's first position is the begin-of-sequence token, bool [lines, columns]."""
+    begin = getattr(model.tokenizer, "bos_token_id", None)
+    begin = getattr(text_config(model.hf), "bos_token_id", None) if begin is None else begin
+    if begin is None or offset:
+        return np.zeros(roles.shape, bool)
+    real = roles != _PADDING
+    return (real & (real.cumsum(1) == 1)) & torch.eq(ids, int(begin)).numpy()

@@ -21,6 +21,9 @@ def test_the_component_is_the_uncentred_one_on_the_side_of_the_mean():
     assert abs(found @ np.linalg.svd(differences)[2][0]) > 1 - 1e-6
     constant = principal_component(np.repeat(direction[None], 5, 0) + 1e-3 * rng.standard_normal((5, 40)))
     assert constant @ direction > 0.999
+    for seed in range(16):
+        noisy = np.random.default_rng(seed).standard_normal((6, 40)) + direction
+        assert principal_component(noisy) @ noisy.mean(0) > 0
     many = principal_component(np.stack([differences, 2 * differences]))
     assert np.allclose(many, found)
     assert np.array_equal(principal_component(np.zeros((3, 4))), np.zeros(4))
