@@ -191,7 +191,7 @@ class View {
   /** Take new data in, then draw. */
   private refresh(): void {
     this.cells = readCells(this.model);
-    this.limit = scaleLimit(this.cells.value, niceCeiling);
+    this.limit = scaleLimit(this.cells.value, this.model.get("unit"), niceCeiling);
     this.width = 0;
     this.fillChips();
     this.fillMetrics();

@@ -61,12 +61,15 @@ describe("cells", () => {
   });
   it("give a scale that one cell cannot wash out", () => {
     const value = Float32Array.from({ length: 200 }, (_, i) => (i === 0 ? 1000 : i === 1 ? Number.NaN : 1));
-    expect(scaleLimit(value, (v) => v)).toBe(1);
-    expect(scaleLimit(new Float32Array([Number.NaN]), (v) => v)).toBe(1);
+    expect(scaleLimit(value, "logits", (v) => v)).toBe(1);
+    expect(scaleLimit(new Float32Array([Number.NaN]), "nats", (v) => v)).toBe(1);
+    expect(scaleLimit(new Float32Array([0.02]), "nats", (v) => v)).toBe(1);
+    expect(scaleLimit(new Float32Array([0.5]), "", (v) => v)).toBe(0.5);
   });
   it("say where a profile peaks and how far it spreads", () => {
     expect(spread([0, 2, 2, 0])).toEqual({ peak: 1, effective: 2 });
     expect(spread([-1, -3, Number.NaN])?.peak).toBe(1);
+    expect(spread([0.1, -3, 0.2])).toEqual({ peak: 1, effective: 1 });
     expect(spread([Number.NaN, 0])).toBeNull();
   });
   it("find the nearest strength", () => {

@@ -42,12 +42,16 @@ export function profile(cells: Cells, concept: number, strength: number): number
   return cells.layers.map((_, layer) => at(cells.value, indexOf(cells, { concept, layer }, strength)));
 }
 
-/** End of the colour scale: the 98th percentile of the sizes over all strengths, rounded up, so that one cell cannot wash out the rest. */
-export function scaleLimit(value: Float32Array, ceiling: (v: number) => number): number {
+/** No scale is finer than this, or noise would look like an effect while the first cells arrive. */
+const FINEST: Record<string, number> = { nats: 1, "": 0.1 };
+
+/** End of the colour scale: the 98th percentile of the sizes over all strengths, so that one cell cannot wash out the rest. */
+export function scaleLimit(value: Float32Array, unit: string, ceiling: (v: number) => number): number {
   const sizes = Array.from(value).filter(Number.isFinite).map(Math.abs);
   if (sizes.length === 0) return 1;
   sizes.sort((a, b) => a - b);
-  return ceiling(sizes[Math.min(sizes.length - 1, Math.floor(0.98 * sizes.length))] ?? 1);
+  const size = sizes[Math.min(sizes.length - 1, Math.floor(0.98 * sizes.length))] ?? 1;
+  return ceiling(Math.max(size, FINEST[unit] ?? 0));
 }
 
 export interface Spread {
@@ -55,9 +59,10 @@ export interface Spread {
   effective: number;
 }
 
-/** Where a profile peaks (index) and over how many layers it spreads: (Σv)² / Σv² of its positive part. */
+/** Where a profile peaks (index) and over how many layers it spreads: (Σv)² / Σv² of the part with the peak's sign. */
 export function spread(values: number[]): Spread | null {
-  const sign = Math.max(...values.map((v) => (Number.isFinite(v) ? v : 0))) > 0 ? 1 : -1;
+  const peak = values.reduce((most, v) => (Math.abs(v) > Math.abs(most) ? v : most), 0);
+  const sign = Math.sign(peak);
   const part = values.map((v) => (Number.isFinite(v) ? Math.max(0, sign * v) : 0));
   const sum = part.reduce((a, b) => a + b, 0);
   const squares = part.reduce((a, b) => a + b * b, 0);
