@@ -17,6 +17,8 @@ CATEGORY, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "relative_depth", "toke
 PATCH_ROW, PATCH_COLUMN, SPLIT, PAIR = "patch_row", "patch_column", "split", "pair"
 
 CATEGORIES = ("entity", "visual_style", "emotion", "abstract", "relation")
+EXCLUSIVE_CATEGORIES = CATEGORIES[1:]
+"""Of these a picture shows one concept at a time, so that one takes another's place; entities stand side by side."""
 ROLES = ("text", "image", "special", "padding")
 SPLITS = ("fit", "held_out")
 CAPTURE_SCOPES = ("last_prompt", "image", "text", "all")

@@ -47,9 +47,10 @@ class Subjects:
     examples: dict[str, Picture]
 
     def slot(self, name: str) -> set[str]:
-        """A concept and the labels of its category: what may take its place (a style replaces a style)."""
+        """A concept, and the labels whose place it takes: a style replaces a style, a thing stands beside a thing."""
         own = self.categories.get(name)
-        return {name} | {label for label, other in self.categories.items() if own is not None and other == own}
+        replaced = self.categories.items() if own in schema.EXCLUSIVE_CATEGORIES else ()
+        return {name} | {label for label, other in replaced if other == own}
 
 
 def gather(
