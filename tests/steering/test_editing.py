@@ -195,15 +195,17 @@ def test_many_rows_share_one_prompt_and_leave_when_they_end(tiny, pictures, vect
     editor = Editor(tiny, rows, encoded)
     with torch.no_grad(), editor.attached():
         cache = DynamicCache(config=tiny.hf.config.get_text_config())
-        first = tiny.hf(**many.tensors, past_key_values=cache, use_cache=True).logits[:, -1].argmax(-1)
+        fed = [tiny.hf(**many.tensors, past_key_values=cache, use_cache=True).logits[:, -1].argmax(-1)]
+        fed.append(tiny.hf(input_ids=fed[0][:, None], past_key_values=cache, use_cache=True).logits[:, -1].argmax(-1))
         kept = torch.tensor([3, 1])
         editor.keep(kept)
         cache.reorder_cache(kept)
-        second = tiny.hf(input_ids=first[kept, None], past_key_values=cache, use_cache=True).logits[:, -1]
+        third = tiny.hf(input_ids=fed[1][kept, None], past_key_values=cache, use_cache=True).logits[:, -1]
     for place, row in enumerate(kept.tolist()):
         one = answer(tiny, pictures[0], rows[row])
-        assert close(second[place], one.logits[0, 1])
-    assert [r.steps for r in editor.receipt()] == [0, 0, 0, 1]
+        assert [int(token[row]) for token in fed] == one.tokens[0, :2].tolist()
+        assert close(third[place], one.logits[0, 2])
+    assert [r.steps for r in editor.receipt()] == [1, 0, 1, 2]
     with pytest.raises(ValueError, match=r"keep: expected rows 0 … 1 .* got \[5\]"):
         editor.keep([5])
 
