@@ -12,6 +12,7 @@ import xarray as xr
 
 CONCEPT, LAYER, READ_LAYER, STRENGTH, TOKEN, STEP = "concept", "layer", "read_layer", "strength", "token", "step"
 SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hidden"
+ROW = "row"
 
 CATEGORY, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "relative_depth", "token_text", "role"
 PATCH_ROW, PATCH_COLUMN, SPLIT, PAIR = "patch_row", "patch_column", "split", "pair"
@@ -58,6 +59,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(DRAW, "draw of a control"),
         Dimension(SCOPE, "tokens at which a vector was captured"),
         Dimension(HIDDEN, "component of the residual stream"),
+        Dimension(ROW, "row of a batch, in a receipt"),
     )
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-ROW = "row"
+from mllm_probe.schema import ROW
 
 
 @dataclass(frozen=True)
