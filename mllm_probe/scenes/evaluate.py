@@ -4,6 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
+import torch
+
 from mllm_probe.models.bundled import bundled, bundled_names
 from mllm_probe.scenes.answering import Answerer
 from mllm_probe.scenes.evaluate_recognition import problems, recognition, scenes, table
@@ -43,10 +45,11 @@ def main(argv: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m mllm_probe.scenes.evaluate", description=__doc__)
     parser.add_argument("--models", nargs="*", help="bundled names or folders (default: all bundled)")
-    parser.add_argument("--pictures", type=int, default=1500, help="pictures for each table")
+    parser.add_argument("--pictures", type=int, default=1000, help="pictures for each table")
     parser.add_argument("--no-steerability", action="store_true", help="recognition and problems only")
     parser.add_argument("--save", action="store_true", help="keep the tables in the model's card")
     given = parser.parse_args(argv)
+    torch.set_num_threads(1)  # models this small lose more than they gain by sharing a step between threads
     for name in given.models or bundled_names():
         folder = bundled(name) or Path(name)
         tables = recognition_tables(folder, given.pictures)

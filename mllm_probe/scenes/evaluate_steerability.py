@@ -19,11 +19,11 @@ from mllm_probe.scenes.scene import true_concepts
 from mllm_probe.scenes.vocabulary import CATEGORIES, CONCEPTS
 
 SCOPES: dict[str, str | tuple[str, ...]] = {"last token": ("last_prompt", "generated"), "image": "image"}
-STRENGTHS = (0.5, 1.0, 1.5)
+STRENGTHS = (0.75, 1.0, 1.25, 1.5)
 DRAWS = 16
 _SIDE = 224
 _FIT, _HELD = 31, 32
-_LONGEST = 10
+_LONGEST = 12
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,14 @@ def _means(grid: xr.Dataset, metric: str) -> xr.DataArray:
     return grid[metric].where(grid["eligible"]).mean("sample")
 
 
+def _steadiest(values: np.ndarray) -> tuple[int, int]:
+    """Return row and column of the largest value [layer, strength]; of equal ones, that with the best neighbours."""
+    padded = np.pad(values, ((0, 0), (1, 1)), mode="edge")
+    neighbours = (padded[:, :-2] + padded[:, 2:]) / 2
+    layer, strength = np.unravel_index((values + 1e-4 * neighbours).argmax(), values.shape)
+    return int(layer), int(strength)
+
+
 def best_cells(model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture]) -> dict[str, Cell]:
     """Return the cell of each concept with the largest product of named and kept.
 
@@ -121,7 +129,7 @@ def best_cells(model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Pictur
         worth = (_means(grid, "named") * _means(grid, "kept")).sel(control="concept").isel(draw=0).fillna(-1)
         for concept in worth["concept"].values:
             values = worth.sel(concept=concept).transpose("layer", "strength").values
-            layer, strength = np.unravel_index(values.argmax(), values.shape)
+            layer, strength = _steadiest(values)
             cell = Cell(scope, int(worth["layer"][layer]), float(worth["strength"][strength]))
             if str(concept) not in best or values.max() > best[str(concept)][0]:
                 best[str(concept)] = (float(values.max()), cell)
@@ -186,7 +194,7 @@ def _concept_row(one: Steered) -> str:
     )
 
 
-def steerability_tables(folder: Path, pairs: int = 48, fit: int = 16, held: int = 48) -> list[str]:
+def steerability_tables(folder: Path, pairs: int = 48, fit: int = 12, held: int = 48) -> list[str]:
     """Return the steerability tables of the model in a folder.
 
     Parameters
@@ -203,7 +211,7 @@ def steerability_tables(folder: Path, pairs: int = 48, fit: int = 16, held: int 
         Markdown: by category, by concept.
     """
     model = mp.load(Path(folder).resolve())
-    library = mp.concepts.scenes(pairs=pairs)
+    library = mp.concepts.scenes(negative="remove", pairs=pairs)
     vectors = mp.concept_vectors(model, library, shuffled_draws=0, probe_accuracy=False)
     cells = best_cells(model, vectors, neutral_pictures(fit, _FIT))
     found = at_cells(model, vectors, neutral_pictures(held, _HELD), cells)

@@ -101,7 +101,7 @@ def caption(scene: Scene) -> str:
         For example "a sketch picture of a cat left of a house".
     """
     things = [with_article(kind) for kind in sorted(visible_entities(scene))]
-    if scene.placed_relation:
+    if scene.placed_relation and scene.subject and scene.reference:
         things = [f"{with_article(scene.subject)} {_PHRASES[scene.placed_relation]} {with_article(scene.reference)}"]
     if scene.face:
         feeling = scene.face.emotion
@@ -182,6 +182,8 @@ def existence(scene: Scene, g: np.random.Generator) -> Question:
 def relation_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
     """Return where one thing is, and whether it is where a question says, for a relation between two things."""
     relation, subject, reference = scene.placed_relation, scene.subject, scene.reference
+    if relation is None:
+        raise ValueError("this scene has no relation between two things: draw one with sample(rng, kind='relation')")
     if relation in _OPPOSITES and reference != "box" and g.random() < 0.5:
         relation, subject, reference = _OPPOSITES[relation], reference, subject
     where = Question("where", f"Where is the {subject}?", f"{_PHRASES[relation]} the {reference}")

@@ -122,8 +122,12 @@ def _rhythm(g: np.random.Generator, a: Entity, b: Entity, scene: Scene) -> list[
 def _emphasis(g: np.random.Generator, a: Entity, b: Entity, scene: Scene) -> list[Placed]:
     around = [(9, 9), (32, 8), (55, 9), (9, 32), (55, 32), (9, 55), (32, 56), (55, 55)]
     colour = a.colour if a is not b else contrasting(g, scene.background, other=b.colour)
-    placed = [_put(a, *(np.array(place) + g.uniform(-1, 1, 2)), g.uniform(6.6, 7.4), colour=colour) for place in around]
-    return [*placed, _put(b, *(CENTRE + g.uniform(-1.5, 1.5, 2)), g.uniform(14, 16))]
+    placed = []
+    for place in around:
+        x, y = np.array(place) + g.uniform(-1, 1, 2)
+        placed.append(_put(a, x, y, g.uniform(6.6, 7.4), colour=colour))
+    x, y = CENTRE + g.uniform(-1.5, 1.5, 2)
+    return [*placed, _put(b, x, y, g.uniform(14, 16))]
 
 
 _ARRANGE: dict[str, Callable[[np.random.Generator, Entity, Entity, Scene], list[Placed]]] = {
@@ -184,9 +188,9 @@ def _row(scene: Scene) -> list[Placed]:
     g = random_of(scene, 2)
     across = g.uniform(16, 48)
     placed = []
-    for i, (entity, large) in enumerate(zip(scene.entities, scene.row.large, strict=True)):
+    for i, (entity, large) in enumerate(zip(scene.entities, scene.given_row.large, strict=True)):
         along, beside = 11 + 21 * i + g.uniform(-0.4, 0.4), across + g.uniform(-3, 3)
-        x, y = (along, beside) if scene.row.horizontal else (beside, along)
+        x, y = (along, beside) if scene.given_row.horizontal else (beside, along)
         placed.append(_put(entity, x, y, g.uniform(10.2, 10.6) if large else g.uniform(7.2, 7.7)))
     return placed
 

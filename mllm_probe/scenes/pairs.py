@@ -55,7 +55,8 @@ def _style(concept: str, g: np.random.Generator, negative: str) -> Pair:
 def _emotion(concept: str, g: np.random.Generator, negative: str) -> Pair:
     with_it = free_scene(g, random_style(g), different_kinds(g, int(g.integers(0, 3))), True, concept)
     emotion = None if negative == "remove" else _other(g, EMOTIONS, concept)
-    return with_it, replace(with_it, face=replace(with_it.face, emotion=emotion))
+    face = None if with_it.face is None else replace(with_it.face, emotion=emotion)
+    return with_it, replace(with_it, face=face)
 
 
 def _abstract(concept: str, g: np.random.Generator, negative: str) -> Pair:
@@ -69,6 +70,7 @@ def _abstract(concept: str, g: np.random.Generator, negative: str) -> Pair:
 
 
 def _relation(concept: str, g: np.random.Generator, negative: str) -> Pair:
+    among: tuple[str, ...]
     if concept in LINE_RELATIONS:
         kinds, among = different_kinds(g, int(g.integers(0, 3))), LINE_RELATIONS
     else:

@@ -21,11 +21,11 @@ class Question:
 
 def missing_item(scene: Scene) -> str:
     """Return the kind of thing behind the question mark of a pattern."""
-    return scene.entities[scene.pattern.missing % len(scene.entities)].kind
+    return scene.entities[scene.given_pattern.missing % len(scene.entities)].kind
 
 
 def _directions(scene: Scene) -> tuple[str, str]:
-    return ("right of", "left of") if scene.row.horizontal else ("below", "above")
+    return ("right of", "left of") if scene.given_row.horizontal else ("below", "above")
 
 
 def row_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
@@ -44,7 +44,7 @@ def row_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
         One step, two steps, and which is larger after two steps.
     """
     kinds = [entity.kind for entity in scene.entities]
-    large = list(scene.row.large)
+    large = list(scene.given_row.large)
     forward, backward = _directions(scene)
     step = int(g.integers(2))
     near, where = (kinds[step], forward) if g.random() < 0.5 else (kinds[step + 1], backward)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,11 +31,12 @@ MIXTURE = {
 }
 """Share of each kind of scene."""
 
+T = TypeVar("T")
 _BETWEEN_THINGS = 0.65
 _PLAIN = 1 / 9
 
 
-def choose(g: np.random.Generator, among: Sequence):
+def choose(g: np.random.Generator, among: Sequence[T]) -> T:
     """Return one element of a sequence."""
     return among[int(g.integers(len(among)))]
 

@@ -80,6 +80,20 @@ class Scene:
     row: Row | None = None
 
     @property
+    def given_pattern(self) -> Pattern:
+        """The pattern; a ValueError without one."""
+        if self.pattern is None:
+            raise ValueError("this scene has no pattern: draw one with sample(rng, kind='pattern')")
+        return self.pattern
+
+    @property
+    def given_row(self) -> Row:
+        """The row; a ValueError without one."""
+        if self.row is None:
+            raise ValueError("this scene has no row: draw one with sample(rng, kind='row')")
+        return self.row
+
+    @property
     def placed_relation(self) -> str | None:
         """The relation between two things, if that is the kind of relation it has."""
         return None if self.relation in LINE_RELATIONS else self.relation

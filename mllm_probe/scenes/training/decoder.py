@@ -77,7 +77,7 @@ def answer_logits(
 
 def encoder() -> Callable[[str], list[int]]:
     """Return a function from text to token ids that remembers what it has seen."""
-    words, seen = tokenizer(), {}
+    words, seen = tokenizer(), dict[str, list[int]]()
 
     def encode(text: str) -> list[int]:
         if text not in seen:

@@ -30,14 +30,14 @@ class Team:
         """Replace every gradient by its mean over the team, in one transfer."""
         if self.size == 1:
             return
-        with_gradient = [p for p in parameters if p.grad is not None]
-        flat = torch.cat([p.grad.reshape(-1) for p in with_gradient])
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
         dist.all_reduce(flat)
         flat /= self.size
         offset = 0
-        for p in with_gradient:
-            p.grad.copy_(flat[offset : offset + p.numel()].view_as(p))
-            offset += p.numel()
+        for gradient in gradients:
+            gradient.copy_(flat[offset : offset + gradient.numel()].view_as(gradient))
+            offset += gradient.numel()
 
     def wait(self) -> None:
         """Return when every process of the team has come here."""

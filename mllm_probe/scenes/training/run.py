@@ -114,5 +114,10 @@ def train(plan: TrainingPlan, work: Path, out: Path) -> Times:
 
 def times(plan: TrainingPlan, work: Path) -> Times:
     """Return how long a finished training took, from its checkpoints."""
-    tower, model = (checkpoint.load(path) for path in (_tower_path(plan, work), _model_path(plan, work)))
-    return Times(tower[1]["wall_seconds"], tower[1]["cpu_seconds"], model[1]["wall_seconds"], model[1]["cpu_seconds"])
+    found = []
+    for path in (_tower_path(plan, work), _model_path(plan, work)):
+        saved = checkpoint.load(path)
+        if saved is None:
+            raise FileNotFoundError(f"no checkpoint at {path}: train the model first")
+        found += [saved[1]["wall_seconds"], saved[1]["cpu_seconds"]]
+    return Times(*found)

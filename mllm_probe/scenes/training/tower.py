@@ -4,6 +4,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,7 +95,7 @@ def train_tower(team: Team, plan: TowerPlan, pictures: Pictures, held: Pictures,
     ]
     optimizer = HybridOptimizer(named, plan.muon_rate, plan.adam_rate, 0.03, plan.steps, plan.warmup)
     parameters = [p for _, p, _ in named]
-    progress = {"step": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0}
+    progress: dict[str, Any] = {"step": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0}
     if (saved := checkpoint.load(path)) is not None:
         groups, progress = saved
         tower.load_state_dict(groups["tower"])
