@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 from PIL import Image
 
-from mllm_probe.concepts import Picture, scenes
+from mllm_probe.concepts import ConceptLibrary, Picture, scenes
 from mllm_probe.models.images import as_image
 
 SIDE = 320
@@ -28,7 +28,7 @@ def pictures_from(images: Any = None) -> list[Any]:
     """
     if images is None:
         images = scenes(concepts=("cat", "house", "tree", "star"), pairs=2, seed=_DRAWN_SEED)
-    if hasattr(images, "pictures"):
+    if isinstance(images, ConceptLibrary):
         concepts = list(images.values())
         images = [c.negative[i] for i in range(_MOST) for c in concepts if i < len(c.negative)][:_MOST]
     if not isinstance(images, Sequence) or isinstance(images, str):

@@ -56,7 +56,7 @@ class SteeringPanel(ProbeWidget):
     prompt : str, optional
         The question; the model's default one without it.
     concept, layer, strength : optional
-        The first setting. By default the first concept, a layer past the middle, strength 1.
+        The first setting. By default the first concept, a layer before the middle, strength 1.
     scope : str
         Tokens to edit, joined by ``+``: ``"last_prompt+generated"``, ``"image"``, ``"text"``, ``"all"``.
     unit : {"residual", "vector", "raw"}
@@ -125,7 +125,7 @@ class SteeringPanel(ProbeWidget):
         self._images = pictures_from(images)
         super().__init__(
             layers=known,
-            layer=known[round(0.55 * (len(known) - 1))] if layer is None else layer,
+            layer=known[round(0.4 * (len(known) - 1))] if layer is None else layer,
             pictures=described(self._images),
             prompt=model.default_prompt if prompt is None else prompt,
             suggestions=list(model.suggestions),

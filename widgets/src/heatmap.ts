@@ -93,7 +93,7 @@ class View {
     this.canvas.setAttribute("aria-label", "Effect by concept and layer; arrow keys move, values are read below");
     this.canvas.setAttribute("aria-describedby", description);
     const head = h("div", { class: "mp-head" }, h("h3", {}, "Effect by concept and layer"), this.count, this.metric);
-    this.root.append(head, this.chips, this.canvas, this.bar, this.read, this.error);
+    this.root.append(head, this.chips, this.read, this.bar, this.canvas, this.error);
     el.append(this.root);
     this.cells = readCells(model);
     this.layout = layoutMap([], 0, { width: 0, nameWidth: 60 });
