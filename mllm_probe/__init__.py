@@ -35,43 +35,25 @@ _ROOMS = ("activations", "concepts", "loading", "metrics", "models", "plots", "s
 if TYPE_CHECKING:
     from mllm_probe import concepts as concepts
     from mllm_probe import plots as plots
-    from mllm_probe.activations import capture as capture
-    from mllm_probe.loading import load as load
-    from mllm_probe.loading import wrap as wrap
-    from mllm_probe.steering import (
-        Steering as Steering,
-    )
-    from mllm_probe.steering import (
-        compose as compose,
-    )
-    from mllm_probe.steering import (
-        concept_vectors as concept_vectors,
-    )
-    from mllm_probe.steering import (
-        generate as generate,
-    )
-    from mllm_probe.steering import (
-        load_vectors as load_vectors,
-    )
-    from mllm_probe.steering import (
-        save_vectors as save_vectors,
-    )
-    from mllm_probe.steering import (
-        steer as steer,
-    )
-    from mllm_probe.steering import (
-        stream as stream,
-    )
-    from mllm_probe.steering import (
-        vectors_from as vectors_from,
-    )
-    from mllm_probe.sweeps import effect as effect
-    from mllm_probe.sweeps import plan as plan
-    from mllm_probe.sweeps import sweep as sweep
-    from mllm_probe.sweeps import sweep_iter as sweep_iter
-    from mllm_probe.widgets import LayerConceptHeatmap as LayerConceptHeatmap
-    from mllm_probe.widgets import SteeringPanel as SteeringPanel
-    from mllm_probe.widgets import explore as explore
+    from mllm_probe.activations.capture import capture as capture
+    from mllm_probe.loading.load import load as load
+    from mllm_probe.loading.load import wrap as wrap
+    from mllm_probe.steering.files import load_vectors as load_vectors
+    from mllm_probe.steering.files import save_vectors as save_vectors
+    from mllm_probe.steering.generation import generate as generate
+    from mllm_probe.steering.generation import steer as steer
+    from mllm_probe.steering.generation import stream as stream
+    from mllm_probe.steering.steering import Steering as Steering
+    from mllm_probe.steering.steering import compose as compose
+    from mllm_probe.steering.vectors import concept_vectors as concept_vectors
+    from mllm_probe.steering.vectors import vectors_from as vectors_from
+    from mllm_probe.sweeps.api import plan as plan
+    from mllm_probe.sweeps.api import sweep as sweep
+    from mllm_probe.sweeps.api import sweep_iter as sweep_iter
+    from mllm_probe.sweeps.effect import effect as effect
+    from mllm_probe.widgets.heatmap import LayerConceptHeatmap as LayerConceptHeatmap
+    from mllm_probe.widgets.lab import explore as explore
+    from mllm_probe.widgets.panel import SteeringPanel as SteeringPanel
 
 __all__ = sorted([*_HOME, "concepts", "plots", "__version__"])
 

@@ -1,4 +1,4 @@
-"""The one place for names of dimensions, coordinates, roles and attributes, and for checks that a dataset carries them."""
+"""The one place for names of dimensions, coordinates, roles and attributes, and for checks of datasets against them."""
 
 from __future__ import annotations
 

@@ -41,9 +41,7 @@ def test_an_unknown_dimension_is_found():
 
 
 def test_what_is_missing_is_named():
-    with pytest.raises(
-        ValueError, match=r"the grid lacks variable 'named', dimension 'layer'; it has variables \['a'\]"
-    ):
+    with pytest.raises(ValueError, match=r"the grid lacks variable .named., dimension .layer.; it has variables"):
         schema.require(xr.Dataset({"a": ("step", [1.0])}), "named", dims=("layer",), what="the grid")
 
 
