@@ -34,11 +34,9 @@ def test_drawing_smaller_than_a_thing_can_be_seen_says_what_to_do():
         draw(sample(np.random.default_rng(0)), 8)
 
 
-@pytest.mark.parametrize("concept", CONCEPTS)
+@pytest.mark.parametrize("concept", [name for name in CONCEPTS if name not in STYLES])
 @pytest.mark.parametrize("style", STYLES)
 def test_every_concept_changes_the_picture_in_every_style(concept, style):
-    if concept in STYLES:
-        pytest.skip("a style is not drawn in another style")
     with_it, without = (replace(scene, style=style) for scene in pair(concept, np.random.default_rng(1)))
     assert np.abs(_pixels(with_it) - _pixels(without)).max() > 40
 
