@@ -19,7 +19,7 @@ from mllm_probe.scenes.scene import true_concepts
 from mllm_probe.scenes.vocabulary import CATEGORIES, CONCEPTS
 
 SCOPES: dict[str, str | tuple[str, ...]] = {"last token": ("last_prompt", "generated"), "image": "image"}
-STRENGTHS = (0.75, 1.0, 1.25, 1.5)
+STRENGTHS = (0.75, 1.0, 1.25, 1.5, 2.0)
 DRAWS = 16
 _SIDE = 224
 _FIT, _HELD = 31, 32
@@ -107,16 +107,20 @@ def _steadiest(values: np.ndarray) -> tuple[int, int]:
     return int(layer), int(strength)
 
 
-def best_cells(model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture]) -> dict[str, Cell]:
+def worth(model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture], scope: str) -> xr.DataArray:
+    """Return named times kept of every concept at every layer and strength of a scope, [concept, layer, strength]."""
+    grid = _sweep(model, vectors, pictures, scope, list(model.layers), STRENGTHS, 1)
+    product = _means(grid, "named") * _means(grid, "kept")
+    return product.sel(control="concept").isel(draw=0).fillna(-1).transpose("concept", "layer", "strength")
+
+
+def best_cells(values: dict[str, xr.DataArray]) -> dict[str, Cell]:
     """Return the cell of each concept with the largest product of named and kept.
 
     Parameters
     ----------
-    model : ProbeModel
-    vectors : Dataset
-        From `concept_vectors`.
-    pictures : sequence of Picture
-        Fit pictures.
+    values : dict
+        `worth` by scope, on fit pictures.
 
     Returns
     -------
@@ -124,15 +128,12 @@ def best_cells(model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Pictur
         Cell by concept.
     """
     best: dict[str, tuple[float, Cell]] = {}
-    for scope in SCOPES:
-        grid = _sweep(model, vectors, pictures, scope, list(model.layers), STRENGTHS, 1)
-        worth = (_means(grid, "named") * _means(grid, "kept")).sel(control="concept").isel(draw=0).fillna(-1)
-        for concept in worth["concept"].values:
-            values = worth.sel(concept=concept).transpose("layer", "strength").values
-            layer, strength = _steadiest(values)
-            cell = Cell(scope, int(worth["layer"][layer]), float(worth["strength"][strength]))
-            if str(concept) not in best or values.max() > best[str(concept)][0]:
-                best[str(concept)] = (float(values.max()), cell)
+    for scope, array in values.items():
+        for concept, table in zip(map(str, array["concept"].values), array.values, strict=True):
+            layer, strength = _steadiest(table)
+            cell = Cell(scope, int(array["layer"][layer]), float(array["strength"][strength]))
+            if concept not in best or table[layer, strength] > best[concept][0]:
+                best[concept] = (float(table[layer, strength]), cell)
     return {concept: cell for concept, (_, cell) in best.items()}
 
 
@@ -194,7 +195,7 @@ def _concept_row(one: Steered) -> str:
     )
 
 
-def steerability_tables(folder: Path, pairs: int = 48, fit: int = 12, held: int = 48) -> list[str]:
+def steerability_tables(folder: Path, pairs: int = 48, fit: int = 36, held: int = 48) -> list[str]:
     """Return the steerability tables of the model in a folder.
 
     Parameters
@@ -210,11 +211,21 @@ def steerability_tables(folder: Path, pairs: int = 48, fit: int = 12, held: int 
     list of str
         Markdown: by category, by concept.
     """
+    model, vectors = concept_directions(folder, pairs)
+    pictures = neutral_pictures(fit, _FIT)
+    cells = best_cells({scope: worth(model, vectors, pictures, scope) for scope in SCOPES})
+    return tables_of(at_cells(model, vectors, neutral_pictures(held, _HELD), cells))
+
+
+def concept_directions(folder: Path, pairs: int) -> tuple[ProbeModel, xr.Dataset]:
+    """Return a model and the directions of all concepts, from scenes with the concept and the same scenes without."""
     model = mp.load(Path(folder).resolve())
     library = mp.concepts.scenes(negative="remove", pairs=pairs)
-    vectors = mp.concept_vectors(model, library, shuffled_draws=0, probe_accuracy=False)
-    cells = best_cells(model, vectors, neutral_pictures(fit, _FIT))
-    found = at_cells(model, vectors, neutral_pictures(held, _HELD), cells)
+    return model, mp.concept_vectors(model, library, shuffled_draws=0, probe_accuracy=False)
+
+
+def tables_of(found: Sequence[Steered]) -> list[str]:
+    """Return what was found as Markdown tables: by category, by concept."""
     by_category = [
         "### Steerability, on held-out neutral pictures",
         "",
