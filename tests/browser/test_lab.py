@@ -136,6 +136,10 @@ def test_hover_reads_a_cell_and_leaves_the_selection(page: Page) -> None:
     x, y = point_at(page, row=4, layer=7)
     canvas.hover(position={"x": x, "y": y})
     expect(cell).to_contain_text("star · layer 7 · 1 × residual norm")
+    before = canvas.bounding_box()
+    for category in range(4):
+        canvas.hover(position={"x": x, "y": y + 70 * category})
+        assert canvas.bounding_box() == before
     page.mouse.move(2, 2)
     expect(cell).to_contain_text("tree · layer 3")
     expect(page.get_by_test_id("concept")).to_have_value("tree")
@@ -257,7 +261,7 @@ def test_explore_works_on_a_real_model(page: Page) -> None:
     real.scroll_into_view_if_needed()
     real.get_by_test_id("heatmap").press("ArrowRight")
     real.get_by_test_id("heatmap").press("ArrowDown")
-    expect(real.get_by_test_id("receipt")).to_contain_text("tree: layer 3")
+    expect(real.get_by_test_id("receipt")).to_contain_text("tree: layer 2")
     assert page.locator(".jp-OutputArea-output[data-mime-type*=error]").count() == 0
     page.screenshot(path=SHOTS / "explore-real.png")
 
