@@ -18,8 +18,19 @@ from mllm_probe.scenes.pairs import neutral
 from mllm_probe.scenes.scene import true_concepts
 from mllm_probe.scenes.vocabulary import CATEGORIES, CONCEPTS
 
-SCOPES: dict[str, str | tuple[str, ...]] = {"last token": ("last_prompt", "generated"), "image": "image"}
-STRENGTHS = (0.75, 1.0, 1.25, 1.5, 2.0)
+SCOPES: dict[str, tuple[str, ...]] = {
+    "last": ("last_prompt",),
+    "last and new": ("last_prompt", "generated"),
+    "image": ("image",),
+    "image and last": ("image", "last_prompt"),
+}
+STRENGTHS = (0.75, 1.0, 1.25, 1.5)
+    "last": (1.0, 1.5, 2.0, 3.0),
+    "last and new": (0.75, 1.0, 1.5),
+    "image": (1.25, 1.5),
+    "image and last": (1.0, 1.5),
+}
+"""By scope, in residual norms: the fewer positions, the larger the dose that leaves the answer whole."""
 DRAWS = 16
 _SIDE = 224
 _FIT, _HELD = 31, 32
@@ -109,7 +120,7 @@ def _steadiest(values: np.ndarray) -> tuple[int, int]:
 
 def worth(model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture], scope: str) -> xr.DataArray:
     """Return named times kept of every concept at every layer and strength of a scope, [concept, layer, strength]."""
-    grid = _sweep(model, vectors, pictures, scope, list(model.layers), STRENGTHS, 1)
+    grid = _sweep(model, vectors, pictures, scope, list(model.layers), STRENGTHS[scope], 1)
     product = _means(grid, "named") * _means(grid, "kept")
     return product.sel(control="concept").isel(draw=0).fillna(-1).transpose("concept", "layer", "strength")
 
@@ -195,7 +206,7 @@ def _concept_row(one: Steered) -> str:
     )
 
 
-def steerability_tables(folder: Path, pairs: int = 48, fit: int = 36, held: int = 48) -> list[str]:
+def steerability_tables(folder: Path, pairs: int = 48, fit: int = 24, held: int = 48) -> list[str]:
     """Return the steerability tables of the model in a folder.
 
     Parameters
