@@ -24,7 +24,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "image": ("image",),
     "image and last": ("image", "last_prompt"),
 }
-STRENGTHS = (0.75, 1.0, 1.25, 1.5)
+STRENGTHS: dict[str, tuple[float, ...]] = {
     "last": (1.0, 1.5, 2.0, 3.0),
     "last and new": (0.75, 1.0, 1.5),
     "image": (1.25, 1.5),
