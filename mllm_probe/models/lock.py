@@ -6,15 +6,25 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
+
 
 class ModelLock:
     """A re-entrant lock with two classes of waiters.
 
     A thread that holds it may take it again. When it is released, a waiting interactive job always
     goes before a waiting long one, so that a slider is answered between two chunks of a sweep.
+
+    Parameters
+    ----------
+    threads : int, optional
+        Threads that torch shares a step between while a job holds the lock; as torch has it by default. A model of
+        a few megabytes loses more than it gains by sharing, and many times over where other work keeps a core busy.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads
+        self._threads_before = 0
         self._changed = threading.Condition()
         self._owner: int | None = None
         self._depth = 0
@@ -48,10 +58,15 @@ class ModelLock:
                 self._interactive_waiting -= interactive
                 self._changed.notify_all()
             self._owner, self._depth = me, 1
+            if self.threads is not None:
+                self._threads_before = torch.get_num_threads()
+                torch.set_num_threads(self.threads)
 
     def _release(self) -> None:
         with self._changed:
             self._depth -= 1
             if self._depth == 0:
+                if self.threads is not None:
+                    torch.set_num_threads(self._threads_before)
                 self._owner = None
                 self._changed.notify_all()

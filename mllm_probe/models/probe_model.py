@@ -32,7 +32,8 @@ class ProbeModel:
     blocks : str, nn.ModuleList or sequence of nn.Module, optional
         Decoder blocks, where the general rule does not find them.
     facts : mapping, optional
-        ``default_prompt``, ``default_answer_prefix``, ``suggestions``.
+        ``default_prompt``, ``default_answer_prefix``, ``suggestions``; ``cpu_threads``, how many threads a model that
+        runs on the CPU is computed with.
 
     Attributes
     ----------
@@ -60,8 +61,8 @@ class ProbeModel:
         self.layout: Layout = find_layout(hf, blocks)
         self.name = name or getattr(hf.config, "_name_or_path", "") or type(hf).__name__
         self.fingerprint = fingerprint(hf)
-        self.lock = ModelLock()
         facts = facts or {}
+        self.lock = ModelLock(facts.get("cpu_threads") if self.device.type == "cpu" else None)
         self.default_prompt: str = facts.get("default_prompt", GENERIC_PROMPT)
         self.default_answer_prefix: str = facts.get("default_answer_prefix", "")
         self.suggestions: tuple[str, ...] = tuple(facts.get("suggestions", GENERIC_SUGGESTIONS))

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import ThreadpoolController
 
 _RESAMPLES = 1000
+_POOLS = ThreadpoolController()
+"""Fits this small run on one thread: sharing them out costs more than it saves, most of all on a busy machine."""
 
 
 def principal_component(differences: np.ndarray) -> np.ndarray:
@@ -81,7 +84,7 @@ def fit_probe(activations: np.ndarray, labels: np.ndarray, penalty: float = 1.0)
         return Probe(np.zeros(exact.shape[1]), 0.0)
     axes = standard.T @ (rotation[:, kept] / np.sqrt(values[kept]))
     regression = LogisticRegression(C=1 / penalty, class_weight="balanced", max_iter=1000)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _POOLS.limit(limits=1):
         warnings.simplefilter("ignore", ConvergenceWarning)
         regression.fit(standard @ axes, labels)
     weight = (axes @ regression.coef_[0]) / scale

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import torch
+
 from mllm_probe.models import ModelLock
 
 
@@ -69,3 +71,19 @@ def test_released_when_the_block_raises() -> None:
     thread.start()
     thread.join(10)
     assert done.is_set()
+
+
+def test_jobs_of_a_small_model_run_on_its_number_of_threads() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        lock = ModelLock(threads=2)
+        with lock.held():
+            with lock.held():
+                assert torch.get_num_threads() == 2
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 3
+        with ModelLock().held():
+            assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

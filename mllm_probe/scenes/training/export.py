@@ -12,7 +12,7 @@ from mllm_probe.scenes.language import DEFAULT_ANSWER_PREFIX, DEFAULT_PROMPT, su
 from mllm_probe.scenes.training.model import build, processor
 
 SETTINGS = "mllm_probe.json"
-"""File in a model's folder with its default prompt and suggestions."""
+"""File in a model's folder with its default prompt, its threads and suggestions."""
 
 
 def export(blocks: int, weights: dict[str, Tensor], folder: Path) -> None:
@@ -33,6 +33,7 @@ def export(blocks: int, weights: dict[str, Tensor], folder: Path) -> None:
     settings = {
         "default_prompt": DEFAULT_PROMPT,
         "default_answer_prefix": DEFAULT_ANSWER_PREFIX,
+        "cpu_threads": 1,
         "suggestions": suggestions,
     }
     with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
