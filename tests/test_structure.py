@@ -21,6 +21,7 @@ ORDER = (
     "models",
     "concepts",
     "activations",
+    "decoding",
     "steering",
     "loading",
     "metrics",

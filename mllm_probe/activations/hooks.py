@@ -43,7 +43,7 @@ def attached(
         Blocks to attach to, -1 is the last; None is every block.
     on_call : callable, optional
         ``on_call(arguments)`` with the call's arguments by name (``input_ids``, ``attention_mask``,
-        ``past_key_values`` …), before anything is computed.
+        the cache …), before anything is computed.
 
     Notes
     -----

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.hooks import attached
+from mllm_probe.models.caches import given_cache
 from mllm_probe.steering.plan import Call, Plan
 from mllm_probe.steering.positions import PromptPositions, of_call, of_encoded, sequence_of
 from mllm_probe.steering.receipts import Receipt, RowReceipt
@@ -159,11 +160,11 @@ def past_length(arguments: Mapping[str, Any], width: int) -> int:
     Parameters
     ----------
     arguments : mapping
-        The call's, of which ``past_key_values`` (else ``attention_mask``) is read.
+        The call's, of which the cache (else ``attention_mask``) is read.
     width : int
         Positions of the call itself.
     """
-    cache = arguments.get("past_key_values")
+    cache = given_cache(arguments)
     if cache is None:
         return 0
     if hasattr(cache, "get_seq_length"):

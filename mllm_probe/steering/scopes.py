@@ -42,6 +42,11 @@ class Scope:
         """Whether nothing but generated positions is edited."""
         return self.names == ("generated",)
 
+    @property
+    def touches_prompt(self) -> bool:
+        """Whether anything before the last prompt token is edited."""
+        return not self.names or not set(self.names) <= {"last_prompt", "generated"}
+
     def __str__(self) -> str:
         if self.patches is not None:
             grid = np.array(self.patches)

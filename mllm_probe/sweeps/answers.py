@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from mllm_probe.decoding.rows import Rows
 from mllm_probe.metrics import text as of_text
 from mllm_probe.metrics.fluency import first_mention, first_mention_tokens
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps.rows import Rows
 from mllm_probe.sweeps.subjects import Subjects
 
 _REMEMBERED = 65_536

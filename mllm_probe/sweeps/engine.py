@@ -13,9 +13,9 @@ import torch
 import xarray as xr
 
 from mllm_probe.activations.memory import free_bytes
+from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps.cells import coarse_count, scored_pairs
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.prefix import Shared
 from mllm_probe.sweeps.record import Recorder
 from mllm_probe.sweeps.scoring import Baseline
 

@@ -11,16 +11,18 @@ import torch
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.decoding.paths import Path, Trial, choose_path
+from mllm_probe.decoding.prefix import SharedPrefix
+from mllm_probe.decoding.shared import Shared, WholeForwards
 from mllm_probe.metrics.logits import word_table
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.scopes import parse_scope
 from mllm_probe.steering.steering import Steering
 from mllm_probe.sweeps.answers import Reader
 from mllm_probe.sweeps.cells import Cell, plan_cells
-from mllm_probe.sweeps.paths import Path, choose_path, touches_prompt
-from mllm_probe.sweeps.prefix import Shared, SharedPrefix, WholeForwards
 from mllm_probe.sweeps.reference import Judge
 from mllm_probe.sweeps.results import Grid
 from mllm_probe.sweeps.scoring import Scorer
@@ -84,13 +86,18 @@ class Job:
     @cached_property
     def path(self) -> Path:
         """The cheapest exact way for this scope; found by running it once per model."""
-        return self._path(touches_prompt(self.scope))
+        return self._path(self.scope.touches_prompt)
 
     def _path(self, prompt_edited: bool) -> Path:
         middle = [cell for cell in self.cells if cell.control == "concept"][: len(self.settings.axes.layers)]
         tried = [self.steering(cell) for cell in (middle[:1] + middle[len(middle) // 2 :][:1] + middle[-1:])]
+        encoded = self.encoded(0)
+        trials = [self._trial(encoded, [None, *tried])]
         with self.computing():
-            return choose_path(self.model, self.encoded(0), tried, prompt_edited=prompt_edited)
+            return choose_path(self.model, encoded, trials, prompt_edited=prompt_edited)
+
+    def _trial(self, encoded: Encoded, rows: list[Steering | None]) -> Trial:
+        return Trial(len(rows), lambda: Editor(self.model, rows, prompt=encoded).attached())
 
     @cached_property
     def scorer(self) -> Scorer:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from mllm_probe.activations.memory import free_bytes
+from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps.cells import Cell, scored_pairs
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.prefix import Shared
 from mllm_probe.sweeps.scoring import Baseline
 
 _TRIED = (8, 40)

@@ -16,12 +16,12 @@ from mllm_probe.activations.device_array import lazy
 from mllm_probe.activations.hooks import attached
 from mllm_probe.activations.memory import free_bytes
 from mllm_probe.activations.positions import Places, companions, find_places, token_choice
+from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.logits import first_token_logprob
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 from mllm_probe.steering.directions import directions_of
 from mllm_probe.sweeps.cells import Pairs
-from mllm_probe.sweeps.prefix import Shared
 from mllm_probe.sweeps.results import CELL_DIMS
 from mllm_probe.sweeps.scoring import Reading
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from mllm_probe.activations.memory import free_bytes
+from mllm_probe.decoding.paths import REFUSALS, Path
+from mllm_probe.decoding.shared import Shared
 from mllm_probe.models.inputs import PER_TOKEN, Encoded, Request
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import ROLES
-from mllm_probe.sweeps.paths import REFUSALS, Path
-from mllm_probe.sweeps.prefix import Shared
 from mllm_probe.sweeps.subjects import Subjects
 
 _BATCH = 64

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.decoding.rows import Rows
+from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.fluency import answer_perplexity
 from mllm_probe.metrics.logits import WordTable, first_token_logit, kl_divergence, single_token_logprob
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.steering.editor import Editor
 from mllm_probe.sweeps.answers import Reader, greedy
 from mllm_probe.sweeps.cells import Pairs
-from mllm_probe.sweeps.prefix import Shared
 from mllm_probe.sweeps.reference import Judge
-from mllm_probe.sweeps.rows import Rows
 from mllm_probe.sweeps.settings import Settings
 
 Scores = dict[str, np.ndarray]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import transformers
 
 from mllm_probe.loading import Outcome, wrap
 from mllm_probe.loading.zoo import FAMILIES, build
@@ -17,9 +18,23 @@ SHRUNK_VERIFIED = {
 }  # fmt: skip
 
 
+FAULTS = {"llama4": "image_outputs"}
+"""Families that some version of transformers cannot run itself, and what its error names."""
+
+
+def expect_library_fault(name: str, hf: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> None:
+    """Mark the test as expected to fail where the plain model raises the fault that is known."""
+    try:
+        hf(**inputs)
+    except AttributeError as error:
+        if FAULTS.get(name, "no fault known") in str(error):
+            pytest.xfail(f"transformers {transformers.__version__} itself cannot run {name}: {error}")
+
+
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_family_is_verified(name: str) -> None:
     hf, inputs = build(FAMILIES[name])
+    expect_library_fault(name, hf, inputs)
     report = wrap(hf, name=name).verify(inputs=inputs)
     assert report.passed, str(report)
     open_checks = {c.name for c in report.checks if c.outcome is Outcome.DOES_NOT_APPLY}

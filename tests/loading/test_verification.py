@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mllm_probe.loading import Model, Outcome, VerificationError, VerificationReport, wrap
 from mllm_probe.loading.recorders import hook_count, without_trace
 from mllm_probe.models import ProbeModel
+from mllm_probe.models.caches import given_cache
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_pixels_that_do_not_matter(model: Model) -> None:
 def test_a_cache_that_changes_the_logits(model: Model) -> None:
     def drift(original: Callable[..., Any], *args: Any, **named: Any) -> Any:
         output = original(*args, **named)
-        cache = named.get("past_key_values")
+        cache = given_cache(named)
         if cache is not None and named["input_ids"].shape[1] == 1:
             output.logits = output.logits + torch.linspace(0, 0.1, output.logits.shape[-1])
         return output

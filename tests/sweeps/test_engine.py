@@ -10,10 +10,10 @@ import xarray as xr
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import active_hooks
+from mllm_probe.decoding.prefix import SharedPrefix
+from mllm_probe.decoding.rows import CachedRows
 from mllm_probe.sweeps import engine as engine_module
 from mllm_probe.sweeps import job as job_module
-from mllm_probe.sweeps.prefix import SharedPrefix
-from mllm_probe.sweeps.rows import CachedRows
 from tests.sweeps.helpers import random_vectors
 
 FAST = {"metrics": ("logprob",), "progress": False, "draws": 2}
@@ -103,10 +103,10 @@ def test_chunks_are_halved_when_the_gpu_runs_out(tiny, pictures, monkeypatch):
     whole = sweeps.sweep(tiny, vectors, pictures[:2], **FAST)
     start = SharedPrefix.start
 
-    def out_of_memory(shared, rows):
+    def out_of_memory(shared, rows, *untouched):
         if rows > 5:
             raise torch.OutOfMemoryError("too much")
-        return start(shared, rows)
+        return start(shared, rows, *untouched)
 
     monkeypatch.setattr(SharedPrefix, "start", out_of_memory)
     tight = sweeps.sweep(tiny, vectors, pictures[:2], **FAST)
@@ -118,7 +118,7 @@ def test_not_even_one_row_fits(tiny, pictures, monkeypatch):
     vectors = random_vectors(tiny)
     sweeps.sweep(tiny, vectors, pictures[:1], strengths=(1,), **FAST)
 
-    def never(shared, rows):
+    def never(shared, rows, *untouched):
         raise torch.OutOfMemoryError("too much")
 
     monkeypatch.setattr(SharedPrefix, "start", never)

@@ -1,22 +1,22 @@
-"""Choosing how the rows of a sweep share an image: the cheapest way that this very model computes exactly."""
+"""Choosing how rows share a prompt: the cheapest way that this very model computes exactly."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mllm_probe.decoding.prefix import SharedPrefix
+from mllm_probe.decoding.replay import Replay
+from mllm_probe.decoding.rows import whole_forward
+from mllm_probe.decoding.shared import NOTHING, Shared, Untouched, WholeForwards
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.scopes import Scope
-from mllm_probe.sweeps.prefix import Replay, Shared, SharedPrefix, WholeForwards
-from mllm_probe.sweeps.rows import whole_forward
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
 HALF_TOLERANCE = 0.05
@@ -51,12 +51,25 @@ class Path:
 _CHOSEN: weakref.WeakKeyDictionary[ProbeModel, dict[bool, Path]] = weakref.WeakKeyDictionary()
 
 
-def touches_prompt(scope: Scope) -> bool:
-    """Whether a scope edits anything before the last prompt token."""
-    return not scope.names or not set(scope.names) <= {"last_prompt", "generated"}
+@dataclass(frozen=True)
+class Trial:
+    """Rows that a way is tried with.
+
+    Attributes
+    ----------
+    rows : int
+    edits : callable
+        Gives a fresh context in which these rows are edited, whatever way they are fed.
+    untouched : Untouched
+        What they leave alone.
+    """
+
+    rows: int
+    edits: Callable[[], AbstractContextManager[Any]]
+    untouched: Untouched = NOTHING
 
 
-def choose_path(model: ProbeModel, encoded: Encoded, steerings: Sequence[Any], *, prompt_edited: bool) -> Path:
+def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *, prompt_edited: bool) -> Path:
     """The cheapest exact way, found by running it against whole forwards once per model and kind of scope.
 
     Parameters
@@ -64,8 +77,8 @@ def choose_path(model: ProbeModel, encoded: Encoded, steerings: Sequence[Any], *
     model : ProbeModel
     encoded : Encoded
         One sample.
-    steerings : sequence of Steering
-        Edits to try it with, beside no edit.
+    trials : sequence of Trial
+        Rows to try it with.
     prompt_edited : bool
         Whether tokens before the last of the prompt are edited.
 
@@ -77,40 +90,42 @@ def choose_path(model: ProbeModel, encoded: Encoded, steerings: Sequence[Any], *
     """
     known = _CHOSEN.setdefault(model, {})
     if prompt_edited not in known:
-        known[prompt_edited] = _tested(model, encoded, [None, *steerings], prompt_edited)
+        known[prompt_edited] = _tested(model, encoded, trials, prompt_edited)
     return known[prompt_edited]
 
 
-def _tested(model: ProbeModel, encoded: Encoded, rows: list[Any], prompt_edited: bool) -> Path:
-    tokens = encoded.tensors["input_ids"][:, -1:].expand(len(rows), 3)
-    reference = _edited(model, rows, encoded, partial(whole_forward, model, encoded, tokens))[:, -4:]
+def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt_edited: bool) -> Path:
+    tokens = encoded.tensors["input_ids"][:, -1:].expand(1, 3)
+    expected = [_expected(model, encoded, trial, tokens) for trial in trials]
     tried: dict[str, str] = {}
     for kind in (Replay,) if prompt_edited else (SharedPrefix, Replay):
         for one_by_one in (False, True):
-            name = str(Path(kind, one_by_one))
+            path = Path(kind, one_by_one, tried)
             try:
                 shared = kind(model, encoded, one_by_one)
-                found = _edited(model, rows, encoded, partial(_followed, shared, tokens))
+                found = [_followed(shared, trial, tokens) for trial in trials]
             except torch.OutOfMemoryError:
                 raise
             except REFUSALS as error:
-                tried[name] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+                tried[str(path)] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
                 continue
-            if (difference := _difference(found, reference)) <= TOLERANCE.get(model.dtype, HALF_TOLERANCE):
-                return Path(kind, one_by_one, tried)
-            tried[name] = f"logits differ from whole forwards by {difference:.1e} of their scale"
+            difference = max(map(_difference, found, expected))
+            if difference <= TOLERANCE.get(model.dtype, HALF_TOLERANCE):
+                return path
+            tried[str(path)] = f"logits differ from whole forwards by {difference:.1e} of their scale"
     return Path(WholeForwards, False, tried)
 
 
-def _edited(model: ProbeModel, rows: list[Any], encoded: Encoded, run: Callable[[], Tensor]) -> Tensor:
-    with Editor(model, rows, prompt=encoded).attached():
-        return run()
+def _expected(model: ProbeModel, encoded: Encoded, trial: Trial, tokens: Tensor) -> Tensor:
+    with trial.edits():
+        return whole_forward(model, encoded, tokens.expand(trial.rows, -1))[:, -tokens.shape[1] - 1 :]
 
 
-def _followed(shared: Shared, tokens: Tensor) -> Tensor:
-    rows = shared.start(tokens.shape[0])
-    first = rows.logits[:, None]
-    return torch.cat([first, rows.feed(tokens)], 1)
+def _followed(shared: Shared, trial: Trial, tokens: Tensor) -> Tensor:
+    with trial.edits():
+        rows = shared.start(trial.rows, trial.untouched)
+        first = rows.logits[:, None]
+        return torch.cat([first, rows.feed(tokens.expand(trial.rows, -1))], 1)
 
 
 def _difference(found: Tensor, reference: Tensor) -> float:

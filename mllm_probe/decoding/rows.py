@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded, append_tokens, join_inputs
 from mllm_probe.models.positions import continuation_positions
@@ -123,7 +124,7 @@ class RecomputedRows:
 def step(model: ProbeModel, encoded: Encoded, tokens: Tensor, positions: Tensor, cache: Any) -> Tensor:
     """One cached forward of ids [rows, n] at positions [1, n] or [axes, 1, n]; logits [rows, n, vocabulary]."""
     caller, rows = model.layout.caller, tokens.shape[0]
-    arguments: dict[str, Any] = {"input_ids": tokens, "past_key_values": cache, "use_cache": True}
+    arguments: dict[str, Any] = {"input_ids": tokens, **cache_argument(caller, cache)}
     if "position_ids" in inspect.signature(caller.forward).parameters:
         arguments["position_ids"] = positions.expand(*positions.shape[:-2], rows, positions.shape[-1])
     for name in _LAST_COLUMN:

@@ -1,0 +1,55 @@
+"""One prefill of the prompt that all rows go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor
+from transformers import DynamicCache
+
+from mllm_probe.activations.hooks import attached, before_backbone
+from mllm_probe.decoding.rows import CachedRows, cache_bytes, expand_rows, logits_kept, step
+from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
+from mllm_probe.models.caches import cache_argument
+from mllm_probe.models.inputs import PER_TOKEN, Encoded
+from mllm_probe.models.layout import text_config
+from mllm_probe.models.probe_model import ProbeModel
+
+
+class SharedPrefix(Shared):
+    """One prefill of the prompt without its last token; for edits that touch nothing before that token.
+
+    ``read_layers`` names the blocks whose output on the prefix is kept in ``unedited``, [1, tokens, width] each.
+    """
+
+    path = "shared prefix"
+
+    def __init__(
+        self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
+    ) -> None:
+        super().__init__(model, encoded, one_by_one)
+        self.cache = DynamicCache(config=text_config(model.hf))
+        layers = list(read_layers)
+
+        def keep(layer: int, hidden: Tensor) -> None:
+            self.unedited[layer] = hidden
+
+        with attached(model, keep if layers else None, layers=layers or None), before_backbone(model, self._note):
+            model.hf(**_without_last(encoded), **cache_argument(model.hf, self.cache), **logits_kept(model, 1))
+        self.nbytes = cache_bytes(self.cache) + sum(h.numel() * h.element_size() for h in self.unedited.values())
+
+    def _note(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self._take_positions(named)
+
+    def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
+        """Run the last prompt token as ``rows`` rows."""
+        model, encoded = self.model, self.encoded
+        cache = expand_rows(self.cache, rows, model.device)
+        tokens = encoded.tensors["input_ids"][:, -1:].expand(rows, 1)
+        logits = step(model, encoded, tokens, self.positions[..., -1:], cache)[:, -1]
+        return CachedRows(model, encoded, self.positions, cache, logits, 0, self.one_by_one)
+
+
+def _without_last(encoded: Encoded) -> dict[str, Tensor]:
+    return {name: value[:, :-1] if name in PER_TOKEN else value for name, value in encoded.tensors.items()}

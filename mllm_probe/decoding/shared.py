@@ -1,0 +1,86 @@
+"""What the rows of one prompt share, and the way that shares nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mllm_probe.decoding.rows import RecomputedRows, Rows, whole_forward
+from mllm_probe.models.inputs import Encoded
+from mllm_probe.models.positions import prompt_positions
+from mllm_probe.models.probe_model import ProbeModel
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """What no row of a batch edits, so that it may be taken from the unsteered run.
+
+    Attributes
+    ----------
+    layer : int
+        Blocks below this one are not edited.
+    column : int
+        Neither are columns of the prompt before this one, at any block.
+    """
+
+    layer: int = 0
+    column: int = 0
+
+
+NOTHING = Untouched()
+
+
+class Shared:
+    """What all rows of one image share.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    encoded : Encoded
+        One sample: picture and prompt.
+    one_by_one : bool
+        Whether rows must take several tokens as single steps.
+
+    Attributes
+    ----------
+    path : str
+        Name of the way, for attributes.
+    nbytes : int
+        Memory it holds on the device.
+    """
+
+    path = ""
+
+    def __init__(self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False) -> None:
+        self.model, self.encoded, self.one_by_one = model, encoded, one_by_one
+        self.positions = prompt_positions(model, encoded)
+        self.unedited: dict[int, Tensor] = {}
+        self.nbytes = sum(t.numel() * t.element_size() for t in encoded.tensors.values())
+
+    def _take_positions(self, named: Mapping[str, Any]) -> None:
+        """Use the positions that the text model was given, where they have one axis: some families count from 1."""
+        given = named.get("position_ids")
+        if isinstance(given, Tensor) and given.ndim == 2 and self.positions.ndim == 2:
+            missing = self.positions.shape[1] - given.shape[1]
+            following = given[:1, -1:] + torch.arange(1, missing + 1, device=given.device)
+            self.positions = torch.cat([given[:1], following], 1)
+
+    def start(self, rows: int, untouched: Untouched = NOTHING) -> Rows:
+        """``rows`` rows at the end of the prompt; edits of hooks that are attached apply to what is computed here."""
+        raise NotImplementedError
+
+
+class WholeForwards(Shared):
+    """Nothing is shared: every row runs picture and prompt, at every step. The reference, exact for every family."""
+
+    path = "whole forwards"
+
+    def start(self, rows: int, untouched: Untouched = NOTHING) -> RecomputedRows:
+        """Run picture and prompt ``rows`` times."""
+        none = torch.zeros(rows, 0, dtype=torch.long, device=self.model.device)
+        logits = whole_forward(self.model, self.encoded, none, last=1)[:, -1]
+        return RecomputedRows(self.model, self.encoded, logits, none)
