@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mllm_probe.decoding.prefix import SharedPrefix
+from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.rows import whole_forward
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched, WholeForwards
@@ -98,7 +98,7 @@ def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt
     tokens = encoded.tensors["input_ids"][:, -1:].expand(1, 3)
     expected = [_expected(model, encoded, trial, tokens) for trial in trials]
     tried: dict[str, str] = {}
-    for kind in (Replay,) if prompt_edited else (SharedPrefix, Replay):
+    for kind in (Replay,) if prompt_edited else (SharedPrefix, CopiedPrefix, Replay):
         for one_by_one in (False, True):
             path = Path(kind, one_by_one, tried)
             try:

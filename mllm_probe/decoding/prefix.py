@@ -9,7 +9,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from mllm_probe.activations.hooks import attached, before_backbone
-from mllm_probe.decoding.rows import CachedRows, cache_bytes, expand_rows, logits_kept, step
+from mllm_probe.decoding.layers import cache_bytes, expand_rows, share_rows
+from mllm_probe.decoding.rows import CachedRows, logits_kept, step
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.inputs import PER_TOKEN, Encoded
@@ -45,10 +46,23 @@ class SharedPrefix(Shared):
     def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""
         model, encoded = self.model, self.encoded
-        cache = expand_rows(self.cache, rows, model.device)
+        cache = self._for_rows(rows)
         tokens = encoded.tensors["input_ids"][:, -1:].expand(rows, 1)
         logits = step(model, encoded, tokens, self.positions[..., -1:], cache)[:, -1]
         return CachedRows(model, encoded, self.positions, cache, logits, 0, self.one_by_one)
+
+    def _for_rows(self, rows: int) -> Any:
+        """A cache for ``rows`` rows; full attention layers hold the prompt once."""
+        return share_rows(self.cache, rows, self.model.device)
+
+
+class CopiedPrefix(SharedPrefix):
+    """One prefill, whose keys and values every row copies: slower, for attention that cannot be exchanged."""
+
+    path = "shared prefix, copied for every row"
+
+    def _for_rows(self, rows: int) -> Any:
+        return expand_rows(self.cache, rows, self.model.device)
 
 
 def _without_last(encoded: Encoded) -> dict[str, Tensor]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+from mllm_probe.decoding.attention import sharing_attention
+from mllm_probe.decoding.layers import select_rows, shares_prefix
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded, append_tokens, join_inputs
@@ -18,7 +19,6 @@ from mllm_probe.models.positions import continuation_positions
 from mllm_probe.models.probe_model import ProbeModel
 
 _LAST_COLUMN = ("cross_attention_mask", "image_attention_mask")
-_GROWS_BY_CONCATENATION = (DynamicLayer, DynamicSlidingWindowLayer)
 
 
 class Rows(Protocol):
@@ -131,7 +131,8 @@ def step(model: ProbeModel, encoded: Encoded, tokens: Tensor, positions: Tensor,
         if name in encoded.tensors:
             last = encoded.tensors[name][:, encoded.prompt_length - 1 :][:, :1]
             arguments[name] = last.expand(rows, tokens.shape[1], *last.shape[2:])
-    return caller(**arguments).logits
+    with sharing_attention(model) if shares_prefix(cache) else nullcontext():
+        return caller(**arguments).logits
 
 
 def whole_forward(model: ProbeModel, encoded: Encoded, following: Tensor, last: int | None = None) -> Tensor:
@@ -154,64 +155,3 @@ def logits_kept(model: ProbeModel, last: int | None) -> dict[str, int]:
     """The argument that saves the logits of all but the last positions, where the family has one."""
     accepted = inspect.signature(model.hf.forward).parameters
     return {"logits_to_keep": last} if last is not None and "logits_to_keep" in accepted else {}
-
-
-def select_rows(cache: Any, index: Tensor | None) -> Any:
-    """An independent cache with rows ``index`` (None: all).
-
-    Layers that grow by concatenation never write into their tensors, so these are shared; all others are copied.
-    """
-    if not hasattr(cache, "layers"):
-        return _copied(cache, index)
-    chosen = copy.copy(cache)
-    chosen.layers = [_select_layer(layer, index) for layer in cache.layers]
-    return chosen
-
-
-def expand_rows(cache: Any, rows: int, device: torch.device) -> Any:
-    """An independent cache that repeats the only row; keys and values are views until a step appends to them."""
-    if not hasattr(cache, "layers"):
-        return _copied(cache, torch.zeros(rows, dtype=torch.long, device=device))
-    chosen = copy.copy(cache)
-    chosen.layers = [_expand_layer(layer, rows, device) for layer in cache.layers]
-    return chosen
-
-
-def cache_bytes(cache: Any) -> int:
-    """Memory of the tensors that a cache holds."""
-    found = {t.data_ptr(): t.numel() * t.element_size() for t in _tensors(getattr(cache, "layers", []))}
-    return sum(found.values())
-
-
-def _select_layer(layer: Any, index: Tensor | None) -> Any:
-    if type(layer) not in _GROWS_BY_CONCATENATION or not layer.is_initialized:
-        return _copied(layer, index)
-    chosen = copy.copy(layer)
-    if index is not None:
-        chosen.keys, chosen.values = (t.index_select(0, index.to(t.device)) for t in (layer.keys, layer.values))
-    return chosen
-
-
-def _expand_layer(layer: Any, rows: int, device: torch.device) -> Any:
-    if type(layer) not in _GROWS_BY_CONCATENATION or not layer.is_initialized:
-        return _copied(layer, torch.zeros(rows, dtype=torch.long, device=device))
-    chosen = copy.copy(layer)
-    chosen.keys, chosen.values = (t.expand(rows, *t.shape[1:]) for t in (layer.keys, layer.values))
-    return chosen
-
-
-def _copied(part: Any, index: Tensor | None) -> Any:
-    whole = copy.deepcopy(part)
-    if index is not None:
-        whole.reorder_cache(index)
-    return whole
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        return [t for item in value.values() for t in _tensors(item)]
-    if isinstance(value, (list, tuple)):
-        return [t for item in value for t in _tensors(item)]
-    return [t for item in vars(value).values() for t in _tensors(item)] if hasattr(value, "reorder_cache") else []

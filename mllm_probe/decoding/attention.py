@@ -1,0 +1,198 @@
+"""Attention of many rows over a prompt whose keys and values exist once.
+
+Every row attends to the prompt's keys (all rows at once, folded into the query axis) and to its own; the two parts are
+merged exactly by their log-sum-exp, as in flash-decoding (Dao et al. 2023) and cascade inference (Ye et al. 2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from mllm_probe.models.probe_model import ProbeModel
+
+_NAME = "shared_prefix_"
+_FIELD = "_attn_implementation_internal"
+_UNKNOWN = ("softcap", "s_aux", "position_bias", "head_mask")
+_SQUARE = 1 << 26
+"""Scores that the plain formula holds at a time."""
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Keys and values of one prompt [1, heads, tokens, width], and the rows ``start`` … ``stop`` that follow it."""
+
+    start: int
+    stop: int
+    keys: Tensor
+    values: Tensor
+
+
+@contextmanager
+def sharing_attention(model: ProbeModel) -> Iterator[None]:
+    """Let the text model attend through keys that are marked with :class:`Prefix`, while the ``with`` block runs.
+
+    Keys without a mark go to the attention that the model had before.
+
+    Raises
+    ------
+    NotImplementedError
+        If the model's attention is not dispatched by name, so that it cannot be exchanged.
+    """
+    changed = [(config, getattr(config, _FIELD)) for config in _attention_configs(model)]
+    for _, base in changed:
+        _register(base)
+    try:
+        for config, base in changed:
+            setattr(config, _FIELD, _NAME + base)
+        yield
+    finally:
+        for config, base in changed:
+            setattr(config, _FIELD, base)
+
+
+def _attention_configs(model: ProbeModel) -> list[Any]:
+    """Configurations that the text model's attention is chosen by, each once."""
+    found = {id(c): c for c in (getattr(m, "config", None) for m in model.layout.backbone.modules()) if c is not None}
+    return [config for config in found.values() if hasattr(config, _FIELD)]
+
+
+def _register(base: str | None) -> None:
+    if base is None or base not in ALL_ATTENTION_FUNCTIONS:
+        raise NotImplementedError(f"attention '{base}' cannot share a prompt's keys; load the model with sdpa.")
+    if _NAME + base in ALL_ATTENTION_FUNCTIONS:
+        return
+    plain = ALL_ATTENTION_FUNCTIONS[base]
+
+    def forward(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **named: Any) -> Any:
+        prefixes = getattr(key, "prefixes", None)
+        if prefixes is None:
+            return plain(module, query, key, value, attention_mask, **named)
+        return _shared(query, key, value, attention_mask, prefixes, named), None
+
+    ALL_ATTENTION_FUNCTIONS.register(_NAME + base, forward)
+    ALL_MASK_ATTENTION_FUNCTIONS.register(_NAME + base, ALL_MASK_ATTENTION_FUNCTIONS[base])
+
+
+def _shared(
+    query: Tensor, key: Tensor, value: Tensor, mask: Any, prefixes: tuple[Prefix, ...], named: dict[str, Any]
+) -> Tensor:
+    """Attention of a query [rows, heads, n, width] over prompts and own keys, [rows, n, heads, value width]."""
+    rows, heads, count, width = query.shape
+    _refuse(mask, named, count, key.shape[2])
+    scale = named.get("scaling") or width**-0.5
+    folded = query.reshape(rows, key.shape[1], -1, width)
+    over_own = attend_last(folded, key, value, count, scale)
+    parts = [attend_prefix(folded[p.start : p.stop], p.keys, p.values, scale) for p in prefixes]
+    out, lse = parts[0] if len(parts) == 1 else (torch.cat(part) for part in zip(*parts, strict=True))
+    merged = merge(out, lse, *over_own)
+    return merged.reshape(rows, heads, count, -1).transpose(1, 2).contiguous()
+
+
+def _refuse(mask: Any, named: dict[str, Any], count: int, own: int) -> None:
+    """Raise where the plain attention would do something else than causal attention over everything."""
+    for name in _UNKNOWN:
+        if named.get(name) is not None:
+            raise NotImplementedError(f"attention with '{name}' cannot share a prompt's keys.")
+    if count > 1 and named.get("is_causal") is False and mask is None:
+        raise NotImplementedError("attention that is not causal cannot share a prompt's keys.")
+    if isinstance(mask, Tensor) and mask.ndim == 4:
+        seen = mask if mask.dtype == torch.bool else mask == 0
+        if not bool(seen[..., : mask.shape[-1] - own].all()):
+            raise NotImplementedError("a mask that hides parts of the prompt cannot share the prompt's keys.")
+
+
+def attend_prefix(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Attention of rows [rows, kv heads, n, width] over one prompt [1, kv heads, tokens, width].
+
+    Returns
+    -------
+    Tensor [rows, kv heads, n, value width], Tensor [rows, kv heads, n] float32
+        The output, and the log-sum-exp of the scores.
+    """
+    rows, heads, count, width = query.shape
+    flat = query.transpose(0, 1).reshape(1, heads, rows * count, width)
+    out, lse = attend(flat, keys, values, scale=scale)
+    out = out.reshape(heads, rows, count, -1).transpose(0, 1)
+    return out, lse.reshape(heads, rows, count).transpose(0, 1)
+
+
+def attend_last(query: Tensor, keys: Tensor, values: Tensor, count: int, scale: float) -> tuple[Tensor, Tensor]:
+    """Causal attention of the last ``count`` positions over their own row's keys.
+
+    Parameters
+    ----------
+    query : Tensor [rows, kv heads, groups * count, width]
+    keys, values : Tensor [rows, kv heads, own, width]
+        The last ``count`` of them belong to the queries.
+    """
+    rows, heads, folded, width = query.shape
+    own, groups = keys.shape[2], folded // count
+    if count == 1:
+        return attend(query, keys, values, scale=scale)
+    if own == count:
+        spread = query.reshape(rows, heads * groups, count, width)
+        repeated = (t.repeat_interleave(groups, 1) if groups > 1 else t for t in (keys, values))
+        out, lse = attend(spread, *repeated, scale=scale, causal=True)
+        return out.reshape(rows, heads, folded, -1), lse.reshape(rows, heads, folded)
+    hidden = torch.ones(count, own, dtype=torch.bool, device=query.device).triu(1 + own - count)
+    return _by_formula(query, keys, values, scale, hidden.repeat(groups, 1))
+
+
+def attend(query: Tensor, keys: Tensor, values: Tensor, *, scale: float, causal: bool = False) -> tuple[Tensor, Tensor]:
+    """Attention with the log-sum-exp of its scores, by the fastest kernel that gives both.
+
+    Parameters
+    ----------
+    query : Tensor [batch, heads, n, width]
+    keys : Tensor [batch, heads, tokens, width]
+    values : Tensor [batch, heads, tokens, value width]
+    scale : float
+    causal : bool
+        Query i sees keys 0 … i; needs as many keys as queries.
+
+    Returns
+    -------
+    Tensor [batch, heads, n, value width], Tensor [batch, heads, n] float32
+    """
+    if causal and query.shape[2] != keys.shape[2]:
+        raise ValueError(f"causal attention expects as many keys as queries; got {keys.shape[2]}, {query.shape[2]}.")
+    plain, half = torch.ops.aten, query.dtype in (torch.float16, torch.bfloat16)
+    same = query.shape[-1] == values.shape[-1] and query.shape[-1] % 8 == 0
+    if query.device.type == "cpu" and same:
+        return plain._scaled_dot_product_flash_attention_for_cpu(query, keys, values, 0.0, causal, scale=scale)
+    if query.device.type == "cuda" and same and half and query.shape[-1] <= 256:
+        return plain._scaled_dot_product_flash_attention(query, keys, values, 0.0, causal, False, scale=scale)[:2]
+    if query.device.type == "cuda" and same:
+        found = plain._scaled_dot_product_efficient_attention(query, keys, values, None, True, 0.0, causal, scale=scale)
+        return found[0], found[1][..., : query.shape[2]]
+    count = query.shape[2]
+    hidden = torch.ones(count, count, dtype=torch.bool, device=query.device).triu(1) if causal else None
+    return _by_formula(query, keys, values, scale, hidden)
+
+
+def _by_formula(
+    query: Tensor, keys: Tensor, values: Tensor, scale: float, hidden: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    size = max(_SQUARE // max(query.shape[0] * query.shape[1] * keys.shape[2], 1), 1)
+    outs, sums = [], []
+    for start in range(0, query.shape[2], size):
+        scores = (query[:, :, start : start + size] @ keys.transpose(-1, -2)).float() * scale
+        if hidden is not None:
+            scores.masked_fill_(hidden[start : start + size], -torch.inf)
+        sums.append(scores.logsumexp(-1))
+        outs.append((scores - sums[-1][..., None]).exp_().to(values.dtype) @ values)
+    return torch.cat(outs, 2), torch.cat(sums, 2)
+
+
+def merge(first: Tensor, first_lse: Tensor, second: Tensor, second_lse: Tensor) -> Tensor:
+    """Attention over two sets of keys, from the attention and log-sum-exp over each."""
+    share = torch.sigmoid(first_lse - second_lse)[..., None]
+    return torch.lerp(second.float(), first.float(), share).to(first.dtype)
