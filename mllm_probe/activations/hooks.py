@@ -29,6 +29,8 @@ def attached(
     *,
     layers: Iterable[int] | None = None,
     on_call: OnCall | None = None,
+    traceable: bool = False,
+    first: bool = False,
 ) -> Iterator[None]:
     """Call back at the output of decoder blocks, and before every forward of the model, while the ``with`` block runs.
 
@@ -44,20 +46,27 @@ def attached(
     on_call : callable, optional
         ``on_call(arguments)`` with the call's arguments by name (``input_ids``, ``attention_mask``,
         the cache …), before anything is computed.
+    traceable : bool
+        Bare hooks that ``torch.compile`` can inline: they answer the calls of every thread, so that they are for code
+        that holds ``model.lock`` as long as they are there. Without ``on_call``, which is never traced.
+    first : bool
+        Go before the attachments that are there already, so that these see what ``on_block`` returns.
 
     Notes
     -----
-    Only calls made by the thread that entered are seen, so that two threads never edit each other's rows. Several
-    attachments apply in the order of entering: a later one sees what an earlier one returned. Everything is
-    removed on leaving, whatever was raised.
+    Only calls made by the thread that entered are seen (except ``traceable``), so that two threads never edit each
+    other's rows. Several attachments apply in the order of entering: a later one sees what an earlier one returned.
+    Everything is removed on leaving, whatever was raised.
 
     Raises
     ------
     ValueError
         If a layer does not exist, or one module serves as several blocks.
     """
-    layout, thread = model.layout, threading.get_ident()
+    layout, thread = model.layout, None if traceable else threading.get_ident()
     _refuse_shared_blocks(layout.blocks)
+    if traceable and on_call is not None:
+        raise ValueError("attached: on_call reads the arguments of a call, which cannot be traced; leave one out.")
     with ExitStack() as stack:
         if on_call is not None:
             caller = _CallHook(on_call, layout.caller, thread)
@@ -65,7 +74,7 @@ def attached(
         if on_block is not None:
             for layer in resolve_layers(layers, len(layout.blocks)):
                 hook = _OutputHook(on_block, layer, layout.stream_index, thread)
-                stack.callback(layout.blocks[layer].register_forward_hook(hook).remove)
+                stack.callback(layout.blocks[layer].register_forward_hook(hook, prepend=first).remove)
         yield
 
 
@@ -151,17 +160,17 @@ def resolve_layers(layers: Iterable[int] | int | str | None, total: int) -> list
 
 
 class _Hook:
-    """A callable of this library on a module; keeps the thread whose calls it answers."""
+    """A callable of this library on a module; keeps the thread whose calls it answers, None for those of all."""
 
-    def __init__(self, thread: int) -> None:
+    def __init__(self, thread: int | None) -> None:
         self.thread = thread
 
     def foreign(self) -> bool:
-        return threading.get_ident() != self.thread
+        return self.thread is not None and threading.get_ident() != self.thread
 
 
 class _OutputHook(_Hook):
-    def __init__(self, callback: OnBlock, layer: int, stream: int | None, thread: int) -> None:
+    def __init__(self, callback: OnBlock, layer: int, stream: int | None, thread: int | None) -> None:
         super().__init__(thread)
         self.callback, self.layer, self.stream = callback, layer, stream
 
@@ -197,7 +206,7 @@ class _InputHook(_Hook):
 
 
 class _CallHook(_Hook):
-    def __init__(self, callback: OnCall, caller: nn.Module, thread: int) -> None:
+    def __init__(self, callback: OnCall, caller: nn.Module, thread: int | None) -> None:
         super().__init__(thread)
         self.callback, self.signature = callback, inspect.signature(caller.forward)
 

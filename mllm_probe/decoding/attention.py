@@ -6,6 +6,7 @@ merged exactly by their log-sum-exp, as in flash-decoding (Dao et al. 2023) and 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 _NAME = "shared_prefix_"
 _FIELD = "_attn_implementation_internal"
+_CONFIGS: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
 _UNKNOWN = ("softcap", "s_aux", "position_bias", "head_mask")
 _SQUARE = 1 << 26
 """Scores that the plain formula holds at a time."""
@@ -60,8 +62,11 @@ def sharing_attention(model: ProbeModel) -> Iterator[None]:
 
 def _attention_configs(model: ProbeModel) -> list[Any]:
     """Configurations that the text model's attention is chosen by, each once."""
-    found = {id(c): c for c in (getattr(m, "config", None) for m in model.layout.backbone.modules()) if c is not None}
-    return [config for config in found.values() if hasattr(config, _FIELD)]
+    backbone = model.layout.backbone
+    if backbone not in _CONFIGS:
+        own = (getattr(module, "config", None) for module in backbone.modules())
+        _CONFIGS[backbone] = list({id(c): c for c in own if hasattr(c, _FIELD)}.values())
+    return _CONFIGS[backbone]
 
 
 def _register(base: str | None) -> None:

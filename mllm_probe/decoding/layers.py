@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -57,12 +57,14 @@ class PrefixLayer(DynamicLayer):
 
 def share_rows(cache: Any, rows: int, device: torch.device) -> Any:
     """A cache for ``rows`` rows that go on from the only row of ``cache``; full attention keeps the prompt once."""
-    return _map_layers(cache, torch.zeros(rows, dtype=torch.long, device=device), _shared_layer)
+    index = torch.zeros(rows, dtype=torch.long, device=device)
+    return map_layers(cache, lambda layer: share_layer(layer, index))
 
 
 def expand_rows(cache: Any, rows: int, device: torch.device) -> Any:
     """An independent cache that repeats the only row; keys and values are views until a step appends to them."""
-    return _map_layers(cache, torch.zeros(rows, dtype=torch.long, device=device), _expanded_layer)
+    index = torch.zeros(rows, dtype=torch.long, device=device)
+    return map_layers(cache, lambda layer: _expanded_layer(layer, index))
 
 
 def select_rows(cache: Any, index: Tensor | None) -> Any:
@@ -70,7 +72,7 @@ def select_rows(cache: Any, index: Tensor | None) -> Any:
 
     Layers that grow by concatenation never write into their tensors, so these are shared; all others are copied.
     """
-    return _map_layers(cache, index, _selected_layer)
+    return map_layers(cache, lambda layer: select_layer(layer, index))
 
 
 def shares_prefix(cache: Any) -> bool:
@@ -84,15 +86,17 @@ def cache_bytes(cache: Any) -> int:
     return sum(found.values())
 
 
-def _map_layers(cache: Any, index: Tensor | None, change: Any) -> Any:
+def map_layers(cache: Any, change: Callable[[Any], Any]) -> Any:
+    """A cache of changed layers, in order; a cache that has none is changed as a whole."""
     if not hasattr(cache, "layers"):
-        return _copied(cache, index)
+        return change(cache)
     chosen = copy.copy(cache)
-    chosen.layers = [change(layer, index) for layer in cache.layers]
+    chosen.layers = [change(layer) for layer in cache.layers]
     return chosen
 
 
-def _shared_layer(layer: Any, index: Tensor) -> Any:
+def share_layer(layer: Any, index: Tensor) -> Any:
+    """One layer with a single row, for as many rows as ``index`` has zeros; full attention keeps it once."""
     if type(layer) is not DynamicLayer or not layer.is_initialized:
         return _expanded_layer(layer, index)
     return PrefixLayer([(layer.keys, layer.values)], [0] * len(index))
@@ -106,7 +110,8 @@ def _expanded_layer(layer: Any, index: Tensor) -> Any:
     return chosen
 
 
-def _selected_layer(layer: Any, index: Tensor | None) -> Any:
+def select_layer(layer: Any, index: Tensor | None) -> Any:
+    """Rows ``index`` of one layer (None: all), independent of it."""
     if isinstance(layer, PrefixLayer) and index is not None:
         return layer.select(index)
     if not isinstance(layer, PrefixLayer) and (type(layer) not in _GROWS_BY_CONCATENATION or not layer.is_initialized):

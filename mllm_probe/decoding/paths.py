@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.rows import whole_forward
@@ -95,10 +96,10 @@ def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *,
 
 
 def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt_edited: bool) -> Path:
-    tokens = encoded.tensors["input_ids"][:, -1:].expand(1, 3)
+    tokens = encoded.tensors["input_ids"][:, -3:]
     expected = [_expected(model, encoded, trial, tokens) for trial in trials]
     tried: dict[str, str] = {}
-    for kind in (Replay,) if prompt_edited else (SharedPrefix, CopiedPrefix, Replay):
+    for kind in (Replay,) if prompt_edited else (DepthPrefix, SharedPrefix, CopiedPrefix, Replay):
         for one_by_one in (False, True):
             path = Path(kind, one_by_one, tried)
             try:
@@ -118,14 +119,22 @@ def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt
 
 def _expected(model: ProbeModel, encoded: Encoded, trial: Trial, tokens: Tensor) -> Tensor:
     with trial.edits():
-        return whole_forward(model, encoded, tokens.expand(trial.rows, -1))[:, -tokens.shape[1] - 1 :]
+        return whole_forward(model, encoded, _by_row(tokens, trial.rows))[:, -tokens.shape[1] - 1 :]
 
 
 def _followed(shared: Shared, trial: Trial, tokens: Tensor) -> Tensor:
     with trial.edits():
         rows = shared.start(trial.rows, trial.untouched)
         first = rows.logits[:, None]
-        return torch.cat([first, rows.feed(tokens.expand(trial.rows, -1))], 1)
+        fed = _by_row(tokens, trial.rows)
+        return torch.cat([first, rows.feed(fed[:, :1]), rows.feed(fed[:, 1:])], 1)
+
+
+def _by_row(tokens: Tensor, rows: int) -> Tensor:
+    """Tokens [1, 3] for every row, from the second on in another order for every second row."""
+    fed = tokens.repeat(rows, 1)
+    fed[1::2, 1:] = tokens[:, [0, 1]]
+    return fed
 
 
 def _difference(found: Tensor, reference: Tensor) -> float:

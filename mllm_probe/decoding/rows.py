@@ -121,12 +121,19 @@ class RecomputedRows:
         return RecomputedRows(self.model, self.encoded, self.logits[index], self.fed[index])
 
 
-def step(model: ProbeModel, encoded: Encoded, tokens: Tensor, positions: Tensor, cache: Any) -> Tensor:
-    """One cached forward of ids [rows, n] at positions [1, n] or [axes, 1, n]; logits [rows, n, vocabulary]."""
+def step(
+    model: ProbeModel, encoded: Encoded, tokens: Tensor, positions: Tensor, cache: Any, *, spread: bool = True
+) -> Tensor:
+    """One cached forward of ids [rows, n] at positions [1, n] or [axes, 1, n]; logits [rows, n, vocabulary].
+
+    ``spread`` gives the model the positions of every row; without, those of one row stand for all.
+    """
     caller, rows = model.layout.caller, tokens.shape[0]
     arguments: dict[str, Any] = {"input_ids": tokens, **cache_argument(caller, cache)}
     if "position_ids" in inspect.signature(caller.forward).parameters:
-        arguments["position_ids"] = positions.expand(*positions.shape[:-2], rows, positions.shape[-1])
+        arguments["position_ids"] = (
+            positions.expand(*positions.shape[:-2], rows, positions.shape[-1]) if spread else positions
+        )
     for name in _LAST_COLUMN:
         if name in encoded.tensors:
             last = encoded.tensors[name][:, encoded.prompt_length - 1 :][:, :1]

@@ -25,10 +25,14 @@ class Untouched:
         Blocks below this one are not edited.
     column : int
         Neither are columns of the prompt before this one, at any block.
+    rows : tuple of int
+        For every row, the first block whose output is edited, and the number of blocks for a row without edits;
+        empty where that is not known.
     """
 
     layer: int = 0
     column: int = 0
+    rows: tuple[int, ...] = ()
 
 
 NOTHING = Untouched()

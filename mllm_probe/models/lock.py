@@ -45,6 +45,14 @@ class ModelLock:
         finally:
             self._release()
 
+    def give_way(self) -> None:
+        """Let interactive jobs that wait run now; for a long job that holds the lock once, between two of its steps."""
+        with self._changed:
+            if self._owner != threading.get_ident() or self._depth != 1 or not self._interactive_waiting:
+                return
+        self._release()
+        self._acquire(interactive=False)
+
     def _acquire(self, interactive: bool) -> None:
         me = threading.get_ident()
         with self._changed:

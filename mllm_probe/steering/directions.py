@@ -13,7 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import tensor_of
+from mllm_probe.activations.device_array import split_dimension, tensor_of
 
 OWN_NORM = "residual_norm_at_{}"
 """Name of the variable (layer) that keeps the residual norm of a scope beside ``residual_norm`` (layer, scope)."""
@@ -49,6 +49,8 @@ class Directions:
         depth = np.atleast_1d(self._coordinate(schema.RELATIVE_DEPTH, np.nan))[0]
         self.total_layers = round((numbers[0] + 1) / float(depth)) if np.isfinite(depth) else max(numbers) + 1
         self._cache: dict[tuple[str, int], Tensor] = {}
+        self._units: dict[tuple[str, int], Tensor] = {}
+        self._lengths: dict[int, list[float]] = {}
         self._arrays: dict[str, np.ndarray] = {}
 
     def _coordinate(self, name: str, missing: Any) -> Any:
@@ -73,7 +75,10 @@ class Directions:
 
     def unit(self, scope: str, layer: int) -> Tensor:
         """The direction v̂ [hidden] of length 1."""
-        return self._tensor("vector", scope, layer) / self.length(scope, layer)
+        key = (scope, layer)
+        if key not in self._units:
+            self._units[key] = self._tensor("vector", scope, layer) / self.length(scope, layer)
+        return self._units[key]
 
     def shuffled(self, scope: str, layer: int, draw: int) -> Tensor:
         """Direction of a shuffled draw [hidden], of length 1."""
@@ -87,7 +92,10 @@ class Directions:
 
     def length(self, scope: str, layer: int) -> float:
         """Length of the concept's vector."""
-        return self._number("_lengths", scope, layer)
+        at, index = self._at(scope, layer)
+        if not self._lengths:
+            self._lengths = self._measured()
+        return self._lengths[index][at]
 
     def raw_length(self, scope: str, layer: int) -> float:
         """Length of the vector as its method gave it, before it was rescaled to the mean difference's."""
@@ -117,15 +125,19 @@ class Directions:
         return self.scopes.index(scope), self.layers[layer]
 
     def _number(self, name: str, scope: str, layer: int) -> float:
-        if name == "_lengths":
-            return self._length(scope, layer)
         return float(self._values(name)[self._at(scope, layer)])
 
-    def _length(self, scope: str, layer: int) -> float:
-        key = ("_length", self.layers[layer])
-        if key not in self._cache:
-            self._cache[key] = self._all("vector", layer).norm(dim=-1).cpu()
-        return float(self._cache[key][self.scopes.index(scope)])
+    def _measured(self) -> dict[int, list[float]]:
+        """Lengths by index of layer and scope: one transfer for all layers of a device."""
+        by_device: dict[torch.device, list[int]] = {}
+        vectors = {index: self._all("vector", layer) for layer, index in self.layers.items()}
+        for index, vector in vectors.items():
+            by_device.setdefault(vector.device, []).append(index)
+        lengths: dict[int, list[float]] = {}
+        for indices in by_device.values():
+            norms = torch.stack([vectors[index] for index in indices]).norm(dim=-1)
+            lengths |= dict(zip(indices, norms.tolist(), strict=True))
+        return lengths
 
     def _values(self, name: str, *trailing: str) -> np.ndarray:
         """Values as an array (scope, layer, …), whatever was selected before."""
@@ -146,12 +158,15 @@ class Directions:
         key = (name, self.layers[layer])
         if key not in self._cache:
             array = self.dataset[name]
-            if schema.LAYER in array.dims:
-                array = array.isel({schema.LAYER: self.layers[layer]})
             inner = [schema.DRAW, schema.HIDDEN] if name == "shuffled" else [schema.HIDDEN]
-            array = array.transpose(*[d for d in (schema.SCOPE, *inner) if d in array.dims])
+            whole = name == "vector" and schema.LAYER in array.dims and split_dimension(array) is None
+            if schema.LAYER in array.dims and not whole:
+                array = array.isel({schema.LAYER: self.layers[layer]})
+            array = array.transpose(*[d for d in (schema.LAYER, schema.SCOPE, *inner) if d in array.dims])
             tensor = tensor_of(array).float()
-            self._cache[key] = tensor if schema.SCOPE in array.dims else tensor[None]
+            tensor = tensor if schema.SCOPE in array.dims else tensor.unsqueeze(-len(inner) - 1)
+            found = {(name, index): tensor[index] for index in self.layers.values()} if whole else {key: tensor}
+            self._cache |= found
         return self._cache[key]
 
 

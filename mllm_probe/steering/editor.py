@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.hooks import attached
+from mllm_probe.decoding.shared import Untouched
 from mllm_probe.models.caches import given_cache
 from mllm_probe.steering.plan import Call, Plan
 from mllm_probe.steering.positions import PromptPositions, of_call, of_encoded, sequence_of
@@ -73,6 +74,15 @@ class Editor:
         """Blocks that are edited."""
         parts = [part for row in self.rows if row is not None for part in row.parts if part.strength != 0]
         return sorted({layer for part in parts for layer in part.layers})
+
+    @property
+    def untouched(self) -> Untouched:
+        """What the rows leave alone of their prompt, where it was given; what may be taken from the unsteered run."""
+        total = len(self.model.layers)
+        parts = [[p for p in row.parts if p.strength != 0] if row is not None else [] for row in self.rows]
+        first = tuple(min((layer for part in own for layer in part.layers), default=total) for own in parts)
+        column = self._plan.first_column if self._plan is not None else 0
+        return Untouched(min(first), column, first)
 
     @contextmanager
     def attached(self) -> Iterator[None]:

@@ -73,6 +73,12 @@ class Plan:
         """Number of rows still in the batch."""
         return len(self._kept)
 
+    @property
+    def first_column(self) -> int:
+        """First known column that is edited in any line; the number of columns where none is."""
+        edited = [np.flatnonzero(mask.any(0)) for mask in self._masks]
+        return min((int(columns[0]) for columns in edited if columns.size), default=self.where.columns)
+
     def keep(self, indices: np.ndarray) -> None:
         """Go on with some of the current rows."""
         if len(indices) and (indices.min() < 0 or indices.max() >= len(self._kept)):
@@ -108,11 +114,8 @@ class Plan:
         by_scope: dict[Scope, list[int]] = {}
         for line, part in members:
             by_scope.setdefault(part.scope, []).append(line)
-            if steps == 0 and part.scope.only_generated and part.strength != 0:
-                raise ValueError(
-                    "tokens='generated' can never be edited: no generated token is fed back to the model. Generate at "
-                    "least two tokens (the first comes from the last prompt position), or add 'last_prompt'."
-                )
+            if part.strength != 0:
+                part.scope.require_steps(steps)
         for scope, lines in by_scope.items():
             chosen = np.array(lines)
             self._masks[slot][chosen] = scope.select(self.where, chosen)

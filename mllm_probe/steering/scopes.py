@@ -47,6 +47,14 @@ class Scope:
         """Whether anything before the last prompt token is edited."""
         return not self.names or not set(self.names) <= {"last_prompt", "generated"}
 
+    def require_steps(self, steps: int | None) -> None:
+        """Raise if only generated tokens are edited and none will be fed back (``steps`` is 0)."""
+        if steps == 0 and self.only_generated:
+            raise ValueError(
+                "tokens='generated' can never be edited: no generated token is fed back to the model. Generate at "
+                "least two tokens (the first comes from the last prompt position), or add 'last_prompt'."
+            )
+
     def __str__(self) -> str:
         if self.patches is not None:
             grid = np.array(self.patches)

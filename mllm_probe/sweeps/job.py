@@ -92,12 +92,13 @@ class Job:
         middle = [cell for cell in self.cells if cell.control == "concept"][: len(self.settings.axes.layers)]
         tried = [self.steering(cell) for cell in (middle[:1] + middle[len(middle) // 2 :][:1] + middle[-1:])]
         encoded = self.encoded(0)
-        trials = [self._trial(encoded, [None, *tried])]
+        trials = [self._trial(encoded, [None, *tried, None])]
         with self.computing():
             return choose_path(self.model, encoded, trials, prompt_edited=prompt_edited)
 
     def _trial(self, encoded: Encoded, rows: list[Steering | None]) -> Trial:
-        return Trial(len(rows), lambda: Editor(self.model, rows, prompt=encoded).attached())
+        untouched = Editor(self.model, rows, prompt=encoded).untouched
+        return Trial(len(rows), lambda: Editor(self.model, rows, prompt=encoded).attached(), untouched)
 
     @cached_property
     def scorer(self) -> Scorer:

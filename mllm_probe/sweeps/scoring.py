@@ -79,7 +79,7 @@ class Scorer:
         pairs = Pairs(np.zeros_like(concepts), concepts, *[np.zeros_like(concepts)] * 4)
         editor = Editor(self.model, [None], prompt=shared.encoded)
         with reading():
-            rows = self._start(shared, 1)
+            rows = self._start(shared, editor)
         scores, logits = self._logit_scores(rows, shared, [None], pairs), rows.logits
         answer: tuple[int, ...] = ()
         if self.settings.needs_answer:
@@ -107,7 +107,7 @@ class Scorer:
         settings = self.settings
         editor = self._editor(steerings, shared)
         with editor.attached(), reading():
-            rows = self._start(shared, len(steerings))
+            rows = self._start(shared, editor)
         scores = self._logit_scores(rows, shared, steerings, pairs)
         if "kl" in settings.metrics:
             with self._editor(steerings, shared).attached():
@@ -125,8 +125,9 @@ class Scorer:
         steps = len(self.prefix) + (self.settings.max_new_tokens - 1 if self.settings.needs_answer else 0)
         return Editor(self.model, list(steerings), prompt=shared.encoded, steps=steps)
 
-    def _start(self, shared: Shared, count: int) -> Rows:
-        rows = shared.start(count)
+    def _start(self, shared: Shared, editor: Editor) -> Rows:
+        count = len(editor.rows)
+        rows = shared.start(count, editor.untouched)
         if self.prefix:
             rows.feed(torch.tensor(self.prefix, dtype=torch.long, device=self.model.device).expand(count, -1))
         return rows

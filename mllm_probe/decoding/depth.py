@@ -1,0 +1,182 @@
+"""Rows that are still the same below the block where they are edited, and so are computed once there.
+
+A row edited at block l differs from the unsteered row, at blocks up to l, only by the tokens that it was fed. Rows with
+the same tokens so far therefore share these blocks: a map of many layers pays for the blocks above each edit alone, as
+long as its answers begin alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mllm_probe.activations.hooks import attached, before_block
+from mllm_probe.decoding.layers import map_layers, select_layer, share_layer
+from mllm_probe.decoding.prefix import SharedPrefix
+from mllm_probe.decoding.rows import CachedRows, step
+from mllm_probe.decoding.shared import NOTHING, Untouched
+from mllm_probe.models.inputs import Encoded
+from mllm_probe.models.positions import continuation_positions
+from mllm_probe.models.probe_model import ProbeModel
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Which rows one block computes together.
+
+    Attributes
+    ----------
+    first : int array [groups]
+        A row of each group.
+    of_row : int array [rows]
+        The group of each row.
+    """
+
+    first: np.ndarray
+    of_row: np.ndarray
+
+    @property
+    def alone(self) -> bool:
+        """Whether every row is a group of its own, in order."""
+        return len(self.first) == len(self.of_row)
+
+
+class Groups:
+    """Groups of rows at every block: those edited at or above it, by the tokens that they were fed.
+
+    Parameters
+    ----------
+    edited : int array [rows]
+        First block whose output is edited; the number of blocks for a row without edits.
+    history : int array [rows]
+        Equal for rows that were fed the same tokens.
+    blocks : int
+    """
+
+    def __init__(self, edited: np.ndarray, history: np.ndarray, blocks: int) -> None:
+        self.edited, self.history, self.blocks = edited, history, blocks
+        self.at = [self._grouped(block) for block in range(blocks)]
+
+    def _grouped(self, block: int) -> Grouping:
+        rows = np.arange(len(self.edited))
+        key = np.where(self.edited < block, len(rows) + rows, self.history)
+        _, first, of_row = np.unique(key, return_index=True, return_inverse=True)
+        if len(first) == len(rows):
+            return Grouping(rows, rows)
+        return Grouping(first, of_row.reshape(-1))
+
+    def fed(self, tokens: np.ndarray) -> Groups:
+        """Groups after tokens [rows, n]; itself where no group has split."""
+        _, history = np.unique(np.column_stack([self.history, tokens]), axis=0, return_inverse=True)
+        if history.max() == self.history.max():
+            return self
+        return Groups(self.edited, history.reshape(-1), self.blocks)
+
+    def chosen(self, rows: Sequence[int]) -> Groups:
+        """Groups of some of the rows."""
+        _, history = np.unique(self.history[rows], return_inverse=True)
+        return Groups(self.edited[rows], history.reshape(-1), self.blocks)
+
+
+class DepthRows(CachedRows):
+    """Cached rows that share the blocks below their edits.
+
+    Parameters
+    ----------
+    groups : Groups
+    model, encoded, positions, cache, logits, fed, one_by_one
+        As for ``CachedRows``; every layer of the cache holds the groups of its block.
+    """
+
+    def __init__(
+        self,
+        groups: Groups,
+        model: ProbeModel,
+        encoded: Encoded,
+        positions: Tensor,
+        cache: Any,
+        logits: Tensor,
+        fed: int = 0,
+        one_by_one: bool = False,
+    ) -> None:
+        super().__init__(model, encoded, positions, cache, logits, fed, one_by_one)
+        self.groups = groups
+
+    def _step(self, tokens: Tensor) -> Tensor:
+        groups = self.groups.fed(tokens.cpu().numpy())
+        if groups is not self.groups:
+            self.cache = _regrouped(self.cache, self.groups, groups, np.arange(len(tokens)))
+            self.groups = groups
+        positions = continuation_positions(self.positions, self.fed, tokens.shape[1])
+        with grouped_blocks(self.model, groups):
+            logits = step(self.model, self.encoded, tokens, positions, self.cache, spread=False)
+        self.fed += tokens.shape[1]
+        return logits
+
+    def fork(self, rows: Sequence[int] | None = None) -> DepthRows:
+        """The same point again for some of the rows, independent of this one."""
+        index = np.arange(len(self.logits)) if rows is None else np.asarray(list(rows), np.int64)
+        groups = self.groups.chosen(index)
+        cache = _regrouped(self.cache, self.groups, groups, index)
+        logits = self.logits[torch.from_numpy(index).to(self.logits.device)]
+        return DepthRows(groups, self.model, self.encoded, self.positions, cache, logits, self.fed, self.one_by_one)
+
+
+class DepthPrefix(SharedPrefix):
+    """One prefill, then rows that share the blocks below their edits as long as they were fed the same tokens."""
+
+    path = "shared prefix, blocks below the edit shared"
+
+    def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
+        """Run the last prompt token as ``rows`` rows."""
+        if len(untouched.rows) != rows:
+            return super().start(rows, untouched)
+        model, encoded = self.model, self.encoded
+        groups = Groups(np.array(untouched.rows), np.zeros(rows, np.int64), len(model.layers))
+        sizes = iter(groups.at)
+        cache = map_layers(self.cache, lambda layer: share_layer(layer, _zeros(len(next(sizes).first), model.device)))
+        tokens = encoded.tensors["input_ids"][:, -1:].expand(rows, 1)
+        with grouped_blocks(model, groups):
+            logits = step(model, encoded, tokens, self.positions[..., -1:], cache, spread=False)[:, -1]
+        return DepthRows(groups, model, encoded, self.positions, cache, logits, 0, self.one_by_one)
+
+
+@contextmanager
+def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
+    """Let every block compute its groups once, while all that is between the blocks sees all rows."""
+    shared = [block for block, grouping in enumerate(groups.at) if not grouping.alone]
+    firsts = {b: torch.from_numpy(groups.at[b].first).to(model.device) for b in shared}
+    rows = {b: torch.from_numpy(groups.at[b].of_row).to(model.device) for b in shared}
+
+    def gather(block: int, hidden: Tensor) -> Tensor:
+        return hidden.index_select(0, firsts[block].to(hidden.device))
+
+    def spread(block: int, hidden: Tensor) -> Tensor:
+        return hidden.index_select(0, rows[block].to(hidden.device))
+
+    if not shared:
+        yield
+        return
+    with before_block(model, gather, layers=shared), attached(model, spread, layers=shared, first=True):
+        yield
+
+
+def _regrouped(cache: Any, old: Groups, new: Groups, rows: np.ndarray) -> Any:
+    """A cache for new groups, made of ``rows`` of the old ones."""
+    pairs = iter(zip(old.at, new.at, strict=True))
+
+    def choose(layer: Any) -> Any:
+        before, after = next(pairs)
+        return select_layer(layer, torch.from_numpy(before.of_row[rows[after.first]]))
+
+    return map_layers(cache, choose)
+
+
+def _zeros(count: int, device: torch.device) -> Tensor:
+    return torch.zeros(count, dtype=torch.long, device=device)
