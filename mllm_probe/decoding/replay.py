@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 from transformers import DynamicCache
 
 from mllm_probe.activations.hooks import before_backbone
+from mllm_probe.decoding.arguments import bytes_of, repeated
 from mllm_probe.decoding.rows import CachedRows, logits_kept
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.models.caches import CACHE_NAMES, cache_argument
@@ -36,7 +36,7 @@ class Replay(Shared):
             raise ValueError(f"the text model was called {len(calls)} times in one forward, so it cannot be replayed.")
         self.arguments, self.named = calls[0]
         self._take_positions(self.named)
-        self.nbytes = _bytes_of([self.arguments, self.named])
+        self.nbytes = bytes_of([self.arguments, self.named])
 
     def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
         """Run the whole prompt as ``rows`` rows through the text model."""
@@ -44,9 +44,9 @@ class Replay(Shared):
         cache = DynamicCache(config=text_config(model.hf))
 
         def replay(arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-            kept = {name: _repeated(name, value, rows) for name, value in self.named.items()}
+            kept = {name: repeated(name, value, rows) for name, value in self.named.items()}
             changed = {**dict.fromkeys(CACHE_NAMES, cache), "use_cache": True}
-            given = tuple(_repeated("", value, rows) for value in self.arguments)
+            given = tuple(repeated("", value, rows) for value in self.arguments)
             return given, kept | {name: value for name, value in changed.items() if name in named or name in kept}
 
         with before_backbone(model, replay):
@@ -56,30 +56,7 @@ class Replay(Shared):
     def _outer(self, rows: int) -> dict[str, Tensor]:
         """Arguments of the whole model's call without the picture."""
         accepted = inspect.signature(self.model.hf.forward).parameters
-        outer = {n: _repeated(n, v, rows) for n, v in self.encoded.tensors.items() if n in PER_TOKEN}
+        outer = {n: repeated(n, v, rows) for n, v in self.encoded.tensors.items() if n in PER_TOKEN}
         if "position_ids" in accepted:
-            outer["position_ids"] = _repeated("position_ids", self.positions, rows)
+            outer["position_ids"] = repeated("position_ids", self.positions, rows)
         return outer
-
-
-def _repeated(name: str, value: Any, rows: int) -> Any:
-    """An argument of the text model's call with one row, for ``rows`` rows."""
-    if isinstance(value, Tensor):
-        if name == "position_ids" and value.ndim == 3:
-            return value.expand(value.shape[0], rows, value.shape[2])
-        return value.expand(rows, *value.shape[1:]) if value.ndim and value.shape[0] == 1 else value
-    if isinstance(value, Mapping):
-        return {key: _repeated(str(key), item, rows) for key, item in value.items()}
-    if name == "deepstack_visual_embeds" and value is not None:
-        return [item.repeat(rows, 1) for item in value]
-    if isinstance(value, (list, tuple)):
-        return type(value)(_repeated(name, item, rows) for item in value)
-    return value
-
-
-def _bytes_of(value: Any) -> int:
-    if isinstance(value, Tensor):
-        return value.numel() * value.element_size()
-    if isinstance(value, Mapping):
-        return sum(map(_bytes_of, value.values()))
-    return sum(map(_bytes_of, value)) if isinstance(value, (list, tuple)) else 0

@@ -1,0 +1,71 @@
+"""The arguments of the text model's call with one row, for many rows or for its last columns only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+_BY_IMAGE_TOKEN = "deepstack_visual_embeds"
+_IMAGE_TOKENS = "visual_pos_masks"
+
+
+def repeated(name: str, value: Any, rows: int) -> Any:
+    """An argument with one row, for ``rows`` rows; tensors become views where they can."""
+    if isinstance(value, Tensor):
+        if name == "position_ids" and value.ndim == 3:
+            return value.expand(value.shape[0], rows, value.shape[2])
+        return value.expand(rows, *value.shape[1:]) if value.ndim and value.shape[0] == 1 else value
+    if isinstance(value, Mapping):
+        return {key: repeated(str(key), item, rows) for key, item in value.items()}
+    if name == _BY_IMAGE_TOKEN and value is not None:
+        return [item.repeat(rows, 1) for item in value]
+    if isinstance(value, (list, tuple)):
+        return type(value)(repeated(name, item, rows) for item in value)
+    return value
+
+
+def can_start_later(named: Mapping[str, Any]) -> bool:
+    """Whether a call is plain enough to be made for its last columns only: no mask but one that hides nothing."""
+    masks = [value for name, value in named.items() if "mask" in name and name != _IMAGE_TOKENS]
+    plain = all(m is None or (isinstance(m, Tensor) and m.ndim == 2 and bool(m.bool().all())) for m in masks)
+    return plain and not any(isinstance(value, (Mapping, tuple)) for value in named.values())
+
+
+def from_column(named: Mapping[str, Any], column: int, length: int) -> dict[str, Any]:
+    """The named arguments of a call with ``length`` columns, for the columns from ``column`` on.
+
+    A mask that hides nothing is left out, because a family with several rotary axes mistakes one that is longer than
+    the call.
+    """
+    if column == 0:
+        return dict(named)
+    seen = named.get(_IMAGE_TOKENS)
+    earlier = 0 if seen is None else int(seen[:, :column].sum())
+    later: dict[str, Any] = {}
+    for name, value in named.items():
+        if name == _BY_IMAGE_TOKEN and value is not None:
+            later[name] = [item[earlier:] for item in value]
+        elif name == "attention_mask":
+            later[name] = None
+        else:
+            later[name] = _last_columns(name, value, column, length)
+    return later
+
+
+def _last_columns(name: str, value: Any, column: int, length: int) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    axis = value.ndim - 1 if name == "position_ids" or value.ndim == 1 else 1
+    along = value.ndim > 0 and value.shape[axis] == length
+    return value.narrow(axis, column, length - column) if along else value
+
+
+def bytes_of(value: Any) -> int:
+    """Memory of the tensors of a call's arguments."""
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, Mapping):
+        return sum(map(bytes_of, value.values()))
+    return sum(map(bytes_of, value)) if isinstance(value, (list, tuple)) else 0
