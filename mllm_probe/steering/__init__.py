@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.files import load_vectors, save_vectors
 from mllm_probe.steering.generation import GenerationOutput, Stream, generate, steer, stream
@@ -11,6 +12,7 @@ from mllm_probe.steering.vectors import concept_vectors, vectors_from
 
 __all__ = [
     "Composition",
+    "EditBuffer",
     "Editor",
     "GenerationOutput",
     "Receipt",

@@ -164,3 +164,21 @@ def test_blocks_that_share_one_module_are_refused():
     model.layout.blocks = (model.hf.blocks[0],) * 2
     with pytest.raises(ValueError, match="one module serves as several decoder blocks"), attached(model, print):
         pass
+
+
+def test_traceable_hooks_answer_every_thread_and_take_no_arguments():
+    model, found = wrapped(Stack()), []
+
+    def run():
+        found.append(model.hf(X).mean().item())
+
+    for traceable in (False, True):
+        with attached(model, lambda layer, h: h * 10, layers=[0], traceable=traceable):
+            other = threading.Thread(target=run)
+            other.start()
+            other.join()
+    assert found == [3, 12]
+    with pytest.raises(ValueError, match="on_call reads the arguments of a call, which cannot be traced"):
+        with attached(model, print, on_call=print, traceable=True):
+            pass
+    assert active_hooks(model) == 0

@@ -1,0 +1,280 @@
+"""The edits of a batch as data in fixed tensors: another concept, layer or strength is a copy into them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mllm_probe import schema
+from mllm_probe.activations.hooks import attached, resolve_layers
+from mllm_probe.decoding.shared import Untouched
+from mllm_probe.steering.calls import Calls
+from mllm_probe.steering.editor import past_length
+from mllm_probe.steering.ledger import Fed, Ledger
+from mllm_probe.steering.positions import of_encoded
+from mllm_probe.steering.receipts import Receipt, RowReceipt
+from mllm_probe.steering.stacked import GENERATED, PHASES, stack
+from mllm_probe.steering.steering import Row, as_rows
+from mllm_probe.steering.tensors import Batch, Tensors
+
+if TYPE_CHECKING:
+    from mllm_probe.models import Encoded, ProbeModel
+
+
+class EditBuffer:
+    """Edits the calls that feed the last prompt token and the answer; which edits is data, written in place.
+
+    Every operation is h + (constant + gain · (h·along − mean)) · direction, so a row's edit at a layer is two vectors
+    and a few numbers. An :class:`Editor` reads positions from each call and does all scopes; a buffer only counts
+    calls (the first after attaching feeds the last prompt token, later ones the answer), which costs less at each step
+    and changes nothing that ``torch.compile`` would see.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    rows : int
+        How many rows there is room for.
+    layers : "all", int or sequence of int
+        Blocks that can be edited.
+    prompt : Encoded, optional
+        One sample, the prompt of all rows; else its length is read from the first call.
+    slots : int
+        How many steerings of one row may meet at one layer; grows when more are written.
+    exchange : bool
+        Make room for ``ablate`` and ``replace`` at once; else when the first of them is written.
+
+    Notes
+    -----
+    Tensors are float32 at least, on the model's device, [slots, layers, rows, hidden], once for ``add`` and twice with
+    room for the other operations. Their addresses stay the same until slots or operations are added.
+
+    Examples
+    --------
+    >>> buffer = EditBuffer(model, rows=3)
+    >>> buffer.write([None, steering, steering.control("random")])
+    >>> with model.lock.held(), buffer.attached():
+    ...     rows = shared.start(3)
+    ...     rows.feed(rows.logits.argmax(-1)[:, None])
+    """
+
+    def __init__(
+        self,
+        model: ProbeModel,
+        rows: int,
+        layers: Iterable[int] | int | str = "all",
+        *,
+        prompt: Encoded | None = None,
+        slots: int = 1,
+        exchange: bool = False,
+    ) -> None:
+        self.model, self.capacity = model, rows
+        self.layers = resolve_layers(layers, len(model.layers))
+        self.dtype = torch.promote_types(model.dtype, torch.float32)
+        self._index = {layer: index for index, layer in enumerate(self.layers)}
+        self._last: int | None = None
+        self._behind: int | None = None
+        self._given = prompt is not None
+        if prompt is not None:
+            where = of_encoded(model, prompt)
+            self._last, self._behind = int(where.lengths[0]) - 1, where.prompt_length
+        self._tensors = self._empty(slots, exchange)
+        self.write([None])
+
+    @property
+    def rows(self) -> list[Row]:
+        """Rows as they were written."""
+        return self._ledger.rows
+
+    @property
+    def nbytes(self) -> int:
+        """Memory on the device."""
+        return self._tensors.nbytes
+
+    @property
+    def untouched(self) -> Untouched:
+        """What the rows leave alone, so that it may be taken from the unsteered run."""
+        first = np.full(len(self.rows), len(self.model.layers))
+        _, layers, lines = self._ledger.stacked.place
+        np.minimum.at(first, lines, np.array(self.layers)[layers])
+        column = 0 if self._behind is None else self._behind - 1
+        return Untouched(int(first.min()), column, tuple(first.tolist()))
+
+    def write(self, rows: Sequence[Row], steps: int | None = None) -> None:
+        """Put other edits in place; all rows are in the batch again and receipts start anew.
+
+        Parameters
+        ----------
+        rows : sequence of Steering, Composition or None
+            At most as many as there is room for.
+        steps : int, optional
+            How many generated positions will be fed, where that is known; a scope that then can never fire raises.
+
+        Raises
+        ------
+        ValueError
+            If there is no room, a layer is not among the buffer's, a scope can never fire, a vector or a norm is
+            missing, or vectors are another model's.
+        """
+        rows = as_rows(rows)
+        if len(rows) > self.capacity:
+            raise ValueError(f"this buffer has room for {self.capacity} rows; got {len(rows)}.")
+        for part in (part for row in rows if row is not None for part in row.parts):
+            for vectors in (part.vectors, part.to):
+                if vectors is not None:
+                    schema.require_same_model(vectors, self.model, f"the vectors of '{part.directions.name}'")
+            if part.strength != 0:
+                part.scope.require_steps(steps)
+        stacked = stack(rows, self._index)
+        old = self._tensors
+        if stacked.slots > old.slots or (stacked.projects and old.along is None):
+            exchange = stacked.projects or old.along is not None
+            self._tensors = self._empty(max(stacked.slots, old.slots), exchange)
+        self._tensors.fill(stacked)
+        self._ledger = Ledger(rows, stacked, self.layers, self.model.eos_token_ids)
+        self._now = _Now(self._tensors.of(None, len(rows)), np.arange(len(rows)), np.zeros(len(rows)))
+
+    def keep(self, indices: Sequence[int] | Tensor | np.ndarray) -> None:
+        """Go on with some of the current rows only, in this order: those that have ended leave the batch."""
+        chosen, kept = _numbers(indices), self._now.kept
+        if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(kept)):
+            raise ValueError(f"keep: expected rows 0 … {len(kept) - 1} of the current batch; got {chosen.tolist()}.")
+        rows = kept[chosen]
+        self._now = _Now(self._tensors.of(rows, len(rows)), rows, self._now.ratios())
+
+    @contextmanager
+    def attached(
+        self,
+        phase: str = "last_prompt",
+        *,
+        rows: Sequence[int] | Tensor | np.ndarray | None = None,
+        counted: bool = True,
+        traceable: bool = False,
+    ) -> Iterator[None]:
+        """Edit the calls that this thread makes while the ``with`` block runs.
+
+        Parameters
+        ----------
+        phase : {"last_prompt", "generated"}
+            What the first call feeds: the prompt up to its last token (which alone is edited), or tokens of the answer.
+        rows : sequence of int, optional
+            Rows of the buffer that are in the batch, in any order, repetitions allowed; by default those that are
+            kept. They are not counted in the receipt.
+        counted : bool
+            Whether these calls are counted in the receipt.
+        traceable : bool
+            Hooks that ``torch.compile`` can inline, at all layers of the buffer and for all threads; the caller holds
+            ``model.lock`` and says what each call feeds with :meth:`begin`.
+
+        Raises
+        ------
+        ValueError
+            If a row edits the prompt before its last token, unless the first call feeds tokens of the answer.
+        """
+        self._require_phase(phase)
+        if traceable:
+            with attached(self.model, self._edit_step, layers=self.layers, traceable=True):
+                yield
+            return
+        chosen = None if rows is None else self._tensors.of(_numbers(rows), len(_numbers(rows)))
+        calls = Calls(self, PHASES.index(phase), chosen, counted and rows is None)
+        layers = [self.layers[index] for index in sorted(set(self._ledger.stacked.place[1].tolist()))]
+        with attached(self.model, calls.edit if layers else None, layers=layers or None, on_call=calls.begin):
+            yield
+
+    @property
+    def prompt_columns(self) -> int:
+        """Columns of the prompt.
+
+        Raises
+        ------
+        RuntimeError
+            If no prompt was given or seen.
+        """
+        if self._behind is None:
+            raise RuntimeError("a buffer that no prompt was given to or run under cannot tell where the answer begins.")
+        return self._behind
+
+    @property
+    def answered(self) -> int:
+        """Columns of the answer that were fed and counted."""
+        return sum(call.columns for call in self._ledger.calls if call.phase == GENERATED)
+
+    @property
+    def batch(self) -> Batch:
+        """Edits of the rows that are in the batch now."""
+        return self._now.batch
+
+    def index_of(self, layer: int) -> int:
+        """Index of a layer in the buffer."""
+        return self._index[layer]
+
+    def require_untouched_prompt(self) -> None:
+        """Raise if a row edits the prompt before its last token."""
+        parts = (part for row in self.rows if row is not None for part in row.parts if part.strength != 0)
+        wrong = next((part for part in parts if part.scope.touches_prompt), None)
+        if wrong is not None:
+            raise ValueError(
+                f"a buffer edits from the last prompt token on, but '{wrong.label}' has the scope {wrong.scope}: run "
+                "the prompt with an Editor, and attach the buffer for what follows with a cache, as 'generated'."
+            )
+
+    def find_prompt(self, arguments: Mapping[str, Any], width: int) -> None:
+        """Take the length of the prompt from the call that feeds its end, where none was given."""
+        if not self._given:
+            self._behind = past_length(arguments, width) + width
+            self._last = self._behind - 1
+
+    def begin(self, phase: str, ids: Tensor | None = None) -> None:
+        """Say what the next traceable call feeds: the last prompt token, or ids [rows, n] of the answer."""
+        number = PHASES.index(phase)
+        self._now.batch.enter(number)
+        self.record(number, 1 if ids is None else ids.shape[1], ids)
+
+    def record(self, phase: int, columns: int, ids: Tensor | None) -> None:
+        """Count a call in the receipt."""
+        self._ledger.calls.append(Fed(self._now.kept, phase, columns, ids))
+
+    def receipt(self) -> Receipt:
+        """What was selected and edited so far, from the last prompt token on."""
+        return Receipt(self._receipts).freeze()
+
+    def _receipts(self) -> tuple[RowReceipt, ...]:
+        return self._ledger.receipts(self._last, self._now.ratios())
+
+    def _empty(self, slots: int, exchange: bool) -> Tensors:
+        shape = (slots, len(self.layers), self.capacity, self.model.hidden_size)
+        return Tensors.empty(shape, exchange, self.model.device, self.dtype)
+
+    def _require_phase(self, phase: str) -> None:
+        if phase not in PHASES:
+            raise ValueError(f"phase: expected one of {', '.join(PHASES)}; got {phase!r}.")
+        if phase == PHASES[0]:
+            self.require_untouched_prompt()
+
+    def _edit_step(self, layer: int, hidden: Tensor) -> Tensor:
+        return self._now.batch.edit(self._index[layer], hidden, phase=-1)
+
+
+@dataclass(frozen=True)
+class _Now:
+    """Rows in the batch: their edits, their numbers in the buffer, and sizes that were added up before for all rows."""
+
+    batch: Batch
+    kept: np.ndarray
+    before: np.ndarray
+
+    def ratios(self) -> np.ndarray:
+        """Sums of ‖Δh‖ / ‖h‖ of all rows, those that have left included."""
+        total = self.before.copy()
+        np.add.at(total, self.kept, self.batch.ratio.sum((0, 1)).double().cpu().numpy())
+        return total
+
+
+def _numbers(rows: Sequence[int] | Tensor | np.ndarray) -> np.ndarray:
+    return np.asarray(torch.as_tensor(rows).cpu(), dtype=np.int64)

@@ -1,0 +1,117 @@
+"""What a buffer of edits did, call by call, told as the receipts that an editor gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mllm_probe.steering.receipts import RowReceipt
+from mllm_probe.steering.stacked import GENERATED, Stacked, phases_of
+from mllm_probe.steering.steering import Row, Steering
+
+
+@dataclass(frozen=True)
+class Fed:
+    """One call: the rows that were in the batch, what was fed (an index into ``PHASES``), how many columns, the ids."""
+
+    rows: np.ndarray
+    phase: int
+    columns: int
+    ids: Tensor | None
+
+
+class Ledger:
+    """Calls of one batch of rows.
+
+    Parameters
+    ----------
+    rows : sequence of Steering, Composition or None
+    stacked : Stacked
+        Their edits.
+    layers : sequence of int
+        Blocks by index.
+    ends : iterable of int
+        Token ids that end an answer.
+    """
+
+    def __init__(self, rows: Sequence[Row], stacked: Stacked, layers: Sequence[int], ends: Iterable[int]) -> None:
+        self.rows, self.stacked, self.layers = list(rows), stacked, layers
+        self.ends = torch.tensor(sorted(ends), dtype=torch.long)
+        self.calls: list[Fed] = []
+
+    def receipts(self, last: int | None, ratio: np.ndarray) -> tuple[RowReceipt, ...]:
+        """One receipt per row.
+
+        Parameters
+        ----------
+        last : int or None
+            Position of the last prompt token, None where it is not known yet.
+        ratio : float array [rows]
+            Sum of ‖Δh‖ / ‖h‖ over all edits.
+        """
+        calls = list(self.calls)
+        fed = np.zeros((2, len(self.rows)), np.int64)
+        for call in calls:
+            fed[call.phase, call.rows] += call.columns
+        answered = self._answered(calls)
+        edits = np.stack([np.bincount(self.stacked.place[2][on], minlength=len(fed[0])) for on in self.stacked.on])
+        count = (edits * fed).sum(0)
+        size = np.divide(ratio, count, out=np.full(len(count), np.nan), where=count > 0)
+        own = self._layers_of_rows()
+        return tuple(
+            self._receipt(line, row, own[line], bool(fed[0, line]), int(answered[line]), float(size[line]), last)
+            for line, row in enumerate(self.rows)
+        )
+
+    def _receipt(
+        self, line: int, row: Row, layers: set[int], began: bool, answered: int, size: float, last: int | None
+    ) -> RowReceipt:
+        if row is None or not layers:
+            return RowReceipt(label="" if row is None else row.label)
+        parts = [part for part in row.parts if part.strength != 0]
+        phases = np.array([phases_of(part) for part in parts])
+        selected = (last,) if phases[:, 0].any() and last is not None else ()
+        unfired = [name for part in parts for name in _unfired(part, began, answered)]
+        return RowReceipt(
+            label=row.label,
+            layers=tuple(sorted(layers)),
+            selected=selected,
+            edited=selected if began else (),
+            generated=any(phases_of(part)[1] for part in row.parts),
+            steps=answered if phases[:, GENERATED].any() else 0,
+            relative_size=size,
+            scopes_differ=bool(self.stacked.differ[line]),
+            baseline=False,
+            unfired=tuple(dict.fromkeys(unfired)),
+        )
+
+    def _layers_of_rows(self) -> list[set[int]]:
+        own: list[set[int]] = [set() for _ in self.rows]
+        for _, layer, line in self.stacked.place.T.tolist():
+            own[line].add(self.layers[layer])
+        return own
+
+    def _answered(self, calls: Sequence[Fed]) -> np.ndarray:
+        """Generated columns that each row was fed before the end of its answer."""
+        found = np.zeros(len(self.rows), np.int64)
+        ended = np.zeros(len(self.rows), bool)
+        for call in calls:
+            if call.phase != GENERATED:
+                continue
+            stops = np.zeros((len(call.rows), call.columns), bool)
+            if call.ids is not None:
+                stops = torch.isin(call.ids.cpu(), self.ends).numpy()
+            for column in stops.T:
+                ended[call.rows] |= column
+                found[call.rows] += ~ended[call.rows]
+        return found
+
+
+def _unfired(part: Steering, began: bool, answered: int) -> list[str]:
+    """Names of the scope's parts, from the last prompt token on, that edited nothing."""
+    fired = {"last_prompt": began, "generated": answered > 0, "all": began or answered > 0}
+    return [name for name in part.scope.names if not fired.get(name, True)]

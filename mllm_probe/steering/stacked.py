@@ -1,0 +1,142 @@
+"""Edits of many rows from the last prompt token on, as numbers and vectors that can be written into fixed tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mllm_probe.steering.positions import KINDS, LAST_PROMPT
+from mllm_probe.steering.steering import Row, Steering
+from mllm_probe.steering.tables import build_table
+
+PHASES = ("last_prompt", "generated")
+"""What is fed: the last prompt token, or tokens of the answer. Both use the vector and the norm of last_prompt."""
+
+GENERATED = 1
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """All edits of a batch of rows; each is the change (constant + gain · (h·along − mean)) · direction.
+
+    Attributes
+    ----------
+    place : int64 array [3, edits]
+        Slot, index of the layer, row. Edits of one row at one layer stand in slots 0, 1, … and apply in this order.
+    on : bool array [phases, edits]
+        Whether the edit applies in a phase.
+    direction, along : int64 array [edits]
+        Which of ``vectors``; -1 where nothing is projected.
+    scale, constant, gain, mean : float32 array [edits]
+        ``scale`` is that of the direction.
+    vectors : list of Tensor [hidden]
+    differ : bool array [rows]
+        Whether a row uses a vector that was captured at another scope.
+    """
+
+    place: np.ndarray
+    on: np.ndarray
+    direction: np.ndarray
+    along: np.ndarray
+    scale: np.ndarray
+    constant: np.ndarray
+    gain: np.ndarray
+    mean: np.ndarray
+    vectors: list[Tensor]
+    differ: np.ndarray
+
+    @property
+    def slots(self) -> int:
+        """How many edits meet at one layer of a row at most."""
+        return int(self.place[0].max()) + 1 if self.place.shape[1] else 1
+
+    @property
+    def projects(self) -> bool:
+        """Whether an edit depends on the activation: ablate and replace."""
+        return bool((self.along >= 0).any())
+
+    def bank(self, device: torch.device, dtype: torch.dtype) -> Tensor:
+        """The vectors as one tensor [vectors, hidden]."""
+        return torch.stack([vector.to(device, dtype) for vector in self.vectors])
+
+
+def phases_of(part: Steering) -> tuple[bool, bool]:
+    """Whether a steering edits the last prompt token, and the generated ones."""
+    return "last_prompt" in part.scope.names or "all" in part.scope.names, part.scope.generated
+
+
+def stack(rows: Sequence[Row], layers: Mapping[int, int]) -> Stacked:
+    """Stack the edits of rows.
+
+    Parameters
+    ----------
+    rows : sequence of Steering, Composition or None
+    layers : mapping of int to int
+        Block → its index.
+
+    Raises
+    ------
+    ValueError
+        If a vector, norm or projection is missing, or a layer is not among ``layers``.
+    """
+    groups: dict[tuple[int, int, bool], list[tuple[int, Steering]]] = {}
+    for line, row in enumerate(rows):
+        filled: dict[int, int] = {}
+        for part in () if row is None else row.parts:
+            if part.strength == 0 or not any(phases_of(part)):
+                continue
+            for layer in part.layers:
+                slot = filled.get(layer, 0)
+                filled[layer] = slot + 1
+                groups.setdefault((slot, layer, part.operation == "add"), []).append((line, part))
+    return _stacked(groups, layers, len(rows))
+
+
+def _stacked(
+    groups: Mapping[tuple[int, int, bool], list[tuple[int, Steering]]], layers: Mapping[int, int], rows: int
+) -> Stacked:
+    vectors: list[Tensor] = []
+    differ = np.zeros(rows, bool)
+    places, phases, numbers = [np.zeros((3, 0))], [np.zeros((len(PHASES), 0), bool)], [np.zeros((6, 0))]
+    for (slot, layer, _), members in groups.items():
+        if layer not in layers:
+            raise ValueError(f"layer {layer} is not among the layers of this buffer: {', '.join(map(str, layers))}.")
+        lines, parts = [line for line, _ in members], [part for _, part in members]
+        kinds = np.arange(len(KINDS))[None].repeat(len(lines), 0) == LAST_PROMPT
+        table = build_table(layer, lines, parts, kinds, slot)
+        differ[lines] |= table.differ
+        first, ones = len(vectors), np.ones(len(lines))
+        along, dose = first + table.along[:, LAST_PROMPT], table.dose[:, LAST_PROMPT]
+        if table.towards is None:
+            found = (along, -ones, dose, ones, 0 * ones, 0 * ones)
+        else:
+            found = (
+                first + table.towards[:, LAST_PROMPT],
+                along,
+                ones,
+                0 * ones,
+                -dose,
+                table.negative[:, LAST_PROMPT],
+            )
+        vectors += table.bank.vectors
+        numbers.append(np.stack(found))
+        places.append(np.stack([np.full(len(lines), slot), np.full(len(lines), layers[layer]), lines]))
+        phases.append(np.array([phases_of(part) for part in parts]).T)
+    direction, along, *floats = np.concatenate(numbers, 1)
+    scale, constant, gain, mean = (values.astype(np.float32) for values in floats)
+    return Stacked(
+        place=np.concatenate(places, 1).astype(np.int64),
+        on=np.concatenate(phases, 1),
+        direction=direction.astype(np.int64),
+        along=along.astype(np.int64),
+        scale=scale,
+        constant=constant,
+        gain=gain,
+        mean=mean,
+        vectors=vectors,
+        differ=differ,
+    )
