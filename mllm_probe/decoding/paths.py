@@ -11,16 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mllm_probe.decoding.agreement import difference, tolerance
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.replay import Replay
+from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.rows import whole_forward
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched, WholeForwards
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
 
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
-HALF_TOLERANCE = 0.05
 REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError)
 
 
@@ -99,7 +99,7 @@ def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt
     tokens = encoded.tensors["input_ids"][:, -3:]
     expected = [_expected(model, encoded, trial, tokens) for trial in trials]
     tried: dict[str, str] = {}
-    for kind in (Replay,) if prompt_edited else (DepthPrefix, SharedPrefix, CopiedPrefix, Replay):
+    for kind in (Resume, CopiedResume, Replay) if prompt_edited else (DepthPrefix, SharedPrefix, CopiedPrefix, Replay):
         for one_by_one in (False, True):
             path = Path(kind, one_by_one, tried)
             try:
@@ -110,10 +110,10 @@ def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt
             except REFUSALS as error:
                 tried[str(path)] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
                 continue
-            difference = max(map(_difference, found, expected))
-            if difference <= TOLERANCE.get(model.dtype, HALF_TOLERANCE):
+            largest = max(map(difference, found, expected))
+            if largest <= tolerance(model.dtype):
                 return path
-            tried[str(path)] = f"logits differ from whole forwards by {difference:.1e} of their scale"
+            tried[str(path)] = f"logits differ from whole forwards by {largest:.1e} of their scale"
     return Path(WholeForwards, False, tried)
 
 
@@ -135,10 +135,3 @@ def _by_row(tokens: Tensor, rows: int) -> Tensor:
     fed = tokens.repeat(rows, 1)
     fed[1::2, 1:] = tokens[:, [0, 1]]
     return fed
-
-
-def _difference(found: Tensor, reference: Tensor) -> float:
-    if found.shape != reference.shape:
-        return float("inf")
-    scale = reference.float().abs().max().clamp_min(1e-12)
-    return float((found.float() - reference.float()).abs().max().nan_to_num(torch.inf) / scale)

@@ -59,7 +59,8 @@ class Resume(Shared):
         self.length = encoded.sequence.shape[1]
         self.cache = DynamicCache(config=text_config(model.hf))
         self.outputs: dict[int, Any] = {}
-        self.arguments, self.named = (), dict[str, Any]()
+        self.arguments: tuple[Any, ...] = ()
+        self.named: dict[str, Any] = {}
         self.logits = self._run_unsteered()
         self._take_positions(self.named)
         stream = model.layout.stream_index
@@ -102,7 +103,8 @@ class Resume(Shared):
 
     def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
         """Run the blocks above ``untouched.layer`` as ``rows`` rows."""
-        return self._start(rows, untouched.layer, self._first_column(untouched))
+        layer = min(untouched.layer, len(self.outputs) - 1)
+        return self._start(rows, layer, self._first_column(untouched))
 
     def row_bytes(self, untouched: Untouched = NOTHING) -> int:
         """Memory that each row takes: its keys and values of the prompt, and what a block holds while it runs."""

@@ -12,23 +12,24 @@ NEXT = ("last_prompt", "generated")
 WORDS = {"cat": [7, [8, 9]], "dog": [11, 12]}
 STEPS = 3
 PREFIX_PATH, REPLAY_PATH, WHOLE_PATH = "shared prefix", "replayed text model", "whole forwards"
+RESUME_PATH = "resumed at the edited layer"
 CASES = [
     ("llava", NEXT, "add", PREFIX_PATH),
     ("llava", NEXT, "ablate", PREFIX_PATH),
     ("llava", NEXT, "replace", PREFIX_PATH),
-    ("llava", "image", "add", REPLAY_PATH),
-    ("llava", "image", "ablate", REPLAY_PATH),
-    ("llava", "image", "replace", REPLAY_PATH),
-    ("llava", "all", "add", REPLAY_PATH),
-    ("llava", "text", "add", REPLAY_PATH),
+    ("llava", "image", "add", RESUME_PATH),
+    ("llava", "image", "ablate", RESUME_PATH),
+    ("llava", "image", "replace", RESUME_PATH),
+    ("llava", "all", "add", RESUME_PATH),
+    ("llava", "text", "add", RESUME_PATH),
     ("qwen2_5_vl", NEXT, "add", PREFIX_PATH),
-    ("qwen2_5_vl", "all", "replace", REPLAY_PATH),
+    ("qwen2_5_vl", "all", "replace", RESUME_PATH),
     ("gemma3", NEXT, "ablate", PREFIX_PATH),
-    ("gemma3", "image", "add", REPLAY_PATH),
+    ("gemma3", "image", "add", RESUME_PATH),
     ("qwen3_vl", NEXT, "add", PREFIX_PATH),
-    ("qwen3_vl", "image", "add", REPLAY_PATH),
+    ("qwen3_vl", "image", "add", RESUME_PATH),
     ("mllama", NEXT, "add", PREFIX_PATH),
-    ("mllama", "text", "ablate", REPLAY_PATH),
+    ("mllama", "text", "ablate", RESUME_PATH),
     ("qwen3_5", NEXT, "add", PREFIX_PATH),
     ("paligemma", NEXT, "add", REPLAY_PATH),
     ("kosmos2", NEXT, "add", WHOLE_PATH),
@@ -118,5 +119,5 @@ def test_bf16_agrees_to_its_precision():
     edits = [(layer, columns, goes_on, lambda hidden, column: rounded(hidden, change, column))]
     expected = word_logprob(model, encoded, edits, [7])
     single = np.logaddexp(expected, word_logprob(model, encoded, edits, [[8, 9]]))
-    assert grid.attrs["path"] == PREFIX_PATH
+    assert grid.attrs["path"].startswith(PREFIX_PATH)
     assert grid.logprob.sel(concept="cat", control="concept").isel(draw=0).item() == pytest.approx(single, abs=0.1)
