@@ -258,7 +258,9 @@ class EditBuffer:
             self.require_untouched_prompt()
 
     def _edit_step(self, layer: int, hidden: Tensor) -> Tensor:
-        return self._now.batch.edit(self._index[layer], hidden, phase=-1)
+        for change in self._now.batch.changes(self._index[layer], phase=-1):
+            hidden = change.apply(hidden)
+        return hidden
 
 
 @dataclass(frozen=True)

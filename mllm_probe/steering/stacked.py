@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,7 +102,8 @@ def _stacked(
 ) -> Stacked:
     vectors: list[Tensor] = []
     differ = np.zeros(rows, bool)
-    places, phases, numbers = [np.zeros((3, 0))], [np.zeros((len(PHASES), 0), bool)], [np.zeros((6, 0))]
+    numbers: list[list[Any]] = [[np.zeros(0)] for _ in range(9)]
+    phases: list[tuple[bool, bool]] = []
     for (slot, layer, _), members in groups.items():
         if layer not in layers:
             raise ValueError(f"layer {layer} is not among the layers of this buffer: {', '.join(map(str, layers))}.")
@@ -109,28 +111,24 @@ def _stacked(
         kinds = np.arange(len(KINDS))[None].repeat(len(lines), 0) == LAST_PROMPT
         table = build_table(layer, lines, parts, kinds, slot)
         differ[lines] |= table.differ
-        first, ones = len(vectors), np.ones(len(lines))
+        first, full = len(vectors), np.full
         along, dose = first + table.along[:, LAST_PROMPT], table.dose[:, LAST_PROMPT]
+        count = len(lines)
         if table.towards is None:
-            found = (along, -ones, dose, ones, 0 * ones, 0 * ones)
+            found = (along, full(count, -1), dose, full(count, 1), full(count, 0), full(count, 0))
         else:
-            found = (
-                first + table.towards[:, LAST_PROMPT],
-                along,
-                ones,
-                0 * ones,
-                -dose,
-                table.negative[:, LAST_PROMPT],
-            )
+            negative, towards = table.negative[:, LAST_PROMPT], first + table.towards[:, LAST_PROMPT]
+            found = (towards, along, full(count, 1), full(count, 0), -dose, negative)
         vectors += table.bank.vectors
-        numbers.append(np.stack(found))
-        places.append(np.stack([np.full(len(lines), slot), np.full(len(lines), layers[layer]), lines]))
-        phases.append(np.array([phases_of(part) for part in parts]).T)
-    direction, along, *floats = np.concatenate(numbers, 1)
-    scale, constant, gain, mean = (values.astype(np.float32) for values in floats)
+        for column, values in zip(numbers, (full(count, slot), full(count, layers[layer]), lines, *found), strict=True):
+            column.append(values)
+        phases += map(phases_of, parts)
+    whole = [np.concatenate(column) for column in numbers]
+    direction, along = whole[3:5]
+    scale, constant, gain, mean = (values.astype(np.float32) for values in whole[5:])
     return Stacked(
-        place=np.concatenate(places, 1).astype(np.int64),
-        on=np.concatenate(phases, 1),
+        place=np.array(whole[:3], np.int64),
+        on=np.array(phases, bool).reshape(-1, len(PHASES)).T,
         direction=direction.astype(np.int64),
         along=along.astype(np.int64),
         scale=scale,

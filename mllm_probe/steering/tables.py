@@ -177,15 +177,16 @@ def build_table(layer: int, lines: Sequence[int], steerings: Sequence[Steering],
     dose, negative = np.zeros(shape), np.zeros(shape)
     differ = np.zeros(len(lines), bool)
     for i, steering in enumerate(steerings):
+        directions = steering.directions
         for k in np.flatnonzero(kinds[i]):
-            scope = steering.directions.scope_for(KINDS[k])
+            scope = directions.scope_for(KINDS[k])
             differ[i] |= scope not in (KINDS[k], "all")
-            _require_vector(steering, scope, layer)
+            _require_vector(directions, scope, layer)
             if adds:
-                along[i, k] = _direction(bank, steering, steering.directions, scope, layer)
-                dose[i, k] = _dose(steering, KINDS[k], scope, layer)
+                along[i, k] = _direction(bank, steering, directions, scope, layer)
+                dose[i, k] = _dose(steering, directions, KINDS[k], scope, layer)
             else:
-                along[i, k], towards[i, k] = _exchanged(bank, steering, scope, layer)
+                along[i, k], towards[i, k] = _exchanged(bank, steering, directions, scope, layer)
                 dose[i, k], negative[i, k] = steering.strength, _negative(steering, scope, layer)
     return Table(layer, np.array(lines), along, None if adds else towards, dose, negative, differ, bank, slot)
 
@@ -201,13 +202,14 @@ def _direction(bank: _Bank, steering: Steering, directions: Directions, scope: s
     return bank.index(("concept", id(directions), scope), directions.unit(scope, layer))
 
 
-def _exchanged(bank: _Bank, steering: Steering, scope: str, layer: int) -> tuple[int, int]:
+def _exchanged(bank: _Bank, steering: Steering, directions: Directions, scope: str, layer: int) -> tuple[int, int]:
     """Vectors of ablate and replace; a random control projects on the concept and moves along its own direction."""
-    projected = _projected(bank, steering, steering.directions, scope, layer)
+    projected = _projected(bank, steering, directions, scope, layer)
     away = bank.vectors[projected]
     key: tuple[object, ...] = ("away", projected)
     if steering.operation == "replace":
         other = directions_of(steering.to)  # type: ignore[arg-type]
+        _require_vector(other, other.scope_for(scope), layer)
         index = _projected(bank, steering, other, other.scope_for(scope), layer)
         away, key = away - bank.vectors[index].to(away.device), (*key, index)
     if steering.kind == "random":
@@ -222,8 +224,7 @@ def _projected(bank: _Bank, steering: Steering, directions: Directions, scope: s
     return bank.index(("concept", id(directions), scope), directions.unit(scope, layer))
 
 
-def _dose(steering: Steering, kind: str, scope: str, layer: int) -> float:
-    directions = steering.directions
+def _dose(steering: Steering, directions: Directions, kind: str, scope: str, layer: int) -> float:
     if steering.unit == "vector":
         return steering.strength * directions.length(scope, layer)
     if steering.unit == "raw":
@@ -247,12 +248,11 @@ def _negative(steering: Steering, scope: str, layer: int) -> float:
     return value
 
 
-def _require_vector(steering: Steering, scope: str, layer: int) -> None:
-    for directions in (steering.directions, *([directions_of(steering.to)] if steering.to is not None else [])):
-        length = directions.length(directions.scope_for(scope), layer)
-        if not length > 0:
-            raise ValueError(
-                f"the vector of '{directions.name}' at layer {layer}, scope {scope} has length {length:g}, so it has "
-                "no direction: the pictures with and without the concept give the same activations there. Choose "
-                "another layer or scope."
-            )
+def _require_vector(directions: Directions, scope: str, layer: int) -> None:
+    length = directions.length(scope, layer)
+    if not length > 0:
+        raise ValueError(
+            f"the vector of '{directions.name}' at layer {layer}, scope {scope} has length {length:g}, so it has "
+            "no direction: the pictures with and without the concept give the same activations there. Choose "
+            "another layer or scope."
+        )

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.steering.stacked import Stacked
+from mllm_probe.steering.stacked import PHASES, Stacked
 
 
 @dataclass(frozen=True)
@@ -103,37 +103,86 @@ class Batch:
         """Say what is fed from now on."""
         self.numbers[-1].copy_(self.numbers[phase])
 
-    def edit(self, layer: int, hidden: Tensor, phase: int, counted: bool = True) -> Tensor:
-        """Activations after the edits.
+    def changes(
+        self, layer: int, phase: int, device: torch.device | None = None, rows: Tensor | None = None
+    ) -> list[Change]:
+        """The edits of one layer, in the order in which they apply.
 
         Parameters
         ----------
         layer : int
             Index of the layer.
-        hidden : Tensor [rows, tokens, hidden]
-            Arithmetic is in float32 at least.
         phase : int
             Index into ``PHASES``, or -1 for the one that was entered.
+        device : torch.device, optional
+            Where the layer is computed; where the tensors are by default.
+        rows : Tensor int64, optional
+            Rows of the batch to edit; all by default.
+        """
+        device = self.ratio.device if device is None else device
+        made = []
+        for slot in range(self.direction.shape[0]):
+            numbers = _chosen(self.numbers[:, slot, layer], rows, 1).to(device)[..., None]
+            direction = _chosen(self.direction[slot, layer], rows).to(device)[:, None]
+            along = None if self.along is None else _chosen(self.along[slot, layer], rows).to(device)[:, None]
+            made.append(Change(direction, along, numbers[phase], numbers[2:], self.ratio[slot, layer], rows))
+        return made
+
+    def edited(self, layer: int) -> Tensor:
+        """Rows that a layer edits in any phase, int64."""
+        return self.numbers[: len(PHASES), :, layer].amax((0, 1)).nonzero()[:, 0]
+
+
+class Change:
+    """One edit of many rows at one layer: what is multiplied is multiplied once, for all steps.
+
+    Parameters
+    ----------
+    direction, along : Tensor [rows, 1, hidden]
+    weight : Tensor [rows, 1]
+        1 where the edit applies, else 0.
+    numbers : Tensor [5, rows, 1]
+        Constant, gain, mean, length of the direction, unused.
+    ratio : Tensor [all rows]
+        Sizes are added up here.
+    rows : Tensor or None
+        Which of all rows these are.
+    """
+
+    def __init__(
+        self,
+        direction: Tensor,
+        along: Tensor | None,
+        weight: Tensor,
+        numbers: Tensor,
+        ratio: Tensor,
+        rows: Tensor | None,
+    ) -> None:
+        self.direction, self.along, self.ratio, self.rows = direction, along, ratio, rows
+        self.constant, self.gain, self.mean = weight * numbers[0], weight * numbers[1], numbers[2]
+        self.weight, self.length = weight[..., None], numbers[3]
+        self.reach = weight * self.length
+
+    def apply(self, hidden: Tensor, counted: bool = True) -> Tensor:
+        """Activations after the edit; rows without one as they are.
+
+        Parameters
+        ----------
+        hidden : Tensor [rows, tokens, hidden]
+            Arithmetic is in float32 at least.
         counted : bool
             Add the sizes of the changes up.
-
-        Returns
-        -------
-        Tensor [rows, tokens, hidden]
-            Rows without an edit as they are.
         """
-        exact = self.direction.dtype
-        for slot in range(self.direction.shape[0]):
-            direction = self.direction[slot, layer].to(hidden.device)[:, None]
-            numbers = self.numbers[:, slot, layer].to(hidden.device)
-            old, size = hidden.to(exact), numbers[phase][:, None]
-            if self.along is not None:
-                along = self.along[slot, layer].to(hidden.device)[:, None]
-                excess = (old * along).sum(-1) - numbers[4][:, None]
-                size = size * (numbers[2][:, None] + numbers[3][:, None] * excess)
-            if counted:
-                smallest = torch.finfo(exact).tiny
-                ratio = size.abs() * numbers[5][:, None] / torch.linalg.vector_norm(old, dim=-1).clamp_min(smallest)
-                self.ratio[slot, layer] += ratio.sum(1).to(self.ratio)
-            hidden = torch.addcmul(old, size[..., None], direction).to(hidden.dtype)
-        return hidden
+        old, weight, reach = hidden.to(self.direction.dtype), self.weight, self.reach
+        if self.along is not None:
+            size = self.constant + self.gain * ((old * self.along).sum(-1) - self.mean)
+            weight, reach = size[..., None], size.abs() * self.length
+        if counted:
+            smallest = torch.finfo(old.dtype).tiny
+            ratio = (reach / torch.linalg.vector_norm(old, dim=-1).clamp_min(smallest)).sum(1).to(self.ratio)
+            self.ratio.add_(ratio) if self.rows is None else self.ratio.index_add_(0, self.rows, ratio)
+        return torch.addcmul(old, weight, self.direction).to(hidden.dtype)
+
+
+def _chosen(tensor: Tensor, rows: Tensor | None, dim: int = 0) -> Tensor:
+    return tensor if rows is None else tensor.index_select(dim, rows)

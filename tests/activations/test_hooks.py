@@ -178,7 +178,7 @@ def test_traceable_hooks_answer_every_thread_and_take_no_arguments():
             other.start()
             other.join()
     assert found == [3, 12]
-    with pytest.raises(ValueError, match="on_call reads the arguments of a call, which cannot be traced"):
-        with attached(model, print, on_call=print, traceable=True):
-            pass
+    both = attached(model, print, on_call=print, traceable=True)
+    with pytest.raises(ValueError, match="on_call reads the arguments of a call, which cannot be traced"), both:
+        pass
     assert active_hooks(model) == 0

@@ -206,10 +206,11 @@ def test_half_precision_is_edited_in_float32(tiny, pictures, rows, vectors):
     buffer = EditBuffer(tiny, 4)
     buffer.write(rows["exchange"])
     hidden = torch.randn(4, 2, tiny.hidden_size).to(torch.bfloat16)
-    found = buffer.batch.edit(1, hidden, phase=0)
+    (change,) = buffer.batch.changes(1, phase=0)
+    found = change.apply(hidden)
     assert found.dtype == torch.bfloat16
     assert torch.equal(found[0], hidden[0])
-    exact = buffer.batch.edit(1, hidden.float(), phase=0)
+    exact = change.apply(hidden.float())
     assert torch.equal(found, exact.to(torch.bfloat16)) and not torch.equal(found[3], hidden[3])
 
 
