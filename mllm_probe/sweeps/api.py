@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 import xarray as xr
@@ -18,6 +22,8 @@ from mllm_probe.sweeps.subjects import gather
 
 METRICS = ("logprob", "named", "kept", "kl", "perplexity")
 Inputs = Mapping[str, torch.Tensor] | Sequence[Mapping[str, torch.Tensor]] | None
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 def sweep(
@@ -40,7 +46,7 @@ def sweep(
     record: Sequence[str] | str | None = None,
     read_layers: Any = "all",
     read_tokens: Any = "last_prompt",
-    store: Any = None,
+    store: str | Path | None = None,
     client: Any = None,
     progress: bool = True,
     *,
@@ -87,8 +93,14 @@ def sweep(
         at ``read_layers`` × ``read_tokens``, kept on the device and planned against its memory first.
     read_layers, read_tokens
         As ``layers`` and ``tokens`` of ``capture``; positions of the prompt.
-    store, client
-        Not available yet; None.
+    store : str or Path, optional
+        A folder to which each finished chunk is written (a Zarr group that ``xarray.open_zarr`` reads at any time).
+        A sweep that was stopped or killed goes on from it when it is run again with the same settings, and loses at
+        most the chunk that was in flight; other settings are refused. ``sweeps.read_progress(store)`` says how far it
+        is. A store that is complete is returned without running the model.
+    client
+        Not available; None. To share a sweep out among machines, run one sweep for each part of the pictures, and
+        join the grids with ``xarray.concat(grids, "sample")``.
     progress : bool
         Show a progress line.
     inputs : dict of Tensor or list of such dicts, optional
@@ -105,7 +117,10 @@ def sweep(
     Raises
     ------
     ValueError
-        For unknown or impossible settings, vectors of another model, or a scope that can never fire.
+        For unknown or impossible settings, vectors of another model, a scope that can never fire, or a store that was
+        made with other settings; the text names them.
+    RuntimeError
+        If another sweep is filling the store.
     MemoryError
         If what is to be recorded does not fit; the text says what to ask for instead.
 
@@ -114,44 +129,48 @@ def sweep(
     >>> grid = mp.sweep(model, vectors, library, strengths=(0, 1), metrics=("logprob",))
     >>> mp.effect(grid, "logprob").clear_of_controls
     """
-    engine = _engine(
-        model, vectors, images, prompt, inputs,
-        layers=layers, strengths=strengths, tokens=tokens, unit=unit, operation=operation, to=to, metrics=metrics,
-        controls=controls, draws=draws, seed=seed, max_new_tokens=max_new_tokens, answer_prefix=answer_prefix,
-        record=record, read_layers=read_layers, read_tokens=read_tokens, store=store, client=client,
-    )  # fmt: skip
-    for _ in _with_progress(engine, progress):
-        continue
+    settings = {
+        "layers": layers, "strengths": strengths, "tokens": tokens, "unit": unit, "operation": operation, "to": to,
+        "metrics": metrics, "controls": controls, "draws": draws, "seed": seed, "max_new_tokens": max_new_tokens,
+        "answer_prefix": answer_prefix, "record": record, "read_layers": read_layers, "read_tokens": read_tokens,
+        "client": client,
+    }  # fmt: skip
+    engine = Engine(_job(model, vectors, images, prompt, inputs, **settings), store=store)
+    with closing(_steps(engine, progress)) as steps:
+        for _ in steps:
+            continue
     return engine.dataset()
 
 
-def sweep_iter(
-    model: ProbeModel,
-    vectors: xr.Dataset,
-    images: Any = None,
-    prompt: str | Sequence[str] | None = None,
-    layers: Any = "all",
-    strengths: Sequence[float] = (-2, -1, 0, 1, 2),
-    tokens: Any = ("last_prompt", "generated"),
-    unit: str = "residual",
-    operation: str = "add",
-    to: str | xr.Dataset | None = None,
-    metrics: Sequence[str] = METRICS,
-    controls: Sequence[str] | str | None = None,
-    draws: int = 8,
-    seed: int = 0,
-    max_new_tokens: int = 8,
-    answer_prefix: str | Sequence[int] | None = None,
-    record: Sequence[str] | str | None = None,
-    read_layers: Any = "all",
-    read_tokens: Any = "last_prompt",
-    store: Any = None,
-    client: Any = None,
-    progress: bool = False,
-    *,
-    inputs: Inputs = None,
-) -> Iterator[xr.Dataset]:
-    """The grid of :func:`sweep` as it fills: every layer at one strength first, then the rest.
+def _with_parameters_of(
+    model_function: Callable[Parameters, Any],
+) -> Callable[[Callable[..., Result]], Callable[Parameters, Result]]:
+    """Give a function the parameters of another one: its signature, for editors and type checkers alike."""
+    signature = inspect.signature(model_function, eval_str=False)
+
+    def decorate(function: Callable[..., Result]) -> Callable[Parameters, Result]:
+        returned = inspect.signature(function).return_annotation
+
+        @wraps(function)
+        def called(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
+            bound = signature.bind(*arguments, **named)
+            bound.apply_defaults()
+            return function(**bound.arguments)
+
+        called.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
+        return called
+
+    return decorate
+
+
+@_with_parameters_of(sweep)
+def sweep_iter(store: str | Path | None, progress: bool, **given: Any) -> Grids:
+    """The grid of :func:`sweep` as it fills: a usable coarse map first, then what refines it.
+
+    In the first tenth of the runs, every layer is run at the strength nearest to 1, with two draws of each control, on
+    at least two images (more where a tenth allows it): enough for :func:`mllm_probe.effect`. Where a tenth is too
+    little for that, an even subset of the layers comes first, and where it is too little for two layers too, the
+    grid is small and its coarse map takes what it takes. Then follow the other images, strengths and draws.
 
     Parameters
     ----------
@@ -162,43 +181,14 @@ def sweep_iter(
     ------
     Dataset
         Of the final shape, a copy each time; attribute ``progress`` goes from 0 to 1. Recorded variables are shared,
-        not copied. The settings are checked at once, not at the first step; closing the iterator stops the sweep.
+        not copied. The settings are checked at once, not at the first step. With a store, what it holds comes first.
+        ``close()`` stops the sweep at once, from any thread; what was computed is kept, in the last grid and the store.
     """
-    engine = _engine(
-        model, vectors, images, prompt, inputs,
-        layers=layers, strengths=strengths, tokens=tokens, unit=unit, operation=operation, to=to, metrics=metrics,
-        controls=controls, draws=draws, seed=seed, max_new_tokens=max_new_tokens, answer_prefix=answer_prefix,
-        record=record, read_layers=read_layers, read_tokens=read_tokens, store=store, client=client,
-    )  # fmt: skip
-    return (engine.dataset() for _ in _with_progress(engine, progress))
+    return Grids(Engine(_job(**given), store=store, coarse=True), progress)
 
 
-def plan(
-    model: ProbeModel,
-    vectors: xr.Dataset,
-    images: Any = None,
-    prompt: str | Sequence[str] | None = None,
-    layers: Any = "all",
-    strengths: Sequence[float] = (-2, -1, 0, 1, 2),
-    tokens: Any = ("last_prompt", "generated"),
-    unit: str = "residual",
-    operation: str = "add",
-    to: str | xr.Dataset | None = None,
-    metrics: Sequence[str] = METRICS,
-    controls: Sequence[str] | str | None = None,
-    draws: int = 8,
-    seed: int = 0,
-    max_new_tokens: int = 8,
-    answer_prefix: str | Sequence[int] | None = None,
-    record: Sequence[str] | str | None = None,
-    read_layers: Any = "all",
-    read_tokens: Any = "last_prompt",
-    store: Any = None,
-    client: Any = None,
-    progress: bool = True,
-    *,
-    inputs: Inputs = None,
-) -> SweepPlan:
+@_with_parameters_of(sweep)
+def plan(store: str | Path | None, progress: bool, **given: Any) -> SweepPlan:
     """What a sweep with these settings will take: rows, forwards, memory and time.
 
     Parameters
@@ -216,13 +206,33 @@ def plan(
     ValueError, MemoryError
         Whatever the sweep itself would refuse.
     """
-    job = _job(
-        model, vectors, images, prompt, inputs,
-        layers=layers, strengths=strengths, tokens=tokens, unit=unit, operation=operation, to=to, metrics=metrics,
-        controls=controls, draws=draws, seed=seed, max_new_tokens=max_new_tokens, answer_prefix=answer_prefix,
-        record=record, read_layers=read_layers, read_tokens=read_tokens, store=store, client=client,
-    )  # fmt: skip
-    return plan_job(job)
+    return plan_job(_job(**given))
+
+
+class Grids(Iterator[xr.Dataset]):
+    """The grids of a sweep that is under way.
+
+    Parameters
+    ----------
+    engine : Engine
+    progress : bool
+        Show a progress line.
+    """
+
+    def __init__(self, engine: Engine, progress: bool) -> None:
+        self._engine, self._steps = engine, _steps(engine, progress)
+
+    def __next__(self) -> xr.Dataset:
+        next(self._steps)
+        return self._engine.dataset()
+
+    def close(self) -> None:
+        """Stop the sweep, from any thread: a chunk in flight is left before its next step and no grid follows."""
+        self._engine.stop()
+        try:
+            self._steps.close()
+        except ValueError:  # another thread is inside: it leaves by itself
+            return
 
 
 def _job(model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: Any, inputs: Inputs, **settings: Any) -> Job:
@@ -232,15 +242,8 @@ def _job(model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: Any, input
     return Job(model, vectors, checked, gather(model, vectors, images, prompt, inputs))
 
 
-def _engine(
-    model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: Any, inputs: Inputs, **settings: Any
-) -> Engine:
-    return Engine(_job(model, vectors, images, prompt, inputs, **settings))
-
-
-def _with_progress(engine: Engine, shown: bool) -> Iterator[int]:
-    total = len(engine.job.cells) * engine.job.samples
-    with tqdm(total=total, disable=not shown, unit="run", desc="sweep", mininterval=0.5) as bar:
+def _steps(engine: Engine, shown: bool) -> Generator[int]:
+    with tqdm(total=engine.total, disable=not shown, unit="run", desc="sweep", mininterval=0.5) as bar:
         for done in engine.run():
             bar.update(done)
             yield done

@@ -51,8 +51,8 @@ class Cell:
         Places on the axes.
     control : str
     draw : int
-    shared : bool
-        True for a run that is the same whatever the concept: it is scored against every one.
+    places : tuple of (int, int)
+        Concepts and draws whose scores this run gives: its own, and those whose run would be the same.
     """
 
     concept: int
@@ -60,41 +60,50 @@ class Cell:
     strength: int
     control: str
     draw: int
-    shared: bool = False
+    places: tuple[tuple[int, int], ...]
 
 
-def plan_cells(axes: Axes, *, shared_random: bool) -> list[Cell]:
-    """All runs of a sweep except strength 0, coarse ones first.
+Twins = Mapping[tuple[str, int, int], tuple[int, int]]
+"""(control, concept, draw) → the (concept, draw) that is edited in the very same way and is run in its place."""
+
+
+def plan_cells(axes: Axes, *, shared_random: bool, twins: Twins | None = None) -> list[Cell]:
+    """All runs of a sweep except strength 0, each once.
 
     Parameters
     ----------
     axes : Axes
     shared_random : bool
         Whether random directions do not depend on the concept (unit residual, operation add).
+    twins : mapping, optional
+        Which concepts and draws have the same vectors, from :func:`mllm_probe.sweeps.twins.find_twins`.
 
     Returns
     -------
     list of Cell
-        First every layer at one strength: concepts, then the draws of the controls; then the other strengths from
-        the middle outwards.
+        Strength by strength, the ones nearest to 1 first; of each, the concepts, then the draws of the controls.
     """
+    runs = _runs(axes, shared_random, twins or {})
     return [
-        Cell(concept, layer, strength, control, draw, shared_random and control == "random")
-        for strength in _coarse_first(axes.strengths)
-        for control, draws in axes.controls.items()
-        for draw in range(draws)
-        for concept in (range(1) if shared_random and control == "random" else range(len(axes.concepts)))
+        Cell(concept, layer, strength, control, draw, places)
+        for strength in coarse_strengths(axes.strengths)
+        for (control, concept, draw), places in runs.items()
         for layer in range(len(axes.layers))
     ]
 
 
-def coarse_count(axes: Axes, cells: Sequence[Cell]) -> int:
-    """How many of the cells, from the first, make up the coarse map: every layer at one strength."""
-    first = _coarse_first(axes.strengths)[:1]
-    return sum(cell.strength in first for cell in cells)
+def _runs(axes: Axes, shared_random: bool, twins: Twins) -> dict[tuple[str, int, int], tuple[tuple[int, int], ...]]:
+    """Different edits of one layer and strength, and the places of the grid that each gives."""
+    places: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
+    for control, draws in axes.controls.items():
+        for draw in range(draws):
+            for concept in range(len(axes.concepts)):
+                own = (0, draw) if shared_random and control == "random" else (concept, draw)
+                places.setdefault((control, *twins.get((control, *own), own)), []).append((concept, draw))
+    return {run: tuple(found) for run, found in places.items()}
 
 
-def _coarse_first(strengths: Sequence[float]) -> list[int]:
+def coarse_strengths(strengths: Sequence[float]) -> list[int]:
     """Places of the strengths that are not 0, nearest to 1 first, positive before negative."""
     places = [i for i, s in enumerate(strengths) if s != 0]
     return sorted(places, key=lambda i: (abs(abs(strengths[i]) - 1), strengths[i] < 0))
@@ -129,11 +138,11 @@ class Pairs:
 
 
 def scored_pairs(axes: Axes, cells: Sequence[Cell]) -> Pairs:
-    """Pairs of a chunk: a run with its own concept, or with every concept where it is shared."""
+    """Pairs of a chunk: each run with every place of the grid that it gives."""
     names = list(axes.controls)
     rows = [
-        (row, concept, cell.layer, cell.strength, names.index(cell.control), cell.draw)
+        (row, concept, cell.layer, cell.strength, names.index(cell.control), draw)
         for row, cell in enumerate(cells)
-        for concept in (range(len(axes.concepts)) if cell.shared else (cell.concept,))
+        for concept, draw in cell.places
     ]
     return Pairs(*np.array(rows, dtype=np.int64).reshape(-1, 6).T)

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 
+from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.activations.memory import free_bytes
 from mllm_probe.decoding.shared import Shared
-from mllm_probe.sweeps.cells import coarse_count, scored_pairs
+from mllm_probe.sweeps.cells import scored_pairs
 from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.order import Block, plan_order
+from mllm_probe.sweeps.persisting import Persisted
 from mllm_probe.sweeps.record import Recorder
 from mllm_probe.sweeps.scoring import Baseline
 
 PATIENCE = 2.0
 """Seconds after which a chunk is long for a person who waits at a slider: the next ones are made smaller."""
+KEPT_SHARE = 0.2
+"""Share of the free memory in which prompts are kept for later chunks."""
 _FEWEST_ROWS = 16
 _HELPS = 0.75
-_KEPT_SHARE = 0.2
 
 
-@dataclass
-class Chunk:
-    """Cells ``start`` … ``stop`` of the job's list, on one sample."""
-
-    sample: int
-    start: int
-    stop: int
+class Stopped(Exception):
+    """Leaves a chunk in flight."""
 
 
 class Engine:
@@ -41,83 +42,160 @@ class Engine:
     Parameters
     ----------
     job : Job
+    store : str or Path, optional
+        Where finished chunks are written as they come, and from where a sweep that was stopped goes on.
+    coarse : bool
+        Whether a coarse map is made first, see :func:`mllm_probe.sweeps.order.plan_order`.
+
+    Raises
+    ------
+    ValueError
+        If the store holds a sweep with other settings, which are named.
 
     Attributes
     ----------
     grid : Grid
         Fills while :meth:`run` is iterated.
-    halved : int
-        How often a chunk was halved because the GPU ran out of memory.
+    chunks, halved : int
+        How many chunks were run, and how often one was halved because the GPU ran out of memory.
     """
 
-    def __init__(self, job: Job) -> None:
-        self.job, self.grid, self.halved = job, job.grid(), 0
+    def __init__(self, job: Job, *, store: str | Path | None = None, coarse: bool = False) -> None:
+        self.job, self.grid, self.coarse = job, job.grid(), coarse
+        self.persisted = None if store is None else Persisted(store, job)
         self.recorder: Recorder | None = None
-        self.rows = 1
+        self.rows, self.chunks, self.halved = 1, 0, 0
         self._baselines: dict[int, Baseline] = {}
         self._shared: OrderedDict[int, Shared] = OrderedDict()
         self._kept_samples = job.samples
         self._attributes: dict[str, Any] = {}
         self._longer: tuple[int, float] | None = None
         self._shrinks = True
+        self._stop = threading.Event()
+        self._saved: set[int] = set()
+        pairs = scored_pairs(job.settings.axes, job.cells)
+        self._where = tuple(axis[np.unique(pairs.row, return_index=True)[1]] for axis in pairs.index)
+
+    @property
+    def total(self) -> int:
+        """Number of runs, over all samples."""
+        return len(self.job.cells) * self.job.samples
+
+    def stop(self) -> None:
+        """End the sweep from any thread: a chunk in flight is left before its next step. What is finished stays."""
+        self._stop.set()
 
     def run(self) -> Iterator[int]:
-        """Work until done; yields the number of cells that each step has finished. Stopping keeps what is there."""
-        self._prepare()
-        work = self._order()
-        while work:
-            chunk = work.popleft()
-            if chunk.stop - chunk.start > self.rows:
-                work.appendleft(Chunk(chunk.sample, chunk.start + self.rows, chunk.stop))
-                chunk = Chunk(chunk.sample, chunk.start, chunk.start + self.rows)
-            began = time.perf_counter()
-            try:
-                with self.job.computing():
-                    self._compute(chunk)
-            except torch.OutOfMemoryError:
-                work.appendleft(chunk)
-                self._halve(chunk)
-                continue
-            self._keep_short(chunk, time.perf_counter() - began)
-            yield chunk.stop - chunk.start
+        """Work until done; yields the number of runs that each step has finished. Stopping keeps what is there.
+
+        With a store that exists, what it holds comes first, as one step; if it holds everything, no forward is run.
+        """
+        with ExitStack() as held:
+            known = self._resume(held)
+            if known:
+                yield known
+            yield from (len(block.cells) for block in self._blocks(held))
 
     def dataset(self) -> xr.Dataset:
         """The grid as it is now."""
-        attrs = self._attributes | {"chunk_rows": self.rows}
-        if self.halved:
-            attrs["halved"] = f"chunks were halved {self.halved} times because the GPU ran out of memory"
-        grid = self.grid.dataset(self.job.coordinates(), attrs)
+        grid = self.grid.dataset(self.job.coordinates(), self.attributes())
         if self.recorder is None:
             return grid
         return grid.assign(self.recorder.variables()).assign_coords(self.recorder.coordinates())
 
-    def _prepare(self) -> None:
-        job = self.job
-        encoded = job.encoded(0)
-        if job.settings.record:
-            self.recorder = Recorder(job)
+    def attributes(self) -> dict[str, Any]:
+        """Attributes of the grid as it is now."""
+        attrs = self._attributes | {"chunk_rows": self.rows, "chunks": self.chunks}
+        if self.halved:
+            attrs["halved"] = f"chunks were halved {self.halved} times because the GPU ran out of memory"
+        return attrs
+
+    def _resume(self, held: ExitStack) -> int:
+        """Bring back what the store holds; the number of runs that are done."""
+        if self.job.settings.record:
+            self.recorder = Recorder(self.job)
+        attrs = None
+        if self.persisted is not None:
+            attrs = held.enter_context(self.persisted.resumed(self.grid, self.recorder))
+        if attrs is not None:
+            self.rows, self.chunks = attrs.pop("chunk_rows"), attrs.pop("chunks")
+            self._attributes = attrs
+        return int(self._finished().sum())
+
+    def _blocks(self, held: ExitStack) -> Iterator[Block]:
+        """Run chunk after chunk of what is missing."""
+        work = self._remaining(self.job.samples)
+        if work:
+            work = self._prepare(work[0].sample)
+            if self.persisted is not None:
+                empty = self.job.grid().dataset(self.job.coordinates(), self.attributes())
+                held.enter_context(self.persisted.created(empty, self.recorder, self.total))
+        while work and not self._stop.is_set():
+            block = work.popleft()
+            if len(block.cells) > self.rows:
+                work.appendleft(Block(block.sample, block.cells[self.rows :]))
+                block = Block(block.sample, block.cells[: self.rows])
+            began = time.perf_counter()
+            try:
+                with self.job.computing(), before_backbone(self.job.model, self._leave_if_stopped):
+                    self._compute(block)
+            except Stopped:
+                return
+            except torch.OutOfMemoryError:
+                work.appendleft(block)
+                self._halve(block)
+                continue
+            self.chunks += 1
+            self._save(block)
+            self._keep_short(block, time.perf_counter() - began)
+            yield block
+
+    def _leave_if_stopped(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if self._stop.is_set():
+            raise Stopped
+
+    def _prepare(self, first: int) -> deque[Block]:
+        """Open the first sample, and plan chunks and prompts that are kept against the memory that is there."""
+        job, resumed = self.job, self._attributes
+        encoded = job.encoded(first)
         with job.computing():
-            self._open(0)
-            self._attributes = job.attributes()
-        self.rows = job.chunk_rows(encoded, free_bytes(job.model.device))
-        budget = _KEPT_SHARE * free_bytes(job.model.device)
-        self._kept_samples = max(int(budget // max(self._shared[0].nbytes, 1)), 1)
+            nbytes = self._open(first).nbytes
+            self._attributes = job.attributes() | {"bytes_per_image": nbytes, "bytes_per_row": job.row_bytes(encoded)}
+        free = free_bytes(job.model.device)
+        fit = job.chunk_rows(encoded, free)
+        self.rows = min(self.rows, fit) if resumed else fit
+        self._attributes |= resumed
+        self._kept_samples = max(int(KEPT_SHARE * free // max(nbytes, 1)), 1)
+        return self._remaining(self._kept_samples)
 
-    def _order(self) -> deque[Chunk]:
-        """Coarse cells of all samples, then the rest; sample by sample where not all of them can be kept."""
-        total, samples = len(self.job.cells), range(self.job.samples)
-        coarse = coarse_count(self.job.settings.axes, self.job.cells)
-        parts = [(0, coarse), (coarse, total)] if self._kept_samples >= len(samples) else [(0, total)]
-        return deque(
-            Chunk(s, start, stop) for i, (start, stop) in enumerate(parts) for s in samples if stop > start or i == 0
+    def _remaining(self, kept: int) -> deque[Block]:
+        """What is to be run, in its order."""
+        job = self.job
+        order = plan_order(
+            job.settings.axes,
+            job.cells,
+            job.samples,
+            coarse=self.coarse,
+            one_layer=job.scope.touches_prompt,
+            kept=kept,
         )
+        if not job.cells:
+            return deque(block for block in order if not self.grid.done[..., block.sample].any())
+        finished = self._finished()
+        left = (Block(b.sample, tuple(c for c in b.cells if not finished[c, b.sample])) for b in order)
+        return deque(block for block in left if block.cells)
 
-    def _compute(self, chunk: Chunk) -> None:
-        job, sample = self.job, chunk.sample
+    def _finished(self) -> np.ndarray:
+        """Which runs are done, bool [cells, samples]."""
+        finished: np.ndarray = self.grid.done[self._where]
+        return finished
+
+    def _compute(self, block: Block) -> None:
+        job, sample = self.job, block.sample
         shared = self._open(sample)
         if sample not in self._baselines:
             self._baselines[sample] = self._baseline(shared, sample)
-        cells = job.cells[chunk.start : chunk.stop]
+        cells = [job.cells[number] for number in block.cells]
         if not cells:
             return
         pairs = scored_pairs(job.settings.axes, cells)
@@ -127,7 +205,19 @@ class Engine:
         else:
             reading = self.recorder.reading(shared, sample, pairs)
             scores = job.scorer.chunk(shared, sample, steerings, pairs, self._baselines[sample], reading)
-        self.grid.put(pairs, sample, {n: v for n, v in scores.items() if n == "edited" or n in self.grid.cells})
+        self.grid.put(pairs, sample, scores)
+
+    def _save(self, block: Block) -> None:
+        """Write what a chunk has filled; the unsteered run of its sample once."""
+        if self.persisted is None:
+            return
+        if block.sample not in self._saved:
+            self.persisted.write_unsteered(self.grid, self.recorder, block.sample)
+            self._saved.add(block.sample)
+        pairs = scored_pairs(self.job.settings.axes, [self.job.cells[number] for number in block.cells])
+        self.persisted.write_cells(self.grid, self.recorder, pairs, block.sample)
+        done = int(self._finished().sum())
+        self.persisted.commit(self.grid, block.sample, self.attributes(), done, self.total)
 
     def _baseline(self, shared: Shared, sample: int) -> Baseline:
         job = self.job
@@ -147,13 +237,13 @@ class Engine:
     def _open(self, sample: int) -> Shared:
         if sample not in self._shared:
             while len(self._shared) >= self._kept_samples:
-                self._shared.popitem(last=False)
+                self._baselines.pop(self._shared.popitem(last=False)[0], None)
             self._shared[sample] = self.job.open(self.job.encoded(sample))
         return self._shared[sample]
 
-    def _halve(self, chunk: Chunk) -> None:
+    def _halve(self, block: Block) -> None:
         torch.cuda.empty_cache()
-        size = min(self.rows, chunk.stop - chunk.start)
+        size = min(self.rows, len(block.cells))
         if size <= 1:
             raise MemoryError(
                 f"one row of this sweep does not fit on {self.job.model.device}: use fewer new tokens, a shorter "
@@ -161,9 +251,9 @@ class Engine:
             )
         self.rows, self.halved = size // 2, self.halved + 1
 
-    def _keep_short(self, chunk: Chunk, seconds: float) -> None:
+    def _keep_short(self, block: Block, seconds: float) -> None:
         """Halve chunks that keep a person waiting, as long as halving makes them shorter."""
-        done = chunk.stop - chunk.start
+        done = len(block.cells)
         if seconds <= PATIENCE or done < self.rows or done <= _FEWEST_ROWS or not self._shrinks:
             return
         if self._longer is not None and seconds > _HELPS * self._longer[1]:

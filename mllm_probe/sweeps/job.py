@@ -28,6 +28,7 @@ from mllm_probe.sweeps.results import Grid
 from mllm_probe.sweeps.scoring import Scorer
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.subjects import Subjects
+from mllm_probe.sweeps.twins import find_twins
 
 MOST_ROWS = 256
 _SHARE = 0.25
@@ -51,7 +52,8 @@ class Job:
 
     def __init__(self, model: ProbeModel, vectors: xr.Dataset, settings: Settings, subjects: Subjects) -> None:
         self.model, self.vectors, self.settings, self.subjects = model, vectors, settings, subjects
-        self.cells = plan_cells(settings.axes, shared_random=settings.shares_random)
+        twins = find_twins(vectors, settings.axes)
+        self.cells = plan_cells(settings.axes, shared_random=settings.shares_random, twins=twins)
         self.prefix = _prefix_ids(model, settings.answer_prefix)
         self.scope = parse_scope(settings.tokens)
         self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]

@@ -90,16 +90,21 @@ class Recorder:
 
     def variables(self) -> dict[str, xr.Variable]:
         """The recorded arrays, shared with the recorder, on the device."""
-        made = {}
+        return {name: variable for name, (variable, _) in self.arrays().items()}
+
+    def arrays(self) -> dict[str, tuple[xr.Variable, Tensor | list[Tensor]]]:
+        """Each recorded variable, and the tensor it shows: one, or one per read layer of a sharded model."""
+        made: dict[str, tuple[xr.Variable, Tensor | list[Tensor]]] = {}
         for name in self.names:
             long_name, units = _NAMES[name]
             attrs = {"long_name": long_name} | ({"units": units} if units else {})
             inside = (*_INSIDE, schema.HIDDEN) if name == "activation" else _INSIDE
-            made[name] = lazy((*CELL_DIMS, *inside), self._arrays[name], along=schema.READ_LAYER, attrs=attrs)
             first = (schema.CONCEPT, schema.SAMPLE) if name in _BY_CONCEPT else (schema.SAMPLE,)
-            made[f"{name}_unsteered"] = lazy(
-                (*first, *inside), self._unsteered[name], along=schema.READ_LAYER, attrs=attrs
-            )
+            for label, outer, data in (
+                (name, CELL_DIMS, self._arrays[name]),
+                (f"{name}_unsteered", first, self._unsteered[name]),
+            ):
+                made[label] = lazy((*outer, *inside), data, along=schema.READ_LAYER, attrs=attrs), data
         return made
 
     def coordinates(self) -> dict[Any, Any]:

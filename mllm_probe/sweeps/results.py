@@ -65,11 +65,12 @@ class Grid:
         """Write which images count: ``towards`` and ``away`` [concepts], chosen by the sense of each strength."""
         self.eligible[:, :, sample] = np.where(np.asarray(takes_away)[None], away[:, None], towards[:, None])
 
-    def put(self, pairs: Pairs, sample: int, scores: Mapping[str, np.ndarray]) -> None:
-        """Write the scores of a chunk, one per pair, for one sample."""
-        place = (*pairs.index, np.full(len(pairs), sample))
+    def put(self, pairs: Pairs, sample: int | np.ndarray, scores: Mapping[str, np.ndarray]) -> None:
+        """Write the scores of a chunk, one per pair; ``sample`` is one for all pairs, or an array with one each."""
+        place = (*pairs.index, np.broadcast_to(sample, len(pairs)))
         for name, values in scores.items():
-            (self.edited if name == "edited" else self.cells[name])[place] = values
+            if name == "edited" or name in self.cells:
+                (self.edited if name == "edited" else self.cells[name])[place] = values
         self.done[place] = True
 
     def put_unsteered(self, sample: int, scores: Mapping[str, Any]) -> None:
@@ -97,27 +98,39 @@ class Grid:
             self.done[:, :, zero, control, :draws, sample] = True
 
     @property
+    def wanted(self) -> int:
+        """How many cells get a value."""
+        return sum(self.axes.controls.values()) * int(np.prod(self.axes.shape[:3])) * len(self.samples[schema.SAMPLE])
+
+    @property
     def progress(self) -> float:
         """Share of the cells that are done, 0 … 1."""
-        wanted = sum(self.axes.controls.values()) * int(np.prod(self.axes.shape[:3])) * len(self.samples[schema.SAMPLE])
-        return float(self.done.sum() / wanted)
+        return float(self.done.sum() / self.wanted)
+
+    def places_of_zero(self, sample: int) -> tuple[np.ndarray, ...]:
+        """Index of all cells of strength 0 of a sample, which its unsteered run fills."""
+        zero = np.zeros(self.done.shape, dtype=bool)
+        for control, draws in enumerate(self.axes.controls.values()):
+            zero[:, :, [i for i, s in enumerate(self.axes.strengths) if s == 0], control, :draws, sample] = True
+        return np.nonzero(zero)
+
+    def variables(self) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]]:
+        """Dimensions, array (not a copy) and attributes of every variable of the dataset."""
+        found: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {}
+        for name, values in self.cells.items():
+            dims: tuple[str, ...] = (*CELL_DIMS, schema.STEP) if name in ("tokens", "kl_step") else CELL_DIMS
+            found[name] = (dims, values, _described(name))
+        for name, values in self.unsteered.items():
+            dims = (schema.SAMPLE, schema.STEP)[: values.ndim] if name in ("tokens", "text") else _UNSTEERED
+            found[f"{name}_unsteered"] = (dims, values, _described(name, ", unsteered"))
+        if "named" in self.cells:
+            found["eligible"] = ((schema.CONCEPT, schema.STRENGTH, schema.SAMPLE), self.eligible, _ELIGIBLE)
+        found["edited"] = (CELL_DIMS, self.edited, {"long_name": "edited positions of prompt and answer"})
+        return found
 
     def dataset(self, coordinates: Mapping[Any, Any], attrs: Mapping[str, Any]) -> xr.Dataset:
         """A snapshot that later writes do not touch."""
-        variables: dict[str, Any] = {}
-        for name, values in self.cells.items():
-            dims: tuple[str, ...] = (*CELL_DIMS, schema.STEP) if name in ("tokens", "kl_step") else CELL_DIMS
-            variables[name] = (dims, values.copy(), _described(name))
-        for name, values in self.unsteered.items():
-            dims = (
-                (schema.SAMPLE, schema.STEP)[: values.ndim]
-                if name in ("tokens", "text")
-                else (schema.CONCEPT, schema.SAMPLE)
-            )
-            variables[f"{name}_unsteered"] = (dims, values.copy(), _described(name, ", unsteered"))
-        if "named" in self.cells:
-            variables["eligible"] = ((schema.CONCEPT, schema.STRENGTH, schema.SAMPLE), self.eligible.copy(), _ELIGIBLE)
-        variables["edited"] = (CELL_DIMS, self.edited.copy(), {"long_name": "edited positions of prompt and answer"})
+        variables = {name: (dims, values.copy(), said) for name, (dims, values, said) in self.variables().items()}
         coords = {
             schema.STRENGTH: list(self.axes.strengths),
             schema.CONTROL: list(self.axes.controls),
@@ -129,6 +142,7 @@ class Grid:
         return xr.Dataset(variables, coords, {**attrs, "progress": self.progress})
 
 
+_UNSTEERED = (schema.CONCEPT, schema.SAMPLE)
 _ELIGIBLE = {
     "long_name": "the image counts for 'named': positive doses need one that lacks the concept and whose unsteered "
     "answer does not name it, doses that take the concept away one whose unsteered answer names it"

@@ -91,7 +91,6 @@ def check_settings(
     record: Sequence[str] | str | None,
     read_layers: Any,
     read_tokens: Any,
-    store: Any,
     client: Any,
 ) -> Settings:
     """Arguments of ``sweep`` in their final form.
@@ -101,9 +100,9 @@ def check_settings(
     ValueError
         For anything unknown or impossible, with what was expected.
     NotImplementedError
-        For ``store`` and ``client``.
+        For ``client``.
     """
-    _refuse_later_parts(store, client)
+    _refuse_client(client)
     _refuse_encoder_decoder(model)
     schema.require(vectors, "vector", dims=(schema.CONCEPT, schema.LAYER, schema.HIDDEN), what="the vectors")
     schema.require_same_model(vectors, model)
@@ -139,13 +138,12 @@ def _with_repetition(metrics: tuple[str, ...]) -> tuple[str, ...]:
     return (*metrics, "repetition") if "perplexity" in metrics and "repetition" not in metrics else metrics
 
 
-def _refuse_later_parts(store: Any, client: Any) -> None:
-    for name, value in (("store", store), ("client", client)):
-        if value is not None:
-            raise NotImplementedError(
-                f"{name}= is not available in this version: leave it out; the grid is returned in memory and can be "
-                "written with grid.to_zarr(path)."
-            )
+def _refuse_client(client: Any) -> None:
+    if client is not None:
+        raise NotImplementedError(
+            "client= is not available: leave it out. To share a sweep out among machines, run one sweep on each, with "
+            "its part of the pictures and a store= of its own, and join the grids with xarray.concat(grids, 'sample')."
+        )
 
 
 def _refuse_encoder_decoder(model: ProbeModel) -> None:

@@ -1,11 +1,17 @@
 """Which runs a sweep makes, in which order, and where their scores go."""
 
 import numpy as np
+import pytest
 
-from mllm_probe.sweeps.cells import Axes, coarse_count, plan_cells, scored_pairs
+from mllm_probe.sweeps.cells import Axes, plan_cells, scored_pairs
+from mllm_probe.sweeps.order import plan_order
 from mllm_probe.sweeps.results import Grid
+from mllm_probe.sweeps.twins import find_twins
+from tests.sweeps.helpers import random_vectors
 
 AXES = Axes(("cat", "dog"), (0, 3, 5), (-2.0, -1.0, 0.0, 1.0), {"concept": 1, "random": 2, "shuffled": 3})
+EVERY = {"concept": 1, "random": 8, "shuffled": 8}
+TYPICAL = Axes(tuple("abcdefgh"), tuple(range(8)), (-2.0, -1.0, 0.0, 1.0, 2.0), EVERY)
 
 
 def test_every_cell_is_run_once_and_strength_zero_never():
@@ -16,16 +22,7 @@ def test_every_cell_is_run_once_and_strength_zero_never():
 
 def test_random_directions_run_for_each_concept_where_they_depend_on_it():
     cells = plan_cells(AXES, shared_random=False)
-    assert len(cells) == 3 * 3 * (2 + 2 * 2 + 2 * 3) and not any(c.shared for c in cells)
-
-
-def test_coarse_cells_come_first_every_layer_at_one_strength():
-    cells = plan_cells(AXES, shared_random=True)
-    coarse = cells[: coarse_count(AXES, cells)]
-    assert {AXES.strengths[c.strength] for c in coarse} == {1.0}
-    assert [c.layer for c in coarse[:6]] == [0, 1, 2, 0, 1, 2] and {c.control for c in coarse[:6]} == {"concept"}
-    assert {c.control for c in coarse} == {"concept", "random", "shuffled"}
-    assert [AXES.strengths[c.strength] for c in cells[len(coarse) :: len(coarse)]] == [-1.0, -2.0]
+    assert len(cells) == 3 * 3 * (2 + 2 * 2 + 2 * 3) and all(len(c.places) == 1 for c in cells)
 
 
 def test_shared_runs_are_scored_against_every_concept():
@@ -41,6 +38,15 @@ def test_shared_runs_are_scored_against_every_concept():
     assert np.isnan(grid.cells["logprob"][..., 0]).all()
 
 
+def test_scores_of_several_samples_are_put_at_once():
+    cells = plan_cells(AXES, shared_random=True)[:2]
+    pairs = scored_pairs(AXES, cells)
+    grid = Grid(AXES, {"sample": ["a", "b"]}, ["logprob"], steps=0, kl_steps=0)
+    grid.put(pairs, np.array([1, 0]), {"logprob": np.array([5.0, 6.0])})
+    assert np.argwhere(grid.done)[:, [1, 5]].tolist() == [[0, 1], [1, 0]]
+    assert grid.cells["logprob"][grid.done].tolist() == [5.0, 6.0]
+
+
 def test_the_baseline_fills_strength_zero_and_nothing_else():
     grid = Grid(AXES, {"sample": ["a"]}, ["logprob", "named"], steps=2, kl_steps=0)
     grid.put_unsteered(0, {"logprob": np.array([1.0, 2.0]), "tokens": np.array([4, 5]), "text": "a cat"})
@@ -49,3 +55,101 @@ def test_the_baseline_fills_strength_zero_and_nothing_else():
     assert np.isnan(np.delete(grid.cells["logprob"], 2, axis=2)).all()
     assert (grid.cells["tokens"][:, :, 2, 2, :, 0] == [4, 5]).all() and grid.unsteered["text"][0] == "a cat"
     assert grid.progress == 1 / 4
+    filled = np.zeros(grid.done.shape, bool)
+    filled[grid.places_of_zero(0)] = True
+    np.testing.assert_array_equal(filled, grid.done)
+
+
+def test_equal_vectors_and_equal_draws_are_run_once(tiny):
+    vectors = random_vectors(tiny, ("cat", "dog", "kitten"), draws=3)
+    vectors["vector"] = vectors.vector.isel(concept=[0, 1, 0]).assign_coords(concept=vectors.concept)
+    shuffled = np.array(vectors.shuffled.values)
+    shuffled[1, :, 2] = shuffled[1, :, 0]
+    vectors["shuffled"] = (vectors.shuffled.dims, shuffled)
+    axes = Axes(("cat", "dog", "kitten"), (0, 1), (1.0,), {"concept": 1, "random": 2, "shuffled": 3})
+    twins = find_twins(vectors, axes)
+    assert twins == {
+        ("concept", 2, 0): (0, 0),
+        ("random", 2, 0): (0, 0),
+        ("random", 2, 1): (0, 1),
+        ("shuffled", 1, 2): (1, 0),
+    }
+    cells = plan_cells(axes, shared_random=False, twins=twins)
+    assert len(cells) == 2 * (2 + 2 * 2 + 8)
+    places = {(c.control, c.concept, c.draw): c.places for c in cells}
+    assert places["concept", 0, 0] == ((0, 0), (2, 0)) and places["shuffled", 1, 0] == ((1, 0), (1, 2))
+    pairs = scored_pairs(axes, cells)
+    assert len(set(zip(*map(np.ndarray.tolist, pairs.index), strict=True))) == len(pairs) == 2 * 3 * (1 + 2 + 3)
+
+
+def everything(blocks):
+    return [(block.sample, cell) for block in blocks for cell in block.cells]
+
+
+@pytest.mark.parametrize("coarse", [True, False])
+@pytest.mark.parametrize("one_layer", [True, False])
+@pytest.mark.parametrize("kept", [1, 2, 5])
+@pytest.mark.parametrize("axes", [AXES, TYPICAL])
+def test_every_run_is_made_once_in_whatever_order(axes, coarse, one_layer, kept):
+    cells = plan_cells(axes, shared_random=True)
+    blocks = plan_order(axes, cells, 5, coarse=coarse, one_layer=one_layer, kept=kept)
+    assert sorted(everything(blocks)) == [(s, c) for s in range(5) for c in range(len(cells))]
+    if one_layer:
+        assert all(len({cells[c].layer for c in block.cells}) == 1 for block in blocks)
+    if kept == 1:
+        samples = [block.sample for block in blocks]
+        opened = [s for i, s in enumerate(samples) if i == 0 or samples[i - 1] != s]
+        assert len(opened) == 5, "a sample must be finished before the next one is opened"
+
+
+@pytest.mark.parametrize("one_layer", [True, False])
+@pytest.mark.parametrize(
+    ("axes", "samples", "full"),
+    [
+        (TYPICAL, 4, 4),
+        (TYPICAL, 16, 16),
+        (Axes(TYPICAL.concepts, TYPICAL.layers, (-1.0, 1.0), EVERY), 10, 6),
+        (Axes(("a",), tuple(range(32)), (-1.0, 0.0, 1.0), EVERY), 8, 5),
+    ],
+)
+def test_the_coarse_map_takes_a_tenth_of_the_work(axes, samples, full, one_layer):
+    cells = plan_cells(axes, shared_random=True)
+    blocks = plan_order(axes, cells, samples, coarse=True, one_layer=one_layer, kept=samples)
+    runs = everything(blocks)
+    first = runs[: len(runs) // 10]
+    there = {
+        (cells[c].control, cells[c].layer, cells[c].draw, s) for s, c in first if axes.strengths[cells[c].strength] == 1
+    }
+    covered = [
+        s
+        for s in range(samples)
+        if all((control, layer, draw, s) in there for layer in range(len(axes.layers))
+               for control, draws in axes.controls.items() for draw in range(min(draws, 2)))
+    ]  # fmt: skip
+    assert len(covered) == full
+
+
+def test_where_two_images_do_not_fit_an_even_subset_of_layers_comes_first():
+    axes = Axes(("a", "b"), tuple(range(24)), (-1.0, 1.0), EVERY)
+    cells = plan_cells(axes, shared_random=True)
+    runs = everything(plan_order(axes, cells, 2, coarse=True, one_layer=False, kept=2))
+    tenth = runs[: len(runs) // 10]
+    layers = sorted({cells[c].layer for s, c in tenth if s == 1})
+    assert len(layers) >= 5 and layers[0] == 0 and layers[-1] == 23 and max(np.diff(layers)) - min(np.diff(layers)) <= 1
+    for layer in layers:
+        own = {(cells[c].control, cells[c].draw, s) for s, c in tenth if cells[c].layer == layer}
+        assert own >= {(control, 0, s) for control in EVERY for s in (0, 1)} | {("random", 1, 0), ("shuffled", 1, 1)}
+
+
+def test_a_grid_that_is_too_small_to_be_coarse_begins_with_all_layers_of_two_images():
+    axes = Axes(("a",), (0, 1), (1.0,), {"concept": 1, "random": 2})
+    cells = plan_cells(axes, shared_random=True)
+    assert (
+        everything(plan_order(axes, cells, 3, coarse=True, one_layer=False, kept=3))[:6]
+        == [(s, c) for s in (0, 2) for c in range(6)][:6]
+    )
+
+
+def test_a_sweep_of_nothing_but_strength_zero_still_opens_every_image():
+    axes = Axes(("a",), (0,), (0.0,), {"concept": 1})
+    assert [b.sample for b in plan_order(axes, [], 3, coarse=True, one_layer=False, kept=3)] == [0, 1, 2]

@@ -56,7 +56,7 @@ def test_every_picture_is_encoded_once(tiny, pictures, tokens):
 def test_pictures_are_encoded_once_where_they_cannot_all_be_kept(tiny, pictures, monkeypatch):
     vectors = random_vectors(tiny)
     whole = sweeps.sweep(tiny, vectors, pictures[:3], **FAST)
-    monkeypatch.setattr(engine_module, "_KEPT_SHARE", 1e-12)
+    monkeypatch.setattr(engine_module, "KEPT_SHARE", 1e-12)
     with counted(tiny) as seen:
         same(whole, sweeps.sweep(tiny, vectors, pictures[:3], **FAST))
     assert seen == [1] * 3

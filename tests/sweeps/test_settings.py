@@ -1,7 +1,10 @@
 """Bad input to a sweep: each error says what was expected."""
 
+import inspect
+
 import numpy as np
 import pytest
+import xarray as xr
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.loading.zoo import tiny_llava
@@ -55,10 +58,31 @@ def test_vectors_of_another_model_name_both(vectors, pictures):
         sweeps.sweep(other, vectors, pictures[:1])
 
 
-def test_store_and_client_say_that_they_are_not_there(tiny, vectors, pictures, tmp_path):
-    for name in ("store", "client"):
-        with pytest.raises(NotImplementedError, match=rf"{name}= is not available"):
-            sweeps.sweep(tiny, vectors, pictures[:1], **{name: tmp_path})
+def test_client_says_that_it_is_not_there_and_what_to_do(tiny, vectors, pictures):
+    with pytest.raises(NotImplementedError, match=r"client= is not available.*one sweep on each.*xarray\.concat"):
+        sweeps.sweep(tiny, vectors, pictures[:1], client="tcp://scheduler")
+
+
+def test_a_sweep_may_be_shared_out_by_pictures(tiny, vectors, pictures):
+    settings = {"strengths": (1,), "metrics": ("logprob",), "draws": 2, "progress": False, "layers": [1]}
+    whole = sweeps.sweep(tiny, vectors, pictures[:3], **settings)
+    parts = [sweeps.sweep(tiny, vectors, part, **settings) for part in (pictures[:2], pictures[2:3])]
+    joined = xr.concat(parts, "sample", data_vars="minimal", combine_attrs="drop_conflicts")
+    np.testing.assert_allclose(joined.logprob, whole.logprob, atol=1e-5)
+    assert joined.sample.values.tolist() == whole.sample.values.tolist()
+
+
+@pytest.mark.parametrize("function", [sweeps.sweep_iter, sweeps.plan])
+def test_all_three_take_the_same_parameters(function):
+    expected = inspect.signature(sweeps.sweep).parameters
+    assert inspect.signature(function).parameters == expected and list(expected)[:4] == [
+        "model",
+        "vectors",
+        "images",
+        "prompt",
+    ]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'strength'"):
+        function(None, None, strength=1)
 
 
 def test_settings_are_checked_before_the_first_step(tiny, vectors, pictures):

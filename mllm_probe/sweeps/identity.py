@@ -1,0 +1,124 @@
+"""What makes two sweeps the same: the settings that a store is held to, field by field."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.activations.device_array import split_dimension, tensor_of
+from mllm_probe.activations.positions import token_choice
+
+if TYPE_CHECKING:
+    from mllm_probe.sweeps.job import Job
+
+_SHOWN = 200
+
+
+def identity(job: Job) -> dict[str, Any]:
+    """Everything that decides the numbers of a sweep, as plain values that JSON keeps.
+
+    Parameters
+    ----------
+    job : Job
+
+    Returns
+    -------
+    dict
+        By the names of ``sweep``'s parameters. Vectors, words and labels are named by a hash of their content; progress
+        and library versions are not among them.
+    """
+    settings, subjects, axes = job.settings, job.subjects, job.settings.axes
+    controls = dict(axes.controls)
+    found: dict[str, Any] = {
+        "model": job.model.name,
+        "weights": job.model.fingerprint,
+        "dtype": str(job.model.dtype).removeprefix("torch."),
+        "concepts": list(axes.concepts),
+        "concept set": job.vectors.attrs.get("concepts"),
+        "vectors": content_hash(job.vectors),
+        "images": list(subjects.coordinates[schema.SAMPLE]),
+        "split": list(subjects.coordinates.get(schema.SPLIT, [])),
+        "pair": list(subjects.coordinates.get(schema.PAIR, [])),
+        "prompt": [request.prompt for request in subjects.requests],
+        "layers": list(axes.layers),
+        "strengths": list(axes.strengths),
+        "tokens": _plain(job.scope.names or job.scope.numbers or job.scope.patches or ()),
+        "unit": settings.unit,
+        "operation": settings.operation,
+        "to": None if settings.to is None else f"{settings.to[schema.CONCEPT].item()} ({content_hash(settings.to)})",
+        "metrics": list(settings.metrics),
+        "controls": [name for name in controls if name != "concept"],
+        "draws": [count for name, count in controls.items() if name != "concept"],
+        "seed": settings.seed,
+        "max_new_tokens": settings.max_new_tokens,
+        "answer_prefix": list(job.prefix),
+        "record": list(settings.record),
+        "read_layers": list(settings.read_layers) if settings.record else [],
+        "read_tokens": _read_tokens(settings.read_tokens) if settings.record else [],
+        "words": _hash_of([subjects.words, subjects.label_words, subjects.categories]),
+        "labels": _hash_of([None if labels is None else sorted(labels) for labels in subjects.labels]),
+        "examples": {name: subjects.examples[name].id for name in axes.concepts if name in subjects.examples},
+    }
+    return json.loads(json.dumps(found))
+
+
+def require_same(stored: Mapping[str, Any], asked: Mapping[str, Any], where: str) -> None:
+    """Raise a ValueError that names every field in which a store differs from what is asked for, with both values."""
+    fields = dict.fromkeys([*asked, *stored])
+    different = [name for name in fields if stored.get(name) != asked.get(name)]
+    if different == ["model"]:  # the same weights under another name
+        return
+    if different:
+        lines = [
+            f"{name}: stored {_shown(stored.get(name))}, asked for {_shown(asked.get(name))}" for name in different
+        ]
+        raise ValueError(
+            f"the store {where} holds a sweep with other settings ({'; '.join(lines)}). Give these settings to go on "
+            "with it, or another path for a new sweep."
+        )
+
+
+def content_hash(dataset: xr.Dataset) -> str:
+    """Hash of every number of a dataset, 12 hexadecimal digits; whatever device it lies on."""
+    digest = hashlib.blake2b(digest_size=6)
+    for name in sorted(map(str, dataset.variables)):
+        array = dataset[name]
+        digest.update(f"{name}{array.dims}{array.shape}".encode())
+        for part in _parts(array):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _parts(array: xr.DataArray) -> Iterable[bytes]:
+    if array.dtype.kind not in "fiub":
+        return [json.dumps(array.values.tolist(), default=str).encode()]
+    split = split_dimension(array)
+    pieces = [array] if split is None else [array.isel({split: i}) for i in range(array.sizes[split])]
+    tensors = (tensor_of(piece).detach() for piece in pieces)
+    wide = {torch.bfloat16: torch.float32}
+    return (np.ascontiguousarray(t.to("cpu", wide.get(t.dtype, t.dtype)).numpy()).tobytes() for t in tensors)
+
+
+def _read_tokens(tokens: Any) -> Any:
+    choice = token_choice(tokens)
+    return _plain(choice.positions or choice.scopes) if choice.mask is None else choice.mask.tolist()
+
+
+def _plain(values: Iterable[Any]) -> list[Any]:
+    return [list(value) if isinstance(value, tuple) else value for value in values]
+
+
+def _hash_of(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value).encode(), digest_size=6).hexdigest()
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -1,0 +1,126 @@
+"""In which order runs are made: a usable coarse map first, then what refines it, and which runs may share a chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mllm_probe.sweeps.cells import Axes, Cell, coarse_strengths
+
+COARSE_SHARE = 0.1
+"""Share of the work in which the coarse map is made."""
+COARSE_DRAWS = 2
+"""Draws of each control in the coarse map: fewer have no spread that a concept could be compared with."""
+_FEWEST = 2
+
+
+@dataclass(frozen=True)
+class Block:
+    """Runs of one sample that may share a chunk, in their order.
+
+    Attributes
+    ----------
+    sample : int
+    cells : tuple of int
+        Numbers of cells in the job's list.
+    """
+
+    sample: int
+    cells: tuple[int, ...]
+
+
+def plan_order(
+    axes: Axes, cells: Sequence[Cell], samples: int, *, coarse: bool, one_layer: bool, kept: int
+) -> list[Block]:
+    """All runs of all samples.
+
+    Parameters
+    ----------
+    axes : Axes
+    cells : sequence of Cell
+        Runs of each sample.
+    samples : int
+    coarse : bool
+        Whether a coarse map comes first: every layer at the strength nearest to 1, two draws of each control, on as
+        many samples (evenly spread) as a tenth of all runs allows. Where not even two samples fit, an even subset of
+        at least two layers is run first; where these do not fit either, the grid is too small to be coarse, and the
+        map of two samples is made whatever its share. Then follow the other samples, the other strengths, and the
+        draws that are left. Otherwise samples follow each other, in the largest chunks.
+    one_layer : bool
+        Whether a block holds runs of one layer only, so that nothing below it is computed again.
+    kept : int
+        Samples whose prompt can be kept in memory. If they are not all, the coarse map is made on this many, and each
+        sample is finished before the next one is opened.
+
+    Returns
+    -------
+    list of Block
+        Every (sample, cell) once. A sample without cells has one empty block, for its unsteered run.
+    """
+    parts = _parts(axes, cells, samples, min(kept, samples)) if coarse else [(range(samples), range(len(cells)))]
+    if kept < samples:
+        parts = _by_sample(parts)
+    blocks = [
+        Block(sample, tuple(group))
+        for chosen, numbers in parts
+        for sample in chosen
+        for group in (_by_layer(cells, numbers) if one_layer else [numbers])
+    ]
+    bare = [Block(sample, ()) for sample in range(samples)] if not cells else []
+    return [block for block in blocks if block.cells] + bare
+
+
+Part = tuple[Sequence[int], Sequence[int]]
+"""Samples, and the cells that are run on each."""
+
+
+def _parts(axes: Axes, cells: Sequence[Cell], samples: int, kept: int) -> list[Part]:
+    nearest = coarse_strengths(axes.strengths)[:1]
+    few = [n for n, cell in enumerate(cells) if cell.draw < COARSE_DRAWS]
+    first = [n for n in few if cells[n].strength in nearest]
+    others = [n for n in few if cells[n].strength not in nearest]
+    rest = [n for n, cell in enumerate(cells) if cell.draw >= COARSE_DRAWS]
+    layers, some = _coarse_size(axes, len(first), COARSE_SHARE * len(cells) * samples, kept)
+    chosen = _spread(samples, some)
+    inside = set(_spread(len(axes.layers), layers))
+    coarse = [n for n in first if cells[n].layer in inside]
+    between = [n for n in first if cells[n].layer not in inside]
+    later = [s for s in range(samples) if s not in set(chosen)]
+    return [(chosen, coarse), (chosen, between), (later, first), (range(samples), others), (range(samples), rest)]
+
+
+def _coarse_size(axes: Axes, runs: int, budget: float, kept: int) -> tuple[int, int]:
+    """Layers and samples of the coarse map, of which one sample takes ``runs``."""
+    layers, fewest = len(axes.layers), min(_FEWEST, kept)
+    if not runs or runs * fewest <= budget:
+        return layers, min(int(budget // max(runs, 1)), kept) if runs else kept
+    fit = int(budget // (runs / layers * fewest))
+    return (fit if fit >= _FEWEST else layers), fewest
+
+
+def _spread(total: int, count: int) -> list[int]:
+    """``count`` of the numbers 0 … total - 1, evenly spread, the last among them where there are several."""
+    return sorted(set(np.linspace(0, total - 1, count).round().astype(int).tolist())) if count > 1 else [0]
+
+
+def _by_sample(parts: Iterable[Part]) -> list[Part]:
+    """The same runs, each sample finished before the next: all of the coarse map first."""
+    coarse, *others = parts
+    chosen = list(coarse[0])
+    samples = [*chosen, *sorted({s for part in others for s in part[0]} - set(chosen))]
+    return [coarse, *(([s], list(_cells_of(s, others))) for s in samples)]
+
+
+def _cells_of(sample: int, parts: Iterable[Part]) -> Iterator[int]:
+    for samples, numbers in parts:
+        if sample in samples:
+            yield from numbers
+
+
+def _by_layer(cells: Sequence[Cell], numbers: Iterable[int]) -> list[list[int]]:
+    groups: dict[int, list[int]] = {}
+    for number in numbers:
+        groups.setdefault(cells[number].layer, []).append(number)
+    return list(groups.values())

@@ -1,0 +1,269 @@
+"""A sweep on disk: a Zarr group that fills chunk by chunk, may be killed at any moment, and can be gone on with."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import xarray as xr
+import zarr
+from numcodecs import VLenUTF8
+
+from mllm_probe import schema
+from mllm_probe.sweeps.identity import require_same
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+DONE = "done"
+"""Variable (bool, by cell) that says which cells are finished; in the store only."""
+_SETTINGS, _STATE = "store_settings", "store_state"
+_BOOKKEEPING = (_SETTINGS, _STATE, "progress")
+_OPTIONS: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
+_PIECE, _DONE_PIECE = 1 << 17, 1 << 20
+_TEXT_BYTES = 32
+_SPLIT_FIRST = (schema.SAMPLE, schema.STRENGTH, schema.LAYER, schema.CONCEPT, schema.DRAW, schema.CONTROL)
+_SPLIT_LAST = (schema.READ_LAYER, schema.TOKEN, schema.STEP, schema.HIDDEN)
+
+Take = Callable[[tuple[slice, ...]], np.ndarray]
+"""Gives a region of an array, on the host."""
+
+
+@dataclass(frozen=True)
+class StoreProgress:
+    """How far a stored sweep is.
+
+    Attributes
+    ----------
+    done, total : int
+        Steered runs (cells on one image; cells that share a run count once).
+    seconds : float
+        Time spent so far, over all sittings.
+    rate : float
+        Runs per second of the last sitting; 0 before its first chunk.
+    finished : bool
+    updated : float
+        When the last chunk was written, in seconds since 1970.
+    """
+
+    done: int
+    total: int
+    seconds: float
+    rate: float
+    finished: bool
+    updated: float
+
+
+def read_progress(path: str | Path) -> StoreProgress:
+    """How far a sweep with ``store=path`` is; cheap, and safe while another process fills it.
+
+    Its grid so far is ``xarray.open_zarr(path)``: of the final shape, with what is finished where variable ``done`` is
+    true. Opened anew, it shows what was written since.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no store yet.
+    ValueError
+        If something else is there.
+    """
+    attrs = _attributes(Path(path))
+    return StoreProgress(**{name: json.loads(attrs[_STATE])[name] for name in StoreProgress.__dataclass_fields__})
+
+
+class SweepStore:
+    """The store of one sweep.
+
+    Every file is written beside its place and renamed into it, and what says that cells are finished is written after
+    their values: whenever the process is killed, what ``done`` marks is complete. (A power cut may lose what the
+    operating system had not yet put on the disk.)
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder; made when the first chunk is run.
+    settings : dict
+        From :func:`mllm_probe.sweeps.identity.identity`.
+
+    Raises
+    ------
+    ValueError
+        If there is something else, or a sweep with other settings, which are named.
+
+    Attributes
+    ----------
+    seconds_writing : float
+        Processor time spent on writing by this process.
+    """
+
+    def __init__(self, path: str | Path, settings: Mapping[str, Any]) -> None:
+        self.path, self.settings, self.seconds_writing = Path(path), dict(settings), 0.0
+        self._metadata: dict[str, Any] = {}
+        if self.exists:
+            require_same(json.loads(_attributes(self.path)[_SETTINGS]), self.settings, str(self.path))
+
+    @property
+    def exists(self) -> bool:
+        """Whether the sweep was begun.
+
+        Raises
+        ------
+        ValueError
+            If the path holds something that is not the store of a sweep.
+        """
+        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+            return False
+        _attributes(self.path)
+        return True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes (and other sweeps of this one) from writing to the store.
+
+        Raises
+        ------
+        RuntimeError
+            If one does.
+        """
+        with (self.path / ".lock").open("ab") as file:
+            try:
+                _lock(file)
+            except OSError as error:
+                raise RuntimeError(
+                    f"the store {self.path} is being filled by another sweep: wait for it, close its iterator, or give "
+                    "another path."
+                ) from error
+            for left_over in self.path.rglob("*.partial"):
+                left_over.unlink()
+            self._metadata = json.loads((self.path / ".zmetadata").read_text())
+            yield
+
+    def create(self, template: xr.Dataset, state: Mapping[str, Any]) -> None:
+        """Begin the store with an empty grid, which may be made of broadcast scalars, and ``done``."""
+        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        template = template.assign_attrs({_SETTINGS: json.dumps(self.settings), _STATE: json.dumps(dict(state))})
+        encoding = {name: {"chunks": _chunks(str(name), v), "compressors": None} for name, v in template.items()}
+        template.to_zarr(partial, encoding=encoding, **_OPTIONS)
+        if self.path.exists():
+            self.path.rmdir()
+        partial.rename(self.path)
+
+    def attributes(self) -> dict[str, Any]:
+        """Attributes of the grid, without the store's own."""
+        return {name: value for name, value in _attributes(self.path).items() if name not in _BOOKKEEPING}
+
+    def state(self) -> dict[str, Any]:
+        """What was last given to :meth:`commit`."""
+        found: dict[str, Any] = json.loads(_attributes(self.path)[_STATE])
+        return found
+
+    def arrays(self) -> Mapping[str, Any]:
+        """The arrays as they are on disk, by name."""
+        group = zarr.open_group(self.path, mode="r", zarr_format=2, use_consolidated=True)
+        return dict(group.arrays())
+
+    def put(self, sources: Mapping[str, Take], touched: Mapping[str, np.ndarray]) -> None:
+        """Write the pieces of variables that hold touched elements.
+
+        Parameters
+        ----------
+        sources : mapping of str to callable
+        touched : mapping of str to int array [elements]
+            Their places by dimension; a piece holds all of a dimension that is not named.
+        """
+        began = time.process_time()
+        for name, take in sources.items():
+            self._write(name, take, touched)
+        self.seconds_writing += time.process_time() - began
+
+    def commit(
+        self, done: Take, touched: Mapping[str, np.ndarray], attrs: Mapping[str, Any], state: Mapping[str, Any]
+    ) -> None:
+        """Mark elements as finished, after :meth:`put` has written them, and bring the attributes up to date."""
+        began = time.process_time()
+        self._write(DONE, done, touched)
+        whole = self._metadata["metadata"][".zattrs"]
+        whole |= {**attrs, _STATE: json.dumps(dict(state))}
+        _replace(self.path / ".zattrs", json.dumps(whole).encode())
+        _replace(self.path / ".zmetadata", json.dumps(self._metadata).encode())
+        self.seconds_writing += time.process_time() - began
+
+    def _write(self, name: str, take: Take, touched: Mapping[str, np.ndarray]) -> None:
+        stored = self._metadata["metadata"][f"{name}/.zarray"]
+        dims = self._metadata["metadata"][f"{name}/.zattrs"]["_ARRAY_DIMENSIONS"]
+        shape, chunks = stored["shape"], stored["chunks"]
+        for block in _touched_blocks(dims, shape, chunks, touched):
+            region = tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(block, chunks, shape, strict=True))
+            values = take(region)
+            whole = np.full(chunks, "" if stored["dtype"] == "|O" else 0, np.dtype(stored["dtype"]))
+            whole[tuple(slice(0, n) for n in values.shape)] = values
+            data = VLenUTF8().encode(whole) if whole.dtype.hasobject else whole.tobytes()
+            _replace(self.path / name / ".".join(map(str, block)), data)
+
+
+def _attributes(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise FileNotFoundError(f"no store at {path}: a sweep with store= makes it when its first chunk is run.")
+    try:
+        attrs: dict[str, Any] = json.loads((path / ".zattrs").read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        attrs = {}
+    if _SETTINGS not in attrs:
+        raise ValueError(f"{path} exists and is not the store of a sweep: give a new path as store=.")
+    return attrs
+
+
+def _chunks(name: str, variable: xr.DataArray) -> tuple[int, ...]:
+    """Shape of the pieces: small enough to be written again with every chunk, large enough to be few."""
+    sizes = {str(dim): size for dim, size in variable.sizes.items()}
+    itemsize = _TEXT_BYTES if variable.dtype.hasobject else variable.dtype.itemsize
+    largest = _DONE_PIECE if name == DONE else _PIECE
+    # one file marks all that a chunk has finished, so that it is finished as a whole or not at all
+    for dim in _SPLIT_FIRST[:1] if name == DONE else _SPLIT_FIRST + _SPLIT_LAST:
+        if dim in sizes:
+            others = itemsize * math.prod(sizes.values()) // sizes[dim]
+            sizes[dim] = min(max(largest // others, 1), sizes[dim])
+    return tuple(sizes.values())
+
+
+def _touched_blocks(
+    dims: list[str], shape: list[int], chunks: list[int], touched: Mapping[str, np.ndarray]
+) -> Iterator[tuple[int, ...]]:
+    named = [number for number, dim in enumerate(dims) if dim in touched]
+    places = np.stack([touched[dims[n]] // chunks[n] for n in named], 1)
+    counts = [math.ceil(size / chunk) for size, chunk in zip(shape, chunks, strict=True)]
+    for place in np.unique(places, axis=0).tolist():
+        known = dict(zip(named, place, strict=True))
+        yield from itertools.product(*([known[n]] if n in known else range(c) for n, c in enumerate(counts)))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(data)
+    os.replace(partial, path)
+
+
+def _lock(file: BinaryIO) -> None:
+    """Lock a file until it is closed, or its process ends in whatever way."""
+    if sys.platform == "win32":
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

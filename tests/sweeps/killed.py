@@ -1,0 +1,83 @@
+"""A sweep with a store that kills its own process: after some chunks, or in the middle of writing a file.
+
+``python -m tests.sweeps.killed STORE SCOPE WHEN NUMBER``: WHEN is ``chunk`` (after so many) or ``write`` (half of that
+file is written).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+
+from mllm_probe.loading.zoo import tiny_llava
+from mllm_probe.sweeps import engine as engine_module
+from mllm_probe.sweeps import job as job_module
+from mllm_probe.sweeps import store as store_module
+from tests.conftest import noise_picture
+from tests.sweeps.helpers import random_vectors
+
+SETTINGS = {
+    "layers": [0, 2],
+    "strengths": (-1, 0, 1),
+    "draws": 2,
+    "max_new_tokens": 3,
+    "record": ("residual_norm", "logit_lens", "activation"),
+    "read_layers": [1, 3],
+    "progress": False,
+}
+ROWS = 7
+
+
+def arguments(scope):
+    """A sweep of three pictures and two concepts, as keyword arguments."""
+    model = tiny_llava()
+    tokens = {"next": ("last_prompt", "generated"), "image": "image"}[scope]
+    pictures = [noise_picture(seed) for seed in range(3)]
+    words = {"cat": ["cat", "red star"], "dog": ["dog"]}
+    return {
+        "model": model,
+        "vectors": random_vectors(model, words=words),
+        "images": pictures,
+        "tokens": tokens,
+    } | SETTINGS
+
+
+def small_chunks(patch=setattr):
+    """Chunks of seven rows, whatever the machine does beside."""
+    patch(job_module, "MOST_ROWS", ROWS)
+    patch(engine_module, "PATIENCE", float("inf"))
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(store, scope, when, number):
+    from mllm_probe.sweeps import sweep_iter
+
+    small_chunks()
+    count = 0
+    replace = store_module._replace
+
+    def half(path: Path, data: bytes):
+        nonlocal count
+        count += 1
+        if count == number:
+            path.with_name(f"{path.name}.partial").write_bytes(data[: len(data) // 2])
+            kill()
+        replace(path, data)
+
+    if when == "write":
+        store_module._replace = half
+    for chunk, _ in enumerate(sweep_iter(**arguments(scope), store=store), start=1):
+        if when == "chunk" and chunk == number:
+            kill()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
