@@ -116,8 +116,8 @@ class Job:
 
     def open(self, encoded: Encoded) -> Shared:
         """What the rows of one sample share."""
-        if self.settings.record and self.path.kind is SharedPrefix:
-            return SharedPrefix(self.model, encoded, self.path.one_by_one, self.settings.read_layers)
+        if self.settings.record and issubclass(self.path.kind, SharedPrefix):
+            return self.path.kind(self.model, encoded, self.path.one_by_one, self.settings.read_layers)
         return self.path.open(self.model, encoded)
 
     @contextmanager
@@ -138,7 +138,7 @@ class Job:
         cache = 3 * 2 * len(model.layers) * kept * width * length * size
         predicted = self.settings.max_new_tokens if "kl" in self.settings.metrics else 1
         logits = config.vocab_size * (4 * 4 + predicted * size)
-        if self.path.kind is SharedPrefix:
+        if issubclass(self.path.kind, SharedPrefix):
             return cache + logits
         inner = getattr(config, "intermediate_size", None)
         inner = inner if isinstance(inner, int) else 4 * model.hidden_size

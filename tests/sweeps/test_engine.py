@@ -9,11 +9,11 @@ import torch
 import xarray as xr
 
 import mllm_probe.sweeps as sweeps
-from mllm_probe.activations.hooks import active_hooks
-from mllm_probe.decoding.prefix import SharedPrefix
+from mllm_probe.activations.hooks import active_hooks, before_backbone
 from mllm_probe.decoding.rows import CachedRows
 from mllm_probe.sweeps import engine as engine_module
 from mllm_probe.sweeps import job as job_module
+from mllm_probe.sweeps.scoring import Scorer
 from tests.sweeps.helpers import random_vectors
 
 FAST = {"metrics": ("logprob",), "progress": False, "draws": 2}
@@ -101,14 +101,14 @@ def test_the_size_of_chunks_changes_nothing(tiny, pictures, monkeypatch):
 def test_chunks_are_halved_when_the_gpu_runs_out(tiny, pictures, monkeypatch):
     vectors = random_vectors(tiny)
     whole = sweeps.sweep(tiny, vectors, pictures[:2], **FAST)
-    start = SharedPrefix.start
+    chunk = Scorer.chunk
 
-    def out_of_memory(shared, rows, *untouched):
-        if rows > 5:
+    def out_of_memory(scorer, shared, sample, steerings, *others):
+        if len(steerings) > 5:
             raise torch.OutOfMemoryError("too much")
-        return start(shared, rows, *untouched)
+        return chunk(scorer, shared, sample, steerings, *others)
 
-    monkeypatch.setattr(SharedPrefix, "start", out_of_memory)
+    monkeypatch.setattr(Scorer, "chunk", out_of_memory)
     tight = sweeps.sweep(tiny, vectors, pictures[:2], **FAST)
     same(whole, tight)
     assert tight.attrs["chunk_rows"] <= 5 and "halved" in tight.attrs["halved"] and "halved" not in whole.attrs
@@ -118,10 +118,10 @@ def test_not_even_one_row_fits(tiny, pictures, monkeypatch):
     vectors = random_vectors(tiny)
     sweeps.sweep(tiny, vectors, pictures[:1], strengths=(1,), **FAST)
 
-    def never(shared, rows, *untouched):
+    def never(*arguments):
         raise torch.OutOfMemoryError("too much")
 
-    monkeypatch.setattr(SharedPrefix, "start", never)
+    monkeypatch.setattr(Scorer, "chunk", never)
     with pytest.raises(MemoryError, match=r"one row of this sweep does not fit.*fewer new tokens"):
         sweeps.sweep(tiny, vectors, pictures[:1], **FAST)
 
@@ -134,22 +134,62 @@ def test_the_map_is_coarse_first_and_grows_to_the_sweep(tiny, pictures):
     assert np.isfinite(own.sel(strength=1)).all() and np.isnan(own.sel(strength=-1)).all()
     assert np.isfinite(own.sel(strength=0)).all()
     shares = [grid.attrs["progress"] for grid in grids]
-    assert shares == sorted(shares) and shares[0] < 0.5 and shares[-1] == 1
+    assert shares == sorted(shares) and shares[-1] == 1
     assert np.isnan(grids[0].logprob.sel(strength=-1)).all(), "a yielded grid must not change later"
     same(grids[-1], sweeps.sweep(tiny, vectors, pictures[:2], strengths=(-1, 0, 1), **FAST))
+
+
+@pytest.mark.parametrize("tokens", [("last_prompt", "generated"), "image"])
+def test_the_effect_at_every_layer_is_known_after_a_tenth_of_the_work(tiny, pictures, tokens):
+    words = {name: [10 + number] for number, name in enumerate("abcdefgh")}
+    vectors = random_vectors(tiny, tuple(words), words=words, draws=8)
+    total = 4 * 4 * (8 + 8 + 64) * len(pictures)
+    grids = sweeps.sweep_iter(tiny, vectors, pictures, tokens=tokens, metrics=("logprob",), progress=False)
+    done = 0
+    for grid in grids:
+        runs = grid.logprob.sel(strength=[-2, -1, 1, 2]).notnull()
+        own, shared = runs.drop_sel(control="random"), runs.sel(control="random").isel(concept=0)
+        if int(own.sum() + shared.sum()) > total / 10:
+            break
+        done, last = int(own.sum() + shared.sum()), grid
+    grids.close()
+    effect = sweeps.effect(last, "logprob").sel(strength=1)
+    assert 0.05 * total < done <= 0.1 * total and (effect.n >= 2).all() and effect.sizes["layer"] == 4
+    for name in ("difference", "low", "high", "control_low", "control_high", "difference_low"):
+        assert np.isfinite(effect[name]).all(), name
 
 
 def test_closing_the_iterator_stops_and_leaves_the_model_free(tiny, pictures):
     grids = sweeps.sweep_iter(tiny, random_vectors(tiny), pictures, **FAST)
     next(grids)
     grids.close()
-    assert active_hooks(tiny) == 0
+    assert active_hooks(tiny) == 0 and not list(grids)
     taken = []
     thread = threading.Thread(target=lambda: taken.append(tiny.lock.held().__enter__()))
     thread.start()
     thread.join(timeout=10)
     assert taken == [None]
     tiny.lock.__init__()
+
+
+@pytest.mark.parametrize("tokens", [("last_prompt", "generated"), "image"])
+def test_a_chunk_in_flight_is_left_before_its_next_step(tiny, pictures, tokens):
+    settings = {"draws": 2, "metrics": ("named", "kl"), "max_new_tokens": 6, "progress": False, "tokens": tokens}
+    grids = sweeps.sweep_iter(tiny, random_vectors(tiny), pictures[:2], **settings)
+    last, calls, closed = next(grids), [], []
+
+    def close_in_another_thread(arguments, named):
+        calls.append(len(calls))
+        if len(calls) == 3:
+            thread = threading.Thread(target=lambda: closed.append(grids.close()))
+            thread.start()
+            thread.join(timeout=10)
+
+    with before_backbone(tiny, close_in_another_thread):
+        assert not list(grids)
+    assert closed == [None] and len(calls) == 3, "no forward may follow"
+    assert active_hooks(tiny) == 0 and last.attrs["progress"] > 0
+    assert sweeps.sweep(tiny, random_vectors(tiny), pictures[:1], **settings).attrs["progress"] == 1
 
 
 def test_an_interactive_job_goes_before_the_next_chunk(tiny, pictures):
@@ -202,4 +242,4 @@ def test_the_grid_can_be_stored(tiny, pictures, tmp_path):
     back = xr.open_zarr(tmp_path / "grid.zarr", consolidated=False)
     xr.testing.assert_equal(back.logprob.load(), grid.logprob)
     assert (back.text.values == grid.text.values).all()
-    assert back.attrs["path"] == "shared prefix" and back.attrs["scope"] == "last_prompt+generated"
+    assert back.attrs["path"] == grid.attrs["path"] and back.attrs["scope"] == "last_prompt+generated"
