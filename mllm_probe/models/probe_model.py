@@ -44,6 +44,8 @@ class ProbeModel:
     default_prompt, default_answer_prefix : str
     suggestions : tuple of str
         Questions that work.
+    kept : dict
+        What other parts keep with the model, such as prompts that were prefilled; it goes when the model goes.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class ProbeModel:
         self.default_prompt: str = facts.get("default_prompt", GENERIC_PROMPT)
         self.default_answer_prefix: str = facts.get("default_answer_prefix", "")
         self.suggestions: tuple[str, ...] = tuple(facts.get("suggestions", GENERIC_SUGGESTIONS))
+        self.kept: dict[str, Any] = {}
 
     @property
     def layers(self) -> range:

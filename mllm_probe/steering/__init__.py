@@ -5,9 +5,11 @@ from __future__ import annotations
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.files import load_vectors, save_vectors
-from mllm_probe.steering.generation import GenerationOutput, Stream, generate, steer, stream
+from mllm_probe.steering.generation import GenerationOutput, generate, steer, stream
+from mllm_probe.steering.live import Live
 from mllm_probe.steering.receipts import Receipt, RowReceipt
 from mllm_probe.steering.steering import Composition, Steering, compose, editing
+from mllm_probe.steering.streaming import Stream
 from mllm_probe.steering.vectors import concept_vectors, vectors_from
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "EditBuffer",
     "Editor",
     "GenerationOutput",
+    "Live",
     "Receipt",
     "RowReceipt",
     "Steering",

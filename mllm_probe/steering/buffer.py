@@ -49,6 +49,11 @@ class EditBuffer:
     exchange : bool
         Make room for ``ablate`` and ``replace`` at once; else when the first of them is written.
 
+    Attributes
+    ----------
+    serial : int
+        How often edits were written.
+
     Notes
     -----
     Tensors are float32 at least, on the model's device, [slots, layers, rows, hidden], once for ``add`` and twice with
@@ -77,6 +82,7 @@ class EditBuffer:
         self.layers = resolve_layers(layers, len(model.layers))
         self.dtype = torch.promote_types(model.dtype, torch.float32)
         self._index = {layer: index for index, layer in enumerate(self.layers)}
+        self.serial = 0
         self._last: int | None = None
         self._behind: int | None = None
         self._given = prompt is not None
@@ -136,6 +142,7 @@ class EditBuffer:
             exchange = stacked.projects or old.along is not None
             self._tensors = self._empty(max(stacked.slots, old.slots), exchange)
         self._tensors.fill(stacked)
+        self.serial += 1
         self._ledger = Ledger(rows, stacked, self.layers, self.model.eos_token_ids)
         self._now = _Now(self._tensors.of(None, len(rows)), np.arange(len(rows)), np.zeros(len(rows)))
 

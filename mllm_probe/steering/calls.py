@@ -11,7 +11,7 @@ from torch import Tensor
 from mllm_probe.models.caches import given_cache
 from mllm_probe.steering.positions import sequence_of
 from mllm_probe.steering.stacked import GENERATED
-from mllm_probe.steering.tensors import Batch, Change
+from mllm_probe.steering.tensors import Batch
 
 if TYPE_CHECKING:
     from mllm_probe.steering.buffer import EditBuffer
@@ -44,9 +44,6 @@ class Calls:
         self.buffer, self.phase, self.chosen, self.counted = buffer, phase, chosen, counted
         self.shape = (0, 0)
         self.pieces: list[Piece] = []
-        self._rows: dict[int, Tensor | None] = {}
-        self._changes: dict[tuple[int, int], list[Change]] = {}
-        self._rows_of: Batch | None = None
 
     @property
     def batch(self) -> Batch:
@@ -96,7 +93,7 @@ class Calls:
                 f"the model was called with {self.shape}: this family changes the sequence inside, or a block ran "
                 "outside a call of the whole model."
             )
-        rows = self._edited(layer)
+        rows = self.batch.edited(self.buffer.index_of(layer))
         part = hidden if rows is None else hidden.index_select(0, rows.to(hidden.device))
         changed = self._changed(layer, part)
         return changed if rows is None else hidden.index_copy(0, rows.to(hidden.device), changed)
@@ -111,19 +108,6 @@ class Calls:
         return out
 
     def _applied(self, layer: int, hidden: Tensor, piece: Piece) -> Tensor:
-        key = (layer, piece.phase)
-        if key not in self._changes:
-            index = self.buffer.index_of(layer)
-            self._changes[key] = self.batch.changes(index, piece.phase, hidden.device, self._edited(layer))
-        for change in self._changes[key]:
+        for change in self.batch.prepared(self.buffer.index_of(layer), piece.phase, hidden.device):
             hidden = change.apply(hidden, piece.counted)
         return hidden
-
-    def _edited(self, layer: int) -> Tensor | None:
-        """Rows of the batch that a layer edits, None where it is most of them."""
-        if self._rows_of is not self.batch:
-            self._rows_of, self._rows, self._changes = self.batch, {}, {}
-        if layer not in self._rows:
-            edited = self.batch.edited(self.buffer.index_of(layer))
-            self._rows[layer] = edited if 2 * len(edited) <= self.batch.ratio.shape[-1] else None
-        return self._rows[layer]

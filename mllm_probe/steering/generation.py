@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import contextvars
-import queue
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers import StoppingCriteria, StoppingCriteriaList
 
+from mllm_probe.models.inputs import Request
 from mllm_probe.steering.editor import Editor
+from mllm_probe.steering.greedy import is_plain_greedy
+from mllm_probe.steering.live import job_of
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.steering.steering import Row, as_rows
+from mllm_probe.steering.streaming import GenerateJob, Job, Stream, answer_text
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -92,13 +92,15 @@ def generate(
     >>> out = mp.generate(model, picture, steering=[None, cat, cat.control("random")], max_new_tokens=12)
     >>> out.text[1], out.receipt[1].fired
     """
-    encoded, rows = _batch(model, image, prompt, steering, inputs, answer_prefix)
+    _require_tokens(max_new_tokens)
+    requests, rows = _fitted(model, image, prompt, steering, inputs)
+    encoded = model.encode_samples(requests, answer_prefix or None)
     editor = Editor(model, rows, encoded, steps=_fed_back(encoded, max_new_tokens))
     with model.lock.held(interactive=True), editor.attached():
         made = model.hf.generate(**encoded.tensors, **_settings(model, max_new_tokens, options))
     logits = torch.stack(made.logits, 1)
     tokens = made.sequences[:, made.sequences.shape[1] - logits.shape[1] :].cpu()
-    return GenerationOutput([_answer(model, row) for row in tokens.tolist()], tokens, logits, editor.receipt())
+    return GenerationOutput([answer_text(model, row) for row in tokens.tolist()], tokens, logits, editor.receipt())
 
 
 def stream(
@@ -129,12 +131,26 @@ def stream(
     ------
     ValueError
         As ``generate``; errors of the running model are raised where the stream is read.
+
+    Notes
+    -----
+    Rows of one prompt that leave it alone up to its last token, and take the best token of each step, go on from a
+    prefill that is kept with the model: steering them anew costs decode steps only.
     """
     if options.get("num_beams", 1) != 1 or options.get("num_return_sequences", 1) != 1:
         raise ValueError("stream gives one answer per row as it grows: num_beams and num_return_sequences must be 1.")
-    encoded, rows = _batch(model, image, prompt, steering, inputs, answer_prefix)
-    editor = Editor(model, rows, encoded, steps=_fed_back(encoded, max_new_tokens))
-    return Stream(model, encoded, editor, _settings(model, max_new_tokens, options))
+    _require_tokens(max_new_tokens)
+    requests, rows = _fitted(model, image, prompt, steering, inputs)
+
+    def generated() -> tuple[Job, Callable[[], Receipt]]:
+        encoded = model.encode_samples(requests, answer_prefix or None)
+        editor = Editor(model, rows, encoded, steps=_fed_back(encoded, max_new_tokens))
+        return GenerateJob(model, encoded, editor, _settings(model, max_new_tokens, options)), editor.receipt
+
+    if _decodes_only(model, requests, rows, options):
+        live = job_of(model, requests[0], rows, max_new_tokens, answer_prefix, generated)
+        return Stream(model, len(rows), live, live.receipt)
+    return Stream(model, len(rows), *generated())
 
 
 @contextmanager
@@ -171,119 +187,10 @@ def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]
             receipt.freeze()
 
 
-class Stream:
-    """A running generation; made by ``stream``.
-
-    Attributes
-    ----------
-    text : list of str
-        Answers so far.
-    """
-
-    def __init__(self, model: ProbeModel, encoded: Encoded, editor: Editor, settings: dict[str, Any]) -> None:
-        self.text = [""] * encoded.rows
-        self._editor = editor
-        self._cancel, self._started = threading.Event(), threading.Event()
-        self._ended = False
-        self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        job = _Job(model, encoded, editor, settings, self._items, self._cancel, self._started)
-        self._thread = threading.Thread(target=contextvars.copy_context().run, args=(job.run,), daemon=True)
-        self._thread.start()
-
-    @property
-    def receipt(self) -> Receipt:
-        """What was edited so far."""
-        return self._editor.receipt()
-
-    def close(self) -> None:
-        """Cancel the run and wait until it has stopped, at most one step; nothing more is given."""
-        self._cancel.set()
-        self._ended = True
-        if self._started.is_set() and self._thread is not threading.current_thread():
-            self._thread.join()
-
-    def __iter__(self) -> Stream:
-        return self
-
-    def __next__(self) -> tuple[int, int, str]:
-        if self._ended:
-            raise StopIteration
-        item = self._items.get()
-        if isinstance(item, tuple):
-            self.text[item[0]] = item[2]
-            return item
-        self._ended = True
-        self._thread.join()
-        if item is not None:
-            raise item
-        raise StopIteration
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        self._cancel.set()
-
-
-@dataclass
-class _Job:
-    """What the worker thread runs; it knows nothing of the stream, so that a forgotten stream is cancelled."""
-
-    model: ProbeModel
-    encoded: Encoded
-    editor: Editor
-    settings: dict[str, Any]
-    items: queue.SimpleQueue[Any]
-    cancel: threading.Event
-    started: threading.Event
-
-    def run(self) -> None:
-        try:
-            with self.model.lock.held(interactive=True):
-                self.started.set()
-                if not self.cancel.is_set():
-                    self._generate()
-            self.items.put(None)
-        except BaseException as error:
-            self.items.put(error)
-
-    def _generate(self) -> None:
-        feed = _Feed(self.model, self.encoded.rows, self.items, self.cancel)
-        with self.editor.attached():
-            criteria = StoppingCriteriaList([feed, *self.settings.pop("stopping_criteria", [])])
-            self.model.hf.generate(**self.encoded.tensors, **self.settings, stopping_criteria=criteria)
-
-
-class _Feed(StoppingCriteria):
-    """Hands every new token to the reader and stops the run when it was cancelled."""
-
-    def __init__(self, model: ProbeModel, rows: int, items: queue.SimpleQueue[Any], cancel: threading.Event) -> None:
-        self.model, self.items, self.cancel = model, items, cancel
-        self.answers: list[list[int]] = [[] for _ in range(rows)]
-        self.open = [True] * rows
-
-    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        for row, token in enumerate(input_ids[:, -1].tolist()):
-            if self.open[row]:
-                self.answers[row].append(token)
-                step = len(self.answers[row]) - 1
-                self.items.put((row, step, _answer(self.model, self.answers[row])))
-                self.open[row] = token not in self.model.eos_token_ids
-        return torch.full((input_ids.shape[0],), self.cancel.is_set(), dtype=torch.bool, device=input_ids.device)
-
-
-def _batch(
-    model: ProbeModel,
-    image: Any,
-    prompt: str | Sequence[str] | None,
-    steering: Row | Sequence[Row],
-    inputs: Any,
-    answer_prefix: str | None,
-) -> tuple[Encoded, list[Row]]:
-    """Samples and steerings, each repeated to fit the other, as one batch."""
+def _fitted(
+    model: ProbeModel, image: Any, prompt: str | Sequence[str] | None, steering: Row | Sequence[Row], inputs: Any
+) -> tuple[list[Request], list[Row]]:
+    """Samples and steerings, each repeated to fit the other."""
     requests, rows = model.samples(image, prompt, inputs), as_rows(steering)
     if len(requests) == 1:
         requests = requests * len(rows)
@@ -293,18 +200,28 @@ def _batch(
         raise ValueError(
             f"{len(rows)} steerings do not fit {len(requests)} samples: give one of either, or as many of each."
         )
-    return model.encode_samples(requests, answer_prefix or None), rows
+    return requests, rows
 
 
-def _answer(model: ProbeModel, tokens: list[int]) -> str:
-    """Text up to the end of the answer."""
-    end = next((i for i, token in enumerate(tokens) if token in model.eos_token_ids), len(tokens))
-    return model.decode(tokens[:end])
+def _decodes_only(
+    model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row], options: Mapping[str, Any]
+) -> bool:
+    """Whether all rows go on from one prompt that none of them edits, each taking the best token of every step."""
+    parts = [part for row in rows if row is not None for part in row.parts if part.strength != 0]
+    return (
+        all(request is requests[0] for request in requests)
+        and not any(part.scope.touches_prompt for part in parts)
+        and not model.hf.config.is_encoder_decoder
+        and is_plain_greedy(model, options)
+    )
+
+
+def _require_tokens(max_new_tokens: int) -> None:
+    if max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens: expected 1 or more; got {max_new_tokens}.")
 
 
 def _fed_back(encoded: Encoded, max_new_tokens: int) -> int:
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens: expected 1 or more; got {max_new_tokens}.")
     return encoded.length - encoded.prompt_length + max_new_tokens - 1
 
 

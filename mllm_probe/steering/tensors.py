@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -98,6 +98,8 @@ class Batch:
     along: Tensor | None
     numbers: Tensor
     ratio: Tensor
+    _rows: dict[int, Tensor | None] = field(default_factory=dict, repr=False)
+    _changes: dict[tuple[int, int], list[Change]] = field(default_factory=dict, repr=False)
 
     def enter(self, phase: int) -> None:
         """Say what is fed from now on."""
@@ -128,9 +130,19 @@ class Batch:
             made.append(Change(direction, along, numbers[phase], numbers[2:], self.ratio[slot, layer], rows))
         return made
 
-    def edited(self, layer: int) -> Tensor:
-        """Rows that a layer edits in any phase, int64."""
-        return self.numbers[: len(PHASES), :, layer].amax((0, 1)).nonzero()[:, 0]
+    def prepared(self, layer: int, phase: int, device: torch.device) -> list[Change]:
+        """The edits of the rows that a layer edits; made once, so that later writes are not seen."""
+        key = (layer, phase)
+        if key not in self._changes:
+            self._changes[key] = self.changes(layer, phase, device, self.edited(layer))
+        return self._changes[key]
+
+    def edited(self, layer: int) -> Tensor | None:
+        """Rows that a layer edits in any phase, int64; None where it is most of them."""
+        if layer not in self._rows:
+            rows = self.numbers[: len(PHASES), :, layer].amax((0, 1)).nonzero()[:, 0]
+            self._rows[layer] = rows if 2 * len(rows) <= self.ratio.shape[-1] else None
+        return self._rows[layer]
 
 
 class Change:

@@ -1,0 +1,233 @@
+"""An interactive session: the prompt is prefilled once, and a moved slider costs a buffer write and decode steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from mllm_probe.decoding.rows import Rows
+from mllm_probe.models.inputs import Request
+from mllm_probe.steering.buffer import EditBuffer
+from mllm_probe.steering.greedy import Greedy, is_plain_greedy
+from mllm_probe.steering.prefixes import Prompt, prompts_of
+from mllm_probe.steering.receipts import Receipt
+from mllm_probe.steering.steering import Row, as_rows
+from mllm_probe.steering.streaming import Feed, Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mllm_probe.models import ProbeModel
+
+
+class Live:
+    """Rows that answer one prompt again and again, steered differently each time; greedy.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    image : picture, list of pictures or None
+        One sample; a nested list is several pictures in one prompt.
+    prompt : str, optional
+        ``model.default_prompt`` by default.
+    rows : int
+        How many rows there is room for.
+    max_new_tokens : int
+    answer_prefix : str, optional
+        Text that the answer begins with; its positions count as generated.
+    inputs : dict of Tensor, optional
+        Processed tensors in place of image and prompt.
+
+    Raises
+    ------
+    ValueError
+        If it is not one sample, or the model's own settings ask for more than the best token of each step.
+    NotImplementedError
+        If rows of this model cannot share a prompt; ``mp.stream`` then does the same at the cost of a prefill.
+
+    Notes
+    -----
+    For scopes that leave the prompt alone up to its last token. Picture and prompt are computed here, once; again only
+    after the model's weights or hooks were changed. The model's lock is held while a step runs, not between steps.
+
+    Examples
+    --------
+    >>> live = Live(model, picture, "what do you see ?")
+    >>> for row, step, text in live.run([None, steering, steering.control("random")]):
+    ...     print(row, text)
+    """
+
+    def __init__(
+        self,
+        model: ProbeModel,
+        image: Any = None,
+        prompt: str | None = None,
+        rows: int = 3,
+        *,
+        max_new_tokens: int = 32,
+        answer_prefix: str | None = None,
+        inputs: Any = None,
+    ) -> None:
+        requests = model.samples(image, prompt, inputs)
+        if len(requests) != 1:
+            raise ValueError(f"Live answers one prompt; got {len(requests)} samples.")
+        if not is_plain_greedy(model, {}):
+            raise ValueError(
+                f"the generation settings of {model.name} ask for more than the best token of each step: "
+                f"{model.hf.generation_config.to_diff_dict()}. Use mp.stream."
+            )
+        self.model, self.max_new_tokens = model, max_new_tokens
+        self.prompt = Prompt(model, requests[0], answer_prefix)
+        self.buffer = EditBuffer(model, rows, prompt=self.prompt.encoded)
+        with model.lock.held(interactive=True), torch.no_grad():
+            if self.prompt.shared() is None:
+                raise NotImplementedError(f"rows of {model.name} cannot share a prompt; use mp.stream.")
+
+    @property
+    def path(self) -> str:
+        """How the rows share the prompt."""
+        return str(self.model.kept["live_path"])
+
+    @property
+    def receipt(self) -> Receipt:
+        """What was edited so far in the newest run."""
+        return self.buffer.receipt()
+
+    def run(self, steerings: Row | Sequence[Row]) -> Iterator[tuple[int, int, str]]:
+        """Answers of rows, token by token; a run that was begun before ends.
+
+        Parameters
+        ----------
+        steerings : Steering, Composition, None or list of these
+            One per row.
+
+        Yields
+        ------
+        int, int, str
+            Row, step, text of the row so far.
+
+        Raises
+        ------
+        ValueError
+            If a scope edits the prompt or can never fire, or a vector or norm is missing.
+        """
+        answers = self._begin(steerings)
+        given: list[tuple[int, int, str]] = []
+        feed = Feed(self.model, answers.count, given.append)
+        while not answers.done and answers.buffer.serial == answers.serial:
+            with self.model.lock.held(interactive=True):
+                feed.give(answers.advance().tolist())
+            yield from given
+            given.clear()
+
+    def first_token(self, steerings: Row | Sequence[Row]) -> Tensor:
+        """The first token of every row, int64 [rows] on the model's device: a buffer write and one decode step."""
+        answers = self._begin(steerings)
+        with self.model.lock.held(interactive=True):
+            return answers.advance()
+
+    def _begin(self, steerings: Row | Sequence[Row]) -> Answers:
+        rows = as_rows(steerings)
+        with self.model.lock.held(interactive=True):
+            self.buffer.write(rows, steps=self.prompt.tail.shape[1] + self.max_new_tokens - 1)
+            self.buffer.require_untouched_prompt()
+        return Answers(self.prompt, self.buffer, self.max_new_tokens)
+
+
+class Answers:
+    """Greedy answers of the rows of a buffer, one step after another.
+
+    Parameters
+    ----------
+    prompt : Prompt
+    buffer : EditBuffer
+        Written.
+    steps : int
+        Longest answer.
+    """
+
+    def __init__(self, prompt: Prompt, buffer: EditBuffer, steps: int) -> None:
+        self.prompt, self.buffer, self.steps = prompt, buffer, steps
+        self.count, self.serial = len(buffer.rows), buffer.serial
+        self.number = 0
+        self._greedy = Greedy(prompt.model, prompt.sequence, self.count)
+        self._rows: Rows | None = None
+        self._tokens: Tensor | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether every answer has ended."""
+        return self.number >= self.steps or (self.number > 0 and bool(self._greedy.finished.all()))
+
+    def advance(self) -> Tensor:
+        """The next token of every row, int64 [rows]; the caller holds the model's lock."""
+        with torch.no_grad():
+            if self._rows is None:
+                self._rows = self.prompt.start(self.count, self.buffer)
+            else:
+                assert self._tokens is not None
+                with self.buffer.attached("generated"):
+                    self._rows.feed(self._tokens[:, None])
+            self._tokens = self._greedy.choose(self._rows.logits)
+        self.number += 1
+        return self._tokens
+
+
+class LiveJob:
+    """Runs rows from a kept prompt; where the model cannot share it, does ``otherwise``.
+
+    Parameters
+    ----------
+    prompt : Prompt
+    buffer : EditBuffer
+        Written, and used by nothing else.
+    steps : int
+        Longest answer.
+    otherwise : callable
+        Makes another job, and what tells its receipt.
+    """
+
+    def __init__(
+        self,
+        prompt: Prompt,
+        buffer: EditBuffer,
+        steps: int,
+        otherwise: Callable[[], tuple[Job, Callable[[], Receipt]]],
+    ) -> None:
+        self.prompt, self.buffer, self.steps, self.otherwise = prompt, buffer, steps, otherwise
+        self._receipt = buffer.receipt
+
+    def __call__(self, feed: Feed) -> None:
+        """Decode until the answers end or the feed is cancelled."""
+        with torch.no_grad():
+            shared = self.prompt.shared()
+        if shared is None:
+            job, self._receipt = self.otherwise()
+            job(feed)
+            return
+        prompts_of(self.prompt.model).bound(self.prompt.model)
+        answers = Answers(self.prompt, self.buffer, self.steps)
+        while not (feed.cancelled() or answers.done):
+            feed.give(answers.advance().tolist())
+
+    def receipt(self) -> Receipt:
+        """What was edited so far."""
+        return self._receipt()
+
+
+def job_of(
+    model: ProbeModel,
+    request: Request,
+    rows: Sequence[Row],
+    steps: int,
+    answer_prefix: str | None,
+    otherwise: Callable[[], tuple[Job, Callable[[], Receipt]]],
+) -> LiveJob:
+    """A job for rows that leave the prompt alone; raises where their scopes can never fire."""
+    prompt = prompts_of(model).of(model, request, answer_prefix)
+    buffer = EditBuffer(model, len(rows), prompt=prompt.encoded)
+    buffer.write(rows, steps=prompt.tail.shape[1] + steps - 1)
+    return LiveJob(prompt, buffer, steps, otherwise)

@@ -1,0 +1,189 @@
+"""Answers that are handed out token by token: a run in a thread of its own, and the reader's end of it."""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from transformers import StoppingCriteria, StoppingCriteriaList
+
+from mllm_probe.steering.receipts import Receipt
+
+if TYPE_CHECKING:
+    from mllm_probe.models import Encoded, ProbeModel
+    from mllm_probe.steering.editor import Editor
+
+
+class Feed:
+    """Hands every new token to the reader until its row's answer ends.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    rows : int
+    put : callable
+        Takes (row, step, text of the row so far).
+    cancelled : callable
+        Whether the reader wants no more.
+    """
+
+    def __init__(
+        self,
+        model: ProbeModel,
+        rows: int,
+        put: Callable[[tuple[int, int, str]], None],
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.model, self.put, self.cancelled = model, put, cancelled
+        self.ends = model.eos_token_ids
+        self.answers: list[list[int]] = [[] for _ in range(rows)]
+        self.open = [True] * rows
+
+    def give(self, tokens: Sequence[int]) -> None:
+        """The next token of every row."""
+        for row, token in enumerate(tokens):
+            if self.open[row]:
+                self.answers[row].append(token)
+                self.put((row, len(self.answers[row]) - 1, answer_text(self.model, self.answers[row])))
+                self.open[row] = token not in self.ends
+
+
+Job = Callable[[Feed], None]
+"""What a stream runs, in its thread and with the model's lock: it gives tokens to the feed, until that is cancelled."""
+
+
+class Stream:
+    """A running generation; made by ``stream``.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    rows : int
+    job : callable
+        Runs the model; must know nothing of the stream, so that a forgotten stream is cancelled.
+    receipt : callable
+        What was edited so far.
+
+    Attributes
+    ----------
+    text : list of str
+        Answers so far.
+    """
+
+    def __init__(self, model: ProbeModel, rows: int, job: Job, receipt: Callable[[], Receipt]) -> None:
+        self.text = [""] * rows
+        self._receipt = receipt
+        self._cancel, self._started = threading.Event(), threading.Event()
+        self._ended = False
+        self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        worker = _Worker(model, rows, job, self._items, self._cancel, self._started)
+        self._thread = threading.Thread(target=contextvars.copy_context().run, args=(worker.run,), daemon=True)
+        self._thread.start()
+
+    @property
+    def receipt(self) -> Receipt:
+        """What was edited so far."""
+        return self._receipt()
+
+    def close(self) -> None:
+        """Cancel the run and wait until it has stopped, at most one step; nothing more is given."""
+        self._cancel.set()
+        self._ended = True
+        if self._started.is_set() and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def __iter__(self) -> Stream:
+        return self
+
+    def __next__(self) -> tuple[int, int, str]:
+        if self._ended:
+            raise StopIteration
+        item = self._items.get()
+        if isinstance(item, tuple):
+            self.text[item[0]] = item[2]
+            return item
+        self._ended = True
+        self._thread.join()
+        if item is not None:
+            raise item
+        raise StopIteration
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self._cancel.set()
+
+
+@dataclass
+class _Worker:
+    """What the thread runs; it knows nothing of the stream, so that a forgotten stream is cancelled."""
+
+    model: ProbeModel
+    rows: int
+    job: Job
+    items: queue.SimpleQueue[Any]
+    cancel: threading.Event
+    started: threading.Event
+
+    def run(self) -> None:
+        try:
+            with self.model.lock.held(interactive=True):
+                self.started.set()
+                if not self.cancel.is_set():
+                    self.job(Feed(self.model, self.rows, self.items.put, self.cancel.is_set))
+            self.items.put(None)
+        except BaseException as error:
+            self.items.put(error)
+
+
+@dataclass
+class GenerateJob:
+    """Runs ``hf.generate`` with an editor: right for every option and scope.
+
+    Attributes
+    ----------
+    model : ProbeModel
+    encoded : Encoded
+    editor : Editor
+    settings : dict
+        Arguments of ``hf.generate``.
+    """
+
+    model: ProbeModel
+    encoded: Encoded
+    editor: Editor
+    settings: dict[str, Any]
+
+    def __call__(self, feed: Feed) -> None:
+        """Generate until the answers end or the feed is cancelled."""
+        settings = dict(self.settings)
+        criteria = StoppingCriteriaList([_Handing(feed), *settings.pop("stopping_criteria", [])])
+        with self.editor.attached():
+            self.model.hf.generate(**self.encoded.tensors, **settings, stopping_criteria=criteria)
+
+
+class _Handing(StoppingCriteria):
+    """Hands every new token to the feed and stops the run when it was cancelled."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        self.feed.give(input_ids[:, -1].tolist())
+        return torch.full((input_ids.shape[0],), self.feed.cancelled(), dtype=torch.bool, device=input_ids.device)
+
+
+def answer_text(model: ProbeModel, tokens: Sequence[int]) -> str:
+    """Text up to the end of the answer."""
+    end = next((i for i, token in enumerate(tokens) if token in model.eos_token_ids), len(tokens))
+    return model.decode(list(tokens[:end]))
