@@ -7,6 +7,8 @@ from torch import Tensor
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
 HALF_TOLERANCE = 0.05
+REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError)
+"""What a model raises that cannot be run in some way; ``OutOfMemoryError``, one of them, does not mean that."""
 _NEVER_SAID = 1e30
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 _BY_IMAGE_TOKEN = "deepstack_visual_embeds"
 _IMAGE_TOKENS = "visual_pos_masks"
+_SECOND_LAST = ("position_embeddings",)
 
 
 def repeated(name: str, value: Any, rows: int) -> Any:
@@ -50,16 +51,21 @@ def from_column(named: Mapping[str, Any], column: int, length: int) -> dict[str,
         elif name == "attention_mask":
             later[name] = None
         else:
-            later[name] = _last_columns(name, value, column, length)
+            later[name] = last_columns(name, value, column, length)
     return later
 
 
-def _last_columns(name: str, value: Any, column: int, length: int) -> Any:
-    if not isinstance(value, Tensor):
+def last_columns(name: str, value: Any, column: int, length: int) -> Any:
+    """An argument of a call with ``length`` columns from ``column`` on; what has no such axis stays as it is."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(last_columns(name, item, column, length) for item in value)
+    if not isinstance(value, Tensor) or value.ndim == 0:
         return value
-    axis = value.ndim - 1 if name == "position_ids" or value.ndim == 1 else 1
-    along = value.ndim > 0 and value.shape[axis] == length
-    return value.narrow(axis, column, length - column) if along else value
+    if name == "position_ids" or value.ndim == 1:
+        axis = value.ndim - 1
+    else:
+        axis = value.ndim - 2 if name in _SECOND_LAST or value.ndim == 4 and "mask" in name else 1
+    return value.narrow(axis, column, length - column) if value.shape[axis] == length else value
 
 
 def bytes_of(value: Any) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mllm_probe.decoding.agreement import difference, tolerance
+from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.replay import Replay
@@ -20,8 +20,6 @@ from mllm_probe.decoding.rows import whole_forward
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched, WholeForwards
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
-
-REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError)
 
 
 @dataclass(frozen=True)

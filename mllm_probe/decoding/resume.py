@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
@@ -18,13 +17,15 @@ from transformers.cache_utils import DynamicLayer
 
 from mllm_probe.activations.hooks import attached, before_backbone
 from mllm_probe.activations.replacing import replaced_blocks
-from mllm_probe.decoding.agreement import difference, tolerance
-from mllm_probe.decoding.arguments import bytes_of, can_start_later, from_column, repeated
+from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
+from mllm_probe.decoding.arguments import can_start_later, from_column, repeated
 from mllm_probe.decoding.attention import sharing_attention
+from mllm_probe.decoding.last_block import last_position, may_be_left
 from mllm_probe.decoding.layers import PrefixLayer, cache_bytes, expand_rows, share_rows
 from mllm_probe.decoding.rows import CachedRows
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
-from mllm_probe.models.caches import CACHE_NAMES, cache_argument
+from mllm_probe.decoding.unsteered import Unsteered, one_logit
+from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
@@ -40,94 +41,50 @@ class Resume(Shared):
 
     Blocks up to that one hand on what they gave in the unsteered run, with the edits of the hooks on them. Blocks above
     run for the columns from the first edited one on; what stands before is the unsteered run's, which holds where
-    attention is causal. In the cache, layers up to the edited one hold the unsteered prompt once for all rows.
+    attention is causal. The last block runs for the last position alone, unless somebody reads or edits it. In the
+    cache, layers up to the edited one hold the unsteered prompt once for all rows.
 
     Raises
     ------
-    NotImplementedError
-        If layers share keys and values, so that a block cannot be left out.
-    RuntimeError
-        If a block runs not once or on other positions than those of the prompt.
+    NotImplementedError, RuntimeError
+        If the model cannot be resumed, see ``Unsteered``.
     """
 
     path = "resumed at the edited layer"
 
     def __init__(self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False) -> None:
         super().__init__(model, encoded, one_by_one)
-        if getattr(text_config(model.hf), "num_kv_shared_layers", None):
-            raise NotImplementedError("layers share keys and values, so that blocks cannot be left out.")
-        self.length = encoded.sequence.shape[1]
-        self.cache = DynamicCache(config=text_config(model.hf))
-        self.outputs: dict[int, Any] = {}
-        self.arguments: tuple[Any, ...] = ()
-        self.named: dict[str, Any] = {}
-        self.logits = self._run_unsteered()
-        self._take_positions(self.named)
-        stream = model.layout.stream_index
-        for layer, output in self.outputs.items():
-            whole = _hidden(output)
-            self.unedited[layer] = whole if stream is None else whole[stream]
-        self.nbytes += cache_bytes(self.cache) + bytes_of(list(self.outputs.values()))
-        self.nbytes += bytes_of([self.arguments, {n: v for n, v in self.named.items() if n not in CACHE_NAMES}])
+        self.run = Unsteered(model, encoded)
+        self.nbytes += self.run.nbytes
+        self._take_positions(self.run.named)
+        self.unedited = {layer: self.run.hidden(layer) for layer in model.layers}
         self._may_start_later = self._starts_later()
-
-    def _run_unsteered(self) -> Tensor:
-        model, calls = self.model, list[tuple[tuple[Any, ...], dict[str, Any]]]()
-        keep = {layer: partial(self._keep, layer) for layer in range(len(model.layout.blocks))}
-
-        def note(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-            calls.append((arguments, dict(named)))
-
-        with replaced_blocks(model, keep), before_backbone(model, note):
-            cache = cache_argument(model.hf, self.cache)
-            logits = model.hf(**self.encoded.tensors, **cache, **_one_logit(model.hf)).logits[:, -1]
-        if len(calls) != 1 or len(self.outputs) != len(keep):
-            raise RuntimeError(
-                f"expected one call of the text model and of its {len(keep)} blocks; "
-                f"got {len(calls)} calls and {len(self.outputs)} blocks, so it cannot be resumed."
-            )
-        if len(self.cache.layers) != len(keep):
-            raise RuntimeError(f"the cache has {len(self.cache.layers)} layers, the model {len(keep)} blocks.")
-        self.arguments, self.named = calls[0]
-        return logits
-
-    def _keep(self, layer: int, plain: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        output = plain(*arguments, **named)
-        hidden = _hidden(output)
-        if layer in self.outputs or hidden.shape[-3:-1] != (1, self.length):
-            raise RuntimeError(
-                f"block {layer} ran again or gave {tuple(hidden.shape)}; expected [1, {self.length}, width] once."
-            )
-        self.outputs[layer] = _with_hidden(output, hidden.clone())
-        return output
 
     def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
         """Run the blocks above ``untouched.layer`` as ``rows`` rows."""
-        layer = min(untouched.layer, len(self.outputs) - 1)
+        layer = min(untouched.layer, len(self.model.layers) - 1)
         return self._start(rows, layer, self._first_column(untouched))
 
     def row_bytes(self, untouched: Untouched = NOTHING) -> int:
         """Memory that each row takes: its keys and values of the prompt, and what a block holds while it runs."""
-        config, columns = text_config(self.model.hf), self.length - self._first_column(untouched)
-        layers = enumerate(self.cache.layers)
+        config, columns = text_config(self.model.hf), self.run.length - self._first_column(untouched)
+        layers = enumerate(self.run.cache.layers)
         own = [layer for i, layer in layers if i > untouched.layer or type(layer) is not DynamicLayer]
         kept = cache_bytes(SimpleNamespace(layers=own))
         size = torch.empty((), dtype=self.model.dtype).element_size()
         width = self.model.hidden_size
         inner = getattr(config, "intermediate_size", None)
         inner = inner if isinstance(inner, int) else 4 * width
-        return kept * columns // self.length + columns * (7 * width + 3 * inner) * size + config.vocab_size * size
+        return kept * columns // self.run.length + columns * (7 * width + 3 * inner) * size + config.vocab_size * size
 
     def _start(self, rows: int, layer: int, column: int) -> CachedRows:
-        model = self.model
+        model, caller = self.model, self.model.layout.caller
         cache = self._cache_of_call(rows, column)
-        kept = {below: partial(self._handed_on, below, rows, column) for below in range(layer + 1)}
-        caller = model.layout.caller
-        given = {**self._outer(rows, column), **cache_argument(caller, cache), **_one_logit(caller)}
+        given = {**self._outer(rows, column), **cache_argument(caller, cache), **one_logit(caller)}
         with (
             sharing_attention(model) if column else nullcontext(),
             before_backbone(model, partial(self._replay, rows, column, cache)),
-            replaced_blocks(model, kept),
+            replaced_blocks(model, self._replacements(rows, layer, column, cache)),
             attached(model, self._only_last, layers=[-1]),
         ):
             logits = caller(**given).logits[:, -1]
@@ -141,18 +98,22 @@ class Resume(Shared):
 
         Pictures are left out: what enters the first block does not matter, because that block is never computed.
         """
-        changed: dict[str, Any] = {**dict.fromkeys(CACHE_NAMES, cache), "use_cache": True}
-        pictures = {name for name, value in self.encoded.tensors.items() if value.is_floating_point()}
-        kept = {name: value for name, value in self.named.items() if name not in pictures | changed.keys()}
-        later = from_column(kept, column, self.length)
-        given = tuple(repeated("", value, rows) for value in self.arguments)
+        run, pictures = self.run, {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
+        kept = {name: value for name, value in run.named.items() if name not in pictures}
+        later = from_column(kept, column, run.length)
+        given = tuple(repeated("", value, rows) for value in run.arguments)
         named = {name: repeated(name, value, rows) for name, value in later.items()}
-        return given, named | {name: value for name, value in changed.items() if name in self.named}
+        return given, named | ({run.cache_name: cache} if run.cache_name else {})
 
-    def _handed_on(self, layer: int, rows: int, column: int, plain: Callable[..., Any], *_: Any, **__: Any) -> Any:
-        """What a block that is not computed gives: its unsteered output, once per row as a view."""
-        kept = _hidden(self.outputs[layer])[..., column:, :]
-        return _with_hidden(self.outputs[layer], kept.expand(*kept.shape[:-3], rows, *kept.shape[-2:]))
+    def _replacements(self, rows: int, layer: int, column: int, cache: Any) -> dict[int, Any]:
+        """What runs in place of blocks: up to ``layer`` they hand on the unsteered output, once per row as a view."""
+        last = len(self.model.layers) - 1
+        run: dict[int, Any] = {
+            below: lambda *_, below=below, **__: self.run.output(below, rows, column) for below in range(layer + 1)
+        }
+        if layer < last and self.run.ends_early and may_be_left(self.model.layout.blocks[last]):
+            run[last] = last_position(cache.layers[last])
+        return run
 
     def _only_last(self, layer: int, hidden: Tensor) -> Tensor | None:
         """Final norm and head need the last position only; parallel streams are left as they are."""
@@ -162,13 +123,13 @@ class Resume(Shared):
         """Arguments of the whole model's call without the picture."""
         outer = {"input_ids": self.encoded.sequence[:, column:].expand(rows, -1)}
         if "position_ids" in inspect.signature(self.model.layout.caller.forward).parameters:
-            outer["position_ids"] = repeated("position_ids", self.positions[..., column : self.length], rows)
+            outer["position_ids"] = repeated("position_ids", self.positions[..., column : self.run.length], rows)
         return outer
 
     def _first_column(self, untouched: Untouched) -> int:
         """First column that is computed; 0 where leaving out what stands before is not exact or does not pay."""
-        column = min(untouched.column, self.length - 1)
-        return column if column >= _WORTH * self.length and self._may_start_later else 0
+        column = min(untouched.column, self.run.length - 1)
+        return column if column >= _WORTH * self.run.length and self._may_start_later else 0
 
     def _starts_later(self) -> bool:
         """Whether columns before an edit are the unsteered run's: tried without edits, once per model.
@@ -176,19 +137,22 @@ class Resume(Shared):
         A mask that lets a token see later ones either stands among the arguments or makes the trial, which begins
         amid the picture, differ from the unsteered run.
         """
-        if self.arguments or not can_start_later(self.named):
+        run = self.run
+        if run.arguments or not can_start_later(run.named):
             return False
-        if any(type(layer) is not DynamicLayer for layer in self.cache.layers):
+        if any(type(layer) is not DynamicLayer for layer in run.cache.layers):
             return False
         if self.model not in _STARTS_LATER:
             image = (self.encoded.roles[0] == ROLES.index("image")).nonzero().flatten().tolist()
-            column = image[len(image) // 2] if image else self.length // 2
+            column = image[len(image) // 2] if image else run.length // 2
             try:
                 found = self._start(1, 0, column).logits
-            except NotImplementedError:
+            except torch.OutOfMemoryError:
+                raise
+            except REFUSALS:
                 _STARTS_LATER[self.model] = False
             else:
-                _STARTS_LATER[self.model] = difference(found, self.logits) <= tolerance(self.model.dtype)
+                _STARTS_LATER[self.model] = difference(found, run.logits) <= tolerance(self.model.dtype)
         return _STARTS_LATER[self.model]
 
     def _cache_of_call(self, rows: int, column: int) -> Any:
@@ -197,14 +161,14 @@ class Resume(Shared):
         if column:
             cache.layers = [
                 PrefixLayer([(layer.keys[:, :, :column], layer.values[:, :, :column])], [0] * rows)
-                for layer in self.cache.layers
+                for layer in self.run.cache.layers
             ]
         return cache
 
     def _unsteered_layers(self, rows: int, count: int) -> list[Any]:
         """The first layers of the cache with the unsteered prompt."""
-        below = copy.copy(self.cache)
-        below.layers = self.cache.layers[:count]
+        below = copy.copy(self.run.cache)
+        below.layers = self.run.cache.layers[:count]
         return self._for_rows(below, rows).layers
 
     def _for_rows(self, cache: Any, rows: int) -> Any:
@@ -221,16 +185,3 @@ class CopiedResume(Resume):
 
     def _for_rows(self, cache: Any, rows: int) -> Any:
         return expand_rows(cache, rows, self.model.device)
-
-
-def _one_logit(module: Any) -> dict[str, int]:
-    """The argument that saves the logits of all but the last position, where the module takes it."""
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(module.forward).parameters else {}
-
-
-def _hidden(output: Any) -> Tensor:
-    return output[0] if isinstance(output, (tuple, list)) else output
-
-
-def _with_hidden(output: Any, hidden: Tensor) -> Any:
-    return type(output)((hidden, *output[1:])) if isinstance(output, (tuple, list)) else hidden

@@ -1,5 +1,6 @@
 """Rows that go on from the edited layer equal whole forwards with plain hooks, and compute no more than they need."""
 
+from contextlib import nullcontext
 from functools import cache
 
 import pytest
@@ -87,6 +88,20 @@ def case():
     return cache(Case)
 
 
+@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl", "qwen3_vl", "gemma3"])
+def test_the_last_block_runs_for_the_last_position_and_keeps_all_keys(case, name):
+    one = case(name)
+    shared = one.open()
+    assert shared.run.ends_early
+    with torch.no_grad(), one.edits(0, "image"):
+        alone = shared.start(3, Untouched(0, one.first("image")))
+        with attached(one.model, lambda *_: None, layers=[-1]):
+            read = shared.start(3, Untouched(0, one.first("image")))
+    assert difference(alone.logits, read.logits) < 1e-5
+    torch.testing.assert_close(alone.cache.layers[-1].keys, read.cache.layers[-1].keys, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(alone.cache.layers[-1].values, read.cache.layers[-1].values, atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", EXACT)
 def test_equals_plain_hooks(case, name):
     one = case(name)
@@ -102,7 +117,7 @@ def test_columns_before_the_first_edited_one_are_not_computed(case, name):
     one = case(name)
     shared = one.open()
     image = (one.encoded.roles[0] == ROLES.index("image")).nonzero().flatten().tolist()
-    scope, width = image[len(image) // 2 :], shared.length - image[len(image) // 2]
+    scope, width = image[len(image) // 2 :], shared.run.length - image[len(image) // 2]
     for layer in (0, 1, one.last):
         widths = []
         with attached(one.model, lambda number, hidden, widths=widths: widths.append(hidden.shape[1])):
@@ -112,7 +127,8 @@ def test_columns_before_the_first_edited_one_are_not_computed(case, name):
         assert difference(found, one.expected(layer, scope)) < 1e-4
 
 
-def test_blocks_below_the_picture_and_the_head_are_not_computed_again(case):
+@pytest.mark.parametrize("reads", [False, True])
+def test_blocks_below_the_picture_and_the_head_are_not_computed_again(case, reads):
     one, ran = case("llava"), []
     layout = one.model.layout
 
@@ -130,13 +146,14 @@ def test_blocks_below_the_picture_and_the_head_are_not_computed_again(case):
         assert [name for name, *_ in ran].count("tower") == 1
         ran.clear()
         first = one.first("image")
-        with torch.no_grad(), one.edits(1, "image"):
+        reading = attached(one.model, lambda *_: None, layers=[-1]) if reads else nullcontext()
+        with torch.no_grad(), one.edits(1, "image"), reading:
             shared.start(3, Untouched(1, first))
     finally:
         for handle in handles:
             handle.remove()
-    width = shared.length - first
-    assert ran == [(2, 3, width), (3, 3, width), ("norm", 3, 1), ("head", 3, 1)]
+    width = shared.run.length - first
+    assert ran == [(2, 3, width), (3, 3, width if reads else 1), ("norm", 3, 1), ("head", 3, 1)]
 
 
 def test_the_unsteered_prompt_exists_once(case):
@@ -146,13 +163,13 @@ def test_the_unsteered_prompt_exists_once(case):
         rows = shared.start(3, Untouched(1, first))
         rows.feed(FED[:, :2])
         fork = rows.fork([2, 0])
-    for number, kept in enumerate(shared.cache.layers):
+    for number, kept in enumerate(shared.run.cache.layers):
         for count, layer in ((3, rows.cache.layers[number]), (2, fork.cache.layers[number])):
             [(keys, values)] = layer.prefixes
             assert (keys.data_ptr(), values.data_ptr()) == (kept.keys.data_ptr(), kept.values.data_ptr())
-            shares = shared.length if number <= 1 else first
+            shares = shared.run.length if number <= 1 else first
             assert keys.shape[:1] + keys.shape[2:3] == (1, shares)
-            assert layer.keys.shape[:1] + layer.keys.shape[2:3] == (count, shared.length - shares + 2)
+            assert layer.keys.shape[:1] + layer.keys.shape[2:3] == (count, shared.run.length - shares + 2)
 
 
 def test_forks_go_on_apart(case):
@@ -176,7 +193,7 @@ def test_without_knowing_what_is_untouched_and_without_edits(case):
     shared = one.open()
     assert difference(one.followed(shared, 0, "all", NOTHING), one.expected(0, "all")) < 1e-4
     with torch.no_grad():
-        rows = shared.start(2, Untouched(one.last + 1, shared.length))
+        rows = shared.start(2, Untouched(one.last + 1, shared.run.length))
     plain = plain_logits(one.model, one.encoded, [], [])[0, 0]
     assert difference(rows.logits, plain.expand(2, -1)) < 1e-5
 
@@ -216,8 +233,8 @@ def test_a_model_that_is_not_causal_computes_every_column():
     found = one.followed(shared, 1, "image", Untouched(1, one.first("image")))
     with torch.no_grad(), one.edits(1, "image"):
         rows = shared.start(3, Untouched(1, one.first("image")))
-    assert all(layer.get_seq_length() == shared.length for layer in rows.cache.layers)
-    assert rows.cache.layers[2].keys.shape[2] == shared.length
+    assert all(layer.get_seq_length() == shared.run.length for layer in rows.cache.layers)
+    assert rows.cache.layers[2].keys.shape[2] == shared.run.length
     expected = [plain_logits(one.model, one.encoded, [], one.plain(1, "image", s)) for s in STRENGTHS]
     assert difference(found[:, 0], torch.cat(expected)[:, 0]) < 1e-4
 
@@ -250,11 +267,11 @@ def test_shared_keys_are_refused_with_the_reason(case):
 def test_memory_is_counted(case):
     one = case("llava")
     shared = one.open()
-    layer, first = shared.cache.layers[0], one.first("image")
+    layer, first = shared.run.cache.layers[0], one.first("image")
     of_layer = 2 * layer.keys.numel() * layer.keys.element_size()
     residual = sum(hidden.numel() * hidden.element_size() for hidden in shared.unedited.values())
     assert shared.nbytes >= len(one.model.layers) * of_layer + residual
     whole = [shared.row_bytes(Untouched(number)) for number in one.model.layers]
     assert {below - above for below, above in zip(whole, whole[1:], strict=False)} == {of_layer}
     later = [shared.row_bytes(Untouched(number, first)) for number in (0, 1)]
-    assert later[0] - later[1] == of_layer * (shared.length - first) // shared.length
+    assert later[0] - later[1] == of_layer * (shared.run.length - first) // shared.run.length

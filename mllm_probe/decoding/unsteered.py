@@ -1,0 +1,143 @@
+"""One unsteered forward of picture and prompt, kept: the text model's call, what its blocks gave, and the cache."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from mllm_probe.activations.hooks import before_backbone
+from mllm_probe.activations.replacing import replaced_blocks
+from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
+from mllm_probe.decoding.arguments import bytes_of
+from mllm_probe.decoding.last_block import last_position
+from mllm_probe.decoding.layers import cache_bytes
+from mllm_probe.models.caches import CACHE_NAMES, cache_argument
+from mllm_probe.models.inputs import Encoded
+from mllm_probe.models.layout import text_config
+from mllm_probe.models.probe_model import ProbeModel
+
+_ENDS_EARLY: WeakKeyDictionary[ProbeModel, bool] = WeakKeyDictionary()
+
+
+class Unsteered:
+    """The run of one sample.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    encoded : Encoded
+        One sample.
+
+    Attributes
+    ----------
+    arguments, named : tuple, dict
+        Of the text model's call, without the cache.
+    cache_name : str
+        What the text model calls its cache.
+    cache : DynamicCache
+        The prompt's keys and values, one row.
+    outputs : list
+        What each block gave, as it gave it (a tensor or a tuple).
+    logits : Tensor [1, vocabulary]
+        After the last token of the prompt.
+    nbytes : int
+        Memory of all this.
+
+    Raises
+    ------
+    NotImplementedError
+        If layers share keys and values, so that a block cannot be left out.
+    RuntimeError
+        If a block runs not once or on other positions than those of the prompt.
+    """
+
+    def __init__(self, model: ProbeModel, encoded: Encoded) -> None:
+        config = text_config(model.hf)
+        if getattr(config, "num_kv_shared_layers", None):
+            raise NotImplementedError("layers share keys and values, so that blocks cannot be left out.")
+        self.model, self.length = model, encoded.sequence.shape[1]
+        self.cache = DynamicCache(config=config)
+        self.outputs: list[Any] = []
+        calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        keep = {layer: partial(self._keep, layer) for layer in model.layers}
+
+        def note(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            calls.append((arguments, named))
+
+        with replaced_blocks(model, keep), before_backbone(model, note):
+            given = {**encoded.tensors, **cache_argument(model.hf, self.cache), **one_logit(model.hf)}
+            self.logits = model.hf(**given).logits[:, -1]
+        if not len(calls) == 1 == len(self.cache.layers) / len(keep) == len(self.outputs) / len(keep):
+            raise RuntimeError(
+                f"expected one call of the text model, {len(keep)} blocks and as many cache layers; got {len(calls)} "
+                f"calls, {len(self.outputs)} blocks and {len(self.cache.layers)} layers, so it cannot be resumed."
+            )
+        self.arguments, named = calls[0]
+        self.cache_name = next((name for name in CACHE_NAMES if named.get(name) is self.cache), "")
+        self.named = {name: value for name, value in named.items() if name not in CACHE_NAMES}
+        self.nbytes = cache_bytes(self.cache) + bytes_of([self.outputs, self.arguments, self.named])
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether the last block may run for the last position alone, as tried on the model's first sample."""
+        return _ENDS_EARLY[self.model]
+
+    def hidden(self, layer: int) -> Tensor:
+        """Residual stream after a block, [1, tokens, width]; the one that is edited, where there are several."""
+        whole, stream = _hidden(self.outputs[layer]), self.model.layout.stream_index
+        return whole if stream is None else whole[stream]
+
+    def output(self, layer: int, rows: int, column: int) -> Any:
+        """What a block gave from a column on, once per row as a view."""
+        kept = _hidden(self.outputs[layer])[..., column:, :]
+        return _with_hidden(self.outputs[layer], kept.expand(*kept.shape[:-3], rows, *kept.shape[-2:]))
+
+    def _keep(self, layer: int, plain: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        output = plain(*arguments, **named)
+        hidden = _hidden(output)
+        if layer != len(self.outputs) or hidden.shape[-3:-1] != (1, self.length):
+            raise RuntimeError(
+                f"block {layer} ran out of order or gave {tuple(hidden.shape)}; expected [1, {self.length}, width], "
+                f"from block {len(self.outputs)}."
+            )
+        self.outputs.append(_with_hidden(output, hidden.clone()))
+        if layer == len(self.model.layers) - 1 and self.model not in _ENDS_EARLY:
+            _ENDS_EARLY[self.model] = self._tried_last(hidden, plain, *arguments, **named)
+        return output
+
+    def _tried_last(self, hidden: Tensor, plain: Callable[..., Any], *arguments: Any, **named: Any) -> bool:
+        """Run the last block again, with an empty layer of the cache, for the last position alone."""
+        kept = self.cache.layers
+        if self.model.layout.stream_index is not None or type(kept[-1]) is not DynamicLayer:
+            return False
+        self.cache.layers = [*kept[:-1], DynamicLayer()]
+        try:
+            found = _hidden(last_position(self.cache.layers[-1])(plain, *arguments, **named))
+        except torch.OutOfMemoryError:
+            raise
+        except REFUSALS:
+            return False
+        finally:
+            self.cache.layers = kept
+        return difference(found, hidden[:, -1:]) <= tolerance(hidden.dtype)
+
+
+def one_logit(module: Any) -> dict[str, int]:
+    """The argument that saves the logits of all but the last position, where the module takes it."""
+    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(module.forward).parameters else {}
+
+
+def _hidden(output: Any) -> Tensor:
+    return output[0] if isinstance(output, (tuple, list)) else output
+
+
+def _with_hidden(output: Any, hidden: Tensor) -> Any:
+    return type(output)((hidden, *output[1:])) if isinstance(output, (tuple, list)) else hidden
