@@ -11,11 +11,13 @@ from torch import Tensor
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from mllm_probe.decoding.attention import Prefix
+from mllm_probe.decoding.growing import GrowingLayer
 
-_GROWS_BY_CONCATENATION = (DynamicLayer, DynamicSlidingWindowLayer)
+_COPIES_ARE_APART = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer)
+"""Layers of which a shallow copy goes on alone: they never write where another reads."""
 
 
-class PrefixLayer(DynamicLayer):
+class PrefixLayer(GrowingLayer):
     """Keys and values of prompts, each once, beside the rows' own.
 
     Parameters
@@ -34,7 +36,7 @@ class PrefixLayer(DynamicLayer):
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **named: Any) -> tuple[Tensor, Tensor]:
         """Append to the rows' own keys and values; the keys carry the prompts as a mark."""
         keys, values = super().update(key_states, value_states, *args, **named)
-        keys.prefixes = self.runs
+        keys.prefixes = self.runs  # type: ignore[attr-defined]
         return keys, values
 
     @property
@@ -70,7 +72,7 @@ def expand_rows(cache: Any, rows: int, device: torch.device) -> Any:
 def select_rows(cache: Any, index: Tensor | None) -> Any:
     """An independent cache with rows ``index`` (None: all).
 
-    Layers that grow by concatenation never write into their tensors, so these are shared; all others are copied.
+    Layers that never write where another reads are shared; all others are copied.
     """
     return map_layers(cache, lambda layer: select_layer(layer, index))
 
@@ -103,7 +105,7 @@ def share_layer(layer: Any, index: Tensor) -> Any:
 
 
 def _expanded_layer(layer: Any, index: Tensor) -> Any:
-    if type(layer) not in _GROWS_BY_CONCATENATION or not layer.is_initialized:
+    if type(layer) not in _COPIES_ARE_APART or not layer.is_initialized:
         return _copied(layer, index)
     chosen = copy.copy(layer)
     chosen.keys, chosen.values = (t.expand(len(index), *t.shape[1:]) for t in (layer.keys, layer.values))
@@ -114,7 +116,7 @@ def select_layer(layer: Any, index: Tensor | None) -> Any:
     """Rows ``index`` of one layer (None: all), independent of it."""
     if isinstance(layer, PrefixLayer) and index is not None:
         return layer.select(index)
-    if not isinstance(layer, PrefixLayer) and (type(layer) not in _GROWS_BY_CONCATENATION or not layer.is_initialized):
+    if not isinstance(layer, PrefixLayer) and (type(layer) not in _COPIES_ARE_APART or not layer.is_initialized):
         return _copied(layer, index)
     chosen = copy.copy(layer)
     if index is not None:

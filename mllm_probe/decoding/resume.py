@@ -20,6 +20,7 @@ from mllm_probe.activations.replacing import replaced_blocks
 from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.arguments import can_start_later, from_column, repeated
 from mllm_probe.decoding.attention import sharing_attention
+from mllm_probe.decoding.growing import GrowingLayer
 from mllm_probe.decoding.last_block import last_position, may_be_left
 from mllm_probe.decoding.layers import PrefixLayer, cache_bytes, expand_rows, share_rows
 from mllm_probe.decoding.rows import CachedRows
@@ -70,12 +71,12 @@ class Resume(Shared):
         config, columns = text_config(self.model.hf), self.run.length - self._first_column(untouched)
         layers = enumerate(self.run.cache.layers)
         own = [layer for i, layer in layers if i > untouched.layer or type(layer) is not DynamicLayer]
-        kept = cache_bytes(SimpleNamespace(layers=own))
+        kept = cache_bytes(SimpleNamespace(layers=own)) * columns // self.run.length
         size = torch.empty((), dtype=self.model.dtype).element_size()
         width = self.model.hidden_size
         inner = getattr(config, "intermediate_size", None)
         inner = inner if isinstance(inner, int) else 4 * width
-        return kept * columns // self.run.length + columns * (7 * width + 3 * inner) * size + config.vocab_size * size
+        return kept + columns * (7 * width + 3 * inner) * size + config.vocab_size * size
 
     def _start(self, rows: int, layer: int, column: int) -> CachedRows:
         model, caller = self.model, self.model.layout.caller
@@ -88,7 +89,7 @@ class Resume(Shared):
             attached(model, self._only_last, layers=[-1]),
         ):
             logits = caller(**given).logits[:, -1]
-        cache.layers[: layer + 1] = self._unsteered_layers(rows, layer + 1)
+        cache.layers = self._unsteered_layers(rows, layer + 1) + [_growing(own) for own in cache.layers[layer + 1 :]]
         return CachedRows(model, self.encoded, self.positions, cache, logits, 0, self.one_by_one)
 
     def _replay(
@@ -185,3 +186,8 @@ class CopiedResume(Resume):
 
     def _for_rows(self, cache: Any, rows: int) -> Any:
         return expand_rows(cache, rows, self.model.device)
+
+
+def _growing(layer: Any) -> Any:
+    """A layer of the prompt that is appended to without copying it at every step, where that can be."""
+    return GrowingLayer(layer.keys, layer.values) if type(layer) is DynamicLayer else layer
