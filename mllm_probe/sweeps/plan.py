@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import ceil
 
 from mllm_probe.activations.memory import free_bytes
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps.cells import Cell, scored_pairs
+from mllm_probe.sweeps.forwards import Forwards, count_forwards
 from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.order import plan_order
 from mllm_probe.sweeps.scoring import Baseline
 
 _TRIED = (8, 40)
@@ -27,15 +29,14 @@ class SweepPlan:
         Images.
     rows : int
         Steered runs per image; shared and identical cells are run once, strength 0 is the baseline.
-    chunk_rows : int
-        Rows that run together.
-    picture_encodings : int
-        Times that a picture goes through the vision tower.
-    prompt_forwards, steps : int
-        Forward passes over a prompt, and over one or a few tokens of a chunk.
-    word_steps : int
-        Of these steps, those for words of several sub-tokens.
-    bytes_per_row, bytes_per_image, bytes_free : int
+    chunk_rows, chunks : int
+        Rows that run together at most, and how many times rows are run together.
+    forwards : Forwards
+        Pictures encoded, and calls of the text model: over a prompt, and over one or a few tokens. Answers that end
+        early take fewer. What is run once per model to choose the path, and perplexity's reading of answers (at most
+        one call for every 64 different ones), come on top.
+    bytes_per_image, bytes_per_row, bytes_free : int
+        A chunk takes bytes_per_image + rows × bytes_per_row.
     seconds : float
         Estimate from a measured probe of the first image.
     path : str
@@ -48,28 +49,26 @@ class SweepPlan:
     samples: int
     rows: int
     chunk_rows: int
-    picture_encodings: int
-    prompt_forwards: int
-    steps: int
-    word_steps: int
-    bytes_per_row: int
+    chunks: int
+    forwards: Forwards
     bytes_per_image: int
+    bytes_per_row: int
     bytes_free: int
     seconds: float
     path: str
     refused: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        chunks = ceil(self.rows / self.chunk_rows)
         at_once = self.bytes_per_image + self.bytes_per_row * self.chunk_rows
+        count = self.forwards
         lines = [
             f"{self.cells:,} cells: {self.rows:,} steered runs on each of {self.samples} images",
             f"path      {self.path}",
-            f"forwards  {self.picture_encodings:,} pictures encoded, {self.prompt_forwards:,} prompts, {self.steps:,} "
-            f"steps of up to {self.chunk_rows} rows ({chunks} chunks per image), {self.word_steps:,} of them for words "
-            "of several tokens",
-            f"memory    {_size(self.bytes_per_image)} per image, {_size(self.bytes_per_row)} per row, {_size(at_once)} "
-            f"at a time; {_size(self.bytes_free)} free",
+            f"forwards  {count.pictures:,} pictures encoded, {count.prompts:,} prompts, {count.steps:,} steps of up to "
+            f"{self.chunk_rows} rows ({self.chunks:,} chunks), {count.word_steps:,} of them for words of several "
+            "tokens",
+            f"memory    {_size(self.bytes_per_image)} of the prompt + {self.chunk_rows} rows × "
+            f"{_size(self.bytes_per_row)} = {_size(at_once)} at a time; {_size(self.bytes_free)} free",
             f"time      about {_duration(self.seconds)}, measured on the first image",
         ]
         return "\n".join(lines + [f"refused   {name}: {why}" for name, why in self.refused.items()])
@@ -86,53 +85,55 @@ def plan_job(job: Job) -> SweepPlan:
         shared = job.open(encoded)
         baseline = job.scorer.baseline(shared, 0)
     once = time.perf_counter() - began
-    chunk_rows = min(job.chunk_rows(encoded, free), max(len(job.cells), 1))
-    chunks = ceil(len(job.cells) / chunk_rows)
-    fixed, each = _timed(job, shared, baseline, chunk_rows)
-    steps, words = _steps(job)
-    axes, settings = job.settings.axes, job.settings
-    judged = len(set(job.subjects.examples) & set(axes.concepts)) if "perplexity" in settings.metrics else 0
-    whole = job.path.kind.path == "whole forwards"
+    chunks = planned_chunks(job, job.chunk_rows(encoded, free))
+    largest = max(map(len, chunks), default=1)
+    fixed, each = _timed(job, shared, baseline, largest)
+    axes = job.settings.axes
     return SweepPlan(
         cells=sum(axes.controls.values()) * axes.shape[0] * axes.shape[1] * axes.shape[2] * job.samples,
         samples=job.samples,
         rows=len(job.cells),
-        chunk_rows=chunk_rows,
-        picture_encodings=(len(job.cells) * (steps + 1) + 1) * job.samples if whole else job.samples + judged,
-        prompt_forwards=job.samples * (1 if job.path.kind.path == "shared prefix" else 1 + chunks) + judged,
-        steps=job.samples * (chunks + 1) * steps + job.samples * words * chunks,
-        word_steps=job.samples * words * chunks,
-        bytes_per_row=job.row_bytes(encoded),
+        chunk_rows=largest,
+        chunks=len(chunks) * job.samples,
+        forwards=count_forwards(job, chunks),
         bytes_per_image=shared.nbytes,
+        bytes_per_row=job.row_bytes(encoded),
         bytes_free=free,
-        seconds=job.samples * (once + chunks * fixed + len(job.cells) * each),
+        seconds=job.samples * (once + len(chunks) * fixed + len(job.cells) * each),
         path=str(job.path),
         refused=dict(job.path.tried),
     )
 
 
-def _steps(job: Job) -> tuple[int, int]:
-    """Cached forwards of a chunk, and those for words of several sub-tokens."""
-    settings = job.settings
-    count = 1 + bool(job.prefix) + ("kl" in settings.metrics) + settings.decodes * (settings.max_new_tokens - 1)
-    longer = {len(b) for c in range(len(settings.axes.concepts)) for b in job.scorer.table.continuations(c)}
-    return count, len(longer) if "logprob" in settings.metrics else 0
+def planned_chunks(job: Job, rows: int) -> list[list[Cell]]:
+    """Cells that run together on one sample, as ``sweep`` shares them out."""
+    blocks = plan_order(job.settings.axes, job.cells, 1, coarse=False, one_layer=job.scope.touches_prompt, kept=1)
+    numbers = [b.cells[i : i + rows] for b in blocks for i in range(0, len(b.cells), rows)]
+    return [[job.cells[n] for n in chunk] for chunk in numbers]
 
 
 def _timed(job: Job, shared: Shared, baseline: Baseline, most: int) -> tuple[float, float]:
     """Seconds of a chunk and of each of its rows, from two chunks of different size."""
-    sizes = [min(size, most) for size in _TRIED]
-    if not job.cells:
+    cells, sizes = _typical(job), [min(size, most) for size in _TRIED]
+    if not cells:
         return 0.0, 0.0
-    _seconds(job, shared, baseline, job.cells[:1])
-    few, many = (_seconds(job, shared, baseline, job.cells[:size]) for size in sizes)
+    _seconds(job, shared, baseline, cells[:1])
+    few, many = (_seconds(job, shared, baseline, cells[:size]) for size in sizes)
     if sizes[0] == sizes[1]:
         return 0.0, many / sizes[1]
     each = max(many - few, 0.0) / (sizes[1] - sizes[0])
     return max(few - each * sizes[0], 0.0), each
 
 
-def _seconds(job: Job, shared: Shared, baseline: Baseline, cells: list[Cell]) -> float:
+def _typical(job: Job) -> list[Cell]:
+    """Cells to time: of all layers, or of the middle one where chunks are of one layer, which costs the average."""
+    if not job.scope.touches_prompt:
+        return job.cells
+    middle = len(job.settings.axes.layers) // 2
+    return [cell for cell in job.cells if cell.layer == middle]
+
+
+def _seconds(job: Job, shared: Shared, baseline: Baseline, cells: Sequence[Cell]) -> float:
     pairs, steerings = scored_pairs(job.settings.axes, cells), [job.steering(cell) for cell in cells]
     with job.computing():
         began = time.perf_counter()

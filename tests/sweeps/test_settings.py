@@ -103,22 +103,6 @@ def test_vectors_of_some_layers_give_a_grid_of_these(tiny, vectors, pictures):
         sweeps.sweep(tiny, some, pictures[:1], layers=[2])
 
 
-def test_a_plan_counts_and_reads_well(tiny, vectors, pictures):
-    plan = sweeps.plan(tiny, vectors, pictures, strengths=(-1, 0, 1), draws=2, metrics=("logprob",))
-    assert plan.rows == 4 * 2 * (2 + 2 + 2 * 2) and plan.samples == len(pictures) == plan.picture_encodings
-    assert plan.cells == 2 * 4 * 3 * (1 + 2 + 2) * len(pictures)
-    assert plan.seconds > 0 and plan.bytes_per_row > 0
-    text = str(plan)
-    for word in ("64 steered runs on each of 6 images", "shared prefix", "memory", "time"):
-        assert word in text
-
-
-def test_a_plan_with_longer_answers_takes_more_steps(tiny, vectors, pictures):
-    short, long = (sweeps.plan(tiny, vectors, pictures[:1], layers=[0], draws=1, max_new_tokens=n) for n in (2, 6))
-    assert long.steps > short.steps and long.bytes_per_row > short.bytes_per_row
-    assert np.isfinite(long.seconds)
-
-
 def test_encoder_decoder_models_are_refused():
     model, inputs = wrapped_family("florence2")
     with pytest.raises(ValueError, match=r"prompt and answer in one sequence.*family florence2.*mp\.generate"):

@@ -1,0 +1,123 @@
+"""How many forwards a sweep takes, counted from its settings and its chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from math import ceil
+
+import numpy as np
+
+from mllm_probe.decoding.prefix import SharedPrefix
+from mllm_probe.decoding.shared import WholeForwards
+from mllm_probe.sweeps.cells import Cell, scored_pairs
+from mllm_probe.sweeps.job import Job
+
+
+@dataclass(frozen=True)
+class Forwards:
+    """Forwards of a sweep.
+
+    Attributes
+    ----------
+    pictures : int
+        Times that the pictures of a sample go through the vision tower.
+    prompts : int
+        Calls of the text model over a prompt (or over what is left of it above an edited layer).
+    steps : int
+        Calls over one or a few tokens.
+    word_steps : int
+        Of these, those for words of several sub-tokens.
+    """
+
+    pictures: int = 0
+    prompts: int = 0
+    steps: int = 0
+    word_steps: int = 0
+
+    def __add__(self, other: Forwards) -> Forwards:
+        return Forwards(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __mul__(self, times: int) -> Forwards:
+        return Forwards(*(getattr(self, f.name) * times for f in fields(self)))
+
+
+def count_forwards(job: Job, chunks: Sequence[Sequence[Cell]]) -> Forwards:
+    """Forwards of a job whose samples run in these chunks each, if no answer ends early.
+
+    Parameters
+    ----------
+    job : Job
+    chunks : sequence of sequence of Cell
+        Of one sample.
+    """
+    settings, costs, words = job.settings, _Costs.of(job), _longer_words(job)
+    concepts = len(settings.axes.concepts)
+    answered, kl = settings.needs_answer, "kl" in settings.metrics
+    total = costs.opening + costs.run(1, words.sum(0), along=answered, greedy=answered)
+    for cells in chunks:
+        scored = np.bincount(scored_pairs(settings.axes, cells).concept, minlength=concepts)
+        total += costs.run(len(cells), scored @ words, along=kl, greedy=settings.decodes)
+    judged = set(job.subjects.examples) & set(settings.axes.concepts) if "perplexity" in settings.metrics else ()
+    return total * job.samples + costs.opening * len(judged)
+
+
+def _longer_words(job: Job) -> np.ndarray:
+    """How many beginnings of words are fed for each concept, by their length: int array [concepts, sub-tokens]."""
+    table, concepts = job.scorer.table, len(job.settings.axes.concepts)
+    counts = np.zeros((concepts, max(table.longest, 1)), np.int64)
+    if "logprob" in job.settings.metrics:
+        for concept in range(concepts):
+            for begin in table.continuations(concept):
+                counts[concept, len(begin)] += 1
+    return counts
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """What opening a prompt, beginning rows and feeding them takes on a path."""
+
+    opening: Forwards
+    begin: Forwards
+    feed: Forwards
+    whole: bool
+    one_by_one: bool
+    prefix: int
+    steps: int
+
+    @classmethod
+    def of(cls, job: Job) -> _Costs:
+        kind, whole = job.path.kind, issubclass(job.path.kind, WholeForwards)
+        return cls(
+            opening=Forwards() if whole else Forwards(pictures=1, prompts=1),
+            begin=Forwards(steps=1) if issubclass(kind, SharedPrefix) else Forwards(prompts=1),
+            feed=Forwards(prompts=1) if whole else Forwards(steps=1),
+            whole=whole,
+            one_by_one=job.path.one_by_one,
+            prefix=len(job.prefix),
+            steps=job.settings.max_new_tokens - 1,
+        )
+
+    def run(self, rows: int, words: np.ndarray, *, along: bool, greedy: bool) -> Forwards:
+        """Rows that begin together.
+
+        Parameters
+        ----------
+        rows : int
+        words : int array [sub-tokens]
+            How many words of several sub-tokens are fed, by the number that is fed.
+        along : bool
+            Whether the unsteered answer is fed.
+        greedy : bool
+            Whether an answer is generated.
+        """
+        calls = self._calls(self.prefix) + along * self._calls(self.steps) + greedy * self.steps
+        found = self.begin + self.feed * calls + Forwards(pictures=rows * (1 + calls) if self.whole else 0)
+        for length, count in enumerate(words.tolist()):
+            fed = self.feed * (ceil(count / rows) * self._calls(length))
+            found += fed + Forwards(word_steps=fed.steps, pictures=count if self.whole else 0)
+        return found
+
+    def _calls(self, tokens: int) -> int:
+        """Calls that feed so many tokens."""
+        return tokens if self.one_by_one else min(tokens, 1)

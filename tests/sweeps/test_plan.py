@@ -1,0 +1,132 @@
+"""What a plan predicts against what a sweep is seen to do."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import mllm_probe.sweeps as sweeps
+from mllm_probe.activations.hooks import before_backbone
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.sweeps import engine as engine_module
+from mllm_probe.sweeps import job as job_module
+from mllm_probe.sweeps.forwards import Forwards
+from mllm_probe.sweeps.scoring import Scorer
+from tests.sweeps.helpers import random_vectors, wrapped_family
+
+NEXT = ("last_prompt", "generated")
+EVERYTHING = ("logprob", "logit", "named", "kept", "kl")
+WORDS = {"cat": [7, [8, 9], [8, 10, 11]], "dog": [12, [13, 14]]}
+_PROMPT = 6
+
+
+@contextmanager
+def counted(model, monkeypatch):
+    """Pictures, calls of the text model by how many columns they have, and rows of chunks."""
+    seen = {"pictures": 0, "prompts": 0, "steps": 0, "rows": 0, "chunks": 0}
+
+    def call(arguments, named):
+        found = [named[n] for n in ("inputs_embeds", "input_ids") if named.get(n) is not None]
+        columns = (found or list(arguments))[0].shape[1]
+        seen["prompts" if columns > _PROMPT else "steps"] += 1
+
+    def picture(module, arguments, named):
+        several = [named[n] for n in ("grid_thw", "pixel_values") if n in named]
+        seen["pictures"] += len((several or list(arguments))[0])
+
+    def chunk(scorer, shared, sample, steerings, *others):
+        seen["rows"] += len(steerings)
+        seen["chunks"] += 1
+        return plain(scorer, shared, sample, steerings, *others)
+
+    plain = Scorer.chunk
+    monkeypatch.setattr(Scorer, "chunk", chunk)
+    handle = model.layout.vision_tower.register_forward_pre_hook(picture, with_kwargs=True)
+    try:
+        with before_backbone(model, call):
+            yield seen
+    finally:
+        handle.remove()
+        monkeypatch.setattr(Scorer, "chunk", plain)
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """Answers never end early, and chunks have at most nine rows whatever the machine does beside."""
+    monkeypatch.setattr(ProbeModel, "eos_token_ids", property(lambda model: frozenset()))
+    monkeypatch.setattr(job_module, "MOST_ROWS", 9)
+    monkeypatch.setattr(engine_module, "PATIENCE", float("inf"))
+
+
+CASES = [
+    (NEXT, EVERYTHING, "llava", "shared prefix"),
+    (NEXT, ("logprob",), "llava", "shared prefix"),
+    (NEXT, ("kl",), "llava", "shared prefix"),
+    ("image", EVERYTHING, "llava", "resumed"),
+    ("image", ("logit",), "llava", "resumed"),
+    ("text", ("tokens",), "qwen2_5_vl", "resumed"),
+    (NEXT, EVERYTHING, "kosmos2", "whole forwards"),
+]
+
+
+@pytest.mark.parametrize(("tokens", "metrics", "family", "path"), CASES)
+def test_predicted_forwards_are_those_of_the_sweep(endless, monkeypatch, tokens, metrics, family, path):
+    model, inputs = wrapped_family(family)
+    settings = {"inputs": [inputs, inputs], "tokens": tokens, "metrics": metrics, "strengths": (-1, 0, 1), "draws": 2}
+    settings |= {"layers": [0, 2], "max_new_tokens": 4, "answer_prefix": [5, 6]}
+    vectors = random_vectors(model, words=WORDS)
+    plan = sweeps.plan(model, vectors, **settings)
+    with counted(model, monkeypatch) as seen:
+        grid = sweeps.sweep(model, vectors, **settings, progress=False)
+    assert plan.path.startswith(path) and grid.attrs["path"] == plan.path
+    assert seen["rows"] == plan.rows * plan.samples == 2 * 2 * (2 + 2 + 2 * 2) * 2
+    assert (seen["chunks"], grid.attrs["chunk_rows"]) == (plan.chunks, 9)
+    found = Forwards(seen["pictures"], seen["prompts"], seen["steps"], plan.forwards.word_steps)
+    if path == "resumed":  # of a prompt that nothing edits, the last column alone is run: two calls look like steps
+        found += Forwards(prompts=2) + Forwards(steps=2) * -1
+    assert found == plan.forwards
+    assert (plan.forwards.word_steps > 0) == ("logprob" in metrics and path != "whole forwards")
+
+
+def test_a_plan_of_pictures_with_words_of_several_tokens(endless, monkeypatch, tiny, pictures):
+    vectors = random_vectors(tiny, words={"cat": ["cat", "red star"], "dog": ["dog"]})
+    settings = {"strengths": (-1, 0, 1), "draws": 2, "max_new_tokens": 3, "metrics": ("logprob", "named", "kl")}
+    plan = sweeps.plan(tiny, vectors, pictures[:3], **settings)
+    with counted(tiny, monkeypatch) as seen:
+        sweeps.sweep(tiny, vectors, pictures[:3], **settings, progress=False)
+    assert seen["rows"] == plan.rows * 3 and seen["chunks"] == plan.chunks
+    assert Forwards(seen["pictures"], seen["prompts"], seen["steps"], plan.forwards.word_steps) == plan.forwards
+
+
+def test_a_plan_reads_well(tiny, pictures):
+    plan = sweeps.plan(tiny, random_vectors(tiny), pictures, strengths=(-1, 0, 1), draws=2, metrics=("logprob",))
+    assert plan.rows == 4 * 2 * (2 + 2 + 2 * 2) and plan.samples == len(pictures) == plan.forwards.pictures
+    assert plan.cells == 2 * 4 * 3 * (1 + 2 + 2) * len(pictures)
+    assert plan.seconds > 0 and plan.bytes_per_row > 0
+    text = str(plan)
+    for word in ("64 steered runs on each of 6 images", "shared prefix", "of the prompt + 64 rows × ", " free", "time"):
+        assert word in text
+
+
+def test_longer_answers_take_more_steps_and_memory(tiny, pictures):
+    vectors = random_vectors(tiny)
+    short, long = (sweeps.plan(tiny, vectors, pictures[:1], layers=[0], draws=1, max_new_tokens=n) for n in (2, 6))
+    assert long.forwards.steps > short.forwards.steps and long.bytes_per_row > short.bytes_per_row
+    assert np.isfinite(long.seconds)
+
+
+def test_a_chunk_holds_one_layer_where_the_prompt_is_edited(tiny, pictures, monkeypatch):
+    layers = []
+    plain = Scorer.chunk
+
+    def chunk(scorer, shared, sample, steerings, *others):
+        layers.append({layer for steering in steerings for layer in steering.layers})
+        return plain(scorer, shared, sample, steerings, *others)
+
+    monkeypatch.setattr(Scorer, "chunk", chunk)
+    settings = {"strengths": (-1, 1), "metrics": ("logprob",), "draws": 2, "progress": False}
+    sweeps.sweep(tiny, random_vectors(tiny), pictures[:2], tokens="image", **settings)
+    assert sorted(map(tuple, layers)) == sorted([(0,), (1,), (2,), (3,)] * 2)
+    del layers[:]
+    sweeps.sweep(tiny, random_vectors(tiny), pictures[:2], tokens=NEXT, **settings)
+    assert layers == [{0, 1, 2, 3}] * 2
