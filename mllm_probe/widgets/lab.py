@@ -214,6 +214,7 @@ def explore(
             controls=("random",),
             draws=draws,
             seed=seed,
+            progress=False,
         )
         return vectors, grids
 
