@@ -78,7 +78,7 @@ class Groups:
             return self
         return Groups(self.edited, history.reshape(-1), self.blocks)
 
-    def chosen(self, rows: Sequence[int]) -> Groups:
+    def chosen(self, rows: np.ndarray) -> Groups:
         """Groups of some of the rows."""
         _, history = np.unique(self.history[rows], return_inverse=True)
         return Groups(self.edited[rows], history.reshape(-1), self.blocks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,9 +39,9 @@ class Path:
     one_by_one: bool = False
     tried: dict[str, str] = field(default_factory=dict)
 
-    def open(self, model: ProbeModel, encoded: Encoded) -> Shared:
-        """What the rows of one sample share."""
-        return self.kind(model, encoded, self.one_by_one)
+    def open(self, model: ProbeModel, encoded: Encoded, read_layers: Iterable[int] = ()) -> Shared:
+        """What the rows of one sample share; of ``read_layers``, also the unedited outputs that no row will compute."""
+        return self.kind(model, encoded, self.one_by_one, read_layers)
 
     def __str__(self) -> str:
         return self.kind.path + (", token by token" if self.one_by_one else "")

@@ -10,6 +10,7 @@ from transformers import DynamicCache
 
 from mllm_probe.activations.hooks import attached, before_backbone
 from mllm_probe.decoding.layers import cache_bytes, expand_rows, share_rows
+from mllm_probe.decoding.memory import following_row_bytes, prompt_row_bytes
 from mllm_probe.decoding.rows import CachedRows, logits_kept, step
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.models.caches import cache_argument
@@ -19,10 +20,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 
 class SharedPrefix(Shared):
-    """One prefill of the prompt without its last token; for edits that touch nothing before that token.
-
-    ``read_layers`` names the blocks whose output on the prefix is kept in ``unedited``, [1, tokens, width] each.
-    """
+    """One prefill of the prompt without its last token; for edits that touch nothing before that token."""
 
     path = "shared prefix"
 
@@ -51,6 +49,11 @@ class SharedPrefix(Shared):
         logits = step(model, encoded, tokens, self.positions[..., -1:], cache)[:, -1]
         return CachedRows(model, encoded, self.positions, cache, logits, 0, self.one_by_one)
 
+    @classmethod
+    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
+        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+        return following_row_bytes(model, encoded.length, steps)
+
     def _for_rows(self, rows: int) -> Any:
         """A cache for ``rows`` rows; full attention layers hold the prompt once."""
         return share_rows(self.cache, rows, self.model.device)
@@ -60,6 +63,11 @@ class CopiedPrefix(SharedPrefix):
     """One prefill, whose keys and values every row copies: slower, for attention that cannot be exchanged."""
 
     path = "shared prefix, copied for every row"
+
+    @classmethod
+    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
+        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+        return prompt_row_bytes(model, encoded.length, steps)
 
     def _for_rows(self, rows: int) -> Any:
         return expand_rows(self.cache, rows, self.model.device)

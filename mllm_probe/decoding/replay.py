@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
@@ -23,7 +24,9 @@ class Replay(Shared):
 
     path = "replayed text model"
 
-    def __init__(self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False) -> None:
+    def __init__(
+        self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
+    ) -> None:
         super().__init__(model, encoded, one_by_one)
         calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
@@ -53,7 +54,9 @@ class Resume(Shared):
 
     path = "resumed at the edited layer"
 
-    def __init__(self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False) -> None:
+    def __init__(
+        self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
+    ) -> None:
         super().__init__(model, encoded, one_by_one)
         self.run = Unsteered(model, encoded)
         self.nbytes += self.run.nbytes

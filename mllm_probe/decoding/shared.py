@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mllm_probe.decoding.memory import picture_row_bytes, prompt_row_bytes
 from mllm_probe.decoding.rows import RecomputedRows, Rows, whole_forward
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.positions import prompt_positions
@@ -48,6 +49,8 @@ class Shared:
         One sample: picture and prompt.
     one_by_one : bool
         Whether rows must take several tokens as single steps.
+    read_layers : iterable of int
+        Blocks whose output is to be kept in ``unedited`` where rows do not compute it.
 
     Attributes
     ----------
@@ -55,11 +58,15 @@ class Shared:
         Name of the way, for attributes.
     nbytes : int
         Memory it holds on the device.
+    unedited : dict of int to Tensor
+        Outputs of blocks [1, tokens, width] on the columns that no row computes.
     """
 
     path = ""
 
-    def __init__(self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False) -> None:
+    def __init__(
+        self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
+    ) -> None:
         self.model, self.encoded, self.one_by_one = model, encoded, one_by_one
         self.positions = prompt_positions(model, encoded)
         self.unedited: dict[int, Tensor] = {}
@@ -77,6 +84,11 @@ class Shared:
         """``rows`` rows at the end of the prompt; edits of hooks that are attached apply to what is computed here."""
         raise NotImplementedError
 
+    @classmethod
+    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
+        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+        return prompt_row_bytes(model, encoded.length, steps)
+
 
 class WholeForwards(Shared):
     """Nothing is shared: every row runs picture and prompt, at every step. The reference, exact for every family."""
@@ -88,3 +100,8 @@ class WholeForwards(Shared):
         none = torch.zeros(rows, 0, dtype=torch.long, device=self.model.device)
         logits = whole_forward(self.model, self.encoded, none, last=1)[:, -1]
         return RecomputedRows(self.model, self.encoded, logits, none)
+
+    @classmethod
+    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
+        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+        return picture_row_bytes(model, encoded, steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,19 +18,21 @@ from mllm_probe.sweeps.subjects import Subjects
 _REMEMBERED = 65_536
 
 
-def greedy(rows: Rows, editor: Any, steps: int, eos: set[int]) -> np.ndarray:
+def greedy(rows: Rows, edits: Any, steps: int, eos: set[int], pause: Callable[[], None] = lambda: None) -> np.ndarray:
     """Generate greedily; rows that have ended leave the batch once they are half of it.
 
     Parameters
     ----------
     rows : Rows
         At the point where the answer begins.
-    editor : Editor
-        Attached, for these rows.
+    edits : object with ``keep(rows)``
+        Attached, for these rows; None for rows without edits.
     steps : int
         Longest answer.
     eos : set of int
         Tokens that end an answer.
+    pause : callable
+        Called before each step.
 
     Returns
     -------
@@ -50,12 +52,14 @@ def greedy(rows: Rows, editor: Any, steps: int, eos: set[int]) -> np.ndarray:
         if 2 * finished.sum() >= len(finished):
             kept = np.flatnonzero(~finished)
             rows = rows.fork(kept.tolist())
-            editor.keep(kept.tolist())
+            if edits is not None:
+                edits.keep(kept.tolist())
             following, live, finished = (
                 following[torch.from_numpy(kept).to(following.device)],
                 live[kept],
                 finished[kept],
             )
+        pause()
         rows.feed(following[:, None])
     return tokens
 

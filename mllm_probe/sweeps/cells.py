@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -146,3 +146,16 @@ def scored_pairs(axes: Axes, cells: Sequence[Cell]) -> Pairs:
         for concept, draw in cell.places
     ]
     return Pairs(*np.array(rows, dtype=np.int64).reshape(-1, 6).T)
+
+
+def no_pairs() -> Pairs:
+    """Nothing to score."""
+    return Pairs(*np.zeros((6, 0), np.int64))
+
+
+def with_unsteered(pairs: Pairs, concepts: int) -> Pairs:
+    """Pairs of a chunk whose first row is the unsteered one, scored for every concept before all others."""
+    added = np.zeros((6, concepts), np.int64)
+    added[1] = np.arange(concepts)
+    moved = replace(pairs, row=pairs.row + 1)
+    return Pairs(*(np.concatenate(parts) for parts in zip(added, astuple(moved), strict=True)))

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ import xarray as xr
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.activations.memory import free_bytes
 from mllm_probe.decoding.shared import Shared
-from mllm_probe.sweeps.cells import scored_pairs
+from mllm_probe.steering.steering import Steering
+from mllm_probe.sweeps.cells import Pairs, no_pairs, scored_pairs
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import Block, plan_order
 from mllm_probe.sweeps.persisting import Persisted
 from mllm_probe.sweeps.record import Recorder
-from mllm_probe.sweeps.scoring import Baseline
+from mllm_probe.sweeps.scoring import Baseline, Reading, Scores
 
 PATIENCE = 2.0
 """Seconds after which a chunk is long for a person who waits at a slider: the next ones are made smaller."""
@@ -73,6 +74,7 @@ class Engine:
         self._shrinks = True
         self._stop = threading.Event()
         self._saved: set[int] = set()
+        self._unsteered: set[int] = set()
         pairs = scored_pairs(job.settings.axes, job.cells)
         self._where = tuple(axis[np.unique(pairs.row, return_index=True)[1]] for axis in pairs.index)
 
@@ -120,6 +122,7 @@ class Engine:
         if attrs is not None:
             self.rows, self.chunks = attrs.pop("chunk_rows"), attrs.pop("chunks")
             self._attributes = attrs
+        self._unsteered = set(np.flatnonzero(self.grid.done.any(axis=tuple(range(self.grid.done.ndim - 1)))).tolist())
         return int(self._finished().sum())
 
     def _blocks(self, held: ExitStack) -> Iterator[Block]:
@@ -193,19 +196,35 @@ class Engine:
     def _compute(self, block: Block) -> None:
         job, sample = self.job, block.sample
         shared = self._open(sample)
-        if sample not in self._baselines:
-            self._baselines[sample] = self._baseline(shared, sample)
         cells = [job.cells[number] for number in block.cells]
-        if not cells:
-            return
-        pairs = scored_pairs(job.settings.axes, cells)
-        steerings = [job.steering(cell) for cell in cells]
+        pairs, steerings = scored_pairs(job.settings.axes, cells), [job.steering(cell) for cell in cells]
         if self.recorder is None:
-            scores = job.scorer.chunk(shared, sample, steerings, pairs, self._baselines[sample])
+            scores = self._run(shared, sample, steerings, pairs)
         else:
-            reading = self.recorder.reading(shared, sample, pairs)
-            scores = job.scorer.chunk(shared, sample, steerings, pairs, self._baselines[sample], reading)
+            if sample not in self._baselines:
+                self._run(shared, sample, [], no_pairs(), self.recorder.reading(shared, sample, None))
+            scores = self._run(shared, sample, steerings, pairs, self.recorder.reading(shared, sample, pairs))
         self.grid.put(pairs, sample, scores)
+
+    def _run(
+        self, shared: Shared, sample: int, steerings: list[Steering], pairs: Pairs, reading: Reading = nullcontext
+    ) -> Scores:
+        """Scores of rows.
+
+        Where rows share the prompt the unsteered row is in every chunk, for next to nothing, so that a chunk gives the
+        same whatever ran before; else it is run once.
+        """
+        known = self._baselines.get(sample)
+        if known is None and not self.job.unsteered_in_chunks and steerings:
+            self._run(shared, sample, [], no_pairs())
+            known = self._baselines[sample]
+        baseline, scores = self.job.scorer.run(shared, sample, steerings, pairs, known, reading)
+        if not self.job.unsteered_in_chunks:
+            self._baselines[sample] = baseline
+        if sample not in self._unsteered:
+            self._unsteered.add(sample)
+            self._put_unsteered(sample, baseline)
+        return scores
 
     def _save(self, block: Block) -> None:
         """Write what a chunk has filled; the unsteered run of its sample once."""
@@ -219,12 +238,8 @@ class Engine:
         done = int(self._finished().sum())
         self.persisted.commit(self.grid, block.sample, self.attributes(), done, self.total)
 
-    def _baseline(self, shared: Shared, sample: int) -> Baseline:
+    def _put_unsteered(self, sample: int, baseline: Baseline) -> None:
         job = self.job
-        if self.recorder is None:
-            baseline = job.scorer.baseline(shared, sample)
-        else:
-            baseline = job.scorer.baseline(shared, sample, self.recorder.reading(shared, sample, None))
         self.grid.put_unsteered(sample, baseline.scores)
         if "named" in baseline.scores:
             labels = job.subjects.labels[sample]
@@ -232,7 +247,6 @@ class Engine:
             named = baseline.scores["named"] == 1
             takes_away = [job.settings.takes_away(s) for s in job.settings.axes.strengths]
             self.grid.put_eligible(sample, names & ~named, named, takes_away)
-        return baseline
 
     def _open(self, sample: int) -> Shared:
         if sample not in self._shared:

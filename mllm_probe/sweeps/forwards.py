@@ -54,10 +54,12 @@ def count_forwards(job: Job, chunks: Sequence[Sequence[Cell]]) -> Forwards:
     settings, costs, words = job.settings, _Costs.of(job), _longer_words(job)
     concepts = len(settings.axes.concepts)
     answered, kl = settings.needs_answer, "kl" in settings.metrics
-    total = costs.opening + costs.run(1, words.sum(0), along=answered, greedy=answered)
+    joined = job.unsteered_in_chunks and bool(chunks)
+    total = costs.opening + (Forwards() if joined else costs.run(1, words.sum(0), along=kl, greedy=answered))
     for cells in chunks:
-        scored = np.bincount(scored_pairs(settings.axes, cells).concept, minlength=concepts)
-        total += costs.run(len(cells), scored @ words, along=kl, greedy=settings.decodes)
+        scored = joined + np.bincount(scored_pairs(settings.axes, cells).concept, minlength=concepts)
+        greedy = answered if joined else settings.decodes
+        total += costs.run(joined + len(cells), scored @ words, along=kl, greedy=greedy)
     judged = set(job.subjects.examples) & set(settings.axes.concepts) if "perplexity" in settings.metrics else ()
     return total * job.samples + costs.opening * len(judged)
 

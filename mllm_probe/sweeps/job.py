@@ -13,10 +13,9 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.decoding.paths import Path, Trial, choose_path
 from mllm_probe.decoding.prefix import SharedPrefix
-from mllm_probe.decoding.shared import Shared, WholeForwards
+from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.metrics.logits import word_table
 from mllm_probe.models.inputs import Encoded
-from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.scopes import parse_scope
@@ -90,6 +89,11 @@ class Job:
         """The cheapest exact way for this scope; found by running it once per model."""
         return self._path(self.scope.touches_prompt)
 
+    @cached_property
+    def unsteered_in_chunks(self) -> bool:
+        """Whether the unsteered row runs in every chunk: where rows share the prompt, and nothing is recorded."""
+        return issubclass(self.path.kind, SharedPrefix) and not self.settings.record
+
     def _path(self, prompt_edited: bool) -> Path:
         middle = [cell for cell in self.cells if cell.control == "concept"][: len(self.settings.axes.layers)]
         tried = [self.steering(cell) for cell in (middle[:1] + middle[len(middle) // 2 :][:1] + middle[-1:])]
@@ -112,13 +116,12 @@ class Job:
         judge = None
         if "perplexity" in settings.metrics:
             judge = Judge(model, subjects, names, self.prefix, self._path(False))
-        return Scorer(model, settings, table, self.prefix, reader, judge)
+        touches = self.scope.touches_prompt
+        return Scorer(model, settings, table, self.prefix, reader, judge, touches_prompt=touches)
 
     def open(self, encoded: Encoded) -> Shared:
         """What the rows of one sample share."""
-        if self.settings.record and issubclass(self.path.kind, SharedPrefix):
-            return self.path.kind(self.model, encoded, self.path.one_by_one, self.settings.read_layers)
-        return self.path.open(self.model, encoded)
+        return self.path.open(self.model, encoded, self.settings.read_layers if self.settings.record else ())
 
     @contextmanager
     def computing(self) -> Iterator[None]:
@@ -126,27 +129,10 @@ class Job:
         with self.model.lock.held(), torch.no_grad():
             yield
 
-    def row_bytes(self, encoded: Encoded) -> int:
+    def row_bytes(self, encoded: Encoded, untouched: Untouched = NOTHING) -> int:
         """Memory that one more row of a chunk takes, on the safe side."""
-        config, model = text_config(self.model.hf), self.model
-        size = torch.empty((), dtype=model.dtype).element_size()
-        heads = getattr(config, "num_attention_heads", None) or 16
-        kept = getattr(config, "num_key_value_heads", None) or heads
-        width = getattr(config, "head_dim", None) or model.hidden_size // heads
         steps = len(self.prefix) + (self.settings.max_new_tokens if self.settings.needs_answer else 1)
-        length = encoded.length + steps
-        cache = 3 * 2 * len(model.layers) * kept * width * length * size
-        predicted = self.settings.max_new_tokens if "kl" in self.settings.metrics else 1
-        logits = config.vocab_size * (4 * 4 + predicted * size)
-        if issubclass(self.path.kind, SharedPrefix):
-            return cache + logits
-        inner = getattr(config, "intermediate_size", None)
-        inner = inner if isinstance(inner, int) else 4 * model.hidden_size
-        block = length * (12 * model.hidden_size + 3 * inner) + length * length * heads
-        if self.path.kind is WholeForwards:
-            block += 40 * sum(t.numel() for t in encoded.tensors.values() if t.is_floating_point())
-            logits *= length
-        return cache + logits + block * size
+        return self.path.kind.planned_row_bytes(self.model, encoded, steps, untouched)
 
     def chunk_rows(self, encoded: Encoded, free: int) -> int:
         """Rows of a chunk that fit into a share of the free memory."""

@@ -137,7 +137,7 @@ def _seconds(job: Job, shared: Shared, baseline: Baseline, cells: Sequence[Cell]
     pairs, steerings = scored_pairs(job.settings.axes, cells), [job.steering(cell) for cell in cells]
     with job.computing():
         began = time.perf_counter()
-        job.scorer.chunk(shared, 0, steerings, pairs, baseline)
+        job.scorer.run(shared, 0, steerings, pairs, baseline)
         return time.perf_counter() - began
 
 

@@ -36,18 +36,18 @@ def counted(model, monkeypatch):
 
     def chunk(scorer, shared, sample, steerings, *others):
         seen["rows"] += len(steerings)
-        seen["chunks"] += 1
+        seen["chunks"] += bool(steerings)
         return plain(scorer, shared, sample, steerings, *others)
 
-    plain = Scorer.chunk
-    monkeypatch.setattr(Scorer, "chunk", chunk)
+    plain = Scorer.run
+    monkeypatch.setattr(Scorer, "run", chunk)
     handle = model.layout.vision_tower.register_forward_pre_hook(picture, with_kwargs=True)
     try:
         with before_backbone(model, call):
             yield seen
     finally:
         handle.remove()
-        monkeypatch.setattr(Scorer, "chunk", plain)
+        monkeypatch.setattr(Scorer, "run", plain)
 
 
 @pytest.fixture
@@ -117,13 +117,14 @@ def test_longer_answers_take_more_steps_and_memory(tiny, pictures):
 
 def test_a_chunk_holds_one_layer_where_the_prompt_is_edited(tiny, pictures, monkeypatch):
     layers = []
-    plain = Scorer.chunk
+    plain = Scorer.run
 
     def chunk(scorer, shared, sample, steerings, *others):
-        layers.append({layer for steering in steerings for layer in steering.layers})
+        if steerings:
+            layers.append({layer for steering in steerings for layer in steering.layers})
         return plain(scorer, shared, sample, steerings, *others)
 
-    monkeypatch.setattr(Scorer, "chunk", chunk)
+    monkeypatch.setattr(Scorer, "run", chunk)
     settings = {"strengths": (-1, 1), "metrics": ("logprob",), "draws": 2, "progress": False}
     sweeps.sweep(tiny, random_vectors(tiny), pictures[:2], tokens="image", **settings)
     assert sorted(map(tuple, layers)) == sorted([(0,), (1,), (2,), (3,)] * 2)
