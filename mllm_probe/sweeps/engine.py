@@ -165,6 +165,8 @@ class Engine:
             nbytes = self._open(first).nbytes
             self._attributes = job.attributes() | {"bytes_per_image": nbytes, "bytes_per_row": job.row_bytes(encoded)}
         free = free_bytes(job.model.device)
+        if job.model.device.type == "cpu" and self._attributes["bytes_per_row"] > free:
+            raise self._too_large()  # the system would end the process instead
         fit = job.chunk_rows(encoded, free)
         self.rows = min(self.rows, fit) if resumed else fit
         self._attributes |= resumed
@@ -259,11 +261,14 @@ class Engine:
         torch.cuda.empty_cache()
         size = min(self.rows, len(block.cells))
         if size <= 1:
-            raise MemoryError(
-                f"one row of this sweep does not fit on {self.job.model.device}: use fewer new tokens, a shorter "
-                "prompt or smaller pictures, leave 'kl' out, or load the model in a smaller type."
-            )
+            raise self._too_large()
         self.rows, self.halved = size // 2, self.halved + 1
+
+    def _too_large(self) -> MemoryError:
+        return MemoryError(
+            f"one row of this sweep does not fit on {self.job.model.device}: use fewer new tokens, a shorter prompt or "
+            "smaller pictures, leave 'kl' out, or load the model in a smaller type."
+        )
 
     def _keep_short(self, block: Block, seconds: float) -> None:
         """Halve chunks that keep a person waiting, as long as halving makes them shorter."""

@@ -1,7 +1,7 @@
 """A sweep with a store that kills its own process: after some chunks, or in the middle of writing a file.
 
-``python -m tests.sweeps.killed STORE SCOPE WHEN NUMBER``: WHEN is ``chunk`` (after so many) or ``write`` (half of that
-file is written).
+``python -m tests.sweeps.killed STORE SCOPE WHEN NUMBER``: WHEN is ``chunk`` (after so many), ``write`` (half of that
+file is written) or ``rename`` (that file is written and not yet in its place).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import torch
 from mllm_probe.loading.zoo import tiny_llava
 from mllm_probe.sweeps import engine as engine_module
 from mllm_probe.sweeps import job as job_module
-from mllm_probe.sweeps import store as store_module
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors
 
@@ -56,23 +55,35 @@ def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def die_at(store, when, number):
+    """Kill the process at the given file of the store, counted from its creation on."""
+    count = 0
+    write, replace = Path.write_bytes, os.replace
+
+    def due(path):
+        nonlocal count
+        count += store in Path(path).parents
+        return count == number
+
+    def half_written(path, data):
+        if when == "write" and due(path):
+            write(path, data[: len(data) // 2])
+            kill()
+        return write(path, data)
+
+    def not_renamed(source, target):
+        if when == "rename" and due(target):
+            kill()
+        replace(source, target)
+
+    Path.write_bytes, os.replace = half_written, not_renamed
+
+
 def main(store, scope, when, number):
     from mllm_probe.sweeps import sweep_iter
 
     small_chunks()
-    count = 0
-    replace = store_module._replace
-
-    def half(path: Path, data: bytes):
-        nonlocal count
-        count += 1
-        if count == number:
-            path.with_name(f"{path.name}.partial").write_bytes(data[: len(data) // 2])
-            kill()
-        replace(path, data)
-
-    if when == "write":
-        store_module._replace = half
+    die_at(Path(store), when, number)
     for chunk, _ in enumerate(sweep_iter(**arguments(scope), store=store), start=1):
         if when == "chunk" and chunk == number:
             kill()

@@ -126,6 +126,22 @@ def test_not_even_one_row_fits(tiny, pictures, monkeypatch):
         sweeps.sweep(tiny, vectors, pictures[:1], **FAST)
 
 
+@pytest.mark.parametrize("tokens", [("last_prompt", "generated"), "image"])
+def test_chunks_are_planned_within_the_free_memory(tiny, pictures, monkeypatch, tokens):
+    vectors = random_vectors(tiny)
+    whole = sweeps.sweep(tiny, vectors, pictures[:2], tokens=tokens, **FAST)
+    free = 40 * whole.attrs["bytes_per_row"]
+    monkeypatch.setattr(engine_module, "free_bytes", lambda device: free)
+    tight = sweeps.sweep(tiny, vectors, pictures[:2], tokens=tokens, **FAST)
+    rows = tight.attrs["chunk_rows"]
+    assert 1 < rows < whole.attrs["chunk_rows"] and tight.attrs["chunks"] > whole.attrs["chunks"]
+    assert tight.attrs["bytes_per_image"] + rows * tight.attrs["bytes_per_row"] <= free
+    same(whole, tight)
+    monkeypatch.setattr(engine_module, "free_bytes", lambda device: free // 50)
+    with pytest.raises(MemoryError, match="one row of this sweep does not fit on cpu"):
+        sweeps.sweep(tiny, vectors, pictures[:2], tokens=tokens, **FAST)
+
+
 def test_the_map_is_coarse_first_and_grows_to_the_sweep(tiny, pictures):
     vectors = random_vectors(tiny)
     grids = list(sweeps.sweep_iter(tiny, vectors, pictures[:2], strengths=(-1, 0, 1), **FAST))

@@ -97,7 +97,7 @@ KILLED = [
     ("next", "chunk", 1),
     ("next", "chunk", 6),
     ("next", "write", 20),
-    ("next", "write", 151),
+    ("next", "rename", 151),
     ("image", "chunk", 5),
     ("image", "write", 93),
 ]
