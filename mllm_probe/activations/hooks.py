@@ -135,6 +135,13 @@ def active_hooks(model: ProbeModel) -> int:
     return sum(isinstance(hook, _Hook) for table in tables for hook in table.values())
 
 
+def callbacks(model: ProbeModel) -> list[tuple[int, Any]]:
+    """What the hooks on a model call now, in the order of its modules: equal as long as they do the same."""
+    modules = (*model.hf.modules(), *model.layout.blocks, model.layout.caller)
+    tables = ((i, table) for i, m in enumerate(modules) for table in (m._forward_hooks, m._forward_pre_hooks))
+    return [(i, getattr(hook, "callback", hook)) for i, table in tables for hook in table.values()]
+
+
 def resolve_layers(layers: Iterable[int] | int | str | None, total: int) -> list[int]:
     """Block numbers 0 … total - 1 of ``"all"``, None, one number or several; negative ones count from the end.
 

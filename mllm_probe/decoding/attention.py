@@ -7,7 +7,7 @@ merged exactly by their log-sum-exp, as in flash-decoding (Dao et al. 2023) and 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +20,9 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from mllm_probe.models.probe_model import ProbeModel
 
 _NAME = "shared_prefix_"
-_FIELD = "_attn_implementation_internal"
+FIELD = "_attn_implementation_internal"
 _CONFIGS: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
-_UNKNOWN = ("softcap", "s_aux", "position_bias", "head_mask")
+UNKNOWN = ("softcap", "s_aux", "position_bias", "head_mask")
 _SQUARE = 1 << 26
 """Scores that the plain formula holds at a time."""
 
@@ -48,24 +48,31 @@ def sharing_attention(model: ProbeModel) -> Iterator[None]:
     NotImplementedError
         If the model's attention is not dispatched by name, so that it cannot be exchanged.
     """
-    changed = [(config, getattr(config, _FIELD)) for config in _attention_configs(model)]
-    for _, base in changed:
-        _register(base)
+    for config in attention_configs(model):
+        _register(getattr(config, FIELD))
+    with attention_named(model, lambda base: _NAME + base):
+        yield
+
+
+@contextmanager
+def attention_named(model: ProbeModel, name: Callable[[str], str]) -> Iterator[None]:
+    """Let the text model attend by the function that is registered as ``name(its own)``, while the block runs."""
+    changed = [(config, getattr(config, FIELD)) for config in attention_configs(model)]
     try:
         for config, base in changed:
-            setattr(config, _FIELD, _NAME + base)
+            setattr(config, FIELD, name(base))
         yield
     finally:
         for config, base in changed:
-            setattr(config, _FIELD, base)
+            setattr(config, FIELD, base)
 
 
-def _attention_configs(model: ProbeModel) -> list[Any]:
+def attention_configs(model: ProbeModel) -> list[Any]:
     """Configurations that the text model's attention is chosen by, each once."""
     backbone = model.layout.backbone
     if backbone not in _CONFIGS:
         own = (getattr(module, "config", None) for module in backbone.modules())
-        _CONFIGS[backbone] = list({id(c): c for c in own if hasattr(c, _FIELD)}.values())
+        _CONFIGS[backbone] = list({id(c): c for c in own if hasattr(c, FIELD)}.values())
     return _CONFIGS[backbone]
 
 
@@ -103,7 +110,7 @@ def _shared(
 
 def _refuse(mask: Any, named: dict[str, Any], count: int, own: int) -> None:
     """Raise where the plain attention would do something else than causal attention over everything."""
-    for name in _UNKNOWN:
+    for name in UNKNOWN:
         if named.get(name) is not None:
             raise NotImplementedError(f"attention with '{name}' cannot share a prompt's keys.")
     if count > 1 and named.get("is_causal") is False and mask is None:

@@ -1,0 +1,374 @@
+"""A decode step whose shapes never change, so that it is compiled once: tensors with room, and how far they are filled.
+
+The prompt's keys and values stand once in tensors with room for it, the rows' own in tensors with room for the longest
+answer; masks say what is filled. Another prompt, other tokens and other edits (data, see ``steering.EditBuffer``) are
+copies into the same tensors, so that nothing is compiled anew and, on CUDA, one recorded graph is replayed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import types
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from mllm_probe.activations.hooks import callbacks
+from mllm_probe.decoding.attention import UNKNOWN, attention_named, sharing_attention
+from mllm_probe.decoding.prefix import SharedPrefix
+from mllm_probe.models.caches import cache_argument
+from mllm_probe.models.positions import continuation_positions
+from mllm_probe.models.probe_model import ProbeModel
+
+Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_ROOM = 64
+"""Room for a prompt is a multiple of this."""
+_NUMBERS = itertools.count()
+_TAKES_PROMPT = ("cross_attention_mask", "image_attention_mask")
+
+
+def cuda_graph(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a step and replay it as a CUDA graph."""
+    return torch.compile(step, mode="reduce-overhead", fullgraph=True, dynamic=False)
+
+
+class StaticDecoder:
+    """Rows of one prompt after another, decoded by one step of fixed shapes.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    shared : SharedPrefix
+        The first prompt.
+    rows : int
+        How many rows a step computes; fewer are filled up with copies of the last.
+    steps : int
+        How many tokens a row may be fed, the last one of the prompt included.
+    compiler : callable, optional
+        Makes the compiled step; by default ``cuda_graph`` on CUDA, and on the CPU the step runs as it is.
+
+    Attributes
+    ----------
+    capacity : int
+        Tokens of a prompt there is room for; grows (and the step is compiled anew) with a longer prompt.
+
+    Raises
+    ------
+    NotImplementedError
+        If the cache is not one of full attention layers, or attention is not dispatched by name.
+
+    Notes
+    -----
+    A compiled step holds the hooks that were on the model when it was compiled. Where other ones are there when rows
+    start, the same step runs uncompiled; ``compiled`` says so. Exactness for a model is for the caller to check, as
+    ``steering.Live`` does: with other attention than plain full attention, results differ. ``model.lock`` is held by
+    the caller. Memory beside the shared prefix: the prompt once more, and rows × steps.
+    """
+
+    def __init__(
+        self, model: ProbeModel, shared: SharedPrefix, rows: int, steps: int, compiler: Compiler | None = None
+    ) -> None:
+        _require_plain(shared)
+        with sharing_attention(model):
+            pass  # registers it now: a compiled step is compiled anew when the list of attentions grows
+        self.model, self.rows, self.steps = model, rows, steps
+        if compiler is None and model.device.type == "cuda":
+            compiler = cuda_graph
+        self.tokens = _static(torch.zeros(rows, 1, dtype=torch.long, device=model.device))
+        self.state = _State(shared, rows, steps)
+        self.name = f"static_prefix_{next(_NUMBERS)}"
+        self._attends = self._attend
+        self._compiled = None if compiler is None else compiler(_own_code(self._step))
+        self._hooks: list[Any] | None = None
+        self._owner: weakref.ref[StaticRows] | None = None
+        self.compiled = False
+        self.shared = shared
+        self.load(shared)
+
+    @property
+    def capacity(self) -> int:
+        """Tokens of a prompt there is room for."""
+        return self.state.capacity
+
+    @property
+    def nbytes(self) -> int:
+        """Memory on the device."""
+        return self.state.nbytes
+
+    def load(self, shared: SharedPrefix) -> None:
+        """Go on from another prompt of the same model; rows that were started from the one before end."""
+        _require_plain(shared)
+        if shared.cache.layers[0].keys.shape[2] > self.capacity:
+            self.state = _State(shared, self.rows, self.steps)
+        self._release()
+        self.shared, self._owner = shared, None
+        self.state.load(shared)
+
+    def start(self, rows: int) -> StaticRows:
+        """Run the last prompt token as ``rows`` rows."""
+        if not 0 < rows <= self.rows:
+            raise ValueError(f"this decoder computes {self.rows} rows; got {rows}.")
+        hooks = callbacks(self.model)
+        if self._hooks is None:
+            self._hooks = hooks
+        self.compiled = self._compiled is not None and hooks == self._hooks
+        self._release()
+        self.state.filled = 0
+        started = StaticRows(self, self.shared, rows)
+        self._owner = weakref.ref(started)
+        token = self.shared.encoded.tensors["input_ids"][:, -1:].expand(rows, 1)
+        started.logits = self.step(token, self.shared.positions[..., -1:])
+        return started
+
+    def own(self, rows: StaticRows) -> None:
+        """Put the keys and values of rows in place; those that were there are kept with theirs."""
+        if rows.shared is not self.shared:
+            raise RuntimeError("the decoder went on to another prompt, so these rows have ended.")
+        if self._owner is None or self._owner() is not rows:
+            self._release()
+            assert rows.kept is not None
+            self.state.put(rows.kept)
+            self._owner, rows.kept = weakref.ref(rows), None
+
+    def _release(self) -> None:
+        """Give the rows that are in place their keys and values, if they still live."""
+        owner = None if self._owner is None else self._owner()
+        if owner is not None:
+            owner.kept = self.state.taken()
+        self._owner = None
+
+    def taken(self, rows: StaticRows) -> Taken:
+        """Copies of the keys and values of rows."""
+        return self.state.taken() if rows.kept is None else rows.kept
+
+    def step(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """Logits [rows, vocabulary] of the next token of every row.
+
+        Parameters
+        ----------
+        tokens : Tensor [rows, 1]
+        positions : Tensor [1, 1] or [axes, 1, 1]
+        """
+        count = len(tokens)
+        if self.state.filled >= self.steps:
+            raise ValueError(f"this decoder has room for {self.steps} tokens behind the prompt, and they are used up.")
+        self.tokens[:count].copy_(tokens)
+        self.tokens[count:].copy_(tokens[-1:].expand(self.rows - count, 1))
+        self.state.place(positions)
+        run = self._compiled if self.compiled and self._compiled is not None else self._step
+        with _registered(self.name, self._attends), attention_named(self.model, lambda _: self.name):
+            logits = run(self.tokens, self.state.positions)
+        self.state.advance()
+        return logits[:count, -1].clone()
+
+    def _step(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        caller = self.model.layout.caller
+        return caller(input_ids=tokens, position_ids=positions, **cache_argument(caller, self.state.cache)).logits
+
+    def _attend(self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **named: Any) -> Any:
+        if any(named.get(name) is not None for name in UNKNOWN) or named.get("sliding_window") is not None:
+            raise NotImplementedError(f"attention of {type(module).__name__} is not plain full attention.")
+        scale = named.get("scaling") or query.shape[-1] ** -0.5
+        return self.state.attend(module.layer_idx, query, key, value, scale), None
+
+
+Taken = tuple[list[Tensor], list[Tensor], int]
+
+
+class _State:
+    """Tensors with room for a prompt and for what rows add to it."""
+
+    def __init__(self, shared: SharedPrefix, rows: int, steps: int) -> None:
+        layers = shared.cache.layers
+        self.steps, self.filled = steps, 0
+        self.capacity = -(-layers[0].keys.shape[2] // _ROOM) * _ROOM
+        self.prefix = [[_room(t, 1, self.capacity) for t in (layer.keys, layer.values)] for layer in layers]
+        self.own = [[_room(t, rows, steps) for t in (layer.keys, layer.values)] for layer in layers]
+        device = shared.model.device
+        exact = torch.promote_types(layers[0].keys.dtype, torch.float32)
+        self.hidden = _static(torch.zeros(self.capacity, device=device, dtype=exact))
+        self.at = _static(torch.zeros(1, dtype=torch.long, device=device))
+        self.columns = _static(torch.arange(steps, device=device))
+        shape = (*shared.positions.shape[:-2], rows, 1)
+        self.positions = _static(torch.zeros(shape, dtype=torch.long, device=device))
+        self.cache = Cache(layers=[_Room(self.capacity, steps) for _ in layers])
+
+    @property
+    def nbytes(self) -> int:
+        """Memory on the device."""
+        return sum(t.numel() * t.element_size() for pair in (*self.prefix, *self.own) for t in pair)
+
+    def load(self, shared: SharedPrefix) -> None:
+        """Copy a prompt's keys and values; what is behind them is hidden."""
+        length = shared.cache.layers[0].keys.shape[2]
+        for room, layer in zip(self.prefix, shared.cache.layers, strict=True):
+            for into, given in zip(room, (layer.keys, layer.values), strict=True):
+                into.zero_()
+                into[:, :, :length].copy_(given)
+        self.hidden.fill_(-torch.inf)
+        self.hidden[:length].zero_()
+        self.at.zero_()
+        self.filled = 0
+
+    def place(self, positions: Tensor) -> None:
+        """Write the position of what is fed next."""
+        self.positions.copy_(positions.expand(self.positions.shape))
+        self.at.fill_(self.filled)
+
+    def advance(self) -> None:
+        """Count what was fed."""
+        self.filled += 1
+
+    def taken(self) -> Taken:
+        """Copies of what rows added."""
+        return [k.clone() for k, _ in self.own], [v.clone() for _, v in self.own], self.filled
+
+    def put(self, taken: Taken) -> None:
+        """Copy back what rows added."""
+        for (keys, values), k, v in zip(self.own, *taken[:2], strict=True):
+            keys[: len(k)].copy_(k)
+            values[: len(v)].copy_(v)
+        self.filled = taken[2]
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """Add one token of every row, and attend to the prompt and to all that was added: [rows, 1, heads, width]."""
+        (prompt_keys, prompt_values), (keys, values) = self.prefix[layer], self.own[layer]
+        keys.index_copy_(2, self.at, key)
+        values.index_copy_(2, self.at, value)
+        rows, heads, count, width = query.shape
+        query = query.reshape(rows, keys.shape[1], -1, width)
+        over_prompt = _folded(query, prompt_keys.transpose(-1, -2)).to(self.hidden.dtype) * scale + self.hidden
+        later = torch.where(self.columns <= self.at, 0.0, -torch.inf)
+        over_own = (query @ keys.transpose(-1, -2)).to(self.hidden.dtype) * scale + later
+        share = torch.softmax(torch.cat([over_prompt, over_own], -1), -1).to(values.dtype)
+        out = _folded(share[..., : self.capacity], prompt_values) + share[..., self.capacity :] @ values
+        return out.reshape(rows, heads, count, -1).transpose(1, 2)
+
+
+class _Room(CacheLayerMixin):
+    """A layer of the cache that hands keys and values on to the attention, which keeps them."""
+
+    is_compileable = True
+    is_sliding = False
+
+    def __init__(self, capacity: int, steps: int) -> None:
+        super().__init__()
+        self.length = capacity + steps
+        self.is_initialized = True
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Nothing to make."""
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **named: Any) -> tuple[Tensor, Tensor]:
+        """Hand on what came."""
+        return key_states, value_states
+
+    def get_seq_length(self) -> int:
+        """A number that does not change; positions are given."""
+        return self.length - 1
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Room of the whole sequence."""
+        return self.length, 0
+
+    def get_max_cache_shape(self) -> int:
+        """Room of the whole sequence."""
+        return self.length
+
+    def get_max_length(self) -> int:
+        """Room of the whole sequence, under the name of transformers 5.24."""
+        return self.length
+
+
+class StaticRows:
+    """Rows of a :class:`StaticDecoder`; one token of every row is fed at a time.
+
+    Parameters
+    ----------
+    decoder : StaticDecoder
+    shared : SharedPrefix
+        The prompt.
+    rows : int
+    kept : tuple, optional
+        Keys and values while other rows are in place.
+    """
+
+    def __init__(self, decoder: StaticDecoder, shared: SharedPrefix, rows: int, kept: Taken | None = None) -> None:
+        self.decoder, self.shared, self.kept, self.fed = decoder, shared, kept, 0
+        self.logits = torch.empty(rows, 0, device=decoder.model.device)
+
+    def feed(self, tokens: Tensor) -> Tensor:
+        """Feed tokens [rows, n]; the logits after each of them, [rows, n, vocabulary]."""
+        self.decoder.own(self)
+        found = []
+        for column in tokens.unbind(1):
+            found.append(self.decoder.step(column[:, None], continuation_positions(self.shared.positions, self.fed)))
+            self.fed += 1
+        if not found:
+            return self.logits[:, None][:, :0]
+        self.logits = found[-1]
+        return torch.stack(found, 1)
+
+    def fork(self, rows: Sequence[int] | None = None) -> StaticRows:
+        """The same point again for some of the rows, independent of this one."""
+        index = torch.arange(len(self.logits)) if rows is None else torch.as_tensor(list(rows), dtype=torch.long)
+        keys, values, filled = self.decoder.taken(self)
+        index = index.to(self.logits.device)
+        taken = [k[index.to(k.device)] for k in keys], [v[index.to(v.device)] for v in values], filled
+        again = StaticRows(self.decoder, self.shared, len(index), taken)
+        again.logits, again.fed = self.logits[index], self.fed
+        return again
+
+
+def _folded(query: Tensor, matrix: Tensor) -> Tensor:
+    """Product of rows [rows, heads, n, k] with one matrix [1, heads, k, m] for all: [rows, heads, n, m]."""
+    rows, heads, count, inner = query.shape
+    flat = query.transpose(0, 1).reshape(heads, rows * count, inner) @ matrix[0]
+    return flat.view(heads, rows, count, -1).transpose(0, 1)
+
+
+def _static(tensor: Tensor) -> Tensor:
+    torch._dynamo.mark_static_address(tensor)
+    return tensor
+
+
+def _room(like: Tensor, rows: int, columns: int) -> Tensor:
+    return _static(like.new_zeros(rows, like.shape[1], columns, like.shape[3]))
+
+
+def _require_plain(shared: SharedPrefix) -> None:
+    layers = getattr(shared.cache, "layers", [])
+    wrong = next((layer for layer in layers if type(layer) is not DynamicLayer or not layer.is_initialized), None)
+    if not layers or wrong is not None:
+        raise NotImplementedError(f"a cache with {type(wrong).__name__} has no fixed shapes here.")
+    if any(name in shared.encoded.tensors for name in _TAKES_PROMPT):
+        raise NotImplementedError("a step that takes masks of the picture has no fixed shapes here.")
+
+
+@contextmanager
+def _registered(name: str, attend: Callable[..., Any]) -> Iterator[None]:
+    """Know an attention by name, in this process's mapping and only while the block runs: it holds a model."""
+    ALL_ATTENTION_FUNCTIONS[name], ALL_MASK_ATTENTION_FUNCTIONS[name] = attend, _no_mask
+    try:
+        yield
+    finally:
+        del ALL_ATTENTION_FUNCTIONS[name], ALL_MASK_ATTENTION_FUNCTIONS[name]
+
+
+def _no_mask(*_: Any, **__: Any) -> None:
+    return None
+
+
+def _own_code(step: Any) -> Callable[..., Any]:
+    """The same bound method with code of its own: what is compiled for one decoder does not count for another."""
+    function = step.__func__
+    copied = types.FunctionType(function.__code__.replace(), function.__globals__, function.__name__)
+    return types.MethodType(copied, step.__self__)
