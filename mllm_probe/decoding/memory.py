@@ -53,6 +53,12 @@ def prompt_row_bytes(model: ProbeModel, prompt: int, steps: int) -> int:
     )
 
 
+def resumed_row_bytes(model: ProbeModel, prompt: int, steps: int, columns: int, blocks: int) -> int:
+    """A row that runs the last ``columns`` of a prompt through the last ``blocks`` and goes on with what these keep."""
+    kept = _COPIES * cache_row_bytes(model, columns) * blocks // len(model.layers)
+    return kept + block_row_bytes(model, columns, prompt) + following_row_bytes(model, prompt, steps)
+
+
 def picture_row_bytes(model: ProbeModel, encoded: Encoded, steps: int) -> int:
     """A row that runs picture and prompt at every step, with logits everywhere."""
     whole = encoded.length + steps

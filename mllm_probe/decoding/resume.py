@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,7 +22,8 @@ from mllm_probe.decoding.arguments import can_start_later, from_column, repeated
 from mllm_probe.decoding.attention import sharing_attention
 from mllm_probe.decoding.growing import GrowingLayer
 from mllm_probe.decoding.last_block import last_position, may_be_left
-from mllm_probe.decoding.layers import PrefixLayer, cache_bytes, expand_rows, share_rows
+from mllm_probe.decoding.layers import PrefixLayer, expand_rows, share_rows
+from mllm_probe.decoding.memory import prompt_row_bytes, resumed_row_bytes
 from mllm_probe.decoding.rows import CachedRows
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.decoding.unsteered import Unsteered, one_logit
@@ -69,17 +69,12 @@ class Resume(Shared):
         layer = min(untouched.layer, len(self.model.layers) - 1)
         return self._start(rows, layer, self._first_column(untouched))
 
-    def row_bytes(self, untouched: Untouched = NOTHING) -> int:
-        """Memory that each row takes: its keys and values of the prompt, and what a block holds while it runs."""
-        config, columns = text_config(self.model.hf), self.run.length - self._first_column(untouched)
-        layers = enumerate(self.run.cache.layers)
-        own = [layer for i, layer in layers if i > untouched.layer or type(layer) is not DynamicLayer]
-        kept = cache_bytes(SimpleNamespace(layers=own)) * columns // self.run.length
-        size = torch.empty((), dtype=self.model.dtype).element_size()
-        width = self.model.hidden_size
-        inner = getattr(config, "intermediate_size", None)
-        inner = inner if isinstance(inner, int) else 4 * width
-        return kept + columns * (7 * width + 3 * inner) * size + config.vocab_size * size
+    @classmethod
+    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
+        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+        blocks = len(model.layers) - 1 - min(untouched.layer, len(model.layers) - 1)
+        column = _worthwhile(untouched, encoded.length) if _STARTS_LATER.get(model) else 0
+        return resumed_row_bytes(model, encoded.length, steps, encoded.length - column, blocks)
 
     def _start(self, rows: int, layer: int, column: int) -> CachedRows:
         model, caller = self.model, self.model.layout.caller
@@ -132,8 +127,7 @@ class Resume(Shared):
 
     def _first_column(self, untouched: Untouched) -> int:
         """First column that is computed; 0 where leaving out what stands before is not exact or does not pay."""
-        column = min(untouched.column, self.run.length - 1)
-        return column if column >= _WORTH * self.run.length and self._may_start_later else 0
+        return _worthwhile(untouched, self.run.length) if self._may_start_later else 0
 
     def _starts_later(self) -> bool:
         """Whether columns before an edit are the unsteered run's: tried without edits, once per model.
@@ -184,11 +178,22 @@ class CopiedResume(Resume):
 
     path = "resumed at the edited layer, with copied keys"
 
+    @classmethod
+    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
+        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+        return prompt_row_bytes(model, encoded.length, steps)
+
     def _starts_later(self) -> bool:
         return False
 
     def _for_rows(self, cache: Any, rows: int) -> Any:
         return expand_rows(cache, rows, self.model.device)
+
+
+def _worthwhile(untouched: Untouched, length: int) -> int:
+    """First column to compute of a prompt of ``length`` tokens, where columns before it may be left out."""
+    column = min(untouched.column, length - 1)
+    return column if column >= _WORTH * length else 0
 
 
 def _growing(layer: Any) -> Any:

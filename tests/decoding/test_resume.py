@@ -271,7 +271,8 @@ def test_memory_is_counted(case):
     of_layer = 2 * layer.keys.numel() * layer.keys.element_size()
     residual = sum(hidden.numel() * hidden.element_size() for hidden in shared.unedited.values())
     assert shared.nbytes >= len(one.model.layers) * of_layer + residual
-    whole = [shared.row_bytes(Untouched(number)) for number in one.model.layers]
-    assert {below - above for below, above in zip(whole, whole[1:], strict=False)} == {of_layer}
-    later = [shared.row_bytes(Untouched(number, first)) for number in (0, 1)]
-    assert later[0] - later[1] == of_layer * (shared.run.length - first) // shared.run.length
+    planned = [Resume.planned_row_bytes(one.model, one.encoded, 4, Untouched(n)) for n in one.model.layers]
+    assert {below - above for below, above in zip(planned, planned[1:], strict=False)} == {3 * of_layer}
+    from_picture = Resume.planned_row_bytes(one.model, one.encoded, 4, Untouched(0, first))
+    assert planned[1] - 3 * of_layer < from_picture < planned[0]
+    assert CopiedResume.planned_row_bytes(one.model, one.encoded, 4, Untouched(0)) > planned[0]
