@@ -1,7 +1,7 @@
 # make lab    set up .venv and open JupyterLab on the quick-start  (ARGS="--no-browser --port=8899" go to JupyterLab)
 # make test   set up and run everything: lint, front-end, tests, tutorials  (ARGS="-k heatmap" go to pytest)
 # make lint   ruff, mypy, biome and tsc
-# make bench  run the benchmarks  (ARGS go to each of them)
+# make bench  run the benchmarks  (ARGS go to each of them; BENCHMARKS=sweep picks one)
 #
 # PIP_ARGS goes to pip, e.g. an index that has the CPU build of torch; PYTHON picks the interpreter (3.11 or later).
 
@@ -14,6 +14,7 @@ BIN := .venv/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1
 PYTEST := $(RUN) $(BIN)/python -m pytest
 NOTEBOOK := tutorials/00_quickstart.ipynb
+BENCHMARKS ?= capture latency growth sweep prompt_sweep
 
 .PHONY: lab test lint bench frontend browser
 .DELETE_ON_ERROR:
@@ -38,7 +39,7 @@ browser: .venv/test.stamp
 	$(RUN) sh .ci/browser
 
 bench: .venv/bench.stamp
-	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS) || exit 1; done
+	for file in $(BENCHMARKS); do echo "== $$file"; $(RUN) $(BIN)/python benchmarks/$$file.py $(ARGS) || exit 1; done
 
 # A bare machine needs nothing but make and Python; pyproject.toml decides when to install again.
 $(BIN)/python:
@@ -47,7 +48,11 @@ $(BIN)/python:
 
 .venv/%.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install $(PIP_ARGS) -e ".[$*]"
+	$(if $(filter bench,$*),$(BIN)/python -m pip install $(PIP_ARGS) --no-deps $(STEERING_VECTORS))
 	touch $@ $(if $(filter test,$*),.venv/lab.stamp)
+
+# Its code runs with the newest transformers, but what it declares would bring back one before 5.
+STEERING_VECTORS := "steering-vectors>=0.12,<0.13"
 
 widgets/node_modules/.stamp: widgets/package-lock.json | .venv/test.stamp
 	cd widgets && $(RUN) npm ci --no-audit --no-fund

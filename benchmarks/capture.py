@@ -1,118 +1,200 @@
-"""What `capture` costs beside a bare forward pass: CPU seconds, interleaved, on a random Llava of realistic size."""
+"""What `capture` of all layers and tokens costs beside a bare forward pass, nnsight and `output_hidden_states`."""
 
 from __future__ import annotations
 
 import argparse
+import copy
+import importlib.util
 import json
-import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+from torch import Tensor
 
 import mllm_probe as mp
+from common import report
+from common.measuring import MEMORY_LINE, Timing, in_turns, peak_memory, peak_of_child, timer
+from common.models import Subject
+from mllm_probe import schema
+from sweep import LARGE, LLAVA, make_work, sized
 
-IMAGE_TOKEN = 150
-
-
-def random_llava(width: int, layers: int, patches_per_side: int) -> LlavaForConditionalGeneration:
-    torch.manual_seed(0)
-    vision = CLIPVisionConfig(
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        image_size=7 * patches_per_side,
-        patch_size=7,
-    )
-    text = LlamaConfig(
-        vocab_size=8000,
-        hidden_size=width,
-        intermediate_size=11 * width // 4,
-        num_hidden_layers=layers,
-        num_attention_heads=width // 64,
-        num_key_value_heads=width // 64,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-    )
-    config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=IMAGE_TOKEN)
-    return LlavaForConditionalGeneration(config).eval()
+BARE, OURS = "bare forward", "mllm_probe.capture"
+TOLERANCE = 1e-4
 
 
-def sample(patches_per_side: int, text_tokens: int) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    text = torch.randint(200, 8000, (1, text_tokens - 1), generator=generator)
-    image = torch.full((1, patches_per_side**2), IMAGE_TOKEN)
-    ids = torch.cat([torch.tensor([[1]]), text[:, :4], image, text[:, 4:]], 1)
-    pixels = torch.randn(1, 3, 7 * patches_per_side, 7 * patches_per_side, generator=generator)
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "pixel_values": pixels}
+@dataclass(frozen=True)
+class Way:
+    """One way to read every block's output at every position.
 
+    Attributes
+    ----------
+    run : callable
+        Gives [layers, tokens, width], or what a bare forward gives.
+    layers : int
+        How many layers can be compared: the library's own last hidden state is normed.
+    missing : str
+        Why it cannot run here.
+    """
 
-def cpu_seconds(job: Callable[[], object]) -> float:
-    start = time.process_time()
-    job()
-    return time.process_time() - start
-
-
-def measure(bare: Callable[[], object], captured: Callable[[], object], repeats: int) -> list[tuple[float, float]]:
-    """CPU seconds of pairs (bare, captured), the order of each pair turned round every time."""
-    pairs = []
-    for number in range(-1, repeats):
-        order = (bare, captured) if number % 2 else (captured, bare)
-        seconds = {job: cpu_seconds(job) for job in order}
-        if number >= 0:
-            pairs.append((seconds[bare], seconds[captured]))
-    return pairs
+    run: Callable[[], Any]
+    layers: int = 0
+    missing: str = ""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--width", type=int, default=512)
-    parser.add_argument("--layers", type=int, default=16)
-    parser.add_argument("--patches", type=int, default=24, help="patches per side of the image")
-    parser.add_argument("--text", type=int, default=24, help="tokens of text")
-    parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    options = parser.parse_args()
+    """Run it."""
+    options = arguments()
     torch.set_num_threads(options.threads)
+    if options.memory_of:
+        work = make_work(options, options.model[0], options.tokens[0])
+        own = ways(work.subject, [options.memory_of])[options.memory_of]
+        print(MEMORY_LINE + json.dumps(peak_memory(own.run, work.subject.model.device.type)))
+        return
+    told = report.facts(options.threads, "cuda" if set(options.model) & set(LARGE) else "cpu")
+    parts = [one(options, told, name, tokens) for name in options.model for tokens in options.tokens]
+    report.write(options.json, "capture", told | {"benchmark": "capture", "parts": parts})
 
-    model = mp.wrap(random_llava(options.width, options.layers, options.patches))
-    inputs = sample(options.patches, options.text)
 
-    def bare() -> object:
-        with torch.no_grad():
-            return model.hf(**inputs, use_cache=False, logits_to_keep=1)
+def arguments() -> argparse.Namespace:
+    """The options."""
+    parser = report.parser(__doc__)
+    sized(parser)
+    parser.set_defaults(repeats=10, tokens=[600])
+    return parser.parse_args()
 
-    def captured() -> object:
-        return mp.capture(model, None, tokens="all", layers="all", inputs=inputs)
 
-    pairs = measure(bare, captured, options.repeats)
-    ratios = sorted(after / before for before, after in pairs)
-    result = {
-        "benchmark": "capture of all layers and tokens / bare forward",
-        "model": f"random Llava, width {options.width}, {options.layers} blocks",
-        "tokens": inputs["input_ids"].shape[1],
-        "pairs": len(pairs),
-        "bare_cpu_seconds": round(statistics.median(before for before, _ in pairs), 4),
-        "capture_cpu_seconds": round(statistics.median(after for _, after in pairs), 4),
-        "ratio_median": round(statistics.median(ratios), 4),
-        "ratio_quartiles": [round(q, 4) for q in statistics.quantiles(ratios, n=4)[::2]] if len(ratios) > 1 else None,
-        "target": 1.05,
-        "torch": torch.__version__,
-        "threads": options.threads,
+def ways(subject: Subject, names: list[str] | None = None) -> dict[str, Way]:
+    """The ways asked for; those that change the model's modules get copies of their own."""
+    count = len(subject.model.layers)
+    made: dict[str, Callable[[], Way]] = {
+        BARE: lambda: Way(_bare(subject)),
+        OURS: lambda: Way(_captured(subject), count),
+        "nnsight": lambda: _nnsight(subject),
+        "output_hidden_states": lambda: Way(_hidden_states(subject), count - 1),
     }
-    print(
-        f"capture of all layers and tokens / bare forward: {result['ratio_median']:.3f} (target ≤ 1.05; quartiles "
-        f"{result['ratio_quartiles']}; {result['bare_cpu_seconds']} s and {result['capture_cpu_seconds']} s of CPU; "
-        f"{result['model']}, {result['tokens']} tokens, {len(pairs)} pairs)"
-    )
-    print(json.dumps(result))
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    return {name: make() for name, make in made.items() if names is None or name in names}
+
+
+def _bare(subject: Subject) -> Callable[[], Any]:
+    inputs, hf = subject.tensors(), subject.model.hf
+
+    def run() -> Any:
+        with torch.no_grad():
+            return hf(**inputs, use_cache=False, logits_to_keep=1)
+
+    return run
+
+
+def _captured(subject: Subject) -> Callable[[], Any]:
+    inputs = subject.tensors()
+    return lambda: mp.capture(subject.model, None, tokens="all", layers="all", inputs=inputs)
+
+
+def _hidden_states(subject: Subject) -> Callable[[], Any]:
+    inputs, hf = subject.tensors(), copy.deepcopy(subject.model.hf)
+
+    def run() -> Any:
+        with torch.no_grad():
+            return hf(**inputs, use_cache=False, logits_to_keep=1, output_hidden_states=True).hidden_states[1:]
+
+    return run
+
+
+def _nnsight(subject: Subject) -> Way:
+    if importlib.util.find_spec("nnsight") is None:
+        return Way(lambda: None, missing="not installed")
+    import nnsight
+
+    inputs, whole = subject.tensors(), nnsight.NNsight(copy.deepcopy(subject.model.hf))
+    blocks: Any = whole
+    for part in subject.model.layout.paths["blocks"].split("."):
+        blocks = getattr(blocks, part)
+
+    def run() -> Any:
+        with torch.no_grad(), whole.trace(**inputs, use_cache=False, logits_to_keep=1):
+            found = nnsight.save([])
+            for block in blocks:
+                found.append(block.output)
+        return found
+
+    return Way(run, len(subject.model.layers))
+
+
+def stacked(found: Any, first: int = 1) -> Tensor:
+    """Captured residual streams as [layers, tokens, width] without the beginning of the sequence."""
+    if hasattr(found, "activation"):
+        ordered = found.activation.isel({schema.SAMPLE: 0}).transpose(schema.LAYER, schema.TOKEN, schema.HIDDEN)
+        return ordered.torch.tensor.float()
+    return torch.stack([hidden[0, first:] for hidden in found]).float()
+
+
+def one(options: argparse.Namespace, told: dict[str, Any], name: str, tokens: int) -> dict[str, Any]:
+    """The table of one model and length of prompt."""
+    work = make_work(options, name, tokens)
+    subject = work.subject
+    device, title = subject.model.device.type, f"{subject.name}, all layers × {subject.tokens} tokens"
+    print(report.heading(title, told))
+    sides = ways(subject)
+    differences = compared(sides)
+    jobs = {n: timer(way.run, device) for n, way in sides.items() if not way.missing}
+    found = {n: Timing(tuple(samples)) for n, samples in in_turns(jobs, options.repeats).items()}
+    memory = {} if options.no_memory else {n: memory_of(options, n, name, tokens, sides) for n in found}
+    records = [_record(n, way, found, differences, memory) for n, way in sides.items()]
+    header = ("side", "seconds (quartiles)", "× bare (quartiles of pairs)", "largest difference / scale", "peak memory")
+    print(report.table(header, [_line(record) for record in records]))
+    mine = next(record for record in records if record["side"] == OURS)
+    targets = [report.target("capture / bare forward", mine["by_bare"], 1.05, at_least=False)]
+    print(report.targets_text(targets))
+    return {"title": title, "sides": records, "targets": targets}
+
+
+def compared(sides: dict[str, Way]) -> dict[str, float]:
+    """Largest difference of each way from the hidden states that the model itself gives, by the largest value."""
+    found = {name: stacked(way.run()) for name, way in sides.items() if way.layers and not way.missing}
+    reference = found["output_hidden_states"]
+    scale = float(reference.abs().max())
+    limit = sides["output_hidden_states"].layers
+    return {name: float((values[:limit] - reference[:limit]).abs().max()) / scale for name, values in found.items()}
+
+
+def memory_of(options: argparse.Namespace, side: str, name: str, tokens: int, sides: dict[str, Way]) -> int:
+    """Peak bytes of a way, in a process of its own on the CPU."""
+    if name != LLAVA:
+        return peak_memory(sides[side].run, "cuda")
+    given = {key: getattr(options, key) for key in ("width", "layers", "vocabulary", "threads")}
+    passed = [text for key, value in given.items() for text in (f"--{key}", str(value))]
+    return peak_of_child(__file__, [*passed, "--model", name, "--tokens", str(tokens), "--memory-of", side])
+
+
+def _record(
+    name: str, way: Way, found: dict[str, Timing], differences: dict[str, float], memory: dict[str, int]
+) -> dict[str, Any]:
+    if way.missing:
+        return {"side": name, "error": way.missing, "by_bare": None}
+    timing, difference = found[name], differences.get(name)
+    pairs = Timing(tuple(a / b for a, b in zip(timing.samples, found[BARE].samples, strict=True)))
+    same = difference is None or difference <= TOLERANCE
+    return {
+        "side": name, "error": None, "seconds": timing.median, "quartiles": timing.quartiles,
+        "by_bare": pairs.median if same else None, "by_bare_quartiles": pairs.quartiles if same else None,
+        "difference": difference, "peak_memory_bytes": memory.get(name),
+    }  # fmt: skip
+
+
+def _line(record: dict[str, Any]) -> list[Any]:
+    if record["error"]:
+        return [record["side"], record["error"], None, None, None]
+    times = Timing((record["seconds"],))
+    low, high = record["quartiles"]
+    ratio, difference = None, record["difference"]
+    if record["by_bare"] is not None and record["side"] != BARE:
+        ratio = "{:.3f} ({:.3f} – {:.3f})".format(record["by_bare"], *record["by_bare_quartiles"])
+    return [
+        record["side"], f"{times.median:.3g} ({low:.3g} – {high:.3g})", ratio,
+        None if difference is None else f"{difference:.0e}", report.megabytes(record["peak_memory_bytes"]),
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":

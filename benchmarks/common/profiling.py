@@ -1,0 +1,45 @@
+"""Where the time of a call goes: own time of every function, by what it is for."""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+import time
+from collections.abc import Callable
+
+_Function = tuple[str, int, str]
+PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("linears", ("_nn.linear", "addmm")),
+    ("prefix attention", ("decoding/attention.py", "scaled_dot_product")),
+    ("cache", ("decoding/layers.py", "transformers/cache_utils.py")),
+    ("edits", ("mllm_probe/steering/",)),
+    ("hooks", ("mllm_probe/activations/",)),
+    ("metrics", ("sweeps/scoring.py", "mllm_probe/metrics/", "sweeps/answers.py", "sweeps/reference.py")),
+    ("rest of the forward", ("transformers/", "torch/nn/", "mllm_probe/decoding/", "mllm_probe/models/", "torch/")),
+)
+REST = "bookkeeping"
+
+
+def shares(job: Callable[[], object]) -> list[tuple[str, float]]:
+    """Parts of the CPU time of ``job``, the largest first; the sum is the whole.
+
+    Time in a built-in function (a torch operation) counts for whoever called it, but products with weights and
+    attention kernels for themselves. Tracing makes Python look slower than it is.
+    """
+    profile = cProfile.Profile(time.process_time)
+    profile.runcall(job)
+    found = dict.fromkeys([name for name, _ in PARTS] + [REST], 0.0)
+    for function, (_, _, own, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        if function[0] != "~":
+            found[_part(function, function)] += own
+        for caller, told in callers.items() if function[0] == "~" else ():
+            found[_part(function, caller)] += told[2]
+    return sorted(found.items(), key=lambda item: -item[1])
+
+
+def _part(function: _Function, caller: _Function) -> str:
+    for name, marks in PARTS[:2]:
+        if any(mark in function[2] for mark in marks):
+            return name
+    file = caller[0].replace("\\", "/")
+    return next((name for name, marks in PARTS if any(mark in file for mark in marks)), REST)

@@ -1,0 +1,111 @@
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+PEERS = {"nnsight", "steering_vectors"}
+TINY = (
+    "--width", "32", "--layers", "3", "--vocabulary", "100", "--tokens", "24", "--swept", "3", "--strengths", "4",
+    "--steps", "4", "--repeats", "2", "--sampled", "2", "--no-memory",
+)  # fmt: skip
+
+
+@pytest.fixture
+def without_peers(monkeypatch):
+    """As on a machine where the extra of the benchmarks is not installed."""
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name in PEERS else found(name, *a))
+
+
+@pytest.fixture
+def run_tiny(bench, monkeypatch, tmp_path, capsys):
+    """Runs a script with tiny sizes; gives its figures and what it printed."""
+
+    def run(name, *arguments):
+        file = tmp_path / f"{name}.json"
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *TINY, "--json", str(file), *arguments])
+        bench(name).main()
+        return json.loads(file.read_text(encoding="utf-8")), capsys.readouterr().out
+
+    return run
+
+
+def sides_of(part):
+    return {side["side"]: side for side in part["sides"]}
+
+
+def is_told(side):
+    """A side says why it has no figures, or has the outputs of the reference and a time."""
+    if side["error"]:
+        return side["error"] == "not installed"
+    return side["outputs_same"] and side["seconds"] > 0 and side["by_ours"] > 0
+
+
+def test_sweep_runs_and_all_sides_answer_alike(run_tiny):
+    result, printed = run_tiny("sweep", "--rows-by-hand", "4")
+    (part,) = result["parts"]
+    sides = sides_of(part)
+    assert len(sides) == 8 and all(is_told(side) for side in sides.values()), sides
+    assert "hooks + generate, one cell at a time" in printed and "tokens equal" in printed
+    assert len(part["extras"]) == 7 and part["roofline"]["flops"] > 1e6
+    assert [target["met"] is not None for target in part["targets"]] == [True] * 3
+    assert result["versions"]["torch"] and result["date"] and "path of the sweep: " in part["ways"]
+
+
+def test_a_peer_that_is_not_installed_is_named_in_the_table(run_tiny, without_peers):
+    result, printed = run_tiny("sweep", "--rows-by-hand", "4", "--no-extras")
+    sides = sides_of(result["parts"][0])
+    missing = [name for name, side in sides.items() if side["error"]]
+    assert [name.split(",")[0] for name in missing] == ["nnsight", "steering-vectors"]
+    assert printed.count("| not installed") == 2 and all(is_told(side) for side in sides.values())
+
+
+def test_prompt_sweep_runs_and_a_map_of_logits_decodes_nothing(run_tiny):
+    result, printed = run_tiny("prompt_sweep")
+    (part,) = result["parts"]
+    sides = sides_of(part)
+    assert len(sides) == 7 and all(is_told(side) for side in sides.values()), sides
+    assert part["logits_only"]["decode_steps"] == 0 and "0 decode steps" in printed
+
+
+def test_profile_shows_where_the_time_goes(run_tiny):
+    result, printed = run_tiny("sweep", "--profile")
+    (part,) = result["parts"]
+    assert {"linears", "prefix attention", "edits", "metrics", "bookkeeping"} <= set(part["profile_seconds"])
+    assert part["profile_seconds"]["linears"] > 0 and "| linears" in printed
+
+
+def test_capture_runs_and_reads_what_others_read(run_tiny, without_peers):
+    result, printed = run_tiny("capture")
+    sides = sides_of(result["parts"][0])
+    assert sides["mllm_probe.capture"]["difference"] < 1e-5 and sides["mllm_probe.capture"]["by_bare"] > 0
+    assert sides["nnsight"]["error"] == "not installed" and "| not installed" in printed
+
+
+def test_latency_runs_and_the_session_answers_as_hooks_do(run_tiny):
+    result, printed = run_tiny("latency", "--moves", "3")
+    (part,) = result["parts"]
+    assert [side["unequal_tokens"] for side in part["sides"]] == [0, 0, 0] and "tokens equal" in printed
+    assert part["targets"][0]["measured"] > 0
+
+
+def test_growth_runs_and_fits_exponents(run_tiny):
+    result, printed = run_tiny("growth", "--times-cells", "1", "3", "--times-pictures", "1", "2")
+    (part,) = result["parts"]
+    assert part["growth"]["cells"]["counts"] == [4, 12] and part["growth"]["pictures"]["counts"] == [1, 2]
+    assert isinstance(part["growth"]["cells"]["exponent"], float) and "fitted exponents: time" in printed
+
+
+def test_peak_memory_of_a_side_comes_from_a_process_of_its_own(bench):
+    tiny = [*TINY, "--rows-by-hand", "4", "--memory-of", "hooks + generate, rows 4 at a time"]
+    script = str(Path(bench("sweep").__file__))
+    assert 0 < bench("common.measuring").peak_of_child(script, tiny) < 2**30
+
+
+def test_a_process_that_fails_says_why(bench, tmp_path):
+    script = tmp_path / "broken.py"
+    script.write_text("raise SystemExit('no such side')")
+    with pytest.raises(RuntimeError, match=r"broken.py --memory-of x failed:\s+no such side"):
+        bench("common.measuring").peak_of_child(str(script), ["--memory-of", "x"])
