@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import types
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from mllm_probe.activations.hooks import callbacks
 from mllm_probe.decoding.attention import UNKNOWN, attention_named, sharing_attention
+from mllm_probe.decoding.graphs import Recorded
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.positions import continuation_positions
@@ -35,9 +36,17 @@ _NUMBERS = itertools.count()
 _TAKES_PROMPT = ("cross_attention_mask", "image_attention_mask")
 
 
-def cuda_graph(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a step and replay it as a CUDA graph."""
-    return torch.compile(step, mode="reduce-overhead", fullgraph=True, dynamic=False)
+def cuda_graph(step: Callable[..., Any]) -> Recorded:
+    """Compile a step, and replay it as a CUDA graph.
+
+    The graph is recorded here and not by ``mode="reduce-overhead"``, whose graphs belong to one thread.
+    """
+    return Recorded(torch.compile(step, fullgraph=True, dynamic=False))
+
+
+def default_compiler(model: ProbeModel) -> Compiler | None:
+    """What compiles a step where the model runs; nothing on the CPU, where compiling costs more than it gains."""
+    return cuda_graph if model.device.type == "cuda" else None
 
 
 class StaticDecoder:
@@ -80,9 +89,8 @@ class StaticDecoder:
         with sharing_attention(model):
             pass  # registers it now: a compiled step is compiled anew when the list of attentions grows
         self.model, self.rows, self.steps = model, rows, steps
-        if compiler is None and model.device.type == "cuda":
-            compiler = cuda_graph
-        self.tokens = _static(torch.zeros(rows, 1, dtype=torch.long, device=model.device))
+        compiler = default_compiler(model) if compiler is None else compiler
+        self.tokens = torch.zeros(rows, 1, dtype=torch.long, device=model.device)
         self.state = _State(shared, rows, steps)
         self.name = f"static_prefix_{next(_NUMBERS)}"
         self._attends = self._attend
@@ -112,14 +120,25 @@ class StaticDecoder:
         self.shared, self._owner = shared, None
         self.state.load(shared)
 
-    def start(self, rows: int) -> StaticRows:
-        """Run the last prompt token as ``rows`` rows."""
+    def start(self, rows: int, tensors: Sequence[Tensor] = (), key: Hashable = None) -> StaticRows:
+        """Run the last prompt token as ``rows`` rows.
+
+        Parameters
+        ----------
+        rows : int
+        tensors : sequence of Tensor
+            Which hooks read or change.
+        key : hashable
+            Changes when the model does.
+        """
         if not 0 < rows <= self.rows:
             raise ValueError(f"this decoder computes {self.rows} rows; got {rows}.")
         hooks = callbacks(self.model)
         if self._hooks is None:
             self._hooks = hooks
         self.compiled = self._compiled is not None and hooks == self._hooks
+        if isinstance(self._compiled, Recorded):
+            self._compiled.watch(tensors, (key, self.state.serial))
         self._release()
         self.state.filled = 0
         started = StaticRows(self, self.shared, rows)
@@ -188,17 +207,17 @@ class _State:
 
     def __init__(self, shared: SharedPrefix, rows: int, steps: int) -> None:
         layers = shared.cache.layers
-        self.steps, self.filled = steps, 0
+        self.steps, self.filled, self.serial = steps, 0, next(_NUMBERS)
         self.capacity = -(-layers[0].keys.shape[2] // _ROOM) * _ROOM
         self.prefix = [[_room(t, 1, self.capacity) for t in (layer.keys, layer.values)] for layer in layers]
         self.own = [[_room(t, rows, steps) for t in (layer.keys, layer.values)] for layer in layers]
         device = shared.model.device
         exact = torch.promote_types(layers[0].keys.dtype, torch.float32)
-        self.hidden = _static(torch.zeros(self.capacity, device=device, dtype=exact))
-        self.at = _static(torch.zeros(1, dtype=torch.long, device=device))
-        self.columns = _static(torch.arange(steps, device=device))
+        self.hidden = torch.zeros(self.capacity, device=device, dtype=exact)
+        self.at = torch.zeros(1, dtype=torch.long, device=device)
+        self.columns = torch.arange(steps, device=device)
         shape = (*shared.positions.shape[:-2], rows, 1)
-        self.positions = _static(torch.zeros(shape, dtype=torch.long, device=device))
+        self.positions = torch.zeros(shape, dtype=torch.long, device=device)
         self.cache = Cache(layers=[_Room(self.capacity, steps) for _ in layers])
 
     @property
@@ -335,13 +354,8 @@ def _folded(query: Tensor, matrix: Tensor) -> Tensor:
     return flat.view(heads, rows, count, -1).transpose(0, 1)
 
 
-def _static(tensor: Tensor) -> Tensor:
-    torch._dynamo.mark_static_address(tensor)
-    return tensor
-
-
 def _room(like: Tensor, rows: int, columns: int) -> Tensor:
-    return _static(like.new_zeros(rows, like.shape[1], columns, like.shape[3]))
+    return like.new_zeros(rows, like.shape[1], columns, like.shape[3])
 
 
 def _require_plain(shared: SharedPrefix) -> None:

@@ -87,10 +87,14 @@ class EditBuffer:
         self._behind: int | None = None
         self._given = prompt is not None
         if prompt is not None:
-            where = of_encoded(model, prompt)
-            self._last, self._behind = int(where.lengths[0]) - 1, where.prompt_length
+            self.follow(prompt)
         self._tensors = self._empty(slots, exchange)
         self.write([None])
+
+    def follow(self, prompt: Encoded) -> None:
+        """Take another prompt, one sample, as that of all rows."""
+        where = of_encoded(self.model, prompt)
+        self._last, self._behind = int(where.lengths[0]) - 1, where.prompt_length
 
     @property
     def rows(self) -> list[Row]:
@@ -101,6 +105,11 @@ class EditBuffer:
     def nbytes(self) -> int:
         """Memory on the device."""
         return self._tensors.nbytes
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What a traceable call reads and changes."""
+        return self._tensors.all
 
     @property
     def untouched(self) -> Untouched:

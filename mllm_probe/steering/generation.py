@@ -13,7 +13,8 @@ from torch import Tensor
 from mllm_probe.models.inputs import Request
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.greedy import is_plain_greedy
-from mllm_probe.steering.live import job_of
+from mllm_probe.steering.live import LiveJob
+from mllm_probe.steering.prefixes import prompts_of
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.steering.steering import Row, as_rows
 from mllm_probe.steering.streaming import GenerateJob, Job, Stream, answer_text
@@ -148,7 +149,8 @@ def stream(
         return GenerateJob(model, encoded, editor, _settings(model, max_new_tokens, options)), editor.receipt
 
     if _decodes_only(model, requests, rows, options):
-        live = job_of(model, requests[0], rows, max_new_tokens, answer_prefix, generated)
+        kept = prompts_of(model).of(model, requests[0], answer_prefix)
+        live = LiveJob(kept, rows, max_new_tokens, generated)
         return Stream(model, len(rows), live, live.receipt)
     return Stream(model, len(rows), *generated())
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from mllm_probe.decoding.rows import Rows
-from mllm_probe.models.inputs import Request
-from mllm_probe.steering.buffer import EditBuffer
+from mllm_probe.decoding.compiled import Compiler
+from mllm_probe.steering.drivers import Driver, Growing, fixed_or_growing, kept_driver
 from mllm_probe.steering.greedy import Greedy, is_plain_greedy
 from mllm_probe.steering.prefixes import Prompt, prompts_of
 from mllm_probe.steering.receipts import Receipt
@@ -40,6 +39,14 @@ class Live:
         Text that the answer begins with; its positions count as generated.
     inputs : dict of Tensor, optional
         Processed tensors in place of image and prompt.
+    compiler : callable, optional
+        Compiles the decode step; by default it is compiled and replayed as a graph on CUDA, and runs as it is on the
+        CPU.
+
+    Attributes
+    ----------
+    not_compiled : str
+        Why the step is not compiled, empty if it is.
 
     Raises
     ------
@@ -70,6 +77,7 @@ class Live:
         max_new_tokens: int = 32,
         answer_prefix: str | None = None,
         inputs: Any = None,
+        compiler: Compiler | None = None,
     ) -> None:
         requests = model.samples(image, prompt, inputs)
         if len(requests) != 1:
@@ -81,10 +89,11 @@ class Live:
             )
         self.model, self.max_new_tokens = model, max_new_tokens
         self.prompt = Prompt(model, requests[0], answer_prefix)
-        self.buffer = EditBuffer(model, rows, prompt=self.prompt.encoded)
+        steps = 1 + self.prompt.tail.shape[1] + max_new_tokens
         with model.lock.held(interactive=True), torch.no_grad():
             if self.prompt.shared() is None:
                 raise NotImplementedError(f"rows of {model.name} cannot share a prompt; use mp.stream.")
+            self.driver, self.not_compiled = fixed_or_growing(self.prompt, rows, steps, compiler)
 
     @property
     def path(self) -> str:
@@ -94,7 +103,7 @@ class Live:
     @property
     def receipt(self) -> Receipt:
         """What was edited so far in the newest run."""
-        return self.buffer.receipt()
+        return self.driver.receipt()
 
     def run(self, steerings: Row | Sequence[Row]) -> Iterator[tuple[int, int, str]]:
         """Answers of rows, token by token; a run that was begun before ends.
@@ -117,7 +126,7 @@ class Live:
         answers = self._begin(steerings)
         given: list[tuple[int, int, str]] = []
         feed = Feed(self.model, answers.count, given.append)
-        while not answers.done and answers.buffer.serial == answers.serial:
+        while not answers.done and answers.current:
             with self.model.lock.held(interactive=True):
                 feed.give(answers.advance().tolist())
             yield from given
@@ -132,30 +141,33 @@ class Live:
     def _begin(self, steerings: Row | Sequence[Row]) -> Answers:
         rows = as_rows(steerings)
         with self.model.lock.held(interactive=True):
-            self.buffer.write(rows, steps=self.prompt.tail.shape[1] + self.max_new_tokens - 1)
-            self.buffer.require_untouched_prompt()
-        return Answers(self.prompt, self.buffer, self.max_new_tokens)
+            self.driver.write(rows, steps=self.prompt.tail.shape[1] + self.max_new_tokens - 1)
+        return Answers(self.prompt, self.driver, self.max_new_tokens)
 
 
 class Answers:
-    """Greedy answers of the rows of a buffer, one step after another.
+    """Greedy answers of the rows of a driver, one step after another.
 
     Parameters
     ----------
     prompt : Prompt
-    buffer : EditBuffer
-        Written.
+    driver : Driver
+        With its edits written.
     steps : int
         Longest answer.
     """
 
-    def __init__(self, prompt: Prompt, buffer: EditBuffer, steps: int) -> None:
-        self.prompt, self.buffer, self.steps = prompt, buffer, steps
-        self.count, self.serial = len(buffer.rows), buffer.serial
+    def __init__(self, prompt: Prompt, driver: Driver, steps: int) -> None:
+        self.driver, self.steps, self.count = driver, steps, driver.count
         self.number = 0
+        self._serial = driver.buffer.serial
         self._greedy = Greedy(prompt.model, prompt.sequence, self.count)
-        self._rows: Rows | None = None
         self._tokens: Tensor | None = None
+
+    @property
+    def current(self) -> bool:
+        """Whether the driver has no other edits since."""
+        return self.driver.buffer.serial == self._serial
 
     @property
     def done(self) -> bool:
@@ -165,13 +177,8 @@ class Answers:
     def advance(self) -> Tensor:
         """The next token of every row, int64 [rows]; the caller holds the model's lock."""
         with torch.no_grad():
-            if self._rows is None:
-                self._rows = self.prompt.start(self.count, self.buffer)
-            else:
-                assert self._tokens is not None
-                with self.buffer.attached("generated"):
-                    self._rows.feed(self._tokens[:, None])
-            self._tokens = self._greedy.choose(self._rows.logits)
+            logits = self.driver.start() if self._tokens is None else self.driver.feed(self._tokens)
+            self._tokens = self._greedy.choose(logits)
         self.number += 1
         return self._tokens
 
@@ -182,52 +189,53 @@ class LiveJob:
     Parameters
     ----------
     prompt : Prompt
-    buffer : EditBuffer
-        Written, and used by nothing else.
+    rows : sequence of Steering, Composition or None
+        They leave the prompt alone.
     steps : int
         Longest answer.
     otherwise : callable
         Makes another job, and what tells its receipt.
+
+    Raises
+    ------
+    ValueError
+        If a scope can never fire, or a vector or norm is missing.
     """
 
     def __init__(
         self,
         prompt: Prompt,
-        buffer: EditBuffer,
+        rows: Sequence[Row],
         steps: int,
         otherwise: Callable[[], tuple[Job, Callable[[], Receipt]]],
     ) -> None:
-        self.prompt, self.buffer, self.steps, self.otherwise = prompt, buffer, steps, otherwise
-        self._receipt = buffer.receipt
+        self.prompt, self.rows, self.steps, self.otherwise = prompt, rows, steps, otherwise
+        self.fed_back = prompt.tail.shape[1] + steps - 1
+        self.growing = Growing(prompt, len(rows))
+        self.growing.write(rows, self.fed_back)
+        self._receipt = self.growing.receipt
 
     def __call__(self, feed: Feed) -> None:
         """Decode until the answers end or the feed is cancelled."""
+        model = self.prompt.model
         with torch.no_grad():
-            shared = self.prompt.shared()
-        if shared is None:
-            job, self._receipt = self.otherwise()
-            job(feed)
-            return
-        prompts_of(self.prompt.model).bound(self.prompt.model)
-        answers = Answers(self.prompt, self.buffer, self.steps)
-        while not (feed.cancelled() or answers.done):
-            feed.give(answers.advance().tolist())
+            if self.prompt.shared() is None:
+                job, self._receipt = self.otherwise()
+                job(feed)
+                return
+            prompts_of(model).bound(model)
+            driver: Driver = kept_driver(self.prompt, len(self.rows), self.fed_back + 2) or self.growing
+        if driver is not self.growing:
+            driver.write(self.rows, self.fed_back)
+            self._receipt = driver.receipt
+        try:
+            answers = Answers(self.prompt, driver, self.steps)
+            while not (feed.cancelled() or answers.done):
+                feed.give(answers.advance().tolist())
+        finally:
+            told = driver.receipt()
+            self._receipt = lambda: told
 
     def receipt(self) -> Receipt:
         """What was edited so far."""
         return self._receipt()
-
-
-def job_of(
-    model: ProbeModel,
-    request: Request,
-    rows: Sequence[Row],
-    steps: int,
-    answer_prefix: str | None,
-    otherwise: Callable[[], tuple[Job, Callable[[], Receipt]]],
-) -> LiveJob:
-    """A job for rows that leave the prompt alone; raises where their scopes can never fire."""
-    prompt = prompts_of(model).of(model, request, answer_prefix)
-    buffer = EditBuffer(model, len(rows), prompt=prompt.encoded)
-    buffer.write(rows, steps=prompt.tail.shape[1] + steps - 1)
-    return LiveJob(prompt, buffer, steps, otherwise)

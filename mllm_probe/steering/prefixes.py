@@ -45,6 +45,8 @@ class Prompt:
         Without the answer's beginning.
     tail : Tensor [1, n] int64
         Token ids of the answer's beginning.
+    state : tuple of int
+        Of the model when the prompt was prefilled, see ``state_of``.
     """
 
     def __init__(self, model: ProbeModel, request: Request, answer_prefix: str | None = None) -> None:
@@ -53,7 +55,7 @@ class Prompt:
         whole = model.encode_samples([request], answer_prefix) if answer_prefix else self.encoded
         self.tail = whole.sequence[:, self.encoded.prompt_length :]
         self._shared: SharedPrefix | None = None
-        self._state: State = ()
+        self.state: State = ()
 
     @property
     def nbytes(self) -> int:
@@ -76,11 +78,11 @@ class Prompt:
         if not issubclass(path.kind, SharedPrefix):
             return None
         state = state_of(self.model)
-        if self._shared is None or self._state != state:
+        if self._shared is None or self.state != state:
             self._shared = None
             opened = path.open(self.model, self.encoded)
             assert isinstance(opened, SharedPrefix)
-            self._shared, self._state = opened, state
+            self._shared, self.state = opened, state
         return self._shared
 
     def start(self, rows: int, edits: EditBuffer) -> Rows:
@@ -139,10 +141,8 @@ def live_path(model: ProbeModel, prompt: Prompt) -> Path:
     """
     encoded, trials = prompt.encoded, []
     if "live_path" not in model.kept:
-        made = np.random.default_rng(0).standard_normal(model.hidden_size)
-        vectors = vectors_from(model, {"trial": made})
-        low, high = (Steering(vectors, [len(model.layers) * part // 3], 1.0, unit="vector") for part in (1, 2))
-        batches: list[list[Row]] = [[None, low, high], [high, None]]
+        none, low, high = trial_rows(model)
+        batches: list[list[Row]] = [[none, low, high], [high, none]]
         editors = [Editor(model, rows, prompt=encoded) for rows in batches]
         trials = [
             Trial(3, lambda: Editor(model, batches[0], prompt=encoded).attached(), editors[0].untouched),
@@ -151,6 +151,14 @@ def live_path(model: ProbeModel, prompt: Prompt) -> Path:
         model.kept["live_path"] = choose_path(model, encoded, trials, prompt_edited=False)
     found: Path = model.kept["live_path"]
     return found
+
+
+def trial_rows(model: ProbeModel) -> list[Row]:
+    """An unsteered row and two with made-up directions at different blocks, to try ways of decoding with."""
+    made = np.random.default_rng(0).standard_normal(model.hidden_size)
+    vectors = vectors_from(model, {"trial": made})
+    blocks = (len(model.layers) // 3, 2 * len(model.layers) // 3)
+    return [None, *(Steering(vectors, [block], 1.0, unit="vector") for block in blocks)]
 
 
 def state_of(model: ProbeModel) -> State:

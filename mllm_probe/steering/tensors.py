@@ -52,10 +52,14 @@ class Tensors:
         return self.direction.shape[0]
 
     @property
+    def all(self) -> list[Tensor]:
+        """The tensors that there are."""
+        return [t for t in (self.direction, self.along, self.numbers, self.ratio) if t is not None]
+
+    @property
     def nbytes(self) -> int:
         """Memory on the device."""
-        held = (self.direction, self.along, self.numbers, self.ratio)
-        return sum(t.numel() * t.element_size() for t in held if t is not None)
+        return sum(t.numel() * t.element_size() for t in self.all)
 
     def fill(self, stacked: Stacked) -> None:
         """Write edits in place; what stood there before is switched off."""

@@ -13,6 +13,7 @@ from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.loading import wrap
 from mllm_probe.loading.zoo import FAMILIES, build, tiny_llava
 from mllm_probe.steering import Live, Steering, compose, generate, stream
+from mllm_probe.steering import drivers as of_drivers
 from mllm_probe.steering import prefixes as of_prefixes
 from mllm_probe.steering.prefixes import MOST_PROMPTS, prompts_of
 from tests.conftest import noise_picture
@@ -212,6 +213,71 @@ def test_rotary_axes(tiny_mrope, pictures):
     list(run)
     assert run.text == out.text and str(run.receipt) == str(out.receipt)
     assert np.unique(out.tokens.numpy()).size > 1
+
+
+class Counting:
+    """A compiler that counts the graphs it is given and runs them as they are."""
+
+    def __init__(self):
+        self.graphs = 0
+
+    def __call__(self, step):
+        return torch.compile(step, backend=self.backend, fullgraph=True, dynamic=False)
+
+    def backend(self, graph, _inputs):
+        self.graphs += 1
+        return graph.forward
+
+
+def test_a_compiled_session_gives_what_generate_gives(model, pictures, rows):
+    compiler = Counting()
+    live = Live(model, pictures[0], PROMPT, rows=5, max_new_tokens=STEPS, compiler=compiler)
+    assert live.not_compiled == ""
+    graphs = compiler.graphs
+    for chosen in (rows[:3], rows[1:3], [rows[4], rows[2], rows[1], None, None]):
+        out = generate(model, pictures[0], PROMPT, steering=chosen, max_new_tokens=STEPS)
+        texts = {row: text for row, _, text in live.run(chosen)}
+        assert [texts[row] for row in range(len(chosen))] == out.text
+        assert str(live.receipt) == str(out.receipt)
+        assert torch.equal(live.first_token(chosen).cpu(), out.tokens[:, 0])
+    assert compiler.graphs == graphs == 1
+    assert live.driver.decoder.compiled and active_hooks(model) == 0
+
+
+def test_streams_share_a_compiled_step(model, pictures, rows, monkeypatch):
+    compiler = Counting()
+    monkeypatch.setattr(of_drivers, "default_compiler", lambda model: compiler)
+    prefix = model.decode(generate(model, pictures[0], PROMPT, max_new_tokens=2).tokens[0])
+    told = []
+    for picture, prompt, chosen, begun in (
+        (pictures[0], PROMPT, rows[:3], None),
+        (pictures[1], "describe", rows[1:4], None),
+        (pictures[0], PROMPT, rows[2:5], prefix),
+    ):
+        options = {"steering": chosen, "max_new_tokens": STEPS, "answer_prefix": begun}
+        out = generate(model, picture, prompt, **options)
+        run = stream(model, picture, prompt, **options)
+        list(run)
+        assert run.text == out.text
+        told.append((run, str(out.receipt)))
+    assert all(str(run.receipt) == receipt for run, receipt in told)
+    assert isinstance(model.kept["drivers"][3, 1], of_drivers.Fixed)
+    assert compiler.graphs <= 2
+
+
+def test_a_step_that_is_not_exact_is_not_used_and_why_is_told(model, pictures, rows, caplog):
+    def wrong(step):
+        return lambda *inputs: step(*inputs) + 1
+
+    live = Live(model, pictures[0], PROMPT, rows=3, max_new_tokens=STEPS, compiler=wrong)
+    assert "logits differ from those of growing caches by" in live.not_compiled
+    assert "decodes with growing caches" in caplog.text
+    out = generate(model, pictures[0], PROMPT, steering=rows[:3], max_new_tokens=STEPS)
+    assert torch.equal(live.first_token(rows[:3]).cpu(), out.tokens[:, 0])
+    assert "nothing is compiled on cpu" in Live(model, pictures[0], PROMPT).not_compiled
+    hf, inputs = build(FAMILIES["qwen3_5"])
+    other = Live(wrap(hf), inputs=inputs, compiler=Counting())
+    assert "has no fixed shapes here" in other.not_compiled and other.first_token(None).shape == (1,)
 
 
 BROKEN = {"llama4"}
