@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.activations.hooks import attached, before_block
-from mllm_probe.decoding.layers import map_layers, select_layer, share_layer
+from mllm_probe.decoding.layers import PrefixLayer, map_layers, select_layer, share_layer
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.rows import CachedRows, step
 from mllm_probe.decoding.shared import NOTHING, Untouched
@@ -137,14 +137,33 @@ class DepthPrefix(SharedPrefix):
         """Run the last prompt token as ``rows`` rows."""
         if len(untouched.rows) != rows:
             return super().start(rows, untouched)
-        model, encoded = self.model, self.encoded
-        groups = Groups(np.array(untouched.rows), np.zeros(rows, np.int64), len(model.layers))
-        sizes = iter(groups.at)
-        cache = map_layers(self.cache, lambda layer: share_layer(layer, _zeros(len(next(sizes).first), model.device)))
-        tokens = encoded.tensors["input_ids"][:, -1:].expand(rows, 1)
-        with grouped_blocks(model, groups):
-            logits = step(model, encoded, tokens, self.positions[..., -1:], cache, spread=False)[:, -1]
-        return DepthRows(groups, model, encoded, self.positions, cache, logits, 0, self.one_by_one)
+        return start_rows([self], np.zeros(rows, np.int64), untouched)
+
+
+def start_rows(members: Sequence[SharedPrefix], owners: np.ndarray, untouched: Untouched) -> DepthRows:
+    """Run the last token of prompts of one length, as many rows of each as ``owners`` [rows] names it."""
+    first = members[0]
+    model, encoded = first.model, first.encoded
+    groups = Groups(np.array(untouched.rows), owners, len(model.layers))
+    cache = _cache_of_groups([member.cache for member in members], owners, groups, model.device)
+    last = torch.cat([member.encoded.tensors["input_ids"][:, -1:] for member in members])
+    tokens = last[torch.from_numpy(owners).to(last.device)]
+    with grouped_blocks(model, groups):
+        logits = step(model, encoded, tokens, first.positions[..., -1:], cache, spread=False)[:, -1]
+    return DepthRows(groups, model, encoded, first.positions, cache, logits, 0, first.one_by_one)
+
+
+def _cache_of_groups(caches: Sequence[Any], owners: np.ndarray, groups: Groups, device: torch.device) -> Any:
+    """A cache whose layers hold the groups of their block, each following its own prompt."""
+    places = iter(zip(groups.at, *(cache.layers[: len(groups.at)] for cache in caches), strict=True))
+
+    def follow(layer: Any) -> Any:
+        grouping, *layers = next(places)
+        if len(layers) == 1:
+            return share_layer(layer, torch.zeros(len(grouping.first), dtype=torch.long, device=device))
+        return PrefixLayer([(one.keys, one.values) for one in layers], owners[grouping.first].tolist())
+
+    return map_layers(caches[0], follow)
 
 
 @contextmanager
@@ -176,7 +195,3 @@ def _regrouped(cache: Any, old: Groups, new: Groups, rows: np.ndarray) -> Any:
         return select_layer(layer, torch.from_numpy(before.of_row[rows[after.first]]))
 
     return map_layers(cache, choose)
-
-
-def _zeros(count: int, device: torch.device) -> Tensor:
-    return torch.zeros(count, dtype=torch.long, device=device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -153,9 +153,13 @@ def no_pairs() -> Pairs:
     return Pairs(*np.zeros((6, 0), np.int64))
 
 
-def with_unsteered(pairs: Pairs, concepts: int) -> Pairs:
-    """Pairs of a chunk whose first row is the unsteered one, scored for every concept before all others."""
-    added = np.zeros((6, concepts), np.int64)
-    added[1] = np.arange(concepts)
-    moved = replace(pairs, row=pairs.row + 1)
-    return Pairs(*(np.concatenate(parts) for parts in zip(added, astuple(moved), strict=True)))
+def unsteered_pairs(concepts: int, row: int) -> Pairs:
+    """Pairs of an unsteered row with every concept."""
+    places = np.zeros((6, concepts), np.int64)
+    places[0], places[1] = row, np.arange(concepts)
+    return Pairs(*places)
+
+
+def join_pairs(parts: Sequence[Pairs]) -> Pairs:
+    """Pairs one after the other."""
+    return Pairs(*(np.concatenate(columns) for columns in zip(*map(astuple, parts), strict=True)))

@@ -16,19 +16,18 @@ import xarray as xr
 
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.activations.memory import free_bytes
+from mllm_probe.decoding.packing import Pack, can_pack
 from mllm_probe.decoding.shared import Shared
-from mllm_probe.steering.steering import Steering
+from mllm_probe.sweeps.batches import Part, Scores
 from mllm_probe.sweeps.cells import Pairs, no_pairs, scored_pairs
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.order import Block, plan_order
+from mllm_probe.sweeps.order import Block, plan_order, take_chunk
 from mllm_probe.sweeps.persisting import Persisted
 from mllm_probe.sweeps.record import Recorder
-from mllm_probe.sweeps.scoring import Baseline, Reading, Scores
+from mllm_probe.sweeps.scoring import Baseline, Reading
 
 PATIENCE = 2.0
 """Seconds after which a chunk is long for a person who waits at a slider: the next ones are made smaller."""
-KEPT_SHARE = 0.2
-"""Share of the free memory in which prompts are kept for later chunks."""
 _FEWEST_ROWS = 16
 _HELPS = 0.75
 
@@ -57,15 +56,16 @@ class Engine:
     ----------
     grid : Grid
         Fills while :meth:`run` is iterated.
-    chunks, halved : int
-        How many chunks were run, and how often one was halved because the GPU ran out of memory.
+    chunks, halved, together : int
+        How many chunks were run, how often one was halved because the GPU ran out of memory, and how many samples
+        shared a chunk at most.
     """
 
     def __init__(self, job: Job, *, store: str | Path | None = None, coarse: bool = False) -> None:
         self.job, self.grid, self.coarse = job, job.grid(), coarse
         self.persisted = None if store is None else Persisted(store, job)
         self.recorder: Recorder | None = None
-        self.rows, self.chunks, self.halved = 1, 0, 0
+        self.rows, self.chunks, self.halved, self.together = 1, 0, 0, 1
         self._baselines: dict[int, Baseline] = {}
         self._shared: OrderedDict[int, Shared] = OrderedDict()
         self._kept_samples = job.samples
@@ -96,7 +96,7 @@ class Engine:
             known = self._resume(held)
             if known:
                 yield known
-            yield from (len(block.cells) for block in self._blocks(held))
+            yield from (sum(len(block.cells) for block in blocks) for blocks in self._chunks(held))
 
     def dataset(self) -> xr.Dataset:
         """The grid as it is now."""
@@ -107,7 +107,11 @@ class Engine:
 
     def attributes(self) -> dict[str, Any]:
         """Attributes of the grid as it is now."""
-        attrs = self._attributes | {"chunk_rows": self.rows, "chunks": self.chunks}
+        attrs = self._attributes | {
+            "chunk_rows": self.rows,
+            "chunks": self.chunks,
+            "images_together": self.together,
+        }
         if self.halved:
             attrs["halved"] = f"chunks were halved {self.halved} times because the GPU ran out of memory"
         return attrs
@@ -121,11 +125,12 @@ class Engine:
             attrs = held.enter_context(self.persisted.resumed(self.grid, self.recorder))
         if attrs is not None:
             self.rows, self.chunks = attrs.pop("chunk_rows"), attrs.pop("chunks")
+            self.together = attrs.pop("images_together")
             self._attributes = attrs
         self._unsteered = set(np.flatnonzero(self.grid.done.any(axis=tuple(range(self.grid.done.ndim - 1)))).tolist())
         return int(self._finished().sum())
 
-    def _blocks(self, held: ExitStack) -> Iterator[Block]:
+    def _chunks(self, held: ExitStack) -> Iterator[list[Block]]:
         """Run chunk after chunk of what is missing."""
         work = self._remaining(self.job.samples)
         if work:
@@ -134,24 +139,23 @@ class Engine:
                 empty = self.job.grid().dataset(self.job.coordinates(), self.attributes())
                 held.enter_context(self.persisted.created(empty, self.recorder, self.total))
         while work and not self._stop.is_set():
-            block = work.popleft()
-            if len(block.cells) > self.rows:
-                work.appendleft(Block(block.sample, block.cells[self.rows :]))
-                block = Block(block.sample, block.cells[: self.rows])
+            blocks = take_chunk(work, self.rows, self._kept_samples if self.job.packs else 1)
             began = time.perf_counter()
             try:
                 with self.job.computing(), before_backbone(self.job.model, self._leave_if_stopped):
-                    self._compute(block)
+                    done = self._compute(blocks)
             except Stopped:
                 return
             except torch.OutOfMemoryError:
-                work.appendleft(block)
-                self._halve(block)
+                work.extendleft(reversed(blocks))
+                self._halve(blocks)
                 continue
-            self.chunks += 1
-            self._save(block)
-            self._keep_short(block, time.perf_counter() - began)
-            yield block
+            work.extendleft(reversed(blocks[len(done) :]))
+            self.chunks, self.together = self.chunks + 1, max(self.together, len(done))
+            for block in done:
+                self._save(block)
+            self._keep_short(done[0], time.perf_counter() - began)
+            yield done
 
     def _leave_if_stopped(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if self._stop.is_set():
@@ -170,7 +174,7 @@ class Engine:
         fit = job.chunk_rows(encoded, free)
         self.rows = min(self.rows, fit) if resumed else fit
         self._attributes |= resumed
-        self._kept_samples = max(int(KEPT_SHARE * free // max(nbytes, 1)), 1)
+        self._kept_samples = job.kept_samples(nbytes, free)
         return self._remaining(self._kept_samples)
 
     def _remaining(self, kept: int) -> deque[Block]:
@@ -195,38 +199,50 @@ class Engine:
         finished: np.ndarray = self.grid.done[self._where]
         return finished
 
-    def _compute(self, block: Block) -> None:
-        job, sample = self.job, block.sample
-        shared = self._open(sample)
-        cells = [job.cells[number] for number in block.cells]
-        pairs, steerings = scored_pairs(job.settings.axes, cells), [job.steering(cell) for cell in cells]
-        if self.recorder is None:
-            scores = self._run(shared, sample, steerings, pairs)
-        else:
-            if sample not in self._baselines:
-                self._run(shared, sample, [], no_pairs(), self.recorder.reading(shared, sample, None))
-            scores = self._run(shared, sample, steerings, pairs, self.recorder.reading(shared, sample, pairs))
-        self.grid.put(pairs, sample, scores)
+    def _compute(self, blocks: list[Block]) -> list[Block]:
+        """Run the first block and, in one batch, those that can be packed with it; gives the blocks that were run."""
+        members = [self._open(blocks[0].sample)]
+        for block in blocks[1:]:
+            member = self._open(block.sample)
+            if not can_pack(members[0], member):
+                break
+            members.append(member)
+        done = blocks[: len(members)]
+        parts = [self._part(block) for block in done]
+        shared = members[0] if len(parts) == 1 else Pack(members, [1 + len(part.steerings) for part in parts])
+        for part, scores in zip(parts, self._run(shared, parts), strict=True):
+            self.grid.put(part.pairs, part.sample, scores)
+        return done
 
-    def _run(
-        self, shared: Shared, sample: int, steerings: list[Steering], pairs: Pairs, reading: Reading = nullcontext
-    ) -> Scores:
+    def _part(self, block: Block) -> Part:
+        cells = [self.job.cells[number] for number in block.cells]
+        pairs = scored_pairs(self.job.settings.axes, cells)
+        return Part(block.sample, [self.job.steering(cell) for cell in cells], pairs)
+
+    def _run(self, shared: Shared, parts: list[Part]) -> list[Scores]:
         """Scores of rows.
 
         Where rows share the prompt the unsteered row is in every chunk, for next to nothing, so that a chunk gives the
         same whatever ran before; else it is run once.
         """
-        known = self._baselines.get(sample)
-        if known is None and not self.job.unsteered_in_chunks and steerings:
-            self._run(shared, sample, [], no_pairs())
-            known = self._baselines[sample]
-        baseline, scores = self.job.scorer.run(shared, sample, steerings, pairs, known, reading)
+        first, known = parts[0], None
         if not self.job.unsteered_in_chunks:
-            self._baselines[sample] = baseline
-        if sample not in self._unsteered:
-            self._unsteered.add(sample)
-            self._put_unsteered(sample, baseline)
-        return scores
+            known = self._baselines.get(first.sample)
+            if known is None:
+                alone = Part(first.sample, [], no_pairs())
+                [(known, _)] = self.job.scorer.run(shared, [alone], None, self._reading(shared, first.sample, None))
+                self._baselines[first.sample] = known
+                self._put_unsteered(first.sample, known)
+            if not first.steerings:
+                return [{}]
+        reading = self._reading(shared, first.sample, first.pairs)
+        found = self.job.scorer.run(shared, parts, known, reading)
+        for part, (baseline, _) in zip(parts, found, strict=True):
+            self._put_unsteered(part.sample, baseline)
+        return [scores for _, scores in found]
+
+    def _reading(self, shared: Shared, sample: int, pairs: Pairs | None) -> Reading:
+        return nullcontext if self.recorder is None else self.recorder.reading(shared, sample, pairs)
 
     def _save(self, block: Block) -> None:
         """Write what a chunk has filled; the unsteered run of its sample once."""
@@ -242,6 +258,9 @@ class Engine:
 
     def _put_unsteered(self, sample: int, baseline: Baseline) -> None:
         job = self.job
+        if sample in self._unsteered:
+            return
+        self._unsteered.add(sample)
         self.grid.put_unsteered(sample, baseline.scores)
         if "named" in baseline.scores:
             labels = job.subjects.labels[sample]
@@ -257,9 +276,9 @@ class Engine:
             self._shared[sample] = self.job.open(self.job.encoded(sample))
         return self._shared[sample]
 
-    def _halve(self, block: Block) -> None:
+    def _halve(self, blocks: list[Block]) -> None:
         torch.cuda.empty_cache()
-        size = min(self.rows, len(block.cells))
+        size = min(self.rows, sum(len(block.cells) for block in blocks))
         if size <= 1:
             raise self._too_large()
         self.rows, self.halved = size // 2, self.halved + 1
@@ -271,8 +290,13 @@ class Engine:
         )
 
     def _keep_short(self, block: Block, seconds: float) -> None:
-        """Halve chunks that keep a person waiting, as long as halving makes them shorter."""
+        """Halve chunks that keep a person waiting, as long as halving makes them shorter.
+
+        Only where the prompt is run in one piece: between the steps of an answer a chunk gives way by itself.
+        """
         done = len(block.cells)
+        if not self.job.scope.touches_prompt:
+            return
         if seconds <= PATIENCE or done < self.rows or done <= _FEWEST_ROWS or not self._shrinks:
             return
         if self._longer is not None and seconds > _HELPS * self._longer[1]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import WholeForwards
-from mllm_probe.sweeps.cells import Cell, scored_pairs
+from mllm_probe.sweeps.cells import scored_pairs
 from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.order import Block
 
 
 @dataclass(frozen=True)
@@ -42,26 +43,30 @@ class Forwards:
         return Forwards(*(getattr(self, f.name) * times for f in fields(self)))
 
 
-def count_forwards(job: Job, chunks: Sequence[Sequence[Cell]]) -> Forwards:
-    """Forwards of a job whose samples run in these chunks each, if no answer ends early.
+def count_forwards(job: Job, chunks: Sequence[Sequence[Block]]) -> Forwards:
+    """Forwards of a job whose samples run in these chunks, if no answer ends early.
 
     Parameters
     ----------
     job : Job
-    chunks : sequence of sequence of Cell
-        Of one sample.
+    chunks : sequence of sequence of Block
+        What runs together.
     """
     settings, costs, words = job.settings, _Costs.of(job), _longer_words(job)
     concepts = len(settings.axes.concepts)
-    answered, kl = settings.needs_answer, "kl" in settings.metrics
-    joined = job.unsteered_in_chunks and bool(chunks)
-    total = costs.opening + (Forwards() if joined else costs.run(1, words.sum(0), along=kl, greedy=answered))
-    for cells in chunks:
-        scored = joined + np.bincount(scored_pairs(settings.axes, cells).concept, minlength=concepts)
-        greedy = answered if joined else settings.decodes
-        total += costs.run(joined + len(cells), scored @ words, along=kl, greedy=greedy)
+    answered, kl, joined = settings.needs_answer, "kl" in settings.metrics, job.unsteered_in_chunks
     judged = set(job.subjects.examples) & set(settings.axes.concepts) if "perplexity" in settings.metrics else ()
-    return total * job.samples + costs.opening * len(judged)
+    total = costs.opening * (job.samples + len(judged))
+    if not joined:
+        total += costs.run(1, words.sum(0), along=kl, greedy=answered) * job.samples
+    for blocks in chunks:
+        cells = [job.cells[number] for block in blocks for number in block.cells]
+        added = joined * len(blocks)
+        if cells or joined:
+            scored = added + np.bincount(scored_pairs(settings.axes, cells).concept, minlength=concepts)
+            greedy = answered if joined else settings.decodes
+            total += costs.run(added + len(cells), scored @ words, along=kl, greedy=greedy)
+    return total
 
 
 def _longer_words(job: Job) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import Path, Trial, choose_path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
@@ -30,6 +31,8 @@ from mllm_probe.sweeps.subjects import Subjects
 from mllm_probe.sweeps.twins import find_twins
 
 MOST_ROWS = 256
+KEPT_SHARE = 0.2
+"""Share of the free memory in which prompts are kept for later chunks."""
 _SHARE = 0.25
 
 
@@ -94,6 +97,11 @@ class Job:
         """Whether the unsteered row runs in every chunk: where rows share the prompt, and nothing is recorded."""
         return issubclass(self.path.kind, SharedPrefix) and not self.settings.record
 
+    @property
+    def packs(self) -> bool:
+        """Whether rows of several samples may run in one batch."""
+        return self.unsteered_in_chunks and issubclass(self.path.kind, DepthPrefix)
+
     def _path(self, prompt_edited: bool) -> Path:
         middle = [cell for cell in self.cells if cell.control == "concept"][: len(self.settings.axes.layers)]
         tried = [self.steering(cell) for cell in (middle[:1] + middle[len(middle) // 2 :][:1] + middle[-1:])]
@@ -137,6 +145,10 @@ class Job:
     def chunk_rows(self, encoded: Encoded, free: int) -> int:
         """Rows of a chunk that fit into a share of the free memory."""
         return int(min(max(_SHARE * free // self.row_bytes(encoded), 1), MOST_ROWS))
+
+    def kept_samples(self, nbytes: int, free: int) -> int:
+        """Samples whose prompt of ``nbytes`` is kept in a share of the free memory, at least one."""
+        return max(int(KEPT_SHARE * free // max(nbytes, 1)), 1)
 
     def grid(self) -> Grid:
         """The empty grid."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ COARSE_SHARE = 0.1
 """Share of the work in which the coarse map is made."""
 COARSE_DRAWS = 2
 """Draws of each control in the coarse map: fewer have no spread that a concept could be compared with."""
+PACKED_ROWS = 128
+"""Rows up to which samples share a chunk: with more, a batch costs as much as its rows would alone."""
 _FEWEST = 2
 
 
@@ -70,6 +73,36 @@ def plan_order(
     ]
     bare = [Block(sample, ()) for sample in range(samples)] if not cells else []
     return [block for block in blocks if block.cells] + bare
+
+
+def take_chunk(work: deque[Block], rows: int, together: int) -> list[Block]:
+    """Take the next chunk.
+
+    Parameters
+    ----------
+    work : deque of Block
+        What is taken leaves it.
+    rows : int
+        Most runs of a chunk; what is left of a block stays.
+    together : int
+        Samples that may share a chunk where one has few runs.
+
+    Returns
+    -------
+    list of Block
+        Of different samples.
+    """
+    block = work.popleft()
+    if len(block.cells) > rows:
+        work.appendleft(Block(block.sample, block.cells[rows:]))
+        block = Block(block.sample, block.cells[:rows])
+    blocks, room = [block], min(rows, PACKED_ROWS) - len(block.cells)
+    while work and len(blocks) < together and 0 < len(work[0].cells) <= room:
+        if work[0].sample in {taken.sample for taken in blocks}:
+            break
+        room -= len(work[0].cells)
+        blocks.append(work.popleft())
+    return blocks
 
 
 Part = tuple[Sequence[int], Sequence[int]]

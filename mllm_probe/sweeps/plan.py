@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mllm_probe.activations.memory import free_bytes
 from mllm_probe.decoding.shared import Shared
-from mllm_probe.sweeps.cells import Cell, scored_pairs
+from mllm_probe.sweeps.batches import Part
+from mllm_probe.sweeps.cells import Cell, no_pairs, scored_pairs
 from mllm_probe.sweeps.forwards import Forwards, count_forwards
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.order import plan_order
+from mllm_probe.sweeps.order import Block, plan_order, take_chunk
 from mllm_probe.sweeps.scoring import Baseline
 
 _TRIED = (8, 40)
@@ -83,10 +85,10 @@ def plan_job(job: Job) -> SweepPlan:
     began = time.perf_counter()
     with job.computing():
         shared = job.open(encoded)
-        baseline = job.scorer.baseline(shared, 0)
+        [(baseline, _)] = job.scorer.run(shared, [Part(0, [], no_pairs())])
     once = time.perf_counter() - began
-    chunks = planned_chunks(job, job.chunk_rows(encoded, free))
-    largest = max(map(len, chunks), default=1)
+    chunks = planned_chunks(job, job.chunk_rows(encoded, free), job.kept_samples(shared.nbytes, free))
+    largest = max((sum(len(block.cells) for block in chunk) for chunk in chunks), default=1)
     fixed, each = _timed(job, shared, baseline, largest)
     axes = job.settings.axes
     return SweepPlan(
@@ -94,22 +96,25 @@ def plan_job(job: Job) -> SweepPlan:
         samples=job.samples,
         rows=len(job.cells),
         chunk_rows=largest,
-        chunks=len(chunks) * job.samples,
+        chunks=len(chunks),
         forwards=count_forwards(job, chunks),
         bytes_per_image=shared.nbytes,
         bytes_per_row=job.row_bytes(encoded),
         bytes_free=free,
-        seconds=job.samples * (once + len(chunks) * fixed + len(job.cells) * each),
+        seconds=job.samples * (once + len(job.cells) * each) + len(chunks) * fixed,
         path=str(job.path),
         refused=dict(job.path.tried),
     )
 
 
-def planned_chunks(job: Job, rows: int) -> list[list[Cell]]:
-    """Cells that run together on one sample, as ``sweep`` shares them out."""
-    blocks = plan_order(job.settings.axes, job.cells, 1, coarse=False, one_layer=job.scope.touches_prompt, kept=1)
-    numbers = [b.cells[i : i + rows] for b in blocks for i in range(0, len(b.cells), rows)]
-    return [[job.cells[n] for n in chunk] for chunk in numbers]
+def planned_chunks(job: Job, rows: int, kept: int) -> list[list[Block]]:
+    """What runs together, as ``sweep`` shares it out; prompts of all samples are taken to be of one length."""
+    one_layer = job.scope.touches_prompt
+    order = plan_order(job.settings.axes, job.cells, job.samples, coarse=False, one_layer=one_layer, kept=kept)
+    work, chunks = deque(order), []
+    while work:
+        chunks.append(take_chunk(work, rows, kept if job.packs else 1))
+    return chunks
 
 
 def _timed(job: Job, shared: Shared, baseline: Baseline, most: int) -> tuple[float, float]:
@@ -137,7 +142,7 @@ def _seconds(job: Job, shared: Shared, baseline: Baseline, cells: Sequence[Cell]
     pairs, steerings = scored_pairs(job.settings.axes, cells), [job.steering(cell) for cell in cells]
     with job.computing():
         began = time.perf_counter()
-        job.scorer.run(shared, 0, steerings, pairs, baseline)
+        job.scorer.run(shared, [Part(0, steerings, pairs)], None if job.unsteered_in_chunks else baseline)
         return time.perf_counter() - began
 
 

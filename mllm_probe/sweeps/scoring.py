@@ -17,13 +17,13 @@ from mllm_probe.metrics.fluency import answer_perplexity
 from mllm_probe.metrics.logits import WordTable, first_token_logit, kl_divergence, single_token_logprob
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.sweeps.answers import Reader, greedy
-from mllm_probe.sweeps.cells import Pairs, no_pairs, with_unsteered
+from mllm_probe.sweeps.batches import Batch, Part, Scores, assemble
+from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.edits import ChunkEdits
 from mllm_probe.sweeps.reference import Judge
 from mllm_probe.sweeps.settings import Settings
 
-Scores = dict[str, Any]
-"""Arrays with one value per pair; of a baseline, one per concept, or a single one for all."""
+Answer = tuple[int, ...]
 _ONCE = ("tokens", "text", "kl_step")
 Reading = Callable[[], AbstractContextManager[Any]]
 
@@ -80,87 +80,70 @@ class Scorer:
         self.touches_prompt = touches_prompt
         self.reader, self.judge = reader, judge
 
-    def baseline(self, shared: Shared, sample: int, reading: Reading = nullcontext) -> Baseline:
-        """Run one sample unsteered; its scores stand for every cell of strength 0."""
-        return self.run(shared, sample, [], no_pairs(), None, reading)[0]
-
     def run(
         self,
         shared: Shared,
-        sample: int,
-        steerings: Sequence[Any],
-        pairs: Pairs,
+        parts: Sequence[Part],
         baseline: Baseline | None = None,
         reading: Reading = nullcontext,
-    ) -> tuple[Baseline, Scores]:
-        """Run rows of one sample, beside the unsteered one where it is not known yet.
+    ) -> list[tuple[Baseline, Scores]]:
+        """Run rows of one sample or several, beside the unsteered run of each where it is not known yet.
 
         Parameters
         ----------
         shared : Shared
-        sample : int
-        steerings : sequence of Steering
-            One per row.
-        pairs : Pairs
-            Which rows are scored for which concepts.
+            The prompt of the rows, or a pack of prompts, one per part.
+        parts : sequence of Part
         baseline : Baseline or None
-            Of an earlier chunk of the sample.
+            Of an earlier chunk of the only sample.
         reading : callable
             Gives a context for the forward pass that ends the prompt.
 
         Returns
         -------
-        Baseline
-        dict of str to array
-            One score per pair and metric; ``tokens`` [pairs, steps], ``kl_step`` [pairs, steps], ``text``, ``edited``.
+        list of (Baseline, dict of str to array)
+            For each part, the unsteered run, and one score per pair and metric; ``tokens`` [pairs, steps],
+            ``kl_step`` [pairs, steps], ``text``, ``edited``.
         """
-        known, first = baseline is not None, len(self.settings.axes.concepts)
-        rows = list(steerings) if known else [None, *steerings]
-        every = pairs if known else with_unsteered(pairs, first)
-        scores, answer, logits = self._scores(shared, sample, rows, every, baseline, reading)
-        if baseline is None:
-            own = {name: values[:first] for name, values in scores.items()}
-            if "perplexity" in own:
-                own |= {"own_perplexity": own["perplexity"], "perplexity": own["perplexity"] / own["perplexity"]}
-            single = {name: own[name][0] for name in _ONCE if name in own}
-            baseline = Baseline(own | single, answer, logits)
-            scores = {name: values[first:] for name, values in scores.items()}
-        if "perplexity" in scores:
-            scores["perplexity"] = scores["perplexity"] / baseline.scores["own_perplexity"][pairs.concept]
-        return baseline, scores
+        batch = assemble(parts, len(self.settings.axes.concepts), joined=baseline is None)
+        scores, answers, logits = self._scores(shared, batch, baseline, reading)
+        found = []
+        for number, (own, others) in enumerate(batch.split(scores)):
+            known = baseline or _baseline(own, answers[number], logits[number])
+            if "perplexity" in others:
+                concept = parts[number].pairs.concept
+                others["perplexity"] = others["perplexity"] / known.scores["own_perplexity"][concept]
+            found.append((known, others))
+        return found
 
     def _scores(
-        self,
-        shared: Shared,
-        sample: int,
-        steerings: list[Any],
-        pairs: Pairs,
-        baseline: Baseline | None,
-        reading: Reading,
-    ) -> tuple[Scores, tuple[int, ...], Tensor]:
-        """Scores of all pairs, and answer and logits of the first row (or of the baseline that is known)."""
+        self, shared: Shared, batch: Batch, baseline: Baseline | None, reading: Reading
+    ) -> tuple[Scores, list[Answer], Tensor | list[Tensor]]:
+        """Scores of all pairs; the unsteered answer of each part, and its logits where they were computed."""
         settings, touches = self.settings, self.touches_prompt
-        edits = ChunkEdits(self.model, steerings, shared, self._steps_fed(), touches_prompt=touches)
+        edits = ChunkEdits(self.model, batch.steerings, shared, self._steps_fed(), touches_prompt=touches)
         with edits.beginning(), reading():
             rows = self._start(shared, edits)
-        scores, logits = self._logit_scores(rows, edits, pairs), rows.logits[0]
-        answer: tuple[int, ...] = () if baseline is None else baseline.answer
+        scores = self._logit_scores(rows, edits, batch.pairs)
+        answers = [] if baseline is None else [baseline.answer]
+        logits: Tensor | list[Tensor] = rows.logits[batch.unsteered] if baseline is None else [baseline.logits]
         needs_kl = "kl" in settings.metrics
         if settings.decodes:
             with edits.following():
                 tokens = self._greedy(rows.fork() if needs_kl else rows, edits)
-            scores |= self._answer_scores(tokens, pairs, sample)
-            answer = _ended(tokens[0]) if baseline is None else answer
+            scores |= self._answer_scores(tokens, batch)
+            answers = answers or [_ended(tokens[row]) for row in batch.unsteered]
         elif settings.needs_answer and baseline is None:
-            answer = self._unsteered_answer(rows, edits)
+            answers = self._unsteered_answers(rows, edits, batch)
+        answers = answers or [()] * len(batch.parts)
         if needs_kl:
-            with edits.again(range(len(steerings))):
-                steered = self._along(rows, answer)
-            logits = steered[0] if baseline is None else baseline.logits
-            per_step = _kl(logits, steered)
-            scores["kl"] = per_step.mean(1)[pairs.row]
-            scores["kl_step"] = _padded(per_step, settings.max_new_tokens)[pairs.row]
-        return scores | {"edited": edits.edited()[pairs.row]}, answer, logits
+            with edits.again(range(len(batch.steerings))):
+                steered = self._along(rows, [answers[part] for part in batch.part])
+            logits = steered[batch.unsteered] if baseline is None else [baseline.logits]
+            per_step = _kl(logits, steered, batch.part, [len(answer) for answer in answers])
+            scores["kl"] = np.nanmean(per_step, 1)[batch.pairs.row]
+            scores["kl_step"] = _padded(per_step, settings.max_new_tokens)[batch.pairs.row]
+        return scores | {"edited": edits.edited()[batch.pairs.row]}, answers, logits
 
     def _steps_fed(self) -> int:
         return len(self.prefix) + (self.settings.max_new_tokens - 1 if self.settings.needs_answer else 0)
@@ -204,22 +187,25 @@ class Scorer:
                     found[pair] = torch.logaddexp(found[pair], total.cpu())
         return found
 
-    def _unsteered_answer(self, rows: Rows, edits: ChunkEdits) -> tuple[int, ...]:
-        """Answer of the first row, which is not edited, up to its end token."""
-        with edits.again([0]):
-            tokens = greedy(rows.fork([0]), None, self.settings.max_new_tokens, self.model.eos_token_ids)
-        return _ended(tokens[0])
+    def _unsteered_answers(self, rows: Rows, edits: ChunkEdits, batch: Batch) -> list[Answer]:
+        """Answers of the rows that are not edited, up to their end tokens."""
+        index = batch.unsteered.tolist()
+        with edits.again(index):
+            tokens = greedy(rows.fork(index), None, self.settings.max_new_tokens, self.model.eos_token_ids)
+        return [_ended(row) for row in tokens]
 
-    def _along(self, rows: Rows, answer: tuple[int, ...]) -> Tensor:
-        """Logits that predict each token of an answer, teacher-forced: [rows, answer, vocabulary]."""
+    def _along(self, rows: Rows, answers: Sequence[Answer]) -> Tensor:
+        """Logits that predict each token of an answer, one per row, teacher-forced: [rows, longest, vocabulary]."""
+        longest = max(map(len, answers))
+        padded = [[*answer[:-1], *answer[-1:] * (longest - len(answer))] for answer in answers]
         first = rows.logits[:, None]
-        tokens = torch.tensor(answer[:-1], dtype=torch.long, device=self.model.device)
-        return torch.cat([first, rows.feed(tokens.expand(len(first), -1))], 1)
+        return torch.cat([first, rows.feed(torch.tensor(padded, dtype=torch.long, device=self.model.device))], 1)
 
-    def _answer_scores(self, tokens: np.ndarray, pairs: Pairs, sample: int) -> Scores:
-        reader, metrics = self.reader, self.settings.metrics
+    def _answer_scores(self, tokens: np.ndarray, batch: Batch) -> Scores:
+        reader, metrics, pairs = self.reader, self.settings.metrics, batch.pairs
         answers = [tuple(row) for row in tokens.tolist()]
         told = list(zip(pairs.row.tolist(), pairs.concept.tolist(), strict=True))
+        samples = batch.samples.tolist()
         scores: Scores = {
             "tokens": tokens[pairs.row],
             "text": np.array([reader.text(answers[r]) for r, _ in told], object),
@@ -227,41 +213,68 @@ class Scorer:
         if "named" in metrics:
             scores["named"] = np.array([reader.named(answers[r], c) for r, c in told])
         if "kept" in metrics:
-            scores["kept"] = np.array([reader.kept(answers[r], sample, c) for r, c in told])
+            scores["kept"] = np.array([reader.kept(answers[r], s, c) for (r, c), s in zip(told, samples, strict=True)])
         if "repetition" in metrics:
             scores["repetition"] = np.array([reader.repetition(answers[r]) for r, _ in told])
         if "perplexity" in metrics:
-            scores["perplexity"] = self._perplexity([answers[r] for r, _ in told], pairs.concept, sample)
+            scores["perplexity"] = self._perplexity([answers[r] for r, _ in told], pairs.concept, batch.samples)
         return scores
 
-    def _perplexity(self, answers: Sequence[tuple[int, ...]], concepts: np.ndarray, sample: int) -> np.ndarray:
+    def _perplexity(self, answers: Sequence[Answer], concepts: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """Perplexity of each answer, read with its own concept."""
-        assert self.judge is not None
         found = np.full(len(answers), np.nan, np.float32)
-        for concept in np.unique(concepts):
-            where = np.flatnonzero(concepts == concept).tolist()
-            contents = [self.reader.content(answers[i]) for i in where]
-            scores = np.zeros((len(where), self.settings.max_new_tokens), np.float32)
-            counted = np.zeros(scores.shape, dtype=bool)
-            for row, values in enumerate(self.judge.logprobs(int(concept), sample, contents)):
-                scores[row, : len(values)] = values
-                counted[row, : len(values)] = True
-                mention = self.reader.mention(answers[where[row]], int(concept))
-                if mention is not None:
-                    counted[row, mention[0] : mention[1]] = False
-            found[where] = answer_perplexity(torch.from_numpy(scores), torch.from_numpy(counted)).numpy()
+        for concept, sample in np.unique(np.stack([concepts, samples], 1), axis=0).tolist():
+            where = np.flatnonzero((concepts == concept) & (samples == sample)).tolist()
+            found[where] = self._perplexity_of([answers[i] for i in where], concept, sample)
         return found
 
+    def _perplexity_of(self, answers: Sequence[Answer], concept: int, sample: int) -> np.ndarray:
+        assert self.judge is not None
+        scores = np.zeros((len(answers), self.settings.max_new_tokens), np.float32)
+        counted = np.zeros(scores.shape, dtype=bool)
+        contents = [self.reader.content(answer) for answer in answers]
+        for row, values in enumerate(self.judge.logprobs(concept, sample, contents)):
+            scores[row, : len(values)] = values
+            counted[row, : len(values)] = True
+            mention = self.reader.mention(answers[row], concept)
+            if mention is not None:
+                counted[row, mention[0] : mention[1]] = False
+        return answer_perplexity(torch.from_numpy(scores), torch.from_numpy(counted)).numpy()
 
-def _ended(tokens: np.ndarray) -> tuple[int, ...]:
+
+def _baseline(scores: Scores, answer: Answer, logits: Tensor) -> Baseline:
+    """The unsteered run, from the scores of its row for every concept."""
+    if "perplexity" in scores:
+        own = scores["perplexity"]
+        scores |= {"own_perplexity": own, "perplexity": own / own}
+    single = {name: scores[name][0] for name in _ONCE if name in scores}
+    return Baseline(scores | single, answer, logits)
+
+
+def _ended(tokens: np.ndarray) -> Answer:
     """An answer up to its end token."""
     return tuple(int(token) for token in tokens if token >= 0)
 
 
-def _kl(unsteered: Tensor, steered: Tensor) -> np.ndarray:
-    """KL at each step, [rows, steps], from logits [steps, vocabulary] and [rows, steps, vocabulary]."""
-    steps = [kl_divergence(unsteered[t], steered[:, t]) for t in range(steered.shape[1])]
-    return torch.stack(steps, 1).cpu().numpy()
+def _kl(unsteered: Tensor | list[Tensor], steered: Tensor, part: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+    """KL at each step [rows, longest], NaN behind an answer's end.
+
+    Parameters
+    ----------
+    unsteered : Tensor [parts, longest, vocabulary], or a list of Tensor [steps, vocabulary]
+        Logits along the unsteered answer of each part.
+    steered : Tensor [rows, longest, vocabulary]
+    part : int array [rows]
+    lengths : sequence of int
+        Of the unsteered answers.
+    """
+    found = np.full(tuple(steered.shape[:2]), np.nan, np.float32)
+    for number, length in enumerate(lengths):
+        rows = np.flatnonzero(part == number)
+        own = steered[torch.from_numpy(rows).to(steered.device)] if len(lengths) > 1 else steered
+        for step in range(length):
+            found[rows, step] = kl_divergence(unsteered[number][step], own[:, step]).cpu().numpy()
+    return found
 
 
 def _by_length(table: WordTable, pairs: Pairs) -> dict[int, list[tuple[int, tuple[int, ...], tuple[int, ...]]]]:

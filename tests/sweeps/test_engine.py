@@ -56,7 +56,7 @@ def test_every_picture_is_encoded_once(tiny, pictures, tokens):
 def test_pictures_are_encoded_once_where_they_cannot_all_be_kept(tiny, pictures, monkeypatch):
     vectors = random_vectors(tiny)
     whole = sweeps.sweep(tiny, vectors, pictures[:3], **FAST)
-    monkeypatch.setattr(engine_module, "KEPT_SHARE", 1e-12)
+    monkeypatch.setattr(job_module, "KEPT_SHARE", 1e-12)
     with counted(tiny) as seen:
         same(whole, sweeps.sweep(tiny, vectors, pictures[:3], **FAST))
     assert seen == [1] * 3
@@ -103,10 +103,10 @@ def test_chunks_are_halved_when_the_gpu_runs_out(tiny, pictures, monkeypatch):
     whole = sweeps.sweep(tiny, vectors, pictures[:2], **FAST)
     run = Scorer.run
 
-    def out_of_memory(scorer, shared, sample, steerings, *others):
-        if len(steerings) > 5:
+    def out_of_memory(scorer, shared, parts, *others):
+        if sum(len(part.steerings) for part in parts) > 5:
             raise torch.OutOfMemoryError("too much")
-        return run(scorer, shared, sample, steerings, *others)
+        return run(scorer, shared, parts, *others)
 
     monkeypatch.setattr(Scorer, "run", out_of_memory)
     tight = sweeps.sweep(tiny, vectors, pictures[:2], **FAST)
@@ -145,7 +145,8 @@ def test_chunks_are_planned_within_the_free_memory(tiny, pictures, monkeypatch, 
 def test_the_map_is_coarse_first_and_grows_to_the_sweep(tiny, pictures):
     vectors = random_vectors(tiny)
     grids = list(sweeps.sweep_iter(tiny, vectors, pictures[:2], strengths=(-1, 0, 1), **FAST))
-    first = grids[1]
+    first = grids[0]
+    assert first.attrs["images_together"] == 2
     own = first.logprob.sel(control="concept", draw=0)
     assert np.isfinite(own.sel(strength=1)).all() and np.isnan(own.sel(strength=-1)).all()
     assert np.isfinite(own.sel(strength=0)).all()

@@ -34,10 +34,11 @@ def counted(model, monkeypatch):
         several = [named[n] for n in ("grid_thw", "pixel_values") if n in named]
         seen["pictures"] += len((several or list(arguments))[0])
 
-    def chunk(scorer, shared, sample, steerings, *others):
-        seen["rows"] += len(steerings)
-        seen["chunks"] += bool(steerings)
-        return plain(scorer, shared, sample, steerings, *others)
+    def chunk(scorer, shared, parts, *others):
+        count = sum(len(part.steerings) for part in parts)
+        seen["rows"] += count
+        seen["chunks"] += bool(count)
+        return plain(scorer, shared, parts, *others)
 
     plain = Scorer.run
     monkeypatch.setattr(Scorer, "run", chunk)
@@ -104,7 +105,7 @@ def test_a_plan_reads_well(tiny, pictures):
     assert plan.cells == 2 * 4 * 3 * (1 + 2 + 2) * len(pictures)
     assert plan.seconds > 0 and plan.bytes_per_row > 0
     text = str(plan)
-    for word in ("64 steered runs on each of 6 images", "shared prefix", "of the prompt + 64 rows × ", " free", "time"):
+    for word in ("64 steered runs on each of 6 images", "shared prefix", "of the prompt + 128 rows × ", " free", "time"):
         assert word in text
 
 
@@ -119,10 +120,10 @@ def test_a_chunk_holds_one_layer_where_the_prompt_is_edited(tiny, pictures, monk
     layers = []
     plain = Scorer.run
 
-    def chunk(scorer, shared, sample, steerings, *others):
-        if steerings:
-            layers.append({layer for steering in steerings for layer in steering.layers})
-        return plain(scorer, shared, sample, steerings, *others)
+    def chunk(scorer, shared, parts, *others):
+        if parts[0].steerings:
+            layers.append({layer for steering in parts[0].steerings for layer in steering.layers})
+        return plain(scorer, shared, parts, *others)
 
     monkeypatch.setattr(Scorer, "run", chunk)
     settings = {"strengths": (-1, 1), "metrics": ("logprob",), "draws": 2, "progress": False}
@@ -130,4 +131,4 @@ def test_a_chunk_holds_one_layer_where_the_prompt_is_edited(tiny, pictures, monk
     assert sorted(map(tuple, layers)) == sorted([(0,), (1,), (2,), (3,)] * 2)
     del layers[:]
     sweeps.sweep(tiny, random_vectors(tiny), pictures[:2], tokens=NEXT, **settings)
-    assert layers == [{0, 1, 2, 3}] * 2
+    assert layers == [{0, 1, 2, 3}]

@@ -1,0 +1,97 @@
+"""Rows that run together: those of one sample or of several, each sample beside its unsteered run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mllm_probe.steering.steering import Steering
+from mllm_probe.sweeps.cells import Pairs, join_pairs, unsteered_pairs
+
+Scores = dict[str, Any]
+"""Arrays with one value per pair."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one sample.
+
+    Attributes
+    ----------
+    sample : int
+    steerings : sequence of Steering
+        One per row.
+    pairs : Pairs
+        Which rows are scored for which concepts.
+    """
+
+    sample: int
+    steerings: Sequence[Steering]
+    pairs: Pairs
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of all parts, one part after the other.
+
+    Attributes
+    ----------
+    parts : sequence of Part
+    steerings : list of Steering or None
+        One per row; None for an unsteered one, which stands before the rows of its part.
+    part : int array [rows]
+        The part that each row belongs to.
+    unsteered : int array [parts]
+        The unsteered row of each part; empty where the unsteered run is known already.
+    pairs : Pairs
+        Of all parts; those of a part's unsteered row stand first.
+    concepts : int
+        Number of concepts that an unsteered row is scored for.
+    """
+
+    parts: Sequence[Part]
+    steerings: list[Steering | None]
+    part: np.ndarray
+    unsteered: np.ndarray
+    pairs: Pairs
+    concepts: int
+
+    @property
+    def joined(self) -> bool:
+        """Whether unsteered rows are in the batch."""
+        return len(self.unsteered) > 0
+
+    @property
+    def samples(self) -> np.ndarray:
+        """The sample of each pair."""
+        return np.array([part.sample for part in self.parts], np.int64)[self.part[self.pairs.row]]
+
+    def split(self, scores: Scores) -> list[tuple[Scores, Scores]]:
+        """Scores of each part's unsteered row (nothing where it is not in the batch) and of its other rows."""
+        found, start = [], 0
+        for part in self.parts:
+            middle = start + self.joined * self.concepts
+            end = middle + len(part.pairs)
+            own = {name: values[start:middle] for name, values in scores.items()}
+            found.append((own, {name: values[middle:end] for name, values in scores.items()}))
+            start = end
+        return found
+
+
+def assemble(parts: Sequence[Part], concepts: int, *, joined: bool) -> Batch:
+    """One batch of all parts; ``joined``: with the unsteered row of each."""
+    steerings: list[Steering | None] = []
+    pairs, owners, unsteered = [], [], []
+    for number, part in enumerate(parts):
+        start = len(steerings)
+        if joined:
+            unsteered.append(start)
+            pairs.append(unsteered_pairs(concepts, start))
+            steerings.append(None)
+        pairs.append(replace(part.pairs, row=part.pairs.row + len(steerings)))
+        steerings += part.steerings
+        owners += [number] * (len(steerings) - start)
+    return Batch(parts, steerings, np.array(owners), np.array(unsteered, np.int64), join_pairs(pairs), concepts)

@@ -1,0 +1,51 @@
+"""Several images run in one batch where each has few rows; nothing changes by that."""
+
+import numpy as np
+import pytest
+
+import mllm_probe.sweeps as sweeps
+from mllm_probe.activations.hooks import before_backbone
+from mllm_probe.sweeps import job as job_module
+from mllm_probe.sweeps import order
+from tests.sweeps.helpers import random_vectors
+
+WORDS = {"cat": ["cat", "red star"], "dog": ["dog"]}
+SETTINGS = {"layers": [0, 2], "strengths": (-1, 0, 1), "draws": 2, "max_new_tokens": 4, "progress": False}
+
+
+def calls(model, *arguments, **settings):
+    """A grid, and how often the text model was called for it."""
+    seen = []
+    with before_backbone(model, lambda positional, named: seen.append(1)):
+        grid = sweeps.sweep(model, *arguments, **settings)
+    return grid, len(seen)
+
+
+@pytest.mark.parametrize("prefix", ["", "the picture shows"])
+def test_images_that_run_together_give_what_they_give_alone(tiny, pictures, monkeypatch, prefix):
+    vectors = random_vectors(tiny, words=WORDS, norm=20.0)
+    together, few = calls(tiny, vectors, pictures[:4], answer_prefix=prefix, **SETTINGS)
+    monkeypatch.setattr(order, "PACKED_ROWS", 0)
+    alone, many = calls(tiny, vectors, pictures[:4], answer_prefix=prefix, **SETTINGS)
+    assert together.attrs["images_together"] == 4 and alone.attrs["images_together"] == 1
+    assert few < many and together.attrs["chunks"] < alone.attrs["chunks"]
+    assert len(np.unique(together.text.values)) > 3, "answers must differ, or nothing is shown"
+    for name in alone.data_vars:
+        if alone[name].dtype.kind == "f":
+            np.testing.assert_allclose(together[name], alone[name], rtol=1e-4, atol=2e-5, err_msg=name)
+        else:
+            np.testing.assert_array_equal(together[name], alone[name], err_msg=name)
+
+
+def test_prompts_of_other_length_run_apart(tiny, pictures):
+    prompts = ["what do you see?", "describe the picture in one word, not two", "what do you see?"]
+    grid = sweeps.sweep(
+        tiny, random_vectors(tiny), pictures[:3], prompts, metrics=("logprob",), draws=1, progress=False
+    )
+    assert grid.attrs["images_together"] == 1 and grid.attrs["chunks"] == 3 and grid.attrs["progress"] == 1
+
+
+def test_no_more_images_run_together_than_can_be_kept(tiny, pictures, monkeypatch):
+    monkeypatch.setattr(job_module, "KEPT_SHARE", 1e-12)
+    grid = sweeps.sweep(tiny, random_vectors(tiny), pictures[:3], metrics=("logprob",), draws=1, progress=False)
+    assert grid.attrs["images_together"] == 1
