@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
 
 OnBlock = Callable[[int, torch.Tensor], "torch.Tensor | None"]
+OnOthers = Callable[[int, str, Any], Any]
 OnCall = Callable[[dict[str, Any]], None]
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 OnArguments = Callable[[tuple[Any, ...], dict[str, Any]], "Arguments | None"]
@@ -79,7 +80,9 @@ def attached(
 
 
 @contextmanager
-def before_block(model: ProbeModel, on_input: OnBlock, *, layers: Iterable[int] | None = None) -> Iterator[None]:
+def before_block(
+    model: ProbeModel, on_input: OnBlock, *, layers: Iterable[int] | None = None, on_others: OnOthers | None = None
+) -> Iterator[None]:
     """Call back at the **input** of decoder blocks while the ``with`` block runs.
 
     Parameters
@@ -90,6 +93,9 @@ def before_block(model: ProbeModel, on_input: OnBlock, *, layers: Iterable[int] 
         leaves it.
     layers : iterable of int, optional
         Blocks to attach to, -1 is the last; None is every block.
+    on_others : callable, optional
+        ``on_others(layer, name, value)`` for every other argument of the block, ``name`` empty where it has none;
+        what it returns is given to the block.
 
     Notes
     -----
@@ -100,7 +106,7 @@ def before_block(model: ProbeModel, on_input: OnBlock, *, layers: Iterable[int] 
     _refuse_shared_blocks(layout.blocks)
     with ExitStack() as stack:
         for layer in resolve_layers(layers, len(layout.blocks)):
-            hook = _InputHook(on_input, layer, layout.stream_index, thread)
+            hook = _InputHook(on_input, layer, layout.stream_index, thread, on_others)
             stack.callback(layout.blocks[layer].register_forward_pre_hook(hook, with_kwargs=True).remove)
         yield
 
@@ -192,9 +198,11 @@ class _OutputHook(_Hook):
 
 
 class _InputHook(_Hook):
-    def __init__(self, callback: OnBlock, layer: int, stream: int | None, thread: int) -> None:
+    def __init__(
+        self, callback: OnBlock, layer: int, stream: int | None, thread: int, on_others: OnOthers | None = None
+    ) -> None:
         super().__init__(thread)
-        self.callback, self.layer, self.stream = callback, layer, stream
+        self.callback, self.layer, self.stream, self.on_others = callback, layer, stream, on_others
 
     def __call__(self, module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         if self.foreign():
@@ -207,6 +215,10 @@ class _InputHook(_Hook):
             )
         whole = arguments[0] if name is None else named[name]
         changed = _through_stream(self.callback, self.layer, whole, self.stream)
+        if self.on_others is not None:
+            changed = whole if changed is None else changed
+            arguments = (*arguments[:1], *(self.on_others(self.layer, "", value) for value in arguments[1:]))
+            named = {n: value if n == name else self.on_others(self.layer, n, value) for n, value in named.items()}
         if changed is None:
             return None
         return ((changed, *arguments[1:]), named) if name is None else (arguments, {**named, name: changed})

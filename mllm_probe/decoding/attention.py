@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -50,7 +50,7 @@ def sharing_attention(model: ProbeModel) -> Iterator[None]:
     """
     for config in attention_configs(model):
         _register(getattr(config, FIELD))
-    with attention_named(model, lambda base: _NAME + base):
+    with attention_named(model, lambda base: _NAME + base), latents_expanded(model):
         yield
 
 
@@ -65,6 +65,39 @@ def attention_named(model: ProbeModel, name: Callable[[str], str]) -> Iterator[N
     finally:
         for config, base in changed:
             setattr(config, FIELD, base)
+
+
+@contextmanager
+def latents_expanded(model: ProbeModel) -> Iterator[None]:
+    """Hand marks on where the cache keeps latents that attention makes keys and values of (DeepSeek's, as of 5.24).
+
+    The prompt's are made once and kept beside its latents.
+    """
+    changed = [module for module in model.layout.backbone.modules() if hasattr(module, "expand_kv")]
+    try:
+        for module in changed:
+            plain: Any = module.expand_kv
+            module.expand_kv = _expanding(plain)
+        yield
+    finally:
+        for module in changed:
+            del module.expand_kv
+
+
+def _expanding(plain: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Any:
+    def expand(latent: Tensor, rotated: Tensor) -> tuple[Tensor, Tensor]:
+        keys, values = plain(latent, rotated)
+        if hasattr(latent, "prefixes"):
+            keys.prefixes = tuple(_expanded(prefix, plain) for prefix in latent.prefixes)  # type: ignore[attr-defined]
+        return keys, values
+
+    return expand
+
+
+def _expanded(prefix: Prefix, plain: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Prefix:
+    if not hasattr(prefix.keys, "expanded"):
+        prefix.keys.expanded = plain(prefix.keys, prefix.values)  # type: ignore[attr-defined]
+    return replace(prefix, keys=prefix.keys.expanded[0], values=prefix.keys.expanded[1])  # type: ignore[attr-defined]
 
 
 def attention_configs(model: ProbeModel) -> list[Any]:

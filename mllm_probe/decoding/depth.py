@@ -7,7 +7,7 @@ long as its answers begin alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.activations.hooks import attached, before_block
-from mllm_probe.decoding.layers import PrefixLayer, map_layers, select_layer, share_layer
+from mllm_probe.decoding.layers import PrefixLayer, map_layers, require_own_keys, select_layer, share_layer
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.rows import CachedRows, step
 from mllm_probe.decoding.shared import NOTHING, Untouched
@@ -133,6 +133,12 @@ class DepthPrefix(SharedPrefix):
 
     path = "shared prefix, blocks below the edit shared"
 
+    def __init__(
+        self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
+    ) -> None:
+        require_own_keys(model)
+        super().__init__(model, encoded, one_by_one, read_layers)
+
     def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""
         if len(untouched.rows) != rows:
@@ -168,7 +174,11 @@ def _cache_of_groups(caches: Sequence[Any], owners: np.ndarray, groups: Groups, 
 
 @contextmanager
 def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
-    """Let every block compute its groups once, while all that is between the blocks sees all rows."""
+    """Let every block compute its groups once, while all that is between the blocks sees all rows.
+
+    Masks and other inputs of a block that have a line per row are gathered with it; positions have one for all rows.
+    """
+    count = len(groups.edited)
     shared = [block for block, grouping in enumerate(groups.at) if not grouping.alone]
     firsts = {b: torch.from_numpy(groups.at[b].first).to(model.device) for b in shared}
     rows = {b: torch.from_numpy(groups.at[b].of_row).to(model.device) for b in shared}
@@ -176,13 +186,18 @@ def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
     def gather(block: int, hidden: Tensor) -> Tensor:
         return hidden.index_select(0, firsts[block].to(hidden.device))
 
+    def gather_other(block: int, name: str, value: Any) -> Any:
+        by_row = isinstance(value, Tensor) and value.ndim > 1 and len(value) == count and "position" not in name
+        return value.index_select(0, firsts[block].to(value.device)) if by_row else value
+
     def spread(block: int, hidden: Tensor) -> Tensor:
         return hidden.index_select(0, rows[block].to(hidden.device))
 
     if not shared:
         yield
         return
-    with before_block(model, gather, layers=shared), attached(model, spread, layers=shared, first=True):
+    gathered = before_block(model, gather, layers=shared, on_others=gather_other)
+    with gathered, attached(model, spread, layers=shared, first=True):
         yield
 
 

@@ -8,12 +8,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from mllm_probe.decoding.attention import Prefix
 from mllm_probe.decoding.growing import GrowingLayer
+from mllm_probe.models.layout import text_config
+from mllm_probe.models.probe_model import ProbeModel
 
-_COPIES_ARE_APART = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer)
+
+class PictureLayer(DynamicLayer):
+    """Keys and values of a picture, which cross-attention reads from the layer and nothing is appended to."""
+
+
+_COPIES_ARE_APART = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer, PictureLayer)
 """Layers of which a shallow copy goes on alone: they never write where another reads."""
 
 
@@ -55,6 +63,21 @@ class PrefixLayer(GrowingLayer):
             chosen.lazy_initialization(self.keys, self.values)
             chosen.keys, chosen.values = (t.index_select(0, index.to(t.device)) for t in (self.keys, self.values))
         return chosen
+
+
+def empty_cache(model: ProbeModel) -> DynamicCache:
+    """A cache for a prompt, with the kinds of layers that the text model needs."""
+    config = text_config(model.hf)
+    cache = DynamicCache(config=config)
+    for block in getattr(config, "cross_attention_layers", None) or ():
+        cache.layers[block] = PictureLayer()
+    return cache
+
+
+def require_own_keys(model: ProbeModel) -> None:
+    """Raise where blocks read keys and values of a block below, so that all must compute the same rows."""
+    if getattr(text_config(model.hf), "num_kv_shared_layers", None):
+        raise NotImplementedError("layers share keys and values, so that blocks cannot be left out.")
 
 
 def share_rows(cache: Any, rows: int, device: torch.device) -> Any:

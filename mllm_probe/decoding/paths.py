@@ -18,6 +18,7 @@ from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.rows import whole_forward
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched, WholeForwards
+from mllm_probe.models.encoded_pictures import with_pictures_encoded
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
 
@@ -41,12 +42,16 @@ class Path:
 
     def open(self, model: ProbeModel, encoded: Encoded, read_layers: Iterable[int] = ()) -> Shared:
         """What the rows of one sample share; of ``read_layers``, also the unedited outputs that no row will compute."""
-        return self.kind(model, encoded, self.one_by_one, read_layers)
+        return self.kind(model, with_pictures_encoded(model, encoded), self.one_by_one, read_layers)
 
     def __str__(self) -> str:
         return self.kind.path + (", token by token" if self.one_by_one else "")
 
 
+PROMPT_WAYS: tuple[type[Shared], ...] = (Resume, CopiedResume, Replay)
+"""Ways for edits of the prompt, the cheapest first."""
+NEXT_WAYS: tuple[type[Shared], ...] = (DepthPrefix, SharedPrefix, CopiedPrefix)
+"""Cheaper ones for edits from the prompt's last token on."""
 _CHOSEN: weakref.WeakKeyDictionary[ProbeModel, dict[bool, Path]] = weakref.WeakKeyDictionary()
 
 
@@ -97,11 +102,11 @@ def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt
     tokens = encoded.tensors["input_ids"][:, -3:]
     expected = [_expected(model, encoded, trial, tokens) for trial in trials]
     tried: dict[str, str] = {}
-    for kind in (Resume, CopiedResume, Replay) if prompt_edited else (DepthPrefix, SharedPrefix, CopiedPrefix, Replay):
+    for kind in PROMPT_WAYS if prompt_edited else (*NEXT_WAYS, *PROMPT_WAYS):
         for one_by_one in (False, True):
             path = Path(kind, one_by_one, tried)
             try:
-                shared = kind(model, encoded, one_by_one)
+                shared = path.open(model, encoded)
                 found = [_followed(shared, trial, tokens) for trial in trials]
             except torch.OutOfMemoryError:
                 raise

@@ -6,16 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
-from transformers import DynamicCache
 
 from mllm_probe.activations.hooks import attached, before_backbone
-from mllm_probe.decoding.layers import cache_bytes, expand_rows, share_rows
+from mllm_probe.decoding.layers import cache_bytes, empty_cache, expand_rows, share_rows
 from mllm_probe.decoding.memory import following_row_bytes, prompt_row_bytes
 from mllm_probe.decoding.rows import CachedRows, logits_kept, step
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.inputs import PER_TOKEN, Encoded
-from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
 
 
@@ -28,7 +26,7 @@ class SharedPrefix(Shared):
         self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
     ) -> None:
         super().__init__(model, encoded, one_by_one)
-        self.cache = DynamicCache(config=text_config(model.hf))
+        self.cache = empty_cache(model)
         layers = list(read_layers)
 
         def keep(layer: int, hidden: Tensor) -> None:

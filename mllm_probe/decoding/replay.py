@@ -7,15 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
-from transformers import DynamicCache
 
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.decoding.arguments import bytes_of, repeated
+from mllm_probe.decoding.layers import empty_cache
 from mllm_probe.decoding.rows import CachedRows, logits_kept
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.models.caches import CACHE_NAMES, cache_argument
 from mllm_probe.models.inputs import PER_TOKEN, Encoded
-from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
 
 
@@ -44,7 +43,7 @@ class Replay(Shared):
     def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
         """Run the whole prompt as ``rows`` rows through the text model."""
         model, encoded = self.model, self.encoded
-        cache = DynamicCache(config=text_config(model.hf))
+        cache = empty_cache(model)
 
         def replay(arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
             kept = {name: repeated(name, value, rows) for name, value in self.named.items()}

@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from mllm_probe.activations.hooks import attached, before_backbone
@@ -22,14 +21,14 @@ from mllm_probe.decoding.arguments import can_start_later, from_column, repeated
 from mllm_probe.decoding.attention import sharing_attention
 from mllm_probe.decoding.growing import GrowingLayer
 from mllm_probe.decoding.last_block import last_position, may_be_left
-from mllm_probe.decoding.layers import PrefixLayer, expand_rows, share_rows
+from mllm_probe.decoding.layers import PrefixLayer, empty_cache, expand_rows, share_rows
 from mllm_probe.decoding.memory import prompt_row_bytes, resumed_row_bytes
 from mllm_probe.decoding.rows import CachedRows
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.decoding.unsteered import Unsteered, one_logit
 from mllm_probe.models.caches import cache_argument
+from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded
-from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import ROLES
 
@@ -97,7 +96,9 @@ class Resume(Shared):
 
         Pictures are left out: what enters the first block does not matter, because that block is never computed.
         """
-        run, pictures = self.run, {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
+        run, family = self.run, family_of(self.model.hf.config)
+        pictures = {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
+        pictures -= {family.encoded_picture} if family.picture_each_step else set()
         kept = {name: value for name, value in run.named.items() if name not in pictures}
         later = from_column(kept, column, run.length)
         given = tuple(repeated("", value, rows) for value in run.arguments)
@@ -155,7 +156,7 @@ class Resume(Shared):
 
     def _cache_of_call(self, rows: int, column: int) -> Any:
         """The cache that the call fills: empty, or with the columns before the first one that is computed."""
-        cache = DynamicCache(config=text_config(self.model.hf))
+        cache = empty_cache(self.model)
         if column:
             cache.layers = [
                 PrefixLayer([(layer.keys[:, :, :column], layer.values[:, :, :column])], [0] * rows)

@@ -128,12 +128,15 @@ def step(
 
     ``spread`` gives the model the positions of every row; without, those of one row stand for all.
     """
-    caller, rows = model.layout.caller, tokens.shape[0]
+    caller, rows, family = model.layout.caller, tokens.shape[0], family_of(model.hf.config)
     arguments: dict[str, Any] = {"input_ids": tokens, **cache_argument(caller, cache)}
     if "position_ids" in inspect.signature(caller.forward).parameters:
-        arguments["position_ids"] = (
-            positions.expand(*positions.shape[:-2], rows, positions.shape[-1]) if spread else positions
-        )
+        if spread or family.positions_from_ids:
+            positions = positions.expand(*positions.shape[:-2], rows, positions.shape[-1]).contiguous()
+        arguments["position_ids"] = positions
+    if family.picture_each_step:
+        picture = encoded.tensors[family.encoded_picture]
+        arguments[family.encoded_picture] = picture.expand(rows, *picture.shape[1:])
     for name in _LAST_COLUMN:
         if name in encoded.tensors:
             last = encoded.tensors[name][:, encoded.prompt_length - 1 :][:, :1]

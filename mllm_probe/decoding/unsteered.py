@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from mllm_probe.activations.hooks import before_backbone
@@ -18,10 +17,9 @@ from mllm_probe.activations.replacing import replaced_blocks
 from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.arguments import bytes_of
 from mllm_probe.decoding.last_block import last_position
-from mllm_probe.decoding.layers import cache_bytes
+from mllm_probe.decoding.layers import cache_bytes, empty_cache, require_own_keys
 from mllm_probe.models.caches import CACHE_NAMES, cache_argument
 from mllm_probe.models.inputs import Encoded
-from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
 
 _ENDS_EARLY: WeakKeyDictionary[ProbeModel, bool] = WeakKeyDictionary()
@@ -60,11 +58,9 @@ class Unsteered:
     """
 
     def __init__(self, model: ProbeModel, encoded: Encoded) -> None:
-        config = text_config(model.hf)
-        if getattr(config, "num_kv_shared_layers", None):
-            raise NotImplementedError("layers share keys and values, so that blocks cannot be left out.")
+        require_own_keys(model)
         self.model, self.length = model, encoded.sequence.shape[1]
-        self.cache = DynamicCache(config=config)
+        self.cache = empty_cache(model)
         self.outputs: list[Any] = []
         calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
         keep = {layer: partial(self._keep, layer) for layer in model.layers}

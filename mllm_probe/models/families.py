@@ -23,6 +23,12 @@ class Family:
         Why the sequence has no image tokens at the probed blocks, in words for a report; empty where it has them.
     discrete_images : bool
         A picture becomes entries of a code book, so that another picture may share some of them.
+    encoded_picture : str
+        Argument of the model's forward that takes the picture encoded, where it could not be decoded without.
+    picture_each_step : bool
+        The encoded picture is an argument of every step.
+    positions_from_ids : bool
+        Positions count from one past the padding id, and every row is given its own.
     """
 
     caller: str = ""
@@ -31,6 +37,9 @@ class Family:
     processor_places_images: bool = False
     image_tokens_absent: str = ""
     discrete_images: bool = False
+    encoded_picture: str = ""
+    picture_each_step: bool = False
+    positions_from_ids: bool = False
 
 
 _CROSS = "the image enters by cross-attention, so that no position of the sequence belongs to it"
@@ -40,12 +49,15 @@ EXCEPTIONS: dict[str, Family] = {
     "blip-2": Family(caller="language_model", processor_places_images=True),
     "instructblip": Family(caller="language_model", processor_places_images=True),
     "instructblipvideo": Family(caller="language_model", processor_places_images=True),
-    "kosmos-2": Family(caller="text_model", processor_places_images=True),
+    "kosmos-2": Family(
+        caller="text_model", processor_places_images=True, encoded_picture="image_embeds", positions_from_ids=True
+    ),
+    "kosmos-2.5": Family(encoded_picture="image_embeds", positions_from_ids=True),
     "florence2": Family(processor_places_images=True),
     "chameleon": Family(discrete_images=True),
     "fuyu": Family(processor_places_images=True),
     "mllama": Family(image_tokens_absent=_CROSS),
-    "idefics": Family(image_tokens_absent=_CROSS),
+    "idefics": Family(image_tokens_absent=_CROSS, encoded_picture="image_encoder_embeddings", picture_each_step=True),
 }
 
 

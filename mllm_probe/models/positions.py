@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded
+from mllm_probe.models.layout import text_config
 
 
 def has_rotary_axes(model: Any) -> bool:
@@ -34,7 +36,8 @@ def prompt_positions(model: Any, encoded: Encoded) -> Tensor:
     plain = (mask.long().cumsum(-1) - 1).clamp(min=0).masked_fill(mask == 0, 0)
     indexer = _indexer(model)
     if indexer is None:
-        return plain
+        first = text_config(model.hf).pad_token_id + 1 if family_of(model.hf.config).positions_from_ids else 0
+        return plain + first
     if encoded.tensors.get("image_grid_thw") is None:
         return plain[None].expand(3, -1, -1)
     accepted = inspect.signature(indexer).parameters
