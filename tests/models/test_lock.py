@@ -87,3 +87,25 @@ def test_jobs_of_a_small_model_run_on_its_number_of_threads() -> None:
             assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_long_job_gives_way_between_its_steps() -> None:
+    lock, order = ModelLock(threads=1), []
+
+    def slider() -> None:
+        with lock.held(interactive=True):
+            order.append("slider")
+
+    with lock.held():
+        lock.give_way()
+        thread = threading.Thread(target=slider)
+        thread.start()
+        _wait_until(lambda: lock._interactive_waiting == 1)
+        order.append("step")
+        with lock.held():
+            lock.give_way()
+            order.append("inner step")
+        lock.give_way()
+        order.append("next step")
+    thread.join(10)
+    assert order == ["step", "inner step", "slider", "next step"]
