@@ -103,7 +103,6 @@ def check_settings(
         For ``client``.
     """
     _refuse_client(client)
-    _refuse_encoder_decoder(model)
     schema.require(vectors, "vector", dims=(schema.CONCEPT, schema.LAYER, schema.HIDDEN), what="the vectors")
     schema.require_same_model(vectors, model)
     axes = Axes(
@@ -143,14 +142,6 @@ def _refuse_client(client: Any) -> None:
         raise NotImplementedError(
             "client= is not available: leave it out. To share a sweep out among machines, run one sweep on each, with "
             "its part of the pictures and a store= of its own, and join the grids with xarray.concat(grids, 'sample')."
-        )
-
-
-def _refuse_encoder_decoder(model: ProbeModel) -> None:
-    if getattr(model.hf.config, "is_encoder_decoder", False):
-        raise ValueError(
-            f"a sweep expects prompt and answer in one sequence; {model.name} (family {model.family}) reads the prompt "
-            "in an encoder and answers in a decoder. Use mp.generate or mp.steer for it, one steering at a time."
         )
 
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.loading.zoo import tiny_llava
-from tests.sweeps.helpers import random_vectors, wrapped_family
+from tests.sweeps.helpers import random_vectors
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +101,6 @@ def test_vectors_of_some_layers_give_a_grid_of_these(tiny, vectors, pictures):
     assert grid.layer.values.tolist() == [1, 3] and grid.relative_depth.values.tolist() == [0.5, 1.0]
     with pytest.raises(ValueError, match=r"the vectors have no layer 2; they have \[1, 3\]"):
         sweeps.sweep(tiny, some, pictures[:1], layers=[2])
-
-
-def test_encoder_decoder_models_are_refused():
-    model, inputs = wrapped_family("florence2")
-    with pytest.raises(ValueError, match=r"prompt and answer in one sequence.*family florence2.*mp\.generate"):
-        sweeps.sweep(model, random_vectors(model), inputs=inputs)
 
 
 def test_the_baseline_alone_can_be_asked_for(tiny, vectors, pictures):
