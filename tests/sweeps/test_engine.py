@@ -10,7 +10,6 @@ import xarray as xr
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import active_hooks, before_backbone
-from mllm_probe.decoding.rows import CachedRows
 from mllm_probe.sweeps import engine as engine_module
 from mllm_probe.sweeps import job as job_module
 from mllm_probe.sweeps.scoring import Scorer
@@ -231,13 +230,14 @@ def test_an_interactive_job_goes_before_the_next_chunk(tiny, pictures):
     assert order == ["panel", "chunk"]
 
 
-def test_logit_metrics_never_decode(tiny, pictures, monkeypatch):
-    widths = []
-    step = CachedRows._step
-    monkeypatch.setattr(CachedRows, "_step", lambda rows, tokens: widths.append(tokens.shape) or step(rows, tokens))
-    vectors = random_vectors(tiny)
-    grid = sweeps.sweep(tiny, vectors, pictures[:1], strengths=(0, 1), **{**FAST, "metrics": ("logprob", "logit")})
-    assert not widths
+@pytest.mark.parametrize("tokens", [("last_prompt", "generated"), "image"])
+def test_logit_metrics_never_decode(tiny, pictures, tokens):
+    vectors, calls = random_vectors(tiny), []
+    settings = FAST | {"metrics": ("logprob", "logit"), "answer_prefix": "", "tokens": tokens, "layers": [1]}
+    sweeps.sweep(tiny, vectors, pictures[:1], strengths=(0, 1), **settings)
+    with before_backbone(tiny, lambda arguments, named: calls.append(1)):
+        grid = sweeps.sweep(tiny, vectors, pictures[:1], strengths=(0, 1), **settings)
+    assert len(calls) <= 3, "at most one call for the prompt, one for the unsteered row and one for all steered ones"
     assert (
         "text" not in grid and "eligible" not in grid and np.isfinite(grid.logit.sel(control="concept", draw=0)).all()
     )

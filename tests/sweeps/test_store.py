@@ -125,6 +125,47 @@ def test_a_killed_sweep_is_completed_to_the_same_dataset(tmp_path, undisturbed, 
     assert not list(store.rglob("*.partial")) and sweeps.read_progress(store).finished
 
 
+class Died(BaseException):
+    """Stands for the end of a process."""
+
+
+def test_at_whichever_file_a_process_dies_what_is_done_is_complete(tmp_path, tiny, pictures, monkeypatch):
+    killed.small_chunks(monkeypatch.setattr)
+    vectors, settings = random_vectors(tiny), SMALL | {"metrics": ("logprob",), "layers": [1]}
+    whole = sweeps.sweep(tiny, vectors, pictures[:2], **settings).load()
+    replace, count = store_module._replace, [0]
+
+    def dies(number):
+        def at(path, data):
+            count[0] += 1
+            if count[0] == number:
+                path.with_name(f"{path.name}.partial").write_bytes(data[: len(data) // 2])
+                raise Died
+            replace(path, data)
+
+        return at
+
+    finished = []
+    for number in range(1, 200):
+        store, count[0] = tmp_path / f"{number}.zarr", 0
+        monkeypatch.setattr(store_module, "_replace", dies(number))
+        try:
+            sweeps.sweep(tiny, vectors, pictures[:2], store=store, **settings)
+            break
+        except Died:
+            partial = xr.open_zarr(store).load()
+        finished.append(int(partial.done.sum()))
+        for name in ("logprob", "edited"):
+            there = partial.done.values
+            np.testing.assert_array_equal(partial[name].values[there], whole[name].values[there], err_msg=name)
+        if number % 4 == 0:
+            monkeypatch.setattr(store_module, "_replace", replace)
+            again = sweeps.sweep(tiny, vectors, pictures[:2], store=store, **settings)
+            assert again.attrs["chunks"] in (whole.attrs["chunks"], whole.attrs["chunks"] - 1)
+            exactly(again.assign_attrs(chunks=whole.attrs["chunks"]), whole)
+    assert number > 25 and finished == sorted(finished) and len(set(finished)) > 3
+
+
 def test_a_finished_store_runs_no_forward(tmp_path, tiny, pictures):
     settings = SMALL | {"record": ("activation", "projection"), "read_layers": [1]}
     vectors = random_vectors(tiny)
