@@ -20,6 +20,7 @@ from mllm_probe.models.inputs import PER_TOKEN
 from mllm_probe.models.layout import text_config
 
 Prepared = Any
+MOST_PREFILLED = 9
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,11 @@ class Nnsight:
             blocks = getattr(blocks, part)
         return whole, list(blocks)
 
+    def ready(self, work: Work) -> Work:
+        """Wrap the copy before anything is measured."""
+        self.wrapped(work)
+        return work
+
     @torch.no_grad()
     def run(self, work: Work, prepared: Prepared, cells: Sequence[Cell]) -> Answers:
         """One cell through its traced ``generate``."""
@@ -228,21 +234,25 @@ class SteeringVectors:
 
 
 def peers(rows_by_hand: int, *, prompt_edited: bool = False) -> list[Side]:
-    """Every peer, slowest way first."""
+    """Every peer, slowest way first; rows that prefill the whole prompt each gain nothing from larger batches."""
     nnsight, steering_vectors = Nnsight(), SteeringVectors()
-    together = "of one layer" if prompt_edited else f"{rows_by_hand} at a time"
+    whole = rows_by_hand if prompt_edited else min(rows_by_hand, MOST_PREFILLED)
     found = [
         Side("hooks + generate, one cell at a time", with_hooks, chunk=1),
-        Side("nnsight, one cell at a time", nnsight.run, chunk=1, missing=nnsight.missing),
+        Side("nnsight, one cell at a time", nnsight.run, chunk=1, missing=nnsight.missing, setup=nnsight.ready),
         Side(
             "steering-vectors, one cell at a time" + (" (no cache)" if prompt_edited else ""),
             steering_vectors.run,
             chunk=1,
             missing=steering_vectors.missing,
         ),
-        Side(f"hooks + generate, rows {together}", with_hooks, chunk=rows_by_hand),
+        Side(
+            f"hooks + generate, rows {'of one layer' if prompt_edited else f'{whole} at a time'}",
+            with_hooks,
+            chunk=whole,
+        ),
     ]
     if not prompt_edited:
-        name = f"one prefill, copied caches, rows {together}"
+        name = f"one prefill, copied caches, rows {rows_by_hand} at a time"
         found.append(Side(name, with_copied_caches, prefilled, chunk=rows_by_hand))
     return found
