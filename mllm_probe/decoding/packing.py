@@ -9,7 +9,7 @@ import torch
 from transformers.cache_utils import DynamicLayer
 
 from mllm_probe.decoding.depth import DepthPrefix, start_rows
-from mllm_probe.decoding.rows import CachedRows
+from mllm_probe.decoding.rows import CachedRows, steps_know_sample
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 
 
@@ -46,7 +46,7 @@ class Pack(Shared):
 
 
 def can_pack(first: Shared, other: Shared) -> bool:
-    """Whether the rows of two prompts can decode together: same length and positions, nothing but full attention."""
+    """Whether the rows of two prompts can decode together: same length and positions, full attention alone."""
     if not (isinstance(first, DepthPrefix) and isinstance(other, DepthPrefix)):
         return False
     layers = [*first.cache.layers, *other.cache.layers]
@@ -54,5 +54,6 @@ def can_pack(first: Shared, other: Shared) -> bool:
         first.encoded.prompt_length == other.encoded.prompt_length
         and torch.equal(first.positions, other.positions)
         and set(first.encoded.tensors) == set(other.encoded.tensors)
+        and not steps_know_sample(first.model, first.encoded)
         and all(type(layer) is DynamicLayer and layer.is_initialized for layer in layers)
     )

@@ -121,6 +121,11 @@ class RecomputedRows:
         return RecomputedRows(self.model, self.encoded, self.logits[index], self.fed[index])
 
 
+def steps_know_sample(model: ProbeModel, encoded: Encoded) -> bool:
+    """Whether every step is given something of the sample besides what its cache holds."""
+    return family_of(model.hf.config).picture_each_step or any(name in encoded.tensors for name in _LAST_COLUMN)
+
+
 def step(
     model: ProbeModel, encoded: Encoded, tokens: Tensor, positions: Tensor, cache: Any, *, spread: bool = True
 ) -> Tensor:

@@ -128,12 +128,15 @@ def join_inputs(samples: Sequence[Mapping[str, Tensor]], pad_token_id: int) -> d
     names = set(trimmed[0])
     if any(set(sample) != names for sample in trimmed):
         raise ValueError(f"inputs= expects the same tensors for every sample; got {[sorted(s) for s in trimmed]}.")
-    longest = max(sample["input_ids"].shape[1] for sample in trimmed)
     joined = {}
     for name in trimmed[0]:
         pad = pad_token_id if name == "input_ids" else PER_TOKEN.get(name)
         parts = [sample[name] for sample in trimmed]
-        joined[name] = torch.cat(parts if pad is None else [_pad_left(part, longest, pad) for part in parts])
+        if pad is not None:  # the decoder's ids have a length of their own
+            along = name if name == "decoder_input_ids" else "input_ids"
+            longest = max(sample[along].shape[1] for sample in trimmed)
+            parts = [_pad_left(part, longest, pad) for part in parts]
+        joined[name] = torch.cat(parts)
     return joined
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import numpy as np
 import torch
@@ -15,13 +16,14 @@ SCOPES = ("last_prompt", "image", "text")
 
 
 def random_vectors(model, concepts=("cat", "dog"), *, draws=3, seed=0, words=None, scopes=SCOPES, norm=3.0):
-    """A vectors dataset with random directions, as ``concept_vectors`` makes it."""
+    """A vectors dataset with random directions, as ``concept_vectors`` makes it; ``norm`` for all layers or each."""
     generator = torch.Generator().manual_seed(seed)
     layers, width = len(model.layers), model.hidden_size
     shape = (len(concepts), len(scopes), layers)
     vector = torch.randn(*shape, width, generator=generator).to(model.device)
     shuffled = torch.randn(len(concepts), len(scopes), draws, layers, width, generator=generator).to(model.device)
-    norms = norm * (1 + np.arange(layers)[:, None] * 0.1 + np.arange(len(scopes))[None] * 0.05)
+    growth = 1 + np.arange(layers)[:, None] * 0.1 + np.arange(len(scopes))[None] * 0.05
+    norms = np.broadcast_to(norm, layers)[:, None] * growth
     dims = (schema.CONCEPT, schema.SCOPE, schema.LAYER)
     variables = {
         "vector": lazy((*dims, schema.HIDDEN), vector),
@@ -47,6 +49,116 @@ def wrapped_family(name):
 
     hf, inputs = build(FAMILIES[name])
     return wrap(hf), inputs
+
+
+def verified_family(name):
+    """A tiny model of any verified family, with or without a builder of its own, and tensors of one sample."""
+    from mllm_probe.loading import wrap
+    from mllm_probe.loading.zoo import FAMILIES
+    from mllm_probe.loading.zoo.shrink import pictures, sample, shrunk
+
+    if name in FAMILIES:
+        model, inputs = wrapped_family(name)
+        for parameter in model.hf.parameters():
+            if parameter.numel() == 1 and not parameter.any():
+                parameter.data.fill_(0.5)  # a gate that begins shut lets no picture in
+        return model, inputs
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = wrap(shrunk(name), name=name)
+        for picture in pictures(model.hf):
+            try:
+                inputs = sample(model.hf, picture)
+                if model.verify(inputs=inputs).passed:
+                    return model, inputs
+            except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+                continue
+    raise AssertionError(f"{name} takes none of the pictures")
+
+
+def residual_norms(model, encoded):
+    """Length of the residual stream at the last prompt token after every block, by plain hooks."""
+    found = []
+
+    def keep(module, arguments, output):
+        whole = output[0] if isinstance(output, tuple) else output
+        view = whole if model.layout.stream_index is None else whole[model.layout.stream_index]
+        found.append(float(view[0, encoded.prompt_length - 1].norm()))
+
+    handles = [block.register_forward_hook(keep) for block in model.layout.blocks]
+    try:
+        with torch.no_grad():
+            model.hf(**encoded.tensors, use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return np.array(found)
+
+
+def longer(inputs, words):
+    """The same sample with more words at the end of its prompt."""
+    from mllm_probe.models.inputs import PER_TOKEN
+
+    grown = {}
+    for name, value in inputs.items():
+        if name not in PER_TOKEN or name == "decoder_input_ids":
+            grown[name] = value
+            continue
+        added = value[:, -1:].expand(-1, len(words), *value.shape[2:])
+        grown[name] = torch.cat([value, torch.tensor([words]) if name == "input_ids" else added], 1)
+    return grown
+
+
+def other_picture(inputs):
+    """The same sample with other pixels in its picture."""
+    changed = {name: value.clone() for name, value in inputs.items()}
+    for name, value in changed.items():
+        if value.is_floating_point():
+            value[..., 2:] *= -0.7  # the first two columns of a patch may be its place
+    return changed
+
+
+def plain_batch(model, encoded, following, edits):
+    """Logits [rows, 1 + n, vocabulary] by plain forward hooks and one forward of ``model.hf``.
+
+    ``following`` are lists of tokens behind the prompt, one per row; ``edits`` the lists of edits of each row, as for
+    ``plain_logits``. Where a row's tokens end first, what comes behind is without meaning.
+    """
+    from mllm_probe.models.families import family_of
+    from mllm_probe.models.inputs import append_tokens, join_inputs
+
+    tensors = join_inputs([encoded.tensors] * len(following), model.pad_token_id)
+    if max(map(len, following)):
+        kind = family_of(model.hf.config).continuation_type
+        longest = max(map(len, following))
+        filled = [[*tokens, *[5] * (longest - len(tokens))] for tokens in following]
+        tensors = append_tokens(tensors, filled, model.pad_token_id, kind)
+    by_layer = {}
+    for row, own in enumerate(edits):
+        for layer, columns, goes_on, change in own:
+            by_layer.setdefault(layer, []).append((row, columns, goes_on, change))
+
+    def hook_of(layer):
+        def hook(module, arguments, output):
+            whole = output[0] if isinstance(output, tuple) else output
+            new = whole.clone()
+            view = new if model.layout.stream_index is None else new[model.layout.stream_index]
+            for row, columns, goes_on, change in by_layer[layer]:
+                here = [*columns, *range(encoded.prompt_length, view.shape[1])] if goes_on else list(columns)
+                for column in here:
+                    view[row, column] = change(view[row : row + 1, column], column)[0]
+            return (new, *output[1:]) if isinstance(output, tuple) else new
+
+        return hook
+
+    handles = [model.layout.blocks[layer].register_forward_hook(hook_of(layer)) for layer in by_layer]
+    try:
+        with torch.no_grad():
+            logits = model.hf(**tensors, use_cache=False).logits
+    finally:
+        for handle in handles:
+            handle.remove()
+    return logits[:, encoded.prompt_length - 1 :].float()
 
 
 def plain_logits(model, encoded, following, edits):
@@ -88,8 +200,8 @@ def plain_edit(model, vectors, encoded, concept, layer, strength, tokens, operat
     roles = np.array(schema.ROLES)[encoded.roles[0].numpy()]
     last = encoded.prompt_length - 1
     names = (tokens,) if isinstance(tokens, str) else tokens
-    begin = model.hf.config.get_text_config(decoder=True).bos_token_id
-    ids = encoded.tensors["input_ids"][0].tolist()
+    begin = getattr(model.hf.config.get_text_config(decoder=True), "bos_token_id", None)
+    ids = encoded.sequence[0].tolist()
     chosen = [
         c
         for c in range(encoded.prompt_length)
@@ -103,16 +215,23 @@ def plain_edit(model, vectors, encoded, concept, layer, strength, tokens, operat
     def kind(column):
         return "last_prompt" if column >= last else "image" if roles[column] == "image" else "text"
 
-    def unit(which, column):
-        v = torch.from_numpy(np.array(which.vector.sel(scope=kind(column), layer=layer).values))
+    @cache
+    def unit(name, scope):
+        v = torch.from_numpy(np.array(vectors.vector.sel(concept=name, scope=scope, layer=layer).values))
         return v / v.norm()
 
+    @cache
+    def number(name, scope):
+        whole = vectors if name == "residual_norm" else own
+        return float(whole[name].sel(scope=scope, layer=layer))
+
     def change(hidden, column):
-        v = unit(own, column) if direction is None else direction
+        scope = kind(column)
+        v = unit(concept, scope) if direction is None else direction
         if operation == "add":
-            return hidden + strength * float(vectors.residual_norm.sel(scope=kind(column), layer=layer)) * v
-        excess = (hidden @ v - float(own.negative_projection.sel(scope=kind(column), layer=layer)))[:, None]
-        away = v if operation == "ablate" else v - unit(vectors.sel(concept=to), column)
+            return hidden + strength * number("residual_norm", scope) * v
+        excess = (hidden @ v - number("negative_projection", scope))[:, None]
+        away = v if operation == "ablate" else v - unit(to, scope)
         return hidden - strength * excess * away
 
     return [(layer, chosen, "generated" in names or "all" in names, change)]
