@@ -104,9 +104,9 @@ class Job:
 
     def _path(self, prompt_edited: bool) -> Path:
         middle = [cell for cell in self.cells if cell.control == "concept"][: len(self.settings.axes.layers)]
-        tried = [self.steering(cell) for cell in (middle[:1] + middle[len(middle) // 2 :][:1] + middle[-1:])]
+        tried = [self.steering(cell) for cell in dict.fromkeys(middle[:1] + middle[len(middle) // 2 :][:1])]
         encoded = self.encoded(0)
-        trials = [self._trial(encoded, [None, *tried, None])]
+        trials = [self._trial(encoded, [None, *tried])]
         with self.computing():
             return choose_path(self.model, encoded, trials, prompt_edited=prompt_edited)
 
