@@ -49,7 +49,7 @@ def one(options: argparse.Namespace, told: dict[str, Any], name: str, tokens: in
     found, targets = {}, []
     for kind, counts in amounts.items():
         work = sized_work(options, name, tokens, kind, max(counts))
-        other = f"{work.steps} new tokens" + ("" if kind == CELLS else f", {len(work.cells)} cells each")
+        other = f"{work.steps} new tokens" + ("" if kind == CELLS else f", {cells_each(work)} cells each")
         title = f"{work.subject.name}, {work.subject.tokens} prompt tokens, {other}: time and memory by {kind}"
         print(report.heading(title, told))
         jobs = {str(n): timer(sized_job(options, name, tokens, kind, n, work), work.subject.model.device.type)
@@ -76,12 +76,17 @@ def sized_job(
     """A sweep over so many cells of one picture, or over so many pictures."""
     work = work or sized_work(options, name, tokens, kind, amount)
     layers = work.layers
-    cells = amount if kind == CELLS else min(4 * BASE, len(layers))
+    cells = amount if kind == CELLS else cells_each(work)
     chosen = layers[: min(cells, len(layers))]
     own = Work(work.subject, chosen, strengths(-(-cells // len(chosen))), work.steps, work.tokens)
     own.__dict__["vectors"] = work.vectors
     pictures = slice(amount if kind == PICTURES else 1)
     return lambda: grid(own, pictures=pictures)
+
+
+def cells_each(work: Work) -> int:
+    """Cells per picture where the pictures grow."""
+    return min(4 * BASE, len(work.layers))
 
 
 def memory_of(
