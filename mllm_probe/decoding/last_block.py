@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from torch import Tensor, nn
@@ -56,6 +56,19 @@ def last_position(layer: Any) -> Compute:
             return plain(*last, **named)
 
     return compute
+
+
+@contextmanager
+def leaving_at_keys(layer: Any) -> Iterator[None]:
+    """Leave the forward pass of the ``with`` block as soon as ``layer`` of its cache was given keys and values."""
+    update = layer.update
+
+    def store(*states: Any, **more: Any) -> Any:
+        update(*states, **more)
+        raise _KeysAreStoredError
+
+    with _updated_by(layer, store), suppress(_KeysAreStoredError):
+        yield
 
 
 def may_be_left(block: nn.Module) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import Tensor
+from transformers.cache_utils import DynamicLayer
 
 from mllm_probe.activations.hooks import attached, before_backbone
+from mllm_probe.decoding.last_block import leaving_at_keys, may_be_left
 from mllm_probe.decoding.layers import cache_bytes, empty_cache, expand_rows, share_rows
 from mllm_probe.decoding.memory import following_row_bytes, prompt_row_bytes
 from mllm_probe.decoding.rows import CachedRows, logits_kept, step
@@ -32,9 +35,18 @@ class SharedPrefix(Shared):
         def keep(layer: int, hidden: Tensor) -> None:
             self.unedited[layer] = hidden
 
-        with attached(model, keep if layers else None, layers=layers or None), before_backbone(model, self._note):
+        reading = attached(model, keep if layers else None, layers=layers or None)
+        with reading, before_backbone(model, self._note), self._ending(bool(layers)):
             model.hf(**_without_last(encoded), **cache_argument(model.hf, self.cache), **logits_kept(model, 1))
         self.nbytes = cache_bytes(self.cache) + sum(h.numel() * h.element_size() for h in self.unedited.values())
+
+    def _ending(self, read: bool) -> AbstractContextManager[None]:
+        """What ends the prefill: nobody needs more of the last block than keys and values, unless blocks are read."""
+        layer, model = self.cache.layers[-1], self.model
+        leaves = not read and type(layer) is DynamicLayer and len(self.cache.layers) == len(model.layout.blocks)
+        if leaves and may_be_left(model.layout.blocks[-1]) and may_be_left(model.hf):
+            return leaving_at_keys(layer)
+        return nullcontext()
 
     def _note(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         self._take_positions(named)

@@ -106,3 +106,21 @@ def test_rows_whose_edits_are_not_known_share_the_prompt_alone(case):
     model, encoded, _ = case
     with torch.no_grad():
         assert not isinstance(DepthPrefix(model, encoded).start(3), DepthRows)
+
+
+def test_the_last_block_of_a_prefill_gives_its_keys_and_no_more(case):
+    model, encoded, _ = case
+    seen = []
+    handle = model.layout.blocks[-1].mlp.register_forward_pre_hook(lambda module, arguments: seen.append(1))
+    try:
+        with torch.no_grad():
+            left = SharedPrefix(model, encoded)
+            assert not seen
+            whole = SharedPrefix(model, encoded, read_layers=[0])
+            assert seen == [1]
+    finally:
+        handle.remove()
+    for mine, other in zip(left.cache.layers, whole.cache.layers, strict=True):
+        torch.testing.assert_close(mine.keys, other.keys, atol=0, rtol=0)
+        torch.testing.assert_close(mine.values, other.values, atol=0, rtol=0)
+        assert "update" not in vars(mine)
