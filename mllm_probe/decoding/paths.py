@@ -13,14 +13,16 @@ from torch import Tensor
 
 from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.depth import DepthPrefix
+from mllm_probe.decoding.encoded_pictures import with_pictures_encoded
 from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.rows import whole_forward
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched, WholeForwards
-from mllm_probe.models.encoded_pictures import with_pictures_encoded
 from mllm_probe.models.inputs import Encoded
+from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.schema import ROLES
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,10 @@ PROMPT_WAYS: tuple[type[Shared], ...] = (Resume, CopiedResume, Replay)
 """Ways for edits of the prompt, the cheapest first."""
 NEXT_WAYS: tuple[type[Shared], ...] = (DepthPrefix, SharedPrefix, CopiedPrefix)
 """Cheaper ones for edits from the prompt's last token on."""
-_CHOSEN: weakref.WeakKeyDictionary[ProbeModel, dict[bool, Path]] = weakref.WeakKeyDictionary()
+_LIMITS = ("sliding_window", "attention_chunk_size", "original_max_position_embeddings", "max_position_embeddings")
+"""Lengths at which a text model begins to compute in another way."""
+Kind = tuple[bool, frozenset[str], int, tuple[bool, ...]]
+_CHOSEN: weakref.WeakKeyDictionary[ProbeModel, dict[Kind, Path]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Trial:
 
 
 def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *, prompt_edited: bool) -> Path:
-    """The cheapest exact way, found by running it against whole forwards once per model and kind of scope.
+    """The cheapest exact way, found by running it against whole forwards once per model, kind of scope and of sample.
 
     Parameters
     ----------
@@ -92,10 +97,27 @@ def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *,
         Logits agree within 1e-4 of their scale in float32. In half precision within 5 %, which shows a wrong mask
         or position but not rounding.
     """
-    known = _CHOSEN.setdefault(model, {})
-    if prompt_edited not in known:
-        known[prompt_edited] = _tested(model, encoded, trials, prompt_edited)
-    return known[prompt_edited]
+    known = known_path(model, encoded, prompt_edited=prompt_edited)
+    if known is None:
+        known = _tested(model, encoded, trials, prompt_edited)
+        _CHOSEN.setdefault(model, {})[_kind(model, encoded, prompt_edited)] = known
+    return known
+
+
+def known_path(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path | None:
+    """What was chosen for samples of this kind, None where none was tried."""
+    return _CHOSEN.get(model, {}).get(_kind(model, encoded, prompt_edited))
+
+
+def _kind(model: ProbeModel, encoded: Encoded, prompt_edited: bool) -> Kind:
+    """What a way may depend on: the tensors there are, one image or several, and the limits that the prompt passes."""
+    config = text_config(model.hf)
+    rotary = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    limits = [getattr(config, name, None) or rotary.get(name) for name in _LIMITS]
+    passed = tuple(isinstance(limit, int) and encoded.length > limit for limit in limits)
+    image = (encoded.roles[0] == ROLES.index("image")).int()
+    beginnings = int((image.diff(prepend=image.new_zeros(1)) == 1).sum())
+    return prompt_edited, frozenset(encoded.tensors), min(beginnings, 2), passed
 
 
 def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt_edited: bool) -> Path:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.decoding.depth import DepthPrefix
-from mllm_probe.decoding.paths import Path, Trial, choose_path
+from mllm_probe.decoding.paths import Path, Trial, choose_path, known_path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.metrics.logits import word_table
@@ -89,8 +89,8 @@ class Job:
 
     @cached_property
     def path(self) -> Path:
-        """The cheapest exact way for this scope; found by running it once per model."""
-        return self._path(self.scope.touches_prompt)
+        """The cheapest exact way for this scope and the first sample; found by running it once per kind of sample."""
+        return self._path(self.scope.touches_prompt, self.encoded(0))
 
     @cached_property
     def unsteered_in_chunks(self) -> bool:
@@ -102,10 +102,12 @@ class Job:
         """Whether rows of several samples may run in one batch."""
         return self.unsteered_in_chunks and issubclass(self.path.kind, DepthPrefix)
 
-    def _path(self, prompt_edited: bool) -> Path:
+    def _path(self, prompt_edited: bool, encoded: Encoded) -> Path:
+        known = known_path(self.model, encoded, prompt_edited=prompt_edited)
+        if known is not None:
+            return known
         middle = [cell for cell in self.cells if cell.control == "concept"][: len(self.settings.axes.layers)]
         tried = [self.steering(cell) for cell in dict.fromkeys(middle[:1] + middle[len(middle) // 2 :][:1])]
-        encoded = self.encoded(0)
         trials = [self._trial(encoded, [None, *tried])]
         with self.computing():
             return choose_path(self.model, encoded, trials, prompt_edited=prompt_edited)
@@ -123,13 +125,14 @@ class Job:
         reader = Reader(model, subjects, names, table.variants)
         judge = None
         if "perplexity" in settings.metrics:
-            judge = Judge(model, subjects, names, self.prefix, self._path(False))
+            judge = Judge(model, subjects, names, self.prefix, self._path(False, self.encoded(0)))
         touches = self.scope.touches_prompt
         return Scorer(model, settings, table, self.prefix, reader, judge, touches_prompt=touches)
 
     def open(self, encoded: Encoded) -> Shared:
         """What the rows of one sample share."""
-        return self.path.open(self.model, encoded, self.settings.read_layers if self.settings.record else ())
+        path = self._path(self.scope.touches_prompt, encoded)
+        return path.open(self.model, encoded, self.settings.read_layers if self.settings.record else ())
 
     @contextmanager
     def computing(self) -> Iterator[None]:

@@ -112,7 +112,7 @@ def longer(inputs, words):
 def other_picture(inputs):
     """The same sample with other pixels in its picture."""
     changed = {name: value.clone() for name, value in inputs.items()}
-    for name, value in changed.items():
+    for value in changed.values():
         if value.is_floating_point():
             value[..., 2:] *= -0.7  # the first two columns of a patch may be its place
     return changed

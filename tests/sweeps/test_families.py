@@ -6,6 +6,7 @@ import torch
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.decoding.depth import DepthPrefix
+from mllm_probe.decoding.paths import known_path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.resume import Resume
@@ -177,7 +178,7 @@ def test_cells_equal_plain_hooks(case, name):
 @pytest.mark.parametrize("name", sorted(NO_IMAGE_TOKENS))
 def test_a_scope_without_positions_is_refused(case, name):
     one = case(name)
-    with pytest.raises(ValueError, match="tokens='image' can never be edited: the prompt of row 1 has no image tokens"):
+    with pytest.raises(ValueError, match="tokens='image' can never be edited: the prompt of row . has no image tokens"):
         one.sweep("image")
     if one.model.hf.config.is_encoder_decoder:
         with pytest.raises(ValueError, match="tokens='text' can never be edited"):
@@ -238,6 +239,20 @@ def test_sliding_windows(name, tokens, window):
     assert grid.attrs["path"] == one.way(tokens), grid.attrs["refused_paths"]
     for number, inputs in enumerate(samples):
         assert_cells(one, one.model.encode(None, inputs=inputs), grid.isel(sample=[number]), tokens)
+
+
+def test_ways_are_tried_anew_for_a_sample_that_passes_the_window():
+    one = Case("llava_pixtral")
+    text_config(one.model.hf).sliding_window = one.encoded.length + 1
+    samples = [one.inputs, longer(one.inputs, [31]), longer(one.inputs, [31, 41, 59])]
+    same, other = (one.model.encode(None, inputs=inputs) for inputs in samples[1:])
+    settings = {"strengths": (0, 1), "controls": (), "metrics": "logprob"}
+    one.sweep(NEXT, samples[:1], **settings)
+    assert known_path(one.model, same, prompt_edited=False) is not None
+    assert known_path(one.model, other, prompt_edited=False) is None
+    assert known_path(one.model, same, prompt_edited=True) is None
+    one.sweep(NEXT, samples, **settings)
+    assert known_path(one.model, other, prompt_edited=False) is not None
 
 
 @pytest.mark.parametrize("tokens", [NEXT, "image"])

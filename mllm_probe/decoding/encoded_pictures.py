@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
+
+
+class _PictureIsSeenError(Exception):
+    """Raised where the text model is called with the picture, to leave it."""
+
 
 _PIXELS = ("pixel_values", "flattened_patches")
 
@@ -34,10 +41,10 @@ def with_pictures_encoded(model: ProbeModel, encoded: Encoded) -> Encoded:
     given = next((n for n in _PIXELS if n in encoded.tensors), None)
     if not name or given is None:
         return encoded
-    tensors = dict(encoded.tensors)
-    pixels = tensors.pop(given)
-    tensors[name] = _images(model, pixels) if given == "pixel_values" and pixels.ndim == 5 else _features(model, pixels)
-    return replace(encoded, tensors=tensors)
+    tensors = {n: value for n, value in encoded.tensors.items() if n != given}
+    by_step = family_of(model.hf.config).picture_each_step
+    picture = _images(model, encoded.tensors[given]) if by_step else _given_to_text(model, encoded, name)
+    return replace(encoded, tensors=tensors | {name: picture})
 
 
 def _images(model: ProbeModel, pixels: Tensor) -> Tensor:
@@ -47,8 +54,14 @@ def _images(model: ProbeModel, pixels: Tensor) -> Tensor:
     return found.unflatten(0, pixels.shape[:2])
 
 
-def _features(model: ProbeModel, pixels: Tensor) -> Tensor:
-    """Image features as they enter the text model, [rows, image tokens, width]."""
-    hf: Any = model.hf
-    found: Tensor = hf.get_image_features(pixels).pooler_output
-    return found
+def _given_to_text(model: ProbeModel, encoded: Encoded, name: str) -> Tensor:
+    """Image features as the text model is given them, [rows, image tokens, width]."""
+    found: list[Tensor] = []
+
+    def note(_: tuple[Any, ...], named: dict[str, Any]) -> None:
+        found.append(named[name])
+        raise _PictureIsSeenError
+
+    with before_backbone(model, note), suppress(_PictureIsSeenError):
+        model.hf(**encoded.tensors, use_cache=False)
+    return found[0]
