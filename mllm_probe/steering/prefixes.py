@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.activations.memory import free_bytes
-from mllm_probe.decoding.paths import Path, Trial, choose_path
+from mllm_probe.decoding.paths import Path, Trial, choose_path, known_path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.rows import Rows
 from mllm_probe.models.inputs import Request
@@ -135,22 +135,22 @@ def prompts_of(model: ProbeModel) -> Prompts:
 
 
 def live_path(model: ProbeModel, prompt: Prompt) -> Path:
-    """How rows of this model share a prompt when it is not edited; found by trying it, once per model.
+    """How rows of this model share a prompt when it is not edited; found by trying it, once per kind of prompt.
 
     The caller holds ``model.lock``.
     """
-    encoded, trials = prompt.encoded, []
-    if "live_path" not in model.kept:
-        none, low, high = trial_rows(model)
-        batches: list[list[Row]] = [[none, low, high], [high, none]]
-        editors = [Editor(model, rows, prompt=encoded) for rows in batches]
-        trials = [
-            Trial(3, lambda: Editor(model, batches[0], prompt=encoded).attached(), editors[0].untouched),
-            Trial(2, lambda: Editor(model, batches[1], prompt=encoded).attached()),
-        ]
-        model.kept["live_path"] = choose_path(model, encoded, trials, prompt_edited=False)
-    found: Path = model.kept["live_path"]
-    return found
+    encoded = prompt.encoded
+    known = known_path(model, encoded, prompt_edited=False)
+    if known is not None:
+        return known
+    none, low, high = trial_rows(model)
+    batches: list[list[Row]] = [[none, low, high], [high, none]]
+    editors = [Editor(model, rows, prompt=encoded) for rows in batches]
+    trials = [
+        Trial(3, lambda: Editor(model, batches[0], prompt=encoded).attached(), editors[0].untouched),
+        Trial(2, lambda: Editor(model, batches[1], prompt=encoded).attached()),
+    ]
+    return choose_path(model, encoded, trials, prompt_edited=False)
 
 
 def trial_rows(model: ProbeModel) -> list[Row]:
