@@ -1,6 +1,7 @@
 """Scores of steered answers and the statistics that go with them."""
 
 from mllm_probe.metrics.fluency import answer_perplexity, first_mention, first_mention_tokens
+from mllm_probe.metrics.lens import lens_chunks, lens_logits
 from mllm_probe.metrics.logits import (
     WordTable,
     first_token_logit,
@@ -10,6 +11,7 @@ from mllm_probe.metrics.logits import (
     word_table,
     word_variants,
 )
+from mllm_probe.metrics.projection import concept_projection, token_kinds
 from mllm_probe.metrics.statistics import bootstrap_interval, false_discovery_rate, null_interval, wilson_interval
 from mllm_probe.metrics.text import forms, kept, mentions, named, named_tokens, repetition
 
@@ -17,6 +19,7 @@ __all__ = [
     "WordTable",
     "answer_perplexity",
     "bootstrap_interval",
+    "concept_projection",
     "false_discovery_rate",
     "first_mention",
     "first_mention_tokens",
@@ -25,12 +28,15 @@ __all__ = [
     "forms",
     "kept",
     "kl_divergence",
+    "lens_chunks",
+    "lens_logits",
     "mentions",
     "named",
     "named_tokens",
     "null_interval",
     "repetition",
     "single_token_logprob",
+    "token_kinds",
     "wilson_interval",
     "word_table",
     "word_variants",
