@@ -12,7 +12,13 @@ from mllm_probe.metrics.logits import (
     word_variants,
 )
 from mllm_probe.metrics.projection import concept_projection, token_kinds
-from mllm_probe.metrics.statistics import bootstrap_interval, false_discovery_rate, null_interval, wilson_interval
+from mllm_probe.metrics.statistics import (
+    bootstrap_interval,
+    false_discovery_rate,
+    median_interval,
+    null_interval,
+    wilson_interval,
+)
 from mllm_probe.metrics.text import forms, kept, mentions, named, named_tokens, repetition
 
 __all__ = [
@@ -30,6 +36,7 @@ __all__ = [
     "kl_divergence",
     "lens_chunks",
     "lens_logits",
+    "median_interval",
     "mentions",
     "named",
     "named_tokens",
