@@ -172,13 +172,15 @@ def test_the_first_selection_can_be_chosen_and_else_is_the_first_cell_at_strengt
 def test_a_grid_is_summarised_by_the_chosen_metric(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "mllm_probe.widgets.heatmap.effect_of", lambda grid, metric: asked.append(metric) or fakes.effect()
+        "mllm_probe.widgets.heatmap.summarised",
+        lambda grid, *choice: asked.append(choice) or fakes.effect(),
     )
-    grid = fakes.effect().rename({"difference": "logprob", "value" if "value" in fakes.effect() else "n": "named"})
+    grid = fakes.effect().rename({"difference": "logprob", "n": "named"}).assign_coords(sample=["a", "b"])
     heatmap = LayerConceptHeatmap(grid, metric="named")
     assert heatmap.metrics == ["logprob", "named"]
     fakes.arrive(heatmap, {"method": "update", "state": {"metric": "logprob"}, "buffer_paths": []})
-    assert asked == ["named", "logprob"]
+    fakes.arrive(heatmap, {"method": "update", "state": {"average": "single", "sample": 1}, "buffer_paths": []})
+    assert (asked[0], asked[1], asked[-1]) == (("named", "mean", 0), ("logprob", "mean", 0), ("logprob", "single", 1))
     with pytest.raises(ValueError, match="no metric 'kl'; it has logprob, named"):
         LayerConceptHeatmap(grid, metric="kl")
 
