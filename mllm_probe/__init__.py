@@ -28,6 +28,8 @@ _HOME = {
     "plan": "sweeps",
     "LayerConceptHeatmap": "widgets",
     "SteeringPanel": "widgets",
+    "PatchOverlay": "widgets",
+    "TokenStrip": "widgets",
     "explore": "widgets",
 }
 _ROOMS = ("activations", "concepts", "loading", "metrics", "models", "plots", "scenes", "steering", "sweeps", "widgets")
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from mllm_probe.widgets.heatmap import LayerConceptHeatmap as LayerConceptHeatmap
     from mllm_probe.widgets.lab import explore as explore
     from mllm_probe.widgets.panel import SteeringPanel as SteeringPanel
+    from mllm_probe.widgets.patches import PatchOverlay as PatchOverlay
+    from mllm_probe.widgets.tokens import TokenStrip as TokenStrip
 
 __all__ = sorted([*_HOME, "concepts", "plots", "__version__"])
 

@@ -21,7 +21,7 @@ function stamp() {
 }
 
 const job = await context({
-  entryPoints: ["src/heatmap.ts", "src/panel.ts", "src/bar.ts"],
+  entryPoints: ["src/page.ts", "src/heatmap.ts", "src/panel.ts", "src/bar.ts", "src/patches.ts", "src/tokens.ts"],
   outdir: OUT,
   bundle: true,
   format: "esm",

@@ -1,0 +1,494 @@
+var V=`.mp {
+  --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
+  --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
+  --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
+  --mp-faint: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #6f7984));
+  --mp-line: var(--jp-border-color2, var(--vscode-widget-border, #e0e4e8));
+  --mp-edge: var(--jp-border-color1, var(--vscode-input-border, #c4cad1));
+  --mp-brand: var(--jp-brand-color1, var(--vscode-focusBorder, #1f6feb));
+  --mp-warn: var(--jp-error-color1, #b3261e);
+  --mp-good: var(--jp-success-color1, #1a7f4b);
+  --mp-fill: color-mix(in srgb, var(--mp-ink) 5%, transparent);
+  --mp-mono: var(--jp-code-font-family, ui-monospace, SFMono-Regular, Menlo, monospace);
+  box-sizing: border-box;
+  container-type: inline-size;
+  width: 100%;
+  padding: 12px 14px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: 13px / 1.45 var(--jp-ui-font-family, system-ui, -apple-system, "Segoe UI", Roboto, sans-serif);
+  font-variant-numeric: tabular-nums;
+}
+.mp *,
+.mp *::before {
+  box-sizing: border-box;
+}
+.mp.mp [hidden][hidden] {
+  display: none;
+}
+.mp h3 {
+  margin: 0;
+  color: var(--mp-faint);
+  font-size: 11px;
+  font-weight: 600;
+  letter-spacing: 0.04em;
+  line-height: 1.45;
+  text-transform: uppercase;
+}
+.mp-head {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 10px;
+  min-height: 27px;
+  margin-bottom: 8px;
+}
+.mp-head h3 {
+  flex: 1 1 auto;
+}
+.mp button,
+.mp select,
+.mp input[type="text"] {
+  min-width: 0;
+  margin: 0;
+  padding: 3px 9px;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: inherit;
+  font-size: 12.5px;
+  line-height: 1.45;
+}
+.mp button {
+  cursor: pointer;
+}
+.mp button:hover {
+  background: var(--mp-fill);
+}
+.mp :focus-visible {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: 1px;
+}
+.mp-error {
+  margin: 8px 0 0;
+  padding: 6px 10px;
+  border-left: 3px solid var(--mp-warn);
+  border-radius: 3px;
+  background: color-mix(in srgb, var(--mp-warn) 8%, transparent);
+  overflow-wrap: anywhere;
+}
+.mp-progress {
+  height: 3px;
+  border-radius: 3px;
+  background: var(--mp-line);
+  overflow: hidden;
+}
+.mp-progress > i {
+  display: block;
+  width: 0;
+  height: 100%;
+  background: var(--mp-brand);
+}
+@media (prefers-reduced-motion: no-preference) {
+  .mp-progress > i {
+    transition: width 0.15s linear;
+  }
+}
+`;function a(r,e={},...t){let n=document.createElement(r);for(let[i,o]of Object.entries(e))o!==void 0&&o!==!1&&n.setAttribute(i,o===!0?"":String(o));return n.append(...t),n}var J=0;function D(r){return J+=1,`mp-${r}-${J}-${Math.random().toString(36).slice(2,8)}`}function X(r,e,t){let n=a("section",{class:`mp mp-${e}`,"aria-label":t,"data-lm-suppress-shortcuts":"true"});return n.append(a("style",{},r)),n.addEventListener("keydown",i=>i.stopPropagation()),n}function L(r,e){r.hidden=!e}function _(r){return!(r>0)||r>=100?r>=100?0:1:r>2?1:Math.min(5,2-Math.min(0,Math.floor(Math.log10(r))+1))}function z(r){return Number(r.toPrecision(2)).toString().split(".")[1]?.length??0}function x(r,e=1){if(!Number.isFinite(r))return"\u2013";let t=Math.abs(r).toFixed(e);return r<0&&Number(t)!==0?"\u2212"+t:t}function f(r,e=1){let t=x(r,e);return r>0&&Number(t)!==0?`+${t}`:t}function Y(r){if(!(r>0)||!Number.isFinite(r))return 1;let e=10**Math.floor(Math.log10(r));return([1,1.5,2,3,4,5,6,8,10].find(n=>n*e>=r*(1-1e-9))??10)*e}var Q=r=>r.replaceAll("_"," ");var Z=`.mp-label {
+  display: block;
+  margin: 11px 0 3px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-label b {
+  color: var(--mp-ink);
+  font-weight: 600;
+}
+.mp select.mp-wide,
+.mp input.mp-wide {
+  display: block;
+  width: 100%;
+  padding: 5px 8px;
+}
+.mp-seg {
+  display: flex;
+  min-width: 0;
+  margin: 0;
+  padding: 0;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  overflow: hidden;
+}
+.mp-seg label {
+  position: relative;
+  flex: 1 1 auto;
+  padding: 3px 5px;
+  border-left: 1px solid var(--mp-line);
+  color: var(--mp-soft);
+  font-size: 11.5px;
+  text-align: center;
+  white-space: nowrap;
+  cursor: pointer;
+}
+.mp-seg label:first-of-type {
+  border-left: 0;
+}
+.mp-seg label:has(:checked) {
+  background: var(--mp-brand);
+  color: var(--mp-bg);
+}
+.mp-seg label:has(:focus-visible) {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: -2px;
+}
+.mp-seg input {
+  position: absolute;
+  inset: 0;
+  margin: 0;
+  opacity: 0;
+  cursor: pointer;
+}
+.mp input[type="range"] {
+  display: block;
+  width: 100%;
+  height: 22px;
+  margin: 0;
+  background: none;
+  appearance: none;
+  cursor: pointer;
+}
+.mp input[type="range"]::-webkit-slider-runnable-track {
+  height: 4px;
+  border-radius: 3px;
+  background: linear-gradient(
+    to right,
+    var(--mp-line) var(--from),
+    var(--mp-brand) var(--from),
+    var(--mp-brand) var(--to),
+    var(--mp-line) var(--to)
+  );
+}
+.mp input[type="range"]::-moz-range-track {
+  height: 4px;
+  border-radius: 3px;
+  background: linear-gradient(
+    to right,
+    var(--mp-line) var(--from),
+    var(--mp-brand) var(--from),
+    var(--mp-brand) var(--to),
+    var(--mp-line) var(--to)
+  );
+}
+.mp input[type="range"]::-webkit-slider-thumb {
+  width: 16px;
+  height: 16px;
+  margin-top: -6px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+  appearance: none;
+}
+.mp input[type="range"]::-moz-range-thumb {
+  width: 12px;
+  height: 12px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+}
+.mp-two {
+  display: grid;
+  grid-template-columns: repeat(2, minmax(0, 1fr));
+  gap: 0 12px;
+}
+.mp-over {
+  position: relative;
+}
+.mp-through,
+.mp-fluency {
+  position: absolute;
+  top: 0;
+  right: 0;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-through {
+  display: flex;
+  align-items: center;
+  gap: 6px;
+  top: -4px;
+}
+.mp .mp-through select {
+  padding: 1px 4px;
+  font-size: 12px;
+}
+.mp-over .mp-label {
+  padding-right: 130px;
+}
+.mp-steer > .mp-over {
+  margin-top: 11px;
+}
+.mp-steer > .mp-over .mp-label {
+  margin-top: 0;
+}
+.mp-fluency::before {
+  display: inline-block;
+  width: 8px;
+  height: 8px;
+  margin-right: 5px;
+  border-radius: 2px;
+  background: var(--mp-good);
+  content: "";
+}
+.mp-fluency[data-state="untested"]::before {
+  border: 1px solid var(--mp-edge);
+  background: none;
+}
+.mp-fluency[data-state="broken"]::before {
+  background: var(--mp-warn);
+}
+.mp-safe {
+  position: relative;
+  height: 3px;
+  margin: -4px 0 1px;
+}
+.mp-safe::before {
+  position: absolute;
+  left: var(--safe-from);
+  width: calc(var(--safe-to) - var(--safe-from));
+  height: 3px;
+  border-radius: 2px;
+  background: var(--mp-good);
+  content: "";
+}
+.mp-ticks {
+  position: relative;
+  height: 14px;
+  margin: 0 8px;
+  color: var(--mp-faint);
+  font-size: 10.5px;
+}
+.mp-ticks span {
+  position: absolute;
+  transform: translateX(-50%);
+}
+`;var ee=`.mp-inside-state {
+  color: var(--mp-faint);
+  font-size: 12px;
+}
+.mp-scrub {
+  display: grid;
+  grid-template-columns: auto minmax(0, 1fr);
+  gap: 0 10px;
+  align-items: center;
+}
+.mp-scrub .mp-label {
+  grid-column: 1 / -1;
+}
+.mp .mp-scrub button {
+  width: 30px;
+  padding: 3px 0;
+  line-height: 1.2;
+}
+.mp-legend {
+  display: grid;
+  grid-template-columns: 1fr auto 1fr;
+  margin-top: 12px;
+  color: var(--mp-faint);
+  font-size: 10.5px;
+}
+.mp-legend > i {
+  grid-column: 1 / -1;
+  height: 7px;
+  margin-bottom: 2px;
+  border-radius: 2px;
+}
+.mp-legend > span:last-of-type {
+  text-align: right;
+}
+.mp-note {
+  margin: 4px 0 0;
+  color: var(--mp-faint);
+  font-size: 11.5px;
+}
+.mp-profile {
+  display: block;
+  width: 100%;
+  height: 66px;
+}
+.mp-inside .mp-read {
+  height: auto;
+  min-height: 33px;
+}
+[data-old="true"] {
+  opacity: 0.4;
+}
+`;var we={zero:[247,248,249],positive:[178,73,10],negative:[31,95,180]},Me={zero:[34,39,46],positive:[255,166,87],negative:[88,166,255]};function Te(r){let e=r.match(/[\d.]+/g)?.map(Number)??[];if(e.length<3||e[3]===0)return 1;let[t=0,n=0,i=0]=e.slice(0,3).map(o=>(o/255)**2.2);return .2126*t+.7152*n+.0722*i}function te(r){let e=getComputedStyle(r),t=Te(e.backgroundColor)<.25,n=i=>e.getPropertyValue(i).trim()||e.color;return{dark:t,ink:n("--mp-ink"),soft:n("--mp-soft"),faint:n("--mp-faint"),line:n("--mp-line"),brand:n("--mp-brand"),font:e.fontFamily,...t?Me:we}}function ne(r){let e=()=>setTimeout(r,30),t=new MutationObserver(e),n=["data-jp-theme-name","data-jp-theme-light","data-vscode-theme-id","data-theme","class"];t.observe(document.body,{attributes:!0,attributeFilter:n}),t.observe(document.documentElement,{attributes:!0,attributeFilter:n});let i=matchMedia("(prefers-color-scheme: dark)");return i.addEventListener("change",e),()=>{t.disconnect(),i.removeEventListener("change",e)}}function S(r,e,t){let n=e>0?Math.max(-1,Math.min(1,r/e)):0,i=n>0?t.positive:t.negative,o=s=>Math.round(t.zero[s]+(i[s]-t.zero[s])*Math.abs(n));return[o(0),o(1),o(2)]}var M=r=>`rgb(${r[0]},${r[1]},${r[2]})`;var Ee=.85;function Ae(r,e,t){let n=e>0?Math.min(1,Math.abs(r)/e):0;return{colour:r<0?t.negative:t.positive,alpha:n*Ee}}function q([r,e,t]){return .2126*(r/255)**2.2+.7152*(e/255)**2.2+.0722*(t/255)**2.2>.22?"#111":"#fff"}var O=class{bar=a("i");low=a("span");middle=a("span",{},"0");high=a("span");element=a("div",{class:"mp-legend",role:"img"},this.bar,this.low,this.middle,this.high);show(e,t,n,i){let o=z(e),s=[-1,-.5,0,.5,1].map(l=>{if(i==="page")return M(S(l,1,n));let{colour:p,alpha:d}=Ae(l,1,n);return`rgba(${p.join(",")},${d})`});this.bar.style.background=`linear-gradient(to right, ${s.join(", ")})`,this.low.textContent=x(-e,o),this.high.textContent=`${f(e,o)} ${t}`,this.element.setAttribute("aria-label",`colours from ${x(-e,o)} to ${this.high.textContent}`)}};function Le(r,e,t){let n=r.filter(Number.isFinite),i=Math.max(0,...n),o=Math.min(0,...n),s=t/(i-o||1),l=i===o?t:i*s,p=e/Math.max(1,r.length),d=r.map((m,c)=>{let b=Number.isFinite(m)?Math.abs(m)*s:0;return{x:c*p,y:m>0?l-b:l,width:Math.max(1,p-1),height:b}});return{zero:l,bars:d}}var g=34,T=8,W=14;function re(r,e,t){let n=r.getContext("2d"),i=window.devicePixelRatio||1,[o,s]=[r.clientWidth,r.clientHeight];if(!n||o<=g||(r.width=Math.round(o*i),r.height=Math.round(s*i),n.setTransform(i,0,0,i,0,0),!e))return;let{layers:l,values:p,index:d,limit:m}=e,{zero:c,bars:b}=Le(p,o-g,s-T-W);n.font=`10px ${t.font}`,n.textBaseline="middle",n.fillStyle=t.faint,n.textAlign="right";let $=p.filter(Number.isFinite),A=[Math.max(0,...$),Math.min(0,...$)],H=Math.max(1,z(m));(A[0]??0)>0&&n.fillText(f(A[0]??0,H),g-6,T),(A[1]??0)<0&&n.fillText(f(A[1]??0,H),g-6,s-W-1),c>8&&c<s-T-W-7&&n.fillText("0",g-6,T+c),b.forEach((u,h)=>{n.fillStyle=M(S(p[h]??0,m,t)),n.fillRect(g+u.x,T+u.y,u.width,u.height),n.strokeStyle=h===d?t.brand:t.line,n.lineWidth=h===d?2:1,n.strokeRect(g+u.x+.5,T+u.y,u.width-1,u.height)}),n.fillStyle=t.faint,n.fillRect(g,T+c-.5,o-g,1),n.textAlign="center";let F=(o-g)/Math.max(1,l.length),y=Math.ceil(20/F);l.forEach((u,h)=>{h!==d&&(h%y||Math.abs(h-d)*F<18)||(n.fillStyle=h===d?t.ink:t.faint,n.fillText(String(u),g+(h+.5)*F,s-6))})}function I(r,e){e.id||=D("control");let t=a("b"),n=a("label",{class:"mp-label",for:e.id},r," ",t);return{element:a("div",{},n,e),value:t}}function oe(r,e,t){let n=new Map,i=[];for(let o of e){let s=a("option",{value:o.value},o.label);if(!o.group){i.push(s);continue}let l=n.get(o.group)??a("optgroup",{label:Q(o.group)});n.has(o.group)||i.push(l),n.set(o.group,l),l.append(s)}r.replaceChildren(...i),r.value=t}function se(r,e,t,n){let i=D(r),o=t.map(s=>{let l=a("input",{type:"radio",name:i,value:s.value});return l.addEventListener("change",()=>n(s.value)),a("label",{},l,s.label)});return a("fieldset",{class:"mp-seg","data-testid":r,"aria-label":e},...o)}function ae(r,e){for(let t of r.querySelectorAll("input"))t.checked=t.value===e}function ie(r,e){let[t,n]=[Number(r.min),Number(r.max)],i=Math.max(0,Math.min(1,(e-t)/Math.max(1e-9,n-t)));return`calc(${(100*i).toFixed(2)}% + ${(8-16*i).toFixed(2)}px)`}function le(r,e,t){r.style.setProperty("--from",ie(r,Math.min(e,t))),r.style.setProperty("--to",ie(r,Math.max(e,t)))}var Se=320,$e=(r,e)=>e>0?(r+1)%e:0,Fe=(r,e,t)=>e>0?(r+Math.floor(t/Se))%e:0,j=class{constructor(e,t){this.moves=t;this.range=a("input",{type:"range",min:0,max:0,step:1,"data-testid":e}),this.button=a("button",{type:"button","data-testid":`${e}-play`}),this.box=I("Layer",this.range);let n=this.box.element.firstElementChild;this.element=a("div",{class:"mp-scrub"},n,this.button,this.range),this.range.addEventListener("input",()=>{this.halt(),this.index=Number(this.range.value),this.show(),t.draw(this.index),t.settle(this.index)}),this.button.addEventListener("click",()=>this.press()),this.still.addEventListener("change",this.onMotion),this.show()}moves;element;index=0;range;button;box;layers=[];frame=0;still=matchMedia("(prefers-reduced-motion: reduce)");fill(e,t){this.layers=e,this.range.max=String(Math.max(0,e.length-1)),this.range.disabled=e.length<2,this.button.disabled=e.length<2,this.halt(),this.index=Math.max(0,e.indexOf(t)),this.show()}close(){cancelAnimationFrame(this.frame),this.frame=0,this.still.removeEventListener("change",this.onMotion)}by(e){this.halt(),this.index=Math.max(0,Math.min(this.layers.length-1,this.index+e)),this.show(),this.moves.draw(this.index),this.moves.settle(this.index)}onMotion=()=>{this.still.matches&&this.frame&&this.press(),this.show()};press(){if(this.frame)this.halt(),this.moves.settle(this.index);else if(this.still.matches)this.index=$e(this.index,this.layers.length),this.moves.draw(this.index),this.moves.settle(this.index);else{let e=this.index,t=0,n=i=>{if(!this.element.isConnected)return this.halt();t||=i,this.frame=requestAnimationFrame(n);let o=Fe(e,this.layers.length,i-t);o!==this.index&&(this.index=o,this.show(),this.moves.draw(o))};this.frame=requestAnimationFrame(n)}this.show()}halt(){cancelAnimationFrame(this.frame),this.frame=0}show(){let e=this.layers[this.index];this.range.value=String(this.index),this.range.setAttribute("aria-valuetext",`layer ${e??""}`);let t=this.layers.at(-1);this.box.value.textContent=e===void 0?"":`${e} of ${this.layers[0]} \u2026 ${t}`;let n=this.frame!==0,i=n?"Stop":this.still.matches?"Next layer":"Play the layers";this.button.textContent=n?"\u275A\u275A":this.still.matches?"\u25B8|":"\u25B6",this.button.setAttribute("aria-label",i),this.button.title=i,this.button.setAttribute("aria-pressed",String(n)),le(this.range,0,0)}};function G(r){if(!r||r.byteLength===0)return new Float32Array(0);let e=r instanceof ArrayBuffer?r:r.buffer.slice(r.byteOffset,r.byteOffset+r.byteLength);return new Float32Array(e)}function P(r,e){return r[e]??Number.NaN}var Ne={nats:1,"":.1};function pe(r,e,t){let n=r.filter(Number.isFinite).map(Math.abs);if(n.length===0)return 1;n.sort();let i=n[Math.min(n.length-1,Math.floor(.98*n.length))]??1;return t(Math.max(i,Ne[e]??0))}function de(r,e){let t=[];for(let n=0;n<r.length;n+=1){if(r[n]?.[1]!=="image"){t.push({kind:"token",index:n});continue}let i=Ce(r,n),o=Array.from({length:i-n+1},(s,l)=>n+l);t.push({kind:"block",indices:o.filter(s=>r[s]?.[1]==="image")}),e&&t.push(...o.map(s=>({kind:"token",index:s}))),n=i}return t}function Ce(r,e){let t=e;for(let n=e;n<r.length;n+=1){let i=r[n]?.[1];if(i==="image")t=n;else if(i!=="special"||n-t>2)break}return t}function B(r,e){return e?(e.kind==="block"?e.indices:[e.index]).flatMap(n=>r[n]&&r[n][1]!=="answer"?[r[n][2]]:[]):[]}function me(r,e,t,n){let[i,o]=[Math.min(t,n),Math.max(t,n)];return[...new Set(e.slice(i,o+1).flatMap(s=>B(r,s)))]}var ce=r=>[...r].sort((e,t)=>e-t);function ue(r,e){let t=new Set(r),n=e.length>0&&e.every(i=>t.has(i));for(let i of e)n?t.delete(i):t.add(i);return ce(t)}var he=(r,e)=>ce(new Set([...r,...e]));function v(r){let e=r.replaceAll(`
+`,"\u23CE").replaceAll("	","\u21E5");return e.trim()===""?"\u2423":e.trim()}function ge(r,e,t){let n={ArrowRight:1,ArrowDown:1,ArrowLeft:-1,ArrowUp:-1}[t];return n!==void 0?Math.max(0,Math.min(e-1,r+n)):t==="Home"?0:t==="End"?Math.max(0,e-1):null}var fe=3,E=(r,e,t)=>P(r.values,e*r.tokens+t);function N(r,e,t){let n=[];for(let i=0;i<fe;i+=1){let o=((e*r.tokens+t)*fe+i)*2,s=r.words[P(r.lens,o)];s!==void 0&&n.push({word:s,probability:P(r.lens,o+1)})}return n}function C(r,e,t){let n=t.filter(l=>Number.isFinite(E(r,e,l))),i=n[0];if(i===void 0)return null;let o=l=>E(r,e,l),s=n.reduce((l,p)=>o(p)>o(l)?p:l,i);return{mean:n.reduce((l,p)=>l+o(p),0)/n.length,most:s,value:o(s)}}var K=class{constructor(e){this.acts=e;this.element.addEventListener("click",t=>this.onClick(t)),this.element.addEventListener("keydown",t=>this.onKey(t)),this.element.addEventListener("pointerover",t=>this.setHover(this.indexOf(t.target))),this.element.addEventListener("pointerleave",()=>this.setHover(-1)),this.element.addEventListener("focusin",t=>{let n=this.indexOf(t.target);n>=0&&(this.at=n),e.read()}),this.element.addEventListener("focusout",()=>e.read())}acts;element=a("div",{class:"mp-strip",role:"listbox","aria-multiselectable":"true","aria-label":"Tokens; arrow keys move, Space selects, Shift extends, Enter opens the picture","data-testid":"tokens"});tokens=[];cells=[];selected=[];at=0;hover=-1;anchor=0;get reading(){let e=this.element.contains(document.activeElement)?this.at:-1;return this.cells[this.hover>=0?this.hover:e]?.item??null}build(e,t){let n=this.element.contains(document.activeElement);this.tokens=e,this.hover=-1;let i=e.findIndex(([,s])=>s==="answer");this.cells=de(e,t).map(s=>this.cell(s,t));let o=[];for(let{item:s,element:l}of this.cells)s.kind==="token"&&s.index===i&&o.push(a("span",{class:"mp-tok-split",role:"presentation"},"answer")),o.push(l);this.element.replaceChildren(...o),this.at=Math.min(this.at,Math.max(0,this.cells.length-1)),this.rove(),n&&this.cells[this.at]?.element.focus()}cell(e,t){let n=a("span",{class:"mp-tok-value"});if(e.kind==="block"){let m=`${t?"\u25BE":"\u25B8"} image \xD7 ${e.indices.length}`,c=a("div",{class:"mp-tok",role:"option","data-role":"block"},n,a("span",{},m));return c.title=t?"Close the picture":"Open the picture",{item:e,element:c,value:n}}let[i,o,s,l,p]=this.tokens[e.index]??["","",0,-1,-1],d=a("div",{class:"mp-tok",role:"option","data-role":o,"data-position":s},n);return o==="image"?d.setAttribute("aria-label",`image token, row ${l}, column ${p}`):d.append(a("span",{},v(i))),o==="answer"&&d.setAttribute("aria-disabled","true"),{item:e,element:d,value:n}}draw(e){this.element.dataset.mode=e.mode;for(let{item:t,value:n}of this.cells)e.mode==="lens"?this.drawWord(t,n,e):this.drawValue(t,n,e)}drawValue(e,t,{reading:n,layer:i,limit:o,digits:s,theme:l}){let p=e.kind==="block",d=p?C(n,i,e.indices)?.mean:E(n,i,e.index),m=d!==void 0&&Number.isFinite(d),c=!p&&this.tokens[e.index]?.[1]==="image",b=S(m?d:0,o,l);t.textContent=m&&!c?`${p?"mean ":""}${f(d,s)}`:m?"":"\u2013",t.style.background=m?M(b):"",t.style.color=m?q(b):"",t.dataset.value=m?String(d):""}drawWord(e,t,{reading:n,layer:i,theme:o}){let s=e.kind==="token"?N(n,i,e.index)[0]:void 0,l=e.kind==="token"&&this.tokens[e.index]?.[1]==="image";t.dataset.value=s?v(s.word):"";let p=s?.9*s.probability:0,d=c=>Math.round(o.zero[c]+(o.negative[c]-o.zero[c])*p),m=[d(0),d(1),d(2)];t.style.background=s?M(m):"",t.style.color=s?q(m):"",!s||l?t.textContent=s?"":"\u2013":t.replaceChildren(a("b",{},v(s.word)),a("small",{},x(s.probability,2)))}select(e){this.selected=e;let t=new Set(e);for(let{item:n,element:i}of this.cells){let o=B(this.tokens,n);i.setAttribute("aria-selected",String(o.length>0&&o.every(s=>t.has(s))))}}indexOf(e){let t=e instanceof Element?e.closest(".mp-tok"):null;return t?this.cells.findIndex(n=>n.element===t):-1}setHover(e){e!==this.hover&&(this.hover=e,this.acts.read())}onClick(e){let t=this.indexOf(e.target),n=this.cells[t]?.item;n&&(this.focus(t),e.shiftKey?this.extend(this.anchor,t):n.kind==="block"?this.acts.open():this.toggle(t))}toggle(e){this.anchor=e;let t=B(this.tokens,this.cells[e]?.item);t.length&&this.acts.select(ue(this.selected,t))}extend(e,t){let n=this.cells.map(i=>i.item);this.acts.select(he(this.selected,me(this.tokens,n,e,t)))}onKey(e){let t=(e.ctrlKey||e.metaKey)&&e.key==="a";if(!t&&(e.ctrlKey||e.metaKey||e.altKey))return;let n=ge(this.at,this.cells.length,e.key);if(t)this.extend(0,this.cells.length-1);else if(n!==null)e.shiftKey&&this.extend(this.at,n),this.focus(n);else if(e.key===" ")this.toggle(this.at);else if(e.key==="Enter"&&this.cells[this.at]?.item.kind==="block")this.acts.open();else if(e.key==="Enter")this.toggle(this.at);else if(e.key==="Escape")this.acts.select([]);else return;e.preventDefault(),e.stopPropagation()}focus(e){this.at=e,this.rove(),this.cells[e]?.element.focus()}rove(){this.cells.forEach((e,t)=>{e.element.tabIndex=t===this.at?0:-1})}};var be=`.mp-tokens-top {
+  display: grid;
+  grid-template-columns: minmax(0, 1fr);
+  gap: 0 24px;
+}
+@container (min-width: 560px) {
+  .mp-tokens-top {
+    grid-template-columns: minmax(0, 220px) minmax(0, 1fr);
+  }
+  .mp-tokens-foot {
+    grid-template-columns: minmax(0, 1fr) minmax(0, 320px);
+  }
+}
+.mp-tokens .mp-head .mp-seg {
+  flex: none;
+}
+.mp-strip {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 6px 3px;
+  max-height: 320px;
+  margin-top: 12px;
+  padding: 3px;
+  overflow-y: auto;
+}
+.mp-tok {
+  display: flex;
+  flex-direction: column;
+  min-width: 42px;
+  max-width: 140px;
+  border-radius: 4px;
+  cursor: pointer;
+}
+.mp-tok > span:last-child {
+  padding: 1px 6px;
+  overflow: hidden;
+  border-radius: 0 0 4px 4px;
+  background: var(--mp-fill);
+  font: 12px / 1.5 var(--mp-mono);
+  text-align: center;
+  text-overflow: ellipsis;
+  white-space: nowrap;
+}
+.mp-tok > .mp-tok-value {
+  width: 0;
+  min-width: 100%;
+  height: 19px;
+  overflow: hidden;
+  border-radius: 4px 4px 0 0;
+  color: var(--mp-faint);
+  font: 10.5px / 19px var(--jp-ui-font-family, system-ui, sans-serif);
+  text-align: center;
+  white-space: nowrap;
+}
+.mp-tok[data-role="block"] {
+  min-width: 104px;
+}
+.mp-tok[data-role="block"] > span:last-child {
+  color: var(--mp-soft);
+  font-family: inherit;
+}
+.mp-tok[data-role="special"] > span:last-child {
+  color: var(--mp-faint);
+}
+.mp-tok[data-role="answer"] {
+  cursor: default;
+}
+.mp-tok[data-role="answer"] > span:last-child {
+  background: color-mix(in srgb, var(--mp-brand) 12%, transparent);
+}
+.mp-tok[data-role="image"] {
+  width: 16px;
+  min-width: 16px;
+}
+.mp-tok[data-role="image"] > .mp-tok-value {
+  height: 38px;
+  padding: 0;
+  border-radius: 3px;
+  background: var(--mp-fill);
+}
+.mp-strip[data-mode="lens"] .mp-tok:not([data-role="image"]) {
+  min-width: 66px;
+}
+.mp-strip[data-mode="lens"] .mp-tok:not([data-role="image"]) > .mp-tok-value {
+  height: 32px;
+}
+.mp-tok-value b,
+.mp-tok-value small {
+  display: block;
+  overflow: hidden;
+  font-size: 11px;
+  font-weight: 600;
+  line-height: 16px;
+  text-overflow: ellipsis;
+}
+.mp-tok-value b {
+  padding: 0 3px;
+}
+.mp-tok-value small {
+  font-size: 10px;
+  font-weight: 400;
+  line-height: 13px;
+}
+.mp-tok[aria-selected="true"] {
+  outline: 2px solid var(--mp-ink);
+  outline-offset: 0;
+}
+.mp .mp-tok:focus-visible {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: 2px;
+}
+.mp-tok-split {
+  align-self: flex-end;
+  margin: 0 5px 0 9px;
+  padding: 0 0 2px 9px;
+  border-left: 2px solid var(--mp-line);
+  color: var(--mp-faint);
+  font-size: 11px;
+  line-height: 36px;
+}
+.mp-tokens-foot {
+  display: grid;
+  gap: 6px 16px;
+  align-items: start;
+  margin-top: 8px;
+}
+.mp-tokens .mp-read {
+  min-height: 66px;
+}
+.mp-lens-layers {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 3px;
+  height: 66px;
+  overflow-y: auto;
+}
+.mp-lens-layers > span {
+  max-width: 110px;
+  padding: 0 6px;
+  overflow: hidden;
+  border-radius: 4px;
+  background: var(--mp-fill);
+  font-size: 11px;
+  line-height: 20px;
+  text-overflow: ellipsis;
+  white-space: nowrap;
+}
+.mp-lens-layers > span[data-now="true"] {
+  outline: 1px solid var(--mp-brand);
+  outline-offset: -1px;
+}
+.mp-lens-layers i {
+  color: var(--mp-faint);
+  font-style: normal;
+}
+.mp-tokens .mp-pick {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 8px;
+  margin-top: 8px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-tokens .mp-pick > span {
+  flex: 1 1 auto;
+}
+`;var Re=["concepts","categories","layers","tokens","values","lens_words","lens","unit","meaning","opened"],ze=[{value:"projection",label:"concept"},{value:"lens",label:"logit lens"}],Oe="The word that the model would say next if it stopped at this layer, and its probability.",Ie="Hover a token to read it at every layer; click tokens of the prompt to steer them.",U=class{constructor(e,t,n){this.model=e;this.read.setAttribute("aria-live","polite"),this.words.setAttribute("aria-label","Most probable next word at every layer");let i=a("div",{class:"mp-head"},a("h3",{},"Tokens"),this.state,this.mode),o=a("div",{class:"mp-tokens-top"},this.conceptBox,this.scrubber.element),s=a("div",{class:"mp-tokens-foot"},this.read,a("div",{},this.profile,this.words)),l=a("div",{class:"mp-pick"},this.picked,this.clear);this.root.classList.add("mp-inside"),this.root.append(i,o,this.strip.element,l,s,this.legend.element,this.meaning,this.error),t.append(this.root),this.listen(n),this.fill()}model;root=X(V+Z+ee+be,"tokens","Prompt and answer, token by token");mode=se("token-mode","what is shown",ze,e=>this.set({mode:e}));state=a("span",{class:"mp-inside-state","data-testid":"token-status"});concept=a("select",{class:"mp-wide","data-testid":"token-concept"});conceptBox=I("Concept",this.concept).element;scrubber=new j("token-layer",{draw:()=>this.redraw(),settle:e=>this.set({layer:this.model.get("layers")[e]??0})});strip=new K({select:e=>this.set({positions:e}),open:()=>this.set({opened:!this.model.get("opened")}),read:()=>this.redraw()});legend=new O;meaning=a("p",{class:"mp-note"});read=a("div",{class:"mp-read","data-testid":"token-read",role:"status"});profile=a("canvas",{class:"mp-profile","data-testid":"token-profile",role:"img"});words=a("div",{class:"mp-lens-layers","data-testid":"token-words",tabindex:0});picked=a("span",{"data-testid":"token-count"});clear=a("button",{type:"button","data-testid":"token-clear"},"Clear");error=a("p",{class:"mp-error",role:"alert","data-testid":"token-error"});reading={tokens:0,values:new Float32Array(0),words:[],lens:new Float32Array(0)};limit=1;built="";pending=0;listen(e){let{model:t}=this,n=(s,l)=>{for(let p of s)t.on(`change:${p}`,l),e.addEventListener("abort",()=>t.off(`change:${p}`,l))};n(Re,()=>this.fill()),n(["concept","layer","mode","positions"],()=>this.take()),n(["shown","status","message"],()=>this.redraw());let i=new ResizeObserver(()=>this.redraw());i.observe(this.root);let o=ne(()=>this.redraw());e.addEventListener("abort",()=>{i.disconnect(),o(),this.scrubber.close(),cancelAnimationFrame(this.pending)}),this.concept.addEventListener("change",()=>this.set({concept:this.concept.value})),this.clear.addEventListener("click",()=>this.set({positions:[]}))}set(e){for(let[t,n]of Object.entries(e))this.model.set(t,n);this.model.save_changes(),this.redraw()}fill(){let{model:e}=this,t=e.get("tokens"),n=G(e.get("values"));this.reading={tokens:t.length,values:n,words:e.get("lens_words"),lens:G(e.get("lens"))},this.limit=pe(n,e.get("unit"),Y);let i=e.get("categories"),o=e.get("concepts").map((l,p)=>({value:l,label:l,group:i[p]??""}));oe(this.concept,o,e.get("concept"));let s=`${e.get("opened")} ${JSON.stringify(t)}`;s!==this.built&&this.strip.build(t,e.get("opened")),this.built=s,this.take()}take(){let{model:e,scrubber:t}=this,n=e.get("layers");(n[t.index]!==e.get("layer")||t.element.dataset.of!==String(n))&&(t.fill(n,e.get("layer")),t.element.dataset.of=String(n)),this.concept.value=e.get("concept"),ae(this.mode,e.get("mode")),this.strip.select(e.get("positions")),this.redraw()}redraw(){this.pending||(this.pending=requestAnimationFrame(()=>{this.pending=0,this.draw()}))}draw(){let{model:e,reading:t}=this,n=te(this.root),i=e.get("mode"),o=i==="projection",s=this.scrubber.index;this.strip.draw({reading:t,layer:s,limit:this.limit,digits:_(this.limit),mode:i,theme:n}),L(this.conceptBox,o&&e.get("concepts").length>0),L(this.legend.element,o&&t.values.length>0),this.legend.show(this.limit,e.get("unit"),n,"page"),this.meaning.textContent=o?`${e.get("meaning")}; each token along the vector of its own scope.`:Oe;let l=this.strip.reading;this.drawReadout(l,o,s),this.drawProfile(l,o,n),this.drawState(o)}drawReadout(e,t,n){let{model:i,reading:o}=this,s=i.get("tokens"),l=_(this.limit),p=k=>a("b",{},`${f(k,l)} ${i.get("unit")}`),d=a("span",{class:"soft"},` \xB7 layer ${i.get("layers")[n]??""}`);if(!e){this.read.replaceChildren(a("span",{class:"soft"},Ie));return}if(e.kind==="block"){let k=[a("b",{},`${e.indices.length} image tokens`),d],w=t?C(o,n,e.indices):null,[,,,R,xe]=s[w?.most??-1]??["","",0,-1,-1];w&&k.push(" \xB7 mean ",p(w.mean)," \xB7 most ",a("b",{},f(w.value,l))),w&&R>=0&&k.push(a("span",{class:"soft"},` at row ${R}, column ${xe}`)),this.read.replaceChildren(...k);return}let[m,c,b,$,A]=s[e.index]??["","",0,-1,-1],H=c==="image"&&$>=0?`row ${$}, column ${A} \xB7 `:"",F=a("span",{class:"soft"},` \xB7 ${H}${c} \xB7 position ${b}`),y=[a("b",{},c==="image"?"image token":v(m)),F,d],u=E(o,n,e.index);t&&Number.isFinite(u)&&y.push(" \xB7 ",p(u));let h=t?[]:N(o,n,e.index);h.forEach(({word:k,probability:w},R)=>{y.push(R?", ":" \xB7 next: ",a("b",{},v(k)),` ${x(w,2)}`)}),!t&&!h.length&&y.push(a("span",{class:"soft"}," \xB7 not read yet")),c==="answer"&&y.push(a("span",{class:"soft"}," \xB7 steered by the scope \u201Cgenerated\u201D")),this.read.replaceChildren(...y)}drawProfile(e,t,n){let i=this.model.get("layers"),{index:o}=this.scrubber;if(L(this.profile,t&&this.reading.values.length>0),L(this.words,!t),t){let l=d=>e?e.kind==="token"?E(this.reading,d,e.index):C(this.reading,d,e.indices)?.mean??Number.NaN:Number.NaN,p=i.map((d,m)=>l(m));re(this.profile,e&&{layers:i,values:p,index:o,limit:this.limit},n),this.profile.setAttribute("aria-label",e?"Values of this token at every layer":"No token is chosen");return}let s=i.flatMap((l,p)=>{let d=e?.kind==="token"?N(this.reading,p,e.index)[0]:void 0;if(!d)return[];let m=a("span",{},a("i",{},`${l} `),v(d.word),a("i",{},` ${x(d.probability,2)}`));return m.dataset.now=String(p===o),[m]});this.words.replaceChildren(...s)}drawState(e){let{model:t}=this,n=t.get("status"),i=e&&this.reading.values.length>0&&t.get("shown").concept!==t.get("concept");this.strip.element.dataset.old=String(i),this.root.dataset.status=n,this.state.textContent=n==="running"||i?"reading \u2026":"";let o=t.get("positions").length;this.picked.textContent=o===1?"1 token selected":`${o} tokens selected`,this.clear.disabled=o===0;let s=this.mode.querySelectorAll("input");for(let p of s)p.disabled=p.value==="projection"&&t.get("concepts").length===0;let l=t.get("message");this.error.textContent=l,L(this.error,l!=="")}};function je({model:r,el:e,signal:t}){let n=new AbortController;return t?.addEventListener("abort",()=>n.abort()),new U(r,e,n.signal),()=>n.abort()}var Ct={render:je};export{Ct as default};
