@@ -11,6 +11,7 @@ import torch
 
 import mllm_probe as mp
 from mllm_probe.widgets import SteeringPanel
+from mllm_probe.widgets.choices import drawn_choice
 from tests.widgets import fakes
 
 SOON = 120
@@ -114,8 +115,9 @@ def test_close_leaves_no_thread_no_hook_and_no_tensor(model, vectors):
     def hooks():
         return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in model.hf.modules())
 
-    def used():
-        panel = SteeringPanel(model, vectors, concept="cat", layer=3, max_new_tokens=8)
+    def used(seed):
+        picture = drawn_choice(seed).image
+        panel = SteeringPanel(model, vectors, picture, concept="cat", layer=3, max_new_tokens=8)
         for serial, scope in enumerate(("last_prompt", "image", "last_prompt+generated", "all"), start=1):
             fakes.set_by_hand(panel, serial, scope=scope)
             assert panel.wait(SOON), panel.message
@@ -123,9 +125,9 @@ def test_close_leaves_no_thread_no_hook_and_no_tensor(model, vectors):
         panel.close()
         return panel
 
-    used()
+    used(seed=1)
     threads, before, attached = set(threading.enumerate()), tensors(), hooks()
-    closed = used()
+    closed = used(seed=2)
     assert set(threading.enumerate()) <= threads
     assert hooks() == attached
     assert tensors() <= before
