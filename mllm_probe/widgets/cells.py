@@ -61,7 +61,7 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
     arrays = {"values": difference, "low": low, "high": high, "n": effect.get("n"), "clear": clear}
     units = str(effect["difference"].attrs.get("units", ""))
     categories = effect[CATEGORY].values if CATEGORY in effect.coords else [""] * effect.sizes[CONCEPT]
-    depths = effect[RELATIVE_DEPTH].values if RELATIVE_DEPTH in effect.coords else []
+    depths = effect[RELATIVE_DEPTH].values.tolist() if RELATIVE_DEPTH in effect.coords else []
     return {
         "concepts": [str(name) for name in effect[CONCEPT].values],
         "categories": [str(name) for name in categories],

@@ -15,8 +15,12 @@ from mllm_probe.models.bundled import bundled
 from mllm_probe.schema import EDIT_SCOPES
 from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.cells import cells_of, is_effect, metrics_of
+from mllm_probe.widgets.drawing import Drawing
 from mllm_probe.widgets.heatmap_traits import HeatmapTraits
+from mllm_probe.widgets.map_recordings import map_recordings
 from mllm_probe.widgets.off_target import has_off_target, off_target_of
+from mllm_probe.widgets.recording import Recordings
+from mllm_probe.widgets.static_picture import picture_of_map
 from mllm_probe.widgets.summary import sample_labels, summarised
 
 logger = logging.getLogger(__name__)
@@ -93,8 +97,8 @@ class LayerConceptHeatmap(HeatmapTraits):
         self.observe(self._on_window, "window")
         self.observe(self._on_detail, _OFF_TARGET)
         if isinstance(grid, (str, Path)):
-            grid = xr.open_zarr(grid)
-        if isinstance(grid, xr.Dataset):
+            self.show(xr.open_zarr(grid))
+        elif isinstance(grid, xr.Dataset):
             self.show(grid)
         elif grid is not None:
             self.watch(grid)
@@ -172,8 +176,8 @@ class LayerConceptHeatmap(HeatmapTraits):
         state |= self._selection(state)
         if "progress" in grid.attrs:
             state["progress"] = float(grid.attrs["progress"])
-        at = {name: state.get(name, getattr(self, name)) for name in ("layer", "strength")}
-        return state | self._off_target(grid, **at)
+        layer, strength = state.get("layer", self.layer), state.get("strength", self.strength)
+        return state | self._off_target(grid, layer, strength)
 
     def _selection(self, state: dict[str, Any]) -> dict[str, Any]:
         """Return what must change in the selection: nothing while the selected cell exists."""
@@ -222,6 +226,15 @@ class LayerConceptHeatmap(HeatmapTraits):
                 except Exception as error:
                     logger.exception("a heatmap could not show its off-target view")
                     self.publish(status="error", message=sentence(error))
+
+    def drawing(self, what: str = "map") -> Drawing:
+        """Draw the ``"map"`` at the chosen strength, or the ``"dose_response"`` of the selected cell."""
+        return picture_of_map(self, what)
+
+    def recordings(self) -> Recordings:
+        """Record what the choosers of a saved page show."""
+        with self._showing:
+            return map_recordings(self)
 
     def _summary(self) -> str:
         if not self.concepts:
