@@ -20,8 +20,11 @@ from mllm_probe.sweeps import sweep_iter
 from mllm_probe.widgets.bar import LabBar
 from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.choices import pictures_from
+from mllm_probe.widgets.drawing import Drawing
 from mllm_probe.widgets.heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.panel import SteeringPanel
+from mllm_probe.widgets.sharing import Shared
+from mllm_probe.widgets.static_picture import above_each_other
 from mllm_probe.widgets.worker import NewestWorker
 
 logger = logging.getLogger(__name__)
@@ -30,7 +33,7 @@ _PAIRS = 24
 _PICTURES = 8
 
 
-class Explore(ipywidgets.VBox):
+class Explore(Shared, ipywidgets.VBox):
     """A heatmap and a steering panel that share their selection; made by `explore`.
 
     Attributes
@@ -92,6 +95,10 @@ class Explore(ipywidgets.VBox):
         for widget in (self.heatmap, self.panel, self.bar):
             widget.close()
         super().close()
+
+    def drawing(self) -> Drawing:
+        """Draw the map with the panel's answers below it."""
+        return above_each_other([self.heatmap.drawing(), self.panel.drawing()], self.bar.title)
 
     def __repr__(self) -> str:
         return f"Explore({self.bar.title!r})"
