@@ -17,6 +17,7 @@ from mllm_probe.concepts import ConceptLibrary, Picture, scenes
 from mllm_probe.concepts.drawn import Drawing
 from mllm_probe.models.images import as_image
 from mllm_probe.scenes import draw, sample
+from mllm_probe.schema import CATEGORY, CONCEPT, LAYER
 
 SIDE = 320
 NEGATIONS = ("no", "not", "never", "without", "neither", "nor", "cannot", "lacks", "lacking", "n't")
@@ -122,8 +123,20 @@ def _code(image: Any, index: int) -> str:
 
 def words_of(vectors: xr.Dataset) -> Mapping[str, list[str]]:
     """Words that name each concept of a vectors dataset; the concept's own name where it does not say."""
-    names = [str(name) for name in vectors["concept"].values]
+    names = [str(name) for name in vectors[CONCEPT].values]
     if "words" not in vectors:
         return {name: [name.replace("_", " ")] for name in names}
     words = [json.loads(str(text)) for text in vectors["words"].values]
     return {name: [str(word) for word in own] for name, own in zip(names, words, strict=True)}
+
+
+def offered_by(vectors: xr.Dataset) -> dict[str, Any]:
+    """Traits of a panel that follow from its vectors: concepts, categories, words and layers."""
+    names = [str(name) for name in vectors[CONCEPT].values]
+    categories = vectors[CATEGORY].values if CATEGORY in vectors.coords else [""] * len(names)
+    return {
+        "concepts": names,
+        "categories": [str(name) for name in categories],
+        "words": words_of(vectors),
+        "layers": [int(layer) for layer in vectors[LAYER].values],
+    }

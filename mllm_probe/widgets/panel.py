@@ -9,23 +9,28 @@ from typing import Any
 import xarray as xr
 
 from mllm_probe.models.images import content_hash
-from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, require, require_same_model
+from mllm_probe.schema import CONCEPT, LAYER, require, require_same_model
 from mllm_probe.steering import stream
 from mllm_probe.steering.prefixes import prompts_of
 from mllm_probe.widgets.answering import read
 from mllm_probe.widgets.base import sentence
-from mllm_probe.widgets.choices import Choice, choices_from, drawn_choice, uploaded_choice, words_of
+from mllm_probe.widgets.choices import choices_from, offered_by
 from mllm_probe.widgets.doses import fluent_range, tried
-from mllm_probe.widgets.panel_traits import PanelTraits
+from mllm_probe.widgets.drawing import Drawing
+from mllm_probe.widgets.panel_pictures import PanelPictures
 from mllm_probe.widgets.pins import with_pin, without_pin
 from mllm_probe.widgets.recipe import python
+from mllm_probe.widgets.recording import Recordings, answered
 from mllm_probe.widgets.setting import SETTINGS, Setting, following_from, scopes_for
+from mllm_probe.widgets.static_picture import picture_of_panel
 
 logger = logging.getLogger(__name__)
 
 
-class SteeringPanel(PanelTraits):
+class SteeringPanel(PanelPictures):
     """Steer a model by hand: move a control and three answers start anew, unsteered, steered and random.
+
+    Its traits, which say what can be set and read, are described in `PanelTraits`.
 
     Parameters
     ----------
@@ -47,10 +52,6 @@ class SteeringPanel(PanelTraits):
         The sliders run from −limit to limit.
     max_new_tokens : int
         Longest answer.
-
-    Notes
-    -----
-    What can be set and read is in `PanelTraits`.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class SteeringPanel(PanelTraits):
         self._grid: xr.Dataset | None = None
         self._asked: Setting | None = None
         self._finished: tuple[int, Setting, dict[str, str]] | None = None
+        self._recorded = Recordings(SETTINGS)
         self.on_msg(self._on_message)
         self.observe(self._on_setting, SETTINGS)
         if vectors is not None:
@@ -108,19 +110,15 @@ class SteeringPanel(PanelTraits):
     def vectors(self, vectors: xr.Dataset) -> None:
         require(vectors, "vector", dims=(CONCEPT, LAYER), what="the vectors given to the panel")
         require_same_model(vectors, self.model, what="the vectors given to the panel")
-        names = [str(name) for name in vectors[CONCEPT].values]
+        offered = offered_by(vectors)
+        names, layers = offered["concepts"], offered["layers"]
         wanted = self._first or self.concept
         if self._first is not None and wanted not in names:
             raise ValueError(f"there is no vector for concept '{wanted}'; there are {', '.join(names)}.")
         self._first, self._vectors = None, vectors
-        categories = vectors[CATEGORY].values if CATEGORY in vectors.coords else [""] * len(names)
-        layers = [int(layer) for layer in vectors[LAYER].values]
         first, last = (min(layers, key=lambda layer: abs(layer - end)) for end in self.window)
         self.publish(
-            concepts=names,
-            categories=[str(name) for name in categories],
-            words=words_of(vectors),
-            layers=layers,
+            **offered,
             layer=first,
             window=[first, last],
             concept=wanted if wanted in names else names[0],
@@ -171,18 +169,6 @@ class SteeringPanel(PanelTraits):
         """
         return self._worker.wait(timeout) and self.status == "idle"
 
-    def add_picture(self, image: Any, label: str = "") -> None:
-        """Offer one more picture and choose it."""
-        choice = choices_from([image])[0]
-        self._add(Choice(choice.source, label or f"picture {len(self._choices) + 1}", choice.code))
-
-    def new_scene(self, seed: int | None = None) -> None:
-        """Draw a random scene and choose it; without a seed the next one, ``scene_seed``."""
-        seed = self.scene_seed if seed is None else seed
-        choice = drawn_choice(seed)
-        self.publish(scene_seed=seed + 1)
-        self._add(choice)
-
     def pin(self) -> None:
         """Keep the answers on the screen, with their setting, beside those that follow.
 
@@ -209,11 +195,6 @@ class SteeringPanel(PanelTraits):
             prompts_of(self.model).forget({content_hash(choice.image) for choice in self._choices})
         self._vectors = self._grid = None
 
-    def _add(self, choice: Choice) -> None:
-        self.publish(pictures=[*self.pictures, choice.described()])
-        self._choices.append(choice)
-        self.choose(picture=len(self._choices) - 1)
-
     def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
         kind = content.get("kind") if isinstance(content, dict) else None
         try:
@@ -234,7 +215,7 @@ class SteeringPanel(PanelTraits):
         if kind == "scene":
             self.new_scene(content.get("seed"))
         elif kind == "picture":
-            self._add(uploaded_choice(bytes(buffers[0]), str(content.get("name", ""))))
+            self.upload(bytes(buffers[0]), str(content.get("name", "")))
         else:
             self._take_all({name: value for name, value in content["state"].items() if name in SETTINGS})
             self.run()
@@ -295,13 +276,17 @@ class SteeringPanel(PanelTraits):
             return {"status": "cancelled"}
         self._finished = numbers["generation"], setting, found.texts
         code = python(setting, unit, self.layers, model=self.model.name, picture=choice.code, max_new_tokens=most)
-        outcome = {"status": "idle", "answers": found.texts | numbers, "code": code}
-        return outcome | {"receipt": found.receipt, "rate": found.rate}
+        outcome = {"answers": found.texts | numbers, "code": code, "receipt": found.receipt, "rate": found.rate}
+        self._recorded.add(answered(setting, choice.label, unit, outcome))
+        return outcome | {"status": "idle"}
 
-    def _chosen(self, picture: int) -> Choice:
-        if not 0 <= picture < len(self._choices):
-            raise ValueError(f"there is no picture {picture}; there are {len(self._choices)}, counted from 0.")
-        return self._choices[picture]
+    def drawing(self) -> Drawing:
+        """Draw the photograph, the setting and the three answers."""
+        return picture_of_panel(self)
+
+    def recordings(self) -> Recordings:
+        """Settings that were answered, the newest 256."""
+        return self._recorded
 
     def _summary(self) -> str:
         return f"{len(self.concepts)} concepts × {len(self.layers)} layers, {len(self.pictures)} pictures"

@@ -1,24 +1,18 @@
 /** SteeringPanel: a picture and a question, concepts at a dose, and three answers streaming side by side. */
 import type { AnyModel, RenderProps } from "@anywidget/types";
-import base from "./base.css";
 import { h, show, uniqueId, widgetRoot } from "./dom";
 import { plain } from "./format";
-import answersCss from "./panel/answers.css";
 import { labelled, segments, setSegment } from "./panel/controls";
-import controlsCss from "./panel/controls.css";
 import { CodeFold, ReceiptFold, WordsFold } from "./panel/folds";
 import { Patience } from "./panel/patience";
 import { Gallery } from "./panel/pictures";
 import { cards } from "./panel/pins";
-import projectorCss from "./panel/projector.css";
-import { type Naming, Rows } from "./panel/rows";
+import { isReveal, type Naming, Rows } from "./panel/rows";
 import { Steer } from "./panel/steer";
 import { type Answers, finished, type Message, moved, received, restored } from "./panel/stream";
+import { css } from "./panel/style";
 import { SETTINGS, type Settings, type Traits } from "./panel/types";
 import { bytesOf } from "./panel/upload";
-import panelCss from "./panel.css";
-
-const css = [base, panelCss, controlsCss, answersCss, projectorCss].join("\n");
 
 type Name = keyof Traits & string;
 
@@ -155,10 +149,7 @@ class View {
     );
     this.rows.reveal.addEventListener("click", () => this.save({ revealed: true }));
     this.root.addEventListener("keydown", (event) => {
-      const typed = event.target as HTMLElement;
-      const writes = typed.matches('select, input[type="text"], input[type="number"]');
-      if (event.key !== "r" || event.ctrlKey || event.metaKey || event.altKey || writes) return;
-      if (this.hidden()) this.save({ revealed: true });
+      if (isReveal(event) && this.hidden()) this.save({ revealed: true });
     });
   }
 

@@ -38,6 +38,13 @@ export function still(answers: Record<RowName, string>, naming: Naming): HTMLEle
   );
 }
 
+/** Whether a key asks to reveal the hidden answer: r, where nothing is being typed. */
+export function isReveal(event: KeyboardEvent): boolean {
+  const at = event.target as HTMLElement;
+  const writes = at.matches('select, input[type="text"], input[type="number"]');
+  return event.key.toLowerCase() === "r" && !(event.ctrlKey || event.metaKey || event.altKey || writes);
+}
+
 export class Rows {
   readonly element: HTMLElement;
   readonly reveal = h("button", { type: "button", class: "mp-reveal", "data-testid": "reveal" }, "Reveal (r)");
