@@ -278,7 +278,7 @@ class View {
     this.state.textContent = status === "running" || old ? "reading …" : "";
     const { rows, columns } = this.grid();
     const many = count(this.brush.mask);
-    this.painted.textContent = rows ? `${many} of ${rows} × ${columns} patches painted` : "";
+    this.painted.textContent = rows ? `${many} of ${rows} × ${columns} painted` : "";
     this.clear.disabled = many === 0;
     this.invert.disabled = rows === 0;
     const message = model.get("message");

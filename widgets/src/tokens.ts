@@ -216,7 +216,8 @@ class View {
     const value = valueAt(reading, layer, item.index);
     if (projected && Number.isFinite(value)) nodes.push(" · ", number(value));
     const next = projected ? [] : guesses(reading, layer, item.index);
-    next.forEach(({ word, probability }, i) => {
+    const likely = next.filter(({ probability }, i) => i === 0 || probability >= 0.005);
+    likely.forEach(({ word, probability }, i) => {
       nodes.push(i ? ", " : " · next: ", h("b", {}, visible(word)), ` ${plain(probability, 2)}`);
     });
     if (!projected && !next.length) nodes.push(h("span", { class: "soft" }, " · not read yet"));

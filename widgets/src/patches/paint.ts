@@ -27,7 +27,7 @@ function paintPicture(pen: Pen, scene: Scene, theme: Theme, width: number, heigh
   pen.fillStyle = "#888";
   pen.fillRect(0, 0, width, height);
   pen.globalCompositeOperation = "source-over";
-  pen.fillStyle = theme.dark ? "rgba(20,24,28,.45)" : "rgba(255,255,255,.4)";
+  pen.fillStyle = theme.dark ? "rgba(20,24,28,.5)" : "rgba(255,255,255,.55)";
   pen.fillRect(0, 0, width, height);
 }
 

@@ -28,6 +28,21 @@ interface Cell {
   value: HTMLElement;
 }
 
+/** Most columns that stand beside each other as in the picture. */
+const MOST_COLUMNS = 40;
+
+/** A place for the opened tokens of a picture, in its rows and columns where these are known. */
+function pictureGrid(tokens: Token[], indices: number[]): HTMLElement {
+  const grid = h("div", { class: "mp-tok-grid", role: "presentation" });
+  const places = indices.map((i) => tokens[i]?.[4] ?? -1);
+  const ends = (indices.at(-1) ?? 0) - (indices[0] ?? 0) + 1 > indices.length ? 1 : 0;
+  const columns = Math.max(...places) + 1 + ends;
+  if (Math.min(...places) < 0 || columns > MOST_COLUMNS) return grid;
+  grid.dataset.columns = String(columns);
+  grid.style.gridTemplateColumns = `repeat(${columns}, 18px)`;
+  return grid;
+}
+
 export class Strip {
   readonly element = h("div", {
     class: "mp-strip",
@@ -69,11 +84,19 @@ export class Strip {
     const answer = tokens.findIndex(([, role]) => role === "answer");
     this.cells = itemsOf(tokens, opened).map((item) => this.cell(item, opened));
     const nodes: HTMLElement[] = [];
+    let grid: HTMLElement | null = null;
+    let last = -1;
     for (const { item, element } of this.cells) {
-      if (item.kind === "token" && item.index === answer) {
-        nodes.push(h("span", { class: "mp-tok-split", role: "presentation" }, "answer"));
+      if (item.kind === "block") {
+        nodes.push(element);
+        grid = opened ? pictureGrid(tokens, item.indices) : null;
+        last = item.indices.at(-1) ?? -1;
+        if (grid) nodes.push(grid);
+      } else if (grid && item.index <= last) grid.append(element);
+      else {
+        if (item.index === answer) nodes.push(h("span", { class: "mp-tok-split", role: "presentation" }, "answer"));
+        nodes.push(element);
       }
-      nodes.push(element);
     }
     this.element.replaceChildren(...nodes);
     this.at = Math.min(this.at, Math.max(0, this.cells.length - 1));
@@ -110,9 +133,9 @@ export class Strip {
     const block = item.kind === "block";
     const number = block ? summary(reading, layer, item.indices)?.mean : valueAt(reading, layer, item.index);
     const known = number !== undefined && Number.isFinite(number);
-    const small = !block && this.tokens[item.index]?.[1] === "image";
+    const small = cell.closest(".mp-tok-grid") !== null;
     const colour = diverging(known ? number : 0, limit, theme);
-    cell.textContent = known && !small ? `${block ? "mean " : ""}${signed(number, digits)}` : known ? "" : "–";
+    cell.textContent = small ? "" : known ? `${block ? "mean " : ""}${signed(number, digits)}` : "–";
     cell.style.background = known ? rgb(colour) : "";
     cell.style.color = known ? inkOn(colour) : "";
     cell.dataset.value = known ? String(number) : "";
@@ -120,14 +143,14 @@ export class Strip {
 
   private drawWord(item: Item, cell: HTMLElement, { reading, layer, theme }: Look): void {
     const best = item.kind === "token" ? guesses(reading, layer, item.index)[0] : undefined;
-    const small = item.kind === "token" && this.tokens[item.index]?.[1] === "image";
+    const small = item.kind === "block" || cell.closest(".mp-tok-grid") !== null;
     cell.dataset.value = best ? visible(best.word) : "";
     const share = best ? 0.9 * best.probability : 0;
     const mix = (i: 0 | 1 | 2) => Math.round(theme.zero[i] + (theme.negative[i] - theme.zero[i]) * share);
     const colour: Rgb = [mix(0), mix(1), mix(2)];
     cell.style.background = best ? rgb(colour) : "";
     cell.style.color = best ? inkOn(colour) : "";
-    if (!best || small) cell.textContent = best ? "" : "–";
+    if (!best || small) cell.textContent = small ? "" : "–";
     else cell.replaceChildren(h("b", {}, visible(best.word)), h("small", {}, plain(best.probability, 2)));
   }
 
