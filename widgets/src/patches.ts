@@ -11,10 +11,10 @@ import { Scrubber } from "./inside/scrubber";
 import { at, floats, scaleLimit } from "./map/cells";
 import { fillSelect, labelled } from "./panel/controls";
 import { Brush } from "./patches/brush";
-import { count, fitting, type Grid, inverted, isPainted, type Mask, type Patch } from "./patches/grid";
+import { count, fitting, type Grid, inverted, isPainted, type Mask, type Patch, patchesOf } from "./patches/grid";
 import { paint } from "./patches/paint";
 import css from "./patches.css";
-import { onThemeChange, readTheme } from "./theme";
+import { onThemeChange, readTheme, type Theme } from "./theme";
 
 interface Traits {
   concepts: string[];
@@ -60,12 +60,8 @@ class View {
   private readonly legend = new Legend();
   private readonly meaning = h("p", { class: "mp-note" });
   private readonly profile = h("canvas", { class: "mp-profile", "data-testid": "patch-profile", role: "img" });
-  private readonly profileBox = h(
-    "div",
-    {},
-    h("span", { class: "mp-label" }, "This patch, layer by layer"),
-    this.profile,
-  );
+  private readonly profileLabel = h("span", { class: "mp-label" });
+  private readonly profileBox = h("div", {}, this.profileLabel, this.profile);
   private readonly painted = h("span", { "data-testid": "patch-count" });
   private readonly clear = h("button", { type: "button", "data-testid": "patch-clear" }, "Clear");
   private readonly invert = h("button", { type: "button", "data-testid": "patch-invert" }, "Invert");
@@ -232,16 +228,19 @@ class View {
     const patch = this.brush.reading;
     this.drawReadout(patch);
     show(this.profileBox, known);
-    const layers = this.model.get("layers");
-    const profile = patch && {
-      layers,
-      values: layers.map((_, i) => this.valueAt(patch, i)),
-      index: this.scrubber.index,
-      limit: this.limit,
-    };
-    paintProfile(this.profile, profile, theme);
-    this.profile.setAttribute("aria-label", patch ? "Values of this patch at every layer" : "No patch is chosen");
+    this.drawProfile(patch, theme);
     this.drawState();
+  }
+
+  /** The patch that is read; without one, the mean of the painted patches, or of all. */
+  private drawProfile(patch: Patch | null, theme: Theme): void {
+    const layers = this.model.get("layers");
+    const own = patch ? [patch] : patchesOf(this.grid(), this.brush.mask);
+    const values = layers.map((_, i) => own.reduce((sum, each) => sum + this.valueAt(each, i), 0) / own.length);
+    paintProfile(this.profile, { layers, values, index: this.scrubber.index, limit: this.limit }, theme);
+    const mean = count(this.brush.mask) ? "Mean of the painted patches" : "Mean of all patches";
+    this.profileLabel.textContent = `${patch ? "This patch" : mean}, layer by layer`;
+    this.profile.setAttribute("aria-label", this.profileLabel.textContent);
   }
 
   private drawReadout(patch: Patch | null): void {

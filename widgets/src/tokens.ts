@@ -55,7 +55,7 @@ const MODES = [
   { value: "lens", label: "logit lens" },
 ];
 const LENS = "The word that the model would say next if it stopped at this layer, and its probability.";
-const HELP = "Hover a token to read it at every layer; click tokens of the prompt to steer them.";
+const HELP = "click tokens of the prompt to steer them";
 
 class View {
   private readonly root = widgetRoot(base + controls + inside + css, "tokens", "Prompt and answer, token by token");
@@ -197,7 +197,7 @@ class View {
     const number = (value: number) => h("b", {}, `${signed(value, digits)} ${model.get("unit")}`);
     const place = h("span", { class: "soft" }, ` · layer ${model.get("layers")[layer] ?? ""}`);
     if (!item) {
-      this.read.replaceChildren(h("span", { class: "soft" }, HELP));
+      this.read.replaceChildren();
       return;
     }
     if (item.kind === "block") {
@@ -265,7 +265,7 @@ class View {
     this.root.dataset.status = status;
     this.state.textContent = status === "running" || old ? "reading …" : "";
     const many = model.get("positions").length;
-    this.picked.textContent = many === 1 ? "1 token selected" : `${many} tokens selected`;
+    this.picked.textContent = many === 1 ? "1 token selected" : `${many} tokens selected${many ? "" : ` · ${HELP}`}`;
     this.clear.disabled = many === 0;
     const inputs = this.mode.querySelectorAll("input");
     for (const input of inputs) input.disabled = input.value === "projection" && model.get("concepts").length === 0;

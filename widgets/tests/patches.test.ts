@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { inkOn, STRONGEST, shade } from "../src/inside/legend";
 import { layoutBars } from "../src/inside/profile";
 import { following, playing } from "../src/inside/scrubber";
-import { count, fitting, inverted, moved, outline, painted, patchAt, stroke } from "../src/patches/grid";
+import { count, fitting, inverted, moved, outline, painted, patchAt, patchesOf, stroke } from "../src/patches/grid";
 import type { Theme } from "../src/theme";
 
 const grid = { rows: 3, columns: 4 };
@@ -60,6 +60,11 @@ describe("a mask", () => {
       expect(Math.max(Math.abs(patch.row - before.row), Math.abs(patch.column - before.column))).toBe(1);
     });
     expect(stroke({ row: 1, column: 1 }, { row: 1, column: 1 }).every((p) => p.row === 1 && p.column === 1)).toBe(true);
+  });
+  it("stands for its painted patches, or for all when none is painted", () => {
+    expect(patchesOf(grid, empty)).toHaveLength(12);
+    const one = { row: 2, column: 1 };
+    expect(patchesOf(grid, painted(empty, [one], true))).toEqual([one]);
   });
   it("is outlined where painted meets unpainted only", () => {
     const two = painted(

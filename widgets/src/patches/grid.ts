@@ -86,3 +86,13 @@ export function outline(mask: Mask): [number, number, number, number][] {
   });
   return edges;
 }
+
+/** Every patch of a grid, or those of a mask if any is painted. */
+export function patchesOf({ rows, columns }: Grid, mask: Mask): Patch[] {
+  const all = Array.from({ length: rows * columns }, (_, i) => ({
+    row: Math.floor(i / columns),
+    column: i % columns,
+  }));
+  const own = all.filter((patch) => isPainted(mask, patch));
+  return own.length ? own : all;
+}

@@ -71,10 +71,9 @@ export class Strip {
     this.element.addEventListener("focusout", () => acts.read());
   }
 
-  /** The item that is being read: hovered, else focused. */
+  /** The item that is being read: hovered, else the one that was chosen last, at first the end of the prompt. */
   get reading(): Item | null {
-    const focused = this.element.contains(document.activeElement) ? this.at : -1;
-    return this.cells[this.hover >= 0 ? this.hover : focused]?.item ?? null;
+    return this.cells[this.hover >= 0 ? this.hover : this.at]?.item ?? null;
   }
 
   build(tokens: Token[], opened: boolean): void {
@@ -99,7 +98,8 @@ export class Strip {
       }
     }
     this.element.replaceChildren(...nodes);
-    this.at = Math.min(this.at, Math.max(0, this.cells.length - 1));
+    const end = this.cells.map(({ item }) => positionsOf(tokens, item).length > 0).lastIndexOf(true);
+    this.at = focused ? Math.min(this.at, Math.max(0, this.cells.length - 1)) : Math.max(0, end);
     this.rove();
     if (focused) this.cells[this.at]?.element.focus();
   }
