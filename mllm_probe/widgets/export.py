@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,7 +79,7 @@ def to_html(widget: Any, path: str | os.PathLike[str], title: str | None = None)
     widget : ProbeWidget or ipywidgets.Box
     path : path of the file
     title : str, optional
-        Heading of the page; by default what the widget calls itself.
+        Heading of the page; by default the kind of widget.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def to_html(widget: Any, path: str | os.PathLike[str], title: str | None = None)
     """
     collected = Collected()
     tree = collected.tree(widget)
-    heading = title if title is not None else getattr(widget, "page_title", type(widget).__name__)
+    heading = title if title is not None else _title(widget)
     place = f'<div id="{_MOUNT}" class="page-widgets"></div>'
     state = {
         "models": collected.models,
@@ -97,6 +98,11 @@ def to_html(widget: Any, path: str | os.PathLike[str], title: str | None = None)
     }
     made = page.document(heading, _lead(collected), [page.Section("", place)], state, collected.modules)
     return page.write(path, made)
+
+
+def _title(widget: Any) -> str:
+    """Words of a widget's class: "Steering panel"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(widget).__name__).capitalize()
 
 
 def _lead(collected: Collected) -> str:
@@ -146,6 +152,6 @@ def _recorded(widget: Any) -> dict[str, Any]:
     found: Recordings = widget.recordings() if hasattr(widget, "recordings") else Recordings()
     rows = []
     for one in found:
-        then, buffers = apart(one.then)
-        rows.append({"label": one.label, "when": one.when, "then": then, "buffers": buffers})
+        shown, buffers = apart(one.shown)
+        rows.append({"label": one.label, "when": one.when, "shown": shown, "buffers": buffers})
     return {"keys": list(found.keys), "recordings": rows}

@@ -36,10 +36,10 @@ def map_recordings(widget: Any, largest: int = _LARGEST) -> Recordings:
             effect = summarised(grid, metric, average)
             for against in [widget.against, *(name for name in widget.controls if name != widget.against)]:
                 cells = cells_of(effect, against)
-                then = {name: cells[name] for name in _SHOWN}
-                left -= sum(len(value) for value in then.values() if isinstance(value, bytes))
+                shown = {name: cells[name] for name in _SHOWN}
+                left -= sum(len(value) for value in shown.values() if isinstance(value, bytes))
                 if left < 0:
                     return found
                 when = dict(zip(_KEYS, (metric, against, average), strict=True))
-                found.add(Recording(when, then))
+                found.add(Recording(when, shown))
     return found

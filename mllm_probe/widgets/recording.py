@@ -21,14 +21,14 @@ class Recording:
     ----------
     when : dict
         Traits that make up the setting.
-    then : dict
+    shown : dict
         Traits that are shown for it.
     label : str
         The setting in words, for a list to choose from; empty where the widget's own controls do.
     """
 
     when: dict[str, Any]
-    then: dict[str, Any]
+    shown: dict[str, Any]
     label: str = ""
 
 
@@ -78,5 +78,5 @@ def answered(setting: Any, picture: str, unit: str, outcome: dict[str, Any]) -> 
     layers = f"layer {first}" if first == last else f"layers {first} to {last}"
     scope = setting.scope.replace("+", " + ")
     label = " · ".join((f"{concepts} {strength_unit(unit)}", layers, scope, picture, setting.prompt))
-    then = {name: value for name, value in outcome.items() if name in ("answers", "receipt", "code", "rate")}
-    return Recording(setting.said(), then, label)
+    shown = {name: value for name, value in outcome.items() if name in ("answers", "receipt", "code", "rate")}
+    return Recording(setting.said(), shown, label)

@@ -63,7 +63,7 @@ async function start(): Promise<void> {
   const modules = (globalThis as { mpModules?: Modules }).mpModules ?? {};
   for (const { state, buffers, recorded } of page.models) {
     restored(state, buffers);
-    for (const { then, buffers } of recorded.recordings) restored(then, buffers);
+    for (const { shown, buffers } of recorded.recordings) restored(shown, buffers);
   }
   const recorded = page.models.map((saved) => saved.recorded);
   const models = page.models.map(

@@ -4,7 +4,7 @@ import type { Asked, Buffers, PageModel, State } from "./model";
 export interface Recording {
   label: string;
   when: State;
-  then: State;
+  shown: State;
   buffers: Buffers;
 }
 
@@ -45,12 +45,12 @@ export function missing({ recordings }: Recorded): string {
 /** Show what was recorded for the model's present setting, or say that nothing was. */
 export function replay(model: PageModel, recorded: Recorded): void {
   const found = find(recorded, model.get);
-  const state: State = { ...found?.then };
+  const state: State = { ...found?.shown };
   if (model.has("message")) state.message = found ? "" : missing(recorded);
   if (model.has("answers")) {
     const before = model.get("answers") as { generation?: number };
     const numbers = { generation: (before.generation ?? 0) + 1, serial: model.get("serial") ?? 0 };
-    state.answers = { ...(found?.then.answers as object | undefined), ...numbers };
+    state.answers = { ...(found?.shown.answers as object | undefined), ...numbers };
     if (!found) Object.assign(state, { receipt: [], rate: 0, code: "" });
   }
   model.take(state);
