@@ -29,6 +29,7 @@ _HOME = {
     "LayerConceptHeatmap": "widgets",
     "SteeringPanel": "widgets",
     "PatchOverlay": "widgets",
+    "SweepMonitor": "widgets",
     "TokenStrip": "widgets",
     "explore": "widgets",
 }
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from mllm_probe.sweeps.effect import effect as effect
     from mllm_probe.widgets.heatmap import LayerConceptHeatmap as LayerConceptHeatmap
     from mllm_probe.widgets.lab import explore as explore
+    from mllm_probe.widgets.monitor import SweepMonitor as SweepMonitor
     from mllm_probe.widgets.panel import SteeringPanel as SteeringPanel
     from mllm_probe.widgets.patches import PatchOverlay as PatchOverlay
     from mllm_probe.widgets.tokens import TokenStrip as TokenStrip

@@ -21,7 +21,15 @@ function stamp() {
 }
 
 const job = await context({
-  entryPoints: ["src/page.ts", "src/heatmap.ts", "src/panel.ts", "src/bar.ts", "src/patches.ts", "src/tokens.ts"],
+  entryPoints: [
+    "src/page.ts",
+    "src/heatmap.ts",
+    "src/panel.ts",
+    "src/bar.ts",
+    "src/patches.ts",
+    "src/tokens.ts",
+    "src/monitor.ts",
+  ],
   outdir: OUT,
   bundle: true,
   format: "esm",

@@ -226,6 +226,11 @@ class Grids(Iterator[xr.Dataset]):
     def __init__(self, engine: Engine, progress: bool) -> None:
         self._engine, self._steps = engine, _steps(engine, progress)
 
+    @property
+    def engine(self) -> Engine:
+        """What runs the sweep: how much there is to do, on which model."""
+        return self._engine
+
     def __next__(self) -> xr.Dataset:
         next(self._steps)
         return self._engine.dataset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,7 @@ class LayerConceptHeatmap(HeatmapTraits):
             traits.setdefault("window", [layer, layer])
         super().__init__(metric=metric, **traits)
         self.grid: xr.Dataset | None = None
+        self._watched: Iterator[xr.Dataset] | None = None
         self._showing = threading.RLock()
         self.observe(self._on_choice, _CHOICES)
         self.observe(self._on_layer, "layer")
@@ -115,7 +116,9 @@ class LayerConceptHeatmap(HeatmapTraits):
         At most 20 updates a second are drawn, fewer when the statistics take longer; the last always is. A
         watch that is running is stopped. An error of the iterator ends up in ``status`` and ``message`` and in the log.
         """
-        self._worker.submit(lambda cancelled: self._watch(iter(grids), cancelled))
+        self._leave()
+        self._watched = iterator = iter(grids)
+        self._worker.submit(lambda cancelled: self._watch(iterator, cancelled))
         return self
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -130,8 +133,22 @@ class LayerConceptHeatmap(HeatmapTraits):
         return self._worker.wait(timeout) and self.status == "idle"
 
     def stop(self) -> None:
-        """Stop watching after the chunk in flight; what has been measured stays."""
+        """Stop watching; what has been measured stays. A sweep leaves its step in flight, a monitored one goes on."""
         self._worker.cancel()
+        self._leave()
+
+    def close(self) -> None:
+        """Stop watching, end the thread and remove the widget."""
+        if "_watched" in self.__dict__:
+            self._worker.cancel()
+            self._leave()
+        super().close()
+
+    def _leave(self) -> None:
+        """End an iterator that can be closed from any thread."""
+        watched = self._watched
+        if watched is not None and not isinstance(watched, Generator) and hasattr(watched, "close"):
+            watched.close()
 
     def _watch(self, grids: Iterator[xr.Dataset], cancelled: threading.Event) -> None:
         self.publish(status="running", message="", progress=0.0)
@@ -150,12 +167,18 @@ class LayerConceptHeatmap(HeatmapTraits):
                     again = start + max(_SHORTEST_UPDATE, took / _SHARE_OF_TIME)
             if late is not None:
                 self.show(late)
+            if cancelled.is_set():
+                outcome = {"status": "cancelled"}
+            elif self.grid is not None:
+                outcome["progress"] = float(self.grid.attrs.get("progress", 1.0))
         except Exception as error:
             logger.exception("the sweep that a heatmap watched failed")
             outcome = {"status": "error", "message": sentence(error)}
         finally:
             if hasattr(grids, "close"):
                 grids.close()
+            if self._watched is grids:
+                self._watched = None
             self.publish(**outcome)
 
     def _publish_changed(self, state: dict[str, Any]) -> None:

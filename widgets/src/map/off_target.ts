@@ -7,6 +7,9 @@ import { clip, hatching, prepare } from "./paint";
 
 /** Numbers of each pair: difference, low, high, clear. */
 const EACH = 4;
+/** Slant of the names of the columns. */
+const ANGLE = Math.PI / 3.2;
+const STEEP = Math.sin(ANGLE);
 
 export interface Matrix {
   concepts: string[];
@@ -23,9 +26,9 @@ export interface MatrixLayout {
 }
 
 export function layoutMatrix(count: number, width: number, nameWidth: number): MatrixLayout {
-  const left = Math.min(nameWidth, width * 0.3) + 8;
+  const left = Math.min(nameWidth, width * 0.3) + 12;
   const cell = Math.max(5, Math.min(22, Math.floor((width - left - 30) / Math.max(1, count))));
-  const top = Math.min(nameWidth, 110) * 0.75 + 20;
+  const top = Math.min(nameWidth, 110) * STEEP + 14;
   return { left, top, cell, width, height: top + count * cell + 4 };
 }
 
@@ -114,9 +117,9 @@ export class OffTarget {
       pen.fillStyle = i === this.at[1] ? theme.ink : theme.soft;
       pen.save();
       pen.translate(left + (i + 0.5) * cell, top - 5);
-      pen.rotate(-Math.PI / 3.2);
+      pen.rotate(-ANGLE);
       pen.textAlign = "left";
-      pen.fillText(clip(pen, name, top - 14), 0, 0);
+      pen.fillText(clip(pen, name, (top - 10) / STEEP), 0, 0);
       pen.restore();
     });
   }
