@@ -11,7 +11,7 @@ from mllm_probe.metrics.logits import (
     word_table,
     word_variants,
 )
-from mllm_probe.metrics.projection import concept_projection, token_kinds
+from mllm_probe.metrics.projection import borrowed_scopes, concept_projection, token_kinds
 from mllm_probe.metrics.statistics import (
     bootstrap_interval,
     false_discovery_rate,
@@ -25,6 +25,7 @@ __all__ = [
     "WordTable",
     "answer_perplexity",
     "bootstrap_interval",
+    "borrowed_scopes",
     "concept_projection",
     "false_discovery_rate",
     "first_mention",

@@ -30,7 +30,8 @@ def concept_projection(activations: xr.Dataset, vectors: xr.Dataset) -> xr.DataA
     -------
     DataArray of float32 (sample, layer, token)
         (h·v̂ − μ₋) / ‖v‖ on the device of the activations, at the layers that both have: μ₋ is the mean projection of
-        the pictures without the concept, ‖v‖ the length of the mean difference. Vectors that were given and not
+        the pictures without the concept, ‖v‖ the length of the mean difference. Where a token borrows the vector of
+        another scope (:func:`borrowed_scopes`), 0 and 1 are not those of its own kind. Vectors that were given and not
         measured have μ₋ = 0; the unit then is their length.
 
     Raises
@@ -62,6 +63,23 @@ def concept_projection(activations: xr.Dataset, vectors: xr.Dataset) -> xr.DataA
     data = lazy(dims, torch.stack(parts, 1) if same else parts, along=schema.LAYER, attrs={"units": UNIT})
     coords = {name: c for name, c in chosen.coords.items() if set(c.dims) <= set(dims)}
     return xr.DataArray(data, coords=coords, name="projection")
+
+
+def borrowed_scopes(activations: xr.Dataset, vectors: xr.Dataset) -> list[str]:
+    """Per captured token the scope whose vector it borrows; empty where 0 and 1 were measured at its own kind.
+
+    Tokens of the answer always borrow: their vector is ``last_prompt``'s, measured at another token. Vectors that were
+    given and not measured have the same zero everywhere, so that nothing is borrowed.
+    """
+    kinds = token_kinds(activations)
+    if vectors.attrs.get("method") == "given":
+        return [""] * len(kinds)
+    directions = directions_of(vectors)
+    answers = activations[schema.STEP].values >= 0 if schema.STEP in activations.coords else [False] * len(kinds)
+    scopes = [directions.scope_for(kind) for kind in kinds]
+    return [
+        scope if answer or scope != kind else "" for scope, kind, answer in zip(scopes, kinds, answers, strict=True)
+    ]
 
 
 def token_kinds(activations: xr.Dataset) -> list[str]:

@@ -171,6 +171,15 @@ class InsideWidget(ProbeWidget):
             raise ValueError(f"there is no vector for concept '{concept}'; choose one of the list.")
         return self._vectors.sel({CONCEPT: concept})
 
+    def _meaning(self, prompt: str) -> str:
+        """What 0 and 1 are; says so when they were measured with another prompt."""
+        about: dict[Any, Any] = {} if self._vectors is None else self._vectors.attrs
+        if about.get("method") == "given":
+            return GIVEN
+        measured = str(about.get("prompt", prompt))
+        other = "" if measured.strip() == prompt.strip() else f", both measured with the prompt “{measured}”"
+        return MEASURED + other
+
     def _take_vectors(self, vectors: xr.Dataset, concept: str | None) -> None:
         what = f"the vectors given to {type(self).__name__}"
         require(vectors, "vector", dims=(CONCEPT, LAYER), what=what)
@@ -190,7 +199,6 @@ class InsideWidget(ProbeWidget):
             layer=min(layers, key=lambda each: abs(each - self.layer)),
             concept=wanted if wanted in names else names[0],
             unit="× vector length" if given else UNIT,
-            meaning=GIVEN if given else MEASURED,
         )
 
     def _on_setting(self, _change: Any) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mllm_probe import schema
 from mllm_probe.activations import capture
-from mllm_probe.metrics.projection import concept_projection
+from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
 from mllm_probe.models.families import why_no_image_tokens
 from mllm_probe.models.images import as_image
 from mllm_probe.steering import Steering
@@ -137,7 +137,10 @@ class PatchOverlay(InsideWidget):
             found = concept_projection(acts, vectors)
             values = np.full((found.sizes[schema.LAYER], *shape), np.nan, np.float32)
             values[:, row, column] = found.isel({schema.SAMPLE: 0}).values
-            state["values"] = float_bytes(values)
+            state |= {"values": float_bytes(values), "meaning": self._meaning(wanted.prompt)}
+            (scope,) = set(borrowed_scopes(acts, vectors))
+            if scope:
+                state["meaning"] += f", at tokens of the scope {scope} and not at image tokens"
         return None if cancelled.is_set() else state
 
     def _image_tokens(self, wanted: Wanted) -> xr.Dataset:

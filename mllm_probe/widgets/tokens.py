@@ -15,7 +15,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from mllm_probe import schema
 from mllm_probe.activations import capture
 from mllm_probe.metrics.lens import lens_chunks
-from mllm_probe.metrics.projection import concept_projection
+from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
 from mllm_probe.steering import Steering, generate
 from mllm_probe.widgets.base import bundle
 from mllm_probe.widgets.inside import InsideWidget, Wanted, float_bytes
@@ -56,7 +56,8 @@ class TokenStrip(InsideWidget):
     positions : list of int
         Selected tokens of the prompt, as ``Steering(tokens=…)`` takes them.
     tokens : list
-        Per token its text, role (text, image, special or answer), position, patch row and patch column (or -1).
+        Per token its text, role (text, image, special or answer), position, patch row and patch column (or -1), and
+        the scope whose vector it borrows: 0 and 1 were not measured at tokens of its kind. Empty where they were.
     values : bytes
         float32, layer × token: the projection on the chosen concept.
     lens_words, lens : list of str, bytes
@@ -156,11 +157,12 @@ class TokenStrip(InsideWidget):
         if cancelled.is_set():
             self._capture = None
             return None
-        tokens = described(acts)
+        vectors = self._selected(wanted.concept)
+        tokens = described(acts, [] if vectors is None else borrowed_scopes(acts, vectors))
         prompt = {position for _, role, position, *_ in tokens if role != "answer"}
         state: dict[str, Any] = {"tokens": tokens, "answer": acts.attrs["answer"]}
         state["positions"] = [position for position in self.positions if position in prompt]
-        vectors = self._selected(wanted.concept)
+        state["meaning"] = self._meaning(wanted.prompt)
         found = None if vectors is None else concept_projection(acts, vectors).isel({schema.SAMPLE: 0})
         state["values"] = b"" if found is None else float_bytes(found.values)
         if mode == "lens":
@@ -210,14 +212,15 @@ class _Cancelled(StoppingCriteria):
         return torch.full((len(input_ids),), self._cancelled.is_set(), device=input_ids.device)
 
 
-def described(acts: xr.Dataset) -> list[list[Any]]:
-    """Per token of a capture of one sample: text, role, position, patch row and column."""
+def described(acts: xr.Dataset, borrowed: Sequence[str] = ()) -> list[list[Any]]:
+    """Per token of a capture of one sample: text, role, position, patch row and column, borrowed scope."""
     steps = acts[schema.STEP].values if schema.STEP in acts.coords else np.full(acts.sizes[schema.TOKEN], -1)
     names = (schema.TOKEN_TEXT, schema.ROLE, schema.TOKEN, schema.PATCH_ROW, schema.PATCH_COLUMN)
     rows = zip(*(acts[name].values.tolist() for name in names), steps.tolist(), strict=True)
+    scopes = list(borrowed) or [""] * acts.sizes[schema.TOKEN]
     return [
-        ["" if role == "image" else str(text), "answer" if step >= 0 else str(role), position, row, column]
-        for text, role, position, row, column, step in rows
+        ["" if role == "image" else str(text), "answer" if step >= 0 else str(role), position, row, column, scope]
+        for (text, role, position, row, column, step), scope in zip(rows, scopes, strict=True)
     ]
 
 

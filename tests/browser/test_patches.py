@@ -199,6 +199,8 @@ def test_the_strip_reads_prompt_and_answer(page: Page) -> None:
     see.hover()
     expect(read).to_contain_text("see · text · position")
     expect(read).to_contain_text("× mean difference")
+    expect(read).to_contain_text("last prompt’s vector, its 0 measured there")
+    assert see.get_attribute("data-borrowed") == "" and strip.locator("[data-role=special][data-borrowed]").count() == 1
     value = see.locator(".mp-tok-value")
     before = value.text_content()
     page.get_by_test_id("token-layer").fill("7")

@@ -8,7 +8,7 @@ import torch
 
 from mllm_probe.activations import capture
 from mllm_probe.concepts import scenes
-from mllm_probe.metrics import concept_projection, token_kinds
+from mllm_probe.metrics import borrowed_scopes, concept_projection, token_kinds
 from mllm_probe.steering import concept_vectors, vectors_from
 
 
@@ -55,6 +55,18 @@ def test_every_token_is_measured_along_its_own_scope(tiny, library, vectors):
         by_hand = acts.activation.isel(token=token).torch.project(own.vector)
         expected = (by_hand - own.negative_projection) / own.vector.torch.norm("hidden")
         np.testing.assert_allclose(found.isel(token=token).values, expected.values, rtol=1e-4, atol=1e-4)
+
+
+def test_tokens_whose_scope_was_not_captured_say_whose_vector_they_borrow(tiny, library, vectors):
+    acts = capture(tiny, [library["cat"].positive[0]], tokens="all", continuation="a cat")
+    kinds, answer = np.array(token_kinds(acts)), acts.step.values >= 0
+    found = np.array(borrowed_scopes(acts, vectors.sel(concept="cat")))
+    assert set(found[answer]) == {"last_prompt"} and set(found[kinds == "text"]) == {"last_prompt"}
+    assert set(found[kinds == "image"]) == {""} and found[(kinds == "last_prompt") & ~answer].tolist() == [""]
+    image = vectors.sel(concept="cat", scope=["image"])
+    assert set(np.array(borrowed_scopes(acts, image))[kinds != "image"]) == {"image"}
+    given = vectors_from(tiny, {"mine": torch.ones(tiny.hidden_size)})
+    assert set(borrowed_scopes(acts, given.sel(concept="mine"))) == {""}
 
 
 def test_layers_that_both_have_are_kept_and_none_in_common_is_said(tiny, library, vectors):

@@ -121,6 +121,14 @@ def test_without_vectors_it_shows_the_picture_and_paints(tiny, vectors, library)
     overlay.close()
 
 
+def test_it_says_where_zero_and_one_were_measured(tiny, vectors, library):
+    overlay = PatchOverlay(tiny, vectors.sel(scope=["last_prompt"]), image=library["cat"].positive[0])
+    assert overlay.wait(SOON) and overlay.meaning.endswith("at tokens of the scope last_prompt and not at image tokens")
+    overlay.vectors = vectors
+    assert overlay.wait(SOON) and overlay.meaning.endswith("1 the mean of pictures with it")
+    overlay.close()
+
+
 def test_a_burst_ends_with_the_newest_concept(overlay, tiny, vectors, library):
     for k in range(100):
         fakes.arrive(overlay, {"method": "update", "state": {"concept": ("cat", "neon")[k % 2]}})

@@ -58,7 +58,7 @@ def test_every_token_has_its_role_and_position(strip, tiny, picture):
     answer = [text.strip() for text, role, *_ in strip.tokens if role == "answer"]
     assert answer == [str(t).strip() for t, s in zip(acts.token_text.values, acts.step.values, strict=True) if s >= 0]
     assert all(text == "" for text, role, *_ in strip.tokens if role == "image")
-    assert {(row, column) for _, role, _, row, column in strip.tokens if role == "image"} == {
+    assert {(row, column) for _, role, _, row, column, _ in strip.tokens if role == "image"} == {
         (row, column) for row in range(4) for column in range(4)
     }
 
@@ -69,6 +69,16 @@ def test_projections_are_those_of_the_capture(strip, tiny, vectors, picture):
     found = np.frombuffer(strip.values, "<f4").reshape(expected.shape)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     assert strip.lens == b""
+
+
+def test_tokens_that_borrow_a_vector_say_so_and_another_prompt_is_named(strip):
+    borrowed = {role: scope for _, role, _, _, _, scope in strip.tokens}
+    assert borrowed["answer"] == borrowed["text"] == "last_prompt" and borrowed["image"] == ""
+    end = [token for token in strip.tokens if token[1] != "answer"][-1]
+    assert end[-1] == ""
+    assert strip.meaning.endswith(f"both measured with the prompt “{strip.model.default_prompt}”")
+    strip.prompt = strip.model.default_prompt
+    assert strip.wait(SOON) and strip.meaning.endswith("1 the mean of pictures with it")
 
 
 def test_without_an_answer_the_models_own_is_read_token_by_token(tiny, vectors, picture):

@@ -2,7 +2,7 @@
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import base from "./base.css";
 import { h, show, widgetRoot } from "./dom";
-import { digitsFor, niceCeiling, plain, signed } from "./format";
+import { digitsFor, niceCeiling, plain, signed, words } from "./format";
 import controls from "./inside/controls.css";
 import inside from "./inside/inside.css";
 import { Legend } from "./inside/legend";
@@ -12,7 +12,7 @@ import { floats, scaleLimit } from "./map/cells";
 import { fillSelect, labelled, segments, setSegment } from "./panel/controls";
 import { onThemeChange, readTheme, type Theme } from "./theme";
 import { type Item, type Token, visible } from "./tokens/items";
-import { guesses, type Reading, summary, valueAt } from "./tokens/reading";
+import { guesses, measured, type Reading, summary, valueAt } from "./tokens/reading";
 import { Strip } from "./tokens/strip";
 import css from "./tokens.css";
 
@@ -54,6 +54,7 @@ const MODES = [
   { value: "projection", label: "concept" },
   { value: "lens", label: "logit lens" },
 ];
+const PALE = "pale where another’s had to serve";
 const LENS = "The word that the model would say next if it stopped at this layer, and its probability.";
 const HELP = "click tokens of the prompt to steer them";
 
@@ -139,7 +140,8 @@ class View {
     const tokens = model.get("tokens");
     const values = floats(model.get("values"));
     this.reading = { tokens: tokens.length, values, words: model.get("lens_words"), lens: floats(model.get("lens")) };
-    this.limit = scaleLimit(values, model.get("unit"), niceCeiling);
+    const borrows = tokens.map(([, , , , , scope]) => scope !== "");
+    this.limit = scaleLimit(measured(this.reading, borrows), model.get("unit"), niceCeiling);
     const categories = model.get("categories");
     const options = model.get("concepts").map((name, i) => ({ value: name, label: name, group: categories[i] ?? "" }));
     fillSelect(this.concept, options, model.get("concept"));
@@ -182,7 +184,7 @@ class View {
     show(this.legend.element, projected && reading.values.length > 0);
     this.legend.show(this.limit, model.get("unit"), theme, "page");
     this.meaning.textContent = projected
-      ? `${model.get("meaning")}; each token along the vector of its own scope.`
+      ? `${model.get("meaning")}; each token along the vector of its own scope, ${PALE}.`
       : LENS;
     const item = this.strip.reading;
     this.drawReadout(item, projected, layer);
@@ -209,12 +211,14 @@ class View {
       this.read.replaceChildren(...nodes);
       return;
     }
-    const [text, role, position, row, column] = tokens[item.index] ?? ["", "", 0, -1, -1];
+    const [text, role, position, row, column, scope] = tokens[item.index] ?? ["", "", 0, -1, -1, ""];
     const where = role === "image" && row >= 0 ? `row ${row}, column ${column} · ` : "";
     const about = h("span", { class: "soft" }, ` · ${where}${role} · position ${position}`);
     const nodes: (Node | string)[] = [h("b", {}, role === "image" ? "image token" : visible(text)), about, place];
     const value = valueAt(reading, layer, item.index);
     if (projected && Number.isFinite(value)) nodes.push(" · ", number(value));
+    if (projected && scope)
+      nodes.push(h("span", { class: "soft" }, ` · ${words(scope)}’s vector, its 0 measured there`));
     const next = projected ? [] : guesses(reading, layer, item.index);
     const likely = next.filter(({ probability }, i) => i === 0 || probability >= 0.005);
     likely.forEach(({ word, probability }, i) => {

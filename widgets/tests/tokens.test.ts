@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { itemsOf, joined, positionsOf, spanned, stepped, type Token, toggled, visible } from "../src/tokens/items";
-import { guesses, type Reading, summary, valueAt } from "../src/tokens/reading";
+import { guesses, measured, type Reading, summary, valueAt } from "../src/tokens/reading";
 
-const special = (position: number): Token => ["<s>", "special", position, -1, -1];
-const image = (position: number, row: number, column: number): Token => ["", "image", position, row, column];
-const text = (word: string, position: number, role = "text"): Token => [word, role, position, -1, -1];
+const special = (position: number): Token => ["<s>", "special", position, -1, -1, ""];
+const image = (position: number, row: number, column: number): Token => ["", "image", position, row, column, ""];
+const text = (word: string, position: number, role = "text"): Token => [word, role, position, -1, -1, ""];
 /** Two rows of two patches, each closed by a special token, as some families write them. */
 const tokens: Token[] = [
   special(0),
@@ -91,6 +91,10 @@ describe("a reading", () => {
     ]);
     expect(guesses(reading, 0, 1)).toEqual([]);
     expect(guesses(reading, 1, 0)).toEqual([]);
+  });
+  it("takes its scale from tokens that 0 and 1 were measured for, if there are any", () => {
+    expect([...measured(reading, [false, true])]).toEqual([1, 3]);
+    expect(measured(reading, [true, true])).toBe(reading.values);
   });
   it("sums a block up over what is known", () => {
     expect(summary(reading, 0, [0, 1])).toEqual({ mean: 1.5, most: 1, value: 2 });

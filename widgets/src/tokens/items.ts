@@ -1,7 +1,7 @@
 /** Tokens as they stand in the strip: runs of image tokens are one block until it is opened; a selection grows by clicks and keys. */
 
-/** Text, role, position in the prompt, patch row and patch column. */
-export type Token = [string, string, number, number, number];
+/** Text, role, position in the prompt, patch row, patch column, and the scope whose vector is borrowed, if any. */
+export type Token = [string, string, number, number, number, string];
 
 export type Item = { kind: "token"; index: number } | { kind: "block"; indices: number[] };
 

@@ -112,8 +112,9 @@ export class Strip {
       element.title = opened ? "Close the picture" : "Open the picture";
       return { item, element, value };
     }
-    const [text, role, position, row, column] = this.tokens[item.index] ?? ["", "", 0, -1, -1];
-    const element = h("div", { class: "mp-tok", role: "option", "data-role": role, "data-position": position }, value);
+    const [text, role, position, row, column, scope] = this.tokens[item.index] ?? ["", "", 0, -1, -1, ""];
+    const data = { "data-role": role, "data-position": position, "data-borrowed": scope !== "" };
+    const element = h("div", { class: "mp-tok", role: "option", ...data }, value);
     if (role === "image") element.setAttribute("aria-label", `image token, row ${row}, column ${column}`);
     else element.append(h("span", {}, visible(text)));
     if (role === "answer") element.setAttribute("aria-disabled", "true");
