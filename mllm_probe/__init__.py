@@ -32,6 +32,7 @@ _HOME = {
     "SweepMonitor": "widgets",
     "TokenStrip": "widgets",
     "explore": "widgets",
+    "report": "widgets",
 }
 _ROOMS = ("activations", "concepts", "loading", "metrics", "models", "plots", "scenes", "steering", "sweeps", "widgets")
 
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from mllm_probe.widgets.monitor import SweepMonitor as SweepMonitor
     from mllm_probe.widgets.panel import SteeringPanel as SteeringPanel
     from mllm_probe.widgets.patches import PatchOverlay as PatchOverlay
+    from mllm_probe.widgets.report import report as report
     from mllm_probe.widgets.tokens import TokenStrip as TokenStrip
 
 __all__ = sorted([*_HOME, "concepts", "plots", "__version__"])
