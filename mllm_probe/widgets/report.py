@@ -19,7 +19,7 @@ from mllm_probe.widgets.page import Section, Written, document, write
 from mllm_probe.widgets.reporting.answers import answers_of
 from mllm_probe.widgets.reporting.best import Best, best_cells, best_table
 from mllm_probe.widgets.reporting.clearing import clearing_table
-from mllm_probe.widgets.reporting.markup import facts, items, paragraph
+from mllm_probe.widgets.reporting.markup import facts, items, main_facts, paragraph
 from mllm_probe.widgets.reporting.provenance import provenance_rows, unfinished
 from mllm_probe.widgets.static_picture import quantity
 
@@ -29,7 +29,7 @@ _READING = (
     "A cell of the map is one concept added at the output of one decoder block. Its colour is the effect beyond a "
     "control: the steered score minus that of meaningless directions of the same size, averaged over pictures.",
     "Hatched, hollow or “not clear”: the score lies within what one more draw of a control could do, or the 95 % "
-    "paired bootstrap interval over pictures includes 0. Such a cell shows no effect of the concept.",
+    "paired bootstrap interval over pictures includes 0. Such a cell is no evidence of an effect.",
     "Random control: isotropic directions of the same size at the same positions. Shuffled control: directions made "
     "the same way from pairs with exactly half of the labels exchanged.",
     "n is the number of pictures that count. For “named” these are, at positive strengths, pictures that lack the "
@@ -107,8 +107,9 @@ def _metric(data: xr.Dataset, metric: str | None) -> str:
 
 
 def _select(heatmap: LayerConceptHeatmap, effect: xr.Dataset) -> None:
-    """Begin at the strongest cell that is clear of its controls."""
-    score = abs(effect["difference"]).where(effect["clear_of_controls"])
+    """Begin at the strongest cell that is clear of its controls, at a positive strength where there are any."""
+    positive = effect[STRENGTH] > 0
+    score = abs(effect["difference"]).where(effect["clear_of_controls"] & (positive | ~positive.any()))
     if not bool(score.notnull().any()):
         score = abs(effect["difference"]).fillna(0.0)
     place = score.argmax(dim=[CONCEPT, LAYER, STRENGTH])
@@ -134,6 +135,7 @@ def _content(
     sweep = None if is_effect(data) else answers_of(data)
     best_unit = heatmap.unit if best.kept is None else "share"
     sections = [
+        Section("", main_facts(provenance_rows(data))),
         Section("", f'<div id="{_MAP}" class="page-widgets"></div>'),
         Section("How to read it", items(_READING)),
         Section("Best cell of each concept", best_table(best, best_unit)),
@@ -142,7 +144,7 @@ def _content(
     ]
     if sweep is not None:
         sections.append(Section("Answers", _about_answers(data, sweep) + f'<div id="{_ANSWERS}"></div>'))
-    sections.append(Section("How it was made", facts(provenance_rows(data))))
+    sections.append(Section("Everything that is known of how it was made", facts(provenance_rows(data))))
     state = {
         "models": collected.models,
         "mounts": [{"at": _MAP, "tree": tree}],

@@ -7,6 +7,20 @@ from typing import Any
 
 from mllm_probe.widgets.page import text
 
+_FIRST = (
+    "model",
+    "weights fingerprint",
+    "prompt",
+    "edited tokens",
+    "operation",
+    "unit of strength",
+    "seed",
+    "pictures",
+    "controls",
+    "computed by",
+    "versions",
+)
+
 
 def table(
     heads: Sequence[str],
@@ -49,7 +63,13 @@ def _row(row: Sequence[Any], sides: Sequence[str]) -> str:
 def facts(rows: Sequence[tuple[str, Any]]) -> str:
     """Make a table of names and what they are."""
     body = "\n".join(f'<tr><th scope="row">{text(name)}</th><td>{text(value)}</td></tr>' for name, value in rows)
-    return f'<table class="page-facts" data-testid="provenance"><tbody>\n{body}\n</tbody></table>'
+    return f'<table class="page-facts" data-testid="all-facts"><tbody>\n{body}\n</tbody></table>'
+
+
+def main_facts(rows: Sequence[tuple[str, Any]]) -> str:
+    """Make a short list of the facts that a reader asks for first."""
+    body = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in rows if name in _FIRST)
+    return f'<dl class="page-main-facts" data-testid="provenance">{body}</dl>'
 
 
 def paragraph(said: str) -> str:
