@@ -38,6 +38,10 @@ body {
     sans-serif;
   font-variant-numeric: tabular-nums;
 }
+section > p,
+section > ul {
+  max-width: 80ch;
+}
 .page-head > h1 {
   margin: 0 0 4px;
   font-size: 21px;
@@ -68,10 +72,6 @@ h2 {
   margin: 32px 0 8px;
   font-size: 16px;
   font-weight: 650;
-}
-section > p,
-section > ul {
-  max-width: 80ch;
 }
 main li {
   margin: 3px 0;
