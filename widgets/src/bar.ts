@@ -3,6 +3,7 @@ import type { RenderProps } from "@anywidget/types";
 import css from "./bar.css";
 import base from "./base.css";
 import { h, show, widgetRoot } from "./dom";
+import { withKernelNote } from "./kernel";
 
 interface Traits {
   title: string;
@@ -39,4 +40,4 @@ function render({ model, el }: RenderProps<Traits>): () => void {
   };
 }
 
-export default { render };
+export default { render: withKernelNote(render) };

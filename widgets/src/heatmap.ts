@@ -4,6 +4,7 @@ import base from "./base.css";
 import { h, show, widgetRoot } from "./dom";
 import { niceCeiling } from "./format";
 import css from "./heatmap.css";
+import { withKernelNote } from "./kernel";
 import { type Cell, type Cells, nearest, scaleLimit } from "./map/cells";
 import { Choices } from "./map/choices";
 import { controlWords } from "./map/curve";
@@ -280,4 +281,4 @@ function render({ model, el, signal }: RenderProps<Traits>): (() => void) | unde
   return () => own.abort();
 }
 
-export default { render };
+export default { render: withKernelNote(render) };

@@ -2,6 +2,7 @@
 import type { RenderProps } from "@anywidget/types";
 import base from "./base.css";
 import { h, show, widgetRoot } from "./dom";
+import { withKernelNote } from "./kernel";
 import { facts, heading, type State } from "./monitor/facts";
 import css from "./monitor.css";
 
@@ -70,4 +71,4 @@ function render({ model, el, signal }: RenderProps<State>): () => void {
   return leave;
 }
 
-export default { render };
+export default { render: withKernelNote(render) };

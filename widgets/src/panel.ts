@@ -2,6 +2,7 @@
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import { h, show, uniqueId, widgetRoot } from "./dom";
 import { plain } from "./format";
+import { withKernelNote } from "./kernel";
 import { labelled, segments, setSegment } from "./panel/controls";
 import { CodeFold, ReceiptFold, WordsFold } from "./panel/folds";
 import { Patience } from "./panel/patience";
@@ -296,4 +297,4 @@ function render({ model, el, signal }: RenderProps<Traits>): () => void {
   return () => own.abort();
 }
 
-export default { render };
+export default { render: withKernelNote(render) };

@@ -8,6 +8,7 @@ import inside from "./inside/inside.css";
 import { Legend } from "./inside/legend";
 import { paintProfile } from "./inside/profile";
 import { Scrubber } from "./inside/scrubber";
+import { withKernelNote } from "./kernel";
 import { at, floats, scaleLimit } from "./map/cells";
 import { fillSelect, labelled } from "./panel/controls";
 import { Brush } from "./patches/brush";
@@ -293,4 +294,4 @@ function render({ model, el, signal }: RenderProps<Traits>): () => void {
   return () => own.abort();
 }
 
-export default { render };
+export default { render: withKernelNote(render) };

@@ -8,6 +8,7 @@ import inside from "./inside/inside.css";
 import { Legend } from "./inside/legend";
 import { paintProfile } from "./inside/profile";
 import { Scrubber } from "./inside/scrubber";
+import { withKernelNote } from "./kernel";
 import { floats, scaleLimit } from "./map/cells";
 import { fillSelect, labelled, segments, setSegment } from "./panel/controls";
 import { onThemeChange, readTheme, type Theme } from "./theme";
@@ -286,4 +287,4 @@ function render({ model, el, signal }: RenderProps<Traits>): () => void {
   return () => own.abort();
 }
 
-export default { render };
+export default { render: withKernelNote(render) };
