@@ -195,7 +195,9 @@ class LayerConceptHeatmap(HeatmapTraits):
                 raise ValueError(f"the grid has no metric '{self.metric}'; it has {', '.join(metrics) or 'none'}.")
             effect = summarised(grid, self.metric, self.average, self.sample)
             state = {"samples": sample_labels(grid), "has_off_target": has_off_target(grid)}
-        state |= cells_of(effect, self.against) | {"metrics": metrics, "told": _told(grid)}
+        state |= {"metrics": metrics} | cells_of(effect, self.against)
+        numbers = {"metric": state.get("metric", self.metric), "average": self.average, "sample": self.sample}
+        state["told"] = _told(grid) | numbers | {"against": state["against"]}
         state |= self._selection(state)
         if "progress" in grid.attrs:
             state["progress"] = float(grid.attrs["progress"])
@@ -267,7 +269,7 @@ class LayerConceptHeatmap(HeatmapTraits):
 
 
 def _told(grid: xr.Dataset) -> dict[str, Any]:
-    """What the code that gives a cell again needs to know."""
+    """How the grid was made, for the code that gives a cell again."""
     told = {name: grid.attrs[name] for name in _TOLD if name in grid.attrs}
     scope = [part for part in str(told.get("scope", "")).split("+") if part in EDIT_SCOPES]
     return told | {"tokens": scope, "bundled": bundled(str(told.get("model", ""))) is not None}

@@ -74,7 +74,7 @@ class View {
       [FRAME, () => this.redraw("frame")],
       [NUMBERS, () => this.redraw("numbers")],
       [CHOICES, () => this.redraw("choices")],
-      [["told", ...STATE], () => this.redraw()],
+      [STATE, () => this.redraw()],
     ];
     for (const [names, react] of watched) for (const name of names) model.on(`change:${name}`, react);
     const resize = new ResizeObserver(() => this.redraw("theme"));

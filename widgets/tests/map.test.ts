@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { digitsFor, dose, fewest, niceCeiling, plain, signed, strengthUnit, words } from "../src/format";
-import { type Cells, columnMeans, floats, indexOf, nearest, profile, scaleLimit, spread } from "../src/map/cells";
+import { columnMeans, floats, indexOf, nearest, profile, scaleLimit, spread } from "../src/map/cells";
 import { cellAt, edgesAt, grouped, layerAt, layoutMap, move } from "../src/map/layout";
 import { readout } from "../src/map/readout";
 import { dragTo, fromTraits, onKey, select, span, toTraits } from "../src/map/selection";

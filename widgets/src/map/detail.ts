@@ -62,14 +62,14 @@ export class Detail {
   }
 
   private shown(): Shown {
-    const { model } = this;
+    const told = this.model.get("told");
     return {
-      metric: model.get("metric"),
-      unit: model.get("unit"),
-      strengthUnit: model.get("strength_unit"),
-      average: model.get("average"),
-      sample: model.get("sample"),
-      told: model.get("told"),
+      metric: told.metric ?? this.model.get("metric"),
+      unit: this.model.get("unit"),
+      strengthUnit: this.model.get("strength_unit"),
+      average: told.average ?? "mean",
+      sample: told.sample ?? 0,
+      told,
     };
   }
 

@@ -43,8 +43,12 @@ export interface Traits {
   message: string;
 }
 
-/** What the grid says about how it was made, for the code that gives a cell again. */
+/** What the numbers are, which a choice that was just made is not yet, and how their grid was made. */
 export interface Told {
+  metric?: string;
+  average?: string;
+  sample?: number;
+  against?: string;
   model?: string;
   bundled?: boolean;
   prompt?: string | string[];
@@ -64,7 +68,7 @@ export const FRAME = ["concepts", "categories", "layers", "relative_depths", "co
 /** Traits that hold numbers or say what they are. */
 export const NUMBERS = [
   ...["values", "low", "high", "n", "clear", "control", "control_low", "control_high", "off_target"],
-  ...["strengths", "unit", "strength_unit", "controls", "against", "has_off_target", "off_target_at"],
+  ...["strengths", "unit", "strength_unit", "controls", "told", "has_off_target", "off_target_at"],
 ];
 /** Traits that say what can be chosen, and what is. */
 export const CHOICES = [
@@ -87,7 +91,7 @@ export function readCells(model: Model): Cells {
     n: floats(model.get("n")),
     clear: floats(model.get("clear")),
     controls,
-    against: Math.max(0, controls.indexOf(model.get("against"))),
+    against: Math.max(0, controls.indexOf(model.get("told").against ?? "random")),
     control: floats(model.get("control")),
     controlLow: floats(model.get("control_low")),
     controlHigh: floats(model.get("control_high")),
