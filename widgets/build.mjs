@@ -29,6 +29,7 @@ const job = await context({
     "src/patches.ts",
     "src/tokens.ts",
     "src/monitor.ts",
+    "src/gallery.ts",
   ],
   outdir: OUT,
   bundle: true,
