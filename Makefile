@@ -19,8 +19,10 @@ BENCHMARKS ?= capture latency growth sweep prompt_sweep
 .PHONY: lab test lint bench frontend browser
 .DELETE_ON_ERROR:
 
+# binder/jupyter holds settings of JupyterLab: widgets are saved with the notebook.
 lab: .venv/lab.stamp
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" \
+	JUPYTER_CONFIG_PATH="$(CURDIR)/binder/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+		$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" \
 		--LabApp.default_url=/lab/tree/$(NOTEBOOK) $(ARGS)
 
 test: lint frontend browser

@@ -28,7 +28,11 @@ _HOME = {
     "plan": "sweeps",
     "LayerConceptHeatmap": "widgets",
     "SteeringPanel": "widgets",
+    "PatchOverlay": "widgets",
+    "SweepMonitor": "widgets",
+    "TokenStrip": "widgets",
     "explore": "widgets",
+    "report": "widgets",
 }
 _ROOMS = ("activations", "concepts", "loading", "metrics", "models", "plots", "scenes", "steering", "sweeps", "widgets")
 
@@ -53,7 +57,11 @@ if TYPE_CHECKING:
     from mllm_probe.sweeps.effect import effect as effect
     from mllm_probe.widgets.heatmap import LayerConceptHeatmap as LayerConceptHeatmap
     from mllm_probe.widgets.lab import explore as explore
+    from mllm_probe.widgets.monitor import SweepMonitor as SweepMonitor
     from mllm_probe.widgets.panel import SteeringPanel as SteeringPanel
+    from mllm_probe.widgets.patches import PatchOverlay as PatchOverlay
+    from mllm_probe.widgets.report import report as report
+    from mllm_probe.widgets.tokens import TokenStrip as TokenStrip
 
 __all__ = sorted([*_HOME, "concepts", "plots", "__version__"])
 

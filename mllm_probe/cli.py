@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``mllm-probe``; the exit status is 0 when all is well, 1 when a check failed, 2 for wrong input."""
     parser = argparse.ArgumentParser(prog="mllm-probe", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    for add in (_add_families, _add_verify):
+    for add in (_add_families, _add_verify, _add_report):
         add(commands)
     options = parser.parse_args(arguments)
     try:
@@ -44,6 +44,26 @@ def _add_verify(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--revision", help="branch, tag or commit on the hub")
     parser.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the checkpoint")
     parser.set_defaults(run=_verify)
+
+
+def _add_report(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("report", help="write one offline page from the store of a sweep")
+    parser.add_argument("grid", help="the folder that sweep(store=…) wrote, whole or half filled")
+    parser.add_argument("page", help="the file to write, for instance report.html")
+    parser.add_argument("--metric", help="the metric that the page begins with")
+    parser.add_argument("--title", help="heading of the page")
+    parser.set_defaults(run=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
+    import xarray as xr
+
+    from mllm_probe.widgets.report import report
+
+    if not os.path.isdir(options.grid):
+        raise FileNotFoundError(f"there is no folder '{options.grid}' with the store of a sweep.")
+    print(report(xr.open_zarr(options.grid), options.page, metric=options.metric, title=options.title))
+    return 0
 
 
 def _families(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ import xarray as xr
 CONCEPT, LAYER, READ_LAYER, STRENGTH, TOKEN, STEP = "concept", "layer", "read_layer", "strength", "token", "step"
 SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hidden"
 ROW = "row"
+SCORED_CONCEPT = "scored_concept"
 
 CATEGORY, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "relative_depth", "token_text", "role"
 PATCH_ROW, PATCH_COLUMN, SPLIT, PAIR = "patch_row", "patch_column", "split", "pair"
@@ -28,6 +29,8 @@ OPERATIONS = ("add", "ablate", "replace")
 UNITS = ("residual", "vector", "raw")
 CONTROLS = ("concept", "random", "shuffled")
 METRICS = ("logprob", "logit", "named", "kept", "kl", "perplexity", "repetition")
+OFF_TARGET = "off_target"
+"""What of a sweep says how its rows change every concept of the set, not their own alone."""
 RECORDINGS = ("activation", "projection", "residual_norm", "logit_lens")
 SITE = "residual stream after the decoder block"
 
@@ -59,6 +62,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(DRAW, "draw of a control"),
         Dimension(SCOPE, "tokens at which a vector was captured"),
         Dimension(HIDDEN, "component of the residual stream"),
+        Dimension(SCORED_CONCEPT, "concept whose words are scored while another one's direction is used"),
         Dimension(ROW, "row of a batch, in a receipt"),
     )
 }

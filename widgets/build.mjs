@@ -21,7 +21,16 @@ function stamp() {
 }
 
 const job = await context({
-  entryPoints: ["src/heatmap.ts", "src/panel.ts", "src/bar.ts"],
+  entryPoints: [
+    "src/page.ts",
+    "src/heatmap.ts",
+    "src/panel.ts",
+    "src/bar.ts",
+    "src/patches.ts",
+    "src/tokens.ts",
+    "src/monitor.ts",
+    "src/gallery.ts",
+  ],
   outdir: OUT,
   bundle: true,
   format: "esm",

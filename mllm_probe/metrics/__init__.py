@@ -1,6 +1,7 @@
 """Scores of steered answers and the statistics that go with them."""
 
 from mllm_probe.metrics.fluency import answer_perplexity, first_mention, first_mention_tokens
+from mllm_probe.metrics.lens import lens_chunks, lens_logits
 from mllm_probe.metrics.logits import (
     WordTable,
     first_token_logit,
@@ -10,13 +11,22 @@ from mllm_probe.metrics.logits import (
     word_table,
     word_variants,
 )
-from mllm_probe.metrics.statistics import bootstrap_interval, false_discovery_rate, null_interval, wilson_interval
+from mllm_probe.metrics.projection import borrowed_scopes, concept_projection, token_kinds
+from mllm_probe.metrics.statistics import (
+    bootstrap_interval,
+    false_discovery_rate,
+    median_interval,
+    null_interval,
+    wilson_interval,
+)
 from mllm_probe.metrics.text import forms, kept, mentions, named, named_tokens, repetition
 
 __all__ = [
     "WordTable",
     "answer_perplexity",
     "bootstrap_interval",
+    "borrowed_scopes",
+    "concept_projection",
     "false_discovery_rate",
     "first_mention",
     "first_mention_tokens",
@@ -25,12 +35,16 @@ __all__ = [
     "forms",
     "kept",
     "kl_divergence",
+    "lens_chunks",
+    "lens_logits",
+    "median_interval",
     "mentions",
     "named",
     "named_tokens",
     "null_interval",
     "repetition",
     "single_token_logprob",
+    "token_kinds",
     "wilson_interval",
     "word_table",
     "word_variants",

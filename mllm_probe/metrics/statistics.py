@@ -61,6 +61,35 @@ def _weighted_means(weights: np.ndarray, table: np.ndarray) -> np.ndarray:
         return np.where(total > 0, weights @ np.where(there, table, 0.0) / total, np.nan)
 
 
+def median_interval(values: Any, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """Interval of the median over images from order statistics, as the sign test gives it; no assumption on the shape.
+
+    Parameters
+    ----------
+    values : array-like of float [..., images]
+        NaN marks an image that does not count for that cell.
+    level : float
+        Coverage at least, 0.95 by default.
+
+    Returns
+    -------
+    low, high : ndarray of float64
+        NaN where too few images count for that level (fewer than six for 0.95).
+
+    References
+    ----------
+    Conover, Practical Nonparametric Statistics, 1999, section 3.2.
+    """
+    table = np.sort(np.asarray(values, dtype=np.float64), -1)  # NaN last
+    count = np.isfinite(table).sum(-1)
+    below = stats.binom.ppf((1 - level) / 2, np.maximum(count, 1), 0.5).astype(int)
+    below -= stats.binom.cdf(below, np.maximum(count, 1), 0.5) > (1 - level) / 2
+    there = (count > 0) & (below >= 0)
+    ends = [np.where(there, below, 0), np.where(there, count - 1 - below, 0)]
+    low, high = (np.where(there, np.take_along_axis(table, end[..., None], -1)[..., 0], np.nan) for end in ends)
+    return low, high
+
+
 def null_interval(draws: Any, axis: int = -1, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where one more draw of a control would fall: mean ± t(D-1) · sd · √(1 + 1/D).
 

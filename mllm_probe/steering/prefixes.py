@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -118,6 +119,12 @@ class Prompts:
             self._known[key] = found
             self._known.move_to_end(key)
         return found
+
+    def forget(self, ids: Collection[str]) -> None:
+        """Let prompts go whose pictures have these ids."""
+        with self._lock:
+            for key in [key for key in self._known if key[0] in ids]:
+                del self._known[key]
 
     def bound(self, model: ProbeModel) -> None:
         """Let the oldest go, so that few prompts and little memory are kept; the newest stays."""

@@ -76,8 +76,9 @@ def sweep(
     to : str or Dataset, optional
         For ``replace``: the concept that takes the place, by name or as its vectors.
     metrics : sequence of str
-        Of ``logprob``, ``logit``, ``named``, ``kept``, ``kl``, ``perplexity`` (``repetition`` comes with it), and
-        ``tokens`` for the answers alone. Without any that reads answers, only their first position is computed.
+        Of ``logprob``, ``logit``, ``named``, ``kept``, ``kl``, ``perplexity`` (``repetition`` comes with it),
+        ``tokens`` for the answers alone, and ``off_target`` for what every row does to the other concepts. Without any
+        that reads answers, only their first position is computed.
     controls : sequence of str, optional
         ``"random"``, ``"shuffled"``; None is random and, where the vectors have them, shuffled.
     draws : int
@@ -112,7 +113,10 @@ def sweep(
         One variable per metric (concept, layer, strength, control, draw, sample), float32 on the host, NaN where a
         cell was not run or is not defined; ``<metric>_unsteered`` (concept, sample); ``eligible`` (concept, strength,
         sample) beside ``named``; ``tokens`` (…, step) and ``text`` where answers were generated; ``kl_step`` (…, step);
-        ``edited``, how many positions were edited; recorded variables (…, read_layer, token[, hidden]) on the device.
+        ``off_target`` (concept, layer, strength, sample, scored_concept), log-probability that the answer begins with
+        the first sub-token of a word of each concept, with ``off_target_random`` (layer, strength, draw, …) and
+        ``off_target_unsteered`` (sample, scored_concept); ``edited``, how many positions were edited; recorded
+        variables (…, read_layer, token[, hidden]) on the device.
 
     Raises
     ------
@@ -221,6 +225,11 @@ class Grids(Iterator[xr.Dataset]):
 
     def __init__(self, engine: Engine, progress: bool) -> None:
         self._engine, self._steps = engine, _steps(engine, progress)
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the sweep: how much there is to do, on which model."""
+        return self._engine
 
     def __next__(self) -> xr.Dataset:
         next(self._steps)

@@ -8,14 +8,16 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.metrics.statistics import bootstrap_interval, null_interval
+from mllm_probe.metrics.statistics import bootstrap_interval, median_interval, null_interval
 
 _CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
 
 _ROUNDING = 1e-6
 
 
-def effect(grid: xr.Dataset, metric: str = "logprob", *, split: str | None = None, seed: int = 0) -> xr.Dataset:
+def effect(
+    grid: xr.Dataset, metric: str = "logprob", *, split: str | None = None, average: str = "mean", seed: int = 0
+) -> xr.Dataset:
     """What steering with a concept does to a score, against what its controls do.
 
     Parameters
@@ -27,6 +29,8 @@ def effect(grid: xr.Dataset, metric: str = "logprob", *, split: str | None = Non
         first) do not count.
     split : {"fit", "held_out"}, optional
         Use only the images of one split.
+    average : {"mean", "median"}
+        How images are summarised. The interval of a median is that of the sign test, which needs six images.
     seed : int
         Of the bootstrap (2,000 resamples).
 
@@ -46,6 +50,8 @@ def effect(grid: xr.Dataset, metric: str = "logprob", *, split: str | None = Non
     ValueError
         If the grid has no such metric, or was run without random controls: an effect is never reported without them.
     """
+    if average not in AVERAGES:
+        raise ValueError(f"average: expected one of {', '.join(AVERAGES)}, got '{average}'.")
     _require(grid, metric)
     if split is not None:
         grid = _one_split(grid, split)
@@ -60,9 +66,9 @@ def effect(grid: xr.Dataset, metric: str = "logprob", *, split: str | None = Non
     controls = [str(c) for c in grid[schema.CONTROL].values]
     own = scores[:, :, :, controls.index("concept"), 0, :]
     kinds = [c for c in controls if c != "concept"]
-    against = {kind: _against(own, scores[:, :, :, controls.index(kind)], seed) for kind in kinds}
+    against = {kind: _against(own, scores[:, :, :, controls.index(kind)], average, seed) for kind in kinds}
     unsteered = grid[f"{metric}_unsteered"].transpose(schema.CONCEPT, schema.SAMPLE).values.astype(np.float64)
-    return _assembled(grid, metric, own, own - unsteered[:, None, None, :], against)
+    return _assembled(grid, metric, own, own - unsteered[:, None, None, :], against, average)
 
 
 def _require(grid: xr.Dataset, metric: str) -> None:
@@ -91,20 +97,22 @@ def _one_split(grid: xr.Dataset, split: str) -> xr.Dataset:
     return grid.isel({schema.SAMPLE: np.flatnonzero(grid[schema.SPLIT].values == split)})
 
 
-def _against(own: np.ndarray, draws: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def _against(own: np.ndarray, draws: np.ndarray, average: str, seed: int) -> dict[str, np.ndarray]:
     """Compare [concept, layer, strength, sample] with draws [concept, layer, strength, draw, sample]."""
     both = np.where(np.isfinite(own)[..., None, :], draws, np.nan)
-    mean, low, high = null_interval(_mean(both), axis=-1)
+    centre = AVERAGES[average]
+    mean, low, high = null_interval(centre(both), axis=-1)
     paired = _difference(own, _mean(np.swapaxes(draws, -1, -2)))
-    difference_low, difference_high = bootstrap_interval(paired, axis=-1, seed=seed)
-    value = _mean(own)
+    interval = median_interval(paired) if average == "median" else bootstrap_interval(paired, axis=-1, seed=seed)
+    difference_low, difference_high = interval
+    value = centre(own)
     beyond = (_difference(value, low) < 0) | (_difference(value, high) > 0)
     excludes = (difference_low > 0) | (difference_high < 0)
     return {
         "control_mean": mean,
         "control_low": low,
         "control_high": high,
-        "difference_from": _mean(paired),
+        "difference_from": centre(paired),
         "difference_low": difference_low,
         "difference_high": difference_high,
         "clear": beyond & excludes,
@@ -124,13 +132,27 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return np.where(count > 0, np.where(there, values, 0.0).sum(-1) / np.maximum(count, 1), np.nan)
 
 
+def _median(values: np.ndarray) -> np.ndarray:
+    """Median over the last axis without NaN; NaN where nothing is left, without a warning."""
+    ordered = np.sort(values, -1)  # NaN last
+    count = np.isfinite(values).sum(-1)[..., None]
+    ends = [np.take_along_axis(ordered, np.maximum(place, 0), -1)[..., 0] for place in ((count - 1) // 2, count // 2)]
+    found: np.ndarray = (ends[0] + ends[1]) / 2
+    return found
+
+
+AVERAGES: dict[str, Any] = {"mean": _mean, "median": _median}
+
+
 def _assembled(
     grid: xr.Dataset,
     metric: str,
     own: np.ndarray,
     from_unsteered: np.ndarray,
     against: dict[str, dict[str, np.ndarray]],
+    average: str,
 ) -> xr.Dataset:
+    centre, of = AVERAGES[average], "paired bootstrap" if average == "mean" else "sign test"
     attrs = dict(grid[metric].attrs)
     units, name = attrs.get("units", "1"), attrs.get("long_name", metric)
     random = against["random"]
@@ -142,8 +164,8 @@ def _assembled(
         ),
         "low": (_CELL, random["difference_low"], {"long_name": "lower end of the 95 % interval", "units": units}),
         "high": (_CELL, random["difference_high"], {"long_name": "upper end of the 95 % interval", "units": units}),
-        "value": (_CELL, _mean(from_unsteered), {"long_name": f"{name}: steered minus unsteered", "units": units}),
-        "mean": (_CELL, _mean(own), attrs),
+        "value": (_CELL, centre(from_unsteered), {"long_name": f"{name}: steered minus unsteered", "units": units}),
+        "mean": (_CELL, centre(own), attrs),
         "n": (_CELL, np.isfinite(own).sum(-1), {"long_name": "images that count", "units": "1"}),
         "clear_of_controls": (_CELL, np.all([a["clear"] for a in against.values()], axis=0), _CLEAR),
     }
@@ -151,9 +173,8 @@ def _assembled(
         stacked = np.stack([a[key] for a in against.values()], axis=-1)
         variables[key] = ((*_CELL, schema.CONTROL), stacked, {} if key == "clear" else {"units": units})
     coords = {n: c for n, c in grid.coords.items() if set(c.dims) <= set(_CELL)} | {schema.CONTROL: list(against)}
-    return xr.Dataset(
-        variables, coords, {**grid.attrs, "metric": metric, "interval": "95 % paired bootstrap over images"}
-    )
+    told = {"metric": metric, "average": average, "interval": f"95 % {of} over images"}
+    return xr.Dataset(variables, coords, {**grid.attrs, **told})
 
 
 _CLEAR = {

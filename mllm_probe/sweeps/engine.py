@@ -83,6 +83,11 @@ class Engine:
         """Number of runs, over all samples."""
         return len(self.job.cells) * self.job.samples
 
+    @property
+    def done(self) -> int:
+        """Number of runs that are finished, over all samples."""
+        return int(self._finished().sum())
+
     def stop(self) -> None:
         """End the sweep from any thread: a chunk in flight is left before its next step. What is finished stays."""
         self._stop.set()

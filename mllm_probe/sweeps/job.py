@@ -170,6 +170,8 @@ class Job:
         axes = self.settings.axes
         coords = schema.layer_coordinates(axes.layers, len(self.model.layers))
         coords[schema.CONCEPT] = list(axes.concepts)
+        if schema.OFF_TARGET in self.settings.metrics:
+            coords[schema.SCORED_CONCEPT] = list(axes.concepts)
         if self.subjects.categories:
             categories = [self.subjects.categories.get(name, "") for name in axes.concepts]
             coords[schema.CATEGORY] = (schema.CONCEPT, categories)

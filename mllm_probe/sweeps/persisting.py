@@ -119,7 +119,7 @@ class Persisted:
     def _sources(self, grid: Grid, recorder: Recorder | None) -> tuple[dict[str, Take], dict[str, Take]]:
         """Variables by cell, and those beside the cells."""
         takes: dict[str, Take] = {name: values.__getitem__ for name, (_, values, _) in grid.variables().items()}
-        by_cell = {name for name, (dims, _, _) in grid.variables().items() if dims[: len(CELL_DIMS)] == CELL_DIMS}
+        by_cell = {name for name, (dims, _, _) in grid.variables().items() if schema.LAYER in dims}
         if recorder is not None:
             for name, (variable, data) in recorder.arrays().items():
                 takes[name] = _take(data, variable.dims.index(schema.READ_LAYER))

@@ -17,9 +17,9 @@ from mllm_probe.activations.hooks import attached
 from mllm_probe.activations.memory import free_bytes
 from mllm_probe.activations.positions import Places, companions, find_places, token_choice
 from mllm_probe.decoding.shared import Shared
+from mllm_probe.metrics.lens import lens_chunks
 from mllm_probe.metrics.logits import first_token_logprob
 from mllm_probe.models.inputs import Encoded
-from mllm_probe.models.layout import text_config
 from mllm_probe.steering.directions import directions_of
 from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.results import CELL_DIMS
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _INSIDE = (schema.READ_LAYER, schema.TOKEN)
 _BY_CONCEPT = ("projection", "logit_lens")
 _SHARE = 0.5
-_LOGITS_AT_ONCE = 1 << 26
 _NAMES = {
     "activation": (schema.SITE, ""),
     "projection": ("component along the concept's direction at the read layer", "residual stream"),
@@ -223,15 +222,8 @@ class Recorder:
         return found
 
     def _lens(self, hidden: Tensor) -> Tensor:
-        head, norm, config = self.model.layout.head, self.model.layout.final_norm, text_config(self.model.hf)
         table = self.job.scorer.table
-        size = max(_LOGITS_AT_ONCE // (config.vocab_size * hidden.shape[1]), 1)
-        pieces = []
-        for part in hidden.split(size):
-            logits = head(part if norm is None else norm(part)).float() * (getattr(config, "logit_scale", None) or 1.0)
-            cap = getattr(config, "final_logit_softcapping", None)
-            logits = cap * torch.tanh(logits / cap) if cap else logits
-            pieces.append(first_token_logprob(logits, table))
+        pieces = [first_token_logprob(logits, table) for logits in lens_chunks(self.model, hidden)]
         return torch.cat(pieces).transpose(1, 2)
 
 

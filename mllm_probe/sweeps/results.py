@@ -10,6 +10,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.sweeps.cells import Axes, Pairs
+from mllm_probe.sweeps.off_target import OffTarget
 
 CELL_DIMS = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, schema.DRAW, schema.SAMPLE)
 
@@ -42,17 +43,19 @@ class Grid:
     def __init__(
         self, axes: Axes, samples: Mapping[str, Sequence[Any]], metrics: Sequence[str], *, steps: int, kl_steps: int
     ) -> None:
-        self.axes, self.samples, self.metrics = axes, dict(samples), tuple(metrics)
+        self.axes, self.samples = axes, dict(samples)
+        self.metrics = tuple(name for name in metrics if name != schema.OFF_TARGET)
         count = len(samples[schema.SAMPLE])
         shape = (*axes.shape, count)
-        self.cells: dict[str, np.ndarray] = {name: np.full(shape, np.nan, np.float32) for name in metrics}
+        self.cells: dict[str, np.ndarray] = {name: np.full(shape, np.nan, np.float32) for name in self.metrics}
         concepts = len(axes.concepts)
         self.unsteered: dict[str, np.ndarray] = {
-            name: np.full((concepts, count), np.nan, np.float32) for name in metrics
+            name: np.full((concepts, count), np.nan, np.float32) for name in self.metrics
         }
         self.eligible = np.zeros((concepts, len(axes.strengths), count), dtype=bool)
         self.done = np.zeros(shape, dtype=bool)
         self.edited = np.zeros(shape, dtype=np.int32)
+        self.off_target = OffTarget(axes, count) if schema.OFF_TARGET in metrics else None
         if steps:
             self.cells["tokens"] = np.full((*shape, steps), -1, np.int32)
             self.cells["text"] = np.full(shape, "", dtype=object)
@@ -71,6 +74,8 @@ class Grid:
         for name, values in scores.items():
             if name == "edited" or name in self.cells:
                 (self.edited if name == "edited" else self.cells[name])[place] = values
+        if self.off_target is not None and len(pairs):
+            self.off_target.put(pairs, place[-1], scores[schema.OFF_TARGET])
         self.done[place] = True
 
     def put_unsteered(self, sample: int, scores: Mapping[str, Any]) -> None:
@@ -84,6 +89,8 @@ class Grid:
                     self.unsteered[name][:, sample] = values
             if name in self.cells:
                 self._fill_zero(zero, sample, name, values)
+        if self.off_target is not None:
+            self.off_target.put_unsteered(zero, sample, scores[schema.OFF_TARGET])
         self._mark_zero(zero, sample)
 
     def _fill_zero(self, zero: list[int], sample: int, name: str, values: Any) -> None:
@@ -125,6 +132,8 @@ class Grid:
             found[f"{name}_unsteered"] = (dims, values, _described(name, ", unsteered"))
         if "named" in self.cells:
             found["eligible"] = ((schema.CONCEPT, schema.STRENGTH, schema.SAMPLE), self.eligible, _ELIGIBLE)
+        if self.off_target is not None:
+            found |= self.off_target.variables()
         found["edited"] = (CELL_DIMS, self.edited, {"long_name": "edited positions of prompt and answer"})
         return found
 

@@ -14,8 +14,15 @@ from torch import Tensor
 from mllm_probe.decoding.rows import Rows
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.fluency import answer_perplexity
-from mllm_probe.metrics.logits import WordTable, first_token_logit, kl_divergence, single_token_logprob
+from mllm_probe.metrics.logits import (
+    WordTable,
+    first_token_logit,
+    first_token_logprob,
+    kl_divergence,
+    single_token_logprob,
+)
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.schema import OFF_TARGET
 from mllm_probe.sweeps.answers import Reader, greedy
 from mllm_probe.sweeps.batches import Batch, Part, Scores, assemble
 from mllm_probe.sweeps.cells import Pairs
@@ -24,7 +31,7 @@ from mllm_probe.sweeps.reference import Judge
 from mllm_probe.sweeps.settings import Settings
 
 Answer = tuple[int, ...]
-_ONCE = ("tokens", "text", "kl_step")
+_ONCE = ("tokens", "text", "kl_step", OFF_TARGET)
 Reading = Callable[[], AbstractContextManager[Any]]
 
 
@@ -168,6 +175,9 @@ class Scorer:
             scores["logprob"] = _without_words(found, pairs, self.table)
         if "logit" in self.settings.metrics:
             scores["logit"] = _without_words(first_token_logit(rows.logits, self.table).cpu()[place], pairs, self.table)
+        if OFF_TARGET in self.settings.metrics:
+            every = first_token_logprob(rows.logits, self.table).cpu()
+            scores[OFF_TARGET] = every.masked_fill(every == -torch.inf, torch.nan)[place[0]].numpy()
         return scores
 
     def _with_longer_words(self, found: Tensor, rows: Rows, edits: ChunkEdits, pairs: Pairs) -> Tensor:

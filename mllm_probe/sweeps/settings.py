@@ -119,7 +119,7 @@ def check_settings(
         unit=unit,
         operation=operation,
         to=vectors.sel({schema.CONCEPT: to}) if isinstance(to, str) else to,
-        metrics=_with_repetition(_checked_names(metrics, (*schema.METRICS, "tokens"), "metric")),
+        metrics=_with_repetition(_checked_names(metrics, (*schema.METRICS, "tokens", schema.OFF_TARGET), "metric")),
         seed=seed,
         max_new_tokens=max_new_tokens,
         answer_prefix=model.default_answer_prefix if answer_prefix is None else answer_prefix,
@@ -129,6 +129,11 @@ def check_settings(
     )
     if not settings.metrics and not settings.record:
         raise ValueError(f"metrics: expected at least one of {', '.join(schema.METRICS)}, or something to record.")
+    if schema.OFF_TARGET in settings.metrics and not settings.shares_random:
+        raise ValueError(
+            "metrics: 'off_target' compares with random directions that are scored against every concept, which are "
+            f"those of unit 'residual' and operation 'add'; got unit '{unit}' and operation '{operation}'."
+        )
     return settings
 
 

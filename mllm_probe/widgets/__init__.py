@@ -2,6 +2,20 @@
 
 from mllm_probe.widgets.heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab import Explore, explore, link
+from mllm_probe.widgets.monitor import SweepMonitor
 from mllm_probe.widgets.panel import SteeringPanel
+from mllm_probe.widgets.patches import PatchOverlay
+from mllm_probe.widgets.report import report
+from mllm_probe.widgets.tokens import TokenStrip
 
-__all__ = ["Explore", "LayerConceptHeatmap", "SteeringPanel", "explore", "link"]
+__all__ = [
+    "Explore",
+    "LayerConceptHeatmap",
+    "PatchOverlay",
+    "SteeringPanel",
+    "SweepMonitor",
+    "TokenStrip",
+    "explore",
+    "link",
+    "report",
+]

@@ -11,6 +11,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from mllm_probe.widgets.sharing import Shared
 from mllm_probe.widgets.worker import NewestWorker
 
 _STATIC = Path(__file__).parent / "static"
@@ -31,7 +32,7 @@ def sentence(error: BaseException) -> str:
     return line if line[-1] in ".!?…" else f"{line}."
 
 
-class ProbeWidget(anywidget.AnyWidget):
+class ProbeWidget(Shared, anywidget.AnyWidget):
     """Base of the widgets: a status, a message, one worker thread, and state that can be sent from it.
 
     ipywidgets holds back notifications of a whole widget while it takes a message in, so a trait that another

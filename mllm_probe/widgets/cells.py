@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, METRICS, STRENGTH, require
+from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, METRICS, RELATIVE_DEPTH, STRENGTH, require
 
 _UNITLESS = {"1": "", "dimensionless": ""}
 _DIMS = (CONCEPT, LAYER, STRENGTH)
+RANDOM = "random"
 NUMBERS = ("values", "low", "high", "n", "clear", "control", "control_low", "control_high")
 METRIC_LABELS = {
     "logprob": "Δ log-probability of the concept's words",
@@ -33,53 +34,65 @@ def metrics_of(grid: xr.Dataset) -> list[str]:
     return [name for name in METRICS if name in grid]
 
 
-def cells_of(effect: xr.Dataset) -> dict[str, Any]:
+def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
     """Turn an effect into the traits that the front-end draws.
 
     Parameters
     ----------
     effect : xarray.Dataset
         ``difference`` (concept, layer, strength), and where it has them ``low``, ``high``, ``n``,
-        ``clear_of_controls`` and, for the random control, ``control_mean``, ``control_low``, ``control_high``.
+        ``clear_of_controls`` and, by control, ``difference_from`` with its interval and ``control_mean``,
+        ``control_low``, ``control_high``.
+    against : str
+        The kind of control that effects are differences from; random directions where the effect lacks that kind.
 
     Returns
     -------
     dict
         Coordinates as lists and one ``bytes`` per name in `NUMBERS`: float32, C order, concept × layer ×
-        strength; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run.
+        strength, those of the controls one after the other in the order of ``controls``, as differences from
+        unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run.
     """
     require(effect, "difference", dims=_DIMS, what="the effect given to the heatmap")
-    difference = effect["difference"]
-    units = str(difference.attrs.get("units", ""))
+    kinds = [str(kind) for kind in effect[CONTROL].values] if CONTROL in effect.dims else []
+    against = against if against in kinds else RANDOM
+    difference, low, high = _from(effect, against)
     clear = effect["clear_of_controls"].where(difference.notnull()) if "clear_of_controls" in effect else None
-    arrays = {
-        "values": difference,
-        "low": effect.get("low"),
-        "high": effect.get("high"),
-        "n": effect.get("n"),
-        "clear": clear,
-        **_random(effect),
-    }
+    arrays = {"values": difference, "low": low, "high": high, "n": effect.get("n"), "clear": clear}
+    units = str(effect["difference"].attrs.get("units", ""))
     categories = effect[CATEGORY].values if CATEGORY in effect.coords else [""] * effect.sizes[CONCEPT]
+    depths = effect[RELATIVE_DEPTH].values.tolist() if RELATIVE_DEPTH in effect.coords else []
     return {
         "concepts": [str(name) for name in effect[CONCEPT].values],
         "categories": [str(name) for name in categories],
         "layers": [int(layer) for layer in effect[LAYER].values],
+        "relative_depths": [float(depth) for depth in depths],
         "strengths": [float(strength) for strength in effect[STRENGTH].values],
+        "controls": kinds,
+        "against": against,
         "unit": _UNITLESS.get(units, units),
         "strength_unit": str(effect.attrs.get("unit", effect[STRENGTH].attrs.get("units", "residual"))),
         **{name: _bytes(array, difference) for name, array in arrays.items()},
+        **{name: b"".join(_bytes(one, difference) for one in every) for name, every in _controls(effect, kinds)},
     }
 
 
-def _random(effect: xr.Dataset) -> dict[str, xr.DataArray | None]:
-    """Return what the random directions do, as differences from unsteered where the effect says what that is."""
-    if CONTROL not in effect.coords or "random" not in effect[CONTROL].values:
-        return dict.fromkeys(("control", "control_low", "control_high"))
-    random = effect.sel({CONTROL: "random"})
+def _from(effect: xr.Dataset, against: str) -> tuple[xr.DataArray, xr.DataArray | None, xr.DataArray | None]:
+    """Difference from one kind of control, with its interval."""
+    if against == RANDOM:
+        return effect["difference"], effect.get("low"), effect.get("high")
+    one = effect.sel({CONTROL: against})
+    return one["difference_from"], one["difference_low"], one["difference_high"]
+
+
+def _controls(effect: xr.Dataset, kinds: list[str]) -> list[tuple[str, list[xr.DataArray]]]:
+    """Return what each kind of control does, as differences from unsteered where the effect says what that is."""
     unsteered = effect["mean"] - effect["value"] if "mean" in effect and "value" in effect else 0.0
     names = {"control": "control_mean", "control_low": "control_low", "control_high": "control_high"}
-    return {name: random[source] - unsteered if source in random else None for name, source in names.items()}
+    return [
+        (name, [effect[source].sel({CONTROL: kind}) - unsteered for kind in kinds] if source in effect else [])
+        for name, source in names.items()
+    ]
 
 
 def _bytes(array: xr.DataArray | None, like: xr.DataArray) -> bytes:

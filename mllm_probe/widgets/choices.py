@@ -1,21 +1,64 @@
-"""What a panel offers to choose from: pictures as small PNGs with a name, and the words of each concept."""
+"""What a panel offers to choose from: pictures with a name and the Python that makes them, and each concept's words."""
 
 from __future__ import annotations
 
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from PIL import Image
 
 from mllm_probe.concepts import ConceptLibrary, Picture, scenes
+from mllm_probe.concepts.drawn import Drawing
 from mllm_probe.models.images import as_image
+from mllm_probe.scenes import draw, sample
+from mllm_probe.schema import CATEGORY, CONCEPT, LAYER
 
 SIDE = 320
+NEGATIONS = ("no", "not", "never", "without", "neither", "nor", "cannot", "lacks", "lacking", "n't")
+"""Words that turn a mention round when they stand up to three words before it; as in `mllm_probe.metrics`."""
 _MOST = 24
 _DRAWN_SEED = 10_007
+_DRAWN_SIDE = 224
+_SCENE_PARTS = "from mllm_probe.scenes.scene import Entity, Face, Pattern, Row, Scene"
+
+
+@dataclass
+class Choice:
+    """One picture to choose: how it is called, and the lines of Python that put it into the name ``image``.
+
+    Attributes
+    ----------
+    source : picture
+        As it was given; read when it is first used.
+    label : str
+    code : str
+    """
+
+    source: Any
+    label: str
+    code: str
+    _image: Image.Image | None = field(default=None, repr=False)
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture itself, read or drawn once, so that a moved slider does not draw it again."""
+        if self._image is None:
+            self._image = as_image(self.source)
+        return self._image
+
+    def described(self) -> dict[str, Any]:
+        """What the front-end shows: the ``label`` and a ``png`` of at most 320 pixels a side."""
+        small = self.image.copy()
+        small.thumbnail((SIDE, SIDE))
+        buffer = io.BytesIO()
+        small.save(buffer, format="PNG")
+        return {"label": self.label, "png": buffer.getvalue()}
 
 
 def pictures_from(images: Any = None) -> list[Any]:
@@ -38,9 +81,29 @@ def pictures_from(images: Any = None) -> list[Any]:
     return list(images)
 
 
-def described(images: Sequence[Any]) -> list[dict[str, Any]]:
-    """Make what the front-end shows: for each picture its ``label`` and a ``png`` of at most 320 pixels a side."""
-    return [{"label": _label(image, i), "png": _png(as_image(image))} for i, image in enumerate(images)]
+def choices_from(images: Any = None) -> list[Choice]:
+    """`pictures_from` with names and code."""
+    return [Choice(image, _label(image, i), _code(image, i)) for i, image in enumerate(pictures_from(images))]
+
+
+def drawn_choice(seed: int) -> Choice:
+    """A random scene of the drawn world; the same for the same seed."""
+    scene = sample(np.random.default_rng(seed))
+    code = f"import numpy as np\nimage = mp.scenes.draw(mp.scenes.sample(np.random.default_rng({seed})), {_DRAWN_SIDE})"
+    return Choice(draw(scene, _DRAWN_SIDE), f"drawn scene, seed {seed}", code)
+
+
+def uploaded_choice(content: bytes, name: str) -> Choice:
+    """A picture that came from the browser.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are no readable picture.
+    """
+    name = name.strip() or "pasted picture"
+    code = f"from PIL import Image\nimage = Image.open({name!r})  # the file that was given to the panel"
+    return Choice(Picture(content).image, name, code)
 
 
 def _label(image: Any, index: int) -> str:
@@ -49,18 +112,31 @@ def _label(image: Any, index: int) -> str:
     return f"picture {index + 1}{about}"
 
 
-def _png(image: Image.Image) -> bytes:
-    small = image.copy()
-    small.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    small.save(buffer, format="PNG")
-    return buffer.getvalue()
+def _code(image: Any, index: int) -> str:
+    source = image.source if isinstance(image, Picture) else image
+    if isinstance(source, Drawing):
+        return f"{_SCENE_PARTS}\nimage = mp.scenes.draw({source.scene!r}, {source.size})"
+    if isinstance(source, (str, Path)):
+        return f"from PIL import Image\nimage = Image.open({str(source)!r})"
+    return f"image = images[{index}]  # images: those given to the panel"
 
 
 def words_of(vectors: xr.Dataset) -> Mapping[str, list[str]]:
     """Words that name each concept of a vectors dataset; the concept's own name where it does not say."""
-    names = [str(name) for name in vectors["concept"].values]
+    names = [str(name) for name in vectors[CONCEPT].values]
     if "words" not in vectors:
         return {name: [name.replace("_", " ")] for name in names}
     words = [json.loads(str(text)) for text in vectors["words"].values]
     return {name: [str(word) for word in own] for name, own in zip(names, words, strict=True)}
+
+
+def offered_by(vectors: xr.Dataset) -> dict[str, Any]:
+    """Traits of a panel that follow from its vectors: concepts, categories, words and layers."""
+    names = [str(name) for name in vectors[CONCEPT].values]
+    categories = vectors[CATEGORY].values if CATEGORY in vectors.coords else [""] * len(names)
+    return {
+        "concepts": names,
+        "categories": [str(name) for name in categories],
+        "words": words_of(vectors),
+        "layers": [int(layer) for layer in vectors[LAYER].values],
+    }

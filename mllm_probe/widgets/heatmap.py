@@ -5,32 +5,44 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
-import traitlets
 import xarray as xr
 
-from mllm_probe.sweeps import effect as effect_of
-from mllm_probe.widgets.base import ProbeWidget, bundle, sentence
-from mllm_probe.widgets.cells import METRIC_LABELS, cells_of, is_effect, metrics_of
+from mllm_probe.models.bundled import bundled
+from mllm_probe.schema import EDIT_SCOPES
+from mllm_probe.widgets.base import sentence
+from mllm_probe.widgets.cells import cells_of, is_effect, metrics_of
+from mllm_probe.widgets.drawing import Drawing
+from mllm_probe.widgets.heatmap_traits import HeatmapTraits
+from mllm_probe.widgets.map_recordings import map_recordings
+from mllm_probe.widgets.off_target import has_off_target, off_target_of
+from mllm_probe.widgets.recording import Recordings
+from mllm_probe.widgets.static_picture import picture_of_map
+from mllm_probe.widgets.summary import sample_labels, summarised
 
 logger = logging.getLogger(__name__)
 
 _SHORTEST_UPDATE = 0.05
 _SHARE_OF_TIME = 0.2
+_CHOICES = ("metric", "against", "average", "sample")
+_OFF_TARGET = ("detail", "layer", "strength")
+_TOLD = ("model", "prompt", "scope", "operation", "unit", "seed", "max_new_tokens", "to")
 
 
-class LayerConceptHeatmap(ProbeWidget):
-    """Concepts × layers as a map; hover reads a cell, a click or the arrow keys select one.
+class LayerConceptHeatmap(HeatmapTraits):
+    """Concepts × layers as a map; hover reads a cell, a click, a drag or the arrow keys select cells and windows.
 
-    Colour is the effect beyond the random directions; hatched cells are not clear of their controls.
+    Colour is the effect beyond a control; hatched cells are not clear of their controls. The selected cell's
+    dose-response curve stands below, beside its controls.
 
     Parameters
     ----------
-    grid : xarray.Dataset or iterable of xarray.Dataset, optional
-        A grid of `mllm_probe.sweep`, an effect of `mllm_probe.effect`, or an iterator such as
-        `mllm_probe.sweep_iter`, which is watched in the background.
+    grid : xarray.Dataset, path or iterable of xarray.Dataset, optional
+        A grid of `mllm_probe.sweep`, an effect of `mllm_probe.effect`, the store of a sweep, or an iterable such as
+        `mllm_probe.sweep_iter` or a `SweepMonitor`, which is watched in the background.
     metric : str
         Metric of the grid that is shown.
     concept, layer, strength : optional
@@ -40,41 +52,32 @@ class LayerConceptHeatmap(ProbeWidget):
     ----------
     concept : str
         The selected concept. Setting it moves the selection; so for ``layer`` (int) and ``strength`` (float).
+    window : list of int
+        First and last selected layer. ``layer`` is the first; setting it alone makes a window of one.
+    metric, against, average, sample
+        What is shown: the metric, the kind of control that effects are differences from (``"random"``,
+        ``"shuffled"``), whether pictures are summarised by their ``"mean"``, their ``"median"``, or one is shown
+        (``"single"``, number ``sample``).
+    columns : {"layer", "relative_depth"}
+        What the columns are.
     values : bytes
-        float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run.
+        float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``low``,
+        ``high``, ``n``, ``clear``; ``control``, ``control_low``, ``control_high`` hold one after the other for each of
+        ``controls``, as differences from unsteered.
+    detail : {"dose_response", "off_target"}
+        What stands below the map. ``off_target`` is float32, steered × scored concept, at the selected layer and
+        strength, for grids with metric ``"off_target"``.
+    copied : str
+        What was last copied in the front-end: the selected cells as CSV, or the Python that gives them.
     progress : float
         Share of the watched sweep that is done, 0 … 1.
     status : str
         ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
     """
 
-    _esm = bundle("heatmap")
-
-    concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    layers = traitlets.List(traitlets.Int()).tag(sync=True)
-    strengths = traitlets.List(traitlets.Float()).tag(sync=True)
-    values = traitlets.Bytes(b"").tag(sync=True)
-    low = traitlets.Bytes(b"").tag(sync=True)
-    high = traitlets.Bytes(b"").tag(sync=True)
-    n = traitlets.Bytes(b"").tag(sync=True)
-    clear = traitlets.Bytes(b"").tag(sync=True)
-    control = traitlets.Bytes(b"").tag(sync=True)
-    control_low = traitlets.Bytes(b"").tag(sync=True)
-    control_high = traitlets.Bytes(b"").tag(sync=True)
-    metric = traitlets.Unicode("logprob").tag(sync=True)
-    metrics = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    metric_labels = traitlets.Dict().tag(sync=True)
-    unit = traitlets.Unicode("").tag(sync=True)
-    strength_unit = traitlets.Unicode("residual").tag(sync=True)
-    concept = traitlets.Unicode("").tag(sync=True)
-    layer = traitlets.Int(0).tag(sync=True)
-    strength = traitlets.Float(1.0).tag(sync=True)
-    progress = traitlets.Float(0.0).tag(sync=True)
-
     def __init__(
         self,
-        grid: xr.Dataset | Iterable[xr.Dataset] | None = None,
+        grid: xr.Dataset | str | Path | Iterable[xr.Dataset] | None = None,
         metric: str = "logprob",
         *,
         concept: str | None = None,
@@ -84,11 +87,19 @@ class LayerConceptHeatmap(ProbeWidget):
     ) -> None:
         chosen = {"concept": concept, "layer": layer, "strength": strength}
         traits |= {name: value for name, value in chosen.items() if value is not None}
-        super().__init__(metric=metric, metric_labels=METRIC_LABELS, **traits)
+        if layer is not None:
+            traits.setdefault("window", [layer, layer])
+        super().__init__(metric=metric, **traits)
         self.grid: xr.Dataset | None = None
+        self._watched: Iterator[xr.Dataset] | None = None
         self._showing = threading.RLock()
-        self.observe(self._on_metric, "metric")
-        if isinstance(grid, xr.Dataset):
+        self.observe(self._on_choice, _CHOICES)
+        self.observe(self._on_layer, "layer")
+        self.observe(self._on_window, "window")
+        self.observe(self._on_detail, _OFF_TARGET)
+        if isinstance(grid, (str, Path)):
+            self.show(xr.open_zarr(grid))
+        elif isinstance(grid, xr.Dataset):
             self.show(grid)
         elif grid is not None:
             self.watch(grid)
@@ -97,7 +108,7 @@ class LayerConceptHeatmap(ProbeWidget):
         """Show a grid or an effect in place of what is there."""
         with self._showing:
             self.grid = grid
-            self.publish(**self._state(grid))
+            self._publish_changed(self._state(grid))
 
     def watch(self, grids: Iterable[xr.Dataset]) -> LayerConceptHeatmap:
         """Show each grid or effect that ``grids`` yields, in a background thread, and return at once.
@@ -105,7 +116,9 @@ class LayerConceptHeatmap(ProbeWidget):
         At most 20 updates a second are drawn, fewer when the statistics take longer; the last always is. A
         watch that is running is stopped. An error of the iterator ends up in ``status`` and ``message`` and in the log.
         """
-        self._worker.submit(lambda cancelled: self._watch(iter(grids), cancelled))
+        self._leave()
+        self._watched = iterator = iter(grids)
+        self._worker.submit(lambda cancelled: self._watch(iterator, cancelled))
         return self
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -120,8 +133,22 @@ class LayerConceptHeatmap(ProbeWidget):
         return self._worker.wait(timeout) and self.status == "idle"
 
     def stop(self) -> None:
-        """Stop watching after the chunk in flight; what has been measured stays."""
+        """Stop watching; what has been measured stays. A sweep leaves its step in flight, a monitored one goes on."""
         self._worker.cancel()
+        self._leave()
+
+    def close(self) -> None:
+        """Stop watching, end the thread and remove the widget."""
+        if "_watched" in self.__dict__:
+            self._worker.cancel()
+            self._leave()
+        super().close()
+
+    def _leave(self) -> None:
+        """End an iterator that can be closed from any thread."""
+        watched = self._watched
+        if watched is not None and not isinstance(watched, Generator) and hasattr(watched, "close"):
+            watched.close()
 
     def _watch(self, grids: Iterator[xr.Dataset], cancelled: threading.Event) -> None:
         self.publish(status="running", message="", progress=0.0)
@@ -140,26 +167,42 @@ class LayerConceptHeatmap(ProbeWidget):
                     again = start + max(_SHORTEST_UPDATE, took / _SHARE_OF_TIME)
             if late is not None:
                 self.show(late)
+            if cancelled.is_set():
+                outcome = {"status": "cancelled"}
+            elif self.grid is not None:
+                outcome["progress"] = float(self.grid.attrs.get("progress", 1.0))
         except Exception as error:
             logger.exception("the sweep that a heatmap watched failed")
             outcome = {"status": "error", "message": sentence(error)}
         finally:
             if hasattr(grids, "close"):
                 grids.close()
+            if self._watched is grids:
+                self._watched = None
             self.publish(**outcome)
 
+    def _publish_changed(self, state: dict[str, Any]) -> None:
+        self.publish(**{name: value for name, value in state.items() if getattr(self, name) != value})
+
     def _state(self, grid: xr.Dataset) -> dict[str, Any]:
+        state: dict[str, Any]
         if is_effect(grid):
             effect, metrics = grid, []
-            metric = str(grid.attrs.get("metric", self.metric))
+            state = {"metric": str(grid.attrs.get("metric", self.metric)), "samples": [], "has_off_target": False}
         else:
-            metrics, metric = metrics_of(grid), self.metric
-            if metric not in metrics:
-                raise ValueError(f"the grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}.")
-            effect = effect_of(grid, metric)
-        state = cells_of(effect)
-        progress = {"progress": float(grid.attrs["progress"])} if "progress" in grid.attrs else {}
-        return state | {"metric": metric, "metrics": metrics} | self._selection(state) | progress
+            metrics = metrics_of(grid)
+            if self.metric not in metrics:
+                raise ValueError(f"the grid has no metric '{self.metric}'; it has {', '.join(metrics) or 'none'}.")
+            effect = summarised(grid, self.metric, self.average, self.sample)
+            state = {"samples": sample_labels(grid), "has_off_target": has_off_target(grid)}
+        state |= {"metrics": metrics} | cells_of(effect, self.against)
+        numbers = {"metric": state.get("metric", self.metric), "average": self.average, "sample": self.sample}
+        state["told"] = _told(grid) | numbers | {"against": state["against"]}
+        state |= self._selection(state)
+        if "progress" in grid.attrs:
+            state["progress"] = float(grid.attrs["progress"])
+        layer, strength = state.get("layer", self.layer), state.get("strength", self.strength)
+        return state | self._off_target(grid, layer, strength)
 
     def _selection(self, state: dict[str, Any]) -> dict[str, Any]:
         """Return what must change in the selection: nothing while the selected cell exists."""
@@ -168,21 +211,65 @@ class LayerConceptHeatmap(ProbeWidget):
             known = state[f"{name}s"]
             if known and getattr(self, name) not in known:
                 chosen[name] = first if first in known else known[-1] if name == "strength" else known[0]
+        if "layer" in chosen or self.window[1] not in state["layers"]:
+            layer = chosen.get("layer", self.layer)
+            chosen["window"] = [layer, layer]
         return chosen
 
-    def _on_metric(self, change: Any) -> None:
+    def _off_target(self, grid: xr.Dataset, layer: int, strength: float) -> dict[str, Any]:
+        if self.detail != "off_target" or is_effect(grid) or not has_off_target(grid):
+            return {}
+        return {"off_target": off_target_of(grid, layer, strength), "off_target_at": [float(layer), strength]}
+
+    def _on_choice(self, change: Any) -> None:
         with self._showing:
-            grid = self.grid
-            if grid is None or is_effect(grid) or getattr(self._here, "quiet", False):
+            if self.grid is None or is_effect(self.grid) or getattr(self._here, "quiet", False):
                 return
             try:
-                self.publish(message="", **self._state(grid))
+                mended = {"status": "idle", "message": ""} if self.status == "error" else {}
+                self._publish_changed(self._state(self.grid) | mended)
             except Exception as error:
-                logger.exception("a heatmap could not show metric %s", change.new)
+                logger.exception("a heatmap could not show %s %s", change.name, change.new)
                 self.publish(status="error", message=sentence(error))
+
+    def _on_layer(self, change: Any) -> None:
+        if change.new != self.window[0]:
+            self.publish(window=[change.new, change.new])
+
+    def _on_window(self, change: Any) -> None:
+        first, last = sorted(change.new)
+        if [first, last] != change.new:
+            self.publish(window=[first, last])
+        elif first != self.layer:
+            self.publish(layer=first)
+
+    def _on_detail(self, _change: Any) -> None:
+        with self._showing:
+            if self.grid is not None:
+                try:
+                    self._publish_changed(self._off_target(self.grid, self.layer, self.strength))
+                except Exception as error:
+                    logger.exception("a heatmap could not show its off-target view")
+                    self.publish(status="error", message=sentence(error))
+
+    def drawing(self, what: str = "map") -> Drawing:
+        """Draw the ``"map"`` at the chosen strength, or the ``"dose_response"`` of the selected cell."""
+        return picture_of_map(self, what)
+
+    def recordings(self) -> Recordings:
+        """Record what the choosers of a saved page show."""
+        with self._showing:
+            return map_recordings(self)
 
     def _summary(self) -> str:
         if not self.concepts:
             return f"metric='{self.metric}', empty"
         sizes = f"{len(self.concepts)} concepts × {len(self.layers)} layers × {len(self.strengths)} strengths"
         return f"{sizes}, metric='{self.metric}'"
+
+
+def _told(grid: xr.Dataset) -> dict[str, Any]:
+    """How the grid was made, for the code that gives a cell again."""
+    told = {name: grid.attrs[name] for name in _TOLD if name in grid.attrs}
+    scope = [part for part in str(told.get("scope", "")).split("+") if part in EDIT_SCOPES]
+    return told | {"tokens": scope, "bundled": bundled(str(told.get("model", ""))) is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,8 +21,15 @@ from mllm_probe.sweeps import sweep_iter
 from mllm_probe.widgets.bar import LabBar
 from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.choices import pictures_from
+from mllm_probe.widgets.code import Made, python_of
+from mllm_probe.widgets.drawing import Drawing
+from mllm_probe.widgets.folds import Folds
 from mllm_probe.widgets.heatmap import LayerConceptHeatmap
+from mllm_probe.widgets.page import Written
 from mllm_probe.widgets.panel import SteeringPanel
+from mllm_probe.widgets.setting import SETTINGS
+from mllm_probe.widgets.sharing import Shared
+from mllm_probe.widgets.static_picture import above_each_other
 from mllm_probe.widgets.worker import NewestWorker
 
 logger = logging.getLogger(__name__)
@@ -30,7 +38,7 @@ _PAIRS = 24
 _PICTURES = 8
 
 
-class Explore(ipywidgets.VBox):
+class Explore(Shared, ipywidgets.VBox):
     """A heatmap and a steering panel that share their selection; made by `explore`.
 
     Attributes
@@ -41,22 +49,42 @@ class Explore(ipywidgets.VBox):
         The concept vectors, once they are measured.
     grid : xarray.Dataset or None
         The sweep as far as it has come.
+    bar : LabBar
+        ``lab.bar.opened = ["patches", "tokens", "pairs", "code"]`` opens what is folded.
+    folds : Folds
+        The patch overlay, the token strip and the gallery of pairs, made when they are first opened.
     """
 
-    def __init__(self, model: Any, heatmap: LayerConceptHeatmap, panel: SteeringPanel) -> None:
+    def __init__(
+        self,
+        model: Any,
+        heatmap: LayerConceptHeatmap,
+        panel: SteeringPanel,
+        library: ConceptLibrary | None = None,
+        made: Made | None = None,
+    ) -> None:
         facts = (model.name, f"{len(model.layers)} layers", model.device, str(model.dtype).removeprefix("torch."))
-        self.bar = LabBar(" · ".join(map(str, facts)))
-        self.heatmap, self.panel = heatmap, panel
+        self.folds = Folds(panel, library)
+        self.bar = LabBar(" · ".join(map(str, facts)), parts=[*self.folds.offered, ["code", "Code"]])
+        self.heatmap, self.panel, self._made = heatmap, panel, made
         heatmap.layout.flex, panel.layout.flex = "1 1 500px", "1 1 540px"
         for widget in (heatmap, panel):
             widget.layout.min_width = "0"
         body = ipywidgets.Box([heatmap, panel])
         body.layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="stretch", overflow="hidden")
         body.add_class("mp-lab-body")
-        super().__init__([self.bar, body])
+        super().__init__([self.bar, body, self.folds])
         self.add_class("mp-lab")
         self._worker = NewestWorker("Explore")
         link(heatmap, panel)
+        self.bar.observe(self._on_opened, "opened")
+        panel.observe(self._on_setting, SETTINGS)
+        self._open = True
+
+    @property
+    def code(self) -> str:
+        """Python that reproduces what is on the screen."""
+        return python_of(self.panel, self._made)
 
     @property
     def vectors(self) -> xr.Dataset | None:
@@ -87,14 +115,39 @@ class Explore(ipywidgets.VBox):
 
     def close(self) -> None:
         """Stop everything, end the threads and remove the widgets."""
+        if not self.__dict__.pop("_open", False):
+            return
         self.stop()
         self._worker.close()
-        for widget in (self.heatmap, self.panel, self.bar):
+        self.bar.unobserve(self._on_opened, "opened")
+        self.panel.unobserve(self._on_setting, SETTINGS)
+        for widget in (self.folds, self.heatmap, self.panel, self.bar):
             widget.close()
         super().close()
 
+    def to_html(self, path: str | os.PathLike[str], title: str | None = None) -> Written:
+        """Write the lab, with the parts that are open and its code, as one page; see `SteeringPanel.to_html`."""
+        self.bar.publish(code=self.code)
+        return super().to_html(path, title)
+
+    def drawing(self) -> Drawing:
+        """Draw the map with the panel's answers below it."""
+        return above_each_other([self.heatmap.drawing(), self.panel.drawing()], self.bar.title)
+
     def __repr__(self) -> str:
         return f"Explore({self.bar.title!r})"
+
+    def _on_opened(self, _change: Any) -> None:
+        try:
+            self.folds.open_only(self.bar.opened)
+            self._on_setting()
+        except Exception as error:
+            logger.exception("a part of the lab could not be opened")
+            self.bar.publish(message=sentence(error))
+
+    def _on_setting(self, _change: Any = None) -> None:
+        if "code" in self.bar.opened:
+            self.bar.publish(code=self.code)
 
     def _fill(self, make: Any, cancelled: threading.Event) -> None:
         self.bar.publish(status="running", step="measuring concept vectors", message="")
@@ -102,6 +155,7 @@ class Explore(ipywidgets.VBox):
         try:
             vectors, grids = make()
             self.panel.vectors = vectors
+            self._on_opened(None)
             self.heatmap.watch(self._told(grids, cancelled))
             self.heatmap.wait()
             if cancelled.is_set():
@@ -120,6 +174,7 @@ class Explore(ipywidgets.VBox):
                 return
             progress = float(grid.attrs.get("progress", 0.0))
             self.bar.publish(progress=progress, step=f"steering every concept at every layer · {progress:.0%}")
+            self.panel.grid = grid
             yield grid
 
 
@@ -194,32 +249,48 @@ def explore(
     ValueError
         If the model is not a bundled one and no library is given.
     """
+    named, given = model if isinstance(model, str) else None, library
     model = load(model) if isinstance(model, str) else model
     library = _default_library(model) if library is None else library
     fit, held_out = library.split(seed=seed)
     pictures = pictures_from(held_out)
+    of_vectors: dict[str, Any] = {"tokens": ("last_prompt", "image"), "seed": seed, "probe_accuracy": False}
+    of_grid: dict[str, Any] = {
+        "strengths": tuple(strengths),
+        "metrics": ("logprob",),
+        "controls": ("random",),
+        "draws": draws,
+        "seed": seed,
+        "progress": False,
+    }
+    made = Made(
+        _model_line(model, named),
+        f"library = mp.concepts.scenes(pairs={_PAIRS})" if given is None else f"# library: {given!r}, as given",
+        images is not None,
+        of_vectors,
+        of_grid,
+        prompt,
+        seed,
+        _PICTURES,
+    )
     panel = SteeringPanel(model, images=pictures if images is None else images, prompt=prompt, seed=seed)
-    lab = Explore(model, LayerConceptHeatmap(layer=panel.layer), panel)
+    lab = Explore(model, LayerConceptHeatmap(layer=panel.layer), panel, held_out, made)
 
     def make() -> tuple[xr.Dataset, Iterator[xr.Dataset]]:
-        scopes = ("last_prompt", "image")
-        vectors = concept_vectors(model, fit, prompt, tokens=scopes, seed=seed, probe_accuracy=False)
-        grids = sweep_iter(
-            model,
-            vectors,
-            pictures[:_PICTURES],
-            prompt,
-            strengths=tuple(strengths),
-            metrics=("logprob",),
-            controls=("random",),
-            draws=draws,
-            seed=seed,
-            progress=False,
-        )
-        return vectors, grids
+        vectors = concept_vectors(model, fit, prompt, **of_vectors)
+        return vectors, sweep_iter(model, vectors, pictures[:_PICTURES], prompt, **of_grid)
 
     lab._worker.submit(lambda cancelled: lab._fill(make, cancelled))
     return lab
+
+
+def _model_line(model: Any, named: str | None) -> str:
+    """Line that loads the model again; for one that was loaded elsewhere, which one is meant."""
+    if named is not None:
+        return f"model = mp.load({named!r})"
+    if bundled(model.name) is not None:
+        return f"model = mp.load({model.name!r})"
+    return f"# model: {' '.join(str(model.name).split())}, as given"
 
 
 def _default_library(model: Any) -> ConceptLibrary:

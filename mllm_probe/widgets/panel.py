@@ -1,49 +1,36 @@
-"""SteeringPanel: a picture and a question, a concept at a dose, and three answers streaming side by side."""
+"""SteeringPanel: a picture and a question, concepts at a dose, and three answers streaming side by side."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
-from dataclasses import dataclass
 from typing import Any
 
-import traitlets
 import xarray as xr
 
-from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, UNITS, require, require_same_model
-from mllm_probe.steering import Steering, stream
-from mllm_probe.widgets.base import ProbeWidget, bundle, sentence
-from mllm_probe.widgets.choices import described, pictures_from, words_of
+from mllm_probe.models.images import content_hash
+from mllm_probe.schema import CONCEPT, LAYER, require, require_same_model
+from mllm_probe.steering import stream
+from mllm_probe.steering.prefixes import prompts_of
+from mllm_probe.widgets.answering import read
+from mllm_probe.widgets.base import sentence
+from mllm_probe.widgets.choices import choices_from, offered_by
+from mllm_probe.widgets.doses import fluent_range, tried
+from mllm_probe.widgets.drawing import Drawing
+from mllm_probe.widgets.panel_pictures import PanelPictures
+from mllm_probe.widgets.pins import with_pin, without_pin
+from mllm_probe.widgets.recipe import python
+from mllm_probe.widgets.recording import Recordings, answered
+from mllm_probe.widgets.setting import SETTINGS, Setting, following_from, scopes_for
+from mllm_probe.widgets.static_picture import picture_of_panel
 
 logger = logging.getLogger(__name__)
 
-SETTINGS = ("picture", "prompt", "concept", "layer", "strength", "scope")
-ROWS = ("baseline", "steered", "random")
-SCOPES = (("image", "image"), ("text", "text"), ("last_prompt+generated", "last + new"), ("all", "all"))
 
-
-@dataclass(frozen=True)
-class Setting:
-    """What one generation is made with, and the numbers that tie its messages to it."""
-
-    picture: int
-    prompt: str
-    concept: str
-    layer: int
-    strength: float
-    scope: str
-    generation: int
-    serial: int
-
-    @property
-    def tokens(self) -> tuple[str, ...]:
-        """The scope as `Steering` takes it."""
-        return tuple(self.scope.split("+"))
-
-
-class SteeringPanel(ProbeWidget):
+class SteeringPanel(PanelPictures):
     """Steer a model by hand: move a control and three answers start anew, unsteered, steered and random.
+
+    Its traits, which say what can be set and read, are described in `PanelTraits`.
 
     Parameters
     ----------
@@ -55,53 +42,17 @@ class SteeringPanel(ProbeWidget):
         A picture, several, or a concept library; drawn scenes by default.
     prompt : str, optional
         The question; the model's default one without it.
-    concept, layer, strength : optional
-        The first setting. By default the first concept, a layer before the middle, strength 1.
-    scope : str
-        Tokens to edit, joined by ``+``: ``"last_prompt+generated"``, ``"image"``, ``"text"``, ``"all"``.
+    concept, layer, strength, scope, seed : optional
+        The first setting. By default the first concept, a layer before the middle, strength 1. A scope joins names of
+        tokens by ``+``, such as ``"last_prompt"``, ``"last_prompt+generated"``, ``"image"``; the seed is that of the
+        random direction.
     unit : {"residual", "vector", "raw"}
         What one unit of strength means.
     strength_limit : float
-        The slider runs from −limit to limit.
+        The sliders run from −limit to limit.
     max_new_tokens : int
         Longest answer.
-    seed : int
-        Of the random direction.
-
-    Attributes
-    ----------
-    picture, prompt, concept, layer, strength, scope
-        The setting; each may be set from Python and starts a new generation.
-    answers : dict
-        ``"baseline"``, ``"steered"`` and ``"random"`` of the newest setting that was finished.
-    receipt : list of str
-        What was edited: first the steered row, then every row.
-    status : str
-        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
     """
-
-    _esm = bundle("panel")
-
-    concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    concept_words = traitlets.Dict().tag(sync=True)
-    layers = traitlets.List(traitlets.Int()).tag(sync=True)
-    pictures = traitlets.List(traitlets.Dict()).tag(sync=True)
-    suggestions = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    scopes = traitlets.List(traitlets.List(traitlets.Unicode())).tag(sync=True)
-    strength_limit = traitlets.Float(3.0).tag(sync=True)
-    strength_step = traitlets.Float(0.25).tag(sync=True)
-    strength_unit = traitlets.Enum(UNITS, "residual").tag(sync=True)
-    picture = traitlets.Int(0).tag(sync=True)
-    prompt = traitlets.Unicode("").tag(sync=True)
-    concept = traitlets.Unicode("").tag(sync=True)
-    layer = traitlets.Int(0).tag(sync=True)
-    strength = traitlets.Float(1.0).tag(sync=True)
-    scope = traitlets.Unicode("last_prompt+generated").tag(sync=True)
-    answers = traitlets.Dict().tag(sync=True)
-    receipt = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    rate = traitlets.Float(0.0).tag(sync=True)
-    serial = traitlets.Int(0).tag(sync=True)
 
     def __init__(
         self,
@@ -121,26 +72,30 @@ class SteeringPanel(ProbeWidget):
         **traits: Any,
     ) -> None:
         known = list(model.layers)
-        scopes = [list(pair) for pair in SCOPES] + ([] if scope in dict(SCOPES) else [[scope, scope]])
-        self._images = pictures_from(images)
+        self._choices = choices_from(images)
+        layer = known[round(0.4 * (len(known) - 1))] if layer is None else layer
         super().__init__(
             layers=known,
-            layer=known[round(0.4 * (len(known) - 1))] if layer is None else layer,
-            pictures=described(self._images),
+            **{"layer": layer, "window": [layer, layer]} | traits,
+            pictures=[choice.described() for choice in self._choices],
             prompt=model.default_prompt if prompt is None else prompt,
             suggestions=list(model.suggestions),
             strength=strength,
             scope=scope,
-            scopes=scopes,
             strength_unit=unit,
             strength_limit=strength_limit,
-            **traits,
+            seed=seed,
         )
-        self.model, self.max_new_tokens, self.seed = model, max_new_tokens, seed
+        self.scopes = scopes_for(scope, any(map(any, self.patches)))
+        self.model, self.max_new_tokens = model, max_new_tokens
         self.generation = 0
         self._first = concept
-        self._numbering = threading.Lock()
+        self._numbering = threading.RLock()
         self._vectors: xr.Dataset | None = None
+        self._grid: xr.Dataset | None = None
+        self._asked: Setting | None = None
+        self._finished: tuple[int, Setting, dict[str, str]] | None = None
+        self._recorded = Recordings(SETTINGS)
         self.on_msg(self._on_message)
         self.observe(self._on_setting, SETTINGS)
         if vectors is not None:
@@ -155,35 +110,48 @@ class SteeringPanel(ProbeWidget):
     def vectors(self, vectors: xr.Dataset) -> None:
         require(vectors, "vector", dims=(CONCEPT, LAYER), what="the vectors given to the panel")
         require_same_model(vectors, self.model, what="the vectors given to the panel")
-        names = [str(name) for name in vectors[CONCEPT].values]
+        offered = offered_by(vectors)
+        names, layers = offered["concepts"], offered["layers"]
         wanted = self._first or self.concept
         if self._first is not None and wanted not in names:
             raise ValueError(f"there is no vector for concept '{wanted}'; there are {', '.join(names)}.")
         self._first, self._vectors = None, vectors
-        categories = vectors[CATEGORY].values if CATEGORY in vectors.coords else [""] * len(names)
-        layers = [int(layer) for layer in vectors[LAYER].values]
+        first, last = (min(layers, key=lambda layer: abs(layer - end)) for end in self.window)
         self.publish(
-            concepts=names,
-            categories=[str(name) for name in categories],
-            concept_words=words_of(vectors),
-            layers=layers,
-            layer=min(layers, key=lambda layer: abs(layer - self.layer)),
+            **offered,
+            layer=first,
+            window=[first, last],
             concept=wanted if wanted in names else names[0],
+            second=self.second if self.second in names else "",
         )
         self.run()
+
+    @property
+    def grid(self) -> xr.Dataset | None:
+        """A sweep of the same vectors, whole or still filling, that says at which doses answers stay fluent."""
+        return self._grid
+
+    @grid.setter
+    def grid(self, grid: xr.Dataset | None) -> None:
+        if grid is not None:
+            require_same_model(grid, self.model, what="the grid given to the panel")
+        self._grid = grid
+        self.publish(**self._weighed(Setting.of(self)))
 
     def run(self) -> None:
         """Start a generation with the present setting; one that runs is cancelled."""
         if self._vectors is None:
             return
         with self._numbering:
-            self.generation += 1
-            values = {name: getattr(self, name) for name in SETTINGS}
-            setting = Setting(**values, generation=self.generation, serial=self.serial)
-            self._worker.submit(lambda cancelled: self._answer(setting, cancelled))
+            setting, numbers = Setting.of(self), self._number()
+            if self.revealed and setting != self._asked:
+                self.publish(revealed=False)
+            self._asked = setting
+            self._worker.submit(lambda cancelled: self._answer(setting, numbers, cancelled))
 
     def choose(self, **setting: Any) -> None:
         """Set several controls at once, which starts one generation; nothing happens if all are as they are."""
+        setting = following_from(setting, self.window, self.scope)
         changed = {name: value for name, value in setting.items() if getattr(self, name) != value}
         if changed:
             self.publish(**changed)
@@ -196,80 +164,133 @@ class SteeringPanel(ProbeWidget):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the newest setting's answers.
 
-        Returns
-        -------
-        bool
-            True when they are there; False when ``timeout`` seconds passed first, the generation was
-            cancelled, or ``status`` is ``"error"``.
+        True when they are there; False when ``timeout`` seconds passed first, the generation was cancelled, or
+        ``status`` is ``"error"``.
         """
         return self._worker.wait(timeout) and self.status == "idle"
 
-    def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        kind = content.get("kind") if isinstance(content, dict) else None
-        if kind == "cancel":
-            self.cancel()
-        elif kind == "set":
-            try:
-                state = {name: value for name, value in content["state"].items() if name in SETTINGS}
-                self.take(serial=int(content["serial"]), **state)
-                self.run()
-            except Exception as error:
-                logger.exception("a setting from the front-end was refused")
-                self.publish(status="error", message=sentence(error))
+    def pin(self) -> None:
+        """Keep the answers on the screen, with their setting, beside those that follow.
 
-    def _on_setting(self, _change: Any) -> None:
-        if not getattr(self._here, "quiet", False):
+        Raises
+        ------
+        ValueError
+            If the newest setting is not answered yet, or four are pinned.
+        """
+        if self._finished is None or self._finished[0] != self.generation:
+            raise ValueError("the answers of this setting are not there yet; wait for them before pinning it.")
+        _, setting, answers = self._finished
+        label = self._choices[setting.picture].label
+        self.publish(pins=with_pin(self.pins, setting, label, answers, self.code))
+
+    def unpin(self, number: int) -> None:
+        """Remove a pinned setting by its ``id``."""
+        self.publish(pins=without_pin(self.pins, number))
+
+    def close(self) -> None:
+        """Cancel what runs, end the thread, let go of vectors and prefilled prompts, and remove the widget."""
+        super().close()
+        kept = getattr(self.__dict__.get("model"), "kept", None)
+        if kept and "prompts" in kept:
+            prompts_of(self.model).forget({content_hash(choice.image) for choice in self._choices})
+        self._vectors = self._grid = None
+
+    def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
+        kind = content.get("kind") if isinstance(content, dict) else None
+        try:
+            if kind == "cancel":
+                self.cancel()
+            elif kind in ("set", "scene", "picture"):
+                self.take(serial=int(content["serial"]))
+                self._move(kind, content, buffers)
+            elif kind == "pin":
+                self.pin()
+            elif kind == "unpin":
+                self.unpin(content["id"])
+        except Exception as error:
+            logger.exception("a message from the front-end was refused")
+            self._refuse(sentence(error), kind not in ("pin", "unpin"))
+
+    def _move(self, kind: str, content: Any, buffers: Any) -> None:
+        if kind == "scene":
+            self.new_scene(content.get("seed"))
+        elif kind == "picture":
+            self.upload(bytes(buffers[0]), str(content.get("name", "")))
+        else:
+            self._take_all({name: value for name, value in content["state"].items() if name in SETTINGS})
             self.run()
 
-    def _answer(self, setting: Setting, cancelled: threading.Event) -> None:
-        numbers = {"generation": setting.generation, "serial": setting.serial}
+    def _refuse(self, said: str, was_move: bool) -> None:
+        """Say what was wrong; after a move there is no answer, so what runs is cancelled."""
+        if was_move:
+            numbers = self._number()
+            self._worker.submit(lambda cancelled: self.publish(**_failed(said, numbers)))
+        else:
+            self.publish(message=said)
+
+    def _on_setting(self, change: Any) -> None:
+        if not getattr(self._here, "quiet", False):
+            self._take_all({change.name: change.new})
+            self.run()
+
+    def _take_all(self, state: dict[str, Any]) -> None:
+        """Take a state that the front-end or the caller has already, and send what follows from it."""
+        following = following_from(state, self.window, self.scope)
+        self.take(**state)
+        self.publish(**{name: value for name, value in following.items() if getattr(self, name) != value})
+
+    def _number(self) -> dict[str, int]:
+        with self._numbering:
+            self.generation += 1
+            return {"generation": self.generation, "serial": self.serial}
+
+    def _weighed(self, setting: Setting) -> dict[str, Any]:
+        doses = tried(self._grid, setting, self.strength_unit)
+        low, high = fluent_range(doses)
+        found = {"doses": doses, "safe_low": low, "safe_high": high}
+        return {name: value for name, value in found.items() if getattr(self, name) != value}
+
+    def _answer(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> None:
         self.send({"kind": "start", **numbers})
-        self.publish(status="running", message="")
         try:
+            self.publish(status="running", message="", **self._weighed(setting))
             outcome = self._streamed(setting, numbers, cancelled)
         except Exception as error:
-            logger.exception("generation %d of a steering panel failed", setting.generation)
-            outcome = {"status": "error", "message": sentence(error), "answers": numbers, "receipt": [], "rate": 0.0}
+            logger.exception("generation %d of a steering panel failed", numbers["generation"])
+            outcome = _failed(sentence(error), numbers)
         self.publish(**outcome)
 
     def _streamed(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> dict[str, Any]:
-        steering = self._steering(setting)
-        texts = dict.fromkeys(ROWS, "")
-        image = self._images[setting.picture]
-        rows = [None, steering, steering.control("random", seed=self.seed)]
-        start, steps = time.perf_counter(), 0
-        running = stream(self.model, image, setting.prompt, steering=rows, max_new_tokens=self.max_new_tokens)
-        try:
-            for row, step, text in running:
-                if cancelled.is_set():
-                    return {"status": "cancelled"}
-                texts[ROWS[row]], steps = text, max(steps, step + 1)
-                self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text})
-        finally:
-            running.close()
-        if cancelled.is_set():
-            return {"status": "cancelled"}
-        rate = steps / max(time.perf_counter() - start, 1e-9)
-        return {"status": "idle", "answers": texts | numbers, "receipt": _lines(running.receipt), "rate": rate}
+        vectors, choice, unit = self._vectors, self._chosen(setting.picture), self.strength_unit
+        assert vectors is not None
+        steering = setting.steering(vectors, unit, self.layers)
+        rows = [None, steering, steering.control("random", seed=setting.seed)]
 
-    def _steering(self, setting: Setting) -> Steering:
-        vectors = self._vectors
-        if vectors is None or setting.concept not in self.concepts:
-            raise ValueError(f"there is no vector for concept '{setting.concept}'; choose one of the list.")
-        if not 0 <= setting.picture < len(self._images):
-            raise ValueError(f"there is no picture {setting.picture}; there are {len(self._images)}, counted from 0.")
-        return Steering(
-            vectors.sel({CONCEPT: setting.concept}),
-            layers=[setting.layer],
-            strength=setting.strength,
-            unit=self.strength_unit,
-            tokens=setting.tokens,
-        )
+        def tell(row: int, step: int, text: str) -> None:
+            self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text})
+
+        most = self.max_new_tokens
+        running = stream(self.model, choice.image, setting.prompt, steering=rows, max_new_tokens=most)
+        found = read(running, tell, cancelled)
+        if found is None:
+            return {"status": "cancelled"}
+        self._finished = numbers["generation"], setting, found.texts
+        code = python(setting, unit, self.layers, model=self.model.name, picture=choice.code, max_new_tokens=most)
+        outcome = {"answers": found.texts | numbers, "code": code, "receipt": found.receipt, "rate": found.rate}
+        self._recorded.add(answered(setting, choice.label, unit, outcome))
+        return outcome | {"status": "idle"}
+
+    def drawing(self) -> Drawing:
+        """Draw the photograph, the setting and the three answers."""
+        return picture_of_panel(self)
+
+    def recordings(self) -> Recordings:
+        """Settings that were answered, the newest 256."""
+        return self._recorded
 
     def _summary(self) -> str:
         return f"{len(self.concepts)} concepts × {len(self.layers)} layers, {len(self.pictures)} pictures"
 
 
-def _lines(receipt: Any) -> list[str]:
-    rows = [str(row) for row in receipt]
-    return [rows[1], *(f"{name}: {row}" for name, row in zip(ROWS, rows, strict=True))]
+def _failed(said: str, numbers: dict[str, int]) -> dict[str, Any]:
+    return {"status": "error", "message": said, "answers": numbers, "receipt": [], "rate": 0.0, "code": ""}

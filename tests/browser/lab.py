@@ -51,6 +51,7 @@ def server(folder: Path, *, subshells: bool = True) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     places = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
+    places["JUPYTER_CONFIG_PATH"] = str(ROOT / "binder" / "jupyter")  # as `make lab` has it
     environment = (
         os.environ
         | places

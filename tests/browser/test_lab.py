@@ -50,6 +50,10 @@ _WATCH = """() => {
 }"""
 
 
+_WIDE = """() => [...document.querySelectorAll('.mp, .mp-lab')].filter((e) =>
+  e.scrollWidth > e.clientWidth + 1).map((e) => `${e.className} ${e.scrollWidth} > ${e.clientWidth}`)"""
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     folder = tmp_path_factory.mktemp("lab")
@@ -240,11 +244,7 @@ def test_dark_theme_repaints_the_map(page: Page) -> None:
 def test_nothing_is_cut_off(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 1000})
     page.wait_for_timeout(400)
-    wide = page.evaluate(
-        """() => [...document.querySelectorAll('.mp, .mp-lab')].filter((e) =>
-          e.scrollWidth > e.clientWidth + 1).map((e) => `${e.className} ${e.scrollWidth} > ${e.clientWidth}`)"""
-    )
-    assert wide == []
+    assert page.evaluate(_WIDE) == []
     page.screenshot(path=SHOTS / f"explore-{width}.png")
 
 
@@ -264,6 +264,44 @@ def test_explore_works_on_a_real_model(page: Page) -> None:
     expect(real.get_by_test_id("receipt")).to_contain_text("tree: layer 2")
     assert page.locator(".jp-OutputArea-output[data-mime-type*=error]").count() == 0
     page.screenshot(path=SHOTS / "explore-real.png")
+
+
+def test_folded_parts_open_with_the_panel_and_close_again(page: Page) -> None:
+    real = page.locator(".mp-lab").nth(1)
+    for name in ("patches", "tokens", "pairs", "code"):
+        expect(real.get_by_test_id(f"open-{name}")).to_have_attribute("aria-expanded", "false")
+        real.get_by_test_id(f"open-{name}").press("Enter")
+        expect(real.get_by_test_id(f"open-{name}")).to_have_attribute("aria-expanded", "true")
+    expect(real.get_by_test_id("gallery-mean")).to_contain_text("× mean difference over 2 pairs")
+    assert real.locator(".mp-gallery-pair img").count() == 4
+    expect(real.locator(".mp-gallery h3")).to_have_text("Pairs · tree · layer 2")
+    expect(real.get_by_test_id("token-concept")).to_have_value("tree")
+    expect(real.get_by_test_id("lab-code")).to_contain_text("layers=[2]")
+    real.get_by_test_id("token-concept").select_option("neon")
+    expect(real.get_by_test_id("concept")).to_have_value("neon")
+    expect(real.locator(".mp-gallery h3")).to_have_text("Pairs · neon · layer 2")
+    expect(real.get_by_test_id("lab-code")).to_contain_text("concept='neon'")
+    assert page.evaluate(_WIDE) == []
+
+
+@pytest.mark.parametrize("width", [800, 1200, 1600, 2000, 1400])
+def test_the_opened_lab_fits_in_both_themes(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 2600})
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        lab.set_theme(page, theme)
+        page.wait_for_timeout(500)
+        page.locator(".mp-lab").nth(1).scroll_into_view_if_needed()
+        assert page.evaluate(_WIDE) == []
+        page.locator(".mp-lab").nth(1).screenshot(path=SHOTS / f"lab-{width}-{theme.split()[1].lower()}.png")
+
+
+def test_a_part_that_is_folded_is_gone(page: Page) -> None:
+    real = page.locator(".mp-lab").nth(1)
+    for name in ("patches", "tokens", "pairs", "code"):
+        real.get_by_test_id(f"open-{name}").click()
+    expect(real.locator(".mp-gallery, .mp-tokens, .mp-patches")).to_have_count(0)
+    expect(real.get_by_test_id("lab-code")).to_be_hidden()
+    page.set_viewport_size({"width": 1400, "height": 1000})
 
 
 def test_it_also_works_where_callbacks_run_on_the_main_thread(page: Page, address: tuple[str, Path]) -> None:

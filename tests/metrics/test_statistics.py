@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mllm_probe.metrics import bootstrap_interval, false_discovery_rate, null_interval, wilson_interval
+from mllm_probe.metrics import (
+    bootstrap_interval,
+    false_discovery_rate,
+    median_interval,
+    null_interval,
+    wilson_interval,
+)
 
 
 def test_bootstrap_agrees_with_scipy():
@@ -25,6 +31,23 @@ def test_bootstrap_leaves_missing_images_out_and_needs_two():
 def test_bootstrap_of_equal_values_has_no_width():
     low, high = bootstrap_interval(np.full((5, 3), 2.5), axis=0)
     np.testing.assert_allclose([low, high], 2.5)
+
+
+@pytest.mark.parametrize("count", [6, 8, 12, 25, 200])
+def test_the_interval_of_a_median_is_the_narrowest_of_order_statistics_that_covers(count):
+    low, high = median_interval(np.arange(float(count)))
+    below = int(low)
+    assert high == count - 1 - below
+    assert 1 - 2 * stats.binom.cdf(below, count, 0.5) >= 0.95
+    assert 1 - 2 * stats.binom.cdf(below + 1, count, 0.5) < 0.95
+
+
+def test_too_few_images_give_no_interval_of_a_median():
+    values = np.full((2, 9), np.nan)
+    values[0, :5], values[1, 2:8] = 1.0, np.arange(6)
+    low, high = median_interval(values)
+    np.testing.assert_array_equal(low, [np.nan, 0.0])
+    np.testing.assert_array_equal(high, [np.nan, 5.0])
 
 
 def test_null_interval_is_the_prediction_interval_of_one_more_draw():

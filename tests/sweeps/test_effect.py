@@ -53,6 +53,31 @@ def test_difference_is_concept_minus_the_mean_of_random_draws():
     assert float(found.control_low.sel(control="random")) == pytest.approx(float(means.mean() - half))
 
 
+def test_a_median_is_not_moved_by_one_image():
+    data = grid(random=0.5)
+    data.logprob[{"strength": 1, "control": 0, "draw": 0, "sample": 0}] = 500.0
+    found = effect(data, "logprob", average="median").sel(concept="cat", layer=2, strength=1)
+    values = data.logprob.sel(concept="cat", layer=2, strength=1)
+    paired = values.sel(control="concept", draw=0) - values.sel(control="random").mean("draw")
+    assert float(found.difference) == pytest.approx(float(paired.median()))
+    assert float(found["mean"]) == pytest.approx(float(values.sel(control="concept", draw=0).median()))
+    ordered = np.sort(paired.values)
+    assert (float(found.low), float(found.high)) == pytest.approx((ordered[2], ordered[-3]))
+    assert found.clear_of_controls and float(effect(data).sel(concept="cat", layer=2, strength=1).difference) > 20
+    with pytest.raises(ValueError, match="expected one of mean, median, got 'mode'"):
+        effect(data, average="mode")
+
+
+def test_a_median_of_missing_images_is_nan():
+    data = grid()
+    data["logprob"] = data.logprob.where(data.layer != 3)
+    data.logprob[{"layer": 0, "control": 0, "sample": slice(1, 3)}] = np.nan
+    found = effect(data, average="median").sel(concept="cat", strength=1)
+    assert np.isnan(found.difference.sel(layer=3)).all() and found.n.values.tolist() == [IMAGES - 2, 0]
+    own = data.logprob.sel(concept="cat", layer=2, strength=1, control="concept").isel(draw=0)
+    assert float(found["mean"].sel(layer=2)) == pytest.approx(float(own.median()), abs=1e-12)
+
+
 def test_a_strong_effect_is_clear_and_none_is_not():
     found = effect(grid(), "logprob")
     assert found.clear_of_controls.sel(concept="cat", strength=1).values.tolist() == [True, False]

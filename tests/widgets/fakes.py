@@ -133,8 +133,8 @@ class FakeStream:
                     yield row, step, " ".join(words[: step + 1])
 
     def _answer(self, row: int) -> list[str]:
-        concept = self.steering[1].directions.name
-        strength = self.steering[1].strength
+        first = self.steering[1].parts[0]
+        concept, strength = first.directions.name, first.strength
         plain = ["a", "plain", "picture", "of", "two", "stars", "and", "a", "tree"]
         if row == 1 and strength > 0:
             return ["a", "plain", "picture", "of", "a", concept, f"({strength:g})", "and", "a", "tree"]
@@ -177,14 +177,19 @@ class Recorder:
         """Nothing to close."""
 
 
-def arrive(widget: Any, data: dict[str, Any]) -> None:
+def arrive(widget: Any, data: dict[str, Any], *buffers: bytes) -> None:
     """Hand a message of the front-end to a widget."""
-    widget._handle_msg({"content": {"data": data}, "buffers": []})
+    widget._handle_msg({"content": {"data": data}, "buffers": [memoryview(buffer) for buffer in buffers]})
 
 
 def set_by_hand(panel: Any, serial: int, **state: Any) -> None:
     """What the front-end sends when a control is moved."""
     arrive(panel, {"method": "custom", "content": {"kind": "set", "serial": serial, "state": state}})
+
+
+def say(widget: Any, kind: str, *buffers: bytes, **content: Any) -> None:
+    """What the front-end sends when a button is pressed or a file is dropped."""
+    arrive(widget, {"method": "custom", "content": {"kind": kind, **content}}, *buffers)
 
 
 def messages(widget: Any, kind: str | None = None) -> list[dict[str, Any]]:

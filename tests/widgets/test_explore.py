@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
+import numpy as np
 import pytest
+import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
+from mllm_probe.widgets.gallery import PairGallery
 from tests.widgets import fakes
 
 SOON = 60
@@ -71,6 +76,128 @@ def test_the_lab_fills_itself_with_a_real_model(tiny):
     assert lab.panel.wait(SOON) and "neon: layer 3" in lab.panel.receipt[0]
     lab.close()
     assert not [t for t in set(threading.enumerate()) - before if t.name in ("SteeringPanel", "LayerConceptHeatmap")]
+
+
+@pytest.fixture
+def real(tiny):
+    """A filled lab on a real model, with the names of the threads that were there before."""
+    library = mp.concepts.scenes(concepts=["cat", "neon", "symmetry"], pairs=4)
+    made = mp.explore(tiny, library, strengths=(-1, 1), draws=2)
+    assert made.wait(SOON)
+    yield made, library
+    made.close()
+
+
+def open_all(lab):
+    """Open every part, as its button does."""
+    names = [name for name, _ in lab.bar.parts]
+    fakes.arrive(lab.bar, {"method": "update", "state": {"opened": names}, "buffer_paths": []})
+    assert all(part.wait(SOON) for part in lab.folds.made.values())
+    return lab.folds.made
+
+
+def separation(part):
+    return np.frombuffer(part.values, "<f4").reshape(len(part.layers), len(part.pairs))
+
+
+def test_parts_are_made_when_they_are_opened_and_follow_both_ways(real):
+    lab, _ = real
+    assert lab.folds.made == {} and lab.folds.children == ()
+    made = open_all(lab)
+    assert list(made) == ["patches", "tokens", "pairs"] and lab.folds.children == tuple(made.values())
+    fakes.set_by_hand(lab.panel, 1, concept="neon")
+    fakes.set_by_hand(lab.panel, 2, layer=3)
+    assert [(part.concept, part.layer) for part in made.values()] == [("neon", 3)] * 3
+    fakes.arrive(made["patches"], {"method": "update", "state": {"concept": "symmetry"}, "buffer_paths": []})
+    fakes.arrive(made["tokens"], {"method": "update", "state": {"layer": 1}, "buffer_paths": []})
+    for widget in (lab.panel, lab.heatmap, *made.values()):
+        assert (widget.concept, widget.layer) == ("symmetry", 1)
+    lab.panel.choose(picture=1)
+    assert all(part.wait(SOON) for part in made.values())
+    assert made["patches"].image is made["tokens"].image is lab.panel._chosen(1).image
+    assert [part.shown["concept"] for part in made.values()] == ["symmetry"] * 3
+
+
+def test_painted_patches_are_what_the_panel_steers(real):
+    lab, _ = real
+    overlay = open_all(lab)["patches"]
+    mask = np.zeros((overlay.rows, overlay.columns), bool)
+    mask[0, 1] = True
+    overlay.paint(mask)
+    assert lab.panel.scope == "painted" and lab.panel.patches == mask.tolist()
+    lab.panel.choose(patches=(~mask).tolist())
+    assert overlay.mask == (~mask).tolist()
+
+
+def test_a_folded_part_reads_nothing_until_it_is_opened_again(real):
+    lab, _ = real
+    overlay = open_all(lab)["patches"]
+    lab.bar.opened = ["tokens"]
+    assert lab.folds.children == (lab.folds.made["tokens"],)
+    lab.panel.choose(concept="symmetry")
+    assert overlay.concept == "cat" and lab.folds.made["tokens"].concept == "symmetry"
+    lab.bar.opened = ["tokens", "patches"]
+    assert overlay.wait(SOON) and overlay.shown["concept"] == "symmetry"
+
+
+def test_the_gallery_separates_the_pairs_that_the_vectors_were_measured_with_by_one(tiny):
+    library = mp.concepts.scenes(concepts=["cat", "neon"], pairs=4)
+    vectors = mp.concept_vectors(tiny, library)
+    gallery = PairGallery(tiny, library, vectors, concept="neon")
+    assert gallery.wait(SOON), gallery.message
+    assert gallery.total == len(gallery.pairs) == 4
+    np.testing.assert_allclose(separation(gallery).mean(axis=1), 1, rtol=1e-3)
+    assert separation(gallery).std() > 1e-3
+    gallery.close()
+    assert not gallery._worker.alive
+
+
+def test_a_gallery_of_a_concept_without_pictures_says_so(tiny):
+    library = mp.concepts.scenes(concepts=["cat", "neon"], pairs=4)
+    gallery = PairGallery(tiny, library.subset(["cat"]), mp.concept_vectors(tiny, library), concept="neon")
+    assert not gallery.wait(SOON) and gallery.message == "the library has no pictures of 'neon'."
+    gallery.close()
+
+
+def test_the_code_reproduces_what_is_on_the_screen(real, tiny, capsys):
+    lab, library = real
+    lab.bar.opened = ["code"]
+    lab.panel.choose(concept="neon", layer=3, strength=-0.75, scope="image")
+    assert lab.panel.wait(SOON) and lab.bar.code == lab.code
+    assert "mp.load" not in lab.code
+    space = {"model": tiny, "library": library}
+    exec(compile(lab.code, "code", "exec"), space)
+    xr.testing.assert_allclose(space["vectors"], lab.vectors)
+    xr.testing.assert_allclose(space["grid"]["logprob"], lab.grid["logprob"])
+    assert space["out"].text == [lab.panel.answers[name] for name in ("baseline", "steered", "random")]
+    assert "neon: layer 3" in capsys.readouterr().out
+
+
+def test_the_code_names_a_bundled_model_and_the_drawn_scenes(tiny, monkeypatch):
+    monkeypatch.setattr("mllm_probe.widgets.lab.load", lambda name: tiny)
+    monkeypatch.setattr("mllm_probe.widgets.lab.bundled", lambda name: name)
+    monkeypatch.setattr("mllm_probe.widgets.lab._PAIRS", 2)
+    lab = mp.explore("scenes-8l", strengths=(1,), draws=2)
+    assert 'model = mp.load("scenes-8l")' in lab.code.replace("'", '"')
+    assert "library = mp.concepts.scenes(pairs=2)" in lab.code
+    compile(lab.code, "code", "exec")
+    lab.close()
+
+
+def test_a_closed_lab_leaves_no_thread_hook_or_tensor(tiny):
+    hooks = sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in tiny.hf.modules())
+    before = set(threading.enumerate())
+    lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat", "neon"], pairs=4), strengths=(1,), draws=2)
+    assert lab.wait(SOON)
+    parts = list(open_all(lab).values())
+    vectors = weakref.ref(lab.vectors)
+    lab.close()
+    assert not [t.name for t in set(threading.enumerate()) - before if t.is_alive()]
+    assert hooks == sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in tiny.hf.modules())
+    assert [part._capture for part in parts] == [None] * 3 and lab.vectors is None
+    del lab
+    gc.collect()
+    assert vectors() is None
 
 
 def test_what_goes_wrong_in_the_background_is_said_in_the_bar(tiny, monkeypatch, caplog):

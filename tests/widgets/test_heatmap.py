@@ -6,7 +6,9 @@ import threading
 
 import numpy as np
 import pytest
+import xarray as xr
 
+from mllm_probe.sweeps import effect
 from mllm_probe.widgets import LayerConceptHeatmap
 from mllm_probe.widgets.cells import cells_of
 from tests.widgets import fakes
@@ -172,13 +174,15 @@ def test_the_first_selection_can_be_chosen_and_else_is_the_first_cell_at_strengt
 def test_a_grid_is_summarised_by_the_chosen_metric(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "mllm_probe.widgets.heatmap.effect_of", lambda grid, metric: asked.append(metric) or fakes.effect()
+        "mllm_probe.widgets.heatmap.summarised",
+        lambda grid, *choice: asked.append(choice) or fakes.effect(),
     )
-    grid = fakes.effect().rename({"difference": "logprob", "value" if "value" in fakes.effect() else "n": "named"})
+    grid = fakes.effect().rename({"difference": "logprob", "n": "named"}).assign_coords(sample=["a", "b"])
     heatmap = LayerConceptHeatmap(grid, metric="named")
     assert heatmap.metrics == ["logprob", "named"]
     fakes.arrive(heatmap, {"method": "update", "state": {"metric": "logprob"}, "buffer_paths": []})
-    assert asked == ["named", "logprob"]
+    fakes.arrive(heatmap, {"method": "update", "state": {"average": "single", "sample": 1}, "buffer_paths": []})
+    assert (asked[0], asked[1], asked[-1]) == (("named", "mean", 0), ("logprob", "mean", 0), ("logprob", "single", 1))
     with pytest.raises(ValueError, match="no metric 'kl'; it has logprob, named"):
         LayerConceptHeatmap(grid, metric="kl")
 
@@ -189,3 +193,160 @@ def test_its_text_is_the_same_every_time(filled):
     data = bundle[0] if isinstance(bundle, tuple) else bundle
     assert data["text/plain"] == repr(filled)
     assert "application/vnd.jupyter.widget-view+json" in data
+
+
+CONTROLS = ("concept", "random", "shuffled")
+
+
+def raw_grid(pictures=8, off_target=False):
+    """A grid as `mllm_probe.sweep` makes it: three concepts, two layers, three strengths, two kinds of control."""
+    rng = np.random.default_rng(0)
+    shape = (3, 2, 3, 3, 5, pictures)
+    dims = ("concept", "layer", "strength", "control", "draw", "sample")
+    scores = rng.normal(-6, 0.2, shape)
+    scores[:, :, 2, 0] += 5
+    scores[:, :, 2, 2] += 1
+    scores[:, :, :, 0, 1:] = np.nan
+    variables = {
+        "logprob": (dims, scores, {"units": "nats"}),
+        "logprob_unsteered": (("concept", "sample"), np.full((3, pictures), -6.0)),
+    }
+    scored = {}
+    if off_target:
+        scored = {"scored_concept": ["cat", "tree", "neon"]}
+        steered = np.broadcast_to(-6 + np.eye(3)[:, None, None, None], (3, 2, 3, pictures, 3)) + 0.0
+        steered[:, 1, 2] += 2 * np.eye(3)[:, None]
+        random = rng.normal(-6, 0.1, (2, 3, 5, pictures, 3))
+        variables |= {
+            "off_target": (("concept", "layer", "strength", "sample", "scored_concept"), steered),
+            "off_target_random": (("layer", "strength", "draw", "sample", "scored_concept"), random),
+            "off_target_unsteered": (("sample", "scored_concept"), np.full((pictures, 3), -6.0)),
+        }
+    return xr.Dataset(
+        variables,
+        {
+            "concept": ["cat", "tree", "neon"],
+            "category": ("concept", ["entity", "entity", "visual_style"]),
+            "layer": [2, 5],
+            "relative_depth": ("layer", [0.375, 0.75]),
+            "strength": [-1.0, 0.0, 1.0],
+            "control": list(CONTROLS),
+            "sample": [f"{i:016x}" for i in range(pictures)],
+            "split": ("sample", ["fit", "held_out"] * (pictures // 2)),
+            **scored,
+        },
+        {"unit": "residual", "model": "scenes-8l", "scope": "last_prompt+generated", "prompt": "what ?", "seed": 3},
+    )
+
+
+def test_the_control_can_be_another_one():
+    grid = raw_grid()
+    heatmap = LayerConceptHeatmap(grid)
+    assert (heatmap.controls, heatmap.against, heatmap.relative_depths) == (
+        ["random", "shuffled"],
+        "random",
+        [0.375, 0.75],
+    )
+    found = effect(grid)
+    np.testing.assert_allclose(numbers(heatmap), found.difference, rtol=1e-5)
+    fakes.arrive(heatmap, {"method": "update", "state": {"against": "shuffled"}, "buffer_paths": []})
+    np.testing.assert_allclose(numbers(heatmap), found.difference_from.sel(control="shuffled"), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        numbers(heatmap, "low"), found.difference_low.sel(control="shuffled"), rtol=1e-5, atol=1e-6
+    )
+    bands = np.frombuffer(heatmap.control, np.float32).reshape(2, 3, 2, 3)
+    np.testing.assert_allclose(bands[1], found.control_mean.sel(control="shuffled") + 6.0, atol=1e-5)
+
+
+def test_pictures_are_summarised_by_mean_median_or_one():
+    grid = raw_grid()
+    heatmap = LayerConceptHeatmap(grid)
+    assert heatmap.samples[1] == "picture 2 · held out · 00000000"
+    heatmap.average = "median"
+    np.testing.assert_allclose(numbers(heatmap), effect(grid, average="median").difference, rtol=1e-5, atol=1e-6)
+    heatmap.sample = 3
+    heatmap.average = "single"
+    alone = effect(grid.isel(sample=[3]))
+    np.testing.assert_allclose(numbers(heatmap), alone.difference, rtol=1e-5, atol=1e-6)
+    assert np.isnan(numbers(heatmap, "low")).all() and (numbers(heatmap, "n") == 1).all()
+    clear = numbers(heatmap, "clear")
+    assert clear[:, :, 2].all() and not clear[:, :, 1].any()
+
+
+def test_a_picture_that_is_not_there_is_refused_and_the_next_choice_mends_it():
+    heatmap = LayerConceptHeatmap(raw_grid(), average="single")
+    heatmap.sample = 9
+    assert (heatmap.status, heatmap.message) == ("error", "there is no picture 9; the grid has 8, counted from 0.")
+    heatmap.sample = 7
+    assert (heatmap.status, heatmap.message) == ("idle", "")
+
+
+def test_only_what_changed_is_sent(filled):
+    filled.comm.sent.clear()
+    filled.show(fakes.effect())
+    assert [list(data.get("state", {})) for data, _ in filled.comm.sent if data.get("state")] == []
+    filled.show(fakes.effect(done=0.5))
+    assert not fakes.updates(filled, "concepts") and not fakes.updates(filled, "metric_labels")
+
+
+def test_layer_and_window_follow_each_other():
+    heatmap = LayerConceptHeatmap(fakes.effect(), layer=5)
+    assert heatmap.window == [5, 5]
+    heatmap.window = [6, 3]
+    assert (heatmap.window, heatmap.layer) == ([3, 6], 3)
+    heatmap.layer = 4
+    assert heatmap.window == [4, 4]
+    fakes.arrive(heatmap, {"method": "update", "state": {"layer": 2, "window": [2, 5]}, "buffer_paths": []})
+    assert (heatmap.layer, heatmap.window) == (2, [2, 5])
+    heatmap.show(fakes.effect(layers=4))
+    assert (heatmap.layer, heatmap.window) == (2, [2, 2])
+
+
+def test_it_is_told_how_the_grid_was_made():
+    told = LayerConceptHeatmap(raw_grid()).told
+    assert told["tokens"] == ["last_prompt", "generated"] and told["bundled"] is True
+    assert (told["model"], told["prompt"], told["seed"], told["unit"]) == ("scenes-8l", "what ?", 3, "residual")
+
+
+def test_the_off_target_view_is_of_the_selected_layer_and_strength():
+    heatmap = LayerConceptHeatmap(raw_grid(off_target=True), layer=5, strength=1.0)
+    assert heatmap.has_off_target and heatmap.off_target == b""
+    heatmap.detail = "off_target"
+    values = np.frombuffer(heatmap.off_target, np.float32).reshape(3, 3, 4)
+    np.testing.assert_allclose(np.diag(values[..., 0]), 3.0, atol=0.2)
+    assert np.diag(values[..., 3]).all() and not values[..., 3].all()
+    assert heatmap.off_target_at == [5.0, 1.0]
+    heatmap.layer = 2
+    values = np.frombuffer(heatmap.off_target, np.float32).reshape(3, 3, 4)
+    np.testing.assert_allclose(np.diag(values[..., 0]), 1.0, atol=0.2)
+    assert not LayerConceptHeatmap(raw_grid()).has_off_target
+
+
+def test_a_store_is_shown_by_its_path(tmp_path):
+    raw_grid().to_zarr(tmp_path / "cats.zarr", zarr_format=2)
+    heatmap = LayerConceptHeatmap(tmp_path / "cats.zarr")
+    np.testing.assert_allclose(numbers(heatmap), effect(raw_grid()).difference, rtol=1e-5, atol=1e-6)
+
+
+def test_stopping_closes_a_sweep_while_it_computes():
+    class Blocked:
+        def __init__(self):
+            self.inside, self.closed = threading.Event(), threading.Event()
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            self.inside.set()
+            assert self.closed.wait(SOON)
+            raise StopIteration
+
+        def close(self):
+            self.closed.set()
+
+    grids = Blocked()
+    heatmap = LayerConceptHeatmap(grids)
+    assert grids.inside.wait(SOON)
+    heatmap.stop()
+    assert not heatmap.wait(SOON) and heatmap.status == "cancelled"
+    heatmap.close()

@@ -176,7 +176,7 @@ def test_pictures_are_sent_as_small_png_with_a_name(streams):
 
 
 def test_the_words_of_a_concept_travel_with_the_vectors(panel):
-    assert panel.concept_words["cat"] == ["cat", "cats"]
+    assert panel.words["cat"] == ["cat", "cats"]
 
 
 def test_replies_go_where_messages_came_from(streams, monkeypatch):

@@ -1,30 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { digitsFor, dose, fewest, niceCeiling, plain, signed, strengthUnit, words } from "../src/format";
-import { type Cells, floats, indexOf, nearest, profile, scaleLimit, spread } from "../src/map/cells";
-import { cellAt, grouped, layoutMap, move } from "../src/map/layout";
+import { columnMeans, floats, indexOf, nearest, profile, scaleLimit, spread } from "../src/map/cells";
+import { cellAt, edgesAt, grouped, layerAt, layoutMap, move } from "../src/map/layout";
 import { readout } from "../src/map/readout";
+import { dragTo, fromTraits, onKey, select, span, toTraits } from "../src/map/selection";
 import { diverging, luminance, type Theme } from "../src/theme";
+import { cells } from "./cells";
 
 const CATEGORIES = ["entity", "style", "entity"];
-
-function cells(): Cells {
-  const value = Float32Array.from({ length: 3 * 4 * 2 }, (_, i) => i);
-  const empty = new Float32Array(0);
-  return {
-    concepts: ["cat", "line_art", "<b>dog</b>"],
-    categories: CATEGORIES,
-    layers: [0, 1, 2, 3],
-    strengths: [-1, 1],
-    value,
-    low: value.map((v) => v - 1),
-    high: value.map((v) => v + 1),
-    n: value.map(() => 24),
-    clear: value.map((_, i) => i % 2),
-    control: empty,
-    controlLow: empty,
-    controlHigh: empty,
-  };
-}
 
 describe("numbers", () => {
   it("carry a proper minus, and a plus only where they are differences", () => {
@@ -153,5 +136,66 @@ describe("palette", () => {
     expect(luminance("rgb(17, 17, 17)")).toBeLessThan(0.25);
     expect(luminance("rgb(255, 255, 255)")).toBeCloseTo(1);
     expect(luminance("rgba(0, 0, 0, 0)")).toBe(1);
+  });
+});
+
+describe("columns", () => {
+  it("stand at their relative depth, each reaching half way to its neighbours", () => {
+    expect(edgesAt([0.25, 0.5, 0.75, 1], 100)).toEqual([0, 25, 50, 75, 100]);
+    const uneven = edgesAt([0.1, 0.3, 0.9], 100) ?? [];
+    expect(uneven.map(Math.round)).toEqual([0, 17, 50, 100]);
+    expect(edgesAt([0.1, 0.101, 0.9], 100)).toBeNull();
+  });
+  it("are found under the pointer whatever their width", () => {
+    const layout = layoutMap(CATEGORIES, 4, { width: 600, nameWidth: 60, depths: [0.1, 0.3, 0.4, 1] });
+    const middles = layout.edges.slice(0, 4).map((edge, i) => (edge + (layout.edges[i + 1] ?? 0)) / 2);
+    expect(middles.map((x) => layerAt(layout, x))).toEqual([0, 1, 2, 3]);
+    expect([layerAt(layout, layout.left - 1), layerAt(layout, 9999)]).toEqual([-1, 4]);
+  });
+  it("have a profile of means over what was run", () => {
+    const some = cells();
+    some.value[indexOf(some, { concept: 0, layer: 0 }, 0)] = Number.NaN;
+    expect(columnMeans(some, 0)).toEqual([12, 10, 12, 14]);
+  });
+});
+
+describe("selection", () => {
+  const axes = { concepts: ["cat", "tree"], layers: [2, 4, 6, 8] };
+  const layout = layoutMap(["entity", "entity"], 4, { width: 600, nameWidth: 60 });
+  it("is what the traits say", () => {
+    const chosen = { concept: "tree", layer: 4, window: [4, 8] };
+    const made = fromTraits(axes, chosen, null);
+    expect(made && span(made)).toEqual([1, 3]);
+    expect(made && toTraits(axes, made)).toEqual(chosen);
+    expect(fromTraits(axes, { concept: "gone", layer: 99, window: [0, 0] }, null)).toEqual({
+      concept: 0,
+      anchor: 0,
+      active: 0,
+    });
+    expect(fromTraits({ concepts: [], layers: [] }, chosen, null)).toBeNull();
+  });
+  it("keeps the roles of its ends while the traits say the same", () => {
+    const before = { concept: 1, anchor: 3, active: 1 };
+    expect(fromTraits(axes, toTraits(axes, before), before)).toBe(before);
+    expect(fromTraits(axes, { concept: "tree", layer: 4, window: [4, 4] }, before)).toEqual({
+      concept: 1,
+      anchor: 1,
+      active: 1,
+    });
+  });
+  it("grows from its anchor by shift and by a drag, and falls back by Escape", () => {
+    let now = select(null, { concept: 0, layer: 2 }, false);
+    now = onKey(layout, now, "ArrowLeft", true) ?? now;
+    now = onKey(layout, now, "ArrowLeft", true) ?? now;
+    expect([span(now), now.active]).toEqual([[0, 2], 0]);
+    now = onKey(layout, now, "ArrowRight", true) ?? now;
+    expect(span(now)).toEqual([1, 2]);
+    expect(span(dragTo(layout, now, 9999))).toEqual([2, 3]);
+    expect(span(select(now, { concept: 1, layer: 0 }, true))).toEqual([0, 2]);
+    const one = onKey(layout, now, "Escape", false);
+    expect(one && span(one)).toEqual([1, 1]);
+    expect(one && onKey(layout, one, "Escape", false)).toBeNull();
+    const moved = onKey(layout, now, "ArrowDown", true);
+    expect(moved).toEqual({ concept: 1, anchor: 1, active: 1 });
   });
 });

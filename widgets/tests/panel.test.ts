@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { fluency } from "../src/panel/fluency";
+import { said } from "../src/panel/pins";
+import { shifted } from "../src/panel/steer";
 import { finished, moved, received, restored } from "../src/panel/stream";
-import { mark } from "../src/panel/words";
+import { fitted } from "../src/panel/upload";
+import { forms, listed, mark } from "../src/panel/words";
 
 const start = (generation: number, serial: number) => ({ kind: "start" as const, generation, serial });
 const token = (generation: number, serial: number, row: number, text: string) => ({
@@ -67,7 +71,78 @@ describe("marked words", () => {
   });
   it("name the concept as whole words, also of several", () => {
     const named = mark("The left of cats, cat!", null, ["cat", "left of"]).filter((w) => w.named);
-    expect(named.map((w) => w.text)).toEqual(["left", "of", "cat!"]);
+    expect(named.map((w) => w.text)).toEqual(["left", "of", "cats,", "cat!"]);
     expect(mark("category", null, ["cat"])[0]?.named).toBe(false);
+  });
+});
+
+describe("what counts as naming", () => {
+  const flags = (answer: string, words: string[], negations: string[]) =>
+    mark(answer, null, words, negations)
+      .filter((word) => word.named || word.negated)
+      .map((word) => `${word.named ? "+" : "-"}${word.text}`);
+  it("is every given word and its regular plural", () => {
+    expect(forms(["Cat", "left_of", "berry", "box", "boy"])).toEqual(
+      expect.arrayContaining(["cat", "cats", "left of", "berry", "berries", "box", "boxes", "boys"]),
+    );
+    expect(flags("two boxes", ["box"], [])).toEqual(["+boxes"]);
+  });
+  it("is turned round by a negation up to three words before", () => {
+    expect(flags("there is not a big cat", ["cat"], ["not"])).toEqual(["-cat"]);
+    expect(flags("not one very big old cat", ["cat"], ["not"])).toEqual(["+cat"]);
+    expect(flags("no dog, a cat", ["cat"], ["no"])).toEqual(["+cat"]);
+    expect(flags("no dog but a cat", ["cat"], ["no"])).toEqual(["+cat"]);
+    expect(flags("it isn’t a cat", ["cat"], ["n't"])).toEqual(["-cat"]);
+  });
+  it("does not turn round what is not a negation any more", () => {
+    expect(flags("not a cat", ["cat"], [])).toEqual(["+cat"]);
+  });
+  it("is read from a field with commas", () => {
+    expect(listed(" cat, kitten,, cat \n tabby")).toEqual(["cat", "kitten", "tabby"]);
+    expect(listed("  ")).toEqual([]);
+  });
+});
+
+describe("how fluent a strength is", () => {
+  const doses: [number, number][] = [
+    [-1, 1.4],
+    [1, 1.2],
+    [2, 3.4],
+  ];
+  const at = (strength: number) => fluency(strength, doses, -1, 1);
+  it("is untested without a grid and outside of what was run", () => {
+    expect(fluency(1, [], 0, 0).state).toBe("untested");
+    expect(at(-1.5).state).toBe("untested");
+    expect(at(2.25).state).toBe("untested");
+  });
+  it("is the ratio where it was run", () => {
+    expect(at(1)).toEqual({ state: "fluent", text: "perplexity × 1.2" });
+    expect(at(2)).toEqual({ state: "broken", text: "perplexity × 3.4" });
+  });
+  it("is the range between", () => {
+    expect(at(0.5).state).toBe("fluent");
+    expect(at(1.5).state).toBe("broken");
+  });
+});
+
+describe("windows and pins", () => {
+  it("move as a whole and end at the last layer", () => {
+    expect(shifted(2, [4, 6], [0, 1, 2, 3, 4, 5, 6, 7])).toEqual([2, 4]);
+    expect(shifted(7, [4, 6], [0, 1, 2, 3, 4, 5, 6, 7])).toEqual([7, 7]);
+    expect(shifted(3, [5, 5], [0, 1, 2, 3, 4, 5])).toEqual([3, 3]);
+  });
+  it("say their setting in a line", () => {
+    const setting = { picture: 0, prompt: "?", concept: "left_of", second: "", second_strength: 0.5, layer: 3 };
+    const rest = { window: [3, 5] as [number, number], strength: 1, scope: "image", patches: [], seed: 2 };
+    expect(said({ ...setting, ...rest }, [["image", "image"]])).toBe("left of +1 · layers 3–5 · image · seed 2");
+    const both = { ...setting, ...rest, second: "neon", window: [3, 3] as [number, number] };
+    expect(said(both, [])).toBe("left of +1 and neon +½ · layer 3 · image · seed 2");
+  });
+});
+
+describe("large photographs", () => {
+  it("keep their shape", () => {
+    expect(fitted(4000, 3000, 1568)).toEqual([1568, 1176]);
+    expect(fitted(100, 50, 1568)).toEqual([100, 50]);
   });
 });

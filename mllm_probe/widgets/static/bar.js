@@ -1,4 +1,4 @@
-var g=`.mp.mp-bar {
+var h=`.mp.mp-bar {
   display: flex;
   flex-wrap: wrap;
   align-items: center;
@@ -43,7 +43,55 @@ var g=`.mp.mp-bar {
 .mp-lab .mp {
   height: 100%;
 }
-`;var b=`.mp {
+.mp-lab > .mp-lab-folds {
+  gap: 1px;
+  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
+  background: var(--jp-border-color2, #e0e4e8);
+}
+.mp-lab > .mp-lab-folds:empty {
+  display: none;
+}
+.mp-lab-folds > *,
+.mp-lab-folds .mp {
+  background: var(--jp-layout-color0, #fff);
+}
+.mp-bar .mp-parts {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 4px;
+}
+.mp.mp-bar .mp-parts button {
+  padding: 2px 9px;
+  font-size: 12px;
+}
+.mp.mp-bar .mp-parts button[aria-expanded="true"] {
+  border-color: var(--mp-brand);
+  background: color-mix(in srgb, var(--mp-brand) 12%, transparent);
+}
+.mp-bar .mp-code {
+  flex: 1 0 100%;
+  min-width: 0;
+}
+.mp-code > div {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 4px 10px;
+  align-items: center;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp.mp-bar .mp-code pre {
+  max-height: 320px;
+  margin: 6px 0 4px;
+  padding: 8px 10px;
+  overflow: auto;
+  border-radius: 5px;
+  background: var(--mp-fill);
+  color: var(--mp-ink);
+  font: 12px / 1.5 var(--mp-mono);
+  white-space: pre;
+}
+`;var x=`.mp {
   --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
   --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
   --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
@@ -123,6 +171,20 @@ var g=`.mp.mp-bar {
   background: color-mix(in srgb, var(--mp-warn) 8%, transparent);
   overflow-wrap: anywhere;
 }
+.mp-kernel {
+  flex: 1 0 100%;
+  margin: 0 0 8px;
+  padding: 6px 10px;
+  border-left: 3px solid var(--mp-brand);
+  border-radius: 3px;
+  background: var(--mp-fill);
+  color: var(--mp-soft);
+  font-size: 12.5px;
+}
+/* In the lab the bar says it for all. */
+.mp-lab .mp:not(.mp-bar) > .mp-kernel {
+  display: none;
+}
 .mp-progress {
   height: 3px;
   border-radius: 3px;
@@ -140,4 +202,4 @@ var g=`.mp.mp-bar {
     transition: width 0.15s linear;
   }
 }
-`;function o(r,n={},...a){let e=document.createElement(r);for(let[s,p]of Object.entries(n))p!==void 0&&p!==!1&&e.setAttribute(s,p===!0?"":String(p));return e.append(...a),e}function f(r,n,a){let e=o("section",{class:`mp mp-${n}`,"aria-label":a,"data-lm-suppress-shortcuts":"true"});return e.append(o("style",{},r)),e.addEventListener("keydown",s=>s.stopPropagation()),e}function l(r,n){r.hidden=!n}function v({model:r,el:n}){let a=f(b+g,"bar","mllm_probe"),e=o("code"),s=o("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),p=o("i"),i=o("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},p),d=o("p",{class:"mp-error",role:"alert"});a.append(o("b",{},"mllm_probe"),e,s,i,d),n.append(a);let m=()=>{e.textContent=r.get("title"),s.textContent=r.get("step");let t=Math.round(r.get("progress")*100);p.style.width=`${t}%`,i.setAttribute("aria-valuenow",String(t)),l(i,r.get("status")==="running"),d.textContent=r.get("message"),l(d,r.get("message")!=="")},c=["title","step","status","progress","message"].map(t=>`change:${t}`);for(let t of c)r.on(t,m);return m(),()=>{for(let t of c)r.off(t,m)}}var T={render:v};export{T as default};
+`;function o(e,t={},...r){let n=document.createElement(e);for(let[s,i]of Object.entries(t))i!==void 0&&i!==!1&&n.setAttribute(s,i===!0?"":String(i));return n.append(...r),n}var y=0;function v(e){return y+=1,`mp-${e}-${y}-${Math.random().toString(36).slice(2,8)}`}function w(e,t,r){let n=o("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(o("style",{},e)),n.addEventListener("keydown",s=>s.stopPropagation()),n}function m(e,t){e.hidden=!t}var $="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",C="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function T(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function L(e,t){return e?"":t?C:$}function E(e,t){let r=T(e);if(!r||!t)return()=>{};let n=o("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let s=r.comm_live,i=()=>{s||=r.comm_live,n.textContent=L(r.comm_live,s),m(n,!r.comm_live)};return r.on("comm_live_update",i),i(),()=>r.off("comm_live_update",i)}function M(e){return t=>{let r=e(t),n=E(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}async function A(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var g="code";function N(e,t){let r=o("div",{class:"mp-parts",role:"group","aria-label":"open below"}),n=new Map,s=a=>{let p=e.get("opened");e.set("opened",p.includes(a)?p.filter(c=>c!==a):[...p,a]),e.save_changes()};for(let[a,p]of e.get("parts")){let c=o("button",{type:"button","data-testid":`open-${a}`},p);a===g&&c.setAttribute("aria-controls",t),c.addEventListener("click",()=>s(a)),!(e.widget_manager===null&&a!==g)&&(n.set(a,c),r.append(c))}return{element:r,draw:()=>{for(let[a,p]of n)p.setAttribute("aria-expanded",String(e.get("opened").includes(a)))}}}function _(e){let t=o("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=o("span",{role:"status"}),n=o("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let i=await A(t.textContent??"");r.textContent=i?"copied":"The page may not use the clipboard; select the text."});let s=o("div",{},"Python that makes what is on the screen",n,r);return{element:o("div",{class:"mp-code",id:e},s,t),text:t}}function j({model:e,el:t}){let r=w(x+h,"bar","mllm_probe"),n=o("code"),s=o("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),i=o("i"),a=o("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},i),p=o("p",{class:"mp-error",role:"alert"}),c=v("code"),u=N(e,c),d=_(c);r.append(o("b",{},"mllm_probe"),n,s,a,u.element,p,d.element),t.append(r);let f=()=>{n.textContent=e.get("title"),s.textContent=e.get("step");let l=Math.round(e.get("progress")*100);i.style.width=`${l}%`,a.setAttribute("aria-valuenow",String(l)),m(a,e.get("status")==="running"),p.textContent=e.get("message"),m(p,e.get("message")!==""),u.draw(),m(d.element,e.get("opened").includes(g)),d.text.textContent=e.get("code")||"# nothing is on the screen yet"},b=["title","step","status","progress","message","opened","code"].map(l=>`change:${l}`);for(let l of b)e.on(l,f);return f(),()=>{for(let l of b)e.off(l,f)}}var ne={render:M(j)};export{ne as default};

@@ -4,12 +4,18 @@ export interface Cells {
   concepts: string[];
   categories: string[];
   layers: number[];
+  /** Relative depth of each layer; empty where it is not known. */
+  depths: number[];
   strengths: number[];
   value: Float32Array;
   low: Float32Array;
   high: Float32Array;
   n: Float32Array;
   clear: Float32Array;
+  /** Kinds of control; their numbers stand one kind after the other, as differences from unsteered. */
+  controls: string[];
+  /** Which of them `value` is the difference from. */
+  against: number;
   control: Float32Array;
   controlLow: Float32Array;
   controlHigh: Float32Array;
@@ -37,9 +43,31 @@ export function at(array: Float32Array, index: number): number {
   return array[index] ?? Number.NaN;
 }
 
+/** Number of one kind of control at the index of a cell. */
+export function ofControl(cells: Cells, array: Float32Array, kind: number, index: number): number {
+  const size = cells.concepts.length * cells.layers.length * cells.strengths.length;
+  return at(array, kind * size + index);
+}
+
 /** Values of one concept over the layers, at one strength. */
 export function profile(cells: Cells, concept: number, strength: number): number[] {
   return cells.layers.map((_, layer) => at(cells.value, indexOf(cells, { concept, layer }, strength)));
+}
+
+/** Mean over the concepts at each layer, at one strength; NaN where none was run. */
+export function columnMeans(cells: Cells, strength: number): number[] {
+  return cells.layers.map((_, layer) => {
+    let sum = 0;
+    let count = 0;
+    for (let concept = 0; concept < cells.concepts.length; concept += 1) {
+      const value = at(cells.value, indexOf(cells, { concept, layer }, strength));
+      if (Number.isFinite(value)) {
+        sum += value;
+        count += 1;
+      }
+    }
+    return count ? sum / count : Number.NaN;
+  });
 }
 
 /** No scale is finer than this, or noise would look like an effect while the first cells arrive. */
@@ -47,9 +75,9 @@ const FINEST: Record<string, number> = { nats: 1, "": 0.1 };
 
 /** End of the colour scale: the 98th percentile of the sizes over all strengths, so that one cell cannot wash out the rest. */
 export function scaleLimit(value: Float32Array, unit: string, ceiling: (v: number) => number): number {
-  const sizes = Array.from(value).filter(Number.isFinite).map(Math.abs);
+  const sizes = value.filter(Number.isFinite).map(Math.abs);
   if (sizes.length === 0) return 1;
-  sizes.sort((a, b) => a - b);
+  sizes.sort();
   const size = sizes[Math.min(sizes.length - 1, Math.floor(0.98 * sizes.length))] ?? 1;
   return ceiling(Math.max(size, FINEST[unit] ?? 0));
 }

@@ -19,10 +19,15 @@ export interface Layout {
   height: number;
   left: number;
   top: number;
+  /** Left edges of the columns, and the right edge of the last. */
+  edges: number[];
+  /** Width of a column on average. */
   cellWidth: number;
   rowHeight: number;
   fontSize: number;
   layers: number;
+  /** Top of the profile over the columns. */
+  profileTop: number;
   legendTop: number;
   /** x of the margin with peak, spread and profile; null where there is no room for it. */
   margin: number | null;
@@ -31,11 +36,15 @@ export interface Layout {
 export interface Space {
   width: number;
   nameWidth: number;
+  /** Relative depth of each column, to place them by it; without it they are equally wide. */
+  depths?: number[];
 }
 
 const TOP = 18;
 const GAP = 6;
 const LEGEND = 44;
+export const PROFILE = 20;
+const NARROWEST = 4;
 const CATEGORY = 20;
 export const MARGIN = 118;
 
@@ -54,12 +63,25 @@ function rowHeightFor(rows: number): [number, number] {
   return [14, 11];
 }
 
+/** Edges of columns that stand at their relative depth, each reaching half way to its neighbours; null where one would vanish. */
+export function edgesAt(depths: number[], width: number): number[] | null {
+  const first = depths[0] ?? 0;
+  const last = depths.at(-1) ?? 1;
+  const middles = depths.slice(1).map((depth, i) => (depth + (depths[i] ?? 0)) / 2);
+  const start = first - ((middles[0] ?? first + 0.5) - first);
+  const end = last + (last - (middles.at(-1) ?? last - 0.5));
+  const edges = [start, ...middles, end].map((depth) => ((depth - start) / (end - start)) * width);
+  return edges.every((edge, i) => i === 0 || edge - (edges[i - 1] ?? 0) >= NARROWEST) ? edges : null;
+}
+
 export function layoutMap(categories: string[], layers: number, space: Space): Layout {
   const [rowHeight, fontSize] = rowHeightFor(categories.length);
   const left = CATEGORY + Math.min(space.nameWidth, Math.max(60, space.width * 0.3)) + 8;
   const roomy = space.width - left - MARGIN >= Math.max(240, layers * 12);
   const room = space.width - left - (roomy ? MARGIN : 2);
-  const cellWidth = Math.max(4, Math.min(96, Math.floor(room / Math.max(1, layers))));
+  const cellWidth = Math.max(NARROWEST, Math.min(96, Math.floor(room / Math.max(1, layers))));
+  const placed = space.depths?.length === layers ? edgesAt(space.depths, layers * cellWidth) : null;
+  const even = Array.from({ length: layers + 1 }, (_, i) => i * cellWidth);
   const rows: Row[] = [];
   const groups: Group[] = [];
   let y = TOP;
@@ -72,25 +94,34 @@ export function layoutMap(categories: string[], layers: number, space: Space): L
     y += GAP;
   }
   const right = left + layers * cellWidth;
+  const legendTop = y + PROFILE + 10;
   return {
     rows,
     groups,
     left,
     top: TOP,
+    edges: (placed ?? even).map((edge) => left + edge),
     cellWidth,
     rowHeight,
     fontSize,
     layers,
-    legendTop: y + 4,
+    profileTop: y - 2,
+    legendTop,
     margin: roomy ? right + 12 : null,
     width: space.width,
-    height: y + 4 + LEGEND,
+    height: legendTop + LEGEND,
   };
+}
+
+/** The column under x: −1 left of all, their number right of all. */
+export function layerAt(layout: Layout, x: number): number {
+  const right = layout.edges.findIndex((edge) => x < edge);
+  return right < 0 ? layout.layers : right - 1;
 }
 
 /** The cell under a point, or null beside the cells. */
 export function cellAt(layout: Layout, x: number, y: number): Cell | null {
-  const layer = Math.floor((x - layout.left) / layout.cellWidth);
+  const layer = layerAt(layout, x);
   if (layer < 0 || layer >= layout.layers) return null;
   const row = layout.rows.find((r) => y >= r.y && y < r.y + layout.rowHeight);
   return row ? { concept: row.concept, layer } : null;

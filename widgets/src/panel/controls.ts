@@ -61,13 +61,15 @@ export function ticks(low: number, high: number, step: number): HTMLElement {
   return row;
 }
 
-/** Colour the part of a range's track between two values; both ends sit at the middle of the handle. */
-export function fillTrack(range: HTMLInputElement, from: number, to: number): void {
+/** Where a value stands on a range, as a CSS length from the left: both ends sit at the middle of the handle. */
+export function place(range: HTMLInputElement, value: number): string {
   const [low, high] = [Number(range.min), Number(range.max)];
-  const place = (value: number) => {
-    const share = (value - low) / Math.max(1e-9, high - low);
-    return `calc(${(100 * share).toFixed(2)}% + ${(8 - 16 * share).toFixed(2)}px)`;
-  };
-  range.style.setProperty("--from", place(Math.min(from, to)));
-  range.style.setProperty("--to", place(Math.max(from, to)));
+  const share = Math.max(0, Math.min(1, (value - low) / Math.max(1e-9, high - low)));
+  return `calc(${(100 * share).toFixed(2)}% + ${(8 - 16 * share).toFixed(2)}px)`;
+}
+
+/** Colour the part of a range's track between two values. */
+export function fillTrack(range: HTMLInputElement, from: number, to: number): void {
+  range.style.setProperty("--from", place(range, Math.min(from, to)));
+  range.style.setProperty("--to", place(range, Math.max(from, to)));
 }

@@ -1,0 +1,101 @@
+"""How much of a concept is at every token: components along its direction, in units that compare across layers."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.activations.device_array import lazy
+from mllm_probe.steering.directions import directions_of
+
+UNIT = "× mean difference"
+
+
+def concept_projection(activations: xr.Dataset, vectors: xr.Dataset) -> xr.DataArray:
+    """Component of every token along a concept's direction, 0 for pictures without it and 1 for pictures with it.
+
+    Parameters
+    ----------
+    activations : xarray.Dataset
+        As `mllm_probe.capture` makes it, with ``role`` the same for all samples.
+    vectors : xarray.Dataset
+        One concept, such as ``vectors.sel(concept="cat")``. Each token is measured along the vector captured at its
+        own scope, by the rule that steering follows: image tokens along ``image``'s, the last token of the prompt and
+        the answer along ``last_prompt``'s, others along ``text``'s; else ``all``'s, else
+        ``last_prompt``'s, else the only one.
+
+    Returns
+    -------
+    DataArray of float32 (sample, layer, token)
+        (h·v̂ − μ₋) / ‖v‖ on the device of the activations, at the layers that both have: μ₋ is the mean projection of
+        the pictures without the concept, ‖v‖ the length of the mean difference. Where a token borrows the vector of
+        another scope (:func:`borrowed_scopes`), 0 and 1 are not those of its own kind. Vectors that were given and not
+        measured have μ₋ = 0; the unit then is their length.
+
+    Raises
+    ------
+    ValueError
+        If the two have no layer in common.
+    """
+    directions = directions_of(vectors)
+    layers = [int(n) for n in activations[schema.LAYER].values if int(n) in directions.layers]
+    if not layers:
+        raise ValueError(
+            f"the vectors of '{directions.name}' have layers {sorted(directions.layers)}, none of which was captured."
+        )
+    chosen = activations["activation"].sel({schema.LAYER: layers})
+    kinds = np.array(token_kinds(activations))
+    parts = []
+    for layer in layers:
+        hidden = chosen.sel({schema.LAYER: layer}).torch.tensor.float()
+        found = hidden.new_empty(hidden.shape[:-1])
+        for kind in dict.fromkeys(kinds):
+            scope = directions.scope_for(kind)
+            unit = directions.unit(scope, layer).to(hidden.device)
+            where = torch.from_numpy(np.flatnonzero(kinds == kind)).to(hidden.device)
+            centred = hidden[:, where] @ unit - directions.negative(scope, layer)
+            found[:, where] = centred / directions.length(scope, layer)
+        parts.append(found)
+    dims = (schema.SAMPLE, schema.LAYER, schema.TOKEN)
+    same = len({part.device for part in parts}) == 1
+    data = lazy(dims, torch.stack(parts, 1) if same else parts, along=schema.LAYER, attrs={"units": UNIT})
+    coords = {name: c for name, c in chosen.coords.items() if set(c.dims) <= set(dims)}
+    return xr.DataArray(data, coords=coords, name="projection")
+
+
+def borrowed_scopes(activations: xr.Dataset, vectors: xr.Dataset) -> list[str]:
+    """Per captured token the scope whose vector it borrows; empty where 0 and 1 were measured at its own kind.
+
+    Tokens of the answer always borrow: their vector is ``last_prompt``'s, measured at another token. Vectors that were
+    given and not measured have the same zero everywhere, so that nothing is borrowed.
+    """
+    kinds = token_kinds(activations)
+    if vectors.attrs.get("method") == "given":
+        return [""] * len(kinds)
+    directions = directions_of(vectors)
+    answers = activations[schema.STEP].values >= 0 if schema.STEP in activations.coords else [False] * len(kinds)
+    scopes = [directions.scope_for(kind) for kind in kinds]
+    return [
+        scope if answer or scope != kind else "" for scope, kind, answer in zip(scopes, kinds, answers, strict=True)
+    ]
+
+
+def token_kinds(activations: xr.Dataset) -> list[str]:
+    """Kind of each captured token as steering counts them: image, text (or special), last_prompt (or generated).
+
+    Raises
+    ------
+    ValueError
+        If the samples have different roles at the same token.
+    """
+    roles = activations[schema.ROLE].values
+    if roles.ndim != 1:
+        raise ValueError("projections by role need samples whose tokens have the same roles; capture them one by one.")
+    steps = activations[schema.STEP].values if schema.STEP in activations.coords else np.full(roles.shape, -1)
+    kinds = np.where(steps >= 0, "last_prompt", np.where(roles == "image", "image", "text")).astype(object)
+    prompt = np.flatnonzero(steps < 0)
+    if len(prompt) and {"all", "last_prompt"} & set(str(activations.attrs.get("scope", "")).split(", ")):
+        kinds[prompt[-1]] = "last_prompt"
+    return [str(kind) for kind in kinds]

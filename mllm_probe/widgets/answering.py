@@ -1,0 +1,51 @@
+"""Three answers as they stream: read, told word by word, and summed up when they end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+ROWS = ("baseline", "steered", "random")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Finished answers.
+
+    Attributes
+    ----------
+    texts : dict of str to str
+        By name of the row.
+    receipt : list of str
+        First what was edited in the steered row, then every row.
+    rate : float
+        Tokens per second of each row.
+    """
+
+    texts: dict[str, str]
+    receipt: list[str]
+    rate: float
+
+
+def read(running: Any, tell: Callable[[int, int, str], None], cancelled: threading.Event) -> Answered | None:
+    """Read a stream of three rows to its end and close it; None when it was cancelled first."""
+    texts, start, steps = dict.fromkeys(ROWS, ""), time.perf_counter(), 0
+    try:
+        for row, step, text in running:
+            if cancelled.is_set():
+                return None
+            texts[ROWS[row]], steps = text, max(steps, step + 1)
+            tell(row, step, text)
+    finally:
+        running.close()
+    if cancelled.is_set():
+        return None
+    return Answered(texts, _lines(running.receipt), steps / max(time.perf_counter() - start, 1e-9))
+
+
+def _lines(receipt: Any) -> list[str]:
+    rows = [str(row) for row in receipt]
+    return [rows[1], *(f"{name}: {row}" for name, row in zip(ROWS, rows, strict=True))]

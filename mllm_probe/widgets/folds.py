@@ -1,0 +1,153 @@
+"""What is folded below the lab: made when it is first opened, and following the panel only while it is open."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ipywidgets
+
+from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.widgets.gallery import PairGallery
+from mllm_probe.widgets.panel import SteeringPanel
+from mllm_probe.widgets.patches import PatchOverlay
+from mllm_probe.widgets.tokens import TokenStrip
+
+logger = logging.getLogger(__name__)
+
+LABELS = {"patches": "Patches", "tokens": "Tokens", "pairs": "Pairs"}
+_SHARED = ("concept", "layer", "prompt")
+
+
+class Folds(ipywidgets.Box):
+    """The parts below a lab, linked with its panel both ways.
+
+    Parameters
+    ----------
+    panel : SteeringPanel
+        Whose picture, prompt, concept and layer the parts show.
+    library : ConceptLibrary, optional
+        For the gallery of pairs; without it there is none.
+
+    Attributes
+    ----------
+    made : dict of str to widget
+        Parts that have been opened at least once.
+    """
+
+    def __init__(self, panel: SteeringPanel, library: ConceptLibrary | None = None) -> None:
+        super().__init__([])
+        self.layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="stretch", overflow="hidden")
+        self.add_class("mp-lab-folds")
+        self.panel, self.library = panel, library
+        self.made: dict[str, Any] = {}
+        self.opened: list[str] = []
+        self._pictures: dict[str, int] = {}
+        self._passing = threading.local()
+        self._changing = threading.RLock()
+        panel.observe(self._on_panel, [*_SHARED, "picture", "patches"])
+        self._open = True
+
+    @property
+    def offered(self) -> list[list[str]]:
+        """Name and label of each part that there is something to show in."""
+        return [[name, label] for name, label in LABELS.items() if name != "pairs" or self.library is not None]
+
+    def open_only(self, names: list[str]) -> None:
+        """Show these parts and fold the others; what is not made yet waits for the panel's vectors."""
+        with self._changing:
+            self.opened = [name for name, _ in self.offered if name in names]
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Make what is open and can be made, and let it show what the panel shows."""
+        with self._changing:
+            if self.panel.vectors is None:
+                return
+            for name in self.opened:
+                if name in self.made:
+                    self._follow(name)
+                else:
+                    self.made[name] = self._make(name)
+            self.children = tuple(self.made[name] for name in self.opened)
+
+    def close(self) -> None:
+        """End the threads of all parts, let go of their tensors and remove them."""
+        if self.__dict__.pop("_open", False):
+            self.panel.unobserve(self._on_panel, [*_SHARED, "picture", "patches"])
+            for part in self.made.values():
+                part.close()
+                part._vectors = None
+            self.made, self.opened = {}, []
+        super().close()
+
+    def _make(self, name: str) -> Any:
+        panel, shown = self.panel, {"concept": self.panel.concept}
+        self._pictures[name] = panel.picture
+        image = panel._chosen(panel.picture).image
+        if name == "patches":
+            part: Any = PatchOverlay(panel.model, panel.vectors, image, panel.prompt, **shown)
+        elif name == "tokens":
+            part = TokenStrip(panel.model, panel.vectors, image, panel.prompt, **shown)
+        else:
+            part = PairGallery(panel.model, self.library, panel.vectors, panel.prompt, **shown)
+        part.show(layer=panel.layer)
+        part.layout.flex, part.layout.min_width = ("1 1 100%" if name != "patches" else "1 1 420px"), "0"
+        part.observe(lambda change: self._on_part(name, change), list(_SHARED))
+        if name == "patches":
+            part.observe(self._on_mask, "mask")
+        return part
+
+    @contextmanager
+    def _one_way(self) -> Iterator[bool]:
+        """Whether this thread is free to pass a change on; while it does, nothing is passed back."""
+        free, self._passing.now = not getattr(self._passing, "now", False), True
+        try:
+            yield free
+        finally:
+            self._passing.now = not free
+
+    def _on_panel(self, _change: Any) -> None:
+        self._pass_on(lambda: [self._follow(name) for name in self.opened if name in self.made])
+
+    def _on_part(self, source: str, change: Any) -> None:
+        def pass_on() -> None:
+            if change.name != "concept" or change.new in self.panel.concepts:
+                self.panel.choose(**{change.name: change.new})
+            for name in self.opened:
+                if name in self.made and name != source:
+                    self._follow(name)
+
+        self._pass_on(pass_on)
+
+    def _on_mask(self, change: Any) -> None:
+        """Painted patches are those that the panel steers."""
+        painted = [list(row) for row in change.new]
+        if any(map(any, painted)) or any(map(any, self.panel.patches)):
+            self._pass_on(lambda: self.panel.choose(patches=painted))
+
+    def _pass_on(self, call: Callable[[], Any]) -> None:
+        with self._one_way() as free:
+            if not free:
+                return
+            try:
+                call()
+            except Exception:
+                logger.exception("a change could not be passed between the parts of the lab")
+
+    def _follow(self, name: str) -> None:
+        """Let a part show what the panel shows; only what is different starts a reading."""
+        part, panel = self.made[name], self.panel
+        if part.vectors is not panel.vectors:
+            part.vectors = panel.vectors
+        image = None
+        if name != "pairs" and self._pictures[name] != panel.picture:
+            image, self._pictures[name] = panel._chosen(panel.picture).image, panel.picture
+        part.show(image, **{name: getattr(panel, name) for name in _SHARED})
+        if name == "patches" and part.rows and panel.patches != part.mask:
+            shape = (len(panel.patches), len(panel.patches[0]) if panel.patches else 0)
+            if shape == (part.rows, part.columns):
+                part.publish(mask=[list(row) for row in panel.patches])

@@ -1,0 +1,144 @@
+"""The numbers of a map as arrays again, and as people read them: signs that line up, few digits, with their unit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_CELLS = ("values", "low", "high", "n", "clear")
+_CONTROLS = ("control", "control_low", "control_high")
+_NICE = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
+_FINEST = {"nats": 1.0, "": 0.1}
+_STRENGTH_UNITS = {"residual": "× residual norm", "vector": "× vector", "raw": "× raw vector"}
+
+
+@dataclass(frozen=True)
+class MapNumbers:
+    """What a heatmap shows.
+
+    Attributes
+    ----------
+    concepts, categories : list of str
+    layers : list of int
+    strengths : list of float
+    unit, strength_unit : str
+    values, low, high, n, clear : float32 array [concept, layer, strength]
+        NaN where nothing was run, or the effect lacks it.
+    controls : dict of str to tuple of arrays [concept, layer, strength]
+        For each kind of control its mean and the ends of the interval of its draws, as differences from unsteered.
+    against : str
+        The control that ``values`` are differences from.
+    """
+
+    concepts: list[str]
+    categories: list[str]
+    layers: list[int]
+    strengths: list[float]
+    unit: str
+    strength_unit: str
+    values: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    n: np.ndarray
+    clear: np.ndarray
+    controls: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+    against: str
+
+    @classmethod
+    def of(cls, state: Any) -> MapNumbers:
+        """Read them from a widget, or from a mapping with the same names."""
+        get = state.__getitem__ if isinstance(state, dict) else lambda name: getattr(state, name)
+        concepts, layers, strengths = list(get("concepts")), list(get("layers")), list(get("strengths"))
+        shape = len(concepts), len(layers), len(strengths)
+        cells = {name: _array(get(name), shape) for name in _CELLS}
+        kinds = list(get("controls"))
+        stacks = [_array(get(name), (len(kinds), *shape)) for name in _CONTROLS]
+        controls = {kind: (stacks[0][i], stacks[1][i], stacks[2][i]) for i, kind in enumerate(kinds)}
+        return cls(
+            concepts=concepts,
+            categories=list(get("categories")),
+            layers=layers,
+            strengths=strengths,
+            unit=get("unit"),
+            strength_unit=get("strength_unit"),
+            values=cells["values"],
+            low=cells["low"],
+            high=cells["high"],
+            n=cells["n"],
+            clear=cells["clear"],
+            controls=controls,
+            against=get("against"),
+        )
+
+    def strength_index(self, wanted: float) -> int:
+        """Index of the strength nearest to ``wanted``."""
+        return min(range(len(self.strengths)), key=lambda i: abs(self.strengths[i] - wanted))
+
+    @property
+    def limit(self) -> float:
+        """End of the colour scale: the 98th percentile of the sizes over all strengths, rounded up."""
+        sizes = np.sort(np.abs(self.values[np.isfinite(self.values)]))
+        if sizes.size == 0:
+            return 1.0
+        size = float(sizes[min(sizes.size - 1, math.floor(0.98 * sizes.size))])
+        return nice_ceiling(max(size, _FINEST.get(self.unit, 0.0)))
+
+
+def _array(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    return np.frombuffer(data, np.float32).reshape(shape) if data else np.full(shape, np.nan, np.float32)
+
+
+def nice_ceiling(value: float) -> float:
+    """The smallest of 1, 1.5, 2, 3, 4, 5, 6, 8 × 10ⁿ that is not below ``value``."""
+    if not value > 0 or not math.isfinite(value):
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next((step for step in _NICE if step * power >= value * (1 - 1e-9)), 10) * power
+
+
+def digits_for(scale: float) -> int:
+    """Digits behind the point for values up to ``scale``."""
+    if not scale > 0:
+        return 1
+    if scale >= 100:
+        return 0
+    return 1 if scale > 2 else min(5, 2 - min(0, math.floor(math.log10(scale)) + 1))
+
+
+def plain(value: float, digits: int = 1) -> str:
+    """A number with a proper minus; NaN and infinities as a dash."""
+    if not math.isfinite(value):
+        return "–"
+    said = f"{abs(value):.{digits}f}"
+    return f"−{said}" if value < 0 and float(said) else said
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A difference: the sign is always shown, except for what rounds to zero."""
+    said = plain(value, digits)
+    return f"+{said}" if value > 0 and math.isfinite(value) and float(said) else said
+
+
+def interval(low: float, high: float, digits: int = 1) -> str:
+    """Both ends in brackets."""
+    return f"[{signed(low, digits)}, {signed(high, digits)}]"
+
+
+def dose(value: float) -> str:
+    """A strength: −2, ½, 1.25."""
+    size = abs(value)
+    said = {0.5: "½", 0.25: "¼"}.get(size, f"{size:.3f}".rstrip("0").rstrip("."))
+    return f"−{said}" if value < 0 else said
+
+
+def strength_unit(unit: str) -> str:
+    """What one unit of strength means, in words."""
+    return _STRENGTH_UNITS.get(unit, unit)
+
+
+def words(identifier: str) -> str:
+    """Words of an identifier: `visual_style` is "visual style"."""
+    return identifier.replace("_", " ")

@@ -1,0 +1,1 @@
+"""Parts of a report: the facts, the best cells, the cells that clear their controls, figures and answers."""

@@ -1,0 +1,176 @@
+var L=`.mp {
+  --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
+  --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
+  --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
+  --mp-faint: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #6f7984));
+  --mp-line: var(--jp-border-color2, var(--vscode-widget-border, #e0e4e8));
+  --mp-edge: var(--jp-border-color1, var(--vscode-input-border, #c4cad1));
+  --mp-brand: var(--jp-brand-color1, var(--vscode-focusBorder, #1f6feb));
+  --mp-warn: var(--jp-error-color1, #b3261e);
+  --mp-good: var(--jp-success-color1, #1a7f4b);
+  --mp-fill: color-mix(in srgb, var(--mp-ink) 5%, transparent);
+  --mp-mono: var(--jp-code-font-family, ui-monospace, SFMono-Regular, Menlo, monospace);
+  box-sizing: border-box;
+  container-type: inline-size;
+  width: 100%;
+  padding: 12px 14px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: 13px / 1.45 var(--jp-ui-font-family, system-ui, -apple-system, "Segoe UI", Roboto, sans-serif);
+  font-variant-numeric: tabular-nums;
+}
+.mp *,
+.mp *::before {
+  box-sizing: border-box;
+}
+.mp.mp [hidden][hidden] {
+  display: none;
+}
+.mp h3 {
+  margin: 0;
+  color: var(--mp-faint);
+  font-size: 11px;
+  font-weight: 600;
+  letter-spacing: 0.04em;
+  line-height: 1.45;
+  text-transform: uppercase;
+}
+.mp-head {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 10px;
+  min-height: 27px;
+  margin-bottom: 8px;
+}
+.mp-head h3 {
+  flex: 1 1 auto;
+}
+.mp button,
+.mp select,
+.mp input[type="text"] {
+  min-width: 0;
+  margin: 0;
+  padding: 3px 9px;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: inherit;
+  font-size: 12.5px;
+  line-height: 1.45;
+}
+.mp button {
+  cursor: pointer;
+}
+.mp button:hover {
+  background: var(--mp-fill);
+}
+.mp :focus-visible {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: 1px;
+}
+.mp-error {
+  margin: 8px 0 0;
+  padding: 6px 10px;
+  border-left: 3px solid var(--mp-warn);
+  border-radius: 3px;
+  background: color-mix(in srgb, var(--mp-warn) 8%, transparent);
+  overflow-wrap: anywhere;
+}
+.mp-kernel {
+  flex: 1 0 100%;
+  margin: 0 0 8px;
+  padding: 6px 10px;
+  border-left: 3px solid var(--mp-brand);
+  border-radius: 3px;
+  background: var(--mp-fill);
+  color: var(--mp-soft);
+  font-size: 12.5px;
+}
+/* In the lab the bar says it for all. */
+.mp-lab .mp:not(.mp-bar) > .mp-kernel {
+  display: none;
+}
+.mp-progress {
+  height: 3px;
+  border-radius: 3px;
+  background: var(--mp-line);
+  overflow: hidden;
+}
+.mp-progress > i {
+  display: block;
+  width: 0;
+  height: 100%;
+  background: var(--mp-brand);
+}
+@media (prefers-reduced-motion: no-preference) {
+  .mp-progress > i {
+    transition: width 0.15s linear;
+  }
+}
+`;function s(e,t={},...n){let o=document.createElement(e);for(let[i,a]of Object.entries(t))a!==void 0&&a!==!1&&o.setAttribute(i,a===!0?"":String(a));return o.append(...n),o}function T(e,t,n){let o=s("section",{class:`mp mp-${t}`,"aria-label":n,"data-lm-suppress-shortcuts":"true"});return o.append(s("style",{},e)),o.addEventListener("keydown",i=>i.stopPropagation()),o}function p(e,t){e.hidden=!t}var H="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",I="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function B(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function O(e,t){return e?"":t?I:H}function D(e,t){let n=B(e);if(!n||!t)return()=>{};let o=s("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(o);let i=n.comm_live,a=()=>{i||=n.comm_live,o.textContent=O(n.comm_live,i),p(o,!n.comm_live)};return n.on("comm_live_update",a),a(),()=>n.off("comm_live_update",a)}function z(e){return t=>{let n=e(t),o=D(t.model,t.el.firstElementChild);return()=>{o(),n?.()}}}var q=new Intl.NumberFormat("en-GB",{maximumFractionDigits:0}),w=e=>q.format(e).replaceAll(",","\u202F");function F(e){let t=Math.max(0,Math.round(e)),n=[[86400,"d"],[3600,"h"],[60,"min"],[1,"s"]],o=n.findIndex(([l])=>t>=l);if(o<0)return"0 s";let[i,a]=n[o],m=n[o+1],d=`${Math.floor(t/i)} ${a}`;if(!m)return d;let u=Math.floor(t%i/m[0]);return u?`${d} ${u} ${m[1]}`:d}function R(e){return e>=1e9?`${(e/1e9).toFixed(1)} GB`:`${Math.round(e/1e6)} MB`}function G(e){return e>0?e>=1?`${e>=10?w(Math.round(e)):e.toFixed(1)} per s`:`${(e*60).toFixed(1)} per min`:"\u2013"}var U={idle:"nothing to watch",pausing:"pausing after the step in flight",cancelled:"stopped",error:"failed"};function y(e){let t=U[e.status]??e.status;return e.status==="idle"?t:`${t} \xB7 ${Math.floor(e.progress*100)} %`}function A(e){let t=e.status==="running"||e.status==="pausing"||e.status==="paused",n=[];e.total>0&&n.push(["runs",`${w(e.done)} of ${w(e.total)}`]);let o=e.total>0?G(e.rate):e.rate>0?`${(e.rate*100).toPrecision(2)} % per s`:"\u2013";return n.push(["rate",o]),t&&n.push(["time left",e.seconds_left===null?"\u2013":F(e.seconds_left)]),n.push(["so far",F(e.seconds)]),e.memory>0&&n.push(["memory",`${R(e.memory)}, ${R(e.memory_free)} free`]),n}var P=`.mp-monitor .mp-head h3 {
+  flex: 0 0 auto;
+}
+.mp-state {
+  flex: 1 1 auto;
+  color: var(--mp-soft);
+  font-size: 12.5px;
+}
+.mp-state::before {
+  display: inline-block;
+  width: 7px;
+  height: 7px;
+  margin-right: 6px;
+  border-radius: 50%;
+  background: var(--mp-edge);
+  content: "";
+  vertical-align: 1px;
+}
+.mp-monitor[data-status="running"] .mp-state::before {
+  background: var(--mp-brand);
+}
+.mp-monitor[data-status="finished"] .mp-state::before {
+  background: var(--mp-good);
+}
+.mp-monitor[data-status="error"] .mp-state::before {
+  background: var(--mp-warn);
+}
+.mp-buttons {
+  display: inline-flex;
+  gap: 6px;
+}
+.mp-monitor .mp-progress {
+  height: 6px;
+}
+.mp-monitor[data-status="paused"] .mp-progress > i {
+  opacity: 0.5;
+}
+.mp-facts {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 4px 22px;
+  margin: 8px 0 0;
+}
+.mp-facts > div {
+  display: flex;
+  gap: 6px;
+  align-items: baseline;
+}
+.mp-facts dt {
+  color: var(--mp-faint);
+  font-size: 11.5px;
+  font-weight: 400;
+}
+.mp-facts dd {
+  margin: 0;
+  font-size: 12.5px;
+  white-space: nowrap;
+}
+.mp-monitor-note {
+  margin: 8px 0 0;
+  color: var(--mp-soft);
+  font-size: 12px;
+  overflow-wrap: anywhere;
+}
+`;var k=["status","message","note","done","total","progress","rate","seconds","seconds_left","memory","memory_free","controllable"];function W({model:e,el:t,signal:n}){let o=T(L+P,"monitor","Sweep"),i=s("span",{class:"mp-state",role:"status","data-testid":"monitor-status"}),a=(r,f)=>{let g=s("button",{type:"button","data-testid":`monitor-${r}`},f);return g.addEventListener("click",()=>e.send({kind:r})),g},[m,d,u]=[a("pause","Pause"),a("resume","Resume"),a("stop","Stop")],l=s("span",{class:"mp-buttons"},m,d,u),$=s("i"),M=s("div",{class:"mp-progress",role:"progressbar","aria-label":"progress of the sweep"},$),S=s("dl",{class:"mp-facts"}),b=s("p",{class:"mp-monitor-note","data-testid":"monitor-note"}),h=s("p",{class:"mp-error",role:"alert","data-testid":"monitor-error"}),C=s("div",{class:"mp-head"},s("h3",{},"Sweep"),i,l);o.append(C,M,S,b,h),t.append(o);let E=()=>{let r=Object.fromEntries(k.map(c=>[c,e.get(c)]));o.dataset.status=r.status,i.textContent!==y(r)&&(i.textContent=y(r));let f=Math.round(r.progress*1e3)/10;$.style.width=`${f}%`,M.setAttribute("aria-valuenow",String(f)),S.replaceChildren(...A(r).map(([c,N])=>s("div",{},s("dt",{},c),s("dd",{"data-fact":c},N)))),b.textContent=r.note,p(b,r.note!==""),h.textContent=r.message,p(h,r.message!=="");let g=l.contains(document.activeElement),x=r.status==="running";p(l,r.controllable),p(m,x),p(d,!x),g&&(document.activeElement===null||!l.contains(document.activeElement))&&(x?m:d).focus()},v=0,_=()=>{v||=requestAnimationFrame(()=>{v=0,E()})};for(let r of k)e.on(`change:${r}`,_);E();let j=()=>{cancelAnimationFrame(v);for(let r of k)e.off(`change:${r}`,_)};return n?.addEventListener("abort",j),j}var ae={render:z(W)};export{ae as default};

@@ -1,0 +1,120 @@
+"""The still picture of each widget: what papers print, and what viewers show that run no widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from mllm_probe.widgets.dose_picture import dose_picture
+from mllm_probe.widgets.drawing import Drawing, fonts
+from mllm_probe.widgets.drawing.shapes import Box, Line, Photo, Text
+from mllm_probe.widgets.map_picture import map_picture
+from mllm_probe.widgets.numbers import MapNumbers, dose, strength_unit
+
+_WIDTH = 640.0
+_PHOTO = 150.0
+_ANSWERS = (("baseline", "as it is"), ("steered", "steered"), ("random", "random direction, same size"))
+_NOTHING = "not answered yet"
+
+
+def picture_of_map(widget: Any, what: str) -> Drawing:
+    """Picture of a heatmap: its ``"map"``, or the ``"dose_response"`` of the selected cell.
+
+    Raises
+    ------
+    ValueError
+        If ``what`` is neither.
+    """
+    drawn: dict[str, Callable[[], Drawing]] = {"map": lambda: _map(widget), "dose_response": lambda: _dose(widget)}
+    if what not in drawn:
+        raise ValueError(f"a heatmap has no picture '{what}'; it has {', '.join(drawn)}.")
+    return drawn[what]()
+
+
+def quantity(widget: Any) -> str:
+    """What the numbers of a heatmap are."""
+    return str(widget.metric_labels.get(widget.metric, widget.metric))
+
+
+def made_with(told: dict[str, Any]) -> str:
+    """How a grid was made: model, scope and operation."""
+    parts = [told.get("model"), str(told.get("scope", "")).replace("+", " + "), told.get("operation")]
+    return " · ".join(str(part) for part in parts if part)
+
+
+def _map(widget: Any) -> Drawing:
+    if not widget.concepts:
+        return card("Effect by concept and layer", ["Nothing has been measured yet."])
+    numbers = MapNumbers.of(widget)
+    selected = (widget.concept, widget.layer)
+    title, note = quantity(widget), made_with(widget.told)
+    return map_picture(numbers, widget.strength, title=title, note=note, selected=selected)
+
+
+def _dose(widget: Any) -> Drawing:
+    numbers = MapNumbers.of(widget)
+    return dose_picture(numbers, widget.concept, widget.layer, quantity=quantity(widget), note=made_with(widget.told))
+
+
+def picture_of_panel(widget: Any) -> Drawing:
+    """Picture of a steering panel: the photograph, the setting and the three answers."""
+    left = 12 + _PHOTO + 18
+    room = _WIDTH - left - 24
+    said = f"{widget.concept or 'no concept'} · layer {_layers(widget)} · strength {_dose_of(widget)}"
+    drawing = Drawing(_WIDTH, 0, f"Steering panel: {said}")
+    drawing.add(Text(12, 18, fonts.clipped(said, 13, _WIDTH - 24, bold=True), 13, "ink", bold=True))
+    question = fonts.clipped(f"{widget.prompt} · {widget.scope.replace('+', ' + ')}", 11, _WIDTH - 24)
+    drawing.add(Text(12, 37, question, 11, "soft"))
+    if 0 <= widget.picture < len(widget.pictures):
+        drawing.add(Photo(12, 52, _PHOTO, _PHOTO, bytes(widget.pictures[widget.picture]["png"])))
+    drawing.add(Box(12, 52, _PHOTO, _PHOTO, stroke="line"))
+    y = 60.0
+    for name, title in _ANSWERS:
+        lines = fonts.wrapped(widget.answers.get(name) or _NOTHING, 13, room, 4)
+        top, y = y - 6, y + 2
+        drawing.add(Text(left + 12, y, title, 10.5, "faint"))
+        for line in lines:
+            y += 18
+            drawing.add(Text(left + 12, y, line, 13, "ink"))
+        drawing.add(Line(((left, top), (left, y + 8)), "brand" if name == "steered" else "line", 3))
+        y += 30
+    drawing.height = max(52 + _PHOTO + 12, y - 6)
+    return drawing
+
+
+def _layers(widget: Any) -> str:
+    first, last = widget.window
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _dose_of(widget: Any) -> str:
+    said = f"{dose(widget.strength)} {strength_unit(widget.strength_unit)}"
+    return f"{said} with {widget.second} {dose(widget.second_strength)}" if widget.second else said
+
+
+def card(title: str, lines: list[str]) -> Drawing:
+    """A few lines of text, for widgets without a picture of their own."""
+    said = [line for text in lines for line in fonts.wrapped(text, 12, _WIDTH - 32, 4)]
+    drawing = Drawing(_WIDTH, 44 + 18 * len(said), title)
+    drawing.add(Box(0.5, 0.5, drawing.width - 1, drawing.height - 1, stroke="line"))
+    drawing.add(Text(16, 22, fonts.clipped(title, 13, _WIDTH - 32, bold=True), 13, "ink", bold=True))
+    drawing.add(*(Text(16, 42 + 18 * i, line, 12, "soft") for i, line in enumerate(said)))
+    return drawing
+
+
+def above_each_other(drawings: list[Drawing], title: str) -> Drawing:
+    """Several drawings on one sheet."""
+    sheet = Drawing(max(one.width for one in drawings), sum(one.height for one in drawings), title)
+    y = 0.0
+    for one in drawings:
+        sheet.add(*(_shifted(shape, y) for shape in one.shapes))
+        y += one.height
+    return sheet
+
+
+def _shifted(shape: Any, y: float) -> Any:
+    """A shape moved down."""
+    if hasattr(shape, "points"):
+        return replace(shape, points=tuple((px, py + y) for px, py in shape.points))
+    return replace(shape, y=shape.y + y)

@@ -1,0 +1,303 @@
+"""The monitor: a sweep of this kernel driven, paused and stopped; a store that is filled elsewhere looked at."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import mllm_probe.sweeps as sweeps
+from mllm_probe.sweeps.engine import Engine
+from mllm_probe.widgets import LayerConceptHeatmap, SweepMonitor
+from mllm_probe.widgets import monitor as monitor_module
+from mllm_probe.widgets.pace import Pace
+from tests.conftest import noise_picture
+from tests.sweeps.helpers import random_vectors
+from tests.widgets import fakes
+
+SOON = 30
+SETTINGS = {"layers": [0, 1, 2], "strengths": (-1, 1, 2), "draws": 3, "metrics": ("logprob",), "progress": False}
+
+
+@pytest.fixture
+def given(tiny):
+    return tiny, random_vectors(tiny, ("cat", "tree")), [noise_picture(seed) for seed in range(3)]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Many small chunks."""
+    monkeypatch.setattr("mllm_probe.sweeps.job.MOST_ROWS", 6)
+
+
+class Stepped:
+    """Grids that come one by one, when the test says so."""
+
+    def __init__(self, steps=6):
+        self.steps, self.taken, self.closed = steps, 0, False
+        self.go, self.came = threading.Semaphore(0), threading.Semaphore(0)
+
+    def __iter__(self):
+        try:
+            for k in range(1, self.steps + 1):
+                assert self.go.acquire(timeout=SOON)
+                self.taken = k
+                yield fakes.effect(done=k / self.steps)
+                self.came.release()
+        finally:
+            self.closed = True
+
+    def let(self, steps):
+        for _ in range(steps):
+            self.go.release()
+
+
+def until(monitor, *states):
+    """Wait for one of the states, as a widget that observes would."""
+    reached = threading.Event()
+    monitor.observe(lambda change: change.new in states and reached.set(), "status")
+    assert monitor.status in states or reached.wait(SOON), monitor.status
+
+
+def press(monitor, kind):
+    fakes.arrive(monitor, {"method": "custom", "content": {"kind": kind}})
+
+
+def test_a_sweep_runs_to_its_end_and_is_the_same_grid(given, small):
+    monitor = SweepMonitor(sweeps.sweep_iter(*given, **SETTINGS))
+    assert monitor.wait(SOON)
+    assert (monitor.status, monitor.progress, monitor.done) == ("finished", 1.0, monitor.total)
+    assert monitor.total == 3 * 3 * (2 + 3 + 6) * 3
+    assert monitor.rate > 0 and monitor.seconds > 0 and monitor.seconds_left is None
+    assert monitor.memory > 1e6 and monitor.memory_free > 1e6
+    expected = sweeps.sweep(*given, **SETTINGS)
+    np.testing.assert_allclose(monitor.grid.logprob, expected.logprob, rtol=1e-4, atol=1e-4)
+    assert repr(monitor) == "SweepMonitor(297 of 297 runs, finished)"
+    monitor.close()
+
+
+def test_an_engine_is_driven_too(given):
+    captured = sweeps.sweep_iter(*given, **SETTINGS)
+    engine = captured.engine
+    assert isinstance(engine, Engine)
+    monitor = SweepMonitor(engine)
+    assert monitor.wait(SOON) and monitor.progress == 1.0
+    assert np.isfinite(monitor.grid.logprob.sel(control="concept").isel(draw=0)).all()
+    monitor.close()
+
+
+def test_progress_grows_and_time_left_is_told(given, small, monkeypatch):
+    monkeypatch.setattr(monitor_module, "_SHORTEST_UPDATE", 0.0)
+    monitor = SweepMonitor(sweeps.sweep_iter(*given, **SETTINGS))
+    assert monitor.wait(SOON)
+    shares = fakes.updates(monitor, "progress")
+    assert shares == sorted(shares) and len(set(shares)) > 5
+    left = [seconds for seconds in fakes.updates(monitor, "seconds_left") if seconds is not None]
+    assert left and left[-1] >= 0
+    monitor.close()
+
+
+def test_pause_finishes_the_step_in_flight_and_leaves_the_model_free(given, small):
+    model = given[0]
+    monitor = SweepMonitor(sweeps.sweep_iter(*given, **SETTINGS))
+    until(monitor, "running")
+    press(monitor, "pause")
+    until(monitor, "paused")
+    done = monitor.done
+    assert 0 < done < monitor.total
+    with model.lock.held():
+        assert not monitor.wait(0.3)
+    assert monitor.done == done and monitor.status == "paused"
+    press(monitor, "resume")
+    assert monitor.wait(SOON) and monitor.progress == 1.0
+    monitor.close()
+
+
+def test_each_pause_holds_exactly_where_it_is():
+    grids = Stepped()
+    monitor = SweepMonitor(grids)
+    grids.let(1)
+    assert grids.came.acquire(timeout=SOON) is True
+    monitor.pause()
+    assert monitor.status == "pausing"
+    grids.let(4)
+    until(monitor, "paused")
+    assert grids.taken == 2
+    monitor.pause()
+    assert monitor.status == "paused"
+    monitor.resume()
+    grids.let(1)
+    assert monitor.wait(SOON) and grids.taken == 6
+    monitor.resume()
+    assert monitor.status == "finished"
+    monitor.close()
+
+
+def test_stop_keeps_what_was_measured_and_a_store_goes_on(given, small, tmp_path):
+    monitor = SweepMonitor(sweeps.sweep_iter(*given, store=tmp_path / "s", **SETTINGS))
+    until(monitor, "running")
+    press(monitor, "pause")
+    until(monitor, "paused")
+    press(monitor, "stop")
+    assert not monitor.wait(SOON)
+    assert monitor.status == "cancelled" and "goes on from it" in monitor.note
+    found = sweeps.read_progress(tmp_path / "s")
+    assert found.done == monitor.done < found.total
+    monitor.watch(sweeps.sweep_iter(*given, store=tmp_path / "s", **SETTINGS))
+    assert monitor.wait(SOON) and (monitor.done, monitor.note) == (monitor.total, "")
+    monitor.close()
+
+
+def test_an_error_is_one_sentence_and_the_traceback_is_logged(caplog):
+    def grids():
+        yield fakes.effect(done=0.5)
+        raise RuntimeError("the card <b>ran out</b> of memory\nsecond line")
+
+    monitor = SweepMonitor(grids())
+    assert not monitor.wait(SOON)
+    assert (monitor.status, monitor.message) == ("error", "the card <b>ran out</b> of memory.")
+    assert monitor.progress == 0.5 and not monitor.controllable
+    assert "second line" in caplog.text
+    monitor.close()
+
+
+def test_another_sweep_takes_the_place_of_one_that_is_paused():
+    grids = Stepped()
+    monitor = SweepMonitor(grids)
+    grids.let(1)
+    assert grids.came.acquire(timeout=SOON)
+    monitor.pause()
+    grids.let(1)
+    until(monitor, "paused")
+    monitor.watch(fakes.growing(steps=3))
+    assert monitor.wait(SOON) and grids.closed and grids.taken == 2
+    monitor.close()
+
+
+def test_a_heatmap_shows_what_a_monitor_drives(given, small):
+    monitor = SweepMonitor()
+    heatmap = LayerConceptHeatmap(monitor)
+    assert heatmap.status == "running" or not heatmap.wait(0.1)
+    monitor.watch(sweeps.sweep_iter(*given, **SETTINGS))
+    assert monitor.wait(SOON) and heatmap.wait(SOON)
+    assert np.isfinite(np.frombuffer(heatmap.values, np.float32)).all() and heatmap.progress == 1.0
+    heatmap.close()
+    monitor.close()
+
+
+def test_a_heatmap_that_waits_for_news_is_stopped_at_once_and_the_sweep_goes_on():
+    grids = Stepped()
+    monitor = SweepMonitor(grids)
+    heatmap = LayerConceptHeatmap(monitor)
+    grids.let(2)
+    assert grids.came.acquire(timeout=SOON)
+    heatmap.stop()
+    assert not heatmap.wait(SOON) and heatmap.status == "cancelled"
+    heatmap.close()
+    grids.let(4)
+    assert monitor.wait(SOON)
+    monitor.close()
+
+
+def test_a_stopped_sweep_leaves_its_share_in_the_heatmap(given, small):
+    monitor = SweepMonitor(sweeps.sweep_iter(*given, **SETTINGS))
+    heatmap = LayerConceptHeatmap(monitor)
+    until(monitor, "running")
+    monitor.pause()
+    until(monitor, "paused")
+    monitor.stop()
+    assert heatmap.wait(SOON)
+    assert heatmap.progress == pytest.approx(monitor.grid.attrs["progress"]) and 0 < heatmap.progress < 1
+    heatmap.close()
+    monitor.close()
+
+
+def test_a_store_is_followed_until_it_is_finished(given, small, tmp_path, monkeypatch):
+    monkeypatch.setattr(monitor_module, "POLL", 0.02)
+    store = tmp_path / "s"
+    monitor = SweepMonitor(store)
+    heatmap = LayerConceptHeatmap(monitor)
+    until(monitor, "running")
+    waiting = threading.Event()
+    monitor.observe(lambda change: "waiting for it" in change.new and waiting.set(), "note")
+    assert "waiting for it" in monitor.note or waiting.wait(SOON)
+    grids = sweeps.sweep_iter(*given, store=store, **SETTINGS)
+    next(grids), next(grids)
+    halfway = threading.Event()
+    monitor.observe(lambda change: change.new > 0 and halfway.set(), "done")
+    assert monitor.done or halfway.wait(SOON)
+    assert not monitor.controllable and "another process" in monitor.note
+    for _ in grids:
+        pass
+    assert monitor.wait(SOON) and heatmap.wait(SOON)
+    assert (monitor.status, monitor.done, monitor.progress) == ("finished", monitor.total, 1.0)
+    assert np.isfinite(np.frombuffer(heatmap.values, np.float32)).all()
+    heatmap.close()
+    monitor.close()
+
+
+def test_a_store_cannot_be_paused_or_stopped_here(tmp_path):
+    monitor = SweepMonitor(str(tmp_path / "none"))
+    for act in (monitor.pause, monitor.resume, monitor.stop):
+        with pytest.raises(RuntimeError, match="runs in another process"):
+            act()
+    press(monitor, "stop")
+    assert monitor.message == "This sweep runs in another process; it is paused and stopped there."
+    monitor.close()
+
+
+def test_a_store_that_nobody_writes_to_says_so(tmp_path):
+    found = sweeps.StoreProgress(done=5, total=10, seconds=9, rate=2.0, finished=False, updated=1_000.0)
+    told = monitor_module._read(found)
+    assert told["note"].startswith("Nothing was written for ") and told["seconds_left"] == 2.5
+    assert monitor_module._spoken(150) == "2 minutes" and monitor_module._spoken(80) == "80 seconds"
+
+
+def test_what_is_no_store_is_refused_in_one_sentence(tmp_path):
+    (tmp_path / "file.txt").write_text("x")
+    monitor = SweepMonitor(tmp_path)
+    assert not monitor.wait(SOON)
+    assert monitor.status == "error" and "is not the store of a sweep" in monitor.message
+    monitor.close()
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_close_leaves_nothing(given, small, paused):
+    before = set(threading.enumerate())
+    grids = sweeps.sweep_iter(*given, **SETTINGS)
+    engine = weakref.ref(grids.engine)
+    monitor = SweepMonitor(grids)
+    until(monitor, "running")
+    if paused:
+        monitor.pause()
+        until(monitor, "paused")
+    monitor.close()
+    assert set(threading.enumerate()) <= before
+    with given[0].lock.held():
+        pass
+    del grids
+    gc.collect()
+    assert engine() is None
+
+
+def test_the_pace_leaves_pauses_and_the_first_step_out():
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    assert pace.rate == 0 and pace.left(10) is None
+    now[0] = 5.0
+    pace.mark(1000)
+    now[0] = 6.0
+    pace.mark(1010)
+    pace.pause()
+    now[0] = 100.0
+    assert pace.seconds == 6.0
+    pace.resume()
+    now[0] = 101.0
+    pace.mark(1020)
+    assert (pace.rate, pace.left(50), pace.seconds) == (10.0, 5.0, 7.0)
+    now[0] = 151.0
+    pace.mark(1030)
+    assert pace.rate == pytest.approx(10 / 50)

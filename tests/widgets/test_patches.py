@@ -1,0 +1,202 @@
+"""The overlay: values of every layer at once, painted patches that steer, and nothing left behind."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mllm_probe.activations import capture
+from mllm_probe.concepts import scenes
+from mllm_probe.steering import concept_vectors, generate
+from mllm_probe.widgets import PatchOverlay, inside
+from mllm_probe.widgets import patches as module
+from tests.widgets import fakes
+
+SOON = 60
+
+
+@pytest.fixture(scope="module")
+def library():
+    return scenes(concepts=["cat", "neon"], pairs=3)
+
+
+@pytest.fixture(scope="module")
+def vectors(tiny, library):
+    return concept_vectors(tiny, library, probe_accuracy=False)
+
+
+@pytest.fixture
+def overlay(tiny, vectors, library):
+    made = PatchOverlay(tiny, vectors, image=library["cat"].positive[0], concept="cat")
+    assert made.wait(SOON), made.message
+    yield made
+    made.close()
+
+
+def values_of(overlay):
+    shape = (len(overlay.layers), overlay.rows, overlay.columns)
+    return np.frombuffer(overlay.values, "<f4").reshape(shape)
+
+
+def by_hand(model, vectors, image, concept, prompt=None):
+    acts = capture(model, [image], prompt, tokens="image").activation.isel(sample=0)
+    own = vectors.sel(concept=concept, scope="image")
+    found = (acts.torch.project(own.vector) - own.negative_projection) / own.vector.torch.norm("hidden")
+    return found.transpose("layer", "token").values.reshape(len(model.layers), 4, 4)
+
+
+def test_it_sends_all_layers_in_units_of_the_mean_difference(overlay, tiny, vectors, library):
+    assert (overlay.rows, overlay.columns) == (4, 4) and overlay.layers == [0, 1, 2, 3]
+    expected = by_hand(tiny, vectors, library["cat"].positive[0], "cat")
+    np.testing.assert_allclose(values_of(overlay), expected, rtol=1e-3, atol=1e-3)
+    assert overlay.unit == "× mean difference" and "mean of pictures without" in overlay.meaning
+    assert overlay.picture.startswith(b"\x89PNG") and overlay.mask == [[False] * 4] * 4
+
+
+def test_another_layer_computes_and_sends_nothing(overlay):
+    overlay.comm.sent.clear()
+    fakes.arrive(overlay, {"method": "update", "state": {"layer": 3}})
+    assert overlay.wait(SOON) and overlay.layer == 3
+    assert not fakes.updates(overlay, "values") and not fakes.updates(overlay, "status")
+
+
+def test_another_concept_is_projected_without_running_the_model(overlay, tiny, vectors, library, monkeypatch):
+    monkeypatch.setattr(module, "capture", None)
+    fakes.arrive(overlay, {"method": "update", "state": {"concept": "neon"}})
+    assert overlay.wait(SOON), overlay.message
+    expected = by_hand(tiny, vectors, library["cat"].positive[0], "neon")
+    np.testing.assert_allclose(values_of(overlay), expected, rtol=1e-3, atol=1e-3)
+    assert overlay.shown["concept"] == "neon"
+
+
+def test_another_picture_or_prompt_is_read_and_keeps_what_is_painted(overlay, tiny, vectors, library):
+    overlay.paint(np.eye(4, dtype=bool))
+    overlay.comm.sent.clear()
+    image, before = library["neon"].positive[1], overlay.picture
+    overlay.show(image, prompt="what is it ?")
+    assert overlay.wait(SOON), overlay.message
+    expected = by_hand(tiny, vectors, image, "cat", "what is it ?")
+    np.testing.assert_allclose(values_of(overlay), expected, rtol=1e-3, atol=1e-3)
+    assert overlay.picture != before and overlay.mask == np.eye(4, dtype=bool).tolist()
+    assert fakes.updates(overlay, "status") == ["running", "idle"]
+    overlay.comm.sent.clear()
+    overlay.show(prompt="what is it ?")
+    assert not fakes.updates(overlay, "status")
+
+
+def test_a_painted_mask_steers_just_those_patches(overlay, tiny, library):
+    painted = np.zeros((4, 4), dtype=bool)
+    painted[1, 2] = painted[3, 0] = True
+    fakes.arrive(overlay, {"method": "update", "state": {"mask": painted.tolist(), "layer": 2}})
+    np.testing.assert_array_equal(overlay.scope, painted)
+    steering = overlay.steering(strength=2.0)
+    assert steering.layers == (2,) and steering.directions.name == "cat" and str(steering.scope) == "2 of 4×4 patches"
+    receipt = generate(tiny, library["cat"].positive[0], steering=steering, max_new_tokens=2).receipt
+    assert receipt[0].edited == (1 + 1 * 4 + 2, 1 + 3 * 4 + 0)
+    assert overlay.steering(layers=[0, 1], operation="ablate").layers == (0, 1)
+
+
+def test_painting_is_checked(overlay):
+    with pytest.raises(ValueError, match="no patch is painted"):
+        overlay.steering()
+    with pytest.raises(ValueError, match=r"expected a bool array \[4, 4\]; got bool of shape \[2, 2\]"):
+        overlay.paint(np.ones((2, 2), dtype=bool))
+    with pytest.raises(ValueError, match="got int"):
+        overlay.paint(np.ones((4, 4), dtype=int))
+
+
+def test_without_vectors_it_shows_the_picture_and_paints(tiny, vectors, library):
+    overlay = PatchOverlay(tiny, image=library["cat"].positive[0])
+    assert overlay.wait(SOON) and overlay.values == b"" and overlay.rows == 4
+    overlay.paint(np.ones((4, 4), dtype=bool))
+    with pytest.raises(ValueError, match="there are no vectors to steer with"):
+        overlay.steering()
+    overlay.vectors = vectors
+    assert overlay.wait(SOON) and overlay.concept == "cat" and len(overlay.values) == 4 * 16 * 4
+    assert overlay.steering().scope.patches is not None
+    overlay.close()
+
+
+def test_it_says_where_zero_and_one_were_measured(tiny, vectors, library):
+    overlay = PatchOverlay(tiny, vectors.sel(scope=["last_prompt"]), image=library["cat"].positive[0])
+    assert overlay.wait(SOON) and overlay.meaning.endswith("at tokens of the scope last_prompt and not at image tokens")
+    overlay.vectors = vectors
+    assert overlay.wait(SOON) and overlay.meaning.endswith("1 the mean of pictures with it")
+    overlay.close()
+
+
+def test_a_burst_ends_with_the_newest_concept(overlay, tiny, vectors, library):
+    for k in range(100):
+        fakes.arrive(overlay, {"method": "update", "state": {"concept": ("cat", "neon")[k % 2]}})
+    assert overlay.wait(SOON) and overlay.shown["concept"] == overlay.concept == "neon"
+    expected = by_hand(tiny, vectors, library["cat"].positive[0], "neon")
+    np.testing.assert_allclose(values_of(overlay), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_errors_end_as_one_sentence(overlay, caplog):
+    fakes.arrive(overlay, {"method": "update", "state": {"concept": "<b>unicorn</b>"}})
+    assert not overlay.wait(SOON) and overlay.status == "error"
+    assert overlay.message == "there is no vector for concept '<b>unicorn</b>'; choose one of the list."
+    assert "Traceback" in caplog.text
+    overlay.concept = "neon"
+    assert overlay.wait(SOON) and overlay.message == ""
+
+
+def test_a_model_whose_image_tokens_have_no_grid_says_so(tiny, library, monkeypatch):
+    def without_grid(*arguments, **settings):
+        acts = capture(*arguments, **settings)
+        return acts.assign_coords(patch_row=("token", np.full(acts.sizes["token"], -1)))
+
+    monkeypatch.setattr(module, "capture", without_grid)
+    overlay = PatchOverlay(tiny, image=library["cat"].positive[0])
+    assert not overlay.wait(SOON)
+    assert "have no known grid of rows and columns" in overlay.message and "TokenStrip" in overlay.message
+    overlay.close()
+    monkeypatch.setattr(module, "why_no_image_tokens", lambda config: "the image enters by cross-attention")
+    overlay = PatchOverlay(tiny, image=library["cat"].positive[0])
+    assert not overlay.wait(SOON)
+    assert overlay.message.endswith("could be laid over the picture: the image enters by cross-attention.")
+    overlay.close()
+
+
+def test_vectors_of_another_model_are_refused(tiny, vectors):
+    other = vectors.assign_attrs(weights="0" * 12, model="other")
+    with pytest.raises(ValueError, match="other"):
+        PatchOverlay(tiny, other)
+    with pytest.raises(ValueError, match="no vector for concept 'unicorn'"):
+        PatchOverlay(tiny, vectors, concept="unicorn")
+
+
+def test_the_picture_is_cut_where_the_processor_crops():
+    class Processor:
+        class image_processor:
+            do_center_crop, do_resize = True, True
+            crop_size = {"height": 224, "width": 224}
+            size = {"shortest_edge": 256}
+
+    class Model:
+        processor = Processor
+
+    assert module.seen_by(Model, Image.new("RGB", (512, 768))).size == (448, 448)
+    Processor.image_processor.do_center_crop = False
+    assert module.seen_by(Model, Image.new("RGB", (512, 768))).size == (512, 768)
+
+
+def test_large_pictures_travel_small():
+    assert Image.open(io.BytesIO(inside.png(Image.new("RGB", (2000, 1000))))).size == (640, 320)
+
+
+def test_close_leaves_no_thread_and_no_activations(tiny, vectors, library):
+    before = set(threading.enumerate())
+    overlay = PatchOverlay(tiny, vectors, image=library["cat"].positive[0])
+    assert overlay.wait(SOON) and overlay._capture is not None
+    overlay.close()
+    assert set(threading.enumerate()) <= before and overlay._capture is None
+
+
+def test_its_text_is_the_same_every_time(overlay):
+    assert repr(overlay) == "PatchOverlay(2 concepts × 4 layers × 4×4 patches)"

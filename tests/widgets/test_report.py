@@ -1,0 +1,200 @@
+"""Reports: what a grid holds, with its controls, intervals and counts, in one page; and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import mllm_probe as mp
+from mllm_probe import cli
+from mllm_probe.widgets.reporting.answers import answers_of
+from mllm_probe.widgets.reporting.best import best_cells
+from mllm_probe.widgets.reporting.provenance import provenance_rows, unfinished
+from tests.widgets import fakes
+
+HOSTILE = fakes.HOSTILE[0]
+
+
+def grid(concepts=("cat", HOSTILE), layers=4, samples=6, draws=3, seed=0) -> xr.Dataset:
+    """A grid of a sweep; every concept is named at layer 2 and strength 1, random directions never."""
+    rng = np.random.default_rng(seed)
+    dims = ("concept", "layer", "strength", "control", "draw", "sample")
+    shape = len(concepts), layers, 2, 2, draws, samples
+    named = np.zeros(shape, np.float32)
+    named[:, 2, 1, 0] = 1
+    named[:, :, :, 0, 1:] = np.nan
+    logprob = (rng.normal(0, 0.1, shape) + 6 * np.nan_to_num(named)).astype(np.float32)
+    kept = np.full(shape, 0.5, np.float32)
+    text = np.where(named == 1, "a cat", "a tree").astype(object)
+    unsteered = ("concept", "sample")
+    return xr.Dataset(
+        {
+            "logprob": (dims, logprob, {"units": "nats", "long_name": "log-probability"}),
+            "named": (dims, named, {"units": "1", "long_name": "named"}),
+            "kept": (dims, kept, {"units": "1", "long_name": "kept"}),
+            "text": (dims, text),
+            "tokens": ((*dims, "step"), np.where(np.isnan(named), -1, 5)[..., None].astype(np.int32)),
+            "logprob_unsteered": (unsteered, np.zeros((len(concepts), samples), np.float32)),
+            "named_unsteered": (unsteered, np.zeros((len(concepts), samples), np.float32)),
+            "kept_unsteered": (unsteered, np.ones((len(concepts), samples), np.float32)),
+            "text_unsteered": ("sample", np.array(["</script>a tree"] * samples, object)),
+            "eligible": (("concept", "strength", "sample"), np.ones((len(concepts), 2, samples), bool)),
+            "edited": (dims, np.ones(shape, np.int32)),
+        },
+        {
+            "concept": list(concepts),
+            "category": ("concept", ["entity"] * len(concepts)),
+            "layer": np.arange(layers),
+            "strength": [-1.0, 1.0],
+            "control": ["concept", "random"],
+            "draw": np.arange(draws),
+            "sample": [f"{i:016x}" for i in range(samples)],
+            "split": ("sample", ["fit", "held_out"] * (samples // 2)),
+        },
+        {
+            "model": "fake-8l",
+            "weights": "f" * 12,
+            "prompt": "what <b>do</b> you see ?",
+            "scope": "last_prompt+generated",
+            "unit": "residual",
+            "operation": "add",
+            "seed": 0,
+            "path": "shared prefix",
+            "version_torch": "2.13",
+            "progress": 1.0,
+        },
+    )
+
+
+def page(data, tmp_path, **options) -> str:
+    return mp.report(data, tmp_path / "report.html", **options).path.read_text(encoding="utf-8")
+
+
+def table(text: str, name: str) -> list[list[str]]:
+    """Rows of a table, as text."""
+    body = re.search(rf'data-testid="{name}".*?<tbody>(.*?)</tbody>', text, re.DOTALL)[1]
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)]
+
+
+def state(text: str) -> dict:
+    return json.loads(re.search(r'id="mp-page">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def test_a_report_says_how_it_was_made_and_how_large_it_is(tmp_path):
+    written = mp.report(grid(), tmp_path / "report.html")
+    text = written.path.read_text(encoding="utf-8")
+    assert written.size == written.path.stat().st_size
+    assert "<h1>Steering fake-8l, concept by layer</h1>" in text
+    facts = dict(table(text, "all-facts"))
+    assert facts["weights fingerprint"] == "f" * 12 and facts["edited tokens"] == "last_prompt+generated"
+    assert facts["prompt"] == "what &lt;b&gt;do&lt;/b&gt; you see ?" and facts["computed by"] == "shared prefix"
+    assert facts["pictures"] == "6 (3 fit, 3 held out)" and facts["controls"] == "random, 3 draws each"
+    assert "torch 2.13" in facts["versions"]
+
+
+def test_the_best_cell_is_chosen_on_fit_pictures_and_reported_on_held_out_ones(tmp_path):
+    data = grid(samples=8)
+    flattering = data["named"].copy()
+    held_out = np.flatnonzero(data["split"].values == "held_out")
+    flattering.values[0, 2, 1, 0, 0, held_out[0]] = 0
+    flattering.values[0, 3, 1, 0, 0, held_out] = 1
+    rows = table(page(data.assign(named=flattering), tmp_path), "best-cells")
+    assert rows[0][:6] == ["cat", "entity", "2", "1", "0.75", "+0.75 [+0.25, +1.00]"]
+    assert rows[0][6:] == ["0.00 [0.00, 0.00]", "0.50", "4", "yes"]
+
+
+def test_without_two_splits_the_choice_is_called_flattering():
+    data = grid().drop_vars("split")
+    best = best_cells(data, mp.effect(data))
+    assert best.places["cat"] == (2, 1.0) and "flatters" in best.how
+    only = data[["logprob", "logprob_unsteered", "edited"]]
+    best = best_cells(only, mp.effect(only))
+    assert best.places["cat"] == (2, 1.0) and best.kept is None and "largest effect" in best.how
+
+
+def test_cells_that_clear_their_controls_stand_beside_them(tmp_path):
+    data = grid()
+    text = page(data, tmp_path)
+    rows = table(text, "clear-cells")
+    clear = int(mp.effect(data)["clear_of_controls"].sum())
+    assert len(rows) == clear and {row[0] for row in rows[:2]} == {"cat", html.escape(HOSTILE)}
+    assert f"{clear} of 16 cells that were run are clear of all their controls (random)" in text
+    effect = mp.effect(data).isel(concept=0).sel(layer=2, strength=1)
+    row = next(row for row in rows if row[0] == "cat")
+    assert row[2:4] == ["2", "1"] and row[-1] == "6"
+    assert row[4].startswith(f"+{float(effect['difference']):.1f} [+{float(effect['low']):.1f}, ")
+    assert re.fullmatch(r"[+−]?\d\.\d \[[+−]?\d\.\d, [+−]?\d\.\d\]", row[5])
+
+
+def test_every_concept_has_its_dose_response_over_its_controls(tmp_path):
+    figures = re.findall(r"<figure>(.*?)</figure>", page(grid(), tmp_path), re.DOTALL)
+    assert len(figures) == 2 and all("random control" in one and "<polygon" in one for one in figures)
+    assert "cat, layer 2" in figures[0] and "n = 6 pictures · 95 % intervals over pictures" in figures[0]
+    assert "var(--jp-brand-color1, #1f6feb)" in figures[0] and "<img" not in figures[1]
+
+
+def test_answers_are_kept_once_each_and_unrun_ones_are_none(tmp_path):
+    data = grid()
+    data["tokens"].values[0, 0, 0, 0, 0, 0] = -1
+    found = answers_of(data)
+    steered = np.frombuffer(base64.b64decode(found["steered"]), np.int32).reshape(2, 4, 2, 6)
+    assert set(found["texts"]) == {"</script>a tree", "a cat", "a tree"}
+    assert found["texts"][steered[0, 2, 1, 0]] == "a cat" and steered[0, 0, 0, 0] == -1
+    assert found["samples"][0] == "picture 1 · fit · 00000000"
+    assert len(answers_of(data, most=2 * 4 * 2 * 3)["samples"]) == 3
+    text = page(data, tmp_path)
+    assert text.count("</script>a tree") == 0 and "</script>a tree" in state(text)["answers"]["sweep"]["texts"]
+    assert answers_of(data.drop_vars("text")) is None
+
+
+def test_the_map_begins_at_the_strongest_clear_cell_at_a_positive_strength(tmp_path):
+    model = state(page(grid(), tmp_path))["models"][0]["state"]
+    assert model["layer"] == 2 and model["strength"] == 1.0 and model["window"] == [2, 2]
+    model = state(page(grid(), tmp_path, metric="kept", title="<i>mine</i>"))["models"][0]["state"]
+    assert model["metric"] == "kept"
+    assert "<h1>&lt;i&gt;mine&lt;/i&gt;</h1>" in (tmp_path / "report.html").read_text()
+
+
+def test_a_half_filled_grid_says_so(tmp_path):
+    data = grid().assign_attrs(progress=0.4)
+    data["logprob"].values[:, 3] = np.nan
+    assert unfinished(data) in page(data, tmp_path) and "40%" in unfinished(data)
+    assert unfinished(grid()) == ""
+
+
+def test_an_effect_can_be_reported(tmp_path):
+    text = page(fakes.effect(hostile=True), tmp_path)
+    assert "<h2>Answers</h2>" not in text and len(table(text, "best-cells")) == 17
+    assert dict(provenance_rows(fakes.effect()))["controls"] == "random"
+
+
+def test_what_cannot_be_reported_is_refused(tmp_path):
+    with pytest.raises(TypeError, match=r"xarray.Dataset, but got dict"):
+        mp.report({}, tmp_path / "report.html")
+    with pytest.raises(ValueError, match="neither a grid .* nor an effect"):
+        mp.report(xr.Dataset({"vector": ("hidden", [1.0])}), tmp_path / "report.html")
+    with pytest.raises(ValueError, match="never reported without its controls"):
+        mp.report(grid().sel(control=["concept"]), tmp_path / "report.html")
+    with pytest.raises(ValueError, match="not reported without its controls"):
+        mp.report(fakes.effect().drop_dims("control"), tmp_path / "report.html")
+    with pytest.raises(ValueError, match="no metric 'kl'"):
+        mp.report(grid(), tmp_path / "report.html", metric="kl")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_line_reports_a_store(tmp_path, capsys):
+    data = grid()
+    data["text"], data["text_unsteered"] = data["text"].astype(str), data["text_unsteered"].astype(str)
+    data.to_zarr(tmp_path / "grid.zarr")
+    assert cli.main(["report", str(tmp_path / "grid.zarr"), str(tmp_path / "r.html"), "--title", "mine"]) == 0
+    assert re.search(r"r\.html, \d+ kB", capsys.readouterr().out)
+    assert "<h1>mine</h1>" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert cli.main(["report", str(tmp_path / "nowhere"), str(tmp_path / "r.html")]) == 2
+    assert "there is no folder" in capsys.readouterr().err

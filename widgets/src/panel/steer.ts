@@ -1,0 +1,134 @@
+/** The controls that steer: concept and second concept, their strengths, the layers. */
+import type { AnyModel } from "@anywidget/types";
+import { h, show } from "../dom";
+import { dose, strengthUnit } from "../format";
+import { fillSelect, fillTrack, labelled, type Option, place, ticks } from "./controls";
+import { fluency } from "./fluency";
+import type { Settings, Traits } from "./types";
+
+export type Move = (state: Partial<Settings>) => void;
+
+/** The window that starts at `first` and is as long as before, as far as there are layers. */
+export function shifted(first: number, window: readonly [number, number], layers: readonly number[]): [number, number] {
+  return [first, Math.max(first, Math.min(Math.max(...layers), first + window[1] - window[0]))];
+}
+
+const signed = (value: number) => (value > 0 ? "+" : "") + dose(value);
+
+export class Steer {
+  readonly element: HTMLElement;
+  private readonly concept = h("select", { class: "mp-wide", "data-testid": "concept" });
+  private readonly second = h("select", { class: "mp-wide", "data-testid": "second" });
+  private readonly layer = h("input", { type: "range", step: 1, "data-testid": "layer" });
+  private readonly last = h("select", { "data-testid": "window", "aria-label": "last layer of the window" });
+  private readonly strength = h("input", { type: "range", "data-testid": "strength" });
+  private readonly secondStrength = h("input", { type: "range", "data-testid": "second-strength" });
+  private readonly layerBox = labelled("Layer", this.layer);
+  private readonly strengthBox = labelled("Strength", this.strength);
+  private readonly secondBox = labelled("Strength of the second", this.secondStrength);
+  private readonly layerTicks = h("div");
+  private readonly strengthTicks = h("div");
+  private readonly note = h("span", { class: "mp-fluency", "data-testid": "fluency" });
+  private readonly safe = h("div", { class: "mp-safe", "data-testid": "safe" });
+
+  constructor(
+    private readonly model: AnyModel<Traits>,
+    private readonly move: Move,
+  ) {
+    const concepts = h("div", { class: "mp-two" });
+    concepts.append(labelled("Concept", this.concept).element, labelled("and", this.second).element);
+    const through = h("label", { class: "mp-through" }, "through", this.last);
+    const layers = h("div", { class: "mp-over" }, this.layerBox.element, through);
+    const doses = h("div", { class: "mp-over" }, this.strengthBox.element, this.note);
+    this.element = h("div", { class: "mp-steer" }, concepts, layers, this.layerTicks, doses, this.safe);
+    this.element.append(this.strengthTicks, this.secondBox.element);
+    this.listen();
+  }
+
+  private listen(): void {
+    const { model, move } = this;
+    this.concept.addEventListener("change", () => move({ concept: this.concept.value }));
+    this.second.addEventListener("change", () => move({ second: this.second.value }));
+    this.strength.addEventListener("input", () => move({ strength: Number(this.strength.value) }));
+    this.secondStrength.addEventListener("input", () => move({ second_strength: Number(this.secondStrength.value) }));
+    this.layer.addEventListener("input", () => {
+      const layer = Number(this.layer.value);
+      move({ layer, window: shifted(layer, model.get("window"), model.get("layers")) });
+    });
+    this.last.addEventListener("change", () => {
+      const layer = model.get("layer");
+      move({ layer, window: [layer, Number(this.last.value)] });
+    });
+  }
+
+  /** What there is to choose from. */
+  fill(): void {
+    const { model } = this;
+    const categories = model.get("categories");
+    const options: Option[] = model
+      .get("concepts")
+      .map((name, i) => ({ value: name, label: name, group: categories[i] ?? "" }));
+    fillSelect(this.concept, options, model.get("concept"));
+    fillSelect(this.second, [{ value: "", label: "nothing else" }, ...options], model.get("second"));
+    const layers = model.get("layers");
+    const known = layers.length > 0;
+    const [low, high] = known ? [Math.min(...layers), Math.max(...layers)] : [0, 0];
+    Object.assign(this.layer, { min: String(low), max: String(high), disabled: !known });
+    const limit = model.get("strength_limit");
+    for (const range of [this.strength, this.secondStrength]) {
+      Object.assign(range, { min: String(-limit), max: String(limit), step: String(model.get("strength_step")) });
+    }
+    this.layerTicks.replaceChildren(known ? ticks(low, high, Math.max(1, Math.ceil((high - low) / 12))) : "");
+    this.strengthTicks.replaceChildren(ticks(-limit, limit, limit > 4 ? Math.ceil(limit / 4) : 1));
+    for (const select of [this.concept, this.second]) select.disabled = options.length === 0;
+  }
+
+  /** The setting as it is now. */
+  draw(): void {
+    const { model } = this;
+    const unit = strengthUnit(model.get("strength_unit"));
+    const [strength, other] = [model.get("strength"), model.get("second_strength")];
+    this.concept.value = model.get("concept");
+    this.second.value = model.get("second");
+    this.drawRange(this.strength, strength, this.strengthBox.value, `${signed(strength)} ${unit}`);
+    this.drawRange(this.secondStrength, other, this.secondBox.value, `${signed(other)} ${unit}`);
+    show(this.secondBox.element, model.get("second") !== "");
+    this.drawLayers();
+    this.drawFluency();
+  }
+
+  private drawRange(range: HTMLInputElement, value: number, beside: HTMLElement, text: string): void {
+    range.value = String(value);
+    beside.textContent = text;
+    range.setAttribute("aria-valuetext", text);
+    fillTrack(range, 0, value);
+  }
+
+  private drawLayers(): void {
+    const [first, last] = this.model.get("window");
+    const ends = this.model.get("layers").filter((layer) => layer >= first);
+    this.last.replaceChildren(...ends.map((layer) => h("option", { value: layer }, String(layer))));
+    this.last.value = String(last);
+    this.last.disabled = ends.length < 2;
+    this.layer.value = String(first);
+    this.layerBox.value.textContent = first === last ? String(first) : `${first} to ${last}`;
+    this.layer.setAttribute(
+      "aria-valuetext",
+      `${first === last ? "layer" : "layers"} ${this.layerBox.value.textContent}`,
+    );
+    fillTrack(this.layer, first, last);
+  }
+
+  /** Where the sweep has run, and how far answers stay fluent there. */
+  drawFluency(): void {
+    const { model } = this;
+    const [low, high] = [model.get("safe_low"), model.get("safe_high")];
+    const found = fluency(model.get("strength"), model.get("doses"), low, high);
+    this.note.textContent = found.text;
+    this.note.dataset.state = found.state;
+    this.safe.style.setProperty("--safe-from", place(this.strength, low));
+    this.safe.style.setProperty("--safe-to", place(this.strength, high));
+    this.safe.title = `perplexity under × 2 from ${dose(low)} to ${dose(high)}; outside of what was swept: untested`;
+    this.safe.hidden = low === high;
+  }
+}

@@ -1,0 +1,27 @@
+/** Numbers of a small map that can be told by their place. */
+import type { Cells } from "../src/map/cells";
+
+const CATEGORIES = ["entity", "style", "entity"];
+
+/** Three concepts, four layers, two strengths; each value is its index. */
+export function cells(): Cells {
+  const value = Float32Array.from({ length: 3 * 4 * 2 }, (_, i) => i);
+  const empty = new Float32Array(0);
+  return {
+    concepts: ["cat", "line_art", "<b>dog</b>"],
+    categories: CATEGORIES,
+    layers: [0, 1, 2, 3],
+    depths: [0.25, 0.5, 0.75, 1],
+    strengths: [-1, 1],
+    value,
+    low: value.map((v) => v - 1),
+    high: value.map((v) => v + 1),
+    n: value.map(() => 24),
+    clear: value.map((_, i) => i % 2),
+    controls: [],
+    against: 0,
+    control: empty,
+    controlLow: empty,
+    controlHigh: empty,
+  };
+}

@@ -1,0 +1,113 @@
+import { describe, expect, it } from "vitest";
+import type { Cells } from "../src/map/cells";
+import { codeOf, csvOf } from "../src/map/copying";
+import { layoutMatrix, ofPair, pairText } from "../src/map/off_target";
+import { bandPath, responseOf, scale } from "../src/map/response";
+import { cells } from "./cells";
+
+/** The cells with two kinds of control: random at 1 ± 2, shuffled at 3 ± 1 above unsteered. */
+function controlled(): Cells {
+  const made = cells();
+  const both = (random: number, shuffled: number) =>
+    Float32Array.from({ length: 2 * made.value.length }, (_, i) => (i < made.value.length ? random : shuffled));
+  return {
+    ...made,
+    controls: ["random", "shuffled"],
+    control: both(1, 3),
+    controlLow: both(-1, 2),
+    controlHigh: both(3, 4),
+  };
+}
+
+describe("dose response", () => {
+  it("is seen from the control that effects are differences from, beside every control", () => {
+    const found = responseOf({ ...controlled(), strengths: [1, -1] }, { concept: 0, layer: 0 });
+    expect(found.points.map((p) => [p.strength, p.place, p.value])).toEqual([
+      [-1, 1, 1],
+      [1, 0, 0],
+    ]);
+    const bounds = found.bands.map((b) => [b.control, b.low[0], b.mean[0], b.high[0]]);
+    expect(bounds).toEqual([
+      ["random", -2, 0, 2],
+      ["shuffled", 1, 2, 3],
+    ]);
+    const from = responseOf({ ...controlled(), against: 1 }, { concept: 0, layer: 0 });
+    expect(from.bands.map((b) => b.mean[0])).toEqual([-2, 0]);
+  });
+  it("leaves out what was not run, and its axes hold 0 and every interval", () => {
+    const some = controlled();
+    some.value[0] = Number.NaN;
+    const found = responseOf(some, { concept: 0, layer: 0 });
+    expect(found.points.map((p) => p.strength)).toEqual([1]);
+    expect(found.y[0]).toBeLessThanOrEqual(-2);
+    expect(found.y[1]).toBeGreaterThanOrEqual(3);
+    expect(found.x).toEqual([0, 1]);
+  });
+  it("draws a band around its bounds, in pieces where one is missing", () => {
+    const same = (v: number) => v;
+    const band = { control: "random", strengths: [0, 1, 2], mean: [0, 0, 0], low: [0, 1, 2], high: [3, 4, 5] };
+    expect(bandPath(band, same, same)).toBe("M0.0 3.0L1.0 4.0L2.0 5.0L2.0 2.0L1.0 1.0L0.0 0.0Z");
+    expect(bandPath({ ...band, low: [0, Number.NaN, 2] }, same, same)).toBe("");
+    expect(scale([-1, 1], [0, 100])(0)).toBe(50);
+  });
+});
+
+describe("copies", () => {
+  const told = {
+    model: "scenes-8l",
+    bundled: true,
+    tokens: ["last_prompt"],
+    operation: "add",
+    unit: "residual",
+    seed: 3,
+  };
+  const shown = { metric: "logprob", unit: "nats", strengthUnit: "residual", average: "mean", sample: 0, told };
+  const window = { concept: 1, anchor: 2, active: 1 };
+  it("hold every selected layer and strength as CSV", () => {
+    const lines = csvOf(controlled(), window, shown).trim().split("\n");
+    expect(lines).toHaveLength(5);
+    expect(lines[0]).toBe(
+      "concept,category,layer,strength,strength_unit,metric,average,against,difference,low,high,unit,n,clear_of_controls," +
+        "random_mean,random_low,random_high,shuffled_mean,shuffled_low,shuffled_high",
+    );
+    expect(lines[1]).toBe("line_art,style,1,-1,residual,logprob,mean,random,10,9,11,nats,24,false,1,-1,3,3,2,4");
+  });
+  it("quote what needs it and let no cell begin a formula", () => {
+    const odd = { ...cells(), concepts: ['=1+"2",x'] };
+    expect(csvOf(odd, { concept: 0, anchor: 0, active: 0 }, shown).split("\n")[1]).toMatch(/^"'=1\+""2"",x",/);
+  });
+  it("give the Python that steers with the window", () => {
+    const code = codeOf(controlled(), window, 1, { ...shown, told: { ...told, prompt: 'what "now" ?' } });
+    expect(code).toContain(
+      'vectors.sel(concept="line_art"), layers=[1, 2], strength=1.0, unit="residual", tokens=("last_prompt",)',
+    );
+    expect(code).toContain('model = mp.load("scenes-8l")');
+    expect(code).toContain('mp.generate(model, image, "what \\"now\\" ?", steering=rows');
+    expect(code).toContain('effect = mp.effect(grid, "logprob")\n');
+    const other = { ...shown, average: "single", sample: 4, told: { ...told, bundled: false, model: "a\nimport os" } };
+    const single = codeOf({ ...controlled(), against: 1 }, window, 1, other);
+    expect(single).toContain("mp.effect(grid.isel(sample=[4])");
+    expect(single).toContain('.sel(control="shuffled")');
+    expect(single).not.toMatch(/^import os/m);
+  });
+});
+
+describe("off target", () => {
+  const matrix = {
+    concepts: ["cat", "tree"],
+    values: Float32Array.from([3, 2, 4, 1, -1, -2, 0, 0, 0, 0, 0, 0, 5, 4, 6, 1]),
+  };
+  it("reads steered × scored", () => {
+    expect([ofPair(matrix, 0, 1, 0), ofPair(matrix, 1, 1, 2)]).toEqual([-1, 6]);
+    expect(pairText(matrix, 0, 1)).toBe(
+      "cat steered, tree scored: −1.00 nats [−2.00, 0.00] · not clear of the random directions",
+    );
+    expect(pairText({ ...matrix, values: new Float32Array(0) }, 0, 0)).toContain("not run yet");
+  });
+  it("fits its space", () => {
+    for (const count of [1, 10, 60]) {
+      const made = layoutMatrix(count, 480, 80);
+      expect(made.left + count * made.cell).toBeLessThanOrEqual(480);
+    }
+  });
+});
