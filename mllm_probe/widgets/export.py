@@ -9,13 +9,14 @@ from typing import Any
 
 import ipywidgets
 
+from mllm_probe import schema
 from mllm_probe.widgets import page
 from mllm_probe.widgets.recording import Recordings
 
 _MOUNT = "mp-widgets"
 _NOT_STATE = {"layout", "tabbable", "tooltip", "style"}
 _DIRECTIONS = {ipywidgets.VBox: "column", ipywidgets.HBox: "row"}
-_SELECTION = ("concept", "layer")
+_SELECTION = (schema.CONCEPT, schema.LAYER)
 
 
 @dataclass
