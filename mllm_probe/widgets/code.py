@@ -8,7 +8,6 @@ from typing import Any
 from mllm_probe.widgets.recipe import python
 from mllm_probe.widgets.setting import Setting
 
-
 _MOST = 24
 """How many pictures of a library a panel offers."""
 
