@@ -20,8 +20,8 @@ class Made:
     ----------
     model, library : str
         Lines that make them, or a comment that says which are meant; ``model`` then keeps its name.
-    images : bool
-        Whether the pictures of the panel were given.
+    images : int
+        How many pictures the panel was opened with from the library; 0 where they were given.
     vectors, grid : dict
         Keyword arguments of `concept_vectors` and `sweep`.
     prompt : str or None
@@ -33,7 +33,7 @@ class Made:
 
     model: str
     library: str
-    images: bool
+    images: int
     vectors: dict[str, Any]
     grid: dict[str, Any]
     prompt: str | None
@@ -50,38 +50,40 @@ def python_of(panel: Any, made: Made | None) -> str:
     made : Made or None
         None for a lab whose vectors and grid were given to it: the code then begins with them.
     """
-    steering = _steering(panel)
+    steering = _steering(panel, made)
     if made is None:
         return steering
-    lines = [
-        "import mllm_probe as mp",
-        "",
-        made.model,
-        made.library,
-        f"fit, held_out = library.split(seed={made.seed})",
-    ]
+    lines = [made.model, made.library, f"fit, held_out = library.split(seed={made.seed})"]
     lines += [
         "concepts = list(held_out.values())",
         f"pictures = [c.negative[i] for i in range({_MOST}) for c in concepts if i < len(c.negative)][:{_MOST}]",
-        "# images: the pictures that were given to explore" if made.images else "images = pictures",
+    ]
+    if not made.images:
+        lines.append("# images: the pictures that were given to explore")
+    lines += [
         f"vectors = mp.concept_vectors(model, fit, {made.prompt!r}, {_keywords(made.vectors)})",
         f"grid = mp.sweep(model, vectors, pictures[:{made.pictures}], {made.prompt!r}, {_keywords(made.grid)})",
-        "",
-        "# the selected steering",
     ]
-    return "\n".join(lines) + "\n" + steering
+    if not steering:
+        return "\n".join(["import mllm_probe as mp", "", *lines, ""])
+    head, _, rest = steering.partition("\n\n")
+    chosen = [line for line in rest.splitlines() if not line.startswith("# model:")]
+    return "\n".join([head, "", *lines, "", "# the selected steering", *chosen, ""])
 
 
-def _steering(panel: Any) -> str:
+def _steering(panel: Any, made: Made | None) -> str:
     """The recipe of the panel's present setting, answered or not."""
     if not panel.concept or panel.vectors is None:
         return ""
+    picture = panel._chosen(panel.picture).code
+    if made is not None and panel.picture < made.images:
+        picture = f"image = pictures[{panel.picture}]"
     return python(
         Setting.of(panel),
         panel.strength_unit,
         panel.layers,
         model=panel.model.name,
-        picture=panel._chosen(panel.picture).code,
+        picture=picture,
         max_new_tokens=panel.max_new_tokens,
     )
 

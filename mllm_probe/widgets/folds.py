@@ -18,7 +18,7 @@ from mllm_probe.widgets.tokens import TokenStrip
 
 logger = logging.getLogger(__name__)
 
-LABELS = {"patches": "Patches", "tokens": "Tokens", "pairs": "Pairs"}
+LABELS = {"patches": "Patches", "pairs": "Pairs", "tokens": "Tokens"}
 _SHARED = ("concept", "layer", "prompt")
 
 
@@ -85,17 +85,18 @@ class Folds(ipywidgets.Box):
         super().close()
 
     def _make(self, name: str) -> Any:
-        panel, shown = self.panel, {"concept": self.panel.concept}
+        panel, concept = self.panel, self.panel.concept
         self._pictures[name] = panel.picture
         image = panel._chosen(panel.picture).image
         if name == "patches":
-            part: Any = PatchOverlay(panel.model, panel.vectors, image, panel.prompt, **shown)
+            part: Any = PatchOverlay(panel.model, panel.vectors, image, panel.prompt, concept=concept)
         elif name == "tokens":
-            part = TokenStrip(panel.model, panel.vectors, image, panel.prompt, **shown)
+            part = TokenStrip(panel.model, panel.vectors, image, panel.prompt, concept=concept)
         else:
-            part = PairGallery(panel.model, self.library, panel.vectors, panel.prompt, **shown)
+            assert self.library is not None
+            part = PairGallery(panel.model, self.library, panel.vectors, panel.prompt, concept=concept)
         part.show(layer=panel.layer)
-        part.layout.flex, part.layout.min_width = ("1 1 100%" if name != "patches" else "1 1 420px"), "0"
+        part.layout.flex, part.layout.min_width = ("1 1 100%" if name == "tokens" else "1 1 480px"), "0"
         part.observe(lambda change: self._on_part(name, change), list(_SHARED))
         if name == "patches":
             part.observe(self._on_mask, "mask")
@@ -111,7 +112,12 @@ class Folds(ipywidgets.Box):
             self._passing.now = not free
 
     def _on_panel(self, _change: Any) -> None:
-        self._pass_on(lambda: [self._follow(name) for name in self.opened if name in self.made])
+        def pass_on() -> None:
+            for name in self.opened:
+                if name in self.made:
+                    self._follow(name)
+
+        self._pass_on(pass_on)
 
     def _on_part(self, source: str, change: Any) -> None:
         def pass_on() -> None:

@@ -43,12 +43,9 @@ class Explore(Shared, ipywidgets.VBox):
 
     Attributes
     ----------
-    heatmap : LayerConceptHeatmap
-    panel : SteeringPanel
-    vectors : xarray.Dataset or None
-        The concept vectors, once they are measured.
-    grid : xarray.Dataset or None
-        The sweep as far as it has come.
+    heatmap, panel : LayerConceptHeatmap, SteeringPanel
+    vectors, grid : xarray.Dataset or None
+        The concept vectors, once they are measured, and the sweep as far as it has come.
     bar : LabBar
         ``lab.bar.opened = ["patches", "tokens", "pairs", "code"]`` opens what is folded.
     folds : Folds
@@ -137,7 +134,7 @@ class Explore(Shared, ipywidgets.VBox):
     def __repr__(self) -> str:
         return f"Explore({self.bar.title!r})"
 
-    def _on_opened(self, _change: Any) -> None:
+    def _on_opened(self, _change: Any = None) -> None:
         try:
             self.folds.open_only(self.bar.opened)
             self._on_setting()
@@ -155,7 +152,7 @@ class Explore(Shared, ipywidgets.VBox):
         try:
             vectors, grids = make()
             self.panel.vectors = vectors
-            self._on_opened(None)
+            self._on_opened()
             self.heatmap.watch(self._told(grids, cancelled))
             self.heatmap.wait()
             if cancelled.is_set():
@@ -266,7 +263,7 @@ def explore(
     made = Made(
         _model_line(model, named),
         f"library = mp.concepts.scenes(pairs={_PAIRS})" if given is None else f"# library: {given!r}, as given",
-        images is not None,
+        len(pictures) if images is None else 0,
         of_vectors,
         of_grid,
         prompt,

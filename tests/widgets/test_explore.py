@@ -104,7 +104,7 @@ def test_parts_are_made_when_they_are_opened_and_follow_both_ways(real):
     lab, _ = real
     assert lab.folds.made == {} and lab.folds.children == ()
     made = open_all(lab)
-    assert list(made) == ["patches", "tokens", "pairs"] and lab.folds.children == tuple(made.values())
+    assert list(made) == ["patches", "pairs", "tokens"] and lab.folds.children == tuple(made.values())
     fakes.set_by_hand(lab.panel, 1, concept="neon")
     fakes.set_by_hand(lab.panel, 2, layer=3)
     assert [(part.concept, part.layer) for part in made.values()] == [("neon", 3)] * 3
