@@ -21,7 +21,7 @@ from mllm_probe.widgets.panel_pictures import PanelPictures
 from mllm_probe.widgets.pins import with_pin, without_pin
 from mllm_probe.widgets.recipe import python
 from mllm_probe.widgets.recording import Recordings, answered
-from mllm_probe.widgets.setting import SETTINGS, Setting, following_from, scopes_for
+from mllm_probe.widgets.setting import SETTINGS, ByConcept, Setting, following_from, scopes_for
 from mllm_probe.widgets.static_picture import picture_of_panel
 
 logger = logging.getLogger(__name__)
@@ -92,6 +92,7 @@ class SteeringPanel(PanelPictures):
         self._first = concept
         self._numbering = threading.RLock()
         self._vectors: xr.Dataset | None = None
+        self._by_concept: ByConcept | None = None
         self._grid: xr.Dataset | None = None
         self._asked: Setting | None = None
         self._finished: tuple[int, Setting, dict[str, str]] | None = None
@@ -115,7 +116,7 @@ class SteeringPanel(PanelPictures):
         wanted = self._first or self.concept
         if self._first is not None and wanted not in names:
             raise ValueError(f"there is no vector for concept '{wanted}'; there are {', '.join(names)}.")
-        self._first, self._vectors = None, vectors
+        self._first, self._vectors, self._by_concept = None, vectors, ByConcept(vectors)
         first, last = (min(layers, key=lambda layer: abs(layer - end)) for end in self.window)
         self.publish(
             **offered,
@@ -193,7 +194,7 @@ class SteeringPanel(PanelPictures):
         kept = getattr(self.__dict__.get("model"), "kept", None)
         if kept and "prompts" in kept:
             prompts_of(self.model).forget({content_hash(choice.image) for choice in self._choices})
-        self._vectors = self._grid = None
+        self._vectors = self._by_concept = self._grid = None
 
     def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
         kind = content.get("kind") if isinstance(content, dict) else None
@@ -261,7 +262,7 @@ class SteeringPanel(PanelPictures):
         self.publish(**outcome)
 
     def _streamed(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> dict[str, Any]:
-        vectors, choice, unit = self._vectors, self._chosen(setting.picture), self.strength_unit
+        vectors, choice, unit = self._by_concept, self._chosen(setting.picture), self.strength_unit
         assert vectors is not None
         steering = setting.steering(vectors, unit, self.layers)
         rows = [None, steering, steering.control("random", seed=setting.seed)]

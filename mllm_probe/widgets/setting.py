@@ -40,6 +40,27 @@ def scopes_for(scope: str, painted: bool) -> list[list[str]]:
     return known if scope in dict(known) or scope == PAINTED else [*known, [scope, scope]]
 
 
+class ByConcept:
+    """Vectors of one concept at a time; asked again it gives the same dataset, so that what was read of it is kept.
+
+    Parameters
+    ----------
+    vectors : Dataset
+    """
+
+    def __init__(self, vectors: xr.Dataset) -> None:
+        self._vectors = vectors
+        self._known: dict[str, xr.Dataset] = {}
+
+    def __getitem__(self, name: str) -> xr.Dataset:
+        """Vectors of a concept; a ValueError if there are none."""
+        if name not in self._known:
+            if name not in self._vectors[CONCEPT].values:
+                raise ValueError(f"there is no vector for concept '{name}'; choose one of the list.")
+            self._known[name] = self._vectors.sel({CONCEPT: name})
+        return self._known[name]
+
+
 @dataclass(frozen=True)
 class Setting:
     """What one generation is made with.
@@ -98,7 +119,7 @@ class Setting:
         first, last = self.window
         return [layer for layer in known if first <= layer <= last] or [first]
 
-    def steering(self, vectors: xr.Dataset, unit: str, known: list[int]) -> Steering | Composition:
+    def steering(self, vectors: ByConcept, unit: str, known: list[int]) -> Steering | Composition:
         """The steering of this setting.
 
         Raises
@@ -106,14 +127,11 @@ class Setting:
         ValueError
             If a concept, a layer or the scope is none.
         """
-        parts = [self._part(vectors, name, strength, unit, known) for name, strength in self.concepts]
+        layers = self.layers(known)
+        parts = [
+            Steering(vectors[name], layers, strength, unit=unit, tokens=self.tokens) for name, strength in self.concepts
+        ]
         return parts[0] if len(parts) == 1 else compose(*parts)
-
-    def _part(self, vectors: xr.Dataset, name: str, strength: float, unit: str, known: list[int]) -> Steering:
-        if name not in vectors[CONCEPT].values:
-            raise ValueError(f"there is no vector for concept '{name}'; choose one of the list.")
-        chosen = vectors.sel({CONCEPT: name})
-        return Steering(chosen, self.layers(known), strength, unit=unit, tokens=self.tokens)
 
     def said(self) -> dict[str, Any]:
         """The setting as plain data, as it is kept beside a pinned answer."""

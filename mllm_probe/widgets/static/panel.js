@@ -482,7 +482,7 @@ function i(n,e={},...t){let r=document.createElement(n);for(let[s,o]of Object.en
   font-size: 12px;
 }
 .mp-over .mp-label {
-  padding-right: 140px;
+  padding-right: 122px;
 }
 .mp-steer > .mp-over {
   margin-top: 11px;
