@@ -141,7 +141,7 @@ class Scorer:
             scores |= self._answer_scores(tokens, batch)
             answers = answers or [_ended(tokens[row]) for row in batch.unsteered]
         elif settings.needs_answer and baseline is None:
-            answers = self._unsteered_answers(rows, edits, batch)
+            answers = self._unsteered_answers(rows, batch)
         answers = answers or [()] * len(batch.parts)
         if needs_kl:
             with edits.again(range(len(batch.steerings))):
@@ -197,11 +197,10 @@ class Scorer:
                     found[pair] = torch.logaddexp(found[pair], total.cpu())
         return found
 
-    def _unsteered_answers(self, rows: Rows, edits: ChunkEdits, batch: Batch) -> list[Answer]:
+    def _unsteered_answers(self, rows: Rows, batch: Batch) -> list[Answer]:
         """Answers of the rows that are not edited, up to their end tokens."""
         index = batch.unsteered.tolist()
-        with edits.again(index):
-            tokens = greedy(rows.fork(index), None, self.settings.max_new_tokens, self.model.eos_token_ids)
+        tokens = greedy(rows.fork(index), None, self.settings.max_new_tokens, self.model.eos_token_ids)
         return [_ended(row) for row in tokens]
 
     def _along(self, rows: Rows, answers: Sequence[Answer]) -> Tensor:

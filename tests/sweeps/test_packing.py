@@ -5,6 +5,7 @@ import pytest
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
+from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.sweeps import job as job_module
 from mllm_probe.sweeps import order
 from tests.sweeps.helpers import random_vectors
@@ -49,3 +50,15 @@ def test_no_more_images_run_together_than_can_be_kept(tiny, pictures, monkeypatc
     monkeypatch.setattr(job_module, "KEPT_SHARE", 1e-12)
     grid = sweeps.sweep(tiny, random_vectors(tiny), pictures[:3], metrics=("logprob",), draws=1, progress=False)
     assert grid.attrs["images_together"] == 1
+
+
+def test_unsteered_answers_of_images_that_run_together_may_end_at_different_steps(tiny, pictures, monkeypatch):
+    vectors, settings = random_vectors(tiny), {"layers": [0, 2], "strengths": (1,), "draws": 1, "progress": False}
+    answers = sweeps.sweep(tiny, vectors, pictures[:2], metrics=("tokens",), **settings).tokens_unsteered.values
+    early = next(int(t) for answer in answers for t in answer[:-1] if (answers == t).any(1).sum() == 1)
+    monkeypatch.setattr(ProbeModel, "eos_token_ids", property(lambda model: frozenset({early})))
+    together = sweeps.sweep(tiny, vectors, pictures[:2], metrics=("kl",), **settings)
+    assert together.attrs["images_together"] == 2
+    for index in range(2):
+        alone = sweeps.sweep(tiny, vectors, pictures[index : index + 1], metrics=("kl",), **settings)
+        np.testing.assert_allclose(together.kl.isel(sample=index), alone.kl.isel(sample=0), rtol=1e-4, atol=2e-5)
