@@ -1,4 +1,4 @@
-"""Train a bundled model from nothing: `python -m mllm_probe.scenes.train --model scenes-8l`."""
+"""Train a bundled model: `python -m mllm_probe.scenes.train --model scenes-8l`."""
 
 import argparse
 import logging
@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from mllm_probe.models.bundled import bundled
 from mllm_probe.scenes.training.card import write_card
 from mllm_probe.scenes.training.decoder import DecoderPlan
 from mllm_probe.scenes.training.model import DEPTHS
@@ -30,9 +31,26 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=PICTURES)
     parser.add_argument("--held", type=int, default=HELD, help="pictures to report on")
     parser.add_argument("--tower-steps", type=int, default=TOWER_STEPS)
+    parser.add_argument(
+        "--tower", help="take the vision tower of this trained model (a bundled name or a folder) as it is"
+    )
     parser.add_argument("--steps", type=int, default=DECODER_STEPS, help="steps of the whole model")
     parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
+    parser.add_argument("--compile", action="store_true", help="compile the decoder; on the CPU this needs g++")
     return parser.parse_args(argv)
+
+
+def _plan(given: argparse.Namespace) -> TrainingPlan:
+    tower: TowerPlan | Path = TowerPlan(steps=given.tower_steps, seed=given.seed, save_every=given.save_every)
+    if given.tower:
+        tower = bundled(given.tower) or Path(given.tower)
+        if not (tower / "config.json").is_file():
+            raise FileNotFoundError(f"--tower takes a bundled name or a model's folder, and there is none at {tower}")
+    blocks = DEPTHS[given.model]
+    decoder = DecoderPlan(
+        blocks, steps=given.steps, seed=given.seed, save_every=given.save_every, compiled=given.compile
+    )
+    return TrainingPlan(given.model, given.pictures, given.held, given.seed, tower, decoder, given.processes)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -45,15 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     """
     given = _arguments(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    plan = TrainingPlan(
-        given.model,
-        given.pictures,
-        given.held,
-        given.seed,
-        TowerPlan(steps=given.tower_steps, seed=given.seed, save_every=given.save_every),
-        DecoderPlan(DEPTHS[given.model], steps=given.steps, seed=given.seed, save_every=given.save_every),
-        given.processes,
-    )
+    plan = _plan(given)
     out = given.out or Path(given.model)
     write_card(out, plan, train(plan, given.work, out))
 

@@ -1,6 +1,8 @@
 """The whole training in miniature: seconds, one process, a model of one block."""
 
+import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ import torch
 from safetensors.torch import load_file
 
 from mllm_probe.scenes.problems import Question
+from mllm_probe.scenes.train import main as command
 from mllm_probe.scenes.training import decoder, tower
+from mllm_probe.scenes.training.card import write_card
 from mllm_probe.scenes.training.decoder import DecoderPlan
 from mllm_probe.scenes.training.export import SETTINGS
 from mllm_probe.scenes.training.labels import KINDS, SLOTS
@@ -67,6 +71,48 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(finished, tmp_
         assert torch.allclose(tensor.float(), twice[key].float(), atol=1e-3), key
 
 
+def test_a_tower_that_is_taken_stays_as_it_is_and_its_training_goes_on_too(finished, tmp_path, monkeypatch):
+    donor = finished[0] / "model"
+    plan = dataclasses.replace(PLAN, tower=donor, decoder=dataclasses.replace(PLAN.decoder, seed=1))
+    once = train(plan, tmp_path / "once", tmp_path / "model")
+    assert once.tower_wall == once.tower_cpu == 0 and once.decoder_cpu > 0
+    given, taken = _weights(finished[0]), _weights(tmp_path)
+    towers = [name for name in given if "vision_tower" in name]
+    assert len(towers) > 50 and all(torch.equal(given[name], taken[name]) for name in towers)
+    head = next(name for name in given if name.endswith("lm_head.weight"))
+    assert not torch.equal(given[head], taken[head])
+
+    calls, whole = [0], decoder.answer_logits
+
+    def killed(*arguments, **named):
+        calls[0] += 1
+        if calls[0] == 4:
+            raise KeyboardInterrupt
+        return whole(*arguments, **named)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(decoder, "answer_logits", killed)
+        train(plan, tmp_path / "killed", tmp_path / "killed" / "model")
+    train(plan, tmp_path / "killed", tmp_path / "killed" / "model")
+    again = _weights(tmp_path / "killed")
+    assert all(torch.allclose(taken[key].float(), again[key].float(), atol=1e-3) for key in taken)
+
+
+def test_the_card_says_where_the_tower_is_from(finished, tmp_path):
+    folder = finished[0] / "model"
+    write_card(folder, PLAN, finished[1])
+    assert "3 steps of 4 pictures" in (folder / "README.md").read_text()
+    shutil.copytree(folder, tmp_path / "taken")
+    write_card(tmp_path / "taken", dataclasses.replace(PLAN, tower=folder), finished[1])
+    card = (tmp_path / "taken" / "README.md").read_text()
+    assert "| vision tower | that of model, kept as it is" in card and "--tower model" in card
+
+
+def test_a_tower_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="--tower takes a bundled name or a model's folder"):
+        command(["--tower", str(tmp_path / "nowhere")])
+
+
 def test_the_folder_is_read_by_the_auto_classes_and_says_how_to_ask(finished):
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -89,9 +135,11 @@ def test_pictures_are_the_same_whoever_draws_them(tmp_path):
     assert first.scene(2) == second.scene(2)
 
 
-def test_packed_questions_are_answered_as_if_each_were_alone():
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_questions_are_answered_as_if_each_were_alone(attention):
     torch.manual_seed(0)
     model, words = build(blocks=2).eval(), tokenizer()
+    model.model.language_model.set_attn_implementation(attention)
 
     def encode(text):
         return words(text, add_special_tokens=False)["input_ids"]

@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from mllm_probe.scenes.combinations import HELD_OUT
 from mllm_probe.scenes.training.run import Times, TrainingPlan
+from mllm_probe.scenes.training.tower import TowerPlan
 
 RESULTS = "evaluation.json"
 """File in a model's folder with what `mllm_probe.scenes.evaluate --save` measured."""
@@ -29,13 +31,14 @@ hidden layer, Llama decoder of {blocks} blocks of width 128, word-level tokenize
 |---|---|
 | pictures | {pictures:,} scenes of seed {seed}, drawn at 128 to 384 pixels, shrunk by the model's processor |
 | left out | {held_out} combinations of thing and style, emotion and style, arrangement and thing |
-| vision tower | {tower_steps:,} steps of {tower_batch} pictures: what each patch and each picture shows |
-| whole model | {steps:,} steps of {batch} pictures, up to {questions} questions each; tower at {rate} of the rate |
+| vision tower | {tower} |
+| whole model | {steps:,} steps of {batch} pictures, up to {questions} questions each; {learning} |
 | optimizer | Muon on hidden matrices, AdamW on the rest, one cosine each; running mean of the weights |
-| wall time | tower {tower_wall:.0f} min, whole model {decoder_wall:.0f} min, on 2 cores shared with other work |
-| processor time | tower {tower_cpu:.0f} min, whole model {decoder_cpu:.0f} min, summed over both cores |
+| processes | {processes}, of one thread each, on cores shared with other work |
+| wall time | tower {tower_wall:.0f} min, whole model {decoder_wall:.0f} min |
+| processor time | tower {tower_cpu:.0f} min, whole model {decoder_cpu:.0f} min |
 
-Made by `python -m mllm_probe.scenes.train --model {model}`.
+Made by `{command}`.
 """
 
 
@@ -57,18 +60,21 @@ def write_card(folder: Path, plan: TrainingPlan, took: Times) -> None:
     plan : TrainingPlan
     took : Times
     """
+    trained = plan.tower if isinstance(plan.tower, TowerPlan) else None
     facts = {
         "model": plan.model,
         "blocks": plan.decoder.blocks,
         "pictures": plan.pictures,
         "seed": plan.seed,
         "held_out": len(HELD_OUT),
-        "tower_steps": plan.tower.steps,
-        "tower_batch": plan.tower.batch,
+        "tower_from": plan.tower.name if isinstance(plan.tower, Path) else None,
+        "tower_steps": trained and trained.steps,
+        "tower_batch": trained and trained.batch,
         "steps": plan.decoder.steps,
         "batch": plan.decoder.batch,
         "questions": plan.decoder.questions,
-        "rate": plan.decoder.tower_rate,
+        "rate": plan.decoder.tower_rate if trained else 0.0,
+        "processes": plan.processes,
         "tower_wall": took.tower_wall / 60,
         "tower_cpu": took.tower_cpu / 60,
         "decoder_wall": took.decoder_wall / 60,
@@ -78,7 +84,24 @@ def write_card(folder: Path, plan: TrainingPlan, took: Times) -> None:
     refresh_card(folder)
 
 
+def _told(facts: dict[str, Any]) -> dict[str, str]:
+    """Return the lines of a card that depend on where the vision tower came from."""
+    command = f"python -m mllm_probe.scenes.train --model {facts['model']} --steps {facts['steps']}"
+    if facts["tower_from"]:
+        return {
+            "tower": f"that of {facts['tower_from']}, kept as it is: depth is what differs between the two models",
+            "learning": "tower frozen",
+            "command": f"{command} --tower {facts['tower_from']}",
+        }
+    return {
+        "tower": f"{facts['tower_steps']:,} steps of {facts['tower_batch']} pictures: "
+        "what each patch and each picture shows",
+        "learning": f"tower at {facts['rate']} of the rate",
+        "command": command,
+    }
+
+
 def refresh_card(folder: Path) -> None:
     """Write the card anew from `training.json` and the results that lie beside it."""
     facts = json.loads((folder / "training.json").read_text())
-    (folder / "README.md").write_text(_HEAD.format(**facts) + _results(folder))
+    (folder / "README.md").write_text(_HEAD.format(**facts, **_told(facts)) + _results(folder))

@@ -1,4 +1,4 @@
-"""Second stage: the whole model learns to answer, several questions per picture, while the tower keeps its own task."""
+"""Second stage: the whole model learns to answer questions about pictures; a tower that learns on keeps its task."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ from mllm_probe.scenes.training.optimizer import HybridOptimizer
 from mllm_probe.scenes.training.packing import PREFIX, Pack, pack
 from mllm_probe.scenes.training.parallel import Team
 from mllm_probe.scenes.training.pictures import Pictures
-from mllm_probe.scenes.training.tower import autocast, features, share, tensors
+from mllm_probe.scenes.training.tower import Tower, autocast, features, share, tensors
 from mllm_probe.scenes.vocabulary import CONCEPTS
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,27 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DecoderPlan:
-    """How the whole model is trained: steps of `batch` pictures over the whole team."""
+    """How the whole model is trained: steps of `batch` pictures over the whole team.
+
+    Parameters
+    ----------
+    blocks : int
+        Decoder blocks.
+    steps, batch : int
+    room : int
+        Tokens for the questions of one picture.
+    questions : int
+        At most, per picture.
+    muon_rate, adam_rate : float
+        Peak learning rates.
+    tower_rate : float
+        Factor on the rates for a tower that was trained here; a tower that is taken from another model stays as it is.
+    dense_weight : float
+        Of the tower's own task beside the answers.
+    warmup, save_every, seed : int
+    compiled : bool
+        Compile the decoder; needs a C++ compiler on the CPU.
+    """
 
     blocks: int
     steps: int = 6000
@@ -45,17 +65,23 @@ class DecoderPlan:
     warmup: int = 60
     save_every: int = 500
     seed: int = 0
+    compiled: bool = False
 
 
 @dataclass
 class Parts:
-    """What a checkpoint holds: the model, its running mean, the dense head and the optimizer."""
+    """What a checkpoint holds: the model, its running mean, the head of a tower that learns on, and the optimizer."""
 
     model: LlavaForConditionalGeneration
-    head: DenseHead
+    head: DenseHead | None
     optimizer: HybridOptimizer
     parameters: list[nn.Parameter]
     mean: dict[str, Tensor] = field(default_factory=dict)
+
+
+def _added(mask: Tensor) -> Tensor:
+    """Return a mask as what eager attention adds to its scores; it would take a boolean one for 0 and 1."""
+    return torch.zeros(mask.shape, dtype=torch.bfloat16, device=mask.device).masked_fill_(~mask, -1e9)
 
 
 def answer_logits(
@@ -66,9 +92,11 @@ def answer_logits(
     image = model.model.multi_modal_projector(hidden).to(embed.weight.dtype)
     start = embed(torch.full((len(hidden), 1), BOS, device=hidden.device))
     inputs = torch.cat([start, image, embed(packed.ids.to(hidden.device))], 1)
-    out = model.model.language_model(
+    decoder = model.model.language_model
+    mask = packed.mask.to(hidden.device)
+    out = decoder(
         inputs_embeds=inputs,
-        attention_mask=packed.mask.to(hidden.device),
+        attention_mask=_added(mask) if decoder.config._attn_implementation == "eager" else mask,
         position_ids=packed.positions.to(hidden.device),
         use_cache=False,
     ).last_hidden_state[:, PREFIX:]
@@ -89,17 +117,28 @@ def encoder() -> Callable[[str], list[int]]:
     return encode
 
 
-def _prepare(team: Team, plan: DecoderPlan, tower: Path) -> Parts:
+def _head(team: Team, model: LlavaForConditionalGeneration, tower: Tower) -> DenseHead | None:
+    if tower.head is None:
+        return None
+    head = DenseHead(model.config.text_config.hidden_size).to(team.device)
+    head.load_state_dict(tower.head)
+    return head
+
+
+def _prepare(team: Team, plan: DecoderPlan, tower: Tower) -> Parts:
     torch.manual_seed(plan.seed)
     model = build(plan.blocks).to(team.device)
-    head = DenseHead(model.config.text_config.hidden_size).to(team.device)
-    saved = checkpoint.load(tower)
-    if saved is None:
-        raise FileNotFoundError(f"no trained vision tower at {tower}: train the tower first")
-    model.model.vision_tower.load_state_dict(saved[0]["tower"])
-    head.load_state_dict(saved[0]["head"])
-    named = [(n, p, plan.tower_rate if "vision_tower" in n else 1.0) for n, p in model.named_parameters()]
-    named += [("head." + n, p, plan.tower_rate) for n, p in head.named_parameters()]
+    if team.device.type == "cpu":
+        model.model.language_model.set_attn_implementation("eager")  # faster there than the fused kernel under a mask
+    if plan.compiled:
+        model.model.language_model.compile()
+    model.model.vision_tower.load_state_dict(tower.weights)
+    head = _head(team, model, tower)
+    model.model.vision_tower.requires_grad_(head is not None)
+    learning = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    named = [(n, p, plan.tower_rate if "vision_tower" in n else 1.0) for n, p in learning]
+    if head is not None:
+        named += [("head." + n, p, plan.tower_rate) for n, p in head.named_parameters()]
     optimizer = HybridOptimizer(named, plan.muon_rate, plan.adam_rate, 0.05, plan.steps, plan.warmup)
     mean = {name: p.detach().clone() for name, p in model.named_parameters()}
     return Parts(model, head, optimizer, [p for _, p, _ in named], mean)
@@ -111,7 +150,8 @@ def _restore(parts: Parts, path: Path) -> dict[str, Any]:
         return {"step": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0}
     groups, progress = saved
     parts.model.load_state_dict(groups["model"])
-    parts.head.load_state_dict(groups["head"])
+    if parts.head is not None:
+        parts.head.load_state_dict(groups["head"])
     parts.optimizer.load_state_tensors(groups["optimizer"])
     for name, tensor in groups["mean"].items():
         parts.mean[name].copy_(tensor)
@@ -172,15 +212,16 @@ def _step(
     with autocast(team):
         hidden = features(parts.model, tensors(pictures.images, chosen, team))
         logits = answer_logits(parts.model, hidden, packed, asked.to(team.device))
-    dense = dense_loss(
-        parts.head, hidden.float(), tensors(pictures.patches, chosen, team), tensors(pictures.slots, chosen, team)
-    )
     weights = packed.weights[asked].to(team.device)
     loss = (
         F.cross_entropy(logits, packed.labels[asked].to(team.device), reduction="none") * weights
     ).sum() / weights.sum()
+    total = loss
+    if parts.head is not None:
+        targets = tensors(pictures.patches, chosen, team), tensors(pictures.slots, chosen, team)
+        total = loss + plan.dense_weight * dense_loss(parts.head, hidden.float(), *targets)
     parts.optimizer.zero_grad()
-    (loss + plan.dense_weight * dense).backward()
+    total.backward()
     team.average_gradients(parts.parameters)
     nn.utils.clip_grad_norm_(parts.parameters, 1.0)
     parts.optimizer.step()
@@ -195,7 +236,7 @@ def _follow(parts: Parts, done: int) -> None:
 
 
 def train_decoder(
-    team: Team, plan: DecoderPlan, pictures: Pictures, held: Pictures, tower: Path, path: Path, out: Path
+    team: Team, plan: DecoderPlan, pictures: Pictures, held: Pictures, tower: Tower, path: Path, out: Path
 ) -> None:
     """Train a whole model on top of a trained vision tower, or go on where `path` stands.
 
@@ -205,8 +246,10 @@ def train_decoder(
     plan : DecoderPlan
     pictures, held : Pictures
         To train on, and to report on.
-    tower, path : Path
-        The tower's checkpoint, and this model's.
+    tower : Tower
+        Without a dense head it stays as it is.
+    path : Path
+        This model's checkpoint.
     out : Path
         Folder that gets the model, anew with every checkpoint.
     """
@@ -235,7 +278,7 @@ def train_decoder(
             groups = {
                 "model": parts.model.state_dict(),
                 "mean": parts.mean,
-                "head": parts.head.state_dict(),
+                "head": parts.head.state_dict() if parts.head is not None else {},
                 "optimizer": parts.optimizer.state_tensors(),
             }
             checkpoint.save(path, groups, now)

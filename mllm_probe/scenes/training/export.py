@@ -7,12 +7,18 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from transformers import LlavaForConditionalGeneration
 
 from mllm_probe.scenes.language import DEFAULT_ANSWER_PREFIX, DEFAULT_PROMPT, suggestions
 from mllm_probe.scenes.training.model import build, processor
 
 SETTINGS = "mllm_probe.json"
 """File in a model's folder with its default prompt, its threads and suggestions."""
+
+
+def trained(folder: Path) -> LlavaForConditionalGeneration:
+    """Return the model that `export` wrote into `folder`, in float32."""
+    return LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
 
 
 def export(blocks: int, weights: dict[str, Tensor], folder: Path) -> None:

@@ -10,7 +10,7 @@ from mllm_probe.scenes.training import checkpoint
 from mllm_probe.scenes.training.decoder import DecoderPlan, train_decoder
 from mllm_probe.scenes.training.parallel import Team, run_team
 from mllm_probe.scenes.training.pictures import Pictures, training_pictures
-from mllm_probe.scenes.training.tower import TowerPlan, train_tower
+from mllm_probe.scenes.training.tower import TowerPlan, tower_of, train_tower, trained_tower
 
 log = logging.getLogger(__name__)
 _HELD_SEED = 900
@@ -27,7 +27,8 @@ class TrainingPlan:
     pictures, held : int
         Number of pictures to train on, and to report on.
     seed : int
-    tower : TowerPlan
+    tower : TowerPlan or Path
+        How the vision tower is trained, or the folder of a trained model whose tower is taken as it is.
     decoder : DecoderPlan
     processes : int
         On a machine without CUDA, of one thread each.
@@ -37,14 +38,14 @@ class TrainingPlan:
     pictures: int
     held: int
     seed: int
-    tower: TowerPlan
+    tower: TowerPlan | Path
     decoder: DecoderPlan
     processes: int = 2
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds that the parts of a run took: of wall clock, and of all processors."""
+    """Seconds that the parts of a run took: of wall clock, and of all processors; 0 for a tower that was taken."""
 
     tower_wall: float
     tower_cpu: float
@@ -71,14 +72,15 @@ def _model_path(plan: TrainingPlan, work: Path) -> Path:
     return work / f"{plan.model}-{plan.seed}.safetensors"
 
 
-def _run_tower(team: Team, plan: TrainingPlan, work: Path) -> None:
+def _run_tower(team: Team, plan: TrainingPlan, tower: TowerPlan, work: Path) -> None:
     _show_progress(team)
-    train_tower(team, plan.tower, *_pictures(plan, work), _tower_path(plan, work))
+    train_tower(team, tower, *_pictures(plan, work), _tower_path(plan, work))
 
 
 def _run_decoder(team: Team, plan: TrainingPlan, work: Path, out: Path) -> None:
     _show_progress(team)
-    train_decoder(team, plan.decoder, *_pictures(plan, work), _tower_path(plan, work), _model_path(plan, work), out)
+    tower = tower_of(plan.tower) if isinstance(plan.tower, Path) else trained_tower(_tower_path(plan, work))
+    train_decoder(team, plan.decoder, *_pictures(plan, work), tower, _model_path(plan, work), out)
 
 
 def _steps_done(path: Path) -> int:
@@ -105,19 +107,21 @@ def train(plan: TrainingPlan, work: Path, out: Path) -> Times:
     began = time.monotonic()
     _pictures(plan, work)
     log.info("%d pictures at hand after %.0f s", plan.pictures, time.monotonic() - began)
-    if _steps_done(_tower_path(plan, work)) < plan.tower.steps:
-        run_team(_run_tower, plan, work, processes=plan.processes)
+    if isinstance(plan.tower, TowerPlan) and _steps_done(_tower_path(plan, work)) < plan.tower.steps:
+        run_team(_run_tower, plan, plan.tower, work, processes=plan.processes)
     if _steps_done(_model_path(plan, work)) < plan.decoder.steps:
         run_team(_run_decoder, plan, work, out, processes=plan.processes)
     return times(plan, work)
 
 
+def _seconds(path: Path) -> tuple[float, float]:
+    saved = checkpoint.load(path)
+    if saved is None:
+        raise FileNotFoundError(f"no checkpoint at {path}: train the model first")
+    return saved[1]["wall_seconds"], saved[1]["cpu_seconds"]
+
+
 def times(plan: TrainingPlan, work: Path) -> Times:
     """Return how long a finished training took, from its checkpoints."""
-    found = []
-    for path in (_tower_path(plan, work), _model_path(plan, work)):
-        saved = checkpoint.load(path)
-        if saved is None:
-            raise FileNotFoundError(f"no checkpoint at {path}: train the model first")
-        found += [saved[1]["wall_seconds"], saved[1]["cpu_seconds"]]
-    return Times(*found)
+    tower = (0.0, 0.0) if isinstance(plan.tower, Path) else _seconds(_tower_path(plan, work))
+    return Times(*tower, *_seconds(_model_path(plan, work)))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
 from mllm_probe.scenes.training import checkpoint
+from mllm_probe.scenes.training.export import trained
 from mllm_probe.scenes.training.labels import SLOTS, DenseHead, dense_loss
 from mllm_probe.scenes.training.model import build
 from mllm_probe.scenes.training.optimizer import HybridOptimizer
@@ -32,6 +33,27 @@ class TowerPlan:
     warmup: int = 80
     save_every: int = 500
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Tower:
+    """Weights of a trained vision tower and, where it learns on, of its dense head."""
+
+    weights: dict[str, Tensor]
+    head: dict[str, Tensor] | None
+
+
+def trained_tower(path: Path) -> Tower:
+    """Return the tower that `train_tower` left at `path`."""
+    saved = checkpoint.load(path)
+    if saved is None:
+        raise FileNotFoundError(f"no trained vision tower at {path}: train the tower first")
+    return Tower(saved[0]["tower"], saved[0]["head"])
+
+
+def tower_of(folder: Path) -> Tower:
+    """Return the vision tower of the trained model in `folder`; it has no dense head."""
+    return Tower(trained(folder).model.vision_tower.state_dict(), None)
 
 
 def features(model: LlavaForConditionalGeneration, images: Tensor) -> Tensor:
