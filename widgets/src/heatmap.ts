@@ -61,7 +61,7 @@ class View {
     this.canvas.setAttribute("aria-describedby", this.reading.element.id);
     const head = h("div", { class: "mp-head" }, h("h3", {}, NAME), this.count, this.choices.metric);
     const row = h("div", { class: "mp-row" }, this.scrubber.element, this.choices.row);
-    this.root.append(head, row, this.reading.element, this.bar, this.canvas, this.error, this.detail.element);
+    this.root.append(head, row, this.reading.element, this.bar, this.painter.element, this.error, this.detail.element);
     el.append(this.root);
     this.cells = readCells(model);
     this.listen(signal);
@@ -188,7 +188,7 @@ class View {
     }
     if (stale.choices) this.choices.draw();
     if (stale.theme || !this.theme) this.theme = readTheme(this.root);
-    this.measure(stale.frame);
+    if (stale.frame || stale.theme) this.measure(stale.frame);
     if (!this.dragging) {
       const chosen = { concept: model.get("concept"), layer: model.get("layer"), window: model.get("window") };
       this.selection = fromTraits(this.cells, chosen, this.selection);
@@ -263,13 +263,15 @@ class View {
     const progress = this.model.get("progress");
     const status = this.model.get("status");
     const running = status === "running";
-    this.count.textContent = running ? `${Math.round(progress * 100)} %` : status === "idle" ? "" : status;
+    const percent = String(Math.round(progress * 100));
+    const count = running ? `${percent} %` : status === "idle" ? "" : status;
+    if (this.count.textContent !== count) this.count.textContent = count;
     this.root.dataset.status = status;
     this.bar.dataset.done = String(!running);
-    this.bar.setAttribute("aria-valuenow", String(Math.round(progress * 100)));
-    (this.bar.firstElementChild as HTMLElement).style.width = `${progress * 100}%`;
+    this.bar.setAttribute("aria-valuenow", percent);
+    (this.bar.firstElementChild as HTMLElement).style.transform = `scaleX(${progress})`;
     const message = this.model.get("message");
-    this.error.textContent = message;
+    if (this.error.textContent !== message) this.error.textContent = message;
     show(this.error, message !== "");
   }
 }
