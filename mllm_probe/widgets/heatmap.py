@@ -17,6 +17,7 @@ from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.cells import cells_of, is_effect, metrics_of
 from mllm_probe.widgets.drawing import Drawing
 from mllm_probe.widgets.heatmap_traits import HeatmapTraits
+from mllm_probe.widgets.heatmap_turns import Turns
 from mllm_probe.widgets.map_recordings import map_recordings
 from mllm_probe.widgets.off_target import has_off_target, off_target_of
 from mllm_probe.widgets.recording import Recordings
@@ -25,8 +26,6 @@ from mllm_probe.widgets.summary import sample_labels, summarised
 
 logger = logging.getLogger(__name__)
 
-_SHORTEST_UPDATE = 0.05
-_SHARE_OF_TIME = 0.2
 _CHOICES = ("metric", "against", "average", "sample")
 _OFF_TARGET = ("detail", "layer", "strength")
 _TOLD = ("model", "prompt", "scope", "operation", "unit", "seed", "max_new_tokens", "to")
@@ -154,17 +153,17 @@ class LayerConceptHeatmap(HeatmapTraits):
         self.publish(status="running", message="", progress=0.0)
         outcome: dict[str, Any] = {"status": "idle", "progress": 1.0}
         late: xr.Dataset | None = None
-        again = 0.0
+        turns = Turns()
         try:
             for grid in grids:
                 late = grid
                 if cancelled.is_set():
                     outcome = {"status": "cancelled"}
                     break
-                if (start := time.monotonic()) >= again:
+                if turns.come(start := time.monotonic()):
                     self.show(grid)
-                    late, took = None, time.monotonic() - start
-                    again = start + max(_SHORTEST_UPDATE, took / _SHARE_OF_TIME)
+                    late = None
+                    turns.took(start, time.monotonic() - start)
             if late is not None:
                 self.show(late)
             if cancelled.is_set():
