@@ -6,7 +6,7 @@ export class Together<Part extends string> {
   /** `draws` are made in their order; `later` runs a call after what is running now. */
   constructor(
     private readonly draws: Record<Part, () => void>,
-    private readonly later: (call: () => void) => void = queueMicrotask,
+    private readonly later: (call: () => void) => void = (call) => queueMicrotask(call),
   ) {}
 
   /** Draw these parts when everything that came with this change is there. */
