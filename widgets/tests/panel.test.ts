@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fluency } from "../src/panel/fluency";
+import { statusOf } from "../src/panel/outcome";
 import { said } from "../src/panel/pins";
 import { shifted } from "../src/panel/steer";
 import { finished, moved, received, restored } from "../src/panel/stream";
@@ -145,6 +146,13 @@ describe("large photographs", () => {
   it("keep their shape", () => {
     expect(fitted(4000, 3000, 1568)).toEqual([1568, 1176]);
     expect(fitted(100, 50, 1568)).toEqual([100, 50]);
+  });
+});
+
+describe("the status of a saved notebook", () => {
+  it("is not that of a run that nobody makes any more", () => {
+    expect([statusOf("running", true), statusOf("running", false)]).toEqual(["running", "cancelled"]);
+    expect([statusOf("idle", false), statusOf("error", false)]).toEqual(["idle", "error"]);
   });
 });
 
