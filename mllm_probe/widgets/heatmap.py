@@ -19,6 +19,7 @@ from mllm_probe.widgets.drawing import Drawing
 from mllm_probe.widgets.heatmap_traits import HeatmapTraits
 from mllm_probe.widgets.heatmap_turns import Turns
 from mllm_probe.widgets.map_recordings import map_recordings
+from mllm_probe.widgets.monitor import SweepMonitor
 from mllm_probe.widgets.off_target import has_off_target, off_target_of
 from mllm_probe.widgets.recording import Recordings
 from mllm_probe.widgets.static_picture import picture_of_map
@@ -90,6 +91,7 @@ class LayerConceptHeatmap(HeatmapTraits):
             traits.setdefault("window", [layer, layer])
         super().__init__(metric=metric, **traits)
         self.grid: xr.Dataset | None = None
+        self._followed: SweepMonitor | None = None
         self._watched: Iterator[xr.Dataset] | None = None
         self._showing = threading.RLock()
         self.observe(self._on_choice, _CHOICES)
@@ -114,7 +116,23 @@ class LayerConceptHeatmap(HeatmapTraits):
 
         At most 20 updates a second are drawn, fewer when the statistics take longer; the last always is. A
         watch that is running is stopped. An error of the iterator ends up in ``status`` and ``message`` and in the log.
+        A `SweepMonitor` is followed: when it turns to another sweep, that one is shown.
         """
+        self._follow(grids if isinstance(grids, SweepMonitor) else None)
+        return self._begin(grids)
+
+    def _follow(self, monitor: SweepMonitor | None) -> None:
+        """Watch anew whenever ``monitor`` turns to another sweep, and no longer the monitor before it."""
+        if self._followed is not None:
+            self._followed.unobserve(self._on_turn, "turn")
+        self._followed = monitor
+        if monitor is not None:
+            monitor.observe(self._on_turn, "turn")
+
+    def _on_turn(self, change: Any) -> None:
+        self._begin(change.owner)
+
+    def _begin(self, grids: Iterable[xr.Dataset]) -> LayerConceptHeatmap:
         self._leave()
         self._watched = iterator = iter(grids)
         self._worker.submit(lambda cancelled: self._watch(iterator, cancelled))
@@ -133,12 +151,14 @@ class LayerConceptHeatmap(HeatmapTraits):
 
     def stop(self) -> None:
         """Stop watching; what has been measured stays. A sweep leaves its step in flight, a monitored one goes on."""
+        self._follow(None)
         self._worker.cancel()
         self._leave()
 
     def close(self) -> None:
         """Stop watching, end the thread and remove the widget."""
         if "_watched" in self.__dict__:
+            self._follow(None)
             self._worker.cancel()
             self._leave()
         super().close()
