@@ -2,13 +2,14 @@
 import type { RenderProps } from "@anywidget/types";
 import base from "./base.css";
 import { h, show, widgetRoot } from "./dom";
-import { niceCeiling } from "./format";
+import { niceCeiling, words } from "./format";
 import css from "./heatmap.css";
 import { withKernelNote } from "./kernel";
 import { type Cell, type Cells, nearest, scaleLimit } from "./map/cells";
 import { Choices } from "./map/choices";
 import { controlWords } from "./map/curve";
 import { Detail } from "./map/detail";
+import { categoryFont } from "./map/labels";
 import { cellAt, type Layout, layoutMap } from "./map/layout";
 import { Painter } from "./map/paint";
 import { Reading } from "./map/reading";
@@ -206,8 +207,11 @@ class View {
     if (pen) pen.font = `600 12px ${style.fontFamily}`;
     const names = this.cells.concepts.map((name) => pen?.measureText(name).width ?? 60);
     const nameWidth = Math.min(170, Math.max(40, ...names));
+    if (pen) pen.font = categoryFont(style.fontFamily);
+    const measured = this.cells.categories.map((name) => [name, pen?.measureText(words(name)).width ?? 0] as const);
     const byDepth = this.model.get("columns") === "relative_depth";
-    const space = { width, nameWidth, ...(byDepth && { depths: this.cells.depths }) };
+    const categoryWidths = new Map(measured);
+    const space = { width, nameWidth, categoryWidths, ...(byDepth && { depths: this.cells.depths }) };
     this.layout = layoutMap(this.cells.categories, this.cells.layers.length, space);
   }
 
@@ -241,7 +245,8 @@ class View {
 
   /** Where the cells of the first category stand, for scripts that drive the page. */
   private placeCells(): void {
-    const { left, top, cellWidth, rowHeight } = this.layout;
+    const { left, cellWidth, rowHeight, rows } = this.layout;
+    const top = rows[0]?.y ?? 0;
     for (const [name, value] of Object.entries({ left, top, cellWidth, rowHeight })) {
       if (this.canvas.dataset[name] !== String(value)) this.canvas.dataset[name] = String(value);
     }

@@ -2,19 +2,27 @@
 import { fewest, plain, signed, words } from "../format";
 import { diverging, rgb, type Theme } from "../theme";
 import { clip, type Pen } from "./canvas";
-import type { Layout } from "./layout";
+import { HEADING, type Layout } from "./layout";
 import type { Scene } from "./paint";
 import { span } from "./selection";
 
+/** Of the names of categories. */
+export const categoryFont = (family: string): string => `10px ${family}`;
+
 export function paintCategories(pen: Pen, { layout }: Scene, theme: Theme): void {
+  pen.fillStyle = theme.faint;
+  pen.font = categoryFont(theme.font);
   for (const group of layout.groups) {
+    if (layout.headings) {
+      pen.textAlign = "left";
+      pen.fillText(clip(pen, words(group.category), layout.width - 2), 2, group.top - HEADING / 2);
+      continue;
+    }
     pen.save();
     pen.translate(8, group.top + group.height / 2);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = "center";
-    pen.fillStyle = theme.faint;
-    pen.font = `10px ${theme.font}`;
-    pen.fillText(clip(pen, words(group.category), group.height), 0, 0);
+    pen.fillText(words(group.category), 0, 0);
     pen.restore();
   }
 }
@@ -83,7 +91,7 @@ export class Names {
       pen.font = `${bold ? "600 " : ""}${layout.fontSize}px ${theme.font}`;
       for (const row of layout.rows) {
         if ((row.concept === chosen) !== bold) continue;
-        const name = this.fitting(pen, bold, row.concept, cells.concepts[row.concept] ?? "", layout.left - 26);
+        const name = this.fitting(pen, bold, row.concept, cells.concepts[row.concept] ?? "", layout.nameRoom);
         pen.fillText(name, layout.left - 7, row.y + layout.rowHeight / 2);
       }
     }
