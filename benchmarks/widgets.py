@@ -107,6 +107,18 @@ _DRAG = """async ([values, pause]) => {
   }
 }"""
 
+# "other" is what remains: painting, handing frames to the compositor, the browser's own tasks.
+_WORK = {"all": "TaskDuration", "script": "ScriptDuration", "style": "RecalcStyleDuration", "layout": "LayoutDuration"}
+_PARTS = {
+    "all": "milliseconds of main thread per update, all of the page",
+    "script": "… of which script",
+    "style": "… computing styles",
+    "layout": "… layout",
+    "other": "… painting and all else",
+}
+# Not at every frame, as is Playwright's default: the page would draw frames only to be asked.
+_POLL = 250
+
 
 @dataclass
 class Wire:
@@ -130,10 +142,11 @@ class Wire:
         payload, binary = event["response"]["payloadData"], event["response"]["opcode"] == 2
         self.sizes.append(len(payload) * 3 // 4 if binary else len(payload.encode()))
 
-    def busy(self) -> float:
-        """Seconds that the main thread of the page has worked."""
-        found = {m["name"]: m["value"] for m in self.session.send("Performance.getMetrics")["metrics"]}
-        return float(found["TaskDuration"])
+    def busy(self) -> dict[str, float]:
+        """Seconds that the main thread of the page has worked so far, and on what."""
+        found = {m["name"]: float(m["value"]) for m in self.session.send("Performance.getMetrics")["metrics"]}
+        spent = {what: found[name] for what, name in _WORK.items()}
+        return spent | {"other": spent["all"] - sum(spent[what] for what in ("script", "style", "layout"))}
 
 
 def main() -> None:
@@ -211,7 +224,7 @@ def run(page: Page, cell: int) -> str:
     done = (
         f"/\\[\\d+\\]/.test(document.querySelectorAll('.jp-Cell')[{cell}].querySelector('.jp-InputPrompt').textContent)"
     )
-    page.wait_for_function(done, timeout=120_000)
+    page.wait_for_function(done, timeout=120_000, polling=_POLL)
     page.wait_for_timeout(300)
     output = page.locator(".jp-Cell").nth(cell).locator(".jp-OutputArea-output")
     failed = output.and_(page.locator("[data-mime-type*=error]"))
@@ -258,6 +271,7 @@ def fill(options: argparse.Namespace, page: Page, wire: Wire, cell: int) -> dict
     run(page, cell)
     page.wait_for_timeout(300)
     found = page.evaluate("() => ({ frames: [...window.__drawn.frames], times: window.__drawn.times })")
+    after = wire.busy()
     updates = len(found["frames"])
     seconds = (max(found["frames"]) - min(found["frames"])) / 1000
     large = [size for size in wire.sizes if size > 64 * 40]
@@ -266,7 +280,7 @@ def fill(options: argparse.Namespace, page: Page, wire: Wire, cell: int) -> dict
         "updates_per_second": (updates - 1) / seconds,
         "bytes_per_update": statistics.median(large),
         "frame_ms": spread(found["times"]),
-        "main_thread_ms_per_update": 1000 * (wire.busy() - before) / updates,
+        "main_thread_ms_per_update": {what: 1000 * (after[what] - before[what]) / updates for what in _PARTS},
     }
 
 
@@ -290,10 +304,7 @@ def map_lines(fills: list[dict[str, Any]]) -> list[list[Any]]:
         ["updates drawn per second", *(f"{one['updates_per_second']:.1f}" for one in fills)],
         ["kB per update", *(f"{one['bytes_per_update'] / 1000:.1f}" for one in fills)],
         ["milliseconds of main thread to draw a frame", *frames],
-        [
-            "milliseconds of main thread per update, all of the page",
-            *(f"{one['main_thread_ms_per_update']:.1f}" for one in fills),
-        ],
+        *([text, *(f"{one['main_thread_ms_per_update'][what]:.1f}" for one in fills)] for what, text in _PARTS.items()),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, METRICS, RELATI
 
 _UNITLESS = {"1": "", "dimensionless": ""}
 _DIMS = (CONCEPT, LAYER, STRENGTH)
+_FROM = (("difference", "low", "high"), ("difference_from", "difference_low", "difference_high"))
+_CONTROLS = {"control": "control_mean", "control_low": "control_low", "control_high": "control_high"}
 RANDOM = "random"
 NUMBERS = ("values", "low", "high", "n", "clear", "control", "control_low", "control_high")
 METRIC_LABELS = {
@@ -56,9 +59,12 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
     require(effect, "difference", dims=_DIMS, what="the effect given to the heatmap")
     kinds = [str(kind) for kind in effect[CONTROL].values] if CONTROL in effect.dims else []
     against = against if against in kinds else RANDOM
-    difference, low, high = _from(effect, against)
-    clear = effect["clear_of_controls"].where(difference.notnull()) if "clear_of_controls" in effect else None
-    arrays = {"values": difference, "low": low, "high": high, "n": effect.get("n"), "clear": clear}
+    from_kind = None if against == RANDOM else kinds.index(against)
+    difference, low, high = (_values(effect, name, from_kind) for name in _FROM[from_kind is not None])
+    clear = _values(effect, "clear_of_controls")
+    if clear is not None and difference is not None:
+        clear = np.where(np.isnan(difference), np.nan, clear)
+    arrays = {"values": difference, "low": low, "high": high, "n": _values(effect, "n"), "clear": clear}
     units = str(effect["difference"].attrs.get("units", ""))
     categories = effect[CATEGORY].values if CATEGORY in effect.coords else [""] * effect.sizes[CONCEPT]
     depths = effect[RELATIVE_DEPTH].values.tolist() if RELATIVE_DEPTH in effect.coords else []
@@ -72,31 +78,31 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
         "against": against,
         "unit": _UNITLESS.get(units, units),
         "strength_unit": str(effect.attrs.get("unit", effect[STRENGTH].attrs.get("units", "residual"))),
-        **{name: _bytes(array, difference) for name, array in arrays.items()},
-        **{name: b"".join(_bytes(one, difference) for one in every) for name, every in _controls(effect, kinds)},
+        **{name: _bytes(array) for name, array in arrays.items()},
+        **_controls(effect, range(len(kinds))),
     }
 
 
-def _from(effect: xr.Dataset, against: str) -> tuple[xr.DataArray, xr.DataArray | None, xr.DataArray | None]:
-    """Difference from one kind of control, with its interval."""
-    if against == RANDOM:
-        return effect["difference"], effect.get("low"), effect.get("high")
-    one = effect.sel({CONTROL: against})
-    return one["difference_from"], one["difference_low"], one["difference_high"]
+def _values(effect: xr.Dataset, name: str, kind: int | None = None) -> np.ndarray | None:
+    """Values of a variable as concept × layer × strength, for one kind of control; None where the effect lacks it."""
+    if name not in effect:
+        return None
+    variable = effect.variables[name]
+    if kind is not None:
+        variable = variable.isel({CONTROL: kind})
+    missing = {dim: effect.sizes[dim] for dim in _DIMS if dim not in variable.dims}
+    return np.asarray(variable.set_dims(missing | dict(variable.sizes)).transpose(*_DIMS).values)
 
 
-def _controls(effect: xr.Dataset, kinds: list[str]) -> list[tuple[str, list[xr.DataArray]]]:
+def _controls(effect: xr.Dataset, kinds: Iterable[int]) -> dict[str, bytes]:
     """Return what each kind of control does, as differences from unsteered where the effect says what that is."""
-    unsteered = effect["mean"] - effect["value"] if "mean" in effect and "value" in effect else 0.0
-    names = {"control": "control_mean", "control_low": "control_low", "control_high": "control_high"}
-    return [
-        (name, [effect[source].sel({CONTROL: kind}) - unsteered for kind in kinds] if source in effect else [])
-        for name, source in names.items()
-    ]
+    mean, value = _values(effect, "mean"), _values(effect, "value")
+    unsteered = 0.0 if mean is None or value is None else mean - value
+    return {
+        name: b"".join(_bytes(_values(effect, source, kind), unsteered) for kind in kinds)
+        for name, source in _CONTROLS.items()
+    }
 
 
-def _bytes(array: xr.DataArray | None, like: xr.DataArray) -> bytes:
-    if array is None:
-        return b""
-    whole = array.broadcast_like(like).transpose(*_DIMS) if set(array.dims) != set(_DIMS) else array.transpose(*_DIMS)
-    return np.ascontiguousarray(whole.values, dtype=np.float32).tobytes()
+def _bytes(array: np.ndarray | None, less: np.ndarray | float = 0.0) -> bytes:
+    return b"" if array is None else np.ascontiguousarray(array - less, dtype=np.float32).tobytes()

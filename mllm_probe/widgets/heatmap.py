@@ -17,7 +17,9 @@ from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.cells import cells_of, is_effect, metrics_of
 from mllm_probe.widgets.drawing import Drawing
 from mllm_probe.widgets.heatmap_traits import HeatmapTraits
+from mllm_probe.widgets.heatmap_turns import Turns
 from mllm_probe.widgets.map_recordings import map_recordings
+from mllm_probe.widgets.monitor import SweepMonitor
 from mllm_probe.widgets.off_target import has_off_target, off_target_of
 from mllm_probe.widgets.recording import Recordings
 from mllm_probe.widgets.static_picture import picture_of_map
@@ -25,8 +27,6 @@ from mllm_probe.widgets.summary import sample_labels, summarised
 
 logger = logging.getLogger(__name__)
 
-_SHORTEST_UPDATE = 0.05
-_SHARE_OF_TIME = 0.2
 _CHOICES = ("metric", "against", "average", "sample")
 _OFF_TARGET = ("detail", "layer", "strength")
 _TOLD = ("model", "prompt", "scope", "operation", "unit", "seed", "max_new_tokens", "to")
@@ -91,6 +91,7 @@ class LayerConceptHeatmap(HeatmapTraits):
             traits.setdefault("window", [layer, layer])
         super().__init__(metric=metric, **traits)
         self.grid: xr.Dataset | None = None
+        self._followed: SweepMonitor | None = None
         self._watched: Iterator[xr.Dataset] | None = None
         self._showing = threading.RLock()
         self.observe(self._on_choice, _CHOICES)
@@ -115,7 +116,23 @@ class LayerConceptHeatmap(HeatmapTraits):
 
         At most 20 updates a second are drawn, fewer when the statistics take longer; the last always is. A
         watch that is running is stopped. An error of the iterator ends up in ``status`` and ``message`` and in the log.
+        A `SweepMonitor` is followed: when it turns to another sweep, that one is shown.
         """
+        self._follow(grids if isinstance(grids, SweepMonitor) else None)
+        return self._begin(grids)
+
+    def _follow(self, monitor: SweepMonitor | None) -> None:
+        """Watch anew whenever ``monitor`` turns to another sweep, and no longer the monitor before it."""
+        if self._followed is not None:
+            self._followed.unobserve(self._on_turn, "turn")
+        self._followed = monitor
+        if monitor is not None:
+            monitor.observe(self._on_turn, "turn")
+
+    def _on_turn(self, change: Any) -> None:
+        self._begin(change.owner)
+
+    def _begin(self, grids: Iterable[xr.Dataset]) -> LayerConceptHeatmap:
         self._leave()
         self._watched = iterator = iter(grids)
         self._worker.submit(lambda cancelled: self._watch(iterator, cancelled))
@@ -134,12 +151,14 @@ class LayerConceptHeatmap(HeatmapTraits):
 
     def stop(self) -> None:
         """Stop watching; what has been measured stays. A sweep leaves its step in flight, a monitored one goes on."""
+        self._follow(None)
         self._worker.cancel()
         self._leave()
 
     def close(self) -> None:
         """Stop watching, end the thread and remove the widget."""
         if "_watched" in self.__dict__:
+            self._follow(None)
             self._worker.cancel()
             self._leave()
         super().close()
@@ -154,17 +173,17 @@ class LayerConceptHeatmap(HeatmapTraits):
         self.publish(status="running", message="", progress=0.0)
         outcome: dict[str, Any] = {"status": "idle", "progress": 1.0}
         late: xr.Dataset | None = None
-        again = 0.0
+        turns = Turns()
         try:
             for grid in grids:
                 late = grid
                 if cancelled.is_set():
                     outcome = {"status": "cancelled"}
                     break
-                if (start := time.monotonic()) >= again:
+                if turns.come(start := time.monotonic()):
                     self.show(grid)
-                    late, took = None, time.monotonic() - start
-                    again = start + max(_SHORTEST_UPDATE, took / _SHARE_OF_TIME)
+                    late = None
+                    turns.took(start, time.monotonic() - start)
             if late is not None:
                 self.show(late)
             if cancelled.is_set():

@@ -15,7 +15,7 @@ _HEAD, _COLUMNS, _GAP, _FOOT = 46, 36, 6, 54
 _CATEGORY = 24
 _RIGHT = 16
 _LONGEST_NAME = 190
-_SHORTEST_LABEL = 4
+_HEADING = 16
 
 
 def map_picture(
@@ -46,7 +46,10 @@ def map_picture(
     names = [fonts.clipped(name, size, _LONGEST_NAME) for name in numbers.concepts]
     left = _CATEGORY + max([60.0, *(fonts.width(name, size) for name in names)]) + 10
     groups = [(key, list(found)) for key, found in groupby(_order(numbers), key=lambda i: numbers.categories[i])]
-    height = _HEAD + _COLUMNS + len(names) * row + len(groups) * _GAP + _FOOT
+    # Where a category's name is longer than its rows are high, all stand above their rows instead of beside them.
+    headings = any(fonts.width(words(category), 10) > len(members) * row for category, members in groups)
+    lines = sum(_HEADING for category, _ in groups if headings and category)
+    height = _HEAD + _COLUMNS + len(names) * row + len(groups) * _GAP + lines + _FOOT
     width = max(left + column * len(numbers.layers) + _RIGHT, left + 300)
     unit = strength_unit(numbers.strength_unit)
     at = f"strength {dose(numbers.strengths[index])} {unit}" if numbers.strengths else ""
@@ -55,10 +58,12 @@ def map_picture(
     _column_names(drawing, numbers, left, column)
     y: float = _HEAD + _COLUMNS
     for category, members in groups:
-        middle = y + len(members) * row / 2
-        label = fonts.clipped(words(category), 10, len(members) * row + 2)
-        if label == words(category) or len(label) > _SHORTEST_LABEL:
-            drawing.add(Text(10, middle, label, 10, "faint", "middle", turned=True))
+        if headings and category:
+            label = fonts.clipped(words(category), 10, width - 20)
+            drawing.add(Text(10, y + _HEADING / 2, label, 10, "faint"))
+            y += _HEADING
+        elif category:
+            drawing.add(Text(10, y + len(members) * row / 2, words(category), 10, "faint", "middle", turned=True))
         for concept in members:
             drawing.add(Text(left - 7, y + row / 2, names[concept], size, "ink", "end"))
             _cells(drawing, numbers, concept, index, (left, y, column, row))

@@ -78,6 +78,7 @@ class SweepMonitor(ProbeWidget):
     memory_free = traitlets.Int(0).tag(sync=True)
     controllable = traitlets.Bool(False).tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
+    turn = traitlets.Int(0, help="Number of the sweep that is monitored; not for the front-end.")
 
     def __init__(self, source: Any = None, **traits: Any) -> None:
         self.changed = threading.Condition()
@@ -90,6 +91,11 @@ class SweepMonitor(ProbeWidget):
             self.watch(source)
 
     @property
+    def source(self) -> Driven | Stored | None:
+        """What is driven or looked at; None before there is anything, and after `close`."""
+        return self._source
+
+    @property
     def grid(self) -> xr.Dataset | None:
         """The grid as far as it has come; None before there is one. Of a store, it is read when it is used."""
         source = self._source
@@ -100,14 +106,19 @@ class SweepMonitor(ProbeWidget):
         return News(self)
 
     def watch(self, source: Any) -> SweepMonitor:
-        """Monitor another sweep in place of the one that is there, which is stopped; returns at once."""
+        """Monitor another sweep in place of the one that is there, which is stopped; returns at once.
+
+        A heatmap that watches this monitor goes on to the other sweep.
+        """
         if isinstance(self._source, Driven):
             self._halt(self._source)
         made: Driven | Stored = Stored(source) if isinstance(source, (str, Path)) else Driven(source)
         with self.changed:
             self._source, self._paused, self.version, self.over = made, False, 0, False
+            self.changed.notify_all()
         drive = self._drive if isinstance(made, Driven) else self._look
         self._worker.submit(lambda cancelled: self._told(made, drive, cancelled))
+        self.turn += 1
         return self
 
     def pause(self) -> None:
@@ -206,9 +217,7 @@ class SweepMonitor(ProbeWidget):
         pace, again = Pace(), 0.0
         try:
             while not cancelled.is_set() and source.step():
-                with self.changed:
-                    self.version += 1
-                    self.changed.notify_all()
+                self._renewed(source)
                 pace.mark(source.done if source.total else source.share)
                 if (now := time.monotonic()) >= again or self._paused:
                     self.publish(**self._measured(source, pace))
@@ -219,6 +228,13 @@ class SweepMonitor(ProbeWidget):
             return self._measured(source, pace) | {"seconds_left": None} | ended
         finally:
             source.close()
+
+    def _renewed(self, source: Driven | Stored) -> None:
+        """Say that there is a newer grid, unless it is of a sweep that was left meanwhile."""
+        with self.changed:
+            if self._source is source:
+                self.version += 1
+                self.changed.notify_all()
 
     def _rest(self, pace: Pace, cancelled: threading.Event) -> None:
         """While it is paused, wait; nothing is held meanwhile."""
@@ -251,9 +267,7 @@ class SweepMonitor(ProbeWidget):
             if found is not None:
                 self.publish(**_read(found))
                 if found.updated != seen:
-                    with self.changed:
-                        self.version += 1
-                        self.changed.notify_all()
+                    self._renewed(source)
                 seen = found.updated
                 if found.finished:
                     return {"status": "finished", "note": "Filled by another process."}

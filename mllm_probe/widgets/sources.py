@@ -102,7 +102,9 @@ class Stored:
 
 
 class News(Iterator[xr.Dataset]):
-    """The newest grid of a monitor, whenever there is a newer one; `close` ends it from any thread.
+    """The newest grid of a monitor, whenever there is a newer one, until its sweep ends or it turns to another.
+
+    `close` ends it from any thread.
 
     Parameters
     ----------
@@ -111,18 +113,28 @@ class News(Iterator[xr.Dataset]):
 
     def __init__(self, monitor: Any) -> None:
         self._monitor, self._seen, self._closed = monitor, 0, False
+        self._source = monitor.source
 
     def __next__(self) -> xr.Dataset:
         monitor = self._monitor
         with monitor.changed:
-            monitor.changed.wait_for(lambda: self._closed or monitor.over or monitor.version > self._seen)
-            if self._closed or monitor.version == self._seen:
+            monitor.changed.wait_for(lambda: self._ended() or monitor.version > self._seen)
+            if self._closed or self._turned() or monitor.version == self._seen:
                 raise StopIteration
             self._seen = monitor.version
         grid: xr.Dataset | None = monitor.grid
         if grid is None:
             raise StopIteration
         return grid
+
+    def _turned(self) -> bool:
+        """Whether the monitor has turned to another sweep; its first is waited for."""
+        if self._source is None:
+            self._source = self._monitor.source
+        return self._source is not self._monitor.source
+
+    def _ended(self) -> bool:
+        return self._closed or bool(self._monitor.over) or self._turned()
 
     def close(self) -> None:
         """Give no further grid; the sweep goes on."""

@@ -2,13 +2,14 @@
 import type { RenderProps } from "@anywidget/types";
 import base from "./base.css";
 import { h, show, widgetRoot } from "./dom";
-import { niceCeiling } from "./format";
+import { niceCeiling, words } from "./format";
 import css from "./heatmap.css";
 import { withKernelNote } from "./kernel";
 import { type Cell, type Cells, nearest, scaleLimit } from "./map/cells";
 import { Choices } from "./map/choices";
 import { controlWords } from "./map/curve";
 import { Detail } from "./map/detail";
+import { categoryFont } from "./map/labels";
 import { cellAt, type Layout, layoutMap } from "./map/layout";
 import { Painter } from "./map/paint";
 import { Reading } from "./map/reading";
@@ -61,7 +62,7 @@ class View {
     this.canvas.setAttribute("aria-describedby", this.reading.element.id);
     const head = h("div", { class: "mp-head" }, h("h3", {}, NAME), this.count, this.choices.metric);
     const row = h("div", { class: "mp-row" }, this.scrubber.element, this.choices.row);
-    this.root.append(head, row, this.reading.element, this.bar, this.canvas, this.error, this.detail.element);
+    this.root.append(head, row, this.reading.element, this.bar, this.painter.element, this.error, this.detail.element);
     el.append(this.root);
     this.cells = readCells(model);
     this.listen(signal);
@@ -188,7 +189,7 @@ class View {
     }
     if (stale.choices) this.choices.draw();
     if (stale.theme || !this.theme) this.theme = readTheme(this.root);
-    this.measure(stale.frame);
+    if (stale.frame || stale.theme) this.measure(stale.frame);
     if (!this.dragging) {
       const chosen = { concept: model.get("concept"), layer: model.get("layer"), window: model.get("window") };
       this.selection = fromTraits(this.cells, chosen, this.selection);
@@ -206,8 +207,11 @@ class View {
     if (pen) pen.font = `600 12px ${style.fontFamily}`;
     const names = this.cells.concepts.map((name) => pen?.measureText(name).width ?? 60);
     const nameWidth = Math.min(170, Math.max(40, ...names));
+    if (pen) pen.font = categoryFont(style.fontFamily);
+    const measured = this.cells.categories.map((name) => [name, pen?.measureText(words(name)).width ?? 0] as const);
     const byDepth = this.model.get("columns") === "relative_depth";
-    const space = { width, nameWidth, ...(byDepth && { depths: this.cells.depths }) };
+    const categoryWidths = new Map(measured);
+    const space = { width, nameWidth, categoryWidths, ...(byDepth && { depths: this.cells.depths }) };
     this.layout = layoutMap(this.cells.categories, this.cells.layers.length, space);
   }
 
@@ -241,7 +245,8 @@ class View {
 
   /** Where the cells of the first category stand, for scripts that drive the page. */
   private placeCells(): void {
-    const { left, top, cellWidth, rowHeight } = this.layout;
+    const { left, cellWidth, rowHeight, rows } = this.layout;
+    const top = rows[0]?.y ?? 0;
     for (const [name, value] of Object.entries({ left, top, cellWidth, rowHeight })) {
       if (this.canvas.dataset[name] !== String(value)) this.canvas.dataset[name] = String(value);
     }
@@ -263,13 +268,15 @@ class View {
     const progress = this.model.get("progress");
     const status = this.model.get("status");
     const running = status === "running";
-    this.count.textContent = running ? `${Math.round(progress * 100)} %` : status === "idle" ? "" : status;
+    const percent = String(Math.round(progress * 100));
+    const count = running ? `${percent} %` : status === "idle" ? "" : status;
+    if (this.count.textContent !== count) this.count.textContent = count;
     this.root.dataset.status = status;
     this.bar.dataset.done = String(!running);
-    this.bar.setAttribute("aria-valuenow", String(Math.round(progress * 100)));
-    (this.bar.firstElementChild as HTMLElement).style.width = `${progress * 100}%`;
+    this.bar.setAttribute("aria-valuenow", percent);
+    (this.bar.firstElementChild as HTMLElement).style.transform = `scaleX(${progress})`;
     const message = this.model.get("message");
-    this.error.textContent = message;
+    if (this.error.textContent !== message) this.error.textContent = message;
     show(this.error, message !== "");
   }
 }

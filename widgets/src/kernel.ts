@@ -6,14 +6,14 @@ const LOST =
   "The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";
 
 /** The part of ipywidgets' models that tells whether their kernel is there; other hosts have none of it. */
-interface Live {
+export interface Live {
   comm_live: boolean;
   on(name: string, call: () => void): void;
   off(name: string, call: () => void): void;
 }
 
 /** What tells whether a widget's kernel is there: its layout's model, since anywidget hands out its own model's data only. */
-function liveness(model: { get(name: string): unknown }): Live | null {
+export function liveness(model: { get(name: string): unknown }): Live | null {
   const layout = model.get("layout") as Partial<Live> | null | undefined;
   return typeof layout?.comm_live === "boolean" && layout.on && layout.off ? (layout as Live) : null;
 }

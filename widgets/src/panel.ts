@@ -1,10 +1,10 @@
 /** SteeringPanel: a picture and a question, concepts at a dose, and three answers streaming side by side. */
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import { h, show, uniqueId, widgetRoot } from "./dom";
-import { plain } from "./format";
-import { withKernelNote } from "./kernel";
+import { liveness, withKernelNote } from "./kernel";
 import { labelled, segments, setSegment } from "./panel/controls";
-import { CodeFold, ReceiptFold, WordsFold } from "./panel/folds";
+import { WordsFold } from "./panel/folds";
+import { Outcome } from "./panel/outcome";
 import { Patience } from "./panel/patience";
 import { Gallery } from "./panel/pictures";
 import { cards } from "./panel/pins";
@@ -12,6 +12,7 @@ import { isReveal, type Naming, Rows } from "./panel/rows";
 import { Steer } from "./panel/steer";
 import { type Answers, finished, type Message, moved, received, restored } from "./panel/stream";
 import { css } from "./panel/style";
+import { Together } from "./panel/together";
 import { SETTINGS, type Settings, type Traits } from "./panel/types";
 import { bytesOf } from "./panel/upload";
 
@@ -46,19 +47,15 @@ class View {
   private readonly seed = h("input", { type: "number", min: 0, step: 1, "data-testid": "seed" });
   private readonly scopeBox = h("div");
   private scope = h("fieldset");
-  private readonly status = h("span", { class: "mp-pill", role: "status", "data-testid": "status" });
-  private readonly rate = h("span", { class: "mp-rate", "data-testid": "rate" });
-  private readonly stop = h("button", { type: "button", "data-testid": "stop" });
-  private readonly pin = h("button", { type: "button", "data-testid": "pin-setting" }, "Pin");
   private readonly projector = h("button", { type: "button", "data-testid": "projector" }, "Projector");
-  private readonly error = h("p", { class: "mp-error", role: "alert", "data-testid": "error" });
-  private readonly receipt = new ReceiptFold();
-  private readonly code = new CodeFold();
+  private readonly outcome = new Outcome();
   private readonly naming: WordsFold;
   private readonly pins = h("div", { class: "mp-pins", "data-testid": "pins" });
   private answers: Answers;
   private readonly patience = new Patience((text) => this.drawBusy(text));
   private typing: ReturnType<typeof setTimeout> | undefined;
+  private readonly kernel: ReturnType<typeof liveness>;
+  private readonly parts: Together<"choices" | "settings" | "fluency" | "outcome" | "answers" | "pins">;
 
   constructor(
     private readonly model: AnyModel<Traits>,
@@ -66,6 +63,15 @@ class View {
     signal: AbortSignal,
   ) {
     this.answers = restored(model.get("answers"));
+    this.kernel = liveness(model);
+    this.parts = new Together({
+      choices: () => this.fillChoices(),
+      settings: () => this.drawSettings(),
+      fluency: () => this.steer.drawFluency(),
+      outcome: () => this.outcome.draw(model, this.alive()),
+      answers: () => this.drawAnswers(),
+      pins: () => this.drawPins(),
+    });
     this.gallery = new Gallery({
       pick: (picture) => this.move({ picture }),
       draw: (seed) => this.ask("scene", { seed }),
@@ -84,8 +90,10 @@ class View {
     this.listen(signal);
     this.onControls();
     this.fillChoices();
-    this.drawOutcome();
+    this.drawSettings();
+    this.outcome.draw(model, this.alive());
     this.drawAnswers();
+    this.drawPins();
   }
 
   private left(): HTMLElement {
@@ -97,11 +105,12 @@ class View {
   }
 
   private right(): HTMLElement {
-    const head = h("div", { class: "mp-head" }, h("h3", {}, "Steer"), this.rate, this.status, this.stop);
-    const answers = h("div", { class: "mp-head mp-answers-head" }, h("h3", {}, "Answers"), this.pin, this.projector);
+    const { rate, status, stop, pin, error, receipt, code } = this.outcome;
+    const head = h("div", { class: "mp-head" }, h("h3", {}, "Steer"), rate, status, stop);
+    const answers = h("div", { class: "mp-head mp-answers-head" }, h("h3", {}, "Answers"), pin, this.projector);
     const compared = h("div", { class: "mp-compare" }, this.rows.element, this.pins);
-    const right = h("div", { class: "mp-right" }, head, this.steer.element, answers, compared, this.error);
-    right.append(this.naming.element, this.receipt.element, this.code.element);
+    const right = h("div", { class: "mp-right" }, head, this.steer.element, answers, compared, error);
+    right.append(this.naming.element, receipt.element, code.element);
     return right;
   }
 
@@ -113,22 +122,25 @@ class View {
         signal.addEventListener("abort", () => model.off(`change:${name}`, call));
       }
     };
-    bind(CHOICES, () => this.fillChoices());
-    bind(["pictures", "scene_seed"], () => this.drawSettings());
-    bind(SETTINGS, () => this.drawSettings());
-    bind(["doses", "safe_low", "safe_high"], () => this.steer.drawFluency());
-    bind(OUTCOME, () => this.drawOutcome());
-    bind([...NAMING, "projector", "revealed"], () => this.drawAnswers());
-    bind(["pins", "words", "negations", "scopes"], () => this.drawPins());
-    bind(["serial"], () => this.drawMove());
+    const { parts } = this;
+    bind(CHOICES, () => parts.ask("choices", "settings", "pins"));
+    bind(["pictures", "scene_seed", ...SETTINGS], () => parts.ask("settings"));
+    bind(["doses", "safe_low", "safe_high"], () => parts.ask("fluency"));
+    bind(OUTCOME, () => parts.ask("outcome"));
+    bind([...NAMING, "projector", "revealed"], () => parts.ask("answers"));
+    bind(["pins", "words", "negations"], () => parts.ask("pins"));
+    bind(["serial"], () => this.onMove());
     bind(["answers"], () => {
       this.answers = finished(this.answers, model.get("answers"), model.get("serial"));
-      this.drawAnswers();
+      parts.ask("answers");
     });
+    const onKernel = () => this.onKernel();
+    this.kernel?.on("comm_live_update", onKernel);
     const onMessage = (message: Message) => this.onMessage(message);
     model.on("msg:custom", onMessage);
     signal.addEventListener("abort", () => {
       model.off("msg:custom", onMessage);
+      this.kernel?.off("comm_live_update", onKernel);
       this.gallery.close();
       this.patience.end();
       clearTimeout(this.typing);
@@ -143,8 +155,8 @@ class View {
       this.typing = setTimeout(() => this.move({ prompt: this.prompt.value }), PAUSE);
     });
     this.seed.addEventListener("change", () => this.move({ seed: Math.max(0, Math.round(Number(this.seed.value))) }));
-    this.stop.addEventListener("click", () => this.onStop());
-    this.pin.addEventListener("click", () => this.model.send({ kind: "pin" }));
+    this.outcome.stop.addEventListener("click", () => this.onStop());
+    this.outcome.pin.addEventListener("click", () => this.model.send({ kind: "pin" }));
     this.projector.addEventListener("click", () =>
       this.save({ projector: !this.model.get("projector"), revealed: false }),
     );
@@ -182,8 +194,7 @@ class View {
     try {
       this.ask("picture", { name: file.name }, [await bytesOf(file)]);
     } catch {
-      this.error.textContent = `${file.name} could not be read as a picture.`;
-      show(this.error, true);
+      this.outcome.complain(`${file.name} could not be read as a picture.`);
     }
   }
 
@@ -196,16 +207,26 @@ class View {
     return this.model.get("projector") && !this.model.get("revealed");
   }
 
+  /** Whether somebody can answer: a kernel, or the page that holds recorded answers. */
+  private alive(): boolean {
+    return this.kernel?.comm_live ?? true;
+  }
+
+  private onKernel(): void {
+    if (!this.alive()) this.endWaiting();
+    this.parts.ask("outcome", "answers");
+  }
+
   /** Some view of this panel made a move: what is shown is old until the kernel answers. */
-  private drawMove(): void {
+  private onMove(): void {
     this.answers = moved(this.answers);
-    this.patience.begin();
-    this.drawAnswers();
+    if (this.alive()) this.patience.begin();
+    this.parts.ask("answers");
   }
 
   private drawBusy(text: string): void {
     if (this.answers.current) return;
-    this.rate.textContent = text;
+    this.outcome.rate.textContent = text;
     this.root.dataset.busy = "true";
   }
 
@@ -213,14 +234,14 @@ class View {
     const before = this.answers;
     this.answers = received(before, message, this.model.get("serial"));
     if (this.answers === before) return;
-    if (message.kind === "start" && this.answers.current) this.drawAnswering();
+    if (message.kind === "start" && this.answers.current) this.endWaiting();
     this.drawAnswers();
   }
 
-  private drawAnswering(): void {
+  private endWaiting(): void {
     this.patience.end();
     delete this.root.dataset.busy;
-    this.rate.textContent = "";
+    this.outcome.rate.textContent = "";
   }
 
   private fillChoices(): void {
@@ -232,8 +253,6 @@ class View {
     ) as HTMLFieldSetElement;
     this.scopeBox.replaceChildren(this.scope);
     this.suggestions.replaceChildren(...model.get("suggestions").map((value) => h("option", { value })));
-    this.drawSettings();
-    this.drawPins();
   }
 
   private drawSettings(): void {
@@ -246,24 +265,6 @@ class View {
     this.steer.draw();
   }
 
-  private drawOutcome(): void {
-    const { model } = this;
-    const status = model.get("status");
-    const running = status === "running";
-    this.status.textContent = status;
-    this.status.dataset.state = status;
-    this.stop.textContent = running ? "Stop" : "Run again";
-    this.stop.disabled = model.get("concepts").length === 0;
-    this.pin.disabled = status !== "idle" || model.get("code") === "";
-    const rate = model.get("rate");
-    if (!running) this.rate.textContent = rate > 0 ? `${plain(rate, rate < 10 ? 1 : 0)} tokens/s` : "";
-    const message = model.get("message");
-    this.error.textContent = message;
-    show(this.error, message !== "");
-    this.receipt.draw(model.get("receipt"));
-    this.code.draw(model.get("code"));
-  }
-
   private namingOf = (setting: Pick<Settings, "concept" | "second">): Naming => {
     const words = this.model.get("words");
     const own = [setting.concept, setting.second].flatMap((name) => words[name] ?? []);
@@ -273,7 +274,10 @@ class View {
   private drawAnswers(): void {
     const { model } = this;
     const concept = model.get("concept");
-    this.rows.draw(this.answers, this.namingOf({ concept, second: model.get("second") }), this.hidden());
+    this.rows.draw(this.answers, this.namingOf({ concept, second: model.get("second") }), {
+      hidden: this.hidden(),
+      awaited: this.alive(),
+    });
     this.naming.draw(concept, model.get("words")[concept] ?? [], model.get("negations"));
     this.projector.setAttribute("aria-pressed", String(model.get("projector")));
     this.root.classList.toggle("mp-projector", model.get("projector"));

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Cells } from "../src/map/cells";
 import { codeOf, csvOf } from "../src/map/copying";
+import { doseLabels, heightLabels } from "../src/map/curve";
+import { fitting } from "../src/map/fitting";
 import { layoutMatrix, ofPair, pairText } from "../src/map/off_target";
 import { bandPath, responseOf, scale } from "../src/map/response";
 import { cells } from "./cells";
@@ -49,6 +51,36 @@ describe("dose response", () => {
     expect(bandPath(band, same, same)).toBe("M0.0 3.0L1.0 4.0L2.0 5.0L2.0 2.0L1.0 1.0L0.0 0.0Z");
     expect(bandPath({ ...band, low: [0, Number.NaN, 2] }, same, same)).toBe("");
     expect(scale([-1, 1], [0, 100])(0)).toBe(50);
+  });
+});
+
+describe("labels of the curve", () => {
+  const response = (strengths: number[], y: [number, number]) => ({
+    points: strengths.map((strength, place) => ({ strength, place, value: 1, low: 0, high: 2, n: 8, clear: true })),
+    bands: [],
+    x: [strengths[0] ?? 0, strengths.at(-1) ?? 0] as [number, number],
+    y,
+  });
+  const texts = (labels: { text: string }[]) => labels.map((label) => label.text);
+  it("are the most important of those that would touch", () => {
+    const labels = [10, 14, 30, 22].map((at) => ({ at, size: 6 }));
+    expect(fitting(labels, 2).map((label) => label.at)).toEqual([10, 30, 22]);
+    expect(fitting(labels, 3).map((label) => label.at)).toEqual([10, 30]);
+  });
+  it("leave the smaller end of the upright axis out where it would touch 0", () => {
+    const y = scale([-0.1, 5], [144, 20]);
+    expect(texts(heightLabels(response([0, 1], [-0.1, 5]), y))).toEqual(["+5.0", "0.0"]);
+    const wide = scale([-5, 5], [144, 20]);
+    expect(texts(heightLabels(response([0, 1], [-5, 5]), wide))).toEqual(["+5", "0", "−5"]);
+    const low = scale([-5, 0.1], [144, 20]);
+    expect(texts(heightLabels(response([0, 1], [-5, 0.1]), low))).toEqual(["−5.0", "0.0"]);
+  });
+  it("keep the dose that is shown, the ends and 0, and never touch", () => {
+    const many = response([-2, -1.875, -0.125, 0, 0.125, 0.25, 1.875, 2], [0, 1]);
+    const labels = doseLabels(many, 4, scale([-2, 2], [54, 280]));
+    expect(texts(labels)).toEqual(["0.125", "−2", "2"]);
+    const wide = doseLabels(many, 3, scale([-2, 2], [54, 1200]));
+    expect(texts(wide)).toEqual(["0", "−2", "2", "−1.875", "−0.125", "0.125", "¼", "1.875"]);
   });
 });
 

@@ -92,6 +92,17 @@ describe("layout", () => {
     expect(layoutMap(CATEGORIES, 40, { width: 480, nameWidth: 60 }).margin).toBeNull();
     expect(layoutMap(CATEGORIES, 8, { width: 700, nameWidth: 60 }).margin).not.toBeNull();
   });
+  it("gives categories lines of their own where one is longer than its rows are high", () => {
+    const turned = layoutMap(CATEGORIES, 4, { width: 600, nameWidth: 60, categoryWidths: new Map([["style", 19]]) });
+    expect([turned.headings, turned.rows[0]?.y]).toEqual([false, turned.top]);
+    const categoryWidths = new Map([["style", 20]]);
+    const headed = layoutMap([...CATEGORIES, ""], 4, { width: 600, nameWidth: 60, categoryWidths });
+    expect(headed.headings).toBe(true);
+    // A line above each group but the one without a name, and none of them on the rows of another group.
+    const ends = headed.groups.map((group) => group.top + group.height);
+    expect(headed.groups.map((group, i) => group.top - (ends[i - 1] ?? headed.top))).toEqual([16, 22, 6]);
+    expect(headed.left).toBeLessThan(turned.left);
+  });
   it("moves the cursor in the order that is seen, and stops at the edges", () => {
     const from = { concept: 0, layer: 0 };
     expect(move(layout, from, "ArrowDown")).toEqual({ concept: 2, layer: 0 });

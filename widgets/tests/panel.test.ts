@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { fluency } from "../src/panel/fluency";
+import { statusOf } from "../src/panel/outcome";
 import { said } from "../src/panel/pins";
 import { shifted } from "../src/panel/steer";
 import { finished, moved, received, restored } from "../src/panel/stream";
+import { Together } from "../src/panel/together";
 import { fitted } from "../src/panel/upload";
 import { forms, listed, mark } from "../src/panel/words";
 
@@ -144,5 +146,46 @@ describe("large photographs", () => {
   it("keep their shape", () => {
     expect(fitted(4000, 3000, 1568)).toEqual([1568, 1176]);
     expect(fitted(100, 50, 1568)).toEqual([100, 50]);
+  });
+});
+
+describe("the status of a saved notebook", () => {
+  it("is not that of a run that nobody makes any more", () => {
+    expect([statusOf("running", true), statusOf("running", false)]).toEqual(["running", "cancelled"]);
+    expect([statusOf("idle", false), statusOf("error", false)]).toEqual(["idle", "error"]);
+  });
+});
+
+describe("changes that come together", () => {
+  it("are drawn once, in the order of the parts, when all have come", () => {
+    const drawn: string[] = [];
+    const waiting: (() => void)[] = [];
+    const draws = { settings: () => drawn.push("settings"), answers: () => drawn.push("answers") };
+    const parts = new Together<"settings" | "answers">(draws, (call) => waiting.push(call));
+    parts.ask("answers");
+    parts.ask("settings");
+    parts.ask("settings", "answers");
+    expect([drawn, waiting.length]).toEqual([[], 1]);
+    waiting.pop()?.();
+    expect(drawn).toEqual(["settings", "answers"]);
+    parts.ask("answers");
+    waiting.pop()?.();
+    expect(drawn).toEqual(["settings", "answers", "answers"]);
+  });
+  it("are drawn in a next round where drawing itself changes something", () => {
+    const waiting: (() => void)[] = [];
+    let again = true;
+    const parts: Together<"one"> = new Together<"one">(
+      {
+        one: () => {
+          if (again) parts.ask("one");
+          again = false;
+        },
+      },
+      (call) => waiting.push(call),
+    );
+    parts.ask("one");
+    waiting.pop()?.();
+    expect(waiting.length).toBe(1);
   });
 });

@@ -1,5 +1,6 @@
 /** Draw a dose-response curve as SVG. */
 import { digitsFor, dose, fewest, signed, strengthUnit } from "../format";
+import { fitting } from "./fitting";
 import { bandPath, type Point, type Response, scale } from "./response";
 
 type SvgAttributes = Record<string, string | number>;
@@ -20,8 +21,11 @@ export interface CurveSetting {
   strength: number;
 }
 
-const HEIGHT = 172;
-const BOX = { left: 46, right: 12, top: 12, bottom: 36 };
+const HEIGHT = 180;
+/** The unit stands above the axis, so that no number can meet it. */
+const BOX = { left: 46, right: 12, top: 20, bottom: 36 };
+/** Of the letters on the axes, on average. */
+const LETTER = { width: 6.2, height: 11 };
 const BANDS = ["random", "shuffled"];
 
 /** Words of a kind of control. */
@@ -100,21 +104,51 @@ function axes(
 ): SVGElement[] {
   const right = width - BOX.right;
   const found: SVGElement[] = [];
-  const heights = [...new Set([response.y[0], 0, response.y[1]])];
-  const digits = Math.max(...heights.map(fewest));
-  for (const value of heights) {
+  for (const value of new Set([response.y[0], 0, response.y[1]])) {
     found.push(svg("path", { class: value === 0 ? "mp-zero" : "mp-rule", d: `M${BOX.left} ${y(value)}H${right}` }));
-    const text = svg("text", { x: BOX.left - 6, y: y(value) + 3.5, "text-anchor": "end" }, signed(value, digits));
-    found.push(text);
   }
-  let free = -100;
-  for (const point of response.points) {
-    if (x(point.strength) - free < 22) continue;
-    free = x(point.strength);
-    found.push(svg("text", { x: free, y: HEIGHT - BOX.bottom + 14, "text-anchor": "middle" }, dose(point.strength)));
+  for (const { at, text } of heightLabels(response, y)) {
+    found.push(svg("text", { x: BOX.left - 6, y: at + 3.5, "text-anchor": "end" }, text));
+  }
+  for (const { at, text } of doseLabels(response, setting.strength, x)) {
+    found.push(svg("text", { x: at, y: HEIGHT - BOX.bottom + 14, "text-anchor": "middle" }, text));
   }
   const label = `strength ${strengthUnit(setting.strengthUnit)}`;
   found.push(svg("text", { x: (BOX.left + right) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, label));
-  if (setting.unit) found.push(svg("text", { x: BOX.left - 6, y: BOX.top + 18, "text-anchor": "end" }, setting.unit));
+  if (setting.unit) found.push(svg("text", { x: BOX.left - 6, y: 9, "text-anchor": "end" }, setting.unit));
   return found;
+}
+
+interface Written {
+  at: number;
+  size: number;
+  text: string;
+}
+
+/** Numbers of the upright axis: the end that is farther from 0, then 0, then the other end. */
+export function heightLabels({ y: ends }: Response, y: (v: number) => number): Written[] {
+  const [low, high] = ends;
+  const order = [...new Set(Math.abs(high) >= Math.abs(low) ? [high, 0, low] : [low, 0, high])];
+  const digits = Math.max(...order.map(fewest));
+  return fitting(
+    order.map((value) => ({ at: y(value), size: LETTER.height, text: signed(value, digits) })),
+    2,
+  );
+}
+
+/** Doses below the axis: the one that the map shows, the ends, 0, then the others. */
+export function doseLabels({ points }: Response, place: number, x: (v: number) => number): Written[] {
+  const importance = (i: number): number => {
+    const point = points[i];
+    if (point?.place === place) return 0;
+    if (i === 0 || i === points.length - 1) return 1;
+    return point?.strength === 0 ? 2 : 3;
+  };
+  const order = [...points.keys()].sort((a, b) => importance(a) - importance(b) || a - b);
+  const labels = order.map((i) => {
+    const strength = points[i]?.strength ?? 0;
+    const text = dose(strength);
+    return { at: x(strength), size: text.length * LETTER.width, text };
+  });
+  return fitting(labels, 5);
 }

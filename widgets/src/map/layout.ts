@@ -13,6 +13,10 @@ export interface Group {
 }
 
 export interface Layout {
+  /** Whether the categories stand on lines of their own above their rows, rather than turned beside them. */
+  headings: boolean;
+  /** Room for the name of a concept. */
+  nameRoom: number;
   rows: Row[];
   groups: Group[];
   width: number;
@@ -36,6 +40,8 @@ export interface Layout {
 export interface Space {
   width: number;
   nameWidth: number;
+  /** Width of the name of each category; without it all are turned beside their rows. */
+  categoryWidths?: Map<string, number>;
   /** Relative depth of each column, to place them by it; without it they are equally wide. */
   depths?: number[];
 }
@@ -46,6 +52,9 @@ const LEGEND = 44;
 export const PROFILE = 20;
 const NARROWEST = 4;
 const CATEGORY = 20;
+const INDENT = 6;
+/** Height of a line with the name of a category. */
+export const HEADING = 16;
 export const MARGIN = 118;
 
 /** Indices of the concepts, grouped by category in the order in which the categories first appear. */
@@ -76,7 +85,12 @@ export function edgesAt(depths: number[], width: number): number[] | null {
 
 export function layoutMap(categories: string[], layers: number, space: Space): Layout {
   const [rowHeight, fontSize] = rowHeightFor(categories.length);
-  const left = CATEGORY + Math.min(space.nameWidth, Math.max(60, space.width * 0.3)) + 8;
+  const gathered = grouped(categories);
+  const headings = gathered.some(
+    ([category, members]) => (space.categoryWidths?.get(category) ?? 0) > members.length * rowHeight,
+  );
+  const beside = headings ? INDENT : CATEGORY;
+  const left = beside + Math.min(space.nameWidth, Math.max(60, space.width * 0.3)) + 8;
   const roomy = space.width - left - MARGIN >= Math.max(240, layers * 12);
   const room = space.width - left - (roomy ? MARGIN : 2);
   const cellWidth = Math.max(NARROWEST, Math.min(96, Math.floor(room / Math.max(1, layers))));
@@ -85,7 +99,8 @@ export function layoutMap(categories: string[], layers: number, space: Space): L
   const rows: Row[] = [];
   const groups: Group[] = [];
   let y = TOP;
-  for (const [category, members] of grouped(categories)) {
+  for (const [category, members] of gathered) {
+    if (headings && category) y += HEADING;
     groups.push({ category, top: y, height: members.length * rowHeight });
     for (const concept of members) {
       rows.push({ concept, y });
@@ -96,6 +111,8 @@ export function layoutMap(categories: string[], layers: number, space: Space): L
   const right = left + layers * cellWidth;
   const legendTop = y + PROFILE + 10;
   return {
+    headings,
+    nameRoom: left - beside - 6,
     rows,
     groups,
     left,

@@ -1,8 +1,9 @@
 /** Profiles at the margins: each concept over the layers at the right, the mean of the concepts at each layer below. */
-import type { Theme } from "../theme";
+import { type Rgb, rgb, type Theme } from "../theme";
+import type { Pen } from "./canvas";
 import { columnMeans, profile, spread } from "./cells";
 import { PROFILE } from "./layout";
-import type { Pen, Scene } from "./paint";
+import type { Scene } from "./paint";
 
 const LINE = { offset: 52, width: 44 };
 
@@ -39,7 +40,7 @@ export function paintMargin(pen: Pen, scene: Scene, theme: Theme): void {
 }
 
 /** Bars from a common zero line, in the colours of the map. */
-export function paintColumnProfile(pen: Pen, scene: Scene, theme: Theme, colours: string[]): void {
+export function paintColumnProfile(pen: Pen, scene: Scene, theme: Theme, colours: Rgb[]): void {
   const { layout, cells, strength, limit } = scene;
   const means = columnMeans(cells, strength);
   const sizes = means.filter(Number.isFinite);
@@ -55,9 +56,9 @@ export function paintColumnProfile(pen: Pen, scene: Scene, theme: Theme, colours
     const width = Math.max(1, (layout.edges[layer + 1] ?? x) - x - gap);
     const height = (Math.abs(mean) / range) * PROFILE;
     // The extremes of the scale, so that short bars are seen on the page's own colour.
-    pen.fillStyle =
-      colours[Math.round(middle + Math.sign(mean) * middle * Math.max(0.55, Math.min(1, Math.abs(mean) / limit)))] ??
-      "";
+    const share = Math.max(0.55, Math.min(1, Math.abs(mean) / limit));
+    const colour = colours[Math.round(middle + Math.sign(mean) * middle * share)];
+    if (colour) pen.fillStyle = rgb(colour);
     pen.fillRect(x + (gap - 1) / 2, mean > 0 ? zero - height : zero, width, height);
   });
   const right = layout.edges.at(-1) ?? layout.left;

@@ -2,8 +2,8 @@
 import { h } from "../dom";
 import { digitsFor, niceCeiling, signed } from "../format";
 import { diverging, rgb, type Theme } from "../theme";
+import { clip, hatching, prepare } from "./canvas";
 import { scaleLimit } from "./cells";
-import { clip, hatching, prepare } from "./paint";
 
 /** Numbers of each pair: difference, low, high, clear. */
 const EACH = 4;

@@ -61,15 +61,15 @@ export class Rows {
     this.element = h("div", { class: "mp-live" }, ...this.boxes);
   }
 
-  /** Draw what is known; while `hidden`, the steered answer is not in the page at all. */
-  draw(answers: Answers, naming: Naming, hidden: boolean): void {
+  /** Draw what is known; while `hidden`, the steered answer is not in the page at all; old ones are busy if new ones are `awaited`. */
+  draw(answers: Answers, naming: Naming, { hidden, awaited }: { hidden: boolean; awaited: boolean }): void {
     const baseline = answers.lines.baseline;
     ROWS.forEach((name, i) => {
       const line = answers.lines[name];
       const comparable = name !== "baseline" && !line.old && !baseline.old && baseline.text !== "";
       const box = this.boxes[i];
       if (box) box.dataset.old = String(line.old);
-      this.texts[name].setAttribute("aria-busy", String(line.old));
+      this.texts[name].setAttribute("aria-busy", String(line.old && awaited));
       const covered = hidden && name === "steered";
       const nodes = covered
         ? [h("span", { class: "mp-covered" }, "What will it say?")]
