@@ -3,7 +3,6 @@ import type { AnyModel, RenderProps } from "@anywidget/types";
 import base from "./base.css";
 import { h, show, uniqueId, widgetRoot } from "./dom";
 import { digitsFor, niceCeiling, signed } from "./format";
-import controls from "./inside/controls.css";
 import inside from "./inside/inside.css";
 import { Legend } from "./inside/legend";
 import { paintProfile } from "./inside/profile";
@@ -39,7 +38,7 @@ const WIDEST = 340;
 const HELP = "Arrow keys move, Space paints, Shift with arrows paints on, Page up and down change the layer.";
 
 class View {
-  private readonly root = widgetRoot(base + controls + inside + css, "patches", "Concept by patch of the picture");
+  private readonly root = widgetRoot(base + inside + css, "patches", "Concept by patch of the picture");
   private readonly canvas = h("canvas", {
     class: "mp-canvas",
     "data-testid": "patches",

@@ -163,6 +163,106 @@ var h=`.mp.mp-bar {
   outline: 2px solid var(--mp-brand);
   outline-offset: 1px;
 }
+.mp-label {
+  display: block;
+  margin: 11px 0 3px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-label b {
+  color: var(--mp-ink);
+  font-weight: 600;
+}
+.mp select.mp-wide,
+.mp input.mp-wide {
+  display: block;
+  width: 100%;
+  padding: 5px 8px;
+}
+.mp-seg {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 1px;
+  background: var(--mp-line);
+  min-width: 0;
+  margin: 0;
+  padding: 0;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  overflow: hidden;
+}
+.mp-seg label {
+  position: relative;
+  flex: 1 1 auto;
+  padding: 3px 5px;
+  background: var(--mp-bg);
+  color: var(--mp-soft);
+  font-size: 11.5px;
+  text-align: center;
+  white-space: nowrap;
+  cursor: pointer;
+}
+.mp-seg label:has(:checked) {
+  background: var(--mp-brand);
+  color: var(--mp-bg);
+}
+.mp-seg label:has(:focus-visible) {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: -2px;
+}
+.mp-seg input {
+  position: absolute;
+  inset: 0;
+  margin: 0;
+  opacity: 0;
+  cursor: pointer;
+}
+:where(.mp) input[type="range"] {
+  --mp-track: linear-gradient(
+    to right,
+    var(--mp-line) var(--from, 0%),
+    var(--mp-brand) var(--from, 0%),
+    var(--mp-brand) var(--to, 0%),
+    var(--mp-line) var(--to, 0%)
+  );
+  display: block;
+  width: 100%;
+  height: 22px;
+  margin: 0;
+  background: none;
+  appearance: none;
+  cursor: pointer;
+}
+.mp input[type="range"]::-webkit-slider-runnable-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-moz-range-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-webkit-slider-thumb {
+  width: 16px;
+  height: 16px;
+  margin-top: -6px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+  appearance: none;
+}
+.mp input[type="range"]::-moz-range-thumb {
+  width: 12px;
+  height: 12px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+}
+.mp-note {
+  color: var(--mp-faint);
+  font-size: 11.5px;
+}
 .mp-error {
   margin: 8px 0 0;
   padding: 6px 10px;
@@ -202,4 +302,4 @@ var h=`.mp.mp-bar {
     transition: width 0.15s linear;
   }
 }
-`;function o(e,t={},...r){let n=document.createElement(e);for(let[s,i]of Object.entries(t))i!==void 0&&i!==!1&&n.setAttribute(s,i===!0?"":String(i));return n.append(...r),n}var y=0;function v(e){return y+=1,`mp-${e}-${y}-${Math.random().toString(36).slice(2,8)}`}function w(e,t,r){let n=o("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(o("style",{},e)),n.addEventListener("keydown",s=>s.stopPropagation()),n}function m(e,t){e.hidden=!t}var $="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",C="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function T(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function L(e,t){return e?"":t?C:$}function E(e,t){let r=T(e);if(!r||!t)return()=>{};let n=o("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let s=r.comm_live,i=()=>{s||=r.comm_live,n.textContent=L(r.comm_live,s),m(n,!r.comm_live)};return r.on("comm_live_update",i),i(),()=>r.off("comm_live_update",i)}function M(e){return t=>{let r=e(t),n=E(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}async function A(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var g="code";function N(e,t){let r=o("div",{class:"mp-parts",role:"group","aria-label":"open below"}),n=new Map,s=a=>{let p=e.get("opened");e.set("opened",p.includes(a)?p.filter(c=>c!==a):[...p,a]),e.save_changes()};for(let[a,p]of e.get("parts")){let c=o("button",{type:"button","data-testid":`open-${a}`},p);a===g&&c.setAttribute("aria-controls",t),c.addEventListener("click",()=>s(a)),!(e.widget_manager===null&&a!==g)&&(n.set(a,c),r.append(c))}return{element:r,draw:()=>{for(let[a,p]of n)p.setAttribute("aria-expanded",String(e.get("opened").includes(a)))}}}function _(e){let t=o("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=o("span",{role:"status"}),n=o("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let i=await A(t.textContent??"");r.textContent=i?"copied":"The page may not use the clipboard; select the text."});let s=o("div",{},"Python that makes what is on the screen",n,r);return{element:o("div",{class:"mp-code",id:e},s,t),text:t}}function j({model:e,el:t}){let r=w(x+h,"bar","mllm_probe"),n=o("code"),s=o("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),i=o("i"),a=o("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},i),p=o("p",{class:"mp-error",role:"alert"}),c=v("code"),u=N(e,c),d=_(c);r.append(o("b",{},"mllm_probe"),n,s,a,u.element,p,d.element),t.append(r);let f=()=>{n.textContent=e.get("title"),s.textContent=e.get("step");let l=Math.round(e.get("progress")*100);i.style.width=`${l}%`,a.setAttribute("aria-valuenow",String(l)),m(a,e.get("status")==="running"),p.textContent=e.get("message"),m(p,e.get("message")!==""),u.draw(),m(d.element,e.get("opened").includes(g)),d.text.textContent=e.get("code")||"# nothing is on the screen yet"},b=["title","step","status","progress","message","opened","code"].map(l=>`change:${l}`);for(let l of b)e.on(l,f);return f(),()=>{for(let l of b)e.off(l,f)}}var ne={render:M(j)};export{ne as default};
+`;function o(e,t={},...r){let n=document.createElement(e);for(let[p,i]of Object.entries(t))i!==void 0&&i!==!1&&n.setAttribute(p,i===!0?"":String(i));return n.append(...r),n}var v=0;function y(e){return v+=1,`mp-${e}-${v}-${Math.random().toString(36).slice(2,8)}`}function w(e,t,r){let n=o("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(o("style",{},e)),n.addEventListener("keydown",p=>p.stopPropagation()),n}function l(e,t){e.hidden=!t}var $="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",C="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function T(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function L(e,t){return e?"":t?C:$}function E(e,t){let r=T(e);if(!r||!t)return()=>{};let n=o("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let p=r.comm_live,i=()=>{p||=r.comm_live,n.textContent=L(r.comm_live,p),l(n,!r.comm_live)};return r.on("comm_live_update",i),i(),()=>r.off("comm_live_update",i)}function k(e){return t=>{let r=e(t),n=E(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}async function M(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var f="code";function N(e,t){let r=o("div",{class:"mp-parts",role:"group","aria-label":"open below"}),n=new Map,p=a=>{let s=e.get("opened");e.set("opened",s.includes(a)?s.filter(c=>c!==a):[...s,a]),e.save_changes()};for(let[a,s]of e.get("parts")){let c=o("button",{type:"button","data-testid":`open-${a}`},s);a===f&&c.setAttribute("aria-controls",t),c.addEventListener("click",()=>p(a)),!(e.widget_manager===null&&a!==f)&&(n.set(a,c),r.append(c))}return{element:r,draw:()=>{for(let[a,s]of n)s.setAttribute("aria-expanded",String(e.get("opened").includes(a)))}}}function _(e){let t=o("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=o("span",{role:"status"}),n=o("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let i=await M(t.textContent??"");r.textContent=i?"copied":"The page may not use the clipboard; select the text."});let p=o("div",{},"Python that makes what is on the screen",n,r);return{element:o("div",{class:"mp-code",id:e},p,t),text:t}}function j({model:e,el:t}){let r=w(x+h,"bar","mllm_probe"),n=o("code"),p=o("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),i=o("i"),a=o("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},i),s=o("p",{class:"mp-error",role:"alert"}),c=y("code"),u=N(e,c),d=_(c);r.append(o("b",{},"mllm_probe"),n,p,a,u.element,s,d.element),t.append(r);let g=()=>{n.textContent=e.get("title"),p.textContent=e.get("step");let m=Math.round(e.get("progress")*100);i.style.width=`${m}%`,a.setAttribute("aria-valuenow",String(m)),l(a,e.get("status")==="running"),s.textContent=e.get("message"),l(s,e.get("message")!==""),u.draw(),l(d.element,e.get("opened").includes(f)),d.text.textContent=e.get("code")||"# nothing is on the screen yet"},b=["title","step","status","progress","message","opened","code"].map(m=>`change:${m}`);for(let m of b)e.on(m,g);return g(),()=>{for(let m of b)e.off(m,g)}}var ne={render:k(j)};export{ne as default};

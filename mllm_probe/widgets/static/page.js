@@ -38,8 +38,8 @@ body {
     sans-serif;
   font-variant-numeric: tabular-nums;
 }
-section > p,
-section > ul {
+main > section > p,
+main > section > ul {
   max-width: 80ch;
 }
 .page-head > h1 {
