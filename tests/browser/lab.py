@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
@@ -117,3 +118,42 @@ def run_cell(page: Page, index: int) -> None:
     """Run one cell, without waiting for it."""
     page.evaluate("index => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index)
     command(page, "notebook:run-cell")
+
+
+def said(page: Page, index: int) -> str:
+    """Run a cell and give what it printed, once it has finished."""
+    cell = page.locator(".jp-Cell").nth(index)
+    prompt = cell.locator(".jp-InputPrompt")
+    before = prompt.text_content() or ""
+    run_cell(page, index)
+    expect(prompt).not_to_have_text(before)
+    expect(prompt).to_have_text(re.compile(r"\d"))
+    return cell.locator(".jp-OutputArea-output").last.text_content() or ""
+
+
+def until_said(page: Page, index: int, wanted: str, tries: int = 40) -> None:
+    """Run a cell until what it prints begins with ``wanted``.
+
+    What a widget was told may reach the kernel after a cell that was run later: the two do not share a queue.
+    """
+    heard = ""
+    for _ in range(tries):
+        heard = said(page, index)
+        if heard.startswith(wanted):
+            return
+    raise AssertionError(f"expected the cell to print '{wanted}…'; it last printed '{heard}'")
+
+
+def frames(page: Page, count: int = 3) -> None:
+    """Wait until the page has been painted ``count`` times."""
+    counting = (
+        "n => new Promise((done) => { const next = () => (n-- > 0 ? requestAnimationFrame(next) : done()); next(); })"
+    )
+    page.evaluate(counting, count)
+
+
+def repainted(canvas: Locator, seen: list[str]) -> str:
+    """Wait until a canvas shows something that is not in ``seen``, and give it."""
+    differs = "([canvas, seen]) => !seen.includes(canvas.toDataURL())"
+    canvas.page.wait_for_function(differs, arg=[canvas.element_handle(), seen])
+    return str(canvas.evaluate("canvas => canvas.toDataURL()"))
