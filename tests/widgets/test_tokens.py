@@ -211,3 +211,15 @@ def test_close_leaves_no_thread_and_no_activations(tiny, vectors, picture):
 
 def test_its_text_is_the_same_every_time(strip):
     assert repr(strip) == f"TokenStrip({len(strip.tokens)} tokens × 4 layers, mode='projection')"
+
+
+@pytest.mark.parametrize("mode", ["projection", "lens"])
+def test_a_saved_page_holds_the_tokens_of_every_concept(strip, monkeypatch, mode):
+    strip.mode = mode
+    assert strip.wait(SOON)
+    monkeypatch.setattr(module, "capture", None)
+    monkeypatch.setattr(module, "top_words", None)
+    found = {one.when["concept"]: one.shown for one in strip.recordings()}
+    assert set(found) == set(strip.concepts) and found["cat"]["values"] == strip.values
+    strip.concept = "neon"
+    assert strip.wait(SOON) and strip.values == found["neon"]["values"]

@@ -274,7 +274,8 @@ class View {
     const old = this.values.length > 0 && model.get("shown").concept !== model.get("concept");
     this.canvas.dataset.old = String(old);
     this.root.dataset.status = status;
-    this.state.textContent = status === "running" || old ? "reading …" : "";
+    const waits = status === "running" || (old && model.get("message") === "");
+    this.state.textContent = waits ? "reading …" : "";
     const { rows, columns } = this.grid();
     const many = count(this.brush.mask);
     this.painted.textContent = rows ? `${many} of ${rows} × ${columns} painted` : "";

@@ -267,7 +267,8 @@ class View {
     const old = projected && this.reading.values.length > 0 && model.get("shown").concept !== model.get("concept");
     this.strip.element.dataset.old = String(old);
     this.root.dataset.status = status;
-    this.state.textContent = status === "running" || old ? "reading …" : "";
+    const waits = status === "running" || (old && model.get("message") === "");
+    this.state.textContent = waits ? "reading …" : "";
     const many = model.get("positions").length;
     this.picked.textContent = many === 1 ? "1 token selected" : `${many} tokens selected${many ? "" : ` · ${HELP}`}`;
     this.clear.disabled = many === 0;

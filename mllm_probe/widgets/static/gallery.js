@@ -260,16 +260,16 @@ var f=`.mp {
   top: 0;
   bottom: 0;
   border-radius: 2px;
-  background: #b2490a;
+  background: var(--mp-positive, #b2490a);
 }
 .mp-gallery-bar > i[data-sign="negative"] {
-  background: #1f5fb4;
+  background: var(--mp-negative, #1f5fb4);
 }
 [data-jp-theme-light="false"] .mp-gallery-bar > i {
-  background: #ffa657;
+  background: var(--mp-positive, #ffa657);
 }
 [data-jp-theme-light="false"] .mp-gallery-bar > i[data-sign="negative"] {
-  background: #58a6ff;
+  background: var(--mp-negative, #58a6ff);
 }
 `;var N=`.mp-inside .mp-inside-state {
   color: var(--mp-faint);
