@@ -40,5 +40,5 @@ def map_recordings(widget: Any, largest: int = LARGEST) -> Recordings:
                 if left < 0:
                     return found
                 when = dict(zip(_KEYS, (metric, against, average), strict=True))
-                found.add(Recording(when, shown))
+                found.add(Recording(when, shown | {"told": widget.told | when}))
     return found

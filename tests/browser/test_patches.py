@@ -52,8 +52,6 @@ strip.wait(60)
 type(model.tokenizer).decode = decode
 print("hostile", strip.status)
 """
-CELLS = [MADE, STRIP, RESET, SAY_MASK, SAY_STEERED, SAY_POSITIONS, HOSTILE_TOKENS]
-
 _SEEN = """() => {
   const slider = document.querySelector('[data-testid="patch-layer"]');
   window.__seen = [];
@@ -66,7 +64,7 @@ _SEEN = """() => {
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     SHOTS.mkdir(exist_ok=True)
     folder: Path = tmp_path_factory.mktemp("patches")
-    lab.notebook(folder, "inside.ipynb", *(cell.strip() for cell in CELLS))
+    lab.notebook(folder, "inside.ipynb", MADE.strip(), STRIP)
     with lab.server(folder) as address, sync_playwright() as playwright:
         browser = lab.launch(playwright)
         made = browser.new_page(viewport={"width": 1200, "height": 1300})
@@ -84,7 +82,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 @pytest.fixture
 def page(opened: Page) -> Page:
     """The two widgets as they were at first."""
-    assert lab.said(opened, CELLS.index(RESET)).startswith("reset True")
+    assert lab.said(opened, RESET).startswith("reset True")
     opened.mouse.move(2, 2)
     expect(opened.get_by_test_id("patch-layer")).to_have_value("3")
     expect(opened.get_by_test_id("patch-concept")).to_have_value("cat")
@@ -94,10 +92,6 @@ def page(opened: Page) -> Page:
     for name in ("patch-status", "token-status"):
         expect(opened.get_by_test_id(name)).to_have_text("")
     return opened
-
-
-def until_said(page: Page, cell: str, wanted: str) -> None:
-    lab.until_said(page, CELLS.index(cell), wanted)
 
 
 def now(canvas: Locator) -> str:
@@ -154,7 +148,7 @@ def test_scrubbing_changes_the_canvas_and_plays_round(page: Page) -> None:
     play.click()
     expect(play).to_have_attribute("aria-label", "Play the layers")
     stopped = layer.input_value()
-    until_said(page, SAY_MASK, f"[] {stopped} cat")
+    lab.until_said(page, SAY_MASK, f"[] {stopped} cat")
     expect(layer).to_have_value(stopped)
 
 
@@ -183,7 +177,7 @@ def test_with_less_motion_play_goes_one_layer_on(page: Page) -> None:
         play.click()
         expect(layer).to_have_value("4")
         expect(play).to_have_attribute("aria-pressed", "false")
-        until_said(page, SAY_MASK, "[] 4 cat")
+        lab.until_said(page, SAY_MASK, "[] 4 cat")
         expect(layer).to_have_value("4")
     finally:
         page.emulate_media(reduced_motion="no-preference")
@@ -194,17 +188,17 @@ def test_patches_painted_with_the_mouse_are_those_that_are_steered(page: Page) -
     canvas, count = page.get_by_test_id("patches"), page.get_by_test_id("patch-count")
     drag(page, canvas, (2, 1), (2, 4))
     expect(count).to_have_text("4 of 8 × 8 painted")
-    until_said(page, SAY_MASK, "[[2, 1], [2, 2], [2, 3], [2, 4]] 3 cat")
-    until_said(page, SAY_STEERED, "[(2, 1), (2, 2), (2, 3), (2, 4)]")
+    lab.until_said(page, SAY_MASK, "[[2, 1], [2, 2], [2, 3], [2, 4]] 3 cat")
+    lab.until_said(page, SAY_STEERED, "[(2, 1), (2, 2), (2, 3), (2, 4)]")
     drag(page, canvas, (2, 2), (4, 2))
     expect(count).to_have_text("3 of 8 × 8 painted")
     canvas.click(position=middle(canvas, 7, 7))
-    until_said(page, SAY_STEERED, "[(2, 1), (2, 3), (2, 4), (7, 7)]")
+    lab.until_said(page, SAY_STEERED, "[(2, 1), (2, 3), (2, 4), (7, 7)]")
     page.get_by_test_id("patch-invert").click()
     expect(count).to_have_text("60 of 8 × 8 painted")
     page.get_by_test_id("patch-clear").click()
     expect(count).to_have_text("0 of 8 × 8 painted")
-    until_said(page, SAY_MASK, "[] 3 cat")
+    lab.until_said(page, SAY_MASK, "[] 3 cat")
 
 
 def test_the_keyboard_alone_paints_scrubs_and_leaves_the_notebook_alone(page: Page) -> None:
@@ -221,7 +215,7 @@ def test_the_keyboard_alone_paints_scrubs_and_leaves_the_notebook_alone(page: Pa
     expect(read).to_contain_text("painted")
     page.keyboard.press("PageUp")
     expect(page.get_by_test_id("patch-layer")).to_have_value("4")
-    until_said(page, SAY_MASK, "[[1, 1], [1, 2], [2, 2]] 4 cat")
+    lab.until_said(page, SAY_MASK, "[[1, 1], [1, 2], [2, 2]] 4 cat")
     assert page.evaluate(cells) == before
 
 
@@ -274,7 +268,7 @@ def test_tokens_are_selected_by_mouse_and_keys(page: Page) -> None:
     for key in (" ", "Shift+ArrowLeft", "d", "d"):
         page.keyboard.press(key)
     positions = [first - 1, first, first + 1, first + 2]
-    until_said(page, SAY_POSITIONS, f"{positions} cat, layers 3, +0.5 residual, positions {first - 1}, {first}")
+    lab.until_said(page, SAY_POSITIONS, f"{positions} cat, layers 3, +0.5 residual, positions {first - 1}, {first}")
     words.first.focus()
     page.keyboard.press("Escape")
     expect(count).to_contain_text("0 tokens selected")
@@ -305,7 +299,7 @@ def test_the_lens_names_the_answer_and_opened_images_are_read(page: Page) -> Non
 
 
 def test_hostile_token_text_is_inert(page: Page) -> None:
-    assert "hostile idle" in lab.said(page, CELLS.index(HOSTILE_TOKENS))
+    assert "hostile idle" in lab.said(page, HOSTILE_TOKENS)
     strip = page.get_by_test_id("tokens")
     expect(strip).to_contain_text("<b onclick=x>feel</b><script>1</script>")
     strip.locator("[data-role=text]").last.hover()

@@ -161,13 +161,12 @@ td {
   border-bottom: 1px solid var(--jp-border-color2);
   text-align: left;
   vertical-align: top;
-  overflow-wrap: anywhere;
+  overflow-wrap: break-word;
 }
 td.number,
 th.number {
   text-align: right;
   white-space: nowrap;
-  overflow-wrap: normal;
 }
 thead th {
   position: sticky;
@@ -179,7 +178,9 @@ thead th {
   font-weight: 600;
 }
 tbody th {
+  min-width: 9em;
   font-weight: 600;
+  overflow-wrap: anywhere;
 }
 .page-main-facts {
   display: grid;
