@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mllm_probe.activations.hooks import attached, resolve_layers
+from mllm_probe.activations.written import read_as_written
 from mllm_probe.models import Encoded, ProbeModel
 
 
@@ -88,8 +89,9 @@ def run_forward(
 
     edits = nullcontext() if steering is None else steering.editing(model, encoded)
     reading = attached(model, hook, layers=layers)
-    with model.lock.held(), torch.no_grad(), edits, reading, suppress(_EnoughError):
-        model.hf(**{**_economies(model), **encoded.tensors})
+    written = read_as_written(model, encoded)
+    with model.lock.held(), torch.no_grad(), edits, reading, written as tensors, suppress(_EnoughError):
+        model.hf(**{**_economies(model), **tensors})
 
 
 def _economies(model: ProbeModel) -> dict[str, Any]:

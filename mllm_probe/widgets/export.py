@@ -102,7 +102,9 @@ def to_html(widget: Any, path: str | os.PathLike[str], title: str | None = None)
 
 
 def _title(widget: Any) -> str:
-    """Words of a widget's class: "Steering panel"."""
+    """Words of a widget's class: "Steering panel"; boxes that hold widgets have no name of their own."""
+    if type(widget).__module__.startswith("ipywidgets."):
+        return "Saved widgets"
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(widget).__name__).capitalize()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from mllm_probe.models.images import as_image
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, require, require_same_model
 from mllm_probe.widgets.base import ProbeWidget, sentence
 from mllm_probe.widgets.choices import pictures_from
+from mllm_probe.widgets.recording import LARGEST, Recording, Recordings
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class InsideWidget(ProbeWidget):
     shown = traitlets.Dict().tag(sync=True)
 
     _reads: tuple[str, ...] = ("concept", "prompt")
+    _recorded: tuple[str, ...] = ("values", "meaning")
 
     def __init__(
         self,
@@ -148,6 +150,23 @@ class InsideWidget(ProbeWidget):
         """End the thread, let go of the activations and remove the widget."""
         super().close()
         self._capture = None
+
+    def recordings(self, largest: int = LARGEST) -> Recordings:
+        """Record the projection on every concept, the chosen one first, as far as ``largest`` bytes go.
+
+        Nothing is run: what was captured is projected again. While a reading runs there is nothing to record.
+        """
+        found = Recordings((CONCEPT,))
+        if self.status != "idle" or self._capture is None:
+            return found
+        for concept in [self.concept, *(name for name in self.concepts if name != self.concept)]:
+            state = self._compute(replace(self._wanted(), concept=concept), threading.Event()) or {}
+            shown = {name: state[name] for name in self._recorded if name in state}
+            largest -= sum(len(value) for value in shown.values() if isinstance(value, bytes))
+            if largest < 0:
+                break
+            found.add(Recording({CONCEPT: concept}, shown | {"shown": self.shown | {CONCEPT: concept}}))
+        return found
 
     def _wanted(self) -> Wanted:
         return Wanted(self._image, self._pictures, self.prompt, self.concept)

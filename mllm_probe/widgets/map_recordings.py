@@ -7,15 +7,14 @@ from typing import Any
 import xarray as xr
 
 from mllm_probe.widgets.cells import NUMBERS, cells_of, is_effect, metrics_of
-from mllm_probe.widgets.recording import Recording, Recordings
+from mllm_probe.widgets.recording import LARGEST, Recording, Recordings
 from mllm_probe.widgets.summary import summarised
 
 _KEYS = ("metric", "against", "average")
 _SHOWN = (*NUMBERS, "unit", "controls")
-_LARGEST = 6_000_000
 
 
-def map_recordings(widget: Any, largest: int = _LARGEST) -> Recordings:
+def map_recordings(widget: Any, largest: int = LARGEST) -> Recordings:
     """Record what the choosers of a heatmap would show.
 
     Parameters
@@ -41,5 +40,5 @@ def map_recordings(widget: Any, largest: int = _LARGEST) -> Recordings:
                 if left < 0:
                     return found
                 when = dict(zip(_KEYS, (metric, against, average), strict=True))
-                found.add(Recording(when, shown))
+                found.add(Recording(when, shown | {"told": widget.told | when}))
     return found

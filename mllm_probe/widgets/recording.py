@@ -12,6 +12,9 @@ from mllm_probe.widgets.numbers import dose, strength_unit
 
 MOST = 256
 
+LARGEST = 6_000_000
+"""Bytes of numbers that the recordings of one widget hold at most."""
+
 
 @dataclass(frozen=True)
 class Recording:

@@ -109,9 +109,10 @@ def _metric(data: xr.Dataset, metric: str | None) -> str:
 def _select(heatmap: LayerConceptHeatmap, effect: xr.Dataset) -> None:
     """Begin at the strongest cell that is clear of its controls, at a positive strength where there are any."""
     positive = effect[STRENGTH] > 0
-    score = abs(effect["difference"]).where(effect["clear_of_controls"] & (positive | ~positive.any()))
+    size = abs(effect["difference"]).where(positive | ~positive.any())
+    score = size.where(effect["clear_of_controls"])
     if not bool(score.notnull().any()):
-        score = abs(effect["difference"]).fillna(0.0)
+        score = size.fillna(0.0)
     place = score.argmax(dim=[CONCEPT, LAYER, STRENGTH])
     cell = score.isel(place)
     heatmap.publish(concept=str(cell[CONCEPT].values), strength=float(cell[STRENGTH].values))

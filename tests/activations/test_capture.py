@@ -355,3 +355,22 @@ def test_a_decoder_beside_an_encoder_is_read_at_its_own_positions():
     acts = mp.capture(model, None, tokens="all", inputs=inputs)
     assert acts.sizes["token"] == 1
     np.testing.assert_array_equal(acts.activation.values, mp.capture(model, None, inputs=inputs).activation.values)
+
+
+@pytest.mark.parametrize("family", ["tiny", "tiny_mrope"])
+def test_an_image_token_that_the_model_wrote_is_read_as_it_is_while_decoding(family, pictures, request):
+    model = request.getfixturevalue(family)
+    image = model.layout.image_token_id
+    answer, prompt = [5, image, image, 6], model.encode(pictures[:1], "What?")
+    acts = mp.capture(model, pictures[:1], "What?", tokens="all", continuation=[answer])
+    parts: dict[int, list] = {layer: [] for layer in model.layers}
+    with attached(model, lambda layer, hidden: parts[layer].append(hidden)), torch.no_grad():
+        cache = model.hf(**prompt.tensors, use_cache=True).past_key_values
+        for token in answer:
+            cache = model.hf(input_ids=torch.tensor([[token]]), past_key_values=cache, use_cache=True).past_key_values
+    for layer in model.layers:
+        stepwise = torch.cat(parts[layer], 1)[:, acts.token.values.copy()]
+        torch.testing.assert_close(acts.activation.sel(layer=layer).torch.tensor, stepwise, rtol=1e-4, atol=1e-5)
+    roles = acts.role.values.tolist()
+    assert roles.count("image") == int((prompt.roles == 1).sum()) and roles[-3:-1] == ["special", "special"]
+    assert acts.patch_row.values[acts.role == "image"].min() == 0

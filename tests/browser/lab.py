@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
@@ -29,6 +29,22 @@ FLAGS = [
 _READY = """() => {
   const panel = window.jupyterapp?.shell.currentWidget;
   return panel?.sessionContext?.session?.kernel?.status === 'idle' && document.querySelector('.jp-Notebook .jp-Cell');
+}"""
+
+_FRAMES = """(count) => new Promise((done) => {
+  const next = () => (count-- > 0 ? requestAnimationFrame(next) : done());
+  next();
+})"""
+_SAY = """async (code) => {
+  const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+  const future = kernel.requestExecute({ code, store_history: false });
+  let [text, error] = ["", ""];
+  future.onIOPub = ({ header, content }) => {
+    if (header.msg_type === "stream" && content.name === "stdout") text += content.text;
+    if (header.msg_type === "error") error = `${content.ename}: ${content.evalue}`;
+  };
+  await future.done;
+  return [text, error];
 }"""
 
 
@@ -117,3 +133,37 @@ def run_cell(page: Page, index: int) -> None:
     """Run one cell, without waiting for it."""
     page.evaluate("index => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index)
     command(page, "notebook:run-cell")
+
+
+def said(page: Page, code: str) -> str:
+    """Run code in the notebook's kernel and give what it printed, once it has finished; no cell is touched."""
+    text, error = page.evaluate(_SAY, code.strip())
+    if error:
+        raise AssertionError(error)
+    return str(text)
+
+
+def until_said(page: Page, code: str, wanted: str, tries: int = 100) -> None:
+    """Run code until what it prints begins with ``wanted``.
+
+    What a widget was told may reach the kernel after code that was sent later: the two do not share a queue.
+    """
+    heard = ""
+    for _ in range(tries):
+        heard = said(page, code)
+        if heard.startswith(wanted):
+            return
+        frames(page)
+    raise AssertionError(f"expected the kernel to print '{wanted}…'; it last printed '{heard}'")
+
+
+def frames(page: Page, count: int = 3) -> None:
+    """Wait until the page has been painted ``count`` times."""
+    page.evaluate(_FRAMES, count)
+
+
+def repainted(canvas: Locator, seen: list[str]) -> str:
+    """Wait until a canvas shows something that is not in ``seen``, and give it."""
+    differs = "([canvas, seen]) => !seen.includes(canvas.toDataURL())"
+    canvas.page.wait_for_function(differs, arg=[canvas.element_handle(), seen])
+    return str(canvas.evaluate("canvas => canvas.toDataURL()"))

@@ -200,3 +200,18 @@ def test_close_leaves_no_thread_and_no_activations(tiny, vectors, library):
 
 def test_its_text_is_the_same_every_time(overlay):
     assert repr(overlay) == "PatchOverlay(2 concepts × 4 layers × 4×4 patches)"
+
+
+def test_a_saved_page_holds_the_patches_of_every_concept(overlay, monkeypatch):
+    monkeypatch.setattr(module, "capture", None)
+    found = {one.when["concept"]: one.shown for one in overlay.recordings()}
+    assert list(found) == [overlay.concept, *(name for name in overlay.concepts if name != overlay.concept)]
+    assert found[overlay.concept]["values"] == overlay.values
+    other = next(name for name in found if name != overlay.concept)
+    assert found[other]["shown"]["concept"] == other and found[other]["values"] != overlay.values
+    assert overlay.shown["concept"] == overlay.concept
+    overlay.concept = other
+    assert overlay.wait(SOON) and overlay.values == found[other]["values"]
+    assert len(overlay.recordings(largest=len(overlay.values))) == 1
+    overlay.publish(status="error")
+    assert len(overlay.recordings()) == 0

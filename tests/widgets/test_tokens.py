@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 
 import numpy as np
@@ -92,6 +93,21 @@ def test_without_an_answer_the_models_own_is_read_token_by_token(tiny, vectors, 
     assert strip.wait(SOON) and strip.answer == "a cat" and roles(strip).count("answer") == 2
     strip.answer = ""
     assert strip.wait(SOON) and strip.answer == out.text[0]
+    strip.close()
+
+
+def test_an_answer_of_image_tokens_is_read(tiny, vectors, picture, monkeypatch):
+    image = tiny.layout.image_token_id
+    others = [i for i in range(tiny.hf.get_output_embeddings().weight.shape[0]) if i != image]
+    monkeypatch.setattr(module, "generate", functools.partial(generate, suppress_tokens=others))
+    strip = TokenStrip(tiny, vectors, picture, PROMPT, max_new_tokens=3)
+    assert strip.wait(SOON), strip.message
+    text = tiny.tokenizer.decode([image])
+    assert [token[:2] for token in strip.tokens[-3:]] == [[text, "answer"]] * 3
+    assert {(row, column) for _, role, _, row, column, _ in strip.tokens if role == "image"} == {
+        (row, column) for row in range(4) for column in range(4)
+    }
+    assert np.isfinite(np.frombuffer(strip.values, "<f4")).all()
     strip.close()
 
 
@@ -195,3 +211,15 @@ def test_close_leaves_no_thread_and_no_activations(tiny, vectors, picture):
 
 def test_its_text_is_the_same_every_time(strip):
     assert repr(strip) == f"TokenStrip({len(strip.tokens)} tokens × 4 layers, mode='projection')"
+
+
+@pytest.mark.parametrize("mode", ["projection", "lens"])
+def test_a_saved_page_holds_the_tokens_of_every_concept(strip, monkeypatch, mode):
+    strip.mode = mode
+    assert strip.wait(SOON)
+    monkeypatch.setattr(module, "capture", None)
+    monkeypatch.setattr(module, "top_words", None)
+    found = {one.when["concept"]: one.shown for one in strip.recordings()}
+    assert set(found) == set(strip.concepts) and found["cat"]["values"] == strip.values
+    strip.concept = "neon"
+    assert strip.wait(SOON) and strip.values == found["neon"]["values"]

@@ -3,7 +3,6 @@ import type { AnyModel, RenderProps } from "@anywidget/types";
 import base from "./base.css";
 import { h, show, uniqueId, widgetRoot } from "./dom";
 import { digitsFor, niceCeiling, signed } from "./format";
-import controls from "./inside/controls.css";
 import inside from "./inside/inside.css";
 import { Legend } from "./inside/legend";
 import { paintProfile } from "./inside/profile";
@@ -39,7 +38,7 @@ const WIDEST = 340;
 const HELP = "Arrow keys move, Space paints, Shift with arrows paints on, Page up and down change the layer.";
 
 class View {
-  private readonly root = widgetRoot(base + controls + inside + css, "patches", "Concept by patch of the picture");
+  private readonly root = widgetRoot(base + inside + css, "patches", "Concept by patch of the picture");
   private readonly canvas = h("canvas", {
     class: "mp-canvas",
     "data-testid": "patches",
@@ -275,7 +274,8 @@ class View {
     const old = this.values.length > 0 && model.get("shown").concept !== model.get("concept");
     this.canvas.dataset.old = String(old);
     this.root.dataset.status = status;
-    this.state.textContent = status === "running" || old ? "reading …" : "";
+    const waits = status === "running" || (old && model.get("message") === "");
+    this.state.textContent = waits ? "reading …" : "";
     const { rows, columns } = this.grid();
     const many = count(this.brush.mask);
     this.painted.textContent = rows ? `${many} of ${rows} × ${columns} painted` : "";

@@ -3,7 +3,6 @@ import type { AnyModel, RenderProps } from "@anywidget/types";
 import base from "./base.css";
 import { h, show, widgetRoot } from "./dom";
 import { digitsFor, niceCeiling, plain, signed, words } from "./format";
-import controls from "./inside/controls.css";
 import inside from "./inside/inside.css";
 import { Legend } from "./inside/legend";
 import { paintProfile } from "./inside/profile";
@@ -60,7 +59,7 @@ const LENS = "The word that the model would say next if it stopped at this layer
 const HELP = "click tokens of the prompt to steer them";
 
 class View {
-  private readonly root = widgetRoot(base + controls + inside + css, "tokens", "Prompt and answer, token by token");
+  private readonly root = widgetRoot(base + inside + css, "tokens", "Prompt and answer, token by token");
   private readonly mode = segments("token-mode", "what is shown", MODES, (value) => this.set({ mode: value as Mode }));
   private readonly state = h("span", { class: "mp-inside-state", "data-testid": "token-status" });
   private readonly concept = h("select", { class: "mp-wide", "data-testid": "token-concept" });
@@ -268,7 +267,8 @@ class View {
     const old = projected && this.reading.values.length > 0 && model.get("shown").concept !== model.get("concept");
     this.strip.element.dataset.old = String(old);
     this.root.dataset.status = status;
-    this.state.textContent = status === "running" || old ? "reading …" : "";
+    const waits = status === "running" || (old && model.get("message") === "");
+    this.state.textContent = waits ? "reading …" : "";
     const many = model.get("positions").length;
     this.picked.textContent = many === 1 ? "1 token selected" : `${many} tokens selected${many ? "" : ` · ${HELP}`}`;
     this.clear.disabled = many === 0;

@@ -70,6 +70,106 @@ var K=`.mp {
   outline: 2px solid var(--mp-brand);
   outline-offset: 1px;
 }
+.mp-label {
+  display: block;
+  margin: 11px 0 3px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-label b {
+  color: var(--mp-ink);
+  font-weight: 600;
+}
+.mp select.mp-wide,
+.mp input.mp-wide {
+  display: block;
+  width: 100%;
+  padding: 5px 8px;
+}
+.mp-seg {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 1px;
+  background: var(--mp-line);
+  min-width: 0;
+  margin: 0;
+  padding: 0;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  overflow: hidden;
+}
+.mp-seg label {
+  position: relative;
+  flex: 1 1 auto;
+  padding: 3px 5px;
+  background: var(--mp-bg);
+  color: var(--mp-soft);
+  font-size: 11.5px;
+  text-align: center;
+  white-space: nowrap;
+  cursor: pointer;
+}
+.mp-seg label:has(:checked) {
+  background: var(--mp-brand);
+  color: var(--mp-bg);
+}
+.mp-seg label:has(:focus-visible) {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: -2px;
+}
+.mp-seg input {
+  position: absolute;
+  inset: 0;
+  margin: 0;
+  opacity: 0;
+  cursor: pointer;
+}
+:where(.mp) input[type="range"] {
+  --mp-track: linear-gradient(
+    to right,
+    var(--mp-line) var(--from, 0%),
+    var(--mp-brand) var(--from, 0%),
+    var(--mp-brand) var(--to, 0%),
+    var(--mp-line) var(--to, 0%)
+  );
+  display: block;
+  width: 100%;
+  height: 22px;
+  margin: 0;
+  background: none;
+  appearance: none;
+  cursor: pointer;
+}
+.mp input[type="range"]::-webkit-slider-runnable-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-moz-range-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-webkit-slider-thumb {
+  width: 16px;
+  height: 16px;
+  margin-top: -6px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+  appearance: none;
+}
+.mp input[type="range"]::-moz-range-thumb {
+  width: 12px;
+  height: 12px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+}
+.mp-note {
+  color: var(--mp-faint);
+  font-size: 11.5px;
+}
 .mp-error {
   margin: 8px 0 0;
   padding: 6px 10px;
@@ -109,223 +209,44 @@ var K=`.mp {
     transition: width 0.15s linear;
   }
 }
-`;function s(n,t={},...e){let r=document.createElement(n);for(let[i,o]of Object.entries(t))o!==void 0&&o!==!1&&r.setAttribute(i,o===!0?"":String(o));return r.append(...e),r}var _=0;function M(n){return _+=1,`mp-${n}-${_}-${Math.random().toString(36).slice(2,8)}`}function D(n,t,e){let r=s("section",{class:`mp mp-${t}`,"aria-label":e,"data-lm-suppress-shortcuts":"true"});return r.append(s("style",{},n)),r.addEventListener("keydown",i=>i.stopPropagation()),r}function f(n,t){n.hidden=!t}function U(n){return!(n>0)||n>=100?n>=100?0:1:n>2?1:Math.min(5,2-Math.min(0,Math.floor(Math.log10(n))+1))}function T(n){return Number(n.toPrecision(2)).toString().split(".")[1]?.length??0}function P(n,t=1){if(!Number.isFinite(n))return"\u2013";let e=Math.abs(n).toFixed(t);return n<0&&Number(e)!==0?"\u2212"+e:e}function v(n,t=1){let e=P(n,t);return n>0&&Number(e)!==0?`+${e}`:e}function q(n){if(!(n>0)||!Number.isFinite(n))return 1;let t=10**Math.floor(Math.log10(n));return([1,1.5,2,3,4,5,6,8,10].find(r=>r*t>=n*(1-1e-9))??10)*t}var W=n=>n.replaceAll("_"," ");var V=`.mp-label {
-  display: block;
-  margin: 11px 0 3px;
-  color: var(--mp-soft);
-  font-size: 12px;
-}
-.mp-label b {
-  color: var(--mp-ink);
-  font-weight: 600;
-}
-.mp select.mp-wide,
-.mp input.mp-wide {
-  display: block;
-  width: 100%;
-  padding: 5px 8px;
-}
-.mp-seg {
-  display: flex;
-  min-width: 0;
-  margin: 0;
-  padding: 0;
-  border: 1px solid var(--mp-edge);
-  border-radius: 5px;
-  overflow: hidden;
-}
-.mp-seg label {
-  position: relative;
-  flex: 1 1 auto;
-  padding: 3px 5px;
-  border-left: 1px solid var(--mp-line);
-  color: var(--mp-soft);
-  font-size: 11.5px;
-  text-align: center;
-  white-space: nowrap;
-  cursor: pointer;
-}
-.mp-seg label:first-of-type {
-  border-left: 0;
-}
-.mp-seg label:has(:checked) {
-  background: var(--mp-brand);
-  color: var(--mp-bg);
-}
-.mp-seg label:has(:focus-visible) {
-  outline: 2px solid var(--mp-brand);
-  outline-offset: -2px;
-}
-.mp-seg input {
-  position: absolute;
-  inset: 0;
-  margin: 0;
-  opacity: 0;
-  cursor: pointer;
-}
-.mp input[type="range"] {
-  display: block;
-  width: 100%;
-  height: 22px;
-  margin: 0;
-  background: none;
-  appearance: none;
-  cursor: pointer;
-}
-.mp input[type="range"]::-webkit-slider-runnable-track {
-  height: 4px;
-  border-radius: 3px;
-  background: linear-gradient(
-    to right,
-    var(--mp-line) var(--from),
-    var(--mp-brand) var(--from),
-    var(--mp-brand) var(--to),
-    var(--mp-line) var(--to)
-  );
-}
-.mp input[type="range"]::-moz-range-track {
-  height: 4px;
-  border-radius: 3px;
-  background: linear-gradient(
-    to right,
-    var(--mp-line) var(--from),
-    var(--mp-brand) var(--from),
-    var(--mp-brand) var(--to),
-    var(--mp-line) var(--to)
-  );
-}
-.mp input[type="range"]::-webkit-slider-thumb {
-  width: 16px;
-  height: 16px;
-  margin-top: -6px;
-  border: 2px solid var(--mp-brand);
-  border-radius: 50%;
-  background: var(--mp-bg);
-  appearance: none;
-}
-.mp input[type="range"]::-moz-range-thumb {
-  width: 12px;
-  height: 12px;
-  border: 2px solid var(--mp-brand);
-  border-radius: 50%;
-  background: var(--mp-bg);
-}
-.mp-two {
-  display: grid;
-  grid-template-columns: repeat(2, minmax(0, 1fr));
-  gap: 0 12px;
-}
-.mp-over {
-  position: relative;
-}
-.mp-through,
-.mp-fluency {
-  position: absolute;
-  top: 0;
-  right: 0;
-  color: var(--mp-soft);
-  font-size: 12px;
-}
-.mp-through {
-  display: flex;
-  align-items: center;
-  gap: 6px;
-  top: -4px;
-}
-.mp .mp-through select {
-  padding: 1px 4px;
-  font-size: 12px;
-}
-.mp-over .mp-label {
-  padding-right: 130px;
-}
-.mp-steer > .mp-over {
-  margin-top: 11px;
-}
-.mp-steer > .mp-over .mp-label {
-  margin-top: 0;
-}
-.mp-fluency::before {
-  display: inline-block;
-  width: 8px;
-  height: 8px;
-  margin-right: 5px;
-  border-radius: 2px;
-  background: var(--mp-good);
-  content: "";
-}
-.mp-fluency[data-state="untested"]::before {
-  border: 1px solid var(--mp-edge);
-  background: none;
-}
-.mp-fluency[data-state="broken"]::before {
-  background: var(--mp-warn);
-}
-.mp-safe {
-  position: relative;
-  height: 3px;
-  margin: -4px 0 1px;
-}
-.mp-safe::before {
-  position: absolute;
-  left: var(--safe-from);
-  width: calc(var(--safe-to) - var(--safe-from));
-  height: 3px;
-  border-radius: 2px;
-  background: var(--mp-good);
-  content: "";
-}
-.mp-ticks {
-  position: relative;
-  height: 14px;
-  margin: 0 8px;
-  color: var(--mp-faint);
-  font-size: 10.5px;
-}
-.mp-ticks span {
-  position: absolute;
-  transform: translateX(-50%);
-}
-`;var X=`.mp-inside-state {
+`;function a(n,t={},...e){let r=document.createElement(n);for(let[i,o]of Object.entries(t))o!==void 0&&o!==!1&&r.setAttribute(i,o===!0?"":String(o));return r.append(...e),r}var _=0;function M(n){return _+=1,`mp-${n}-${_}-${Math.random().toString(36).slice(2,8)}`}function D(n,t,e){let r=a("section",{class:`mp mp-${t}`,"aria-label":e,"data-lm-suppress-shortcuts":"true"});return r.append(a("style",{},n)),r.addEventListener("keydown",i=>i.stopPropagation()),r}function f(n,t){n.hidden=!t}function U(n){return!(n>0)||n>=100?n>=100?0:1:n>2?1:Math.min(5,2-Math.min(0,Math.floor(Math.log10(n))+1))}function T(n){return Number(n.toPrecision(2)).toString().split(".")[1]?.length??0}function P(n,t=1){if(!Number.isFinite(n))return"\u2013";let e=Math.abs(n).toFixed(t);return n<0&&Number(e)!==0?"\u2212"+e:e}function v(n,t=1){let e=P(n,t);return n>0&&Number(e)!==0?`+${e}`:e}function q(n){if(!(n>0)||!Number.isFinite(n))return 1;let t=10**Math.floor(Math.log10(n));return([1,1.5,2,3,4,5,6,8,10].find(r=>r*t>=n*(1-1e-9))??10)*t}var W=n=>n.replaceAll("_"," ");var V=`.mp-inside .mp-inside-state {
   color: var(--mp-faint);
   font-size: 12px;
 }
-.mp-scrub {
+.mp-inside .mp-scrub {
   display: grid;
   grid-template-columns: auto minmax(0, 1fr);
   gap: 0 10px;
   align-items: center;
 }
-.mp-scrub .mp-label {
+.mp-inside .mp-scrub .mp-label {
   grid-column: 1 / -1;
 }
-.mp .mp-scrub button {
+.mp-inside .mp-scrub button {
   width: 30px;
   padding: 3px 0;
   line-height: 1.2;
 }
-.mp-legend {
+.mp-inside .mp-legend {
   display: grid;
   grid-template-columns: 1fr auto 1fr;
   margin-top: 12px;
   color: var(--mp-faint);
   font-size: 10.5px;
 }
-.mp-legend > i {
+.mp-inside .mp-legend > i {
   grid-column: 1 / -1;
   height: 7px;
   margin-bottom: 2px;
   border-radius: 2px;
 }
-.mp-legend > span:last-of-type {
+.mp-inside .mp-legend > span:last-of-type {
   text-align: right;
 }
-.mp-note {
+.mp-inside .mp-note {
   margin: 4px 0 0;
-  color: var(--mp-faint);
-  font-size: 11.5px;
 }
-.mp-profile {
+.mp-inside .mp-profile {
   display: block;
   width: 100%;
   height: 66px;
@@ -334,24 +255,30 @@ var K=`.mp {
   display: block;
   cursor: crosshair;
 }
+/* Other widgets of the page have places to read as well; here they grow with their text. */
 .mp-inside .mp-read {
+  height: auto;
   min-height: 33px;
   padding: 6px 10px;
+  overflow: visible;
   border-radius: 5px;
   background: var(--mp-fill);
   font-size: 12.5px;
   overflow-wrap: anywhere;
 }
 .mp-inside .mp-read b {
+  display: inline;
+  max-width: none;
   font-weight: 650;
+  white-space: normal;
 }
 .mp-inside .soft {
   color: var(--mp-soft);
 }
-[data-old="true"] {
+.mp-inside [data-old="true"] {
   opacity: 0.4;
 }
-`;var yt={zero:[247,248,249],positive:[178,73,10],negative:[31,95,180]},wt={zero:[34,39,46],positive:[255,166,87],negative:[88,166,255]};function kt(n){let t=n.match(/[\d.]+/g)?.map(Number)??[];if(t.length<3||t[3]===0)return 1;let[e=0,r=0,i=0]=t.slice(0,3).map(o=>(o/255)**2.2);return .2126*e+.7152*r+.0722*i}function Y(n){let t=getComputedStyle(n),e=kt(t.backgroundColor)<.25,r=i=>t.getPropertyValue(i).trim()||t.color;return{dark:e,ink:r("--mp-ink"),soft:r("--mp-soft"),faint:r("--mp-faint"),line:r("--mp-line"),brand:r("--mp-brand"),font:t.fontFamily,...e?wt:yt}}function Q(n){let t=()=>setTimeout(n,30),e=new MutationObserver(t),r=["data-jp-theme-name","data-jp-theme-light","data-vscode-theme-id","data-theme","class"];e.observe(document.body,{attributes:!0,attributeFilter:r}),e.observe(document.documentElement,{attributes:!0,attributeFilter:r});let i=matchMedia("(prefers-color-scheme: dark)");return i.addEventListener("change",t),()=>{e.disconnect(),i.removeEventListener("change",t)}}function E(n,t,e){let r=t>0?Math.max(-1,Math.min(1,n/t)):0,i=r>0?e.positive:e.negative,o=a=>Math.round(e.zero[a]+(i[a]-e.zero[a])*Math.abs(r));return[o(0),o(1),o(2)]}var L=n=>`rgb(${n[0]},${n[1]},${n[2]})`;var Mt=.85;function z(n,t,e){let r=t>0?Math.min(1,Math.abs(n)/t):0;return{colour:n<0?e.negative:e.positive,alpha:r*Mt}}var A=class{bar=s("i");low=s("span");middle=s("span",{},"0");high=s("span");element=s("div",{class:"mp-legend",role:"img"},this.bar,this.low,this.middle,this.high);show(t,e,r,i){let o=T(t),a=[-1,-.5,0,.5,1].map(l=>{if(i==="page")return L(E(l,1,r));let{colour:p,alpha:m}=z(l,1,r);return`rgba(${p.join(",")},${m})`});this.bar.style.background=`linear-gradient(to right, ${a.join(", ")})`,this.low.textContent=P(-t,o),this.high.textContent=`${v(t,o)} ${e}`,this.element.setAttribute("aria-label",`colours from ${P(-t,o)} to ${this.high.textContent}`)}};function Tt(n,t,e){let r=n.filter(Number.isFinite),i=Math.max(0,...r),o=Math.min(0,...r),a=e/(i-o||1),l=i===o?e:i*a,p=t/Math.max(1,n.length),m=n.map((d,h)=>{let w=Number.isFinite(d)?Math.abs(d)*a:0;return{x:h*p,y:d>0?l-w:l,width:Math.max(1,p-1),height:w}});return{zero:l,bars:m}}var c=34,x=8,R=14;function J(n,t,e){let r=n.getContext("2d"),i=window.devicePixelRatio||1,[o,a]=[n.clientWidth,n.clientHeight];if(!r||o<=c||(n.width=Math.round(o*i),n.height=Math.round(a*i),r.setTransform(i,0,0,i,0,0),!t))return;let{layers:l,values:p,index:m,limit:d}=t,{zero:h,bars:w}=Tt(p,o-c,a-x-R);r.font=`10px ${e.font}`,r.textBaseline="middle",r.fillStyle=e.faint,r.textAlign="right";let G=p.filter(Number.isFinite),k=[Math.max(0,...G),Math.min(0,...G)],I=Math.max(1,T(d));(k[0]??0)>0&&r.fillText(v(k[0]??0,I),c-6,x),(k[1]??0)<0&&r.fillText(v(k[1]??0,I),c-6,a-R-1),h>8&&h<a-x-R-7&&r.fillText("0",c-6,x+h),w.forEach((u,g)=>{r.fillStyle=L(E(p[g]??0,d,e)),r.fillRect(c+u.x,x+u.y,u.width,u.height),r.strokeStyle=g===m?e.brand:e.line,r.lineWidth=g===m?2:1,r.strokeRect(c+u.x+.5,x+u.y,u.width-1,u.height)}),r.fillStyle=e.faint,r.fillRect(c,x+h-.5,o-c,1),r.textAlign="center";let N=(o-c)/Math.max(1,l.length),ft=Math.ceil(20/N);l.forEach((u,g)=>{g!==m&&(g%ft||Math.abs(g-m)*N<18)||(r.fillStyle=g===m?e.ink:e.faint,r.fillText(String(u),c+(g+.5)*N,a-6))})}function S(n,t){t.id||=M("control");let e=s("b"),r=s("label",{class:"mp-label",for:t.id},n," ",e);return{element:s("div",{},r,t),value:e}}function tt(n,t,e){let r=new Map,i=[];for(let o of t){let a=s("option",{value:o.value},o.label);if(!o.group){i.push(a);continue}let l=r.get(o.group)??s("optgroup",{label:W(o.group)});r.has(o.group)||i.push(l),r.set(o.group,l),l.append(a)}n.replaceChildren(...i),n.value=e}function Z(n,t){let[e,r]=[Number(n.min),Number(n.max)],i=Math.max(0,Math.min(1,(t-e)/Math.max(1e-9,r-e)));return`calc(${(100*i).toFixed(2)}% + ${(8-16*i).toFixed(2)}px)`}function et(n,t,e){n.style.setProperty("--from",Z(n,Math.min(t,e))),n.style.setProperty("--to",Z(n,Math.max(t,e)))}var Pt=320,Et=(n,t)=>t>0?(n+1)%t:0,Lt=(n,t,e)=>t>0?(n+Math.floor(e/Pt))%t:0,C=class{constructor(t,e){this.moves=e;this.range=s("input",{type:"range",min:0,max:0,step:1,"data-testid":t}),this.button=s("button",{type:"button","data-testid":`${t}-play`}),this.box=S("Layer",this.range);let r=this.box.element.firstElementChild;this.element=s("div",{class:"mp-scrub"},r,this.button,this.range),this.range.addEventListener("input",()=>{this.halt(),this.index=Number(this.range.value),this.show(),e.draw(this.index),e.settle(this.index)}),this.button.addEventListener("click",()=>this.press()),this.still.addEventListener("change",this.onMotion),this.show()}moves;element;index=0;range;button;box;layers=[];frame=0;still=matchMedia("(prefers-reduced-motion: reduce)");fill(t,e){this.layers=t,this.range.max=String(Math.max(0,t.length-1)),this.range.disabled=t.length<2,this.button.disabled=t.length<2,this.halt(),this.index=Math.max(0,t.indexOf(e)),this.show()}close(){cancelAnimationFrame(this.frame),this.frame=0,this.still.removeEventListener("change",this.onMotion)}by(t){this.halt(),this.index=Math.max(0,Math.min(this.layers.length-1,this.index+t)),this.show(),this.moves.draw(this.index),this.moves.settle(this.index)}onMotion=()=>{this.still.matches&&this.frame&&this.press(),this.show()};press(){if(this.frame)this.halt(),this.moves.settle(this.index);else if(this.still.matches)this.index=Et(this.index,this.layers.length),this.moves.draw(this.index),this.moves.settle(this.index);else{let t=this.index,e=0,r=i=>{if(!this.element.isConnected)return this.halt();e||=i,this.frame=requestAnimationFrame(r);let o=Lt(t,this.layers.length,i-e);o!==this.index&&(this.index=o,this.show(),this.moves.draw(o))};this.frame=requestAnimationFrame(r)}this.show()}halt(){cancelAnimationFrame(this.frame),this.frame=0}show(){let t=this.layers[this.index];this.range.value=String(this.index),this.range.setAttribute("aria-valuetext",`layer ${t??""}`);let e=this.layers.at(-1);this.box.value.textContent=t===void 0?"":`${t} of ${this.layers[0]} \u2026 ${e}`;let r=this.frame!==0,i=r?"Stop":this.still.matches?"Next layer":"Play the layers";this.button.textContent=r?"\u275A\u275A":this.still.matches?"\u25B8|":"\u25B6",this.button.setAttribute("aria-label",i),this.button.title=i,this.button.setAttribute("aria-pressed",String(r)),et(this.range,0,0)}};var At="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",St="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function Ct(n){let t=n.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function Ft(n,t){return n?"":t?St:At}function $t(n,t){let e=Ct(n);if(!e||!t)return()=>{};let r=s("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(r);let i=e.comm_live,o=()=>{i||=e.comm_live,r.textContent=Ft(e.comm_live,i),f(r,!e.comm_live)};return e.on("comm_live_update",o),o(),()=>e.off("comm_live_update",o)}function rt(n){return t=>{let e=n(t),r=$t(t.model,t.el.firstElementChild);return()=>{r(),e?.()}}}function nt(n){if(!n||n.byteLength===0)return new Float32Array(0);let t=n instanceof ArrayBuffer?n:n.buffer.slice(n.byteOffset,n.byteOffset+n.byteLength);return new Float32Array(t)}function it(n,t){return n[t]??Number.NaN}var Ht={nats:1,"":.1};function ot(n,t,e){let r=n.filter(Number.isFinite).map(Math.abs);if(r.length===0)return 1;r.sort();let i=r[Math.min(r.length-1,Math.floor(.98*r.length))]??1;return e(Math.max(i,Ht[t]??0))}var y=(n,t)=>Math.max(0,Math.min(t-1,n));function at(n,t,e,r,i){return n.rows===0||r<0||i<0||r>=t||i>=e?null:{row:Math.floor(i/e*n.rows),column:Math.floor(r/t*n.columns)}}function st(n,{row:t,column:e},r){switch(r){case"ArrowUp":return{row:y(t-1,n.rows),column:e};case"ArrowDown":return{row:y(t+1,n.rows),column:e};case"ArrowLeft":return{row:t,column:y(e-1,n.columns)};case"ArrowRight":return{row:t,column:y(e+1,n.columns)};case"Home":return{row:t,column:0};case"End":return{row:t,column:y(n.columns-1,n.columns)};default:return null}}function F(n,{rows:t,columns:e}){return n.length===t&&n.every(i=>i.length===e)?n:Array.from({length:t},()=>Array(e).fill(!1))}var b=(n,{row:t,column:e})=>n[t]?.[e]??!1;function $(n,t,e){let r=n.map(i=>[...i]);for(let{row:i,column:o}of t){let a=r[i];a&&o in a&&(a[o]=e)}return r}var lt=n=>n.map(t=>t.map(e=>!e)),O=n=>n.reduce((t,e)=>t+e.filter(Boolean).length,0);function pt(n,t){let e=Math.max(Math.abs(t.row-n.row),Math.abs(t.column-n.column),1);return Array.from({length:e+1},(r,i)=>({row:Math.round(n.row+(t.row-n.row)*i/e),column:Math.round(n.column+(t.column-n.column)*i/e)}))}function mt(n){let t=[];return n.forEach((e,r)=>{e.forEach((i,o)=>{if(!i)return;let a=(l,p)=>!b(n,{row:l,column:p});a(r-1,o)&&t.push([o,r,o+1,r]),a(r+1,o)&&t.push([o,r+1,o+1,r+1]),a(r,o-1)&&t.push([o,r,o,r+1]),a(r,o+1)&&t.push([o+1,r,o+1,r+1])})}),t}function dt({rows:n,columns:t},e){let r=Array.from({length:n*t},(o,a)=>({row:Math.floor(a/t),column:a%t})),i=r.filter(o=>b(e,o));return i.length?i:r}var H=class{constructor(t,e){this.canvas=t;this.strokes=e;t.addEventListener("pointerdown",r=>this.onDown(r)),t.addEventListener("pointermove",r=>this.onMove(r));for(let r of["pointerup","pointercancel"])t.addEventListener(r,()=>this.onUp());t.addEventListener("pointerleave",()=>this.setHover(null)),t.addEventListener("keydown",r=>this.onKey(r));for(let r of["focus","blur"])t.addEventListener(r,e.redraw)}canvas;strokes;mask=[];hover=null;cursor={row:0,column:0};drag=null;get reading(){return this.hover??this.shownCursor}get shownCursor(){return document.activeElement===this.canvas&&this.strokes.grid().rows?this.cursor:null}take(t){let e=this.strokes.grid();this.cursor={row:Math.min(this.cursor.row,Math.max(0,e.rows-1)),column:this.cursor.column},this.cursor.column=Math.min(this.cursor.column,Math.max(0,e.columns-1)),this.drag||(this.mask=F(t,e))}patchUnder(t){let{clientWidth:e,clientHeight:r}=this.canvas;return at(this.strokes.grid(),e,r,t.offsetX,t.offsetY)}onDown(t){let e=this.patchUnder(t);!e||t.button!==0||(this.canvas.setPointerCapture(t.pointerId),this.cursor=e,this.drag={on:!b(this.mask,e),last:e},this.mask=$(this.mask,[e],this.drag.on),this.strokes.redraw())}onMove(t){let e=this.patchUnder(t);this.setHover(e),!(!this.drag||!e)&&(this.mask=$(this.mask,pt(this.drag.last,e),this.drag.on),this.drag.last=e,this.cursor=e,this.strokes.redraw())}onUp(){this.drag&&(this.drag=null,this.strokes.finish(this.mask))}onKey(t){if(!(t.ctrlKey||t.metaKey||t.altKey)){if(t.key==="PageUp"||t.key==="PageDown")this.strokes.scrub(t.key==="PageUp"?1:-1);else if(!this.strokes.grid().rows||!this.onGridKey(t))return;t.preventDefault(),t.stopPropagation()}}onGridKey(t){let e=b(this.mask,this.cursor);if(t.key===" ")return this.hover=null,this.paint(this.cursor,!e),!0;let r=st(this.strokes.grid(),this.cursor,t.key);return r?(this.hover=null,this.cursor=r,t.shiftKey&&b(this.mask,r)!==e&&this.paint(r,e),this.strokes.redraw(),!0):!1}paint(t,e){this.mask=$(this.mask,[t],e),this.strokes.finish(this.mask)}setHover(t){t?.row===this.hover?.row&&t?.column===this.hover?.column||(this.hover=t,this.strokes.redraw())}};function Nt(n,t,e,r,i){t.picture&&(n.imageSmoothingQuality="high",n.drawImage(t.picture,0,0,r,i),t.shaded&&(n.globalCompositeOperation="saturation",n.fillStyle="#888",n.fillRect(0,0,r,i),n.globalCompositeOperation="source-over",n.fillStyle=e.dark?"rgba(20,24,28,.5)":"rgba(255,255,255,.55)",n.fillRect(0,0,r,i)))}function zt(n,t,e,r,i){let{rows:o,columns:a}=t.grid;for(let l=0;l<o;l+=1)for(let p=0;p<a;p+=1){let m=t.value({row:l,column:p});if(!Number.isFinite(m))continue;let{colour:d,alpha:h}=z(m,t.limit,e);n.fillStyle=`rgba(${d.join(",")},${h.toFixed(3)})`,n.fillRect(p*r,l*i,r,i)}}function Rt(n,{rows:t,columns:e},r,i,o){if(!(Math.min(i,o)<7)){n.strokeStyle=r.dark?"rgba(255,255,255,.14)":"rgba(255,255,255,.5)",n.lineWidth=1,n.beginPath();for(let a=1;a<t;a+=1)n.moveTo(0,a*o),n.lineTo(e*i,a*o);for(let a=1;a<e;a+=1)n.moveTo(a*i,0),n.lineTo(a*i,t*o);n.stroke()}}function ct(n,t,e,r){for(let[i,o]of[["rgba(255,255,255,.9)",e+2.5],[t,e]])n.strokeStyle=i,n.lineWidth=o,n.beginPath(),r(),n.stroke()}function Ot(n,t,e,r){let i=mt(t);i.length!==0&&(n.lineCap="square",ct(n,"#111",2,()=>{for(let[o,a,l,p]of i)n.moveTo(o*e,a*r),n.lineTo(l*e,p*r)}))}function ht(n,t,e,r,i){let o=n.getContext("2d");if(!o)return;let a=window.devicePixelRatio||1;if((n.width!==Math.round(r*a)||n.height!==Math.round(i*a))&&(n.width=Math.round(r*a),n.height=Math.round(i*a),n.style.width=`${r}px`,n.style.height=`${i}px`),o.setTransform(a,0,0,a,0,0),o.clearRect(0,0,r,i),Nt(o,t,e,r,i),t.grid.rows===0)return;let[l,p]=[r/t.grid.columns,i/t.grid.rows];t.shaded&&zt(o,t,e,l,p),Rt(o,t.grid,e,l,p),Ot(o,t.mask,l,p);let m=(d,h)=>{o.setLineDash(h),ct(o,e.brand,2,()=>o.rect(d.column*l+1,d.row*p+1,l-2,p-2)),o.setLineDash([])};t.hover&&m(t.hover,[]),t.cursor&&m(t.cursor,[4,3])}var ut=`.mp-patches-body {
+`;var vt={zero:[247,248,249],positive:[178,73,10],negative:[31,95,180]},xt={zero:[34,39,46],positive:[255,166,87],negative:[88,166,255]};function yt(n){let t=n.match(/[\d.]+/g)?.map(Number)??[];if(t.length<3||t[3]===0)return 1;let[e=0,r=0,i=0]=t.slice(0,3).map(o=>(o/255)**2.2);return .2126*e+.7152*r+.0722*i}function Y(n){let t=getComputedStyle(n),e=yt(t.backgroundColor)<.25,r=i=>t.getPropertyValue(i).trim()||t.color;return{dark:e,ink:r("--mp-ink"),soft:r("--mp-soft"),faint:r("--mp-faint"),line:r("--mp-line"),brand:r("--mp-brand"),font:t.fontFamily,...e?xt:vt}}function Q(n){let t=()=>setTimeout(n,30),e=new MutationObserver(t),r=["data-jp-theme-name","data-jp-theme-light","data-vscode-theme-id","data-theme","class"];e.observe(document.body,{attributes:!0,attributeFilter:r}),e.observe(document.documentElement,{attributes:!0,attributeFilter:r});let i=matchMedia("(prefers-color-scheme: dark)");return i.addEventListener("change",t),()=>{e.disconnect(),i.removeEventListener("change",t)}}function E(n,t,e){let r=t>0?Math.max(-1,Math.min(1,n/t)):0,i=r>0?e.positive:e.negative,o=s=>Math.round(e.zero[s]+(i[s]-e.zero[s])*Math.abs(r));return[o(0),o(1),o(2)]}var L=n=>`rgb(${n[0]},${n[1]},${n[2]})`;var wt=.85;function R(n,t,e){let r=t>0?Math.min(1,Math.abs(n)/t):0;return{colour:n<0?e.negative:e.positive,alpha:r*wt}}var A=class{bar=a("i");low=a("span");middle=a("span",{},"0");high=a("span");element=a("div",{class:"mp-legend",role:"img"},this.bar,this.low,this.middle,this.high);show(t,e,r,i){let o=T(t),s=[-1,-.5,0,.5,1].map(l=>{if(i==="page")return L(E(l,1,r));let{colour:p,alpha:d}=R(l,1,r);return`rgba(${p.join(",")},${d})`});this.bar.style.background=`linear-gradient(to right, ${s.join(", ")})`,this.low.textContent=P(-t,o),this.high.textContent=`${v(t,o)} ${e}`,this.element.setAttribute("aria-label",`colours from ${P(-t,o)} to ${this.high.textContent}`)}};function kt(n,t,e){let r=n.filter(Number.isFinite),i=Math.max(0,...r),o=Math.min(0,...r),s=e/(i-o||1),l=i===o?e:i*s,p=t/Math.max(1,n.length),d=n.map((m,h)=>{let w=Number.isFinite(m)?Math.abs(m)*s:0;return{x:h*p,y:m>0?l-w:l,width:Math.max(1,p-1),height:w}});return{zero:l,bars:d}}var c=34,x=8,z=14;function X(n,t,e){let r=n.getContext("2d"),i=window.devicePixelRatio||1,[o,s]=[n.clientWidth,n.clientHeight];if(!r||o<=c||(n.width=Math.round(o*i),n.height=Math.round(s*i),r.setTransform(i,0,0,i,0,0),!t))return;let{layers:l,values:p,index:d,limit:m}=t,{zero:h,bars:w}=kt(p,o-c,s-x-z);r.font=`10px ${e.font}`,r.textBaseline="middle",r.fillStyle=e.faint,r.textAlign="right";let G=p.filter(Number.isFinite),k=[Math.max(0,...G),Math.min(0,...G)],I=Math.max(1,T(m));(k[0]??0)>0&&r.fillText(v(k[0]??0,I),c-6,x),(k[1]??0)<0&&r.fillText(v(k[1]??0,I),c-6,s-z-1),h>8&&h<s-x-z-7&&r.fillText("0",c-6,x+h),w.forEach((u,g)=>{r.fillStyle=L(E(p[g]??0,m,e)),r.fillRect(c+u.x,x+u.y,u.width,u.height),r.strokeStyle=g===d?e.brand:e.line,r.lineWidth=g===d?2:1,r.strokeRect(c+u.x+.5,x+u.y,u.width-1,u.height)}),r.fillStyle=e.faint,r.fillRect(c,x+h-.5,o-c,1),r.textAlign="center";let N=(o-c)/Math.max(1,l.length),gt=Math.ceil(20/N);l.forEach((u,g)=>{g!==d&&(g%gt||Math.abs(g-d)*N<18)||(r.fillStyle=g===d?e.ink:e.faint,r.fillText(String(u),c+(g+.5)*N,s-6))})}function S(n,t){t.id||=M("control");let e=a("b"),r=a("label",{class:"mp-label",for:t.id},n," ",e);return{element:a("div",{},r,t),value:e}}function Z(n,t,e){let r=new Map,i=[];for(let o of t){let s=a("option",{value:o.value},o.label);if(!o.group){i.push(s);continue}let l=r.get(o.group)??a("optgroup",{label:W(o.group)});r.has(o.group)||i.push(l),r.set(o.group,l),l.append(s)}n.replaceChildren(...i),n.value=e}function J(n,t){let[e,r]=[Number(n.min),Number(n.max)],i=Math.max(0,Math.min(1,(t-e)/Math.max(1e-9,r-e)));return`calc(${(100*i).toFixed(2)}% + ${(8-16*i).toFixed(2)}px)`}function tt(n,t,e){n.style.setProperty("--from",J(n,Math.min(t,e))),n.style.setProperty("--to",J(n,Math.max(t,e)))}var Mt=320,Tt=(n,t)=>t>0?(n+1)%t:0,Pt=(n,t,e)=>t>0?(n+Math.floor(e/Mt))%t:0,C=class{constructor(t,e){this.moves=e;this.range=a("input",{type:"range",min:0,max:0,step:1,"data-testid":t}),this.button=a("button",{type:"button","data-testid":`${t}-play`}),this.box=S("Layer",this.range);let r=this.box.element.firstElementChild;this.element=a("div",{class:"mp-scrub"},r,this.button,this.range),this.range.addEventListener("input",()=>{this.halt(),this.index=Number(this.range.value),this.show(),e.draw(this.index),e.settle(this.index)}),this.button.addEventListener("click",()=>this.press()),this.still.addEventListener("change",this.onMotion),this.show()}moves;element;index=0;range;button;box;layers=[];frame=0;still=matchMedia("(prefers-reduced-motion: reduce)");fill(t,e){this.layers=t,this.range.max=String(Math.max(0,t.length-1)),this.range.disabled=t.length<2,this.button.disabled=t.length<2,this.halt(),this.index=Math.max(0,t.indexOf(e)),this.show()}close(){cancelAnimationFrame(this.frame),this.frame=0,this.still.removeEventListener("change",this.onMotion)}by(t){this.halt(),this.index=Math.max(0,Math.min(this.layers.length-1,this.index+t)),this.show(),this.moves.draw(this.index),this.moves.settle(this.index)}onMotion=()=>{this.still.matches&&this.frame&&this.press(),this.show()};press(){if(this.frame)this.halt(),this.moves.settle(this.index);else if(this.still.matches)this.index=Tt(this.index,this.layers.length),this.moves.draw(this.index),this.moves.settle(this.index);else{let t=this.index,e=0,r=i=>{if(!this.element.isConnected)return this.halt();e||=i,this.frame=requestAnimationFrame(r);let o=Pt(t,this.layers.length,i-e);o!==this.index&&(this.index=o,this.show(),this.moves.draw(o))};this.frame=requestAnimationFrame(r)}this.show()}halt(){cancelAnimationFrame(this.frame),this.frame=0}show(){let t=this.layers[this.index];this.range.value=String(this.index),this.range.setAttribute("aria-valuetext",`layer ${t??""}`);let e=this.layers.at(-1);this.box.value.textContent=t===void 0?"":`${t} of ${this.layers[0]} \u2026 ${e}`;let r=this.frame!==0,i=r?"Stop":this.still.matches?"Next layer":"Play the layers";this.button.textContent=r?"\u275A\u275A":this.still.matches?"\u25B8|":"\u25B6",this.button.setAttribute("aria-label",i),this.button.title=i,this.button.setAttribute("aria-pressed",String(r)),tt(this.range,0,0)}};var Et="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",Lt="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function At(n){let t=n.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function St(n,t){return n?"":t?Lt:Et}function Ct(n,t){let e=At(n);if(!e||!t)return()=>{};let r=a("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(r);let i=e.comm_live,o=()=>{i||=e.comm_live,r.textContent=St(e.comm_live,i),f(r,!e.comm_live)};return e.on("comm_live_update",o),o(),()=>e.off("comm_live_update",o)}function et(n){return t=>{let e=n(t),r=Ct(t.model,t.el.firstElementChild);return()=>{r(),e?.()}}}function rt(n){if(!n||n.byteLength===0)return new Float32Array(0);let t=n instanceof ArrayBuffer?n:n.buffer.slice(n.byteOffset,n.byteOffset+n.byteLength);return new Float32Array(t)}function nt(n,t){return n[t]??Number.NaN}var Ft={nats:1,"":.1};function it(n,t,e){let r=n.filter(Number.isFinite).map(Math.abs);if(r.length===0)return 1;r.sort();let i=r[Math.min(r.length-1,Math.floor(.98*r.length))]??1;return e(Math.max(i,Ft[t]??0))}var y=(n,t)=>Math.max(0,Math.min(t-1,n));function ot(n,t,e,r,i){return n.rows===0||r<0||i<0||r>=t||i>=e?null:{row:Math.floor(i/e*n.rows),column:Math.floor(r/t*n.columns)}}function st(n,{row:t,column:e},r){switch(r){case"ArrowUp":return{row:y(t-1,n.rows),column:e};case"ArrowDown":return{row:y(t+1,n.rows),column:e};case"ArrowLeft":return{row:t,column:y(e-1,n.columns)};case"ArrowRight":return{row:t,column:y(e+1,n.columns)};case"Home":return{row:t,column:0};case"End":return{row:t,column:y(n.columns-1,n.columns)};default:return null}}function F(n,{rows:t,columns:e}){return n.length===t&&n.every(i=>i.length===e)?n:Array.from({length:t},()=>Array(e).fill(!1))}var b=(n,{row:t,column:e})=>n[t]?.[e]??!1;function $(n,t,e){let r=n.map(i=>[...i]);for(let{row:i,column:o}of t){let s=r[i];s&&o in s&&(s[o]=e)}return r}var at=n=>n.map(t=>t.map(e=>!e)),O=n=>n.reduce((t,e)=>t+e.filter(Boolean).length,0);function lt(n,t){let e=Math.max(Math.abs(t.row-n.row),Math.abs(t.column-n.column),1);return Array.from({length:e+1},(r,i)=>({row:Math.round(n.row+(t.row-n.row)*i/e),column:Math.round(n.column+(t.column-n.column)*i/e)}))}function pt(n){let t=[];return n.forEach((e,r)=>{e.forEach((i,o)=>{if(!i)return;let s=(l,p)=>!b(n,{row:l,column:p});s(r-1,o)&&t.push([o,r,o+1,r]),s(r+1,o)&&t.push([o,r+1,o+1,r+1]),s(r,o-1)&&t.push([o,r,o,r+1]),s(r,o+1)&&t.push([o+1,r,o+1,r+1])})}),t}function dt({rows:n,columns:t},e){let r=Array.from({length:n*t},(o,s)=>({row:Math.floor(s/t),column:s%t})),i=r.filter(o=>b(e,o));return i.length?i:r}var H=class{constructor(t,e){this.canvas=t;this.strokes=e;t.addEventListener("pointerdown",r=>this.onDown(r)),t.addEventListener("pointermove",r=>this.onMove(r));for(let r of["pointerup","pointercancel"])t.addEventListener(r,()=>this.onUp());t.addEventListener("pointerleave",()=>this.setHover(null)),t.addEventListener("keydown",r=>this.onKey(r));for(let r of["focus","blur"])t.addEventListener(r,e.redraw)}canvas;strokes;mask=[];hover=null;cursor={row:0,column:0};drag=null;get reading(){return this.hover??this.shownCursor}get shownCursor(){return document.activeElement===this.canvas&&this.strokes.grid().rows?this.cursor:null}take(t){let e=this.strokes.grid();this.cursor={row:Math.min(this.cursor.row,Math.max(0,e.rows-1)),column:this.cursor.column},this.cursor.column=Math.min(this.cursor.column,Math.max(0,e.columns-1)),this.drag||(this.mask=F(t,e))}patchUnder(t){let{clientWidth:e,clientHeight:r}=this.canvas;return ot(this.strokes.grid(),e,r,t.offsetX,t.offsetY)}onDown(t){let e=this.patchUnder(t);!e||t.button!==0||(this.canvas.setPointerCapture(t.pointerId),this.cursor=e,this.drag={on:!b(this.mask,e),last:e},this.mask=$(this.mask,[e],this.drag.on),this.strokes.redraw())}onMove(t){let e=this.patchUnder(t);this.setHover(e),!(!this.drag||!e)&&(this.mask=$(this.mask,lt(this.drag.last,e),this.drag.on),this.drag.last=e,this.cursor=e,this.strokes.redraw())}onUp(){this.drag&&(this.drag=null,this.strokes.finish(this.mask))}onKey(t){if(!(t.ctrlKey||t.metaKey||t.altKey)){if(t.key==="PageUp"||t.key==="PageDown")this.strokes.scrub(t.key==="PageUp"?1:-1);else if(!this.strokes.grid().rows||!this.onGridKey(t))return;t.preventDefault(),t.stopPropagation()}}onGridKey(t){let e=b(this.mask,this.cursor);if(t.key===" ")return this.hover=null,this.paint(this.cursor,!e),!0;let r=st(this.strokes.grid(),this.cursor,t.key);return r?(this.hover=null,this.cursor=r,t.shiftKey&&b(this.mask,r)!==e&&this.paint(r,e),this.strokes.redraw(),!0):!1}paint(t,e){this.mask=$(this.mask,[t],e),this.strokes.finish(this.mask)}setHover(t){t?.row===this.hover?.row&&t?.column===this.hover?.column||(this.hover=t,this.strokes.redraw())}};function $t(n,t,e,r,i){t.picture&&(n.imageSmoothingQuality="high",n.drawImage(t.picture,0,0,r,i),t.shaded&&(n.globalCompositeOperation="saturation",n.fillStyle="#888",n.fillRect(0,0,r,i),n.globalCompositeOperation="source-over",n.fillStyle=e.dark?"rgba(20,24,28,.5)":"rgba(255,255,255,.55)",n.fillRect(0,0,r,i)))}function Ht(n,t,e,r,i){let{rows:o,columns:s}=t.grid;for(let l=0;l<o;l+=1)for(let p=0;p<s;p+=1){let d=t.value({row:l,column:p});if(!Number.isFinite(d))continue;let{colour:m,alpha:h}=R(d,t.limit,e);n.fillStyle=`rgba(${m.join(",")},${h.toFixed(3)})`,n.fillRect(p*r,l*i,r,i)}}function Nt(n,{rows:t,columns:e},r,i,o){if(!(Math.min(i,o)<7)){n.strokeStyle=r.dark?"rgba(255,255,255,.14)":"rgba(255,255,255,.5)",n.lineWidth=1,n.beginPath();for(let s=1;s<t;s+=1)n.moveTo(0,s*o),n.lineTo(e*i,s*o);for(let s=1;s<e;s+=1)n.moveTo(s*i,0),n.lineTo(s*i,t*o);n.stroke()}}function mt(n,t,e,r){for(let[i,o]of[["rgba(255,255,255,.9)",e+2.5],[t,e]])n.strokeStyle=i,n.lineWidth=o,n.beginPath(),r(),n.stroke()}function Rt(n,t,e,r){let i=pt(t);i.length!==0&&(n.lineCap="square",mt(n,"#111",2,()=>{for(let[o,s,l,p]of i)n.moveTo(o*e,s*r),n.lineTo(l*e,p*r)}))}function ct(n,t,e,r,i){let o=n.getContext("2d");if(!o)return;let s=window.devicePixelRatio||1;if((n.width!==Math.round(r*s)||n.height!==Math.round(i*s))&&(n.width=Math.round(r*s),n.height=Math.round(i*s),n.style.width=`${r}px`,n.style.height=`${i}px`),o.setTransform(s,0,0,s,0,0),o.clearRect(0,0,r,i),$t(o,t,e,r,i),t.grid.rows===0)return;let[l,p]=[r/t.grid.columns,i/t.grid.rows];t.shaded&&Ht(o,t,e,l,p),Nt(o,t.grid,e,l,p),Rt(o,t.mask,l,p);let d=(m,h)=>{o.setLineDash(h),mt(o,e.brand,2,()=>o.rect(m.column*l+1,m.row*p+1,l-2,p-2)),o.setLineDash([])};t.hover&&d(t.hover,[]),t.cursor&&d(t.cursor,[4,3])}var ht=`.mp-patches-body {
   display: grid;
   grid-template-columns: minmax(0, 1fr);
   gap: 12px 24px;
@@ -393,4 +320,4 @@ var K=`.mp {
 .mp-paint input {
   margin: 0;
 }
-`;var B=340,gt="Arrow keys move, Space paints, Shift with arrows paints on, Page up and down change the layer.",j=class{constructor(t,e,r){this.model=t;this.read.id=M("patch"),this.canvas.setAttribute("aria-describedby",this.read.id),this.canvas.setAttribute("aria-label",`Patches of the picture. ${gt}`);let i=s("div",{class:"mp-paint"},this.painted,s("label",{},this.shade,"shade"),this.invert,this.clear),o=s("div",{},this.canvas,this.read,i),a=s("div",{},this.conceptBox,this.scrubber.element,this.legend.element,this.meaning,this.profileBox),l=s("div",{class:"mp-head"},s("h3",{},"Concept by patch"),this.state);this.root.classList.add("mp-inside"),this.root.append(l,s("div",{class:"mp-patches-body"},o,a),this.error),e.append(this.root),this.listen(r),this.fill(),this.load()}model;root=D(K+V+X+ut,"patches","Concept by patch of the picture");canvas=s("canvas",{class:"mp-canvas","data-testid":"patches",tabindex:0,role:"application"});read=s("div",{class:"mp-read","data-testid":"patch-read",role:"status","aria-live":"polite"});concept=s("select",{class:"mp-wide","data-testid":"patch-concept"});conceptBox=S("Concept",this.concept).element;scrubber=new C("patch-layer",{draw:()=>this.redraw(),settle:t=>this.set({layer:this.model.get("layers")[t]??0})});legend=new A;meaning=s("p",{class:"mp-note"});profile=s("canvas",{class:"mp-profile","data-testid":"patch-profile",role:"img"});profileLabel=s("span",{class:"mp-label"});profileBox=s("div",{},this.profileLabel,this.profile);painted=s("span",{"data-testid":"patch-count"});clear=s("button",{type:"button","data-testid":"patch-clear"},"Clear");invert=s("button",{type:"button","data-testid":"patch-invert"},"Invert");shade=s("input",{type:"checkbox",checked:!0,"data-testid":"patch-shade"});state=s("span",{class:"mp-inside-state","data-testid":"patch-status"});error=s("p",{class:"mp-error",role:"alert","data-testid":"patch-error"});picture=null;values=new Float32Array(0);limit=1;brush=new H(this.canvas,{grid:()=>this.grid(),redraw:()=>this.redraw(),finish:t=>this.set({mask:t}),scrub:t=>this.scrubber.by(t)});pending=0;listen(t){let{model:e}=this,r=(a,l)=>{for(let p of a)e.on(`change:${p}`,l),t.addEventListener("abort",()=>e.off(`change:${p}`,l))};r(["concepts","categories","layers","values","rows","columns","unit","meaning"],()=>this.fill()),r(["concept","layer","mask"],()=>this.take()),r(["shown","status","message"],()=>this.redraw()),r(["picture"],()=>{this.load()});let i=new ResizeObserver(()=>this.redraw());i.observe(this.root);let o=Q(()=>this.redraw());t.addEventListener("abort",()=>{i.disconnect(),o(),this.scrubber.close(),cancelAnimationFrame(this.pending),this.picture?.close()}),this.concept.addEventListener("change",()=>this.set({concept:this.concept.value})),this.shade.addEventListener("change",()=>this.redraw()),this.clear.addEventListener("click",()=>this.set({mask:F([],this.grid())})),this.invert.addEventListener("click",()=>this.set({mask:lt(this.brush.mask)}))}set(t){for(let[e,r]of Object.entries(t))this.model.set(e,r);this.model.save_changes(),this.redraw()}grid(){return{rows:this.model.get("rows"),columns:this.model.get("columns")}}async load(){let t=this.model.get("picture");if(!t?.byteLength)return;let e=await createImageBitmap(new Blob([t],{type:"image/png"}));if(t!==this.model.get("picture"))return e.close();this.picture?.close(),this.picture=e,this.redraw()}fill(){let{model:t}=this;this.values=nt(t.get("values")),this.limit=ot(this.values,t.get("unit"),q);let e=t.get("categories"),r=t.get("concepts").map((i,o)=>({value:i,label:i,group:e[o]??""}));tt(this.concept,r,t.get("concept")),f(this.conceptBox,r.length>0),this.meaning.textContent=`${t.get("meaning")}.`,this.take()}take(){let{model:t}=this,e=t.get("layer");(t.get("layers")[this.scrubber.index]!==e||this.scrubber.element.dataset.of!==String(t.get("layers")))&&(this.scrubber.fill(t.get("layers"),e),this.scrubber.element.dataset.of=String(t.get("layers"))),this.concept.value=t.get("concept"),this.brush.take(t.get("mask")),this.redraw()}valueAt({row:t,column:e},r=this.scrubber.index){let{rows:i,columns:o}=this.grid();return it(this.values,(r*i+t)*o+e)}redraw(){this.pending||(this.pending=requestAnimationFrame(()=>{this.pending=0,this.draw()}))}draw(){let t=Y(this.root),e=this.grid(),r=this.canvas.parentElement?.clientWidth??B,i=this.picture?this.picture.height/this.picture.width:1,o=Math.max(80,Math.min(B,r,B*1.25/i)),a={picture:this.picture,grid:e,value:m=>this.valueAt(m),limit:this.limit,mask:this.brush.mask,cursor:this.brush.shownCursor,hover:this.brush.hover,shaded:this.shade.checked&&this.values.length>0};ht(this.canvas,a,t,Math.round(o),Math.round(o*i));let l=this.values.length>0;f(this.legend.element,l),f(this.meaning,l),this.legend.show(this.limit,this.model.get("unit"),t,"picture");let p=this.brush.reading;this.drawReadout(p),f(this.profileBox,l),this.drawProfile(p,t),this.drawState()}drawProfile(t,e){let r=this.model.get("layers"),i=t?[t]:dt(this.grid(),this.brush.mask),o=r.map((l,p)=>i.reduce((m,d)=>m+this.valueAt(d,p),0)/i.length);J(this.profile,{layers:r,values:o,index:this.scrubber.index,limit:this.limit},e);let a=O(this.brush.mask)?"Mean of the painted patches":"Mean of all patches";this.profileLabel.textContent=`${t?"This patch":a}, layer by layer`,this.profile.setAttribute("aria-label",this.profileLabel.textContent)}drawReadout(t){let{model:e,read:r}=this,i=e.get("layers")[this.scrubber.index];if(!t){let l=this.model.get("rows")>0;r.textContent=l?"Hover a patch to read it, drag to paint. ":"",l&&r.append(s("span",{class:"soft"},gt));for(let p of["row","column","value"])delete r.dataset[p];return}let o=this.valueAt(t),a=["row ",s("b",{},String(t.row)),", column ",s("b",{},String(t.column))];if(Number.isFinite(o)){let l=`${v(o,U(this.limit))} ${e.get("unit")}`;a.push(" \xB7 ",s("b",{},l),s("span",{class:"soft"},` of ${e.get("shown").concept??""} at layer ${i}`))}b(this.brush.mask,t)&&a.push(s("span",{class:"soft"}," \xB7 painted")),r.replaceChildren(...a),Object.assign(r.dataset,{row:t.row,column:t.column,value:Number.isFinite(o)?o:""})}drawState(){let{model:t}=this,e=t.get("status"),r=this.values.length>0&&t.get("shown").concept!==t.get("concept");this.canvas.dataset.old=String(r),this.root.dataset.status=e,this.state.textContent=e==="running"||r?"reading \u2026":"";let{rows:i,columns:o}=this.grid(),a=O(this.brush.mask);this.painted.textContent=i?`${a} of ${i} \xD7 ${o} painted`:"",this.clear.disabled=a===0,this.invert.disabled=i===0;let l=t.get("message");this.error.textContent=l,f(this.error,l!=="")}};function jt({model:n,el:t,signal:e}){let r=new AbortController;return e?.addEventListener("abort",()=>r.abort()),new j(n,t,r.signal),()=>r.abort()}var $e={render:rt(jt)};export{$e as default};
+`;var B=340,ut="Arrow keys move, Space paints, Shift with arrows paints on, Page up and down change the layer.",j=class{constructor(t,e,r){this.model=t;this.read.id=M("patch"),this.canvas.setAttribute("aria-describedby",this.read.id),this.canvas.setAttribute("aria-label",`Patches of the picture. ${ut}`);let i=a("div",{class:"mp-paint"},this.painted,a("label",{},this.shade,"shade"),this.invert,this.clear),o=a("div",{},this.canvas,this.read,i),s=a("div",{},this.conceptBox,this.scrubber.element,this.legend.element,this.meaning,this.profileBox),l=a("div",{class:"mp-head"},a("h3",{},"Concept by patch"),this.state);this.root.classList.add("mp-inside"),this.root.append(l,a("div",{class:"mp-patches-body"},o,s),this.error),e.append(this.root),this.listen(r),this.fill(),this.load()}model;root=D(K+V+ht,"patches","Concept by patch of the picture");canvas=a("canvas",{class:"mp-canvas","data-testid":"patches",tabindex:0,role:"application"});read=a("div",{class:"mp-read","data-testid":"patch-read",role:"status","aria-live":"polite"});concept=a("select",{class:"mp-wide","data-testid":"patch-concept"});conceptBox=S("Concept",this.concept).element;scrubber=new C("patch-layer",{draw:()=>this.redraw(),settle:t=>this.set({layer:this.model.get("layers")[t]??0})});legend=new A;meaning=a("p",{class:"mp-note"});profile=a("canvas",{class:"mp-profile","data-testid":"patch-profile",role:"img"});profileLabel=a("span",{class:"mp-label"});profileBox=a("div",{},this.profileLabel,this.profile);painted=a("span",{"data-testid":"patch-count"});clear=a("button",{type:"button","data-testid":"patch-clear"},"Clear");invert=a("button",{type:"button","data-testid":"patch-invert"},"Invert");shade=a("input",{type:"checkbox",checked:!0,"data-testid":"patch-shade"});state=a("span",{class:"mp-inside-state","data-testid":"patch-status"});error=a("p",{class:"mp-error",role:"alert","data-testid":"patch-error"});picture=null;values=new Float32Array(0);limit=1;brush=new H(this.canvas,{grid:()=>this.grid(),redraw:()=>this.redraw(),finish:t=>this.set({mask:t}),scrub:t=>this.scrubber.by(t)});pending=0;listen(t){let{model:e}=this,r=(s,l)=>{for(let p of s)e.on(`change:${p}`,l),t.addEventListener("abort",()=>e.off(`change:${p}`,l))};r(["concepts","categories","layers","values","rows","columns","unit","meaning"],()=>this.fill()),r(["concept","layer","mask"],()=>this.take()),r(["shown","status","message"],()=>this.redraw()),r(["picture"],()=>{this.load()});let i=new ResizeObserver(()=>this.redraw());i.observe(this.root);let o=Q(()=>this.redraw());t.addEventListener("abort",()=>{i.disconnect(),o(),this.scrubber.close(),cancelAnimationFrame(this.pending),this.picture?.close()}),this.concept.addEventListener("change",()=>this.set({concept:this.concept.value})),this.shade.addEventListener("change",()=>this.redraw()),this.clear.addEventListener("click",()=>this.set({mask:F([],this.grid())})),this.invert.addEventListener("click",()=>this.set({mask:at(this.brush.mask)}))}set(t){for(let[e,r]of Object.entries(t))this.model.set(e,r);this.model.save_changes(),this.redraw()}grid(){return{rows:this.model.get("rows"),columns:this.model.get("columns")}}async load(){let t=this.model.get("picture");if(!t?.byteLength)return;let e=await createImageBitmap(new Blob([t],{type:"image/png"}));if(t!==this.model.get("picture"))return e.close();this.picture?.close(),this.picture=e,this.redraw()}fill(){let{model:t}=this;this.values=rt(t.get("values")),this.limit=it(this.values,t.get("unit"),q);let e=t.get("categories"),r=t.get("concepts").map((i,o)=>({value:i,label:i,group:e[o]??""}));Z(this.concept,r,t.get("concept")),f(this.conceptBox,r.length>0),this.meaning.textContent=`${t.get("meaning")}.`,this.take()}take(){let{model:t}=this,e=t.get("layer");(t.get("layers")[this.scrubber.index]!==e||this.scrubber.element.dataset.of!==String(t.get("layers")))&&(this.scrubber.fill(t.get("layers"),e),this.scrubber.element.dataset.of=String(t.get("layers"))),this.concept.value=t.get("concept"),this.brush.take(t.get("mask")),this.redraw()}valueAt({row:t,column:e},r=this.scrubber.index){let{rows:i,columns:o}=this.grid();return nt(this.values,(r*i+t)*o+e)}redraw(){this.pending||(this.pending=requestAnimationFrame(()=>{this.pending=0,this.draw()}))}draw(){let t=Y(this.root),e=this.grid(),r=this.canvas.parentElement?.clientWidth??B,i=this.picture?this.picture.height/this.picture.width:1,o=Math.max(80,Math.min(B,r,B*1.25/i)),s={picture:this.picture,grid:e,value:d=>this.valueAt(d),limit:this.limit,mask:this.brush.mask,cursor:this.brush.shownCursor,hover:this.brush.hover,shaded:this.shade.checked&&this.values.length>0};ct(this.canvas,s,t,Math.round(o),Math.round(o*i));let l=this.values.length>0;f(this.legend.element,l),f(this.meaning,l),this.legend.show(this.limit,this.model.get("unit"),t,"picture");let p=this.brush.reading;this.drawReadout(p),f(this.profileBox,l),this.drawProfile(p,t),this.drawState()}drawProfile(t,e){let r=this.model.get("layers"),i=t?[t]:dt(this.grid(),this.brush.mask),o=r.map((l,p)=>i.reduce((d,m)=>d+this.valueAt(m,p),0)/i.length);X(this.profile,{layers:r,values:o,index:this.scrubber.index,limit:this.limit},e);let s=O(this.brush.mask)?"Mean of the painted patches":"Mean of all patches";this.profileLabel.textContent=`${t?"This patch":s}, layer by layer`,this.profile.setAttribute("aria-label",this.profileLabel.textContent)}drawReadout(t){let{model:e,read:r}=this,i=e.get("layers")[this.scrubber.index];if(!t){let l=this.model.get("rows")>0;r.textContent=l?"Hover a patch to read it, drag to paint. ":"",l&&r.append(a("span",{class:"soft"},ut));for(let p of["row","column","value"])delete r.dataset[p];return}let o=this.valueAt(t),s=["row ",a("b",{},String(t.row)),", column ",a("b",{},String(t.column))];if(Number.isFinite(o)){let l=`${v(o,U(this.limit))} ${e.get("unit")}`;s.push(" \xB7 ",a("b",{},l),a("span",{class:"soft"},` of ${e.get("shown").concept??""} at layer ${i}`))}b(this.brush.mask,t)&&s.push(a("span",{class:"soft"}," \xB7 painted")),r.replaceChildren(...s),Object.assign(r.dataset,{row:t.row,column:t.column,value:Number.isFinite(o)?o:""})}drawState(){let{model:t}=this,e=t.get("status"),r=this.values.length>0&&t.get("shown").concept!==t.get("concept");this.canvas.dataset.old=String(r),this.root.dataset.status=e;let i=e==="running"||r&&t.get("message")==="";this.state.textContent=i?"reading \u2026":"";let{rows:o,columns:s}=this.grid(),l=O(this.brush.mask);this.painted.textContent=o?`${l} of ${o} \xD7 ${s} painted`:"",this.clear.disabled=l===0,this.invert.disabled=o===0;let p=t.get("message");this.error.textContent=p,f(this.error,p!=="")}};function Ot({model:n,el:t,signal:e}){let r=new AbortController;return e?.addEventListener("abort",()=>r.abort()),new j(n,t,r.signal),()=>r.abort()}var Ae={render:et(Ot)};export{Ae as default};

@@ -1,4 +1,4 @@
-var X=`.mp {
+var Y=`.mp {
   --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
   --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
   --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
@@ -70,6 +70,106 @@ var X=`.mp {
   outline: 2px solid var(--mp-brand);
   outline-offset: 1px;
 }
+.mp-label {
+  display: block;
+  margin: 11px 0 3px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-label b {
+  color: var(--mp-ink);
+  font-weight: 600;
+}
+.mp select.mp-wide,
+.mp input.mp-wide {
+  display: block;
+  width: 100%;
+  padding: 5px 8px;
+}
+.mp-seg {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 1px;
+  background: var(--mp-line);
+  min-width: 0;
+  margin: 0;
+  padding: 0;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  overflow: hidden;
+}
+.mp-seg label {
+  position: relative;
+  flex: 1 1 auto;
+  padding: 3px 5px;
+  background: var(--mp-bg);
+  color: var(--mp-soft);
+  font-size: 11.5px;
+  text-align: center;
+  white-space: nowrap;
+  cursor: pointer;
+}
+.mp-seg label:has(:checked) {
+  background: var(--mp-brand);
+  color: var(--mp-bg);
+}
+.mp-seg label:has(:focus-visible) {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: -2px;
+}
+.mp-seg input {
+  position: absolute;
+  inset: 0;
+  margin: 0;
+  opacity: 0;
+  cursor: pointer;
+}
+:where(.mp) input[type="range"] {
+  --mp-track: linear-gradient(
+    to right,
+    var(--mp-line) var(--from, 0%),
+    var(--mp-brand) var(--from, 0%),
+    var(--mp-brand) var(--to, 0%),
+    var(--mp-line) var(--to, 0%)
+  );
+  display: block;
+  width: 100%;
+  height: 22px;
+  margin: 0;
+  background: none;
+  appearance: none;
+  cursor: pointer;
+}
+.mp input[type="range"]::-webkit-slider-runnable-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-moz-range-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-webkit-slider-thumb {
+  width: 16px;
+  height: 16px;
+  margin-top: -6px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+  appearance: none;
+}
+.mp input[type="range"]::-moz-range-thumb {
+  width: 12px;
+  height: 12px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+}
+.mp-note {
+  color: var(--mp-faint);
+  font-size: 11.5px;
+}
 .mp-error {
   margin: 8px 0 0;
   padding: 6px 10px;
@@ -109,223 +209,44 @@ var X=`.mp {
     transition: width 0.15s linear;
   }
 }
-`;function a(r,e={},...t){let n=document.createElement(r);for(let[o,i]of Object.entries(e))i!==void 0&&i!==!1&&n.setAttribute(o,i===!0?"":String(i));return n.append(...t),n}var Y=0;function D(r){return Y+=1,`mp-${r}-${Y}-${Math.random().toString(36).slice(2,8)}`}function Q(r,e,t){let n=a("section",{class:`mp mp-${e}`,"aria-label":t,"data-lm-suppress-shortcuts":"true"});return n.append(a("style",{},r)),n.addEventListener("keydown",o=>o.stopPropagation()),n}function w(r,e){r.hidden=!e}function q(r){return!(r>0)||r>=100?r>=100?0:1:r>2?1:Math.min(5,2-Math.min(0,Math.floor(Math.log10(r))+1))}function R(r){return Number(r.toPrecision(2)).toString().split(".")[1]?.length??0}function y(r,e=1){if(!Number.isFinite(r))return"\u2013";let t=Math.abs(r).toFixed(e);return r<0&&Number(t)!==0?"\u2212"+t:t}function b(r,e=1){let t=y(r,e);return r>0&&Number(t)!==0?`+${t}`:t}function Z(r){if(!(r>0)||!Number.isFinite(r))return 1;let e=10**Math.floor(Math.log10(r));return([1,1.5,2,3,4,5,6,8,10].find(n=>n*e>=r*(1-1e-9))??10)*e}var O=r=>r.replaceAll("_"," ");var ee=`.mp-label {
-  display: block;
-  margin: 11px 0 3px;
-  color: var(--mp-soft);
-  font-size: 12px;
-}
-.mp-label b {
-  color: var(--mp-ink);
-  font-weight: 600;
-}
-.mp select.mp-wide,
-.mp input.mp-wide {
-  display: block;
-  width: 100%;
-  padding: 5px 8px;
-}
-.mp-seg {
-  display: flex;
-  min-width: 0;
-  margin: 0;
-  padding: 0;
-  border: 1px solid var(--mp-edge);
-  border-radius: 5px;
-  overflow: hidden;
-}
-.mp-seg label {
-  position: relative;
-  flex: 1 1 auto;
-  padding: 3px 5px;
-  border-left: 1px solid var(--mp-line);
-  color: var(--mp-soft);
-  font-size: 11.5px;
-  text-align: center;
-  white-space: nowrap;
-  cursor: pointer;
-}
-.mp-seg label:first-of-type {
-  border-left: 0;
-}
-.mp-seg label:has(:checked) {
-  background: var(--mp-brand);
-  color: var(--mp-bg);
-}
-.mp-seg label:has(:focus-visible) {
-  outline: 2px solid var(--mp-brand);
-  outline-offset: -2px;
-}
-.mp-seg input {
-  position: absolute;
-  inset: 0;
-  margin: 0;
-  opacity: 0;
-  cursor: pointer;
-}
-.mp input[type="range"] {
-  display: block;
-  width: 100%;
-  height: 22px;
-  margin: 0;
-  background: none;
-  appearance: none;
-  cursor: pointer;
-}
-.mp input[type="range"]::-webkit-slider-runnable-track {
-  height: 4px;
-  border-radius: 3px;
-  background: linear-gradient(
-    to right,
-    var(--mp-line) var(--from),
-    var(--mp-brand) var(--from),
-    var(--mp-brand) var(--to),
-    var(--mp-line) var(--to)
-  );
-}
-.mp input[type="range"]::-moz-range-track {
-  height: 4px;
-  border-radius: 3px;
-  background: linear-gradient(
-    to right,
-    var(--mp-line) var(--from),
-    var(--mp-brand) var(--from),
-    var(--mp-brand) var(--to),
-    var(--mp-line) var(--to)
-  );
-}
-.mp input[type="range"]::-webkit-slider-thumb {
-  width: 16px;
-  height: 16px;
-  margin-top: -6px;
-  border: 2px solid var(--mp-brand);
-  border-radius: 50%;
-  background: var(--mp-bg);
-  appearance: none;
-}
-.mp input[type="range"]::-moz-range-thumb {
-  width: 12px;
-  height: 12px;
-  border: 2px solid var(--mp-brand);
-  border-radius: 50%;
-  background: var(--mp-bg);
-}
-.mp-two {
-  display: grid;
-  grid-template-columns: repeat(2, minmax(0, 1fr));
-  gap: 0 12px;
-}
-.mp-over {
-  position: relative;
-}
-.mp-through,
-.mp-fluency {
-  position: absolute;
-  top: 0;
-  right: 0;
-  color: var(--mp-soft);
-  font-size: 12px;
-}
-.mp-through {
-  display: flex;
-  align-items: center;
-  gap: 6px;
-  top: -4px;
-}
-.mp .mp-through select {
-  padding: 1px 4px;
-  font-size: 12px;
-}
-.mp-over .mp-label {
-  padding-right: 130px;
-}
-.mp-steer > .mp-over {
-  margin-top: 11px;
-}
-.mp-steer > .mp-over .mp-label {
-  margin-top: 0;
-}
-.mp-fluency::before {
-  display: inline-block;
-  width: 8px;
-  height: 8px;
-  margin-right: 5px;
-  border-radius: 2px;
-  background: var(--mp-good);
-  content: "";
-}
-.mp-fluency[data-state="untested"]::before {
-  border: 1px solid var(--mp-edge);
-  background: none;
-}
-.mp-fluency[data-state="broken"]::before {
-  background: var(--mp-warn);
-}
-.mp-safe {
-  position: relative;
-  height: 3px;
-  margin: -4px 0 1px;
-}
-.mp-safe::before {
-  position: absolute;
-  left: var(--safe-from);
-  width: calc(var(--safe-to) - var(--safe-from));
-  height: 3px;
-  border-radius: 2px;
-  background: var(--mp-good);
-  content: "";
-}
-.mp-ticks {
-  position: relative;
-  height: 14px;
-  margin: 0 8px;
-  color: var(--mp-faint);
-  font-size: 10.5px;
-}
-.mp-ticks span {
-  position: absolute;
-  transform: translateX(-50%);
-}
-`;var te=`.mp-inside-state {
+`;function a(r,e={},...t){let n=document.createElement(r);for(let[i,o]of Object.entries(e))o!==void 0&&o!==!1&&n.setAttribute(i,o===!0?"":String(o));return n.append(...t),n}var Q=0;function D(r){return Q+=1,`mp-${r}-${Q}-${Math.random().toString(36).slice(2,8)}`}function X(r,e,t){let n=a("section",{class:`mp mp-${e}`,"aria-label":t,"data-lm-suppress-shortcuts":"true"});return n.append(a("style",{},r)),n.addEventListener("keydown",i=>i.stopPropagation()),n}function w(r,e){r.hidden=!e}function q(r){return!(r>0)||r>=100?r>=100?0:1:r>2?1:Math.min(5,2-Math.min(0,Math.floor(Math.log10(r))+1))}function O(r){return Number(r.toPrecision(2)).toString().split(".")[1]?.length??0}function y(r,e=1){if(!Number.isFinite(r))return"\u2013";let t=Math.abs(r).toFixed(e);return r<0&&Number(t)!==0?"\u2212"+t:t}function b(r,e=1){let t=y(r,e);return r>0&&Number(t)!==0?`+${t}`:t}function Z(r){if(!(r>0)||!Number.isFinite(r))return 1;let e=10**Math.floor(Math.log10(r));return([1,1.5,2,3,4,5,6,8,10].find(n=>n*e>=r*(1-1e-9))??10)*e}var z=r=>r.replaceAll("_"," ");var ee=`.mp-inside .mp-inside-state {
   color: var(--mp-faint);
   font-size: 12px;
 }
-.mp-scrub {
+.mp-inside .mp-scrub {
   display: grid;
   grid-template-columns: auto minmax(0, 1fr);
   gap: 0 10px;
   align-items: center;
 }
-.mp-scrub .mp-label {
+.mp-inside .mp-scrub .mp-label {
   grid-column: 1 / -1;
 }
-.mp .mp-scrub button {
+.mp-inside .mp-scrub button {
   width: 30px;
   padding: 3px 0;
   line-height: 1.2;
 }
-.mp-legend {
+.mp-inside .mp-legend {
   display: grid;
   grid-template-columns: 1fr auto 1fr;
   margin-top: 12px;
   color: var(--mp-faint);
   font-size: 10.5px;
 }
-.mp-legend > i {
+.mp-inside .mp-legend > i {
   grid-column: 1 / -1;
   height: 7px;
   margin-bottom: 2px;
   border-radius: 2px;
 }
-.mp-legend > span:last-of-type {
+.mp-inside .mp-legend > span:last-of-type {
   text-align: right;
 }
-.mp-note {
+.mp-inside .mp-note {
   margin: 4px 0 0;
-  color: var(--mp-faint);
-  font-size: 11.5px;
 }
-.mp-profile {
+.mp-inside .mp-profile {
   display: block;
   width: 100%;
   height: 66px;
@@ -334,25 +255,31 @@ var X=`.mp {
   display: block;
   cursor: crosshair;
 }
+/* Other widgets of the page have places to read as well; here they grow with their text. */
 .mp-inside .mp-read {
+  height: auto;
   min-height: 33px;
   padding: 6px 10px;
+  overflow: visible;
   border-radius: 5px;
   background: var(--mp-fill);
   font-size: 12.5px;
   overflow-wrap: anywhere;
 }
 .mp-inside .mp-read b {
+  display: inline;
+  max-width: none;
   font-weight: 650;
+  white-space: normal;
 }
 .mp-inside .soft {
   color: var(--mp-soft);
 }
-[data-old="true"] {
+.mp-inside [data-old="true"] {
   opacity: 0.4;
 }
-`;var Ee={zero:[247,248,249],positive:[178,73,10],negative:[31,95,180]},Le={zero:[34,39,46],positive:[255,166,87],negative:[88,166,255]};function Ae(r){let e=r.match(/[\d.]+/g)?.map(Number)??[];if(e.length<3||e[3]===0)return 1;let[t=0,n=0,o=0]=e.slice(0,3).map(i=>(i/255)**2.2);return .2126*t+.7152*n+.0722*o}function ne(r){let e=getComputedStyle(r),t=Ae(e.backgroundColor)<.25,n=o=>e.getPropertyValue(o).trim()||e.color;return{dark:t,ink:n("--mp-ink"),soft:n("--mp-soft"),faint:n("--mp-faint"),line:n("--mp-line"),brand:n("--mp-brand"),font:e.fontFamily,...t?Le:Ee}}function re(r){let e=()=>setTimeout(r,30),t=new MutationObserver(e),n=["data-jp-theme-name","data-jp-theme-light","data-vscode-theme-id","data-theme","class"];t.observe(document.body,{attributes:!0,attributeFilter:n}),t.observe(document.documentElement,{attributes:!0,attributeFilter:n});let o=matchMedia("(prefers-color-scheme: dark)");return o.addEventListener("change",e),()=>{t.disconnect(),o.removeEventListener("change",e)}}function S(r,e,t){let n=e>0?Math.max(-1,Math.min(1,r/e)):0,o=n>0?t.positive:t.negative,i=s=>Math.round(t.zero[s]+(o[s]-t.zero[s])*Math.abs(n));return[i(0),i(1),i(2)]}var T=r=>`rgb(${r[0]},${r[1]},${r[2]})`;var Se=.85;function $e(r,e,t){let n=e>0?Math.min(1,Math.abs(r)/e):0;return{colour:r<0?t.negative:t.positive,alpha:n*Se}}function G([r,e,t]){return .2126*(r/255)**2.2+.7152*(e/255)**2.2+.0722*(t/255)**2.2>.22?"#111":"#fff"}var I=class{bar=a("i");low=a("span");middle=a("span",{},"0");high=a("span");element=a("div",{class:"mp-legend",role:"img"},this.bar,this.low,this.middle,this.high);show(e,t,n,o){let i=R(e),s=[-1,-.5,0,.5,1].map(l=>{if(o==="page")return T(S(l,1,n));let{colour:d,alpha:p}=$e(l,1,n);return`rgba(${d.join(",")},${p})`});this.bar.style.background=`linear-gradient(to right, ${s.join(", ")})`,this.low.textContent=y(-e,i),this.high.textContent=`${b(e,i)} ${t}`,this.element.setAttribute("aria-label",`colours from ${y(-e,i)} to ${this.high.textContent}`)}};function Ne(r,e,t){let n=r.filter(Number.isFinite),o=Math.max(0,...n),i=Math.min(0,...n),s=t/(o-i||1),l=o===i?t:o*s,d=e/Math.max(1,r.length),p=r.map((m,c)=>{let g=Number.isFinite(m)?Math.abs(m)*s:0;return{x:c*d,y:m>0?l-g:l,width:Math.max(1,d-1),height:g}});return{zero:l,bars:p}}var f=34,E=8,U=14;function ie(r,e,t){let n=r.getContext("2d"),o=window.devicePixelRatio||1,[i,s]=[r.clientWidth,r.clientHeight];if(!n||i<=f||(r.width=Math.round(i*o),r.height=Math.round(s*o),n.setTransform(o,0,0,o,0,0),!e))return;let{layers:l,values:d,index:p,limit:m}=e,{zero:c,bars:g}=Ne(d,i-f,s-E-U);n.font=`10px ${t.font}`,n.textBaseline="middle",n.fillStyle=t.faint,n.textAlign="right";let k=d.filter(Number.isFinite),A=[Math.max(0,...k),Math.min(0,...k)],$=Math.max(1,R(m));(A[0]??0)>0&&n.fillText(b(A[0]??0,$),f-6,E),(A[1]??0)<0&&n.fillText(b(A[1]??0,$),f-6,s-U-1),c>8&&c<s-E-U-7&&n.fillText("0",f-6,E+c),g.forEach((u,h)=>{n.fillStyle=T(S(d[h]??0,m,t)),n.fillRect(f+u.x,E+u.y,u.width,u.height),n.strokeStyle=h===p?t.brand:t.line,n.lineWidth=h===p?2:1,n.strokeRect(f+u.x+.5,E+u.y,u.width-1,u.height)}),n.fillStyle=t.faint,n.fillRect(f,E+c-.5,i-f,1),n.textAlign="center";let N=(i-f)/Math.max(1,l.length),B=Math.ceil(20/N);l.forEach((u,h)=>{h!==p&&(h%B||Math.abs(h-p)*N<18)||(n.fillStyle=h===p?t.ink:t.faint,n.fillText(String(u),f+(h+.5)*N,s-6))})}function P(r,e){e.id||=D("control");let t=a("b"),n=a("label",{class:"mp-label",for:e.id},r," ",t);return{element:a("div",{},n,e),value:t}}function se(r,e,t){let n=new Map,o=[];for(let i of e){let s=a("option",{value:i.value},i.label);if(!i.group){o.push(s);continue}let l=n.get(i.group)??a("optgroup",{label:O(i.group)});n.has(i.group)||o.push(l),n.set(i.group,l),l.append(s)}r.replaceChildren(...o),r.value=t}function ae(r,e,t,n){let o=D(r),i=t.map(s=>{let l=a("input",{type:"radio",name:o,value:s.value});return l.addEventListener("change",()=>n(s.value)),a("label",{},l,s.label)});return a("fieldset",{class:"mp-seg","data-testid":r,"aria-label":e},...i)}function le(r,e){for(let t of r.querySelectorAll("input"))t.checked=t.value===e}function oe(r,e){let[t,n]=[Number(r.min),Number(r.max)],o=Math.max(0,Math.min(1,(e-t)/Math.max(1e-9,n-t)));return`calc(${(100*o).toFixed(2)}% + ${(8-16*o).toFixed(2)}px)`}function pe(r,e,t){r.style.setProperty("--from",oe(r,Math.min(e,t))),r.style.setProperty("--to",oe(r,Math.max(e,t)))}var Ce=320,Fe=(r,e)=>e>0?(r+1)%e:0,He=(r,e,t)=>e>0?(r+Math.floor(t/Ce))%e:0,j=class{constructor(e,t){this.moves=t;this.range=a("input",{type:"range",min:0,max:0,step:1,"data-testid":e}),this.button=a("button",{type:"button","data-testid":`${e}-play`}),this.box=P("Layer",this.range);let n=this.box.element.firstElementChild;this.element=a("div",{class:"mp-scrub"},n,this.button,this.range),this.range.addEventListener("input",()=>{this.halt(),this.index=Number(this.range.value),this.show(),t.draw(this.index),t.settle(this.index)}),this.button.addEventListener("click",()=>this.press()),this.still.addEventListener("change",this.onMotion),this.show()}moves;element;index=0;range;button;box;layers=[];frame=0;still=matchMedia("(prefers-reduced-motion: reduce)");fill(e,t){this.layers=e,this.range.max=String(Math.max(0,e.length-1)),this.range.disabled=e.length<2,this.button.disabled=e.length<2,this.halt(),this.index=Math.max(0,e.indexOf(t)),this.show()}close(){cancelAnimationFrame(this.frame),this.frame=0,this.still.removeEventListener("change",this.onMotion)}by(e){this.halt(),this.index=Math.max(0,Math.min(this.layers.length-1,this.index+e)),this.show(),this.moves.draw(this.index),this.moves.settle(this.index)}onMotion=()=>{this.still.matches&&this.frame&&this.press(),this.show()};press(){if(this.frame)this.halt(),this.moves.settle(this.index);else if(this.still.matches)this.index=Fe(this.index,this.layers.length),this.moves.draw(this.index),this.moves.settle(this.index);else{let e=this.index,t=0,n=o=>{if(!this.element.isConnected)return this.halt();t||=o,this.frame=requestAnimationFrame(n);let i=He(e,this.layers.length,o-t);i!==this.index&&(this.index=i,this.show(),this.moves.draw(i))};this.frame=requestAnimationFrame(n)}this.show()}halt(){cancelAnimationFrame(this.frame),this.frame=0}show(){let e=this.layers[this.index];this.range.value=String(this.index),this.range.setAttribute("aria-valuetext",`layer ${e??""}`);let t=this.layers.at(-1);this.box.value.textContent=e===void 0?"":`${e} of ${this.layers[0]} \u2026 ${t}`;let n=this.frame!==0,o=n?"Stop":this.still.matches?"Next layer":"Play the layers";this.button.textContent=n?"\u275A\u275A":this.still.matches?"\u25B8|":"\u25B6",this.button.setAttribute("aria-label",o),this.button.title=o,this.button.setAttribute("aria-pressed",String(n)),pe(this.range,0,0)}};var ze="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",Re="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function Oe(r){let e=r.get("layout");return typeof e?.comm_live=="boolean"&&e.on&&e.off?e:null}function Ie(r,e){return r?"":e?Re:ze}function Pe(r,e){let t=Oe(r);if(!t||!e)return()=>{};let n=a("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});e.prepend(n);let o=t.comm_live,i=()=>{o||=t.comm_live,n.textContent=Ie(t.comm_live,o),w(n,!t.comm_live)};return t.on("comm_live_update",i),i(),()=>t.off("comm_live_update",i)}function de(r){return e=>{let t=r(e),n=Pe(e.model,e.el.firstElementChild);return()=>{n(),t?.()}}}function V(r){if(!r||r.byteLength===0)return new Float32Array(0);let e=r instanceof ArrayBuffer?r:r.buffer.slice(r.byteOffset,r.byteOffset+r.byteLength);return new Float32Array(e)}function _(r,e){return r[e]??Number.NaN}var je={nats:1,"":.1};function me(r,e,t){let n=r.filter(Number.isFinite).map(Math.abs);if(n.length===0)return 1;n.sort();let o=n[Math.min(n.length-1,Math.floor(.98*n.length))]??1;return t(Math.max(o,je[e]??0))}function ce(r,e){let t=[];for(let n=0;n<r.length;n+=1){if(r[n]?.[1]!=="image"){t.push({kind:"token",index:n});continue}let o=_e(r,n),i=Array.from({length:o-n+1},(s,l)=>n+l);t.push({kind:"block",indices:i.filter(s=>r[s]?.[1]==="image")}),e&&t.push(...i.map(s=>({kind:"token",index:s}))),n=o}return t}function _e(r,e){let t=e;for(let n=e;n<r.length;n+=1){let o=r[n]?.[1];if(o==="image")t=n;else if(o!=="special"||n-t>2)break}return t}function C(r,e){return e?(e.kind==="block"?e.indices:[e.index]).flatMap(n=>r[n]&&r[n][1]!=="answer"?[r[n][2]]:[]):[]}function ue(r,e,t,n){let[o,i]=[Math.min(t,n),Math.max(t,n)];return[...new Set(e.slice(o,i+1).flatMap(s=>C(r,s)))]}var he=r=>[...r].sort((e,t)=>e-t);function ge(r,e){let t=new Set(r),n=e.length>0&&e.every(o=>t.has(o));for(let o of e)n?t.delete(o):t.add(o);return he(t)}var fe=(r,e)=>he(new Set([...r,...e]));function M(r){let e=r.replaceAll(`
-`,"\u23CE").replaceAll("	","\u21E5");return e.trim()===""?"\u2423":e.trim()}function be(r,e,t){let n={ArrowRight:1,ArrowDown:1,ArrowLeft:-1,ArrowUp:-1}[t];return n!==void 0?Math.max(0,Math.min(e-1,r+n)):t==="Home"?0:t==="End"?Math.max(0,e-1):null}var xe=3,L=(r,e,t)=>_(r.values,e*r.tokens+t);function F(r,e,t){let n=[];for(let o=0;o<xe;o+=1){let i=((e*r.tokens+t)*xe+o)*2,s=r.words[_(r.lens,i)];s!==void 0&&n.push({word:s,probability:_(r.lens,i+1)})}return n}function H(r,e,t){let n=t.filter(l=>Number.isFinite(L(r,e,l))),o=n[0];if(o===void 0)return null;let i=l=>L(r,e,l),s=n.reduce((l,d)=>i(d)>i(l)?d:l,o);return{mean:n.reduce((l,d)=>l+i(d),0)/n.length,most:s,value:i(s)}}function ve(r,e){let t=r.values.filter((n,o)=>!e[o%r.tokens]);return t.length>0?t:r.values}var Ke=40;function Be(r,e){let t=a("div",{class:"mp-tok-grid",role:"presentation"}),n=e.map(s=>r[s]?.[4]??-1),o=(e.at(-1)??0)-(e[0]??0)+1>e.length?1:0,i=Math.max(...n)+1+o;return Math.min(...n)<0||i>Ke||(t.dataset.columns=String(i),t.style.gridTemplateColumns=`repeat(${i}, 18px)`),t}var K=class{constructor(e){this.acts=e;this.element.addEventListener("click",t=>this.onClick(t)),this.element.addEventListener("keydown",t=>this.onKey(t)),this.element.addEventListener("pointerover",t=>this.setHover(this.indexOf(t.target))),this.element.addEventListener("pointerleave",()=>this.setHover(-1)),this.element.addEventListener("focusin",t=>{let n=this.indexOf(t.target);n>=0&&(this.at=n),e.read()}),this.element.addEventListener("focusout",()=>e.read())}acts;element=a("div",{class:"mp-strip",role:"listbox","aria-multiselectable":"true","aria-label":"Tokens; arrow keys move, Space selects, Shift extends, Enter opens the picture","data-testid":"tokens"});tokens=[];cells=[];selected=[];at=0;hover=-1;anchor=0;get reading(){return this.cells[this.hover>=0?this.hover:this.at]?.item??null}build(e,t){let n=this.element.contains(document.activeElement);this.tokens=e,this.hover=-1;let o=e.findIndex(([,p])=>p==="answer");this.cells=ce(e,t).map(p=>this.cell(p,t));let i=[],s=null,l=-1;for(let{item:p,element:m}of this.cells)p.kind==="block"?(i.push(m),s=t?Be(e,p.indices):null,l=p.indices.at(-1)??-1,s&&i.push(s)):s&&p.index<=l?s.append(m):(p.index===o&&i.push(a("span",{class:"mp-tok-split",role:"presentation"},"answer")),i.push(m));this.element.replaceChildren(...i);let d=this.cells.map(({item:p})=>C(e,p).length>0).lastIndexOf(!0);this.at=n?Math.min(this.at,Math.max(0,this.cells.length-1)):Math.max(0,d),this.rove(),n&&this.cells[this.at]?.element.focus()}cell(e,t){let n=a("span",{class:"mp-tok-value"});if(e.kind==="block"){let g=`${t?"\u25BE":"\u25B8"} image \xD7 ${e.indices.length}`,k=a("div",{class:"mp-tok",role:"option","data-role":"block"},n,a("span",{},g));return k.title=t?"Close the picture":"Open the picture",{item:e,element:k,value:n}}let[o,i,s,l,d,p]=this.tokens[e.index]??["","",0,-1,-1,""],c=a("div",{class:"mp-tok",role:"option",...{"data-role":i,"data-position":s,"data-borrowed":p!==""}},n);return i==="image"?c.setAttribute("aria-label",`image token, row ${l}, column ${d}`):c.append(a("span",{},M(o))),i==="answer"&&c.setAttribute("aria-disabled","true"),{item:e,element:c,value:n}}draw(e){this.element.dataset.mode=e.mode;for(let{item:t,value:n}of this.cells)e.mode==="lens"?this.drawWord(t,n,e):this.drawValue(t,n,e)}drawValue(e,t,{reading:n,layer:o,limit:i,digits:s,theme:l}){let d=e.kind==="block",p=d?H(n,o,e.indices)?.mean:L(n,o,e.index),m=p!==void 0&&Number.isFinite(p),c=t.closest(".mp-tok-grid")!==null,g=S(m?p:0,i,l);t.textContent=c?"":m?`${d?"mean ":""}${b(p,s)}`:"\u2013",t.style.background=m?T(g):"",t.style.color=m?G(g):"",t.dataset.value=m?String(p):""}drawWord(e,t,{reading:n,layer:o,theme:i}){let s=e.kind==="token"?F(n,o,e.index)[0]:void 0,l=e.kind==="block"||t.closest(".mp-tok-grid")!==null;t.dataset.value=s?M(s.word):"";let d=s?.9*s.probability:0,p=c=>Math.round(i.zero[c]+(i.negative[c]-i.zero[c])*d),m=[p(0),p(1),p(2)];t.style.background=s?T(m):"",t.style.color=s?G(m):"",!s||l?t.textContent=l?"":"\u2013":t.replaceChildren(a("b",{},M(s.word)),a("small",{},y(s.probability,2)))}select(e){this.selected=e;let t=new Set(e);for(let{item:n,element:o}of this.cells){let i=C(this.tokens,n);o.setAttribute("aria-selected",String(i.length>0&&i.every(s=>t.has(s))))}}indexOf(e){let t=e instanceof Element?e.closest(".mp-tok"):null;return t?this.cells.findIndex(n=>n.element===t):-1}setHover(e){e!==this.hover&&(this.hover=e,this.acts.read())}onClick(e){let t=this.indexOf(e.target),n=this.cells[t]?.item;n&&(this.focus(t),e.shiftKey?this.extend(this.anchor,t):n.kind==="block"?this.acts.open():this.toggle(t))}toggle(e){this.anchor=e;let t=C(this.tokens,this.cells[e]?.item);t.length&&this.acts.select(ge(this.selected,t))}extend(e,t){let n=this.cells.map(o=>o.item);this.acts.select(fe(this.selected,ue(this.tokens,n,e,t)))}onKey(e){let t=(e.ctrlKey||e.metaKey)&&e.key==="a";if(!t&&(e.ctrlKey||e.metaKey||e.altKey))return;let n=be(this.at,this.cells.length,e.key);if(t)this.extend(0,this.cells.length-1);else if(n!==null)e.shiftKey&&this.extend(this.at,n),this.focus(n);else if(e.key===" ")this.toggle(this.at);else if(e.key==="Enter"&&this.cells[this.at]?.item.kind==="block")this.acts.open();else if(e.key==="Enter")this.toggle(this.at);else if(e.key==="Escape")this.acts.select([]);else return;e.preventDefault(),e.stopPropagation()}focus(e){this.at=e,this.rove(),this.cells[e]?.element.focus()}rove(){this.cells.forEach((e,t)=>{e.element.tabIndex=t===this.at?0:-1})}};var ye=`.mp-tokens-top {
+`;var Me={zero:[247,248,249],positive:[178,73,10],negative:[31,95,180]},Te={zero:[34,39,46],positive:[255,166,87],negative:[88,166,255]};function Ee(r){let e=r.match(/[\d.]+/g)?.map(Number)??[];if(e.length<3||e[3]===0)return 1;let[t=0,n=0,i=0]=e.slice(0,3).map(o=>(o/255)**2.2);return .2126*t+.7152*n+.0722*i}function te(r){let e=getComputedStyle(r),t=Ee(e.backgroundColor)<.25,n=i=>e.getPropertyValue(i).trim()||e.color;return{dark:t,ink:n("--mp-ink"),soft:n("--mp-soft"),faint:n("--mp-faint"),line:n("--mp-line"),brand:n("--mp-brand"),font:e.fontFamily,...t?Te:Me}}function ne(r){let e=()=>setTimeout(r,30),t=new MutationObserver(e),n=["data-jp-theme-name","data-jp-theme-light","data-vscode-theme-id","data-theme","class"];t.observe(document.body,{attributes:!0,attributeFilter:n}),t.observe(document.documentElement,{attributes:!0,attributeFilter:n});let i=matchMedia("(prefers-color-scheme: dark)");return i.addEventListener("change",e),()=>{t.disconnect(),i.removeEventListener("change",e)}}function S(r,e,t){let n=e>0?Math.max(-1,Math.min(1,r/e)):0,i=n>0?t.positive:t.negative,o=s=>Math.round(t.zero[s]+(i[s]-t.zero[s])*Math.abs(n));return[o(0),o(1),o(2)]}var T=r=>`rgb(${r[0]},${r[1]},${r[2]})`;var Le=.85;function Ae(r,e,t){let n=e>0?Math.min(1,Math.abs(r)/e):0;return{colour:r<0?t.negative:t.positive,alpha:n*Le}}function G([r,e,t]){return .2126*(r/255)**2.2+.7152*(e/255)**2.2+.0722*(t/255)**2.2>.22?"#111":"#fff"}var I=class{bar=a("i");low=a("span");middle=a("span",{},"0");high=a("span");element=a("div",{class:"mp-legend",role:"img"},this.bar,this.low,this.middle,this.high);show(e,t,n,i){let o=O(e),s=[-1,-.5,0,.5,1].map(l=>{if(i==="page")return T(S(l,1,n));let{colour:d,alpha:p}=Ae(l,1,n);return`rgba(${d.join(",")},${p})`});this.bar.style.background=`linear-gradient(to right, ${s.join(", ")})`,this.low.textContent=y(-e,o),this.high.textContent=`${b(e,o)} ${t}`,this.element.setAttribute("aria-label",`colours from ${y(-e,o)} to ${this.high.textContent}`)}};function Se(r,e,t){let n=r.filter(Number.isFinite),i=Math.max(0,...n),o=Math.min(0,...n),s=t/(i-o||1),l=i===o?t:i*s,d=e/Math.max(1,r.length),p=r.map((m,c)=>{let g=Number.isFinite(m)?Math.abs(m)*s:0;return{x:c*d,y:m>0?l-g:l,width:Math.max(1,d-1),height:g}});return{zero:l,bars:p}}var f=34,E=8,U=14;function re(r,e,t){let n=r.getContext("2d"),i=window.devicePixelRatio||1,[o,s]=[r.clientWidth,r.clientHeight];if(!n||o<=f||(r.width=Math.round(o*i),r.height=Math.round(s*i),n.setTransform(i,0,0,i,0,0),!e))return;let{layers:l,values:d,index:p,limit:m}=e,{zero:c,bars:g}=Se(d,o-f,s-E-U);n.font=`10px ${t.font}`,n.textBaseline="middle",n.fillStyle=t.faint,n.textAlign="right";let k=d.filter(Number.isFinite),A=[Math.max(0,...k),Math.min(0,...k)],$=Math.max(1,O(m));(A[0]??0)>0&&n.fillText(b(A[0]??0,$),f-6,E),(A[1]??0)<0&&n.fillText(b(A[1]??0,$),f-6,s-U-1),c>8&&c<s-E-U-7&&n.fillText("0",f-6,E+c),g.forEach((u,h)=>{n.fillStyle=T(S(d[h]??0,m,t)),n.fillRect(f+u.x,E+u.y,u.width,u.height),n.strokeStyle=h===p?t.brand:t.line,n.lineWidth=h===p?2:1,n.strokeRect(f+u.x+.5,E+u.y,u.width-1,u.height)}),n.fillStyle=t.faint,n.fillRect(f,E+c-.5,o-f,1),n.textAlign="center";let N=(o-f)/Math.max(1,l.length),B=Math.ceil(20/N);l.forEach((u,h)=>{h!==p&&(h%B||Math.abs(h-p)*N<18)||(n.fillStyle=h===p?t.ink:t.faint,n.fillText(String(u),f+(h+.5)*N,s-6))})}function P(r,e){e.id||=D("control");let t=a("b"),n=a("label",{class:"mp-label",for:e.id},r," ",t);return{element:a("div",{},n,e),value:t}}function oe(r,e,t){let n=new Map,i=[];for(let o of e){let s=a("option",{value:o.value},o.label);if(!o.group){i.push(s);continue}let l=n.get(o.group)??a("optgroup",{label:z(o.group)});n.has(o.group)||i.push(l),n.set(o.group,l),l.append(s)}r.replaceChildren(...i),r.value=t}function se(r,e,t,n){let i=D(r),o=t.map(s=>{let l=a("input",{type:"radio",name:i,value:s.value});return l.addEventListener("change",()=>n(s.value)),a("label",{},l,s.label)});return a("fieldset",{class:"mp-seg","data-testid":r,"aria-label":e},...o)}function ae(r,e){for(let t of r.querySelectorAll("input"))t.checked=t.value===e}function ie(r,e){let[t,n]=[Number(r.min),Number(r.max)],i=Math.max(0,Math.min(1,(e-t)/Math.max(1e-9,n-t)));return`calc(${(100*i).toFixed(2)}% + ${(8-16*i).toFixed(2)}px)`}function le(r,e,t){r.style.setProperty("--from",ie(r,Math.min(e,t))),r.style.setProperty("--to",ie(r,Math.max(e,t)))}var $e=320,Ne=(r,e)=>e>0?(r+1)%e:0,Ce=(r,e,t)=>e>0?(r+Math.floor(t/$e))%e:0,j=class{constructor(e,t){this.moves=t;this.range=a("input",{type:"range",min:0,max:0,step:1,"data-testid":e}),this.button=a("button",{type:"button","data-testid":`${e}-play`}),this.box=P("Layer",this.range);let n=this.box.element.firstElementChild;this.element=a("div",{class:"mp-scrub"},n,this.button,this.range),this.range.addEventListener("input",()=>{this.halt(),this.index=Number(this.range.value),this.show(),t.draw(this.index),t.settle(this.index)}),this.button.addEventListener("click",()=>this.press()),this.still.addEventListener("change",this.onMotion),this.show()}moves;element;index=0;range;button;box;layers=[];frame=0;still=matchMedia("(prefers-reduced-motion: reduce)");fill(e,t){this.layers=e,this.range.max=String(Math.max(0,e.length-1)),this.range.disabled=e.length<2,this.button.disabled=e.length<2,this.halt(),this.index=Math.max(0,e.indexOf(t)),this.show()}close(){cancelAnimationFrame(this.frame),this.frame=0,this.still.removeEventListener("change",this.onMotion)}by(e){this.halt(),this.index=Math.max(0,Math.min(this.layers.length-1,this.index+e)),this.show(),this.moves.draw(this.index),this.moves.settle(this.index)}onMotion=()=>{this.still.matches&&this.frame&&this.press(),this.show()};press(){if(this.frame)this.halt(),this.moves.settle(this.index);else if(this.still.matches)this.index=Ne(this.index,this.layers.length),this.moves.draw(this.index),this.moves.settle(this.index);else{let e=this.index,t=0,n=i=>{if(!this.element.isConnected)return this.halt();t||=i,this.frame=requestAnimationFrame(n);let o=Ce(e,this.layers.length,i-t);o!==this.index&&(this.index=o,this.show(),this.moves.draw(o))};this.frame=requestAnimationFrame(n)}this.show()}halt(){cancelAnimationFrame(this.frame),this.frame=0}show(){let e=this.layers[this.index];this.range.value=String(this.index),this.range.setAttribute("aria-valuetext",`layer ${e??""}`);let t=this.layers.at(-1);this.box.value.textContent=e===void 0?"":`${e} of ${this.layers[0]} \u2026 ${t}`;let n=this.frame!==0,i=n?"Stop":this.still.matches?"Next layer":"Play the layers";this.button.textContent=n?"\u275A\u275A":this.still.matches?"\u25B8|":"\u25B6",this.button.setAttribute("aria-label",i),this.button.title=i,this.button.setAttribute("aria-pressed",String(n)),le(this.range,0,0)}};var Fe="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",He="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function Re(r){let e=r.get("layout");return typeof e?.comm_live=="boolean"&&e.on&&e.off?e:null}function Oe(r,e){return r?"":e?He:Fe}function ze(r,e){let t=Re(r);if(!t||!e)return()=>{};let n=a("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});e.prepend(n);let i=t.comm_live,o=()=>{i||=t.comm_live,n.textContent=Oe(t.comm_live,i),w(n,!t.comm_live)};return t.on("comm_live_update",o),o(),()=>t.off("comm_live_update",o)}function pe(r){return e=>{let t=r(e),n=ze(e.model,e.el.firstElementChild);return()=>{n(),t?.()}}}function V(r){if(!r||r.byteLength===0)return new Float32Array(0);let e=r instanceof ArrayBuffer?r:r.buffer.slice(r.byteOffset,r.byteOffset+r.byteLength);return new Float32Array(e)}function _(r,e){return r[e]??Number.NaN}var Ie={nats:1,"":.1};function de(r,e,t){let n=r.filter(Number.isFinite).map(Math.abs);if(n.length===0)return 1;n.sort();let i=n[Math.min(n.length-1,Math.floor(.98*n.length))]??1;return t(Math.max(i,Ie[e]??0))}function me(r,e){let t=[];for(let n=0;n<r.length;n+=1){if(r[n]?.[1]!=="image"){t.push({kind:"token",index:n});continue}let i=Pe(r,n),o=Array.from({length:i-n+1},(s,l)=>n+l);t.push({kind:"block",indices:o.filter(s=>r[s]?.[1]==="image")}),e&&t.push(...o.map(s=>({kind:"token",index:s}))),n=i}return t}function Pe(r,e){let t=e;for(let n=e;n<r.length;n+=1){let i=r[n]?.[1];if(i==="image")t=n;else if(i!=="special"||n-t>2)break}return t}function C(r,e){return e?(e.kind==="block"?e.indices:[e.index]).flatMap(n=>r[n]&&r[n][1]!=="answer"?[r[n][2]]:[]):[]}function ce(r,e,t,n){let[i,o]=[Math.min(t,n),Math.max(t,n)];return[...new Set(e.slice(i,o+1).flatMap(s=>C(r,s)))]}var ue=r=>[...r].sort((e,t)=>e-t);function he(r,e){let t=new Set(r),n=e.length>0&&e.every(i=>t.has(i));for(let i of e)n?t.delete(i):t.add(i);return ue(t)}var ge=(r,e)=>ue(new Set([...r,...e]));function M(r){let e=r.replaceAll(`
+`,"\u23CE").replaceAll("	","\u21E5");return e.trim()===""?"\u2423":e.trim()}function fe(r,e,t){let n={ArrowRight:1,ArrowDown:1,ArrowLeft:-1,ArrowUp:-1}[t];return n!==void 0?Math.max(0,Math.min(e-1,r+n)):t==="Home"?0:t==="End"?Math.max(0,e-1):null}var be=3,L=(r,e,t)=>_(r.values,e*r.tokens+t);function F(r,e,t){let n=[];for(let i=0;i<be;i+=1){let o=((e*r.tokens+t)*be+i)*2,s=r.words[_(r.lens,o)];s!==void 0&&n.push({word:s,probability:_(r.lens,o+1)})}return n}function H(r,e,t){let n=t.filter(l=>Number.isFinite(L(r,e,l))),i=n[0];if(i===void 0)return null;let o=l=>L(r,e,l),s=n.reduce((l,d)=>o(d)>o(l)?d:l,i);return{mean:n.reduce((l,d)=>l+o(d),0)/n.length,most:s,value:o(s)}}function xe(r,e){let t=r.values.filter((n,i)=>!e[i%r.tokens]);return t.length>0?t:r.values}var je=40;function _e(r,e){let t=a("div",{class:"mp-tok-grid",role:"presentation"}),n=e.map(s=>r[s]?.[4]??-1),i=(e.at(-1)??0)-(e[0]??0)+1>e.length?1:0,o=Math.max(...n)+1+i;return Math.min(...n)<0||o>je||(t.dataset.columns=String(o),t.style.gridTemplateColumns=`repeat(${o}, 18px)`),t}var K=class{constructor(e){this.acts=e;this.element.addEventListener("click",t=>this.onClick(t)),this.element.addEventListener("keydown",t=>this.onKey(t)),this.element.addEventListener("pointerover",t=>this.setHover(this.indexOf(t.target))),this.element.addEventListener("pointerleave",()=>this.setHover(-1)),this.element.addEventListener("focusin",t=>{let n=this.indexOf(t.target);n>=0&&(this.at=n),e.read()}),this.element.addEventListener("focusout",()=>e.read())}acts;element=a("div",{class:"mp-strip",role:"listbox","aria-multiselectable":"true","aria-label":"Tokens; arrow keys move, Space selects, Shift extends, Enter opens the picture","data-testid":"tokens"});tokens=[];cells=[];selected=[];at=0;hover=-1;anchor=0;get reading(){return this.cells[this.hover>=0?this.hover:this.at]?.item??null}build(e,t){let n=this.element.contains(document.activeElement);this.tokens=e,this.hover=-1;let i=e.findIndex(([,p])=>p==="answer");this.cells=me(e,t).map(p=>this.cell(p,t));let o=[],s=null,l=-1;for(let{item:p,element:m}of this.cells)p.kind==="block"?(o.push(m),s=t?_e(e,p.indices):null,l=p.indices.at(-1)??-1,s&&o.push(s)):s&&p.index<=l?s.append(m):(p.index===i&&o.push(a("span",{class:"mp-tok-split",role:"presentation"},"answer")),o.push(m));this.element.replaceChildren(...o);let d=this.cells.map(({item:p})=>C(e,p).length>0).lastIndexOf(!0);this.at=n?Math.min(this.at,Math.max(0,this.cells.length-1)):Math.max(0,d),this.rove(),n&&this.cells[this.at]?.element.focus()}cell(e,t){let n=a("span",{class:"mp-tok-value"});if(e.kind==="block"){let g=`${t?"\u25BE":"\u25B8"} image \xD7 ${e.indices.length}`,k=a("div",{class:"mp-tok",role:"option","data-role":"block"},n,a("span",{},g));return k.title=t?"Close the picture":"Open the picture",{item:e,element:k,value:n}}let[i,o,s,l,d,p]=this.tokens[e.index]??["","",0,-1,-1,""],c=a("div",{class:"mp-tok",role:"option",...{"data-role":o,"data-position":s,"data-borrowed":p!==""}},n);return o==="image"?c.setAttribute("aria-label",`image token, row ${l}, column ${d}`):c.append(a("span",{},M(i))),o==="answer"&&c.setAttribute("aria-disabled","true"),{item:e,element:c,value:n}}draw(e){this.element.dataset.mode=e.mode;for(let{item:t,value:n}of this.cells)e.mode==="lens"?this.drawWord(t,n,e):this.drawValue(t,n,e)}drawValue(e,t,{reading:n,layer:i,limit:o,digits:s,theme:l}){let d=e.kind==="block",p=d?H(n,i,e.indices)?.mean:L(n,i,e.index),m=p!==void 0&&Number.isFinite(p),c=t.closest(".mp-tok-grid")!==null,g=S(m?p:0,o,l);t.textContent=c?"":m?`${d?"mean ":""}${b(p,s)}`:"\u2013",t.style.background=m?T(g):"",t.style.color=m?G(g):"",t.dataset.value=m?String(p):""}drawWord(e,t,{reading:n,layer:i,theme:o}){let s=e.kind==="token"?F(n,i,e.index)[0]:void 0,l=e.kind==="block"||t.closest(".mp-tok-grid")!==null;t.dataset.value=s?M(s.word):"";let d=s?.9*s.probability:0,p=c=>Math.round(o.zero[c]+(o.negative[c]-o.zero[c])*d),m=[p(0),p(1),p(2)];t.style.background=s?T(m):"",t.style.color=s?G(m):"",!s||l?t.textContent=l?"":"\u2013":t.replaceChildren(a("b",{},M(s.word)),a("small",{},y(s.probability,2)))}select(e){this.selected=e;let t=new Set(e);for(let{item:n,element:i}of this.cells){let o=C(this.tokens,n);i.setAttribute("aria-selected",String(o.length>0&&o.every(s=>t.has(s))))}}indexOf(e){let t=e instanceof Element?e.closest(".mp-tok"):null;return t?this.cells.findIndex(n=>n.element===t):-1}setHover(e){e!==this.hover&&(this.hover=e,this.acts.read())}onClick(e){let t=this.indexOf(e.target),n=this.cells[t]?.item;n&&(this.focus(t),e.shiftKey?this.extend(this.anchor,t):n.kind==="block"?this.acts.open():this.toggle(t))}toggle(e){this.anchor=e;let t=C(this.tokens,this.cells[e]?.item);t.length&&this.acts.select(he(this.selected,t))}extend(e,t){let n=this.cells.map(i=>i.item);this.acts.select(ge(this.selected,ce(this.tokens,n,e,t)))}onKey(e){let t=(e.ctrlKey||e.metaKey)&&e.key==="a";if(!t&&(e.ctrlKey||e.metaKey||e.altKey))return;let n=fe(this.at,this.cells.length,e.key);if(t)this.extend(0,this.cells.length-1);else if(n!==null)e.shiftKey&&this.extend(this.at,n),this.focus(n);else if(e.key===" ")this.toggle(this.at);else if(e.key==="Enter"&&this.cells[this.at]?.item.kind==="block")this.acts.open();else if(e.key==="Enter")this.toggle(this.at);else if(e.key==="Escape")this.acts.select([]);else return;e.preventDefault(),e.stopPropagation()}focus(e){this.at=e,this.rove(),this.cells[e]?.element.focus()}rove(){this.cells.forEach((e,t)=>{e.element.tabIndex=t===this.at?0:-1})}};var ve=`.mp-tokens-top {
   display: flex;
   flex-wrap: wrap;
   gap: 0 24px;
@@ -543,4 +470,4 @@ var X=`.mp {
 .mp-strip[data-mode="projection"] > .mp-tok[data-borrowed] > .mp-tok-value {
   opacity: 0.5;
 }
-`;var qe=["concepts","categories","layers","tokens","values","lens_words","lens","unit","meaning","opened"],Ge=[{value:"projection",label:"concept"},{value:"lens",label:"logit lens"}],Ue="pale where another\u2019s had to serve",Ve="The word that the model would say next if it stopped at this layer, and its probability.",We="click tokens of the prompt to steer them",W=class{constructor(e,t,n){this.model=e;this.read.setAttribute("aria-live","polite"),this.words.setAttribute("aria-label","Most probable next word at every layer");let o=a("div",{class:"mp-head"},a("h3",{},"Tokens"),this.state,this.mode),i=a("div",{class:"mp-tokens-top"},this.conceptBox,this.scrubber.element),s=a("div",{class:"mp-tokens-foot"},this.read,a("div",{},this.profile,this.words)),l=a("div",{class:"mp-pick"},this.picked,this.clear);this.root.classList.add("mp-inside"),this.root.append(o,i,this.strip.element,l,s,this.legend.element,this.meaning,this.error),t.append(this.root),this.listen(n),this.fill()}model;root=Q(X+ee+te+ye,"tokens","Prompt and answer, token by token");mode=ae("token-mode","what is shown",Ge,e=>this.set({mode:e}));state=a("span",{class:"mp-inside-state","data-testid":"token-status"});concept=a("select",{class:"mp-wide","data-testid":"token-concept"});conceptBox=P("Concept",this.concept).element;scrubber=new j("token-layer",{draw:()=>this.redraw(),settle:e=>this.set({layer:this.model.get("layers")[e]??0})});strip=new K({select:e=>this.set({positions:e}),open:()=>this.set({opened:!this.model.get("opened")}),read:()=>this.redraw()});legend=new I;meaning=a("p",{class:"mp-note"});read=a("div",{class:"mp-read","data-testid":"token-read",role:"status"});profile=a("canvas",{class:"mp-profile","data-testid":"token-profile",role:"img"});words=a("div",{class:"mp-lens-layers","data-testid":"token-words",tabindex:0});picked=a("span",{"data-testid":"token-count"});clear=a("button",{type:"button","data-testid":"token-clear"},"Clear");error=a("p",{class:"mp-error",role:"alert","data-testid":"token-error"});reading={tokens:0,values:new Float32Array(0),words:[],lens:new Float32Array(0)};limit=1;built="";pending=0;listen(e){let{model:t}=this,n=(s,l)=>{for(let d of s)t.on(`change:${d}`,l),e.addEventListener("abort",()=>t.off(`change:${d}`,l))};n(qe,()=>this.fill()),n(["concept","layer","mode","positions"],()=>this.take()),n(["shown","status","message"],()=>this.redraw());let o=new ResizeObserver(()=>this.redraw());o.observe(this.root);let i=re(()=>this.redraw());e.addEventListener("abort",()=>{o.disconnect(),i(),this.scrubber.close(),cancelAnimationFrame(this.pending)}),this.concept.addEventListener("change",()=>this.set({concept:this.concept.value})),this.clear.addEventListener("click",()=>this.set({positions:[]}))}set(e){for(let[t,n]of Object.entries(e))this.model.set(t,n);this.model.save_changes(),this.redraw()}fill(){let{model:e}=this,t=e.get("tokens"),n=V(e.get("values"));this.reading={tokens:t.length,values:n,words:e.get("lens_words"),lens:V(e.get("lens"))};let o=t.map(([,,,,,d])=>d!=="");this.limit=me(ve(this.reading,o),e.get("unit"),Z);let i=e.get("categories"),s=e.get("concepts").map((d,p)=>({value:d,label:d,group:i[p]??""}));se(this.concept,s,e.get("concept"));let l=`${e.get("opened")} ${JSON.stringify(t)}`;l!==this.built&&this.strip.build(t,e.get("opened")),this.built=l,this.take()}take(){let{model:e,scrubber:t}=this,n=e.get("layers");(n[t.index]!==e.get("layer")||t.element.dataset.of!==String(n))&&(t.fill(n,e.get("layer")),t.element.dataset.of=String(n)),this.concept.value=e.get("concept"),le(this.mode,e.get("mode")),this.strip.select(e.get("positions")),this.redraw()}redraw(){this.pending||(this.pending=requestAnimationFrame(()=>{this.pending=0,this.draw()}))}draw(){let{model:e,reading:t}=this,n=ne(this.root),o=e.get("mode"),i=o==="projection",s=this.scrubber.index;this.strip.draw({reading:t,layer:s,limit:this.limit,digits:q(this.limit),mode:o,theme:n}),w(this.conceptBox,i&&e.get("concepts").length>0),w(this.legend.element,i&&t.values.length>0),this.legend.show(this.limit,e.get("unit"),n,"page"),this.meaning.textContent=i?`${e.get("meaning")}; each token along the vector of its own scope, ${Ue}.`:Ve;let l=this.strip.reading;this.drawReadout(l,i,s),this.drawProfile(l,i,n),this.drawState(i)}drawReadout(e,t,n){let{model:o,reading:i}=this,s=o.get("tokens"),l=q(this.limit),d=x=>a("b",{},`${b(x,l)} ${o.get("unit")}`),p=a("span",{class:"soft"},` \xB7 layer ${o.get("layers")[n]??""}`);if(!e){this.read.replaceChildren();return}if(e.kind==="block"){let x=[a("b",{},`${e.indices.length} image tokens`),p],v=t?H(i,n,e.indices):null,[,,,z,ke]=s[v?.most??-1]??["","",0,-1,-1];v&&x.push(" \xB7 mean ",d(v.mean)," \xB7 most ",a("b",{},b(v.value,l))),v&&z>=0&&x.push(a("span",{class:"soft"},` at row ${z}, column ${ke}`)),this.read.replaceChildren(...x);return}let[m,c,g,k,A,$]=s[e.index]??["","",0,-1,-1,""],N=c==="image"&&k>=0?`row ${k}, column ${A} \xB7 `:"",B=a("span",{class:"soft"},` \xB7 ${N}${c} \xB7 position ${g}`),u=[a("b",{},c==="image"?"image token":M(m)),B,p],h=L(i,n,e.index);t&&Number.isFinite(h)&&u.push(" \xB7 ",d(h)),t&&$&&u.push(a("span",{class:"soft"},` \xB7 ${O($)}\u2019s vector, its 0 measured there`));let J=t?[]:F(i,n,e.index);J.filter(({probability:x},v)=>v===0||x>=.005).forEach(({word:x,probability:v},z)=>{u.push(z?", ":" \xB7 next: ",a("b",{},M(x)),` ${y(v,2)}`)}),!t&&!J.length&&u.push(a("span",{class:"soft"}," \xB7 not read yet")),c==="answer"&&u.push(a("span",{class:"soft"}," \xB7 steered by the scope \u201Cgenerated\u201D")),this.read.replaceChildren(...u)}drawProfile(e,t,n){let o=this.model.get("layers"),{index:i}=this.scrubber;if(w(this.profile,t&&this.reading.values.length>0),w(this.words,!t),t){let l=p=>e?e.kind==="token"?L(this.reading,p,e.index):H(this.reading,p,e.indices)?.mean??Number.NaN:Number.NaN,d=o.map((p,m)=>l(m));ie(this.profile,e&&{layers:o,values:d,index:i,limit:this.limit},n),this.profile.setAttribute("aria-label",e?"Values of this token at every layer":"No token is chosen");return}let s=o.flatMap((l,d)=>{let p=e?.kind==="token"?F(this.reading,d,e.index)[0]:void 0;if(!p)return[];let m=a("span",{},a("i",{},`${l} `),M(p.word),a("i",{},` ${y(p.probability,2)}`));return m.dataset.now=String(d===i),[m]});this.words.replaceChildren(...s)}drawState(e){let{model:t}=this,n=t.get("status"),o=e&&this.reading.values.length>0&&t.get("shown").concept!==t.get("concept");this.strip.element.dataset.old=String(o),this.root.dataset.status=n,this.state.textContent=n==="running"||o?"reading \u2026":"";let i=t.get("positions").length;this.picked.textContent=i===1?"1 token selected":`${i} tokens selected${i?"":` \xB7 ${We}`}`,this.clear.disabled=i===0;let s=this.mode.querySelectorAll("input");for(let d of s)d.disabled=d.value==="projection"&&t.get("concepts").length===0;let l=t.get("message");this.error.textContent=l,w(this.error,l!=="")}};function Je({model:r,el:e,signal:t}){let n=new AbortController;return t?.addEventListener("abort",()=>n.abort()),new W(r,e,n.signal),()=>n.abort()}var Vt={render:de(Je)};export{Vt as default};
+`;var Be=["concepts","categories","layers","tokens","values","lens_words","lens","unit","meaning","opened"],De=[{value:"projection",label:"concept"},{value:"lens",label:"logit lens"}],qe="pale where another\u2019s had to serve",Ge="The word that the model would say next if it stopped at this layer, and its probability.",Ue="click tokens of the prompt to steer them",W=class{constructor(e,t,n){this.model=e;this.read.setAttribute("aria-live","polite"),this.words.setAttribute("aria-label","Most probable next word at every layer");let i=a("div",{class:"mp-head"},a("h3",{},"Tokens"),this.state,this.mode),o=a("div",{class:"mp-tokens-top"},this.conceptBox,this.scrubber.element),s=a("div",{class:"mp-tokens-foot"},this.read,a("div",{},this.profile,this.words)),l=a("div",{class:"mp-pick"},this.picked,this.clear);this.root.classList.add("mp-inside"),this.root.append(i,o,this.strip.element,l,s,this.legend.element,this.meaning,this.error),t.append(this.root),this.listen(n),this.fill()}model;root=X(Y+ee+ve,"tokens","Prompt and answer, token by token");mode=se("token-mode","what is shown",De,e=>this.set({mode:e}));state=a("span",{class:"mp-inside-state","data-testid":"token-status"});concept=a("select",{class:"mp-wide","data-testid":"token-concept"});conceptBox=P("Concept",this.concept).element;scrubber=new j("token-layer",{draw:()=>this.redraw(),settle:e=>this.set({layer:this.model.get("layers")[e]??0})});strip=new K({select:e=>this.set({positions:e}),open:()=>this.set({opened:!this.model.get("opened")}),read:()=>this.redraw()});legend=new I;meaning=a("p",{class:"mp-note"});read=a("div",{class:"mp-read","data-testid":"token-read",role:"status"});profile=a("canvas",{class:"mp-profile","data-testid":"token-profile",role:"img"});words=a("div",{class:"mp-lens-layers","data-testid":"token-words",tabindex:0});picked=a("span",{"data-testid":"token-count"});clear=a("button",{type:"button","data-testid":"token-clear"},"Clear");error=a("p",{class:"mp-error",role:"alert","data-testid":"token-error"});reading={tokens:0,values:new Float32Array(0),words:[],lens:new Float32Array(0)};limit=1;built="";pending=0;listen(e){let{model:t}=this,n=(s,l)=>{for(let d of s)t.on(`change:${d}`,l),e.addEventListener("abort",()=>t.off(`change:${d}`,l))};n(Be,()=>this.fill()),n(["concept","layer","mode","positions"],()=>this.take()),n(["shown","status","message"],()=>this.redraw());let i=new ResizeObserver(()=>this.redraw());i.observe(this.root);let o=ne(()=>this.redraw());e.addEventListener("abort",()=>{i.disconnect(),o(),this.scrubber.close(),cancelAnimationFrame(this.pending)}),this.concept.addEventListener("change",()=>this.set({concept:this.concept.value})),this.clear.addEventListener("click",()=>this.set({positions:[]}))}set(e){for(let[t,n]of Object.entries(e))this.model.set(t,n);this.model.save_changes(),this.redraw()}fill(){let{model:e}=this,t=e.get("tokens"),n=V(e.get("values"));this.reading={tokens:t.length,values:n,words:e.get("lens_words"),lens:V(e.get("lens"))};let i=t.map(([,,,,,d])=>d!=="");this.limit=de(xe(this.reading,i),e.get("unit"),Z);let o=e.get("categories"),s=e.get("concepts").map((d,p)=>({value:d,label:d,group:o[p]??""}));oe(this.concept,s,e.get("concept"));let l=`${e.get("opened")} ${JSON.stringify(t)}`;l!==this.built&&this.strip.build(t,e.get("opened")),this.built=l,this.take()}take(){let{model:e,scrubber:t}=this,n=e.get("layers");(n[t.index]!==e.get("layer")||t.element.dataset.of!==String(n))&&(t.fill(n,e.get("layer")),t.element.dataset.of=String(n)),this.concept.value=e.get("concept"),ae(this.mode,e.get("mode")),this.strip.select(e.get("positions")),this.redraw()}redraw(){this.pending||(this.pending=requestAnimationFrame(()=>{this.pending=0,this.draw()}))}draw(){let{model:e,reading:t}=this,n=te(this.root),i=e.get("mode"),o=i==="projection",s=this.scrubber.index;this.strip.draw({reading:t,layer:s,limit:this.limit,digits:q(this.limit),mode:i,theme:n}),w(this.conceptBox,o&&e.get("concepts").length>0),w(this.legend.element,o&&t.values.length>0),this.legend.show(this.limit,e.get("unit"),n,"page"),this.meaning.textContent=o?`${e.get("meaning")}; each token along the vector of its own scope, ${qe}.`:Ge;let l=this.strip.reading;this.drawReadout(l,o,s),this.drawProfile(l,o,n),this.drawState(o)}drawReadout(e,t,n){let{model:i,reading:o}=this,s=i.get("tokens"),l=q(this.limit),d=x=>a("b",{},`${b(x,l)} ${i.get("unit")}`),p=a("span",{class:"soft"},` \xB7 layer ${i.get("layers")[n]??""}`);if(!e){this.read.replaceChildren();return}if(e.kind==="block"){let x=[a("b",{},`${e.indices.length} image tokens`),p],v=t?H(o,n,e.indices):null,[,,,R,ye]=s[v?.most??-1]??["","",0,-1,-1];v&&x.push(" \xB7 mean ",d(v.mean)," \xB7 most ",a("b",{},b(v.value,l))),v&&R>=0&&x.push(a("span",{class:"soft"},` at row ${R}, column ${ye}`)),this.read.replaceChildren(...x);return}let[m,c,g,k,A,$]=s[e.index]??["","",0,-1,-1,""],N=c==="image"&&k>=0?`row ${k}, column ${A} \xB7 `:"",B=a("span",{class:"soft"},` \xB7 ${N}${c} \xB7 position ${g}`),u=[a("b",{},c==="image"?"image token":M(m)),B,p],h=L(o,n,e.index);t&&Number.isFinite(h)&&u.push(" \xB7 ",d(h)),t&&$&&u.push(a("span",{class:"soft"},` \xB7 ${z($)}\u2019s vector, its 0 measured there`));let J=t?[]:F(o,n,e.index);J.filter(({probability:x},v)=>v===0||x>=.005).forEach(({word:x,probability:v},R)=>{u.push(R?", ":" \xB7 next: ",a("b",{},M(x)),` ${y(v,2)}`)}),!t&&!J.length&&u.push(a("span",{class:"soft"}," \xB7 not read yet")),c==="answer"&&u.push(a("span",{class:"soft"}," \xB7 steered by the scope \u201Cgenerated\u201D")),this.read.replaceChildren(...u)}drawProfile(e,t,n){let i=this.model.get("layers"),{index:o}=this.scrubber;if(w(this.profile,t&&this.reading.values.length>0),w(this.words,!t),t){let l=p=>e?e.kind==="token"?L(this.reading,p,e.index):H(this.reading,p,e.indices)?.mean??Number.NaN:Number.NaN,d=i.map((p,m)=>l(m));re(this.profile,e&&{layers:i,values:d,index:o,limit:this.limit},n),this.profile.setAttribute("aria-label",e?"Values of this token at every layer":"No token is chosen");return}let s=i.flatMap((l,d)=>{let p=e?.kind==="token"?F(this.reading,d,e.index)[0]:void 0;if(!p)return[];let m=a("span",{},a("i",{},`${l} `),M(p.word),a("i",{},` ${y(p.probability,2)}`));return m.dataset.now=String(d===o),[m]});this.words.replaceChildren(...s)}drawState(e){let{model:t}=this,n=t.get("status"),i=e&&this.reading.values.length>0&&t.get("shown").concept!==t.get("concept");this.strip.element.dataset.old=String(i),this.root.dataset.status=n;let o=n==="running"||i&&t.get("message")==="";this.state.textContent=o?"reading \u2026":"";let s=t.get("positions").length;this.picked.textContent=s===1?"1 token selected":`${s} tokens selected${s?"":` \xB7 ${Ue}`}`,this.clear.disabled=s===0;let l=this.mode.querySelectorAll("input");for(let p of l)p.disabled=p.value==="projection"&&t.get("concepts").length===0;let d=t.get("message");this.error.textContent=d,w(this.error,d!=="")}};function Ve({model:r,el:e,signal:t}){let n=new AbortController;return t?.addEventListener("abort",()=>n.abort()),new W(r,e,n.signal),()=>n.abort()}var Dt={render:pe(Ve)};export{Dt as default};

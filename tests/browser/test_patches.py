@@ -29,7 +29,18 @@ assert overlay.wait(60) and strip.wait(60), (overlay.message, strip.message)
 overlay
 """
 STRIP = "strip"
-SAY_MASK = "print(np.argwhere(overlay.scope).tolist(), overlay.layer, overlay.concept, overlay.steering())"
+RESET = """
+overlay.show(concept="cat", layer=3, mask=[[False] * 8] * 8)
+strip.show(concept="cat", layer=3, mode="projection", opened=False, positions=[], prompt=model.default_prompt)
+print("reset", overlay.wait(60) and strip.wait(60))
+"""
+SAY_MASK = "print(np.argwhere(overlay.mask).tolist(), overlay.layer, overlay.concept)"
+SAY_STEERED = """
+plain, steered = (mp.capture(model, [picture], tokens="all", layers=[overlay.layer], steering=s)
+                  for s in (None, overlay.steering()))
+changed = abs(plain.activation - steered.activation).max(("sample", "layer", "hidden")).values > 0
+print([(int(r), int(c)) for r, c in zip(plain.patch_row.values[changed], plain.patch_column.values[changed])])
+"""
 SAY_POSITIONS = "print(strip.positions, strip.steering(0.5))"
 HOSTILE_TOKENS = """
 decode = type(model.tokenizer).decode
@@ -41,7 +52,6 @@ strip.wait(60)
 type(model.tokenizer).decode = decode
 print("hostile", strip.status)
 """
-
 _SEEN = """() => {
   const slider = document.querySelector('[data-testid="patch-layer"]');
   window.__seen = [];
@@ -51,11 +61,10 @@ _SEEN = """() => {
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     SHOTS.mkdir(exist_ok=True)
     folder: Path = tmp_path_factory.mktemp("patches")
-    cells = (MADE, STRIP, SAY_MASK, SAY_POSITIONS, HOSTILE_TOKENS)
-    lab.notebook(folder, "inside.ipynb", *(cell.strip() for cell in cells))
+    lab.notebook(folder, "inside.ipynb", MADE.strip(), STRIP)
     with lab.server(folder) as address, sync_playwright() as playwright:
         browser = lab.launch(playwright)
         made = browser.new_page(viewport={"width": 1200, "height": 1300})
@@ -63,26 +72,32 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         expect.set_options(timeout=30_000)
         lab.open_notebook(made, address, "inside.ipynb")
         lab.run_cell(made, 0)
-        made.get_by_test_id("patches").wait_for(timeout=180_000)
+        made.get_by_test_id("patches").wait_for(timeout=300_000)
         lab.run_cell(made, 1)
         made.get_by_test_id("tokens").wait_for()
         yield made
         browser.close()
 
 
-def said(page: Page, cell: int) -> str:
-    """Run a cell and give what it printed, once it has finished."""
-    prompt = page.locator(".jp-Cell").nth(cell).locator(".jp-InputPrompt")
-    before = prompt.text_content()
-    lab.run_cell(page, cell)
-    expect(prompt).not_to_have_text(before or "")
-    expect(prompt).to_have_text(re.compile(r"\d"))
-    return page.locator(".jp-Cell").nth(cell).locator(".jp-OutputArea-output").last.text_content() or ""
+@pytest.fixture
+def page(opened: Page) -> Page:
+    """The two widgets as they were at first."""
+    assert lab.said(opened, RESET).startswith("reset True")
+    opened.mouse.move(2, 2)
+    expect(opened.get_by_test_id("patch-layer")).to_have_value("3")
+    expect(opened.get_by_test_id("patch-concept")).to_have_value("cat")
+    expect(opened.get_by_test_id("patch-count")).to_have_text("0 of 8 × 8 painted")
+    expect(opened.get_by_test_id("token-layer")).to_have_value("3")
+    expect(opened.get_by_test_id("token-count")).to_contain_text("0 tokens selected")
+    for name in ("patch-status", "token-status"):
+        expect(opened.get_by_test_id(name)).to_have_text("")
+    return opened
 
 
-def picture_of(canvas: Locator) -> str:
-    """What is on a canvas, once its next frame is drawn."""
-    return canvas.evaluate("c => new Promise(r => requestAnimationFrame(() => setTimeout(() => r(c.toDataURL()), 60)))")
+def now(canvas: Locator) -> str:
+    """What is on a canvas that is not about to change."""
+    lab.frames(canvas.page)
+    return str(canvas.evaluate("canvas => canvas.toDataURL()"))
 
 
 def middle(canvas: Locator, row: int, column: int) -> dict[str, float]:
@@ -91,9 +106,18 @@ def middle(canvas: Locator, row: int, column: int) -> dict[str, float]:
     return {"x": (column + 0.5) * box["width"] / 8, "y": (row + 0.5) * box["height"] / 8}
 
 
+def drag(page: Page, canvas: Locator, start: tuple[int, int], end: tuple[int, int]) -> None:
+    """A stroke of the mouse from one patch to another, in two moves."""
+    canvas.scroll_into_view_if_needed()
+    box, first, last = canvas.bounding_box(), middle(canvas, *start), middle(canvas, *end)
+    page.mouse.move(box["x"] + first["x"], box["y"] + first["y"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + last["x"], box["y"] + last["y"], steps=2)
+    page.mouse.up()
+
+
 def test_values_of_every_patch_can_be_read(page: Page) -> None:
     canvas, read = page.get_by_test_id("patches"), page.get_by_test_id("patch-read")
-    expect(page.get_by_test_id("patch-status")).to_have_text("")
     canvas.hover(position=middle(canvas, 0, 0))
     expect(read).to_contain_text("row 0, column 0")
     expect(read).to_contain_text("× mean difference of cat at layer 3")
@@ -108,137 +132,155 @@ def test_values_of_every_patch_can_be_read(page: Page) -> None:
     page.screenshot(path=SHOTS / "patches-light.png")
 
 
-def test_scrubbing_changes_the_canvas_without_the_kernel(page: Page) -> None:
+def test_scrubbing_changes_the_canvas_and_plays_round(page: Page) -> None:
     canvas, layer = page.get_by_test_id("patches"), page.get_by_test_id("patch-layer")
-    seen = {picture_of(canvas)}
     layer.focus()
+    seen = [now(canvas)]
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-        seen.add(picture_of(canvas))
-    assert len(seen) == 4
+        seen.append(lab.repainted(canvas, seen))
     expect(layer).to_have_value("6")
     page.evaluate(_SEEN)
-    page.get_by_test_id("patch-layer-play").click()
+    play = page.get_by_test_id("patch-layer-play")
+    play.click()
+    expect(play).to_have_attribute("aria-label", "Stop")
     page.wait_for_function("['layer 7', 'layer 0', 'layer 1'].every((text) => window.__seen.includes(text))")
-    page.get_by_test_id("patch-layer-play").click()
+    play.click()
+    expect(play).to_have_attribute("aria-label", "Play the layers")
     stopped = layer.input_value()
-    page.wait_for_timeout(800)
+    lab.until_said(page, SAY_MASK, f"[] {stopped} cat")
     expect(layer).to_have_value(stopped)
 
 
-def test_with_less_motion_play_goes_one_layer_on(page: Page) -> None:
-    page.emulate_media(reduced_motion="reduce")
-    layer, play = page.get_by_test_id("patch-layer"), page.get_by_test_id("patch-layer-play")
-    expect(play).to_have_attribute("aria-label", "Next layer")
-    before = int(layer.input_value())
+def test_the_layers_play_without_the_kernel(page: Page) -> None:
+    kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    canvas, play = page.get_by_test_id("patches"), page.get_by_test_id("patch-layer-play")
+    before = now(canvas)
+    page.evaluate(
+        f"() => {{ window.__sent = 0; window.__send = {kernel}._sendMessage;"
+        f" {kernel}._sendMessage = () => {{ window.__sent += 1; }}; }}"
+    )
+    page.evaluate(_SEEN)
     play.click()
-    expect(layer).to_have_value(str(before + 1))
-    page.wait_for_timeout(800)
-    expect(layer).to_have_value(str(before + 1))
-    page.emulate_media(reduced_motion="no-preference")
+    page.wait_for_function("new Set(window.__seen).size === 8")
+    lab.repainted(canvas, [before])
+    assert page.evaluate("window.__sent") == 0
+    page.evaluate(f"() => {{ {kernel}._sendMessage = window.__send; }}")
+    play.click()
+
+
+def test_with_less_motion_play_goes_one_layer_on(page: Page) -> None:
+    layer, play = page.get_by_test_id("patch-layer"), page.get_by_test_id("patch-layer-play")
+    page.emulate_media(reduced_motion="reduce")
+    try:
+        expect(play).to_have_attribute("aria-label", "Next layer")
+        play.click()
+        expect(layer).to_have_value("4")
+        expect(play).to_have_attribute("aria-pressed", "false")
+        lab.until_said(page, SAY_MASK, "[] 4 cat")
+        expect(layer).to_have_value("4")
+    finally:
+        page.emulate_media(reduced_motion="no-preference")
     expect(play).to_have_attribute("aria-label", "Play the layers")
 
 
-def test_a_stroke_of_the_mouse_sets_the_mask_in_the_kernel(page: Page) -> None:
-    canvas = page.get_by_test_id("patches")
-    box, start, end = canvas.bounding_box(), middle(canvas, 2, 1), middle(canvas, 2, 4)
-    page.mouse.move(box["x"] + start["x"], box["y"] + start["y"])
-    page.mouse.down()
-    page.mouse.move(box["x"] + end["x"], box["y"] + end["y"], steps=2)
-    page.mouse.up()
-    expect(page.get_by_test_id("patch-count")).to_have_text("4 of 8 × 8 painted")
-    layer = page.get_by_test_id("patch-layer").input_value()
-    assert said(page, 2).startswith(f"[[2, 1], [2, 2], [2, 3], [2, 4]] {layer} cat cat, layers {layer}, +1 residual")
-    canvas.click(position=middle(canvas, 2, 2))
-    expect(page.get_by_test_id("patch-count")).to_have_text("3 of 8 × 8 painted")
+def test_patches_painted_with_the_mouse_are_those_that_are_steered(page: Page) -> None:
+    canvas, count = page.get_by_test_id("patches"), page.get_by_test_id("patch-count")
+    drag(page, canvas, (2, 1), (2, 4))
+    expect(count).to_have_text("4 of 8 × 8 painted")
+    lab.until_said(page, SAY_MASK, "[[2, 1], [2, 2], [2, 3], [2, 4]] 3 cat")
+    lab.until_said(page, SAY_STEERED, "[(2, 1), (2, 2), (2, 3), (2, 4)]")
+    drag(page, canvas, (2, 2), (4, 2))
+    expect(count).to_have_text("3 of 8 × 8 painted")
+    canvas.click(position=middle(canvas, 7, 7))
+    lab.until_said(page, SAY_STEERED, "[(2, 1), (2, 3), (2, 4), (7, 7)]")
     page.get_by_test_id("patch-invert").click()
-    expect(page.get_by_test_id("patch-count")).to_have_text("61 of 8 × 8 painted")
+    expect(count).to_have_text("60 of 8 × 8 painted")
     page.get_by_test_id("patch-clear").click()
-    expect(page.get_by_test_id("patch-count")).to_have_text("0 of 8 × 8 painted")
+    expect(count).to_have_text("0 of 8 × 8 painted")
+    lab.until_said(page, SAY_MASK, "[] 3 cat")
 
 
 def test_the_keyboard_alone_paints_scrubs_and_leaves_the_notebook_alone(page: Page) -> None:
     cells = "window.jupyterapp.shell.currentWidget.content.widgets.length"
     before = page.evaluate(cells)
-    canvas = page.get_by_test_id("patches")
-    layer = int(page.get_by_test_id("patch-layer").input_value())
-    canvas.click(position=middle(canvas, 0, 0))
-    canvas.click(position=middle(canvas, 0, 0))
-    page.mouse.move(2, 2)
+    canvas, read = page.get_by_test_id("patches"), page.get_by_test_id("patch-read")
+    canvas.focus()
+    for key in ("Home", *["ArrowUp"] * 7):
+        page.keyboard.press(key)
+    expect(read).to_contain_text("row 0, column 0")
     for key in ("ArrowDown", "ArrowRight", " ", "Shift+ArrowRight", "Shift+ArrowDown", "d", "d", "x", "b"):
         page.keyboard.press(key)
-    expect(page.get_by_test_id("patch-read")).to_contain_text("row 2, column 2")
-    expect(page.get_by_test_id("patch-read")).to_contain_text("painted")
+    expect(read).to_contain_text("row 2, column 2")
+    expect(read).to_contain_text("painted")
     page.keyboard.press("PageUp")
-    expect(page.get_by_test_id("patch-layer")).to_have_value(str(layer + 1))
-    assert said(page, 2).startswith(f"[[1, 1], [1, 2], [2, 2]] {layer + 1} cat")
+    expect(page.get_by_test_id("patch-layer")).to_have_value("4")
+    lab.until_said(page, SAY_MASK, "[[1, 1], [1, 2], [2, 2]] 4 cat")
     assert page.evaluate(cells) == before
 
 
 def test_another_concept_is_read_and_a_hostile_name_is_text(page: Page) -> None:
     canvas, concept = page.get_by_test_id("patches"), page.get_by_test_id("patch-concept")
-    before = picture_of(canvas)
-    concept.select_option("tree")
-    expect(page.get_by_test_id("patch-status")).to_have_text("")
     canvas.hover(position=middle(canvas, 5, 5))
+    before = now(canvas)
+    concept.select_option("tree")
     expect(page.get_by_test_id("patch-read")).to_contain_text("of tree at layer")
-    assert picture_of(canvas) != before
+    lab.repainted(canvas, [before])
     concept.select_option(HOSTILE)
     expect(page.get_by_test_id("patch-read")).to_contain_text(f"of {HOSTILE} at layer")
     assert page.evaluate("window.__owned") is None and page.locator(".mp-patches img").count() == 0
-    concept.select_option("cat")
-    expect(page.get_by_test_id("patch-read")).to_contain_text("of cat at layer")
 
 
 def test_the_strip_reads_prompt_and_answer(page: Page) -> None:
     strip, read = page.get_by_test_id("tokens"), page.get_by_test_id("token-read")
+    profile = page.get_by_test_id("token-profile")
     strip.scroll_into_view_if_needed()
     expect(strip.locator("[data-role=block]")).to_contain_text("image × 64")
     expect(strip.locator("[data-role=answer]").first).to_contain_text("cat")
     see = strip.locator("[data-role=text]", has_text="see")
     see.hover()
-    expect(read).to_contain_text("see · text · position")
-    expect(read).to_contain_text("× mean difference")
-    expect(read).to_contain_text("last prompt’s vector, its 0 measured there")
+    for text in ("see · text · position", "× mean difference", "last prompt’s vector, its 0 measured there"):
+        expect(read).to_contain_text(text)
     assert see.get_attribute("data-borrowed") == "" and strip.locator("[data-role=special][data-borrowed]").count() == 1
     value = see.locator(".mp-tok-value")
     before = value.text_content()
     page.get_by_test_id("token-layer").fill("7")
     expect(value).not_to_have_text(before or "")
-    assert re.fullmatch(r"[+−]?\d+\.\d+", value.text_content() or "")
+    expect(value).to_have_text(re.compile(r"^[+−]?\d+\.\d+$"))
+    shown = now(profile)
     strip.locator("[data-role=block]").hover()
     expect(read).to_contain_text("64 image tokens")
     expect(read).to_contain_text("most")
-    profile = picture_of(page.get_by_test_id("token-profile"))
-    see.hover()
-    assert picture_of(page.get_by_test_id("token-profile")) != profile
+    lab.repainted(profile, [shown])
     page.screenshot(path=SHOTS / "tokens-light.png")
 
 
 def test_tokens_are_selected_by_mouse_and_keys(page: Page) -> None:
-    strip = page.get_by_test_id("tokens")
+    strip, count = page.get_by_test_id("tokens"), page.get_by_test_id("token-count")
     words = strip.locator("[data-role=text]")
     first = int(words.first.get_attribute("data-position") or "")
     words.first.click()
     words.nth(2).click(modifiers=["Shift"])
-    expect(page.get_by_test_id("token-count")).to_have_text("3 tokens selected")
+    expect(count).to_have_text("3 tokens selected")
     strip.locator("[data-role=answer]").first.click(force=True)
-    expect(page.get_by_test_id("token-count")).to_have_text("3 tokens selected")
+    expect(count).to_have_text("3 tokens selected")
     words.first.focus()
     for key in (" ", "Shift+ArrowLeft", "d", "d"):
         page.keyboard.press(key)
     positions = [first - 1, first, first + 1, first + 2]
-    assert said(page, 3).startswith(f"{positions} cat, layers 7, +0.5 residual, positions {first - 1}, {first}")
+    lab.until_said(page, SAY_POSITIONS, f"{positions} cat, layers 3, +0.5 residual, positions {first - 1}, {first}")
     words.first.focus()
     page.keyboard.press("Escape")
-    expect(page.get_by_test_id("token-count")).to_contain_text("0 tokens selected")
+    expect(count).to_contain_text("0 tokens selected")
     strip.locator("[data-role=block]").press(" ")
-    expect(page.get_by_test_id("token-count")).to_have_text("64 tokens selected")
+    expect(count).to_have_text("64 tokens selected")
     page.get_by_test_id("token-clear").click()
+    expect(count).to_contain_text("0 tokens selected")
 
 
 def test_the_lens_names_the_answer_and_opened_images_are_read(page: Page) -> None:
     strip, read = page.get_by_test_id("tokens"), page.get_by_test_id("token-read")
+    page.get_by_test_id("token-layer").fill("7")
     page.get_by_test_id("token-mode").get_by_label("logit lens").check(force=True)
     last = strip.locator("[data-role=special]").last
     expect(last.locator(".mp-tok-value b")).to_have_text("cat")
@@ -248,8 +290,7 @@ def test_the_lens_names_the_answer_and_opened_images_are_read(page: Page) -> Non
     page.screenshot(path=SHOTS / "tokens-lens.png")
     strip.locator("[data-role=block]").press("Enter")
     expect(strip.locator("[data-role=image]")).to_have_count(64)
-    patch = strip.locator("[data-role=image]").nth(20)
-    patch.hover()
+    strip.locator("[data-role=image]").nth(20).hover()
     expect(read).to_contain_text("row 2, column 4 · image")
     expect(read).to_contain_text("next:")
     page.screenshot(path=SHOTS / "tokens-opened.png")
@@ -258,7 +299,7 @@ def test_the_lens_names_the_answer_and_opened_images_are_read(page: Page) -> Non
 
 
 def test_hostile_token_text_is_inert(page: Page) -> None:
-    assert "hostile idle" in said(page, 4)
+    assert "hostile idle" in lab.said(page, HOSTILE_TOKENS)
     strip = page.get_by_test_id("tokens")
     expect(strip).to_contain_text("<b onclick=x>feel</b><script>1</script>")
     strip.locator("[data-role=text]").last.hover()
@@ -268,18 +309,18 @@ def test_hostile_token_text_is_inert(page: Page) -> None:
 
 def test_dark_theme_redraws_both(page: Page) -> None:
     canvas = page.get_by_test_id("patches")
-    light = picture_of(canvas)
+    light = now(canvas)
     lab.set_theme(page, "JupyterLab Dark")
-    page.wait_for_timeout(400)
-    assert picture_of(canvas) != light
-    background = page.locator(".mp-tokens").evaluate("e => getComputedStyle(e).backgroundColor")
-    assert sum(map(int, re.findall(r"\d+", background)[:3])) < 200
-    page.get_by_test_id("token-mode").get_by_label("concept").check(force=True)
-    page.screenshot(path=SHOTS / "tokens-dark.png")
-    canvas.scroll_into_view_if_needed()
-    canvas.hover(position=middle(canvas, 1, 2))
-    page.screenshot(path=SHOTS / "patches-dark.png")
-    lab.set_theme(page, "JupyterLab Light")
+    try:
+        lab.repainted(canvas, [light])
+        background = page.locator(".mp-tokens").evaluate("e => getComputedStyle(e).backgroundColor")
+        assert sum(map(int, re.findall(r"\d+", background)[:3])) < 200
+        page.screenshot(path=SHOTS / "tokens-dark.png")
+        canvas.scroll_into_view_if_needed()
+        canvas.hover(position=middle(canvas, 1, 2))
+        page.screenshot(path=SHOTS / "patches-dark.png")
+    finally:
+        lab.set_theme(page, "JupyterLab Light")
 
 
 def test_every_control_has_a_name_and_nothing_is_cut_off(page: Page) -> None:
@@ -288,11 +329,12 @@ def test_every_control_has_a_name_and_nothing_is_cut_off(page: Page) -> None:
           !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim())).map((e) => e.outerHTML)"""
     )
     assert nameless == []
-    for width in (1600, 800, 560):
+    for width in (1600, 800, 560, 1200):
         page.set_viewport_size({"width": width, "height": 1300})
-        page.wait_for_timeout(300)
-        wide = page.evaluate(
-            "() => [...document.querySelectorAll('.mp')].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
+        lab.frames(page, 6)
+        cut = page.evaluate(
+            """() => [...document.querySelectorAll('.mp, .mp-read')].filter((e) => e.scrollWidth > e.clientWidth + 1 ||
+              e.scrollHeight > e.clientHeight + 1).map((e) => e.className)"""
         )
-        assert wide == 0
+        assert cut == []
         page.screenshot(path=SHOTS / f"inside-{width}.png")
