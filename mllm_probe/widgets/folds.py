@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
 
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.gallery import PairGallery
+from mllm_probe.widgets.linking import OneWay
 from mllm_probe.widgets.panel import SteeringPanel
 from mllm_probe.widgets.patches import PatchOverlay
 from mllm_probe.widgets.tokens import TokenStrip
@@ -31,6 +32,8 @@ class Folds(ipywidgets.Box):
         Whose picture, prompt, concept and layer the parts show.
     library : ConceptLibrary, optional
         For the gallery of pairs; without it there is none.
+    say : callable, optional
+        Told in one sentence what could not be passed on; the traceback goes to the log.
 
     Attributes
     ----------
@@ -38,15 +41,17 @@ class Folds(ipywidgets.Box):
         Parts that have been opened at least once.
     """
 
-    def __init__(self, panel: SteeringPanel, library: ConceptLibrary | None = None) -> None:
+    def __init__(
+        self, panel: SteeringPanel, library: ConceptLibrary | None = None, say: Callable[[str], Any] | None = None
+    ) -> None:
         super().__init__([])
         self.layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="stretch", overflow="hidden")
         self.add_class("mp-lab-folds")
-        self.panel, self.library = panel, library
+        self.panel, self.library, self._say = panel, library, say
         self.made: dict[str, Any] = {}
         self.opened: list[str] = []
         self._pictures: dict[str, int] = {}
-        self._passing = threading.local()
+        self._one_way = OneWay()
         self._changing = threading.RLock()
         panel.observe(self._on_panel, [*_SHARED, "picture", "patches"])
         self._open = True
@@ -102,15 +107,6 @@ class Folds(ipywidgets.Box):
             part.observe(self._on_mask, "mask")
         return part
 
-    @contextmanager
-    def _one_way(self) -> Iterator[bool]:
-        """Whether this thread is free to pass a change on; while it does, nothing is passed back."""
-        free, self._passing.now = not getattr(self._passing, "now", False), True
-        try:
-            yield free
-        finally:
-            self._passing.now = not free
-
     def _on_panel(self, _change: Any) -> None:
         def pass_on() -> None:
             for name in self.opened:
@@ -141,8 +137,10 @@ class Folds(ipywidgets.Box):
                 return
             try:
                 call()
-            except Exception:
+            except Exception as error:
                 logger.exception("a change could not be passed between the parts of the lab")
+                if self._say is not None:
+                    self._say(sentence(error))
 
     def _follow(self, name: str) -> None:
         """Let a part show what the panel shows; only what is different starts a reading."""

@@ -174,9 +174,9 @@ def test_the_code_reproduces_what_is_on_the_screen(real, tiny, capsys):
 
 
 def test_the_code_names_a_bundled_model_and_the_drawn_scenes(tiny, monkeypatch):
-    monkeypatch.setattr("mllm_probe.widgets.lab.load", lambda name: tiny)
-    monkeypatch.setattr("mllm_probe.widgets.lab.bundled", lambda name: name)
-    monkeypatch.setattr("mllm_probe.widgets.lab._PAIRS", 2)
+    monkeypatch.setattr("mllm_probe.widgets.exploring.load", lambda name: tiny)
+    monkeypatch.setattr("mllm_probe.widgets.exploring.bundled", lambda name: name)
+    monkeypatch.setattr("mllm_probe.widgets.exploring._PAIRS", 2)
     lab = mp.explore("scenes-8l", strengths=(1,), draws=2)
     assert 'model = mp.load("scenes-8l")' in lab.code.replace("'", '"')
     assert "library = mp.concepts.scenes(pairs=2)" in lab.code
@@ -204,7 +204,7 @@ def test_what_goes_wrong_in_the_background_is_said_in_the_bar(tiny, monkeypatch,
     def broken(*_arguments, **_settings):
         raise RuntimeError("no memory left\nfor this")
 
-    monkeypatch.setattr("mllm_probe.widgets.lab.concept_vectors", broken)
+    monkeypatch.setattr("mllm_probe.widgets.exploring.concept_vectors", broken)
     lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat", "neon"], pairs=2))
     assert not lab.wait(SOON)
     assert (lab.bar.status, lab.bar.message) == ("error", "no memory left.")

@@ -18,6 +18,7 @@ interface Traits {
 }
 
 const CODE = "code";
+const SWEEP = "sweep";
 
 /** A button for each part, pressed while the part is open; on a saved page only for what it holds. */
 function buttons(model: AnyModel<Traits>, codeId: string): { element: HTMLElement; draw: () => void } {
@@ -74,7 +75,8 @@ function render({ model, el }: RenderProps<Traits>): () => void {
     const progress = Math.round(model.get("progress") * 100);
     fill.style.width = `${progress}%`;
     bar.setAttribute("aria-valuenow", String(progress));
-    show(bar, model.get("status") === "running");
+    // The monitor, while it is open, has a line of its own.
+    show(bar, model.get("status") === "running" && !model.get("opened").includes(SWEEP));
     error.textContent = model.get("message");
     show(error, model.get("message") !== "");
     parts.draw();

@@ -36,6 +36,35 @@ var h=`.mp.mp-bar {
   border-top: 1px solid var(--jp-border-color2, #e0e4e8);
   background: var(--jp-border-color2, #e0e4e8);
 }
+.mp-lab > .mp-lab-sweep {
+  display: grid;
+  grid-template-rows: minmax(0, 1fr);
+  margin: 0;
+  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
+  overflow: hidden;
+}
+.mp-lab > .mp-lab-sweep.mp-folded {
+  grid-template-rows: minmax(0, 0fr);
+  border-top-width: 0;
+  visibility: hidden;
+}
+.mp-lab-sweep > * {
+  min-width: 0;
+  min-height: 0;
+  margin: 0;
+  overflow: hidden;
+}
+@media (prefers-reduced-motion: no-preference) {
+  .mp-lab > .mp-lab-sweep {
+    transition:
+      grid-template-rows 0.25s ease,
+      visibility 0.25s;
+  }
+}
+/* A saved page runs nothing. */
+.page-widgets .mp-lab > .mp-lab-sweep {
+  display: none;
+}
 .mp-lab-body > *,
 .mp-lab-body .mp {
   background: var(--jp-layout-color0, #fff);
@@ -202,4 +231,4 @@ var h=`.mp.mp-bar {
     transition: width 0.15s linear;
   }
 }
-`;function o(e,t={},...r){let n=document.createElement(e);for(let[s,i]of Object.entries(t))i!==void 0&&i!==!1&&n.setAttribute(s,i===!0?"":String(i));return n.append(...r),n}var y=0;function v(e){return y+=1,`mp-${e}-${y}-${Math.random().toString(36).slice(2,8)}`}function w(e,t,r){let n=o("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(o("style",{},e)),n.addEventListener("keydown",s=>s.stopPropagation()),n}function m(e,t){e.hidden=!t}var $="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",C="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function T(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function L(e,t){return e?"":t?C:$}function E(e,t){let r=T(e);if(!r||!t)return()=>{};let n=o("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let s=r.comm_live,i=()=>{s||=r.comm_live,n.textContent=L(r.comm_live,s),m(n,!r.comm_live)};return r.on("comm_live_update",i),i(),()=>r.off("comm_live_update",i)}function M(e){return t=>{let r=e(t),n=E(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}async function A(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var g="code";function N(e,t){let r=o("div",{class:"mp-parts",role:"group","aria-label":"open below"}),n=new Map,s=a=>{let p=e.get("opened");e.set("opened",p.includes(a)?p.filter(c=>c!==a):[...p,a]),e.save_changes()};for(let[a,p]of e.get("parts")){let c=o("button",{type:"button","data-testid":`open-${a}`},p);a===g&&c.setAttribute("aria-controls",t),c.addEventListener("click",()=>s(a)),!(e.widget_manager===null&&a!==g)&&(n.set(a,c),r.append(c))}return{element:r,draw:()=>{for(let[a,p]of n)p.setAttribute("aria-expanded",String(e.get("opened").includes(a)))}}}function _(e){let t=o("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=o("span",{role:"status"}),n=o("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let i=await A(t.textContent??"");r.textContent=i?"copied":"The page may not use the clipboard; select the text."});let s=o("div",{},"Python that makes what is on the screen",n,r);return{element:o("div",{class:"mp-code",id:e},s,t),text:t}}function j({model:e,el:t}){let r=w(x+h,"bar","mllm_probe"),n=o("code"),s=o("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),i=o("i"),a=o("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},i),p=o("p",{class:"mp-error",role:"alert"}),c=v("code"),u=N(e,c),d=_(c);r.append(o("b",{},"mllm_probe"),n,s,a,u.element,p,d.element),t.append(r);let f=()=>{n.textContent=e.get("title"),s.textContent=e.get("step");let l=Math.round(e.get("progress")*100);i.style.width=`${l}%`,a.setAttribute("aria-valuenow",String(l)),m(a,e.get("status")==="running"),p.textContent=e.get("message"),m(p,e.get("message")!==""),u.draw(),m(d.element,e.get("opened").includes(g)),d.text.textContent=e.get("code")||"# nothing is on the screen yet"},b=["title","step","status","progress","message","opened","code"].map(l=>`change:${l}`);for(let l of b)e.on(l,f);return f(),()=>{for(let l of b)e.off(l,f)}}var ne={render:M(j)};export{ne as default};
+`;function o(e,t={},...r){let n=document.createElement(e);for(let[s,i]of Object.entries(t))i!==void 0&&i!==!1&&n.setAttribute(s,i===!0?"":String(i));return n.append(...r),n}var y=0;function v(e){return y+=1,`mp-${e}-${y}-${Math.random().toString(36).slice(2,8)}`}function w(e,t,r){let n=o("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(o("style",{},e)),n.addEventListener("keydown",s=>s.stopPropagation()),n}function m(e,t){e.hidden=!t}var $="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",C="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function T(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function E(e,t){return e?"":t?C:$}function L(e,t){let r=T(e);if(!r||!t)return()=>{};let n=o("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let s=r.comm_live,i=()=>{s||=r.comm_live,n.textContent=E(r.comm_live,s),m(n,!r.comm_live)};return r.on("comm_live_update",i),i(),()=>r.off("comm_live_update",i)}function M(e){return t=>{let r=e(t),n=L(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}async function A(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var f="code",N="sweep";function _(e,t){let r=o("div",{class:"mp-parts",role:"group","aria-label":"open below"}),n=new Map,s=a=>{let p=e.get("opened");e.set("opened",p.includes(a)?p.filter(c=>c!==a):[...p,a]),e.save_changes()};for(let[a,p]of e.get("parts")){let c=o("button",{type:"button","data-testid":`open-${a}`},p);a===f&&c.setAttribute("aria-controls",t),c.addEventListener("click",()=>s(a)),!(e.widget_manager===null&&a!==f)&&(n.set(a,c),r.append(c))}return{element:r,draw:()=>{for(let[a,p]of n)p.setAttribute("aria-expanded",String(e.get("opened").includes(a)))}}}function j(e){let t=o("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=o("span",{role:"status"}),n=o("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let i=await A(t.textContent??"");r.textContent=i?"copied":"The page may not use the clipboard; select the text."});let s=o("div",{},"Python that makes what is on the screen",n,r);return{element:o("div",{class:"mp-code",id:e},s,t),text:t}}function F({model:e,el:t}){let r=w(x+h,"bar","mllm_probe"),n=o("code"),s=o("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),i=o("i"),a=o("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},i),p=o("p",{class:"mp-error",role:"alert"}),c=v("code"),u=_(e,c),d=j(c);r.append(o("b",{},"mllm_probe"),n,s,a,u.element,p,d.element),t.append(r);let g=()=>{n.textContent=e.get("title"),s.textContent=e.get("step");let l=Math.round(e.get("progress")*100);i.style.width=`${l}%`,a.setAttribute("aria-valuenow",String(l)),m(a,e.get("status")==="running"&&!e.get("opened").includes(N)),p.textContent=e.get("message"),m(p,e.get("message")!==""),u.draw(),m(d.element,e.get("opened").includes(f)),d.text.textContent=e.get("code")||"# nothing is on the screen yet"},b=["title","step","status","progress","message","opened","code"].map(l=>`change:${l}`);for(let l of b)e.on(l,g);return g(),()=>{for(let l of b)e.off(l,g)}}var oe={render:M(F)};export{oe as default};
