@@ -1,5 +1,6 @@
 /** The bar above the lab: which model this is, what is being computed, and what can be opened below. */
 import type { AnyModel, RenderProps } from "@anywidget/types";
+import sweep from "./bar/sweep.css";
 import css from "./bar.css";
 import base from "./base.css";
 import { h, show, uniqueId, widgetRoot } from "./dom";
@@ -58,7 +59,7 @@ function listing(id: string): { element: HTMLElement; text: HTMLElement } {
 }
 
 function render({ model, el }: RenderProps<Traits>): () => void {
-  const root = widgetRoot(base + css, "bar", "mllm_probe");
+  const root = widgetRoot(base + css + sweep, "bar", "mllm_probe");
   const title = h("code");
   const step = h("span", { class: "mp-step", role: "status", "data-testid": "lab-status" });
   const fill = h("i");

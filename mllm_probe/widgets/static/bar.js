@@ -1,4 +1,79 @@
-var h=`.mp.mp-bar {
+var h=`.mp-lab > .mp-lab-sweep {
+  display: grid;
+  grid-template-rows: minmax(0, 1fr);
+  margin: 0;
+  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
+  overflow: hidden;
+}
+.mp-lab > .mp-lab-sweep.mp-folded {
+  grid-template-rows: minmax(0, 0fr);
+  border-top-width: 0;
+  visibility: hidden;
+}
+.mp-lab-sweep > * {
+  min-width: 0;
+  min-height: 0;
+  margin: 0;
+  overflow: hidden;
+}
+@media (prefers-reduced-motion: no-preference) {
+  .mp-lab > .mp-lab-sweep {
+    transition:
+      grid-template-rows 0.25s ease,
+      visibility 0.25s;
+  }
+}
+/* In the lab the monitor is one line, as far as there is room: state, facts, buttons, and its progress below. */
+.mp-lab .mp-lab-sweep .mp-monitor {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 16px;
+  padding: 7px 14px;
+}
+.mp-lab-sweep .mp-monitor .mp-head {
+  display: contents;
+}
+.mp-lab-sweep .mp-monitor .mp-state {
+  flex: none;
+}
+.mp-lab-sweep .mp-monitor .mp-facts {
+  display: flex;
+  flex: 1 1 300px;
+  flex-wrap: wrap;
+  order: 1;
+  gap: 2px 16px;
+  margin: 0;
+}
+.mp-lab-sweep .mp-buttons {
+  order: 2;
+}
+.mp-lab-sweep .mp-buttons button {
+  padding: 2px 9px;
+  font-size: 12px;
+}
+.mp-lab-sweep .mp-monitor .mp-progress {
+  flex: 1 0 100%;
+  order: 3;
+  height: 3px;
+}
+.mp-lab-sweep .mp-monitor[data-status="finished"] .mp-progress {
+  display: none;
+}
+.mp-lab-sweep .mp-monitor > p {
+  flex: 1 0 100%;
+  order: 4;
+  margin: 0;
+}
+/* While the monitor is open, the map need not say the same again. */
+.mp-lab > .mp-lab-sweep:not(.mp-folded) ~ .mp-lab-body .mp-heatmap :is(.mp-progress, .mp-count) {
+  visibility: hidden;
+}
+/* A saved page runs nothing. */
+.page-widgets .mp-lab > .mp-lab-sweep {
+  display: none;
+}
+`;var x=`.mp.mp-bar {
   display: flex;
   flex-wrap: wrap;
   align-items: center;
@@ -35,35 +110,6 @@ var h=`.mp.mp-bar {
   gap: 1px;
   border-top: 1px solid var(--jp-border-color2, #e0e4e8);
   background: var(--jp-border-color2, #e0e4e8);
-}
-.mp-lab > .mp-lab-sweep {
-  display: grid;
-  grid-template-rows: minmax(0, 1fr);
-  margin: 0;
-  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
-  overflow: hidden;
-}
-.mp-lab > .mp-lab-sweep.mp-folded {
-  grid-template-rows: minmax(0, 0fr);
-  border-top-width: 0;
-  visibility: hidden;
-}
-.mp-lab-sweep > * {
-  min-width: 0;
-  min-height: 0;
-  margin: 0;
-  overflow: hidden;
-}
-@media (prefers-reduced-motion: no-preference) {
-  .mp-lab > .mp-lab-sweep {
-    transition:
-      grid-template-rows 0.25s ease,
-      visibility 0.25s;
-  }
-}
-/* A saved page runs nothing. */
-.page-widgets .mp-lab > .mp-lab-sweep {
-  display: none;
 }
 .mp-lab-body > *,
 .mp-lab-body .mp {
@@ -120,7 +166,7 @@ var h=`.mp.mp-bar {
   font: 12px / 1.5 var(--mp-mono);
   white-space: pre;
 }
-`;var x=`.mp {
+`;var y=`.mp {
   --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
   --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
   --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
@@ -231,4 +277,4 @@ var h=`.mp.mp-bar {
     transition: width 0.15s linear;
   }
 }
-`;function o(e,t={},...r){let n=document.createElement(e);for(let[s,i]of Object.entries(t))i!==void 0&&i!==!1&&n.setAttribute(s,i===!0?"":String(i));return n.append(...r),n}var y=0;function v(e){return y+=1,`mp-${e}-${y}-${Math.random().toString(36).slice(2,8)}`}function w(e,t,r){let n=o("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(o("style",{},e)),n.addEventListener("keydown",s=>s.stopPropagation()),n}function m(e,t){e.hidden=!t}var $="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",C="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function T(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function E(e,t){return e?"":t?C:$}function L(e,t){let r=T(e);if(!r||!t)return()=>{};let n=o("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let s=r.comm_live,i=()=>{s||=r.comm_live,n.textContent=E(r.comm_live,s),m(n,!r.comm_live)};return r.on("comm_live_update",i),i(),()=>r.off("comm_live_update",i)}function M(e){return t=>{let r=e(t),n=L(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}async function A(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var f="code",N="sweep";function _(e,t){let r=o("div",{class:"mp-parts",role:"group","aria-label":"open below"}),n=new Map,s=a=>{let p=e.get("opened");e.set("opened",p.includes(a)?p.filter(c=>c!==a):[...p,a]),e.save_changes()};for(let[a,p]of e.get("parts")){let c=o("button",{type:"button","data-testid":`open-${a}`},p);a===f&&c.setAttribute("aria-controls",t),c.addEventListener("click",()=>s(a)),!(e.widget_manager===null&&a!==f)&&(n.set(a,c),r.append(c))}return{element:r,draw:()=>{for(let[a,p]of n)p.setAttribute("aria-expanded",String(e.get("opened").includes(a)))}}}function j(e){let t=o("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=o("span",{role:"status"}),n=o("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let i=await A(t.textContent??"");r.textContent=i?"copied":"The page may not use the clipboard; select the text."});let s=o("div",{},"Python that makes what is on the screen",n,r);return{element:o("div",{class:"mp-code",id:e},s,t),text:t}}function F({model:e,el:t}){let r=w(x+h,"bar","mllm_probe"),n=o("code"),s=o("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),i=o("i"),a=o("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},i),p=o("p",{class:"mp-error",role:"alert"}),c=v("code"),u=_(e,c),d=j(c);r.append(o("b",{},"mllm_probe"),n,s,a,u.element,p,d.element),t.append(r);let g=()=>{n.textContent=e.get("title"),s.textContent=e.get("step");let l=Math.round(e.get("progress")*100);i.style.width=`${l}%`,a.setAttribute("aria-valuenow",String(l)),m(a,e.get("status")==="running"&&!e.get("opened").includes(N)),p.textContent=e.get("message"),m(p,e.get("message")!==""),u.draw(),m(d.element,e.get("opened").includes(f)),d.text.textContent=e.get("code")||"# nothing is on the screen yet"},b=["title","step","status","progress","message","opened","code"].map(l=>`change:${l}`);for(let l of b)e.on(l,g);return g(),()=>{for(let l of b)e.off(l,g)}}var oe={render:M(F)};export{oe as default};
+`;function o(e,t={},...r){let n=document.createElement(e);for(let[s,i]of Object.entries(t))i!==void 0&&i!==!1&&n.setAttribute(s,i===!0?"":String(i));return n.append(...r),n}var v=0;function w(e){return v+=1,`mp-${e}-${v}-${Math.random().toString(36).slice(2,8)}`}function M(e,t,r){let n=o("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(o("style",{},e)),n.addEventListener("keydown",s=>s.stopPropagation()),n}function l(e,t){e.hidden=!t}var T="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",E="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function L(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function N(e,t){return e?"":t?E:T}function _(e,t){let r=L(e);if(!r||!t)return()=>{};let n=o("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let s=r.comm_live,i=()=>{s||=r.comm_live,n.textContent=N(r.comm_live,s),l(n,!r.comm_live)};return r.on("comm_live_update",i),i(),()=>r.off("comm_live_update",i)}function A(e){return t=>{let r=e(t),n=_(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}async function S(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var g="code",j="sweep";function F(e,t){let r=o("div",{class:"mp-parts",role:"group","aria-label":"open below"}),n=new Map,s=a=>{let p=e.get("opened");e.set("opened",p.includes(a)?p.filter(m=>m!==a):[...p,a]),e.save_changes()};for(let[a,p]of e.get("parts")){let m=o("button",{type:"button","data-testid":`open-${a}`},p);a===g&&m.setAttribute("aria-controls",t),m.addEventListener("click",()=>s(a)),!(e.widget_manager===null&&a!==g)&&(n.set(a,m),r.append(m))}return{element:r,draw:()=>{for(let[a,p]of n)p.setAttribute("aria-expanded",String(e.get("opened").includes(a)))}}}function O(e){let t=o("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=o("span",{role:"status"}),n=o("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let i=await S(t.textContent??"");r.textContent=i?"copied":"The page may not use the clipboard; select the text."});let s=o("div",{},"Python that makes what is on the screen",n,r);return{element:o("div",{class:"mp-code",id:e},s,t),text:t}}function R({model:e,el:t}){let r=M(y+x+h,"bar","mllm_probe"),n=o("code"),s=o("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),i=o("i"),a=o("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},i),p=o("p",{class:"mp-error",role:"alert"}),m=w("code"),d=F(e,m),u=O(m);r.append(o("b",{},"mllm_probe"),n,s,a,d.element,p,u.element),t.append(r);let f=()=>{n.textContent=e.get("title"),s.textContent=e.get("step");let c=Math.round(e.get("progress")*100);i.style.width=`${c}%`,a.setAttribute("aria-valuenow",String(c)),l(a,e.get("status")==="running"&&!e.get("opened").includes(j)),p.textContent=e.get("message"),l(p,e.get("message")!==""),d.draw(),l(u.element,e.get("opened").includes(g)),u.text.textContent=e.get("code")||"# nothing is on the screen yet"},b=["title","step","status","progress","message","opened","code"].map(c=>`change:${c}`);for(let c of b)e.on(c,f);return f(),()=>{for(let c of b)e.off(c,f)}}var pe={render:A(R)};export{pe as default};
