@@ -45,6 +45,10 @@ var h=`.mp-lab > .mp-lab-sweep {
   gap: 2px 16px;
   margin: 0;
 }
+/* JupyterLab gives terms and their descriptions a share of the line each. */
+.mp-lab-sweep .mp-monitor .mp-facts > div > * {
+  width: auto;
+}
 .mp-lab-sweep .mp-buttons {
   order: 2;
 }
