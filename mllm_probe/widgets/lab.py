@@ -81,16 +81,18 @@ class Explore(Shared, ipywidgets.VBox):
         self._fluent = fluent
         if fluent is not None:
             fluent.tell = self.bar.publish
-        body = ipywidgets.Box([heatmap, panel])
-        heatmap.layout.flex, panel.layout.flex = "1 1 500px", "1 1 540px"
-        for widget in (heatmap, panel):
+        beside = ipywidgets.VBox([panel, self.folds.beside])
+        beside.add_class("mp-lab-beside")
+        body = ipywidgets.Box([heatmap, beside])
+        heatmap.layout.flex, beside.layout.flex = "1 1 500px", "1 1 540px"
+        for widget in (heatmap, panel, beside):
             widget.layout.min_width = "0"
         body.layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="stretch", overflow="hidden")
         body.add_class("mp-lab-body")
         self._sweep = ipywidgets.Box([self.monitor])
         self._sweep.add_class("mp-lab-sweep")
         self._sweep.add_class(_FOLDED)
-        super().__init__([self.bar, self._sweep, body, self.folds])
+        super().__init__([self.bar, self._sweep, body, self.folds.below])
         self.add_class("mp-lab")
         self._worker = NewestWorker("Explore")
         link(heatmap, panel, self._say)
@@ -154,8 +156,9 @@ class Explore(Shared, ipywidgets.VBox):
         self._worker.close()
         if self._fluent is not None:
             self._fluent.close()
-        for widget in (self.folds, self.monitor, self.heatmap, self.panel, self.bar):
-            widget.close()
+        parts: tuple[Any, ...] = (self.folds, self.monitor, self.heatmap, self.panel, self.bar)
+        for part in parts:
+            part.close()
         super().close()
 
     def to_html(self, path: str | os.PathLike[str], title: str | None = None) -> Written:

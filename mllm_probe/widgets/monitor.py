@@ -207,7 +207,7 @@ class SweepMonitor(ProbeWidget):
         try:
             while not cancelled.is_set() and source.step():
                 with self.changed:
-                    self.version += 1
+                    self.version += self._source is source  # not the step that another sweep's watch found in flight
                     self.changed.notify_all()
                 pace.mark(source.done if source.total else source.share)
                 if (now := time.monotonic()) >= again or self._paused:

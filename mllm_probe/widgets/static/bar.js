@@ -122,11 +122,17 @@ var h=`.mp-lab > .mp-lab-sweep {
 .mp-lab .mp {
   height: 100%;
 }
+.mp-lab-beside > * {
+  margin: 0;
+}
+.mp-lab-beside > .mp-lab-folds,
 .mp-lab > .mp-lab-folds {
   gap: 1px;
+  margin: 0;
   border-top: 1px solid var(--jp-border-color2, #e0e4e8);
   background: var(--jp-border-color2, #e0e4e8);
 }
+.mp-lab-beside > .mp-lab-folds:empty,
 .mp-lab > .mp-lab-folds:empty {
   display: none;
 }
@@ -160,7 +166,7 @@ var h=`.mp-lab > .mp-lab-sweep {
   font-size: 12px;
 }
 .mp.mp-bar .mp-code pre {
-  max-height: 320px;
+  max-height: 460px;
   margin: 6px 0 4px;
   padding: 8px 10px;
   overflow: auto;
