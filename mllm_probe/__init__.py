@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from mllm_probe.sweeps.api import sweep as sweep
     from mllm_probe.sweeps.api import sweep_iter as sweep_iter
     from mllm_probe.sweeps.effect import effect as effect
+    from mllm_probe.widgets.exploring import explore as explore
     from mllm_probe.widgets.heatmap import LayerConceptHeatmap as LayerConceptHeatmap
-    from mllm_probe.widgets.lab import explore as explore
     from mllm_probe.widgets.monitor import SweepMonitor as SweepMonitor
     from mllm_probe.widgets.panel import SteeringPanel as SteeringPanel
     from mllm_probe.widgets.patches import PatchOverlay as PatchOverlay

@@ -1,7 +1,9 @@
 """Widgets for the notebook: a live heatmap, a steering panel, and both together."""
 
+from mllm_probe.widgets.exploring import explore
 from mllm_probe.widgets.heatmap import LayerConceptHeatmap
-from mllm_probe.widgets.lab import Explore, explore, link
+from mllm_probe.widgets.lab import Explore
+from mllm_probe.widgets.linking import link
 from mllm_probe.widgets.monitor import SweepMonitor
 from mllm_probe.widgets.panel import SteeringPanel
 from mllm_probe.widgets.patches import PatchOverlay

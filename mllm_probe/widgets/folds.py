@@ -1,17 +1,18 @@
-"""What is folded below the lab: made when it is first opened, and following the panel only while it is open."""
+"""What is folded in the lab: made when it is first opened, and following the panel only while it is open."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
 
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.gallery import PairGallery
+from mllm_probe.widgets.linking import OneWay
 from mllm_probe.widgets.panel import SteeringPanel
 from mllm_probe.widgets.patches import PatchOverlay
 from mllm_probe.widgets.tokens import TokenStrip
@@ -19,11 +20,13 @@ from mllm_probe.widgets.tokens import TokenStrip
 logger = logging.getLogger(__name__)
 
 LABELS = {"patches": "Patches", "pairs": "Pairs", "tokens": "Tokens"}
+_OVERLAY = "patches"
+_STRIP = "tokens"
 _SHARED = ("concept", "layer", "prompt")
 
 
-class Folds(ipywidgets.Box):
-    """The parts below a lab, linked with its panel both ways.
+class Folds:
+    """The parts of a lab that can be opened, linked with its panel both ways.
 
     Parameters
     ----------
@@ -31,22 +34,26 @@ class Folds(ipywidgets.Box):
         Whose picture, prompt, concept and layer the parts show.
     library : ConceptLibrary, optional
         For the gallery of pairs; without it there is none.
+    say : callable, optional
+        Told in one sentence what could not be passed on; the traceback goes to the log.
 
     Attributes
     ----------
+    beside, below : ipywidgets.Box
+        Where they are shown: the overlay below the panel, the gallery and the strip across the lab.
     made : dict of str to widget
         Parts that have been opened at least once.
     """
 
-    def __init__(self, panel: SteeringPanel, library: ConceptLibrary | None = None) -> None:
-        super().__init__([])
-        self.layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="stretch", overflow="hidden")
-        self.add_class("mp-lab-folds")
-        self.panel, self.library = panel, library
+    def __init__(
+        self, panel: SteeringPanel, library: ConceptLibrary | None = None, say: Callable[[str], Any] | None = None
+    ) -> None:
+        self.beside, self.below = _empty_box(), _empty_box()
+        self.panel, self.library, self._say = panel, library, say
         self.made: dict[str, Any] = {}
         self.opened: list[str] = []
         self._pictures: dict[str, int] = {}
-        self._passing = threading.local()
+        self._one_way = OneWay()
         self._changing = threading.RLock()
         panel.observe(self._on_panel, [*_SHARED, "picture", "patches"])
         self._open = True
@@ -72,7 +79,8 @@ class Folds(ipywidgets.Box):
                     self._follow(name)
                 else:
                     self.made[name] = self._make(name)
-            self.children = tuple(self.made[name] for name in self.opened)
+            self.beside.children = tuple(self.made[name] for name in self.opened if name == _OVERLAY)
+            self.below.children = tuple(self.made[name] for name in self.opened if name != _OVERLAY)
 
     def close(self) -> None:
         """End the threads of all parts, let go of their tensors and remove them."""
@@ -82,34 +90,26 @@ class Folds(ipywidgets.Box):
                 part.close()
                 part._vectors = None
             self.made, self.opened = {}, []
-        super().close()
+            self.beside.close()
+            self.below.close()
 
     def _make(self, name: str) -> Any:
         panel, concept = self.panel, self.panel.concept
         self._pictures[name] = panel.picture
         image = panel._chosen(panel.picture).image
-        if name == "patches":
+        if name == _OVERLAY:
             part: Any = PatchOverlay(panel.model, panel.vectors, image, panel.prompt, concept=concept)
-        elif name == "tokens":
+        elif name == _STRIP:
             part = TokenStrip(panel.model, panel.vectors, image, panel.prompt, concept=concept)
         else:
             assert self.library is not None
             part = PairGallery(panel.model, self.library, panel.vectors, panel.prompt, concept=concept)
         part.show(layer=panel.layer)
-        part.layout.flex, part.layout.min_width = ("1 1 100%" if name == "tokens" else "1 1 480px"), "0"
+        part.layout.flex, part.layout.min_width = "1 1 100%", "0"
         part.observe(lambda change: self._on_part(name, change), list(_SHARED))
-        if name == "patches":
+        if name == _OVERLAY:
             part.observe(self._on_mask, "mask")
         return part
-
-    @contextmanager
-    def _one_way(self) -> Iterator[bool]:
-        """Whether this thread is free to pass a change on; while it does, nothing is passed back."""
-        free, self._passing.now = not getattr(self._passing, "now", False), True
-        try:
-            yield free
-        finally:
-            self._passing.now = not free
 
     def _on_panel(self, _change: Any) -> None:
         def pass_on() -> None:
@@ -141,8 +141,10 @@ class Folds(ipywidgets.Box):
                 return
             try:
                 call()
-            except Exception:
+            except Exception as error:
                 logger.exception("a change could not be passed between the parts of the lab")
+                if self._say is not None:
+                    self._say(sentence(error))
 
     def _follow(self, name: str) -> None:
         """Let a part show what the panel shows; only what is different starts a reading."""
@@ -153,7 +155,14 @@ class Folds(ipywidgets.Box):
         if name != "pairs" and self._pictures[name] != panel.picture:
             image, self._pictures[name] = panel._chosen(panel.picture).image, panel.picture
         part.show(image, **{name: getattr(panel, name) for name in _SHARED})
-        if name == "patches" and part.rows and panel.patches != part.mask:
+        if name == _OVERLAY and part.rows and panel.patches != part.mask:
             shape = (len(panel.patches), len(panel.patches[0]) if panel.patches else 0)
             if shape == (part.rows, part.columns):
                 part.publish(mask=[list(row) for row in panel.patches])
+
+
+def _empty_box() -> ipywidgets.Box:
+    box = ipywidgets.Box([])
+    box.layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="stretch", overflow="hidden")
+    box.add_class("mp-lab-folds")
+    return box

@@ -1,4 +1,4 @@
-"""The whole lab in one line, a live heatmap beside a steering panel, linked."""
+"""The lab: a live heatmap beside a steering panel, linked, with the sweep that fills it above them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
 import xarray as xr
 
-from mllm_probe.concepts import ConceptLibrary, scenes
-from mllm_probe.loading import load
-from mllm_probe.models.bundled import bundled
-from mllm_probe.steering import concept_vectors
-from mllm_probe.sweeps import sweep_iter
+from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.widgets.bar import LabBar
 from mllm_probe.widgets.base import sentence
-from mllm_probe.widgets.choices import pictures_from
 from mllm_probe.widgets.code import Made, python_of
+from mllm_probe.widgets.doses import PERPLEXITY
 from mllm_probe.widgets.drawing import Drawing
+from mllm_probe.widgets.fluency import FluentDoses
 from mllm_probe.widgets.folds import Folds
 from mllm_probe.widgets.heatmap import LayerConceptHeatmap
+from mllm_probe.widgets.linking import link
+from mllm_probe.widgets.monitor import SweepMonitor
 from mllm_probe.widgets.page import Written
 from mllm_probe.widgets.panel import SteeringPanel
 from mllm_probe.widgets.setting import SETTINGS
@@ -34,8 +32,18 @@ from mllm_probe.widgets.worker import NewestWorker
 
 logger = logging.getLogger(__name__)
 
-_PAIRS = 24
-_PICTURES = 8
+SWEEP = "sweep"
+_FOLDED = "mp-folded"
+_TOLD = {
+    "idle": ("idle", ""),
+    "running": ("running", "steering every concept at every layer"),
+    "pausing": ("running", "pausing after the step in flight"),
+    "paused": ("running", "the sweep is paused"),
+    "finished": ("idle", ""),
+    "cancelled": ("cancelled", "stopped"),
+    "error": ("error", "the sweep failed"),
+}
+"""Status and words of the bar for each state of the sweep."""
 
 
 class Explore(Shared, ipywidgets.VBox):
@@ -44,10 +52,13 @@ class Explore(Shared, ipywidgets.VBox):
     Attributes
     ----------
     heatmap, panel : LayerConceptHeatmap, SteeringPanel
+    monitor : SweepMonitor
+        The sweep that fills the map: its pace, pause and stop, shown above the map while it runs. Given another sweep
+        by ``lab.monitor.watch(mp.sweep_iter(…))``, the map turns to that one.
     vectors, grid : xarray.Dataset or None
         The concept vectors, once they are measured, and the sweep as far as it has come.
     bar : LabBar
-        ``lab.bar.opened = ["patches", "tokens", "pairs", "code"]`` opens what is folded.
+        ``lab.bar.opened = ["patches", "tokens", "pairs", "code", "sweep"]`` opens what is folded.
     folds : Folds
         The patch overlay, the token strip and the gallery of pairs, made when they are first opened.
     """
@@ -59,23 +70,41 @@ class Explore(Shared, ipywidgets.VBox):
         panel: SteeringPanel,
         library: ConceptLibrary | None = None,
         made: Made | None = None,
+        fluent: FluentDoses | None = None,
     ) -> None:
+        panel.observe(self._on_move, SETTINGS)  # before the parts, which may say that they could not follow the move
         facts = (model.name, f"{len(model.layers)} layers", model.device, str(model.dtype).removeprefix("torch."))
-        self.folds = Folds(panel, library)
-        self.bar = LabBar(" · ".join(map(str, facts)), parts=[*self.folds.offered, ["code", "Code"]])
-        self.heatmap, self.panel, self._made = heatmap, panel, made
-        heatmap.layout.flex, panel.layout.flex = "1 1 500px", "1 1 540px"
-        for widget in (heatmap, panel):
+        self.folds = Folds(panel, library, self._say)
+        parts = [*self.folds.offered, [SWEEP, "Sweep"], ["code", "Code"]]
+        self.bar = LabBar(" · ".join(map(str, facts)), parts=parts)
+        self.heatmap, self.panel, self.monitor, self._made = heatmap, panel, SweepMonitor(), made
+        self._fluent = fluent
+        if fluent is not None:
+            fluent.tell = self.bar.publish
+        beside = ipywidgets.VBox([panel, self.folds.beside])
+        beside.add_class("mp-lab-beside")
+        body = ipywidgets.Box([heatmap, beside])
+        heatmap.layout.flex, beside.layout.flex = "1 1 500px", "1 1 540px"
+        for widget in (heatmap, panel, beside):
             widget.layout.min_width = "0"
-        body = ipywidgets.Box([heatmap, panel])
         body.layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="stretch", overflow="hidden")
         body.add_class("mp-lab-body")
-        super().__init__([self.bar, body, self.folds])
+        self._sweep = ipywidgets.Box([self.monitor])
+        self._sweep.add_class("mp-lab-sweep")
+        self._sweep.add_class(_FOLDED)
+        super().__init__([self.bar, self._sweep, body, self.folds.below])
         self.add_class("mp-lab")
         self._worker = NewestWorker("Explore")
-        link(heatmap, panel)
-        self.bar.observe(self._on_opened, "opened")
-        panel.observe(self._on_setting, SETTINGS)
+        link(heatmap, panel, self._say)
+        self._observing = [
+            (panel, self._on_move, SETTINGS),
+            (self.bar, self._on_opened, ["opened"]),
+            (self.monitor, self._on_sweep, ["status"]),
+            (self.monitor, self._on_grid, ["progress", "status"]),
+            (panel, self._on_setting, SETTINGS),
+        ]
+        for widget, call, names in self._observing[1:]:
+            widget.observe(call, names)
         self._open = True
 
     @property
@@ -94,32 +123,42 @@ class Explore(Shared, ipywidgets.VBox):
         return self.heatmap.grid
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the vectors, the sweep and the newest answers.
+        """Wait for the vectors, the sweep, the fluent range of the concept in the panel, and the newest answers.
 
         Returns
         -------
         bool
-            True when all are there; False when ``timeout`` seconds passed first or something failed.
+            True when all are there; False when ``timeout`` seconds passed first, or something failed or was stopped.
         """
         end = None if timeout is None else time.monotonic() + timeout
-        done = self._worker.wait(timeout) and self.bar.status == "idle"
-        return done and self.panel.wait(None if end is None else max(0.0, end - time.monotonic()))
+        works: list[Any] = [self._worker, self.monitor._worker, self.heatmap, self._fluent, self.panel]
+        for work in works:
+            if work is not None and not work.wait(None if end is None else max(0.0, end - time.monotonic())):
+                return False
+        return self.bar.status == "idle"
 
     def stop(self) -> None:
-        """Stop the background work after the chunk in flight; what has been measured stays."""
+        """Stop the background work after the step in flight; what has been measured stays."""
         self._worker.cancel()
+        if self.monitor.controllable:
+            self.monitor.stop()
         self.heatmap.stop()
+        if self._fluent is not None:
+            self._fluent.stop()
 
     def close(self) -> None:
         """Stop everything, end the threads and remove the widgets."""
         if not self.__dict__.pop("_open", False):
             return
+        for widget, call, names in self._observing:
+            widget.unobserve(call, names)
         self.stop()
         self._worker.close()
-        self.bar.unobserve(self._on_opened, "opened")
-        self.panel.unobserve(self._on_setting, SETTINGS)
-        for widget in (self.folds, self.heatmap, self.panel, self.bar):
-            widget.close()
+        if self._fluent is not None:
+            self._fluent.close()
+        parts: tuple[Any, ...] = (self.folds, self.monitor, self.heatmap, self.panel, self.bar)
+        for part in parts:
+            part.close()
         super().close()
 
     def to_html(self, path: str | os.PathLike[str], title: str | None = None) -> Written:
@@ -134,166 +173,81 @@ class Explore(Shared, ipywidgets.VBox):
     def __repr__(self) -> str:
         return f"Explore({self.bar.title!r})"
 
-    def _on_opened(self, _change: Any = None) -> None:
+    def _say(self, message: str) -> None:
+        self.bar.publish(message=message)
+
+    def _on_move(self, _change: Any) -> None:
+        """What was wrong with the last move is no longer said."""
+        if self.bar.message and self.bar.status != "error":
+            self._say("")
+
+    def _show(self, part: str, shown: bool) -> None:
+        """Open or fold a part, as its button does."""
+        if shown != (part in self.bar.opened):
+            others = [name for name in self.bar.opened if name != part]
+            self.bar.publish(opened=[*others, part] if shown else others)
+
+    def _guarded(self, call: Callable[[], Any], what: str) -> None:
         try:
+            call()
+        except Exception as error:
+            logger.exception("%s", what)
+            self._say(sentence(error))
+
+    def _on_opened(self, _change: Any = None) -> None:
+        def opened() -> None:
+            change_class = self._sweep.remove_class if SWEEP in self.bar.opened else self._sweep.add_class
+            change_class(_FOLDED)
             self.folds.open_only(self.bar.opened)
             self._on_setting()
-        except Exception as error:
-            logger.exception("a part of the lab could not be opened")
-            self.bar.publish(message=sentence(error))
+
+        self._guarded(opened, "a part of the lab could not be opened")
 
     def _on_setting(self, _change: Any = None) -> None:
         if "code" in self.bar.opened:
-            self.bar.publish(code=self.code)
+            self._guarded(lambda: self.bar.publish(code=self.code), "the code of the lab could not be written")
+
+    def _on_sweep(self, change: Any) -> None:
+        """Turn to a sweep that begins, say how it goes, and fold it away when it is done."""
+        if change.new == "running" and change.old not in ("pausing", "paused"):
+            self.heatmap.watch(self.monitor)
+            self._show(SWEEP, True)
+        status, step = _TOLD[change.new]
+        self.bar.publish(status=status, step=step)
+        if change.new == "error":
+            self._show(SWEEP, True)
+        if change.new == "finished":
+            self._show(SWEEP, False)
+            if self._fluent is not None:
+                self._fluent.begin()
+
+    def _on_grid(self, _change: Any) -> None:
+        """A sweep that has perplexity tells the panel which doses are fluent."""
+        grid = self.monitor.grid
+        self.bar.publish(progress=self.monitor.progress)
+        if grid is not None and PERPLEXITY in grid:
+            self._guarded(lambda: setattr(self.panel, "grid", grid), "the panel could not take the sweep's grid")
+
+    def fill(self, make: Callable[[], tuple[xr.Dataset, Any]]) -> None:
+        """Fill the lab in the background.
+
+        Parameters
+        ----------
+        make : callable
+            Gives the concept vectors, and the sweep that fills the map as `SweepMonitor.watch` takes it.
+        """
+        self._worker.submit(lambda cancelled: self._fill(make, cancelled))
 
     def _fill(self, make: Any, cancelled: threading.Event) -> None:
         self.bar.publish(status="running", step="measuring concept vectors", message="")
-        outcome: dict[str, Any] = {"status": "idle", "step": ""}
         try:
             vectors, grids = make()
             self.panel.vectors = vectors
             self._on_opened()
-            self.heatmap.watch(self._told(grids, cancelled))
-            self.heatmap.wait()
             if cancelled.is_set():
-                outcome = {"status": "cancelled", "step": "stopped"}
-            elif self.heatmap.status == "error":
-                outcome = {"status": "error", "step": "", "message": self.heatmap.message}
+                self.bar.publish(status="cancelled", step="stopped")
+            else:
+                self.monitor.watch(grids)
         except Exception as error:
             logger.exception("the lab could not be filled")
-            outcome = {"status": "error", "step": "", "message": sentence(error)}
-        self.bar.publish(**outcome)
-
-    def _told(self, grids: Iterator[xr.Dataset], cancelled: threading.Event) -> Iterator[xr.Dataset]:
-        """Pass grids on and say in the bar how far they are."""
-        for grid in grids:
-            if cancelled.is_set():
-                return
-            progress = float(grid.attrs.get("progress", 0.0))
-            self.bar.publish(progress=progress, step=f"steering every concept at every layer · {progress:.0%}")
-            self.panel.grid = grid
-            yield grid
-
-
-def link(heatmap: LayerConceptHeatmap, panel: SteeringPanel) -> None:
-    """Let a selected cell set the panel, and the panel's concept and layer move the selection."""
-    following = threading.local()
-
-    @contextmanager
-    def one_way() -> Iterator[bool]:
-        """Whether this thread is free to pass a change on; while it does, nothing is passed back."""
-        free, following.now = not getattr(following, "now", False), True
-        try:
-            yield free
-        finally:
-            following.now = not free
-
-    def to_panel(change: Any) -> None:
-        chosen = {"concept": heatmap.concept, "layer": heatmap.layer}
-        if change.name == "strength":
-            chosen["strength"] = heatmap.strength
-        with one_way() as free:
-            if free and chosen["concept"] in panel.concepts and chosen["layer"] in panel.layers:
-                panel.choose(**chosen)
-
-    def to_heatmap(_change: Any) -> None:
-        chosen = {"concept": panel.concept, "layer": panel.layer}
-        with one_way() as free:
-            if free and any(getattr(heatmap, name) != value for name, value in chosen.items()):
-                heatmap.publish(**chosen)
-
-    heatmap.observe(to_panel, ["concept", "layer", "strength"])
-    panel.observe(to_heatmap, ["concept", "layer"])
-
-
-def explore(
-    model: Any,
-    library: ConceptLibrary | None = None,
-    *,
-    images: Any = None,
-    prompt: str | None = None,
-    strengths: Sequence[float] = (-1.0, 0.5, 1.0, 2.0),
-    draws: int = 8,
-    seed: int = 0,
-) -> Explore:
-    """Open the lab: concept vectors and a sweep are made in the background, and everything is linked.
-
-    Parameters
-    ----------
-    model : ProbeModel or str
-        A loaded model, or what `mllm_probe.load` takes.
-    library : ConceptLibrary, optional
-        Concepts to look at; half of the pairs make the vectors, pictures of the other half are steered.
-        Bundled models come with the drawn scenes; for another model a library is needed.
-    images : optional
-        Pictures for the panel; held-out ones of the library by default.
-    prompt : str, optional
-        The question; the model's default one without it.
-    strengths : sequence of float
-        Strengths of the heatmap, × residual norm.
-    draws : int
-        Random directions per layer and strength, what the effect is compared with.
-    seed : int
-        Of the split and the random directions.
-
-    Returns
-    -------
-    Explore
-        With ``.heatmap``, ``.panel``, ``.vectors``, ``.grid``, ``.wait(timeout)`` and ``.close()``.
-
-    Raises
-    ------
-    ValueError
-        If the model is not a bundled one and no library is given.
-    """
-    named, given = model if isinstance(model, str) else None, library
-    model = load(model) if isinstance(model, str) else model
-    library = _default_library(model) if library is None else library
-    fit, held_out = library.split(seed=seed)
-    pictures = pictures_from(held_out)
-    of_vectors: dict[str, Any] = {"tokens": ("last_prompt", "image"), "seed": seed, "probe_accuracy": False}
-    of_grid: dict[str, Any] = {
-        "strengths": tuple(strengths),
-        "metrics": ("logprob",),
-        "controls": ("random",),
-        "draws": draws,
-        "seed": seed,
-        "progress": False,
-    }
-    made = Made(
-        _model_line(model, named),
-        f"library = mp.concepts.scenes(pairs={_PAIRS})" if given is None else f"# library: {given!r}, as given",
-        len(pictures) if images is None else 0,
-        of_vectors,
-        of_grid,
-        prompt,
-        seed,
-        _PICTURES,
-    )
-    panel = SteeringPanel(model, images=pictures if images is None else images, prompt=prompt, seed=seed)
-    lab = Explore(model, LayerConceptHeatmap(layer=panel.layer), panel, held_out, made)
-
-    def make() -> tuple[xr.Dataset, Iterator[xr.Dataset]]:
-        vectors = concept_vectors(model, fit, prompt, **of_vectors)
-        return vectors, sweep_iter(model, vectors, pictures[:_PICTURES], prompt, **of_grid)
-
-    lab._worker.submit(lambda cancelled: lab._fill(make, cancelled))
-    return lab
-
-
-def _model_line(model: Any, named: str | None) -> str:
-    """Line that loads the model again; for one that was loaded elsewhere, which one is meant."""
-    if named is not None:
-        return f"model = mp.load({named!r})"
-    if bundled(model.name) is not None:
-        return f"model = mp.load({model.name!r})"
-    return f"# model: {' '.join(str(model.name).split())}, as given"
-
-
-def _default_library(model: Any) -> ConceptLibrary:
-    if bundled(model.name) is None:
-        raise ValueError(
-            f"'{model.name}' is not a bundled model, so explore() needs to know which concepts to look at: give "
-            "library=mp.concepts.from_folder(…), from_hub(…) or scenes()."
-        )
-    return scenes(pairs=_PAIRS)
+            self.bar.publish(status="error", step="", message=sentence(error))

@@ -96,15 +96,19 @@ def open_all(lab):
     return lab.folds.made
 
 
+def shown(lab):
+    return [*lab.folds.beside.children, *lab.folds.below.children]
+
+
 def separation(part):
     return np.frombuffer(part.values, "<f4").reshape(len(part.layers), len(part.pairs))
 
 
 def test_parts_are_made_when_they_are_opened_and_follow_both_ways(real):
     lab, _ = real
-    assert lab.folds.made == {} and lab.folds.children == ()
+    assert lab.folds.made == {} and shown(lab) == []
     made = open_all(lab)
-    assert list(made) == ["patches", "pairs", "tokens"] and lab.folds.children == tuple(made.values())
+    assert list(made) == ["patches", "pairs", "tokens"] and shown(lab) == list(made.values())
     fakes.set_by_hand(lab.panel, 1, concept="neon")
     fakes.set_by_hand(lab.panel, 2, layer=3)
     assert [(part.concept, part.layer) for part in made.values()] == [("neon", 3)] * 3
@@ -133,7 +137,7 @@ def test_a_folded_part_reads_nothing_until_it_is_opened_again(real):
     lab, _ = real
     overlay = open_all(lab)["patches"]
     lab.bar.opened = ["tokens"]
-    assert lab.folds.children == (lab.folds.made["tokens"],)
+    assert shown(lab) == [lab.folds.made["tokens"]]
     lab.panel.choose(concept="symmetry")
     assert overlay.concept == "cat" and lab.folds.made["tokens"].concept == "symmetry"
     lab.bar.opened = ["tokens", "patches"]
@@ -174,9 +178,9 @@ def test_the_code_reproduces_what_is_on_the_screen(real, tiny, capsys):
 
 
 def test_the_code_names_a_bundled_model_and_the_drawn_scenes(tiny, monkeypatch):
-    monkeypatch.setattr("mllm_probe.widgets.lab.load", lambda name: tiny)
-    monkeypatch.setattr("mllm_probe.widgets.lab.bundled", lambda name: name)
-    monkeypatch.setattr("mllm_probe.widgets.lab._PAIRS", 2)
+    monkeypatch.setattr("mllm_probe.widgets.exploring.load", lambda name: tiny)
+    monkeypatch.setattr("mllm_probe.widgets.exploring.bundled", lambda name: name)
+    monkeypatch.setattr("mllm_probe.widgets.exploring._PAIRS", 2)
     lab = mp.explore("scenes-8l", strengths=(1,), draws=2)
     assert 'model = mp.load("scenes-8l")' in lab.code.replace("'", '"')
     assert "library = mp.concepts.scenes(pairs=2)" in lab.code
@@ -204,7 +208,7 @@ def test_what_goes_wrong_in_the_background_is_said_in_the_bar(tiny, monkeypatch,
     def broken(*_arguments, **_settings):
         raise RuntimeError("no memory left\nfor this")
 
-    monkeypatch.setattr("mllm_probe.widgets.lab.concept_vectors", broken)
+    monkeypatch.setattr("mllm_probe.widgets.exploring.concept_vectors", broken)
     lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat", "neon"], pairs=2))
     assert not lab.wait(SOON)
     assert (lab.bar.status, lab.bar.message) == ("error", "no memory left.")

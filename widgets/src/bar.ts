@@ -1,5 +1,6 @@
 /** The bar above the lab: which model this is, what is being computed, and what can be opened below. */
 import type { AnyModel, RenderProps } from "@anywidget/types";
+import sweep from "./bar/sweep.css";
 import css from "./bar.css";
 import base from "./base.css";
 import { h, show, uniqueId, widgetRoot } from "./dom";
@@ -18,6 +19,7 @@ interface Traits {
 }
 
 const CODE = "code";
+const SWEEP = "sweep";
 
 /** A button for each part, pressed while the part is open; on a saved page only for what it holds. */
 function buttons(model: AnyModel<Traits>, codeId: string): { element: HTMLElement; draw: () => void } {
@@ -57,7 +59,7 @@ function listing(id: string): { element: HTMLElement; text: HTMLElement } {
 }
 
 function render({ model, el }: RenderProps<Traits>): () => void {
-  const root = widgetRoot(base + css, "bar", "mllm_probe");
+  const root = widgetRoot(base + css + sweep, "bar", "mllm_probe");
   const title = h("code");
   const step = h("span", { class: "mp-step", role: "status", "data-testid": "lab-status" });
   const fill = h("i");
@@ -74,7 +76,8 @@ function render({ model, el }: RenderProps<Traits>): () => void {
     const progress = Math.round(model.get("progress") * 100);
     fill.style.width = `${progress}%`;
     bar.setAttribute("aria-valuenow", String(progress));
-    show(bar, model.get("status") === "running");
+    // The monitor, while it is open, has a line of its own.
+    show(bar, model.get("status") === "running" && !model.get("opened").includes(SWEEP));
     error.textContent = model.get("message");
     show(error, model.get("message") !== "");
     parts.draw();

@@ -1,0 +1,100 @@
+"""Map and panel follow each other, windows of layers too, and nothing goes in circles."""
+
+from __future__ import annotations
+
+import pytest
+
+from mllm_probe.widgets import LayerConceptHeatmap, SteeringPanel, link
+from tests.widgets import fakes
+
+SOON = 60
+MODEL = fakes.FakeModel()
+PARTS = ("concept", "layer", "window")
+
+
+class Linked:
+    """A map and a panel, and what was said when they could not follow."""
+
+    def __init__(self, grid=None):
+        self.panel = SteeringPanel(MODEL, fakes.vectors(MODEL), concept="cat", layer=5)
+        self.heatmap = LayerConceptHeatmap(fakes.effect() if grid is None else grid, concept="cat", layer=5)
+        self.said = []
+        link(self.heatmap, self.panel, self.said.append)
+        assert self.panel.wait(SOON)
+
+    def select(self, **state):
+        """What the front-end of the map sends when cells are selected."""
+        fakes.arrive(self.heatmap, {"method": "update", "state": state, "buffer_paths": []})
+        assert self.panel.wait(SOON)
+
+    def both(self, *names):
+        return [[getattr(widget, name) for name in names or PARTS] for widget in (self.heatmap, self.panel)]
+
+    def close(self):
+        self.heatmap.close()
+        self.panel.close()
+
+
+@pytest.fixture
+def linked(streams):
+    made = Linked()
+    yield made
+    made.close()
+
+
+def test_a_window_in_the_map_sets_the_panel_with_one_generation(linked, streams):
+    linked.heatmap.comm.sent.clear()
+    linked.select(concept="neon", layer=2, window=[2, 4])
+    assert linked.both() == [["neon", 2, [2, 4]]] * 2
+    assert len(streams.made) == 2 and streams.made[1].steering[1].parts[0].layers == (2, 3, 4)
+    assert not any(fakes.updates(linked.heatmap, name) for name in PARTS)
+
+
+def test_a_window_in_the_panel_moves_the_selection_and_comes_back_to_nobody(linked, streams):
+    linked.panel.comm.sent.clear()
+    fakes.set_by_hand(linked.panel, 1, layer=1, window=[1, 6])
+    assert linked.panel.wait(SOON)
+    assert linked.both("layer", "window") == [[1, [1, 6]]] * 2
+    assert len(streams.made) == 2
+    assert not any(fakes.updates(linked.panel, name) for name in PARTS)
+    assert fakes.updates(linked.heatmap, "window")[-1] == [1, 6]
+
+
+def test_the_selection_is_never_sent_half(linked):
+    linked.select(concept="cat", layer=2, window=[2, 4])
+    linked.heatmap.comm.sent.clear()
+    fakes.set_by_hand(linked.panel, 1, layer=6)
+    assert linked.panel.wait(SOON)
+    assert linked.both("layer", "window") == [[6, [6, 6]]] * 2
+    assert set(map(tuple, fakes.updates(linked.heatmap, "window"))) == {(6, 6)}
+    assert set(fakes.updates(linked.heatmap, "layer")) == {6}
+
+
+def test_setting_either_from_python_moves_the_other(linked):
+    linked.heatmap.window = [3, 1]
+    assert linked.panel.wait(SOON) and linked.both("layer", "window") == [[1, [1, 3]]] * 2
+    linked.panel.window = [4, 5]
+    assert linked.panel.wait(SOON) and linked.both("layer", "window") == [[4, [4, 5]]] * 2
+    linked.panel.layer = 7
+    assert linked.panel.wait(SOON) and linked.both("layer", "window") == [[7, [7, 7]]] * 2
+    linked.heatmap.layer = 0
+    assert linked.panel.wait(SOON) and linked.both("layer", "window") == [[0, [0, 0]]] * 2
+
+
+def test_a_layer_that_was_not_swept_leaves_the_selection(streams):
+    linked = Linked(fakes.effect().isel(layer=[1, 3, 5, 7]))
+    fakes.set_by_hand(linked.panel, 1, layer=4)
+    assert linked.panel.wait(SOON) and (linked.panel.layer, linked.heatmap.layer) == (4, 5)
+    fakes.set_by_hand(linked.panel, 2, layer=3)
+    assert linked.panel.wait(SOON) and linked.both("layer", "window") == [[3, [3, 3]]] * 2
+    linked.close()
+
+
+def test_what_could_not_be_passed_on_is_said_in_a_sentence(linked, monkeypatch, caplog):
+    def broken(**_setting):
+        raise RuntimeError("the panel is out of order\nwith details")
+
+    monkeypatch.setattr(linked.panel, "choose", broken)
+    linked.select(layer=2, window=[2, 2])
+    assert set(linked.said) == {"the panel is out of order."}
+    assert "with details" in caplog.text and "Traceback" in caplog.text
