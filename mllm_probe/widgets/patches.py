@@ -17,7 +17,9 @@ from mllm_probe.models.families import why_no_image_tokens
 from mllm_probe.models.images import as_image
 from mllm_probe.steering import Steering
 from mllm_probe.widgets.base import bundle
+from mllm_probe.widgets.drawing import Drawing
 from mllm_probe.widgets.inside import InsideWidget, Wanted, float_bytes, png
+from mllm_probe.widgets.static_picture import picture_of_patches
 
 
 class PatchOverlay(InsideWidget):
@@ -148,6 +150,10 @@ class PatchOverlay(InsideWidget):
         if why:
             raise ValueError(f"{self.model.name} has no image tokens that could be laid over the picture: {why}.")
         return capture(self.model, [wanted.image], wanted.prompt, tokens="image", layers="all")
+
+    def drawing(self) -> Drawing:
+        """Draw the picture, shaded by the concept at the chosen layer, with the painted patches framed."""
+        return picture_of_patches(self)
 
     def _summary(self) -> str:
         return f"{super()._summary()} × {self.rows}×{self.columns} patches"

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
+from mllm_probe.schema import CONCEPT
 from mllm_probe.widgets.dose_picture import dose_picture
 from mllm_probe.widgets.drawing import Drawing, fonts
+from mllm_probe.widgets.drawing.palette import diverging
 from mllm_probe.widgets.drawing.shapes import Box, Line, Photo, Text
 from mllm_probe.widgets.map_picture import map_picture
 from mllm_probe.widgets.numbers import MapNumbers, dose, strength_unit
 
 _WIDTH = 640.0
 _PHOTO = 150.0
+_SHADED = 320.0
+_STRONGEST = 0.85
 _ANSWERS = (("baseline", "as it is"), ("steered", "steered"), ("random", "random direction, same size"))
 _NOTHING = "not answered yet"
 
@@ -81,6 +89,49 @@ def picture_of_panel(widget: Any) -> Drawing:
         y += 30
     drawing.height = max(52 + _PHOTO + 12, y - 6)
     return drawing
+
+
+def picture_of_patches(widget: Any) -> Drawing:
+    """Picture of an overlay: what it reads, the faded picture below its shade, the painted patches and the scale."""
+    values = np.frombuffer(widget.values, "<f4")
+    if not values.size or not widget.picture:
+        return card("Concept by patch", [widget.message or "Nothing has been read yet."])
+    values = values.reshape(len(widget.layers), widget.rows, widget.columns)[widget.layers.index(widget.layer)]
+    limit = float(np.nanmax(np.abs(values))) or 1.0
+    said = f"{widget.shown.get(CONCEPT, widget.concept)} · layer {widget.layer}"
+    faded, height = _faded(bytes(widget.picture))
+    drawing = Drawing(_SHADED + 24, height + 98, f"Patches: {said}")
+    room = drawing.width - 24
+    drawing.add(Text(12, 18, fonts.clipped(said, 13, room, bold=True), 13, "ink", bold=True))
+    drawing.add(Photo(12, 36, _SHADED, height, faded))
+    drawing.add(*_patches(values / limit, widget.mask, height))
+    scale = f"colours: −{limit:.2g} (blue) to +{limit:.2g} (orange) {widget.unit}"
+    lines = [fonts.clipped(scale, 10.5, room), *fonts.wrapped(f"{widget.meaning}.", 10.5, room, 2)]
+    drawing.add(*(Text(12, height + 52 + 16 * i, line, 10.5, "faint") for i, line in enumerate(lines)))
+    return drawing
+
+
+def _faded(png: bytes) -> tuple[bytes, float]:
+    """A picture in pale grey, so that hue says only what the shade says, and its height on the sheet."""
+    with Image.open(io.BytesIO(png)) as image:
+        grey = image.convert("L").point([round(0.45 * value + 0.55 * 255) for value in range(256)])
+    buffer = io.BytesIO()
+    grey.save(buffer, format="PNG")
+    return buffer.getvalue(), _SHADED * grey.height / grey.width
+
+
+def _patches(shares: np.ndarray, mask: list[list[bool]], height: float) -> list[Box]:
+    """Shades of patches, from shares −1 … 1 of the scale, and frames around those that are painted."""
+    rows, columns = shares.shape
+    wide, high = _SHADED / columns, height / rows
+    places = {at: (12 + at[1] * wide, 36 + at[0] * high, wide, high) for at in np.ndindex(rows, columns)}
+    known = [(places[at], float(share)) for at, share in np.ndenumerate(shares) if np.isfinite(share)]
+    shades = [
+        Box(*place, fill=diverging(np.sign(share), 1.0), opacity=_STRONGEST * abs(share)) for place, share in known
+    ]
+    painted = np.array(mask, dtype=object)
+    framed = [places[at] for at in places if painted.shape == shares.shape and painted[at]]
+    return shades + [Box(*place, stroke="ink", weight=2) for place in framed]
 
 
 def _layers(widget: Any) -> str:

@@ -14,6 +14,8 @@ from mllm_probe.concepts import scenes
 from mllm_probe.steering import concept_vectors, generate
 from mllm_probe.widgets import PatchOverlay, inside
 from mllm_probe.widgets import patches as module
+from mllm_probe.widgets.drawing.palette import diverging
+from mllm_probe.widgets.drawing.shapes import Box
 from tests.widgets import fakes
 
 SOON = 60
@@ -215,3 +217,24 @@ def test_a_saved_page_holds_the_patches_of_every_concept(overlay, monkeypatch):
     assert len(overlay.recordings(largest=len(overlay.values))) == 1
     overlay.publish(status="error")
     assert len(overlay.recordings()) == 0
+
+
+def test_its_picture_shades_and_frames_the_patches_of_the_layer(overlay, tmp_path):
+    mask = np.zeros((overlay.rows, overlay.columns), dtype=bool)
+    mask[1, 2] = True
+    overlay.paint(mask)
+    values = np.frombuffer(overlay.values, "<f4").reshape(len(overlay.layers), -1)[overlay.layers.index(overlay.layer)]
+    boxes = [shape for shape in overlay.drawing().shapes if isinstance(shape, Box)]
+    shaded, framed = [box for box in boxes if box.fill], [box for box in boxes if box.stroke]
+    strongest = max(shaded, key=lambda box: box.opacity)
+    assert len(shaded) == values.size and shaded.index(strongest) == int(np.abs(values).argmax())
+    assert strongest.fill == diverging(float(np.sign(values[np.abs(values).argmax()])), 1.0)
+    assert len(framed) == 1 and (framed[0].x, framed[0].y) == (
+        shaded[overlay.columns + 2].x,
+        shaded[overlay.columns + 2].y,
+    )
+    overlay.to_png(tmp_path / "patches.png")
+    with Image.open(tmp_path / "patches.png") as image:
+        assert image.width == 3 * overlay.drawing().width
+    overlay.values = b""
+    assert "Nothing has been read yet." in overlay.to_svg(tmp_path / "none.svg").path.read_text()

@@ -200,6 +200,9 @@ tbody th {
 .page-facts {
   width: auto;
 }
+.page-facts td {
+  overflow-wrap: anywhere;
+}
 .page-facts th {
   color: var(--jp-ui-font-color2);
   font-weight: 400;
