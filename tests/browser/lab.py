@@ -116,6 +116,11 @@ def set_theme(page: Page, theme: str) -> None:
     page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
 
 
+def drawn(page: Page) -> None:
+    """Wait until what changed is laid out and drawn: observers of sizes run in a frame, and draw in the next."""
+    page.evaluate("async () => { for (let k = 0; k < 4; k++) await new Promise(requestAnimationFrame); }")
+
+
 def run_cell(page: Page, index: int) -> None:
     """Run one cell, without waiting for it."""
     page.evaluate("index => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index)

@@ -52,6 +52,9 @@ _FOCUSABLE = """() => [...document.querySelectorAll(
   .filter((e) => e.checkVisibility({ visibilityProperty: true }))
   .map((e, i) => { e.dataset.mark = i;
     return [e.dataset.mark, e.dataset.testid || e.getAttribute('aria-label') || e.textContent || e.tagName]; })"""
+_BROKEN_LINKS = """() => [document.querySelector('.mp-lab'), ...document.querySelectorAll('.mp-lab *')].filter((e) =>
+  !['none', 'normal'].includes(getComputedStyle(e, '::before').content) && e.matches('.jupyter-widgets-disconnected')
+  && getComputedStyle(e, '::before').display !== 'none').length"""
 _AT = """() => { const e = document.activeElement;
   return e.closest('.mp-lab') ? [e.dataset.mark ?? '', e.closest('[data-testid]')?.dataset.testid ?? ''] : null; }"""
 
@@ -234,5 +237,6 @@ def test_a_restarted_kernel_is_said_once(page: Page) -> None:
         "The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here."
     )
     expect(page.locator("[data-testid=no-kernel]:visible")).to_have_count(1)
+    assert page.evaluate(_BROKEN_LINKS) == 0
     expect(page.get_by_test_id("answer-baseline")).not_to_be_empty()
     page.locator(".mp-lab").screenshot(path=SHOTS / "lab-restarted.png")
