@@ -73,9 +73,11 @@ var h=`.mp-lab > .mp-lab-sweep {
 .mp-lab > .mp-lab-sweep:not(.mp-folded) ~ .mp-lab-body .mp-heatmap :is(.mp-progress, .mp-count) {
   visibility: hidden;
 }
-/* A saved page runs nothing. */
+/* A saved page runs nothing; its boxes say themselves how they are displayed. */
 .page-widgets .mp-lab > .mp-lab-sweep {
-  display: none;
+  height: 0;
+  border-top-width: 0;
+  visibility: hidden;
 }
 `;var x=`.mp.mp-bar {
   display: flex;
