@@ -79,8 +79,8 @@ class Folds:
                     self._follow(name)
                 else:
                     self.made[name] = self._make(name)
-            self.beside.children = tuple(self.made[name] for name in self.opened if name == _OVERLAY)
-            self.below.children = tuple(self.made[name] for name in self.opened if name != _OVERLAY)
+            _fill(self.beside, [self.made[name] for name in self.opened if name == _OVERLAY])
+            _fill(self.below, [self.made[name] for name in self.opened if name != _OVERLAY])
 
     def close(self) -> None:
         """End the threads of all parts, let go of their tensors and remove them."""
@@ -163,6 +163,12 @@ class Folds:
 
 def _empty_box() -> ipywidgets.Box:
     box = ipywidgets.Box([])
-    box.layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="stretch", overflow="hidden")
+    box.layout = ipywidgets.Layout(display="none", flex_flow="row wrap", align_items="stretch", overflow="hidden")
     box.add_class("mp-lab-folds")
     return box
+
+
+def _fill(box: ipywidgets.Box, parts: list[Any]) -> None:
+    """Show parts in a box; an empty one takes no room, not even for its border."""
+    box.children = tuple(parts)
+    box.layout.display = "flex" if parts else "none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -26,6 +27,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+NUMBERED = re.compile(r"^\[\d+\]:$")
+"""Prompt of a cell that has run."""
 _READY = """() => {
   const panel = window.jupyterapp?.shell.currentWidget;
   return panel?.sessionContext?.session?.kernel?.status === 'idle' && document.querySelector('.jp-Notebook .jp-Cell');
@@ -127,6 +130,11 @@ def set_theme(page: Page, theme: str) -> None:
     """Change to one of JupyterLab's themes and wait until it is there."""
     command(page, "apputils:change-theme", theme=theme)
     page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+
+
+def drawn(page: Page) -> None:
+    """Wait until what changed is laid out and drawn: observers of sizes run in a frame, and draw in the next."""
+    page.evaluate("async () => { for (let k = 0; k < 4; k++) await new Promise(requestAnimationFrame); }")
 
 
 def run_cell(page: Page, index: int) -> None:

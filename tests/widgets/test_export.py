@@ -133,7 +133,8 @@ def test_the_labs_page_lays_out_and_links_its_widgets(heatmap, panel, tmp_path):
     found = saved(tmp_path / "page.html")
     tree = found["mounts"][0]["tree"]
     assert tree["classes"] == ["mp-lab"] and tree["style"]["flex-direction"] == "column"
-    map_, steer = (child["model"] for child in tree["children"][1]["children"])
+    first, beside = tree["children"][2]["children"]
+    map_, steer = first["model"], beside["children"][0]["model"]
     assert "concepts" in found["models"][map_]["state"] and "answers" in found["models"][steer]["state"]
     assert {"from": map_, "to": steer, "names": ["concept", "layer", "strength"]} in found["links"]
     assert {"from": steer, "to": map_, "names": ["concept", "layer"]} in found["links"]

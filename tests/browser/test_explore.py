@@ -1,0 +1,242 @@
+"""The lab on the bundled model in a real JupyterLab: its sweep, windows, keys alone, errors, a restarted kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from tests.browser import lab
+
+pytestmark = pytest.mark.browser
+SHOTS = lab.ROOT / "screenshots"
+
+MAKE = """
+import logging, time
+import mllm_probe as mp
+from mllm_probe.sweeps import job
+from mllm_probe.sweeps.engine import Engine
+whole, job.MOST_ROWS = Engine._compute, 8
+Engine._compute = lambda self, blocks: (time.sleep(0.2), whole(self, blocks))[1]
+library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=12)
+explored = mp.explore("scenes-8l", library, strengths=(-1, 1, 2), draws=2)
+explored
+"""
+FAST = "Engine._compute = whole"
+WAIT = "assert explored.wait(300), (explored.bar.message, explored.monitor.message)\nprint('filled')"
+AGAIN = """
+Engine._compute = lambda self, blocks: (time.sleep(0.2), whole(self, blocks))[1]
+few = [picture for concept in library.values() for picture in concept.negative[:1]]
+explored.monitor.watch(mp.sweep_iter(explored.panel.model, explored.vectors, few, strengths=(0.5, 1), layers=[2, 4, 6],
+                                     metrics=("logprob",), controls=("random",), draws=2, progress=False));
+"""
+BREAK = """
+kept = []
+handler = logging.Handler()
+handler.emit = lambda record: kept.append(logging.Formatter().format(record))
+logging.getLogger("mllm_probe").addHandler(handler)
+choose = explored.panel.choose
+def broken(**setting):
+    raise RuntimeError("the panel is out of order\\nwith details")
+explored.panel.choose = broken
+"""
+MEND = """
+explored.panel.choose = choose
+print("traceback" if any("Traceback" in text and "with details" in text for text in kept) else "nothing")
+"""
+
+_FOCUSABLE = """() => [...document.querySelectorAll(
+    '.mp-lab :is(button, select, input, summary, textarea, [tabindex])')]
+  .filter((e) => !e.disabled && e.tabIndex >= 0 && e.type !== 'radio')
+  .filter((e) => e.checkVisibility({ visibilityProperty: true }))
+  .map((e, i) => { e.dataset.mark = i;
+    return [e.dataset.mark, e.dataset.testid || e.getAttribute('aria-label') || e.textContent || e.tagName]; })"""
+_BROKEN_LINKS = """() => [document.querySelector('.mp-lab'), ...document.querySelectorAll('.mp-lab *')].filter((e) =>
+  !['none', 'normal'].includes(getComputedStyle(e, '::before').content) && e.matches('.jupyter-widgets-disconnected')
+  && getComputedStyle(e, '::before').display !== 'none').length"""
+_AT = """() => { const e = document.activeElement;
+  return e.closest('.mp-lab') ? [e.dataset.mark ?? '', e.closest('[data-testid]')?.dataset.testid ?? ''] : null; }"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    folder = tmp_path_factory.mktemp("explore")
+    SHOTS.mkdir(exist_ok=True)
+    lab.notebook(folder, "explore.ipynb", *(cell.strip() for cell in (MAKE, FAST, WAIT, AGAIN, BREAK, MEND)))
+    with lab.server(folder) as address, sync_playwright() as playwright:
+        browser = lab.launch(playwright)
+        made = browser.new_page(viewport={"width": 1400, "height": 1100})
+        made.set_default_timeout(90_000)
+        expect.set_options(timeout=60_000)
+        lab.open_notebook(made, address, "explore.ipynb")
+        lab.run_cell(made, 0)
+        made.get_by_test_id("heatmap").wait_for(timeout=300_000)
+        yield made
+        browser.close()
+
+
+def ran(page: Page, cell: int, text: str = "") -> None:
+    """Run a cell to its end; ``text`` is what it prints."""
+    lab.run_cell(page, cell)
+    expect(page.locator(".jp-Cell").nth(cell).locator(".jp-InputPrompt")).to_have_text(lab.NUMBERED, timeout=300_000)
+    if text:
+        expect(page.locator(".jp-Cell").nth(cell).locator(".jp-OutputArea")).to_contain_text(text)
+
+
+def monitor(page: Page) -> Locator:
+    return page.locator(".mp-monitor")
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the control with this test id has the focus."""
+    for _ in range(80):
+        found = page.evaluate(_AT)
+        if found and found[1] == name:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not reach '{name}'")
+
+
+def test_the_sweep_is_watched_paused_and_resumed_above_the_map(page: Page) -> None:
+    expect(monitor(page)).to_be_visible(timeout=300_000)
+    expect(page.get_by_test_id("open-sweep")).to_have_attribute("aria-expanded", "true")
+    expect(page.get_by_test_id("lab-status")).to_have_text("steering every concept at every layer")
+    expect(monitor(page)).to_contain_text("time left")
+    expect(monitor(page).get_by_role("progressbar")).to_be_visible()
+    expect(page.locator(".mp-bar").get_by_role("progressbar")).to_be_hidden()
+    page.get_by_test_id("monitor-pause").click()
+    expect(page.get_by_test_id("monitor-status")).to_contain_text("paused ·")
+    expect(page.get_by_test_id("lab-status")).to_have_text("the sweep is paused")
+    page.locator(".mp-lab").screenshot(path=SHOTS / "lab-paused.png")
+    ran(page, 1)
+    page.get_by_test_id("monitor-resume").click()
+    ran(page, 2, "filled")
+
+
+def test_a_finished_sweep_is_folded_away_and_can_be_opened(page: Page) -> None:
+    expect(monitor(page)).to_be_hidden()
+    expect(page.get_by_test_id("open-sweep")).to_have_attribute("aria-expanded", "false")
+    page.wait_for_function("document.querySelector('.mp-lab-sweep').getBoundingClientRect().height < 1")
+    page.get_by_test_id("open-sweep").click()
+    expect(page.get_by_test_id("monitor-status")).to_have_text("finished · 100 %")
+    expect(page.get_by_test_id("monitor-stop")).to_be_hidden()
+    page.get_by_test_id("open-sweep").click()
+    expect(monitor(page)).to_be_hidden()
+
+
+def test_the_fluent_range_of_the_concept_is_marked(page: Page) -> None:
+    expect(page.get_by_test_id("fluency")).to_contain_text("perplexity")
+    page.get_by_test_id("concept").select_option("neon")
+    expect(page.get_by_test_id("fluency")).to_have_text("untested")
+    expect(page.get_by_test_id("fluency")).to_contain_text("perplexity")
+    page.get_by_test_id("concept").select_option("cat")
+    expect(page.get_by_test_id("heatmap-cell")).to_contain_text("cat ·")
+
+
+def test_windows_go_both_ways(page: Page) -> None:
+    place = page.evaluate("({ ...document.querySelector('[data-testid=\"heatmap\"]').dataset })")
+    left, top, width, height = (float(place[name]) for name in ("left", "top", "cellWidth", "rowHeight"))
+    box = page.get_by_test_id("heatmap").bounding_box()
+    assert box is not None
+    y = box["y"] + top + 1.5 * height
+    page.mouse.move(box["x"] + left + 2.5 * width, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + left + 4.5 * width, y, steps=4)
+    page.mouse.up()
+    page.mouse.move(3, 3)
+    expect(page.get_by_test_id("concept")).to_have_value("tree")
+    expect(page.get_by_test_id("layer")).to_have_attribute("aria-valuetext", "layers 2 to 4")
+    expect(page.get_by_test_id("receipt")).to_contain_text("tree: layers 2")
+    page.get_by_test_id("window").select_option("6")
+    expect(page.get_by_test_id("heatmap-cell")).to_contain_text("tree · layer 2 · window 2–6")
+    page.get_by_test_id("layer").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_test_id("heatmap-cell")).to_contain_text("tree · layer 1 · window 1–5")
+    page.get_by_test_id("heatmap").press("ArrowRight")
+    expect(page.get_by_test_id("layer")).to_have_attribute("aria-valuetext", "layer 2")
+
+
+def test_every_control_is_reached_by_tab(page: Page) -> None:
+    for name in ("sweep", "patches", "tokens", "pairs", "code"):
+        page.get_by_test_id(f"open-{name}").press("Enter")
+    expect(page.get_by_test_id("gallery-mean")).to_contain_text("pairs")
+    expect(page.get_by_test_id("lab-code")).to_be_visible()
+    page.get_by_test_id("open-patches").focus()
+    there = dict(page.evaluate(_FOCUSABLE))
+    assert {"heatmap", "strength", "layer", "concept", "prompt", "open-code", "lab-code", "patches"} <= set(
+        there.values()
+    )
+    reached = set()
+    for _ in range(3 * len(there)):
+        found = page.evaluate(_AT)
+        if found is None:
+            break
+        reached.add(found[0])
+        page.keyboard.press("Tab")
+    assert [name for mark, name in there.items() if mark not in reached] == []
+    for name in ("sweep", "patches", "tokens", "pairs", "code"):
+        page.get_by_test_id(f"open-{name}").press("Enter")
+    expect(page.get_by_test_id("lab-code")).to_be_hidden()
+
+
+def test_the_lab_is_driven_by_keys_alone(page: Page) -> None:
+    page.get_by_test_id("open-patches").focus()
+    tab_to(page, "open-code")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("lab-code")).to_be_visible()
+    tab_to(page, "heatmap")
+    for key in ("ArrowUp", "ArrowUp", "ArrowUp", "ArrowDown"):
+        page.keyboard.press(key)
+    expect(page.get_by_test_id("concept")).to_have_value("tree")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.get_by_test_id("layer")).to_have_attribute("aria-valuetext", "layers 2 to 3")
+    expect(page.get_by_test_id("lab-code")).to_contain_text("layers=[2, 3]")
+    tab_to(page, "strength")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_test_id("strength")).to_have_value("-2.75")
+    expect(page.get_by_test_id("lab-code")).to_contain_text("strength=-2.75")
+    expect(page.get_by_test_id("status")).to_have_text("idle")
+    expect(page.locator(".mp-live .mp-answer[data-old=true]")).to_have_count(0)
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate(_AT)[1] == "strength"
+
+
+def test_another_sweep_takes_the_place_of_the_first(page: Page) -> None:
+    ran(page, 3)
+    expect(monitor(page)).to_be_visible()
+    expect(page.get_by_test_id("lab-status")).to_have_text("steering every concept at every layer")
+    ran(page, 1)
+    expect(monitor(page)).to_be_hidden()
+    page.get_by_test_id("heatmap").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_test_id("heatmap-cell")).to_contain_text("layer 4")
+    expect(page.get_by_test_id("layer")).to_have_value("4")
+
+
+def test_an_error_in_a_callback_is_one_sentence_and_the_traceback_is_in_the_log(page: Page) -> None:
+    error = page.locator(".mp-bar .mp-error")
+    expect(error).to_be_hidden()
+    ran(page, 4)
+    page.get_by_test_id("heatmap").press("ArrowRight")
+    expect(error).to_have_text("the panel is out of order.")
+    page.locator(".mp-lab").screenshot(path=SHOTS / "lab-error.png")
+    ran(page, 5, "traceback")
+    page.get_by_test_id("heatmap").press("ArrowLeft")
+    page.get_by_test_id("heatmap").press("ArrowUp")
+    expect(error).to_be_hidden()
+
+
+def test_a_restarted_kernel_is_said_once(page: Page) -> None:
+    assert page.locator("[data-testid=no-kernel]:visible").count() == 0
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    said = page.locator(".mp-bar [data-testid=no-kernel]")
+    expect(said).to_have_text(
+        "The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here."
+    )
+    expect(page.locator("[data-testid=no-kernel]:visible")).to_have_count(1)
+    assert page.evaluate(_BROKEN_LINKS) == 0
+    expect(page.get_by_test_id("answer-baseline")).not_to_be_empty()
+    page.locator(".mp-lab").screenshot(path=SHOTS / "lab-restarted.png")
