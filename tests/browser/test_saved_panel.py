@@ -1,4 +1,4 @@
-"""The steering panel in a notebook that is opened again: its last state, and no waiting for a kernel that is not there."""
+"""The steering panel in a notebook that is opened again: its last state, and no waiting for an absent kernel."""
 
 from __future__ import annotations
 
