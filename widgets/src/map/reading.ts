@@ -20,7 +20,9 @@ export class Reading {
       return;
     }
     const pieces = readout(cells, cell, strength, units);
-    const key = JSON.stringify(pieces);
+    const value = at(cells.value, indexOf(cells, cell, strength));
+    // Two values that read the same are two values to a script.
+    const key = JSON.stringify([pieces, value]);
     if (this.key === key) return;
     this.key = key;
     const nodes = pieces.flatMap((piece, i) => {
@@ -28,7 +30,6 @@ export class Reading {
       return i ? [piece.text.startsWith("[") ? " " : " · ", node] : [node];
     });
     this.element.replaceChildren(...nodes);
-    const value = at(cells.value, indexOf(cells, cell, strength));
     const data = this.element.dataset;
     data.concept = cells.concepts[cell.concept] ?? "";
     data.layer = String(cells.layers[cell.layer] ?? "");
