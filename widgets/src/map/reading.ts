@@ -20,9 +20,8 @@ export class Reading {
       return;
     }
     const pieces = readout(cells, cell, strength, units);
-    const value = at(cells.value, indexOf(cells, cell, strength));
-    // Two values that read the same are two values to a script.
-    const key = JSON.stringify([pieces, value]);
+    this.tell(cells, cell, strength);
+    const key = JSON.stringify(pieces);
     if (this.key === key) return;
     this.key = key;
     const nodes = pieces.flatMap((piece, i) => {
@@ -30,6 +29,11 @@ export class Reading {
       return i ? [piece.text.startsWith("[") ? " " : " · ", node] : [node];
     });
     this.element.replaceChildren(...nodes);
+  }
+
+  /** The same for scripts, to whom two values that read alike are two. */
+  private tell(cells: Cells, cell: Cell, strength: number): void {
+    const value = at(cells.value, indexOf(cells, cell, strength));
     const data = this.element.dataset;
     data.concept = cells.concepts[cell.concept] ?? "";
     data.layer = String(cells.layers[cell.layer] ?? "");
