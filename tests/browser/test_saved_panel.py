@@ -20,7 +20,7 @@ import mllm_probe as mp
 model = mp.load("scenes-8l")
 library = mp.concepts.scenes(concepts=["cat", "tree"], pairs=4)
 vectors = mp.concept_vectors(model, library, probe_accuracy=False)
-panel = mp.SteeringPanel(model, vectors, concept="cat", layer=3)
+panel = mp.SteeringPanel(model, vectors, concept="cat", layer=3, scope="last_prompt+generated")
 panel
 """
 # A timer that is set after the panel's own and for longer goes off after it.
