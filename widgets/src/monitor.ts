@@ -35,7 +35,7 @@ function render({ model, el, signal }: RenderProps<State>): () => void {
     root.dataset.status = state.status;
     if (status.textContent !== heading(state)) status.textContent = heading(state);
     const share = Math.round(state.progress * 1000) / 10;
-    fill.style.width = `${share}%`;
+    fill.style.transform = `scaleX(${share / 100})`;
     bar.setAttribute("aria-valuenow", String(share));
     list.replaceChildren(
       ...facts(state).map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", { "data-fact": name }, text))),
@@ -44,15 +44,13 @@ function render({ model, el, signal }: RenderProps<State>): () => void {
     show(note, state.note !== "");
     error.textContent = state.message;
     show(error, state.message !== "");
-    const had = buttons.contains(document.activeElement);
+    const held = [pause, resume, stop].find((one) => one === document.activeElement);
     const running = state.status === "running";
     show(buttons, state.controllable);
     show(pause, running);
     show(resume, !running);
-    // The button in hand gives way to its opposite; the focus stays in its place.
-    if (had && (document.activeElement === null || !buttons.contains(document.activeElement))) {
-      (running ? pause : resume).focus();
-    }
+    // The button in hand gives way to its opposite; the focus stays in its place. A hidden button keeps it until the next frame.
+    if (held?.hidden) (running ? pause : resume).focus();
   };
   let pending = 0;
   const later = () => {

@@ -20,6 +20,7 @@ export class Reading {
       return;
     }
     const pieces = readout(cells, cell, strength, units);
+    this.tell(cells, cell, strength);
     const key = JSON.stringify(pieces);
     if (this.key === key) return;
     this.key = key;
@@ -28,6 +29,10 @@ export class Reading {
       return i ? [piece.text.startsWith("[") ? " " : " · ", node] : [node];
     });
     this.element.replaceChildren(...nodes);
+  }
+
+  /** The same for scripts, to whom two values that read alike are two. */
+  private tell(cells: Cells, cell: Cell, strength: number): void {
     const value = at(cells.value, indexOf(cells, cell, strength));
     const data = this.element.dataset;
     data.concept = cells.concepts[cell.concept] ?? "";

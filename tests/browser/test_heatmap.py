@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -17,6 +16,9 @@ from tests.browser import lab
 
 pytestmark = pytest.mark.browser
 SHOTS = lab.ROOT / "screenshots"
+# Milliseconds that a machine with other work may take for what computes.
+SLOW = 300_000
+ATTEMPTS = 30
 
 MAP = """
 import mllm_probe as mp
@@ -29,7 +31,7 @@ SAID = (
 )
 FAST = """
 from tests.widgets import fakes
-import numpy as np, time, threading, xarray as xr
+import numpy as np, time, xarray as xr
 names = [f"concept {i}" for i in range(64)]
 def large(k):
     rng = np.random.default_rng(k)
@@ -44,14 +46,17 @@ def large(k):
         "strength": [-2.0, -1.0, 0.0, 1.0, 2.0], "control": ["random"]}
     return xr.Dataset(variables, coords, {"unit": "residual", "metric": "logprob"})
 frames = [large(k) for k in range(8)]
-fast = mp.LayerConceptHeatmap(frames[0])
-def feed():
-    for k in range(100):
-        fast.show(frames[k % 8])
-        time.sleep(0.05)
+fast = mp.LayerConceptHeatmap(frames[0], concept="concept 3", layer=5)
 fast
 """
-FEED = "threading.Thread(target=feed, daemon=True).start()"
+FEED = """
+def fed():
+    for k in range(100):
+        yield frames[k % 8]
+        time.sleep(0.02)
+fast.watch(fed()).wait()
+print("last", float(frames[99 % 8].difference.sel(concept="concept 3", layer=5, strength=1)))
+"""
 REAL = """
 from mllm_probe.sweeps import job
 from mllm_probe.widgets.choices import pictures_from
@@ -65,7 +70,7 @@ live = mp.LayerConceptHeatmap(monitor)
 display(monitor, live)
 """
 START = """
-monitor.watch(mp.sweep_iter(model, vectors, pictures, strengths=(-1, 0.5, 1, 2), draws=8, seed=1, progress=False,
+monitor.watch(mp.sweep_iter(model, vectors, pictures, strengths=(-1, 1), draws=4, seed=1, progress=False,
     metrics=("logprob", "named"), max_new_tokens=6, store="live.zarr")); print("begun")
 """
 ANSWER = "out = mp.generate(model, pictures[0], max_new_tokens=4); print('free', bool(out.text))"
@@ -80,11 +85,18 @@ EXEC = "exec(live.copied)"
 CELLS = [cell.strip() for cell in (MAP, SAID, FAST, FEED, REAL, START, ANSWER, STORE, RUN, EXEC)]
 (I_MAP, I_SAID, I_FAST, I_FEED, I_REAL, I_START, I_ANSWER, I_STORE, I_RUN, I_EXEC) = range(len(CELLS))
 
-_FRAMES = """() => {
-  const kept = window.__frames = { frame: [], message: [] };
-  const raf = window.requestAnimationFrame.bind(window);
-  window.requestAnimationFrame = (run) => raf((now) => {
-    const start = performance.now(); run(now); kept.frame.push(performance.now() - start); });
+_RAN = """([index, before]) => {
+  const prompt = document.querySelectorAll('.jp-Notebook .jp-Cell')[index].querySelector('.jp-InputPrompt').textContent;
+  return /\\[\\d+\\]/.test(prompt) && prompt !== before;
+}"""
+# How many colours a part of a canvas has, in page pixels from its corner; the canvas is found by its test id in a cell.
+_COLOURS = """([index, x, y, w, h]) => {
+  const cell = document.querySelectorAll('.jp-Notebook .jp-Cell')[index];
+  const r = devicePixelRatio, found = new Set();
+  const pen = cell.querySelector('[data-testid=heatmap]').getContext('2d');
+  const data = pen.getImageData(x * r, y * r, w * r, h * r).data;
+  for (let i = 0; i < data.length; i += 4) found.add(data[i] * 65536 + data[i + 1] * 256 + data[i + 2]);
+  return found.size;
 }"""
 
 
@@ -116,13 +128,23 @@ def out(page: Page, cell: int) -> Locator:
     return page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".jp-Cell-outputArea")
 
 
-def asked(page: Page) -> str:
-    """What the kernel says is selected."""
-    lab.run_cell(page, I_SAID)
-    said = out(page, I_SAID)
-    expect(page.locator(".jp-Cell").nth(I_SAID).locator(".jp-InputPrompt")).not_to_have_text("[*]:")
-    expect(said).to_contain_text("said")
-    return said.inner_text().strip()
+def run(page: Page, cell: int) -> Locator:
+    """Run a cell to its end; gives its output."""
+    prompt = page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".jp-InputPrompt")
+    before = prompt.text_content()
+    lab.run_cell(page, cell)
+    page.wait_for_function(_RAN, arg=[cell, before], timeout=SLOW)
+    return out(page, cell)
+
+
+def kernel_says(page: Page, wanted: str) -> None:
+    """Ask the kernel what is selected until it says so: a cell may overtake what a control has sent."""
+    said = ""
+    for _ in range(ATTEMPTS):
+        said = run(page, I_SAID).inner_text().strip()
+        if said.endswith(wanted):
+            return
+    raise AssertionError(f"the kernel says '{said}', not '{wanted}'")
 
 
 def centre(canvas: Locator, row: int, layer: int) -> tuple[float, float]:
@@ -145,7 +167,7 @@ def test_a_drag_selects_a_window_and_the_kernel_knows(page: Page) -> None:
     page.mouse.up()
     page.mouse.move(5, 5)
     expect(cell).to_contain_text("tree · layer 5 · window 2–5")
-    assert asked(page).endswith("said tree 2 [2, 5] 1.0 mean random")
+    kernel_says(page, "said tree 2 [2, 5] 1.0 mean random")
 
 
 def test_keys_alone_select_extend_and_scrub(page: Page) -> None:
@@ -164,7 +186,7 @@ def test_keys_alone_select_extend_and_scrub(page: Page) -> None:
     expect(cell).to_contain_text("−1 × residual norm")
     page.keyboard.press("End")
     expect(cell).to_contain_text("1 × residual norm")
-    assert asked(page).endswith("said cat 2 [2, 5] 1.0 mean random")
+    kernel_says(page, "said cat 2 [2, 5] 1.0 mean random")
 
 
 def test_the_dose_response_of_the_cell_appears_and_its_points_scrub(page: Page) -> None:
@@ -194,19 +216,11 @@ def test_choices_are_made_in_the_kernel(page: Page) -> None:
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("n = 1 picture")
     area.get_by_test_id("columns").select_option("relative_depth")
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("layer 5 · depth 0.75")
-    assert asked(page).endswith("1.0 single shuffled")
+    kernel_says(page, "1.0 single shuffled")
     area.get_by_test_id("average").select_option("mean")
     area.get_by_test_id("control").select_option("random")
     area.get_by_test_id("columns").select_option("layer")
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("n = 8 pictures")
-
-
-def pixels(canvas: Locator, x: float, y: float, width: float, height: float) -> int:
-    """How many colours a part of a canvas has."""
-    read = """(c, [x, y, w, h]) => { const r = devicePixelRatio;
-      const d = c.getContext('2d').getImageData(x * r, y * r, w * r, h * r).data; const found = new Set();
-      for (let i = 0; i < d.length; i += 4) found.add(d[i] * 65536 + d[i + 1] * 256 + d[i + 2]); return found.size; }"""
-    return canvas.evaluate(read, [x, y, width, height])
 
 
 def test_cells_that_are_not_clear_are_hatched(page: Page) -> None:
@@ -215,12 +229,12 @@ def test_cells_that_are_not_clear_are_hatched(page: Page) -> None:
     canvas.click(position=dict(zip("xy", centre(canvas, 1, 1), strict=True)))
     page.mouse.move(5, 5)
     x, y = centre(canvas, 0, 0)
-    page.wait_for_timeout(200)
-    clear = pixels(canvas, x - 12, y - 5, 24, 10)
+    inside = [I_MAP, x - 12, y - 5, 24, 10]
+    area.get_by_test_id("heatmap-strength").press("End")
+    page.wait_for_function(f"inside => ({_COLOURS})(inside) === 1", arg=inside)
     area.get_by_test_id("heatmap-strength").press("Home")
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("not clear of the controls")
-    page.wait_for_timeout(200)
-    assert clear == 1 and pixels(canvas, x - 12, y - 5, 24, 10) >= 3
+    page.wait_for_function(f"inside => ({_COLOURS})(inside) >= 3", arg=inside)
     area.get_by_test_id("heatmap-strength").press("End")
 
 
@@ -238,82 +252,79 @@ def test_the_off_target_view_is_read_by_keys_too(page: Page) -> None:
 
 def test_dark_theme(page: Page) -> None:
     canvas = out(page, I_MAP).get_by_test_id("heatmap")
+    x, y = centre(canvas, 0, 0)
     page.screenshot(path=SHOTS / "heatmap-light.png")
-    corner = "c => [...c.getContext('2d').getImageData(c.width * 0.3, c.height * 0.2, 1, 1).data].slice(0, 3)"
+    pixel = "([c, x, y]) => [...c.getContext('2d').getImageData(x, y, 1, 1).data].join()"
+    handle = canvas.element_handle()
+    light = page.evaluate(pixel, [handle, x, y])
     lab.set_theme(page, "JupyterLab Dark")
-    page.wait_for_timeout(400)
-    dark = canvas.evaluate("c => getComputedStyle(c.closest('.mp')).backgroundColor")
-    assert max(map(int, dark.removeprefix("rgb(").removesuffix(")").split(", "))) < 60
-    assert canvas.evaluate(corner) is not None
+    page.wait_for_function(f"([c, x, y, light]) => ({pixel})([c, x, y]) !== light", arg=[handle, x, y, light])
+    background = canvas.evaluate("c => getComputedStyle(c.closest('.mp')).backgroundColor")
+    assert max(map(int, background.removeprefix("rgb(").removesuffix(")").split(", "))) < 60
     page.screenshot(path=SHOTS / "heatmap-dark.png")
     lab.set_theme(page, "JupyterLab Light")
+    page.wait_for_function(f"([c, x, y, light]) => ({pixel})([c, x, y]) === light", arg=[handle, x, y, light])
 
 
-def test_a_large_map_is_fed_and_its_frames_are_told(page: Page) -> None:
-    lab.run_cell(page, I_FAST)
-    area = out(page, I_FAST)
+def test_a_large_map_that_is_fed_fast_ends_on_its_last_numbers(page: Page) -> None:
+    area = run(page, I_FAST)
     area.get_by_test_id("heatmap").wait_for()
     area.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)
-    page.evaluate(_FRAMES)
-    lab.run_cell(page, I_FEED)
-    page.wait_for_timeout(5_500)
-    kept = page.evaluate("window.__frames")
-    frames = sorted(ms for ms in kept["frame"] if ms > 0.5)
-    assert len(frames) > 20
-    told = {"updates": len(frames), "median": frames[len(frames) // 2], "p95": frames[int(len(frames) * 0.95)]}
-    print("\n64 × 40 cells at 20 updates a second, main thread per frame in ms:", json.dumps(told))
+    last = float(run(page, I_FEED).inner_text().split("last", 1)[1])
+    cell = area.get_by_test_id("heatmap-cell")
+    page.wait_for_function(
+        "([cell, last]) => Math.abs(Number(cell.dataset.value) - last) < 1e-5", arg=[cell.element_handle(), last]
+    )
+    expect(cell).to_contain_text("concept 3 · layer 5 · 1 ×")
+    expect(area.get_by_test_id("heatmap-status")).to_have_text("")
     page.screenshot(path=SHOTS / "heatmap-large.png")
 
 
 def test_a_sweep_of_this_kernel_is_paused_resumed_and_stopped(page: Page) -> None:
-    lab.run_cell(page, I_REAL)
-    area = out(page, I_REAL)
+    area = run(page, I_REAL)
     status, facts = area.get_by_test_id("monitor-status"), area.locator(".mp-facts")
-    expect(status).to_have_text("nothing to watch", timeout=180_000)
+    expect(status).to_have_text("nothing to watch")
     expect(area.get_by_test_id("monitor-pause")).to_be_hidden()
-    lab.run_cell(page, I_START)
-    expect(status).to_contain_text("running", timeout=120_000)
-    expect(area.get_by_test_id("heatmap-cell")).to_contain_text("nats", timeout=120_000)
+    run(page, I_START)
+    expect(area.get_by_test_id("heatmap-cell")).to_contain_text("nats", timeout=SLOW)
     area.get_by_test_id("monitor-pause").focus()
     page.keyboard.press("Enter")
-    expect(status).to_contain_text("paused", timeout=60_000)
-    done = facts.locator("[data-fact=runs]").text_content()
-    lab.run_cell(page, I_ANSWER)
-    expect(out(page, I_ANSWER)).to_contain_text("free True", timeout=60_000)
-    assert facts.locator("[data-fact=runs]").text_content() == done
     expect(area.get_by_test_id("monitor-resume")).to_be_focused()
+    expect(status).to_contain_text("paused", timeout=SLOW)
+    expect(area.get_by_test_id("monitor-resume")).to_be_focused()
+    done = facts.locator("[data-fact=runs]").text_content()
+    expect(run(page, I_ANSWER)).to_contain_text("free True")
+    assert facts.locator("[data-fact=runs]").text_content() == done
     area.scroll_into_view_if_needed()
     page.screenshot(path=SHOTS / "monitor-paused.png")
+    area.get_by_test_id("monitor-resume").focus()
     page.keyboard.press("Enter")
     expect(status).to_contain_text("running")
-    expect(facts.locator("[data-fact=runs]")).not_to_have_text(done, timeout=60_000)
+    expect(facts.locator("[data-fact=runs]")).not_to_have_text(done, timeout=SLOW)
     expect(facts.locator("[data-fact=rate]")).to_contain_text("per s")
     expect(facts.locator("[data-fact=memory]")).to_contain_text("free")
     area.get_by_test_id("monitor-stop").click()
-    expect(status).to_contain_text("stopped", timeout=60_000)
+    expect(status).to_contain_text("stopped", timeout=SLOW)
     expect(area.get_by_test_id("monitor-note")).to_contain_text("goes on from it")
     expect(area.get_by_test_id("monitor-stop")).to_be_hidden()
 
 
 def test_a_stopped_sweep_goes_on_from_its_store_and_copied_code_runs(page: Page) -> None:
-    lab.run_cell(page, I_START)
+    run(page, I_START)
     area = out(page, I_REAL)
-    expect(area.get_by_test_id("monitor-status")).to_have_text("finished · 100 %", timeout=240_000)
-    lab.run_cell(page, I_RUN)
+    expect(area.get_by_test_id("monitor-status")).to_have_text("finished · 100 %", timeout=SLOW)
+    run(page, I_RUN)
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("window 3–4")
     area.get_by_test_id("copy-code").click()
     expect(area.get_by_test_id("copy-status")).not_to_be_empty()
-    lab.run_cell(page, I_EXEC)
-    expect(out(page, I_EXEC)).to_contain_text("difference", timeout=60_000)
+    expect(run(page, I_EXEC)).to_contain_text("difference")
     assert page.locator(".jp-OutputArea-output[data-mime-type*=error]").count() == 0
     area.get_by_test_id("copy-csv").click()
     page.screenshot(path=SHOTS / "heatmap-real.png")
 
 
 def test_a_store_that_another_process_fills_is_followed(page: Page, served: tuple[str, Path]) -> None:
-    lab.run_cell(page, I_STORE)
-    area = out(page, I_STORE)
+    area = run(page, I_STORE)
     expect(area.get_by_test_id("monitor-note")).to_contain_text("waiting for it")
     expect(area.get_by_test_id("monitor-stop")).to_be_hidden()
     store = served[1] / "elsewhere.zarr"
@@ -323,13 +334,13 @@ def test_a_store_that_another_process_fills_is_followed(page: Page, served: tupl
     )
     try:
         runs = area.locator("[data-fact=runs]")
-        expect(runs).to_contain_text("of", timeout=120_000)
+        expect(runs).to_contain_text("of", timeout=SLOW)
         expect(area.get_by_test_id("monitor-status")).to_contain_text("running")
         expect(area.get_by_test_id("monitor-note")).to_contain_text("another process")
         area.scroll_into_view_if_needed()
         page.screenshot(path=SHOTS / "monitor-elsewhere.png")
-        expect(area.get_by_test_id("monitor-status")).to_have_text("finished · 100 %", timeout=120_000)
-        expect(area.get_by_test_id("heatmap-cell")).to_contain_text("nats", timeout=30_000)
+        expect(area.get_by_test_id("monitor-status")).to_have_text("finished · 100 %", timeout=SLOW)
+        expect(area.get_by_test_id("heatmap-cell")).to_contain_text("nats")
     finally:
         process.terminate()
         process.wait(20)
@@ -338,6 +349,7 @@ def test_a_store_that_another_process_fills_is_followed(page: Page, served: tupl
 def test_every_control_has_a_name(page: Page) -> None:
     nameless = page.evaluate(
         """() => [...document.querySelectorAll('.mp :is(input, select, button, canvas, textarea)')].filter((e) =>
-          !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim())).map((e) => e.outerHTML)"""
+          !(e.ariaHidden || e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim()))
+          .map((e) => e.outerHTML)"""
     )
     assert nameless == []

@@ -1,0 +1,77 @@
+"""The steering panel in a notebook that is opened again: its last state, and no waiting for an absent kernel."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.browser import lab
+
+pytestmark = pytest.mark.browser
+SHOTS = lab.ROOT / "screenshots"
+SLOW = 300_000
+
+MAKE = """
+import mllm_probe as mp
+model = mp.load("scenes-8l")
+library = mp.concepts.scenes(concepts=["cat", "tree"], pairs=4)
+vectors = mp.concept_vectors(model, library, probe_accuracy=False)
+panel = mp.SteeringPanel(model, vectors, concept="cat", layer=3, scope="last_prompt+generated")
+panel
+"""
+# A timer that is set after the panel's own and for longer goes off after it.
+_PATIENCE_IS_OVER = "() => new Promise((resolve) => setTimeout(resolve, 1500))"
+_MOVE = """(value) => { const range = document.querySelector('[data-testid=strength]');
+  range.value = value; range.dispatchEvent(new Event('input', { bubbles: true })); }"""
+
+
+def shut_down(address: str) -> None:
+    """End every kernel of a server."""
+    with urllib.request.urlopen(f"{address}/api/sessions") as answer:
+        sessions = json.load(answer)
+    for session in sessions:
+        urllib.request.urlopen(urllib.request.Request(f"{address}/api/sessions/{session['id']}", method="DELETE"))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    folder = tmp_path_factory.mktemp("saved")
+    SHOTS.mkdir(exist_ok=True)
+    lab.notebook(folder, "saved.ipynb", MAKE.strip())
+    with lab.server(folder) as address, sync_playwright() as playwright:
+        browser = lab.launch(playwright)
+        made = browser.new_page(viewport={"width": 1200, "height": 900})
+        made.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
+        lab.open_notebook(made, address, "saved.ipynb")
+        lab.run_cell(made, 0)
+        expect(made.get_by_test_id("answer-random")).not_to_be_empty(timeout=SLOW)
+        expect(made.get_by_test_id("status")).to_have_text("idle", timeout=SLOW)
+        expect(made.locator(".jp-InputPrompt").first).to_have_text("[1]:")
+        made.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        shut_down(address)
+        lab.open_notebook(made, address, "saved.ipynb")
+        made.get_by_test_id("no-kernel").wait_for()
+        yield made
+        browser.close()
+
+
+def test_the_last_answers_are_there(page: Page) -> None:
+    expect(page.get_by_test_id("no-kernel")).to_contain_text("No kernel is connected")
+    expect(page.get_by_test_id("answer-steered")).to_contain_text("cat")
+    expect(page.get_by_test_id("status")).to_have_text("idle")
+    expect(page.get_by_test_id("stop")).to_be_disabled()
+    page.screenshot(path=SHOTS / "panel-saved.png")
+
+
+def test_a_move_waits_for_nobody(page: Page) -> None:
+    page.evaluate(_MOVE, "2")
+    expect(page.locator(".mp-live [data-row=steered]")).to_have_attribute("data-old", "true")
+    page.evaluate(_PATIENCE_IS_OVER)
+    assert page.locator(".mp-panel[data-busy]").count() == 0
+    expect(page.get_by_test_id("answer-steered")).to_have_attribute("aria-busy", "false")
+    expect(page.get_by_test_id("rate")).not_to_contain_text("busy")
