@@ -1,4 +1,85 @@
-var h=`.mp.mp-bar {
+var h=`.mp-lab > .mp-lab-sweep {
+  display: grid;
+  grid-template-rows: minmax(0, 1fr);
+  margin: 0;
+  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
+  overflow: hidden;
+}
+.mp-lab > .mp-lab-sweep.mp-folded {
+  grid-template-rows: minmax(0, 0fr);
+  border-top-width: 0;
+  visibility: hidden;
+}
+.mp-lab-sweep > * {
+  min-width: 0;
+  min-height: 0;
+  margin: 0;
+  overflow: hidden;
+}
+@media (prefers-reduced-motion: no-preference) {
+  .mp-lab > .mp-lab-sweep {
+    transition:
+      grid-template-rows 0.25s ease,
+      visibility 0.25s;
+  }
+}
+/* In the lab the monitor is one line, as far as there is room: state, facts, buttons, and its progress below. */
+.mp-lab .mp-lab-sweep .mp-monitor {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 16px;
+  padding: 7px 14px;
+}
+.mp-lab-sweep .mp-monitor .mp-head {
+  display: contents;
+}
+.mp-lab-sweep .mp-monitor .mp-state {
+  flex: none;
+}
+.mp-lab-sweep .mp-monitor .mp-facts {
+  display: flex;
+  flex: 1 1 300px;
+  flex-wrap: wrap;
+  order: 1;
+  gap: 2px 16px;
+  margin: 0;
+}
+/* JupyterLab gives terms and their descriptions a share of the line each. */
+.mp-lab-sweep .mp-monitor .mp-facts > div > * {
+  width: auto;
+}
+.mp-lab-sweep .mp-buttons {
+  order: 2;
+}
+.mp-lab-sweep .mp-buttons button {
+  padding: 2px 9px;
+  font-size: 12px;
+}
+.mp-lab-sweep .mp-monitor .mp-progress {
+  flex: 1 0 100%;
+  order: 3;
+  height: 3px;
+}
+.mp-lab-sweep .mp-monitor[data-status="finished"] .mp-progress {
+  display: none;
+}
+.mp-lab-sweep .mp-monitor > p {
+  flex: 1 0 100%;
+  order: 4;
+  margin: 0;
+}
+/* While the monitor is open, the map need not say the same again. */
+.mp-lab > .mp-lab-sweep:not(.mp-folded) ~ .mp-lab-body .mp-heatmap :is(.mp-progress, .mp-count) {
+  visibility: hidden;
+}
+/* A saved page runs nothing; its boxes say themselves how they are displayed. */
+.page-widgets .mp-lab > .mp-lab-sweep {
+  height: 0;
+  border-top-width: 0;
+  visibility: hidden;
+}
+`;var x=`.mp.mp-bar {
   display: flex;
   flex-wrap: wrap;
   align-items: center;
@@ -43,12 +124,19 @@ var h=`.mp.mp-bar {
 .mp-lab .mp {
   height: 100%;
 }
+.mp-lab-beside > * {
+  margin: 0;
+}
+.mp-lab-beside > .mp-lab-folds,
 .mp-lab > .mp-lab-folds {
   gap: 1px;
+  margin: 0;
   border-top: 1px solid var(--jp-border-color2, #e0e4e8);
   background: var(--jp-border-color2, #e0e4e8);
 }
-.mp-lab > .mp-lab-folds:empty {
+/* The bar says that the kernel is gone; no broken links at every part, and nothing moves. */
+.mp-lab.jupyter-widgets-disconnected::before,
+.mp-lab .jupyter-widgets-disconnected::before {
   display: none;
 }
 .mp-lab-folds > *,
@@ -81,7 +169,7 @@ var h=`.mp.mp-bar {
   font-size: 12px;
 }
 .mp.mp-bar .mp-code pre {
-  max-height: 320px;
+  max-height: 460px;
   margin: 6px 0 4px;
   padding: 8px 10px;
   overflow: auto;
@@ -91,7 +179,7 @@ var h=`.mp.mp-bar {
   font: 12px / 1.5 var(--mp-mono);
   white-space: pre;
 }
-`;var x=`.mp {
+`;var v=`.mp {
   --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
   --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
   --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
@@ -163,6 +251,106 @@ var h=`.mp.mp-bar {
   outline: 2px solid var(--mp-brand);
   outline-offset: 1px;
 }
+.mp-label {
+  display: block;
+  margin: 11px 0 3px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-label b {
+  color: var(--mp-ink);
+  font-weight: 600;
+}
+.mp select.mp-wide,
+.mp input.mp-wide {
+  display: block;
+  width: 100%;
+  padding: 5px 8px;
+}
+.mp-seg {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 1px;
+  background: var(--mp-line);
+  min-width: 0;
+  margin: 0;
+  padding: 0;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  overflow: hidden;
+}
+.mp-seg label {
+  position: relative;
+  flex: 1 1 auto;
+  padding: 3px 5px;
+  background: var(--mp-bg);
+  color: var(--mp-soft);
+  font-size: 11.5px;
+  text-align: center;
+  white-space: nowrap;
+  cursor: pointer;
+}
+.mp-seg label:has(:checked) {
+  background: var(--mp-brand);
+  color: var(--mp-bg);
+}
+.mp-seg label:has(:focus-visible) {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: -2px;
+}
+.mp-seg input {
+  position: absolute;
+  inset: 0;
+  margin: 0;
+  opacity: 0;
+  cursor: pointer;
+}
+:where(.mp) input[type="range"] {
+  --mp-track: linear-gradient(
+    to right,
+    var(--mp-line) var(--from, 0%),
+    var(--mp-brand) var(--from, 0%),
+    var(--mp-brand) var(--to, 0%),
+    var(--mp-line) var(--to, 0%)
+  );
+  display: block;
+  width: 100%;
+  height: 22px;
+  margin: 0;
+  background: none;
+  appearance: none;
+  cursor: pointer;
+}
+.mp input[type="range"]::-webkit-slider-runnable-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-moz-range-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-webkit-slider-thumb {
+  width: 16px;
+  height: 16px;
+  margin-top: -6px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+  appearance: none;
+}
+.mp input[type="range"]::-moz-range-thumb {
+  width: 12px;
+  height: 12px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+}
+.mp-note {
+  color: var(--mp-faint);
+  font-size: 11.5px;
+}
 .mp-error {
   margin: 8px 0 0;
   padding: 6px 10px;
@@ -202,4 +390,4 @@ var h=`.mp.mp-bar {
     transition: width 0.15s linear;
   }
 }
-`;function o(e,t={},...n){let r=document.createElement(e);for(let[s,i]of Object.entries(t))i!==void 0&&i!==!1&&r.setAttribute(s,i===!0?"":String(i));return r.append(...n),r}var y=0;function v(e){return y+=1,`mp-${e}-${y}-${Math.random().toString(36).slice(2,8)}`}function w(e,t,n){let r=o("section",{class:`mp mp-${t}`,"aria-label":n,"data-lm-suppress-shortcuts":"true"});return r.append(o("style",{},e)),r.addEventListener("keydown",s=>s.stopPropagation()),r}function l(e,t){e.hidden=!t}var T="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",$="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function C(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function E(e,t){return e?"":t?$:T}function N(e,t){let n=C(e);if(!n||!t)return()=>{};let r=o("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(r);let s=n.comm_live,i=()=>{s||=n.comm_live,r.textContent=E(n.comm_live,s),l(r,!n.comm_live)};return n.on("comm_live_update",i),i(),()=>n.off("comm_live_update",i)}function M(e){return t=>{let n=e(t),r=N(t.model,t.el.firstElementChild);return()=>{r(),n?.()}}}async function A(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var f="code";function L(e,t){let n=o("div",{class:"mp-parts",role:"group","aria-label":"open below"}),r=new Map,s=a=>{let p=e.get("opened");e.set("opened",p.includes(a)?p.filter(c=>c!==a):[...p,a]),e.save_changes()};for(let[a,p]of e.get("parts")){let c=o("button",{type:"button","data-testid":`open-${a}`},p);a===f&&c.setAttribute("aria-controls",t),c.addEventListener("click",()=>s(a)),!(e.widget_manager===null&&a!==f)&&(r.set(a,c),n.append(c))}return{element:n,draw:()=>{for(let[a,p]of r)p.setAttribute("aria-expanded",String(e.get("opened").includes(a)))}}}function _(e){let t=o("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),n=o("span",{role:"status"}),r=o("button",{type:"button","data-testid":"copy-code"},"Copy");r.addEventListener("click",async()=>{let i=await A(t.textContent??"");n.textContent=i?"copied":"The page may not use the clipboard; select the text."});let s=o("div",{},"Python that makes what is on the screen",r,n);return{element:o("div",{class:"mp-code",id:e},s,t),text:t}}function j({model:e,el:t}){let n=w(x+h,"bar","mllm_probe"),r=o("code"),s=o("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),i=o("i"),a=o("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},i),p=o("p",{class:"mp-error",role:"alert"}),c=v("code"),u=L(e,c),d=_(c);n.append(o("b",{},"mllm_probe"),r,s,a,u.element,p,d.element),t.append(n);let g=()=>{r.textContent=e.get("title"),s.textContent=e.get("step");let m=Math.round(e.get("progress")*100);i.style.width=`${m}%`,a.setAttribute("aria-valuenow",String(m)),l(a,e.get("status")==="running"),p.textContent=e.get("message"),l(p,e.get("message")!==""),u.draw(),l(d.element,e.get("opened").includes(f)),d.text.textContent=e.get("code")||"# nothing is on the screen yet"},b=["title","step","status","progress","message","opened","code"].map(m=>`change:${m}`);for(let m of b)e.on(m,g);return g(),()=>{for(let m of b)e.off(m,g)}}var re={render:M(j)};export{re as default};
+`;function o(e,t={},...r){let n=document.createElement(e);for(let[p,i]of Object.entries(t))i!==void 0&&i!==!1&&n.setAttribute(p,i===!0?"":String(i));return n.append(...r),n}var y=0;function w(e){return y+=1,`mp-${e}-${y}-${Math.random().toString(36).slice(2,8)}`}function k(e,t,r){let n=o("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(o("style",{},e)),n.addEventListener("keydown",p=>p.stopPropagation()),n}function l(e,t){e.hidden=!t}var $="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",C="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function N(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function L(e,t){return e?"":t?C:$}function j(e,t){let r=N(e);if(!r||!t)return()=>{};let n=o("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let p=r.comm_live,i=()=>{p||=r.comm_live,n.textContent=L(r.comm_live,p),l(n,!r.comm_live)};return r.on("comm_live_update",i),i(),()=>r.off("comm_live_update",i)}function M(e){return t=>{let r=e(t),n=j(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}async function A(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var b="code",_="sweep";function F(e,t){let r=o("div",{class:"mp-parts",role:"group","aria-label":"open below"}),n=new Map,p=a=>{let s=e.get("opened");e.set("opened",s.includes(a)?s.filter(m=>m!==a):[...s,a]),e.save_changes()};for(let[a,s]of e.get("parts")){let m=o("button",{type:"button","data-testid":`open-${a}`},s);a===b&&m.setAttribute("aria-controls",t),m.addEventListener("click",()=>p(a)),!(e.widget_manager===null&&a!==b)&&(n.set(a,m),r.append(m))}return{element:r,draw:()=>{for(let[a,s]of n)s.setAttribute("aria-expanded",String(e.get("opened").includes(a)))}}}function R(e){let t=o("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=o("span",{role:"status"}),n=o("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let i=await A(t.textContent??"");r.textContent=i?"copied":"The page may not use the clipboard; select the text."});let p=o("div",{},"Python that makes what is on the screen",n,r);return{element:o("div",{class:"mp-code",id:e},p,t),text:t}}function O({model:e,el:t}){let r=k(v+x+h,"bar","mllm_probe"),n=o("code"),p=o("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),i=o("i"),a=o("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},i),s=o("p",{class:"mp-error",role:"alert"}),m=w("code"),d=F(e,m),u=R(m);r.append(o("b",{},"mllm_probe"),n,p,a,d.element,s,u.element),t.append(r);let g=()=>{n.textContent=e.get("title"),p.textContent=e.get("step");let c=Math.round(e.get("progress")*100);i.style.width=`${c}%`,a.setAttribute("aria-valuenow",String(c)),l(a,e.get("status")==="running"&&!e.get("opened").includes(_)),s.textContent=e.get("message"),l(s,e.get("message")!==""),d.draw(),l(u.element,e.get("opened").includes(b)),u.text.textContent=e.get("code")||"# nothing is on the screen yet"},f=["title","step","status","progress","message","opened","code"].map(c=>`change:${c}`);for(let c of f)e.on(c,g);return g(),()=>{for(let c of f)e.off(c,g)}}var se={render:M(O)};export{se as default};

@@ -1,4 +1,4 @@
-var L=`.mp {
+var j=`.mp {
   --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
   --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
   --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
@@ -70,6 +70,106 @@ var L=`.mp {
   outline: 2px solid var(--mp-brand);
   outline-offset: 1px;
 }
+.mp-label {
+  display: block;
+  margin: 11px 0 3px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-label b {
+  color: var(--mp-ink);
+  font-weight: 600;
+}
+.mp select.mp-wide,
+.mp input.mp-wide {
+  display: block;
+  width: 100%;
+  padding: 5px 8px;
+}
+.mp-seg {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 1px;
+  background: var(--mp-line);
+  min-width: 0;
+  margin: 0;
+  padding: 0;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  overflow: hidden;
+}
+.mp-seg label {
+  position: relative;
+  flex: 1 1 auto;
+  padding: 3px 5px;
+  background: var(--mp-bg);
+  color: var(--mp-soft);
+  font-size: 11.5px;
+  text-align: center;
+  white-space: nowrap;
+  cursor: pointer;
+}
+.mp-seg label:has(:checked) {
+  background: var(--mp-brand);
+  color: var(--mp-bg);
+}
+.mp-seg label:has(:focus-visible) {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: -2px;
+}
+.mp-seg input {
+  position: absolute;
+  inset: 0;
+  margin: 0;
+  opacity: 0;
+  cursor: pointer;
+}
+:where(.mp) input[type="range"] {
+  --mp-track: linear-gradient(
+    to right,
+    var(--mp-line) var(--from, 0%),
+    var(--mp-brand) var(--from, 0%),
+    var(--mp-brand) var(--to, 0%),
+    var(--mp-line) var(--to, 0%)
+  );
+  display: block;
+  width: 100%;
+  height: 22px;
+  margin: 0;
+  background: none;
+  appearance: none;
+  cursor: pointer;
+}
+.mp input[type="range"]::-webkit-slider-runnable-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-moz-range-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-webkit-slider-thumb {
+  width: 16px;
+  height: 16px;
+  margin-top: -6px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+  appearance: none;
+}
+.mp input[type="range"]::-moz-range-thumb {
+  width: 12px;
+  height: 12px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+}
+.mp-note {
+  color: var(--mp-faint);
+  font-size: 11.5px;
+}
 .mp-error {
   margin: 8px 0 0;
   padding: 6px 10px;
@@ -109,7 +209,7 @@ var L=`.mp {
     transition: width 0.15s linear;
   }
 }
-`;function s(e,t={},...o){let r=document.createElement(e);for(let[i,a]of Object.entries(t))a!==void 0&&a!==!1&&r.setAttribute(i,a===!0?"":String(a));return r.append(...o),r}function T(e,t,o){let r=s("section",{class:`mp mp-${t}`,"aria-label":o,"data-lm-suppress-shortcuts":"true"});return r.append(s("style",{},e)),r.addEventListener("keydown",i=>i.stopPropagation()),r}function d(e,t){e.hidden=!t}var H="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",I="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function B(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function O(e,t){return e?"":t?I:H}function D(e,t){let o=B(e);if(!o||!t)return()=>{};let r=s("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(r);let i=o.comm_live,a=()=>{i||=o.comm_live,r.textContent=O(o.comm_live,i),d(r,!o.comm_live)};return o.on("comm_live_update",a),a(),()=>o.off("comm_live_update",a)}function z(e){return t=>{let o=e(t),r=D(t.model,t.el.firstElementChild);return()=>{r(),o?.()}}}var q=new Intl.NumberFormat("en-GB",{maximumFractionDigits:0}),w=e=>q.format(e).replaceAll(",","\u202F");function F(e){let t=Math.max(0,Math.round(e)),o=[[86400,"d"],[3600,"h"],[60,"min"],[1,"s"]],r=o.findIndex(([u])=>t>=u);if(r<0)return"0 s";let[i,a]=o[r],p=o[r+1],m=`${Math.floor(t/i)} ${a}`;if(!p)return m;let c=Math.floor(t%i/p[0]);return c?`${m} ${c} ${p[1]}`:m}function R(e){return e>=1e9?`${(e/1e9).toFixed(1)} GB`:`${Math.round(e/1e6)} MB`}function G(e){return e>0?e>=1?`${e>=10?w(Math.round(e)):e.toFixed(1)} per s`:`${(e*60).toFixed(1)} per min`:"\u2013"}var X={idle:"nothing to watch",pausing:"pausing after the step in flight",cancelled:"stopped",error:"failed"};function y(e){let t=X[e.status]??e.status;return e.status==="idle"?t:`${t} \xB7 ${Math.floor(e.progress*100)} %`}function A(e){let t=e.status==="running"||e.status==="pausing"||e.status==="paused",o=[];e.total>0&&o.push(["runs",`${w(e.done)} of ${w(e.total)}`]);let r=e.total>0?G(e.rate):e.rate>0?`${(e.rate*100).toPrecision(2)} % per s`:"\u2013";return o.push(["rate",r]),t&&o.push(["time left",e.seconds_left===null?"\u2013":F(e.seconds_left)]),o.push(["so far",F(e.seconds)]),e.memory>0&&o.push(["memory",`${R(e.memory)}, ${R(e.memory_free)} free`]),o}var P=`.mp-monitor .mp-head h3 {
+`;function a(e,r={},...t){let o=document.createElement(e);for(let[i,s]of Object.entries(r))s!==void 0&&s!==!1&&o.setAttribute(i,s===!0?"":String(s));return o.append(...t),o}function L(e,r,t){let o=a("section",{class:`mp mp-${r}`,"aria-label":t,"data-lm-suppress-shortcuts":"true"});return o.append(a("style",{},e)),o.addEventListener("keydown",i=>i.stopPropagation()),o}function d(e,r){e.hidden=!r}var H="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",I="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function B(e){let r=e.get("layout");return typeof r?.comm_live=="boolean"&&r.on&&r.off?r:null}function O(e,r){return e?"":r?I:H}function D(e,r){let t=B(e);if(!t||!r)return()=>{};let o=a("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});r.prepend(o);let i=t.comm_live,s=()=>{i||=t.comm_live,o.textContent=O(t.comm_live,i),d(o,!t.comm_live)};return t.on("comm_live_update",s),s(),()=>t.off("comm_live_update",s)}function T(e){return r=>{let t=e(r),o=D(r.model,r.el.firstElementChild);return()=>{o(),t?.()}}}var q=new Intl.NumberFormat("en-GB",{maximumFractionDigits:0}),w=e=>q.format(e).replaceAll(",","\u202F");function F(e){let r=Math.max(0,Math.round(e)),t=[[86400,"d"],[3600,"h"],[60,"min"],[1,"s"]],o=t.findIndex(([u])=>r>=u);if(o<0)return"0 s";let[i,s]=t[o],p=t[o+1],m=`${Math.floor(r/i)} ${s}`;if(!p)return m;let c=Math.floor(r%i/p[0]);return c?`${m} ${c} ${p[1]}`:m}function R(e){return e>=1e9?`${(e/1e9).toFixed(1)} GB`:`${Math.round(e/1e6)} MB`}function G(e){return e>0?e>=1?`${e>=10?w(Math.round(e)):e.toFixed(1)} per s`:`${(e*60).toFixed(1)} per min`:"\u2013"}var X={idle:"nothing to watch",pausing:"pausing after the step in flight",cancelled:"stopped",error:"failed"};function y(e){let r=X[e.status]??e.status;return e.status==="idle"?r:`${r} \xB7 ${Math.floor(e.progress*100)} %`}function A(e){let r=e.status==="running"||e.status==="pausing"||e.status==="paused",t=[];e.total>0&&t.push(["runs",`${w(e.done)} of ${w(e.total)}`]);let o=e.total>0?G(e.rate):e.rate>0?`${(e.rate*100).toPrecision(2)} % per s`:"\u2013";return t.push(["rate",o]),r&&t.push(["time left",e.seconds_left===null?"\u2013":F(e.seconds_left)]),t.push(["so far",F(e.seconds)]),e.memory>0&&t.push(["memory",`${R(e.memory)}, ${R(e.memory_free)} free`]),t}var P=`.mp-monitor .mp-head h3 {
   flex: 0 0 auto;
 }
 .mp-state {
@@ -180,4 +280,4 @@ var L=`.mp {
   font-size: 12px;
   overflow-wrap: anywhere;
 }
-`;var k=["status","message","note","done","total","progress","rate","seconds","seconds_left","memory","memory_free","controllable"];function V({model:e,el:t,signal:o}){let r=T(L+P,"monitor","Sweep"),i=s("span",{class:"mp-state",role:"status","data-testid":"monitor-status"}),a=(n,f)=>{let g=s("button",{type:"button","data-testid":`monitor-${n}`},f);return g.addEventListener("click",()=>e.send({kind:n})),g},[p,m,c]=[a("pause","Pause"),a("resume","Resume"),a("stop","Stop")],u=s("span",{class:"mp-buttons"},p,m,c),$=s("i"),M=s("div",{class:"mp-progress",role:"progressbar","aria-label":"progress of the sweep"},$),S=s("dl",{class:"mp-facts"}),b=s("p",{class:"mp-monitor-note","data-testid":"monitor-note"}),h=s("p",{class:"mp-error",role:"alert","data-testid":"monitor-error"}),C=s("div",{class:"mp-head"},s("h3",{},"Sweep"),i,u);r.append(C,M,S,b,h),t.append(r);let _=()=>{let n=Object.fromEntries(k.map(l=>[l,e.get(l)]));r.dataset.status=n.status,i.textContent!==y(n)&&(i.textContent=y(n));let f=Math.round(n.progress*1e3)/10;$.style.transform=`scaleX(${f/100})`,M.setAttribute("aria-valuenow",String(f)),S.replaceChildren(...A(n).map(([l,N])=>s("div",{},s("dt",{},l),s("dd",{"data-fact":l},N)))),b.textContent=n.note,d(b,n.note!==""),h.textContent=n.message,d(h,n.message!=="");let g=[p,m,c].find(l=>l===document.activeElement),v=n.status==="running";d(u,n.controllable),d(p,v),d(m,!v),g?.hidden&&(v?p:m).focus()},x=0,E=()=>{x||=requestAnimationFrame(()=>{x=0,_()})};for(let n of k)e.on(`change:${n}`,E);_();let j=()=>{cancelAnimationFrame(x);for(let n of k)e.off(`change:${n}`,E)};return o?.addEventListener("abort",j),j}var ae={render:z(V)};export{ae as default};
+`;var k=["status","message","note","done","total","progress","rate","seconds","seconds_left","memory","memory_free","controllable"];function V({model:e,el:r,signal:t}){let o=L(j+P,"monitor","Sweep"),i=a("span",{class:"mp-state",role:"status","data-testid":"monitor-status"}),s=(n,g)=>{let f=a("button",{type:"button","data-testid":`monitor-${n}`},g);return f.addEventListener("click",()=>e.send({kind:n})),f},[p,m,c]=[s("pause","Pause"),s("resume","Resume"),s("stop","Stop")],u=a("span",{class:"mp-buttons"},p,m,c),$=a("i"),M=a("div",{class:"mp-progress",role:"progressbar","aria-label":"progress of the sweep"},$),S=a("dl",{class:"mp-facts"}),b=a("p",{class:"mp-monitor-note","data-testid":"monitor-note"}),h=a("p",{class:"mp-error",role:"alert","data-testid":"monitor-error"}),C=a("div",{class:"mp-head"},a("h3",{},"Sweep"),i,u);o.append(C,M,S,b,h),r.append(o);let _=()=>{let n=Object.fromEntries(k.map(l=>[l,e.get(l)]));o.dataset.status=n.status,i.textContent!==y(n)&&(i.textContent=y(n));let g=Math.round(n.progress*1e3)/10;$.style.transform=`scaleX(${g/100})`,M.setAttribute("aria-valuenow",String(g)),S.replaceChildren(...A(n).map(([l,N])=>a("div",{},a("dt",{},l),a("dd",{"data-fact":l},N)))),b.textContent=n.note,d(b,n.note!==""),h.textContent=n.message,d(h,n.message!=="");let f=[p,m,c].find(l=>l===document.activeElement),v=n.status==="running";d(u,n.controllable),d(p,v),d(m,!v),f?.hidden&&(v?p:m).focus()},x=0,z=()=>{x||=requestAnimationFrame(()=>{x=0,_()})};for(let n of k)e.on(`change:${n}`,z);_();let E=()=>{cancelAnimationFrame(x);for(let n of k)e.off(`change:${n}`,z)};return t?.addEventListener("abort",E),E}var se={render:T(V)};export{se as default};

@@ -71,6 +71,106 @@ function i(r,e={},...t){let n=document.createElement(r);for(let[s,o]of Object.en
   outline: 2px solid var(--mp-brand);
   outline-offset: 1px;
 }
+.mp-label {
+  display: block;
+  margin: 11px 0 3px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-label b {
+  color: var(--mp-ink);
+  font-weight: 600;
+}
+.mp select.mp-wide,
+.mp input.mp-wide {
+  display: block;
+  width: 100%;
+  padding: 5px 8px;
+}
+.mp-seg {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 1px;
+  background: var(--mp-line);
+  min-width: 0;
+  margin: 0;
+  padding: 0;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  overflow: hidden;
+}
+.mp-seg label {
+  position: relative;
+  flex: 1 1 auto;
+  padding: 3px 5px;
+  background: var(--mp-bg);
+  color: var(--mp-soft);
+  font-size: 11.5px;
+  text-align: center;
+  white-space: nowrap;
+  cursor: pointer;
+}
+.mp-seg label:has(:checked) {
+  background: var(--mp-brand);
+  color: var(--mp-bg);
+}
+.mp-seg label:has(:focus-visible) {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: -2px;
+}
+.mp-seg input {
+  position: absolute;
+  inset: 0;
+  margin: 0;
+  opacity: 0;
+  cursor: pointer;
+}
+:where(.mp) input[type="range"] {
+  --mp-track: linear-gradient(
+    to right,
+    var(--mp-line) var(--from, 0%),
+    var(--mp-brand) var(--from, 0%),
+    var(--mp-brand) var(--to, 0%),
+    var(--mp-line) var(--to, 0%)
+  );
+  display: block;
+  width: 100%;
+  height: 22px;
+  margin: 0;
+  background: none;
+  appearance: none;
+  cursor: pointer;
+}
+.mp input[type="range"]::-webkit-slider-runnable-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-moz-range-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-webkit-slider-thumb {
+  width: 16px;
+  height: 16px;
+  margin-top: -6px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+  appearance: none;
+}
+.mp input[type="range"]::-moz-range-thumb {
+  width: 12px;
+  height: 12px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+}
+.mp-note {
+  color: var(--mp-faint);
+  font-size: 11.5px;
+}
 .mp-error {
   margin: 8px 0 0;
   padding: 6px 10px;
@@ -354,107 +454,6 @@ function i(r,e={},...t){let n=document.createElement(r);for(let[s,o]of Object.en
   font: inherit;
   font-size: 11.5px;
 }
-.mp-panel .mp-label {
-  display: block;
-  margin: 11px 0 3px;
-  color: var(--mp-soft);
-  font-size: 12px;
-}
-.mp-panel .mp-label b {
-  color: var(--mp-ink);
-  font-weight: 600;
-}
-.mp-panel select.mp-wide,
-.mp-panel input.mp-wide {
-  display: block;
-  width: 100%;
-  padding: 5px 8px;
-}
-.mp-panel .mp-seg {
-  display: flex;
-  flex-wrap: wrap;
-  gap: 1px;
-  background: var(--mp-line);
-  min-width: 0;
-  margin: 0;
-  padding: 0;
-  border: 1px solid var(--mp-edge);
-  border-radius: 5px;
-  overflow: hidden;
-}
-.mp-panel .mp-seg label {
-  position: relative;
-  flex: 1 1 auto;
-  padding: 3px 5px;
-  background: var(--mp-bg);
-  color: var(--mp-soft);
-  font-size: 11.5px;
-  text-align: center;
-  white-space: nowrap;
-  cursor: pointer;
-}
-.mp-panel .mp-seg label:has(:checked) {
-  background: var(--mp-brand);
-  color: var(--mp-bg);
-}
-.mp-panel .mp-seg label:has(:focus-visible) {
-  outline: 2px solid var(--mp-brand);
-  outline-offset: -2px;
-}
-.mp-panel .mp-seg input {
-  position: absolute;
-  inset: 0;
-  margin: 0;
-  opacity: 0;
-  cursor: pointer;
-}
-.mp-panel input[type="range"] {
-  display: block;
-  width: 100%;
-  height: 22px;
-  margin: 0;
-  background: none;
-  appearance: none;
-  cursor: pointer;
-}
-.mp-panel input[type="range"]::-webkit-slider-runnable-track {
-  height: 4px;
-  border-radius: 3px;
-  background: linear-gradient(
-    to right,
-    var(--mp-line) var(--from),
-    var(--mp-brand) var(--from),
-    var(--mp-brand) var(--to),
-    var(--mp-line) var(--to)
-  );
-}
-.mp-panel input[type="range"]::-moz-range-track {
-  height: 4px;
-  border-radius: 3px;
-  background: linear-gradient(
-    to right,
-    var(--mp-line) var(--from),
-    var(--mp-brand) var(--from),
-    var(--mp-brand) var(--to),
-    var(--mp-line) var(--to)
-  );
-}
-.mp-panel input[type="range"]::-webkit-slider-thumb {
-  width: 16px;
-  height: 16px;
-  margin-top: -6px;
-  border: 2px solid var(--mp-brand);
-  border-radius: 50%;
-  background: var(--mp-bg);
-  appearance: none;
-}
-.mp-panel input[type="range"]::-moz-range-thumb {
-  width: 12px;
-  height: 12px;
-  border: 2px solid var(--mp-brand);
-  border-radius: 50%;
-  background: var(--mp-bg);
-}
 .mp-panel .mp-two {
   display: grid;
   grid-template-columns: repeat(2, minmax(0, 1fr));
@@ -530,10 +529,6 @@ function i(r,e={},...t){let n=document.createElement(r);for(let[s,o]of Object.en
 .mp-panel .mp-ticks span {
   position: absolute;
   transform: translateX(-50%);
-}
-.mp-panel .mp-note {
-  color: var(--mp-faint);
-  font-size: 11.5px;
 }
 `;var de=`.mp-projector .mp-answer p {
   font-size: 26px;
