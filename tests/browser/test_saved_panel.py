@@ -14,13 +14,14 @@ from tests.browser import lab
 pytestmark = pytest.mark.browser
 SHOTS = lab.ROOT / "screenshots"
 SLOW = 300_000
+ANSWERS = ("answer-baseline", "answer-steered", "answer-random")
 
 MAKE = """
 import mllm_probe as mp
 model = mp.load("scenes-8l")
 library = mp.concepts.scenes(concepts=["cat", "tree"], pairs=4)
 vectors = mp.concept_vectors(model, library, probe_accuracy=False)
-panel = mp.SteeringPanel(model, vectors, concept="cat", layer=3, scope="last_prompt+generated")
+panel = mp.SteeringPanel(model, vectors, concept="cat", layer=3)
 panel
 """
 # A timer that is set after the panel's own and for longer goes off after it.
@@ -38,7 +39,8 @@ def shut_down(address: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def opened_again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, list[str]]]:
+    """The page, and what the answers were before."""
     folder = tmp_path_factory.mktemp("saved")
     SHOTS.mkdir(exist_ok=True)
     lab.notebook(folder, "saved.ipynb", MAKE.strip())
@@ -52,23 +54,28 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         expect(made.get_by_test_id("answer-random")).not_to_be_empty(timeout=SLOW)
         expect(made.get_by_test_id("status")).to_have_text("idle", timeout=SLOW)
         expect(made.locator(".jp-InputPrompt").first).to_have_text("[1]:")
+        before = [made.get_by_test_id(name).inner_text() for name in ANSWERS]
         made.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
         shut_down(address)
         lab.open_notebook(made, address, "saved.ipynb")
         made.get_by_test_id("no-kernel").wait_for()
-        yield made
+        yield made, before
         browser.close()
 
 
-def test_the_last_answers_are_there(page: Page) -> None:
+def test_the_last_answers_are_there(opened_again: tuple[Page, list[str]]) -> None:
+    page, before = opened_again
     expect(page.get_by_test_id("no-kernel")).to_contain_text("No kernel is connected")
-    expect(page.get_by_test_id("answer-steered")).to_contain_text("cat")
+    assert all(before)
+    for name, text in zip(ANSWERS, before, strict=True):
+        expect(page.get_by_test_id(name)).to_have_text(text)
     expect(page.get_by_test_id("status")).to_have_text("idle")
     expect(page.get_by_test_id("stop")).to_be_disabled()
     page.screenshot(path=SHOTS / "panel-saved.png")
 
 
-def test_a_move_waits_for_nobody(page: Page) -> None:
+def test_a_move_waits_for_nobody(opened_again: tuple[Page, list[str]]) -> None:
+    page, _ = opened_again
     page.evaluate(_MOVE, "2")
     expect(page.locator(".mp-live [data-row=steered]")).to_have_attribute("data-old", "true")
     page.evaluate(_PATIENCE_IS_OVER)
