@@ -150,7 +150,9 @@ def sources():
     for folder, folders, files in os.walk(ROOT):
         hidden = {name for name in folders if name.startswith(".") and name not in (".ci", ".github")}
         folders[:] = sorted(set(folders) - NOT_OURS - hidden)
-        yield from (Path(folder) / name for name in sorted(files) if Path(name).suffix in SOURCE_ENDINGS)
+        yield from (
+            Path(folder) / name for name in sorted(files) if Path(name).suffix in SOURCE_ENDINGS and name != ".git"
+        )
 
 
 MACHINE_PATH = re.compile(

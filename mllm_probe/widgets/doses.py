@@ -22,7 +22,7 @@ def tried(grid: xr.Dataset | None, setting: Setting, unit: str) -> list[list[flo
     grid : Dataset or None
         From `mllm_probe.sweep`, whole or still filling; one without perplexity says nothing.
     setting : Setting
-        A window of several layers, a second concept or another scope than the grid's was not run.
+        A window of several layers, a second concept, another prompt or another scope than the grid's was not run.
     unit : str
         Of the setting's strength.
 
@@ -68,6 +68,7 @@ def _same(grid: xr.Dataset, setting: Setting, unit: str) -> bool:
         and not setting.second
         and setting.concept in grid[schema.CONCEPT].values
         and setting.layer in grid[schema.LAYER].values
+        and told.get("prompt", setting.prompt) == setting.prompt
         and told.get("scope") == str(parse_scope(setting.tokens))
         and told.get("unit") == unit
         and told.get("operation", "add") == "add"

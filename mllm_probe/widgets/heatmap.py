@@ -22,6 +22,7 @@ from mllm_probe.widgets.map_recordings import map_recordings
 from mllm_probe.widgets.monitor import SweepMonitor
 from mllm_probe.widgets.off_target import has_off_target, off_target_of
 from mllm_probe.widgets.recording import Recordings
+from mllm_probe.widgets.sources import News
 from mllm_probe.widgets.static_picture import picture_of_map
 from mllm_probe.widgets.summary import sample_labels, summarised
 
@@ -121,6 +122,11 @@ class LayerConceptHeatmap(HeatmapTraits):
         self._follow(grids if isinstance(grids, SweepMonitor) else None)
         return self._begin(grids)
 
+    @property
+    def followed(self) -> SweepMonitor | None:
+        """The monitor whose sweeps are shown; None while anything else, or nothing, is watched."""
+        return self._followed
+
     def _follow(self, monitor: SweepMonitor | None) -> None:
         """Watch anew whenever ``monitor`` turns to another sweep, and no longer the monitor before it."""
         if self._followed is not None:
@@ -177,6 +183,8 @@ class LayerConceptHeatmap(HeatmapTraits):
         try:
             for grid in grids:
                 late = grid
+                if isinstance(grids, News):  # nobody waits for this thread, and a pause must not leave an older map
+                    cancelled.wait(turns.left(time.monotonic()))
                 if cancelled.is_set():
                     outcome = {"status": "cancelled"}
                     break

@@ -28,6 +28,10 @@ class Turns:
         """Whether it may be drawn now."""
         return now >= self._due
 
+    def left(self, now: float) -> float:
+        """Seconds until it may be drawn."""
+        return max(0.0, self._due - now)
+
     def took(self, start: float, seconds: float) -> None:
         """Note a drawing that began at ``start``."""
         early = start - self._shortest / 2

@@ -210,7 +210,8 @@ class Explore(Shared, ipywidgets.VBox):
     def _on_sweep(self, change: Any) -> None:
         """Turn to a sweep that begins, say how it goes, and fold it away when it is done."""
         if change.new == "running" and change.old not in ("pausing", "paused"):
-            self.heatmap.watch(self.monitor)
+            if self.heatmap.followed is not self.monitor:
+                self.heatmap.watch(self.monitor)
             self._show(SWEEP, True)
         status, step = _TOLD[change.new]
         self.bar.publish(status=status, step=step)

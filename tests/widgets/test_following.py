@@ -92,3 +92,25 @@ def test_a_loop_over_a_monitor_ends_when_it_turns_to_another_sweep():
     assert list(news) == []
     assert monitor.wait(SOON)
     monitor.close()
+
+
+def test_while_a_sweep_stands_still_the_newest_grid_is_on_the_map(both):
+    monitor, heatmap = both
+    shown, still = threading.Event(), threading.Event()
+
+    class Bursting:
+        """Grids that come faster than they are drawn, and then nothing for as long as the test wants."""
+
+        def __iter__(self):
+            grid = Held("cat").grid
+            for share in (0.1, 0.2, 0.3):
+                yield grid.assign_attrs(progress=share)
+            assert still.wait(SOON)
+            yield grid.assign_attrs(progress=1.0)
+
+    heatmap.observe(lambda change: change.new == 0.3 and shown.set(), "progress")
+    monitor.watch(Bursting())
+    assert shown.wait(SOON)
+    still.set()
+    assert monitor.wait(SOON) and heatmap.wait(SOON)
+    assert heatmap.progress == 1.0

@@ -65,6 +65,8 @@ def test_doses_are_those_that_were_run_for_this_setting_and_no_other():
     for other in ({"concept": "dog"}, {"layer": 2, "window": (2, 2)}, {"window": (3, 4)}, {"second": "neon"}):
         assert tried(found, changed(PLAIN, **other), "residual") == []
     assert tried(found, changed(PLAIN, scope="image"), "residual") == []
+    asked = found.assign_attrs(prompt=PLAIN.prompt)
+    assert tried(asked, PLAIN, "residual") and tried(asked, changed(PLAIN, prompt="another ?"), "residual") == []
     assert tried(found, PLAIN, "vector") == []
     assert tried(found.drop_vars("perplexity"), PLAIN, "residual") == [] == tried(None, PLAIN, "residual")
 

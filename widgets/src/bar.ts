@@ -74,7 +74,7 @@ function render({ model, el }: RenderProps<Traits>): () => void {
     title.textContent = model.get("title");
     step.textContent = model.get("step");
     const progress = Math.round(model.get("progress") * 100);
-    fill.style.width = `${progress}%`;
+    fill.style.transform = `scaleX(${progress / 100})`;
     bar.setAttribute("aria-valuenow", String(progress));
     // The monitor, while it is open, has a line of its own.
     show(bar, model.get("status") === "running" && !model.get("opened").includes(SWEEP));

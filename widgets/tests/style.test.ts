@@ -11,6 +11,14 @@ function selectors(sheet: string): string[] {
 /** How a selector begins that reaches only into the panel: `mp-projector` is a class of the panel's root. */
 const OWN = /^(\.mp-panel|\.mp-projector|\.mp\.mp-projector)[ [:]/;
 
+describe("style of the map and the monitor", () => {
+  it.each(["heatmap", "monitor"])("%s.css is its own", (name) => {
+    const found = selectors(readFileSync(new URL(`../src/${name}.css`, import.meta.url), "utf8"));
+    expect(found.length).toBeGreaterThan(5);
+    expect(found.filter((one) => !one.startsWith(`.mp-${name}`))).toEqual([]);
+  });
+});
+
 describe("style of the panel", () => {
   it.each(["panel.css", "panel/controls.css", "panel/answers.css", "panel/projector.css"])("%s is its own", (name) => {
     const found = selectors(readFileSync(new URL(`../src/${name}`, import.meta.url), "utf8"));

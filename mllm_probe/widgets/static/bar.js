@@ -45,14 +45,10 @@ var h=`.mp-lab > .mp-lab-sweep {
   gap: 2px 16px;
   margin: 0;
 }
-/* JupyterLab gives terms and their descriptions a share of the line each. */
-.mp-lab-sweep .mp-monitor .mp-facts > div > * {
-  width: auto;
-}
-.mp-lab-sweep .mp-buttons {
+.mp-lab-sweep .mp-monitor .mp-buttons {
   order: 2;
 }
-.mp-lab-sweep .mp-buttons button {
+.mp-lab-sweep .mp-monitor .mp-buttons button {
   padding: 2px 9px;
   font-size: 12px;
 }
@@ -71,12 +67,6 @@ var h=`.mp-lab > .mp-lab-sweep {
 }
 /* While the monitor is open, the map need not say the same again. */
 .mp-lab > .mp-lab-sweep:not(.mp-folded) ~ .mp-lab-body .mp-heatmap :is(.mp-progress, .mp-count) {
-  visibility: hidden;
-}
-/* A saved page runs nothing; its boxes say themselves how they are displayed. */
-.page-widgets .mp-lab > .mp-lab-sweep {
-  height: 0;
-  border-top-width: 0;
   visibility: hidden;
 }
 `;var x=`.mp.mp-bar {
@@ -244,7 +234,11 @@ var h=`.mp-lab > .mp-lab-sweep {
 .mp button {
   cursor: pointer;
 }
-.mp button:hover {
+.mp :is(button, select, input):disabled {
+  opacity: 0.5;
+  cursor: default;
+}
+.mp button:not(:disabled):hover {
   background: var(--mp-fill);
 }
 .mp :focus-visible {
@@ -379,15 +373,12 @@ var h=`.mp-lab > .mp-lab-sweep {
   background: var(--mp-line);
   overflow: hidden;
 }
+/* Moved by the compositor alone: a width that is animated would lay the page out 60 times a second. */
 .mp-progress > i {
   display: block;
-  width: 0;
   height: 100%;
   background: var(--mp-brand);
+  transform: scaleX(0);
+  transform-origin: left;
 }
-@media (prefers-reduced-motion: no-preference) {
-  .mp-progress > i {
-    transition: width 0.15s linear;
-  }
-}
-`;function o(e,t={},...r){let n=document.createElement(e);for(let[p,i]of Object.entries(t))i!==void 0&&i!==!1&&n.setAttribute(p,i===!0?"":String(i));return n.append(...r),n}var y=0;function w(e){return y+=1,`mp-${e}-${y}-${Math.random().toString(36).slice(2,8)}`}function k(e,t,r){let n=o("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(o("style",{},e)),n.addEventListener("keydown",p=>p.stopPropagation()),n}function l(e,t){e.hidden=!t}var $="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",C="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function N(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function L(e,t){return e?"":t?C:$}function j(e,t){let r=N(e);if(!r||!t)return()=>{};let n=o("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let p=r.comm_live,i=()=>{p||=r.comm_live,n.textContent=L(r.comm_live,p),l(n,!r.comm_live)};return r.on("comm_live_update",i),i(),()=>r.off("comm_live_update",i)}function M(e){return t=>{let r=e(t),n=j(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}async function A(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var b="code",_="sweep";function F(e,t){let r=o("div",{class:"mp-parts",role:"group","aria-label":"open below"}),n=new Map,p=a=>{let s=e.get("opened");e.set("opened",s.includes(a)?s.filter(m=>m!==a):[...s,a]),e.save_changes()};for(let[a,s]of e.get("parts")){let m=o("button",{type:"button","data-testid":`open-${a}`},s);a===b&&m.setAttribute("aria-controls",t),m.addEventListener("click",()=>p(a)),!(e.widget_manager===null&&a!==b)&&(n.set(a,m),r.append(m))}return{element:r,draw:()=>{for(let[a,s]of n)s.setAttribute("aria-expanded",String(e.get("opened").includes(a)))}}}function R(e){let t=o("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=o("span",{role:"status"}),n=o("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let i=await A(t.textContent??"");r.textContent=i?"copied":"The page may not use the clipboard; select the text."});let p=o("div",{},"Python that makes what is on the screen",n,r);return{element:o("div",{class:"mp-code",id:e},p,t),text:t}}function O({model:e,el:t}){let r=k(v+x+h,"bar","mllm_probe"),n=o("code"),p=o("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),i=o("i"),a=o("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},i),s=o("p",{class:"mp-error",role:"alert"}),m=w("code"),d=F(e,m),u=R(m);r.append(o("b",{},"mllm_probe"),n,p,a,d.element,s,u.element),t.append(r);let g=()=>{n.textContent=e.get("title"),p.textContent=e.get("step");let c=Math.round(e.get("progress")*100);i.style.width=`${c}%`,a.setAttribute("aria-valuenow",String(c)),l(a,e.get("status")==="running"&&!e.get("opened").includes(_)),s.textContent=e.get("message"),l(s,e.get("message")!==""),d.draw(),l(u.element,e.get("opened").includes(b)),u.text.textContent=e.get("code")||"# nothing is on the screen yet"},f=["title","step","status","progress","message","opened","code"].map(c=>`change:${c}`);for(let c of f)e.on(c,g);return g(),()=>{for(let c of f)e.off(c,g)}}var se={render:M(O)};export{se as default};
+`;function o(e,t={},...r){let n=document.createElement(e);for(let[p,i]of Object.entries(t))i!==void 0&&i!==!1&&n.setAttribute(p,i===!0?"":String(i));return n.append(...r),n}var y=0;function w(e){return y+=1,`mp-${e}-${y}-${Math.random().toString(36).slice(2,8)}`}function k(e,t,r){let n=o("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(o("style",{},e)),n.addEventListener("keydown",p=>p.stopPropagation()),n}function l(e,t){e.hidden=!t}var $="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",C="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function N(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function L(e,t){return e?"":t?C:$}function j(e,t){let r=N(e);if(!r||!t)return()=>{};let n=o("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let p=r.comm_live,i=()=>{p||=r.comm_live,n.textContent=L(r.comm_live,p),l(n,!r.comm_live)};return r.on("comm_live_update",i),i(),()=>r.off("comm_live_update",i)}function M(e){return t=>{let r=e(t),n=j(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}async function A(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var b="code",_="sweep";function F(e,t){let r=o("div",{class:"mp-parts",role:"group","aria-label":"open below"}),n=new Map,p=a=>{let s=e.get("opened");e.set("opened",s.includes(a)?s.filter(m=>m!==a):[...s,a]),e.save_changes()};for(let[a,s]of e.get("parts")){let m=o("button",{type:"button","data-testid":`open-${a}`},s);a===b&&m.setAttribute("aria-controls",t),m.addEventListener("click",()=>p(a)),!(e.widget_manager===null&&a!==b)&&(n.set(a,m),r.append(m))}return{element:r,draw:()=>{for(let[a,s]of n)s.setAttribute("aria-expanded",String(e.get("opened").includes(a)))}}}function R(e){let t=o("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=o("span",{role:"status"}),n=o("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let i=await A(t.textContent??"");r.textContent=i?"copied":"The page may not use the clipboard; select the text."});let p=o("div",{},"Python that makes what is on the screen",n,r);return{element:o("div",{class:"mp-code",id:e},p,t),text:t}}function O({model:e,el:t}){let r=k(v+x+h,"bar","mllm_probe"),n=o("code"),p=o("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),i=o("i"),a=o("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},i),s=o("p",{class:"mp-error",role:"alert"}),m=w("code"),d=F(e,m),u=R(m);r.append(o("b",{},"mllm_probe"),n,p,a,d.element,s,u.element),t.append(r);let g=()=>{n.textContent=e.get("title"),p.textContent=e.get("step");let c=Math.round(e.get("progress")*100);i.style.transform=`scaleX(${c/100})`,a.setAttribute("aria-valuenow",String(c)),l(a,e.get("status")==="running"&&!e.get("opened").includes(_)),s.textContent=e.get("message"),l(s,e.get("message")!==""),d.draw(),l(u.element,e.get("opened").includes(b)),u.text.textContent=e.get("code")||"# nothing is on the screen yet"},f=["title","step","status","progress","message","opened","code"].map(c=>`change:${c}`);for(let c of f)e.on(c,g);return g(),()=>{for(let c of f)e.off(c,g)}}var se={render:M(O)};export{se as default};

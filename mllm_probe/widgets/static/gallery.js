@@ -63,7 +63,11 @@ var f=`.mp {
 .mp button {
   cursor: pointer;
 }
-.mp button:hover {
+.mp :is(button, select, input):disabled {
+  opacity: 0.5;
+  cursor: default;
+}
+.mp button:not(:disabled):hover {
   background: var(--mp-fill);
 }
 .mp :focus-visible {
@@ -198,16 +202,13 @@ var f=`.mp {
   background: var(--mp-line);
   overflow: hidden;
 }
+/* Moved by the compositor alone: a width that is animated would lay the page out 60 times a second. */
 .mp-progress > i {
   display: block;
-  width: 0;
   height: 100%;
   background: var(--mp-brand);
-}
-@media (prefers-reduced-motion: no-preference) {
-  .mp-progress > i {
-    transition: width 0.15s linear;
-  }
+  transform: scaleX(0);
+  transform-origin: left;
 }
 `;function a(r,e={},...t){let n=document.createElement(r);for(let[o,i]of Object.entries(e))i!==void 0&&i!==!1&&n.setAttribute(o,i===!0?"":String(i));return n.append(...t),n}function h(r,e,t){let n=a("section",{class:`mp mp-${e}`,"aria-label":t,"data-lm-suppress-shortcuts":"true"});return n.append(a("style",{},r)),n.addEventListener("keydown",o=>o.stopPropagation()),n}function x(r,e){r.hidden=!e}function v(r){return!(r>0)||r>=100?r>=100?0:1:r>2?1:Math.min(5,2-Math.min(0,Math.floor(Math.log10(r))+1))}function E(r,e=1){if(!Number.isFinite(r))return"\u2013";let t=Math.abs(r).toFixed(e);return r<0&&Number(t)!==0?"\u2212"+t:t}function u(r,e=1){let t=E(r,e);return r>0&&Number(t)!==0?`+${t}`:t}function y(r){if(!(r>0)||!Number.isFinite(r))return 1;let e=10**Math.floor(Math.log10(r));return([1,1.5,2,3,4,5,6,8,10].find(n=>n*e>=r*(1-1e-9))??10)*e}function w(r,e,t){return t<0||r.length<e*(t+1)?[]:[...r.subarray(t*e,(t+1)*e)]}function k(r){let e=r.filter(Number.isFinite);return e.reduce((t,n)=>t+n,0)/e.length}function M(r,e){let t=Number.isFinite(r)&&e>0?Math.max(-1,Math.min(1,r/e)):0;return{left:t<0?50+50*t:50,width:50*Math.abs(t)}}var F=`.mp-gallery .mp-gallery-mean {
   color: var(--mp-soft);
@@ -340,4 +341,4 @@ var f=`.mp {
 .mp-inside [data-old="true"] {
   opacity: 0.4;
 }
-`;function A(r){if(!r||r.byteLength===0)return new Float32Array(0);let e=r instanceof ArrayBuffer?r:r.buffer.slice(r.byteOffset,r.byteOffset+r.byteLength);return new Float32Array(e)}var $=["values","layers","layer","concept","unit","meaning","shown","status","message"],g=class{constructor(e,t){this.model=e;this.root.append(a("div",{class:"mp-head"},this.title,this.state,this.mean),this.list,this.meaning,this.error),t.append(this.root),e.on("change:pairs",this.fill);for(let n of $)e.on(`change:${n}`,this.draw);this.fill()}model;root=h(f+N+F,"gallery","Pairs of pictures and their separation");title=a("h3");state=a("span",{class:"mp-inside-state",role:"status","data-testid":"gallery-status"});mean=a("span",{class:"mp-gallery-mean","data-testid":"gallery-mean"});list=a("ul",{class:"mp-gallery-list","data-testid":"gallery"});meaning=a("p",{class:"mp-note"});error=a("p",{class:"mp-error",role:"alert"});urls=[];rows=[];close(){this.model.off("change:pairs",this.fill);for(let e of $)this.model.off(`change:${e}`,this.draw);this.forget()}fill=()=>{this.forget(),this.rows=[];let e=this.model.get("shown").concept??this.model.get("concept"),t=this.model.get("pairs").map(n=>{let o=a("i"),i=a("b");this.rows.push({fill:o,number:i});let p=a("div",{class:"mp-gallery-pair"},this.picture(n.positive,`${n.label}: with ${e}`),this.picture(n.negative,`${n.label}: without ${e}`));return a("li",{},p,a("div",{class:"mp-gallery-bar","aria-hidden":"true"},o),i)});this.list.replaceChildren(...t),this.draw()};picture(e,t){let n=URL.createObjectURL(new Blob([e],{type:"image/png"}));return this.urls.push(n),a("img",{src:n,alt:t,title:t})}forget(){for(let e of this.urls.splice(0))URL.revokeObjectURL(e)}draw=()=>{let{model:e}=this,t=A(e.get("values")),n=this.rows.length,o=e.get("layers").indexOf(e.get("layer")),i=w(t,n,o),p=y(t.reduce((s,m)=>Math.max(s,Math.abs(m)||0),0)),c=v(p),b=e.get("unit");this.rows.forEach(({fill:s,number:m},z)=>{let d=i[z]??Number.NaN,{left:j,width:C}=M(d,p);s.style.left=`${j}%`,s.style.width=`${C}%`,s.dataset.sign=d<0?"negative":"positive",m.textContent=`${u(d,c)} ${b}`});let l=e.get("shown").concept??"";this.title.textContent=`Pairs \xB7 ${l||e.get("concept")} \xB7 layer ${e.get("layer")}`,this.mean.textContent=n>0?`mean ${u(k(i),c)} ${b} over ${n} pairs`:"",this.state.textContent={running:"reading the pictures \u2026",cancelled:"stopped"}[e.get("status")]??"",this.list.dataset.old=String(l!==""&&l!==e.get("concept")),this.meaning.textContent=n>0?`With the concept minus without it. ${e.get("meaning")}`:"",this.error.textContent=e.get("message"),x(this.error,e.get("message")!=="")}};function R({model:r,el:e}){let t=new g(r,e);return()=>t.close()}var Q={render:R};export{Q as default};
+`;function A(r){if(!r||r.byteLength===0)return new Float32Array(0);let e=r instanceof ArrayBuffer?r:r.buffer.slice(r.byteOffset,r.byteOffset+r.byteLength);return new Float32Array(e)}var $=["values","layers","layer","concept","unit","meaning","shown","status","message"],c=class{constructor(e,t){this.model=e;this.root.append(a("div",{class:"mp-head"},this.title,this.state,this.mean),this.list,this.meaning,this.error),t.append(this.root),e.on("change:pairs",this.fill);for(let n of $)e.on(`change:${n}`,this.draw);this.fill()}model;root=h(f+N+F,"gallery","Pairs of pictures and their separation");title=a("h3");state=a("span",{class:"mp-inside-state",role:"status","data-testid":"gallery-status"});mean=a("span",{class:"mp-gallery-mean","data-testid":"gallery-mean"});list=a("ul",{class:"mp-gallery-list","data-testid":"gallery"});meaning=a("p",{class:"mp-note"});error=a("p",{class:"mp-error",role:"alert"});urls=[];rows=[];close(){this.model.off("change:pairs",this.fill);for(let e of $)this.model.off(`change:${e}`,this.draw);this.forget()}fill=()=>{this.forget(),this.rows=[];let e=this.model.get("shown").concept??this.model.get("concept"),t=this.model.get("pairs").map(n=>{let o=a("i"),i=a("b");this.rows.push({fill:o,number:i});let p=a("div",{class:"mp-gallery-pair"},this.picture(n.positive,`${n.label}: with ${e}`),this.picture(n.negative,`${n.label}: without ${e}`));return a("li",{},p,a("div",{class:"mp-gallery-bar","aria-hidden":"true"},o),i)});this.list.replaceChildren(...t),this.draw()};picture(e,t){let n=URL.createObjectURL(new Blob([e],{type:"image/png"}));return this.urls.push(n),a("img",{src:n,alt:t,title:t})}forget(){for(let e of this.urls.splice(0))URL.revokeObjectURL(e)}draw=()=>{let{model:e}=this,t=A(e.get("values")),n=this.rows.length,o=e.get("layers").indexOf(e.get("layer")),i=w(t,n,o),p=y(t.reduce((s,m)=>Math.max(s,Math.abs(m)||0),0)),g=v(p),b=e.get("unit");this.rows.forEach(({fill:s,number:m},z)=>{let d=i[z]??Number.NaN,{left:j,width:C}=M(d,p);s.style.left=`${j}%`,s.style.width=`${C}%`,s.dataset.sign=d<0?"negative":"positive",m.textContent=`${u(d,g)} ${b}`});let l=e.get("shown").concept??"";this.title.textContent=`Pairs \xB7 ${l||e.get("concept")} \xB7 layer ${e.get("layer")}`,this.mean.textContent=n>0?`mean ${u(k(i),g)} ${b} over ${n} pairs`:"",this.state.textContent={running:"reading the pictures \u2026",cancelled:"stopped"}[e.get("status")]??"",this.list.dataset.old=String(l!==""&&l!==e.get("concept")),this.meaning.textContent=n>0?`With the concept minus without it. ${e.get("meaning")}`:"",this.error.textContent=e.get("message"),x(this.error,e.get("message")!=="")}};function R({model:r,el:e}){let t=new c(r,e);return()=>t.close()}var J={render:R};export{J as default};

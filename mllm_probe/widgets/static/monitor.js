@@ -1,4 +1,4 @@
-var j=`.mp {
+var L=`.mp {
   --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
   --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
   --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
@@ -63,7 +63,11 @@ var j=`.mp {
 .mp button {
   cursor: pointer;
 }
-.mp button:hover {
+.mp :is(button, select, input):disabled {
+  opacity: 0.5;
+  cursor: default;
+}
+.mp button:not(:disabled):hover {
   background: var(--mp-fill);
 }
 .mp :focus-visible {
@@ -198,26 +202,23 @@ var j=`.mp {
   background: var(--mp-line);
   overflow: hidden;
 }
+/* Moved by the compositor alone: a width that is animated would lay the page out 60 times a second. */
 .mp-progress > i {
   display: block;
-  width: 0;
   height: 100%;
   background: var(--mp-brand);
+  transform: scaleX(0);
+  transform-origin: left;
 }
-@media (prefers-reduced-motion: no-preference) {
-  .mp-progress > i {
-    transition: width 0.15s linear;
-  }
-}
-`;function a(e,r={},...t){let o=document.createElement(e);for(let[i,s]of Object.entries(r))s!==void 0&&s!==!1&&o.setAttribute(i,s===!0?"":String(s));return o.append(...t),o}function L(e,r,t){let o=a("section",{class:`mp mp-${r}`,"aria-label":t,"data-lm-suppress-shortcuts":"true"});return o.append(a("style",{},e)),o.addEventListener("keydown",i=>i.stopPropagation()),o}function d(e,r){e.hidden=!r}var H="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",I="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function B(e){let r=e.get("layout");return typeof r?.comm_live=="boolean"&&r.on&&r.off?r:null}function O(e,r){return e?"":r?I:H}function D(e,r){let t=B(e);if(!t||!r)return()=>{};let o=a("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});r.prepend(o);let i=t.comm_live,s=()=>{i||=t.comm_live,o.textContent=O(t.comm_live,i),d(o,!t.comm_live)};return t.on("comm_live_update",s),s(),()=>t.off("comm_live_update",s)}function T(e){return r=>{let t=e(r),o=D(r.model,r.el.firstElementChild);return()=>{o(),t?.()}}}var q=new Intl.NumberFormat("en-GB",{maximumFractionDigits:0}),w=e=>q.format(e).replaceAll(",","\u202F");function F(e){let r=Math.max(0,Math.round(e)),t=[[86400,"d"],[3600,"h"],[60,"min"],[1,"s"]],o=t.findIndex(([u])=>r>=u);if(o<0)return"0 s";let[i,s]=t[o],p=t[o+1],m=`${Math.floor(r/i)} ${s}`;if(!p)return m;let c=Math.floor(r%i/p[0]);return c?`${m} ${c} ${p[1]}`:m}function R(e){return e>=1e9?`${(e/1e9).toFixed(1)} GB`:`${Math.round(e/1e6)} MB`}function G(e){return e>0?e>=1?`${e>=10?w(Math.round(e)):e.toFixed(1)} per s`:`${(e*60).toFixed(1)} per min`:"\u2013"}var X={idle:"nothing to watch",pausing:"pausing after the step in flight",cancelled:"stopped",error:"failed"};function y(e){let r=X[e.status]??e.status;return e.status==="idle"?r:`${r} \xB7 ${Math.floor(e.progress*100)} %`}function A(e){let r=e.status==="running"||e.status==="pausing"||e.status==="paused",t=[];e.total>0&&t.push(["runs",`${w(e.done)} of ${w(e.total)}`]);let o=e.total>0?G(e.rate):e.rate>0?`${(e.rate*100).toPrecision(2)} % per s`:"\u2013";return t.push(["rate",o]),r&&t.push(["time left",e.seconds_left===null?"\u2013":F(e.seconds_left)]),t.push(["so far",F(e.seconds)]),e.memory>0&&t.push(["memory",`${R(e.memory)}, ${R(e.memory_free)} free`]),t}var P=`.mp-monitor .mp-head h3 {
+`;function a(e,t={},...r){let o=document.createElement(e);for(let[s,i]of Object.entries(t))i!==void 0&&i!==!1&&o.setAttribute(s,i===!0?"":String(i));return o.append(...r),o}function j(e,t,r){let o=a("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return o.append(a("style",{},e)),o.addEventListener("keydown",s=>s.stopPropagation()),o}function d(e,t){e.hidden=!t}var H="No kernel is connected. This is the last state that was saved; run the cell to go on from here.",I="The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";function B(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function O(e,t){return e?"":t?I:H}function D(e,t){let r=B(e);if(!r||!t)return()=>{};let o=a("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(o);let s=r.comm_live,i=()=>{s||=r.comm_live,o.textContent=O(r.comm_live,s),d(o,!r.comm_live)};return r.on("comm_live_update",i),i(),()=>r.off("comm_live_update",i)}function T(e){return t=>{let r=e(t),o=D(t.model,t.el.firstElementChild);return()=>{o(),r?.()}}}var q=new Intl.NumberFormat("en-GB",{maximumFractionDigits:0}),w=e=>q.format(e).replaceAll(",","\u202F");function F(e){let t=Math.max(0,Math.round(e)),r=[[86400,"d"],[3600,"h"],[60,"min"],[1,"s"]],o=r.findIndex(([u])=>t>=u);if(o<0)return"0 s";let[s,i]=r[o],p=r[o+1],m=`${Math.floor(t/s)} ${i}`;if(!p)return m;let c=Math.floor(t%s/p[0]);return c?`${m} ${c} ${p[1]}`:m}function R(e){return e>=1e9?`${(e/1e9).toFixed(1)} GB`:`${Math.round(e/1e6)} MB`}function G(e){return e>0?e>=1?`${e>=10?w(Math.round(e)):e.toFixed(1)} per s`:`${(e*60).toFixed(1)} per min`:"\u2013"}var X={idle:"nothing to watch",pausing:"pausing after the step in flight",cancelled:"stopped",error:"failed"};function y(e){let t=X[e.status]??e.status;return e.status==="idle"?t:`${t} \xB7 ${Math.floor(e.progress*100)} %`}function A(e){let t=e.status==="running"||e.status==="pausing"||e.status==="paused",r=[];e.total>0&&r.push(["runs",`${w(e.done)} of ${w(e.total)}`]);let o=e.total>0?G(e.rate):e.rate>0?`${(e.rate*100).toPrecision(2)} % per s`:"\u2013";return r.push(["rate",o]),t&&r.push(["time left",e.seconds_left===null?"\u2013":F(e.seconds_left)]),r.push(["so far",F(e.seconds)]),e.memory>0&&r.push(["memory",`${R(e.memory)}, ${R(e.memory_free)} free`]),r}var P=`.mp-monitor .mp-head h3 {
   flex: 0 0 auto;
 }
-.mp-state {
+.mp-monitor .mp-state {
   flex: 1 1 auto;
   color: var(--mp-soft);
   font-size: 12.5px;
 }
-.mp-state::before {
+.mp-monitor .mp-state::before {
   display: inline-block;
   width: 7px;
   height: 7px;
@@ -236,40 +237,38 @@ var j=`.mp {
 .mp-monitor[data-status="error"] .mp-state::before {
   background: var(--mp-warn);
 }
-.mp-buttons {
+.mp-monitor .mp-buttons {
   display: inline-flex;
   gap: 6px;
 }
 .mp-monitor .mp-progress {
   height: 6px;
 }
-/* Moved by the compositor alone, so that progress lays nothing out. */
-.mp-monitor .mp-progress > i {
-  width: 100%;
-  transform: scaleX(0);
-  transform-origin: left;
-  transition: none;
-}
 .mp-monitor[data-status="paused"] .mp-progress > i {
   opacity: 0.5;
 }
-.mp-facts {
+.mp-monitor .mp-facts {
   display: flex;
   flex-wrap: wrap;
   gap: 4px 22px;
   margin: 8px 0 0;
 }
-.mp-facts > div {
+.mp-monitor .mp-facts > div {
   display: flex;
   gap: 6px;
   align-items: baseline;
 }
-.mp-facts dt {
+/* JupyterLab gives the terms and descriptions of an output a share of the line each. */
+.mp-monitor .mp-facts > div > * {
+  width: auto;
+  float: none;
+}
+.mp-monitor .mp-facts dt {
   color: var(--mp-faint);
   font-size: 11.5px;
   font-weight: 400;
 }
-.mp-facts dd {
+.mp-monitor .mp-facts dd {
   margin: 0;
   font-size: 12.5px;
   white-space: nowrap;
@@ -280,4 +279,4 @@ var j=`.mp {
   font-size: 12px;
   overflow-wrap: anywhere;
 }
-`;var k=["status","message","note","done","total","progress","rate","seconds","seconds_left","memory","memory_free","controllable"];function V({model:e,el:r,signal:t}){let o=L(j+P,"monitor","Sweep"),i=a("span",{class:"mp-state",role:"status","data-testid":"monitor-status"}),s=(n,g)=>{let f=a("button",{type:"button","data-testid":`monitor-${n}`},g);return f.addEventListener("click",()=>e.send({kind:n})),f},[p,m,c]=[s("pause","Pause"),s("resume","Resume"),s("stop","Stop")],u=a("span",{class:"mp-buttons"},p,m,c),$=a("i"),M=a("div",{class:"mp-progress",role:"progressbar","aria-label":"progress of the sweep"},$),S=a("dl",{class:"mp-facts"}),b=a("p",{class:"mp-monitor-note","data-testid":"monitor-note"}),h=a("p",{class:"mp-error",role:"alert","data-testid":"monitor-error"}),C=a("div",{class:"mp-head"},a("h3",{},"Sweep"),i,u);o.append(C,M,S,b,h),r.append(o);let _=()=>{let n=Object.fromEntries(k.map(l=>[l,e.get(l)]));o.dataset.status=n.status,i.textContent!==y(n)&&(i.textContent=y(n));let g=Math.round(n.progress*1e3)/10;$.style.transform=`scaleX(${g/100})`,M.setAttribute("aria-valuenow",String(g)),S.replaceChildren(...A(n).map(([l,N])=>a("div",{},a("dt",{},l),a("dd",{"data-fact":l},N)))),b.textContent=n.note,d(b,n.note!==""),h.textContent=n.message,d(h,n.message!=="");let f=[p,m,c].find(l=>l===document.activeElement),v=n.status==="running";d(u,n.controllable),d(p,v),d(m,!v),f?.hidden&&(v?p:m).focus()},x=0,z=()=>{x||=requestAnimationFrame(()=>{x=0,_()})};for(let n of k)e.on(`change:${n}`,z);_();let E=()=>{cancelAnimationFrame(x);for(let n of k)e.off(`change:${n}`,z)};return t?.addEventListener("abort",E),E}var se={render:T(V)};export{se as default};
+`;var k=["status","message","note","done","total","progress","rate","seconds","seconds_left","memory","memory_free","controllable"];function U({model:e,el:t,signal:r}){let o=j(L+P,"monitor","Sweep"),s=a("span",{class:"mp-state",role:"status","data-testid":"monitor-status"}),i=(n,f)=>{let g=a("button",{type:"button","data-testid":`monitor-${n}`},f);return g.addEventListener("click",()=>e.send({kind:n})),g},[p,m,c]=[i("pause","Pause"),i("resume","Resume"),i("stop","Stop")],u=a("span",{class:"mp-buttons"},p,m,c),$=a("i"),M=a("div",{class:"mp-progress",role:"progressbar","aria-label":"progress of the sweep"},$),S=a("dl",{class:"mp-facts"}),b=a("p",{class:"mp-monitor-note","data-testid":"monitor-note"}),h=a("p",{class:"mp-error",role:"alert","data-testid":"monitor-error"}),C=a("div",{class:"mp-head"},a("h3",{},"Sweep"),s,u);o.append(C,M,S,b,h),t.append(o);let _=()=>{let n=Object.fromEntries(k.map(l=>[l,e.get(l)]));o.dataset.status=n.status,s.textContent!==y(n)&&(s.textContent=y(n));let f=Math.round(n.progress*1e3)/10;$.style.transform=`scaleX(${f/100})`,M.setAttribute("aria-valuenow",String(f)),S.replaceChildren(...A(n).map(([l,N])=>a("div",{},a("dt",{},l),a("dd",{"data-fact":l},N)))),b.textContent=n.note,d(b,n.note!==""),h.textContent=n.message,d(h,n.message!=="");let g=[p,m,c].find(l=>l===document.activeElement),v=n.status==="running";d(u,n.controllable),d(p,v),d(m,!v),g?.hidden&&(v?p:m).focus()},x=0,z=()=>{x||=requestAnimationFrame(()=>{x=0,_()})};for(let n of k)e.on(`change:${n}`,z);_();let E=()=>{cancelAnimationFrame(x);for(let n of k)e.off(`change:${n}`,z)};return r?.addEventListener("abort",E),E}var ie={render:T(U)};export{ie as default};
