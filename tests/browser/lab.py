@@ -29,6 +29,11 @@ FLAGS = [
 ]
 NUMBERED = re.compile(r"^\[\d+\]:$")
 """Prompt of a cell that has run."""
+_RUN = """index => {
+  window.jupyterapp.shell.currentWidget.content.activeCellIndex = index;
+  window.jupyterapp.commands.execute('notebook:run-cell');
+}"""
+"""In one piece: a widget that takes the focus between the two would have its own cell run."""
 _READY = """() => {
   const panel = window.jupyterapp?.shell.currentWidget;
   return panel?.sessionContext?.session?.kernel?.status === 'idle' && document.querySelector('.jp-Notebook .jp-Cell');
@@ -139,8 +144,7 @@ def drawn(page: Page) -> None:
 
 def run_cell(page: Page, index: int) -> None:
     """Run one cell, without waiting for it."""
-    page.evaluate("index => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index)
-    command(page, "notebook:run-cell")
+    page.evaluate(_RUN, index)
 
 
 def said(page: Page, code: str) -> str:
