@@ -210,7 +210,8 @@ def test_keys_drive_the_widgets_and_not_the_notebook(page: Page) -> None:
 def test_every_control_has_a_name(page: Page) -> None:
     nameless = page.evaluate(
         """() => [...document.querySelectorAll('.mp :is(input, select, button, canvas:not([aria-hidden]))')]
-          .filter((e) => !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim())).map((e) => e.outerHTML)"""
+          .filter((e) => !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim()))
+          .map((e) => e.outerHTML)"""
     )
     assert nameless == []
 

@@ -33,6 +33,7 @@ export interface Profile {
 const LEFT = 34;
 const TOP = 8;
 const BOTTOM = 14;
+const LINE = 10;
 
 /** Paint a profile; the canvas takes its size from the page. */
 export function paintProfile(canvas: HTMLCanvasElement, profile: Profile | null, theme: Theme): void {
@@ -51,11 +52,12 @@ export function paintProfile(canvas: HTMLCanvasElement, profile: Profile | null,
   pen.fillStyle = theme.faint;
   pen.textAlign = "right";
   const known = values.filter(Number.isFinite);
-  const ends = [Math.max(0, ...known), Math.min(0, ...known)];
   const digits = Math.max(1, fewest(limit));
-  if ((ends[0] ?? 0) > 0) pen.fillText(signed(ends[0] ?? 0, digits), LEFT - 6, TOP);
-  if ((ends[1] ?? 0) < 0) pen.fillText(signed(ends[1] ?? 0, digits), LEFT - 6, height - BOTTOM - 1);
-  if (zero > 8 && zero < height - TOP - BOTTOM - 7) pen.fillText("0", LEFT - 6, TOP + zero);
+  const foot = height - TOP - BOTTOM - 1;
+  // An end so close to zero that their numbers would touch is left to the bars.
+  if (zero > LINE) pen.fillText(signed(Math.max(...known), digits), LEFT - 6, TOP);
+  if (foot - zero > LINE) pen.fillText(signed(Math.min(...known), digits), LEFT - 6, TOP + foot);
+  pen.fillText("0", LEFT - 6, TOP + zero);
   bars.forEach((bar, i) => {
     pen.fillStyle = rgb(diverging(values[i] ?? 0, limit, theme));
     pen.fillRect(LEFT + bar.x, TOP + bar.y, bar.width, bar.height);

@@ -112,9 +112,15 @@ export class Detail {
     const cell = activeCell(selection);
     const concept = cells.concepts[cell.concept] ?? "";
     this.title.textContent = `Dose response · ${concept} · layer ${cells.layers[cell.layer] ?? ""}`;
+    const response = responseOf(cells, cell);
+    if (response.points.length === 0) {
+      this.figure.replaceChildren(h("p", { class: "mp-note" }, "Not run yet, or not defined here."));
+      this.legend.replaceChildren();
+      return;
+    }
     const unit = this.model.get("unit");
     const setting = { width, concept, unit, strengthUnit: this.model.get("strength_unit"), strength };
-    this.figure.replaceChildren(curve(responseOf(cells, cell), setting, this.choose));
+    this.figure.replaceChildren(curve(response, setting, this.choose));
     const keys = [
       h(
         "span",
