@@ -135,6 +135,7 @@ def set_theme(page: Page, theme: str) -> None:
     """Change to one of JupyterLab's themes and wait until it is there."""
     command(page, "apputils:change-theme", theme=theme)
     page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    page.wait_for_selector("#jupyterlab-splash", state="detached")
 
 
 def drawn(page: Page) -> None:

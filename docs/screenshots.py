@@ -1,0 +1,61 @@
+"""Take the pictures of the lab that the documents show, light and dark: `python docs/screenshots.py`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))
+
+from tests.browser import lab  # noqa: E402
+
+CELL = """
+import mllm_probe as mp
+lab = mp.explore("scenes-8l")
+lab
+"""
+SETTING = """
+assert lab.wait(600)
+lab.bar.opened = ["patches"]
+lab.panel.choose(picture=2, concept="dotted", window=[2, 2], strength=1.0)
+assert lab.wait(600) and lab.folds.made["patches"].wait(600)
+print("set")
+"""
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+LONG = 900_000
+
+
+def take(page: Page, address: str) -> None:
+    """Open the lab, wait for all of it, and take its picture in both themes."""
+    lab.open_notebook(page, address, "lab.ipynb")
+    lab.run_cell(page, 0)
+    page.get_by_test_id("heatmap").wait_for(timeout=LONG)
+    lab.until_said(page, SETTING, "set")
+    expect(page.get_by_test_id("lab-status")).to_be_empty(timeout=LONG)
+    for name, theme in THEMES.items():
+        lab.set_theme(page, theme)
+        page.mouse.move(5, 5)
+        lab.drawn(page)
+        page.screenshot(path=FOLDER / f"explore-{name}.png")
+
+
+def main() -> None:
+    """Take the pictures and print where they are."""
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        folder = Path(name)
+        lab.notebook(folder, "lab.ipynb", CELL.strip())
+        with lab.server(folder) as address:
+            browser = lab.launch(playwright)
+            page = browser.new_page(viewport={"width": 1500, "height": 1250})
+            page.set_default_timeout(LONG)
+            take(page, address)
+            browser.close()
+    print(*(f"docs/explore-{name}.png" for name in THEMES), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
