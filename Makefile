@@ -14,7 +14,7 @@ BIN := .venv/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1
 PYTEST := $(RUN) $(BIN)/python -m pytest
 NOTEBOOK := tutorials/00_quickstart.ipynb
-BENCHMARKS ?= capture latency growth sweep prompt_sweep
+BENCHMARKS ?= capture latency growth sweep prompt_sweep widgets
 
 .PHONY: lab test lint bench frontend browser
 .DELETE_ON_ERROR:
@@ -40,7 +40,7 @@ frontend: .venv/test.stamp widgets/node_modules/.stamp
 browser: .venv/test.stamp
 	$(RUN) sh .ci/browser
 
-bench: .venv/bench.stamp
+bench: .venv/bench.stamp $(if $(filter widgets,$(BENCHMARKS)),browser)
 	for file in $(BENCHMARKS); do echo "== $$file"; $(RUN) $(BIN)/python benchmarks/$$file.py $(ARGS) || exit 1; done
 
 # A bare machine needs nothing but make and Python; pyproject.toml decides when to install again.
