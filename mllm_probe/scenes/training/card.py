@@ -87,6 +87,7 @@ def write_card(folder: Path, plan: TrainingPlan, took: Times) -> None:
 def _told(facts: dict[str, Any]) -> dict[str, str]:
     """Return the lines of a card that depend on where the vision tower came from."""
     command = f"python -m mllm_probe.scenes.train --model {facts['model']} --steps {facts['steps']}"
+    command += f" --processes {facts['processes']}"
     if facts["tower_from"]:
         return {
             "tower": f"that of {facts['tower_from']}, kept as it is: depth is what differs between the two models",
