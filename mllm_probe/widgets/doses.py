@@ -29,7 +29,8 @@ def tried(grid: xr.Dataset | None, setting: Setting, unit: str) -> list[list[flo
     Returns
     -------
     list of [strength, ratio]
-        In the order of the strengths, averaged over pictures. Empty where the grid does not have this setting.
+        In the order of the strengths; the geometric mean over pictures, since one broken answer has a ratio of
+        thousands. Empty where the grid does not have this setting.
     """
     if grid is None or PERPLEXITY not in grid or not _same(grid, setting, unit):
         return []
@@ -39,7 +40,7 @@ def tried(grid: xr.Dataset | None, setting: Setting, unit: str) -> list[list[flo
     for strength, row in sorted(zip(grid[schema.STRENGTH].values, values.values, strict=True), key=lambda p: p[0]):
         there = row[np.isfinite(row)]
         if there.size:
-            found.append([float(strength), float(there.mean())])
+            found.append([float(strength), float(np.exp(np.log(there).mean()))])
     return found
 
 

@@ -6,6 +6,7 @@ import gc
 import random
 import threading
 
+import numpy as np
 import pytest
 import torch
 
@@ -99,7 +100,8 @@ def test_a_sweep_says_how_far_answers_stay_fluent(panel, model, vectors):
     settings = {"layers": [3], "strengths": (-1, 1, 8), "tokens": ("last_prompt",), "metrics": ("perplexity",)}
     grid = mp.sweep(model, vectors.sel(concept=["cat"]), pictures, draws=1, progress=False, **settings)
     panel.grid = grid
-    ratios = grid["perplexity"].sel(concept="cat", layer=3, control="concept").isel(draw=0).mean("sample").values
+    of_pictures = grid["perplexity"].sel(concept="cat", layer=3, control="concept").isel(draw=0)
+    ratios = np.exp(np.log(of_pictures).mean("sample")).values
     assert [ratio for _, ratio in panel.doses] == pytest.approx(ratios.tolist())
     fluent = [strength for strength, ratio in panel.doses if ratio < 2]
     assert (panel.safe_low, panel.safe_high) == (min([0, *fluent]), max([0, *fluent]))

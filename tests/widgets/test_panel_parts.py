@@ -37,7 +37,7 @@ def grid(ratios, **attrs):
     """A sweep of cat and neon at layers 3 and 4, whose perplexity ratios at layer 3 of cat are given by strength."""
     strengths = list(ratios)
     values = np.full((2, 2, len(strengths), 2, 1, 3), 9.0)
-    values[0, 0, :, 0, 0] = np.array(list(ratios.values()))[:, None] * np.array([0.5, 1.0, 1.5])
+    values[0, 0, :, 0, 0] = np.array(list(ratios.values()))[:, None] * np.array([0.5, 1.0, 2.0])
     dims = ("concept", "layer", "strength", "control", "draw", "sample")
     coords = {"concept": ["cat", "neon"], "layer": [3, 4], "strength": strengths, "control": ["concept", "random"]}
     told = {"scope": "last_prompt", "unit": "residual", "operation": "add", "model": MODEL.name, "weights": "f" * 12}

@@ -3,7 +3,7 @@ import { fewest, plain, signed, words } from "../format";
 import { diverging, rgb, type Theme } from "../theme";
 import { clip, type Pen } from "./canvas";
 import { HEADING, type Layout } from "./layout";
-import type { Scene } from "./paint";
+import type { Scene } from "./scene";
 import { span } from "./selection";
 
 /** Of the names of categories. */

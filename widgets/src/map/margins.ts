@@ -3,7 +3,7 @@ import { type Rgb, rgb, type Theme } from "../theme";
 import type { Pen } from "./canvas";
 import { columnMeans, profile, spread } from "./cells";
 import { PROFILE } from "./layout";
-import type { Scene } from "./paint";
+import type { Scene } from "./scene";
 
 const LINE = { offset: 52, width: 44 };
 

@@ -2,26 +2,11 @@
 import { h } from "../dom";
 import type { Rgb, Theme } from "../theme";
 import { type Pen, prepare, shades } from "./canvas";
-import type { Cell, Cells } from "./cells";
 import { Grid } from "./grid";
 import { Names, paintCategories, paintColumns, paintLegend } from "./labels";
-import type { Layout } from "./layout";
 import { paintColumnProfile, paintMargin } from "./margins";
+import type { Scene } from "./scene";
 import { activeCell, type Selection, span } from "./selection";
-
-export interface Scene {
-  cells: Cells;
-  layout: Layout;
-  strength: number;
-  limit: number;
-  unit: string;
-  columns: string;
-  /** What the legend says below its scale. */
-  note: string;
-  selection: Selection | null;
-  hover: Cell | null;
-  focused: boolean;
-}
 
 const KEPT = 4;
 

@@ -1,0 +1,18 @@
+/** What a map shows at one moment. */
+import type { Cell, Cells } from "./cells";
+import type { Layout } from "./layout";
+import type { Selection } from "./selection";
+
+export interface Scene {
+  cells: Cells;
+  layout: Layout;
+  strength: number;
+  limit: number;
+  unit: string;
+  columns: string;
+  /** What the legend says below its scale. */
+  note: string;
+  selection: Selection | null;
+  hover: Cell | null;
+  focused: boolean;
+}
