@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
@@ -29,11 +29,10 @@ THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 LONG = 900_000
 
 
-def take(page: Page, address: str) -> None:
-    """Open the lab, wait for all of it, and take its picture in both themes."""
-    lab.open_notebook(page, address, "lab.ipynb")
-    lab.run_cell(page, 0)
-    page.get_by_test_id("heatmap").wait_for(timeout=LONG)
+def take(page: Page) -> None:
+    """Wait for all of the lab, and take its picture in both themes."""
+    page.set_default_timeout(LONG)
+    page.get_by_test_id("heatmap").wait_for()
     lab.until_said(page, SETTING, "set")
     expect(page.get_by_test_id("lab-status")).to_be_empty(timeout=LONG)
     for name, theme in THEMES.items():
@@ -45,15 +44,10 @@ def take(page: Page, address: str) -> None:
 
 def main() -> None:
     """Take the pictures and print where they are."""
-    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-        folder = Path(name)
-        lab.notebook(folder, "lab.ipynb", CELL.strip())
-        with lab.server(folder) as address:
-            browser = lab.launch(playwright)
-            page = browser.new_page(viewport={"width": 1500, "height": 1250})
-            page.set_default_timeout(LONG)
-            take(page, address)
-            browser.close()
+    with tempfile.TemporaryDirectory() as name:
+        lab.notebook(Path(name), "lab.ipynb", CELL.strip())
+        with lab.server(Path(name)) as address, lab.opened(address, "lab.ipynb", 1500, 1250) as page:
+            take(page)
     print(*(f"docs/explore-{name}.png" for name in THEMES), sep="\n")
 
 

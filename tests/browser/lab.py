@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from playwright.sync_api import Browser, Locator, Page, Playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
+SHOTS = ROOT / "screenshots"
+"""Folder of the pictures that tests take, for a person to look at."""
 FLAGS = [
     "--headless",
     "--disable-gpu",
@@ -123,6 +125,21 @@ def open_notebook(page: Page, address: str, name: str) -> None:
     page.goto(f"{address}/lab/tree/{name}?reset")
     page.wait_for_function(_READY, timeout=90_000)
     page.evaluate("() => { window.jupyterapp.shell.collapseLeft(); }")
+
+
+@contextmanager
+def opened(address: str, name: str, width: int, height: int) -> Iterator[Page]:
+    """Open a notebook in a browser of its own, with the patience that a busy machine needs, and run its first cell."""
+    SHOTS.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(90_000)
+        expect.set_options(timeout=60_000)
+        open_notebook(page, address, name)
+        run_cell(page, 0)
+        yield page
+        browser.close()
 
 
 def command(page: Page, name: str, **arguments: Any) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.ROOT / "screenshots"
+SHOTS = lab.SHOTS
 
 MAKE = """
 import logging, time
@@ -62,18 +62,10 @@ _AT = """() => { const e = document.activeElement;
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("explore")
-    SHOTS.mkdir(exist_ok=True)
     lab.notebook(folder, "explore.ipynb", *(cell.strip() for cell in (MAKE, FAST, WAIT, AGAIN, BREAK, MEND)))
-    with lab.server(folder) as address, sync_playwright() as playwright:
-        browser = lab.launch(playwright)
-        made = browser.new_page(viewport={"width": 1400, "height": 1100})
-        made.set_default_timeout(90_000)
-        expect.set_options(timeout=60_000)
-        lab.open_notebook(made, address, "explore.ipynb")
-        lab.run_cell(made, 0)
+    with lab.server(folder) as address, lab.opened(address, "explore.ipynb", 1400, 1100) as made:
         made.get_by_test_id("heatmap").wait_for(timeout=300_000)
         yield made
-        browser.close()
 
 
 def ran(page: Page, cell: int, text: str = "") -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_play
 from tests.browser import lab, pages
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.ROOT / "screenshots"
+SHOTS = lab.SHOTS
 READY = "document.documentElement.dataset.ready === 'true'"
 _WATCH = """() => {
   window.__refused = [];

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.ROOT / "screenshots"
+SHOTS = lab.SHOTS
 # Milliseconds that a machine with other work may take for what computes.
 SLOW = 300_000
 ATTEMPTS = 30
@@ -110,17 +110,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 
 @pytest.fixture(scope="module")
 def page(served: tuple[str, Path]) -> Iterator[Page]:
-    SHOTS.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = lab.launch(playwright)
-        made = browser.new_page(viewport={"width": 1100, "height": 1000})
-        made.set_default_timeout(60_000)
-        expect.set_options(timeout=30_000)
-        lab.open_notebook(made, served[0], "map.ipynb")
-        lab.run_cell(made, I_MAP)
+    with lab.opened(served[0], "map.ipynb", 1100, 1000) as made:
         made.get_by_test_id("heatmap").wait_for(timeout=180_000)
         yield made
-        browser.close()
 
 
 def out(page: Page, cell: int) -> Locator:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.ROOT / "screenshots"
+SHOTS = lab.SHOTS
 
 FAKES = """
 import mllm_probe.widgets.panel as panel_module
@@ -66,17 +66,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
 
 @pytest.fixture(scope="module")
 def page(address: tuple[str, Path]) -> Iterator[Page]:
-    SHOTS.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = lab.launch(playwright)
-        made = browser.new_page(viewport={"width": 1400, "height": 1000})
-        made.set_default_timeout(60_000)
-        expect.set_options(timeout=30_000)
-        lab.open_notebook(made, address[0], "widgets.ipynb")
-        lab.run_cell(made, 0)
+    with lab.opened(address[0], "widgets.ipynb", 1400, 1000) as made:
         made.get_by_test_id("heatmap").wait_for(timeout=180_000)
         yield made
-        browser.close()
 
 
 def colour_at(page: Page, x: float, y: float) -> list[int]:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.ROOT / "screenshots"
+SHOTS = lab.SHOTS
 
 MAKE = """
 import mllm_probe as mp
@@ -66,19 +66,11 @@ _MOVE = """(values) => { const range = document.querySelector('[data-testid=stre
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("panel")
-    SHOTS.mkdir(exist_ok=True)
     lab.notebook(folder, "panel.ipynb", *(cell.strip() for cell in (MAKE, GRID, SAME, BUSY, HOSTILE)))
-    with lab.server(folder) as address, sync_playwright() as playwright:
-        browser = lab.launch(playwright)
-        made = browser.new_page(viewport={"width": 1300, "height": 1200})
-        made.set_default_timeout(60_000)
-        expect.set_options(timeout=30_000)
-        lab.open_notebook(made, address, "panel.ipynb")
-        lab.run_cell(made, 0)
+    with lab.server(folder) as address, lab.opened(address, "panel.ipynb", 1300, 1200) as made:
         made.get_by_test_id("strength").wait_for(timeout=300_000)
         settled(made)
         yield made
-        browser.close()
 
 
 def panel_of(page: Page) -> Locator:

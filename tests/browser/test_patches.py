@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.ROOT / "screenshots"
+SHOTS = lab.SHOTS
 HOSTILE = "<img src=x onerror='window.__owned=1'>"
 
 MADE = f"""
@@ -62,21 +62,13 @@ _SEEN = """() => {
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    SHOTS.mkdir(exist_ok=True)
     folder: Path = tmp_path_factory.mktemp("patches")
     lab.notebook(folder, "inside.ipynb", MADE.strip(), STRIP)
-    with lab.server(folder) as address, sync_playwright() as playwright:
-        browser = lab.launch(playwright)
-        made = browser.new_page(viewport={"width": 1200, "height": 1300})
-        made.set_default_timeout(60_000)
-        expect.set_options(timeout=30_000)
-        lab.open_notebook(made, address, "inside.ipynb")
-        lab.run_cell(made, 0)
+    with lab.server(folder) as address, lab.opened(address, "inside.ipynb", 1200, 1300) as made:
         made.get_by_test_id("patches").wait_for(timeout=300_000)
         lab.run_cell(made, 1)
         made.get_by_test_id("tokens").wait_for()
         yield made
-        browser.close()
 
 
 @pytest.fixture

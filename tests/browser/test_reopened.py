@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.ROOT / "screenshots"
+SHOTS = lab.SHOTS
 VIEW = "application/vnd.jupyter.widget-view+json"
 SAVED = "No kernel is connected. This is the last state that was saved"
 
@@ -60,21 +60,13 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    SHOTS.mkdir(exist_ok=True)
     folder = tmp_path_factory.mktemp("reopened")
     lab.notebook(folder, "views.ipynb", MADE.strip(), AGAIN, PANEL)
-    with lab.server(folder) as address, sync_playwright() as playwright:
-        browser = lab.launch(playwright)
-        page = browser.new_page(viewport={"width": 1200, "height": 1800})
-        page.set_default_timeout(60_000)
-        expect.set_options(timeout=30_000)
-        lab.open_notebook(page, address, "views.ipynb")
-        lab.run_cell(page, 0)
+    with lab.server(folder) as address, lab.opened(address, "views.ipynb", 1200, 1800) as page:
         page.get_by_test_id("heatmap").wait_for(timeout=300_000)
         lab.run_cell(page, 1)
         expect(page.get_by_test_id("heatmap")).to_have_count(2)
         yield Served(page, address, folder)
-        browser.close()
 
 
 def outputs(notebook: dict[str, Any]) -> list[dict[str, Any]]:

@@ -7,12 +7,12 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.ROOT / "screenshots"
+SHOTS = lab.SHOTS
 SLOW = 300_000
 ANSWERS = ("answer-baseline", "answer-steered", "answer-random")
 
@@ -42,15 +42,8 @@ def shut_down(address: str) -> None:
 def opened_again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, list[str]]]:
     """The page, and what the answers were before."""
     folder = tmp_path_factory.mktemp("saved")
-    SHOTS.mkdir(exist_ok=True)
     lab.notebook(folder, "saved.ipynb", MAKE.strip())
-    with lab.server(folder) as address, sync_playwright() as playwright:
-        browser = lab.launch(playwright)
-        made = browser.new_page(viewport={"width": 1200, "height": 900})
-        made.set_default_timeout(60_000)
-        expect.set_options(timeout=60_000)
-        lab.open_notebook(made, address, "saved.ipynb")
-        lab.run_cell(made, 0)
+    with lab.server(folder) as address, lab.opened(address, "saved.ipynb", 1200, 900) as made:
         expect(made.get_by_test_id("answer-random")).not_to_be_empty(timeout=SLOW)
         expect(made.get_by_test_id("status")).to_have_text("idle", timeout=SLOW)
         expect(made.locator(".jp-InputPrompt").first).to_have_text("[1]:")
@@ -60,7 +53,6 @@ def opened_again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pag
         lab.open_notebook(made, address, "saved.ipynb")
         made.get_by_test_id("no-kernel").wait_for()
         yield made, before
-        browser.close()
 
 
 def test_the_last_answers_are_there(opened_again: tuple[Page, list[str]]) -> None:

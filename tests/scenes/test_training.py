@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -44,6 +45,22 @@ def _weights(folder):
     return load_file(folder / "model" / "model.safetensors")
 
 
+@contextmanager
+def killed(monkeypatch, stage, name, at):
+    """Whatever trains in this block is killed in call number ``at`` of a function of ``stage``."""
+    calls, whole = [0], getattr(stage, name)
+
+    def counted(*arguments, **named):
+        calls[0] += 1
+        if calls[0] == at:
+            raise KeyboardInterrupt
+        return whole(*arguments, **named)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(stage, name, counted)
+        yield
+
+
 def test_a_finished_training_is_not_done_again(finished):
     folder, took = finished
     before = (folder / "model" / "model.safetensors").stat().st_mtime_ns
@@ -54,16 +71,7 @@ def test_a_finished_training_is_not_done_again(finished):
 
 @pytest.mark.parametrize(("stage", "name"), [(tower, "dense_loss"), (decoder, "answer_logits")])
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(finished, tmp_path, monkeypatch, stage, name):
-    calls, whole = [0], getattr(stage, name)
-
-    def killed(*arguments, **named):
-        calls[0] += 1
-        if calls[0] == 3:
-            raise KeyboardInterrupt
-        return whole(*arguments, **named)
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(stage, name, killed)
+    with killed(monkeypatch, stage, name, 3):
         train(PLAN, tmp_path / "work", tmp_path / "model")
     train(PLAN, tmp_path / "work", tmp_path / "model")
     once, twice = _weights(finished[0]), _weights(tmp_path)
@@ -82,16 +90,7 @@ def test_a_tower_that_is_taken_stays_as_it_is_and_its_training_goes_on_too(finis
     head = next(name for name in given if name.endswith("lm_head.weight"))
     assert not torch.equal(given[head], taken[head])
 
-    calls, whole = [0], decoder.answer_logits
-
-    def killed(*arguments, **named):
-        calls[0] += 1
-        if calls[0] == 4:
-            raise KeyboardInterrupt
-        return whole(*arguments, **named)
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(decoder, "answer_logits", killed)
+    with killed(monkeypatch, decoder, "answer_logits", 4):
         train(plan, tmp_path / "killed", tmp_path / "killed" / "model")
     train(plan, tmp_path / "killed", tmp_path / "killed" / "model")
     again = _weights(tmp_path / "killed")

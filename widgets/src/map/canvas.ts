@@ -1,7 +1,6 @@
-/** What every canvas of the map needs: its size at the screen's own resolution, text that fits, hatching and shades. */
+/** What every canvas of the map needs: text that fits, hatching and shades. */
+import type { Pen } from "../canvas";
 import { diverging, type Rgb, type Theme } from "../theme";
-
-export type Pen = CanvasRenderingContext2D;
 
 export const SHADES = 128;
 
@@ -37,19 +36,4 @@ export function clip(pen: Pen, text: string, width: number): string {
   let cut = text;
   while (cut.length > 1 && pen.measureText(`${cut}…`).width > width) cut = cut.slice(0, -1);
   return `${cut}…`;
-}
-
-/** Size a canvas in page pixels at the screen's own resolution; gives its pen, or null. */
-export function prepare(canvas: HTMLCanvasElement, width: number, height: number): Pen | null {
-  const ratio = window.devicePixelRatio || 1;
-  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-  }
-  const pen = canvas.getContext("2d");
-  pen?.setTransform(ratio, 0, 0, ratio, 0, 0);
-  if (pen) pen.textBaseline = "middle";
-  return pen;
 }

@@ -1,6 +1,8 @@
 /** The cells as one small image, a pixel each, drawn at the size of the map; hatching, gaps and outlines only where they are. */
+
+import type { Pen } from "../canvas";
 import type { Rgb, Theme } from "../theme";
-import { hatching, type Pen, SHADES } from "./canvas";
+import { hatching, SHADES } from "./canvas";
 import { at, type Cells, indexOf } from "./cells";
 import type { Layout } from "./layout";
 

@@ -1,7 +1,9 @@
 /** Words around the cells: categories and names of the rows, numbers of the columns, and the legend. */
+
+import type { Pen } from "../canvas";
 import { fewest, plain, signed, words } from "../format";
 import { diverging, rgb, type Theme } from "../theme";
-import { clip, type Pen } from "./canvas";
+import { clip } from "./canvas";
 import { HEADING, type Layout } from "./layout";
 import type { Scene } from "./scene";
 import { span } from "./selection";

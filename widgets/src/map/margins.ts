@@ -1,6 +1,7 @@
 /** Profiles at the margins: each concept over the layers at the right, the mean of the concepts at each layer below. */
+
+import type { Pen } from "../canvas";
 import { type Rgb, rgb, type Theme } from "../theme";
-import type { Pen } from "./canvas";
 import { columnMeans, profile, spread } from "./cells";
 import { PROFILE } from "./layout";
 import type { Scene } from "./scene";

@@ -1,8 +1,10 @@
 /** The off-target view: steered concept × scored concept on a small canvas of its own, at the selected layer and strength. */
+
+import { prepare } from "../canvas";
 import { h } from "../dom";
 import { digitsFor, niceCeiling, signed } from "../format";
 import { diverging, rgb, type Theme } from "../theme";
-import { clip, hatching, prepare } from "./canvas";
+import { clip, hatching } from "./canvas";
 import { scaleLimit } from "./cells";
 
 /** Numbers of each pair: difference, low, high, clear. */

@@ -1,7 +1,9 @@
 /** Draw the map: what the data say on one canvas, what follows the pointer on a second one that lies over it. */
+
+import { type Pen, prepare } from "../canvas";
 import { h } from "../dom";
 import type { Rgb, Theme } from "../theme";
-import { type Pen, prepare, shades } from "./canvas";
+import { shades } from "./canvas";
 import { Grid } from "./grid";
 import { Names, paintCategories, paintColumns, paintLegend } from "./labels";
 import { paintColumnProfile, paintMargin } from "./margins";

@@ -1,4 +1,5 @@
 /** Draw the picture, its shade, the painted patches and the cursor. */
+import { prepare } from "../canvas";
 import { shade } from "../inside/legend";
 import type { Theme } from "../theme";
 import { type Grid, type Mask, outline, type Patch } from "./grid";
@@ -85,16 +86,8 @@ function paintMask(pen: Pen, mask: Mask, w: number, h: number): void {
 
 /** Paint everything; the canvas is sized to `width` at the screen's own resolution. */
 export function paint(canvas: HTMLCanvasElement, scene: Scene, theme: Theme, width: number, height: number): void {
-  const pen = canvas.getContext("2d");
+  const pen = prepare(canvas, width, height);
   if (!pen) return;
-  const ratio = window.devicePixelRatio || 1;
-  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-  }
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, width, height);
   paintPicture(pen, scene, theme, width, height);
   if (scene.grid.rows === 0) return;
