@@ -114,3 +114,15 @@ def test_while_a_sweep_stands_still_the_newest_grid_is_on_the_map(both):
     still.set()
     assert monitor.wait(SOON) and heatmap.wait(SOON)
     assert heatmap.progress == 1.0
+
+
+def test_a_loop_over_a_monitor_ends_when_it_turns_to_another_sweep(both):
+    monitor, _ = both
+    left = Held("cat")
+    monitor.watch(left)
+    grids = iter(monitor)
+    assert next(grids)["concept"].values.tolist() == ["cat"]
+    left.go.set()
+    monitor.watch(finished("tree"))
+    assert monitor.wait(SOON)
+    assert list(grids) == []
