@@ -82,18 +82,6 @@ def test_once_stopped_or_sent_elsewhere_it_follows_no_more(both):
     assert heatmap.concepts == ["neon"]
 
 
-def test_a_loop_over_a_monitor_ends_when_it_turns_to_another_sweep():
-    left, monitor = Held("cat"), SweepMonitor()
-    news = iter(monitor)
-    monitor.watch(left)
-    assert next(news).concept.values.tolist() == ["cat"]
-    monitor.watch(finished("tree"))
-    left.go.set()
-    assert list(news) == []
-    assert monitor.wait(SOON)
-    monitor.close()
-
-
 def test_while_a_sweep_stands_still_the_newest_grid_is_on_the_map(both):
     monitor, heatmap = both
     shown, still = threading.Event(), threading.Event()
