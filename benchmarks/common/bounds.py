@@ -136,6 +136,10 @@ class Rates:
     bytes: float
 
 
+_STRETCH = 0.05
+"""Seconds: clocks of CPU time may go in steps of 10 milliseconds."""
+
+
 def machine_rates(device: str, dtype: torch.dtype, width: int) -> Rates:
     """Measure matrix products of the model's width and reading a large tensor."""
     inner, best = 11 * width // 4, 0.0
@@ -148,12 +152,19 @@ def machine_rates(device: str, dtype: torch.dtype, width: int) -> Rates:
 
 
 def _per_run(job: Callable[[], object], device: str) -> float:
-    """Seconds of one run, the best of a few hundred milliseconds."""
+    """Seconds of one run, the best of a few hundred milliseconds; a stretch is long beside the steps of the clock."""
     job()
-    best, end = float("inf"), time.perf_counter() + 0.3
+    runs = 5
+
+    def stretch() -> float:
+        return seconds(lambda: [job() for _ in range(runs)], device)
+
+    while (took := stretch()) < _STRETCH:
+        runs *= 2
+    best, end = took, time.perf_counter() + 0.3
     while time.perf_counter() < end:
-        best = min(best, seconds(lambda: [job() for _ in range(5)], device) / 5)
-    return best
+        best = min(best, stretch())
+    return best / runs
 
 
 def roofline(work: Work, run: Callable[[Work, Prepared, Sequence[Cell]], Answers], rates: Rates) -> dict[str, float]:

@@ -103,3 +103,11 @@ def test_targets_are_met_missed_or_not_measured(bench):
     lines = report.targets_text(found).splitlines()
     assert [line.split("speed")[0].strip() for line in lines] == ["met", "missed", "not measured"]
     assert "(is 40)" in lines[1]
+
+
+def test_rates_are_measured_with_a_clock_that_goes_in_steps(bench, monkeypatch):
+    bounds = bench("common.bounds")
+    exact = bounds.seconds
+    monkeypatch.setattr(bounds, "seconds", lambda job, device: exact(job, device) // 0.01 * 0.01)
+    rates = bounds.machine_rates("cpu", torch.float32, 32)
+    assert 0 < rates.flops < float("inf") and 0 < rates.bytes < float("inf")
