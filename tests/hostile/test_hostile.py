@@ -1,0 +1,80 @@
+"""Every hostile input ends as the table says: none wrong without a word, none without an end."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.setting import Setting
+from tests.hostile.tries import Try, outcome, raised_by_the_package, tries
+
+TRIES = tries()
+MOST_BARE = 9
+
+
+@pytest.fixture(scope="module")
+def setting() -> Setting:
+    return Setting(Path())
+
+
+@pytest.mark.parametrize("attempt", TRIES, ids=lambda attempt: attempt.label)
+def test_hostile_input(attempt: Try, setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    setting.folder = tmp_path
+    monkeypatch.chdir(tmp_path)
+    ended = outcome(attempt, setting)
+    assert ended.kind == attempt.ends, f"{ended.kind}: {ended.text or ended.value!r}"
+    assert attempt.says in ended.text
+    if attempt.ends in ("result", "warning") and attempt.right is not None:
+        assert attempt.right(ended.value), f"a wrong result: {ended.value!r}"
+
+
+def test_the_table_is_sound():
+    assert len({attempt.label for attempt in TRIES}) == len(TRIES)
+    assert sum(attempt.ends == "bare" for attempt in TRIES) <= MOST_BARE
+    unsaid = [attempt.label for attempt in TRIES if attempt.ends in ("error", "warning") and not attempt.says]
+    assert not unsaid, f"errors and warnings are told apart by their words: {unsaid}"
+    unjudged = [attempt.label for attempt in TRIES if attempt.ends == "result" and attempt.right is None]
+    assert not unjudged, f"results need to be judged: {unjudged}"
+
+
+def test_outcomes_are_told_apart():
+    def ours(_):
+        import xarray as xr
+
+        from mllm_probe.schema import require
+
+        require(xr.Dataset(), "vector")
+
+    assert outcome(Try("self", "ours", ours, "error"), None).kind == "error"
+    assert outcome(Try("self", "bare", lambda _: int("x"), "bare"), None).kind == "bare"
+    assert outcome(Try("self", "fine", lambda _: 3, "result"), None).value == 3
+    assert not raised_by_the_package(ValueError("never raised").with_traceback(_trace()))
+
+
+def _trace():
+    try:
+        os.stat("\0")
+    except ValueError as error:
+        return error.__traceback__
+
+
+def summary() -> str:
+    """Tries by area and ending, as a table."""
+    areas: dict[str, Counter[str]] = {}
+    for attempt in TRIES:
+        areas.setdefault(attempt.area, Counter())[attempt.ends] += 1
+    rows = [
+        f"| {area} | {' | '.join(str(count[k]) for k in KINDS)} | {count.total()} |" for area, count in areas.items()
+    ]
+    total = sum(areas.values(), Counter())
+    rows.append(f"| all | {' | '.join(str(total[k]) for k in KINDS)} | {total.total()} |")
+    return "\n".join(["| area | " + " | ".join(KINDS) + " | all |", "|---" * (len(KINDS) + 2) + "|", *rows])
+
+
+KINDS = ("error", "warning", "result", "bare")
+
+if __name__ == "__main__":
+    print(summary())
