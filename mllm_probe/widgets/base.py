@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +19,14 @@ _STATIC = Path(__file__).parent / "static"
 _LONGEST_SENTENCE = 300
 
 
-def bundle(name: str) -> Path:
-    """Path of a widget's ES module in the package."""
-    return _STATIC / f"{name}.js"
+def bundle(name: str) -> str | Path:
+    """A widget's ES module: its text, or its path where anywidget is asked to reload it (``ANYWIDGET_HMR=1``).
+
+    anywidget connects every instance of a class whose module is a path to one signal, which keeps the instance with
+    its data for ever.
+    """
+    path = _STATIC / f"{name}.js"
+    return path if os.environ.get("ANYWIDGET_HMR") == "1" else path.read_text(encoding="utf-8")
 
 
 def sentence(error: BaseException) -> str:

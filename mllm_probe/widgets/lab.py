@@ -92,6 +92,7 @@ class Explore(Shared, ipywidgets.VBox):
         self._sweep = ipywidgets.Box([self.monitor])
         self._sweep.add_class("mp-lab-sweep")
         self._sweep.add_class(_FOLDED)
+        self._boxes = (body, beside, self._sweep)
         super().__init__([self.bar, self._sweep, body, self.folds.below])
         self.add_class("mp-lab")
         self._worker = NewestWorker("Explore")
@@ -157,7 +158,7 @@ class Explore(Shared, ipywidgets.VBox):
         if self._fluent is not None:
             self._fluent.close()
         parts: tuple[Any, ...] = (self.folds, self.monitor, self.heatmap, self.panel, self.bar)
-        for part in parts:
+        for part in (*parts, *self._boxes):
             part.close()
         super().close()
 
