@@ -99,13 +99,18 @@ def _guess_grids(where: np.ndarray, pictures: int) -> list[tuple[int, int]]:
     return [(s, s) for s in sides] if all(s * s == size for s, size in zip(sides, sizes, strict=True)) else []
 
 
-def warn_unknown_words(tokenizer: Any, texts: Iterable[str]) -> None:
-    """Warn, once for all ``texts``, naming the words that the tokenizer does not know."""
+def unknown_words(tokenizer: Any, texts: Iterable[str]) -> list[str]:
+    """Words of ``texts`` that the tokenizer reads as an unknown-word token, each once; none where it has no such token."""
     unknown_id = getattr(tokenizer, "unk_token_id", None)
     if unknown_id is None:
-        return
+        return []
     words = dict.fromkeys(word for text in set(texts) for word in re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text))
-    unknown = [w for w in words if unknown_id in tokenizer(w, add_special_tokens=False)["input_ids"]]
+    return [word for word in words if unknown_id in tokenizer(word, add_special_tokens=False)["input_ids"]]
+
+
+def warn_unknown_words(tokenizer: Any, texts: Iterable[str]) -> None:
+    """Warn, once for all ``texts``, naming the words that the tokenizer does not know."""
+    unknown = unknown_words(tokenizer, texts)
     if unknown:
         named = ", ".join(f"'{word}'" for word in unknown)
         warnings.warn(

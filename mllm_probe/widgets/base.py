@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,15 @@ from typing import Any
 
 import anywidget
 import traitlets
+import xarray as xr
 
 from mllm_probe.widgets.sharing import Shared
 from mllm_probe.widgets.worker import NewestWorker
 
 _STATIC = Path(__file__).parent / "static"
 _LONGEST_SENTENCE = 300
+_TRAIT = re.compile(r"^The '(\w+)' trait of an? \w+ instance (?=expected|must)")
+"""How traitlets begins what it says of a value that a trait cannot have."""
 
 
 def bundle(name: str) -> str | Path:
@@ -38,6 +42,15 @@ def sentence(error: BaseException) -> str:
     return line if line[-1] in ".!?…" else f"{line}."
 
 
+def require_model(model: Any, what: str) -> None:
+    """Raise a TypeError that names the widget ``what`` unless ``model`` is one."""
+    if not (hasattr(model, "layers") and hasattr(model, "default_prompt")):
+        order = " The model comes first, then the vectors." if isinstance(model, xr.Dataset) else ""
+        raise TypeError(
+            f"{what}: expected a model from mp.load or mp.wrap as the first argument; got {type(model).__name__}.{order}"
+        )
+
+
 class ProbeWidget(Shared, anywidget.AnyWidget):
     """Base of the widgets: a status, a message, one worker thread, and state that can be sent from it.
 
@@ -51,7 +64,15 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
     def __init__(self, **traits: Any) -> None:
         self._here = threading.local()
         self._worker = NewestWorker(type(self).__name__)
-        super().__init__(**traits)
+        name = type(self).__name__
+        unknown = [trait for trait in traits if not self.has_trait(trait)]
+        if unknown:
+            raise TypeError(f"{name} got an unexpected keyword argument '{unknown[0]}'.")
+        try:
+            super().__init__(**traits)
+        except traitlets.TraitError as error:
+            reason = _TRAIT.sub(lambda found: f"{found[1]}: ", sentence(error))
+            raise ValueError(f"{name}: {reason}") from error
 
     def open(self) -> None:
         """Open the comm, and let every reply go to the loop that a message came from.

@@ -102,8 +102,12 @@ def uploaded_choice(content: bytes, name: str) -> Choice:
         If the bytes are no readable picture.
     """
     name = name.strip() or "pasted picture"
+    try:
+        image = Picture(content).image
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be read as a picture: {error}") from error
     code = f"from PIL import Image\nimage = Image.open({name!r})  # the file that was given to the panel"
-    return Choice(Picture(content).image, name, code)
+    return Choice(image, name, code)
 
 
 def _label(image: Any, index: int) -> str:

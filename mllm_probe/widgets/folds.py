@@ -96,7 +96,7 @@ class Folds:
     def _make(self, name: str) -> Any:
         panel, concept = self.panel, self.panel.concept
         self._pictures[name] = panel.picture
-        image = panel._chosen(panel.picture).image
+        image = panel.chosen(panel.picture).image
         if name == _OVERLAY:
             part: Any = PatchOverlay(panel.model, panel.vectors, image, panel.prompt, concept=concept)
         elif name == _STRIP:
@@ -153,7 +153,7 @@ class Folds:
             part.vectors = panel.vectors
         image = None
         if name != "pairs" and self._pictures[name] != panel.picture:
-            image, self._pictures[name] = panel._chosen(panel.picture).image, panel.picture
+            image, self._pictures[name] = panel.chosen(panel.picture).image, panel.picture
         part.show(image, **{name: getattr(panel, name) for name in _SHARED})
         if name == _OVERLAY and part.rows and panel.patches != part.mask:
             shape = (len(panel.patches), len(panel.patches[0]) if panel.patches else 0)

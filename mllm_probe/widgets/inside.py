@@ -12,10 +12,11 @@ import numpy as np
 import traitlets
 import xarray as xr
 
+from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.metrics.projection import UNIT
 from mllm_probe.models.images import as_image
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, require, require_same_model
-from mllm_probe.widgets.base import ProbeWidget, sentence
+from mllm_probe.widgets.base import ProbeWidget, require_model, sentence
 from mllm_probe.widgets.choices import pictures_from
 from mllm_probe.widgets.recording import LARGEST, Recording, Recordings
 
@@ -76,10 +77,11 @@ class InsideWidget(ProbeWidget):
         layer: int | None,
         **traits: Any,
     ) -> None:
+        require_model(model, type(self).__name__)
         known = list(model.layers)
         super().__init__(
             layers=known,
-            layer=known[round(0.4 * (len(known) - 1))] if layer is None else known[layer],
+            layer=known[round(0.4 * (len(known) - 1))] if layer is None else resolve_layers(layer, len(known))[0],
             prompt=model.default_prompt if prompt is None else prompt,
             **traits,
         )

@@ -31,12 +31,12 @@ def with_pin(pins: Sequence[Pin], setting: Setting, picture: str, answers: dict[
     ValueError
         If there are four already.
     """
-    if any(old["setting"] == setting.said() for old in pins):
+    if any(old["setting"] == setting.plain() for old in pins):
         return list(pins)
     if len(pins) >= MOST:
         raise ValueError(f"{MOST} settings are pinned already; remove one first.")
     number = 1 + max((old["id"] for old in pins), default=0)
-    return [*pins, {"id": number, "setting": setting.said(), "picture": picture, "answers": answers, "code": code}]
+    return [*pins, {"id": number, "setting": setting.plain(), "picture": picture, "answers": answers, "code": code}]
 
 
 def without_pin(pins: Sequence[Pin], number: int) -> list[Pin]:

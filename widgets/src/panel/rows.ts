@@ -61,8 +61,15 @@ export class Rows {
     this.element = h("div", { class: "mp-live" }, ...this.boxes);
   }
 
-  /** Draw what is known; while `hidden`, the steered answer is not in the page at all; old ones are busy if new ones are `awaited`. */
-  draw(answers: Answers, naming: Naming, { hidden, awaited }: { hidden: boolean; awaited: boolean }): void {
+  /**
+   * Draw what is known; while `hidden`, the steered answer is not in the page at all; old ones are busy if new ones are
+   * `awaited`; `lacking` is why there is nothing to steer with.
+   */
+  draw(
+    answers: Answers,
+    naming: Naming,
+    { hidden, awaited, lacking }: { hidden: boolean; awaited: boolean; lacking: string },
+  ): void {
     const baseline = answers.lines.baseline;
     ROWS.forEach((name, i) => {
       const line = answers.lines[name];
@@ -73,7 +80,9 @@ export class Rows {
       const covered = hidden && name === "steered";
       const nodes = covered
         ? [h("span", { class: "mp-covered" }, "What will it say?")]
-        : written(line.text, comparable ? baseline.text : null, naming);
+        : name !== "baseline" && line.text === "" && lacking !== ""
+          ? [h("span", { class: "mp-note" }, lacking)]
+          : written(line.text, comparable ? baseline.text : null, naming);
       this.texts[name].replaceChildren(...nodes);
     });
     this.reveal.hidden = !hidden;

@@ -34,14 +34,16 @@ export class Steer {
   constructor(
     private readonly model: AnyModel<Traits>,
     private readonly move: Move,
+    place: (...controls: string[]) => HTMLElement,
   ) {
     const concepts = h("div", { class: "mp-two" });
     concepts.append(labelled("Concept", this.concept).element, labelled("and", this.second).element);
     const through = h("label", { class: "mp-through" }, "through", this.last);
     const layers = h("div", { class: "mp-over" }, this.layerBox.element, through);
     const doses = h("div", { class: "mp-over" }, this.strengthBox.element, this.note);
-    this.element = h("div", { class: "mp-steer" }, concepts, layers, this.layerTicks, doses, this.safe);
-    this.element.append(this.strengthTicks, this.secondBox.element);
+    this.element = h("div", { class: "mp-steer" }, concepts, place("concept", "second"));
+    this.element.append(layers, this.layerTicks, place("layer", "window"), doses, this.safe, this.strengthTicks);
+    this.element.append(place("strength"), this.secondBox.element, place("second_strength"));
     this.listen();
   }
 
