@@ -73,6 +73,7 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
         except traitlets.TraitError as error:
             reason = _TRAIT.sub(lambda found: f"{found[1]}: ", sentence(error))
             raise ValueError(f"{name}: {reason}") from error
+        self._open = True
 
     def open(self) -> None:
         """Open the comm, and let every reply go to the loop that a message came from.
@@ -85,10 +86,19 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
             self.comm._reply_subshell_for = lambda data, default: default
 
     def close(self) -> None:
-        """Cancel what runs, end the thread and remove the widget; also called for a widget that was never finished."""
+        """Cancel what runs, end the thread, drop data and remove the widget.
+
+        ipywidgets also calls this when a widget is collected, closed before or not, or never finished; what other
+        widgets may use by then is not dropped a second time.
+        """
         if "_worker" in self.__dict__:
             self._worker.close()
+        if self.__dict__.pop("_open", False):
+            self._release()
         super().close()
+
+    def _release(self) -> None:
+        """Drop the data of a widget that is being closed; called once."""
 
     def publish(self, **state: Any) -> None:
         """Set synchronised traits and send them in one message; for worker threads."""

@@ -148,9 +148,8 @@ class InsideWidget(ProbeWidget):
         """
         return self._worker.wait(timeout) and self.status == "idle"
 
-    def close(self) -> None:
-        """End the thread, let go of the activations and remove the widget."""
-        super().close()
+    def _release(self) -> None:
+        """Drop the activations."""
         self._capture = None
 
     def recordings(self, largest: int = LARGEST) -> Recordings:

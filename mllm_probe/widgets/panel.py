@@ -300,9 +300,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         """Remove a pinned setting by its ``id``."""
         self.publish(pins=without_pin(self.pins, number))
 
-    def close(self) -> None:
-        """Cancel what runs, end the thread, let go of vectors and prefilled prompts, and remove the widget."""
-        super().close()
+    def _release(self) -> None:
+        """Drop the vectors and the prefilled prompts."""
         kept = getattr(self.__dict__.get("model"), "kept", None)
         if kept and "prompts" in kept:
             prompts_of(self.model).forget({content_hash(choice.image) for choice in self._choices})

@@ -129,9 +129,9 @@ class TokenStrip(InsideWidget):
         layers = [self.layer] if layers is None else layers
         return Steering(vectors, layers=layers, strength=strength, tokens=list(self.positions), **settings)
 
-    def close(self) -> None:
-        """End the thread, let go of the activations and remove the widget."""
-        super().close()
+    def _release(self) -> None:
+        """Drop the activations and the words."""
+        super()._release()
         self._lens = None
 
     def _on_setting(self, change: Any) -> None:
