@@ -100,7 +100,7 @@ class FluentDoses:
         if concept in self._found or concept not in vectors[CONCEPT].values:
             return
         try:
-            self.tell(step=f"trying how fluent answers stay with {concept}")
+            self.tell(step=f"measuring fluency for {concept}")
             grid = self._swept(vectors.sel({CONCEPT: [concept]}), cancelled)
             if grid is not None:
                 self._found[concept] = grid

@@ -239,6 +239,9 @@ class InsideWidget(ProbeWidget):
             state |= {"status": "idle", "shown": about}
         self.publish(**state)
 
+    def _settle(self) -> None:
+        self._worker.wait()
+
     def _summary(self) -> str:
         return f"{len(self.concepts)} concepts × {len(self.layers)} layers"
 

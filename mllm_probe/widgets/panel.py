@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import traitlets
@@ -216,6 +216,20 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         )
         self.run()
 
+    def offer(self, concepts: Sequence[str], categories: Sequence[str], activity: str) -> None:
+        """Offer concepts whose vectors will be set later, and say what is being done for that.
+
+        Parameters
+        ----------
+        concepts, categories : sequence of str
+            One category for each concept.
+        activity : str
+        """
+        chosen = {} if self.concept or not concepts else {"concept": concepts[0]}
+        self._publish_changed(
+            {"concepts": list(concepts), "categories": list(categories), "activity": activity, **chosen}
+        )
+
     @property
     def grid(self) -> xr.Dataset | None:
         """A sweep of the same vectors, whole or still filling, that says at which doses answers stay fluent."""
@@ -281,6 +295,10 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         ``status`` is ``"error"``.
         """
         return self._worker.wait(timeout) and self.status == "idle"
+
+    def wait_until_free(self, timeout: float | None = None) -> bool:
+        """Wait until no generation runs, whatever came of it; False when ``timeout`` seconds passed first."""
+        return self._worker.wait(timeout)
 
     def pin(self) -> None:
         """Keep the answers on the screen, with their setting, beside those that follow.
@@ -457,6 +475,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             if also in moved:
                 moved = moved - {also} | {control}
         return moved.pop() if len(moved) == 1 else ""
+
+    def _settle(self) -> None:
+        self._worker.wait()
 
     def _summary(self) -> str:
         return f"{len(self.concepts)} concepts × {len(self.layers)} layers, {len(self.pictures)} pictures"

@@ -17,7 +17,7 @@ PAINTED = "painted"
 SELECTED = "selected"
 SCOPES = (
     ("last_prompt", "last token"),
-    ("last_prompt+generated", "last + new"),
+    ("last_prompt+generated", "prompt end + answer"),
     ("image", "image"),
     ("text", "text"),
     ("all", "all"),
@@ -25,7 +25,7 @@ SCOPES = (
 _DEFAULT_SCOPE = "last_prompt+generated"
 _CHOSEN_BY_HAND = {PAINTED: "patches", SELECTED: "positions"}
 """Scopes that are chosen by hand, with the control that holds the choice."""
-_WITHOUT = {PAINTED: ("image", "the whole image"), SELECTED: (_DEFAULT_SCOPE, "the last token and the answer")}
+_WITHOUT = {PAINTED: ("image", "the whole image"), SELECTED: (_DEFAULT_SCOPE, "the end of the prompt and the answer")}
 """Scope that takes the place of one whose choice is empty, and its description."""
 
 
@@ -167,7 +167,7 @@ class ByConcept:
 def scopes_for(setting: Setting) -> list[list[str]]:
     """Value and label of each scope to choose from: the usual ones, those chosen by hand, and the present one."""
     known = [list(pair) for pair in SCOPES]
-    known += [[scope, scope] for scope, held in _CHOSEN_BY_HAND.items() if _any(getattr(setting, held))]
+    known += [[scope, scope] for scope, held in _CHOSEN_BY_HAND.items() if chosen_any(getattr(setting, held))]
     return known if setting.scope in {*dict(known), *_CHOSEN_BY_HAND} else [*known, [setting.scope, setting.scope]]
 
 
@@ -203,7 +203,7 @@ def following_from(state: Mapping[str, Any], before: Setting) -> dict[str, Any]:
         if held not in following:
             continue
         present = following.get("scope", before.scope)
-        if _any(following[held]):
+        if chosen_any(following[held]):
             following.setdefault("scope", scope)
         elif present == scope:
             following["scope"], edited = _WITHOUT[scope]
@@ -217,7 +217,7 @@ def following_from(state: Mapping[str, Any], before: Setting) -> dict[str, Any]:
 def _lost(scope: str, state: Mapping[str, Any], before: Setting) -> str:
     """Why a choice by hand has no meaning after this change; empty if it has."""
     held = _CHOSEN_BY_HAND[scope]
-    if held in state or not _any(getattr(before, held)):
+    if held in state or not chosen_any(getattr(before, held)):
         return ""
     if state.get("picture", before.picture) != before.picture:
         return f"The {'painted patches' if scope == PAINTED else 'selected tokens'} belonged to the previous picture."
@@ -230,6 +230,6 @@ def _fields(state: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in state.items() if name in SETTINGS}
 
 
-def _any(chosen: Any) -> bool:
+def chosen_any(chosen: Any) -> bool:
     """Whether a mask has a painted patch, or a list of positions a token."""
     return any(any(row) if isinstance(row, Sequence) else True for row in chosen)

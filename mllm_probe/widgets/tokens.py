@@ -161,7 +161,9 @@ class TokenStrip(InsideWidget):
         tokens = described(acts, [] if vectors is None else borrowed_scopes(acts, vectors))
         prompt = {position for _, role, position, *_ in tokens if role != "answer"}
         state: dict[str, Any] = {"tokens": tokens, "answer": acts.attrs["answer"]}
-        state["positions"] = [position for position in self.positions if position in prompt]
+        there = [position for position in self.positions if position in prompt]
+        if there != self.positions:
+            state["positions"] = there
         state["meaning"] = self._meaning(wanted.prompt)
         found = None if vectors is None else concept_projection(acts, vectors).isel({schema.SAMPLE: 0})
         state["values"] = b"" if found is None else float_bytes(found.values)

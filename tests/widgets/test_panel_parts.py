@@ -178,7 +178,7 @@ def test_selected_tokens_are_what_is_steered(panel, streams):
     fakes.set_by_hand(panel, 1, prompt="slowly why ?")
     assert (panel.positions, panel.scope) == ([], "last_prompt+generated")
     assert panel.scope_note == (
-        "The selected tokens belonged to the previous prompt. The last token and the answer are steered now."
+        "The selected tokens belonged to the previous prompt. The end of the prompt and the answer are steered now."
     )
     fakes.set_by_hand(panel, 2, prompt="why ?")
     assert panel.wait(SOON) and panel.scope_note == ""

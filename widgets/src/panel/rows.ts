@@ -4,7 +4,7 @@ import { type Answers, ROWS, type RowName } from "./stream";
 import { mark } from "./words";
 
 const TITLES: Record<RowName, string> = {
-  baseline: "as it is",
+  baseline: "baseline (unsteered)",
   steered: "steered",
   random: "random direction, same size",
 };
