@@ -185,8 +185,9 @@ def test_a_part_that_is_opened_is_in_view_and_has_the_focus(page: Page, name: st
     expect(page.locator(part)).to_be_focused()
     expect(page.locator(part)).to_be_in_viewport(ratio=0.4)
     page.screenshot(path=SHOTS / f"lab-opened-{name}.png")
-    page.keyboard.press("Tab")
-    assert page.evaluate("part => !!document.activeElement.closest(part)", part) or name == "code"
+    if name in ("tokens", "patches"):
+        page.keyboard.press("Tab")
+        assert page.evaluate("part => !!document.activeElement.closest(part)", part)
     button.press("Enter")
     expect(page.locator(part)).to_be_hidden()
     page.set_viewport_size({"width": 1400, "height": 1100})
@@ -195,8 +196,7 @@ def test_a_part_that_is_opened_is_in_view_and_has_the_focus(page: Page, name: st
 def test_tokens_selected_in_the_strip_are_steered(page: Page) -> None:
     page.get_by_test_id("open-tokens").click()
     expect(page.get_by_test_id("token-count")).to_contain_text("to steer at them")
-    strip = page.locator(".mp-tokens")
-    strip.get_by_role("button", name=re.compile("^see")).or_(strip.locator("button", has_text=re.compile("^see$"))).first.click()
+    page.locator(".mp-tokens").get_by_role("option").filter(has_text=re.compile("see$")).first.click()
     expect(page.get_by_test_id("token-count")).to_have_text("1 token selected")
     expect(page.get_by_test_id("scope").get_by_role("radio", name="selected")).to_be_checked()
     expect(page.get_by_test_id("receipt")).to_contain_text("1 of 1 prompt positions")
