@@ -13,6 +13,7 @@ from mllm_probe.models.inputs import Encoded, Request, split_inputs
 from mllm_probe.models.layout import Layout, find_layout, text_config
 from mllm_probe.models.lock import ModelLock
 from mllm_probe.models.prompts import encode_requests
+from mllm_probe.models.state import ModelState
 
 GENERIC_PROMPT = "Describe the image."
 GENERIC_SUGGESTIONS = (GENERIC_PROMPT, "What do you see?", "What is in the image?")
@@ -44,7 +45,7 @@ class ProbeModel:
     default_prompt, default_answer_prefix : str
     suggestions : tuple of str
         Questions that work.
-    kept : dict
+    state : ModelState
         What other parts keep with the model, such as prompts that were prefilled; it goes when the model goes.
     """
 
@@ -68,7 +69,7 @@ class ProbeModel:
         self.default_prompt: str = facts.get("default_prompt", GENERIC_PROMPT)
         self.default_answer_prefix: str = facts.get("default_answer_prefix", "")
         self.suggestions: tuple[str, ...] = tuple(facts.get("suggestions", GENERIC_SUGGESTIONS))
-        self.kept: dict[str, Any] = {}
+        self.state = ModelState()
 
     @property
     def layers(self) -> range:

@@ -11,10 +11,11 @@ from torch import Tensor
 from mllm_probe.decoding.compiled import Compiler
 from mllm_probe.steering.drivers import Driver, Growing, fixed_or_growing, kept_driver
 from mllm_probe.steering.greedy import Greedy, is_plain_greedy
-from mllm_probe.steering.prefixes import Prompt, live_path, prompts_of
+from mllm_probe.steering.prefixes import Prompt, prompts_of
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.steering.steering import Row, as_rows
 from mllm_probe.steering.streaming import Feed, Job
+from mllm_probe.steering.trials import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +99,7 @@ class Live:
     @property
     def path(self) -> str:
         """How the rows share the prompt."""
-        return str(live_path(self.model, self.prompt))
+        return str(path_of(self.model, self.prompt.encoded, prompt_edited=False))
 
     @property
     def receipt(self) -> Receipt:
