@@ -90,9 +90,16 @@ class Job:
 
     @cached_property
     def path(self) -> Path:
-        """The cheapest exact way for this scope and the first sample; found by running it once per kind of sample."""
+        """The cheapest exact way for this scope and the first sample; found by running it once per kind of sample.
+
+        Raises
+        ------
+        ValueError
+            If the scope can never fire on the first sample.
+        """
         encoded = self.encoded(0)
-        Editor(self.model, [self.steering(cell) for cell in self.cells[:1]] or [None], prompt=encoded)  # or it raises
+        if self.cells:
+            Editor(self.model, [self.steering(self.cells[0])], encoded, steps=self.scorer.steps_fed)
         return self._path(encoded)
 
     @cached_property
