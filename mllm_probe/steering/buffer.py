@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe import schema
 from mllm_probe.activations.hooks import attached, resolve_layers
 from mllm_probe.decoding.shared import Untouched
 from mllm_probe.steering.calls import Calls
-from mllm_probe.steering.editor import past_length
+from mllm_probe.steering.editor import past_length, require_own_vectors
 from mllm_probe.steering.ledger import Fed, Ledger
 from mllm_probe.steering.positions import of_encoded
 from mllm_probe.steering.receipts import Receipt, RowReceipt
@@ -139,10 +138,8 @@ class EditBuffer:
         rows = as_rows(rows)
         if len(rows) > self.capacity:
             raise ValueError(f"this buffer has room for {self.capacity} rows; got {len(rows)}.")
+        require_own_vectors(self.model, rows)
         for part in (part for row in rows if row is not None for part in row.parts):
-            for vectors in (part.vectors, part.to):
-                if vectors is not None:
-                    schema.require_same_model(vectors, self.model, f"the vectors of '{part.directions.name}'")
             if part.strength != 0:
                 part.scope.require_steps(steps)
         stacked = stack(rows, self._index)

@@ -55,10 +55,7 @@ class Editor:
         self, model: ProbeModel, rows: Sequence[Row], prompt: Encoded | None = None, steps: int | None = None
     ) -> None:
         self.model, self.rows, self.steps = model, as_rows(rows), steps
-        for part in (part for row in self.rows if row is not None for part in row.parts):
-            for vectors in (part.vectors, part.to):
-                if vectors is not None:
-                    schema.require_same_model(vectors, model, f"the vectors of '{part.directions.name}'")
+        require_own_vectors(model, self.rows)
         self._past_rows: list[RowReceipt] = []
         self._plan: Plan | None = None
         self._call: Call | None = None
@@ -162,6 +159,19 @@ class Editor:
                 "of the prompt cannot be found in it."
             )
         return self._plan.edit(layer, hidden, call)
+
+
+def require_own_vectors(model: ProbeModel, rows: Sequence[Row]) -> None:
+    """Raise a ValueError unless all vectors of the rows were made with the very weights of the model.
+
+    The weights are looked at once, by PyTorch's counters: this runs for every slider move and every chunk of a sweep.
+    """
+    parts = [part for row in rows if row is not None for part in row.parts]
+    given = [(vectors, part) for part in parts for vectors in (part.vectors, part.to) if vectors is not None]
+    weights = model.weights.fingerprint(counted=True) if given else None
+    for vectors, part in given:
+        if vectors.attrs.get("weights") != weights:
+            schema.require_same_model(vectors, model, f"the vectors of '{part.directions.name}'")
 
 
 def past_length(arguments: Mapping[str, Any], width: int) -> int:

@@ -80,6 +80,7 @@ class Live:
         inputs: Any = None,
         compiler: Compiler | None = None,
     ) -> None:
+        model.lock.require_unedited()
         requests = model.samples(image, prompt, inputs)
         if len(requests) != 1:
             raise ValueError(f"Live answers one prompt; got {len(requests)} samples.")

@@ -13,6 +13,7 @@ from torch import Tensor
 from mllm_probe.activations.memory import free_bytes
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.rows import Rows
+from mllm_probe.models.fingerprint import change_counters
 from mllm_probe.models.inputs import Request
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.trials import path_of
@@ -143,6 +144,4 @@ def state_of(model: ProbeModel) -> State:
     hooks = [id(h) for m in modules for table in (m._forward_hooks, m._forward_pre_hooks) for h in table.values()]
     adapters = [hash(str((m.__dict__.get("_active_adapter"), m.__dict__.get("_disable_adapters")))) for m in modules
                 if "_active_adapter" in m.__dict__]  # fmt: skip
-    tensors = [t for m in modules for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
-    versions = sum(t._version for t in tensors if not t.is_inference())
-    return (versions, hash(tuple(t.data_ptr() for t in tensors if t.layout is torch.strided)), *hooks, *adapters)
+    return (*change_counters(model.hf), *hooks, *adapters)

@@ -54,6 +54,7 @@ class Job:
     """
 
     def __init__(self, model: ProbeModel, vectors: xr.Dataset, settings: Settings, subjects: Subjects) -> None:
+        model.lock.require_unedited()
         self.model, self.vectors, self.settings, self.subjects = model, vectors, settings, subjects
         twins = find_twins(vectors, settings.axes)
         self.cells = plan_cells(settings.axes, shared_random=settings.shares_random, twins=twins)
