@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import operator
 import weakref
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -183,12 +184,15 @@ def directions_of(dataset: xr.Dataset) -> Directions:
     # The variables themselves are kept, not their ids: that of one which was exchanged may be given to another.
     key, content = id(dataset), tuple(dataset.variables.values())
     known = _parsed.get(key)
-    if known is not None and known[0]() is dataset and len(known[1]) == len(content):
-        if all(map(operator.is_, known[1], content)):
-            return known[2]
+    if known is not None and known[0]() is dataset and _same_objects(known[1], content):
+        return known[2]
     parsed = Directions(dataset)
     _parsed[key] = (weakref.ref(dataset, lambda _: _parsed.pop(key, None)), content, parsed)
     return parsed
+
+
+def _same_objects(first: Sequence[object], second: Sequence[object]) -> bool:
+    return len(first) == len(second) and all(map(operator.is_, first, second))
 
 
 def _one_concept(dataset: xr.Dataset) -> xr.Dataset:

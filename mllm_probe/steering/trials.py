@@ -37,8 +37,8 @@ def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path
     Notes
     -----
     The verdict holds for every later sweep, stream and session, so the trial rows do not depend on what is asked for
-    now: those that stand for unedited prompts leave the prompt alone, and those that stand for edited ones cover what
-    a way treats differently (the lowest, a middle and the last block; edits from the first column and from a later one).
+    now. Rows of an unedited prompt leave it alone; those of an edited one cover what a way treats differently: the
+    lowest, a middle and the last block, and edits from the first column and from a later one.
     """
     known = known_path(model, encoded, prompt_edited=prompt_edited)
     if known is not None:

@@ -96,6 +96,8 @@ def test_the_weights_are_not_looked_at_while_tokens_are_fed(pictures, monkeypatc
     for steps in (2, 12):
         looks.clear()
         mp.sweep(model, vectors, pictures[:1], PROMPT, max_new_tokens=steps, **SETTINGS | {"metrics": ("tokens",)})
-        mp.generate(model, pictures[0], PROMPT, steering=Steering(vectors.sel(concept="cat"), [1]), max_new_tokens=steps)
+        mp.generate(
+            model, pictures[0], PROMPT, steering=Steering(vectors.sel(concept="cat"), [1]), max_new_tokens=steps
+        )
         seen.append(len(looks))
     assert seen[0] == seen[1] > 0

@@ -30,24 +30,26 @@ def library(pictures):
 
 
 def sweep_into(store):
-    return lambda m, v, p, l: mp.sweep(m, v, p[:1], PROMPT, strengths=(1,), metrics=("kl",), progress=False, store=store)
+    return lambda m, v, p, s: mp.sweep(
+        m, v, p[:1], PROMPT, strengths=(1,), metrics=("kl",), progress=False, store=store
+    )
 
 
 CALLS = {
-    "generate": lambda m, v, p, l: mp.generate(m, p[0], PROMPT, max_new_tokens=2),
-    "generate, steered": lambda m, v, p, l: mp.generate(
+    "generate": lambda m, v, p, s: mp.generate(m, p[0], PROMPT, max_new_tokens=2),
+    "generate, steered": lambda m, v, p, s: mp.generate(
         m, p[0], PROMPT, steering=Steering(v.sel(concept="dog"), [1]), max_new_tokens=2
     ),
-    "stream": lambda m, v, p, l: list(mp.stream(m, p[0], PROMPT, max_new_tokens=2)),
-    "Live": lambda m, v, p, l: Live(m, p[0], PROMPT),
-    "Live.run": lambda m, v, p, l: list(l.run(None)),
-    "Live.first_token": lambda m, v, p, l: l.first_token(None),
-    "capture": lambda m, v, p, l: mp.capture(m, p[:1], PROMPT),
-    "concept_vectors": lambda m, v, p, l: mp.concept_vectors(m, library(p), PROMPT, shuffled_draws=0),
-    "plan": lambda m, v, p, l: mp.plan(m, v, p[:1], PROMPT, strengths=(1,)),
+    "stream": lambda m, v, p, s: list(mp.stream(m, p[0], PROMPT, max_new_tokens=2)),
+    "Live": lambda m, v, p, s: Live(m, p[0], PROMPT),
+    "Live.run": lambda m, v, p, s: list(s.run(None)),
+    "Live.first_token": lambda m, v, p, s: s.first_token(None),
+    "capture": lambda m, v, p, s: mp.capture(m, p[:1], PROMPT),
+    "concept_vectors": lambda m, v, p, s: mp.concept_vectors(m, library(p), PROMPT, shuffled_draws=0),
+    "plan": lambda m, v, p, s: mp.plan(m, v, p[:1], PROMPT, strengths=(1,)),
     "sweep": sweep_into(None),
-    "sweep_iter": lambda m, v, p, l: list(mp.sweep_iter(m, v, p[:1], PROMPT, strengths=(1,), progress=False)),
-    "verify": lambda m, v, p, l: m.verify(quick=True),
+    "sweep_iter": lambda m, v, p, s: list(mp.sweep_iter(m, v, p[:1], PROMPT, strengths=(1,), progress=False)),
+    "verify": lambda m, v, p, s: m.verify(quick=True),
 }
 
 

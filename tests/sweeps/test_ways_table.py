@@ -49,6 +49,9 @@ class Case:
     def sweep(self, tokens, metrics, **more):
         return sweep(self.model, self.vectors, **self.arguments(tokens, metrics), **more)
 
+    def plan(self, tokens, metrics, store):
+        return plan(self.model, self.vectors, **self.arguments(tokens, metrics), store=store)
+
     def plain(self, tokens, layer, following):
         """Logits of one cell by plain hooks and a whole forward."""
         edits = [plain_edit(self.model, self.vectors, self.encoded, "cat", layer, 1, tokens)]
@@ -88,7 +91,7 @@ def test_every_scope_and_metric_runs_or_is_refused(name, attention, tmp_path):
         for metric in EACH:
             if tokens == "generated" and metric not in NEEDS_STEPS:
                 store = tmp_path / f"{number}-{metric}"
-                for refused in (case.sweep, lambda *given, **_: plan(case.model, case.vectors, **case.arguments(*given))):
+                for refused in (case.sweep, case.plan):
                     with pytest.raises(ValueError, match="tokens='generated' can never be edited: no generated token"):
                         refused(tokens, (metric,), store=store)
                 assert not store.exists()

@@ -135,7 +135,7 @@ def paligemma() -> Built:
 
 @family("the whole prompt sees itself in both directions")
 def paligemma2() -> Built:
-    """PaliGemma 2: a Gemma 2 decoder, whose soft-capped attention runs as eager, with sliding and full layers in turn."""
+    """PaliGemma 2: a Gemma 2 decoder, with soft-capped eager attention, and sliding and full layers in turn."""
     config = hf.PaliGemmaConfig(
         text_config=text(hf.Gemma2Config, query_pre_attn_scalar=8),
         vision_config=hf.SiglipVisionConfig(**vision()),
