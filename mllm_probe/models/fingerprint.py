@@ -74,12 +74,12 @@ def change_counters(hf: Any) -> Counters:
 
 
 def _read_values(hf: Any) -> list[torch.Tensor]:
-    """A few values of every parameter, bit for bit on the host: one tensor for each device and type."""
-    found: dict[tuple[torch.device, torch.dtype], list[torch.Tensor]] = {}
+    """A few values of every parameter, bit for bit on the host: one tensor for each device."""
+    found: dict[torch.device, list[torch.Tensor]] = {}
     for parameter in hf.parameters():
         if parameter.device.type != "meta" and parameter.numel():
-            found.setdefault((parameter.device, parameter.dtype), []).append(_few_values(parameter))
-    return [torch.cat(values).cpu().view(torch.uint8) for values in found.values()]
+            found.setdefault(parameter.device, []).append(_few_values(parameter).view(torch.uint8))
+    return [torch.cat(values).cpu() for values in found.values()]
 
 
 def fingerprint(hf: Any) -> str:
