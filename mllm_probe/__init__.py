@@ -16,6 +16,7 @@ _HOME = {
     "concept_vectors": "steering",
     "vectors_from": "steering",
     "Steering": "steering",
+    "Operation": "steering",
     "compose": "steering",
     "generate": "steering",
     "stream": "steering",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from mllm_probe.steering.generation import generate as generate
     from mllm_probe.steering.generation import steer as steer
     from mllm_probe.steering.generation import stream as stream
+    from mllm_probe.steering.operations import Operation as Operation
     from mllm_probe.steering.steering import Steering as Steering
     from mllm_probe.steering.steering import compose as compose
     from mllm_probe.steering.vectors import concept_vectors as concept_vectors

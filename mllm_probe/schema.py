@@ -25,9 +25,7 @@ ROLES = ("text", "image", "special", "padding")
 SPLITS = ("fit", "held_out")
 CAPTURE_SCOPES = ("last_prompt", "image", "text", "all")
 EDIT_SCOPES = ("all", "image", "text", "last_prompt", "generated")
-OPERATIONS = ("add", "ablate", "replace")
 UNITS = ("residual", "vector", "raw")
-CONTROLS = ("concept", "random", "shuffled")
 METRICS = ("logprob", "logit", "named", "kept", "kl", "perplexity", "repetition")
 OFF_TARGET = "off_target"
 """What of a sweep says how its rows change every concept of the set, not their own alone."""

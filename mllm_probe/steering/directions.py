@@ -50,6 +50,7 @@ class Directions:
         self.total_layers = round((numbers[0] + 1) / float(depth)) if np.isfinite(depth) else max(numbers) + 1
         self._cache: dict[tuple[str, int], Tensor] = {}
         self._units: dict[tuple[str, int], Tensor] = {}
+        self._shuffled: dict[tuple[str, int, int], Tensor] = {}
         self._lengths: dict[int, list[float]] = {}
         self._arrays: dict[str, np.ndarray] = {}
 
@@ -82,8 +83,11 @@ class Directions:
 
     def shuffled(self, scope: str, layer: int, draw: int) -> Tensor:
         """Direction of a shuffled draw [hidden], of length 1."""
-        drawn = self._tensor("shuffled", scope, layer)[draw]
-        return drawn / drawn.norm()
+        key = (scope, layer, draw)
+        if key not in self._shuffled:
+            drawn = self._tensor("shuffled", scope, layer)[draw]
+            self._shuffled[key] = drawn / drawn.norm()
+        return self._shuffled[key]
 
     @property
     def shuffled_draws(self) -> int:

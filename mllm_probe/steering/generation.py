@@ -208,11 +208,11 @@ def _fitted(
 def _decodes_only(
     model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row], options: Mapping[str, Any]
 ) -> bool:
-    """Whether all rows go on from one prompt that none of them edits, each taking the best token of every step."""
-    parts = [part for row in rows if row is not None for part in row.parts if part.strength != 0]
+    """Whether all rows go on from one prompt, edited from a buffer, each taking the best token of every step."""
+    parts = [part for row in rows if row is not None for part in row.parts]
     return (
         all(request is requests[0] for request in requests)
-        and not any(part.scope.touches_prompt for part in parts)
+        and not any(part.needs_editor for part in parts)
         and not model.hf.config.is_encoder_decoder
         and is_plain_greedy(model, options)
     )

@@ -14,6 +14,7 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.steering.operations import ChangeFunction, Operation
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.plan import SweepPlan, plan_job
@@ -35,7 +36,7 @@ def sweep(
     strengths: Sequence[float] = (-2, -1, 0, 1, 2),
     tokens: Any = ("last_prompt", "generated"),
     unit: str = "residual",
-    operation: str = "add",
+    operation: str | Operation | ChangeFunction = "add",
     to: str | xr.Dataset | None = None,
     metrics: Sequence[str] = METRICS,
     controls: Sequence[str] | str | None = None,
@@ -71,8 +72,10 @@ def sweep(
         Blocks to edit, one at a time.
     strengths : sequence of float
         Signed doses in ``unit``; fractions 0 … 1 for ``ablate`` and ``replace``.
-    tokens, unit, operation
+    tokens, unit
         As for ``Steering``.
+    operation : str, Operation or callable
+        As for ``Steering``. One without an affine form is run by the general editor: exact, but slower.
     to : str or Dataset, optional
         For ``replace``: the concept that takes the place, by name or as its vectors.
     metrics : sequence of str

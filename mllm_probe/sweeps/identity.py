@@ -51,7 +51,7 @@ def identity(job: Job) -> dict[str, Any]:
         "strengths": list(axes.strengths),
         "tokens": _plain(job.scope.names or job.scope.numbers or job.scope.patches or ()),
         "unit": settings.unit,
-        "operation": settings.operation,
+        "operation": settings.operation.identity,
         "to": None if settings.to is None else f"{settings.to[schema.CONCEPT].item()} ({content_hash(settings.to)})",
         "metrics": list(settings.metrics),
         "controls": [name for name in controls if name != "concept"],

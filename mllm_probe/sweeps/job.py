@@ -55,7 +55,7 @@ class Job:
     def __init__(self, model: ProbeModel, vectors: xr.Dataset, settings: Settings, subjects: Subjects) -> None:
         self.model, self.vectors, self.settings, self.subjects = model, vectors, settings, subjects
         twins = find_twins(vectors, settings.axes)
-        self.cells = plan_cells(settings.axes, shared_random=settings.shares_random, twins=twins)
+        self.cells = plan_cells(settings.axes, shared=settings.shared_controls, twins=twins)
         self.prefix = _prefix_ids(model, settings.answer_prefix)
         self.scope = parse_scope(settings.tokens)
         self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
@@ -100,7 +100,8 @@ class Job:
     @property
     def packs(self) -> bool:
         """Whether rows of several samples may run in one batch."""
-        return self.unsteered_in_chunks and issubclass(self.path.kind, DepthPrefix)
+        affine = self.settings.operation.affine is not None
+        return self.unsteered_in_chunks and affine and issubclass(self.path.kind, DepthPrefix)
 
     def _path(self, prompt_edited: bool, encoded: Encoded) -> Path:
         known = known_path(self.model, encoded, prompt_edited=prompt_edited)
@@ -188,7 +189,7 @@ class Job:
             answer_prefix=settings.answer_prefix if isinstance(settings.answer_prefix, str) else self.prefix,
             scope=str(self.scope),
             site=schema.SITE,
-            operation=settings.operation,
+            operation=settings.operation.name,
             to=None if settings.to is None else str(settings.to[schema.CONCEPT].item()),
             unit=settings.unit,
             seed=settings.seed,
