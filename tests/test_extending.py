@@ -59,10 +59,10 @@ def test_an_operation_of_a_user_goes_through_sweep_effect_map_and_report(
     assert np.isfinite(grid["logprob"].sel(control="concept", draw=0)).all()
     effect = mp.effect(grid, "logprob")
     assert float(abs(effect["value"].sel(strength=1)).max()) > 1e-4
-    picture = mp.LayerConceptHeatmap(grid).to_svg(tmp_path / "map.svg")
-    assert operation.name in picture.read_text(encoding="utf-8")
-    page = mp.report(grid, tmp_path / "page.html").read_text(encoding="utf-8")
-    assert operation.name in page
+    mp.LayerConceptHeatmap(grid).to_svg(tmp_path / "map.svg")
+    assert operation.name in (tmp_path / "map.svg").read_text(encoding="utf-8")
+    mp.report(grid, tmp_path / "page.html")
+    assert operation.name in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("operation", OWN.values(), ids=list(OWN))
