@@ -23,6 +23,7 @@ _HOME = {
     "steer": "steering",
     "save_vectors": "steering",
     "load_vectors": "steering",
+    "Metric": "metrics",
     "sweep": "sweeps",
     "sweep_iter": "sweeps",
     "effect": "sweeps",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from mllm_probe.activations.capture import capture as capture
     from mllm_probe.loading.load import load as load
     from mllm_probe.loading.load import wrap as wrap
+    from mllm_probe.metrics.metric import Metric as Metric
     from mllm_probe.steering.files import load_vectors as load_vectors
     from mllm_probe.steering.files import save_vectors as save_vectors
     from mllm_probe.steering.generation import generate as generate

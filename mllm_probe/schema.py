@@ -26,7 +26,6 @@ SPLITS = ("fit", "held_out")
 CAPTURE_SCOPES = ("last_prompt", "image", "text", "all")
 EDIT_SCOPES = ("all", "image", "text", "last_prompt", "generated")
 UNITS = ("residual", "vector", "raw")
-METRICS = ("logprob", "logit", "named", "kept", "kl", "perplexity", "repetition")
 OFF_TARGET = "off_target"
 """What of a sweep says how its rows change every concept of the set, not their own alone."""
 RECORDINGS = ("activation", "projection", "residual_norm", "logit_lens")

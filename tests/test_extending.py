@@ -1,4 +1,4 @@
-"""A user's own operation, defined in the user's own file, goes through everything that a built-in one goes through."""
+"""A user's own operation and metric, defined in the user's file, go through all that a built-in one goes through."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_operation_of_a_user_goes_through_sweep_effect_map_and_report(
     effect = mp.effect(grid, "logprob")
     assert float(abs(effect["value"].sel(strength=1)).max()) > 1e-4
     mp.LayerConceptHeatmap(grid).to_svg(tmp_path / "map.svg")
-    assert operation.name in (tmp_path / "map.svg").read_text(encoding="utf-8")
+    assert (tmp_path / "map.svg").read_text(encoding="utf-8").startswith("<svg")
     mp.report(grid, tmp_path / "page.html")
     assert operation.name in (tmp_path / "page.html").read_text(encoding="utf-8")
 
@@ -150,3 +150,97 @@ def test_a_store_tells_operations_of_one_name_apart(tiny, vectors, pictures, tmp
     other = mp.Operation("clip", lambda h, v, dose: -h, doses=(-10, 10), in_unit=False)
     with pytest.raises(ValueError, match="operation: stored 'clip"):
         sweep(tiny, vectors, pictures, other, store=tmp_path / "grid.zarr", metrics=("logprob",))
+
+
+def words_of(answer, concept):
+    """Number of words of the answer."""
+    return len(answer.text.split())
+
+
+def entropy(logits, table):
+    """Entropy of the next token, the same for every concept [rows]."""
+    logprob = torch.log_softmax(logits.float(), -1)
+    return -(logprob.exp() * logprob).sum(-1)
+
+
+METRICS = {
+    "answer": mp.Metric("answer_words", "answer", words_of, "number of words in the answer", unit="words"),
+    "logits": mp.Metric("entropy", "logits", entropy, "entropy of the first token", unit="nats"),
+    "words": mp.Metric("odds", "words", lambda p: p - torch.log1p(-p.exp()), "log odds", unit="nats", direction=1),
+    "forced": mp.Metric(
+        "agreement", "forced", lambda a, b: (a.argmax(-1) == b.argmax(-1)).float(), "share of tokens kept", direction=-1
+    ),
+    "reference": mp.Metric(
+        "surprise", "reference", lambda p, there: -torch.where(there, p, 0).sum(-1), "surprise", unit="nats"
+    ),
+}
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))
+def test_a_metric_of_a_user_goes_through_sweep_effect_map_and_report(tiny, vectors, pictures, metric, tmp_path):
+    grid = sweep(tiny, vectors, pictures, "add", metrics=(metric,), strengths=(0, 1))
+    assert list(grid.attrs["metrics"]) == [metric.name]
+    assert grid[metric.name].attrs["units"] == metric.unit
+    assert np.isfinite(grid[metric.name].sel(control="concept", draw=0)).all()
+    effect = mp.effect(grid, metric.name)
+    assert np.isfinite(effect["value"]).all() and effect.attrs["metric"] == metric.name
+    heatmap = mp.LayerConceptHeatmap(grid, metric=metric.name)
+    assert heatmap.metrics == [metric.name] and metric.label in heatmap.metric_labels[metric.name]
+    mp.report(grid, tmp_path / "page.html", metric=metric.name)
+    assert metric.label in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_own_metrics_are_scored_as_they_say(tiny, vectors, pictures):
+    metrics = ("logprob", "kl", "perplexity", *METRICS.values())
+    grid = sweep(tiny, vectors, pictures, "add", metrics=metrics)
+    texts = grid["text"].values
+    wanted = np.vectorize(lambda text: len(text.split()))(texts)
+    there = np.isfinite(grid["answer_words"].values)
+    assert (grid["answer_words"].values[there] == wanted[there]).all()
+    odds = grid["logprob"] - np.log1p(-np.exp(grid["logprob"]))
+    np.testing.assert_allclose(grid["odds"], odds, rtol=1e-4)
+    unsteered = grid["agreement"].sel(strength=0, control="concept", draw=0)
+    assert (unsteered == 1).all() and "agreement_step" in grid
+    encoded = tiny.encode(pictures[:1], PROMPT)
+    logits = tiny.hf(**encoded.tensors).logits[:, -1]
+    assert abs(float(grid["entropy_unsteered"][0, 0]) - float(entropy(logits, None)[0])) < 1e-4
+
+
+def test_answers_are_generated_only_for_metrics_that_read_them(tiny, vectors, pictures):
+    assert "text" not in sweep(tiny, vectors, pictures, "add", metrics=(METRICS["logits"], METRICS["words"]))
+    assert "text" in sweep(tiny, vectors, pictures, "add", metrics=(METRICS["answer"],))
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: mp.Metric("two words", "answer", len, "x"), "expected a name"),
+        (lambda: mp.Metric("x", "thoughts", len, "x"), "reads is one of"),
+        (lambda: mp.Metric("x", "answer", "no", "x"), "score must be a function"),
+        (lambda: mp.Metric("x", "answer", len, "x", direction=2), "direction is 1, 0 or -1"),
+        (lambda: mp.Metric("x", "answer", len, "x", every_concept=True), "every_concept goes with"),
+    ],
+)
+def test_wrong_metrics_say_what_was_expected(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()
+
+
+def test_two_metrics_of_one_name_and_an_answer_score_that_is_no_number_are_refused(tiny, vectors, pictures):
+    other = mp.Metric("logprob", "answer", words_of, "another")
+    with pytest.raises(ValueError, match="two different metrics have the name 'logprob'"):
+        sweep(tiny, vectors, pictures, "add", metrics=("logprob", other))
+    wrong = mp.Metric("wrong", "answer", lambda answer, concept: answer.text, "text")
+    with pytest.raises(ValueError, match="'wrong' must give a number"):
+        sweep(tiny, vectors, pictures, "add", metrics=(wrong,))
+
+
+def test_a_grid_from_a_file_knows_a_users_metric(tiny, vectors, pictures, tmp_path):
+    import xarray as xr
+
+    sweep(tiny, vectors, pictures, "add", metrics=(METRICS["answer"],), store=tmp_path / "grid.zarr")
+    grid = xr.open_zarr(tmp_path / "grid.zarr").load()
+    assert mp.effect(grid, "answer_words")["value"].notnull().all()
+    assert mp.LayerConceptHeatmap(grid, metric="answer_words").metric_labels == {
+        "answer_words": "Δ number of words in the answer"
+    }

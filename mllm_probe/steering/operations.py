@@ -6,8 +6,6 @@ beside it: then rows with different doses, directions and operations are edited 
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from mllm_probe.models.fingerprint import code_hash
 
 Number = float | Tensor
 ChangeFunction = Callable[..., Tensor]
@@ -171,8 +171,8 @@ class Operation:
         """The name, and for an operation that is not built in a hash of its functions' source code."""
         if OPERATIONS.get(self.name) is self:
             return self.name
-        code = "\n".join(_source(function) for function in (self.change, self.affine) if function is not None)
-        return f"{self.name} ({hashlib.sha256(code.encode()).hexdigest()[:12]})"
+        functions = (function for function in (self.change, self.affine) if function is not None)
+        return f"{self.name} ({code_hash(*functions)})"
 
 
 def _add(direction: Tensor, dose: Number) -> Affine:
@@ -240,11 +240,3 @@ def _require_agreement(operation: Operation) -> None:
             f"operation '{operation.name}': its affine form gives another change than its function, by up to "
             f"{error:.2g} on random activations of size 1. Leave affine= out, or make them equal."
         )
-
-
-def _source(function: Callable[..., Any]) -> str:
-    try:
-        return inspect.getsource(function)
-    except (OSError, TypeError):
-        code = getattr(function, "__code__", None)
-        return repr(function) if code is None else f"{code.co_code!r}{code.co_consts!r}{code.co_names!r}"

@@ -14,6 +14,9 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.activations.device_array import split_dimension, tensor_of
 from mllm_probe.activations.positions import token_choice
+from mllm_probe.metrics.metric import Metric
+from mllm_probe.metrics.registry import built_in
+from mllm_probe.sweeps.settings import ANSWERS
 
 if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job
@@ -53,7 +56,7 @@ def identity(job: Job) -> dict[str, Any]:
         "unit": settings.unit,
         "operation": settings.operation.identity,
         "to": None if settings.to is None else f"{settings.to[schema.CONCEPT].item()} ({content_hash(settings.to)})",
-        "metrics": list(settings.metrics),
+        "metrics": [*map(_metric, settings.metrics), *[ANSWERS] * settings.answers],
         "controls": [name for name in controls if name != "concept"],
         "draws": [count for name, count in controls.items() if name != "concept"],
         "seed": settings.seed,
@@ -67,6 +70,10 @@ def identity(job: Job) -> dict[str, Any]:
         "examples": {name: subjects.examples[name].id for name in axes.concepts if name in subjects.examples},
     }
     return json.loads(json.dumps(found))
+
+
+def _metric(metric: Metric) -> str:
+    return metric.name if built_in().get(metric.name) is metric else metric.identity
 
 
 def require_same(stored: Mapping[str, Any], asked: Mapping[str, Any], where: str) -> None:

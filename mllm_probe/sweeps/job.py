@@ -15,7 +15,7 @@ from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import Path, Trial, choose_path, known_path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
-from mllm_probe.metrics.logits import word_table
+from mllm_probe.metrics.words import word_table
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.steering.editor import Editor
@@ -125,7 +125,7 @@ class Job:
         names = settings.axes.concepts
         reader = Reader(model, subjects, names, table.variants)
         judge = None
-        if "perplexity" in settings.metrics:
+        if settings.reading("reference"):
             judge = Judge(model, subjects, names, self.prefix, self._path(False, self.encoded(0)))
         touches = self.scope.touches_prompt
         return Scorer(model, settings, table, self.prefix, reader, judge, touches_prompt=touches)
@@ -157,13 +157,12 @@ class Job:
     def grid(self) -> Grid:
         """The empty grid."""
         settings = self.settings
-        metrics = [name for name in settings.metrics if name != "tokens"]
         return Grid(
             settings.axes,
             self.subjects.coordinates,
-            metrics,
-            steps=settings.max_new_tokens if settings.decodes else 0,
-            kl_steps=settings.max_new_tokens if "kl" in metrics else 0,
+            settings.metrics,
+            steps=settings.max_new_tokens if settings.needs_answer else 0,
+            answers=settings.decodes,
         )
 
     def coordinates(self) -> dict[Any, Any]:
@@ -171,7 +170,7 @@ class Job:
         axes = self.settings.axes
         coords = schema.layer_coordinates(axes.layers, len(self.model.layers))
         coords[schema.CONCEPT] = list(axes.concepts)
-        if schema.OFF_TARGET in self.settings.metrics:
+        if any(metric.every_concept for metric in self.settings.metrics):
             coords[schema.SCORED_CONCEPT] = list(axes.concepts)
         if self.subjects.categories:
             categories = [self.subjects.categories.get(name, "") for name in axes.concepts]
@@ -194,7 +193,7 @@ class Job:
             unit=settings.unit,
             seed=settings.seed,
             controls=[name for name in settings.axes.controls if name != "concept"],
-            metrics=list(settings.metrics),
+            metrics=settings.names,
             max_new_tokens=settings.max_new_tokens,
             perplexity_picture=None if self.scorer.judge is None else self.scorer.judge.pictures,
             path=str(self.path),

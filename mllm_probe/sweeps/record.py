@@ -18,7 +18,7 @@ from mllm_probe.activations.memory import free_bytes
 from mllm_probe.activations.positions import Places, companions, find_places, token_choice
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.lens import lens_chunks
-from mllm_probe.metrics.logits import first_token_logprob
+from mllm_probe.metrics.words import first_token_logprob
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.steering.directions import directions_of
 from mllm_probe.sweeps.cells import Pairs

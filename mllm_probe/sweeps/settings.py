@@ -11,13 +11,15 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.metrics.metric import Metric
+from mllm_probe.metrics.registry import as_metrics, built_in
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, Control, is_seeded
 from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
 from mllm_probe.sweeps.cells import Axes
 
-DECODED = ("named", "kept", "perplexity", "repetition", "tokens")
-"""Metrics for which answers must be generated; the others never decode."""
+ANSWERS = "tokens"
+"""Asked for among the metrics: the answers alone."""
 
 Controls = Sequence[str] | str | None
 
@@ -34,7 +36,9 @@ class Settings:
     operation : Operation
     to : Dataset or None
         The direction that takes the concept's place.
-    metrics : tuple of str
+    metrics : tuple of Metric
+    answers : bool
+        Whether answers are asked for by themselves.
     seed, max_new_tokens : int
     answer_prefix : str or sequence of int
     record : tuple of str
@@ -47,7 +51,8 @@ class Settings:
     unit: str
     operation: Operation
     to: xr.Dataset | None
-    metrics: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    answers: bool
     seed: int
     max_new_tokens: int
     answer_prefix: str | Sequence[int]
@@ -58,12 +63,21 @@ class Settings:
     @property
     def decodes(self) -> bool:
         """Whether answers are generated."""
-        return any(metric in DECODED for metric in self.metrics)
+        return self.answers or any(metric.reading.decodes for metric in self.metrics)
 
     @property
     def needs_answer(self) -> bool:
         """Whether the unsteered answer is generated."""
-        return self.decodes or "kl" in self.metrics
+        return self.decodes or any(metric.reading.unsteered for metric in self.metrics)
+
+    def reading(self, what: str) -> list[Metric]:
+        """Metrics that read one thing, see :data:`mllm_probe.metrics.metric.READS`."""
+        return [metric for metric in self.metrics if metric.reads == what]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the metrics, and ``"tokens"`` where answers are asked for."""
+        return [metric.name for metric in self.metrics] + [ANSWERS] * self.answers
 
     @property
     def shares_draws(self) -> bool:
@@ -90,7 +104,7 @@ def check_settings(
     unit: str,
     operation: str | Operation | ChangeFunction,
     to: str | xr.Dataset | None,
-    metrics: Iterable[str],
+    metrics: Iterable[str | Metric] | str | Metric,
     controls: Controls,
     draws: int,
     seed: int,
@@ -121,13 +135,15 @@ def check_settings(
     )
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens: expected 1 or more, got {max_new_tokens}.")
+    listed = [metrics] if isinstance(metrics, (str, Metric)) else list(metrics)
     settings = Settings(
         axes=axes,
         tokens=tokens,
         unit=unit,
         operation=as_operation(operation),
         to=vectors.sel({schema.CONCEPT: to}) if isinstance(to, str) else to,
-        metrics=_with_repetition(_checked_names(metrics, (*schema.METRICS, "tokens", schema.OFF_TARGET), "metric")),
+        metrics=as_metrics(metric for metric in listed if metric != ANSWERS),
+        answers=ANSWERS in listed,
         seed=seed,
         max_new_tokens=max_new_tokens,
         answer_prefix=model.default_answer_prefix if answer_prefix is None else answer_prefix,
@@ -135,20 +151,16 @@ def check_settings(
         read_layers=tuple(resolve_layers(read_layers, len(model.layers))),
         read_tokens=read_tokens,
     )
-    if not settings.metrics and not settings.record:
-        raise ValueError(f"metrics: expected at least one of {', '.join(schema.METRICS)}, or something to record.")
-    if schema.OFF_TARGET in settings.metrics and not settings.shares_draws:
+    if not settings.metrics and not settings.answers and not settings.record:
+        raise ValueError(f"metrics: expected at least one of {', '.join(built_in())}, or something to record.")
+    every = [metric.name for metric in settings.metrics if metric.every_concept]
+    if every and not settings.shares_draws:
         raise ValueError(
-            "metrics: 'off_target' compares with random directions that are scored against every concept, which are "
+            f"metrics: '{every[0]}' compares with random directions that are scored against every concept, which are "
             f"those of unit 'residual' and operation 'add'; got unit '{unit}' and operation "
             f"'{settings.operation.name}'."
         )
     return settings
-
-
-def _with_repetition(metrics: tuple[str, ...]) -> tuple[str, ...]:
-    """Perplexity never stands alone: a model finds its own repetitions probable."""
-    return (*metrics, "repetition") if "perplexity" in metrics and "repetition" not in metrics else metrics
 
 
 def _refuse_client(client: Any) -> None:

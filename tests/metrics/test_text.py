@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mllm_probe.metrics import forms, kept, mentions, named, named_tokens, repetition
+from mllm_probe.metrics.text import forms, kept, mentions, named, named_tokens, repetition
 
 CAT = ("cat", "kitten")
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mllm_probe.metrics.registry import as_metrics
 from mllm_probe.sweeps.cells import Axes, plan_cells, scored_pairs
 from mllm_probe.sweeps.order import plan_order
 from mllm_probe.sweeps.results import Grid
@@ -29,7 +30,7 @@ def test_shared_runs_are_scored_against_every_concept():
     cells = [c for c in plan_cells(AXES, shared=("random",)) if c.strength == 3 and c.layer == 1]
     pairs = scored_pairs(AXES, cells)
     assert len(pairs) == 2 + 2 * 2 + 2 * 3
-    grid = Grid(AXES, {"sample": ["a", "b"]}, ["logprob"], steps=0, kl_steps=0)
+    grid = Grid(AXES, {"sample": ["a", "b"]}, as_metrics("logprob"), steps=0, answers=False)
     grid.put(pairs, 1, {"logprob": pairs.row + 10.0 * pairs.concept})
     values = grid.cells["logprob"][:, 1, 3, :, :, 1]
     row = next(i for i, c in enumerate(cells) if c.control == "random" and c.draw == 1)
@@ -41,14 +42,14 @@ def test_shared_runs_are_scored_against_every_concept():
 def test_scores_of_several_samples_are_put_at_once():
     cells = plan_cells(AXES, shared=("random",))[:2]
     pairs = scored_pairs(AXES, cells)
-    grid = Grid(AXES, {"sample": ["a", "b"]}, ["logprob"], steps=0, kl_steps=0)
+    grid = Grid(AXES, {"sample": ["a", "b"]}, as_metrics("logprob"), steps=0, answers=False)
     grid.put(pairs, np.array([1, 0]), {"logprob": np.array([5.0, 6.0])})
     assert np.argwhere(grid.done)[:, [1, 5]].tolist() == [[0, 1], [1, 0]]
     assert grid.cells["logprob"][grid.done].tolist() == [5.0, 6.0]
 
 
 def test_the_baseline_fills_strength_zero_and_nothing_else():
-    grid = Grid(AXES, {"sample": ["a"]}, ["logprob", "named"], steps=2, kl_steps=0)
+    grid = Grid(AXES, {"sample": ["a"]}, as_metrics(("logprob", "named")), steps=2, answers=True)
     grid.put_unsteered(0, {"logprob": np.array([1.0, 2.0]), "tokens": np.array([4, 5]), "text": "a cat"})
     zero = grid.cells["logprob"][:, :, 2, :, :, 0]
     assert (zero[0, :, 2] == 1).all() and (zero[1, :, 1, :2] == 2).all() and np.isnan(zero[:, :, 0, 1:]).all()
