@@ -79,6 +79,11 @@ def test_named_kept_and_repetition_read_the_answer(grid, library):
     assert any(np.isfinite(float(cell.kept)) for cell in found) and any(np.isnan(float(cell.kept)) for cell in found)
 
 
+def test_a_grid_and_its_effect_say_which_words_name_each_concept(grid):
+    for found in (grid, effect(grid, "logprob")):
+        assert [json.loads(words) for words in found.words.values] == [list(WORDS[name]) for name in WORDS]
+
+
 def test_eligible_images_lack_the_concept_or_name_it(grid, library):
     fit, _ = library.split(0.5)
     for sample, one in zip(grid.sample.values, fit.pictures, strict=True):
