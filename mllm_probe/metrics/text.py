@@ -19,6 +19,8 @@ SEEN = ("there", "here", "visible", "present", "shown", "seen")
 GONE = ("absent", "missing", "lacking", "nowhere")
 """What a mention is: "the cat is missing"."""
 
+_FAR = 400
+"""Characters before a mention that are searched for a negation, so that a long answer costs no square of its length."""
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
@@ -58,11 +60,17 @@ def spans(text: str, words: Sequence[str], *, negations: Sequence[str] = NEGATIO
     Raises
     ------
     TypeError
-        If ``words`` or ``negations`` is a single text instead of a list of words.
+        If the answer is no text, or ``words`` or ``negations`` no list of texts.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"an answer is a text, but got {type(text).__name__}.")
     before = _before(_listed(negations, "negations"))
+
+    def negated(start: int, stop: int) -> bool:
+        return bool(before.search(text, max(0, start - _FAR), start) or _AFTER.match(text, stop))
+
     found = _pattern(_listed(words, "words")).finditer(text)
-    return [Span(*m.span(), bool(before.search(text[: m.start()]) or _AFTER.search(text[m.end() :]))) for m in found]
+    return [Span(*mention.span(), negated(*mention.span())) for mention in found]
 
 
 def named(text: str, words: Sequence[str]) -> bool:
@@ -102,11 +110,15 @@ def _plurals(word: str) -> tuple[str, ...]:
     return (word + "es",) if re.search(r"(?:s|x|z|ch|sh)$", word) else (word + "s",)
 
 
-def _listed(words: Sequence[str], name: str) -> tuple[str, ...]:
+def _listed(words: Iterable[str], name: str) -> tuple[str, ...]:
     # A text is a sequence of its letters, so "cat" would count every "c", "a" and "t" as a mention.
     if isinstance(words, str):
         raise TypeError(f"{name} is a list of words, not one text: got {words!r}; write [{words!r}].")
-    return tuple(words)
+    listed = tuple(words)
+    wrong = [word for word in listed if not isinstance(word, str)]
+    if wrong:
+        raise TypeError(f"{name} is a list of words, which are texts, but got {wrong[0]!r} among them.")
+    return listed
 
 
 @lru_cache(maxsize=4096)
@@ -134,7 +146,7 @@ def _before(negations: tuple[str, ...]) -> re.Pattern[str]:
 
 # "is not there", "is not clearly visible", "not shown", "isn't here"; or "is missing".
 _AFTER = re.compile(
-    rf"^\s+(?:(?:(?:{_any(BE)})\s+not|not|(?:{_any(BE)})n['’]t)\s+(?:\w+\s+)?(?:{_any(SEEN)})"
+    rf"\s+(?:(?:(?:{_any(BE)})\s+not|not|(?:{_any(BE)})n['’]t)\s+(?:\w+\s+)?(?:{_any(SEEN)})"
     rf"|(?:{_any(BE)})\s+(?:{_any(GONE)}))\b",
     re.IGNORECASE,
 )
@@ -180,7 +192,7 @@ def kept(
     float
         0 … 1; NaN without labels, or when nothing is left to name.
     """
-    counted = sorted(set(labels or ()) - set(without))
+    counted = sorted(set(_listed(labels or (), "labels")) - set(without))
     if not counted:
         return float("nan")
     return sum(named(text, words.get(label, (label,))) for label in counted) / len(counted)

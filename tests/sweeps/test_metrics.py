@@ -1,5 +1,7 @@
 """What the metrics of a sweep mean, worked out again from its answers and from plain forwards."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -80,7 +82,7 @@ def test_named_kept_and_repetition_read_the_answer(grid, library):
 
 
 def test_a_grid_and_its_effect_say_which_words_name_each_concept(grid):
-    for found in (grid, effect(grid, "logprob")):
+    for found in (grid, sweeps.effect(grid, "logprob")):
         assert [json.loads(words) for words in found.words.values] == [list(WORDS[name]) for name in WORDS]
 
 

@@ -223,7 +223,7 @@ tbody th {
   border-bottom: 2px solid var(--jp-brand-color1);
 }
 .page-answers .negated {
-  border-bottom: 2px dotted var(--jp-ui-font-color3);
+  border-bottom: 2px dotted var(--jp-ui-font-color2);
 }
 .page-figures {
   display: grid;
