@@ -50,7 +50,7 @@ def spans(text: str, words: Sequence[str], *, negations: Sequence[str] = NEGATIO
     words : sequence of str
         Words of one concept; whole words count, in any case, and their regular plurals (`forms`).
     negations : sequence of str
-        Words that negate a mention at most `REACH` words after them.
+        Words that negate a mention after them, with at most `REACH` words between.
 
     Returns
     -------

@@ -58,7 +58,10 @@ export class WordsFold {
 
   constructor(edit: { words(found: string[]): void; negations(found: string[]): void }) {
     const words = labelled("Words that name it, with commas between them", this.words).element;
-    const negations = labelled("Not if one of these is up to three words before them", this.negations).element;
+    const negations = labelled(
+      "Not within three words after one of these, nor before “is missing”, “is not there” and the like",
+      this.negations,
+    ).element;
     this.element.append(this.title, words, negations);
     this.words.addEventListener("change", () => edit.words(listed(this.words.value)));
     this.negations.addEventListener("change", () => edit.negations(listed(this.negations.value)));
