@@ -10,21 +10,26 @@ from mllm_probe.metrics.statistics import (
     null_interval,
     wilson_interval,
 )
+from mllm_probe.metrics.text import NEGATIONS, Span, forms, spans
 from mllm_probe.metrics.words import WordTable, word_table, word_variants
 
 __all__ = [
     "Answer",
     "Metric",
+    "NEGATIONS",
     "ScoredConcept",
+    "Span",
     "WordTable",
     "bootstrap_interval",
     "borrowed_scopes",
     "concept_projection",
     "false_discovery_rate",
+    "forms",
     "lens_chunks",
     "lens_logits",
     "median_interval",
     "null_interval",
+    "spans",
     "token_kinds",
     "wilson_interval",
     "word_table",

@@ -177,6 +177,7 @@ class Metric:
             "long_name": self.long_name or self.label,
             "units": self.unit,
             "label": self.label,
+            "reads": self.reads,
             "direction": self.direction,
             "scale": "ratio" if self.ratio else "difference",
             "images": "eligible" if self.only_eligible else "all",

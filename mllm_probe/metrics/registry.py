@@ -10,7 +10,6 @@ from pathlib import Path
 
 import xarray as xr
 
-from mllm_probe import schema
 from mllm_probe.metrics.metric import READS, Metric
 
 DEFAULT_METRICS = ("logprob", "named", "kept", "kl", "perplexity")
@@ -56,19 +55,11 @@ def _as_metric(one: str | Metric) -> Metric:
 def metrics_of(grid: xr.Dataset) -> list[str]:
     """Names of the metrics that a grid holds, built-in ones first.
 
-    A variable is a metric where it has a value per cell and an unsteered value beside it; so a grid that was read from
-    a file knows a user's metrics too.
+    A user's metric is known by the attributes that its variable was written with, also in a grid read from a file.
     """
-    there = [
-        str(name)
-        for name, variable in grid.data_vars.items()
-        if f"{name}_unsteered" in grid
-        and {schema.CONCEPT, schema.CONTROL, schema.SAMPLE} <= set(variable.dims)
-        and variable.dtype.kind == "f"
-        and schema.STEP not in variable.dims
-    ]
-    known = [name for name in built_in() if name in there]
-    return known + [name for name in there if name not in known]
+    known = [name for name in built_in() if name in grid and not built_in()[name].every_concept]
+    own = [str(name) for name, variable in grid.data_vars.items() if variable.attrs.get("reads") in READS]
+    return known + [name for name in own if name not in built_in()]
 
 
 def label_of(grid: xr.Dataset, name: str) -> str:

@@ -57,7 +57,7 @@ class OffTarget:
 
     def variables(self) -> Variables:
         """Dimensions, array (not a copy) and attributes of every variable."""
-        name, attributes = self.metric.name, self.metric.attributes
+        name, attributes = self.metric.name, {k: self.metric.attributes[k] for k in ("long_name", "units")}
         variables: Variables = {
             name: (_STEERED, self.steered, attributes),
             f"{name}_unsteered": (_STEERED[-2:], self.unsteered, attributes),
