@@ -34,7 +34,19 @@ _HOME = {
     "explore": "widgets",
     "report": "widgets",
 }
-_ROOMS = ("activations", "concepts", "loading", "metrics", "models", "plots", "scenes", "steering", "sweeps", "widgets")
+_ROOMS = (
+    "activations",
+    "concepts",
+    "loading",
+    "metrics",
+    "models",
+    "plots",
+    "scenes",
+    "steering",
+    "sweeps",
+    "tokens",
+    "widgets",
+)
 
 if TYPE_CHECKING:
     from mllm_probe import concepts as concepts

@@ -19,6 +19,7 @@ ORDER = (
     "schema",
     "scenes",
     "models",
+    "tokens",
     "concepts",
     "activations",
     "decoding",

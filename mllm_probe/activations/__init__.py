@@ -8,8 +8,8 @@ from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
 from mllm_probe.activations.forward import forward_hidden, run_forward
 from mllm_probe.activations.hooks import active_hooks, attached, before_backbone, before_block, resolve_layers
 from mllm_probe.activations.memory import free_bytes, rows_that_fit
-from mllm_probe.activations.positions import chosen_columns, find_places, token_choice
 from mllm_probe.activations.store import open_zarr, save_zarr
+from mllm_probe.tokens.places import chosen_columns, find_places, token_choice
 
 __all__ = [
     "TorchAccessor",

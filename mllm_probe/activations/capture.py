@@ -15,8 +15,8 @@ from mllm_probe.activations.forward import run_forward
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.activations.memory import rows_that_fit
 from mllm_probe.activations.output import CapturedRows
-from mllm_probe.activations.positions import Places, TokenChoice, Tokens, companions, find_places, token_choice
 from mllm_probe.models import Encoded, ProbeModel, Request
+from mllm_probe.tokens.places import Places, TokenChoice, Tokens, companions, find_places, token_choice
 
 
 def capture(

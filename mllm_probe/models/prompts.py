@@ -13,7 +13,7 @@ from mllm_probe.models.families import family_of
 from mllm_probe.models.images import as_image
 from mllm_probe.models.inputs import Encoded, Request, append_tokens, join_inputs
 from mllm_probe.models.layout import accepted_inputs, text_config
-from mllm_probe.models.tokens import IMAGE, PADDING, SPECIAL, patch_positions, token_roles, warn_unknown_words
+from mllm_probe.models.roles import IMAGE, PADDING, SPECIAL, patch_positions, token_roles, warn_unknown_words
 
 _TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids")
 

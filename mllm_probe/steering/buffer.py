@@ -17,11 +17,11 @@ from mllm_probe.decoding.shared import Untouched
 from mllm_probe.steering.calls import Calls
 from mllm_probe.steering.editor import past_length
 from mllm_probe.steering.ledger import Fed, Ledger
-from mllm_probe.steering.positions import of_encoded
 from mllm_probe.steering.receipts import Receipt, RowReceipt
 from mllm_probe.steering.stacked import GENERATED, PHASES, stack
 from mllm_probe.steering.steering import Row, as_rows
 from mllm_probe.steering.tensors import Batch, Tensors
+from mllm_probe.tokens.positions import of_encoded
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel

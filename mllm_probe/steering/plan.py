@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.steering.positions import KINDS, LAST_PROMPT, PromptPositions
 from mllm_probe.steering.receipts import RowReceipt
-from mllm_probe.steering.scopes import Scope
 from mllm_probe.steering.steering import Row, Steering
 from mllm_probe.steering.tables import Entries, Table, build_table
+from mllm_probe.tokens.positions import KINDS, LAST_PROMPT, PromptPositions
+from mllm_probe.tokens.selection import Scope
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel

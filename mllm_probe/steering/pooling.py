@@ -15,8 +15,8 @@ from mllm_probe import schema
 from mllm_probe.activations.forward import run_forward
 from mllm_probe.activations.memory import rows_that_fit
 from mllm_probe.models import Encoded, ProbeModel, Request
-from mllm_probe.steering.positions import KINDS, of_encoded
-from mllm_probe.steering.scopes import Scope
+from mllm_probe.tokens.positions import KINDS, of_encoded
+from mllm_probe.tokens.selection import Scope
 
 _MOST_NORMS = 1 << 19
 

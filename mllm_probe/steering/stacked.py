@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.steering.positions import KINDS, LAST_PROMPT
 from mllm_probe.steering.steering import Row, Steering
 from mllm_probe.steering.tables import build_table
+from mllm_probe.tokens.positions import KINDS, LAST_PROMPT
 
 PHASES = ("last_prompt", "generated")
 """What is fed: the last prompt token, or tokens of the answer. Both use the vector and the norm of last_prompt."""

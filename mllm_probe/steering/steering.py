@@ -13,7 +13,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.steering.directions import Directions, directions_of
-from mllm_probe.steering.scopes import Scope, Tokens, parse_scope
+from mllm_probe.tokens.selection import Scope, Tokens, parse_scope
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel

@@ -31,7 +31,7 @@ from mllm_probe.steering.classes import (
 from mllm_probe.steering.directions import OWN_NORM, unit_rows
 from mllm_probe.steering.fitting import balanced_accuracy, fit_probe, principal_component
 from mllm_probe.steering.pooling import as_requests, pool, require_scopes
-from mllm_probe.steering.positions import KINDS
+from mllm_probe.tokens.positions import KINDS
 
 METHODS = ("mean_difference", "pca", "probe")
 

@@ -13,7 +13,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import split_dimension, tensor_of
-from mllm_probe.activations.positions import token_choice
+from mllm_probe.tokens.places import token_choice
 
 if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job

@@ -15,7 +15,6 @@ from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
 from mllm_probe.activations.hooks import attached
 from mllm_probe.activations.memory import free_bytes
-from mllm_probe.activations.positions import Places, companions, find_places, token_choice
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.lens import lens_chunks
 from mllm_probe.metrics.logits import first_token_logprob
@@ -24,6 +23,7 @@ from mllm_probe.steering.directions import directions_of
 from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.results import CELL_DIMS
 from mllm_probe.sweeps.scoring import Reading
+from mllm_probe.tokens.places import Places, companions, find_places, token_choice
 
 if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job

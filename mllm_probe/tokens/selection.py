@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mllm_probe.schema import EDIT_SCOPES
-from mllm_probe.steering.positions import PromptPositions
+from mllm_probe.tokens.positions import PromptPositions
 
 Tokens = str | Sequence[str] | Sequence[int] | np.ndarray
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mllm_probe.activations.positions import chosen_columns, companions, find_places, token_choice
 from mllm_probe.models import Encoded
+from mllm_probe.tokens.places import chosen_columns, companions, find_places, token_choice
 
 BOS, IMG, SPECIAL = 1, 9, 2
 ROWS = [

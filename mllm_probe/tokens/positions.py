@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.activations.positions import begin_columns
 from mllm_probe.models.layout import text_config
-from mllm_probe.models.tokens import patch_positions, token_roles
+from mllm_probe.models.roles import patch_positions, token_roles
 from mllm_probe.schema import ROLES
+from mllm_probe.tokens.places import begin_columns
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
