@@ -45,6 +45,7 @@ _ROOMS = (
     "steering",
     "sweeps",
     "tokens",
+    "typing",
     "widgets",
 )
 

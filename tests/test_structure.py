@@ -17,6 +17,7 @@ PACKAGE = ROOT / "mllm_probe"
 
 ORDER = (
     "schema",
+    "typing",
     "scenes",
     "models",
     "tokens",

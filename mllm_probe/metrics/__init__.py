@@ -11,7 +11,7 @@ from mllm_probe.metrics.logits import (
     word_table,
     word_variants,
 )
-from mllm_probe.metrics.projection import borrowed_scopes, concept_projection, token_kinds
+from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
 from mllm_probe.metrics.statistics import (
     bootstrap_interval,
     false_discovery_rate,
@@ -44,7 +44,6 @@ __all__ = [
     "null_interval",
     "repetition",
     "single_token_logprob",
-    "token_kinds",
     "wilson_interval",
     "word_table",
     "word_variants",

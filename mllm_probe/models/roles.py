@@ -1,10 +1,7 @@
-"""What each position of the sequence is, and where an image token lies in its picture."""
+"""The role of each position of an encoded prompt, and the picture, row and column of each image token."""
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.models.families import why_no_image_tokens
+from mllm_probe.models.layout import text_config
 from mllm_probe.schema import ROLES
 
 TEXT, IMAGE, SPECIAL, PADDING = (ROLES.index(name) for name in ("text", "image", "special", "padding"))
@@ -54,63 +52,77 @@ def token_roles(model: Any, input_ids: Tensor, attention_mask: Tensor | None = N
     return roles
 
 
-def patch_positions(roles: np.ndarray, pictures: int, grids: list[tuple[int, int]] | None = None) -> np.ndarray:
-    """Row and column of every image token in its picture.
+def begin_of_sequence(model: Any, input_ids: Tensor, roles: Tensor) -> np.ndarray:
+    """Positions that hold the begin-of-sequence token in front of everything else of their row.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    input_ids, roles : Tensor [rows, tokens]
+
+    Returns
+    -------
+    bool array [rows, tokens]
+    """
+    begin = getattr(model.tokenizer, "bos_token_id", None)
+    begin = getattr(text_config(model.hf), "bos_token_id", None) if begin is None else begin
+    if begin is None:
+        return np.zeros(tuple(roles.shape), bool)
+    real = roles.cpu() != PADDING
+    return (real & (real.cumsum(1) == 1) & (input_ids.cpu() == int(begin))).numpy()
+
+
+def patch_positions(roles: np.ndarray, pictures: int | None, grids: list[tuple[int, int]] | None = None) -> np.ndarray:
+    """Picture, row and column of every image token.
 
     Parameters
     ----------
     roles : int array [tokens]
         Of one sample.
-    pictures : int
-        How many pictures the sample has.
+    pictures : int or None
+        How many pictures the sample has; None where that is not known, which is read as one if the grid of one fits.
     grids : list of (rows, columns), optional
         Sizes of the token grid of each picture, where the processor says so.
 
     Returns
     -------
-    int32 array [2, tokens]
-        -1 for other tokens and for pictures whose grid cannot be known. Without ``grids``, runs of image
-        tokens of equal length are rows of a picture (families that close each row with a token); a picture
-        in one run is taken as square.
+    int32 array [3, tokens]
+        Number of the picture in its prompt (0 is the first), row and column in it. -1 for other tokens and for what
+        cannot be known. Without ``grids``, runs of image tokens of equal length are rows of a picture (families that
+        close each row with a token); a picture in one run is taken as square.
     """
-    places = np.full((2, len(roles)), -1, dtype=np.int32)
+    places = np.full((3, len(roles)), -1, dtype=np.int32)
     where = np.flatnonzero(roles == IMAGE)
-    if not len(where) or not pictures:
+    if not len(where) or pictures == 0:
         return places
-    start = 0
-    for rows, columns in grids or _guess_grids(where, pictures):
-        size = rows * columns
-        if start + size > len(where):
-            return np.full_like(places, -1)
-        inside = where[start : start + size]
-        if columns > 0:
-            places[0, inside], places[1, inside] = np.divmod(np.arange(size), columns)
-        start += size
+    grids = grids or _guess_grids(where, pictures or 1)
+    sizes = [rows * columns for rows, columns in grids] or _guess_sizes(where, pictures or 1)
+    if sum(sizes) > len(where) or (pictures is None and not grids):
+        return places
+    bounds = np.cumsum([0, *sizes])
+    for number, start in enumerate(bounds[:-1]):
+        inside = where[start : bounds[number + 1]]
+        places[0, inside] = number
+        if grids and grids[number][1] > 0:
+            places[1:, inside] = np.divmod(np.arange(len(inside)), grids[number][1])
     return places
 
 
-def _guess_grids(where: np.ndarray, pictures: int) -> list[tuple[int, int]]:
-    runs = [len(run) for run in np.split(where, np.flatnonzero(np.diff(where) > 1) + 1)]
+def _runs(where: np.ndarray) -> list[int]:
+    return [len(run) for run in np.split(where, np.flatnonzero(np.diff(where) > 1) + 1)]
+
+
+def _guess_sizes(where: np.ndarray, pictures: int) -> list[int]:
+    """Image tokens of each picture: a run of them each, else an equal share."""
+    runs = _runs(where)
     each, rest = divmod(len(where), pictures)
+    return runs if len(runs) == pictures else [each] * pictures if rest == 0 else []
+
+
+def _guess_grids(where: np.ndarray, pictures: int) -> list[tuple[int, int]]:
+    runs = _runs(where)
     if len(runs) > pictures and len(runs) % pictures == 0 and len(set(runs)) == 1:
         return [(len(runs) // pictures, runs[0])] * pictures
-    sizes = runs if len(runs) == pictures else [each] * pictures if rest == 0 else []
+    sizes = _guess_sizes(where, pictures)
     sides = [round(size**0.5) for size in sizes]
     return [(s, s) for s in sides] if all(s * s == size for s, size in zip(sides, sizes, strict=True)) else []
-
-
-def warn_unknown_words(tokenizer: Any, texts: Iterable[str]) -> None:
-    """Warn, once for all ``texts``, naming the words that the tokenizer does not know."""
-    unknown_id = getattr(tokenizer, "unk_token_id", None)
-    if unknown_id is None:
-        return
-    words = dict.fromkeys(word for text in set(texts) for word in re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text))
-    unknown = [w for w in words if unknown_id in tokenizer(w, add_special_tokens=False)["input_ids"]]
-    if unknown:
-        named = ", ".join(f"'{word}'" for word in unknown)
-        warnings.warn(
-            f"The model does not know the word{'s' if len(unknown) > 1 else ''} {named}: it reads an unknown-word "
-            "token instead. model.suggestions lists questions that work.",
-            UserWarning,
-            stacklevel=6,
-        )

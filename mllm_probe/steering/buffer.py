@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from mllm_probe.steering.stacked import GENERATED, PHASES, stack
 from mllm_probe.steering.steering import Row, as_rows
 from mllm_probe.steering.tensors import Batch, Tensors
 from mllm_probe.tokens.positions import of_encoded
+from mllm_probe.typing import Layers
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -72,7 +73,7 @@ class EditBuffer:
         self,
         model: ProbeModel,
         rows: int,
-        layers: Iterable[int] | int | str = "all",
+        layers: Layers = "all",
         *,
         prompt: Encoded | None = None,
         slots: int = 1,
@@ -93,7 +94,7 @@ class EditBuffer:
 
     def follow(self, prompt: Encoded) -> None:
         """Take another prompt, one sample, as that of all rows."""
-        where = of_encoded(self.model, prompt)
+        where = of_encoded(prompt)
         self._last, self._behind = int(where.lengths[0]) - 1, where.prompt_length
 
     @property

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mllm_probe.steering.receipts import RowReceipt
 from mllm_probe.steering.stacked import GENERATED, Stacked, phases_of
-from mllm_probe.steering.steering import Row, Steering
+from mllm_probe.steering.steering import Row
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Ledger:
         parts = [part for part in row.parts if part.strength != 0]
         phases = np.array([phases_of(part) for part in parts])
         selected = (last,) if phases[:, 0].any() and last is not None else ()
-        unfired = [name for part in parts for name in _unfired(part, began, answered)]
+        unfired = [name for part in parts for name in part.scope.without_effect(began, answered > 0)]
         return RowReceipt(
             label=row.label,
             layers=tuple(sorted(layers)),
@@ -109,9 +109,3 @@ class Ledger:
                 ended[call.rows] |= column
                 found[call.rows] += ~ended[call.rows]
         return found
-
-
-def _unfired(part: Steering, began: bool, answered: int) -> list[str]:
-    """Names of the scope's parts, from the last prompt token on, that edited nothing."""
-    fired = {"last_prompt": began, "generated": answered > 0, "all": began or answered > 0}
-    return [name for name in part.scope.names if not fired.get(name, True)]

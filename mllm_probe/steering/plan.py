@@ -13,7 +13,8 @@ from torch import Tensor
 from mllm_probe.steering.receipts import RowReceipt
 from mllm_probe.steering.steering import Row, Steering
 from mllm_probe.steering.tables import Entries, Table, build_table
-from mllm_probe.tokens.positions import KINDS, LAST_PROMPT, PromptPositions
+from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
+from mllm_probe.tokens.positions import PromptPositions
 from mllm_probe.tokens.selection import Scope
 
 if TYPE_CHECKING:
@@ -123,8 +124,8 @@ class Plan:
 
     def _stack(self, slot: int, members: list[tuple[int, Steering]]) -> None:
         kinds = self._kinds(slot)
-        for layer in sorted({layer for _, part in members for layer in part.layers}):
-            here = [(line, part) for line, part in members if layer in part.layers]
+        for layer in sorted({layer for _, part in members for layer in part.blocks}):
+            here = [(line, part) for line, part in members if layer in part.blocks]
             for adds in (True, False):
                 group = [(line, part) for line, part in here if (part.operation == "add") == adds]
                 if group:
@@ -241,7 +242,7 @@ class Plan:
             single = Scope(names=(name,)) if part.scope.names else part.scope
             columns = set((self.where.offset + np.flatnonzero(single.select(self.where, np.array([line]))[0])).tolist())
             generated = {column for column in edited if behind <= column < end}
-            if not (generated if name == "generated" else columns & edited):
+            if not (generated if single.only_generated else columns & edited):
                 missing.append(name)
         return missing
 

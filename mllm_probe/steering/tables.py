@@ -12,7 +12,7 @@ from torch import Tensor
 from mllm_probe.steering import operations
 from mllm_probe.steering.directions import Directions, directions_of
 from mllm_probe.steering.steering import Steering
-from mllm_probe.tokens.positions import KINDS
+from mllm_probe.tokens.kinds import KINDS
 
 _CHUNK = 1 << 24
 """Elements of activations that are edited at a time, to bound the memory of a wide scope with many rows."""

@@ -1,17 +1,17 @@
-"""Token scopes: which positions are edited, by name, by number or by a mask over the picture's patches."""
+"""A ``tokens=`` argument, read once (``parse_scope``) and selected once (``Scope.select``) for reading and editing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+from torch import Tensor
 
-from mllm_probe.schema import EDIT_SCOPES
 from mllm_probe.tokens.positions import PromptPositions
-
-Tokens = str | Sequence[str] | Sequence[int] | np.ndarray
+from mllm_probe.tokens.scopes import SCOPES, NamedScope, vector_scopes
+from mllm_probe.typing import TokenScope
 
 
 @dataclass(frozen=True)
@@ -21,31 +21,42 @@ class Scope:
     Parameters
     ----------
     names : tuple of str
-        Of ``schema.EDIT_SCOPES``; the union is edited.
+        Of ``SCOPES``; their union is meant.
     numbers : tuple of int
         Positions of the unpadded prompt, negative ones from its end.
-    patches : tuple of tuple of bool, optional
-        Mask [rows, columns] over the patches of the picture (of every picture of the prompt).
+    mask : nested tuple of bool, optional
+        [positions] of the prompt, [patch rows, patch columns] of the picture, or
+        [pictures, patch rows, patch columns] of several.
     """
 
     names: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
-    patches: tuple[tuple[bool, ...], ...] | None = None
+    mask: tuple[Any, ...] | None = None
+
+    @property
+    def parts(self) -> list[NamedScope]:
+        """Declarations of the names."""
+        return [SCOPES[name] for name in self.names]
 
     @property
     def generated(self) -> bool:
-        """Whether generated positions are edited."""
-        return "generated" in self.names or "all" in self.names
+        """Whether generated positions are meant."""
+        return any(part.generated for part in self.parts)
+
+    @property
+    def last_prompt(self) -> bool:
+        """Whether the names always have the last prompt position."""
+        return any(part.last for part in self.parts)
 
     @property
     def only_generated(self) -> bool:
-        """Whether nothing but generated positions is edited."""
-        return self.names == ("generated",)
+        """Whether nothing but generated positions is meant."""
+        return bool(self.names) and not any(part.in_prompt for part in self.parts)
 
     @property
     def touches_prompt(self) -> bool:
-        """Whether anything before the last prompt token is edited."""
-        return not self.names or not set(self.names) <= {"last_prompt", "generated"}
+        """Whether anything before the last prompt token is meant."""
+        return not self.names or any(part.early for part in self.parts)
 
     def require_steps(self, steps: int | None) -> None:
         """Raise if only generated tokens are edited and none will be fed back (``steps`` is 0)."""
@@ -55,20 +66,36 @@ class Scope:
                 "least two tokens (the first comes from the last prompt position), or add 'last_prompt'."
             )
 
+    def without_effect(self, began: bool, answered: bool) -> list[str]:
+        """Names that edited nothing in a run that fed the last prompt token (``began``) or an answer (``answered``).
+
+        Names whose positions are all in the prompt before its last token are not judged.
+        """
+        late = [part for part in self.parts if part.last or part.generated]
+        return [part.name for part in late if not (part.last and began or part.generated and answered)]
+
     def __str__(self) -> str:
-        if self.patches is not None:
-            grid = np.array(self.patches)
-            return f"{grid.sum()} of {grid.shape[0]}×{grid.shape[1]} patches"
+        if self.mask is not None:
+            mask = np.array(self.mask)
+            shape = "×".join(map(str, mask.shape))
+            return f"{mask.sum()} of {shape} {'positions' if mask.ndim == 1 else 'patches'}"
         return "+".join(self.names) if self.names else f"positions {', '.join(map(str, self.numbers))}"
 
-    def select(self, where: PromptPositions, lines: np.ndarray) -> np.ndarray:
-        """Which of the known columns are edited.
+    def plain(self) -> list[Any]:
+        """Names, numbers or mask as lists that can be written as JSON."""
+        return list(self.names or self.numbers) if self.mask is None else np.array(self.mask).tolist()
+
+    def select(self, where: PromptPositions, lines: np.ndarray, samples: Sequence[str] | None = None) -> np.ndarray:
+        """Which of the known columns are meant.
 
         Parameters
         ----------
         where : PromptPositions
         lines : int array
             Lines of the batch that have this scope.
+        samples : sequence of str, optional
+            Names of the samples, one per line of the batch, where positions are read. Without it they are edited:
+            errors then name the row, and numbers end at the prompt.
 
         Returns
         -------
@@ -77,112 +104,171 @@ class Scope:
         Raises
         ------
         ValueError
-            If a part of the scope can never fire on one of the prompts.
+            If a part of the scope has no position in one of the prompts.
         """
-        if self.patches is not None:
-            return _by_patch(np.array(self.patches), where, lines)
-        if self.numbers:
-            return _by_number(self.numbers, where, lines)
+        if self.mask is not None:
+            mask = np.array(self.mask)
+            return (_by_position if mask.ndim == 1 else _by_patch)(mask, where, lines, samples)
         chosen = np.zeros((len(lines), where.columns), dtype=bool)
-        for name in self.names:
-            chosen |= _by_name(name, where, lines)
+        if self.numbers:
+            chosen[np.arange(len(lines))[:, None], columns_of(self.numbers, where, lines, samples)] = True
+        for part in self.parts:
+            chosen |= _by_name(part, where, lines, samples)
         return chosen
 
 
-def parse_scope(tokens: Tokens | Scope) -> Scope:
-    """Read the ``tokens`` argument of a steering.
+def parse_scope(tokens: TokenScope | Scope) -> Scope:
+    """Read a ``tokens=`` argument.
 
     Parameters
     ----------
-    tokens : str, tuple of str, list of int or bool array [rows, columns]
+    tokens : str, sequence of str, int, sequence of int, or bool array
+        Names of scopes; positions in the unpadded prompt (negative ones from its end); or a mask
+        [positions], [patch rows, patch columns] or [pictures, patch rows, patch columns].
 
     Raises
     ------
     ValueError
-        Naming what was expected.
+        If it is none of these, or chooses nothing; says what was expected.
     """
     if isinstance(tokens, Scope):
         return tokens
-    expected = (
-        f"tokens: expected one or several of {', '.join(EDIT_SCOPES)}, a list of positions, or a bool mask "
-        "[patch rows, patch columns]"
-    )
     if isinstance(tokens, str):
         tokens = (tokens,)
     if isinstance(tokens, Sequence) and tokens and all(isinstance(t, str) for t in tokens):
-        unknown = [t for t in tokens if t not in EDIT_SCOPES]
+        unknown = [t for t in tokens if t not in SCOPES]
         if unknown:
-            raise ValueError(f"{expected}; got '{unknown[0]}'.")
+            _unreadable(f"'{unknown[0]}'")
         return Scope(names=tuple(dict.fromkeys(str(t) for t in tokens)))
-    return _parse_array(tokens, expected)
+    return _parse_array(tokens)
 
 
-def _parse_array(tokens: Any, expected: str) -> Scope:
+def parse_vector_scopes(tokens: TokenScope) -> tuple[str, ...]:
+    """Names of the scopes at which vectors are captured, or a ValueError that lists them."""
+    given = (tokens,) if isinstance(tokens, str) else tuple(tokens) if isinstance(tokens, (list, tuple)) else ()
+    known = vector_scopes()
+    unknown = [scope for scope in given if scope not in known]
+    if unknown or not given or len(set(given)) != len(given):
+        raise ValueError(
+            f"tokens: expected one or several different ones of {', '.join(known)}; "
+            f"got {(unknown[0] if unknown else tokens)!r}."
+        )
+    return tuple(map(str, given))
+
+
+def _unreadable(got: str) -> NoReturn:
+    raise ValueError(
+        f"tokens: expected one or several of {', '.join(SCOPES)}, a list of different positions, or a bool mask "
+        f"[positions], [patch rows, patch columns] or [pictures, patch rows, patch columns]; got {got}."
+    )
+
+
+def _parse_array(tokens: Any) -> Scope:
     try:
-        array = np.asarray(tokens)
-    except ValueError as error:
-        raise ValueError(f"{expected}; got {tokens!r}.") from error
-    if array.ndim == 2 and array.dtype == bool:
+        array = np.asarray(tokens.detach().cpu() if isinstance(tokens, Tensor) else tokens)
+    except (ValueError, TypeError):
+        _unreadable(_short(tokens))
+    if array.dtype == bool and array.ndim in (1, 2, 3) and array.size:
         if not array.any():
-            raise ValueError("tokens: the patch mask selects no patch, so it can never be edited.")
-        return Scope(patches=tuple(tuple(map(bool, row)) for row in array))
-    if array.ndim == 1 and array.size and np.issubdtype(array.dtype, np.integer):
-        return Scope(numbers=tuple(dict.fromkeys(array.tolist())))
-    raise ValueError(f"{expected}; got {tokens!r}.")
+            what = "the mask selects no position" if array.ndim == 1 else "the patch mask selects no patch"
+            raise ValueError(f"tokens: {what}, so it can never be edited or read.")
+        return Scope(mask=_nested(array.tolist()))
+    if array.ndim < 2 and array.size and np.issubdtype(array.dtype, np.integer):
+        numbers = tuple(int(n) for n in array.reshape(-1))
+        if len(set(numbers)) == len(numbers):
+            return Scope(numbers=numbers)
+    _unreadable(_short(tokens))
 
 
-def _by_name(name: str, where: PromptPositions, lines: np.ndarray) -> np.ndarray:
-    real = where.real[lines]
-    if name == "generated":
-        return real & where.is_generated
-    if name == "last_prompt":
-        return np.arange(where.columns)[None] == where.last[lines, None]
-    if name == "all":
-        return real & ~where.begin[lines]
-    if not where.roles_known:
+def _short(value: Any, most: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _nested(values: Any) -> Any:
+    return tuple(map(_nested, values)) if isinstance(values, list) else values
+
+
+def _subject(line: int, samples: Sequence[str] | None) -> str:
+    return f"row {line}" if samples is None else f"sample {samples[line]}"
+
+
+def _never(samples: Sequence[str] | None) -> str:
+    return "can never be edited" if samples is None else "cannot be read"
+
+
+def _by_name(part: NamedScope, where: PromptPositions, lines: np.ndarray, samples: Sequence[str] | None) -> np.ndarray:
+    if part.needs_roles and not where.roles_known:
         raise ValueError(
-            f"tokens='{name}' cannot be found: the model is called with embeddings, which do not say what is image and "
-            "what is text. Use mp.generate, which knows the prompt."
+            f"tokens='{part.name}' cannot be found: the model is called with embeddings, which do not say what is "
+            "image and what is text. Use mp.generate, which knows the prompt."
         )
-    chosen = where.has_role(name)[lines] & ~where.is_generated
-    empty = np.flatnonzero(~chosen.any(1))
-    if len(empty):
-        raise ValueError(
-            f"tokens='{name}' can never be edited: the prompt of row {lines[empty[0]]} has no {name} tokens. "
-            f"It has {where.counts(lines[empty[0]])}."
-        )
+    chosen = part.select(where, lines)
+    if part.early and not part.last:
+        empty = np.flatnonzero(~chosen.any(1))
+        if len(empty):
+            line = int(lines[empty[0]])
+            raise ValueError(
+                f"tokens='{part.name}' {_never(samples)}: the prompt of {_subject(line, samples)} has no {part.name} "
+                f"tokens. It has {where.counts(line)}."
+            )
     return chosen
 
 
-def _by_number(numbers: tuple[int, ...], where: PromptPositions, lines: np.ndarray) -> np.ndarray:
-    lengths, before = where.lengths[lines], where.before[lines]
-    for number in numbers:
-        counted = number + lengths if number < 0 else np.full(len(lines), number)
-        outside = np.flatnonzero((counted >= lengths) | (counted < before))
-        if len(outside):
-            raise ValueError(
-                f"tokens: position {number} can never be edited: the prompt of row {lines[outside[0]]} has "
-                f"{lengths[outside[0]]} positions, {before[outside[0]]} … {lengths[outside[0]] - 1} "
-                "(negative ones count from its end)."
-            )
-    wanted = np.array(numbers)[None] % lengths[:, None]
+def columns_of(
+    numbers: Sequence[int], where: PromptPositions, lines: np.ndarray, samples: Sequence[str] | None = None
+) -> np.ndarray:
+    """Columns of numbered positions, int [len(lines), numbers].
+
+    See ``Scope.select``; positions that are read may lie in the text behind the prompt.
+    """
+    asked, lengths, before = np.array(numbers)[None], where.lengths[lines], where.before[lines]
+    ends = lengths if samples is None else before + where.real[lines].sum(1)
+    counted = np.where(asked < 0, asked + lengths[:, None], asked)
+    outside = np.argwhere((counted < before[:, None]) | (counted >= ends[:, None]))
+    if len(outside):
+        row, slot = outside[0]
+        raise ValueError(
+            f"tokens: position {numbers[slot]} {_never(samples)}: the prompt of {_subject(int(lines[row]), samples)} "
+            f"has {lengths[row]} positions, {before[row]} … {ends[row] - 1} (negative ones count from its end)."
+        )
     place = where.place[lines]
-    inside = (place >= 0) & ~where.is_generated
-    return inside & (place[:, :, None] == wanted[:, None, :]).any(-1)
+    return np.argmax(place[:, None, :] == counted[:, :, None], axis=-1)
 
 
-def _by_patch(mask: np.ndarray, where: PromptPositions, lines: np.ndarray) -> np.ndarray:
-    rows, columns = where.patch_row[lines], where.patch_column[lines]
-    for line, r, c in zip(lines, rows, columns, strict=True):
-        if (r < 0).all():
+def _by_position(
+    mask: np.ndarray, where: PromptPositions, lines: np.ndarray, samples: Sequence[str] | None
+) -> np.ndarray:
+    wrong = np.flatnonzero(where.lengths[lines] != len(mask))
+    if len(wrong):
+        line = int(lines[wrong[0]])
+        raise ValueError(
+            f"tokens: a mask of {len(mask)} positions does not fit: the prompt of {_subject(line, samples)} has "
+            f"{where.lengths[line]}."
+        )
+    place = where.place[lines]
+    return (place >= 0) & ~where.is_generated & mask[place.clip(0, len(mask) - 1)]
+
+
+def _by_patch(mask: np.ndarray, where: PromptPositions, lines: np.ndarray, samples: Sequence[str] | None) -> np.ndarray:
+    several = mask if mask.ndim == 3 else mask[None]
+    shape = "×".join(map(str, mask.shape))
+    for line in map(int, lines):
+        grids = where.grids(line)
+        whose = _subject(line, samples)
+        if not grids:
             raise ValueError(
-                f"tokens: a patch mask can never be edited: the patches of the picture in row {line} are not known. "
+                f"tokens: a patch mask {_never(samples)}: the patches of the picture in {whose} are not known. "
                 "Name 'image', or give positions."
             )
-        grid = (int(r.max()) + 1, int(c.max()) + 1)
-        if grid != mask.shape:
+        if mask.ndim == 2 and len(grids) > 1:
             raise ValueError(
-                f"tokens: the patch mask is {mask.shape[0]}×{mask.shape[1]}, but the picture of row {line} has "
-                f"{grid[0]}×{grid[1]} patches."
+                f"tokens: a mask [patch rows, patch columns] does not say which of the {len(grids)} pictures of "
+                f"{whose} it means: give one mask for each, [pictures, patch rows, patch columns], or positions."
             )
-    return (rows >= 0) & mask[rows.clip(0), columns.clip(0)]
+        if len(grids) != len(several) or any(grid != several.shape[1:] for grid in grids):
+            there = ", ".join(f"{rows}×{columns}" for rows, columns in grids)
+            pictures = "the picture of {} has {} patches" if len(grids) == 1 else "the pictures of {} have {} patches"
+            raise ValueError(f"tokens: the patch mask is {shape}, but {pictures.format(whose, there)}.")
+    image, rows, columns = where.image[lines], where.patch_row[lines], where.patch_column[lines]
+    return (rows >= 0) & several[image.clip(0), rows.clip(0), columns.clip(0)]
