@@ -23,7 +23,9 @@ def _last_picture(where, lines):
 @pytest.fixture
 def last_image(monkeypatch):
     """Image tokens of the last picture of a prompt."""
-    scope = NamedScope("last_image", _last_picture, early=True, needs_roles=True, choice=("last_image", "last picture"))
+    scope = NamedScope(
+        "last_image", _last_picture, early=True, needs_roles=True, norm="image", choice=("last_image", "last picture")
+    )
     monkeypatch.setitem(SCOPES, "last_image", scope)
 
 

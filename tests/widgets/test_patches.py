@@ -119,7 +119,7 @@ def test_without_vectors_it_shows_the_picture_and_paints(tiny, vectors, library)
         overlay.steering()
     overlay.vectors = vectors
     assert overlay.wait(SOON) and overlay.concept == "cat" and len(overlay.values) == 4 * 16 * 4
-    assert overlay.steering().scope.patches is not None
+    assert overlay.steering().scope.mask is not None
     overlay.close()
 
 
