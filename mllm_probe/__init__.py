@@ -36,7 +36,20 @@ _HOME = {
     "explore": "widgets",
     "report": "widgets",
 }
-_ROOMS = ("activations", "concepts", "loading", "metrics", "models", "plots", "scenes", "steering", "sweeps", "widgets")
+_ROOMS = (
+    "activations",
+    "concepts",
+    "loading",
+    "metrics",
+    "models",
+    "plots",
+    "scenes",
+    "steering",
+    "sweeps",
+    "tokens",
+    "typing",
+    "widgets",
+)
 
 if TYPE_CHECKING:
     from mllm_probe import concepts as concepts

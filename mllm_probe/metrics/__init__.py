@@ -2,7 +2,7 @@
 
 from mllm_probe.metrics.lens import lens_chunks, lens_logits
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
-from mllm_probe.metrics.projection import borrowed_scopes, concept_projection, token_kinds
+from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
 from mllm_probe.metrics.statistics import (
     bootstrap_interval,
     false_discovery_rate,
@@ -30,7 +30,6 @@ __all__ = [
     "median_interval",
     "null_interval",
     "spans",
-    "token_kinds",
     "wilson_interval",
     "word_table",
     "word_variants",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,12 @@ from mllm_probe.decoding.shared import Untouched
 from mllm_probe.steering.calls import Calls
 from mllm_probe.steering.editor import past_length
 from mllm_probe.steering.ledger import Fed, Ledger
-from mllm_probe.steering.positions import of_encoded
 from mllm_probe.steering.receipts import Receipt, RowReceipt
 from mllm_probe.steering.stacked import GENERATED, PHASES, stack
 from mllm_probe.steering.steering import Row, as_rows, require_vectors_of
 from mllm_probe.steering.tensors import Batch, Tensors
+from mllm_probe.tokens.positions import of_encoded
+from mllm_probe.typing import Layers
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -71,7 +72,7 @@ class EditBuffer:
         self,
         model: ProbeModel,
         rows: int,
-        layers: Iterable[int] | int | str = "all",
+        layers: Layers = "all",
         *,
         prompt: Encoded | None = None,
         slots: int = 1,
@@ -92,7 +93,7 @@ class EditBuffer:
 
     def follow(self, prompt: Encoded) -> None:
         """Take another prompt, one sample, as that of all rows."""
-        where = of_encoded(self.model, prompt)
+        where = of_encoded(prompt)
         self._last, self._behind = int(where.lengths[0]) - 1, where.prompt_length
 
     @property

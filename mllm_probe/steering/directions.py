@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import split_dimension, tensor_of
+from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 
 OWN_NORM = "residual_norm_at_{}"
 """Name of the variable (layer) that keeps the residual norm of a scope beside ``residual_norm`` (layer, scope)."""
@@ -65,7 +66,7 @@ class Directions:
 
     def scope_for(self, kind: str) -> str:
         """Scope whose vector a position uses: its own, else all, else last_prompt, else the first."""
-        for scope in (kind, "all", schema.CAPTURE_SCOPES[0]):
+        for scope in (kind, "all", KINDS[LAST_PROMPT]):
             if scope in self.scopes:
                 return scope
         return self.scopes[0]

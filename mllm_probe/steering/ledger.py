@@ -71,10 +71,10 @@ class Ledger:
         self, line: int, row: Row, layers: set[int], began: bool, answered: int, size: float, last: int | None
     ) -> RowReceipt:
         planned = [part for part in row.parts if part.strength != 0] if row is not None and layers else []
-        fired = {"last_prompt": began, "generated": answered > 0, "all": began or answered > 0}
         records = []
         for part in planned:
             at_prompt_end, generated = phases_of(part)
+            quiet = part.scope.without_effect(began, answered > 0)
             selected = {last} if at_prompt_end and last is not None else set()
             records.append(
                 PartRecord(
@@ -82,7 +82,7 @@ class Ledger:
                     selected=selected,
                     edited=selected if began else (),
                     steps=range(answered) if generated else (),
-                    fired={name: fired.get(name, True) for name in part.scope.names},
+                    fired={name: name not in quiet for name in part.scope.names},
                 )
             )
         return row_receipt(row, records, layers, size, bool(self.stacked.differ[line]))

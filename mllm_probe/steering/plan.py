@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.steering.positions import KINDS, LAST_PROMPT, PromptPositions
 from mllm_probe.steering.receipts import PartRecord, RowReceipt, row_receipt
-from mllm_probe.steering.scopes import Scope
 from mllm_probe.steering.steering import Row, Steering
 from mllm_probe.steering.tables import Entries, Table, build_tables
+from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
+from mllm_probe.tokens.positions import PromptPositions
+from mllm_probe.tokens.selection import Scope
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
@@ -123,8 +124,8 @@ class Plan:
 
     def _stack(self, slot: int, members: list[tuple[int, Steering]]) -> None:
         kinds = self._kinds(slot)
-        for layer in sorted({layer for _, part in members for layer in part.layers}):
-            here = [(line, part) for line, part in members if layer in part.layers]
+        for layer in sorted({layer for _, part in members for layer in part.blocks}):
+            here = [(line, part) for line, part in members if layer in part.blocks]
             tables = build_tables(layer, here, kinds[[line for line, _ in here]], slot)
             self._tables.setdefault(layer, []).extend(tables)
 
@@ -228,7 +229,7 @@ class Plan:
         fired = {}
         for name, single in singles.items():
             columns = set((self.where.offset + np.flatnonzero(single.select(self.where, np.array([line]))[0])).tolist())
-            fired[name] = bool(steps if name == "generated" else columns & edited)
+            fired[name] = bool(steps if single.only_generated else columns & edited)
         return fired
 
     def _places(self, line: int, columns: set[int]) -> tuple[int, ...]:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.steering.positions import KINDS, LAST_PROMPT
 from mllm_probe.steering.steering import Row, Steering
 from mllm_probe.steering.tables import AffineTable, Members, build_tables
+from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 
 PHASES = ("last_prompt", "generated")
 """What is fed: the last prompt token, or tokens of the answer. Both use the vector and the norm of last_prompt."""
@@ -64,7 +64,7 @@ class Stacked:
 
 def phases_of(part: Steering) -> tuple[bool, bool]:
     """Whether a steering edits the last prompt token, and the generated ones."""
-    return "last_prompt" in part.scope.names or "all" in part.scope.names, part.scope.generated
+    return part.scope.last_prompt, part.scope.generated
 
 
 def stack(rows: Sequence[Row], layers: Mapping[int, int]) -> Stacked:
@@ -87,7 +87,7 @@ def stack(rows: Sequence[Row], layers: Mapping[int, int]) -> Stacked:
         for part in () if row is None else row.parts:
             if part.strength == 0 or not any(phases_of(part)):
                 continue
-            for layer in part.layers:
+            for layer in part.blocks:
                 slot = filled.get(layer, 0)
                 filled[layer] = slot + 1
                 groups.setdefault((slot, layer), []).append((line, part))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.activations.hooks import listed_layers
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, is_seeded
 from mllm_probe.steering.directions import Directions, directions_of
 from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
-from mllm_probe.steering.scopes import Scope, Tokens, parse_scope
+from mllm_probe.tokens.selection import Scope, parse_scope
+from mllm_probe.typing import Layers, TokenScope
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -33,7 +34,7 @@ class Steering:
         Vectors of one concept, such as ``vectors.sel(concept="cat")``. Each edited position uses the vector captured
         at its own scope (the last prompt position and generated ones last_prompt's, special tokens text's), else one
         captured at ``all``, else last_prompt's, else the only one there is.
-    layers : int, sequence of int or "all"
+    layers : int, sequence of int, slice or "all"
         Blocks whose output is edited, -1 is the last; each gets the full dose.
     strength : float
         Signed dose for ``add``; for ``ablate`` and ``replace`` the fraction 0 … 1. At 0 nothing is edited.
@@ -41,11 +42,12 @@ class Steering:
         ``residual``: strength × the residual norm of the position's own role at that layer; ``vector``: strength ×
         the vector (probe and PCA directions have the mean difference's length); ``raw``: strength × the vector as its
         method gave it. Not for ``ablate`` and ``replace``.
-    tokens : str, tuple of str, list of int or bool array [patch rows, patch columns]
+    tokens : str, tuple of str, list of int or bool array
         ``"all"`` (every position but padding and begin-of-sequence, and the generated ones), ``"image"``, ``"text"``,
         ``"last_prompt"``, ``"generated"``, several of these, positions in the prompt (negative from its end), or a mask
-        over the picture's patches. Generated token k is edited when it is fed back to give token k + 1; token 0 comes
-        from the last prompt position.
+        [positions] of the prompt, [patch rows, patch columns] of the picture, or
+        [pictures, patch rows, patch columns] of several. Generated token k is edited when it is fed back to give
+        token k + 1; token 0 comes from the last prompt position.
     operation : {"add", "ablate", "replace"}, Operation or callable
         h + dose; h − f (h·v̂ − μ₋) v̂; h − f (h·v̂ − μ₋)(v̂ − v̂_to). Or an :class:`Operation`, or a function
         ``(h, v, dose) -> change``, see there.
@@ -68,10 +70,10 @@ class Steering:
     """
 
     vectors: xr.Dataset = field(repr=False)
-    layers: Any
+    layers: Layers
     strength: float = 1.0
     unit: str = "residual"
-    tokens: Tokens = ("last_prompt", "generated")
+    tokens: TokenScope = ("last_prompt", "generated")
     operation: str | Operation | ChangeFunction = "add"
     to: xr.Dataset | None = field(default=None, repr=False)
     kind: str = CONCEPT
@@ -99,6 +101,11 @@ class Steering:
     def directions(self) -> Directions:
         """The vectors as tensors."""
         return directions_of(self.vectors)
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Numbers of the blocks that ``layers`` means."""
+        return cast(tuple[int, ...], self.layers)
 
     @property
     def scope(self) -> Scope:
@@ -150,7 +157,7 @@ class Steering:
         return self.directions.name if self.kind == CONCEPT else f"{self.kind} {self.draw} for {self.directions.name}"
 
     def __str__(self) -> str:
-        layers = ", ".join(map(str, self.layers))
+        layers = ", ".join(map(str, self.blocks))
         dose = f"{self.strength:+g} {self.unit}" if self.declared.in_unit else f"{self.strength:g}"
         how = dose if self.declared.name == "add" else f"{self.declared.name} {dose}"
         other = f" → {directions_of(self.to).name}" if self.to is not None else ""
@@ -233,13 +240,11 @@ def _named(vectors: xr.Dataset | None) -> str:
     return "None" if vectors is None else directions_of(vectors).name
 
 
-def _checked_layers(layers: Any, directions: Directions) -> tuple[int, ...]:
+def _checked_layers(layers: Layers, directions: Directions) -> tuple[int, ...]:
     if isinstance(layers, str) and layers == "all":
         return tuple(directions.layers)
-    given = np.atleast_1d(layers).tolist() if not isinstance(layers, range) else list(layers)
-    if not given or not all(isinstance(n, int) for n in given):
-        raise ValueError(f"layers: expected 'all', a number or a list of numbers; got {layers!r}.")
     total = directions.total_layers
+    given = listed_layers(layers, total)
     numbers = [n + total if n < 0 else n for n in given]
     for asked, number in zip(given, numbers, strict=True):
         if number not in directions.layers:

@@ -14,8 +14,8 @@ from torch import Tensor
 from mllm_probe.steering.controls import CONTROLS, Draw
 from mllm_probe.steering.directions import Directions, directions_of
 from mllm_probe.steering.operations import Affine, Operation, affine_size
-from mllm_probe.steering.positions import KINDS
 from mllm_probe.steering.steering import Steering
+from mllm_probe.tokens.kinds import KINDS
 
 _CHUNK = 1 << 24
 """Elements of activations that are edited at a time, to bound the memory of a wide scope with many rows."""

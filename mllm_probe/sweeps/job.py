@@ -20,7 +20,6 @@ from mllm_probe.metrics.words import word_table
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.scopes import parse_scope
 from mllm_probe.steering.steering import Steering
 from mllm_probe.sweeps.answers import Reader
 from mllm_probe.sweeps.cells import Cell, plan_cells
@@ -30,6 +29,7 @@ from mllm_probe.sweeps.scoring import Scorer
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.subjects import Subjects
 from mllm_probe.sweeps.twins import find_twins
+from mllm_probe.tokens.selection import parse_scope
 
 MOST_ROWS = 256
 KEPT_SHARE = 0.2

@@ -141,7 +141,7 @@ def test_layers_in_all_forms(vectors):
             {"operation": "replace"},
             r"'replace' needs to=.*; only 'replace' takes it. Got operation 'replace' with to=None",
         ),
-        ({"tokens": "picture"}, r"tokens: expected one or several of all, image.*; got 'picture'"),
+        ({"tokens": "picture"}, r"tokens: expected one or several of last_prompt, generated, image.*; got 'picture'"),
         ({"tokens": []}, r"tokens: expected one or several of"),
         ({"tokens": ["image", 3]}, r"tokens: expected one or several of"),
         ({"tokens": np.zeros((2, 2), bool)}, r"the patch mask selects no patch"),
