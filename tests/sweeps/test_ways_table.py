@@ -10,14 +10,15 @@ from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import Path
 from mllm_probe.decoding.prefix import CopiedPrefix
 from mllm_probe.decoding.resume import CopiedResume, Resume
-from mllm_probe.schema import METRICS, OFF_TARGET
+from mllm_probe.metrics.metric import READS
+from mllm_probe.metrics.registry import built_in
 from mllm_probe.sweeps import plan, sweep
 from tests.sweeps.helpers import plain_batch, plain_edit, random_vectors, residual_norms, wrapped_family
 
 NEXT = ("last_prompt", "generated")
 SCOPES = (NEXT, "last_prompt", "generated", "image", "text", "all", ("image", "generated"), [4, 6])
-EACH = (*METRICS, "tokens", OFF_TARGET)
-NEEDS_STEPS = ("kl", "named", "kept", "perplexity", "repetition", "tokens")
+EACH = (*built_in(), "tokens")
+FEEDS = {name for name, metric in built_in().items() if READS[metric.reads].decodes or READS[metric.reads].unsteered}
 LAYERS = (0, 3)
 WORDS = {"cat": [7, [8, 9]], "dog": [11]}
 WAYS = {
@@ -89,7 +90,7 @@ def test_every_scope_and_metric_runs_or_is_refused(name, attention, tmp_path):
         assert whole.attrs["path"] == str(Path(kind)), (tokens, whole.attrs["refused_paths"])
         assert_equals_plain_hooks(case, whole, tokens)
         for metric in EACH:
-            if tokens == "generated" and metric not in NEEDS_STEPS:
+            if tokens == "generated" and metric not in FEEDS | {"tokens"}:
                 store = tmp_path / f"{number}-{metric}"
                 for refused in (case.sweep, case.plan):
                     with pytest.raises(ValueError, match="tokens='generated' can never be edited: no generated token"):
