@@ -96,6 +96,7 @@ def generate(
     >>> out = mp.generate(model, picture, steering=[None, cat, cat.control("random")], max_new_tokens=12)
     >>> out.text[1], out.receipt[1].fired
     """
+    model.lock.require_unedited()
     _require_tokens(max_new_tokens)
     requests, rows = _fitted(model, images, prompt, steering, inputs)
     encoded = model.encode_samples(requests, answer_prefix or None)
@@ -144,6 +145,7 @@ def stream(
     """
     if options.get("num_beams", 1) != 1 or options.get("num_return_sequences", 1) != 1:
         raise ValueError("stream gives one answer per row as it grows: num_beams and num_return_sequences must be 1.")
+    model.lock.require_unedited()
     _require_tokens(max_new_tokens)
     requests, rows = _fitted(model, images, prompt, steering, inputs)
 
@@ -177,7 +179,8 @@ def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]
     Notes
     -----
     The prompt is read from the first call; every call that does not continue it is a new prompt, and the receipt then
-    has rows for each. Other jobs on the model wait until the block ends.
+    has rows for each. Other jobs on the model wait until the block ends. Functions of the package that run the model
+    (``generate``, ``capture``, ``sweep`` …) raise a RuntimeError inside the block: their results would be steered too.
 
     Examples
     --------
@@ -186,7 +189,7 @@ def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]
     """
     editor = Editor(model, as_rows(steering))
     receipt = editor.live_receipt()
-    with model.lock.held(interactive=True), editor.attached():
+    with model.lock.held(interactive=True, edits_every_call=True), editor.attached():
         try:
             yield receipt
         finally:
