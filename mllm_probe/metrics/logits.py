@@ -50,7 +50,7 @@ def _spellings(model: ProbeModel, word: Word) -> list[tuple[int, ...]]:
         return [tuple(int(i) for i in word)]
     if model.tokenizer is None:
         raise ValueError(
-            f"the word '{word}' is text, but {model.name} was wrapped without a processor: give the words as token "
+            f"the word {word!r} is text, but {model.name} was wrapped without a processor: give the words as token "
             "ids, for example [[3797], [8415, 29879]]."
         )
     plain = word.replace("_", " ").strip()

@@ -17,6 +17,7 @@ from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.plan import SweepPlan, plan_job
+from mllm_probe.sweeps.requirements import check_requirements
 from mllm_probe.sweeps.settings import check_settings
 from mllm_probe.sweeps.subjects import gather
 
@@ -78,7 +79,9 @@ def sweep(
     metrics : sequence of str
         Of ``logprob``, ``logit``, ``named``, ``kept``, ``kl``, ``perplexity`` (``repetition`` comes with it),
         ``tokens`` for the answers alone, and ``off_target`` for what every row does to the other concepts. Without any
-        that reads answers, only their first position is computed.
+        that reads answers, only their first position is computed. Of the default ones, those that cannot be computed
+        (``kept`` without labels, words that the tokenizer does not know) are NaN and named in one warning; asked for by
+        name, they raise.
     controls : sequence of str, optional
         ``"random"``, ``"shuffled"``; None is random and, where the vectors have them, shuffled.
     draws : int
@@ -248,7 +251,9 @@ def _job(model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: Any, input
     if images is None and inputs is None:
         raise ValueError("images: expected pictures or a concept library (or processed tensors as inputs=); got None.")
     checked = check_settings(model, vectors, **settings)
-    return Job(model, vectors, checked, gather(model, vectors, images, prompt, inputs))
+    subjects = gather(model, vectors, images, prompt, inputs)
+    check_requirements(model, checked, subjects, by_default=METRICS if settings["metrics"] is METRICS else ())
+    return Job(model, vectors, checked, subjects)
 
 
 def _steps(engine: Engine, shown: bool) -> Generator[int]:

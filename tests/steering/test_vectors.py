@@ -275,7 +275,7 @@ def test_vectors_from_arrays(tiny, pictures):
 @pytest.mark.parametrize(
     ("directions", "text"),
     [
-        ({}, "at least one named array"),
+        ({}, "at least one; got an empty mapping"),
         (
             {"mine": np.zeros((3, 32))},
             r"'mine': expected an array \[4 layers, 32\] or \[32\] for tiny-llava; got shape",
