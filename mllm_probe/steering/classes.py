@@ -196,9 +196,12 @@ def _groups(positive: np.ndarray, negative: np.ndarray, paired: bool, duplicates
 
 def _first_half(groups: np.ndarray, positive: np.ndarray, paired: bool, seed: int, name: str) -> np.ndarray:
     rng = np.random.default_rng([seed, *name.encode()])
-    chosen: set[int] = set()
+    placed: dict[int, bool] = {}
     sides = [groups] if paired else [groups[: len(positive)], groups[len(positive) :]]
     for side in sides:
-        distinct = np.unique(side)
-        chosen.update(rng.permutation(distinct)[: len(distinct) // 2].tolist())
-    return np.isin(groups, list(chosen))
+        # A group of both classes is placed with the positives; the negatives then fill up with what is free.
+        distinct = rng.permutation(np.unique(side)).tolist()
+        missing = len(distinct) // 2 - sum(placed.get(group, False) for group in distinct)
+        free = [group for group in distinct if group not in placed]
+        placed |= {group: rank < missing for rank, group in enumerate(free)}
+    return np.array([placed[group] for group in groups.tolist()])
