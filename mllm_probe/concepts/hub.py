@@ -11,7 +11,7 @@ import numpy as np
 
 from mllm_probe.concepts.concept import Concept
 from mllm_probe.concepts.library import ConceptLibrary, unknown_name
-from mllm_probe.concepts.limits import checked_count
+from mllm_probe.concepts.limits import checked_count, checked_words
 from mllm_probe.concepts.picture import Picture, Source
 
 _LABEL_NAMES = ("concept", "emotion", "style", "label", "class", "class_name", "category", "name")
@@ -143,7 +143,17 @@ def read(
     build = _paired if paired else _contrasted
     order = wanted or sorted(rows)
     return ConceptLibrary(
-        (build(name, source.category, words.get(name, (_plain(name),)), rows, pairs, seed) for name in order),
+        (
+            build(
+                name,
+                source.category,
+                checked_words(f"class {name!r}", words.get(name, (_plain(name),))),
+                rows,
+                pairs,
+                seed,
+            )
+            for name in order
+        ),
         source=source.dataset,
     )
 
@@ -252,7 +262,7 @@ def _plain(name: str) -> str:
 def _paired(
     name: str,
     category: str,
-    words: Sequence[str],
+    words: tuple[str, ...],
     rows: dict[str, list[tuple[Source, ...]]],
     pairs: int,
     seed: int,
@@ -265,7 +275,7 @@ def _paired(
 def _contrasted(
     name: str,
     category: str,
-    words: Sequence[str],
+    words: tuple[str, ...],
     rows: dict[str, list[tuple[Source, ...]]],
     pairs: int,
     seed: int,

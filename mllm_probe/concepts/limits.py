@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from numbers import Integral
 from typing import Any
+
+import numpy as np
 
 MOST_WORDS = 256
 """Forms that may count as naming one concept; each is scored in some eight spellings."""
@@ -76,7 +77,7 @@ def checked_words(owner: str, words: Any) -> tuple[str, ...]:
 
 def checked_count(what: str, value: Any, most: int | None = None, why: str = "", least: int = 1) -> int:
     """Return a whole number of at least ``least`` and at most ``most``; ``why`` says why there is a limit."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise ValueError(f"{what}: expected a whole number of at least {least}, not {value!r}.")
     if value < least:
         raise ValueError(f"{what}: expected a whole number of at least {least}, not {value}.")

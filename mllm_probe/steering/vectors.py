@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -435,7 +434,7 @@ def _stored_words(name: str, words: Any) -> list[Any]:
     listed = words if isinstance(words, (str, bytes)) else list(words)
     if any(isinstance(word, str) for word in listed) or not len(listed):
         return list(checked_words(f"direction {name!r}", listed))
-    return [int(word) if isinstance(word, Integral) else [int(token) for token in word] for word in listed]
+    return [int(word) if isinstance(word, (int, np.integer)) else [int(token) for token in word] for word in listed]
 
 
 def _given_categories(directions: Mapping[str, Any], category: Any) -> list[str]:
@@ -449,12 +448,13 @@ def _given_categories(directions: Mapping[str, Any], category: Any) -> list[str]
 
 def _as_layers(name: str, array: Any, layers: list[int], model: ProbeModel) -> Tensor:
     tensor = _as_tensor(name, _by_dimensions(name, array, layers) if isinstance(array, xr.DataArray) else array)
+    given = tuple(tensor.shape)
     if tensor.ndim == 1:
         tensor = tensor[None].expand(len(layers), -1)
     if tuple(tensor.shape) != (len(layers), model.hidden_size):
         raise ValueError(
             f"{name!r}: expected an array [{len(layers)} layers, {model.hidden_size}] or [{model.hidden_size}] for "
-            f"{model.name}; got shape {tuple(tensor.shape)}."
+            f"{model.name}; got shape {given}."
         )
     if not torch.isfinite(tensor).all():
         raise ValueError(f"{name!r}: expected finite numbers; the array holds NaN or infinity.")
