@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
-from mllm_probe import schema
-from mllm_probe.metrics.logits import Word, word_variants
+from mllm_probe.metrics.words import Word, word_variants
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.models.warn import warn_caller
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.subjects import Subjects
 
-NEED_WORDS = ("logprob", "logit", "named", schema.OFF_TARGET, "logit_lens")
-NEED_LABELS = ("kept",)
+READ_WORDS = ("logit_lens",)
+"""Recordings that read a concept's words."""
 _SHOWN = 8
 
 
@@ -35,22 +34,25 @@ def check_requirements(
         If no concept of the sweep has a word that the model knows, or no picture a label, and a metric that was asked
         for by name needs one.
     """
-    wanted = (*settings.metrics, *settings.record)
     problems = []
-    of_words = [name for name in wanted if name in NEED_WORDS]
+    of_words = _needing(settings, "words") + [name for name in settings.record if name in READ_WORDS]
     if of_words:
         found = [_why_unusable(model, own) for own in subjects.words]
         lacking = {name: why for name, why in zip(settings.axes.concepts, found, strict=True) if why}
         if lacking:
             _raise_if(len(lacking) == len(found), of_words, by_default, _words_text(lacking))
             problems.append(_words_text(lacking) + f" For them {_listed(of_words)} cannot be computed.")
-    of_labels = [name for name in wanted if name in NEED_LABELS]
+    of_labels = _needing(settings, "labels")
     if of_labels and all(labels is None for labels in subjects.labels):
         text = "None of the pictures has labels, which say what it truly shows; those of mp.concepts.scenes have them."
         _raise_if(True, of_labels, by_default, text)
         problems.append(text + f" {_listed(of_labels).capitalize()} is NaN.")
     if problems:
-        warnings.warn(" ".join(problems), UserWarning, stacklevel=4)
+        warn_caller(" ".join(problems))
+
+
+def _needing(settings: Settings, what: str) -> list[str]:
+    return [metric.name for metric in settings.metrics if metric.needs == what]
 
 
 def readable(model: ProbeModel, words: Sequence[Word]) -> tuple[Word, ...]:

@@ -1,4 +1,4 @@
-"""Scores read from logits: the log-probability of a concept's words, and how far two distributions are apart."""
+"""The words of concepts as token ids, and their scores from logits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mllm_probe.models.tokens import special_ids
+from mllm_probe.models.roles import special_ids
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
@@ -152,20 +152,3 @@ def first_token_logprob(logits: torch.Tensor, table: WordTable) -> torch.Tensor:
 def _gathered(scores: torch.Tensor, ids: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
     picked = scores[..., ids.to(scores.device)]
     return picked.masked_fill(~there.to(scores.device), -torch.inf).logsumexp(-1)
-
-
-def kl_divergence(unsteered: torch.Tensor, steered: torch.Tensor) -> torch.Tensor:
-    """KL(unsteered ‖ steered) of next-token distributions, in nats, clipped at 0 against rounding.
-
-    Parameters
-    ----------
-    unsteered, steered : Tensor [..., vocabulary]
-        Logits after the same tokens; they broadcast against each other.
-
-    Returns
-    -------
-    Tensor of float32 [...]
-    """
-    reference = torch.log_softmax(unsteered.float(), -1)
-    other = torch.log_softmax(steered.float(), -1)
-    return (reference.exp() * (reference - other)).sum(-1).clamp_min(0.0)
