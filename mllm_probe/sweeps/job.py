@@ -25,6 +25,7 @@ from mllm_probe.steering.trials import path_of
 from mllm_probe.sweeps.answers import Reader
 from mllm_probe.sweeps.cells import Cell, plan_cells
 from mllm_probe.sweeps.reference import Judge
+from mllm_probe.sweeps.requirements import readable
 from mllm_probe.sweeps.results import Grid
 from mllm_probe.sweeps.scoring import Scorer
 from mllm_probe.sweeps.settings import Settings
@@ -122,7 +123,7 @@ class Job:
     def scorer(self) -> Scorer:
         """Computes the metrics."""
         model, settings, subjects = self.model, self.settings, self.subjects
-        table = word_table(model, subjects.words)
+        table = word_table(model, [readable(model, own) for own in subjects.words])
         names = settings.axes.concepts
         reader = Reader(model, subjects, names, table.variants)
         judge = None
