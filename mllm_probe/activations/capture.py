@@ -16,7 +16,8 @@ from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.activations.memory import rows_that_fit
 from mllm_probe.activations.output import CapturedRows
 from mllm_probe.activations.positions import Places, TokenChoice, Tokens, companions, find_places, token_choice
-from mllm_probe.models import Encoded, ProbeModel, Request
+from mllm_probe.models import Encoded, ProbeModel, Request, require_model
+from mllm_probe.models.argument_checks import batch_size_of
 
 
 def capture(
@@ -75,12 +76,14 @@ def capture(
     >>> acts = mp.capture(model, pictures, tokens="image", layers=[2, 4])
     >>> acts.activation.torch.norm("hidden").mean("token")
     """
+    require_model(model)
+    batch_size = batch_size_of(batch_size)
     chosen, choice = resolve_layers(layers, len(model.layers)), token_choice(tokens)
     requests = model.samples(images, prompt, inputs)
     texts = _one_per_sample(continuation, len(requests))
     rows = CapturedRows(model, len(requests), chosen)
     records: list[tuple[Encoded, Places]] = []
-    size = _planned(model, requests, texts) if batch_size == "auto" else _checked(batch_size)
+    size = _planned(model, requests, texts) if batch_size == "auto" else batch_size
     while len(requests) > (start := sum(encoded.rows for encoded, _ in records)):
         part = slice(start, start + size)
         try:
@@ -113,12 +116,6 @@ def _planned(model: ProbeModel, requests: Sequence[Request], texts: Sequence[str
         return 1
     one = model.encode_samples(requests[:1], texts and texts[:1])
     return min(rows_that_fit(model, one), len(requests))
-
-
-def _checked(batch_size: int | str) -> int:
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size: expected 'auto' or a number of samples, 1 or more; got {batch_size!r}.")
-    return batch_size
 
 
 def _one_per_sample(continuation: str | Sequence[str] | None, samples: int) -> list[str] | None:

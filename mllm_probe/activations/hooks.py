@@ -6,10 +6,13 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+
+from mllm_probe.models.argument_checks import described
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
@@ -158,15 +161,17 @@ def resolve_layers(layers: Iterable[int] | int | str | None, total: int) -> list
     """
     if layers is None or (isinstance(layers, str) and layers == "all"):
         return list(range(total))
-    if isinstance(layers, str):
-        raise ValueError(f"layers: expected 'all', a number or a list of numbers, got '{layers}'.")
-    asked = [layers] if isinstance(layers, int) else [int(layer) for layer in layers]
+    listed: Any = list(layers) if isinstance(layers, Iterable) and not isinstance(layers, (str, bytes)) else layers
+    asked = listed if isinstance(listed, list) else [listed]
+    if any(isinstance(layer, bool) or not isinstance(layer, Integral) for layer in asked):
+        got = described(listed)
+        raise ValueError(f"layers: expected 'all', a number or a list of numbers; got {got}.")
     wrong = [layer for layer in asked if not -total <= layer < total]
     if wrong:
         raise ValueError(
             f"no layer {wrong[0]}: the model has {total} blocks, numbered 0 … {total - 1} (-1 is the last)."
         )
-    numbers = [layer % total for layer in asked]
+    numbers = [int(layer) % total for layer in asked]
     if not numbers or len(set(numbers)) != len(numbers):
         raise ValueError(f"layers: expected one or more different blocks, got {asked} of a model with {total} blocks.")
     return numbers

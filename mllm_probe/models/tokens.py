@@ -17,6 +17,10 @@ from mllm_probe.schema import ROLES
 TEXT, IMAGE, SPECIAL, PADDING = (ROLES.index(name) for name in ("text", "image", "special", "padding"))
 
 
+_WORDS = r"[^\W_]+(?:['’-][^\W_]+)*|[^\w\s!-~]"
+"""A word, or a character beyond ASCII that belongs to none, such as an emoji."""
+
+
 def special_ids(model: Any) -> set[int]:
     """Ids of special tokens (begin, end, padding, chat markers), from the tokenizer or else from the configuration."""
     if model.tokenizer is not None:
@@ -104,7 +108,7 @@ def warn_unknown_words(tokenizer: Any, texts: Iterable[str]) -> None:
     unknown_id = getattr(tokenizer, "unk_token_id", None)
     if unknown_id is None:
         return
-    words = dict.fromkeys(word for text in set(texts) for word in re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text))
+    words = dict.fromkeys(word for text in set(texts) for word in re.findall(_WORDS, text))
     unknown = [w for w in words if unknown_id in tokenizer(w, add_special_tokens=False)["input_ids"]]
     if unknown:
         named = ", ".join(f"'{word}'" for word in unknown)

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe import schema
 from mllm_probe.activations.hooks import attached, resolve_layers
 from mllm_probe.decoding.shared import Untouched
 from mllm_probe.steering.calls import Calls
@@ -20,7 +19,7 @@ from mllm_probe.steering.ledger import Fed, Ledger
 from mllm_probe.steering.positions import of_encoded
 from mllm_probe.steering.receipts import Receipt, RowReceipt
 from mllm_probe.steering.stacked import GENERATED, PHASES, stack
-from mllm_probe.steering.steering import Row, as_rows
+from mllm_probe.steering.steering import Row, as_rows, require_made_for
 from mllm_probe.steering.tensors import Batch, Tensors
 
 if TYPE_CHECKING:
@@ -139,13 +138,11 @@ class EditBuffer:
         rows = as_rows(rows)
         if len(rows) > self.capacity:
             raise ValueError(f"this buffer has room for {self.capacity} rows; got {len(rows)}.")
+        require_made_for(rows, self.model)
         for part in (part for row in rows if row is not None for part in row.parts):
-            for vectors in (part.vectors, part.to):
-                if vectors is not None:
-                    schema.require_same_model(vectors, self.model, f"the vectors of '{part.directions.name}'")
             if part.strength != 0:
                 part.scope.require_steps(steps)
-        stacked = stack(rows, self._index)
+        stacked = stack(rows, self._index, self.model.dtype)
         old = self._tensors
         if stacked.slots > old.slots or (stacked.projects and old.along is None):
             exchange = stacked.projects or old.along is not None

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe import schema
 from mllm_probe.activations.hooks import attached
 from mllm_probe.decoding.shared import Untouched
 from mllm_probe.models.caches import given_cache
 from mllm_probe.steering.plan import Call, Plan
 from mllm_probe.steering.positions import PromptPositions, of_call, of_encoded, sequence_of
 from mllm_probe.steering.receipts import Receipt, RowReceipt
-from mllm_probe.steering.steering import Row, as_rows
+from mllm_probe.steering.steering import Row, as_rows, require_made_for
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -55,10 +54,7 @@ class Editor:
         self, model: ProbeModel, rows: Sequence[Row], prompt: Encoded | None = None, steps: int | None = None
     ) -> None:
         self.model, self.rows, self.steps = model, as_rows(rows), steps
-        for part in (part for row in self.rows if row is not None for part in row.parts):
-            for vectors in (part.vectors, part.to):
-                if vectors is not None:
-                    schema.require_same_model(vectors, model, f"the vectors of '{part.directions.name}'")
+        require_made_for(self.rows, model)
         self._past_rows: list[RowReceipt] = []
         self._plan: Plan | None = None
         self._call: Call | None = None

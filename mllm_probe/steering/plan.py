@@ -129,7 +129,7 @@ class Plan:
                 group = [(line, part) for line, part in here if (part.operation == "add") == adds]
                 if group:
                     lines, parts = [line for line, _ in group], [part for _, part in group]
-                    table = build_table(layer, lines, parts, kinds[lines], slot)
+                    table = build_table(layer, lines, parts, kinds[lines], slot, self.model.dtype)
                     self._tables.setdefault(layer, []).append(table)
 
     def _kinds(self, slot: int) -> np.ndarray:

@@ -134,7 +134,7 @@ def _pool_batch(
 
 def require_scopes(tokens: str | Sequence[str]) -> tuple[str, ...]:
     """Names of capture scopes, or a ValueError that lists them."""
-    scopes = (tokens,) if isinstance(tokens, str) else tuple(tokens)
+    scopes = tuple(tokens) if isinstance(tokens, (list, tuple)) else (tokens,)
     unknown = [scope for scope in scopes if scope not in schema.CAPTURE_SCOPES]
     if unknown or not scopes or len(set(scopes)) != len(scopes):
         raise ValueError(

@@ -70,7 +70,7 @@ def phases_of(part: Steering) -> tuple[bool, bool]:
     return "last_prompt" in part.scope.names or "all" in part.scope.names, part.scope.generated
 
 
-def stack(rows: Sequence[Row], layers: Mapping[int, int]) -> Stacked:
+def stack(rows: Sequence[Row], layers: Mapping[int, int], dtype: torch.dtype) -> Stacked:
     """Stack the edits of rows.
 
     Parameters
@@ -78,11 +78,13 @@ def stack(rows: Sequence[Row], layers: Mapping[int, int]) -> Stacked:
     rows : sequence of Steering, Composition or None
     layers : mapping of int to int
         Block → its index.
+    dtype : torch.dtype
+        Of the activations that are edited.
 
     Raises
     ------
     ValueError
-        If a vector, norm or projection is missing, or a layer is not among ``layers``.
+        If a vector, norm or projection is missing, a dose is beyond ``dtype``, or a layer is not among ``layers``.
     """
     groups: dict[tuple[int, int, bool], list[tuple[int, Steering]]] = {}
     for line, row in enumerate(rows):
@@ -94,11 +96,14 @@ def stack(rows: Sequence[Row], layers: Mapping[int, int]) -> Stacked:
                 slot = filled.get(layer, 0)
                 filled[layer] = slot + 1
                 groups.setdefault((slot, layer, part.operation == "add"), []).append((line, part))
-    return _stacked(groups, layers, len(rows))
+    return _stacked(groups, layers, len(rows), dtype)
 
 
 def _stacked(
-    groups: Mapping[tuple[int, int, bool], list[tuple[int, Steering]]], layers: Mapping[int, int], rows: int
+    groups: Mapping[tuple[int, int, bool], list[tuple[int, Steering]]],
+    layers: Mapping[int, int],
+    rows: int,
+    dtype: torch.dtype,
 ) -> Stacked:
     vectors: list[Tensor] = []
     differ = np.zeros(rows, bool)
@@ -109,7 +114,7 @@ def _stacked(
             raise ValueError(f"layer {layer} is not among the layers of this buffer: {', '.join(map(str, layers))}.")
         lines, parts = [line for line, _ in members], [part for _, part in members]
         kinds = np.arange(len(KINDS))[None].repeat(len(lines), 0) == LAST_PROMPT
-        table = build_table(layer, lines, parts, kinds, slot)
+        table = build_table(layer, lines, parts, kinds, slot, dtype)
         differ[lines] |= table.differ
         first, full = len(vectors), np.full
         along, dose = first + table.along[:, LAST_PROMPT], table.dose[:, LAST_PROMPT]

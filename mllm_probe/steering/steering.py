@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.models.argument_checks import finite_number, whole_number
 from mllm_probe.steering.directions import Directions, directions_of
 from mllm_probe.steering.scopes import Scope, Tokens, parse_scope
 
@@ -188,7 +188,9 @@ def compose(*parts: Steering | Composition) -> Composition:
 
 def as_rows(steering: Row | Sequence[Row]) -> list[Row]:
     """One steering, None, or a list of them with one per row, as a list."""
-    rows = [steering] if steering is None or isinstance(steering, (Steering, Composition)) else list(steering)
+    if steering is None or isinstance(steering, (Steering, Composition)):
+        return [steering]
+    rows: list[Any] = list(steering) if isinstance(steering, (list, tuple)) else [steering]
     wrong = [row for row in rows if row is not None and not isinstance(row, (Steering, Composition))]
     if wrong or not rows:
         got = type(wrong[0]).__name__ if wrong else "an empty list"
@@ -206,6 +208,16 @@ def editing(steering: Row | Sequence[Row], model: ProbeModel, encoded: Encoded) 
         yield editor.live_receipt()
 
 
+def require_made_for(rows: Sequence[Row], model: ProbeModel) -> None:
+    """Raise a ValueError unless all vectors of ``rows`` were made with the weights of ``model`` and have its width."""
+    for part in (part for row in rows if row is not None for part in row.parts):
+        for vectors in (part.vectors, part.to):
+            if vectors is not None:
+                what = f"the vectors of '{directions_of(vectors).name}'"
+                schema.require_same_model(vectors, model, what)
+                schema.require_width(vectors, model, what)
+
+
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise ValueError(f"{name}: expected one of {', '.join(known)}; got {value!r}.")
@@ -217,12 +229,7 @@ def _named(vectors: xr.Dataset | None) -> str:
 
 def _checked_strength(strength: float, operation: str) -> float:
     _one_of("operation", operation, schema.OPERATIONS)
-    try:
-        value = float(strength)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"strength: expected a number; got {strength!r}.") from error
-    if not math.isfinite(value):
-        raise ValueError(f"strength: expected a finite number; got {value}.")
+    value = finite_number("strength", strength)
     if operation != "add" and not 0 <= value <= 1:
         raise ValueError(f"strength: operation '{operation}' takes a fraction between 0 and 1; got {value:g}.")
     return value
@@ -232,7 +239,7 @@ def _checked_layers(layers: Any, directions: Directions) -> tuple[int, ...]:
     if isinstance(layers, str) and layers == "all":
         return tuple(directions.layers)
     given = np.atleast_1d(layers).tolist() if not isinstance(layers, range) else list(layers)
-    if not given or not all(isinstance(n, int) for n in given):
+    if not given or not all(isinstance(n, int) and not isinstance(n, bool) for n in given):
         raise ValueError(f"layers: expected 'all', a number or a list of numbers; got {layers!r}.")
     total = directions.total_layers
     numbers = [n + total if n < 0 else n for n in given]
@@ -246,8 +253,8 @@ def _checked_layers(layers: Any, directions: Directions) -> tuple[int, ...]:
 
 
 def _require_control(steering: Steering) -> None:
-    if steering.seed < 0 or steering.draw < 0:
-        raise ValueError(f"seed and draw: expected 0 or more; got {steering.seed} and {steering.draw}.")
+    whole_number("seed", steering.seed)
+    whole_number("draw", steering.draw)
     if steering.kind != "shuffled":
         return
     for vectors in (steering.vectors, steering.to):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,11 @@ from mllm_probe.steering.steering import Steering
 
 _CHUNK = 1 << 24
 """Elements of activations that are edited at a time, to bound the memory of a wide scope with many rows."""
+
+
+def longest(dtype: torch.dtype) -> float:
+    """Largest length of an activation of ``dtype``: models square it in float32 to normalise it."""
+    return min(torch.finfo(dtype).max, math.sqrt(torch.finfo(torch.float32).max))
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,14 @@ class _Bank:
         return self._known[key]
 
 
-def build_table(layer: int, lines: Sequence[int], steerings: Sequence[Steering], kinds: np.ndarray, slot: int) -> Table:
+def build_table(
+    layer: int,
+    lines: Sequence[int],
+    steerings: Sequence[Steering],
+    kinds: np.ndarray,
+    slot: int,
+    dtype: torch.dtype,
+) -> Table:
     """Stack the edits of several lines at one layer.
 
     Parameters
@@ -170,6 +183,8 @@ def build_table(layer: int, lines: Sequence[int], steerings: Sequence[Steering],
         Kinds of position that each line edits.
     slot : int
         Place of these steerings in their rows' compositions.
+    dtype : torch.dtype
+        Of the activations that are edited.
     """
     bank, shape = _Bank(), (len(lines), len(KINDS))
     adds = steerings[0].operation == "add"
@@ -184,11 +199,35 @@ def build_table(layer: int, lines: Sequence[int], steerings: Sequence[Steering],
             _require_vector(directions, scope, layer)
             if adds:
                 along[i, k] = _direction(bank, steering, directions, scope, layer)
-                dose[i, k] = _dose(steering, directions, KINDS[k], scope, layer)
+                dose[i, k] = _dose(steering, directions, KINDS[k], scope, layer, dtype)
             else:
                 along[i, k], towards[i, k] = _exchanged(bank, steering, directions, scope, layer)
                 dose[i, k], negative[i, k] = steering.strength, _negative(steering, scope, layer)
     return Table(layer, np.array(lines), along, None if adds else towards, dose, negative, differ, bank, slot)
+
+
+def require_doses(steering: Steering, dtype: torch.dtype) -> None:
+    """Raise a ValueError unless ``steering`` has a direction and a possible dose wherever its scope names tokens.
+
+    Parameters
+    ----------
+    steering : Steering
+    dtype : torch.dtype
+        Of the activations that are edited.
+
+    Notes
+    -----
+    Positions and masks are not checked: what they hold depends on the prompt, and is checked when they are edited.
+    """
+    directions = steering.directions
+    named = {"generated": "last_prompt"}
+    kinds = {named.get(name, name) for name in steering.scope.names} & set(KINDS)
+    for kind in sorted(kinds):
+        scope = directions.scope_for(kind)
+        for layer in steering.layers:
+            _require_vector(directions, scope, layer)
+            if steering.operation == "add":
+                _dose(steering, directions, kind, scope, layer, dtype)
 
 
 def _direction(bank: _Bank, steering: Steering, directions: Directions, scope: str, layer: int) -> int:
@@ -224,18 +263,31 @@ def _projected(bank: _Bank, steering: Steering, directions: Directions, scope: s
     return bank.index(("concept", id(directions), scope), directions.unit(scope, layer))
 
 
-def _dose(steering: Steering, directions: Directions, kind: str, scope: str, layer: int) -> float:
+def _dose(steering: Steering, directions: Directions, kind: str, scope: str, layer: int, dtype: torch.dtype) -> float:
+    """Signed length of the change; models of ``dtype`` can hold it."""
+    dose = steering.strength * _unit_length(steering, directions, kind, scope, layer)
+    most = longest(dtype)
+    if not abs(dose) <= most:
+        raise ValueError(
+            f"a dose of {dose:.3g} (strength {steering.strength:g} in unit '{steering.unit}', layer {layer}) is beyond "
+            f"the {most:.3g} that a model in {dtype} can hold: use a smaller strength."
+        )
+    return dose
+
+
+def _unit_length(steering: Steering, directions: Directions, kind: str, scope: str, layer: int) -> float:
+    """Length of the change at strength 1."""
     if steering.unit == "vector":
-        return steering.strength * directions.length(scope, layer)
+        return directions.length(scope, layer)
     if steering.unit == "raw":
-        return steering.strength * directions.raw_length(scope, layer)
+        return directions.raw_length(scope, layer)
     norm = directions.residual_norm(kind, layer)
     if not norm > 0:
         raise ValueError(
             f"unit 'residual' needs the residual norm of {kind} positions at layer {layer}, which the vectors of "
             f"'{directions.name}' do not carry. Give vectors_from(…, images=…) some pictures, or use unit 'vector'."
         )
-    return steering.strength * norm
+    return norm
 
 
 def _negative(steering: Steering, scope: str, layer: int) -> float:
@@ -250,9 +302,20 @@ def _negative(steering: Steering, scope: str, layer: int) -> float:
 
 def _require_vector(directions: Directions, scope: str, layer: int) -> None:
     length = directions.length(scope, layer)
-    if not length > 0:
+    if 0 < length <= longest(torch.float32):
+        return
+    which = f"the vector of '{directions.name}' at layer {layer}, scope {scope}"
+    if not math.isfinite(length):
         raise ValueError(
-            f"the vector of '{directions.name}' at layer {layer}, scope {scope} has length {length:g}, so it has "
-            "no direction: the pictures with and without the concept give the same activations there. Choose "
-            "another layer or scope."
+            f"{which} holds NaN or infinity: make the vectors again from pictures and weights that give finite "
+            "activations, or choose another layer."
         )
+    if length:
+        raise ValueError(
+            f"{which} is too long: its length {length:.3g} is beyond the {longest(torch.float32):.3g} whose square "
+            "float32 can hold. Scale it; unit 'residual' takes its direction alone."
+        )
+    raise ValueError(
+        f"{which} has length 0, so it has no direction: the pictures with and without the concept give the same "
+        "activations there. Choose another layer or scope."
+    )

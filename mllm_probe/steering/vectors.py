@@ -16,7 +16,8 @@ from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.activations.memory import require_room
-from mllm_probe.models import ProbeModel
+from mllm_probe.models import ProbeModel, require_model
+from mllm_probe.models.argument_checks import batch_size_of, described, whole_number
 from mllm_probe.steering.classes import (
     HALF_A,
     HALF_B,
@@ -33,6 +34,7 @@ from mllm_probe.steering.fitting import balanced_accuracy, fit_probe, principal_
 from mllm_probe.steering.pooling import as_requests, pool, require_scopes
 from mllm_probe.steering.positions import KINDS
 
+_PARTS = ("positive", "negative", "words", "category", "paired")
 METHODS = ("mean_difference", "pca", "probe")
 
 
@@ -103,8 +105,12 @@ def concept_vectors(
     Every distinct picture is run once for all concepts, scopes and layers. Means and variances are running sums, so
     that memory does not grow with the pictures; only PCA, probes and probe accuracy keep one pooled vector per picture.
     """
+    require_model(model)
     scopes, chosen = require_scopes(tokens), resolve_layers(layers, len(model.layers))
-    _require_method(method, library, shuffled_draws)
+    _require_library(library)
+    _require_method(method, library)
+    shuffled_draws, seed = whole_number("shuffled_draws", shuffled_draws), whole_number("seed", seed)
+    batch_size = batch_size_of(batch_size)
     pictures, members = distinct_pictures(library)
     classes = [classes_of(name, *sides, bool(library[name].paired), seed) for name, sides in members.items()]
     sums = _Sums(model, classes, len(pictures), scopes, chosen, shuffled_draws, seed)
@@ -170,6 +176,7 @@ def vectors_from(
     ValueError
         If an array has another width or number of layers, or holds NaN.
     """
+    require_model(model)
     chosen = resolve_layers(layers, len(model.layers))
     (scope,) = require_scopes(scope)
     if not directions:
@@ -399,13 +406,27 @@ def _as_layers(name: str, array: Any, layers: int, model: ProbeModel) -> Tensor:
     return tensor
 
 
-def _require_method(method: str, library: Mapping[str, Any], draws: int) -> None:
-    if method not in METHODS:
-        raise ValueError(f"method: expected one of {', '.join(METHODS)}; got {method!r}.")
-    if draws < 0:
-        raise ValueError(f"shuffled_draws: expected 0 or more; got {draws}.")
+def _require_library(library: Any) -> None:
+    if not isinstance(library, Mapping):
+        hint = "; library.subset([…]) is a library of some concepts" if hasattr(library, "positive") else ""
+        raise ValueError(
+            "library: expected a concept library (mp.concepts.scenes, from_folder or from_hub) or a dict of concepts; "
+            f"got {described(library)}{hint}."
+        )
     if not len(library):
         raise ValueError("concept_vectors expects a library with at least one concept; got an empty one.")
+    for name, concept in library.items():
+        lacking = [part for part in _PARTS if not hasattr(concept, part)]
+        if lacking:
+            raise ValueError(
+                f"library: '{name}' is a {type(concept).__name__}; expected a concept (mp.concepts.Concept) with "
+                f"{', '.join(_PARTS)}; it lacks {lacking[0]}."
+            )
+
+
+def _require_method(method: str, library: Mapping[str, Any]) -> None:
+    if method not in METHODS:
+        raise ValueError(f"method: expected one of {', '.join(METHODS)}; got {method!r}.")
     unpaired = [name for name, concept in library.items() if not concept.paired]
     if method == "pca" and unpaired:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -18,9 +18,11 @@ from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.metrics.logits import word_table
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.scopes import parse_scope
 from mllm_probe.steering.steering import Steering
+from mllm_probe.steering.tables import require_doses
 from mllm_probe.sweeps.answers import Reader
 from mllm_probe.sweeps.cells import Cell, plan_cells
 from mllm_probe.sweeps.reference import Judge
@@ -56,11 +58,12 @@ class Job:
         self.model, self.vectors, self.settings, self.subjects = model, vectors, settings, subjects
         twins = find_twins(vectors, settings.axes)
         self.cells = plan_cells(settings.axes, shared_random=settings.shares_random, twins=twins)
-        self.prefix = _prefix_ids(model, settings.answer_prefix)
+        self.prefix = answer_ids(model, settings.answer_prefix)
         self.scope = parse_scope(settings.tokens)
         self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
         for strength in settings.axes.strengths:
             self._steering(0, settings.axes.layers[0], strength)
+        self._require_doses()
 
     @property
     def samples(self) -> int:
@@ -76,6 +79,14 @@ class Job:
     def own(self, concept: int) -> xr.Dataset:
         """Vectors of one concept, always the same object."""
         return self._own[concept]
+
+    def _require_doses(self) -> None:
+        """Raise unless every concept has a direction and a possible dose at every layer."""
+        largest = max(self.settings.axes.strengths, key=abs)
+        if largest:
+            for concept in range(len(self._own)):
+                for layer in self.settings.axes.layers:
+                    require_doses(self._steering(concept, layer, largest), self.model.dtype)
 
     def _steering(self, concept: int, layer: int, strength: float) -> Steering:
         s = self.settings
@@ -199,9 +210,3 @@ class Job:
             path=str(self.path),
             refused_paths=[f"{name}: {why}" for name, why in self.path.tried.items()] or None,
         )
-
-
-def _prefix_ids(model: ProbeModel, prefix: str | Sequence[int]) -> list[int]:
-    if isinstance(prefix, str):
-        return model.text_ids(prefix, leading_space=False) if prefix else []
-    return [int(token) for token in prefix]

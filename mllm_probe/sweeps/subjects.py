@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +88,7 @@ def gather(
 
 
 def _listed(images: Any) -> list[Any]:
-    if isinstance(images, Sequence) and not isinstance(images, (str, bytes)):
+    if isinstance(images, (Sequence, Iterator)) and not isinstance(images, (str, bytes)):
         return list(images)
     return [images]
 
@@ -112,10 +112,24 @@ def _words(
     model: ProbeModel, vectors: xr.Dataset, library: ConceptLibrary | None, names: Sequence[str]
 ) -> list[tuple[Word, ...]]:
     if "words" in vectors:
-        return [tuple(_word(w) for w in json.loads(str(text))) for text in vectors["words"].values]
+        return [_parsed(name, str(text)) for name, text in zip(names, vectors["words"].values, strict=True)]
     if library is not None and all(name in library for name in names):
         return [library[name].words for name in names]
     return [(name,) if model.tokenizer is not None else () for name in names]
+
+
+def _parsed(name: str, text: str) -> tuple[Word, ...]:
+    """Words of a concept from their JSON."""
+    try:
+        listed = json.loads(text)
+    except json.JSONDecodeError:
+        listed = None
+    if not isinstance(listed, list):
+        raise ValueError(
+            f'the words of \'{name}\' cannot be read: expected a JSON list such as ["cat", "kitten"] in the vectors\' '
+            f"variable 'words'; got {text!r}."
+        )
+    return tuple(_word(word) for word in listed)
 
 
 def _word(word: Any) -> Word:
