@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 MOST_BLOCKS = 1000
 """Blocks of one part of a model; the deepest published ones have about 200."""
 
-HARMLESS = r"(^|\.)(inv_freq|position_ids|masked_bias|num_batches_tracked)$|vision_model\.head\.|(^|\.)mtp\."
+HARMLESS = r"(^|\.)(inv_freq|position_ids|masked_bias|num_batches_tracked)$|vision_(tower|model)\.head\.|(^|\.)mtp\."
 """Names that may be missing or left over: buffers that are computed anew, the pooling head of a vision tower whose
 patches are read, and heads that predict several tokens at once."""
 

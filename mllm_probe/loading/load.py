@@ -182,9 +182,10 @@ def _explained(origin: str, part: str = "") -> Iterator[None]:
         yield
     except (torch.OutOfMemoryError, MemoryError):
         raise
-    except (ValueError, OSError, ImportError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        text = " ".join(str(error).strip().splitlines()[:2]) or type(error).__name__
-        reason = text if isinstance(error, (ValueError, OSError, ImportError)) else f"{type(error).__name__}: {text}"
+    except Exception as error:  # Transformers reads foreign files and raises whatever comes up
+        reason = (str(error).strip().splitlines() or [""])[0]
+        if not isinstance(error, (ValueError, OSError, ImportError)):
+            reason = f"{type(error).__name__}: {reason}"
         raise ValueError(f"{origin} could not be loaded as an image-text-to-text model: {part}{reason}") from error
 
 

@@ -50,7 +50,7 @@ def _config(**changes: Any) -> Edit:
     def edit(folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text())
         for name, value in changes.items():
-            config[name] = config[name] | value if isinstance(value, dict) else value
+            config[name] = config.get(name, {}) | value if isinstance(value, dict) else value
         (folder / "config.json").write_text(json.dumps(config))
 
     return edit

@@ -33,7 +33,7 @@ def as_type(vectors: xr.Dataset, kind: Any) -> xr.Dataset:
 
 
 def _rounded(vectors: xr.Dataset) -> xr.Dataset:
-    return scaled(vectors, 100).round()
+    return vectors.assign(vector=scaled(vectors, 100)["vector"].round())
 
 
 def _with(**given: Any) -> Callable[[Any], Any]:
