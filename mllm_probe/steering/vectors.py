@@ -108,9 +108,8 @@ def concept_vectors(
     require_model(model)
     scopes, chosen = require_scopes(tokens), resolve_layers(layers, len(model.layers))
     _require_library(library)
-    _require_method(method, library)
-    shuffled_draws, seed = whole_number("shuffled_draws", shuffled_draws), whole_number("seed", seed)
-    batch_size = batch_size_of(batch_size)
+    _require_method(method, library, shuffled_draws)
+    seed, batch_size = whole_number("seed", seed), batch_size_of(batch_size)
     pictures, members = distinct_pictures(library)
     classes = [classes_of(name, *sides, bool(library[name].paired), seed) for name, sides in members.items()]
     sums = _Sums(model, classes, len(pictures), scopes, chosen, shuffled_draws, seed)
@@ -176,7 +175,6 @@ def vectors_from(
     ValueError
         If an array has another width or number of layers, or holds NaN.
     """
-    require_model(model)
     chosen = resolve_layers(layers, len(model.layers))
     (scope,) = require_scopes(scope)
     if not directions:
@@ -406,6 +404,18 @@ def _as_layers(name: str, array: Any, layers: int, model: ProbeModel) -> Tensor:
     return tensor
 
 
+def _require_method(method: str, library: Mapping[str, Any], draws: int) -> None:
+    if method not in METHODS:
+        raise ValueError(f"method: expected one of {', '.join(METHODS)}; got {method!r}.")
+    whole_number("shuffled_draws", draws)
+    unpaired = [name for name, concept in library.items() if not concept.paired]
+    if method == "pca" and unpaired:
+        raise ValueError(
+            f"method 'pca' works on the differences of pairs, but the pictures of '{unpaired[0]}' are not paired: "
+            "use 'mean_difference' or 'probe'."
+        )
+
+
 def _require_library(library: Any) -> None:
     if not isinstance(library, Mapping):
         hint = "; library.subset([…]) is a library of some concepts" if hasattr(library, "positive") else ""
@@ -422,14 +432,3 @@ def _require_library(library: Any) -> None:
                 f"library: '{name}' is a {type(concept).__name__}; expected a concept (mp.concepts.Concept) with "
                 f"{', '.join(_PARTS)}; it lacks {lacking[0]}."
             )
-
-
-def _require_method(method: str, library: Mapping[str, Any]) -> None:
-    if method not in METHODS:
-        raise ValueError(f"method: expected one of {', '.join(METHODS)}; got {method!r}.")
-    unpaired = [name for name, concept in library.items() if not concept.paired]
-    if method == "pca" and unpaired:
-        raise ValueError(
-            f"method 'pca' works on the differences of pairs, but the pictures of '{unpaired[0]}' are not paired: "
-            "use 'mean_difference' or 'probe'."
-        )
