@@ -69,19 +69,19 @@ def _from(directions: Callable[[int], Any], **options: Any) -> Callable[[Any], A
 
 
 _ARRAYS: list[tuple[str, Callable[[int], Any], str]] = [
-    ("None", lambda w: None, "directions"),
-    ("an empty dict", lambda w: {}, "at least one named array"),
-    ("a list", lambda w: [1], "directions"),
+    ("None", lambda w: None, "a mapping from names to arrays"),
+    ("an empty dict", lambda w: {}, "at least one"),
+    ("a list", lambda w: [1], "a mapping from names to arrays"),
     ("another shape", lambda w: {"a": torch.zeros(3)}, "expected an array [8 layers"),
     ("nine layers", lambda w: {"a": torch.ones(9, w)}, "expected an array [8 layers"),
     ("one layer", lambda w: {"a": torch.ones(1, w)}, "expected an array [8 layers"),
     ("four layers beside eight", lambda w: {"a": torch.ones(8, w), "b": torch.ones(4, w)}, "'b': expected an array"),
     ("NaN", lambda w: {"a": torch.full((8, w), float("nan"))}, "holds NaN or infinity"),
     ("infinity", lambda w: {"a": torch.full((8, w), float("inf"))}, "holds NaN or infinity"),
-    ("3e38", lambda w: {"a": torch.full((8, w), 3e38)}, "is too long"),
-    ("text", lambda w: {"a": "x"}, "'a'"),
-    ("complex numbers", lambda w: {"a": torch.ones(8, w, dtype=torch.complex64)}, "'a'"),
-    ("truth values", lambda w: {"a": torch.ones(8, w, dtype=torch.bool)}, "'a'"),
+    ("3e38", lambda w: {"a": torch.full((8, w), 3e38)}, "too large for float32"),
+    ("text", lambda w: {"a": "x"}, "expected an array of numbers"),
+    ("complex numbers", lambda w: {"a": torch.ones(8, w, dtype=torch.complex64)}, "expected real numbers"),
+    ("truth values", lambda w: {"a": torch.ones(8, w, dtype=torch.bool)}, "expected real numbers"),
 ]
 _SAME: list[tuple[str, Callable[[int], Any]]] = [
     ("NumPy", lambda w: np.ones((8, w))),
@@ -118,7 +118,7 @@ TRIES = [
     *(given(name, _from(lambda w: {"a": torch.ones(8, w)}, **options), "error", says)
       for name, options, says in _PLACES),
     *(given(name, lambda s, make=make: _as_ones(s, make), "result", right=bool) for name, make in _SAME),
-    given("two captures", lambda s: mp.vectors_from(s.vectors, s.vectors), "error", "expected a loaded model"),
-    given("an empty name", _from(lambda w: {"": torch.ones(8, w)}), "error", "name"),
-    given("a number as name", _from(lambda w: {5: torch.ones(8, w)}), "error", "name"),
+    given("two captures", lambda s: mp.vectors_from(s.vectors, s.vectors), "error", "expects a model"),
+    given("an empty name", _from(lambda w: {"": torch.ones(8, w)}), "error", "name of a direction"),
+    given("a number as name", _from(lambda w: {5: torch.ones(8, w)}), "error", "name of a direction"),
 ]  # fmt: skip
