@@ -235,7 +235,7 @@ def _checked(
     require_model(model)
     if isinstance(prompt, (Steering, Composition)):
         raise ValueError(f"prompt: expected text; got a {type(prompt).__name__}: pass it as steering=.")
-    unknown = [name for name in options if name not in _known_options(model)]
+    unknown = sorted(options.keys() - _known_options(model)) if options else []
     if unknown:
         raise ValueError(
             f"generate has no option '{unknown[0]}', and neither has hf.generate; options are those of "

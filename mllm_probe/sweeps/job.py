@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -63,7 +63,7 @@ class Job:
         self.scope = parse_scope(settings.tokens)
         self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
         for strength in settings.axes.strengths:
-            self._steering(0, settings.axes.layers[0], strength)
+            self._steering(0, settings.axes.layers[:1], strength)
         self._require_doses()
 
     @property
@@ -74,7 +74,7 @@ class Job:
     def steering(self, cell: Cell) -> Steering:
         """The edit of one cell."""
         axes = self.settings.axes
-        own = self._steering(cell.concept, axes.layers[cell.layer], axes.strengths[cell.strength])
+        own = self._steering(cell.concept, [axes.layers[cell.layer]], axes.strengths[cell.strength])
         return own if cell.control == "concept" else own.control(cell.control, self.settings.seed, cell.draw)
 
     def own(self, concept: int) -> xr.Dataset:
@@ -84,15 +84,13 @@ class Job:
     def _require_doses(self) -> None:
         """Raise unless every concept has a direction and a possible dose at every layer."""
         largest = max(self.settings.axes.strengths, key=abs)
-        if largest:
-            for concept in range(len(self._own)):
-                for layer in self.settings.axes.layers:
-                    require_doses(self._steering(concept, layer, largest), self.model.dtype)
+        for concept in range(len(self._own)) if largest else ():
+            require_doses(self._steering(concept, self.settings.axes.layers, largest), self.model.dtype)
 
-    def _steering(self, concept: int, layer: int, strength: float) -> Steering:
+    def _steering(self, concept: int, layers: Sequence[int], strength: float) -> Steering:
         s = self.settings
         return Steering(
-            self._own[concept], [layer], strength, unit=s.unit, tokens=s.tokens, operation=s.operation, to=s.to
+            self._own[concept], list(layers), strength, unit=s.unit, tokens=s.tokens, operation=s.operation, to=s.to
         )
 
     def encoded(self, sample: int) -> Encoded:
