@@ -6,13 +6,13 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from mllm_probe.models.argument_checks import described
+from mllm_probe.typing import Layers
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
@@ -151,27 +151,45 @@ def callbacks(model: ProbeModel) -> list[tuple[int, Any]]:
     return [(i, getattr(hook, "callback", hook)) for i, table in tables for hook in table.values()]
 
 
-def resolve_layers(layers: Iterable[int] | int | str | None, total: int) -> list[int]:
-    """Block numbers 0 … total - 1 of ``"all"``, None, one number or several; negative ones count from the end.
+def listed_layers(layers: Layers | None, total: int) -> list[int]:
+    """Numbers in a ``layers=`` argument as given: all for ``"all"`` or None, those of a slice, one or several.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or empty.
+    """
+    if layers is None or (isinstance(layers, str) and layers == "all"):
+        return list(range(total))
+    if isinstance(layers, slice):
+        given: list[Any] = list(range(total))[layers]
+    elif isinstance(layers, Iterable) and not isinstance(layers, (str, bytes)) and getattr(layers, "shape", None) != ():
+        given = list(layers)
+    else:
+        given = [layers]
+    if not given or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in given):
+        raise ValueError(
+            f"layers: expected 'all', a number or a list of numbers (or a slice): one or more different blocks of "
+            f"{total}; got {layers!r}."
+        )
+    return [int(n) for n in given]
+
+
+def resolve_layers(layers: Layers | None, total: int) -> list[int]:
+    """Block numbers 0 … total - 1 of ``"all"``, None, one number, several or a slice; negative ones count from the end.
 
     Raises
     ------
     ValueError
         If there is no such block, a number comes twice, or none is given.
     """
-    if layers is None or (isinstance(layers, str) and layers == "all"):
-        return list(range(total))
-    listed: Any = list(layers) if isinstance(layers, Iterable) and not isinstance(layers, (str, bytes)) else layers
-    asked = listed if isinstance(listed, list) else [listed]
-    if any(isinstance(layer, bool) or not isinstance(layer, Integral) for layer in asked):
-        got = described(listed)
-        raise ValueError(f"layers: expected 'all', a number or a list of numbers; got {got}.")
+    asked = listed_layers(layers, total)
     wrong = [layer for layer in asked if not -total <= layer < total]
     if wrong:
         raise ValueError(
             f"no layer {wrong[0]}: the model has {total} blocks, numbered 0 … {total - 1} (-1 is the last)."
         )
-    numbers = [int(layer) % total for layer in asked]
+    numbers = [layer % total for layer in asked]
     if not numbers or len(set(numbers)) != len(numbers):
         raise ValueError(f"layers: expected one or more different blocks, got {asked} of a model with {total} blocks.")
     return numbers

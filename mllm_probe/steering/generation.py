@@ -14,6 +14,7 @@ from transformers import GenerationConfig
 
 from mllm_probe.models import require_model
 from mllm_probe.models.argument_checks import finite_number, whole_number
+from mllm_probe.models.images import takes_images
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.layout import accepted_inputs
 from mllm_probe.models.prompts import answer_ids
@@ -24,6 +25,7 @@ from mllm_probe.steering.prefixes import prompts_of
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.steering.steering import Composition, Row, Steering, as_rows
 from mllm_probe.steering.streaming import GenerateJob, Job, Stream, answer_text
+from mllm_probe.typing import Images
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -56,9 +58,10 @@ class GenerationOutput:
         return "\n".join(f"{i}: {text}" for i, text in enumerate(self.text))
 
 
+@takes_images
 def generate(
     model: ProbeModel,
-    image: Any = None,
+    images: Images = None,
     prompt: str | Sequence[str] | None = None,
     *,
     steering: Row | Sequence[Row] = None,
@@ -72,7 +75,7 @@ def generate(
     Parameters
     ----------
     model : ProbeModel
-    image : picture or list
+    images : picture or list
         One sample, or one per element; a nested list is several pictures in one prompt.
     prompt : str or list of str, optional
         ``model.default_prompt`` by default.
@@ -82,7 +85,7 @@ def generate(
     answer_prefix : str, optional
         Text that the answer begins with; its positions count as generated.
     inputs : dict of Tensor or list of dicts, optional
-        Processed tensors in place of image and prompt.
+        Processed tensors in place of images and prompt.
     **options
         Passed on to ``hf.generate``, such as ``do_sample=True`` or ``num_beams=3``.
 
@@ -101,7 +104,7 @@ def generate(
     >>> out.text[1], out.receipt[1].fired
     """
     max_new_tokens, options = _checked(model, prompt, max_new_tokens, options)
-    requests, rows = _fitted(model, image, prompt, steering, inputs)
+    requests, rows = _fitted(model, images, prompt, steering, inputs)
     answer_prefix = _checked_prefix(model, answer_prefix)
     encoded = model.encode_samples(requests, answer_prefix)
     editor = Editor(model, rows, encoded, steps=_fed_back(encoded, max_new_tokens))
@@ -112,9 +115,10 @@ def generate(
     return GenerationOutput([answer_text(model, row) for row in tokens.tolist()], tokens, logits, editor.receipt())
 
 
+@takes_images
 def stream(
     model: ProbeModel,
-    image: Any = None,
+    images: Images = None,
     prompt: str | Sequence[str] | None = None,
     *,
     steering: Row | Sequence[Row] = None,
@@ -127,7 +131,7 @@ def stream(
 
     Parameters
     ----------
-    model, image, prompt, steering, max_new_tokens, answer_prefix, inputs, **options
+    model, images, prompt, steering, max_new_tokens, answer_prefix, inputs, **options
         As for ``generate``.
 
     Returns
@@ -149,7 +153,7 @@ def stream(
     max_new_tokens, options = _checked(model, prompt, max_new_tokens, options)
     if options.get("num_beams", 1) != 1 or options.get("num_return_sequences", 1) != 1:
         raise ValueError("stream gives one answer per row as it grows: num_beams and num_return_sequences must be 1.")
-    requests, rows = _fitted(model, image, prompt, steering, inputs)
+    requests, rows = _fitted(model, images, prompt, steering, inputs)
     prefix = _checked_prefix(model, answer_prefix)
 
     def generated() -> tuple[Job, Callable[[], Receipt]]:
@@ -200,10 +204,10 @@ def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]
 
 
 def _fitted(
-    model: ProbeModel, image: Any, prompt: str | Sequence[str] | None, steering: Row | Sequence[Row], inputs: Any
+    model: ProbeModel, images: Images, prompt: str | Sequence[str] | None, steering: Row | Sequence[Row], inputs: Any
 ) -> tuple[list[Request], list[Row]]:
     """Samples and steerings, each repeated to fit the other."""
-    requests, rows = model.samples(image, prompt, inputs), as_rows(steering)
+    requests, rows = model.samples(images, prompt, inputs), as_rows(steering)
     if len(requests) == 1:
         requests = requests * len(rows)
     elif len(rows) == 1:
@@ -218,11 +222,11 @@ def _fitted(
 def _decodes_only(
     model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row], options: Mapping[str, Any]
 ) -> bool:
-    """Whether all rows go on from one prompt that none of them edits, each taking the best token of every step."""
-    parts = [part for row in rows if row is not None for part in row.parts if part.strength != 0]
+    """Whether all rows go on from one prompt, edited from a buffer, each taking the best token of every step."""
+    parts = [part for row in rows if row is not None for part in row.parts]
     return (
         all(request is requests[0] for request in requests)
-        and not any(part.scope.touches_prompt for part in parts)
+        and not any(part.needs_editor for part in parts)
         and not model.hf.config.is_encoder_decoder
         and is_plain_greedy(model, options)
     )

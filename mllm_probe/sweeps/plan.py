@@ -112,7 +112,7 @@ def require_size(settings: Settings, samples: int) -> None:
             f"{size} are up to {runs:,} steered runs on each image; a sweep takes at most {MOST_RUNS:,}. Ask for fewer "
             "draws, strengths, layers or concepts, or share them out among several sweeps."
         )
-    steps = settings.max_new_tokens * (settings.decodes + ("kl" in settings.metrics))
+    steps = settings.max_new_tokens * (settings.decodes + len(settings.reading("forced")))
     cells = math.prod(axes.shape) * samples
     needed = cells * (_CELL_BYTES + 4 * (len(settings.metrics) + steps)) + runs * _RUN_BYTES
     free = free_bytes(torch.device("cpu"))

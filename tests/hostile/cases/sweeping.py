@@ -31,7 +31,6 @@ _SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"layers": [99]}, "no layer 99"),
     ({"layers": [1, 1]}, "layers: expected one or more different blocks"),
     ({"layers": [2.5]}, "layers: expected"),
-    ({"layers": slice(2, 4)}, "layers: expected"),
     ({"metrics": []}, "metrics: expected at least one"),
     ({"metrics": ["iq"]}, "unknown metric 'iq'"),
     ({"metrics": None}, "metrics: expected"),

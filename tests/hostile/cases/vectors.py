@@ -39,7 +39,6 @@ _OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"prompt": 5}, "prompt: expected text"),
     ({"prompt": ["a", "b"]}, "Expected one prompt, or one per sample"),
     ({"layers": [99]}, "no layer 99"),
-    ({"layers": slice(2, 4)}, "layers: expected"),
     ({"layers": [2.5]}, "layers: expected"),
     ({"layers": []}, "layers: expected"),
     ({"tokens": "nope"}, "tokens: expected one or several"),
