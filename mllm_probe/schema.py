@@ -132,6 +132,8 @@ def package_version() -> str:
 
 def require(dataset: xr.Dataset, *variables: str, dims: Iterable[str] = (), what: str = "this dataset") -> None:
     """Raise a ValueError that says what is missing unless ``dataset`` has the variables and dimensions."""
+    if not isinstance(dataset, xr.Dataset):
+        raise ValueError(f"{what}: expected a dataset (xarray.Dataset); got {type(dataset).__name__}.")
     missing = [f"variable '{v}'" for v in variables if v not in dataset] + [
         f"dimension '{d}'" for d in dims if d not in dataset.dims
     ]
@@ -151,6 +153,15 @@ def require_same_model(dataset: xr.Dataset, model: Any, what: str = "these vecto
         raise ValueError(
             f"{what} were made with {made_with} (weights {weights}) but are used with {model.name} "
             f"(weights {model.fingerprint}). Make them again with this model."
+        )
+
+
+def require_width(dataset: xr.Dataset, model: Any, what: str = "these vectors") -> None:
+    """Raise a ValueError unless ``hidden`` is as long as the residual stream of ``model`` is wide."""
+    if dataset.sizes[HIDDEN] != model.hidden_size:
+        raise ValueError(
+            f"{what} have width {dataset.sizes[HIDDEN]}, but the residual stream of {model.name} has width "
+            f"{model.hidden_size}: select no part of '{HIDDEN}'."
         )
 
 

@@ -18,7 +18,8 @@ from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.activations.memory import require_room
 from mllm_probe.concepts.concept import category_name
 from mllm_probe.concepts.limits import checked_name, checked_words
-from mllm_probe.models import ProbeModel
+from mllm_probe.models import ProbeModel, require_model
+from mllm_probe.models.argument_checks import batch_size_of, described, whole_number
 from mllm_probe.steering.classes import (
     HALF_A,
     HALF_B,
@@ -38,6 +39,7 @@ from mllm_probe.tokens.scopes import SCOPES
 from mllm_probe.tokens.selection import parse_vector_scopes
 from mllm_probe.typing import Images, Layers
 
+_PARTS = ("positive", "negative", "words", "category", "paired")
 METHODS = ("mean_difference", "pca", "probe")
 
 
@@ -108,8 +110,11 @@ def concept_vectors(
     Every distinct picture is run once for all concepts, scopes and layers. Means and variances are running sums, so
     that memory does not grow with the pictures; only PCA, probes and probe accuracy keep one pooled vector per picture.
     """
+    require_model(model)
     scopes, chosen = parse_vector_scopes(tokens), resolve_layers(layers, len(model.layers))
+    _require_library(library)
     _require_method(method, library, shuffled_draws)
+    seed, batch_size = whole_number("seed", seed), batch_size_of(batch_size)
     pictures, members = distinct_pictures(library)
     duplicates = [getattr(picture, "group", None) for picture in pictures]
     classes = [
@@ -503,13 +508,28 @@ def _by_dimensions(name: str, array: xr.DataArray, layers: list[int]) -> np.ndar
 def _require_method(method: str, library: Mapping[str, Any], draws: int) -> None:
     if method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}; got {method!r}.")
-    if draws < 0:
-        raise ValueError(f"shuffled_draws: expected 0 or more; got {draws}.")
-    if not len(library):
-        raise ValueError("concept_vectors expects a library with at least one concept; got an empty one.")
+    whole_number("shuffled_draws", draws)
     unpaired = [name for name, concept in library.items() if not concept.paired]
     if method == "pca" and unpaired:
         raise ValueError(
             f"method 'pca' works on the differences of pairs, but the pictures of '{unpaired[0]}' are not paired: "
             "use 'mean_difference' or 'probe'."
         )
+
+
+def _require_library(library: Any) -> None:
+    if not isinstance(library, Mapping):
+        hint = "; library.subset([…]) is a library of some concepts" if hasattr(library, "positive") else ""
+        raise ValueError(
+            "library: expected a concept library (mp.concepts.scenes, from_folder or from_hub) or a dict of concepts; "
+            f"got {described(library)}{hint}."
+        )
+    if not len(library):
+        raise ValueError("concept_vectors expects a library with at least one concept; got an empty one.")
+    for name, concept in library.items():
+        lacking = [part for part in _PARTS if not hasattr(concept, part)]
+        if lacking:
+            raise ValueError(
+                f"library: '{name}' is a {type(concept).__name__}; expected a concept (mp.concepts.Concept) with "
+                f"{', '.join(_PARTS)}; it lacks {lacking[0]}."
+            )

@@ -15,11 +15,12 @@ from tqdm.auto import tqdm
 
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import DEFAULT_METRICS
-from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.models.probe_model import ProbeModel, require_model
+from mllm_probe.steering.directions import with_concepts
 from mllm_probe.steering.operations import ChangeFunction, Operation
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.plan import SweepPlan, plan_job
+from mllm_probe.sweeps.plan import SweepPlan, plan_job, require_size
 from mllm_probe.sweeps.requirements import check_requirements
 from mllm_probe.sweeps.settings import check_settings
 from mllm_probe.sweeps.subjects import gather
@@ -65,7 +66,8 @@ def sweep(
     ----------
     model : ProbeModel
     vectors : Dataset
-        From ``concept_vectors`` or ``vectors_from``, with dimension ``concept``.
+        From ``concept_vectors`` or ``vectors_from``; of several concepts, or of one such as
+        ``vectors.sel(concept="cat")``.
     images : picture, sequence of pictures or ConceptLibrary
         A library stands for all its pictures. Labels, which ``named`` and ``kept`` use, come with its pictures.
     prompt : str or sequence of str, optional
@@ -253,13 +255,16 @@ class Grids(Iterator[xr.Dataset]):
 
 
 def _job(model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: Any, inputs: Inputs, **settings: Any) -> Job:
+    require_model(model)
     if images is None and inputs is None:
         raise ValueError("images: expected pictures or a concept library (or processed tensors as inputs=); got None.")
+    vectors = with_concepts(vectors)
     checked = check_settings(model, vectors, **settings)
     subjects = gather(model, vectors, images, prompt, inputs)
     check_requirements(
         model, checked, subjects, by_default=DEFAULT_METRICS if settings["metrics"] is DEFAULT_METRICS else ()
     )
+    require_size(checked, len(subjects.requests))
     return Job(model, vectors, checked, subjects)
 
 

@@ -10,6 +10,7 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.metrics.statistics import bootstrap_interval, median_interval, null_interval
+from mllm_probe.models.argument_checks import whole_number
 
 _CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
 
@@ -54,6 +55,7 @@ def effect(
     if average not in AVERAGES:
         raise ValueError(f"average: expected one of {', '.join(AVERAGES)}, got '{average}'.")
     _require(grid, metric)
+    seed = whole_number("seed", seed)
     if split is not None:
         grid = _one_split(grid, split)
     scores = grid[metric].transpose(*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE).values.astype(np.float64)
@@ -81,6 +83,11 @@ def _require(grid: xr.Dataset, metric: str) -> None:
             f"this grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}. "
             f"Run the sweep with metrics=({metric!r}, …)."
         )
+    schema.require(grid, f"{metric}_unsteered", what="the grid of a sweep")
+    if not grid.sizes[schema.SAMPLE]:
+        raise ValueError("the grid has no images, so there is no effect to average: select at least one.")
+    if grid[metric].dtype.kind not in "fiub":
+        raise ValueError(f"metric '{metric}' of this grid holds text or objects ({grid[metric].dtype}), not numbers.")
     if "random" not in grid[schema.CONTROL].values:
         raise ValueError(
             "an effect is never reported without its controls, and this grid was run without random directions "

@@ -19,8 +19,10 @@ from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.metrics.words import word_table
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.steering import Steering
+from mllm_probe.steering.tables import require_doses
 from mllm_probe.steering.trials import path_of
 from mllm_probe.sweeps.answers import Reader
 from mllm_probe.sweeps.cells import Cell, plan_cells
@@ -60,11 +62,12 @@ class Job:
         self.model, self.vectors, self.settings, self.subjects = model, vectors, settings, subjects
         twins = find_twins(vectors, settings.axes)
         self.cells = plan_cells(settings.axes, shared=settings.shared_controls, twins=twins)
-        self.prefix = _prefix_ids(model, settings.answer_prefix)
+        self.prefix = answer_ids(model, settings.answer_prefix)
         self.scope = parse_scope(settings.tokens)
         self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
         for strength in settings.axes.strengths:
-            self._steering(0, settings.axes.layers[0], strength)
+            self._steering(0, settings.axes.layers[:1], strength)
+        self._require_doses()
 
     @property
     def samples(self) -> int:
@@ -74,17 +77,23 @@ class Job:
     def steering(self, cell: Cell) -> Steering:
         """The edit of one cell."""
         axes = self.settings.axes
-        own = self._steering(cell.concept, axes.layers[cell.layer], axes.strengths[cell.strength])
+        own = self._steering(cell.concept, [axes.layers[cell.layer]], axes.strengths[cell.strength])
         return own if cell.control == "concept" else own.control(cell.control, self.settings.seed, cell.draw)
 
     def own(self, concept: int) -> xr.Dataset:
         """Vectors of one concept, always the same object."""
         return self._own[concept]
 
-    def _steering(self, concept: int, layer: int, strength: float) -> Steering:
+    def _require_doses(self) -> None:
+        """Raise unless every concept has a direction and a possible dose at every layer."""
+        largest = max(self.settings.axes.strengths, key=abs)
+        for concept in range(len(self._own)) if largest else ():
+            require_doses(self._steering(concept, self.settings.axes.layers, largest), self.model.dtype)
+
+    def _steering(self, concept: int, layers: Sequence[int], strength: float) -> Steering:
         s = self.settings
         return Steering(
-            self._own[concept], [layer], strength, unit=s.unit, tokens=s.tokens, operation=s.operation, to=s.to
+            self._own[concept], list(layers), strength, unit=s.unit, tokens=s.tokens, operation=s.operation, to=s.to
         )
 
     def encoded(self, sample: int) -> Encoded:
@@ -201,9 +210,3 @@ class Job:
             path=str(self.path),
             refused_paths=[f"{name}: {why}" for name, why in self.path.tried.items()] or None,
         )
-
-
-def _prefix_ids(model: ProbeModel, prefix: str | Sequence[int]) -> list[int]:
-    if isinstance(prefix, str):
-        return model.text_ids(prefix, leading_space=False) if prefix else []
-    return [int(token) for token in prefix]
