@@ -19,6 +19,13 @@ from mllm_probe.models import ProbeModel
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file, and all tests that drive a browser, in one of several workers."""
+    for item in items:
+        group = "browser" if item.get_closest_marker("browser") else item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def noise_picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
     """A picture of coloured noise, (width, height) pixels."""
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
