@@ -40,10 +40,10 @@ $(NOTEBOOK):
 
 # Tests of one file stay in one worker, and all that drive a browser are in the same (tests/conftest.py).
 test: lint frontend browser
-	$(PYTEST) -n $(WORKERS) --dist loadgroup --nbval-lax --nbval-cell-timeout=600 tests tutorials $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadfile --nbval-lax --nbval-cell-timeout=600 tests tutorials $(ARGS)
 
 test-oldest: .venv-oldest/stamp
-	PATH="$(CURDIR)/$(OLDEST):$$PATH" OMP_NUM_THREADS=1 $(OLDEST)/python -m pytest -n $(WORKERS) --dist loadgroup \
+	PATH="$(CURDIR)/$(OLDEST):$$PATH" OMP_NUM_THREADS=1 $(OLDEST)/python -m pytest -n $(WORKERS) --dist loadfile \
 		-m "not browser" tests $(ARGS)
 
 # PyTorch is the newest that pip finds: CPU builds of older ones are not on PyPI, and its own bound is not tested here.

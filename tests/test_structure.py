@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -296,3 +297,28 @@ def test_binder_brings_what_the_package_needs():
 def test_tutorials_are_stored_without_outputs(notebook):
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
+
+
+def test_files_stay_whole_and_browser_tests_together_in_one_worker(tmp_path):
+    """Read from a run of two workers over files whose tests wait for nothing."""
+    names = ["tests/test_a.py", "tests/test_b.py", "tests/browser/test_c.py", "tests/browser/test_d.py"]
+    (tmp_path / "tests" / "browser").mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
+    for name in names:
+        (tmp_path / name).write_text("".join(f"def test_{n}():\n    pass\n" for n in range(4)))
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-v", "-p", "no:cacheprovider", "tests"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    ran = re.findall(r"\[(gw\d)\].* PASSED (tests/[\w/]+\.py)", done.stdout)
+    workers = {file: {worker for worker, name in ran if name == file} for file in names}
+    assert len(ran) == 16 and all(len(known) == 1 for known in workers.values()), done.stdout
+    assert workers[names[2]] == workers[names[3]]
+    assert "--dist loadfile" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_what_drives_a_browser_is_marked_and_in_its_folder():
+    marked = {
+        file for file in (ROOT / "tests").rglob("test_*.py") if "mark.browser" in file.read_text(encoding="utf-8")
+    }
+    assert marked - {Path(__file__)} == set((ROOT / "tests" / "browser").glob("test_*.py"))
