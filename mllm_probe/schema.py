@@ -16,20 +16,16 @@ SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hi
 ROW = "row"
 SCORED_CONCEPT = "scored_concept"
 
-CATEGORY, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "relative_depth", "token_text", "role"
-PATCH_ROW, PATCH_COLUMN, SPLIT, PAIR = "patch_row", "patch_column", "split", "pair"
+CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"
+KIND, IMAGE, PATCH_ROW, PATCH_COLUMN = "kind", "image", "patch_row", "patch_column"
+SPLIT, PAIR = "split", "pair"
 
 CATEGORIES = ("entity", "visual_style", "emotion", "abstract", "relation")
 EXCLUSIVE_CATEGORIES = CATEGORIES[1:]
 """Of these a picture shows one concept at a time, so that one takes another's place; entities stand side by side."""
 ROLES = ("text", "image", "special", "padding")
 SPLITS = ("fit", "held_out")
-CAPTURE_SCOPES = ("last_prompt", "image", "text", "all")
-EDIT_SCOPES = ("all", "image", "text", "last_prompt", "generated")
-OPERATIONS = ("add", "ablate", "replace")
 UNITS = ("residual", "vector", "raw")
-CONTROLS = ("concept", "random", "shuffled")
-METRICS = ("logprob", "logit", "named", "kept", "kl", "perplexity", "repetition")
 OFF_TARGET = "off_target"
 """What of a sweep says how its rows change every concept of the set, not their own alone."""
 RECORDINGS = ("activation", "projection", "residual_norm", "logit_lens")
@@ -48,14 +44,14 @@ class Dimension:
 DIMENSIONS: Mapping[str, Dimension] = {
     d.name: d
     for d in (
-        Dimension(CONCEPT, "name of a visual concept", (CATEGORY,)),
+        Dimension(CONCEPT, "name of a visual concept", (CATEGORY, WORDS)),
         Dimension(LAYER, "decoder block whose output is read or edited, 0 … L-1", (RELATIVE_DEPTH,)),
         Dimension(READ_LAYER, "decoder block that is read while another layer is steered", (RELATIVE_DEPTH,)),
         Dimension(STRENGTH, "signed dose; its unit stands in the attributes"),
         Dimension(
             TOKEN,
             "position in the unpadded prompt; negative positions count from its end",
-            (TOKEN_TEXT, ROLE, PATCH_ROW, PATCH_COLUMN),
+            (TOKEN_TEXT, ROLE, KIND, IMAGE, PATCH_ROW, PATCH_COLUMN),
         ),
         Dimension(STEP, "generated token, 0 is the first"),
         Dimension(SAMPLE, "content hash of a picture", (SPLIT, PAIR)),

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.metrics.statistics import bootstrap_interval, median_interval, null_interval
 
 _CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
@@ -60,7 +61,7 @@ def effect(
         edited = grid["edited"].transpose(*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE).values
         planned = (grid[schema.STRENGTH].values != 0)[None, None, :, None, None, None]
         scores = np.where(planned & (edited == 0), np.nan, scores)
-    if metric == "named":
+    if grid[metric].attrs.get("images") == "eligible" or metric == "named":
         counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
         scores = np.where(counts[:, None, :, None, None, :], scores, np.nan)
     controls = [str(c) for c in grid[schema.CONTROL].values]
@@ -74,7 +75,7 @@ def effect(
 def _require(grid: xr.Dataset, metric: str) -> None:
     dims = (*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
     schema.require(grid, dims=dims, what="the grid of a sweep")
-    metrics = [name for name in schema.METRICS if name in grid]
+    metrics = metrics_of(grid)
     if metric not in metrics:
         raise ValueError(
             f"this grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}. "
