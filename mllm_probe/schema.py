@@ -6,29 +6,26 @@ import importlib.metadata
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import xarray as xr
+if TYPE_CHECKING:
+    import xarray as xr
 
 CONCEPT, LAYER, READ_LAYER, STRENGTH, TOKEN, STEP = "concept", "layer", "read_layer", "strength", "token", "step"
 SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hidden"
 ROW = "row"
 SCORED_CONCEPT = "scored_concept"
 
-CATEGORY, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "relative_depth", "token_text", "role"
-PATCH_ROW, PATCH_COLUMN, SPLIT, PAIR = "patch_row", "patch_column", "split", "pair"
+CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"
+KIND, IMAGE, PATCH_ROW, PATCH_COLUMN = "kind", "image", "patch_row", "patch_column"
+SPLIT, PAIR = "split", "pair"
 
 CATEGORIES = ("entity", "visual_style", "emotion", "abstract", "relation")
 EXCLUSIVE_CATEGORIES = CATEGORIES[1:]
 """Of these a picture shows one concept at a time, so that one takes another's place; entities stand side by side."""
 ROLES = ("text", "image", "special", "padding")
 SPLITS = ("fit", "held_out")
-CAPTURE_SCOPES = ("last_prompt", "image", "text", "all")
-EDIT_SCOPES = ("all", "image", "text", "last_prompt", "generated")
-OPERATIONS = ("add", "ablate", "replace")
 UNITS = ("residual", "vector", "raw")
-CONTROLS = ("concept", "random", "shuffled")
-METRICS = ("logprob", "logit", "named", "kept", "kl", "perplexity", "repetition")
 OFF_TARGET = "off_target"
 """What of a sweep says how its rows change every concept of the set, not their own alone."""
 RECORDINGS = ("activation", "projection", "residual_norm", "logit_lens")
@@ -47,14 +44,14 @@ class Dimension:
 DIMENSIONS: Mapping[str, Dimension] = {
     d.name: d
     for d in (
-        Dimension(CONCEPT, "name of a visual concept", (CATEGORY,)),
+        Dimension(CONCEPT, "name of a visual concept", (CATEGORY, WORDS)),
         Dimension(LAYER, "decoder block whose output is read or edited, 0 … L-1", (RELATIVE_DEPTH,)),
         Dimension(READ_LAYER, "decoder block that is read while another layer is steered", (RELATIVE_DEPTH,)),
         Dimension(STRENGTH, "signed dose; its unit stands in the attributes"),
         Dimension(
             TOKEN,
             "position in the unpadded prompt; negative positions count from its end",
-            (TOKEN_TEXT, ROLE, PATCH_ROW, PATCH_COLUMN),
+            (TOKEN_TEXT, ROLE, KIND, IMAGE, PATCH_ROW, PATCH_COLUMN),
         ),
         Dimension(STEP, "generated token, 0 is the first"),
         Dimension(SAMPLE, "content hash of a picture", (SPLIT, PAIR)),
@@ -136,6 +133,8 @@ def package_version() -> str:
 
 def require(dataset: xr.Dataset, *variables: str, dims: Iterable[str] = (), what: str = "this dataset") -> None:
     """Raise a ValueError that says what is missing unless ``dataset`` has the variables and dimensions."""
+    if not hasattr(dataset, "data_vars"):  # xarray is not imported here, so that the command line's --help is fast
+        raise ValueError(f"{what}: expected a dataset (xarray.Dataset); got {type(dataset).__name__}.")
     missing = [f"variable '{v}'" for v in variables if v not in dataset] + [
         f"dimension '{d}'" for d in dims if d not in dataset.dims
     ]
@@ -155,6 +154,15 @@ def require_same_model(dataset: xr.Dataset, model: Any, what: str = "these vecto
         raise ValueError(
             f"{what} were made with {made_with} (weights {weights}) but are used with {model.name} "
             f"(weights {model.fingerprint}). Make them again with this model."
+        )
+
+
+def require_width(dataset: xr.Dataset, model: Any, what: str = "these vectors") -> None:
+    """Raise a ValueError unless ``hidden`` is as long as the residual stream of ``model`` is wide."""
+    if dataset.sizes[HIDDEN] != model.hidden_size:
+        raise ValueError(
+            f"{what} have width {dataset.sizes[HIDDEN]}, but the residual stream of {model.name} has width "
+            f"{model.hidden_size}: select no part of '{HIDDEN}'."
         )
 
 

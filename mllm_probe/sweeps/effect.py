@@ -8,7 +8,9 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.metrics.statistics import bootstrap_interval, median_interval, null_interval
+from mllm_probe.models.argument_checks import whole_number
 
 _CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
 
@@ -53,6 +55,7 @@ def effect(
     if average not in AVERAGES:
         raise ValueError(f"average: expected one of {', '.join(AVERAGES)}, got '{average}'.")
     _require(grid, metric)
+    seed = whole_number("seed", seed)
     if split is not None:
         grid = _one_split(grid, split)
     scores = grid[metric].transpose(*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE).values.astype(np.float64)
@@ -60,7 +63,7 @@ def effect(
         edited = grid["edited"].transpose(*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE).values
         planned = (grid[schema.STRENGTH].values != 0)[None, None, :, None, None, None]
         scores = np.where(planned & (edited == 0), np.nan, scores)
-    if metric == "named":
+    if grid[metric].attrs.get("images") == "eligible" or metric == "named":
         counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
         scores = np.where(counts[:, None, :, None, None, :], scores, np.nan)
     controls = [str(c) for c in grid[schema.CONTROL].values]
@@ -74,12 +77,17 @@ def effect(
 def _require(grid: xr.Dataset, metric: str) -> None:
     dims = (*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
     schema.require(grid, dims=dims, what="the grid of a sweep")
-    metrics = [name for name in schema.METRICS if name in grid]
+    metrics = metrics_of(grid)
     if metric not in metrics:
         raise ValueError(
             f"this grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}. "
             f"Run the sweep with metrics=({metric!r}, …)."
         )
+    schema.require(grid, f"{metric}_unsteered", what="the grid of a sweep")
+    if not grid.sizes[schema.SAMPLE]:
+        raise ValueError("the grid has no images, so there is no effect to average: select at least one.")
+    if grid[metric].dtype.kind not in "fiub":
+        raise ValueError(f"metric '{metric}' of this grid holds text or objects ({grid[metric].dtype}), not numbers.")
     if "random" not in grid[schema.CONTROL].values:
         raise ValueError(
             "an effect is never reported without its controls, and this grid was run without random directions "

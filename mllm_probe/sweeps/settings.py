@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +10,17 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.metrics.metric import Metric
+from mllm_probe.metrics.registry import as_metrics, built_in
+from mllm_probe.models.argument_checks import described, finite_number, whole_number
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.models.prompts import answer_ids
+from mllm_probe.steering.controls import CONCEPT, CONTROLS, Control, is_seeded
+from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
 from mllm_probe.sweeps.cells import Axes
 
-DECODED = ("named", "kept", "perplexity", "repetition", "tokens")
-"""Metrics for which answers must be generated; the others never decode."""
+ANSWERS = "tokens"
+"""Asked for among the metrics: the answers alone."""
 
 Controls = Sequence[str] | str | None
 
@@ -28,10 +33,13 @@ class Settings:
     ----------
     axes : Axes
     tokens : scope as in ``Steering``
-    unit, operation : str
+    unit : str
+    operation : Operation
     to : Dataset or None
         The direction that takes the concept's place.
-    metrics : tuple of str
+    metrics : tuple of Metric
+    answers : bool
+        Whether answers are asked for by themselves.
     seed, max_new_tokens : int
     answer_prefix : str or sequence of int
     record : tuple of str
@@ -42,9 +50,10 @@ class Settings:
     axes: Axes
     tokens: Any
     unit: str
-    operation: str
+    operation: Operation
     to: xr.Dataset | None
-    metrics: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    answers: bool
     seed: int
     max_new_tokens: int
     answer_prefix: str | Sequence[int]
@@ -55,21 +64,35 @@ class Settings:
     @property
     def decodes(self) -> bool:
         """Whether answers are generated."""
-        return any(metric in DECODED for metric in self.metrics)
+        return self.answers or any(metric.reading.decodes for metric in self.metrics)
 
     @property
     def needs_answer(self) -> bool:
         """Whether the unsteered answer is generated."""
-        return self.decodes or "kl" in self.metrics
+        return self.decodes or any(metric.reading.unsteered for metric in self.metrics)
+
+    def reading(self, what: str) -> list[Metric]:
+        """Metrics that read one thing, see :data:`mllm_probe.metrics.metric.READS`."""
+        return [metric for metric in self.metrics if metric.reads == what]
 
     @property
-    def shares_random(self) -> bool:
-        """Whether random directions are the same for every concept."""
-        return self.unit == "residual" and self.operation == "add"
+    def names(self) -> list[str]:
+        """Names of the metrics, and ``"tokens"`` where answers are asked for."""
+        return [metric.name for metric in self.metrics] + [ANSWERS] * self.answers
+
+    @property
+    def shares_draws(self) -> bool:
+        """Whether the size of a change does not depend on the concept, so that seeded draws serve all concepts."""
+        return self.unit == "residual" and self.operation.fixed_size
+
+    @property
+    def shared_controls(self) -> tuple[str, ...]:
+        """Controls whose draws are the same edit for every concept, so that they are run once."""
+        return tuple(name for name in self.axes.controls if self.shares_draws and is_seeded(name))
 
     def takes_away(self, strength: float) -> bool:
         """Whether a dose is meant to take the concept out of the answer."""
-        return self.operation != "add" or strength < 0
+        return self.operation.takes_away(strength)
 
 
 def check_settings(
@@ -80,9 +103,9 @@ def check_settings(
     strengths: Iterable[float],
     tokens: Any,
     unit: str,
-    operation: str,
+    operation: str | Operation | ChangeFunction,
     to: str | xr.Dataset | None,
-    metrics: Iterable[str],
+    metrics: Iterable[str | Metric] | str | Metric,
     controls: Controls,
     draws: int,
     seed: int,
@@ -103,43 +126,41 @@ def check_settings(
         For ``client``.
     """
     _refuse_client(client)
-    schema.require(vectors, "vector", dims=(schema.CONCEPT, schema.LAYER, schema.HIDDEN), what="the vectors")
-    schema.require_same_model(vectors, model)
+    _require_vectors(vectors, model)
     axes = Axes(
         concepts=tuple(str(name) for name in vectors[schema.CONCEPT].values),
         layers=tuple(_known_layers(vectors, resolve_layers(layers, len(model.layers)), layers)),
         strengths=_checked_strengths(strengths),
         controls=_checked_controls(vectors, controls, draws),
     )
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens: expected 1 or more, got {max_new_tokens}.")
+    prefix = model.default_answer_prefix if answer_prefix is None else answer_prefix
+    answer_ids(model, prefix)
+    listed = _listed_metrics(metrics)
     settings = Settings(
         axes=axes,
         tokens=tokens,
         unit=unit,
-        operation=operation,
-        to=vectors.sel({schema.CONCEPT: to}) if isinstance(to, str) else to,
-        metrics=_with_repetition(_checked_names(metrics, (*schema.METRICS, "tokens", schema.OFF_TARGET), "metric")),
-        seed=seed,
-        max_new_tokens=max_new_tokens,
-        answer_prefix=model.default_answer_prefix if answer_prefix is None else answer_prefix,
+        operation=as_operation(operation),
+        to=_other_concept(vectors, to),
+        metrics=as_metrics(metric for metric in listed if metric != ANSWERS),
+        answers=ANSWERS in listed,
+        seed=whole_number("seed", seed),
+        max_new_tokens=whole_number("max_new_tokens", max_new_tokens, 1),
+        answer_prefix=prefix,
         record=_checked_names(record or (), schema.RECORDINGS, "recording"),
         read_layers=tuple(resolve_layers(read_layers, len(model.layers))),
         read_tokens=read_tokens,
     )
-    if not settings.metrics and not settings.record:
-        raise ValueError(f"metrics: expected at least one of {', '.join(schema.METRICS)}, or something to record.")
-    if schema.OFF_TARGET in settings.metrics and not settings.shares_random:
+    if not settings.metrics and not settings.answers and not settings.record:
+        raise ValueError(f"metrics: expected at least one of {', '.join(built_in())}, or something to record.")
+    every = [metric.name for metric in settings.metrics if metric.every_concept]
+    if every and not settings.shares_draws:
         raise ValueError(
-            "metrics: 'off_target' compares with random directions that are scored against every concept, which are "
-            f"those of unit 'residual' and operation 'add'; got unit '{unit}' and operation '{operation}'."
+            f"metrics: '{every[0]}' compares with random directions that are scored against every concept, which are "
+            f"those of unit 'residual' and operation 'add'; got unit '{unit}' and operation "
+            f"'{settings.operation.name}'."
         )
     return settings
-
-
-def _with_repetition(metrics: tuple[str, ...]) -> tuple[str, ...]:
-    """Perplexity never stands alone: a model finds its own repetitions probable."""
-    return (*metrics, "repetition") if "perplexity" in metrics and "repetition" not in metrics else metrics
 
 
 def _refuse_client(client: Any) -> None:
@@ -148,6 +169,27 @@ def _refuse_client(client: Any) -> None:
             "client= is not available: leave it out. To share a sweep out among machines, run one sweep on each, with "
             "its part of the pictures and a store= of its own, and join the grids with xarray.concat(grids, 'sample')."
         )
+
+
+def _require_vectors(vectors: xr.Dataset, model: ProbeModel) -> None:
+    schema.require(vectors, "vector", dims=(schema.CONCEPT, schema.LAYER, schema.HIDDEN), what="the vectors")
+    schema.require_same_model(vectors, model)
+    schema.require_width(vectors, model)
+    names = [str(name) for name in vectors[schema.CONCEPT].values]
+    if not names:
+        raise ValueError("the vectors hold no concept: select one or more, such as vectors.sel(concept=['cat']).")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"the vectors hold '{twice[0]}' twice: concepts of a sweep need different names.")
+
+
+def _other_concept(vectors: xr.Dataset, to: str | xr.Dataset | None) -> xr.Dataset | None:
+    if not isinstance(to, str):
+        return to
+    if to not in vectors[schema.CONCEPT].values:
+        known = ", ".join(map(str, vectors[schema.CONCEPT].values[:8]))
+        raise ValueError(f"to: the vectors have no concept '{to}'; they have {known}.")
+    return vectors.sel({schema.CONCEPT: to})
 
 
 def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Any) -> list[int]:
@@ -161,40 +203,56 @@ def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Any) -> list[in
 
 
 def _checked_strengths(strengths: Iterable[float]) -> tuple[float, ...]:
-    listed = [strengths] if isinstance(strengths, (int, float)) else list(strengths)
+    several = isinstance(strengths, Iterable) and not isinstance(strengths, (str, bytes, Mapping))
+    listed: list[Any] = list(strengths) if several else [strengths]
     try:
-        numbers = tuple(dict.fromkeys(float(s) for s in listed))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"strengths: expected numbers such as (-1, 0, 1), got {listed!r}.") from error
-    wrong = [s for s in numbers if not math.isfinite(s)]
-    if wrong or not numbers:
-        raise ValueError(f"strengths: expected one or more finite numbers such as (-1, 0, 1), got {listed!r}.")
+        numbers = tuple(dict.fromkeys(finite_number("strengths", s) for s in listed))
+    except ValueError as error:
+        finite = "one or more finite numbers" if "finite" in str(error) else "numbers"
+        got = described(listed if several else strengths)
+        raise ValueError(f"strengths: expected {finite} such as (-1, 0, 1); got {got}.") from error
+    if not numbers:
+        raise ValueError("strengths: expected one or more finite numbers such as (-1, 0, 1); got none.")
     return numbers
 
 
 def _checked_controls(vectors: xr.Dataset, controls: Controls, draws: int) -> dict[str, int]:
-    if draws < 1:
-        raise ValueError(f"draws: expected 1 or more, got {draws}.")
-    shuffled = min(draws, vectors.sizes.get(schema.DRAW, 0)) if "shuffled" in vectors else 0
+    draws = whole_number("draws", draws, 1)
+    counts = {name: _draws(control, vectors, draws) for name, control in CONTROLS.items()}
     if controls is None:
-        wanted: tuple[str, ...] = ("random", "shuffled") if shuffled else ("random",)
+        wanted = tuple(name for name, count in counts.items() if count)
     else:
-        wanted = tuple(dict.fromkeys([controls] if isinstance(controls, str) else controls))
-    unknown = [name for name in wanted if name not in schema.CONTROLS]
-    if unknown:
-        raise ValueError(f"unknown control '{unknown[0]}'; there are {', '.join(schema.CONTROLS[1:])}.")
-    if "shuffled" in wanted and not shuffled:
-        raise ValueError(
-            "controls: 'shuffled' was asked for, but these vectors have no shuffled draws. Make them with "
-            "mp.concept_vectors(…, shuffled_draws=8), or leave 'shuffled' out."
-        )
-    counts = {"random": draws, "shuffled": shuffled}
-    return {"concept": 1} | {name: counts[name] for name in wanted if name != "concept"}
+        wanted = _checked_names(controls, (CONCEPT, *CONTROLS), "control", tuple(CONTROLS))
+    wanted = tuple(name for name in wanted if name != CONCEPT)
+    for name in wanted:
+        if not counts[name]:
+            raise ValueError(
+                f"controls: '{name}' was asked for, but these vectors have no {name} draws. Make them with "
+                f"{CONTROLS[name].how_to_get}, or leave '{name}' out."
+            )
+    return {CONCEPT: 1} | {name: counts[name] for name in wanted}
 
 
-def _checked_names(given: Iterable[str] | str, known: Sequence[str], what: str) -> tuple[str, ...]:
+def _draws(control: Control, vectors: xr.Dataset, draws: int) -> int:
+    there = control.available(vectors)
+    return draws if there is None else min(draws, there)
+
+
+def _listed_metrics(metrics: Any) -> list[Any]:
+    if isinstance(metrics, (str, Metric)):
+        return [metrics]
+    if not isinstance(metrics, Iterable):
+        raise ValueError(f"metrics: expected names or mp.Metric objects; got {described(metrics)}.")
+    return list(metrics)
+
+
+def _checked_names(
+    given: Iterable[str] | str, known: Sequence[str], what: str, offered: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    if not isinstance(given, Iterable):
+        raise ValueError(f"{what}s: expected names out of {', '.join(offered or known)}; got {described(given)}.")
     names = tuple(dict.fromkeys([given] if isinstance(given, str) else given))
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"unknown {what} '{unknown[0]}'; there are {', '.join(known)}.")
+        raise ValueError(f"unknown {what} '{unknown[0]}'; there are {', '.join(offered or known)}.")
     return names

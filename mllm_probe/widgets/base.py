@@ -47,7 +47,8 @@ def require_model(model: Any, what: str) -> None:
     if not (hasattr(model, "layers") and hasattr(model, "default_prompt")):
         order = " The model comes first, then the vectors." if isinstance(model, xr.Dataset) else ""
         raise TypeError(
-            f"{what}: expected a model from mp.load or mp.wrap as the first argument; got {type(model).__name__}.{order}"
+            f"{what}: expected a model from mp.load or mp.wrap as the first argument; "
+            f"got {type(model).__name__}.{order}"
         )
 
 

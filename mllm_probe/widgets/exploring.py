@@ -70,8 +70,8 @@ def explore(
         require_model(model, "explore")
     if library is not None and not hasattr(library, "split"):
         raise TypeError(
-            f"explore: expected a concept library as the second argument; got {type(library).__name__}. The lab measures "
-            "its own vectors: give library=mp.concepts.from_folder(…), from_hub(…) or scenes(), or use "
+            f"explore: expected a concept library as the second argument; got {type(library).__name__}. The lab "
+            "measures its own vectors: give library=mp.concepts.from_folder(…), from_hub(…) or scenes(), or use "
             "mp.SteeringPanel(model, vectors) for vectors that are there."
         )
     named, given = model if isinstance(model, str) else None, library

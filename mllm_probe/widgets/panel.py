@@ -12,15 +12,15 @@ import traitlets
 import xarray as xr
 
 from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.metrics import NEGATIONS
 from mllm_probe.models.images import content_hash
-from mllm_probe.models.tokens import unknown_words
+from mllm_probe.models.prompts import unknown_words
 from mllm_probe.schema import CONCEPT, LAYER, UNITS, require, require_same_model
 from mllm_probe.steering import stream
 from mllm_probe.steering.prefixes import prompts_of
-from mllm_probe.widgets.answering import read
+from mllm_probe.widgets.answering import ROWS, read
 from mllm_probe.widgets.base import ProbeWidget, bundle, require_model, sentence
 from mllm_probe.widgets.choices import (
-    NEGATIONS,
     Choice,
     choices_from,
     drawn_choice,
@@ -29,6 +29,7 @@ from mllm_probe.widgets.choices import (
 )
 from mllm_probe.widgets.doses import fluent_range, tried
 from mllm_probe.widgets.drawing import Drawing
+from mllm_probe.widgets.marks import Marks, marks
 from mllm_probe.widgets.pins import with_pin, without_pin
 from mllm_probe.widgets.recipe import python
 from mllm_probe.widgets.recording import Recordings, answered
@@ -44,10 +45,9 @@ from mllm_probe.widgets.setting import (
 from mllm_probe.widgets.static_picture import picture_of_panel
 
 logger = logging.getLogger(__name__)
-
-_SHOWN = ("words", "negations", "projector", "revealed")
-"""Traits that the front-end changes without a new generation."""
-_CAUSES = {"scene": "picture", "picture": "picture", "pin": "pin", "unpin": "pin", "show": "words"}
+NAMING = ("words", "negations")
+_SHOWN = ("projector", "revealed")
+_CAUSES = {"scene": "picture", "picture": "picture", "pin": "pin", "unpin": "pin", "naming": "words", "show": ""}
 """Control beside which an error of each message is shown."""
 
 
@@ -83,9 +83,11 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         The setting, as `Setting` describes it; each may be set from Python and starts a new generation. Setting
         ``layer`` alone makes a window of one.
     words : dict of str to list of str
-        What counts as naming each concept, and ``negations``, which cancel a mention; both can be edited.
+        What counts as naming each concept, and ``negations``, which negate a mention a few words after them (list of
+        str). Setting either marks the answers shown, the pins and the recorded answers anew.
     answers : dict
-        ``"baseline"``, ``"steered"`` and ``"random"`` of the newest setting that was finished.
+        ``"baseline"``, ``"steered"`` and ``"random"`` of the newest setting that was finished, and ``"spans"``: for
+        each of them ``[start, stop, negated]`` of every mention of the steered concepts, in UTF-16 code units.
     receipt : list of str
         What was edited: first the steered row, then every row.
     code : str
@@ -94,7 +96,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         Strengths that the grid has run for this setting, with their perplexity ratio; in ``safe_low`` … ``safe_high``
         it stays under 2.
     pins : list of dict
-        Pinned settings with their answers.
+        Pinned settings with their answers and the spans of these.
     projector, revealed : bool
         For teaching: large type, the steered answer hidden until it is revealed.
     status : str
@@ -112,7 +114,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    words = traitlets.Dict().tag(sync=True)
+    words = traitlets.Dict(traitlets.List(traitlets.Unicode()), traitlets.Unicode()).tag(sync=True)
     negations = traitlets.List(traitlets.Unicode(), list(NEGATIONS)).tag(sync=True)
     layers = traitlets.List(traitlets.Int()).tag(sync=True)
     pictures = traitlets.List(traitlets.Dict()).tag(sync=True)
@@ -184,8 +186,12 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self._asked: Setting | None = None
         self._finished: tuple[int, Setting, dict[str, str]] | None = None
         self._recorded = Recordings(SETTINGS)
+        # Held while spans are computed and sent, so that none of older words is sent after those of newer ones.
+        self._marking = threading.RLock()
+        self._streaming: dict[int, tuple[dict[str, int], Setting, int, str]] = {}
         self.on_msg(self._on_message)
         self.observe(self._on_setting, SETTINGS)
+        self.observe(self._on_naming, NAMING)
         if vectors is None:
             self.run()
         else:
@@ -312,7 +318,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             raise ValueError("the answers of this setting are not there yet; wait for them before pinning it.")
         _, setting, answers = self._finished
         label = self._choices[setting.picture].label
-        self.publish(pins=with_pin(self.pins, setting, label, answers, self.code))
+        with self._marking:
+            spans = self._spans(setting.plain(), answers)
+            self.publish(pins=with_pin(self.pins, setting, label, answers, spans, self.code))
 
     def unpin(self, number: int) -> None:
         """Remove a pinned setting by its ``id``."""
@@ -330,8 +338,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         return picture_of_panel(self)
 
     def recordings(self) -> Recordings:
-        """Settings that were answered, the newest 256."""
-        return self._recorded
+        """Settings that were answered, the newest 256, marked by the words that count as naming now."""
+        return self._recorded.changed(lambda one: self._marked(one.shown, one.when))
 
     def chosen(self, picture: int) -> Choice:
         """The picture with this number.
@@ -374,10 +382,12 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             self.cancel()
         elif kind == "set":
             self.take(serial=_part(content, "serial", int))
-            self._take_all({name: value for name, value in _part(content, "state", dict).items() if name in SETTINGS})
+            self._take_all(_named(_part(content, "state", dict), SETTINGS))
             self.run()
         elif kind == "show":
-            self.take(**{name: value for name, value in _part(content, "state", dict).items() if name in _SHOWN})
+            self.take(**_named(_part(content, "state", dict), _SHOWN))
+        elif kind == "naming":
+            self._publish_changed(_named(_part(content, "state", dict), NAMING))
         elif kind == "scene":
             self.new_scene(_part(content, "seed", int))
         elif kind == "picture":
@@ -429,6 +439,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         return {name: value for name, value in state.items() if getattr(self, name) != value}
 
     def _answer(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> None:
+        with self._marking:
+            self._streaming = {}
         self.send({"kind": "start", **numbers})
         try:
             note = prompt_note(self.model, setting.prompt)
@@ -437,7 +449,10 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         except Exception as error:
             logger.exception("generation %d of a steering panel failed", numbers["generation"])
             outcome = _failed(error, self._cause(error, setting), numbers)
-        self.publish(**outcome)
+        with self._marking:
+            self.publish(**self._marked(outcome, setting.plain()))
+            if "answers" in outcome:
+                self._streaming = {}
 
     def _streamed(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> dict[str, Any]:
         vectors, choice, unit = self._by_concept, self.chosen(setting.picture), self.strength_unit
@@ -447,7 +462,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             rows += [steering, steering.control("random", seed=setting.seed)]
 
         def send(row: int, step: int, text: str) -> None:
-            self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text})
+            with self._marking:
+                self._streaming[row] = (numbers, setting, step, text)
+                self._send_text(row)
 
         most = self.max_new_tokens
         running = stream(self.model, choice.image, setting.prompt, steering=rows, max_new_tokens=most)
@@ -479,6 +496,36 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     def _settle(self) -> None:
         self._worker.wait()
 
+    def _send_text(self, row: int) -> None:
+        """Send what a row of the running generation says so far, with the spans that name its concepts."""
+        numbers, setting, step, text = self._streaming[row]
+        spans = self._spans(setting.plain(), {ROWS[row]: text})[ROWS[row]]
+        self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text, "spans": spans})
+
+    def _spans(self, setting: Mapping[str, Any], answers: Mapping[str, str]) -> dict[str, Marks]:
+        """Where answers of a setting (as plain data) name its concepts."""
+        concepts = [self.words.get(setting[name], ()) for name in ("concept", "second")]
+        return {row: marks(answers[row], concepts, self.negations) for row in ROWS if row in answers}
+
+    def _marked(self, shown: dict[str, Any], setting: Mapping[str, Any]) -> dict[str, Any]:
+        """Traits with the spans of their answers; without answers as they are."""
+        if "answers" not in shown:
+            return shown
+        answers = shown["answers"]
+        return shown | {"answers": answers | {"spans": self._spans(setting, answers)}}
+
+    def _on_naming(self, _change: Any) -> None:
+        """Words that count as naming changed: mark what streams, the finished answers and the pins anew."""
+        with self._marking:
+            for row in self._streaming:
+                self._send_text(row)
+            pins = [pin | {"spans": self._spans(pin["setting"], pin["answers"])} for pin in self.pins]
+            shown: dict[str, Any] = {"pins": pins} if pins else {}
+            if self._finished is not None and self._finished[0] == self.answers.get("generation"):
+                shown |= self._marked({"answers": self.answers}, self._finished[1].plain())
+            if shown:
+                self.publish(**shown)
+
     def _summary(self) -> str:
         return f"{len(self.concepts)} concepts × {len(self.layers)} layers, {len(self.pictures)} pictures"
 
@@ -497,6 +544,10 @@ def prompt_note(model: Any, prompt: str) -> str:
 def _failed(error: Exception, cause: str, numbers: dict[str, int]) -> dict[str, Any]:
     empty: dict[str, Any] = {"answers": numbers, "receipt": [], "rate": 0.0, "code": ""}
     return {"status": "error", "message": sentence(error), "cause": cause} | empty
+
+
+def _named(state: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name in names}
 
 
 def _part(content: Mapping[str, Any], name: str, kind: type) -> Any:

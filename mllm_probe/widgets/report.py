@@ -7,9 +7,11 @@ from typing import Any
 
 import xarray as xr
 
-from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH
+from mllm_probe.metrics.registry import metrics_of
+from mllm_probe.models.argument_checks import writable_path_of
+from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
 from mllm_probe.sweeps import effect as effect_of
-from mllm_probe.widgets.cells import is_effect, metrics_of
+from mllm_probe.widgets.cells import is_effect
 from mllm_probe.widgets.dose_picture import dose_picture
 from mllm_probe.widgets.drawing import svg
 from mllm_probe.widgets.export import Collected
@@ -67,7 +69,7 @@ def report(
     ValueError
         If the dataset is neither grid nor effect, or holds no controls.
     """
-    data = _checked(grid_or_study)
+    data, target = _checked(grid_or_study), writable_path_of("path", path)
     shown = _metric(data, metric)
     effect = data if is_effect(data) else effect_of(data, shown)
     if "control_mean" not in effect:
@@ -82,7 +84,7 @@ def report(
     finally:
         heatmap.close()
     heading = title if title is not None else f"Steering {data.attrs.get('model', 'a model')}, concept by layer"
-    return write(path, document(heading, _lead(data, effect), content, state, modules))
+    return write(target, document(heading, _lead(data, effect), content, state, modules))
 
 
 def _checked(data: Any) -> xr.Dataset:
@@ -158,9 +160,11 @@ def _content(
 def _about_answers(data: xr.Dataset, sweep: dict[str, Any]) -> str:
     said = (
         "What the model wrote. The cell that is selected in the map is shown; words that differ from the unsteered "
-        "answer are marked, those that name the concept underlined. Beside each stands the answer under a random "
-        "direction of the same size (its first draw)."
+        "answer are marked, those that name the concept underlined, with dots where the answer says that it is not "
+        "there. Beside each stands the answer under a random direction of the same size (its first draw)."
     )
+    if WORDS not in data:
+        said += " The grid does not say which words name a concept, so its name alone counts here."
     left = data.sizes["sample"] - len(sweep["samples"])
     return paragraph(f"{said} {left} further pictures are left out to keep the page small." if left else said)
 

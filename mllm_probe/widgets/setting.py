@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -12,16 +13,10 @@ import xarray as xr
 
 from mllm_probe.schema import CONCEPT
 from mllm_probe.steering import Composition, Steering, compose
+from mllm_probe.tokens import scope_choices
 
 PAINTED = "painted"
 SELECTED = "selected"
-SCOPES = (
-    ("last_prompt", "last token"),
-    ("last_prompt+generated", "prompt end + answer"),
-    ("image", "image"),
-    ("text", "text"),
-    ("all", "all"),
-)
 _DEFAULT_SCOPE = "last_prompt+generated"
 _CHOSEN_BY_HAND = {PAINTED: "patches", SELECTED: "positions"}
 """Scopes that are chosen by hand, with the control that holds the choice."""
@@ -137,8 +132,10 @@ class Setting:
 
 
 SETTINGS = tuple(one.name for one in fields(Setting))
-SettingTraits: Any = type(traitlets.HasTraits)(
-    "SettingTraits", (traitlets.HasTraits,), {one.name: one.metadata["trait"] for one in fields(Setting)}
+SettingTraits: Any = types.new_class(
+    "SettingTraits",
+    (traitlets.HasTraits,),
+    exec_body=lambda body: body.update({one.name: one.metadata["trait"] for one in fields(Setting)}),
 )
 """A synchronised trait for each field of `Setting`."""
 
@@ -166,7 +163,7 @@ class ByConcept:
 
 def scopes_for(setting: Setting) -> list[list[str]]:
     """Value and label of each scope to choose from: the usual ones, those chosen by hand, and the present one."""
-    known = [list(pair) for pair in SCOPES]
+    known = scope_choices()
     known += [[scope, scope] for scope, held in _CHOSEN_BY_HAND.items() if chosen_any(getattr(setting, held))]
     return known if setting.scope in {*dict(known), *_CHOSEN_BY_HAND} else [*known, [setting.scope, setting.scope]]
 

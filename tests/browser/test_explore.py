@@ -266,9 +266,7 @@ def test_a_restarted_kernel_is_said_once(page: Page) -> None:
     assert page.locator("[data-testid=no-kernel]:visible").count() == 0
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     said = page.locator(".mp-bar [data-testid=no-kernel]")
-    expect(said).to_have_text(
-        "Kernel restarted or stopped. Showing the last state; rerun the cell to continue."
-    )
+    expect(said).to_have_text("Kernel restarted or stopped. Showing the last state; rerun the cell to continue.")
     expect(page.locator("[data-testid=no-kernel]:visible")).to_have_count(1)
     assert page.evaluate(_BROKEN_LINKS) == 0
     expect(page.get_by_test_id("answer-baseline")).not_to_be_empty()

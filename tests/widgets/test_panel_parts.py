@@ -142,7 +142,12 @@ def test_what_follows_from_a_change():
 @pytest.mark.parametrize(
     ("held", "state", "scope", "note"),
     [
-        ({"patches": ((True,),), "scope": "painted"}, {"picture": 1}, "image", "painted patches belonged to the previous"),
+        (
+            {"patches": ((True,),), "scope": "painted"},
+            {"picture": 1},
+            "image",
+            "painted patches belonged to the previous",
+        ),
         ({"patches": ((True,),), "scope": "painted"}, {"picture": 0}, "painted", ""),
         ({"patches": ((True,),), "scope": "painted"}, {"prompt": "why ?"}, "painted", ""),
         ({"patches": ((True,),), "scope": "text"}, {"picture": 1}, "text", ""),
@@ -204,7 +209,7 @@ def test_a_file_that_is_no_picture_is_named_beside_the_upload_and_the_answers_st
     before = dict(panel.answers)
     fakes.say(panel, "picture", b"<svg/>", name="x.svg")
     assert panel.wait(SOON) and panel.status == "idle" and panel.answers == before
-    assert panel.message.startswith("x.svg cannot be read as a picture") and panel.cause == "picture"
+    assert panel.message.startswith("'x.svg' cannot be read as a picture") and panel.cause == "picture"
     assert len(panel.pictures) == 1 and "Traceback" in caplog.text
     panel.comm.sent.clear()
     fakes.say(panel, "picture", b"<svg/>", name="x.svg")

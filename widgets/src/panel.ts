@@ -9,7 +9,7 @@ import { Outcome } from "./panel/outcome";
 import { Patience } from "./panel/patience";
 import { Gallery } from "./panel/pictures";
 import { cards } from "./panel/pins";
-import { isReveal, type Naming, Rows } from "./panel/rows";
+import { isReveal, Rows } from "./panel/rows";
 import { Steer } from "./panel/steer";
 import { type Answers, finished, type Message, moved, received, restored } from "./panel/stream";
 import { css } from "./panel/style";
@@ -30,7 +30,7 @@ const CHOICES: Name[] = [
 ];
 const OUTCOME: Name[] = ["receipt", "code", "status", "rate", "strength_unit", "activity"];
 const NOTICES: Name[] = ["message", "cause", "prompt_note", "scope_note"];
-const NAMING: Name[] = ["words", "negations", "concept", "second"];
+const NAMING: Name[] = ["words", "negations", "concept"];
 /** A prompt is sent when typing pauses. */
 const PAUSE = 600;
 
@@ -90,8 +90,8 @@ class View {
       (...controls) => this.notices.place(...controls),
     );
     this.naming = new WordsFold({
-      words: (found) => this.tell("show", { words: { ...model.get("words"), [model.get("concept")]: found } }),
-      negations: (found) => this.tell("show", { negations: found }),
+      words: (found) => this.count({ words: { ...model.get("words"), [model.get("concept")]: found } }),
+      negations: (found) => this.count({ negations: found }),
     });
     this.seed.id = uniqueId("seed");
     this.rows = new Rows(h("span", { class: "mp-pair" }, h("label", { for: this.seed.id }, "seed"), this.seed));
@@ -144,7 +144,7 @@ class View {
     bind(NOTICES, () => parts.ask("notices"));
     bind(["message"], () => this.onComplaint());
     bind(["concepts", "activity", ...NAMING, "projector", "revealed"], () => parts.ask("answers"));
-    bind(["pins", "words", "negations"], () => parts.ask("pins"));
+    bind(["pins"], () => parts.ask("pins"));
     bind(["serial"], () => this.onMove());
     bind(["answers"], () => {
       this.answers = finished(this.answers, model.get("answers"), model.get("serial"));
@@ -202,6 +202,11 @@ class View {
     if (!this.alive()) return;
     this.waiting = true;
     this.patience.begin();
+  }
+
+  /** What counts as naming is the kernel's to say: it sends the words back, and the spans that they give. */
+  private count(state: Partial<Pick<Traits, "words" | "negations">>): void {
+    this.model.send({ kind: "naming", state });
   }
 
   /** A person moved controls, which starts a generation. */
@@ -311,20 +316,11 @@ class View {
     this.steer.draw();
   }
 
-  private namingOf = (setting: Pick<Settings, "concept" | "second">): Naming => {
-    const words = this.model.get("words");
-    const own = [setting.concept, setting.second].flatMap((name) => words[name] ?? []);
-    return { words: own, negations: this.model.get("negations") };
-  };
-
   private drawAnswers(): void {
     const { model } = this;
     const concept = model.get("concept");
-    this.rows.draw(this.answers, this.namingOf({ concept, second: model.get("second") }), {
-      hidden: this.hidden(),
-      awaited: this.alive(),
-      lacking: this.lacking(),
-    });
+    const lacking = this.lacking();
+    this.rows.draw(this.answers, { hidden: this.hidden(), awaited: this.alive(), lacking });
     this.naming.draw(concept, model.get("words")[concept] ?? [], model.get("negations"));
     this.projector.setAttribute("aria-pressed", String(model.get("projector")));
     this.root.classList.toggle("mp-projector", model.get("projector"));
@@ -336,7 +332,7 @@ class View {
       use: (setting: Settings) => this.move(setting),
       remove: (id: number) => model.send({ kind: "unpin", id }),
     };
-    this.pins.replaceChildren(...cards(model.get("pins"), model.get("scopes"), this.namingOf, asks));
+    this.pins.replaceChildren(...cards(model.get("pins"), model.get("scopes"), asks));
     show(this.pins, model.get("pins").length > 0);
   }
 }

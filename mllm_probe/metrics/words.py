@@ -1,4 +1,4 @@
-"""Scores read from logits: the log-probability of a concept's words, and how far two distributions are apart."""
+"""The words of concepts as token ids, and their scores from logits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+
+from mllm_probe.models.roles import special_ids
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
@@ -50,14 +52,15 @@ def _spellings(model: ProbeModel, word: Word) -> list[tuple[int, ...]]:
         return [tuple(int(i) for i in word)]
     if model.tokenizer is None:
         raise ValueError(
-            f"the word '{word}' is text, but {model.name} was wrapped without a processor: give the words as token "
+            f"the word {word!r} is text, but {model.name} was wrapped without a processor: give the words as token "
             "ids, for example [[3797], [8415, 29879]]."
         )
     plain = word.replace("_", " ").strip()
     cases = dict.fromkeys((plain, plain.lower(), plain.capitalize(), plain.upper()))
-    unknown = getattr(model.tokenizer, "unk_token_id", None)
+    # An unknown word is one special token, and no answer is made of those: neither can be scored as a word.
+    special = special_ids(model)
     found = [tuple(model.text_ids(case, leading_space=space)) for case in cases for space in (False, True)]
-    return [variant for variant in found if unknown is None or unknown not in variant]
+    return [variant for variant in found if special.isdisjoint(variant)]
 
 
 @dataclass(frozen=True)
@@ -149,20 +152,3 @@ def first_token_logprob(logits: torch.Tensor, table: WordTable) -> torch.Tensor:
 def _gathered(scores: torch.Tensor, ids: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
     picked = scores[..., ids.to(scores.device)]
     return picked.masked_fill(~there.to(scores.device), -torch.inf).logsumexp(-1)
-
-
-def kl_divergence(unsteered: torch.Tensor, steered: torch.Tensor) -> torch.Tensor:
-    """KL(unsteered ‖ steered) of next-token distributions, in nats, clipped at 0 against rounding.
-
-    Parameters
-    ----------
-    unsteered, steered : Tensor [..., vocabulary]
-        Logits after the same tokens; they broadcast against each other.
-
-    Returns
-    -------
-    Tensor of float32 [...]
-    """
-    reference = torch.log_softmax(unsteered.float(), -1)
-    other = torch.log_softmax(steered.float(), -1)
-    return (reference.exp() * (reference - other)).sum(-1).clamp_min(0.0)
