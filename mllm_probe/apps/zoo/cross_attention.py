@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import transformers as hf
 
-from mllm_probe.loading.zoo.common import IMAGE, VOCABULARY, WIDTH, Built, family, own_text, pixels, prompt
+from mllm_probe.apps.zoo.common import IMAGE, VOCABULARY, WIDTH, Built, family, own_text, pixels, prompt
 
 
 @family("cross-attention blocks among the decoder blocks")

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mllm_probe.apps.training.run import Times, TrainingPlan
+from mllm_probe.apps.training.tower import TowerPlan
 from mllm_probe.scenes.combinations import HELD_OUT
-from mllm_probe.scenes.training.run import Times, TrainingPlan
-from mllm_probe.scenes.training.tower import TowerPlan
 
 RESULTS = "evaluation.json"
-"""File in a model's folder with what `mllm_probe.scenes.evaluate --save` measured."""
+"""File in a model's folder with what `mllm_probe.apps.evaluate --save` measured."""
 
 _HEAD = """---
 license: apache-2.0
@@ -45,9 +45,7 @@ Made by `{command}`.
 def _results(folder: Path) -> str:
     path = folder / RESULTS
     if not path.exists():
-        return (
-            "\n## Held-out results\nNot measured yet: `python -m mllm_probe.scenes.evaluate` prints and keeps them.\n"
-        )
+        return "\n## Held-out results\nNot measured yet: `python -m mllm_probe.apps.evaluate` prints and keeps them.\n"
     return "\n## Held-out results\n" + "\n\n".join(json.loads(path.read_text())["tables"]) + "\n"
 
 
@@ -86,7 +84,7 @@ def write_card(folder: Path, plan: TrainingPlan, took: Times) -> None:
 
 def _told(facts: dict[str, Any]) -> dict[str, str]:
     """Return the lines of a card that depend on where the vision tower came from."""
-    command = f"python -m mllm_probe.scenes.train --model {facts['model']} --steps {facts['steps']}"
+    command = f"python -m mllm_probe.apps.train --model {facts['model']} --steps {facts['steps']}"
     command += f" --processes {facts['processes']}"
     if facts["tower_from"]:
         return {

@@ -10,7 +10,7 @@ import transformers
 from torch import Tensor, nn
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-from mllm_probe.loading.zoo.common import IMAGE, LAYERS, VOCABULARY, count_image_tokens, enliven, of_image, prompt
+from mllm_probe.apps.zoo.common import IMAGE, LAYERS, VOCABULARY, count_image_tokens, enliven, of_image, prompt
 from mllm_probe.models.layout import accepted_inputs
 
 LARGEST = 10_000_000

@@ -10,8 +10,8 @@ from transformers import (
     SwinConfig,
 )
 
+from mllm_probe.apps.training.image_processing import IMAGE_SIDE, image_processor
 from mllm_probe.scenes.language import known_words
-from mllm_probe.scenes.training.image_processing import IMAGE_SIDE, image_processor
 
 IMAGE_TOKENS = 64
 DEPTHS = {"scenes-4l": 4, "scenes-8l": 8, "scenes-16l": 16}

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
+from mllm_probe.apps.training.model import build, processor
 from mllm_probe.scenes.language import DEFAULT_ANSWER_PREFIX, DEFAULT_PROMPT, suggestions
-from mllm_probe.scenes.training.model import build, processor
 
 SETTINGS = "mllm_probe.json"
 """File in a model's folder with its default prompt, its threads and suggestions."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mllm_probe.loading.zoo import bidirectional, cross_attention, plain, rotary
-from mllm_probe.loading.zoo.common import FAMILIES, Family, build
-from mllm_probe.loading.zoo.speaking import tiny_llava, tiny_qwen
+from mllm_probe.apps.zoo import bidirectional, cross_attention, plain, rotary
+from mllm_probe.apps.zoo.common import FAMILIES, Family, build
+from mllm_probe.apps.zoo.speaking import tiny_llava, tiny_qwen
 
 __all__ = [
     "FAMILIES",

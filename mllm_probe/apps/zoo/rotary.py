@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import transformers as hf
 
-from mllm_probe.loading.zoo.common import (
+from mllm_probe.apps.zoo.common import (
     IMAGE,
     ROTARY,
     WIDTH,

@@ -10,18 +10,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mllm_probe.apps.train import main as command
+from mllm_probe.apps.training import decoder, tower
+from mllm_probe.apps.training.card import write_card
+from mllm_probe.apps.training.decoder import DecoderPlan
+from mllm_probe.apps.training.export import SETTINGS
+from mllm_probe.apps.training.labels import KINDS, SLOTS
+from mllm_probe.apps.training.model import build, tokenizer
+from mllm_probe.apps.training.packing import PREFIX, pack
+from mllm_probe.apps.training.pictures import training_pictures
+from mllm_probe.apps.training.run import TrainingPlan, train
+from mllm_probe.apps.training.tower import TowerPlan
 from mllm_probe.scenes.problems import Question
-from mllm_probe.scenes.train import main as command
-from mllm_probe.scenes.training import decoder, tower
-from mllm_probe.scenes.training.card import write_card
-from mllm_probe.scenes.training.decoder import DecoderPlan
-from mllm_probe.scenes.training.export import SETTINGS
-from mllm_probe.scenes.training.labels import KINDS, SLOTS
-from mllm_probe.scenes.training.model import build, tokenizer
-from mllm_probe.scenes.training.packing import PREFIX, pack
-from mllm_probe.scenes.training.pictures import training_pictures
-from mllm_probe.scenes.training.run import TrainingPlan, train
-from mllm_probe.scenes.training.tower import TowerPlan
 
 PLAN = TrainingPlan(
     "scenes-4l",

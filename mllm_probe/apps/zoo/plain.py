@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import transformers as hf
 
-from mllm_probe.loading.zoo.common import IMAGE, WIDTH, Built, family, own_text, pixels, pixtral, prompt, text, vision
+from mllm_probe.apps.zoo.common import IMAGE, WIDTH, Built, family, own_text, pixels, pixtral, prompt, text, vision
 
 KIND = "causal, image tokens in the sequence"
 PICTURE = (1, 3, 28, 28)

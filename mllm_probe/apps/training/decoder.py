@@ -13,17 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
+from mllm_probe.apps.training import checkpoint
+from mllm_probe.apps.training.export import export
+from mllm_probe.apps.training.labels import DenseHead, dense_loss
+from mllm_probe.apps.training.model import BOS, build, tokenizer
+from mllm_probe.apps.training.optimizer import HybridOptimizer
+from mllm_probe.apps.training.packing import PREFIX, Pack, pack
+from mllm_probe.apps.training.parallel import Team
+from mllm_probe.apps.training.pictures import Pictures
+from mllm_probe.apps.training.tower import Tower, autocast, features, share, tensors
 from mllm_probe.scenes.language import questions
 from mllm_probe.scenes.problems import Question
-from mllm_probe.scenes.training import checkpoint
-from mllm_probe.scenes.training.export import export
-from mllm_probe.scenes.training.labels import DenseHead, dense_loss
-from mllm_probe.scenes.training.model import BOS, build, tokenizer
-from mllm_probe.scenes.training.optimizer import HybridOptimizer
-from mllm_probe.scenes.training.packing import PREFIX, Pack, pack
-from mllm_probe.scenes.training.parallel import Team
-from mllm_probe.scenes.training.pictures import Pictures
-from mllm_probe.scenes.training.tower import Tower, autocast, features, share, tensors
 from mllm_probe.scenes.vocabulary import CONCEPTS
 
 log = logging.getLogger(__name__)

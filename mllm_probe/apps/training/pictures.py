@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mllm_probe.apps.training.image_processing import IMAGE_SIDE, image_processor
+from mllm_probe.apps.training.labels import KINDS, SLOTS, patch_targets, slot_targets
 from mllm_probe.scenes.draw import draw
 from mllm_probe.scenes.sampling import choose, sample
 from mllm_probe.scenes.scene import Scene
-from mllm_probe.scenes.training.image_processing import IMAGE_SIDE, image_processor
-from mllm_probe.scenes.training.labels import KINDS, SLOTS, patch_targets, slot_targets
 
 DRAWN_SIZES = (128, 160, 192, 224, 256, 288, 320, 352, 384)
 _CHUNK = 500

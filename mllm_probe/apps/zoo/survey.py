@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
+from mllm_probe.apps.zoo.common import FAMILIES, build
+from mllm_probe.apps.zoo.shrink import pictures, sample, shrunk
 from mllm_probe.loading.load import wrap
 from mllm_probe.loading.report import Outcome, VerificationReport
-from mllm_probe.loading.zoo.common import FAMILIES, build
-from mllm_probe.loading.zoo.shrink import pictures, sample, shrunk
 
 SHRUNK = "default configuration made small"
 _BUILDER_OF = {"blip-2": "blip2", "kosmos-2": "kosmos2"}

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
-from mllm_probe.scenes.training import checkpoint
-from mllm_probe.scenes.training.export import trained
-from mllm_probe.scenes.training.labels import SLOTS, DenseHead, dense_loss
-from mllm_probe.scenes.training.model import build
-from mllm_probe.scenes.training.optimizer import HybridOptimizer
-from mllm_probe.scenes.training.parallel import Team
-from mllm_probe.scenes.training.pictures import Pictures
+from mllm_probe.apps.training import checkpoint
+from mllm_probe.apps.training.export import trained
+from mllm_probe.apps.training.labels import SLOTS, DenseHead, dense_loss
+from mllm_probe.apps.training.model import build
+from mllm_probe.apps.training.optimizer import HybridOptimizer
+from mllm_probe.apps.training.parallel import Team
+from mllm_probe.apps.training.pictures import Pictures
 
 log = logging.getLogger(__name__)
 

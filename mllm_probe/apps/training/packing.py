@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.apps.training.model import ASSISTANT, EOS, IMAGE_TOKENS, USER
 from mllm_probe.scenes.problems import Question
-from mllm_probe.scenes.training.model import ASSISTANT, EOS, IMAGE_TOKENS, USER
 
 PREFIX = 1 + IMAGE_TOKENS
 """Positions before the first question: the beginning token and the picture."""

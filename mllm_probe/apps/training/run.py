@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mllm_probe.scenes.training import checkpoint
-from mllm_probe.scenes.training.decoder import DecoderPlan, train_decoder
-from mllm_probe.scenes.training.parallel import Team, run_team
-from mllm_probe.scenes.training.pictures import Pictures, training_pictures
-from mllm_probe.scenes.training.tower import TowerPlan, tower_of, train_tower, trained_tower
+from mllm_probe.apps.training import checkpoint
+from mllm_probe.apps.training.decoder import DecoderPlan, train_decoder
+from mllm_probe.apps.training.parallel import Team, run_team
+from mllm_probe.apps.training.pictures import Pictures, training_pictures
+from mllm_probe.apps.training.tower import TowerPlan, tower_of, train_tower, trained_tower
 
 log = logging.getLogger(__name__)
 _HELD_SEED = 900

@@ -1,4 +1,4 @@
-"""Train a bundled model: `python -m mllm_probe.scenes.train --model scenes-8l`."""
+"""Train a bundled model: `python -m mllm_probe.apps.train --model scenes-8l`."""
 
 import argparse
 import logging
@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+from mllm_probe.apps.training.card import write_card
+from mllm_probe.apps.training.decoder import DecoderPlan
+from mllm_probe.apps.training.model import DEPTHS
+from mllm_probe.apps.training.run import TrainingPlan, train
+from mllm_probe.apps.training.tower import TowerPlan
 from mllm_probe.models.bundled import bundled
-from mllm_probe.scenes.training.card import write_card
-from mllm_probe.scenes.training.decoder import DecoderPlan
-from mllm_probe.scenes.training.model import DEPTHS
-from mllm_probe.scenes.training.run import TrainingPlan, train
-from mllm_probe.scenes.training.tower import TowerPlan
 
 PICTURES, HELD, TOWER_STEPS, DECODER_STEPS = 150_000, 1_000, 3_200, 5_000
 
@@ -22,7 +22,7 @@ def _default_work() -> Path:
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m mllm_probe.scenes.train", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m mllm_probe.apps.train", description=__doc__)
     parser.add_argument("--model", choices=list(DEPTHS), default="scenes-8l")
     parser.add_argument("--out", type=Path, help="folder for the model (default: a folder of its name here)")
     parser.add_argument("--work", type=Path, default=_default_work(), help="folder for pictures and checkpoints")

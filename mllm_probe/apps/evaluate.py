@@ -1,4 +1,4 @@
-"""Evaluate bundled models: `python -m mllm_probe.scenes.evaluate --models scenes-8l`."""
+"""Evaluate bundled models: `python -m mllm_probe.apps.evaluate --models scenes-8l`."""
 
 import argparse
 import json
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
+from mllm_probe.apps.evaluation.answering import Answerer
+from mllm_probe.apps.evaluation.recognition import problems, recognition, scenes, table
+from mllm_probe.apps.evaluation.steerability import steerability_tables
+from mllm_probe.apps.training.card import RESULTS, refresh_card
 from mllm_probe.models.bundled import bundled, bundled_names
-from mllm_probe.scenes.answering import Answerer
-from mllm_probe.scenes.evaluate_recognition import problems, recognition, scenes, table
-from mllm_probe.scenes.evaluate_steerability import steerability_tables
-from mllm_probe.scenes.training.card import RESULTS, refresh_card
 
 
 def recognition_tables(folder: Path, count: int) -> list[str]:
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     argv : list of str or None
         The command line by default.
     """
-    parser = argparse.ArgumentParser(prog="python -m mllm_probe.scenes.evaluate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m mllm_probe.apps.evaluate", description=__doc__)
     parser.add_argument("--models", nargs="*", help="bundled names or folders (default: all bundled)")
     parser.add_argument("--pictures", type=int, default=1000, help="pictures for each table")
     parser.add_argument("--no-steerability", action="store_true", help="recognition and problems only")
