@@ -29,8 +29,10 @@ OPERATIONS = ("add", "ablate", "replace")
 UNITS = ("residual", "vector", "raw")
 CONTROLS = ("concept", "random", "shuffled")
 METRICS = ("logprob", "logit", "named", "kept", "kl", "perplexity", "repetition")
+RATIOS = ("perplexity",)
+"""Metrics that are ratios: their effects are binary logarithms, in doublings."""
 OFF_TARGET = "off_target"
-"""What of a sweep says how its rows change every concept of the set, not their own alone."""
+"""Scores of every concept of the set for rows that are steered with another one."""
 RECORDINGS = ("activation", "projection", "residual_norm", "logit_lens")
 SITE = "residual stream after the decoder block"
 

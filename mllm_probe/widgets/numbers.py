@@ -10,8 +10,10 @@ import numpy as np
 
 _CELLS = ("values", "low", "high", "n", "clear")
 _CONTROLS = ("control", "control_low", "control_high")
-_NICE = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
-_FINEST = {"nats": 1.0, "": 0.1}
+_NICE = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3, 3.5, 4, 4.5, 5, 5.5, 6, 7, 8, 9, 10)
+"""Calm ends of a scale, at most one seventh above what they must hold."""
+_FINEST = {"nats": 1.0, "doublings": 1.0, "": 0.1}
+"""No scale is finer than this, or noise would look like an effect while the first cells arrive."""
 _STRENGTH_UNITS = {"residual": "× residual norm", "vector": "× vector", "raw": "× raw vector"}
 
 
@@ -79,12 +81,17 @@ class MapNumbers:
 
     @property
     def limit(self) -> float:
-        """End of the colour scale: the 98th percentile of the sizes over all strengths, rounded up."""
-        sizes = np.sort(np.abs(self.values[np.isfinite(self.values)]))
-        if sizes.size == 0:
-            return 1.0
-        size = float(sizes[min(sizes.size - 1, math.floor(0.98 * sizes.size))])
-        return nice_ceiling(max(size, _FINEST.get(self.unit, 0.0)))
+        """End of the colour scale over all strengths."""
+        return scale_limit(self.values, self.unit)
+
+
+def scale_limit(values: np.ndarray, unit: str) -> float:
+    """End of a colour scale: the 98th percentile of the sizes, so that one cell cannot wash out the rest, rounded up."""
+    sizes = np.sort(np.abs(values[np.isfinite(values)]), axis=None)
+    if sizes.size == 0:
+        return 1.0
+    size = float(sizes[min(sizes.size - 1, math.floor(0.98 * sizes.size))])
+    return nice_ceiling(max(size, _FINEST.get(unit, 0.0)))
 
 
 def _array(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
@@ -92,7 +99,7 @@ def _array(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def nice_ceiling(value: float) -> float:
-    """The smallest of 1, 1.5, 2, 3, 4, 5, 6, 8 × 10ⁿ that is not below ``value``."""
+    """The smallest calm end, 1, 1.2, 1.4 … 9 × 10ⁿ, that is not below ``value``."""
     if not value > 0 or not math.isfinite(value):
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
