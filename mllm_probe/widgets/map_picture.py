@@ -6,10 +6,11 @@ from itertools import groupby
 
 import numpy as np
 
+from mllm_probe.plots.curves import counted
+from mllm_probe.plots.palette import diverging
 from mllm_probe.widgets.drawing import fonts
-from mllm_probe.widgets.drawing.palette import diverging
-from mllm_probe.widgets.drawing.shapes import Box, Drawing, Line, Text
-from mllm_probe.widgets.numbers import MapNumbers, dose, plain, signed, strength_unit, words
+from mllm_probe.widgets.drawing.shapes import Area, Box, Drawing, Line, Text
+from mllm_probe.widgets.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit, words
 
 _HEAD, _COLUMNS, _GAP, _FOOT = 46, 36, 6, 54
 _CATEGORY = 24
@@ -54,7 +55,7 @@ def map_picture(
     unit = strength_unit(numbers.strength_unit)
     at = f"strength {dose(numbers.strengths[index])} {unit}" if numbers.strengths else ""
     drawing = Drawing(width, height, f"{title}, {at}")
-    _heading(drawing, title, " · ".join(part for part in (at, _counted(numbers, index), note) if part))
+    _heading(drawing, title, " · ".join(part for part in (at, counted(numbers.n[:, :, index]), note) if part))
     _column_names(drawing, numbers, left, column)
     y: float = _HEAD + _COLUMNS
     for category, members in groups:
@@ -88,14 +89,6 @@ def _heading(drawing: Drawing, title: str, said: str) -> None:
     drawing.add(Text(10, 34, fonts.clipped(said, 11, room), 11, "soft"))
 
 
-def _counted(numbers: MapNumbers, index: int) -> str:
-    found = numbers.n[:, :, index][np.isfinite(numbers.n[:, :, index]) & (numbers.n[:, :, index] > 0)]
-    if found.size == 0:
-        return ""
-    low, high = int(found.min()), int(found.max())
-    return f"n = {high} pictures" if low == high else f"n = {low} to {high} pictures"
-
-
 def _column_names(drawing: Drawing, numbers: MapNumbers, left: float, column: float) -> None:
     every = max(1, int(-(-20 // column)))
     middle = left + column * len(numbers.layers) / 2
@@ -117,6 +110,9 @@ def _cells(
             continue
         hatched = numbers.clear[concept, layer, index] == 0
         drawing.add(Box(x, y, column - 1, row - 1, fill=diverging(value, numbers.limit), hatched=bool(hatched)))
+        if abs(value) > numbers.limit:
+            corner, size = x + column - 1, min(6.0, row / 3, column / 3)
+            drawing.add(Area(((corner - size, y), (corner, y), (corner, y + size)), "ink"))
 
 
 def _legend(drawing: Drawing, numbers: MapNumbers, left: float, y: float, width: float) -> None:
@@ -125,16 +121,12 @@ def _legend(drawing: Drawing, numbers: MapNumbers, left: float, y: float, width:
     for step in range(steps):
         colour = diverging(-limit + 2 * limit * (step + 0.5) / steps, limit)
         drawing.add(Box(left + step * width / steps, y, width / steps + 0.3, 8, fill=colour))
-    digits = 0 if limit >= 1 and limit == int(limit) else 1 if limit * 10 == int(limit * 10) else 2
+    digits = fewest(limit)
     unit = f" {numbers.unit}" if numbers.unit else ""
     drawing.add(
         Line(((left + width / 2, y), (left + width / 2, y + 11)), "faint"),
         Text(left, y + 18, plain(-limit, digits), 10.5, "faint"),
         Text(left + width / 2, y + 18, "0", 10.5, "faint", "middle"),
         Text(left + width, y + 18, signed(limit, digits) + unit, 10.5, "faint", "end"),
-        Text(left, y + 35, fonts.clipped(_read(numbers), 10.5, drawing.width - left - 8), 10.5, "faint"),
+        Text(left, y + 35, fonts.clipped(numbers.note, 10.5, drawing.width - left - 8), 10.5, "faint"),
     )
-
-
-def _read(numbers: MapNumbers) -> str:
-    return f"beyond the {numbers.against} control · hatched: not clear of the controls"

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mllm_probe.plots.palette import diverging
 from mllm_probe.schema import CONCEPT
 from mllm_probe.widgets.dose_picture import dose_picture
 from mllm_probe.widgets.drawing import Drawing, fonts
-from mllm_probe.widgets.drawing.palette import diverging
 from mllm_probe.widgets.drawing.shapes import Box, Line, Photo, Text
 from mllm_probe.widgets.map_picture import map_picture
 from mllm_probe.widgets.numbers import MapNumbers, dose, strength_unit

@@ -10,7 +10,7 @@ const LINE = { offset: 52, width: 44 };
 
 export function paintMargin(pen: Pen, scene: Scene, theme: Theme): void {
   const { layout, cells, strength } = scene;
-  if (layout.margin === null) return;
+  if (layout.margin === null || !cells.value.some(Number.isFinite)) return;
   pen.textAlign = "left";
   pen.fillStyle = theme.faint;
   pen.font = `10.5px ${theme.font}`;
