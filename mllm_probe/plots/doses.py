@@ -52,9 +52,7 @@ def dose_response(
     title = f"Effect by dose at layer {shown:g}" + (", the strongest one" if layer is None else "")
     label = strength_label(str(effect.attrs.get("unit", "")))
     made = paint(describe(effect, schema.STRENGTH, title=title, x_label=label), schema.STRENGTH)
-    made.add_layout(
-        Span(location=0, dimension="height", line_color=LIGHT["soft"], line_dash="dotted", line_width=1)
-    )
+    made.add_layout(Span(location=0, dimension="height", line_color=LIGHT["soft"], line_dash="dotted", line_width=1))
     made.xaxis.ticker = FixedTicker(ticks=[float(one) for one in effect[schema.STRENGTH].values])
     theme.finish_legend(made)
     return made

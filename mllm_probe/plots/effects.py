@@ -11,7 +11,10 @@ from mllm_probe import schema
 from mllm_probe.plots.curves import Band, Curves, Series, counted, effect_label
 from mllm_probe.sweeps.effect import effect as effect_of
 
-READING = "Lines: concept minus the mean of random directions, with 95 % intervals over pictures. Filled: clear of all controls."
+READING = (
+    "Lines: concept minus the mean of random directions, with 95 % intervals over pictures. "
+    "Filled: clear of all controls."
+)
 
 
 def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
@@ -80,7 +83,7 @@ def _series(one: xr.Dataset, dim: str) -> Series:
 
 
 def _bands(effect: xr.Dataset, dim: str) -> list[Band]:
-    """Return a band for each control, over the controls of all concepts, seen from the mean of the random directions."""
+    """Return a band for each control, over all concepts, seen from the mean of the random directions."""
     names = ["control_mean", "control_low", "control_high"]
     shown = effect[names] - effect["control_mean"].sel({schema.CONTROL: "random"})
     bands = []

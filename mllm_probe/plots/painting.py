@@ -43,9 +43,7 @@ def _paint_series(made: figure, one: Series, number: int, named: bool) -> object
         "legend_label": one.concept if named else one.category.replace("_", " ") or "concept",
     }
     dash = theme.DASHES[number % len(theme.DASHES)]
-    made.segment(
-        "x", "low", "x", "high", source=source, width=1.5, alpha=0.6, name=f"interval {one.concept}", **look
-    )
+    made.segment("x", "low", "x", "high", source=source, width=1.5, alpha=0.6, name=f"interval {one.concept}", **look)
     made.line("x", "y", source=source, width=2, dash=dash, name=f"effect {one.concept}", **look)
     return made.scatter(
         "x",

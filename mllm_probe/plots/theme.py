@@ -93,7 +93,13 @@ def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **opt
     made.background_fill_color = made.border_fill_color = None
     made.outline_line_color = None
     lines = [line for text in caption for line in textwrap.wrap(text, _CAPTION_WIDTH)]
-    small = {"text_font_size": "11px", "text_font_style": "normal", "text_color": LIGHT["soft"], "tags": ["soft"], "standoff": 3}
+    small = {
+        "text_font_size": "11px",
+        "text_font_style": "normal",
+        "text_color": LIGHT["soft"],
+        "tags": ["soft"],
+        "standoff": 3,
+    }
     heading = {"text_font_size": "14px", "text_color": LIGHT["ink"], "tags": ["ink"], "standoff": 6}
     titles = [Title(text=line, text_font=_FONT, **small) for line in lines]
     titles.insert(0, Title(text="\n".join(textwrap.wrap(title, _CAPTION_WIDTH * 3 // 4)), text_font=_FONT, **heading))

@@ -44,9 +44,7 @@ class _Scores:
         attrs = {"long_name": f"log2 of {self.attrs.get('long_name', 'the ratio')}", "units": "doublings"}
         with np.errstate(divide="ignore", invalid="ignore"):
             draws = {kind: np.log2(values) for kind, values in self.draws.items()}
-            return replace(
-                self, own=np.log2(self.own), draws=draws, unsteered=np.log2(self.unsteered), attrs=attrs
-            )
+            return replace(self, own=np.log2(self.own), draws=draws, unsteered=np.log2(self.unsteered), attrs=attrs)
 
 
 def effect(

@@ -300,8 +300,8 @@ class LayerConceptHeatmap(HeatmapTraits):
 def _store(path: Path) -> xr.Dataset:
     if not path.exists():
         raise FileNotFoundError(
-            f"there is no sweep's store at '{path}'; give the path that sweep(store=) wrote to, or a SweepMonitor of it, "
-            "which waits for it."
+            f"there is no sweep's store at '{path}'; give the path that sweep(store=) wrote to, or a SweepMonitor "
+            "of it, which waits."
         )
     return xr.open_zarr(path)
 
@@ -315,14 +315,16 @@ def _datasets(grids: Any) -> Iterable[xr.Dataset]:
         If it is neither iterable nor, for a list or tuple, of datasets only.
     """
     wanted = (
-        "expected a grid of mp.sweep, an effect of mp.effect, the path of a sweep's store, or an iterable of grids such "
-        "as mp.sweep_iter"
+        "expected a grid of mp.sweep, an effect of mp.effect, the path of a sweep's store, or an iterable of grids "
+        "such as mp.sweep_iter"
     )
     if not isinstance(grids, Iterable) or isinstance(grids, (xr.DataArray, bytes)):
         raise TypeError(f"{wanted}; got {type(grids).__name__}.")
     wrong = [one for one in grids if not isinstance(one, xr.Dataset)] if isinstance(grids, (list, tuple, dict)) else []
     if wrong:
-        raise TypeError(f"{wanted}; got a {type(grids).__name__} that holds {type(wrong[0]).__name__} {wrong[0]!r:.40}.")
+        raise TypeError(
+            f"{wanted}; got a {type(grids).__name__} that holds {type(wrong[0]).__name__} {wrong[0]!r:.40}."
+        )
     return grids
 
 

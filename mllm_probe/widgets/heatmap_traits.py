@@ -63,5 +63,5 @@ class HeatmapTraits(ProbeWidget):
     off_target = _numbers()
     off_target_at = traitlets.List(traitlets.Float()).tag(sync=True)
     off_target_limit = traitlets.Float(1.0).tag(sync=True)
-    answered = traitlets.List().tag(sync=True)
+    answered = traitlets.List(traitlets.List()).tag(sync=True)
     copied = traitlets.Unicode("").tag(sync=True)

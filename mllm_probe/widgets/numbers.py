@@ -107,7 +107,7 @@ class MapNumbers:
 
 
 def scale_limit(values: np.ndarray, unit: str) -> float:
-    """End of a colour scale: the 98th percentile of the sizes, so that one cell cannot wash out the rest, rounded up."""
+    """End of a colour scale: the 98th percentile of the sizes, rounded up; one cell cannot wash out the rest."""
     sizes = np.sort(np.abs(values[np.isfinite(values)]), axis=None)
     if sizes.size == 0:
         return 1.0

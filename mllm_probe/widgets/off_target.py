@@ -1,4 +1,4 @@
-"""The off-target view of the map: the effect of each concept's direction on every concept, at one layer and strength."""
+"""The off-target view of the map: effects of each concept's direction on all, at one layer and strength."""
 
 from __future__ import annotations
 

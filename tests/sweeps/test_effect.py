@@ -160,7 +160,9 @@ def test_a_ratio_is_given_in_doublings():
     data = grid(metric="logprob")
     ratios = 2 ** (data.logprob - data.logprob_unsteered)
     ratios.attrs = {"units": "1", "long_name": "perplexity as a ratio"}
-    data = data.assign(perplexity=ratios.transpose(*data.logprob.dims), perplexity_unsteered=data.logprob_unsteered * 0 + 1)
+    data = data.assign(
+        perplexity=ratios.transpose(*data.logprob.dims), perplexity_unsteered=data.logprob_unsteered * 0 + 1
+    )
     nats, found = effect(data, "logprob"), effect(data, "perplexity")
     for name in ("difference", "low", "high", "value", "control_mean"):
         shift = -float(data.logprob_unsteered.mean()) if name == "control_mean" else 0.0

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 import mllm_probe as mp
-from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel, page
 from mllm_probe.plots.palette import diverging
+from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel, page
 from mllm_probe.widgets.map_recordings import map_recordings
 from mllm_probe.widgets.numbers import MapNumbers
 from mllm_probe.widgets.recording import MOST, Recording, Recordings

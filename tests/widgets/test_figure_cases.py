@@ -27,7 +27,9 @@ def packed(values):
     return np.array([number(value) for value in values], np.float32).tobytes()
 
 
-@pytest.mark.parametrize("name", ["digits_for", "fewest", "plain", "signed", "dose", "strength_unit", "words", "nice_ceiling"])
+@pytest.mark.parametrize(
+    "name", ["digits_for", "fewest", "plain", "signed", "dose", "strength_unit", "words", "nice_ceiling"]
+)
 def test_numbers_read_alike(name):
     for *given, wanted in CASES[name]:
         got = getattr(numbers, name)(*map(number, given))
@@ -69,9 +71,15 @@ def test_the_recipe_is_the_one_that_the_front_end_fills_in():
 
 
 def test_nothing_from_data_leaves_its_place_in_a_recipe():
-    told = {"model": "a\nimport os", "prompt": "x\ue000concept\ue000", "average": "single", "sample": 4, "against": "shuffled"}
+    told = {
+        "model": "a\nimport os",
+        "prompt": "x\ue000concept\ue000",
+        "average": "single",
+        "sample": 4,
+        "against": "shuffled",
+    }
     pieces = map_recipe(told, "vector")
-    assert [piece for piece in pieces[1::2]] == ["concept", "layers", "strength", "concept", "layers", "strength"]
+    assert pieces[1::2] == ["concept", "layers", "strength", "concept", "layers", "strength"]
     filled = "".join(["'cat'", "2", "1.0"][i // 2 % 3] if i % 2 else piece for i, piece in enumerate(pieces))
     compile(filled, "recipe", "exec")
     assert "\nimport os" not in filled and "# model: a import os" in filled

@@ -126,7 +126,7 @@ export class Detail {
         "span",
         {},
         h("i", { class: "mp-key mp-key-effect" }),
-        "beyond the ",
+        "beyond ",
         controlLabel(cells.controls[cells.against] ?? "random"),
       ),
       h("span", {}, h("i", { class: "mp-key mp-key-hollow" }), "hollow: not clear"),
