@@ -76,9 +76,12 @@ def dose_picture(numbers: MapNumbers, concept: str, layer: int, *, quantity: str
     curves = dose_curves(numbers, concept, layer, quantity=quantity, note=note)
     keys = _keys(curves)
     bottom = _FOOT + _KEY_ROW * len(keys)
-    height = _HEIGHT + _KEY_ROW * max(0, len(keys) - 2)
+    caption = fonts.wrapped(" · ".join(curves.caption), 10.5, _WIDTH - 20, 3)
+    top = _TOP + 14 * (len(caption) - 1)
+    height = _HEIGHT + _KEY_ROW * max(0, len(keys) - 2) + top - _TOP
     drawing = Drawing(_WIDTH, height, f"{concept} at layer {layer}: {quantity} by strength")
-    frame = _Frame(curves, height - bottom)
+    frame = _Frame(curves, top, height - bottom)
+    drawing.add(*(Text(10, 49 + 14 * i, line, 10.5, "soft") for i, line in enumerate(caption)))
     _axes(drawing, frame, curves, numbers.strengths)
     for band in curves.bands:
         _band(drawing, frame, band)
@@ -91,10 +94,10 @@ def dose_picture(numbers: MapNumbers, concept: str, layer: int, *, quantity: str
 class _Frame:
     """Where values are on the sheet."""
 
-    def __init__(self, curves: Curves, bottom: float) -> None:
+    def __init__(self, curves: Curves, top: float, bottom: float) -> None:
         self.low, self.high = curves.y_limits
         self.first, self.last = curves.x_limits
-        self.bottom = bottom
+        self.top, self.bottom = top, bottom
         step = _step(self.high - self.low)
         self.ticks = [step * i for i in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
         self.digits = max(0, -math.floor(math.log10(step) + 1e-9))
@@ -104,7 +107,7 @@ class _Frame:
         return _LEFT + 8 + share * (_WIDTH - _LEFT - _RIGHT - 16)
 
     def y(self, value: float) -> float:
-        return _TOP + (self.high - value) / (self.high - self.low) * (self.bottom - _TOP)
+        return self.top + (self.high - value) / (self.high - self.low) * (self.bottom - self.top)
 
     def points(self, x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
         """Places of the points whose value is known."""
@@ -122,18 +125,17 @@ def _axes(drawing: Drawing, frame: _Frame, curves: Curves, strengths: list[float
     room, right, bottom = _WIDTH - 20, _WIDTH - _RIGHT, frame.bottom
     drawing.add(Text(10, 15, fonts.clipped(curves.title, 13, room, bold=True), 13, "ink", bold=True))
     drawing.add(Text(10, 33, fonts.clipped(curves.quantity, 11, room), 11, "soft"))
-    drawing.add(Text(10, 49, fonts.clipped(" · ".join(curves.caption), 10.5, room), 10.5, "soft"))
     for tick in frame.ticks:
         y = frame.y(tick)
         drawing.add(Line(((_LEFT, y), (right, y)), "line"))
         drawing.add(Text(_LEFT - 6, y, plain(tick, frame.digits), 10.5, "faint", "end"))
     drawing.add(Line(((_LEFT, frame.y(0)), (right, frame.y(0))), "faint"))
-    drawing.add(Line(((frame.x(0), _TOP), (frame.x(0), bottom)), "faint", dash=(2, 3)))
+    drawing.add(Line(((frame.x(0), frame.top), (frame.x(0), bottom)), "faint", dash=(2, 3)))
     inside = [one for one in sorted({*strengths, 0.0}) if frame.first <= one <= frame.last]
     for strength in inside:
         drawing.add(Text(frame.x(strength), bottom + 12, dose(strength), 10.5, "faint", "middle"))
     drawing.add(Text((_LEFT + right) / 2, bottom + 29, curves.x_label, 11, "soft", "middle"))
-    drawing.add(Text(15, (_TOP + bottom) / 2, curves.y_label, 11, "soft", "middle", turned=True))
+    drawing.add(Text(15, (frame.top + bottom) / 2, curves.y_label, 11, "soft", "middle", turned=True))
 
 
 def _band(drawing: Drawing, frame: _Frame, band: Band) -> None:

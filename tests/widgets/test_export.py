@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 
 import mllm_probe as mp
@@ -117,6 +118,21 @@ def test_the_panels_page_holds_every_setting_that_was_answered(panel, tmp_path):
     ]
     assert {"concept", "window", "strength", "picture", "prompt"} <= set(recorded["keys"])
     assert all(one["shown"]["receipt"] for one in recorded["recordings"])
+
+
+def test_each_recorded_setting_has_the_fluency_of_its_own_cell(panel, tmp_path):
+    panel.choose(concept="dog", strength=2.0)
+    assert panel.wait(SOON)
+    ratio = np.full((1, 1, 2, 1, 1, 2), 1.5)
+    ratio[:, :, 1] = 4.0
+    dims = ("concept", "layer", "strength", "control", "draw", "sample")
+    places = {"concept": ["cat"], "layer": [5], "strength": [1.0, 2.0], "control": ["concept"]}
+    attrs = {"unit": "residual", "scope": "last_prompt+generated", "weights": panel.model.fingerprint}
+    panel.grid = xr.Dataset({"perplexity": (dims, ratio)}, places, attrs)
+    panel.to_html(tmp_path / "page.html")
+    cat, dog = (one["shown"] for one in saved(tmp_path / "page.html")["models"][0]["recorded"]["recordings"])
+    assert cat["doses"] == [[1.0, pytest.approx(1.5)], [2.0, pytest.approx(4.0)]] and cat["safe_high"] == 1.0
+    assert (dog["doses"], dog["safe_low"], dog["safe_high"]) == ([], 0.0, 0.0)
 
 
 def test_a_setting_is_recorded_once_and_old_ones_are_let_go():
