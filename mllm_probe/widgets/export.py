@@ -134,6 +134,8 @@ def _state(widget: Any) -> tuple[dict[str, Any], list[list[Any]]]:
     state = {name: getattr(widget, name) for name in names}
     if state.get("status") in ("running", "cancelled"):
         state["status"] = "idle"
+    if "step" in state:  # what a bar says is being done, which nobody does on a page
+        state["step"] = ""
     return apart(state)
 
 

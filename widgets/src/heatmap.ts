@@ -259,7 +259,7 @@ class View {
   }
 
   private noteOf(): string {
-    const dots = this.model.get("answered").length > 0 ? ["dot: answers are on this page"] : [];
+    const dots = this.model.get("answered").length > 0 ? ["dot: has answers"] : [];
     return [this.model.get("note"), ...dots].join(" · ");
   }
 
