@@ -33,7 +33,7 @@ def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
             f"{type(data).__name__}. Draw several effects one at a time, or join them along a dimension that they "
             "share: xarray.concat([a, b], 'concept')."
         )
-    if "difference" not in data and schema.DRAW in data.dims:
+    if "difference" not in data and {schema.DRAW, schema.SAMPLE} <= set(data.dims):
         data = effect_of(data, metric)
     needed = ("difference", "low", "high", "n", "clear_of_controls")
     schema.require(data, *needed, dims=(schema.CONCEPT, schema.LAYER), what="the effect")

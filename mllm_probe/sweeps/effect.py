@@ -81,8 +81,11 @@ def effect(
 
     Raises
     ------
+    TypeError
+        If it is no dataset.
     ValueError
-        If the grid has no such metric, or was run without random controls: an effect is never reported without them.
+        If the grid has no such metric or no pictures, or was run without random controls: an effect is never reported
+        without them.
     """
     if average not in AVERAGES:
         raise ValueError(f"average: expected one of {', '.join(AVERAGES)}, got '{average}'.")
@@ -154,6 +157,10 @@ def _require(grid: xr.Dataset, metric: str) -> None:
             f"this grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}. "
             f"Run the sweep with metrics=({metric!r}, …)."
         )
+    if not np.issubdtype(grid[metric].dtype, np.number):
+        raise ValueError(f"expected numbers as '{metric}', got values of type {grid[metric].dtype}.")
+    if grid.sizes[schema.SAMPLE] == 0:
+        raise ValueError("this grid holds no pictures, so there is nothing to average; check what it was selected by.")
     random = "random" in grid[schema.CONTROL].values
     if not random or (metric == schema.OFF_TARGET and f"{metric}_random" not in grid):
         raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import html
 import json
@@ -196,19 +197,54 @@ def _ended(module: str, end: Any) -> str:
 def write(path: str | os.PathLike[str], content: str | bytes) -> Written:
     """Write a file whole or not at all.
 
+    Parameters
+    ----------
+    path : path of the file
+    content : str or bytes
+
+    Returns
+    -------
+    Written
+        With ``path`` and ``size`` in bytes.
+
     Raises
     ------
+    TypeError
+        If ``path`` is no path.
+    ValueError
+        If it holds a null character.
     FileNotFoundError
         If its folder does not exist.
+    IsADirectoryError
+        If it is a folder.
+    OSError
+        If the system refuses the file.
     """
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder '{target.parent}' to write '{target.name}' to; make it first.")
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"expected a path to write to, got {type(path).__name__}.")
+    target = Path(os.fsdecode(path))
+    if "\0" in str(target):
+        raise ValueError("the path to write to holds a null character.")
     data = content.encode() if isinstance(content, str) else content
+    try:
+        folder, directory = target.parent.is_dir(), target.is_dir()
+        if directory:
+            raise IsADirectoryError(f"'{target}' is a folder; give the path of a file in it.")
+        if not folder:
+            raise FileNotFoundError(f"there is no folder '{target.parent}' to write '{target.name}' to; make it first.")
+        _replace(target, data)
+    except (IsADirectoryError, FileNotFoundError):
+        raise
+    except OSError as error:
+        raise OSError(error.errno, f"'{target}' cannot be written: {error.strerror}") from error
+    return Written(target, len(data))
+
+
+def _replace(target: Path, data: bytes) -> None:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         part.write_bytes(data)
         os.replace(part, target)
     finally:
-        part.unlink(missing_ok=True)
-    return Written(target, len(data))
+        with contextlib.suppress(OSError):  # a name that the system refuses cannot be removed either
+            part.unlink(missing_ok=True)

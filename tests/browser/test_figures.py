@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
+from mllm_probe.plots.palette import DARK, LIGHT
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
@@ -25,16 +26,12 @@ CELLS = {
     "dose_response": "show(mp.plots.dose_response(effect))",
     "vector_geometry": "show(mp.plots.vector_geometry(measured_vectors()))",
 }
-_DRAWN = """(count) => {
-  const inside = (root) => [...root.querySelectorAll('*')].flatMap((e) =>
-    [...(e.tagName === 'CANVAS' && e.width > 0 ? [e] : []), ...(e.shadowRoot ? inside(e.shadowRoot) : [])]);
-  return inside(document).length >= count;
-}"""
+_DRAWN = "() => window.Bokeh && Bokeh.documents.length === 3 && Bokeh.documents.every((one) => one.is_idle)"
 _SIZES = """() => [...document.querySelectorAll('.jp-OutputArea-output')].filter((e) => e.offsetWidth > 0)
   .map((e) => [e.scrollWidth, e.clientWidth])"""
-_COLOURS = """() => Object.values(Bokeh.documents).flatMap((doc) => doc.roots().flatMap((root) =>
-  [...root.references()].filter((m) => m.type === 'Figure').map((figure) => [
-    figure.xaxis[0].major_label_text_color, figure.background_fill_color, figure.inner_width, figure.outer_width])))"""
+_COLOURS = """() => Bokeh.documents.flatMap((doc) => [...doc._all_models.values()].filter((m) => m.type === 'Figure')
+  .map((figure) => [figure.below.find((part) => part.type.endsWith('Axis')).major_label_text_color,
+    figure.background_fill_color]))"""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +41,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     with lab.server(folder) as address, lab.opened(address, "figures.ipynb", 1300, 1000) as made:
         for index in range(1 + len(CELLS)):
             lab.finish_cell(made, index)
-        made.wait_for_function(_DRAWN, arg=5)
+        made.wait_for_function(_DRAWN)
         yield made
 
 
@@ -59,10 +56,10 @@ def test_figures_fit_the_notebook(page: Page, width: int) -> None:
 def test_figures_take_the_colours_of_the_theme(page: Page, theme: str, dark: bool) -> None:
     page.set_viewport_size({"width": 1300, "height": 1000})
     lab.set_theme(page, theme)
-    wanted = "one > '#c'" if dark else "one < '#4'"
-    page.wait_for_function(f"() => ({_COLOURS})().every(([one]) => {wanted})")
+    ink = (DARK if dark else LIGHT)["ink"]
+    page.wait_for_function(f"() => ({_COLOURS})().every(([one]) => one === '{ink}')")
     figures = page.evaluate(_COLOURS)
-    assert len(figures) == 5 and all(back is None for _, back, *_ in figures)
+    assert len(figures) == 5 and all(back is None for _, back in figures)
     for index, name in enumerate(CELLS):
         output = page.locator(".jp-Cell").nth(index + 1).locator(".jp-OutputArea-output").first
         output.scroll_into_view_if_needed()

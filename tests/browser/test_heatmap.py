@@ -72,7 +72,7 @@ monitor.watch(mp.sweep_iter(model, vectors, pictures, strengths=(-1, 1), draws=4
     metrics=("logprob", "named"), max_new_tokens=6, store="{store}")); print("begun")
 """
 AGAIN = """
-heatmap.set_trait("average", "mean"); heatmap.against, heatmap.columns, heatmap.sample = "random", "layer", 0
+heatmap.average = "mean"; heatmap.against, heatmap.columns, heatmap.sample = "random", "layer", 0
 heatmap.detail, heatmap.concept, heatmap.strength = "dose_response", "cat", 1.0
 heatmap.layer, heatmap.window = 2, [2, 2]
 """
