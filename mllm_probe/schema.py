@@ -15,7 +15,7 @@ SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hi
 ROW = "row"
 SCORED_CONCEPT = "scored_concept"
 
-CATEGORY, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "relative_depth", "token_text", "role"
+CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"
 PATCH_ROW, PATCH_COLUMN, SPLIT, PAIR = "patch_row", "patch_column", "split", "pair"
 
 CATEGORIES = ("entity", "visual_style", "emotion", "abstract", "relation")
@@ -49,7 +49,7 @@ class Dimension:
 DIMENSIONS: Mapping[str, Dimension] = {
     d.name: d
     for d in (
-        Dimension(CONCEPT, "name of a visual concept", (CATEGORY,)),
+        Dimension(CONCEPT, "name of a visual concept", (CATEGORY, WORDS)),
         Dimension(LAYER, "decoder block whose output is read or edited, 0 … L-1", (RELATIVE_DEPTH,)),
         Dimension(READ_LAYER, "decoder block that is read while another layer is steered", (RELATIVE_DEPTH,)),
         Dimension(STRENGTH, "signed dose; its unit stands in the attributes"),

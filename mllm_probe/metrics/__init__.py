@@ -19,9 +19,11 @@ from mllm_probe.metrics.statistics import (
     null_interval,
     wilson_interval,
 )
-from mllm_probe.metrics.text import forms, kept, mentions, named, named_tokens, repetition
+from mllm_probe.metrics.text import NEGATIONS, Span, forms, kept, named, named_tokens, repetition, spans
 
 __all__ = [
+    "NEGATIONS",
+    "Span",
     "WordTable",
     "answer_perplexity",
     "bootstrap_interval",
@@ -38,12 +40,12 @@ __all__ = [
     "lens_chunks",
     "lens_logits",
     "median_interval",
-    "mentions",
     "named",
     "named_tokens",
     "null_interval",
     "repetition",
     "single_token_logprob",
+    "spans",
     "token_kinds",
     "wilson_interval",
     "word_table",

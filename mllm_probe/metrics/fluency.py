@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
-from mllm_probe.metrics.text import mentions
+from mllm_probe.metrics.text import spans
 
 
 def first_mention(
@@ -28,10 +28,10 @@ def first_mention(
     (start, stop) or None
         ``tokens[start:stop]`` holds the mention; None when the answer does not mention the concept.
     """
-    found = mentions(decode(tokens), words)
+    found = spans(decode(tokens), words)
     if not found:
         return None
-    low, high = found[0]
+    low, high, _ = found[0]
     ends = [len(decode(tokens[: i + 1])) for i in range(len(tokens))]
     start = next(i for i, end in enumerate(ends) if end > low)
     stop = next((i + 1 for i, end in enumerate(ends) if end >= high), len(tokens))

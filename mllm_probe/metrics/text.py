@@ -1,22 +1,89 @@
-"""What an answer says: whether a concept is named, which true content is kept, how much is repeated."""
+"""What an answer says: which spans name a concept, whether one counts, which true content is kept, what is repeated."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
-_NEGATORS = r"(?:no|not|never|without|neither|nor|none of|cannot|lacks?|lacking|\w+n['’]t)"
-# A negator reaches over up to three words ("not a big cat", "no dog or cat"), not over punctuation or a contrast.
-_REACH = r"(?:\s+(?!but\b|and\b|only\b|just\b|merely\b|with\b)[\w'’-]+){0,3}\s+$"
-_BEFORE = re.compile(rf"\b{_NEGATORS}\b{_REACH}", re.IGNORECASE)
-_SEEN = r"(?:there|here|visible|present|shown|seen)"
-_AFTER = re.compile(
-    rf"^\s+(?:(?:is|are|was|were)\s+not\s+(?:\w+\s+)?{_SEEN}|not\s+(?:\w+\s+)?{_SEEN}"
-    rf"|(?:is|are|was|were)n['’]t\s+(?:\w+\s+)?{_SEEN}|(?:is|are|was|were)\s+(?:absent|missing|lacking|nowhere))\b",
-    re.IGNORECASE,
-)
+NEGATIONS = ("no", "not", "never", "without", "neither", "nor", "none of", "cannot", "lack", "lacks", "lacking", "n't")
+"""Words that negate a mention a few words after them ("not a big cat"); one that begins with "n'" is an ending."""
+REACH = 3
+"""Words that may stand between a negation and the mention; punctuation ends the reach."""
+CONTRASTS = ("but", "and", "only", "just", "merely", "with")
+"""Words that end the reach of a negation: "no dog but a cat", "not only a cat"."""
+BE = ("is", "are", "was", "were")
+SEEN = ("there", "here", "visible", "present", "shown", "seen")
+"""What a mention is not: "the cat is not there", "a cat isn't visible", "a cat not shown"."""
+GONE = ("absent", "missing", "lacking", "nowhere")
+"""What a mention is: "the cat is missing"."""
+
+_FAR = 400
+"""Characters before a mention that are searched for a negation, so that a long answer costs no square of its length."""
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
+
+
+class Span(NamedTuple):
+    """A mention of a concept in an answer.
+
+    Attributes
+    ----------
+    start, stop : int
+        Characters (code points) of the answer: ``answer[start:stop]`` is the mention.
+    negated : bool
+        Whether the answer says that the concept is not there; such a mention does not count as naming it.
+    """
+
+    start: int
+    stop: int
+    negated: bool
+
+
+def spans(text: str, words: Sequence[str], *, negations: Sequence[str] = NEGATIONS) -> list[Span]:
+    """Spans at which an answer mentions a concept; every score, mark and page that speaks of naming uses these.
+
+    Parameters
+    ----------
+    text : str
+        An answer.
+    words : sequence of str
+        Words of one concept; whole words count, in any case, and their regular plurals (`forms`).
+    negations : sequence of str
+        Words that negate a mention after them, with at most `REACH` words between.
+
+    Returns
+    -------
+    list of Span
+        In the order of the answer, without overlap.
+
+    Raises
+    ------
+    TypeError
+        If the answer is no text, or ``words`` or ``negations`` no list of texts.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"an answer is a text, but got {type(text).__name__}.")
+    before = _before(_listed(negations, "negations"))
+
+    def negated(start: int, stop: int) -> bool:
+        return bool(before.search(text, max(0, start - _FAR), start) or _AFTER.match(text, stop))
+
+    found = _pattern(_listed(words, "words")).finditer(text)
+    return [Span(*mention.span(), negated(*mention.span())) for mention in found]
+
+
+def named(text: str, words: Sequence[str]) -> bool:
+    """Whether an answer names a concept: at least one mention that is not negated.
+
+    Parameters
+    ----------
+    text : str
+        An answer.
+    words : sequence of str
+        Words of the concept.
+    """
+    return any(not span.negated for span in spans(text, words))
 
 
 def forms(words: Iterable[str]) -> tuple[str, ...]:
@@ -43,6 +110,17 @@ def _plurals(word: str) -> tuple[str, ...]:
     return (word + "es",) if re.search(r"(?:s|x|z|ch|sh)$", word) else (word + "s",)
 
 
+def _listed(words: Iterable[str], name: str) -> tuple[str, ...]:
+    # A text is a sequence of its letters, so "cat" would count every "c", "a" and "t" as a mention.
+    if isinstance(words, str):
+        raise TypeError(f"{name} is a list of words, not one text: got {words!r}; write [{words!r}].")
+    listed = tuple(words)
+    wrong = [word for word in listed if not isinstance(word, str)]
+    if wrong:
+        raise TypeError(f"{name} is a list of words, which are texts, but got {wrong[0]!r} among them.")
+    return listed
+
+
 @lru_cache(maxsize=4096)
 def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     alternatives = sorted(forms(words), key=len, reverse=True)
@@ -50,36 +128,28 @@ def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{body})(?!\w)", re.IGNORECASE)
 
 
-def mentions(text: str, words: Sequence[str], *, negated: bool = True) -> list[tuple[int, int]]:
-    """Character spans at which ``text`` contains one of the words, whole, in order.
-
-    Parameters
-    ----------
-    text : str
-    words : sequence of str
-        Words of one concept; their regular plurals count too.
-    negated : bool
-        Whether to include mentions such as "no cat", "not a cat", "without a cat", "the cat is not there".
-    """
-    found = _pattern(tuple(words)).finditer(text)
-    return [m.span() for m in found if negated or not _is_negated(text, *m.span())]
+def _any(words: Iterable[str]) -> str:
+    return "|".join(re.escape(word).replace("'", "['’]") for word in words)
 
 
-def _is_negated(text: str, start: int, end: int) -> bool:
-    return bool(_BEFORE.search(text[:start]) or _AFTER.search(text[end:]))
+@lru_cache(maxsize=256)
+def _before(negations: tuple[str, ...]) -> re.Pattern[str]:
+    """Pattern of a negation with its reach, ending where the mention begins."""
+    plain = [word.strip().lower().replace("’", "'") for word in negations]
+    endings = [word for word in plain if word.startswith("n'")]
+    whole = [word for word in plain if word and word not in endings]
+    kinds = [f"(?:{_any(whole)})"] * bool(whole) + [rf"\w+(?:{_any(endings)})"] * bool(endings)
+    body = "|".join(kinds) or r"(?!)"
+    between = rf"(?:\s+(?!(?:{_any(CONTRASTS)})\b)[\w'’-]+){{0,{REACH}}}\s+$"
+    return re.compile(rf"(?<!\w)(?:{body})(?!\w){between}", re.IGNORECASE)
 
 
-def named(text: str, words: Sequence[str]) -> bool:
-    """Whether the answer names the concept: a whole word or form of it that is not negated.
-
-    Parameters
-    ----------
-    text : str
-        An answer.
-    words : sequence of str
-        Words of the concept.
-    """
-    return bool(mentions(text, words, negated=False))
+# "is not there", "is not clearly visible", "not shown", "isn't here"; or "is missing".
+_AFTER = re.compile(
+    rf"\s+(?:(?:(?:{_any(BE)})\s+not|not|(?:{_any(BE)})n['’]t)\s+(?:\w+\s+)?(?:{_any(SEEN)})"
+    rf"|(?:{_any(BE)})\s+(?:{_any(GONE)}))\b",
+    re.IGNORECASE,
+)
 
 
 def named_tokens(tokens: Sequence[int], variants: Iterable[Sequence[int]]) -> bool:
@@ -122,7 +192,7 @@ def kept(
     float
         0 … 1; NaN without labels, or when nothing is left to name.
     """
-    counted = sorted(set(labels or ()) - set(without))
+    counted = sorted(set(_listed(labels or (), "labels")) - set(without))
     if not counted:
         return float("nan")
     return sum(named(text, words.get(label, (label,))) for label in counted) / len(counted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -166,10 +167,11 @@ class Job:
         )
 
     def coordinates(self) -> dict[Any, Any]:
-        """Coordinates of concept and layer."""
+        """Coordinates of concept (its words as JSON) and layer."""
         axes = self.settings.axes
         coords = schema.layer_coordinates(axes.layers, len(self.model.layers))
         coords[schema.CONCEPT] = list(axes.concepts)
+        coords[schema.WORDS] = (schema.CONCEPT, [json.dumps(words) for words in self.subjects.words])
         if schema.OFF_TARGET in self.settings.metrics:
             coords[schema.SCORED_CONCEPT] = list(axes.concepts)
         if self.subjects.categories:

@@ -1,10 +1,9 @@
-"""What a panel offers to choose from: pictures with a name and the Python that makes them, and each concept's words."""
+"""What a panel offers to choose from: pictures with a name and the Python that makes them, and what vectors offer."""
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,9 @@ from mllm_probe.concepts.drawn import Drawing
 from mllm_probe.models.images import as_image
 from mllm_probe.scenes import draw, sample
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER
+from mllm_probe.widgets.marks import words_of
 
 SIDE = 320
-NEGATIONS = ("no", "not", "never", "without", "neither", "nor", "cannot", "lacks", "lacking", "n't")
-"""Words that turn a mention round when they stand up to three words before it; as in `mllm_probe.metrics`."""
 _MOST = 24
 _DRAWN_SEED = 10_007
 _DRAWN_SIDE = 224
@@ -119,15 +117,6 @@ def _code(image: Any, index: int) -> str:
     if isinstance(source, (str, Path)):
         return f"from PIL import Image\nimage = Image.open({str(source)!r})"
     return f"image = images[{index}]  # images: those given to the panel"
-
-
-def words_of(vectors: xr.Dataset) -> Mapping[str, list[str]]:
-    """Words that name each concept of a vectors dataset; the concept's own name where it does not say."""
-    names = [str(name) for name in vectors[CONCEPT].values]
-    if "words" not in vectors:
-        return {name: [name.replace("_", " ")] for name in names}
-    words = [json.loads(str(text)) for text in vectors["words"].values]
-    return {name: [str(word) for word in own] for name, own in zip(names, words, strict=True)}
 
 
 def offered_by(vectors: xr.Dataset) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import xarray as xr
@@ -12,11 +13,12 @@ from mllm_probe.models.images import content_hash
 from mllm_probe.schema import CONCEPT, LAYER, require, require_same_model
 from mllm_probe.steering import stream
 from mllm_probe.steering.prefixes import prompts_of
-from mllm_probe.widgets.answering import read
+from mllm_probe.widgets.answering import ROWS, read
 from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.choices import choices_from, offered_by
 from mllm_probe.widgets.doses import weighed
 from mllm_probe.widgets.drawing import Drawing
+from mllm_probe.widgets.marks import Marks, marks
 from mllm_probe.widgets.panel_pictures import PanelPictures
 from mllm_probe.widgets.pins import with_pin, without_pin
 from mllm_probe.widgets.recipe import python
@@ -25,6 +27,7 @@ from mllm_probe.widgets.setting import SETTINGS, ByConcept, Setting, following_f
 from mllm_probe.widgets.static_picture import picture_of_panel
 
 logger = logging.getLogger(__name__)
+NAMING = ("words", "negations")
 
 
 class SteeringPanel(PanelPictures):
@@ -97,8 +100,12 @@ class SteeringPanel(PanelPictures):
         self._asked: Setting | None = None
         self._finished: tuple[int, Setting, dict[str, str]] | None = None
         self._recorded = Recordings(SETTINGS)
+        # Held while spans are computed and sent, so that none of older words is sent after those of newer ones.
+        self._marking = threading.RLock()
+        self._streaming: dict[int, tuple[dict[str, int], Setting, int, str]] = {}
         self.on_msg(self._on_message)
         self.observe(self._on_setting, SETTINGS)
+        self.observe(self._on_naming, NAMING)
         if vectors is not None:
             self.vectors = vectors
 
@@ -182,7 +189,9 @@ class SteeringPanel(PanelPictures):
             raise ValueError("the answers of this setting are not there yet; wait for them before pinning it.")
         _, setting, answers = self._finished
         label = self._choices[setting.picture].label
-        self.publish(pins=with_pin(self.pins, setting, label, answers, self.code))
+        with self._marking:
+            spans = self._spans(setting.said(), answers)
+            self.publish(pins=with_pin(self.pins, setting, label, answers, spans, self.code))
 
     def unpin(self, number: int) -> None:
         """Remove a pinned setting by its ``id``."""
@@ -208,9 +217,11 @@ class SteeringPanel(PanelPictures):
                 self.pin()
             elif kind == "unpin":
                 self.unpin(content["id"])
+            elif kind == "naming":
+                self._take_naming(content["state"])
         except Exception as error:
             logger.exception("a message from the front-end was refused")
-            self._refuse(sentence(error), kind not in ("pin", "unpin"))
+            self._refuse(sentence(error), kind not in ("pin", "unpin", "naming"))
 
     def _move(self, kind: str, content: Any, buffers: Any) -> None:
         if kind == "scene":
@@ -250,6 +261,8 @@ class SteeringPanel(PanelPictures):
         return {name: value for name, value in found.items() if getattr(self, name) != value}
 
     def _answer(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> None:
+        with self._marking:
+            self._streaming = {}
         self.send({"kind": "start", **numbers})
         try:
             self.publish(status="running", message="", **self._weighed(setting))
@@ -257,7 +270,10 @@ class SteeringPanel(PanelPictures):
         except Exception as error:
             logger.exception("generation %d of a steering panel failed", numbers["generation"])
             outcome = _failed(sentence(error), numbers)
-        self.publish(**outcome)
+        with self._marking:
+            self.publish(**self._marked(outcome, setting.said()))
+            if "answers" in outcome:
+                self._streaming = {}
 
     def _streamed(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> dict[str, Any]:
         vectors, choice, unit = self._by_concept, self._chosen(setting.picture), self.strength_unit
@@ -266,7 +282,9 @@ class SteeringPanel(PanelPictures):
         rows = [None, steering, steering.control("random", seed=setting.seed)]
 
         def tell(row: int, step: int, text: str) -> None:
-            self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text})
+            with self._marking:
+                self._streaming[row] = (numbers, setting, step, text)
+                self._send_text(row)
 
         most = self.max_new_tokens
         running = stream(self.model, choice.image, setting.prompt, steering=rows, max_new_tokens=most)
@@ -279,13 +297,49 @@ class SteeringPanel(PanelPictures):
         self._recorded.add(answered(setting, choice.label, unit, outcome))
         return outcome | {"status": "idle"}
 
+    def _send_text(self, row: int) -> None:
+        """Send what a row of the running generation says so far, with the spans that name its concepts."""
+        numbers, setting, step, text = self._streaming[row]
+        spans = self._spans(setting.said(), {ROWS[row]: text})[ROWS[row]]
+        self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text, "spans": spans})
+
+    def _spans(self, setting: Mapping[str, Any], answers: Mapping[str, str]) -> dict[str, Marks]:
+        """Where answers of a setting (as plain data) name its concepts."""
+        concepts = [self.words.get(setting[name], ()) for name in ("concept", "second")]
+        return {row: marks(answers[row], concepts, self.negations) for row in ROWS if row in answers}
+
+    def _marked(self, shown: dict[str, Any], setting: Mapping[str, Any]) -> dict[str, Any]:
+        """Traits with the spans of their answers; without answers as they are."""
+        if "answers" not in shown:
+            return shown
+        answers = shown["answers"]
+        return shown | {"answers": answers | {"spans": self._spans(setting, answers)}}
+
+    def _take_naming(self, state: dict[str, Any]) -> None:
+        """Take words that count as naming from the front-end, which shows what comes back."""
+        for name in NAMING:
+            if name in state:
+                self.publish(**{name: state[name]})
+
+    def _on_naming(self, _change: Any) -> None:
+        """Words that count as naming changed: mark what streams, the finished answers and the pins anew."""
+        with self._marking:
+            for row in self._streaming:
+                self._send_text(row)
+            pins = [pin | {"spans": self._spans(pin["setting"], pin["answers"])} for pin in self.pins]
+            shown: dict[str, Any] = {"pins": pins} if pins else {}
+            if self._finished is not None and self._finished[0] == self.answers.get("generation"):
+                shown |= self._marked({"answers": self.answers}, self._finished[1].said())
+            if shown:
+                self.publish(**shown)
+
     def drawing(self) -> Drawing:
         """Draw the photograph, the setting and the three answers."""
         return picture_of_panel(self)
 
     def recordings(self) -> Recordings:
-        """Settings that were answered, the newest 256."""
-        return self._recorded
+        """Settings that were answered, the newest 256, marked by the words that count as naming now."""
+        return self._recorded.changed(lambda one: self._marked(one.shown, one.when))
 
     def _summary(self) -> str:
         return f"{len(self.concepts)} concepts × {len(self.layers)} layers, {len(self.pictures)} pictures"

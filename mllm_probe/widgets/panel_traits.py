@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import traitlets
 
+from mllm_probe.metrics import NEGATIONS
 from mllm_probe.schema import UNITS
 from mllm_probe.widgets.base import ProbeWidget, bundle
-from mllm_probe.widgets.choices import NEGATIONS
 
 
 class PanelTraits(ProbeWidget):
@@ -19,9 +19,11 @@ class PanelTraits(ProbeWidget):
         steered too, empty for none; ``window`` the first and last layer (``layer`` is the first; setting it alone makes
         a window of one); ``patches`` a mask over the picture's patches, rows of booleans, for scope ``"painted"``.
     words : dict of str to list of str
-        What counts as naming each concept, and ``negations``, which turn a mention round; both can be edited.
+        What counts as naming each concept, and ``negations``, which negate a mention a few words after them (list of
+        str). Setting either marks the answers shown, the pins and the recorded answers anew.
     answers : dict
-        ``"baseline"``, ``"steered"`` and ``"random"`` of the newest setting that was finished.
+        ``"baseline"``, ``"steered"`` and ``"random"`` of the newest setting that was finished, and ``"spans"``: for
+        each of them ``[start, stop, negated]`` of every mention of the steered concepts, in UTF-16 code units.
     receipt : list of str
         What was edited: first the steered row, then every row.
     code : str
@@ -30,7 +32,7 @@ class PanelTraits(ProbeWidget):
         Strengths that the grid has run for this setting, with their perplexity ratio; in ``safe_low`` … ``safe_high``
         it stays under 2.
     pins : list of dict
-        Pinned settings with their answers.
+        Pinned settings with their answers and the spans of these.
     projector, revealed : bool
         For teaching: large type, the steered answer hidden until it is revealed.
     status : str
@@ -41,7 +43,7 @@ class PanelTraits(ProbeWidget):
 
     concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    words = traitlets.Dict().tag(sync=True)
+    words = traitlets.Dict(traitlets.List(traitlets.Unicode()), traitlets.Unicode()).tag(sync=True)
     negations = traitlets.List(traitlets.Unicode(), list(NEGATIONS)).tag(sync=True)
     layers = traitlets.List(traitlets.Int()).tag(sync=True)
     pictures = traitlets.List(traitlets.Dict()).tag(sync=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mllm_probe.widgets.marks import Marks
 from mllm_probe.widgets.setting import Setting
 
 MOST = 4
@@ -12,7 +13,14 @@ MOST = 4
 Pin = dict[str, Any]
 
 
-def with_pin(pins: Sequence[Pin], setting: Setting, picture: str, answers: dict[str, str], code: str) -> list[Pin]:
+def with_pin(
+    pins: Sequence[Pin],
+    setting: Setting,
+    picture: str,
+    answers: dict[str, str],
+    spans: dict[str, Marks],
+    code: str,
+) -> list[Pin]:
     """The pins with one more; a setting that is pinned already is not pinned twice.
 
     Parameters
@@ -23,6 +31,8 @@ def with_pin(pins: Sequence[Pin], setting: Setting, picture: str, answers: dict[
         Its label.
     answers : dict of str to str
         By name of the row.
+    spans : dict of str to list
+        Where each of them names the steered concepts.
     code : str
         Python that gives them.
 
@@ -36,7 +46,8 @@ def with_pin(pins: Sequence[Pin], setting: Setting, picture: str, answers: dict[
     if len(pins) >= MOST:
         raise ValueError(f"{MOST} settings are pinned already; remove one first.")
     number = 1 + max((old["id"] for old in pins), default=0)
-    return [*pins, {"id": number, "setting": setting.said(), "picture": picture, "answers": answers, "code": code}]
+    said = {"id": number, "setting": setting.said(), "picture": picture, "code": code}
+    return [*pins, said | {"answers": answers, "spans": spans}]
 
 
 def without_pin(pins: Sequence[Pin], number: int) -> list[Pin]:

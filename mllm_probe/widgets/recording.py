@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mllm_probe.widgets.numbers import dose, strength_unit
@@ -55,6 +55,11 @@ class Recordings:
         self._kept[name] = recording
         while len(self._kept) > MOST:
             self._kept.popitem(last=False)
+
+    def changed(self, change: Callable[[Recording], dict[str, Any]]) -> Recordings:
+        """The same settings, each shown with the traits that ``change`` gives for it."""
+        kept = OrderedDict((name, replace(one, shown=change(one))) for name, one in self._kept.items())
+        return Recordings(self.keys, kept)
 
     def __iter__(self) -> Iterator[Recording]:
         return iter(list(self._kept.values()))

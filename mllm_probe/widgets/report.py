@@ -7,7 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH
+from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
 from mllm_probe.sweeps import effect as effect_of
 from mllm_probe.widgets.cells import is_effect, metrics_of
 from mllm_probe.widgets.dose_picture import dose_picture
@@ -158,9 +158,11 @@ def _content(
 def _about_answers(data: xr.Dataset, sweep: dict[str, Any]) -> str:
     said = (
         "What the model wrote. The cell that is selected in the map is shown; words that differ from the unsteered "
-        "answer are marked, those that name the concept underlined. Beside each stands the answer under a random "
-        "direction of the same size (its first draw)."
+        "answer are marked, those that name the concept underlined, with dots where the answer says that it is not "
+        "there. Beside each stands the answer under a random direction of the same size (its first draw)."
     )
+    if WORDS not in data:
+        said += " The grid does not say which words name a concept, so its name alone counts here."
     left = data.sizes["sample"] - len(sweep["samples"])
     return paragraph(f"{said} {left} further pictures are left out to keep the page small." if left else said)
 

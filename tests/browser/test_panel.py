@@ -116,7 +116,7 @@ def test_a_steered_answer_names_the_concept(page: Page) -> None:
         page.keyboard.press("ArrowRight")
     expect(page.get_by_test_id("strength")).to_have_value("2")
     settled(page)
-    expect(page.get_by_test_id("answer-steered").locator(".named").first).to_have_text("cat,")
+    expect(page.get_by_test_id("answer-steered").locator(".named").first).to_have_text("cat")
     expect(page.get_by_test_id("answer-steered").locator("mark").first).to_be_visible()
 
 
@@ -130,7 +130,7 @@ def test_words_that_name_the_concept_can_be_edited(page: Page) -> None:
     expect(page.get_by_test_id("answer-steered").locator(".named")).to_have_count(0)
     page.get_by_test_id("words").fill(before)
     page.get_by_test_id("words").press("Enter")
-    expect(page.get_by_test_id("answer-steered").locator(".named").first).to_have_text("cat,")
+    expect(page.get_by_test_id("answer-steered").locator(".named").first).to_have_text("cat")
     fold.locator("summary").click()
 
 

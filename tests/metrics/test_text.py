@@ -1,56 +1,48 @@
 """Naming, kept content and repetition of answers."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
-from mllm_probe.metrics import forms, kept, mentions, named, named_tokens, repetition
+from mllm_probe.metrics import forms, kept, named, named_tokens, repetition, spans
 
 CAT = ("cat", "kitten")
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "a cat",
-        "Cats on a roof.",
-        "I see the CAT!",
-        "two kittens",
-        "no dog, but a cat",
-        "not only a cat",
-        "a house without trees. A cat sleeps.",
-        "no dog and a cat",
-        "the cat is not black",
-        "a cat with no tail",
-    ],
-)
-def test_a_mention_counts(answer):
-    assert named(answer, CAT)
+CASES = json.loads((Path(__file__).parents[1] / "naming.json").read_text(encoding="utf-8"))
+"""Answers with the words of a concept, whether it counts as named, and every mention; the front-end paints the same."""
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "no cat",
-        "not a cat",
-        "without a cat",
-        "There isn't a big cat here",
-        "neither dog nor cat",
-        "no dog or cat",
-        "the cat is not there",
-        "The cat is missing",
-        "a cat isn't visible",
-        "concatenate the category",
-        "caterpillar",
-        "",
-    ],
-)
-def test_a_negation_or_another_word_does_not(answer):
-    assert not named(answer, CAT)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["answer"] or "empty")
+def test_mentions_and_what_counts_as_naming(case):
+    answer, words = case["answer"], case["words"]
+    assert [list(span) for span in spans(answer, words)] == case["spans"]
+    assert named(answer, words) == case["named"]
+    assert kept(answer, {"it"}, {"it": words}) == case["named"]
 
 
-def test_one_positive_mention_is_enough():
-    assert named("not a cat? No: it is a cat", CAT)
+def test_the_table_has_each_kind_of_answer():
+    kinds = {tuple(negated for _, _, negated in case["spans"]) for case in CASES}
+    assert {(), (True,), (False,), (True, False), (False, True)} <= kinds and len(CASES) >= 40
+    assert any(len(case["answer"]) != len(case["answer"].encode("utf-16-le")) // 2 for case in CASES)
+    assert len({(case["answer"], *case["words"]) for case in CASES}) == len(CASES)
+
+
+def test_negations_can_be_others():
+    assert [span.negated for span in spans("not a cat", CAT, negations=[])] == [False]
+    assert [span.negated for span in spans("Hardly any cat, ain’t a cat", CAT, negations=["hardly", "n't", " "])] == [
+        True, True,
+    ]  # fmt: skip
+    assert [span.negated for span in spans("no cat (a.b) cat", CAT, negations=["(a.b)"])] == [False, True]
+    assert [span.negated for span in spans("the cat is missing", CAT, negations=[])] == [True]
+
+
+@pytest.mark.parametrize("call", [lambda: named("a cat", "cat"), lambda: spans("a cat", CAT, negations="no")])
+def test_one_text_in_place_of_a_list_of_words_is_refused(call):
+    with pytest.raises(TypeError, match=r"is a list of words, not one text: got '\w+'; write \['\w+'\]"):
+        call()
 
 
 def test_plurals_and_underscores_are_forms():
@@ -59,15 +51,6 @@ def test_plurals_and_underscores_are_forms():
     )  # fmt: skip
     assert named("in the style of van-Gogh", ["Van_Gogh"])
     assert named("two butterflies", ["butterfly"])
-
-
-def test_spans_include_negated_mentions_only_when_asked():
-    assert mentions("no cat, a kitten", CAT) == [(3, 6), (10, 16)]
-    assert mentions("no cat, a kitten", CAT, negated=False) == [(10, 16)]
-
-
-def test_without_words_nothing_is_named():
-    assert not named("anything", ())
 
 
 def test_token_sequences_are_found():

@@ -1,5 +1,7 @@
 """What the metrics of a sweep mean, worked out again from its answers and from plain forwards."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -77,6 +79,11 @@ def test_named_kept_and_repetition_read_the_answer(grid, library):
         np.testing.assert_equal(float(cell.repetition), np.float32(repetition(text)))
     assert {0.0, 1.0} <= {float(cell.named) for cell in found}
     assert any(np.isfinite(float(cell.kept)) for cell in found) and any(np.isnan(float(cell.kept)) for cell in found)
+
+
+def test_a_grid_and_its_effect_say_which_words_name_each_concept(grid):
+    for found in (grid, sweeps.effect(grid, "logprob")):
+        assert [json.loads(words) for words in found.words.values] == [list(WORDS[name]) for name in WORDS]
 
 
 def test_eligible_images_lack_the_concept_or_name_it(grid, library):

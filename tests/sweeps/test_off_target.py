@@ -37,7 +37,7 @@ def test_random_rows_and_the_unsteered_run_are_those_of_the_metric(grid):
     random = grid.logprob.sel(control="random").rename(concept="scored_concept")
     xr.testing.assert_allclose(
         grid.off_target_random.drop_vars("scored_concept"),
-        random.transpose(*grid.off_target_random.dims).drop_vars(["scored_concept", "control", "category"]),
+        random.transpose(*grid.off_target_random.dims).drop_vars(["scored_concept", "control", "category", "words"]),
     )
     np.testing.assert_allclose(grid.off_target_unsteered.values, grid.logprob_unsteered.values.T, rtol=1e-6)
     np.testing.assert_allclose(

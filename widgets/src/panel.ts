@@ -8,7 +8,7 @@ import { Outcome } from "./panel/outcome";
 import { Patience } from "./panel/patience";
 import { Gallery } from "./panel/pictures";
 import { cards } from "./panel/pins";
-import { isReveal, type Naming, Rows } from "./panel/rows";
+import { isReveal, Rows } from "./panel/rows";
 import { Steer } from "./panel/steer";
 import { type Answers, finished, type Message, moved, received, restored } from "./panel/stream";
 import { css } from "./panel/style";
@@ -28,7 +28,7 @@ const CHOICES: Name[] = [
   "strength_step",
 ];
 const OUTCOME: Name[] = ["receipt", "code", "status", "message", "rate", "strength_unit"];
-const NAMING: Name[] = ["words", "negations", "concept", "second"];
+const NAMING: Name[] = ["words", "negations", "concept"];
 /** A prompt is sent when typing pauses. */
 const PAUSE = 600;
 
@@ -79,8 +79,8 @@ class View {
     });
     this.steer = new Steer(model, (state) => this.move(state));
     this.naming = new WordsFold({
-      words: (found) => this.save({ words: { ...model.get("words"), [model.get("concept")]: found } }),
-      negations: (found) => this.save({ negations: found }),
+      words: (found) => this.count({ words: { ...model.get("words"), [model.get("concept")]: found } }),
+      negations: (found) => this.count({ negations: found }),
     });
     this.seed.id = uniqueId("seed");
     this.rows = new Rows(h("span", { class: "mp-pair" }, h("label", { for: this.seed.id }, "seed"), this.seed));
@@ -128,7 +128,7 @@ class View {
     bind(["doses", "safe_low", "safe_high"], () => parts.ask("fluency"));
     bind(OUTCOME, () => parts.ask("outcome"));
     bind([...NAMING, "projector", "revealed"], () => parts.ask("answers"));
-    bind(["pins", "words", "negations"], () => parts.ask("pins"));
+    bind(["pins"], () => parts.ask("pins"));
     bind(["serial"], () => this.onMove());
     bind(["answers"], () => {
       this.answers = finished(this.answers, model.get("answers"), model.get("serial"));
@@ -170,6 +170,11 @@ class View {
   private save(state: Partial<Traits>): void {
     for (const [name, value] of Object.entries(state)) this.model.set(name as Name, value as never);
     this.model.save_changes();
+  }
+
+  /** What counts as naming is the kernel's to say: it sends the words back, and the spans that they give. */
+  private count(state: Partial<Pick<Traits, "words" | "negations">>): void {
+    this.model.send({ kind: "naming", state });
   }
 
   /** A person moved controls: say so at once, without the throttling of trait updates. */
@@ -265,19 +270,10 @@ class View {
     this.steer.draw();
   }
 
-  private namingOf = (setting: Pick<Settings, "concept" | "second">): Naming => {
-    const words = this.model.get("words");
-    const own = [setting.concept, setting.second].flatMap((name) => words[name] ?? []);
-    return { words: own, negations: this.model.get("negations") };
-  };
-
   private drawAnswers(): void {
     const { model } = this;
     const concept = model.get("concept");
-    this.rows.draw(this.answers, this.namingOf({ concept, second: model.get("second") }), {
-      hidden: this.hidden(),
-      awaited: this.alive(),
-    });
+    this.rows.draw(this.answers, { hidden: this.hidden(), awaited: this.alive() });
     this.naming.draw(concept, model.get("words")[concept] ?? [], model.get("negations"));
     this.projector.setAttribute("aria-pressed", String(model.get("projector")));
     this.root.classList.toggle("mp-projector", model.get("projector"));
@@ -289,7 +285,7 @@ class View {
       use: (setting: Settings) => this.move(setting),
       remove: (id: number) => model.send({ kind: "unpin", id }),
     };
-    this.pins.replaceChildren(...cards(model.get("pins"), model.get("scopes"), this.namingOf, asks));
+    this.pins.replaceChildren(...cards(model.get("pins"), model.get("scopes"), asks));
     show(this.pins, model.get("pins").length > 0);
   }
 }

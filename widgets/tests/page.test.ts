@@ -93,6 +93,13 @@ describe("recorded settings", () => {
     model.send({ kind: "set", serial: 2, state: { concept: "dog", evil: 1 } });
     expect(model.has("evil")).toBe(false);
   });
+  it("keep their spans: what counts as naming is edited in the notebook", () => {
+    const model = panel();
+    model.send({ kind: "naming", state: { words: { cat: ["dog"] } } });
+    expect(model.get("answers")).toEqual({ generation: 4, serial: 1 });
+    expect(model.has("words")).toBe(false);
+    expect(model.get("message")).toContain("that needs the notebook");
+  });
   it("say that other wishes need the notebook", () => {
     const model = panel();
     model.send({ kind: "pin" });
@@ -157,7 +164,7 @@ describe("links", () => {
 describe("answers of a sweep", () => {
   const sweep: Sweep = {
     concepts: ["cat", "dog"],
-    words: [["cat"], ["dog"]],
+    spans: [{ 0: [[2, 5, 0]] }, {}],
     layers: [0, 1, 2],
     strengths: [-1, 1],
     unit: "residual",

@@ -1,27 +1,29 @@
 import { describe, expect, it } from "vitest";
+import type { Span } from "../src/marks";
 import { fluency } from "../src/panel/fluency";
+import { listed } from "../src/panel/folds";
 import { statusOf } from "../src/panel/outcome";
 import { said } from "../src/panel/pins";
 import { shifted } from "../src/panel/steer";
 import { finished, moved, received, restored } from "../src/panel/stream";
 import { Together } from "../src/panel/together";
 import { fitted } from "../src/panel/upload";
-import { forms, listed, mark } from "../src/panel/words";
 
 const start = (generation: number, serial: number) => ({ kind: "start" as const, generation, serial });
-const token = (generation: number, serial: number, row: number, text: string) => ({
+const token = (generation: number, serial: number, row: number, text: string, spans: Span[] = []) => ({
   kind: "token" as const,
   generation,
   serial,
   row,
   text,
+  spans,
 });
 
 describe("streaming answers", () => {
   it("show the words of the running generation", () => {
     let answers = received(restored({}), start(1, 0), 0);
-    answers = received(answers, token(1, 0, 1, "a cat"), 0);
-    expect(answers.lines.steered).toEqual({ text: "a cat", old: false });
+    answers = received(answers, token(1, 0, 1, "a cat", [[2, 5, 0]]), 0);
+    expect(answers.lines.steered).toEqual({ text: "a cat", spans: [[2, 5, 0]], old: false });
     expect(answers.lines.baseline.old).toBe(true);
   });
   it("drop every word of an older generation", () => {
@@ -39,7 +41,7 @@ describe("streaming answers", () => {
     expect(answers.lines.baseline.text).toBe("");
     answers = received(answers, start(3, 2), 2);
     answers = received(answers, token(3, 2, 0, "newest"), 2);
-    expect(answers.lines.baseline).toEqual({ text: "newest", old: false });
+    expect(answers.lines.baseline).toEqual({ text: "newest", spans: [], old: false });
   });
   it("learn of a generation from its first word when they came too late for its start", () => {
     const answers = received(restored({}), token(4, 0, 2, "a"), 0);
@@ -47,9 +49,10 @@ describe("streaming answers", () => {
     expect(answers.lines.random.text).toBe("a");
   });
   it("keep the old words, marked as old, until new ones come", () => {
-    const saved = { generation: 1, serial: 0, baseline: "a tree", steered: "a cat", random: "a tree" };
+    const texts = { baseline: "a tree", steered: "a cat", random: "a tree" };
+    const saved = { generation: 1, serial: 0, ...texts, spans: { steered: [[2, 5, 0]] as Span[] } };
     const answers = received(moved(restored(saved)), start(2, 1), 1);
-    expect(answers.lines.steered).toEqual({ text: "a cat", old: true });
+    expect(answers.lines.steered).toEqual({ text: "a cat", spans: [[2, 5, 0]], old: true });
   });
   it("take finished answers only of the newest setting", () => {
     const answers = moved(received(restored({}), start(3, 1), 1));
@@ -58,47 +61,19 @@ describe("streaming answers", () => {
   });
 });
 
-describe("marked words", () => {
-  const changed = (answer: string, baseline: string) => mark(answer, baseline, []).filter((w) => w.changed);
-  it("are those that a longest common subsequence leaves over", () => {
-    expect(changed("a picture of a cat and a tree", "a picture of two stars and a tree").map((w) => w.text)).toEqual([
-      "a",
-      "cat",
-    ]);
-    expect(changed("same words", "same words")).toEqual([]);
-    expect(changed("Same, words.", "same words")).toEqual([]);
-  });
-  it("are not marked without a baseline", () => {
-    expect(mark("a cat", null, []).some((w) => w.changed)).toBe(false);
-  });
-  it("name the concept as whole words, also of several", () => {
-    const named = mark("The left of cats, cat!", null, ["cat", "left of"]).filter((w) => w.named);
-    expect(named.map((w) => w.text)).toEqual(["left", "of", "cats,", "cat!"]);
-    expect(mark("category", null, ["cat"])[0]?.named).toBe(false);
+describe("spans of the same words", () => {
+  it("come again when what counts as naming was edited, while an answer streams and when it is finished", () => {
+    let answers = received(restored({}), token(1, 0, 1, "a cat", [[2, 5, 0]]), 0);
+    answers = received(answers, token(1, 0, 1, "a cat", []), 0);
+    expect(answers.lines.steered).toEqual({ text: "a cat", spans: [], old: false });
+    const saved = { generation: 1, serial: 0, baseline: "", steered: "a cat", random: "" };
+    answers = finished(answers, { ...saved, spans: { steered: [[0, 1, 1]] } }, 0);
+    expect(answers.lines.steered.spans).toEqual([[0, 1, 1]]);
+    expect(finished(answers, saved, 0).lines.steered.spans).toEqual([]);
   });
 });
 
 describe("what counts as naming", () => {
-  const flags = (answer: string, words: string[], negations: string[]) =>
-    mark(answer, null, words, negations)
-      .filter((word) => word.named || word.negated)
-      .map((word) => `${word.named ? "+" : "-"}${word.text}`);
-  it("is every given word and its regular plural", () => {
-    expect(forms(["Cat", "left_of", "berry", "box", "boy"])).toEqual(
-      expect.arrayContaining(["cat", "cats", "left of", "berry", "berries", "box", "boxes", "boys"]),
-    );
-    expect(flags("two boxes", ["box"], [])).toEqual(["+boxes"]);
-  });
-  it("is turned round by a negation up to three words before", () => {
-    expect(flags("there is not a big cat", ["cat"], ["not"])).toEqual(["-cat"]);
-    expect(flags("not one very big old cat", ["cat"], ["not"])).toEqual(["+cat"]);
-    expect(flags("no dog, a cat", ["cat"], ["no"])).toEqual(["+cat"]);
-    expect(flags("no dog but a cat", ["cat"], ["no"])).toEqual(["+cat"]);
-    expect(flags("it isn’t a cat", ["cat"], ["n't"])).toEqual(["-cat"]);
-  });
-  it("does not turn round what is not a negation any more", () => {
-    expect(flags("not a cat", ["cat"], [])).toEqual(["+cat"]);
-  });
   it("is read from a field with commas", () => {
     expect(listed(" cat, kitten,, cat \n tabby")).toEqual(["cat", "kitten", "tabby"]);
     expect(listed("  ")).toEqual([]);

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.schema import CONCEPT, CONTROL, DRAW, LAYER, SAMPLE, STEP, STRENGTH
+from mllm_probe.widgets.marks import Marks, marks, words_of
 from mllm_probe.widgets.page import base64_of
 from mllm_probe.widgets.summary import sample_labels
 
@@ -32,7 +33,8 @@ def answers_of(grid: xr.Dataset, most: int = MOST) -> dict[str, Any] | None:
     -------
     dict or None
         ``texts`` and, as base64 of int32 [concept, layer, strength, sample], indices of them: ``steered`` and
-        ``random`` (its first draw), −1 where nothing was run; ``unsteered`` as a list.
+        ``random`` (its first draw), −1 where nothing was run; ``unsteered`` as a list; ``spans``, for each concept the
+        mentions (see `marks`) in those of its texts that have any, by index.
     """
     if "text" not in grid or "text_unsteered" not in grid:
         return None
@@ -46,18 +48,31 @@ def answers_of(grid: xr.Dataset, most: int = MOST) -> dict[str, Any] | None:
         name: _indices(grid.isel({CONTROL: kinds.index(kind), DRAW: 0}), known) if kind in kinds else _NONE
         for name, kind in (("steered", "concept"), ("random", "random"))
     }
-    concepts = [str(name) for name in grid[CONCEPT].values]
+    texts = list(known)
     return {
-        "concepts": concepts,
-        "words": [[name.replace("_", " ")] for name in concepts],
+        "concepts": [str(name) for name in grid[CONCEPT].values],
+        "spans": _spans(grid, texts, unsteered, found),
         "layers": [int(layer) for layer in grid[LAYER].values],
         "strengths": [float(strength) for strength in grid[STRENGTH].values],
         "unit": str(grid.attrs.get("unit", "residual")),
         "samples": sample_labels(grid),
-        "texts": list(known),
+        "texts": texts,
         "unsteered": unsteered.tolist(),
         **{name: base64_of(values.tobytes()) for name, values in found.items()},
     }
+
+
+def _spans(
+    grid: xr.Dataset, texts: list[str], unsteered: np.ndarray, cells: dict[str, np.ndarray]
+) -> list[dict[str, Marks]]:
+    """Mentions of each concept in the texts that a page shows beside it: its own cells and the unsteered answers."""
+    words, found = words_of(grid), []
+    for number, name in enumerate(map(str, grid[CONCEPT].values)):
+        own = [values[number].ravel() for values in cells.values() if values.size]
+        shown = np.unique(np.concatenate([unsteered, *own]))
+        marked = {str(i): marks(texts[i], [words[name]]) for i in shown.tolist() if i >= 0}
+        found.append({i: spans for i, spans in marked.items() if spans})
+    return found
 
 
 def _indices(one: xr.Dataset, known: dict[str, int]) -> np.ndarray:

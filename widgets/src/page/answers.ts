@@ -1,13 +1,14 @@
 /** The recorded answers of a sweep: those of one cell beside the unsteered ones, or every cell whose answer holds some words. */
 import { h } from "../dom";
 import { dose, strengthUnit } from "../format";
-import { mark } from "../panel/words";
+import { painted, type Span } from "../marks";
 import { bytes, type PageModel } from "./model";
 import { holds } from "./table";
 
 export interface Sweep {
   concepts: string[];
-  words: string[][];
+  /** Of each concept: the mentions in its texts, by index of the text. */
+  spans: Record<number, Span[]>[];
   layers: number[];
   strengths: number[];
   unit: string;
@@ -48,15 +49,6 @@ export function placeOf(sweep: Sweep, at: number): Place {
 export function search(sweep: Sweep, steered: Int32Array, typed: string): number[] {
   const found = sweep.texts.map((text) => holds(text, typed));
   return [...steered.keys()].filter((at) => found[steered[at] ?? -1]);
-}
-
-function cellText(answer: string, baseline: string | null, words: string[]): HTMLElement {
-  const nodes = mark(answer, baseline, words).flatMap((word, i) => {
-    const inner = word.named ? h("span", { class: "named" }, word.text) : word.text;
-    const node = word.changed ? h("mark", {}, inner) : inner;
-    return i ? [" ", node] : [node];
-  });
-  return h("td", {}, ...nodes);
 }
 
 function header(...names: string[]): HTMLElement {
@@ -132,24 +124,25 @@ export class Answers {
     else this.drawCell(cell);
   }
 
-  private text(index: number | undefined): string | null {
-    return this.sweep.texts[index ?? -1] ?? null;
+  /** A cell of the table: an answer, its words that differ from the unsteered one, and where it names the concept. */
+  private cell(concept: number, index: number | undefined, baseline?: number): HTMLElement {
+    const { texts, spans } = this.sweep;
+    const text = texts[index ?? -1];
+    if (text === undefined) return h("td", {}, "not run");
+    return h("td", {}, ...painted(text, texts[baseline ?? -1] ?? null, spans[concept]?.[index ?? -1] ?? []));
   }
 
   private drawCell(cell: Omit<Place, "sample">): void {
-    const words = this.sweep.words[cell.concept] ?? [];
     const rows = this.sweep.samples.map((name, sample) => {
       const at = position(this.sweep, { ...cell, sample });
-      const unsteered = this.text(this.sweep.unsteered[sample]);
-      const [steered, random] = [this.text(this.steered[at]), this.text(this.random[at])];
-      const shown = (text: string | null) => cellText(text ?? "not run", text === null ? null : unsteered, words);
+      const unsteered = this.sweep.unsteered[sample];
       return h(
         "tr",
         {},
         h("th", { scope: "row" }, name),
-        cellText(unsteered ?? "not run", null, words),
-        shown(steered),
-        shown(random),
+        this.cell(cell.concept, unsteered),
+        this.cell(cell.concept, this.steered[at], unsteered),
+        this.cell(cell.concept, this.random[at], unsteered),
       );
     });
     this.table.replaceChildren(
@@ -163,20 +156,19 @@ export class Answers {
     const found = search(this.sweep, this.steered, this.field.value);
     const rows = found.slice(0, MOST).map((at) => {
       const place = placeOf(this.sweep, at);
-      const unsteered = this.text(this.sweep.unsteered[place.sample]);
+      const unsteered = this.sweep.unsteered[place.sample];
       const cell = [
         this.sweep.concepts[place.concept] ?? "",
         `layer ${this.sweep.layers[place.layer] ?? ""}`,
         dose(this.sweep.strengths[place.strength] ?? 0),
         this.sweep.samples[place.sample] ?? "",
       ];
-      const words = this.sweep.words[place.concept] ?? [];
       return h(
         "tr",
         {},
         h("th", { scope: "row" }, cell.join(" · ")),
-        cellText(unsteered ?? "not run", null, words),
-        cellText(this.text(this.steered[at]) ?? "", unsteered, words),
+        this.cell(place.concept, unsteered),
+        this.cell(place.concept, this.steered[at], unsteered),
       );
     });
     this.table.replaceChildren(

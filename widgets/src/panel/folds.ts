@@ -1,7 +1,10 @@
 /** What stands under a fold: the receipt, the Python of the setting, and what counts as naming the concept. */
 import { h, show } from "../dom";
 import { labelled } from "./controls";
-import { listed } from "./words";
+
+/** Words of a text field: separated by commas or line breaks. */
+export const listed = (text: string): string[] =>
+  [...new Set(text.split(/[,\n]/).map((word) => word.trim()))].filter(Boolean);
 
 export class ReceiptFold {
   readonly element = h("details", { class: "mp-fold", "data-testid": "receipt" });
@@ -55,7 +58,10 @@ export class WordsFold {
 
   constructor(edit: { words(found: string[]): void; negations(found: string[]): void }) {
     const words = labelled("Words that name it, with commas between them", this.words).element;
-    const negations = labelled("Not if one of these stands before them", this.negations).element;
+    const negations = labelled(
+      "Not within three words after one of these, nor before “is missing”, “is not there” and the like",
+      this.negations,
+    ).element;
     this.element.append(this.title, words, negations);
     this.words.addEventListener("change", () => edit.words(listed(this.words.value)));
     this.negations.addEventListener("change", () => edit.negations(listed(this.negations.value)));

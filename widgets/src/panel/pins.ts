@@ -1,7 +1,7 @@
 /** Pinned answers beside the live ones, each with its setting, to go back to or to remove. */
 import { h } from "../dom";
 import { dose, words } from "../format";
-import { type Naming, still } from "./rows";
+import { still } from "./rows";
 import type { Pin, Settings } from "./types";
 
 export interface PinAsks {
@@ -23,12 +23,7 @@ export function said(setting: Settings, scopes: readonly [string, string][]): st
 }
 
 /** A card for each pin. */
-export function cards(
-  pins: readonly Pin[],
-  scopes: readonly [string, string][],
-  naming: (setting: Settings) => Naming,
-  asks: PinAsks,
-): HTMLElement[] {
+export function cards(pins: readonly Pin[], scopes: readonly [string, string][], asks: PinAsks): HTMLElement[] {
   return pins.map((pin) => {
     const line = said(pin.setting, scopes);
     const use = h("button", { type: "button", "aria-label": `use the pinned setting ${line}` }, "Use");
@@ -38,6 +33,6 @@ export function cards(
     const about = h("p", { class: "mp-note" }, `${pin.picture} · “${pin.setting.prompt}”`);
     const head = h("div", { class: "mp-pin-head" }, h("b", {}, line), use, remove);
     const label = { class: "mp-pin", "data-testid": "pin", role: "group", "aria-label": `pinned: ${line}` };
-    return h("div", label, head, about, ...still(pin.answers, naming(pin.setting)));
+    return h("div", label, head, about, ...still(pin.answers, pin.spans));
   });
 }

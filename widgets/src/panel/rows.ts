@@ -1,29 +1,13 @@
-/** The three answers, word by word: changed words marked, words that name the concept underlined. */
+/** The three answers: changed words marked, mentions of the concept underlined where the kernel found them. */
 import { h } from "../dom";
+import { painted, type Span } from "../marks";
 import { type Answers, ROWS, type RowName } from "./stream";
-import { mark } from "./words";
 
 const TITLES: Record<RowName, string> = {
   baseline: "as it is",
   steered: "steered",
   random: "random direction, same size",
 };
-
-/** What counts as naming the concepts that are steered. */
-export interface Naming {
-  words: readonly string[];
-  negations: readonly string[];
-}
-
-/** An answer as nodes; `baseline` null marks nothing as changed. */
-export function written(answer: string, baseline: string | null, naming: Naming): Node[] {
-  return mark(answer, baseline, naming.words, naming.negations).flatMap((word, i) => {
-    const kind = word.named ? "named" : word.negated ? "negated" : "";
-    const inner = kind ? h("span", { class: kind }, word.text) : document.createTextNode(word.text);
-    const node = word.changed ? h("mark", {}, inner) : inner;
-    return i ? [document.createTextNode(" "), node] : [node];
-  });
-}
 
 /** One answer under its title. */
 function answer(name: RowName, text: HTMLElement, ...beside: HTMLElement[]): HTMLElement {
@@ -32,10 +16,11 @@ function answer(name: RowName, text: HTMLElement, ...beside: HTMLElement[]): HTM
 }
 
 /** Answers that do not change any more, for pins. */
-export function still(answers: Record<RowName, string>, naming: Naming): HTMLElement[] {
-  return ROWS.map((name) =>
-    answer(name, h("p", {}, ...written(answers[name], name === "baseline" ? null : answers.baseline, naming))),
-  );
+export function still(answers: Record<RowName, string>, spans: Record<RowName, Span[]>): HTMLElement[] {
+  return ROWS.map((name) => {
+    const baseline = name === "baseline" ? null : answers.baseline;
+    return answer(name, h("p", {}, ...painted(answers[name], baseline, spans[name])));
+  });
 }
 
 /** Whether a key asks to reveal the hidden answer: r, where nothing is being typed. */
@@ -62,7 +47,7 @@ export class Rows {
   }
 
   /** Draw what is known; while `hidden`, the steered answer is not in the page at all; old ones are busy if new ones are `awaited`. */
-  draw(answers: Answers, naming: Naming, { hidden, awaited }: { hidden: boolean; awaited: boolean }): void {
+  draw(answers: Answers, { hidden, awaited }: { hidden: boolean; awaited: boolean }): void {
     const baseline = answers.lines.baseline;
     ROWS.forEach((name, i) => {
       const line = answers.lines[name];
@@ -73,7 +58,7 @@ export class Rows {
       const covered = hidden && name === "steered";
       const nodes = covered
         ? [h("span", { class: "mp-covered" }, "What will it say?")]
-        : written(line.text, comparable ? baseline.text : null, naming);
+        : painted(line.text, comparable ? baseline.text : null, line.spans);
       this.texts[name].replaceChildren(...nodes);
     });
     this.reveal.hidden = !hidden;

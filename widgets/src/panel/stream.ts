@@ -1,10 +1,14 @@
 /** What is on screen while answers stream in: only the newest setting's words, old ones dimmed until theirs arrive. */
 
+import type { Span } from "../marks";
+
 export const ROWS = ["baseline", "steered", "random"] as const;
 export type RowName = (typeof ROWS)[number];
 
 export interface Line {
   text: string;
+  /** Mentions of the concepts in it. */
+  spans: Span[];
   /** Text of an older setting, still shown until the first word of the new one arrives. */
   old: boolean;
 }
@@ -18,7 +22,7 @@ export interface Answers {
 
 export type Message =
   | { kind: "start"; generation: number; serial: number }
-  | { kind: "token"; generation: number; serial: number; row: number; text: string };
+  | { kind: "token"; generation: number; serial: number; row: number; text: string; spans: Span[] };
 
 export interface Finished {
   generation?: number;
@@ -26,6 +30,8 @@ export interface Finished {
   baseline?: string;
   steered?: string;
   random?: string;
+  /** Missing where nothing is answered yet. */
+  spans?: Partial<Record<RowName, Span[]>>;
 }
 
 const each = (make: (name: RowName) => Line): Record<RowName, Line> => ({
@@ -39,7 +45,7 @@ export function restored(saved: Finished): Answers {
   return {
     generation: saved.generation ?? 0,
     current: true,
-    lines: each((name) => ({ text: saved[name] ?? "", old: false })),
+    lines: each((name) => ({ text: saved[name] ?? "", spans: saved.spans?.[name] ?? [], old: false })),
   };
 }
 
@@ -61,7 +67,7 @@ export function received(answers: Answers, message: Message, serial: number): An
   if (message.kind === "start") return now;
   const name = ROWS[message.row];
   if (!name || message.generation !== now.generation || !now.current) return now;
-  return { ...now, lines: { ...now.lines, [name]: { text: message.text, old: false } } };
+  return { ...now, lines: { ...now.lines, [name]: { text: message.text, spans: message.spans, old: false } } };
 }
 
 /** The finished answers of a generation; ignored unless it is the one on screen and its setting the newest. */

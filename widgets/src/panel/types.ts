@@ -1,4 +1,5 @@
 /** What a panel says and hears: the traits of SteeringPanel. */
+import type { Span } from "../marks";
 import type { Picture } from "./pictures";
 import type { Finished, RowName } from "./stream";
 
@@ -21,6 +22,7 @@ export interface Pin {
   setting: Settings;
   picture: string;
   answers: Record<RowName, string>;
+  spans: Record<RowName, Span[]>;
   code: string;
 }
 
