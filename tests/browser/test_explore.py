@@ -35,6 +35,7 @@ assert explored.wait(300), (explored.bar.message, explored.monitor.message)
 explored.heatmap.show(first)
 explored.heatmap.concept, explored.heatmap.strength = "cat", 1.0
 explored.heatmap.layer, explored.heatmap.window = 2, [2, 2]
+explored.panel.choose(concept="cat", window=[2, 2], strength=1.0)
 assert explored.wait(300)
 """
 """The state in which every test begins, whatever the one before it did."""
@@ -252,8 +253,8 @@ def test_an_error_in_a_callback_is_one_sentence_and_the_traceback_is_in_the_log(
     expect(error).to_have_text("the panel is out of order.")
     page.locator(".mp-lab").screenshot(path=SHOTS / "lab-error.png")
     assert lab.said(page, MEND).strip() == "traceback"
-    page.get_by_test_id("heatmap").press("ArrowLeft")
-    page.get_by_test_id("heatmap").press("ArrowUp")
+    page.get_by_test_id("heatmap").press("ArrowDown")
+    expect(page.get_by_test_id("concept")).to_have_value("tree")
     expect(error).to_be_hidden()
 
 

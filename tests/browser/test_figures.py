@@ -15,10 +15,11 @@ SHOTS = lab.SHOTS
 
 LOAD = """
 from bokeh.io import output_notebook, show
+from bokeh.resources import INLINE
 import mllm_probe as mp
 from tests.plots.test_effects import effect_dataset
 from tests.plots.test_vector_geometry import measured_vectors
-output_notebook(hide_banner=True)
+output_notebook(INLINE, hide_banner=True)
 effect = effect_dataset()
 """
 CELLS = {
