@@ -57,12 +57,20 @@ _FOLLOW = """
             };
         }
     };
-    follow();
+    // A host that changes its theme may hide the page meanwhile, and a figure that is laid out then has no size.
+    const shown = () => {
+        const element = cb_context?.index?.find_one?.(figure)?.el;
+        const splash = document.getElementById("jupyterlab-splash");
+        return !splash && (!element || element.getBoundingClientRect().width > 0);
+    };
+    const soon = (tries) => setTimeout(() => shown() ? follow() : tries > 0 && soon(tries - 1), 100);
+    if (shown()) follow();
+    else soon(50);
     if (!figure.mpFollows) {
-        figure.mpFollows = new MutationObserver(() => setTimeout(follow, 50));
+        figure.mpFollows = new MutationObserver(() => soon(50));
         const attributeFilter = ["data-jp-theme-light", "data-jp-theme-name", "data-vscode-theme-id", "class", "style"];
         figure.mpFollows.observe(document.body, {attributes: true, attributeFilter});
-        matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(follow, 50));
+        matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => soon(50));
     }
 """
 
@@ -141,7 +149,10 @@ def finish_legend(made: figure) -> None:
 
 MENU_STYLE = """
 :host { color: var(--jp-ui-font-color1, inherit); }
-select { color: var(--jp-ui-font-color1, #1c2126); background-color: var(--jp-layout-color0, #ffffff); }
+select.bk-input.bk-input {
+    color: var(--jp-ui-font-color1, #1c2126);
+    background-color: var(--jp-layout-color0, #ffffff);
+}
 """
 """Of menus beside figures: their colours follow the page by its CSS variables."""
 

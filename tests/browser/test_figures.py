@@ -32,7 +32,7 @@ _SIZES = """() => [...document.querySelectorAll('.jp-OutputArea-output')].filter
   .map((e) => [e.scrollWidth, e.clientWidth])"""
 _COLOURS = """() => Bokeh.documents.flatMap((doc) => [...doc._all_models.values()].filter((m) => m.type === 'Figure')
   .map((figure) => [figure.below.find((part) => part.type.endsWith('Axis')).major_label_text_color,
-    figure.background_fill_color]))"""
+    figure.background_fill_color, figure.inner_width]))"""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_figures_take_the_colours_of_the_theme(page: Page, theme: str, dark: boo
     ink = (DARK if dark else LIGHT)["ink"]
     page.wait_for_function(f"() => ({_COLOURS})().every(([one]) => one === '{ink}')")
     figures = page.evaluate(_COLOURS)
-    assert len(figures) == 5 and all(back is None for _, back in figures)
+    assert len(figures) == 5 and all(back is None and width > 200 for _, back, width in figures)
     for index, name in enumerate(CELLS):
         output = page.locator(".jp-Cell").nth(index + 1).locator(".jp-OutputArea-output").first
         output.scroll_into_view_if_needed()
