@@ -16,12 +16,14 @@ _HOME = {
     "concept_vectors": "steering",
     "vectors_from": "steering",
     "Steering": "steering",
+    "Operation": "steering",
     "compose": "steering",
     "generate": "steering",
     "stream": "steering",
     "steer": "steering",
     "save_vectors": "steering",
     "load_vectors": "steering",
+    "Metric": "metrics",
     "sweep": "sweeps",
     "sweep_iter": "sweeps",
     "effect": "sweeps",
@@ -34,7 +36,20 @@ _HOME = {
     "explore": "widgets",
     "report": "widgets",
 }
-_ROOMS = ("activations", "concepts", "loading", "metrics", "models", "plots", "scenes", "steering", "sweeps", "widgets")
+_ROOMS = (
+    "activations",
+    "concepts",
+    "loading",
+    "metrics",
+    "models",
+    "plots",
+    "scenes",
+    "steering",
+    "sweeps",
+    "tokens",
+    "typing",
+    "widgets",
+)
 
 if TYPE_CHECKING:
     from mllm_probe import concepts as concepts
@@ -42,11 +57,13 @@ if TYPE_CHECKING:
     from mllm_probe.activations.capture import capture as capture
     from mllm_probe.loading.load import load as load
     from mllm_probe.loading.load import wrap as wrap
+    from mllm_probe.metrics.metric import Metric as Metric
     from mllm_probe.steering.files import load_vectors as load_vectors
     from mllm_probe.steering.files import save_vectors as save_vectors
     from mllm_probe.steering.generation import generate as generate
     from mllm_probe.steering.generation import steer as steer
     from mllm_probe.steering.generation import stream as stream
+    from mllm_probe.steering.operations import Operation as Operation
     from mllm_probe.steering.steering import Steering as Steering
     from mllm_probe.steering.steering import compose as compose
     from mllm_probe.steering.vectors import concept_vectors as concept_vectors

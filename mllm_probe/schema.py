@@ -16,21 +16,15 @@ ROW = "row"
 SCORED_CONCEPT = "scored_concept"
 
 CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"
-PATCH_ROW, PATCH_COLUMN, SPLIT, PAIR = "patch_row", "patch_column", "split", "pair"
+KIND, IMAGE, PATCH_ROW, PATCH_COLUMN = "kind", "image", "patch_row", "patch_column"
+SPLIT, PAIR = "split", "pair"
 
 CATEGORIES = ("entity", "visual_style", "emotion", "abstract", "relation")
 EXCLUSIVE_CATEGORIES = CATEGORIES[1:]
 """Of these a picture shows one concept at a time, so that one takes another's place; entities stand side by side."""
 ROLES = ("text", "image", "special", "padding")
 SPLITS = ("fit", "held_out")
-CAPTURE_SCOPES = ("last_prompt", "image", "text", "all")
-EDIT_SCOPES = ("all", "image", "text", "last_prompt", "generated")
-OPERATIONS = ("add", "ablate", "replace")
 UNITS = ("residual", "vector", "raw")
-CONTROLS = ("concept", "random", "shuffled")
-METRICS = ("logprob", "logit", "named", "kept", "kl", "perplexity", "repetition")
-RATIOS = ("perplexity",)
-"""Metrics that are ratios: their effects are binary logarithms, in doublings."""
 OFF_TARGET = "off_target"
 """Scores of every concept of the set for rows that are steered with another one."""
 RECORDINGS = ("activation", "projection", "residual_norm", "logit_lens")
@@ -56,7 +50,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(
             TOKEN,
             "position in the unpadded prompt; negative positions count from its end",
-            (TOKEN_TEXT, ROLE, PATCH_ROW, PATCH_COLUMN),
+            (TOKEN_TEXT, ROLE, KIND, IMAGE, PATCH_ROW, PATCH_COLUMN),
         ),
         Dimension(STEP, "generated token, 0 is the first"),
         Dimension(SAMPLE, "content hash of a picture", (SPLIT, PAIR)),

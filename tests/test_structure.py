@@ -17,8 +17,10 @@ PACKAGE = ROOT / "mllm_probe"
 
 ORDER = (
     "schema",
+    "typing",
     "scenes",
     "models",
+    "tokens",
     "concepts",
     "activations",
     "decoding",

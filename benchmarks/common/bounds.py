@@ -22,7 +22,7 @@ from mllm_probe.decoding.attention import sharing_attention
 from mllm_probe.decoding.layers import share_layer, share_rows
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.layout import text_config
-from mllm_probe.models.positions import prompt_positions
+from mllm_probe.models.position_ids import prompt_positions
 
 
 @torch.no_grad()

@@ -8,7 +8,6 @@ from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
 from mllm_probe.activations.forward import forward_hidden, run_forward
 from mllm_probe.activations.hooks import active_hooks, attached, before_backbone, before_block, resolve_layers
 from mllm_probe.activations.memory import free_bytes, rows_that_fit
-from mllm_probe.activations.positions import chosen_columns, find_places, token_choice
 from mllm_probe.activations.store import open_zarr, save_zarr
 
 __all__ = [
@@ -18,8 +17,6 @@ __all__ = [
     "before_backbone",
     "before_block",
     "capture",
-    "chosen_columns",
-    "find_places",
     "forward_hidden",
     "free_bytes",
     "lazy",
@@ -30,5 +27,4 @@ __all__ = [
     "save_zarr",
     "split_dimension",
     "tensor_of",
-    "token_choice",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,18 +15,20 @@ from mllm_probe.activations.forward import run_forward
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.activations.memory import rows_that_fit
 from mllm_probe.activations.output import CapturedRows
-from mllm_probe.activations.positions import Places, TokenChoice, Tokens, companions, find_places, token_choice
 from mllm_probe.models import Encoded, ProbeModel, Request
+from mllm_probe.tokens.places import ABSENT, Places, as_coordinate, companions, find_places
+from mllm_probe.tokens.selection import Scope, parse_scope
+from mllm_probe.typing import Continuation, Edits, Images, Layers, TokenScope
 
 
 def capture(
     model: ProbeModel,
-    images: Any,
+    images: Images,
     prompt: str | Sequence[str] | None = None,
-    layers: Literal["all"] | int | Iterable[int] = "all",
-    tokens: Tokens = "last_prompt",
-    steering: Any = None,
-    continuation: str | Sequence[str] | None = None,
+    layers: Layers = "all",
+    tokens: TokenScope = "last_prompt",
+    steering: Edits | None = None,
+    continuation: Continuation = None,
     batch_size: int | Literal["auto"] = "auto",
     *,
     inputs: Mapping[str, torch.Tensor] | Sequence[Mapping[str, torch.Tensor]] | None = None,
@@ -40,15 +42,17 @@ def capture(
         One sample per element; a nested list is several pictures in one prompt; None with ``inputs``.
     prompt : str or sequence of str, optional
         One for all samples or one each; the model's default prompt if None.
-    layers : "all", int or iterable of int
+    layers : "all", int, iterable of int or slice
         Decoder blocks, -1 is the last.
-    tokens : str, sequence of str, sequence of int, bool array
+    tokens : str, sequence of str, int, sequence of int, bool array
         Scopes (``"last_prompt"``, ``"image"``, ``"text"``, ``"all"``, ``"generated"``), positions in the unpadded
-        prompt (negative ones from its end), a mask [positions] or a patch mask [rows, columns].
+        prompt (negative ones from its end), a mask [positions], a mask [patch rows, patch columns] of the picture, or
+        [pictures, patch rows, patch columns] of several.
     steering : Steering or Composition, optional
         Edits applied while reading; an edited block is read after its edit.
-    continuation : str or sequence of str, optional
-        Text behind the prompt, teacher-forced; its tokens are the scope ``"generated"``.
+    continuation : str, sequence of str or sequence of token ids, optional
+        Text after the prompt, teacher-forced; its tokens are the scope ``"generated"``. One for all samples, or one
+        each; a text may be given as a list of token ids.
     batch_size : int or "auto"
         Samples per forward pass; "auto" plans against the free memory and halves when a GPU runs out.
     inputs : dict of Tensor or list of such dicts, optional
@@ -58,9 +62,11 @@ def capture(
     -------
     xarray.Dataset
         ``activation`` (sample, layer, token, hidden) in the model's type, on its device (one tensor per layer for a
-        sharded model). Coordinates: ``relative_depth`` (layer); ``token_text``, ``role``, ``patch_row`` and
-        ``patch_column`` (and ``step`` with a continuation), each (token) where all samples agree and (sample, token)
-        where they do not. ``token`` is the position in the unpadded prompt, -1 for the last prompt token alone. A
+        sharded model). Coordinates: ``relative_depth`` (layer); ``token_text``, ``role``, ``kind`` (image, text,
+        last_prompt or generated: which vector and residual norm apply there), ``image`` (which picture of the prompt an
+        image token belongs to, 0 is the first, -1 for other tokens), ``patch_row`` and ``patch_column`` in it (and
+        ``step`` with a continuation), each (token) where all samples agree and (sample, token) where they do not.
+        ``token`` is the position in the unpadded prompt, -1 for the last prompt token alone. A
         sample that lacks a position others have holds NaN there and has the role ``"padding"``.
 
     Raises
@@ -75,7 +81,9 @@ def capture(
     >>> acts = mp.capture(model, pictures, tokens="image", layers=[2, 4])
     >>> acts.activation.torch.norm("hidden").mean("token")
     """
-    chosen, choice = resolve_layers(layers, len(model.layers)), token_choice(tokens)
+    chosen, scope = resolve_layers(layers, len(model.layers)), parse_scope(tokens)
+    if steering is not None and not hasattr(steering, "editing"):
+        raise ValueError(f"steering: expected a Steering or a Composition of several; got {type(steering).__name__}.")
     requests = model.samples(images, prompt, inputs)
     texts = _one_per_sample(continuation, len(requests))
     rows = CapturedRows(model, len(requests), chosen)
@@ -84,31 +92,31 @@ def capture(
     while len(requests) > (start := sum(encoded.rows for encoded, _ in records)):
         part = slice(start, start + size)
         try:
-            records.append(_capture_batch(model, requests[part], texts and texts[part], choice, rows, start, steering))
+            records.append(_capture_batch(model, requests[part], texts and texts[part], scope, rows, start, steering))
         except torch.OutOfMemoryError:
             if batch_size != "auto" or size == 1:
                 raise
             size = max(min(size, len(requests) - start) // 2, 1)
-    return _dataset(model, rows, records, choice, images, prompt, continuation, steering)
+    return _dataset(model, rows, records, scope, images, prompt, continuation, steering)
 
 
 def _capture_batch(
     model: ProbeModel,
     requests: Sequence[Request],
-    continuation: Sequence[str] | None,
-    choice: TokenChoice,
+    continuation: Sequence[str | Sequence[int]] | None,
+    scope: Scope,
     rows: CapturedRows,
     start: int,
     steering: Any,
 ) -> tuple[Encoded, Places]:
     encoded = model.encode_samples(requests, continuation)
-    places = find_places(model, encoded, choice)
+    places = find_places(encoded, scope)
     write = rows.writer(start, places)
     run_forward(model, encoded, write, rows.layers, steering=steering)
     return encoded, places
 
 
-def _planned(model: ProbeModel, requests: Sequence[Request], texts: Sequence[str] | None) -> int:
+def _planned(model: ProbeModel, requests: Sequence[Request], texts: Sequence[str | Sequence[int]] | None) -> int:
     if len(requests) == 1:
         return 1
     one = model.encode_samples(requests[:1], texts and texts[:1])
@@ -116,15 +124,19 @@ def _planned(model: ProbeModel, requests: Sequence[Request], texts: Sequence[str
 
 
 def _checked(batch_size: int | str) -> int:
-    if not isinstance(batch_size, int) or batch_size < 1:
+    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
         raise ValueError(f"batch_size: expected 'auto' or a number of samples, 1 or more; got {batch_size!r}.")
     return batch_size
 
 
-def _one_per_sample(continuation: str | Sequence[str] | None, samples: int) -> list[str] | None:
+def _one_per_sample(continuation: Continuation, samples: int) -> list[str | Sequence[int]] | None:
     if continuation is None:
         return None
-    texts = [continuation] * samples if isinstance(continuation, str) else list(continuation)
+    if not isinstance(continuation, Sequence) or not all(isinstance(t, (str, Sequence)) for t in continuation):
+        raise ValueError(
+            f"continuation: expected a text, or one text (or list of token ids) per sample; got {continuation!r}."
+        )
+    texts: list[str | Sequence[int]] = [continuation] * samples if isinstance(continuation, str) else [*continuation]
     if len(texts) != samples:
         raise ValueError(f"expected one continuation, or one per sample ({samples}); got {len(texts)}.")
     return texts
@@ -134,8 +146,8 @@ def _dataset(
     model: ProbeModel,
     rows: CapturedRows,
     records: list[tuple[Encoded, Places]],
-    choice: TokenChoice,
-    images: Any,
+    scope: Scope,
+    images: Images,
     prompt: Any,
     continuation: Any,
     steering: Any,
@@ -149,7 +161,7 @@ def _dataset(
     }
     coords |= _token_coordinates(rows, records, with_steps=continuation is not None)
     coords |= _sample_coordinates(images, len(coords[schema.SAMPLE]))
-    facts: dict[str, Any] = {"scope": str(choice), "site": schema.SITE, "continuation": continuation}
+    facts: dict[str, Any] = {"scope": str(scope), "site": schema.SITE, "continuation": continuation}
     if images is not None:
         facts["prompt"] = model.default_prompt if prompt is None else prompt
     if steering is not None:
@@ -162,18 +174,17 @@ def _token_coordinates(
     rows: CapturedRows, records: list[tuple[Encoded, Places]], with_steps: bool
 ) -> dict[str, tuple[Any, np.ndarray]]:
     slots = {label: slot for slot, label in enumerate(rows.labels)}
-    blank: dict[str, Any] = {schema.TOKEN_TEXT: "", schema.ROLE: "padding"}
     columns: dict[str, list[np.ndarray]] = {}
     for encoded, places in records:
         for name, values in companions(encoded, places).items():
-            whole = np.full((encoded.rows, len(slots)), blank.get(name, -1), dtype=object)
+            whole = np.full((encoded.rows, len(slots)), ABSENT[name], dtype=object)
             whole[:, [slots[label] for label in places.labels]] = values
             columns.setdefault(name, []).append(whole)
     if not with_steps:
         columns.pop(schema.STEP)
     coords: dict[str, tuple[Any, np.ndarray]] = {}
     for name, parts in columns.items():
-        table = np.concatenate(parts).astype(np.str_ if name in blank else np.int64)
+        table = as_coordinate(name, np.concatenate(parts))
         agree = bool((table == table[:1]).all())
         coords[name] = (schema.TOKEN, table[0]) if agree else ((schema.SAMPLE, schema.TOKEN), table)
     return coords

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from mllm_probe.activations.hooks import attached, resolve_layers
 from mllm_probe.activations.written import read_as_written
 from mllm_probe.models import Encoded, ProbeModel
+from mllm_probe.typing import Edits, Layers
 
 
 class _EnoughError(Exception):
@@ -22,10 +23,10 @@ class _EnoughError(Exception):
 def forward_hidden(
     model: ProbeModel,
     encoded: Encoded,
-    layers: Iterable[int] | int | str = "all",
+    layers: Layers = "all",
     positions: np.ndarray | torch.Tensor | None = None,
     *,
-    steering: Any = None,
+    steering: Edits | None = None,
 ) -> dict[int, torch.Tensor]:
     """Residual stream after the chosen blocks, at the chosen columns, from one forward pass.
 
@@ -38,7 +39,7 @@ def forward_hidden(
         Blocks, -1 is the last.
     positions : int array [rows, k], optional
         Columns of the batch for each row; None is every column, padding included.
-    steering : object with ``editing(model, encoded)``, optional
+    steering : Steering or Composition, optional
         Edits applied during the pass; what is read at an edited block is its edited output.
 
     Returns
@@ -66,7 +67,7 @@ def run_forward(
     on_hidden: Callable[[int, torch.Tensor], None],
     layers: list[int],
     *,
-    steering: Any = None,
+    steering: Edits | None = None,
 ) -> None:
     """Run one batch and call ``on_hidden(layer, hidden [rows, tokens, width])`` for each of ``layers``.
 

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
+
+from mllm_probe.typing import Layers
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
@@ -148,19 +151,39 @@ def callbacks(model: ProbeModel) -> list[tuple[int, Any]]:
     return [(i, getattr(hook, "callback", hook)) for i, table in tables for hook in table.values()]
 
 
-def resolve_layers(layers: Iterable[int] | int | str | None, total: int) -> list[int]:
-    """Block numbers 0 … total - 1 of ``"all"``, None, one number or several; negative ones count from the end.
+def listed_layers(layers: Layers | None, total: int) -> list[int]:
+    """Numbers in a ``layers=`` argument as given: all for ``"all"`` or None, those of a slice, one or several.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or empty.
+    """
+    if layers is None or (isinstance(layers, str) and layers == "all"):
+        return list(range(total))
+    if isinstance(layers, slice):
+        given: list[Any] = list(range(total))[layers]
+    elif isinstance(layers, Iterable) and not isinstance(layers, (str, bytes)) and getattr(layers, "shape", None) != ():
+        given = list(layers)
+    else:
+        given = [layers]
+    if not given or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in given):
+        raise ValueError(
+            f"layers: expected 'all', a number or a list of numbers (or a slice): one or more different blocks of "
+            f"{total}; got {layers!r}."
+        )
+    return [int(n) for n in given]
+
+
+def resolve_layers(layers: Layers | None, total: int) -> list[int]:
+    """Block numbers 0 … total - 1 of ``"all"``, None, one number, several or a slice; negative ones count from the end.
 
     Raises
     ------
     ValueError
         If there is no such block, a number comes twice, or none is given.
     """
-    if layers is None or (isinstance(layers, str) and layers == "all"):
-        return list(range(total))
-    if isinstance(layers, str):
-        raise ValueError(f"layers: expected 'all', a number or a list of numbers, got '{layers}'.")
-    asked = [layers] if isinstance(layers, int) else [int(layer) for layer in layers]
+    asked = listed_layers(layers, total)
     wrong = [layer for layer in asked if not -total <= layer < total]
     if wrong:
         raise ValueError(

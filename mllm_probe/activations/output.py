@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from mllm_probe.activations.memory import require_room
-from mllm_probe.activations.positions import Places
 from mllm_probe.models import ProbeModel
+from mllm_probe.tokens.places import Places
 
 
 class CapturedRows:

@@ -25,7 +25,7 @@ from mllm_probe.decoding.attention import UNKNOWN, attention_named, sharing_atte
 from mllm_probe.decoding.graphs import Recorded
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.models.caches import cache_argument
-from mllm_probe.models.positions import continuation_positions
+from mllm_probe.models.position_ids import continuation_positions
 from mllm_probe.models.probe_model import ProbeModel
 
 Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -22,7 +22,7 @@ from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.rows import CachedRows, step
 from mllm_probe.decoding.shared import NOTHING, Untouched
 from mllm_probe.models.inputs import Encoded
-from mllm_probe.models.positions import continuation_positions
+from mllm_probe.models.position_ids import continuation_positions
 from mllm_probe.models.probe_model import ProbeModel
 
 

@@ -15,7 +15,7 @@ from mllm_probe.decoding.layers import select_rows, shares_prefix
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded, append_tokens, join_inputs
-from mllm_probe.models.positions import continuation_positions
+from mllm_probe.models.position_ids import continuation_positions
 from mllm_probe.models.probe_model import ProbeModel
 
 _LAST_COLUMN = ("cross_attention_mask", "image_attention_mask")

@@ -12,7 +12,7 @@ from torch import Tensor
 from mllm_probe.decoding.memory import picture_row_bytes, prompt_row_bytes
 from mllm_probe.decoding.rows import RecomputedRows, Rows, whole_forward
 from mllm_probe.models.inputs import Encoded
-from mllm_probe.models.positions import prompt_positions
+from mllm_probe.models.position_ids import prompt_positions
 from mllm_probe.models.probe_model import ProbeModel
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,6 +11,7 @@ from torch import Tensor
 from mllm_probe.loading.report import VerificationReport
 from mllm_probe.loading.verification import verify
 from mllm_probe.models import ProbeModel
+from mllm_probe.typing import Images
 
 
 class Model(ProbeModel):
@@ -19,7 +19,7 @@ class Model(ProbeModel):
 
     def verify(
         self,
-        images: Any = None,
+        images: Images = None,
         prompt: str | None = None,
         *,
         inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,

@@ -16,7 +16,7 @@ from mllm_probe.loading.report import Check, Outcome, VerificationReport
 from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.models.families import family_of, why_no_image_tokens
 from mllm_probe.models.inputs import append_tokens
-from mllm_probe.models.tokens import IMAGE
+from mllm_probe.models.roles import IMAGE
 from mllm_probe.steering import Steering, steer, vectors_from
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 2e-2, torch.bfloat16: 8e-2}

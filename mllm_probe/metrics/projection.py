@@ -9,6 +9,7 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
 from mllm_probe.steering.directions import directions_of
+from mllm_probe.tokens import captured_kinds, measured_names
 
 UNIT = "× mean difference"
 
@@ -19,7 +20,7 @@ def concept_projection(activations: xr.Dataset, vectors: xr.Dataset) -> xr.DataA
     Parameters
     ----------
     activations : xarray.Dataset
-        As `mllm_probe.capture` makes it, with ``role`` the same for all samples.
+        As `mllm_probe.capture` makes it, with ``kind`` the same for all samples.
     vectors : xarray.Dataset
         One concept, such as ``vectors.sel(concept="cat")``. Each token is measured along the vector captured at its
         own scope, by the rule that steering follows: image tokens along ``image``'s, the last token of the prompt and
@@ -46,7 +47,7 @@ def concept_projection(activations: xr.Dataset, vectors: xr.Dataset) -> xr.DataA
             f"the vectors of '{directions.name}' have layers {sorted(directions.layers)}, none of which was captured."
         )
     chosen = activations["activation"].sel({schema.LAYER: layers})
-    kinds = np.array(token_kinds(activations))
+    kinds = np.array(measured_names(captured_kinds(activations)))
     parts = []
     for layer in layers:
         hidden = chosen.sel({schema.LAYER: layer}).torch.tensor.float()
@@ -71,31 +72,9 @@ def borrowed_scopes(activations: xr.Dataset, vectors: xr.Dataset) -> list[str]:
     Tokens of the answer always borrow: their vector is ``last_prompt``'s, measured at another token. Vectors that were
     given and not measured have the same zero everywhere, so that nothing is borrowed.
     """
-    kinds = token_kinds(activations)
+    kinds = captured_kinds(activations)
     if vectors.attrs.get("method") == "given":
         return [""] * len(kinds)
     directions = directions_of(vectors)
-    answers = activations[schema.STEP].values >= 0 if schema.STEP in activations.coords else [False] * len(kinds)
-    scopes = [directions.scope_for(kind) for kind in kinds]
-    return [
-        scope if answer or scope != kind else "" for scope, kind, answer in zip(scopes, kinds, answers, strict=True)
-    ]
-
-
-def token_kinds(activations: xr.Dataset) -> list[str]:
-    """Kind of each captured token as steering counts them: image, text (or special), last_prompt (or generated).
-
-    Raises
-    ------
-    ValueError
-        If the samples have different roles at the same token.
-    """
-    roles = activations[schema.ROLE].values
-    if roles.ndim != 1:
-        raise ValueError("projections by role need samples whose tokens have the same roles; capture them one by one.")
-    steps = activations[schema.STEP].values if schema.STEP in activations.coords else np.full(roles.shape, -1)
-    kinds = np.where(steps >= 0, "last_prompt", np.where(roles == "image", "image", "text")).astype(object)
-    prompt = np.flatnonzero(steps < 0)
-    if len(prompt) and {"all", "last_prompt"} & set(str(activations.attrs.get("scope", "")).split(", ")):
-        kinds[prompt[-1]] = "last_prompt"
-    return [str(kind) for kind in kinds]
+    pairs = [(kind, directions.scope_for(own)) for kind, own in zip(kinds, measured_names(kinds), strict=True)]
+    return ["" if scope == kind else scope for kind, scope in pairs]

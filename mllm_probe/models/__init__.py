@@ -7,9 +7,9 @@ from mllm_probe.models.images import as_image, content_hash
 from mllm_probe.models.inputs import Encoded, Request
 from mllm_probe.models.layout import Layout, LayoutError, find_layout
 from mllm_probe.models.lock import ModelLock
-from mllm_probe.models.positions import continuation_positions, has_rotary_axes, prompt_positions
+from mllm_probe.models.position_ids import continuation_positions, has_rotary_axes, prompt_positions
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.models.tokens import token_roles
+from mllm_probe.models.roles import token_roles
 
 __all__ = [
     "Encoded",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -40,6 +42,19 @@ def fingerprint(hf: Any) -> str:
         if parameter.device.type != "meta" and parameter.numel():
             digest.update(_sample(parameter))
     return digest.hexdigest()[:12]
+
+
+def code_hash(*functions: Callable[..., Any]) -> str:
+    """Hash of the source code of functions, 12 hexadecimal digits; of their byte code where there is no source."""
+    return hashlib.sha256("\n".join(map(_code, functions)).encode()).hexdigest()[:12]
+
+
+def _code(function: Callable[..., Any]) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        code = getattr(function, "__code__", None)
+        return type(function).__qualname__ if code is None else f"{code.co_code!r}{code.co_consts!r}{code.co_names!r}"
 
 
 def _identity(value: Any) -> Any:

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from mllm_probe.models.warn import warn_caller
+
 ACCEPTED = "a PIL image, a path, an array or tensor [height, width, 3], or an object with an `image`"
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def takes_images(function: _Function) -> _Function:
+    """Let a function with a parameter ``images`` be called with ``image=``, its former name: warns, until 1.0."""
+
+    @functools.wraps(function)
+    def renamed(*arguments: Any, **named: Any) -> Any:
+        if "image" in named:
+            if "images" in named:
+                raise TypeError("give images= alone; image= is its former name.")
+            warn_of_image()
+            named["images"] = named.pop("image")
+        return function(*arguments, **named)
+
+    return cast(_Function, renamed)
+
+
+def warn_of_image() -> None:
+    """Warn that ``image`` is the former name of ``images``."""
+    warn_caller("image is called images now; the former name works until 1.0.", DeprecationWarning)
 
 
 def as_image(source: Any) -> Image.Image:

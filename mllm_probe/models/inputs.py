@@ -64,6 +64,10 @@ class Encoded:
     prompt_length : int
         Columns of the prompt; a continuation stands behind it and counts as generated.
     token_text : list of list of str
+    begin : bool array [rows, tokens]
+        Begin-of-sequence tokens in front of a row.
+    image : int32 array [rows, tokens]
+        Which picture of its prompt an image token belongs to, 0 is the first; -1 elsewhere.
     patch_row, patch_column : int32 array [rows, tokens]
         Place of an image token in its picture, -1 elsewhere.
     sample_ids : list of str
@@ -74,6 +78,8 @@ class Encoded:
     padding: Tensor
     prompt_length: int
     token_text: list[list[str]]
+    begin: np.ndarray
+    image: np.ndarray
     patch_row: np.ndarray
     patch_column: np.ndarray
     sample_ids: list[str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from mllm_probe.models.inputs import Encoded, Request, split_inputs
 from mllm_probe.models.layout import Layout, find_layout, text_config
 from mllm_probe.models.lock import ModelLock
 from mllm_probe.models.prompts import encode_requests
+from mllm_probe.typing import Continuation, Images
 
 GENERIC_PROMPT = "Describe the image."
 GENERIC_SUGGESTIONS = (GENERIC_PROMPT, "What do you see?", "What is in the image?")
@@ -116,7 +117,7 @@ class ProbeModel:
 
     def samples(
         self,
-        images: Any,
+        images: Images,
         prompt: str | Sequence[str] | None = None,
         inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,
     ) -> list[Request]:
@@ -145,17 +146,17 @@ class ProbeModel:
             raise ValueError(f"Expected one prompt, or one per sample ({len(listed)}); got {len(prompts)}.")
         return [Request(images=_pictures(sample), prompt=text) for sample, text in zip(listed, prompts, strict=True)]
 
-    def encode_samples(self, requests: Sequence[Request], continuation: str | Sequence[str] | None = None) -> Encoded:
+    def encode_samples(self, requests: Sequence[Request], continuation: Continuation = None) -> Encoded:
         """Requests as one left-padded batch on the model's device; see ``encode``."""
         return encode_requests(self, requests, continuation)
 
     def encode(
         self,
-        images: Any,
+        images: Images,
         prompt: str | Sequence[str] | None = None,
         *,
         inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,
-        continuation: str | Sequence[str] | None = None,
+        continuation: Continuation = None,
     ) -> Encoded:
         """Pictures and prompt as one left-padded batch.
 
@@ -218,7 +219,7 @@ class ProbeModel:
         return f"<{type(self).__name__} {self.name}: {len(self.layers)} blocks × {self.hidden_size}, {self.device}>"
 
 
-def _is_list(value: Any) -> bool:
+def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 

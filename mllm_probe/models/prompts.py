@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ from mllm_probe.models.families import family_of
 from mllm_probe.models.images import as_image
 from mllm_probe.models.inputs import Encoded, Request, append_tokens, join_inputs
 from mllm_probe.models.layout import accepted_inputs, text_config
-from mllm_probe.models.tokens import IMAGE, PADDING, SPECIAL, patch_positions, token_roles, warn_unknown_words
+from mllm_probe.models.roles import IMAGE, PADDING, SPECIAL, begin_of_sequence, patch_positions, token_roles
+from mllm_probe.models.warn import warn_caller
+from mllm_probe.typing import Continuation
 
 _TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids")
 
 
-def encode_requests(model: Any, requests: Sequence[Request], continuation: str | Sequence[str] | None) -> Encoded:
+def encode_requests(model: Any, requests: Sequence[Request], continuation: Continuation) -> Encoded:
     """One left-padded batch of ``requests`` on the model's device."""
     processed = [request.inputs for request in requests if request.inputs is not None]
     if processed and len(processed) != len(requests):
@@ -33,7 +36,7 @@ def encode_requests(model: Any, requests: Sequence[Request], continuation: str |
     roles = _roles(model, tensors, prompt_length)
     grids = _grids(model, tensors, len(requests))
     places = [
-        patch_positions(row.numpy(), max(len(request.images), 1), grids[i] if grids else None)
+        patch_positions(row.numpy(), len(request.images) or None, grids[i] if grids else None)
         for i, (row, request) in enumerate(zip(roles, requests, strict=True))
     ]
     return Encoded(
@@ -42,8 +45,10 @@ def encode_requests(model: Any, requests: Sequence[Request], continuation: str |
         padding=(roles[:, :prompt_length] == PADDING).sum(1),
         prompt_length=prompt_length,
         token_text=[_token_text(model, row) for row in _sequence(tensors).tolist()],
-        patch_row=np.stack([place[0] for place in places]),
-        patch_column=np.stack([place[1] for place in places]),
+        begin=_begin(model, tensors, roles),
+        image=np.stack([place[0] for place in places]),
+        patch_row=np.stack([place[1] for place in places]),
+        patch_column=np.stack([place[2] for place in places]),
         sample_ids=[request.id for request in requests],
     )
 
@@ -75,6 +80,12 @@ def _roles(model: Any, tensors: dict[str, Tensor], prompt_length: int) -> Tensor
     answer = roles[:, prompt_length:]
     answer[answer == IMAGE] = SPECIAL  # written by the model; no picture stands there
     return roles.cpu()
+
+
+def _begin(model: Any, tensors: dict[str, Tensor], roles: Tensor) -> np.ndarray:
+    if "decoder_input_ids" in tensors:  # the decoder's start token is all the prompt there is
+        return np.zeros(tuple(roles.shape), bool)
+    return begin_of_sequence(model, tensors["input_ids"], roles)
 
 
 def with_token_types(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -135,8 +146,8 @@ def render_prompt(model: Any, prompt: str, pictures: int) -> str:
     return f"{mark}" * pictures + prompt
 
 
-def _continuation_ids(model: Any, continuation: str | Sequence[str], rows: int) -> list[list[int]]:
-    texts = [continuation] * rows if isinstance(continuation, str) else list(continuation)
+def _continuation_ids(model: Any, continuation: str | Sequence[str | Sequence[int]], rows: int) -> list[list[int]]:
+    texts: list[Any] = [continuation] * rows if isinstance(continuation, str) else list(continuation)
     if len(texts) != rows:
         raise ValueError(f"Expected one continuation, or one per sample ({rows}); got {len(texts)}.")
     pieces = [model.text_ids(text, leading_space=False) if isinstance(text, str) else list(text) for text in texts]
@@ -179,3 +190,18 @@ def _grids(model: Any, tensors: dict[str, Tensor], rows: int) -> list[list[tuple
             mine.append(sizes.pop(0))
         shared.append(mine)
     return shared if len(shared) == rows else None
+
+
+def warn_unknown_words(tokenizer: Any, texts: Iterable[str]) -> None:
+    """Warn, once for all ``texts``, naming the words that the tokenizer does not know."""
+    unknown_id = getattr(tokenizer, "unk_token_id", None)
+    if unknown_id is None:
+        return
+    words = dict.fromkeys(word for text in set(texts) for word in re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text))
+    unknown = [w for w in words if unknown_id in tokenizer(w, add_special_tokens=False)["input_ids"]]
+    if unknown:
+        named = ", ".join(f"'{word}'" for word in unknown)
+        warn_caller(
+            f"The model does not know the word{'s' if len(unknown) > 1 else ''} {named}: it reads an unknown-word "
+            "token instead. model.suggestions lists questions that work."
+        )

@@ -7,6 +7,7 @@ from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.files import load_vectors, save_vectors
 from mllm_probe.steering.generation import GenerationOutput, generate, steer, stream
 from mllm_probe.steering.live import Live
+from mllm_probe.steering.operations import Operation
 from mllm_probe.steering.receipts import Receipt, RowReceipt
 from mllm_probe.steering.steering import Composition, Steering, compose, editing
 from mllm_probe.steering.streaming import Stream
@@ -18,6 +19,7 @@ __all__ = [
     "Editor",
     "GenerationOutput",
     "Live",
+    "Operation",
     "Receipt",
     "RowReceipt",
     "Steering",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe import schema
 from mllm_probe.activations.hooks import attached, resolve_layers
 from mllm_probe.decoding.shared import Untouched
 from mllm_probe.steering.calls import Calls
 from mllm_probe.steering.editor import past_length
 from mllm_probe.steering.ledger import Fed, Ledger
-from mllm_probe.steering.positions import of_encoded
 from mllm_probe.steering.receipts import Receipt, RowReceipt
 from mllm_probe.steering.stacked import GENERATED, PHASES, stack
-from mllm_probe.steering.steering import Row, as_rows
+from mllm_probe.steering.steering import Row, as_rows, require_vectors_of
 from mllm_probe.steering.tensors import Batch, Tensors
+from mllm_probe.tokens.positions import of_encoded
+from mllm_probe.typing import Layers
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 class EditBuffer:
     """Edits the calls that feed the last prompt token and the answer; which edits is data, written in place.
 
-    Every operation is h + (constant + gain · (h·along − mean)) · direction, so a row's edit at a layer is two vectors
-    and a few numbers. An :class:`Editor` reads positions from each call and does all scopes; a buffer only counts
-    calls (the first after attaching feeds the last prompt token, later ones the answer), which costs less at each step
-    and changes nothing that ``torch.compile`` would see.
+    Every operation with an affine form is h + (constant + gain · (h·along − mean)) · direction, so a row's edit at a
+    layer is two vectors and a few numbers. An :class:`Editor` reads positions from each call and does all scopes; a
+    buffer only counts calls (the first after attaching feeds the last prompt token, later ones the answer), which costs
+    less at each step and changes nothing that ``torch.compile`` would see.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ class EditBuffer:
         One sample, the prompt of all rows; else its length is read from the first call.
     slots : int
         How many steerings of one row may meet at one layer; grows when more are written.
-    exchange : bool
-        Make room for ``ablate`` and ``replace`` at once; else when the first of them is written.
+    projects : bool
+        Make room for operations that project on a vector, such as ``ablate``, at once; else when the first is written.
 
     Attributes
     ----------
@@ -72,11 +72,11 @@ class EditBuffer:
         self,
         model: ProbeModel,
         rows: int,
-        layers: Iterable[int] | int | str = "all",
+        layers: Layers = "all",
         *,
         prompt: Encoded | None = None,
         slots: int = 1,
-        exchange: bool = False,
+        projects: bool = False,
     ) -> None:
         self.model, self.capacity = model, rows
         self.layers = resolve_layers(layers, len(model.layers))
@@ -88,12 +88,12 @@ class EditBuffer:
         self._given = prompt is not None
         if prompt is not None:
             self.follow(prompt)
-        self._tensors = self._empty(slots, exchange)
+        self._tensors = self._empty(slots, projects)
         self.write([None])
 
     def follow(self, prompt: Encoded) -> None:
         """Take another prompt, one sample, as that of all rows."""
-        where = of_encoded(self.model, prompt)
+        where = of_encoded(prompt)
         self._last, self._behind = int(where.lengths[0]) - 1, where.prompt_length
 
     @property
@@ -139,17 +139,15 @@ class EditBuffer:
         rows = as_rows(rows)
         if len(rows) > self.capacity:
             raise ValueError(f"this buffer has room for {self.capacity} rows; got {len(rows)}.")
+        require_vectors_of(self.model, rows)
         for part in (part for row in rows if row is not None for part in row.parts):
-            for vectors in (part.vectors, part.to):
-                if vectors is not None:
-                    schema.require_same_model(vectors, self.model, f"the vectors of '{part.directions.name}'")
             if part.strength != 0:
                 part.scope.require_steps(steps)
         stacked = stack(rows, self._index)
         old = self._tensors
         if stacked.slots > old.slots or (stacked.projects and old.along is None):
-            exchange = stacked.projects or old.along is not None
-            self._tensors = self._empty(max(stacked.slots, old.slots), exchange)
+            projects = stacked.projects or old.along is not None
+            self._tensors = self._empty(max(stacked.slots, old.slots), projects)
         self._tensors.fill(stacked)
         self.serial += 1
         self._ledger = Ledger(rows, stacked, self.layers, self.model.eos_token_ids)
@@ -263,9 +261,9 @@ class EditBuffer:
     def _receipts(self) -> tuple[RowReceipt, ...]:
         return self._ledger.receipts(self._last, self._now.ratios())
 
-    def _empty(self, slots: int, exchange: bool) -> Tensors:
+    def _empty(self, slots: int, projects: bool) -> Tensors:
         shape = (slots, len(self.layers), self.capacity, self.model.hidden_size)
-        return Tensors.empty(shape, exchange, self.model.device, self.dtype)
+        return Tensors.empty(shape, projects, self.model.device, self.dtype)
 
     def _require_phase(self, phase: str) -> None:
         if phase not in PHASES:

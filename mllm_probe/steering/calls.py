@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from mllm_probe.models.caches import given_cache
-from mllm_probe.steering.positions import sequence_of
 from mllm_probe.steering.stacked import GENERATED
 from mllm_probe.steering.tensors import Batch
+from mllm_probe.tokens.positions import sequence_of
 
 if TYPE_CHECKING:
     from mllm_probe.steering.buffer import EditBuffer

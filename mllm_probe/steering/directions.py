@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import split_dimension, tensor_of
+from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 
 OWN_NORM = "residual_norm_at_{}"
 """Name of the variable (layer) that keeps the residual norm of a scope beside ``residual_norm`` (layer, scope)."""
@@ -50,6 +51,7 @@ class Directions:
         self.total_layers = round((numbers[0] + 1) / float(depth)) if np.isfinite(depth) else max(numbers) + 1
         self._cache: dict[tuple[str, int], Tensor] = {}
         self._units: dict[tuple[str, int], Tensor] = {}
+        self._shuffled: dict[tuple[str, int, int], Tensor] = {}
         self._lengths: dict[int, list[float]] = {}
         self._arrays: dict[str, np.ndarray] = {}
 
@@ -64,7 +66,7 @@ class Directions:
 
     def scope_for(self, kind: str) -> str:
         """Scope whose vector a position uses: its own, else all, else last_prompt, else the first."""
-        for scope in (kind, "all", schema.CAPTURE_SCOPES[0]):
+        for scope in (kind, "all", KINDS[LAST_PROMPT]):
             if scope in self.scopes:
                 return scope
         return self.scopes[0]
@@ -82,8 +84,11 @@ class Directions:
 
     def shuffled(self, scope: str, layer: int, draw: int) -> Tensor:
         """Direction of a shuffled draw [hidden], of length 1."""
-        drawn = self._tensor("shuffled", scope, layer)[draw]
-        return drawn / drawn.norm()
+        key = (scope, layer, draw)
+        if key not in self._shuffled:
+            drawn = self._tensor("shuffled", scope, layer)[draw]
+            self._shuffled[key] = drawn / drawn.norm()
+        return self._shuffled[key]
 
     @property
     def shuffled_draws(self) -> int:

@@ -119,7 +119,7 @@ class Fixed:
         self.prompt, self.count = prompt, rows
         try:
             self.decoder = StaticDecoder(model, shared, size, -(-steps // _STEPS) * _STEPS, compiler)
-            self.buffer = EditBuffer(model, size, prompt=prompt.encoded, exchange=True)
+            self.buffer = EditBuffer(model, size, prompt=prompt.encoded, projects=True)
             self._check()
         except torch.OutOfMemoryError:
             raise

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe import schema
 from mllm_probe.activations.hooks import attached
 from mllm_probe.decoding.shared import Untouched
 from mllm_probe.models.caches import given_cache
 from mllm_probe.steering.plan import Call, Plan
-from mllm_probe.steering.positions import PromptPositions, of_call, of_encoded, sequence_of
 from mllm_probe.steering.receipts import Receipt, RowReceipt
-from mllm_probe.steering.steering import Row, as_rows
+from mllm_probe.steering.steering import Row, as_rows, require_vectors_of
+from mllm_probe.tokens.positions import PromptPositions, of_call, of_encoded, sequence_of
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -55,17 +54,14 @@ class Editor:
         self, model: ProbeModel, rows: Sequence[Row], prompt: Encoded | None = None, steps: int | None = None
     ) -> None:
         self.model, self.rows, self.steps = model, as_rows(rows), steps
-        for part in (part for row in self.rows if row is not None for part in row.parts):
-            for vectors in (part.vectors, part.to):
-                if vectors is not None:
-                    schema.require_same_model(vectors, model, f"the vectors of '{part.directions.name}'")
+        require_vectors_of(model, self.rows)
         self._past_rows: list[RowReceipt] = []
         self._plan: Plan | None = None
         self._call: Call | None = None
         self._length = 0
         self._given = prompt is not None
         if self._given:
-            where = of_encoded(model, prompt)  # type: ignore[arg-type]
+            where = of_encoded(prompt)  # type: ignore[arg-type]
             lines = max(len(self.rows), where.lines)
             self._plan = Plan(model, self._broadcast(lines), _one_each(where, lines), steps)
 
@@ -73,14 +69,14 @@ class Editor:
     def layers(self) -> list[int]:
         """Blocks that are edited."""
         parts = [part for row in self.rows if row is not None for part in row.parts if part.strength != 0]
-        return sorted({layer for part in parts for layer in part.layers})
+        return sorted({layer for part in parts for layer in part.blocks})
 
     @property
     def untouched(self) -> Untouched:
         """What the rows leave alone of their prompt, where it was given; what may be taken from the unsteered run."""
         total = len(self.model.layers)
         parts = [[p for p in row.parts if p.strength != 0] if row is not None else [] for row in self.rows]
-        first = tuple(min((layer for part in own for layer in part.layers), default=total) for own in parts)
+        first = tuple(min((layer for part in own for layer in part.blocks), default=total) for own in parts)
         column = self._plan.first_column if self._plan is not None else 0
         return Untouched(min(first), column, first)
 

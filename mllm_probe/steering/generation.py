@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from mllm_probe.models.images import takes_images
 from mllm_probe.models.inputs import Request
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.greedy import is_plain_greedy
@@ -18,6 +19,7 @@ from mllm_probe.steering.prefixes import prompts_of
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.steering.steering import Row, as_rows
 from mllm_probe.steering.streaming import GenerateJob, Job, Stream, answer_text
+from mllm_probe.typing import Images
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -49,9 +51,10 @@ class GenerationOutput:
         return "\n".join(f"{i}: {text}" for i, text in enumerate(self.text))
 
 
+@takes_images
 def generate(
     model: ProbeModel,
-    image: Any = None,
+    images: Images = None,
     prompt: str | Sequence[str] | None = None,
     *,
     steering: Row | Sequence[Row] = None,
@@ -65,7 +68,7 @@ def generate(
     Parameters
     ----------
     model : ProbeModel
-    image : picture or list
+    images : picture or list
         One sample, or one per element; a nested list is several pictures in one prompt.
     prompt : str or list of str, optional
         ``model.default_prompt`` by default.
@@ -75,7 +78,7 @@ def generate(
     answer_prefix : str, optional
         Text that the answer begins with; its positions count as generated.
     inputs : dict of Tensor or list of dicts, optional
-        Processed tensors in place of image and prompt.
+        Processed tensors in place of images and prompt.
     **options
         Passed on to ``hf.generate``, such as ``do_sample=True`` or ``num_beams=3``.
 
@@ -94,7 +97,7 @@ def generate(
     >>> out.text[1], out.receipt[1].fired
     """
     _require_tokens(max_new_tokens)
-    requests, rows = _fitted(model, image, prompt, steering, inputs)
+    requests, rows = _fitted(model, images, prompt, steering, inputs)
     encoded = model.encode_samples(requests, answer_prefix or None)
     editor = Editor(model, rows, encoded, steps=_fed_back(encoded, max_new_tokens))
     with model.lock.held(interactive=True), editor.attached():
@@ -104,9 +107,10 @@ def generate(
     return GenerationOutput([answer_text(model, row) for row in tokens.tolist()], tokens, logits, editor.receipt())
 
 
+@takes_images
 def stream(
     model: ProbeModel,
-    image: Any = None,
+    images: Images = None,
     prompt: str | Sequence[str] | None = None,
     *,
     steering: Row | Sequence[Row] = None,
@@ -119,7 +123,7 @@ def stream(
 
     Parameters
     ----------
-    model, image, prompt, steering, max_new_tokens, answer_prefix, inputs, **options
+    model, images, prompt, steering, max_new_tokens, answer_prefix, inputs, **options
         As for ``generate``.
 
     Returns
@@ -141,7 +145,7 @@ def stream(
     if options.get("num_beams", 1) != 1 or options.get("num_return_sequences", 1) != 1:
         raise ValueError("stream gives one answer per row as it grows: num_beams and num_return_sequences must be 1.")
     _require_tokens(max_new_tokens)
-    requests, rows = _fitted(model, image, prompt, steering, inputs)
+    requests, rows = _fitted(model, images, prompt, steering, inputs)
 
     def generated() -> tuple[Job, Callable[[], Receipt]]:
         encoded = model.encode_samples(requests, answer_prefix or None)
@@ -190,10 +194,10 @@ def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]
 
 
 def _fitted(
-    model: ProbeModel, image: Any, prompt: str | Sequence[str] | None, steering: Row | Sequence[Row], inputs: Any
+    model: ProbeModel, images: Images, prompt: str | Sequence[str] | None, steering: Row | Sequence[Row], inputs: Any
 ) -> tuple[list[Request], list[Row]]:
     """Samples and steerings, each repeated to fit the other."""
-    requests, rows = model.samples(image, prompt, inputs), as_rows(steering)
+    requests, rows = model.samples(images, prompt, inputs), as_rows(steering)
     if len(requests) == 1:
         requests = requests * len(rows)
     elif len(rows) == 1:
@@ -208,11 +212,11 @@ def _fitted(
 def _decodes_only(
     model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row], options: Mapping[str, Any]
 ) -> bool:
-    """Whether all rows go on from one prompt that none of them edits, each taking the best token of every step."""
-    parts = [part for row in rows if row is not None for part in row.parts if part.strength != 0]
+    """Whether all rows go on from one prompt, edited from a buffer, each taking the best token of every step."""
+    parts = [part for row in rows if row is not None for part in row.parts]
     return (
         all(request is requests[0] for request in requests)
-        and not any(part.scope.touches_prompt for part in parts)
+        and not any(part.needs_editor for part in parts)
         and not model.hf.config.is_encoder_decoder
         and is_plain_greedy(model, options)
     )

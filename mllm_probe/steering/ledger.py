@@ -1,4 +1,4 @@
-"""What a buffer of edits did, call by call, told as the receipts that an editor gives."""
+"""The log of calls that a buffer of edits took part in, from which its receipts are made."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.steering.receipts import RowReceipt
+from mllm_probe.steering.receipts import PartRecord, RowReceipt, row_receipt
 from mllm_probe.steering.stacked import GENERATED, Stacked, phases_of
-from mllm_probe.steering.steering import Row, Steering
+from mllm_probe.steering.steering import Row
 
 
 @dataclass(frozen=True)
@@ -70,24 +70,22 @@ class Ledger:
     def _receipt(
         self, line: int, row: Row, layers: set[int], began: bool, answered: int, size: float, last: int | None
     ) -> RowReceipt:
-        if row is None or not layers:
-            return RowReceipt(label="" if row is None else row.label)
-        parts = [part for part in row.parts if part.strength != 0]
-        phases = np.array([phases_of(part) for part in parts])
-        selected = (last,) if phases[:, 0].any() and last is not None else ()
-        unfired = [name for part in parts for name in _unfired(part, began, answered)]
-        return RowReceipt(
-            label=row.label,
-            layers=tuple(sorted(layers)),
-            selected=selected,
-            edited=selected if began else (),
-            generated=any(phases_of(part)[1] for part in row.parts),
-            steps=answered if phases[:, GENERATED].any() else 0,
-            relative_size=size,
-            scopes_differ=bool(self.stacked.differ[line]),
-            baseline=False,
-            unfired=tuple(dict.fromkeys(unfired)),
-        )
+        planned = [part for part in row.parts if part.strength != 0] if row is not None and layers else []
+        records = []
+        for part in planned:
+            at_prompt_end, generated = phases_of(part)
+            quiet = part.scope.without_effect(began, answered > 0)
+            selected = {last} if at_prompt_end and last is not None else set()
+            records.append(
+                PartRecord(
+                    steering=part,
+                    selected=selected,
+                    edited=selected if began else (),
+                    steps=range(answered) if generated else (),
+                    fired={name: name not in quiet for name in part.scope.names},
+                )
+            )
+        return row_receipt(row, records, layers, size, bool(self.stacked.differ[line]))
 
     def _layers_of_rows(self) -> list[set[int]]:
         own: list[set[int]] = [set() for _ in self.rows]
@@ -109,9 +107,3 @@ class Ledger:
                 ended[call.rows] |= column
                 found[call.rows] += ~ended[call.rows]
         return found
-
-
-def _unfired(part: Steering, began: bool, answered: int) -> list[str]:
-    """Names of the scope's parts, from the last prompt token on, that edited nothing."""
-    fired = {"last_prompt": began, "generated": answered > 0, "all": began or answered > 0}
-    return [name for name in part.scope.names if not fired.get(name, True)]

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from mllm_probe.decoding.compiled import Compiler
+from mllm_probe.models.images import takes_images
 from mllm_probe.steering.drivers import Driver, Growing, fixed_or_growing, kept_driver
 from mllm_probe.steering.greedy import Greedy, is_plain_greedy
 from mllm_probe.steering.prefixes import Prompt, live_path, prompts_of
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.steering.steering import Row, as_rows
 from mllm_probe.steering.streaming import Feed, Job
+from mllm_probe.typing import Images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +40,7 @@ class Live:
     answer_prefix : str, optional
         Text that the answer begins with; its positions count as generated.
     inputs : dict of Tensor, optional
-        Processed tensors in place of image and prompt.
+        Processed tensors in place of images and prompt.
     compiler : callable, optional
         Compiles the decode step; by default it is compiled and replayed as a graph on CUDA, and runs as it is on the
         CPU.
@@ -67,10 +69,11 @@ class Live:
     ...     print(row, text)
     """
 
+    @takes_images
     def __init__(
         self,
         model: ProbeModel,
-        image: Any = None,
+        images: Images = None,
         prompt: str | None = None,
         rows: int = 3,
         *,
@@ -79,7 +82,7 @@ class Live:
         inputs: Any = None,
         compiler: Compiler | None = None,
     ) -> None:
-        requests = model.samples(image, prompt, inputs)
+        requests = model.samples(images, prompt, inputs)
         if len(requests) != 1:
             raise ValueError(f"Live answers one prompt; got {len(requests)} samples.")
         if not is_plain_greedy(model, {}):

@@ -1,69 +1,242 @@
-"""What steering does to an activation: pure functions from (activation, vector) to the change that is added."""
+"""What steering does to an activation: one declaration for each operation.
+
+An operation is a function (h, v, dose) → Δh. Where Δh is affine in h, its affine form is declared in place of it, or
+beside it: then rows with different doses, directions and operations are edited by the same few tensor operations.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.models.fingerprint import code_hash
 
-def add(hidden: Tensor, direction: Tensor, dose: Tensor) -> Tensor:
-    """Change that adds a dose along a direction, whatever the activation.
+Number = float | Tensor
+ChangeFunction = Callable[..., Tensor]
+USES = ("negative", "to")
+"""What an operation may use beside the direction: μ₋ as ``negative``, the other concept's unit vector as ``to``."""
+
+
+@dataclass(frozen=True)
+class Affine:
+    """The change (constant + gain · (h·along − mean)) · direction.
+
+    Attributes
+    ----------
+    direction : Tensor [..., hidden]
+        Along which the activation is changed; need not have length 1.
+    constant, gain, mean : float or Tensor [...]
+    along : Tensor [..., hidden], optional
+        On which the activation is projected; without it the change is ``constant · direction``.
+    """
+
+    direction: Tensor
+    constant: Number = 0.0
+    along: Tensor | None = None
+    gain: Number = 0.0
+    mean: Number = 0.0
+
+    def change(self, hidden: Tensor) -> Tensor:
+        """Δh at activations [..., hidden]."""
+        if self.along is None:
+            size = torch.as_tensor(self.constant, dtype=hidden.dtype, device=hidden.device)
+        else:
+            size = affine_size(hidden, self.along, self.constant, self.gain, self.mean)
+        return (size[..., None] * self.direction).expand_as(hidden)
+
+
+def affine_size(hidden: Tensor, along: Tensor, constant: Number, gain: Number, mean: Number) -> Tensor:
+    """Signed size constant + gain · (h·along − mean) [...] of an affine change at activations [..., hidden]."""
+    return constant + gain * ((hidden * along).sum(-1) - mean)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One way of editing an activation h along a unit vector v.
 
     Parameters
     ----------
-    hidden : Tensor [..., width]
-        Activations; only their shape matters.
-    direction : Tensor [..., width]
-        Unit vectors.
-    dose : Tensor [...]
-        Signed length of the change, in the units of the activation.
+    name : str
+    change : callable, optional
+        ``change(h, v, dose) -> Δh`` for h [places, hidden] (float32 or wider, on the model's device), v
+        [places, hidden] of length 1 and dose [places]; gives [places, hidden]. Called on few or many places at once.
+    affine : callable, optional
+        ``affine(v, dose) -> Affine`` for v [..., hidden] and dose [...]: the same change in its affine form. Sweeps
+        and the slider then run rows of this operation from fixed tensors. Without it every forward pass is edited by
+        the general editor, which costs more; receipts say so. At least one of ``change`` and ``affine`` is needed.
+    doses : (float, float)
+        Least and largest strength.
+    in_unit : bool
+        Whether the dose is the strength times the length that the steering's ``unit`` means. Otherwise the dose is the
+        strength itself, such as a fraction.
+    removes : bool
+        Whether every dose takes the concept away; otherwise negative doses do.
+    fixed_size : bool
+        Whether ‖Δh‖ is |dose|, whatever h and v are. Random controls of such an operation are shared by all concepts.
+    uses : tuple of str
+        Keyword arguments that ``change`` and ``affine`` take beside the direction and the dose: ``"negative"`` for μ₋,
+        the mean projection of pictures without the concept, [...]; ``"to"`` for the unit vector of the concept given as
+        ``to=``, [..., hidden].
 
-    Returns
-    -------
-    Tensor [..., width]
+    Raises
+    ------
+    ValueError
+        If the declaration is incomplete, or ``change`` and ``affine`` disagree on random activations.
+
+    Examples
+    --------
+    >>> def clip(h, v, dose):
+    ...     projection = (h * v).sum(-1)
+    ...     return (projection.clamp(max=dose) - projection)[..., None] * v
+    >>> steering = mp.Steering(vectors.sel(concept="cat"), [4], 0.5, operation=mp.Operation("clip", clip))
     """
-    return (dose[..., None] * direction).expand_as(hidden)
+
+    name: str
+    change: ChangeFunction | None = field(default=None, repr=False)
+    affine: Callable[..., Affine] | None = field(default=None, repr=False)
+    doses: tuple[float, float] = (-math.inf, math.inf)
+    in_unit: bool = True
+    removes: bool = False
+    fixed_size: bool = False
+    uses: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"operation: expected a name; got {self.name!r}.")
+        if self.change is None and self.affine is None:
+            raise ValueError(f"operation '{self.name}' needs change=, a function (h, v, dose) -> Δh, or affine=.")
+        for role in ("change", "affine"):
+            given = getattr(self, role)
+            if given is not None and not callable(given):
+                raise ValueError(f"operation '{self.name}': {role} must be a function; got {type(given).__name__}.")
+        unknown = [use for use in self.uses if use not in USES]
+        if unknown:
+            raise ValueError(f"operation '{self.name}': uses names of {', '.join(USES)}; got '{unknown[0]}'.")
+        if not self.doses[0] < self.doses[1]:
+            raise ValueError(f"operation '{self.name}': doses are (least, largest); got {self.doses}.")
+        if self.change is not None and self.affine is not None:
+            _require_agreement(self)
+
+    def __call__(self, hidden: Tensor, direction: Tensor, dose: Tensor, **used: Any) -> Tensor:
+        """Δh at activations.
+
+        Parameters
+        ----------
+        hidden, direction : Tensor [..., hidden]
+        dose : Tensor [...]
+        **used
+            ``negative`` [...] and ``to`` [..., hidden], where the operation uses them.
+
+        Returns
+        -------
+        Tensor [..., hidden]
+        """
+        if self.affine is not None:
+            return self.affine(direction, dose, **used).change(hidden)
+        assert self.change is not None
+        delta = self.change(hidden, direction, dose, **used)
+        if not isinstance(delta, Tensor) or delta.shape != hidden.shape:
+            got = tuple(delta.shape) if isinstance(delta, Tensor) else type(delta).__name__
+            raise ValueError(
+                f"operation '{self.name}' must return the change, a Tensor of the activations' shape "
+                f"{tuple(hidden.shape)}; it returned {got}."
+            )
+        return delta
+
+    def takes_away(self, strength: float) -> bool:
+        """Whether a dose is meant to take the concept out of the answer."""
+        return self.removes or strength < 0
+
+    def checked_strength(self, strength: Any) -> float:
+        """The strength as a number within ``doses``; raises a ValueError otherwise."""
+        try:
+            value = float(strength)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"strength: expected a number; got {strength!r}.") from error
+        if not math.isfinite(value):
+            raise ValueError(f"strength: expected a finite number; got {value}.")
+        least, largest = self.doses
+        if not least <= value <= largest:
+            what = "a fraction between 0 and 1" if self.doses == (0, 1) else f"{least:g} to {largest:g}"
+            raise ValueError(f"strength: operation '{self.name}' takes {what}; got {value:g}.")
+        return value
+
+    @property
+    def identity(self) -> str:
+        """The name, and for an operation that is not built in a hash of its functions' source code."""
+        if OPERATIONS.get(self.name) is self:
+            return self.name
+        functions = (function for function in (self.change, self.affine) if function is not None)
+        return f"{self.name} ({code_hash(*functions)})"
 
 
-def exchange(hidden: Tensor, along: Tensor, towards: Tensor, negative: Tensor, fraction: Tensor) -> Tensor:
-    """Change that takes the excess projection on one direction and moves it along another vector.
+def _add(direction: Tensor, dose: Number) -> Affine:
+    """H + dose · v."""
+    return Affine(direction, constant=dose)
 
-    Parameters
-    ----------
-    hidden : Tensor [..., width]
-    along : Tensor [..., width]
-        Unit vector v̂ on which the activation is projected.
-    towards : Tensor [..., width]
-        Vector w along which the excess is taken away.
-    negative : Tensor [...]
-        μ₋, the projection that pictures without the concept have.
-    fraction : Tensor [...]
-        f, the share of the excess that is moved, 0 … 1.
 
-    Returns
-    -------
-    Tensor [..., width]
-        −f (h·v̂ − μ₋) w
+def _ablate(direction: Tensor, dose: Number, negative: Number) -> Affine:
+    """H − f (h·v − μ₋) v, which brings the projection on v to that of pictures without the concept."""
+    return Affine(direction, along=direction, gain=-dose, mean=negative)
+
+
+def _replace(direction: Tensor, dose: Number, negative: Number, to: Tensor) -> Affine:
+    """H − f (h·v − μ₋) (v − v_to), which turns the excess of one concept into another."""
+    return Affine(direction - to.to(direction.device), along=direction, gain=-dose, mean=negative)
+
+
+OPERATIONS: dict[str, Operation] = {
+    operation.name: operation
+    for operation in (
+        Operation("add", affine=_add, fixed_size=True),
+        Operation("ablate", affine=_ablate, doses=(0, 1), in_unit=False, removes=True, uses=("negative",)),
+        Operation("replace", affine=_replace, doses=(0, 1), in_unit=False, removes=True, uses=("negative", "to")),
+    )
+}
+
+
+def as_operation(operation: str | Operation | ChangeFunction) -> Operation:
+    """The declaration that an ``operation`` argument means: a built-in by name, one given, or a function's.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
     """
-    excess = (hidden * along).sum(-1) - negative
-    return -(fraction * excess)[..., None] * towards
+    if isinstance(operation, Operation):
+        return operation
+    if isinstance(operation, str) and operation in OPERATIONS:
+        return OPERATIONS[operation]
+    if callable(operation):
+        return Operation(getattr(operation, "__name__", type(operation).__name__), operation)
+    raise ValueError(
+        f"operation: expected one of {', '.join(OPERATIONS)}, an mp.Operation, or a function "
+        f"(h, v, dose) -> change; got {operation!r}."
+    )
 
 
-def ablate(hidden: Tensor, direction: Tensor, negative: Tensor, fraction: Tensor) -> Tensor:
-    """Change that brings the projection on a direction to that of pictures without the concept: −f (h·v̂ − μ₋) v̂."""
-    return exchange(hidden, direction, direction, negative, fraction)
+def _require_agreement(operation: Operation) -> None:
+    """Compare both forms on random activations, in float64."""
+    generator = torch.Generator().manual_seed(0)
 
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-def replace(hidden: Tensor, direction: Tensor, other: Tensor, negative: Tensor, fraction: Tensor) -> Tensor:
-    """Change that turns the excess of one concept into another: −f (h·v̂ − μ₋) (v̂ − v̂_other)."""
-    return exchange(hidden, direction, direction - other, negative, fraction)
-
-
-@lru_cache(maxsize=4096)
-def random_direction(seed: int, draw: int, layer: int, width: int) -> Tensor:
-    """Isotropic unit vector [width], float32 on the CPU: its own for every (seed, draw, layer), the same everywhere."""
-    drawn = np.random.default_rng([seed, draw, layer]).standard_normal(width)
-    return torch.from_numpy((drawn / np.linalg.norm(drawn)).astype(np.float32))
+    hidden, direction, other = normal(6, 8), normal(6, 8), normal(6, 8)
+    direction, other = direction / direction.norm(dim=-1, keepdim=True), other / other.norm(dim=-1, keepdim=True)
+    least, largest = (max(operation.doses[0], -2.0), min(operation.doses[1], 2.0))
+    dose = torch.linspace(least, largest, 6, dtype=torch.float64)
+    used = {name: value for name, value in (("negative", normal(6)), ("to", other)) if name in operation.uses}
+    assert operation.change is not None and operation.affine is not None
+    wanted = operation.change(hidden, direction, dose, **used)
+    error = float((operation.affine(direction, dose, **used).change(hidden) - wanted).abs().max())
+    if not error <= 1e-6 * max(1.0, float(wanted.abs().max())):
+        raise ValueError(
+            f"operation '{operation.name}': its affine form gives another change than its function, by up to "
+            f"{error:.2g} on random activations of size 1. Leave affine= out, or make them equal."
+        )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.steering.positions import KINDS, LAST_PROMPT, PromptPositions
-from mllm_probe.steering.receipts import RowReceipt
-from mllm_probe.steering.scopes import Scope
+from mllm_probe.steering.receipts import PartRecord, RowReceipt, row_receipt
 from mllm_probe.steering.steering import Row, Steering
-from mllm_probe.steering.tables import Entries, Table, build_table
+from mllm_probe.steering.tables import Entries, Table, build_tables
+from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
+from mllm_probe.tokens.positions import PromptPositions
+from mllm_probe.tokens.selection import Scope
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
@@ -123,14 +124,10 @@ class Plan:
 
     def _stack(self, slot: int, members: list[tuple[int, Steering]]) -> None:
         kinds = self._kinds(slot)
-        for layer in sorted({layer for _, part in members for layer in part.layers}):
-            here = [(line, part) for line, part in members if layer in part.layers]
-            for adds in (True, False):
-                group = [(line, part) for line, part in here if (part.operation == "add") == adds]
-                if group:
-                    lines, parts = [line for line, _ in group], [part for _, part in group]
-                    table = build_table(layer, lines, parts, kinds[lines], slot)
-                    self._tables.setdefault(layer, []).append(table)
+        for layer in sorted({layer for _, part in members for layer in part.blocks}):
+            here = [(line, part) for line, part in members if layer in part.blocks]
+            tables = build_tables(layer, here, kinds[[line for line, _ in here]], slot)
+            self._tables.setdefault(layer, []).extend(tables)
 
     def _kinds(self, slot: int) -> np.ndarray:
         """Kinds of position that each line edits, bool [lines, kinds]."""
@@ -201,49 +198,39 @@ class Plan:
     def _line_receipt(
         self, line: int, row: Row, mine: list[tuple[Table, int]], end: float, ratios: dict[int, tuple[np.ndarray, ...]]
     ) -> RowReceipt:
-        if row is None or not mine:
-            return RowReceipt(label="" if row is None else row.label)
-        first = self.where.offset
-        behind = first + self.where.prompt_length
-        selected, edited, steps, unfired = set(), set(), set(), []
-        for slot, part in enumerate(row.parts):
-            tables = [(t, r) for t, r in mine if t.slot == slot]
-            if not tables:
-                continue
-            seen = [set(np.flatnonzero(t.seen[r]).tolist()) for t, r in tables]
-            everywhere = set.intersection(*seen)
-            planned = set((first + np.flatnonzero(self._masks[slot][line])).tolist())
-            selected |= {column for column in planned if column < behind}
-            edited |= {column for column in everywhere if column < behind}
-            steps |= {column for column in everywhere if behind <= column < end}
-            unfired += self._unfired(part, line, everywhere, end)
+        parts = () if row is None else row.parts
+        records = [
+            self._record(line, slot, part, [(t, r) for t, r in mine if t.slot == slot], end)
+            for slot, part in enumerate(parts)
+            if any(t.slot == slot for t, _ in mine)
+        ]
         total = sum(ratios[id(t)][0][r] for t, r in mine)
         count = sum(ratios[id(t)][1][r] for t, r in mine)
-        return RowReceipt(
-            label=row.label,
-            layers=tuple(sorted({t.layer for t, _ in mine})),
-            selected=self._places(line, selected),
-            edited=self._places(line, edited),
-            generated=any(self._goes_on[slot][line] for slot in range(len(row.parts))),
-            steps=len(steps),
-            relative_size=float(total / count) if count else float("nan"),
-            scopes_differ=bool(any(t.differ[r] for t, r in mine)),
-            baseline=False,
-            unfired=tuple(dict.fromkeys(unfired)),
+        size = float(total / count) if count else float("nan")
+        return row_receipt(row, records, {t.layer for t, _ in mine}, size, any(bool(t.differ[r]) for t, r in mine))
+
+    def _record(self, line: int, slot: int, part: Steering, tables: list[tuple[Table, int]], end: float) -> PartRecord:
+        first = self.where.offset
+        answer = first + self.where.prompt_length
+        edited = set.intersection(*(set(np.flatnonzero(t.seen[r]).tolist()) for t, r in tables))
+        planned = set((first + np.flatnonzero(self._masks[slot][line])).tolist())
+        steps = {column for column in edited if answer <= column < end}
+        return PartRecord(
+            steering=part,
+            selected=self._places(line, {column for column in planned if column < answer}),
+            edited=self._places(line, {column for column in edited if column < answer}),
+            steps=steps,
+            fired=self._fired(part, line, edited, steps),
         )
 
-    def _unfired(self, part: Steering, line: int, edited: set[int], end: float) -> list[str]:
-        """Names of the scope's parts that edited nothing."""
-        behind = self.where.offset + self.where.prompt_length
-        names: list[Any] = list(part.scope.names) if part.scope.names else [str(part.scope)]
-        missing = []
-        for name in names:
-            single = Scope(names=(name,)) if part.scope.names else part.scope
+    def _fired(self, part: Steering, line: int, edited: set[int], steps: set[int]) -> dict[str, bool]:
+        """Whether each part of the scope edited anything."""
+        singles = {name: Scope(names=(name,)) for name in part.scope.names} or {str(part.scope): part.scope}
+        fired = {}
+        for name, single in singles.items():
             columns = set((self.where.offset + np.flatnonzero(single.select(self.where, np.array([line]))[0])).tolist())
-            generated = {column for column in edited if behind <= column < end}
-            if not (generated if name == "generated" else columns & edited):
-                missing.append(name)
-        return missing
+            fired[name] = bool(steps if single.only_generated else columns & edited)
+        return fired
 
     def _places(self, line: int, columns: set[int]) -> tuple[int, ...]:
         return tuple(sorted(int(self.where.place[line, column - self.where.offset]) for column in columns))

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mllm_probe import schema
 from mllm_probe.activations.forward import run_forward
 from mllm_probe.activations.memory import rows_that_fit
 from mllm_probe.models import Encoded, ProbeModel, Request
-from mllm_probe.steering.positions import KINDS, of_encoded
-from mllm_probe.steering.scopes import Scope
+from mllm_probe.tokens.kinds import KINDS
+from mllm_probe.tokens.positions import of_encoded
+from mllm_probe.tokens.selection import Scope
 
 _MOST_NORMS = 1 << 19
 
@@ -64,7 +64,7 @@ def pool(
     model : ProbeModel
     requests : sequence of Request
     scopes : sequence of str
-        Of ``schema.CAPTURE_SCOPES``.
+        Of ``vector_scopes()``.
     layers : sequence of int
     on_batch : callable
         ``on_batch(start, pooled)`` with the number of the first request and, for each layer, a float32 tensor
@@ -111,7 +111,7 @@ def _pool_batch(
     model: ProbeModel, encoded: Encoded, scopes: Sequence[str], layers: Sequence[int]
 ) -> tuple[dict[int, Tensor], dict[int, Tensor], list[np.ndarray]]:
     """Pooled activations and norms of every layer for one batch, and where each kind's norms stand."""
-    where = of_encoded(model, encoded)
+    where = of_encoded(encoded)
     everyone = np.arange(where.lines)
     masks = np.stack([Scope(names=(scope,)).select(where, everyone) for scope in scopes], 1)
     shares = torch.from_numpy(masks / masks.sum(-1, keepdims=True)).float()
@@ -130,18 +130,6 @@ def _pool_batch(
     last = np.arange(where.columns)[None] == where.last[:, None]
     text, image = where.has_role("text"), where.has_role("image")
     return pooled, norms, [last, image, text, text | image]
-
-
-def require_scopes(tokens: str | Sequence[str]) -> tuple[str, ...]:
-    """Names of capture scopes, or a ValueError that lists them."""
-    scopes = (tokens,) if isinstance(tokens, str) else tuple(tokens)
-    unknown = [scope for scope in scopes if scope not in schema.CAPTURE_SCOPES]
-    if unknown or not scopes or len(set(scopes)) != len(scopes):
-        raise ValueError(
-            f"tokens: expected one or several different ones of {', '.join(schema.CAPTURE_SCOPES)}; "
-            f"got {unknown[0] if unknown else list(scopes)!r}."
-        )
-    return scopes
 
 
 def as_requests(model: ProbeModel, pictures: Sequence[Any], prompt: str | None) -> list[Request]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from mllm_probe.schema import ROW
+
+if TYPE_CHECKING:
+    from mllm_probe.steering.steering import Row, Steering
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class RowReceipt:
         Nothing was planned: no steering, or strength 0.
     unfired : tuple of str
         Parts of the scope that were planned but never edited anything.
+    general : tuple of str
+        Operations without an affine form, which the general editor ran at each of these positions.
     """
 
     label: str = ""
@@ -49,6 +55,7 @@ class RowReceipt:
     scopes_differ: bool = False
     baseline: bool = True
     unfired: tuple[str, ...] = ()
+    general: tuple[str, ...] = ()
 
     @property
     def fired(self) -> bool:
@@ -67,7 +74,51 @@ class RowReceipt:
         notes = f", ‖Δh‖/‖h‖ = {self.relative_size:.3g}"
         notes += f", did not fire: {', '.join(self.unfired)}" if self.unfired else ""
         notes += ", vector from another scope" if self.scopes_differ else ""
+        notes += f", {', '.join(self.general)} run by the general editor" if self.general else ""
         return f"{self.label}: {where}, {done}{notes}"
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """What one steering of a row selected and edited so far.
+
+    Attributes
+    ----------
+    steering : Steering
+    selected, edited : set of int
+        Prompt positions (unpadded); ``edited`` at every layer of the steering.
+    steps : set of int
+        Generated columns edited at every layer, up to the end of the row's answer; numbered in any one way.
+    fired : mapping of str to bool
+        Whether each part of the scope edited anything.
+    """
+
+    steering: Steering
+    selected: Iterable[int]
+    edited: Iterable[int]
+    steps: Iterable[int]
+    fired: Mapping[str, bool]
+
+
+def row_receipt(
+    row: Row, parts: Sequence[PartRecord], layers: Iterable[int], relative_size: float, scopes_differ: bool
+) -> RowReceipt:
+    """The receipt of one row, from the records of its steerings that were planned; none of them is the baseline."""
+    if row is None or not parts:
+        return RowReceipt(label="" if row is None else row.label)
+    return RowReceipt(
+        label=row.label,
+        layers=tuple(sorted(layers)),
+        selected=tuple(sorted({position for part in parts for position in part.selected})),
+        edited=tuple(sorted({position for part in parts for position in part.edited})),
+        generated=any(part.scope.generated for part in row.parts),
+        steps=len({column for part in parts for column in part.steps}),
+        relative_size=relative_size,
+        scopes_differ=scopes_differ,
+        baseline=False,
+        unfired=tuple(dict.fromkeys(name for part in parts for name, fired in part.fired.items() if not fired)),
+        general=tuple(dict.fromkeys(p.steering.declared.name for p in parts if p.steering.declared.affine is None)),
+    )
 
 
 class Receipt:
@@ -89,7 +140,7 @@ class Receipt:
         return self._rows if self._source is None else self._source()
 
     def freeze(self) -> Receipt:
-        """Keep the rows as they are now and let go of the run."""
+        """Keep the rows as they are now and drop the reference to the run."""
         if self._source is not None:
             self._rows, self._source = self._source(), None
         return self

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.steering.positions import KINDS, LAST_PROMPT
 from mllm_probe.steering.steering import Row, Steering
-from mllm_probe.steering.tables import build_table
+from mllm_probe.steering.tables import AffineTable, Members, build_tables
+from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 
 PHASES = ("last_prompt", "generated")
 """What is fed: the last prompt token, or tokens of the answer. Both use the vector and the norm of last_prompt."""
@@ -27,13 +26,12 @@ class Stacked:
     Attributes
     ----------
     place : int64 array [3, edits]
-        Slot, index of the layer, row. Edits of one row at one layer stand in slots 0, 1, … and apply in this order.
+        Slot, index of the layer, row. Edits of one row at one layer have slots 0, 1, … and apply in this order.
     on : bool array [phases, edits]
         Whether the edit applies in a phase.
     direction, along : int64 array [edits]
         Which of ``vectors``; -1 where nothing is projected.
-    scale, constant, gain, mean : float32 array [edits]
-        ``scale`` is that of the direction.
+    constant, gain, mean : float32 array [edits]
     vectors : list of Tensor [hidden]
     differ : bool array [rows]
         Whether a row uses a vector that was captured at another scope.
@@ -43,7 +41,6 @@ class Stacked:
     on: np.ndarray
     direction: np.ndarray
     along: np.ndarray
-    scale: np.ndarray
     constant: np.ndarray
     gain: np.ndarray
     mean: np.ndarray
@@ -57,7 +54,7 @@ class Stacked:
 
     @property
     def projects(self) -> bool:
-        """Whether an edit depends on the activation: ablate and replace."""
+        """Whether an edit depends on the activation, as ablate and replace do."""
         return bool((self.along >= 0).any())
 
     def bank(self, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -67,7 +64,7 @@ class Stacked:
 
 def phases_of(part: Steering) -> tuple[bool, bool]:
     """Whether a steering edits the last prompt token, and the generated ones."""
-    return "last_prompt" in part.scope.names or "all" in part.scope.names, part.scope.generated
+    return part.scope.last_prompt, part.scope.generated
 
 
 def stack(rows: Sequence[Row], layers: Mapping[int, int]) -> Stacked:
@@ -82,59 +79,67 @@ def stack(rows: Sequence[Row], layers: Mapping[int, int]) -> Stacked:
     Raises
     ------
     ValueError
-        If a vector, norm or projection is missing, or a layer is not among ``layers``.
+        If a vector, norm or projection is missing, a layer is not among ``layers``, or an operation has no affine form.
     """
-    groups: dict[tuple[int, int, bool], list[tuple[int, Steering]]] = {}
+    groups: dict[tuple[int, int], list[tuple[int, Steering]]] = {}
     for line, row in enumerate(rows):
         filled: dict[int, int] = {}
         for part in () if row is None else row.parts:
             if part.strength == 0 or not any(phases_of(part)):
                 continue
-            for layer in part.layers:
+            for layer in part.blocks:
                 slot = filled.get(layer, 0)
                 filled[layer] = slot + 1
-                groups.setdefault((slot, layer, part.operation == "add"), []).append((line, part))
-    return _stacked(groups, layers, len(rows))
+                groups.setdefault((slot, layer), []).append((line, part))
+    tables = [_tables(slot, layer, members, layers) for (slot, layer), members in groups.items()]
+    return _joined([table for built in tables for table in built], len(rows), layers)
 
 
-def _stacked(
-    groups: Mapping[tuple[int, int, bool], list[tuple[int, Steering]]], layers: Mapping[int, int], rows: int
-) -> Stacked:
+def _tables(slot: int, layer: int, members: Members, layers: Mapping[int, int]) -> list[AffineTable]:
+    if layer not in layers:
+        raise ValueError(f"layer {layer} is not among the layers of this buffer: {', '.join(map(str, layers))}.")
+    kinds = np.arange(len(KINDS))[None].repeat(len(members), 0) == LAST_PROMPT
+    tables = []
+    for table in build_tables(layer, members, kinds, slot):
+        if not isinstance(table, AffineTable):
+            raise ValueError(
+                f"operation '{table.operation.name}' has no affine form, which edits from a buffer need: "  # type: ignore[attr-defined]
+                "run these rows with an Editor."
+            )
+        tables.append(table)
+    return tables
+
+
+def _joined(tables: Sequence[AffineTable], rows: int, layers: Mapping[int, int]) -> Stacked:
     vectors: list[Tensor] = []
     differ = np.zeros(rows, bool)
-    numbers: list[list[Any]] = [[np.zeros(0)] for _ in range(9)]
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in _COLUMNS}
     phases: list[tuple[bool, bool]] = []
-    for (slot, layer, _), members in groups.items():
-        if layer not in layers:
-            raise ValueError(f"layer {layer} is not among the layers of this buffer: {', '.join(map(str, layers))}.")
-        lines, parts = [line for line, _ in members], [part for _, part in members]
-        kinds = np.arange(len(KINDS))[None].repeat(len(lines), 0) == LAST_PROMPT
-        table = build_table(layer, lines, parts, kinds, slot)
-        differ[lines] |= table.differ
-        first, full = len(vectors), np.full
-        along, dose = first + table.along[:, LAST_PROMPT], table.dose[:, LAST_PROMPT]
-        count = len(lines)
-        if table.towards is None:
-            found = (along, full(count, -1), dose, full(count, 1), full(count, 0), full(count, 0))
-        else:
-            negative, towards = table.negative[:, LAST_PROMPT], first + table.towards[:, LAST_PROMPT]
-            found = (towards, along, full(count, 1), full(count, 0), -dose, negative)
+    for table in tables:
+        differ[table.lines] |= table.differ
+        none = np.full(len(table.lines), -1)
+        along = table.indices["along"][:, LAST_PROMPT] if table.projects else None
+        columns["slot"].append(np.full(len(table.lines), table.slot))
+        columns["layer"].append(np.full(len(table.lines), layers[table.layer]))
+        columns["row"].append(table.lines)
+        columns["direction"].append(len(vectors) + table.indices["direction"][:, LAST_PROMPT])
+        columns["along"].append(none if along is None else len(vectors) + along)
+        for name in ("constant", "gain", "mean"):
+            columns[name].append(table.numbers[name][:, LAST_PROMPT])
         vectors += table.bank.vectors
-        for column, values in zip(numbers, (full(count, slot), full(count, layers[layer]), lines, *found), strict=True):
-            column.append(values)
-        phases += map(phases_of, parts)
-    whole = [np.concatenate(column) for column in numbers]
-    direction, along = whole[3:5]
-    scale, constant, gain, mean = (values.astype(np.float32) for values in whole[5:])
+        phases += map(phases_of, table.steerings)
+    whole = {name: np.concatenate(column) if column else np.zeros(0) for name, column in columns.items()}
     return Stacked(
-        place=np.array(whole[:3], np.int64),
+        place=np.stack([whole["slot"], whole["layer"], whole["row"]]).astype(np.int64),
         on=np.array(phases, bool).reshape(-1, len(PHASES)).T,
-        direction=direction.astype(np.int64),
-        along=along.astype(np.int64),
-        scale=scale,
-        constant=constant,
-        gain=gain,
-        mean=mean,
+        direction=whole["direction"].astype(np.int64),
+        along=whole["along"].astype(np.int64),
+        constant=whole["constant"].astype(np.float32),
+        gain=whole["gain"].astype(np.float32),
+        mean=whole["mean"].astype(np.float32),
         vectors=vectors,
         differ=differ,
     )
+
+
+_COLUMNS = ("slot", "layer", "row", "direction", "along", "constant", "gain", "mean")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.activations.hooks import listed_layers
+from mllm_probe.steering.controls import CONCEPT, CONTROLS, is_seeded
 from mllm_probe.steering.directions import Directions, directions_of
-from mllm_probe.steering.scopes import Scope, Tokens, parse_scope
+from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
+from mllm_probe.tokens.selection import Scope, parse_scope
+from mllm_probe.typing import Layers, TokenScope
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -32,25 +34,27 @@ class Steering:
         Vectors of one concept, such as ``vectors.sel(concept="cat")``. Each edited position uses the vector captured
         at its own scope (the last prompt position and generated ones last_prompt's, special tokens text's), else one
         captured at ``all``, else last_prompt's, else the only one there is.
-    layers : int, sequence of int or "all"
+    layers : int, sequence of int, slice or "all"
         Blocks whose output is edited, -1 is the last; each gets the full dose.
     strength : float
-        Signed dose for ``add``; for ``ablate`` and ``replace`` the fraction 0 … 1. At 0 nothing is computed.
+        Signed dose for ``add``; for ``ablate`` and ``replace`` the fraction 0 … 1. At 0 nothing is edited.
     unit : {"residual", "vector", "raw"}
         ``residual``: strength × the residual norm of the position's own role at that layer; ``vector``: strength ×
         the vector (probe and PCA directions have the mean difference's length); ``raw``: strength × the vector as its
-        method gave it. Only for ``add``.
-    tokens : str, tuple of str, list of int or bool array [patch rows, patch columns]
+        method gave it. Not for ``ablate`` and ``replace``.
+    tokens : str, tuple of str, list of int or bool array
         ``"all"`` (every position but padding and begin-of-sequence, and the generated ones), ``"image"``, ``"text"``,
         ``"last_prompt"``, ``"generated"``, several of these, positions in the prompt (negative from its end), or a mask
-        over the picture's patches. Generated token k is edited when it is fed back to give token k + 1; token 0 comes
-        from the last prompt position.
-    operation : {"add", "ablate", "replace"}
-        h + dose; h − f (h·v̂ − μ₋) v̂; h − f (h·v̂ − μ₋)(v̂ − v̂_to).
+        [positions] of the prompt, [patch rows, patch columns] of the picture, or
+        [pictures, patch rows, patch columns] of several. Generated token k is edited when it is fed back to give
+        token k + 1; token 0 comes from the last prompt position.
+    operation : {"add", "ablate", "replace"}, Operation or callable
+        h + dose; h − f (h·v̂ − μ₋) v̂; h − f (h·v̂ − μ₋)(v̂ − v̂_to). Or an :class:`Operation`, or a function
+        ``(h, v, dose) -> change``, see there.
     to : xarray.Dataset, optional
         The concept that replaces, such as ``vectors.sel(concept="dog")``.
     kind : {"concept", "random", "shuffled"}
-        Made by :meth:`control`.
+        Set by :meth:`control`.
     seed, draw : int
         Of a control.
 
@@ -66,26 +70,28 @@ class Steering:
     """
 
     vectors: xr.Dataset = field(repr=False)
-    layers: Any
+    layers: Layers
     strength: float = 1.0
     unit: str = "residual"
-    tokens: Tokens = ("last_prompt", "generated")
-    operation: str = "add"
+    tokens: TokenScope = ("last_prompt", "generated")
+    operation: str | Operation | ChangeFunction = "add"
     to: xr.Dataset | None = field(default=None, repr=False)
-    kind: str = "concept"
+    kind: str = CONCEPT
     seed: int = 0
     draw: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", _checked_layers(self.layers, self.directions))
-        object.__setattr__(self, "strength", _checked_strength(self.strength, self.operation))
+        operation = as_operation(self.operation)
+        object.__setattr__(self, "_declared", operation)
+        object.__setattr__(self, "strength", operation.checked_strength(self.strength))
         _one_of("unit", self.unit, schema.UNITS)
-        _one_of("kind", self.kind, schema.CONTROLS)
+        _one_of("kind", self.kind, (CONCEPT, *CONTROLS))
         object.__setattr__(self, "_scope", parse_scope(self.tokens))
-        if (self.to is not None) != (self.operation == "replace"):
+        if (self.to is not None) != ("to" in operation.uses):
             raise ValueError(
                 "operation 'replace' needs to=, the vectors of the other concept, such as to=vectors.sel(concept='dog')"
-                f"; only 'replace' takes it. Got operation '{self.operation}' with to={_named(self.to)}."
+                f"; only 'replace' takes it. Got operation '{operation.name}' with to={_named(self.to)}."
             )
         if self.to is not None:
             _checked_layers(self.layers, directions_of(self.to))
@@ -97,14 +103,32 @@ class Steering:
         return directions_of(self.vectors)
 
     @property
+    def blocks(self) -> tuple[int, ...]:
+        """Numbers of the blocks that ``layers`` means."""
+        return cast(tuple[int, ...], self.layers)
+
+    @property
     def scope(self) -> Scope:
         """The parsed token scope."""
         return self._scope  # type: ignore[attr-defined]
 
     @property
+    def declared(self) -> Operation:
+        """The declaration of the operation."""
+        return self._declared  # type: ignore[attr-defined]
+
+    @property
     def parts(self) -> tuple[Steering, ...]:
         """Itself, as a composition of one."""
         return (self,)
+
+    @property
+    def needs_editor(self) -> bool:
+        """Whether only the general :class:`~mllm_probe.steering.editor.Editor` can make this edit, not a buffer.
+
+        True where it edits the prompt before its last token, or where its operation has no affine form.
+        """
+        return self.strength != 0 and (self.scope.touches_prompt or self.declared.affine is None)
 
     def control(self, kind: str, seed: int = 0, draw: int = 0) -> Steering:
         """The same intervention along a direction that is not the concept's.
@@ -112,7 +136,7 @@ class Steering:
         Parameters
         ----------
         kind : {"random", "shuffled", "concept"}
-            ``random``: an isotropic direction, its own for every (seed, draw, layer), with the length of change that
+            ``random``: an isotropic direction, drawn anew for every (seed, draw, layer), with the length of change that
             this steering would make at each position. ``shuffled``: the direction of a draw with exchanged labels,
             kept with the vectors, of the concept's length.
         seed : int
@@ -120,7 +144,7 @@ class Steering:
         draw : int
             Number of the draw.
         """
-        _one_of("kind", kind, schema.CONTROLS)
+        _one_of("kind", kind, (CONCEPT, *CONTROLS))
         return replace(self, kind=kind, seed=seed, draw=draw)
 
     def editing(self, model: ProbeModel, encoded: Encoded) -> Any:
@@ -130,11 +154,12 @@ class Steering:
     @property
     def label(self) -> str:
         """The concept's name, marked when this is a control of it."""
-        return self.directions.name if self.kind == "concept" else f"{self.kind} {self.draw} for {self.directions.name}"
+        return self.directions.name if self.kind == CONCEPT else f"{self.kind} {self.draw} for {self.directions.name}"
 
     def __str__(self) -> str:
-        layers = ", ".join(map(str, self.layers))
-        how = f"{self.strength:+g} {self.unit}" if self.operation == "add" else f"{self.operation} {self.strength:g}"
+        layers = ", ".join(map(str, self.blocks))
+        dose = f"{self.strength:+g} {self.unit}" if self.declared.in_unit else f"{self.strength:g}"
+        how = dose if self.declared.name == "add" else f"{self.declared.name} {dose}"
         other = f" → {directions_of(self.to).name}" if self.to is not None else ""
         return f"{self.label}{other}, layers {layers}, {how}, {self.scope}"
 
@@ -150,7 +175,7 @@ class Composition:
 
     def control(self, kind: str, seed: int = 0, draw: int = 0) -> Composition:
         """The control of every part; random parts draw independently of each other."""
-        apart = _PART_SEEDS if kind == "random" else 0
+        apart = _PART_SEEDS if is_seeded(kind) else 0
         return Composition(tuple(part.control(kind, seed + apart * i, draw) for i, part in enumerate(self.parts)))
 
     def editing(self, model: ProbeModel, encoded: Encoded) -> Any:
@@ -215,26 +240,11 @@ def _named(vectors: xr.Dataset | None) -> str:
     return "None" if vectors is None else directions_of(vectors).name
 
 
-def _checked_strength(strength: float, operation: str) -> float:
-    _one_of("operation", operation, schema.OPERATIONS)
-    try:
-        value = float(strength)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"strength: expected a number; got {strength!r}.") from error
-    if not math.isfinite(value):
-        raise ValueError(f"strength: expected a finite number; got {value}.")
-    if operation != "add" and not 0 <= value <= 1:
-        raise ValueError(f"strength: operation '{operation}' takes a fraction between 0 and 1; got {value:g}.")
-    return value
-
-
-def _checked_layers(layers: Any, directions: Directions) -> tuple[int, ...]:
+def _checked_layers(layers: Layers, directions: Directions) -> tuple[int, ...]:
     if isinstance(layers, str) and layers == "all":
         return tuple(directions.layers)
-    given = np.atleast_1d(layers).tolist() if not isinstance(layers, range) else list(layers)
-    if not given or not all(isinstance(n, int) for n in given):
-        raise ValueError(f"layers: expected 'all', a number or a list of numbers; got {layers!r}.")
     total = directions.total_layers
+    given = listed_layers(layers, total)
     numbers = [n + total if n < 0 else n for n in given]
     for asked, number in zip(given, numbers, strict=True):
         if number not in directions.layers:
@@ -248,12 +258,21 @@ def _checked_layers(layers: Any, directions: Directions) -> tuple[int, ...]:
 def _require_control(steering: Steering) -> None:
     if steering.seed < 0 or steering.draw < 0:
         raise ValueError(f"seed and draw: expected 0 or more; got {steering.seed} and {steering.draw}.")
-    if steering.kind != "shuffled":
+    control = CONTROLS.get(steering.kind)
+    if control is None or control.seeded:
         return
-    for vectors in (steering.vectors, steering.to):
-        there = directions_of(vectors).shuffled_draws if vectors is not None else steering.draw + 1
+    for vectors in (v for v in (steering.vectors, steering.to) if v is not None):
+        there = control.available(vectors) or 0
         if steering.draw >= there:
             raise ValueError(
-                f"no shuffled draw {steering.draw} of '{_named(vectors)}': the vectors carry {there}. "
-                "Make them with concept_vectors(shuffled_draws=…)."
+                f"no {control.name} draw {steering.draw} of '{_named(vectors)}': the vectors carry {there}. "
+                f"Make them with {control.how_to_get}."
             )
+
+
+def require_vectors_of(model: ProbeModel, rows: Sequence[Row]) -> None:
+    """Raise a ValueError unless all vectors of the rows were made with the weights of ``model``."""
+    for part in (part for row in rows if row is not None for part in row.parts):
+        for vectors in (part.vectors, part.to):
+            if vectors is not None:
+                schema.require_same_model(vectors, model, f"the vectors of '{part.directions.name}'")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.steering import operations
+from mllm_probe.steering.controls import CONTROLS, Draw
 from mllm_probe.steering.directions import Directions, directions_of
-from mllm_probe.steering.positions import KINDS
+from mllm_probe.steering.operations import Affine, Operation, affine_size
 from mllm_probe.steering.steering import Steering
+from mllm_probe.tokens.kinds import KINDS
 
 _CHUNK = 1 << 24
 """Elements of activations that are edited at a time, to bound the memory of a wide scope with many rows."""
@@ -48,58 +51,87 @@ class Entries:
         return [Entries(*parts) for parts in split]
 
 
+class Bank:
+    """Different vectors of one table, each kept once; vectors are told apart by identity."""
+
+    def __init__(self) -> None:
+        self.vectors: list[Tensor] = []
+        self._index: dict[int, int] = {}
+
+    def index(self, vector: Tensor) -> int:
+        """Place of a vector in the bank."""
+        # The bank refers to every vector that it has an index for, so that no other tensor gets the same id.
+        if id(vector) not in self._index:
+            self._index[id(vector)] = len(self.vectors)
+            self.vectors.append(vector)
+        return self._index[id(vector)]
+
+    def stacked(self, device: torch.device) -> Tensor:
+        """Tensor [vectors, hidden] float32."""
+        return torch.stack([vector.to(device, torch.float32) for vector in self.vectors])
+
+
 @dataclass
-class Table:
-    """Edits of one operation at one layer.
+class Table(ABC):
+    """Edits of several rows at one layer, and the record of what was edited.
 
     Attributes
     ----------
     layer : int
     lines : int array [rows]
         The line of the batch that each row of the table belongs to.
-    along, towards : int array [rows, kinds]
-        Which unit vector is projected on, or added; which vector the excess is taken along.
-    dose, negative : float array [rows, kinds]
+    steerings : sequence of Steering
+        Of each row.
     differ : bool array [rows]
         Whether a position uses a vector from another scope than its own.
+    bank : Bank
+    slot : int
+        Place of these steerings in their rows' compositions.
+    indices, numbers : dict of str to array [rows, kinds]
+        Places in the bank, and numbers; by what they are.
     seen : bool array [rows, columns]
         Columns edited so far.
+    ratio, count : Tensor [rows]
+        Sum of ‖Δh‖ / ‖h‖, and of how many edits.
     """
 
     layer: int
     lines: np.ndarray
-    along: np.ndarray
-    towards: np.ndarray | None
-    dose: np.ndarray
-    negative: np.ndarray
+    steerings: Sequence[Steering]
     differ: np.ndarray
-    bank: _Bank
-    slot: int = 0
+    bank: Bank
+    slot: int
+    indices: dict[str, np.ndarray]
+    numbers: dict[str, np.ndarray]
     seen: np.ndarray = field(init=False)
     ratio: Tensor | None = None
     count: Tensor | None = None
-    _device: _OnDevice | None = None
+    _tensors: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.seen = np.zeros((len(self.lines), 0), bool)
+
+    @abstractmethod
+    def change(self, hidden: Tensor, at: Entries) -> Tensor:
+        """Δh [places, hidden] for activations [places, hidden] at the entries."""
 
     def edit(self, hidden: Tensor, entries: Entries) -> None:
         """Edit ``hidden`` [lines, tokens, width] in place at the entries; arithmetic in float32 at least.
 
         Sizes of changes are added up only where ``entries.weight`` is 1: a position that is fed again counts once.
         """
-        tensors = self._on(hidden.device)
+        self._move_to(hidden.device)
         exact = torch.promote_types(hidden.dtype, torch.float32)
         for part in entries.pieces(hidden.shape[-1]):
             old = hidden[part.line, part.column].to(exact)
-            change = tensors.change(old, part).to(exact)
+            change = self.change(old, part).to(exact)
             hidden[part.line, part.column] = (old + change).to(hidden.dtype)
             sizes = change.detach().norm(dim=-1) / old.detach().norm(dim=-1).clamp_min(torch.finfo(exact).tiny)
             self.ratio.index_add_(0, part.row, sizes.float() * part.weight)  # type: ignore[union-attr]
             self.count.index_add_(0, part.row, part.weight)  # type: ignore[union-attr]
 
     def mark(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Remember that these columns of the sequence are edited; gives which of them were not before."""
+        """Record that these columns of the sequence are edited; gives which of them were not before."""
         needed = int(columns.max()) + 1
         if needed > self.seen.shape[1]:
             grown = np.zeros((len(self.lines), max(needed, 2 * self.seen.shape[1])), bool)
@@ -109,143 +141,253 @@ class Table:
         self.seen[rows, columns] = True
         return fresh
 
-    def _on(self, device: torch.device) -> _OnDevice:
-        if self._device is None or self._device.dose.device != device:
-            self._device = _OnDevice.of(self, device)
-            self.ratio = torch.zeros(len(self.lines), device=device)
-            self.count = torch.zeros(len(self.lines), device=device)
-        return self._device
+    def vectors_at(self, name: str, at: Entries) -> Tensor:
+        """Vectors [places, hidden] float32."""
+        return self._tensors["bank"][self._tensors[name][at.row, at.kind]]
+
+    def numbers_at(self, name: str, at: Entries) -> Tensor:
+        """Numbers [places] float32."""
+        return self._tensors[name][at.row, at.kind]
+
+    def _move_to(self, device: torch.device) -> None:
+        if self._tensors and self._tensors["bank"].device == device:
+            return
+        self._tensors = {"bank": self.bank.stacked(device)}
+        self._tensors |= {name: torch.from_numpy(a).to(device) for name, a in self.indices.items()}
+        self._tensors |= {name: torch.from_numpy(a).to(device, torch.float32) for name, a in self.numbers.items()}
+        self.ratio = torch.zeros(len(self.lines), device=device)
+        self.count = torch.zeros(len(self.lines), device=device)
 
 
-@dataclass(frozen=True)
-class _OnDevice:
-    bank: Tensor
-    along: Tensor
-    towards: Tensor | None
-    dose: Tensor
-    negative: Tensor
+class AffineTable(Table):
+    """Rows whose operations have an affine form: (constant + gain · (h·along − mean)) · direction.
 
-    @classmethod
-    def of(cls, table: Table, device: torch.device) -> _OnDevice:
-        return cls(
-            torch.stack([vector.to(device, torch.float32) for vector in table.bank.vectors]),
-            torch.from_numpy(table.along).to(device),
-            None if table.towards is None else torch.from_numpy(table.towards).to(device),
-            torch.from_numpy(table.dose).to(device, torch.float32),
-            torch.from_numpy(table.negative).to(device, torch.float32),
-        )
+    ``indices`` holds ``direction`` and, where a row projects, ``along``; ``numbers`` holds ``constant``, ``gain`` and
+    ``mean``.
+    """
+
+    @property
+    def projects(self) -> bool:
+        """Whether edits depend on the activation."""
+        return "along" in self.indices
 
     def change(self, hidden: Tensor, at: Entries) -> Tensor:
-        along, dose = self.bank[self.along[at.row, at.kind]], self.dose[at.row, at.kind]
-        if self.towards is None:
-            return operations.add(hidden, along, dose)
-        towards, negative = self.bank[self.towards[at.row, at.kind]], self.negative[at.row, at.kind]
-        return operations.exchange(hidden, along, towards, negative, dose)
+        """Δh [places, hidden] for activations [places, hidden] at the entries."""
+        size = self.numbers_at("constant", at)
+        if self.projects:
+            gain, mean = self.numbers_at("gain", at), self.numbers_at("mean", at)
+            size = affine_size(hidden, self.vectors_at("along", at), size, gain, mean)
+        return size[..., None] * self.vectors_at("direction", at)
 
 
-class _Bank:
-    """Different vectors of one table, each kept once."""
+@dataclass
+class GeneralTable(Table):
+    """Rows of one operation that has no affine form; its own function is called.
 
-    def __init__(self) -> None:
-        self.vectors: list[Tensor] = []
-        self._known: dict[tuple[object, ...], int] = {}
+    ``indices`` holds ``direction``, ``control`` and, where the operation uses it, ``to``; ``numbers`` holds ``dose``,
+    ``controlled`` (1 where the change is made along ``control`` with the concept's size) and ``negative``.
+    """
 
-    def index(self, key: tuple[object, ...], vector: Tensor) -> int:
-        if key not in self._known:
-            self._known[key] = len(self.vectors)
-            self.vectors.append(vector)
-        return self._known[key]
+    operation: Operation = field(kw_only=True)
+
+    def change(self, hidden: Tensor, at: Entries) -> Tensor:
+        """Δh [places, hidden] for activations [places, hidden] at the entries."""
+        used: dict[str, Tensor] = {}
+        if "negative" in self.operation.uses:
+            used["negative"] = self.numbers_at("negative", at)
+        if "to" in self.operation.uses:
+            used["to"] = self.vectors_at("to", at)
+        dose = self.numbers_at("dose", at)
+        delta = self.operation(hidden, self.vectors_at("direction", at), dose, **used)
+        controlled = self.numbers_at("controlled", at)[..., None]
+        size = (delta.norm(dim=-1) * dose.sign())[..., None]
+        return torch.where(controlled > 0, size * self.vectors_at("control", at), delta)
 
 
-def build_table(layer: int, lines: Sequence[int], steerings: Sequence[Steering], kinds: np.ndarray, slot: int) -> Table:
+Members = Sequence[tuple[int, Steering]]
+
+
+def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int) -> list[Table]:
     """Stack the edits of several lines at one layer.
 
     Parameters
     ----------
     layer : int
-    lines : sequence of int
-    steerings : sequence of Steering
-        One per line; all ``add``, or none.
-    kinds : bool array [lines, kinds]
+    members : sequence of (int, Steering)
+        Lines of the batch and the steering of each.
+    kinds : bool array [members, kinds]
         Kinds of position that each line edits.
     slot : int
         Place of these steerings in their rows' compositions.
+
+    Returns
+    -------
+    list of Table
+        One for the rows that add, one for those that project, one for each operation without an affine form.
+
+    Raises
+    ------
+    ValueError
+        If a vector, a residual norm or a mean projection is missing.
     """
-    bank, shape = _Bank(), (len(lines), len(KINDS))
-    adds = steerings[0].operation == "add"
-    along, towards = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    dose, negative = np.zeros(shape), np.zeros(shape)
-    differ = np.zeros(len(lines), bool)
-    for i, steering in enumerate(steerings):
-        directions = steering.directions
+    groups: dict[Any, list[int]] = {}
+    for index, (_, steering) in enumerate(members):
+        operation = steering.declared
+        general = operation.affine is None
+        groups.setdefault(operation if general else operation.fixed_size, []).append(index)
+    build = {True: _general_table, False: _affine_table}
+    return [
+        build[isinstance(key, Operation)](layer, [members[i] for i in group], kinds[group], slot)
+        for key, group in groups.items()
+    ]
+
+
+def _affine_table(layer: int, members: Members, kinds: np.ndarray, slot: int) -> AffineTable:
+    bank, shape = Bank(), (len(members), len(KINDS))
+    direction, along = np.zeros(shape, np.int64), np.full(shape, -1)
+    constant, gain, mean = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    differ = np.zeros(len(members), bool)
+    for i, (_, steering) in enumerate(members):
         for k in np.flatnonzero(kinds[i]):
-            scope = directions.scope_for(KINDS[k])
-            differ[i] |= scope not in (KINDS[k], "all")
-            _require_vector(directions, scope, layer)
-            if adds:
-                along[i, k] = _direction(bank, steering, directions, scope, layer)
-                dose[i, k] = _dose(steering, directions, KINDS[k], scope, layer)
-            else:
-                along[i, k], towards[i, k] = _exchanged(bank, steering, directions, scope, layer)
-                dose[i, k], negative[i, k] = steering.strength, _negative(steering, scope, layer)
-    return Table(layer, np.array(lines), along, None if adds else towards, dose, negative, differ, bank, slot)
+            place = _Place(steering, KINDS[k], layer)
+            form = place.affine()
+            differ[i] |= place.differs
+            direction[i, k] = bank.index(form.direction)
+            constant[i, k], gain[i, k], mean[i, k] = form.constant, form.gain, form.mean
+            if form.along is not None:
+                along[i, k] = bank.index(form.along)
+    indices = {"direction": direction}
+    if (along >= 0).any():
+        indices["along"] = along.clip(0)  # where a row does not project, its gain is 0
+    numbers = {"constant": constant, "gain": gain, "mean": mean}
+    return AffineTable(layer, *_split(members), differ, bank, slot, indices, numbers)
 
 
-def _direction(bank: _Bank, steering: Steering, directions: Directions, scope: str, layer: int) -> int:
-    if steering.kind == "random":
-        width = directions.vector(scope, layer).shape[-1]
-        drawn = operations.random_direction(steering.seed, steering.draw, layer, width)
-        return bank.index(("random", steering.seed, steering.draw), drawn)
-    if steering.kind == "shuffled":
-        drawn = directions.shuffled(scope, layer, steering.draw)
-        return bank.index(("shuffled", id(directions), scope, steering.draw), drawn)
-    return bank.index(("concept", id(directions), scope), directions.unit(scope, layer))
+def _general_table(layer: int, members: Members, kinds: np.ndarray, slot: int) -> GeneralTable:
+    operation = members[0][1].declared
+    bank, shape = Bank(), (len(members), len(KINDS))
+    indices = {name: np.zeros(shape, np.int64) for name in ("direction", "control", "to")}
+    numbers = {name: np.zeros(shape) for name in ("dose", "controlled", "negative")}
+    differ = np.zeros(len(members), bool)
+    for i, (_, steering) in enumerate(members):
+        for k in np.flatnonzero(kinds[i]):
+            place = _Place(steering, KINDS[k], layer)
+            differ[i] |= place.differs
+            indices["direction"][i, k] = bank.index(place.direction)
+            numbers["dose"][i, k] = place.dose
+            used = place.used()
+            if "to" in used:
+                indices["to"][i, k] = bank.index(used["to"])
+            numbers["negative"][i, k] = used.get("negative", 0.0)
+            control = place.control_direction
+            if control is not None:
+                indices["control"][i, k], numbers["controlled"][i, k] = bank.index(control), 1
+    return GeneralTable(layer, *_split(members), differ, bank, slot, indices, numbers, operation=operation)
 
 
-def _exchanged(bank: _Bank, steering: Steering, directions: Directions, scope: str, layer: int) -> tuple[int, int]:
-    """Vectors of ablate and replace; a random control projects on the concept and moves along its own direction."""
-    projected = _projected(bank, steering, directions, scope, layer)
-    away = bank.vectors[projected]
-    key: tuple[object, ...] = ("away", projected)
-    if steering.operation == "replace":
-        other = directions_of(steering.to)  # type: ignore[arg-type]
-        _require_vector(other, other.scope_for(scope), layer)
-        index = _projected(bank, steering, other, other.scope_for(scope), layer)
-        away, key = away - bank.vectors[index].to(away.device), (*key, index)
-    if steering.kind == "random":
-        drawn = operations.random_direction(steering.seed, steering.draw, layer, away.shape[-1])
-        away, key = away.norm() * drawn.to(away.device), (*key, steering.seed, steering.draw)
-    return projected, bank.index(key, away)
+def _split(members: Members) -> tuple[np.ndarray, list[Steering]]:
+    return np.array([line for line, _ in members]), [steering for _, steering in members]
 
 
-def _projected(bank: _Bank, steering: Steering, directions: Directions, scope: str, layer: int) -> int:
-    if steering.kind == "shuffled":
-        return _direction(bank, steering, directions, scope, layer)
-    return bank.index(("concept", id(directions), scope), directions.unit(scope, layer))
+class _Place:
+    """What a steering does at one kind of position of one layer.
+
+    Parameters
+    ----------
+    steering : Steering
+    kind : str
+        One of ``KINDS``.
+    layer : int
+    """
+
+    def __init__(self, steering: Steering, kind: str, layer: int) -> None:
+        self.steering, self.kind, self.layer = steering, kind, layer
+        self.directions = steering.directions
+        self.scope = self.directions.scope_for(kind)
+        self.differs = self.scope not in (kind, "all")
+        self.control = CONTROLS.get(steering.kind)
+        self.draw = Draw(steering.seed, steering.draw)
+        _require_vector(self.directions, self.scope, layer)
+
+    @property
+    def direction(self) -> Tensor:
+        """The unit vector that the operation works along."""
+        return self._along(self.directions)
+
+    @property
+    def control_direction(self) -> Tensor | None:
+        """Unit vector of a control that keeps the size of the concept's change."""
+        if self.control is None or self.control.keeps != "size":
+            return None
+        return self.control.direction(self.directions, self.scope, self.layer, self.draw)
+
+    def used(self) -> dict[str, Any]:
+        """Keyword arguments of the operation."""
+        used: dict[str, Any] = {}
+        if "negative" in self.steering.declared.uses:
+            used["negative"] = self._negative()
+        if "to" in self.steering.declared.uses:
+            used["to"] = self._along(directions_of(self.steering.to))  # type: ignore[arg-type]
+        return used
+
+    def affine(self) -> Affine:
+        """The change in affine form."""
+        operation = self.steering.declared
+        assert operation.affine is not None
+        form = operation.affine(self.direction, self.dose, **self.used())
+        drawn = self.control_direction
+        if drawn is None:
+            return form
+        # Of the concept's change the control keeps the signed size, so only its direction is exchanged.
+        if form.direction is not self.direction:
+            drawn = form.direction.norm() * drawn.to(form.direction.device)
+        return replace(form, direction=drawn)
+
+    @property
+    def dose(self) -> float:
+        """Signed length of the change, or the strength itself where the operation takes no unit."""
+        steering, directions = self.steering, self.directions
+        if not steering.declared.in_unit:
+            return steering.strength
+        return steering.strength * UNITS[steering.unit](directions, self.kind, self.scope, self.layer)
+
+    def _along(self, directions: Directions) -> Tensor:
+        scope = self.scope if directions is self.directions else directions.scope_for(self.scope)
+        _require_vector(directions, scope, self.layer)
+        if self.control is not None and self.control.keeps == "operation":
+            return self.control.direction(directions, scope, self.layer, self.draw)
+        return directions.unit(scope, self.layer)
+
+    def _negative(self) -> float:
+        if self.control is not None and self.control.keeps == "operation":
+            assert self.control.negative is not None
+            value = self.control.negative(self.directions, self.scope, self.layer, self.draw)
+        else:
+            value = self.directions.negative(self.scope, self.layer)
+        if np.isnan(value):
+            raise ValueError(
+                f"operation '{self.steering.declared.name}' needs the negative pictures' mean projection, which the "
+                f"vectors of '{self.directions.name}' lack at layer {self.layer}."
+            )
+        return value
 
 
-def _dose(steering: Steering, directions: Directions, kind: str, scope: str, layer: int) -> float:
-    if steering.unit == "vector":
-        return steering.strength * directions.length(scope, layer)
-    if steering.unit == "raw":
-        return steering.strength * directions.raw_length(scope, layer)
+def _residual_length(directions: Directions, kind: str, scope: str, layer: int) -> float:
     norm = directions.residual_norm(kind, layer)
     if not norm > 0:
         raise ValueError(
             f"unit 'residual' needs the residual norm of {kind} positions at layer {layer}, which the vectors of "
             f"'{directions.name}' do not carry. Give vectors_from(…, images=…) some pictures, or use unit 'vector'."
         )
-    return steering.strength * norm
+    return norm
 
 
-def _negative(steering: Steering, scope: str, layer: int) -> float:
-    value = steering.directions.negative(scope, layer, steering.draw if steering.kind == "shuffled" else None)
-    if np.isnan(value):
-        raise ValueError(
-            f"operation '{steering.operation}' needs the negative pictures' mean projection, which the vectors of "
-            f"'{steering.directions.name}' lack at layer {layer}."
-        )
-    return value
+UNITS: Mapping[str, Any] = {
+    "residual": _residual_length,
+    "vector": lambda directions, kind, scope, layer: directions.length(scope, layer),
+    "raw": lambda directions, kind, scope, layer: directions.raw_length(scope, layer),
+}
+"""Unit of a strength → the length that strength 1 means."""
 
 
 def _require_vector(directions: Directions, scope: str, layer: int) -> None:

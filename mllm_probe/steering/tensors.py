@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.steering.operations import affine_size
 from mllm_probe.steering.stacked import PHASES, Stacked
 
 
@@ -18,7 +19,7 @@ class Tensors:
     Attributes
     ----------
     direction : Tensor [slots, layers, rows, hidden]
-        Along which a row is changed, with the dose where that is fixed.
+        Along which a row is changed.
     along : Tensor [slots, layers, rows, hidden] or None
         On which the activation is projected; None where no operation does.
     numbers : Tensor [7, slots, layers, rows]
@@ -35,14 +36,13 @@ class Tensors:
 
     @classmethod
     def empty(
-        cls, shape: tuple[int, int, int, int], exchange: bool, device: torch.device, dtype: torch.dtype
+        cls, shape: tuple[int, int, int, int], projects: bool, device: torch.device, dtype: torch.dtype
     ) -> Tensors:
-        """Room for [slots, layers, rows, hidden]; ``exchange``: for operations that project, too."""
-        made = {"device": device, "dtype": dtype}
+        """Room for [slots, layers, rows, hidden]; ``projects``: for operations that project, too."""
         return cls(
-            torch.zeros(shape, **made),  # type: ignore[call-overload]
-            torch.zeros(shape, **made) if exchange else None,  # type: ignore[call-overload]
-            torch.zeros(7, *shape[:3], **made),  # type: ignore[call-overload]
+            torch.zeros(shape, device=device, dtype=dtype),
+            torch.zeros(shape, device=device, dtype=dtype) if projects else None,
+            torch.zeros(7, *shape[:3], device=device, dtype=dtype),
             torch.zeros(shape[:3], device=device),
         )
 
@@ -62,7 +62,7 @@ class Tensors:
         return sum(t.numel() * t.element_size() for t in self.all)
 
     def fill(self, stacked: Stacked) -> None:
-        """Write edits in place; what stood there before is switched off."""
+        """Write edits in place; earlier ones are switched off."""
         slot, layer, row = stacked.place
         numbers = np.zeros((5, *self.ratio.shape), np.float32)
         values = (*stacked.on, stacked.constant, stacked.gain, stacked.mean)
@@ -75,8 +75,7 @@ class Tensors:
         device, width = self.direction.device, self.direction.shape[-1]
         at = torch.from_numpy(np.ravel_multi_index((slot, layer, row), self.ratio.shape)).to(device)
         bank = stacked.bank(device, self.direction.dtype)
-        scale = torch.from_numpy(stacked.scale).to(device)
-        direction = scale[:, None] * bank[torch.from_numpy(stacked.direction).to(device)]
+        direction = bank[torch.from_numpy(stacked.direction).to(device)]
         self.direction.view(-1, width).index_copy_(0, at, direction)
         self.numbers[5].view(-1).index_copy_(0, at, direction.norm(dim=-1))
         if self.along is not None:
@@ -106,7 +105,7 @@ class Batch:
     _changes: dict[tuple[int, int], list[Change]] = field(default_factory=dict, repr=False)
 
     def enter(self, phase: int) -> None:
-        """Say what is fed from now on."""
+        """Select the phase of the next calls."""
         self.numbers[-1].copy_(self.numbers[phase])
 
     def changes(
@@ -176,8 +175,8 @@ class Change:
     ) -> None:
         self.direction, self.along, self.ratio, self.rows = direction, along, ratio, rows
         self.constant, self.gain, self.mean = weight * numbers[0], weight * numbers[1], numbers[2]
-        self.weight, self.length = weight[..., None], numbers[3]
-        self.reach = weight * self.length
+        self.weight, self.length = self.constant[..., None], numbers[3]
+        self.reach = self.constant.abs() * self.length
 
     def apply(self, hidden: Tensor, counted: bool = True) -> Tensor:
         """Activations after the edit; rows without one as they are.
@@ -191,7 +190,7 @@ class Change:
         """
         old, weight, reach = hidden.to(self.direction.dtype), self.weight, self.reach
         if self.along is not None:
-            size = self.constant + self.gain * ((old * self.along).sum(-1) - self.mean)
+            size = affine_size(old, self.along, self.constant, self.gain, self.mean)
             weight, reach = size[..., None], size.abs() * self.length
         if counted:
             smallest = torch.finfo(old.dtype).tiny

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,8 +30,11 @@ from mllm_probe.steering.classes import (
 )
 from mllm_probe.steering.directions import OWN_NORM, unit_rows
 from mllm_probe.steering.fitting import balanced_accuracy, fit_probe, principal_component
-from mllm_probe.steering.pooling import as_requests, pool, require_scopes
-from mllm_probe.steering.positions import KINDS
+from mllm_probe.steering.pooling import as_requests, pool
+from mllm_probe.tokens.kinds import KINDS
+from mllm_probe.tokens.scopes import SCOPES
+from mllm_probe.tokens.selection import parse_vector_scopes
+from mllm_probe.typing import Images, Layers
 
 METHODS = ("mean_difference", "pca", "probe")
 
@@ -42,7 +45,7 @@ def concept_vectors(
     prompt: str | None = None,
     method: str = "mean_difference",
     tokens: str | Sequence[str] = ("last_prompt", "image"),
-    layers: Literal["all"] | int | Iterable[int] = "all",
+    layers: Layers = "all",
     shuffled_draws: int = 8,
     seed: int = 0,
     *,
@@ -103,7 +106,7 @@ def concept_vectors(
     Every distinct picture is run once for all concepts, scopes and layers. Means and variances are running sums, so
     that memory does not grow with the pictures; only PCA, probes and probe accuracy keep one pooled vector per picture.
     """
-    scopes, chosen = require_scopes(tokens), resolve_layers(layers, len(model.layers))
+    scopes, chosen = parse_vector_scopes(tokens), resolve_layers(layers, len(model.layers))
     _require_method(method, library, shuffled_draws)
     pictures, members = distinct_pictures(library)
     classes = [classes_of(name, *sides, bool(library[name].paired), seed) for name, sides in members.items()]
@@ -134,11 +137,11 @@ def concept_vectors(
 def vectors_from(
     model: ProbeModel,
     directions: Mapping[str, Any],
-    images: Any = None,
+    images: Images = None,
     prompt: str | None = None,
     *,
     scope: str = "all",
-    layers: Literal["all"] | int | Iterable[int] = "all",
+    layers: Layers = "all",
     inputs: Any = None,
 ) -> xr.Dataset:
     """Vectors from arrays of one's own: text-derived directions, rows of a sparse autoencoder, other tools' vectors.
@@ -171,7 +174,7 @@ def vectors_from(
         If an array has another width or number of layers, or holds NaN.
     """
     chosen = resolve_layers(layers, len(model.layers))
-    (scope,) = require_scopes(scope)
+    (scope,) = parse_vector_scopes(scope)
     if not directions:
         raise ValueError("vectors_from expects at least one named array; got an empty mapping.")
     stacked = torch.stack([_as_layers(name, array, len(chosen), model) for name, array in directions.items()])
@@ -358,8 +361,8 @@ class _Found:
 
 
 def _norm_variables(norms: np.ndarray, scopes: Sequence[str]) -> dict[str, Any]:
-    kinds = (*KINDS, "all")
-    chosen = np.stack([norms[:, kinds.index(scope)] for scope in scopes], 1)
+    kinds: tuple[str | None, ...] = (*KINDS, "all")
+    chosen = np.stack([norms[:, kinds.index(SCOPES[scope].norm)] for scope in scopes], 1)
     text = {"long_name": "median norm of the residual stream over positions that are neither padding nor special"}
     data: dict[str, Any] = {"residual_norm": ((schema.LAYER, schema.SCOPE), chosen, text)}
     return data | {OWN_NORM.format(kind): (schema.LAYER, norms[:, k], text) for k, kind in enumerate(KINDS)}

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from mllm_probe.decoding.rows import Rows
-from mllm_probe.metrics import text as of_text
-from mllm_probe.metrics.fluency import first_mention, first_mention_tokens
+from mllm_probe.metrics.mentions import first_mention, first_mention_tokens
+from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.sweeps.subjects import Subjects
 
@@ -65,7 +65,7 @@ def greedy(rows: Rows, edits: Any, steps: int, eos: set[int], pause: Callable[[]
 
 
 class Reader:
-    """Reads answers for the concepts of a sweep; equal answers are read once.
+    """Scores answers for the concepts of a sweep; equal answers are scored once.
 
     Parameters
     ----------
@@ -76,14 +76,34 @@ class Reader:
     """
 
     def __init__(self, model: ProbeModel, subjects: Subjects, names: Sequence[str], variants: Sequence[Any]) -> None:
-        self.model, self.subjects, self.names, self.variants = model, subjects, list(names), variants
-        self.words = [tuple(w for w in own if isinstance(w, str)) for own in subjects.words]
+        self.model, self.subjects = model, subjects
+        self.concepts = [
+            ScoredConcept(
+                name=name,
+                words=tuple(w for w in own if isinstance(w, str)) if model.tokenizer is not None else (),
+                variants=tuple(spelled),
+                slot=frozenset(subjects.slot(name)),
+            )
+            for name, own, spelled in zip(names, subjects.words, variants, strict=True)
+        ]
         self.content = lru_cache(_REMEMBERED)(self._content)
         self.text = lru_cache(_REMEMBERED)(self._text)
-        self.named = lru_cache(_REMEMBERED)(self._named)
-        self.kept = lru_cache(_REMEMBERED)(self._kept)
-        self.repetition = lru_cache(_REMEMBERED)(self._repetition)
         self.mention = lru_cache(_REMEMBERED)(self._mention)
+        self._score = lru_cache(_REMEMBERED)(self._scored)
+
+    def score(self, metric: Metric, tokens: tuple[int, ...], sample: int, concept: int) -> float:
+        """Score of an answer to a sample, for one concept, by a metric that reads answers."""
+        return self._score(metric, tokens, self.subjects.labels[sample], concept)
+
+    def _scored(self, metric: Metric, tokens: tuple[int, ...], labels: frozenset[str] | None, concept: int) -> float:
+        answer = Answer(self.text(tokens), self.content(tokens), labels, self.subjects.label_words)
+        value = metric.score(answer, self.concepts[concept])
+        try:
+            return float(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"metric '{metric.name}' must give a number for an answer; it gave {type(value).__name__}."
+            ) from error
 
     def _content(self, tokens: tuple[int, ...]) -> tuple[int, ...]:
         """Tokens of an answer without its end."""
@@ -93,22 +113,9 @@ class Reader:
     def _text(self, tokens: tuple[int, ...]) -> str:
         return self.model.decode(list(self.content(tokens)))
 
-    def _named(self, tokens: tuple[int, ...], concept: int) -> float:
-        if self.words[concept] and self.model.tokenizer is not None:
-            return float(of_text.named(self.text(tokens), self.words[concept]))
-        found = self.variants[concept]
-        return float(of_text.named_tokens(self.content(tokens), found)) if found else float("nan")
-
-    def _kept(self, tokens: tuple[int, ...], sample: int, concept: int) -> float:
-        labels, slot = self.subjects.labels[sample], self.subjects.slot(self.names[concept])
-        return of_text.kept(self.text(tokens), labels, self.subjects.label_words, without=slot)
-
-    def _repetition(self, tokens: tuple[int, ...]) -> float:
-        return of_text.repetition(self.text(tokens))
-
     def _mention(self, tokens: tuple[int, ...], concept: int) -> tuple[int, int] | None:
         """Place of the first mention among the tokens of the content."""
-        content = self.content(tokens)
-        if self.words[concept] and self.model.tokenizer is not None:
-            return first_mention(content, self.model.decode, self.words[concept])
-        return first_mention_tokens(content, self.variants[concept])
+        content, scored = self.content(tokens), self.concepts[concept]
+        if scored.words:
+            return first_mention(content, self.model.decode, scored.words)
+        return first_mention_tokens(content, scored.variants)

@@ -13,14 +13,16 @@ import torch
 import xarray as xr
 from tqdm.auto import tqdm
 
+from mllm_probe.metrics.metric import Metric
+from mllm_probe.metrics.registry import DEFAULT_METRICS
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.steering.operations import ChangeFunction, Operation
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.plan import SweepPlan, plan_job
 from mllm_probe.sweeps.settings import check_settings
 from mllm_probe.sweeps.subjects import gather
 
-METRICS = ("logprob", "named", "kept", "kl", "perplexity")
 Inputs = Mapping[str, torch.Tensor] | Sequence[Mapping[str, torch.Tensor]] | None
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -35,9 +37,9 @@ def sweep(
     strengths: Sequence[float] = (-2, -1, 0, 1, 2),
     tokens: Any = ("last_prompt", "generated"),
     unit: str = "residual",
-    operation: str = "add",
+    operation: str | Operation | ChangeFunction = "add",
     to: str | xr.Dataset | None = None,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str | Metric] | str | Metric = DEFAULT_METRICS,
     controls: Sequence[str] | str | None = None,
     draws: int = 8,
     seed: int = 0,
@@ -71,12 +73,15 @@ def sweep(
         Blocks to edit, one at a time.
     strengths : sequence of float
         Signed doses in ``unit``; fractions 0 … 1 for ``ablate`` and ``replace``.
-    tokens, unit, operation
+    tokens, unit
         As for ``Steering``.
+    operation : str, Operation or callable
+        As for ``Steering``. One without an affine form is run by the general editor: exact, but slower.
     to : str or Dataset, optional
         For ``replace``: the concept that takes the place, by name or as its vectors.
-    metrics : sequence of str
-        Of ``logprob``, ``logit``, ``named``, ``kept``, ``kl``, ``perplexity`` (``repetition`` comes with it),
+    metrics : sequence of str or Metric
+        Any :class:`~mllm_probe.metrics.metric.Metric`, or by name: ``logprob``, ``logit``,
+        ``named``, ``kept``, ``kl``, ``perplexity`` (``repetition`` comes with it),
         ``tokens`` for the answers alone, and ``off_target`` for what every row does to the other concepts. Without any
         that reads answers, only their first position is computed.
     controls : sequence of str, optional

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -67,14 +67,14 @@ Twins = Mapping[tuple[str, int, int], tuple[int, int]]
 """(control, concept, draw) → the (concept, draw) that is edited in the very same way and is run in its place."""
 
 
-def plan_cells(axes: Axes, *, shared_random: bool, twins: Twins | None = None) -> list[Cell]:
+def plan_cells(axes: Axes, *, shared: Collection[str] = (), twins: Twins | None = None) -> list[Cell]:
     """All runs of a sweep except strength 0, each once.
 
     Parameters
     ----------
     axes : Axes
-    shared_random : bool
-        Whether random directions do not depend on the concept (unit residual, operation add).
+    shared : collection of str
+        Controls whose draws are the same edit for every concept.
     twins : mapping, optional
         Which concepts and draws have the same vectors, from :func:`mllm_probe.sweeps.twins.find_twins`.
 
@@ -83,7 +83,7 @@ def plan_cells(axes: Axes, *, shared_random: bool, twins: Twins | None = None) -
     list of Cell
         Strength by strength, the ones nearest to 1 first; of each, the concepts, then the draws of the controls.
     """
-    runs = _runs(axes, shared_random, twins or {})
+    runs = _runs(axes, shared, twins or {})
     return [
         Cell(concept, layer, strength, control, draw, places)
         for strength in coarse_strengths(axes.strengths)
@@ -92,13 +92,13 @@ def plan_cells(axes: Axes, *, shared_random: bool, twins: Twins | None = None) -
     ]
 
 
-def _runs(axes: Axes, shared_random: bool, twins: Twins) -> dict[tuple[str, int, int], tuple[tuple[int, int], ...]]:
+def _runs(axes: Axes, shared: Collection[str], twins: Twins) -> dict[tuple[str, int, int], tuple[tuple[int, int], ...]]:
     """Different edits of one layer and strength, and the places of the grid that each gives."""
     places: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
     for control, draws in axes.controls.items():
         for draw in range(draws):
             for concept in range(len(axes.concepts)):
-                own = (0, draw) if shared_random and control == "random" else (concept, draw)
+                own = (0, draw) if control in shared else (concept, draw)
                 places.setdefault((control, *twins.get((control, *own), own)), []).append((concept, draw))
     return {run: tuple(found) for run, found in places.items()}
 

@@ -17,8 +17,9 @@ from mllm_probe.steering.editor import Editor
 class ChunkEdits:
     """Edits of all rows of a chunk.
 
-    Rows that leave the prompt alone up to its last token are edited from a buffer; others, and those whose whole
-    sequence is fed at every step, by an editor that finds the positions in each call.
+    Rows that leave the prompt alone up to its last token and whose operation has an affine form are edited from a
+    buffer; others, and those whose whole sequence is fed at every step, by an editor that finds the positions in each
+    call.
 
     Parameters
     ----------
@@ -38,7 +39,8 @@ class ChunkEdits:
     ) -> None:
         self.model, self.steerings, self.shared = model, list(steerings), shared
         self._buffer: EditBuffer | None = None
-        if touches_prompt or isinstance(shared, WholeForwards):
+        parts = [part for row in self.steerings if row is not None for part in row.parts]
+        if touches_prompt or isinstance(shared, WholeForwards) or any(part.needs_editor for part in parts):
             self._editor = Editor(model, self.steerings, prompt=shared.encoded, steps=steps)
         else:
             self._buffer = EditBuffer(model, len(self.steerings), self._layers(), prompt=shared.encoded)

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.metrics.registry import is_ratio, metrics_of
 from mllm_probe.metrics.statistics import bootstrap_interval, median_interval, null_interval
 
 _CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
@@ -57,9 +58,9 @@ def effect(
     grid : Dataset
         From :func:`mllm_probe.sweep`, whole or still filling.
     metric : str
-        One of its metrics. ``"named"`` counts only eligible images. ``"perplexity"``, a ratio, is given as its binary
-        logarithm, in doublings. ``"off_target"`` compares the score of every concept under every concept's vector
-        with random directions. Runs whose scope did not fire (the answer ended first) do not count.
+        One of its metrics. ``"named"`` counts only eligible images. ``"perplexity"`` and other ratios are given as
+        their binary logarithm, in doublings. ``"off_target"`` compares the score of every concept under every concept's
+        vector with random directions. Runs whose scope did not fire (the answer ended first) do not count.
     split : {"fit", "held_out"}, optional
         Use only the images of one split.
     average : {"mean", "median"}
@@ -93,7 +94,7 @@ def effect(
     if split is not None:
         grid = _one_split(grid, split)
     scores = _off_target_scores(grid) if metric == schema.OFF_TARGET else _own_scores(grid, metric)
-    if metric in schema.RATIOS:
+    if is_ratio(grid, metric):
         scores = scores.in_doublings()
     against = {kind: _against(scores.own, draws, average, seed) for kind, draws in scores.draws.items()}
     return _assembled(grid, metric, scores, against, average)
@@ -103,7 +104,7 @@ def _own_scores(grid: xr.Dataset, metric: str) -> _Scores:
     """Scores of every row for the concept that it is steered with."""
     rows = (*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
     values = np.where(_unedited(grid, rows), np.nan, grid[metric].transpose(*rows).values.astype(np.float64))
-    if metric == "named":
+    if grid[metric].attrs.get("images") == "eligible" or metric == "named":
         counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
         values = np.where(counts[:, None, :, None, None, :], values, np.nan)
     controls = [str(c) for c in grid[schema.CONTROL].values]
@@ -151,7 +152,7 @@ def _unedited(grid: xr.Dataset, dims: tuple[str, ...]) -> np.ndarray:
 def _require(grid: xr.Dataset, metric: str) -> None:
     dims = (*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
     schema.require(grid, dims=dims, what="the grid of a sweep")
-    metrics = [name for name in (*schema.METRICS, schema.OFF_TARGET) if name in grid]
+    metrics = [*metrics_of(grid), *([schema.OFF_TARGET] if schema.OFF_TARGET in grid else [])]
     if metric not in metrics:
         raise ValueError(
             f"this grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}. "

@@ -54,18 +54,18 @@ def count_forwards(job: Job, chunks: Sequence[Sequence[Block]]) -> Forwards:
     """
     settings, costs, words = job.settings, _Costs.of(job), _longer_words(job)
     concepts = len(settings.axes.concepts)
-    answered, kl, joined = settings.needs_answer, "kl" in settings.metrics, job.unsteered_in_chunks
-    judged = set(job.subjects.examples) & set(settings.axes.concepts) if "perplexity" in settings.metrics else ()
+    answered, forced, joined = settings.needs_answer, bool(settings.reading("forced")), job.unsteered_in_chunks
+    judged = set(job.subjects.examples) & set(settings.axes.concepts) if settings.reading("reference") else ()
     total = costs.opening * (job.samples + len(judged))
     if not joined:
-        total += costs.run(1, words.sum(0), along=kl, greedy=answered) * job.samples
+        total += costs.run(1, words.sum(0), along=forced, greedy=answered) * job.samples
     for blocks in chunks:
         cells = [job.cells[number] for block in blocks for number in block.cells]
         added = joined * len(blocks)
         if cells or joined:
             scored = added + np.bincount(scored_pairs(settings.axes, cells).concept, minlength=concepts)
             greedy = answered if joined else settings.decodes
-            total += costs.run(added + len(cells), scored @ words, along=kl, greedy=greedy)
+            total += costs.run(added + len(cells), scored @ words, along=forced, greedy=greedy)
     return total
 
 
@@ -73,7 +73,7 @@ def _longer_words(job: Job) -> np.ndarray:
     """How many beginnings of words are fed for each concept, by their length: int array [concepts, sub-tokens]."""
     table, concepts = job.scorer.table, len(job.settings.axes.concepts)
     counts = np.zeros((concepts, max(table.longest, 1)), np.int64)
-    if "logprob" in job.settings.metrics:
+    if job.settings.reading("words"):
         for concept in range(concepts):
             for begin in table.continuations(concept):
                 counts[concept, len(begin)] += 1

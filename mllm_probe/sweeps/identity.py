@@ -13,7 +13,10 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import split_dimension, tensor_of
-from mllm_probe.activations.positions import token_choice
+from mllm_probe.metrics.metric import Metric
+from mllm_probe.metrics.registry import built_in
+from mllm_probe.sweeps.settings import ANSWERS
+from mllm_probe.tokens.selection import parse_scope
 
 if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job
@@ -49,11 +52,11 @@ def identity(job: Job) -> dict[str, Any]:
         "prompt": [request.prompt for request in subjects.requests],
         "layers": list(axes.layers),
         "strengths": list(axes.strengths),
-        "tokens": _plain(job.scope.names or job.scope.numbers or job.scope.patches or ()),
+        "tokens": job.scope.plain(),
         "unit": settings.unit,
-        "operation": settings.operation,
+        "operation": settings.operation.identity,
         "to": None if settings.to is None else f"{settings.to[schema.CONCEPT].item()} ({content_hash(settings.to)})",
-        "metrics": list(settings.metrics),
+        "metrics": [*map(_metric, settings.metrics), *[ANSWERS] * settings.answers],
         "controls": [name for name in controls if name != "concept"],
         "draws": [count for name, count in controls.items() if name != "concept"],
         "seed": settings.seed,
@@ -61,12 +64,16 @@ def identity(job: Job) -> dict[str, Any]:
         "answer_prefix": list(job.prefix),
         "record": list(settings.record),
         "read_layers": list(settings.read_layers) if settings.record else [],
-        "read_tokens": _read_tokens(settings.read_tokens) if settings.record else [],
+        "read_tokens": parse_scope(settings.read_tokens).plain() if settings.record else [],
         "words": _hash_of([subjects.words, subjects.label_words, subjects.categories]),
         "labels": _hash_of([None if labels is None else sorted(labels) for labels in subjects.labels]),
         "examples": {name: subjects.examples[name].id for name in axes.concepts if name in subjects.examples},
     }
     return json.loads(json.dumps(found))
+
+
+def _metric(metric: Metric) -> str:
+    return metric.name if built_in().get(metric.name) is metric else metric.identity
 
 
 def require_same(stored: Mapping[str, Any], asked: Mapping[str, Any], where: str) -> None:
@@ -104,15 +111,6 @@ def _parts(array: xr.DataArray) -> Iterable[bytes]:
     tensors = (tensor_of(piece).detach() for piece in pieces)
     wide = {torch.bfloat16: torch.float32}
     return (np.ascontiguousarray(t.to("cpu", wide.get(t.dtype, t.dtype)).numpy()).tobytes() for t in tensors)
-
-
-def _read_tokens(tokens: Any) -> Any:
-    choice = token_choice(tokens)
-    return _plain(choice.positions or choice.scopes) if choice.mask is None else choice.mask.tolist()
-
-
-def _plain(values: Iterable[Any]) -> list[Any]:
-    return [list(value) if isinstance(value, tuple) else value for value in values]
 
 
 def _hash_of(value: Any) -> str:

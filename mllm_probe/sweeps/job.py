@@ -16,11 +16,10 @@ from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import Path, Trial, choose_path, known_path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
-from mllm_probe.metrics.logits import word_table
+from mllm_probe.metrics.words import word_table
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.scopes import parse_scope
 from mllm_probe.steering.steering import Steering
 from mllm_probe.sweeps.answers import Reader
 from mllm_probe.sweeps.cells import Cell, plan_cells
@@ -30,6 +29,7 @@ from mllm_probe.sweeps.scoring import Scorer
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.subjects import Subjects
 from mllm_probe.sweeps.twins import find_twins
+from mllm_probe.tokens.selection import parse_scope
 
 MOST_ROWS = 256
 KEPT_SHARE = 0.2
@@ -56,7 +56,7 @@ class Job:
     def __init__(self, model: ProbeModel, vectors: xr.Dataset, settings: Settings, subjects: Subjects) -> None:
         self.model, self.vectors, self.settings, self.subjects = model, vectors, settings, subjects
         twins = find_twins(vectors, settings.axes)
-        self.cells = plan_cells(settings.axes, shared_random=settings.shares_random, twins=twins)
+        self.cells = plan_cells(settings.axes, shared=settings.shared_controls, twins=twins)
         self.prefix = _prefix_ids(model, settings.answer_prefix)
         self.scope = parse_scope(settings.tokens)
         self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
@@ -101,7 +101,8 @@ class Job:
     @property
     def packs(self) -> bool:
         """Whether rows of several samples may run in one batch."""
-        return self.unsteered_in_chunks and issubclass(self.path.kind, DepthPrefix)
+        affine = self.settings.operation.affine is not None
+        return self.unsteered_in_chunks and affine and issubclass(self.path.kind, DepthPrefix)
 
     def _path(self, prompt_edited: bool, encoded: Encoded) -> Path:
         known = known_path(self.model, encoded, prompt_edited=prompt_edited)
@@ -125,7 +126,7 @@ class Job:
         names = settings.axes.concepts
         reader = Reader(model, subjects, names, table.variants)
         judge = None
-        if "perplexity" in settings.metrics:
+        if settings.reading("reference"):
             judge = Judge(model, subjects, names, self.prefix, self._path(False, self.encoded(0)))
         touches = self.scope.touches_prompt
         return Scorer(model, settings, table, self.prefix, reader, judge, touches_prompt=touches)
@@ -157,13 +158,12 @@ class Job:
     def grid(self) -> Grid:
         """The empty grid."""
         settings = self.settings
-        metrics = [name for name in settings.metrics if name != "tokens"]
         return Grid(
             settings.axes,
             self.subjects.coordinates,
-            metrics,
-            steps=settings.max_new_tokens if settings.decodes else 0,
-            kl_steps=settings.max_new_tokens if "kl" in metrics else 0,
+            settings.metrics,
+            steps=settings.max_new_tokens if settings.needs_answer else 0,
+            answers=settings.decodes,
         )
 
     def coordinates(self) -> dict[Any, Any]:
@@ -172,7 +172,7 @@ class Job:
         coords = schema.layer_coordinates(axes.layers, len(self.model.layers))
         coords[schema.CONCEPT] = list(axes.concepts)
         coords[schema.WORDS] = (schema.CONCEPT, [json.dumps(words) for words in self.subjects.words])
-        if schema.OFF_TARGET in self.settings.metrics:
+        if any(metric.every_concept for metric in self.settings.metrics):
             coords[schema.SCORED_CONCEPT] = list(axes.concepts)
         if self.subjects.categories:
             categories = [self.subjects.categories.get(name, "") for name in axes.concepts]
@@ -190,12 +190,12 @@ class Job:
             answer_prefix=settings.answer_prefix if isinstance(settings.answer_prefix, str) else self.prefix,
             scope=str(self.scope),
             site=schema.SITE,
-            operation=settings.operation,
+            operation=settings.operation.name,
             to=None if settings.to is None else str(settings.to[schema.CONCEPT].item()),
             unit=settings.unit,
             seed=settings.seed,
             controls=[name for name in settings.axes.controls if name != "concept"],
-            metrics=list(settings.metrics),
+            metrics=settings.names,
             max_new_tokens=settings.max_new_tokens,
             perplexity_picture=None if self.scorer.judge is None else self.scorer.judge.pictures,
             path=str(self.path),

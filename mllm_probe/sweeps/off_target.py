@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from mllm_probe import schema
+from mllm_probe.metrics.metric import Metric
 from mllm_probe.sweeps.cells import Axes, Pairs
 
-_LONG_NAME = "log-probability that the answer begins with the first sub-token of a word of the scored concept"
 _STEERED = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.SAMPLE, schema.SCORED_CONCEPT)
 _RANDOM = (schema.LAYER, schema.STRENGTH, schema.DRAW, schema.SAMPLE, schema.SCORED_CONCEPT)
 
 
+Variables = dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]
+"""Name → dimensions, array and attributes."""
+
+
 class OffTarget:
-    """Arrays that fill while a sweep runs; random directions once, as they do not depend on the concept.
+    """Arrays of a metric that scores every concept; of random directions once, as they do not depend on the concept.
 
     Parameters
     ----------
+    metric : Metric
     axes : Axes
     samples : int
     """
 
-    def __init__(self, axes: Axes, samples: int) -> None:
+    def __init__(self, metric: Metric, axes: Axes, samples: int) -> None:
+        self.metric = metric
         names = list(axes.controls)
         concepts, layers, strengths = axes.shape[:3]
         self._concept, self._random = names.index("concept"), names.index("random") if "random" in names else None
@@ -48,14 +55,13 @@ class OffTarget:
             self.steered[:, :, strength, sample] = scores
             self.random[:, strength, : self._draws, sample] = scores
 
-    def variables(self) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]]:
+    def variables(self) -> Variables:
         """Dimensions, array (not a copy) and attributes of every variable."""
-        told = {"long_name": _LONG_NAME, "units": "nats"}
-        name = schema.OFF_TARGET
-        found: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {
-            name: (_STEERED, self.steered, told),
-            f"{name}_unsteered": (_STEERED[-2:], self.unsteered, told),
+        name, attributes = self.metric.name, {k: self.metric.attributes[k] for k in ("long_name", "units")}
+        variables: Variables = {
+            name: (_STEERED, self.steered, attributes),
+            f"{name}_unsteered": (_STEERED[-2:], self.unsteered, attributes),
         }
         if self._random is not None:
-            found[f"{name}_random"] = (_RANDOM, self.random, told)
-        return found
+            variables[f"{name}_random"] = (_RANDOM, self.random, attributes)
+        return variables

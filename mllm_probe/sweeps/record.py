@@ -15,15 +15,18 @@ from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
 from mllm_probe.activations.hooks import attached
 from mllm_probe.activations.memory import free_bytes
-from mllm_probe.activations.positions import Places, companions, find_places, token_choice
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.lens import lens_chunks
-from mllm_probe.metrics.logits import first_token_logprob
+from mllm_probe.metrics.words import first_token_logprob
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.steering.directions import directions_of
 from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.results import CELL_DIMS
 from mllm_probe.sweeps.scoring import Reading
+from mllm_probe.tokens.kinds import KINDS
+from mllm_probe.tokens.places import Places, as_coordinate, companions, find_places
+from mllm_probe.tokens.positions import of_encoded
+from mllm_probe.tokens.selection import parse_scope
 
 if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job
@@ -58,9 +61,10 @@ class Recorder:
         self.job, self.settings, self.model = job, job.settings, job.model
         self.names = job.settings.record
         self.layers = list(job.settings.read_layers)
-        self.choice = token_choice(job.settings.read_tokens)
-        if "generated" in self.choice.scopes:
-            raise ValueError("read_tokens: positions of the prompt are recorded; 'generated' is not one of them.")
+        self.scope = parse_scope(job.settings.read_tokens)
+        beyond = [part.name for part in self.scope.parts if not part.in_prompt]
+        if beyond:
+            raise ValueError(f"read_tokens: positions of the prompt are recorded; '{beyond[0]}' is not one of them.")
         self._require_read_layers()
         self.labels, self._companions = self._token_axis()
         self._arrays: dict[str, Tensor | list[Tensor]] = {}
@@ -72,7 +76,7 @@ class Recorder:
 
         @contextmanager
         def read() -> Iterator[None]:
-            places = find_places(self.model, shared.encoded, self.choice)
+            places = find_places(shared.encoded, self.scope)
             found: dict[int, Tensor] = {}
 
             def keep(layer: int, hidden: Tensor) -> None:
@@ -121,15 +125,15 @@ class Recorder:
             )
 
     def _token_axis(self) -> tuple[list[int], dict[str, Any]]:
-        if self.choice.scopes == ("last_prompt",):
+        if self.scope.names == ("last_prompt",):
             return [-1], {}
         found = []
         for sample in range(self.job.samples):
             encoded = self.job.encoded(sample)
-            places = find_places(self.model, encoded, self.choice)
+            places = find_places(encoded, self.scope)
             found.append((places, companions(encoded, places)))
-        if self.choice.positions:
-            labels = list(self.choice.positions)
+        if self.scope.numbers:
+            labels = list(self.scope.numbers)
         else:
             labels = sorted({label for places, _ in found for label in places.labels})
         return labels, _token_companions(labels, found)
@@ -213,7 +217,7 @@ class Recorder:
 
     def _projections(self, hidden: Tensor, layer: int, encoded: Encoded, places: Places) -> Tensor:
         own = [directions_of(self.job.own(concept)) for concept in range(len(self.settings.axes.concepts))]
-        kinds = [_kind(encoded, int(column)) for column in places.columns[0]]
+        kinds = [KINDS[kind] for kind in of_encoded(encoded).kind[0, places.columns[0]]]
         found = hidden.new_full((hidden.shape[0], len(own), hidden.shape[1]), torch.nan)
         for kind in dict.fromkeys(kinds):
             units = torch.stack([d.unit(d.scope_for(kind), layer).to(hidden.device) for d in own])
@@ -246,12 +250,6 @@ def _one_layer(array: Tensor | list[Tensor], number: int, *, extra: bool) -> Ten
     return array.select(-3 if extra else -2, number)
 
 
-def _kind(encoded: Encoded, column: int) -> str:
-    if column == encoded.prompt_length - 1:
-        return "last_prompt"
-    return "image" if encoded.roles[0, column] == schema.ROLES.index("image") else "text"
-
-
 def _token_companions(labels: list[int], found: list[tuple[Places, dict[str, Any]]]) -> dict[str, Any]:
     """Companions of the token axis that all samples agree on."""
     coords: dict[str, Any] = {}
@@ -259,8 +257,7 @@ def _token_companions(labels: list[int], found: list[tuple[Places, dict[str, Any
     for name in found[0][1] if complete else ():
         tables = [np.asarray(values[name])[0] for _, values in found]
         if name != schema.STEP and all((table == tables[0]).all() for table in tables):
-            kind = np.str_ if name in (schema.TOKEN_TEXT, schema.ROLE) else np.int64
-            coords[name] = (schema.TOKEN, tables[0].astype(kind))
+            coords[name] = (schema.TOKEN, as_coordinate(name, tables[0]))
     return coords
 
 

@@ -9,20 +9,11 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.metrics.metric import Metric
 from mllm_probe.sweeps.cells import Axes, Pairs
-from mllm_probe.sweeps.off_target import OffTarget
+from mllm_probe.sweeps.off_target import OffTarget, Variables
 
 CELL_DIMS = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, schema.DRAW, schema.SAMPLE)
-
-DESCRIPTIONS: Mapping[str, tuple[str, str]] = {
-    "logprob": ("log-probability that the answer begins with the concept", "nats"),
-    "logit": ("logit of the first sub-token of the concept's words", "logits"),
-    "named": ("the answer names the concept", "1"),
-    "kept": ("share of the other true content that the answer names", "1"),
-    "kl": ("KL(unsteered ‖ steered) on the unsteered answer", "nats per token"),
-    "perplexity": ("perplexity of the answer under the unsteered model, as a ratio to the unsteered answer's", "1"),
-    "repetition": ("share of repeated words in the answer", "1"),
-}
 
 
 class Grid:
@@ -33,18 +24,26 @@ class Grid:
     axes : Axes
     samples : mapping of str to sequence
         Coordinates along ``sample``: ``sample`` itself, and ``split`` and ``pair`` where they are known.
-    metrics : sequence of str
+    metrics : sequence of Metric
     steps : int
-        Length of the answers that are kept as ``tokens`` and ``text``; 0 keeps none.
-    kl_steps : int
-        Length of ``kl_step``; 0 keeps none.
+        Length of the answers.
+    answers : bool
+        Whether answers are kept, as ``tokens`` and ``text``.
     """
 
     def __init__(
-        self, axes: Axes, samples: Mapping[str, Sequence[Any]], metrics: Sequence[str], *, steps: int, kl_steps: int
+        self,
+        axes: Axes,
+        samples: Mapping[str, Sequence[Any]],
+        metrics: Sequence[Metric],
+        *,
+        steps: int,
+        answers: bool,
     ) -> None:
         self.axes, self.samples = axes, dict(samples)
-        self.metrics = tuple(name for name in metrics if name != schema.OFF_TARGET)
+        own = [metric for metric in metrics if not metric.every_concept]
+        self.metrics = tuple(metric.name for metric in own)
+        self.attributes = {metric.name: metric.attributes for metric in own}
         count = len(samples[schema.SAMPLE])
         shape = (*axes.shape, count)
         self.cells: dict[str, np.ndarray] = {name: np.full(shape, np.nan, np.float32) for name in self.metrics}
@@ -55,14 +54,17 @@ class Grid:
         self.eligible = np.zeros((concepts, len(axes.strengths), count), dtype=bool)
         self.done = np.zeros(shape, dtype=bool)
         self.edited = np.zeros(shape, dtype=np.int32)
-        self.off_target = OffTarget(axes, count) if schema.OFF_TARGET in metrics else None
-        if steps:
+        self.every_concept = {metric.name: OffTarget(metric, axes, count) for metric in metrics if metric.every_concept}
+        if answers:
             self.cells["tokens"] = np.full((*shape, steps), -1, np.int32)
             self.cells["text"] = np.full(shape, "", dtype=object)
             self.unsteered["tokens"] = np.full((count, steps), -1, np.int32)
             self.unsteered["text"] = np.full(count, "", dtype=object)
-        if kl_steps:
-            self.cells["kl_step"] = np.full((*shape, kl_steps), np.nan, np.float32)
+        for metric in (metric for metric in own if metric.reads == "forced"):
+            name = step_name(metric.name)
+            self.cells[name] = np.full((*shape, steps), np.nan, np.float32)
+            long_name = f"{metric.long_name or metric.label}, at each of its tokens"
+            self.attributes[name] = {"long_name": long_name, "units": metric.unit}
 
     def put_eligible(self, sample: int, towards: np.ndarray, away: np.ndarray, takes_away: Sequence[bool]) -> None:
         """Write which images count: ``towards`` and ``away`` [concepts], chosen by the sense of each strength."""
@@ -74,8 +76,8 @@ class Grid:
         for name, values in scores.items():
             if name == "edited" or name in self.cells:
                 (self.edited if name == "edited" else self.cells[name])[place] = values
-        if self.off_target is not None and len(pairs):
-            self.off_target.put(pairs, place[-1], scores[schema.OFF_TARGET])
+        for name, off_target in self.every_concept.items() if len(pairs) else ():
+            off_target.put(pairs, place[-1], scores[name])
         self.done[place] = True
 
     def put_unsteered(self, sample: int, scores: Mapping[str, Any]) -> None:
@@ -89,12 +91,12 @@ class Grid:
                     self.unsteered[name][:, sample] = values
             if name in self.cells:
                 self._fill_zero(zero, sample, name, values)
-        if self.off_target is not None:
-            self.off_target.put_unsteered(zero, sample, scores[schema.OFF_TARGET])
+        for name, off_target in self.every_concept.items():
+            off_target.put_unsteered(zero, sample, scores[name])
         self._mark_zero(zero, sample)
 
     def _fill_zero(self, zero: list[int], sample: int, name: str, values: Any) -> None:
-        by_concept = np.ndim(values) == 1 and name not in ("tokens", "text", "kl_step")
+        by_concept = name in self.metrics
         for control, draws in enumerate(self.axes.controls.values()):
             for strength in zero:
                 target = self.cells[name][:, :, strength, control, :draws, sample]
@@ -121,19 +123,19 @@ class Grid:
             zero[:, :, [i for i, s in enumerate(self.axes.strengths) if s == 0], control, :draws, sample] = True
         return np.nonzero(zero)
 
-    def variables(self) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]]:
+    def variables(self) -> Variables:
         """Dimensions, array (not a copy) and attributes of every variable of the dataset."""
-        found: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {}
+        found: Variables = {}
         for name, values in self.cells.items():
-            dims: tuple[str, ...] = (*CELL_DIMS, schema.STEP) if name in ("tokens", "kl_step") else CELL_DIMS
-            found[name] = (dims, values, _described(name))
+            dims: tuple[str, ...] = (*CELL_DIMS, schema.STEP) if values.ndim > len(CELL_DIMS) else CELL_DIMS
+            found[name] = (dims, values, self.attributes.get(name, {}))
         for name, values in self.unsteered.items():
             dims = (schema.SAMPLE, schema.STEP)[: values.ndim] if name in ("tokens", "text") else _UNSTEERED
-            found[f"{name}_unsteered"] = (dims, values, _described(name, ", unsteered"))
+            found[f"{name}_unsteered"] = (dims, values, _of_unsteered(self.attributes.get(name, {})))
         if "named" in self.cells:
             found["eligible"] = ((schema.CONCEPT, schema.STRENGTH, schema.SAMPLE), self.eligible, _ELIGIBLE)
-        if self.off_target is not None:
-            found |= self.off_target.variables()
+        for off_target in self.every_concept.values():
+            found |= off_target.variables()
         found["edited"] = (CELL_DIMS, self.edited, {"long_name": "edited positions of prompt and answer"})
         return found
 
@@ -158,10 +160,11 @@ _ELIGIBLE = {
 }
 
 
-def _described(name: str, suffix: str = "") -> dict[str, str]:
-    if name == "kl_step":
-        return {"long_name": "KL(unsteered ‖ steered) at each token of the unsteered answer", "units": "nats"}
-    if name not in DESCRIPTIONS:
-        return {}
-    long_name, units = DESCRIPTIONS[name]
-    return {"long_name": long_name + suffix, "units": units}
+def step_name(metric: str) -> str:
+    """Variable that holds a metric at each token of the unsteered answer."""
+    return f"{metric}_step"
+
+
+def _of_unsteered(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: attributes[name] + (", unsteered" if name == "long_name" else "") for name in ("long_name", "units")
+            if name in attributes}  # fmt: skip

@@ -13,25 +13,18 @@ from torch import Tensor
 
 from mllm_probe.decoding.rows import Rows
 from mllm_probe.decoding.shared import Shared
-from mllm_probe.metrics.fluency import answer_perplexity
-from mllm_probe.metrics.logits import (
-    WordTable,
-    first_token_logit,
-    first_token_logprob,
-    kl_divergence,
-    single_token_logprob,
-)
+from mllm_probe.metrics.metric import Metric
+from mllm_probe.metrics.words import WordTable, single_token_logprob
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.schema import OFF_TARGET
 from mllm_probe.sweeps.answers import Reader, greedy
 from mllm_probe.sweeps.batches import Batch, Part, Scores, assemble
 from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.edits import ChunkEdits
 from mllm_probe.sweeps.reference import Judge
+from mllm_probe.sweeps.results import step_name
 from mllm_probe.sweeps.settings import Settings
 
 Answer = tuple[int, ...]
-_ONCE = ("tokens", "text", "kl_step", OFF_TARGET)
 Reading = Callable[[], AbstractContextManager[Any]]
 
 
@@ -114,14 +107,27 @@ class Scorer:
         """
         batch = assemble(parts, len(self.settings.axes.concepts), joined=baseline is None)
         scores, answers, logits = self._scores(shared, batch, baseline, reading)
-        found = []
+        results = []
         for number, (own, others) in enumerate(batch.split(scores)):
-            known = baseline or _baseline(own, answers[number], logits[number])
-            if "perplexity" in others:
-                concept = parts[number].pairs.concept
-                others["perplexity"] = others["perplexity"] / known.scores["own_perplexity"][concept]
-            found.append((known, others))
-        return found
+            known = baseline or self._baseline(own, answers[number], logits[number])
+            concept = parts[number].pairs.concept
+            for name in self._relative(others):
+                others[name] = others[name] / known.scores[_absolute(name)][concept]
+            results.append((known, others))
+        return results
+
+    def _baseline(self, scores: Scores, answer: Answer, logits: Tensor) -> Baseline:
+        """The unsteered run, from the scores of its row for every concept."""
+        for name in self._relative(scores):
+            own = scores[name]
+            scores |= {_absolute(name): own, name: own / own}
+        forced = [step_name(metric.name) for metric in self.settings.reading("forced")]
+        every = [metric.name for metric in self.settings.metrics if metric.every_concept]
+        once = {name: scores[name][0] for name in ("tokens", "text", *forced, *every) if name in scores}
+        return Baseline(scores | once, answer, logits)
+
+    def _relative(self, scores: Scores) -> list[str]:
+        return [metric.name for metric in self.settings.metrics if metric.relative and metric.name in scores]
 
     def _scores(
         self, shared: Shared, batch: Batch, baseline: Baseline | None, reading: Reading
@@ -131,25 +137,26 @@ class Scorer:
         edits = ChunkEdits(self.model, batch.steerings, shared, self._steps_fed(), touches_prompt=touches)
         with edits.beginning(), reading():
             rows = self._start(shared, edits)
-        scores = self._logit_scores(rows, edits, batch.pairs)
+        scores = self._first_scores(rows, edits, batch.pairs)
         answers = [] if baseline is None else [baseline.answer]
         logits: Tensor | list[Tensor] = rows.logits[batch.unsteered] if baseline is None else [baseline.logits]
-        needs_kl = "kl" in settings.metrics
+        forced = settings.reading("forced")
         if settings.decodes:
             with edits.following():
-                tokens = self._greedy(rows.fork() if needs_kl else rows, edits)
+                tokens = self._greedy(rows.fork() if forced else rows, edits)
             scores |= self._answer_scores(tokens, batch)
             answers = answers or [_ended(tokens[row]) for row in batch.unsteered]
         elif settings.needs_answer and baseline is None:
             answers = self._unsteered_answers(rows, batch)
         answers = answers or [()] * len(batch.parts)
-        if needs_kl:
+        if forced:
             with edits.again(range(len(batch.steerings))):
                 steered = self._along(rows, [answers[part] for part in batch.part])
             logits = steered[batch.unsteered] if baseline is None else [baseline.logits]
-            per_step = _kl(logits, steered, batch.part, [len(answer) for answer in answers])
-            scores["kl"] = np.nanmean(per_step, 1)[batch.pairs.row]
-            scores["kl_step"] = _padded(per_step, settings.max_new_tokens)[batch.pairs.row]
+            for metric in forced:
+                per_step = _stepwise(metric, logits, steered, batch.part, [len(answer) for answer in answers])
+                scores[metric.name] = np.nanmean(per_step, 1)[batch.pairs.row]
+                scores[step_name(metric.name)] = _padded(per_step, settings.max_new_tokens)[batch.pairs.row]
         return scores | {"edited": edits.edited()[batch.pairs.row]}, answers, logits
 
     def _steps_fed(self) -> int:
@@ -166,21 +173,25 @@ class Scorer:
             rows.feed(torch.tensor(self.prefix, dtype=torch.long, device=self.model.device).expand(count, -1))
         return rows
 
-    def _logit_scores(self, rows: Rows, edits: ChunkEdits, pairs: Pairs) -> Scores:
+    def _first_scores(self, rows: Rows, edits: ChunkEdits, pairs: Pairs) -> Scores:
+        """Scores of metrics that read the answer's first position, or how it begins."""
         place = (torch.from_numpy(pairs.row), torch.from_numpy(pairs.concept))
         scores: Scores = {}
-        if "logprob" in self.settings.metrics:
-            found = single_token_logprob(rows.logits, self.table).cpu()[place]
-            found = self._with_longer_words(found, rows, edits, pairs)
-            scores["logprob"] = _without_words(found, pairs, self.table)
-        if "logit" in self.settings.metrics:
-            scores["logit"] = _without_words(first_token_logit(rows.logits, self.table).cpu()[place], pairs, self.table)
-        if OFF_TARGET in self.settings.metrics:
-            every = first_token_logprob(rows.logits, self.table).cpu()
-            scores[OFF_TARGET] = every.masked_fill(every == -torch.inf, torch.nan)[place[0]].numpy()
+        of_words = self.settings.reading("words")
+        if of_words:
+            logprob = single_token_logprob(rows.logits, self.table).cpu()[place]
+            logprob = self._with_longer_words(logprob, rows, edits, pairs)
+            scores |= {metric.name: _known(metric, metric.score(logprob), pairs, self.table) for metric in of_words}
+        for metric in self.settings.reading("logits"):
+            values = metric.score(rows.logits, self.table).cpu()
+            if metric.every_concept:
+                scores[metric.name] = values.masked_fill(values == -torch.inf, torch.nan)[place[0]].numpy()
+            else:
+                values = values[place] if values.ndim > 1 else values[place[0]]
+                scores[metric.name] = _known(metric, values, pairs, self.table)
         return scores
 
-    def _with_longer_words(self, found: Tensor, rows: Rows, edits: ChunkEdits, pairs: Pairs) -> Tensor:
+    def _with_longer_words(self, logprob: Tensor, rows: Rows, edits: ChunkEdits, pairs: Pairs) -> Tensor:
         """Add words of several sub-tokens, teacher-forced, to the log-sum-exp of each pair."""
         width = len(edits.steerings)
         for length, jobs in _by_length(self.table, pairs).items():
@@ -194,8 +205,8 @@ class Scorer:
                 path = first + scores[:, : length - 1].gather(-1, fed[:, 1:, None])[..., 0].sum(-1)
                 for number, (pair, _, ends) in enumerate(part):
                     total = path[number] + scores[number, -1, list(ends)].logsumexp(-1)
-                    found[pair] = torch.logaddexp(found[pair], total.cpu())
-        return found
+                    logprob[pair] = torch.logaddexp(logprob[pair], total.cpu())
+        return logprob
 
     def _unsteered_answers(self, rows: Rows, batch: Batch) -> list[Answer]:
         """Answers of the rows that are not edited, up to their end tokens."""
@@ -211,53 +222,58 @@ class Scorer:
         return torch.cat([first, rows.feed(torch.tensor(padded, dtype=torch.long, device=self.model.device))], 1)
 
     def _answer_scores(self, tokens: np.ndarray, batch: Batch) -> Scores:
-        reader, metrics, pairs = self.reader, self.settings.metrics, batch.pairs
+        """Scores of metrics that read generated answers, and the answers themselves."""
+        reader, pairs = self.reader, batch.pairs
         answers = [tuple(row) for row in tokens.tolist()]
-        told = list(zip(pairs.row.tolist(), pairs.concept.tolist(), strict=True))
-        samples = batch.samples.tolist()
+        scored = [
+            (answers[row], sample, concept)
+            for row, sample, concept in zip(
+                pairs.row.tolist(), batch.samples.tolist(), pairs.concept.tolist(), strict=True
+            )
+        ]
         scores: Scores = {
             "tokens": tokens[pairs.row],
-            "text": np.array([reader.text(answers[r]) for r, _ in told], object),
+            "text": np.array([reader.text(answer) for answer, _, _ in scored], object),
         }
-        if "named" in metrics:
-            scores["named"] = np.array([reader.named(answers[r], c) for r, c in told])
-        if "kept" in metrics:
-            scores["kept"] = np.array([reader.kept(answers[r], s, c) for (r, c), s in zip(told, samples, strict=True)])
-        if "repetition" in metrics:
-            scores["repetition"] = np.array([reader.repetition(answers[r]) for r, _ in told])
-        if "perplexity" in metrics:
-            scores["perplexity"] = self._perplexity([answers[r] for r, _ in told], pairs.concept, batch.samples)
+        for metric in self.settings.reading("answer"):
+            values = [reader.score(metric, *one) for one in scored]
+            scores[metric.name] = np.array(values, np.float32)
+        of_reference = self.settings.reading("reference")
+        if of_reference:
+            answered = [answer for answer, _, _ in scored]
+            scores |= self._reference_scores(of_reference, answered, pairs.concept, batch.samples)
         return scores
 
-    def _perplexity(self, answers: Sequence[Answer], concepts: np.ndarray, samples: np.ndarray) -> np.ndarray:
-        """Perplexity of each answer, read with its own concept."""
-        found = np.full(len(answers), np.nan, np.float32)
+    def _reference_scores(
+        self, metrics: Sequence[Metric], answers: Sequence[Answer], concepts: np.ndarray, samples: np.ndarray
+    ) -> Scores:
+        """Scores of the answers under the unsteered model, each with a picture that has its own concept."""
+        scores = {metric.name: np.full(len(answers), np.nan, np.float32) for metric in metrics}
         for concept, sample in np.unique(np.stack([concepts, samples], 1), axis=0).tolist():
             where = np.flatnonzero((concepts == concept) & (samples == sample)).tolist()
-            found[where] = self._perplexity_of([answers[i] for i in where], concept, sample)
-        return found
+            logprobs, counted = self._reference([answers[i] for i in where], concept, sample)
+            for metric in metrics:
+                scores[metric.name][where] = metric.score(logprobs, counted).numpy()
+        return scores
 
-    def _perplexity_of(self, answers: Sequence[Answer], concept: int, sample: int) -> np.ndarray:
+    def _reference(self, answers: Sequence[Answer], concept: int, sample: int) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the tokens of answers, and which count, both [answers, steps]."""
         assert self.judge is not None
-        scores = np.zeros((len(answers), self.settings.max_new_tokens), np.float32)
-        counted = np.zeros(scores.shape, dtype=bool)
+        logprobs = np.zeros((len(answers), self.settings.max_new_tokens), np.float32)
+        counted = np.zeros(logprobs.shape, dtype=bool)
         contents = [self.reader.content(answer) for answer in answers]
         for row, values in enumerate(self.judge.logprobs(concept, sample, contents)):
-            scores[row, : len(values)] = values
+            logprobs[row, : len(values)] = values
             counted[row, : len(values)] = True
             mention = self.reader.mention(answers[row], concept)
             if mention is not None:
                 counted[row, mention[0] : mention[1]] = False
-        return answer_perplexity(torch.from_numpy(scores), torch.from_numpy(counted)).numpy()
+        return torch.from_numpy(logprobs), torch.from_numpy(counted)
 
 
-def _baseline(scores: Scores, answer: Answer, logits: Tensor) -> Baseline:
-    """The unsteered run, from the scores of its row for every concept."""
-    if "perplexity" in scores:
-        own = scores["perplexity"]
-        scores |= {"own_perplexity": own, "perplexity": own / own}
-    single = {name: scores[name][0] for name in _ONCE if name in scores}
-    return Baseline(scores | single, answer, logits)
+def _absolute(name: str) -> str:
+    """Under what a baseline keeps a score before it was divided by itself."""
+    return f"absolute {name}"
 
 
 def _ended(tokens: np.ndarray) -> Answer:
@@ -265,11 +281,19 @@ def _ended(tokens: np.ndarray) -> Answer:
     return tuple(int(token) for token in tokens if token >= 0)
 
 
-def _kl(unsteered: Tensor | list[Tensor], steered: Tensor, part: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
-    """KL at each step [rows, longest], NaN behind an answer's end.
+def _stepwise(
+    metric: Metric,
+    unsteered: Tensor | list[Tensor],
+    steered: Tensor,
+    part: np.ndarray,
+    lengths: Sequence[int],
+) -> np.ndarray:
+    """A metric at each token of the unsteered answer [rows, longest], NaN past its end.
 
     Parameters
     ----------
+    metric : Metric
+        That reads ``"forced"``.
     unsteered : Tensor [parts, longest, vocabulary], or a list of Tensor [steps, vocabulary]
         Logits along the unsteered answer of each part.
     steered : Tensor [rows, longest, vocabulary]
@@ -277,13 +301,13 @@ def _kl(unsteered: Tensor | list[Tensor], steered: Tensor, part: np.ndarray, len
     lengths : sequence of int
         Of the unsteered answers.
     """
-    found = np.full(tuple(steered.shape[:2]), np.nan, np.float32)
+    values = np.full(tuple(steered.shape[:2]), np.nan, np.float32)
     for number, length in enumerate(lengths):
         rows = np.flatnonzero(part == number)
         own = steered[torch.from_numpy(rows).to(steered.device)] if len(lengths) > 1 else steered
         for step in range(length):
-            found[rows, step] = kl_divergence(unsteered[number][step], own[:, step]).cpu().numpy()
-    return found
+            values[rows, step] = metric.score(unsteered[number][step], own[:, step]).cpu().numpy()
+    return values
 
 
 def _by_length(table: WordTable, pairs: Pairs) -> dict[int, list[tuple[int, tuple[int, ...], tuple[int, ...]]]]:
@@ -296,8 +320,10 @@ def _by_length(table: WordTable, pairs: Pairs) -> dict[int, list[tuple[int, tupl
     return jobs
 
 
-def _without_words(values: Tensor, pairs: Pairs, table: WordTable) -> np.ndarray:
-    """NaN for concepts that have no words."""
+def _known(metric: Metric, values: Tensor, pairs: Pairs, table: WordTable) -> np.ndarray:
+    """Values, NaN for concepts without words where the metric needs them."""
+    if metric.needs != "words":
+        return values.numpy()
     there = np.array([bool(own) for own in table.variants])
     return np.where(there[pairs.concept], values.numpy(), np.nan)
 

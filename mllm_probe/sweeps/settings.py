@@ -11,11 +11,15 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.metrics.metric import Metric
+from mllm_probe.metrics.registry import as_metrics, built_in
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.steering.controls import CONCEPT, CONTROLS, Control, is_seeded
+from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
 from mllm_probe.sweeps.cells import Axes
 
-DECODED = ("named", "kept", "perplexity", "repetition", "tokens")
-"""Metrics for which answers must be generated; the others never decode."""
+ANSWERS = "tokens"
+"""Asked for among the metrics: the answers alone."""
 
 Controls = Sequence[str] | str | None
 
@@ -28,10 +32,13 @@ class Settings:
     ----------
     axes : Axes
     tokens : scope as in ``Steering``
-    unit, operation : str
+    unit : str
+    operation : Operation
     to : Dataset or None
         The direction that takes the concept's place.
-    metrics : tuple of str
+    metrics : tuple of Metric
+    answers : bool
+        Whether answers are asked for by themselves.
     seed, max_new_tokens : int
     answer_prefix : str or sequence of int
     record : tuple of str
@@ -42,9 +49,10 @@ class Settings:
     axes: Axes
     tokens: Any
     unit: str
-    operation: str
+    operation: Operation
     to: xr.Dataset | None
-    metrics: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    answers: bool
     seed: int
     max_new_tokens: int
     answer_prefix: str | Sequence[int]
@@ -55,21 +63,35 @@ class Settings:
     @property
     def decodes(self) -> bool:
         """Whether answers are generated."""
-        return any(metric in DECODED for metric in self.metrics)
+        return self.answers or any(metric.reading.decodes for metric in self.metrics)
 
     @property
     def needs_answer(self) -> bool:
         """Whether the unsteered answer is generated."""
-        return self.decodes or "kl" in self.metrics
+        return self.decodes or any(metric.reading.unsteered for metric in self.metrics)
+
+    def reading(self, what: str) -> list[Metric]:
+        """Metrics that read one thing, see :data:`mllm_probe.metrics.metric.READS`."""
+        return [metric for metric in self.metrics if metric.reads == what]
 
     @property
-    def shares_random(self) -> bool:
-        """Whether random directions are the same for every concept."""
-        return self.unit == "residual" and self.operation == "add"
+    def names(self) -> list[str]:
+        """Names of the metrics, and ``"tokens"`` where answers are asked for."""
+        return [metric.name for metric in self.metrics] + [ANSWERS] * self.answers
+
+    @property
+    def shares_draws(self) -> bool:
+        """Whether the size of a change does not depend on the concept, so that seeded draws serve all concepts."""
+        return self.unit == "residual" and self.operation.fixed_size
+
+    @property
+    def shared_controls(self) -> tuple[str, ...]:
+        """Controls whose draws are the same edit for every concept, so that they are run once."""
+        return tuple(name for name in self.axes.controls if self.shares_draws and is_seeded(name))
 
     def takes_away(self, strength: float) -> bool:
         """Whether a dose is meant to take the concept out of the answer."""
-        return self.operation != "add" or strength < 0
+        return self.operation.takes_away(strength)
 
 
 def check_settings(
@@ -80,9 +102,9 @@ def check_settings(
     strengths: Iterable[float],
     tokens: Any,
     unit: str,
-    operation: str,
+    operation: str | Operation | ChangeFunction,
     to: str | xr.Dataset | None,
-    metrics: Iterable[str],
+    metrics: Iterable[str | Metric] | str | Metric,
     controls: Controls,
     draws: int,
     seed: int,
@@ -113,13 +135,15 @@ def check_settings(
     )
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens: expected 1 or more, got {max_new_tokens}.")
+    listed = [metrics] if isinstance(metrics, (str, Metric)) else list(metrics)
     settings = Settings(
         axes=axes,
         tokens=tokens,
         unit=unit,
-        operation=operation,
+        operation=as_operation(operation),
         to=vectors.sel({schema.CONCEPT: to}) if isinstance(to, str) else to,
-        metrics=_with_repetition(_checked_names(metrics, (*schema.METRICS, "tokens", schema.OFF_TARGET), "metric")),
+        metrics=as_metrics(metric for metric in listed if metric != ANSWERS),
+        answers=ANSWERS in listed,
         seed=seed,
         max_new_tokens=max_new_tokens,
         answer_prefix=model.default_answer_prefix if answer_prefix is None else answer_prefix,
@@ -127,19 +151,16 @@ def check_settings(
         read_layers=tuple(resolve_layers(read_layers, len(model.layers))),
         read_tokens=read_tokens,
     )
-    if not settings.metrics and not settings.record:
-        raise ValueError(f"metrics: expected at least one of {', '.join(schema.METRICS)}, or something to record.")
-    if schema.OFF_TARGET in settings.metrics and not settings.shares_random:
+    if not settings.metrics and not settings.answers and not settings.record:
+        raise ValueError(f"metrics: expected at least one of {', '.join(built_in())}, or something to record.")
+    every = [metric.name for metric in settings.metrics if metric.every_concept]
+    if every and not settings.shares_draws:
         raise ValueError(
-            "metrics: 'off_target' compares with random directions that are scored against every concept, which are "
-            f"those of unit 'residual' and operation 'add'; got unit '{unit}' and operation '{operation}'."
+            f"metrics: '{every[0]}' compares with random directions that are scored against every concept, which are "
+            f"those of unit 'residual' and operation 'add'; got unit '{unit}' and operation "
+            f"'{settings.operation.name}'."
         )
     return settings
-
-
-def _with_repetition(metrics: tuple[str, ...]) -> tuple[str, ...]:
-    """Perplexity never stands alone: a model finds its own repetitions probable."""
-    return (*metrics, "repetition") if "perplexity" in metrics and "repetition" not in metrics else metrics
 
 
 def _refuse_client(client: Any) -> None:
@@ -175,21 +196,27 @@ def _checked_strengths(strengths: Iterable[float]) -> tuple[float, ...]:
 def _checked_controls(vectors: xr.Dataset, controls: Controls, draws: int) -> dict[str, int]:
     if draws < 1:
         raise ValueError(f"draws: expected 1 or more, got {draws}.")
-    shuffled = min(draws, vectors.sizes.get(schema.DRAW, 0)) if "shuffled" in vectors else 0
+    counts = {name: _draws(control, vectors, draws) for name, control in CONTROLS.items()}
     if controls is None:
-        wanted: tuple[str, ...] = ("random", "shuffled") if shuffled else ("random",)
+        wanted = tuple(name for name, count in counts.items() if count)
     else:
         wanted = tuple(dict.fromkeys([controls] if isinstance(controls, str) else controls))
-    unknown = [name for name in wanted if name not in schema.CONTROLS]
+    unknown = [name for name in wanted if name not in (CONCEPT, *CONTROLS)]
     if unknown:
-        raise ValueError(f"unknown control '{unknown[0]}'; there are {', '.join(schema.CONTROLS[1:])}.")
-    if "shuffled" in wanted and not shuffled:
-        raise ValueError(
-            "controls: 'shuffled' was asked for, but these vectors have no shuffled draws. Make them with "
-            "mp.concept_vectors(…, shuffled_draws=8), or leave 'shuffled' out."
-        )
-    counts = {"random": draws, "shuffled": shuffled}
-    return {"concept": 1} | {name: counts[name] for name in wanted if name != "concept"}
+        raise ValueError(f"unknown control '{unknown[0]}'; there are {', '.join(CONTROLS)}.")
+    wanted = tuple(name for name in wanted if name != CONCEPT)
+    for name in wanted:
+        if not counts[name]:
+            raise ValueError(
+                f"controls: '{name}' was asked for, but these vectors have no {name} draws. Make them with "
+                f"{CONTROLS[name].how_to_get}, or leave '{name}' out."
+            )
+    return {CONCEPT: 1} | {name: counts[name] for name in wanted}
+
+
+def _draws(control: Control, vectors: xr.Dataset, draws: int) -> int:
+    there = control.available(vectors)
+    return draws if there is None else min(draws, there)
 
 
 def _checked_names(given: Iterable[str] | str, known: Sequence[str], what: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.concepts import ConceptLibrary, Picture
-from mllm_probe.metrics.logits import Word
+from mllm_probe.metrics.words import Word
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.probe_model import ProbeModel
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import split_dimension, tensor_of
+from mllm_probe.steering.controls import CONTROLS, is_seeded
 from mllm_probe.sweeps.cells import Axes
 
 _OF_CONCEPT = ("vector", "raw_norm", "negative_projection")
-_OF_DRAW = ("shuffled", "shuffled_negative_projection")
 
 
 def find_twins(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int], tuple[int, int]]:
@@ -36,14 +36,17 @@ def find_twins(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int], tu
     same = _first_alike(_contents(vectors, _OF_CONCEPT, (schema.CONCEPT,)))
     known = range(len(same))
     found = {("concept", c, 0): (same[c], 0) for c in known if same[c] != c}
-    random = range(axes.controls.get("random", 0))
-    found |= {("random", c, d): (same[c], d) for c in known if same[c] != c for d in random}
-    count = axes.controls.get("shuffled", 0)
-    drawn = _contents(vectors, _OF_DRAW, (schema.CONCEPT, schema.DRAW)) if count else []
-    for concept in known if drawn else ():
-        begin = concept * vectors.sizes[schema.DRAW]
-        alike = _first_alike(drawn[begin : begin + count])
-        found |= {("shuffled", concept, d): (concept, alike[d]) for d in range(count) if alike[d] != d}
+    for name, count in axes.controls.items():
+        if name not in CONTROLS:
+            continue
+        if is_seeded(name):
+            found |= {(name, c, d): (same[c], d) for c in known if same[c] != c for d in range(count)}
+            continue
+        drawn = _contents(vectors, CONTROLS[name].variables, (schema.CONCEPT, schema.DRAW))
+        for concept in known if drawn else ():
+            begin = concept * vectors.sizes[schema.DRAW]
+            alike = _first_alike(drawn[begin : begin + count])
+            found |= {(name, concept, d): (concept, alike[d]) for d in range(count) if alike[d] != d}
     return found
 
 

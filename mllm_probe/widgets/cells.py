@@ -13,7 +13,6 @@ from mllm_probe.schema import (
     CONCEPT,
     CONTROL,
     LAYER,
-    METRICS,
     RELATIVE_DEPTH,
     SCORED_CONCEPT,
     STRENGTH,
@@ -27,25 +26,11 @@ _FROM = (("difference", "low", "high"), ("difference_from", "difference_low", "d
 _CONTROLS = {"control": "control_mean", "control_low": "control_low", "control_high": "control_high"}
 RANDOM = "random"
 NUMBERS = ("values", "low", "high", "n", "clear", "control", "control_low", "control_high")
-METRIC_LABELS = {
-    "logprob": "Δ log-probability of the concept's words",
-    "logit": "Δ logit of the concept's first token",
-    "named": "Δ share of answers that name the concept",
-    "kept": "Δ share of the true content kept",
-    "kl": "Δ KL from the unsteered answer",
-    "perplexity": "Δ perplexity of the answer",
-    "repetition": "Δ share of repeated words",
-}
 
 
 def is_effect(dataset: xr.Dataset) -> bool:
     """Whether ``dataset`` came from `mllm_probe.effect`."""
     return "difference" in dataset
-
-
-def metrics_of(grid: xr.Dataset) -> list[str]:
-    """Metrics that a grid holds, in the order of the schema."""
-    return [name for name in METRICS if name in grid]
 
 
 def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:

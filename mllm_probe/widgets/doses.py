@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.steering.scopes import parse_scope
+from mllm_probe.tokens.selection import parse_scope
 from mllm_probe.widgets.setting import Setting
 
 MOST = 2.0

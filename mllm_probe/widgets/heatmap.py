@@ -11,10 +11,11 @@ from typing import Any
 
 import xarray as xr
 
+from mllm_probe.metrics.registry import label_of, metrics_of
 from mllm_probe.models.bundled import bundled
-from mllm_probe.schema import EDIT_SCOPES
+from mllm_probe.tokens import SCOPES
 from mllm_probe.widgets.base import sentence
-from mllm_probe.widgets.cells import cells_of, is_effect, metrics_of
+from mllm_probe.widgets.cells import cells_of, is_effect
 from mllm_probe.widgets.drawing import Drawing
 from mllm_probe.widgets.heatmap_traits import HeatmapTraits
 from mllm_probe.widgets.heatmap_turns import Turns
@@ -216,13 +217,16 @@ class LayerConceptHeatmap(HeatmapTraits):
         state: dict[str, Any]
         if is_effect(grid):
             effect, metrics = grid, []
-            state = {"metric": str(grid.attrs.get("metric", self.metric)), "samples": [], "has_off_target": False}
+            metric = str(grid.attrs.get("metric", self.metric))
+            state = {"metric": metric, "samples": [], "has_off_target": False}
+            state["metric_labels"] = {metric: f"Δ {label_of(grid, metric)}"}
         else:
             metrics = metrics_of(grid)
             if self.metric not in metrics:
                 raise ValueError(f"the grid has no metric '{self.metric}'; it has {', '.join(metrics) or 'none'}.")
             effect = summarised(grid, self.metric, self.average, self.sample)
-            state = {"samples": sample_labels(grid), "has_off_target": has_off_target(grid)}
+            labels = {name: f"Δ {label_of(grid, name)}" for name in metrics}
+            state = {"samples": sample_labels(grid), "has_off_target": has_off_target(grid), "metric_labels": labels}
         state |= {"metrics": metrics} | cells_of(effect, self.against)
         numbers = {"metric": state.get("metric", self.metric), "average": self.average, "sample": self.sample}
         state["told"] = _told(grid) | numbers | {"against": state["against"]}
@@ -331,5 +335,5 @@ def _datasets(grids: Any) -> Iterable[xr.Dataset]:
 def _told(grid: xr.Dataset) -> dict[str, Any]:
     """How the grid was made, for the code that gives a cell again."""
     told = {name: grid.attrs[name] for name in _TOLD if name in grid.attrs}
-    scope = [part for part in str(told.get("scope", "")).split("+") if part in EDIT_SCOPES]
+    scope = [part for part in str(told.get("scope", "")).split("+") if part in SCOPES]
     return told | {"tokens": scope, "bundled": bundled(str(told.get("model", ""))) is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traitlets
 
 from mllm_probe.widgets.base import ProbeWidget, bundle
-from mllm_probe.widgets.cells import METRIC_LABELS, RANDOM
+from mllm_probe.widgets.cells import RANDOM
 from mllm_probe.widgets.summary import AVERAGE_LABELS, AVERAGES
 
 COLUMNS = ("layer", "relative_depth")
@@ -44,7 +44,7 @@ class HeatmapTraits(ProbeWidget):
 
     metric = traitlets.Unicode("logprob").tag(sync=True)
     metrics = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    metric_labels = traitlets.Dict(METRIC_LABELS).tag(sync=True)
+    metric_labels = traitlets.Dict().tag(sync=True)
     against = traitlets.Unicode(RANDOM).tag(sync=True)
     controls = traitlets.List(traitlets.Unicode()).tag(sync=True)
     average = traitlets.Enum(AVERAGES, "mean").tag(sync=True)

@@ -13,8 +13,9 @@ import traitlets
 import xarray as xr
 
 from mllm_probe.metrics.projection import UNIT
-from mllm_probe.models.images import as_image
+from mllm_probe.models.images import as_image, takes_images, warn_of_image
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, require, require_same_model
+from mllm_probe.typing import Images
 from mllm_probe.widgets.base import ProbeWidget, sentence
 from mllm_probe.widgets.choices import pictures_from
 from mllm_probe.widgets.recording import LARGEST, Recording, Recordings
@@ -70,7 +71,7 @@ class InsideWidget(ProbeWidget):
         self,
         model: Any,
         vectors: xr.Dataset | None,
-        image: Any,
+        images: Any,
         prompt: str | None,
         concept: str | None,
         layer: int | None,
@@ -84,7 +85,7 @@ class InsideWidget(ProbeWidget):
             **traits,
         )
         self.model = model
-        self._image = pictures_from(None)[0] if image is None else image
+        self._image = pictures_from(None)[0] if images is None else _of_one_prompt(images)
         self._pictures = 0
         self._vectors: xr.Dataset | None = None
         self._capture: tuple[Any, xr.Dataset] | None = None
@@ -95,13 +96,24 @@ class InsideWidget(ProbeWidget):
         self.run()
 
     @property
+    def images(self) -> Any:
+        """The picture that is read, or the pictures of one prompt; setting it starts a reading."""
+        return self._image
+
+    @images.setter
+    def images(self, images: Images) -> None:
+        self.show(images)
+
+    @property
     def image(self) -> Any:
-        """The picture that is read; setting it starts a reading."""
+        """Former name of ``images``, until 1.0."""
+        warn_of_image()
         return self._image
 
     @image.setter
     def image(self, image: Any) -> None:
-        self.show(image=image)
+        warn_of_image()
+        self.show(image)
 
     @property
     def vectors(self) -> xr.Dataset | None:
@@ -113,21 +125,23 @@ class InsideWidget(ProbeWidget):
         self._take_vectors(vectors, None)
         self.run()
 
-    def show(self, image: Any = None, **settings: Any) -> None:
+    @takes_images
+    def show(self, images: Images = None, **settings: Any) -> None:
         """Set the picture and any traits at once, which starts one reading; nothing happens if all are as they are.
 
         Parameters
         ----------
-        image : picture, optional
+        images : picture or list, optional
+            A list is the pictures of one prompt.
         **settings
             Such as ``prompt="…"``, ``concept="cat"``, ``layer=4``.
         """
         changed = {name: value for name, value in settings.items() if getattr(self, name) != value}
-        if image is not None:
-            self._image, self._pictures = image, self._pictures + 1
+        if images is not None:
+            self._image, self._pictures = _of_one_prompt(images), self._pictures + 1
         if changed:
             self.publish(**changed)
-        if image is not None or set(changed) & set(self._reads):
+        if images is not None or set(changed) & set(self._reads):
             self.run()
 
     def run(self) -> None:
@@ -240,6 +254,11 @@ class InsideWidget(ProbeWidget):
 
     def _summary(self) -> str:
         return f"{len(self.concepts)} concepts × {len(self.layers)} layers"
+
+
+def _of_one_prompt(images: Images) -> Any:
+    """The pictures of one prompt: a list of one is that picture."""
+    return images[0] if isinstance(images, (list, tuple)) and len(images) == 1 else images
 
 
 def png(image: Any) -> bytes:

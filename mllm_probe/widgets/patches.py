@@ -14,8 +14,9 @@ from mllm_probe import schema
 from mllm_probe.activations import capture
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
 from mllm_probe.models.families import why_no_image_tokens
-from mllm_probe.models.images import as_image
+from mllm_probe.models.images import as_image, takes_images
 from mllm_probe.steering import Steering
+from mllm_probe.typing import Images
 from mllm_probe.widgets.base import bundle
 from mllm_probe.widgets.drawing import Drawing
 from mllm_probe.widgets.inside import InsideWidget, Wanted, float_bytes, png
@@ -34,8 +35,8 @@ class PatchOverlay(InsideWidget):
         From `mllm_probe.load` or `mllm_probe.wrap`.
     vectors : xarray.Dataset, optional
         From `mllm_probe.concept_vectors`, best with ``tokens`` that include ``"image"``. May be set later.
-    image : picture, optional
-        A drawn scene by default. ``overlay.image = …`` shows another.
+    images : picture, optional
+        A drawn scene by default. ``overlay.images = …`` shows another.
     prompt : str, optional
         What stands beside the picture; the model's default prompt without it.
     concept, layer : optional
@@ -56,7 +57,7 @@ class PatchOverlay(InsideWidget):
 
     Examples
     --------
-    >>> overlay = mp.PatchOverlay(model, vectors, image=picture, concept="cat")
+    >>> overlay = mp.PatchOverlay(model, vectors, images=picture, concept="cat")
     >>> mp.generate(model, picture, steering=overlay.steering(strength=1.0))
     """
 
@@ -67,18 +68,19 @@ class PatchOverlay(InsideWidget):
     columns = traitlets.Int(0).tag(sync=True)
     mask = traitlets.List(traitlets.List(traitlets.Bool())).tag(sync=True)
 
+    @takes_images
     def __init__(
         self,
         model: Any,
         vectors: xr.Dataset | None = None,
-        image: Any = None,
+        images: Images = None,
         prompt: str | None = None,
         *,
         concept: str | None = None,
         layer: int | None = None,
         **traits: Any,
     ) -> None:
-        super().__init__(model, vectors, image, prompt, concept, layer, **traits)
+        super().__init__(model, vectors, images, prompt, concept, layer, **traits)
 
     @property
     def scope(self) -> np.ndarray:

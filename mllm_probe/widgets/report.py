@@ -7,9 +7,10 @@ from typing import Any
 
 import xarray as xr
 
+from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
 from mllm_probe.sweeps import effect as effect_of
-from mllm_probe.widgets.cells import is_effect, metrics_of
+from mllm_probe.widgets.cells import is_effect
 from mllm_probe.widgets.dose_picture import dose_picture
 from mllm_probe.widgets.drawing import svg
 from mllm_probe.widgets.export import Collected

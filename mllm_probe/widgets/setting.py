@@ -10,6 +10,7 @@ import xarray as xr
 
 from mllm_probe.schema import CONCEPT
 from mllm_probe.steering import Composition, Steering, compose
+from mllm_probe.tokens import scope_choices
 
 SETTINGS = (
     "picture",
@@ -25,18 +26,11 @@ SETTINGS = (
     "seed",
 )
 PAINTED = "painted"
-SCOPES = (
-    ("last_prompt", "last token"),
-    ("last_prompt+generated", "last + new"),
-    ("image", "image"),
-    ("text", "text"),
-    ("all", "all"),
-)
 
 
 def scopes_for(scope: str, painted: bool) -> list[list[str]]:
     """Value and label of each scope to choose from: the usual ones, painted patches if there are any, and ``scope``."""
-    known = [list(pair) for pair in SCOPES] + ([[PAINTED, PAINTED]] if painted else [])
+    known = scope_choices() + ([[PAINTED, PAINTED]] if painted else [])
     return known if scope in dict(known) or scope == PAINTED else [*known, [scope, scope]]
 
 

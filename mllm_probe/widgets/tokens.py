@@ -16,7 +16,10 @@ from mllm_probe import schema
 from mllm_probe.activations import capture
 from mllm_probe.metrics.lens import lens_chunks
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
+from mllm_probe.models.images import takes_images
 from mllm_probe.steering import Steering, generate
+from mllm_probe.tokens import captured_kinds
+from mllm_probe.typing import Images
 from mllm_probe.widgets.base import bundle
 from mllm_probe.widgets.inside import InsideWidget, Wanted, float_bytes
 
@@ -36,7 +39,7 @@ class TokenStrip(InsideWidget):
         From `mllm_probe.load` or `mllm_probe.wrap`.
     vectors : xarray.Dataset, optional
         From `mllm_probe.concept_vectors`. Without them there is the logit lens alone. May be set later.
-    image : picture or list, optional
+    images : picture or list, optional
         A drawn scene by default; a list is several pictures in one prompt, an empty list none.
     prompt : str, optional
         The model's default prompt without it.
@@ -69,7 +72,7 @@ class TokenStrip(InsideWidget):
 
     Examples
     --------
-    >>> strip = mp.TokenStrip(model, vectors, image=picture, concept="cat")
+    >>> strip = mp.TokenStrip(model, vectors, images=picture, concept="cat")
     >>> mp.generate(model, picture, steering=strip.steering(strength=1.0))
     """
 
@@ -84,11 +87,12 @@ class TokenStrip(InsideWidget):
     lens = traitlets.Bytes(b"").tag(sync=True)
     positions = traitlets.List(traitlets.Int()).tag(sync=True)
 
+    @takes_images
     def __init__(
         self,
         model: Any,
         vectors: xr.Dataset | None = None,
-        image: Any = None,
+        images: Images = None,
         prompt: str | None = None,
         answer: str | None = None,
         *,
@@ -103,7 +107,7 @@ class TokenStrip(InsideWidget):
         self._lens: tuple[Any, dict[str, Any]] | None = None
         mode = ("lens" if vectors is None else "projection") if mode is None else mode
         traits |= {"answer": self._given, "mode": mode}
-        super().__init__(model, vectors, image, prompt, concept, layer, **traits)
+        super().__init__(model, vectors, images, prompt, concept, layer, **traits)
 
     def steering(self, strength: float = 1.0, layers: Any = None, **settings: Any) -> Steering:
         """Steer the selected tokens with the chosen concept.
@@ -139,12 +143,13 @@ class TokenStrip(InsideWidget):
             self._given = change.new
         super()._on_setting(change)
 
-    def show(self, image: Any = None, **settings: Any) -> None:
+    @takes_images
+    def show(self, images: Images = None, **settings: Any) -> None:
         """As for every such widget; an ``answer`` among the settings is read instead of the model's own."""
         if "answer" in settings:
             self._given = settings["answer"] or ""
             settings["answer"] = self._given
-        super().show(image, **settings)
+        super().show(images, **settings)
 
     def _wanted(self) -> Wanted:
         more = (self._given, self.mode, self.opened)
@@ -214,13 +219,19 @@ class _Cancelled(StoppingCriteria):
 
 def described(acts: xr.Dataset, borrowed: Sequence[str] = ()) -> list[list[Any]]:
     """Per token of a capture of one sample: text, role, position, patch row and column, borrowed scope."""
-    steps = acts[schema.STEP].values if schema.STEP in acts.coords else np.full(acts.sizes[schema.TOKEN], -1)
     names = (schema.TOKEN_TEXT, schema.ROLE, schema.TOKEN, schema.PATCH_ROW, schema.PATCH_COLUMN)
-    rows = zip(*(acts[name].values.tolist() for name in names), steps.tolist(), strict=True)
+    rows = zip(*(acts[name].values.tolist() for name in names), captured_kinds(acts), strict=True)
     scopes = list(borrowed) or [""] * acts.sizes[schema.TOKEN]
     return [
-        ["" if role == "image" else str(text), "answer" if step >= 0 else str(role), position, row, column, scope]
-        for (text, role, position, row, column, step), scope in zip(rows, scopes, strict=True)
+        [
+            "" if role == "image" else str(text),
+            "answer" if kind == "generated" else str(role),
+            position,
+            row,
+            column,
+            scope,
+        ]
+        for (text, role, position, row, column, kind), scope in zip(rows, scopes, strict=True)
     ]
 
 

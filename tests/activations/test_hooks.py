@@ -151,7 +151,7 @@ def test_layers_are_resolved_or_refused():
     assert resolve_layers(-1, 3) == [2] and resolve_layers([2, -3], 3) == [2, 0]
     with pytest.raises(ValueError, match=r"no layer 3: the model has 3 blocks, numbered 0 … 2 \(-1 is the last\)"):
         resolve_layers([0, 3], 3)
-    with pytest.raises(ValueError, match="expected 'all', a number or a list of numbers, got 'last'"):
+    with pytest.raises(ValueError, match="expected 'all', a number or a list of numbers .*; got 'last'"):
         resolve_layers("last", 3)
     with pytest.raises(ValueError, match="one or more different blocks"):
         resolve_layers([2, -1], 3)

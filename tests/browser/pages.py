@@ -40,8 +40,8 @@ def write_pages(folder: Path) -> dict[str, list[str]]:
     panel.to_html(folder / "panel.html")
 
     heatmap = mp.LayerConceptHeatmap(grid, concept="cat", layer=3)
-    overlay = mp.PatchOverlay(model, vectors, image=library["cat"].positive[0], concept="cat", layer=3)
-    strip = mp.TokenStrip(model, vectors, image=library["cat"].positive[0], concept="cat", layer=3)
+    overlay = mp.PatchOverlay(model, vectors, images=library["cat"].positive[0], concept="cat", layer=3)
+    strip = mp.TokenStrip(model, vectors, images=library["cat"].positive[0], concept="cat", layer=3)
     assert overlay.wait(120) and strip.wait(120), (overlay.message, strip.message)
     to_html(ipywidgets.VBox([heatmap, overlay, strip]), folder / "widgets.html")
     for widget in (panel, heatmap, overlay, strip):

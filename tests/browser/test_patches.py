@@ -23,8 +23,8 @@ library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs
 vectors = mp.concept_vectors(model, library, probe_accuracy=False)
 vectors = vectors.assign_coords(concept=["cat", "tree", "neon", {HOSTILE!r}])
 picture = library["cat"].positive[0]
-overlay = mp.PatchOverlay(model, vectors, image=picture, concept="cat", layer=3)
-strip = mp.TokenStrip(model, vectors, image=picture, concept="cat", layer=3)
+overlay = mp.PatchOverlay(model, vectors, images=picture, concept="cat", layer=3)
+strip = mp.TokenStrip(model, vectors, images=picture, concept="cat", layer=3)
 assert overlay.wait(60) and strip.wait(60), (overlay.message, strip.message)
 overlay
 """

@@ -84,7 +84,7 @@ def by_static(decoder, buffer, rows):
 def test_nothing_is_compiled_anew_and_results_are_those_of_growing_rows(tiny, pictures, shared):
     compiler, vectors = Counting(), made_vectors(tiny)
     decoder = StaticDecoder(tiny, shared, ROWS, STEPS, compiler)
-    buffer = EditBuffer(tiny, ROWS, prompt=shared.encoded, exchange=True)
+    buffer = EditBuffer(tiny, ROWS, prompt=shared.encoded, projects=True)
     for rows in settings(vectors):
         found, expected = by_static(decoder, buffer, rows), by_growing(shared, buffer, rows)
         assert (found[0] - expected[0]).abs().max() <= 1e-5

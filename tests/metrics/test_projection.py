@@ -8,8 +8,9 @@ import torch
 
 from mllm_probe.activations import capture
 from mllm_probe.concepts import scenes
-from mllm_probe.metrics import borrowed_scopes, concept_projection, token_kinds
+from mllm_probe.metrics import borrowed_scopes, concept_projection
 from mllm_probe.steering import concept_vectors, vectors_from
+from mllm_probe.tokens import captured_kinds
 
 
 @pytest.fixture(scope="module")
@@ -25,25 +26,17 @@ def vectors(tiny, library):
 @pytest.mark.parametrize("scope", ["image", "last_prompt"])
 def test_means_of_the_two_classes_are_zero_and_one(tiny, library, vectors, scope):
     for pictures, expected in ((library["cat"].negative, 0.0), (library["cat"].positive, 1.0)):
-        acts = capture(tiny, list(pictures), tokens=scope).assign_coords(role=("token", [_role(scope)] * _size(scope)))
+        acts = capture(tiny, list(pictures), tokens=scope)
         found = concept_projection(acts, vectors.sel(concept="cat"))
         assert found.dims == ("sample", "layer", "token") and found.attrs["units"] == "× mean difference"
         np.testing.assert_allclose(found.mean(("sample", "token")).values, expected, atol=2e-4)
 
 
-def _role(scope):
-    return "image" if scope == "image" else "text"
-
-
-def _size(scope):
-    return 16 if scope == "image" else 1
-
-
 def test_every_token_is_measured_along_its_own_scope(tiny, library, vectors):
     acts = capture(tiny, [library["cat"].positive[0]], tokens="all", continuation="a cat")
-    kinds = np.array(token_kinds(acts))
+    kinds = np.array(captured_kinds(acts))
     steps, roles = acts.step.values, acts.role.values
-    assert set(kinds[steps >= 0]) == {"last_prompt"} and set(kinds[roles == "image"]) == {"image"}
+    assert set(kinds[steps >= 0]) == {"generated"} and set(kinds[roles == "image"]) == {"image"}
     assert (kinds[(steps < 0) & (roles != "image")] == "last_prompt").tolist() == [
         *[False] * (int(((steps < 0) & (roles != "image")).sum()) - 1),
         True,
@@ -59,7 +52,7 @@ def test_every_token_is_measured_along_its_own_scope(tiny, library, vectors):
 
 def test_tokens_whose_scope_was_not_captured_say_whose_vector_they_borrow(tiny, library, vectors):
     acts = capture(tiny, [library["cat"].positive[0]], tokens="all", continuation="a cat")
-    kinds, answer = np.array(token_kinds(acts)), acts.step.values >= 0
+    kinds, answer = np.array(captured_kinds(acts)), acts.step.values >= 0
     found = np.array(borrowed_scopes(acts, vectors.sel(concept="cat")))
     assert set(found[answer]) == {"last_prompt"} and set(found[kinds == "text"]) == {"last_prompt"}
     assert set(found[kinds == "image"]) == {""} and found[(kinds == "last_prompt") & ~answer].tolist() == [""]
@@ -88,4 +81,4 @@ def test_given_vectors_are_in_units_of_their_length(tiny, library):
 def test_samples_of_different_roles_are_refused(tiny, library):
     acts = capture(tiny, [library["cat"].positive[0]] * 2, ["a", "a b c"], tokens="all")
     with pytest.raises(ValueError, match="capture them one by one"):
-        token_kinds(acts)
+        captured_kinds(acts)

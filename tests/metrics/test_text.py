@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mllm_probe.metrics import forms, kept, named, named_tokens, repetition, spans
+from mllm_probe.metrics.text import forms, kept, named, named_tokens, repetition, spans
 
 CAT = ("cat", "kitten")
 

@@ -42,7 +42,8 @@ def positions(ids, prompt_length, tokens, grid=(4, 4)):
     if isinstance(tokens, np.ndarray):
         image = [p for p, i in enumerate(ids) if i == IMAGE]
         size = grid[0] * grid[1]
-        return {p for n, p in enumerate(image) if tokens[divmod(n % size, grid[1])]}
+        masks = tokens if tokens.ndim == 3 else tokens[None]
+        return {p for n, p in enumerate(image) if masks[n // size][divmod(n % size, grid[1])]}
     if not isinstance(names[0], str):
         return {p % prompt_length for p in names}
     found = set()

@@ -81,7 +81,7 @@ def test_rows_and_receipts_are_those_of_the_editor(tiny, pictures, rows, kind, w
 
 def test_rows_without_an_edit_are_the_baseline_bit_for_bit(tiny, pictures, rows):
     shared = SharedPrefix(tiny, tiny.encode([pictures[0]], PROMPT))
-    buffer = EditBuffer(tiny, 4, exchange=True)
+    buffer = EditBuffer(tiny, 4, projects=True)
     buffer.write([None] * 4)
     base = run(buffer, shared)
     buffer.write(rows["add"])

@@ -8,8 +8,9 @@ import torch
 
 from mllm_probe.activations.hooks import attached
 from mllm_probe.steering import Steering, compose, editing
+from mllm_probe.steering.controls import random_direction
 from mllm_probe.steering.directions import directions_of
-from mllm_probe.steering.operations import ablate, add, random_direction, replace
+from mllm_probe.steering.operations import OPERATIONS
 from tests.steering.reference import PROMPT, made_vectors
 
 
@@ -31,11 +32,12 @@ def changes(model, picture, row, layer):
 def test_operations_are_what_the_definitions_say():
     h, v, w = torch.tensor([3.0, 4.0, 1.0]), torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, 1.0])
     half, one = torch.tensor(0.5), torch.tensor(1.0)
+    add, ablate, replace = (OPERATIONS[name] for name in ("add", "ablate", "replace"))
     assert add(h, v, torch.tensor(-2.0)).tolist() == [-2, 0, 0]
-    assert ablate(h, v, one, one).tolist() == [-2, 0, 0]
-    assert ((h + ablate(h, v, one, one)) @ v).item() == 1
-    assert ablate(h, v, one, half).tolist() == [-1, 0, 0]
-    assert replace(h, v, w, one, one).tolist() == [-2, 0, 2]
+    assert ablate(h, v, one, negative=one).tolist() == [-2, 0, 0]
+    assert ((h + ablate(h, v, one, negative=one)) @ v).item() == 1
+    assert ablate(h, v, half, negative=one).tolist() == [-1, 0, 0]
+    assert replace(h, v, one, negative=one, to=w).tolist() == [-2, 0, 2]
 
 
 @pytest.mark.parametrize(
@@ -131,12 +133,15 @@ def test_layers_in_all_forms(vectors):
         ({"strength": "much"}, r"strength: expected a number; got 'much'"),
         ({"strength": 2.0, "operation": "ablate"}, r"'ablate' takes a fraction between 0 and 1; got 2"),
         ({"unit": "norm"}, r"unit: expected one of residual, vector, raw; got 'norm'"),
-        ({"operation": "rotate"}, r"operation: expected one of add, ablate, replace; got 'rotate'"),
+        (
+            {"operation": "rotate"},
+            r"operation: expected one of add, ablate, replace, an mp.Operation, or a function .*got 'rotate'",
+        ),
         (
             {"operation": "replace"},
             r"'replace' needs to=.*; only 'replace' takes it. Got operation 'replace' with to=None",
         ),
-        ({"tokens": "picture"}, r"tokens: expected one or several of all, image.*; got 'picture'"),
+        ({"tokens": "picture"}, r"tokens: expected one or several of last_prompt, generated, image.*; got 'picture'"),
         ({"tokens": []}, r"tokens: expected one or several of"),
         ({"tokens": ["image", 3]}, r"tokens: expected one or several of"),
         ({"tokens": np.zeros((2, 2), bool)}, r"the patch mask selects no patch"),

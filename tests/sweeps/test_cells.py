@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mllm_probe.metrics.registry import as_metrics
 from mllm_probe.sweeps.cells import Axes, plan_cells, scored_pairs
 from mllm_probe.sweeps.order import plan_order
 from mllm_probe.sweeps.results import Grid
@@ -15,21 +16,21 @@ TYPICAL = Axes(tuple("abcdefgh"), tuple(range(8)), (-2.0, -1.0, 0.0, 1.0, 2.0), 
 
 
 def test_every_cell_is_run_once_and_strength_zero_never():
-    cells = plan_cells(AXES, shared_random=True)
+    cells = plan_cells(AXES, shared=("random",))
     assert len(set(cells)) == len(cells) == 3 * 3 * (2 + 2 + 2 * 3)
     assert {AXES.strengths[c.strength] for c in cells} == {-2.0, -1.0, 1.0}
 
 
 def test_random_directions_run_for_each_concept_where_they_depend_on_it():
-    cells = plan_cells(AXES, shared_random=False)
+    cells = plan_cells(AXES)
     assert len(cells) == 3 * 3 * (2 + 2 * 2 + 2 * 3) and all(len(c.places) == 1 for c in cells)
 
 
 def test_shared_runs_are_scored_against_every_concept():
-    cells = [c for c in plan_cells(AXES, shared_random=True) if c.strength == 3 and c.layer == 1]
+    cells = [c for c in plan_cells(AXES, shared=("random",)) if c.strength == 3 and c.layer == 1]
     pairs = scored_pairs(AXES, cells)
     assert len(pairs) == 2 + 2 * 2 + 2 * 3
-    grid = Grid(AXES, {"sample": ["a", "b"]}, ["logprob"], steps=0, kl_steps=0)
+    grid = Grid(AXES, {"sample": ["a", "b"]}, as_metrics("logprob"), steps=0, answers=False)
     grid.put(pairs, 1, {"logprob": pairs.row + 10.0 * pairs.concept})
     values = grid.cells["logprob"][:, 1, 3, :, :, 1]
     row = next(i for i, c in enumerate(cells) if c.control == "random" and c.draw == 1)
@@ -39,16 +40,16 @@ def test_shared_runs_are_scored_against_every_concept():
 
 
 def test_scores_of_several_samples_are_put_at_once():
-    cells = plan_cells(AXES, shared_random=True)[:2]
+    cells = plan_cells(AXES, shared=("random",))[:2]
     pairs = scored_pairs(AXES, cells)
-    grid = Grid(AXES, {"sample": ["a", "b"]}, ["logprob"], steps=0, kl_steps=0)
+    grid = Grid(AXES, {"sample": ["a", "b"]}, as_metrics("logprob"), steps=0, answers=False)
     grid.put(pairs, np.array([1, 0]), {"logprob": np.array([5.0, 6.0])})
     assert np.argwhere(grid.done)[:, [1, 5]].tolist() == [[0, 1], [1, 0]]
     assert grid.cells["logprob"][grid.done].tolist() == [5.0, 6.0]
 
 
 def test_the_baseline_fills_strength_zero_and_nothing_else():
-    grid = Grid(AXES, {"sample": ["a"]}, ["logprob", "named"], steps=2, kl_steps=0)
+    grid = Grid(AXES, {"sample": ["a"]}, as_metrics(("logprob", "named")), steps=2, answers=True)
     grid.put_unsteered(0, {"logprob": np.array([1.0, 2.0]), "tokens": np.array([4, 5]), "text": "a cat"})
     zero = grid.cells["logprob"][:, :, 2, :, :, 0]
     assert (zero[0, :, 2] == 1).all() and (zero[1, :, 1, :2] == 2).all() and np.isnan(zero[:, :, 0, 1:]).all()
@@ -74,7 +75,7 @@ def test_equal_vectors_and_equal_draws_are_run_once(tiny):
         ("random", 2, 1): (0, 1),
         ("shuffled", 1, 2): (1, 0),
     }
-    cells = plan_cells(axes, shared_random=False, twins=twins)
+    cells = plan_cells(axes, twins=twins)
     assert len(cells) == 2 * (2 + 2 * 2 + 8)
     places = {(c.control, c.concept, c.draw): c.places for c in cells}
     assert places["concept", 0, 0] == ((0, 0), (2, 0)) and places["shuffled", 1, 0] == ((1, 0), (1, 2))
@@ -91,7 +92,7 @@ def everything(blocks):
 @pytest.mark.parametrize("kept", [1, 2, 5])
 @pytest.mark.parametrize("axes", [AXES, TYPICAL])
 def test_every_run_is_made_once_in_whatever_order(axes, coarse, one_layer, kept):
-    cells = plan_cells(axes, shared_random=True)
+    cells = plan_cells(axes, shared=("random",))
     blocks = plan_order(axes, cells, 5, coarse=coarse, one_layer=one_layer, kept=kept)
     assert sorted(everything(blocks)) == [(s, c) for s in range(5) for c in range(len(cells))]
     if one_layer:
@@ -113,7 +114,7 @@ def test_every_run_is_made_once_in_whatever_order(axes, coarse, one_layer, kept)
     ],
 )
 def test_the_coarse_map_takes_a_tenth_of_the_work(axes, samples, full, one_layer):
-    cells = plan_cells(axes, shared_random=True)
+    cells = plan_cells(axes, shared=("random",))
     blocks = plan_order(axes, cells, samples, coarse=True, one_layer=one_layer, kept=samples)
     runs = everything(blocks)
     first = runs[: len(runs) // 10]
@@ -131,7 +132,7 @@ def test_the_coarse_map_takes_a_tenth_of_the_work(axes, samples, full, one_layer
 
 def test_where_two_images_do_not_fit_an_even_subset_of_layers_comes_first():
     axes = Axes(("a", "b"), tuple(range(24)), (-1.0, 1.0), EVERY)
-    cells = plan_cells(axes, shared_random=True)
+    cells = plan_cells(axes, shared=("random",))
     runs = everything(plan_order(axes, cells, 2, coarse=True, one_layer=False, kept=2))
     tenth = runs[: len(runs) // 10]
     layers = sorted({cells[c].layer for s, c in tenth if s == 1})
@@ -143,7 +144,7 @@ def test_where_two_images_do_not_fit_an_even_subset_of_layers_comes_first():
 
 def test_a_grid_that_is_too_small_to_be_coarse_begins_with_all_layers_of_two_images():
     axes = Axes(("a",), (0, 1), (1.0,), {"concept": 1, "random": 2})
-    cells = plan_cells(axes, shared_random=True)
+    cells = plan_cells(axes, shared=("random",))
     assert (
         everything(plan_order(axes, cells, 3, coarse=True, one_layer=False, kept=3))[:6]
         == [(s, c) for s in (0, 2) for c in range(6)][:6]

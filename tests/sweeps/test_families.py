@@ -14,7 +14,7 @@ from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.loading.zoo import FAMILIES, build
 from mllm_probe.models.layout import text_config
 from mllm_probe.schema import ROLES
-from mllm_probe.steering.operations import random_direction
+from mllm_probe.steering.controls import random_direction
 from tests.families.test_families import SHRUNK_VERIFIED, expect_library_fault
 from tests.sweeps.helpers import (
     longer,

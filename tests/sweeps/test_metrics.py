@@ -9,7 +9,7 @@ from PIL import Image
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.concepts import Concept, ConceptLibrary, Picture
-from mllm_probe.metrics import kept, named, repetition
+from mllm_probe.metrics.text import kept, named, repetition
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors, wrapped_family
 

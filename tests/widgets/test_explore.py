@@ -118,7 +118,7 @@ def test_parts_are_made_when_they_are_opened_and_follow_both_ways(real):
         assert (widget.concept, widget.layer) == ("symmetry", 1)
     lab.panel.choose(picture=1)
     assert all(part.wait(SOON) for part in made.values())
-    assert made["patches"].image is made["tokens"].image is lab.panel._chosen(1).image
+    assert made["patches"].images is made["tokens"].images is lab.panel._chosen(1).image
     assert [part.shown["concept"] for part in made.values()] == ["symmetry"] * 3
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 from PIL import Image
 
 import mllm_probe as mp
-from mllm_probe.metrics import NEGATIONS, named, spans
+from mllm_probe.metrics.text import NEGATIONS, named, spans
 from mllm_probe.widgets import SteeringPanel
 from mllm_probe.widgets.marks import marks, words_of
 from mllm_probe.widgets.reporting.answers import answers_of

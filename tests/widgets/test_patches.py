@@ -33,7 +33,7 @@ def vectors(tiny, library):
 
 @pytest.fixture
 def overlay(tiny, vectors, library):
-    made = PatchOverlay(tiny, vectors, image=library["cat"].positive[0], concept="cat")
+    made = PatchOverlay(tiny, vectors, images=library["cat"].positive[0], concept="cat")
     assert made.wait(SOON), made.message
     yield made
     made.close()
@@ -112,19 +112,19 @@ def test_painting_is_checked(overlay):
 
 
 def test_without_vectors_it_shows_the_picture_and_paints(tiny, vectors, library):
-    overlay = PatchOverlay(tiny, image=library["cat"].positive[0])
+    overlay = PatchOverlay(tiny, images=library["cat"].positive[0])
     assert overlay.wait(SOON) and overlay.values == b"" and overlay.rows == 4
     overlay.paint(np.ones((4, 4), dtype=bool))
     with pytest.raises(ValueError, match="there are no vectors to steer with"):
         overlay.steering()
     overlay.vectors = vectors
     assert overlay.wait(SOON) and overlay.concept == "cat" and len(overlay.values) == 4 * 16 * 4
-    assert overlay.steering().scope.patches is not None
+    assert overlay.steering().scope.mask is not None
     overlay.close()
 
 
 def test_it_says_where_zero_and_one_were_measured(tiny, vectors, library):
-    overlay = PatchOverlay(tiny, vectors.sel(scope=["last_prompt"]), image=library["cat"].positive[0])
+    overlay = PatchOverlay(tiny, vectors.sel(scope=["last_prompt"]), images=library["cat"].positive[0])
     assert overlay.wait(SOON) and overlay.meaning.endswith("at tokens of the scope last_prompt and not at image tokens")
     overlay.vectors = vectors
     assert overlay.wait(SOON) and overlay.meaning.endswith("1 the mean of pictures with it")
@@ -154,12 +154,12 @@ def test_a_model_whose_image_tokens_have_no_grid_says_so(tiny, library, monkeypa
         return acts.assign_coords(patch_row=("token", np.full(acts.sizes["token"], -1)))
 
     monkeypatch.setattr(module, "capture", without_grid)
-    overlay = PatchOverlay(tiny, image=library["cat"].positive[0])
+    overlay = PatchOverlay(tiny, images=library["cat"].positive[0])
     assert not overlay.wait(SOON)
     assert "have no known grid of rows and columns" in overlay.message and "TokenStrip" in overlay.message
     overlay.close()
     monkeypatch.setattr(module, "why_no_image_tokens", lambda config: "the image enters by cross-attention")
-    overlay = PatchOverlay(tiny, image=library["cat"].positive[0])
+    overlay = PatchOverlay(tiny, images=library["cat"].positive[0])
     assert not overlay.wait(SOON)
     assert overlay.message.endswith("could be laid over the picture: the image enters by cross-attention.")
     overlay.close()
@@ -194,7 +194,7 @@ def test_large_pictures_travel_small():
 
 def test_close_leaves_no_thread_and_no_activations(tiny, vectors, library):
     before = set(threading.enumerate())
-    overlay = PatchOverlay(tiny, vectors, image=library["cat"].positive[0])
+    overlay = PatchOverlay(tiny, vectors, images=library["cat"].positive[0])
     assert overlay.wait(SOON) and overlay._capture is not None
     overlay.close()
     assert set(threading.enumerate()) <= before and overlay._capture is None

@@ -112,7 +112,7 @@ def test_an_answer_of_image_tokens_is_read(tiny, vectors, picture, monkeypatch):
 
 
 def test_the_lens_of_the_last_layer_says_what_the_model_says(tiny, picture):
-    strip = TokenStrip(tiny, image=picture, prompt=PROMPT, answer="a cat")
+    strip = TokenStrip(tiny, images=picture, prompt=PROMPT, answer="a cat")
     assert strip.wait(SOON) and strip.mode == "lens" and strip.values == b""
     out = generate(tiny, picture, PROMPT, max_new_tokens=1)
     last = len([r for r in roles(strip) if r != "answer"]) - 1
@@ -166,7 +166,7 @@ def test_another_concept_runs_the_model_no_more_and_another_layer_nothing(strip,
 
 
 def test_a_prompt_without_picture(tiny):
-    strip = TokenStrip(tiny, image=[], prompt=PROMPT, answer="a cat")
+    strip = TokenStrip(tiny, images=[], prompt=PROMPT, answer="a cat")
     assert strip.wait(SOON), strip.message
     assert "image" not in roles(strip) and np.isfinite(lens_of(strip)).all()
     strip.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mllm_probe.metrics import kept, named, spans
+from mllm_probe.metrics.text import kept, named, spans
 from tests.hostile.tries import Try
 
 AREA = "naming"

@@ -11,19 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.activations.positions import begin_columns
-from mllm_probe.models.layout import text_config
-from mllm_probe.models.tokens import patch_positions, token_roles
+from mllm_probe.models.roles import IMAGE, PADDING, begin_of_sequence, patch_positions, token_roles
 from mllm_probe.schema import ROLES
+from mllm_probe.tokens.kinds import measured_kinds, position_kinds
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
-
-KINDS = ("last_prompt", "image", "text")
-"""The scope that a position itself belongs to: it decides which vector and which residual norm apply there."""
-
-LAST_PROMPT, IMAGE, TEXT = range(3)
-_PADDING = ROLES.index("padding")
 
 
 @dataclass(frozen=True)
@@ -38,8 +31,8 @@ class PromptPositions:
         Begin-of-sequence tokens.
     prompt_length : int
         Columns of the prompt; the rest is generated.
-    patch_row, patch_column : int array [lines, columns]
-        Place of an image token in its picture, -1 elsewhere.
+    image, patch_row, patch_column : int array [lines, columns]
+        Number of an image token's picture in the prompt, and its place there; -1 elsewhere.
     offset : int
         Number of the first known column in the sequence (what stood in the cache before).
     before : int array [lines]
@@ -51,6 +44,7 @@ class PromptPositions:
     roles: np.ndarray
     begin: np.ndarray
     prompt_length: int
+    image: np.ndarray
     patch_row: np.ndarray
     patch_column: np.ndarray
     before: np.ndarray
@@ -70,7 +64,7 @@ class PromptPositions:
     @cached_property
     def real(self) -> np.ndarray:
         """Columns that are not padding, bool [lines, columns]."""
-        return self.roles != _PADDING
+        return self.roles != PADDING
 
     @cached_property
     def is_generated(self) -> np.ndarray:
@@ -94,12 +88,23 @@ class PromptPositions:
         return self.prompt_length - 1 - prompt[:, ::-1].argmax(1)
 
     @cached_property
+    def position_kind(self) -> np.ndarray:
+        """Index into ``POSITION_KINDS``, int8 [lines, columns]."""
+        return position_kinds(self.roles, self.last, self.is_generated)
+
+    @cached_property
     def kind(self) -> np.ndarray:
-        """Index into ``KINDS``, int8 [lines, columns]; special tokens count as text, generated ones as last prompt."""
-        kinds = np.where(self.has_role("image"), IMAGE, TEXT).astype(np.int8)
-        kinds[:, self.is_generated] = LAST_PROMPT
-        kinds[np.arange(self.lines), self.last] = LAST_PROMPT
-        return kinds
+        """Index into ``KINDS``, int8 [lines, columns]: the kind whose vector and norm a position uses."""
+        return measured_kinds(self.position_kind)
+
+    def grids(self, line: int) -> list[tuple[int, int]]:
+        """Rows and columns of patches of each picture of a prompt; empty where they are not known."""
+        image, rows, columns = self.image[line], self.patch_row[line], self.patch_column[line]
+        return [
+            (int(rows[image == number].max()) + 1, int(columns[image == number].max()) + 1)
+            for number in range(int(image.max(initial=-1)) + 1)
+            if (rows[image == number] >= 0).any()
+        ]
 
     def has_role(self, name: str) -> np.ndarray:
         """Columns with a role, bool [lines, columns]."""
@@ -120,15 +125,16 @@ class PromptPositions:
         )
 
 
-_ARRAYS = ("roles", "begin", "patch_row", "patch_column", "before")
+_ARRAYS = ("roles", "begin", "image", "patch_row", "patch_column", "before")
 
 
-def of_encoded(model: ProbeModel, encoded: Encoded) -> PromptPositions:
+def of_encoded(encoded: Encoded) -> PromptPositions:
     """Positions of a batch that the package has made."""
     return PromptPositions(
         roles=encoded.roles.numpy(),
-        begin=begin_columns(model, encoded),
+        begin=encoded.begin,
         prompt_length=encoded.prompt_length,
+        image=encoded.image,
         patch_row=encoded.patch_row,
         patch_column=encoded.patch_column,
         before=np.zeros(encoded.rows, int),
@@ -155,18 +161,19 @@ def of_call(model: ProbeModel, arguments: Mapping[str, Any], offset: int) -> Pro
     if ids is None:
         roles = np.zeros((lines, width), np.int8)
         if mask is not None:
-            roles[(mask == 0).numpy()] = _PADDING
+            roles[(mask == 0).numpy()] = PADDING
         nowhere = np.full((lines, width), -1, np.int32)
         begin = np.zeros((lines, width), bool)
-        return PromptPositions(roles, begin, width, nowhere, nowhere, before, offset, roles_known=False)
+        return PromptPositions(roles, begin, width, nowhere, nowhere, nowhere, before, offset, roles_known=False)
     ids = ids.cpu()
     roles = token_roles(model, ids, mask).numpy()
     marked = arguments.get("image_embeds_position_mask")
     if isinstance(marked, Tensor) and tuple(marked.shape) == roles.shape:
-        roles[marked.bool().cpu().numpy()] = ROLES.index("image")
-    places = np.stack([_places(row) for row in roles])
-    begin = np.zeros(roles.shape, bool) if "decoder_input_ids" in arguments else _begin(model, ids, roles, offset)
-    return PromptPositions(roles, begin, width, places[:, 0], places[:, 1], before, offset)
+        roles[marked.bool().cpu().numpy()] = IMAGE
+    places = np.stack([_places(row) for row in roles], 1)
+    starts = "decoder_input_ids" not in arguments and not offset
+    begin = begin_of_sequence(model, ids, torch.from_numpy(roles)) if starts else np.zeros(roles.shape, bool)
+    return PromptPositions(roles, begin, width, places[0], places[1], places[2], before, offset)
 
 
 def sequence_of(arguments: Mapping[str, Any]) -> tuple[Tensor | None, tuple[int, int]]:
@@ -182,17 +189,7 @@ def sequence_of(arguments: Mapping[str, Any]) -> tuple[Tensor | None, tuple[int,
 
 
 def _places(roles: np.ndarray) -> np.ndarray:
-    where = np.flatnonzero(roles == ROLES.index("image"))
-    runs = 1 + int((np.diff(where) > 1).sum())
-    one = patch_positions(roles, 1)
+    """Picture, row and column of image tokens where the number of pictures is not known: one, or one per run."""
+    one = patch_positions(roles, None)
+    runs = 1 + int((np.diff(np.flatnonzero(roles == IMAGE)) > 1).sum())
     return one if runs == 1 or (one >= 0).any() else patch_positions(roles, runs)
-
-
-def _begin(model: ProbeModel, ids: Tensor, roles: np.ndarray, offset: int) -> np.ndarray:
-    """Where a row's first position is the begin-of-sequence token, bool [lines, columns]."""
-    begin = getattr(model.tokenizer, "bos_token_id", None)
-    begin = getattr(text_config(model.hf), "bos_token_id", None) if begin is None else begin
-    if begin is None or offset:
-        return np.zeros(roles.shape, bool)
-    real = roles != _PADDING
-    return (real & (real.cumsum(1) == 1)) & torch.eq(ids, int(begin)).numpy()

@@ -1,10 +1,8 @@
-"""How well an answer reads: its perplexity under the unsteered model with the concept's first mention left out."""
+"""Where an answer first mentions a concept, in tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-
-import torch
 
 from mllm_probe.metrics.text import spans
 
@@ -36,26 +34,6 @@ def first_mention(
     start = next(i for i, end in enumerate(ends) if end > low)
     stop = next((i + 1 for i, end in enumerate(ends) if end >= high), len(tokens))
     return start, stop
-
-
-def answer_perplexity(logprobs: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
-    """Perplexity of answers from the log-probabilities of their tokens.
-
-    Parameters
-    ----------
-    logprobs : Tensor [rows, steps]
-        Log-probability of each token of the answer under the unsteered model.
-    counted : Tensor of bool [rows, steps]
-        Tokens that count: not padding, not the first mention of the concept.
-
-    Returns
-    -------
-    Tensor of float32 [rows]
-        exp of the mean negative log-probability; NaN where no token counts (an empty answer).
-    """
-    number = counted.sum(-1)
-    total = torch.where(counted, logprobs.float(), 0.0).sum(-1)
-    return torch.where(number > 0, (-total / number.clamp_min(1)).exp(), torch.nan)
 
 
 def first_mention_tokens(tokens: Sequence[int], variants: Iterable[Sequence[int]]) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""Scores read from logits: the log-probability of a concept's words, and how far two distributions are apart."""
+"""The words of concepts as token ids, and their scores from logits."""
 
 from __future__ import annotations
 
@@ -149,20 +149,3 @@ def first_token_logprob(logits: torch.Tensor, table: WordTable) -> torch.Tensor:
 def _gathered(scores: torch.Tensor, ids: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
     picked = scores[..., ids.to(scores.device)]
     return picked.masked_fill(~there.to(scores.device), -torch.inf).logsumexp(-1)
-
-
-def kl_divergence(unsteered: torch.Tensor, steered: torch.Tensor) -> torch.Tensor:
-    """KL(unsteered ‖ steered) of next-token distributions, in nats, clipped at 0 against rounding.
-
-    Parameters
-    ----------
-    unsteered, steered : Tensor [..., vocabulary]
-        Logits after the same tokens; they broadcast against each other.
-
-    Returns
-    -------
-    Tensor of float32 [...]
-    """
-    reference = torch.log_softmax(unsteered.float(), -1)
-    other = torch.log_softmax(steered.float(), -1)
-    return (reference.exp() * (reference - other)).sum(-1).clamp_min(0.0)

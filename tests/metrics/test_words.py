@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mllm_probe.metrics import (
-    answer_perplexity,
-    first_mention,
+from mllm_probe.metrics.kl import kl_divergence
+from mllm_probe.metrics.mentions import first_mention
+from mllm_probe.metrics.perplexity import answer_perplexity
+from mllm_probe.metrics.words import (
     first_token_logit,
     first_token_logprob,
-    kl_divergence,
     single_token_logprob,
     word_table,
     word_variants,

@@ -1,0 +1,189 @@
+"""The declaration of a metric: what it reads of a steered run, how that is scored, and how the score is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mllm_probe.models.fingerprint import code_hash
+
+Reads = Literal["words", "logits", "answer", "forced", "reference"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One thing that a metric may read of a steered run, and what must run for it.
+
+    Attributes
+    ----------
+    decodes : bool
+        The answer of every row is generated.
+    unsteered : bool
+        The unsteered answer of every picture is generated, and fed to every row.
+    reference : bool
+        Answers are fed to the unsteered model.
+    words : bool
+        The words of a concept are fed where they have several sub-tokens.
+    """
+
+    decodes: bool = False
+    unsteered: bool = False
+    reference: bool = False
+    words: bool = False
+
+
+READS: Mapping[str, Reading] = {
+    "words": Reading(words=True),
+    "logits": Reading(),
+    "answer": Reading(decodes=True),
+    "forced": Reading(unsteered=True),
+    "reference": Reading(decodes=True, reference=True),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A generated answer, as metrics read it.
+
+    Attributes
+    ----------
+    text : str
+        Without special tokens and without the answer prefix.
+    tokens : tuple of int
+        Without the end token.
+    labels : frozenset of str or None
+        True concepts of the picture, None where they are not known.
+    words : mapping of str to tuple of str
+        Words of every concept that may be among the labels.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    labels: frozenset[str] | None = None
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScoredConcept:
+    """The concept that an answer is scored for.
+
+    Attributes
+    ----------
+    name : str
+    words : tuple of str
+        Its words; empty where they are given as token ids.
+    variants : tuple of tuple of int
+        Its words as token ids, in every spelling.
+    slot : frozenset of str
+        Labels whose place in a picture the concept takes, its own name among them.
+    """
+
+    name: str
+    words: tuple[str, ...] = ()
+    variants: tuple[tuple[int, ...], ...] = ()
+    slot: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One score of a steered run, for one concept.
+
+    Parameters
+    ----------
+    name : str
+        Of the grid's variable.
+    reads : {"words", "logits", "answer", "forced", "reference"}
+        What ``score`` takes:
+
+        ``"words"``: the log-probability [pairs] (float32 Tensor on the CPU) that the answer begins with one of the
+        concept's words, words of several sub-tokens teacher-forced.
+        ``"logits"``: the logits [rows, vocabulary] at the answer's first position, on the model's device, and the
+        :class:`~mllm_probe.metrics.words.WordTable` of all concepts; gives [rows, concepts] or [rows].
+        ``"answer"``: an :class:`Answer` and a :class:`ScoredConcept`; gives a number, NaN where there is none.
+        ``"forced"``: the unsteered logits [vocabulary] and the steered ones [rows, vocabulary] after the same tokens of
+        the unsteered answer; gives [rows]. Called for each of its tokens; the metric is the mean over them, and
+        ``<name>_step`` holds the steps.
+        ``"reference"``: log-probabilities [rows, steps] of the tokens of the steered answers under the unsteered model,
+        and which of them count [rows, steps] (not padding, not the first mention of the concept); gives [rows].
+    score : callable
+    label : str
+        On axes and in menus, such as ``"share of answers that name the concept"``.
+    long_name : str, optional
+        Attribute of the variable; the label by default.
+    unit : str
+        ``"1"`` for plain numbers.
+    direction : {1, 0, -1}
+        Whether more of the concept means a larger (1) or a smaller (-1) score; 0 where neither does.
+    needs : {"words", "labels"}, optional
+        Without which the score is NaN: words of the concept, or true labels of the pictures.
+    ratio : bool
+        The score is a factor, shown in doublings.
+    relative : bool
+        The score is divided by that of the unsteered answer.
+    only_eligible : bool
+        Summaries count eligible pictures only.
+    every_concept : bool
+        Rows are scored for every concept, not their own alone (``scored_concept``); for ``reads="logits"``.
+    brings : tuple of str
+        Metrics that are computed with it, since it misleads without them.
+
+    Raises
+    ------
+    ValueError
+        If the declaration is incomplete.
+
+    Examples
+    --------
+    >>> length = mp.Metric("length", "answer", lambda answer, concept: len(answer.text.split()), "words", unit="words")
+    >>> grid = mp.sweep(model, vectors, pictures, metrics=("logprob", length))
+    """
+
+    name: str
+    reads: Reads
+    score: Callable[..., Any] = field(repr=False)
+    label: str
+    long_name: str = ""
+    unit: str = "1"
+    direction: Literal[1, 0, -1] = 0
+    needs: Literal["words", "labels"] | None = None
+    ratio: bool = False
+    relative: bool = False
+    only_eligible: bool = False
+    every_concept: bool = False
+    brings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise ValueError(f"metric: expected a name such as 'answer_length'; got {self.name!r}.")
+        if self.reads not in READS:
+            raise ValueError(f"metric '{self.name}': reads is one of {', '.join(READS)}; got {self.reads!r}.")
+        if not callable(self.score):
+            raise ValueError(f"metric '{self.name}': score must be a function; got {type(self.score).__name__}.")
+        if self.direction not in (-1, 0, 1):
+            raise ValueError(f"metric '{self.name}': direction is 1, 0 or -1; got {self.direction!r}.")
+        if self.every_concept and self.reads != "logits":
+            raise ValueError(f"metric '{self.name}': every_concept goes with reads='logits'; got {self.reads!r}.")
+
+    @property
+    def reading(self) -> Reading:
+        """What must run for this metric."""
+        return READS[self.reads]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Attributes of the variable in a grid: all that later summaries and figures need to know."""
+        return {
+            "long_name": self.long_name or self.label,
+            "units": self.unit,
+            "label": self.label,
+            "reads": self.reads,
+            "direction": self.direction,
+            "scale": "ratio" if self.ratio else "difference",
+            "images": "eligible" if self.only_eligible else "all",
+        }
+
+    @property
+    def identity(self) -> str:
+        """The name with a hash of the function's source code, by which stores tell metrics of one name apart."""
+        return f"{self.name} ({code_hash(self.score)})"

@@ -1,0 +1,28 @@
+"""Whether the answer names the concept."""
+
+from __future__ import annotations
+
+from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
+from mllm_probe.metrics.text import named, named_tokens
+
+
+def score(answer: Answer, concept: ScoredConcept) -> float:
+    """1 where the answer names the concept and does not negate it, else 0; NaN for a concept without words.
+
+    Models without a tokenizer are read by token ids, which know no negation.
+    """
+    if concept.words:
+        return float(named(answer.text, concept.words))
+    return float(named_tokens(answer.tokens, concept.variants)) if concept.variants else float("nan")
+
+
+METRIC = Metric(
+    name="named",
+    reads="answer",
+    score=score,
+    label="share of answers that name the concept",
+    long_name="the answer names the concept",
+    direction=1,
+    needs="words",
+    only_eligible=True,
+)

@@ -1,0 +1,30 @@
+"""Which tokens: the kind of every position, the scopes that choose positions, and where they are in a batch."""
+
+from __future__ import annotations
+
+from mllm_probe.tokens.kinds import KINDS, POSITION_KINDS, captured_kinds, measured_kinds, measured_names
+from mllm_probe.tokens.places import Places, companions, find_places
+from mllm_probe.tokens.positions import PromptPositions, of_call, of_encoded
+from mllm_probe.tokens.scopes import SCOPES, NamedScope, scope_choices, vector_scopes
+from mllm_probe.tokens.selection import Scope, parse_scope, parse_vector_scopes
+
+__all__ = [
+    "KINDS",
+    "POSITION_KINDS",
+    "SCOPES",
+    "NamedScope",
+    "Places",
+    "PromptPositions",
+    "Scope",
+    "captured_kinds",
+    "companions",
+    "find_places",
+    "measured_kinds",
+    "measured_names",
+    "of_call",
+    "of_encoded",
+    "parse_scope",
+    "parse_vector_scopes",
+    "scope_choices",
+    "vector_scopes",
+]

@@ -1,0 +1,274 @@
+"""A ``tokens=`` argument, read once (``parse_scope``) and selected once (``Scope.select``) for reading and editing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from torch import Tensor
+
+from mllm_probe.tokens.positions import PromptPositions
+from mllm_probe.tokens.scopes import SCOPES, NamedScope, vector_scopes
+from mllm_probe.typing import TokenScope
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A parsed token scope; exactly one of the three fields is filled.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of ``SCOPES``; their union is meant.
+    numbers : tuple of int
+        Positions of the unpadded prompt, negative ones from its end.
+    mask : nested tuple of bool, optional
+        [positions] of the prompt, [patch rows, patch columns] of the picture, or
+        [pictures, patch rows, patch columns] of several.
+    """
+
+    names: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+    mask: tuple[Any, ...] | None = None
+
+    @property
+    def parts(self) -> list[NamedScope]:
+        """Declarations of the names."""
+        return [SCOPES[name] for name in self.names]
+
+    @property
+    def generated(self) -> bool:
+        """Whether generated positions are meant."""
+        return any(part.generated for part in self.parts)
+
+    @property
+    def last_prompt(self) -> bool:
+        """Whether the names always have the last prompt position."""
+        return any(part.last for part in self.parts)
+
+    @property
+    def only_generated(self) -> bool:
+        """Whether nothing but generated positions is meant."""
+        return bool(self.names) and not any(part.in_prompt for part in self.parts)
+
+    @property
+    def touches_prompt(self) -> bool:
+        """Whether anything before the last prompt token is meant."""
+        return not self.names or any(part.early for part in self.parts)
+
+    def require_steps(self, steps: int | None) -> None:
+        """Raise if only generated tokens are edited and none will be fed back (``steps`` is 0)."""
+        if steps == 0 and self.only_generated:
+            raise ValueError(
+                "tokens='generated' can never be edited: no generated token is fed back to the model. Generate at "
+                "least two tokens (the first comes from the last prompt position), or add 'last_prompt'."
+            )
+
+    def without_effect(self, began: bool, answered: bool) -> list[str]:
+        """Names that edited nothing in a run that fed the last prompt token (``began``) or an answer (``answered``).
+
+        Names whose positions are all in the prompt before its last token are not judged.
+        """
+        late = [part for part in self.parts if part.last or part.generated]
+        return [part.name for part in late if not (part.last and began or part.generated and answered)]
+
+    def __str__(self) -> str:
+        if self.mask is not None:
+            mask = np.array(self.mask)
+            shape = "×".join(map(str, mask.shape))
+            return f"{mask.sum()} of {shape} {'positions' if mask.ndim == 1 else 'patches'}"
+        return "+".join(self.names) if self.names else f"positions {', '.join(map(str, self.numbers))}"
+
+    def plain(self) -> list[Any]:
+        """Names, numbers or mask as lists that can be written as JSON."""
+        return list(self.names or self.numbers) if self.mask is None else np.array(self.mask).tolist()
+
+    def select(self, where: PromptPositions, lines: np.ndarray, samples: Sequence[str] | None = None) -> np.ndarray:
+        """Which of the known columns are meant.
+
+        Parameters
+        ----------
+        where : PromptPositions
+        lines : int array
+            Lines of the batch that have this scope.
+        samples : sequence of str, optional
+            Names of the samples, one per line of the batch, where positions are read. Without it they are edited:
+            errors then name the row, and numbers end at the prompt.
+
+        Returns
+        -------
+        bool array [len(lines), columns]
+
+        Raises
+        ------
+        ValueError
+            If a part of the scope has no position in one of the prompts.
+        """
+        if self.mask is not None:
+            mask = np.array(self.mask)
+            return (_by_position if mask.ndim == 1 else _by_patch)(mask, where, lines, samples)
+        chosen = np.zeros((len(lines), where.columns), dtype=bool)
+        if self.numbers:
+            chosen[np.arange(len(lines))[:, None], columns_of(self.numbers, where, lines, samples)] = True
+        for part in self.parts:
+            chosen |= _by_name(part, where, lines, samples)
+        return chosen
+
+
+def parse_scope(tokens: TokenScope | Scope) -> Scope:
+    """Read a ``tokens=`` argument.
+
+    Parameters
+    ----------
+    tokens : str, sequence of str, int, sequence of int, or bool array
+        Names of scopes; positions in the unpadded prompt (negative ones from its end); or a mask
+        [positions], [patch rows, patch columns] or [pictures, patch rows, patch columns].
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or chooses nothing; says what was expected.
+    """
+    if isinstance(tokens, Scope):
+        return tokens
+    if isinstance(tokens, str):
+        tokens = (tokens,)
+    if isinstance(tokens, Sequence) and tokens and all(isinstance(t, str) for t in tokens):
+        unknown = [t for t in tokens if t not in SCOPES]
+        if unknown:
+            _unreadable(f"'{unknown[0]}'")
+        return Scope(names=tuple(dict.fromkeys(str(t) for t in tokens)))
+    return _parse_array(tokens)
+
+
+def parse_vector_scopes(tokens: TokenScope) -> tuple[str, ...]:
+    """Names of the scopes at which vectors are captured, or a ValueError that lists them."""
+    given = (tokens,) if isinstance(tokens, str) else tuple(tokens) if isinstance(tokens, (list, tuple)) else ()
+    known = vector_scopes()
+    unknown = [scope for scope in given if scope not in known]
+    if unknown or not given or len(set(given)) != len(given):
+        raise ValueError(
+            f"tokens: expected one or several different ones of {', '.join(known)}; "
+            f"got {(unknown[0] if unknown else tokens)!r}."
+        )
+    return tuple(map(str, given))
+
+
+def _unreadable(got: str) -> NoReturn:
+    raise ValueError(
+        f"tokens: expected one or several of {', '.join(SCOPES)}, a list of different positions, or a bool mask "
+        f"[positions], [patch rows, patch columns] or [pictures, patch rows, patch columns]; got {got}."
+    )
+
+
+def _parse_array(tokens: Any) -> Scope:
+    try:
+        array = np.asarray(tokens.detach().cpu() if isinstance(tokens, Tensor) else tokens)
+    except (ValueError, TypeError):
+        _unreadable(_short(tokens))
+    if array.dtype == bool and array.ndim in (1, 2, 3) and array.size:
+        if not array.any():
+            what = "the mask selects no position" if array.ndim == 1 else "the patch mask selects no patch"
+            raise ValueError(f"tokens: {what}, so it can never be edited or read.")
+        return Scope(mask=_nested(array.tolist()))
+    if array.ndim < 2 and array.size and np.issubdtype(array.dtype, np.integer):
+        numbers = tuple(int(n) for n in array.reshape(-1))
+        if len(set(numbers)) == len(numbers):
+            return Scope(numbers=numbers)
+    _unreadable(_short(tokens))
+
+
+def _short(value: Any, most: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _nested(values: Any) -> Any:
+    return tuple(map(_nested, values)) if isinstance(values, list) else values
+
+
+def _subject(line: int, samples: Sequence[str] | None) -> str:
+    return f"row {line}" if samples is None else f"sample {samples[line]}"
+
+
+def _never(samples: Sequence[str] | None) -> str:
+    return "can never be edited" if samples is None else "cannot be read"
+
+
+def _by_name(part: NamedScope, where: PromptPositions, lines: np.ndarray, samples: Sequence[str] | None) -> np.ndarray:
+    if part.needs_roles and not where.roles_known:
+        raise ValueError(
+            f"tokens='{part.name}' cannot be found: the model is called with embeddings, which do not say what is "
+            "image and what is text. Use mp.generate, which knows the prompt."
+        )
+    chosen = part.select(where, lines)
+    if part.early and not part.last:
+        empty = np.flatnonzero(~chosen.any(1))
+        if len(empty):
+            line = int(lines[empty[0]])
+            raise ValueError(
+                f"tokens='{part.name}' {_never(samples)}: the prompt of {_subject(line, samples)} has no {part.name} "
+                f"tokens. It has {where.counts(line)}."
+            )
+    return chosen
+
+
+def columns_of(
+    numbers: Sequence[int], where: PromptPositions, lines: np.ndarray, samples: Sequence[str] | None = None
+) -> np.ndarray:
+    """Columns of numbered positions, int [len(lines), numbers].
+
+    See ``Scope.select``; positions that are read may lie in the text behind the prompt.
+    """
+    asked, lengths, before = np.array(numbers)[None], where.lengths[lines], where.before[lines]
+    ends = lengths if samples is None else before + where.real[lines].sum(1)
+    counted = np.where(asked < 0, asked + lengths[:, None], asked)
+    outside = np.argwhere((counted < before[:, None]) | (counted >= ends[:, None]))
+    if len(outside):
+        row, slot = outside[0]
+        raise ValueError(
+            f"tokens: position {numbers[slot]} {_never(samples)}: the prompt of {_subject(int(lines[row]), samples)} "
+            f"has {lengths[row]} positions, {before[row]} … {ends[row] - 1} (negative ones count from its end)."
+        )
+    place = where.place[lines]
+    return np.argmax(place[:, None, :] == counted[:, :, None], axis=-1)
+
+
+def _by_position(
+    mask: np.ndarray, where: PromptPositions, lines: np.ndarray, samples: Sequence[str] | None
+) -> np.ndarray:
+    wrong = np.flatnonzero(where.lengths[lines] != len(mask))
+    if len(wrong):
+        line = int(lines[wrong[0]])
+        raise ValueError(
+            f"tokens: a mask of {len(mask)} positions does not fit: the prompt of {_subject(line, samples)} has "
+            f"{where.lengths[line]}."
+        )
+    place = where.place[lines]
+    return (place >= 0) & ~where.is_generated & mask[place.clip(0, len(mask) - 1)]
+
+
+def _by_patch(mask: np.ndarray, where: PromptPositions, lines: np.ndarray, samples: Sequence[str] | None) -> np.ndarray:
+    several = mask if mask.ndim == 3 else mask[None]
+    shape = "×".join(map(str, mask.shape))
+    for line in map(int, lines):
+        grids = where.grids(line)
+        whose = _subject(line, samples)
+        if not grids:
+            raise ValueError(
+                f"tokens: a patch mask {_never(samples)}: the patches of the picture in {whose} are not known. "
+                "Name 'image', or give positions."
+            )
+        if mask.ndim == 2 and len(grids) > 1:
+            raise ValueError(
+                f"tokens: a mask [patch rows, patch columns] does not say which of the {len(grids)} pictures of "
+                f"{whose} it means: give one mask for each, [pictures, patch rows, patch columns], or positions."
+            )
+        if len(grids) != len(several) or any(grid != several.shape[1:] for grid in grids):
+            there = ", ".join(f"{rows}×{columns}" for rows, columns in grids)
+            pictures = "the picture of {} has {} patches" if len(grids) == 1 else "the pictures of {} have {} patches"
+            raise ValueError(f"tokens: the patch mask is {shape}, but {pictures.format(whose, there)}.")
+    image, rows, columns = where.image[lines], where.patch_row[lines], where.patch_column[lines]
+    return (rows >= 0) & several[image.clip(0), rows.clip(0), columns.clip(0)]

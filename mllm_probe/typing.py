@@ -1,0 +1,46 @@
+"""Types of public arguments: pictures, layers, token scopes and steering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from os import PathLike
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from PIL.Image import Image
+from torch import Tensor
+
+
+class HasImage(Protocol):
+    """An object that holds a picture, such as `mllm_probe.concepts.Picture`."""
+
+    @property
+    def image(self) -> Any:
+        """The picture."""
+
+
+class Edits(Protocol):
+    """What ``steering=`` takes: a `mllm_probe.Steering` or a composition of several."""
+
+    def editing(self, model: Any, encoded: Any) -> AbstractContextManager[Any]:
+        """Context manager: forwards of ``model`` on ``encoded`` are edited while it is open."""
+
+
+Picture: TypeAlias = Image | np.ndarray | Tensor | str | PathLike[str] | HasImage
+"""One picture: a PIL image, a path, an array or tensor [height, width, 3], or an object with an ``image``."""
+
+Images: TypeAlias = Picture | Sequence[Picture | Sequence[Picture] | None] | None
+"""Pictures of samples: one; a list with one per sample, in which a nested list is several pictures of one prompt and
+None (or an empty list) a prompt without picture; None with ``inputs``, or for a prompt without picture."""
+
+Continuation: TypeAlias = str | Sequence[str | Sequence[int]] | None
+"""Text after the prompt: one for all samples, or one each, as a text or as token ids."""
+
+Layers: TypeAlias = Literal["all"] | int | slice | Iterable[int]
+"""Decoder blocks: ``"all"``, a number (-1 is the last), several, or a slice of them."""
+
+TokenScope: TypeAlias = str | int | Sequence[str] | Sequence[int] | Sequence[bool] | np.ndarray | Tensor
+"""Tokens: a named scope (``"last_prompt"``, ``"generated"``, ``"image"``, ``"text"``, ``"all"``) or several; positions
+in the unpadded prompt, negative ones from its end; or a boolean mask [positions], [patch rows, patch columns] of the
+picture, or [pictures, patch rows, patch columns] of several."""
