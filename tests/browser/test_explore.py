@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -83,19 +82,30 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield made
 
 
-@contextmanager
-def opened(address: str, name: str) -> Iterator[Page]:
-    """A notebook whose lab has everything."""
-    with lab.opened(address, f"{name}.ipynb", 1400, 1100) as made:
-        made.get_by_test_id("heatmap-cell").wait_for(timeout=300_000)
-        lab.said(made, FILLED)
-        yield made
+def filled(page: Page) -> Page:
+    """Wait until the lab of a notebook has everything."""
+    page.get_by_test_id("heatmap-cell").wait_for(timeout=300_000)
+    lab.said(page, FILLED)
+    return page
 
 
 @pytest.fixture(scope="module")
 def explored(address: str) -> Iterator[Page]:
-    with opened(address, "explore") as made:
-        yield made
+    with lab.opened(address, "explore.ipynb", 1400, 1100) as made:
+        yield filled(made)
+
+
+@pytest.fixture
+def restarting(address: str, explored: Page) -> Iterator[Page]:
+    """Another notebook with a lab of its own, whose kernel may go."""
+    browser = explored.context.browser
+    assert browser is not None
+    made = browser.new_page(viewport={"width": 1400, "height": 1100})
+    made.set_default_timeout(90_000)
+    lab.open_notebook(made, address, "restarted.ipynb")
+    lab.run_cell(made, 0)
+    yield filled(made)
+    made.close()
 
 
 @pytest.fixture
@@ -258,12 +268,8 @@ def test_an_error_in_a_callback_is_one_sentence_and_the_traceback_is_in_the_log(
     expect(error).to_be_hidden()
 
 
-def test_a_restarted_kernel_is_said_once(address: str) -> None:
-    with opened(address, "restarted") as page:
-        restarted_kernel_is_said_once(page)
-
-
-def restarted_kernel_is_said_once(page: Page) -> None:
+def test_a_restarted_kernel_is_said_once(restarting: Page) -> None:
+    page = restarting
     assert page.locator("[data-testid=no-kernel]:visible").count() == 0
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     said = page.locator(".mp-bar [data-testid=no-kernel]")
