@@ -6,9 +6,10 @@ import importlib.metadata
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import xarray as xr
+if TYPE_CHECKING:
+    import xarray as xr
 
 CONCEPT, LAYER, READ_LAYER, STRENGTH, TOKEN, STEP = "concept", "layer", "read_layer", "strength", "token", "step"
 SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hidden"
@@ -131,9 +132,9 @@ def package_version() -> str:
 
 
 def require(dataset: xr.Dataset, *variables: str, dims: Iterable[str] = (), what: str = "this dataset") -> None:
-    """Raise an error that says what is missing unless ``dataset`` has the variables and dimensions."""
-    if not isinstance(dataset, xr.Dataset):
-        raise TypeError(f"{what} should be an xarray.Dataset, got {type(dataset).__name__}.")
+    """Raise a ValueError that says what is missing unless ``dataset`` has the variables and dimensions."""
+    if not hasattr(dataset, "data_vars"):  # xarray is not imported here, so that the command line's --help is fast
+        raise ValueError(f"{what}: expected a dataset (xarray.Dataset); got {type(dataset).__name__}.")
     missing = [f"variable '{v}'" for v in variables if v not in dataset] + [
         f"dimension '{d}'" for d in dims if d not in dataset.dims
     ]
@@ -153,6 +154,15 @@ def require_same_model(dataset: xr.Dataset, model: Any, what: str = "these vecto
         raise ValueError(
             f"{what} were made with {made_with} (weights {weights}) but are used with {model.name} "
             f"(weights {model.fingerprint}). Make them again with this model."
+        )
+
+
+def require_width(dataset: xr.Dataset, model: Any, what: str = "these vectors") -> None:
+    """Raise a ValueError unless ``hidden`` is as long as the residual stream of ``model`` is wide."""
+    if dataset.sizes[HIDDEN] != model.hidden_size:
+        raise ValueError(
+            f"{what} have width {dataset.sizes[HIDDEN]}, but the residual stream of {model.name} has width "
+            f"{model.hidden_size}: select no part of '{HIDDEN}'."
         )
 
 

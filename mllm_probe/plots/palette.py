@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 _TABLE: dict[str, Any] = json.loads((Path(__file__).parent / "palette.json").read_text(encoding="utf-8"))
 
@@ -13,14 +14,19 @@ LIGHT: dict[str, str] = _TABLE["light"]
 DARK: dict[str, str] = _TABLE["dark"]
 CATEGORY_COLOURS: dict[str, str] = _TABLE["categories"]
 """Readable on light and on dark pages."""
+OTHER_COLOURS: list[str] = _TABLE["other_categories"]
+"""For categories of a user's choice."""
 _CONTROLS: dict[str, dict[str, str]] = _TABLE["controls"]
 _OTHER = "random"
 """A control without a colour of its own takes that of random directions."""
 
 
 def category_colour(category: str) -> str:
-    """Colour of a category of concepts; the ink of light pages for none."""
-    return CATEGORY_COLOURS.get(category, LIGHT["soft"])
+    """Colour of a category of concepts: one of few for names of a user's choice, that of soft text for none."""
+    if not category:
+        return LIGHT["soft"]
+    # By the name alone, so that a category has one colour in every figure.
+    return CATEGORY_COLOURS.get(category) or OTHER_COLOURS[crc32(category.encode()) % len(OTHER_COLOURS)]
 
 
 def control_colour(kind: str, theme: str = "light") -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import operator
 import weakref
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +15,7 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import split_dimension, tensor_of
+from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
 from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 
 OWN_NORM = "residual_norm_at_{}"
@@ -140,8 +142,12 @@ class Directions:
             by_device.setdefault(vector.device, []).append(index)
         lengths: dict[int, list[float]] = {}
         for indices in by_device.values():
-            norms = torch.stack([vectors[index] for index in indices]).norm(dim=-1)
-            lengths |= dict(zip(indices, norms.tolist(), strict=True))
+            stacked = torch.stack([vectors[index] for index in indices])
+            # Squares of large numbers overflow float32, so the rest is measured in units of the largest.
+            largest = stacked.abs().amax(-1)
+            relative = (stacked / largest.clamp_min(torch.finfo(stacked.dtype).tiny)[..., None]).norm(dim=-1)
+            both = zip(indices, largest.tolist(), relative.tolist(), strict=True)
+            lengths |= {index: [a * b for a, b in zip(*parts, strict=True)] for index, *parts in both}
         return lengths
 
     def _values(self, name: str, *trailing: str) -> np.ndarray:
@@ -175,7 +181,7 @@ class Directions:
         return self._cache[key]
 
 
-_parsed: dict[int, tuple[weakref.ref[xr.Dataset], tuple[int, ...], Directions]] = {}
+_parsed: dict[int, tuple[weakref.ref[xr.Dataset], tuple[xr.Variable, ...], Directions]] = {}
 
 
 def directions_of(dataset: xr.Dataset) -> Directions:
@@ -184,13 +190,50 @@ def directions_of(dataset: xr.Dataset) -> Directions:
         raise ValueError(
             f"expected a dataset of vectors, such as vectors.sel(concept='cat'); got {type(dataset).__name__}."
         )
-    key, content = id(dataset), tuple(id(variable) for variable in dataset.variables.values())
+    # The variables themselves are kept, not their ids: that of one which was exchanged may be given to another.
+    key, content = id(dataset), tuple(dataset.variables.values())
     known = _parsed.get(key)
-    if known is not None and known[0]() is dataset and known[1] == content:
+    if known is not None and known[0]() is dataset and _same_objects(known[1], content):
         return known[2]
     parsed = Directions(dataset)
     _parsed[key] = (weakref.ref(dataset, lambda _: _parsed.pop(key, None)), content, parsed)
     return parsed
+
+
+def _same_objects(first: Sequence[object], second: Sequence[object]) -> bool:
+    return len(first) == len(second) and all(map(operator.is_, first, second))
+
+
+def with_concepts(vectors: xr.Dataset) -> xr.Dataset:
+    """Vectors of one selected concept as vectors (concept, …) of one; others as they are.
+
+    Selecting a concept takes the dimension from every variable, words and category included, so all of them get it
+    back: ``expand_dims`` alone leaves coordinates behind.
+    """
+    if not isinstance(vectors, xr.Dataset) or "vector" not in vectors or vectors.sizes.get(schema.CONCEPT, 1) != 1:
+        return vectors
+    lacking = [n for n, v in vectors.variables.items() if schema.CONCEPT not in v.dims]
+    if schema.CONCEPT in vectors.dims:  # dimensions of variables that are the same for all concepts stay
+        lacking = [n for n in lacking if not vectors[n].dims]
+    taken = [n for n in lacking if n in vectors.data_vars or n in (schema.CONCEPT, schema.CATEGORY)]
+    variables = {name: _expanded(vectors[name].variable) for name in taken if name != schema.CONCEPT}
+    name = vectors[schema.CONCEPT].values if schema.CONCEPT in vectors.coords else "vector"
+    coords = {schema.CONCEPT: np.atleast_1d(name)}
+    whole = vectors.drop_vars([*taken, schema.CONCEPT], errors="ignore").assign_coords(coords)
+    whole = whole.assign(variables)
+    return whole.set_coords(schema.CATEGORY) if schema.CATEGORY in whole else whole
+
+
+def _expanded(variable: xr.Variable) -> xr.Variable:
+    """A variable with dimension concept of length 1 in front; tensors stay on their devices."""
+    dims = (schema.CONCEPT, *variable.dims)
+    split = split_dimension(variable)
+    if split is not None:
+        parts = [tensor_of(variable.isel({split: i}))[None] for i in range(variable.sizes[split])]
+        return lazy(dims, parts, split, dict(variable.attrs))
+    if schema.HIDDEN in variable.dims:
+        return lazy(dims, tensor_of(variable)[None], attrs=dict(variable.attrs))
+    return variable.set_dims({schema.CONCEPT: 1, **variable.sizes})
 
 
 def _one_concept(dataset: xr.Dataset) -> xr.Dataset:

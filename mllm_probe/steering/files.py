@@ -15,14 +15,18 @@ from safetensors.torch import save_file
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
+from mllm_probe.models import require_model
+from mllm_probe.models.argument_checks import path_of, writable_path_of
+from mllm_probe.steering.gguf_header import check_header
+from mllm_probe.steering.labels import FORMAT, KEY, LabelsError, parse_labels
 from mllm_probe.steering.vectors import vectors_from
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
 
-_FORMAT = "mllm_probe.vectors/1"
-_LABELS = "mllm_probe"
 _ARCHITECTURE = "controlvector"
+_PLAIN = ("F32", "F16", "F64", "I8", "I16", "I32", "I64")
+"""Types of tensors whose numbers stand in the file as they are."""
 
 
 def save_vectors(vectors: xr.Dataset, path: str | Path) -> Path:
@@ -45,8 +49,10 @@ def save_vectors(vectors: xr.Dataset, path: str | Path) -> Path:
     ------
     ValueError
         For another ending, or several concepts or scopes in a GGUF file.
+    FileNotFoundError
+        If the folder does not exist.
     """
-    path = Path(path)
+    path = writable_path_of("path", path)
     schema.require(vectors, "vector", dims=(schema.HIDDEN,), what="the vectors to save")
     if path.suffix == ".gguf":
         _save_gguf(vectors, path)
@@ -80,7 +86,9 @@ def load_vectors(path: str | Path, model: ProbeModel | None = None, images: Any 
     FileNotFoundError
         If there is no such file.
     """
-    path = Path(path)
+    path = path_of("path", path)
+    if model is not None:
+        require_model(model)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of vectors at {path}.")
     if path.suffix == ".gguf":
@@ -102,7 +110,7 @@ def _save_safetensors(vectors: xr.Dataset, path: Path) -> None:
         else:
             tensors[str(name)] = _together(vectors[name]).detach().cpu().contiguous()
     labels = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "dims": dims,
         "texts": texts,
         "coords": list(map(str, vectors.coords)),
@@ -110,21 +118,26 @@ def _save_safetensors(vectors: xr.Dataset, path: Path) -> None:
         "variable_attrs": {str(n): v.attrs for n, v in vectors.variables.items()},
     }
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={_LABELS: json.dumps(labels, default=_plain)})
+    save_file(tensors, partial, metadata={KEY: json.dumps(labels, default=_plain)})
     partial.replace(path)
 
 
 def _load_safetensors(path: Path, device: str) -> xr.Dataset:
     try:
         with safe_open(path, "pt", device="cpu") as file:
-            labels = json.loads((file.metadata() or {}).get(_LABELS, "{}"))
+            text = (file.metadata() or {}).get(KEY, "{}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        labels = parse_labels(text, tensors)
     except SafetensorError as error:
         raise ValueError(f"{path.name} cannot be read as safetensors ({error}).") from error
-    if labels.get("format") != _FORMAT:
+    except LabelsError as error:
         raise ValueError(
-            f"{path.name} holds no vectors of this package (format {labels.get('format', 'not given')}, expected "
-            f"{_FORMAT}). Read its tensors with safetensors and pass them to vectors_from."
+            f"{path.name}: its header does not describe vectors ({error}). Save them again with mp.save_vectors."
+        ) from error
+    if labels.get("format") != FORMAT:
+        raise ValueError(
+            f"{path.name} holds no vectors of this package (format {labels['format'] or 'not given'}, expected "
+            f"{FORMAT}). Read its tensors with safetensors and pass them to vectors_from."
         )
     data: dict[str, Any] = {}
     for name, dims in labels["dims"].items():
@@ -135,7 +148,9 @@ def _load_safetensors(path: Path, device: str) -> xr.Dataset:
             data[name] = lazy(dims, tensors[name].to(device), attrs=attrs)
         else:
             data[name] = (dims, tensors[name].numpy(), attrs)
-    return xr.Dataset(data, attrs=labels["attrs"]).set_coords(labels["coords"])
+    vectors = xr.Dataset(data, attrs=labels["attrs"]).set_coords(labels["coords"])
+    schema.require(vectors, "vector", dims=(schema.HIDDEN,), what=f"the dataset in {path.name}")
+    return vectors
 
 
 def _save_gguf(vectors: xr.Dataset, path: Path) -> None:
@@ -156,7 +171,7 @@ def _save_gguf(vectors: xr.Dataset, path: Path) -> None:
     writer.add_string(f"{_ARCHITECTURE}.model_hint", str(one.attrs.get("model", "")))
     writer.add_uint32(f"{_ARCHITECTURE}.layer_count", int((layers > 0).sum()))
     for key, value in _gguf_labels(one).items():
-        writer.add_string(f"{_LABELS}.{key}", value)
+        writer.add_string(f"{KEY}.{key}", value)
     for layer, vector in zip(layers, values, strict=True):
         if layer > 0:
             writer.add_tensor(f"direction.{layer}", np.ascontiguousarray(vector, dtype=np.float32))
@@ -177,35 +192,52 @@ def _gguf_labels(one: xr.Dataset) -> dict[str, str]:
 def _load_gguf(path: Path, model: ProbeModel, images: Any) -> xr.Dataset:
     gguf = _gguf()
     try:
+        check_header(path)
         reader = gguf.GGUFReader(path)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, KeyError) as error:
         raise ValueError(f"{path.name} cannot be read as GGUF ({error}).") from error
-    kept = {key: field.contents() for key, field in reader.fields.items() if key.startswith(("general.", _LABELS))}
-    found = {
-        int(t.name.removeprefix("direction.")): torch.from_numpy(np.array(t.data, dtype=np.float32))
-        for t in reader.tensors
-        if t.name.startswith("direction.")
-    }
+    kept = {key: field.contents() for key, field in reader.fields.items() if key.startswith(("general.", KEY))}
+    found = {t.name: t for t in reader.tensors if t.name.startswith("direction.")}
     if kept.get("general.architecture") != _ARCHITECTURE or not found:
         raise ValueError(
             f"{path.name} holds no control vector: expected architecture '{_ARCHITECTURE}' and tensors "
             f"'direction.<layer>'; it is '{kept.get('general.architecture')}' with {len(reader.tensors)} tensors."
         )
-    weights = kept.get(f"{_LABELS}.weights")
+    weights = kept.get(f"{KEY}.weights")
     if weights:
-        made_with = xr.Dataset(attrs={"model": kept.get(f"{_LABELS}.model"), "weights": weights})
+        made_with = xr.Dataset(attrs={"model": kept.get(f"{KEY}.model"), "weights": weights})
         schema.require_same_model(made_with, model, f"the vectors in {path.name}")
-    beyond = [layer for layer in found if layer not in model.layers]
-    if beyond:
+    directions = {_block(path, name, model): _numbers(path, tensor, model) for name, tensor in found.items()}
+    layers = sorted(directions)
+    name = kept.get(f"{KEY}.{schema.CONCEPT}", path.stem)
+    scope = kept.get(f"{KEY}.{schema.SCOPE}", "all")
+    array = torch.stack([directions[layer] for layer in layers])
+    return vectors_from(model, {str(name): array}, images, scope=scope, layers=layers)
+
+
+def _block(path: Path, name: str, model: ProbeModel) -> int:
+    """Block of a tensor ``direction.<block>``."""
+    number = name.removeprefix("direction.")
+    if not number.removeprefix("-").isdecimal():
+        raise ValueError(f"{path.name} has a tensor '{name}'; expected 'direction.<block>', such as 'direction.3'.")
+    if int(number) not in model.layers:
         raise ValueError(
-            f"{path.name} has a direction for block {beyond[0]}, but {model.name} has blocks 0 … "
-            f"{len(model.layers) - 1}."
+            f"{path.name} has a direction for block {number}, but {model.name} has blocks 0 … {len(model.layers) - 1}."
         )
-    layers = sorted(found)
-    name = kept.get(f"{_LABELS}.{schema.CONCEPT}", path.stem)
-    scope = kept.get(f"{_LABELS}.{schema.SCOPE}", "all")
-    array = torch.stack([found[layer] for layer in layers])
-    return vectors_from(model, {name: array}, images, scope=scope, layers=layers)
+    return int(number)
+
+
+def _numbers(path: Path, tensor: Any, model: ProbeModel) -> torch.Tensor:
+    """Numbers [hidden] of a tensor of a GGUF file, float32."""
+    kind, shape = tensor.tensor_type.name, tensor.shape.tolist()[::-1]
+    if kind not in _PLAIN:
+        raise ValueError(f"{path.name}: '{tensor.name}' is of type {kind}; expected one of {', '.join(_PLAIN)}.")
+    if shape != [model.hidden_size]:
+        raise ValueError(
+            f"{path.name}: '{tensor.name}' has {' × '.join(map(str, shape))} numbers, but the residual stream of "
+            f"{model.name} has width {model.hidden_size}."
+        )
+    return torch.from_numpy(np.array(tensor.data, dtype=np.float32))
 
 
 def _together(array: xr.DataArray) -> torch.Tensor:

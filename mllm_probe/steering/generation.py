@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from transformers import GenerationConfig
 
+from mllm_probe.models import require_model
+from mllm_probe.models.argument_checks import finite_number, whole_number
 from mllm_probe.models.images import takes_images
 from mllm_probe.models.inputs import Request
+from mllm_probe.models.layout import accepted_inputs
+from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.greedy import is_plain_greedy
 from mllm_probe.steering.live import LiveJob
 from mllm_probe.steering.prefixes import prompts_of
 from mllm_probe.steering.receipts import Receipt
-from mllm_probe.steering.steering import Row, as_rows
+from mllm_probe.steering.steering import Composition, Row, Steering, as_rows
 from mllm_probe.steering.streaming import GenerateJob, Job, Stream, answer_text
 from mllm_probe.typing import Images
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
 
+_COUNTS = {"num_beams": 1, "num_return_sequences": 1, "top_k": 0, "min_new_tokens": 0}
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 
 
@@ -96,9 +103,11 @@ def generate(
     >>> out = mp.generate(model, picture, steering=[None, cat, cat.control("random")], max_new_tokens=12)
     >>> out.text[1], out.receipt[1].fired
     """
-    _require_tokens(max_new_tokens)
+    max_new_tokens, options = _checked(model, prompt, max_new_tokens, options)
+    model.lock.require_unedited()
     requests, rows = _fitted(model, images, prompt, steering, inputs)
-    encoded = model.encode_samples(requests, answer_prefix or None)
+    answer_prefix = _checked_prefix(model, answer_prefix)
+    encoded = model.encode_samples(requests, answer_prefix)
     editor = Editor(model, rows, encoded, steps=_fed_back(encoded, max_new_tokens))
     with model.lock.held(interactive=True), editor.attached():
         made = model.hf.generate(**encoded.tensors, **_settings(model, max_new_tokens, options))
@@ -142,13 +151,15 @@ def stream(
     Rows of one prompt that leave it alone up to its last token, and take the best token of each step, go on from a
     prefill that is kept with the model: steering them anew costs decode steps only.
     """
+    max_new_tokens, options = _checked(model, prompt, max_new_tokens, options)
     if options.get("num_beams", 1) != 1 or options.get("num_return_sequences", 1) != 1:
         raise ValueError("stream gives one answer per row as it grows: num_beams and num_return_sequences must be 1.")
-    _require_tokens(max_new_tokens)
+    model.lock.require_unedited()
     requests, rows = _fitted(model, images, prompt, steering, inputs)
+    prefix = _checked_prefix(model, answer_prefix)
 
     def generated() -> tuple[Job, Callable[[], Receipt]]:
-        encoded = model.encode_samples(requests, answer_prefix or None)
+        encoded = model.encode_samples(requests, prefix)
         editor = Editor(model, rows, encoded, steps=_fed_back(encoded, max_new_tokens))
         return GenerateJob(model, encoded, editor, _settings(model, max_new_tokens, options)), editor.receipt
 
@@ -177,16 +188,18 @@ def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]
     Notes
     -----
     The prompt is read from the first call; every call that does not continue it is a new prompt, and the receipt then
-    has rows for each. Other jobs on the model wait until the block ends.
+    has rows for each. Other jobs on the model wait until the block ends. Functions of the package that run the model
+    (``generate``, ``capture``, ``sweep`` …) raise a RuntimeError inside the block: their results would be steered too.
 
     Examples
     --------
     >>> with mp.steer(model, steering) as receipt:
     ...     model.hf.generate(**model.encode([picture]).tensors)
     """
+    require_model(model)
     editor = Editor(model, as_rows(steering))
     receipt = editor.live_receipt()
-    with model.lock.held(interactive=True), editor.attached():
+    with model.lock.held(interactive=True, edits_every_call=True), editor.attached():
         try:
             yield receipt
         finally:
@@ -222,9 +235,39 @@ def _decodes_only(
     )
 
 
-def _require_tokens(max_new_tokens: int) -> None:
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens: expected 1 or more; got {max_new_tokens}.")
+def _checked(
+    model: ProbeModel, prompt: Any, max_new_tokens: Any, options: Mapping[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    """Model, length and options of ``hf.generate``, checked; what remains is checked where it is read."""
+    require_model(model)
+    if isinstance(prompt, (Steering, Composition)):
+        raise ValueError(f"prompt: expected text; got a {type(prompt).__name__}: pass it as steering=.")
+    unknown = sorted(options.keys() - _known_options(model)) if options else []
+    if unknown:
+        raise ValueError(
+            f"generate has no option '{unknown[0]}', and neither has hf.generate; options are those of "
+            "transformers.GenerationConfig, such as do_sample=True, temperature=0.7 or num_beams=3."
+        )
+    for name, least in _COUNTS.items():
+        if options.get(name) is not None:
+            whole_number(name, options[name], least)
+    temperature = options.get("temperature")
+    if temperature is not None and finite_number("temperature", temperature) <= 0:
+        raise ValueError(f"temperature: expected a number above 0; got {temperature}.")
+    return whole_number("max_new_tokens", max_new_tokens, 1), dict(options)
+
+
+def _known_options(model: ProbeModel) -> set[str]:
+    hf = model.hf.get_base_model() if hasattr(model.hf, "get_base_model") else model.hf
+    taken = [set(signature(function).parameters) for function in (hf.generate, hf.prepare_inputs_for_generation)]
+    return set(vars(GenerationConfig())) | set().union(*taken) | accepted_inputs(model.hf)
+
+
+def _checked_prefix(model: ProbeModel, prefix: Any) -> str | None:
+    if prefix is None or prefix == "":
+        return None
+    answer_ids(model, prefix)
+    return prefix
 
 
 def _fed_back(encoded: Encoded, max_new_tokens: int) -> int:

@@ -11,6 +11,7 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.metrics.registry import is_ratio, metrics_of
 from mllm_probe.metrics.statistics import bootstrap_interval, median_interval, null_interval
+from mllm_probe.models.argument_checks import whole_number
 
 _CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
 
@@ -91,6 +92,7 @@ def effect(
     if average not in AVERAGES:
         raise ValueError(f"average: expected one of {', '.join(AVERAGES)}, got '{average}'.")
     _require(grid, metric)
+    seed = whole_number("seed", seed)
     if split is not None:
         grid = _one_split(grid, split)
     scores = _off_target_scores(grid) if metric == schema.OFF_TARGET else _own_scores(grid, metric)
@@ -158,10 +160,11 @@ def _require(grid: xr.Dataset, metric: str) -> None:
             f"this grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}. "
             f"Run the sweep with metrics=({metric!r}, …)."
         )
-    if not np.issubdtype(grid[metric].dtype, np.number):
-        raise ValueError(f"expected numbers as '{metric}', got values of type {grid[metric].dtype}.")
-    if grid.sizes[schema.SAMPLE] == 0:
-        raise ValueError("this grid holds no pictures, so there is nothing to average; check what it was selected by.")
+    schema.require(grid, f"{metric}_unsteered", what="the grid of a sweep")
+    if not grid.sizes[schema.SAMPLE]:
+        raise ValueError("the grid has no images, so there is no effect to average: select at least one.")
+    if grid[metric].dtype.kind not in "fiub":
+        raise ValueError(f"metric '{metric}' of this grid holds text or objects ({grid[metric].dtype}), not numbers.")
     random = "random" in grid[schema.CONTROL].values
     if not random or (metric == schema.OFF_TARGET and f"{metric}_random" not in grid):
         raise ValueError(

@@ -11,6 +11,7 @@ from typing import Any
 
 import xarray as xr
 
+from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.metrics.registry import label_of, metrics_of
 from mllm_probe.models.bundled import bundled
 from mllm_probe.tokens import SCOPES
@@ -102,7 +103,7 @@ class LayerConceptHeatmap(HeatmapTraits):
         self.observe(self._on_window, "window")
         self.observe(self._on_detail, _OFF_TARGET)
         if isinstance(grid, (str, Path)):
-            self.show(_store(Path(grid)))
+            self.show(open_group(grid))
         elif isinstance(grid, xr.Dataset):
             self.show(grid)
         elif grid is not None:
@@ -299,15 +300,6 @@ class LayerConceptHeatmap(HeatmapTraits):
             return f"metric='{self.metric}', empty"
         sizes = f"{len(self.concepts)} concepts × {len(self.layers)} layers × {len(self.strengths)} strengths"
         return f"{sizes}, metric='{self.metric}'"
-
-
-def _store(path: Path) -> xr.Dataset:
-    if not path.exists():
-        raise FileNotFoundError(
-            f"there is no sweep's store at '{path}'; give the path that sweep(store=) wrote to, or a SweepMonitor "
-            "of it, which waits."
-        )
-    return xr.open_zarr(path)
 
 
 def _datasets(grids: Any) -> Iterable[xr.Dataset]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import html
 import json
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mllm_probe.models.argument_checks import writable_path_of
 from mllm_probe.schema import package_version
 
 _EXPORTED = re.compile(r"export\s*\{\s*([\w$]+) as default\s*,?\s*\};?\s*$")
@@ -197,54 +197,21 @@ def _ended(module: str, end: Any) -> str:
 def write(path: str | os.PathLike[str], content: str | bytes) -> Written:
     """Write a file whole or not at all.
 
-    Parameters
-    ----------
-    path : path of the file
-    content : str or bytes
-
-    Returns
-    -------
-    Written
-        With ``path`` and ``size`` in bytes.
-
     Raises
     ------
-    TypeError
-        If ``path`` is no path.
     ValueError
-        If it holds a null character.
+        If it is no path, or a name too long for a file.
     FileNotFoundError
         If its folder does not exist.
     IsADirectoryError
         If it is a folder.
-    OSError
-        If the system refuses the file.
     """
-    if not isinstance(path, (str, bytes, os.PathLike)):
-        raise TypeError(f"expected a path to write to, got {type(path).__name__}.")
-    target = Path(os.fsdecode(path))
-    if "\0" in str(target):
-        raise ValueError("the path to write to holds a null character.")
+    target = writable_path_of("path", path)
     data = content.encode() if isinstance(content, str) else content
-    try:
-        folder, directory = target.parent.is_dir(), target.is_dir()
-        if directory:
-            raise IsADirectoryError(f"'{target}' is a folder; give the path of a file in it.")
-        if not folder:
-            raise FileNotFoundError(f"there is no folder '{target.parent}' to write '{target.name}' to; make it first.")
-        _replace(target, data)
-    except (IsADirectoryError, FileNotFoundError):
-        raise
-    except OSError as error:
-        raise OSError(error.errno, f"'{target}' cannot be written: {error.strerror}") from error
-    return Written(target, len(data))
-
-
-def _replace(target: Path, data: bytes) -> None:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         part.write_bytes(data)
         os.replace(part, target)
     finally:
-        with contextlib.suppress(OSError):  # a name that the system refuses cannot be removed either
-            part.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
+    return Written(target, len(data))

@@ -147,7 +147,7 @@ def test_layers_in_all_forms(vectors):
         ({"tokens": np.zeros((2, 2), bool)}, r"the patch mask selects no patch"),
         ({"kind": "shuffled", "draw": 2}, r"no shuffled draw 2 of 'cat': the vectors carry 2.*shuffled_draws"),
         ({"kind": "other"}, r"kind: expected one of concept, random, shuffled"),
-        ({"seed": -1}, r"seed and draw: expected 0 or more"),
+        ({"seed": -1}, r"seed: expected 0 or more"),
     ],
     ids=str,
 )

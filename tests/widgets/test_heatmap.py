@@ -383,7 +383,7 @@ def test_what_is_no_grid_is_refused_before_it_is_watched(tmp_path):
         LayerConceptHeatmap(5)
     with pytest.raises(TypeError, match="got DataArray"):
         LayerConceptHeatmap(fakes.effect().difference)
-    with pytest.raises(FileNotFoundError, match="no sweep's store at .*nowhere.zarr"):
+    with pytest.raises(FileNotFoundError, match="no Zarr store at .*nowhere.zarr"):
         LayerConceptHeatmap(tmp_path / "nowhere.zarr")
     with pytest.raises(ValueError, match=r"two dimensions of concepts.*effect.sel\(scored_concept='cat'\)"):
         LayerConceptHeatmap(effect(raw_grid(off_target=True), "off_target"))
