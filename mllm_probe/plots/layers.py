@@ -8,16 +8,9 @@ from bokeh.plotting import figure
 
 from mllm_probe import schema
 from mllm_probe.plots import theme
-from mllm_probe.plots.effects import (
-    READING,
-    as_effect,
-    chosen_concepts,
-    counts,
-    draw_concepts,
-    draw_controls,
-    pick,
-    value_label,
-)
+from mllm_probe.plots.curves import strength_unit
+from mllm_probe.plots.effects import as_effect, chosen_concepts, describe, pick
+from mllm_probe.plots.painting import paint
 
 
 def layer_profile(
@@ -46,21 +39,18 @@ def layer_profile(
 
     Raises
     ------
+    TypeError
+        If it is no dataset.
     ValueError
         Without controls, or for a strength or concept that is not there.
     """
     effect = chosen_concepts(as_effect(effect_or_grid, metric), concepts)
     there = [float(one) for one in effect[schema.STRENGTH].values.reshape(-1)]
     effect, dose = pick(effect, schema.STRENGTH, strength, 1.0 if 1.0 in there else max(there))
-    unit = effect.attrs.get("unit", "")
-    made = theme.new_figure(
-        f"Effect by layer at strength {dose:g}" + (f" ({unit} units)" if unit else ""),
-        [*theme.caption(effect, counts(effect)), READING],
-        "edited layer (decoder block)",
-        value_label(effect),
-    )
-    draw_controls(made, effect, schema.LAYER)
-    draw_concepts(made, effect, schema.LAYER)
+    unit = str(effect.attrs.get("unit", ""))
+    title = f"Effect by layer at strength {dose:g}" + (f" {strength_unit(unit)}" if unit else "")
+    curves = describe(effect, schema.LAYER, title=title, x_label="edited layer (decoder block)")
+    made = paint(curves, schema.LAYER)
     made.xaxis.ticker = FixedTicker(ticks=_ticks([int(layer) for layer in effect[schema.LAYER].values]))
     theme.finish_legend(made)
     return made

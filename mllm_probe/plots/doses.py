@@ -9,16 +9,10 @@ from bokeh.plotting import figure
 
 from mllm_probe import schema
 from mllm_probe.plots import theme
-from mllm_probe.plots.effects import (
-    READING,
-    as_effect,
-    chosen_concepts,
-    counts,
-    draw_concepts,
-    draw_controls,
-    pick,
-    value_label,
-)
+from mllm_probe.plots.curves import strength_label
+from mllm_probe.plots.effects import as_effect, chosen_concepts, describe, pick
+from mllm_probe.plots.painting import paint
+from mllm_probe.plots.palette import LIGHT
 
 
 def dose_response(
@@ -47,23 +41,18 @@ def dose_response(
 
     Raises
     ------
+    TypeError
+        If it is no dataset.
     ValueError
         Without controls, or for a layer or concept that is not there.
     """
     effect = chosen_concepts(as_effect(effect_or_grid, metric), concepts)
     effect, shown = pick(effect, schema.LAYER, layer, _strongest(effect))
-    unit = effect.attrs.get("unit", "")
-    names = {"residual": "residual norms", "vector": "vector lengths", "raw": "raw units"}
-    made = theme.new_figure(
-        f"Effect by dose at layer {shown:g}" + (", the strongest one" if layer is None else ""),
-        [*theme.caption(effect, counts(effect)), READING],
-        "strength" + (f" [{names.get(unit, unit)}]" if unit else ""),
-        value_label(effect),
-    )
     effect = effect.sortby(schema.STRENGTH)
-    draw_controls(made, effect, schema.STRENGTH)
-    draw_concepts(made, effect, schema.STRENGTH)
-    made.add_layout(Span(location=0, dimension="height", line_color="#565656", line_dash="dotted", line_width=1))
+    title = f"Effect by dose at layer {shown:g}" + (", the strongest one" if layer is None else "")
+    label = strength_label(str(effect.attrs.get("unit", "")))
+    made = paint(describe(effect, schema.STRENGTH, title=title, x_label=label), schema.STRENGTH)
+    made.add_layout(Span(location=0, dimension="height", line_color=LIGHT["soft"], line_dash="dotted", line_width=1))
     made.xaxis.ticker = FixedTicker(ticks=[float(one) for one in effect[schema.STRENGTH].values])
     theme.finish_legend(made)
     return made

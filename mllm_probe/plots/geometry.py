@@ -16,8 +16,9 @@ from bokeh.plotting import figure
 from mllm_probe import schema
 from mllm_probe.activations import tensor_of
 from mllm_probe.plots import theme
-
-_NAMED = 10
+from mllm_probe.plots.effects import origin
+from mllm_probe.plots.painting import NAMED
+from mllm_probe.plots.palette import category_colour, control_colour, control_label
 
 
 def vector_geometry(vectors: xr.Dataset, scope: str | None = None, layer: int | None = None) -> Row:
@@ -40,9 +41,13 @@ def vector_geometry(vectors: xr.Dataset, scope: str | None = None, layer: int | 
 
     Raises
     ------
+    TypeError
+        If it is no dataset.
     ValueError
         Without shuffled directions, or for a scope or layer that is not there.
     """
+    if not isinstance(vectors, xr.Dataset):
+        raise TypeError(f"expected the vectors of mp.concept_vectors, an xarray.Dataset, got {type(vectors).__name__}.")
     schema.require(vectors, "vector", "split_half_cosine", "probe_accuracy", dims=(schema.CONCEPT,), what="the vectors")
     if "shuffled" not in vectors:
         raise ValueError(
@@ -61,7 +66,7 @@ def vector_geometry(vectors: xr.Dataset, scope: str | None = None, layer: int | 
     probe.line(
         [layers[0], layers[-1]],
         [0.5, 0.5],
-        color="#7a7a7a",
+        color=control_colour("random"),
         dash="dashed",
         width=2,
         legend_label="chance",
@@ -69,7 +74,10 @@ def vector_geometry(vectors: xr.Dataset, scope: str | None = None, layer: int | 
     )
     for made in (reliability, probe):
         theme.finish_legend(made)
-    return row(_cosine_map(one, layers, shown), column(reliability, probe))
+    profiles = column(reliability, probe, sizing_mode="stretch_width", min_width=theme.NARROWEST)
+    # Beside each other where there is room, below each other where there is not.
+    wrapped = {"flex-wrap": "wrap", "gap": "16px"}
+    return row(_cosine_map(one, layers, shown), profiles, sizing_mode="stretch_width", styles=wrapped)
 
 
 def cosines(vectors: xr.DataArray) -> np.ndarray:
@@ -103,14 +111,15 @@ def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> objec
     grid = {"x": np.tile(names, len(names)), "y": np.repeat(names, len(names)), "cosine": by_layer[str(shown)]}
     source = ColumnDataSource(grid)
     side = int(np.clip(14 * len(names) + 180, 360, 860))
+    scope = str(vectors[schema.SCOPE].item()) if schema.SCOPE in vectors.coords else ""
+    facts = vectors.drop_attrs(deep=False).assign_attrs({k: v for k, v in vectors.attrs.items() if k != "scope"})
     made = theme.new_figure(
         f"Cosine between concept directions, layer {shown}",
-        theme.caption(vectors, f"scope {vectors[schema.SCOPE].item()}" if schema.SCOPE in vectors.coords else ""),
+        origin(facts, f"scope {scope}" if scope else ""),
         "",
         "",
         x_range=names,
         y_range=names[::-1],
-        width=side + 80,
         height=side,
     )
     mapper = LinearColorMapper(palette=RdBu11[::-1], low=-1, high=1, nan_color="#dddddd")
@@ -124,11 +133,13 @@ def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> objec
         line_color=None,
         name="cosines",
     )
-    made.add_layout(ColorBar(color_mapper=mapper, width=10, title="cosine"), "right")
+    bar = ColorBar(color_mapper=mapper, width=10, title="cosine", background_fill_color=None)
+    bar.title_text_font_style = "normal"
+    made.add_layout(bar, "right")
     made.xaxis.major_label_orientation = np.pi / 2
     made.grid.grid_line_color = None
     theme.add_hover(made, [cells], [("", "@x × @y"), ("cosine", "@cosine{0.000}")])
-    menu = Select(title="layer", value=str(shown), options=list(by_layer), width=90)
+    menu = Select(title="layer", value=str(shown), options=list(by_layer), width=90, stylesheets=[theme.MENU_STYLE])
     heading = next(title for title in made.above if getattr(title, "text", "").startswith("Cosine"))
     code = """
         source.data = {...source.data, cosine: by_layer[menu.value]};
@@ -138,7 +149,7 @@ def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> objec
     menu.js_on_change(
         "value", CustomJS(args={"source": source, "by_layer": data, "menu": menu, "heading": heading}, code=code)
     )
-    return column(menu, made)
+    return column(menu, made, sizing_mode="stretch_width", min_width=theme.NARROWEST)
 
 
 def _by_layer(vectors: xr.Dataset, variable: str, title: str, label: str, y_range: tuple[float, float]) -> figure:
@@ -162,11 +173,11 @@ def _by_layer(vectors: xr.Dataset, variable: str, title: str, label: str, y_rang
                 "x",
                 "y",
                 source=source,
-                color=theme.category_colour(category),
+                color=category_colour(category),
                 dash=theme.DASHES[number % len(theme.DASHES)],
                 width=1.5,
                 alpha=0.8,
-                legend_label=name if len(names) <= _NAMED else category or "concept",
+                legend_label=name if len(names) <= NAMED else category.replace("_", " ") or "concept",
                 name=name,
             )
         )
@@ -177,19 +188,19 @@ def _by_layer(vectors: xr.Dataset, variable: str, title: str, label: str, y_rang
 
 def _draw_shuffled(made: figure, vectors: xr.Dataset) -> None:
     """Draw the band of cosines between each direction and those from shuffled labels, over draws and concepts."""
-    found = []
+    cosines = []
     for number in range(vectors.sizes[schema.LAYER]):
         own, shuffled = _unit(vectors["vector"], number), _unit(vectors["shuffled"], number)
-        found.append((own[:, None] * shuffled).sum(-1).cpu().numpy().ravel())
+        cosines.append((own[:, None] * shuffled).sum(-1).cpu().numpy().ravel())
     source = ColumnDataSource(
         {
             "x": vectors[schema.LAYER].values.astype(int),
-            "low": [np.nanquantile(values, 0.025) for values in found],
-            "high": [np.nanquantile(values, 0.975) for values in found],
-            "mean": [np.nanmean(values) for values in found],
+            "low": [np.nanquantile(values, 0.025) for values in cosines],
+            "high": [np.nanquantile(values, 0.975) for values in cosines],
+            "mean": [np.nanmean(values) for values in cosines],
         }
     )
-    colour, label = theme.CONTROL_COLOURS["shuffled"], "control: shuffled labels"
+    colour, label = control_colour("shuffled"), control_label("shuffled")
     made.varea("x", "low", "high", source=source, color=colour, alpha=0.35, legend_label=label, name="band shuffled")
     made.line(
         "x", "mean", source=source, color=colour, dash="dashed", width=2, legend_label=label, name="mean shuffled"
