@@ -293,13 +293,18 @@ def _grids(model: Any, tensors: dict[str, Tensor], rows: int) -> list[list[tuple
     return shared if len(shared) == rows else None
 
 
-def warn_unknown_words(tokenizer: Any, texts: Iterable[str]) -> None:
-    """Warn, once for all ``texts``, naming the words that the tokenizer does not know."""
+def unknown_words(tokenizer: Any, texts: Iterable[str]) -> list[str]:
+    """Words of ``texts``, each once, that the tokenizer reads as an unknown-word token; none where it has none."""
     unknown_id = getattr(tokenizer, "unk_token_id", None)
     if unknown_id is None:
-        return
+        return []
     words = dict.fromkeys(word for text in set(texts) for word in re.findall(_WORDS, text))
-    unknown = [w for w in words if unknown_id in tokenizer(w, add_special_tokens=False)["input_ids"]]
+    return [word for word in words if unknown_id in tokenizer(word, add_special_tokens=False)["input_ids"]]
+
+
+def warn_unknown_words(tokenizer: Any, texts: Iterable[str]) -> None:
+    """Warn, once for all ``texts``, naming the words that the tokenizer does not know."""
+    unknown = unknown_words(tokenizer, texts)
     if unknown:
         named = ", ".join(f"'{word}'" for word in unknown)
         warn_caller(

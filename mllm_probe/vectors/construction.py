@@ -37,7 +37,7 @@ from mllm_probe.vectors.classes import (
 )
 from mllm_probe.vectors.directions import OWN_NORM, unit_rows
 from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_component
-from mllm_probe.vectors.pooling import as_requests, pool
+from mllm_probe.vectors.pooling import Progress, as_requests, pool
 
 _PARTS = ("positive", "negative", "words", "category", "paired")
 METHODS = ("mean_difference", "pca", "probe")
@@ -55,7 +55,7 @@ def concept_vectors(
     *,
     batch_size: int | Literal["auto"] = "auto",
     probe_accuracy: bool = True,
-    progress: bool = False,
+    progress: Progress = False,
 ) -> xr.Dataset:
     """Directions of concepts in the residual stream, with what is needed to judge and to dose them.
 
@@ -82,8 +82,9 @@ def concept_vectors(
     batch_size : int or "auto"
     probe_accuracy : bool
         False saves the fits, and the memory of one pooled vector per picture and layer.
-    progress : bool
-        Show a bar.
+    progress : bool or callable
+        Show a bar, or call this with how many pictures are done and how many there are after every batch; an error that
+        it raises ends the run.
 
     Returns
     -------

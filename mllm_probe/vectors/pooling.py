@@ -21,6 +21,8 @@ from mllm_probe.tokens.selection import Scope
 _MOST_NORMS = 1 << 19
 
 OnBatch = Callable[[int, dict[int, Tensor]], None]
+Progress = bool | Callable[[int, int], object]
+"""Whether a bar is shown, or what is called with how many pictures are done, and of how many, after every batch."""
 
 
 @dataclass
@@ -55,7 +57,7 @@ def pool(
     layers: Sequence[int],
     on_batch: OnBatch,
     batch_size: int | Literal["auto"] = "auto",
-    progress: bool = False,
+    progress: Progress = False,
 ) -> np.ndarray:
     """Run every request once, giving its mean activation over each scope and gathering residual norms.
 
@@ -71,8 +73,8 @@ def pool(
         [batch, scopes, hidden] on the layer's device.
     batch_size : int or "auto"
         "auto" plans against the free memory and halves when a GPU runs out.
-    progress : bool
-        Show a bar.
+    progress : bool or callable
+        Show a bar, or call this with how many requests are done and how many there are; an error of it ends the run.
 
     Returns
     -------
@@ -83,7 +85,7 @@ def pool(
     samples = {layer: [NormSample() for _ in range(len(KINDS) + 1)] for layer in layers}
     size = _first_size(model, requests) if batch_size == "auto" else int(batch_size)
     start = 0
-    with tqdm(total=len(requests), disable=not progress, unit="picture", desc="vectors") as bar:
+    with tqdm(total=len(requests), disable=progress is not True, unit="picture", desc="vectors") as bar:
         while start < len(requests):
             part = requests[start : start + size]
             try:
@@ -100,6 +102,8 @@ def pool(
                     sample.add(found[place])
             start += len(part)
             bar.update(len(part))
+            if callable(progress):
+                progress(start, len(requests))
     return np.array([[sample.median for sample in samples[layer]] for layer in layers])
 
 

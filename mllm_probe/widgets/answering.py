@@ -1,4 +1,4 @@
-"""Three answers as they stream: read, told word by word, and summed up when they end."""
+"""Answers as they stream: read word by word, and summed up when they end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Answered:
     Attributes
     ----------
     texts : dict of str to str
-        By name of the row.
+        By name of the row; unsteered alone where there is nothing to steer with.
     receipt : list of str
         First what was edited in the steered row, then every row.
     rate : float
@@ -31,8 +31,8 @@ class Answered:
 
 
 def read(running: Any, tell: Callable[[int, int, str], None], cancelled: threading.Event) -> Answered | None:
-    """Read a stream of three rows to its end and close it; None when it was cancelled first."""
-    texts, start, steps = dict.fromkeys(ROWS, ""), time.perf_counter(), 0
+    """Read a stream of the first of `ROWS` to its end and close it; None when it was cancelled first."""
+    texts, start, steps = dict.fromkeys(ROWS[: len(running.text)], ""), time.perf_counter(), 0
     try:
         for row, step, text in running:
             if cancelled.is_set():
@@ -47,5 +47,6 @@ def read(running: Any, tell: Callable[[int, int, str], None], cancelled: threadi
 
 
 def _lines(receipt: Any) -> list[str]:
+    """Lines of the receipt; none of an unsteered answer alone."""
     rows = [str(row) for row in receipt]
-    return [rows[1], *(f"{name}: {row}" for name, row in zip(ROWS, rows, strict=True))]
+    return [rows[1], *(f"{name}: {row}" for name, row in zip(ROWS, rows, strict=True))] if len(rows) > 1 else []

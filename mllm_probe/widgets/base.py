@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +18,18 @@ from mllm_probe.widgets.worker import NewestWorker
 
 _STATIC = Path(__file__).parent / "static"
 _LONGEST_SENTENCE = 300
+_TRAIT = re.compile(r"^The '(\w+)' trait of an? \w+ instance (?=expected|must)")
+"""How traitlets begins what it says of a value that a trait cannot have."""
 
 
-def bundle(name: str) -> Path:
-    """Path of a widget's ES module in the package."""
-    return _STATIC / f"{name}.js"
+def bundle(name: str) -> str | Path:
+    """A widget's ES module: its text, or its path where anywidget is asked to reload it (``ANYWIDGET_HMR=1``).
+
+    anywidget connects every instance of a class whose module is a path to one signal, which keeps the instance with
+    its data for ever.
+    """
+    path = _STATIC / f"{name}.js"
+    return path if os.environ.get("ANYWIDGET_HMR") == "1" else path.read_text(encoding="utf-8")
 
 
 def sentence(error: BaseException) -> str:
@@ -45,7 +54,16 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
     def __init__(self, **traits: Any) -> None:
         self._here = threading.local()
         self._worker = NewestWorker(type(self).__name__)
-        super().__init__(**traits)
+        name = type(self).__name__
+        unknown = [trait for trait in traits if not self.has_trait(trait)]
+        if unknown:
+            raise TypeError(f"{name} got an unexpected keyword argument '{unknown[0]}'.")
+        try:
+            super().__init__(**traits)
+        except traitlets.TraitError as error:
+            reason = _TRAIT.sub(lambda found: f"{found[1]}: ", sentence(error))
+            raise ValueError(f"{name}: {reason}") from error
+        self._open = True
 
     def open(self) -> None:
         """Open the comm, and let every reply go to the loop that a message came from.
@@ -58,10 +76,19 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
             self.comm._reply_subshell_for = lambda data, default: default
 
     def close(self) -> None:
-        """Cancel what runs, end the thread and remove the widget; also called for a widget that was never finished."""
+        """Cancel what runs, end the thread, drop data and remove the widget.
+
+        ipywidgets also calls this when a widget is collected, closed before or not, or never finished; what other
+        widgets may use by then is not dropped a second time.
+        """
         if "_worker" in self.__dict__:
             self._worker.close()
+        if self.__dict__.pop("_open", False):
+            self._release()
         super().close()
+
+    def _release(self) -> None:
+        """Drop the data of a widget that is being closed; called once."""
 
     def publish(self, **state: Any) -> None:
         """Set synchronised traits and send them in one message; for worker threads."""

@@ -75,7 +75,7 @@ def _steering(panel: Any, made: Made | None) -> str:
     """The recipe of the panel's present setting, answered or not."""
     if not panel.concept or panel.vectors is None:
         return ""
-    picture = panel._chosen(panel.picture).code
+    picture = panel.chosen(panel.picture).code
     if made is not None and panel.picture < made.images:
         picture = f"image = pictures[{panel.picture}]"
     return python(

@@ -9,14 +9,16 @@ import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary, scenes
 from mllm_probe.loading import load
+from mllm_probe.models import require_model
 from mllm_probe.models.bundled import bundled
 from mllm_probe.sweeps import sweep_iter
 from mllm_probe.vectors import concept_vectors
+from mllm_probe.vectors.classes import distinct_pictures
 from mllm_probe.widgets.choices import pictures_from
 from mllm_probe.widgets.code import Made
 from mllm_probe.widgets.fluency import FluentDoses
 from mllm_probe.widgets.heatmap import LayerConceptHeatmap
-from mllm_probe.widgets.lab import Explore
+from mllm_probe.widgets.lab import Explore, Report
 from mllm_probe.widgets.panel import SteeringPanel
 
 _PAIRS = 24
@@ -64,6 +66,14 @@ def explore(
     ValueError
         If the model is not a bundled one and no library is given.
     """
+    if not isinstance(model, str):
+        require_model(model, "explore")
+    if library is not None and not hasattr(library, "split"):
+        raise TypeError(
+            f"explore: expected a concept library as the second argument; got {type(library).__name__}. The lab "
+            "measures its own vectors: give library=mp.concepts.from_folder(…), from_hub(…) or scenes(), or use "
+            "mp.SteeringPanel(model, vectors) for vectors that are there."
+        )
     named, given = model if isinstance(model, str) else None, library
     model = load(model) if isinstance(model, str) else model
     library = _default_library(model) if library is None else library
@@ -93,12 +103,24 @@ def explore(
     fluent = FluentDoses(panel, swept, prompt, strengths)
     lab = Explore(model, LayerConceptHeatmap(layer=panel.layer), panel, held_out, made, fluent)
 
-    def make() -> tuple[xr.Dataset, Iterator[xr.Dataset]]:
-        vectors = concept_vectors(model, fit, prompt, **of_vectors)
+    def make(report: Report) -> tuple[xr.Dataset, Iterator[xr.Dataset]]:
+        ends = _ends(fit)
+
+        def progress(done: int, total: int) -> None:
+            names = [name for name, end in ends.items() if end <= done]
+            report(done, total, names, [str(fit[name].category) for name in names])
+
+        vectors = concept_vectors(model, fit, prompt, **of_vectors, progress=progress)
         return vectors, sweep_iter(model, vectors, swept, prompt, **of_grid)
 
     lab.fill(make)
     return lab
+
+
+def _ends(library: ConceptLibrary) -> dict[str, int]:
+    """For each concept, how many distinct pictures have to be read until all of its own are."""
+    _, members = distinct_pictures(library)
+    return {name: 1 + max(int(side.max()) for side in sides) for name, sides in members.items()}
 
 
 def _model_line(model: Any, named: str | None) -> str:

@@ -72,7 +72,6 @@ class FluentDoses:
             self._panel.unobserve(self._on_concept, "concept")
             self._begun = False
         self._worker.cancel()
-        self._leave()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the concept that is being tried; False when ``timeout`` seconds passed first."""
@@ -90,8 +89,7 @@ class FluentDoses:
             grids.close()
 
     def _on_concept(self, _change: Any = None) -> None:
-        self._worker.submit(self._try)
-        self._leave()
+        self._worker.submit(self._try, leave=self._leave)
 
     def _try(self, cancelled: Any) -> None:
         panel, vectors, concept = self._panel, self._panel.vectors, self._panel.concept
@@ -102,7 +100,7 @@ class FluentDoses:
         if concept in self._found or concept not in vectors[CONCEPT].values:
             return
         try:
-            self.tell(step=f"trying how fluent answers stay with {concept}")
+            self.tell(step=f"measuring fluency for {concept}")
             grid = self._swept(vectors.sel({CONCEPT: [concept]}), cancelled)
             if grid is not None:
                 self._found[concept] = grid

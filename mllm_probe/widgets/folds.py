@@ -15,6 +15,7 @@ from mllm_probe.widgets.gallery import PairGallery
 from mllm_probe.widgets.linking import OneWay
 from mllm_probe.widgets.panel import SteeringPanel
 from mllm_probe.widgets.patches import PatchOverlay
+from mllm_probe.widgets.setting import chosen_any
 from mllm_probe.widgets.tokens import TokenStrip
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,9 @@ LABELS = {"patches": "Patches", "pairs": "Pairs", "tokens": "Tokens"}
 _OVERLAY = "patches"
 _STRIP = "tokens"
 _SHARED = ("concept", "layer", "prompt")
+_BY_HAND = {"mask": "patches", "positions": "positions"}
+"""Traits of the overlay and the strip that hold what was chosen by hand, with the panel's control that takes it."""
+_FOLLOWED = [*_SHARED, "picture", *_BY_HAND.values()]
 
 
 class Folds:
@@ -55,7 +59,7 @@ class Folds:
         self._pictures: dict[str, int] = {}
         self._one_way = OneWay()
         self._changing = threading.RLock()
-        panel.observe(self._on_panel, [*_SHARED, "picture", "patches"])
+        panel.observe(self._on_panel, _FOLLOWED)
         self._open = True
 
     @property
@@ -85,7 +89,7 @@ class Folds:
     def close(self) -> None:
         """End the threads of all parts, let go of their tensors and remove them."""
         if self.__dict__.pop("_open", False):
-            self.panel.unobserve(self._on_panel, [*_SHARED, "picture", "patches"])
+            self.panel.unobserve(self._on_panel, _FOLLOWED)
             for part in self.made.values():
                 part.close()
                 part._vectors = None
@@ -96,19 +100,22 @@ class Folds:
     def _make(self, name: str) -> Any:
         panel, concept = self.panel, self.panel.concept
         self._pictures[name] = panel.picture
-        image = panel._chosen(panel.picture).image
+        image = panel.chosen(panel.picture).image
         if name == _OVERLAY:
-            part: Any = PatchOverlay(panel.model, panel.vectors, image, panel.prompt, concept=concept)
+            chosen: dict[str, Any] = {"concept": concept, "mask": panel.patches}
+            part: Any = PatchOverlay(panel.model, panel.vectors, image, panel.prompt, **chosen)
         elif name == _STRIP:
-            part = TokenStrip(panel.model, panel.vectors, image, panel.prompt, concept=concept)
+            chosen = {"concept": concept, "positions": panel.positions}
+            part = TokenStrip(panel.model, panel.vectors, image, panel.prompt, **chosen)
         else:
             assert self.library is not None
             part = PairGallery(panel.model, self.library, panel.vectors, panel.prompt, concept=concept)
         part.show(layer=panel.layer)
         part.layout.flex, part.layout.min_width = "1 1 100%", "0"
         part.observe(lambda change: self._on_part(name, change), list(_SHARED))
-        if name == _OVERLAY:
-            part.observe(self._on_mask, "mask")
+        for trait in _BY_HAND:
+            if part.has_trait(trait):
+                part.observe(self._on_chosen, trait)
         return part
 
     def _on_panel(self, _change: Any) -> None:
@@ -129,11 +136,11 @@ class Folds:
 
         self._pass_on(pass_on)
 
-    def _on_mask(self, change: Any) -> None:
-        """Painted patches are those that the panel steers."""
-        painted = [list(row) for row in change.new]
-        if any(map(any, painted)) or any(map(any, self.panel.patches)):
-            self._pass_on(lambda: self.panel.choose(patches=painted))
+    def _on_chosen(self, change: Any) -> None:
+        """Patches that are painted, and tokens that are selected, are those that the panel steers."""
+        control, chosen = _BY_HAND[change.name], [_copied(row) for row in change.new]
+        if chosen_any(chosen) or chosen_any(getattr(self.panel, control)):
+            self._pass_on(lambda: self.panel.choose(**{control: chosen}))
 
     def _pass_on(self, call: Callable[[], Any]) -> None:
         with self._one_way() as free:
@@ -153,12 +160,23 @@ class Folds:
             part.vectors = panel.vectors
         image = None
         if name != "pairs" and self._pictures[name] != panel.picture:
-            image, self._pictures[name] = panel._chosen(panel.picture).image, panel.picture
+            image, self._pictures[name] = panel.chosen(panel.picture).image, panel.picture
         part.show(image, **{name: getattr(panel, name) for name in _SHARED})
-        if name == _OVERLAY and part.rows and panel.patches != part.mask:
-            shape = (len(panel.patches), len(panel.patches[0]) if panel.patches else 0)
-            if shape == (part.rows, part.columns):
-                part.publish(mask=[list(row) for row in panel.patches])
+        self._choose(part)
+
+    def _choose(self, part: Any) -> None:
+        """Show what the panel steers as painted or selected, where it fits the part."""
+        panel = self.panel
+        if isinstance(part, TokenStrip) and panel.positions != part.positions:
+            part.publish(positions=list(panel.positions))
+        if isinstance(part, PatchOverlay) and part.rows:
+            wanted = [list(row) for row in panel.patches] or [[False] * part.columns for _ in range(part.rows)]
+            if wanted != part.mask and (len(wanted), len(wanted[0])) == (part.rows, part.columns):
+                part.publish(mask=wanted)
+
+
+def _copied(row: Any) -> Any:
+    return list(row) if isinstance(row, (list, tuple)) else row
 
 
 def _empty_box() -> ipywidgets.Box:

@@ -96,7 +96,6 @@ class LayerConceptHeatmap(HeatmapTraits):
         super().__init__(metric=metric, **traits)
         self.grid: xr.Dataset | None = None
         self._followed: SweepMonitor | None = None
-        self._watched: Iterator[xr.Dataset] | None = None
         self._showing = threading.RLock()
         self.observe(self._on_choice, _CHOICES)
         self.observe(self._on_layer, "layer")
@@ -142,9 +141,8 @@ class LayerConceptHeatmap(HeatmapTraits):
         self._begin(change.owner)
 
     def _begin(self, grids: Iterable[xr.Dataset]) -> LayerConceptHeatmap:
-        self._leave()
-        self._watched = iterator = iter(grids)
-        self._worker.submit(lambda cancelled: self._watch(iterator, cancelled))
+        iterator = iter(grids)
+        self._worker.submit(lambda cancelled: self._watch(iterator, cancelled), leave=lambda: _leave(iterator))
         return self
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -162,21 +160,12 @@ class LayerConceptHeatmap(HeatmapTraits):
         """Stop watching; what has been measured stays. A sweep leaves its step in flight, a monitored one goes on."""
         self._follow(None)
         self._worker.cancel()
-        self._leave()
 
     def close(self) -> None:
         """Stop watching, end the thread and remove the widget."""
-        if "_watched" in self.__dict__:
+        if "_followed" in self.__dict__:
             self._follow(None)
-            self._worker.cancel()
-            self._leave()
         super().close()
-
-    def _leave(self) -> None:
-        """End an iterator that can be closed from any thread."""
-        watched = self._watched
-        if watched is not None and not isinstance(watched, Generator) and hasattr(watched, "close"):
-            watched.close()
 
     def _watch(self, grids: Iterator[xr.Dataset], cancelled: threading.Event) -> None:
         self.publish(status="running", message="", progress=0.0)
@@ -207,8 +196,6 @@ class LayerConceptHeatmap(HeatmapTraits):
         finally:
             if hasattr(grids, "close"):
                 grids.close()
-            if self._watched is grids:
-                self._watched = None
             self.publish(**outcome)
 
     def _publish_changed(self, state: dict[str, Any]) -> None:
@@ -322,6 +309,12 @@ def _datasets(grids: Any) -> Iterable[xr.Dataset]:
             f"{wanted}; got a {type(grids).__name__} that holds {type(wrong[0]).__name__} {wrong[0]!r:.40}."
         )
     return grids
+
+
+def _leave(grids: Iterator[xr.Dataset]) -> None:
+    """End an iterator that can be closed from any thread."""
+    if not isinstance(grids, Generator) and hasattr(grids, "close"):
+        grids.close()
 
 
 def _told(grid: xr.Dataset) -> dict[str, Any]:

@@ -12,7 +12,9 @@ import numpy as np
 import traitlets
 import xarray as xr
 
+from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.metrics.projection import UNIT
+from mllm_probe.models import require_model
 from mllm_probe.models.images import as_image, takes_images, warn_of_image
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, require, require_same_model
 from mllm_probe.typing import Images
@@ -77,10 +79,11 @@ class InsideWidget(ProbeWidget):
         layer: int | None,
         **traits: Any,
     ) -> None:
+        require_model(model, type(self).__name__)
         known = list(model.layers)
         super().__init__(
             layers=known,
-            layer=known[round(0.4 * (len(known) - 1))] if layer is None else known[layer],
+            layer=known[round(0.4 * (len(known) - 1))] if layer is None else resolve_layers(layer, len(known))[0],
             prompt=model.default_prompt if prompt is None else prompt,
             **traits,
         )
@@ -160,9 +163,8 @@ class InsideWidget(ProbeWidget):
         """
         return self._worker.wait(timeout) and self.status == "idle"
 
-    def close(self) -> None:
-        """End the thread, let go of the activations and remove the widget."""
-        super().close()
+    def _release(self) -> None:
+        """Drop the activations."""
         self._capture = None
 
     def recordings(self, largest: int = LARGEST) -> Recordings:
@@ -251,6 +253,9 @@ class InsideWidget(ProbeWidget):
             about = {"concept": wanted.concept, "prompt": wanted.prompt, "picture": wanted.picture}
             state |= {"status": "idle", "shown": about}
         self.publish(**state)
+
+    def _settle(self) -> None:
+        self._worker.wait()
 
     def _summary(self) -> str:
         return f"{len(self.concepts)} concepts × {len(self.layers)} layers"

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets
@@ -32,12 +32,19 @@ from mllm_probe.widgets.worker import NewestWorker
 
 logger = logging.getLogger(__name__)
 
+Report = Callable[[int, int, Sequence[str], Sequence[str]], None]
+"""Told how many images are done, of how many, and which concepts are measured, with their categories."""
+Make = Callable[[Report], tuple[xr.Dataset, Any]]
+
 SWEEP = "sweep"
+_MEASURING = "measuring concept vectors"
+_POLL = 0.1
+"""Seconds after which a lab that waits for the panel looks whether it was stopped."""
 _FOLDED = "mp-folded"
 _TOLD = {
     "idle": ("idle", ""),
     "running": ("running", "steering every concept at every layer"),
-    "pausing": ("running", "pausing after the step in flight"),
+    "pausing": ("running", "pausing after the current step"),
     "paused": ("running", "the sweep is paused"),
     "finished": ("idle", ""),
     "cancelled": ("cancelled", "stopped"),
@@ -92,6 +99,7 @@ class Explore(Shared, ipywidgets.VBox):
         self._sweep = ipywidgets.Box([self.monitor])
         self._sweep.add_class("mp-lab-sweep")
         self._sweep.add_class(_FOLDED)
+        self._boxes = (body, beside, self._sweep)
         super().__init__([self.bar, self._sweep, body, self.folds.below])
         self.add_class("mp-lab")
         self._worker = NewestWorker("Explore")
@@ -138,7 +146,7 @@ class Explore(Shared, ipywidgets.VBox):
         return self.bar.status == "idle"
 
     def stop(self) -> None:
-        """Stop the background work after the step in flight; what has been measured stays."""
+        """Stop the background work after the current step; what has been measured stays."""
         self._worker.cancel()
         if self.monitor.controllable:
             self.monitor.stop()
@@ -157,7 +165,7 @@ class Explore(Shared, ipywidgets.VBox):
         if self._fluent is not None:
             self._fluent.close()
         parts: tuple[Any, ...] = (self.folds, self.monitor, self.heatmap, self.panel, self.bar)
-        for part in parts:
+        for part in (*parts, *self._boxes):
             part.close()
         super().close()
 
@@ -169,6 +177,9 @@ class Explore(Shared, ipywidgets.VBox):
     def drawing(self) -> Drawing:
         """Draw the map with the panel's answers below it."""
         return above_each_other([self.heatmap.drawing(), self.panel.drawing()], self.bar.title)
+
+    def _settle(self) -> None:
+        self.panel.wait_until_free()
 
     def __repr__(self) -> str:
         return f"Explore({self.bar.title!r})"
@@ -229,26 +240,47 @@ class Explore(Shared, ipywidgets.VBox):
         if grid is not None and PERPLEXITY in grid:
             self._guarded(lambda: setattr(self.panel, "grid", grid), "the panel could not take the sweep's grid")
 
-    def fill(self, make: Callable[[], tuple[xr.Dataset, Any]]) -> None:
-        """Fill the lab in the background.
+    def fill(self, make: Make) -> None:
+        """Fill the lab in the background, once the panel shows its unsteered answer.
 
         Parameters
         ----------
         make : callable
-            Gives the concept vectors, and the sweep that fills the map as `SweepMonitor.watch` takes it.
+            Takes a function that is told of progress, and gives the concept vectors and the sweep that fills the map as
+            `SweepMonitor.watch` takes it.
         """
         self._worker.submit(lambda cancelled: self._fill(make, cancelled))
 
-    def _fill(self, make: Any, cancelled: threading.Event) -> None:
-        self.bar.publish(status="running", step="measuring concept vectors", message="")
-        try:
-            vectors, grids = make()
-            self.panel.vectors = vectors
-            self._on_opened()
+    def _fill(self, make: Make, cancelled: threading.Event) -> None:
+        def report(done: int, total: int, concepts: Sequence[str], categories: Sequence[str]) -> None:
             if cancelled.is_set():
-                self.bar.publish(status="cancelled", step="stopped")
-            else:
+                raise _StoppedError
+            self.bar.publish(progress=done / total, step=f"{_MEASURING}: {done} of {total} images")
+            self.panel.offer(concepts, categories, f"{_MEASURING}: {len(concepts)} are there")
+
+        self.panel.publish(activity=_MEASURING)
+        self.bar.publish(status="running", step="answering without steering", message="", progress=0.0)
+        outcome = {"status": "cancelled", "step": "stopped"}
+        try:
+            while not cancelled.is_set() and not self.panel.wait_until_free(_POLL):
+                pass
+            if not cancelled.is_set():
+                self.bar.publish(step=_MEASURING)
+                vectors, grids = make(report)
+                self.panel.vectors = vectors
+                self._on_opened()
+            if not cancelled.is_set():
                 self.monitor.watch(grids)
+                return
+        except _StoppedError:
+            logger.info("the concept vectors of a lab were stopped")
         except Exception as error:
             logger.exception("the lab could not be filled")
-            self.bar.publish(status="error", step="", message=sentence(error))
+            outcome = {"status": "error", "step": "", "message": sentence(error)}
+        finally:
+            self.panel.publish(activity="")
+        self.bar.publish(**outcome)
+
+
+class _StoppedError(Exception):
+    """Leaves the measuring of concept vectors."""

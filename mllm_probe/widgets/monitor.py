@@ -110,14 +110,12 @@ class SweepMonitor(ProbeWidget):
 
         A heatmap that watches this monitor goes on to the other sweep.
         """
-        if isinstance(self._source, Driven):
-            self._halt(self._source)
         made: Driven | Stored = Stored(source) if isinstance(source, (str, Path)) else Driven(source)
         with self.changed:
             self._source, self._paused, self.version, self.over = made, False, 0, False
             self.changed.notify_all()
         drive = self._drive if isinstance(made, Driven) else self._look
-        self._worker.submit(lambda cancelled: self._told(made, drive, cancelled))
+        self._worker.submit(lambda cancelled: self._told(made, drive, cancelled), leave=lambda: self._leave(made))
         self.turn += 1
         return self
 
@@ -154,8 +152,7 @@ class SweepMonitor(ProbeWidget):
             If the sweep runs in another process.
         """
         self._require_own()
-        if isinstance(self._source, Driven):
-            self._halt(self._source)
+        self._worker.cancel()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the sweep to end.
@@ -170,17 +167,16 @@ class SweepMonitor(ProbeWidget):
     def close(self) -> None:
         """Stop a sweep that runs here, end the thread and remove the widget."""
         if "_source" in self.__dict__:
-            if isinstance(self._source, Driven):
-                self._halt(self._source)
             with self.changed:
                 self.over = self._closed = True
                 self.changed.notify_all()
         super().close()
         self._source = None
 
-    def _halt(self, source: Driven) -> None:
-        source.stop()
-        self._worker.cancel()
+    def _leave(self, source: Driven | Stored) -> None:
+        """End the step in flight, or the pause, of a sweep that was cancelled."""
+        if isinstance(source, Driven):
+            source.stop()
         with self.changed:
             self.changed.notify_all()
 

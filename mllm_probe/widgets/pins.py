@@ -41,13 +41,13 @@ def with_pin(
     ValueError
         If there are four already.
     """
-    if any(old["setting"] == setting.said() for old in pins):
+    if any(old["setting"] == setting.plain() for old in pins):
         return list(pins)
     if len(pins) >= MOST:
         raise ValueError(f"{MOST} settings are pinned already; remove one first.")
     number = 1 + max((old["id"] for old in pins), default=0)
-    said = {"id": number, "setting": setting.said(), "picture": picture, "code": code}
-    return [*pins, said | {"answers": answers, "spans": spans}]
+    entry = {"id": number, "setting": setting.plain(), "picture": picture, "code": code}
+    return [*pins, entry | {"answers": answers, "spans": spans}]
 
 
 def without_pin(pins: Sequence[Pin], number: int) -> list[Pin]:

@@ -87,4 +87,4 @@ def answered(setting: Any, picture: str, unit: str, outcome: dict[str, Any]) -> 
     scope = setting.scope.replace("+", " + ")
     label = " · ".join((f"{concepts} {strength_unit(unit)}", layers, scope, picture, setting.prompt))
     shown = {name: value for name, value in outcome.items() if name in ("answers", "receipt", "code", "rate")}
-    return Recording(setting.said(), shown, label)
+    return Recording(setting.plain(), shown, label)

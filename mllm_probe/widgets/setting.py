@@ -1,67 +1,56 @@
-"""One setting of the panel's controls: what it steers with, and how it is said."""
+"""One setting of the panel's controls: its values, listed here alone, and what they steer with."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
+import traitlets
 import xarray as xr
 
 from mllm_probe.schema import CONCEPT
 from mllm_probe.steering import Composition, Steering, compose
 from mllm_probe.tokens import scope_choices
 
-SETTINGS = (
-    "picture",
-    "prompt",
-    "concept",
-    "second",
-    "second_strength",
-    "layer",
-    "window",
-    "strength",
-    "scope",
-    "patches",
-    "seed",
-)
 PAINTED = "painted"
+SELECTED = "selected"
+_DEFAULT_SCOPE = "last_prompt+generated"
+_CHOSEN_BY_HAND = {PAINTED: "patches", SELECTED: "positions"}
+"""Scopes that are chosen by hand, with the control that holds the choice."""
+_WITHOUT = {PAINTED: ("image", "the whole image"), SELECTED: (_DEFAULT_SCOPE, "the end of the prompt and the answer")}
+"""Scope that takes the place of one whose choice is empty, and its description."""
 
 
-def scopes_for(scope: str, painted: bool) -> list[list[str]]:
-    """Value and label of each scope to choose from: the usual ones, painted patches if there are any, and ``scope``."""
-    known = scope_choices() + ([[PAINTED, PAINTED]] if painted else [])
-    return known if scope in dict(known) or scope == PAINTED else [*known, [scope, scope]]
-
-
-class ByConcept:
-    """Vectors of one concept at a time; asked again it gives the same dataset, so that what was read of it is kept.
+class SettingError(ValueError):
+    """A value of one control that cannot be used.
 
     Parameters
     ----------
-    vectors : Dataset
+    control : str
+        Name of the setting.
+    message : str
     """
 
-    def __init__(self, vectors: xr.Dataset) -> None:
-        self._vectors = vectors
-        self._known: dict[str, xr.Dataset] = {}
+    def __init__(self, control: str, message: str) -> None:
+        super().__init__(message)
+        self.control = control
 
-    def __getitem__(self, name: str) -> xr.Dataset:
-        """Vectors of a concept; a ValueError if there are none."""
-        if name not in self._known:
-            if name not in self._vectors[CONCEPT].values:
-                raise ValueError(f"there is no vector for concept '{name}'; choose one of the list.")
-            self._known[name] = self._vectors.sel({CONCEPT: name})
-        return self._known[name]
+
+def _control(trait: traitlets.TraitType[Any, Any]) -> Any:
+    return field(metadata={"trait": trait.tag(sync=True)})
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What one generation is made with.
+    """What one generation is made with; the panel has a trait for each field.
 
     Attributes
     ----------
     picture : int
+        Number of the picture.
     prompt : str
     concept, second : str
         ``second`` is empty for one concept alone.
@@ -71,37 +60,42 @@ class Setting:
     window : tuple of int
         First and last layer.
     scope : str
-        Names of tokens joined by ``+``, or ``"painted"``.
+        Names of tokens joined by ``+``, ``"painted"`` for ``patches`` or ``"selected"`` for ``positions``.
     patches : tuple of tuple of bool
-        Mask over the picture's patches, for ``"painted"``.
+        Mask over the picture's patches [rows][columns].
+    positions : tuple of int
+        Positions of the prompt.
     seed : int
         Of the random direction.
     """
 
-    picture: int
-    prompt: str
-    concept: str
-    second: str
-    second_strength: float
-    layer: int
-    window: tuple[int, ...]
-    strength: float
-    scope: str
-    patches: tuple[tuple[bool, ...], ...]
-    seed: int
+    picture: int = _control(traitlets.Int(0))
+    prompt: str = _control(traitlets.Unicode(""))
+    concept: str = _control(traitlets.Unicode(""))
+    second: str = _control(traitlets.Unicode(""))
+    second_strength: float = _control(traitlets.Float(1.0))
+    layer: int = _control(traitlets.Int(0))
+    window: tuple[int, ...] = _control(traitlets.List(traitlets.Int(), [0, 0], minlen=2, maxlen=2))
+    strength: float = _control(traitlets.Float(1.0))
+    scope: str = _control(traitlets.Unicode(_DEFAULT_SCOPE))
+    patches: tuple[tuple[bool, ...], ...] = _control(traitlets.List(traitlets.List(traitlets.Bool())))
+    positions: tuple[int, ...] = _control(traitlets.List(traitlets.Int()))
+    seed: int = _control(traitlets.Int(0))
 
     @classmethod
-    def of(cls, panel: Any) -> Setting:
-        """The setting that a panel's traits say now."""
-        values = {name: getattr(panel, name) for name in SETTINGS}
-        values["window"] = tuple(values["window"]) or (values["layer"], values["layer"])
-        values["patches"] = tuple(tuple(bool(cell) for cell in row) for row in values["patches"])
+    def of(cls, panel: Any, **other: Any) -> Setting:
+        """Read the setting from the traits of a panel, with some values in place of its own."""
+        values = {name: getattr(panel, name) for name in SETTINGS} | other
+        values["window"], values["positions"] = tuple(values["window"]), tuple(values["positions"])
+        values["patches"] = tuple(tuple(row) for row in values["patches"])
         return cls(**values)
 
     @property
     def tokens(self) -> Any:
         """The scope as `Steering` takes it."""
-        return np.array(self.patches, dtype=bool) if self.scope == PAINTED else tuple(self.scope.split("+"))
+        if self.scope == PAINTED:
+            return np.array(self.patches, dtype=bool)
+        return list(self.positions) if self.scope == SELECTED else tuple(self.scope.split("+"))
 
     @property
     def concepts(self) -> list[tuple[str, float]]:
@@ -119,7 +113,7 @@ class Setting:
         Raises
         ------
         ValueError
-            If a concept, a layer or the scope is none.
+            If a concept, a layer or the scope does not exist.
         """
         layers = self.layers(known)
         parts = [
@@ -127,33 +121,112 @@ class Setting:
         ]
         return parts[0] if len(parts) == 1 else compose(*parts)
 
-    def said(self) -> dict[str, Any]:
-        """The setting as plain data, as it is kept beside a pinned answer."""
+    def plain(self) -> dict[str, Any]:
+        """Values by name, as lists and scalars that JSON takes."""
         values = {name: getattr(self, name) for name in SETTINGS}
-        return values | {"window": list(self.window), "patches": [list(row) for row in self.patches]}
+        return values | {
+            "window": list(self.window),
+            "patches": [list(row) for row in self.patches],
+            "positions": list(self.positions),
+        }
 
 
-def following_from(state: dict[str, Any], window: list[int], scope: str) -> dict[str, Any]:
-    """A change of the controls with what follows from it.
+SETTINGS = tuple(one.name for one in fields(Setting))
+SettingTraits: Any = types.new_class(
+    "SettingTraits",
+    (traitlets.HasTraits,),
+    exec_body=lambda body: body.update({one.name: one.metadata["trait"] for one in fields(Setting)}),
+)
+"""A synchronised trait for each field of `Setting`."""
+
+
+class ByConcept:
+    """Vectors of one concept at a time; asked again it gives the same dataset, so that what was read of it is kept.
 
     Parameters
     ----------
-    state : dict
-        Controls that change. A window decides the layer; a layer that is not the window's first makes a window of one;
-        painted patches choose the scope, and without any left the whole picture is edited.
-    window : list of int
-        First and last layer so far.
-    scope : str
-        So far.
+    vectors : Dataset
+    """
+
+    def __init__(self, vectors: xr.Dataset) -> None:
+        self._vectors = vectors
+        self._known: dict[str, xr.Dataset] = {}
+
+    def __getitem__(self, name: str) -> xr.Dataset:
+        """Vectors of a concept; a SettingError if there are none."""
+        if name not in self._known:
+            if name not in self._vectors[CONCEPT].values:
+                raise SettingError("concept", f"there is no vector for concept '{name}'; choose one of the list.")
+            self._known[name] = self._vectors.sel({CONCEPT: name})
+        return self._known[name]
+
+
+def scopes_for(setting: Setting) -> list[list[str]]:
+    """Value and label of each scope to choose from: the usual ones, those chosen by hand, and the present one."""
+    known = scope_choices()
+    known += [[scope, scope] for scope, held in _CHOSEN_BY_HAND.items() if chosen_any(getattr(setting, held))]
+    return known if setting.scope in {*dict(known), *_CHOSEN_BY_HAND} else [*known, [setting.scope, setting.scope]]
+
+
+def following_from(state: Mapping[str, Any], before: Setting) -> dict[str, Any]:
+    """A change of the controls with everything that follows from it.
+
+    A window decides the layer; a layer that is not the window's first makes a window of one. Painted patches and
+    selected tokens choose the scope, and lose their meaning with another picture; selected tokens with another prompt.
+
+    Parameters
+    ----------
+    state : mapping
+        Controls that change.
+    before : Setting
+        The setting before the change.
+
+    Returns
+    -------
+    dict
+        Controls, and the panel's ``scopes`` and ``scope_note``.
     """
     following = dict(state)
     if "window" in state:
         following["window"] = sorted(state["window"])
         following["layer"] = following["window"][0]
-    elif "layer" in state and state["layer"] != window[0]:
+    elif "layer" in state and state["layer"] != before.window[0]:
         following["window"] = [state["layer"]] * 2
-    if "patches" in state:
-        painted = any(map(any, state["patches"]))
-        following.setdefault("scope", PAINTED if painted else "image" if scope == PAINTED else scope)
-        following["scopes"] = scopes_for(following["scope"], painted)
+    note = ""
+    for scope, held in _CHOSEN_BY_HAND.items():
+        lost = _lost(scope, state, before)
+        if lost:
+            following[held] = []
+        if held not in following:
+            continue
+        present = following.get("scope", before.scope)
+        if chosen_any(following[held]):
+            following.setdefault("scope", scope)
+        elif present == scope:
+            following["scope"], edited = _WITHOUT[scope]
+            note = f"{lost} {edited.capitalize()} {'is' if scope == PAINTED else 'are'} steered now." if lost else ""
+    if {"scope", "picture", "prompt", *_CHOSEN_BY_HAND.values()} & set(following):
+        following["scope_note"] = note
+        following["scopes"] = scopes_for(Setting(**{**vars(before), **_fields(following)}))
     return following
+
+
+def _lost(scope: str, state: Mapping[str, Any], before: Setting) -> str:
+    """Why a choice by hand has no meaning after this change; empty if it has."""
+    held = _CHOSEN_BY_HAND[scope]
+    if held in state or not chosen_any(getattr(before, held)):
+        return ""
+    if state.get("picture", before.picture) != before.picture:
+        return f"The {'painted patches' if scope == PAINTED else 'selected tokens'} belonged to the previous picture."
+    if scope == SELECTED and state.get("prompt", before.prompt) != before.prompt:
+        return "The selected tokens belonged to the previous prompt."
+    return ""
+
+
+def _fields(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name in SETTINGS}
+
+
+def chosen_any(chosen: Any) -> bool:
+    """Whether a mask has a painted patch, or a list of positions a token."""
+    return any(any(row) if isinstance(row, Sequence) else True for row in chosen)

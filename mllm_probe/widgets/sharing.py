@@ -33,15 +33,21 @@ class Shared:
         Written
             With ``path`` and ``size`` in bytes.
         """
+        self._settle()
         return to_html(self, path, title)
 
     def to_svg(self, path: str | os.PathLike[str], **what: Any) -> Written:
         """Write the present picture as SVG; options as for `drawing`."""
+        self._settle()
         return write(path, svg(self.drawing(**what)))
 
     def to_png(self, path: str | os.PathLike[str], *, scale: float = 3.0, **what: Any) -> Written:
         """Write the present picture as PNG, ``scale`` pixels for each pixel of the screen; options as for `drawing`."""
+        self._settle()
         return write(path, png(self.drawing(**what), scale=scale))
+
+    def _settle(self) -> None:
+        """Wait for what is being computed and is done in seconds; a sweep is not waited for."""
 
     def drawing(self) -> Drawing:
         """Draw what the widget shows now."""

@@ -23,7 +23,7 @@ _WIDTH = 640.0
 _PHOTO = 150.0
 _SHADED = 320.0
 _STRONGEST = 0.85
-_ANSWERS = (("baseline", "as it is"), ("steered", "steered"), ("random", "random direction, same size"))
+_ANSWERS = (("baseline", "baseline (unsteered)"), ("steered", "steered"), ("random", "random direction, same size"))
 _NOTHING = "not answered yet"
 
 

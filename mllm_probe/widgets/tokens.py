@@ -134,9 +134,9 @@ class TokenStrip(InsideWidget):
         layers = [self.layer] if layers is None else layers
         return Steering(vectors, layers=layers, strength=strength, tokens=list(self.positions), **settings)
 
-    def close(self) -> None:
-        """End the thread, let go of the activations and remove the widget."""
-        super().close()
+    def _release(self) -> None:
+        """Drop the activations and the words."""
+        super()._release()
         self._lens = None
 
     def _on_setting(self, change: Any) -> None:
@@ -167,7 +167,9 @@ class TokenStrip(InsideWidget):
         tokens = described(acts, [] if vectors is None else borrowed_scopes(acts, vectors))
         prompt = {position for _, role, position, *_ in tokens if role != "answer"}
         state: dict[str, Any] = {"tokens": tokens, "answer": acts.attrs["answer"]}
-        state["positions"] = [position for position in self.positions if position in prompt]
+        there = [position for position in self.positions if position in prompt]
+        if there != self.positions:
+            state["positions"] = there
         state["meaning"] = self._meaning(wanted.prompt)
         found = None if vectors is None else concept_projection(acts, vectors).isel({schema.SAMPLE: 0})
         state["values"] = b"" if found is None else float_bytes(found.values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -218,6 +219,46 @@ def test_every_control_is_reached_by_tab(page: Page) -> None:
     expect(page.get_by_test_id("lab-code")).to_be_hidden()
 
 
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("tokens", ".mp-tokens"), ("patches", ".mp-patches"), ("pairs", ".mp-gallery"), ("code", ".mp-code")],
+)
+def test_a_part_that_is_opened_is_in_view_and_has_the_focus(page: Page, name: str, part: str) -> None:
+    page.set_viewport_size({"width": 1400, "height": 700})
+    button = page.get_by_test_id(f"open-{name}")
+    button.scroll_into_view_if_needed()
+    button.click()
+    expect(page.locator(part)).to_be_focused()
+    expect(page.locator(part)).to_be_in_viewport(ratio=0.4)
+    page.screenshot(path=SHOTS / f"lab-opened-{name}.png")
+    if name in ("tokens", "patches"):
+        page.keyboard.press("Tab")
+        assert page.evaluate("part => !!document.activeElement.closest(part)", part)
+    button.press("Enter")
+    expect(page.locator(part)).to_be_hidden()
+    page.set_viewport_size({"width": 1400, "height": 1100})
+
+
+def test_tokens_selected_in_the_strip_are_steered(page: Page) -> None:
+    page.get_by_test_id("open-tokens").click()
+    expect(page.get_by_test_id("token-count")).to_contain_text("to steer at them")
+    page.locator(".mp-tokens").get_by_role("option").filter(has_text=re.compile("see$")).first.click()
+    expect(page.get_by_test_id("token-count")).to_have_text("1 token selected")
+    expect(page.get_by_test_id("scope").get_by_role("radio", name="selected")).to_be_checked()
+    expect(page.get_by_test_id("receipt")).to_contain_text("1 of 1 prompt positions")
+    page.get_by_test_id("prompt").fill("What is the style?")
+    page.get_by_test_id("prompt").press("Enter")
+    expect(page.get_by_test_id("scope-note")).to_have_text(
+        "The selected tokens belonged to the previous prompt. The end of the prompt and the answer are steered now."
+    )
+    page.locator(".mp-panel").screenshot(path=SHOTS / "panel-scope-note.png")
+    expect(page.get_by_test_id("scope").get_by_role("radio", name="selected")).to_have_count(0)
+    page.get_by_test_id("prompt").fill("What do you see?")
+    page.get_by_test_id("prompt").press("Enter")
+    expect(page.get_by_test_id("scope-note")).to_be_hidden()
+    page.get_by_test_id("open-tokens").press("Enter")
+
+
 def test_the_lab_is_driven_by_keys_alone(page: Page) -> None:
     page.get_by_test_id("open-patches").focus()
     tab_to(page, "open-code")
@@ -273,9 +314,7 @@ def test_a_restarted_kernel_is_said_once(restarting: Page) -> None:
     assert page.locator("[data-testid=no-kernel]:visible").count() == 0
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     said = page.locator(".mp-bar [data-testid=no-kernel]")
-    expect(said).to_have_text(
-        "The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here."
-    )
+    expect(said).to_have_text("Kernel restarted or stopped. Showing the last state; rerun the cell to continue.")
     expect(page.locator("[data-testid=no-kernel]:visible")).to_have_count(1)
     assert page.evaluate(_BROKEN_LINKS) == 0
     expect(page.get_by_test_id("answer-baseline")).not_to_be_empty()

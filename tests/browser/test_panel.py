@@ -182,11 +182,47 @@ def test_pictures_are_opened_dropped_and_pasted(page: Page, how: str) -> None:
     assert panel_of(page).locator("figcaption b").count() == 0
 
 
-def test_a_file_that_is_no_picture_is_told(page: Page) -> None:
-    page.evaluate(_DROP, ["notes.txt", "text/plain", base64.b64encode(b"hello").decode(), "drop"])
-    expect(page.get_by_test_id("error")).to_contain_text("cannot be read as a picture")
-    expect(page.get_by_test_id("status")).to_have_text("error")
+def test_a_file_that_is_no_picture_is_named_beside_the_upload(page: Page) -> None:
+    answers = [page.get_by_test_id(f"answer-{name}").text_content() for name in ("baseline", "steered", "random")]
+    for _ in range(2):
+        page.evaluate(_DROP, ["notes.txt", "text/plain", base64.b64encode(b"hello").decode(), "drop"])
+        expect(page.get_by_test_id("error")).to_contain_text("notes.txt cannot be read as a picture")
+        expect(page.get_by_test_id("rate")).not_to_contain_text("busy")
+    expect(page.locator(".mp-left").get_by_test_id("error")).to_be_in_viewport()
+    expect(page.get_by_test_id("status")).to_have_text("idle")
+    settled(page)
+    page.screenshot(path=SHOTS / "panel-upload-error.png")
+    after = [page.get_by_test_id(f"answer-{name}").text_content() for name in ("baseline", "steered", "random")]
+    assert after == answers
     page.get_by_test_id("stop").click()
+    settled(page)
+    expect(page.get_by_test_id("error")).to_be_hidden()
+
+
+def test_words_that_the_model_does_not_know_are_reported_below_the_prompt(page: Page) -> None:
+    before = page.get_by_test_id("prompt").input_value()
+    page.get_by_test_id("prompt").fill("Was siehst du?")
+    page.get_by_test_id("prompt").press("Enter")
+    expect(page.get_by_test_id("prompt-note")).to_contain_text("The model does not know “Was”, “siehst”, “du”")
+    settled(page)
+    page.screenshot(path=SHOTS / "panel-unknown-words.png")
+    page.get_by_test_id("prompt").fill("")
+    page.get_by_test_id("prompt").press("Enter")
+    expect(page.get_by_test_id("prompt-note")).to_contain_text("The prompt is empty")
+    page.get_by_test_id("prompt").fill(before)
+    page.get_by_test_id("prompt").press("Enter")
+    settled(page)
+    expect(page.get_by_test_id("prompt-note")).to_be_hidden()
+
+
+def test_an_error_is_beside_the_control_that_caused_it(page: Page) -> None:
+    lab.said(page, "panel.strength = float('nan')")
+    expect(page.locator(".mp-steer").get_by_test_id("error")).to_contain_text("expected a finite number")
+    lab.said(page, "panel.strength = 1.5")
+    settled(page)
+    lab.said(page, "panel.scope = 'everywhere'")
+    expect(page.locator(".mp-left").get_by_test_id("error")).to_contain_text("everywhere")
+    lab.said(page, "panel.scope = 'last_prompt'")
     settled(page)
     expect(page.get_by_test_id("error")).to_be_hidden()
 

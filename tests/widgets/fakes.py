@@ -118,13 +118,21 @@ class FakeStream:
     closed: bool = False
     thread: str = ""
     sent: int = 0
-    receipt: tuple[str, ...] = ("nothing edited", "layer 5, 1 of 1 prompt positions, 6 generated", "the same")
+
+    @property
+    def text(self) -> list[str]:
+        return [""] * len(self.steering)
+
+    @property
+    def receipt(self) -> tuple[str, ...]:
+        lines = ("nothing edited", "layer 5, 1 of 1 prompt positions, 6 generated", "the same")
+        return lines[: len(self.steering)]
 
     def __iter__(self) -> Iterator[tuple[int, int, str]]:
         self.thread = threading.current_thread().name
         if self.fails:
             raise RuntimeError(self.fails)
-        answers = [self._answer(row) for row in range(3)]
+        answers = [self._answer(row) for row in range(len(self.steering))]
         for step in range(max(map(len, answers))):
             time.sleep(self.pause)
             for row, words in enumerate(answers):
@@ -133,10 +141,12 @@ class FakeStream:
                     yield row, step, " ".join(words[: step + 1])
 
     def _answer(self, row: int) -> list[str]:
+        plain = ["a", "plain", "picture", "of", "two", "stars", "and", "a", "tree"]
+        if row != 1:
+            return plain
         first = self.steering[1].parts[0]
         concept, strength = first.directions.name, first.strength
-        plain = ["a", "plain", "picture", "of", "two", "stars", "and", "a", "tree"]
-        if row == 1 and strength > 0:
+        if strength > 0:
             return ["a", "plain", "picture", "of", "a", concept, f"({strength:g})", "and", "a", "tree"]
         return plain
 

@@ -71,7 +71,7 @@ def test_the_lab_fills_itself_with_a_real_model(tiny):
     assert lab.bar.status == "idle" and lab.heatmap.progress == 1.0
     assert list(lab.vectors["concept"].values) == lab.heatmap.concepts == ["cat", "neon", "symmetry"]
     assert mp.effect(lab.grid, "logprob").sizes["layer"] == len(tiny.layers)
-    assert lab.panel.answers["baseline"] and lab.panel.answers["generation"] == 1
+    assert lab.panel.answers["steered"] and lab.panel.answers["generation"] == 2
     fakes.arrive(lab.heatmap, {"method": "update", "state": {"concept": "neon", "layer": 3}, "buffer_paths": []})
     assert lab.panel.wait(SOON) and "neon: layer 3" in lab.panel.receipt[0]
     lab.close()
@@ -118,7 +118,7 @@ def test_parts_are_made_when_they_are_opened_and_follow_both_ways(real):
         assert (widget.concept, widget.layer) == ("symmetry", 1)
     lab.panel.choose(picture=1)
     assert all(part.wait(SOON) for part in made.values())
-    assert made["patches"].images is made["tokens"].images is lab.panel._chosen(1).image
+    assert made["patches"].images is made["tokens"].images is lab.panel.chosen(1).image
     assert [part.shown["concept"] for part in made.values()] == ["symmetry"] * 3
 
 
@@ -131,6 +131,42 @@ def test_painted_patches_are_what_the_panel_steers(real):
     assert lab.panel.scope == "painted" and lab.panel.patches == mask.tolist()
     lab.panel.choose(patches=(~mask).tolist())
     assert overlay.mask == (~mask).tolist()
+
+
+def test_tokens_selected_in_the_strip_are_what_the_panel_steers(real):
+    lab, _ = real
+    strip = open_all(lab)["tokens"]
+    prompt = [position for _, role, position, *_ in strip.tokens if role == "text"]
+    clicked = {"method": "update", "state": {"positions": prompt[:2]}, "buffer_paths": []}
+    fakes.arrive(strip, clicked)
+    assert lab.panel.wait(SOON), lab.panel.message
+    assert (lab.panel.scope, lab.panel.positions) == ("selected", prompt[:2])
+    assert "2 of" in lab.panel.receipt[0] and f"tokens = {prompt[:2]}" in lab.panel.code
+    lab.panel.choose(positions=prompt[1:3])
+    assert strip.positions == prompt[1:3]
+    lab.panel.choose(prompt="what is it ?")
+    assert strip.wait(SOON) and lab.panel.wait(SOON)
+    assert strip.positions == lab.panel.positions == [] and "previous prompt" in lab.panel.scope_note
+
+
+def test_painted_patches_are_dropped_with_the_picture_and_wiped_off_the_overlay(real):
+    lab, _ = real
+    overlay = open_all(lab)["patches"]
+    mask = np.zeros((overlay.rows, overlay.columns), bool)
+    mask[0, 1] = True
+    overlay.paint(mask)
+    lab.bar.opened = []
+    lab.panel.choose(picture=1)
+    assert lab.panel.wait(SOON) and lab.panel.scope == "image" and "previous picture" in lab.panel.scope_note
+    lab.bar.opened = ["patches"]
+    assert overlay.wait(SOON) and not np.any(overlay.mask) and lab.panel.patches == []
+
+
+def test_what_was_chosen_before_a_part_is_opened_is_shown_in_it(real):
+    lab, _ = real
+    lab.panel.choose(positions=[5])
+    made = open_all(lab)
+    assert lab.panel.positions == made["tokens"].positions == [5] and lab.panel.scope == "selected"
 
 
 def test_a_folded_part_reads_nothing_until_it_is_opened_again(real):
@@ -202,6 +238,73 @@ def test_a_closed_lab_leaves_no_thread_hook_or_tensor(tiny):
     del lab
     gc.collect()
     assert vectors() is None
+
+
+def test_the_first_frame_has_an_answer_before_vectors_are_begun_and_then_real_progress(tiny, monkeypatch):
+    library = mp.concepts.scenes(concepts=["cat", "neon", "symmetry"], pairs=8)
+    begun, measured = [], mp.concept_vectors
+
+    def counted(model, fit, *arguments, **settings):
+        begun.append((dict(lab.panel.answers), lab.panel.status, lab.panel.activity, lab.bar.status))
+        return measured(model, fit, *arguments, **settings, batch_size=4)
+
+    monkeypatch.setattr("mllm_probe.widgets.exploring.concept_vectors", counted)
+    lab = mp.explore(tiny, library, strengths=(1,), draws=2)
+    assert lab.wait(SOON)
+    ((answers, status, activity, bar),) = begun
+    assert answers["baseline"] and "steered" not in answers
+    assert (status, activity, bar) == ("idle", "measuring concept vectors", "running")
+    steps = [step for step in fakes.updates(lab.bar, "step") if "images" in step]
+    images = len({picture.key for picture in library.split(seed=0)[0].pictures})
+    done = [int(step.split(": ")[1].split(" of ")[0]) for step in steps]
+    assert done == sorted(set(done)) and done[-1] == images and len(done) == -(-images // 4)
+    progress = fakes.updates(lab.bar, "progress")[1 : len(done) + 1]
+    assert progress == [each / images for each in done]
+    offered = fakes.updates(lab.panel, "concepts")
+    assert [len(names) for names in offered][:4] == [0, 1, 2, 3] or [len(names) for names in offered][:3] == [1, 2, 3]
+    activities = fakes.updates(lab.panel, "activity")
+    assert activities[-1] == "" and "measuring concept vectors: 2 are there" in activities
+    assert lab.panel.answers["steered"]
+    lab.close()
+
+
+def test_measuring_vectors_can_be_stopped(tiny, monkeypatch):
+    measured, begun = mp.concept_vectors, threading.Event()
+
+    def slow(*arguments, progress, **settings):
+        def reported(done, total):
+            begun.set()
+            lab._worker._running.cancelled.wait(SOON)
+            progress(done, total)
+
+        return measured(*arguments, **settings, progress=reported, batch_size=1)
+
+    monkeypatch.setattr("mllm_probe.widgets.exploring.concept_vectors", slow)
+    lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat", "neon"], pairs=4))
+    assert begun.wait(SOON)
+    lab.stop()
+    assert not lab.wait(SOON) and (lab.bar.status, lab.bar.step) == ("cancelled", "stopped")
+    assert lab.vectors is None and lab.panel.activity == "" and lab.panel.answers["baseline"]
+    lab.close()
+
+
+def test_arguments_in_the_wrong_order_are_named(tiny):
+    vectors = fakes.vectors(MODEL)
+    with pytest.raises(TypeError, match="explore: expected a concept library as the second argument; got Dataset"):
+        mp.explore(tiny, vectors)
+    with pytest.raises(ValueError, match="explore: expected a loaded model .*got a Dataset; the model comes first"):
+        mp.explore(vectors, tiny)
+    for widget in (mp.SteeringPanel, mp.TokenStrip, mp.PatchOverlay):
+        with pytest.raises(ValueError, match=f"{widget.__name__}: expected a loaded model .*; the model comes first"):
+            widget(vectors, tiny)
+        with pytest.raises(ValueError, match="no layer 99: the model has 4 blocks"):
+            widget(tiny, layer=99)
+        with pytest.raises(TypeError, match="unexpected keyword argument 'lyer'"):
+            widget(tiny, lyer=1)
+    with pytest.raises(ValueError, match="SteeringPanel: strength: expected a float, not the str 'x'"):
+        SteeringPanel(tiny, strength="x")
+    with pytest.raises(ValueError, match="strength_limit: expected a positive number; got nan"):
+        SteeringPanel(tiny, strength_limit=float("nan"))
 
 
 def test_what_goes_wrong_in_the_background_is_said_in_the_bar(tiny, monkeypatch, caplog):

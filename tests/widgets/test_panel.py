@@ -41,9 +41,13 @@ def test_it_answers_as_soon_as_it_has_vectors(panel, streams):
     assert (steered.strength, list(steered.layers), steered.tokens) == (1.0, [5], ("last_prompt", "generated"))
 
 
-def test_without_vectors_it_waits_for_them(streams):
+def test_without_vectors_the_unsteered_answer_alone_is_there(streams):
     panel = SteeringPanel(MODEL, images=PICTURE)
-    assert panel.wait(SOON) and not streams.made and panel.answers == {}
+    assert panel.wait(SOON) and streams.made[-1].steering == [None]
+    assert panel.answers == {"baseline": "a plain picture of two stars and a tree", "generation": 1, "serial": 0}
+    assert (panel.receipt, panel.code, panel.status, len(panel.recordings())) == ([], "", "idle", 0)
+    fakes.say(panel, "pin")
+    assert "not there yet" in panel.message and panel.cause == "pin"
     panel.vectors = fakes.vectors(MODEL)
     assert panel.wait(SOON) and panel.answers["steered"]
     panel.close()
@@ -165,12 +169,13 @@ def test_vectors_of_another_model_are_refused_by_name(streams):
 
 def test_pictures_are_sent_as_small_png_with_a_name(streams):
     library = scenes(concepts=["cat", "neon"], pairs=3)
-    panel = SteeringPanel(MODEL, images=library)
+    panel, one, drawn = (SteeringPanel(MODEL, images=images) for images in (library, PICTURE, None))
     assert len(panel.pictures) == 6
     assert all(picture["png"].startswith(b"\x89PNG") for picture in panel.pictures)
     assert "picture 1" in panel.pictures[0]["label"]
-    assert len(SteeringPanel(MODEL, images=PICTURE).pictures) == 1
-    assert len(SteeringPanel(MODEL).pictures) > 1
+    assert len(one.pictures) == 1 and len(drawn.pictures) > 1
+    for made in (panel, one, drawn):
+        made.close()
     with pytest.raises(ValueError, match="at least one picture"):
         SteeringPanel(MODEL, images=[])
 
@@ -183,6 +188,7 @@ def test_replies_go_where_messages_came_from(streams, monkeypatch):
     monkeypatch.setattr(fakes.Recorder, "_reply_subshell_for", lambda self, data, default: "busy", raising=False)
     panel = SteeringPanel(MODEL, images=PICTURE)
     assert panel.comm._reply_subshell_for({}, "slider's") == "slider's"
+    panel.close()
 
 
 def test_close_leaves_no_thread_and_closes_the_stream(streams):

@@ -77,6 +77,19 @@ def test_a_moved_slider_does_not_look_at_the_picture_again(panel, model):
         hook.remove()
 
 
+def test_a_closed_panel_that_is_collected_leaves_the_prompts_of_others(model, vectors):
+    first = SteeringPanel(model, vectors, max_new_tokens=4)
+    assert first.wait(SOON)
+    first.close()
+    second = SteeringPanel(model, vectors, max_new_tokens=4)
+    assert second.wait(SOON) and len(model.kept["prompts"]) == 1
+    del first
+    gc.collect()
+    assert len(model.kept["prompts"]) == 1
+    second.close()
+    assert len(model.kept["prompts"]) == 0
+
+
 @pytest.mark.parametrize(
     "state",
     [

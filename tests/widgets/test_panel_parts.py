@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +17,16 @@ from mllm_probe.concepts import scenes
 from mllm_probe.widgets import SteeringPanel
 from mllm_probe.widgets.choices import choices_from, drawn_choice, uploaded_choice
 from mllm_probe.widgets.doses import fluent_range, tried
+from mllm_probe.widgets.panel import prompt_note
 from mllm_probe.widgets.recipe import python
-from mllm_probe.widgets.setting import Setting, following_from
+from mllm_probe.widgets.setting import SETTINGS, Setting, SettingTraits, following_from
 from tests.widgets import fakes
 
 SOON = 30
+ROOT = Path(__file__).resolve().parents[2]
 MODEL = fakes.FakeModel()
 PICTURE = Image.new("RGB", (40, 30), "teal")
-PLAIN = Setting(0, "what ?", "cat", "", 1.0, 3, (3, 3), 1.0, "last_prompt", (), 0)
+PLAIN = Setting(0, "what ?", "cat", "", 1.0, 3, (3, 3), 1.0, "last_prompt", (), (), 0)
 
 
 def png(colour="red"):
@@ -30,7 +36,7 @@ def png(colour="red"):
 
 
 def changed(setting, **values):
-    return Setting(**{**setting.said(), "window": setting.window, "patches": setting.patches, **values})
+    return replace(setting, **values)
 
 
 def grid(ratios, **attrs):
@@ -125,29 +131,151 @@ def test_painted_patches_are_the_scope_until_they_are_wiped_off(panel, streams):
 
 
 def test_what_follows_from_a_change():
-    assert following_from({"strength": 2}, [3, 3], "all") == {"strength": 2}
-    assert following_from({"layer": 3}, [3, 5], "all") == {"layer": 3}
-    assert following_from({"layer": 4}, [3, 5], "all")["window"] == [4, 4]
-    assert following_from({"patches": []}, [0, 0], "text")["scope"] == "text"
+    before = changed(PLAIN, window=(3, 5))
+    assert following_from({"strength": 2}, before) == {"strength": 2}
+    assert following_from({"layer": 3}, before) == {"layer": 3}
+    assert following_from({"layer": 4}, before)["window"] == [4, 4]
+    assert following_from({"window": [5, 3]}, before) == {"window": [3, 5], "layer": 3}
+    assert "scope" not in following_from({"patches": []}, before)
+
+
+@pytest.mark.parametrize(
+    ("held", "state", "scope", "note"),
+    [
+        (
+            {"patches": ((True,),), "scope": "painted"},
+            {"picture": 1},
+            "image",
+            "painted patches belonged to the previous",
+        ),
+        ({"patches": ((True,),), "scope": "painted"}, {"picture": 0}, "painted", ""),
+        ({"patches": ((True,),), "scope": "painted"}, {"prompt": "why ?"}, "painted", ""),
+        ({"patches": ((True,),), "scope": "text"}, {"picture": 1}, "text", ""),
+        ({"positions": (3,), "scope": "selected"}, {"prompt": "why ?"}, "last_prompt+generated", "previous prompt"),
+        ({"positions": (3,), "scope": "selected"}, {"picture": 1}, "last_prompt+generated", "previous picture"),
+        ({"positions": (3,), "scope": "selected"}, {"positions": []}, "last_prompt+generated", ""),
+        ({"positions": (3,), "scope": "selected"}, {"positions": [4]}, "selected", ""),
+        ({}, {"positions": [4]}, "selected", ""),
+        ({}, {"patches": [[True, False]]}, "painted", ""),
+        (
+            {"patches": ((True,),), "scope": "painted"},
+            {"picture": 1, "patches": [[False, True]], "scope": "painted"},
+            "painted",
+            "",
+        ),
+    ],
+)
+def test_a_choice_by_hand_is_the_scope_as_long_as_it_has_a_meaning(held, state, scope, note):
+    before = changed(PLAIN, **held)
+    following = following_from(state, before)
+    assert following.get("scope", before.scope) == scope
+    assert note in following.get("scope_note", "") and bool(note) == bool(following.get("scope_note"))
+    offered = dict(following.get("scopes", [[scope, ""]]))
+    assert scope in offered
+    if state.get("picture") == 1 and "patches" not in state:
+        assert following.get("patches", []) == following.get("positions", []) == [] and "painted" not in offered
+
+
+def test_selected_tokens_are_what_is_steered(panel, streams):
+    panel.choose(positions=[2, 4])
+    assert panel.wait(SOON) and (panel.scope, streams.made[-1].steering[1].tokens) == ("selected", [2, 4])
+    assert "tokens = [2, 4]" in panel.code
+    fakes.set_by_hand(panel, 1, prompt="slowly why ?")
+    assert (panel.positions, panel.scope) == ([], "last_prompt+generated")
+    assert panel.scope_note == (
+        "The selected tokens belonged to the previous prompt. The end of the prompt and the answer are steered now."
+    )
+    fakes.set_by_hand(panel, 2, prompt="why ?")
+    assert panel.wait(SOON) and panel.scope_note == ""
+
+
+def test_a_painted_scope_is_dropped_with_a_word_when_the_picture_changes(panel):
+    panel.patches = [[True, False], [False, False]]
+    fakes.say(panel, "picture", png(), name="red.png")
+    assert panel.wait(SOON), panel.message
+    assert (panel.patches, panel.scope) == ([], "image") and "painted" not in dict(panel.scopes)
+    assert panel.scope_note == "The painted patches belonged to the previous picture. The whole image is steered now."
+    assert fakes.updates(panel, "scope_note")[-1] == panel.scope_note
 
 
 def test_a_dropped_file_is_chosen_and_asked_about(panel, streams):
-    fakes.say(panel, "picture", png(), serial=1, name="<b>red</b>.png")
+    fakes.say(panel, "picture", png(), name="<b>red</b>.png")
     assert panel.wait(SOON)
     assert (panel.picture, panel.pictures[1]["label"]) == (1, "<b>red</b>.png")
-    assert panel.answers["serial"] == 1 and "Image.open('<b>red</b>.png')" in panel.code
+    assert "Image.open('<b>red</b>.png')" in panel.code
 
 
-def test_a_file_that_is_no_picture_is_told_in_one_sentence(panel, caplog):
-    fakes.say(panel, "picture", b"<svg/>", serial=1, name="x.svg")
-    assert not panel.wait(SOON) and panel.status == "error" and "'x.svg' cannot be read as a picture" in panel.message
+def test_a_file_that_is_no_picture_is_named_beside_the_upload_and_the_answers_stay(panel, caplog):
+    before = dict(panel.answers)
+    fakes.say(panel, "picture", b"<svg/>", name="x.svg")
+    assert panel.wait(SOON) and panel.status == "idle" and panel.answers == before
+    assert panel.message.startswith("'x.svg' cannot be read as a picture") and panel.cause == "picture"
     assert len(panel.pictures) == 1 and "Traceback" in caplog.text
+    panel.comm.sent.clear()
+    fakes.say(panel, "picture", b"<svg/>", name="x.svg")
+    assert fakes.updates(panel, "message") == ["", panel.message], "the front-end sees that it was refused again"
     fakes.set_by_hand(panel, 2, strength=2)
-    assert panel.wait(SOON) and panel.message == ""
+    assert panel.wait(SOON) and (panel.message, panel.cause) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("state", "cause"),
+    [
+        ({"picture": 7}, "picture"),
+        ({"concept": "unicorn"}, "concept"),
+        ({"second": "unicorn"}, "second"),
+        ({"layer": 99}, "layer"),
+        ({"window": [98, 99]}, "layer"),
+        ({"strength": float("nan")}, "strength"),
+        ({"scope": "everywhere"}, "scope"),
+        ({"scope": "everywhere", "strength": float("nan")}, ""),
+    ],
+)
+def test_an_error_names_the_control_that_caused_it(panel, state, cause):
+    fakes.set_by_hand(panel, 1, **state)
+    assert not panel.wait(SOON) and panel.status == "error" and panel.message
+    assert panel.cause == cause
+
+
+def test_words_that_the_model_does_not_know_are_reported_beside_the_prompt(panel):
+    class Tokenizer:
+        unk_token_id = 3
+
+        def __call__(self, text, add_special_tokens=True):
+            return {"input_ids": [3 if word in ("siehst", "du") else 5 for word in text.split()]}
+
+    class Model(fakes.FakeModel):
+        tokenizer = Tokenizer()
+
+    assert prompt_note(Model(), "was siehst du ?") == (
+        "The model does not know “siehst”, “du”: it reads an unknown-word token instead."
+    )
+    assert prompt_note(Model(), "what do you see ?") == "" == prompt_note(MODEL, "siehst")
+    assert prompt_note(MODEL, " ") == "The prompt is empty: the model reads the image alone."
+    fakes.set_by_hand(panel, 1, prompt="")
+    assert panel.wait(SOON) and panel.prompt_note == "The prompt is empty: the model reads the image alone."
+    fakes.set_by_hand(panel, 2, prompt="why ?")
+    assert panel.wait(SOON) and panel.prompt_note == ""
+
+
+def test_a_setting_is_listed_once_in_python_and_once_in_typescript(panel):
+    """The two lists have the same names and begin with the same values; no other file has one."""
+    source = (ROOT / "widgets" / "src" / "panel" / "types.ts").read_text(encoding="utf-8")
+    body = source.split("const SETTING = {")[1].split("};")[0]
+    typescript = {}
+    for name, value in re.findall(r"^  (\w+): (.+?)(?: as .+)?,$", body, re.MULTILINE):
+        typescript[name] = json.loads(value)
+    started = {name: SettingTraits.class_traits()[name].default() for name in SETTINGS}
+    assert typescript == started and list(typescript) == list(SETTINGS)
+    assert all(panel.trait_metadata(name, "sync") for name in SETTINGS)
+    assert set(Setting.of(panel).plain()) == set(SETTINGS)
+    files = [*(ROOT / "mllm_probe" / "widgets").rglob("*.py"), *(ROOT / "widgets" / "src").rglob("*.ts")]
+    lists = re.compile(r'(?:"(?:' + "|".join(SETTINGS) + r')",\s*){5,}')
+    assert [file.name for file in files if lists.search(file.read_text(encoding="utf-8"))] == []
 
 
 def test_a_new_scene_is_the_same_for_its_seed(panel):
-    fakes.say(panel, "scene", serial=1, seed=41)
+    fakes.say(panel, "scene", seed=41)
     assert panel.wait(SOON) and panel.scene_seed == 42 and panel.pictures[1]["label"] == "drawn scene, seed 41"
     panel.new_scene()
     panel.new_scene(41)
@@ -200,7 +328,7 @@ def test_what_cannot_be_pinned_is_said_and_cancels_nothing(panel, streams):
         fakes.set_by_hand(panel, serial, strength=serial / 2 + 1)
         assert panel.wait(SOON)
     fakes.say(panel, "pin")
-    assert "4 settings are pinned" in panel.message and panel.status == "idle"
+    assert "4 settings are pinned" in panel.message and (panel.status, panel.cause) == ("idle", "pin")
     streams.pause = 0.05
     fakes.set_by_hand(panel, 9, strength=-1)
     with pytest.raises(ValueError, match="not there yet"):
@@ -217,7 +345,12 @@ def test_the_projector_hides_the_answer_of_every_new_setting(panel):
     assert fakes.updates(panel, "revealed")[-1] is False
 
 
-def test_edited_words_are_kept_by_concept(panel):
-    fakes.arrive(panel, {"method": "update", "state": {"words": {"cat": ["feline"]}, "negations": ["nope"]}})
-    assert panel.words == {"cat": ["feline"]} and panel.negations == ["nope"]
-    assert len(panel.answers["steered"]) and panel.status == "idle"
+def test_what_is_shown_is_changed_by_a_message_and_starts_nothing(panel, streams):
+    before = panel.get_state()
+    panel.comm.sent.clear()
+    fakes.say(panel, "show", state={"words": {"cat": ["feline"]}, "negations": ["nope"], "strength": 9})
+    fakes.say(panel, "show", state={"projector": True, "revealed": False})
+    after = panel.get_state()
+    differ = {name: after[name] for name in before if after[name] != before[name]}
+    assert differ == {"words": {"cat": ["feline"]}, "negations": ["nope"], "projector": True}
+    assert len(streams.made) == 1 and panel.status == "idle"

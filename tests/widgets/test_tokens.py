@@ -224,3 +224,11 @@ def test_a_saved_page_holds_the_tokens_of_every_concept(strip, monkeypatch, mode
     assert set(found) == set(strip.concepts) and found["cat"]["values"] == strip.values
     strip.concept = "neon"
     assert strip.wait(SOON) and strip.values == found["neon"]["values"]
+
+
+def test_a_picture_of_a_strip_waits_for_its_tokens(tiny, tmp_path):
+    strip = TokenStrip(tiny)
+    strip.to_svg(tmp_path / "strip.svg")
+    assert strip.status == "idle" and strip.tokens
+    assert f"{len(strip.tokens)} tokens" in (tmp_path / "strip.svg").read_text()
+    strip.close()

@@ -20,20 +20,72 @@ interface Traits {
 
 const CODE = "code";
 const SWEEP = "sweep";
+/** Where each part appears in the lab. */
+const PLACES: Record<string, string> = {
+  patches: ".mp-patches",
+  tokens: ".mp-tokens",
+  pairs: ".mp-gallery",
+  sweep: ".mp-monitor",
+  code: ".mp-code",
+};
+/** Milliseconds in which a part that was opened is expected; later the person is elsewhere. */
+const SOON = 10_000;
+
+/** Brings a part that was just opened into view, and the focus to it, as soon as it is there. */
+class Revealer {
+  private waiting: MutationObserver | null = null;
+
+  /** `button` opened the part called `name`, somewhere in the same lab as `root`. */
+  reveal(name: string, root: HTMLElement, button: HTMLElement): void {
+    this.stop();
+    const lab = root.closest(".mp-lab") ?? root;
+    const until = performance.now() + SOON;
+    const look = () => {
+      const part = lab.querySelector<HTMLElement>(PLACES[name] ?? "");
+      if (performance.now() > until) this.stop();
+      if (!part?.checkVisibility() || part.offsetHeight === 0) return;
+      this.stop();
+      part.tabIndex = part.tabIndex < 0 ? -1 : part.tabIndex;
+      if ([button, document.body, null].includes(document.activeElement as HTMLElement | null)) {
+        part.focus({ preventScroll: true });
+      }
+      part.scrollIntoView({ block: "nearest" });
+    };
+    this.waiting = new MutationObserver(look);
+    this.waiting.observe(lab, {
+      subtree: true,
+      childList: true,
+      attributes: true,
+      attributeFilter: ["class", "style"],
+    });
+    look();
+  }
+
+  stop(): void {
+    this.waiting?.disconnect();
+    this.waiting = null;
+  }
+}
 
 /** A button for each part, pressed while the part is open; on a saved page only for what it holds. */
-function buttons(model: AnyModel<Traits>, codeId: string): { element: HTMLElement; draw: () => void } {
-  const element = h("div", { class: "mp-parts", role: "group", "aria-label": "open below" });
+function buttons(
+  model: AnyModel<Traits>,
+  codeId: string,
+  reveal: (name: string, button: HTMLElement) => void,
+): { element: HTMLElement; draw: () => void } {
+  const element = h("div", { class: "mp-parts", role: "group", "aria-label": "parts of the lab" });
   const made = new Map<string, HTMLButtonElement>();
-  const toggle = (name: string) => {
+  const toggle = (name: string, button: HTMLElement) => {
     const opened = model.get("opened");
-    model.set("opened", opened.includes(name) ? opened.filter((other) => other !== name) : [...opened, name]);
+    const folds = opened.includes(name);
+    model.set("opened", folds ? opened.filter((other) => other !== name) : [...opened, name]);
     model.save_changes();
+    if (!folds) reveal(name, button);
   };
   for (const [name, label] of model.get("parts")) {
     const button = h("button", { type: "button", "data-testid": `open-${name}` }, label);
     if (name === CODE) button.setAttribute("aria-controls", codeId);
-    button.addEventListener("click", () => toggle(name));
+    button.addEventListener("click", () => toggle(name, button));
     const saved = model.widget_manager === null;
     if (saved && name !== CODE) continue;
     made.set(name, button);
@@ -52,9 +104,9 @@ function listing(id: string): { element: HTMLElement; text: HTMLElement } {
   const copy = h("button", { type: "button", "data-testid": "copy-code" }, "Copy");
   copy.addEventListener("click", async () => {
     const done = await toClipboard(text.textContent ?? "");
-    said.textContent = done ? "copied" : "The page may not use the clipboard; select the text.";
+    said.textContent = done ? "copied" : "Clipboard access is blocked. Select and copy the text instead.";
   });
-  const head = h("div", {}, "Python that makes what is on the screen", copy, said);
+  const head = h("div", {}, "Code for this view", copy, said);
   return { element: h("div", { class: "mp-code", id }, head, text), text };
 }
 
@@ -66,7 +118,8 @@ function render({ model, el }: RenderProps<Traits>): () => void {
   const bar = h("div", { class: "mp-progress", role: "progressbar", "aria-label": "progress" }, fill);
   const error = h("p", { class: "mp-error", role: "alert" });
   const codeId = uniqueId("code");
-  const parts = buttons(model, codeId);
+  const revealer = new Revealer();
+  const parts = buttons(model, codeId, (name, button) => revealer.reveal(name, root, button));
   const code = listing(codeId);
   root.append(h("b", {}, "mllm_probe"), title, step, bar, parts.element, error, code.element);
   el.append(root);
@@ -88,6 +141,7 @@ function render({ model, el }: RenderProps<Traits>): () => void {
   for (const name of names) model.on(name, draw);
   draw();
   return () => {
+    revealer.stop();
     for (const name of names) model.off(name as `change:${string}`, draw);
   };
 }

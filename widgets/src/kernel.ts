@@ -1,9 +1,8 @@
 /** Says on a widget when no kernel stands behind it: a notebook opened again, or a kernel that was restarted. */
 import { h, show } from "./dom";
 
-const SAVED = "No kernel is connected. This is the last state that was saved; run the cell to go on from here.";
-const LOST =
-  "The kernel behind this was restarted or shut down. This is its last state; run the cell to go on from here.";
+const SAVED = "No kernel is connected. Showing the saved state; rerun the cell to continue.";
+const LOST = "Kernel restarted or stopped. Showing the last state; rerun the cell to continue.";
 
 /** The part of ipywidgets' models that tells whether their kernel is there; other hosts have none of it. */
 export interface Live {

@@ -1,9 +1,10 @@
-/** SteeringPanel: a picture and a question, concepts at a dose, and three answers streaming side by side. */
+/** SteeringPanel: a picture and a prompt, concepts at a dose, and three answers streaming side by side. */
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import { h, show, uniqueId, widgetRoot } from "./dom";
 import { liveness, withKernelNote } from "./kernel";
 import { labelled, segments, setSegment } from "./panel/controls";
 import { WordsFold } from "./panel/folds";
+import { Notices } from "./panel/notices";
 import { Outcome } from "./panel/outcome";
 import { Patience } from "./panel/patience";
 import { Gallery } from "./panel/pictures";
@@ -27,7 +28,8 @@ const CHOICES: Name[] = [
   "strength_limit",
   "strength_step",
 ];
-const OUTCOME: Name[] = ["receipt", "code", "status", "message", "rate", "strength_unit"];
+const OUTCOME: Name[] = ["receipt", "code", "status", "rate", "strength_unit", "activity"];
+const NOTICES: Name[] = ["message", "cause", "prompt_note", "scope_note"];
 const NAMING: Name[] = ["words", "negations", "concept"];
 /** A prompt is sent when typing pauses. */
 const PAUSE = 600;
@@ -49,13 +51,16 @@ class View {
   private scope = h("fieldset");
   private readonly projector = h("button", { type: "button", "data-testid": "projector" }, "Projector");
   private readonly outcome = new Outcome();
+  private readonly notices = new Notices();
   private readonly naming: WordsFold;
   private readonly pins = h("div", { class: "mp-pins", "data-testid": "pins" });
   private answers: Answers;
   private readonly patience = new Patience((text) => this.drawBusy(text));
   private typing: ReturnType<typeof setTimeout> | undefined;
   private readonly kernel: ReturnType<typeof liveness>;
-  private readonly parts: Together<"choices" | "settings" | "fluency" | "outcome" | "answers" | "pins">;
+  private readonly parts: Together<"choices" | "settings" | "fluency" | "outcome" | "notices" | "answers" | "pins">;
+  /** Whether the kernel has not reacted yet to what a person did here. */
+  private waiting = false;
 
   constructor(
     private readonly model: AnyModel<Traits>,
@@ -69,15 +74,21 @@ class View {
       settings: () => this.drawSettings(),
       fluency: () => this.steer.drawFluency(),
       outcome: () => this.outcome.draw(model, this.alive()),
+      notices: () => this.drawNotices(),
       answers: () => this.drawAnswers(),
       pins: () => this.drawPins(),
     });
-    this.gallery = new Gallery({
-      pick: (picture) => this.move({ picture }),
-      draw: (seed) => this.ask("scene", { seed }),
-      bring: (file) => void this.onFile(file),
-    });
-    this.steer = new Steer(model, (state) => this.move(state));
+    const asks = {
+      pick: (picture: number) => this.move({ picture }),
+      draw: (seed: number) => this.ask("scene", { seed }),
+      bring: (file: File) => void this.onFile(file),
+    };
+    this.gallery = new Gallery(asks, this.notices.place("picture"));
+    this.steer = new Steer(
+      model,
+      (state) => this.move(state),
+      (...controls) => this.notices.place(...controls),
+    );
     this.naming = new WordsFold({
       words: (found) => this.count({ words: { ...model.get("words"), [model.get("concept")]: found } }),
       negations: (found) => this.count({ negations: found }),
@@ -92,6 +103,7 @@ class View {
     this.fillChoices();
     this.drawSettings();
     this.outcome.draw(model, this.alive());
+    this.drawNotices();
     this.drawAnswers();
     this.drawPins();
   }
@@ -99,17 +111,19 @@ class View {
   private left(): HTMLElement {
     const head = h("div", { class: "mp-head" }, h("h3", {}, "Picture"));
     const left = h("div", { class: "mp-left" }, head, this.gallery.element);
-    left.append(labelled("Question", this.prompt).element, this.suggestions);
-    left.append(h("span", { class: "mp-label" }, "Edit these tokens"), this.scopeBox);
+    const { notices } = this;
+    left.append(labelled("Prompt", this.prompt).element, this.suggestions, notices.prompt, notices.place("prompt"));
+    left.append(h("span", { class: "mp-label" }, "Steer at"), this.scopeBox, notices.scope, notices.place("scope"));
     return left;
   }
 
   private right(): HTMLElement {
-    const { rate, status, stop, pin, error, receipt, code } = this.outcome;
-    const head = h("div", { class: "mp-head" }, h("h3", {}, "Steer"), rate, status, stop);
+    const { rate, pill, stop, pin, receipt, code } = this.outcome;
+    const head = h("div", { class: "mp-head" }, h("h3", {}, "Steer"), rate, pill, stop);
     const answers = h("div", { class: "mp-head mp-answers-head" }, h("h3", {}, "Answers"), pin, this.projector);
     const compared = h("div", { class: "mp-compare" }, this.rows.element, this.pins);
-    const right = h("div", { class: "mp-right" }, head, this.steer.element, answers, compared, error);
+    const wrong = this.notices.place("", "pin", "seed");
+    const right = h("div", { class: "mp-right" }, head, this.steer.element, answers, wrong, compared);
     right.append(this.naming.element, receipt.element, code.element);
     return right;
   }
@@ -127,7 +141,9 @@ class View {
     bind(["pictures", "scene_seed", ...SETTINGS], () => parts.ask("settings"));
     bind(["doses", "safe_low", "safe_high"], () => parts.ask("fluency"));
     bind(OUTCOME, () => parts.ask("outcome"));
-    bind([...NAMING, "projector", "revealed"], () => parts.ask("answers"));
+    bind(NOTICES, () => parts.ask("notices"));
+    bind(["message"], () => this.onComplaint());
+    bind(["concepts", "activity", ...NAMING, "projector", "revealed"], () => parts.ask("answers"));
     bind(["pins"], () => parts.ask("pins"));
     bind(["serial"], () => this.onMove());
     bind(["answers"], () => {
@@ -158,18 +174,34 @@ class View {
     this.outcome.stop.addEventListener("click", () => this.onStop());
     this.outcome.pin.addEventListener("click", () => this.model.send({ kind: "pin" }));
     this.projector.addEventListener("click", () =>
-      this.save({ projector: !this.model.get("projector"), revealed: false }),
+      this.tell("show", { projector: !this.model.get("projector"), revealed: false }),
     );
-    this.rows.reveal.addEventListener("click", () => this.save({ revealed: true }));
+    this.rows.reveal.addEventListener("click", () => this.tell("show", { revealed: true }));
     this.root.addEventListener("keydown", (event) => {
-      if (isReveal(event) && this.hidden()) this.save({ revealed: true });
+      if (isReveal(event) && this.hidden()) this.tell("show", { revealed: true });
     });
   }
 
-  /** Traits that start no generation. */
-  private save(state: Partial<Traits>): void {
-    for (const [name, value] of Object.entries(state)) this.model.set(name as Name, value as never);
-    this.model.save_changes();
+  /**
+   * The one way to change a trait from here: a message, which is sent at once, not throttled as trait updates are.
+   * `save_changes` must not be called: it sends every value that was ever set here, also those that the kernel has
+   * changed since.
+   */
+  private tell(kind: "set" | "show", state: Partial<Traits>, more: Record<string, unknown> = {}): void {
+    for (const [name, value] of Object.entries({ ...state, ...more })) this.model.set(name as Name, value as never);
+    this.model.send({ kind, state, ...more });
+  }
+
+  /** Ask for what only the kernel can do, and wait for its reaction. */
+  private ask(kind: string, content: Record<string, unknown>, buffers?: ArrayBuffer[]): void {
+    this.model.send({ kind, ...content }, undefined, buffers);
+    this.wait();
+  }
+
+  private wait(): void {
+    if (!this.alive()) return;
+    this.waiting = true;
+    this.patience.begin();
   }
 
   /** What counts as naming is the kernel's to say: it sends the words back, and the spans that they give. */
@@ -177,35 +209,32 @@ class View {
     this.model.send({ kind: "naming", state });
   }
 
-  /** A person moved controls: say so at once, without the throttling of trait updates. */
+  /** A person moved controls, which starts a generation. */
   private move(state: Partial<Settings>): void {
     clearTimeout(this.typing);
     const changed = Object.entries(state).filter(
       ([name, value]) => JSON.stringify(this.model.get(name as Name)) !== JSON.stringify(value),
     );
     if (changed.length === 0) return;
-    for (const [name, value] of changed) this.model.set(name as Name, value as never);
-    this.ask("set", { state });
+    this.run(state);
   }
 
-  private ask(kind: string, content: Record<string, unknown>, buffers?: ArrayBuffer[]): void {
-    const serial = this.model.get("serial") + 1;
+  private run(state: Partial<Settings>): void {
     this.model.set("revealed", false);
-    this.model.set("serial", serial);
-    this.model.send({ kind, serial, ...content }, undefined, buffers);
+    this.tell("set", state, { serial: this.model.get("serial") + 1 });
   }
 
   private async onFile(file: File): Promise<void> {
     try {
       this.ask("picture", { name: file.name }, [await bytesOf(file)]);
     } catch {
-      this.outcome.complain(`${file.name} could not be read as a picture.`);
+      this.notices.complain(`${file.name} could not be read as a picture.`, "picture", true);
     }
   }
 
   private onStop(): void {
     if (this.model.get("status") === "running") this.model.send({ kind: "cancel" });
-    else this.ask("set", { state: {} });
+    else this.run({});
   }
 
   private hidden(): boolean {
@@ -225,12 +254,17 @@ class View {
   /** Some view of this panel made a move: what is shown is old until the kernel answers. */
   private onMove(): void {
     this.answers = moved(this.answers);
-    if (this.alive()) this.patience.begin();
+    this.wait();
     this.parts.ask("answers");
   }
 
+  /** The kernel refused something: it has reacted, and what it says is drawn. */
+  private onComplaint(): void {
+    if (this.model.get("message") !== "") this.endWaiting();
+  }
+
   private drawBusy(text: string): void {
-    if (this.answers.current) return;
+    if (!this.waiting) return;
     this.outcome.rate.textContent = text;
     this.root.dataset.busy = "true";
   }
@@ -245,17 +279,29 @@ class View {
 
   private endWaiting(): void {
     this.patience.end();
+    this.waiting = false;
     delete this.root.dataset.busy;
     this.outcome.rate.textContent = "";
+    this.parts.ask("outcome");
+  }
+
+  private drawNotices(): void {
+    const { model } = this;
+    this.notices.complain(model.get("message"), model.get("cause"), this.root.contains(document.activeElement));
+    this.notices.note(model.get("prompt_note"), model.get("scope_note"));
+  }
+
+  /** Why there is nothing to steer with. */
+  private lacking(): string {
+    if (this.model.get("activity") !== "") return "Waiting for the concept vectors.";
+    return this.model.get("concepts").length === 0 ? "There are no concept vectors yet: set panel.vectors." : "";
   }
 
   private fillChoices(): void {
     const { model } = this;
     this.steer.fill();
     const scopes = model.get("scopes").map(([value, label]) => ({ value, label }));
-    this.scope = segments("scope", "edit these tokens", scopes, (value) =>
-      this.move({ scope: value }),
-    ) as HTMLFieldSetElement;
+    this.scope = segments("scope", "steer at", scopes, (value) => this.move({ scope: value })) as HTMLFieldSetElement;
     this.scopeBox.replaceChildren(this.scope);
     this.suggestions.replaceChildren(...model.get("suggestions").map((value) => h("option", { value })));
   }
@@ -273,7 +319,8 @@ class View {
   private drawAnswers(): void {
     const { model } = this;
     const concept = model.get("concept");
-    this.rows.draw(this.answers, { hidden: this.hidden(), awaited: this.alive() });
+    const lacking = this.lacking();
+    this.rows.draw(this.answers, { hidden: this.hidden(), awaited: this.alive(), lacking });
     this.naming.draw(concept, model.get("words")[concept] ?? [], model.get("negations"));
     this.projector.setAttribute("aria-pressed", String(model.get("projector")));
     this.root.classList.toggle("mp-projector", model.get("projector"));

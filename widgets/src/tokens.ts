@@ -54,9 +54,9 @@ const MODES = [
   { value: "projection", label: "concept" },
   { value: "lens", label: "logit lens" },
 ];
-const PALE = "pale where another’s had to serve";
+const FADED = "faded tokens use the vector of another scope";
 const LENS = "The word that the model would say next if it stopped at this layer, and its probability.";
-const HELP = "click tokens of the prompt to steer them";
+const HELP = "click tokens of the prompt to steer at them";
 
 class View {
   private readonly root = widgetRoot(base + inside + css, "tokens", "Prompt and answer, token by token");
@@ -184,7 +184,7 @@ class View {
     show(this.legend.element, projected && reading.values.length > 0);
     this.legend.show(this.limit, model.get("unit"), theme, "page");
     this.meaning.textContent = projected
-      ? `${model.get("meaning")}; each token along the vector of its own scope, ${PALE}.`
+      ? `${model.get("meaning")}; each token uses the vector of its own scope; ${FADED}.`
       : LENS;
     const item = this.strip.reading;
     this.drawReadout(item, projected, layer);
@@ -218,7 +218,7 @@ class View {
     const value = valueAt(reading, layer, item.index);
     if (projected && Number.isFinite(value)) nodes.push(" · ", number(value));
     if (projected && scope)
-      nodes.push(h("span", { class: "soft" }, ` · ${words(scope)}’s vector, its 0 measured there`));
+      nodes.push(h("span", { class: "soft" }, ` · vector and zero point of scope ${words(scope)}`));
     const next = projected ? [] : guesses(reading, layer, item.index);
     const likely = next.filter(({ probability }, i) => i === 0 || probability >= 0.005);
     likely.forEach(({ word, probability }, i) => {

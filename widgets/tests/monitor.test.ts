@@ -50,7 +50,7 @@ describe("the monitor's numbers", () => {
   });
   it("never say that all is done before it is", () => {
     expect(heading({ ...state, progress: 0.9999 })).toBe("running · 99 %");
-    expect(heading({ ...state, status: "pausing" })).toBe("pausing after the step in flight · 12 %");
+    expect(heading({ ...state, status: "pausing" })).toBe("pausing after the current step · 12 %");
     expect(heading({ ...state, status: "idle" })).toBe("nothing to watch");
   });
 });

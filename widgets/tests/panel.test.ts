@@ -110,7 +110,14 @@ describe("windows and pins", () => {
   });
   it("say their setting in a line", () => {
     const setting = { picture: 0, prompt: "?", concept: "left_of", second: "", second_strength: 0.5, layer: 3 };
-    const rest = { window: [3, 5] as [number, number], strength: 1, scope: "image", patches: [], seed: 2 };
+    const rest = {
+      window: [3, 5] as [number, number],
+      strength: 1,
+      scope: "image",
+      patches: [],
+      positions: [],
+      seed: 2,
+    };
     expect(said({ ...setting, ...rest }, [["image", "image"]])).toBe("left of +1 · layers 3–5 · image · seed 2");
     const both = { ...setting, ...rest, second: "neon", window: [3, 3] as [number, number] };
     expect(said(both, [])).toBe("left of +1 and neon +½ · layer 3 · image · seed 2");

@@ -54,7 +54,7 @@ export function pace(rate: number): string {
 
 const WORDS: Record<string, string> = {
   idle: "nothing to watch",
-  pausing: "pausing after the step in flight",
+  pausing: "pausing after the current step",
   cancelled: "stopped",
   error: "failed",
 };

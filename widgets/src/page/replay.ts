@@ -83,7 +83,8 @@ export function respond(model: PageModel, asked: Asked, recorded: Recorded): voi
   }
   const content = asked.content as { kind?: string; state?: State } | null;
   if (content?.kind === "set") choose(model, content.state ?? {}, recorded);
-  else if (content?.kind !== "cancel" && model.has("message")) model.take({ message: NO_KERNEL });
+  else if (content?.kind !== "cancel" && content?.kind !== "show" && model.has("message"))
+    model.take({ message: NO_KERNEL });
 }
 
 /** Set controls and show what was recorded for them. */

@@ -1,4 +1,4 @@
-/** What stands under a fold: the receipt, the Python of the setting, and what counts as naming the concept. */
+/** Collapsible sections: the receipt, the Python of the setting, and what counts as naming the concept. */
 import { h, show } from "../dom";
 import { labelled } from "./controls";
 
@@ -28,7 +28,7 @@ export class CodeFold {
   private readonly copy = h("button", { type: "button", "data-testid": "copy-code" }, "Copy");
 
   constructor() {
-    this.element.append(h("summary", {}, "Python that gives these answers"), this.copy, this.text);
+    this.element.append(h("summary", {}, "Code to reproduce"), this.copy, this.text);
     this.copy.addEventListener("click", () => void this.onCopy());
   }
 
@@ -57,9 +57,9 @@ export class WordsFold {
   private readonly negations = h("input", { type: "text", class: "mp-wide", "data-testid": "negations" });
 
   constructor(edit: { words(found: string[]): void; negations(found: string[]): void }) {
-    const words = labelled("Words that name it, with commas between them", this.words).element;
+    const words = labelled("Words that count as this concept (comma-separated)", this.words).element;
     const negations = labelled(
-      "Not within three words after one of these, nor before “is missing”, “is not there” and the like",
+      "Ignore within three words after one of these, or before “is missing”, “is not there” and the like",
       this.negations,
     ).element;
     this.element.append(this.title, words, negations);

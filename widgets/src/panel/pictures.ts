@@ -31,7 +31,11 @@ export class Gallery {
   private urls: string[] = [];
   private pictures: Picture[] = [];
 
-  constructor(private readonly asks: Asks) {
+  /** Draw it with a place for what was wrong with a picture. */
+  constructor(
+    private readonly asks: Asks,
+    place: HTMLElement,
+  ) {
     this.file.setAttribute("aria-label", "open a picture file");
     const open = h("button", { type: "button", "data-testid": "open" }, "Open…");
     const draw = h("button", { type: "button", "data-testid": "new-scene" }, "New scene");
@@ -39,7 +43,7 @@ export class Gallery {
     const label = h("label", { for: this.seed.id, class: "mp-note" }, "seed");
     const tools = h("div", { class: "mp-tools" }, open, draw, h("span", { class: "mp-pair" }, label, this.seed));
     this.figure.append(this.large, h("span", { class: "mp-drop", "aria-hidden": "true" }, "drop a picture"));
-    this.element = h("div", {}, this.figure, this.caption, tools, this.file, this.thumbs);
+    this.element = h("div", {}, this.figure, this.caption, tools, place, this.file, this.thumbs);
     this.thumbs.addEventListener("keydown", (event) => this.onKey(event));
     open.addEventListener("click", () => this.file.click());
     draw.addEventListener("click", () => this.asks.draw(Math.max(0, Math.round(Number(this.seed.value)) || 0)));

@@ -4,7 +4,7 @@ import { painted, type Span } from "../marks";
 import { type Answers, ROWS, type RowName } from "./stream";
 
 const TITLES: Record<RowName, string> = {
-  baseline: "as it is",
+  baseline: "baseline (unsteered)",
   steered: "steered",
   random: "random direction, same size",
 };
@@ -46,8 +46,11 @@ export class Rows {
     this.element = h("div", { class: "mp-live" }, ...this.boxes);
   }
 
-  /** Draw what is known; while `hidden`, the steered answer is not in the page at all; old ones are busy if new ones are `awaited`. */
-  draw(answers: Answers, { hidden, awaited }: { hidden: boolean; awaited: boolean }): void {
+  /**
+   * Draw what is known; while `hidden`, the steered answer is not in the page at all; old ones are busy if new ones are
+   * `awaited`; `lacking` is why there is nothing to steer with.
+   */
+  draw(answers: Answers, { hidden, awaited, lacking }: { hidden: boolean; awaited: boolean; lacking: string }): void {
     const baseline = answers.lines.baseline;
     ROWS.forEach((name, i) => {
       const line = answers.lines[name];
@@ -58,7 +61,9 @@ export class Rows {
       const covered = hidden && name === "steered";
       const nodes = covered
         ? [h("span", { class: "mp-covered" }, "What will it say?")]
-        : painted(line.text, comparable ? baseline.text : null, line.spans);
+        : name !== "baseline" && line.text === "" && lacking !== ""
+          ? [h("span", { class: "mp-note" }, lacking)]
+          : painted(line.text, comparable ? baseline.text : null, line.spans);
       this.texts[name].replaceChildren(...nodes);
     });
     this.reveal.hidden = !hidden;

@@ -25,7 +25,7 @@ export class Steer {
   private readonly secondStrength = h("input", { type: "range", "data-testid": "second-strength" });
   private readonly layerBox = labelled("Layer", this.layer);
   private readonly strengthBox = labelled("Strength", this.strength);
-  private readonly secondBox = labelled("Strength of the second", this.secondStrength);
+  private readonly secondBox = labelled("Strength of second concept", this.secondStrength);
   private readonly layerTicks = h("div");
   private readonly strengthTicks = h("div");
   private readonly note = h("span", { class: "mp-fluency", "data-testid": "fluency" });
@@ -34,14 +34,16 @@ export class Steer {
   constructor(
     private readonly model: AnyModel<Traits>,
     private readonly move: Move,
+    place: (...controls: string[]) => HTMLElement,
   ) {
     const concepts = h("div", { class: "mp-two" });
-    concepts.append(labelled("Concept", this.concept).element, labelled("and", this.second).element);
-    const through = h("label", { class: "mp-through" }, "through", this.last);
+    concepts.append(labelled("Concept", this.concept).element, labelled("Second concept", this.second).element);
+    const through = h("label", { class: "mp-through" }, "to layer", this.last);
     const layers = h("div", { class: "mp-over" }, this.layerBox.element, through);
     const doses = h("div", { class: "mp-over" }, this.strengthBox.element, this.note);
-    this.element = h("div", { class: "mp-steer" }, concepts, layers, this.layerTicks, doses, this.safe);
-    this.element.append(this.strengthTicks, this.secondBox.element);
+    this.element = h("div", { class: "mp-steer" }, concepts, place("concept", "second"));
+    this.element.append(layers, this.layerTicks, place("layer", "window"), doses, this.safe, this.strengthTicks);
+    this.element.append(place("strength"), this.secondBox.element, place("second_strength"));
     this.listen();
   }
 
@@ -69,7 +71,7 @@ export class Steer {
       .get("concepts")
       .map((name, i) => ({ value: name, label: name, group: categories[i] ?? "" }));
     fillSelect(this.concept, options, model.get("concept"));
-    fillSelect(this.second, [{ value: "", label: "nothing else" }, ...options], model.get("second"));
+    fillSelect(this.second, [{ value: "", label: "none" }, ...options], model.get("second"));
     const layers = model.get("layers");
     const known = layers.length > 0;
     const [low, high] = known ? [Math.min(...layers), Math.max(...layers)] : [0, 0];

@@ -1,21 +1,26 @@
-/** What a panel says and hears: the traits of SteeringPanel. */
+/** The traits of SteeringPanel. */
 import type { Span } from "../marks";
 import type { Picture } from "./pictures";
 import type { Finished, RowName } from "./stream";
 
-export interface Settings {
-  picture: number;
-  prompt: string;
-  concept: string;
-  second: string;
-  second_strength: number;
-  layer: number;
-  window: [number, number];
-  strength: number;
-  scope: string;
-  patches: boolean[][];
-  seed: number;
-}
+/** The setting of the panel with the values it starts from; `Setting` of the kernel has the same names and values. */
+const SETTING = {
+  picture: 0,
+  prompt: "",
+  concept: "",
+  second: "",
+  second_strength: 1,
+  layer: 0,
+  window: [0, 0] as [number, number],
+  strength: 1,
+  scope: "last_prompt+generated",
+  patches: [] as boolean[][],
+  positions: [] as number[],
+  seed: 0,
+};
+
+export type Settings = typeof SETTING;
+export const SETTINGS = Object.keys(SETTING) as (keyof Settings)[];
 
 export interface Pin {
   id: number;
@@ -51,19 +56,9 @@ export interface Traits extends Settings {
   revealed: boolean;
   status: string;
   message: string;
+  cause: string;
+  prompt_note: string;
+  scope_note: string;
+  activity: string;
   serial: number;
 }
-
-export const SETTINGS = [
-  "picture",
-  "prompt",
-  "concept",
-  "second",
-  "second_strength",
-  "layer",
-  "window",
-  "strength",
-  "scope",
-  "patches",
-  "seed",
-] as const satisfies readonly (keyof Settings)[];
