@@ -197,4 +197,4 @@ def test_the_command_line_reports_a_store(tmp_path, capsys):
     assert re.search(r"r\.html, \d+ kB", capsys.readouterr().out)
     assert "<h1>mine</h1>" in (tmp_path / "r.html").read_text(encoding="utf-8")
     assert cli.main(["report", str(tmp_path / "nowhere"), str(tmp_path / "r.html")]) == 2
-    assert "there is no folder" in capsys.readouterr().err
+    assert "there is no Zarr store" in capsys.readouterr().err
