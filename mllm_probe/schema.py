@@ -27,7 +27,7 @@ ROLES = ("text", "image", "special", "padding")
 SPLITS = ("fit", "held_out")
 UNITS = ("residual", "vector", "raw")
 OFF_TARGET = "off_target"
-"""What of a sweep says how its rows change every concept of the set, not their own alone."""
+"""Scores of every concept of the set for rows that are steered with another one."""
 RECORDINGS = ("activation", "projection", "residual_norm", "logit_lens")
 SITE = "residual stream after the decoder block"
 
@@ -133,6 +133,8 @@ def package_version() -> str:
 
 def require(dataset: xr.Dataset, *variables: str, dims: Iterable[str] = (), what: str = "this dataset") -> None:
     """Raise a ValueError that says what is missing unless ``dataset`` has the variables and dimensions."""
+    if not hasattr(dataset, "data_vars"):  # xarray is not imported here, so that the command line's --help is fast
+        raise ValueError(f"{what}: expected a dataset (xarray.Dataset); got {type(dataset).__name__}.")
     missing = [f"variable '{v}'" for v in variables if v not in dataset] + [
         f"dimension '{d}'" for d in dims if d not in dataset.dims
     ]
@@ -152,6 +154,15 @@ def require_same_model(dataset: xr.Dataset, model: Any, what: str = "these vecto
         raise ValueError(
             f"{what} were made with {made_with} (weights {weights}) but are used with {model.name} "
             f"(weights {model.fingerprint}). Make them again with this model."
+        )
+
+
+def require_width(dataset: xr.Dataset, model: Any, what: str = "these vectors") -> None:
+    """Raise a ValueError unless ``hidden`` is as long as the residual stream of ``model`` is wide."""
+    if dataset.sizes[HIDDEN] != model.hidden_size:
+        raise ValueError(
+            f"{what} have width {dataset.sizes[HIDDEN]}, but the residual stream of {model.name} has width "
+            f"{model.hidden_size}: select no part of '{HIDDEN}'."
         )
 
 

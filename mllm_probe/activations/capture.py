@@ -15,7 +15,8 @@ from mllm_probe.activations.forward import run_forward
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.activations.memory import rows_that_fit
 from mllm_probe.activations.output import CapturedRows
-from mllm_probe.models import Encoded, ProbeModel, Request
+from mllm_probe.models import Encoded, ProbeModel, Request, require_model
+from mllm_probe.models.argument_checks import batch_size_of
 from mllm_probe.tokens.places import ABSENT, Places, as_coordinate, companions, find_places
 from mllm_probe.tokens.selection import Scope, parse_scope
 from mllm_probe.typing import Continuation, Edits, Images, Layers, TokenScope
@@ -81,6 +82,8 @@ def capture(
     >>> acts = mp.capture(model, pictures, tokens="image", layers=[2, 4])
     >>> acts.activation.torch.norm("hidden").mean("token")
     """
+    require_model(model)
+    batch_size = batch_size_of(batch_size)
     chosen, scope = resolve_layers(layers, len(model.layers)), parse_scope(tokens)
     if steering is not None and not hasattr(steering, "editing"):
         raise ValueError(f"steering: expected a Steering or a Composition of several; got {type(steering).__name__}.")
@@ -88,7 +91,7 @@ def capture(
     texts = _one_per_sample(continuation, len(requests))
     rows = CapturedRows(model, len(requests), chosen)
     records: list[tuple[Encoded, Places]] = []
-    size = _planned(model, requests, texts) if batch_size == "auto" else _checked(batch_size)
+    size = _planned(model, requests, texts) if batch_size == "auto" else batch_size
     while len(requests) > (start := sum(encoded.rows for encoded, _ in records)):
         part = slice(start, start + size)
         try:
@@ -121,12 +124,6 @@ def _planned(model: ProbeModel, requests: Sequence[Request], texts: Sequence[str
         return 1
     one = model.encode_samples(requests[:1], texts and texts[:1])
     return min(rows_that_fit(model, one), len(requests))
-
-
-def _checked(batch_size: int | str) -> int:
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-        raise ValueError(f"batch_size: expected 'auto' or a number of samples, 1 or more; got {batch_size!r}.")
-    return batch_size
 
 
 def _one_per_sample(continuation: Continuation, samples: int) -> list[str | Sequence[int]] | None:

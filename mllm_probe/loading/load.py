@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
+from mllm_probe.loading.checkpoint import require_all_weights, require_buildable, require_readable
 from mllm_probe.loading.model import Model
-from mllm_probe.models import bundled, bundled_names
+from mllm_probe.models import ProbeModel, bundled, bundled_names
+from mllm_probe.models.argument_checks import described, path_of
 
 FACTS = "mllm_probe.json"
 
@@ -52,27 +56,43 @@ def load(
     Raises
     ------
     ValueError
-        For an unknown name or device, or a checkpoint that is no image-text-to-text model.
+        For an unknown name or device, a checkpoint that is no image-text-to-text model, or one that lacks weights of
+        the model or holds others. Tied weights, buffers that are computed anew (``inv_freq``, ``position_ids``), a
+        vision tower's pooling head, heads for several tokens at once and what the model's class in Transformers
+        declares as unneeded may be missing or left over.
     VerificationError
         If the parts that were found do not behave as decoder blocks do.
     """
     source, shown, local = _resolve(name)
     if device is not None and device_map is not None:
         raise ValueError("Expected device= or device_map=, not both: a device map places the model by itself.")
+    if local and revision is not None:
+        raise ValueError(f"revision= is for models of the hub; '{shown}' is read from this machine: leave it out.")
     where = _device(device)
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code} | ({} if local else {"revision": revision})
     placing = {} if device_map is None else {"device_map": device_map}
     kind = _dtype(dtype, where if device_map is None else None)
-    try:
-        hf = AutoModelForImageTextToText.from_pretrained(source, dtype=kind, use_safetensors=True, **placing, **options)
+    origin = _origin(name, local)
+    facts = _facts(Path(source)) if local else {}
+    if local:
+        require_readable(Path(source))
+    with _explained(origin, "config.json: "):
+        config = AutoConfig.from_pretrained(source, **options)
+    require_buildable(config.to_dict(), origin)
+    with _explained(origin), _quiet(bundled(shown) == Path(source)):
+        hf, info = AutoModelForImageTextToText.from_pretrained(
+            source,
+            dtype=kind,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, with their names
+            **placing,
+            **options,
+        )
         processor = AutoProcessor.from_pretrained(source, **options)
-    except (ValueError, OSError, ImportError) as error:
-        where_from = _origin(name, local)
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"{where_from} could not be loaded as an image-text-to-text model: {reason}") from error
+    require_all_weights(origin, info)
     if device_map is None:
         hf = hf.to(where)
-    facts = _facts(Path(source)) if local else {}
     model = Model(hf, processor, name=shown, facts=facts)
     model.require_verified()
     return model
@@ -105,16 +125,27 @@ def wrap(
     -------
     Model
         Call ``verify()`` to see the parts checked.
+
+    Raises
+    ------
+    ValueError
+        If it is no model of Transformers, or its decoder blocks are not found (``LayoutError``).
     """
+    _require_hf_model(hf_model)
+    if processor is not None and not (callable(processor) and hasattr(processor, "decode")):
+        raise ValueError(
+            f"processor: expected a processor or tokenizer of Transformers, or None; got {described(processor)}."
+        )
+    facts = checked_facts(facts or {}, "facts")
     return Model(hf_model, processor, name=name, blocks=blocks, facts=facts)
 
 
 def _resolve(name: str | Path) -> tuple[str, str, bool]:
     """Where to load from, the name to show, and whether that is a folder of this machine."""
-    text = str(name)
+    path, text = path_of("name", name), str(name)
     if isinstance(name, Path) or text.startswith(("./", "../", "/", "~")) or text in (".", ".."):
-        folder = Path(name).expanduser()
-        if not (folder / "config.json").is_file():
+        folder = _expanded(path)
+        if not _is_file(folder / "config.json"):
             raise ValueError(f"Expected a folder with a model (config.json, *.safetensors) at {folder}; there is none.")
         return str(folder), folder.resolve().name, True
     packaged = bundled(text)
@@ -129,14 +160,81 @@ def _resolve(name: str | Path) -> tuple[str, str, bool]:
     return text, text, False
 
 
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"name: '{path}' begins with ~, but there is no home folder of that user.") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        reason = str(error.strerror).lower()
+        raise ValueError(f"name: {described(str(path))} leads nowhere: {reason}.") from error
+
+
+@contextmanager
+def _explained(origin: str, part: str = "") -> Iterator[None]:
+    """Errors of Transformers about a checkpoint as one sentence that names it; running out of memory stays that."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # Transformers reads foreign files and raises whatever comes up
+        reason = (str(error).strip().splitlines() or [""])[0]
+        if not isinstance(error, (ValueError, OSError, ImportError)):
+            reason = f"{type(error).__name__}: {reason}"
+        raise ValueError(f"{origin} could not be loaded as an image-text-to-text model: {part}{reason}") from error
+
+
+@contextmanager
+def _quiet(quiet: bool) -> Iterator[None]:
+    """Without progress bars of Transformers, which show nothing that is worth a line for models that load at once."""
+    shown = is_progress_bar_enabled()
+    if quiet:
+        disable_progress_bar()
+    try:
+        yield
+    finally:
+        if quiet and shown:
+            enable_progress_bar()
+
+
+def _require_hf_model(hf_model: Any) -> None:
+    if isinstance(hf_model, ProbeModel):
+        raise ValueError(
+            f"'{hf_model.name}' is a loaded model already; wrap takes the Hugging Face model, here its .hf."
+        )
+    if not isinstance(hf_model, nn.Module) or not hasattr(hf_model, "config"):
+        raise ValueError(
+            "hf_model: expected a Hugging Face model (a torch.nn.Module with a config, such as "
+            f"AutoModelForImageTextToText.from_pretrained gives); got {described(hf_model)}."
+        )
+
+
 def _origin(name: str | Path, local: bool) -> str:
     return f"{name}" if local else f"{name} (taken for a hub id; a folder starts with ./, ../ or /)"
 
 
 def _device(device: str | torch.device | None) -> torch.device:
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    expected = f"device: expected 'cpu', 'cuda', 'cuda:1' or 'mps'; got {described(device)}"
+    if not isinstance(device, (str, torch.device)):
+        raise ValueError(f"{expected}.")
+    try:
+        where = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"{expected}.") from error
+    if where.type == "meta":
+        raise ValueError(f"{expected}, which holds no numbers.")
     if where.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device='{device}' was asked for, but PyTorch sees no CUDA device here; leave device= out.")
+    if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ValueError(f"device='{device}' was asked for, but PyTorch sees {count} CUDA devices: 0 … {count - 1}.")
     return where
 
 
@@ -144,13 +242,57 @@ def _dtype(dtype: str | torch.dtype | None, where: torch.device | None) -> torch
     if dtype is None:
         return torch.float32 if where is not None and where.type == "cpu" else "auto"
     kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if isinstance(kind, torch.dtype):
+    if isinstance(kind, torch.dtype) and kind.is_floating_point:
         return kind
     if dtype == "auto":
         return "auto"
-    raise ValueError(f"dtype: expected a torch dtype or its name ('float32', 'bfloat16', 'float16'); got {dtype!r}.")
+    raise ValueError(
+        f"dtype: expected a floating-point torch dtype or its name ('float32', 'bfloat16', 'float16'); got {dtype!r}."
+    )
 
 
 def _facts(folder: Path) -> dict[str, Any]:
+    """What a folder says about its model, checked."""
     path = folder / FACTS
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}): mend it, or remove it to do without.") from error
+    return checked_facts(content, str(path))
+
+
+def checked_facts(facts: Any, source: str) -> dict[str, Any]:
+    """Facts about a model, each of the right type.
+
+    Parameters
+    ----------
+    facts : mapping
+        ``default_prompt``, ``default_answer_prefix``, ``suggestions``, ``cpu_threads``; others are kept.
+    source : str
+        Named in errors.
+
+    Raises
+    ------
+    ValueError
+        Saying which fact was expected to be what.
+    """
+    if not isinstance(facts, Mapping):
+        raise ValueError(f"{source}: expected a mapping of facts such as default_prompt; got {described(facts)}.")
+    for name, (expected, fits) in _KNOWN_FACTS.items():
+        if name in facts and not fits(facts[name]):
+            raise ValueError(f"{source}: {name}: expected {expected}; got {described(facts[name])}.")
+    return dict(facts)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
+
+
+_KNOWN_FACTS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "default_prompt": ("text", lambda value: isinstance(value, str)),
+    "default_answer_prefix": ("text", lambda value: isinstance(value, str)),
+    "suggestions": ("a list of texts", _are_texts),
+    "cpu_threads": ("a whole number, 1 or more", lambda value: isinstance(value, int) and value >= 1),
+}

@@ -8,7 +8,7 @@ from mllm_probe.models.inputs import Encoded, Request
 from mllm_probe.models.layout import Layout, LayoutError, find_layout
 from mllm_probe.models.lock import ModelLock
 from mllm_probe.models.position_ids import continuation_positions, has_rotary_axes, prompt_positions
-from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.models.roles import token_roles
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "find_layout",
     "has_rotary_axes",
     "prompt_positions",
+    "require_model",
     "token_roles",
 ]

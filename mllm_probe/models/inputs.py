@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.models.argument_checks import described
 from mllm_probe.models.images import content_hash
 
 PER_TOKEN: Mapping[str, int] = {
@@ -102,14 +103,23 @@ class Encoded:
 
 def split_inputs(inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]]) -> list[Request]:
     """Processed tensors as one request per sample: a dict that holds a batch, or a list of dicts."""
-    if not isinstance(inputs, Mapping):
+    if isinstance(inputs, (list, tuple)):
+        if not inputs:
+            raise ValueError("inputs= expects processed tensors of at least one sample; got an empty list.")
         return [request for one in inputs for request in split_inputs(one)]
+    expected = "inputs= expects processed tensors with 'input_ids' [rows, tokens]"
+    if not isinstance(inputs, Mapping):
+        raise ValueError(f"{expected}, or a list of such dicts; got {described(inputs)}.")
+    if isinstance(inputs.get("input_ids"), str):
+        raise ValueError(f"{expected}; the ids are text: pass it as prompt=.")
     tensors = {name: torch.as_tensor(value) for name, value in inputs.items() if value is not None}
     if "input_ids" not in tensors or tensors["input_ids"].ndim != 2:
-        raise ValueError(
-            f"inputs= expects processed tensors with 'input_ids' [rows, tokens]; got {sorted(map(str, inputs))}."
-        )
-    rows = tensors["input_ids"].shape[0]
+        raise ValueError(f"{expected}; got {sorted(map(str, inputs))}.")
+    ids = tensors["input_ids"]
+    if not ids.numel() or ids.is_floating_point():
+        held = f"type {ids.dtype}" if ids.numel() else f"shape {tuple(ids.shape)}"
+        raise ValueError(f"{expected}, whole numbers and at least one token; the ids have {held}.")
+    rows = ids.shape[0]
     parts = [_rows_of(name, value, rows, tensors) for name, value in tensors.items()]
     return [Request(inputs=dict(zip(tensors, row, strict=True))) for row in zip(*parts, strict=True)]
 

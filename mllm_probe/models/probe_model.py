@@ -8,11 +8,13 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from mllm_probe.models.fingerprint import fingerprint
+from mllm_probe.models.argument_checks import described
+from mllm_probe.models.fingerprint import Weights
 from mllm_probe.models.inputs import Encoded, Request, split_inputs
 from mllm_probe.models.layout import Layout, find_layout, text_config
 from mllm_probe.models.lock import ModelLock
-from mllm_probe.models.prompts import encode_requests
+from mllm_probe.models.prompts import encode_requests, one_per_sample
+from mllm_probe.models.state import ModelState
 from mllm_probe.typing import Continuation, Images
 
 GENERIC_PROMPT = "Describe the image."
@@ -40,12 +42,12 @@ class ProbeModel:
     ----------
     layout : Layout
     lock : ModelLock
-    fingerprint : str
-        Short hash of configuration and weights.
+    weights : Weights
+        Follows changes of the weights.
     default_prompt, default_answer_prefix : str
     suggestions : tuple of str
         Questions that work.
-    kept : dict
+    state : ModelState
         What other parts keep with the model, such as prompts that were prefilled; it goes when the model goes.
     """
 
@@ -63,13 +65,18 @@ class ProbeModel:
         self.tokenizer = getattr(processor, "tokenizer", processor)
         self.layout: Layout = find_layout(hf, blocks)
         self.name = name or getattr(hf.config, "_name_or_path", "") or type(hf).__name__
-        self.fingerprint = fingerprint(hf)
+        self.weights = Weights(hf)
         facts = facts or {}
         self.lock = ModelLock(facts.get("cpu_threads") if self.device.type == "cpu" else None)
         self.default_prompt: str = facts.get("default_prompt", GENERIC_PROMPT)
         self.default_answer_prefix: str = facts.get("default_answer_prefix", "")
         self.suggestions: tuple[str, ...] = tuple(facts.get("suggestions", GENERIC_SUGGESTIONS))
-        self.kept: dict[str, Any] = {}
+        self.state = ModelState()
+
+    @property
+    def fingerprint(self) -> str:
+        """Short hash of configuration and weights as they are now; a changed weight gives another one."""
+        return self.weights.fingerprint()
 
     @property
     def layers(self) -> range:
@@ -136,14 +143,11 @@ class ProbeModel:
         if inputs is not None:
             return split_inputs(inputs)
         if images is None:
-            images = [None] * (1 if prompt is None or isinstance(prompt, str) else len(prompt))
+            images = [None] * (1 if prompt is None or not _is_list(prompt) else len(prompt))
         listed = list(images) if _is_list(images) else [images]
         if not listed:
             raise ValueError("Expected at least one image; got an empty list.")
-        one = self.default_prompt if prompt is None else prompt
-        prompts = [one] * len(listed) if isinstance(one, str) else list(one)
-        if len(prompts) != len(listed):
-            raise ValueError(f"Expected one prompt, or one per sample ({len(listed)}); got {len(prompts)}.")
+        prompts = one_per_sample(self.default_prompt if prompt is None else prompt, len(listed))
         return [Request(images=_pictures(sample), prompt=text) for sample, text in zip(listed, prompts, strict=True)]
 
     def encode_samples(self, requests: Sequence[Request], continuation: Continuation = None) -> Encoded:
@@ -217,6 +221,14 @@ class ProbeModel:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {len(self.layers)} blocks × {self.hidden_size}, {self.device}>"
+
+
+def require_model(model: Any, name: str = "model") -> None:
+    """Raise a ValueError unless ``model`` is a loaded model, as every function that runs one takes it."""
+    if isinstance(model, ProbeModel):
+        return
+    hint = "; the model comes first" if type(model).__name__ in ("Dataset", "ConceptLibrary") else ""
+    raise ValueError(f"{name}: expected a loaded model (mp.load or mp.wrap), got {described(model)}{hint}.")
 
 
 def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:

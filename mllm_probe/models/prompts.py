@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.models.argument_checks import described
 from mllm_probe.models.families import family_of
 from mllm_probe.models.images import as_image
 from mllm_probe.models.inputs import Encoded, Request, append_tokens, join_inputs
@@ -18,7 +20,49 @@ from mllm_probe.models.roles import IMAGE, PADDING, SPECIAL, begin_of_sequence, 
 from mllm_probe.models.warn import warn_caller
 from mllm_probe.typing import Continuation
 
+_WORDS = r"[^\W_]+(?:['’-][^\W_]+)*|[^\w\s!-~]"
+"""A word, or a character beyond ASCII that belongs to none, such as an emoji."""
 _TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids")
+
+
+def one_per_sample(prompt: str | Iterable[str], samples: int) -> list[str]:
+    """Prompts of all samples from one text, or one text for each.
+
+    Raises
+    ------
+    ValueError
+        For anything but text, text that cannot be encoded, or another number of texts.
+    """
+    several = isinstance(prompt, Iterable) and not isinstance(prompt, (str, bytes, Mapping))
+    prompts: list[Any] = list(prompt) if several else [prompt]
+    for text in prompts:
+        _require_text(text, "prompt", "text, or one text per sample")
+    if not several:
+        return prompts * samples
+    if len(prompts) != samples:
+        raise ValueError(f"Expected one prompt, or one per sample ({samples}); got {len(prompts)}.")
+    return prompts
+
+
+def answer_ids(model: Any, prefix: str | Sequence[int], name: str = "answer_prefix") -> list[int]:
+    """Token ids of a text that an answer begins with, or the ids themselves; of an empty text none.
+
+    Raises
+    ------
+    ValueError
+        For anything but text and ids of the model's vocabulary, or where the text holds an image token.
+    """
+    if isinstance(prefix, str):
+        _require_text(prefix, name, "text or a list of token ids")
+        ids = model.text_ids(prefix, leading_space=False) if prefix else []
+    else:
+        ids = _listed_ids(prefix, name)
+        _require_vocabulary(model, torch.tensor(ids, dtype=torch.long), name)
+    if model.layout.image_token_id in ids:
+        raise ValueError(
+            f"{name}: holds the image token {_image_token_text(model)!r}, which stands for a picture; leave it out."
+        )
+    return ids
 
 
 def encode_requests(model: Any, requests: Sequence[Request], continuation: Continuation) -> Encoded:
@@ -27,6 +71,8 @@ def encode_requests(model: Any, requests: Sequence[Request], continuation: Conti
     if processed and len(processed) != len(requests):
         raise ValueError("Expected samples of one kind in a batch: processed tensors, or pictures with a prompt.")
     tensors = join_inputs(processed, model.pad_token_id) if processed else _process(model, requests)
+    if processed:
+        _require_vocabulary(model, tensors["input_ids"], "inputs")
     tensors = _with_decoder_start(model, with_token_types(model, tensors))
     prompt_length = _sequence(tensors).shape[1]
     if continuation is not None:
@@ -129,21 +175,76 @@ def _process(model: Any, requests: Sequence[Request]) -> dict[str, Tensor]:
 
 
 def render_prompt(model: Any, prompt: str, pictures: int) -> str:
-    """The text that the processor gets: by the chat template, else image tokens in front of the prompt."""
+    """The text that the processor gets: by the chat template, else image tokens in front of the prompt.
+
+    Raises
+    ------
+    ValueError
+        If the prompt holds the image token, the template cannot be rendered, or no place for the picture is known.
+    """
+    mark = _image_token_text(model)
+    if mark and mark in prompt:
+        raise ValueError(
+            f"prompt: holds the image token {mark!r}; leave it out, each picture gets its own in front of the prompt."
+        )
     if getattr(model.processor, "chat_template", None):
-        content = [{"type": "image"}] * pictures + [{"type": "text", "text": prompt}]
-        return model.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        return _from_template(model, [{"type": "image"}] * pictures + [{"type": "text", "text": prompt}])
     if not pictures or family_of(model.hf.config).processor_places_images:
         return prompt
-    mark = getattr(model.processor, "image_token", None)
-    if mark is None and model.layout.image_token_id is not None:
-        mark = model.tokenizer.convert_ids_to_tokens(model.layout.image_token_id)
     if mark is None:
         raise ValueError(
             f"{model.name} has neither a chat template nor an image token, so there is no telling where its "
             "picture goes: write the prompt through its processor and pass inputs=."
         )
     return f"{mark}" * pictures + prompt
+
+
+def _from_template(model: Any, content: list[dict[str, str]]) -> str:
+    try:
+        return model.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    except Exception as error:  # a template is a program: whatever it raises, it is the template that is wrong
+        raise ValueError(
+            f"{model.name}: its chat template (chat_template.jinja, or chat_template in tokenizer_config.json) cannot "
+            f"be rendered ({type(error).__name__}: {error}). Mend the template, or write the prompt through the "
+            "processor and pass inputs=."
+        ) from error
+
+
+def _image_token_text(model: Any) -> str | None:
+    mark = getattr(model.processor, "image_token", None)
+    if mark is None and model.layout.image_token_id is not None and model.tokenizer is not None:
+        mark = model.tokenizer.convert_ids_to_tokens(model.layout.image_token_id)
+    return mark if isinstance(mark, str) else None
+
+
+def _require_text(text: Any, name: str, expected: str) -> None:
+    if not isinstance(text, str):
+        chat = isinstance(text, Mapping) and "role" in text
+        hint = ": pass the text of the message alone, the chat template is applied to it" if chat else ""
+        raise ValueError(f"{name}: expected {expected}; got {described(text)}{hint}.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name}: holds {text[error.start]!r}, which is no character; leave it out.") from None
+
+
+def _listed_ids(ids: Any, name: str) -> list[int]:
+    listed = ids.tolist() if hasattr(ids, "tolist") else ids
+    several = isinstance(listed, Iterable) and not isinstance(listed, (bytes, Mapping))
+    found = list(listed) if several else []
+    if not several or any(isinstance(i, bool) or not isinstance(i, Integral) for i in found):
+        raise ValueError(f"{name}: expected text or a list of token ids; got {described(ids)}.")
+    return [int(i) for i in found]
+
+
+def _require_vocabulary(model: Any, ids: Tensor, name: str) -> None:
+    """Raise unless ids are rows of the model's token embeddings, or mark a picture."""
+    known = model.hf.get_input_embeddings().weight.shape[0]
+    wrong = ids[((ids < 0) | (ids >= known)) & (ids != (model.layout.image_token_id or 0))]
+    if wrong.numel():
+        raise ValueError(
+            f"{name}: expected token ids between 0 and {known - 1}, as {model.name} knows them; got {int(wrong[0])}."
+        )
 
 
 def _continuation_ids(model: Any, continuation: str | Sequence[str | Sequence[int]], rows: int) -> list[list[int]]:
@@ -197,7 +298,7 @@ def warn_unknown_words(tokenizer: Any, texts: Iterable[str]) -> None:
     unknown_id = getattr(tokenizer, "unk_token_id", None)
     if unknown_id is None:
         return
-    words = dict.fromkeys(word for text in set(texts) for word in re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text))
+    words = dict.fromkeys(word for text in set(texts) for word in re.findall(_WORDS, text))
     unknown = [w for w in words if unknown_id in tokenizer(w, add_special_tokens=False)["input_ids"]]
     if unknown:
         named = ", ".join(f"'{word}'" for word in unknown)

@@ -143,7 +143,7 @@ class EditBuffer:
         for part in (part for row in rows if row is not None for part in row.parts):
             if part.strength != 0:
                 part.scope.require_steps(steps)
-        stacked = stack(rows, self._index)
+        stacked = stack(rows, self._index, self.model.dtype)
         old = self._tensors
         if stacked.slots > old.slots or (stacked.projects and old.along is None):
             projects = stacked.projects or old.along is not None

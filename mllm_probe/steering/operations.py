@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mllm_probe.models.argument_checks import finite_number
 from mllm_probe.models.fingerprint import code_hash
 
 Number = float | Tensor
@@ -154,12 +155,7 @@ class Operation:
 
     def checked_strength(self, strength: Any) -> float:
         """The strength as a number within ``doses``; raises a ValueError otherwise."""
-        try:
-            value = float(strength)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"strength: expected a number; got {strength!r}.") from error
-        if not math.isfinite(value):
-            raise ValueError(f"strength: expected a finite number; got {value}.")
+        value = finite_number("strength", strength)
         least, largest = self.doses
         if not least <= value <= largest:
             what = "a fraction between 0 and 1" if self.doses == (0, 1) else f"{least:g} to {largest:g}"

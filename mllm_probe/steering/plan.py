@@ -126,7 +126,7 @@ class Plan:
         kinds = self._kinds(slot)
         for layer in sorted({layer for _, part in members for layer in part.blocks}):
             here = [(line, part) for line, part in members if layer in part.blocks]
-            tables = build_tables(layer, here, kinds[[line for line, _ in here]], slot)
+            tables = build_tables(layer, here, kinds[[line for line, _ in here]], slot, self.model.dtype)
             self._tables.setdefault(layer, []).extend(tables)
 
     def _kinds(self, slot: int) -> np.ndarray:

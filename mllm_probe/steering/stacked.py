@@ -67,7 +67,7 @@ def phases_of(part: Steering) -> tuple[bool, bool]:
     return part.scope.last_prompt, part.scope.generated
 
 
-def stack(rows: Sequence[Row], layers: Mapping[int, int]) -> Stacked:
+def stack(rows: Sequence[Row], layers: Mapping[int, int], dtype: torch.dtype) -> Stacked:
     """Stack the edits of rows.
 
     Parameters
@@ -75,11 +75,14 @@ def stack(rows: Sequence[Row], layers: Mapping[int, int]) -> Stacked:
     rows : sequence of Steering, Composition or None
     layers : mapping of int to int
         Block → its index.
+    dtype : torch.dtype
+        Of the activations that are edited.
 
     Raises
     ------
     ValueError
-        If a vector, norm or projection is missing, a layer is not among ``layers``, or an operation has no affine form.
+        If a vector, norm or projection is missing, a dose is beyond ``dtype``, a layer is not among ``layers``, or an
+        operation has no affine form.
     """
     groups: dict[tuple[int, int], list[tuple[int, Steering]]] = {}
     for line, row in enumerate(rows):
@@ -91,16 +94,18 @@ def stack(rows: Sequence[Row], layers: Mapping[int, int]) -> Stacked:
                 slot = filled.get(layer, 0)
                 filled[layer] = slot + 1
                 groups.setdefault((slot, layer), []).append((line, part))
-    tables = [_tables(slot, layer, members, layers) for (slot, layer), members in groups.items()]
+    tables = [_tables(slot, layer, members, layers, dtype) for (slot, layer), members in groups.items()]
     return _joined([table for built in tables for table in built], len(rows), layers)
 
 
-def _tables(slot: int, layer: int, members: Members, layers: Mapping[int, int]) -> list[AffineTable]:
+def _tables(
+    slot: int, layer: int, members: Members, layers: Mapping[int, int], dtype: torch.dtype
+) -> list[AffineTable]:
     if layer not in layers:
         raise ValueError(f"layer {layer} is not among the layers of this buffer: {', '.join(map(str, layers))}.")
     kinds = np.arange(len(KINDS))[None].repeat(len(members), 0) == LAST_PROMPT
     tables = []
-    for table in build_tables(layer, members, kinds, slot):
+    for table in build_tables(layer, members, kinds, slot, dtype):
         if not isinstance(table, AffineTable):
             raise ValueError(
                 f"operation '{table.operation.name}' has no affine form, which edits from a buffer need: "  # type: ignore[attr-defined]

@@ -11,11 +11,12 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.hooks import listed_layers
+from mllm_probe.models.argument_checks import whole_number
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, is_seeded
-from mllm_probe.steering.directions import Directions, directions_of
 from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
 from mllm_probe.tokens.selection import Scope, parse_scope
 from mllm_probe.typing import Layers, TokenScope
+from mllm_probe.vectors.directions import Directions, directions_of
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -213,7 +214,9 @@ def compose(*parts: Steering | Composition) -> Composition:
 
 def as_rows(steering: Row | Sequence[Row]) -> list[Row]:
     """One steering, None, or a list of them with one per row, as a list."""
-    rows = [steering] if steering is None or isinstance(steering, (Steering, Composition)) else list(steering)
+    if steering is None or isinstance(steering, (Steering, Composition)):
+        return [steering]
+    rows: list[Any] = list(steering) if isinstance(steering, (list, tuple)) else [steering]
     wrong = [row for row in rows if row is not None and not isinstance(row, (Steering, Composition))]
     if wrong or not rows:
         got = type(wrong[0]).__name__ if wrong else "an empty list"
@@ -256,8 +259,8 @@ def _checked_layers(layers: Layers, directions: Directions) -> tuple[int, ...]:
 
 
 def _require_control(steering: Steering) -> None:
-    if steering.seed < 0 or steering.draw < 0:
-        raise ValueError(f"seed and draw: expected 0 or more; got {steering.seed} and {steering.draw}.")
+    whole_number("seed", steering.seed)
+    whole_number("draw", steering.draw)
     control = CONTROLS.get(steering.kind)
     if control is None or control.seeded:
         return
@@ -271,8 +274,15 @@ def _require_control(steering: Steering) -> None:
 
 
 def require_vectors_of(model: ProbeModel, rows: Sequence[Row]) -> None:
-    """Raise a ValueError unless all vectors of the rows were made with the weights of ``model``."""
-    for part in (part for row in rows if row is not None for part in row.parts):
-        for vectors in (part.vectors, part.to):
-            if vectors is not None:
-                schema.require_same_model(vectors, model, f"the vectors of '{part.directions.name}'")
+    """Raise a ValueError unless all vectors of the rows were made with the weights of ``model``.
+
+    The weights are looked at once, by PyTorch's counters: this runs for every slider move and every chunk of a sweep.
+    """
+    parts = [part for row in rows if row is not None for part in row.parts]
+    given = [(vectors, part) for part in parts for vectors in (part.vectors, part.to) if vectors is not None]
+    weights = model.weights.fingerprint(counted=True) if given else None
+    for vectors, part in given:
+        what = f"the vectors of '{part.directions.name}'"
+        if vectors.attrs.get("weights") != weights:
+            schema.require_same_model(vectors, model, what)
+        schema.require_width(vectors, model, what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,13 +13,18 @@ import torch
 from torch import Tensor
 
 from mllm_probe.steering.controls import CONTROLS, Draw
-from mllm_probe.steering.directions import Directions, directions_of
 from mllm_probe.steering.operations import Affine, Operation, affine_size
 from mllm_probe.steering.steering import Steering
-from mllm_probe.tokens.kinds import KINDS
+from mllm_probe.tokens.kinds import KINDS, POSITION_KINDS, measured_names
+from mllm_probe.vectors.directions import Directions, directions_of
 
 _CHUNK = 1 << 24
 """Elements of activations that are edited at a time, to bound the memory of a wide scope with many rows."""
+
+
+def longest(dtype: torch.dtype) -> float:
+    """Largest length of an activation of ``dtype``: models square it in float32 to normalise it."""
+    return min(torch.finfo(dtype).max, math.sqrt(torch.finfo(torch.float32).max))
 
 
 @dataclass(frozen=True)
@@ -207,7 +213,7 @@ class GeneralTable(Table):
 Members = Sequence[tuple[int, Steering]]
 
 
-def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int) -> list[Table]:
+def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int, dtype: torch.dtype) -> list[Table]:
     """Stack the edits of several lines at one layer.
 
     Parameters
@@ -219,6 +225,8 @@ def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int) -> 
         Kinds of position that each line edits.
     slot : int
         Place of these steerings in their rows' compositions.
+    dtype : torch.dtype
+        Of the activations that are edited.
 
     Returns
     -------
@@ -228,7 +236,7 @@ def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int) -> 
     Raises
     ------
     ValueError
-        If a vector, a residual norm or a mean projection is missing.
+        If a vector, a residual norm or a mean projection is missing, or a dose is beyond ``dtype``.
     """
     groups: dict[Any, list[int]] = {}
     for index, (_, steering) in enumerate(members):
@@ -237,19 +245,38 @@ def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int) -> 
         groups.setdefault(operation if general else operation.fixed_size, []).append(index)
     build = {True: _general_table, False: _affine_table}
     return [
-        build[isinstance(key, Operation)](layer, [members[i] for i in group], kinds[group], slot)
+        build[isinstance(key, Operation)](layer, [members[i] for i in group], kinds[group], slot, dtype)
         for key, group in groups.items()
     ]
 
 
-def _affine_table(layer: int, members: Members, kinds: np.ndarray, slot: int) -> AffineTable:
+def require_doses(steering: Steering, dtype: torch.dtype) -> None:
+    """Raise a ValueError unless ``steering`` has a direction and a possible dose wherever its scope names tokens.
+
+    Parameters
+    ----------
+    steering : Steering
+    dtype : torch.dtype
+        Of the activations that are edited.
+
+    Notes
+    -----
+    Positions and masks are not checked: what they hold depends on the prompt, and is checked when they are edited.
+    """
+    named = [name for name in steering.scope.names if name in POSITION_KINDS]
+    for kind in dict.fromkeys(measured_names(named)):
+        for layer in steering.blocks:
+            _ = _Place(steering, kind, layer, dtype).dose  # raises
+
+
+def _affine_table(layer: int, members: Members, kinds: np.ndarray, slot: int, dtype: torch.dtype) -> AffineTable:
     bank, shape = Bank(), (len(members), len(KINDS))
     direction, along = np.zeros(shape, np.int64), np.full(shape, -1)
     constant, gain, mean = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     differ = np.zeros(len(members), bool)
     for i, (_, steering) in enumerate(members):
         for k in np.flatnonzero(kinds[i]):
-            place = _Place(steering, KINDS[k], layer)
+            place = _Place(steering, KINDS[k], layer, dtype)
             form = place.affine()
             differ[i] |= place.differs
             direction[i, k] = bank.index(form.direction)
@@ -263,7 +290,7 @@ def _affine_table(layer: int, members: Members, kinds: np.ndarray, slot: int) ->
     return AffineTable(layer, *_split(members), differ, bank, slot, indices, numbers)
 
 
-def _general_table(layer: int, members: Members, kinds: np.ndarray, slot: int) -> GeneralTable:
+def _general_table(layer: int, members: Members, kinds: np.ndarray, slot: int, dtype: torch.dtype) -> GeneralTable:
     operation = members[0][1].declared
     bank, shape = Bank(), (len(members), len(KINDS))
     indices = {name: np.zeros(shape, np.int64) for name in ("direction", "control", "to")}
@@ -271,7 +298,7 @@ def _general_table(layer: int, members: Members, kinds: np.ndarray, slot: int) -
     differ = np.zeros(len(members), bool)
     for i, (_, steering) in enumerate(members):
         for k in np.flatnonzero(kinds[i]):
-            place = _Place(steering, KINDS[k], layer)
+            place = _Place(steering, KINDS[k], layer, dtype)
             differ[i] |= place.differs
             indices["direction"][i, k] = bank.index(place.direction)
             numbers["dose"][i, k] = place.dose
@@ -298,10 +325,12 @@ class _Place:
     kind : str
         One of ``KINDS``.
     layer : int
+    dtype : torch.dtype
+        Of the activations that are edited.
     """
 
-    def __init__(self, steering: Steering, kind: str, layer: int) -> None:
-        self.steering, self.kind, self.layer = steering, kind, layer
+    def __init__(self, steering: Steering, kind: str, layer: int, dtype: torch.dtype) -> None:
+        self.steering, self.kind, self.layer, self.dtype = steering, kind, layer, dtype
         self.directions = steering.directions
         self.scope = self.directions.scope_for(kind)
         self.differs = self.scope not in (kind, "all")
@@ -349,7 +378,14 @@ class _Place:
         steering, directions = self.steering, self.directions
         if not steering.declared.in_unit:
             return steering.strength
-        return steering.strength * UNITS[steering.unit](directions, self.kind, self.scope, self.layer)
+        dose = steering.strength * UNITS[steering.unit](directions, self.kind, self.scope, self.layer)
+        most = longest(self.dtype)
+        if not abs(dose) <= most:
+            raise ValueError(
+                f"a dose of {dose:.3g} (strength {steering.strength:g} in unit '{steering.unit}', layer {self.layer}) "
+                f"is beyond the {most:.3g} that a model in {self.dtype} can hold: use a smaller strength."
+            )
+        return dose
 
     def _along(self, directions: Directions) -> Tensor:
         scope = self.scope if directions is self.directions else directions.scope_for(self.scope)
@@ -392,9 +428,20 @@ UNITS: Mapping[str, Any] = {
 
 def _require_vector(directions: Directions, scope: str, layer: int) -> None:
     length = directions.length(scope, layer)
-    if not length > 0:
+    if 0 < length <= longest(torch.float32):
+        return
+    which = f"the vector of '{directions.name}' at layer {layer}, scope {scope}"
+    if not math.isfinite(length):
         raise ValueError(
-            f"the vector of '{directions.name}' at layer {layer}, scope {scope} has length {length:g}, so it has "
-            "no direction: the pictures with and without the concept give the same activations there. Choose "
-            "another layer or scope."
+            f"{which} holds NaN or infinity: make the vectors again from pictures and weights that give finite "
+            "activations, or choose another layer."
         )
+    if length:
+        raise ValueError(
+            f"{which} is too long: its length {length:.3g} is beyond the {longest(torch.float32):.3g} whose square "
+            "float32 can hold. Scale it; unit 'residual' takes its direction alone."
+        )
+    raise ValueError(
+        f"{which} has length 0, so it has no direction: the pictures with and without the concept give the same "
+        "activations there. Choose another layer or scope."
+    )

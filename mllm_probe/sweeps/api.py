@@ -15,13 +15,15 @@ from tqdm.auto import tqdm
 
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import DEFAULT_METRICS
-from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.steering.operations import ChangeFunction, Operation
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.plan import SweepPlan, plan_job
+from mllm_probe.sweeps.plan import SweepPlan, plan_job, require_size
+from mllm_probe.sweeps.requirements import check_requirements
 from mllm_probe.sweeps.settings import check_settings
 from mllm_probe.sweeps.subjects import gather
+from mllm_probe.vectors.directions import with_concepts
 
 Inputs = Mapping[str, torch.Tensor] | Sequence[Mapping[str, torch.Tensor]] | None
 Parameters = ParamSpec("Parameters")
@@ -64,7 +66,8 @@ def sweep(
     ----------
     model : ProbeModel
     vectors : Dataset
-        From ``concept_vectors`` or ``vectors_from``, with dimension ``concept``.
+        From ``concept_vectors`` or ``vectors_from``; of several concepts, or of one such as
+        ``vectors.sel(concept="cat")``.
     images : picture, sequence of pictures or ConceptLibrary
         A library stands for all its pictures. Labels, which ``named`` and ``kept`` use, come with its pictures.
     prompt : str or sequence of str, optional
@@ -83,7 +86,9 @@ def sweep(
         Any :class:`~mllm_probe.metrics.metric.Metric`, or by name: ``logprob``, ``logit``,
         ``named``, ``kept``, ``kl``, ``perplexity`` (``repetition`` comes with it),
         ``tokens`` for the answers alone, and ``off_target`` for what every row does to the other concepts. Without any
-        that reads answers, only their first position is computed.
+        that reads answers, only their first position is computed. Of the default ones, those that cannot be computed
+        (``kept`` without labels, words that the tokenizer does not know) are NaN and named in one warning; asked for by
+        name, they raise.
     controls : sequence of str, optional
         ``"random"``, ``"shuffled"``; None is random and, where the vectors have them, shuffled.
     draws : int
@@ -250,10 +255,17 @@ class Grids(Iterator[xr.Dataset]):
 
 
 def _job(model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: Any, inputs: Inputs, **settings: Any) -> Job:
+    require_model(model)
     if images is None and inputs is None:
         raise ValueError("images: expected pictures or a concept library (or processed tensors as inputs=); got None.")
+    vectors = with_concepts(vectors)
     checked = check_settings(model, vectors, **settings)
-    return Job(model, vectors, checked, gather(model, vectors, images, prompt, inputs))
+    subjects = gather(model, vectors, images, prompt, inputs)
+    check_requirements(
+        model, checked, subjects, by_default=DEFAULT_METRICS if settings["metrics"] is DEFAULT_METRICS else ()
+    )
+    require_size(checked, len(subjects.requests))
+    return Job(model, vectors, checked, subjects)
 
 
 def _steps(engine: Engine, shown: bool) -> Generator[int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import torch
 
 from mllm_probe.activations.memory import free_bytes
 from mllm_probe.decoding.shared import Shared
@@ -15,8 +18,16 @@ from mllm_probe.sweeps.forwards import Forwards, count_forwards
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import Block, plan_order, take_chunk
 from mllm_probe.sweeps.scoring import Baseline
+from mllm_probe.sweeps.settings import Settings
 
+MOST_RUNS = 10_000_000
+"""Steered runs on each image that a sweep takes; at a millisecond each they take three hours an image."""
 _TRIED = (8, 40)
+_CELL_BYTES = 16
+"""Of a cell beside its scores: whether it is done, how much was edited, its text."""
+_RUN_BYTES = 400
+"""Of a run in the list of runs."""
+_GRID_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,40 @@ class SweepPlan:
 
     def __repr__(self) -> str:
         return f"<SweepPlan\n{self}>"
+
+
+def require_size(settings: Settings, samples: int) -> None:
+    """Raise unless a grid of this size can be planned and held, before anything of its size is made.
+
+    Raises
+    ------
+    ValueError
+        Above ``MOST_RUNS`` steered runs on each image.
+    MemoryError
+        Where the grid's arrays and its list of runs take more than the free memory.
+    """
+    axes = settings.axes
+    strengths = sum(strength != 0 for strength in axes.strengths)
+    runs = len(axes.layers) * strengths * len(axes.concepts) * sum(axes.controls.values())
+    size = (
+        f"{len(axes.concepts)} concepts × {len(axes.layers)} layers × {len(axes.strengths):,} strengths × "
+        f"{axes.draws:,} draws of {len(axes.controls) - 1} controls"
+    )
+    if runs > MOST_RUNS:
+        raise ValueError(
+            f"{size} are up to {runs:,} steered runs on each image; a sweep takes at most {MOST_RUNS:,}. Ask for fewer "
+            "draws, strengths, layers or concepts, or share them out among several sweeps."
+        )
+    steps = settings.max_new_tokens * (settings.decodes + len(settings.reading("forced")))
+    cells = math.prod(axes.shape) * samples
+    needed = cells * (_CELL_BYTES + 4 * (len(settings.metrics) + steps)) + runs * _RUN_BYTES
+    free = free_bytes(torch.device("cpu"))
+    if needed > _GRID_SHARE * free:
+        raise MemoryError(
+            f"{size} on {samples:,} images with answers of up to {settings.max_new_tokens:,} tokens take "
+            f"{_size(needed)}, and {_size(free)} are free: ask for less of these, or share the images out among "
+            "several sweeps with a store= each."
+        )
 
 
 def plan_job(job: Job) -> SweepPlan:

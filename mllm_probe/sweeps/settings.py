@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,9 @@ from mllm_probe import schema
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import as_metrics, built_in
+from mllm_probe.models.argument_checks import described, finite_number, whole_number
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, Control, is_seeded
 from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
 from mllm_probe.sweeps.cells import Axes
@@ -125,28 +126,27 @@ def check_settings(
         For ``client``.
     """
     _refuse_client(client)
-    schema.require(vectors, "vector", dims=(schema.CONCEPT, schema.LAYER, schema.HIDDEN), what="the vectors")
-    schema.require_same_model(vectors, model)
+    _require_vectors(vectors, model)
     axes = Axes(
         concepts=tuple(str(name) for name in vectors[schema.CONCEPT].values),
         layers=tuple(_known_layers(vectors, resolve_layers(layers, len(model.layers)), layers)),
         strengths=_checked_strengths(strengths),
         controls=_checked_controls(vectors, controls, draws),
     )
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens: expected 1 or more, got {max_new_tokens}.")
-    listed = [metrics] if isinstance(metrics, (str, Metric)) else list(metrics)
+    prefix = model.default_answer_prefix if answer_prefix is None else answer_prefix
+    answer_ids(model, prefix)
+    listed = _listed_metrics(metrics)
     settings = Settings(
         axes=axes,
         tokens=tokens,
         unit=unit,
         operation=as_operation(operation),
-        to=vectors.sel({schema.CONCEPT: to}) if isinstance(to, str) else to,
+        to=_other_concept(vectors, to),
         metrics=as_metrics(metric for metric in listed if metric != ANSWERS),
         answers=ANSWERS in listed,
-        seed=seed,
-        max_new_tokens=max_new_tokens,
-        answer_prefix=model.default_answer_prefix if answer_prefix is None else answer_prefix,
+        seed=whole_number("seed", seed),
+        max_new_tokens=whole_number("max_new_tokens", max_new_tokens, 1),
+        answer_prefix=prefix,
         record=_checked_names(record or (), schema.RECORDINGS, "recording"),
         read_layers=tuple(resolve_layers(read_layers, len(model.layers))),
         read_tokens=read_tokens,
@@ -171,6 +171,27 @@ def _refuse_client(client: Any) -> None:
         )
 
 
+def _require_vectors(vectors: xr.Dataset, model: ProbeModel) -> None:
+    schema.require(vectors, "vector", dims=(schema.CONCEPT, schema.LAYER, schema.HIDDEN), what="the vectors")
+    schema.require_same_model(vectors, model)
+    schema.require_width(vectors, model)
+    names = [str(name) for name in vectors[schema.CONCEPT].values]
+    if not names:
+        raise ValueError("the vectors hold no concept: select one or more, such as vectors.sel(concept=['cat']).")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"the vectors hold '{twice[0]}' twice: concepts of a sweep need different names.")
+
+
+def _other_concept(vectors: xr.Dataset, to: str | xr.Dataset | None) -> xr.Dataset | None:
+    if not isinstance(to, str):
+        return to
+    if to not in vectors[schema.CONCEPT].values:
+        known = ", ".join(map(str, vectors[schema.CONCEPT].values[:8]))
+        raise ValueError(f"to: the vectors have no concept '{to}'; they have {known}.")
+    return vectors.sel({schema.CONCEPT: to})
+
+
 def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Any) -> list[int]:
     there = {int(layer) for layer in vectors[schema.LAYER].values}
     if isinstance(asked, str):
@@ -182,28 +203,26 @@ def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Any) -> list[in
 
 
 def _checked_strengths(strengths: Iterable[float]) -> tuple[float, ...]:
-    listed = [strengths] if isinstance(strengths, (int, float)) else list(strengths)
+    several = isinstance(strengths, Iterable) and not isinstance(strengths, (str, bytes, Mapping))
+    listed: list[Any] = list(strengths) if several else [strengths]
     try:
-        numbers = tuple(dict.fromkeys(float(s) for s in listed))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"strengths: expected numbers such as (-1, 0, 1), got {listed!r}.") from error
-    wrong = [s for s in numbers if not math.isfinite(s)]
-    if wrong or not numbers:
-        raise ValueError(f"strengths: expected one or more finite numbers such as (-1, 0, 1), got {listed!r}.")
+        numbers = tuple(dict.fromkeys(finite_number("strengths", s) for s in listed))
+    except ValueError as error:
+        finite = "one or more finite numbers" if "finite" in str(error) else "numbers"
+        got = described(listed if several else strengths)
+        raise ValueError(f"strengths: expected {finite} such as (-1, 0, 1); got {got}.") from error
+    if not numbers:
+        raise ValueError("strengths: expected one or more finite numbers such as (-1, 0, 1); got none.")
     return numbers
 
 
 def _checked_controls(vectors: xr.Dataset, controls: Controls, draws: int) -> dict[str, int]:
-    if draws < 1:
-        raise ValueError(f"draws: expected 1 or more, got {draws}.")
+    draws = whole_number("draws", draws, 1)
     counts = {name: _draws(control, vectors, draws) for name, control in CONTROLS.items()}
     if controls is None:
         wanted = tuple(name for name, count in counts.items() if count)
     else:
-        wanted = tuple(dict.fromkeys([controls] if isinstance(controls, str) else controls))
-    unknown = [name for name in wanted if name not in (CONCEPT, *CONTROLS)]
-    if unknown:
-        raise ValueError(f"unknown control '{unknown[0]}'; there are {', '.join(CONTROLS)}.")
+        wanted = _checked_names(controls, (CONCEPT, *CONTROLS), "control", tuple(CONTROLS))
     wanted = tuple(name for name in wanted if name != CONCEPT)
     for name in wanted:
         if not counts[name]:
@@ -219,9 +238,21 @@ def _draws(control: Control, vectors: xr.Dataset, draws: int) -> int:
     return draws if there is None else min(draws, there)
 
 
-def _checked_names(given: Iterable[str] | str, known: Sequence[str], what: str) -> tuple[str, ...]:
+def _listed_metrics(metrics: Any) -> list[Any]:
+    if isinstance(metrics, (str, Metric)):
+        return [metrics]
+    if not isinstance(metrics, Iterable):
+        raise ValueError(f"metrics: expected names or mp.Metric objects; got {described(metrics)}.")
+    return list(metrics)
+
+
+def _checked_names(
+    given: Iterable[str] | str, known: Sequence[str], what: str, offered: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    if not isinstance(given, Iterable):
+        raise ValueError(f"{what}s: expected names out of {', '.join(offered or known)}; got {described(given)}.")
     names = tuple(dict.fromkeys([given] if isinstance(given, str) else given))
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"unknown {what} '{unknown[0]}'; there are {', '.join(known)}.")
+        raise ValueError(f"unknown {what} '{unknown[0]}'; there are {', '.join(offered or known)}.")
     return names

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mllm_probe.models.argument_checks import writable_path_of
 from mllm_probe.schema import package_version
 
 _EXPORTED = re.compile(r"export\s*\{\s*([\w$]+) as default\s*,?\s*\};?\s*$")
@@ -198,12 +199,14 @@ def write(path: str | os.PathLike[str], content: str | bytes) -> Written:
 
     Raises
     ------
+    ValueError
+        If it is no path, or a name too long for a file.
     FileNotFoundError
         If its folder does not exist.
+    IsADirectoryError
+        If it is a folder.
     """
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder '{target.parent}' to write '{target.name}' to; make it first.")
+    target = writable_path_of("path", path)
     data = content.encode() if isinstance(content, str) else content
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:

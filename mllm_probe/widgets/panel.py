@@ -9,14 +9,14 @@ from typing import Any
 
 import xarray as xr
 
+from mllm_probe.generation import stream
+from mllm_probe.generation.prefixes import prompts_of
 from mllm_probe.models.images import content_hash
 from mllm_probe.schema import CONCEPT, LAYER, require, require_same_model
-from mllm_probe.steering import stream
-from mllm_probe.steering.prefixes import prompts_of
 from mllm_probe.widgets.answering import ROWS, read
 from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.choices import choices_from, offered_by
-from mllm_probe.widgets.doses import fluent_range, tried
+from mllm_probe.widgets.doses import weighed
 from mllm_probe.widgets.drawing import Drawing
 from mllm_probe.widgets.marks import Marks, marks
 from mllm_probe.widgets.panel_pictures import PanelPictures
@@ -257,9 +257,7 @@ class SteeringPanel(PanelPictures):
             return {"generation": self.generation, "serial": self.serial}
 
     def _weighed(self, setting: Setting) -> dict[str, Any]:
-        doses = tried(self._grid, setting, self.strength_unit)
-        low, high = fluent_range(doses)
-        found = {"doses": doses, "safe_low": low, "safe_high": high}
+        found = weighed(self._grid, setting, self.strength_unit)
         return {name: value for name, value in found.items() if getattr(self, name) != value}
 
     def _answer(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import xarray as xr
 
 from mllm_probe.metrics.registry import metrics_of
+from mllm_probe.models.argument_checks import writable_path_of
 from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
 from mllm_probe.sweeps import effect as effect_of
 from mllm_probe.widgets.cells import is_effect
@@ -68,7 +69,7 @@ def report(
     ValueError
         If the dataset is neither grid nor effect, or holds no controls.
     """
-    data = _checked(grid_or_study)
+    data, target = _checked(grid_or_study), writable_path_of("path", path)
     shown = _metric(data, metric)
     effect = data if is_effect(data) else effect_of(data, shown)
     if "control_mean" not in effect:
@@ -83,7 +84,7 @@ def report(
     finally:
         heatmap.close()
     heading = title if title is not None else f"Steering {data.attrs.get('model', 'a model')}, concept by layer"
-    return write(path, document(heading, _lead(data, effect), content, state, modules))
+    return write(target, document(heading, _lead(data, effect), content, state, modules))
 
 
 def _checked(data: Any) -> xr.Dataset:

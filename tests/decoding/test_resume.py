@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from mllm_probe.activations.hooks import active_hooks, attached
+from mllm_probe.apps.zoo import FAMILIES
 from mllm_probe.decoding.agreement import difference
 from mllm_probe.decoding.encoded_pictures import with_pictures_encoded
 from mllm_probe.decoding.paths import Trial, choose_path
 from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.shared import NOTHING, Untouched
-from mllm_probe.loading.zoo import FAMILIES
 from mllm_probe.schema import ROLES
 from mllm_probe.steering import Steering
 from mllm_probe.steering.editor import Editor
 from tests.sweeps.helpers import plain_edit, plain_logits, random_vectors, wrapped_family
 
-COPIED = {"mllama", "kimi_k25"}
+COPIED = {"mllama", "kimi_k25", "paligemma2"}
 NEXT_BEST = {"gemma3n": "replayed text model", "florence2": "whole forwards"}
 NOT_RESUMED = {"llama4"} | NEXT_BEST.keys()
 """transformers 5.24 itself cannot run llama4."""

@@ -6,9 +6,9 @@ import pytest
 import torch
 import transformers
 
+from mllm_probe.apps.zoo import FAMILIES, build
+from mllm_probe.apps.zoo.survey import SHRUNK, Row, family_names, survey
 from mllm_probe.loading import Outcome, wrap
-from mllm_probe.loading.zoo import FAMILIES, build
-from mllm_probe.loading.zoo.survey import SHRUNK, Row, family_names, survey
 
 CROSS_ATTENTION = {"mllama", "idefics", "florence2"}
 SHRUNK_VERIFIED = {

@@ -17,7 +17,9 @@ MOST_BARE = 9
 
 @pytest.fixture(scope="module")
 def setting() -> Setting:
-    return Setting(Path())
+    made = Setting(Path())
+    assert made.grid.sizes  # made before the first try, whose time is limited
+    return made
 
 
 @pytest.mark.parametrize("attempt", TRIES, ids=lambda attempt: attempt.label)

@@ -6,14 +6,18 @@ import copy
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from huggingface_hub import constants
+from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.utils import logging as progress
 
+from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.loading import Model, VerificationError, load, wrap
-from mllm_probe.loading.zoo import FAMILIES, build
+from mllm_probe.loading.checkpoint import require_all_weights
 from mllm_probe.models import ProbeModel
 
 FACTS = {
@@ -110,7 +114,7 @@ def test_names_that_lead_nowhere(name: str | Path, text: str) -> None:
 
 
 def test_wrong_options(folder: Path) -> None:
-    with pytest.raises(ValueError, match="dtype: expected a torch dtype or its name .*; got 'float31'"):
+    with pytest.raises(ValueError, match="dtype: expected a floating-point torch dtype or its name .*; got 'float31'"):
         load(folder, dtype="float31")
     with pytest.raises(ValueError, match="device= or device_map=, not both"):
         load(folder, device="cpu", device_map="auto")
@@ -152,3 +156,57 @@ def test_wrap_without_processor_verifies_on_tensors() -> None:
     assert model.verify(inputs=inputs).passed
     with pytest.raises(ValueError, match=r"bare was wrapped without a processor.*model\.verify\(inputs="):
         model.verify()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "text"),
+    [
+        (5, r"\d+ weights of the model are missing, .*layers\.4\."),
+        (3, r"\d+ weights that the model has no place for .*layers\.3\."),
+    ],
+)
+def test_a_checkpoint_that_lacks_weights_or_holds_others_is_refused(
+    folder: Path, tmp_path: Path, blocks: int, text: str
+) -> None:
+    shutil.copytree(folder, tmp_path / "edited")
+    config = json.loads((tmp_path / "edited" / "config.json").read_text(encoding="utf-8"))
+    config["text_config"]["num_hidden_layers"] = blocks
+    (tmp_path / "edited" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"{text}.*mp\.wrap\(hf_model, processor\)"):
+        load(tmp_path / "edited", device="cpu")
+
+
+def test_weights_that_are_harmless_to_lack_or_to_have_are_not_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "more")
+    tensors = load_file(tmp_path / "more" / "model.safetensors")
+    for name in (
+        "vision_tower.vision_model.head.probe",
+        "model.layers.0.self_attn.rotary_emb.inv_freq",
+        "mtp.fc.weight",
+    ):
+        tensors[name] = torch.zeros(2)
+    save_file(tensors, tmp_path / "more" / "model.safetensors", metadata={"format": "pt"})
+    assert load(tmp_path / "more", device="cpu").verify(quick=True).passed
+    tensors["model.extra.weight"] = torch.zeros(2)
+    save_file(tensors, tmp_path / "more" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"1 weights that the model has no place for \(model.extra.weight\)"):
+        load(tmp_path / "more", device="cpu")
+
+
+def test_weights_of_another_shape_are_named_with_both_shapes() -> None:
+    info: dict[str, set[Any]] = {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set()}
+    require_all_weights("m", info)
+    info["mismatched_keys"] = {("a.b", (2, 3), (3, 2))}
+    with pytest.raises(ValueError, match=r"1 weights of another shape than the model's \(a.b \[2, 3\] for \[3, 2\]\)"):
+        require_all_weights("m", info)
+
+
+def test_a_bundled_model_shows_no_progress_bar_and_others_do(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_tqdm_active", True)
+    load("scenes-4l", device="cpu")
+    assert "Loading weights" not in capfd.readouterr().err
+    assert progress.is_progress_bar_enabled()
+    load(folder, device="cpu")
+    assert "Loading weights" in capfd.readouterr().err

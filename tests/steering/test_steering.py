@@ -9,8 +9,8 @@ import torch
 from mllm_probe.activations.hooks import attached
 from mllm_probe.steering import Steering, compose, editing
 from mllm_probe.steering.controls import random_direction
-from mllm_probe.steering.directions import directions_of
 from mllm_probe.steering.operations import OPERATIONS
+from mllm_probe.vectors.directions import directions_of
 from tests.steering.reference import PROMPT, made_vectors
 
 
@@ -147,7 +147,7 @@ def test_layers_in_all_forms(vectors):
         ({"tokens": np.zeros((2, 2), bool)}, r"the patch mask selects no patch"),
         ({"kind": "shuffled", "draw": 2}, r"no shuffled draw 2 of 'cat': the vectors carry 2.*shuffled_draws"),
         ({"kind": "other"}, r"kind: expected one of concept, random, shuffled"),
-        ({"seed": -1}, r"seed and draw: expected 0 or more"),
+        ({"seed": -1}, r"seed: expected 0 or more"),
     ],
     ids=str,
 )

@@ -16,7 +16,7 @@ from mllm_probe.sweeps.scoring import Scorer
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
 NEXT = ("last_prompt", "generated")
-EVERYTHING = ("logprob", "logit", "named", "kept", "kl")
+EVERYTHING = ("logprob", "logit", "named", "kl")
 WORDS = {"cat": [7, [8, 9], [8, 10, 11]], "dog": [12, [13, 14]]}
 _PROMPT = 6
 
@@ -142,3 +142,13 @@ def test_a_chunk_holds_one_layer_where_the_prompt_is_edited(tiny, pictures, monk
     del layers[:]
     sweeps.sweep(tiny, random_vectors(tiny), pictures[:2], tokens=NEXT, **settings)
     assert layers == [{0, 1, 2, 3}]
+
+
+def test_grids_beyond_all_bounds_are_refused_before_memory_is_taken(tiny, pictures, monkeypatch):
+    vectors = random_vectors(tiny)
+    monkeypatch.setattr(job_module, "plan_cells", None)  # nothing is listed
+    runs = 4 * 4 * 2 * (1 + 10**9 + 3)
+    with pytest.raises(ValueError, match=rf"1,000,000,000 draws of 2 controls are up to {runs:,} steered.* 10,000,000"):
+        sweeps.plan(tiny, vectors, pictures[:1], draws=10**9)
+    with pytest.raises(MemoryError, match=r"of up to 1,000,000,000 tokens take .* GB, and .* GB are free"):
+        sweeps.sweep(tiny, vectors, pictures[:1], metrics=("tokens",), max_new_tokens=10**9)

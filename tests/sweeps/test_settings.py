@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import mllm_probe.sweeps as sweeps
-from mllm_probe.loading.zoo import tiny_llava
+from mllm_probe.apps.zoo import tiny_llava
 from tests.sweeps.helpers import random_vectors
 
 
@@ -24,7 +24,7 @@ CASES = [
     ({"metrics": ("logprob", "bleu")}, r"unknown metric 'bleu'; there are logprob"),
     ({"metrics": ()}, r"metrics: expected at least one"),
     ({"controls": ("mirror",)}, r"unknown control 'mirror'; there are random, shuffled"),
-    ({"draws": 0}, r"draws: expected 1 or more, got 0"),
+    ({"draws": 0}, r"draws: expected 1 or more; got 0"),
     ({"max_new_tokens": 0}, r"max_new_tokens: expected 1 or more"),
     ({"record": "gradient"}, r"unknown recording 'gradient'; there are activation"),
     ({"record": "activation", "read_tokens": "generated"}, r"positions of the prompt are recorded"),

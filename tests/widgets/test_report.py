@@ -134,7 +134,7 @@ def test_cells_that_clear_their_controls_stand_beside_them(tmp_path):
 
 def test_every_concept_has_its_dose_response_over_its_controls(tmp_path):
     figures = re.findall(r"<figure>(.*?)</figure>", page(grid(), tmp_path), re.DOTALL)
-    assert len(figures) == 2 and all("random control" in one and "<polygon" in one for one in figures)
+    assert len(figures) == 2 and all("random directions" in one and "<polygon" in one for one in figures)
     assert "cat, layer 2" in figures[0] and "n = 6 pictures · 95 % intervals over pictures" in figures[0]
     assert "var(--jp-brand-color1, #1f6feb)" in figures[0] and "<img" not in figures[1]
 

@@ -1,0 +1,108 @@
+"""Checks of arguments that many public functions take: numbers, batch sizes, paths."""
+
+from __future__ import annotations
+
+import math
+import os
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Literal
+
+_LONGEST_NAME = 200
+"""Bytes of a file name: file systems take 255, and unfinished files carry a suffix."""
+
+
+def described(value: Any) -> str:
+    """A value as error messages show it: short plain values as Python writes them, others by their type."""
+    plain = isinstance(value, (str, bytes, Real, complex, list, tuple, dict, type(None)))
+    text = repr(value) if plain else f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def whole_number(name: str, value: Any, at_least: int = 0) -> int:
+    """``value`` as an int of ``at_least`` or more.
+
+    Raises
+    ------
+    ValueError
+        For anything else, truth values, fractions and text that reads like a number included.
+    """
+    number = _scalar(value)
+    if isinstance(number, bool) or not isinstance(number, Integral):
+        raise ValueError(f"{name}: expected a whole number, such as {max(at_least, 1)}; got {described(value)}.")
+    if number < at_least:
+        raise ValueError(f"{name}: expected {at_least} or more; got {described(value)}.")
+    return int(number)
+
+
+def finite_number(name: str, value: Any) -> float:
+    """``value`` as a finite float.
+
+    Raises
+    ------
+    ValueError
+        For anything else, truth values and text that reads like a number included.
+    """
+    number = _scalar(value)
+    if isinstance(number, bool) or not isinstance(number, Real):
+        raise ValueError(f"{name}: expected a number; got {described(value)}.")
+    try:
+        converted = float(number)
+    except OverflowError:
+        converted = math.inf
+    if not math.isfinite(converted):
+        raise ValueError(f"{name}: expected a finite number; got {described(value)}.")
+    return converted
+
+
+def batch_size_of(value: Any) -> int | Literal["auto"]:
+    """The argument ``batch_size``: "auto", or an int of 1 or more; a ValueError for anything else."""
+    if isinstance(value, str) and value == "auto":
+        return "auto"
+    number = _scalar(value)
+    if isinstance(number, bool) or not isinstance(number, Integral) or number < 1:
+        raise ValueError(f"batch_size: expected 'auto' or a number of samples, 1 or more; got {described(value)}.")
+    return int(number)
+
+
+def path_of(name: str, value: Any) -> Path:
+    """``value`` as a path.
+
+    Raises
+    ------
+    ValueError
+        Unless it is text or a path, without a NUL character.
+    """
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise ValueError(f"{name}: expected text or a path; got {described(value)}.")
+    if "\0" in text:
+        raise ValueError(f"{name}: {described(text)} holds a NUL character, which no file name can.")
+    return Path(text)
+
+
+def writable_path_of(name: str, value: Any) -> Path:
+    """``value`` as the path of a file to be written.
+
+    Raises
+    ------
+    ValueError
+        If it is no path, or a name too long for a file.
+    FileNotFoundError
+        If its folder does not exist.
+    IsADirectoryError
+        If it is a folder.
+    """
+    path = path_of(name, value)
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise ValueError(f"{name}: the name {described(path.name)} is too long for a file: use {_LONGEST_NAME} bytes.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{name}: '{path}' is a folder; give the name of a file in it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder '{path.parent}' to write '{path.name}' to; make it first.")
+    return path
+
+
+def _scalar(value: Any) -> Any:
+    """The number of an array or tensor without dimensions; other values as they are."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value

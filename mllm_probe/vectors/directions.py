@@ -1,0 +1,254 @@
+"""The vectors of one concept as a steering needs them: direction, length, mean projection, residual norm by layer."""
+
+from __future__ import annotations
+
+import json
+import operator
+import weakref
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from mllm_probe import schema
+from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
+from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
+
+OWN_NORM = "residual_norm_at_{}"
+"""Name of the variable (layer) that keeps the residual norm of a scope beside ``residual_norm`` (layer, scope)."""
+
+
+class Directions:
+    """Tensors and numbers of a vectors dataset from which one concept is selected.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        As made by ``concept_vectors``, ``vectors_from`` or ``load_vectors``, with one concept; one scope or several.
+
+    Attributes
+    ----------
+    name : str
+        Of the concept.
+    scopes : tuple of str
+        Where vectors were captured.
+    layers : dict of int to int
+        Block number → index along the dataset's layers.
+    total_layers : int
+        Decoder blocks of the model.
+    """
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        schema.require(dataset, "vector", dims=(schema.HIDDEN,), what="the vectors of a steering")
+        self.dataset = _one_concept(dataset)
+        self.name = str(self.dataset[schema.CONCEPT].item()) if schema.CONCEPT in self.dataset.coords else "vector"
+        self.scopes = tuple(map(str, np.atleast_1d(self._coordinate(schema.SCOPE, "all"))))
+        numbers = [int(n) for n in np.atleast_1d(self._coordinate(schema.LAYER, None))]
+        self.layers = {number: index for index, number in enumerate(numbers)}
+        depth = np.atleast_1d(self._coordinate(schema.RELATIVE_DEPTH, np.nan))[0]
+        self.total_layers = round((numbers[0] + 1) / float(depth)) if np.isfinite(depth) else max(numbers) + 1
+        self._cache: dict[tuple[str, int], Tensor] = {}
+        self._units: dict[tuple[str, int], Tensor] = {}
+        self._shuffled: dict[tuple[str, int, int], Tensor] = {}
+        self._lengths: dict[int, list[float]] = {}
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def _coordinate(self, name: str, missing: Any) -> Any:
+        if name in self.dataset.coords:
+            return self.dataset[name].values
+        if missing is None:
+            raise ValueError(
+                f"the vectors of a steering need the coordinate '{name}'; they have {list(self.dataset.coords)}."
+            )
+        return missing
+
+    def scope_for(self, kind: str) -> str:
+        """Scope whose vector a position uses: its own, else all, else last_prompt, else the first."""
+        for scope in (kind, "all", KINDS[LAST_PROMPT]):
+            if scope in self.scopes:
+                return scope
+        return self.scopes[0]
+
+    def vector(self, scope: str, layer: int) -> Tensor:
+        """The concept's vector [hidden], float32, on its device."""
+        return self._tensor("vector", scope, layer)
+
+    def unit(self, scope: str, layer: int) -> Tensor:
+        """The direction v̂ [hidden] of length 1."""
+        key = (scope, layer)
+        if key not in self._units:
+            self._units[key] = self._tensor("vector", scope, layer) / self.length(scope, layer)
+        return self._units[key]
+
+    def shuffled(self, scope: str, layer: int, draw: int) -> Tensor:
+        """Direction of a shuffled draw [hidden], of length 1."""
+        key = (scope, layer, draw)
+        if key not in self._shuffled:
+            drawn = self._tensor("shuffled", scope, layer)[draw]
+            self._shuffled[key] = drawn / drawn.norm()
+        return self._shuffled[key]
+
+    @property
+    def shuffled_draws(self) -> int:
+        """How many shuffled draws the vectors carry."""
+        return self.dataset.sizes.get(schema.DRAW, 0) if "shuffled" in self.dataset else 0
+
+    def length(self, scope: str, layer: int) -> float:
+        """Length of the concept's vector."""
+        at, index = self._at(scope, layer)
+        if not self._lengths:
+            self._lengths = self._measured()
+        return self._lengths[index][at]
+
+    def raw_length(self, scope: str, layer: int) -> float:
+        """Length of the vector as its method gave it, before it was rescaled to the mean difference's."""
+        return self._number("raw_norm", scope, layer) if "raw_norm" in self.dataset else self.length(scope, layer)
+
+    def negative(self, scope: str, layer: int, draw: int | None = None) -> float:
+        """Mean projection μ₋ of the negative pictures on v̂, or on the direction of a shuffled draw."""
+        if draw is None:
+            return self._number("negative_projection", scope, layer)
+        return float(self._values("shuffled_negative_projection", schema.DRAW)[self._at(scope, layer)][draw])
+
+    def residual_norm(self, kind: str, layer: int) -> float:
+        """Residual norm of a kind of position at a layer, NaN where it was not measured."""
+        if "residual_norm" in self.dataset and kind in self.scopes:
+            return float(self._values("residual_norm")[self._at(kind, layer)])
+        own = OWN_NORM.format(kind)
+        if own not in self.dataset:
+            return float("nan")
+        return float(np.atleast_1d(self.dataset[own].values)[self.layers[layer]])
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Forms that name the concept, empty where the vectors do not say."""
+        return tuple(json.loads(self.dataset["words"].item())) if "words" in self.dataset else ()
+
+    def _at(self, scope: str, layer: int) -> tuple[int, int]:
+        return self.scopes.index(scope), self.layers[layer]
+
+    def _number(self, name: str, scope: str, layer: int) -> float:
+        return float(self._values(name)[self._at(scope, layer)])
+
+    def _measured(self) -> dict[int, list[float]]:
+        """Lengths by index of layer and scope: one transfer for all layers of a device."""
+        by_device: dict[torch.device, list[int]] = {}
+        vectors = {index: self._all("vector", layer) for layer, index in self.layers.items()}
+        for index, vector in vectors.items():
+            by_device.setdefault(vector.device, []).append(index)
+        lengths: dict[int, list[float]] = {}
+        for indices in by_device.values():
+            stacked = torch.stack([vectors[index] for index in indices])
+            # Squares of large numbers overflow float32, so the rest is measured in units of the largest.
+            largest = stacked.abs().amax(-1)
+            relative = (stacked / largest.clamp_min(torch.finfo(stacked.dtype).tiny)[..., None]).norm(dim=-1)
+            both = zip(indices, largest.tolist(), relative.tolist(), strict=True)
+            lengths |= {index: [a * b for a, b in zip(*parts, strict=True)] for index, *parts in both}
+        return lengths
+
+    def _values(self, name: str, *trailing: str) -> np.ndarray:
+        """Values as an array (scope, layer, …), whatever was selected before."""
+        if name not in self._arrays:
+            array = self.dataset[name]
+            dims = (schema.SCOPE, schema.LAYER, *trailing)
+            values = array.transpose(*[d for d in dims if d in array.dims]).values
+            values = values.reshape([array.sizes.get(d, 1) for d in dims])
+            shape = (len(self.scopes), len(self.layers), *values.shape[2:])
+            self._arrays[name] = np.broadcast_to(values, shape)
+        return self._arrays[name]
+
+    def _tensor(self, name: str, scope: str, layer: int) -> Tensor:
+        return self._all(name, layer)[self.scopes.index(scope)]
+
+    def _all(self, name: str, layer: int) -> Tensor:
+        """Tensor (scope, [draw,] hidden) of one layer, float32, on its device."""
+        key = (name, self.layers[layer])
+        if key not in self._cache:
+            array = self.dataset[name]
+            inner = [schema.DRAW, schema.HIDDEN] if name == "shuffled" else [schema.HIDDEN]
+            whole = name == "vector" and schema.LAYER in array.dims and split_dimension(array) is None
+            if schema.LAYER in array.dims and not whole:
+                array = array.isel({schema.LAYER: self.layers[layer]})
+            array = array.transpose(*[d for d in (schema.LAYER, schema.SCOPE, *inner) if d in array.dims])
+            tensor = tensor_of(array).float()
+            tensor = tensor if schema.SCOPE in array.dims else tensor.unsqueeze(-len(inner) - 1)
+            found = {(name, index): tensor[index] for index in self.layers.values()} if whole else {key: tensor}
+            self._cache |= found
+        return self._cache[key]
+
+
+_parsed: dict[int, tuple[weakref.ref[xr.Dataset], tuple[xr.Variable, ...], Directions]] = {}
+
+
+def directions_of(dataset: xr.Dataset) -> Directions:
+    """Parse a dataset once: the same object gives the same ``Directions`` until it dies or gets other variables."""
+    if not isinstance(dataset, xr.Dataset):
+        raise ValueError(
+            f"expected a dataset of vectors, such as vectors.sel(concept='cat'); got {type(dataset).__name__}."
+        )
+    # The variables themselves are kept, not their ids: that of one which was exchanged may be given to another.
+    key, content = id(dataset), tuple(dataset.variables.values())
+    known = _parsed.get(key)
+    if known is not None and known[0]() is dataset and _same_objects(known[1], content):
+        return known[2]
+    parsed = Directions(dataset)
+    _parsed[key] = (weakref.ref(dataset, lambda _: _parsed.pop(key, None)), content, parsed)
+    return parsed
+
+
+def _same_objects(first: Sequence[object], second: Sequence[object]) -> bool:
+    return len(first) == len(second) and all(map(operator.is_, first, second))
+
+
+def with_concepts(vectors: xr.Dataset) -> xr.Dataset:
+    """Vectors of one selected concept as vectors (concept, …) of one; others as they are.
+
+    Selecting a concept takes the dimension from every variable, words and category included, so all of them get it
+    back: ``expand_dims`` alone leaves coordinates behind.
+    """
+    if not isinstance(vectors, xr.Dataset) or "vector" not in vectors or vectors.sizes.get(schema.CONCEPT, 1) != 1:
+        return vectors
+    lacking = [n for n, v in vectors.variables.items() if schema.CONCEPT not in v.dims]
+    if schema.CONCEPT in vectors.dims:  # dimensions of variables that are the same for all concepts stay
+        lacking = [n for n in lacking if not vectors[n].dims]
+    taken = [n for n in lacking if n in vectors.data_vars or n in (schema.CONCEPT, schema.CATEGORY)]
+    variables = {name: _expanded(vectors[name].variable) for name in taken if name != schema.CONCEPT}
+    name = vectors[schema.CONCEPT].values if schema.CONCEPT in vectors.coords else "vector"
+    coords = {schema.CONCEPT: np.atleast_1d(name)}
+    whole = vectors.drop_vars([*taken, schema.CONCEPT], errors="ignore").assign_coords(coords)
+    whole = whole.assign(variables)
+    return whole.set_coords(schema.CATEGORY) if schema.CATEGORY in whole else whole
+
+
+def _expanded(variable: xr.Variable) -> xr.Variable:
+    """A variable with dimension concept of length 1 in front; tensors stay on their devices."""
+    dims = (schema.CONCEPT, *variable.dims)
+    split = split_dimension(variable)
+    if split is not None:
+        parts = [tensor_of(variable.isel({split: i}))[None] for i in range(variable.sizes[split])]
+        return lazy(dims, parts, split, dict(variable.attrs))
+    if schema.HIDDEN in variable.dims:
+        return lazy(dims, tensor_of(variable)[None], attrs=dict(variable.attrs))
+    return variable.set_dims({schema.CONCEPT: 1, **variable.sizes})
+
+
+def _one_concept(dataset: xr.Dataset) -> xr.Dataset:
+    if schema.CONCEPT not in dataset.dims:
+        return dataset.copy(deep=False)
+    if dataset.sizes[schema.CONCEPT] != 1:
+        names = ", ".join(map(str, dataset[schema.CONCEPT].values[:8]))
+        raise ValueError(
+            f"expected the vectors of one concept, got {dataset.sizes[schema.CONCEPT]} ({names} …): "
+            "select one, such as vectors.sel(concept='cat')."
+        )
+    return dataset.isel({schema.CONCEPT: 0})
+
+
+def unit_rows(vectors: Tensor) -> Tensor:
+    """Vectors [..., hidden] scaled to length 1; a zero vector stays zero."""
+    lengths = vectors.norm(dim=-1, keepdim=True)
+    return vectors / torch.where(lengths == 0, torch.ones_like(lengths), lengths)

@@ -1,0 +1,233 @@
+"""Names, devices, checkpoints and modules that are no model, or not the model that they say they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import mllm_probe as mp
+from mllm_probe.apps.zoo import tiny_llava
+from tests.hostile.tries import Try
+
+PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8))
+WEIGHTS, INDEX, FACTS = "model.safetensors", "model.safetensors.index.json", "mllm_probe.json"
+
+Edit = Callable[[Path], object]
+
+
+@cache
+def _saved() -> tempfile.TemporaryDirectory[str]:
+    """A tiny checkpoint of four blocks, saved once."""
+    kept, model = tempfile.TemporaryDirectory(), tiny_llava()
+    model.hf.save_pretrained(kept.name)
+    model.processor.save_pretrained(kept.name)
+    return kept
+
+
+def _load_edited(edit: Edit, setting: Any) -> Any:
+    folder = setting.folder / "md"
+    shutil.copytree(_saved().name, folder)
+    edit(folder)
+    model = mp.load(folder, device="cpu")
+    mp.generate(model, PICTURE, max_new_tokens=2)
+    return model
+
+
+def _config(**changes: Any) -> Edit:
+    """Change entries of config.json; a dict changes entries of a part."""
+
+    def edit(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        for name, value in changes.items():
+            config[name] = config.get(name, {}) | value if isinstance(value, dict) else value
+        (folder / "config.json").write_text(json.dumps(config))
+
+    return edit
+
+
+def _write(name: str, text: str) -> Edit:
+    return lambda folder: (folder / name).write_text(text)
+
+
+def _cut(name: str, length: int) -> Edit:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:length])
+
+
+def _remove(pattern: str) -> Edit:
+    return lambda folder: [file.unlink() for file in folder.glob(pattern)]
+
+
+def _tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Edit:
+    def edit(folder: Path) -> None:
+        tensors = load_file(folder / WEIGHTS)
+        change(tensors)
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+
+    return edit
+
+
+def _named(tensors: dict[str, torch.Tensor], *parts: str) -> str:
+    return next(name for name in sorted(tensors) if all(part in name for part in parts))
+
+
+def _outside(folder: Path) -> None:
+    shutil.move(folder / WEIGHTS, folder.parent / "elsewhere.safetensors")
+    names = load_file(folder.parent / "elsewhere.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, "../elsewhere.safetensors")}
+    (folder / INDEX).write_text(json.dumps(index))
+
+
+class _Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("touch ran_pickle",)
+
+
+def _pickled(folder: Path) -> None:
+    (folder / WEIGHTS).unlink()
+    torch.save({"a": _Evil()}, folder / "pytorch_model.bin")
+
+
+def _remote_code(folder: Path) -> None:
+    classes = {"AutoConfig": "evil.C", "AutoModelForImageTextToText": "evil.M", "AutoProcessor": "evil.P"}
+    _config(auto_map=classes, model_type="evil")(folder)
+    (folder / "evil.py").write_text(f"open({str(folder.parent / 'ran_model')!r}, 'w')\n")
+
+
+def _remote_processor(folder: Path) -> None:
+    classes = {"AutoProcessor": "evil.P", "AutoTokenizer": ["evil.T", "evil.T"], "AutoImageProcessor": "evil.I"}
+    for file in (folder / name for name in ("processor_config.json", "tokenizer_config.json")):
+        if file.exists():
+            file.write_text(json.dumps(json.loads(file.read_text()) | {"auto_map": classes}))
+    (folder / "evil.py").write_text(f"open({str(folder.parent / 'ran_processor')!r}, 'w')\n")
+
+
+def _verified(model: Any) -> bool:
+    return model.verify(quick=True).passed and not list(Path().glob("ran_*"))
+
+
+name = partial(Try, "load")
+folder = partial(Try, "model folder")
+wrap = partial(Try, "wrap")
+
+_NAMES: dict[Any, str] = {
+    None: "name: expected text or a path; got None",
+    5: "name: expected text or a path; got 5",
+    b"scenes-8l": "name: expected text or a path; got b'scenes-8l'",
+    "": "There is no bundled model ''",
+    ".": "Expected a folder with a model",
+    "..": "Expected a folder with a model",
+    "/": "Expected a folder with a model",
+    "nope": "There is no bundled model 'nope'",
+    "scenes-8l/": "There is no bundled model",
+    "../scenes-8l": "Expected a folder with a model",
+    "/etc/passwd": "Expected a folder with a model",
+    "/etc": "Expected a folder with a model",
+    "a/b/c": "There is no bundled model",
+    "org/": "There is no bundled model",
+    "/org": "Expected a folder with a model",
+    "x" * 5000: "There is no bundled model",
+    "/" + "x" * 5000: "file name too long",
+    "scenes-8l\0": "holds a NUL character",
+    "~nouser/x": "there is no home folder of that user",
+    "./.": "Expected a folder with a model",
+    "hf://x/y": "There is no bundled model",
+    "C:\\x": "There is no bundled model",
+    "no-such-org-zz/none": "taken for a hub id",
+}
+_OPTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"device": "gpu"}, "device: expected 'cpu', 'cuda', 'cuda:1' or 'mps'"),
+    ({"device": 7}, "device: expected 'cpu', 'cuda', 'cuda:1' or 'mps'"),
+    ({"device": "meta"}, "device: expected 'cpu', 'cuda', 'cuda:1' or 'mps'"),
+    ({"device": "cuda:99"}, "CUDA device"),
+    ({"dtype": "int8"}, "dtype: expected a floating-point"),
+    ({"dtype": "int64"}, "dtype: expected a floating-point"),
+    ({"dtype": "complex64"}, "dtype: expected a floating-point"),
+    ({"dtype": "float99"}, "dtype: expected a floating-point"),
+    ({"dtype": 3}, "dtype: expected a floating-point"),
+    ({"device": "cpu", "device_map": "auto"}, "not both"),
+    ({"device_map": "nonsense"}, "could not be loaded"),
+    ({"nonsense": 1}, "unexpected keyword argument"),
+]
+_BROKEN: dict[str, tuple[Edit, str]] = {
+    "config empty": (_cut("config.json", 0), "config.json"),
+    "config cut": (_cut("config.json", 100), "config.json"),
+    "config a list": (_write("config.json", "[]"), "config.json"),
+    "config latin-1": (lambda f: (f / "config.json").write_bytes(b'{"a": "\xe9"}'), "config.json"),
+    "no weights": (_remove("*.safetensors"), "could not be loaded"),
+    "weights empty": (_cut(WEIGHTS, 0), WEIGHTS),
+    "weights cut": (_cut(WEIGHTS, 10_000), WEIGHTS),
+    "weights random": (lambda f: (f / WEIGHTS).write_bytes(np.random.default_rng(0).bytes(1000)), WEIGHTS),
+    "header of 2**60": (lambda f: (f / WEIGHTS).write_bytes((2**60).to_bytes(8, "little") + b"{}"), WEIGHTS),
+    "facts no JSON": (_write(FACTS, "{"), FACTS),
+    "facts a list": (_write(FACTS, "[1]"), FACTS),
+    "facts a number for text": (_write(FACTS, '{"default_prompt": 5}'), "default_prompt: expected text"),
+    "facts text for a list": (_write(FACTS, '{"suggestions": "x"}'), "suggestions: expected a list of texts"),
+    "unknown model_type": (_config(model_type="nonsense"), "could not be loaded"),
+    "text-only model_type": (_config(model_type="gpt2"), "could not be loaded"),
+    "a million blocks": (_config(text_config={"num_hidden_layers": 10**6}), "num_hidden_layers = 1,000,000"),
+    "a million blocks that see": (_config(vision_config={"num_hidden_layers": 10**6}), "num_hidden_layers = 1,000,000"),
+    "blocks as text": (_config(text_config={"num_hidden_layers": "4"}), "config.json"),
+    "2 of 4 blocks": (_config(text_config={"num_hidden_layers": 2}), "weights that the model has no place for"),
+    "6 of 4 blocks": (_config(text_config={"num_hidden_layers": 6}), "weights of the model are missing"),
+    "another width": (_config(text_config={"intermediate_size": 48}), "another shape"),
+    "a weight less": (_tensors(lambda t: t.pop(_named(t, "layers.1.", "mlp"))), "weights of the model are missing"),
+    "a norm less": (_tensors(lambda t: t.pop(_named(t, "layers.1.", "norm"))), "weights of the model are missing"),
+    "a projector less": (_tensors(lambda t: t.pop(_named(t, "projector"))), "weights of the model are missing"),
+    "NaN weights": (_tensors(lambda t: t[_named(t, "layers.2.", "mlp")].fill_(float("nan"))), "not what its parts"),
+    "no tokenizer": (_remove("token*"), "could not be loaded"),
+    "no processor": (_remove("*processor*"), "could not be loaded"),
+    "pickled weights": (_pickled, "could not be loaded"),
+    "weights of another folder": (_outside, "'../elsewhere.safetensors', outside of its folder"),
+    "index without a map": (_write(INDEX, "{}"), INDEX),
+    "index no JSON": (_write(INDEX, "["), INDEX),
+    "a kernel of the hub": (_config(_attn_implementation="evil/kernel"), "could not be loaded"),
+    "code in the model": (_remote_code, "could not be loaded"),
+    "a template that reaches out": (
+        _write("chat_template.jinja", "{{ cycler.__init__.__globals__.os.popen('touch ran_template').read() }}"),
+        "chat template",
+    ),
+    "an endless template": (_write("chat_template.jinja", "{% for i in range(10**9) %}a{% endfor %}"), "chat template"),
+    "a template with an error": (_write("chat_template.jinja", "{% for %}"), "chat template"),
+}
+_WRAPPED: dict[str, Any] = {
+    "None": None, "text": "x", "a layer": torch.nn.Linear(3, 3), "a dict": {}, "a class": torch.nn.Module,
+}  # fmt: skip
+
+
+def _wrap(**given: Any) -> Callable[[Any], Any]:
+    return lambda s: mp.wrap(s.model.hf, s.model.processor, **given)
+
+
+TRIES = [
+    *(name(repr(one)[:24], lambda s, one=one: mp.load(one), "error", says) for one, says in _NAMES.items()),
+    name("a list", lambda s: mp.load([]), "error", "name: expected text or a path; got []"),
+    *(name(f"{k}", lambda s, k=k: mp.load("scenes-4l", **k), "error", says) for k, says in _OPTIONS),
+    name("float16", lambda s: mp.load("scenes-4l", dtype="float16"), "result", right=_verified),
+    name("revision of a bundled one", lambda s: mp.load("scenes-4l", revision="x"), "error", "revision="),
+    *(folder(n, partial(_load_edited, edit), "error", says) for n, (edit, says) in _BROKEN.items()),
+    folder("tied weights", partial(_load_edited, lambda f: None), "result", right=_verified),
+    folder("code in the processor", partial(_load_edited, _remote_processor), "result", right=_verified),
+    *(wrap(n, lambda s, one=one: mp.wrap(one), "error", "expected a Hugging Face model")
+      for n, one in _WRAPPED.items()),
+    wrap("a wrapped one", lambda s: mp.wrap(s.model), "error", "is a loaded model already"),
+    wrap("text as processor", lambda s: mp.wrap(s.model.hf, "x"), "error", "processor: expected"),
+    wrap("a path that leads nowhere", _wrap(blocks="a.b.c"), "error", "blocks='a.b.c'"),
+    wrap("a path to no module", _wrap(blocks="__class__.__init__"), "error", "blocks='__class__.__init__'"),
+    wrap("no blocks", _wrap(blocks=[]), "error", "blocks= expects decoder blocks"),
+    wrap("names as blocks", _wrap(blocks=["a"]), "error", "blocks= expects decoder blocks"),
+    wrap("a number as blocks", _wrap(blocks=5), "error", "blocks= expects decoder blocks"),
+    wrap("blocks of another model", lambda s: mp.wrap(s.model.hf, blocks=list(tiny_llava().layout.blocks)), "error",
+         "decoder blocks of this very model"),
+    wrap("facts that are none", _wrap(facts={"suggestions": "x"}), "error", "suggestions: expected a list of texts"),
+]  # fmt: skip
