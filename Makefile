@@ -1,5 +1,8 @@
-# make lab    set up .venv and open JupyterLab on the quick-start  (ARGS="--no-browser --port=8899" go to JupyterLab)
-# make test   set up and run everything: lint, front-end, tests, tutorials  (ARGS="-k heatmap" go to pytest)
+# make lab    set up .venv and open JupyterLab on a copy of the quick start in notebooks/, which git ignores and which
+#             is yours: it is never written over  (ARGS="--no-browser --port=8899" go to JupyterLab)
+# make test   set up and run everything: lint, front-end, tests, tutorials  (ARGS="-k heatmap" go to pytest;
+#             WORKERS=0 runs one test after the other in one process, for a debugger)
+# make test-oldest   run the tests without a browser in .venv-oldest, where every dependency is at its lower bound
 # make lint   ruff, mypy, biome and tsc
 # make bench  run the benchmarks  (ARGS go to each of them; BENCHMARKS=sweep picks one)
 #
@@ -13,20 +16,42 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 BIN := .venv/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1
 PYTEST := $(RUN) $(BIN)/python -m pytest
-NOTEBOOK := tutorials/00_quickstart.ipynb
+QUICKSTART := tutorials/00_quickstart.ipynb
+NOTEBOOK := notebooks/00_quickstart.ipynb
+WORKERS ?= 2
+OLDEST := .venv-oldest/bin
 BENCHMARKS ?= capture latency growth sweep prompt_sweep widgets
 
-.PHONY: lab test lint bench frontend browser
+.PHONY: lab test test-oldest lint bench frontend browser
 .DELETE_ON_ERROR:
 
-# binder/jupyter holds settings of JupyterLab: widgets are saved with the notebook.
-lab: .venv/lab.stamp
+# binder/jupyter holds settings of JupyterLab: widgets are saved with the notebook. JupyterLab's folder is the one it is
+# started in, so that ARGS can name another; the notebook is opened where ARGS leave that folder and the page alone.
+OPENED = $(if $(or $(findstring root_dir,$(ARGS)),$(findstring default_url,$(ARGS))),,--LabApp.default_url=/lab/tree/$(NOTEBOOK))
+lab: .venv/lab.stamp $(NOTEBOOK)
+	@test ! $(QUICKSTART) -nt $(NOTEBOOK) || echo "$(QUICKSTART) is newer than your $(NOTEBOOK): move yours away to get it."
 	JUPYTER_CONFIG_PATH="$(CURDIR)/binder/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
-		$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" \
-		--LabApp.default_url=/lab/tree/$(NOTEBOOK) $(ARGS)
+		$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(OPENED) $(ARGS)
 
+# No prerequisite: a newer quick start must not replace a copy that was edited.
+$(NOTEBOOK):
+	mkdir -p $(@D)
+	cp $(QUICKSTART) $@
+
+# Tests of one file stay in one worker, and all that drive a browser are in the same (tests/conftest.py).
 test: lint frontend browser
-	$(PYTEST) --nbval-lax --nbval-cell-timeout=600 tests tutorials $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadfile --nbval-lax --nbval-cell-timeout=600 tests tutorials $(ARGS)
+
+test-oldest: .venv-oldest/stamp
+	PATH="$(CURDIR)/$(OLDEST):$$PATH" OMP_NUM_THREADS=1 $(OLDEST)/python -m pytest -n $(WORKERS) --dist loadfile \
+		-m "not browser" tests $(ARGS)
+
+# PyTorch is the newest that pip finds: CPU builds of older ones are not on PyPI, and its own bound is not tested here.
+.venv-oldest/stamp: pyproject.toml .ci/lower_bounds.py
+	$(PYTHON) -m venv --clear .venv-oldest
+	$(OLDEST)/python .ci/lower_bounds.py pyproject.toml --leave torch torchvision > .venv-oldest/constraints.txt
+	$(OLDEST)/python -m pip install $(PIP_ARGS) -c .venv-oldest/constraints.txt -e ".[test]"
+	touch $@
 
 lint: .venv/test.stamp widgets/node_modules/.stamp
 	$(BIN)/ruff check .

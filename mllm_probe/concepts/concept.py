@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mllm_probe import schema
+from mllm_probe.concepts.limits import checked_name, checked_words
 from mllm_probe.concepts.picture import Picture
 
 _ALIASES = {
@@ -15,24 +16,26 @@ _ALIASES = {
     "abstract_concept": "abstract",
     "mood": "emotion",
 }
+_SHOWN_WORDS = 6
 
 
 def category_name(name: str) -> str:
-    """Return a category by the schema's name; other spellings (``VisualStyle``, ``AbstractConcept``) are understood.
+    """Return the name of a category: one of `schema.CATEGORIES` however it is spelled, any other as it is.
+
+    Other spellings are ``VisualStyle``, ``AbstractConcept``, ``mood`` and the like.
 
     Raises
     ------
     ValueError
-        If the name is none of `schema.CATEGORIES`.
+        If the name is empty or holds control characters.
     """
-    plain = name.strip().lower().replace("-", "_").replace(" ", "_")
+    given = checked_name("category", name)
+    plain = given.lower().replace("-", "_").replace(" ", "_")
     plain = _ALIASES.get(plain, plain)
-    if plain not in schema.CATEGORIES:
-        raise ValueError(f"'{name}' is no category of concepts; use one of {', '.join(schema.CATEGORIES)}.")
-    return plain
+    return plain if plain in schema.CATEGORIES else given
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Concept:
     """A concept and its two classes of pictures.
 
@@ -41,7 +44,8 @@ class Concept:
     name : str
         How it is called in datasets and plots.
     category : str
-        One of `schema.CATEGORIES`.
+        One of `schema.CATEGORIES`, or any other name. Of the categories in `schema.EXCLUSIVE_CATEGORIES` a picture
+        shows one concept at a time; in all others concepts stand side by side, as entities do.
     words : tuple of str
         Every form that counts as naming it.
     positive, negative : sequence of Picture
@@ -52,7 +56,8 @@ class Concept:
     Raises
     ------
     ValueError
-        If a class is empty, the category or the words are wrong, or a paired concept has classes of different length.
+        If a class is empty, name, category or words are wrong (see `concepts.limits`), or a paired concept has classes
+        of different length.
     """
 
     name: str
@@ -64,21 +69,18 @@ class Concept:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "category", category_name(self.category))
-        object.__setattr__(self, "words", tuple(self.words))
+        object.__setattr__(self, "name", checked_name("name of a concept", self.name))
+        object.__setattr__(self, "words", checked_words(f"concept {self.name!r}", self.words))
         for side in ("positive", "negative"):
             object.__setattr__(self, side, tuple(getattr(self, side)))
             if not getattr(self, side):
                 raise ValueError(
-                    f"concept '{self.name}' has no {side} pictures; a direction is the difference of two classes, "
+                    f"concept {self.name!r} has no {side} pictures; a direction is the difference of two classes, "
                     "so give at least one picture with it and one without it."
                 )
-        if not self.words or not all(word.strip() for word in self.words):
-            raise ValueError(
-                f"concept '{self.name}' needs at least one word, and none of them empty; got {self.words}."
-            )
         if self.paired and len(self.positive) != len(self.negative):
             raise ValueError(
-                f"concept '{self.name}' is paired but has {len(self.positive)} positive and {len(self.negative)} "
+                f"concept {self.name!r} is paired but has {len(self.positive)} positive and {len(self.negative)} "
                 "negative pictures; give pairs of equal number or paired=False."
             )
 
@@ -93,3 +95,8 @@ class Concept:
         if self.paired:
             return list(zip(self.positive, self.negative, strict=True))
         return [(picture,) for picture in self.pictures]
+
+    def __repr__(self) -> str:
+        pictures = f"{len(self.positive)} pictures with it, {len(self.negative)} without{', in pairs' * self.paired}"
+        words = ", ".join(self.words[:_SHOWN_WORDS]) + ", …" * (len(self.words) > _SHOWN_WORDS)
+        return f"<Concept {self.name!r} ({self.category}): {pictures}; words: {words}>"

@@ -10,8 +10,14 @@ from PIL import Image
 
 from mllm_probe.concepts.concept import Concept
 from mllm_probe.concepts.library import ConceptLibrary, unknown_name
+from mllm_probe.concepts.limits import checked_count
 from mllm_probe.concepts.picture import Picture
 from mllm_probe.scenes import CONCEPTS, Scene, draw, pair, true_concepts
+
+MOST_PAIRS = 50_000
+"""Pairs of one library; scenes are made at about a thousand pairs a second."""
+SMALLEST, LARGEST = 16, 4096
+"""Sides of a drawing in pixels."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,11 @@ def scenes(
     concepts : iterable of str, optional
         Names of the drawn world's concepts; all of them by default.
     pairs : int
-        Pairs of each concept.
+        Pairs of each concept, at most `MOST_PAIRS` of all together.
     seed : int
         Decides the scenes. Pictures of one seed are never those of another.
     size : int
-        Side of the pictures in pixels.
+        Side of the pictures in pixels, 16 … 4096.
 
     Returns
     -------
@@ -57,7 +63,7 @@ def scenes(
     Raises
     ------
     ValueError
-        If a concept is unknown, ``pairs`` is less than 1 or ``negative`` is another word.
+        If a concept is unknown, a number is out of its range or ``negative`` is another word.
 
     Examples
     --------
@@ -67,9 +73,16 @@ def scenes(
     """
     if isinstance(concepts, str):
         raise ValueError("concepts is a list of names, not one string: write concepts=['cat'] for one.")
-    if pairs < 1:
-        raise ValueError(f"pairs is the number of pairs of each concept, at least 1, not {pairs}.")
     chosen = list(CONCEPTS) if concepts is None else list(concepts)
+    most = MOST_PAIRS // max(len(chosen), 1)
+    why = (
+        f"{MOST_PAIRS:,} pairs of all concepts together take about a minute to lay out, and vectors need some hundreds"
+    )
+    pairs = checked_count("pairs of each concept", pairs, most, why)
+    seed = checked_count("seed", seed, least=0)
+    size = checked_count(
+        "size in pixels", size, LARGEST, "models see drawings of 224 pixels or a few times that", SMALLEST
+    )
     for name in chosen:
         if name not in CONCEPTS:
             raise ValueError(unknown_name("concept", name, CONCEPTS))

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-
-from PIL import Image, UnidentifiedImageError
+from typing import Any
 
 from mllm_probe.concepts.concept import Concept, category_name
+from mllm_probe.concepts.grouping import Group, Groups, read_groups, with_groups
 from mllm_probe.concepts.library import ConceptLibrary
+from mllm_probe.concepts.limits import checked_words
 from mllm_probe.concepts.picture import Picture
+from mllm_probe.models.images import check_picture, read_text
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _LAYOUT = "<category>/<concept>/{positive,negative}/*.png|jpg"
+_LARGEST_WORDS_FILE = 64 * 1024
 
 
-def from_folder(folder: str | Path) -> ConceptLibrary:
+def from_folder(
+    folder: str | Path, groups: Callable[[Path], Group] | Mapping[Any, Group] | str | Path | None = None
+) -> ConceptLibrary:
     """Read a concept library from a folder.
 
     Concepts whose positive and negative files have the same names (endings aside) are paired by them; all
@@ -24,38 +32,74 @@ def from_folder(folder: str | Path) -> ConceptLibrary:
     Parameters
     ----------
     folder : str or pathlib.Path
-        Laid out as ``<category>/<concept>/{positive,negative}/*.png|jpg``, the categories those of
-        `schema.CATEGORIES`.
+        Laid out as ``<category>/<concept>/{positive,negative}/*.png|jpg``. Categories have any name; other
+        spellings of those in `schema.CATEGORIES` are understood. Hidden files and folders are passed over.
+    groups : callable, mapping, str or pathlib.Path, optional
+        Which pictures are near-duplicates, so that `ConceptLibrary.split` keeps them on one side: a function of a
+        picture's path, a mapping from paths, or a CSV file with the columns ``file`` (relative to ``folder``) and
+        ``group``. Pictures without a group (None, or not listed) stand for themselves.
 
     Returns
     -------
     ConceptLibrary
-        Sorted by category and name. What else a picture shows is not known, so ``labels`` are None.
+        Sorted by category and name. What else a picture shows is not known, so ``labels`` are None; groups are
+        recorded as ``Picture.group``.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder.
+        If there is no such folder or CSV file.
     ValueError
-        If the layout is another, a class is missing or empty, or a file is no readable picture.
+        If the layout is another, a class is missing or empty, a file or folder cannot be read, a file is no regular
+        file or no picture of at most 64 megapixels, or names, words or groups are wrong. The text names the file.
 
     Examples
     --------
-    >>> library = from_folder("my_concepts")  # doctest: +SKIP
+    >>> library = from_folder("my_concepts", groups=lambda path: path.stem.split("_")[0])  # doctest: +SKIP
     >>> library["cat"].paired  # doctest: +SKIP
     True
     """
+    if not isinstance(folder, (str, Path)):
+        raise ValueError(f"folder: expected a path to a folder laid out as {_LAYOUT}; got {folder!r}.")
     root = Path(folder)
-    if not root.is_dir():
-        raise FileNotFoundError(f"there is no folder '{root}'; expected one laid out as {_LAYOUT}.")
-    concepts = [_concept(path, category_name(top.name)) for top in _folders(root) for path in _folders(top)]
-    if not concepts:
-        raise ValueError(f"'{root}' holds no concepts; expected folders laid out as {_LAYOUT}.")
+    if not _is_folder(root):
+        raise FileNotFoundError(f"there is no folder {str(root)!r}; expected one laid out as {_LAYOUT}.")
+    tops = [(path, category_name(top.name)) for top in _folders(root) for path in _folders(top)]
+    if not tops:
+        raise ValueError(f"{str(root)!r} holds no concepts; expected folders laid out as {_LAYOUT}.")
+    concepts = [_concept(path, category) for path, category in tops]
+    if groups is not None:
+        concepts = with_groups(concepts, _by_path(groups, root))
     return ConceptLibrary(concepts, source=root.name)
 
 
+def _by_path(groups: Any, root: Path) -> Groups:
+    if isinstance(groups, (str, Path)):
+        return read_groups(Path(groups), root)
+    if callable(groups):
+        return lambda picture: groups(picture.source)
+    return groups
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be read ({error.strerror}); allow it, or leave it out.") from error
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What a folder holds, sorted, hidden entries left out."""
+    try:
+        return sorted(folder / name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError as error:
+        raise ValueError(
+            f"the folder {str(folder)!r} cannot be read ({error.strerror}); allow it, or leave it out."
+        ) from error
+
+
 def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path for path in _entries(folder) if _is_folder(path)]
 
 
 def _concept(folder: Path, category: str) -> Concept:
@@ -78,19 +122,20 @@ def _concept(folder: Path, category: str) -> Concept:
 def _class(folder: Path, side: str) -> dict[str, Path]:
     """Picture files of one class by their stem, sorted."""
     path = folder / side
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in _ENDINGS) if path.is_dir() else []
+    there = _is_folder(path)
+    files = [p for p in _entries(path) if p.suffix.lower() in _ENDINGS] if there else []
     if not files:
-        there = ", ".join(p.name for p in _folders(folder)) or "no folders"
-        problem = "is missing" if not path.is_dir() else f"holds no pictures ({', '.join(_ENDINGS)})"
+        others = ", ".join(repr(p.name) for p in _folders(folder)) or "no folders"
+        problem = f"holds no pictures ({', '.join(_ENDINGS)})" if there else "is missing"
         raise ValueError(
-            f"concept '{folder.name}': the folder '{path}' {problem} (there: {there}). A direction needs pictures "
-            f"with the concept and pictures without it; expected {_LAYOUT}."
+            f"concept {folder.name!r}: the folder {str(path)!r} {problem} (there: {others}). A direction needs "
+            f"pictures with the concept and pictures without it; expected {_LAYOUT}."
         )
     by_stem: dict[str, Path] = {}
     for file in files:
         if file.stem in by_stem:
             raise ValueError(
-                f"'{file}' and '{by_stem[file.stem]}' have the same name; pairs go by name, so rename one."
+                f"{str(file)!r} and {str(by_stem[file.stem])!r} have the same name; pairs go by name, so rename one."
             )
         _check(file)
         by_stem[file.stem] = file
@@ -99,17 +144,20 @@ def _class(folder: Path, side: str) -> dict[str, Path]:
 
 def _check(file: Path) -> None:
     try:
-        with Image.open(file) as image:
-            image.verify()
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(f"the file {file} cannot be read as a picture ({error}); replace or remove it.") from error
+        check_picture(file)
+    except FileNotFoundError as error:  # a link that leads nowhere: the folder does list it
+        raise ValueError(f"{str(file)!r} is a link to a file that is not there; replace or remove it.") from error
 
 
 def _words(folder: Path) -> tuple[str, ...]:
     file = folder / "words.txt"
-    if not file.is_file():
+    if not os.path.lexists(file):
         return (folder.name.replace("_", " "),)
-    words = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    # Not str.splitlines(), for which control characters such as \x0b and \x1c end a line and so would go unseen.
+    lines = re.split(r"\r\n|\r|\n", read_text(file, _LARGEST_WORDS_FILE))
+    words = [line for line in lines if line.strip()]
     if not words:
-        raise ValueError(f"'{file}' is empty; write the words that name the concept, one a line, or remove the file.")
-    return words
+        raise ValueError(
+            f"{str(file)!r} is empty; write the words that name the concept, one a line, or remove the file."
+        )
+    return checked_words(repr(str(file)), words)

@@ -11,6 +11,7 @@ import numpy as np
 
 from mllm_probe.concepts.concept import Concept
 from mllm_probe.concepts.library import ConceptLibrary, unknown_name
+from mllm_probe.concepts.limits import checked_count, checked_words
 from mllm_probe.concepts.picture import Picture, Source
 
 _LABEL_NAMES = ("concept", "emotion", "style", "label", "class", "class_name", "category", "name")
@@ -112,8 +113,11 @@ def from_hub(
     }
     source = replace(source, **{key: value for key, value in given.items() if value is not None})
     if not source.category:
-        raise ValueError(f"the category of the concepts in '{name}' is not known; pass category='entity' or another.")
-    return read(source, classes, words or {}, pairs, max_rows, seed, revision)
+        raise ValueError(f"the category of the concepts in {name!r} is not known; pass category='entity' or another.")
+    if isinstance(classes, str):
+        raise ValueError(f"classes is a list of names, not one string: write [{classes!r}] for one.")
+    counts = checked_count("pairs", pairs), checked_count("max_rows", max_rows), checked_count("seed", seed, least=0)
+    return read(source, classes, words or {}, *counts, revision)
 
 
 def read(
@@ -139,7 +143,17 @@ def read(
     build = _paired if paired else _contrasted
     order = wanted or sorted(rows)
     return ConceptLibrary(
-        (build(name, source.category, tuple(words.get(name, (_plain(name),))), rows, pairs, seed) for name in order),
+        (
+            build(
+                name,
+                source.category,
+                checked_words(f"class {name!r}", words.get(name, (_plain(name),))),
+                rows,
+                pairs,
+                seed,
+            )
+            for name in order
+        ),
         source=source.dataset,
     )
 
@@ -163,14 +177,14 @@ def _streams(source: HubSource, wanted: list[str] | None, revision: str | None) 
         loaded = datasets.load_dataset(source.dataset, streaming=True, revision=revision)
     except (OSError, ValueError, datasets.exceptions.DatasetNotFoundError) as error:
         raise OSError(
-            f"the dataset '{source.dataset}' cannot be read ({type(error).__name__}: {error}). Check its name and the "
+            f"the dataset {source.dataset!r} cannot be read ({type(error).__name__}: {error}). Check its name and the "
             "connection, log in if it is gated, or pass a local folder with the same files."
         ) from error
     if source.label_column == "split":
         return [(loaded[name], name) for name in loaded if wanted is None or name in wanted]
     split = source.split or ("train" if "train" in loaded else next(iter(loaded)))
     if split not in loaded:
-        raise ValueError(f"'{source.dataset}': {unknown_name('split', split, loaded)}")
+        raise ValueError(f"{source.dataset!r}: {unknown_name('split', split, loaded)}")
     return [(loaded[split], None)]
 
 
@@ -180,7 +194,7 @@ def _columns(source: HubSource, stream: Any) -> _Columns:
     strings = [name for name, feature in features.items() if getattr(feature, "dtype", "") == "string"]
     for given in (source.image_column, source.label_column, source.positive_column, source.negative_column):
         if given not in (None, "split") and given not in features:
-            raise ValueError(f"'{source.dataset}': {unknown_name('column', given, features)}")
+            raise ValueError(f"{source.dataset!r}: {unknown_name('column', given, features)}")
     pair = (source.positive_column, source.negative_column)
     if None in pair and source.image_column is None:
         pair = next((names for names in _PAIR_NAMES if set(names) <= {*images, *strings}), (None, None))
@@ -188,14 +202,14 @@ def _columns(source: HubSource, stream: Any) -> _Columns:
     if chosen == ("",):
         if len(images) != 1:
             raise ValueError(
-                f"'{source.dataset}' has {len(images)} image columns ({', '.join(images) or 'none'}) among "
+                f"{source.dataset!r} has {len(images)} image columns ({', '.join(images) or 'none'}) among "
                 f"{', '.join(features)}; pass image_column=, or positive_column= and negative_column=."
             )
         chosen = (images[0],)
     label = source.label_column or next((n for n in _LABEL_NAMES if n in features and n not in chosen), None)
     if label is None:
         raise ValueError(
-            f"'{source.dataset}': no column names the concept among {', '.join(features)}; pass label_column=."
+            f"{source.dataset!r}: no column names the concept among {', '.join(features)}; pass label_column=."
         )
     return _Columns(chosen, None if label == "split" else label, getattr(features.get(label), "names", None))
 
@@ -230,11 +244,15 @@ def _collect(
 
 
 def _encoded(value: Any) -> Source:
-    if value.get("bytes"):
+    path = (value or {}).get("path")
+    if value and value.get("bytes"):
         return bytes(value["bytes"])
-    if value.get("path") and Path(value["path"]).is_file():
-        return Path(value["path"])
-    raise ValueError(f"a picture of the dataset cannot be found: {value.get('path')!r} is neither stored nor a file.")
+    if path and Path(path).is_file():
+        return Path(path)
+    raise ValueError(
+        f"a picture of the dataset cannot be found: {path!r} is neither stored nor a file (URLs are not fetched). "
+        "Leave out such rows, or store the pictures in the dataset."
+    )
 
 
 def _plain(name: str) -> str:
@@ -266,7 +284,7 @@ def _contrasted(
     others = [other for other in sorted(rows) if other != name]
     if not others:
         raise ValueError(
-            f"only one class was found ('{name}'); its negatives are pictures of other classes, so give two."
+            f"only one class was found ({name!r}); its negatives are pictures of other classes, so give two."
         )
     rng = np.random.default_rng([seed, *name.encode()])
     shuffled = {other: [rows[other][i] for i in rng.permutation(len(rows[other]))] for other in others}

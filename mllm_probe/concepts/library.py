@@ -11,6 +11,8 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from mllm_probe.concepts.concept import Concept, category_name
+from mllm_probe.concepts.grouping import Groups, with_groups
+from mllm_probe.concepts.limits import checked_count
 from mllm_probe.concepts.picture import Picture
 from mllm_probe.concepts.splitting import fit_keys
 
@@ -33,7 +35,7 @@ class ConceptLibrary(Mapping[str, Concept]):
         self.source = source
         for concept in concepts:
             if concept.name in self._concepts:
-                raise ValueError(f"two concepts are called '{concept.name}'; names must differ.")
+                raise ValueError(f"two concepts are called {concept.name!r}; names must differ.")
             self._concepts[concept.name] = concept
         if not self._concepts:
             raise ValueError("a concept library needs at least one concept; none was given.")
@@ -68,17 +70,22 @@ class ConceptLibrary(Mapping[str, Concept]):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of names, categories, words and pictures: the attribute ``concepts`` of every dataset made with them."""
+        """Hash of names, categories, words, pictures and groups: attribute ``concepts`` of datasets made with them."""
         content = [
             [c.name, c.category, c.words, c.paired, [p.key for p in c.positive], [p.key for p in c.negative]]
+            + [[p.group for p in c.pictures]] * any(p.group is not None for p in c.pictures)
             for c in self._concepts.values()
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
-    def split(self, fit: float = 0.5, seed: int = 0) -> tuple[ConceptLibrary, ConceptLibrary]:
-        """Divide the pictures of every concept into two libraries; pairs stay together.
+    def split(
+        self, fit: float = 0.5, seed: int = 0, *, groups: Groups | None = None
+    ) -> tuple[ConceptLibrary, ConceptLibrary]:
+        """Divide the pictures of every concept into two libraries; pairs and groups stay together.
 
-        A picture that several concepts share falls on the same side for all of them.
+        A picture that several concepts share falls on the same side for all of them. Equal files are one picture;
+        near-duplicates (other backgrounds, other crops, frames of one video) are not known to be alike unless they are
+        given a group.
 
         Parameters
         ----------
@@ -86,6 +93,9 @@ class ConceptLibrary(Mapping[str, Concept]):
             Share of the pairs (or of each class, unpaired) to fit with, between 0 and 1.
         seed : int
             Decides which.
+        groups : callable or mapping, optional
+            Which pictures are near-duplicates: a function of a `Picture`, or a mapping from paths or `Picture.id` to
+            groups (text, numbers, or None for none). By default the groups that `from_folder` recorded.
 
         Returns
         -------
@@ -95,16 +105,20 @@ class ConceptLibrary(Mapping[str, Concept]):
         Raises
         ------
         ValueError
-            If ``fit`` is not between 0 and 1, or a concept has too few pictures to stand on both sides.
+            If ``fit`` is not between 0 and 1, a concept has too few pictures or groups to stand on both sides, or
+            ``groups`` names pictures that are not there.
         """
-        if not 0 < fit < 1:
-            raise ValueError(f"fit is the share of pictures to fit with, between 0 and 1, not {fit}.")
+        if isinstance(fit, bool) or not isinstance(fit, (int, float)) or not 0 < fit < 1:
+            raise ValueError(f"fit is the share of pictures to fit with, between 0 and 1, not {fit!r}.")
+        seed = checked_count("seed", seed, least=0)
+        if groups is not None:
+            return ConceptLibrary(with_groups(self.values(), groups), self.source).split(fit, seed)
         keys = fit_keys(list(self._concepts.values()), fit, seed)
         return self._side("fit", keys), self._side("held_out", keys)
 
     def _side(self, split: str, fit_with: set[str]) -> ConceptLibrary:
         def kept(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
-            return tuple(p.in_split(split) for p in pictures if (p.key in fit_with) == (split == "fit"))
+            return tuple(p.marked(split=split) for p in pictures if (p.key in fit_with) == (split == "fit"))
 
         return ConceptLibrary(
             (replace(c, positive=kept(c.positive), negative=kept(c.negative)) for c in self._concepts.values()),
@@ -133,16 +147,19 @@ class ConceptLibrary(Mapping[str, Concept]):
         KeyError
             If a name is unknown.
         ValueError
-            If a category is unknown, nothing is left, or a concept has fewer pictures than ``pairs``.
+            If no concept is of a category, nothing is left, or a concept has fewer pictures than ``pairs``.
         """
         if isinstance(concepts, str) or isinstance(categories, str):
             raise ValueError("concepts and categories are lists of names, not one string: write ['cat'] for one.")
         chosen = [self[name] for name in (self._concepts if concepts is None else concepts)]
         if categories is not None:
             wanted = {category_name(name) for name in categories}
+            missing = [name for name in sorted(wanted) if name not in self.categories]
+            if missing:
+                raise ValueError(unknown_name("category", missing[0], self.categories))
             chosen = [concept for concept in chosen if concept.category in wanted]
             if not chosen:
-                raise ValueError(f"no concept is of {sorted(wanted)}; there are {', '.join(self.categories)}.")
+                raise ValueError(f"none of the concepts asked for is of {', '.join(sorted(wanted))}.")
         if pairs is not None:
             chosen = [_first(concept, pairs) for concept in chosen]
         return ConceptLibrary(chosen, self.source)
@@ -151,7 +168,7 @@ class ConceptLibrary(Mapping[str, Concept]):
         counts = {category: sum(c.category == category for c in self.values()) for category in self.categories}
         listed = ", ".join(f"{count} {category}" for category, count in counts.items())
         origin = f" from {self.source}" if self.source else ""
-        return f"<ConceptLibrary of {len(self)} concepts{origin}: {listed}>"
+        return f"<ConceptLibrary of {len(self)} concept{'s' * (len(self) != 1)}{origin}: {listed}>"
 
     def _repr_html_(self) -> str:
         rows = "".join(_row(concept) for concept in list(self.values())[:_SHOWN])
@@ -163,8 +180,8 @@ class ConceptLibrary(Mapping[str, Concept]):
 
 def _first(concept: Concept, pairs: int) -> Concept:
     there = min(len(concept.positive), len(concept.negative))
-    if not 1 <= pairs <= there:
-        raise ValueError(f"concept '{concept.name}' has {there} pairs of pictures; pairs={pairs} must be 1 to {there}.")
+    if not 1 <= checked_count("pairs", pairs) <= there:
+        raise ValueError(f"concept {concept.name!r} has {there} pairs of pictures; pairs={pairs} must be 1 to {there}.")
     return replace(concept, positive=concept.positive[:pairs], negative=concept.negative[:pairs])
 
 
@@ -172,8 +189,8 @@ def unknown_name(what: str, name: object, known: Iterable[str]) -> str:
     """Text of the error for a name that is none of ``known``, with the nearest one."""
     names = list(known)
     close = get_close_matches(str(name), names, n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
-    return f"unknown {what} '{name}'; there are {', '.join(names)}.{hint}"
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"unknown {what} {name!r}; there are {', '.join(names)}.{hint}"
 
 
 def _row(concept: Concept) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from mllm_probe.models.images import as_image, content_hash
+from mllm_probe.models.images import as_image, content_hash, read_file
 
 Source = Image.Image | Path | bytes | Callable[[], Image.Image]
 
@@ -32,12 +32,16 @@ class Picture:
         Number of the counterfactual pair, equal for its positive and negative.
     split : {"fit", "held_out"} or None
         Set by `ConceptLibrary.split`.
+    group : str or None
+        Name that it shares with its near-duplicates (other views of one object), in whatever concept they are: pictures
+        of one group are never divided. Set by `from_folder` and `ConceptLibrary.split`.
     """
 
     source: Source
     labels: frozenset[str] | None = None
     pair: int | None = None
     split: str | None = None
+    group: str | None = None
 
     @property
     def image(self) -> Image.Image:
@@ -48,7 +52,7 @@ class Picture:
         ValueError
             If the file or the bytes are no readable picture.
         """
-        return _opened(self.source)
+        return as_image(self.source() if callable(self.source) else self.source)
 
     @cached_property
     def id(self) -> str:
@@ -61,16 +65,16 @@ class Picture:
         if isinstance(self.source, Image.Image):
             return self.id
         if isinstance(self.source, Path):
-            encoded = self.source.read_bytes()
+            encoded = read_file(self.source)
         elif isinstance(self.source, bytes):
             encoded = self.source
         else:
             encoded = repr(self.source).encode()
         return hashlib.sha256(encoded).hexdigest()[:16]
 
-    def in_split(self, split: str) -> Picture:
-        """Return the same picture marked ``"fit"`` or ``"held_out"``."""
-        copy = replace(self, split=split)
+    def marked(self, **facts: str | None) -> Picture:
+        """Return the same picture with another ``split`` or ``group``."""
+        copy = replace(self, **facts)  # type: ignore[arg-type]
         copy.__dict__.update({name: self.__dict__[name] for name in ("id", "key") if name in self.__dict__})
         return copy
 
@@ -84,24 +88,11 @@ class Picture:
         facts = [self.source.name if isinstance(self.source, Path) else type(self.source).__name__.lower()]
         facts += [f"shows {', '.join(sorted(self.labels))}"] if self.labels else []
         facts += [f"pair {self.pair}"] if self.pair is not None else []
+        facts += [f"group {self.group}"] if self.group is not None else []
         return f"<Picture: {'; '.join([*facts, self.split] if self.split else facts)}>"
 
     def _repr_png_(self) -> bytes:
         return _png(self.image)
-
-
-def _opened(source: Source) -> Image.Image:
-    if isinstance(source, (Image.Image, Path)):
-        return as_image(source)
-    if not isinstance(source, bytes):
-        return as_image(source())
-    try:
-        with Image.open(io.BytesIO(source)) as image:
-            return as_image(ImageOps.exif_transpose(image))
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(
-            f"{len(source)} bytes cannot be read as a picture ({error}); replace or leave it out."
-        ) from error
 
 
 def _png(image: Image.Image) -> bytes:

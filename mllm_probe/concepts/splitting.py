@@ -9,12 +9,16 @@ import numpy as np
 from mllm_probe.concepts.concept import Concept
 from mllm_probe.concepts.picture import Picture
 
+_MARK = "group "
+"""Before the name of a group among the keys of pictures, which are hexadecimal."""
+
 
 def fit_keys(concepts: Sequence[Concept], fit: float, seed: int) -> set[str]:
     """Return the keys of the pictures to fit with.
 
-    Pairs, and pairs that share a picture, form groups that go to one side as a whole; every class then fills its
-    share with the groups that no class before it has placed, all positives before the first negatives.
+    Pairs, pairs that share a picture, and pictures with one `Picture.group` form groups that go to one side as a
+    whole; every class then fills its share with the groups that no class before it has placed, all positives before
+    the first negatives.
 
     Parameters
     ----------
@@ -33,7 +37,7 @@ def fit_keys(concepts: Sequence[Concept], fit: float, seed: int) -> set[str]:
     ValueError
         If a concept cannot stand on both sides.
     """
-    group = _groups(concepts)
+    group = _joined(concepts)
     placed: dict[str, bool] = {}
     classes = [(concept, concept.positive) for concept in concepts]
     classes += [(concept, concept.negative) for concept in concepts if not concept.paired]
@@ -42,8 +46,8 @@ def fit_keys(concepts: Sequence[Concept], fit: float, seed: int) -> set[str]:
     return {key for key, root in group.items() if placed[root]}
 
 
-def _groups(concepts: Sequence[Concept]) -> dict[str, str]:
-    """Name of each picture's group: pictures joined by pairs, through any number of them."""
+def _joined(concepts: Sequence[Concept]) -> dict[str, str]:
+    """Name of the group of each picture's key: joined by pairs and groups, through any number of them."""
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:
@@ -56,7 +60,10 @@ def _groups(concepts: Sequence[Concept]) -> dict[str, str]:
             first = root(unit[0].key)
             for other in unit[1:]:
                 parent[root(other.key)] = first
-    return {key: root(key) for key in list(parent)}
+        for picture in concept.pictures:
+            if picture.group is not None:
+                parent[root(picture.key)] = root(_MARK + picture.group)
+    return {key: root(key) for key in list(parent) if not key.startswith(_MARK)}
 
 
 def _place(
@@ -75,6 +82,7 @@ def _place(
         placed[free[index]] = rank < missing
     if not 0 < sum(placed[name] for name in groups) < len(groups):
         raise ValueError(
-            f"concept '{concept.name}' cannot be split: its {len(pictures)} pictures of a class form {len(groups)} "
-            "independent group(s), and each side needs one. Give more pictures, or fewer shared between concepts."
+            f"concept {concept.name!r} cannot be split: its {len(pictures)} pictures of a class form {len(groups)} "
+            "independent group(s), and each side needs one. Give more pictures, smaller groups, or fewer shared "
+            "between concepts."
         )

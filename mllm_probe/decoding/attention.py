@@ -6,7 +6,6 @@ merged exactly by their log-sum-exp, as in flash-decoding (Dao et al. 2023) and 
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +20,6 @@ from mllm_probe.models.probe_model import ProbeModel
 
 _NAME = "shared_prefix_"
 FIELD = "_attn_implementation_internal"
-_CONFIGS: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
 UNKNOWN = ("softcap", "s_aux", "position_bias", "head_mask")
 _SQUARE = 1 << 26
 """Scores that the plain formula holds at a time."""
@@ -35,6 +33,13 @@ class Prefix:
     stop: int
     keys: Tensor
     values: Tensor
+
+
+@dataclass
+class _Configs:
+    """Configurations of a model's attention, kept with it."""
+
+    found: list[Any] | None = None
 
 
 @contextmanager
@@ -102,11 +107,11 @@ def _expanded(prefix: Prefix, plain: Callable[[Tensor, Tensor], tuple[Tensor, Te
 
 def attention_configs(model: ProbeModel) -> list[Any]:
     """Configurations that the text model's attention is chosen by, each once."""
-    backbone = model.layout.backbone
-    if backbone not in _CONFIGS:
-        own = (getattr(module, "config", None) for module in backbone.modules())
-        _CONFIGS[backbone] = list({id(c): c for c in own if hasattr(c, FIELD)}.values())
-    return _CONFIGS[backbone]
+    kept = model.state.of(_Configs)
+    if kept.found is None:
+        own = (getattr(module, "config", None) for module in model.layout.backbone.modules())
+        kept.found = list({id(c): c for c in own if hasattr(c, FIELD)}.values())
+    return kept.found
 
 
 def _register(base: str | None) -> None:

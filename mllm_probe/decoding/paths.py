@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
+from mllm_probe.decoding.attention import FIELD, attention_configs
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.encoded_pictures import with_pictures_encoded
 from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
@@ -56,8 +56,14 @@ NEXT_WAYS: tuple[type[Shared], ...] = (DepthPrefix, SharedPrefix, CopiedPrefix)
 """Cheaper ones for edits from the prompt's last token on."""
 _LIMITS = ("sliding_window", "attention_chunk_size", "original_max_position_embeddings", "max_position_embeddings")
 """Lengths at which a text model begins to compute in another way."""
-Kind = tuple[bool, frozenset[str], int, tuple[bool, ...]]
-_CHOSEN: weakref.WeakKeyDictionary[ProbeModel, dict[Kind, Path]] = weakref.WeakKeyDictionary()
+Kind = tuple[bool, tuple[Any, ...], frozenset[str], int, tuple[bool, ...]]
+
+
+@dataclass
+class ChosenPaths:
+    """Ways that were chosen for a model, by kind of scope and of sample; kept with it."""
+
+    by_kind: dict[Kind, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *,
     encoded : Encoded
         One sample.
     trials : sequence of Trial
-        Rows to try it with.
+        Rows to try it with. The verdict is kept for all rows of the kind, so they have to stand for all of them.
     prompt_edited : bool
         Whether tokens before the last of the prompt are edited.
 
@@ -100,24 +106,25 @@ def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *,
     known = known_path(model, encoded, prompt_edited=prompt_edited)
     if known is None:
         known = _tested(model, encoded, trials, prompt_edited)
-        _CHOSEN.setdefault(model, {})[_kind(model, encoded, prompt_edited)] = known
+        model.state.of(ChosenPaths).by_kind[_kind(model, encoded, prompt_edited)] = known
     return known
 
 
 def known_path(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path | None:
     """What was chosen for samples of this kind, None where none was tried."""
-    return _CHOSEN.get(model, {}).get(_kind(model, encoded, prompt_edited))
+    return model.state.of(ChosenPaths).by_kind.get(_kind(model, encoded, prompt_edited))
 
 
 def _kind(model: ProbeModel, encoded: Encoded, prompt_edited: bool) -> Kind:
-    """What a way may depend on: the tensors there are, one image or several, and the limits that the prompt passes."""
+    """What a way may depend on: attention, tensors there are, one image or several, limits that the prompt passes."""
     config = text_config(model.hf)
     rotary = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     limits = [getattr(config, name, None) or rotary.get(name) for name in _LIMITS]
     passed = tuple(isinstance(limit, int) and encoded.length > limit for limit in limits)
     image = (encoded.roles[0] == ROLES.index("image")).int()
     beginnings = int((image.diff(prepend=image.new_zeros(1)) == 1).sum())
-    return prompt_edited, frozenset(encoded.tensors), min(beginnings, 2), passed
+    attention = tuple(getattr(config, FIELD) for config in attention_configs(model))
+    return prompt_edited, attention, frozenset(encoded.tensors), min(beginnings, 2), passed
 
 
 def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt_edited: bool) -> Path:
@@ -129,30 +136,45 @@ def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt
             path = Path(kind, one_by_one, tried)
             try:
                 shared = path.open(model, encoded)
-                found = [_followed(shared, trial, tokens) for trial in trials]
+                largest = _largest_difference(shared, trials, expected, tokens, tolerance(model.dtype))
             except torch.OutOfMemoryError:
                 raise
             except REFUSALS as error:
                 tried[str(path)] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
                 continue
-            largest = max(map(difference, found, expected))
             if largest <= tolerance(model.dtype):
                 return path
             tried[str(path)] = f"logits differ from whole forwards by {largest:.1e} of their scale"
     return Path(WholeForwards, False, tried)
 
 
+def _largest_difference(
+    shared: Shared, trials: Sequence[Trial], expected: Sequence[Tensor], tokens: Tensor, most: float
+) -> float:
+    """Largest difference over all trials, or that of the first one that is too large."""
+    largest = 0.0
+    for trial, reference in zip(trials, expected, strict=True):
+        largest = max(largest, difference(_followed(shared, trial, tokens), reference))
+        if largest > most:
+            break
+    return largest
+
+
 def _expected(model: ProbeModel, encoded: Encoded, trial: Trial, tokens: Tensor) -> Tensor:
     with trial.edits():
-        return whole_forward(model, encoded, _by_row(tokens, trial.rows))[:, -tokens.shape[1] - 1 :]
+        logits = whole_forward(model, encoded, _by_row(tokens, trial.rows))[:, -tokens.shape[1] - 1 :]
+    return torch.cat([logits, logits[:, 1:]], 1)
 
 
 def _followed(shared: Shared, trial: Trial, tokens: Tensor) -> Tensor:
+    """Logits after the prompt and each token, fed to the rows and then again to a fork of them."""
+    fed = _by_row(tokens, trial.rows)
     with trial.edits():
         rows = shared.start(trial.rows, trial.untouched)
-        first = rows.logits[:, None]
-        fed = _by_row(tokens, trial.rows)
-        return torch.cat([first, rows.feed(fed[:, :1]), rows.feed(fed[:, 1:])], 1)
+        first, fork = rows.logits[:, None], rows.fork(range(trial.rows))
+        found = [first, rows.feed(fed[:, :1]), rows.feed(fed[:, 1:])]
+    with trial.edits():
+        return torch.cat([*found, fork.feed(fed[:, :1]), fork.feed(fed[:, 1:])], 1)
 
 
 def _by_row(tokens: Tensor, rows: int) -> Tensor:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -25,7 +24,7 @@ from mllm_probe.decoding.layers import PrefixLayer, empty_cache, expand_rows, sh
 from mllm_probe.decoding.memory import prompt_row_bytes, resumed_row_bytes
 from mllm_probe.decoding.rows import CachedRows
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
-from mllm_probe.decoding.unsteered import Unsteered, one_logit
+from mllm_probe.decoding.unsteered import Shortcuts, Unsteered, one_logit
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded
@@ -34,7 +33,6 @@ from mllm_probe.schema import ROLES
 
 _WORTH = 0.05
 """Share of the prompt that must stand before the first edited column, for leaving it out to pay."""
-_STARTS_LATER: WeakKeyDictionary[ProbeModel, bool] = WeakKeyDictionary()
 
 
 class Resume(Shared):
@@ -72,7 +70,7 @@ class Resume(Shared):
     def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
         """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
         blocks = len(model.layers) - 1 - min(untouched.layer, len(model.layers) - 1)
-        column = _worthwhile(untouched, encoded.length) if _STARTS_LATER.get(model) else 0
+        column = _worthwhile(untouched, encoded.length) if model.state.of(Shortcuts).starts_later else 0
         return resumed_row_bytes(model, encoded.length, steps, encoded.length - column, blocks)
 
     def _start(self, rows: int, layer: int, column: int) -> CachedRows:
@@ -141,7 +139,8 @@ class Resume(Shared):
             return False
         if any(type(layer) is not DynamicLayer for layer in run.cache.layers):
             return False
-        if self.model not in _STARTS_LATER:
+        known = self.model.state.of(Shortcuts)
+        if known.starts_later is None:
             image = (self.encoded.roles[0] == ROLES.index("image")).nonzero().flatten().tolist()
             column = image[len(image) // 2] if image else run.length // 2
             try:
@@ -149,10 +148,10 @@ class Resume(Shared):
             except torch.OutOfMemoryError:
                 raise
             except REFUSALS:
-                _STARTS_LATER[self.model] = False
+                known.starts_later = False
             else:
-                _STARTS_LATER[self.model] = difference(found, run.logits) <= tolerance(self.model.dtype)
-        return _STARTS_LATER[self.model]
+                known.starts_later = difference(found, run.logits) <= tolerance(self.model.dtype)
+        return known.starts_later
 
     def _cache_of_call(self, rows: int, column: int) -> Any:
         """The cache that the call fills: empty, or with the columns before the first one that is computed."""

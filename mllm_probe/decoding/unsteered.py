@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -22,7 +22,21 @@ from mllm_probe.models.caches import CACHE_NAMES, cache_argument
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
 
-_ENDS_EARLY: WeakKeyDictionary[ProbeModel, bool] = WeakKeyDictionary()
+
+@dataclass
+class Shortcuts:
+    """What a model was found to compute exactly, kept with it; None where it was not tried yet.
+
+    Attributes
+    ----------
+    ends_early : bool or None
+        The last block for the last position alone.
+    starts_later : bool or None
+        Blocks for the columns from the first edited one on.
+    """
+
+    ends_early: bool | None = None
+    starts_later: bool | None = None
 
 
 class Unsteered:
@@ -84,7 +98,7 @@ class Unsteered:
     @property
     def ends_early(self) -> bool:
         """Whether the last block may run for the last position alone, as tried on the model's first sample."""
-        return _ENDS_EARLY[self.model]
+        return bool(self.model.state.of(Shortcuts).ends_early)
 
     def hidden(self, layer: int) -> Tensor:
         """Residual stream after a block, [1, tokens, width]; the one that is edited, where there are several."""
@@ -105,8 +119,9 @@ class Unsteered:
                 f"from block {len(self.outputs)}."
             )
         self.outputs.append(_with_hidden(output, hidden.clone()))
-        if layer == len(self.model.layers) - 1 and self.model not in _ENDS_EARLY:
-            _ENDS_EARLY[self.model] = self._tried_last(hidden, plain, *arguments, **named)
+        known = self.model.state.of(Shortcuts)
+        if layer == len(self.model.layers) - 1 and known.ends_early is None:
+            known.ends_early = self._tried_last(hidden, plain, *arguments, **named)
         return output
 
     def _tried_last(self, hidden: Tensor, plain: Callable[..., Any], *arguments: Any, **named: Any) -> bool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from mllm_probe.models.roles import special_ids
+
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
 
@@ -50,14 +52,15 @@ def _spellings(model: ProbeModel, word: Word) -> list[tuple[int, ...]]:
         return [tuple(int(i) for i in word)]
     if model.tokenizer is None:
         raise ValueError(
-            f"the word '{word}' is text, but {model.name} was wrapped without a processor: give the words as token "
+            f"the word {word!r} is text, but {model.name} was wrapped without a processor: give the words as token "
             "ids, for example [[3797], [8415, 29879]]."
         )
     plain = word.replace("_", " ").strip()
     cases = dict.fromkeys((plain, plain.lower(), plain.capitalize(), plain.upper()))
-    unknown = getattr(model.tokenizer, "unk_token_id", None)
+    # An unknown word is one special token, and no answer is made of those: neither can be scored as a word.
+    special = special_ids(model)
     found = [tuple(model.text_ids(case, leading_space=space)) for case in cases for space in (False, True)]
-    return [variant for variant in found if unknown is None or unknown not in variant]
+    return [variant for variant in found if special.isdisjoint(variant)]
 
 
 @dataclass(frozen=True)

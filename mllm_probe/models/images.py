@@ -1,20 +1,40 @@
-"""Anything a person may call an image, as a PIL picture."""
+"""Anything a person may call an image, as a PIL picture: the one place where encoded pictures are opened."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
+import io
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from mllm_probe.models.warn import warn_caller
 
-ACCEPTED = "a PIL image, a path, an array or tensor [height, width, 3], or an object with an `image`"
+ACCEPTED = "a PIL image, a path, encoded bytes, an array or tensor [height, width, 3], or an object with an `image`"
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+"""Formats that are decoded. Pillow picks a decoder by content, not by name, and some of its decoders start programs."""
+MOST_PIXELS = 64_000_000
+"""Pixels of the largest picture that is decoded: 64 megapixels, 192 MB as RGB."""
+MOST_BYTES = 256 * 2**20
+"""Size of the largest picture file that is read."""
+
+_URL = re.compile(r"^(?:https?|ftps?|s3|gs|hf|data|file):", re.IGNORECASE)
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_TO_EIGHT_BITS = 65535 / 255
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -44,9 +64,11 @@ def as_image(source: Any) -> Image.Image:
 
     Parameters
     ----------
-    source : PIL image, str, Path, numpy array, torch tensor or object with ``.image``
-        Arrays are [height, width], [height, width, 1 | 3 | 4] or the same with channels first; integers
-        mean 0 … 255, floating-point numbers 0 … 1. Transparency is laid on white.
+    source : PIL image, str, Path, bytes, numpy array, torch tensor or object with ``.image``
+        Files and bytes are PNG, JPEG, WEBP, BMP or GIF (the first frame of an animated one). Arrays are
+        [height, width], [height, width, 1 | 3 | 4] or the same with channels first. Integers mean 0 … 255,
+        16-bit ones 0 … 65535, floating-point numbers 0 … 1, booleans black and white; the same holds for PIL
+        images of 16-bit, 32-bit and floating-point modes. Transparency is laid on white.
 
     Returns
     -------
@@ -56,17 +78,17 @@ def as_image(source: Any) -> Image.Image:
     Raises
     ------
     ValueError
-        If it cannot be read as a picture, or is empty.
+        If it cannot be read as a picture, is empty, has more than ``MOST_PIXELS`` pixels, or if it is open what its
+        numbers mean.
     FileNotFoundError
         If a path leads nowhere.
     """
     if isinstance(source, Image.Image):
         picture = source
-    elif isinstance(source, (str, Path)):
-        picture = _read(Path(source))
+    elif isinstance(source, (str, Path, bytes)):
+        picture = open_picture(source if isinstance(source, bytes) else _path(source))
     elif isinstance(source, torch.Tensor):
-        numbers = source.detach().cpu()
-        picture = _from_array((numbers.float() if numbers.is_floating_point() else numbers).numpy())
+        picture = _from_array(_numbers(source))
     elif isinstance(source, np.ndarray):
         picture = _from_array(source)
     elif hasattr(source, "image"):
@@ -75,6 +97,7 @@ def as_image(source: Any) -> Image.Image:
         raise ValueError(f"Expected {ACCEPTED}; got {type(source).__name__}.")
     if 0 in picture.size:
         raise ValueError(f"Expected a picture with pixels; got one of size {picture.size}.")
+    _require_size(picture.size, "a picture")
     return _on_white(picture)
 
 
@@ -84,38 +107,212 @@ def content_hash(source: Any) -> str:
     return hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()[:16]
 
 
-def _read(path: Path) -> Image.Image:
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no image file at {path}.")
+def open_picture(source: Path | bytes, name: str | None = None) -> Image.Image:
+    """Decode a picture file, turned upright.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        A file, or the content of one.
+    name : str, optional
+        What errors call it; the path, or the number of bytes, without it.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Of the mode that the file has.
+
+    Raises
+    ------
+    ValueError
+        If it is no regular file, of none of ``FORMATS``, broken, or larger than the limits.
+    FileNotFoundError
+        If there is no such file.
+    """
+    with _opened(source, name) as picture:
+        return ImageOps.exif_transpose(picture).copy()
+
+
+def check_picture(file: Path) -> None:
+    """Raise what ``open_picture`` would raise for a file, without decoding its pixels (a broken JPEG may pass)."""
+    with _opened(file) as picture:
+        picture.verify()
+
+
+def read_text(file: Path, most: int) -> str:
+    """Text of a UTF-8 file of at most ``most`` bytes, a byte-order mark left out.
+
+    Raises
+    ------
+    ValueError
+        If it is no regular file, larger, or of another encoding; the text names the file.
+    FileNotFoundError
+        If there is no such file.
+    """
     try:
-        with Image.open(path) as opened:
-            return ImageOps.exif_transpose(opened).copy()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path} could not be read as an image ({error}). Replace or leave out that file.") from error
+        return read_file(file, "text", most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{str(file)!r} is no UTF-8 text (byte {error.start} is 0x{error.object[error.start]:02x}; it may be "
+            "Latin-1 or UTF-16): save it again with the encoding UTF-8."
+        ) from error
+
+
+def read_file(file: Path, what: str = "picture", most: int = MOST_BYTES) -> bytes:
+    """Content of a file; raises for what is no regular file or is larger than ``most`` bytes."""
+    _require_regular(file, what, most)
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"the file {str(file)!r} cannot be read ({_reason(error)}).") from error
+
+
+@contextmanager
+def _opened(source: Path | bytes, name: str | None = None) -> Iterator[Image.Image]:
+    if isinstance(source, Path):
+        _require_regular(source)
+        name = name or str(source)
+    called = f"{name!r}" if name else f"{len(source)} bytes" if isinstance(source, bytes) else "the file"
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as picture:
+            _require_size(picture.size, called)
+            yield picture
+    except _TooLarge:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _TooLarge(_too_large(called)) from error
+    except Exception as error:  # Pillow's decoders raise whatever foreign bytes lead them to
+        raise ValueError(
+            f"{called} cannot be read as a picture ({_reason(error)}); expected {', '.join(FORMATS)}. "
+            "Convert, replace or remove it."
+        ) from error
+
+
+class _TooLarge(ValueError):
+    """A picture has more pixels than are decoded."""
+
+
+def _reason(error: Exception) -> str:
+    """What was wrong, without the file's name or an object's address."""
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "its content is of another kind"
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__
+
+
+def _too_large(called: str, size: tuple[int, int] | None = None) -> str:
+    measured = f" of {size[0]}×{size[1]} = {size[0] * size[1] / 1e6:.0f} megapixels" if size else ""
+    return (
+        f"{called}{measured} is larger than the {MOST_PIXELS // 10**6} megapixels that are decoded, since a model "
+        "reads far fewer. Make it smaller first, for example with PIL: image.thumbnail((2048, 2048))."
+    )
+
+
+def _require_size(size: tuple[int, int], called: str) -> None:
+    if size[0] * size[1] > MOST_PIXELS:
+        raise _TooLarge(_too_large(called, size))
+
+
+def _require_regular(file: Path, what: str = "picture", most: int = MOST_BYTES) -> None:
+    """Refuse what would never end when it is read (pipes, devices) before it is opened."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no {what} file at {str(file)!r}.") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the file {str(file)!r} cannot be read ({_reason(error)}).") from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((text for test, text in _KINDS if test(status.st_mode)), "of another kind")
+        raise ValueError(f"Expected a {what} file; {str(file)!r} is {kind}.")
+    if status.st_size > most:
+        raise ValueError(
+            f"the file {str(file)!r} of {status.st_size:,} bytes is larger than the {most:,} bytes that are read as a "
+            f"{what}; save a smaller one."
+        )
+
+
+def _path(source: str | Path) -> Path:
+    if _URL.match(str(source)):
+        raise ValueError(f"URLs are not fetched; download the picture and give its path. Got {str(source)!r}.")
+    return Path(source)
+
+
+def _numbers(tensor: torch.Tensor) -> np.ndarray:
+    if tensor.is_meta:
+        raise ValueError("Expected a tensor with pixels; got one on the device 'meta', which holds no numbers.")
+    numbers = tensor.detach().cpu()
+    return (numbers.float() if numbers.is_floating_point() else numbers).numpy()
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
     got = f"an array of shape {array.shape} and type {array.dtype}"
-    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[-1] not in (1, 3, 4):
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"Expected pixels that are real numbers; got {got}.")
+    # A last dimension of 2 is refused below: it reads as two channels rather than as a picture two pixels wide.
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[-1] not in (1, 2, 3, 4):
         array = np.moveaxis(array, 0, -1)
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (3, 4)) or 0 in array.shape:
         raise ValueError(f"Expected {ACCEPTED}; got {got}.")
-    if np.issubdtype(array.dtype, np.floating):
-        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-            raise ValueError(f"Expected floating-point pixels between 0 and 1; got {got} outside of that range.")
-        array = np.rint(array * 255)
-    elif array.dtype != np.uint8 and (array.min() < 0 or array.max() > 255):
-        raise ValueError(f"Expected integer pixels between 0 and 255; got {got} outside of that range.")
-    return Image.fromarray(array.astype(np.uint8))
+    _require_size((array.shape[1], array.shape[0]), "a picture")
+    return Image.fromarray(_eight_bits(array, got))
+
+
+def _eight_bits(array: np.ndarray, got: str) -> np.ndarray:
+    """Pixels as uint8, by what numbers of their type mean; what can mean two things is refused."""
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == bool:
+        return array.astype(np.uint8) * 255
+    low, high = array.min(), array.max()
+    if array.dtype.kind == "f":
+        if not (low >= 0 and high <= 1):
+            raise ValueError(
+                f"Expected floating-point pixels between 0 and 1; got {got} from {low} to {high}, outside of that "
+                "range. Divide by the largest value that a pixel can have, such as 255 or 65535."
+            )
+        return np.rint(array * 255).astype(np.uint8)
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        if 0 < high <= 255:
+            raise ValueError(
+                f"Expected 16-bit pixels between 0 and 65535; got {got} from {low} to {high}, which may as well mean "
+                "0 … 255. Give pixels.astype('uint8') if so, else pixels / 65535."
+            )
+        return np.rint(array / _TO_EIGHT_BITS).astype(np.uint8)
+    if low < 0 or high > 255:
+        raise ValueError(
+            f"Expected integer pixels between 0 and 255; got {got} from {low} to {high}, outside of that range. "
+            "Give uint16 for 0 … 65535, or divide by the largest value that a pixel can have."
+        )
+    return array.astype(np.uint8)
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
-    if picture.mode == "RGB":
-        return picture
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        layered = picture.convert("RGBA")
-        white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layered).convert("RGB")
-    return picture.convert("RGB")
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return _deep_grey(picture)
+    if not picture.has_transparency_data:
+        return _converted(picture, "RGB")
+    # Pillow cannot go from the premultiplied mode La to RGBA at once.
+    layered = _converted(_converted(picture, "LA") if picture.mode == "La" else picture, "RGBA")
+    white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, layered).convert("RGB")
+
+
+def _deep_grey(picture: Image.Image) -> Image.Image:
+    """Pictures of more than 8 bits a pixel, which Pillow's own conversion clips at 255."""
+    pixels = np.asarray(_converted(picture, picture.mode))
+    grey = _eight_bits(pixels, f"a picture of mode {picture.mode}")
+    if "transparency" in picture.info:
+        grey = np.where(pixels == picture.info["transparency"], np.uint8(255), grey)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _converted(picture: Image.Image, mode: str) -> Image.Image:
+    """The picture in another mode, its file decoded if it was opened only."""
+    try:
+        picture.load()
+        return picture if picture.mode == mode else picture.convert(mode)
+    except Exception as error:
+        raise ValueError(
+            f"the picture {picture!r} cannot be decoded ({_reason(error)}). If it was closed, open it again."
+        ) from error

@@ -28,22 +28,47 @@ class ModelLock:
         self._changed = threading.Condition()
         self._owner: int | None = None
         self._depth = 0
+        self._edits = 0
         self._interactive_waiting = 0
 
     @contextmanager
-    def held(self, interactive: bool = False) -> Iterator[None]:
+    def held(self, interactive: bool = False, *, edits_every_call: bool = False) -> Iterator[None]:
         """Hold the lock for the ``with`` block.
 
         Parameters
         ----------
         interactive : bool
             True for jobs a person waits for; they go before all others that wait.
+        edits_every_call : bool
+            True for ``mp.steer``: whatever this thread runs on the model meanwhile is edited, so that until the block
+            ends the lock is given to no other job of the thread.
+
+        Raises
+        ------
+        RuntimeError
+            If a block of this thread edits every call, and this one is not another such block.
         """
+        if not edits_every_call:
+            self.require_unedited()
         self._acquire(interactive)
+        self._edits += edits_every_call
         try:
             yield
         finally:
+            self._edits -= edits_every_call
             self._release()
+
+    def require_unedited(self) -> None:
+        """Raise a RuntimeError if a ``with mp.steer(…)`` block of this thread edits every call of the model."""
+        with self._changed:
+            edited = self._owner == threading.get_ident() and self._edits > 0
+        if edited:
+            raise RuntimeError(
+                "expected a model that is not edited, but this runs inside a `with mp.steer(...)` block, which steers "
+                "every call of model.hf: the result would be steered too and be taken for unsteered. Leave the with "
+                "block first, or give steering= to the function instead (mp.generate, mp.stream and mp.capture take "
+                "it). Inside the block, call model.hf itself."
+            )
 
     def give_way(self) -> None:
         """Let interactive jobs that wait run now; for a long job that holds the lock once, between two of its steps."""

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from mllm_probe.models.argument_checks import described
-from mllm_probe.models.fingerprint import fingerprint
+from mllm_probe.models.fingerprint import Weights
 from mllm_probe.models.inputs import Encoded, Request, split_inputs
 from mllm_probe.models.layout import Layout, find_layout, text_config
 from mllm_probe.models.lock import ModelLock
 from mllm_probe.models.prompts import encode_requests, one_per_sample
+from mllm_probe.models.state import ModelState
 from mllm_probe.typing import Continuation, Images
 
 GENERIC_PROMPT = "Describe the image."
@@ -41,12 +42,12 @@ class ProbeModel:
     ----------
     layout : Layout
     lock : ModelLock
-    fingerprint : str
-        Short hash of configuration and weights.
+    weights : Weights
+        Follows changes of the weights.
     default_prompt, default_answer_prefix : str
     suggestions : tuple of str
         Questions that work.
-    kept : dict
+    state : ModelState
         What other parts keep with the model, such as prompts that were prefilled; it goes when the model goes.
     """
 
@@ -64,13 +65,18 @@ class ProbeModel:
         self.tokenizer = getattr(processor, "tokenizer", processor)
         self.layout: Layout = find_layout(hf, blocks)
         self.name = name or getattr(hf.config, "_name_or_path", "") or type(hf).__name__
-        self.fingerprint = fingerprint(hf)
+        self.weights = Weights(hf)
         facts = facts or {}
         self.lock = ModelLock(facts.get("cpu_threads") if self.device.type == "cpu" else None)
         self.default_prompt: str = facts.get("default_prompt", GENERIC_PROMPT)
         self.default_answer_prefix: str = facts.get("default_answer_prefix", "")
         self.suggestions: tuple[str, ...] = tuple(facts.get("suggestions", GENERIC_SUGGESTIONS))
-        self.kept: dict[str, Any] = {}
+        self.state = ModelState()
+
+    @property
+    def fingerprint(self) -> str:
+        """Short hash of configuration and weights as they are now; a changed weight gives another one."""
+        return self.weights.fingerprint()
 
     @property
     def layers(self) -> range:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import xarray as xr
 from bokeh.models import HoverTool, Title
@@ -15,6 +16,7 @@ CATEGORY_COLOURS = {
     "abstract": "#00795a",
     "relation": "#8a6d00",
 }
+OTHER_COLOURS = ("#5b4ea0", "#7a3b1e", "#00708c", "#636300", "#8c1d40", "#3d5a1f")
 CONTROL_COLOURS = {"random": "#7a7a7a", "shuffled": "#b3a89a"}
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star", "plus")
 DASHES = ("solid", "dashed", "dotted", "dotdash")
@@ -24,8 +26,11 @@ _CAPTION_WIDTH = 96
 
 
 def category_colour(category: str) -> str:
-    """Return the colour of a category, grey for none."""
-    return CATEGORY_COLOURS.get(category, _INK)
+    """Return the colour of a category: one of few for names of a user's choice, that of text for none."""
+    if not category:
+        return _INK
+    # By the name alone, so that a category has one colour in every figure.
+    return CATEGORY_COLOURS.get(category) or OTHER_COLOURS[crc32(category.encode()) % len(OTHER_COLOURS)]
 
 
 def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **options: Any) -> figure:

@@ -84,13 +84,31 @@ def distinct_pictures(library: Mapping[str, Any]) -> tuple[list[Any], dict[str, 
     return pictures, found
 
 
-def classes_of(name: str, positive: np.ndarray, negative: np.ndarray, paired: bool, seed: int) -> Classes:
-    """A concept's classes, with its pictures divided into halves that keep groups together."""
+def classes_of(
+    name: str,
+    positive: np.ndarray,
+    negative: np.ndarray,
+    paired: bool,
+    seed: int,
+    duplicates: Sequence[str | None] = (),
+) -> Classes:
+    """A concept's classes, with its pictures divided into halves that keep pairs and groups together.
+
+    Parameters
+    ----------
+    name : str
+    positive, negative : int array
+        Numbers of its pictures in the list of distinct pictures.
+    paired : bool
+    seed : int
+    duplicates : sequence of str or None
+        Group of each distinct picture, the same for near-duplicates.
+    """
     if paired and len(positive) != len(negative):
         raise ValueError(
             f"concept '{name}' is paired but has {len(positive)} positive and {len(negative)} negative pictures."
         )
-    groups = _groups(positive, negative, paired)
+    groups = _groups(positive, negative, paired, duplicates)
     return Classes(name, positive, negative, paired, groups, _first_half(groups, positive, paired, seed, name))
 
 
@@ -160,21 +178,30 @@ def _key(picture: Any) -> Hashable:
     return content_hash(picture)
 
 
-def _groups(positive: np.ndarray, negative: np.ndarray, paired: bool) -> np.ndarray:
-    """Number of each picture's group: pairs, and pairs that share a picture."""
-    pictures = np.concatenate([positive, negative])
-    group = {int(p): int(p) for p in pictures}
-    for a, b in zip(positive, negative, strict=True) if paired else ():
-        old, new = group[int(b)], group[int(a)]
+def _groups(positive: np.ndarray, negative: np.ndarray, paired: bool, duplicates: Sequence[str | None]) -> np.ndarray:
+    """Number of each picture's group: pairs, pairs that share a picture, and near-duplicates."""
+    pictures = np.concatenate([positive, negative]).tolist()
+    joined = list(zip(positive.tolist(), negative.tolist(), strict=True)) if paired else []
+    first: dict[str, int] = {}
+    for picture in pictures if len(duplicates) else ():
+        name = duplicates[picture]
+        if name is not None:
+            joined.append((first.setdefault(name, picture), picture))
+    group = {p: p for p in pictures}
+    for a, b in joined:
+        old, new = group[b], group[a]
         group = {p: new if g == old else g for p, g in group.items()}
-    return np.array([group[int(p)] for p in pictures])
+    return np.array([group[p] for p in pictures])
 
 
 def _first_half(groups: np.ndarray, positive: np.ndarray, paired: bool, seed: int, name: str) -> np.ndarray:
     rng = np.random.default_rng([seed, *name.encode()])
-    chosen: set[int] = set()
+    placed: dict[int, bool] = {}
     sides = [groups] if paired else [groups[: len(positive)], groups[len(positive) :]]
     for side in sides:
-        distinct = np.unique(side)
-        chosen.update(rng.permutation(distinct)[: len(distinct) // 2].tolist())
-    return np.isin(groups, list(chosen))
+        # A group of both classes is placed with the positives; the negatives then fill up with what is free.
+        distinct = rng.permutation(np.unique(side)).tolist()
+        missing = len(distinct) // 2 - sum(placed.get(group, False) for group in distinct)
+        free = [group for group in distinct if group not in placed]
+        placed |= {group: rank < missing for rank, group in enumerate(free)}
+    return np.array([placed[group] for group in groups.tolist()])

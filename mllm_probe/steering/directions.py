@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import operator
 import weakref
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -179,7 +181,7 @@ class Directions:
         return self._cache[key]
 
 
-_parsed: dict[int, tuple[weakref.ref[xr.Dataset], tuple[int, ...], Directions]] = {}
+_parsed: dict[int, tuple[weakref.ref[xr.Dataset], tuple[xr.Variable, ...], Directions]] = {}
 
 
 def directions_of(dataset: xr.Dataset) -> Directions:
@@ -188,13 +190,18 @@ def directions_of(dataset: xr.Dataset) -> Directions:
         raise ValueError(
             f"expected a dataset of vectors, such as vectors.sel(concept='cat'); got {type(dataset).__name__}."
         )
-    key, content = id(dataset), tuple(id(variable) for variable in dataset.variables.values())
+    # The variables themselves are kept, not their ids: that of one which was exchanged may be given to another.
+    key, content = id(dataset), tuple(dataset.variables.values())
     known = _parsed.get(key)
-    if known is not None and known[0]() is dataset and known[1] == content:
+    if known is not None and known[0]() is dataset and _same_objects(known[1], content):
         return known[2]
     parsed = Directions(dataset)
     _parsed[key] = (weakref.ref(dataset, lambda _: _parsed.pop(key, None)), content, parsed)
     return parsed
+
+
+def _same_objects(first: Sequence[object], second: Sequence[object]) -> bool:
+    return len(first) == len(second) and all(map(operator.is_, first, second))
 
 
 def with_concepts(vectors: xr.Dataset) -> xr.Dataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -14,9 +15,10 @@ from mllm_probe.decoding.compiled import Compiler, StaticDecoder, default_compil
 from mllm_probe.decoding.paths import REFUSALS
 from mllm_probe.decoding.rows import Rows
 from mllm_probe.steering.buffer import EditBuffer
-from mllm_probe.steering.prefixes import Prompt, trial_rows
+from mllm_probe.steering.prefixes import Prompt
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.steering.steering import Row
+from mllm_probe.steering.trials import trial_rows
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
@@ -129,7 +131,7 @@ class Fixed:
     def _check(self) -> None:
         """Compare with growing caches, edited and fed alike."""
         model, size = self.prompt.model, self.decoder.rows
-        growing, rows = Growing(self.prompt, size), [*trial_rows(model), *[None] * size][:size]
+        growing, rows = Growing(self.prompt, size), [*trial_rows(model, self.prompt.encoded), *[None] * size][:size]
         found, expected = (self._trial(driver, rows) for driver in (self, growing))
         largest = difference(found, expected)
         if largest > tolerance(model.dtype):
@@ -199,17 +201,24 @@ def fixed_or_growing(prompt: Prompt, rows: int, steps: int, compiler: Compiler |
         return Growing(prompt, rows), str(error)
 
 
+@dataclass
+class Drivers:
+    """Compiled steps of one model by (rows, blocks of steps), None where there is none; kept with it."""
+
+    by_size: dict[tuple[int, int], Fixed | None] = field(default_factory=dict)
+
+
 def kept_driver(prompt: Prompt, rows: int, steps: int) -> Fixed | None:
     """The fixed driver that is kept with a model for streams, None where there is none; the lock is held."""
     model: ProbeModel = prompt.model
     if default_compiler(model) is None:
         return None
-    known = model.kept.setdefault("drivers", {})
+    known = model.state.of(Drivers).by_size
     key = (_size(rows), -(-steps // _STEPS))
     if key not in known:
         made, _ = fixed_or_growing(prompt, rows, steps)
         known[key] = made if isinstance(made, Fixed) else None
-    found: Fixed | None = known[key]
+    found = known[key]
     if found is not None:
         found.follow(prompt)
     return found

@@ -104,6 +104,7 @@ def generate(
     >>> out.text[1], out.receipt[1].fired
     """
     max_new_tokens, options = _checked(model, prompt, max_new_tokens, options)
+    model.lock.require_unedited()
     requests, rows = _fitted(model, images, prompt, steering, inputs)
     answer_prefix = _checked_prefix(model, answer_prefix)
     encoded = model.encode_samples(requests, answer_prefix)
@@ -153,6 +154,7 @@ def stream(
     max_new_tokens, options = _checked(model, prompt, max_new_tokens, options)
     if options.get("num_beams", 1) != 1 or options.get("num_return_sequences", 1) != 1:
         raise ValueError("stream gives one answer per row as it grows: num_beams and num_return_sequences must be 1.")
+    model.lock.require_unedited()
     requests, rows = _fitted(model, images, prompt, steering, inputs)
     prefix = _checked_prefix(model, answer_prefix)
 
@@ -186,7 +188,8 @@ def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]
     Notes
     -----
     The prompt is read from the first call; every call that does not continue it is a new prompt, and the receipt then
-    has rows for each. Other jobs on the model wait until the block ends.
+    has rows for each. Other jobs on the model wait until the block ends. Functions of the package that run the model
+    (``generate``, ``capture``, ``sweep`` …) raise a RuntimeError inside the block: their results would be steered too.
 
     Examples
     --------
@@ -196,7 +199,7 @@ def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]
     require_model(model)
     editor = Editor(model, as_rows(steering))
     receipt = editor.live_receipt()
-    with model.lock.held(interactive=True), editor.attached():
+    with model.lock.held(interactive=True, edits_every_call=True), editor.attached():
         try:
             yield receipt
         finally:

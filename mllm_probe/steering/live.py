@@ -12,10 +12,11 @@ from mllm_probe.decoding.compiled import Compiler
 from mllm_probe.models.images import takes_images
 from mllm_probe.steering.drivers import Driver, Growing, fixed_or_growing, kept_driver
 from mllm_probe.steering.greedy import Greedy, is_plain_greedy
-from mllm_probe.steering.prefixes import Prompt, live_path, prompts_of
+from mllm_probe.steering.prefixes import Prompt, prompts_of
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.steering.steering import Row, as_rows
 from mllm_probe.steering.streaming import Feed, Job
+from mllm_probe.steering.trials import path_of
 from mllm_probe.typing import Images
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Live:
         inputs: Any = None,
         compiler: Compiler | None = None,
     ) -> None:
+        model.lock.require_unedited()
         requests = model.samples(images, prompt, inputs)
         if len(requests) != 1:
             raise ValueError(f"Live answers one prompt; got {len(requests)} samples.")
@@ -101,7 +103,7 @@ class Live:
     @property
     def path(self) -> str:
         """How the rows share the prompt."""
-        return str(live_path(self.model, self.prompt))
+        return str(path_of(self.model, self.prompt.encoded, prompt_edited=False))
 
     @property
     def receipt(self) -> Receipt:

@@ -7,19 +7,16 @@ from collections import OrderedDict
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mllm_probe.activations.memory import free_bytes
-from mllm_probe.decoding.paths import Path, Trial, choose_path, known_path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.rows import Rows
+from mllm_probe.models.fingerprint import change_counters
 from mllm_probe.models.inputs import Request
 from mllm_probe.steering.buffer import EditBuffer
-from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.steering import Row, Steering
-from mllm_probe.steering.vectors import vectors_from
+from mllm_probe.steering.trials import path_of
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
@@ -75,7 +72,7 @@ class Prompt:
 
         The caller holds ``model.lock``. A prefill is made anew when weights or hooks of the model are not the same.
         """
-        path = live_path(self.model, self)
+        path = path_of(self.model, self.encoded, prompt_edited=False)
         if not issubclass(path.kind, SharedPrefix):
             return None
         state = state_of(self.model)
@@ -138,34 +135,7 @@ class Prompts:
 
 def prompts_of(model: ProbeModel) -> Prompts:
     """The prompts that are kept with a model."""
-    return model.kept.setdefault("prompts", Prompts())
-
-
-def live_path(model: ProbeModel, prompt: Prompt) -> Path:
-    """How rows of this model share a prompt when it is not edited; found by trying it, once per kind of prompt.
-
-    The caller holds ``model.lock``.
-    """
-    encoded = prompt.encoded
-    known = known_path(model, encoded, prompt_edited=False)
-    if known is not None:
-        return known
-    none, low, high = trial_rows(model)
-    batches: list[list[Row]] = [[none, low, high], [high, none]]
-    editors = [Editor(model, rows, prompt=encoded) for rows in batches]
-    trials = [
-        Trial(3, lambda: Editor(model, batches[0], prompt=encoded).attached(), editors[0].untouched),
-        Trial(2, lambda: Editor(model, batches[1], prompt=encoded).attached()),
-    ]
-    return choose_path(model, encoded, trials, prompt_edited=False)
-
-
-def trial_rows(model: ProbeModel) -> list[Row]:
-    """An unsteered row and two with made-up directions at different blocks, to try ways of decoding with."""
-    made = np.random.default_rng(0).standard_normal(model.hidden_size)
-    vectors = vectors_from(model, {"trial": made})
-    blocks = (len(model.layers) // 3, 2 * len(model.layers) // 3)
-    return [None, *(Steering(vectors, [block], 1.0, unit="vector") for block in blocks)]
+    return model.state.of(Prompts)
 
 
 def state_of(model: ProbeModel) -> State:
@@ -174,6 +144,4 @@ def state_of(model: ProbeModel) -> State:
     hooks = [id(h) for m in modules for table in (m._forward_hooks, m._forward_pre_hooks) for h in table.values()]
     adapters = [hash(str((m.__dict__.get("_active_adapter"), m.__dict__.get("_disable_adapters")))) for m in modules
                 if "_active_adapter" in m.__dict__]  # fmt: skip
-    tensors = [t for m in modules for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
-    versions = sum(t._version for t in tensors if not t.is_inference())
-    return (versions, hash(tuple(t.data_ptr() for t in tensors if t.layout is torch.strided)), *hooks, *adapters)
+    return (*change_counters(model.hf), *hooks, *adapters)

@@ -274,10 +274,15 @@ def _require_control(steering: Steering) -> None:
 
 
 def require_vectors_of(model: ProbeModel, rows: Sequence[Row]) -> None:
-    """Raise a ValueError unless all vectors of the rows were made with the weights of ``model`` and have its width."""
-    for part in (part for row in rows if row is not None for part in row.parts):
-        for vectors in (part.vectors, part.to):
-            if vectors is not None:
-                what = f"the vectors of '{directions_of(vectors).name}'"
-                schema.require_same_model(vectors, model, what)
-                schema.require_width(vectors, model, what)
+    """Raise a ValueError unless all vectors of the rows were made with the weights of ``model``.
+
+    The weights are looked at once, by PyTorch's counters: this runs for every slider move and every chunk of a sweep.
+    """
+    parts = [part for row in rows if row is not None for part in row.parts]
+    given = [(vectors, part) for part in parts for vectors in (part.vectors, part.to) if vectors is not None]
+    weights = model.weights.fingerprint(counted=True) if given else None
+    for vectors, part in given:
+        what = f"the vectors of '{part.directions.name}'"
+        if vectors.attrs.get("weights") != weights:
+            schema.require_same_model(vectors, model, what)
+        schema.require_width(vectors, model, what)

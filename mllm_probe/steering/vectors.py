@@ -16,6 +16,8 @@ from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.activations.memory import require_room
+from mllm_probe.concepts.concept import category_name
+from mllm_probe.concepts.limits import checked_name, checked_words
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import batch_size_of, described, whole_number
 from mllm_probe.steering.classes import (
@@ -114,7 +116,10 @@ def concept_vectors(
     _require_method(method, library, shuffled_draws)
     seed, batch_size = whole_number("seed", seed), batch_size_of(batch_size)
     pictures, members = distinct_pictures(library)
-    classes = [classes_of(name, *sides, bool(library[name].paired), seed) for name, sides in members.items()]
+    duplicates = [getattr(picture, "group", None) for picture in pictures]
+    classes = [
+        classes_of(name, *sides, bool(library[name].paired), seed, duplicates) for name, sides in members.items()
+    ]
     sums = _Sums(model, classes, len(pictures), scopes, chosen, shuffled_draws, seed)
     if method != "mean_difference" or probe_accuracy:
         sums.keep_pooled(model.hidden_size)
@@ -148,14 +153,17 @@ def vectors_from(
     scope: str = "all",
     layers: Layers = "all",
     inputs: Any = None,
+    words: Mapping[str, Sequence[str | int | Sequence[int]]] | None = None,
+    category: str | Mapping[str, str] | None = None,
 ) -> xr.Dataset:
-    """Vectors from arrays of one's own: text-derived directions, rows of a sparse autoencoder, other tools' vectors.
+    """Vectors from given arrays: text-derived directions, rows of a sparse autoencoder, vectors of other tools.
 
     Parameters
     ----------
     model : ProbeModel
     directions : mapping of str to array
-        [layer, hidden], or [hidden] for all layers.
+        [layer, hidden], or [hidden] for all layers. A DataArray is read by its dimension names and layer coordinate;
+        other dimensions of length 1, such as ``token``, are dropped.
     images : pictures, optional
         Residual norms are measured on them; without, unit ``residual`` raises.
     prompt : str, optional
@@ -166,6 +174,11 @@ def vectors_from(
         Blocks that [layer, hidden] arrays run over.
     inputs : dict of Tensor or list of dicts, optional
         Processed tensors in place of images and prompt.
+    words : mapping of str to sequence, optional
+        For each name, the forms that count as naming the concept, as text or token ids: ``{"sae_123": ["cat"]}``.
+        A name without words cannot be scored by ``logprob``, ``logit``, ``named`` or ``off_target``.
+    category : str or mapping of str to str, optional
+        Category of all, or of each name.
 
     Returns
     -------
@@ -176,13 +189,13 @@ def vectors_from(
     Raises
     ------
     ValueError
-        If an array has another width or number of layers, or holds NaN.
+        If an array has another width or number of layers, holds NaN or is too large for float32; or if ``words`` or
+        ``category`` name a direction that is not there.
     """
+    _require_directions(model, directions)
     chosen = resolve_layers(layers, len(model.layers))
     (scope,) = parse_vector_scopes(scope)
-    if not directions:
-        raise ValueError("vectors_from expects at least one named array; got an empty mapping.")
-    stacked = torch.stack([_as_layers(name, array, len(chosen), model) for name, array in directions.items()])
+    stacked = torch.stack([_as_layers(name, array, chosen, model) for name, array in directions.items()])
     norms = np.full((len(chosen), len(KINDS) + 1), np.nan)
     if images is not None or inputs is not None:
         norms = pool(model, model.samples(images, prompt, inputs), ("last_prompt",), chosen, lambda *_: None)
@@ -190,11 +203,11 @@ def vectors_from(
     data: dict[str, Any] = {
         "vector": lazy((*dims, schema.HIDDEN), stacked[:, None].to(model.device)),
         "negative_projection": (dims, np.zeros((len(directions), 1, len(chosen)), np.float32)),
-        "words": (schema.CONCEPT, [json.dumps([name]) for name in directions]),
+        "words": (schema.CONCEPT, [json.dumps(own) for own in _given_words(directions, words)]),
     }
     coords: dict[Any, Any] = {schema.CONCEPT: list(directions), schema.SCOPE: [scope]}
     coords |= schema.layer_coordinates(chosen, len(model.layers))
-    coords[schema.CATEGORY] = (schema.CONCEPT, [""] * len(directions))
+    coords[schema.CATEGORY] = (schema.CONCEPT, _given_categories(directions, category))
     facts = {"method": "given", "scope": (scope,), "site": schema.SITE}
     if images is not None:
         facts["prompt"] = model.default_prompt if prompt is None else prompt
@@ -392,19 +405,104 @@ def _host(layers: list[Tensor]) -> np.ndarray:
     return np.stack([part.cpu().numpy() for part in layers], -1)
 
 
-def _as_layers(name: str, array: Any, layers: int, model: ProbeModel) -> Tensor:
-    values = array.values if isinstance(array, xr.DataArray) else array
-    tensor = torch.as_tensor(np.array(values) if not isinstance(values, Tensor) else values).detach().float().cpu()
-    if tensor.ndim == 1:
-        tensor = tensor[None].expand(layers, -1)
-    if tuple(tensor.shape) != (layers, model.hidden_size):
+def _require_directions(model: Any, directions: Any) -> None:
+    expected = "vectors_from expects a model and a mapping from names to arrays, such as {'my direction': array}"
+    if not isinstance(model, ProbeModel):
+        raise ValueError(f"{expected}; got {type(model).__name__} as the model.")
+    if not isinstance(directions, Mapping) or isinstance(directions, xr.Dataset):
         raise ValueError(
-            f"'{name}': expected an array [{layers} layers, {model.hidden_size}] or [{model.hidden_size}] for "
-            f"{model.name}; got shape {tuple(tensor.shape)}."
+            f"{expected}; got {type(directions).__name__}. The direction between two captures is the difference of "
+            "their means: {'mine': (a - b).activation.mean('sample')}."
+        )
+    if not directions:
+        raise ValueError(f"{expected}, at least one; got an empty mapping.")
+    for name in directions:
+        checked_name("name of a direction", name)
+
+
+def _require_names(what: str, given: Mapping[str, Any], directions: Mapping[str, Any]) -> None:
+    unknown = [name for name in given if name not in directions]
+    if unknown:
+        raise ValueError(f"{what}: there is no direction {unknown[0]!r}; there are {', '.join(map(repr, directions))}.")
+
+
+def _given_words(directions: Mapping[str, Any], words: Any) -> list[list[Any]]:
+    """Words of each direction as they are stored: text, token ids, or lists of token ids; none where none are given."""
+    if words is None:
+        return [[] for _ in directions]
+    if not isinstance(words, Mapping):
+        raise ValueError(
+            f"words: expected a mapping such as {{{next(iter(directions))!r}: ['cat']}}; got {type(words).__name__}."
+        )
+    _require_names("words", words, directions)
+    return [_stored_words(name, words[name]) if name in words else [] for name in directions]
+
+
+def _stored_words(name: str, words: Any) -> list[Any]:
+    listed = words if isinstance(words, (str, bytes)) else list(words)
+    if any(isinstance(word, str) for word in listed) or not len(listed):
+        return list(checked_words(f"direction {name!r}", listed))
+    return [int(word) if isinstance(word, (int, np.integer)) else [int(token) for token in word] for word in listed]
+
+
+def _given_categories(directions: Mapping[str, Any], category: Any) -> list[str]:
+    if category is None:
+        return [""] * len(directions)
+    if not isinstance(category, Mapping):
+        return [category_name(category)] * len(directions)
+    _require_names("category", category, directions)
+    return [category_name(category[name]) if name in category else "" for name in directions]
+
+
+def _as_layers(name: str, array: Any, layers: list[int], model: ProbeModel) -> Tensor:
+    tensor = _as_tensor(name, _by_dimensions(name, array, layers) if isinstance(array, xr.DataArray) else array)
+    given = tuple(tensor.shape)
+    if tensor.ndim == 1:
+        tensor = tensor[None].expand(len(layers), -1)
+    if tuple(tensor.shape) != (len(layers), model.hidden_size):
+        raise ValueError(
+            f"{name!r}: expected an array [{len(layers)} layers, {model.hidden_size}] or [{model.hidden_size}] for "
+            f"{model.name}; got shape {given}."
         )
     if not torch.isfinite(tensor).all():
-        raise ValueError(f"'{name}': expected finite numbers; the array holds NaN or infinity.")
+        raise ValueError(f"{name!r}: expected finite numbers; the array holds NaN or infinity.")
+    if not torch.isfinite(tensor.norm(dim=-1)).all():
+        raise ValueError(f"{name!r}: the array's length is too large for float32; divide it, since doses rescale it.")
     return tensor
+
+
+def _as_tensor(name: str, values: Any) -> Tensor:
+    try:
+        tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.array(values))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name!r}: expected an array of numbers; got {type(values).__name__} ({error}).") from error
+    if tensor.is_complex() or tensor.dtype == torch.bool:
+        raise ValueError(f"{name!r}: expected real numbers; got {str(tensor.dtype).removeprefix('torch.')}.")
+    return tensor.detach().float().cpu()
+
+
+def _by_dimensions(name: str, array: xr.DataArray, layers: list[int]) -> np.ndarray:
+    """Values [layer, hidden] or [hidden] of an array with named dimensions, at the layers that are asked for."""
+    if schema.HIDDEN not in array.dims:
+        return np.asarray(array.values)
+    others = [d for d in array.dims if d not in (schema.LAYER, schema.HIDDEN)]
+    long = next((d for d in others if array.sizes[d] != 1), None)
+    if long is not None:
+        raise ValueError(
+            f"{name!r}: expected dimensions ({schema.LAYER}, {schema.HIDDEN}); got {array.dims} with "
+            f"{array.sizes[long]} along {long!r}. Average or choose: array.mean({long!r}) or array.isel({long}=0)."
+        )
+    order = [d for d in (schema.LAYER, schema.HIDDEN) if d in array.dims]
+    axes = [array.dims.index(d) for d in (*others, *order)]
+    values = np.transpose(np.asarray(array.values), axes)[(0,) * len(others)]
+    if schema.LAYER in array.coords and schema.LAYER in array.dims:
+        there = [int(layer) for layer in array[schema.LAYER].values]
+        if not set(layers) <= set(there):
+            raise ValueError(
+                f"{name!r}: the array has layers {there}, not all of those asked for ({layers}); pass layers={there}."
+            )
+        values = values[[there.index(layer) for layer in layers]]
+    return values
 
 
 def _require_method(method: str, library: Mapping[str, Any], draws: int) -> None:

@@ -21,6 +21,7 @@ from mllm_probe.steering.operations import ChangeFunction, Operation
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.plan import SweepPlan, plan_job, require_size
+from mllm_probe.sweeps.requirements import check_requirements
 from mllm_probe.sweeps.settings import check_settings
 from mllm_probe.sweeps.subjects import gather
 
@@ -85,7 +86,9 @@ def sweep(
         Any :class:`~mllm_probe.metrics.metric.Metric`, or by name: ``logprob``, ``logit``,
         ``named``, ``kept``, ``kl``, ``perplexity`` (``repetition`` comes with it),
         ``tokens`` for the answers alone, and ``off_target`` for what every row does to the other concepts. Without any
-        that reads answers, only their first position is computed.
+        that reads answers, only their first position is computed. Of the default ones, those that cannot be computed
+        (``kept`` without labels, words that the tokenizer does not know) are NaN and named in one warning; asked for by
+        name, they raise.
     controls : sequence of str, optional
         ``"random"``, ``"shuffled"``; None is random and, where the vectors have them, shuffled.
     draws : int
@@ -258,6 +261,9 @@ def _job(model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: Any, input
     vectors = with_concepts(vectors)
     checked = check_settings(model, vectors, **settings)
     subjects = gather(model, vectors, images, prompt, inputs)
+    check_requirements(
+        model, checked, subjects, by_default=DEFAULT_METRICS if settings["metrics"] is DEFAULT_METRICS else ()
+    )
     require_size(checked, len(subjects.requests))
     return Job(model, vectors, checked, subjects)
 

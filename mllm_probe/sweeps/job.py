@@ -13,7 +13,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.decoding.depth import DepthPrefix
-from mllm_probe.decoding.paths import Path, Trial, choose_path, known_path
+from mllm_probe.decoding.paths import Path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.metrics.words import word_table
@@ -23,9 +23,11 @@ from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.steering import Steering
 from mllm_probe.steering.tables import require_doses
+from mllm_probe.steering.trials import path_of
 from mllm_probe.sweeps.answers import Reader
 from mllm_probe.sweeps.cells import Cell, plan_cells
 from mllm_probe.sweeps.reference import Judge
+from mllm_probe.sweeps.requirements import readable
 from mllm_probe.sweeps.results import Grid
 from mllm_probe.sweeps.scoring import Scorer
 from mllm_probe.sweeps.settings import Settings
@@ -56,6 +58,7 @@ class Job:
     """
 
     def __init__(self, model: ProbeModel, vectors: xr.Dataset, settings: Settings, subjects: Subjects) -> None:
+        model.lock.require_unedited()
         self.model, self.vectors, self.settings, self.subjects = model, vectors, settings, subjects
         twins = find_twins(vectors, settings.axes)
         self.cells = plan_cells(settings.axes, shared=settings.shared_controls, twins=twins)
@@ -99,8 +102,17 @@ class Job:
 
     @cached_property
     def path(self) -> Path:
-        """The cheapest exact way for this scope and the first sample; found by running it once per kind of sample."""
-        return self._path(self.scope.touches_prompt, self.encoded(0))
+        """The cheapest exact way for this scope and the first sample; found by running it once per kind of sample.
+
+        Raises
+        ------
+        ValueError
+            If the scope can never fire on the first sample.
+        """
+        encoded = self.encoded(0)
+        if self.cells:
+            Editor(self.model, [self.steering(self.cells[0])], encoded, steps=self.scorer.steps_fed)
+        return self._path(encoded)
 
     @cached_property
     def unsteered_in_chunks(self) -> bool:
@@ -113,37 +125,25 @@ class Job:
         affine = self.settings.operation.affine is not None
         return self.unsteered_in_chunks and affine and issubclass(self.path.kind, DepthPrefix)
 
-    def _path(self, prompt_edited: bool, encoded: Encoded) -> Path:
-        known = known_path(self.model, encoded, prompt_edited=prompt_edited)
-        if known is not None:
-            return known
-        middle = [cell for cell in self.cells if cell.control == "concept"][: len(self.settings.axes.layers)]
-        tried = [self.steering(cell) for cell in dict.fromkeys(middle[:1] + middle[len(middle) // 2 :][:1])]
-        trials = [self._trial(encoded, [None, *tried])]
-        with self.computing():
-            return choose_path(self.model, encoded, trials, prompt_edited=prompt_edited)
-
-    def _trial(self, encoded: Encoded, rows: list[Steering | None]) -> Trial:
-        untouched = Editor(self.model, rows, prompt=encoded).untouched
-        return Trial(len(rows), lambda: Editor(self.model, rows, prompt=encoded).attached(), untouched)
+    def _path(self, encoded: Encoded) -> Path:
+        return path_of(self.model, encoded, prompt_edited=self.scope.touches_prompt)
 
     @cached_property
     def scorer(self) -> Scorer:
         """Computes the metrics."""
         model, settings, subjects = self.model, self.settings, self.subjects
-        table = word_table(model, subjects.words)
+        table = word_table(model, [readable(model, own) for own in subjects.words])
         names = settings.axes.concepts
         reader = Reader(model, subjects, names, table.variants)
         judge = None
         if settings.reading("reference"):
-            judge = Judge(model, subjects, names, self.prefix, self._path(False, self.encoded(0)))
+            judge = Judge(model, subjects, names, self.prefix)
         touches = self.scope.touches_prompt
         return Scorer(model, settings, table, self.prefix, reader, judge, touches_prompt=touches)
 
     def open(self, encoded: Encoded) -> Shared:
         """What the rows of one sample share."""
-        path = self._path(self.scope.touches_prompt, encoded)
-        return path.open(self.model, encoded, self.settings.read_layers if self.settings.record else ())
+        return self._path(encoded).open(self.model, encoded, self.settings.read_layers if self.settings.record else ())
 
     @contextmanager
     def computing(self) -> Iterator[None]:

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from mllm_probe.activations.memory import free_bytes
-from mllm_probe.decoding.paths import REFUSALS, Path
+from mllm_probe.decoding.paths import REFUSALS
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.models.inputs import PER_TOKEN, Encoded, Request
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import ROLES
+from mllm_probe.steering.trials import path_of
 from mllm_probe.sweeps.subjects import Subjects
 
 _BATCH = 64
@@ -35,14 +36,10 @@ class Judge:
         Steered concepts.
     prefix : list of int
         Tokens of the answer prefix.
-    path : Path
-        Way of sharing a prompt, for rows without edits.
     """
 
-    def __init__(
-        self, model: ProbeModel, subjects: Subjects, names: Sequence[str], prefix: list[int], path: Path
-    ) -> None:
-        self.model, self.subjects, self.names, self.prefix, self.path = model, subjects, list(names), prefix, path
+    def __init__(self, model: ProbeModel, subjects: Subjects, names: Sequence[str], prefix: list[int]) -> None:
+        self.model, self.subjects, self.names, self.prefix = model, subjects, list(names), prefix
         self._shared: OrderedDict[Condition, Shared] = OrderedDict()
         self._known: dict[tuple[Condition, tuple[int, ...]], np.ndarray] = {}
 
@@ -61,7 +58,8 @@ class Judge:
         """Whether the model takes a prompt without picture; if not, answers are read with their own picture."""
         request = self.subjects.requests[0]
         try:
-            self.path.open(self.model, self._text_alone(request)).start(1)
+            with torch.no_grad():
+                self._share(self._text_alone(request)).start(1)
         except torch.OutOfMemoryError:
             raise
         except REFUSALS:
@@ -96,12 +94,16 @@ class Judge:
     def _open(self, condition: Condition, concept: int, sample: int) -> Shared:
         if condition not in self._shared:
             encoded = self._encoded(condition, concept, sample)
-            self._shared[condition] = self.path.open(self.model, encoded)
+            self._shared[condition] = self._share(encoded)
             budget = _SHARE * free_bytes(self.model.device)
             while len(self._shared) > 1 and sum(s.nbytes for s in self._shared.values()) > budget:
                 self._shared.popitem(last=False)
         self._shared.move_to_end(condition)
         return self._shared[condition]
+
+    def _share(self, encoded: Encoded) -> Shared:
+        """What rows of a prompt share, by the path that was tried for its kind: one without picture is another kind."""
+        return path_of(self.model, encoded, prompt_edited=False).open(self.model, encoded)
 
     def _encoded(self, condition: Condition, concept: int, sample: int) -> Encoded:
         request = self.subjects.requests[sample]

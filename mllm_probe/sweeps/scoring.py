@@ -134,7 +134,7 @@ class Scorer:
     ) -> tuple[Scores, list[Answer], Tensor | list[Tensor]]:
         """Scores of all pairs; the unsteered answer of each part, and its logits where they were computed."""
         settings, touches = self.settings, self.touches_prompt
-        edits = ChunkEdits(self.model, batch.steerings, shared, self._steps_fed(), touches_prompt=touches)
+        edits = ChunkEdits(self.model, batch.steerings, shared, self.steps_fed, touches_prompt=touches)
         with edits.beginning(), reading():
             rows = self._start(shared, edits)
         scores = self._first_scores(rows, edits, batch.pairs)
@@ -159,7 +159,9 @@ class Scorer:
                 scores[step_name(metric.name)] = _padded(per_step, settings.max_new_tokens)[batch.pairs.row]
         return scores | {"edited": edits.edited()[batch.pairs.row]}, answers, logits
 
-    def _steps_fed(self) -> int:
+    @property
+    def steps_fed(self) -> int:
+        """Most tokens of an answer that are fed to a row."""
         return len(self.prefix) + (self.settings.max_new_tokens - 1 if self.settings.needs_answer else 0)
 
     def _greedy(self, rows: Rows, edits: ChunkEdits) -> np.ndarray:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
-import shutil
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import xarray as xr
 import zarr
-from numcodecs import VLenUTF8
 
 from mllm_probe import schema
+from mllm_probe.activations import zarr_groups
 from mllm_probe.sweeps.identity import require_same
 
 if sys.platform == "win32":
@@ -32,7 +31,8 @@ DONE = "done"
 """Variable (bool, by cell) that says which cells are finished; in the store only."""
 _SETTINGS, _STATE = "store_settings", "store_state"
 _BOOKKEEPING = (_SETTINGS, _STATE, "progress")
-_OPTIONS: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
+_PARTIAL = re.compile(r"(\.z[a-z]+|[\d.]+)\.[0-9a-f]{32}\.partial")
+"""Files that Zarr had not yet renamed when its process was killed: metadata and pieces, under a random name."""
 _PIECE, _DONE_PIECE = 1 << 17, 1 << 20
 _TEXT_BYTES = 32
 _SPLIT_FIRST = (schema.SAMPLE, schema.STRENGTH, schema.LAYER, schema.CONCEPT, schema.DRAW, schema.CONTROL)
@@ -82,18 +82,18 @@ def read_progress(path: str | Path) -> StoreProgress:
     FileNotFoundError
         If there is no store yet.
     ValueError
-        If something else is there.
+        If something else is there, or its arrays name codecs that this package does not write.
     """
-    attrs = _attributes(Path(path))
+    attrs = _attributes(zarr_groups.as_folder(path))
     return StoreProgress(**{name: json.loads(attrs[_STATE])[name] for name in StoreProgress.__dataclass_fields__})
 
 
 class SweepStore:
     """The store of one sweep.
 
-    Every file is written beside its place and renamed into it, and what says that cells are finished is written after
-    their values: whenever the process is killed, what ``done`` marks is complete. (A power cut may lose what the
-    operating system had not yet put on the disk.)
+    Zarr writes every file beside its place and renames it, pieces are written whole, and what says that cells are
+    finished is written after their values: whenever the process is killed, what ``done`` marks is complete. (A power
+    cut may lose what the operating system had not yet put on the disk.)
 
     Parameters
     ----------
@@ -114,8 +114,9 @@ class SweepStore:
     """
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any]) -> None:
-        self.path, self.settings, self.seconds_writing = Path(path), dict(settings), 0.0
-        self._metadata: dict[str, Any] = {}
+        self.path, self.settings, self.seconds_writing = zarr_groups.as_folder(path), dict(settings), 0.0
+        self._group: Any = None
+        self._arrays: dict[str, Any] = {}
         if self.exists:
             require_same(json.loads(_attributes(self.path)[_SETTINGS]), self.settings, str(self.path))
 
@@ -150,18 +151,22 @@ class SweepStore:
                     f"the store {self.path} is being filled by another sweep: wait for it, close its iterator, or give "
                     "another path."
                 ) from error
-            for left_over in self.path.rglob("*.partial"):
-                left_over.unlink()
-            self._metadata = json.loads((self.path / ".zmetadata").read_text())
+            # pieces that are all fill value are written too, so that a file that is missing is one that was lost
+            with zarr.config.set({"array.write_empty_chunks": True}):
+                self._group = zarr.open_group(self.path, mode="r+", zarr_format=2, use_consolidated=True)
+                self._arrays = dict(self._group.arrays())
+            for folder in (self.path, *(self.path / name for name in self._arrays)):
+                for entry in folder.iterdir():
+                    if _PARTIAL.fullmatch(entry.name) and entry.is_file():
+                        entry.unlink()
             yield
 
     def create(self, template: xr.Dataset, state: Mapping[str, Any]) -> None:
         """Begin the store with an empty grid, which may be made of broadcast scalars, and ``done``."""
-        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
+        partial = zarr_groups.partial_beside(self.path)
         template = template.assign_attrs({_SETTINGS: json.dumps(self.settings), _STATE: json.dumps(dict(state))})
         encoding = {name: {"chunks": _chunks(str(name), v), "compressors": None} for name, v in template.items()}
-        template.to_zarr(partial, encoding=encoding, **_OPTIONS)
+        template.to_zarr(partial, encoding=encoding, **zarr_groups.OPTIONS)
         if self.path.exists():
             self.path.rmdir()
         partial.rename(self.path)
@@ -176,9 +181,8 @@ class SweepStore:
         return found
 
     def arrays(self) -> Mapping[str, Any]:
-        """The arrays as they are on disk, by name."""
-        group = zarr.open_group(self.path, mode="r", zarr_format=2, use_consolidated=True)
-        return dict(group.arrays())
+        """The arrays as they are on disk, by name, while the store is held."""
+        return self._arrays
 
     def put(self, sources: Mapping[str, Take], touched: Mapping[str, np.ndarray]) -> None:
         """Write the pieces of variables that hold touched elements.
@@ -200,34 +204,24 @@ class SweepStore:
         """Mark elements as finished, after :meth:`put` has written them, and bring the attributes up to date."""
         began = time.process_time()
         self._write(DONE, done, touched)
-        whole = self._metadata["metadata"][".zattrs"]
-        whole |= {**attrs, _STATE: json.dumps(dict(state))}
-        _replace(self.path / ".zattrs", json.dumps(whole).encode())
-        _replace(self.path / ".zmetadata", json.dumps(self._metadata).encode())
+        self._group.update_attributes({**attrs, _STATE: json.dumps(dict(state))})
         self.seconds_writing += time.process_time() - began
 
     def _write(self, name: str, take: Take, touched: Mapping[str, np.ndarray]) -> None:
-        stored = self._metadata["metadata"][f"{name}/.zarray"]
-        dims = self._metadata["metadata"][f"{name}/.zattrs"]["_ARRAY_DIMENSIONS"]
-        shape, chunks = stored["shape"], stored["chunks"]
-        for block in _touched_blocks(dims, shape, chunks, touched):
+        array = self._arrays[name]
+        shape, chunks = array.shape, array.chunks
+        for block in _touched_blocks(array.attrs["_ARRAY_DIMENSIONS"], shape, chunks, touched):
             region = tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(block, chunks, shape, strict=True))
-            values = take(region)
-            whole = np.full(chunks, "" if stored["dtype"] == "|O" else 0, np.dtype(stored["dtype"]))
-            whole[tuple(slice(0, n) for n in values.shape)] = values
-            data = VLenUTF8().encode(whole) if whole.dtype.hasobject else whole.tobytes()
-            _replace(self.path / name / ".".join(map(str, block)), data)
+            array[region] = take(region)
 
 
 def _attributes(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise FileNotFoundError(f"no store at {path}: a sweep with store= makes it when its first chunk is run.")
-    try:
-        attrs: dict[str, Any] = json.loads((path / ".zattrs").read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        attrs = {}
+    attrs = zarr_groups.read_json(path / ".zattrs") if (path / ".zattrs").is_file() else {}
     if _SETTINGS not in attrs:
         raise ValueError(f"{path} exists and is not the store of a sweep: give a new path as store=.")
+    zarr_groups.require_known_codecs(path)
     return attrs
 
 
@@ -245,7 +239,7 @@ def _chunks(name: str, variable: xr.DataArray) -> tuple[int, ...]:
 
 
 def _touched_blocks(
-    dims: list[str], shape: list[int], chunks: list[int], touched: Mapping[str, np.ndarray]
+    dims: Sequence[str], shape: Sequence[int], chunks: Sequence[int], touched: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[int, ...]]:
     named = [number for number, dim in enumerate(dims) if dim in touched]
     places = np.stack([touched[dims[n]] // chunks[n] for n in named], 1)
@@ -253,12 +247,6 @@ def _touched_blocks(
     for place in np.unique(places, axis=0).tolist():
         known = dict(zip(named, place, strict=True))
         yield from itertools.product(*([known[n]] if n in known else range(c) for n, c in enumerate(counts)))
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)
 
 
 def _lock(file: BinaryIO) -> None:

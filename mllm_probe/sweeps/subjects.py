@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
@@ -111,11 +112,16 @@ def _companions(known: Sequence[Picture | None]) -> dict[str, list[Any]]:
 def _words(
     model: ProbeModel, vectors: xr.Dataset, library: ConceptLibrary | None, names: Sequence[str]
 ) -> list[tuple[Word, ...]]:
+    """Words that the vectors carry, else the library's; the name itself for vectors that say nothing of words."""
+    stored: list[tuple[Word, ...]] = [(name,) if model.tokenizer is not None else () for name in names]
     if "words" in vectors:
-        return [_parsed(name, str(text)) for name, text in zip(names, vectors["words"].values, strict=True)]
-    if library is not None and all(name in library for name in names):
-        return [library[name].words for name in names]
-    return [(name,) if model.tokenizer is not None else () for name in names]
+        texts = np.atleast_1d(vectors["words"].values)
+        stored = [_parsed(name, str(text)) for name, text in zip(names, texts, strict=True)]
+    known = {} if library is None else library
+    return [
+        known[name].words if name in known and (not own or "words" not in vectors) else own
+        for name, own in zip(names, stored, strict=True)
+    ]
 
 
 def _parsed(name: str, text: str) -> tuple[Word, ...]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from mllm_probe.concepts import ConceptLibrary, Picture, scenes
 from mllm_probe.concepts.drawn import Drawing
-from mllm_probe.models.images import as_image
+from mllm_probe.models.images import as_image, open_picture
 from mllm_probe.scenes import draw, sample
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER
 from mllm_probe.widgets.marks import words_of
@@ -101,7 +101,7 @@ def uploaded_choice(content: bytes, name: str) -> Choice:
     """
     name = name.strip() or "pasted picture"
     code = f"from PIL import Image\nimage = Image.open({name!r})  # the file that was given to the panel"
-    return Choice(Picture(content).image, name, code)
+    return Choice(as_image(open_picture(content, name)), name, code)
 
 
 def _label(image: Any, index: int) -> str:

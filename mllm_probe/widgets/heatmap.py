@@ -11,6 +11,7 @@ from typing import Any
 
 import xarray as xr
 
+from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.metrics.registry import label_of, metrics_of
 from mllm_probe.models.bundled import bundled
 from mllm_probe.tokens import SCOPES
@@ -101,7 +102,7 @@ class LayerConceptHeatmap(HeatmapTraits):
         self.observe(self._on_window, "window")
         self.observe(self._on_detail, _OFF_TARGET)
         if isinstance(grid, (str, Path)):
-            self.show(xr.open_zarr(grid))
+            self.show(open_group(grid))
         elif isinstance(grid, xr.Dataset):
             self.show(grid)
         elif grid is not None:

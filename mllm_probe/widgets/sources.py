@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import xarray as xr
 
+from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.sweeps import StoreProgress, read_progress
 
 
@@ -98,7 +99,7 @@ class Stored:
     @property
     def grid(self) -> xr.Dataset | None:
         """The grid as far as it has come, read when it is used."""
-        return xr.open_zarr(self.path) if self.read() is not None else None
+        return open_group(self.path) if self.read() is not None else None
 
 
 class News(Iterator[xr.Dataset]):

@@ -66,6 +66,20 @@ def test_chosen_classes_and_their_words(classes):
         mp.concepts.from_hub(classes, category="emotion", classes=["joy"])
 
 
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"words": {"fear": "afraid"}}, r"class 'fear': words is a list, not one string: write \['afraid'\]"),
+        ({"classes": "fear"}, r"classes is a list of names, not one string: write \['fear'\]"),
+        ({"pairs": 0}, "pairs: expected a whole number of at least 1, not 0"),
+        ({"max_rows": "all"}, "max_rows: expected a whole number of at least 1, not 'all'"),
+    ],
+)
+def test_wrong_arguments_are_refused(classes, given, text):
+    with pytest.raises(ValueError, match=text):
+        mp.concepts.from_hub(classes, category="emotion", **given)
+
+
 def test_rows_of_pairs_where_each_split_is_a_concept(styles):
     library = mp.concepts.from_hub(styles, category="visual_style", label_column="split", pairs=3)
     assert list(library) == ["Ghibli", "Pixel"]

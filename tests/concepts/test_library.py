@@ -1,4 +1,6 @@
+import hashlib
 import html
+import json
 
 import numpy as np
 import pytest
@@ -120,13 +122,93 @@ def test_what_cannot_be_split_says_so():
         ConceptLibrary([concept("cat", 0)]).split(fit=1.5)
 
 
+def test_split_keeps_given_groups_together(drawn):
+    alone = ConceptLibrary([concept("cat", 0, count=12, paired=False)])
+    by_number = alone.split(groups=lambda picture: picture.image.getpixel((0, 0))[0] % 3)
+    by_id = alone.split(groups={p.id: p.image.getpixel((0, 0))[0] % 3 for p in alone["cat"].pictures})
+    for fit, held_out in (by_number, by_id):
+        sides = [{p.image.getpixel((0, 0))[0] % 3 for p in part["cat"].pictures} for part in (fit, held_out)]
+        assert sides[0] | sides[1] == {0, 1, 2} and not sides[0] & sides[1]
+        assert {p.group for p in fit["cat"].pictures} <= {"0", "1", "2"}
+    with pytest.raises(ValueError, match="cannot be split: .* form 1 independent group.*smaller groups"):
+        alone.split(groups=lambda picture: "same")
+    assert alone.split(groups=lambda picture: None)[0].fingerprint == alone.split()[0].fingerprint
+
+
+def test_groups_join_pictures_across_concepts_and_pairs():
+    marked = [Picture(p.source, pair=p.pair, group=str(p.pair // 2)) for p in concept("cat", 0).positive]
+    paired = Concept("cat", "entity", ("cat",), marked, concept("cat", 0).negative, True)
+    other = Concept("dog", "entity", ("dog",), marked[:6], concept("dog", 60, 6).negative, True)
+    for seed in range(4):
+        fit, held_out = ConceptLibrary([paired, other]).split(seed=seed)
+        names = [{p.group for c in part.values() for p in c.positive} for part in (fit, held_out)]
+        assert not names[0] & names[1] and len(fit["cat"].positive) == 4
+
+
+def test_a_group_does_not_cost_the_hash_of_libraries_without_any():
+    plain = ConceptLibrary([concept("cat", 0, count=2)])
+    content = [
+        ["cat", "entity", ("cat",), True, *([p.key for p in s] for s in (plain["cat"].positive, plain["cat"].negative))]
+    ]
+    assert plain.fingerprint == hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def test_a_concept_and_a_library_are_shown_in_one_line():
+    one = Concept(
+        "cat", "Pets", [f"w{i}" for i in range(9)], concept("cat", 0).positive, concept("cat", 0).negative, True
+    )
+    assert repr(one) == (
+        "<Concept 'cat' (Pets): 8 pictures with it, 8 without, in pairs; words: w0, w1, w2, w3, w4, w5, …>"
+    )
+    assert repr(ConceptLibrary([one], "x")) == "<ConceptLibrary of 1 concept from x: 1 Pets>"
+
+
+@pytest.mark.parametrize(
+    ("name", "category", "words", "text"),
+    [
+        ("cat", "entity", "cat", r"words is a list, not one string: write \['cat'\]"),
+        ("cat", "entity", [3], r"needs at least one word.*got \(3,\)"),
+        ("cat", "entity", ["a\0"], "control character"),
+        ("", "entity", ["cat"], "name of a concept: expected at least one visible character"),
+        (5, "entity", ["cat"], "name of a concept: expected text; got int 5"),
+        ("cat", " ", ["cat"], "category: expected at least one visible character"),
+        ("cat", "\x1b", ["cat"], "category '\\\\x1b' holds the control character"),
+        ("x" * 256, "entity", ["cat"], "has 256 characters; at most 255"),
+    ],
+)
+def test_names_words_and_categories_are_checked(name, category, words, text):
+    with pytest.raises(ValueError, match=text):
+        Concept(name, category, words, [picture(1)], [picture(2)], False)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (
+            {"pairs": 10**6},
+            "pairs of each concept: at most 50,000, not 1,000,000: 50,000 pairs of all concepts together",
+        ),
+        ({"pairs": 2.5}, "pairs of each concept: expected a whole number of at least 1, not 2.5"),
+        ({"pairs": True}, "expected a whole number of at least 1, not True"),
+        ({"seed": "x"}, "seed: expected a whole number of at least 0, not 'x'"),
+        ({"seed": -1}, "seed: expected a whole number of at least 0, not -1"),
+        ({"size": 10**6}, "size in pixels: at most 4,096, not 1,000,000"),
+        ({"size": 1}, "size in pixels: expected a whole number of at least 16, not 1"),
+    ],
+)
+def test_numbers_of_drawn_scenes_are_checked(given, text):
+    with pytest.raises(ValueError, match=text):
+        mp.concepts.scenes(concepts=["cat"], **given)
+    assert mp.concepts.scenes(concepts=["cat"], pairs=1, seed=2**70)
+
+
 def test_subset_by_name_category_and_number(drawn):
     assert list(drawn.subset(["order", "cat"])) == ["order", "cat"]
     assert list(drawn.subset(categories=["VisualStyle", "relation"])) == ["neon", "left"]
     assert len(drawn.subset(pairs=2)["cat"].positive) == 2
     with pytest.raises(KeyError, match="unknown concept 'cta'.*Did you mean 'cat'"):
         drawn.subset(["cta"])
-    with pytest.raises(ValueError, match="'smell' is no category of concepts; use one of entity, visual_style"):
+    with pytest.raises(ValueError, match="unknown category 'smell'; there are entity, visual_style"):
         drawn.subset(categories=["smell"])
     with pytest.raises(ValueError, match="has 6 pairs of pictures; pairs=7"):
         drawn.subset(pairs=7)
@@ -174,7 +256,7 @@ def test_unknown_concepts_and_wrong_classes_raise():
         ConceptLibrary([concept("cat", 0), concept("cat", 50)])
     with pytest.raises(ValueError, match='"replace" or "remove"'):
         mp.concepts.scenes(negative="other", concepts=["cat"], pairs=1)
-    with pytest.raises(ValueError, match="at least 1, not 0"):
+    with pytest.raises(ValueError, match="of at least 1, not 0"):
         mp.concepts.scenes(pairs=0)
     with pytest.raises(ValueError, match="not one string"):
         mp.concepts.scenes(concepts="cat")

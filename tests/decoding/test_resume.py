@@ -18,7 +18,7 @@ from mllm_probe.steering import Steering
 from mllm_probe.steering.editor import Editor
 from tests.sweeps.helpers import plain_edit, plain_logits, random_vectors, wrapped_family
 
-COPIED = {"mllama", "kimi_k25"}
+COPIED = {"mllama", "kimi_k25", "paligemma2"}
 NEXT_BEST = {"gemma3n": "replayed text model", "florence2": "whole forwards"}
 NOT_RESUMED = {"llama4"} | NEXT_BEST.keys()
 """transformers 5.24 itself cannot run llama4."""

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from mllm_probe.cli import main
+from mllm_probe import loading
+from mllm_probe.cli import app, main
+from mllm_probe.loading.report import Check, Outcome, VerificationError, VerificationReport
 from mllm_probe.models import ProbeModel
+from tests.widgets.test_heatmap import raw_grid
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ("families", "report", "verify")
+HEAVY = ("torch", "transformers", "xarray", "pandas", "numpy", "zarr")
 
 
 def test_families_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,3 +57,77 @@ def test_wrong_input_ends_with_two(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "nonesuch"]) == 2
     assert "mllm-probe: There is no bundled model 'nonesuch'" in capsys.readouterr().err
     assert main(["families", "nonesuch"]) == 2
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own."""
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=lambda command: command[-1:])
+def test_help_imports_nothing_heavy(command: list[str]) -> None:
+    script = f"""
+import sys
+from mllm_probe.cli import main
+assert main({[*command, "--help"]}) == 0
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+    done = run("-c", script)
+    assert done.returncode == 0, done.stderr
+    assert "Usage: mllm-probe" in done.stdout and done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_command_and_option_is_explained() -> None:
+    assert {name for name in app if not name.startswith("-")} == set(COMMANDS)
+    for name in COMMANDS:
+        arguments = app[name].assemble_argument_collection(parse_docstring=True)
+        assert app[name].help and all(argument.parameter.help for argument in arguments), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonesuch"], 'Unknown command "nonesuch"'),
+        (["verify"], "requires an argument. See: mllm-probe verify --help"),
+        (["verify", "a", "b"], "mllm-probe verify --help"),
+        (["report", "a.zarr", "a.html", "--speed", "9"], 'Unknown option: "--speed"'),
+        (["report", "nowhere.zarr", "a.html"], "there is no Zarr store at nowhere.zarr"),
+        (["report", "no\x1b[31m\nwhere", "a.html"], r"no Zarr store at no\x1b[31m where"),
+    ],
+)
+def test_errors_are_one_line(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith("mllm-probe: ") and shown.err.count("\n") == 1
+    assert message.replace('"', "") in shown.err.replace('"', "") and "\x1b" not in shown.err
+
+
+def test_a_check_that_fails_ends_with_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = (Check("edits", Outcome.FAILED, "edits do not reach the logits"),)
+    failed = VerificationReport("tiny", "llava", "model.layers", checks)
+
+    def load(*arguments: object, **options: object) -> None:
+        raise VerificationError(failed)
+
+    monkeypatch.setattr(loading, "load", load)
+    assert main(["verify", "scenes-8l"]) == 1
+    assert "edits do not reach the logits" in capsys.readouterr().out
+
+
+def test_report_writes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw_grid().to_zarr(tmp_path / "grid.zarr", zarr_format=2)
+    assert main(["report", str(tmp_path / "grid.zarr"), str(tmp_path / "page.html"), "--title", "Cats"]) == 0
+    assert "Cats" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert str(tmp_path / "page.html") in capsys.readouterr().out
+
+
+def test_the_script_gives_the_status_to_the_shell() -> None:
+    done = run("-m", "mllm_probe.cli", "verify")
+    assert done.returncode == 2 and done.stderr.startswith("mllm-probe: ")

@@ -30,7 +30,7 @@ def text_ids(text, *, leading_space):
     return ids
 
 
-MODEL = SimpleNamespace(name="toy", tokenizer=SimpleNamespace(unk_token_id=0), text_ids=text_ids)
+MODEL = SimpleNamespace(name="toy", tokenizer=SimpleNamespace(unk_token_id=0, all_special_ids=[0]), text_ids=text_ids)
 
 
 def test_variants_cover_case_and_space_without_unknown_words():

@@ -207,7 +207,7 @@ def test_a_closed_stream_that_waited_for_the_model_never_runs(tiny, pictures, ro
 
 def test_runs_wait_for_each_other(tiny, pictures, rows):
     order = []
-    with steer(tiny, rows[1]):
+    with tiny.lock.held():
         run = stream(tiny, pictures[0], PROMPT, max_new_tokens=3)
         time.sleep(0.05)
         order.append("mine")

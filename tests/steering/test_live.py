@@ -15,6 +15,7 @@ from mllm_probe.loading.zoo import FAMILIES, build, tiny_llava
 from mllm_probe.steering import Live, Steering, compose, generate, stream
 from mllm_probe.steering import drivers as of_drivers
 from mllm_probe.steering import prefixes as of_prefixes
+from mllm_probe.steering import trials as of_trials
 from mllm_probe.steering.prefixes import MOST_PROMPTS, prompts_of
 from tests.conftest import noise_picture
 from tests.steering.reference import PROMPT, made_vectors
@@ -134,7 +135,7 @@ def test_other_streams_run_as_generate_does(model, pictures, rows, calls, case):
 
 
 def test_a_model_that_cannot_share_a_prompt_streams_as_generate_does(model, pictures, rows, monkeypatch):
-    monkeypatch.setattr(of_prefixes, "choose_path", lambda *_, **__: of_prefixes.Path(WholeForwards))
+    monkeypatch.setattr(of_trials, "choose_path", lambda *_, **__: of_trials.Path(WholeForwards))
     out = generate(model, pictures[0], PROMPT, steering=rows, max_new_tokens=3)
     run = stream(model, pictures[0], PROMPT, steering=rows, max_new_tokens=3)
     list(run)
@@ -159,8 +160,8 @@ def test_few_prompts_are_kept_and_go_with_the_model(monkeypatch):
 
 
 def test_a_prompt_is_prefilled_again_when_the_model_was_changed(model, pictures, rows):
-    def told():
-        run = stream(model, pictures[0], PROMPT, steering=rows[:2], max_new_tokens=STEPS)
+    def told(chosen=rows[:2]):
+        run = stream(model, pictures[0], PROMPT, steering=chosen, max_new_tokens=STEPS)
         list(run)
         return run.text
 
@@ -174,7 +175,8 @@ def test_a_prompt_is_prefilled_again_when_the_model_was_changed(model, pictures,
     assert told() == before
     with torch.no_grad():
         block.mlp.down_proj.weight.mul_(-3)
-    assert told() == generate(model, pictures[0], PROMPT, steering=rows[:2], max_new_tokens=STEPS).text != before
+    again = [None, Steering(made_vectors(model).sel(concept="cat"), [1], 2.0)]
+    assert told(again) == generate(model, pictures[0], PROMPT, steering=again, max_new_tokens=STEPS).text != before
 
 
 def test_a_stream_from_a_kept_prompt_stops_within_one_step(model, pictures, rows, calls):
@@ -261,7 +263,7 @@ def test_streams_share_a_compiled_step(model, pictures, rows, monkeypatch):
         assert run.text == out.text
         told.append((run, str(out.receipt)))
     assert all(str(run.receipt) == receipt for run, receipt in told)
-    assert isinstance(model.kept["drivers"][3, 1], of_drivers.Fixed)
+    assert isinstance(model.state.of(of_drivers.Drivers).by_size[3, 1], of_drivers.Fixed)
     assert compiler.graphs <= 2
 
 

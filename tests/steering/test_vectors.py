@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from mllm_probe.activations import capture
 from mllm_probe.activations.device_array import tensor_of
+from mllm_probe.concepts import Picture
 from mllm_probe.steering import Steering, concept_vectors, generate, vectors_from
 from mllm_probe.steering.classes import classes_of, shuffled_weights, weights
 from mllm_probe.steering.pooling import NormSample
@@ -275,7 +277,7 @@ def test_vectors_from_arrays(tiny, pictures):
 @pytest.mark.parametrize(
     ("directions", "text"),
     [
-        ({}, "at least one named array"),
+        ({}, "at least one; got an empty mapping"),
         (
             {"mine": np.zeros((3, 32))},
             r"'mine': expected an array \[4 layers, 32\] or \[32\] for tiny-llava; got shape",
@@ -287,6 +289,84 @@ def test_vectors_from_arrays(tiny, pictures):
 def test_wrong_arrays_say_what_was_expected(tiny, directions, text):
     with pytest.raises(ValueError, match=text):
         vectors_from(tiny, directions)
+
+
+def test_words_and_categories_of_given_directions(tiny):
+    arrays = {"sae_123": np.ones(32), "mine": np.ones(32), "bare": np.ones(32)}
+    found = vectors_from(tiny, arrays, words={"sae_123": ["cat", "kitten"], "mine": [[3, 4], 5]}, category="features")
+    assert [json.loads(str(own)) for own in found.words.values] == [["cat", "kitten"], [[3, 4], 5], []]
+    assert list(found.category.values) == ["features"] * 3
+    each = vectors_from(tiny, arrays, category={"mine": "VisualStyle"})
+    assert list(each.category.values) == ["", "visual_style", ""]
+    for options, text in (
+        ({"words": {"nine": ["cat"]}}, "words: there is no direction 'nine'; there are 'sae_123', 'mine', 'bare'"),
+        ({"words": {"mine": "cat"}}, r"words is a list, not one string: write \['cat'\]"),
+        ({"words": {"mine": []}}, "needs at least one word"),
+        ({"words": ["cat"]}, r"words: expected a mapping such as \{'sae_123': \['cat'\]\}; got list"),
+        ({"category": {"nine": "x"}}, "category: there is no direction 'nine'"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            vectors_from(tiny, arrays, **options)
+
+
+def test_arrays_with_dimension_names(tiny, pictures):
+    acts = capture(tiny, pictures[:2], tokens="last_prompt").activation
+    difference = acts.isel(sample=0) - acts.isel(sample=1)
+    assert difference.sizes["token"] == 1
+    expected = difference.transpose("token", "layer", "hidden").values[0]
+    for array in (difference, difference.isel(token=0), difference.isel(layer=[3, 1, 0, 2]).transpose()):
+        assert np.array_equal(vectors_from(tiny, {"mine": array}).vector.values[0, 0], expected)
+    some = vectors_from(tiny, {"mine": difference}, layers=[3, 1])
+    assert np.array_equal(some.vector.values[0, 0], expected[[3, 1]])
+    with pytest.raises(
+        ValueError, match=r"'mine': expected dimensions \(layer, hidden\); got .* with 2 along 'sample'. .*mean"
+    ):
+        vectors_from(tiny, {"mine": acts})
+    with pytest.raises(ValueError, match=r"the array has layers \[1\], not all of those .*pass layers=\[1\]"):
+        vectors_from(tiny, {"mine": difference.isel(layer=[1])})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            lambda m, acts: (acts, acts),
+            "expects a model and a mapping from names to arrays.*; got Dataset as the model",
+        ),
+        (lambda m, acts: (m, acts), r"got Dataset\. The direction between two captures.*\(a - b\)"),
+        (lambda m, acts: (m, None), "got NoneType"),
+        (lambda m, acts: (m, {"a": "x"}), "'a': expected an array of numbers; got str"),
+        (lambda m, acts: (m, {"a": np.ones(32, bool)}), "'a': expected real numbers; got bool"),
+        (lambda m, acts: (m, {"a": np.ones(32, complex)}), "'a': expected real numbers; got complex128"),
+        (lambda m, acts: (m, {"a": np.full(32, 3e38)}), "'a': the array's length is too large for float32"),
+        (lambda m, acts: (m, {"": np.ones(32)}), "name of a direction: expected at least one visible character"),
+        (lambda m, acts: (m, {5: np.ones(32)}), "name of a direction: expected text; got int 5"),
+    ],
+)
+def test_wrong_arguments_of_vectors_from_say_what_was_expected(tiny, pictures, arguments, text):
+    with pytest.raises(ValueError, match=text):
+        vectors_from(*arguments(tiny, capture(tiny, pictures[:1], tokens="last_prompt")))
+
+
+def test_halves_keep_near_duplicates_together(tiny, pictures):
+    for seed in range(6):
+        groups = [None, "a", "a", "b", None, "b", "c", "c", None, None]
+        c = classes_of("cat", np.arange(5), np.arange(5, 10), False, seed, groups)
+        for name in "abc":
+            assert len(set(c.half[[i for i, group in enumerate(groups) if group == name]])) == 1
+        paired = classes_of("cat", np.arange(4), np.arange(4, 8), True, seed, ["a", None, "a", None, *[None] * 4])
+        assert len(set(paired.half[[0, 2, 4, 6]])) == 1
+
+
+def test_recorded_groups_decide_the_halves_of_vectors(tiny, pictures):
+    marked = [Picture(picture, group=str(number % 6 // 2)) for number, picture in enumerate(pictures[:12])]
+    plain = [Picture(p.source) for p in marked]
+    found = [
+        concept_vectors(tiny, {"cat": concept(own[:6], own[6:], paired=False)}, probe_accuracy=False, shuffled_draws=0)
+        for own in (plain, marked)
+    ]
+    assert np.allclose(found[0].vector, found[1].vector)
+    assert not np.allclose(found[0].split_half_cosine, found[1].split_half_cosine)
 
 
 @pytest.mark.parametrize(

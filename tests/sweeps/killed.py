@@ -57,26 +57,19 @@ def kill():
 
 def die_at(store, when, number):
     """Kill the process at the given file of the store, counted from its creation on."""
-    count = 0
-    write, replace = Path.write_bytes, os.replace
-
-    def due(path):
-        nonlocal count
-        count += store in Path(path).parents
-        return count == number
-
-    def half_written(path, data):
-        if when == "write" and due(path):
-            write(path, data[: len(data) // 2])
-            kill()
-        return write(path, data)
+    count, replace = 0, os.replace
 
     def not_renamed(source, target):
-        if when == "rename" and due(target):
+        nonlocal count
+        count += store in Path(target).parents
+        if count == number and store in Path(target).parents:
+            if when == "write":
+                os.truncate(source, os.path.getsize(source) // 2)
             kill()
         replace(source, target)
 
-    Path.write_bytes, os.replace = half_written, not_renamed
+    if when != "chunk":
+        os.replace = not_renamed
 
 
 def main(store, scope, when, number):

@@ -9,7 +9,7 @@ from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import known_path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.replay import Replay
-from mllm_probe.decoding.resume import Resume
+from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.loading.zoo import FAMILIES, build
 from mllm_probe.models.layout import text_config
@@ -36,6 +36,7 @@ NEXT_WAY, PROMPT_WAY = DepthPrefix.path, Resume.path
 OTHER_WAYS = {
     "gemma3n": (SharedPrefix.path, Replay.path),
     "paligemma": (Resume.path, Resume.path),
+    "paligemma2": (CopiedResume.path, CopiedResume.path),
     "florence2": (WholeForwards.path, WholeForwards.path),
     "t5gemma2": (WholeForwards.path, WholeForwards.path),
 }

@@ -16,7 +16,7 @@ from mllm_probe.sweeps.scoring import Scorer
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
 NEXT = ("last_prompt", "generated")
-EVERYTHING = ("logprob", "logit", "named", "kept", "kl")
+EVERYTHING = ("logprob", "logit", "named", "kl")
 WORDS = {"cat": [7, [8, 9], [8, 10, 11]], "dog": [12, [13, 14]]}
 _PROMPT = 6
 

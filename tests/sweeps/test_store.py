@@ -97,9 +97,9 @@ KILLED = [
     ("next", "chunk", 1),
     ("next", "chunk", 6),
     ("next", "write", 20),
-    ("next", "rename", 151),
+    ("next", "rename", 148),
     ("image", "chunk", 5),
-    ("image", "write", 93),
+    ("image", "write", 89),
 ]
 
 
@@ -133,22 +133,22 @@ def test_at_whichever_file_a_process_dies_what_is_done_is_complete(tmp_path, tin
     killed.small_chunks(monkeypatch.setattr)
     vectors, settings = random_vectors(tiny), SMALL | {"metrics": ("logprob",), "layers": [1]}
     whole = sweeps.sweep(tiny, vectors, pictures[:2], **settings).load()
-    replace, count = store_module._replace, [0]
+    replace, count = os.replace, [0]
 
-    def dies(number):
-        def at(path, data):
-            count[0] += 1
-            if count[0] == number:
-                path.with_name(f"{path.name}.partial").write_bytes(data[: len(data) // 2])
+    def dies(number, store):
+        def at(source, target):
+            count[0] += store in Path(target).parents
+            if count[0] >= number:  # also files that Zarr writes beside it
+                os.truncate(source, os.path.getsize(source) // 2)
                 raise Died
-            replace(path, data)
+            replace(source, target)
 
         return at
 
     finished = []
     for number in range(1, 200):
         store, count[0] = tmp_path / f"{number}.zarr", 0
-        monkeypatch.setattr(store_module, "_replace", dies(number))
+        monkeypatch.setattr(os, "replace", dies(number, store))
         try:
             sweeps.sweep(tiny, vectors, pictures[:2], store=store, **settings)
             break
@@ -159,7 +159,7 @@ def test_at_whichever_file_a_process_dies_what_is_done_is_complete(tmp_path, tin
             there = partial.done.values
             np.testing.assert_array_equal(partial[name].values[there], whole[name].values[there], err_msg=name)
         if number % 4 == 0:
-            monkeypatch.setattr(store_module, "_replace", replace)
+            monkeypatch.setattr(os, "replace", replace)
             again = sweeps.sweep(tiny, vectors, pictures[:2], store=store, **settings)
             assert again.attrs["chunks"] in (whole.attrs["chunks"], whole.attrs["chunks"] - 1)
             exactly(again.assign_attrs(chunks=whole.attrs["chunks"]), whole)
@@ -215,6 +215,21 @@ def test_a_sweep_that_was_closed_goes_on_from_its_store(tmp_path, tiny, pictures
     exactly(last, whole[2])
     exactly(next(sweeps.sweep_iter(tiny, vectors, pictures[:2], store=store, **SMALL)), whole[2])
     exactly(sweeps.sweep(tiny, vectors, pictures[:2], store=store, **SMALL), whole[-1])
+
+
+def test_a_resume_deletes_only_the_partial_files_of_zarr(tmp_path, tiny, pictures, monkeypatch):
+    killed.small_chunks(monkeypatch.setattr)
+    store, vectors = tmp_path / "grid.zarr", random_vectors(tiny)
+    grids = sweeps.sweep_iter(tiny, vectors, pictures[:2], store=store, **SMALL)
+    next(grids)
+    grids.close()
+    theirs = [store / "draft.partial", store / "logprob" / "0.0.partial", store / "notes" / "a.partial"]
+    left_over = [store / f".zattrs.{'0a' * 16}.partial", store / "logprob" / f"0.0.0.0.0.{'f1' * 16}.partial"]
+    (store / "notes").mkdir()
+    for file in theirs + left_over:
+        file.write_text("mine")
+    sweeps.sweep(tiny, vectors, pictures[:2], store=store, **SMALL)
+    assert all(file.read_text() == "mine" for file in theirs) and not any(file.exists() for file in left_over)
 
 
 def test_an_interrupted_sweep_keeps_what_it_has(tmp_path, tiny, pictures, monkeypatch):

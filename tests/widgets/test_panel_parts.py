@@ -140,7 +140,7 @@ def test_a_dropped_file_is_chosen_and_asked_about(panel, streams):
 
 def test_a_file_that_is_no_picture_is_told_in_one_sentence(panel, caplog):
     fakes.say(panel, "picture", b"<svg/>", serial=1, name="x.svg")
-    assert not panel.wait(SOON) and panel.status == "error" and "cannot be read as a picture" in panel.message
+    assert not panel.wait(SOON) and panel.status == "error" and "'x.svg' cannot be read as a picture" in panel.message
     assert len(panel.pictures) == 1 and "Traceback" in caplog.text
     fakes.set_by_hand(panel, 2, strength=2)
     assert panel.wait(SOON) and panel.message == ""

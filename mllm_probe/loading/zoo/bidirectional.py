@@ -131,3 +131,17 @@ def paligemma() -> Built:
     ids = prompt(16)
     inputs = {"input_ids": ids, "pixel_values": pixels(1, 3, 28, 28), "token_type_ids": torch.zeros_like(ids)}
     return hf.PaliGemmaForConditionalGeneration(config), inputs
+
+
+@family("the whole prompt sees itself in both directions")
+def paligemma2() -> Built:
+    """PaliGemma 2: a Gemma 2 decoder, with soft-capped eager attention, and sliding and full layers in turn."""
+    config = hf.PaliGemmaConfig(
+        text_config=text(hf.Gemma2Config, query_pre_attn_scalar=8),
+        vision_config=hf.SiglipVisionConfig(**vision()),
+        image_token_index=IMAGE,
+        projection_dim=WIDTH,
+    )
+    ids = prompt(16)
+    inputs = {"input_ids": ids, "pixel_values": pixels(1, 3, 28, 28), "token_type_ids": torch.zeros_like(ids)}
+    return hf.PaliGemmaForConditionalGeneration(config), inputs

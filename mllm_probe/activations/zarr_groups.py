@@ -1,0 +1,141 @@
+"""Zarr groups on disk: read only after every codec that they name was checked."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+OPTIONS: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
+"""How the package writes its groups."""
+CODECS = frozenset({"blosc", "bytes", "vlen-utf8", "zstd"})
+"""Codecs of what the package writes, and of what ``Dataset.to_zarr`` writes by default in both formats of Zarr."""
+_ARRAY, _CONSOLIDATED, _FORMAT_3 = ".zarray", ".zmetadata", "zarr.json"
+
+
+def open_group(path: str | Path) -> xr.Dataset:
+    """Open a Zarr group, its values left on disk until they are used.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    TypeError
+        If ``path`` is no path.
+    FileNotFoundError
+        If there is no Zarr group.
+    ValueError
+        If it names a codec other than :data:`CODECS`, or is damaged.
+    """
+    folder = as_folder(path)
+    if not (folder / ".zgroup").is_file() and not (folder / _FORMAT_3).is_file():
+        raise FileNotFoundError(f"there is no Zarr store at {folder}: expected a folder with .zgroup or {_FORMAT_3}.")
+    require_known_codecs(folder)
+    ours = (folder / _CONSOLIDATED).is_file()
+    try:
+        return xr.open_zarr(folder, chunks=None, **(OPTIONS if ours else {"consolidated": False}))
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        raise _damaged(folder, error) from error
+
+
+def require_known_codecs(folder: Path) -> None:
+    """Refuse a group whose arrays name codecs that this package does not write; reads JSON alone.
+
+    A codec is code that is chosen by its name: ``pickle`` runs what the file says, and others are read by libraries
+    that were never meant for strangers' files.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    ValueError
+        Naming the array and the codec.
+    """
+    # A group and its arrays; ``glob`` follows links here, as Zarr does.
+    names = [f"{level}{name}" for level in ("", "*/") for name in (_ARRAY, _CONSOLIDATED, _FORMAT_3)]
+    for file in (file for name in names for file in folder.glob(name)):
+        for array, codec in _codecs(file):
+            if codec not in CODECS:
+                raise ValueError(
+                    f"array '{array}' of {folder} is stored with the codec {codec!r}, which this package never writes "
+                    f"and which may run code when it is read (expected one of {', '.join(sorted(CODECS))}). Ask "
+                    "whoever made the store for one with these codecs."
+                )
+
+
+def as_folder(path: Any) -> Path:
+    """A path from what a user gave.
+
+    Raises
+    ------
+    TypeError
+        If it is neither text nor a path.
+    """
+    if not isinstance(path, (str, Path)):
+        raise TypeError(f"expected the path of a Zarr store as text or a pathlib.Path, not {type(path).__name__}.")
+    return Path(path)
+
+
+def partial_beside(target: Path) -> Path:
+    """A hidden path beside ``target`` that nothing has yet, to write to before it is renamed."""
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Content of one of a group's metadata files.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+    """
+    if not file.is_file():  # a named pipe would be waited for without end
+        raise _damaged(file, "not a regular file")
+    try:
+        content: dict[str, Any] = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(file, error) from error
+    if not isinstance(content, dict):
+        raise _damaged(file, "not a JSON object")
+    return content
+
+
+def _codecs(file: Path) -> Iterator[tuple[str, Any]]:
+    """Array and codec, for every codec that a metadata file names."""
+    content = read_json(file)
+    for name, array in _arrays(file, content):
+        if not isinstance(array, dict):
+            raise _damaged(file, f"metadata of {name!r} is not a JSON object")
+        named = [array.get("compressor"), *_listed(array.get("filters")), *_listed(array.get("codecs"))]
+        for codec in named:
+            if codec is not None:
+                yield name, codec.get("id", codec.get("name")) if isinstance(codec, dict) else codec
+
+
+def _arrays(file: Path, content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Metadata of arrays by name: a file holds one, or those of a whole group."""
+    if file.name == _CONSOLIDATED:
+        members = content.get("metadata") or {}
+        yield from ((key.removesuffix(f"/{_ARRAY}"), members[key]) for key in members if key.endswith(_ARRAY))
+        return
+    yield file.parent.name, content
+    yield from ((content.get("consolidated_metadata") or {}).get("metadata") or {}).items()
+
+
+def _listed(codecs: Any) -> list[Any]:
+    return codecs if isinstance(codecs, list) else [codecs]
+
+
+def _damaged(path: Path, what: Any) -> ValueError:
+    return ValueError(
+        f"{path} is not a readable Zarr store ({what}): it is damaged or incomplete. Copy it again, or run what made "
+        "it once more with another path."
+    )

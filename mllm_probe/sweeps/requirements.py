@@ -1,0 +1,88 @@
+"""What metrics need of words and labels, checked before anything runs, so that no grid is NaN without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mllm_probe.metrics.words import Word, word_variants
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.models.warn import warn_caller
+from mllm_probe.sweeps.settings import Settings
+from mllm_probe.sweeps.subjects import Subjects
+
+READ_WORDS = ("logit_lens",)
+"""Recordings that read a concept's words."""
+_SHOWN = 8
+
+
+def check_requirements(
+    model: ProbeModel, settings: Settings, subjects: Subjects, *, by_default: Sequence[str] = ()
+) -> None:
+    """Raise for a metric that cannot be computed, or warn once where it is a default or fails for some concepts only.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    settings : Settings
+    subjects : Subjects
+    by_default : sequence of str
+        Metrics that nobody asked for by name.
+
+    Raises
+    ------
+    ValueError
+        If no concept of the sweep has a word that the model knows, or no picture a label, and a metric that was asked
+        for by name needs one.
+    """
+    problems = []
+    of_words = _needing(settings, "words") + [name for name in settings.record if name in READ_WORDS]
+    if of_words:
+        found = [_why_unusable(model, own) for own in subjects.words]
+        lacking = {name: why for name, why in zip(settings.axes.concepts, found, strict=True) if why}
+        if lacking:
+            _raise_if(len(lacking) == len(found), of_words, by_default, _words_text(lacking))
+            problems.append(_words_text(lacking) + f" For them {_listed(of_words)} cannot be computed.")
+    of_labels = _needing(settings, "labels")
+    if of_labels and all(labels is None for labels in subjects.labels):
+        text = "None of the pictures has labels, which say what it truly shows; those of mp.concepts.scenes have them."
+        _raise_if(True, of_labels, by_default, text)
+        problems.append(text + f" {_listed(of_labels).capitalize()} is NaN.")
+    if problems:
+        warn_caller(" ".join(problems))
+
+
+def _needing(settings: Settings, what: str) -> list[str]:
+    return [metric.name for metric in settings.metrics if metric.needs == what]
+
+
+def readable(model: ProbeModel, words: Sequence[Word]) -> tuple[Word, ...]:
+    """The words that can be turned into token ids: text needs a tokenizer."""
+    return tuple(word for word in words if model.tokenizer is not None or not isinstance(word, str))
+
+
+def _why_unusable(model: ProbeModel, words: Sequence[Word]) -> str:
+    """Why none of a concept's words can be scored; empty if one can."""
+    if not words:
+        return "no words"
+    if not readable(model, words):
+        return f"words as text ({_listed(words)}) and a model without a tokenizer"
+    return "" if word_variants(model, readable(model, words)) else f"words unknown to the model ({_listed(words)})"
+
+
+def _words_text(lacking: dict[str, str]) -> str:
+    named = "; ".join(f"{name!r} has {why}" for name, why in list(lacking.items())[:_SHOWN])
+    more = f"; and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+    return (
+        f"Concepts without a word that could be scored: {named}{more}. Give words that the model knows, as text or "
+        "token ids: in words.txt, mp.vectors_from(…, words={name: ['cat']}), or vectors['words']."
+    )
+
+
+def _raise_if(total: bool, metrics: Sequence[str], by_default: Sequence[str], text: str) -> None:
+    asked = [name for name in metrics if name not in by_default]
+    if total and asked:
+        raise ValueError(f"{_listed(asked)} cannot be computed. {text} Or leave {_listed(asked)} out.")
+
+
+def _listed(names: Sequence[Word]) -> str:
+    return ", ".join(map(repr, names[:_SHOWN])) + ", …" * (len(names) > _SHOWN)

@@ -1,0 +1,181 @@
+"""A Zarr group from somebody else is opened only if its codecs are those of the package."""
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import numcodecs
+import numpy as np
+import pytest
+import xarray as xr
+
+import mllm_probe as mp
+from mllm_probe import sweeps
+from mllm_probe.activations.store import open_zarr, save_zarr
+from mllm_probe.activations.zarr_groups import CODECS, open_group
+from mllm_probe.cli import main
+from tests.sweeps.helpers import random_vectors
+
+SMALL = {"layers": [0], "strengths": (0, 1), "draws": 2, "max_new_tokens": 2, "progress": False}
+PICKLE = {"id": "pickle", "protocol": 5}
+
+
+class Runs:
+    """Unpickled, it makes a folder."""
+
+    def __init__(self, marker):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return os.mkdir, (self.marker,)
+
+
+@pytest.fixture(autouse=True)
+def pickles_run(monkeypatch):
+    """Give numcodecs its old codec, which unpickles; newer releases refuse by themselves."""
+
+    def decode(self, buffer, out=None):
+        return pickle.loads(bytes(buffer))
+
+    monkeypatch.setattr(numcodecs.Pickle, "decode", decode)
+
+
+@pytest.fixture
+def sweep_of(tiny, pictures):
+    """Run, or go on with, a small sweep whose grid has texts."""
+
+    def run(store):
+        return sweeps.sweep(tiny, random_vectors(tiny), pictures[:1], store=store, **SMALL)
+
+    return run
+
+
+@pytest.fixture
+def store(sweep_of, tmp_path):
+    """A finished sweep."""
+    sweep_of(tmp_path / "grid.zarr")
+    return tmp_path / "grid.zarr"
+
+
+def rewrite(store: Path, array: str, **changes) -> None:
+    """Change an array's metadata, in its own file and in the consolidated one."""
+    for file, key in ((store / array / ".zarray", None), (store / ".zmetadata", f"{array}/.zarray")):
+        content = json.loads(file.read_text())
+        (content if key is None else content["metadata"][key]).update(changes)
+        file.write_text(json.dumps(content))
+
+
+def poisoned(store: Path, marker: Path, **changes) -> None:
+    """A text array whose every piece makes the marker when it is unpickled."""
+    rewrite(store, "text", **changes)
+    for piece in (store / "text").iterdir():
+        if not piece.name.startswith("."):
+            piece.write_bytes(pickle.dumps(Runs(marker)))
+
+
+CHANGES = {
+    "compressor": {"filters": [{"id": "vlen-utf8"}], "compressor": PICKLE},
+    "filter": {"filters": [PICKLE]},
+}
+
+
+def test_the_attack_works_on_a_reader_that_does_not_look(store, tmp_path):
+    poisoned(store, tmp_path / "ran", **CHANGES["compressor"])
+    with pytest.raises((TypeError, ValueError, RuntimeError, AttributeError)):
+        xr.open_zarr(store, chunks=None).text.load()
+    assert (tmp_path / "ran").exists()
+
+
+ENTRIES = {
+    "sweep": lambda store, run: run(store),
+    "read_progress": lambda store, run: sweeps.read_progress(store),
+    "open_zarr": lambda store, run: open_zarr(store).load(),
+    "heatmap": lambda store, run: mp.LayerConceptHeatmap(store),
+    "monitor": lambda store, run: mp.SweepMonitor(store).grid.load(),
+}
+
+
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_no_entry_runs_code_of_a_store(store, sweep_of, tmp_path, changes, entry):
+    poisoned(store, tmp_path / "ran", **changes)
+    with pytest.raises(ValueError, match=r"array 'text' of .* is stored with the codec 'pickle'.*may run code"):
+        entry(store, sweep_of)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_command_line_runs_no_code_of_a_store(store, tmp_path, capsys):
+    poisoned(store, tmp_path / "ran", **CHANGES["compressor"])
+    assert main(["report", str(store), str(tmp_path / "page.html")]) == 2
+    assert "codec 'pickle'" in capsys.readouterr().err
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize("file", [".zmetadata", ".zarray", "zarr.json"])
+def test_every_file_that_names_codecs_is_read(tmp_path, file):
+    store = tmp_path / "a.zarr"
+    texts = xr.Dataset({"text": ("x", np.array(["a", "b"], object))})
+    texts.to_zarr(store, zarr_format=3 if file == "zarr.json" else 2, consolidated=file == ".zmetadata")
+    assert open_group(store).text.values.tolist() == ["a", "b"]
+    target = store / file if file == ".zmetadata" else store / "text" / file
+    content = json.loads(target.read_text())
+    if file == "zarr.json":
+        content["codecs"].append({"name": "numcodecs.pickle", "configuration": {}})
+    else:
+        (content["metadata"]["text/.zarray"] if file == ".zmetadata" else content)["compressor"] = PICKLE
+    target.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="array 'text' of .*pickle"):
+        open_group(store)
+
+
+def test_codecs_inside_consolidated_metadata_of_format_3_are_read(tmp_path):
+    xr.Dataset({"a": ("x", [1.0, 2.0])}).to_zarr(tmp_path / "a.zarr", zarr_format=3, consolidated=True)
+    root = tmp_path / "a.zarr" / "zarr.json"
+    content = json.loads(root.read_text())
+    content["consolidated_metadata"]["metadata"]["a"]["codecs"].insert(0, {"name": "numcodecs.json2"})
+    root.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"array 'a' of .*codec 'numcodecs.json2'"):
+        open_group(tmp_path / "a.zarr")
+
+
+def test_an_array_behind_a_link_is_looked_at(tmp_path, store):
+    poisoned(store, tmp_path / "ran", **CHANGES["compressor"])
+    other = tmp_path / "linked.zarr"
+    xr.Dataset({"a": ("x", [1.0])}).to_zarr(other, zarr_format=2, consolidated=False)
+    (other / "text").symlink_to(store / "text")
+    with pytest.raises(ValueError, match="codec 'pickle'"):
+        open_group(other)
+
+
+def test_the_package_writes_only_codecs_that_it_reads(tmp_path, store, tiny, pictures):
+    save_zarr(mp.capture(tiny, pictures[:1], layers=[1]), tmp_path / "acts.zarr")
+    named = set()
+    for file in tmp_path.rglob(".zarray"):
+        array = json.loads(file.read_text())
+        named |= {codec["id"] for codec in [array["compressor"], *(array["filters"] or [])] if codec}
+    assert named and named <= CODECS
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"metadata": {"text/.zarray": 3}}', '{"metadata": {"a/.zarray": {}}}'])
+def test_damaged_metadata_is_named(store, content):
+    (store / ".zmetadata").write_text(content)
+    with pytest.raises(ValueError, match="is not a readable Zarr store .* damaged or incomplete. Copy it again"):
+        open_group(store)
+
+
+def test_a_metadata_file_that_is_a_pipe_is_not_waited_for(store):
+    (store / "text" / ".zarray").unlink()
+    os.mkfifo(store / "text" / ".zarray")
+    with pytest.raises(ValueError, match="not a regular file"):
+        open_group(store)
+
+
+def test_what_is_no_group_is_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "nothing", tmp_path / "file", tmp_path):
+        with pytest.raises(FileNotFoundError, match="there is no Zarr store at"):
+            open_group(path)
+    for wrong in (None, 3, b"a"):
+        with pytest.raises(TypeError, match="expected the path of a Zarr store as text or a pathlib.Path, not"):
+            open_group(wrong)

@@ -1,0 +1,61 @@
+"""``make lab`` opens a copy of the quick start that is the user's; arguments reach JupyterLab once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout that is set up, whose JupyterLab prints its arguments."""
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / "tutorials").mkdir()
+    for name in ("Makefile", "pyproject.toml", "tutorials/00_quickstart.ipynb"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("python", "jupyter"):
+        script = tmp_path / ".venv" / "bin" / name
+        script.write_text('#!/bin/sh\nfor argument in "$@"; do echo "got $argument"; done\n')
+        script.chmod(0o755)
+    (tmp_path / ".venv" / "lab.stamp").touch()
+    return tmp_path
+
+
+def lab(checkout: Path, arguments: str = "") -> tuple[list[str], str]:
+    """Arguments that JupyterLab got from ``make lab``, and all that was printed."""
+    done = subprocess.run(["make", "lab", f"ARGS={arguments}"], cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [line.removeprefix("got ") for line in done.stdout.splitlines() if line.startswith("got ")], done.stdout
+
+
+def test_lab_opens_a_copy_that_git_ignores(checkout: Path) -> None:
+    arguments, _ = lab(checkout)
+    copy = checkout / "notebooks" / "00_quickstart.ipynb"
+    assert copy.read_bytes() == (checkout / "tutorials" / "00_quickstart.ipynb").read_bytes()
+    assert "--LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb" in arguments
+    assert "notebooks/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_lab_never_writes_over_an_edited_copy(checkout: Path) -> None:
+    lab(checkout)
+    copy, tracked = checkout / "notebooks" / "00_quickstart.ipynb", checkout / "tutorials" / "00_quickstart.ipynb"
+    copy.write_text("mine")
+    os.utime(copy, (1, 1))
+    tracked.write_text("newer")
+    _, printed = lab(checkout)
+    assert copy.read_text() == "mine"
+    assert "00_quickstart.ipynb is newer than your notebooks/00_quickstart.ipynb: move yours away" in printed
+
+
+@pytest.mark.parametrize("option", ["--ServerApp.root_dir=elsewhere", "--LabApp.default_url=/lab"])
+def test_what_arguments_set_is_not_set_twice(checkout: Path, option: str) -> None:
+    arguments, _ = lab(checkout, f"--no-browser {option}")
+    assert "--no-browser" in arguments
+    assert [argument for argument in arguments if "root_dir" in argument or "default_url" in argument] == [option]
