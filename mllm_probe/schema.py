@@ -133,7 +133,7 @@ def package_version() -> str:
 
 def require(dataset: xr.Dataset, *variables: str, dims: Iterable[str] = (), what: str = "this dataset") -> None:
     """Raise a ValueError that says what is missing unless ``dataset`` has the variables and dimensions."""
-    if not isinstance(dataset, xr.Dataset):
+    if not hasattr(dataset, "data_vars"):  # xarray is not imported here, so that the command line's --help is fast
         raise ValueError(f"{what}: expected a dataset (xarray.Dataset); got {type(dataset).__name__}.")
     missing = [f"variable '{v}'" for v in variables if v not in dataset] + [
         f"dimension '{d}'" for d in dims if d not in dataset.dims

@@ -27,7 +27,9 @@ ORDER = (
     "concepts",
     "activations",
     "decoding",
+    "vectors",
     "steering",
+    "generation",
     "loading",
     "metrics",
     "sweeps",
@@ -192,7 +194,7 @@ def test_links_between_documents_lead_somewhere():
                 assert (page.parent / target).is_file(), f"{page.name} links to {target}"
 
 
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "xdist": "pytest-xdist"}
 """Names of distributions that differ from what is imported; ``_`` is written ``-`` elsewhere."""
 NOT_IMPORTED = {
     "accelerate": "Transformers spreads a model over devices with it",
@@ -205,7 +207,6 @@ NOT_IMPORTED = {
     "numcodecs": "decodes what Zarr reads: the releases before this one run code of a store",
     "protobuf": "tokenizers of checkpoints on the Hub",
     "pytest-timeout": "make test",
-    "pytest-xdist": "make test",
     "ruff": "make lint",
     "sentencepiece": "tokenizers of checkpoints on the Hub",
     "timm": "vision towers of checkpoints on the Hub",

@@ -9,10 +9,10 @@ from typing import Any
 
 import xarray as xr
 
+from mllm_probe.generation import stream
+from mllm_probe.generation.prefixes import prompts_of
 from mllm_probe.models.images import content_hash
 from mllm_probe.schema import CONCEPT, LAYER, require, require_same_model
-from mllm_probe.steering import stream
-from mllm_probe.steering.prefixes import prompts_of
 from mllm_probe.widgets.answering import ROWS, read
 from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.choices import choices_from, offered_by

@@ -11,7 +11,8 @@ from PIL import Image
 
 from mllm_probe.activations import capture
 from mllm_probe.concepts import scenes
-from mllm_probe.steering import concept_vectors, generate
+from mllm_probe.generation import generate
+from mllm_probe.vectors import concept_vectors
 from mllm_probe.widgets import PatchOverlay, inside
 from mllm_probe.widgets import patches as module
 from mllm_probe.widgets.drawing.palette import diverging

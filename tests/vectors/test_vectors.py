@@ -10,9 +10,11 @@ import torch
 from mllm_probe.activations import capture
 from mllm_probe.activations.device_array import tensor_of
 from mllm_probe.concepts import Picture
-from mllm_probe.steering import Steering, concept_vectors, generate, vectors_from
-from mllm_probe.steering.classes import classes_of, shuffled_weights, weights
-from mllm_probe.steering.pooling import NormSample
+from mllm_probe.generation import generate
+from mllm_probe.steering import Steering
+from mllm_probe.vectors import concept_vectors, vectors_from
+from mllm_probe.vectors.classes import classes_of, shuffled_weights, weights
+from mllm_probe.vectors.pooling import NormSample
 from tests.conftest import noise_picture
 
 SCOPES = ("last_prompt", "image", "text", "all")
@@ -187,7 +189,7 @@ def test_every_distinct_picture_runs_once_for_all_scopes_and_layers(tiny, pictur
 
 
 def test_memory_does_not_grow_with_pictures_unless_probes_ask(tiny, library, monkeypatch):
-    from mllm_probe.steering import vectors as module
+    from mllm_probe.vectors import construction as module
 
     monkeypatch.setattr(module._Sums, "keep_pooled", lambda *_: pytest.fail("kept pooled activations"))
     found = concept_vectors(tiny, library, probe_accuracy=False)
@@ -241,7 +243,7 @@ def test_processed_tensors_may_stand_for_pictures(tiny, pictures, library):
 
 
 def test_norms_beyond_the_limit_are_thinned_evenly(monkeypatch):
-    from mllm_probe.steering import pooling
+    from mllm_probe.vectors import pooling
 
     monkeypatch.setattr(pooling, "_MOST_NORMS", 64)
     sample, everything = NormSample(), np.random.default_rng(0).uniform(1, 2, 999).astype(np.float32)

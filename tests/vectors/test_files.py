@@ -7,7 +7,9 @@ import torch
 import xarray as xr
 from safetensors.torch import save_file
 
-from mllm_probe.steering import Steering, generate, load_vectors, save_vectors
+from mllm_probe.generation import generate
+from mllm_probe.steering import Steering
+from mllm_probe.vectors import load_vectors, save_vectors
 from tests.steering.reference import made_vectors
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mllm_probe.activations.hooks import active_hooks
-from mllm_probe.steering import Steering, generate, steer, stream
+from mllm_probe.generation import generate, steer, stream
+from mllm_probe.steering import Steering
 from tests.steering.reference import PROMPT, close, made_vectors
 
 

@@ -10,13 +10,14 @@ import torch
 from mllm_probe.activations.hooks import active_hooks
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import WholeForwards
+from mllm_probe.generation import Live, generate, stream
+from mllm_probe.generation import drivers as of_drivers
+from mllm_probe.generation import prefixes as of_prefixes
+from mllm_probe.generation.prefixes import MOST_PROMPTS, prompts_of
 from mllm_probe.loading import wrap
 from mllm_probe.loading.zoo import FAMILIES, build, tiny_llava
-from mllm_probe.steering import Live, Steering, compose, generate, stream
-from mllm_probe.steering import drivers as of_drivers
-from mllm_probe.steering import prefixes as of_prefixes
+from mllm_probe.steering import Steering, compose
 from mllm_probe.steering import trials as of_trials
-from mllm_probe.steering.prefixes import MOST_PROMPTS, prompts_of
 from tests.conftest import noise_picture
 from tests.steering.reference import PROMPT, made_vectors
 

@@ -20,7 +20,11 @@ from mllm_probe.concepts.concept import category_name
 from mllm_probe.concepts.limits import checked_name, checked_words
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import batch_size_of, described, whole_number
-from mllm_probe.steering.classes import (
+from mllm_probe.tokens.kinds import KINDS
+from mllm_probe.tokens.scopes import SCOPES
+from mllm_probe.tokens.selection import parse_vector_scopes
+from mllm_probe.typing import Images, Layers
+from mllm_probe.vectors.classes import (
     HALF_A,
     HALF_B,
     NEGATIVE,
@@ -31,13 +35,9 @@ from mllm_probe.steering.classes import (
     shuffled_weights,
     weights,
 )
-from mllm_probe.steering.directions import OWN_NORM, unit_rows
-from mllm_probe.steering.fitting import balanced_accuracy, fit_probe, principal_component
-from mllm_probe.steering.pooling import as_requests, pool
-from mllm_probe.tokens.kinds import KINDS
-from mllm_probe.tokens.scopes import SCOPES
-from mllm_probe.tokens.selection import parse_vector_scopes
-from mllm_probe.typing import Images, Layers
+from mllm_probe.vectors.directions import OWN_NORM, unit_rows
+from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_component
+from mllm_probe.vectors.pooling import as_requests, pool
 
 _PARTS = ("positive", "negative", "words", "category", "paired")
 METHODS = ("mean_difference", "pca", "probe")

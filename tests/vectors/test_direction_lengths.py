@@ -6,9 +6,10 @@ import torch
 import xarray as xr
 
 from mllm_probe.activations.device_array import DeviceIndexed, lazy, split_dimension
-from mllm_probe.steering import Steering, vectors_from
-from mllm_probe.steering.directions import directions_of, with_concepts
+from mllm_probe.steering import Steering
 from mllm_probe.steering.tables import longest, require_doses
+from mllm_probe.vectors import vectors_from
+from mllm_probe.vectors.directions import directions_of, with_concepts
 from tests.sweeps.helpers import random_vectors
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from mllm_probe.steering.directions import directions_of
+from mllm_probe.vectors.directions import directions_of
 from tests.steering.reference import made_vectors
 
 
