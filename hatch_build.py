@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,7 +17,7 @@ except ModuleNotFoundError:  # the functions below also serve the tests, which r
         """Stands in for hatchling's interface."""
 
 
-SETTINGS = ("build.mjs", "package-lock.json", "package.json", "tsconfig.json")
+SETTINGS = ("build.mjs", "package-lock.json", "package.json", "tsconfig.json", "../mllm_probe/plots/palette.json")
 STAMP = "sources.sha256"
 
 
@@ -24,7 +25,12 @@ def sources(front_end: Path) -> list[Path]:
     """Files that decide the bundle, in the order in which they are hashed."""
     files = [path for path in (front_end / "src").rglob("*") if path.is_file()]
     files += [front_end / name for name in SETTINGS]
-    return sorted(files, key=lambda path: path.relative_to(front_end).as_posix())
+    return sorted(files, key=lambda path: _relative(path, front_end))
+
+
+def _relative(path: Path, front_end: Path) -> str:
+    """Path from the front-end's folder, also of what it reads from the package."""
+    return os.path.relpath(path, front_end).replace(os.sep, "/")
 
 
 def stamp(front_end: Path) -> str:
@@ -32,7 +38,7 @@ def stamp(front_end: Path) -> str:
     digest = hashlib.sha256()
     for path in sources(front_end):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(front_end).as_posix()}\0{len(content)}\0".encode())
+        digest.update(f"{_relative(path, front_end)}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
 

@@ -18,8 +18,8 @@ from common.work import CONCEPT, LAST, Cell, Work
 from mllm_probe import schema
 from mllm_probe.decoding.attention import sharing_attention
 from mllm_probe.decoding.layers import share_rows
+from mllm_probe.generation.live import Live
 from mllm_probe.models.caches import cache_argument
-from mllm_probe.steering.live import Live
 from sweep import LARGE, make_work, sized
 
 OURS, BARE, FRESH = "Live.first_token", "bare decode step", "fresh generate with hooks"

@@ -13,16 +13,16 @@ _HOME = {
     "load": "loading",
     "wrap": "loading",
     "capture": "activations",
-    "concept_vectors": "steering",
-    "vectors_from": "steering",
+    "concept_vectors": "vectors",
+    "vectors_from": "vectors",
     "Steering": "steering",
     "Operation": "steering",
     "compose": "steering",
-    "generate": "steering",
-    "stream": "steering",
-    "steer": "steering",
-    "save_vectors": "steering",
-    "load_vectors": "steering",
+    "generate": "generation",
+    "stream": "generation",
+    "steer": "generation",
+    "save_vectors": "vectors",
+    "load_vectors": "vectors",
     "Metric": "metrics",
     "sweep": "sweeps",
     "sweep_iter": "sweeps",
@@ -39,6 +39,7 @@ _HOME = {
 _ROOMS = (
     "activations",
     "concepts",
+    "generation",
     "loading",
     "metrics",
     "models",
@@ -48,6 +49,7 @@ _ROOMS = (
     "sweeps",
     "tokens",
     "typing",
+    "vectors",
     "widgets",
 )
 
@@ -55,23 +57,23 @@ if TYPE_CHECKING:
     from mllm_probe import concepts as concepts
     from mllm_probe import plots as plots
     from mllm_probe.activations.capture import capture as capture
+    from mllm_probe.generation.generation import generate as generate
+    from mllm_probe.generation.generation import steer as steer
+    from mllm_probe.generation.generation import stream as stream
     from mllm_probe.loading.load import load as load
     from mllm_probe.loading.load import wrap as wrap
     from mllm_probe.metrics.metric import Metric as Metric
-    from mllm_probe.steering.files import load_vectors as load_vectors
-    from mllm_probe.steering.files import save_vectors as save_vectors
-    from mllm_probe.steering.generation import generate as generate
-    from mllm_probe.steering.generation import steer as steer
-    from mllm_probe.steering.generation import stream as stream
     from mllm_probe.steering.operations import Operation as Operation
     from mllm_probe.steering.steering import Steering as Steering
     from mllm_probe.steering.steering import compose as compose
-    from mllm_probe.steering.vectors import concept_vectors as concept_vectors
-    from mllm_probe.steering.vectors import vectors_from as vectors_from
     from mllm_probe.sweeps.api import plan as plan
     from mllm_probe.sweeps.api import sweep as sweep
     from mllm_probe.sweeps.api import sweep_iter as sweep_iter
     from mllm_probe.sweeps.effect import effect as effect
+    from mllm_probe.vectors.construction import concept_vectors as concept_vectors
+    from mllm_probe.vectors.construction import vectors_from as vectors_from
+    from mllm_probe.vectors.files import load_vectors as load_vectors
+    from mllm_probe.vectors.files import save_vectors as save_vectors
     from mllm_probe.widgets.exploring import explore as explore
     from mllm_probe.widgets.heatmap import LayerConceptHeatmap as LayerConceptHeatmap
     from mllm_probe.widgets.monitor import SweepMonitor as SweepMonitor

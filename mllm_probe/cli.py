@@ -73,8 +73,8 @@ def families(*names: str, details: bool = False) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     import torch
 
-    from mllm_probe.loading.zoo.common import FAMILIES
-    from mllm_probe.loading.zoo.survey import survey
+    from mllm_probe.apps.zoo.common import FAMILIES
+    from mllm_probe.apps.zoo.survey import survey
 
     torch.set_num_threads(1)  # such small tensors only lose by being shared out
     rows = []

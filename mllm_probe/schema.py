@@ -27,7 +27,7 @@ ROLES = ("text", "image", "special", "padding")
 SPLITS = ("fit", "held_out")
 UNITS = ("residual", "vector", "raw")
 OFF_TARGET = "off_target"
-"""What of a sweep says how its rows change every concept of the set, not their own alone."""
+"""Scores of every concept of the set for rows that are steered with another one."""
 RECORDINGS = ("activation", "projection", "residual_norm", "logit_lens")
 SITE = "residual stream after the decoder block"
 

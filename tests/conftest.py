@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mllm_probe.loading.zoo import tiny_llava, tiny_qwen
+from mllm_probe.apps.zoo import tiny_llava, tiny_qwen
 from mllm_probe.models import ProbeModel
 
 torch.set_num_threads(1)

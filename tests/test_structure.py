@@ -27,17 +27,18 @@ ORDER = (
     "concepts",
     "activations",
     "decoding",
+    "vectors",
     "steering",
+    "generation",
     "loading",
     "metrics",
     "sweeps",
     "studies",
     "plots",
     "widgets",
+    "apps",
     "cli",
-    "applications",
 )
-APPLICATIONS = ("scenes.train", "scenes.evaluate")
 SOURCE_ENDINGS = {".py", ".ts", ".mjs", ".css", ".md", ".toml", ".json", ".ipynb", ".yml", ".yaml", ".sh", ""}
 NOT_OURS = {".git", ".venv", ".venv-oldest", "notebooks", "node_modules", "shared", "__pycache__", "build", "dist"}
 
@@ -47,9 +48,7 @@ def name_of(file):
 
 
 def room(module):
-    """Room of a module named without the package: applications on top of everything are a room of their own."""
-    if module.startswith(APPLICATIONS):
-        return "applications"
+    """Room of a module named without the package."""
     return module.split(".")[0]
 
 

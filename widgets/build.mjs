@@ -5,7 +5,13 @@ import { join } from "node:path";
 import { context } from "esbuild";
 
 const OUT = "../mllm_probe/widgets/static";
-const SETTINGS = ["build.mjs", "package-lock.json", "package.json", "tsconfig.json"];
+const SETTINGS = [
+  "build.mjs",
+  "package-lock.json",
+  "package.json",
+  "tsconfig.json",
+  "../mllm_probe/plots/palette.json",
+];
 
 /** The same hash as `stamp` in hatch_build.py: for each file its path, its length and its content. */
 function stamp() {

@@ -17,7 +17,7 @@ import mllm_probe as mp
 from common.models import Subject
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
-from mllm_probe.steering.directions import OWN_NORM
+from mllm_probe.vectors.directions import OWN_NORM
 
 Cell = tuple[int, float]
 CONCEPT, WORDS = "w25", ("w25", "w26")

@@ -11,13 +11,15 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe.activations.hooks import attached, before_block
+from mllm_probe.generation import steer
 from mllm_probe.loading.recorders import hook_count, without_trace
 from mllm_probe.loading.report import Check, Outcome, VerificationReport
 from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.models.families import family_of, why_no_image_tokens
 from mllm_probe.models.inputs import append_tokens
 from mllm_probe.models.roles import IMAGE
-from mllm_probe.steering import Steering, steer, vectors_from
+from mllm_probe.steering import Steering
+from mllm_probe.vectors import vectors_from
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 2e-2, torch.bfloat16: 8e-2}
 NEW_TOKENS = 3

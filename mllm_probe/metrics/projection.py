@@ -8,8 +8,8 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
-from mllm_probe.steering.directions import directions_of
 from mllm_probe.tokens import captured_kinds, measured_names
+from mllm_probe.vectors.directions import directions_of
 
 UNIT = "× mean difference"
 

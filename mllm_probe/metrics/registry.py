@@ -67,3 +67,10 @@ def label_of(grid: xr.Dataset, name: str) -> str:
     label = grid[name].attrs.get("label") if name in grid else None
     known = built_in().get(name)
     return str(label or (known.label if known else name))
+
+
+def is_ratio(grid: xr.Dataset, name: str) -> bool:
+    """Whether a metric of a grid is a factor, with effects in doublings: as its variable says, else by its name."""
+    known = built_in().get(name)
+    scale = grid[name].attrs.get("scale")
+    return scale == "ratio" if scale else bool(known and known.ratio)

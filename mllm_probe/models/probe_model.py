@@ -225,7 +225,7 @@ class ProbeModel:
 
 def require_model(model: Any, name: str = "model") -> None:
     """Raise a ValueError unless ``model`` is a loaded model, as every function that runs one takes it."""
-    if isinstance(model, ProbeModel):
+    if hasattr(model, "layers") and hasattr(model, "default_prompt"):
         return
     hint = "; the model comes first" if type(model).__name__ in ("Dataset", "ConceptLibrary") else ""
     raise ValueError(f"{name}: expected a loaded model (mp.load or mp.wrap), got {described(model)}{hint}.")

@@ -1,7 +1,27 @@
 """Bokeh figures, one for each kind of dataset; effects are never drawn without their controls."""
 
-from mllm_probe.plots.dose_response import dose_response
-from mllm_probe.plots.layer_profile import layer_profile
-from mllm_probe.plots.vector_geometry import vector_geometry
+from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mllm_probe.plots.doses import dose_response as dose_response
+    from mllm_probe.plots.geometry import vector_geometry as vector_geometry
+    from mllm_probe.plots.layers import layer_profile as layer_profile
+
+_HOME = {"dose_response": "doses", "layer_profile": "layers", "vector_geometry": "geometry"}
 __all__ = ["dose_response", "layer_profile", "vector_geometry"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a figure on first use, so that the widgets, which read the palette, need no Bokeh."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'mllm_probe.plots' has no attribute '{name}'; it has {', '.join(__all__)}")
+    value = getattr(importlib.import_module(f"mllm_probe.plots.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

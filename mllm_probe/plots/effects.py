@@ -1,19 +1,20 @@
-"""Drawing effects along one dimension: concept minus random directions, with intervals and all controls."""
+"""From an effect dataset to the description of a figure along one of its dimensions."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from bokeh.models import ColumnDataSource
-from bokeh.plotting import figure
 
 from mllm_probe import schema
-from mllm_probe.plots import theme
+from mllm_probe.plots.curves import Band, Curves, Series, counted, effect_label
 from mllm_probe.sweeps.effect import effect as effect_of
 
-_LEGEND_ROOM = 10
+READING = (
+    "Lines: concept minus the mean of random directions, with 95 % intervals over pictures. "
+    "Filled: clear of all controls."
+)
 
 
 def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
@@ -21,21 +22,27 @@ def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
 
     Raises
     ------
+    TypeError
+        If it is no dataset.
     ValueError
-        If it is neither, or holds no controls: an effect is not drawn without them.
+        If it is neither effect nor grid, or holds no controls: an effect is not drawn without them.
     """
-    if "difference" not in data and schema.DRAW in data.dims:
+    if not isinstance(data, xr.Dataset):
+        raise TypeError(
+            "expected the effect of mp.effect or the grid of mp.sweep, an xarray.Dataset, got "
+            f"{type(data).__name__}. Draw several effects one at a time, or join them along a dimension that they "
+            "share: xarray.concat([a, b], 'concept')."
+        )
+    if "difference" not in data and {schema.DRAW, schema.SAMPLE} <= set(data.dims):
         data = effect_of(data, metric)
-    schema.require(
-        data,
-        "difference",
-        "low",
-        "high",
-        "n",
-        "clear_of_controls",
-        dims=(schema.CONCEPT, schema.LAYER),
-        what="the effect",
-    )
+    needed = ("difference", "low", "high", "n", "clear_of_controls")
+    schema.require(data, *needed, dims=(schema.CONCEPT, schema.LAYER), what="the effect")
+    if schema.SCORED_CONCEPT in data.dims:
+        names = ", ".join(map(str, data[schema.SCORED_CONCEPT].values))
+        raise ValueError(
+            "an off-target effect has two dimensions of concepts: choose the scored one first, for example "
+            f"effect.sel(scored_concept={str(data[schema.SCORED_CONCEPT].values[0])!r}); it has {names}."
+        )
     controls = [] if schema.CONTROL not in data.dims else [str(name) for name in data[schema.CONTROL].values]
     if "control_mean" not in data or "random" not in controls:
         raise ValueError(
@@ -45,101 +52,70 @@ def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
     return data
 
 
-def value_label(effect: xr.Dataset) -> str:
-    """Return the name of the drawn quantity with its unit: "log-probability: concept minus random [nats]"."""
+def describe(effect: xr.Dataset, dim: str, *, title: str, x_label: str) -> Curves:
+    """Describe the figure of an effect along ``dim``, its only dimension beside ``concept`` and ``control``."""
     attributes = effect["difference"].attrs
-    name, unit = attributes.get("long_name", "concept minus random"), attributes.get("units", "1")
-    return name if unit in ("", "1") else f"{name} [{unit}]"
+    unit = str(attributes.get("units", ""))
+    quantity = str(attributes.get("long_name", "concept minus random"))
+    return Curves(
+        title=title,
+        quantity=quantity,
+        caption=[*origin(effect, counted(effect["n"].values)), READING],
+        x_label=x_label,
+        y_label=effect_label(unit),
+        series=[_series(effect.sel({schema.CONCEPT: name}), dim) for name in effect[schema.CONCEPT].values],
+        bands=_bands(effect, dim),
+    )
 
 
-def counts(effect: xr.Dataset) -> str:
-    """Return the number of pictures behind the points, "n 24 pictures" or "n 3 to 24 pictures"."""
-    low, high = int(effect["n"].min()), int(effect["n"].max())
-    return f"n {high} pictures" if low == high else f"n {low} to {high} pictures"
+def _series(one: xr.Dataset, dim: str) -> Series:
+    values = {name: np.asarray(one[name].values) for name in ("low", "high", "n")}
+    by_layer = schema.RELATIVE_DEPTH in one.coords and dim == schema.LAYER
+    return Series(
+        concept=str(one[schema.CONCEPT].values),
+        category=str(one[schema.CATEGORY].values) if schema.CATEGORY in one.coords else "",
+        x=one[dim].values.astype(float),
+        value=one["difference"].values,
+        **values,
+        clear=one["clear_of_controls"].values.astype(bool),
+        depth=one[schema.RELATIVE_DEPTH].values if by_layer else None,
+    )
 
 
-READING = (
-    "effect: concept minus the mean of random directions, 95 % intervals over pictures; filled: clear of all controls"
-)
-
-
-def draw_controls(made: figure, effect: xr.Dataset, dim: Hashable) -> None:
-    """Draw a band and a mean line for each control, seen from the mean of the random directions.
-
-    With several concepts the band reaches over the controls of all of them.
-    """
-    reference = effect["control_mean"].sel(control="random")
-    shown = effect[["control_mean", "control_low", "control_high"]] - reference
+def _bands(effect: xr.Dataset, dim: str) -> list[Band]:
+    """Return a band for each control, over all concepts, seen from the mean of the random directions."""
+    names = ["control_mean", "control_low", "control_high"]
+    shown = effect[names] - effect["control_mean"].sel({schema.CONTROL: "random"})
+    bands = []
     for name in (str(control) for control in effect[schema.CONTROL].values):
-        one = shown.sel(control=name).transpose(schema.CONCEPT, dim)
-        source = ColumnDataSource(
-            {
-                "x": one[dim].values.astype(float),
-                "low": one["control_low"].min(schema.CONCEPT).values,
-                "high": one["control_high"].max(schema.CONCEPT).values,
-                "mean": one["control_mean"].mean(schema.CONCEPT).values,
-            }
-        )
-        colour = theme.CONTROL_COLOURS.get(name, "#c08a8a")
-        label = f"control: {name}"
-        made.varea("x", "low", "high", source=source, color=colour, alpha=0.22, legend_label=label, name=f"band {name}")
-        made.line(
-            "x", "mean", source=source, color=colour, dash="dashed", width=2, legend_label=label, name=f"mean {name}"
-        )
-
-
-def draw_concepts(made: figure, effect: xr.Dataset, dim: Hashable) -> None:
-    """Draw each concept with 95 % intervals; filled markers are clear of the controls, hollow ones are not."""
-    tips = [("", "@concept (@category)"), (str(dim), "@x"), ("effect", "@y{0.000} (@low{0.000} … @high{0.000})")]
-    tips += [("n", "@n"), ("clear of controls", "@clear")]
-    if schema.RELATIVE_DEPTH in effect.coords and dim == schema.LAYER:
-        tips.insert(2, ("relative depth", "@depth{0.00}"))
-    points = []
-    names = [str(name) for name in effect[schema.CONCEPT].values]
-    for number, name in enumerate(names):
-        source = _source(effect.sel(concept=name), dim, name)
-        category = source.data["category"][0] if len(source.data["category"]) else ""
-        style = {
-            "color": theme.category_colour(category),
-            "legend_label": name if len(names) <= _LEGEND_ROOM else category or "concept",
-        }
-        dash = theme.DASHES[number % len(theme.DASHES)]
-        made.segment("x", "low", "x", "high", source=source, width=1.5, alpha=0.6, name=f"interval {name}", **style)
-        made.line("x", "y", source=source, width=2, dash=dash, name=f"effect {name}", **style)
-        points.append(
-            made.scatter(
-                "x",
-                "y",
-                source=source,
-                size=8,
-                marker=theme.MARKERS[number % len(theme.MARKERS)],
-                fill_color="fill",
-                line_color=style["color"],
-                legend_label=style["legend_label"],
-                name=f"points {name}",
+        one = shown.sel({schema.CONTROL: name}).transpose(schema.CONCEPT, dim)
+        bands.append(
+            Band(
+                control=name,
+                x=one[dim].values.astype(float),
+                mean=one["control_mean"].mean(schema.CONCEPT).values,
+                low=one["control_low"].min(schema.CONCEPT).values,
+                high=one["control_high"].max(schema.CONCEPT).values,
             )
         )
-    theme.add_hover(made, points, tips)
+    return bands
 
 
-def _source(one: xr.Dataset, dim: Hashable, name: str) -> ColumnDataSource:
-    along = one[dim].values.astype(float)
-    category = str(one[schema.CATEGORY].values) if schema.CATEGORY in one.coords else ""
-    clear = one["clear_of_controls"].values.astype(bool)
-    data = {
-        "x": along,
-        "y": one["difference"].values,
-        "low": one["low"].values,
-        "high": one["high"].values,
-        "n": one["n"].values,
-        "clear": np.where(clear, "yes", "no"),
-        "fill": np.where(clear, theme.category_colour(category), "#ffffff"),
-        "concept": [name] * len(along),
-        "category": [category] * len(along),
-    }
-    if schema.RELATIVE_DEPTH in one.coords and dim == schema.LAYER:
-        data["depth"] = one[schema.RELATIVE_DEPTH].values
-    return ColumnDataSource(data)
+def origin(dataset: xr.Dataset, *more: str) -> list[str]:
+    """Lines that say how a dataset was made: model, scope, operation, prompt and answer prefix."""
+    attributes = dataset.attrs
+    facts = [str(attributes["model"])] if attributes.get("model") else []
+    facts += [f"{name} {_listed(attributes[name])}" for name in ("scope", "operation") if attributes.get(name)]
+    texts = [
+        f"{name.replace('_', ' ')} “{attributes[name]}”"
+        for name in ("prompt", "answer_prefix")
+        if isinstance(attributes.get(name), str)
+    ]
+    return [" · ".join(part for part in parts if part) for parts in ([*facts, *more], texts) if any(parts)]
+
+
+def _listed(value: Any) -> str:
+    return value if isinstance(value, str) else " + ".join(map(str, value))
 
 
 def pick(effect: xr.Dataset, dim: str, value: float | None, default: float) -> tuple[xr.Dataset, float]:
@@ -162,4 +138,4 @@ def chosen_concepts(effect: xr.Dataset, concepts: list[str] | tuple[str, ...] | 
     for name in names:
         if name not in there:
             raise ValueError(f"concept '{name}' is not in the effect; it has {', '.join(there)}.")
-    return effect.sel(concept=names)
+    return effect.sel({schema.CONCEPT: names})

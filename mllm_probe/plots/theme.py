@@ -1,36 +1,78 @@
-"""Colours, fonts and captions that all figures share."""
+"""The look of Bokeh figures: as wide as the page allows, with the colours of the page they are shown in."""
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
-from zlib import crc32
 
-import xarray as xr
-from bokeh.models import HoverTool, Title
+from bokeh.models import CustomJS, HoverTool, Title
 from bokeh.plotting import figure
 
-CATEGORY_COLOURS = {
-    "entity": "#0072b2",
-    "visual_style": "#d55e00",
-    "emotion": "#a0447f",
-    "abstract": "#00795a",
-    "relation": "#8a6d00",
-}
-OTHER_COLOURS = ("#5b4ea0", "#7a3b1e", "#00708c", "#636300", "#8c1d40", "#3d5a1f")
-CONTROL_COLOURS = {"random": "#7a7a7a", "shuffled": "#b3a89a"}
+from mllm_probe.plots.palette import DARK, LIGHT
+
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star", "plus")
 DASHES = ("solid", "dashed", "dotted", "dotdash")
-_INK, _PALE, _GRID = "#1f1f1f", "#565656", "#e4e4e4"
+NARROWEST, WIDEST = 480, 860
 _FONT = "system-ui, sans-serif"
-_CAPTION_WIDTH = 96
+_CAPTION_WIDTH = 84
+"""Letters of a line of the caption; this many fit a figure of the narrowest width."""
+_LEGEND_WIDTH = 64
+"""Letters of a row of the legend."""
 
-
-def category_colour(category: str) -> str:
-    """Return the colour of a category: one of few for names of a user's choice, that of text for none."""
-    if not category:
-        return _INK
-    # By the name alone, so that a category has one colour in every figure.
-    return CATEGORY_COLOURS.get(category) or OTHER_COLOURS[crc32(category.encode()) % len(OTHER_COLOURS)]
+_FOLLOW = """
+    // Run at every layout, the first included: canvases know nothing of CSS, so colours are set again for each theme.
+    const host = getComputedStyle(document.body);
+    const brightness = (colour) => {
+        const pen = new OffscreenCanvas(1, 1).getContext("2d");
+        pen.fillStyle = "#ffffff";
+        pen.fillRect(0, 0, 1, 1);
+        pen.fillStyle = colour;
+        pen.fillRect(0, 0, 1, 1);
+        const [r, g, b] = pen.getImageData(0, 0, 1, 1).data;
+        return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+    };
+    const paper = () => getComputedStyle(document.body).getPropertyValue("--jp-layout-color0").trim()
+        || getComputedStyle(document.body).backgroundColor;
+    const follow = () => {
+        const back = paper();
+        const colours = brightness(back) < 0.4 ? {...dark, paper: back} : {...light, paper: light.paper};
+        if (figure.tags[0] === JSON.stringify(colours)) return;
+        const before = figure.tags[0] ? JSON.parse(figure.tags[0]) : light;
+        figure.tags = [JSON.stringify(colours)];
+        for (const title of titles) title.text_color = colours[title.tags[0]];
+        for (const axis of axes) {
+            axis.axis_label_text_color = axis.major_label_text_color = colours.ink;
+            axis.axis_line_color = axis.major_tick_line_color = colours.soft;
+        }
+        for (const grid of grids) grid.grid_line_color = colours.line;
+        for (const part of [...figure.left, ...figure.right, ...figure.above, ...figure.below, ...figure.center]) {
+            if (part.type === "Legend") part.label_text_color = colours.ink;
+            if (part.type === "ColorBar") part.title_text_color = part.major_label_text_color = colours.ink;
+            if (part.type === "Span") part.line_color = colours.soft;
+        }
+        for (const {data_source} of figure.renderers) {
+            const fill = data_source?.data.fill;
+            if (fill) data_source.data = {
+                ...data_source.data, fill: Array.from(fill, (one) => one === before.paper ? colours.paper : one),
+            };
+        }
+    };
+    // A host that changes its theme may hide the page meanwhile, and a figure that is laid out then has no size.
+    const shown = () => {
+        const element = cb_context?.index?.find_one?.(figure)?.el;
+        const splash = document.getElementById("jupyterlab-splash");
+        return !splash && (!element || element.getBoundingClientRect().width > 0);
+    };
+    const soon = (tries) => setTimeout(() => shown() ? follow() : tries > 0 && soon(tries - 1), 100);
+    if (shown()) follow();
+    else soon(50);
+    if (!figure.mpFollows) {
+        figure.mpFollows = new MutationObserver(() => soon(50));
+        const attributeFilter = ["data-jp-theme-light", "data-jp-theme-name", "data-vscode-theme-id", "class", "style"];
+        figure.mpFollows.observe(document.body, {attributes: true, attributeFilter});
+        matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => soon(50));
+    }
+"""
 
 
 def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **options: Any) -> figure:
@@ -40,64 +82,81 @@ def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **opt
     ----------
     title : str
     caption : list of str
-        Lines below the title: how the numbers were made.
+        Paragraphs below the title: what is drawn and how the numbers were made.
     x_label, y_label : str
-        With units in brackets.
+        Short, with units in brackets; what they mean belongs to the caption.
     **options
         For `bokeh.plotting.figure`.
     """
     settings = {
-        "width": 720,
+        "sizing_mode": "stretch_width",
+        "min_width": NARROWEST,
+        "max_width": WIDEST,
         "height": 420,
-        "toolbar_location": "above",
+        "toolbar_location": "right",
         "tools": "pan,box_zoom,wheel_zoom,save,reset",
         "active_scroll": None,
     }
     made = figure(x_axis_label=x_label, y_axis_label=y_label, **(settings | options))
-    made.background_fill_color = made.border_fill_color = "#ffffff"
+    made.background_fill_color = made.border_fill_color = None
     made.outline_line_color = None
-    for line in reversed(caption):
-        small = Title(text=line, text_font_size="11px", text_font_style="normal", text_color=_PALE, text_font=_FONT)
-        made.add_layout(small, "above")
-    made.add_layout(Title(text=title, text_font_size="15px", text_color=_INK, text_font=_FONT), "above")
+    lines = [line for text in caption for line in textwrap.wrap(text, _CAPTION_WIDTH)]
+    small = {
+        "text_font_size": "11px",
+        "text_font_style": "normal",
+        "text_color": LIGHT["soft"],
+        "tags": ["soft"],
+        "standoff": 3,
+    }
+    heading = {"text_font_size": "14px", "text_color": LIGHT["ink"], "tags": ["ink"], "standoff": 6}
+    titles = [Title(text=line, text_font=_FONT, **small) for line in lines]
+    titles.insert(0, Title(text="\n".join(textwrap.wrap(title, _CAPTION_WIDTH * 3 // 4)), text_font=_FONT, **heading))
+    for one in reversed(titles):
+        made.add_layout(one, "above")
+    made.height += 15 * len(lines)
     for axis in made.axis:
         axis.axis_label_text_font_style = "normal"
         axis.axis_label_text_font = axis.major_label_text_font = _FONT
-        axis.axis_label_text_color = axis.major_label_text_color = _INK
+        axis.axis_label_text_color = axis.major_label_text_color = LIGHT["ink"]
         axis.minor_tick_line_color = None
-        axis.axis_line_color = axis.major_tick_line_color = _PALE
-    made.grid.grid_line_color = _GRID
+        axis.axis_line_color = axis.major_tick_line_color = LIGHT["soft"]
+    made.grid.grid_line_color = LIGHT["line"]
+    parts = {"figure": made, "titles": titles, "axes": list(made.axis), "grids": list(made.grid)}
+    follow = CustomJS(args={**parts, "light": LIGHT, "dark": DARK}, code=_FOLLOW)
+    made.js_on_change("inner_width", follow)
+    made.js_on_change("inner_height", follow)
     return made
 
 
 def finish_legend(made: figure) -> None:
-    """Put the legend beside the figure; a click on an entry hides its lines."""
+    """Put the legend below the figure, in as many columns as fit; a click on an entry hides its lines."""
     for legend in made.legend:
-        made.add_layout(legend, "right")
+        labels = [str(item.label.value) for item in legend.items]
+        columns = max(1, min(len(labels), _LEGEND_WIDTH // (max(map(len, labels), default=1) + 5)))
+        legend.ncols = columns
+        made.height += 32 * -(-len(labels) // columns)
+        made.add_layout(legend, "below")
         legend.click_policy = "hide"
         legend.label_text_font_size = "11px"
         legend.label_text_font = _FONT
+        legend.label_text_color = LIGHT["ink"]
+        legend.background_fill_color = None
         legend.border_line_color = None
+        legend.location = "top_left"
+        legend.padding = legend.margin = 2
+        legend.spacing = 12
+
+
+MENU_STYLE = """
+:host { color: var(--jp-ui-font-color1, inherit); }
+select.bk-input.bk-input {
+    color: var(--jp-ui-font-color1, #1c2126);
+    background-color: var(--jp-layout-color0, #ffffff);
+}
+"""
+"""Of menus beside figures: their colours follow the page by its CSS variables."""
 
 
 def add_hover(made: figure, renderers: list[Any], tips: list[tuple[str, str]]) -> None:
     """Show values under the pointer."""
     made.add_tools(HoverTool(renderers=renderers, tooltips=tips))
-
-
-def caption(dataset: xr.Dataset, *more: str) -> list[str]:
-    """Return lines that say how a dataset was made: model, scope, operation, prompt and answer prefix."""
-    attributes = dataset.attrs
-    facts = [str(attributes["model"])] if attributes.get("model") else []
-    facts += [f"{name} {_listed(attributes[name])}" for name in ("scope", "operation") if attributes.get(name)]
-    texts = [
-        f"{name.replace('_', ' ')} “{attributes[name]}”"
-        for name in ("prompt", "answer_prefix")
-        if isinstance(attributes.get(name), str)
-    ]
-    lines = [" · ".join(part) for part in (facts + list(more), texts) if part]
-    return [line if len(line) <= _CAPTION_WIDTH else line[: _CAPTION_WIDTH - 1] + "…" for line in lines]
-
-
-def _listed(value: Any) -> str:
-    return value if isinstance(value, str) else " + ".join(map(str, value))

@@ -13,7 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.steering.directions import Directions
+from mllm_probe.vectors.directions import Directions
 
 CONCEPT = "concept"
 """The steering itself, in the control dimension of a grid."""

@@ -13,10 +13,10 @@ from mllm_probe import schema
 from mllm_probe.activations.hooks import listed_layers
 from mllm_probe.models.argument_checks import whole_number
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, is_seeded
-from mllm_probe.steering.directions import Directions, directions_of
 from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
 from mllm_probe.tokens.selection import Scope, parse_scope
 from mllm_probe.typing import Layers, TokenScope
+from mllm_probe.vectors.directions import Directions, directions_of
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel

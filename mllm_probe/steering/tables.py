@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from mllm_probe.steering.controls import CONTROLS, Draw
-from mllm_probe.steering.directions import Directions, directions_of
 from mllm_probe.steering.operations import Affine, Operation, affine_size
 from mllm_probe.steering.steering import Steering
 from mllm_probe.tokens.kinds import KINDS, POSITION_KINDS, measured_names
+from mllm_probe.vectors.directions import Directions, directions_of
 
 _CHUNK = 1 << 24
 """Elements of activations that are edited at a time, to bound the memory of a wide scope with many rows."""

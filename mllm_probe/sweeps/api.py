@@ -16,7 +16,6 @@ from tqdm.auto import tqdm
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import DEFAULT_METRICS
 from mllm_probe.models.probe_model import ProbeModel, require_model
-from mllm_probe.steering.directions import with_concepts
 from mllm_probe.steering.operations import ChangeFunction, Operation
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
@@ -24,6 +23,7 @@ from mllm_probe.sweeps.plan import SweepPlan, plan_job, require_size
 from mllm_probe.sweeps.requirements import check_requirements
 from mllm_probe.sweeps.settings import check_settings
 from mllm_probe.sweeps.subjects import gather
+from mllm_probe.vectors.directions import with_concepts
 
 Inputs = Mapping[str, torch.Tensor] | Sequence[Mapping[str, torch.Tensor]] | None
 Parameters = ParamSpec("Parameters")

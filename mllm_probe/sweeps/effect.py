@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.metrics.registry import metrics_of
+from mllm_probe.metrics.registry import is_ratio, metrics_of
 from mllm_probe.metrics.statistics import bootstrap_interval, median_interval, null_interval
 from mllm_probe.models.argument_checks import whole_number
 
 _CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
 
 _ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Scores of one metric, as float64: what an effect is computed from, whatever the dimensions of its cells.
+
+    Attributes
+    ----------
+    cell : tuple of str
+        Dimensions of a cell.
+    own : ndarray [*cell, sample]
+        Of the concept's own rows.
+    draws : dict of str to ndarray [*cell, draw, sample]
+        Of the rows of each kind of control.
+    unsteered : ndarray, broadcasts to the shape of ``own``
+    attrs : dict
+        ``long_name`` and ``units`` of the score.
+    """
+
+    cell: tuple[str, ...]
+    own: np.ndarray
+    draws: dict[str, np.ndarray]
+    unsteered: np.ndarray
+    attrs: dict[str, Any]
+
+    def in_doublings(self) -> _Scores:
+        """Return the binary logarithm of ratios, so that halving and doubling weigh the same."""
+        attrs = {"long_name": f"log2 of {self.attrs.get('long_name', 'the ratio')}", "units": "doublings"}
+        with np.errstate(divide="ignore", invalid="ignore"):
+            draws = {kind: np.log2(values) for kind, values in self.draws.items()}
+            return replace(self, own=np.log2(self.own), draws=draws, unsteered=np.log2(self.unsteered), attrs=attrs)
 
 
 def effect(
@@ -27,8 +59,9 @@ def effect(
     grid : Dataset
         From :func:`mllm_probe.sweep`, whole or still filling.
     metric : str
-        One of its metrics. ``"named"`` counts only eligible images. Runs whose scope did not fire (the answer ended
-        first) do not count.
+        One of its metrics. ``"named"`` counts only eligible images. ``"perplexity"`` and other ratios are given as
+        their binary logarithm, in doublings. ``"off_target"`` compares the score of every concept under every concept's
+        vector with random directions. Runs whose scope did not fire (the answer ended first) do not count.
     split : {"fit", "held_out"}, optional
         Use only the images of one split.
     average : {"mean", "median"}
@@ -39,6 +72,7 @@ def effect(
     Returns
     -------
     Dataset (concept, layer, strength), host memory, float64
+        For ``"off_target"`` (concept, layer, strength, scored_concept): ``concept`` is the steered one. With
         ``difference``: concept minus the mean of the random draws, averaged over images, in the metric's units;
         ``low``, ``high``: its 95 % paired bootstrap interval over images; ``value``: concept minus unsteered;
         ``mean``: the steered score itself; ``n``: images that count; ``clear_of_controls``: whether it is clear of
@@ -49,8 +83,11 @@ def effect(
 
     Raises
     ------
+    TypeError
+        If it is no dataset.
     ValueError
-        If the grid has no such metric, or was run without random controls: an effect is never reported without them.
+        If the grid has no such metric or no pictures, or was run without random controls: an effect is never reported
+        without them.
     """
     if average not in AVERAGES:
         raise ValueError(f"average: expected one of {', '.join(AVERAGES)}, got '{average}'.")
@@ -58,26 +95,66 @@ def effect(
     seed = whole_number("seed", seed)
     if split is not None:
         grid = _one_split(grid, split)
-    scores = grid[metric].transpose(*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE).values.astype(np.float64)
-    if "edited" in grid:
-        edited = grid["edited"].transpose(*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE).values
-        planned = (grid[schema.STRENGTH].values != 0)[None, None, :, None, None, None]
-        scores = np.where(planned & (edited == 0), np.nan, scores)
+    scores = _off_target_scores(grid) if metric == schema.OFF_TARGET else _own_scores(grid, metric)
+    if is_ratio(grid, metric):
+        scores = scores.in_doublings()
+    against = {kind: _against(scores.own, draws, average, seed) for kind, draws in scores.draws.items()}
+    return _assembled(grid, metric, scores, against, average)
+
+
+def _own_scores(grid: xr.Dataset, metric: str) -> _Scores:
+    """Scores of every row for the concept that it is steered with."""
+    rows = (*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
+    values = np.where(_unedited(grid, rows), np.nan, grid[metric].transpose(*rows).values.astype(np.float64))
     if grid[metric].attrs.get("images") == "eligible" or metric == "named":
         counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
-        scores = np.where(counts[:, None, :, None, None, :], scores, np.nan)
+        values = np.where(counts[:, None, :, None, None, :], values, np.nan)
     controls = [str(c) for c in grid[schema.CONTROL].values]
-    own = scores[:, :, :, controls.index("concept"), 0, :]
-    kinds = [c for c in controls if c != "concept"]
-    against = {kind: _against(own, scores[:, :, :, controls.index(kind)], average, seed) for kind in kinds}
     unsteered = grid[f"{metric}_unsteered"].transpose(schema.CONCEPT, schema.SAMPLE).values.astype(np.float64)
-    return _assembled(grid, metric, own, own - unsteered[:, None, None, :], against, average)
+    return _Scores(
+        cell=_CELL,
+        own=values[:, :, :, controls.index("concept"), 0],
+        draws={kind: values[:, :, :, i] for i, kind in enumerate(controls) if kind != "concept"},
+        unsteered=unsteered[:, None, None],
+        attrs=dict(grid[metric].attrs),
+    )
+
+
+def _off_target_scores(grid: xr.Dataset) -> _Scores:
+    """Scores of every row for every concept; the random rows are the same whatever concept is steered."""
+    name, cell = schema.OFF_TARGET, (*_CELL, schema.SCORED_CONCEPT)
+    own = grid[name].transpose(*cell, schema.SAMPLE).values.astype(np.float64)
+    random = grid[f"{name}_random"].transpose(
+        schema.LAYER, schema.STRENGTH, schema.SCORED_CONCEPT, schema.DRAW, schema.SAMPLE
+    )
+    draws = random.values.astype(np.float64)
+    missed = _unedited(grid, (schema.CONTROL, *_CELL, schema.DRAW, schema.SAMPLE))
+    if missed.any():
+        controls = [str(c) for c in grid[schema.CONTROL].values]
+        own = np.where(missed[controls.index("concept"), ..., 0, :][..., None, :], np.nan, own)
+        draws = np.where(missed[controls.index("random")].any(0)[:, :, None], np.nan, draws)
+    unsteered = grid[f"{name}_unsteered"].transpose(schema.SCORED_CONCEPT, schema.SAMPLE).values.astype(np.float64)
+    return _Scores(
+        cell=cell,
+        own=own,
+        draws={"random": np.broadcast_to(draws, (len(own), *draws.shape))},
+        unsteered=unsteered,
+        attrs=dict(grid[name].attrs),
+    )
+
+
+def _unedited(grid: xr.Dataset, dims: tuple[str, ...]) -> np.ndarray:
+    """Rows that should have been edited and were not, in an order of dimensions; broadcasts to the scores."""
+    if "edited" not in grid:
+        return np.zeros((1,) * len(dims), bool)
+    missed = (grid["edited"] == 0) & (grid[schema.STRENGTH] != 0)
+    return np.asarray(missed.transpose(*dims).values)
 
 
 def _require(grid: xr.Dataset, metric: str) -> None:
     dims = (*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
     schema.require(grid, dims=dims, what="the grid of a sweep")
-    metrics = metrics_of(grid)
+    metrics = [*metrics_of(grid), *([schema.OFF_TARGET] if schema.OFF_TARGET in grid else [])]
     if metric not in metrics:
         raise ValueError(
             f"this grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}. "
@@ -88,7 +165,8 @@ def _require(grid: xr.Dataset, metric: str) -> None:
         raise ValueError("the grid has no images, so there is no effect to average: select at least one.")
     if grid[metric].dtype.kind not in "fiub":
         raise ValueError(f"metric '{metric}' of this grid holds text or objects ({grid[metric].dtype}), not numbers.")
-    if "random" not in grid[schema.CONTROL].values:
+    random = "random" in grid[schema.CONTROL].values
+    if not random or (metric == schema.OFF_TARGET and f"{metric}_random" not in grid):
         raise ValueError(
             "an effect is never reported without its controls, and this grid was run without random directions "
             f"(controls: {', '.join(map(str, grid[schema.CONTROL].values))}). Run the sweep with controls=None or "
@@ -106,7 +184,7 @@ def _one_split(grid: xr.Dataset, split: str) -> xr.Dataset:
 
 
 def _against(own: np.ndarray, draws: np.ndarray, average: str, seed: int) -> dict[str, np.ndarray]:
-    """Compare [concept, layer, strength, sample] with draws [concept, layer, strength, draw, sample]."""
+    """Compare scores [*cell, sample] with draws [*cell, draw, sample]."""
     both = np.where(np.isfinite(own)[..., None, :], draws, np.nan)
     centre = AVERAGES[average]
     mean, low, high = null_interval(centre(both), axis=-1)
@@ -153,36 +231,27 @@ AVERAGES: dict[str, Any] = {"mean": _mean, "median": _median}
 
 
 def _assembled(
-    grid: xr.Dataset,
-    metric: str,
-    own: np.ndarray,
-    from_unsteered: np.ndarray,
-    against: dict[str, dict[str, np.ndarray]],
-    average: str,
+    grid: xr.Dataset, metric: str, scores: _Scores, against: dict[str, dict[str, np.ndarray]], average: str
 ) -> xr.Dataset:
     centre, of = AVERAGES[average], "paired bootstrap" if average == "mean" else "sign test"
-    attrs = dict(grid[metric].attrs)
-    units, name = attrs.get("units", "1"), attrs.get("long_name", metric)
+    cell, units, name = scores.cell, scores.attrs.get("units", "1"), scores.attrs.get("long_name", metric)
+    value = centre(scores.own - scores.unsteered)
     random = against["random"]
     variables: dict[str, Any] = {
-        "difference": (
-            _CELL,
-            random["difference_from"],
-            {"long_name": f"{name}: concept minus random", "units": units},
-        ),
-        "low": (_CELL, random["difference_low"], {"long_name": "lower end of the 95 % interval", "units": units}),
-        "high": (_CELL, random["difference_high"], {"long_name": "upper end of the 95 % interval", "units": units}),
-        "value": (_CELL, centre(from_unsteered), {"long_name": f"{name}: steered minus unsteered", "units": units}),
-        "mean": (_CELL, centre(own), attrs),
-        "n": (_CELL, np.isfinite(own).sum(-1), {"long_name": "images that count", "units": "1"}),
-        "clear_of_controls": (_CELL, np.all([a["clear"] for a in against.values()], axis=0), _CLEAR),
+        "difference": (cell, random["difference_from"], {"long_name": f"{name}: concept minus random", "units": units}),
+        "low": (cell, random["difference_low"], {"long_name": "lower end of the 95 % interval", "units": units}),
+        "high": (cell, random["difference_high"], {"long_name": "upper end of the 95 % interval", "units": units}),
+        "value": (cell, value, {"long_name": f"{name}: steered minus unsteered", "units": units}),
+        "mean": (cell, centre(scores.own), scores.attrs),
+        "n": (cell, np.isfinite(scores.own).sum(-1), {"long_name": "images that count", "units": "1"}),
+        "clear_of_controls": (cell, np.all([a["clear"] for a in against.values()], axis=0), _CLEAR),
     }
     for key in random:
         stacked = np.stack([a[key] for a in against.values()], axis=-1)
-        variables[key] = ((*_CELL, schema.CONTROL), stacked, {} if key == "clear" else {"units": units})
-    coords = {n: c for n, c in grid.coords.items() if set(c.dims) <= set(_CELL)} | {schema.CONTROL: list(against)}
-    told = {"metric": metric, "average": average, "interval": f"95 % {of} over images"}
-    return xr.Dataset(variables, coords, {**grid.attrs, **told})
+        variables[key] = ((*cell, schema.CONTROL), stacked, {} if key == "clear" else {"units": units})
+    coords = {n: c for n, c in grid.coords.items() if set(c.dims) <= set(cell)} | {schema.CONTROL: list(against)}
+    summary = {"metric": metric, "average": average, "interval": f"95 % {of} over images"}
+    return xr.Dataset(variables, coords, {**grid.attrs, **summary})
 
 
 _CLEAR = {

@@ -19,7 +19,6 @@ from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.lens import lens_chunks
 from mllm_probe.metrics.words import first_token_logprob
 from mllm_probe.models.inputs import Encoded
-from mllm_probe.steering.directions import directions_of
 from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.results import CELL_DIMS
 from mllm_probe.sweeps.scoring import Reading
@@ -27,6 +26,7 @@ from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.places import Places, as_coordinate, companions, find_places
 from mllm_probe.tokens.positions import of_encoded
 from mllm_probe.tokens.selection import parse_scope
+from mllm_probe.vectors.directions import directions_of
 
 if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job

@@ -12,7 +12,6 @@ from typing import Any
 
 import anywidget
 import traitlets
-import xarray as xr
 
 from mllm_probe.widgets.sharing import Shared
 from mllm_probe.widgets.worker import NewestWorker
@@ -40,16 +39,6 @@ def sentence(error: BaseException) -> str:
     if len(line) > _LONGEST_SENTENCE:
         line = line[: _LONGEST_SENTENCE - 1].rstrip() + "…"
     return line if line[-1] in ".!?…" else f"{line}."
-
-
-def require_model(model: Any, what: str) -> None:
-    """Raise a TypeError that names the widget ``what`` unless ``model`` is one."""
-    if not (hasattr(model, "layers") and hasattr(model, "default_prompt")):
-        order = " The model comes first, then the vectors." if isinstance(model, xr.Dataset) else ""
-        raise TypeError(
-            f"{what}: expected a model from mp.load or mp.wrap as the first argument; "
-            f"got {type(model).__name__}.{order}"
-        )
 
 
 class ProbeWidget(Shared, anywidget.AnyWidget):

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, RELATIVE_DEPTH, STRENGTH, require
+from mllm_probe.schema import (
+    CATEGORY,
+    CONCEPT,
+    CONTROL,
+    LAYER,
+    RELATIVE_DEPTH,
+    SCORED_CONCEPT,
+    STRENGTH,
+    require,
+)
+from mllm_probe.widgets.numbers import map_note, scale_limit
 
 _UNITLESS = {"1": "", "dimensionless": ""}
 _DIMS = (CONCEPT, LAYER, STRENGTH)
@@ -40,8 +50,15 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
     dict
         Coordinates as lists and one ``bytes`` per name in `NUMBERS`: float32, C order, concept × layer ×
         strength, those of the controls one after the other in the order of ``controls``, as differences from
-        unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run.
+        unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run. ``limit`` is the
+        end of the colour scale and ``note`` what the marks mean.
     """
+    if SCORED_CONCEPT in effect.dims:
+        raise ValueError(
+            "an off-target effect has two dimensions of concepts; a map shows it for one scored concept, for example "
+            f"effect.sel(scored_concept={str(effect[SCORED_CONCEPT].values[0])!r}), and for a grid of mp.sweep in its "
+            "off-target view."
+        )
     require(effect, "difference", dims=_DIMS, what="the effect given to the heatmap")
     kinds = [str(kind) for kind in effect[CONTROL].values] if CONTROL in effect.dims else []
     against = against if against in kinds else RANDOM
@@ -52,6 +69,9 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
         clear = np.where(np.isnan(difference), np.nan, clear)
     arrays = {"values": difference, "low": low, "high": high, "n": _values(effect, "n"), "clear": clear}
     units = str(effect["difference"].attrs.get("units", ""))
+    unit = _UNITLESS.get(units, units)
+    values = np.empty(0) if difference is None else difference
+    limit = scale_limit(values, unit)
     categories = effect[CATEGORY].values if CATEGORY in effect.coords else [""] * effect.sizes[CONCEPT]
     depths = effect[RELATIVE_DEPTH].values.tolist() if RELATIVE_DEPTH in effect.coords else []
     return {
@@ -62,7 +82,9 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
         "strengths": [float(strength) for strength in effect[STRENGTH].values],
         "controls": kinds,
         "against": against,
-        "unit": _UNITLESS.get(units, units),
+        "unit": unit,
+        "limit": limit,
+        "note": map_note(against, bool((np.abs(values) > limit).any())),
         "strength_unit": str(effect.attrs.get("unit", effect[STRENGTH].attrs.get("units", "residual"))),
         **{name: _bytes(array) for name, array in arrays.items()},
         **_controls(effect, range(len(kinds))),

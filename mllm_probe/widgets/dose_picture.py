@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
+from mllm_probe.plots.curves import Band, Curves, Series, counted, effect_label, strength_label
+from mllm_probe.plots.palette import control_label
 from mllm_probe.widgets.drawing import fonts
-from mllm_probe.widgets.drawing.palette import PAPER
+from mllm_probe.widgets.drawing.palette import of_control
 from mllm_probe.widgets.drawing.shapes import Area, Box, Dot, Drawing, Line, Text
-from mllm_probe.widgets.numbers import MapNumbers, dose, plain, strength_unit
+from mllm_probe.widgets.numbers import MapNumbers, dose, plain
 
-_WIDTH, _HEIGHT = 420.0, 316.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 16.0, 66.0, 86.0
+_WIDTH, _HEIGHT = 420.0, 298.0
+_LEFT, _RIGHT, _TOP = 62.0, 16.0, 66.0
+_FOOT = 50.0
+_KEY_ROW = 18.0
 
 
-def dose_picture(numbers: MapNumbers, concept: str, layer: int, *, quantity: str, note: str = "") -> Drawing:
-    """Draw effect against strength.
+def dose_curves(numbers: MapNumbers, concept: str, layer: int, *, quantity: str = "", note: str = "") -> Curves:
+    """Describe effect against strength for one cell of a map.
 
     Parameters
     ----------
@@ -28,6 +31,12 @@ def dose_picture(numbers: MapNumbers, concept: str, layer: int, *, quantity: str
         What the numbers are.
     note : str
         How they were made.
+
+    Returns
+    -------
+    Curves
+        Of the strengths that were run, in order; bands are seen from the mean of the control that effects are
+        differences from.
 
     Raises
     ------
@@ -41,50 +50,68 @@ def dose_picture(numbers: MapNumbers, concept: str, layer: int, *, quantity: str
         )
     if not numbers.controls:
         raise ValueError("an effect is not drawn without its controls, and this map has none.")
-    order = np.argsort(numbers.strengths)
-    here = numbers.concepts.index(concept), numbers.layers.index(layer), order
-    x = [numbers.strengths[i] for i in order]
-    value, low, high = (array[here] for array in (numbers.values, numbers.low, numbers.high))
-    shown = [value, low, high]
-    zero = numbers.controls.get(numbers.against, next(iter(numbers.controls.values())))[0][here]
-    bands = {kind: [array[here] - zero for array in arrays] for kind, arrays in numbers.controls.items()}
-    shown += [one for band in bands.values() for one in band]
-    count = [int(one) for one in numbers.n[here] if math.isfinite(one)]
-    drawing = Drawing(_WIDTH, _HEIGHT, f"{concept} at layer {layer}: {quantity} by strength")
-    frame = _Frame(x, np.concatenate([np.ravel(one) for one in shown]))
-    _axes(drawing, frame, numbers, (concept, layer, quantity, _said(count, note)))
-    for kind, (mean, below, above) in bands.items():
-        _band(drawing, frame, x, (mean, below, above), kind if kind in PAPER else "random")
-    _curve(drawing, frame, x, (value, low, high), numbers.clear[here])
-    _legend(drawing, list(bands))
+    row, column = numbers.concepts.index(concept), numbers.layers.index(layer)
+    order = [i for i in np.argsort(numbers.strengths) if np.isfinite(numbers.values[row, column, i])]
+    cells = row, column, order
+    x = np.asarray(numbers.strengths, dtype=float)[order]
+    parts = {name: getattr(numbers, name)[cells] for name in ("low", "high", "n")}
+    value, clear = numbers.values[cells], numbers.clear[cells] == 1
+    reference = numbers.controls.get(numbers.against, next(iter(numbers.controls.values())))[0][cells]
+    n = counted(parts["n"])
+    return Curves(
+        title=f"{concept}, layer {layer}",
+        quantity=quantity,
+        caption=[" · ".join(part for part in (n, "95 % intervals over pictures", note) if part)],
+        x_label=strength_label(numbers.strength_unit),
+        y_label=effect_label(numbers.unit),
+        series=[Series(concept, numbers.categories[row], x, value, **parts, clear=clear)],
+        bands=[
+            Band(kind, x, *(array[cells] - reference for array in arrays)) for kind, arrays in numbers.controls.items()
+        ],
+    )
+
+
+def dose_picture(numbers: MapNumbers, concept: str, layer: int, *, quantity: str, note: str = "") -> Drawing:
+    """Draw effect against strength; parameters and errors as for `dose_curves`."""
+    curves = dose_curves(numbers, concept, layer, quantity=quantity, note=note)
+    keys = _keys(curves)
+    bottom = _FOOT + _KEY_ROW * len(keys)
+    caption = fonts.wrapped(" · ".join(curves.caption), 10.5, _WIDTH - 20, 3)
+    top = _TOP + 14 * (len(caption) - 1)
+    height = _HEIGHT + _KEY_ROW * max(0, len(keys) - 2) + top - _TOP
+    drawing = Drawing(_WIDTH, height, f"{concept} at layer {layer}: {quantity} by strength")
+    frame = _Frame(curves, top, height - bottom)
+    drawing.add(*(Text(10, 49 + 14 * i, line, 10.5, "soft") for i, line in enumerate(caption)))
+    _axes(drawing, frame, curves, numbers.strengths)
+    for band in curves.bands:
+        _band(drawing, frame, band)
+    for one in curves.series:
+        _curve(drawing, frame, one)
+    _legend(drawing, keys, height - bottom + 46)
     return drawing
 
 
-def _said(count: list[int], note: str) -> str:
-    n = "" if not count else f"n = {max(count)}" if min(count) == max(count) else f"n = {min(count)} to {max(count)}"
-    return " · ".join(part for part in (f"{n} pictures" if n else "", "95 % intervals over pictures", note) if part)
-
-
 class _Frame:
-    """Where values stand on the sheet."""
+    """Where values are on the sheet."""
 
-    def __init__(self, x: Sequence[float], values: np.ndarray) -> None:
-        found = values[np.isfinite(values)]
-        low, high = (float(found.min()), float(found.max())) if found.size else (0.0, 1.0)
-        low, high = min(low, 0.0), max(high, 0.0)
-        room = (high - low or 1.0) * 0.06
-        self.low, self.high = low - room, high + room
-        self.first, self.last = min([*x, 0.0]), max([*x, 0.0])
+    def __init__(self, curves: Curves, top: float, bottom: float) -> None:
+        self.low, self.high = curves.y_limits
+        self.first, self.last = curves.x_limits
+        self.top, self.bottom = top, bottom
         step = _step(self.high - self.low)
         self.ticks = [step * i for i in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
         self.digits = max(0, -math.floor(math.log10(step) + 1e-9))
 
     def x(self, strength: float) -> float:
-        share = (strength - self.first) / (self.last - self.first or 1.0)
+        share = (strength - self.first) / (self.last - self.first)
         return _LEFT + 8 + share * (_WIDTH - _LEFT - _RIGHT - 16)
 
     def y(self, value: float) -> float:
-        return _TOP + (self.high - value) / (self.high - self.low) * (_HEIGHT - _TOP - _BOTTOM)
+        return self.top + (self.high - value) / (self.high - self.low) * (self.bottom - self.top)
+
+    def points(self, x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
+        """Places of the points whose value is known."""
+        return [(self.x(float(a)), self.y(float(b))) for a, b in zip(x, y, strict=True) if np.isfinite(b)]
 
 
 def _step(span: float) -> float:
@@ -94,73 +121,73 @@ def _step(span: float) -> float:
     return next(one * power for one in (1, 2, 5, 10) if one * power >= rough)
 
 
-def _axes(drawing: Drawing, frame: _Frame, numbers: MapNumbers, said: tuple[str, int, str, str]) -> None:
-    concept, layer, quantity, note = said
-    room = _WIDTH - 20
-    drawing.add(Text(10, 15, fonts.clipped(f"{concept}, layer {layer}", 13, room, bold=True), 13, "ink", bold=True))
-    drawing.add(Text(10, 33, fonts.clipped(quantity, 11, room), 11, "soft"))
-    drawing.add(Text(10, 49, fonts.clipped(note, 10.5, room), 10.5, "soft"))
-    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    digits = frame.digits
+def _axes(drawing: Drawing, frame: _Frame, curves: Curves, strengths: list[float]) -> None:
+    room, right, bottom = _WIDTH - 20, _WIDTH - _RIGHT, frame.bottom
+    drawing.add(Text(10, 15, fonts.clipped(curves.title, 13, room, bold=True), 13, "ink", bold=True))
+    drawing.add(Text(10, 33, fonts.clipped(curves.quantity, 11, room), 11, "soft"))
     for tick in frame.ticks:
         y = frame.y(tick)
         drawing.add(Line(((_LEFT, y), (right, y)), "line"))
-        drawing.add(Text(_LEFT - 6, y, plain(tick, digits), 10.5, "faint", "end"))
+        drawing.add(Text(_LEFT - 6, y, plain(tick, frame.digits), 10.5, "faint", "end"))
     drawing.add(Line(((_LEFT, frame.y(0)), (right, frame.y(0))), "faint"))
-    drawing.add(Line(((frame.x(0), _TOP), (frame.x(0), bottom)), "faint", dash=(2, 3)))
-    for strength in sorted({*numbers.strengths, 0.0}):
+    drawing.add(Line(((frame.x(0), frame.top), (frame.x(0), bottom)), "faint", dash=(2, 3)))
+    inside = [one for one in sorted({*strengths, 0.0}) if frame.first <= one <= frame.last]
+    for strength in inside:
         drawing.add(Text(frame.x(strength), bottom + 12, dose(strength), 10.5, "faint", "middle"))
-    unit = strength_unit(numbers.strength_unit)
-    drawing.add(Text((_LEFT + right) / 2, bottom + 29, f"strength [{unit}]", 11, "soft", "middle"))
-    label = f"effect [{numbers.unit}]" if numbers.unit else "effect"
-    drawing.add(Text(15, (_TOP + bottom) / 2, label, 11, "soft", "middle", turned=True))
+    drawing.add(Text((_LEFT + right) / 2, bottom + 29, curves.x_label, 11, "soft", "middle"))
+    drawing.add(Text(15, (frame.top + bottom) / 2, curves.y_label, 11, "soft", "middle", turned=True))
 
 
-def _band(
-    drawing: Drawing, frame: _Frame, x: list[float], band: tuple[np.ndarray, np.ndarray, np.ndarray], colour: str
-) -> None:
-    mean, low, high = band
-    known = [i for i in range(len(x)) if np.isfinite(low[i]) and np.isfinite(high[i])]
-    if len(known) > 1:
-        above = [(frame.x(x[i]), frame.y(float(high[i]))) for i in known]
-        below = [(frame.x(x[i]), frame.y(float(low[i]))) for i in reversed(known)]
+def _band(drawing: Drawing, frame: _Frame, band: Band) -> None:
+    colour = of_control(band.control)
+    known = np.isfinite(band.low) & np.isfinite(band.high)
+    if known.sum() > 1:
+        above = frame.points(band.x[known], band.high[known])
+        below = frame.points(band.x[known], band.low[known])[::-1]
         drawing.add(Area((*above, *below), colour, 0.22))
-    line = [(frame.x(x[i]), frame.y(float(mean[i]))) for i in range(len(x)) if np.isfinite(mean[i])]
+    line = frame.points(band.x, band.mean)
     if len(line) > 1:
         drawing.add(Line(tuple(line), colour, 1.5, (5, 3)))
 
 
-def _curve(
-    drawing: Drawing,
-    frame: _Frame,
-    x: list[float],
-    curve: tuple[np.ndarray, np.ndarray, np.ndarray],
-    clear: np.ndarray,
-) -> None:
-    value, low, high = curve
-    known = [i for i in range(len(x)) if np.isfinite(value[i])]
-    for i in known:
-        if np.isfinite(low[i]) and np.isfinite(high[i]):
-            ends = (frame.x(x[i]), frame.y(float(low[i]))), (frame.x(x[i]), frame.y(float(high[i])))
-            drawing.add(Line(ends, "brand", 1.5, opacity=0.7))
-    if len(known) > 1:
-        drawing.add(Line(tuple((frame.x(x[i]), frame.y(float(value[i]))) for i in known), "brand", 2))
-    for i in known:
-        fill = "brand" if clear[i] == 1 else "paper"
-        drawing.add(Dot(frame.x(x[i]), frame.y(float(value[i])), 3.6, fill, "brand"))
+def _curve(drawing: Drawing, frame: _Frame, one: Series) -> None:
+    for x, low, high in zip(one.x, one.low, one.high, strict=True):
+        if np.isfinite(low) and np.isfinite(high):
+            at = frame.x(float(x))
+            drawing.add(Line(((at, frame.y(float(low))), (at, frame.y(float(high)))), "brand", 1.5, opacity=0.7))
+    points = frame.points(one.x, one.value)
+    if len(points) > 1:
+        drawing.add(Line(tuple(points), "brand", 2))
+    for (x, y), clear in zip(points, one.clear, strict=True):
+        drawing.add(Dot(x, y, 3.6, "brand" if clear else "paper", "brand"))
 
 
-def _legend(drawing: Drawing, controls: list[str]) -> None:
-    y, x = _HEIGHT - 36.0, _LEFT
-    entries = [("brand", "concept; filled: clear of the controls"), *((kind, f"{kind} control") for kind in controls)]
-    for number, (colour, said) in enumerate(entries):
-        if number == 1:
-            y, x = y + 18, _LEFT
-        if number == 0:
-            drawing.add(Line(((x, y), (x + 18, y)), "brand", 2), Dot(x + 9, y, 3.6, "brand", "brand"))
-        else:
-            fill = colour if colour in PAPER else "random"
-            drawing.add(Box(x, y - 5, 18, 10, fill=fill, opacity=0.3))
-            drawing.add(Line(((x, y), (x + 18, y)), fill, 1.5, (5, 3)))
-        drawing.add(Text(x + 24, y, said, 10.5, "soft"))
-        x += 24 + fonts.width(said, 10.5) + 18
+Key = tuple[str, str]
+
+
+def _keys(curves: Curves) -> list[list[Key]]:
+    """Entries of the legend by row, each with the name of its colour."""
+    rows: list[list[Key]] = [[("brand", "concept; filled: clear of the controls")]]
+    left = 0.0
+    for band in curves.bands:
+        width = 42 + fonts.width(control_label(band.control), 10.5)
+        if len(rows) == 1 or left + width > _WIDTH - _LEFT:
+            rows.append([])
+            left = 0.0
+        rows[-1].append((of_control(band.control), control_label(band.control)))
+        left += width
+    return rows
+
+
+def _legend(drawing: Drawing, rows: list[list[Key]], y: float) -> None:
+    for row in rows:
+        x = _LEFT
+        for colour, text in row:
+            if colour == "brand":
+                drawing.add(Line(((x, y), (x + 18, y)), "brand", 2), Dot(x + 9, y, 3.6, "brand", "brand"))
+            else:
+                drawing.add(Box(x, y - 5, 18, 10, fill=colour, opacity=0.3))
+                drawing.add(Line(((x, y), (x + 18, y)), colour, 1.5, (5, 3)))
+            drawing.add(Text(x + 24, y, text, 10.5, "soft"))
+            x += 42 + fonts.width(text, 10.5)
+        y += _KEY_ROW

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -74,3 +76,10 @@ def _same(grid: xr.Dataset, setting: Setting, unit: str) -> bool:
         and told.get("unit") == unit
         and told.get("operation", "add") == "add"
     )
+
+
+def weighed(grid: xr.Dataset | None, setting: Setting, unit: str) -> dict[str, Any]:
+    """Traits of a panel that say how fluent answers stay: the doses that were tried and the fluent range."""
+    doses = tried(grid, setting, unit)
+    low, high = fluent_range(doses)
+    return {"doses": doses, "safe_low": low, "safe_high": high}

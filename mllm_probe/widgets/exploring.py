@@ -9,11 +9,11 @@ import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary, scenes
 from mllm_probe.loading import load
+from mllm_probe.models import require_model
 from mllm_probe.models.bundled import bundled
-from mllm_probe.steering import concept_vectors
-from mllm_probe.steering.classes import distinct_pictures
 from mllm_probe.sweeps import sweep_iter
-from mllm_probe.widgets.base import require_model
+from mllm_probe.vectors import concept_vectors
+from mllm_probe.vectors.classes import distinct_pictures
 from mllm_probe.widgets.choices import pictures_from
 from mllm_probe.widgets.code import Made
 from mllm_probe.widgets.fluency import FluentDoses

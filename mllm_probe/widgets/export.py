@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import ipywidgets
 
 from mllm_probe import schema
 from mllm_probe.widgets import page
+from mllm_probe.widgets.doses import weighed
 from mllm_probe.widgets.recording import Recordings
+from mllm_probe.widgets.setting import Setting
 
 _MOUNT = "mp-widgets"
 _NOT_STATE = {"layout", "tabbable", "tooltip", "style"}
@@ -110,8 +113,8 @@ def _title(widget: Any) -> str:
 
 def _lead(collected: Collected) -> str:
     runs = sum(1 for model in collected.models for one in model["recorded"]["recordings"] if one["label"])
-    said = "A saved page: what was measured can be explored; nothing new can be run, since no kernel stands behind it."
-    return said + (f" {runs} settings were answered." if runs > 1 else "")
+    said = "Saved snapshot. Explore the recorded results; running new settings needs the notebook."
+    return said + (f" {runs} settings with answers are recorded." if runs > 1 else "")
 
 
 def _is_box(widget: Any) -> bool:
@@ -131,6 +134,8 @@ def _state(widget: Any) -> tuple[dict[str, Any], list[list[Any]]]:
     state = {name: getattr(widget, name) for name in names}
     if state.get("status") in ("running", "cancelled"):
         state["status"] = "idle"
+    if "step" in state:  # what a bar says is being done, which nobody does on a page
+        state["step"] = ""
     return apart(state)
 
 
@@ -151,10 +156,17 @@ def apart(state: dict[str, Any]) -> tuple[dict[str, Any], list[list[Any]]]:
     return {name: taken(value, [name]) for name, value in state.items()}, buffers
 
 
+def _fluency(widget: Any, when: dict[str, Any]) -> dict[str, Any]:
+    """How fluent answers stay with a recorded setting of a panel, by what was tried until now."""
+    if not widget.has_trait("doses"):
+        return {}
+    return weighed(widget.grid, Setting.of(SimpleNamespace(**when)), widget.strength_unit)
+
+
 def _recorded(widget: Any) -> dict[str, Any]:
     found: Recordings = widget.recordings() if hasattr(widget, "recordings") else Recordings()
     rows = []
     for one in found:
-        shown, buffers = apart(one.shown)
+        shown, buffers = apart(one.shown | _fluency(widget, one.when))
         rows.append({"label": one.label, "when": one.when, "shown": shown, "buffers": buffers})
     return {"keys": list(found.keys), "recordings": rows}

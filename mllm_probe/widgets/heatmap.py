@@ -23,6 +23,7 @@ from mllm_probe.widgets.heatmap_turns import Turns
 from mllm_probe.widgets.map_recordings import map_recordings
 from mllm_probe.widgets.monitor import SweepMonitor
 from mllm_probe.widgets.off_target import has_off_target, off_target_of
+from mllm_probe.widgets.recipe import map_recipe
 from mllm_probe.widgets.recording import Recordings
 from mllm_probe.widgets.sources import News
 from mllm_probe.widgets.static_picture import picture_of_map
@@ -105,7 +106,7 @@ class LayerConceptHeatmap(HeatmapTraits):
         elif isinstance(grid, xr.Dataset):
             self.show(grid)
         elif grid is not None:
-            self.watch(grid)
+            self.watch(_datasets(grid))
 
     def show(self, grid: xr.Dataset) -> None:
         """Show a grid or an effect in place of what is there."""
@@ -217,6 +218,7 @@ class LayerConceptHeatmap(HeatmapTraits):
         state |= {"metrics": metrics} | cells_of(effect, self.against)
         numbers = {"metric": state.get("metric", self.metric), "average": self.average, "sample": self.sample}
         state["told"] = _told(grid) | numbers | {"against": state["against"]}
+        state["recipe"] = map_recipe(state["told"], state["strength_unit"])
         state |= self._selection(state)
         if "progress" in grid.attrs:
             state["progress"] = float(grid.attrs["progress"])
@@ -238,7 +240,7 @@ class LayerConceptHeatmap(HeatmapTraits):
     def _off_target(self, grid: xr.Dataset, layer: int, strength: float) -> dict[str, Any]:
         if self.detail != "off_target" or is_effect(grid) or not has_off_target(grid):
             return {}
-        return {"off_target": off_target_of(grid, layer, strength), "off_target_at": [float(layer), strength]}
+        return off_target_of(grid, layer, strength)
 
     def _on_choice(self, change: Any) -> None:
         with self._showing:
@@ -285,6 +287,28 @@ class LayerConceptHeatmap(HeatmapTraits):
             return f"metric='{self.metric}', empty"
         sizes = f"{len(self.concepts)} concepts × {len(self.layers)} layers × {len(self.strengths)} strengths"
         return f"{sizes}, metric='{self.metric}'"
+
+
+def _datasets(grids: Any) -> Iterable[xr.Dataset]:
+    """Check what a map is made of, where that is known before it is watched.
+
+    Raises
+    ------
+    TypeError
+        If it is neither iterable nor, for a list or tuple, of datasets only.
+    """
+    wanted = (
+        "expected a grid of mp.sweep, an effect of mp.effect, the path of a sweep's store, or an iterable of grids "
+        "such as mp.sweep_iter"
+    )
+    if not isinstance(grids, Iterable) or isinstance(grids, (xr.DataArray, bytes)):
+        raise TypeError(f"{wanted}; got {type(grids).__name__}.")
+    wrong = [one for one in grids if not isinstance(one, xr.Dataset)] if isinstance(grids, (list, tuple, dict)) else []
+    if wrong:
+        raise TypeError(
+            f"{wanted}; got a {type(grids).__name__} that holds {type(wrong[0]).__name__} {wrong[0]!r:.40}."
+        )
+    return grids
 
 
 def _leave(grids: Iterator[xr.Dataset]) -> None:

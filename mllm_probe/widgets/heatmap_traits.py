@@ -36,7 +36,10 @@ class HeatmapTraits(ProbeWidget):
     control_high = _numbers()
     unit = traitlets.Unicode("").tag(sync=True)
     strength_unit = traitlets.Unicode("residual").tag(sync=True)
+    limit = traitlets.Float(1.0).tag(sync=True)
+    note = traitlets.Unicode("").tag(sync=True)
     told = traitlets.Dict().tag(sync=True)
+    recipe = traitlets.List(traitlets.Unicode()).tag(sync=True)
     progress = traitlets.Float(0.0).tag(sync=True)
 
     metric = traitlets.Unicode("logprob").tag(sync=True)
@@ -59,4 +62,6 @@ class HeatmapTraits(ProbeWidget):
     has_off_target = traitlets.Bool(False).tag(sync=True)
     off_target = _numbers()
     off_target_at = traitlets.List(traitlets.Float()).tag(sync=True)
+    off_target_limit = traitlets.Float(1.0).tag(sync=True)
+    answered = traitlets.List(traitlets.List()).tag(sync=True)
     copied = traitlets.Unicode("").tag(sync=True)

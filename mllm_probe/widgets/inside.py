@@ -14,10 +14,11 @@ import xarray as xr
 
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.metrics.projection import UNIT
+from mllm_probe.models import require_model
 from mllm_probe.models.images import as_image, takes_images, warn_of_image
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, require, require_same_model
 from mllm_probe.typing import Images
-from mllm_probe.widgets.base import ProbeWidget, require_model, sentence
+from mllm_probe.widgets.base import ProbeWidget, sentence
 from mllm_probe.widgets.choices import pictures_from
 from mllm_probe.widgets.recording import LARGEST, Recording, Recordings
 

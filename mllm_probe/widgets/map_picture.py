@@ -6,15 +6,18 @@ from itertools import groupby
 
 import numpy as np
 
+from mllm_probe.plots.curves import counted
+from mllm_probe.plots.palette import diverging
 from mllm_probe.widgets.drawing import fonts
-from mllm_probe.widgets.drawing.palette import diverging
-from mllm_probe.widgets.drawing.shapes import Box, Drawing, Line, Text
-from mllm_probe.widgets.numbers import MapNumbers, dose, plain, signed, strength_unit, words
+from mllm_probe.widgets.drawing.shapes import Area, Box, Drawing, Line, Text
+from mllm_probe.widgets.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit, words
 
 _HEAD, _COLUMNS, _GAP, _FOOT = 46, 36, 6, 54
 _CATEGORY = 24
 _RIGHT = 16
 _LONGEST_NAME = 190
+_NARROWEST = 640.0
+"""As wide as the picture of a panel, which a lab draws below its map."""
 _HEADING = 16
 
 
@@ -42,21 +45,25 @@ def map_picture(
     """
     index = numbers.strength_index(strength) if numbers.strengths else 0
     row, size = (18, 12.0) if len(numbers.concepts) <= 36 else (14, 11.0)
-    column = max(11.0, min(44.0, 640 / max(1, len(numbers.layers))))
     names = [fonts.clipped(name, size, _LONGEST_NAME) for name in numbers.concepts]
     left = _CATEGORY + max([60.0, *(fonts.width(name, size) for name in names)]) + 10
+    column = max(11.0, min(120.0, (_NARROWEST - left - _RIGHT) / max(1, len(numbers.layers))))
     groups = [(key, list(found)) for key, found in groupby(_order(numbers), key=lambda i: numbers.categories[i])]
     # Where a category's name is longer than its rows are high, all stand above their rows instead of beside them.
     headings = any(fonts.width(words(category), 10) > len(members) * row for category, members in groups)
     lines = sum(_HEADING for category, _ in groups if headings and category)
-    height = _HEAD + _COLUMNS + len(names) * row + len(groups) * _GAP + lines + _FOOT
-    width = max(left + column * len(numbers.layers) + _RIGHT, left + 300)
     unit = strength_unit(numbers.strength_unit)
     at = f"strength {dose(numbers.strengths[index])} {unit}" if numbers.strengths else ""
+    width = max(left + column * len(numbers.layers) + _RIGHT, _NARROWEST)
+    about = " · ".join(part for part in (at, counted(numbers.n[:, :, index]), note) if part)
+    lines_above = fonts.wrapped(about, 11, width - 20, 3)
+    head = _HEAD + 15 * (len(lines_above) - 1)
+    height = head + _COLUMNS + len(names) * row + len(groups) * _GAP + lines + _FOOT
     drawing = Drawing(width, height, f"{title}, {at}")
-    _heading(drawing, title, " · ".join(part for part in (at, _counted(numbers, index), note) if part))
-    _column_names(drawing, numbers, left, column)
-    y: float = _HEAD + _COLUMNS
+    drawing.add(Text(10, 16, fonts.clipped(title, 13, width - 20, bold=True), 13, "ink", bold=True))
+    drawing.add(*(Text(10, 34 + 15 * i, line, 11, "soft") for i, line in enumerate(lines_above)))
+    _column_names(drawing, numbers, left, column, head)
+    y: float = head + _COLUMNS
     for category, members in groups:
         if headings and category:
             label = fonts.clipped(words(category), 10, width - 20)
@@ -82,27 +89,13 @@ def _order(numbers: MapNumbers) -> list[int]:
     return sorted(range(len(numbers.concepts)), key=lambda i: (first[numbers.categories[i]], i))
 
 
-def _heading(drawing: Drawing, title: str, said: str) -> None:
-    room = drawing.width - 20
-    drawing.add(Text(10, 16, fonts.clipped(title, 13, room, bold=True), 13, "ink", bold=True))
-    drawing.add(Text(10, 34, fonts.clipped(said, 11, room), 11, "soft"))
-
-
-def _counted(numbers: MapNumbers, index: int) -> str:
-    found = numbers.n[:, :, index][np.isfinite(numbers.n[:, :, index]) & (numbers.n[:, :, index] > 0)]
-    if found.size == 0:
-        return ""
-    low, high = int(found.min()), int(found.max())
-    return f"n = {high} pictures" if low == high else f"n = {low} to {high} pictures"
-
-
-def _column_names(drawing: Drawing, numbers: MapNumbers, left: float, column: float) -> None:
+def _column_names(drawing: Drawing, numbers: MapNumbers, left: float, column: float, head: float) -> None:
     every = max(1, int(-(-20 // column)))
     middle = left + column * len(numbers.layers) / 2
-    drawing.add(Text(middle, _HEAD + 9, "edited layer (decoder block)", 10.5, "faint", "middle"))
+    drawing.add(Text(middle, head + 9, "edited layer (decoder block)", 10.5, "faint", "middle"))
     for i, layer in enumerate(numbers.layers):
         if i % every == 0:
-            drawing.add(Text(left + (i + 0.5) * column, _HEAD + 26, str(layer), 10.5, "faint", "middle"))
+            drawing.add(Text(left + (i + 0.5) * column, head + 26, str(layer), 10.5, "faint", "middle"))
 
 
 def _cells(
@@ -117,6 +110,9 @@ def _cells(
             continue
         hatched = numbers.clear[concept, layer, index] == 0
         drawing.add(Box(x, y, column - 1, row - 1, fill=diverging(value, numbers.limit), hatched=bool(hatched)))
+        if abs(value) > numbers.limit:
+            corner, size = x + column - 1, min(6.0, row / 3, column / 3)
+            drawing.add(Area(((corner - size, y), (corner, y), (corner, y + size)), "ink"))
 
 
 def _legend(drawing: Drawing, numbers: MapNumbers, left: float, y: float, width: float) -> None:
@@ -125,16 +121,12 @@ def _legend(drawing: Drawing, numbers: MapNumbers, left: float, y: float, width:
     for step in range(steps):
         colour = diverging(-limit + 2 * limit * (step + 0.5) / steps, limit)
         drawing.add(Box(left + step * width / steps, y, width / steps + 0.3, 8, fill=colour))
-    digits = 0 if limit >= 1 and limit == int(limit) else 1 if limit * 10 == int(limit * 10) else 2
+    digits = fewest(limit)
     unit = f" {numbers.unit}" if numbers.unit else ""
     drawing.add(
         Line(((left + width / 2, y), (left + width / 2, y + 11)), "faint"),
         Text(left, y + 18, plain(-limit, digits), 10.5, "faint"),
         Text(left + width / 2, y + 18, "0", 10.5, "faint", "middle"),
         Text(left + width, y + 18, signed(limit, digits) + unit, 10.5, "faint", "end"),
-        Text(left, y + 35, fonts.clipped(_read(numbers), 10.5, drawing.width - left - 8), 10.5, "faint"),
+        Text(left, y + 35, fonts.clipped(numbers.note, 10.5, drawing.width - left - 8), 10.5, "faint"),
     )
-
-
-def _read(numbers: MapNumbers) -> str:
-    return f"beyond the {numbers.against} control · hatched: not clear of the controls"

@@ -8,11 +8,12 @@ import xarray as xr
 
 from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.widgets.cells import NUMBERS, cells_of, is_effect
+from mllm_probe.widgets.recipe import map_recipe
 from mllm_probe.widgets.recording import LARGEST, Recording, Recordings
 from mllm_probe.widgets.summary import summarised
 
 _KEYS = ("metric", "against", "average")
-_SHOWN = (*NUMBERS, "unit", "controls")
+_SHOWN = (*NUMBERS, "unit", "controls", "limit", "note")
 
 
 def map_recordings(widget: Any, largest: int = LARGEST) -> Recordings:
@@ -41,5 +42,7 @@ def map_recordings(widget: Any, largest: int = LARGEST) -> Recordings:
                 if left < 0:
                     return found
                 when = dict(zip(_KEYS, (metric, against, average), strict=True))
-                found.add(Recording(when, shown | {"told": widget.told | when}))
+                told = widget.told | when
+                recipe = map_recipe(told, widget.strength_unit)
+                found.add(Recording(when, shown | {"told": told, "recipe": recipe}))
     return found

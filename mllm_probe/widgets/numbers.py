@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import numpy as np
 
+from mllm_probe.plots.curves import nice_ceiling, strength_unit
+from mllm_probe.plots.palette import control_label
+
+__all__ = [
+    "MapNumbers",
+    "digits_for",
+    "dose",
+    "fewest",
+    "interval",
+    "map_note",
+    "nice_ceiling",
+    "plain",
+    "scale_limit",
+    "signed",
+    "strength_unit",
+    "words",
+]
+
 _CELLS = ("values", "low", "high", "n", "clear")
 _CONTROLS = ("control", "control_low", "control_high")
-_NICE = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
-_FINEST = {"nats": 1.0, "": 0.1}
-_STRENGTH_UNITS = {"residual": "× residual norm", "vector": "× vector", "raw": "× raw vector"}
+_FINEST = {"nats": 1.0, "doublings": 1.0, "": 0.1}
+"""No scale is finer than this, or noise would look like an effect while the first cells arrive."""
 
 
 @dataclass(frozen=True)
@@ -79,24 +97,32 @@ class MapNumbers:
 
     @property
     def limit(self) -> float:
-        """End of the colour scale: the 98th percentile of the sizes over all strengths, rounded up."""
-        sizes = np.sort(np.abs(self.values[np.isfinite(self.values)]))
-        if sizes.size == 0:
-            return 1.0
-        size = float(sizes[min(sizes.size - 1, math.floor(0.98 * sizes.size))])
-        return nice_ceiling(max(size, _FINEST.get(self.unit, 0.0)))
+        """End of the colour scale over all strengths."""
+        return scale_limit(self.values, self.unit)
+
+    @property
+    def note(self) -> str:
+        """What the marks of the map mean."""
+        return map_note(self.against, bool((np.abs(self.values) > self.limit).any()))
+
+
+def scale_limit(values: np.ndarray, unit: str) -> float:
+    """End of a colour scale: the 98th percentile of the sizes, rounded up; one cell cannot wash out the rest."""
+    sizes = np.sort(np.abs(values[np.isfinite(values)]), axis=None)
+    if sizes.size == 0:
+        return 1.0
+    size = float(sizes[min(sizes.size - 1, math.floor(0.98 * sizes.size))])
+    return nice_ceiling(max(size, _FINEST.get(unit, 0.0)))
 
 
 def _array(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
     return np.frombuffer(data, np.float32).reshape(shape) if data else np.full(shape, np.nan, np.float32)
 
 
-def nice_ceiling(value: float) -> float:
-    """The smallest of 1, 1.5, 2, 3, 4, 5, 6, 8 × 10ⁿ that is not below ``value``."""
-    if not value > 0 or not math.isfinite(value):
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next((step for step in _NICE if step * power >= value * (1 - 1e-9)), 10) * power
+def map_note(against: str, outliers: bool) -> str:
+    """What the marks of a map mean, for its legend."""
+    parts = [f"beyond {control_label(against)}", "hatched: not clear of the controls"]
+    return " · ".join([*parts, "corner: beyond the scale"] if outliers else parts)
 
 
 def digits_for(scale: float) -> int:
@@ -108,18 +134,29 @@ def digits_for(scale: float) -> int:
     return 1 if scale > 2 else min(5, 2 - min(0, math.floor(math.log10(scale)) + 1))
 
 
+def fewest(value: float) -> int:
+    """As few digits as give a number of at most two figures exactly, for the ends of a scale."""
+    exact = Decimal(f"{value:.1e}").normalize()
+    return max(0, -int(exact.as_tuple().exponent))
+
+
+def _fixed(value: float, digits: int) -> str:
+    """A number with ``digits`` behind the point, halves rounded up as in browsers."""
+    return f"{Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
+
+
 def plain(value: float, digits: int = 1) -> str:
     """A number with a proper minus; NaN and infinities as a dash."""
     if not math.isfinite(value):
         return "–"
-    said = f"{abs(value):.{digits}f}"
-    return f"−{said}" if value < 0 and float(said) else said
+    text = _fixed(abs(value), digits)
+    return f"−{text}" if value < 0 and float(text) else text
 
 
 def signed(value: float, digits: int = 1) -> str:
     """A difference: the sign is always shown, except for what rounds to zero."""
-    said = plain(value, digits)
-    return f"+{said}" if value > 0 and math.isfinite(value) and float(said) else said
+    text = plain(value, digits)
+    return f"+{text}" if value > 0 and math.isfinite(value) and float(text) else text
 
 
 def interval(low: float, high: float, digits: int = 1) -> str:
@@ -130,13 +167,9 @@ def interval(low: float, high: float, digits: int = 1) -> str:
 def dose(value: float) -> str:
     """A strength: −2, ½, 1.25."""
     size = abs(value)
-    said = {0.5: "½", 0.25: "¼"}.get(size, f"{size:.3f}".rstrip("0").rstrip("."))
-    return f"−{said}" if value < 0 else said
-
-
-def strength_unit(unit: str) -> str:
-    """What one unit of strength means, in words."""
-    return _STRENGTH_UNITS.get(unit, unit)
+    short = _fixed(size, 3)
+    text = {0.5: "½", 0.25: "¼"}.get(size, short.rstrip("0").rstrip(".") if "." in short else short)
+    return f"−{text}" if value < 0 else text
 
 
 def words(identifier: str) -> str:

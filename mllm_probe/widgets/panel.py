@@ -12,15 +12,15 @@ import traitlets
 import xarray as xr
 
 from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.generation import stream
+from mllm_probe.generation.prefixes import prompts_of
 from mllm_probe.metrics import NEGATIONS
-from mllm_probe.models import ProbeModel
+from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.images import content_hash
 from mllm_probe.models.prompts import unknown_words
 from mllm_probe.schema import CONCEPT, LAYER, UNITS, require, require_same_model
-from mllm_probe.steering import stream
-from mllm_probe.steering.prefixes import prompts_of
 from mllm_probe.widgets.answering import ROWS, read
-from mllm_probe.widgets.base import ProbeWidget, bundle, require_model, sentence
+from mllm_probe.widgets.base import ProbeWidget, bundle, sentence
 from mllm_probe.widgets.choices import (
     Choice,
     choices_from,
@@ -28,7 +28,7 @@ from mllm_probe.widgets.choices import (
     offered_by,
     uploaded_choice,
 )
-from mllm_probe.widgets.doses import fluent_range, tried
+from mllm_probe.widgets.doses import weighed
 from mllm_probe.widgets.drawing import Drawing
 from mllm_probe.widgets.marks import Marks, marks
 from mllm_probe.widgets.pins import with_pin, without_pin
@@ -443,10 +443,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             return {"generation": self.generation, "serial": self.serial}
 
     def _weighed(self, setting: Setting) -> dict[str, Any]:
-        doses = tried(self._grid, setting, self.strength_unit)
-        low, high = fluent_range(doses)
-        state = {"doses": doses, "safe_low": low, "safe_high": high}
-        return {name: value for name, value in state.items() if getattr(self, name) != value}
+        found = weighed(self._grid, setting, self.strength_unit)
+        return {name: value for name, value in found.items() if getattr(self, name) != value}
 
     def _answer(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> None:
         with self._marking:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from mllm_probe.plots.palette import diverging
 from mllm_probe.schema import CONCEPT
 from mllm_probe.widgets.dose_picture import dose_picture
 from mllm_probe.widgets.drawing import Drawing, fonts
-from mllm_probe.widgets.drawing.palette import diverging
 from mllm_probe.widgets.drawing.shapes import Box, Line, Photo, Text
 from mllm_probe.widgets.map_picture import map_picture
 from mllm_probe.widgets.numbers import MapNumbers, dose, strength_unit
@@ -72,23 +73,95 @@ def picture_of_panel(widget: Any) -> Drawing:
     said = f"{widget.concept or 'no concept'} · layer {_layers(widget)} · strength {_dose_of(widget)}"
     drawing = Drawing(_WIDTH, 0, f"Steering panel: {said}")
     drawing.add(Text(12, 18, fonts.clipped(said, 13, _WIDTH - 24, bold=True), 13, "ink", bold=True))
-    question = fonts.clipped(f"{widget.prompt} · {widget.scope.replace('+', ' + ')}", 11, _WIDTH - 24)
-    drawing.add(Text(12, 37, question, 11, "soft"))
+    question = fonts.wrapped(f"{widget.prompt} · {widget.scope.replace('+', ' + ')}", 11, _WIDTH - 24, 3)
+    drawing.add(*(Text(12, 37 + 15 * i, line, 11, "soft") for i, line in enumerate(question)))
+    below = 52.0 + 15 * (len(question) - 1)
     if 0 <= widget.picture < len(widget.pictures):
-        drawing.add(Photo(12, 52, _PHOTO, _PHOTO, bytes(widget.pictures[widget.picture]["png"])))
-    drawing.add(Box(12, 52, _PHOTO, _PHOTO, stroke="line"))
-    y = 60.0
+        drawing.add(Photo(12, below, _PHOTO, _PHOTO, bytes(widget.pictures[widget.picture]["png"])))
+    drawing.add(Box(12, below, _PHOTO, _PHOTO, stroke="line"))
+    y = below + 8
+    baseline = widget.answers.get("baseline") or None
     for name, title in _ANSWERS:
-        lines = fonts.wrapped(widget.answers.get(name) or _NOTHING, 13, room, 4)
+        answer = widget.answers.get(name) or ""
+        spans = widget.answers.get("spans", {}).get(name, [])
+        marked = marked_words(answer, None if name == "baseline" else baseline, spans)
+        lines = fonts.wrapped(answer or _NOTHING, 13, room, 4)
         top, y = y - 6, y + 2
         drawing.add(Text(left + 12, y, title, 10.5, "faint"))
         for line in lines:
             y += 18
-            drawing.add(Text(left + 12, y, line, 13, "ink"))
+            _write(drawing, line, marked, left + 12, y)
+            marked = marked[len(line.split()) :]
         drawing.add(Line(((left, top), (left, y + 8)), "brand" if name == "steered" else "line", 3))
         y += 30
-    drawing.height = max(52 + _PHOTO + 12, y - 6)
+    drawing.height = max(below + _PHOTO + 12, y - 6)
     return drawing
+
+
+def _write(drawing: Drawing, line: str, marked: list[Marked], x: float, y: float) -> None:
+    """One line of an answer: changed words on a tint, mentions of the concepts underlined, negated ones dashed."""
+    space = fonts.width(" ", 13)
+    for word, (_, changed, mention) in zip(line.split(), marked, strict=False):
+        width = fonts.width(word, 13)
+        if changed:
+            drawing.add(Box(x - 2, y - 9, width + 4, 18, fill="brand", opacity=0.16))
+        if mention:
+            look = {"stroke": "brand", "weight": 1.6} if mention == "named" else {"stroke": "soft", "dash": (2.0, 2.0)}
+            drawing.add(Line(((x, y + 8), (x + width, y + 8)), **look))
+        x += width + space
+    first = x - sum(fonts.width(word, 13) + space for word in line.split()[: len(marked)])
+    drawing.add(Text(first, y, line, 13, "ink"))
+
+
+Marked = tuple[str, bool, str]
+"""A word of an answer, whether it is new against the unsteered answer, and ``"named"``, ``"negated"`` or ``""``."""
+
+
+def marked_words(answer: str, baseline: str | None, spans: Sequence[Sequence[int]]) -> list[Marked]:
+    """Words of an answer as they are marked.
+
+    Parameters
+    ----------
+    answer : str
+    baseline : str or None
+        The unsteered answer, of which a longest common subsequence is not marked; None marks nothing as new.
+    spans : sequence of [start, stop, negated]
+        Mentions of the concepts, in UTF-16 code units.
+    """
+    words = [(match.group(), match.start(), match.end()) for match in re.finditer(r"\S+", answer)]
+    old = None if baseline is None else _common([_bare(w) for w, *_ in words], [_bare(w) for w in baseline.split()])
+    units = answer.encode("utf-16-le", "surrogatepass")
+
+    def place(unit: int) -> int:
+        return len(units[: 2 * unit].decode("utf-16-le", "ignore"))
+
+    mentions = [(place(start), place(stop), "negated" if negated else "named") for start, stop, negated in spans]
+    kinds = [next((kind for a, b, kind in mentions if a < stop and start < b), "") for _, start, stop in words]
+    return [(word, old is not None and i not in old, kinds[i]) for i, (word, *_) in enumerate(words)]
+
+
+def _bare(word: str) -> str:
+    return "".join(letter for letter in word.lower() if letter.isalnum())
+
+
+def _common(words: list[str], reference: list[str]) -> set[int]:
+    """Places of the words that belong to a longest common subsequence with ``reference``, as in the front-end."""
+    length = np.zeros((len(words) + 1, len(reference) + 1), int)
+    for i in reversed(range(len(words))):
+        for j in reversed(range(len(reference))):
+            same = words[i] == reference[j]
+            length[i, j] = length[i + 1, j + 1] + 1 if same else max(length[i + 1, j], length[i, j + 1])
+    kept: set[int] = set()
+    i = j = 0
+    while i < len(words) and j < len(reference):
+        if words[i] == reference[j]:
+            kept.add(i)
+            i, j = i + 1, j + 1
+        elif length[i + 1, j] >= length[i, j + 1]:
+            i += 1
+        else:
+            j += 1
+    return kept
 
 
 def picture_of_patches(widget: Any) -> Drawing:

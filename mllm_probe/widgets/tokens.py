@@ -14,10 +14,11 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from mllm_probe import schema
 from mllm_probe.activations import capture
+from mllm_probe.generation import generate
 from mllm_probe.metrics.lens import lens_chunks
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
 from mllm_probe.models.images import takes_images
-from mllm_probe.steering import Steering, generate
+from mllm_probe.steering import Steering
 from mllm_probe.tokens import captured_kinds
 from mllm_probe.typing import Images
 from mllm_probe.widgets.base import bundle

@@ -10,7 +10,7 @@ import torch
 import mllm_probe as mp
 from mllm_probe.activations import active_hooks, attached, device_array, forward_hidden, output
 from mllm_probe.activations import memory as memory_module
-from mllm_probe.loading.zoo import FAMILIES, build
+from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.models import ProbeModel
 
 PROMPTS = ["What do you see?", "What?", "Is the cat left of the dog?"]

@@ -41,6 +41,12 @@ _READY = """() => {
   return panel?.sessionContext?.session?.kernel?.status === 'idle' && document.querySelector('.jp-Notebook .jp-Cell');
 }"""
 
+_HAS_RUN = """([index, before]) => {
+  const cell = document.querySelectorAll('.jp-Notebook .jp-Cell')[index];
+  const prompt = cell.querySelector('.jp-InputPrompt').textContent;
+  return /\\[\\d+\\]/.test(prompt) && prompt !== before;
+}"""
+"""A cell's number is another one than before."""
 _FRAMES = """(count) => new Promise((done) => {
   const next = () => (count-- > 0 ? requestAnimationFrame(next) : done());
   next();
@@ -163,6 +169,15 @@ def drawn(page: Page) -> None:
 def run_cell(page: Page, index: int) -> None:
     """Run one cell, without waiting for it."""
     page.evaluate(_RUN, index)
+
+
+def finish_cell(page: Page, index: int, timeout: float = 300_000) -> Locator:
+    """Run one cell to its end and give what it put out, wherever the notebook has been run before."""
+    prompt = page.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-InputPrompt").first
+    before = prompt.text_content() or ""
+    run_cell(page, index)
+    page.wait_for_function(_HAS_RUN, arg=[index, before], timeout=timeout)
+    return page.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-OutputArea").first
 
 
 def said(page: Page, code: str) -> str:

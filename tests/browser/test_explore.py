@@ -18,26 +18,40 @@ import logging, time
 import mllm_probe as mp
 from mllm_probe.sweeps import job
 from mllm_probe.sweeps.engine import Engine
-whole, job.MOST_ROWS = Engine._compute, 8
-Engine._compute = lambda self, blocks: (time.sleep(0.2), whole(self, blocks))[1]
+job.MOST_ROWS = 8
 library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=12)
 explored = mp.explore("scenes-8l", library, strengths=(-1, 1, 2), draws=2)
 explored
 """
-FAST = "Engine._compute = whole"
-WAIT = "assert explored.wait(300), (explored.bar.message, explored.monitor.message)\nprint('filled')"
-AGAIN = """
+FILLED = """
+assert explored.wait(300), (explored.bar.message, explored.monitor.message)
+first, whole, choose = explored.heatmap.grid, Engine._compute, explored.panel.choose
+"""
+READY = """
+Engine._compute, explored.panel.choose = whole, choose
+explored.monitor.resume()
+explored.bar.opened = []
+assert explored.wait(300), (explored.bar.message, explored.monitor.message)
+explored.heatmap.show(first)
+explored.heatmap.concept, explored.heatmap.strength = "cat", 1.0
+explored.heatmap.layer, explored.heatmap.window = 2, [2, 2]
+explored.panel.choose(concept="cat", window=[2, 2], strength=1.0)
+assert explored.wait(300)
+"""
+"""The state in which every test begins, whatever the one before it did."""
+SLOW_SWEEP = """
 Engine._compute = lambda self, blocks: (time.sleep(0.2), whole(self, blocks))[1]
 few = [picture for concept in library.values() for picture in concept.negative[:1]]
 explored.monitor.watch(mp.sweep_iter(explored.panel.model, explored.vectors, few, strengths=(0.5, 1), layers=[2, 4, 6],
                                      metrics=("logprob",), controls=("random",), draws=2, progress=False));
 """
+FAST = "Engine._compute = whole"
+WAIT = "assert explored.wait(300), (explored.bar.message, explored.monitor.message)"
 BREAK = """
 kept = []
 handler = logging.Handler()
 handler.emit = lambda record: kept.append(logging.Formatter().format(record))
 logging.getLogger("mllm_probe").addHandler(handler)
-choose = explored.panel.choose
 def broken(**setting):
     raise RuntimeError("the panel is out of order\\nwith details")
 explored.panel.choose = broken
@@ -61,20 +75,50 @@ _AT = """() => { const e = document.activeElement;
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("explore")
-    lab.notebook(folder, "explore.ipynb", *(cell.strip() for cell in (MAKE, FAST, WAIT, AGAIN, BREAK, MEND)))
-    with lab.server(folder) as address, lab.opened(address, "explore.ipynb", 1400, 1100) as made:
-        made.get_by_test_id("heatmap").wait_for(timeout=300_000)
+    for name in ("explore", "restarted"):
+        lab.notebook(folder, f"{name}.ipynb", MAKE.strip())
+    with lab.server(folder) as made:
         yield made
 
 
-def ran(page: Page, cell: int, text: str = "") -> None:
-    """Run a cell to its end; ``text`` is what it prints."""
-    lab.run_cell(page, cell)
-    expect(page.locator(".jp-Cell").nth(cell).locator(".jp-InputPrompt")).to_have_text(lab.NUMBERED, timeout=300_000)
-    if text:
-        expect(page.locator(".jp-Cell").nth(cell).locator(".jp-OutputArea")).to_contain_text(text)
+def filled(page: Page) -> Page:
+    """Wait until the lab of a notebook has everything."""
+    page.get_by_test_id("heatmap-cell").wait_for(timeout=300_000)
+    lab.said(page, FILLED)
+    return page
+
+
+@pytest.fixture(scope="module")
+def explored(address: str) -> Iterator[Page]:
+    with lab.opened(address, "explore.ipynb", 1400, 1100) as made:
+        yield filled(made)
+
+
+@pytest.fixture
+def restarting(address: str, explored: Page) -> Iterator[Page]:
+    """Another notebook with a lab of its own, whose kernel may go."""
+    browser = explored.context.browser
+    assert browser is not None
+    made = browser.new_page(viewport={"width": 1400, "height": 1100})
+    made.set_default_timeout(90_000)
+    lab.open_notebook(made, address, "restarted.ipynb")
+    lab.run_cell(made, 0)
+    yield filled(made)
+    made.close()
+
+
+@pytest.fixture
+def page(explored: Page) -> Page:
+    """The lab as it was when its first sweep had ended."""
+    explored.mouse.move(3, 3)
+    lab.said(explored, READY)
+    expect(explored.get_by_test_id("heatmap-cell")).to_contain_text("cat · layer 2 · 1 ×")
+    expect(explored.get_by_test_id("layer")).to_have_attribute("aria-valuetext", "layer 2")
+    expect(explored.get_by_test_id("concept")).to_have_value("cat")
+    expect(monitor(explored)).to_be_hidden()
+    return explored
 
 
 def monitor(page: Page) -> Locator:
@@ -92,6 +136,7 @@ def tab_to(page: Page, name: str) -> None:
 
 
 def test_the_sweep_is_watched_paused_and_resumed_above_the_map(page: Page) -> None:
+    lab.said(page, SLOW_SWEEP)
     expect(monitor(page)).to_be_visible(timeout=300_000)
     expect(page.get_by_test_id("open-sweep")).to_have_attribute("aria-expanded", "true")
     expect(page.get_by_test_id("lab-status")).to_have_text("steering every concept at every layer")
@@ -102,9 +147,10 @@ def test_the_sweep_is_watched_paused_and_resumed_above_the_map(page: Page) -> No
     expect(page.get_by_test_id("monitor-status")).to_contain_text("paused ·")
     expect(page.get_by_test_id("lab-status")).to_have_text("the sweep is paused")
     page.locator(".mp-lab").screenshot(path=SHOTS / "lab-paused.png")
-    ran(page, 1)
+    lab.said(page, FAST)
     page.get_by_test_id("monitor-resume").click()
-    ran(page, 2, "filled")
+    lab.said(page, WAIT)
+    expect(monitor(page)).to_be_hidden()
 
 
 def test_a_finished_sweep_is_folded_away_and_can_be_opened(page: Page) -> None:
@@ -238,10 +284,11 @@ def test_the_lab_is_driven_by_keys_alone(page: Page) -> None:
 
 
 def test_another_sweep_takes_the_place_of_the_first(page: Page) -> None:
-    ran(page, 3)
+    lab.said(page, SLOW_SWEEP)
     expect(monitor(page)).to_be_visible()
     expect(page.get_by_test_id("lab-status")).to_have_text("steering every concept at every layer")
-    ran(page, 1)
+    lab.said(page, FAST)
+    lab.said(page, WAIT)
     expect(monitor(page)).to_be_hidden()
     page.get_by_test_id("heatmap").focus()
     page.keyboard.press("ArrowRight")
@@ -252,17 +299,18 @@ def test_another_sweep_takes_the_place_of_the_first(page: Page) -> None:
 def test_an_error_in_a_callback_is_one_sentence_and_the_traceback_is_in_the_log(page: Page) -> None:
     error = page.locator(".mp-bar .mp-error")
     expect(error).to_be_hidden()
-    ran(page, 4)
+    lab.said(page, BREAK)
     page.get_by_test_id("heatmap").press("ArrowRight")
     expect(error).to_have_text("the panel is out of order.")
     page.locator(".mp-lab").screenshot(path=SHOTS / "lab-error.png")
-    ran(page, 5, "traceback")
-    page.get_by_test_id("heatmap").press("ArrowLeft")
-    page.get_by_test_id("heatmap").press("ArrowUp")
+    assert lab.said(page, MEND).strip() == "traceback"
+    page.get_by_test_id("heatmap").press("ArrowDown")
+    expect(page.get_by_test_id("concept")).to_have_value("tree")
     expect(error).to_be_hidden()
 
 
-def test_a_restarted_kernel_is_said_once(page: Page) -> None:
+def test_a_restarted_kernel_is_said_once(restarting: Page) -> None:
+    page = restarting
     assert page.locator("[data-testid=no-kernel]:visible").count() == 0
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     said = page.locator(".mp-bar [data-testid=no-kernel]")

@@ -172,14 +172,22 @@ def test_recorded_answers_come_back_and_others_are_not_made_up(
         for row, text in zip(rows, texts, strict=True):
             expect(row).to_have_text(text)
     page.get_by_test_id("concept").select_option("neon")
-    expect(page.get_by_test_id("error")).to_contain_text("without a kernel: this setting was not run")
+    said = page.get_by_test_id("unrecorded")
+    expect(said).to_have_text(f"This setting was not recorded. {len(answers)} recorded settings are listed above.")
+    assert said.evaluate("e => e.nextElementSibling.matches('.mp-live')")
+    expect(page.get_by_test_id("fluency")).to_be_hidden()
+    page.get_by_test_id("projector").click()
+    expect(page.get_by_test_id("reveal")).to_be_hidden()
+    expect(page.locator(".mp-covered")).to_be_hidden()
+    page.get_by_test_id("projector").click()
     expect(rows[1]).not_to_contain_text("key")
     page.get_by_test_id("strength").focus()
     for _ in range(2):
         page.keyboard.press("ArrowRight")
     expect(page.get_by_test_id("strength")).to_have_value("1")
     expect(rows[1]).to_have_text(answers["neon 1"][1])
-    expect(page.get_by_test_id("error")).to_be_hidden()
+    for name in ("error", "unrecorded"):
+        expect(page.get_by_test_id(name)).to_be_hidden()
 
 
 def test_patches_and_tokens_are_read_layer_by_layer_for_every_concept(offline: Offline) -> None:

@@ -26,9 +26,7 @@ from tests.widgets.test_heatmap import raw_grid
 heatmap = mp.LayerConceptHeatmap(raw_grid(off_target=True), concept="cat", layer=2)
 heatmap
 """
-SAID = (
-    "print('said', heatmap.concept, heatmap.layer, heatmap.window, heatmap.strength, heatmap.average, heatmap.against)"
-)
+SAID = "print(heatmap.concept, heatmap.layer, heatmap.window, heatmap.strength, heatmap.average, heatmap.against)"
 FAST = """
 from tests.widgets import fakes
 import numpy as np, time, xarray as xr
@@ -71,8 +69,14 @@ display(monitor, live)
 """
 START = """
 monitor.watch(mp.sweep_iter(model, vectors, pictures, strengths=(-1, 1), draws=4, seed=1, progress=False,
-    metrics=("logprob", "named"), max_new_tokens=6, store="live.zarr")); print("begun")
+    metrics=("logprob", "named"), max_new_tokens=6, store="{store}")); print("begun")
 """
+AGAIN = """
+heatmap.average = "mean"; heatmap.against, heatmap.columns, heatmap.sample = "random", "layer", 0
+heatmap.detail, heatmap.concept, heatmap.strength = "dose_response", "cat", 1.0
+heatmap.layer, heatmap.window = 2, [2, 2]
+"""
+"""The state in which every test of the small map begins, whatever the one before it did."""
 ANSWER = "out = mp.generate(model, pictures[0], max_new_tokens=4); print('free', bool(out.text))"
 STORE = (
     "elsewhere = mp.SweepMonitor('elsewhere.zarr'); seen = mp.LayerConceptHeatmap(elsewhere); display(elsewhere, seen)"
@@ -82,13 +86,9 @@ grid, image = live.grid, pictures[0]
 live.concept, live.window = 'cat', [3, 4]
 """
 EXEC = "exec(live.copied)"
-CELLS = [cell.strip() for cell in (MAP, SAID, FAST, FEED, REAL, START, ANSWER, STORE, RUN, EXEC)]
-(I_MAP, I_SAID, I_FAST, I_FEED, I_REAL, I_START, I_ANSWER, I_STORE, I_RUN, I_EXEC) = range(len(CELLS))
+CELLS = [cell.strip() for cell in (MAP, FAST, FEED, REAL, ANSWER, STORE, RUN, EXEC)]
+(I_MAP, I_FAST, I_FEED, I_REAL, I_ANSWER, I_STORE, I_RUN, I_EXEC) = range(len(CELLS))
 
-_RAN = """([index, before]) => {
-  const prompt = document.querySelectorAll('.jp-Notebook .jp-Cell')[index].querySelector('.jp-InputPrompt').textContent;
-  return /\\[\\d+\\]/.test(prompt) && prompt !== before;
-}"""
 # How many colours a part of a canvas has, in page pixels from its corner; the canvas is found by its test id in a cell.
 _COLOURS = """([index, x, y, w, h]) => {
   const cell = document.querySelectorAll('.jp-Notebook .jp-Cell')[index];
@@ -122,21 +122,25 @@ def out(page: Page, cell: int) -> Locator:
 
 def run(page: Page, cell: int) -> Locator:
     """Run a cell to its end; gives its output."""
-    prompt = page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".jp-InputPrompt")
-    before = prompt.text_content()
-    lab.run_cell(page, cell)
-    page.wait_for_function(_RAN, arg=[cell, before], timeout=SLOW)
+    lab.finish_cell(page, cell, SLOW)
     return out(page, cell)
+
+
+@pytest.fixture
+def area(page: Page) -> Locator:
+    """The small map, as it was at first."""
+    lab.set_theme(page, "JupyterLab Light")
+    page.mouse.move(5, 5)
+    lab.said(page, AGAIN)
+    made = out(page, I_MAP)
+    expect(made.get_by_test_id("heatmap-cell")).to_have_text(re.compile("^cat · layer 2 · 1 ×.*n = 8 pictures.*random"))
+    made.get_by_test_id("heatmap").scroll_into_view_if_needed()
+    return made
 
 
 def kernel_says(page: Page, wanted: str) -> None:
     """Ask the kernel what is selected until it says so: a cell may overtake what a control has sent."""
-    said = ""
-    for _ in range(ATTEMPTS):
-        said = run(page, I_SAID).inner_text().strip()
-        if said.endswith(wanted):
-            return
-    raise AssertionError(f"the kernel says '{said}', not '{wanted}'")
+    lab.until_said(page, SAID, wanted)
 
 
 def centre(canvas: Locator, row: int, layer: int) -> tuple[float, float]:
@@ -146,8 +150,7 @@ def centre(canvas: Locator, row: int, layer: int) -> tuple[float, float]:
     return left + (layer + 0.5) * width, top + (row + 0.5) * height
 
 
-def test_a_drag_selects_a_window_and_the_kernel_knows(page: Page) -> None:
-    area = out(page, I_MAP)
+def test_a_drag_selects_a_window_and_the_kernel_knows(page: Page, area: Locator) -> None:
     canvas, cell = area.get_by_test_id("heatmap"), area.get_by_test_id("heatmap-cell")
     expect(cell).to_contain_text("cat · layer 2")
     box = canvas.bounding_box()
@@ -159,11 +162,10 @@ def test_a_drag_selects_a_window_and_the_kernel_knows(page: Page) -> None:
     page.mouse.up()
     page.mouse.move(5, 5)
     expect(cell).to_contain_text("tree · layer 5 · window 2–5")
-    kernel_says(page, "said tree 2 [2, 5] 1.0 mean random")
+    kernel_says(page, "tree 2 [2, 5] 1.0 mean random")
 
 
-def test_keys_alone_select_extend_and_scrub(page: Page) -> None:
-    area = out(page, I_MAP)
+def test_keys_alone_select_extend_and_scrub(page: Page, area: Locator) -> None:
     canvas, cell = area.get_by_test_id("heatmap"), area.get_by_test_id("heatmap-cell")
     canvas.focus()
     for key in ("Escape", "ArrowUp", "Home"):
@@ -178,11 +180,10 @@ def test_keys_alone_select_extend_and_scrub(page: Page) -> None:
     expect(cell).to_contain_text("−1 × residual norm")
     page.keyboard.press("End")
     expect(cell).to_contain_text("1 × residual norm")
-    kernel_says(page, "said cat 2 [2, 5] 1.0 mean random")
+    kernel_says(page, "cat 2 [2, 5] 1.0 mean random")
 
 
-def test_the_dose_response_of_the_cell_appears_and_its_points_scrub(page: Page) -> None:
-    area = out(page, I_MAP)
+def test_the_dose_response_of_the_cell_appears_and_its_points_scrub(area: Locator) -> None:
     canvas, curve = area.get_by_test_id("heatmap"), area.get_by_test_id("dose-response")
     canvas.click(position=dict(zip("xy", centre(canvas, 0, 1), strict=True)))
     expect(area.get_by_test_id("detail-title")).to_have_text("Dose response · cat · layer 5")
@@ -196,11 +197,12 @@ def test_the_dose_response_of_the_cell_appears_and_its_points_scrub(page: Page) 
     expect(curve).to_have_attribute("aria-label", re.compile("cat, effect by strength.*not clear"))
 
 
-def test_choices_are_made_in_the_kernel(page: Page) -> None:
-    area = out(page, I_MAP)
+def test_choices_are_made_in_the_kernel(page: Page, area: Locator) -> None:
+    lab.said(page, "heatmap.layer = 5")
+    expect(area.get_by_test_id("heatmap-cell")).to_contain_text("cat · layer 5")
     before = area.get_by_test_id("heatmap-cell").get_attribute("data-value")
     area.get_by_test_id("control").select_option("shuffled")
-    expect(area.get_by_test_id("heatmap-cell")).to_contain_text("shuffled pair ")
+    expect(area.get_by_test_id("heatmap-cell")).to_contain_text("shuffled label ")
     assert abs(float(area.get_by_test_id("heatmap-cell").get_attribute("data-value")) - float(before)) > 0.5
     expect(area.get_by_test_id("sample")).to_be_hidden()
     area.get_by_test_id("average").select_option("single")
@@ -208,15 +210,10 @@ def test_choices_are_made_in_the_kernel(page: Page) -> None:
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("n = 1 picture")
     area.get_by_test_id("columns").select_option("relative_depth")
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("layer 5 · depth 0.75")
-    kernel_says(page, "1.0 single shuffled")
-    area.get_by_test_id("average").select_option("mean")
-    area.get_by_test_id("control").select_option("random")
-    area.get_by_test_id("columns").select_option("layer")
-    expect(area.get_by_test_id("heatmap-cell")).to_contain_text("n = 8 pictures")
+    kernel_says(page, "cat 5 [5, 5] 1.0 single shuffled")
 
 
-def test_cells_that_are_not_clear_are_hatched(page: Page) -> None:
-    area = out(page, I_MAP)
+def test_cells_that_are_not_clear_are_hatched(page: Page, area: Locator) -> None:
     canvas = area.get_by_test_id("heatmap")
     canvas.click(position=dict(zip("xy", centre(canvas, 1, 1), strict=True)))
     page.mouse.move(5, 5)
@@ -227,11 +224,10 @@ def test_cells_that_are_not_clear_are_hatched(page: Page) -> None:
     area.get_by_test_id("heatmap-strength").press("Home")
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("not clear of the controls")
     page.wait_for_function(f"inside => ({_COLOURS})(inside) >= 3", arg=inside)
-    area.get_by_test_id("heatmap-strength").press("End")
 
 
-def test_the_off_target_view_is_read_by_keys_too(page: Page) -> None:
-    area = out(page, I_MAP)
+def test_the_off_target_view_is_read_by_keys_too(page: Page, area: Locator) -> None:
+    lab.said(page, "heatmap.concept, heatmap.layer = 'tree', 5")
     area.get_by_test_id("detail").select_option("off_target")
     expect(area.get_by_test_id("off-target-cell")).to_contain_text("tree steered, cat scored: ")
     area.get_by_test_id("off-target").focus()
@@ -239,11 +235,10 @@ def test_the_off_target_view_is_read_by_keys_too(page: Page) -> None:
     expect(area.get_by_test_id("off-target-cell")).to_contain_text("tree steered, tree scored: +3")
     expect(area.get_by_test_id("off-target-cell")).to_contain_text("clear of the random directions")
     page.screenshot(path=SHOTS / "heatmap-off-target.png")
-    area.get_by_test_id("detail").select_option("dose_response")
 
 
-def test_dark_theme(page: Page) -> None:
-    canvas = out(page, I_MAP).get_by_test_id("heatmap")
+def test_dark_theme(page: Page, area: Locator) -> None:
+    canvas = area.get_by_test_id("heatmap")
     x, y = centre(canvas, 0, 0)
     page.screenshot(path=SHOTS / "heatmap-light.png")
     pixel = "([c, x, y]) => [...c.getContext('2d').getImageData(x, y, 1, 1).data].join()"
@@ -272,13 +267,34 @@ def test_a_large_map_that_is_fed_fast_ends_on_its_last_numbers(page: Page) -> No
     page.screenshot(path=SHOTS / "heatmap-large.png")
 
 
-def test_a_sweep_of_this_kernel_is_paused_resumed_and_stopped(page: Page) -> None:
+def began(page: Page, store: str) -> Locator:
+    """A new monitor and its map, with a sweep into ``store`` of which some cells are there."""
     area = run(page, I_REAL)
-    status, facts = area.get_by_test_id("monitor-status"), area.locator(".mp-facts")
-    expect(status).to_have_text("nothing to watch")
+    expect(area.get_by_test_id("monitor-status")).to_have_text("nothing to watch")
     expect(area.get_by_test_id("monitor-pause")).to_be_hidden()
-    run(page, I_START)
+    expect(area.get_by_test_id("heatmap-skeleton")).to_be_visible()
+    expect(area.get_by_test_id("heatmap")).to_be_hidden()
+    lab.said(page, START.format(store=store))
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("nats", timeout=SLOW)
+    return area
+
+
+def test_a_window_is_read_as_such_right_after_it_was_selected(page: Page, area: Locator) -> None:
+    canvas, cell = area.get_by_test_id("heatmap"), area.get_by_test_id("heatmap-cell")
+    canvas.click(position=dict(zip("xy", centre(canvas, 1, 0), strict=True)))
+    canvas.click(position=dict(zip("xy", centre(canvas, 1, 1), strict=True)), modifiers=["Shift"])
+    expect(cell).to_contain_text("tree · layer 5 · window 2–5")
+    x, y = centre(canvas, 1, 1)
+    canvas.hover(position={"x": x - 4, "y": y})
+    expect(cell).to_contain_text("tree · layer 5 · window 2–5")
+    canvas.hover(position=dict(zip("xy", centre(canvas, 0, 1), strict=True)))
+    expect(cell).to_contain_text("cat · layer 5 · 1 ×")
+    expect(cell).not_to_contain_text("window")
+
+
+def test_a_sweep_of_this_kernel_is_paused_resumed_and_stopped(page: Page) -> None:
+    area = began(page, "paused.zarr")
+    status, facts = area.get_by_test_id("monitor-status"), area.locator(".mp-facts")
     area.get_by_test_id("monitor-pause").focus()
     page.keyboard.press("Enter")
     expect(area.get_by_test_id("monitor-resume")).to_be_focused()
@@ -302,8 +318,10 @@ def test_a_sweep_of_this_kernel_is_paused_resumed_and_stopped(page: Page) -> Non
 
 
 def test_a_stopped_sweep_goes_on_from_its_store_and_copied_code_runs(page: Page) -> None:
-    run(page, I_START)
-    area = out(page, I_REAL)
+    area = began(page, "resumed.zarr")
+    area.get_by_test_id("monitor-stop").click()
+    expect(area.get_by_test_id("monitor-status")).to_contain_text("stopped", timeout=SLOW)
+    lab.said(page, START.format(store="resumed.zarr"))
     expect(area.get_by_test_id("monitor-status")).to_have_text("finished · 100 %", timeout=SLOW)
     run(page, I_RUN)
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("window 3–4")

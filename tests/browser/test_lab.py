@@ -30,8 +30,8 @@ FILL = "heatmap.watch(fakes.growing(steps=40, pause=0.05, hostile=True));"
 BUSY = "import time; time.sleep(20)"
 REAL = """
 import mllm_probe as mp
-from mllm_probe.loading.zoo import tiny_llava
-from mllm_probe.steering import stream
+from mllm_probe.apps.zoo import tiny_llava
+from mllm_probe.generation import stream
 panel_module.stream = stream
 library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=4)
 explored = mp.explore(tiny_llava(), library, strengths=(-1, 1, 2), draws=2)

@@ -35,6 +35,7 @@ def test_hostile_input(attempt: Try, setting: Setting, tmp_path: Path, monkeypat
 
 def test_the_table_is_sound():
     assert len({attempt.label for attempt in TRIES}) == len(TRIES)
+    assert not [label for label in (attempt.label for attempt in TRIES) if " at 0x" in label], "differs between workers"
     assert sum(attempt.ends == "bare" for attempt in TRIES) <= MOST_BARE
     unsaid = [attempt.label for attempt in TRIES if attempt.ends in ("error", "warning") and not attempt.says]
     assert not unsaid, f"errors and warnings are told apart by their words: {unsaid}"

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.loading import Model, Outcome, VerificationError, VerificationReport, wrap
 from mllm_probe.loading.recorders import hook_count, without_trace
 from mllm_probe.models import ProbeModel
@@ -20,8 +21,10 @@ from mllm_probe.models.caches import given_cache
 
 
 @pytest.fixture
-def model(tiny: ProbeModel) -> Model:
-    return wrap(copy.deepcopy(tiny.hf), tiny.processor, name="broken")
+def model() -> Model:
+    """A model of its own: the shared one may carry recorders that Transformers installed in an earlier test."""
+    fresh = tiny_llava()
+    return wrap(fresh.hf, fresh.processor, name="broken")
 
 
 def _failed(report: VerificationReport) -> set[str]:

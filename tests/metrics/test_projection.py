@@ -9,8 +9,8 @@ import torch
 from mllm_probe.activations import capture
 from mllm_probe.concepts import scenes
 from mllm_probe.metrics import borrowed_scopes, concept_projection
-from mllm_probe.steering import concept_vectors, vectors_from
 from mllm_probe.tokens import captured_kinds
+from mllm_probe.vectors import concept_vectors, vectors_from
 
 
 @pytest.fixture(scope="module")

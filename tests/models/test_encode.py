@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.loading import wrap
-from mllm_probe.loading.zoo import FAMILIES, build
 from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.schema import ROLES
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 import mllm_probe as mp
+from mllm_probe.apps.zoo import tiny_llava
+from mllm_probe.generation import Live
 from mllm_probe.loading import wrap
-from mllm_probe.loading.zoo import tiny_llava
-from mllm_probe.steering import Live, Steering
+from mllm_probe.steering import Steering
 from tests.sweeps.helpers import random_vectors
 
 PROMPT = "what do you see ?"

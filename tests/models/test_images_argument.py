@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 import mllm_probe as mp
-from mllm_probe.steering import Live
+from mllm_probe.generation import Live
 from mllm_probe.widgets import PatchOverlay, TokenStrip
 
 PROMPT = "what is it ?"

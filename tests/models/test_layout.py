@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from mllm_probe.loading.zoo import FAMILIES, build
+from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.models import LayoutError, ProbeModel, find_layout
 
 

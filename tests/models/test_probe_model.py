@@ -6,8 +6,8 @@ import copy
 
 import torch
 
+from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.loading import wrap
-from mllm_probe.loading.zoo import tiny_llava
 from mllm_probe.models import ProbeModel, bundled, bundled_names
 
 

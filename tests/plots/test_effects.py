@@ -3,8 +3,8 @@ import pytest
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.plots import dose_response, layer_profile
-from mllm_probe.plots.theme import CATEGORY_COLOURS
+from mllm_probe.plots import dose_response, layer_profile, vector_geometry
+from mllm_probe.plots.palette import CATEGORY_COLOURS
 
 CONCEPTS, LAYERS, STRENGTHS = ["cat", "neon", "awe"], [0, 1, 2, 3], [-1.0, 0.0, 1.0, 2.0]
 
@@ -58,7 +58,7 @@ def data(figure, name):
 
 
 def texts(figure):
-    return [title.text for title in figure.above if hasattr(title, "text")]
+    return [title.text for title in reversed(figure.above) if hasattr(title, "text")]
 
 
 def test_a_layer_profile_shows_the_numbers_of_the_effect(effect):
@@ -96,10 +96,11 @@ def test_markers_are_filled_where_the_effect_is_clear_of_controls(effect):
 
 def test_axes_carry_units_and_the_caption_says_how_it_was_made(effect):
     figure = layer_profile(effect)
-    assert figure.yaxis.axis_label == "log-probability: concept minus random [nats]"
-    assert dose_response(effect).xaxis.axis_label == "strength [residual norms]"
+    assert figure.yaxis.axis_label == "effect [nats]"
+    assert dose_response(effect).xaxis.axis_label == "strength [× residual norm]"
     caption = " ".join(texts(figure))
-    for part in ("scenes-8l", "last_prompt + generated", "add", "what do you see ?", "there is a", "n 24 pictures"):
+    shown = ("scenes-8l", "last_prompt + generated", "add", "what do you see ?", "there is a", "n = 24 pictures")
+    for part in (*shown, "log-probability: concept minus random"):
         assert part in caption
     assert "strength 1" in caption
 
@@ -177,4 +178,26 @@ def test_many_concepts_are_named_by_category_in_the_legend():
     )
     figure = layer_profile(many)
     labels = {item.label.value for item in figure.legend[0].items}
-    assert labels == {"entity", "visual_style", "emotion", "control: random", "control: shuffled"}
+    assert labels == {"entity", "visual style", "emotion", "random directions", "shuffled labels"}
+
+
+def test_what_is_no_dataset_is_refused_with_the_way_out(effect):
+    for plot in (layer_profile, dose_response):
+        with pytest.raises(TypeError, match=r"the effect of mp.effect or the grid of mp.sweep.*got list.*concat"):
+            plot([effect, effect])
+    with pytest.raises(TypeError, match="the vectors of mp.concept_vectors, an xarray.Dataset, got list"):
+        vector_geometry([effect])
+
+
+def test_of_an_off_target_effect_the_scored_concept_is_chosen_first(effect):
+    both = effect.expand_dims(scored_concept=["cat", "neon"])
+    with pytest.raises(ValueError, match=r"effect.sel\(scored_concept='cat'\); it has cat, neon"):
+        layer_profile(both)
+    assert data(layer_profile(both.sel(scored_concept="neon")), "effect cat")["x"].size == 4
+
+
+def test_nothing_of_a_caption_is_cut_and_every_line_fits_the_narrowest_figure(effect):
+    long = "what do you see in this picture, and how does it make you feel when you look at it for a long time ?"
+    lines = texts(layer_profile(effect.assign_attrs(prompt=long)))
+    assert long in " ".join(lines) and not any("…" in line for line in lines)
+    assert max(len(line) for text in lines for line in text.split("\n")) <= 84

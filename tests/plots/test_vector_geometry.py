@@ -6,13 +6,18 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.activations import lazy
 from mllm_probe.plots import vector_geometry
-from mllm_probe.plots.vector_geometry import cosines
+from mllm_probe.plots.geometry import cosines
 
 NAMES = ["cat", "neon", "awe"]
 
 
 @pytest.fixture
 def vectors():
+    return measured_vectors()
+
+
+def measured_vectors():
+    """Directions of three concepts at two scopes and four layers, with shuffled ones, from random numbers."""
     generator = torch.Generator().manual_seed(0)
     vector = torch.randn(3, 2, 4, 16, generator=generator)
     shuffled = torch.randn(3, 2, 8, 4, 16, generator=generator)

@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 import mllm_probe as mp
+from mllm_probe.apps.evaluation.answering import Answerer
+from mllm_probe.apps.evaluation.recognition import recognition, scenes
+from mllm_probe.apps.training.card import refresh_card
+from mllm_probe.apps.training.model import DEPTHS
 from mllm_probe.models import bundled, bundled_names
-from mllm_probe.scenes.answering import Answerer
-from mllm_probe.scenes.evaluate_recognition import recognition, scenes
-from mllm_probe.scenes.training.card import refresh_card
-from mllm_probe.scenes.training.model import DEPTHS
 
 NAMES = list(DEPTHS)
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from mllm_probe.apps.zoo import FAMILIES, build
+from mllm_probe.generation import generate, stream
 from mllm_probe.loading import wrap
-from mllm_probe.loading.zoo import FAMILIES, build
-from mllm_probe.steering import Steering, generate, stream, vectors_from
+from mllm_probe.steering import Steering
+from mllm_probe.vectors import vectors_from
 from tests.steering.reference import close
 
 STEPS = 4

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from mllm_probe.loading.zoo import tiny_llava
+from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.sweeps import engine as engine_module
 from mllm_probe.sweeps import job as job_module
 from tests.conftest import noise_picture

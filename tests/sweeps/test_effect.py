@@ -154,3 +154,17 @@ def test_a_run_whose_scope_did_not_fire_is_not_counted():
     assert float(found.difference.sel(strength=1)) == pytest.approx(
         float(effect(data.drop_sel(sample="i3"), "logprob").difference.sel(concept="cat", layer=2, strength=1))
     )
+
+
+def test_a_ratio_is_given_in_doublings():
+    data = grid(metric="logprob")
+    ratios = 2 ** (data.logprob - data.logprob_unsteered)
+    ratios.attrs = {"units": "1", "long_name": "perplexity as a ratio"}
+    data = data.assign(
+        perplexity=ratios.transpose(*data.logprob.dims), perplexity_unsteered=data.logprob_unsteered * 0 + 1
+    )
+    nats, found = effect(data, "logprob"), effect(data, "perplexity")
+    for name in ("difference", "low", "high", "value", "control_mean"):
+        shift = -float(data.logprob_unsteered.mean()) if name == "control_mean" else 0.0
+        np.testing.assert_allclose(found[name], nats[name] + shift, atol=1e-6, err_msg=name)
+    assert found.difference.attrs["units"] == "doublings" and "log2" in found["mean"].attrs["long_name"]

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 import mllm_probe.sweeps as sweeps
+from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import known_path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.shared import WholeForwards
-from mllm_probe.loading.zoo import FAMILIES, build
 from mllm_probe.models.layout import text_config
 from mllm_probe.schema import ROLES
 from mllm_probe.steering.controls import random_direction

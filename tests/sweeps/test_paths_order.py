@@ -6,13 +6,14 @@ import weakref
 import numpy as np
 import pytest
 
+from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import known_path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.resume import Resume
-from mllm_probe.loading.zoo import tiny_llava
-from mllm_probe.steering import Live, Steering, generate, stream
-from mllm_probe.steering.prefixes import prompts_of
+from mllm_probe.generation import Live, generate, stream
+from mllm_probe.generation.prefixes import prompts_of
+from mllm_probe.steering import Steering
 from mllm_probe.sweeps import plan, sweep
 from tests.sweeps.helpers import random_vectors
 

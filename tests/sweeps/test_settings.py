@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import mllm_probe.sweeps as sweeps
-from mllm_probe.loading.zoo import tiny_llava
+from mllm_probe.apps.zoo import tiny_llava
 from tests.sweeps.helpers import random_vectors
 
 

@@ -28,6 +28,8 @@ def checkout(tmp_path):
     """A copy of what the hook looks at."""
     shutil.copytree(ROOT / "widgets", tmp_path / "widgets", ignore=shutil.ignore_patterns("node_modules", "tests"))
     shutil.copytree(STATIC, tmp_path / "mllm_probe" / "widgets" / "static")
+    (tmp_path / "mllm_probe" / "plots").mkdir()
+    shutil.copy(ROOT / "mllm_probe" / "plots" / "palette.json", tmp_path / "mllm_probe" / "plots")
     return tmp_path
 
 

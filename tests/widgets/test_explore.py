@@ -292,10 +292,10 @@ def test_arguments_in_the_wrong_order_are_named(tiny):
     vectors = fakes.vectors(MODEL)
     with pytest.raises(TypeError, match="explore: expected a concept library as the second argument; got Dataset"):
         mp.explore(tiny, vectors)
-    with pytest.raises(TypeError, match="explore: expected a model from mp.load or mp.wrap .* got Dataset. The model"):
+    with pytest.raises(ValueError, match="explore: expected a loaded model .*got a Dataset; the model comes first"):
         mp.explore(vectors, tiny)
     for widget in (mp.SteeringPanel, mp.TokenStrip, mp.PatchOverlay):
-        with pytest.raises(TypeError, match=f"{widget.__name__}: expected a model .* The model comes first"):
+        with pytest.raises(ValueError, match=f"{widget.__name__}: expected a loaded model .*; the model comes first"):
             widget(vectors, tiny)
         with pytest.raises(ValueError, match="no layer 99: the model has 4 blocks"):
             widget(tiny, layer=99)

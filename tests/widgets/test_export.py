@@ -12,11 +12,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 
 import mllm_probe as mp
+from mllm_probe.plots.palette import diverging
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel, page
-from mllm_probe.widgets.drawing.palette import diverging
 from mllm_probe.widgets.map_recordings import map_recordings
 from mllm_probe.widgets.numbers import MapNumbers
 from mllm_probe.widgets.recording import MOST, Recording, Recordings
@@ -119,6 +120,21 @@ def test_the_panels_page_holds_every_setting_that_was_answered(panel, tmp_path):
     assert all(one["shown"]["receipt"] for one in recorded["recordings"])
 
 
+def test_each_recorded_setting_has_the_fluency_of_its_own_cell(panel, tmp_path):
+    panel.choose(concept="dog", strength=2.0)
+    assert panel.wait(SOON)
+    ratio = np.full((1, 1, 2, 1, 1, 2), 1.5)
+    ratio[:, :, 1] = 4.0
+    dims = ("concept", "layer", "strength", "control", "draw", "sample")
+    places = {"concept": ["cat"], "layer": [5], "strength": [1.0, 2.0], "control": ["concept"]}
+    attrs = {"unit": "residual", "scope": "last_prompt+generated", "weights": panel.model.fingerprint}
+    panel.grid = xr.Dataset({"perplexity": (dims, ratio)}, places, attrs)
+    panel.to_html(tmp_path / "page.html")
+    cat, dog = (one["shown"] for one in saved(tmp_path / "page.html")["models"][0]["recorded"]["recordings"])
+    assert cat["doses"] == [[1.0, pytest.approx(1.5)], [2.0, pytest.approx(4.0)]] and cat["safe_high"] == 1.0
+    assert (dog["doses"], dog["safe_low"], dog["safe_high"]) == ([], 0.0, 0.0)
+
+
 def test_a_setting_is_recorded_once_and_old_ones_are_let_go():
     kept = Recordings(["strength"])
     for number in (*range(MOST + 10), MOST):
@@ -182,7 +198,7 @@ def test_the_map_is_drawn_with_axes_units_hatching_and_selection(heatmap, tmp_pa
     texts = ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
     assert {"edited layer (decoder block)", "cat", "7", "entity", "+10 nats", "0"} <= set(texts)
     assert "strength 1 × residual norm · n = 24 pictures" in texts
-    assert "beyond the random control · hatched: not clear of the controls" in texts
+    assert "beyond random directions · hatched: not clear of the controls" in texts
     assert any(text.startswith("<img src=x") for text in texts)
     numbers = MapNumbers.of(heatmap)
     rects = [one.attrib for one in root.iter(f"{SVG}rect")]
@@ -222,7 +238,7 @@ def test_png_and_svg_show_the_same(heatmap, tmp_path):
 def test_a_dose_response_is_drawn_over_its_controls(heatmap, tmp_path):
     root = ElementTree.parse(heatmap.to_svg(tmp_path / "dose.svg", what="dose_response").path).getroot()
     texts = ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
-    assert {"cat, layer 5", "effect [nats]", "strength [× residual norm]", "random control", "−2", "½"} <= set(texts)
+    assert {"cat, layer 5", "effect [nats]", "strength [× residual norm]", "random directions", "−2", "½"} <= set(texts)
     assert "n = 24 pictures · 95 % intervals over pictures" in texts
     assert len(list(root.iter(f"{SVG}polygon"))) == 1
     assert len(list(root.iter(f"{SVG}circle"))) == 5 + 1

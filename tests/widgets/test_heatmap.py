@@ -11,6 +11,7 @@ import xarray as xr
 from mllm_probe.sweeps import effect
 from mllm_probe.widgets import LayerConceptHeatmap
 from mllm_probe.widgets.cells import cells_of
+from mllm_probe.widgets.drawing.shapes import Area
 from tests.widgets import fakes
 
 SOON = 20
@@ -350,3 +351,42 @@ def test_stopping_closes_a_sweep_while_it_computes():
     heatmap.stop()
     assert not heatmap.wait(SOON) and heatmap.status == "cancelled"
     heatmap.close()
+
+
+def test_a_ratio_is_shown_in_doublings():
+    grid = raw_grid()
+    ratios = 2 ** (grid.logprob + 6)
+    ones = grid.logprob_unsteered * 0 + 1
+    heatmap = LayerConceptHeatmap(grid.assign(perplexity=ratios, perplexity_unsteered=ones), metric="perplexity")
+    assert heatmap.unit == "doublings" and heatmap.metric_labels["perplexity"] == "Δ perplexity of the answer"
+    np.testing.assert_allclose(numbers(heatmap), effect(grid).difference, rtol=1e-4, atol=1e-5)
+
+
+def test_the_colour_range_fits_all_but_the_largest_cells_and_those_are_marked(tmp_path):
+    data = fakes.effect()
+    plain = LayerConceptHeatmap(data)
+    sizes = np.sort(np.abs(data.difference.values), axis=None)
+    assert sizes[int(0.98 * sizes.size)] <= plain.limit <= sizes[int(0.98 * sizes.size)] * 7 / 6
+    wild = data.copy(deep=True)
+    wild.difference.loc[{"concept": "cat", "layer": 5, "strength": 1}] = 500_000
+    heatmap = LayerConceptHeatmap(wild, strength=1.0)
+    assert heatmap.limit <= plain.limit * 7 / 6
+    assert heatmap.note.endswith("corner: beyond the scale") and "hatched" in heatmap.note
+    corners = [shape for shape in heatmap.drawing().shapes if isinstance(shape, Area)]
+    assert len(corners) == int((np.abs(wild.difference.sel(strength=1)) > heatmap.limit).sum()) > 0
+
+
+def test_what_is_no_grid_is_refused_before_it_is_watched(tmp_path):
+    with pytest.raises(TypeError, match=r"expected a grid of mp.sweep.*got a list that holds int 1\."):
+        LayerConceptHeatmap([1, 2])
+    with pytest.raises(TypeError, match="iterable of grids such as mp.sweep_iter; got int"):
+        LayerConceptHeatmap(5)
+    with pytest.raises(TypeError, match="got DataArray"):
+        LayerConceptHeatmap(fakes.effect().difference)
+    with pytest.raises(FileNotFoundError, match="no Zarr store at .*nowhere.zarr"):
+        LayerConceptHeatmap(tmp_path / "nowhere.zarr")
+    with pytest.raises(ValueError, match=r"two dimensions of concepts.*effect.sel\(scored_concept='cat'\)"):
+        LayerConceptHeatmap(effect(raw_grid(off_target=True), "off_target"))
+    two = [fakes.effect(done=0.5), fakes.effect()]
+    heatmap = LayerConceptHeatmap(two)
+    assert heatmap.wait(SOON) and heatmap.concepts

@@ -1,7 +1,8 @@
 """The still picture of the map."""
 
 from mllm_probe.widgets import LayerConceptHeatmap
-from mllm_probe.widgets.drawing.shapes import Text
+from mllm_probe.widgets.drawing.shapes import Box, Text
+from mllm_probe.widgets.static_picture import marked_words
 from tests.widgets import fakes
 
 
@@ -25,3 +26,31 @@ def test_categories_of_one_row_are_written_out_above_it():
 def test_categories_that_fit_stand_turned_beside_their_rows():
     _, found = texts(["mood"] * 3)
     assert found["mood"].turned
+
+
+def test_the_lab_is_drawn_in_full_and_as_wide_as_its_answers():
+    grid = fakes.effect().assign_attrs(
+        model="a-model-with-a-long-name", scope="last_prompt+generated+image", operation="add", unit="residual"
+    )
+    heatmap = LayerConceptHeatmap(grid)
+    drawing = heatmap.drawing()
+    written = " ".join(shape.text for shape in drawing.shapes if isinstance(shape, Text))
+    right = max(shape.x + shape.width for shape in drawing.shapes if isinstance(shape, Box))
+    heatmap.close()
+    assert "a-model-with-a-long-name · last_prompt + generated + image · add" in written and "…" not in written
+    assert drawing.width == 640 and right > 600
+
+
+def test_new_words_and_mentions_are_marked_in_a_picture():
+    answer = "a \U0001f408 black cat, no dog"
+    found = marked_words(answer, "a black house", [[5, 14, 0], [16, 22, 1]])
+    assert [(word, new) for word, new, _ in found] == [
+        ("a", False),
+        ("\U0001f408", True),
+        ("black", False),
+        ("cat,", True),
+        ("no", True),
+        ("dog", True),
+    ]
+    assert [kind for *_, kind in found] == ["", "", "named", "named", "negated", "negated"]
+    assert [new for _, new, _ in marked_words(answer, None, [])] == [False] * 6

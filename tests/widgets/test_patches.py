@@ -11,10 +11,11 @@ from PIL import Image
 
 from mllm_probe.activations import capture
 from mllm_probe.concepts import scenes
-from mllm_probe.steering import concept_vectors, generate
+from mllm_probe.generation import generate
+from mllm_probe.plots.palette import diverging
+from mllm_probe.vectors import concept_vectors
 from mllm_probe.widgets import PatchOverlay, inside
 from mllm_probe.widgets import patches as module
-from mllm_probe.widgets.drawing.palette import diverging
 from mllm_probe.widgets.drawing.shapes import Box
 from tests.widgets import fakes
 

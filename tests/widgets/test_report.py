@@ -134,7 +134,7 @@ def test_cells_that_clear_their_controls_stand_beside_them(tmp_path):
 
 def test_every_concept_has_its_dose_response_over_its_controls(tmp_path):
     figures = re.findall(r"<figure>(.*?)</figure>", page(grid(), tmp_path), re.DOTALL)
-    assert len(figures) == 2 and all("random control" in one and "<polygon" in one for one in figures)
+    assert len(figures) == 2 and all("random directions" in one and "<polygon" in one for one in figures)
     assert "cat, layer 2" in figures[0] and "n = 6 pictures · 95 % intervals over pictures" in figures[0]
     assert "var(--jp-brand-color1, #1f6feb)" in figures[0] and "<img" not in figures[1]
 
@@ -197,4 +197,4 @@ def test_the_command_line_reports_a_store(tmp_path, capsys):
     assert re.search(r"r\.html, \d+ kB", capsys.readouterr().out)
     assert "<h1>mine</h1>" in (tmp_path / "r.html").read_text(encoding="utf-8")
     assert cli.main(["report", str(tmp_path / "nowhere"), str(tmp_path / "r.html")]) == 2
-    assert "there is no folder" in capsys.readouterr().err
+    assert "there is no Zarr store" in capsys.readouterr().err

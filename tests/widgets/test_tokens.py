@@ -11,8 +11,9 @@ import torch
 
 from mllm_probe.activations import capture
 from mllm_probe.concepts import scenes
+from mllm_probe.generation import generate
 from mllm_probe.metrics import concept_projection
-from mllm_probe.steering import concept_vectors, generate
+from mllm_probe.vectors import concept_vectors
 from mllm_probe.widgets import TokenStrip
 from mllm_probe.widgets import tokens as module
 from tests.widgets import fakes

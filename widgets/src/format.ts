@@ -39,11 +39,13 @@ export function strengthUnit(unit: string): string {
   return { residual: "× residual norm", vector: "× vector", raw: "× raw vector" }[unit] ?? unit;
 }
 
-/** The smallest of 1, 1.5, 2, 3, 4, 5, 6, 8 × 10ⁿ that is not below `value`: a calm end for a colour scale. */
+const NICE = [1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3, 3.5, 4, 4.5, 5, 5.5, 6, 7, 8, 9, 10];
+
+/** The smallest round end, 1, 1.2, 1.4 … 9 × 10ⁿ, that is not below `value`; 1 for 0 and what is not finite. */
 export function niceCeiling(value: number): number {
   if (!(value > 0) || !Number.isFinite(value)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  const step = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((s) => s * power >= value * (1 - 1e-9)) ?? 10;
+  const step = NICE.find((s) => s * power >= value * (1 - 1e-9)) ?? 10;
   return step * power;
 }
 

@@ -2,12 +2,11 @@
 import type { RenderProps } from "@anywidget/types";
 import base from "./base.css";
 import { h, show, widgetRoot } from "./dom";
-import { niceCeiling, words } from "./format";
+import { words } from "./format";
 import css from "./heatmap.css";
 import { withKernelNote } from "./kernel";
-import { type Cell, type Cells, nearest, scaleLimit } from "./map/cells";
+import { type Cell, type Cells, nearest } from "./map/cells";
 import { Choices } from "./map/choices";
-import { controlWords } from "./map/curve";
 import { Detail } from "./map/detail";
 import { categoryFont } from "./map/labels";
 import { cellAt, type Layout, layoutMap } from "./map/layout";
@@ -19,6 +18,7 @@ import { CHOICES, FRAME, type Model, NUMBERS, readCells, STATE, type Traits } fr
 import { onThemeChange, readTheme, type Theme } from "./theme";
 
 const NAME = "Effect by concept and layer";
+const SKELETON = { rows: 9, columns: 8 };
 
 class View {
   private readonly root: HTMLElement;
@@ -36,6 +36,13 @@ class View {
   private readonly bar = h("div", { class: "mp-progress", role: "progressbar", "aria-label": "progress" }, h("i"));
   private readonly error = h("p", { class: "mp-error", role: "alert", "data-testid": "heatmap-error" });
   private readonly painter = new Painter(this.canvas);
+  private readonly row = h("div", { class: "mp-row" });
+  /** In the place of the map until its concepts are known. */
+  private readonly skeleton = h("div", {
+    class: "mp-skeleton",
+    "aria-hidden": true,
+    "data-testid": "heatmap-skeleton",
+  });
   private cells: Cells;
   private layout: Layout = layoutMap([], 0, { width: 0, nameWidth: 60 });
   private theme: Theme | null = null;
@@ -61,8 +68,13 @@ class View {
     this.canvas.setAttribute("aria-label", `${NAME}; ${keys}`);
     this.canvas.setAttribute("aria-describedby", this.reading.element.id);
     const head = h("div", { class: "mp-head" }, h("h3", {}, NAME), this.count, this.choices.metric);
-    const row = h("div", { class: "mp-row" }, this.scrubber.element, this.choices.row);
-    this.root.append(head, row, this.reading.element, this.bar, this.painter.element, this.error, this.detail.element);
+    this.row.append(this.scrubber.element, this.choices.row);
+    const map = [this.skeleton, this.painter.element];
+    for (let row = 0; row < SKELETON.rows; row += 1) {
+      const cells = Array.from({ length: SKELETON.columns }, () => h("i"));
+      this.skeleton.append(h("div", {}, h("b"), ...cells));
+    }
+    this.root.append(head, this.row, this.reading.element, this.bar, ...map, this.error, this.detail.element);
     el.append(this.root);
     this.cells = readCells(model);
     this.listen(signal);
@@ -185,7 +197,7 @@ class View {
     const { model, stale } = this;
     if (stale.frame || stale.numbers) {
       this.cells = readCells(model);
-      this.limit = scaleLimit(this.cells.value, model.get("unit"), niceCeiling);
+      this.limit = model.get("limit");
     }
     if (stale.choices) this.choices.draw();
     if (stale.theme || !this.theme) this.theme = readTheme(this.root);
@@ -221,7 +233,6 @@ class View {
     const fresh = this.stale.frame || this.stale.numbers || this.stale.theme;
     if (fresh || strength !== this.drawn) this.painter.invalidate();
     this.drawn = strength;
-    const against = controlWords(this.cells.controls[this.cells.against] ?? "random");
     const scene = {
       cells: this.cells,
       layout: this.layout,
@@ -229,18 +240,27 @@ class View {
       limit: this.limit,
       unit: this.model.get("unit"),
       columns: this.model.get("columns"),
-      note: `beyond the ${against} · hatched: not clear of the controls`,
+      note: this.noteOf(),
       selection: this.selection,
       hover: this.hover,
       focused: document.activeElement === this.canvas,
+      answered: this.model.get("answered"),
     };
     this.painter.paint(scene, theme);
+    show(this.painter.element, this.cells.concepts.length > 0);
+    show(this.row, this.cells.concepts.length > 0);
+    show(this.skeleton, this.cells.concepts.length === 0);
     this.placeCells();
     this.drawReadout(strength);
     this.scrubber.draw(this.cells.strengths, this.model.get("strength_unit"), strength);
     this.detail.draw(this.cells, this.selection, strength, this.width, theme, fresh);
     this.drawState();
     this.stale = { frame: false, numbers: false, choices: false, theme: false };
+  }
+
+  private noteOf(): string {
+    const dots = this.model.get("answered").length > 0 ? ["dot: has answers"] : [];
+    return [this.model.get("note"), ...dots].join(" · ");
   }
 
   /** Where the cells of the first category stand, for scripts that drive the page. */
@@ -253,13 +273,15 @@ class View {
   }
 
   private drawReadout(strength: number): void {
-    const { model, cells } = this;
-    const [first, last] = !this.hover && this.selection ? span(this.selection) : [0, 0];
-    this.reading.draw(cells, this.hover ?? (this.selection && activeCell(this.selection)), strength, {
+    const { model, cells, hover, selection } = this;
+    const [first, last] = selection ? span(selection) : [0, 0];
+    // The pointer stays where it selected: a cell of the window is read as part of it.
+    const inside = !hover || (hover.concept === selection?.concept && hover.layer >= first && hover.layer <= last);
+    this.reading.draw(cells, hover ?? (selection && activeCell(selection)), strength, {
       unit: model.get("unit"),
       strengthUnit: model.get("strength_unit"),
       limit: this.limit,
-      window: first === last ? undefined : [cells.layers[first] ?? 0, cells.layers[last] ?? 0],
+      window: inside && first !== last ? [cells.layers[first] ?? 0, cells.layers[last] ?? 0] : undefined,
       byDepth: model.get("columns") === "relative_depth" && cells.depths.length > 0,
     });
   }

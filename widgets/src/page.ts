@@ -1,10 +1,11 @@
 /** A saved page: it opens its widgets from the state in it, without a kernel and without a network. */
-import { h, uniqueId } from "./dom";
+import { h, show, uniqueId } from "./dom";
 import { Answers, type Sweep } from "./page/answers";
 import { type Link, link } from "./page/links";
 import { type Buffers, PageModel, restored, type State } from "./page/model";
-import { choose, type Recorded, respond } from "./page/replay";
+import { choose, find, missing, type Recorded, respond } from "./page/replay";
 import { searchable } from "./page/table";
+import { themes } from "./page/themes";
 import { grow, type Node } from "./page/tree";
 import css from "./page.css";
 
@@ -33,13 +34,29 @@ function chooser(model: PageModel, recorded: Recorded): HTMLElement | null {
   const labelled = recorded.recordings.filter(({ label }) => label !== "");
   if (labelled.length < 2) return null;
   const select = h("select", { id: uniqueId("recorded"), "data-testid": "recorded" });
-  select.append(h("option", { value: -1 }, `${labelled.length} settings were run`));
+  select.append(h("option", { value: -1 }, `choose one of ${labelled.length} recorded settings`));
   select.append(...labelled.map(({ label }, i) => h("option", { value: i }, label)));
   select.addEventListener("change", () => {
     const chosen = labelled[Number(select.value)];
     if (chosen) choose(model, chosen.when, recorded);
   });
   return h("p", { class: "page-recorded" }, h("label", { for: select.id }, "Recorded answers"), select);
+}
+
+/** Say next to the answers when those of the present setting are not on the page; what belongs to them is hidden then. */
+function sayMissing(model: PageModel, recorded: Recorded, el: HTMLElement): void {
+  const answers = el.querySelector(".mp-live");
+  if (!model.has("answers") || !answers) return;
+  const note = h("p", { class: "page-unrecorded", role: "status", "data-testid": "unrecorded" });
+  answers.before(note);
+  const draw = () => {
+    const there = find(recorded, model.get) !== undefined;
+    el.toggleAttribute("data-unrecorded", !there);
+    note.textContent = there ? "" : missing(recorded);
+    show(note, !there);
+  };
+  model.on("change", draw);
+  draw();
 }
 
 async function open(saved: Saved, model: PageModel, modules: Modules, place: HTMLElement): Promise<void> {
@@ -51,6 +68,7 @@ async function open(saved: Saved, model: PageModel, modules: Modules, place: HTM
     const module = modules[saved.module];
     const widget = typeof module === "function" ? await module() : module;
     await widget?.render({ model, el, signal: new AbortController().signal });
+    sayMissing(model, saved.recorded, el);
   } catch (error) {
     console.error(error);
     el.append(h("p", { class: "page-broken", role: "alert" }, "This widget could not be opened in this browser."));
@@ -58,7 +76,7 @@ async function open(saved: Saved, model: PageModel, modules: Modules, place: HTM
 }
 
 async function start(): Promise<void> {
-  document.head.append(h("style", {}, css));
+  document.head.append(h("style", {}, themes() + css));
   const page = JSON.parse(document.getElementById("mp-page")?.textContent ?? "{}") as Page;
   const modules = (globalThis as { mpModules?: Modules }).mpModules ?? {};
   for (const { state, buffers, recorded } of page.models) {

@@ -1,9 +1,11 @@
 /** Colours of the host page for canvases, and a call back whenever the host changes its theme. */
+import palette from "../../mllm_probe/plots/palette.json";
 
 export type Rgb = readonly [number, number, number];
 
 export interface Theme {
   dark: boolean;
+  paper: string;
   ink: string;
   soft: string;
   faint: string;
@@ -15,9 +17,29 @@ export interface Theme {
   negative: Rgb;
 }
 
-/** Both ends keep their order of lightness for the common kinds of colour blindness (orange against blue). */
-const LIGHT = { zero: [247, 248, 249], positive: [178, 73, 10], negative: [31, 95, 180] } as const;
-const DARK = { zero: [34, 39, 46], positive: [255, 166, 87], negative: [88, 166, 255] } as const;
+/** Parts, 0 … 255, of a colour like `#1f6feb`. */
+export function hexRgb(colour: string): Rgb {
+  const part = (at: number) => Number.parseInt(colour.slice(at, at + 2), 16);
+  return [part(1), part(3), part(5)];
+}
+
+/** Ends of the scale keep their order of lightness for the common kinds of colour blindness (orange against blue). */
+const scaleOf = ({ zero, positive, negative }: typeof palette.light) => ({
+  zero: hexRgb(zero),
+  positive: hexRgb(positive),
+  negative: hexRgb(negative),
+});
+const LIGHT = scaleOf(palette.light);
+const DARK = scaleOf(palette.dark);
+
+const CONTROLS: Record<string, { label: string; light: string; dark: string }> = palette.controls;
+
+/** Words for a kind of control: "random directions". */
+export const controlLabel = (kind: string): string => CONTROLS[kind]?.label ?? kind.replaceAll("_", " ");
+
+/** Colour of a kind of control; one without a colour of its own takes that of random directions. */
+export const controlColour = (kind: string, dark: boolean): string =>
+  (CONTROLS[kind] ?? palette.controls.random)[dark ? "dark" : "light"];
 
 /** Relative luminance, 0 … 1, of an `rgb(…)` colour; 1 where there is none (transparent). */
 export function luminance(colour: string): number {
@@ -34,6 +56,7 @@ export function readTheme(root: HTMLElement): Theme {
   const colour = (name: string) => style.getPropertyValue(name).trim() || style.color;
   return {
     dark,
+    paper: colour("--mp-bg"),
     ink: colour("--mp-ink"),
     soft: colour("--mp-soft"),
     faint: colour("--mp-faint"),

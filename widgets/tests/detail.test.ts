@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Cells } from "../src/map/cells";
-import { codeOf, csvOf } from "../src/map/copying";
+import { csvOf } from "../src/map/copying";
 import { doseLabels, heightLabels } from "../src/map/curve";
 import { fitting } from "../src/map/fitting";
 import { layoutMatrix, ofPair, pairText } from "../src/map/off_target";
@@ -85,15 +85,7 @@ describe("labels of the curve", () => {
 });
 
 describe("copies", () => {
-  const told = {
-    model: "scenes-8l",
-    bundled: true,
-    tokens: ["last_prompt"],
-    operation: "add",
-    unit: "residual",
-    seed: 3,
-  };
-  const shown = { metric: "logprob", unit: "nats", strengthUnit: "residual", average: "mean", sample: 0, told };
+  const shown = { metric: "logprob", unit: "nats", strengthUnit: "residual", average: "mean" };
   const window = { concept: 1, anchor: 2, active: 1 };
   it("hold every selected layer and strength as CSV", () => {
     const lines = csvOf(controlled(), window, shown).trim().split("\n");
@@ -108,25 +100,12 @@ describe("copies", () => {
     const odd = { ...cells(), concepts: ['=1+"2",x'] };
     expect(csvOf(odd, { concept: 0, anchor: 0, active: 0 }, shown).split("\n")[1]).toMatch(/^"'=1\+""2"",x",/);
   });
-  it("give the Python that steers with the window", () => {
-    const code = codeOf(controlled(), window, 1, { ...shown, told: { ...told, prompt: 'what "now" ?' } });
-    expect(code).toContain(
-      'vectors.sel(concept="line_art"), layers=[1, 2], strength=1.0, unit="residual", tokens=("last_prompt",)',
-    );
-    expect(code).toContain('model = mp.load("scenes-8l")');
-    expect(code).toContain('mp.generate(model, image, "what \\"now\\" ?", steering=rows');
-    expect(code).toContain('effect = mp.effect(grid, "logprob")\n');
-    const other = { ...shown, average: "single", sample: 4, told: { ...told, bundled: false, model: "a\nimport os" } };
-    const single = codeOf({ ...controlled(), against: 1 }, window, 1, other);
-    expect(single).toContain("mp.effect(grid.isel(sample=[4])");
-    expect(single).toContain('.sel(control="shuffled")');
-    expect(single).not.toMatch(/^import os/m);
-  });
 });
 
 describe("off target", () => {
   const matrix = {
     concepts: ["cat", "tree"],
+    limit: 5,
     values: Float32Array.from([3, 2, 4, 1, -1, -2, 0, 0, 0, 0, 0, 0, 5, 4, 6, 1]),
   };
   it("reads steered × scored", () => {

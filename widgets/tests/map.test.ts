@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { digitsFor, dose, fewest, niceCeiling, plain, signed, strengthUnit, words } from "../src/format";
-import { columnMeans, floats, indexOf, nearest, profile, scaleLimit, spread } from "../src/map/cells";
+import { columnMeans, floats, indexOf, nearest, profile, spread } from "../src/map/cells";
 import { cellAt, edgesAt, grouped, layerAt, layoutMap, move } from "../src/map/layout";
 import { readout } from "../src/map/readout";
 import { dragTo, fromTraits, onKey, select, span, toTraits } from "../src/map/selection";
@@ -8,28 +7,6 @@ import { diverging, luminance, type Theme } from "../src/theme";
 import { cells } from "./cells";
 
 const CATEGORIES = ["entity", "style", "entity"];
-
-describe("numbers", () => {
-  it("carry a proper minus, and a plus only where they are differences", () => {
-    expect(plain(-0.26)).toBe("−0.3");
-    expect(signed(6.14)).toBe("+6.1");
-    expect(signed(-0.04)).toBe("0.0");
-    expect(signed(0.04)).toBe("0.0");
-    expect(signed(Number.NaN)).toBe("–");
-  });
-  it("get digits that fit their scale", () => {
-    expect([250, 10, 8, 1, 0.5, 0.05].map(digitsFor)).toEqual([0, 1, 1, 2, 2, 3]);
-    expect([10, 1.5, 0.8, 0.03].map(fewest)).toEqual([0, 1, 1, 2]);
-  });
-  it("name doses shortly", () => {
-    expect([-2, -0.5, 0, 0.25, 1.25].map(dose)).toEqual(["−2", "−½", "0", "¼", "1.25"]);
-    expect(strengthUnit("residual")).toBe("× residual norm");
-    expect(words("visual_style")).toBe("visual style");
-  });
-  it("end scales at round values", () => {
-    expect([0.07, 1.2, 5.1, 9.4, 10, 0].map(niceCeiling)).toEqual([0.08, 1.5, 6, 10, 10, 1]);
-  });
-});
 
 describe("cells", () => {
   it("are read from buffers that start anywhere", () => {
@@ -41,13 +18,6 @@ describe("cells", () => {
   it("are indexed as concept × layer × strength", () => {
     expect(indexOf(cells(), { concept: 2, layer: 1 }, 1)).toBe(19);
     expect(profile(cells(), 1, 0)).toEqual([8, 10, 12, 14]);
-  });
-  it("give a scale that one cell cannot wash out", () => {
-    const value = Float32Array.from({ length: 200 }, (_, i) => (i === 0 ? 1000 : i === 1 ? Number.NaN : 1));
-    expect(scaleLimit(value, "logits", (v) => v)).toBe(1);
-    expect(scaleLimit(new Float32Array([Number.NaN]), "nats", (v) => v)).toBe(1);
-    expect(scaleLimit(new Float32Array([0.02]), "nats", (v) => v)).toBe(1);
-    expect(scaleLimit(new Float32Array([0.5]), "", (v) => v)).toBe(0.5);
   });
   it("say where a profile peaks and how far it spreads", () => {
     expect(spread([0, 2, 2, 0])).toEqual({ peak: 1, effective: 2 });

@@ -84,7 +84,9 @@ describe("recorded settings", () => {
     model.send({ kind: "set", serial: 2, state: { layer: 7 } });
     expect(model.get("window")).toEqual([7, 7]);
     expect(model.get("answers")).toEqual({ generation: 5, serial: 1 });
-    expect(model.get("message")).toContain("was not run; 2 that were are in it.");
+    expect(model.get("message")).toBe("");
+    expect([model.get("doses"), model.get("safe_high")]).toEqual([[], 0]);
+    expect(missing(recorded)).toBe("This setting was not recorded. 2 recorded settings are listed above.");
   });
   it("do not take traits that the widget does not have", () => {
     const model = panel();
@@ -102,7 +104,7 @@ describe("recorded settings", () => {
     const model = panel();
     model.send({ kind: "pin" });
     expect(model.get("message")).toContain("that needs the notebook");
-    expect(missing({ keys: [], recordings: [] })).toContain("no other setting");
+    expect(missing({ keys: [], recordings: [] })).toBe("No settings were recorded on this page.");
   });
   it("answer a chooser that saves its choice", () => {
     const model = panel();
@@ -113,6 +115,30 @@ describe("recorded settings", () => {
 });
 
 describe("links", () => {
+  it("mark the cells of a map whose answers a panel holds, and choose the newest recording of a cell", () => {
+    const whole = (concept: string, picture: number) => ({
+      ...{ concept, layer: 3, window: [3, 3], strength: 1, second: "", picture },
+    });
+    const held = {
+      keys: ["concept", "layer", "window", "strength", "second", "picture"],
+      recordings: [recording("a", whole("cat", 0), {}), recording("b", whole("dog", 1), { rate: 2 })],
+    };
+    const map = new PageModel({ concept: "cat", layer: 3, strength: 1, concepts: ["cat", "dog"], answered: [] });
+    const shown = new PageModel({ ...whole("cat", 0), concepts: ["cat", "dog"], answers: {}, rate: 0, serial: 0 });
+    link(
+      [map, shown],
+      [{ keys: [], recordings: [] }, held],
+      [{ from: 0, to: 1, names: ["concept", "layer", "strength"] }],
+    );
+    expect(map.get("answered")).toEqual([
+      ["cat", 3, 1],
+      ["dog", 3, 1],
+    ]);
+    map.take({ concept: "dog" });
+    expect([shown.get("concept"), shown.get("picture"), shown.get("rate")]).toEqual(["dog", 1, 2]);
+    map.take({ strength: 2 });
+    expect([shown.get("strength"), shown.get("rate")]).toEqual([2, 0]);
+  });
   it("pass a selection on and never back, and only what the other offers", () => {
     const map = new PageModel({ concept: "cat", layer: 3, concepts: ["cat", "dog", "new"], layers: [3, 4] });
     const other = new PageModel({ concept: "cat", layer: 3, concepts: ["cat", "dog"], layers: [3, 4] });

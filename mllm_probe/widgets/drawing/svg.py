@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from html import escape
 
-from mllm_probe.widgets.drawing.palette import PAGE_VARIABLES, named
+from mllm_probe.widgets.drawing.palette import named, variable
 from mllm_probe.widgets.drawing.shapes import Area, Box, Dot, Drawing, Line, Photo, Shape, Text
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', Arial, sans-serif"
@@ -88,8 +88,8 @@ def _line_of_text(shape: Text, themed: bool) -> str:
 
 
 def _colour(colour: str, themed: bool) -> str:
-    fixed = named(colour)
-    return f"var({PAGE_VARIABLES[colour]}, {fixed})" if themed and colour in PAGE_VARIABLES else fixed
+    fixed, name = named(colour), variable(colour)
+    return f"var({name}, {fixed})" if themed and name else fixed
 
 
 def _text(text: str) -> str:

@@ -71,9 +71,9 @@ export function columnMeans(cells: Cells, strength: number): number[] {
 }
 
 /** No scale is finer than this, or noise would look like an effect while the first cells arrive. */
-const FINEST: Record<string, number> = { nats: 1, "": 0.1 };
+const FINEST: Record<string, number> = { nats: 1, doublings: 1, "": 0.1 };
 
-/** End of the colour scale: the 98th percentile of the sizes over all strengths, so that one cell cannot wash out the rest. */
+/** End of a colour scale as `mllm_probe.widgets.numbers.scale_limit` has it, for numbers that the kernel sends without one. */
 export function scaleLimit(value: Float32Array, unit: string, ceiling: (v: number) => number): number {
   const sizes = value.filter(Number.isFinite).map(Math.abs);
   if (sizes.length === 0) return 1;

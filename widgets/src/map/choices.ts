@@ -1,7 +1,7 @@
 /** What can be chosen of a map: metric, control, how pictures are summarised, what the columns are. */
 import { h, show } from "../dom";
 import { words } from "../format";
-import { controlWords } from "./curve";
+import { controlLabel } from "../theme";
 import type { Model } from "./traits";
 
 type Option = [value: string, label: string];
@@ -58,7 +58,7 @@ export class Choices {
     const controls = model.get("controls");
     fill(
       this.against,
-      controls.map((kind) => [kind, `beyond ${controlWords(kind)}`]),
+      controls.map((kind) => [kind, `beyond ${controlLabel(kind)}`]),
       model.get("against"),
     );
     const samples = model.get("samples");

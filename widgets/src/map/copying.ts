@@ -1,16 +1,13 @@
-/** The selected cells as text to take along: CSV of their numbers, and the Python that gives them again. */
+/** The selected cells as text to take along: CSV of their numbers, and the kernel's Python with these cells filled in. */
 import type { Cells } from "./cells";
 import { at, indexOf, ofControl } from "./cells";
 import { type Selection, span } from "./selection";
-import type { Told } from "./traits";
 
 export interface Shown {
   metric: string;
   unit: string;
   strengthUnit: string;
   average: string;
-  sample: number;
-  told: Told;
 }
 
 function layersOf(cells: Cells, selection: Selection): number[] {
@@ -51,46 +48,15 @@ export function csvOf(cells: Cells, selection: Selection, shown: Shown): string 
   return `${lines.join("\n")}\n`;
 }
 
-/** Text as a Python literal: JSON's escapes are Python's too. */
-const literal = (value: unknown): string => JSON.stringify(value);
-const float = (value: number): string => (Number.isInteger(value) ? value.toFixed(1) : String(value));
-
-function effectCall(shown: Shown): string {
-  if (shown.average === "single") return `mp.effect(grid.isel(sample=[${shown.sample}]), ${literal(shown.metric)})`;
-  const average = shown.average === "median" ? ', average="median"' : "";
-  return `mp.effect(grid, ${literal(shown.metric)}${average})`;
-}
-
-/** Python that steers with the selected cells, and looks their effect up; `vectors`, `grid` and `image` are the user's. */
-export function codeOf(cells: Cells, selection: Selection, strength: number, shown: Shown): string {
-  const { told } = shown;
-  const concept = literal(cells.concepts[selection.concept] ?? "");
-  const layers = layersOf(cells, selection);
-  const dose = float(cells.strengths[strength] ?? 0);
-  const tokens = told.tokens?.length ? `(${told.tokens.map((t) => `${literal(t)},`).join(" ")})` : "...";
-  const options = [`unit=${literal(told.unit ?? shown.strengthUnit)}`, `tokens=${tokens}`];
-  if (told.operation && told.operation !== "add") options.push(`operation=${literal(told.operation)}`);
-  if (told.to) options.push(`to=vectors.sel(concept=${literal(told.to)})`);
-  const prompt = typeof told.prompt === "string" ? literal(told.prompt) : "None";
-  const against = cells.controls[cells.against] ?? "random";
-  const cell = `effect.sel(concept=${concept}, layer=[${layers.join(", ")}], strength=${dose})`;
-  const difference = against === "random" ? '[["difference", "low", "high"]]' : `.sel(control=${literal(against)})`;
-  const about = told.bundled
-    ? `model = mp.load(${literal(told.model)})`
-    : `# model: ${told.model ?? "the one of the grid"}`;
-  return [
-    "import mllm_probe as mp",
-    "",
-    about.replace(/[\r\n]+/g, " "),
-    "# vectors, grid and image are those of this map",
-    `steering = mp.Steering(vectors.sel(concept=${concept}), layers=[${layers.join(", ")}], strength=${dose}, ${options.join(", ")})`,
-    `rows = [None, steering, steering.control("random", seed=${told.seed ?? 0})]`,
-    `print(mp.generate(model, image, ${prompt}, steering=rows, max_new_tokens=${told.max_new_tokens ?? 16}))`,
-    "",
-    `effect = ${effectCall(shown)}`,
-    `print(${cell}${difference}.to_dataframe())`,
-    "",
-  ].join("\n");
+/** The kernel's recipe with the selected cells filled in; JSON's escapes are Python's too. */
+export function codeOf(recipe: readonly string[], cells: Cells, selection: Selection, strength: number): string {
+  const dose = cells.strengths[strength] ?? 0;
+  const filled: Record<string, string> = {
+    concept: JSON.stringify(cells.concepts[selection.concept] ?? ""),
+    layers: layersOf(cells, selection).join(", "),
+    strength: Number.isInteger(dose) ? dose.toFixed(1) : String(dose),
+  };
+  return recipe.map((piece, i) => (i % 2 ? (filled[piece] ?? "") : piece)).join("");
 }
 
 /** Put text on the clipboard; false where the page may not. */

@@ -1,5 +1,6 @@
 /** Draw a dose-response curve as SVG. */
 import { digitsFor, dose, fewest, signed, strengthUnit } from "../format";
+import { controlColour } from "../theme";
 import { fitting } from "./fitting";
 import { bandPath, type Point, type Response, scale } from "./response";
 
@@ -19,6 +20,7 @@ export interface CurveSetting {
   strengthUnit: string;
   /** Place of the strength that the map shows. */
   strength: number;
+  dark: boolean;
 }
 
 const HEIGHT = 180;
@@ -26,11 +28,6 @@ const HEIGHT = 180;
 const BOX = { left: 46, right: 12, top: 20, bottom: 36 };
 /** Of the letters on the axes, on average. */
 const LETTER = { width: 6.2, height: 11 };
-const BANDS = ["random", "shuffled"];
-
-/** Words of a kind of control. */
-export const controlWords = (kind: string): string =>
-  ({ random: "random directions", shuffled: "shuffled pairs" })[kind] ?? kind;
 
 function summary(response: Response, setting: CurveSetting): string {
   const points = response.points.map((p) => `${dose(p.strength)}: ${said(p, setting)}`);
@@ -56,13 +53,14 @@ export function curve(response: Response, setting: CurveSetting, choose: (place:
   });
   root.append(...axes(response, setting, width, x, y));
   for (const band of response.bands) {
-    const kind = BANDS.includes(band.control) ? band.control : "other";
-    root.append(svg("path", { class: `mp-band mp-${kind}`, "data-control": band.control, d: bandPath(band, x, y) }));
+    const colour = controlColour(band.control, setting.dark);
+    const look = { class: "mp-band", "data-control": band.control, fill: colour };
+    root.append(svg("path", { ...look, d: bandPath(band, x, y) }));
     const line = band.strengths
       .map((s, i) => ({ s, m: band.mean[i] ?? Number.NaN }))
       .filter(({ m }) => Number.isFinite(m))
       .map(({ s, m }) => `${x(s).toFixed(1)} ${y(m).toFixed(1)}`);
-    if (line.length > 1) root.append(svg("path", { class: `mp-mean mp-${kind}`, d: `M${line.join("L")}` }));
+    if (line.length > 1) root.append(svg("path", { class: "mp-mean", stroke: colour, d: `M${line.join("L")}` }));
   }
   const path = response.points.map((p) => `${x(p.strength).toFixed(1)} ${y(p.value).toFixed(1)}`).join("L");
   if (response.points.length > 1) root.append(svg("path", { class: "mp-effect", d: `M${path}` }));

@@ -1,10 +1,10 @@
 /** What stands below the map about the selected cell: its dose-response curve or the off-target view, and copies to take along. */
 import { h, show } from "../dom";
 import { dose, strengthUnit } from "../format";
-import type { Theme } from "../theme";
+import { controlColour, controlLabel, type Theme } from "../theme";
 import { type Cells, floats } from "./cells";
 import { codeOf, csvOf, type Shown, toClipboard } from "./copying";
-import { controlWords, curve } from "./curve";
+import { curve } from "./curve";
 import { OffTarget } from "./off_target";
 import { responseOf } from "./response";
 import { activeCell, type Selection, span } from "./selection";
@@ -68,8 +68,6 @@ export class Detail {
       unit: this.model.get("unit"),
       strengthUnit: this.model.get("strength_unit"),
       average: told.average ?? "mean",
-      sample: told.sample ?? 0,
-      told,
     };
   }
 
@@ -77,7 +75,9 @@ export class Detail {
     if (!this.now) return;
     const { cells, selection, strength } = this.now;
     const text =
-      what === "CSV" ? csvOf(cells, selection, this.shown()) : codeOf(cells, selection, strength, this.shown());
+      what === "CSV"
+        ? csvOf(cells, selection, this.shown())
+        : codeOf(this.model.get("recipe"), cells, selection, strength);
     this.model.set("copied", text);
     this.model.save_changes();
     const done = await toClipboard(text);
@@ -105,10 +105,10 @@ export class Detail {
     show(this.legend, !isOff);
     show(this.offTarget.element, isOff);
     if (isOff) this.drawOffTarget(cells, selection, width, theme);
-    else this.drawCurve(cells, selection, strength, width);
+    else this.drawCurve(cells, selection, strength, width, theme);
   }
 
-  private drawCurve(cells: Cells, selection: Selection, strength: number, width: number): void {
+  private drawCurve(cells: Cells, selection: Selection, strength: number, width: number, theme: Theme): void {
     const cell = activeCell(selection);
     const concept = cells.concepts[cell.concept] ?? "";
     this.title.textContent = `Dose response · ${concept} · layer ${cells.layers[cell.layer] ?? ""}`;
@@ -119,18 +119,21 @@ export class Detail {
       return;
     }
     const unit = this.model.get("unit");
-    const setting = { width, concept, unit, strengthUnit: this.model.get("strength_unit"), strength };
+    const setting = { width, concept, unit, strengthUnit: this.model.get("strength_unit"), strength, dark: theme.dark };
     this.figure.replaceChildren(curve(response, setting, this.choose));
     const keys = [
       h(
         "span",
         {},
         h("i", { class: "mp-key mp-key-effect" }),
-        "beyond the ",
-        controlWords(cells.controls[cells.against] ?? "random"),
+        "beyond ",
+        controlLabel(cells.controls[cells.against] ?? "random"),
       ),
       h("span", {}, h("i", { class: "mp-key mp-key-hollow" }), "hollow: not clear"),
-      ...cells.controls.map((kind) => h("span", {}, h("i", { class: `mp-key mp-key-${kind}` }), controlWords(kind))),
+      ...cells.controls.map((kind) => {
+        const key = h("i", { class: "mp-key", style: `--mp-control: ${controlColour(kind, theme.dark)}` });
+        return h("span", {}, key, controlLabel(kind));
+      }),
     ];
     this.legend.replaceChildren(...keys);
     const [first, last] = span(selection);
@@ -143,6 +146,11 @@ export class Detail {
     const [layer, strength] = this.model.get("off_target_at");
     const at = `layer ${layer ?? "–"} · ${dose(strength ?? 0)} ${strengthUnit(this.model.get("strength_unit"))}`;
     this.title.textContent = `Off target · ${at}`;
-    this.offTarget.draw({ concepts: cells.concepts, values: this.matrix.values }, selection.concept, width, theme);
+    const matrix = {
+      concepts: cells.concepts,
+      values: this.matrix.values,
+      limit: this.model.get("off_target_limit"),
+    };
+    this.offTarget.draw(matrix, selection.concept, width, theme);
   }
 }

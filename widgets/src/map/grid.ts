@@ -72,6 +72,8 @@ export class Grid {
     );
     paintEmpty(pen, layout, theme, (row, layer) => !there(row, layer));
     cutGaps(pen, layout);
+    const beyond = (row: number, layer: number) => Math.abs(at(cells.value, index(row, layer))) > shown.limit;
+    paintCorners(pen, layout, theme, beyond);
   }
 
   private fill(data: Uint8ClampedArray, { layers, rows }: Layout): void {
@@ -150,6 +152,47 @@ function paintEmpty(pen: Pen, layout: Layout, theme: Theme, empty: (row: number,
   pen.globalAlpha = 0.55;
   pen.fill(lines);
   pen.globalAlpha = 1;
+}
+
+/** Mark cells whose value is beyond the ends of the scale in their upper right corner. */
+function paintCorners(pen: Pen, layout: Layout, theme: Theme, marked: (row: number, layer: number) => boolean): void {
+  const { rows, edges, layers, rowHeight, cellWidth } = layout;
+  const size = Math.min(6, rowHeight / 3, cellWidth / 3);
+  const corners = new Path2D();
+  rows.forEach(({ y }, row) => {
+    for (let layer = 0; layer < layers; layer += 1) {
+      if (!marked(row, layer)) continue;
+      const right = (edges[layer + 1] ?? 0) - gapOf(layout);
+      corners.moveTo(right - size, y);
+      corners.lineTo(right, y);
+      corners.lineTo(right, y + size);
+      corners.closePath();
+    }
+  });
+  pen.fillStyle = theme.ink;
+  pen.fill(corners);
+}
+
+/** Dots in the middle of cells. */
+export function paintDots(
+  pen: Pen,
+  layout: Layout,
+  theme: Theme,
+  marked: (row: number, layer: number) => boolean,
+): void {
+  const { rows, edges, layers, rowHeight } = layout;
+  pen.lineWidth = 1;
+  pen.fillStyle = theme.paper;
+  pen.strokeStyle = theme.ink;
+  rows.forEach(({ y }, row) => {
+    for (let layer = 0; layer < layers; layer += 1) {
+      if (!marked(row, layer)) continue;
+      pen.beginPath();
+      pen.arc(((edges[layer] ?? 0) + (edges[layer + 1] ?? 0)) / 2, y + (rowHeight - 1) / 2, 2.6, 0, 2 * Math.PI);
+      pen.fill();
+      pen.stroke();
+    }
+  });
 }
 
 /** Take out the lines between the cells, so that the page shows through. */

@@ -57,7 +57,9 @@ export function paintColumns(pen: Pen, scene: Scene, theme: Theme): void {
 }
 
 export function paintLegend(pen: Pen, scene: Scene, theme: Theme): void {
-  const { layout, limit, unit } = scene;
+  const { layout, limit, unit, cells } = scene;
+  // A scale without a measured cell would say something that nobody knows yet.
+  if (!cells.value.some(Number.isFinite)) return;
   const width = Math.min(layout.layers * layout.cellWidth, 420);
   const y = layout.legendTop;
   const bar = pen.createLinearGradient(layout.left, 0, layout.left + width, 0);

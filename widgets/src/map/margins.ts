@@ -9,8 +9,8 @@ import type { Scene } from "./scene";
 const LINE = { offset: 52, width: 44 };
 
 export function paintMargin(pen: Pen, scene: Scene, theme: Theme): void {
-  const { layout, cells, strength } = scene;
-  if (layout.margin === null) return;
+  const { layout, cells, strength, limit } = scene;
+  if (layout.margin === null || !cells.value.some(Number.isFinite)) return;
   pen.textAlign = "left";
   pen.fillStyle = theme.faint;
   pen.font = `10.5px ${theme.font}`;
@@ -26,7 +26,7 @@ export function paintMargin(pen: Pen, scene: Scene, theme: Theme): void {
     if (!shape) continue;
     const text = `${cells.layers[shape.peak]} · ${shape.effective.toFixed(1)}`;
     pen.fillText(text, layout.margin, row.y + layout.rowHeight / 2);
-    const sizes = values.map((v) => (Number.isFinite(v) ? Math.abs(v) : 0));
+    const sizes = values.map((v) => (Number.isFinite(v) ? Math.min(limit, Math.abs(v)) : 0));
     const top = Math.max(...sizes, 1e-9);
     const step = LINE.width / Math.max(1, values.length - 1);
     for (const [i, size] of sizes.entries()) {
@@ -43,7 +43,8 @@ export function paintMargin(pen: Pen, scene: Scene, theme: Theme): void {
 /** Bars from a common zero line, in the colours of the map. */
 export function paintColumnProfile(pen: Pen, scene: Scene, theme: Theme, colours: Rgb[]): void {
   const { layout, cells, strength, limit } = scene;
-  const means = columnMeans(cells, strength);
+  // A cell beyond the scale would make every other bar vanish.
+  const means = columnMeans(cells, strength).map((mean) => Math.max(-limit, Math.min(limit, mean)));
   const sizes = means.filter(Number.isFinite);
   if (sizes.length === 0) return;
   const [low, high] = [Math.min(0, ...sizes), Math.max(0, ...sizes)];

@@ -2,10 +2,9 @@
 
 import { prepare } from "../canvas";
 import { h } from "../dom";
-import { digitsFor, niceCeiling, signed } from "../format";
+import { digitsFor, signed } from "../format";
 import { diverging, rgb, type Theme } from "../theme";
 import { clip, hatching } from "./canvas";
-import { scaleLimit } from "./cells";
 
 /** Numbers of each pair: difference, low, high, clear. */
 const EACH = 4;
@@ -17,6 +16,8 @@ export interface Matrix {
   concepts: string[];
   /** float32, steered × scored × (difference, low, high, clear). */
   values: Float32Array;
+  /** End of the colour scale. */
+  limit: number;
 }
 
 export interface MatrixLayout {
@@ -63,7 +64,7 @@ export class OffTarget {
     "data-testid": "off-target",
   });
   private readonly read = h("p", { class: "mp-note", role: "status", "data-testid": "off-target-cell" });
-  private matrix: Matrix = { concepts: [], values: new Float32Array(0) };
+  private matrix: Matrix = { concepts: [], values: new Float32Array(0), limit: 1 };
   private layout = layoutMatrix(0, 0, 0);
   private at: [number, number] = [0, 0];
   private again = () => {};
@@ -129,8 +130,7 @@ export class OffTarget {
   private paintPairs(pen: CanvasRenderingContext2D, theme: Theme): void {
     const { left, top, cell } = this.layout;
     const count = this.matrix.concepts.length;
-    const differences = this.matrix.values.filter((_, i) => i % EACH === 0);
-    const limit = scaleLimit(differences, "nats", niceCeiling);
+    const { limit } = this.matrix;
     const hatch = hatching(pen, theme, window.devicePixelRatio || 1);
     const unclear = new Path2D();
     for (let steered = 0; steered < count; steered += 1) {

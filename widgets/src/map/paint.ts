@@ -4,7 +4,7 @@ import { type Pen, prepare } from "../canvas";
 import { h } from "../dom";
 import type { Rgb, Theme } from "../theme";
 import { shades } from "./canvas";
-import { Grid } from "./grid";
+import { Grid, paintDots } from "./grid";
 import { Names, paintCategories, paintColumns, paintLegend } from "./labels";
 import { paintColumnProfile, paintMargin } from "./margins";
 import type { Scene } from "./scene";
@@ -53,6 +53,7 @@ export class Painter {
     if (!pen) return;
     pen.clearRect(0, 0, width, height);
     this.grid.paint(pen, scene.cells, scene.layout, scene, theme, this.colours);
+    paintAnswered(pen, scene, theme);
     paintCategories(pen, scene, theme);
     paintMargin(pen, scene, theme);
     paintColumnProfile(pen, scene, theme, this.colours);
@@ -69,6 +70,17 @@ export class Painter {
     if (scene.hover) paintFrame(pen, scene, [scene.hover.layer, scene.hover.layer], scene.hover.concept, theme.soft, 1);
     if (scene.selection) paintSelection(pen, scene, scene.selection, theme);
   }
+}
+
+/** Dots on the cells whose answers a saved page holds, at the strength that is shown. */
+function paintAnswered(pen: Pen, { cells, layout, answered, strength }: Scene, theme: Theme): void {
+  if (answered.length === 0) return;
+  const held = new Set(answered.map((one) => JSON.stringify(one)));
+  const here = (row: number, layer: number) =>
+    held.has(
+      JSON.stringify([cells.concepts[layout.rows[row]?.concept ?? 0], cells.layers[layer], cells.strengths[strength]]),
+    );
+  paintDots(pen, layout, theme, here);
 }
 
 function paintFrame(

@@ -1,7 +1,7 @@
 /** What the line below the map says about one cell. */
 import { digitsFor, dose, signed, strengthUnit } from "../format";
+import { controlLabel } from "../theme";
 import { at, type Cell, type Cells, indexOf, ofControl } from "./cells";
-import { controlWords } from "./curve";
 
 export interface Piece {
   text: string;
@@ -43,7 +43,7 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
   if (Number.isFinite(control)) {
     const [from, to] = [of(cells.controlLow), of(cells.controlHigh)];
     const range = Number.isFinite(from) ? ` ${between(from, to)}` : "";
-    const name = controlWords(cells.controls[cells.against] ?? "random").replace(/s$/, "");
+    const name = controlLabel(cells.controls[cells.against] ?? "random").replace(/s$/, "");
     pieces.push({ text: `${name} ${signed(control, digits)}${range}`, kind: "soft" });
   }
   const clear = at(cells.clear, index);

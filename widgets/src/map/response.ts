@@ -1,4 +1,4 @@
-/** A cell's dose-response curve as points on a drawing: effect against strength over the bands of its controls. */
+/** A cell's dose-response curve: effect against strength over the bands of its controls, by the rules of `mllm_probe.plots.curves`. */
 import { niceCeiling } from "../format";
 import { at, type Cell, type Cells, indexOf, ofControl } from "./cells";
 
@@ -63,13 +63,16 @@ export function responseOf(cells: Cells, cell: Cell): Response {
 function axesOf(points: Point[], bands: Band[]): Pick<Response, "x" | "y"> {
   const xs = points.map((p) => p.strength);
   const ys = [...points.flatMap((p) => [p.value, p.low, p.high]), ...bands.flatMap((b) => [...b.low, ...b.high])];
-  const heights = ys.filter(Number.isFinite);
-  const top = Math.max(0, ...heights);
-  const bottom = Math.min(0, ...heights);
-  const low = bottom < 0 ? -niceCeiling(-bottom) : 0;
-  const high = top > 0 ? niceCeiling(top) : bottom < 0 ? 0 : 1;
   const ends: [number, number] = xs.length ? [Math.min(0, ...xs), Math.max(0, ...xs)] : [-1, 1];
-  return { x: ends[0] === ends[1] ? [ends[0] - 1, ends[1] + 1] : ends, y: [low, high] };
+  return { x: ends[0] === ends[1] ? [ends[0] - 1, ends[1] + 1] : ends, y: axisLimits(ys.filter(Number.isFinite)) };
+}
+
+/** Round ends of an axis that hold 0 and all `values`. */
+export function axisLimits(values: readonly number[]): [number, number] {
+  const top = Math.max(0, ...values);
+  const bottom = Math.min(0, ...values);
+  const low = bottom < 0 ? -niceCeiling(-bottom) : 0;
+  return [low, top > 0 ? niceCeiling(top) : bottom < 0 ? 0 : 1];
 }
 
 /** Maps values of an axis to pixels. */

@@ -15,4 +15,6 @@ export interface Scene {
   selection: Selection | null;
   hover: Cell | null;
   focused: boolean;
+  /** Cells with recorded answers, as concept, layer and strength. */
+  answered: [string, number, number][];
 }

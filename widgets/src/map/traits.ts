@@ -18,7 +18,13 @@ export interface Traits {
   control_high: DataView;
   unit: string;
   strength_unit: string;
+  /** End of the colour scale. */
+  limit: number;
+  /** What the marks of the map mean. */
+  note: string;
   told: Told;
+  /** Python for the selected cells: every second piece names what the selection fills in. */
+  recipe: string[];
   progress: number;
   metric: string;
   metrics: string[];
@@ -38,27 +44,19 @@ export interface Traits {
   has_off_target: boolean;
   off_target: DataView;
   off_target_at: number[];
+  off_target_limit: number;
+  /** Cells, as concept, layer and strength, whose answers a saved page holds. */
+  answered: [string, number, number][];
   copied: string;
   status: string;
   message: string;
 }
 
-/** What the numbers are, which a choice that was just made is not yet, and how their grid was made. */
+/** What the numbers are, which a choice that was just made is not yet. */
 export interface Told {
   metric?: string;
   average?: string;
-  sample?: number;
   against?: string;
-  model?: string;
-  bundled?: boolean;
-  prompt?: string | string[];
-  tokens?: string[];
-  scope?: string;
-  operation?: string;
-  unit?: string;
-  seed?: number;
-  max_new_tokens?: number;
-  to?: string;
 }
 
 export type Model = AnyModel<Traits>;
@@ -69,6 +67,7 @@ export const FRAME = ["concepts", "categories", "layers", "relative_depths", "co
 export const NUMBERS = [
   ...["values", "low", "high", "n", "clear", "control", "control_low", "control_high", "off_target"],
   ...["strengths", "unit", "strength_unit", "controls", "told", "has_off_target", "off_target_at"],
+  ...["limit", "note", "recipe", "off_target_limit", "answered"],
 ];
 /** Traits that say what can be chosen, and what is. */
 export const CHOICES = [

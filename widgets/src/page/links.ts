@@ -1,6 +1,6 @@
 /** Models of a page that move together, where the kernel would have linked them. */
 import type { PageModel, State } from "./model";
-import { choose, type Recorded } from "./replay";
+import { answeredCells, choose, nearest, type Recorded } from "./replay";
 
 export interface Link {
   from: number;
@@ -18,19 +18,20 @@ function offers(model: PageModel, state: State): boolean {
   });
 }
 
-/** Pass the selection of one model on to another; what is passed on is not passed back. */
+/** Pass the selection of one model on to another, not back again; a map marks the cells whose answers a panel holds. */
 export function link(models: PageModel[], recorded: Recorded[], links: Link[]): void {
   let passing = false;
   for (const { from, to, names } of links) {
     const [source, target, own] = [models[from], models[to], recorded[to]];
     if (!source || !target || !own) continue;
+    if (source.has("answered") && target.has("answers")) source.take({ answered: answeredCells(own) });
     const pass = () => {
       const state = Object.fromEntries(names.map((name) => [name, source.get(name)]));
       const moved = Object.fromEntries(Object.entries(state).filter(([name, value]) => target.get(name) !== value));
       if (passing || Object.keys(moved).length === 0 || !offers(target, moved)) return;
       passing = true;
       try {
-        choose(target, moved, own);
+        choose(target, target.has("answers") ? nearest(target, state, own) : moved, own);
       } finally {
         passing = false;
       }

@@ -34,26 +34,45 @@ export function following(state: State): State {
   return "layer" in state ? { ...state, window: [state.layer, state.layer] } : state;
 }
 
-/** What a person is told where a setting was not run. */
+/** What is said next to the answers of a setting that was not recorded. */
 export function missing({ recordings }: Recorded): string {
-  const count = recordings.length;
-  if (count === 0) return "This is a saved page without a kernel, and it holds no other setting.";
-  const held = count === 1 ? "one that was is" : `${count} that were are`;
-  return `This is a saved page without a kernel: this setting was not run; ${held} in it.`;
+  const listed = recordings.filter(({ label }) => label !== "").length;
+  const count = listed || recordings.length;
+  if (count === 0) return "No settings were recorded on this page.";
+  const held = count === 1 ? "One recorded setting is" : `${count} recorded settings are`;
+  return `This setting was not recorded. ${held} ${listed > 1 ? "listed above" : "on this page"}.`;
 }
 
-/** Show what was recorded for the model's present setting, or say that nothing was. */
+/** What a panel shows of a setting that was not recorded: nothing of any other setting. */
+const NOTHING = { receipt: [], rate: 0, code: "", doses: [], safe_low: 0, safe_high: 0 };
+
+/** Show what was recorded for the model's present setting, or nothing; a widget without answers says so in its message. */
 export function replay(model: PageModel, recorded: Recorded): void {
   const found = find(recorded, model.get);
   const state: State = { ...found?.shown };
-  if (model.has("message")) state.message = found ? "" : missing(recorded);
-  if (model.has("answers")) {
+  const answers = model.has("answers");
+  if (model.has("message")) state.message = found || answers ? "" : missing(recorded);
+  if (answers) {
     const before = model.get("answers") as { generation?: number };
     const numbers = { generation: (before.generation ?? 0) + 1, serial: model.get("serial") ?? 0 };
     state.answers = { ...(found?.shown.answers as object | undefined), ...numbers };
-    if (!found) Object.assign(state, { receipt: [], rate: 0, code: "" });
+    if (!found) Object.assign(state, NOTHING);
   }
   model.take(state);
+}
+
+/** A move from elsewhere: to the newest recording that it allows where the present setting, so moved, has none. */
+export function nearest(model: PageModel, moved: State, recorded: Recorded): State {
+  const state = following(moved);
+  if (find(recorded, (name) => (name in state ? state[name] : model.get(name)))) return moved;
+  const allows = ({ when }: Recording) => Object.entries(state).every(([name, value]) => same(when[name], value));
+  return [...recorded.recordings].reverse().find(allows)?.when ?? moved;
+}
+
+/** Cells of a map, as concept, layer and strength, whose answers a panel's recordings hold. */
+export function answeredCells({ recordings }: Recorded): [unknown, unknown, unknown][] {
+  const single = ({ when }: Recording) => when.second === "" && same(when.window, [when.layer, when.layer]);
+  return recordings.filter(single).map(({ when }) => [when.concept, when.layer, when.strength]);
 }
 
 /** Answer a view in the kernel's place. */

@@ -1,0 +1,67 @@
+"""Evaluate bundled models: `python -m mllm_probe.apps.evaluate --models scenes-8l`."""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from mllm_probe.apps.evaluation.answering import Answerer
+from mllm_probe.apps.evaluation.recognition import problems, recognition, scenes, table
+from mllm_probe.apps.evaluation.steerability import steerability_tables
+from mllm_probe.apps.training.card import RESULTS, refresh_card
+from mllm_probe.models.bundled import bundled, bundled_names
+
+
+def recognition_tables(folder: Path, count: int) -> list[str]:
+    """Return the tables of recognition and problems of the model in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    count : int
+        Pictures for each table.
+
+    Returns
+    -------
+    list of str
+        Markdown: new scenes, combinations never seen, problems.
+    """
+    answer = Answerer(folder)
+    return [
+        table("New scenes", recognition(answer, scenes(count, "seen"))),
+        table("New scenes with combinations never seen in training", recognition(answer, scenes(count, "unseen"))),
+        table("Problems that need a procedure", problems(answer, max(1, count // 4))),
+    ]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the tables of every model asked for, and keep them in its card with `--save`.
+
+    Parameters
+    ----------
+    argv : list of str or None
+        The command line by default.
+    """
+    parser = argparse.ArgumentParser(prog="python -m mllm_probe.apps.evaluate", description=__doc__)
+    parser.add_argument("--models", nargs="*", help="bundled names or folders (default: all bundled)")
+    parser.add_argument("--pictures", type=int, default=1000, help="pictures for each table")
+    parser.add_argument("--no-steerability", action="store_true", help="recognition and problems only")
+    parser.add_argument("--save", action="store_true", help="keep the tables in the model's card")
+    given = parser.parse_args(argv)
+    torch.set_num_threads(1)  # models this small lose more than they gain by sharing a step between threads
+    for name in given.models or bundled_names():
+        folder = bundled(name) or Path(name)
+        tables = recognition_tables(folder, given.pictures)
+        print(f"## {name}\n", *tables, sep="\n\n", flush=True)
+        if not given.no_steerability:
+            steering = steerability_tables(folder)
+            print("", *steering, sep="\n\n", flush=True)
+            tables += steering
+        if given.save:
+            (folder / RESULTS).write_text(json.dumps({"tables": tables}, indent=1) + "\n")
+            refresh_card(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Train a bundled model: `python -m mllm_probe.apps.train --model scenes-8l`."""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from mllm_probe.apps.training.card import write_card
+from mllm_probe.apps.training.decoder import DecoderPlan
+from mllm_probe.apps.training.model import DEPTHS
+from mllm_probe.apps.training.run import TrainingPlan, train
+from mllm_probe.apps.training.tower import TowerPlan
+from mllm_probe.models.bundled import bundled
+
+PICTURES, HELD, TOWER_STEPS, DECODER_STEPS = 150_000, 1_000, 3_200, 5_000
+
+
+def _default_work() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "mllm_probe" / "training"
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m mllm_probe.apps.train", description=__doc__)
+    parser.add_argument("--model", choices=list(DEPTHS), default="scenes-8l")
+    parser.add_argument("--out", type=Path, help="folder for the model (default: a folder of its name here)")
+    parser.add_argument("--work", type=Path, default=_default_work(), help="folder for pictures and checkpoints")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2, help="without CUDA: processes of one thread each")
+    parser.add_argument("--pictures", type=int, default=PICTURES)
+    parser.add_argument("--held", type=int, default=HELD, help="pictures to report on")
+    parser.add_argument("--tower-steps", type=int, default=TOWER_STEPS)
+    parser.add_argument(
+        "--tower", help="take the vision tower of this trained model (a bundled name or a folder) as it is"
+    )
+    parser.add_argument("--steps", type=int, default=DECODER_STEPS, help="steps of the whole model")
+    parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
+    parser.add_argument("--compile", action="store_true", help="compile the decoder; on the CPU this needs g++")
+    return parser.parse_args(argv)
+
+
+def _plan(given: argparse.Namespace) -> TrainingPlan:
+    tower: TowerPlan | Path = TowerPlan(steps=given.tower_steps, seed=given.seed, save_every=given.save_every)
+    if given.tower:
+        tower = bundled(given.tower) or Path(given.tower)
+        if not (tower / "config.json").is_file():
+            raise FileNotFoundError(f"--tower takes a bundled name or a model's folder, and there is none at {tower}")
+    blocks = DEPTHS[given.model]
+    decoder = DecoderPlan(
+        blocks, steps=given.steps, seed=given.seed, save_every=given.save_every, compiled=given.compile
+    )
+    return TrainingPlan(given.model, given.pictures, given.held, given.seed, tower, decoder, given.processes)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Train, and write the model's folder with its card.
+
+    Parameters
+    ----------
+    argv : list of str or None
+        The command line by default. Stopped and started again with the same arguments, training goes on.
+    """
+    given = _arguments(argv)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    plan = _plan(given)
+    out = given.out or Path(given.model)
+    write_card(out, plan, train(plan, given.work, out))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,286 @@
+"""Second stage: the whole model learns to answer questions about pictures; a tower that learns on keeps its task."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import LlavaForConditionalGeneration
+
+from mllm_probe.apps.training import checkpoint
+from mllm_probe.apps.training.export import export
+from mllm_probe.apps.training.labels import DenseHead, dense_loss
+from mllm_probe.apps.training.model import BOS, build, tokenizer
+from mllm_probe.apps.training.optimizer import HybridOptimizer
+from mllm_probe.apps.training.packing import PREFIX, Pack, pack
+from mllm_probe.apps.training.parallel import Team
+from mllm_probe.apps.training.pictures import Pictures
+from mllm_probe.apps.training.tower import Tower, autocast, features, share, tensors
+from mllm_probe.scenes.language import questions
+from mllm_probe.scenes.problems import Question
+from mllm_probe.scenes.vocabulary import CONCEPTS
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DecoderPlan:
+    """How the whole model is trained: steps of `batch` pictures over the whole team.
+
+    Parameters
+    ----------
+    blocks : int
+        Decoder blocks.
+    steps, batch : int
+    room : int
+        Tokens for the questions of one picture.
+    questions : int
+        At most, per picture.
+    muon_rate, adam_rate : float
+        Peak learning rates.
+    tower_rate : float
+        Factor on the rates for a tower that was trained here; a tower that is taken from another model stays as it is.
+    dense_weight : float
+        Of the tower's own task beside the answers.
+    warmup, save_every, seed : int
+    compiled : bool
+        Compile the decoder; needs a C++ compiler on the CPU.
+    """
+
+    blocks: int
+    steps: int = 6000
+    batch: int = 32
+    room: int = 84
+    questions: int = 8
+    muon_rate: float = 3e-3
+    adam_rate: float = 1.5e-3
+    tower_rate: float = 0.3
+    dense_weight: float = 0.3
+    warmup: int = 60
+    save_every: int = 500
+    seed: int = 0
+    compiled: bool = False
+
+
+@dataclass
+class Parts:
+    """What a checkpoint holds: the model, its running mean, the head of a tower that learns on, and the optimizer."""
+
+    model: LlavaForConditionalGeneration
+    head: DenseHead | None
+    optimizer: HybridOptimizer
+    parameters: list[nn.Parameter]
+    mean: dict[str, Tensor] = field(default_factory=dict)
+
+
+def _added(mask: Tensor) -> Tensor:
+    """Return a mask as what eager attention adds to its scores; it would take a boolean one for 0 and 1."""
+    return torch.zeros(mask.shape, dtype=torch.bfloat16, device=mask.device).masked_fill_(~mask, -1e9)
+
+
+def answer_logits(
+    model: LlavaForConditionalGeneration, hidden: Tensor, packed: Pack, chosen: Tensor | None = None
+) -> Tensor:
+    """Return the next-token logits after the picture, float32 [n, room, words], or those where `chosen` is true."""
+    embed = model.get_input_embeddings()
+    image = model.model.multi_modal_projector(hidden).to(embed.weight.dtype)
+    start = embed(torch.full((len(hidden), 1), BOS, device=hidden.device))
+    inputs = torch.cat([start, image, embed(packed.ids.to(hidden.device))], 1)
+    decoder = model.model.language_model
+    mask = packed.mask.to(hidden.device)
+    out = decoder(
+        inputs_embeds=inputs,
+        attention_mask=_added(mask) if decoder.config._attn_implementation == "eager" else mask,
+        position_ids=packed.positions.to(hidden.device),
+        use_cache=False,
+    ).last_hidden_state[:, PREFIX:]
+    return model.lm_head(out if chosen is None else out[chosen]).float()
+
+
+def encoder() -> Callable[[str], list[int]]:
+    """Return a function from text to token ids that remembers what it has seen."""
+    words, seen = tokenizer(), dict[str, list[int]]()
+
+    def encode(text: str) -> list[int]:
+        if text not in seen:
+            if len(seen) > 100_000:
+                seen.clear()
+            seen[text] = words(text, add_special_tokens=False)["input_ids"]
+        return seen[text]
+
+    return encode
+
+
+def _head(team: Team, model: LlavaForConditionalGeneration, tower: Tower) -> DenseHead | None:
+    if tower.head is None:
+        return None
+    head = DenseHead(model.config.text_config.hidden_size).to(team.device)
+    head.load_state_dict(tower.head)
+    return head
+
+
+def _prepare(team: Team, plan: DecoderPlan, tower: Tower) -> Parts:
+    torch.manual_seed(plan.seed)
+    model = build(plan.blocks).to(team.device)
+    if team.device.type == "cpu":
+        model.model.language_model.set_attn_implementation("eager")  # faster there than the fused kernel under a mask
+    if plan.compiled:
+        model.model.language_model.compile()
+    model.model.vision_tower.load_state_dict(tower.weights)
+    head = _head(team, model, tower)
+    model.model.vision_tower.requires_grad_(head is not None)
+    learning = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    named = [(n, p, plan.tower_rate if "vision_tower" in n else 1.0) for n, p in learning]
+    if head is not None:
+        named += [("head." + n, p, plan.tower_rate) for n, p in head.named_parameters()]
+    optimizer = HybridOptimizer(named, plan.muon_rate, plan.adam_rate, 0.05, plan.steps, plan.warmup)
+    mean = {name: p.detach().clone() for name, p in model.named_parameters()}
+    return Parts(model, head, optimizer, [p for _, p, _ in named], mean)
+
+
+def _restore(parts: Parts, path: Path) -> dict[str, Any]:
+    saved = checkpoint.load(path)
+    if saved is None:
+        return {"step": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0}
+    groups, progress = saved
+    parts.model.load_state_dict(groups["model"])
+    if parts.head is not None:
+        parts.head.load_state_dict(groups["head"])
+    parts.optimizer.load_state_tensors(groups["optimizer"])
+    for name, tensor in groups["mean"].items():
+        parts.mean[name].copy_(tensor)
+    return progress
+
+
+def _ask(pictures: Pictures, chosen: np.ndarray, plan: DecoderPlan, g: np.random.Generator) -> list[list[Question]]:
+    return [questions(pictures.scene(int(index)), g, plan.questions) for index in chosen]
+
+
+@torch.no_grad()
+def answers_right(
+    team: Team, plan: DecoderPlan, model: LlavaForConditionalGeneration, held: Pictures, count: int = 400
+) -> dict[str, float]:
+    """Return the share of whole answers that are right, teacher-forced, per kind of question.
+
+    Parameters
+    ----------
+    team, plan : Team, DecoderPlan
+    model : LlavaForConditionalGeneration
+    held : Pictures
+        Pictures that training does not see.
+    count : int
+        How many of them.
+
+    Returns
+    -------
+    dict
+        A list counts as right if its first word is a true concept.
+    """
+    g, encode = np.random.default_rng(5), encoder()
+    right: dict[str, list[float]] = {}
+    for start in range(0, min(count, len(held)), 100):
+        chosen = np.arange(start, min(start + 100, len(held)))
+        packed = pack(_ask(held, chosen, plan, g), encode, plan.room)
+        with autocast(team):
+            best = answer_logits(model, features(model, tensors(held.images, chosen, team)), packed).argmax(-1).cpu()
+        for place in packed.placements:
+            span = slice(place.start, place.start + place.length)
+            gold, said = packed.labels[place.row, span], best[place.row, span]
+            exact = bool((gold == said).all())
+            if place.question.kind in ("list", "things"):
+                exact = int(said[0]) in {i for word in place.question.answer.split(", ") for i in encode(word)}
+            right.setdefault(place.question.kind, []).append(exact)
+            if place.question.kind == "relation" and place.question.answer in CONCEPTS:
+                right.setdefault(f"relation {place.question.answer}", []).append(exact)
+    return {kind: round(float(np.mean(values)), 3) for kind, values in sorted(right.items())}
+
+
+def _step(
+    team: Team, plan: DecoderPlan, parts: Parts, pictures: Pictures, step: int, encode: Callable[[str], list[int]]
+) -> Tensor:
+    parts.optimizer.set_rate(step)
+    chosen = share(len(pictures), plan.batch, step, team, plan.seed + 1)
+    g = np.random.default_rng([plan.seed, step, team.rank])
+    packed = pack(_ask(pictures, chosen, plan, g), encode, plan.room)
+    asked = packed.labels >= 0
+    with autocast(team):
+        hidden = features(parts.model, tensors(pictures.images, chosen, team))
+        logits = answer_logits(parts.model, hidden, packed, asked.to(team.device))
+    weights = packed.weights[asked].to(team.device)
+    loss = (
+        F.cross_entropy(logits, packed.labels[asked].to(team.device), reduction="none") * weights
+    ).sum() / weights.sum()
+    total = loss
+    if parts.head is not None:
+        targets = tensors(pictures.patches, chosen, team), tensors(pictures.slots, chosen, team)
+        total = loss + plan.dense_weight * dense_loss(parts.head, hidden.float(), *targets)
+    parts.optimizer.zero_grad()
+    total.backward()
+    team.average_gradients(parts.parameters)
+    nn.utils.clip_grad_norm_(parts.parameters, 1.0)
+    parts.optimizer.step()
+    return loss.detach()
+
+
+@torch.no_grad()
+def _follow(parts: Parts, done: int) -> None:
+    """Move the running mean of the weights towards the weights; called every fourth step."""
+    weight = 1 - min(0.99, done / (done + 40))
+    torch._foreach_lerp_(list(parts.mean.values()), [p.detach() for p in parts.model.parameters()], weight)
+
+
+def train_decoder(
+    team: Team, plan: DecoderPlan, pictures: Pictures, held: Pictures, tower: Tower, path: Path, out: Path
+) -> None:
+    """Train a whole model on top of a trained vision tower, or go on where `path` stands.
+
+    Parameters
+    ----------
+    team : Team
+    plan : DecoderPlan
+    pictures, held : Pictures
+        To train on, and to report on.
+    tower : Tower
+        Without a dense head it stays as it is.
+    path : Path
+        This model's checkpoint.
+    out : Path
+        Folder that gets the model, anew with every checkpoint.
+    """
+    parts = _prepare(team, plan, tower)
+    progress = _restore(parts, path)
+    encode, smooth = encoder(), None
+    began, processor_began = time.monotonic(), time.process_time()
+    for step in range(progress["step"], plan.steps):
+        loss = _step(team, plan, parts, pictures, step, encode).item()
+        done = step + 1
+        if done % 4 == 0:
+            _follow(parts, done)
+        smooth = loss if smooth is None else 0.97 * smooth + 0.03 * loss
+        if team.leads and done % 100 == 0:
+            seconds = time.monotonic() - began
+            log.info("model step %d of %d, loss %.3f, %.0f s", done, plan.steps, smooth, seconds)
+        if team.leads and (done % plan.save_every == 0 or done == plan.steps):
+            accuracy = answers_right(team, plan, parts.model, held)
+            log.info("model step %d, new pictures: %s", done, accuracy)
+            now = {
+                "step": done,
+                "wall_seconds": progress["wall_seconds"] + time.monotonic() - began,
+                "cpu_seconds": progress["cpu_seconds"] + team.size * (time.process_time() - processor_began),
+                "accuracy": accuracy,
+            }
+            groups = {
+                "model": parts.model.state_dict(),
+                "mean": parts.mean,
+                "head": parts.head.state_dict() if parts.head is not None else {},
+                "optimizer": parts.optimizer.state_tensors(),
+            }
+            checkpoint.save(path, groups, now)
+            export(plan.blocks, {**parts.model.state_dict(), **parts.mean}, out)
+    team.wait()

@@ -1,0 +1,9 @@
+"""Steered answers: generated, streamed, or through any call of the Hugging Face model; the job behind a slider."""
+
+from __future__ import annotations
+
+from mllm_probe.generation.generation import GenerationOutput, generate, steer, stream
+from mllm_probe.generation.live import Live
+from mllm_probe.generation.streaming import Stream
+
+__all__ = ["GenerationOutput", "Live", "Stream", "generate", "steer", "stream"]

@@ -1,0 +1,246 @@
+"""An interactive session: the prompt is prefilled once, and a moved slider costs a buffer write and decode steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from mllm_probe.decoding.compiled import Compiler
+from mllm_probe.generation.drivers import Driver, Growing, fixed_or_growing, kept_driver
+from mllm_probe.generation.greedy import Greedy, is_plain_greedy
+from mllm_probe.generation.prefixes import Prompt, prompts_of
+from mllm_probe.generation.streaming import Feed, Job
+from mllm_probe.models.images import takes_images
+from mllm_probe.steering.receipts import Receipt
+from mllm_probe.steering.steering import Row, as_rows
+from mllm_probe.steering.trials import path_of
+from mllm_probe.typing import Images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mllm_probe.models import ProbeModel
+
+
+class Live:
+    """Rows that answer one prompt again and again, steered differently each time; greedy.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    image : picture, list of pictures or None
+        One sample; a nested list is several pictures in one prompt.
+    prompt : str, optional
+        ``model.default_prompt`` by default.
+    rows : int
+        How many rows there is room for.
+    max_new_tokens : int
+    answer_prefix : str, optional
+        Text that the answer begins with; its positions count as generated.
+    inputs : dict of Tensor, optional
+        Processed tensors in place of images and prompt.
+    compiler : callable, optional
+        Compiles the decode step; by default it is compiled and replayed as a graph on CUDA, and runs as it is on the
+        CPU.
+
+    Attributes
+    ----------
+    not_compiled : str
+        Why the step is not compiled, empty if it is.
+
+    Raises
+    ------
+    ValueError
+        If it is not one sample, or the model's own settings ask for more than the best token of each step.
+    NotImplementedError
+        If rows of this model cannot share a prompt; ``mp.stream`` then does the same at the cost of a prefill.
+
+    Notes
+    -----
+    For scopes that leave the prompt alone up to its last token. Picture and prompt are computed here, once; again only
+    after the model's weights or hooks were changed. The model's lock is held while a step runs, not between steps.
+
+    Examples
+    --------
+    >>> live = Live(model, picture, "what do you see ?")
+    >>> for row, step, text in live.run([None, steering, steering.control("random")]):
+    ...     print(row, text)
+    """
+
+    @takes_images
+    def __init__(
+        self,
+        model: ProbeModel,
+        images: Images = None,
+        prompt: str | None = None,
+        rows: int = 3,
+        *,
+        max_new_tokens: int = 32,
+        answer_prefix: str | None = None,
+        inputs: Any = None,
+        compiler: Compiler | None = None,
+    ) -> None:
+        model.lock.require_unedited()
+        requests = model.samples(images, prompt, inputs)
+        if len(requests) != 1:
+            raise ValueError(f"Live answers one prompt; got {len(requests)} samples.")
+        if not is_plain_greedy(model, {}):
+            raise ValueError(
+                f"the generation settings of {model.name} ask for more than the best token of each step: "
+                f"{model.hf.generation_config.to_diff_dict()}. Use mp.stream."
+            )
+        self.model, self.max_new_tokens = model, max_new_tokens
+        self.prompt = Prompt(model, requests[0], answer_prefix)
+        steps = 1 + self.prompt.tail.shape[1] + max_new_tokens
+        with model.lock.held(interactive=True), torch.no_grad():
+            if self.prompt.shared() is None:
+                raise NotImplementedError(f"rows of {model.name} cannot share a prompt; use mp.stream.")
+            self.driver, self.not_compiled = fixed_or_growing(self.prompt, rows, steps, compiler)
+
+    @property
+    def path(self) -> str:
+        """How the rows share the prompt."""
+        return str(path_of(self.model, self.prompt.encoded, prompt_edited=False))
+
+    @property
+    def receipt(self) -> Receipt:
+        """What was edited so far in the newest run."""
+        return self.driver.receipt()
+
+    def run(self, steerings: Row | Sequence[Row]) -> Iterator[tuple[int, int, str]]:
+        """Answers of rows, token by token; a run that was begun before ends.
+
+        Parameters
+        ----------
+        steerings : Steering, Composition, None or list of these
+            One per row.
+
+        Yields
+        ------
+        int, int, str
+            Row, step, text of the row so far.
+
+        Raises
+        ------
+        ValueError
+            If a scope edits the prompt or can never fire, or a vector or norm is missing.
+        """
+        answers = self._begin(steerings)
+        given: list[tuple[int, int, str]] = []
+        feed = Feed(self.model, answers.count, given.append)
+        while not answers.done and answers.current:
+            with self.model.lock.held(interactive=True):
+                feed.give(answers.advance().tolist())
+            yield from given
+            given.clear()
+
+    def first_token(self, steerings: Row | Sequence[Row]) -> Tensor:
+        """The first token of every row, int64 [rows] on the model's device: a buffer write and one decode step."""
+        answers = self._begin(steerings)
+        with self.model.lock.held(interactive=True):
+            return answers.advance()
+
+    def _begin(self, steerings: Row | Sequence[Row]) -> Answers:
+        rows = as_rows(steerings)
+        with self.model.lock.held(interactive=True):
+            self.driver.write(rows, steps=self.prompt.tail.shape[1] + self.max_new_tokens - 1)
+        return Answers(self.prompt, self.driver, self.max_new_tokens)
+
+
+class Answers:
+    """Greedy answers of the rows of a driver, one step after another.
+
+    Parameters
+    ----------
+    prompt : Prompt
+    driver : Driver
+        With its edits written.
+    steps : int
+        Longest answer.
+    """
+
+    def __init__(self, prompt: Prompt, driver: Driver, steps: int) -> None:
+        self.driver, self.steps, self.count = driver, steps, driver.count
+        self.number = 0
+        self._serial = driver.buffer.serial
+        self._greedy = Greedy(prompt.model, prompt.sequence, self.count)
+        self._tokens: Tensor | None = None
+
+    @property
+    def current(self) -> bool:
+        """Whether the driver has no other edits since."""
+        return self.driver.buffer.serial == self._serial
+
+    @property
+    def done(self) -> bool:
+        """Whether every answer has ended."""
+        return self.number >= self.steps or (self.number > 0 and bool(self._greedy.finished.all()))
+
+    def advance(self) -> Tensor:
+        """The next token of every row, int64 [rows]; the caller holds the model's lock."""
+        with torch.no_grad():
+            logits = self.driver.start() if self._tokens is None else self.driver.feed(self._tokens)
+            self._tokens = self._greedy.choose(logits)
+        self.number += 1
+        return self._tokens
+
+
+class LiveJob:
+    """Runs rows from a kept prompt; where the model cannot share it, does ``otherwise``.
+
+    Parameters
+    ----------
+    prompt : Prompt
+    rows : sequence of Steering, Composition or None
+        They leave the prompt alone.
+    steps : int
+        Longest answer.
+    otherwise : callable
+        Makes another job, and what tells its receipt.
+
+    Raises
+    ------
+    ValueError
+        If a scope can never fire, or a vector or norm is missing.
+    """
+
+    def __init__(
+        self,
+        prompt: Prompt,
+        rows: Sequence[Row],
+        steps: int,
+        otherwise: Callable[[], tuple[Job, Callable[[], Receipt]]],
+    ) -> None:
+        self.prompt, self.rows, self.steps, self.otherwise = prompt, rows, steps, otherwise
+        self.fed_back = prompt.tail.shape[1] + steps - 1
+        self.growing = Growing(prompt, len(rows))
+        self.growing.write(rows, self.fed_back)
+        self._receipt = self.growing.receipt
+
+    def __call__(self, feed: Feed) -> None:
+        """Decode until the answers end or the feed is cancelled."""
+        model = self.prompt.model
+        with torch.no_grad():
+            if self.prompt.shared() is None:
+                job, self._receipt = self.otherwise()
+                job(feed)
+                return
+            prompts_of(model).bound(model)
+            driver: Driver = kept_driver(self.prompt, len(self.rows), self.fed_back + 2) or self.growing
+        if driver is not self.growing:
+            driver.write(self.rows, self.fed_back)
+            self._receipt = driver.receipt
+        try:
+            answers = Answers(self.prompt, driver, self.steps)
+            while not (feed.cancelled() or answers.done):
+                feed.give(answers.advance().tolist())
+        finally:
+            told = driver.receipt()
+            self._receipt = lambda: told
+
+    def receipt(self) -> Receipt:
+        """What was edited so far."""
+        return self._receipt()

@@ -1,0 +1,65 @@
+"""How an effect grows with the dose, at one layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from bokeh.models import FixedTicker, Span
+from bokeh.plotting import figure
+
+from mllm_probe import schema
+from mllm_probe.plots import theme
+from mllm_probe.plots.curves import strength_label
+from mllm_probe.plots.effects import as_effect, chosen_concepts, describe, pick
+from mllm_probe.plots.painting import paint
+from mllm_probe.plots.palette import LIGHT
+
+
+def dose_response(
+    effect_or_grid: xr.Dataset,
+    layer: int | None = None,
+    concepts: list[str] | str | None = None,
+    metric: str = "logprob",
+) -> figure:
+    """Draw effect against strength, one line a concept, over the band of every control.
+
+    Parameters
+    ----------
+    effect_or_grid : xarray.Dataset
+        From `mp.effect`, or a grid from `mp.sweep`.
+    layer : int, optional
+        The edited layer to show; by default the one with the largest mean effect at the largest strength.
+    concepts : list of str or str, optional
+        All of them by default.
+    metric : str
+        Which metric of a grid.
+
+    Returns
+    -------
+    bokeh.plotting.figure
+        Intervals are 95 % over pictures; filled markers are clear of all controls.
+
+    Raises
+    ------
+    TypeError
+        If it is no dataset.
+    ValueError
+        Without controls, or for a layer or concept that is not there.
+    """
+    effect = chosen_concepts(as_effect(effect_or_grid, metric), concepts)
+    effect, shown = pick(effect, schema.LAYER, layer, _strongest(effect))
+    effect = effect.sortby(schema.STRENGTH)
+    title = f"Effect by dose at layer {shown:g}" + (", the strongest one" if layer is None else "")
+    label = strength_label(str(effect.attrs.get("unit", "")))
+    made = paint(describe(effect, schema.STRENGTH, title=title, x_label=label), schema.STRENGTH)
+    made.add_layout(Span(location=0, dimension="height", line_color=LIGHT["soft"], line_dash="dotted", line_width=1))
+    made.xaxis.ticker = FixedTicker(ticks=[float(one) for one in effect[schema.STRENGTH].values])
+    theme.finish_legend(made)
+    return made
+
+
+def _strongest(effect: xr.Dataset) -> float:
+    if schema.LAYER not in effect.dims:
+        return float(effect[schema.LAYER])
+    largest = effect["difference"].sel(strength=effect[schema.STRENGTH].max()).mean(schema.CONCEPT).values
+    return float(effect[schema.LAYER].values[int(np.nanargmax(largest)) if np.isfinite(largest).any() else 0])

@@ -1,0 +1,73 @@
+"""Paint described curves with Bokeh: effects with their intervals over the bands of every control."""
+
+from __future__ import annotations
+
+import numpy as np
+from bokeh.models import ColumnDataSource
+from bokeh.plotting import figure
+
+from mllm_probe.plots import theme
+from mllm_probe.plots.curves import Band, Curves, Series
+from mllm_probe.plots.palette import LIGHT, category_colour, control_colour, control_label
+
+NAMED = 10
+"""With more concepts than these, the legend names their categories."""
+
+
+def paint(curves: Curves, x_name: str) -> figure:
+    """Paint curves as a figure; ``x_name`` is what the horizontal axis counts, for the text under the pointer."""
+    made = theme.new_figure(curves.title, [curves.quantity, *curves.caption], curves.x_label, curves.y_label)
+    for band in curves.bands:
+        _paint_band(made, band)
+    tips = [("", "@concept (@category)"), (x_name, "@x"), ("effect", "@y{0.000} (@low{0.000} … @high{0.000})")]
+    tips += [("n", "@n"), ("clear of controls", "@clear")]
+    if any(one.depth is not None for one in curves.series):
+        tips.insert(2, ("relative depth", "@depth{0.00}"))
+    named = len(curves.series) <= NAMED
+    points = [_paint_series(made, one, number, named) for number, one in enumerate(curves.series)]
+    theme.add_hover(made, points, tips)
+    return made
+
+
+def _paint_band(made: figure, band: Band) -> None:
+    source = ColumnDataSource({"x": band.x, "low": band.low, "high": band.high, "mean": band.mean})
+    look = {"color": control_colour(band.control), "source": source, "legend_label": control_label(band.control)}
+    made.varea("x", "low", "high", alpha=0.22, name=f"band {band.control}", **look)
+    made.line("x", "mean", dash="dashed", width=2, name=f"mean {band.control}", **look)
+
+
+def _paint_series(made: figure, one: Series, number: int, named: bool) -> object:
+    source = _source(one)
+    look = {
+        "color": category_colour(one.category),
+        "legend_label": one.concept if named else one.category.replace("_", " ") or "concept",
+    }
+    dash = theme.DASHES[number % len(theme.DASHES)]
+    made.segment("x", "low", "x", "high", source=source, width=1.5, alpha=0.6, name=f"interval {one.concept}", **look)
+    made.line("x", "y", source=source, width=2, dash=dash, name=f"effect {one.concept}", **look)
+    return made.scatter(
+        "x",
+        "y",
+        source=source,
+        size=8,
+        marker=theme.MARKERS[number % len(theme.MARKERS)],
+        fill_color="fill",
+        line_color=look["color"],
+        legend_label=look["legend_label"],
+        name=f"points {one.concept}",
+    )
+
+
+def _source(one: Series) -> ColumnDataSource:
+    data = {
+        "x": one.x,
+        "y": one.value,
+        "low": one.low,
+        "high": one.high,
+        "n": one.n,
+        "clear": np.where(one.clear, "yes", "no"),
+        "fill": np.where(one.clear, category_colour(one.category), LIGHT["paper"]),
+        "concept": [one.concept] * len(one.x),
+        "category": [one.category] * len(one.x),
+    }
+    return ColumnDataSource(data if one.depth is None else data | {"depth": one.depth})

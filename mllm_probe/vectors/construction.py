@@ -1,0 +1,536 @@
+"""Concept vectors: directions in the residual stream that pictures with and without a concept differ by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from mllm_probe import schema
+from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.activations.memory import require_room
+from mllm_probe.concepts.concept import category_name
+from mllm_probe.concepts.limits import checked_name, checked_words
+from mllm_probe.models import ProbeModel, require_model
+from mllm_probe.models.argument_checks import batch_size_of, described, whole_number
+from mllm_probe.tokens.kinds import KINDS
+from mllm_probe.tokens.scopes import SCOPES
+from mllm_probe.tokens.selection import parse_vector_scopes
+from mllm_probe.typing import Images, Layers
+from mllm_probe.vectors.classes import (
+    HALF_A,
+    HALF_B,
+    NEGATIVE,
+    POSITIVE,
+    Classes,
+    classes_of,
+    distinct_pictures,
+    shuffled_weights,
+    weights,
+)
+from mllm_probe.vectors.directions import OWN_NORM, unit_rows
+from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_component
+from mllm_probe.vectors.pooling import Progress, as_requests, pool
+
+_PARTS = ("positive", "negative", "words", "category", "paired")
+METHODS = ("mean_difference", "pca", "probe")
+
+
+def concept_vectors(
+    model: ProbeModel,
+    library: Mapping[str, Any],
+    prompt: str | None = None,
+    method: str = "mean_difference",
+    tokens: str | Sequence[str] = ("last_prompt", "image"),
+    layers: Layers = "all",
+    shuffled_draws: int = 8,
+    seed: int = 0,
+    *,
+    batch_size: int | Literal["auto"] = "auto",
+    probe_accuracy: bool = True,
+    progress: Progress = False,
+) -> xr.Dataset:
+    """Directions of concepts in the residual stream, with what is needed to judge and to dose them.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    library : ConceptLibrary
+        Or any mapping from names to objects with ``positive``, ``negative``, ``words``, ``category`` and ``paired``;
+        pictures may be dicts of processed tensors.
+    prompt : str, optional
+        Text beside the pictures; ``model.default_prompt`` by default. A prompt whose answer begins freely lets the
+        last token carry the concept.
+    method : {"mean_difference", "pca", "probe"}
+        Mean of the positives minus mean of the negatives; first uncentred principal component of the paired
+        differences; weight of a standardised logistic regression. The last two are rescaled to the mean difference's
+        length, and ``raw_norm`` keeps their own.
+    tokens : str or sequence of str
+        Scopes of ``last_prompt``, ``image``, ``text``, ``all``: one of several tokens is averaged within each picture.
+    layers : "all", int or iterable of int
+    shuffled_draws : int
+        Control directions with exchanged labels, of the concept's length.
+    seed : int
+        Of halves and shuffled draws.
+    batch_size : int or "auto"
+    probe_accuracy : bool
+        False saves the fits, and the memory of one pooled vector per picture and layer.
+    progress : bool or callable
+        Show a bar, or call this with how many pictures are done and how many there are after every batch; an error that
+        it raises ends the run.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``vector`` (concept, scope, layer, hidden) and ``shuffled`` (concept, scope, draw, layer, hidden), float32 on
+        the model's device; per (concept, scope, layer): ``negative_projection`` (mean of the negatives on the unit
+        direction), ``split_half_cosine`` (of the directions of two halves), ``spread`` (root mean square distance of a
+        picture from its class mean) and ``probe_accuracy`` (balanced, each half judged by the other's probe;
+        ``probe_low`` and ``probe_high`` are its 95 % interval over pairs); ``residual_norm`` (layer, scope), and per
+        role ``residual_norm_at_last_prompt`` … (layer); ``words``, ``positives``, ``negatives`` (concept).
+
+    Raises
+    ------
+    ValueError
+        If an argument has no meaning, a concept lacks a class, or the prompt has no token of a scope.
+
+    Examples
+    --------
+    >>> vectors = mp.concept_vectors(model, mp.concepts.scenes(concepts=["cat", "neon"]))
+    >>> vectors.split_half_cosine.sel(concept="cat", scope="image")
+
+    Notes
+    -----
+    Every distinct picture is run once for all concepts, scopes and layers. Means and variances are running sums, so
+    that memory does not grow with the pictures; only PCA, probes and probe accuracy keep one pooled vector per picture.
+    """
+    require_model(model)
+    scopes, chosen = parse_vector_scopes(tokens), resolve_layers(layers, len(model.layers))
+    _require_library(library)
+    _require_method(method, library, shuffled_draws)
+    seed, batch_size = whole_number("seed", seed), batch_size_of(batch_size)
+    pictures, members = distinct_pictures(library)
+    duplicates = [getattr(picture, "group", None) for picture in pictures]
+    classes = [
+        classes_of(name, *sides, bool(library[name].paired), seed, duplicates) for name, sides in members.items()
+    ]
+    sums = _Sums(model, classes, len(pictures), scopes, chosen, shuffled_draws, seed)
+    if method != "mean_difference" or probe_accuracy:
+        sums.keep_pooled(model.hidden_size)
+    norms = pool(model, as_requests(model, pictures, prompt), scopes, chosen, sums.add, batch_size, progress)
+    found = _Found(sums, classes, method, seed)
+    data = found.variables() | found.shuffled_variables() | _norm_variables(norms, scopes)
+    if probe_accuracy:
+        data |= found.probe_variables()
+    coords: dict[Any, Any] = {schema.CONCEPT: list(library), schema.SCOPE: list(scopes)}
+    coords |= schema.layer_coordinates(chosen, len(model.layers))
+    coords[schema.CATEGORY] = (schema.CONCEPT, [str(c.category) for c in library.values()])
+    data |= _library_variables(library, classes)
+    facts = {
+        "prompt": model.default_prompt if prompt is None else prompt,
+        "scope": scopes,
+        "method": method,
+        "seed": seed,
+        "site": schema.SITE,
+        "concepts": getattr(library, "fingerprint", None),
+        "pictures": len(pictures),
+    }
+    return xr.Dataset(data, coords=coords, attrs=schema.provenance(model, **facts))
+
+
+def vectors_from(
+    model: ProbeModel,
+    directions: Mapping[str, Any],
+    images: Images = None,
+    prompt: str | None = None,
+    *,
+    scope: str = "all",
+    layers: Layers = "all",
+    inputs: Any = None,
+    words: Mapping[str, Sequence[str | int | Sequence[int]]] | None = None,
+    category: str | Mapping[str, str] | None = None,
+) -> xr.Dataset:
+    """Vectors from given arrays: text-derived directions, rows of a sparse autoencoder, vectors of other tools.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    directions : mapping of str to array
+        [layer, hidden], or [hidden] for all layers. A DataArray is read by its dimension names and layer coordinate;
+        other dimensions of length 1, such as ``token``, are dropped.
+    images : pictures, optional
+        Residual norms are measured on them; without, unit ``residual`` raises.
+    prompt : str, optional
+        Beside the images.
+    scope : str
+        Where the vectors come from, of ``last_prompt``, ``image``, ``text``, ``all``.
+    layers : "all", int or iterable of int
+        Blocks that [layer, hidden] arrays run over.
+    inputs : dict of Tensor or list of dicts, optional
+        Processed tensors in place of images and prompt.
+    words : mapping of str to sequence, optional
+        For each name, the forms that count as naming the concept, as text or token ids: ``{"sae_123": ["cat"]}``.
+        A name without words cannot be scored by ``logprob``, ``logit``, ``named`` or ``off_target``.
+    category : str or mapping of str to str, optional
+        Category of all, or of each name.
+
+    Returns
+    -------
+    xarray.Dataset
+        As ``concept_vectors`` without controls from shuffled labels. ``negative_projection`` is 0: ablation then takes
+        the whole projection on the direction away.
+
+    Raises
+    ------
+    ValueError
+        If an array has another width or number of layers, holds NaN or is too large for float32; or if ``words`` or
+        ``category`` name a direction that is not there.
+    """
+    _require_directions(model, directions)
+    chosen = resolve_layers(layers, len(model.layers))
+    (scope,) = parse_vector_scopes(scope)
+    stacked = torch.stack([_as_layers(name, array, chosen, model) for name, array in directions.items()])
+    norms = np.full((len(chosen), len(KINDS) + 1), np.nan)
+    if images is not None or inputs is not None:
+        norms = pool(model, model.samples(images, prompt, inputs), ("last_prompt",), chosen, lambda *_: None)
+    dims = (schema.CONCEPT, schema.SCOPE, schema.LAYER)
+    data: dict[str, Any] = {
+        "vector": lazy((*dims, schema.HIDDEN), stacked[:, None].to(model.device)),
+        "negative_projection": (dims, np.zeros((len(directions), 1, len(chosen)), np.float32)),
+        "words": (schema.CONCEPT, [json.dumps(own) for own in _given_words(directions, words)]),
+    }
+    coords: dict[Any, Any] = {schema.CONCEPT: list(directions), schema.SCOPE: [scope]}
+    coords |= schema.layer_coordinates(chosen, len(model.layers))
+    coords[schema.CATEGORY] = (schema.CONCEPT, _given_categories(directions, category))
+    facts = {"method": "given", "scope": (scope,), "site": schema.SITE}
+    if images is not None:
+        facts["prompt"] = model.default_prompt if prompt is None else prompt
+    return xr.Dataset(data | _norm_variables(norms, (scope,)), coords=coords, attrs=schema.provenance(model, **facts))
+
+
+class _Sums:
+    """Running weighted sums over pictures, per layer on the layer's device."""
+
+    def __init__(
+        self,
+        model: ProbeModel,
+        classes: list[Classes],
+        pictures: int,
+        scopes: tuple[str, ...],
+        layers: list[int],
+        draws: int,
+        seed: int,
+    ) -> None:
+        self.layers, self.scopes, self.draws = layers, scopes, draws
+        each = [weights(c, pictures, [shuffled_weights(c, d, seed) for d in range(draws)]) for c in classes]
+        self.weights = torch.from_numpy(np.stack(each)).float()
+        self.sums: dict[int, Tensor] = {}
+        self.squares: dict[int, Tensor] = {}
+        self.centre: dict[int, Tensor] = {}
+        self.pooled: Tensor | None = None
+
+    def keep_pooled(self, width: int) -> None:
+        """Keep one vector per picture, scope and layer on the CPU."""
+        shape = (self.weights.shape[-1], len(self.scopes), len(self.layers), width)
+        require_room(shape, torch.float32, torch.device("cpu"), "pooled activations for probes")
+        self.pooled = torch.empty(shape)
+
+    def add(self, start: int, pooled: dict[int, Tensor]) -> None:
+        """Add a batch, relative to the first picture: large parts that all pictures share then cost no precision."""
+        for index, layer in enumerate(self.layers):
+            batch = pooled[layer]
+            share = self.weights[..., start : start + len(batch)].to(batch.device)
+            if layer not in self.sums:
+                self.centre[layer] = batch[0].clone()
+                self.sums[layer] = batch.new_zeros((*share.shape[:2], *batch.shape[1:]))
+                self.squares[layer] = batch.new_zeros((len(share), 2, batch.shape[1]))
+            away = batch - self.centre[layer]
+            self.sums[layer] += torch.einsum("ckb,bsd->cksd", share, away)
+            self.squares[layer] += torch.einsum("ckb,bs->cks", share[:, :2], away.square().sum(-1))
+            if self.pooled is not None:
+                self.pooled[start : start + len(batch), :, index] = batch.cpu()
+
+    def difference(self, layer: int) -> Tensor:
+        """Mean difference [concept, scope, hidden]."""
+        return self.sums[layer][:, POSITIVE] - self.sums[layer][:, NEGATIVE]
+
+    def negative_mean(self, layer: int) -> Tensor:
+        """Mean of the negatives [concept, scope, hidden]."""
+        return self.sums[layer][:, NEGATIVE] + self.centre[layer]
+
+    def variances(self, layer: int) -> Tensor:
+        """Mean squared distance from the class mean [concept, 2, scope]."""
+        return (self.squares[layer] - self.sums[layer][:, :2].square().sum(-1)).clamp_min(0)
+
+
+@dataclass
+class _Found:
+    """Directions and their qualities from the sums of one pass."""
+
+    sums: _Sums
+    classes: list[Classes]
+    method: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.dims = (schema.CONCEPT, schema.SCOPE, schema.LAYER)
+        self.vectors, self.raw_norms, self.halves = [], [], []
+        fitted = self._fitted() if self.method != "mean_difference" else None
+        for index, layer in enumerate(self.sums.layers):
+            means = self.sums.difference(layer)
+            pair = self.sums.sums[layer][:, [HALF_A, HALF_B]]
+            if fitted is None:
+                vector, raw = means, means.norm(dim=-1)
+            else:
+                whole, pair = (torch.from_numpy(a[..., index, :]).to(means) for a in (fitted[:, 0], fitted[:, 1:]))
+                raw = whole.norm(dim=-1)
+                vector = unit_rows(whole) * means.norm(dim=-1, keepdim=True)
+            self.vectors.append(vector)
+            self.raw_norms.append(raw)
+            self.halves.append((unit_rows(pair[:, 0]) * unit_rows(pair[:, 1])).sum(-1))
+
+    def variables(self) -> dict[str, Any]:
+        """Vectors and the numbers beside them."""
+        layers = self.sums.layers
+        negative = [
+            (self.sums.negative_mean(n) * unit_rows(v)).sum(-1) for n, v in zip(layers, self.vectors, strict=True)
+        ]
+        whole = np.array([c.halves for c in self.classes])[:, None, None]
+        data: dict[str, Any] = {
+            "vector": lazy((*self.dims, schema.HIDDEN), _one_device(self.vectors, 2)),
+            "negative_projection": (self.dims, _host(negative)),
+            "split_half_cosine": (self.dims, np.where(whole, _host(self.halves), np.nan)),
+            "spread": (self.dims, self._spread()),
+        }
+        if self.method != "mean_difference":
+            data["raw_norm"] = (self.dims, _host(self.raw_norms))
+        return data
+
+    def shuffled_variables(self) -> dict[str, Any]:
+        """Directions of exchanged labels, and the negatives' projections on them."""
+        if not self.sums.draws:
+            return {}
+        drawn, projections = [], []
+        for layer, vector in zip(self.sums.layers, self.vectors, strict=True):
+            units = unit_rows(self.sums.sums[layer][:, 4:]).transpose(1, 2)
+            drawn.append(units * vector.norm(dim=-1)[:, :, None, None])
+            projections.append((units * self.sums.negative_mean(layer)[:, :, None]).sum(-1))
+        dims = (schema.CONCEPT, schema.SCOPE, schema.DRAW, schema.LAYER)
+        return {
+            "shuffled": lazy((*dims, schema.HIDDEN), _one_device(drawn, 3)),
+            "shuffled_negative_projection": (dims, _host(projections)),
+        }
+
+    def probe_variables(self) -> dict[str, Any]:
+        """Held-out accuracy of probes: each half judged by the probe of the other."""
+        shape = (len(self.classes), len(self.sums.scopes), len(self.sums.layers))
+        found = np.full((3, *shape), np.nan)
+        for c, classes in enumerate(self.classes):
+            if classes.halves:
+                for s, index in np.ndindex(*shape[1:]):
+                    found[:, c, s, index] = self._probe_accuracy(classes, s, index)
+        return {
+            name: (self.dims, values)
+            for name, values in zip(("probe_accuracy", "probe_low", "probe_high"), found, strict=True)
+        }
+
+    def _probe_accuracy(self, classes: Classes, scope: int, index: int) -> tuple[float, ...]:
+        activations = self._pooled(classes)[:, scope, index]
+        correct = np.zeros(len(activations), bool)
+        for half in (classes.half, ~classes.half):
+            probe = fit_probe(activations[half], classes.labels[half])
+            correct[~half] = probe.predict(activations[~half]) == classes.labels[~half]
+        return balanced_accuracy(correct, classes.labels, classes.groups, self.seed)
+
+    def _fitted(self) -> np.ndarray:
+        """Directions of PCA or probe from all pictures and from each half [concept, 3, scope, layer, hidden]."""
+        directions = []
+        for classes in self.classes:
+            everything = np.ones(len(classes.half), bool)
+            parts = [everything, classes.half, ~classes.half] if classes.halves else [everything] * 3
+            directions.append([self._direction(classes, part) for part in parts])
+        return np.array(directions, dtype=np.float32)
+
+    def _direction(self, classes: Classes, part: np.ndarray) -> np.ndarray:
+        pooled = self._pooled(classes)
+        if self.method == "pca":
+            pairs = part[: len(classes.positive)]
+            differences = pooled[: len(pairs)][pairs] - pooled[len(pairs) :][pairs]
+            return principal_component(np.moveaxis(differences, 0, -2))
+        flat = pooled[part].reshape(part.sum(), -1, pooled.shape[-1])
+        fits = [fit_probe(flat[:, i], classes.labels[part]).weight for i in range(flat.shape[1])]
+        return np.array(fits).reshape(pooled.shape[1:])
+
+    def _pooled(self, classes: Classes) -> np.ndarray:
+        assert self.sums.pooled is not None
+        return self.sums.pooled[torch.from_numpy(classes.pictures)].numpy()
+
+    def _spread(self) -> np.ndarray:
+        counts = np.array([[len(c.positive), len(c.negative)] for c in self.classes], float)
+        share = (counts / counts.sum(1, keepdims=True))[:, :, None]
+        layers = [np.sqrt((self.sums.variances(n).cpu().numpy() * share).sum(1)) for n in self.sums.layers]
+        return np.stack(layers, -1)
+
+
+def _norm_variables(norms: np.ndarray, scopes: Sequence[str]) -> dict[str, Any]:
+    kinds: tuple[str | None, ...] = (*KINDS, "all")
+    chosen = np.stack([norms[:, kinds.index(SCOPES[scope].norm)] for scope in scopes], 1)
+    text = {"long_name": "median norm of the residual stream over positions that are neither padding nor special"}
+    data: dict[str, Any] = {"residual_norm": ((schema.LAYER, schema.SCOPE), chosen, text)}
+    return data | {OWN_NORM.format(kind): (schema.LAYER, norms[:, k], text) for k, kind in enumerate(KINDS)}
+
+
+def _library_variables(library: Mapping[str, Any], classes: list[Classes]) -> dict[str, Any]:
+    words = [json.dumps([w if isinstance(w, (str, int)) else list(w) for w in c.words]) for c in library.values()]
+    return {
+        "words": (schema.CONCEPT, words),
+        "positives": (schema.CONCEPT, [len(c.positive) for c in classes]),
+        "negatives": (schema.CONCEPT, [len(c.negative) for c in classes]),
+    }
+
+
+def _one_device(layers: list[Tensor], axis: int) -> Tensor | list[Tensor]:
+    """Layers in one tensor where they live together, else one tensor each."""
+    return torch.stack(layers, axis) if len({part.device for part in layers}) == 1 else layers
+
+
+def _host(layers: list[Tensor]) -> np.ndarray:
+    """Small results of every layer on the host, layers last."""
+    return np.stack([part.cpu().numpy() for part in layers], -1)
+
+
+def _require_directions(model: Any, directions: Any) -> None:
+    expected = "vectors_from expects a model and a mapping from names to arrays, such as {'my direction': array}"
+    if not isinstance(model, ProbeModel):
+        raise ValueError(f"{expected}; got {type(model).__name__} as the model.")
+    if not isinstance(directions, Mapping) or isinstance(directions, xr.Dataset):
+        raise ValueError(
+            f"{expected}; got {type(directions).__name__}. The direction between two captures is the difference of "
+            "their means: {'mine': (a - b).activation.mean('sample')}."
+        )
+    if not directions:
+        raise ValueError(f"{expected}, at least one; got an empty mapping.")
+    for name in directions:
+        checked_name("name of a direction", name)
+
+
+def _require_names(what: str, given: Mapping[str, Any], directions: Mapping[str, Any]) -> None:
+    unknown = [name for name in given if name not in directions]
+    if unknown:
+        raise ValueError(f"{what}: there is no direction {unknown[0]!r}; there are {', '.join(map(repr, directions))}.")
+
+
+def _given_words(directions: Mapping[str, Any], words: Any) -> list[list[Any]]:
+    """Words of each direction as they are stored: text, token ids, or lists of token ids; none where none are given."""
+    if words is None:
+        return [[] for _ in directions]
+    if not isinstance(words, Mapping):
+        raise ValueError(
+            f"words: expected a mapping such as {{{next(iter(directions))!r}: ['cat']}}; got {type(words).__name__}."
+        )
+    _require_names("words", words, directions)
+    return [_stored_words(name, words[name]) if name in words else [] for name in directions]
+
+
+def _stored_words(name: str, words: Any) -> list[Any]:
+    listed = words if isinstance(words, (str, bytes)) else list(words)
+    if any(isinstance(word, str) for word in listed) or not len(listed):
+        return list(checked_words(f"direction {name!r}", listed))
+    return [int(word) if isinstance(word, (int, np.integer)) else [int(token) for token in word] for word in listed]
+
+
+def _given_categories(directions: Mapping[str, Any], category: Any) -> list[str]:
+    if category is None:
+        return [""] * len(directions)
+    if not isinstance(category, Mapping):
+        return [category_name(category)] * len(directions)
+    _require_names("category", category, directions)
+    return [category_name(category[name]) if name in category else "" for name in directions]
+
+
+def _as_layers(name: str, array: Any, layers: list[int], model: ProbeModel) -> Tensor:
+    tensor = _as_tensor(name, _by_dimensions(name, array, layers) if isinstance(array, xr.DataArray) else array)
+    given = tuple(tensor.shape)
+    if tensor.ndim == 1:
+        tensor = tensor[None].expand(len(layers), -1)
+    if tuple(tensor.shape) != (len(layers), model.hidden_size):
+        raise ValueError(
+            f"{name!r}: expected an array [{len(layers)} layers, {model.hidden_size}] or [{model.hidden_size}] for "
+            f"{model.name}; got shape {given}."
+        )
+    if not torch.isfinite(tensor).all():
+        raise ValueError(f"{name!r}: expected finite numbers; the array holds NaN or infinity.")
+    if not torch.isfinite(tensor.norm(dim=-1)).all():
+        raise ValueError(f"{name!r}: the array's length is too large for float32; divide it, since doses rescale it.")
+    return tensor
+
+
+def _as_tensor(name: str, values: Any) -> Tensor:
+    try:
+        tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.array(values))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name!r}: expected an array of numbers; got {type(values).__name__} ({error}).") from error
+    if tensor.is_complex() or tensor.dtype == torch.bool:
+        raise ValueError(f"{name!r}: expected real numbers; got {str(tensor.dtype).removeprefix('torch.')}.")
+    return tensor.detach().float().cpu()
+
+
+def _by_dimensions(name: str, array: xr.DataArray, layers: list[int]) -> np.ndarray:
+    """Values [layer, hidden] or [hidden] of an array with named dimensions, at the layers that are asked for."""
+    if schema.HIDDEN not in array.dims:
+        return np.asarray(array.values)
+    others = [d for d in array.dims if d not in (schema.LAYER, schema.HIDDEN)]
+    long = next((d for d in others if array.sizes[d] != 1), None)
+    if long is not None:
+        raise ValueError(
+            f"{name!r}: expected dimensions ({schema.LAYER}, {schema.HIDDEN}); got {array.dims} with "
+            f"{array.sizes[long]} along {long!r}. Average or choose: array.mean({long!r}) or array.isel({long}=0)."
+        )
+    order = [d for d in (schema.LAYER, schema.HIDDEN) if d in array.dims]
+    axes = [array.dims.index(d) for d in (*others, *order)]
+    values = np.transpose(np.asarray(array.values), axes)[(0,) * len(others)]
+    if schema.LAYER in array.coords and schema.LAYER in array.dims:
+        there = [int(layer) for layer in array[schema.LAYER].values]
+        if not set(layers) <= set(there):
+            raise ValueError(
+                f"{name!r}: the array has layers {there}, not all of those asked for ({layers}); pass layers={there}."
+            )
+        values = values[[there.index(layer) for layer in layers]]
+    return values
+
+
+def _require_method(method: str, library: Mapping[str, Any], draws: int) -> None:
+    if method not in METHODS:
+        raise ValueError(f"method: expected one of {', '.join(METHODS)}; got {method!r}.")
+    whole_number("shuffled_draws", draws)
+    unpaired = [name for name, concept in library.items() if not concept.paired]
+    if method == "pca" and unpaired:
+        raise ValueError(
+            f"method 'pca' works on the differences of pairs, but the pictures of '{unpaired[0]}' are not paired: "
+            "use 'mean_difference' or 'probe'."
+        )
+
+
+def _require_library(library: Any) -> None:
+    if not isinstance(library, Mapping):
+        hint = "; library.subset([…]) is a library of some concepts" if hasattr(library, "positive") else ""
+        raise ValueError(
+            "library: expected a concept library (mp.concepts.scenes, from_folder or from_hub) or a dict of concepts; "
+            f"got {described(library)}{hint}."
+        )
+    if not len(library):
+        raise ValueError("concept_vectors expects a library with at least one concept; got an empty one.")
+    for name, concept in library.items():
+        lacking = [part for part in _PARTS if not hasattr(concept, part)]
+        if lacking:
+            raise ValueError(
+                f"library: '{name}' is a {type(concept).__name__}; expected a concept (mp.concepts.Concept) with "
+                f"{', '.join(_PARTS)}; it lacks {lacking[0]}."
+            )

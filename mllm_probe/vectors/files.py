@@ -1,0 +1,259 @@
+"""Vectors in files: safetensors with their labels in the header, and GGUF control vectors for other programs."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import xarray as xr
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from mllm_probe import schema
+from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
+from mllm_probe.models import require_model
+from mllm_probe.models.argument_checks import path_of, writable_path_of
+from mllm_probe.vectors.construction import vectors_from
+from mllm_probe.vectors.gguf_header import check_header
+from mllm_probe.vectors.labels import FORMAT, KEY, LabelsError, parse_labels
+
+if TYPE_CHECKING:
+    from mllm_probe.models import ProbeModel
+
+_ARCHITECTURE = "controlvector"
+_PLAIN = ("F32", "F16", "F64", "I8", "I16", "I32", "I64")
+"""Types of tensors whose numbers stand in the file as they are."""
+
+
+def save_vectors(vectors: xr.Dataset, path: str | Path) -> Path:
+    """Write vectors to a file.
+
+    Parameters
+    ----------
+    vectors : xarray.Dataset
+        As made by ``concept_vectors`` or ``vectors_from``.
+    path : str or Path
+        ``*.safetensors`` keeps everything. ``*.gguf`` keeps one concept at one scope as a control vector
+        (``direction.<layer>``, added to the output of that block), which other programs read; it has no place for
+        block 0.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        For another ending, or several concepts or scopes in a GGUF file.
+    FileNotFoundError
+        If the folder does not exist.
+    """
+    path = writable_path_of("path", path)
+    schema.require(vectors, "vector", dims=(schema.HIDDEN,), what="the vectors to save")
+    if path.suffix == ".gguf":
+        _save_gguf(vectors, path)
+    elif path.suffix == ".safetensors":
+        _save_safetensors(vectors, path)
+    else:
+        raise ValueError(f"{path.name}: vectors are saved as *.safetensors, or as *.gguf for other programs.")
+    return path
+
+
+def load_vectors(path: str | Path, model: ProbeModel | None = None, images: Any = None) -> xr.Dataset:
+    """Read vectors from a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A safetensors file written by ``save_vectors``, or a GGUF control vector of any program.
+    model : ProbeModel, optional
+        Checked to be the one the vectors were made with; they are put on its device. Needed for GGUF.
+    images : pictures, optional
+        For GGUF, which keeps no residual norms: measure them on these.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Raises
+    ------
+    ValueError
+        If the file holds no vectors, or vectors of another model; the text names both models.
+    FileNotFoundError
+        If there is no such file.
+    """
+    path = path_of("path", path)
+    if model is not None:
+        require_model(model)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file of vectors at {path}.")
+    if path.suffix == ".gguf":
+        if model is None:
+            raise ValueError(f"{path.name}: a GGUF control vector does not say which model it is for; pass model=.")
+        return _load_gguf(path, model, images)
+    vectors = _load_safetensors(path, "cpu" if model is None else str(model.device))
+    if model is not None:
+        schema.require_same_model(vectors, model, f"the vectors in {path.name}")
+    return vectors
+
+
+def _save_safetensors(vectors: xr.Dataset, path: Path) -> None:
+    tensors, texts, dims = {}, {}, {}
+    for name, variable in vectors.variables.items():
+        dims[str(name)] = list(map(str, variable.dims))
+        if variable.dtype.kind in "OUS":
+            texts[str(name)] = variable.values.tolist()
+        else:
+            tensors[str(name)] = _together(vectors[name]).detach().cpu().contiguous()
+    labels = {
+        "format": FORMAT,
+        "dims": dims,
+        "texts": texts,
+        "coords": list(map(str, vectors.coords)),
+        "attrs": vectors.attrs,
+        "variable_attrs": {str(n): v.attrs for n, v in vectors.variables.items()},
+    }
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial, metadata={KEY: json.dumps(labels, default=_plain)})
+    partial.replace(path)
+
+
+def _load_safetensors(path: Path, device: str) -> xr.Dataset:
+    try:
+        with safe_open(path, "pt", device="cpu") as file:
+            text = (file.metadata() or {}).get(KEY, "{}")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        labels = parse_labels(text, tensors)
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} cannot be read as safetensors ({error}).") from error
+    except LabelsError as error:
+        raise ValueError(
+            f"{path.name}: its header does not describe vectors ({error}). Save them again with mp.save_vectors."
+        ) from error
+    if labels.get("format") != FORMAT:
+        raise ValueError(
+            f"{path.name} holds no vectors of this package (format {labels['format'] or 'not given'}, expected "
+            f"{FORMAT}). Read its tensors with safetensors and pass them to vectors_from."
+        )
+    data: dict[str, Any] = {}
+    for name, dims in labels["dims"].items():
+        attrs = labels["variable_attrs"].get(name)
+        if name in labels["texts"]:
+            data[name] = (dims, np.array(labels["texts"][name], dtype=np.str_), attrs)
+        elif schema.HIDDEN in dims:
+            data[name] = lazy(dims, tensors[name].to(device), attrs=attrs)
+        else:
+            data[name] = (dims, tensors[name].numpy(), attrs)
+    vectors = xr.Dataset(data, attrs=labels["attrs"]).set_coords(labels["coords"])
+    schema.require(vectors, "vector", dims=(schema.HIDDEN,), what=f"the dataset in {path.name}")
+    return vectors
+
+
+def _save_gguf(vectors: xr.Dataset, path: Path) -> None:
+    gguf = _gguf()
+    for dim in (schema.CONCEPT, schema.SCOPE):
+        if vectors.sizes.get(dim, 1) > 1:
+            names = ", ".join(map(str, vectors[dim].values[:6]))
+            raise ValueError(
+                f"a GGUF control vector holds one {dim}, the vectors have {vectors.sizes[dim]} ({names} …): "
+                f"select one, such as vectors.sel({dim}='{vectors[dim].values[0]}')."
+            )
+    one = vectors.squeeze([d for d in (schema.CONCEPT, schema.SCOPE) if d in vectors.dims])
+    layers = np.atleast_1d(one[schema.LAYER].values)
+    values = one["vector"].values.reshape(len(layers), -1)
+    if 0 in layers:
+        warnings.warn("GGUF control vectors have no place for block 0; its vector is left out.", stacklevel=3)
+    writer = gguf.GGUFWriter(path, _ARCHITECTURE)
+    writer.add_string(f"{_ARCHITECTURE}.model_hint", str(one.attrs.get("model", "")))
+    writer.add_uint32(f"{_ARCHITECTURE}.layer_count", int((layers > 0).sum()))
+    for key, value in _gguf_labels(one).items():
+        writer.add_string(f"{KEY}.{key}", value)
+    for layer, vector in zip(layers, values, strict=True):
+        if layer > 0:
+            writer.add_tensor(f"direction.{layer}", np.ascontiguousarray(vector, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _gguf_labels(one: xr.Dataset) -> dict[str, str]:
+    labels = {"weights": str(one.attrs.get("weights", "")), "model": str(one.attrs.get("model", ""))}
+    for name in (schema.CONCEPT, schema.SCOPE):
+        if name in one.coords:
+            labels[name] = str(one[name].item())
+    return labels
+
+
+def _load_gguf(path: Path, model: ProbeModel, images: Any) -> xr.Dataset:
+    gguf = _gguf()
+    try:
+        check_header(path)
+        reader = gguf.GGUFReader(path)
+    except (ValueError, IndexError, KeyError) as error:
+        raise ValueError(f"{path.name} cannot be read as GGUF ({error}).") from error
+    kept = {key: field.contents() for key, field in reader.fields.items() if key.startswith(("general.", KEY))}
+    found = {t.name: t for t in reader.tensors if t.name.startswith("direction.")}
+    if kept.get("general.architecture") != _ARCHITECTURE or not found:
+        raise ValueError(
+            f"{path.name} holds no control vector: expected architecture '{_ARCHITECTURE}' and tensors "
+            f"'direction.<layer>'; it is '{kept.get('general.architecture')}' with {len(reader.tensors)} tensors."
+        )
+    weights = kept.get(f"{KEY}.weights")
+    if weights:
+        made_with = xr.Dataset(attrs={"model": kept.get(f"{KEY}.model"), "weights": weights})
+        schema.require_same_model(made_with, model, f"the vectors in {path.name}")
+    directions = {_block(path, name, model): _numbers(path, tensor, model) for name, tensor in found.items()}
+    layers = sorted(directions)
+    name = kept.get(f"{KEY}.{schema.CONCEPT}", path.stem)
+    scope = kept.get(f"{KEY}.{schema.SCOPE}", "all")
+    array = torch.stack([directions[layer] for layer in layers])
+    return vectors_from(model, {str(name): array}, images, scope=scope, layers=layers)
+
+
+def _block(path: Path, name: str, model: ProbeModel) -> int:
+    """Block of a tensor ``direction.<block>``."""
+    number = name.removeprefix("direction.")
+    if not number.removeprefix("-").isdecimal():
+        raise ValueError(f"{path.name} has a tensor '{name}'; expected 'direction.<block>', such as 'direction.3'.")
+    if int(number) not in model.layers:
+        raise ValueError(
+            f"{path.name} has a direction for block {number}, but {model.name} has blocks 0 … {len(model.layers) - 1}."
+        )
+    return int(number)
+
+
+def _numbers(path: Path, tensor: Any, model: ProbeModel) -> torch.Tensor:
+    """Numbers [hidden] of a tensor of a GGUF file, float32."""
+    kind, shape = tensor.tensor_type.name, tensor.shape.tolist()[::-1]
+    if kind not in _PLAIN:
+        raise ValueError(f"{path.name}: '{tensor.name}' is of type {kind}; expected one of {', '.join(_PLAIN)}.")
+    if shape != [model.hidden_size]:
+        raise ValueError(
+            f"{path.name}: '{tensor.name}' has {' × '.join(map(str, shape))} numbers, but the residual stream of "
+            f"{model.name} has width {model.hidden_size}."
+        )
+    return torch.from_numpy(np.array(tensor.data, dtype=np.float32))
+
+
+def _together(array: xr.DataArray) -> torch.Tensor:
+    """Data as one tensor, layers of a sharded model brought to the host."""
+    return tensor_of(array if split_dimension(array) is None else array.torch.to("cpu"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"attribute of type {type(value).__name__} cannot be saved with vectors.")
+
+
+def _gguf() -> Any:
+    try:
+        import gguf
+    except ImportError as error:
+        raise ImportError("GGUF control vectors need the package 'gguf': pip install gguf.") from error
+    return gguf

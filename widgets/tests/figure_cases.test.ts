@@ -1,0 +1,88 @@
+/** Figures as the front-end describes them, on the same cases as Python. */
+import { describe, expect, it } from "vitest";
+import cases from "../../tests/widgets/figure_cases.json";
+import * as format from "../src/format";
+import { type Cells, scaleLimit } from "../src/map/cells";
+import { codeOf } from "../src/map/copying";
+import { axisLimits, responseOf } from "../src/map/response";
+import { controlLabel } from "../src/theme";
+
+const number = (value: unknown) => (value === null ? Number.NaN : value);
+const floats = (values: (number | null)[]) => Float32Array.from(values.map((value) => value ?? Number.NaN));
+
+type Says = (...given: never[]) => string | number;
+const SAYS: [string, Says][] = [
+  ["digits_for", format.digitsFor],
+  ["fewest", format.fewest],
+  ["plain", format.plain],
+  ["signed", format.signed],
+  ["dose", format.dose],
+  ["strength_unit", format.strengthUnit],
+  ["words", format.words],
+  ["nice_ceiling", format.niceCeiling],
+  ["control_label", controlLabel],
+];
+
+describe("numbers and labels", () => {
+  it.each(SAYS)("%s says the same", (name, says) => {
+    for (const row of cases[name as "plain"] as unknown[][]) {
+      const said = says(...(row.slice(0, -1).map(number) as never[]));
+      const wanted = row.at(-1);
+      if (typeof wanted === "number") expect(said, String(row)).toBeCloseTo(wanted, 9);
+      else expect(said, String(row)).toBe(wanted);
+    }
+  });
+  it("scales and axes end alike", () => {
+    for (const [values, unit, wanted] of cases.scale_limit as [(number | null)[], string, number][]) {
+      expect(scaleLimit(floats(values), unit, format.niceCeiling)).toBeCloseTo(wanted, 6);
+    }
+    for (const [values, wanted] of cases.axis_limits as [number[], number[]][]) {
+      axisLimits(values).forEach((end, i) => {
+        expect(end).toBeCloseTo(wanted[i] ?? Number.NaN, 9);
+      });
+    }
+  });
+});
+
+const { curve } = cases;
+
+function cells(): Cells {
+  const { cells } = curve;
+  return {
+    concepts: cells.concepts,
+    categories: cells.categories,
+    layers: cells.layers,
+    depths: [],
+    strengths: cells.strengths,
+    value: floats(cells.values),
+    low: floats(cells.low),
+    high: floats(cells.high),
+    n: floats(cells.n),
+    clear: floats(cells.clear),
+    controls: cells.controls,
+    against: cells.controls.indexOf(cells.against),
+    control: floats(cells.control),
+    controlLow: floats(cells.control_low),
+    controlHigh: floats(cells.control_high),
+  };
+}
+
+describe("the dose-response curve", () => {
+  it("is described alike", () => {
+    const found = responseOf(cells(), { concept: 0, layer: 0 });
+    for (const name of ["value", "low", "high", "n", "clear"] as const) {
+      expect(found.points.map((point) => point[name])).toEqual(curve[name]);
+    }
+    expect(found.points.map((point) => point.strength)).toEqual(curve.x);
+    expect(found.bands.map(({ control, mean, low, high }) => ({ control, mean, low, high }))).toEqual(curve.bands);
+    expect([found.x, found.y]).toEqual([curve.x_limits, curve.y_limits]);
+  });
+});
+
+describe("the recipe", () => {
+  it("is filled in with the selected cells", () => {
+    const { pieces, concept, layers, strength, code } = cases.recipe;
+    const map = { ...cells(), concepts: ["dog", concept], layers: [1, ...layers], strengths: [-1, strength] };
+    expect(codeOf(pieces, map, { concept: 1, anchor: 2, active: 1 }, 1)).toBe(code);
+  });
+});
