@@ -186,7 +186,7 @@ def test_a_file_that_is_no_picture_is_named_beside_the_upload(page: Page) -> Non
     answers = [page.get_by_test_id(f"answer-{name}").text_content() for name in ("baseline", "steered", "random")]
     for _ in range(2):
         page.evaluate(_DROP, ["notes.txt", "text/plain", base64.b64encode(b"hello").decode(), "drop"])
-        expect(page.get_by_test_id("error")).to_contain_text("notes.txt cannot be read as a picture")
+        expect(page.get_by_test_id("error")).to_contain_text("'notes.txt' cannot be read as a picture")
         expect(page.get_by_test_id("rate")).not_to_contain_text("busy")
     expect(page.locator(".mp-left").get_by_test_id("error")).to_be_in_viewport()
     expect(page.get_by_test_id("status")).to_have_text("idle")
