@@ -9,7 +9,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.tokens.selection import parse_scope
-from mllm_probe.widgets.setting import Setting
+from mllm_probe.widgets.panel.setting import Setting
 
 MOST = 2.0
 """Perplexity ratio up to which an answer passes for fluent."""

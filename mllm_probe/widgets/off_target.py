@@ -7,7 +7,7 @@ import xarray as xr
 
 from mllm_probe.schema import CONCEPT, LAYER, OFF_TARGET, SCORED_CONCEPT, STRENGTH
 from mllm_probe.sweeps import effect as effect_of
-from mllm_probe.widgets.numbers import scale_limit
+from mllm_probe.widgets.base.numbers import scale_limit
 
 
 def has_off_target(grid: xr.Dataset) -> bool:

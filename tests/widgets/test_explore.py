@@ -12,7 +12,7 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
-from mllm_probe.widgets.gallery import PairGallery
+from mllm_probe.widgets.inside.pair_gallery import PairGallery
 from tests.widgets import fakes
 
 SOON = 60
@@ -214,9 +214,9 @@ def test_the_code_reproduces_what_is_on_the_screen(real, tiny, capsys):
 
 
 def test_the_code_names_a_bundled_model_and_the_drawn_scenes(tiny, monkeypatch):
-    monkeypatch.setattr("mllm_probe.widgets.exploring.load", lambda name: tiny)
-    monkeypatch.setattr("mllm_probe.widgets.exploring.bundled", lambda name: name)
-    monkeypatch.setattr("mllm_probe.widgets.exploring._PAIRS", 2)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.load", lambda name: tiny)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.bundled", lambda name: name)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring._PAIRS", 2)
     lab = mp.explore("scenes-8l", strengths=(1,), draws=2)
     assert 'model = mp.load("scenes-8l")' in lab.code.replace("'", '"')
     assert "library = mp.concepts.scenes(pairs=2)" in lab.code
@@ -248,7 +248,7 @@ def test_the_first_frame_has_an_answer_before_vectors_are_begun_and_then_real_pr
         begun.append((dict(lab.panel.answers), lab.panel.status, lab.panel.activity, lab.bar.status))
         return measured(model, fit, *arguments, **settings, batch_size=4)
 
-    monkeypatch.setattr("mllm_probe.widgets.exploring.concept_vectors", counted)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.concept_vectors", counted)
     lab = mp.explore(tiny, library, strengths=(1,), draws=2)
     assert lab.wait(SOON)
     ((answers, status, activity, bar),) = begun
@@ -279,7 +279,7 @@ def test_measuring_vectors_can_be_stopped(tiny, monkeypatch):
 
         return measured(*arguments, **settings, progress=reported, batch_size=1)
 
-    monkeypatch.setattr("mllm_probe.widgets.exploring.concept_vectors", slow)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.concept_vectors", slow)
     lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat", "neon"], pairs=4))
     assert begun.wait(SOON)
     lab.stop()
@@ -311,7 +311,7 @@ def test_what_goes_wrong_in_the_background_is_said_in_the_bar(tiny, monkeypatch,
     def broken(*_arguments, **_settings):
         raise RuntimeError("no memory left\nfor this")
 
-    monkeypatch.setattr("mllm_probe.widgets.exploring.concept_vectors", broken)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.concept_vectors", broken)
     lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat", "neon"], pairs=2))
     assert not lab.wait(SOON)
     assert (lab.bar.status, lab.bar.message) == ("error", "no memory left.")

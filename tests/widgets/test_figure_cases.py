@@ -11,9 +11,9 @@ import pytest
 from mllm_probe.plots.curves import axis_limits
 from mllm_probe.plots.palette import CATEGORY_COLOURS, DARK, LIGHT, control_colour, control_label
 from mllm_probe.schema import CATEGORIES
-from mllm_probe.widgets import numbers
-from mllm_probe.widgets.dose_picture import dose_curves
-from mllm_probe.widgets.recipe import map_recipe
+from mllm_probe.widgets.base import numbers
+from mllm_probe.widgets.base.recipe import map_recipe
+from mllm_probe.widgets.pictures.dose_picture import dose_curves
 
 CASES = json.loads((Path(__file__).parent / "figure_cases.json").read_text(encoding="utf-8"))
 _NUMBERS = ("values", "low", "high", "n", "clear", "control", "control_low", "control_high")

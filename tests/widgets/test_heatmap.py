@@ -10,8 +10,8 @@ import xarray as xr
 
 from mllm_probe.sweeps import effect
 from mllm_probe.widgets import LayerConceptHeatmap
-from mllm_probe.widgets.cells import cells_of
-from mllm_probe.widgets.drawing.shapes import Area
+from mllm_probe.widgets.heatmap.map_cells import cells_of
+from mllm_probe.widgets.pictures.drawing import Area
 from tests.widgets import fakes
 
 SOON = 20
@@ -175,7 +175,7 @@ def test_the_first_selection_can_be_chosen_and_else_is_the_first_cell_at_strengt
 def test_a_grid_is_summarised_by_the_chosen_metric(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "mllm_probe.widgets.heatmap.summarised",
+        "mllm_probe.widgets.heatmap.layer_concept_heatmap.summarised",
         lambda grid, *choice: asked.append(choice) or fakes.effect(),
     )
     grid = fakes.effect().rename({"difference": "logprob", "n": "named"}).assign_coords(sample=["a", "b"])

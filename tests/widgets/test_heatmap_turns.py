@@ -2,7 +2,7 @@
 
 import pytest
 
-from mllm_probe.widgets.heatmap_turns import Turns
+from mllm_probe.widgets.heatmap.heatmap_turns import Turns
 
 
 def drawn(times: list[float], took: float = 0.0) -> list[float]:

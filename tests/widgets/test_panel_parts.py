@@ -15,11 +15,11 @@ from PIL import Image
 
 from mllm_probe.concepts import scenes
 from mllm_probe.widgets import SteeringPanel
-from mllm_probe.widgets.choices import choices_from, drawn_choice, uploaded_choice
+from mllm_probe.widgets.base.choices import choices_from, drawn_choice, uploaded_choice
+from mllm_probe.widgets.base.recipe import python
 from mllm_probe.widgets.doses import fluent_range, tried
-from mllm_probe.widgets.panel import prompt_note
-from mllm_probe.widgets.recipe import python
-from mllm_probe.widgets.setting import SETTINGS, Setting, SettingTraits, following_from
+from mllm_probe.widgets.panel.setting import SETTINGS, Setting, SettingTraits, following_from
+from mllm_probe.widgets.panel.steering_panel import prompt_note
 from tests.widgets import fakes
 
 SOON = 30

@@ -14,9 +14,10 @@ from mllm_probe.concepts import scenes
 from mllm_probe.generation import generate
 from mllm_probe.plots.palette import diverging
 from mllm_probe.vectors import concept_vectors
-from mllm_probe.widgets import PatchOverlay, inside
-from mllm_probe.widgets import patches as module
-from mllm_probe.widgets.drawing.shapes import Box
+from mllm_probe.widgets import PatchOverlay
+from mllm_probe.widgets.inside import inside_widget
+from mllm_probe.widgets.inside import patch_overlay as module
+from mllm_probe.widgets.pictures.drawing import Box
 from tests.widgets import fakes
 
 SOON = 60
@@ -190,7 +191,7 @@ def test_the_picture_is_cut_where_the_processor_crops():
 
 
 def test_large_pictures_travel_small():
-    assert Image.open(io.BytesIO(inside.png(Image.new("RGB", (2000, 1000))))).size == (640, 320)
+    assert Image.open(io.BytesIO(inside_widget.png(Image.new("RGB", (2000, 1000))))).size == (640, 320)
 
 
 def test_close_leaves_no_thread_and_no_activations(tiny, vectors, library):

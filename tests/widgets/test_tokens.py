@@ -15,7 +15,7 @@ from mllm_probe.generation import generate
 from mllm_probe.metrics import concept_projection
 from mllm_probe.vectors import concept_vectors
 from mllm_probe.widgets import TokenStrip
-from mllm_probe.widgets import tokens as module
+from mllm_probe.widgets.inside import token_strip as module
 from tests.widgets import fakes
 
 SOON = 60

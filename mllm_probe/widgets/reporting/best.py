@@ -10,8 +10,8 @@ import xarray as xr
 
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, SPLIT, STRENGTH
 from mllm_probe.sweeps import effect as effect_of
-from mllm_probe.widgets.numbers import digits_for, dose, interval, plain, signed, words
-from mllm_probe.widgets.reporting.markup import paragraph, table
+from mllm_probe.widgets.base.numbers import digits_for, dose, interval, plain, signed, words
+from mllm_probe.widgets.pages.markup import paragraph, table
 
 _HELD_OUT = (
     "Chosen by naming × kept true content on fit pictures, reported on held-out ones, so that the choice does not "

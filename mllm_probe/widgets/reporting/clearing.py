@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, STRENGTH
-from mllm_probe.widgets.numbers import digits_for, dose, interval, signed, words
-from mllm_probe.widgets.reporting.markup import paragraph, table
+from mllm_probe.widgets.base.numbers import digits_for, dose, interval, signed, words
+from mllm_probe.widgets.pages.markup import paragraph, table
 
 MOST = 1_000
 
