@@ -47,8 +47,8 @@ def hook(hook_module, checkout, monkeypatch):
 
 
 def test_there_is_one_bundle_per_widget():
-    entries = re.findall(r'"src/([a-z]+)\.ts"', (ROOT / "widgets" / "build.mjs").read_text())
-    assert {"bar", "heatmap", "panel", "patches", "tokens"} <= set(entries)
+    entries = re.findall(r'"src/[a-z]+/([a-z_]+)\.ts"', (ROOT / "widgets" / "build.mjs").read_text())
+    assert {"lab_bar", "layer_concept_heatmap", "patch_overlay", "steering_panel", "token_strip"} <= set(entries)
     assert [path.stem for path in BUNDLES] == sorted(entries)
 
 
@@ -72,7 +72,7 @@ def test_a_fresh_bundle_is_left_alone(hook):
 
 
 def test_a_stale_bundle_is_built_again(hook, checkout):
-    (checkout / "widgets" / "src" / "format.ts").write_text("export {};\n")
+    (checkout / "widgets" / "src" / "base" / "numbers.ts").write_text("export {};\n")
     hook.run()
     assert hook.ran == ["ci", "run"]
 

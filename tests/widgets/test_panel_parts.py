@@ -260,7 +260,7 @@ def test_words_that_the_model_does_not_know_are_reported_beside_the_prompt(panel
 
 def test_a_setting_is_listed_once_in_python_and_once_in_typescript(panel):
     """The two lists have the same names and begin with the same values; no other file has one."""
-    source = (ROOT / "widgets" / "src" / "panel" / "types.ts").read_text(encoding="utf-8")
+    source = (ROOT / "widgets" / "src" / "panel" / "setting.ts").read_text(encoding="utf-8")
     body = source.split("const SETTING = {")[1].split("};")[0]
     typescript = {}
     for name, value in re.findall(r"^  (\w+): (.+?)(?: as .+)?,$", body, re.MULTILINE):

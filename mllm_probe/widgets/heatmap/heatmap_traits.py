@@ -19,7 +19,7 @@ def _numbers() -> traitlets.Bytes:
 class HeatmapTraits(ProbeWidget):
     """Coordinates and numbers of the cells, the choices, and the selection."""
 
-    _esm = bundle("heatmap")
+    _esm = bundle("layer_concept_heatmap")
 
     concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     categories = traitlets.List(traitlets.Unicode()).tag(sync=True)

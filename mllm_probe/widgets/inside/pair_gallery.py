@@ -50,7 +50,7 @@ class PairGallery(InsideWidget):
         How many pairs the library has.
     """
 
-    _esm = bundle("gallery")
+    _esm = bundle("pair_gallery")
 
     pairs = traitlets.List(traitlets.Dict()).tag(sync=True)
     total = traitlets.Int(0).tag(sync=True)

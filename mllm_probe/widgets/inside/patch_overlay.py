@@ -61,7 +61,7 @@ class PatchOverlay(InsideWidget):
     >>> mp.generate(model, picture, steering=overlay.steering(strength=1.0))
     """
 
-    _esm = bundle("patches")
+    _esm = bundle("patch_overlay")
 
     picture = traitlets.Bytes(b"").tag(sync=True)
     rows = traitlets.Int(0).tag(sync=True)

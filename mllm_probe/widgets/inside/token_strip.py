@@ -77,7 +77,7 @@ class TokenStrip(InsideWidget):
     >>> mp.generate(model, picture, steering=strip.steering(strength=1.0))
     """
 
-    _esm = bundle("tokens")
+    _esm = bundle("token_strip")
     _reads = ("concept", "prompt", "answer", "mode", "opened")
 
     answer = traitlets.Unicode("").tag(sync=True)

@@ -27,7 +27,7 @@ class LabBar(ProbeWidget):
         Python that reproduces what is on the screen.
     """
 
-    _esm = bundle("bar")
+    _esm = bundle("lab_bar")
 
     title = traitlets.Unicode("").tag(sync=True)
     step = traitlets.Unicode("").tag(sync=True)

@@ -65,7 +65,7 @@ class SweepMonitor(ProbeWidget):
     >>> heatmap = mp.LayerConceptHeatmap(monitor)  # shows the grid as it fills
     """
 
-    _esm = bundle("monitor")
+    _esm = bundle("sweep_monitor")
 
     status = traitlets.Enum(STATES, "idle").tag(sync=True)
     done = traitlets.Int(0).tag(sync=True)

@@ -19,7 +19,7 @@ from mllm_probe.schema import package_version
 
 _EXPORTED = re.compile(r"export\s*\{\s*([\w$]+) as default\s*,?\s*\};?\s*$")
 _KILOBYTE = 1000
-_SCRIPT = Path(__file__).parents[1] / "static" / "page.js"
+_SCRIPT = Path(__file__).parents[1] / "static" / "saved_page.js"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def document(
         Plain text: the heading, and a line below it.
     sections : sequence of Section
     state : dict
-        What ``widgets/src/page.ts`` opens: models, mounts, links, answers.
+        What ``widgets/src/pages/saved_page.ts`` opens: models, mounts, links, answers.
     modules : sequence of str
         ES modules of the widgets, in the order in which ``state`` counts them.
 

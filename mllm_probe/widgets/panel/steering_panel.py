@@ -111,7 +111,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         What runs in the background before the panel can steer.
     """
 
-    _esm = bundle("panel")
+    _esm = bundle("steering_panel")
 
     concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     categories = traitlets.List(traitlets.Unicode()).tag(sync=True)

@@ -1,5 +1,5 @@
 /** What a sweep knows of a strength: whether answers stay fluent there, or nobody has tried. */
-import { plain } from "../format";
+import { plain } from "../base/numbers";
 
 export type Fluency = { state: "fluent" | "broken" | "untested"; text: string };
 

@@ -1,0 +1,384 @@
+var v=`.mp {
+  --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
+  --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
+  --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
+  --mp-faint: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #6f7984));
+  --mp-line: var(--jp-border-color2, var(--vscode-widget-border, #e0e4e8));
+  --mp-edge: var(--jp-border-color1, var(--vscode-input-border, #c4cad1));
+  --mp-brand: var(--jp-brand-color1, var(--vscode-focusBorder, #1f6feb));
+  --mp-warn: var(--jp-error-color1, #b3261e);
+  --mp-good: var(--jp-success-color1, #1a7f4b);
+  --mp-fill: color-mix(in srgb, var(--mp-ink) 5%, transparent);
+  --mp-mono: var(--jp-code-font-family, ui-monospace, SFMono-Regular, Menlo, monospace);
+  box-sizing: border-box;
+  container-type: inline-size;
+  width: 100%;
+  padding: 12px 14px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: 13px / 1.45 var(--jp-ui-font-family, system-ui, -apple-system, "Segoe UI", Roboto, sans-serif);
+  font-variant-numeric: tabular-nums;
+}
+.mp *,
+.mp *::before {
+  box-sizing: border-box;
+}
+.mp.mp [hidden][hidden] {
+  display: none;
+}
+.mp h3 {
+  margin: 0;
+  color: var(--mp-faint);
+  font-size: 11px;
+  font-weight: 600;
+  letter-spacing: 0.04em;
+  line-height: 1.45;
+  text-transform: uppercase;
+}
+.mp-head {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 10px;
+  min-height: 27px;
+  margin-bottom: 8px;
+}
+.mp-head h3 {
+  flex: 1 1 auto;
+}
+.mp button,
+.mp select,
+.mp input[type="text"] {
+  min-width: 0;
+  margin: 0;
+  padding: 3px 9px;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: inherit;
+  font-size: 12.5px;
+  line-height: 1.45;
+}
+.mp button {
+  cursor: pointer;
+}
+.mp :is(button, select, input):disabled {
+  opacity: 0.5;
+  cursor: default;
+}
+.mp button:not(:disabled):hover {
+  background: var(--mp-fill);
+}
+.mp :focus-visible {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: 1px;
+}
+.mp-label {
+  display: block;
+  margin: 11px 0 3px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-label b {
+  color: var(--mp-ink);
+  font-weight: 600;
+}
+.mp select.mp-wide,
+.mp input.mp-wide {
+  display: block;
+  width: 100%;
+  padding: 5px 8px;
+}
+.mp-seg {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 1px;
+  background: var(--mp-line);
+  min-width: 0;
+  margin: 0;
+  padding: 0;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  overflow: hidden;
+}
+.mp-seg label {
+  position: relative;
+  flex: 1 1 auto;
+  padding: 3px 5px;
+  background: var(--mp-bg);
+  color: var(--mp-soft);
+  font-size: 11.5px;
+  text-align: center;
+  white-space: nowrap;
+  cursor: pointer;
+}
+.mp-seg label:has(:checked) {
+  background: var(--mp-brand);
+  color: var(--mp-bg);
+}
+.mp-seg label:has(:focus-visible) {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: -2px;
+}
+.mp-seg input {
+  position: absolute;
+  inset: 0;
+  margin: 0;
+  opacity: 0;
+  cursor: pointer;
+}
+:where(.mp) input[type="range"] {
+  --mp-track: linear-gradient(
+    to right,
+    var(--mp-line) var(--from, 0%),
+    var(--mp-brand) var(--from, 0%),
+    var(--mp-brand) var(--to, 0%),
+    var(--mp-line) var(--to, 0%)
+  );
+  display: block;
+  width: 100%;
+  height: 22px;
+  margin: 0;
+  background: none;
+  appearance: none;
+  cursor: pointer;
+}
+.mp input[type="range"]::-webkit-slider-runnable-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-moz-range-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-webkit-slider-thumb {
+  width: 16px;
+  height: 16px;
+  margin-top: -6px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+  appearance: none;
+}
+.mp input[type="range"]::-moz-range-thumb {
+  width: 12px;
+  height: 12px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+}
+.mp-note {
+  color: var(--mp-faint);
+  font-size: 11.5px;
+}
+.mp-error {
+  margin: 8px 0 0;
+  padding: 6px 10px;
+  border-left: 3px solid var(--mp-warn);
+  border-radius: 3px;
+  background: color-mix(in srgb, var(--mp-warn) 8%, transparent);
+  overflow-wrap: anywhere;
+}
+.mp-kernel {
+  flex: 1 0 100%;
+  margin: 0 0 8px;
+  padding: 6px 10px;
+  border-left: 3px solid var(--mp-brand);
+  border-radius: 3px;
+  background: var(--mp-fill);
+  color: var(--mp-soft);
+  font-size: 12.5px;
+}
+/* In the lab the bar says it for all. */
+.mp-lab .mp:not(.mp-bar) > .mp-kernel {
+  display: none;
+}
+.mp-progress {
+  height: 3px;
+  border-radius: 3px;
+  background: var(--mp-line);
+  overflow: hidden;
+}
+/* Moved by the compositor alone: a width that is animated would lay the page out 60 times a second. */
+.mp-progress > i {
+  display: block;
+  height: 100%;
+  background: var(--mp-brand);
+  transform: scaleX(0);
+  transform-origin: left;
+}
+`;function a(e,t={},...r){let n=document.createElement(e);for(let[i,p]of Object.entries(t))p!==void 0&&p!==!1&&n.setAttribute(i,p===!0?"":String(p));return n.append(...r),n}var y=0;function w(e){return y+=1,`mp-${e}-${y}-${Math.random().toString(36).slice(2,8)}`}function k(e,t,r){let n=a("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(a("style",{},e)),n.addEventListener("keydown",i=>i.stopPropagation()),n}function u(e,t){e.hidden=!t}var C="No kernel is connected. Showing the saved state; rerun the cell to continue.",N="Kernel restarted or stopped. Showing the last state; rerun the cell to continue.";function O(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function j(e,t){return e?"":t?N:C}function F(e,t){let r=O(e);if(!r||!t)return()=>{};let n=a("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let i=r.comm_live,p=()=>{i||=r.comm_live,n.textContent=j(r.comm_live,i),u(n,!r.comm_live)};return r.on("comm_live_update",p),p(),()=>r.off("comm_live_update",p)}function M(e){return t=>{let r=e(t),n=F(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}async function A(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var S=`.mp.mp-bar {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 4px 10px;
+  padding: 8px 14px;
+}
+.mp-bar b {
+  font-weight: 650;
+}
+.mp-bar code {
+  color: var(--mp-soft);
+  background: none;
+  font: 12px var(--mp-mono);
+}
+.mp-bar .mp-step {
+  flex: 1 1 120px;
+  color: var(--mp-soft);
+  font-size: 12px;
+  text-align: right;
+}
+.mp-bar .mp-progress {
+  flex: 0 0 96px;
+}
+.mp-bar .mp-error {
+  flex: 1 0 100%;
+}
+.mp-lab {
+  border: 1px solid var(--jp-border-color2, #e0e4e8);
+  border-radius: 8px;
+  background: var(--jp-layout-color0, #fff);
+  overflow: hidden;
+}
+.mp-lab > .mp-lab-body {
+  gap: 1px;
+  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
+  background: var(--jp-border-color2, #e0e4e8);
+}
+.mp-lab-body > *,
+.mp-lab-body .mp {
+  background: var(--jp-layout-color0, #fff);
+}
+.mp-lab .mp {
+  height: 100%;
+}
+.mp-lab-beside > * {
+  margin: 0;
+}
+.mp-lab-beside > .mp-lab-folds,
+.mp-lab > .mp-lab-folds {
+  gap: 1px;
+  margin: 0;
+  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
+  background: var(--jp-border-color2, #e0e4e8);
+}
+/* The bar says that the kernel is gone; no broken links at every part, and nothing moves. */
+.mp-lab.jupyter-widgets-disconnected::before,
+.mp-lab .jupyter-widgets-disconnected::before {
+  display: none;
+}
+.mp-lab-folds > *,
+.mp-lab-folds .mp {
+  background: var(--jp-layout-color0, #fff);
+}
+.mp-bar .mp-parts {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 4px;
+}
+.mp.mp-bar .mp-parts button {
+  padding: 2px 9px;
+  font-size: 12px;
+}
+.mp.mp-bar .mp-parts button[aria-expanded="true"] {
+  border-color: var(--mp-brand);
+  background: color-mix(in srgb, var(--mp-brand) 12%, transparent);
+}
+.mp-bar .mp-code {
+  flex: 1 0 100%;
+  min-width: 0;
+}
+.mp-code > div {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 4px 10px;
+  align-items: center;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp.mp-bar .mp-code pre {
+  max-height: 460px;
+  margin: 6px 0 4px;
+  padding: 8px 10px;
+  overflow: auto;
+  border-radius: 5px;
+  background: var(--mp-fill);
+  color: var(--mp-ink);
+  font: 12px / 1.5 var(--mp-mono);
+  white-space: pre;
+}
+`;var E=`.mp-lab > .mp-lab-sweep {
+  display: grid;
+  grid-template-rows: minmax(0, 1fr);
+  margin: 0;
+  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
+  overflow: hidden;
+}
+.mp-lab > .mp-lab-sweep.mp-folded {
+  grid-template-rows: minmax(0, 0fr);
+  border-top-width: 0;
+  visibility: hidden;
+}
+.mp-lab-sweep > * {
+  min-width: 0;
+  min-height: 0;
+  margin: 0;
+  overflow: hidden;
+}
+@media (prefers-reduced-motion: no-preference) {
+  .mp-lab > .mp-lab-sweep {
+    transition:
+      grid-template-rows 0.25s ease,
+      visibility 0.25s;
+  }
+}
+/* In the lab the monitor is one line, as far as there is room: state, facts, buttons, and its progress below. */
+.mp-lab .mp-lab-sweep .mp-monitor {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 16px;
+  padding: 7px 14px;
+}
+.mp-lab-sweep .mp-monitor .mp-head {
+  display: contents;
+}
+.mp-lab-sweep .mp-monitor .mp-state {
+  flex: none;
+}
+.mp-lab-sweep .mp-monitor .mp-facts {
+  display: flex;
+  flex: 1 1 300px;
+  flex-wrap: wrap;
+  order: 1;
+  gap: 2px 16px;
+  margin: 0;
+}
+.mp-lab-sweep .mp-monitor .mp-buttons {
+  order: 2;
+}
+.mp-lab-sweep .mp-monitor .mp-buttons button {
+  padding: 2px 9px;
+  font-size: 12px;
+}
+.mp-lab-sweep .mp-monitor .mp-progress {
+  flex: 1 0 100%;
+  order: 3;
+  height: 3px;
+}
+.mp-lab-sweep .mp-monitor[data-status="finished"] .mp-progress {
+  display: none;
+}
+.mp-lab-sweep .mp-monitor > p {
+  flex: 1 0 100%;
+  order: 4;
+  margin: 0;
+}
+/* While the monitor is open, the map need not say the same again. */
+.mp-lab > .mp-lab-sweep:not(.mp-folded) ~ .mp-lab-body .mp-heatmap :is(.mp-progress, .mp-count) {
+  visibility: hidden;
+}
+`;var f="code",H="sweep",I={patches:".mp-patches",tokens:".mp-tokens",pairs:".mp-gallery",sweep:".mp-monitor",code:".mp-code"},P=1e4,h=class{waiting=null;reveal(t,r,n){this.stop();let i=r.closest(".mp-lab")??r,p=performance.now()+P,m=()=>{let o=i.querySelector(I[t]??"");performance.now()>p&&this.stop(),!(!o?.checkVisibility()||o.offsetHeight===0)&&(this.stop(),o.tabIndex=o.tabIndex<0?-1:o.tabIndex,[n,document.body,null].includes(document.activeElement)&&o.focus({preventScroll:!0}),o.scrollIntoView({block:"nearest"}))};this.waiting=new MutationObserver(m),this.waiting.observe(i,{subtree:!0,childList:!0,attributes:!0,attributeFilter:["class","style"]}),m()}stop(){this.waiting?.disconnect(),this.waiting=null}};function z(e,t,r){let n=a("div",{class:"mp-parts",role:"group","aria-label":"parts of the lab"}),i=new Map,p=(o,c)=>{let s=e.get("opened"),d=s.includes(o);e.set("opened",d?s.filter(b=>b!==o):[...s,o]),e.save_changes(),d||r(o,c)};for(let[o,c]of e.get("parts")){let s=a("button",{type:"button","data-testid":`open-${o}`},c);o===f&&s.setAttribute("aria-controls",t),s.addEventListener("click",()=>p(o,s)),!(e.widget_manager===null&&o!==f)&&(i.set(o,s),n.append(s))}return{element:n,draw:()=>{for(let[o,c]of i)c.setAttribute("aria-expanded",String(e.get("opened").includes(o)))}}}function G(e){let t=a("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=a("span",{role:"status"}),n=a("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let p=await A(t.textContent??"");r.textContent=p?"copied":"Clipboard access is blocked. Select and copy the text instead."});let i=a("div",{},"Code for this view",n,r);return{element:a("div",{class:"mp-code",id:e},i,t),text:t}}function $({model:e,el:t}){let r=k(v+S+E,"bar","mllm_probe"),n=a("code"),i=a("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),p=a("i"),m=a("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},p),o=a("p",{class:"mp-error",role:"alert"}),c=w("code"),s=new h,d=z(e,c,(l,L)=>s.reveal(l,r,L)),b=G(c);r.append(a("b",{},"mllm_probe"),n,i,m,d.element,o,b.element),t.append(r);let g=()=>{n.textContent=e.get("title"),i.textContent=e.get("step");let l=Math.round(e.get("progress")*100);p.style.transform=`scaleX(${l/100})`,m.setAttribute("aria-valuenow",String(l)),u(m,e.get("status")==="running"&&!e.get("opened").includes(H)),o.textContent=e.get("message"),u(o,e.get("message")!==""),d.draw(),u(b.element,e.get("opened").includes(f)),b.text.textContent=e.get("code")||"# nothing is on the screen yet"},x=["title","step","status","progress","message","opened","code"].map(l=>`change:${l}`);for(let l of x)e.on(l,g);return g(),()=>{s.stop();for(let l of x)e.off(l,g)}}var ue={render:M($)};export{ue as default};
