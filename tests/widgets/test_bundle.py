@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-STATIC = ROOT / "mllm_probe" / "widgets" / "static"
+PYTHON = ROOT / "mllm_probe" / "widgets"
+STATIC = PYTHON / "static"
 BUNDLES = sorted(STATIC.glob("*.js"))
 
 
@@ -46,10 +47,11 @@ def hook(hook_module, checkout, monkeypatch):
     return SimpleNamespace(run=lambda: made.initialize("standard", {}), ran=ran, warned=warned)
 
 
-def test_there_is_one_bundle_per_widget():
-    entries = re.findall(r'"src/[a-z]+/([a-z_]+)\.ts"', (ROOT / "widgets" / "build.mjs").read_text())
-    assert {"lab_bar", "layer_concept_heatmap", "patch_overlay", "steering_panel", "token_strip"} <= set(entries)
-    assert [path.stem for path in BUNDLES] == sorted(entries)
+def test_there_is_one_bundle_per_widget_named_like_its_python_half():
+    entries = re.findall(r'"src/([a-z]+/[a-z_]+)\.ts"', (ROOT / "widgets" / "build.mjs").read_text())
+    assert {"heatmap/layer_concept_heatmap", "panel/steering_panel", "inside/token_strip"} <= set(entries)
+    assert [path.stem for path in BUNDLES] == sorted(Path(entry).name for entry in entries)
+    assert [entry for entry in entries if not (PYTHON / f"{entry}.py").is_file()] == []
 
 
 def test_the_bundle_was_made_from_the_sources_that_are_here(hook_module):

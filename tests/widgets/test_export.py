@@ -20,7 +20,7 @@ from mllm_probe.plots.palette import diverging
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.base.numbers import MapNumbers
 from mllm_probe.widgets.heatmap.map_recordings import map_recordings
-from mllm_probe.widgets.pages import html_page
+from mllm_probe.widgets.pages import saved_page
 from mllm_probe.widgets.pages.recording import MOST, Recording, Recordings
 from tests.widgets import fakes
 
@@ -90,14 +90,14 @@ def test_names_from_data_cannot_leave_their_place(heatmap, tmp_path):
 @pytest.mark.parametrize("name", [path.stem for path in STATIC.glob("*.js")])
 def test_every_bundle_can_stand_in_a_page(name):
     module = (STATIC / f"{name}.js").read_text(encoding="utf-8")
-    assert re.search(r"\(globalThis\.mpModules\?\?=\{\}\)\[3\]=[\w$]+;$", html_page.registered(module, 3))
+    assert re.search(r"\(globalThis\.mpModules\?\?=\{\}\)\[3\]=[\w$]+;$", saved_page.registered(module, 3))
 
 
 def test_a_bundle_that_cannot_stand_in_a_page_is_refused():
     with pytest.raises(ValueError, match="default export"):
-        html_page.registered("const a = 1;", 0)
+        saved_page.registered("const a = 1;", 0)
     with pytest.raises(ValueError, match="cannot stand in a page"):
-        html_page.registered("const a='</script>';export{a as default};", 0)
+        saved_page.registered("const a='</script>';export{a as default};", 0)
 
 
 def test_numbers_that_are_none_are_null(panel, tmp_path):

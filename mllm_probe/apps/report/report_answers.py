@@ -9,7 +9,7 @@ import xarray as xr
 
 from mllm_probe.schema import CONCEPT, CONTROL, DRAW, LAYER, SAMPLE, STEP, STRENGTH
 from mllm_probe.widgets.base.marks import Marks, marks, words_of
-from mllm_probe.widgets.pages.html_page import base64_of
+from mllm_probe.widgets.pages.saved_page import base64_of
 from mllm_probe.widgets.summary import sample_labels
 
 MOST = 200_000

@@ -17,8 +17,8 @@ from mllm_probe.widgets.base.numbers import MapNumbers
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.heatmap.map_cells import is_effect
 from mllm_probe.widgets.pages.export_pages import Collected
-from mllm_probe.widgets.pages.html_page import Section, Written, document, write
 from mllm_probe.widgets.pages.markup import facts, items, main_facts, paragraph
+from mllm_probe.widgets.pages.saved_page import Section, Written, document, write
 from mllm_probe.widgets.pictures import svg
 from mllm_probe.widgets.pictures.dose_picture import dose_picture
 from mllm_probe.widgets.pictures.static_picture import quantity

@@ -8,8 +8,8 @@ import os
 from typing import Any
 
 from mllm_probe.widgets.pages.export_pages import to_html
-from mllm_probe.widgets.pages.html_page import Written, write
 from mllm_probe.widgets.pages.recording import Recordings
+from mllm_probe.widgets.pages.saved_page import Written, write
 from mllm_probe.widgets.pictures import Drawing, png, svg
 from mllm_probe.widgets.pictures.static_picture import card
 

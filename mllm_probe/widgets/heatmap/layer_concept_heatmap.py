@@ -9,17 +9,16 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import traitlets
 import xarray as xr
 
 from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.metrics.registry import label_of, metrics_of
 from mllm_probe.models.bundled import bundled
 from mllm_probe.tokens import SCOPES
-from mllm_probe.widgets.base.probe_widget import sentence
+from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
 from mllm_probe.widgets.base.recipe import map_recipe
-from mllm_probe.widgets.heatmap.heatmap_traits import HeatmapTraits
-from mllm_probe.widgets.heatmap.heatmap_turns import Turns
-from mllm_probe.widgets.heatmap.map_cells import cells_of, is_effect
+from mllm_probe.widgets.heatmap.map_cells import RANDOM, cells_of, is_effect
 from mllm_probe.widgets.heatmap.map_recordings import map_recordings
 from mllm_probe.widgets.monitor.sources import News
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
@@ -27,16 +26,56 @@ from mllm_probe.widgets.off_target import has_off_target, off_target_of
 from mllm_probe.widgets.pages.recording import Recordings
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_map
-from mllm_probe.widgets.summary import sample_labels, summarised
+from mllm_probe.widgets.summary import AVERAGE_LABELS, AVERAGES, sample_labels, summarised
 
 logger = logging.getLogger(__name__)
 
+COLUMNS = ("layer", "relative_depth")
+DETAILS = ("dose_response", "off_target")
+_SHORTEST_INTERVAL = 0.05
+_SHARE_OF_TIME = 0.2
 _CHOICES = ("metric", "against", "average", "sample")
 _OFF_TARGET = ("detail", "layer", "strength")
 _TOLD = ("model", "prompt", "scope", "operation", "unit", "seed", "max_new_tokens", "to")
 
 
-class LayerConceptHeatmap(HeatmapTraits):
+def _numbers() -> traitlets.Bytes:
+    return traitlets.Bytes(b"").tag(sync=True)
+
+
+class RateLimiter:
+    """Limit how often a map that fills is drawn, given when something new came and what drawing it took.
+
+    A drawing that comes a little early is allowed, and the next one waits for as much longer: a source that is as fast
+    as may be drawn, with some jitter, is drawn every time.
+
+    Parameters
+    ----------
+    shortest : float
+        Seconds from one drawing to the next, on average.
+    share : float
+        The largest share of the time that drawing may take.
+    """
+
+    def __init__(self, shortest: float = _SHORTEST_INTERVAL, share: float = _SHARE_OF_TIME) -> None:
+        self._shortest, self._share = shortest, share
+        self._next = float("-inf")
+
+    def ready(self, now: float) -> bool:
+        """Whether the map may be drawn now."""
+        return now >= self._next
+
+    def remaining(self, now: float) -> float:
+        """Seconds until the map may be drawn."""
+        return max(0.0, self._next - now)
+
+    def record(self, start: float, seconds: float) -> None:
+        """Record a drawing that began at ``start`` and took ``seconds``."""
+        early = start - self._shortest / 2
+        self._next = max(self._next, early) + max(self._shortest, seconds / self._share)
+
+
+class LayerConceptHeatmap(ProbeWidget):
     """Concepts × layers as a map; hover reads a cell, a click, a drag or the arrow keys select cells and windows.
 
     Colour is the effect beyond a control; hatched cells are not clear of their controls. The selected cell's
@@ -78,6 +117,53 @@ class LayerConceptHeatmap(HeatmapTraits):
     status : str
         ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
     """
+
+    _esm = bundle("layer_concept_heatmap")
+
+    concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    layers = traitlets.List(traitlets.Int()).tag(sync=True)
+    relative_depths = traitlets.List(traitlets.Float()).tag(sync=True)
+    strengths = traitlets.List(traitlets.Float()).tag(sync=True)
+    values = _numbers()
+    low = _numbers()
+    high = _numbers()
+    n = _numbers()
+    clear = _numbers()
+    control = _numbers()
+    control_low = _numbers()
+    control_high = _numbers()
+    unit = traitlets.Unicode("").tag(sync=True)
+    strength_unit = traitlets.Unicode("residual").tag(sync=True)
+    limit = traitlets.Float(1.0).tag(sync=True)
+    note = traitlets.Unicode("").tag(sync=True)
+    told = traitlets.Dict().tag(sync=True)
+    recipe = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    progress = traitlets.Float(0.0).tag(sync=True)
+
+    metric = traitlets.Unicode("logprob").tag(sync=True)
+    metrics = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    metric_labels = traitlets.Dict().tag(sync=True)
+    against = traitlets.Unicode(RANDOM).tag(sync=True)
+    controls = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    average = traitlets.Enum(AVERAGES, "mean").tag(sync=True)
+    average_labels = traitlets.Dict(AVERAGE_LABELS).tag(sync=True)
+    sample = traitlets.Int(0).tag(sync=True)
+    samples = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    columns = traitlets.Enum(COLUMNS, "layer").tag(sync=True)
+
+    concept = traitlets.Unicode("").tag(sync=True)
+    layer = traitlets.Int(0).tag(sync=True)
+    window = traitlets.List(traitlets.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
+    strength = traitlets.Float(1.0).tag(sync=True)
+
+    detail = traitlets.Enum(DETAILS, "dose_response").tag(sync=True)
+    has_off_target = traitlets.Bool(False).tag(sync=True)
+    off_target = _numbers()
+    off_target_at = traitlets.List(traitlets.Float()).tag(sync=True)
+    off_target_limit = traitlets.Float(1.0).tag(sync=True)
+    answered = traitlets.List(traitlets.List()).tag(sync=True)
+    copied = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
         self,
@@ -171,19 +257,19 @@ class LayerConceptHeatmap(HeatmapTraits):
         self.publish(status="running", message="", progress=0.0)
         outcome: dict[str, Any] = {"status": "idle", "progress": 1.0}
         late: xr.Dataset | None = None
-        turns = Turns()
+        limiter = RateLimiter()
         try:
             for grid in grids:
                 late = grid
                 if isinstance(grids, News):  # nobody waits for this thread, and a pause must not leave an older map
-                    cancelled.wait(turns.left(time.monotonic()))
+                    cancelled.wait(limiter.remaining(time.monotonic()))
                 if cancelled.is_set():
                     outcome = {"status": "cancelled"}
                     break
-                if turns.come(start := time.monotonic()):
+                if limiter.ready(start := time.monotonic()):
                     self.show(grid)
                     late = None
-                    turns.took(start, time.monotonic() - start)
+                    limiter.record(start, time.monotonic() - start)
             if late is not None:
                 self.show(late)
             if cancelled.is_set():

@@ -23,7 +23,7 @@ from mllm_probe.widgets.lab.lab_code import Made, python_of
 from mllm_probe.widgets.lab.lab_parts import Folds
 from mllm_probe.widgets.lab.linking import link
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
-from mllm_probe.widgets.pages.html_page import Written
+from mllm_probe.widgets.pages.saved_page import Written
 from mllm_probe.widgets.panel.fluency import FluentDoses
 from mllm_probe.widgets.panel.setting import SETTINGS
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel

@@ -12,7 +12,7 @@ import ipywidgets
 
 from mllm_probe import schema
 from mllm_probe.widgets.doses import weighed
-from mllm_probe.widgets.pages import html_page
+from mllm_probe.widgets.pages import saved_page
 from mllm_probe.widgets.pages.recording import Recordings
 from mllm_probe.widgets.panel.setting import Setting
 
@@ -75,7 +75,7 @@ class Collected:
         return found
 
 
-def to_html(widget: Any, path: str | os.PathLike[str], title: str | None = None) -> html_page.Written:
+def to_html(widget: Any, path: str | os.PathLike[str], title: str | None = None) -> saved_page.Written:
     """Write a widget, or boxes of widgets, as one page that opens offline.
 
     Parameters
@@ -100,8 +100,8 @@ def to_html(widget: Any, path: str | os.PathLike[str], title: str | None = None)
         "links": collected.links(),
         "answers": None,
     }
-    made = html_page.document(heading, _lead(collected), [html_page.Section("", place)], state, collected.modules)
-    return html_page.write(path, made)
+    made = saved_page.document(heading, _lead(collected), [saved_page.Section("", place)], state, collected.modules)
+    return saved_page.write(path, made)
 
 
 def _title(widget: Any) -> str:
@@ -145,7 +145,7 @@ def apart(state: dict[str, Any]) -> tuple[dict[str, Any], list[list[Any]]]:
 
     def taken(value: Any, path: list[Any]) -> Any:
         if isinstance(value, (bytes, bytearray, memoryview)):
-            buffers.append([path, html_page.base64_of(value)])
+            buffers.append([path, saved_page.base64_of(value)])
             return None
         if isinstance(value, dict):
             return {str(key): taken(one, [*path, str(key)]) for key, one in value.items()}

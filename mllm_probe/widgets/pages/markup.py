@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mllm_probe.widgets.pages.html_page import text
+from mllm_probe.widgets.pages.saved_page import text
 
 _FIRST = (
     "model",

@@ -1,16 +1,16 @@
-"""When a map that fills is drawn again."""
+"""How often a map that fills is drawn again."""
 
 import pytest
 
-from mllm_probe.widgets.heatmap.heatmap_turns import Turns
+from mllm_probe.widgets.heatmap.layer_concept_heatmap import RateLimiter
 
 
 def drawn(times: list[float], took: float = 0.0) -> list[float]:
     """Those of the times at which a drawing begins."""
-    turns, found = Turns(shortest=0.05, share=0.2), []
+    limiter, found = RateLimiter(shortest=0.05, share=0.2), []
     for now in times:
-        if turns.come(now):
-            turns.took(now, took)
+        if limiter.ready(now):
+            limiter.record(now, took)
             found.append(now)
     return found
 
