@@ -80,7 +80,7 @@ def test_tokens_that_borrow_a_vector_say_so_and_another_prompt_is_named(strip):
     assert end[-1] == ""
     assert strip.meaning.endswith(f"both measured with the prompt “{strip.model.default_prompt}”")
     strip.prompt = strip.model.default_prompt
-    assert strip.wait(SOON) and strip.meaning.endswith("1 the mean of pictures with it")
+    assert strip.wait(SOON) and strip.meaning.endswith("1 = mean of images with it")
 
 
 def test_without_an_answer_the_models_own_is_read_token_by_token(tiny, vectors, picture):

@@ -36,7 +36,8 @@ _READING = (
     "the same way from pairs with exactly half of the labels exchanged.",
     "n is the number of pictures that count. For “named” these are, at positive strengths, pictures that lack the "
     "concept and whose unsteered answer does not name it; at negative ones, those whose unsteered answer names it.",
-    "Peak · spread beside the map: the layer of the largest effect, and over how many layers it spreads, (Σv)² / Σv².",
+    "Peak · eff. layers, at the right of the map: the layer of the largest effect, and the effective number of layers, "
+    "(Σv)² / Σv².",
     "Late layers can be made to say anything by repeating a word: rank cells by what is named and what is kept of the "
     "true content, and read the answers.",
 )
@@ -147,7 +148,7 @@ def _content(
     ]
     if sweep is not None:
         sections.append(Section("Answers", _about_answers(data, sweep) + f'<div id="{_ANSWERS}"></div>'))
-    sections.append(Section("Everything that is known of how it was made", facts(provenance_rows(data))))
+    sections.append(Section("Provenance", facts(provenance_rows(data))))
     state = {
         "models": collected.models,
         "mounts": [{"at": _MAP, "tree": tree}],
@@ -161,7 +162,7 @@ def _about_answers(data: xr.Dataset, sweep: dict[str, Any]) -> str:
     said = (
         "What the model wrote. The cell that is selected in the map is shown; words that differ from the unsteered "
         "answer are marked, those that name the concept underlined, with dots where the answer says that it is not "
-        "there. Beside each stands the answer under a random direction of the same size (its first draw)."
+        "there. Next to each is the answer under a random direction of the same size (its first draw)."
     )
     if WORDS not in data:
         said += " The grid does not say which words name a concept, so its name alone counts here."

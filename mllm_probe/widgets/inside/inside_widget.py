@@ -24,8 +24,8 @@ from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings
 
 logger = logging.getLogger(__name__)
 
-MEASURED = "0 is the mean of pictures without the concept, 1 the mean of pictures with it"
-GIVEN = "0 is nothing along the direction, 1 the length of the vector that was given"
+MEASURED = "0 = mean of images without the concept, 1 = mean of images with it"
+GIVEN = "0 = no component along the direction, 1 = length of the given vector"
 _SIDE = 640
 
 

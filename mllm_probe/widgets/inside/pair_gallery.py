@@ -97,12 +97,12 @@ class PairGallery(InsideWidget):
         return difference
 
     def _separated(self, paired: bool, shown: int, total: int) -> str:
-        whole = "one length of the vector that was given" if self._meaning(self.prompt) == GIVEN else (
-            "as far apart as the pictures that the direction was measured with are on average"
+        whole = "one length of the given vector" if self._meaning(self.prompt) == GIVEN else (
+            "average separation in the fit set"
         )  # fmt: skip
         kind = "Same picture, one thing changed" if paired else "Two different pictures"
         some = f"the first {shown} of {total} pairs" if total > shown else f"all {total} pairs"
-        return f"{kind}; {some} of the library; at the last token of the prompt. 1 is {whole}, 0 not at all."
+        return f"{kind}; {some} of the library; at the last token of the prompt. 1 = {whole}, 0 = no separation."
 
     def _summary(self) -> str:
         return f"{super()._summary()}, {len(self.pairs)} pairs"

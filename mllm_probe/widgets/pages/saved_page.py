@@ -144,8 +144,8 @@ def _page(*, title: str, lead: str, body: str, policy: str, state: str, running:
 <noscript><p>The figures that can be explored need JavaScript; nothing is loaded from anywhere.</p></noscript>
 {body}
 </main>
-<footer class="page-foot">Made with mllm_probe {text(package_version())}. One file, {size}; it opens offline and \
-asks the network for nothing.</footer>
+<footer class="page-foot">Made with mllm_probe {text(package_version())}. One file, {size}; it works offline and \
+makes no network requests.</footer>
 <script type="application/json" id="mp-page">{state}</script>
 {running}
 </body>

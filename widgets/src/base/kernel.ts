@@ -1,4 +1,4 @@
-/** Says on a widget when no kernel stands behind it: a notebook opened again, or a kernel that was restarted. */
+/** Notes on a widget that it has no kernel: a notebook opened again, or a kernel that was restarted. */
 import { h, show } from "./dom";
 
 const SAVED = "No kernel is connected. Showing the saved state; rerun the cell to continue.";

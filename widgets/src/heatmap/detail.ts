@@ -1,4 +1,4 @@
-/** What stands below the map about the selected cell: its dose-response curve or the off-target view, and copies to take along. */
+/** Details of the selected cell, below the map: its dose-response curve or the off-target view, and copies to take along. */
 import { h, show } from "../base/dom";
 import { dose, strengthUnit } from "../base/numbers";
 import { controlColour, controlLabel, type Theme } from "../base/theme";
@@ -81,7 +81,9 @@ export class Detail {
     this.model.set("copied", text);
     this.model.save_changes();
     const done = await toClipboard(text);
-    this.told.textContent = done ? `Copied as ${what}.` : "The page may not use the clipboard; the text stands below.";
+    this.told.textContent = done
+      ? `Copied as ${what}.`
+      : "Clipboard access is blocked. Select and copy the text below instead.";
     this.text.value = text;
     show(this.text, !done);
     if (!done) this.text.select();
@@ -137,7 +139,11 @@ export class Detail {
     ];
     this.legend.replaceChildren(...keys);
     const [first, last] = span(selection);
-    if (first !== last) this.legend.append(h("span", {}, "the layer in hand; a window steers all its layers at once"));
+    if (first !== last) {
+      const [from, to, here] = [first, last, activeCell(selection).layer].map((at) => cells.layers[at] ?? "");
+      const text = `curve for layer ${here} only; steering applies to layers ${from}–${to} together`;
+      this.legend.append(h("span", {}, text));
+    }
   }
 
   private drawOffTarget(cells: Cells, selection: Selection, width: number, theme: Theme): void {

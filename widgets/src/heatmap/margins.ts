@@ -14,7 +14,7 @@ export function paintMargin(pen: Pen, scene: Scene, theme: Theme): void {
   pen.textAlign = "left";
   pen.fillStyle = theme.faint;
   pen.font = `10.5px ${theme.font}`;
-  pen.fillText("peak · spread", layout.margin, 8);
+  pen.fillText("peak · eff. layers", layout.margin, 8);
   pen.font = `${Math.min(11.5, layout.fontSize)}px ${theme.font}`;
   pen.fillStyle = theme.soft;
   pen.strokeStyle = theme.brand;

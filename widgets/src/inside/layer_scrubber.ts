@@ -118,7 +118,7 @@ export class Scrubber {
     this.range.value = String(this.index);
     this.range.setAttribute("aria-valuetext", `layer ${layer ?? ""}`);
     const last = this.layers.at(-1);
-    this.box.value.textContent = layer === undefined ? "" : `${layer} of ${this.layers[0]} … ${last}`;
+    this.box.value.textContent = layer === undefined ? "" : `${layer} (${this.layers[0]}–${last})`;
     const on = this.frame !== 0;
     const label = on ? "Stop" : this.still.matches ? "Next layer" : "Play the layers";
     this.button.textContent = on ? "❚❚" : this.still.matches ? "▸|" : "▶";

@@ -114,7 +114,7 @@ class View {
     this.mean.textContent = pairs > 0 ? `mean ${signed(average(row), digits)} ${unit} over ${pairs} pairs` : "";
     this.state.textContent = { running: "reading the pictures …", cancelled: "stopped" }[model.get("status")] ?? "";
     this.list.dataset.old = String(shown !== "" && shown !== model.get("concept"));
-    this.meaning.textContent = pairs > 0 ? `With the concept minus without it. ${model.get("meaning")}` : "";
+    this.meaning.textContent = pairs > 0 ? `Difference in projection (with − without). ${model.get("meaning")}` : "";
     this.error.textContent = model.get("message");
     show(this.error, model.get("message") !== "");
   };

@@ -1,4 +1,4 @@
-/** What stands in for the kernel on a page: settings that were run, and what came out. */
+/** Replaces the kernel on a saved page: recorded settings with their results. */
 import type { Asked, Buffers, PageModel, State } from "./page_model";
 
 export interface Recording {

@@ -146,7 +146,7 @@ export class Answers {
       );
     });
     this.table.replaceChildren(
-      header("picture", "as it is", "steered", "random direction, same size"),
+      header("picture", "baseline (unsteered)", "steered", "random direction, same size"),
       h("tbody", {}, ...rows),
     );
     this.count.textContent = `${rows.length} ${rows.length === 1 ? "picture" : "pictures"}`;
@@ -172,7 +172,7 @@ export class Answers {
       );
     });
     this.table.replaceChildren(
-      header("concept · layer · strength · picture", "as it is", "steered"),
+      header("concept · layer · strength · picture", "baseline (unsteered)", "steered"),
       h("tbody", {}, ...rows),
     );
     const shown = found.length > MOST ? `, the first ${MOST} shown` : "";
