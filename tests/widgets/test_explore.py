@@ -92,12 +92,12 @@ def open_all(lab):
     """Open every part, as its button does."""
     names = [name for name, _ in lab.bar.parts]
     fakes.arrive(lab.bar, {"method": "update", "state": {"opened": names}, "buffer_paths": []})
-    assert all(part.wait(SOON) for part in lab.folds.made.values())
-    return lab.folds.made
+    assert all(part.wait(SOON) for part in lab.parts.widgets.values())
+    return lab.parts.widgets
 
 
 def shown(lab):
-    return [*lab.folds.beside.children, *lab.folds.below.children]
+    return [*lab.parts.beside.children, *lab.parts.below.children]
 
 
 def separation(part):
@@ -106,7 +106,7 @@ def separation(part):
 
 def test_parts_are_made_when_they_are_opened_and_follow_both_ways(real):
     lab, _ = real
-    assert lab.folds.made == {} and shown(lab) == []
+    assert lab.parts.widgets == {} and shown(lab) == []
     made = open_all(lab)
     assert list(made) == ["patches", "pairs", "tokens"] and shown(lab) == list(made.values())
     fakes.set_by_hand(lab.panel, 1, concept="neon")
@@ -173,9 +173,9 @@ def test_a_folded_part_reads_nothing_until_it_is_opened_again(real):
     lab, _ = real
     overlay = open_all(lab)["patches"]
     lab.bar.opened = ["tokens"]
-    assert shown(lab) == [lab.folds.made["tokens"]]
+    assert shown(lab) == [lab.parts.widgets["tokens"]]
     lab.panel.choose(concept="symmetry")
-    assert overlay.concept == "cat" and lab.folds.made["tokens"].concept == "symmetry"
+    assert overlay.concept == "cat" and lab.parts.widgets["tokens"].concept == "symmetry"
     lab.bar.opened = ["tokens", "patches"]
     assert overlay.wait(SOON) and overlay.shown["concept"] == "symmetry"
 

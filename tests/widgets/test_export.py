@@ -169,7 +169,10 @@ def test_a_page_of_a_grid_holds_every_metric_that_fits(tiny, pictures):
     metrics = [(one.when["metric"], one.when["average"]) for one in recorded]
     assert metrics == [("kl", "mean"), ("logprob", "mean"), ("kl", "median"), ("logprob", "median")]
     assert recorded[0].shown["values"] == shown.values != recorded[1].shown["values"]
-    assert recorded[0].shown["told"] == shown.told and recorded[1].shown["told"] == shown.told | recorded[1].when
+    assert (
+        recorded[0].shown["provenance"] == shown.provenance
+        and recorded[1].shown["provenance"] == shown.provenance | recorded[1].when
+    )
     largest = sum(len(value) for value in recorded[0].shown.values() if isinstance(value, bytes))
     assert len(map_recordings(shown, largest)) == 1
     shown.close()

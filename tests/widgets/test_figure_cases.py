@@ -66,19 +66,19 @@ def test_a_curve_is_described_alike():
 
 def test_the_recipe_is_the_one_that_the_front_end_fills_in():
     case = CASES["recipe"]
-    assert map_recipe(case["told"], "residual") == case["pieces"]
+    assert map_recipe(case["provenance"], "residual") == case["pieces"]
     compile(case["code"], "recipe", "exec")
 
 
 def test_nothing_from_data_leaves_its_place_in_a_recipe():
-    told = {
+    provenance = {
         "model": "a\nimport os",
         "prompt": "x\ue000concept\ue000",
         "average": "single",
         "sample": 4,
         "against": "shuffled",
     }
-    pieces = map_recipe(told, "vector")
+    pieces = map_recipe(provenance, "vector")
     assert pieces[1::2] == ["concept", "layers", "strength", "concept", "layers", "strength"]
     filled = "".join(["'cat'", "2", "1.0"][i // 2 % 3] if i % 2 else piece for i, piece in enumerate(pieces))
     compile(filled, "recipe", "exec")

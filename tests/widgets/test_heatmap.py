@@ -304,9 +304,14 @@ def test_layer_and_window_follow_each_other():
 
 
 def test_it_is_told_how_the_grid_was_made():
-    told = LayerConceptHeatmap(raw_grid()).told
-    assert told["tokens"] == ["last_prompt", "generated"] and told["bundled"] is True
-    assert (told["model"], told["prompt"], told["seed"], told["unit"]) == ("scenes-8l", "what ?", 3, "residual")
+    provenance = LayerConceptHeatmap(raw_grid()).provenance
+    assert provenance["tokens"] == ["last_prompt", "generated"] and provenance["bundled"] is True
+    assert (provenance["model"], provenance["prompt"], provenance["seed"], provenance["unit"]) == (
+        "scenes-8l",
+        "what ?",
+        3,
+        "residual",
+    )
 
 
 def test_the_off_target_view_is_of_the_selected_layer_and_strength():

@@ -66,13 +66,13 @@ def _spans(
     grid: xr.Dataset, texts: list[str], unsteered: np.ndarray, cells: dict[str, np.ndarray]
 ) -> list[dict[str, Marks]]:
     """Mentions of each concept in the texts that a page shows beside it: its own cells and the unsteered answers."""
-    words, found = words_of(grid), []
+    words, marked_texts = words_of(grid), []
     for number, name in enumerate(map(str, grid[CONCEPT].values)):
         own = [values[number].ravel() for values in cells.values() if values.size]
         shown = np.unique(np.concatenate([unsteered, *own]))
         marked = {str(i): marks(texts[i], [words[name]]) for i in shown.tolist() if i >= 0}
-        found.append({i: spans for i, spans in marked.items() if spans})
-    return found
+        marked_texts.append({i: spans for i, spans in marked.items() if spans})
+    return marked_texts
 
 
 def _indices(one: xr.Dataset, known: dict[str, int]) -> np.ndarray:

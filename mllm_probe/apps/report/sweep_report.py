@@ -159,15 +159,15 @@ def _content(
 
 
 def _about_answers(data: xr.Dataset, sweep: dict[str, Any]) -> str:
-    said = (
+    about = (
         "What the model wrote. The cell that is selected in the map is shown; words that differ from the unsteered "
         "answer are marked, those that name the concept underlined, with dots where the answer says that it is not "
         "there. Next to each is the answer under a random direction of the same size (its first draw)."
     )
     if WORDS not in data:
-        said += " The grid does not say which words name a concept, so its name alone counts here."
+        about += " The grid does not say which words name a concept, so its name alone counts here."
     left = data.sizes["sample"] - len(sweep["samples"])
-    return paragraph(f"{said} {left} further pictures are left out to keep the page small." if left else said)
+    return paragraph(f"{about} {left} further pictures are left out to keep the page small." if left else about)
 
 
 def _figures(heatmap: LayerConceptHeatmap, best: Best) -> str:

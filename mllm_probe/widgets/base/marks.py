@@ -52,9 +52,9 @@ def marks(answer: str, concepts: Iterable[Sequence[str]], negations: Sequence[st
         In order and without overlap: mentions that overlap, such as "cat" in "black cat", become one, which is
         negated only if they all are.
     """
-    found = sorted(span for words in concepts for span in spans(answer, words, negations=negations))
+    ordered = sorted(span for words in concepts for span in spans(answer, words, negations=negations))
     joined: list[Span] = []
-    for span in found:
+    for span in ordered:
         last = joined[-1] if joined else None
         if last is not None and span.start < last.stop:
             joined[-1] = Span(last.start, max(last.stop, span.stop), last.negated and span.negated)

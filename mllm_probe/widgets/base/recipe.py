@@ -42,13 +42,13 @@ def python(setting: Setting, unit: str, known: list[int], *, model: str, picture
     )
 
 
-def map_recipe(told: dict[str, Any], strength_unit: str) -> list[str]:
+def map_recipe(provenance: dict[str, Any], strength_unit: str) -> list[str]:
     """Python that steers with cells of a map and gives their effect, with the cells left open.
 
     Parameters
     ----------
-    told : dict
-        How the grid was made and what is shown of it: trait ``told`` of the heatmap.
+    provenance : dict
+        How the grid was made and what is shown of it: trait ``provenance`` of the heatmap.
     strength_unit : str
 
     Returns
@@ -57,17 +57,17 @@ def map_recipe(told: dict[str, Any], strength_unit: str) -> list[str]:
         Pieces of the code; every second one names what the selection fills in: ``"concept"`` and ``"strength"`` as
         literals, ``"layers"`` as numbers with commas between them.
     """
-    name = str(told.get("model", "the one of the grid")).replace(_FIELD, "")
-    model = f"model = mp.load({name!r})" if told.get("bundled") else f"# model: {' '.join(name.split())}"
-    tokens = tuple(told["tokens"]) if told.get("tokens") else ...
-    options = [f"operation={told['operation']!r}"] if told.get("operation", "add") != "add" else []
-    options += [f"to=vectors.sel(concept={told['to']!r})"] if told.get("to") else []
-    prompt = told.get("prompt") if isinstance(told.get("prompt"), str) else None
-    most = told.get("max_new_tokens", 16)
+    name = str(provenance.get("model", "the one of the grid")).replace(_FIELD, "")
+    model = f"model = mp.load({name!r})" if provenance.get("bundled") else f"# model: {' '.join(name.split())}"
+    tokens = tuple(provenance["tokens"]) if provenance.get("tokens") else ...
+    options = [f"operation={provenance['operation']!r}"] if provenance.get("operation", "add") != "add" else []
+    options += [f"to=vectors.sel(concept={provenance['to']!r})"] if provenance.get("to") else []
+    prompt = provenance.get("prompt") if isinstance(provenance.get("prompt"), str) else None
+    most = provenance.get("max_new_tokens", 16)
     cell = f"effect.sel(concept={CONCEPT}, layer=[{LAYERS}], strength={STRENGTH})"
-    against = told.get("against", "random")
+    against = provenance.get("against", "random")
     shown = '[["difference", "low", "high"]]' if against == "random" else f".sel(control={against!r})"
-    steering = _steering(CONCEPT, f"[{LAYERS}]", STRENGTH, str(told.get("unit", strength_unit)), options)
+    steering = _steering(CONCEPT, f"[{LAYERS}]", STRENGTH, str(provenance.get("unit", strength_unit)), options)
     lines = [
         "import mllm_probe as mp",
         "",
@@ -75,21 +75,21 @@ def map_recipe(told: dict[str, Any], strength_unit: str) -> list[str]:
         "# vectors, grid and image are those of this map",
         f"tokens = {'...' if tokens is ... else _text(tokens)}",
         f"steering = {steering}",
-        _rows(told.get("seed", 0)),
+        _rows(provenance.get("seed", 0)),
         f"print(mp.generate(model, image, {_text(prompt)}, steering=rows, max_new_tokens={most}))",
         "",
-        f"effect = {_effect(told)}",
+        f"effect = {_effect(provenance)}",
         f"print({cell}{shown}.to_dataframe())",
         "",
     ]
     return "\n".join(lines).split(_FIELD)
 
 
-def _effect(told: dict[str, Any]) -> str:
-    metric = _text(str(told.get("metric", "logprob")))
-    if told.get("average") == "single":
-        return f"mp.effect(grid.isel(sample=[{int(told.get('sample', 0))}]), {metric})"
-    return f"mp.effect(grid, {metric}{', average=' + repr('median') if told.get('average') == 'median' else ''})"
+def _effect(provenance: dict[str, Any]) -> str:
+    metric = _text(str(provenance.get("metric", "logprob")))
+    if provenance.get("average") == "single":
+        return f"mp.effect(grid.isel(sample=[{int(provenance.get('sample', 0))}]), {metric})"
+    return f"mp.effect(grid, {metric}{', average=' + repr('median') if provenance.get('average') == 'median' else ''})"
 
 
 def _steering(concept: str, layers: str, strength: str, unit: str, options: Sequence[str] = ()) -> str:

@@ -59,8 +59,8 @@ class Shared:
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Add a picture of the present state to the widget's output, for viewers that run no widgets."""
-        found = super()._repr_mimebundle_(**options)  # type: ignore[misc]
-        data, metadata = found if isinstance(found, tuple) else (found, {})
+        mimebundle = super()._repr_mimebundle_(**options)  # type: ignore[misc]
+        data, metadata = mimebundle if isinstance(mimebundle, tuple) else (mimebundle, {})
         if data is None:
             return None
         try:

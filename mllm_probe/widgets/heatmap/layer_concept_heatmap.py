@@ -36,7 +36,7 @@ _SHORTEST_INTERVAL = 0.05
 _SHARE_OF_TIME = 0.2
 _CHOICES = ("metric", "against", "average", "sample")
 _OFF_TARGET = ("detail", "layer", "strength")
-_TOLD = ("model", "prompt", "scope", "operation", "unit", "seed", "max_new_tokens", "to")
+_PROVENANCE = ("model", "prompt", "scope", "operation", "unit", "seed", "max_new_tokens", "to")
 
 
 def _numbers() -> traitlets.Bytes:
@@ -137,7 +137,7 @@ class LayerConceptHeatmap(ProbeWidget):
     strength_unit = traitlets.Unicode("residual").tag(sync=True)
     limit = traitlets.Float(1.0).tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
-    told = traitlets.Dict().tag(sync=True)
+    provenance = traitlets.Dict().tag(sync=True)
     recipe = traitlets.List(traitlets.Unicode()).tag(sync=True)
     progress = traitlets.Float(0.0).tag(sync=True)
 
@@ -303,8 +303,8 @@ class LayerConceptHeatmap(ProbeWidget):
             state = {"samples": sample_labels(grid), "has_off_target": has_off_target(grid), "metric_labels": labels}
         state |= {"metrics": metrics} | cells_of(effect, self.against)
         numbers = {"metric": state.get("metric", self.metric), "average": self.average, "sample": self.sample}
-        state["told"] = _told(grid) | numbers | {"against": state["against"]}
-        state["recipe"] = map_recipe(state["told"], state["strength_unit"])
+        state["provenance"] = _provenance(grid) | numbers | {"against": state["against"]}
+        state["recipe"] = map_recipe(state["provenance"], state["strength_unit"])
         state |= self._selection(state)
         if "progress" in grid.attrs:
             state["progress"] = float(grid.attrs["progress"])
@@ -403,8 +403,8 @@ def _leave(grids: Iterator[xr.Dataset]) -> None:
         grids.close()
 
 
-def _told(grid: xr.Dataset) -> dict[str, Any]:
+def _provenance(grid: xr.Dataset) -> dict[str, Any]:
     """How the grid was made, for the code that gives a cell again."""
-    told = {name: grid.attrs[name] for name in _TOLD if name in grid.attrs}
-    scope = [part for part in str(told.get("scope", "")).split("+") if part in SCOPES]
-    return told | {"tokens": scope, "bundled": bundled(str(told.get("model", ""))) is not None}
+    provenance = {name: grid.attrs[name] for name in _PROVENANCE if name in grid.attrs}
+    scope = [part for part in str(provenance.get("scope", "")).split("+") if part in SCOPES]
+    return provenance | {"tokens": scope, "bundled": bundled(str(provenance.get("model", ""))) is not None}

@@ -25,10 +25,10 @@ def map_recordings(widget: Any, largest: int = LARGEST) -> Recordings:
     largest : int
         Bytes of numbers; what is beyond is left out, means before medians.
     """
-    found = Recordings(_KEYS)
+    recordings = Recordings(_KEYS)
     grid: xr.Dataset | None = widget.grid
     if grid is None or is_effect(grid):
-        return found
+        return recordings
     left = largest
     first = widget.metric
     metrics = [first, *(name for name in metrics_of(grid) if name != first)]
@@ -40,9 +40,9 @@ def map_recordings(widget: Any, largest: int = LARGEST) -> Recordings:
                 shown = {name: cells[name] for name in _SHOWN}
                 left -= sum(len(value) for value in shown.values() if isinstance(value, bytes))
                 if left < 0:
-                    return found
+                    return recordings
                 when = dict(zip(_KEYS, (metric, against, average), strict=True))
-                told = widget.told | when
-                recipe = map_recipe(told, widget.strength_unit)
-                found.add(Recording(when, shown | {"told": told, "recipe": recipe}))
-    return found
+                provenance = widget.provenance | when
+                recipe = map_recipe(provenance, widget.strength_unit)
+                recordings.add(Recording(when, shown | {"provenance": provenance, "recipe": recipe}))
+    return recordings

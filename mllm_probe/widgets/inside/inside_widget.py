@@ -172,17 +172,17 @@ class InsideWidget(ProbeWidget):
 
         Nothing is run: what was captured is projected again. While a reading runs there is nothing to record.
         """
-        found = Recordings((CONCEPT,))
+        recorded = Recordings((CONCEPT,))
         if self.status != "idle" or self._capture is None:
-            return found
+            return recorded
         for concept in [self.concept, *(name for name in self.concepts if name != self.concept)]:
             state = self._compute(replace(self._wanted(), concept=concept), threading.Event()) or {}
             shown = {name: state[name] for name in self._recorded if name in state}
             largest -= sum(len(value) for value in shown.values() if isinstance(value, bytes))
             if largest < 0:
                 break
-            found.add(Recording({CONCEPT: concept}, shown | {"shown": self.shown | {CONCEPT: concept}}))
-        return found
+            recorded.add(Recording({CONCEPT: concept}, shown | {"shown": self.shown | {CONCEPT: concept}}))
+        return recorded
 
     def _wanted(self) -> Wanted:
         return Wanted(self._image, self._pictures, self.prompt, self.concept)

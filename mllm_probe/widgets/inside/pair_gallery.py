@@ -76,14 +76,14 @@ class PairGallery(InsideWidget):
             raise ValueError(f"the library has no pictures of '{wanted.concept}'.")
         concept = wanted.image[wanted.concept]
         pairs = list(zip(concept.positive, concept.negative, strict=False))
-        found = []
+        separations = []
         for start in range(0, min(len(pairs), MOST), _AT_ONCE):
             if cancelled.is_set():
                 return None
-            found.append(self._separation(pairs[start : min(start + _AT_ONCE, MOST)], wanted.prompt, vectors))
+            separations.append(self._separation(pairs[start : min(start + _AT_ONCE, MOST)], wanted.prompt, vectors))
         shown = [_described(number, *pair) for number, pair in enumerate(pairs[:MOST])]
         meaning = self._separated(bool(concept.paired), shown=len(shown), total=len(pairs))
-        values = float_bytes(np.concatenate(found, axis=1))
+        values = float_bytes(np.concatenate(separations, axis=1))
         return None if cancelled.is_set() else {
             "pairs": shown, "values": values, "total": len(pairs), "meaning": meaning,
         }  # fmt: skip

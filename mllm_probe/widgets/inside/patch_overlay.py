@@ -138,9 +138,9 @@ class PatchOverlay(InsideWidget):
             state["mask"] = np.zeros(shape, dtype=bool).tolist()
         vectors = self._selected(wanted.concept)
         if vectors is not None:
-            found = concept_projection(acts, vectors)
-            values = np.full((found.sizes[schema.LAYER], *shape), np.nan, np.float32)
-            values[:, row, column] = found.isel({schema.SAMPLE: 0}).values
+            projected = concept_projection(acts, vectors)
+            values = np.full((projected.sizes[schema.LAYER], *shape), np.nan, np.float32)
+            values[:, row, column] = projected.isel({schema.SAMPLE: 0}).values
             state |= {"values": float_bytes(values), "meaning": self._meaning(wanted.prompt)}
             (scope,) = set(borrowed_scopes(acts, vectors))
             if scope:

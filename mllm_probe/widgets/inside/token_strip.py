@@ -171,8 +171,8 @@ class TokenStrip(InsideWidget):
         if there != self.positions:
             state["positions"] = there
         state["meaning"] = self._meaning(wanted.prompt)
-        found = None if vectors is None else concept_projection(acts, vectors).isel({schema.SAMPLE: 0})
-        state["values"] = b"" if found is None else float_bytes(found.values)
+        projected = None if vectors is None else concept_projection(acts, vectors).isel({schema.SAMPLE: 0})
+        state["values"] = b"" if projected is None else float_bytes(projected.values)
         if mode == "lens":
             read = self._read_lens((key, opened, tuple(self.layers)), acts, opened, cancelled)
             if read is None:
@@ -200,10 +200,10 @@ class TokenStrip(InsideWidget):
     def _read_lens(self, key: Any, acts: xr.Dataset, opened: bool, cancelled: threading.Event) -> dict[str, Any] | None:
         if self._lens is None or self._lens[0] != key:
             where = np.flatnonzero((acts[schema.ROLE].values != "image") | opened)
-            found = top_words(self.model, acts, list(self.layers), where, cancelled)
-            if found is None:
+            top = top_words(self.model, acts, list(self.layers), where, cancelled)
+            if top is None:
                 return None
-            self._lens = (key, found)
+            self._lens = (key, top)
         return self._lens[1]
 
     def _summary(self) -> str:

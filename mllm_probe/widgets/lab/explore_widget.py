@@ -19,8 +19,8 @@ from mllm_probe.widgets.base.worker import NewestWorker
 from mllm_probe.widgets.doses import PERPLEXITY
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab.lab_bar import LabBar
-from mllm_probe.widgets.lab.lab_code import Made, python_of
-from mllm_probe.widgets.lab.lab_parts import Folds
+from mllm_probe.widgets.lab.lab_code import LabRecipe, python_of
+from mllm_probe.widgets.lab.lab_parts import LabParts
 from mllm_probe.widgets.lab.linking import link
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
 from mllm_probe.widgets.pages.saved_page import Written
@@ -66,7 +66,7 @@ class Explore(Shared, ipywidgets.VBox):
         The concept vectors, once they are measured, and the sweep as far as it has come.
     bar : LabBar
         ``lab.bar.opened = ["patches", "tokens", "pairs", "code", "sweep"]`` opens what is folded.
-    folds : Folds
+    parts : LabParts
         The patch overlay, the token strip and the gallery of pairs, made when they are first opened.
     """
 
@@ -76,19 +76,19 @@ class Explore(Shared, ipywidgets.VBox):
         heatmap: LayerConceptHeatmap,
         panel: SteeringPanel,
         library: ConceptLibrary | None = None,
-        made: Made | None = None,
+        recipe: LabRecipe | None = None,
         fluent: FluentDoses | None = None,
     ) -> None:
         panel.observe(self._on_move, SETTINGS)  # before the parts, which may say that they could not follow the move
         facts = (model.name, f"{len(model.layers)} layers", model.device, str(model.dtype).removeprefix("torch."))
-        self.folds = Folds(panel, library, self._say)
-        parts = [*self.folds.offered, [SWEEP, "Sweep"], ["code", "Code"]]
+        self.parts = LabParts(panel, library, self._say)
+        parts = [*self.parts.offered, [SWEEP, "Sweep"], ["code", "Code"]]
         self.bar = LabBar(" · ".join(map(str, facts)), parts=parts)
-        self.heatmap, self.panel, self.monitor, self._made = heatmap, panel, SweepMonitor(), made
+        self.heatmap, self.panel, self.monitor, self._recipe = heatmap, panel, SweepMonitor(), recipe
         self._fluent = fluent
         if fluent is not None:
             fluent.tell = self.bar.publish
-        beside = ipywidgets.VBox([panel, self.folds.beside])
+        beside = ipywidgets.VBox([panel, self.parts.beside])
         beside.add_class("mp-lab-beside")
         body = ipywidgets.Box([heatmap, beside])
         heatmap.layout.flex, beside.layout.flex = "1 1 500px", "1 1 540px"
@@ -100,7 +100,7 @@ class Explore(Shared, ipywidgets.VBox):
         self._sweep.add_class("mp-lab-sweep")
         self._sweep.add_class(_FOLDED)
         self._boxes = (body, beside, self._sweep)
-        super().__init__([self.bar, self._sweep, body, self.folds.below])
+        super().__init__([self.bar, self._sweep, body, self.parts.below])
         self.add_class("mp-lab")
         self._worker = NewestWorker("Explore")
         link(heatmap, panel, self._say)
@@ -118,7 +118,7 @@ class Explore(Shared, ipywidgets.VBox):
     @property
     def code(self) -> str:
         """Python that reproduces what is on the screen."""
-        return python_of(self.panel, self._made)
+        return python_of(self.panel, self._recipe)
 
     @property
     def vectors(self) -> xr.Dataset | None:
@@ -164,7 +164,7 @@ class Explore(Shared, ipywidgets.VBox):
         self._worker.close()
         if self._fluent is not None:
             self._fluent.close()
-        parts: tuple[Any, ...] = (self.folds, self.monitor, self.heatmap, self.panel, self.bar)
+        parts: tuple[Any, ...] = (self.parts, self.monitor, self.heatmap, self.panel, self.bar)
         for part in (*parts, *self._boxes):
             part.close()
         super().close()
@@ -209,7 +209,7 @@ class Explore(Shared, ipywidgets.VBox):
         def opened() -> None:
             change_class = self._sweep.remove_class if SWEEP in self.bar.opened else self._sweep.add_class
             change_class(_FOLDED)
-            self.folds.open_only(self.bar.opened)
+            self.parts.open_only(self.bar.opened)
             self._on_setting()
 
         self._guarded(opened, "a part of the lab could not be opened")
@@ -246,7 +246,7 @@ class Explore(Shared, ipywidgets.VBox):
         Parameters
         ----------
         make : callable
-            Takes a function that is told of progress, and gives the concept vectors and the sweep that fills the map as
+            Takes a callback for progress; returns the concept vectors and the sweep that fills the map, as
             `SweepMonitor.watch` takes it.
         """
         self._worker.submit(lambda cancelled: self._fill(make, cancelled))

@@ -17,7 +17,7 @@ from mllm_probe.vectors.classes import distinct_pictures
 from mllm_probe.widgets.base.choices import pictures_from
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab.explore_widget import Explore, Report
-from mllm_probe.widgets.lab.lab_code import Made
+from mllm_probe.widgets.lab.lab_code import LabRecipe
 from mllm_probe.widgets.panel.fluency import FluentDoses
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 
@@ -88,7 +88,7 @@ def explore(
         "seed": seed,
         "progress": False,
     }
-    made = Made(
+    recipe = LabRecipe(
         _model_line(model, named),
         f"library = mp.concepts.scenes(pairs={_PAIRS})" if given is None else f"# library: {given!r}, as given",
         len(pictures) if images is None else 0,
@@ -101,7 +101,7 @@ def explore(
     panel = SteeringPanel(model, images=pictures if images is None else images, prompt=prompt, seed=seed)
     swept = pictures[:_PICTURES]
     fluent = FluentDoses(panel, swept, prompt, strengths)
-    lab = Explore(model, LayerConceptHeatmap(layer=panel.layer), panel, held_out, made, fluent)
+    lab = Explore(model, LayerConceptHeatmap(layer=panel.layer), panel, held_out, recipe, fluent)
 
     def make(report: Report) -> tuple[xr.Dataset, Iterator[xr.Dataset]]:
         ends = _ends(fit)

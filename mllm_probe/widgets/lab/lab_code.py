@@ -13,7 +13,7 @@ _MOST = 24
 
 
 @dataclass(frozen=True)
-class Made:
+class LabRecipe:
     """How `explore` made a lab.
 
     Attributes
@@ -41,28 +41,28 @@ class Made:
     pictures: int
 
 
-def python_of(panel: Any, made: Made | None) -> str:
-    """Python that makes vectors and grid with the lab's settings and gives the answers on the screen.
+def python_of(panel: Any, recipe: LabRecipe | None) -> str:
+    """Python that computes vectors and grid with the lab's settings and gives the answers on the screen.
 
     Parameters
     ----------
     panel : SteeringPanel
-    made : Made or None
+    recipe : LabRecipe or None
         None for a lab whose vectors and grid were given to it: the code then begins with them.
     """
-    steering = _steering(panel, made)
-    if made is None:
+    steering = _steering(panel, recipe)
+    if recipe is None:
         return steering
-    lines = [made.model, made.library, f"fit, held_out = library.split(seed={made.seed})"]
+    lines = [recipe.model, recipe.library, f"fit, held_out = library.split(seed={recipe.seed})"]
     lines += [
         "concepts = list(held_out.values())",
         f"pictures = [c.negative[i] for i in range({_MOST}) for c in concepts if i < len(c.negative)][:{_MOST}]",
     ]
-    if not made.images:
+    if not recipe.images:
         lines.append("# images: the pictures that were given to explore")
     lines += [
-        f"vectors = mp.concept_vectors(model, fit, {made.prompt!r}, {_keywords(made.vectors)})",
-        f"grid = mp.sweep(model, vectors, pictures[:{made.pictures}], {made.prompt!r}, {_keywords(made.grid)})",
+        f"vectors = mp.concept_vectors(model, fit, {recipe.prompt!r}, {_keywords(recipe.vectors)})",
+        f"grid = mp.sweep(model, vectors, pictures[:{recipe.pictures}], {recipe.prompt!r}, {_keywords(recipe.grid)})",
     ]
     if not steering:
         return "\n".join(["import mllm_probe as mp", "", *lines, ""])
@@ -71,12 +71,12 @@ def python_of(panel: Any, made: Made | None) -> str:
     return "\n".join([head, "", *lines, "", "# the selected steering", *chosen, ""])
 
 
-def _steering(panel: Any, made: Made | None) -> str:
+def _steering(panel: Any, recipe: LabRecipe | None) -> str:
     """The recipe of the panel's present setting, answered or not."""
     if not panel.concept or panel.vectors is None:
         return ""
     picture = panel.chosen(panel.picture).code
-    if made is not None and panel.picture < made.images:
+    if recipe is not None and panel.picture < recipe.images:
         picture = f"image = pictures[{panel.picture}]"
     return python(
         Setting.of(panel),

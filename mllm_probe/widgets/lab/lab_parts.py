@@ -1,4 +1,4 @@
-"""What is folded in the lab: made when it is first opened, and following the panel only while it is open."""
+"""Parts of the lab that open on demand: built when first opened, and following the panel only while open."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BY_HAND = {"mask": "patches", "positions": "positions"}
 _FOLLOWED = [*_SHARED, "picture", *_BY_HAND.values()]
 
 
-class Folds:
+class LabParts:
     """The parts of a lab that can be opened, linked with its panel both ways.
 
     Parameters
@@ -45,7 +45,7 @@ class Folds:
     ----------
     beside, below : ipywidgets.Box
         Where they are shown: the overlay below the panel, the gallery and the strip across the lab.
-    made : dict of str to widget
+    widgets : dict of str to widget
         Parts that have been opened at least once.
     """
 
@@ -54,7 +54,7 @@ class Folds:
     ) -> None:
         self.beside, self.below = _empty_box(), _empty_box()
         self.panel, self.library, self._say = panel, library, say
-        self.made: dict[str, Any] = {}
+        self.widgets: dict[str, Any] = {}
         self.opened: list[str] = []
         self._pictures: dict[str, int] = {}
         self._one_way = OneWay()
@@ -79,21 +79,21 @@ class Folds:
             if self.panel.vectors is None:
                 return
             for name in self.opened:
-                if name in self.made:
+                if name in self.widgets:
                     self._follow(name)
                 else:
-                    self.made[name] = self._make(name)
-            _fill(self.beside, [self.made[name] for name in self.opened if name == _OVERLAY])
-            _fill(self.below, [self.made[name] for name in self.opened if name != _OVERLAY])
+                    self.widgets[name] = self._make(name)
+            _fill(self.beside, [self.widgets[name] for name in self.opened if name == _OVERLAY])
+            _fill(self.below, [self.widgets[name] for name in self.opened if name != _OVERLAY])
 
     def close(self) -> None:
         """End the threads of all parts, let go of their tensors and remove them."""
         if self.__dict__.pop("_open", False):
             self.panel.unobserve(self._on_panel, _FOLLOWED)
-            for part in self.made.values():
+            for part in self.widgets.values():
                 part.close()
                 part._vectors = None
-            self.made, self.opened = {}, []
+            self.widgets, self.opened = {}, []
             self.beside.close()
             self.below.close()
 
@@ -121,7 +121,7 @@ class Folds:
     def _on_panel(self, _change: Any) -> None:
         def pass_on() -> None:
             for name in self.opened:
-                if name in self.made:
+                if name in self.widgets:
                     self._follow(name)
 
         self._pass_on(pass_on)
@@ -131,7 +131,7 @@ class Folds:
             if change.name != "concept" or change.new in self.panel.concepts:
                 self.panel.choose(**{change.name: change.new})
             for name in self.opened:
-                if name in self.made and name != source:
+                if name in self.widgets and name != source:
                     self._follow(name)
 
         self._pass_on(pass_on)
@@ -155,7 +155,7 @@ class Folds:
 
     def _follow(self, name: str) -> None:
         """Let a part show what the panel shows; only what is different starts a reading."""
-        part, panel = self.made[name], self.panel
+        part, panel = self.widgets[name], self.panel
         if part.vectors is not panel.vectors:
             part.vectors = panel.vectors
         image = None

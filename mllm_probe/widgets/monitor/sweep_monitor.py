@@ -259,13 +259,13 @@ class SweepMonitor(ProbeWidget):
         """Look at a store until it is finished, or this widget turns to something else."""
         seen = None
         while True:
-            found = source.read()
-            if found is not None:
-                self.publish(**_read(found))
-                if found.updated != seen:
+            state = source.read()
+            if state is not None:
+                self.publish(**_read(state))
+                if state.updated != seen:
                     self._renewed(source)
-                seen = found.updated
-                if found.finished:
+                seen = state.updated
+                if state.finished:
                     return {"status": "finished", "note": "Filled by another process."}
             else:
                 self.publish(note=f"There is no store at {source.path} yet; waiting for it. {_ELSEWHERE}")
@@ -283,19 +283,19 @@ def _held(device: torch.device) -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def _read(found: StoreProgress) -> dict[str, Any]:
-    silent = time.time() - found.updated
+def _read(state: StoreProgress) -> dict[str, Any]:
+    silent = time.time() - state.updated
     note = _ELSEWHERE
-    if silent > _SILENT and not found.finished:
+    if silent > _SILENT and not state.finished:
         note = f"Nothing was written for {_spoken(silent)}: the sweep was stopped, or is at work on a long step."
-    remaining = found.total - found.done
+    remaining = state.total - state.done
     return {
-        "done": found.done,
-        "total": found.total,
-        "progress": found.done / found.total if found.total else 1.0,
-        "rate": found.rate,
-        "seconds": found.seconds,
-        "seconds_left": remaining / found.rate if found.rate > 0 and not found.finished else None,
+        "done": state.done,
+        "total": state.total,
+        "progress": state.done / state.total if state.total else 1.0,
+        "rate": state.rate,
+        "seconds": state.seconds,
+        "seconds_left": remaining / state.rate if state.rate > 0 and not state.finished else None,
         "note": note,
     }
 

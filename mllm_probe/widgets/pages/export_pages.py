@@ -65,14 +65,14 @@ class Collected:
 
     def links(self) -> list[dict[str, Any]]:
         """Selections that go from one widget to another: a map's with the strength, any other's without."""
-        found = []
+        linked = []
         for source, one in enumerate(self.widgets):
             names = [*_SELECTION, *(["strength"] if one.has_trait("strengths") else [])]
             for target, other in enumerate(self.widgets):
                 shared = [name for name in names if one.has_trait(name) and other.has_trait(name)]
                 if one is not other and shared:
-                    found.append({"from": source, "to": target, "names": shared})
-        return found
+                    linked.append({"from": source, "to": target, "names": shared})
+        return linked
 
 
 def to_html(widget: Any, path: str | os.PathLike[str], title: str | None = None) -> saved_page.Written:
@@ -100,8 +100,8 @@ def to_html(widget: Any, path: str | os.PathLike[str], title: str | None = None)
         "links": collected.links(),
         "answers": None,
     }
-    made = saved_page.document(heading, _lead(collected), [saved_page.Section("", place)], state, collected.modules)
-    return saved_page.write(path, made)
+    document = saved_page.document(heading, _lead(collected), [saved_page.Section("", place)], state, collected.modules)
+    return saved_page.write(path, document)
 
 
 def _title(widget: Any) -> str:
@@ -113,8 +113,8 @@ def _title(widget: Any) -> str:
 
 def _lead(collected: Collected) -> str:
     runs = sum(1 for model in collected.models for one in model["recorded"]["recordings"] if one["label"])
-    said = "Saved snapshot. Explore the recorded results; running new settings needs the notebook."
-    return said + (f" {runs} settings with answers are recorded." if runs > 1 else "")
+    lead = "Saved snapshot. Explore the recorded results; running new settings needs the notebook."
+    return lead + (f" {runs} settings with answers are recorded." if runs > 1 else "")
 
 
 def _is_box(widget: Any) -> bool:
@@ -124,8 +124,8 @@ def _is_box(widget: Any) -> bool:
 def _style(widget: Any) -> dict[str, str]:
     layout = widget.layout
     names = [name for name in layout.trait_names() if not name.startswith("_") and name in layout.keys]
-    found = {name.replace("_", "-"): getattr(layout, name) for name in names}
-    return {name: str(value) for name, value in found.items() if value is not None}
+    rules = {name.replace("_", "-"): getattr(layout, name) for name in names}
+    return {name: str(value) for name, value in rules.items() if value is not None}
 
 
 def _state(widget: Any) -> tuple[dict[str, Any], list[list[Any]]]:
@@ -164,9 +164,9 @@ def _fluency(widget: Any, when: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recorded(widget: Any) -> dict[str, Any]:
-    found: Recordings = widget.recordings() if hasattr(widget, "recordings") else Recordings()
+    recordings: Recordings = widget.recordings() if hasattr(widget, "recordings") else Recordings()
     rows = []
-    for one in found:
+    for one in recordings:
         shown, buffers = apart(one.shown | _fluency(widget, one.when))
         rows.append({"label": one.label, "when": one.when, "shown": shown, "buffers": buffers})
-    return {"keys": list(found.keys), "recordings": rows}
+    return {"keys": list(recordings.keys), "recordings": rows}

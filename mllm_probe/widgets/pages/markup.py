@@ -72,9 +72,9 @@ def main_facts(rows: Sequence[tuple[str, Any]]) -> str:
     return f'<dl class="page-main-facts" data-testid="provenance">{body}</dl>'
 
 
-def paragraph(said: str) -> str:
+def paragraph(sentence: str) -> str:
     """One paragraph."""
-    return f"<p>{text(said)}</p>"
+    return f"<p>{text(sentence)}</p>"
 
 
 def items(lines: Sequence[str]) -> str:

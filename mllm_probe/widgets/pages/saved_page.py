@@ -160,10 +160,10 @@ def _section(section: Section) -> str:
 
 def _json(state: dict[str, Any]) -> str:
     """JSON that cannot end the script element it stands in."""
-    found = json.dumps(plain(state), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    escaped = json.dumps(plain(state), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for sign in "<>&\u2028\u2029":
-        found = found.replace(sign, f"\\u{ord(sign):04x}")
-    return found
+        escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
+    return escaped
 
 
 def registered(module: str, number: int) -> str:
@@ -182,13 +182,13 @@ def _started(module: str) -> str:
 
 
 def _ended(module: str, end: Any) -> str:
-    found = _EXPORTED.search(module)
-    if found is None:
+    exported = _EXPORTED.search(module)
+    if exported is None:
         raise ValueError(
             "a widget's bundle should end with its default export, 'export{… as default}'; build it again with "
             "'npm run build' in widgets/."
         )
-    script = module[: found.start()] + end(found.group(1))
+    script = module[: exported.start()] + end(exported.group(1))
     if re.search(r"</script|<!--", script, re.IGNORECASE):
         raise ValueError("a widget's bundle holds '</script' or '<!--' and cannot stand in a page.")
     return script

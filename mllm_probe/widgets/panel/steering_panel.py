@@ -443,8 +443,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             return {"generation": self.generation, "serial": self.serial}
 
     def _weighed(self, setting: Setting) -> dict[str, Any]:
-        found = weighed(self._grid, setting, self.strength_unit)
-        return {name: value for name, value in found.items() if getattr(self, name) != value}
+        weights = weighed(self._grid, setting, self.strength_unit)
+        return {name: value for name, value in weights.items() if getattr(self, name) != value}
 
     def _answer(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> None:
         with self._marking:

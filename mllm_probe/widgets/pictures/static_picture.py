@@ -46,9 +46,9 @@ def quantity(widget: Any) -> str:
     return str(widget.metric_labels.get(widget.metric, widget.metric))
 
 
-def made_with(told: dict[str, Any]) -> str:
+def made_with(provenance: dict[str, Any]) -> str:
     """How a grid was made: model, scope and operation."""
-    parts = [told.get("model"), str(told.get("scope", "")).replace("+", " + "), told.get("operation")]
+    parts = [provenance.get("model"), str(provenance.get("scope", "")).replace("+", " + "), provenance.get("operation")]
     return " · ".join(str(part) for part in parts if part)
 
 
@@ -57,22 +57,24 @@ def _map(widget: Any) -> Drawing:
         return card("Effect by concept and layer", ["Nothing has been measured yet."])
     numbers = MapNumbers.of(widget)
     selected = (widget.concept, widget.layer)
-    title, note = quantity(widget), made_with(widget.told)
+    title, note = quantity(widget), made_with(widget.provenance)
     return map_picture(numbers, widget.strength, title=title, note=note, selected=selected)
 
 
 def _dose(widget: Any) -> Drawing:
     numbers = MapNumbers.of(widget)
-    return dose_picture(numbers, widget.concept, widget.layer, quantity=quantity(widget), note=made_with(widget.told))
+    return dose_picture(
+        numbers, widget.concept, widget.layer, quantity=quantity(widget), note=made_with(widget.provenance)
+    )
 
 
 def picture_of_panel(widget: Any) -> Drawing:
     """Picture of a steering panel: the photograph, the setting and the three answers."""
     left = 12 + _PHOTO + 18
     room = _WIDTH - left - 24
-    said = f"{widget.concept or 'no concept'} · layer {_layers(widget)} · strength {_dose_of(widget)}"
-    drawing = Drawing(_WIDTH, 0, f"Steering panel: {said}")
-    drawing.add(Text(12, 18, fonts.clipped(said, 13, _WIDTH - 24, bold=True), 13, "ink", bold=True))
+    heading = f"{widget.concept or 'no concept'} · layer {_layers(widget)} · strength {_dose_of(widget)}"
+    drawing = Drawing(_WIDTH, 0, f"Steering panel: {heading}")
+    drawing.add(Text(12, 18, fonts.clipped(heading, 13, _WIDTH - 24, bold=True), 13, "ink", bold=True))
     question = fonts.wrapped(f"{widget.prompt} · {widget.scope.replace('+', ' + ')}", 11, _WIDTH - 24, 3)
     drawing.add(*(Text(12, 37 + 15 * i, line, 11, "soft") for i, line in enumerate(question)))
     below = 52.0 + 15 * (len(question) - 1)
@@ -171,11 +173,11 @@ def picture_of_patches(widget: Any) -> Drawing:
         return card("Concept by patch", [widget.message or "Nothing has been read yet."])
     values = values.reshape(len(widget.layers), widget.rows, widget.columns)[widget.layers.index(widget.layer)]
     limit = float(np.nanmax(np.abs(values))) or 1.0
-    said = f"{widget.shown.get(CONCEPT, widget.concept)} · layer {widget.layer}"
+    heading = f"{widget.shown.get(CONCEPT, widget.concept)} · layer {widget.layer}"
     faded, height = _faded(bytes(widget.picture))
-    drawing = Drawing(_SHADED + 24, height + 98, f"Patches: {said}")
+    drawing = Drawing(_SHADED + 24, height + 98, f"Patches: {heading}")
     room = drawing.width - 24
-    drawing.add(Text(12, 18, fonts.clipped(said, 13, room, bold=True), 13, "ink", bold=True))
+    drawing.add(Text(12, 18, fonts.clipped(heading, 13, room, bold=True), 13, "ink", bold=True))
     drawing.add(Photo(12, 36, _SHADED, height, faded))
     drawing.add(*_patches(values / limit, widget.mask, height))
     scale = f"colours: −{limit:.2g} (blue) to +{limit:.2g} (orange) {widget.unit}"
@@ -213,17 +215,17 @@ def _layers(widget: Any) -> str:
 
 
 def _dose_of(widget: Any) -> str:
-    said = f"{dose(widget.strength)} {strength_unit(widget.strength_unit)}"
-    return f"{said} with {widget.second} {dose(widget.second_strength)}" if widget.second else said
+    text = f"{dose(widget.strength)} {strength_unit(widget.strength_unit)}"
+    return f"{text} with {widget.second} {dose(widget.second_strength)}" if widget.second else text
 
 
 def card(title: str, lines: list[str]) -> Drawing:
     """A few lines of text, for widgets without a picture of their own."""
-    said = [line for text in lines for line in fonts.wrapped(text, 12, _WIDTH - 32, 4)]
-    drawing = Drawing(_WIDTH, 44 + 18 * len(said), title)
+    wrapped = [line for text in lines for line in fonts.wrapped(text, 12, _WIDTH - 32, 4)]
+    drawing = Drawing(_WIDTH, 44 + 18 * len(wrapped), title)
     drawing.add(Box(0.5, 0.5, drawing.width - 1, drawing.height - 1, stroke="line"))
     drawing.add(Text(16, 22, fonts.clipped(title, 13, _WIDTH - 32, bold=True), 13, "ink", bold=True))
-    drawing.add(*(Text(16, 42 + 18 * i, line, 12, "soft") for i, line in enumerate(said)))
+    drawing.add(*(Text(16, 42 + 18 * i, line, 12, "soft") for i, line in enumerate(wrapped)))
     return drawing
 
 

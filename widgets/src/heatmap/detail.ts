@@ -22,7 +22,7 @@ export class Detail {
   private readonly figure = h("div", { class: "mp-figure" });
   private readonly legend = h("p", { class: "mp-note mp-legend" });
   private readonly offTarget = new OffTarget();
-  private readonly told = h("p", { class: "mp-note", role: "status", "data-testid": "copy-status" });
+  private readonly notice = h("p", { class: "mp-note", role: "status", "data-testid": "copy-status" });
   private readonly text = h("textarea", {
     class: "mp-copied",
     readonly: true,
@@ -55,19 +55,19 @@ export class Detail {
       this.figure,
       this.legend,
       this.offTarget.element,
-      this.told,
+      this.notice,
       this.text,
     );
     show(this.element, false);
   }
 
   private shown(): Shown {
-    const told = this.model.get("told");
+    const provenance = this.model.get("provenance");
     return {
-      metric: told.metric ?? this.model.get("metric"),
+      metric: provenance.metric ?? this.model.get("metric"),
       unit: this.model.get("unit"),
       strengthUnit: this.model.get("strength_unit"),
-      average: told.average ?? "mean",
+      average: provenance.average ?? "mean",
     };
   }
 
@@ -81,7 +81,7 @@ export class Detail {
     this.model.set("copied", text);
     this.model.save_changes();
     const done = await toClipboard(text);
-    this.told.textContent = done
+    this.notice.textContent = done
       ? `Copied as ${what}.`
       : "Clipboard access is blocked. Select and copy the text below instead.";
     this.text.value = text;

@@ -22,7 +22,7 @@ export interface Traits {
   limit: number;
   /** What the marks of the map mean. */
   note: string;
-  told: Told;
+  provenance: Provenance;
   /** Python for the selected cells: every second piece names what the selection fills in. */
   recipe: string[];
   progress: number;
@@ -53,7 +53,7 @@ export interface Traits {
 }
 
 /** What the numbers are, which a choice that was just made is not yet. */
-export interface Told {
+export interface Provenance {
   metric?: string;
   average?: string;
   against?: string;
@@ -66,7 +66,7 @@ export const FRAME = ["concepts", "categories", "layers", "relative_depths", "co
 /** Traits that hold numbers or say what they are. */
 export const NUMBERS = [
   ...["values", "low", "high", "n", "clear", "control", "control_low", "control_high", "off_target"],
-  ...["strengths", "unit", "strength_unit", "controls", "told", "has_off_target", "off_target_at"],
+  ...["strengths", "unit", "strength_unit", "controls", "provenance", "has_off_target", "off_target_at"],
   ...["limit", "note", "recipe", "off_target_limit", "answered"],
 ];
 /** Traits that say what can be chosen, and what is. */
@@ -90,7 +90,7 @@ export function readCells(model: Model): Cells {
     n: floats(model.get("n")),
     clear: floats(model.get("clear")),
     controls,
-    against: Math.max(0, controls.indexOf(model.get("told").against ?? "random")),
+    against: Math.max(0, controls.indexOf(model.get("provenance").against ?? "random")),
     control: floats(model.get("control")),
     controlLow: floats(model.get("control_low")),
     controlHigh: floats(model.get("control_high")),
