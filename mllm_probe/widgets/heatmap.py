@@ -14,6 +14,7 @@ import xarray as xr
 from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.metrics.registry import label_of, metrics_of
 from mllm_probe.models.bundled import bundled
+from mllm_probe.studies.one_picture import sample_labels, summarised
 from mllm_probe.tokens import SCOPES
 from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.cells import cells_of, is_effect
@@ -27,7 +28,6 @@ from mllm_probe.widgets.recipe import map_recipe
 from mllm_probe.widgets.recording import Recordings
 from mllm_probe.widgets.sources import News
 from mllm_probe.widgets.static_picture import picture_of_map
-from mllm_probe.widgets.summary import sample_labels, summarised
 
 logger = logging.getLogger(__name__)
 

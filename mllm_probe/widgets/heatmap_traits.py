@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import traitlets
 
+from mllm_probe.studies.one_picture import AVERAGE_LABELS, AVERAGES
 from mllm_probe.widgets.base import ProbeWidget, bundle
 from mllm_probe.widgets.cells import RANDOM
-from mllm_probe.widgets.summary import AVERAGE_LABELS, AVERAGES
 
 COLUMNS = ("layer", "relative_depth")
 DETAILS = ("dose_response", "off_target")

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.schema import CONCEPT, LAYER, OFF_TARGET, SCORED_CONCEPT, STRENGTH
-from mllm_probe.sweeps import effect as effect_of
+from mllm_probe.studies.effect import effect as effect_of
 from mllm_probe.widgets.numbers import scale_limit
 
 

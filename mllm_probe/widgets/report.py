@@ -10,7 +10,7 @@ import xarray as xr
 from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.models.argument_checks import writable_path_of
 from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
-from mllm_probe.sweeps import effect as effect_of
+from mllm_probe.studies.effect import effect as effect_of
 from mllm_probe.widgets.cells import is_effect
 from mllm_probe.widgets.dose_picture import dose_picture
 from mllm_probe.widgets.drawing import svg

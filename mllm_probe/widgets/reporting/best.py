@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, SPLIT, STRENGTH
-from mllm_probe.sweeps import effect as effect_of
+from mllm_probe.studies.effect import effect as effect_of
 from mllm_probe.widgets.numbers import digits_for, dose, interval, plain, signed, words
 from mllm_probe.widgets.reporting.markup import paragraph, table
 
