@@ -10,6 +10,7 @@ import xarray as xr
 from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.models.argument_checks import writable_path_of
 from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
+from mllm_probe.studies.best_cell import BestCells, best_cells
 from mllm_probe.studies.effect import effect as effect_of
 from mllm_probe.widgets.cells import is_effect
 from mllm_probe.widgets.dose_picture import dose_picture
@@ -19,7 +20,7 @@ from mllm_probe.widgets.heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.numbers import MapNumbers
 from mllm_probe.widgets.page import Section, Written, document, write
 from mllm_probe.widgets.reporting.answers import answers_of
-from mllm_probe.widgets.reporting.best import Best, best_cells, best_table
+from mllm_probe.widgets.reporting.best import best_table
 from mllm_probe.widgets.reporting.clearing import clearing_table
 from mllm_probe.widgets.reporting.markup import facts, items, main_facts, paragraph
 from mllm_probe.widgets.reporting.provenance import provenance_rows, unfinished
@@ -131,7 +132,7 @@ def _lead(data: xr.Dataset, effect: xr.Dataset) -> str:
 
 
 def _content(
-    data: xr.Dataset, effect: xr.Dataset, heatmap: LayerConceptHeatmap, best: Best
+    data: xr.Dataset, effect: xr.Dataset, heatmap: LayerConceptHeatmap, best: BestCells
 ) -> tuple[list[Section], list[str], dict[str, Any]]:
     collected = Collected()
     tree = collected.tree(heatmap)
@@ -169,10 +170,10 @@ def _about_answers(data: xr.Dataset, sweep: dict[str, Any]) -> str:
     return paragraph(f"{said} {left} further pictures are left out to keep the page small." if left else said)
 
 
-def _figures(heatmap: LayerConceptHeatmap, best: Best) -> str:
+def _figures(heatmap: LayerConceptHeatmap, best: BestCells) -> str:
     numbers = MapNumbers.of(heatmap)
     figures = []
-    for number, (concept, (layer, _)) in enumerate(best.places.items()):
-        drawing = dose_picture(numbers, concept, layer, quantity=quantity(heatmap))
+    for number, (concept, cell) in enumerate(best.cells.items()):
+        drawing = dose_picture(numbers, concept, cell.layer, quantity=quantity(heatmap))
         figures.append(f"<figure>{svg(drawing, themed=True, name=f'figure-{number}')}</figure>")
     return f'<div class="page-figures" data-testid="dose-response">{"".join(figures)}</div>'
