@@ -9,9 +9,9 @@ from typing import Any
 import xarray as xr
 
 from mllm_probe.schema import CONCEPT
+from mllm_probe.studies.fluent_doses import PERPLEXITY
 from mllm_probe.sweeps import sweep_iter
 from mllm_probe.widgets.base import sentence
-from mllm_probe.widgets.doses import PERPLEXITY
 from mllm_probe.widgets.panel import SteeringPanel
 from mllm_probe.widgets.worker import NewestWorker
 

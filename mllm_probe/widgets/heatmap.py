@@ -14,6 +14,7 @@ import xarray as xr
 from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.metrics.registry import label_of, metrics_of
 from mllm_probe.models.bundled import bundled
+from mllm_probe.studies.off_target import has_off_target
 from mllm_probe.studies.one_picture import sample_labels, summarised
 from mllm_probe.tokens import SCOPES
 from mllm_probe.widgets.base import sentence
@@ -23,7 +24,7 @@ from mllm_probe.widgets.heatmap_traits import HeatmapTraits
 from mllm_probe.widgets.heatmap_turns import Turns
 from mllm_probe.widgets.map_recordings import map_recordings
 from mllm_probe.widgets.monitor import SweepMonitor
-from mllm_probe.widgets.off_target import has_off_target, off_target_of
+from mllm_probe.widgets.off_target import off_target_of
 from mllm_probe.widgets.recipe import map_recipe
 from mllm_probe.widgets.recording import Recordings
 from mllm_probe.widgets.sources import News

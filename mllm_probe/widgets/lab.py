@@ -13,10 +13,10 @@ import ipywidgets
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.studies.fluent_doses import PERPLEXITY
 from mllm_probe.widgets.bar import LabBar
 from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.code import Made, python_of
-from mllm_probe.widgets.doses import PERPLEXITY
 from mllm_probe.widgets.drawing import Drawing
 from mllm_probe.widgets.fluency import FluentDoses
 from mllm_probe.widgets.folds import Folds
