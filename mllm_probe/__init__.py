@@ -26,7 +26,7 @@ _HOME = {
     "Metric": "metrics",
     "sweep": "sweeps",
     "sweep_iter": "sweeps",
-    "effect": "sweeps",
+    "effect": "studies.effect",
     "plan": "sweeps",
     "LayerConceptHeatmap": "widgets",
     "SteeringPanel": "widgets",
@@ -46,6 +46,7 @@ _ROOMS = (
     "plots",
     "scenes",
     "steering",
+    "studies",
     "sweeps",
     "tokens",
     "typing",
@@ -67,10 +68,10 @@ if TYPE_CHECKING:
     from mllm_probe.steering.operations import Operation as Operation
     from mllm_probe.steering.steering import Steering as Steering
     from mllm_probe.steering.steering import compose as compose
+    from mllm_probe.studies.effect import effect as effect
     from mllm_probe.sweeps.api import plan as plan
     from mllm_probe.sweeps.api import sweep as sweep
     from mllm_probe.sweeps.api import sweep_iter as sweep_iter
-    from mllm_probe.sweeps.effect import effect as effect
     from mllm_probe.vectors.construction import concept_vectors as concept_vectors
     from mllm_probe.vectors.construction import vectors_from as vectors_from
     from mllm_probe.vectors.files import load_vectors as load_vectors

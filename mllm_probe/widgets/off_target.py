@@ -1,18 +1,13 @@
-"""The off-target view of the map: effects of each concept's direction on all, at one layer and strength."""
+"""Traits of the map's off-target view."""
 
 from __future__ import annotations
 
 import numpy as np
 import xarray as xr
 
-from mllm_probe.schema import CONCEPT, LAYER, OFF_TARGET, SCORED_CONCEPT, STRENGTH
-from mllm_probe.sweeps import effect as effect_of
+from mllm_probe.schema import CONCEPT, SCORED_CONCEPT
+from mllm_probe.studies.off_target import off_target_at
 from mllm_probe.widgets.base.numbers import scale_limit
-
-
-def has_off_target(grid: xr.Dataset) -> bool:
-    """Whether a grid was run with metric ``"off_target"`` and random directions."""
-    return OFF_TARGET in grid and f"{OFF_TARGET}_random" in grid
 
 
 def off_target_of(grid: xr.Dataset, layer: int, strength: float) -> dict[str, object]:
@@ -33,9 +28,9 @@ def off_target_of(grid: xr.Dataset, layer: int, strength: float) -> dict[str, ob
         end of the colour scale.
     """
     at = {"off_target_at": [float(layer), strength]}
-    if layer not in grid[LAYER].values or strength not in grid[STRENGTH].values:
+    cell = off_target_at(grid, layer, strength)
+    if cell is None:
         return at | {"off_target": b"", "off_target_limit": 1.0}
-    cell = effect_of(grid.sel({LAYER: [layer], STRENGTH: [strength]}), OFF_TARGET).isel({LAYER: 0, STRENGTH: 0})
     clear = cell["clear_of_controls"].where(cell["difference"].notnull())
     parts = [cell["difference"], cell["low"], cell["high"], clear]
     values = np.stack([part.transpose(CONCEPT, SCORED_CONCEPT).values for part in parts], -1).astype(np.float32)

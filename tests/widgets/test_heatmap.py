@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mllm_probe.sweeps import effect
+from mllm_probe.studies.effect import effect
 from mllm_probe.widgets import LayerConceptHeatmap
 from mllm_probe.widgets.heatmap.map_cells import cells_of
 from mllm_probe.widgets.pictures.drawing import Area

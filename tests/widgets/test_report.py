@@ -15,7 +15,8 @@ import mllm_probe as mp
 from mllm_probe import cli
 from mllm_probe.apps.report.provenance import provenance_rows, unfinished
 from mllm_probe.apps.report.report_answers import answers_of
-from mllm_probe.widgets.reporting.best import best_cells
+from mllm_probe.studies.best_cell import best_cells
+from mllm_probe.widgets.reporting.best import choice_of
 from tests.widgets import fakes
 
 HOSTILE = fakes.HOSTILE[0]
@@ -112,10 +113,11 @@ def test_the_best_cell_is_chosen_on_fit_pictures_and_reported_on_held_out_ones(t
 def test_without_two_splits_the_choice_is_called_flattering():
     data = grid().drop_vars("split")
     best = best_cells(data, mp.effect(data))
-    assert best.places["cat"] == (2, 1.0) and "flatters" in best.how
+    assert (best.cells["cat"].layer, best.cells["cat"].strength) == (2, 1.0) and "flatters" in choice_of(best)
     only = data[["logprob", "logprob_unsteered", "edited"]]
     best = best_cells(only, mp.effect(only))
-    assert best.places["cat"] == (2, 1.0) and best.kept is None and "largest effect" in best.how
+    assert (best.cells["cat"].layer, best.cells["cat"].strength) == (2, 1.0)
+    assert best.kept is None and "largest effect" in choice_of(best)
 
 
 def test_cells_that_clear_their_controls_stand_beside_them(tmp_path):

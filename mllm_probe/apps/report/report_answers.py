@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.schema import CONCEPT, CONTROL, DRAW, LAYER, SAMPLE, STEP, STRENGTH
+from mllm_probe.studies.one_picture import sample_labels
 from mllm_probe.widgets.base.marks import Marks, marks, words_of
 from mllm_probe.widgets.pages.saved_page import base64_of
-from mllm_probe.widgets.summary import sample_labels
 
 MOST = 200_000
 """Answers that are kept of the concept, and as many of the random direction."""

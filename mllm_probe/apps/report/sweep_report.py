@@ -12,7 +12,8 @@ from mllm_probe.apps.report.report_answers import answers_of
 from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.models.argument_checks import writable_path_of
 from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
-from mllm_probe.sweeps import effect as effect_of
+from mllm_probe.studies.best_cell import BestCells, best_cells
+from mllm_probe.studies.effect import effect as effect_of
 from mllm_probe.widgets.base.numbers import MapNumbers
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.heatmap.map_cells import is_effect
@@ -22,7 +23,7 @@ from mllm_probe.widgets.pages.saved_page import Section, Written, document, writ
 from mllm_probe.widgets.pictures import svg
 from mllm_probe.widgets.pictures.dose_picture import dose_picture
 from mllm_probe.widgets.pictures.static_picture import quantity
-from mllm_probe.widgets.reporting.best import Best, best_cells, best_table
+from mllm_probe.widgets.reporting.best import best_table
 from mllm_probe.widgets.reporting.clearing import clearing_table
 
 _MAP, _ANSWERS = "mp-map", "mp-answers"
@@ -132,7 +133,7 @@ def _lead(data: xr.Dataset, effect: xr.Dataset) -> str:
 
 
 def _content(
-    data: xr.Dataset, effect: xr.Dataset, heatmap: LayerConceptHeatmap, best: Best
+    data: xr.Dataset, effect: xr.Dataset, heatmap: LayerConceptHeatmap, best: BestCells
 ) -> tuple[list[Section], list[str], dict[str, Any]]:
     collected = Collected()
     tree = collected.tree(heatmap)
@@ -170,10 +171,10 @@ def _about_answers(data: xr.Dataset, sweep: dict[str, Any]) -> str:
     return paragraph(f"{about} {left} further pictures are left out to keep the page small." if left else about)
 
 
-def _figures(heatmap: LayerConceptHeatmap, best: Best) -> str:
+def _figures(heatmap: LayerConceptHeatmap, best: BestCells) -> str:
     numbers = MapNumbers.of(heatmap)
     figures = []
-    for number, (concept, (layer, _)) in enumerate(best.places.items()):
-        drawing = dose_picture(numbers, concept, layer, quantity=quantity(heatmap))
+    for number, (concept, cell) in enumerate(best.cells.items()):
+        drawing = dose_picture(numbers, concept, cell.layer, quantity=quantity(heatmap))
         figures.append(f"<figure>{svg(drawing, themed=True, name=f'figure-{number}')}</figure>")
     return f'<div class="page-figures" data-testid="dose-response">{"".join(figures)}</div>'

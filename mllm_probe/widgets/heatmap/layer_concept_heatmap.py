@@ -15,6 +15,8 @@ import xarray as xr
 from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.metrics.registry import label_of, metrics_of
 from mllm_probe.models.bundled import bundled
+from mllm_probe.studies.off_target import has_off_target
+from mllm_probe.studies.one_picture import AVERAGE_LABELS, AVERAGES, sample_labels, summarised
 from mllm_probe.tokens import SCOPES
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
 from mllm_probe.widgets.base.recipe import map_recipe
@@ -22,11 +24,10 @@ from mllm_probe.widgets.heatmap.map_cells import RANDOM, cells_of, is_effect
 from mllm_probe.widgets.heatmap.map_recordings import map_recordings
 from mllm_probe.widgets.monitor.sources import News
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
-from mllm_probe.widgets.off_target import has_off_target, off_target_of
+from mllm_probe.widgets.off_target import off_target_of
 from mllm_probe.widgets.pages.recording import Recordings
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_map
-from mllm_probe.widgets.summary import AVERAGE_LABELS, AVERAGES, sample_labels, summarised
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from typing import Any
 import xarray as xr
 
 from mllm_probe.metrics.registry import metrics_of
+from mllm_probe.studies.one_picture import summarised
 from mllm_probe.widgets.base.recipe import map_recipe
 from mllm_probe.widgets.heatmap.map_cells import NUMBERS, cells_of, is_effect
 from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings
-from mllm_probe.widgets.summary import summarised
 
 _KEYS = ("metric", "against", "average")
 _SHOWN = (*NUMBERS, "unit", "controls", "limit", "note")

@@ -13,10 +13,10 @@ import ipywidgets
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.studies.fluent_doses import PERPLEXITY
 from mllm_probe.widgets.base.probe_widget import sentence
 from mllm_probe.widgets.base.sharing import Shared
 from mllm_probe.widgets.base.worker import NewestWorker
-from mllm_probe.widgets.doses import PERPLEXITY
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab.lab_bar import LabBar
 from mllm_probe.widgets.lab.lab_code import LabRecipe, python_of

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, STRENGTH
+from mllm_probe.studies.clear_cells import clear_cells
 from mllm_probe.widgets.base.numbers import digits_for, dose, interval, signed, words
 from mllm_probe.widgets.pages.markup import paragraph, table
 
@@ -18,14 +19,12 @@ def clearing_table(effect: xr.Dataset, unit: str) -> str:
     """Table of the cells that are clear of their controls, with those controls, and how many were looked at."""
     ordered = effect.transpose(CONCEPT, LAYER, STRENGTH, ...)
     difference = ordered["difference"].values
-    clear = ordered["clear_of_controls"].values.astype(bool) & np.isfinite(difference)
-    places = np.argwhere(clear)
-    strongest = np.argsort(-np.abs(difference[clear]), kind="stable")
+    places = clear_cells(ordered)
     kinds = [str(kind) for kind in effect[CONTROL].values]
     in_unit = f" [{unit}]" if unit else ""
     heads = ["concept", "category", "layer", "strength", f"effect{in_unit} [95 %]"]
     heads += [f"{kind} control, mean [one more draw]" for kind in kinds] + ["n"]
-    rows = [_row(ordered, places[i], kinds, difference) for i in strongest[:MOST]]
+    rows = [_row(ordered, place, kinds, difference) for place in places[:MOST]]
     run = int(np.isfinite(difference).sum())
     said = f"{len(places)} of {run} cells that were run are clear of all their controls ({', '.join(kinds)})."
     if len(places) > MOST:

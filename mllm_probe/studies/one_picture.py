@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from mllm_probe.schema import CONTROL, SAMPLE, SPLIT
-from mllm_probe.sweeps import effect as effect_of
+from mllm_probe.studies.effect import effect as effect_of
 
 AVERAGES = ("mean", "median", "single")
 AVERAGE_LABELS = {"mean": "mean over pictures", "median": "median over pictures", "single": "one picture"}

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from mllm_probe.sweeps import effect
+from mllm_probe.studies.effect import effect
 
 CONTROLS, DRAWS, IMAGES = ["concept", "random", "shuffled"], 6, 12
 

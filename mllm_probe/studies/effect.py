@@ -143,12 +143,16 @@ def _off_target_scores(grid: xr.Dataset) -> _Scores:
     )
 
 
+def unedited_rows(grid: xr.Dataset) -> xr.DataArray:
+    """Rows of a grid with ``edited`` that should have been edited and were not, since the answer ended first."""
+    return (grid["edited"] == 0) & (grid[schema.STRENGTH] != 0)
+
+
 def _unedited(grid: xr.Dataset, dims: tuple[str, ...]) -> np.ndarray:
-    """Rows that should have been edited and were not, in an order of dimensions; broadcasts to the scores."""
+    """`unedited_rows` in an order of dimensions; broadcasts to the scores."""
     if "edited" not in grid:
         return np.zeros((1,) * len(dims), bool)
-    missed = (grid["edited"] == 0) & (grid[schema.STRENGTH] != 0)
-    return np.asarray(missed.transpose(*dims).values)
+    return np.asarray(unedited_rows(grid).transpose(*dims).values)
 
 
 def _require(grid: xr.Dataset, metric: str) -> None:
