@@ -13,10 +13,10 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe import cli
+from mllm_probe.apps.report.best_cells_table import choice_of
 from mllm_probe.apps.report.provenance import provenance_rows, unfinished
 from mllm_probe.apps.report.report_answers import answers_of
 from mllm_probe.studies.best_cell import best_cells
-from mllm_probe.widgets.reporting.best import choice_of
 from tests.widgets import fakes
 
 HOSTILE = fakes.HOSTILE[0]

@@ -7,6 +7,8 @@ from typing import Any
 
 import xarray as xr
 
+from mllm_probe.apps.report.best_cells_table import best_table
+from mllm_probe.apps.report.clear_cells_table import clearing_table
 from mllm_probe.apps.report.provenance import provenance_rows, unfinished
 from mllm_probe.apps.report.report_answers import answers_of
 from mllm_probe.metrics.registry import metrics_of
@@ -23,8 +25,6 @@ from mllm_probe.widgets.pages.saved_page import Section, Written, document, writ
 from mllm_probe.widgets.pictures import svg
 from mllm_probe.widgets.pictures.dose_picture import dose_picture
 from mllm_probe.widgets.pictures.static_picture import quantity
-from mllm_probe.widgets.reporting.best import best_table
-from mllm_probe.widgets.reporting.clearing import clearing_table
 
 _MAP, _ANSWERS = "mp-map", "mp-answers"
 

@@ -11,10 +11,10 @@ from typing import Any
 import ipywidgets
 
 from mllm_probe import schema
-from mllm_probe.widgets.doses import weighed
 from mllm_probe.widgets.pages import saved_page
 from mllm_probe.widgets.pages.recording import Recordings
 from mllm_probe.widgets.panel.setting import Setting
+from mllm_probe.widgets.panel.tested_doses import weighed
 
 _MOUNT = "mp-widgets"
 _NOT_STATE = {"layout", "tabbable", "tooltip", "style"}

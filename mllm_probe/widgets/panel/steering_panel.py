@@ -29,7 +29,6 @@ from mllm_probe.widgets.base.choices import (
 from mllm_probe.widgets.base.marks import Marks, marks
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
 from mllm_probe.widgets.base.recipe import python
-from mllm_probe.widgets.doses import weighed
 from mllm_probe.widgets.pages.recording import Recordings, answered
 from mllm_probe.widgets.panel.answer_stream import ROWS, read
 from mllm_probe.widgets.panel.pins import with_pin, without_pin
@@ -42,6 +41,7 @@ from mllm_probe.widgets.panel.setting import (
     following_from,
     scopes_for,
 )
+from mllm_probe.widgets.panel.tested_doses import weighed
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_panel
 
