@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,6 +53,18 @@ def test_there_is_one_bundle_per_widget_named_like_its_python_half():
     assert {"heatmap/layer_concept_heatmap", "panel/steering_panel", "inside/token_strip"} <= set(entries)
     assert [path.stem for path in BUNDLES] == sorted(Path(entry).name for entry in entries)
     assert [entry for entry in entries if not (PYTHON / f"{entry}.py").is_file()] == []
+
+
+def test_both_halves_have_the_same_folders():
+    typescript = {path.name for path in (ROOT / "widgets" / "src").iterdir() if path.is_dir()}
+    python = {path.parent.name for path in PYTHON.glob("*/__init__.py")}
+    assert python - {"pictures"} == typescript
+
+
+def test_no_module_of_a_widget_shares_its_name_with_another_of_the_package():
+    modules = [path for path in PYTHON.parent.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
+    count = Counter(path.stem for path in modules)
+    assert [path.stem for path in modules if PYTHON in path.parents and count[path.stem] > 1] == []
 
 
 def test_the_bundle_was_made_from_the_sources_that_are_here(hook_module):

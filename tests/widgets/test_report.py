@@ -110,10 +110,10 @@ def test_the_best_cell_is_chosen_on_fit_pictures_and_reported_on_held_out_ones(t
     assert rows[0][6:] == ["0.00 [0.00, 0.00]", "0.50", "4", "yes"]
 
 
-def test_without_two_splits_the_choice_is_called_flattering():
+def test_without_two_splits_the_numbers_are_called_optimistic():
     data = grid().drop_vars("split")
     best = best_cells(data, mp.effect(data))
-    assert (best.cells["cat"].layer, best.cells["cat"].strength) == (2, 1.0) and "flatters" in choice_of(best)
+    assert (best.cells["cat"].layer, best.cells["cat"].strength) == (2, 1.0) and "optimistic" in choice_of(best)
     only = data[["logprob", "logprob_unsteered", "edited"]]
     best = best_cells(only, mp.effect(only))
     assert (best.cells["cat"].layer, best.cells["cat"].strength) == (2, 1.0)

@@ -12,19 +12,19 @@ from mllm_probe.widgets.base.numbers import digits_for, dose, interval, plain, s
 from mllm_probe.widgets.pages.markup import paragraph, table
 
 _HELD_OUT = (
-    "Chosen by naming × kept true content on fit pictures, reported on held-out ones, so that the choice does not "
-    "flatter the number."
+    "Selected by naming × kept true content on fit images, evaluated on held-out ones, so that the selection does not "
+    "bias the numbers."
 )
 _SAME = (
-    "Chosen on the very pictures that it is reported on, which flatters the numbers; give sweep() both halves of "
-    "library.split() to have them chosen on one and reported on the other."
+    "Selected and evaluated on the same images, so these numbers are optimistic; give sweep() both halves of "
+    "library.split() to select on one and evaluate on the other."
 )
 
 
 def choice_of(best: BestCells) -> str:
     """Say how the cells were chosen, and on which pictures they are reported."""
     if best.kept is None:
-        return _SAME.replace("Chosen on", "Chosen by the largest effect, on")
+        return _SAME.replace("Selected and", "Selected by the largest effect and")
     return _HELD_OUT if best.held_out else f"By naming × kept true content. {_SAME}"
 
 

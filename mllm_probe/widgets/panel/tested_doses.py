@@ -32,12 +32,12 @@ def weighed(grid: xr.Dataset | None, setting: Setting, unit: str) -> dict[str, A
 
 def _same(grid: xr.Dataset, setting: Setting, unit: str) -> bool:
     first, last = setting.window
-    told = grid.attrs
+    attrs = grid.attrs
     return (
         first == last
         and not setting.second
-        and told.get("prompt", setting.prompt) == setting.prompt
-        and told.get("scope") == str(parse_scope(setting.tokens))
-        and told.get("unit") == unit
-        and told.get("operation", "add") == "add"
+        and attrs.get("prompt", setting.prompt) == setting.prompt
+        and attrs.get("scope") == str(parse_scope(setting.tokens))
+        and attrs.get("unit") == unit
+        and attrs.get("operation", "add") == "add"
     )
