@@ -151,7 +151,7 @@ def test_the_fluent_range_is_that_of_a_sweep_with_perplexity(real, tiny, library
 
 def test_each_concept_is_tried_when_it_is_looked_at_and_kept(real, monkeypatch):
     asked = []
-    original = mp.widgets.fluency.sweep_iter
+    original = mp.widgets.panel.fluency.sweep_iter
 
     def counted(model, vectors, *arguments, **settings):
         asked.extend(map(str, vectors["concept"].values))
@@ -167,7 +167,7 @@ def test_each_concept_is_tried_when_it_is_looked_at_and_kept(real, monkeypatch):
 
 
 def test_a_concept_that_is_left_stops_being_tried(real, monkeypatch):
-    engines, original = [], mp.widgets.fluency.sweep_iter
+    engines, original = [], mp.widgets.panel.fluency.sweep_iter
     begun = threading.Event()
 
     def held(*arguments, **settings):
