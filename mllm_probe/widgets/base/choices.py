@@ -1,4 +1,4 @@
-"""What a panel offers to choose from: pictures with a name and the Python that makes them, and what vectors offer."""
+"""Choices of a panel: images with a name and the Python that makes them, and the concepts and layers of vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all widgets share: their bundle, state sent safely from any thread, and errors as one sentence."""
+"""Base of all widgets: their bundle, state sent safely from any thread, and errors as one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every widget offers to those who have no kernel: a page, a picture, and a picture beside it in the notebook."""
+"""Saved pages, pictures, and the static picture of a notebook's output, for every widget."""
 
 from __future__ import annotations
 

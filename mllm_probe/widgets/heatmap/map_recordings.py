@@ -1,4 +1,4 @@
-"""What a saved page of a heatmap can show: the numbers of every metric, control and average that fit into it."""
+"""Recordings of a heatmap for a saved page: the numbers of every metric, control and average that fit into it."""
 
 from __future__ import annotations
 

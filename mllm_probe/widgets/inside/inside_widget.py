@@ -1,4 +1,4 @@
-"""What the widgets that look inside one run share: a model, a picture, a prompt, a concept, and one newest reading."""
+"""Base of the widgets that look inside one run: a model, an image, a prompt, a concept, and the newest reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LabBar: one line above the lab that says which model this is, what is being computed, and opens what is folded."""
+"""LabBar: one line above the lab with the model, the computation in progress, and buttons that open its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page without a kernel can answer: settings of a widget that were run, each with what came out."""
+"""Recorded settings of a widget with their results, for pages without a kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One HTML file that opens in any browser without a network: everything inside it, nothing let in from outside."""
+"""One HTML file that opens in any browser without a network and loads nothing from outside."""
 
 from __future__ import annotations
 

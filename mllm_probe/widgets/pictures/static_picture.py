@@ -1,4 +1,4 @@
-"""The still picture of each widget: what papers print, and what viewers show that run no widgets."""
+"""The static picture of each widget: for papers, and for viewers that run no widgets."""
 
 from __future__ import annotations
 
