@@ -9,7 +9,7 @@ import torch
 import mllm_probe as mp
 from mllm_probe.models.roles import IMAGE
 from mllm_probe.tokens.scopes import SCOPES, NamedScope
-from mllm_probe.widgets.setting import scopes_for
+from mllm_probe.widgets.panel.setting import scopes_for
 from tests.sweeps.helpers import random_vectors
 
 PROMPT = "what is it ?"
