@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from mllm_probe.apps.evaluation.answering import Answerer
-from mllm_probe.apps.evaluation.recognition import problems, recognition, scenes, table
+from mllm_probe.apps.evaluation.accuracy import problems, recognition, scenes, table
+from mllm_probe.apps.evaluation.answerer import Answerer
 from mllm_probe.apps.evaluation.steerability import steerability_tables
 from mllm_probe.apps.training.card import RESULTS, refresh_card
 from mllm_probe.models.bundled import bundled, bundled_names

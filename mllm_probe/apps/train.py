@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
+from mllm_probe.apps.training.architecture import DEPTHS
 from mllm_probe.apps.training.card import write_card
 from mllm_probe.apps.training.decoder import DecoderPlan
-from mllm_probe.apps.training.model import DEPTHS
 from mllm_probe.apps.training.run import TrainingPlan, train
 from mllm_probe.apps.training.tower import TowerPlan
 from mllm_probe.models.bundled import bundled

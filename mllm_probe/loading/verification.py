@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mllm_probe.activations.hooks import attached, before_block
 from mllm_probe.generation import steer
-from mllm_probe.loading.recorders import hook_count, without_trace
-from mllm_probe.loading.report import Check, Outcome, VerificationReport
+from mllm_probe.loading.recording_hooks import hook_count, without_trace
+from mllm_probe.loading.verification_report import Check, Outcome, VerificationReport
 from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.models.families import family_of, why_no_image_tokens
 from mllm_probe.models.inputs import append_tokens

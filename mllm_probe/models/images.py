@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from mllm_probe.models.warn import warn_caller
+from mllm_probe.models.caller_warnings import warn_caller
 
 ACCEPTED = "a PIL image, a path, encoded bytes, an array or tensor [height, width, 3], or an object with an `image`"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mllm_probe.models.argument_checks import described
-from mllm_probe.models.fingerprint import Weights
+from mllm_probe.models.fingerprints import Weights
 from mllm_probe.models.inputs import Encoded, Request, split_inputs
 from mllm_probe.models.layout import Layout, find_layout, text_config
 from mllm_probe.models.lock import ModelLock

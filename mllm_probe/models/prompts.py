@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from mllm_probe.models.argument_checks import described
+from mllm_probe.models.caller_warnings import warn_caller
 from mllm_probe.models.families import family_of
 from mllm_probe.models.images import as_image
 from mllm_probe.models.inputs import Encoded, Request, append_tokens, join_inputs
 from mllm_probe.models.layout import accepted_inputs, text_config
 from mllm_probe.models.roles import IMAGE, PADDING, SPECIAL, begin_of_sequence, patch_positions, token_roles
-from mllm_probe.models.warn import warn_caller
 from mllm_probe.typing import Continuation
 
 _WORDS = r"[^\W_]+(?:['’-][^\W_]+)*|[^\w\s!-~]"

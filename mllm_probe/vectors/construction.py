@@ -14,8 +14,8 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.free_memory import require_room
 from mllm_probe.activations.hooks import resolve_layers
-from mllm_probe.activations.memory import require_room
 from mllm_probe.concepts.concept import category_name
 from mllm_probe.concepts.limits import checked_name, checked_words
 from mllm_probe.models import ProbeModel, require_model

@@ -18,8 +18,8 @@ from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
 from mllm_probe.models import require_model
 from mllm_probe.models.argument_checks import path_of, writable_path_of
 from mllm_probe.vectors.construction import vectors_from
+from mllm_probe.vectors.file_labels import FORMAT, KEY, LabelsError, parse_labels
 from mllm_probe.vectors.gguf_header import check_header
-from mllm_probe.vectors.labels import FORMAT, KEY, LabelsError, parse_labels
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mllm_probe.activations.forward import run_forward
-from mllm_probe.activations.memory import rows_that_fit
+from mllm_probe.activations.forward_pass import run_forward
+from mllm_probe.activations.free_memory import rows_that_fit
 from mllm_probe.models import Encoded, ProbeModel, Request
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.positions import of_encoded

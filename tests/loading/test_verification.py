@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.loading import Model, Outcome, VerificationError, VerificationReport, wrap
-from mllm_probe.loading.recorders import hook_count, without_trace
+from mllm_probe.loading.recording_hooks import hook_count, without_trace
 from mllm_probe.models import ProbeModel
 from mllm_probe.models.caches import given_cache
 

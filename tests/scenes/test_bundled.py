@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file
 
 import mllm_probe as mp
-from mllm_probe.apps.evaluation.answering import Answerer
-from mllm_probe.apps.evaluation.recognition import recognition, scenes
+from mllm_probe.apps.evaluation.accuracy import recognition, scenes
+from mllm_probe.apps.evaluation.answerer import Answerer
+from mllm_probe.apps.training.architecture import DEPTHS
 from mllm_probe.apps.training.card import refresh_card
-from mllm_probe.apps.training.model import DEPTHS
 from mllm_probe.models import bundled, bundled_names
 
 NAMES = list(DEPTHS)

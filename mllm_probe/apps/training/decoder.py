@@ -13,14 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
-from mllm_probe.apps.training import checkpoint
-from mllm_probe.apps.training.export import export
-from mllm_probe.apps.training.labels import DenseHead, dense_loss
-from mllm_probe.apps.training.model import BOS, build, tokenizer
+from mllm_probe.apps.training import training_state
+from mllm_probe.apps.training.architecture import BOS, build, tokenizer
+from mllm_probe.apps.training.model_folder import export
 from mllm_probe.apps.training.optimizer import HybridOptimizer
-from mllm_probe.apps.training.packing import PREFIX, Pack, pack
 from mllm_probe.apps.training.parallel import Team
 from mllm_probe.apps.training.pictures import Pictures
+from mllm_probe.apps.training.question_packing import PREFIX, Pack, pack
+from mllm_probe.apps.training.targets import DenseHead, dense_loss
 from mllm_probe.apps.training.tower import Tower, autocast, features, share, tensors
 from mllm_probe.scenes.language import questions
 from mllm_probe.scenes.problems import Question
@@ -145,7 +145,7 @@ def _prepare(team: Team, plan: DecoderPlan, tower: Tower) -> Parts:
 
 
 def _restore(parts: Parts, path: Path) -> dict[str, Any]:
-    saved = checkpoint.load(path)
+    saved = training_state.load(path)
     if saved is None:
         return {"step": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0}
     groups, progress = saved
@@ -281,6 +281,6 @@ def train_decoder(
                 "head": parts.head.state_dict() if parts.head is not None else {},
                 "optimizer": parts.optimizer.state_tensors(),
             }
-            checkpoint.save(path, groups, now)
+            training_state.save(path, groups, now)
             export(plan.blocks, {**parts.model.state_dict(), **parts.mean}, out)
     team.wait()

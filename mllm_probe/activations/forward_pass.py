@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mllm_probe.activations.generated_image_tokens import read_as_written
 from mllm_probe.activations.hooks import attached, resolve_layers
-from mllm_probe.activations.written import read_as_written
 from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.typing import Edits, Layers
 

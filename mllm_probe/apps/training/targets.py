@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mllm_probe.scenes.layout import shapes_in
+from mllm_probe.scenes.placement import shapes_in
 from mllm_probe.scenes.scene import SIDE, Scene
 from mllm_probe.scenes.vocabulary import ABSTRACT, EMOTIONS, ENTITIES, NEUTRAL, RELATIONS, STYLES
 

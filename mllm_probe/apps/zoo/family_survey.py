@@ -10,8 +10,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from mllm_probe.apps.zoo.common import FAMILIES, build
 from mllm_probe.apps.zoo.shrink import pictures, sample, shrunk
-from mllm_probe.loading.load import wrap
-from mllm_probe.loading.report import Outcome, VerificationReport
+from mllm_probe.loading.pretrained import wrap
+from mllm_probe.loading.verification_report import Outcome, VerificationReport
 
 SHRUNK = "default configuration made small"
 _BUILDER_OF = {"blip-2": "blip2", "kosmos-2": "kosmos2"}

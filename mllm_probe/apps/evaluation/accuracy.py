@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mllm_probe.apps.evaluation.answering import Answerer
+from mllm_probe.apps.evaluation.answerer import Answerer
 from mllm_probe.metrics.statistics import wilson_interval
-from mllm_probe.scenes.draw import draw
 from mllm_probe.scenes.language import CAPTION_PROMPT, DEFAULT_PROMPT, caption, existence, parse_list
 from mllm_probe.scenes.problems import PROBLEMS, Question, missing_item, row_questions
+from mllm_probe.scenes.rendering import draw
 from mllm_probe.scenes.sampling import sample
 from mllm_probe.scenes.scene import Scene, true_concepts
 from mllm_probe.scenes.vocabulary import CATEGORIES, CONCEPTS

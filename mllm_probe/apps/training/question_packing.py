@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.apps.training.model import ASSISTANT, EOS, IMAGE_TOKENS, USER
+from mllm_probe.apps.training.architecture import ASSISTANT, EOS, IMAGE_TOKENS, USER
 from mllm_probe.scenes.problems import Question
 
 PREFIX = 1 + IMAGE_TOKENS

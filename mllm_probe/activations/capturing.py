@@ -10,11 +10,11 @@ import torch
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.activations.captured_rows import CapturedRows
 from mllm_probe.activations.device_array import lazy
-from mllm_probe.activations.forward import run_forward
+from mllm_probe.activations.forward_pass import run_forward
+from mllm_probe.activations.free_memory import rows_that_fit
 from mllm_probe.activations.hooks import resolve_layers
-from mllm_probe.activations.memory import rows_that_fit
-from mllm_probe.activations.output import CapturedRows
 from mllm_probe.models import Encoded, ProbeModel, Request, require_model
 from mllm_probe.models.argument_checks import batch_size_of
 from mllm_probe.tokens.places import ABSENT, Places, as_coordinate, companions, find_places

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from mllm_probe.loading.report import VerificationReport
 from mllm_probe.loading.verification import verify
+from mllm_probe.loading.verification_report import VerificationReport
 from mllm_probe.models import ProbeModel
 from mllm_probe.typing import Images
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from mllm_probe.activations.memory import require_room
+from mllm_probe.activations.free_memory import require_room
 from mllm_probe.models import ProbeModel
 from mllm_probe.tokens.places import Places
 

@@ -13,8 +13,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
-from mllm_probe.loading.checkpoint import require_all_weights, require_buildable, require_readable
-from mllm_probe.loading.model import Model
+from mllm_probe.loading.checkpoint_checks import require_all_weights, require_buildable, require_readable
+from mllm_probe.loading.loaded_model import Model
 from mllm_probe.models import ProbeModel, bundled, bundled_names
 from mllm_probe.models.argument_checks import described, path_of
 
