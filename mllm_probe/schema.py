@@ -164,8 +164,3 @@ def require_width(dataset: xr.Dataset, model: Any, what: str = "these vectors") 
             f"{what} have width {dataset.sizes[HIDDEN]}, but the residual stream of {model.name} has width "
             f"{model.hidden_size}: select no part of '{HIDDEN}'."
         )
-
-
-def unknown_dimensions(dataset: xr.Dataset) -> list[str]:
-    """Dimensions of ``dataset`` that this module does not define."""
-    return sorted(str(d) for d in dataset.dims if d not in DIMENSIONS)

@@ -7,58 +7,16 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any
 
-import numpy as np
 import torch
 
 from mllm_probe.activations.generated_image_tokens import read_as_written
-from mllm_probe.activations.hooks import attached, resolve_layers
+from mllm_probe.activations.hooks import attached
 from mllm_probe.models import Encoded, ProbeModel
-from mllm_probe.typing import Edits, Layers
+from mllm_probe.typing import Edits
 
 
 class _EnoughError(Exception):
     """Raised by the hook of the last block asked for, to leave the forward pass."""
-
-
-def forward_hidden(
-    model: ProbeModel,
-    encoded: Encoded,
-    layers: Layers = "all",
-    positions: np.ndarray | torch.Tensor | None = None,
-    *,
-    steering: Edits | None = None,
-) -> dict[int, torch.Tensor]:
-    """Residual stream after the chosen blocks, at the chosen columns, from one forward pass.
-
-    Parameters
-    ----------
-    model : ProbeModel
-    encoded : Encoded
-        One batch.
-    layers : "all", int or iterable of int
-        Blocks, -1 is the last.
-    positions : int array [rows, k], optional
-        Columns of the batch for each row; None is every column, padding included.
-    steering : Steering or Composition, optional
-        Edits applied during the pass; what is read at an edited block is its edited output.
-
-    Returns
-    -------
-    dict of int to Tensor
-        For each block [rows, k, width], in the model's type, on the block's device.
-    """
-    result: dict[int, torch.Tensor] = {}
-    columns = None if positions is None else torch.as_tensor(positions)
-
-    def keep(layer: int, hidden: torch.Tensor) -> None:
-        if columns is None:
-            result[layer] = hidden.clone()
-        else:
-            rows = torch.arange(len(hidden), device=hidden.device)[:, None]
-            result[layer] = hidden[rows, columns.to(hidden.device)]
-
-    run_forward(model, encoded, keep, resolve_layers(layers, len(model.layers)), steering=steering)
-    return result
 
 
 def run_forward(

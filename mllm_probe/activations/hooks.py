@@ -137,13 +137,6 @@ def before_backbone(model: ProbeModel, on_arguments: OnArguments) -> Iterator[No
         handle.remove()
 
 
-def active_hooks(model: ProbeModel) -> int:
-    """Count the hooks of this library that are on the model's modules now; 0 outside every ``with`` block."""
-    modules = {id(m): m for m in (*model.hf.modules(), *model.layout.blocks, model.layout.caller)}.values()
-    tables = (table for m in modules for table in (m._forward_hooks, m._forward_pre_hooks))
-    return sum(isinstance(hook, _Hook) for table in tables for hook in table.values())
-
-
 def callbacks(model: ProbeModel) -> list[tuple[int, Any]]:
     """What the hooks on a model call now, in the order of its modules: equal as long as they do the same."""
     modules = (*model.hf.modules(), *model.layout.blocks, model.layout.caller)

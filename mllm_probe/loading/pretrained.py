@@ -15,7 +15,7 @@ from transformers.utils.logging import disable_progress_bar, enable_progress_bar
 
 from mllm_probe.loading.checkpoint_checks import require_all_weights, require_buildable, require_readable
 from mllm_probe.loading.loaded_model import Model
-from mllm_probe.models import ProbeModel, bundled, bundled_names
+from mllm_probe.models import ProbeModel, bundled_folder, bundled_names
 from mllm_probe.models.argument_checks import described, path_of
 
 FACTS = "mllm_probe.json"
@@ -79,7 +79,7 @@ def load(
     with _explained(origin, "config.json: "):
         config = AutoConfig.from_pretrained(source, **options)
     require_buildable(config.to_dict(), origin)
-    with _explained(origin), _quiet(bundled(shown) == Path(source)):
+    with _explained(origin), _quiet(bundled_folder(shown) == Path(source)):
         hf, info = AutoModelForImageTextToText.from_pretrained(
             source,
             dtype=kind,
@@ -148,7 +148,7 @@ def _resolve(name: str | Path) -> tuple[str, str, bool]:
         if not _is_file(folder / "config.json"):
             raise ValueError(f"Expected a folder with a model (config.json, *.safetensors) at {folder}; there is none.")
         return str(folder), folder.resolve().name, True
-    packaged = bundled(text)
+    packaged = bundled_folder(text)
     if packaged is not None:
         return str(packaged), text, True
     if text.count("/") != 1 or not all(text.split("/")):

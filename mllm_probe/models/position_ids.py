@@ -13,11 +13,6 @@ from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 
 
-def has_rotary_axes(model: Any) -> bool:
-    """True for families whose position ids are [axes, rows, tokens] (M-RoPE)."""
-    return _indexer(model) is not None
-
-
 def prompt_positions(model: Any, encoded: Encoded) -> Tensor:
     """Position ids of a batch, as the model itself would set them.
 

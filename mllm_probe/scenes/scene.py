@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mllm_probe.scenes.vocabulary import GROUNDS, LINE_RELATIONS
+from mllm_probe.scenes.vocabulary import LINE_RELATIONS
 
 SIDE = 64.0
 Colour = tuple[int, int, int]
@@ -140,8 +140,3 @@ def true_concepts(scene: Scene) -> tuple[str, ...]:
     emotion = scene.face.emotion if scene.face else None
     rest = (scene.style, emotion, scene.arrangement, scene.relation)
     return visible_entities(scene) + tuple(name for name in rest if name)
-
-
-def can_relate(first: str, second: str) -> bool:
-    """Return whether a relation may be told of `first` against `second`: a figure against a ground."""
-    return second in GROUNDS and first not in GROUNDS

@@ -35,7 +35,7 @@ from mllm_probe.vectors.classes import (
     shuffled_weights,
     weights,
 )
-from mllm_probe.vectors.directions import OWN_NORM, unit_rows
+from mllm_probe.vectors.directions import OWN_NORM, require_length, unit_rows
 from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_component
 from mllm_probe.vectors.pooling import Progress, as_requests, pool
 
@@ -193,7 +193,8 @@ def vectors_from(
         If an array has another width or number of layers, holds NaN or is too large for float32; or if ``words`` or
         ``category`` name a direction that is not there.
     """
-    _require_directions(model, directions)
+    require_model(model)
+    _require_directions(directions)
     chosen = resolve_layers(layers, len(model.layers))
     (scope,) = parse_vector_scopes(scope)
     stacked = torch.stack([_as_layers(name, array, chosen, model) for name, array in directions.items()])
@@ -406,10 +407,8 @@ def _host(layers: list[Tensor]) -> np.ndarray:
     return np.stack([part.cpu().numpy() for part in layers], -1)
 
 
-def _require_directions(model: Any, directions: Any) -> None:
-    expected = "vectors_from expects a model and a mapping from names to arrays, such as {'my direction': array}"
-    if not isinstance(model, ProbeModel):
-        raise ValueError(f"{expected}; got {type(model).__name__} as the model.")
+def _require_directions(directions: Any) -> None:
+    expected = "vectors_from expects a mapping from names to arrays, such as {'my direction': array}"
     if not isinstance(directions, Mapping) or isinstance(directions, xr.Dataset):
         raise ValueError(
             f"{expected}; got {type(directions).__name__}. The direction between two captures is the difference of "
@@ -467,8 +466,7 @@ def _as_layers(name: str, array: Any, layers: list[int], model: ProbeModel) -> T
         )
     if not torch.isfinite(tensor).all():
         raise ValueError(f"{name!r}: expected finite numbers; the array holds NaN or infinity.")
-    if not torch.isfinite(tensor.norm(dim=-1)).all():
-        raise ValueError(f"{name!r}: the array's length is too large for float32; divide it, since doses rescale it.")
+    require_length(f"{name!r}: the array", float(tensor.double().norm(dim=-1).max()))
     return tensor
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import operator
 import weakref
 from collections.abc import Sequence
@@ -20,6 +21,21 @@ from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 
 OWN_NORM = "residual_norm_at_{}"
 """Name of the variable (layer) that keeps the residual norm of a scope beside ``residual_norm`` (layer, scope)."""
+
+
+def longest(dtype: torch.dtype) -> float:
+    """Largest length of an activation or vector of ``dtype``: models square it in float32 to normalise it."""
+    return min(torch.finfo(dtype).max, math.sqrt(torch.finfo(torch.float32).max))
+
+
+def require_length(which: str, length: float) -> None:
+    """Raise a ValueError, which begins with ``which``, if the square of a vector's length overflows float32."""
+    most = longest(torch.float32)
+    if length > most:
+        raise ValueError(
+            f"{which} is too long: its length {length:.3g} is beyond the {most:.3g} whose square float32 can hold. "
+            "Scale it; unit 'residual' takes its direction alone."
+        )
 
 
 class Directions:

@@ -13,7 +13,7 @@ import xarray as xr
 
 from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.metrics.registry import label_of, metrics_of
-from mllm_probe.models.bundled import bundled
+from mllm_probe.models.bundled import bundled_folder
 from mllm_probe.tokens import SCOPES
 from mllm_probe.widgets.base import sentence
 from mllm_probe.widgets.cells import cells_of, is_effect
@@ -321,4 +321,4 @@ def _told(grid: xr.Dataset) -> dict[str, Any]:
     """How the grid was made, for the code that gives a cell again."""
     told = {name: grid.attrs[name] for name in _TOLD if name in grid.attrs}
     scope = [part for part in str(told.get("scope", "")).split("+") if part in SCOPES]
-    return told | {"tokens": scope, "bundled": bundled(str(told.get("model", ""))) is not None}
+    return told | {"tokens": scope, "bundled": bundled_folder(str(told.get("model", ""))) is not None}

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.activations import active_hooks, attached, captured_rows, device_array, forward_hidden, free_memory
+from mllm_probe.activations import attached, captured_rows, device_array, free_memory, run_forward
 from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.models import ProbeModel
+from tests.hooks import active_hooks
 
 PROMPTS = ["What do you see?", "What?", "Is the cat left of the dog?"]
 
@@ -294,15 +295,6 @@ def test_pictures_that_know_their_split_and_pair_carry_them(tiny, pictures):
     assert "split" not in mp.capture(tiny, pictures[:2]).coords
 
 
-def test_forward_hidden_gives_columns_or_everything(tiny, pictures):
-    encoded = tiny.encode(pictures[:2], PROMPTS[:2])
-    own = reference(tiny, encoded)
-    everything = forward_hidden(tiny, encoded, [0, 2])
-    assert set(everything) == {0, 2} and torch.equal(everything[2], own[3])
-    some = forward_hidden(tiny, encoded, -2, np.array([[3, -1], [5, 6]]))
-    assert torch.equal(some[2], torch.stack([own[3][0, [3, -1]], own[3][1, [5, 6]]]))
-
-
 def test_errors_name_what_was_expected(tiny, pictures):
     with pytest.raises(ValueError, match="no layer 4: the model has 4 blocks"):
         mp.capture(tiny, pictures[:1], layers=[4])
@@ -324,7 +316,7 @@ def test_blocks_that_see_other_positions_than_the_prompt_are_refused(tiny, pictu
         attached(tiny, lambda layer, h: h[:, :-1], layers=[0]),
         pytest.raises(RuntimeError, match="not those of the prompt"),
     ):
-        forward_hidden(tiny, encoded, [0])
+        run_forward(tiny, encoded, lambda layer, hidden: None, [0])
 
 
 @pytest.mark.parametrize("scope", ["all", "image", "text", "last_prompt", "generated", ("text", "generated"), [0, -3]])
