@@ -22,7 +22,7 @@ SPLIT, PAIR = "split", "pair"
 
 CATEGORIES = ("entity", "visual_style", "emotion", "abstract", "relation")
 EXCLUSIVE_CATEGORIES = CATEGORIES[1:]
-"""Of these a picture shows one concept at a time, so that one takes another's place; entities stand side by side."""
+"""Of these a picture shows one concept at a time, so that one replaces another; entities may appear together."""
 ROLES = ("text", "image", "special", "padding")
 SPLITS = ("fit", "held_out")
 UNITS = ("residual", "vector", "raw")
@@ -47,7 +47,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(CONCEPT, "name of a visual concept", (CATEGORY, WORDS)),
         Dimension(LAYER, "decoder block whose output is read or edited, 0 … L-1", (RELATIVE_DEPTH,)),
         Dimension(READ_LAYER, "decoder block that is read while another layer is steered", (RELATIVE_DEPTH,)),
-        Dimension(STRENGTH, "signed dose; its unit stands in the attributes"),
+        Dimension(STRENGTH, "signed dose; its unit is in the attributes"),
         Dimension(
             TOKEN,
             "position in the unpadded prompt; negative positions count from its end",
@@ -55,7 +55,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         ),
         Dimension(STEP, "generated token, 0 is the first"),
         Dimension(SAMPLE, "content hash of a picture", (SPLIT, PAIR)),
-        Dimension(CONTROL, "what the rows were steered with: the concept or one of its controls"),
+        Dimension(CONTROL, "direction of the steering: the concept or one of its controls"),
         Dimension(DRAW, "draw of a control"),
         Dimension(SCOPE, "tokens at which a vector was captured"),
         Dimension(HIDDEN, "component of the residual stream"),
@@ -85,8 +85,8 @@ def layer_coordinates(layers: Iterable[int], total: int, dim: str = LAYER) -> di
     Returns
     -------
     dict
-        To be given to ``xarray.Dataset(coords=…)``. A ``read_layer`` dimension names its companion
-        ``read_relative_depth`` so that both can stand in one dataset.
+        For ``xarray.Dataset(coords=…)``. A ``read_layer`` dimension names its companion
+        ``read_relative_depth`` so that one dataset can have both.
     """
     numbers = [int(layer) for layer in layers]
     companion = RELATIVE_DEPTH if dim == LAYER else f"read_{RELATIVE_DEPTH}"

@@ -1,4 +1,4 @@
-"""Where captured rows are written: allocated once on the device, grown only when samples differ in length."""
+"""Buffer of captured rows: allocated once on the device, grown only when samples differ in length."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def capture(
     ValueError
         If a layer, scope or position does not exist, or a sample has no token of the scope.
     MemoryError
-        If what was asked for does not fit beside the model.
+        If the activations do not fit in memory with the model.
 
     Examples
     --------

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from mllm_probe.activations.generated_image_tokens import read_as_written
+from mllm_probe.activations.generated_image_tokens import text_embeddings_of_generated_images
 from mllm_probe.activations.hooks import attached
 from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.typing import Edits
@@ -31,7 +31,7 @@ def run_forward(
 
     Without steering the pass ends at the last of ``layers``: the blocks above it and the head are not computed.
     With steering it runs to its end, so that receipts are complete; the head then reads one position where the
-    family can be told so.
+    family's forward takes ``logits_to_keep``.
     """
     last = max(layers) if steering is None and not _managed(model) else None
 
@@ -48,8 +48,8 @@ def run_forward(
 
     edits = nullcontext() if steering is None else steering.editing(model, encoded)
     reading = attached(model, hook, layers=layers)
-    written = read_as_written(model, encoded)
-    with model.lock.held(), torch.no_grad(), edits, reading, written as tensors, suppress(_EnoughError):
+    inputs = text_embeddings_of_generated_images(model, encoded)
+    with model.lock.held(), torch.no_grad(), edits, reading, inputs as tensors, suppress(_EnoughError):
         model.hf(**{**_economies(model), **tensors})
 
 
@@ -62,5 +62,5 @@ def _economies(model: ProbeModel) -> dict[str, Any]:
 
 
 def _managed(model: ProbeModel) -> bool:
-    """Whether accelerate moves weights around modules: a pass that is left early would not move them back."""
+    """True if accelerate moves weights around modules: a pass that is left early would not move them back."""
     return any(hasattr(module, "_hf_hook") for module in model.hf.modules())

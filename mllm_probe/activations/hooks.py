@@ -138,7 +138,7 @@ def before_backbone(model: ProbeModel, on_arguments: OnArguments) -> Iterator[No
 
 
 def callbacks(model: ProbeModel) -> list[tuple[int, Any]]:
-    """What the hooks on a model call now, in the order of its modules: equal as long as they do the same."""
+    """Callbacks of the hooks on a model, in the order of its modules: equal lists mean equal hooks."""
     modules = (*model.hf.modules(), *model.layout.blocks, model.layout.caller)
     tables = ((i, table) for i, m in enumerate(modules) for table in (m._forward_hooks, m._forward_pre_hooks))
     return [(i, getattr(hook, "callback", hook)) for i, table in tables for hook in table.values()]

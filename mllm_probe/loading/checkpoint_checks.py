@@ -46,7 +46,7 @@ def require_readable(folder: Path) -> None:
             if Path(name).is_absolute() or ".." in Path(name).parts:
                 raise ValueError(
                     f"{index} takes weights from '{name}', outside of its folder, which is not done: put the file "
-                    "beside it and its plain name into the index."
+                    "next to it and its plain name into the index."
                 )
 
 

@@ -61,7 +61,7 @@ def load(
         vision tower's pooling head, heads for several tokens at once and what the model's class in Transformers
         declares as unneeded may be missing or left over.
     VerificationError
-        If the parts that were found do not behave as decoder blocks do.
+        If the parts do not behave as decoder blocks do.
     """
     source, shown, local = _resolve(name)
     if device is not None and device_map is not None:
@@ -141,7 +141,7 @@ def wrap(
 
 
 def _resolve(name: str | Path) -> tuple[str, str, bool]:
-    """Where to load from, the name to show, and whether that is a folder of this machine."""
+    """Source to load from, name to show, and True for a local folder."""
     path, text = path_of("name", name), str(name)
     if isinstance(name, Path) or text.startswith(("./", "../", "/", "~")) or text in (".", ".."):
         folder = _expanded(path)
@@ -252,7 +252,7 @@ def _dtype(dtype: str | torch.dtype | None, where: torch.device | None) -> torch
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    """What a folder says about its model, checked."""
+    """Facts about a model from its folder, checked."""
     path = folder / FACTS
     if not path.is_file():
         return {}

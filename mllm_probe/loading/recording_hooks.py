@@ -1,4 +1,4 @@
-"""Takes off the recording hooks that Transformers installs at the first request for hidden states and leaves there."""
+"""Removal of the recording hooks that Transformers installs at the first request for hidden states and leaves there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Hugging Face image-text model with its parts found: blocks, roles of tokens, batches, positions."""
+"""A Hugging Face image-text model: its blocks, token roles, batches and position ids."""
 
 from __future__ import annotations
 

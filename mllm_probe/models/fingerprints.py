@@ -1,4 +1,4 @@
-"""A short name for the weights of a model, so that a result can say which model it was made with."""
+"""Fingerprints of a model's weights, which results carry as provenance, and hashes of code."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def change_counters(hf: Any) -> Counters:
 
 def _read_values(hf: Any) -> list[torch.Tensor]:
     """A few values of every parameter, bit for bit on the host: one tensor for each device."""
-    found: dict[torch.device, list[torch.Tensor]] = {}
+    by_device: dict[torch.device, list[torch.Tensor]] = {}
     for parameter in hf.parameters():
         if parameter.device.type != "meta" and parameter.numel():
-            found.setdefault(parameter.device, []).append(_few_values(parameter).view(torch.uint8))
-    return [torch.cat(values).cpu() for values in found.values()]
+            by_device.setdefault(parameter.device, []).append(_few_values(parameter).view(torch.uint8))
+    return [torch.cat(values).cpu() for values in by_device.values()]
 
 
 def fingerprint(hf: Any) -> str:

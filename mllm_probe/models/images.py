@@ -40,7 +40,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def takes_images(function: _Function) -> _Function:
-    """Let a function with a parameter ``images`` be called with ``image=``, its former name: warns, until 1.0."""
+    """Accept ``image=``, the former name of a function's parameter ``images``, with a warning, until 1.0."""
 
     @functools.wraps(function)
     def renamed(*arguments: Any, **named: Any) -> Any:
@@ -193,7 +193,7 @@ class _TooLarge(ValueError):
 
 
 def _reason(error: Exception) -> str:
-    """What was wrong, without the file's name or an object's address."""
+    """Reason of an error, without the file's name or an object's address."""
     if type(error).__name__ == "UnidentifiedImageError":
         return "its content is of another kind"
     return str(getattr(error, "strerror", None) or error) or type(error).__name__

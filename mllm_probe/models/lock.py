@@ -71,7 +71,7 @@ class ModelLock:
             )
 
     def give_way(self) -> None:
-        """Let interactive jobs that wait run now; for a long job that holds the lock once, between two of its steps."""
+        """Release the lock for waiting interactive jobs, between two steps of a long job that holds it once."""
         with self._changed:
             if self._owner != threading.get_ident() or self._depth != 1 or not self._interactive_waiting:
                 return

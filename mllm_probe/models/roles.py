@@ -20,11 +20,11 @@ def special_ids(model: Any) -> set[int]:
     if model.tokenizer is not None:
         return set(model.tokenizer.all_special_ids)
     config = model.hf.config.get_text_config(decoder=True)
-    found: set[int] = set()
+    ids: set[int] = set()
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         value = getattr(config, name, None)
-        found.update(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
-    return found
+        ids.update(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
+    return ids
 
 
 def token_roles(model: Any, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
@@ -82,7 +82,7 @@ def patch_positions(roles: np.ndarray, pictures: int | None, grids: list[tuple[i
     pictures : int or None
         How many pictures the sample has; None where that is not known, which is read as one if the grid of one fits.
     grids : list of (rows, columns), optional
-        Sizes of the token grid of each picture, where the processor says so.
+        Sizes of the token grid of each picture, where the processor gives them.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Concept vectors: directions in the residual stream that pictures with and without a concept differ by."""
+"""Concept vectors: residual-stream directions between pictures with and without a concept."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def concept_vectors(
         Or any mapping from names to objects with ``positive``, ``negative``, ``words``, ``category`` and ``paired``;
         pictures may be dicts of processed tensors.
     prompt : str, optional
-        Text beside the pictures; ``model.default_prompt`` by default. A prompt whose answer begins freely lets the
+        Text with the pictures; ``model.default_prompt`` by default. A prompt whose answer begins freely lets the
         last token carry the concept.
     method : {"mean_difference", "pca", "probe"}
         Mean of the positives minus mean of the negatives; first uncentred principal component of the paired
@@ -125,10 +125,10 @@ def concept_vectors(
     if method != "mean_difference" or probe_accuracy:
         sums.keep_pooled(model.hidden_size)
     norms = pool(model, as_requests(model, pictures, prompt), scopes, chosen, sums.add, batch_size, progress)
-    found = _Found(sums, classes, method, seed)
-    data = found.variables() | found.shuffled_variables() | _norm_variables(norms, scopes)
+    directions = _ConceptDirections(sums, classes, method, seed)
+    data = directions.variables() | directions.shuffled_variables() | _norm_variables(norms, scopes)
     if probe_accuracy:
-        data |= found.probe_variables()
+        data |= directions.probe_variables()
     coords: dict[Any, Any] = {schema.CONCEPT: list(library), schema.SCOPE: list(scopes)}
     coords |= schema.layer_coordinates(chosen, len(model.layers))
     coords[schema.CATEGORY] = (schema.CONCEPT, [str(c.category) for c in library.values()])
@@ -153,7 +153,7 @@ def vectors_from(
     *,
     scope: str = "all",
     layers: Layers = "all",
-    inputs: Any = None,
+    inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,
     words: Mapping[str, Sequence[str | int | Sequence[int]]] | None = None,
     category: str | Mapping[str, str] | None = None,
 ) -> xr.Dataset:
@@ -168,7 +168,7 @@ def vectors_from(
     images : pictures, optional
         Residual norms are measured on them; without, unit ``residual`` raises.
     prompt : str, optional
-        Beside the images.
+        Text with the images; ``model.default_prompt`` by default.
     scope : str
         Where the vectors come from, of ``last_prompt``, ``image``, ``text``, ``all``.
     layers : "all", int or iterable of int
@@ -272,7 +272,7 @@ class _Sums:
 
 
 @dataclass
-class _Found:
+class _ConceptDirections:
     """Directions and their qualities from the sums of one pass."""
 
     sums: _Sums
@@ -298,7 +298,7 @@ class _Found:
             self.halves.append((unit_rows(pair[:, 0]) * unit_rows(pair[:, 1])).sum(-1))
 
     def variables(self) -> dict[str, Any]:
-        """Vectors and the numbers beside them."""
+        """Vectors, their negative projections and their quality measures."""
         layers = self.sums.layers
         negative = [
             (self.sums.negative_mean(n) * unit_rows(v)).sum(-1) for n, v in zip(layers, self.vectors, strict=True)
@@ -315,7 +315,7 @@ class _Found:
         return data
 
     def shuffled_variables(self) -> dict[str, Any]:
-        """Directions of exchanged labels, and the negatives' projections on them."""
+        """Directions from shuffled labels, and the negatives' projections on them."""
         if not self.sums.draws:
             return {}
         drawn, projections = [], []
@@ -332,14 +332,14 @@ class _Found:
     def probe_variables(self) -> dict[str, Any]:
         """Held-out accuracy of probes: each half judged by the probe of the other."""
         shape = (len(self.classes), len(self.sums.scopes), len(self.sums.layers))
-        found = np.full((3, *shape), np.nan)
+        results = np.full((3, *shape), np.nan)
         for c, classes in enumerate(self.classes):
             if classes.halves:
                 for s, index in np.ndindex(*shape[1:]):
-                    found[:, c, s, index] = self._probe_accuracy(classes, s, index)
+                    results[:, c, s, index] = self._probe_accuracy(classes, s, index)
         return {
             name: (self.dims, values)
-            for name, values in zip(("probe_accuracy", "probe_low", "probe_high"), found, strict=True)
+            for name, values in zip(("probe_accuracy", "probe_low", "probe_high"), results, strict=True)
         }
 
     def _probe_accuracy(self, classes: Classes, scope: int, index: int) -> tuple[float, ...]:

@@ -20,7 +20,7 @@ from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
 from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 
 OWN_NORM = "residual_norm_at_{}"
-"""Name of the variable (layer) that keeps the residual norm of a scope beside ``residual_norm`` (layer, scope)."""
+"""Name of the variable (layer) for the residual norm of one scope, next to ``residual_norm`` (layer, scope)."""
 
 
 def longest(dtype: torch.dtype) -> float:
@@ -110,7 +110,7 @@ class Directions:
 
     @property
     def shuffled_draws(self) -> int:
-        """How many shuffled draws the vectors carry."""
+        """Number of shuffled draws of the vectors."""
         return self.dataset.sizes.get(schema.DRAW, 0) if "shuffled" in self.dataset else 0
 
     def length(self, scope: str, layer: int) -> float:
@@ -141,7 +141,7 @@ class Directions:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """Forms that name the concept, empty where the vectors do not say."""
+        """Forms that name the concept, empty where the vectors have none."""
         return tuple(json.loads(self.dataset["words"].item())) if "words" in self.dataset else ()
 
     def _at(self, scope: str, layer: int) -> tuple[int, int]:
@@ -192,8 +192,8 @@ class Directions:
             array = array.transpose(*[d for d in (schema.LAYER, schema.SCOPE, *inner) if d in array.dims])
             tensor = tensor_of(array).float()
             tensor = tensor if schema.SCOPE in array.dims else tensor.unsqueeze(-len(inner) - 1)
-            found = {(name, index): tensor[index] for index in self.layers.values()} if whole else {key: tensor}
-            self._cache |= found
+            tensors = {(name, index): tensor[index] for index in self.layers.values()} if whole else {key: tensor}
+            self._cache |= tensors
         return self._cache[key]
 
 
@@ -224,7 +224,7 @@ def with_concepts(vectors: xr.Dataset) -> xr.Dataset:
     """Vectors of one selected concept as vectors (concept, …) of one; others as they are.
 
     Selecting a concept takes the dimension from every variable, words and category included, so all of them get it
-    back: ``expand_dims`` alone leaves coordinates behind.
+    back: ``expand_dims`` alone drops coordinates.
     """
     if not isinstance(vectors, xr.Dataset) or "vector" not in vectors or vectors.sizes.get(schema.CONCEPT, 1) != 1:
         return vectors

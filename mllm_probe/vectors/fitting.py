@@ -50,7 +50,7 @@ class Probe:
     bias: float
 
     def predict(self, activations: np.ndarray) -> np.ndarray:
-        """True where the concept is found, bool [pictures]."""
+        """Predicted labels, bool [pictures]: True is with the concept."""
         return activations.astype(np.float64) @ self.weight + self.bias > 0
 
 

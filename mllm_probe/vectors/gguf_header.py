@@ -72,10 +72,10 @@ class _Walk:
 
     def count(self, what: str, least: int) -> int:
         """A count of things that take at least ``least`` bytes each."""
-        found = self.number("Q")
-        if found * least > self.size - self.at:
-            raise HeaderError(f"its header promises {found:,} {what}, but the file has {self.size:,} bytes")
-        return found
+        count = self.number("Q")
+        if count * least > self.size - self.at:
+            raise HeaderError(f"its header promises {count:,} {what}, but the file has {self.size:,} bytes")
+        return count
 
     def text(self) -> None:
         self.skip(self.number("Q"))

@@ -59,7 +59,7 @@ def pool(
     batch_size: int | Literal["auto"] = "auto",
     progress: Progress = False,
 ) -> np.ndarray:
-    """Run every request once, giving its mean activation over each scope and gathering residual norms.
+    """Run every request once; average its activations over each scope and measure residual norms.
 
     Parameters
     ----------
@@ -97,9 +97,9 @@ def pool(
                 continue
             on_batch(start, pooled)
             for layer in layers:
-                found = norms[layer].cpu().numpy()
+                values = norms[layer].cpu().numpy()
                 for sample, place in zip(samples[layer], places, strict=True):
-                    sample.add(found[place])
+                    sample.add(values[place])
             start += len(part)
             bar.update(len(part))
             if callable(progress):
@@ -114,7 +114,7 @@ def _first_size(model: ProbeModel, requests: Sequence[Request]) -> int:
 def _pool_batch(
     model: ProbeModel, encoded: Encoded, scopes: Sequence[str], layers: Sequence[int]
 ) -> tuple[dict[int, Tensor], dict[int, Tensor], list[np.ndarray]]:
-    """Pooled activations and norms of every layer for one batch, and where each kind's norms stand."""
+    """Pooled activations and norms of every layer for one batch, and masks of each kind of position."""
     where = of_encoded(encoded)
     everyone = np.arange(where.lines)
     masks = np.stack([Scope(names=(scope,)).select(where, everyone) for scope in scopes], 1)

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DecoderPlan:
-    """How the whole model is trained: steps of `batch` pictures over the whole team.
+    """Training plan of the whole model: steps of `batch` pictures over all processes.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class DecoderPlan:
     tower_rate : float
         Factor on the rates for a tower that was trained here; a tower that is taken from another model stays as it is.
     dense_weight : float
-        Of the tower's own task beside the answers.
+        Weight of the tower's own task in the loss.
     warmup, save_every, seed : int
     compiled : bool
         Compile the decoder; needs a C++ compiler on the CPU.
@@ -70,7 +70,7 @@ class DecoderPlan:
 
 @dataclass
 class Parts:
-    """What a checkpoint holds: the model, its running mean, the head of a tower that learns on, and the optimizer."""
+    """Contents of a checkpoint: the model, its running mean, the head of a trainable tower, and the optimizer."""
 
     model: LlavaForConditionalGeneration
     head: DenseHead | None
@@ -191,10 +191,10 @@ def answers_right(
             best = answer_logits(model, features(model, tensors(held.images, chosen, team)), packed).argmax(-1).cpu()
         for place in packed.placements:
             span = slice(place.start, place.start + place.length)
-            gold, said = packed.labels[place.row, span], best[place.row, span]
-            exact = bool((gold == said).all())
+            gold, predicted = packed.labels[place.row, span], best[place.row, span]
+            exact = bool((gold == predicted).all())
             if place.question.kind in ("list", "things"):
-                exact = int(said[0]) in {i for word in place.question.answer.split(", ") for i in encode(word)}
+                exact = int(predicted[0]) in {i for word in place.question.answer.split(", ") for i in encode(word)}
             right.setdefault(place.question.kind, []).append(exact)
             if place.question.kind == "relation" and place.question.answer in CONCEPTS:
                 right.setdefault(f"relation {place.question.answer}", []).append(exact)
@@ -238,7 +238,7 @@ def _follow(parts: Parts, done: int) -> None:
 def train_decoder(
     team: Team, plan: DecoderPlan, pictures: Pictures, held: Pictures, tower: Tower, path: Path, out: Path
 ) -> None:
-    """Train a whole model on top of a trained vision tower, or go on where `path` stands.
+    """Train a whole model on top of a trained vision tower, or resume from the checkpoint at `path`.
 
     Parameters
     ----------

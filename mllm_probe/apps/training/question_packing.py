@@ -18,7 +18,7 @@ _WEIGHTS = {"caption": 2.0, "list": 2.0, "where": 1.5, "relation": 1.5}
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one question landed: its row, and its answer's first label and length (the end token included)."""
+    """Location of one question: its row, and its answer's first label and length (with the end token)."""
 
     row: int
     question: Question

@@ -1,4 +1,4 @@
-"""What each patch and each whole picture shows, as targets for the vision tower: they come free with the scene."""
+"""Targets for the vision tower, read from the scene: the content of each patch and of the whole picture."""
 
 from collections.abc import Sequence
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TowerPlan:
-    """How the vision tower is trained: steps of `batch` pictures over the whole team."""
+    """Training plan of the vision tower: steps of `batch` pictures over all processes."""
 
     steps: int = 3000
     batch: int = 64
@@ -97,7 +97,7 @@ def _slot_accuracy(
 
 
 def train_tower(team: Team, plan: TowerPlan, pictures: Pictures, held: Pictures, path: Path) -> None:
-    """Train the vision tower, or go on where `path` stands.
+    """Train the vision tower, or resume from the checkpoint at `path`.
 
     Parameters
     ----------
