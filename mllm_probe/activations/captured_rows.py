@@ -81,6 +81,8 @@ class CapturedRows:
             self._views = {layer: self._whole[:, number] for number, layer in enumerate(self.layers)}
 
     def _view(self, layer: int, hidden: torch.Tensor) -> torch.Tensor:
+        # Allocated at the first output, whose type and width are only known then. The views of one whole tensor let all
+        # layers be indexed together later; layers on several devices are never stacked.
         if layer not in self._views:
             inner = (len(self.labels), hidden.shape[-1])
             if self._one_device:

@@ -110,7 +110,7 @@ def _capture_batch(
     scope: Scope,
     rows: CapturedRows,
     start: int,
-    steering: Any,
+    steering: Edits | None,
 ) -> tuple[Encoded, Places]:
     encoded = model.encode_samples(requests, continuation)
     places = find_places(encoded, scope)
@@ -145,9 +145,9 @@ def _dataset(
     records: list[tuple[Encoded, Places]],
     scope: Scope,
     images: Images,
-    prompt: Any,
-    continuation: Any,
-    steering: Any,
+    prompt: str | Sequence[str] | None,
+    continuation: Continuation,
+    steering: Edits | None,
 ) -> xr.Dataset:
     dims = (schema.SAMPLE, schema.LAYER, schema.TOKEN, schema.HIDDEN)
     units = {"long_name": schema.SITE, "dtype": str(rows.dtype).removeprefix("torch.")}
@@ -187,7 +187,7 @@ def _token_coordinates(
     return coords
 
 
-def _sample_coordinates(images: Any, samples: int) -> dict[str, tuple[str, list[Any]]]:
+def _sample_coordinates(images: Images, samples: int) -> dict[str, tuple[str, list[Any]]]:
     """Split and pair of pictures that know them, such as those of a concept library."""
     listed = list(images) if isinstance(images, Sequence) else [images]
     coords: dict[str, tuple[str, list[Any]]] = {}

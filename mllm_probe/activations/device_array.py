@@ -194,6 +194,8 @@ class DeviceIndexed(indexing.LazilyIndexedArray):
 
     def transpose(self, order: Iterable[int]) -> DeviceIndexed:
         """Permute the axes that are left; those indexed by a number go last, where they do not matter."""
+        # LazilyIndexedArray.transpose would turn the key into a VectorizedIndexer, whose index arrays broadcast to the
+        # whole data. Permuting the backend's axes and the key in the same order selects the same elements as views.
         key = self.key.tuple
         kept = [axis for axis, k in enumerate(key) if not _is_integer(k)]
         full = [kept[o] for o in order] + [axis for axis, k in enumerate(key) if _is_integer(k)]

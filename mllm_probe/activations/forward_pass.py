@@ -43,6 +43,7 @@ def run_forward(
                 "so they cannot be labelled."
             )
         on_hidden(layer, hidden)
+        # Leaving by an exception is the only way to skip the blocks above: hooks cannot end a forward pass otherwise.
         if layer == last:
             raise _EnoughError
 

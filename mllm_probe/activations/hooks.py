@@ -275,6 +275,7 @@ def _through_stream(callback: OnBlock, layer: int, whole: torch.Tensor, stream: 
     changed = callback(layer, whole[stream])
     if changed is None:
         return None
+    # The block's own output may be kept by the model or by another hook, so it is never changed in place.
     whole = whole.clone()
     whole[stream] = changed
     return whole

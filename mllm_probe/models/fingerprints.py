@@ -72,6 +72,7 @@ def change_counters(hf: Any) -> Counters:
     tables = (table for module in hf.modules() for table in (module._parameters, module._buffers))
     tensors = [tensor for table in tables for tensor in table.values() if tensor is not None]
     versions = sum(tensor._version for tensor in tensors if not tensor.is_inference())
+    # Versions count changes in place; addresses notice a parameter that was exchanged for another, which starts at 0.
     return versions, hash(tuple(tensor.data_ptr() for tensor in tensors if tensor.layout is torch.strided))
 
 

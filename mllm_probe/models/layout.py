@@ -129,6 +129,8 @@ def _general_blocks(hf: Any) -> tuple[nn.Module, ...]:
     config = (getattr(decoder, "config", None) or hf.config).get_text_config(decoder=True)
     count = getattr(config, "num_hidden_layers", None)
     lists = {n: m for n, m in decoder.named_modules() if isinstance(m, nn.ModuleList) and len(m)}
+    # A vision tower, an encoder or a list of cross-attention layers may have as many modules as the decoder has blocks.
+    # The last two filters apply only if a candidate is left.
     candidates = [n for n, m in lists.items() if len(m) == count and not any(word in n for word in _NOT_TEXT)]
     candidates = [n for n in candidates if "decoder" in n] or candidates
     candidates = [n for n in candidates if "cross_attn" not in n] or candidates

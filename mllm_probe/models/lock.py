@@ -84,6 +84,8 @@ class ModelLock:
             if self._owner == me:
                 self._depth += 1
                 return
+            # A waiting interactive job is counted before it waits, so that no other job can take the lock first. The
+            # count falls even if waiting is interrupted, and the others must then test their condition again.
             self._interactive_waiting += interactive
             try:
                 self._changed.wait_for(lambda: self._owner is None and (interactive or not self._interactive_waiting))

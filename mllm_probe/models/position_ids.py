@@ -30,6 +30,7 @@ def prompt_positions(model: Any, encoded: Encoded) -> Tensor:
     mask = encoded.tensors.get("attention_mask", torch.ones_like(ids))
     plain = (mask.long().cumsum(-1) - 1).clamp(min=0).masked_fill(mask == 0, 0)
     indexer = _indexer(model)
+    # The model's own indexer, called alone, leaves its stored offset (rope_deltas) as it is; a forward overwrites it.
     if indexer is None:
         first = text_config(model.hf).pad_token_id + 1 if family_of(model.hf.config).positions_from_ids else 0
         return plain + first

@@ -162,6 +162,7 @@ def _process(model: Any, requests: Sequence[Request]) -> dict[str, Tensor]:
     texts = [render_prompt(model, request.prompt or "", len(request.images)) for request in requests]
     begin = model.tokenizer.bos_token
     options: dict[str, Any] = {"text": texts, "return_tensors": "pt", "padding": True, "padding_side": "left"}
+    # Chat templates of many families write the begin-of-sequence token themselves; the tokenizer would add another.
     options["add_special_tokens"] = not (begin and texts[0].startswith(begin))
     if counts == {True}:
         options["images"] = [[as_image(image) for image in request.images] for request in requests]

@@ -145,6 +145,7 @@ def shuffled_weights(classes: Classes, draw: int, seed: int) -> np.ndarray:
     """
     rng = np.random.default_rng([seed, draw, *classes.name.encode()])
     n, m = len(classes.positive), len(classes.negative)
+    # Equal shares of either sign cancel the true class difference exactly, so that a draw is no diluted concept vector.
     side = np.zeros(n + m)
     if classes.paired:
         signs = _balanced_signs(n, rng, classes.name)

@@ -268,6 +268,7 @@ class _Sums:
 
     def variances(self, layer: int) -> Tensor:
         """Mean squared distance from the class mean [concept, 2, scope]."""
+        # E‖x‖² − ‖E x‖², which cancels badly unless x is relative to a typical activation: see ``add``.
         return (self.squares[layer] - self.sums[layer][:, :2].square().sum(-1)).clamp_min(0)
 
 
