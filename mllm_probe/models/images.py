@@ -17,6 +17,7 @@ import torch
 from PIL import Image, ImageOps
 
 from mllm_probe.models.caller_warnings import warn_caller
+from mllm_probe.typing import Picture
 
 ACCEPTED = "a PIL image, a path, encoded bytes, an array or tensor [height, width, 3], or an object with an `image`"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -59,7 +60,7 @@ def warn_of_image() -> None:
     warn_caller("image is called images now; the former name works until 1.0.", DeprecationWarning)
 
 
-def as_image(source: Any) -> Image.Image:
+def as_image(source: Picture | bytes) -> Image.Image:
     """Read a picture from whatever holds one.
 
     Parameters
@@ -101,7 +102,7 @@ def as_image(source: Any) -> Image.Image:
     return _on_white(picture)
 
 
-def content_hash(source: Any) -> str:
+def content_hash(source: Picture | bytes) -> str:
     """Name of a picture by its pixels: 16 hexadecimal digits, the same for equal RGB content."""
     picture = as_image(source)
     return hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()[:16]
