@@ -34,7 +34,7 @@ SITE = "residual stream after the decoder block"
 
 @dataclass(frozen=True)
 class Dimension:
-    """A named dimension: what it means and the coordinates that may travel with it."""
+    """A named dimension: its meaning and the other coordinates that it may have."""
 
     name: str
     meaning: str
@@ -132,7 +132,7 @@ def package_version() -> str:
 
 
 def require(dataset: xr.Dataset, *variables: str, dims: Iterable[str] = (), what: str = "this dataset") -> None:
-    """Raise a ValueError that says what is missing unless ``dataset`` has the variables and dimensions."""
+    """Raise a ValueError that names the variables and dimensions that ``dataset`` lacks."""
     if not hasattr(dataset, "data_vars"):  # xarray is not imported here, so that the command line's --help is fast
         raise ValueError(f"{what}: expected a dataset (xarray.Dataset); got {type(dataset).__name__}.")
     missing = [f"variable '{v}'" for v in variables if v not in dataset] + [
@@ -146,7 +146,7 @@ def require(dataset: xr.Dataset, *variables: str, dims: Iterable[str] = (), what
 
 
 def require_same_model(dataset: xr.Dataset, model: Any, what: str = "these vectors") -> None:
-    """Raise a ValueError naming both models unless ``dataset`` was made with the very weights of ``model``."""
+    """Raise a ValueError naming both models unless ``dataset`` was computed with the weights of ``model``."""
     made_with, weights = dataset.attrs.get("model"), dataset.attrs.get("weights")
     if weights is None:
         raise ValueError(f"{what} do not say which model they were made with (no attribute 'weights').")

@@ -46,7 +46,7 @@ class CapturedRows:
         return self._whole if self._whole is not None else [self._views[layer] for layer in self.layers]
 
     def writer(self, start: int, places: Places) -> Callable[[int, torch.Tensor], None]:
-        """Prepare to receive rows ``start`` …; the result copies what ``places`` chose of a block's output."""
+        """Function that copies the positions ``places`` of a block's output to the rows from ``start``."""
         self._make_room_for(places.labels)
         slots = np.searchsorted(self.labels, places.labels) if self._sorted else np.arange(len(places.labels))
         rows = slice(start, start + len(places.columns))

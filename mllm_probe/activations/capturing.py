@@ -188,7 +188,7 @@ def _token_coordinates(
 
 
 def _sample_coordinates(images: Images, samples: int) -> dict[str, tuple[str, list[Any]]]:
-    """Split and pair of pictures that know them, such as those of a concept library."""
+    """Split and pair of pictures that have these attributes, such as those of a concept library."""
     listed = list(images) if isinstance(images, Sequence) else [images]
     coords: dict[str, tuple[str, list[Any]]] = {}
     if len(listed) == samples:

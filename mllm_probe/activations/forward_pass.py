@@ -1,4 +1,4 @@
-"""One forward pass that hands out the residual stream block by block, and stops after the last block asked for."""
+"""One forward pass that calls back with the residual stream after each block, and stops after the last one needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mllm_probe.typing import Edits
 
 
 class _EnoughError(Exception):
-    """Raised by the hook of the last block asked for, to leave the forward pass."""
+    """Raised by the hook of the last block needed, to leave the forward pass."""
 
 
 def run_forward(
@@ -55,7 +55,7 @@ def run_forward(
 
 
 def _economies(model: ProbeModel) -> dict[str, Any]:
-    """Arguments that save a cache and the logits of positions nobody reads, where the model takes them."""
+    """Arguments that avoid a cache and unused logits, where the model takes them."""
     accepted = inspect.signature(model.hf.forward).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
     saved: dict[str, Any] = {"use_cache": False} if "use_cache" in accepted or takes_any else {}

@@ -269,7 +269,7 @@ class _ArgumentsHook(_Hook):
 
 
 def _through_stream(callback: OnBlock, layer: int, whole: torch.Tensor, stream: int | None) -> torch.Tensor | None:
-    """Call back with [rows, tokens, width]; put the answer back among the parallel streams where there are some."""
+    """Call back with [rows, tokens, width]; put the result back into the parallel streams where there are some."""
     if stream is None:
         return callback(layer, whole)
     changed = callback(layer, whole[stream])

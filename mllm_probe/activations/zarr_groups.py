@@ -72,7 +72,7 @@ def require_known_codecs(folder: Path) -> None:
 
 
 def as_folder(path: Any) -> Path:
-    """A path from what a user gave.
+    """``path`` as a Path.
 
     Raises
     ------

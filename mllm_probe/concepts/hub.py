@@ -280,7 +280,7 @@ def _contrasted(
     pairs: int,
     seed: int,
 ) -> Concept:
-    """A class against the others, as evenly from each of them as it goes."""
+    """A class against the others, as evenly from each of them as possible."""
     others = [other for other in sorted(rows) if other != name]
     if not others:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""A set of concepts: a mapping from names that can be split, narrowed, hashed and looked at."""
+"""A set of concepts: a mapping from names, with splits, subsets, a hash and a view for notebooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models by name, folder or hub id, and models that the user has loaded."""
+"""Loading of models by name, folder or hub id, and wrapping of loaded ones."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def wrap(
     name: str | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Model:
-    """A model that the user has loaded already: quantised, sharded, custom.
+    """Wrap a Hugging Face model that is loaded already: quantised, sharded, custom.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def _is_file(path: Path) -> bool:
 
 @contextmanager
 def _explained(origin: str, part: str = "") -> Iterator[None]:
-    """Errors of Transformers about a checkpoint as one sentence that names it; running out of memory stays that."""
+    """Raise errors of Transformers as one ValueError that names the checkpoint; out-of-memory errors pass."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError):
@@ -191,7 +191,7 @@ def _explained(origin: str, part: str = "") -> Iterator[None]:
 
 @contextmanager
 def _quiet(quiet: bool) -> Iterator[None]:
-    """Without progress bars of Transformers, which show nothing that is worth a line for models that load at once."""
+    """Disable the progress bars of Transformers, for small models that load at once."""
     shown = is_progress_bar_enabled()
     if quiet:
         disable_progress_bar()
@@ -259,7 +259,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}): mend it, or remove it to do without.") from error
+        raise ValueError(f"{path} is no JSON ({error}): correct it, or remove it to do without.") from error
     return checked_facts(content, str(path))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mllm_probe.activations.hooks import attached, before_block
 from mllm_probe.generation import steer
-from mllm_probe.loading.recording_hooks import hook_count, without_trace
+from mllm_probe.loading.recording_hooks import hook_count, without_new_hooks
 from mllm_probe.loading.verification_report import Check, Outcome, VerificationReport
 from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.models.families import family_of, why_no_image_tokens
@@ -58,7 +58,7 @@ def verify(model: ProbeModel, encoded: Encoded, quick: bool = False) -> Verifica
             "steered decoding": lambda: steered_decoding(model, encoded),
             "padding": lambda: padding(model, encoded),
         }
-    with model.lock.held(), without_trace(model.hf):
+    with model.lock.held(), without_new_hooks(model.hf):
         before = hook_count(model.hf)
         results = [_run(name, check) for name, check in checks.items()]
     results.append(_run("nothing left behind", lambda: _same_hooks(before, hook_count(model.hf))))
@@ -263,7 +263,7 @@ def _read(
 
 
 def _change(hidden: Tensor, seed: int) -> Tensor:
-    """A random change of the last position, as large as the state there."""
+    """A random change of the last position, as large as the state."""
     generator = torch.Generator().manual_seed(seed)
     direction = torch.randn(hidden.shape[-1], generator=generator).to(hidden)
     change = torch.zeros_like(hidden)

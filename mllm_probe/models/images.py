@@ -1,4 +1,4 @@
-"""Anything a person may call an image, as a PIL picture: the one place where encoded pictures are opened."""
+"""Conversion of files, bytes, arrays and tensors to PIL images: the only module that decodes image files."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def warn_of_image() -> None:
 
 
 def as_image(source: Picture | bytes) -> Image.Image:
-    """Read a picture from whatever holds one.
+    """Convert a picture of any accepted type to a PIL image.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ def as_image(source: Picture | bytes) -> Image.Image:
     Raises
     ------
     ValueError
-        If it cannot be read as a picture, is empty, has more than ``MOST_PIXELS`` pixels, or if it is open what its
-        numbers mean.
+        If it cannot be read as a picture, is empty, has more than ``MOST_PIXELS`` pixels, or if its range of
+        values is ambiguous.
     FileNotFoundError
         If a path leads nowhere.
     """
@@ -214,7 +214,7 @@ def _require_size(size: tuple[int, int], called: str) -> None:
 
 
 def _require_regular(file: Path, what: str = "picture", most: int = MOST_BYTES) -> None:
-    """Refuse what would never end when it is read (pipes, devices) before it is opened."""
+    """Refuse files that block or never end when they are read (pipes, devices)."""
     try:
         status = file.stat()
     except FileNotFoundError:
@@ -260,7 +260,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def _eight_bits(array: np.ndarray, got: str) -> np.ndarray:
-    """Pixels as uint8, by what numbers of their type mean; what can mean two things is refused."""
+    """Pixels as uint8, scaled by the range of their type; ambiguous ranges are refused."""
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:

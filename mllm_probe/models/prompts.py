@@ -1,4 +1,4 @@
-"""From requests to the tensors of one batch: chat template, processor, token types, continuation, roles."""
+"""Encoding of requests as the tensors of one batch: chat template, processor, token types, continuation, roles."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def _from_template(model: Any, content: list[dict[str, str]]) -> str:
     except Exception as error:  # a template is a program: whatever it raises, it is the template that is wrong
         raise ValueError(
             f"{model.name}: its chat template (chat_template.jinja, or chat_template in tokenizer_config.json) cannot "
-            f"be rendered ({type(error).__name__}: {error}). Mend the template, or write the prompt through the "
+            f"be rendered ({type(error).__name__}: {error}). Correct the template, or write the prompt through the "
             "processor and pass inputs=."
         ) from error
 

@@ -9,7 +9,7 @@ Part = TypeVar("Part")
 
 
 class ModelState:
-    """Caches and verdicts of one model, such as prefilled prompts and the way that rows share a prompt.
+    """Caches and trial results of one model, such as prefilled prompts and the method by which rows share a prompt.
 
     Examples
     --------

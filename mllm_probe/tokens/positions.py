@@ -116,7 +116,7 @@ class PromptPositions:
         return ", ".join(f"{(roles == i).sum()} {name}" for i, name in enumerate(ROLES) if name != "padding")
 
     def expanded(self, lines: int) -> PromptPositions:
-        """One prompt as that of every line."""
+        """Positions of one prompt, repeated for every line."""
         if self.lines == lines:
             return self
         grow = {n: np.repeat(getattr(self, n), lines // self.lines, axis=0) for n in _ARRAYS}

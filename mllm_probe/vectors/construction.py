@@ -57,7 +57,7 @@ def concept_vectors(
     probe_accuracy: bool = True,
     progress: Progress = False,
 ) -> xr.Dataset:
-    """Directions of concepts in the residual stream, with what is needed to judge and to dose them.
+    """Directions of concepts in the residual stream, with their quality measures and the residual norms for doses.
 
     Parameters
     ----------
@@ -331,7 +331,7 @@ class _ConceptDirections:
         }
 
     def probe_variables(self) -> dict[str, Any]:
-        """Held-out accuracy of probes: each half judged by the probe of the other."""
+        """Held-out accuracy of probes: each half classified by the probe of the other."""
         shape = (len(self.classes), len(self.sums.scopes), len(self.sums.layers))
         results = np.full((3, *shape), np.nan)
         for c, classes in enumerate(self.classes):

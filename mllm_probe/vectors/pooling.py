@@ -22,7 +22,7 @@ _MOST_NORMS = 1 << 19
 
 OnBatch = Callable[[int, dict[int, Tensor]], None]
 Progress = bool | Callable[[int, int], object]
-"""Whether a bar is shown, or what is called with how many pictures are done, and of how many, after every batch."""
+"""True for a progress bar, or a function of the numbers of finished and of all pictures, called after every batch."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ class NormSample:
     seen: int = 0
 
     def add(self, norms: np.ndarray) -> None:
-        """Take in some more."""
+        """Add the norms of one batch."""
         self.kept.append(norms[-self.seen % self.stride :: self.stride].astype(np.float32))
         self.seen += len(norms)
         if sum(map(len, self.kept)) > _MOST_NORMS:
@@ -46,7 +46,7 @@ class NormSample:
 
     @property
     def median(self) -> float:
-        """NaN without any."""
+        """Median of all norms, NaN without any."""
         return float(np.median(np.concatenate(self.kept))) if sum(map(len, self.kept)) else float("nan")
 
 
