@@ -26,7 +26,7 @@ def load(
     *,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
-    device_map: Any = None,
+    device_map: str | Mapping[str, int | str | torch.device] | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
 ) -> Model:
@@ -99,7 +99,7 @@ def load(
 
 
 def wrap(
-    hf_model: Any,
+    hf_model: nn.Module,
     processor: Any = None,
     blocks: str | Sequence[nn.Module] | None = None,
     *,

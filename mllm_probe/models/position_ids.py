@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,8 +12,11 @@ from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 
+if TYPE_CHECKING:
+    from mllm_probe.models.probe_model import ProbeModel
 
-def prompt_positions(model: Any, encoded: Encoded) -> Tensor:
+
+def prompt_positions(model: ProbeModel, encoded: Encoded) -> Tensor:
     """Position ids of a batch, as the model itself would set them.
 
     Parameters
@@ -63,6 +66,6 @@ def continuation_positions(positions: Tensor, start: int, tokens: int = 1) -> Te
     return largest[..., None] + steps
 
 
-def _indexer(model: Any) -> Any:
+def _indexer(model: ProbeModel) -> Any:
     inner = getattr(model.hf, "model", None)
     return getattr(inner, "get_rope_index", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,10 @@ from mllm_probe.models.inputs import Encoded, Request, append_tokens, join_input
 from mllm_probe.models.layout import accepted_inputs, text_config
 from mllm_probe.models.roles import IMAGE, PADDING, SPECIAL, begin_of_sequence, patch_positions, token_roles
 from mllm_probe.typing import Continuation
+
+if TYPE_CHECKING:
+    from mllm_probe.models.probe_model import ProbeModel
+
 
 _WORDS = r"[^\W_]+(?:['’-][^\W_]+)*|[^\w\s!-~]"
 """A word, or a character beyond ASCII that belongs to none, such as an emoji."""
@@ -44,7 +48,7 @@ def one_per_sample(prompt: str | Iterable[str], samples: int) -> list[str]:
     return prompts
 
 
-def answer_ids(model: Any, prefix: str | Sequence[int], name: str = "answer_prefix") -> list[int]:
+def answer_ids(model: ProbeModel, prefix: str | Sequence[int], name: str = "answer_prefix") -> list[int]:
     """Token ids of a text that an answer begins with, or the ids themselves; of an empty text none.
 
     Raises
@@ -65,7 +69,7 @@ def answer_ids(model: Any, prefix: str | Sequence[int], name: str = "answer_pref
     return ids
 
 
-def encode_requests(model: Any, requests: Sequence[Request], continuation: Continuation) -> Encoded:
+def encode_requests(model: ProbeModel, requests: Sequence[Request], continuation: Continuation) -> Encoded:
     """One left-padded batch of ``requests`` on the model's device."""
     processed = [request.inputs for request in requests if request.inputs is not None]
     if processed and len(processed) != len(requests):
@@ -103,7 +107,7 @@ def _sequence(tensors: dict[str, Tensor]) -> Tensor:
     return tensors.get("decoder_input_ids", tensors["input_ids"])
 
 
-def _with_decoder_start(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _with_decoder_start(model: ProbeModel, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     if not model.hf.config.is_encoder_decoder or "decoder_input_ids" in tensors:
         return tensors
     sources = (model.hf.generation_config, text_config(model.hf))
@@ -113,7 +117,7 @@ def _with_decoder_start(model: Any, tensors: dict[str, Tensor]) -> dict[str, Ten
     return tensors | {"decoder_input_ids": tensors["input_ids"].new_full((len(tensors["input_ids"]), 1), start)}
 
 
-def _roles(model: Any, tensors: dict[str, Tensor], prompt_length: int) -> Tensor:
+def _roles(model: ProbeModel, tensors: dict[str, Tensor], prompt_length: int) -> Tensor:
     if "decoder_input_ids" in tensors:
         roles = token_roles(model, tensors["decoder_input_ids"])
         padding = tensors["decoder_input_ids"] == model.pad_token_id
@@ -128,13 +132,13 @@ def _roles(model: Any, tensors: dict[str, Tensor], prompt_length: int) -> Tensor
     return roles.cpu()
 
 
-def _begin(model: Any, tensors: dict[str, Tensor], roles: Tensor) -> np.ndarray:
+def _begin(model: ProbeModel, tensors: dict[str, Tensor], roles: Tensor) -> np.ndarray:
     if "decoder_input_ids" in tensors:  # the decoder's start token is all the prompt there is
         return np.zeros(tuple(roles.shape), bool)
     return begin_of_sequence(model, tensors["input_ids"], roles)
 
 
-def with_token_types(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def with_token_types(model: ProbeModel, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The batch with the token types that the family reads.
 
     Without them some families use a wrong mask or wrong positions without an error.
@@ -149,7 +153,7 @@ def with_token_types(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor
     return typed
 
 
-def _process(model: Any, requests: Sequence[Request]) -> dict[str, Tensor]:
+def _process(model: ProbeModel, requests: Sequence[Request]) -> dict[str, Tensor]:
     if model.processor is None:
         raise ValueError(
             f"{model.name} was wrapped without a processor, so pictures and prompts cannot be turned into tensors: "
@@ -175,7 +179,7 @@ def _process(model: Any, requests: Sequence[Request]) -> dict[str, Tensor]:
     return {name: value for name, value in tensors.items() if name in accepted}
 
 
-def render_prompt(model: Any, prompt: str, pictures: int) -> str:
+def render_prompt(model: ProbeModel, prompt: str, pictures: int) -> str:
     """The text that the processor gets: by the chat template, else image tokens in front of the prompt.
 
     Raises
@@ -200,7 +204,7 @@ def render_prompt(model: Any, prompt: str, pictures: int) -> str:
     return f"{mark}" * pictures + prompt
 
 
-def _from_template(model: Any, content: list[dict[str, str]]) -> str:
+def _from_template(model: ProbeModel, content: list[dict[str, str]]) -> str:
     try:
         return model.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     except Exception as error:  # a template is a program: whatever it raises, it is the template that is wrong
@@ -211,7 +215,7 @@ def _from_template(model: Any, content: list[dict[str, str]]) -> str:
         ) from error
 
 
-def _image_token_text(model: Any) -> str | None:
+def _image_token_text(model: ProbeModel) -> str | None:
     mark = getattr(model.processor, "image_token", None)
     if mark is None and model.layout.image_token_id is not None and model.tokenizer is not None:
         mark = model.tokenizer.convert_ids_to_tokens(model.layout.image_token_id)
@@ -238,7 +242,7 @@ def _listed_ids(ids: Any, name: str) -> list[int]:
     return [int(i) for i in ids_listed]
 
 
-def _require_vocabulary(model: Any, ids: Tensor, name: str) -> None:
+def _require_vocabulary(model: ProbeModel, ids: Tensor, name: str) -> None:
     """Raise unless ids are rows of the model's token embeddings, or mark a picture."""
     known = model.hf.get_input_embeddings().weight.shape[0]
     wrong = ids[((ids < 0) | (ids >= known)) & (ids != (model.layout.image_token_id or 0))]
@@ -248,7 +252,9 @@ def _require_vocabulary(model: Any, ids: Tensor, name: str) -> None:
         )
 
 
-def _continuation_ids(model: Any, continuation: str | Sequence[str | Sequence[int]], rows: int) -> list[list[int]]:
+def _continuation_ids(
+    model: ProbeModel, continuation: str | Sequence[str | Sequence[int]], rows: int
+) -> list[list[int]]:
     texts: list[Any] = [continuation] * rows if isinstance(continuation, str) else list(continuation)
     if len(texts) != rows:
         raise ValueError(f"Expected one continuation, or one per sample ({rows}); got {len(texts)}.")
@@ -258,7 +264,7 @@ def _continuation_ids(model: Any, continuation: str | Sequence[str | Sequence[in
     return pieces
 
 
-def _require_room(model: Any, length: int) -> None:
+def _require_room(model: ProbeModel, length: int) -> None:
     longest = getattr(text_config(model.hf), "max_position_embeddings", None)
     if longest is not None and length > longest:
         raise ValueError(
@@ -267,23 +273,22 @@ def _require_room(model: Any, length: int) -> None:
         )
 
 
-def _placed(model: Any, value: Tensor) -> Tensor:
+def _placed(model: ProbeModel, value: Tensor) -> Tensor:
     return value.to(model.device, model.dtype if value.is_floating_point() else None)
 
 
-def _token_text(model: Any, ids: list[int]) -> list[str]:
+def _token_text(model: ProbeModel, ids: list[int]) -> list[str]:
     if model.tokenizer is None:
         return [str(i) for i in ids]
     return [model.tokenizer.decode([i]) for i in ids]
 
 
-def _grids(model: Any, tensors: dict[str, Tensor], rows: int) -> list[list[tuple[int, int]]] | None:
-    grid = tensors.get("image_grid_thw")
-    if grid is None:
+def _grids(model: ProbeModel, tensors: dict[str, Tensor], rows: int) -> list[list[tuple[int, int]]] | None:
+    grid, image_id = tensors.get("image_grid_thw"), model.layout.image_token_id
+    if grid is None or image_id is None:
         return None
     merge = int(getattr(model.hf.config.vision_config, "spatial_merge_size", 1))
     sizes = [(int(t * h) // merge, int(w) // merge) for t, h, w in grid.tolist()]
-    image_id = model.layout.image_token_id
     shared: list[list[tuple[int, int]]] = []
     for count in (tensors["input_ids"] == image_id).sum(1).tolist():
         mine: list[tuple[int, int]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,10 +12,14 @@ from mllm_probe.models.families import why_no_image_tokens
 from mllm_probe.models.layout import text_config
 from mllm_probe.schema import ROLES
 
+if TYPE_CHECKING:
+    from mllm_probe.models.probe_model import ProbeModel
+
+
 TEXT, IMAGE, SPECIAL, PADDING = (ROLES.index(name) for name in ("text", "image", "special", "padding"))
 
 
-def special_ids(model: Any) -> set[int]:
+def special_ids(model: ProbeModel) -> set[int]:
     """Ids of special tokens (begin, end, padding, chat markers), from the tokenizer or else from the configuration."""
     if model.tokenizer is not None:
         return set(model.tokenizer.all_special_ids)
@@ -27,7 +31,7 @@ def special_ids(model: Any) -> set[int]:
     return ids
 
 
-def token_roles(model: Any, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+def token_roles(model: ProbeModel, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
     """Role of every position.
 
     Parameters
@@ -52,7 +56,7 @@ def token_roles(model: Any, input_ids: Tensor, attention_mask: Tensor | None = N
     return roles
 
 
-def begin_of_sequence(model: Any, input_ids: Tensor, roles: Tensor) -> np.ndarray:
+def begin_of_sequence(model: ProbeModel, input_ids: Tensor, roles: Tensor) -> np.ndarray:
     """Positions that hold the begin-of-sequence token in front of everything else of their row.
 
     Parameters

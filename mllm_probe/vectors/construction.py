@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_c
 from mllm_probe.vectors.pooling import Progress, as_requests, pool
 
 _PARTS = ("positive", "negative", "words", "category", "paired")
+Array: TypeAlias = np.ndarray | Tensor | xr.DataArray | Sequence[float] | Sequence[Sequence[float]]
 METHODS = ("mean_difference", "pca", "probe")
 
 
@@ -147,7 +148,7 @@ def concept_vectors(
 
 def vectors_from(
     model: ProbeModel,
-    directions: Mapping[str, Any],
+    directions: Mapping[str, Array],
     images: Images = None,
     prompt: str | None = None,
     *,
@@ -455,7 +456,7 @@ def _given_categories(directions: Mapping[str, Any], category: Any) -> list[str]
     return [category_name(category[name]) if name in category else "" for name in directions]
 
 
-def _as_layers(name: str, array: Any, layers: list[int], model: ProbeModel) -> Tensor:
+def _as_layers(name: str, array: Array, layers: list[int], model: ProbeModel) -> Tensor:
     tensor = _as_tensor(name, _by_dimensions(name, array, layers) if isinstance(array, xr.DataArray) else array)
     given = tuple(tensor.shape)
     if tensor.ndim == 1:
