@@ -16,8 +16,8 @@ from mllm_probe.apps.training.architecture import build, tokenizer
 from mllm_probe.apps.training.card import write_card
 from mllm_probe.apps.training.decoder import DecoderPlan
 from mllm_probe.apps.training.model_folder import SETTINGS
-from mllm_probe.apps.training.pictures import training_pictures
 from mllm_probe.apps.training.question_packing import PREFIX, pack
+from mllm_probe.apps.training.rendered_pictures import training_pictures
 from mllm_probe.apps.training.run import TrainingPlan, train
 from mllm_probe.apps.training.targets import KINDS, SLOTS
 from mllm_probe.apps.training.tower import TowerPlan

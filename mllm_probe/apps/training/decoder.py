@@ -18,8 +18,8 @@ from mllm_probe.apps.training.architecture import BOS, build, tokenizer
 from mllm_probe.apps.training.model_folder import export
 from mllm_probe.apps.training.optimizer import HybridOptimizer
 from mllm_probe.apps.training.parallel import Team
-from mllm_probe.apps.training.pictures import Pictures
 from mllm_probe.apps.training.question_packing import PREFIX, Pack, pack
+from mllm_probe.apps.training.rendered_pictures import Pictures
 from mllm_probe.apps.training.targets import DenseHead, dense_loss
 from mllm_probe.apps.training.tower import Tower, autocast, features, share, tensors
 from mllm_probe.scenes.language import questions

@@ -9,7 +9,7 @@ from pathlib import Path
 from mllm_probe.apps.training import training_state
 from mllm_probe.apps.training.decoder import DecoderPlan, train_decoder
 from mllm_probe.apps.training.parallel import Team, run_team
-from mllm_probe.apps.training.pictures import Pictures, training_pictures
+from mllm_probe.apps.training.rendered_pictures import Pictures, training_pictures
 from mllm_probe.apps.training.tower import TowerPlan, tower_of, train_tower, trained_tower
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from mllm_probe.apps.training.architecture import build
 from mllm_probe.apps.training.model_folder import trained
 from mllm_probe.apps.training.optimizer import HybridOptimizer
 from mllm_probe.apps.training.parallel import Team
-from mllm_probe.apps.training.pictures import Pictures
+from mllm_probe.apps.training.rendered_pictures import Pictures
 from mllm_probe.apps.training.targets import SLOTS, DenseHead, dense_loss
 
 log = logging.getLogger(__name__)
