@@ -10,10 +10,11 @@ import xarray as xr
 
 import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
-from mllm_probe.activations.hooks import active_hooks, before_backbone
+from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.sweeps import engine as engine_module
 from mllm_probe.sweeps import job as job_module
 from mllm_probe.sweeps.scoring import Scorer
+from tests.hooks import active_hooks
 from tests.sweeps.helpers import random_vectors
 
 FAST = {"metrics": ("logprob",), "progress": False, "draws": 2}

@@ -17,12 +17,13 @@ import xarray as xr
 import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.device_array import tensor_of
-from mllm_probe.activations.hooks import active_hooks, before_backbone
+from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.sweeps import api, order, persisting
 from mllm_probe.sweeps import store as store_module
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.results import Grid
+from tests.hooks import active_hooks
 from tests.sweeps import killed
 from tests.sweeps.helpers import random_vectors, wrapped_family
 

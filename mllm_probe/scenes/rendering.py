@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mllm_probe.scenes import styles
-from mllm_probe.scenes.layout import Placed, lines_in, shapes_in
+from mllm_probe.scenes.outlines import FACES, THINGS
+from mllm_probe.scenes.placement import Placed, lines_in, shapes_in
 from mllm_probe.scenes.scene import SIDE, Scene
-from mllm_probe.scenes.shapes import FACES, THINGS
 from mllm_probe.scenes.styles import Paint
 
 _SMALLEST_CANVAS = 256

@@ -8,7 +8,7 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.activations import device_array
 from mllm_probe.activations.device_array import lazy, split_dimension
-from mllm_probe.activations.store import open_zarr, save_zarr
+from mllm_probe.activations.zarr_store import open_zarr, save_zarr
 from mllm_probe.sweeps import sweep
 from tests.sweeps.helpers import random_vectors
 

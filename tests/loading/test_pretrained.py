@@ -17,7 +17,7 @@ from transformers.utils import logging as progress
 
 from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.loading import Model, VerificationError, load, wrap
-from mllm_probe.loading.checkpoint import require_all_weights
+from mllm_probe.loading.checkpoint_checks import require_all_weights
 from mllm_probe.models import ProbeModel
 
 FACTS = {

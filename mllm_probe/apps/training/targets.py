@@ -1,4 +1,4 @@
-"""What each patch and each whole picture shows, as targets for the vision tower: they come free with the scene."""
+"""Targets for the vision tower, read from the scene: the content of each patch and of the whole picture."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mllm_probe.scenes.layout import shapes_in
+from mllm_probe.scenes.placement import shapes_in
 from mllm_probe.scenes.scene import SIDE, Scene
 from mllm_probe.scenes.vocabulary import ABSTRACT, EMOTIONS, ENTITIES, NEUTRAL, RELATIONS, STYLES
 

@@ -1,4 +1,4 @@
-"""Datasets on disk: Zarr, written a piece at a time, read back lazily or onto a device."""
+"""Datasets on disk: Zarr, written in pieces, read back lazily or onto a device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PIECE = 64 * 2**20
 _DTYPE = "dtype"
 _KIND, _ACTIVATIONS = "store_kind", "activations"
-"""Attribute, on disk only, by which a store of ``save_zarr`` is told from every other Zarr group."""
+"""Attribute, on disk only, that distinguishes a store of ``save_zarr`` from every other Zarr group."""
 
 
 def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE, *, overwrite: bool = False) -> Path:

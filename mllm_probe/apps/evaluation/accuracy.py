@@ -1,4 +1,4 @@
-"""How often a model is right about scenes that it never saw: per category, for whole answers, and for problems."""
+"""Accuracy on held-out scenes: per category, for whole answers, and for problems."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mllm_probe.apps.evaluation.answering import Answerer
+from mllm_probe.apps.evaluation.answerer import Answerer
 from mllm_probe.metrics.statistics import wilson_interval
-from mllm_probe.scenes.draw import draw
 from mllm_probe.scenes.language import CAPTION_PROMPT, DEFAULT_PROMPT, caption, existence, parse_list
 from mllm_probe.scenes.problems import PROBLEMS, Question, missing_item, row_questions
+from mllm_probe.scenes.rendering import draw
 from mllm_probe.scenes.sampling import sample
 from mllm_probe.scenes.scene import Scene, true_concepts
 from mllm_probe.scenes.vocabulary import CATEGORIES, CONCEPTS
@@ -21,7 +21,7 @@ _SEED = 20_000
 
 @dataclass(frozen=True)
 class Score:
-    """How many of `n` answers were right."""
+    """Number of right answers of `n`."""
 
     name: str
     right: int
@@ -56,7 +56,7 @@ def _of(category: str, words: Iterable[str]) -> set[str]:
 
 
 def _by_name(asked: Sequence[Scene], answers: Sequence[str], value: Callable[[Scene], str | None]) -> list[bool]:
-    return [said == value(scene) for scene, said in zip(asked, answers, strict=True) if value(scene)]
+    return [given == value(scene) for scene, given in zip(asked, answers, strict=True) if value(scene)]
 
 
 def recognition(answer: Answerer, asked: Sequence[Scene]) -> list[Score]:
@@ -80,34 +80,34 @@ def recognition(answer: Answerer, asked: Sequence[Scene]) -> list[Score]:
         score(
             category,
             [
-                _of(category, t) == _of(category, said)
-                for t, said in zip(truths, listed, strict=True)
+                _of(category, t) == _of(category, given)
+                for t, given in zip(truths, listed, strict=True)
                 if _of(category, t)
             ],
         )
         for category in CATEGORIES
     ]
-    scores.append(score("whole list", [set(t) == set(said) for t, said in zip(truths, listed, strict=True)]))
+    scores.append(score("whole list", [set(t) == set(given) for t, given in zip(truths, listed, strict=True)]))
     captions = answer(images, [CAPTION_PROMPT] * len(images))
-    scores.append(score("whole caption", [caption(s) == said for s, said in zip(asked, captions, strict=True)]))
+    scores.append(score("whole caption", [caption(s) == given for s, given in zip(asked, captions, strict=True)]))
     related = answer(images, ["What is the relation?"] * len(images))
     scores.append(score("relation, by name", _by_name(asked, related, lambda scene: scene.relation)))
     sideways = [scene.relation in ("left", "right") and scene.reference != "box" for scene in asked]
     named = zip(asked, related, sideways, strict=True)
-    scores.append(score("left or right of a thing", [said == s.relation for s, said, side in named if side]))
+    scores.append(score("left or right of a thing", [given == s.relation for s, given, side in named if side]))
     g = np.random.default_rng(7)
     posed = [existence(scene, g) for scene in asked]
-    said = answer(images, [question.text for question in posed], 3)
+    given = answer(images, [question.text for question in posed], 3)
     for reply in ("yes", "no"):
-        right = [a == q.answer for q, a in zip(posed, said, strict=True) if q.answer == reply]
+        right = [a == q.answer for q, a in zip(posed, given, strict=True) if q.answer == reply]
         scores.append(score(f"is it there: {reply}", right))
     return scores
 
 
 def _score_questions(answer: Answerer, posed: Sequence[tuple[Scene, Question]]) -> list[bool]:
     images = [draw(scene, _PICTURE_SIDE) for scene, _ in posed]
-    said = answer(images, [question.text for _, question in posed], 6)
-    return [a == question.answer for (_, question), a in zip(posed, said, strict=True)]
+    given = answer(images, [question.text for _, question in posed], 6)
+    return [a == question.answer for (_, question), a in zip(posed, given, strict=True)]
 
 
 def problems(answer: Answerer, count: int) -> list[Score]:

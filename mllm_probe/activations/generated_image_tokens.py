@@ -1,4 +1,4 @@
-"""Image tokens that a model wrote itself: in an answer they are words, and no picture stands in their place."""
+"""Image tokens that a model generated itself: in an answer they are embedded as text, not replaced by a picture."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mllm_probe.models.families import why_no_image_tokens
 
 
 @contextmanager
-def read_as_written(model: ProbeModel, encoded: Encoded) -> Iterator[dict[str, torch.Tensor]]:
-    """Give the tensors of a pass in which image tokens of the continuation are read as they are while decoding.
+def text_embeddings_of_generated_images(model: ProbeModel, encoded: Encoded) -> Iterator[dict[str, torch.Tensor]]:
+    """Tensors of a pass that embeds image tokens of the continuation as token-by-token decoding does.
 
     Step by step such a token is embedded like any other. In one pass over prompt and continuation the model would
-    look for a picture to put in its place: it is shown another token there, and the text model gets the right one.
+    look for a picture's features to put there: it gets another token id there, and the text model the right embedding.
 
     Parameters
     ----------
@@ -28,16 +28,16 @@ def read_as_written(model: ProbeModel, encoded: Encoded) -> Iterator[dict[str, t
     Yields
     ------
     dict of str to Tensor
-        ``encoded.tensors``, without image tokens behind the prompt.
+        ``encoded.tensors``, without image tokens after the prompt.
     """
     image = model.layout.image_token_id
     if image is None or why_no_image_tokens(model.hf.config) or encoded.length == encoded.prompt_length:
         yield encoded.tensors
         return
     ids = encoded.sequence
-    written = ids == image
-    written[:, : encoded.prompt_length] = False
-    if not written.any():
+    generated = ids == image
+    generated[:, : encoded.prompt_length] = False
+    if not generated.any():
         yield encoded.tensors
         return
 
@@ -46,11 +46,11 @@ def read_as_written(model: ProbeModel, encoded: Encoded) -> Iterator[dict[str, t
         if embedded is None:
             raise RuntimeError(
                 f"the text model of {model.name} takes no inputs_embeds, so an image token in the continuation cannot "
-                "be told from one that stands for a picture; leave it out of the continuation."
+                "be distinguished from one of a picture; leave it out of the continuation."
             )
         token = model.hf.get_input_embeddings()(ids.new_full((1, 1), image)).to(embedded)
-        marked = written[..., None].to(embedded.device)
+        marked = generated[..., None].to(embedded.device)
         return arguments, {**named, "inputs_embeds": torch.where(marked, token, embedded)}
 
     with before_backbone(model, put_back):
-        yield {**encoded.tensors, "input_ids": ids.masked_fill(written, 1 if image == 0 else 0)}
+        yield {**encoded.tensors, "input_ids": ids.masked_fill(generated, 1 if image == 0 else 0)}

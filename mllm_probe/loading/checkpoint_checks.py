@@ -1,4 +1,4 @@
-"""A checkpoint before and after it is read: sizes, files and weights that cannot be right."""
+"""Checks of a checkpoint before and after loading: sizes, files and weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def require_buildable(config: Mapping[str, Any], origin: str) -> None:
     for path, name, value in _entries(config, "config.json"):
         if name in _COUNTS and isinstance(value, int) and value > MOST_BLOCKS:
             raise ValueError(
-                f"{origin}: {path} says {name} = {value:,}, but at most {MOST_BLOCKS:,} blocks are built. Mend the "
+                f"{origin}: {path} says {name} = {value:,}, but at most {MOST_BLOCKS:,} blocks are built. Correct the "
                 "configuration, or get the checkpoint again."
             )
 
@@ -46,7 +46,7 @@ def require_readable(folder: Path) -> None:
             if Path(name).is_absolute() or ".." in Path(name).parts:
                 raise ValueError(
                     f"{index} takes weights from '{name}', outside of its folder, which is not done: put the file "
-                    "beside it and its plain name into the index."
+                    "next to it and its plain name into the index."
                 )
 
 
@@ -76,7 +76,7 @@ def require_all_weights(model: str, info: Mapping[str, Any]) -> None:
     if parts:
         raise ValueError(
             f"{model}: the checkpoint does not fit its configuration: {'; '.join(parts)}. Get the checkpoint again, or "
-            "mend its config.json; a model that is meant to be so can be loaded with Transformers and passed to "
+            "correct its config.json; a model that is meant to be so can be loaded with Transformers and passed to "
             "mp.wrap(hf_model, processor)."
         )
 

@@ -1,4 +1,4 @@
-"""Checkpoints as safetensors beside a small JSON file, replaced as a whole so that a kill leaves the last good one."""
+"""Training checkpoints as safetensors with a JSON file, replaced atomically so that a kill leaves the last good one."""
 
 import json
 import os
@@ -13,7 +13,7 @@ _PROGRESS = "progress"
 
 
 def save(path: Path, groups: dict[str, dict[str, Tensor]], progress: dict[str, Any]) -> None:
-    """Write named groups of tensors and where training stands.
+    """Write named groups of tensors and the progress of training.
 
     Parameters
     ----------

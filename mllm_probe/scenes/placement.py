@@ -1,4 +1,4 @@
-"""From a scene to the shapes that stand in it, each with its place. Lengths are in 64ths of the picture's side."""
+"""Placement of a scene's shapes. Lengths are in 64ths of the picture's side."""
 
 import math
 from collections.abc import Callable
@@ -189,14 +189,14 @@ def _row(scene: Scene) -> list[Placed]:
     across = g.uniform(16, 48)
     placed = []
     for i, (entity, large) in enumerate(zip(scene.entities, scene.given_row.large, strict=True)):
-        along, beside = 11 + 21 * i + g.uniform(-0.4, 0.4), across + g.uniform(-3, 3)
-        x, y = (along, beside) if scene.given_row.horizontal else (beside, along)
+        along, offset = 11 + 21 * i + g.uniform(-0.4, 0.4), across + g.uniform(-3, 3)
+        x, y = (along, offset) if scene.given_row.horizontal else (offset, along)
         placed.append(_put(entity, x, y, g.uniform(10.2, 10.6) if large else g.uniform(7.2, 7.7)))
     return placed
 
 
 def shapes_in(scene: Scene) -> list[Placed]:
-    """Return every shape of the scene, the ones behind first.
+    """Return every shape of the scene, from back to front.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def _things(scene: Scene) -> list[Placed]:
 
 
 def lines_in(scene: Scene) -> list[np.ndarray]:
-    """Return the two lines behind everything, points [2, 2] each, or none."""
+    """Return the two background lines, points [2, 2] each, or none."""
     if not scene.line_relation:
         return []
     g = random_of(scene, 5)
@@ -238,7 +238,7 @@ def lines_in(scene: Scene) -> list[np.ndarray]:
     gap, turn = g.uniform(6, 11), g.uniform(0.8, math.pi - 0.8)
     along = np.array([math.cos(angle), math.sin(angle)])
     if scene.line_relation == "parallel":
-        beside = np.array([-along[1], along[0]]) * gap
-        return [np.stack([centre + s * beside - along * half, centre + s * beside + along * half]) for s in (1, -1)]
+        offset = np.array([-along[1], along[0]]) * gap
+        return [np.stack([centre + s * offset - along * half, centre + s * offset + along * half]) for s in (1, -1)]
     other = np.array([math.cos(angle + turn), math.sin(angle + turn)])
     return [np.stack([centre - u * half, centre + u * half]) for u in (along, other)]

@@ -1,4 +1,4 @@
-"""Where captured rows are written: allocated once on the device, grown only when samples differ in length."""
+"""Buffer of captured rows: allocated once on the device, grown only when samples differ in length."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from mllm_probe.activations.memory import require_room
+from mllm_probe.activations.free_memory import require_room
 from mllm_probe.models import ProbeModel
 from mllm_probe.tokens.places import Places
 
@@ -46,7 +46,7 @@ class CapturedRows:
         return self._whole if self._whole is not None else [self._views[layer] for layer in self.layers]
 
     def writer(self, start: int, places: Places) -> Callable[[int, torch.Tensor], None]:
-        """Prepare to receive rows ``start`` …; the result copies what ``places`` chose of a block's output."""
+        """Function that copies the positions ``places`` of a block's output to the rows from ``start``."""
         self._make_room_for(places.labels)
         slots = np.searchsorted(self.labels, places.labels) if self._sorted else np.arange(len(places.labels))
         rows = slice(start, start + len(places.columns))
@@ -81,6 +81,8 @@ class CapturedRows:
             self._views = {layer: self._whole[:, number] for number, layer in enumerate(self.layers)}
 
     def _view(self, layer: int, hidden: torch.Tensor) -> torch.Tensor:
+        # Allocated at the first output, whose type and width are only known then. The views of one whole tensor let all
+        # layers be indexed together later; layers on several devices are never stacked.
         if layer not in self._views:
             inner = (len(self.labels), hidden.shape[-1])
             if self._one_device:

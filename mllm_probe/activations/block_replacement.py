@@ -1,4 +1,4 @@
-"""Running something else in place of decoder blocks while a block of code runs; hooks on the blocks still fire."""
+"""Replacement of decoder blocks by other functions in a ``with`` block; hooks on the blocks still fire."""
 
 from __future__ import annotations
 

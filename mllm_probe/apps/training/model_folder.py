@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
-from mllm_probe.apps.training.model import build, processor
+from mllm_probe.apps.training.architecture import build, processor
 from mllm_probe.scenes.language import DEFAULT_ANSWER_PREFIX, DEFAULT_PROMPT, suggestions
 
 SETTINGS = "mllm_probe.json"

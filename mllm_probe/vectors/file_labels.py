@@ -14,7 +14,7 @@ KEY = "mllm_probe"
 
 
 class LabelsError(ValueError):
-    """Labels that do not describe the tensors beside them."""
+    """Labels that do not describe the tensors of their file."""
 
 
 def parse_labels(text: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.apps.training.model import ASSISTANT, EOS, IMAGE_TOKENS, USER
+from mllm_probe.apps.training.architecture import ASSISTANT, EOS, IMAGE_TOKENS, USER
 from mllm_probe.scenes.problems import Question
 
 PREFIX = 1 + IMAGE_TOKENS
@@ -18,7 +18,7 @@ _WEIGHTS = {"caption": 2.0, "list": 2.0, "where": 1.5, "relation": 1.5}
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one question landed: its row, and its answer's first label and length (the end token included)."""
+    """Location of one question: its row, and its answer's first label and length (with the end token)."""
 
     row: int
     question: Question

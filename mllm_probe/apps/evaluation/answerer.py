@@ -40,7 +40,7 @@ class Answerer:
                 add_special_tokens=False,
                 padding=True,
             )
-            said = self.model.generate(**inputs, max_new_tokens=most, do_sample=False)
-            new = said[:, inputs["input_ids"].shape[1] :]
+            generated = self.model.generate(**inputs, max_new_tokens=most, do_sample=False)
+            new = generated[:, inputs["input_ids"].shape[1] :]
             answers += [text.strip() for text in self.processor.tokenizer.batch_decode(new, skip_special_tokens=True)]
         return answers

@@ -1,4 +1,4 @@
-"""Models by name, folder or hub id, and models that the user has loaded."""
+"""Loading of models by name, folder or hub id, and wrapping of loaded ones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
-from mllm_probe.loading.checkpoint import require_all_weights, require_buildable, require_readable
-from mllm_probe.loading.model import Model
-from mllm_probe.models import ProbeModel, bundled, bundled_names
+from mllm_probe.loading.checkpoint_checks import require_all_weights, require_buildable, require_readable
+from mllm_probe.loading.loaded_model import Model
+from mllm_probe.models import ProbeModel, bundled_folder, bundled_names
 from mllm_probe.models.argument_checks import described, path_of
 
 FACTS = "mllm_probe.json"
@@ -26,7 +26,7 @@ def load(
     *,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
-    device_map: Any = None,
+    device_map: str | Mapping[str, int | str | torch.device] | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
 ) -> Model:
@@ -61,7 +61,7 @@ def load(
         vision tower's pooling head, heads for several tokens at once and what the model's class in Transformers
         declares as unneeded may be missing or left over.
     VerificationError
-        If the parts that were found do not behave as decoder blocks do.
+        If the parts do not behave as decoder blocks do.
     """
     source, shown, local = _resolve(name)
     if device is not None and device_map is not None:
@@ -79,7 +79,7 @@ def load(
     with _explained(origin, "config.json: "):
         config = AutoConfig.from_pretrained(source, **options)
     require_buildable(config.to_dict(), origin)
-    with _explained(origin), _quiet(bundled(shown) == Path(source)):
+    with _explained(origin), _quiet(bundled_folder(shown) == Path(source)):
         hf, info = AutoModelForImageTextToText.from_pretrained(
             source,
             dtype=kind,
@@ -99,14 +99,14 @@ def load(
 
 
 def wrap(
-    hf_model: Any,
+    hf_model: nn.Module,
     processor: Any = None,
     blocks: str | Sequence[nn.Module] | None = None,
     *,
     name: str | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Model:
-    """A model that the user has loaded already: quantised, sharded, custom.
+    """Wrap a Hugging Face model that is loaded already: quantised, sharded, custom.
 
     Parameters
     ----------
@@ -141,14 +141,14 @@ def wrap(
 
 
 def _resolve(name: str | Path) -> tuple[str, str, bool]:
-    """Where to load from, the name to show, and whether that is a folder of this machine."""
+    """Source to load from, name to show, and True for a local folder."""
     path, text = path_of("name", name), str(name)
     if isinstance(name, Path) or text.startswith(("./", "../", "/", "~")) or text in (".", ".."):
         folder = _expanded(path)
         if not _is_file(folder / "config.json"):
             raise ValueError(f"Expected a folder with a model (config.json, *.safetensors) at {folder}; there is none.")
         return str(folder), folder.resolve().name, True
-    packaged = bundled(text)
+    packaged = bundled_folder(text)
     if packaged is not None:
         return str(packaged), text, True
     if text.count("/") != 1 or not all(text.split("/")):
@@ -177,7 +177,7 @@ def _is_file(path: Path) -> bool:
 
 @contextmanager
 def _explained(origin: str, part: str = "") -> Iterator[None]:
-    """Errors of Transformers about a checkpoint as one sentence that names it; running out of memory stays that."""
+    """Raise errors of Transformers as one ValueError that names the checkpoint; out-of-memory errors pass."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError):
@@ -191,7 +191,7 @@ def _explained(origin: str, part: str = "") -> Iterator[None]:
 
 @contextmanager
 def _quiet(quiet: bool) -> Iterator[None]:
-    """Without progress bars of Transformers, which show nothing that is worth a line for models that load at once."""
+    """Disable the progress bars of Transformers, for small models that load at once."""
     shown = is_progress_bar_enabled()
     if quiet:
         disable_progress_bar()
@@ -252,14 +252,14 @@ def _dtype(dtype: str | torch.dtype | None, where: torch.device | None) -> torch
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    """What a folder says about its model, checked."""
+    """Facts about a model from its folder, checked."""
     path = folder / FACTS
     if not path.is_file():
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}): mend it, or remove it to do without.") from error
+        raise ValueError(f"{path} is no JSON ({error}): correct it, or remove it to do without.") from error
     return checked_facts(content, str(path))
 
 

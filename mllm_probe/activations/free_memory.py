@@ -1,4 +1,4 @@
-"""How much memory is free where the model runs, and how many rows of a batch fit into it."""
+"""Free memory of a device, and the number of rows of a batch that fit into it."""
 
 from __future__ import annotations
 

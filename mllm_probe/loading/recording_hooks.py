@@ -1,4 +1,4 @@
-"""Takes off the recording hooks that Transformers installs at the first request for hidden states and leaves there."""
+"""Removal of the recording hooks that Transformers installs at the first request for hidden states and leaves there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FLAG = "_output_capturing_hooks_installed"
 
 
 @contextmanager
-def without_trace(hf: nn.Module) -> Iterator[None]:
+def without_new_hooks(hf: nn.Module) -> Iterator[None]:
     """Remove every forward hook that comes onto ``hf`` inside the ``with`` block, and the note that it is installed.
 
     A hook that Transformers leaves behind would record a block's output before a steering hook that is added

@@ -1,4 +1,4 @@
-"""What a verification found, check by check."""
+"""Report of a verification: the outcome of every check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """How a check ended."""
+    """Outcome of a check."""
 
     PASSED = "passed"
     FAILED = "FAILED"
@@ -16,7 +16,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """One check: what was looked at, how it ended, and the numbers or the reason."""
+    """One check: its name, its outcome, and the numbers or the reason."""
 
     name: str
     outcome: Outcome
@@ -31,7 +31,7 @@ class VerificationReport:
     ----------
     model, family : str
     parts : str
-        Where the blocks were found.
+        Path of the decoder blocks.
     checks : tuple of Check
     """
 

@@ -86,11 +86,11 @@ def test_a_live_session_refuses_vectors_of_before(pictures):
 
 
 def test_the_weights_are_not_looked_at_while_tokens_are_fed(pictures, monkeypatch):
-    from mllm_probe.models import fingerprint as of_fingerprint
+    from mllm_probe.models import fingerprints
 
     model, looks = tiny_llava(), []
-    counted = of_fingerprint.change_counters
-    monkeypatch.setattr(of_fingerprint, "change_counters", lambda hf: looks.append(1) or counted(hf))
+    counted = fingerprints.change_counters
+    monkeypatch.setattr(fingerprints, "change_counters", lambda hf: looks.append(1) or counted(hf))
     vectors, seen = random_vectors(model), []
     mp.generate(model, pictures[0], PROMPT, max_new_tokens=1)
     mp.sweep(model, vectors, pictures[:1], PROMPT, **SETTINGS)  # the path is tried once, with vectors made for that

@@ -8,14 +8,14 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from mllm_probe.loading.report import VerificationReport
 from mllm_probe.loading.verification import verify
+from mllm_probe.loading.verification_report import VerificationReport
 from mllm_probe.models import ProbeModel
 from mllm_probe.typing import Images
 
 
 class Model(ProbeModel):
-    """A ``ProbeModel`` that can prove its parts; made by ``load`` and ``wrap``."""
+    """A ``ProbeModel`` that can verify its parts; returned by ``load`` and ``wrap``."""
 
     def verify(
         self,
@@ -25,7 +25,7 @@ class Model(ProbeModel):
         inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,
         quick: bool = False,
     ) -> VerificationReport:
-        """Check on one sample that the parts found are what they were taken for.
+        """Check on one sample that the model's parts behave as decoder blocks, head and image tokens do.
 
         Parameters
         ----------
@@ -42,9 +42,9 @@ class Model(ProbeModel):
         -------
         VerificationReport
             Block outputs equal the model's own hidden states; an edit is exact where it is made, leaves the
-            layers below and reaches the logits; image tokens are where we say; strength 0 changes nothing;
+            layers below and reaches the logits; image tokens are at the labelled positions; strength 0 changes nothing;
             cached decoding equals one full forward, unsteered and steered; a padded row equals the row alone;
-            no hook stays behind.
+            no hook is left.
 
         Raises
         ------

@@ -10,8 +10,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from mllm_probe.apps.zoo.common import FAMILIES, build
 from mllm_probe.apps.zoo.shrink import pictures, sample, shrunk
-from mllm_probe.loading.load import wrap
-from mllm_probe.loading.report import Outcome, VerificationReport
+from mllm_probe.loading.pretrained import wrap
+from mllm_probe.loading.verification_report import Outcome, VerificationReport
 
 SHRUNK = "default configuration made small"
 _BUILDER_OF = {"blip-2": "blip2", "kosmos-2": "kosmos2"}
@@ -25,7 +25,7 @@ class Row:
     ----------
     family : str
     kind : str
-        How pictures and words meet in it, or that its default configuration was made small.
+        Fusion of image and text, or the note that its default configuration was reduced.
     report : VerificationReport or None
         Of the sample that came furthest.
     error : str
@@ -56,7 +56,7 @@ class Row:
 
 
 def family_names() -> list[str]:
-    """Families with a builder of their own, then the others of Transformers' mapping."""
+    """Families with a builder, then the others of Transformers' mapping."""
     covered = {_BUILDER_OF.get(name, name) for name in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES} & set(FAMILIES)
     others = [n for n in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES if _BUILDER_OF.get(n, n) not in covered]
     return [*sorted(FAMILIES), *sorted(others)]
@@ -92,7 +92,7 @@ def _built(name: str) -> Row:
         hf, inputs = build(one)
         report = wrap(hf, name=name).verify(inputs=inputs)
     except Exception as error:  # the table shows whatever a family raises
-        return Row(name, one.kind, None, _told(error))
+        return Row(name, one.kind, None, _reason(error))
     return Row(name, one.kind, report, _first_failure(report))
 
 
@@ -104,13 +104,13 @@ def _shrunk(name: str) -> Row:
             hf = shrunk(name)
             model = wrap(hf, name=name)
         except Exception as error:  # the table shows whatever a family raises
-            return Row(name, SHRUNK, None, _told(error))
+            return Row(name, SHRUNK, None, _reason(error))
         for picture in pictures(hf):
             try:
                 report = model.verify(inputs=sample(hf, picture))
                 tried.append(Row(name, SHRUNK, report, _first_failure(report)))
             except Exception as error:  # as above; the next way of giving a picture may be the right one
-                tried.append(Row(name, SHRUNK, None, _told(error)))
+                tried.append(Row(name, SHRUNK, None, _reason(error)))
             if tried[-1].verified:
                 return tried[-1]
     return max(tried, key=_progress)
@@ -124,6 +124,6 @@ def _first_failure(report: VerificationReport) -> str:
     return "" if report.passed else f"VerificationError: {report.failures[0].name}: {report.failures[0].detail}"
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {' '.join(lines)[:200]}"

@@ -1,4 +1,4 @@
-"""The training pictures on disk: drawn large, shrunk by the processor that ships, beside their targets."""
+"""The training pictures on disk: drawn large, resized by the released processor, with their targets."""
 
 import json
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from mllm_probe.apps.training.image_processing import IMAGE_SIDE, image_processor
-from mllm_probe.apps.training.labels import KINDS, SLOTS, patch_targets, slot_targets
-from mllm_probe.scenes.draw import draw
+from mllm_probe.apps.training.targets import KINDS, SLOTS, patch_targets, slot_targets
+from mllm_probe.scenes.rendering import draw
 from mllm_probe.scenes.sampling import choose, sample
 from mllm_probe.scenes.scene import Scene
 
@@ -81,14 +81,14 @@ def training_pictures(folder: Path, count: int, seed: int, workers: int = 2) -> 
         Memory-mapped.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {"count": count, "seed": seed}
+    request = {"count": count, "seed": seed}
     stamp = folder / "complete.json"
     shapes = {
         "images": ((count, IMAGE_SIDE, IMAGE_SIDE, 3), np.uint8),
         "patches": ((count, 64, len(KINDS)), np.bool_),
         "slots": ((count, len(SLOTS)), np.int8),
     }
-    if not stamp.exists() or json.loads(stamp.read_text()) != wanted:
+    if not stamp.exists() or json.loads(stamp.read_text()) != request:
         stamp.unlink(missing_ok=True)
         arrays = {
             name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape)
@@ -99,6 +99,6 @@ def training_pictures(folder: Path, count: int, seed: int, workers: int = 2) -> 
                 array[start : start + len(part)] = part
         for array in arrays.values():
             array.flush()
-        stamp.write_text(json.dumps(wanted))
+        stamp.write_text(json.dumps(request))
     loaded = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in shapes}
     return Pictures(seed, **loaded)

@@ -10,11 +10,11 @@ import torch
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.activations.captured_rows import CapturedRows
 from mllm_probe.activations.device_array import lazy
-from mllm_probe.activations.forward import run_forward
+from mllm_probe.activations.forward_pass import run_forward
+from mllm_probe.activations.free_memory import rows_that_fit
 from mllm_probe.activations.hooks import resolve_layers
-from mllm_probe.activations.memory import rows_that_fit
-from mllm_probe.activations.output import CapturedRows
 from mllm_probe.models import Encoded, ProbeModel, Request, require_model
 from mllm_probe.models.argument_checks import batch_size_of
 from mllm_probe.tokens.places import ABSENT, Places, as_coordinate, companions, find_places
@@ -75,7 +75,7 @@ def capture(
     ValueError
         If a layer, scope or position does not exist, or a sample has no token of the scope.
     MemoryError
-        If what was asked for does not fit beside the model.
+        If the activations do not fit in memory with the model.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def _capture_batch(
     scope: Scope,
     rows: CapturedRows,
     start: int,
-    steering: Any,
+    steering: Edits | None,
 ) -> tuple[Encoded, Places]:
     encoded = model.encode_samples(requests, continuation)
     places = find_places(encoded, scope)
@@ -145,9 +145,9 @@ def _dataset(
     records: list[tuple[Encoded, Places]],
     scope: Scope,
     images: Images,
-    prompt: Any,
-    continuation: Any,
-    steering: Any,
+    prompt: str | Sequence[str] | None,
+    continuation: Continuation,
+    steering: Edits | None,
 ) -> xr.Dataset:
     dims = (schema.SAMPLE, schema.LAYER, schema.TOKEN, schema.HIDDEN)
     units = {"long_name": schema.SITE, "dtype": str(rows.dtype).removeprefix("torch.")}
@@ -187,8 +187,8 @@ def _token_coordinates(
     return coords
 
 
-def _sample_coordinates(images: Any, samples: int) -> dict[str, tuple[str, list[Any]]]:
-    """Split and pair of pictures that know them, such as those of a concept library."""
+def _sample_coordinates(images: Images, samples: int) -> dict[str, tuple[str, list[Any]]]:
+    """Split and pair of pictures that have these attributes, such as those of a concept library."""
     listed = list(images) if isinstance(images, Sequence) else [images]
     coords: dict[str, tuple[str, list[Any]]] = {}
     if len(listed) == samples:
