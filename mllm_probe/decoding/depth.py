@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.activations.hooks import attached, before_block
-from mllm_probe.decoding.layers import PrefixLayer, map_layers, require_own_keys, select_layer, share_layer
+from mllm_probe.decoding.cache_layers import PrefixLayer, map_layers, require_own_keys, select_layer, share_layer
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.rows import CachedRows, step
 from mllm_probe.decoding.shared import NOTHING, Untouched

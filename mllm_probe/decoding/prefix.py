@@ -10,9 +10,9 @@ from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
 from mllm_probe.activations.hooks import attached, before_backbone
+from mllm_probe.decoding.cache_layers import cache_bytes, empty_cache, expand_rows, share_rows
 from mllm_probe.decoding.last_block import leaving_at_keys, may_be_left
-from mllm_probe.decoding.layers import cache_bytes, empty_cache, expand_rows, share_rows
-from mllm_probe.decoding.memory import following_row_bytes, prompt_row_bytes
+from mllm_probe.decoding.row_bytes import following_row_bytes, prompt_row_bytes
 from mllm_probe.decoding.rows import CachedRows, logits_kept, step
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.models.caches import cache_argument

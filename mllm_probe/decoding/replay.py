@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.decoding.arguments import bytes_of, repeated
-from mllm_probe.decoding.layers import empty_cache
+from mllm_probe.decoding.cache_layers import empty_cache
 from mllm_probe.decoding.rows import CachedRows, logits_kept
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.models.caches import CACHE_NAMES, cache_argument

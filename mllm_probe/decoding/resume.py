@@ -18,10 +18,10 @@ from mllm_probe.activations.replacing import replaced_blocks
 from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.arguments import can_start_later, from_column, repeated
 from mllm_probe.decoding.attention import sharing_attention
+from mllm_probe.decoding.cache_layers import PrefixLayer, empty_cache, expand_rows, share_rows
 from mllm_probe.decoding.growing import GrowingLayer
 from mllm_probe.decoding.last_block import last_position, may_be_left
-from mllm_probe.decoding.layers import PrefixLayer, empty_cache, expand_rows, share_rows
-from mllm_probe.decoding.memory import prompt_row_bytes, resumed_row_bytes
+from mllm_probe.decoding.row_bytes import prompt_row_bytes, resumed_row_bytes
 from mllm_probe.decoding.rows import CachedRows
 from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
 from mllm_probe.decoding.unsteered import Shortcuts, Unsteered, one_logit

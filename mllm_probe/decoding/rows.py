@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.decoding.attention import sharing_attention
-from mllm_probe.decoding.layers import select_rows, shares_prefix
+from mllm_probe.decoding.cache_layers import select_rows, shares_prefix
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded, append_tokens, join_inputs

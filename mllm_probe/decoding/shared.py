@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mllm_probe.decoding.memory import picture_row_bytes, prompt_row_bytes
+from mllm_probe.decoding.row_bytes import picture_row_bytes, prompt_row_bytes
 from mllm_probe.decoding.rows import RecomputedRows, Rows, whole_forward
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.position_ids import prompt_positions

@@ -16,8 +16,8 @@ from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.activations.replacing import replaced_blocks
 from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.arguments import bytes_of
+from mllm_probe.decoding.cache_layers import cache_bytes, empty_cache, require_own_keys
 from mllm_probe.decoding.last_block import last_position
-from mllm_probe.decoding.layers import cache_bytes, empty_cache, require_own_keys
 from mllm_probe.models.caches import CACHE_NAMES, cache_argument
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mllm_probe.generation.generation import GenerationOutput, generate, steer, stream
+from mllm_probe.generation.generating import GenerationOutput, generate, steer, stream
 from mllm_probe.generation.live import Live
 from mllm_probe.generation.streaming import Stream
 

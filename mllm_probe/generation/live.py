@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from mllm_probe.decoding.compiled import Compiler
-from mllm_probe.generation.drivers import Driver, Growing, fixed_or_growing, kept_driver
+from mllm_probe.generation.decoders import Driver, Growing, fixed_or_growing, kept_driver
 from mllm_probe.generation.greedy import Greedy, is_plain_greedy
-from mllm_probe.generation.prefixes import Prompt, prompts_of
+from mllm_probe.generation.prompt_cache import Prompt, prompts_of
 from mllm_probe.generation.streaming import Feed, Job
 from mllm_probe.models.images import takes_images
+from mllm_probe.steering.intervention import Row, as_rows
 from mllm_probe.steering.receipts import Receipt
-from mllm_probe.steering.steering import Row, as_rows
 from mllm_probe.steering.trials import path_of
 from mllm_probe.typing import Images
 

@@ -14,11 +14,11 @@ from torch import Tensor
 from mllm_probe.activations.hooks import attached, resolve_layers
 from mllm_probe.decoding.shared import Untouched
 from mllm_probe.steering.calls import Calls
+from mllm_probe.steering.edit_log import Fed, Ledger
 from mllm_probe.steering.editor import past_length
-from mllm_probe.steering.ledger import Fed, Ledger
+from mllm_probe.steering.intervention import Row, as_rows, require_vectors_of
 from mllm_probe.steering.receipts import Receipt, RowReceipt
 from mllm_probe.steering.stacked import GENERATED, PHASES, stack
-from mllm_probe.steering.steering import Row, as_rows, require_vectors_of
 from mllm_probe.steering.tensors import Batch, Tensors
 from mllm_probe.tokens.positions import of_encoded
 from mllm_probe.typing import Layers

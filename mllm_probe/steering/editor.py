@@ -13,9 +13,9 @@ from torch import Tensor
 from mllm_probe.activations.hooks import attached
 from mllm_probe.decoding.shared import Untouched
 from mllm_probe.models.caches import given_cache
-from mllm_probe.steering.plan import Call, Plan
+from mllm_probe.steering.edit_plan import Call, Plan
+from mllm_probe.steering.intervention import Row, as_rows, require_vectors_of
 from mllm_probe.steering.receipts import Receipt, RowReceipt
-from mllm_probe.steering.steering import Row, as_rows, require_vectors_of
 from mllm_probe.tokens.positions import PromptPositions, of_call, of_encoded, sequence_of
 
 if TYPE_CHECKING:

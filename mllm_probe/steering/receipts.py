@@ -12,7 +12,7 @@ import xarray as xr
 from mllm_probe.schema import ROW
 
 if TYPE_CHECKING:
-    from mllm_probe.steering.steering import Row, Steering
+    from mllm_probe.steering.intervention import Row, Steering
 
 
 @dataclass(frozen=True)

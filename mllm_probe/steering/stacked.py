@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.steering.steering import Row, Steering
+from mllm_probe.steering.intervention import Row, Steering
 from mllm_probe.steering.tables import AffineTable, Members, build_tables
 from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from mllm_probe.steering.controls import CONTROLS, Draw
+from mllm_probe.steering.intervention import Steering
 from mllm_probe.steering.operations import Affine, Operation, affine_size
-from mllm_probe.steering.steering import Steering
 from mllm_probe.tokens.kinds import KINDS, POSITION_KINDS, measured_names
 from mllm_probe.vectors.directions import Directions, directions_of
 

@@ -13,7 +13,7 @@ from mllm_probe.decoding.paths import Path, Trial, choose_path, known_path
 from mllm_probe.decoding.rows import whole_forward
 from mllm_probe.schema import ROLES
 from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.steering import Row, Steering, compose
+from mllm_probe.steering.intervention import Row, Steering, compose
 from mllm_probe.vectors.construction import vectors_from
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import xarray as xr
 
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.activations.memory import free_bytes
-from mllm_probe.decoding.packing import Pack, can_pack
+from mllm_probe.decoding.prompt_batch import Pack, can_pack
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps.batches import Part, Scores
 from mllm_probe.sweeps.cells import Pairs, no_pairs, scored_pairs

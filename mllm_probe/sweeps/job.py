@@ -21,7 +21,7 @@ from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.steering import Steering
+from mllm_probe.steering.intervention import Steering
 from mllm_probe.steering.tables import require_doses
 from mllm_probe.steering.trials import path_of
 from mllm_probe.sweeps.answers import Reader

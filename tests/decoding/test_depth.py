@@ -11,7 +11,7 @@ from mllm_probe.decoding.depth import DepthPrefix, DepthRows, Groups
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import Untouched
 from mllm_probe.steering.buffer import EditBuffer
-from mllm_probe.steering.steering import Steering
+from mllm_probe.steering.intervention import Steering
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
 

@@ -12,9 +12,9 @@ from mllm_probe.apps.zoo import FAMILIES, build, tiny_llava
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.generation import Live, generate, stream
-from mllm_probe.generation import drivers as of_drivers
-from mllm_probe.generation import prefixes as of_prefixes
-from mllm_probe.generation.prefixes import MOST_PROMPTS, prompts_of
+from mllm_probe.generation import decoders as of_drivers
+from mllm_probe.generation import prompt_cache as of_prefixes
+from mllm_probe.generation.prompt_cache import MOST_PROMPTS, prompts_of
 from mllm_probe.loading import wrap
 from mllm_probe.steering import Steering, compose
 from mllm_probe.steering import trials as of_trials

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.steering.intervention import Row
 from mllm_probe.steering.receipts import PartRecord, RowReceipt, row_receipt
 from mllm_probe.steering.stacked import GENERATED, Stacked, phases_of
-from mllm_probe.steering.steering import Row
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.steering.intervention import Row, Steering
 from mllm_probe.steering.receipts import PartRecord, RowReceipt, row_receipt
-from mllm_probe.steering.steering import Row, Steering
 from mllm_probe.steering.tables import Entries, Table, build_tables
 from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 from mllm_probe.tokens.positions import PromptPositions

@@ -14,10 +14,10 @@ from mllm_probe.decoding.agreement import difference, tolerance
 from mllm_probe.decoding.compiled import Compiler, StaticDecoder, default_compiler
 from mllm_probe.decoding.paths import REFUSALS
 from mllm_probe.decoding.rows import Rows
-from mllm_probe.generation.prefixes import Prompt
+from mllm_probe.generation.prompt_cache import Prompt
 from mllm_probe.steering.buffer import EditBuffer
+from mllm_probe.steering.intervention import Row
 from mllm_probe.steering.receipts import Receipt
-from mllm_probe.steering.steering import Row
 from mllm_probe.steering.trials import trial_rows
 
 if TYPE_CHECKING:

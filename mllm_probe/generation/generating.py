@@ -14,7 +14,7 @@ from transformers import GenerationConfig
 
 from mllm_probe.generation.greedy import is_plain_greedy
 from mllm_probe.generation.live import LiveJob
-from mllm_probe.generation.prefixes import prompts_of
+from mllm_probe.generation.prompt_cache import prompts_of
 from mllm_probe.generation.streaming import GenerateJob, Job, Stream, answer_text
 from mllm_probe.models import require_model
 from mllm_probe.models.argument_checks import finite_number, whole_number
@@ -23,8 +23,8 @@ from mllm_probe.models.inputs import Request
 from mllm_probe.models.layout import accepted_inputs
 from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.editor import Editor
+from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows
 from mllm_probe.steering.receipts import Receipt
-from mllm_probe.steering.steering import Composition, Row, Steering, as_rows
 from mllm_probe.typing import Images
 
 if TYPE_CHECKING:
