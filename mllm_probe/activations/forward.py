@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mllm_probe.activations.edits import editing
 from mllm_probe.activations.hooks import attached, resolve_layers
 from mllm_probe.activations.written import read_as_written
 from mllm_probe.models import Encoded, ProbeModel
@@ -88,7 +89,7 @@ def run_forward(
         if layer == last:
             raise _EnoughError
 
-    edits = nullcontext() if steering is None else steering.editing(model, encoded)
+    edits = nullcontext() if steering is None else editing(steering, model, encoded)
     reading = attached(model, hook, layers=layers)
     written = read_as_written(model, encoded)
     with model.lock.held(), torch.no_grad(), edits, reading, written as tensors, suppress(_EnoughError):

@@ -20,7 +20,7 @@ from mllm_probe.activations.hooks import attached, before_block
 from mllm_probe.decoding.cache_layers import PrefixLayer, map_layers, require_own_keys, select_layer, share_layer
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.rows import CachedRows, step
-from mllm_probe.decoding.shared import NOTHING, Untouched
+from mllm_probe.decoding.shared import NOTHING, UneditedPart
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.position_ids import continuation_positions
 from mllm_probe.models.probe_model import ProbeModel
@@ -139,18 +139,18 @@ class DepthPrefix(SharedPrefix):
         require_own_keys(model)
         super().__init__(model, encoded, one_by_one, read_layers)
 
-    def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
+    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""
-        if len(untouched.rows) != rows:
-            return super().start(rows, untouched)
-        return start_rows([self], np.zeros(rows, np.int64), untouched)
+        if len(unedited_part.rows) != rows:
+            return super().start(rows, unedited_part)
+        return start_rows([self], np.zeros(rows, np.int64), unedited_part)
 
 
-def start_rows(members: Sequence[SharedPrefix], owners: np.ndarray, untouched: Untouched) -> DepthRows:
+def start_rows(members: Sequence[SharedPrefix], owners: np.ndarray, unedited_part: UneditedPart) -> DepthRows:
     """Run the last token of prompts of one length, as many rows of each as ``owners`` [rows] names it."""
     first = members[0]
     model, encoded = first.model, first.encoded
-    groups = Groups(np.array(untouched.rows), owners, len(model.layers))
+    groups = Groups(np.array(unedited_part.rows), owners, len(model.layers))
     cache = _cache_of_groups([member.cache for member in members], owners, groups, model.device)
     last = torch.cat([member.encoded.tensors["input_ids"][:, -1:] for member in members])
     tokens = last[torch.from_numpy(owners).to(last.device)]

@@ -18,7 +18,7 @@ from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.rows import whole_forward
-from mllm_probe.decoding.shared import NOTHING, Shared, Untouched, WholeForwards
+from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart, WholeForwards
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
@@ -75,13 +75,13 @@ class Trial:
     rows : int
     edits : callable
         Gives a fresh context in which these rows are edited, whatever way they are fed.
-    untouched : Untouched
+    unedited_part : UneditedPart
         What they leave alone.
     """
 
     rows: int
     edits: Callable[[], AbstractContextManager[Any]]
-    untouched: Untouched = NOTHING
+    unedited_part: UneditedPart = NOTHING
 
 
 def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *, prompt_edited: bool) -> Path:
@@ -170,7 +170,7 @@ def _followed(shared: Shared, trial: Trial, tokens: Tensor) -> Tensor:
     """Logits after the prompt and each token, fed to the rows and then again to a fork of them."""
     fed = _by_row(tokens, trial.rows)
     with trial.edits():
-        rows = shared.start(trial.rows, trial.untouched)
+        rows = shared.start(trial.rows, trial.unedited_part)
         first, fork = rows.logits[:, None], rows.fork(range(trial.rows))
         found = [first, rows.feed(fed[:, :1]), rows.feed(fed[:, 1:])]
     with trial.edits():

@@ -23,7 +23,7 @@ from mllm_probe.decoding.growing import GrowingLayer
 from mllm_probe.decoding.last_block import last_position, may_be_left
 from mllm_probe.decoding.row_bytes import prompt_row_bytes, resumed_row_bytes
 from mllm_probe.decoding.rows import CachedRows
-from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
+from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 from mllm_probe.decoding.unsteered import Shortcuts, Unsteered, one_logit
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
@@ -61,16 +61,18 @@ class Resume(Shared):
         self.unedited = {layer: self.run.hidden(layer) for layer in model.layers}
         self._may_start_later = self._starts_later()
 
-    def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
-        """Run the blocks above ``untouched.layer`` as ``rows`` rows."""
-        layer = min(untouched.layer, len(self.model.layers) - 1)
-        return self._start(rows, layer, self._first_column(untouched))
+    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
+        """Run the blocks above ``unedited_part.layer`` as ``rows`` rows."""
+        layer = min(unedited_part.layer, len(self.model.layers) - 1)
+        return self._start(rows, layer, self._first_column(unedited_part))
 
     @classmethod
-    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
+    def planned_row_bytes(
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+    ) -> int:
         """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
-        blocks = len(model.layers) - 1 - min(untouched.layer, len(model.layers) - 1)
-        column = _worthwhile(untouched, encoded.length) if model.state.of(Shortcuts).starts_later else 0
+        blocks = len(model.layers) - 1 - min(unedited_part.layer, len(model.layers) - 1)
+        column = _worthwhile(unedited_part, encoded.length) if model.state.of(Shortcuts).starts_later else 0
         return resumed_row_bytes(model, encoded.length, steps, encoded.length - column, blocks)
 
     def _start(self, rows: int, layer: int, column: int) -> CachedRows:
@@ -124,9 +126,9 @@ class Resume(Shared):
             outer["position_ids"] = repeated("position_ids", self.positions[..., column : self.run.length], rows)
         return outer
 
-    def _first_column(self, untouched: Untouched) -> int:
+    def _first_column(self, unedited_part: UneditedPart) -> int:
         """First column that is computed; 0 where leaving out what stands before is not exact or does not pay."""
-        return _worthwhile(untouched, self.run.length) if self._may_start_later else 0
+        return _worthwhile(unedited_part, self.run.length) if self._may_start_later else 0
 
     def _starts_later(self) -> bool:
         """Whether columns before an edit are the unsteered run's: tried without edits, once per model.
@@ -179,7 +181,9 @@ class CopiedResume(Resume):
     path = "resumed at the edited layer, with copied keys"
 
     @classmethod
-    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
+    def planned_row_bytes(
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+    ) -> int:
         """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
         return prompt_row_bytes(model, encoded.length, steps)
 
@@ -190,9 +194,9 @@ class CopiedResume(Resume):
         return expand_rows(cache, rows, self.model.device)
 
 
-def _worthwhile(untouched: Untouched, length: int) -> int:
+def _worthwhile(unedited_part: UneditedPart, length: int) -> int:
     """First column to compute of a prompt of ``length`` tokens, where columns before it may be left out."""
-    column = min(untouched.column, length - 1)
+    column = min(unedited_part.column, length - 1)
     return column if column >= _WORTH * length else 0
 
 

@@ -17,7 +17,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 
 @dataclass(frozen=True)
-class Untouched:
+class UneditedPart:
     """What no row of a batch edits, so that it may be taken from the unsteered run.
 
     Attributes
@@ -36,7 +36,7 @@ class Untouched:
     rows: tuple[int, ...] = ()
 
 
-NOTHING = Untouched()
+NOTHING = UneditedPart()
 
 
 class Shared:
@@ -80,12 +80,14 @@ class Shared:
             following = given[:1, -1:] + torch.arange(1, missing + 1, device=given.device)
             self.positions = torch.cat([given[:1], following], 1)
 
-    def start(self, rows: int, untouched: Untouched = NOTHING) -> Rows:
+    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> Rows:
         """``rows`` rows at the end of the prompt; edits of hooks that are attached apply to what is computed here."""
         raise NotImplementedError
 
     @classmethod
-    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
+    def planned_row_bytes(
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+    ) -> int:
         """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
         return prompt_row_bytes(model, encoded.length, steps)
 
@@ -95,13 +97,15 @@ class WholeForwards(Shared):
 
     path = "whole forwards"
 
-    def start(self, rows: int, untouched: Untouched = NOTHING) -> RecomputedRows:
+    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> RecomputedRows:
         """Run picture and prompt ``rows`` times."""
         none = torch.zeros(rows, 0, dtype=torch.long, device=self.model.device)
         logits = whole_forward(self.model, self.encoded, none, last=1)[:, -1]
         return RecomputedRows(self.model, self.encoded, logits, none)
 
     @classmethod
-    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
+    def planned_row_bytes(
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+    ) -> int:
         """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
         return picture_row_bytes(model, encoded, steps)

@@ -1,4 +1,4 @@
-"""Steered answers: generated, streamed, or through any call of the Hugging Face model; the job behind a slider."""
+"""Steered answers: generated, streamed, or by any call of the Hugging Face model; interactive sessions."""
 
 from __future__ import annotations
 

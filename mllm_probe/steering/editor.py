@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.activations.edits import editing
 from mllm_probe.activations.hooks import attached
-from mllm_probe.decoding.shared import Untouched
+from mllm_probe.decoding.shared import UneditedPart
 from mllm_probe.models.caches import given_cache
 from mllm_probe.steering.edit_plan import Call, Plan
-from mllm_probe.steering.intervention import Row, as_rows, require_vectors_of
+from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows, require_vectors_of
 from mllm_probe.steering.receipts import Receipt, RowReceipt
 from mllm_probe.tokens.positions import PromptPositions, of_call, of_encoded, sequence_of
 
@@ -72,13 +73,13 @@ class Editor:
         return sorted({layer for part in parts for layer in part.blocks})
 
     @property
-    def untouched(self) -> Untouched:
+    def unedited_part(self) -> UneditedPart:
         """What the rows leave alone of their prompt, where it was given; what may be taken from the unsteered run."""
         total = len(self.model.layers)
         parts = [[p for p in row.parts if p.strength != 0] if row is not None else [] for row in self.rows]
         first = tuple(min((layer for part in own for layer in part.blocks), default=total) for own in parts)
         column = self._plan.first_column if self._plan is not None else 0
-        return Untouched(min(first), column, first)
+        return UneditedPart(min(first), column, first)
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -158,6 +159,19 @@ class Editor:
                 "of the prompt cannot be found in it."
             )
         return self._plan.edit(layer, hidden, call)
+
+
+@editing.register(Steering)
+@editing.register(Composition)
+@editing.register(type(None))
+@editing.register(list)
+@editing.register(tuple)
+@contextmanager
+def _edited_forwards(steering: Row | Sequence[Row], model: ProbeModel, encoded: Encoded) -> Iterator[Receipt]:
+    """Edit forwards of ``model`` on ``encoded`` while the ``with`` block runs; gives the receipt."""
+    editor = Editor(model, as_rows(steering), encoded, steps=encoded.length - encoded.prompt_length)
+    with editor.attached():
+        yield editor.live_receipt()
 
 
 def past_length(arguments: Mapping[str, Any], width: int) -> int:

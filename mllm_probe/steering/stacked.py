@@ -16,7 +16,7 @@ from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 PHASES = ("last_prompt", "generated")
 """What is fed: the last prompt token, or tokens of the answer. Both use the vector and the norm of last_prompt."""
 
-GENERATED = 1
+LAST, GENERATED = range(len(PHASES))
 
 
 @dataclass(frozen=True)

@@ -105,5 +105,5 @@ def _real_length(encoded: Encoded) -> int:
 
 
 def _trial(model: ProbeModel, encoded: Encoded, rows: Sequence[Row]) -> Trial:
-    untouched = Editor(model, rows, prompt=encoded).untouched
-    return Trial(len(rows), lambda: Editor(model, rows, prompt=encoded).attached(), untouched)
+    unedited_part = Editor(model, rows, prompt=encoded).unedited_part
+    return Trial(len(rows), lambda: Editor(model, rows, prompt=encoded).attached(), unedited_part)
