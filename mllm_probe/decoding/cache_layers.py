@@ -49,11 +49,11 @@ class PrefixLayer(GrowingLayer):
 
     @property
     def own(self) -> int:
-        """Tokens behind the prompt."""
+        """Tokens after the prompt."""
         return 0 if not self.is_initialized or self.keys is None or self.keys.numel() == 0 else self.keys.shape[-2]
 
     def get_seq_length(self) -> int:
-        """Tokens of the prompt and behind it."""
+        """Tokens of the prompt and after it."""
         return self.prefixes[0][0].shape[-2] + self.own
 
     def select(self, index: Tensor) -> PrefixLayer:
@@ -107,8 +107,8 @@ def shares_prefix(cache: Any) -> bool:
 
 def cache_bytes(cache: Any) -> int:
     """Memory of the tensors that a cache holds."""
-    found = {t.data_ptr(): t.numel() * t.element_size() for t in _tensors(getattr(cache, "layers", []))}
-    return sum(found.values())
+    sizes = {t.data_ptr(): t.numel() * t.element_size() for t in _tensors(getattr(cache, "layers", []))}
+    return sum(sizes.values())
 
 
 def map_layers(cache: Any, change: Callable[[Any], Any]) -> Any:

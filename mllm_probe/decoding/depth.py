@@ -1,4 +1,4 @@
-"""Rows that are still the same below the block where they are edited, and so are computed once there.
+"""Computing rows once in the blocks below their edit, where they do not differ yet.
 
 A row edited at block l differs from the unsteered row, at blocks up to l, only by the tokens that it was fed. Rows with
 the same tokens so far therefore share these blocks: a map of many layers pays for the blocks above each edit alone, as
@@ -64,6 +64,8 @@ class Groups:
         self.at = [self._grouped(block) for block in range(blocks)]
 
     def _grouped(self, block: int) -> Grouping:
+        # A row edited below this block differs from all others: its key lies above every value of `history`, which is
+        # less than the number of rows. The others differ by the tokens that they were fed alone.
         rows = np.arange(len(self.edited))
         key = np.where(self.edited < block, len(rows) + rows, self.history)
         _, first, of_row = np.unique(key, return_index=True, return_inverse=True)
@@ -174,10 +176,13 @@ def _cache_of_groups(caches: Sequence[Any], owners: np.ndarray, groups: Groups, 
 
 @contextmanager
 def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
-    """Let every block compute its groups once, while all that is between the blocks sees all rows.
+    """Compute each group once inside the blocks; hooks and modules between the blocks see all rows.
 
     Masks and other inputs of a block that have a line per row are gathered with it; positions have one for all rows.
     """
+    # Each block reads one line per group and its output is spread to all rows. The spreading hook runs before other
+    # hooks (first=True), so hooks that edit or read a block's output always see one line per row; rows of one group are
+    # edited at this block or above, so they are still equal up to there.
     count = len(groups.edited)
     shared = [block for block, grouping in enumerate(groups.at) if not grouping.alone]
     firsts = {b: torch.from_numpy(groups.at[b].first).to(model.device) for b in shared}
@@ -187,6 +192,7 @@ def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
         return hidden.index_select(0, firsts[block].to(hidden.device))
 
     def gather_other(block: int, name: str, value: Any) -> Any:
+        # Position ids have one line for all rows, but [axes, 1, n] has as many lines as rows where there are 3 rows.
         by_row = isinstance(value, Tensor) and value.ndim > 1 and len(value) == count and "position" not in name
         return value.index_select(0, firsts[block].to(value.device)) if by_row else value
 

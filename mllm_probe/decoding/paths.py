@@ -27,7 +27,7 @@ from mllm_probe.schema import ROLES
 
 @dataclass(frozen=True)
 class Path:
-    """The way that was chosen.
+    """A chosen way of sharing a prompt.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Trial:
 
 
 def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *, prompt_edited: bool) -> Path:
-    """The cheapest exact way, found by running it against whole forwards once per model, kind of scope and of sample.
+    """The cheapest exact way, tested against whole forwards once per model, kind of scope and kind of sample.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *,
 
 
 def known_path(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path | None:
-    """What was chosen for samples of this kind, None where none was tried."""
+    """The path chosen for samples of this kind, None before the first trial."""
     return model.state.of(ChosenPaths).by_kind.get(_kind(model, encoded, prompt_edited))
 
 
@@ -172,13 +172,14 @@ def _followed(shared: Shared, trial: Trial, tokens: Tensor) -> Tensor:
     with trial.edits():
         rows = shared.start(trial.rows, trial.unedited_part)
         first, fork = rows.logits[:, None], rows.fork(range(trial.rows))
-        found = [first, rows.feed(fed[:, :1]), rows.feed(fed[:, 1:])]
+        logits = [first, rows.feed(fed[:, :1]), rows.feed(fed[:, 1:])]
     with trial.edits():
-        return torch.cat([*found, fork.feed(fed[:, :1]), fork.feed(fed[:, 1:])], 1)
+        return torch.cat([*logits, fork.feed(fed[:, :1]), fork.feed(fed[:, 1:])], 1)
 
 
 def _by_row(tokens: Tensor, rows: int) -> Tensor:
     """Tokens [1, 3] for every row, from the second on in another order for every second row."""
     fed = tokens.repeat(rows, 1)
+    # Rows of different histories show a way that confuses rows, which equal tokens would hide.
     fed[1::2, 1:] = tokens[:, [0, 1]]
     return fed

@@ -63,7 +63,7 @@ class SharedPrefix(Shared):
     def planned_row_bytes(
         cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
     ) -> int:
-        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return following_row_bytes(model, encoded.length, steps)
 
     def _for_rows(self, rows: int) -> Any:
@@ -80,7 +80,7 @@ class CopiedPrefix(SharedPrefix):
     def planned_row_bytes(
         cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
     ) -> int:
-        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return prompt_row_bytes(model, encoded.length, steps)
 
     def _for_rows(self, rows: int) -> Any:

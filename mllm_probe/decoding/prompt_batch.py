@@ -1,4 +1,4 @@
-"""Rows of several prompts in one batch, where each prompt has too few of them to keep the processor busy."""
+"""Rows of several prompts in one batch, for prompts with too few rows to fill a batch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class PromptBatch(Shared):
         self.members = [member for member in members if isinstance(member, DepthPrefix)]
         if len(self.members) < len(members):
             raise TypeError(
-                f"a pack is made of {DepthPrefix.__name__}; got {sorted({type(m).__name__ for m in members})}."
+                f"a batch of prompts takes {DepthPrefix.__name__}; got "
+                f"{', '.join(sorted({type(m).__name__ for m in members}))}."
             )
         self.owners = np.repeat(np.arange(len(members)), counts)
         self.model, self.encoded, self.one_by_one = first.model, first.encoded, first.one_by_one
@@ -42,7 +43,7 @@ class PromptBatch(Shared):
         """Run the last token of every prompt."""
         if rows != len(self.owners) or len(unedited_part.rows) != rows:
             raise ValueError(
-                f"this pack has {len(self.owners)} rows; got {rows}, {len(unedited_part.rows)} of them known."
+                f"this batch has {len(self.owners)} rows; got {rows}, {len(unedited_part.rows)} of them known."
             )
         return start_rows(self.members, self.owners, unedited_part)
 

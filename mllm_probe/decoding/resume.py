@@ -1,4 +1,4 @@
-"""Going on from the edited layer: what lies below it, and before the first edited column, is the unsteered run's."""
+"""Resuming a forward at the edited layer; blocks below it and columns before the first edit are the baseline's."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Resume(Shared):
     def planned_row_bytes(
         cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
     ) -> int:
-        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         blocks = len(model.layers) - 1 - min(unedited_part.layer, len(model.layers) - 1)
         column = _worthwhile(unedited_part, encoded.length) if model.state.of(Shortcuts).starts_later else 0
         return resumed_row_bytes(model, encoded.length, steps, encoded.length - column, blocks)
@@ -86,6 +86,9 @@ class Resume(Shared):
             attached(model, self._only_last, layers=[-1]),
         ):
             logits = caller(**given).logits[:, -1]
+        # Blocks up to `layer` were replaced and gave no keys to the cache: the baseline's take their place. They are
+        # exact for steered rows, as keys of block l depend on the output of block l − 1, and `layer` is the first block
+        # whose output is edited.
         cache.layers = self._unsteered_layers(rows, layer + 1) + [_growing(own) for own in cache.layers[layer + 1 :]]
         return CachedRows(model, self.encoded, self.positions, cache, logits, 0, self.one_by_one)
 
@@ -116,7 +119,7 @@ class Resume(Shared):
         return run
 
     def _only_last(self, layer: int, hidden: Tensor) -> Tensor | None:
-        """Final norm and head need the last position only; parallel streams are left as they are."""
+        """Keep the last position for final norm and head; parallel streams are not cut."""
         return hidden[:, -1:] if self.model.layout.stream_index is None else None
 
     def _outer(self, rows: int, column: int) -> dict[str, Tensor]:
@@ -146,13 +149,13 @@ class Resume(Shared):
             image = (self.encoded.roles[0] == ROLES.index("image")).nonzero().flatten().tolist()
             column = image[len(image) // 2] if image else run.length // 2
             try:
-                found = self._start(1, 0, column).logits
+                logits = self._start(1, 0, column).logits
             except torch.OutOfMemoryError:
                 raise
             except REFUSALS:
                 known.starts_later = False
             else:
-                known.starts_later = difference(found, run.logits) <= tolerance(self.model.dtype)
+                known.starts_later = difference(logits, run.logits) <= tolerance(self.model.dtype)
         return known.starts_later
 
     def _cache_of_call(self, rows: int, column: int) -> Any:
@@ -184,7 +187,7 @@ class CopiedResume(Resume):
     def planned_row_bytes(
         cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
     ) -> int:
-        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return prompt_row_bytes(model, encoded.length, steps)
 
     def _starts_later(self) -> bool:

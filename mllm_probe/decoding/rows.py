@@ -1,4 +1,4 @@
-"""Rows of a sweep that go on together from a shared prompt: feeding tokens, branching off, letting finished rows go."""
+"""Batches of rows that decode from a shared prompt: feeding tokens, forking, and selecting rows."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ class CachedRows:
         """Feed tokens [rows, n]; the logits after each of them, [rows, n, vocabulary]."""
         width = 1 if self.one_by_one else max(tokens.shape[1], 1)
         pieces = [self._step(tokens[:, i : i + width]) for i in range(0, tokens.shape[1], width)]
-        found = torch.cat(pieces, 1) if pieces else self.logits[:, None][:, :0]
+        logits = torch.cat(pieces, 1) if pieces else self.logits[:, None][:, :0]
         if pieces:
-            self.logits = found[:, -1]
-        return found
+            self.logits = logits[:, -1]
+        return logits
 
     def _step(self, tokens: Tensor) -> Tensor:
         positions = continuation_positions(self.positions, self.fed, tokens.shape[1])
@@ -111,9 +111,9 @@ class RecomputedRows:
         self.fed = torch.cat([self.fed, tokens], 1)
         if not tokens.shape[1]:
             return self.logits[:, None][:, :0]
-        found = whole_forward(self.model, self.encoded, self.fed)[:, -tokens.shape[1] :]
-        self.logits = found[:, -1]
-        return found
+        logits = whole_forward(self.model, self.encoded, self.fed)[:, -tokens.shape[1] :]
+        self.logits = logits[:, -1]
+        return logits
 
     def fork(self, rows: Sequence[int] | None = None) -> RecomputedRows:
         """The same point again for some of the rows, independent of this one."""

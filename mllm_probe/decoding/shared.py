@@ -1,4 +1,4 @@
-"""What the rows of one prompt share, and the way that shares nothing."""
+"""Base class of the ways in which rows share a prompt, and the one that shares nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 @dataclass(frozen=True)
 class UneditedPart:
-    """What no row of a batch edits, so that it may be taken from the unsteered run.
+    """Blocks and columns that no row of a batch edits, so that they may be taken from the unsteered run.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ NOTHING = UneditedPart()
 
 
 class Shared:
-    """What all rows of one image share.
+    """State that all rows of one sample share.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Shared:
     path : str
         Name of the way, for attributes.
     nbytes : int
-        Memory it holds on the device.
+        Memory on the device.
     unedited : dict of int to Tensor
         Outputs of blocks [1, tokens, width] on the columns that no row computes.
     """
@@ -88,7 +88,7 @@ class Shared:
     def planned_row_bytes(
         cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
     ) -> int:
-        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return prompt_row_bytes(model, encoded.length, steps)
 
 
@@ -107,5 +107,5 @@ class WholeForwards(Shared):
     def planned_row_bytes(
         cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
     ) -> int:
-        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return picture_row_bytes(model, encoded, steps)

@@ -154,7 +154,7 @@ class EditBuffer:
         self._current = _CurrentRows(self._tensors.of(None, len(rows)), np.arange(len(rows)), np.zeros(len(rows)))
 
     def keep(self, indices: Sequence[int] | Tensor | np.ndarray) -> None:
-        """Go on with some of the current rows only, in this order: those that have ended leave the batch."""
+        """Select rows of the current batch, in this order; the others, such as those whose answer ended, leave it."""
         chosen, kept = _as_indices(indices), self._current.numbers
         if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(kept)):
             raise ValueError(f"keep: expected rows 0 … {len(kept) - 1} of the current batch; got {chosen.tolist()}.")
@@ -254,11 +254,11 @@ class EditBuffer:
         self.record(number, 1 if ids is None else ids.shape[1], ids)
 
     def record(self, phase: int, columns: int, ids: Tensor | None) -> None:
-        """Count a call in the receipt."""
+        """Add a call to the log of the receipt."""
         self._log.calls.append(ModelCall(self._current.numbers, phase, columns, ids))
 
     def receipt(self) -> Receipt:
-        """What was selected and edited so far, from the last prompt token on."""
+        """Receipt of the positions selected and edited so far, from the last prompt token on."""
         return Receipt(self._receipts).freeze()
 
     def _receipts(self) -> tuple[RowReceipt, ...]:

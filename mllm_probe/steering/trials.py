@@ -1,4 +1,4 @@
-"""How the rows of a sample share its prompt: the one place where ways are tried on a model, with rows made for that."""
+"""Choosing how the rows of a sample share its prompt, by trial rows that cover the kinds of edit."""
 
 from __future__ import annotations
 
