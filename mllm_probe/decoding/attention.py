@@ -76,7 +76,7 @@ def attention_named(model: ProbeModel, name: Callable[[str], str]) -> Iterator[N
 def latents_expanded(model: ProbeModel) -> Iterator[None]:
     """Hand marks on where the cache keeps latents that attention makes keys and values of (DeepSeek's, as of 5.24).
 
-    The prompt's are made once and kept beside its latents.
+    The prompt's are expanded once and stored with its latents.
     """
     changed = [module for module in model.layout.backbone.modules() if hasattr(module, "expand_kv")]
     try:

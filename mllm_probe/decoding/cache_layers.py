@@ -22,11 +22,11 @@ class PictureLayer(DynamicLayer):
 
 
 _COPIES_ARE_APART = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer, PictureLayer)
-"""Layers of which a shallow copy goes on alone: they never write where another reads."""
+"""Layers whose shallow copies are independent: they never write to memory that another layer reads."""
 
 
 class PrefixLayer(GrowingLayer):
-    """Keys and values of prompts, each once, beside the rows' own.
+    """Keys and values of prompts, each stored once, and those of the rows.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def require_own_keys(model: ProbeModel) -> None:
 
 
 def share_rows(cache: Any, rows: int, device: torch.device) -> Any:
-    """A cache for ``rows`` rows that go on from the only row of ``cache``; full attention keeps the prompt once."""
+    """A cache for ``rows`` rows that continue the only row of ``cache``; full attention stores the prompt once."""
     index = torch.zeros(rows, dtype=torch.long, device=device)
     return map_layers(cache, lambda layer: share_layer(layer, index))
 

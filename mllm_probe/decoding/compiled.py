@@ -1,8 +1,8 @@
 """A decode step of fixed shapes, which is compiled once: preallocated keys and values, and masks of those in use.
 
-The prompt's keys and values stand once in tensors with room for it, the rows' own in tensors with room for the longest
-answer; masks say what is filled. Another prompt, other tokens and other edits (data, see ``steering.EditBuffer``) are
-copies into the same tensors, so that nothing is compiled anew and, on CUDA, one recorded graph is replayed.
+The prompt's keys and values are stored once, those of the rows in tensors as long as the longest answer; masks select
+the columns in use. Another prompt, other tokens and other edits (data, see ``steering.EditBuffer``) are
+copies into the same tensors, so that nothing is compiled again and, on CUDA, one recorded graph is replayed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class StaticDecoder:
     Attributes
     ----------
     capacity : int
-        Tokens of a prompt there is room for; grows (and the step is compiled anew) with a longer prompt.
+        Tokens of a prompt there is room for; grows (and the step is compiled again) with a longer prompt.
 
     Raises
     ------
@@ -76,10 +76,10 @@ class StaticDecoder:
 
     Notes
     -----
-    A compiled step holds the hooks that were on the model when it was compiled. Where other ones are there when rows
-    start, the same step runs uncompiled; ``compiled`` says so. Exactness for a model is for the caller to check, as
-    ``steering.Live`` does: with other attention than plain full attention, results differ. ``model.lock`` is held by
-    the caller. Memory beside the shared prefix: the prompt once more, and rows × steps.
+    A compiled step holds the hooks that were on the model when it was compiled. If the hooks differ when rows
+    start, the same step runs uncompiled and ``compiled`` is False. Exactness for a model is for the caller to check, as
+    ``generation.Live`` does: with other attention than plain full attention, results differ. ``model.lock`` is held by
+    the caller. Memory in addition to the shared prefix: the prompt once more, and rows × steps.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class StaticDecoder:
     ) -> None:
         _require_plain(shared)
         with sharing_attention(model):
-            pass  # registers it now: a compiled step is compiled anew when the list of attentions grows
+            pass  # registers it now: a compiled step is compiled again when the list of attentions grows
         self.model, self.rows, self.steps = model, rows, steps
         compiler = default_compiler(model) if compiler is None else compiler
         self.tokens = torch.zeros(rows, 1, dtype=torch.long, device=model.device)

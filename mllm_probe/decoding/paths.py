@@ -76,7 +76,7 @@ class Trial:
     edits : callable
         Gives a fresh context in which these rows are edited, whatever way they are fed.
     unedited_part : UneditedPart
-        What they leave alone.
+        Blocks and columns that they do not edit.
     """
 
     rows: int
@@ -93,7 +93,7 @@ def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *,
     encoded : Encoded
         One sample.
     trials : sequence of Trial
-        Rows to try it with. The verdict is kept for all rows of the kind, so they have to stand for all of them.
+        Rows to try it with. The result is kept for all rows of the kind, so the trials have to cover them.
     prompt_edited : bool
         Whether tokens before the last of the prompt are edited.
 

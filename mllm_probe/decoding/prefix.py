@@ -1,4 +1,4 @@
-"""One prefill of the prompt that all rows go on from."""
+"""One prefill of the prompt, from which all rows are decoded."""
 
 from __future__ import annotations
 

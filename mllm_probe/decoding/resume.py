@@ -32,16 +32,16 @@ from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import ROLES
 
 _WORTH = 0.05
-"""Share of the prompt that must stand before the first edited column, for leaving it out to pay."""
+"""Least share of the prompt before the first edited column that is worth leaving out."""
 
 
 class Resume(Shared):
-    """One unsteered forward is kept, and rows go on from the output of the block that they edit first.
+    """Rows resume one stored baseline forward at the output of the block that they edit first.
 
-    Blocks up to that one hand on what they gave in the unsteered run, with the edits of the hooks on them. Blocks above
-    run for the columns from the first edited one on; what stands before is the unsteered run's, which holds where
-    attention is causal. The last block runs for the last position alone, unless somebody reads or edits it. In the
-    cache, layers up to the edited one hold the unsteered prompt once for all rows.
+    Blocks up to that one return their baseline output, to which hooks apply their edits. Blocks above run for the
+    columns from the first edited one on; earlier columns are the baseline's, which is exact where attention is causal.
+    The last block runs for the last position alone, unless a hook reads or edits it. In the cache, layers up to the
+    edited one hold the baseline's prompt once for all rows.
 
     Raises
     ------
@@ -109,7 +109,7 @@ class Resume(Shared):
         return given, named | ({run.cache_name: cache} if run.cache_name else {})
 
     def _replacements(self, rows: int, layer: int, column: int, cache: Any) -> dict[int, Any]:
-        """What runs in place of blocks: up to ``layer`` they hand on the unsteered output, once per row as a view."""
+        """Functions that replace blocks: up to ``layer`` they return the baseline output, as a view for all rows."""
         last = len(self.model.layers) - 1
         run: dict[int, Any] = {
             below: lambda *_, below=below, **__: self.run.output(below, rows, column) for below in range(layer + 1)
@@ -130,14 +130,14 @@ class Resume(Shared):
         return outer
 
     def _first_column(self, unedited_part: UneditedPart) -> int:
-        """First column that is computed; 0 where leaving out what stands before is not exact or does not pay."""
+        """First column that is computed; 0 where leaving out earlier columns is not exact or not worth it."""
         return _worthwhile(unedited_part, self.run.length) if self._may_start_later else 0
 
     def _starts_later(self) -> bool:
         """Whether columns before an edit are the unsteered run's: tried without edits, once per model.
 
-        A mask that lets a token see later ones either stands among the arguments or makes the trial, which begins
-        amid the picture, differ from the unsteered run.
+        A mask that lets a token see later ones is either among the arguments, or makes the trial, which starts in the
+        middle of the picture, differ from the baseline.
         """
         run = self.run
         if run.arguments or not can_start_later(run.named):

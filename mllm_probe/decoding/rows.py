@@ -122,7 +122,7 @@ class RecomputedRows:
 
 
 def steps_know_sample(model: ProbeModel, encoded: Encoded) -> bool:
-    """Whether every step is given something of the sample besides what its cache holds."""
+    """Whether each step takes inputs of the sample in addition to its cache."""
     return family_of(model.hf.config).picture_each_step or any(name in encoded.tensors for name in _LAST_COLUMN)
 
 
@@ -131,7 +131,7 @@ def step(
 ) -> Tensor:
     """One cached forward of ids [rows, n] at positions [1, n] or [axes, 1, n]; logits [rows, n, vocabulary].
 
-    ``spread`` gives the model the positions of every row; without, those of one row stand for all.
+    ``spread`` gives the model the positions of every row; otherwise those of one row are broadcast.
     """
     caller, rows, family = model.layout.caller, tokens.shape[0], family_of(model.hf.config)
     arguments: dict[str, Any] = {"input_ids": tokens, **cache_argument(caller, cache)}

@@ -139,7 +139,7 @@ def stream(
     -------
     Stream
         Iterates over (row, step, text of the row so far); all rows run in one batch. ``close()`` cancels the run
-        within one step, ``receipt`` says what was edited so far.
+        within one step, ``receipt`` is that of the edits so far.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def _fitted(
 def _decodes_only(
     model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row], options: Mapping[str, Any]
 ) -> bool:
-    """Whether all rows go on from one prompt, edited from a buffer, each taking the best token of every step."""
+    """Whether all rows share one prompt, are edited by a buffer, and are decoded greedily."""
     parts = [part for row in rows if row is not None for part in row.parts]
     return (
         all(request is requests[0] for request in requests)

@@ -60,7 +60,7 @@ class Live:
 
     Notes
     -----
-    For scopes that leave the prompt alone up to its last token. Picture and prompt are computed here, once; again only
+    For scopes without tokens before the last of the prompt. Picture and prompt are computed here, once; again only
     after the model's weights or hooks were changed. The model's lock is held while a step runs, not between steps.
 
     Examples

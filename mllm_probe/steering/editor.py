@@ -130,7 +130,7 @@ class Editor:
             plan.remember_tokens(self._call, ids)
 
     def _continues(self, ids: Tensor | None, lines: int, past: int, width: int) -> bool:
-        """Whether a call goes on with the sequence of the call before, by one cached token or fed again as a whole."""
+        """Whether a call continues the previous one, by one cached token or by the whole sequence without a cache."""
         plan = self._plan
         if plan is None or lines % plan.kept_lines or past + width != self._length + 1:
             return False

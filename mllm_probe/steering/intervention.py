@@ -1,4 +1,4 @@
-"""A steering: which vector is applied where, how strongly and in which way, and the controls that stand beside it."""
+"""Steering and Composition: which vector edits which layers and tokens, at what strength, by which operation."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Steering:
     Raises
     ------
     ValueError
-        If an argument has no meaning; the text says what was expected.
+        If an argument is invalid.
 
     Examples
     --------
@@ -135,7 +135,7 @@ class Steering:
         Parameters
         ----------
         kind : {"random", "shuffled", "concept"}
-            ``random``: an isotropic direction, drawn anew for every (seed, draw, layer), with the length of change that
+            ``random``: an isotropic direction, drawn for each (seed, draw, layer), with the length of change that
             this steering would make at each position. ``shuffled``: the direction of a draw with exchanged labels,
             kept with the vectors, of the concept's length.
         seed : int
