@@ -24,7 +24,7 @@ _PIXELS = ("pixel_values", "flattened_patches")
 
 @torch.no_grad()
 def with_pictures_encoded(model: ProbeModel, encoded: Encoded) -> Encoded:
-    """A sample whose pixels are replaced by what the vision tower made of them, for families that want it so.
+    """A sample whose pixels are replaced by the vision tower's features, for families that need a picture at each step.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ def cache_row_bytes(model: ProbeModel, tokens: int) -> int:
 
 
 def logit_row_bytes(model: ProbeModel, tokens: int) -> int:
-    """Logits of ``tokens`` tokens in the model's type, and of one in float32 with what is made of it."""
+    """Logits of ``tokens`` tokens in the model's type, and of one in float32 with its softmax."""
     return text_config(model.hf).vocab_size * (16 + tokens * model.dtype.itemsize)
 
 

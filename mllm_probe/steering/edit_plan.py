@@ -63,7 +63,7 @@ class EditPlan:
         self._repeating: dict[tuple[int, int, int], _Places | None] = {}
         slots = max((len(row.parts) for row in self.rows if row is not None), default=0)
         self._masks = [np.zeros((len(self.rows), where.columns), bool) for _ in range(slots)]
-        self._goes_on = [np.zeros(len(self.rows), bool) for _ in range(slots)]
+        self._edits_generated = [np.zeros(len(self.rows), bool) for _ in range(slots)]
         self._tables: dict[int, list[Table]] = {}
         for slot in range(slots):
             members = [(i, r.parts[slot]) for i, r in enumerate(self.rows) if r is not None and slot < len(r.parts)]
@@ -121,7 +121,7 @@ class EditPlan:
         for scope, lines in by_scope.items():
             chosen = np.array(lines)
             self._masks[slot][chosen] = scope.select(self.where, chosen)
-            self._goes_on[slot][chosen] = scope.generated
+            self._edits_generated[slot][chosen] = scope.generated
 
     def _stack(self, slot: int, members: list[tuple[int, Steering]]) -> None:
         kinds = self._kinds(slot)
@@ -134,7 +134,7 @@ class EditPlan:
         """Kinds of position that each line edits, bool [lines, kinds]."""
         mask = self._masks[slot]
         kinds = np.stack([(mask & (self.where.kind == k)).any(1) for k in range(len(KINDS))], 1)
-        kinds[:, LAST_PROMPT] |= self._goes_on[slot]
+        kinds[:, LAST_PROMPT] |= self._edits_generated[slot]
         return kinds
 
     def _entries(self, table: Table, call: Call, device: torch.device) -> Entries | None:
@@ -183,7 +183,7 @@ class EditPlan:
         # Columns after the known ones are generated: they take vector and residual norm of the last prompt token.
         start = call.start - self.where.offset
         known = slice(max(start, 0), max(start + call.width, 0))
-        chosen = np.repeat(self._goes_on[slot][lines, None], call.width, axis=1)
+        chosen = np.repeat(self._edits_generated[slot][lines, None], call.width, axis=1)
         kinds = np.full(chosen.shape, LAST_PROMPT)
         inside = self._masks[slot][lines, known]
         chosen[:, : inside.shape[1]] = inside

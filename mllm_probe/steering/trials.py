@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path:
-    """The cheapest exact way for rows of a sample; found by trying it, once per model and kind of sample.
+    """The cheapest exact way for rows of a sample, tried once per model and kind of sample.
 
     Parameters
     ----------
