@@ -2,7 +2,7 @@
 
 from mllm_probe.sweeps.api import plan, sweep, sweep_iter
 from mllm_probe.sweeps.effect import effect
-from mllm_probe.sweeps.plan import SweepPlan
-from mllm_probe.sweeps.store import StoreProgress, read_progress
+from mllm_probe.sweeps.sweep_plan import SweepPlan
+from mllm_probe.sweeps.sweep_store import StoreProgress, read_progress
 
 __all__ = ["StoreProgress", "SweepPlan", "effect", "plan", "read_progress", "sweep", "sweep_iter"]

@@ -19,10 +19,10 @@ from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.steering.operations import ChangeFunction, Operation
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.plan import SweepPlan, plan_job, require_size
 from mllm_probe.sweeps.requirements import check_requirements
+from mllm_probe.sweeps.samples import gather
 from mllm_probe.sweeps.settings import check_settings
-from mllm_probe.sweeps.subjects import gather
+from mllm_probe.sweeps.sweep_plan import SweepPlan, plan_job, require_size
 from mllm_probe.vectors.directions import with_concepts
 
 Inputs = Mapping[str, torch.Tensor] | Sequence[Mapping[str, torch.Tensor]] | None

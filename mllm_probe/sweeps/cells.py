@@ -76,7 +76,7 @@ def plan_cells(axes: Axes, *, shared: Collection[str] = (), twins: Twins | None 
     shared : collection of str
         Controls whose draws are the same edit for every concept.
     twins : mapping, optional
-        Which concepts and draws have the same vectors, from :func:`mllm_probe.sweeps.twins.find_twins`.
+        Which concepts and draws have the same vectors, from :func:`mllm_probe.sweeps.duplicates.find_twins`.
 
     Returns
     -------

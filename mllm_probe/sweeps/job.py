@@ -24,15 +24,15 @@ from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.steering import Steering
 from mllm_probe.steering.tables import require_doses
 from mllm_probe.steering.trials import path_of
-from mllm_probe.sweeps.answers import Reader
+from mllm_probe.sweeps.answer_reader import Reader
 from mllm_probe.sweeps.cells import Cell, plan_cells
-from mllm_probe.sweeps.reference import Judge
+from mllm_probe.sweeps.duplicates import find_twins
+from mllm_probe.sweeps.grid import Grid
+from mllm_probe.sweeps.reference_scorer import Judge
 from mllm_probe.sweeps.requirements import readable
-from mllm_probe.sweeps.results import Grid
+from mllm_probe.sweeps.samples import Subjects
 from mllm_probe.sweeps.scoring import Scorer
 from mllm_probe.sweeps.settings import Settings
-from mllm_probe.sweeps.subjects import Subjects
-from mllm_probe.sweeps.twins import find_twins
 from mllm_probe.tokens.selection import parse_scope
 
 MOST_ROWS = 256

@@ -17,11 +17,11 @@ from torch import Tensor
 from mllm_probe import schema
 from mllm_probe.activations.device_array import host_dtype
 from mllm_probe.sweeps.cells import Pairs
+from mllm_probe.sweeps.grid import CELL_DIMS, Grid
 from mllm_probe.sweeps.identity import identity
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.record import Recorder
-from mllm_probe.sweeps.results import CELL_DIMS, Grid
-from mllm_probe.sweeps.store import DONE, SweepStore, Take
+from mllm_probe.sweeps.sweep_store import DONE, SweepStore, Take
 
 _DONE_ATTRS = {"long_name": "the cell is finished"}
 _DTYPE = "dtype"

@@ -20,7 +20,7 @@ from mllm_probe.metrics.lens import lens_chunks
 from mllm_probe.metrics.words import first_token_logprob
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.sweeps.cells import Pairs
-from mllm_probe.sweeps.results import CELL_DIMS
+from mllm_probe.sweeps.grid import CELL_DIMS
 from mllm_probe.sweeps.scoring import Reading
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.places import Places, as_coordinate, companions, find_places

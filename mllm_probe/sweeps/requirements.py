@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from mllm_probe.metrics.words import Word, word_variants
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.models.warn import warn_caller
+from mllm_probe.sweeps.samples import Subjects
 from mllm_probe.sweeps.settings import Settings
-from mllm_probe.sweeps.subjects import Subjects
 
 READ_WORDS = ("logit_lens",)
 """Recordings that read a concept's words."""

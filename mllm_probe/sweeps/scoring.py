@@ -16,12 +16,12 @@ from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.words import WordTable, single_token_logprob
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps.answers import Reader, greedy
+from mllm_probe.sweeps.answer_reader import Reader, greedy
 from mllm_probe.sweeps.batches import Batch, Part, Scores, assemble
 from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.edits import ChunkEdits
-from mllm_probe.sweeps.reference import Judge
-from mllm_probe.sweeps.results import step_name
+from mllm_probe.sweeps.grid import step_name
+from mllm_probe.sweeps.reference_scorer import Judge
 from mllm_probe.sweeps.settings import Settings
 
 Answer = tuple[int, ...]

@@ -5,9 +5,9 @@ import pytest
 
 from mllm_probe.metrics.registry import as_metrics
 from mllm_probe.sweeps.cells import Axes, plan_cells, scored_pairs
+from mllm_probe.sweeps.duplicates import find_twins
+from mllm_probe.sweeps.grid import Grid
 from mllm_probe.sweeps.order import plan_order
-from mllm_probe.sweeps.results import Grid
-from mllm_probe.sweeps.twins import find_twins
 from tests.sweeps.helpers import random_vectors
 
 AXES = Axes(("cat", "dog"), (0, 3, 5), (-2.0, -1.0, 0.0, 1.0), {"concept": 1, "random": 2, "shuffled": 3})

@@ -19,9 +19,9 @@ from mllm_probe.activations.device_array import tensor_of
 from mllm_probe.activations.hooks import active_hooks, before_backbone
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.sweeps import api, order, persisting
-from mllm_probe.sweeps import store as store_module
+from mllm_probe.sweeps import sweep_store as store_module
 from mllm_probe.sweeps.engine import Engine
-from mllm_probe.sweeps.results import Grid
+from mllm_probe.sweeps.grid import Grid
 from tests.sweeps import killed
 from tests.sweeps.helpers import random_vectors, wrapped_family
 

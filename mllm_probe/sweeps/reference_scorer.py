@@ -17,7 +17,7 @@ from mllm_probe.models.inputs import PER_TOKEN, Encoded, Request
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import ROLES
 from mllm_probe.steering.trials import path_of
-from mllm_probe.sweeps.subjects import Subjects
+from mllm_probe.sweeps.samples import Subjects
 
 _BATCH = 64
 _SHARE = 0.1

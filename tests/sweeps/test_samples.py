@@ -1,6 +1,6 @@
 """Which labels a steered concept may push out of an answer without its counting against it."""
 
-from mllm_probe.sweeps.subjects import Subjects
+from mllm_probe.sweeps.samples import Subjects
 
 CATEGORIES = {
     "cat": "entity",

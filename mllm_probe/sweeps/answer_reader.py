@@ -13,7 +13,7 @@ from mllm_probe.decoding.rows import Rows
 from mllm_probe.metrics.mentions import first_mention, first_mention_tokens
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps.subjects import Subjects
+from mllm_probe.sweeps.samples import Subjects
 
 _REMEMBERED = 65_536
 

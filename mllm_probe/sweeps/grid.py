@@ -11,7 +11,7 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.sweeps.cells import Axes, Pairs
-from mllm_probe.sweeps.off_target import OffTarget, Variables
+from mllm_probe.sweeps.off_target_scores import OffTarget, Variables
 
 CELL_DIMS = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, schema.DRAW, schema.SAMPLE)
 
