@@ -260,12 +260,12 @@ def _job(model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: Any, input
         raise ValueError("images: expected pictures or a concept library (or processed tensors as inputs=); got None.")
     vectors = with_concepts(vectors)
     checked = check_settings(model, vectors, **settings)
-    subjects = gather(model, vectors, images, prompt, inputs)
+    samples = gather(model, vectors, images, prompt, inputs)
     check_requirements(
-        model, checked, subjects, by_default=DEFAULT_METRICS if settings["metrics"] is DEFAULT_METRICS else ()
+        model, checked, samples, by_default=DEFAULT_METRICS if settings["metrics"] is DEFAULT_METRICS else ()
     )
-    require_size(checked, len(subjects.requests))
-    return Job(model, vectors, checked, subjects)
+    require_size(checked, len(samples))
+    return Job(model, vectors, checked, samples)
 
 
 def _steps(engine: Engine, shown: bool) -> Generator[int]:

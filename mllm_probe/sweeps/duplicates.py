@@ -16,7 +16,7 @@ from mllm_probe.sweeps.cells import Axes
 _OF_CONCEPT = ("vector", "raw_norm", "negative_projection")
 
 
-def find_twins(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int], tuple[int, int]]:
+def find_duplicates(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int], tuple[int, int]]:
     """Which runs would be edited in the very same way as an earlier one.
 
     Parameters

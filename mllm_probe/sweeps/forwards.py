@@ -55,10 +55,10 @@ def count_forwards(job: Job, chunks: Sequence[Sequence[Block]]) -> Forwards:
     settings, costs, words = job.settings, _Costs.of(job), _longer_words(job)
     concepts = len(settings.axes.concepts)
     answered, forced, joined = settings.needs_answer, bool(settings.reading("forced")), job.unsteered_in_chunks
-    judged = set(job.subjects.examples) & set(settings.axes.concepts) if settings.reading("reference") else ()
-    total = costs.opening * (job.samples + len(judged))
+    judged = set(job.samples.examples) & set(settings.axes.concepts) if settings.reading("reference") else ()
+    total = costs.opening * (len(job.samples) + len(judged))
     if not joined:
-        total += costs.run(1, words.sum(0), along=forced, greedy=answered) * job.samples
+        total += costs.run(1, words.sum(0), along=forced, greedy=answered) * len(job.samples)
     for blocks in chunks:
         cells = [job.cells[number] for block in blocks for number in block.cells]
         added = joined * len(blocks)

@@ -29,6 +29,13 @@ class Grid:
         Length of the answers.
     answers : bool
         Whether answers are kept, as ``tokens`` and ``text``.
+
+    Attributes
+    ----------
+    done : bool array (concept, layer, strength, control, draw, sample)
+        Cells that have their scores.
+    has_unsteered : bool array [samples]
+        Samples whose unsteered run is in the grid.
     """
 
     def __init__(
@@ -52,7 +59,8 @@ class Grid:
             name: np.full((concepts, count), np.nan, np.float32) for name in self.metrics
         }
         self.eligible = np.zeros((concepts, len(axes.strengths), count), dtype=bool)
-        self.done = np.zeros(shape, dtype=bool)
+        self.done: np.ndarray = np.zeros(shape, dtype=bool)
+        self.has_unsteered: np.ndarray = np.zeros(count, dtype=bool)
         self.edited = np.zeros(shape, dtype=np.int32)
         self.every_concept = {metric.name: OffTarget(metric, axes, count) for metric in metrics if metric.every_concept}
         if answers:
@@ -94,6 +102,7 @@ class Grid:
         for name, off_target in self.every_concept.items():
             off_target.put_unsteered(zero, sample, scores[name])
         self._mark_zero(zero, sample)
+        self.has_unsteered[sample] = True
 
     def _fill_zero(self, zero: list[int], sample: int, name: str, values: Any) -> None:
         by_concept = name in self.metrics

@@ -37,7 +37,7 @@ def identity(job: Job) -> dict[str, Any]:
         By the names of ``sweep``'s parameters. Vectors, words and labels are named by a hash of their content; progress
         and library versions are not among them.
     """
-    settings, subjects, axes = job.settings, job.subjects, job.settings.axes
+    settings, samples, axes = job.settings, job.samples, job.settings.axes
     controls = dict(axes.controls)
     found: dict[str, Any] = {
         "model": job.model.name,
@@ -46,10 +46,10 @@ def identity(job: Job) -> dict[str, Any]:
         "concepts": list(axes.concepts),
         "concept set": job.vectors.attrs.get("concepts"),
         "vectors": content_hash(job.vectors),
-        "images": list(subjects.coordinates[schema.SAMPLE]),
-        "split": list(subjects.coordinates.get(schema.SPLIT, [])),
-        "pair": list(subjects.coordinates.get(schema.PAIR, [])),
-        "prompt": [request.prompt for request in subjects.requests],
+        "images": list(samples.coordinates[schema.SAMPLE]),
+        "split": list(samples.coordinates.get(schema.SPLIT, [])),
+        "pair": list(samples.coordinates.get(schema.PAIR, [])),
+        "prompt": [request.prompt for request in samples.requests],
         "layers": list(axes.layers),
         "strengths": list(axes.strengths),
         "tokens": job.scope.plain(),
@@ -65,9 +65,9 @@ def identity(job: Job) -> dict[str, Any]:
         "record": list(settings.record),
         "read_layers": list(settings.read_layers) if settings.record else [],
         "read_tokens": parse_scope(settings.read_tokens).plain() if settings.record else [],
-        "words": _hash_of([subjects.words, subjects.label_words, subjects.categories]),
-        "labels": _hash_of([None if labels is None else sorted(labels) for labels in subjects.labels]),
-        "examples": {name: subjects.examples[name].id for name in axes.concepts if name in subjects.examples},
+        "words": _hash_of([samples.words, samples.label_words, samples.categories]),
+        "labels": _hash_of([None if labels is None else sorted(labels) for labels in samples.labels]),
+        "examples": {name: samples.examples[name].id for name in axes.concepts if name in samples.examples},
     }
     return json.loads(json.dumps(found))
 

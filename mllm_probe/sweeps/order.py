@@ -14,8 +14,6 @@ COARSE_SHARE = 0.1
 """Share of the work in which the coarse map is made."""
 COARSE_DRAWS = 2
 """Draws of each control in the coarse map: fewer have no spread that a concept could be compared with."""
-PACKED_ROWS = 128
-"""Rows up to which samples share a chunk: with more, a batch costs as much as its rows would alone."""
 _FEWEST = 2
 
 
@@ -75,7 +73,7 @@ def plan_order(
     return [block for block in blocks if block.cells] + bare
 
 
-def take_chunk(work: deque[Block], rows: int, together: int) -> list[Block]:
+def take_chunk(work: deque[Block], rows: int, together: int, packed_rows: int) -> list[Block]:
     """Take the next chunk.
 
     Parameters
@@ -86,6 +84,8 @@ def take_chunk(work: deque[Block], rows: int, together: int) -> list[Block]:
         Most runs of a chunk; what is left of a block stays.
     together : int
         Samples that may share a chunk where one has few runs.
+    packed_rows : int
+        Most runs of a chunk that samples share.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def take_chunk(work: deque[Block], rows: int, together: int) -> list[Block]:
     if len(block.cells) > rows:
         work.appendleft(Block(block.sample, block.cells[rows:]))
         block = Block(block.sample, block.cells[:rows])
-    blocks, room = [block], min(rows, PACKED_ROWS) - len(block.cells)
+    blocks, room = [block], min(rows, packed_rows) - len(block.cells)
     while work and len(blocks) < together and 0 < len(work[0].cells) <= room:
         if work[0].sample in {taken.sample for taken in blocks}:
             break

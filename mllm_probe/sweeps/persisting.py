@@ -45,6 +45,7 @@ class Persisted:
     def __init__(self, path: str | Path, job: Job) -> None:
         self.store, self.job = SweepStore(path, identity(job)), job
         self._began, self._seconds_before, self._done_before = time.perf_counter(), 0.0, 0
+        self._with_unsteered: set[int] = set()
 
     @contextmanager
     def resumed(self, grid: Grid, recorder: Recorder | None) -> Iterator[dict[str, Any] | None]:
@@ -89,7 +90,10 @@ class Persisted:
             yield
 
     def write_unsteered(self, grid: Grid, recorder: Recorder | None, sample: int) -> None:
-        """Write the unsteered run of a sample, and what it fills at strength 0."""
+        """Write the unsteered run of a sample and its cells at strength 0, at the first call for this sample."""
+        if sample in self._with_unsteered:
+            return
+        self._with_unsteered.add(sample)
         cells, beside = self._sources(grid, recorder)
         self.store.put(beside, {schema.SAMPLE: np.array([sample])})
         zero = grid.places_of_zero(sample)
@@ -131,6 +135,7 @@ class Persisted:
     def _read(self, grid: Grid, recorder: Recorder | None) -> None:
         stored = self.store.arrays()
         grid.done[...] = stored[DONE][...]
+        grid.has_unsteered[:] = grid.done.any(axis=tuple(range(grid.done.ndim - 1)))
         for name, (_, values, _) in grid.variables().items():
             values[...] = stored[name][...].astype(values.dtype)
         for name, (variable, data) in (recorder.arrays() if recorder is not None else {}).items():

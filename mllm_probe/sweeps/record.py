@@ -128,7 +128,7 @@ class Recorder:
         if self.scope.names == ("last_prompt",):
             return [-1], {}
         found = []
-        for sample in range(self.job.samples):
+        for sample in range(len(self.job.samples)):
             encoded = self.job.encoded(sample)
             places = find_places(encoded, self.scope)
             found.append((places, companions(encoded, places)))
@@ -140,7 +140,7 @@ class Recorder:
 
     def _allocate(self) -> None:
         inside = (len(self.layers), len(self.labels))
-        cells = (*self.settings.axes.shape, self.job.samples)
+        cells = (*self.settings.axes.shape, len(self.job.samples))
         width, size = self.model.hidden_size, torch.empty((), dtype=self.model.dtype).element_size()
         numbers = int(np.prod(cells)) * inside[0] * inside[1]
         needed = sum(numbers * (width * size if name == "activation" else 4) for name in self.names)
@@ -148,7 +148,7 @@ class Recorder:
         for name in self.names:
             concepts = (cells[0],) if name in _BY_CONCEPT else ()
             self._arrays[name] = self._empty(name, cells)
-            self._unsteered[name] = self._empty(name, (*concepts, self.job.samples))
+            self._unsteered[name] = self._empty(name, (*concepts, len(self.job.samples)))
 
     def _empty(self, name: str, outer: tuple[int, ...]) -> Tensor | list[Tensor]:
         """NaN everywhere; activations of a sharded model stay on their layers' devices, one tensor each."""

@@ -18,7 +18,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 
 @dataclass(frozen=True)
-class Subjects:
+class Samples:
     """The samples of a sweep and the words it looks for.
 
     Attributes
@@ -47,6 +47,9 @@ class Subjects:
     categories: dict[str, str]
     examples: dict[str, Picture]
 
+    def __len__(self) -> int:
+        return len(self.requests)
+
     def slot(self, name: str) -> set[str]:
         """A concept, and the labels whose place it takes: a style replaces a style, a thing stands beside a thing."""
         own = self.categories.get(name)
@@ -56,7 +59,7 @@ class Subjects:
 
 def gather(
     model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: str | Sequence[str] | None, inputs: Any
-) -> Subjects:
+) -> Samples:
     """Read pictures (or a library) and vectors.
 
     Parameters
@@ -76,7 +79,7 @@ def gather(
     names = [str(name) for name in vectors[schema.CONCEPT].values]
     words = _words(model, vectors, library, names)
     categories = _categories(vectors, names) | {name: c.category for name, c in (library or {}).items()}
-    return Subjects(
+    return Samples(
         requests=requests,
         labels=[None if picture is None else picture.labels for picture in known],
         coordinates={schema.SAMPLE: [request.id for request in requests], **_companions(known)},

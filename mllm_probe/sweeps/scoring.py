@@ -16,12 +16,12 @@ from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.words import WordTable, single_token_logprob
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps.answer_reader import Reader, greedy
+from mllm_probe.sweeps.answer_reader import AnswerReader, greedy
 from mllm_probe.sweeps.batches import Batch, Part, Scores, assemble
 from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.edits import ChunkEdits
 from mllm_probe.sweeps.grid import step_name
-from mllm_probe.sweeps.reference_scorer import Judge
+from mllm_probe.sweeps.reference_scorer import ReferenceScorer
 from mllm_probe.sweeps.settings import Settings
 
 Answer = tuple[int, ...]
@@ -58,8 +58,8 @@ class Scorer:
         Words of the concepts.
     prefix : list of int
         Tokens of the answer prefix.
-    reader : Reader
-    judge : Judge or None
+    reader : AnswerReader
+    reference : ReferenceScorer or None
         Needed for perplexity.
     touches_prompt : bool
         Whether rows edit anything before the last prompt token.
@@ -71,14 +71,14 @@ class Scorer:
         settings: Settings,
         table: WordTable,
         prefix: list[int],
-        reader: Reader,
-        judge: Judge | None,
+        reader: AnswerReader,
+        reference: ReferenceScorer | None,
         *,
         touches_prompt: bool,
     ) -> None:
         self.model, self.settings, self.table, self.prefix = model, settings, table, prefix
         self.touches_prompt = touches_prompt
-        self.reader, self.judge = reader, judge
+        self.reader, self.reference = reader, reference
 
     def run(
         self,
@@ -260,11 +260,11 @@ class Scorer:
 
     def _reference(self, answers: Sequence[Answer], concept: int, sample: int) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the tokens of answers, and which count, both [answers, steps]."""
-        assert self.judge is not None
+        assert self.reference is not None
         logprobs = np.zeros((len(answers), self.settings.max_new_tokens), np.float32)
         counted = np.zeros(logprobs.shape, dtype=bool)
         contents = [self.reader.content(answer) for answer in answers]
-        for row, values in enumerate(self.judge.logprobs(concept, sample, contents)):
+        for row, values in enumerate(self.reference.logprobs(concept, sample, contents)):
             logprobs[row, : len(values)] = values
             counted[row, : len(values)] = True
             mention = self.reader.mention(answers[row], concept)
