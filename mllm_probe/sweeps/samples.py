@@ -9,12 +9,17 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.concepts import ConceptLibrary, Picture
 from mllm_probe.metrics.words import Word
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.typing import Images
+
+Inputs = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None
+"""Processed tensors of one sample, or of several."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,11 @@ class Samples:
 
 
 def gather(
-    model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: str | Sequence[str] | None, inputs: Any
+    model: ProbeModel,
+    vectors: xr.Dataset,
+    images: Images | ConceptLibrary,
+    prompt: str | Sequence[str] | None,
+    inputs: Inputs,
 ) -> Samples:
     """Read pictures (or a library) and vectors.
 
