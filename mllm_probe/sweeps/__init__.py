@@ -1,4 +1,4 @@
-"""Sweeps: many steered runs as rows of one batch, their grid, and the effect beside its controls."""
+"""Sweeps: many steered runs as rows of one batch, and the grid of their scores."""
 
 from mllm_probe.sweeps.api import plan, sweep, sweep_iter
 from mllm_probe.sweeps.effect import effect

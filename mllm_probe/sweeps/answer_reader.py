@@ -1,4 +1,4 @@
-"""Greedy answers of many rows at once, and what they say."""
+"""Greedy answers of many rows at once, and their scores."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def greedy(rows: Rows, edits: Any, steps: int, eos: set[int], pause: Callable[[]
     Returns
     -------
     int32 array [rows, steps]
-        The end token is kept; -1 behind it.
+        Up to and with the end token; -1 after it.
     """
     tokens = np.full((rows.logits.shape[0], steps), -1, np.int32)
     live = np.arange(len(tokens))

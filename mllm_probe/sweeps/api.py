@@ -1,4 +1,4 @@
-"""`sweep`, `sweep_iter` and `plan`: a layer × strength × concept grid of steered runs beside its controls."""
+"""`sweep`, `sweep_iter` and `plan`: a layer × strength × concept grid of steered runs and their controls."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ def sweep(
         As ``layers`` and ``tokens`` of ``capture``; positions of the prompt.
     store : str or Path, optional
         A folder to which each finished chunk is written (a Zarr group that ``xarray.open_zarr`` reads at any time).
-        A sweep that was stopped or killed goes on from it when it is run again with the same settings, and loses at
-        most the chunk that was in flight; other settings are refused. ``sweeps.read_progress(store)`` says how far it
-        is. A store that is complete is returned without running the model.
+        A sweep that was stopped or killed resumes from it when it is run again with the same settings, and loses at
+        most the chunk that was in flight; other settings are refused. ``sweeps.read_progress(store)`` gives the
+        progress. A store that is complete is returned without running the model.
     client
         Not available; None. To share a sweep out among machines, run one sweep for each part of the pictures, and
         join the grids with ``xarray.concat(grids, "sample")``.
@@ -132,11 +132,11 @@ def sweep(
     ------
     ValueError
         For unknown or impossible settings, vectors of another model, a scope that can never fire, or a store that was
-        made with other settings; the text names them.
+        made with other settings, which are named.
     RuntimeError
         If another sweep is filling the store.
     MemoryError
-        If what is to be recorded does not fit; the text says what to ask for instead.
+        If the recordings do not fit into memory; the message names smaller ones.
 
     Examples
     --------
@@ -218,7 +218,7 @@ def plan(store: str | Path | None, progress: bool, **arguments: Any) -> SweepPla
 
 
 class Grids(Iterator[xr.Dataset]):
-    """The grids of a sweep that is under way.
+    """Iterator over the grids of a running sweep.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ class Grids(Iterator[xr.Dataset]):
 
     @property
     def engine(self) -> Engine:
-        """What runs the sweep: how much there is to do, on which model."""
+        """The engine that runs the sweep: number of runs, model, grid."""
         return self._engine
 
     def __next__(self) -> xr.Dataset:
@@ -240,7 +240,7 @@ class Grids(Iterator[xr.Dataset]):
         return self._engine.dataset()
 
     def finish(self) -> xr.Dataset:
-        """Run what is left; the whole grid."""
+        """Run the rest of the sweep and return its grid."""
         with closing(self._steps) as steps:
             for _ in steps:
                 continue

@@ -1,4 +1,4 @@
-"""The cells of a sweep: which steered runs are computed, each once, and where in the grid their scores stand."""
+"""The cells of a sweep: which steered runs are computed, each once, and which places of the grid their scores fill."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Cell:
 
 
 Duplicates = Mapping[tuple[str, int, int], tuple[int, int]]
-"""(control, concept, draw) → the (concept, draw) that is edited in the very same way and is run in its place."""
+"""(control, concept, draw) → the (concept, draw) with the same edit, which is run in its place."""
 
 
 def plan_cells(axes: Axes, *, shared: Collection[str] = (), duplicates: Duplicates | None = None) -> list[Cell]:
@@ -100,9 +100,10 @@ def _runs(
     for control, draws in axes.controls.items():
         for draw in range(draws):
             for concept in range(len(axes.concepts)):
+                # A shared draw is the same edit for every concept: it is run once, as concept 0's, and scored for all.
                 own = (0, draw) if control in shared else (concept, draw)
                 places.setdefault((control, *duplicates.get((control, *own), own)), []).append((concept, draw))
-    return {run: tuple(found) for run, found in places.items()}
+    return {run: tuple(filled) for run, filled in places.items()}
 
 
 def coarse_strengths(strengths: Sequence[float]) -> list[int]:

@@ -289,7 +289,7 @@ class Engine:
 
     def _put_unsteered(self, sample: int, baseline: Baseline) -> None:
         job = self.job
-        # The first one stays: a later chunk gives it again with other rounding, and cells already refer to this one.
+        # The first one stays: later chunks give it again with other rounding, and a store has it already.
         if self.grid.has_unsteered[sample]:
             return
         self.grid.put_unsteered(sample, baseline.scores)

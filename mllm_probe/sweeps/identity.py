@@ -1,4 +1,4 @@
-"""What makes two sweeps the same: the settings that a store is held to, field by field."""
+"""Identity of a sweep: the settings that a store must match, field by field."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def identity(job: Job) -> dict[str, Any]:
     """
     settings, samples, axes = job.settings, job.samples, job.settings.axes
     controls = dict(axes.controls)
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "model": job.model.name,
         "weights": job.model.fingerprint,
         "dtype": str(job.model.dtype).removeprefix("torch."),
@@ -69,7 +69,7 @@ def identity(job: Job) -> dict[str, Any]:
         "labels": _hash_of([None if labels is None else sorted(labels) for labels in samples.labels]),
         "examples": {name: samples.examples[name].id for name in axes.concepts if name in samples.examples},
     }
-    return json.loads(json.dumps(found))
+    return json.loads(json.dumps(fields))
 
 
 def _metric(metric: Metric) -> str:

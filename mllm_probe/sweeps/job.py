@@ -1,4 +1,4 @@
-"""A sweep made ready: settings checked, cells listed, words tokenised, the way of sharing chosen."""
+"""A prepared sweep: checked settings, list of cells, token ids of words, chosen path."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from mllm_probe.tokens.selection import parse_scope
 
 
 class Job:
-    """Everything that a sweep, its plan and its benchmarks need.
+    """A prepared sweep, as its engine, its plan and benchmarks use it.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Job:
     Attributes
     ----------
     cells : list of Cell
-        Runs to be made on each sample, coarse ones first; strength 0 is not among them.
+        Steered runs of each sample, coarse ones first; without strength 0.
     """
 
     def __init__(self, model: ProbeModel, vectors: xr.Dataset, settings: Settings, samples: Samples) -> None:
@@ -94,7 +94,7 @@ class Job:
         )
 
     def encoded(self, sample: int) -> Encoded:
-        """One sample as the model takes it."""
+        """Model inputs of one sample."""
         return self.model.encode_samples([self.samples.requests[sample]])
 
     @cached_property
@@ -139,7 +139,7 @@ class Job:
         return Scorer(model, settings, table, self.prefix, reader, reference, touches_prompt=touches)
 
     def open(self, encoded: Encoded) -> Shared:
-        """What the rows of one sample share."""
+        """The shared prompt of one sample."""
         return self._path(encoded).open(self.model, encoded, self.settings.read_layers if self.settings.record else ())
 
     @contextmanager

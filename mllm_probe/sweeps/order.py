@@ -1,4 +1,4 @@
-"""In which order runs are made: a usable coarse map first, then what refines it, and which runs may share a chunk."""
+"""Order of the runs: a usable coarse map first, then its refinement; and which runs share a chunk."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ def plan_order(
         Every (sample, cell) once. A sample without cells has one empty block, for its unsteered run.
     """
     parts = _parts(axes, cells, samples, min(kept, samples)) if coarse else [(range(samples), range(len(cells)))]
+    # With fewer prompts in memory than samples, the parts one after the other would encode every picture once per part.
     if kept < samples:
         parts = _by_sample(parts)
     blocks = [
@@ -93,11 +94,13 @@ def take_chunk(work: deque[Block], rows: int, together: int, packed_rows: int) -
         Of different samples.
     """
     block = work.popleft()
+    # What is left of a block stays first, so that its sample's prompt is used up before another one is opened.
     if len(block.cells) > rows:
         work.appendleft(Block(block.sample, block.cells[rows:]))
         block = Block(block.sample, block.cells[:rows])
     blocks, room = [block], min(rows, packed_rows) - len(block.cells)
     while work and len(blocks) < together and 0 < len(work[0].cells) <= room:
+        # A second block of a sample ends the chunk: each sample has one unsteered row, and one part, in a batch.
         if work[0].sample in {taken.sample for taken in blocks}:
             break
         room -= len(work[0].cells)

@@ -44,7 +44,7 @@ class ReferenceScorer:
         self._known: dict[tuple[Condition, tuple[int, ...]], np.ndarray] = {}
 
     def condition(self, concept: int, sample: int) -> Condition:
-        """What an answer is read with: the prompt, with a picture that has the concept, else without picture."""
+        """Prompt and picture under which an answer is scored: a picture with the concept, else none."""
         request = self.samples.requests[sample]
         example = self.samples.examples.get(self.names[concept])
         if example is not None and request.inputs is None:
@@ -72,8 +72,8 @@ class ReferenceScorer:
         missing = [a for a in dict.fromkeys(answers) if a and (condition, a) not in self._known]
         for start in range(0, len(missing), _BATCH):
             batch = missing[start : start + _BATCH]
-            for answer, found in zip(batch, self._score(condition, concept, sample, batch), strict=True):
-                self._known[condition, answer] = found
+            for answer, logprobs in zip(batch, self._score(condition, concept, sample, batch), strict=True):
+                self._known[condition, answer] = logprobs
         return [self._known[condition, a] if a else np.zeros(0, np.float32) for a in answers]
 
     def _score(
@@ -102,7 +102,7 @@ class ReferenceScorer:
         return self._shared[condition]
 
     def _share(self, encoded: Encoded) -> Shared:
-        """What rows of a prompt share, by the path that was tried for its kind: one without picture is another kind."""
+        """Shared prompt, by the path that was verified for its kind: a prompt without picture is a kind by itself."""
         return path_of(self.model, encoded, prompt_edited=False).open(self.model, encoded)
 
     def _encoded(self, condition: Condition, concept: int, sample: int) -> Encoded:
@@ -119,7 +119,7 @@ class ReferenceScorer:
 
     @property
     def pictures(self) -> str:
-        """With what answers are read, for attributes."""
+        """Pictures under which answers are scored, for the attributes of a grid."""
         named = [name for name in self.names if name in self.samples.examples]
         alone = "none" if self.reads_text_alone else "the answer's own"
         return (

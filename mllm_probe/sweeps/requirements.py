@@ -1,4 +1,4 @@
-"""What metrics need of words and labels, checked before anything runs, so that no grid is NaN without a word."""
+"""Words and labels that metrics need, checked before the sweep runs, so that a grid of NaN has a warning or error."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def check_requirements(
     problems = []
     of_words = _needing(settings, "words") + [name for name in settings.record if name in READ_WORDS]
     if of_words:
-        found = [_why_unusable(model, own) for own in samples.words]
-        lacking = {name: why for name, why in zip(settings.axes.concepts, found, strict=True) if why}
+        reasons = [_why_unusable(model, own) for own in samples.words]
+        lacking = {name: why for name, why in zip(settings.axes.concepts, reasons, strict=True) if why}
         if lacking:
-            _raise_if(len(lacking) == len(found), of_words, by_default, _words_text(lacking))
+            _raise_if(len(lacking) == len(reasons), of_words, by_default, _words_text(lacking))
             problems.append(_words_text(lacking) + f" For them {_listed(of_words)} cannot be computed.")
     of_labels = _needing(settings, "labels")
     if of_labels and all(labels is None for labels in samples.labels):

@@ -1,4 +1,4 @@
-"""What a sweep knows of its pictures and concepts: requests, labels, splits, words, categories, example pictures."""
+"""The samples of a sweep: requests, labels and splits of its pictures, words and categories of its concepts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Inputs = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples of a sweep and the words it looks for.
+    """The samples of a sweep, and the words that it scores.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Samples:
     words : list of tuple
         Words of each steered concept (text, or token ids), empty where there are none.
     label_words : dict of str to tuple of str
-        Words of every concept that may stand in a label.
+        Words of every concept that may be a label.
     categories : dict of str to str
         Category of every concept that has one.
     examples : dict of str to Picture
@@ -56,7 +56,7 @@ class Samples:
         return len(self.requests)
 
     def slot(self, name: str) -> set[str]:
-        """A concept, and the labels whose place it takes: a style replaces a style, a thing stands beside a thing."""
+        """The concept, and the labels that it replaces in a picture: all of an exclusive category, such as styles."""
         own = self.categories.get(name)
         replaced = self.categories.items() if own in schema.EXCLUSIVE_CATEGORIES else ()
         return {name} | {label for label, other in replaced if other == own}
@@ -69,7 +69,7 @@ def gather(
     prompt: str | Sequence[str] | None,
     inputs: Inputs,
 ) -> Samples:
-    """Read pictures (or a library) and vectors.
+    """Samples from pictures (or a library) and vectors.
 
     Parameters
     ----------
@@ -113,18 +113,18 @@ def _picture(one: Any) -> Picture | None:
 
 
 def _companions(known: Sequence[Picture | None]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+    coordinates: dict[str, list[Any]] = {}
     for name in (schema.SPLIT, schema.PAIR):
         values = [getattr(picture, name, None) for picture in known]
         if all(value is not None for value in values):
-            found[name] = values
-    return found
+            coordinates[name] = values
+    return coordinates
 
 
 def _words(
     model: ProbeModel, vectors: xr.Dataset, library: ConceptLibrary | None, names: Sequence[str]
 ) -> list[tuple[Word, ...]]:
-    """Words that the vectors carry, else the library's; the name itself for vectors that say nothing of words."""
+    """Words of the vectors, else of the library; the concept's name where the vectors have no variable ``words``."""
     stored: list[tuple[Word, ...]] = [(name,) if model.tokenizer is not None else () for name in names]
     if "words" in vectors:
         texts = np.atleast_1d(vectors["words"].values)
@@ -166,4 +166,4 @@ def _examples(library: ConceptLibrary | None, pictures: Sequence[Picture], names
     }
     if library is not None:
         labelled = {name: library[name].positive if name in library else labelled[name] for name in names}
-    return {name: found[0] for name, found in labelled.items() if found}
+    return {name: pictures[0] for name, pictures in labelled.items() if pictures}

@@ -87,7 +87,7 @@ class Scorer:
         baseline: Baseline | None = None,
         reading: Reading = nullcontext,
     ) -> list[tuple[Baseline, Scores]]:
-        """Run rows of one sample or several, beside the unsteered run of each where it is not known yet.
+        """Run rows of one sample or several, with the unsteered run of each where it is not known yet.
 
         Parameters
         ----------
@@ -143,6 +143,7 @@ class Scorer:
         forced = settings.reading("forced")
         if settings.decodes:
             with edits.following():
+                # Decoding fills the cache of its rows; what is teacher-forced below must start where the answer does.
                 tokens = self._greedy(rows.fork() if forced else rows, edits)
             scores |= self._answer_scores(tokens, batch)
             answers = answers or [_ended(tokens[row]) for row in batch.unsteered]
@@ -150,6 +151,7 @@ class Scorer:
             answers = self._unsteered_answers(rows, batch)
         answers = answers or [()] * len(batch.parts)
         if forced:
+            # ``again``: decoding dropped ended rows from ``edits``, and these calls are not the answer's own steps.
             with edits.again(range(len(batch.steerings))):
                 steered = self._along(rows, [answers[part] for part in batch.part])
             logits = steered[batch.unsteered] if baseline is None else [baseline.logits]
@@ -195,6 +197,7 @@ class Scorer:
 
     def _with_longer_words(self, logprob: Tensor, rows: Rows, edits: ChunkEdits, pairs: Pairs) -> Tensor:
         """Add words of several sub-tokens, teacher-forced, to the log-sum-exp of each pair."""
+        # Jobs run in batches as wide as the chunk, whose memory was planned for that many rows.
         width = len(edits.steerings)
         for length, jobs in _by_length(self.table, pairs).items():
             for start in range(0, len(jobs), width):
@@ -274,7 +277,7 @@ class Scorer:
 
 
 def _absolute(name: str) -> str:
-    """Under what a baseline keeps a score before it was divided by itself."""
+    """Name under which a baseline keeps the score that relative scores are divided by."""
     return f"absolute {name}"
 
 

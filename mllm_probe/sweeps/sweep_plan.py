@@ -1,4 +1,4 @@
-"""What a sweep will take, before it runs: rows, forwards, memory, time."""
+"""Cost of a sweep, before it runs: rows, forwards, memory, time."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ MOST_RUNS = 10_000_000
 """Steered runs on each image that a sweep takes; at a millisecond each they take three hours an image."""
 _TRIED = (8, 40)
 _CELL_BYTES = 16
-"""Of a cell beside its scores: whether it is done, how much was edited, its text."""
+"""Bytes of a cell without its scores: ``done``, ``edited``, ``text``."""
 _RUN_BYTES = 400
-"""Of a run in the list of runs."""
+"""Bytes of a run in the list of runs."""
 _GRID_SHARE = 0.9
 
 
@@ -93,7 +93,7 @@ class SweepPlan:
 
 
 def require_size(settings: Settings, samples: int) -> None:
-    """Raise unless a grid of this size can be planned and held, before anything of its size is made.
+    """Raise unless a grid of this size can be planned and held, before anything of its size is allocated.
 
     Raises
     ------
