@@ -108,7 +108,7 @@ def explore(
 
         def progress(done: int, total: int) -> None:
             names = [name for name, end in ends.items() if end <= done]
-            report(done, total, names, [str(fit[name].category) for name in names])
+            report(done, total, names, [str(fit[name].category) for name in names], len(fit))
 
         vectors = concept_vectors(model, fit, prompt, **of_vectors, progress=progress)
         return vectors, sweep_iter(model, vectors, swept, prompt, **of_grid)

@@ -32,8 +32,8 @@ from mllm_probe.widgets.worker import NewestWorker
 
 logger = logging.getLogger(__name__)
 
-Report = Callable[[int, int, Sequence[str], Sequence[str]], None]
-"""Told how many images are done, of how many, and which concepts are measured, with their categories."""
+Report = Callable[[int, int, Sequence[str], Sequence[str], int], None]
+"""Takes how many images are done, and of how many; the concepts that are measured, their categories, and of how many."""
 Make = Callable[[Report], tuple[xr.Dataset, Any]]
 
 SWEEP = "sweep"
@@ -246,17 +246,17 @@ class Explore(Shared, ipywidgets.VBox):
         Parameters
         ----------
         make : callable
-            Takes a function that is told of progress, and gives the concept vectors and the sweep that fills the map as
+            Takes a `Report`, and gives the concept vectors and the sweep that fills the map as
             `SweepMonitor.watch` takes it.
         """
         self._worker.submit(lambda cancelled: self._fill(make, cancelled))
 
     def _fill(self, make: Make, cancelled: threading.Event) -> None:
-        def report(done: int, total: int, concepts: Sequence[str], categories: Sequence[str]) -> None:
+        def report(done: int, total: int, concepts: Sequence[str], categories: Sequence[str], many: int) -> None:
             if cancelled.is_set():
                 raise _StoppedError
             self.bar.publish(progress=done / total, step=f"{_MEASURING}: {done} of {total} images")
-            self.panel.offer(concepts, categories, f"{_MEASURING}: {len(concepts)} are there")
+            self.panel.offer(concepts, categories, f"{_MEASURING}: {len(concepts)} of {many}")
 
         self.panel.publish(activity=_MEASURING)
         self.bar.publish(status="running", step="answering without steering", message="", progress=0.0)

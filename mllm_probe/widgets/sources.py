@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,11 @@ class Driven:
     """
 
     def __init__(self, source: Any) -> None:
+        if not (hasattr(source, "run") or isinstance(source, Iterable)):
+            raise TypeError(
+                "expected what mp.sweep_iter gives, an iterable of grids, or the path of a sweep's store; got "
+                f"{type(source).__name__}."
+            )
         self._is_engine = hasattr(source, "run")
         self._engine = source if self._is_engine else getattr(source, "engine", None)
         self._iterator: Any = source.run() if self._is_engine else iter(source)

@@ -263,7 +263,7 @@ def test_the_first_frame_has_an_answer_before_vectors_are_begun_and_then_real_pr
     offered = fakes.updates(lab.panel, "concepts")
     assert [len(names) for names in offered][:4] == [0, 1, 2, 3] or [len(names) for names in offered][:3] == [1, 2, 3]
     activities = fakes.updates(lab.panel, "activity")
-    assert activities[-1] == "" and "measuring concept vectors: 2 are there" in activities
+    assert activities[-1] == "" and "measuring concept vectors: 2 of 3" in activities
     assert lab.panel.answers["steered"]
     lab.close()
 

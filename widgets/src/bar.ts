@@ -30,40 +30,56 @@ const PLACES: Record<string, string> = {
 };
 /** Milliseconds in which a part that was opened is expected; later the person is elsewhere. */
 const SOON = 10_000;
+/** Milliseconds in which it is kept in view while the lab around it still grows. */
+const GROWING = 3000;
+const MOVES = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
 
 /** Brings a part that was just opened into view, and the focus to it, as soon as it is there. */
 class Revealer {
-  private waiting: MutationObserver | null = null;
+  private stops: (() => void)[] = [];
 
   /** `button` opened the part called `name`, somewhere in the same lab as `root`. */
   reveal(name: string, root: HTMLElement, button: HTMLElement): void {
     this.stop();
-    const lab = root.closest(".mp-lab") ?? root;
-    const until = performance.now() + SOON;
+    const lab = root.closest<HTMLElement>(".mp-lab") ?? root;
     const look = () => {
       const part = lab.querySelector<HTMLElement>(PLACES[name] ?? "");
-      if (performance.now() > until) this.stop();
-      if (!part?.checkVisibility() || part.offsetHeight === 0) return;
-      this.stop();
-      part.tabIndex = part.tabIndex < 0 ? -1 : part.tabIndex;
-      if ([button, document.body, null].includes(document.activeElement as HTMLElement | null)) {
-        part.focus({ preventScroll: true });
-      }
-      part.scrollIntoView({ block: "nearest" });
+      if (part?.checkVisibility() && part.offsetHeight > 0) this.show(part, lab, button);
     };
-    this.waiting = new MutationObserver(look);
-    this.waiting.observe(lab, {
-      subtree: true,
-      childList: true,
-      attributes: true,
-      attributeFilter: ["class", "style"],
-    });
+    const waiting = new MutationObserver(look);
+    waiting.observe(lab, { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "style"] });
+    this.stops.push(() => waiting.disconnect());
+    this.stopAfter(SOON);
     look();
   }
 
+  private show(part: HTMLElement, lab: HTMLElement, button: HTMLElement): void {
+    this.stop();
+    if (part.tabIndex < 0) part.tabIndex = -1;
+    const { activeElement } = document;
+    if (activeElement === null || activeElement === button || activeElement === document.body) {
+      part.focus({ preventScroll: true });
+    }
+    const growing = new ResizeObserver(() => part.scrollIntoView({ block: "nearest" }));
+    growing.observe(lab);
+    growing.observe(part);
+    this.stops.push(() => growing.disconnect());
+    const stop = () => this.stop();
+    for (const kind of MOVES) addEventListener(kind, stop, { capture: true, passive: true });
+    this.stops.push(() => {
+      for (const kind of MOVES) removeEventListener(kind, stop, { capture: true });
+    });
+    this.stopAfter(GROWING);
+    part.scrollIntoView({ block: "nearest" });
+  }
+
+  private stopAfter(time: number): void {
+    const timer = setTimeout(() => this.stop(), time);
+    this.stops.push(() => clearTimeout(timer));
+  }
+
   stop(): void {
-    this.waiting?.disconnect();
-    this.waiting = null;
+    for (const stop of this.stops.splice(0)) stop();
   }
 }
 
