@@ -98,6 +98,54 @@ def test_the_import_check_sees_what_it_should():
     assert not list(backward("widgets.panel", tree))
 
 
+ROOMS_WITH_OWN_NAMES = (
+    "schema",
+    "typing",
+    "scenes",
+    "models",
+    "tokens",
+    "concepts",
+    "activations",
+    "vectors",
+    "loading",
+    "apps",
+)
+
+
+def short_name(module):
+    """Last part of a module's or package's name."""
+    return module.rpartition(".")[2]
+
+
+def shadowed(module, tree):
+    """True if a module defines a function of its own name, or a package imports a name that one of its modules has."""
+    own = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    imported_here = {
+        f"{node.module}.{alias.name}": node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module.startswith(f"mllm_probe.{module}.")
+        for alias in node.names
+    }
+    return short_name(module) in own or any(short_name(name) == short_name(m) for name, m in imported_here.items())
+
+
+def test_modules_have_names_of_their_own():
+    modules = parsed()
+    rooms = [module for module in modules if room(module) in ROOMS_WITH_OWN_NAMES]
+    # Widgets are named like their TypeScript halves.
+    names = [short_name(module) for module in modules if room(module) != "widgets"]
+    twice = sorted(module for module in rooms if names.count(short_name(module)) > 1)
+    assert not twice, f"these names are used twice: {', '.join(twice)}"
+    hidden = [module for module in rooms if shadowed(module, modules[module])]
+    assert not hidden, f"these modules are hidden by a function of their name: {', '.join(hidden)}"
+
+
+def test_the_check_of_names_sees_what_it_should():
+    assert shadowed("a.load", ast.parse("def load(): ...")) and not shadowed("a.load", ast.parse("x = 1"))
+    assert shadowed("a", ast.parse("from mllm_probe.a.load import load"))
+    assert not shadowed("a", ast.parse("from mllm_probe.a import load\nfrom mllm_probe.a.loading import load"))
+
+
 def literal_dimensions(tree):
     """Lines where dimensions are listed or passed as strings instead of by the schema's constants.
 
