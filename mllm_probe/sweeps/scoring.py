@@ -19,7 +19,7 @@ from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.sweeps.answer_reader import AnswerReader, greedy
 from mllm_probe.sweeps.batches import Batch, Part, Scores, assemble
 from mllm_probe.sweeps.cells import Pairs
-from mllm_probe.sweeps.edits import ChunkEdits
+from mllm_probe.sweeps.chunk_edits import ChunkEdits
 from mllm_probe.sweeps.grid import step_name
 from mllm_probe.sweeps.reference_scorer import ReferenceScorer
 from mllm_probe.sweeps.settings import Settings

@@ -15,7 +15,7 @@ import xarray as xr
 from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.metrics.registry import label_of, metrics_of
 from mllm_probe.models.bundled import bundled_folder
-from mllm_probe.studies.off_target import has_off_target
+from mllm_probe.studies.off_target_effects import has_off_target
 from mllm_probe.studies.one_picture import AVERAGE_LABELS, AVERAGES, sample_labels, summarised
 from mllm_probe.tokens import SCOPES
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.schema import CONCEPT, SCORED_CONCEPT
-from mllm_probe.studies.off_target import off_target_at
+from mllm_probe.studies.off_target_effects import off_target_at
 from mllm_probe.widgets.base.numbers import scale_limit
 
 
