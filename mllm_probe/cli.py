@@ -74,7 +74,7 @@ def families(*names: str, details: bool = False) -> int:
     import torch
 
     from mllm_probe.apps.zoo.common import FAMILIES
-    from mllm_probe.apps.zoo.survey import survey
+    from mllm_probe.apps.zoo.family_survey import survey
 
     torch.set_num_threads(1)  # such small tensors only lose by being shared out
     rows = []

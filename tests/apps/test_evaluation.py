@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from mllm_probe.apps.evaluation.recognition import problems, recognition, scenes, score, table
+from mllm_probe.apps.evaluation.accuracy import problems, recognition, scenes, score, table
 from mllm_probe.apps.evaluation.steerability import neutral_pictures
 from mllm_probe.scenes import CATEGORIES, CONCEPTS, draw
 from mllm_probe.scenes.combinations import is_unseen
@@ -60,7 +60,7 @@ def test_neutral_pictures_are_labelled_with_what_they_show():
 
 @pytest.mark.parametrize("missing", ["no-such-folder"])
 def test_a_model_that_is_not_there_is_refused(missing, tmp_path):
-    from mllm_probe.apps.evaluation.answering import Answerer
+    from mllm_probe.apps.evaluation.answerer import Answerer
 
     with pytest.raises(OSError):
         Answerer(tmp_path / missing)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.activations.store import open_zarr, save_zarr
+from mllm_probe.activations.zarr_store import open_zarr, save_zarr
 from mllm_probe.metrics import concept_projection
 from mllm_probe.tokens import captured_kinds
 from mllm_probe.vectors.directions import directions_of

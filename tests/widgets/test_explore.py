@@ -215,7 +215,7 @@ def test_the_code_reproduces_what_is_on_the_screen(real, tiny, capsys):
 
 def test_the_code_names_a_bundled_model_and_the_drawn_scenes(tiny, monkeypatch):
     monkeypatch.setattr("mllm_probe.widgets.lab.exploring.load", lambda name: tiny)
-    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.bundled", lambda name: name)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.bundled_folder", lambda name: name)
     monkeypatch.setattr("mllm_probe.widgets.lab.exploring._PAIRS", 2)
     lab = mp.explore("scenes-8l", strengths=(1,), draws=2)
     assert 'model = mp.load("scenes-8l")' in lab.code.replace("'", '"')

@@ -1,4 +1,4 @@
-"""How well concepts can be put into a model's answers: cells chosen on fit pictures, reported on held-out ones."""
+"""Steerability of a model's answers: cells chosen on fit pictures, reported on held-out ones."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ _LONGEST = 12
 
 @dataclass(frozen=True)
 class Cell:
-    """Where and how strongly a concept is added."""
+    """Scope, layer and strength at which a concept is added."""
 
     scope: str
     layer: int
@@ -49,7 +49,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Steered:
-    """What one concept does at its cell on held-out pictures.
+    """Result of one concept at its cell on held-out pictures.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def best_over_scopes(values: dict[str, xr.DataArray]) -> dict[str, Cell]:
 def at_cells(
     model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture], cells: dict[str, Cell]
 ) -> list[Steered]:
-    """Return what each concept does at its cell on held-out pictures, beside random directions there.
+    """Return the result of each concept at its cell on held-out pictures, with random directions as controls.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def at_cells(
     together: dict[Cell, list[str]] = defaultdict(list)
     for concept, cell in cells.items():
         together[cell].append(concept)
-    found = []
+    results = []
     for cell, concepts in together.items():
         some = vectors.sel(concept=concepts)
         grid = _sweep(model, some, pictures, cell.scope, [cell.layer], [cell.strength], DRAWS).isel(layer=0, strength=0)
@@ -175,9 +175,9 @@ def at_cells(
             kept = one["kept"].sel(control="concept").isel(draw=0).values[eligible]
             random = one["named"].sel(control="random").transpose("draw", "sample").values[:, eligible].mean(1)
             plain = float(np.nanmean(one["named_unsteered"].values))
-            found.append(Steered(concept, cell, int(named.sum()), len(named), float(np.nanmean(kept)), random, plain))
+            results.append(Steered(concept, cell, int(named.sum()), len(named), float(np.nanmean(kept)), random, plain))
     order = list(CONCEPTS)
-    return sorted(found, key=lambda one: order.index(one.concept))
+    return sorted(results, key=lambda one: order.index(one.concept))
 
 
 def _category_row(category: str, some: Sequence[Steered]) -> str:
@@ -230,8 +230,8 @@ def concept_directions(folder: Path, pairs: int) -> tuple[ProbeModel, xr.Dataset
     return model, mp.concept_vectors(model, library, shuffled_draws=0, probe_accuracy=False)
 
 
-def tables_of(found: Sequence[Steered]) -> list[str]:
-    """Return what was found as Markdown tables: by category, by concept."""
+def tables_of(results: Sequence[Steered]) -> list[str]:
+    """Return the results as Markdown tables: by category, by concept."""
     by_category = [
         "### Steerability, on held-out neutral pictures",
         "",
@@ -242,13 +242,13 @@ def tables_of(found: Sequence[Steered]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for category in CATEGORIES:
-        by_category.append(_category_row(category, [o for o in found if CONCEPTS[o.concept].category == category]))
-    by_category.append(_category_row("all", found))
+        by_category.append(_category_row(category, [o for o in results if CONCEPTS[o.concept].category == category]))
+    by_category.append(_category_row("all", results))
     by_concept = [
         "### Steerability by concept",
         "",
         "| | scope, layer, strength | named | 95 % interval | n | kept | random |",
         "|---|---|---|---|---|---|---|",
-        *map(_concept_row, found),
+        *map(_concept_row, results),
     ]
     return ["\n".join(by_category), "\n".join(by_concept)]

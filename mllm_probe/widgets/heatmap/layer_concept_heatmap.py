@@ -14,7 +14,7 @@ import xarray as xr
 
 from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.metrics.registry import label_of, metrics_of
-from mllm_probe.models.bundled import bundled
+from mllm_probe.models.bundled import bundled_folder
 from mllm_probe.studies.off_target import has_off_target
 from mllm_probe.studies.one_picture import AVERAGE_LABELS, AVERAGES, sample_labels, summarised
 from mllm_probe.tokens import SCOPES
@@ -408,4 +408,4 @@ def _provenance(grid: xr.Dataset) -> dict[str, Any]:
     """How the grid was made, for the code that gives a cell again."""
     provenance = {name: grid.attrs[name] for name in _PROVENANCE if name in grid.attrs}
     scope = [part for part in str(provenance.get("scope", "")).split("+") if part in SCOPES]
-    return provenance | {"tokens": scope, "bundled": bundled(str(provenance.get("model", ""))) is not None}
+    return provenance | {"tokens": scope, "bundled": bundled_folder(str(provenance.get("model", ""))) is not None}

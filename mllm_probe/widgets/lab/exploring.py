@@ -10,7 +10,7 @@ import xarray as xr
 from mllm_probe.concepts import ConceptLibrary, scenes
 from mllm_probe.loading import load
 from mllm_probe.models import require_model
-from mllm_probe.models.bundled import bundled
+from mllm_probe.models.bundled import bundled_folder
 from mllm_probe.sweeps import sweep_iter
 from mllm_probe.vectors import concept_vectors
 from mllm_probe.vectors.classes import distinct_pictures
@@ -127,13 +127,13 @@ def _model_line(model: Any, named: str | None) -> str:
     """Line that loads the model again; for one that was loaded elsewhere, which one is meant."""
     if named is not None:
         return f"model = mp.load({named!r})"
-    if bundled(model.name) is not None:
+    if bundled_folder(model.name) is not None:
         return f"model = mp.load({model.name!r})"
     return f"# model: {' '.join(str(model.name).split())}, as given"
 
 
 def _default_library(model: Any) -> ConceptLibrary:
-    if bundled(model.name) is None:
+    if bundled_folder(model.name) is None:
         raise ValueError(
             f"'{model.name}' is not a bundled model, so explore() needs to know which concepts to look at: give "
             "library=mp.concepts.from_folder(…), from_hub(…) or scenes()."

@@ -13,7 +13,7 @@ import torch
 import traitlets
 import xarray as xr
 
-from mllm_probe.activations.memory import free_bytes
+from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.sweeps import StoreProgress
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
 from mllm_probe.widgets.monitor.pace import Pace
