@@ -186,7 +186,7 @@ def test_a_file_that_is_no_picture_is_named_beside_the_upload(page: Page) -> Non
     answers = [page.get_by_test_id(f"answer-{name}").text_content() for name in ("baseline", "steered", "random")]
     for _ in range(2):
         page.evaluate(_DROP, ["notes.txt", "text/plain", base64.b64encode(b"hello").decode(), "drop"])
-        expect(page.get_by_test_id("error")).to_contain_text("notes.txt cannot be read as a picture")
+        expect(page.get_by_test_id("error")).to_contain_text("'notes.txt' cannot be read as a picture")
         expect(page.get_by_test_id("rate")).not_to_contain_text("busy")
     expect(page.locator(".mp-left").get_by_test_id("error")).to_be_in_viewport()
     expect(page.get_by_test_id("status")).to_have_text("idle")
@@ -252,6 +252,12 @@ def test_a_window_of_layers_and_a_second_concept(page: Page) -> None:
 
 
 def test_a_setting_is_pinned_compared_used_again_and_removed(page: Page) -> None:
+    page.get_by_test_id("strength").fill("1.5")
+    page.get_by_test_id("layer").fill("2")
+    page.get_by_test_id("window").select_option("4")
+    page.get_by_test_id("second").select_option("neon")
+    page.get_by_test_id("second-strength").fill("1.25")
+    settled(page)
     steered = page.get_by_test_id("answer-steered")
     kept = steered.text_content() or ""
     page.get_by_test_id("pin-setting").click()
