@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mllm_probe.activations.memory import block_row_bytes, vision_row_bytes
+from mllm_probe.activations.free_memory import block_row_bytes, vision_row_bytes
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel

@@ -1,6 +1,6 @@
 """Memory that is planned for a row: one rule for captures and sweeps."""
 
-from mllm_probe.activations import memory
+from mllm_probe.activations import free_memory as memory
 from mllm_probe.decoding.row_bytes import logit_row_bytes, picture_row_bytes
 
 
