@@ -188,7 +188,9 @@ def sweep_iter(store: str | Path | None, progress: bool, **given: Any) -> Grids:
 
     Parameters
     ----------
-    model, vectors, images, prompt, …
+    model, vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
+        As for :func:`sweep`.
+    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs
         As for :func:`sweep`.
 
     Yields
@@ -207,7 +209,9 @@ def plan(store: str | Path | None, progress: bool, **given: Any) -> SweepPlan:
 
     Parameters
     ----------
-    model, vectors, images, prompt, …
+    model, vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
+        As for :func:`sweep`.
+    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs
         As for :func:`sweep`.
 
     Returns
