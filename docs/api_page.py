@@ -73,7 +73,7 @@ NOT_SECTIONS = {"concepts", "plots", "__version__"}
 
 def home_of(name: str) -> str:
     """Room of a name of ``mp.__all__``."""
-    return mp._HOME[name]
+    return mp._HOME[name].split(".")[0]
 
 
 def entries(section: Section) -> Iterator[Entry]:

@@ -150,6 +150,18 @@ def test_links_between_documents_lead_somewhere(path):
         assert (path.parent / target).exists(), target
 
 
+def test_messages_that_the_troubleshooting_page_quotes_are_raised():
+    """Parts of the quoted headings, between their ellipses, are texts of the package."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "mllm_probe").rglob("*.py")))
+    texts = re.sub(r'"\s*f?"', "", sources)
+    headings = re.findall(r"^## (.*)$", (ROOT / "docs" / "errors.md").read_text(encoding="utf-8"), re.MULTILINE)
+    quoted = [
+        part.strip(" ()") for line in headings for text in re.findall(r'"(.+?)"', line) for part in text.split("…")
+    ]
+    assert len(quoted) > 10
+    assert not [part for part in quoted if part not in texts]
+
+
 def test_code_of_the_extending_page_runs():
     page = ROOT / "docs" / "extending.md"
     scope = {"__name__": "extending"}
