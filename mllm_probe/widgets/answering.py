@@ -30,9 +30,9 @@ class Answered:
     rate: float
 
 
-def read(running: Any, tell: Callable[[int, int, str], None], cancelled: threading.Event) -> Answered | None:
-    """Read a stream of the first of `ROWS` to its end and close it; None when it was cancelled first."""
-    texts, start, steps = dict.fromkeys(ROWS[: len(running.text)], ""), time.perf_counter(), 0
+def read(running: Any, rows: int, tell: Callable[[int, int, str], None], cancelled: threading.Event) -> Answered | None:
+    """Read a stream of the first ``rows`` of `ROWS` to its end and close it; None when it was cancelled first."""
+    texts, start, steps = dict.fromkeys(ROWS[:rows], ""), time.perf_counter(), 0
     try:
         for row, step, text in running:
             if cancelled.is_set():

@@ -15,7 +15,7 @@ from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.generation import stream
 from mllm_probe.generation.prefixes import prompts_of
 from mllm_probe.metrics import NEGATIONS
-from mllm_probe.models import require_model
+from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.images import content_hash
 from mllm_probe.models.prompts import unknown_words
 from mllm_probe.schema import CONCEPT, LAYER, UNITS, require, require_same_model
@@ -329,9 +329,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     def _release(self) -> None:
         """Drop the vectors and the prefilled prompts."""
-        kept = getattr(self.__dict__.get("model"), "kept", None)
-        if kept and "prompts" in kept:
-            prompts_of(self.model).forget({content_hash(choice.image) for choice in self._choices})
+        model = self.__dict__.get("model")
+        if isinstance(model, ProbeModel):
+            prompts_of(model).forget({content_hash(choice.image) for choice in self._choices})
         self._vectors = self._by_concept = self._grid = None
 
     def drawing(self) -> Drawing:
@@ -386,9 +386,11 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             self._take_all(_named(_part(content, "state", dict), SETTINGS))
             self.run()
         elif kind == "show":
-            self.take(**_named(_part(content, "state", dict), _SHOWN))
+            self._take_checked(_named(_part(content, "state", dict), _SHOWN))
         elif kind == "naming":
-            self._publish_changed(_named(_part(content, "state", dict), NAMING))
+            naming = _named(_part(content, "state", dict), NAMING)
+            self._take_checked(naming)
+            self.send_state(list(naming))
         elif kind == "scene":
             self.new_scene(_part(content, "seed", int))
         elif kind == "picture":
@@ -416,14 +418,21 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             self.run()
 
     def _take_all(self, state: Mapping[str, Any]) -> None:
-        """Take a setting that the front-end has already, all of it or nothing, and send what follows from it."""
+        """Take a setting that the front-end has already, and send what follows from it."""
         before = Setting.of(self)
+        self._take_checked(state)
+        self._publish_changed(following_from(state, before))
+
+    def _take_checked(self, state: Mapping[str, Any]) -> None:
+        """Take traits from the front-end, all of them or none."""
+        before = {name: getattr(self, name) for name in state}
         try:
             self.take(**state)
         except traitlets.TraitError as error:
-            self.take(**before.plain())
-            raise ValueError(f"the front-end sent a setting that cannot be used ({error}); reload the page.") from error
-        self._publish_changed(following_from(state, before))
+            self.take(**before)
+            raise ValueError(
+                f"the front-end sent {', '.join(state)} that cannot be used ({sentence(error)}) Reload the page."
+            ) from error
 
     def _publish_changed(self, state: Mapping[str, Any]) -> None:
         self.publish(**{name: value for name, value in state.items() if getattr(self, name) != value})
@@ -467,7 +476,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
         most = self.max_new_tokens
         running = stream(self.model, choice.image, setting.prompt, steering=rows, max_new_tokens=most)
-        answer = read(running, send, cancelled)
+        answer = read(running, len(rows), send, cancelled)
         if answer is None:
             return {"status": "cancelled"}
         outcome = {"answers": answer.texts | numbers, "receipt": answer.receipt, "rate": answer.rate, "code": ""}

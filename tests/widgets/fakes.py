@@ -120,10 +120,6 @@ class FakeStream:
     sent: int = 0
 
     @property
-    def text(self) -> list[str]:
-        return [""] * len(self.steering)
-
-    @property
     def receipt(self) -> tuple[str, ...]:
         lines = ("nothing edited", "layer 5, 1 of 1 prompt positions, 6 generated", "the same")
         return lines[: len(self.steering)]

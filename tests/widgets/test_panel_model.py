@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import mllm_probe as mp
+from mllm_probe.generation.prefixes import prompts_of
 from mllm_probe.widgets import SteeringPanel
 from mllm_probe.widgets.choices import drawn_choice
 from tests.widgets import fakes
@@ -82,12 +83,12 @@ def test_a_closed_panel_that_is_collected_leaves_the_prompts_of_others(model, ve
     assert first.wait(SOON)
     first.close()
     second = SteeringPanel(model, vectors, max_new_tokens=4)
-    assert second.wait(SOON) and len(model.kept["prompts"]) == 1
+    assert second.wait(SOON) and len(prompts_of(model)) == 1
     del first
     gc.collect()
-    assert len(model.kept["prompts"]) == 1
+    assert len(prompts_of(model)) == 1
     second.close()
-    assert len(model.kept["prompts"]) == 0
+    assert len(prompts_of(model)) == 0
 
 
 @pytest.mark.parametrize(

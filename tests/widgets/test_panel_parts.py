@@ -347,10 +347,34 @@ def test_the_projector_hides_the_answer_of_every_new_setting(panel):
 
 def test_what_is_shown_is_changed_by_a_message_and_starts_nothing(panel, streams):
     before = panel.get_state()
-    panel.comm.sent.clear()
-    fakes.say(panel, "show", state={"words": {"cat": ["feline"]}, "negations": ["nope"], "strength": 9})
-    fakes.say(panel, "show", state={"projector": True, "revealed": False})
+    fakes.say(panel, "show", state={"projector": True, "revealed": False, "strength": 9})
     after = panel.get_state()
-    differ = {name: after[name] for name in before if after[name] != before[name]}
-    assert differ == {"words": {"cat": ["feline"]}, "negations": ["nope"], "projector": True}
+    assert {name: after[name] for name in before if after[name] != before[name]} == {"projector": True}
     assert len(streams.made) == 1 and panel.status == "idle"
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "cause"),
+    [
+        ({"kind": "set", "serial": 1}, "a message 'set' with nothing as 'state', where dict was expected", ""),
+        ({"kind": "set", "serial": "x", "state": {}}, "with str as 'serial', where int", ""),
+        ({"kind": "set", "serial": 1, "state": [1]}, "with list as 'state', where dict", ""),
+        ({"kind": "set", "serial": 1, "state": {"layer": "3", "strength": 2}}, "sent layer, strength that cannot", ""),
+        ({"kind": "set", "serial": 1, "state": {"window": []}}, "sent window that cannot be used", ""),
+        ({"kind": "set", "serial": 1, "state": {"patches": [[True], [True, False]]}}, "rows of equal length", ""),
+        ({"kind": "picture", "name": "x"}, "no picture came with the upload", "picture"),
+        ({"kind": "scene", "seed": "x"}, "with str as 'seed', where int", "picture"),
+        ({"kind": "scene", "seed": -1}, "the seed of a scene is a number from 0; got -1", "picture"),
+        ({"kind": "unpin"}, "with nothing as 'id', where int", "pin"),
+        ({"kind": "naming", "state": {"words": 5}}, "sent words that cannot be used", "words"),
+        ({"kind": "show", "state": {"projector": 5}}, "sent projector that cannot be used", ""),
+    ],
+)
+def test_a_broken_front_end_gets_a_plain_error_and_changes_nothing(panel, content, message, cause):
+    before = Setting.of(panel), panel.projector, panel.words
+    fakes.arrive(panel, {"method": "custom", "content": content})
+    panel.wait(SOON)
+    assert message in panel.message and panel.cause == cause
+    assert (Setting.of(panel), panel.projector, panel.words) == before
+    fakes.set_by_hand(panel, 5, strength=2)
+    assert panel.wait(SOON) and panel.message == ""
