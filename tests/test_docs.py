@@ -150,6 +150,29 @@ def test_links_between_documents_lead_somewhere(path):
         assert (path.parent / target).exists(), target
 
 
+def test_tests_and_files_that_contributing_names_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(tests) >= 9
+    gone = [
+        f"{file}::{name}" for file, name in tests if f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ]
+    named = re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|md|json|toml|ipynb))`", text)
+    gone += [file for file in named if not any((folder / file).exists() for folder in (ROOT, ROOT / "mllm_probe"))]
+    assert not gone
+
+
+def test_the_house_in_contributing_is_the_one_that_imports_keep():
+    house = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## The house")[1].split("\n## ")[0]
+    rooms = re.findall(r"^\| `(\w+)(?:/|\.py)` \|", house, re.MULTILINE)
+    (order,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse((ROOT / "tests" / "test_structure.py").read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ORDER"
+    )
+    assert tuple(rooms) == order
+
+
 def test_messages_that_the_troubleshooting_page_quotes_are_raised():
     """Parts of the quoted headings, between their ellipses, are texts of the package."""
     sources = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "mllm_probe").rglob("*.py")))
