@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
+from mllm_probe.activations.block_replacement import replaced_blocks
 from mllm_probe.activations.hooks import before_backbone
-from mllm_probe.activations.replacing import replaced_blocks
 from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.arguments import bytes_of
 from mllm_probe.decoding.last_block import last_position

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from mllm_probe.activations.memory import free_bytes
+from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.rows import Rows
-from mllm_probe.models.fingerprint import change_counters
+from mllm_probe.models.fingerprints import change_counters
 from mllm_probe.models.inputs import Request
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.trials import path_of

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.models.argument_checks import finite_number
-from mllm_probe.models.fingerprint import code_hash
+from mllm_probe.models.fingerprints import code_hash
 
 Number = float | Tensor
 ChangeFunction = Callable[..., Tensor]

@@ -16,15 +16,10 @@ from mllm_probe.steering.controls import CONTROLS, Draw
 from mllm_probe.steering.operations import Affine, Operation, affine_size
 from mllm_probe.steering.steering import Steering
 from mllm_probe.tokens.kinds import KINDS, POSITION_KINDS, measured_names
-from mllm_probe.vectors.directions import Directions, directions_of
+from mllm_probe.vectors.directions import Directions, directions_of, longest, require_length
 
 _CHUNK = 1 << 24
 """Elements of activations that are edited at a time, to bound the memory of a wide scope with many rows."""
-
-
-def longest(dtype: torch.dtype) -> float:
-    """Largest length of an activation of ``dtype``: models square it in float32 to normalise it."""
-    return min(torch.finfo(dtype).max, math.sqrt(torch.finfo(torch.float32).max))
 
 
 @dataclass(frozen=True)
@@ -428,20 +423,15 @@ UNITS: Mapping[str, Any] = {
 
 def _require_vector(directions: Directions, scope: str, layer: int) -> None:
     length = directions.length(scope, layer)
-    if 0 < length <= longest(torch.float32):
-        return
     which = f"the vector of '{directions.name}' at layer {layer}, scope {scope}"
     if not math.isfinite(length):
         raise ValueError(
             f"{which} holds NaN or infinity: make the vectors again from pictures and weights that give finite "
             "activations, or choose another layer."
         )
-    if length:
+    if not length:
         raise ValueError(
-            f"{which} is too long: its length {length:.3g} is beyond the {longest(torch.float32):.3g} whose square "
-            "float32 can hold. Scale it; unit 'residual' takes its direction alone."
+            f"{which} has length 0, so it has no direction: the pictures with and without the concept give the same "
+            "activations there. Choose another layer or scope."
         )
-    raise ValueError(
-        f"{which} has length 0, so it has no direction: the pictures with and without the concept give the same "
-        "activations there. Choose another layer or scope."
-    )
+    require_length(which, length)

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 import xarray as xr
 
+from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.activations.hooks import before_backbone
-from mllm_probe.activations.memory import free_bytes
 from mllm_probe.decoding.packing import Pack, can_pack
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps.batches import Part, Scores

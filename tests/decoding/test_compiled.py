@@ -7,12 +7,13 @@ import pytest
 import torch
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from mllm_probe.activations.hooks import active_hooks, attached
+from mllm_probe.activations.hooks import attached
 from mllm_probe.apps.zoo import FAMILIES, build, tiny_llava
 from mllm_probe.decoding.compiled import StaticDecoder
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.loading import wrap
 from mllm_probe.steering import EditBuffer, Steering
+from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
 
 ROWS, STEPS = 3, 8

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from mllm_probe.activations.hooks import active_hooks
 from mllm_probe.decoding.depth import DepthPrefix, DepthRows, Groups
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import Untouched
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.steering import Steering
+from tests.hooks import active_hooks
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
 

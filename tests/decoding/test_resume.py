@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import torch
 
-from mllm_probe.activations.hooks import active_hooks, attached
+from mllm_probe.activations.hooks import attached
 from mllm_probe.apps.zoo import FAMILIES
 from mllm_probe.decoding.agreement import difference
 from mllm_probe.decoding.encoded_pictures import with_pictures_encoded
@@ -16,6 +16,7 @@ from mllm_probe.decoding.shared import NOTHING, Untouched
 from mllm_probe.schema import ROLES
 from mllm_probe.steering import Steering
 from mllm_probe.steering.editor import Editor
+from tests.hooks import active_hooks
 from tests.sweeps.helpers import plain_edit, plain_logits, random_vectors, wrapped_family
 
 COPIED = {"mllama", "kimi_k25", "paligemma2"}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mllm_probe.activations.hooks import active_hooks
 from mllm_probe.generation import generate, steer, stream
 from mllm_probe.steering import Steering
+from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, close, made_vectors
 
 

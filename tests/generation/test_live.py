@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from mllm_probe.activations.hooks import active_hooks
 from mllm_probe.apps.zoo import FAMILIES, build, tiny_llava
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import WholeForwards
@@ -19,6 +18,7 @@ from mllm_probe.loading import wrap
 from mllm_probe.steering import Steering, compose
 from mllm_probe.steering import trials as of_trials
 from tests.conftest import noise_picture
+from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
 
 STEPS = 6

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from mllm_probe.activations.hooks import active_hooks
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.steering import Editor, Steering, compose
 from mllm_probe.steering.buffer import EditBuffer
+from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
 
 FED = torch.tensor([[11, 12, 13, 14], [14, 11, 12, 12], [15, 15, 16, 11], [12, 17, 11, 13]])

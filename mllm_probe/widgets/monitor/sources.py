@@ -1,0 +1,149 @@
+"""Where progress comes from: an engine or iterator that is driven here, or a store that is filled elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray as xr
+
+from mllm_probe.activations.zarr_groups import open_group
+from mllm_probe.sweeps import StoreProgress, read_progress
+
+
+class Driven:
+    """A sweep that runs in this process, step by step in the thread that calls `step`.
+
+    Parameters
+    ----------
+    source : Engine or iterable of Dataset
+        An engine, what `mllm_probe.sweep_iter` gives, or other grids that say their ``progress``.
+    """
+
+    def __init__(self, source: Any) -> None:
+        if not (hasattr(source, "run") or isinstance(source, Iterable)):
+            raise TypeError(
+                "expected what mp.sweep_iter gives, an iterable of grids, or the path of a sweep's store; got "
+                f"{type(source).__name__}."
+            )
+        self._is_engine = hasattr(source, "run")
+        self._engine = source if self._is_engine else getattr(source, "engine", None)
+        self._iterator: Any = source.run() if self._is_engine else iter(source)
+        self._grid: xr.Dataset | None = None
+        self._ended = False
+        self.total = 0 if self._engine is None else int(self._engine.total)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return torch.device("cpu") if self._engine is None else torch.device(self._engine.job.model.device)
+
+    @property
+    def done(self) -> int:
+        """Runs that are done; 0 where the source does not count them."""
+        return 0 if self._engine is None else int(self._engine.done)
+
+    @property
+    def share(self) -> float:
+        """Share of the work that is done, 0 … 1."""
+        if self._engine is not None:
+            return self.done / self.total if self.total else float(self._engine.grid.progress)
+        if self._ended:
+            return 1.0
+        return 0.0 if self._grid is None else float(self._grid.attrs.get("progress", 0.0))
+
+    @property
+    def grid(self) -> xr.Dataset | None:
+        """The grid as far as it has come."""
+        return self._engine.dataset() if self._is_engine and self._engine is not None else self._grid
+
+    def step(self) -> bool:
+        """Take one step; False when there is none left."""
+        try:
+            result = next(self._iterator)
+        except StopIteration:
+            self._ended = True
+            return False
+        if not self._is_engine:
+            self._grid = result
+        return True
+
+    def stop(self) -> None:
+        """Leave the step in flight as soon as its source can, from any thread."""
+        if self._engine is not None:
+            self._engine.stop()
+
+    def close(self) -> None:
+        """End the iterator; for the thread that calls `step`."""
+        self.stop()
+        with contextlib.suppress(AttributeError):
+            self._iterator.close()
+
+
+class Stored:
+    """A store that another process fills, or has filled.
+
+    Parameters
+    ----------
+    path : str or Path
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def read(self) -> StoreProgress | None:
+        """How far it is; None while there is no store yet."""
+        try:
+            return read_progress(self.path)
+        except FileNotFoundError:
+            return None
+
+    @property
+    def grid(self) -> xr.Dataset | None:
+        """The grid as far as it has come, read when it is used."""
+        return open_group(self.path) if self.read() is not None else None
+
+
+class News(Iterator[xr.Dataset]):
+    """The newest grid of a monitor, whenever there is a newer one, until its sweep ends or it turns to another.
+
+    `close` ends it from any thread.
+
+    Parameters
+    ----------
+    monitor : SweepMonitor
+    """
+
+    def __init__(self, monitor: Any) -> None:
+        self._monitor, self._seen, self._closed = monitor, 0, False
+        self._source = monitor.source
+
+    def __next__(self) -> xr.Dataset:
+        monitor = self._monitor
+        with monitor.changed:
+            monitor.changed.wait_for(lambda: self._ended() or monitor.version > self._seen)
+            if self._closed or self._turned() or monitor.version == self._seen:
+                raise StopIteration
+            self._seen = monitor.version
+        grid: xr.Dataset | None = monitor.grid
+        if grid is None:
+            raise StopIteration
+        return grid
+
+    def _turned(self) -> bool:
+        """Whether the monitor has turned to another sweep; its first is waited for."""
+        if self._source is None:
+            self._source = self._monitor.source
+        return self._source is not self._monitor.source
+
+    def _ended(self) -> bool:
+        return self._closed or bool(self._monitor.over) or self._turned()
+
+    def close(self) -> None:
+        """Give no further grid; the sweep goes on."""
+        with self._monitor.changed:
+            self._closed = True
+            self._monitor.changed.notify_all()
