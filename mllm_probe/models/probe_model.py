@@ -40,11 +40,16 @@ class ProbeModel:
 
     Attributes
     ----------
+    tokenizer : PreTrainedTokenizer or None
+        The processor's tokenizer.
     layout : Layout
+        The model's parts and their paths.
     lock : ModelLock
+        Held by whatever computes on the model; interactive jobs go before waiting sweeps.
     weights : Weights
         Follows changes of the weights.
     default_prompt, default_answer_prefix : str
+        The prompt, and the beginning of the answer, that functions use unless others are given.
     suggestions : tuple of str
         Questions that work.
     state : ModelState

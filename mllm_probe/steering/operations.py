@@ -78,7 +78,8 @@ class Operation:
     removes : bool
         Whether every dose takes the concept away; otherwise negative doses do.
     fixed_size : bool
-        Whether ‖Δh‖ is |dose|, whatever h and v are. Random controls of such an operation are shared by all concepts.
+        Whether ‖Δh‖ is ``|dose|``, whatever h and v are. Random controls of such an operation are shared by all
+        concepts.
     uses : tuple of str
         Keyword arguments that ``change`` and ``affine`` take besides the direction and the dose: ``"negative"`` for μ₋,
         the mean projection of pictures without the concept, [...]; ``"to"`` for the unit vector of the concept given as

@@ -182,7 +182,9 @@ def sweep_iter(**arguments: Any) -> Grids:
 
     Parameters
     ----------
-    model, vectors, images, prompt, …
+    model, vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
+        As for :func:`sweep`.
+    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs
         As for :func:`sweep`.
 
     Yields
@@ -201,7 +203,9 @@ def plan(store: str | Path | None, progress: bool, **arguments: Any) -> SweepPla
 
     Parameters
     ----------
-    model, vectors, images, prompt, …
+    model, vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
+        As for :func:`sweep`.
+    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs
         As for :func:`sweep`.
 
     Returns
