@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mllm_probe.steering.steering import Steering
+from mllm_probe.steering.intervention import Steering
 from mllm_probe.sweeps.cells import Pairs, join_pairs, unsteered_pairs
 
 Scores = dict[str, Any]

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 import xarray as xr
 
+from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.activations.hooks import before_backbone
-from mllm_probe.activations.memory import free_bytes
-from mllm_probe.decoding.packing import Pack, can_pack
+from mllm_probe.decoding.prompt_batch import PromptBatch, can_batch
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.batches import Part, Scores
@@ -237,12 +237,12 @@ class Engine:
         members = [self._prompts.open(blocks[0].sample)]
         for block in blocks[1:]:
             member = self._prompts.open(block.sample)
-            if not can_pack(members[0], member):
+            if not can_batch(members[0], member):
                 break
             members.append(member)
         done = blocks[: len(members)]
         parts = [self._part(block) for block in done]
-        shared = members[0] if len(parts) == 1 else Pack(members, [1 + len(part.steerings) for part in parts])
+        shared = members[0] if len(parts) == 1 else PromptBatch(members, [1 + len(part.steerings) for part in parts])
         for part, scores in zip(parts, self._run(shared, parts), strict=True):
             self.grid.put(part.pairs, part.sample, scores)
         return done

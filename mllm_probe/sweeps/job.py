@@ -16,13 +16,13 @@ from mllm_probe import schema
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import Path
 from mllm_probe.decoding.prefix import SharedPrefix
-from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
+from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 from mllm_probe.metrics.words import word_table
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.steering import Steering
+from mllm_probe.steering.intervention import Steering
 from mllm_probe.steering.tables import require_doses
 from mllm_probe.steering.trials import path_of
 from mllm_probe.sweeps.answer_reader import AnswerReader
@@ -148,10 +148,10 @@ class Job:
         with self.model.lock.held(), torch.no_grad():
             yield
 
-    def row_bytes(self, encoded: Encoded, untouched: Untouched = NOTHING) -> int:
+    def row_bytes(self, encoded: Encoded, unedited_part: UneditedPart = NOTHING) -> int:
         """Memory that one more row of a chunk takes, on the safe side."""
         steps = len(self.prefix) + (self.settings.max_new_tokens if self.settings.needs_answer else 1)
-        return self.path.kind.planned_row_bytes(self.model, encoded, steps, untouched)
+        return self.path.kind.planned_row_bytes(self.model, encoded, steps, unedited_part)
 
     def grid(self) -> Grid:
         """The empty grid."""

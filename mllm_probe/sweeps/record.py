@@ -13,8 +13,8 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.activations.hooks import attached
-from mllm_probe.activations.memory import free_bytes
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.lens import lens_chunks
 from mllm_probe.metrics.words import first_token_logprob

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from mllm_probe.activations.memory import free_bytes
+from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.decoding.paths import REFUSALS
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.models.inputs import PER_TOKEN, Encoded, Request

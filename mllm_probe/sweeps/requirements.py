@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mllm_probe.metrics.words import Word, word_variants
+from mllm_probe.models.caller_warnings import warn_caller
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.models.warn import warn_caller
 from mllm_probe.sweeps.samples import Samples
 from mllm_probe.sweeps.settings import Settings
 

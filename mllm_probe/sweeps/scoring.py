@@ -172,7 +172,7 @@ class Scorer:
 
     def _start(self, shared: Shared, edits: ChunkEdits) -> Rows:
         count = len(edits.steerings)
-        rows = shared.start(count, edits.untouched)
+        rows = shared.start(count, edits.unedited_part)
         if self.prefix:
             rows.feed(torch.tensor(self.prefix, dtype=torch.long, device=self.model.device).expand(count, -1))
         return rows

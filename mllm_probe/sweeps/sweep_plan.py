@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from mllm_probe.activations.memory import free_bytes
+from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.batches import Part

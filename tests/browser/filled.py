@@ -5,7 +5,7 @@ import time
 
 import mllm_probe as mp
 from mllm_probe.sweeps import chunk_size
-from mllm_probe.widgets.choices import pictures_from
+from mllm_probe.widgets.base.choices import pictures_from
 
 
 def main(store: str, pause: float) -> None:

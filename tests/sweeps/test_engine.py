@@ -8,12 +8,14 @@ import pytest
 import torch
 import xarray as xr
 
+import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
-from mllm_probe.activations.hooks import active_hooks, before_backbone
+from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps import engine as engine_module
 from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.scoring import Scorer
+from tests.hooks import active_hooks
 from tests.sweeps.helpers import random_vectors
 
 FAST = {"metrics": ("logprob",), "progress": False, "draws": 2}
@@ -170,7 +172,7 @@ def test_the_effect_at_every_layer_is_known_after_a_tenth_of_the_work(tiny, pict
             break
         done, last = int(own.sum() + shared.sum()), grid
     grids.close()
-    effect = sweeps.effect(last, "logprob").sel(strength=1)
+    effect = mp.effect(last, "logprob").sel(strength=1)
     assert 0.05 * total < done <= 0.1 * total and (effect.n >= 2).all() and effect.sizes["layer"] == 4
     for name in ("difference", "low", "high", "control_low", "control_high", "difference_low"):
         assert np.isfinite(effect[name]).all(), name
