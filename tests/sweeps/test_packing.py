@@ -25,6 +25,7 @@ def calls(model, *arguments, **settings):
 @pytest.mark.parametrize("prefix", ["", "the picture shows"])
 def test_images_that_run_together_give_what_they_give_alone(tiny, pictures, monkeypatch, prefix):
     vectors = random_vectors(tiny, words=WORDS, norm=20.0)
+    sweeps.sweep(tiny, vectors, pictures[:1], answer_prefix=prefix, **SETTINGS)  # a model's first sweep tries paths
     together, few = calls(tiny, vectors, pictures[:4], answer_prefix=prefix, **SETTINGS)
     monkeypatch.setattr(chunk_size, "DEFAULT", Limits(packed_rows=0))
     alone, many = calls(tiny, vectors, pictures[:4], answer_prefix=prefix, **SETTINGS)
