@@ -59,15 +59,15 @@ if TYPE_CHECKING:
     from mllm_probe import plots as plots
     from mllm_probe.activations.capturing import capture as capture
     from mllm_probe.apps.report.sweep_report import report as report
-    from mllm_probe.generation.generation import generate as generate
-    from mllm_probe.generation.generation import steer as steer
-    from mllm_probe.generation.generation import stream as stream
+    from mllm_probe.generation.generating import generate as generate
+    from mllm_probe.generation.generating import steer as steer
+    from mllm_probe.generation.generating import stream as stream
     from mllm_probe.loading.pretrained import load as load
     from mllm_probe.loading.pretrained import wrap as wrap
     from mllm_probe.metrics.metric import Metric as Metric
+    from mllm_probe.steering.intervention import Steering as Steering
+    from mllm_probe.steering.intervention import compose as compose
     from mllm_probe.steering.operations import Operation as Operation
-    from mllm_probe.steering.steering import Steering as Steering
-    from mllm_probe.steering.steering import compose as compose
     from mllm_probe.studies.effect import effect as effect
     from mllm_probe.sweeps.api import plan as plan
     from mllm_probe.sweeps.api import sweep as sweep

@@ -98,52 +98,103 @@ def test_the_import_check_sees_what_it_should():
     assert not list(backward("widgets.panel", tree))
 
 
-ROOMS_WITH_OWN_NAMES = (
-    "schema",
-    "typing",
-    "scenes",
-    "models",
-    "tokens",
-    "concepts",
-    "activations",
-    "vectors",
-    "loading",
-    "apps",
-)
-
-
-def short_name(module):
-    """Last part of a module's or package's name."""
-    return module.rpartition(".")[2]
-
-
-def shadowed(module, tree):
-    """True if a module defines a function of its own name, or a package imports a name that one of its modules has."""
-    own = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    imported_here = {
-        f"{node.module}.{alias.name}": node.module
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.module.startswith(f"mllm_probe.{module}.")
-        for alias in node.names
+def imported_modules(module, tree, modules):
+    """Modules of the package that a module imports, in functions too; imports for type checking alone do not count."""
+    typing_only = {
+        id(node)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.If) and ast.unparse(outer.test) == "TYPE_CHECKING"
+        for statement in outer.body
+        for node in ast.walk(statement)
     }
-    return short_name(module) in own or any(short_name(name) == short_name(m) for name, m in imported_here.items())
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name.removeprefix("mllm_probe.") in modules else node.module for name in names]
+        else:
+            continue
+        yield from {name.removeprefix("mllm_probe.") for name in names if name.startswith("mllm_probe.")} - {module}
 
 
-def test_modules_have_names_of_their_own():
-    modules = parsed()
-    rooms = [module for module in modules if room(module) in ROOMS_WITH_OWN_NAMES]
-    # Widgets are named like their TypeScript halves.
-    names = [short_name(module) for module in modules if room(module) != "widgets"]
-    twice = sorted(module for module in rooms if names.count(short_name(module)) > 1)
-    assert not twice, f"these names are used twice: {', '.join(twice)}"
-    hidden = [module for module in rooms if shadowed(module, modules[module])]
-    assert not hidden, f"these modules are hidden by a function of their name: {', '.join(hidden)}"
+def circle(trees):
+    """Names of modules that import each other in a circle, the first one again at the end; empty without a circle."""
+    edges = {module: sorted(set(imported_modules(module, tree, trees)) & set(trees)) for module, tree in trees.items()}
+    done, path = set(), []
+
+    def visit(module):
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return []
+        path.append(module)
+        for target in edges[module]:
+            if result := visit(target):
+                return result
+        done.add(path.pop())
+        return []
+
+    return next((result for module in edges if (result := visit(module))), [])
 
 
-def test_the_check_of_names_sees_what_it_should():
-    assert shadowed("a.load", ast.parse("def load(): ...")) and not shadowed("a.load", ast.parse("x = 1"))
-    assert shadowed("a", ast.parse("from mllm_probe.a.load import load"))
-    assert not shadowed("a", ast.parse("from mllm_probe.a import load\nfrom mllm_probe.a.loading import load"))
+def test_no_modules_import_each_other_in_a_circle():
+    assert not circle(parsed()), " -> ".join(circle(parsed()))
+
+
+def test_the_check_of_circles_sees_what_it_should():
+    trees = {
+        "a.one": ast.parse("def f():\n    from mllm_probe.a import two"),
+        "a.two": ast.parse("from mllm_probe.a.three import g"),
+        "a.three": ast.parse("import mllm_probe.a.one"),
+    }
+    assert circle(trees) == ["a.one", "a.two", "a.three", "a.one"]
+    trees["a.three"] = ast.parse("if TYPE_CHECKING:\n    import mllm_probe.a.one")
+    assert not circle(trees)
+
+
+SHADOWED = {
+    "activations.capture",
+    "loading.load",
+    "models.bundled",
+    "scenes.draw",
+    "sweeps.effect",
+    "sweeps.plan",
+    "widgets.drawing.svg",
+    "widgets.report",
+}
+"""Modules that a function or class of the same name still hides; only ever to be made fewer."""
+
+
+def shadowed(trees):
+    """Modules hidden by a function or class of the same name in the ``__init__`` of their package."""
+    for module in trees:
+        package, _, name = module.rpartition(".")
+        for node in ast.walk(trees.get(package, ast.Module([], []))):
+            if isinstance(node, ast.ImportFrom):
+                from_elsewhere = node.module != f"mllm_probe.{package}"
+                names = [alias.asname or alias.name for alias in node.names] if from_elsewhere else []
+            else:
+                names = [node.name] if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else []
+            if name in names:
+                yield module
+
+
+def test_no_module_is_hidden_by_an_object_of_its_name():
+    hidden = set(shadowed(parsed()))
+    assert hidden <= SHADOWED, f"rename these modules: {', '.join(sorted(hidden - SHADOWED))}"
+
+
+def test_the_check_of_hidden_modules_sees_what_it_should():
+    trees = {
+        "a": ast.parse("from mllm_probe.a.one import one\nfrom mllm_probe.a import three\ndef two(): pass"),
+        "a.one": ast.parse(""),
+        "a.two": ast.parse(""),
+        "a.three": ast.parse(""),
+    }
+    assert list(shadowed(trees)) == ["a.one", "a.two"]
 
 
 def literal_dimensions(tree):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mllm_probe.activations.accessor import TorchAccessor
 from mllm_probe.activations.capturing import capture
 from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
+from mllm_probe.activations.edits import editing
 from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import free_bytes, rows_that_fit
 from mllm_probe.activations.hooks import attached, before_backbone, before_block, resolve_layers
@@ -16,6 +17,7 @@ __all__ = [
     "before_backbone",
     "before_block",
     "capture",
+    "editing",
     "free_bytes",
     "lazy",
     "open_zarr",

@@ -12,6 +12,7 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.activations.captured_rows import CapturedRows
 from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.edits import require_one_edit
 from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import rows_that_fit
 from mllm_probe.activations.hooks import resolve_layers
@@ -85,8 +86,8 @@ def capture(
     require_model(model)
     batch_size = batch_size_of(batch_size)
     chosen, scope = resolve_layers(layers, len(model.layers)), parse_scope(tokens)
-    if steering is not None and not hasattr(steering, "editing"):
-        raise ValueError(f"steering: expected a Steering or a Composition of several; got {type(steering).__name__}.")
+    if steering is not None:
+        require_one_edit(steering)
     requests = model.samples(images, prompt, inputs)
     texts = _one_per_sample(continuation, len(requests))
     rows = CapturedRows(model, len(requests), chosen)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from mllm_probe.activations.edits import editing
 from mllm_probe.activations.generated_image_tokens import text_embeddings_of_generated_images
 from mllm_probe.activations.hooks import attached
 from mllm_probe.models import Encoded, ProbeModel
@@ -47,7 +48,7 @@ def run_forward(
         if layer == last:
             raise _EnoughError
 
-    edits = nullcontext() if steering is None else steering.editing(model, encoded)
+    edits = nullcontext() if steering is None else editing(steering, model, encoded)
     reading = attached(model, hook, layers=layers)
     inputs = text_embeddings_of_generated_images(model, encoded)
     with model.lock.held(), torch.no_grad(), edits, reading, inputs as tensors, suppress(_EnoughError):

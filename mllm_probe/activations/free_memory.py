@@ -8,12 +8,17 @@ import psutil
 import torch
 
 from mllm_probe.models import Encoded, ProbeModel
+from mllm_probe.models.layout import text_config
 
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
 _MOST_ROWS = 32
+_BLOCK_WIDTHS, _INNER_WIDTHS = 12, 3
+"""Tensors of the residual stream's width, and of the MLP's, that a block holds at a time, with room to spare."""
+_VISION_TOWER = 40
+"""Memory of the vision tower, in units of its input."""
 
 
 def free_bytes(device: torch.device) -> int:
@@ -28,21 +33,29 @@ def free_bytes(device: torch.device) -> int:
     return free
 
 
+def block_row_bytes(model: ProbeModel, tokens: int, keys: int) -> int:
+    """Memory of one row in one block: its wide tensors and its attention scores over ``keys`` keys."""
+    config = text_config(model.hf)
+    inner = getattr(config, "intermediate_size", None)
+    inner = inner if isinstance(inner, int) else 4 * model.hidden_size
+    heads = getattr(config, "num_attention_heads", None) or 16
+    per_token = _BLOCK_WIDTHS * model.hidden_size + _INNER_WIDTHS * inner + keys * heads
+    return tokens * per_token * model.dtype.itemsize
+
+
+def vision_row_bytes(model: ProbeModel, encoded: Encoded) -> int:
+    """Memory of one row in the vision tower."""
+    pixels = sum(t.numel() for t in encoded.tensors.values() if t.is_floating_point()) // encoded.rows
+    return _VISION_TOWER * pixels * model.dtype.itemsize
+
+
 def rows_that_fit(model: ProbeModel, one: Encoded, share: float = 0.5, most: int = _MOST_ROWS) -> int:
     """Rows of samples like ``one`` that a forward pass can hold in a share of the free memory, at least 1.
 
-    Counts what a pass keeps at a time: the wide tensors of one block, one square of attention scores per head, and the
-    vision tower's, taken as forty times its input. A guess on the safe side, not a bound.
+    Counts the memory of one block at a time and of the vision tower: an estimate on the safe side, not a bound.
     """
-    config = model.hf.config.get_text_config(decoder=True)
-    width, length = model.hidden_size, one.length
-    inner = getattr(config, "intermediate_size", None)
-    inner = inner if isinstance(inner, int) else 4 * width
-    heads = getattr(config, "num_attention_heads", None) or 16
-    size = torch.empty((), dtype=model.dtype).element_size()
-    block = length * (12 * width + 3 * inner) + length * length * heads
-    pixels = sum(t.numel() for t in one.tensors.values() if t.is_floating_point()) // one.rows
-    return int(min(max(free_bytes(model.device) * share // (size * (block + 40 * pixels)), 1), most))
+    row = block_row_bytes(model, one.length, one.length) + vision_row_bytes(model, one)
+    return int(min(max(free_bytes(model.device) * share // row, 1), most))
 
 
 def require_room(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, what: str) -> None:

@@ -11,6 +11,7 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe.activations.hooks import attached, before_block
+from mllm_probe.decoding.agreement import VERIFICATION_TOLERANCE
 from mllm_probe.generation import steer
 from mllm_probe.loading.recording_hooks import hook_count, without_new_hooks
 from mllm_probe.loading.verification_report import Check, Outcome, VerificationReport
@@ -21,7 +22,6 @@ from mllm_probe.models.roles import IMAGE
 from mllm_probe.steering import Steering
 from mllm_probe.vectors import vectors_from
 
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 2e-2, torch.bfloat16: 8e-2}
 NEW_TOKENS = 3
 _OF_SCALE = "largest difference in units of the logits' scale"
 
@@ -83,7 +83,7 @@ def hidden_states(model: ProbeModel, encoded: Encoded) -> Result:
     own = [state.to(seen[max(layer - 1, 0)].device) for layer, state in enumerate(own)]
     wrong = [layer for layer in model.layers[:-1] if not torch.equal(seen[layer], own[layer + 1])]
     last, normed = seen[model.layers[-1]], _final_norm(model, seen[model.layers[-1]])
-    scale = TOLERANCE[model.dtype] * float(own[-1].abs().max())
+    scale = VERIFICATION_TOLERANCE[model.dtype] * float(own[-1].abs().max())
     if not (torch.equal(last, own[-1]) or torch.allclose(normed, own[-1], rtol=0, atol=scale)):
         wrong.append(model.layers[-1])
     if wrong:
@@ -108,7 +108,7 @@ def edits(model: ProbeModel, encoded: Encoded, layers: list[int]) -> Result:
         if layer + 1 in clean and torch.equal(steered[layer + 1], clean[layer + 1]):
             return Outcome.FAILED, f"an edit at block {layer} does not reach block {layer + 1}"
         smallest = min(smallest, _distance(moved[:, -1], logits[:, -1]))
-        if smallest <= TOLERANCE[model.dtype]:
+        if smallest <= VERIFICATION_TOLERANCE[model.dtype]:
             return Outcome.FAILED, f"an edit at block {layer} does not reach the logits"
     moves = f"logits move by at least {smallest:.2g} of their scale, nothing below moves"
     return Outcome.PASSED, f"at {len(layers)} block{'s' if len(layers) > 1 else ''}; {moves}"
@@ -154,7 +154,7 @@ def cached_decoding(model: ProbeModel, encoded: Encoded) -> Result:
     """Token-by-token generation with the cache against one forward over prompt and answer."""
     tokens, stepwise = _answer(model, encoded, None)
     at_once = _whole(model, encoded, tokens)()
-    return _within(_distance(stepwise, at_once), TOLERANCE[model.dtype], _OF_SCALE)
+    return _within(_distance(stepwise, at_once), VERIFICATION_TOLERANCE[model.dtype], _OF_SCALE)
 
 
 def steered_decoding(model: ProbeModel, encoded: Encoded) -> Result:
@@ -173,9 +173,9 @@ def steered_decoding(model: ProbeModel, encoded: Encoded) -> Result:
     unsteered = forward()
     with attached(model, add, layers=[layer]):
         by_hand = forward()
-    if _distance(by_hand, unsteered) <= TOLERANCE[model.dtype]:
+    if _distance(by_hand, unsteered) <= VERIFICATION_TOLERANCE[model.dtype]:
         return Outcome.FAILED, "the vector does not move the logits of the answer"
-    return _within(_distance(stepwise, by_hand), TOLERANCE[model.dtype], _OF_SCALE)
+    return _within(_distance(stepwise, by_hand), VERIFICATION_TOLERANCE[model.dtype], _OF_SCALE)
 
 
 def padding(model: ProbeModel, encoded: Encoded) -> Result:
@@ -189,7 +189,9 @@ def padding(model: ProbeModel, encoded: Encoded) -> Result:
     alone, batch = (_read(model, one)[0] for one in (encoded, both))
     length = encoded.length
     errors = [_distance(batch[layer][:1, -length:], alone[layer]) for layer in model.layers]
-    return _within(max(errors), TOLERANCE[model.dtype], "largest difference of a hidden state in units of its scale")
+    return _within(
+        max(errors), VERIFICATION_TOLERANCE[model.dtype], "largest difference of a hidden state in units of its scale"
+    )
 
 
 def _random_vector(model: ProbeModel) -> xr.Dataset:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mllm_probe.decoding.shared import Shared, Untouched, WholeForwards
+from mllm_probe.decoding.shared import Shared, UneditedPart, WholeForwards
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.editor import Editor
@@ -51,9 +51,9 @@ class ChunkEdits:
         return sorted({layer for part in parts for layer in part.layers}) or [0]
 
     @property
-    def untouched(self) -> Untouched:
+    def unedited_part(self) -> UneditedPart:
         """What the rows leave alone of their prompt."""
-        return self._editor.untouched if self._buffer is None else self._buffer.untouched
+        return self._editor.unedited_part if self._buffer is None else self._buffer.unedited_part
 
     def beginning(self) -> AbstractContextManager[None]:
         """Edit the calls that feed the prompt's end and the answer's beginning."""

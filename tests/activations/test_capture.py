@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.activations import attached, captured_rows, device_array, free_memory, run_forward
+from mllm_probe.activations import attached, captured_rows, device_array, editing, free_memory, run_forward
 from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.models import ProbeModel
 from tests.hooks import active_hooks
@@ -196,10 +196,24 @@ class Shift:
         return f"{self.size:g} more at layer {self.layer}"
 
     @contextmanager
-    def editing(self, model, encoded):
-        self.batches.append(encoded.rows)
+    def opened(self, model, rows):
+        self.batches.append(rows)
         with attached(model, lambda layer, h: h + self.size, layers=[self.layer]):
             yield
+
+
+@editing.register
+def _shifted(steering: Shift, model, encoded):
+    return steering.opened(model, encoded.rows)
+
+
+def test_steering_of_another_type_is_refused(tiny, pictures):
+    with pytest.raises(ValueError, match="expected a Steering, a Composition of several .* got str"):
+        mp.capture(tiny, pictures[:1], steering="cat")
+    with pytest.raises(ValueError, match="for all samples; got list"):
+        mp.capture(tiny, pictures[:2], steering=[None, None])
+    with pytest.raises(ValueError, match="expected a Steering, a Composition, None, or a list .* got dict"):
+        editing({}, tiny, tiny.encode(pictures[:1]))
 
 
 def test_steering_is_read_after_its_edit_and_changes_nothing_below(tiny, pictures):
@@ -215,7 +229,7 @@ def test_steering_is_read_after_its_edit_and_changes_nothing_below(tiny, picture
 
 class Failing(Shift):
     @contextmanager
-    def editing(self, model, encoded):
+    def opened(self, model, rows):
         with attached(model, lambda layer, h: (_ for _ in ()).throw(self.size)):
             yield
 

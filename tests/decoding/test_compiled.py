@@ -189,7 +189,7 @@ def test_what_cannot_be_is_refused(tiny, pictures, shared):
     with pytest.raises(ValueError, match="this decoder computes 3 rows; got 4"):
         decoder.start(4)
     rows = decoder.start(2)
-    with pytest.raises(ValueError, match="room for 3 tokens behind the prompt, and they are used up"):
+    with pytest.raises(ValueError, match="room for 3 tokens after the prompt, and all are in use"):
         rows.feed(FED[:2])
     decoder.load(SharedPrefix(tiny, tiny.encode([pictures[1]], PROMPT)))
     with pytest.raises(RuntimeError, match="went on to another prompt, so these rows have ended"):

@@ -19,10 +19,11 @@ import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.device_array import tensor_of
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.apps.zoo import tiny_llava
-from mllm_probe.sweeps import api, order, persisting
-from mllm_probe.sweeps import store as store_module
+from mllm_probe.sweeps import api, chunk_size, persisting
+from mllm_probe.sweeps import sweep_store as store_module
+from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.engine import Engine
-from mllm_probe.sweeps.results import Grid
+from mllm_probe.sweeps.grid import Grid
 from tests.hooks import active_hooks
 from tests.sweeps import killed
 from tests.sweeps.helpers import random_vectors, wrapped_family
@@ -376,7 +377,7 @@ def test_what_is_no_store_is_left_alone(tiny, pictures, tmp_path):
 
 
 def test_other_libraries_are_warned_of_and_recorded(tmp_path, tiny, pictures, monkeypatch):
-    monkeypatch.setattr(order, "PACKED_ROWS", 0)
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(packed_rows=0))
     store = tmp_path / "grid.zarr"
     grids = sweeps.sweep_iter(tiny, random_vectors(tiny), pictures[:2], store=store, **SMALL)
     next(grids)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import mllm_probe.sweeps as sweeps
+from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.widgets import LayerConceptHeatmap, SweepMonitor
 from mllm_probe.widgets.monitor import sweep_monitor as monitor_module
@@ -30,7 +32,7 @@ def given(tiny):
 @pytest.fixture
 def small(monkeypatch):
     """Many small chunks."""
-    monkeypatch.setattr("mllm_probe.sweeps.job.MOST_ROWS", 6)
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=6))
 
 
 class Stepped:

@@ -13,7 +13,7 @@ import xarray as xr
 
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.generation import stream
-from mllm_probe.generation.prefixes import prompts_of
+from mllm_probe.generation.prompt_cache import prompts_of
 from mllm_probe.metrics import NEGATIONS
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.images import content_hash

@@ -1,4 +1,4 @@
-"""What a sweep knows of its pictures and concepts: requests, labels, splits, words, categories, example pictures."""
+"""The samples of a sweep: requests, labels and splits of its pictures, words and categories of its concepts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.concepts import ConceptLibrary, Picture
 from mllm_probe.metrics.words import Word
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.typing import Images
+
+Inputs = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None
+"""Processed tensors of one sample, or of several."""
 
 
 @dataclass(frozen=True)
-class Subjects:
-    """The samples of a sweep and the words it looks for.
+class Samples:
+    """The samples of a sweep, and the words that it scores.
 
     Attributes
     ----------
@@ -32,7 +37,7 @@ class Subjects:
     words : list of tuple
         Words of each steered concept (text, or token ids), empty where there are none.
     label_words : dict of str to tuple of str
-        Words of every concept that may stand in a label.
+        Words of every concept that may be a label.
     categories : dict of str to str
         Category of every concept that has one.
     examples : dict of str to Picture
@@ -47,17 +52,24 @@ class Subjects:
     categories: dict[str, str]
     examples: dict[str, Picture]
 
+    def __len__(self) -> int:
+        return len(self.requests)
+
     def slot(self, name: str) -> set[str]:
-        """A concept, and the labels whose place it takes: a style replaces a style, a thing stands beside a thing."""
+        """The concept, and the labels that it replaces in a picture: all of an exclusive category, such as styles."""
         own = self.categories.get(name)
         replaced = self.categories.items() if own in schema.EXCLUSIVE_CATEGORIES else ()
         return {name} | {label for label, other in replaced if other == own}
 
 
 def gather(
-    model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: str | Sequence[str] | None, inputs: Any
-) -> Subjects:
-    """Read pictures (or a library) and vectors.
+    model: ProbeModel,
+    vectors: xr.Dataset,
+    images: Images | ConceptLibrary,
+    prompt: str | Sequence[str] | None,
+    inputs: Inputs,
+) -> Samples:
+    """Samples from pictures (or a library) and vectors.
 
     Parameters
     ----------
@@ -76,7 +88,7 @@ def gather(
     names = [str(name) for name in vectors[schema.CONCEPT].values]
     words = _words(model, vectors, library, names)
     categories = _categories(vectors, names) | {name: c.category for name, c in (library or {}).items()}
-    return Subjects(
+    return Samples(
         requests=requests,
         labels=[None if picture is None else picture.labels for picture in known],
         coordinates={schema.SAMPLE: [request.id for request in requests], **_companions(known)},
@@ -101,18 +113,18 @@ def _picture(one: Any) -> Picture | None:
 
 
 def _companions(known: Sequence[Picture | None]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+    coordinates: dict[str, list[Any]] = {}
     for name in (schema.SPLIT, schema.PAIR):
         values = [getattr(picture, name, None) for picture in known]
         if all(value is not None for value in values):
-            found[name] = values
-    return found
+            coordinates[name] = values
+    return coordinates
 
 
 def _words(
     model: ProbeModel, vectors: xr.Dataset, library: ConceptLibrary | None, names: Sequence[str]
 ) -> list[tuple[Word, ...]]:
-    """Words that the vectors carry, else the library's; the name itself for vectors that say nothing of words."""
+    """Words of the vectors, else of the library; the concept's name where the vectors have no variable ``words``."""
     stored: list[tuple[Word, ...]] = [(name,) if model.tokenizer is not None else () for name in names]
     if "words" in vectors:
         texts = np.atleast_1d(vectors["words"].values)
@@ -154,4 +166,4 @@ def _examples(library: ConceptLibrary | None, pictures: Sequence[Picture], names
     }
     if library is not None:
         labelled = {name: library[name].positive if name in library else labelled[name] for name in names}
-    return {name: found[0] for name, found in labelled.items() if found}
+    return {name: pictures[0] for name, pictures in labelled.items() if pictures}

@@ -1,6 +1,6 @@
 """Which labels a steered concept may push out of an answer without its counting against it."""
 
-from mllm_probe.sweeps.subjects import Subjects
+from mllm_probe.sweeps.samples import Samples
 
 CATEGORIES = {
     "cat": "entity",
@@ -13,14 +13,14 @@ CATEGORIES = {
 }
 
 
-def subjects() -> Subjects:
-    return Subjects([], [], {}, [], {}, CATEGORIES, {})
+def samples() -> Samples:
+    return Samples([], [], {}, [], {}, CATEGORIES, {})
 
 
 def test_a_style_replaces_a_style_and_a_thing_stands_beside_a_thing():
-    assert subjects().slot("neon") == {"neon", "sketch"}
-    assert subjects().slot("cat") == {"cat"}
+    assert samples().slot("neon") == {"neon", "sketch"}
+    assert samples().slot("cat") == {"cat"}
 
 
 def test_categories_that_are_not_known_to_exclude_each_other_do_not():
-    assert subjects().slot("red") == {"red"} and subjects().slot("nowhere") == {"nowhere"}
+    assert samples().slot("red") == {"red"} and samples().slot("nowhere") == {"nowhere"}

@@ -16,8 +16,8 @@ from mllm_probe.sweeps.cells import Axes
 _OF_CONCEPT = ("vector", "raw_norm", "negative_projection")
 
 
-def find_twins(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int], tuple[int, int]]:
-    """Which runs would be edited in the very same way as an earlier one.
+def find_duplicates(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int], tuple[int, int]]:
+    """Runs whose edit equals that of an earlier run.
 
     Parameters
     ----------
@@ -30,24 +30,24 @@ def find_twins(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int], tu
     dict
         (control, concept, draw) → (concept, draw) of the first with the same content, only where it is another one.
         Concepts are compared by their vectors at every layer and scope, shuffled draws of one concept by theirs:
-        few pairs can be swapped in few ways, so that several draws give one direction. A concept that is another's
-        twin shares its random draws too.
+        few pairs can be swapped in few ways, so that several draws give one direction. A concept with the
+        vectors of another shares its random draws too.
     """
     same = _first_alike(_contents(vectors, _OF_CONCEPT, (schema.CONCEPT,)))
     known = range(len(same))
-    found = {("concept", c, 0): (same[c], 0) for c in known if same[c] != c}
+    duplicates = {("concept", c, 0): (same[c], 0) for c in known if same[c] != c}
     for name, count in axes.controls.items():
         if name not in CONTROLS:
             continue
         if is_seeded(name):
-            found |= {(name, c, d): (same[c], d) for c in known if same[c] != c for d in range(count)}
+            duplicates |= {(name, c, d): (same[c], d) for c in known if same[c] != c for d in range(count)}
             continue
         drawn = _contents(vectors, CONTROLS[name].variables, (schema.CONCEPT, schema.DRAW))
         for concept in known if drawn else ():
             begin = concept * vectors.sizes[schema.DRAW]
             alike = _first_alike(drawn[begin : begin + count])
-            found |= {(name, concept, d): (concept, alike[d]) for d in range(count) if alike[d] != d}
-    return found
+            duplicates |= {(name, concept, d): (concept, alike[d]) for d in range(count) if alike[d] != d}
+    return duplicates
 
 
 def _contents(vectors: xr.Dataset, names: Iterable[str], dims: tuple[str, ...]) -> list[list[Tensor]]:
@@ -64,11 +64,11 @@ def _contents(vectors: xr.Dataset, names: Iterable[str], dims: tuple[str, ...]) 
 def _first_alike(contents: list[list[Tensor]]) -> list[int]:
     """For each element, the first one with equal tensors; sums are compared before the tensors themselves."""
     sums = [[float(torch.nansum(t.double())) for t in tensors] for tensors in contents]
-    found: list[int] = []
+    first: list[int] = []
     for number, tensors in enumerate(contents):
         earlier = (i for i in range(number) if sums[i] == sums[number] and _equal(contents[i], tensors))
-        found.append(next(earlier, number))
-    return found
+        first.append(next(earlier, number))
+    return first
 
 
 def _equal(left: list[Tensor], right: list[Tensor]) -> bool:

@@ -14,7 +14,7 @@ from transformers import GenerationConfig
 
 from mllm_probe.generation.greedy import is_plain_greedy
 from mllm_probe.generation.live import LiveJob
-from mllm_probe.generation.prefixes import prompts_of
+from mllm_probe.generation.prompt_cache import prompts_of
 from mllm_probe.generation.streaming import GenerateJob, Job, Stream, answer_text
 from mllm_probe.models import require_model
 from mllm_probe.models.argument_checks import finite_number, whole_number
@@ -23,8 +23,8 @@ from mllm_probe.models.inputs import Request
 from mllm_probe.models.layout import accepted_inputs
 from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.editor import Editor
+from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows
 from mllm_probe.steering.receipts import Receipt
-from mllm_probe.steering.steering import Composition, Row, Steering, as_rows
 from mllm_probe.typing import Images
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class GenerationOutput:
     text : list of str
         One answer per row, without special tokens and without the answer prefix.
     tokens : Tensor [rows, steps] int64, on the CPU
-        Generated ids; behind the end of an answer stands padding.
+        Generated ids, padded after the end of an answer.
     logits : Tensor [rows, steps, vocabulary], on the model's device
         Scores of each generated token before any processing.
     receipt : Receipt
@@ -110,9 +110,9 @@ def generate(
     encoded = model.encode_samples(requests, answer_prefix)
     editor = Editor(model, rows, encoded, steps=_fed_back(encoded, max_new_tokens))
     with model.lock.held(interactive=True), editor.attached():
-        made = model.hf.generate(**encoded.tensors, **_settings(model, max_new_tokens, options))
-    logits = torch.stack(made.logits, 1)
-    tokens = made.sequences[:, made.sequences.shape[1] - logits.shape[1] :].cpu()
+        output = model.hf.generate(**encoded.tensors, **_settings(model, max_new_tokens, options))
+    logits = torch.stack(output.logits, 1)
+    tokens = output.sequences[:, output.sequences.shape[1] - logits.shape[1] :].cpu()
     return GenerationOutput([answer_text(model, row) for row in tokens.tolist()], tokens, logits, editor.receipt())
 
 
@@ -128,7 +128,7 @@ def stream(
     inputs: Any = None,
     **options: Any,
 ) -> Stream:
-    """Answer as ``generate`` does, giving every token as soon as it is there.
+    """Answer as ``generate`` does, yielding each token when it is generated.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def stream(
     -------
     Stream
         Iterates over (row, step, text of the row so far); all rows run in one batch. ``close()`` cancels the run
-        within one step, ``receipt`` says what was edited so far.
+        within one step, ``receipt`` is that of the edits so far.
 
     Raises
     ------
@@ -148,8 +148,8 @@ def stream(
 
     Notes
     -----
-    Rows of one prompt that leave it alone up to its last token, and take the best token of each step, go on from a
-    prefill that is kept with the model: steering them anew costs decode steps only.
+    Greedy rows of one prompt without edits before its last token are decoded from a prefill that is cached with the
+    model: another steering costs decode steps only.
     """
     max_new_tokens, options = _checked(model, prompt, max_new_tokens, options)
     if options.get("num_beams", 1) != 1 or options.get("num_return_sequences", 1) != 1:
@@ -225,7 +225,7 @@ def _fitted(
 def _decodes_only(
     model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row], options: Mapping[str, Any]
 ) -> bool:
-    """Whether all rows go on from one prompt, edited from a buffer, each taking the best token of every step."""
+    """Whether all rows share one prompt, are edited by a buffer, and are decoded greedily."""
     parts = [part for row in rows if row is not None for part in row.parts]
     return (
         all(request is requests[0] for request in requests)

@@ -22,11 +22,11 @@ class PictureLayer(DynamicLayer):
 
 
 _COPIES_ARE_APART = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer, PictureLayer)
-"""Layers of which a shallow copy goes on alone: they never write where another reads."""
+"""Layers whose shallow copies are independent: they never write to memory that another layer reads."""
 
 
 class PrefixLayer(GrowingLayer):
-    """Keys and values of prompts, each once, beside the rows' own.
+    """Keys and values of prompts, each stored once, and those of the rows.
 
     Parameters
     ----------
@@ -49,11 +49,11 @@ class PrefixLayer(GrowingLayer):
 
     @property
     def own(self) -> int:
-        """Tokens behind the prompt."""
+        """Tokens after the prompt."""
         return 0 if not self.is_initialized or self.keys is None or self.keys.numel() == 0 else self.keys.shape[-2]
 
     def get_seq_length(self) -> int:
-        """Tokens of the prompt and behind it."""
+        """Tokens of the prompt and after it."""
         return self.prefixes[0][0].shape[-2] + self.own
 
     def select(self, index: Tensor) -> PrefixLayer:
@@ -81,7 +81,7 @@ def require_own_keys(model: ProbeModel) -> None:
 
 
 def share_rows(cache: Any, rows: int, device: torch.device) -> Any:
-    """A cache for ``rows`` rows that go on from the only row of ``cache``; full attention keeps the prompt once."""
+    """A cache for ``rows`` rows that continue the only row of ``cache``; full attention stores the prompt once."""
     index = torch.zeros(rows, dtype=torch.long, device=device)
     return map_layers(cache, lambda layer: share_layer(layer, index))
 
@@ -107,8 +107,8 @@ def shares_prefix(cache: Any) -> bool:
 
 def cache_bytes(cache: Any) -> int:
     """Memory of the tensors that a cache holds."""
-    found = {t.data_ptr(): t.numel() * t.element_size() for t in _tensors(getattr(cache, "layers", []))}
-    return sum(found.values())
+    sizes = {t.data_ptr(): t.numel() * t.element_size() for t in _tensors(getattr(cache, "layers", []))}
+    return sum(sizes.values())
 
 
 def map_layers(cache: Any, change: Callable[[Any], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What a sweep will take, before it runs: rows, forwards, memory, time."""
+"""Cost of a sweep, before it runs: rows, forwards, memory, time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import torch
 
 from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.decoding.shared import Shared
+from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.batches import Part
 from mllm_probe.sweeps.cells import Cell, no_pairs, scored_pairs
+from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.forwards import Forwards, count_forwards
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import Block, plan_order, take_chunk
@@ -24,9 +26,9 @@ MOST_RUNS = 10_000_000
 """Steered runs on each image that a sweep takes; at a millisecond each they take three hours an image."""
 _TRIED = (8, 40)
 _CELL_BYTES = 16
-"""Of a cell beside its scores: whether it is done, how much was edited, its text."""
+"""Bytes of a cell without its scores: ``done``, ``edited``, ``text``."""
 _RUN_BYTES = 400
-"""Of a run in the list of runs."""
+"""Bytes of a run in the list of runs."""
 _GRID_SHARE = 0.9
 
 
@@ -91,7 +93,7 @@ class SweepPlan:
 
 
 def require_size(settings: Settings, samples: int) -> None:
-    """Raise unless a grid of this size can be planned and held, before anything of its size is made.
+    """Raise unless a grid of this size can be planned and held, before anything of its size is allocated.
 
     Raises
     ------
@@ -124,21 +126,23 @@ def require_size(settings: Settings, samples: int) -> None:
         )
 
 
-def plan_job(job: Job) -> SweepPlan:
-    """Count what a job will run, and time a small part of it on the first image."""
+def plan_job(job: Job, limits: Limits | None = None) -> SweepPlan:
+    """Count what a job will run, and time a small part of it on the first image; ``limits`` as for `Engine`."""
+    limits = limits or chunk_size.DEFAULT
     encoded, free = job.encoded(0), free_bytes(job.model.device)
     began = time.perf_counter()
     with job.computing():
         shared = job.open(encoded)
         [(baseline, _)] = job.scorer.run(shared, [Part(0, [], no_pairs())])
     once = time.perf_counter() - began
-    chunks = planned_chunks(job, job.chunk_rows(encoded, free), job.kept_samples(shared.nbytes, free))
+    rows = limits.chunk_rows(job.row_bytes(encoded), free)
+    chunks = planned_chunks(job, rows, limits.kept_prompts(shared.nbytes, free), limits.packed_rows)
     largest = max((sum(len(block.cells) for block in chunk) for chunk in chunks), default=1)
     fixed, each = _timed(job, shared, baseline, largest)
     axes = job.settings.axes
     return SweepPlan(
-        cells=sum(axes.controls.values()) * axes.shape[0] * axes.shape[1] * axes.shape[2] * job.samples,
-        samples=job.samples,
+        cells=sum(axes.controls.values()) * axes.shape[0] * axes.shape[1] * axes.shape[2] * len(job.samples),
+        samples=len(job.samples),
         rows=len(job.cells),
         chunk_rows=largest,
         chunks=len(chunks),
@@ -146,19 +150,19 @@ def plan_job(job: Job) -> SweepPlan:
         bytes_per_image=shared.nbytes,
         bytes_per_row=job.row_bytes(encoded),
         bytes_free=free,
-        seconds=job.samples * (once + len(job.cells) * each) + len(chunks) * fixed,
+        seconds=len(job.samples) * (once + len(job.cells) * each) + len(chunks) * fixed,
         path=str(job.path),
         refused=dict(job.path.tried),
     )
 
 
-def planned_chunks(job: Job, rows: int, kept: int) -> list[list[Block]]:
+def planned_chunks(job: Job, rows: int, kept: int, packed_rows: int) -> list[list[Block]]:
     """What runs together, as ``sweep`` shares it out; prompts of all samples are taken to be of one length."""
     one_layer = job.scope.touches_prompt
-    order = plan_order(job.settings.axes, job.cells, job.samples, coarse=False, one_layer=one_layer, kept=kept)
+    order = plan_order(job.settings.axes, job.cells, len(job.samples), coarse=False, one_layer=one_layer, kept=kept)
     work, chunks = deque(order), []
     while work:
-        chunks.append(take_chunk(work, rows, kept if job.packs else 1))
+        chunks.append(take_chunk(work, rows, kept if job.packs else 1, packed_rows))
     return chunks
 
 

@@ -1,4 +1,4 @@
-"""Prompts that were prefilled once: the last few are kept with the model, so that steering anew only decodes."""
+"""Cache of prefilled prompts, kept with the model: another steering of the same prompt only decodes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ State = tuple[int, ...]
 
 
 class Prompt:
-    """A picture, a question and the beginning of the answer, encoded; prefilled when rows first go on from it.
+    """An encoded image, question and answer prefix; prefilled when rows are first decoded from it.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ class Prompt:
     Attributes
     ----------
     encoded : Encoded
-        Without the answer's beginning.
+        Without the answer prefix.
     tail : Tensor [1, n] int64
-        Token ids of the answer's beginning.
+        Token ids of the answer prefix.
     state : tuple of int
         Of the model when the prompt was prefilled, see ``state_of``.
     """
@@ -64,13 +64,13 @@ class Prompt:
 
     @property
     def sequence(self) -> Tensor:
-        """Ids [1, tokens] before the first token of the answer that is generated."""
+        """Token ids [1, tokens] of prompt and answer prefix."""
         return torch.cat([self.encoded.sequence, self.tail], 1)
 
     def shared(self) -> SharedPrefix | None:
-        """The prompt, prefilled; None where rows of this model cannot share it.
+        """The prefilled prompt; None if rows of this model cannot share one.
 
-        The caller holds ``model.lock``. A prefill is made anew when weights or hooks of the model are not the same.
+        The caller holds ``model.lock``. The prompt is prefilled again after the model's weights or hooks changed.
         """
         path = path_of(self.model, self.encoded, prompt_edited=False)
         if not issubclass(path.kind, SharedPrefix):
@@ -84,7 +84,7 @@ class Prompt:
         return self._shared
 
     def start(self, rows: int, edits: EditBuffer) -> Rows:
-        """Rows behind the beginning of the answer, edited from the last prompt token on."""
+        """Rows after the answer prefix, edited from the last prompt token on."""
         shared = self.shared()
         if shared is None:
             raise RuntimeError(f"rows of {self.model.name} cannot share a prompt.")
@@ -96,7 +96,7 @@ class Prompt:
 
 
 class Prompts:
-    """The last prompts of one model, the newest last."""
+    """Cached prompts of one model, the most recently used last."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -106,25 +106,31 @@ class Prompts:
         return len(self._known)
 
     def of(self, model: ProbeModel, request: Request, answer_prefix: str | None) -> Prompt:
-        """The same prompt for the same content."""
+        """The cached prompt of this content, added if it is new."""
         key = (request.id, request.prompt, answer_prefix or None)
         with self._lock:
-            found = self._known.get(key)
-        if found is None:
-            found = Prompt(model, request, answer_prefix)
+            prompt = self._known.get(key)
+        if prompt is None:
+            prompt = Prompt(model, request, answer_prefix)
         with self._lock:
-            self._known[key] = found
+            self._known[key] = prompt
             self._known.move_to_end(key)
-        return found
+        return prompt
 
     def forget(self, ids: Collection[str]) -> None:
-        """Let prompts go whose pictures have these ids."""
+        """Drop cached prompts of these images.
+
+        Parameters
+        ----------
+        ids : collection of str
+            Content hashes of the images.
+        """
         with self._lock:
             for key in [key for key in self._known if key[0] in ids]:
                 del self._known[key]
 
     def bound(self, model: ProbeModel) -> None:
-        """Let the oldest go, so that few prompts and little memory are kept; the newest stays."""
+        """Drop the least recently used prompts beyond ``MOST_PROMPTS`` or the share of free memory; keep the newest."""
         with self._lock:
             room = SHARE_OF_MEMORY * free_bytes(model.device)
             while len(self._known) > 1 and (
@@ -134,7 +140,7 @@ class Prompts:
 
 
 def prompts_of(model: ProbeModel) -> Prompts:
-    """The prompts that are kept with a model."""
+    """Cached prompts of a model."""
     return model.state.of(Prompts)
 
 

@@ -1,9 +1,8 @@
-"""A steering: which vector is applied where, how strongly and in which way, and the controls that stand beside it."""
+"""Steering and Composition: which vector edits which layers and tokens, at what strength, by which operation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,8 +18,7 @@ from mllm_probe.typing import Layers, TokenScope
 from mllm_probe.vectors.directions import Directions, directions_of
 
 if TYPE_CHECKING:
-    from mllm_probe.models import Encoded, ProbeModel
-    from mllm_probe.steering.receipts import Receipt
+    from mllm_probe.models import ProbeModel
 
 _PART_SEEDS = 1_000_003
 
@@ -62,7 +60,7 @@ class Steering:
     Raises
     ------
     ValueError
-        If an argument has no meaning; the text says what was expected.
+        If an argument is invalid.
 
     Examples
     --------
@@ -137,7 +135,7 @@ class Steering:
         Parameters
         ----------
         kind : {"random", "shuffled", "concept"}
-            ``random``: an isotropic direction, drawn anew for every (seed, draw, layer), with the length of change that
+            ``random``: an isotropic direction, drawn for each (seed, draw, layer), with the length of change that
             this steering would make at each position. ``shuffled``: the direction of a draw with exchanged labels,
             kept with the vectors, of the concept's length.
         seed : int
@@ -147,10 +145,6 @@ class Steering:
         """
         _one_of("kind", kind, (CONCEPT, *CONTROLS))
         return replace(self, kind=kind, seed=seed, draw=draw)
-
-    def editing(self, model: ProbeModel, encoded: Encoded) -> Any:
-        """Context manager: forwards of ``model`` on ``encoded`` are edited; gives the receipt."""
-        return editing(self, model, encoded)
 
     @property
     def label(self) -> str:
@@ -178,10 +172,6 @@ class Composition:
         """The control of every part; random parts draw independently of each other."""
         apart = _PART_SEEDS if is_seeded(kind) else 0
         return Composition(tuple(part.control(kind, seed + apart * i, draw) for i, part in enumerate(self.parts)))
-
-    def editing(self, model: ProbeModel, encoded: Encoded) -> Any:
-        """Context manager: forwards of ``model`` on ``encoded`` are edited; gives the receipt."""
-        return editing(self, model, encoded)
 
     @property
     def label(self) -> str:
@@ -222,16 +212,6 @@ def as_rows(steering: Row | Sequence[Row]) -> list[Row]:
         got = type(wrong[0]).__name__ if wrong else "an empty list"
         raise ValueError(f"steering: expected a Steering, a Composition, None, or a list of these; got {got}.")
     return rows
-
-
-@contextmanager
-def editing(steering: Row | Sequence[Row], model: ProbeModel, encoded: Encoded) -> Iterator[Receipt]:
-    """Edit forwards of ``model`` on ``encoded`` while the ``with`` block runs; gives the receipt."""
-    from mllm_probe.steering.editor import Editor
-
-    editor = Editor(model, as_rows(steering), encoded, steps=encoded.length - encoded.prompt_length)
-    with editor.attached():
-        yield editor.live_receipt()
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""A sweep on disk: a Zarr group that fills chunk by chunk, may be killed at any moment, and can be gone on with."""
+"""The store of a sweep: a Zarr group that is written chunk by chunk and can be resumed after a kill at any moment."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ else:
     import fcntl
 
 DONE = "done"
-"""Variable (bool, by cell) that says which cells are finished; in the store only."""
+"""Variable (bool, per cell) of finished cells; in the store only."""
 _SETTINGS, _STATE = "store_settings", "store_state"
 _BOOKKEEPING = (_SETTINGS, _STATE, "progress")
 _PARTIAL = re.compile(r"(\.z[a-z]+|[\d.]+)\.[0-9a-f]{32}\.partial")
@@ -44,7 +44,7 @@ Take = Callable[[tuple[slice, ...]], np.ndarray]
 
 @dataclass(frozen=True)
 class StoreProgress:
-    """How far a stored sweep is.
+    """Progress of a stored sweep.
 
     Attributes
     ----------
@@ -68,10 +68,10 @@ class StoreProgress:
 
 
 def read_progress(path: str | Path) -> StoreProgress:
-    """How far a sweep with ``store=path`` is; cheap, and safe while another process fills it.
+    """Progress of a sweep with ``store=path``; cheap, and safe while another process writes to it.
 
     Its grid so far is ``xarray.open_zarr(path)``: of the final shape, with what is finished where variable ``done`` is
-    true. Opened anew, it shows what was written since.
+    true. Open it again to see later chunks.
 
     Parameters
     ----------
@@ -91,9 +91,9 @@ def read_progress(path: str | Path) -> StoreProgress:
 class SweepStore:
     """The store of one sweep.
 
-    Zarr writes every file beside its place and renames it, pieces are written whole, and what says that cells are
-    finished is written after their values: whenever the process is killed, what ``done`` marks is complete. (A power
-    cut may lose what the operating system had not yet put on the disk.)
+    Zarr writes every file under a temporary name and renames it, pieces are written whole, and ``done`` is written
+    after the values of its cells: whenever the process is killed, cells that ``done`` marks are complete. (A power cut
+    may lose data that the operating system had not yet put on the disk.)
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class SweepStore:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes (and other sweeps of this one) from writing to the store.
+        """Lock the store against other processes, and against other sweeps of this one.
 
         Raises
         ------
@@ -162,13 +162,14 @@ class SweepStore:
             yield
 
     def create(self, template: xr.Dataset, state: Mapping[str, Any]) -> None:
-        """Begin the store with an empty grid, which may be made of broadcast scalars, and ``done``."""
+        """Create the store from an empty grid, which may consist of broadcast scalars, with variable ``done``."""
         partial = zarr_groups.partial_beside(self.path)
         template = template.assign_attrs({_SETTINGS: json.dumps(self.settings), _STATE: json.dumps(dict(state))})
         encoding = {name: {"chunks": _chunks(str(name), v), "compressors": None} for name, v in template.items()}
         template.to_zarr(partial, encoding=encoding, **zarr_groups.OPTIONS)
         if self.path.exists():
             self.path.rmdir()
+        # A rename is atomic, so that a process killed before it leaves no store that looks begun but lacks arrays.
         partial.rename(self.path)
 
     def attributes(self) -> dict[str, Any]:
@@ -176,9 +177,9 @@ class SweepStore:
         return {name: value for name, value in _attributes(self.path).items() if name not in _BOOKKEEPING}
 
     def state(self) -> dict[str, Any]:
-        """What was last given to :meth:`commit`."""
-        found: dict[str, Any] = json.loads(_attributes(self.path)[_STATE])
-        return found
+        """State that was last given to :meth:`commit`."""
+        state: dict[str, Any] = json.loads(_attributes(self.path)[_STATE])
+        return state
 
     def arrays(self) -> Mapping[str, Any]:
         """The arrays as they are on disk, by name, while the store is held."""
@@ -201,7 +202,7 @@ class SweepStore:
     def commit(
         self, done: Take, touched: Mapping[str, np.ndarray], attrs: Mapping[str, Any], state: Mapping[str, Any]
     ) -> None:
-        """Mark elements as finished, after :meth:`put` has written them, and bring the attributes up to date."""
+        """Mark elements as finished, after :meth:`put` has written them, and update the attributes."""
         began = time.process_time()
         self._write(DONE, done, touched)
         self._group.update_attributes({**attrs, _STATE: json.dumps(dict(state))})
@@ -212,6 +213,7 @@ class SweepStore:
         shape, chunks = array.shape, array.chunks
         for block in _touched_blocks(array.attrs["_ARRAY_DIMENSIONS"], shape, chunks, touched):
             region = tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(block, chunks, shape, strict=True))
+            # Regions are whole pieces: Zarr then replaces a file by one rename, and reads nothing to fill it up.
             array[region] = take(region)
 
 

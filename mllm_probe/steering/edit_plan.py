@@ -1,4 +1,4 @@
-"""The plan of one batch: which columns each row edits at each layer, and the record of what was edited."""
+"""The edits planned for one batch: columns of each row and layer, and the record of those made."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.steering.intervention import Row, Steering
 from mllm_probe.steering.receipts import PartRecord, RowReceipt, row_receipt
-from mllm_probe.steering.steering import Row, Steering
 from mllm_probe.steering.tables import Entries, Table, build_tables
 from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 from mllm_probe.tokens.positions import PromptPositions
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
 
 
-_Found = tuple[Entries, np.ndarray, np.ndarray]
+_Places = tuple[Entries, np.ndarray, np.ndarray]
+"""Places of all beams; rows of the table and columns of the call, not repeated for beams."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Call:
     width: int
 
 
-class Plan:
+class EditPlan:
     """Edits of the lines of one batch from its prompt on.
 
     Parameters
@@ -59,10 +60,10 @@ class Plan:
         self.prompt_ids: Tensor | None = None
         self._kept = np.arange(len(self.rows))
         self._tokens: dict[int, tuple[np.ndarray, Tensor]] = {}
-        self._repeating: dict[tuple[int, int, int], _Found | None] = {}
+        self._repeating: dict[tuple[int, int, int], _Places | None] = {}
         slots = max((len(row.parts) for row in self.rows if row is not None), default=0)
         self._masks = [np.zeros((len(self.rows), where.columns), bool) for _ in range(slots)]
-        self._goes_on = [np.zeros(len(self.rows), bool) for _ in range(slots)]
+        self._edits_generated = [np.zeros(len(self.rows), bool) for _ in range(slots)]
         self._tables: dict[int, list[Table]] = {}
         for slot in range(slots):
             members = [(i, r.parts[slot]) for i, r in enumerate(self.rows) if r is not None and slot < len(r.parts)]
@@ -95,7 +96,7 @@ class Plan:
         return mine is not None and ids.shape[0] == mine.shape[0] and torch.equal(ids[:, : mine.shape[1]], mine)
 
     def remember_tokens(self, call: Call, ids: Tensor) -> None:
-        """Keep the generated tokens that are fed, to see later where an answer ended."""
+        """Record the generated token ids of a call, from which the receipt finds the end of each answer."""
         if call.lines == len(self._kept):
             first = max(self.where.offset + self.where.prompt_length, call.start)
             for column in range(first, call.start + call.width):
@@ -105,10 +106,10 @@ class Plan:
         """The block's output with the planned edits, None where there are none."""
         out = None
         for table in self._tables.get(layer, ()):
-            found = self._entries(table, call, hidden.device)
-            if found is not None:
+            entries = self._entries(table, call, hidden.device)
+            if entries is not None:
                 out = hidden.clone() if out is None else out
-                table.edit(out, found)
+                table.edit(out, entries)
         return out
 
     def _select(self, slot: int, members: list[tuple[int, Steering]], steps: int | None) -> None:
@@ -120,7 +121,7 @@ class Plan:
         for scope, lines in by_scope.items():
             chosen = np.array(lines)
             self._masks[slot][chosen] = scope.select(self.where, chosen)
-            self._goes_on[slot][chosen] = scope.generated
+            self._edits_generated[slot][chosen] = scope.generated
 
     def _stack(self, slot: int, members: list[tuple[int, Steering]]) -> None:
         kinds = self._kinds(slot)
@@ -133,27 +134,32 @@ class Plan:
         """Kinds of position that each line edits, bool [lines, kinds]."""
         mask = self._masks[slot]
         kinds = np.stack([(mask & (self.where.kind == k)).any(1) for k in range(len(KINDS))], 1)
-        kinds[:, LAST_PROMPT] |= self._goes_on[slot]
+        kinds[:, LAST_PROMPT] |= self._edits_generated[slot]
         return kinds
 
     def _entries(self, table: Table, call: Call, device: torch.device) -> Entries | None:
-        """Places to edit in a call; those of cached decoding are the same at every step and made once."""
+        """Places to edit in a call."""
+        # Past the known columns (prompt and answer prefix) every step of cached decoding edits the same lines at the
+        # same columns of its call, so the places are computed once until `keep` changes the lines. The id of a table
+        # is a safe key, as the plan holds its tables.
         beams = call.lines // len(self._kept)
         key = (id(table), call.width, beams)
         repeats = call.start >= self.where.offset + self.where.columns
         if not (repeats and key in self._repeating):
-            self._repeating[key] = self._find(table, call, beams, device)
-        found = self._repeating[key] if repeats else self._repeating.pop(key)
-        if found is None:
+            self._repeating[key] = self._places_in(table, call, beams, device)
+        places = self._repeating[key] if repeats else self._repeating.pop(key)
+        if places is None:
             return None
-        entries, rows, columns = found
+        entries, rows, columns = places
+        # Without a cache the whole sequence is fed again: it is edited again, but counted for the receipt once.
         fresh = table.mark(rows, columns + call.start)
         if fresh.all():
             return entries
         return replace(entries, weight=torch.from_numpy(np.repeat(fresh, beams)).to(device, torch.float32))
 
-    def _find(self, table: Table, call: Call, beams: int, device: torch.device) -> _Found | None:
-        """Places to edit, for every beam; also the table's rows and the call's columns, once for all beams."""
+    def _places_in(self, table: Table, call: Call, beams: int, device: torch.device) -> _Places | None:
+        """Places of a call that a table edits, None without any."""
+        # `position` inverts `_kept`: line of the plan → line of the current batch, -1 for lines that have left it.
         position = np.full(len(self.rows), -1)
         position[self._kept] = np.arange(len(self._kept))
         alive = np.flatnonzero(position[table.lines] >= 0)
@@ -162,6 +168,7 @@ class Plan:
         rows = alive[which]
         if not len(rows):
             return None
+        # `generate` repeats each row in place, so the beams of row i are lines i·beams … (i + 1)·beams − 1.
         lines = position[table.lines[rows]][:, None] * beams + np.arange(beams)
         spread = [np.repeat(values, beams) for values in (columns, rows, kinds[which, columns])]
         places = [torch.from_numpy(v.astype(np.int64)).to(device) for v in (lines.reshape(-1), *spread)]
@@ -172,10 +179,11 @@ class Plan:
         )
 
     def _window(self, slot: int, lines: np.ndarray, call: Call) -> tuple[np.ndarray, np.ndarray]:
-        """Selection and kind of every column of a call, [lines, width]; columns that are not known are generated."""
+        """Selection and kind of every column of a call, [lines, width]."""
+        # Columns after the known ones are generated: they take vector and residual norm of the last prompt token.
         start = call.start - self.where.offset
         known = slice(max(start, 0), max(start + call.width, 0))
-        chosen = np.repeat(self._goes_on[slot][lines, None], call.width, axis=1)
+        chosen = np.repeat(self._edits_generated[slot][lines, None], call.width, axis=1)
         kinds = np.full(chosen.shape, LAST_PROMPT)
         inside = self._masks[slot][lines, known]
         chosen[:, : inside.shape[1]] = inside
@@ -183,7 +191,7 @@ class Plan:
         return chosen, kinds
 
     def receipt(self) -> tuple[RowReceipt, ...]:
-        """What each line selected and edited."""
+        """Positions that each line selected and edited."""
         ends = self._ends()
         mine: dict[int, list[tuple[Table, int]]] = {}
         for tables in self._tables.values():

@@ -11,7 +11,7 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.sweeps.cells import Axes, Pairs
-from mllm_probe.sweeps.off_target import OffTarget, Variables
+from mllm_probe.sweeps.off_target_scores import OffTarget, Variables
 
 CELL_DIMS = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, schema.DRAW, schema.SAMPLE)
 
@@ -29,6 +29,13 @@ class Grid:
         Length of the answers.
     answers : bool
         Whether answers are kept, as ``tokens`` and ``text``.
+
+    Attributes
+    ----------
+    done : bool array (concept, layer, strength, control, draw, sample)
+        Cells that have their scores.
+    has_unsteered : bool array [samples]
+        Samples whose unsteered run is in the grid.
     """
 
     def __init__(
@@ -52,7 +59,8 @@ class Grid:
             name: np.full((concepts, count), np.nan, np.float32) for name in self.metrics
         }
         self.eligible = np.zeros((concepts, len(axes.strengths), count), dtype=bool)
-        self.done = np.zeros(shape, dtype=bool)
+        self.done: np.ndarray = np.zeros(shape, dtype=bool)
+        self.has_unsteered: np.ndarray = np.zeros(count, dtype=bool)
         self.edited = np.zeros(shape, dtype=np.int32)
         self.every_concept = {metric.name: OffTarget(metric, axes, count) for metric in metrics if metric.every_concept}
         if answers:
@@ -72,6 +80,7 @@ class Grid:
 
     def put(self, pairs: Pairs, sample: int | np.ndarray, scores: Mapping[str, np.ndarray]) -> None:
         """Write the scores of a chunk, one per pair; ``sample`` is one for all pairs, or an array with one each."""
+        # One fancy index writes all pairs at once: a row that several places of the grid share has a pair for each.
         place = (*pairs.index, np.broadcast_to(sample, len(pairs)))
         for name, values in scores.items():
             if name == "edited" or name in self.cells:
@@ -81,7 +90,7 @@ class Grid:
         self.done[place] = True
 
     def put_unsteered(self, sample: int, scores: Mapping[str, Any]) -> None:
-        """Write the baseline of one sample: beside the grid, and into every cell of strength 0."""
+        """Write the unsteered run of one sample: to ``<name>_unsteered``, and to every cell of strength 0."""
         zero = [i for i, s in enumerate(self.axes.strengths) if s == 0]
         for name, values in scores.items():
             if name in self.unsteered:
@@ -94,6 +103,7 @@ class Grid:
         for name, off_target in self.every_concept.items():
             off_target.put_unsteered(zero, sample, scores[name])
         self._mark_zero(zero, sample)
+        self.has_unsteered[sample] = True
 
     def _fill_zero(self, zero: list[int], sample: int, name: str, values: Any) -> None:
         by_concept = name in self.metrics
@@ -125,23 +135,23 @@ class Grid:
 
     def variables(self) -> Variables:
         """Dimensions, array (not a copy) and attributes of every variable of the dataset."""
-        found: Variables = {}
+        variables: Variables = {}
         for name, values in self.cells.items():
             dims: tuple[str, ...] = (*CELL_DIMS, schema.STEP) if values.ndim > len(CELL_DIMS) else CELL_DIMS
-            found[name] = (dims, values, self.attributes.get(name, {}))
+            variables[name] = (dims, values, self.attributes.get(name, {}))
         for name, values in self.unsteered.items():
             dims = (schema.SAMPLE, schema.STEP)[: values.ndim] if name in ("tokens", "text") else _UNSTEERED
-            found[f"{name}_unsteered"] = (dims, values, _of_unsteered(self.attributes.get(name, {})))
+            variables[f"{name}_unsteered"] = (dims, values, _of_unsteered(self.attributes.get(name, {})))
         if "named" in self.cells:
-            found["eligible"] = ((schema.CONCEPT, schema.STRENGTH, schema.SAMPLE), self.eligible, _ELIGIBLE)
+            variables["eligible"] = ((schema.CONCEPT, schema.STRENGTH, schema.SAMPLE), self.eligible, _ELIGIBLE)
         for off_target in self.every_concept.values():
-            found |= off_target.variables()
-        found["edited"] = (CELL_DIMS, self.edited, {"long_name": "edited positions of prompt and answer"})
-        return found
+            variables |= off_target.variables()
+        variables["edited"] = (CELL_DIMS, self.edited, {"long_name": "edited positions of prompt and answer"})
+        return variables
 
     def dataset(self, coordinates: Mapping[Any, Any], attrs: Mapping[str, Any]) -> xr.Dataset:
-        """A snapshot that later writes do not touch."""
-        variables = {name: (dims, values.copy(), said) for name, (dims, values, said) in self.variables().items()}
+        """A copy of the grid, which later writes do not change."""
+        variables = {name: (dims, values.copy(), own) for name, (dims, values, own) in self.variables().items()}
         coords = {
             schema.STRENGTH: list(self.axes.strengths),
             schema.CONTROL: list(self.axes.controls),

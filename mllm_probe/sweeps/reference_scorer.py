@@ -1,4 +1,4 @@
-"""The unsteered model as a judge of answers: how probable their tokens are, given a picture that has the concept."""
+"""Log-probabilities of steered answers under the unsteered model, read with a picture that has the concept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mllm_probe.models.inputs import PER_TOKEN, Encoded, Request
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import ROLES
 from mllm_probe.steering.trials import path_of
-from mllm_probe.sweeps.subjects import Subjects
+from mllm_probe.sweeps.samples import Samples
 
 _BATCH = 64
 _SHARE = 0.1
@@ -25,28 +25,28 @@ _SHARE = 0.1
 Condition = tuple[str, ...]
 
 
-class Judge:
+class ReferenceScorer:
     """Log-probabilities of answers under the unsteered model; each answer is scored once per condition.
 
     Parameters
     ----------
     model : ProbeModel
-    subjects : Subjects
+    samples : Samples
     names : sequence of str
         Steered concepts.
     prefix : list of int
         Tokens of the answer prefix.
     """
 
-    def __init__(self, model: ProbeModel, subjects: Subjects, names: Sequence[str], prefix: list[int]) -> None:
-        self.model, self.subjects, self.names, self.prefix = model, subjects, list(names), prefix
+    def __init__(self, model: ProbeModel, samples: Samples, names: Sequence[str], prefix: list[int]) -> None:
+        self.model, self.samples, self.names, self.prefix = model, samples, list(names), prefix
         self._shared: OrderedDict[Condition, Shared] = OrderedDict()
         self._known: dict[tuple[Condition, tuple[int, ...]], np.ndarray] = {}
 
     def condition(self, concept: int, sample: int) -> Condition:
-        """What an answer is read with: the prompt, with a picture that has the concept, else without picture."""
-        request = self.subjects.requests[sample]
-        example = self.subjects.examples.get(self.names[concept])
+        """Prompt and picture under which an answer is scored: a picture with the concept, else none."""
+        request = self.samples.requests[sample]
+        example = self.samples.examples.get(self.names[concept])
         if example is not None and request.inputs is None:
             return ("concept", self.names[concept], request.prompt or "")
         if not self.reads_text_alone:
@@ -56,7 +56,7 @@ class Judge:
     @cached_property
     def reads_text_alone(self) -> bool:
         """Whether the model takes a prompt without picture; if not, answers are read with their own picture."""
-        request = self.subjects.requests[0]
+        request = self.samples.requests[0]
         try:
             with torch.no_grad():
                 self._share(self._text_alone(request)).start(1)
@@ -72,8 +72,8 @@ class Judge:
         missing = [a for a in dict.fromkeys(answers) if a and (condition, a) not in self._known]
         for start in range(0, len(missing), _BATCH):
             batch = missing[start : start + _BATCH]
-            for answer, found in zip(batch, self._score(condition, concept, sample, batch), strict=True):
-                self._known[condition, answer] = found
+            for answer, logprobs in zip(batch, self._score(condition, concept, sample, batch), strict=True):
+                self._known[condition, answer] = logprobs
         return [self._known[condition, a] if a else np.zeros(0, np.float32) for a in answers]
 
     def _score(
@@ -102,13 +102,13 @@ class Judge:
         return self._shared[condition]
 
     def _share(self, encoded: Encoded) -> Shared:
-        """What rows of a prompt share, by the path that was tried for its kind: one without picture is another kind."""
+        """Shared prompt, by the path that was verified for its kind: a prompt without picture is a kind by itself."""
         return path_of(self.model, encoded, prompt_edited=False).open(self.model, encoded)
 
     def _encoded(self, condition: Condition, concept: int, sample: int) -> Encoded:
-        request = self.subjects.requests[sample]
+        request = self.samples.requests[sample]
         if condition[0] == "concept":
-            example = self.subjects.examples[self.names[concept]]
+            example = self.samples.examples[self.names[concept]]
             return self.model.encode_samples([replace(request, images=(example,))])
         return self.model.encode_samples([request]) if condition[0] == "own" else self._text_alone(request)
 
@@ -119,8 +119,8 @@ class Judge:
 
     @property
     def pictures(self) -> str:
-        """With what answers are read, for attributes."""
-        named = [name for name in self.names if name in self.subjects.examples]
+        """Pictures under which answers are scored, for the attributes of a grid."""
+        named = [name for name in self.names if name in self.samples.examples]
         alone = "none" if self.reads_text_alone else "the answer's own"
         return (
             "one that has the concept" if len(named) == len(self.names) else f"one that has the concept, else {alone}"

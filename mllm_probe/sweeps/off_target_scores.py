@@ -1,4 +1,4 @@
-"""What steering with one concept does to all others: every row scored for every concept, which its logits allow."""
+"""Scores of every concept for rows steered with another concept (off-target), one array each."""
 
 from __future__ import annotations
 

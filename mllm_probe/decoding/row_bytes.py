@@ -1,19 +1,14 @@
-"""How much memory a row takes, on the safe side, by what the rows share."""
+"""Estimated memory per row, on the safe side, for each way of sharing a prompt."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
-
+from mllm_probe.activations.free_memory import block_row_bytes, vision_row_bytes
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
 
 _COPIES = 3
-"""Times that keys and values exist while a batch branches off and its caches grow."""
-_BLOCK_WIDTHS = 12
-_PICTURE = 40
+"""Copies of keys and values that exist while a batch is forked and its caches grow."""
 
 
 def cache_row_bytes(model: ProbeModel, tokens: int) -> int:
@@ -22,25 +17,16 @@ def cache_row_bytes(model: ProbeModel, tokens: int) -> int:
     heads = getattr(config, "num_attention_heads", None) or 16
     kept = getattr(config, "num_key_value_heads", None) or heads
     width = getattr(config, "head_dim", None) or model.hidden_size // heads
-    return 2 * len(model.layers) * kept * width * tokens * _size(model)
-
-
-def block_row_bytes(model: ProbeModel, tokens: int, keys: int) -> int:
-    """What one block holds of one row at a time: its wide tensors and its attention scores over ``keys`` keys."""
-    config = text_config(model.hf)
-    inner = getattr(config, "intermediate_size", None)
-    inner = inner if isinstance(inner, int) else 4 * model.hidden_size
-    heads = getattr(config, "num_attention_heads", None) or 16
-    return tokens * (_BLOCK_WIDTHS * model.hidden_size + 3 * inner + keys * heads) * _size(model)
+    return 2 * len(model.layers) * kept * width * tokens * model.dtype.itemsize
 
 
 def logit_row_bytes(model: ProbeModel, tokens: int) -> int:
-    """Logits of ``tokens`` tokens in the model's type, and of one in float32 with what is made of it."""
-    return text_config(model.hf).vocab_size * (16 + tokens * _size(model))
+    """Logits of ``tokens`` tokens in the model's type, and of one in float32 with its softmax."""
+    return text_config(model.hf).vocab_size * (16 + tokens * model.dtype.itemsize)
 
 
 def following_row_bytes(model: ProbeModel, prompt: int, steps: int) -> int:
-    """A row that goes on from a prompt that is held once, for ``steps`` tokens."""
+    """A row that decodes ``steps`` tokens after a prompt that is stored once for all rows."""
     suffix = _COPIES * cache_row_bytes(model, steps)
     return suffix + block_row_bytes(model, 1, prompt + steps) + logit_row_bytes(model, steps)
 
@@ -54,7 +40,7 @@ def prompt_row_bytes(model: ProbeModel, prompt: int, steps: int) -> int:
 
 
 def resumed_row_bytes(model: ProbeModel, prompt: int, steps: int, columns: int, blocks: int) -> int:
-    """A row that runs the last ``columns`` of a prompt through the last ``blocks`` and goes on with what these keep."""
+    """A row that runs the last ``columns`` of a prompt through the last ``blocks``, then decodes ``steps`` tokens."""
     kept = _COPIES * cache_row_bytes(model, columns) * blocks // len(model.layers)
     return kept + block_row_bytes(model, columns, prompt) + following_row_bytes(model, prompt, steps)
 
@@ -62,9 +48,4 @@ def resumed_row_bytes(model: ProbeModel, prompt: int, steps: int, columns: int, 
 def picture_row_bytes(model: ProbeModel, encoded: Encoded, steps: int) -> int:
     """A row that runs picture and prompt at every step, with logits everywhere."""
     whole = encoded.length + steps
-    pixels: Any = sum(t.numel() for t in encoded.tensors.values() if t.is_floating_point())
-    return block_row_bytes(model, whole, whole) + _PICTURE * pixels * _size(model) + logit_row_bytes(model, whole)
-
-
-def _size(model: ProbeModel) -> int:
-    return torch.empty((), dtype=model.dtype).element_size()
+    return block_row_bytes(model, whole, whole) + vision_row_bytes(model, encoded) + logit_row_bytes(model, whole)

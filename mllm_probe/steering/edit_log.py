@@ -1,4 +1,4 @@
-"""The log of calls that a buffer of edits took part in, from which its receipts are made."""
+"""Log of the forwards that an edit buffer took part in; receipts are computed from it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.steering.intervention import Row
 from mllm_probe.steering.receipts import PartRecord, RowReceipt, row_receipt
 from mllm_probe.steering.stacked import GENERATED, Stacked, phases_of
-from mllm_probe.steering.steering import Row
 
 
 @dataclass(frozen=True)
-class Fed:
-    """One call: the rows that were in the batch, what was fed (an index into ``PHASES``), how many columns, the ids."""
+class ModelCall:
+    """One forward of the model.
+
+    Attributes
+    ----------
+    rows : int array [rows of the batch]
+        Numbers of the rows in the buffer.
+    phase : int
+        Index into ``PHASES``.
+    columns : int
+        Tokens per row.
+    ids : Tensor [rows of the batch, columns] or None
+        Token ids, None for the last prompt token.
+    """
 
     rows: np.ndarray
     phase: int
@@ -24,8 +36,8 @@ class Fed:
     ids: Tensor | None
 
 
-class Ledger:
-    """Calls of one batch of rows.
+class EditLog:
+    """Forwards of one batch of rows.
 
     Parameters
     ----------
@@ -41,7 +53,7 @@ class Ledger:
     def __init__(self, rows: Sequence[Row], stacked: Stacked, layers: Sequence[int], ends: Iterable[int]) -> None:
         self.rows, self.stacked, self.layers = list(rows), stacked, layers
         self.ends = torch.tensor(sorted(ends), dtype=torch.long)
-        self.calls: list[Fed] = []
+        self.calls: list[ModelCall] = []
 
     def receipts(self, last: int | None, ratio: np.ndarray) -> tuple[RowReceipt, ...]:
         """One receipt per row.
@@ -93,9 +105,9 @@ class Ledger:
             own[line].add(self.layers[layer])
         return own
 
-    def _answered(self, calls: Sequence[Fed]) -> np.ndarray:
+    def _answered(self, calls: Sequence[ModelCall]) -> np.ndarray:
         """Generated columns that each row was fed before the end of its answer."""
-        found = np.zeros(len(self.rows), np.int64)
+        answered = np.zeros(len(self.rows), np.int64)
         ended = np.zeros(len(self.rows), bool)
         for call in calls:
             if call.phase != GENERATED:
@@ -103,7 +115,8 @@ class Ledger:
             stops = np.zeros((len(call.rows), call.columns), bool)
             if call.ids is not None:
                 stops = torch.isin(call.ids.cpu(), self.ends).numpy()
+            # The end token itself is fed back, but no longer counts as a step of the answer.
             for column in stops.T:
                 ended[call.rows] |= column
-                found[call.rows] += ~ended[call.rows]
-        return found
+                answered[call.rows] += ~ended[call.rows]
+        return answered

@@ -1,4 +1,4 @@
-"""Greedy answers of many rows at once, and what they say."""
+"""Greedy answers of many rows at once, and their scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mllm_probe.decoding.rows import Rows
 from mllm_probe.metrics.mentions import first_mention, first_mention_tokens
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps.subjects import Subjects
+from mllm_probe.sweeps.samples import Samples
 
 _REMEMBERED = 65_536
 
@@ -37,7 +37,7 @@ def greedy(rows: Rows, edits: Any, steps: int, eos: set[int], pause: Callable[[]
     Returns
     -------
     int32 array [rows, steps]
-        The end token is kept; -1 behind it.
+        Up to and with the end token; -1 after it.
     """
     tokens = np.full((rows.logits.shape[0], steps), -1, np.int32)
     live = np.arange(len(tokens))
@@ -64,27 +64,27 @@ def greedy(rows: Rows, edits: Any, steps: int, eos: set[int], pause: Callable[[]
     return tokens
 
 
-class Reader:
+class AnswerReader:
     """Scores answers for the concepts of a sweep; equal answers are scored once.
 
     Parameters
     ----------
     model : ProbeModel
-    subjects : Subjects
+    samples : Samples
     variants : sequence
         Token sequences of each concept's words, used where there is no tokenizer.
     """
 
-    def __init__(self, model: ProbeModel, subjects: Subjects, names: Sequence[str], variants: Sequence[Any]) -> None:
-        self.model, self.subjects = model, subjects
+    def __init__(self, model: ProbeModel, samples: Samples, names: Sequence[str], variants: Sequence[Any]) -> None:
+        self.model, self.samples = model, samples
         self.concepts = [
             ScoredConcept(
                 name=name,
                 words=tuple(w for w in own if isinstance(w, str)) if model.tokenizer is not None else (),
                 variants=tuple(spelled),
-                slot=frozenset(subjects.slot(name)),
+                slot=frozenset(samples.slot(name)),
             )
-            for name, own, spelled in zip(names, subjects.words, variants, strict=True)
+            for name, own, spelled in zip(names, samples.words, variants, strict=True)
         ]
         self.content = lru_cache(_REMEMBERED)(self._content)
         self.text = lru_cache(_REMEMBERED)(self._text)
@@ -93,10 +93,10 @@ class Reader:
 
     def score(self, metric: Metric, tokens: tuple[int, ...], sample: int, concept: int) -> float:
         """Score of an answer to a sample, for one concept, by a metric that reads answers."""
-        return self._score(metric, tokens, self.subjects.labels[sample], concept)
+        return self._score(metric, tokens, self.samples.labels[sample], concept)
 
     def _scored(self, metric: Metric, tokens: tuple[int, ...], labels: frozenset[str] | None, concept: int) -> float:
-        answer = Answer(self.text(tokens), self.content(tokens), labels, self.subjects.label_words)
+        answer = Answer(self.text(tokens), self.content(tokens), labels, self.samples.label_words)
         value = metric.score(answer, self.concepts[concept])
         try:
             return float(value)
