@@ -33,7 +33,7 @@ from mllm_probe.widgets.pictures.static_picture import above_each_other
 logger = logging.getLogger(__name__)
 
 Report = Callable[[int, int, Sequence[str], Sequence[str], int], None]
-"""Function of the numbers of finished and all images, the measured concepts, their categories, and their number."""
+"""Takes how many images are done, and of how many; the measured concepts, their categories, and of how many."""
 Make = Callable[[Report], tuple[xr.Dataset, Any]]
 
 SWEEP = "sweep"
