@@ -17,7 +17,7 @@ from common.peers import prefilled, with_hooks
 from common.work import CONCEPT, LAST, Cell, Work
 from mllm_probe import schema
 from mllm_probe.decoding.attention import sharing_attention
-from mllm_probe.decoding.layers import share_rows
+from mllm_probe.decoding.cache_layers import share_rows
 from mllm_probe.generation.live import Live
 from mllm_probe.models.caches import cache_argument
 from sweep import LARGE, make_work, sized

@@ -9,4 +9,5 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
 exclude_patterns = ["build"]
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
+myst_heading_anchors = 2
 html_title = f"mllm_probe {release}"

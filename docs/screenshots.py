@@ -22,7 +22,7 @@ SETTING = """
 assert lab.wait(600)
 lab.bar.opened = ["patches"]
 lab.panel.choose(picture=2, concept="dotted", window=[2, 2], strength=1.0)
-assert lab.wait(600) and lab.folds.made["patches"].wait(600)
+assert lab.wait(600) and lab.parts.widgets["patches"].wait(600)
 print("set")
 """
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}

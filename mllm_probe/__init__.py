@@ -26,7 +26,7 @@ _HOME = {
     "Metric": "metrics",
     "sweep": "sweeps",
     "sweep_iter": "sweeps",
-    "effect": "sweeps",
+    "effect": "studies.effect",
     "plan": "sweeps",
     "LayerConceptHeatmap": "widgets",
     "SteeringPanel": "widgets",
@@ -34,7 +34,7 @@ _HOME = {
     "SweepMonitor": "widgets",
     "TokenStrip": "widgets",
     "explore": "widgets",
-    "report": "widgets",
+    "report": "apps.report",
 }
 _ROOMS = (
     "activations",
@@ -46,6 +46,7 @@ _ROOMS = (
     "plots",
     "scenes",
     "steering",
+    "studies",
     "sweeps",
     "tokens",
     "typing",
@@ -56,31 +57,31 @@ _ROOMS = (
 if TYPE_CHECKING:
     from mllm_probe import concepts as concepts
     from mllm_probe import plots as plots
-    from mllm_probe.activations.capture import capture as capture
-    from mllm_probe.generation.generation import generate as generate
-    from mllm_probe.generation.generation import steer as steer
-    from mllm_probe.generation.generation import stream as stream
-    from mllm_probe.loading.load import load as load
-    from mllm_probe.loading.load import wrap as wrap
+    from mllm_probe.activations.capturing import capture as capture
+    from mllm_probe.apps.report.sweep_report import report as report
+    from mllm_probe.generation.generating import generate as generate
+    from mllm_probe.generation.generating import steer as steer
+    from mllm_probe.generation.generating import stream as stream
+    from mllm_probe.loading.pretrained import load as load
+    from mllm_probe.loading.pretrained import wrap as wrap
     from mllm_probe.metrics.metric import Metric as Metric
+    from mllm_probe.steering.intervention import Steering as Steering
+    from mllm_probe.steering.intervention import compose as compose
     from mllm_probe.steering.operations import Operation as Operation
-    from mllm_probe.steering.steering import Steering as Steering
-    from mllm_probe.steering.steering import compose as compose
+    from mllm_probe.studies.effect import effect as effect
     from mllm_probe.sweeps.api import plan as plan
     from mllm_probe.sweeps.api import sweep as sweep
     from mllm_probe.sweeps.api import sweep_iter as sweep_iter
-    from mllm_probe.sweeps.effect import effect as effect
     from mllm_probe.vectors.construction import concept_vectors as concept_vectors
     from mllm_probe.vectors.construction import vectors_from as vectors_from
     from mllm_probe.vectors.files import load_vectors as load_vectors
     from mllm_probe.vectors.files import save_vectors as save_vectors
-    from mllm_probe.widgets.exploring import explore as explore
-    from mllm_probe.widgets.heatmap import LayerConceptHeatmap as LayerConceptHeatmap
-    from mllm_probe.widgets.monitor import SweepMonitor as SweepMonitor
-    from mllm_probe.widgets.panel import SteeringPanel as SteeringPanel
-    from mllm_probe.widgets.patches import PatchOverlay as PatchOverlay
-    from mllm_probe.widgets.report import report as report
-    from mllm_probe.widgets.tokens import TokenStrip as TokenStrip
+    from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap as LayerConceptHeatmap
+    from mllm_probe.widgets.inside.patch_overlay import PatchOverlay as PatchOverlay
+    from mllm_probe.widgets.inside.token_strip import TokenStrip as TokenStrip
+    from mllm_probe.widgets.lab.exploring import explore as explore
+    from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor as SweepMonitor
+    from mllm_probe.widgets.panel.steering_panel import SteeringPanel as SteeringPanel
 
 __all__ = sorted([*_HOME, "concepts", "plots", "__version__"])
 

@@ -74,7 +74,7 @@ def families(*names: str, details: bool = False) -> int:
     import torch
 
     from mllm_probe.apps.zoo.common import FAMILIES
-    from mllm_probe.apps.zoo.survey import survey
+    from mllm_probe.apps.zoo.family_survey import survey
 
     torch.set_num_threads(1)  # such small tensors only lose by being shared out
     rows = []
@@ -151,7 +151,7 @@ def report(grid: str, page: str, /, *, metric: str | None = None, title: str | N
         Heading of the page.
     """
     from mllm_probe.activations.zarr_groups import open_group
-    from mllm_probe.widgets import report as write_page
+    from mllm_probe.apps.report import report as write_page
 
     print(write_page(open_group(grid), page, metric=metric, title=title))
 

@@ -22,7 +22,7 @@ SPLIT, PAIR = "split", "pair"
 
 CATEGORIES = ("entity", "visual_style", "emotion", "abstract", "relation")
 EXCLUSIVE_CATEGORIES = CATEGORIES[1:]
-"""Of these a picture shows one concept at a time, so that one takes another's place; entities stand side by side."""
+"""Of these a picture shows one concept at a time, so that one replaces another; entities may appear together."""
 ROLES = ("text", "image", "special", "padding")
 SPLITS = ("fit", "held_out")
 UNITS = ("residual", "vector", "raw")
@@ -34,7 +34,7 @@ SITE = "residual stream after the decoder block"
 
 @dataclass(frozen=True)
 class Dimension:
-    """A named dimension: what it means and the coordinates that may travel with it."""
+    """A named dimension: its meaning and the other coordinates that it may have."""
 
     name: str
     meaning: str
@@ -47,7 +47,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(CONCEPT, "name of a visual concept", (CATEGORY, WORDS)),
         Dimension(LAYER, "decoder block whose output is read or edited, 0 … L-1", (RELATIVE_DEPTH,)),
         Dimension(READ_LAYER, "decoder block that is read while another layer is steered", (RELATIVE_DEPTH,)),
-        Dimension(STRENGTH, "signed dose; its unit stands in the attributes"),
+        Dimension(STRENGTH, "signed dose; its unit is in the attributes"),
         Dimension(
             TOKEN,
             "position in the unpadded prompt; negative positions count from its end",
@@ -55,7 +55,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         ),
         Dimension(STEP, "generated token, 0 is the first"),
         Dimension(SAMPLE, "content hash of a picture", (SPLIT, PAIR)),
-        Dimension(CONTROL, "what the rows were steered with: the concept or one of its controls"),
+        Dimension(CONTROL, "direction of the steering: the concept or one of its controls"),
         Dimension(DRAW, "draw of a control"),
         Dimension(SCOPE, "tokens at which a vector was captured"),
         Dimension(HIDDEN, "component of the residual stream"),
@@ -85,8 +85,8 @@ def layer_coordinates(layers: Iterable[int], total: int, dim: str = LAYER) -> di
     Returns
     -------
     dict
-        To be given to ``xarray.Dataset(coords=…)``. A ``read_layer`` dimension names its companion
-        ``read_relative_depth`` so that both can stand in one dataset.
+        For ``xarray.Dataset(coords=…)``. A ``read_layer`` dimension names its companion
+        ``read_relative_depth`` so that one dataset can have both.
     """
     numbers = [int(layer) for layer in layers]
     companion = RELATIVE_DEPTH if dim == LAYER else f"read_{RELATIVE_DEPTH}"
@@ -132,7 +132,7 @@ def package_version() -> str:
 
 
 def require(dataset: xr.Dataset, *variables: str, dims: Iterable[str] = (), what: str = "this dataset") -> None:
-    """Raise a ValueError that says what is missing unless ``dataset`` has the variables and dimensions."""
+    """Raise a ValueError that names the variables and dimensions that ``dataset`` lacks."""
     if not hasattr(dataset, "data_vars"):  # xarray is not imported here, so that the command line's --help is fast
         raise ValueError(f"{what}: expected a dataset (xarray.Dataset); got {type(dataset).__name__}.")
     missing = [f"variable '{v}'" for v in variables if v not in dataset] + [
@@ -146,7 +146,7 @@ def require(dataset: xr.Dataset, *variables: str, dims: Iterable[str] = (), what
 
 
 def require_same_model(dataset: xr.Dataset, model: Any, what: str = "these vectors") -> None:
-    """Raise a ValueError naming both models unless ``dataset`` was made with the very weights of ``model``."""
+    """Raise a ValueError naming both models unless ``dataset`` was computed with the weights of ``model``."""
     made_with, weights = dataset.attrs.get("model"), dataset.attrs.get("weights")
     if weights is None:
         raise ValueError(f"{what} do not say which model they were made with (no attribute 'weights').")
@@ -164,8 +164,3 @@ def require_width(dataset: xr.Dataset, model: Any, what: str = "these vectors") 
             f"{what} have width {dataset.sizes[HIDDEN]}, but the residual stream of {model.name} has width "
             f"{model.hidden_size}: select no part of '{HIDDEN}'."
         )
-
-
-def unknown_dimensions(dataset: xr.Dataset) -> list[str]:
-    """Dimensions of ``dataset`` that this module does not define."""
-    return sorted(str(d) for d in dataset.dims if d not in DIMENSIONS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from os import PathLike
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -20,13 +19,6 @@ class HasImage(Protocol):
         """The picture."""
 
 
-class Edits(Protocol):
-    """What ``steering=`` takes: a `mllm_probe.Steering` or a composition of several."""
-
-    def editing(self, model: Any, encoded: Any) -> AbstractContextManager[Any]:
-        """Context manager: forwards of ``model`` on ``encoded`` are edited while it is open."""
-
-
 Picture: TypeAlias = Image | np.ndarray | Tensor | str | PathLike[str] | HasImage
 """One picture: a PIL image, a path, an array or tensor [height, width, 3], or an object with an ``image``."""
 
@@ -36,6 +28,10 @@ None (or an empty list) a prompt without picture; None with ``inputs``, or for a
 
 Continuation: TypeAlias = str | Sequence[str | Sequence[int]] | None
 """Text after the prompt: one for all samples, or one each, as a text or as token ids."""
+
+Edits: TypeAlias = object
+"""What ``steering=`` takes: a `mllm_probe.Steering`, a composition of several, or an object of another type that is
+registered with `mllm_probe.activations.editing`."""
 
 Layers: TypeAlias = Literal["all"] | int | slice | Iterable[int]
 """Decoder blocks: ``"all"``, a number (-1 is the last), several, or a slice of them."""

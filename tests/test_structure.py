@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -96,6 +97,104 @@ def test_the_import_check_sees_what_it_should():
     tree = ast.parse("from mllm_probe.plots import theme\nfrom mllm_probe import schema\nimport numpy")
     assert list(backward("metrics.text", tree)) == ["metrics.text:1 (metrics) imports plots (plots)"]
     assert not list(backward("widgets.panel", tree))
+
+
+def imported_modules(module, tree, modules):
+    """Modules of the package that a module imports, in functions too; imports for type checking alone do not count."""
+    typing_only = {
+        id(node)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.If) and ast.unparse(outer.test) == "TYPE_CHECKING"
+        for statement in outer.body
+        for node in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name.removeprefix("mllm_probe.") in modules else node.module for name in names]
+        else:
+            continue
+        yield from {name.removeprefix("mllm_probe.") for name in names if name.startswith("mllm_probe.")} - {module}
+
+
+def circle(trees):
+    """Names of modules that import each other in a circle, the first one again at the end; empty without a circle."""
+    edges = {module: sorted(set(imported_modules(module, tree, trees)) & set(trees)) for module, tree in trees.items()}
+    done, path = set(), []
+
+    def visit(module):
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return []
+        path.append(module)
+        for target in edges[module]:
+            if result := visit(target):
+                return result
+        done.add(path.pop())
+        return []
+
+    return next((result for module in edges if (result := visit(module))), [])
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert not circle(parsed()), " -> ".join(circle(parsed()))
+
+
+def test_the_check_of_circles_sees_what_it_should():
+    trees = {
+        "a.one": ast.parse("def f():\n    from mllm_probe.a import two"),
+        "a.two": ast.parse("from mllm_probe.a.three import g"),
+        "a.three": ast.parse("import mllm_probe.a.one"),
+    }
+    assert circle(trees) == ["a.one", "a.two", "a.three", "a.one"]
+    trees["a.three"] = ast.parse("if TYPE_CHECKING:\n    import mllm_probe.a.one")
+    assert not circle(trees)
+
+
+def shadowed(trees):
+    """Modules hidden by a function or class of the same name in the ``__init__`` of their package."""
+    for module in trees:
+        package, _, name = module.rpartition(".")
+        for node in ast.walk(trees.get(package, ast.Module([], []))):
+            if isinstance(node, ast.ImportFrom):
+                from_elsewhere = node.module != f"mllm_probe.{package}"
+                names = [alias.asname or alias.name for alias in node.names] if from_elsewhere else []
+            else:
+                names = [node.name] if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else []
+            if name in names:
+                yield module
+
+
+def test_no_module_is_hidden_by_an_object_of_its_name():
+    hidden = set(shadowed(parsed()))
+    assert not hidden, f"rename these modules: {', '.join(sorted(hidden))}"
+
+
+def test_a_module_has_a_name_of_its_own():
+    modules = parsed()
+    names = Counter(module.rpartition(".")[2] for module in modules)
+    # A package of the widgets has the name of its TypeScript folder, as a room may have.
+    twice = sorted(module for module in modules if names[module.rpartition(".")[2]] > 1 and not is_package(module))
+    assert not twice, f"these names are used twice: {', '.join(twice)}"
+
+
+def is_package(module):
+    return (PACKAGE / module.replace(".", "/") / "__init__.py").is_file()
+
+
+def test_the_check_of_hidden_modules_sees_what_it_should():
+    trees = {
+        "a": ast.parse("from mllm_probe.a.one import one\nfrom mllm_probe.a import three\ndef two(): pass"),
+        "a.one": ast.parse(""),
+        "a.two": ast.parse(""),
+        "a.three": ast.parse(""),
+    }
+    assert list(shadowed(trees)) == ["a.one", "a.two"]
 
 
 def literal_dimensions(tree):

@@ -11,10 +11,10 @@ _Function = tuple[str, int, str]
 PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("linears", ("_nn.linear", "addmm")),
     ("prefix attention", ("decoding/attention.py", "scaled_dot_product")),
-    ("cache", ("decoding/layers.py", "transformers/cache_utils.py")),
+    ("cache", ("decoding/cache_layers.py", "transformers/cache_utils.py")),
     ("edits", ("mllm_probe/steering/",)),
     ("hooks", ("mllm_probe/activations/",)),
-    ("metrics", ("sweeps/scoring.py", "mllm_probe/metrics/", "sweeps/answers.py", "sweeps/reference.py")),
+    ("metrics", ("sweeps/scoring.py", "mllm_probe/metrics/", "sweeps/answer_reader.py", "sweeps/reference_scorer.py")),
     ("rest of the forward", ("transformers/", "torch/nn/", "mllm_probe/decoding/", "mllm_probe/models/", "torch/")),
 )
 REST = "bookkeeping"

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from mllm_probe.activations.accessor import TorchAccessor
-from mllm_probe.activations.capture import capture
+from mllm_probe.activations.capturing import capture
 from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
-from mllm_probe.activations.forward import forward_hidden, run_forward
-from mllm_probe.activations.hooks import active_hooks, attached, before_backbone, before_block, resolve_layers
-from mllm_probe.activations.memory import free_bytes, rows_that_fit
-from mllm_probe.activations.store import open_zarr, save_zarr
+from mllm_probe.activations.edits import editing
+from mllm_probe.activations.forward_pass import run_forward
+from mllm_probe.activations.free_memory import free_bytes, rows_that_fit
+from mllm_probe.activations.hooks import attached, before_backbone, before_block, resolve_layers
+from mllm_probe.activations.zarr_store import open_zarr, save_zarr
 
 __all__ = [
     "TorchAccessor",
-    "active_hooks",
     "attached",
     "before_backbone",
     "before_block",
     "capture",
-    "forward_hidden",
+    "editing",
     "free_bytes",
     "lazy",
     "open_zarr",

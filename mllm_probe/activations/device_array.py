@@ -77,19 +77,19 @@ def tensor_of(array: xr.DataArray | xr.Variable) -> torch.Tensor:
     ValueError
         If the selection holds layers that live on different devices.
     """
-    found = _backend_of(array)
-    if found is None:
+    indexed = _backend_of(array)
+    if indexed is None:
         return torch.from_numpy(np.array(array.values))
-    backend, key = found
+    backend, key = indexed
     return backend.select(key)
 
 
 def split_dimension(array: xr.DataArray | xr.Variable) -> Hashable | None:
     """Dimension along which the array is kept as separate tensors, None if it is one tensor."""
-    found = _backend_of(array)
-    if found is None or (axis := found[0].axis) is None:
+    indexed = _backend_of(array)
+    if indexed is None or (axis := indexed[0].axis) is None:
         return None
-    key = found[1]
+    key = indexed[1]
     if isinstance(key, indexing.VectorizedIndexer) or _is_integer(key.tuple[axis]):
         return None
     return array.dims[sum(not _is_integer(k) for k in key.tuple[:axis])]
@@ -110,7 +110,7 @@ class DeviceArray(BackendArray):
         self.dtype = np.dtype(str(host_dtype(parts[0].dtype)).removeprefix("torch."))
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
-        """Bring the selected elements to the host, as an array of its own."""
+        """Bring the selected elements to the host, as a copy."""
         global bytes_moved
         pieces = self.pieces(key)
         bytes_moved += sum(piece.numel() * piece.element_size() for piece in pieces)
@@ -125,7 +125,7 @@ class DeviceArray(BackendArray):
         return self[key]
 
     def permuted(self, order: Sequence[int]) -> DeviceArray:
-        """Give the same tensors with their axes in another order, as views."""
+        """The same tensors with their axes in another order, as views."""
         if self.axis is None:
             return DeviceArray([part.permute(*order) for part in self.parts], None)
         inner = [o - (o > self.axis) for o in order if o != self.axis]
@@ -194,6 +194,8 @@ class DeviceIndexed(indexing.LazilyIndexedArray):
 
     def transpose(self, order: Iterable[int]) -> DeviceIndexed:
         """Permute the axes that are left; those indexed by a number go last, where they do not matter."""
+        # LazilyIndexedArray.transpose would turn the key into a VectorizedIndexer, whose index arrays broadcast to the
+        # whole data. Permuting the backend's axes and the key in the same order selects the same elements as views.
         key = self.key.tuple
         kept = [axis for axis, k in enumerate(key) if not _is_integer(k)]
         full = [kept[o] for o in order] + [axis for axis, k in enumerate(key) if _is_integer(k)]

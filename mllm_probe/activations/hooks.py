@@ -137,15 +137,8 @@ def before_backbone(model: ProbeModel, on_arguments: OnArguments) -> Iterator[No
         handle.remove()
 
 
-def active_hooks(model: ProbeModel) -> int:
-    """Count the hooks of this library that are on the model's modules now; 0 outside every ``with`` block."""
-    modules = {id(m): m for m in (*model.hf.modules(), *model.layout.blocks, model.layout.caller)}.values()
-    tables = (table for m in modules for table in (m._forward_hooks, m._forward_pre_hooks))
-    return sum(isinstance(hook, _Hook) for table in tables for hook in table.values())
-
-
 def callbacks(model: ProbeModel) -> list[tuple[int, Any]]:
-    """What the hooks on a model call now, in the order of its modules: equal as long as they do the same."""
+    """Callbacks of the hooks on a model, in the order of its modules: equal lists mean equal hooks."""
     modules = (*model.hf.modules(), *model.layout.blocks, model.layout.caller)
     tables = ((i, table) for i, m in enumerate(modules) for table in (m._forward_hooks, m._forward_pre_hooks))
     return [(i, getattr(hook, "callback", hook)) for i, table in tables for hook in table.values()]
@@ -276,12 +269,13 @@ class _ArgumentsHook(_Hook):
 
 
 def _through_stream(callback: OnBlock, layer: int, whole: torch.Tensor, stream: int | None) -> torch.Tensor | None:
-    """Call back with [rows, tokens, width]; put the answer back among the parallel streams where there are some."""
+    """Call back with [rows, tokens, width]; put the result back into the parallel streams where there are some."""
     if stream is None:
         return callback(layer, whole)
     changed = callback(layer, whole[stream])
     if changed is None:
         return None
+    # The block's own output may be kept by the model or by another hook, so it is never changed in place.
     whole = whole.clone()
     whole[stream] = changed
     return whole

@@ -11,7 +11,7 @@ from typing import Any
 import xarray as xr
 
 OPTIONS: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
-"""How the package writes its groups."""
+"""Options with which the package writes its groups."""
 CODECS = frozenset({"blosc", "bytes", "vlen-utf8", "zstd"})
 """Codecs of what the package writes, and of what ``Dataset.to_zarr`` writes by default in both formats of Zarr."""
 _ARRAY, _CONSOLIDATED, _FORMAT_3 = ".zarray", ".zmetadata", "zarr.json"
@@ -47,7 +47,7 @@ def open_group(path: str | Path) -> xr.Dataset:
 def require_known_codecs(folder: Path) -> None:
     """Refuse a group whose arrays name codecs that this package does not write; reads JSON alone.
 
-    A codec is code that is chosen by its name: ``pickle`` runs what the file says, and others are read by libraries
+    A codec is code that is chosen by its name: ``pickle`` runs code from the file, and others are read by libraries
     that were never meant for strangers' files.
 
     Parameters
@@ -72,7 +72,7 @@ def require_known_codecs(folder: Path) -> None:
 
 
 def as_folder(path: Any) -> Path:
-    """A path from what a user gave.
+    """``path`` as a Path.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def as_folder(path: Any) -> Path:
 
 
 def partial_beside(target: Path) -> Path:
-    """A hidden path beside ``target`` that nothing has yet, to write to before it is renamed."""
+    """Unused hidden path in the folder of ``target``, to write to before it is renamed."""
     return target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
 
 

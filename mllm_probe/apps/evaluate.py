@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from mllm_probe.apps.evaluation.answering import Answerer
-from mllm_probe.apps.evaluation.recognition import problems, recognition, scenes, table
+from mllm_probe.apps.evaluation.accuracy import problems, recognition, scenes, table
+from mllm_probe.apps.evaluation.answerer import Answerer
 from mllm_probe.apps.evaluation.steerability import steerability_tables
 from mllm_probe.apps.training.card import RESULTS, refresh_card
-from mllm_probe.models.bundled import bundled, bundled_names
+from mllm_probe.models.bundled import bundled_folder, bundled_names
 
 
 def recognition_tables(folder: Path, count: int) -> list[str]:
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     given = parser.parse_args(argv)
     torch.set_num_threads(1)  # models this small lose more than they gain by sharing a step between threads
     for name in given.models or bundled_names():
-        folder = bundled(name) or Path(name)
+        folder = bundled_folder(name) or Path(name)
         tables = recognition_tables(folder, given.pictures)
         print(f"## {name}\n", *tables, sep="\n\n", flush=True)
         if not given.no_steerability:

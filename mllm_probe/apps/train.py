@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+from mllm_probe.apps.training.architecture import DEPTHS
 from mllm_probe.apps.training.card import write_card
 from mllm_probe.apps.training.decoder import DecoderPlan
-from mllm_probe.apps.training.model import DEPTHS
 from mllm_probe.apps.training.run import TrainingPlan, train
 from mllm_probe.apps.training.tower import TowerPlan
-from mllm_probe.models.bundled import bundled
+from mllm_probe.models.bundled import bundled_folder
 
 PICTURES, HELD, TOWER_STEPS, DECODER_STEPS = 150_000, 1_000, 3_200, 5_000
 
@@ -43,7 +43,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 def _plan(given: argparse.Namespace) -> TrainingPlan:
     tower: TowerPlan | Path = TowerPlan(steps=given.tower_steps, seed=given.seed, save_every=given.save_every)
     if given.tower:
-        tower = bundled(given.tower) or Path(given.tower)
+        tower = bundled_folder(given.tower) or Path(given.tower)
         if not (tower / "config.json").is_file():
             raise FileNotFoundError(f"--tower takes a bundled name or a model's folder, and there is none at {tower}")
     blocks = DEPTHS[given.model]

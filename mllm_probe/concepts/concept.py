@@ -45,7 +45,7 @@ class Concept:
         How it is called in datasets and plots.
     category : str
         One of `schema.CATEGORIES`, or any other name. Of the categories in `schema.EXCLUSIVE_CATEGORIES` a picture
-        shows one concept at a time; in all others concepts stand side by side, as entities do.
+        shows one concept at a time; in all others, such as entities, it may show several.
     words : tuple of str
         Every form that counts as naming it.
     positive, negative : sequence of Picture
@@ -91,7 +91,7 @@ class Concept:
 
     @property
     def units(self) -> list[tuple[Picture, ...]]:
-        """What a split must not tear apart: pairs, or single pictures of an unpaired concept."""
+        """Units that a split keeps together: pairs, or single pictures of an unpaired concept."""
         if self.paired:
             return list(zip(self.positive, self.negative, strict=True))
         return [(picture,) for picture in self.pictures]

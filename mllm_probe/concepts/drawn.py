@@ -15,7 +15,7 @@ from mllm_probe.concepts.picture import Picture
 from mllm_probe.scenes import CONCEPTS, Scene, draw, pair, true_concepts
 
 MOST_PAIRS = 50_000
-"""Pairs of one library; scenes are made at about a thousand pairs a second."""
+"""Most pairs of one library; about a thousand pairs are sampled per second."""
 SMALLEST, LARGEST = 16, 4096
 """Sides of a drawing in pixels."""
 
@@ -44,7 +44,7 @@ def scenes(
     Parameters
     ----------
     negative : {"replace", "remove"}
-        What stands in the concept's place in the negative picture: another value of the same slot (a bird for
+        Replacement of the concept in the negative picture: another value of the same slot (a bird for
         a cat, another style), or nothing.
     concepts : iterable of str, optional
         Names of the drawn world's concepts; all of them by default.
@@ -58,7 +58,7 @@ def scenes(
     Returns
     -------
     ConceptLibrary
-        Pictures are drawn when they are looked at; their ``labels`` say everything that they show.
+        Pictures are drawn when they are looked at; their ``labels`` list everything that they show.
 
     Raises
     ------

@@ -26,7 +26,7 @@ def from_folder(
     """Read a concept library from a folder.
 
     Concepts whose positive and negative files have the same names (endings aside) are paired by them; all
-    others are two unpaired classes. ``words.txt`` beside ``positive`` and ``negative`` may list, one a line,
+    others are two unpaired classes. ``words.txt`` next to ``positive`` and ``negative`` may list, one a line,
     the forms that count as naming the concept; by default it is the folder's name.
 
     Parameters
@@ -37,7 +37,7 @@ def from_folder(
     groups : callable, mapping, str or pathlib.Path, optional
         Which pictures are near-duplicates, so that `ConceptLibrary.split` keeps them on one side: a function of a
         picture's path, a mapping from paths, or a CSV file with the columns ``file`` (relative to ``folder``) and
-        ``group``. Pictures without a group (None, or not listed) stand for themselves.
+        ``group``. Pictures without a group (None, or not listed) form one group each.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What a folder holds, sorted, hidden entries left out."""
+    """Entries of a folder, sorted, without hidden ones."""
     try:
         return sorted(folder / name for name in os.listdir(folder) if not name.startswith("."))
     except OSError as error:

@@ -82,14 +82,14 @@ def _looked_up(pictures: Sequence[Picture], groups: Any) -> Callable[[Picture], 
             f"{type(groups).__name__}."
         )
     by_path = {os.path.abspath(picture.source): picture for picture in pictures if isinstance(picture.source, Path)}
-    found: dict[int, Group] = {}
+    by_object: dict[int, Group] = {}
     rest: dict[str, Group] = {}
     for key, group in groups.items():
         picture = by_path.get(os.path.abspath(key)) if isinstance(key, (str, Path)) else None
         if picture is None:
             rest[str(key)] = group
         else:
-            found[id(picture)] = group
+            by_object[id(picture)] = group
     if rest:  # ids are hashes of pixels: pictures are decoded only if a key is no path
         by_id: dict[str, list[Picture]] = {}
         for picture in pictures:
@@ -101,8 +101,8 @@ def _looked_up(pictures: Sequence[Picture], groups: Any) -> Callable[[Picture], 
                 f"{f' (and {len(lost) - 1} more)' if len(lost) > 1 else ''}; paths are relative to the folder of the "
                 "concepts in a CSV file, and to the working directory in a mapping."
             )
-        found |= {id(picture): group for key, group in rest.items() for picture in by_id[key]}
-    return lambda picture: found.get(id(picture))
+        by_object |= {id(picture): group for key, group in rest.items() for picture in by_id[key]}
+    return lambda picture: by_object.get(id(picture))
 
 
 def _name(group: Any, picture: Picture) -> str | None:

@@ -20,11 +20,11 @@ _PAIR_NAMES = (("positive", "negative"), ("pos", "neg"), ("with", "without"), ("
 
 @dataclass(frozen=True)
 class HubSource:
-    """How a dataset is read: which one, and which of its columns are what.
+    """Source of a dataset's concepts: its id, split and the columns to read.
 
     With ``positive_column`` and ``negative_column`` each row is a counterfactual pair of the concept that
     ``label_column`` names; with ``image_column`` each row is one picture of a class, and the negatives of a class are
-    pictures of the others. What is None is found by the columns' types and names. ``label_column="split"``
+    pictures of the others. Columns that are None are chosen by type and name. ``label_column="split"``
     takes the name of the dataset's split as the concept.
     """
 
@@ -72,7 +72,7 @@ def from_hub(
     split : str, optional
         Split of the dataset; by default ``train`` or the first one.
     image_column, label_column, positive_column, negative_column : str, optional
-        Which columns are what (see `HubSource`); found by type and name where not given.
+        Columns to read (see `HubSource`); chosen by type and name where not given.
     classes : iterable of str, optional
         Concepts to keep; all by default.
     words : mapping of str to sequence of str, optional
@@ -82,7 +82,7 @@ def from_hub(
     max_rows : int
         Rows to look through at most: the dataset is streamed, not downloaded as a whole.
     seed : int
-        Decides which pictures of the others are a class's negatives.
+        Seed of the choice of a class's negatives among the other classes.
     revision : str, optional
         Commit or branch of the dataset.
 
@@ -99,7 +99,7 @@ def from_hub(
     OSError
         If the dataset cannot be reached.
     ValueError
-        If columns cannot be told apart, are missing, or fewer than two classes are there.
+        If columns are ambiguous or missing, or there are fewer than two classes.
     """
     name = str(dataset)
     source = PRESETS.get(name) or HubSource(name, category or "")
@@ -129,19 +129,19 @@ def read(
     seed: int,
     revision: str | None,
 ) -> ConceptLibrary:
-    """Read the rows of a dataset into a concept library; `from_hub` says what the parameters mean."""
-    wanted = None if classes is None else list(classes)
+    """Read the rows of a dataset into a concept library; parameters as in `from_hub`."""
+    selected = None if classes is None else list(classes)
     rows: dict[str, list[tuple[Source, ...]]] = {}
     paired = False
-    for stream, label in _streams(source, wanted, revision):
+    for stream, label in _streams(source, selected, revision):
         columns = _columns(source, stream)
         paired = len(columns.images) == 2
-        _collect(rows, _undecoded(stream, columns.images), columns, label, wanted, pairs, max_rows)
-    missing = [name for name in wanted or [] if name not in rows]
+        _collect(rows, _undecoded(stream, columns.images), columns, label, selected, pairs, max_rows)
+    missing = [name for name in selected or [] if name not in rows]
     if missing:
         raise ValueError(unknown_name("class", missing[0], rows) + f" Looked through {max_rows} rows at most.")
     build = _paired if paired else _contrasted
-    order = wanted or sorted(rows)
+    order = selected or sorted(rows)
     return ConceptLibrary(
         (
             build(
@@ -165,8 +165,8 @@ class _Columns:
     names: Sequence[str] | None
 
 
-def _streams(source: HubSource, wanted: list[str] | None, revision: str | None) -> list[tuple[Any, str | None]]:
-    """Streamed splits, each with the concept that it stands for, if splits are concepts."""
+def _streams(source: HubSource, selected: list[str] | None, revision: str | None) -> list[tuple[Any, str | None]]:
+    """Streamed splits, each with its concept, if splits are concepts."""
     try:
         import datasets
     except ImportError as error:
@@ -181,7 +181,7 @@ def _streams(source: HubSource, wanted: list[str] | None, revision: str | None) 
             "connection, log in if it is gated, or pass a local folder with the same files."
         ) from error
     if source.label_column == "split":
-        return [(loaded[name], name) for name in loaded if wanted is None or name in wanted]
+        return [(loaded[name], name) for name in loaded if selected is None or name in selected]
     split = source.split or ("train" if "train" in loaded else next(iter(loaded)))
     if split not in loaded:
         raise ValueError(f"{source.dataset!r}: {unknown_name('split', split, loaded)}")
@@ -228,7 +228,7 @@ def _collect(
     stream: Any,
     columns: _Columns,
     label: str | None,
-    wanted: list[str] | None,
+    selected: list[str] | None,
     pairs: int,
     max_rows: int,
 ) -> None:
@@ -280,7 +280,7 @@ def _contrasted(
     pairs: int,
     seed: int,
 ) -> Concept:
-    """A class against the others, as evenly from each of them as it goes."""
+    """A class against the others, as evenly from each of them as possible."""
     others = [other for other in sorted(rows) if other != name]
     if not others:
         raise ValueError(

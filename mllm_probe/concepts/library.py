@@ -1,4 +1,4 @@
-"""A set of concepts: a mapping from names that can be split, narrowed, hashed and looked at."""
+"""A set of concepts: a mapping from names, with splits, subsets, a hash and a view for notebooks."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class ConceptLibrary(Mapping[str, Concept]):
         Raises
         ------
         ValueError
-            If ``fit`` is not between 0 and 1, a concept has too few pictures or groups to stand on both sides, or
+            If ``fit`` is not between 0 and 1, a concept has too few pictures or groups for both sets, or
             ``groups`` names pictures that are not there.
         """
         if isinstance(fit, bool) or not isinstance(fit, (int, float)) or not 0 < fit < 1:
@@ -153,13 +153,13 @@ class ConceptLibrary(Mapping[str, Concept]):
             raise ValueError("concepts and categories are lists of names, not one string: write ['cat'] for one.")
         chosen = [self[name] for name in (self._concepts if concepts is None else concepts)]
         if categories is not None:
-            wanted = {category_name(name) for name in categories}
-            missing = [name for name in sorted(wanted) if name not in self.categories]
+            chosen_categories = {category_name(name) for name in categories}
+            missing = [name for name in sorted(chosen_categories) if name not in self.categories]
             if missing:
                 raise ValueError(unknown_name("category", missing[0], self.categories))
-            chosen = [concept for concept in chosen if concept.category in wanted]
+            chosen = [concept for concept in chosen if concept.category in chosen_categories]
             if not chosen:
-                raise ValueError(f"none of the concepts asked for is of {', '.join(sorted(wanted))}.")
+                raise ValueError(f"none of the concepts asked for is of {', '.join(sorted(chosen_categories))}.")
         if pairs is not None:
             chosen = [_first(concept, pairs) for concept in chosen]
         return ConceptLibrary(chosen, self.source)

@@ -1,4 +1,4 @@
-"""What names, words and counts of a concept set may be, so that odd ones are refused at once and in words."""
+"""Limits for names, words and counts of a concept set."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def checked_words(owner: str, words: Any) -> tuple[str, ...]:
 
 
 def checked_count(what: str, value: Any, most: int | None = None, why: str = "", least: int = 1) -> int:
-    """Return a whole number of at least ``least`` and at most ``most``; ``why`` says why there is a limit."""
+    """Return a whole number of at least ``least`` and at most ``most``; ``why`` gives the reason of the limit."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise ValueError(f"{what}: expected a whole number of at least {least}, not {value!r}.")
     if value < least:

@@ -1,4 +1,4 @@
-"""One picture with what is known of it: a file, encoded bytes, an image in memory or a drawing made when asked for."""
+"""A picture and its metadata: a file, encoded bytes, an image in memory or a drawing rendered on demand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Picture:
     source : PIL.Image.Image, pathlib.Path, bytes or callable
         Where the pixels come from. Everything but an image in memory is read or drawn anew each time,
         so that a library of thousands of pictures stays small. A callable takes nothing, returns an
-        image and has a ``repr`` that says all that decides it.
+        image and has a ``repr`` that determines the drawing.
     labels : frozenset of str or None
         Names of all concepts that the picture truly shows; None when that is not known.
     pair : int or None
@@ -61,7 +61,7 @@ class Picture:
 
     @cached_property
     def key(self) -> str:
-        """Hash of the source, found without drawing or decoding: equal keys are equal pictures."""
+        """Hash of the source, computed without drawing or decoding: equal keys are equal pictures."""
         if isinstance(self.source, Image.Image):
             return self.id
         if isinstance(self.source, Path):

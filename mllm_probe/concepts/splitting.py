@@ -1,4 +1,4 @@
-"""Which pictures are fitted with and which are held out, so that no picture stands on both sides."""
+"""Split of pictures into fit and held-out sets, so that no picture is in both."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fit_keys(concepts: Sequence[Concept], fit: float, seed: int) -> set[str]:
     Raises
     ------
     ValueError
-        If a concept cannot stand on both sides.
+        If a concept cannot be in both sets.
     """
     group = _joined(concepts)
     placed: dict[str, bool] = {}

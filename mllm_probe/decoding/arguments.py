@@ -28,7 +28,7 @@ def repeated(name: str, value: Any, rows: int) -> Any:
 
 
 def can_start_later(named: Mapping[str, Any]) -> bool:
-    """Whether a call is plain enough to be made for its last columns only: no mask but one that hides nothing."""
+    """Whether a call may be restricted to its last columns: without a mask, or with one that hides nothing."""
     masks = [value for name, value in named.items() if "mask" in name and name != _IMAGE_TOKENS]
     plain = all(m is None or (isinstance(m, Tensor) and m.ndim == 2 and bool(m.bool().all())) for m in masks)
     return plain and not any(isinstance(value, (Mapping, tuple)) for value in named.values())

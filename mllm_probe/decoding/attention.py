@@ -37,9 +37,9 @@ class Prefix:
 
 @dataclass
 class _Configs:
-    """Configurations of a model's attention, kept with it."""
+    """Configurations of a model's attention, cached with the model."""
 
-    found: list[Any] | None = None
+    configs: list[Any] | None = None
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def attention_named(model: ProbeModel, name: Callable[[str], str]) -> Iterator[N
 def latents_expanded(model: ProbeModel) -> Iterator[None]:
     """Hand marks on where the cache keeps latents that attention makes keys and values of (DeepSeek's, as of 5.24).
 
-    The prompt's are made once and kept beside its latents.
+    The prompt's are expanded once and stored with its latents.
     """
     changed = [module for module in model.layout.backbone.modules() if hasattr(module, "expand_kv")]
     try:
@@ -100,6 +100,8 @@ def _expanding(plain: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Any:
 
 
 def _expanded(prefix: Prefix, plain: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Prefix:
+    # DeepSeek caches a low-rank latent of keys and values and expands it in every call. That of the prompt never
+    # changes and all rows share the tensor, so its expansion is stored on the tensor itself and freed with it.
     if not hasattr(prefix.keys, "expanded"):
         prefix.keys.expanded = plain(prefix.keys, prefix.values)  # type: ignore[attr-defined]
     return replace(prefix, keys=prefix.keys.expanded[0], values=prefix.keys.expanded[1])  # type: ignore[attr-defined]
@@ -108,10 +110,10 @@ def _expanded(prefix: Prefix, plain: Callable[[Tensor, Tensor], tuple[Tensor, Te
 def attention_configs(model: ProbeModel) -> list[Any]:
     """Configurations that the text model's attention is chosen by, each once."""
     kept = model.state.of(_Configs)
-    if kept.found is None:
+    if kept.configs is None:
         own = (getattr(module, "config", None) for module in model.layout.backbone.modules())
-        kept.found = list({id(c): c for c in own if hasattr(c, FIELD)}.values())
-    return kept.found
+        kept.configs = list({id(c): c for c in own if hasattr(c, FIELD)}.values())
+    return kept.configs
 
 
 def _register(base: str | None) -> None:
@@ -221,8 +223,11 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, *, scale: float, causal:
     if query.device.type == "cuda" and same and half and query.shape[-1] <= 256:
         return plain._scaled_dot_product_flash_attention(query, keys, values, 0.0, causal, False, scale=scale)[:2]
     if query.device.type == "cuda" and same:
-        found = plain._scaled_dot_product_efficient_attention(query, keys, values, None, True, 0.0, causal, scale=scale)
-        return found[0], found[1][..., : query.shape[2]]
+        # This kernel pads the log-sum-exp along the queries.
+        out, lse, *_ = plain._scaled_dot_product_efficient_attention(
+            query, keys, values, None, True, 0.0, causal, scale=scale
+        )
+        return out, lse[..., : query.shape[2]]
     count = query.shape[2]
     hidden = torch.ones(count, count, dtype=torch.bool, device=query.device).triu(1) if causal else None
     return _by_formula(query, keys, values, scale, hidden)
@@ -244,5 +249,6 @@ def _by_formula(
 
 def merge(first: Tensor, first_lse: Tensor, second: Tensor, second_lse: Tensor) -> Tensor:
     """Attention over two sets of keys, from the attention and log-sum-exp over each."""
+    # out = (e^a·x + e^b·y) / (e^a + e^b) with log-sum-exps a and b: a weighted mean whose weight of x is σ(a − b).
     share = torch.sigmoid(first_lse - second_lse)[..., None]
     return torch.lerp(second.float(), first.float(), share).to(first.dtype)

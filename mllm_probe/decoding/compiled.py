@@ -1,8 +1,8 @@
-"""A decode step whose shapes never change, so that it is compiled once: tensors with room, and how far they are filled.
+"""A decode step of fixed shapes, which is compiled once: preallocated keys and values, and masks of those in use.
 
-The prompt's keys and values stand once in tensors with room for it, the rows' own in tensors with room for the longest
-answer; masks say what is filled. Another prompt, other tokens and other edits (data, see ``steering.EditBuffer``) are
-copies into the same tensors, so that nothing is compiled anew and, on CUDA, one recorded graph is replayed.
+The prompt's keys and values are stored once, those of the rows in tensors as long as the longest answer; masks select
+the columns in use. Another prompt, other tokens and other edits (data, see ``steering.EditBuffer``) are
+copies into the same tensors, so that nothing is compiled again and, on CUDA, one recorded graph is replayed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class StaticDecoder:
     Attributes
     ----------
     capacity : int
-        Tokens of a prompt there is room for; grows (and the step is compiled anew) with a longer prompt.
+        Tokens of a prompt there is room for; grows (and the step is compiled again) with a longer prompt.
 
     Raises
     ------
@@ -76,10 +76,10 @@ class StaticDecoder:
 
     Notes
     -----
-    A compiled step holds the hooks that were on the model when it was compiled. Where other ones are there when rows
-    start, the same step runs uncompiled; ``compiled`` says so. Exactness for a model is for the caller to check, as
-    ``steering.Live`` does: with other attention than plain full attention, results differ. ``model.lock`` is held by
-    the caller. Memory beside the shared prefix: the prompt once more, and rows × steps.
+    A compiled step holds the hooks that were on the model when it was compiled. If the hooks differ when rows
+    start, the same step runs uncompiled and ``compiled`` is False. Exactness for a model is for the caller to check, as
+    ``generation.Live`` does: with other attention than plain full attention, results differ. ``model.lock`` is held by
+    the caller. Memory in addition to the shared prefix: the prompt once more, and rows × steps.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class StaticDecoder:
     ) -> None:
         _require_plain(shared)
         with sharing_attention(model):
-            pass  # registers it now: a compiled step is compiled anew when the list of attentions grows
+            pass  # registers it now: a compiled step is compiled again when the list of attentions grows
         self.model, self.rows, self.steps = model, rows, steps
         compiler = default_compiler(model) if compiler is None else compiler
         self.tokens = torch.zeros(rows, 1, dtype=torch.long, device=model.device)
@@ -178,7 +178,10 @@ class StaticDecoder:
         """
         count = len(tokens)
         if self.state.filled >= self.steps:
-            raise ValueError(f"this decoder has room for {self.steps} tokens behind the prompt, and they are used up.")
+            raise ValueError(
+                f"this decoder has room for {self.steps} tokens after the prompt, and all are in use: make one with "
+                "more steps."
+            )
         self.tokens[:count].copy_(tokens)
         self.tokens[count:].copy_(tokens[-1:].expand(self.rows - count, 1))
         self.state.place(positions)
@@ -226,7 +229,7 @@ class _State:
         return sum(t.numel() * t.element_size() for pair in (*self.prefix, *self.own) for t in pair)
 
     def load(self, shared: SharedPrefix) -> None:
-        """Copy a prompt's keys and values; what is behind them is hidden."""
+        """Copy a prompt's keys and values; the unused columns after them are masked."""
         length = shared.cache.layers[0].keys.shape[2]
         for room, layer in zip(self.prefix, shared.cache.layers, strict=True):
             for into, given in zip(room, (layer.keys, layer.values), strict=True):
@@ -247,11 +250,11 @@ class _State:
         self.filled += 1
 
     def taken(self) -> Taken:
-        """Copies of what rows added."""
+        """Copies of the rows' own keys and values."""
         return [k.clone() for k, _ in self.own], [v.clone() for _, v in self.own], self.filled
 
     def put(self, taken: Taken) -> None:
-        """Copy back what rows added."""
+        """Restore the rows' own keys and values."""
         for (keys, values), k, v in zip(self.own, *taken[:2], strict=True):
             keys[: len(k)].copy_(k)
             values[: len(v)].copy_(v)
@@ -260,6 +263,8 @@ class _State:
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """Add one token of every row, and attend to the prompt and to all that was added: [rows, 1, heads, width]."""
         (prompt_keys, prompt_values), (keys, values) = self.prefix[layer], self.own[layer]
+        # The column is a tensor, not a Python number: that would become a constant of the compiled step and of its CUDA
+        # graph, and each step of the answer would be compiled again.
         keys.index_copy_(2, self.at, key)
         values.index_copy_(2, self.at, value)
         rows, heads, count, width = query.shape
@@ -284,14 +289,14 @@ class _Room(CacheLayerMixin):
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Nothing to make."""
+        """Do nothing: the tensors belong to the decoder."""
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **named: Any) -> tuple[Tensor, Tensor]:
-        """Hand on what came."""
+        """Return the states unchanged; the attention stores them."""
         return key_states, value_states
 
     def get_seq_length(self) -> int:
-        """A number that does not change; positions are given."""
+        """A constant, because a changing length would compile the step again; position ids are passed explicitly."""
         return self.length - 1
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
@@ -327,14 +332,15 @@ class StaticRows:
     def feed(self, tokens: Tensor) -> Tensor:
         """Feed tokens [rows, n]; the logits after each of them, [rows, n, vocabulary]."""
         self.decoder.own(self)
-        found = []
+        logits = []
         for column in tokens.unbind(1):
-            found.append(self.decoder.step(column[:, None], continuation_positions(self.shared.positions, self.fed)))
+            positions = continuation_positions(self.shared.positions, self.fed)
+            logits.append(self.decoder.step(column[:, None], positions))
             self.fed += 1
-        if not found:
+        if not logits:
             return self.logits[:, None][:, :0]
-        self.logits = found[-1]
-        return torch.stack(found, 1)
+        self.logits = logits[-1]
+        return torch.stack(logits, 1)
 
     def fork(self, rows: Sequence[int] | None = None) -> StaticRows:
         """The same point again for some of the rows, independent of this one."""
@@ -369,7 +375,7 @@ def _require_plain(shared: SharedPrefix) -> None:
 
 @contextmanager
 def _registered(name: str, attend: Callable[..., Any]) -> Iterator[None]:
-    """Know an attention by name, in this process's mapping and only while the block runs: it holds a model."""
+    """Register an attention function by name while the block runs; not longer, because the function holds a model."""
     ALL_ATTENTION_FUNCTIONS[name], ALL_MASK_ATTENTION_FUNCTIONS[name] = attend, _no_mask
     try:
         yield
@@ -382,7 +388,9 @@ def _no_mask(*_: Any, **__: Any) -> None:
 
 
 def _own_code(step: Any) -> Callable[..., Any]:
-    """The same bound method with code of its own: what is compiled for one decoder does not count for another."""
+    """A copy of a bound method with its own code object."""
+    # torch.compile caches by code object and gives up after a few recompilations of one (recompile_limit), which
+    # several decoders in one process would reach together.
     function = step.__func__
     copied = types.FunctionType(function.__code__.replace(), function.__globals__, function.__name__)
     return types.MethodType(copied, step.__self__)

@@ -1,4 +1,4 @@
-"""Rows that are still the same below the block where they are edited, and so are computed once there.
+"""Computing rows once in the blocks below their edit, where they do not differ yet.
 
 A row edited at block l differs from the unsteered row, at blocks up to l, only by the tokens that it was fed. Rows with
 the same tokens so far therefore share these blocks: a map of many layers pays for the blocks above each edit alone, as
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from mllm_probe.activations.hooks import attached, before_block
-from mllm_probe.decoding.layers import PrefixLayer, map_layers, require_own_keys, select_layer, share_layer
+from mllm_probe.decoding.cache_layers import PrefixLayer, map_layers, require_own_keys, select_layer, share_layer
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.rows import CachedRows, step
-from mllm_probe.decoding.shared import NOTHING, Untouched
+from mllm_probe.decoding.shared import NOTHING, UneditedPart
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.position_ids import continuation_positions
 from mllm_probe.models.probe_model import ProbeModel
@@ -64,6 +64,8 @@ class Groups:
         self.at = [self._grouped(block) for block in range(blocks)]
 
     def _grouped(self, block: int) -> Grouping:
+        # A row edited below this block differs from all others: its key lies above every value of `history`, which is
+        # less than the number of rows. The others differ by the tokens that they were fed alone.
         rows = np.arange(len(self.edited))
         key = np.where(self.edited < block, len(rows) + rows, self.history)
         _, first, of_row = np.unique(key, return_index=True, return_inverse=True)
@@ -139,18 +141,18 @@ class DepthPrefix(SharedPrefix):
         require_own_keys(model)
         super().__init__(model, encoded, one_by_one, read_layers)
 
-    def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
+    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""
-        if len(untouched.rows) != rows:
-            return super().start(rows, untouched)
-        return start_rows([self], np.zeros(rows, np.int64), untouched)
+        if len(unedited_part.rows) != rows:
+            return super().start(rows, unedited_part)
+        return start_rows([self], np.zeros(rows, np.int64), unedited_part)
 
 
-def start_rows(members: Sequence[SharedPrefix], owners: np.ndarray, untouched: Untouched) -> DepthRows:
+def start_rows(members: Sequence[SharedPrefix], owners: np.ndarray, unedited_part: UneditedPart) -> DepthRows:
     """Run the last token of prompts of one length, as many rows of each as ``owners`` [rows] names it."""
     first = members[0]
     model, encoded = first.model, first.encoded
-    groups = Groups(np.array(untouched.rows), owners, len(model.layers))
+    groups = Groups(np.array(unedited_part.rows), owners, len(model.layers))
     cache = _cache_of_groups([member.cache for member in members], owners, groups, model.device)
     last = torch.cat([member.encoded.tensors["input_ids"][:, -1:] for member in members])
     tokens = last[torch.from_numpy(owners).to(last.device)]
@@ -174,10 +176,13 @@ def _cache_of_groups(caches: Sequence[Any], owners: np.ndarray, groups: Groups, 
 
 @contextmanager
 def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
-    """Let every block compute its groups once, while all that is between the blocks sees all rows.
+    """Compute each group once inside the blocks; hooks and modules between the blocks see all rows.
 
     Masks and other inputs of a block that have a line per row are gathered with it; positions have one for all rows.
     """
+    # Each block reads one line per group and its output is spread to all rows. The spreading hook runs before other
+    # hooks (first=True), so hooks that edit or read a block's output always see one line per row; rows of one group are
+    # edited at this block or above, so they are still equal up to there.
     count = len(groups.edited)
     shared = [block for block, grouping in enumerate(groups.at) if not grouping.alone]
     firsts = {b: torch.from_numpy(groups.at[b].first).to(model.device) for b in shared}
@@ -187,6 +192,7 @@ def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
         return hidden.index_select(0, firsts[block].to(hidden.device))
 
     def gather_other(block: int, name: str, value: Any) -> Any:
+        # Position ids have one line for all rows, but [axes, 1, n] has as many lines as rows where there are 3 rows.
         by_row = isinstance(value, Tensor) and value.ndim > 1 and len(value) == count and "position" not in name
         return value.index_select(0, firsts[block].to(value.device)) if by_row else value
 

@@ -24,7 +24,7 @@ _PIXELS = ("pixel_values", "flattened_patches")
 
 @torch.no_grad()
 def with_pictures_encoded(model: ProbeModel, encoded: Encoded) -> Encoded:
-    """A sample whose pixels are replaced by what the vision tower made of them, for families that want it so.
+    """A sample whose pixels are replaced by the vision tower's features, for families that need a picture at each step.
 
     Parameters
     ----------
@@ -50,18 +50,18 @@ def with_pictures_encoded(model: ProbeModel, encoded: Encoded) -> Encoded:
 def _images(model: ProbeModel, pixels: Tensor) -> Tensor:
     """Output of the vision tower [rows, images, patches, width] for pixels [rows, images, channels, height, width]."""
     tower: Any = model.layout.vision_tower
-    found: Tensor = tower(pixel_values=pixels.flatten(0, 1).to(model.dtype)).last_hidden_state
-    return found.unflatten(0, pixels.shape[:2])
+    features: Tensor = tower(pixel_values=pixels.flatten(0, 1).to(model.dtype)).last_hidden_state
+    return features.unflatten(0, pixels.shape[:2])
 
 
 def _given_to_text(model: ProbeModel, encoded: Encoded, name: str) -> Tensor:
     """Image features as the text model is given them, [rows, image tokens, width]."""
-    found: list[Tensor] = []
+    features: list[Tensor] = []
 
     def note(_: tuple[Any, ...], named: dict[str, Any]) -> None:
-        found.append(named[name])
+        features.append(named[name])
         raise _PictureIsSeenError
 
     with before_backbone(model, note), suppress(_PictureIsSeenError):
         model.hf(**encoded.tensors, use_cache=False)
-    return found[0]
+    return features[0]

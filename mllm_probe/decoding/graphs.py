@@ -27,7 +27,7 @@ class Recorded:
 
     Notes
     -----
-    A recording is of addresses: :meth:`watch` tells it where the tensors are that hooks read and change.
+    A recording holds addresses: :meth:`watch` compares those of the tensors that hooks read and change.
     """
 
     def __init__(self, step: Step, record: Record | None = None) -> None:
@@ -37,7 +37,7 @@ class Recorded:
         self._key: Hashable = None
 
     def watch(self, tensors: Sequence[Tensor], key: Hashable = None) -> None:
-        """Record anew if these are not at the addresses of before, or ``key`` is another.
+        """Record again if the addresses of these tensors, or ``key``, have changed.
 
         Parameters
         ----------
@@ -62,14 +62,14 @@ class Recorded:
 
 
 def record_cuda(step: Step, inputs: tuple[Tensor, ...]) -> Replay:
-    """Warm a step up beside the current stream, and record it; other threads may use the device meanwhile."""
+    """Warm a step up on a side stream, and record it; other threads may use the device meanwhile."""
     with torch.cuda.device(inputs[0].device):
-        beside = torch.cuda.Stream()
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):
+        side_stream = torch.cuda.Stream()
+        side_stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side_stream):
             for _ in range(_WARM_UP):
                 step(*inputs)
-        torch.cuda.current_stream().wait_stream(beside)
+        torch.cuda.current_stream().wait_stream(side_stream)
         graph: Any = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             output = step(*inputs)

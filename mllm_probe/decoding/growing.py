@@ -9,15 +9,14 @@ from transformers.cache_utils import DynamicLayer
 
 _ROOM = 16
 _ROOM_SHARE = 8
-"""Room made at a time: this many tokens, or one for every eight that are there."""
+"""Tokens preallocated at a time: at least this many, or an eighth of those present."""
 
 
 class GrowingLayer(DynamicLayer):
-    """Keys and values [rows, heads, tokens, width] at the front of tensors with room behind.
+    """Keys and values [rows, heads, tokens, width] at the start of preallocated, longer tensors.
 
-    A copy (``copy.copy``) shows the same keys and values and makes room of its own when something is appended to it, so
-    that the two go on apart: what is behind the keys of a layer is never read by another. So does a layer whose keys
-    were exchanged (``reorder_cache``).
+    A shallow copy (``copy.copy``) has the same keys and values and allocates its own tensors at its first append, so
+    that copies are independent. So does a layer whose keys were replaced (``reorder_cache``).
     """
 
     def __init__(self, keys: Tensor | None = None, values: Tensor | None = None) -> None:

@@ -18,7 +18,7 @@ from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.rows import whole_forward
-from mllm_probe.decoding.shared import NOTHING, Shared, Untouched, WholeForwards
+from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart, WholeForwards
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
@@ -27,7 +27,7 @@ from mllm_probe.schema import ROLES
 
 @dataclass(frozen=True)
 class Path:
-    """The way that was chosen.
+    """A chosen way of sharing a prompt.
 
     Attributes
     ----------
@@ -75,17 +75,17 @@ class Trial:
     rows : int
     edits : callable
         Gives a fresh context in which these rows are edited, whatever way they are fed.
-    untouched : Untouched
-        What they leave alone.
+    unedited_part : UneditedPart
+        Blocks and columns that they do not edit.
     """
 
     rows: int
     edits: Callable[[], AbstractContextManager[Any]]
-    untouched: Untouched = NOTHING
+    unedited_part: UneditedPart = NOTHING
 
 
 def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *, prompt_edited: bool) -> Path:
-    """The cheapest exact way, found by running it against whole forwards once per model, kind of scope and of sample.
+    """The cheapest exact way, tested against whole forwards once per model, kind of scope and kind of sample.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *,
     encoded : Encoded
         One sample.
     trials : sequence of Trial
-        Rows to try it with. The verdict is kept for all rows of the kind, so they have to stand for all of them.
+        Rows to try it with. The result is kept for all rows of the kind, so the trials have to cover them.
     prompt_edited : bool
         Whether tokens before the last of the prompt are edited.
 
@@ -111,7 +111,7 @@ def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *,
 
 
 def known_path(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path | None:
-    """What was chosen for samples of this kind, None where none was tried."""
+    """The path chosen for samples of this kind, None before the first trial."""
     return model.state.of(ChosenPaths).by_kind.get(_kind(model, encoded, prompt_edited))
 
 
@@ -170,15 +170,16 @@ def _followed(shared: Shared, trial: Trial, tokens: Tensor) -> Tensor:
     """Logits after the prompt and each token, fed to the rows and then again to a fork of them."""
     fed = _by_row(tokens, trial.rows)
     with trial.edits():
-        rows = shared.start(trial.rows, trial.untouched)
+        rows = shared.start(trial.rows, trial.unedited_part)
         first, fork = rows.logits[:, None], rows.fork(range(trial.rows))
-        found = [first, rows.feed(fed[:, :1]), rows.feed(fed[:, 1:])]
+        logits = [first, rows.feed(fed[:, :1]), rows.feed(fed[:, 1:])]
     with trial.edits():
-        return torch.cat([*found, fork.feed(fed[:, :1]), fork.feed(fed[:, 1:])], 1)
+        return torch.cat([*logits, fork.feed(fed[:, :1]), fork.feed(fed[:, 1:])], 1)
 
 
 def _by_row(tokens: Tensor, rows: int) -> Tensor:
     """Tokens [1, 3] for every row, from the second on in another order for every second row."""
     fed = tokens.repeat(rows, 1)
+    # Rows of different histories show a way that confuses rows, which equal tokens would hide.
     fed[1::2, 1:] = tokens[:, [0, 1]]
     return fed

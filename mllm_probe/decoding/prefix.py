@@ -1,4 +1,4 @@
-"""One prefill of the prompt that all rows go on from."""
+"""One prefill of the prompt, from which all rows are decoded."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
 from mllm_probe.activations.hooks import attached, before_backbone
+from mllm_probe.decoding.cache_layers import cache_bytes, empty_cache, expand_rows, share_rows
 from mllm_probe.decoding.last_block import leaving_at_keys, may_be_left
-from mllm_probe.decoding.layers import cache_bytes, empty_cache, expand_rows, share_rows
-from mllm_probe.decoding.memory import following_row_bytes, prompt_row_bytes
+from mllm_probe.decoding.row_bytes import following_row_bytes, prompt_row_bytes
 from mllm_probe.decoding.rows import CachedRows, logits_kept, step
-from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
+from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.inputs import PER_TOKEN, Encoded
 from mllm_probe.models.probe_model import ProbeModel
@@ -51,7 +51,7 @@ class SharedPrefix(Shared):
     def _note(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         self._take_positions(named)
 
-    def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
+    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""
         model, encoded = self.model, self.encoded
         cache = self._for_rows(rows)
@@ -60,8 +60,10 @@ class SharedPrefix(Shared):
         return CachedRows(model, encoded, self.positions, cache, logits, 0, self.one_by_one)
 
     @classmethod
-    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
-        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+    def planned_row_bytes(
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+    ) -> int:
+        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return following_row_bytes(model, encoded.length, steps)
 
     def _for_rows(self, rows: int) -> Any:
@@ -75,8 +77,10 @@ class CopiedPrefix(SharedPrefix):
     path = "shared prefix, copied for every row"
 
     @classmethod
-    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
-        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+    def planned_row_bytes(
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+    ) -> int:
+        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return prompt_row_bytes(model, encoded.length, steps)
 
     def _for_rows(self, rows: int) -> Any:

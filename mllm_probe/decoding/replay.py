@@ -10,9 +10,9 @@ from torch import Tensor
 
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.decoding.arguments import bytes_of, repeated
-from mllm_probe.decoding.layers import empty_cache
+from mllm_probe.decoding.cache_layers import empty_cache
 from mllm_probe.decoding.rows import CachedRows, logits_kept
-from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
+from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 from mllm_probe.models.caches import CACHE_NAMES, cache_argument
 from mllm_probe.models.inputs import PER_TOKEN, Encoded
 from mllm_probe.models.probe_model import ProbeModel
@@ -40,7 +40,7 @@ class Replay(Shared):
         self._take_positions(self.named)
         self.nbytes = bytes_of([self.arguments, self.named])
 
-    def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
+    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
         """Run the whole prompt as ``rows`` rows through the text model."""
         model, encoded = self.model, self.encoded
         cache = empty_cache(model)

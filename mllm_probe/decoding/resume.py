@@ -1,4 +1,4 @@
-"""Going on from the edited layer: what lies below it, and before the first edited column, is the unsteered run's."""
+"""Resuming a forward at the edited layer; blocks below it and columns before the first edit are the baseline's."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
+from mllm_probe.activations.block_replacement import replaced_blocks
 from mllm_probe.activations.hooks import attached, before_backbone
-from mllm_probe.activations.replacing import replaced_blocks
 from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.arguments import can_start_later, from_column, repeated
 from mllm_probe.decoding.attention import sharing_attention
+from mllm_probe.decoding.cache_layers import PrefixLayer, empty_cache, expand_rows, share_rows
 from mllm_probe.decoding.growing import GrowingLayer
 from mllm_probe.decoding.last_block import last_position, may_be_left
-from mllm_probe.decoding.layers import PrefixLayer, empty_cache, expand_rows, share_rows
-from mllm_probe.decoding.memory import prompt_row_bytes, resumed_row_bytes
+from mllm_probe.decoding.row_bytes import prompt_row_bytes, resumed_row_bytes
 from mllm_probe.decoding.rows import CachedRows
-from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
+from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 from mllm_probe.decoding.unsteered import Shortcuts, Unsteered, one_logit
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
@@ -32,16 +32,16 @@ from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import ROLES
 
 _WORTH = 0.05
-"""Share of the prompt that must stand before the first edited column, for leaving it out to pay."""
+"""Least share of the prompt before the first edited column that is worth leaving out."""
 
 
 class Resume(Shared):
-    """One unsteered forward is kept, and rows go on from the output of the block that they edit first.
+    """Rows resume one stored baseline forward at the output of the block that they edit first.
 
-    Blocks up to that one hand on what they gave in the unsteered run, with the edits of the hooks on them. Blocks above
-    run for the columns from the first edited one on; what stands before is the unsteered run's, which holds where
-    attention is causal. The last block runs for the last position alone, unless somebody reads or edits it. In the
-    cache, layers up to the edited one hold the unsteered prompt once for all rows.
+    Blocks up to that one return their baseline output, to which hooks apply their edits. Blocks above run for the
+    columns from the first edited one on; earlier columns are the baseline's, which is exact where attention is causal.
+    The last block runs for the last position alone, unless a hook reads or edits it. In the cache, layers up to the
+    edited one hold the baseline's prompt once for all rows.
 
     Raises
     ------
@@ -61,16 +61,18 @@ class Resume(Shared):
         self.unedited = {layer: self.run.hidden(layer) for layer in model.layers}
         self._may_start_later = self._starts_later()
 
-    def start(self, rows: int, untouched: Untouched = NOTHING) -> CachedRows:
-        """Run the blocks above ``untouched.layer`` as ``rows`` rows."""
-        layer = min(untouched.layer, len(self.model.layers) - 1)
-        return self._start(rows, layer, self._first_column(untouched))
+    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
+        """Run the blocks above ``unedited_part.layer`` as ``rows`` rows."""
+        layer = min(unedited_part.layer, len(self.model.layers) - 1)
+        return self._start(rows, layer, self._first_column(unedited_part))
 
     @classmethod
-    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
-        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
-        blocks = len(model.layers) - 1 - min(untouched.layer, len(model.layers) - 1)
-        column = _worthwhile(untouched, encoded.length) if model.state.of(Shortcuts).starts_later else 0
+    def planned_row_bytes(
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+    ) -> int:
+        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
+        blocks = len(model.layers) - 1 - min(unedited_part.layer, len(model.layers) - 1)
+        column = _worthwhile(unedited_part, encoded.length) if model.state.of(Shortcuts).starts_later else 0
         return resumed_row_bytes(model, encoded.length, steps, encoded.length - column, blocks)
 
     def _start(self, rows: int, layer: int, column: int) -> CachedRows:
@@ -84,6 +86,9 @@ class Resume(Shared):
             attached(model, self._only_last, layers=[-1]),
         ):
             logits = caller(**given).logits[:, -1]
+        # Blocks up to `layer` were replaced and gave no keys to the cache: the baseline's take their place. They are
+        # exact for steered rows, as keys of block l depend on the output of block l − 1, and `layer` is the first block
+        # whose output is edited.
         cache.layers = self._unsteered_layers(rows, layer + 1) + [_growing(own) for own in cache.layers[layer + 1 :]]
         return CachedRows(model, self.encoded, self.positions, cache, logits, 0, self.one_by_one)
 
@@ -104,7 +109,7 @@ class Resume(Shared):
         return given, named | ({run.cache_name: cache} if run.cache_name else {})
 
     def _replacements(self, rows: int, layer: int, column: int, cache: Any) -> dict[int, Any]:
-        """What runs in place of blocks: up to ``layer`` they hand on the unsteered output, once per row as a view."""
+        """Functions that replace blocks: up to ``layer`` they return the baseline output, as a view for all rows."""
         last = len(self.model.layers) - 1
         run: dict[int, Any] = {
             below: lambda *_, below=below, **__: self.run.output(below, rows, column) for below in range(layer + 1)
@@ -114,7 +119,7 @@ class Resume(Shared):
         return run
 
     def _only_last(self, layer: int, hidden: Tensor) -> Tensor | None:
-        """Final norm and head need the last position only; parallel streams are left as they are."""
+        """Keep the last position for final norm and head; parallel streams are not cut."""
         return hidden[:, -1:] if self.model.layout.stream_index is None else None
 
     def _outer(self, rows: int, column: int) -> dict[str, Tensor]:
@@ -124,15 +129,15 @@ class Resume(Shared):
             outer["position_ids"] = repeated("position_ids", self.positions[..., column : self.run.length], rows)
         return outer
 
-    def _first_column(self, untouched: Untouched) -> int:
-        """First column that is computed; 0 where leaving out what stands before is not exact or does not pay."""
-        return _worthwhile(untouched, self.run.length) if self._may_start_later else 0
+    def _first_column(self, unedited_part: UneditedPart) -> int:
+        """First column that is computed; 0 where leaving out earlier columns is not exact or not worth it."""
+        return _worthwhile(unedited_part, self.run.length) if self._may_start_later else 0
 
     def _starts_later(self) -> bool:
         """Whether columns before an edit are the unsteered run's: tried without edits, once per model.
 
-        A mask that lets a token see later ones either stands among the arguments or makes the trial, which begins
-        amid the picture, differ from the unsteered run.
+        A mask that lets a token see later ones is either among the arguments, or makes the trial, which starts in the
+        middle of the picture, differ from the baseline.
         """
         run = self.run
         if run.arguments or not can_start_later(run.named):
@@ -144,13 +149,13 @@ class Resume(Shared):
             image = (self.encoded.roles[0] == ROLES.index("image")).nonzero().flatten().tolist()
             column = image[len(image) // 2] if image else run.length // 2
             try:
-                found = self._start(1, 0, column).logits
+                logits = self._start(1, 0, column).logits
             except torch.OutOfMemoryError:
                 raise
             except REFUSALS:
                 known.starts_later = False
             else:
-                known.starts_later = difference(found, run.logits) <= tolerance(self.model.dtype)
+                known.starts_later = difference(logits, run.logits) <= tolerance(self.model.dtype)
         return known.starts_later
 
     def _cache_of_call(self, rows: int, column: int) -> Any:
@@ -179,8 +184,10 @@ class CopiedResume(Resume):
     path = "resumed at the edited layer, with copied keys"
 
     @classmethod
-    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
-        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+    def planned_row_bytes(
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+    ) -> int:
+        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return prompt_row_bytes(model, encoded.length, steps)
 
     def _starts_later(self) -> bool:
@@ -190,9 +197,9 @@ class CopiedResume(Resume):
         return expand_rows(cache, rows, self.model.device)
 
 
-def _worthwhile(untouched: Untouched, length: int) -> int:
+def _worthwhile(unedited_part: UneditedPart, length: int) -> int:
     """First column to compute of a prompt of ``length`` tokens, where columns before it may be left out."""
-    column = min(untouched.column, length - 1)
+    column = min(unedited_part.column, length - 1)
     return column if column >= _WORTH * length else 0
 
 

@@ -1,4 +1,4 @@
-"""Rows of a sweep that go on together from a shared prompt: feeding tokens, branching off, letting finished rows go."""
+"""Batches of rows that decode from a shared prompt: feeding tokens, forking, and selecting rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.decoding.attention import sharing_attention
-from mllm_probe.decoding.layers import select_rows, shares_prefix
+from mllm_probe.decoding.cache_layers import select_rows, shares_prefix
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded, append_tokens, join_inputs
@@ -71,10 +71,10 @@ class CachedRows:
         """Feed tokens [rows, n]; the logits after each of them, [rows, n, vocabulary]."""
         width = 1 if self.one_by_one else max(tokens.shape[1], 1)
         pieces = [self._step(tokens[:, i : i + width]) for i in range(0, tokens.shape[1], width)]
-        found = torch.cat(pieces, 1) if pieces else self.logits[:, None][:, :0]
+        logits = torch.cat(pieces, 1) if pieces else self.logits[:, None][:, :0]
         if pieces:
-            self.logits = found[:, -1]
-        return found
+            self.logits = logits[:, -1]
+        return logits
 
     def _step(self, tokens: Tensor) -> Tensor:
         positions = continuation_positions(self.positions, self.fed, tokens.shape[1])
@@ -111,9 +111,9 @@ class RecomputedRows:
         self.fed = torch.cat([self.fed, tokens], 1)
         if not tokens.shape[1]:
             return self.logits[:, None][:, :0]
-        found = whole_forward(self.model, self.encoded, self.fed)[:, -tokens.shape[1] :]
-        self.logits = found[:, -1]
-        return found
+        logits = whole_forward(self.model, self.encoded, self.fed)[:, -tokens.shape[1] :]
+        self.logits = logits[:, -1]
+        return logits
 
     def fork(self, rows: Sequence[int] | None = None) -> RecomputedRows:
         """The same point again for some of the rows, independent of this one."""
@@ -122,7 +122,7 @@ class RecomputedRows:
 
 
 def steps_know_sample(model: ProbeModel, encoded: Encoded) -> bool:
-    """Whether every step is given something of the sample besides what its cache holds."""
+    """Whether each step takes inputs of the sample in addition to its cache."""
     return family_of(model.hf.config).picture_each_step or any(name in encoded.tensors for name in _LAST_COLUMN)
 
 
@@ -131,7 +131,7 @@ def step(
 ) -> Tensor:
     """One cached forward of ids [rows, n] at positions [1, n] or [axes, 1, n]; logits [rows, n, vocabulary].
 
-    ``spread`` gives the model the positions of every row; without, those of one row stand for all.
+    ``spread`` gives the model the positions of every row; otherwise those of one row are broadcast.
     """
     caller, rows, family = model.layout.caller, tokens.shape[0], family_of(model.hf.config)
     arguments: dict[str, Any] = {"input_ids": tokens, **cache_argument(caller, cache)}

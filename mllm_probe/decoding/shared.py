@@ -1,4 +1,4 @@
-"""What the rows of one prompt share, and the way that shares nothing."""
+"""Base class of the ways in which rows share a prompt, and the one that shares nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mllm_probe.decoding.memory import picture_row_bytes, prompt_row_bytes
+from mllm_probe.decoding.row_bytes import picture_row_bytes, prompt_row_bytes
 from mllm_probe.decoding.rows import RecomputedRows, Rows, whole_forward
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.position_ids import prompt_positions
@@ -17,8 +17,8 @@ from mllm_probe.models.probe_model import ProbeModel
 
 
 @dataclass(frozen=True)
-class Untouched:
-    """What no row of a batch edits, so that it may be taken from the unsteered run.
+class UneditedPart:
+    """Blocks and columns that no row of a batch edits, so that they may be taken from the unsteered run.
 
     Attributes
     ----------
@@ -36,11 +36,11 @@ class Untouched:
     rows: tuple[int, ...] = ()
 
 
-NOTHING = Untouched()
+NOTHING = UneditedPart()
 
 
 class Shared:
-    """What all rows of one image share.
+    """State that all rows of one sample share.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Shared:
     path : str
         Name of the way, for attributes.
     nbytes : int
-        Memory it holds on the device.
+        Memory on the device.
     unedited : dict of int to Tensor
         Outputs of blocks [1, tokens, width] on the columns that no row computes.
     """
@@ -80,13 +80,15 @@ class Shared:
             following = given[:1, -1:] + torch.arange(1, missing + 1, device=given.device)
             self.positions = torch.cat([given[:1], following], 1)
 
-    def start(self, rows: int, untouched: Untouched = NOTHING) -> Rows:
+    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> Rows:
         """``rows`` rows at the end of the prompt; edits of hooks that are attached apply to what is computed here."""
         raise NotImplementedError
 
     @classmethod
-    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
-        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+    def planned_row_bytes(
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+    ) -> int:
+        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return prompt_row_bytes(model, encoded.length, steps)
 
 
@@ -95,13 +97,15 @@ class WholeForwards(Shared):
 
     path = "whole forwards"
 
-    def start(self, rows: int, untouched: Untouched = NOTHING) -> RecomputedRows:
+    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> RecomputedRows:
         """Run picture and prompt ``rows`` times."""
         none = torch.zeros(rows, 0, dtype=torch.long, device=self.model.device)
         logits = whole_forward(self.model, self.encoded, none, last=1)[:, -1]
         return RecomputedRows(self.model, self.encoded, logits, none)
 
     @classmethod
-    def planned_row_bytes(cls, model: ProbeModel, encoded: Encoded, steps: int, untouched: Untouched = NOTHING) -> int:
-        """Memory that one row takes for ``steps`` tokens behind the prompt, on the safe side."""
+    def planned_row_bytes(
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+    ) -> int:
+        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return picture_row_bytes(model, encoded, steps)

@@ -1,4 +1,4 @@
-"""One unsteered forward of picture and prompt, kept: the text model's call, what its blocks gave, and the cache."""
+"""The baseline forward of a sample: arguments of the text model, outputs of its blocks, and its cache."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
+from mllm_probe.activations.block_replacement import replaced_blocks
 from mllm_probe.activations.hooks import before_backbone
-from mllm_probe.activations.replacing import replaced_blocks
 from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.arguments import bytes_of
+from mllm_probe.decoding.cache_layers import cache_bytes, empty_cache, require_own_keys
 from mllm_probe.decoding.last_block import last_position
-from mllm_probe.decoding.layers import cache_bytes, empty_cache, require_own_keys
 from mllm_probe.models.caches import CACHE_NAMES, cache_argument
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
@@ -25,7 +25,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 @dataclass
 class Shortcuts:
-    """What a model was found to compute exactly, kept with it; None where it was not tried yet.
+    """Shortcuts that a model computes exactly, kept with it; None before the first trial.
 
     Attributes
     ----------
@@ -131,14 +131,14 @@ class Unsteered:
             return False
         self.cache.layers = [*kept[:-1], DynamicLayer()]
         try:
-            found = _hidden(last_position(self.cache.layers[-1])(plain, *arguments, **named))
+            again = _hidden(last_position(self.cache.layers[-1])(plain, *arguments, **named))
         except torch.OutOfMemoryError:
             raise
         except REFUSALS:
             return False
         finally:
             self.cache.layers = kept
-        return difference(found, hidden[:, -1:]) <= tolerance(hidden.dtype)
+        return difference(again, hidden[:, -1:]) <= tolerance(hidden.dtype)
 
 
 def one_logit(module: Any) -> dict[str, int]:

@@ -1,8 +1,8 @@
-"""Steered answers: generated, streamed, or through any call of the Hugging Face model; the job behind a slider."""
+"""Steered answers: generated, streamed, or by any call of the Hugging Face model; interactive sessions."""
 
 from __future__ import annotations
 
-from mllm_probe.generation.generation import GenerationOutput, generate, steer, stream
+from mllm_probe.generation.generating import GenerationOutput, generate, steer, stream
 from mllm_probe.generation.live import Live
 from mllm_probe.generation.streaming import Stream
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from mllm_probe.decoding.compiled import Compiler
-from mllm_probe.generation.drivers import Driver, Growing, fixed_or_growing, kept_driver
+from mllm_probe.generation.decoders import Decoder, DynamicDecoder, fastest_decoder, stream_decoder
 from mllm_probe.generation.greedy import Greedy, is_plain_greedy
-from mllm_probe.generation.prefixes import Prompt, prompts_of
+from mllm_probe.generation.prompt_cache import Prompt, prompts_of
 from mllm_probe.generation.streaming import Feed, Job
 from mllm_probe.models.images import takes_images
+from mllm_probe.steering.intervention import Row, as_rows
 from mllm_probe.steering.receipts import Receipt
-from mllm_probe.steering.steering import Row, as_rows
 from mllm_probe.steering.trials import path_of
 from mllm_probe.typing import Images
 
@@ -60,7 +60,7 @@ class Live:
 
     Notes
     -----
-    For scopes that leave the prompt alone up to its last token. Picture and prompt are computed here, once; again only
+    For scopes without tokens before the last of the prompt. Picture and prompt are computed here, once; again only
     after the model's weights or hooks were changed. The model's lock is held while a step runs, not between steps.
 
     Examples
@@ -98,7 +98,7 @@ class Live:
         with model.lock.held(interactive=True), torch.no_grad():
             if self.prompt.shared() is None:
                 raise NotImplementedError(f"rows of {model.name} cannot share a prompt; use mp.stream.")
-            self.driver, self.not_compiled = fixed_or_growing(self.prompt, rows, steps, compiler)
+            self.decoder, self.not_compiled = fastest_decoder(self.prompt, rows, steps, compiler)
 
     @property
     def path(self) -> str:
@@ -107,11 +107,11 @@ class Live:
 
     @property
     def receipt(self) -> Receipt:
-        """What was edited so far in the newest run."""
-        return self.driver.receipt()
+        """Receipt of the newest run so far."""
+        return self.decoder.receipt()
 
     def run(self, steerings: Row | Sequence[Row]) -> Iterator[tuple[int, int, str]]:
-        """Answers of rows, token by token; a run that was begun before ends.
+        """Answers of rows, token by token; an earlier run of this session ends.
 
         Parameters
         ----------
@@ -146,33 +146,33 @@ class Live:
     def _begin(self, steerings: Row | Sequence[Row]) -> Answers:
         rows = as_rows(steerings)
         with self.model.lock.held(interactive=True):
-            self.driver.write(rows, steps=self.prompt.tail.shape[1] + self.max_new_tokens - 1)
-        return Answers(self.prompt, self.driver, self.max_new_tokens)
+            self.decoder.write(rows, steps=self.prompt.tail.shape[1] + self.max_new_tokens - 1)
+        return Answers(self.prompt, self.decoder, self.max_new_tokens)
 
 
 class Answers:
-    """Greedy answers of the rows of a driver, one step after another.
+    """Greedy answers of a decoder's rows, step by step.
 
     Parameters
     ----------
     prompt : Prompt
-    driver : Driver
-        With its edits written.
+    decoder : Decoder
+        Its edits are written.
     steps : int
         Longest answer.
     """
 
-    def __init__(self, prompt: Prompt, driver: Driver, steps: int) -> None:
-        self.driver, self.steps, self.count = driver, steps, driver.count
+    def __init__(self, prompt: Prompt, decoder: Decoder, steps: int) -> None:
+        self.decoder, self.steps, self.count = decoder, steps, decoder.count
         self.number = 0
-        self._serial = driver.buffer.serial
+        self._serial = decoder.buffer.serial
         self._greedy = Greedy(prompt.model, prompt.sequence, self.count)
         self._tokens: Tensor | None = None
 
     @property
     def current(self) -> bool:
-        """Whether the driver has no other edits since."""
-        return self.driver.buffer.serial == self._serial
+        """Whether the decoder still has the edits of these answers."""
+        return self.decoder.buffer.serial == self._serial
 
     @property
     def done(self) -> bool:
@@ -182,24 +182,24 @@ class Answers:
     def advance(self) -> Tensor:
         """The next token of every row, int64 [rows]; the caller holds the model's lock."""
         with torch.no_grad():
-            logits = self.driver.start() if self._tokens is None else self.driver.feed(self._tokens)
+            logits = self.decoder.start() if self._tokens is None else self.decoder.feed(self._tokens)
             self._tokens = self._greedy.choose(logits)
         self.number += 1
         return self._tokens
 
 
 class LiveJob:
-    """Runs rows from a kept prompt; where the model cannot share it, does ``otherwise``.
+    """Decodes rows from a cached prompt; runs the job of ``otherwise`` if the model cannot share a prompt.
 
     Parameters
     ----------
     prompt : Prompt
     rows : sequence of Steering, Composition or None
-        They leave the prompt alone.
+        Without edits before the last prompt token.
     steps : int
         Longest answer.
     otherwise : callable
-        Makes another job, and what tells its receipt.
+        Gives another job, and a function for its receipt.
 
     Raises
     ------
@@ -216,9 +216,9 @@ class LiveJob:
     ) -> None:
         self.prompt, self.rows, self.steps, self.otherwise = prompt, rows, steps, otherwise
         self.fed_back = prompt.tail.shape[1] + steps - 1
-        self.growing = Growing(prompt, len(rows))
-        self.growing.write(rows, self.fed_back)
-        self._receipt = self.growing.receipt
+        self.dynamic = DynamicDecoder(prompt, len(rows))
+        self.dynamic.write(rows, self.fed_back)
+        self._receipt = self.dynamic.receipt
 
     def __call__(self, feed: Feed) -> None:
         """Decode until the answers end or the feed is cancelled."""
@@ -229,18 +229,18 @@ class LiveJob:
                 job(feed)
                 return
             prompts_of(model).bound(model)
-            driver: Driver = kept_driver(self.prompt, len(self.rows), self.fed_back + 2) or self.growing
-        if driver is not self.growing:
-            driver.write(self.rows, self.fed_back)
-            self._receipt = driver.receipt
+            decoder: Decoder = stream_decoder(self.prompt, len(self.rows), self.fed_back + 2) or self.dynamic
+        if decoder is not self.dynamic:
+            decoder.write(self.rows, self.fed_back)
+            self._receipt = decoder.receipt
         try:
-            answers = Answers(self.prompt, driver, self.steps)
+            answers = Answers(self.prompt, decoder, self.steps)
             while not (feed.cancelled() or answers.done):
                 feed.give(answers.advance().tolist())
         finally:
-            told = driver.receipt()
-            self._receipt = lambda: told
+            receipt = decoder.receipt()
+            self._receipt = lambda: receipt
 
     def receipt(self) -> Receipt:
-        """What was edited so far."""
+        """Receipt of the edits so far."""
         return self._receipt()

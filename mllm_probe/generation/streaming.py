@@ -1,4 +1,4 @@
-"""Answers that are handed out token by token: a run in a thread of its own, and the reader's end of it."""
+"""Streaming of answers token by token: a generation thread, and the iterator that reads from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Feed:
-    """Hands every new token to the reader until its row's answer ends.
+    """Passes new tokens to the reader until the end of each row's answer.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Feed:
     put : callable
         Takes (row, step, text of the row so far).
     cancelled : callable
-        Whether the reader wants no more.
+        Whether the reader has cancelled the run.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Feed:
         self.open = [True] * rows
 
     def give(self, tokens: Sequence[int]) -> None:
-        """The next token of every row."""
+        """Pass on the next token of each row."""
         for row, token in enumerate(tokens):
             if self.open[row]:
                 self.answers[row].append(token)
@@ -55,7 +55,7 @@ class Feed:
 
 
 Job = Callable[[Feed], None]
-"""What a stream runs, in its thread and with the model's lock: it gives tokens to the feed, until that is cancelled."""
+"""What a stream runs in its thread, holding ``model.lock``: passes tokens to the feed until it is cancelled."""
 
 
 class Stream:
@@ -66,9 +66,9 @@ class Stream:
     model : ProbeModel
     rows : int
     job : callable
-        Runs the model; must know nothing of the stream, so that a forgotten stream is cancelled.
+        Runs the model; holds no reference to the stream, so that a stream without references is cancelled.
     receipt : callable
-        What was edited so far.
+        Gives the receipt of the edits so far.
 
     Attributes
     ----------
@@ -88,11 +88,11 @@ class Stream:
 
     @property
     def receipt(self) -> Receipt:
-        """What was edited so far."""
+        """Receipt of the edits so far."""
         return self._receipt()
 
     def close(self) -> None:
-        """Cancel the run and wait until it has stopped, at most one step; nothing more is given."""
+        """Cancel the run, wait for the current step to end, and stop iteration."""
         self._cancel.set()
         self._ended = True
         if self._started.is_set() and self._thread is not threading.current_thread():
@@ -126,7 +126,7 @@ class Stream:
 
 @dataclass
 class _Worker:
-    """What the thread runs; it knows nothing of the stream, so that a forgotten stream is cancelled."""
+    """Target of the thread; holds no reference to the stream, so that a stream without references is cancelled."""
 
     model: ProbeModel
     rows: int
@@ -148,7 +148,7 @@ class _Worker:
 
 @dataclass
 class GenerateJob:
-    """Runs ``hf.generate`` with an editor: right for every option and scope.
+    """Runs ``hf.generate`` with an editor, for any option and scope.
 
     Attributes
     ----------
@@ -167,13 +167,13 @@ class GenerateJob:
     def __call__(self, feed: Feed) -> None:
         """Generate until the answers end or the feed is cancelled."""
         settings = dict(self.settings)
-        criteria = StoppingCriteriaList([_Handing(feed), *settings.pop("stopping_criteria", [])])
+        criteria = StoppingCriteriaList([_FeedCriterion(feed), *settings.pop("stopping_criteria", [])])
         with self.editor.attached():
             self.model.hf.generate(**self.encoded.tensors, **settings, stopping_criteria=criteria)
 
 
-class _Handing(StoppingCriteria):
-    """Hands every new token to the feed and stops the run when it was cancelled."""
+class _FeedCriterion(StoppingCriteria):
+    """Passes new tokens to the feed and stops generation after a cancellation."""
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
@@ -184,6 +184,6 @@ class _Handing(StoppingCriteria):
 
 
 def answer_text(model: ProbeModel, tokens: Sequence[int]) -> str:
-    """Text up to the end of the answer."""
+    """Decoded text up to the first end token."""
     end = next((i for i, token in enumerate(tokens) if token in model.eos_token_ids), len(tokens))
     return model.decode(list(tokens[:end]))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mllm_probe.loading.load import load, wrap
-from mllm_probe.loading.model import Model
-from mllm_probe.loading.report import Check, Outcome, VerificationError, VerificationReport
+from mllm_probe.loading.loaded_model import Model
+from mllm_probe.loading.pretrained import load, wrap
+from mllm_probe.loading.verification_report import Check, Outcome, VerificationError, VerificationReport
 
 __all__ = ["Check", "Model", "Outcome", "VerificationError", "VerificationReport", "load", "wrap"]

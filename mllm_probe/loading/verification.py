@@ -1,4 +1,4 @@
-"""Proof on the loaded model that its parts are what they were taken for; each check is a measurement."""
+"""Verification of a loaded model's parts; each check is a measurement."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe.activations.hooks import attached, before_block
+from mllm_probe.decoding.agreement import VERIFICATION_TOLERANCE
 from mllm_probe.generation import steer
-from mllm_probe.loading.recorders import hook_count, without_trace
-from mllm_probe.loading.report import Check, Outcome, VerificationReport
+from mllm_probe.loading.recording_hooks import hook_count, without_new_hooks
+from mllm_probe.loading.verification_report import Check, Outcome, VerificationReport
 from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.models.families import family_of, why_no_image_tokens
 from mllm_probe.models.inputs import append_tokens
@@ -21,11 +22,10 @@ from mllm_probe.models.roles import IMAGE
 from mllm_probe.steering import Steering
 from mllm_probe.vectors import vectors_from
 
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 2e-2, torch.bfloat16: 8e-2}
 NEW_TOKENS = 3
 _OF_SCALE = "largest difference in units of the logits' scale"
 
-Found = tuple[Outcome, str]
+Result = tuple[Outcome, str]
 
 
 @torch.no_grad()
@@ -46,7 +46,7 @@ def verify(model: ProbeModel, encoded: Encoded, quick: bool = False) -> Verifica
     """
     layers = list(model.layers)
     edited = [layers[len(layers) // 2]] if quick else layers
-    checks: dict[str, Callable[[], Found]] = {
+    checks: dict[str, Callable[[], Result]] = {
         "hidden states": lambda: hidden_states(model, encoded),
         "edits": lambda: edits(model, encoded, edited),
         "image tokens": lambda: image_tokens(model, encoded),
@@ -58,14 +58,14 @@ def verify(model: ProbeModel, encoded: Encoded, quick: bool = False) -> Verifica
             "steered decoding": lambda: steered_decoding(model, encoded),
             "padding": lambda: padding(model, encoded),
         }
-    with model.lock.held(), without_trace(model.hf):
+    with model.lock.held(), without_new_hooks(model.hf):
         before = hook_count(model.hf)
         results = [_run(name, check) for name, check in checks.items()]
     results.append(_run("nothing left behind", lambda: _same_hooks(before, hook_count(model.hf))))
     return VerificationReport(model.name, model.family, model.layout.paths["blocks"], tuple(results))
 
 
-def hidden_states(model: ProbeModel, encoded: Encoded) -> Found:
+def hidden_states(model: ProbeModel, encoded: Encoded) -> Result:
     """Outputs of the blocks against the hidden states that the model reports itself."""
     seen: dict[int, Tensor] = {}
     with attached(model, lambda layer, hidden: seen.__setitem__(layer, hidden)):
@@ -83,7 +83,7 @@ def hidden_states(model: ProbeModel, encoded: Encoded) -> Found:
     own = [state.to(seen[max(layer - 1, 0)].device) for layer, state in enumerate(own)]
     wrong = [layer for layer in model.layers[:-1] if not torch.equal(seen[layer], own[layer + 1])]
     last, normed = seen[model.layers[-1]], _final_norm(model, seen[model.layers[-1]])
-    scale = TOLERANCE[model.dtype] * float(own[-1].abs().max())
+    scale = VERIFICATION_TOLERANCE[model.dtype] * float(own[-1].abs().max())
     if not (torch.equal(last, own[-1]) or torch.allclose(normed, own[-1], rtol=0, atol=scale)):
         wrong.append(model.layers[-1])
     if wrong:
@@ -93,7 +93,7 @@ def hidden_states(model: ProbeModel, encoded: Encoded) -> Found:
     return Outcome.PASSED, f"{len(own) - 1} blocks equal the model's own, {end}"
 
 
-def edits(model: ProbeModel, encoded: Encoded, layers: list[int]) -> Found:
+def edits(model: ProbeModel, encoded: Encoded, layers: list[int]) -> Result:
     """An edit of a block's output at the last position: exact there, unseen below, seen above and in the logits."""
     clean, logits = _read(model, encoded)
     smallest = float("inf")
@@ -108,13 +108,13 @@ def edits(model: ProbeModel, encoded: Encoded, layers: list[int]) -> Found:
         if layer + 1 in clean and torch.equal(steered[layer + 1], clean[layer + 1]):
             return Outcome.FAILED, f"an edit at block {layer} does not reach block {layer + 1}"
         smallest = min(smallest, _distance(moved[:, -1], logits[:, -1]))
-        if smallest <= TOLERANCE[model.dtype]:
+        if smallest <= VERIFICATION_TOLERANCE[model.dtype]:
             return Outcome.FAILED, f"an edit at block {layer} does not reach the logits"
     moves = f"logits move by at least {smallest:.2g} of their scale, nothing below moves"
     return Outcome.PASSED, f"at {len(layers)} block{'s' if len(layers) > 1 else ''}; {moves}"
 
 
-def image_tokens(model: ProbeModel, encoded: Encoded) -> Found:
+def image_tokens(model: ProbeModel, encoded: Encoded) -> Result:
     """Other pixels change the input of the first block at image tokens and nowhere else."""
     absent = why_no_image_tokens(model.hf.config)
     if absent:
@@ -140,7 +140,7 @@ def image_tokens(model: ProbeModel, encoded: Encoded) -> Found:
     return Outcome.FAILED, count
 
 
-def strength_zero(model: ProbeModel, encoded: Encoded) -> Found:
+def strength_zero(model: ProbeModel, encoded: Encoded) -> Result:
     """Steering every position at every block with strength 0 gives the baseline, token for token."""
     nothing = Steering(_random_vector(model), layers="all", strength=0.0, unit="raw", tokens="all")
     plain, steered = (_answer(model, encoded, row) for row in (None, nothing))
@@ -150,14 +150,14 @@ def strength_zero(model: ProbeModel, encoded: Encoded) -> Found:
     return _within(error, 1e-5 if model.dtype == torch.float32 else 0.0, "largest difference of a logit")
 
 
-def cached_decoding(model: ProbeModel, encoded: Encoded) -> Found:
+def cached_decoding(model: ProbeModel, encoded: Encoded) -> Result:
     """Token-by-token generation with the cache against one forward over prompt and answer."""
     tokens, stepwise = _answer(model, encoded, None)
     at_once = _whole(model, encoded, tokens)()
-    return _within(_distance(stepwise, at_once), TOLERANCE[model.dtype], _OF_SCALE)
+    return _within(_distance(stepwise, at_once), VERIFICATION_TOLERANCE[model.dtype], _OF_SCALE)
 
 
-def steered_decoding(model: ProbeModel, encoded: Encoded) -> Found:
+def steered_decoding(model: ProbeModel, encoded: Encoded) -> Result:
     """Steered token-by-token generation against one forward over prompt and answer with the vector added by hand."""
     layer = len(model.layers) // 2
     vectors = _random_vector(model)
@@ -173,12 +173,12 @@ def steered_decoding(model: ProbeModel, encoded: Encoded) -> Found:
     unsteered = forward()
     with attached(model, add, layers=[layer]):
         by_hand = forward()
-    if _distance(by_hand, unsteered) <= TOLERANCE[model.dtype]:
+    if _distance(by_hand, unsteered) <= VERIFICATION_TOLERANCE[model.dtype]:
         return Outcome.FAILED, "the vector does not move the logits of the answer"
-    return _within(_distance(stepwise, by_hand), TOLERANCE[model.dtype], _OF_SCALE)
+    return _within(_distance(stepwise, by_hand), VERIFICATION_TOLERANCE[model.dtype], _OF_SCALE)
 
 
-def padding(model: ProbeModel, encoded: Encoded) -> Found:
+def padding(model: ProbeModel, encoded: Encoded) -> Result:
     """A padded row of a batch against the same row alone."""
     if "decoder_input_ids" in encoded.tensors:
         return Outcome.DOES_NOT_APPLY, "the decoder's prompt is one start token in every row"
@@ -189,7 +189,9 @@ def padding(model: ProbeModel, encoded: Encoded) -> Found:
     alone, batch = (_read(model, one)[0] for one in (encoded, both))
     length = encoded.length
     errors = [_distance(batch[layer][:1, -length:], alone[layer]) for layer in model.layers]
-    return _within(max(errors), TOLERANCE[model.dtype], "largest difference of a hidden state in units of its scale")
+    return _within(
+        max(errors), VERIFICATION_TOLERANCE[model.dtype], "largest difference of a hidden state in units of its scale"
+    )
 
 
 def _random_vector(model: ProbeModel) -> xr.Dataset:
@@ -213,7 +215,7 @@ def _answer(model: ProbeModel, encoded: Encoded, steering: Steering | None) -> t
 
 
 def _placeholders(model: ProbeModel) -> list[int]:
-    """Ids of pictures, films and sounds: an untrained model may say one, and no features would go with it."""
+    """Ids of images, videos and audio: an untrained model may generate one, which would have no features."""
     named = {name: value for name, value in vars(model.hf.config).items() if name.endswith(("token_id", "token_index"))}
     ids = {value for value in named.values() if isinstance(value, int)} | {model.layout.image_token_id}
     return sorted(i for i in ids - model.eos_token_ids if i is not None and i >= 0) or [model.pad_token_id]
@@ -226,7 +228,7 @@ def _whole(model: ProbeModel, encoded: Encoded, tokens: Tensor) -> Callable[[], 
     return lambda: model.hf(**tensors, use_cache=False).logits[:, -NEW_TOKENS:].float()
 
 
-def _run(name: str, check: Callable[[], Found]) -> Check:
+def _run(name: str, check: Callable[[], Result]) -> Check:
     try:
         outcome, detail = check()
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError) as error:
@@ -234,13 +236,13 @@ def _run(name: str, check: Callable[[], Found]) -> Check:
     return Check(name, outcome, detail)
 
 
-def _same_hooks(before: int, after: int) -> Found:
+def _same_hooks(before: int, after: int) -> Result:
     if before == after:
         return Outcome.PASSED, f"{after} hooks on the model before and after"
     return Outcome.FAILED, f"{after} hooks on the model, {before} before"
 
 
-def _within(error: float, bound: float, what: str) -> Found:
+def _within(error: float, bound: float, what: str) -> Result:
     return (Outcome.PASSED if error <= bound else Outcome.FAILED), f"{what}: {error:.1e} (allowed {bound:.1e})"
 
 
@@ -263,7 +265,7 @@ def _read(
 
 
 def _change(hidden: Tensor, seed: int) -> Tensor:
-    """A random change of the last position, as large as the state there."""
+    """A random change of the last position, as large as the state."""
     generator = torch.Generator().manual_seed(seed)
     direction = torch.randn(hidden.shape[-1], generator=generator).to(hidden)
     change = torch.zeros_like(hidden)

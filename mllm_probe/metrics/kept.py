@@ -1,4 +1,4 @@
-"""How much of a picture's true content the answer still names."""
+"""Share of a picture's true content that the answer names."""
 
 from __future__ import annotations
 

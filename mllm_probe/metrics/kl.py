@@ -1,4 +1,4 @@
-"""How far the steered model's predictions are from the unsteered ones."""
+"""KL divergence of the steered model's predictions from the unsteered ones."""
 
 from __future__ import annotations
 

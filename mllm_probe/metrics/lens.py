@@ -1,4 +1,4 @@
-"""Logit lens: what the model would say if the residual stream of a layer went straight to its head."""
+"""Logit lens: next-token logits from the residual stream of any layer (final norm, then head)."""
 
 from __future__ import annotations
 

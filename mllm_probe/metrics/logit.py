@@ -1,4 +1,4 @@
-"""The logit of the concept's first sub-token, which no soft-max compresses."""
+"""Logit of the concept's first sub-token, without softmax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How probable it is that the answer begins with the concept."""
+"""Log-probability that the answer begins with the concept."""
 
 from __future__ import annotations
 

@@ -26,10 +26,10 @@ def first_mention(
     (start, stop) or None
         ``tokens[start:stop]`` holds the mention; None when the answer does not mention the concept.
     """
-    found = spans(decode(tokens), words)
-    if not found:
+    mentions = spans(decode(tokens), words)
+    if not mentions:
         return None
-    low, high, _ = found[0]
+    low, high, _ = mentions[0]
     ends = [len(decode(tokens[: i + 1])) for i in range(len(tokens))]
     start = next(i for i, end in enumerate(ends) if end > low)
     stop = next((i + 1 for i, end in enumerate(ends) if end >= high), len(tokens))
@@ -39,11 +39,11 @@ def first_mention(
 def first_mention_tokens(tokens: Sequence[int], variants: Iterable[Sequence[int]]) -> tuple[int, int] | None:
     """Positions of the first of the token sequences in an answer; for models without a tokenizer."""
     answer = tuple(tokens)
-    found = [
+    places = [
         (i, i + len(v))
         for v in map(tuple, variants)
         if v
         for i in range(len(answer) - len(v) + 1)
         if answer[i : i + len(v)] == v
     ]
-    return min(found, default=None)
+    return min(places, default=None)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mllm_probe.models.fingerprint import code_hash
+from mllm_probe.models.fingerprints import code_hash
 
 Reads = Literal["words", "logits", "answer", "forced", "reference"]
 

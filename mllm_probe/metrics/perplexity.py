@@ -1,4 +1,4 @@
-"""How well the answer reads: its perplexity under the unsteered model, as a ratio to the unsteered answer's."""
+"""Perplexity of the answer under the unsteered model, as a ratio to that of the unsteered answer."""
 
 from __future__ import annotations
 

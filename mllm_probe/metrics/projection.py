@@ -1,4 +1,4 @@
-"""How much of a concept is at every token: components along its direction, in units that compare across layers."""
+"""Projection of every token on a concept's direction, in units that compare across layers."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def concept_projection(activations: xr.Dataset, vectors: xr.Dataset) -> xr.DataA
     parts = []
     for layer in layers:
         hidden = chosen.sel({schema.LAYER: layer}).torch.tensor.float()
-        found = hidden.new_empty(hidden.shape[:-1])
+        projection = hidden.new_empty(hidden.shape[:-1])
         for kind in dict.fromkeys(kinds):
             scope = directions.scope_for(kind)
             unit = directions.unit(scope, layer).to(hidden.device)
             where = torch.from_numpy(np.flatnonzero(kinds == kind)).to(hidden.device)
             centred = hidden[:, where] @ unit - directions.negative(scope, layer)
-            found[:, where] = centred / directions.length(scope, layer)
-        parts.append(found)
+            projection[:, where] = centred / directions.length(scope, layer)
+        parts.append(projection)
     dims = (schema.SAMPLE, schema.LAYER, schema.TOKEN)
     same = len({part.device for part in parts}) == 1
     data = lazy(dims, torch.stack(parts, 1) if same else parts, along=schema.LAYER, attrs={"units": UNIT})

@@ -13,7 +13,7 @@ import xarray as xr
 from mllm_probe.metrics.metric import READS, Metric
 
 DEFAULT_METRICS = ("logprob", "named", "kept", "kl", "perplexity")
-"""What a sweep computes unless told otherwise."""
+"""Metrics of a sweep by default."""
 
 
 @cache
@@ -63,14 +63,14 @@ def metrics_of(grid: xr.Dataset) -> list[str]:
 
 
 def label_of(grid: xr.Dataset, name: str) -> str:
-    """What the axis of a metric is called: as its variable says, else its name."""
+    """Axis label of a metric: that of its variable, else its name."""
     label = grid[name].attrs.get("label") if name in grid else None
     known = built_in().get(name)
     return str(label or (known.label if known else name))
 
 
 def is_ratio(grid: xr.Dataset, name: str) -> bool:
-    """Whether a metric of a grid is a factor, with effects in doublings: as its variable says, else by its name."""
+    """Whether a metric of a grid is a ratio, with effects in doublings: by its variable's attribute, else by name."""
     known = built_in().get(name)
     scale = grid[name].attrs.get("scale")
     return scale == "ratio" if scale else bool(known and known.ratio)

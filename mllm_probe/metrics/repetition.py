@@ -1,4 +1,4 @@
-"""How much of the answer repeats itself."""
+"""Share of repeated words in the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer says: which spans name a concept, whether one counts, which true content is kept, what is repeated."""
+"""Text of answers: spans that name a concept and whether they are negated, kept true content, repetition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 NEGATIONS = ("no", "not", "never", "without", "neither", "nor", "none of", "cannot", "lack", "lacks", "lacking", "n't")
 """Words that negate a mention a few words after them ("not a big cat"); one that begins with "n'" is an ending."""
 REACH = 3
-"""Words that may stand between a negation and the mention; punctuation ends the reach."""
+"""Words between a negation and its mention at most; punctuation ends the reach."""
 CONTRASTS = ("but", "and", "only", "just", "merely", "with")
 """Words that end the reach of a negation: "no dog but a cat", "not only a cat"."""
 BE = ("is", "are", "was", "were")
@@ -69,8 +69,8 @@ def spans(text: str, words: Sequence[str], *, negations: Sequence[str] = NEGATIO
     def negated(start: int, stop: int) -> bool:
         return bool(before.search(text, max(0, start - _FAR), start) or _AFTER.match(text, stop))
 
-    found = _pattern(_listed(words, "words")).finditer(text)
-    return [Span(*mention.span(), negated(*mention.span())) for mention in found]
+    mentions = _pattern(_listed(words, "words")).finditer(text)
+    return [Span(*mention.span(), negated(*mention.span())) for mention in mentions]
 
 
 def named(text: str, words: Sequence[str]) -> bool:
@@ -153,7 +153,7 @@ _AFTER = re.compile(
 
 
 def named_tokens(tokens: Sequence[int], variants: Iterable[Sequence[int]]) -> bool:
-    """Whether one of the token sequences stands in the answer; for models without a tokenizer.
+    """Whether the answer contains one of the token sequences; for models without a tokenizer.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def kept(
     labels : iterable of str or None
         All true concepts of the picture; None when it has no labels.
     words : mapping of str to sequence of str
-        Words of each concept; a label that is not in it stands for itself.
+        Words of each concept; a label that is not in it is its own word.
     without : iterable of str
         Labels that do not count: those in the slot of the steered concept (a style replaces a style).
 
@@ -200,5 +200,5 @@ def kept(
 
 def repetition(text: str) -> float:
     """Share of words that repeat an earlier word of the same answer, 0 … 1; NaN for an empty answer."""
-    found = [word.lower() for word in _WORD.findall(text)]
-    return 1 - len(set(found)) / len(found) if found else float("nan")
+    words = [word.lower() for word in _WORD.findall(text)]
+    return 1 - len(set(words)) / len(words) if words else float("nan")

@@ -37,12 +37,12 @@ def word_variants(model: ProbeModel, words: Iterable[Word]) -> tuple[tuple[int, 
     ValueError
         If a word is given as text to a model without a tokenizer.
     """
-    found: dict[tuple[int, ...], None] = {}
+    variants: dict[tuple[int, ...], None] = {}
     for word in words:
         for variant in _spellings(model, word):
             if variant:
-                found.setdefault(variant)
-    return tuple(v for v in found if not any(v[:k] in found for k in range(1, len(v))))
+                variants.setdefault(variant)
+    return tuple(v for v in variants if not any(v[:k] in variants for k in range(1, len(v))))
 
 
 def _spellings(model: ProbeModel, word: Word) -> list[tuple[int, ...]]:
@@ -59,8 +59,8 @@ def _spellings(model: ProbeModel, word: Word) -> list[tuple[int, ...]]:
     cases = dict.fromkeys((plain, plain.lower(), plain.capitalize(), plain.upper()))
     # An unknown word is one special token, and no answer is made of those: neither can be scored as a word.
     special = special_ids(model)
-    found = [tuple(model.text_ids(case, leading_space=space)) for case in cases for space in (False, True)]
-    return [variant for variant in found if special.isdisjoint(variant)]
+    spellings = [tuple(model.text_ids(case, leading_space=space)) for case in cases for space in (False, True)]
+    return [variant for variant in spellings if special.isdisjoint(variant)]
 
 
 @dataclass(frozen=True)

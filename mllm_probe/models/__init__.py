@@ -1,13 +1,13 @@
-"""A Hugging Face image-text model with its parts found: blocks, roles of tokens, batches, positions."""
+"""A Hugging Face image-text model: its blocks, token roles, batches and position ids."""
 
 from __future__ import annotations
 
-from mllm_probe.models.bundled import bundled, bundled_names
+from mllm_probe.models.bundled import bundled_folder, bundled_names
 from mllm_probe.models.images import as_image, content_hash
 from mllm_probe.models.inputs import Encoded, Request
 from mllm_probe.models.layout import Layout, LayoutError, find_layout
 from mllm_probe.models.lock import ModelLock
-from mllm_probe.models.position_ids import continuation_positions, has_rotary_axes, prompt_positions
+from mllm_probe.models.position_ids import continuation_positions, prompt_positions
 from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.models.roles import token_roles
 
@@ -19,12 +19,11 @@ __all__ = [
     "ProbeModel",
     "Request",
     "as_image",
-    "bundled",
+    "bundled_folder",
     "bundled_names",
     "content_hash",
     "continuation_positions",
     "find_layout",
-    "has_rotary_axes",
     "prompt_positions",
     "require_model",
     "token_roles",

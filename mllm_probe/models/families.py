@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Family:
-    """What differs from the general rule in one family (a ``config.model_type``).
+    """Exceptions of one family (a ``config.model_type``) from the general rule.
 
     Parameters
     ----------
     caller : str
         Path of the module whose forward runs once per generated token, where it is not the whole model.
     prompt_type : int | None
-        Token type of every token of the prompt, where it does not say which tokens are image tokens.
+        Token type of every token of the prompt, where it does not mark the image tokens.
     continuation_type : int
         Token type of text that follows the prompt.
     processor_places_images : bool
@@ -67,7 +67,7 @@ def family_of(config: object) -> Family:
 
 
 def why_no_image_tokens(config: object) -> str:
-    """Why no position of the probed sequence belongs to a picture; empty where image tokens stand in it."""
+    """Reason why the probed sequence has no image tokens; empty where it has some."""
     if getattr(config, "is_encoder_decoder", False):
         return "picture and prompt enter the encoder; the probed decoder blocks read them by cross-attention"
     return family_of(config).image_tokens_absent

@@ -1,4 +1,4 @@
-"""Anything a person may call an image, as a PIL picture: the one place where encoded pictures are opened."""
+"""Conversion of files, bytes, arrays and tensors to PIL images: the only module that decodes image files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from mllm_probe.models.warn import warn_caller
+from mllm_probe.models.caller_warnings import warn_caller
+from mllm_probe.typing import Picture
 
 ACCEPTED = "a PIL image, a path, encoded bytes, an array or tensor [height, width, 3], or an object with an `image`"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -40,7 +41,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def takes_images(function: _Function) -> _Function:
-    """Let a function with a parameter ``images`` be called with ``image=``, its former name: warns, until 1.0."""
+    """Accept ``image=``, the former name of a function's parameter ``images``, with a warning, until 1.0."""
 
     @functools.wraps(function)
     def renamed(*arguments: Any, **named: Any) -> Any:
@@ -59,8 +60,8 @@ def warn_of_image() -> None:
     warn_caller("image is called images now; the former name works until 1.0.", DeprecationWarning)
 
 
-def as_image(source: Any) -> Image.Image:
-    """Read a picture from whatever holds one.
+def as_image(source: Picture | bytes) -> Image.Image:
+    """Convert a picture of any accepted type to a PIL image.
 
     Parameters
     ----------
@@ -78,8 +79,8 @@ def as_image(source: Any) -> Image.Image:
     Raises
     ------
     ValueError
-        If it cannot be read as a picture, is empty, has more than ``MOST_PIXELS`` pixels, or if it is open what its
-        numbers mean.
+        If it cannot be read as a picture, is empty, has more than ``MOST_PIXELS`` pixels, or if its range of
+        values is ambiguous.
     FileNotFoundError
         If a path leads nowhere.
     """
@@ -101,7 +102,7 @@ def as_image(source: Any) -> Image.Image:
     return _on_white(picture)
 
 
-def content_hash(source: Any) -> str:
+def content_hash(source: Picture | bytes) -> str:
     """Name of a picture by its pixels: 16 hexadecimal digits, the same for equal RGB content."""
     picture = as_image(source)
     return hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()[:16]
@@ -193,7 +194,7 @@ class _TooLarge(ValueError):
 
 
 def _reason(error: Exception) -> str:
-    """What was wrong, without the file's name or an object's address."""
+    """Reason of an error, without the file's name or an object's address."""
     if type(error).__name__ == "UnidentifiedImageError":
         return "its content is of another kind"
     return str(getattr(error, "strerror", None) or error) or type(error).__name__
@@ -213,7 +214,7 @@ def _require_size(size: tuple[int, int], called: str) -> None:
 
 
 def _require_regular(file: Path, what: str = "picture", most: int = MOST_BYTES) -> None:
-    """Refuse what would never end when it is read (pipes, devices) before it is opened."""
+    """Refuse files that block or never end when they are read (pipes, devices)."""
     try:
         status = file.stat()
     except FileNotFoundError:
@@ -259,7 +260,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def _eight_bits(array: np.ndarray, got: str) -> np.ndarray:
-    """Pixels as uint8, by what numbers of their type mean; what can mean two things is refused."""
+    """Pixels as uint8, scaled by the range of their type; ambiguous ranges are refused."""
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:

@@ -26,7 +26,7 @@ PER_TOKEN: Mapping[str, int] = {
     "image_attention_mask": 0,
     "decoder_input_ids": 0,
 }
-"""Tensors [rows, tokens, …] that run along with the tokens, and what stands at padding."""
+"""Tensors [rows, tokens, …] aligned with the tokens, and their padding values."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Encoded:
     padding : Tensor [rows] int64
         Number of padding positions on the left.
     prompt_length : int
-        Columns of the prompt; a continuation stands behind it and counts as generated.
+        Columns of the prompt; a continuation follows it and counts as generated.
     token_text : list of list of str
     begin : bool array [rows, tokens]
         Begin-of-sequence tokens in front of a row.
@@ -148,7 +148,7 @@ def join_inputs(samples: Sequence[Mapping[str, Tensor]], pad_token_id: int) -> d
     for name in trimmed[0]:
         pad = pad_token_id if name == "input_ids" else PER_TOKEN.get(name)
         parts = [sample[name] for sample in trimmed]
-        if pad is not None:  # the decoder's ids have a length of their own
+        if pad is not None:  # the decoder's ids have another length
             along = name if name == "decoder_input_ids" else "input_ids"
             longest = max(sample[along].shape[1] for sample in trimmed)
             parts = [_pad_left(part, longest, pad) for part in parts]
@@ -172,7 +172,7 @@ def _pad_left(value: Tensor, length: int, pad: int) -> Tensor:
 def append_tokens(
     tensors: Mapping[str, Tensor], continuation: Sequence[Sequence[int]], pad_token_id: int, token_type: int = 0
 ) -> dict[str, Tensor]:
-    """The batch with text behind every prompt; shorter texts are padded on the right.
+    """The batch with text appended to every prompt; shorter texts are padded on the right.
 
     Parameters
     ----------

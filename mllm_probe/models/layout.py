@@ -22,12 +22,12 @@ _PIXELS = ("pixel_values", "image_patches", "flattened_patches", "images")
 
 
 class LayoutError(ValueError):
-    """The parts of a model could not be found; the text says what was tried and how to pass them by hand."""
+    """The parts of a model could not be found; the text lists what was tried and how to pass them by hand."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the parts of one model are.
+    """Parts of one model.
 
     Attributes
     ----------
@@ -79,8 +79,8 @@ def find_layout(hf: nn.Module, blocks: str | Iterable[nn.Module] | None = None) 
     """
     _require_vision(hf)
     names = {module: name for name, module in hf.named_modules()}
-    found = _given_blocks(hf, blocks) if blocks is not None else _general_blocks(hf)
-    backbone = _owner(hf, found, names)
+    blocks_found = _given_blocks(hf, blocks) if blocks is not None else _general_blocks(hf)
+    backbone = _owner(hf, blocks_found, names)
     head = _head(hf)
     parts: dict[str, nn.Module | None] = {
         "backbone": backbone,
@@ -92,11 +92,11 @@ def find_layout(hf: nn.Module, blocks: str | Iterable[nn.Module] | None = None) 
     caller = family_of(hf.config).caller
     paths = {part: names[module] for part, module in parts.items() if module is not None and module in names}
     return Layout(
-        blocks=found,
+        blocks=blocks_found,
         image_token_id=_image_token(hf),
         caller=hf.get_submodule(caller) if caller else hf,
         stream_index=getattr(text_config(hf), "altup_active_idx", None),
-        paths=paths | {"blocks": _common_path([names.get(block, "") for block in found])},
+        paths=paths | {"blocks": _common_path([names.get(block, "") for block in blocks_found])},
         **parts,  # type: ignore[arg-type]
     )
 
@@ -129,6 +129,8 @@ def _general_blocks(hf: Any) -> tuple[nn.Module, ...]:
     config = (getattr(decoder, "config", None) or hf.config).get_text_config(decoder=True)
     count = getattr(config, "num_hidden_layers", None)
     lists = {n: m for n, m in decoder.named_modules() if isinstance(m, nn.ModuleList) and len(m)}
+    # A vision tower, an encoder or a list of cross-attention layers may have as many modules as the decoder has blocks.
+    # The last two filters apply only if a candidate is left.
     candidates = [n for n, m in lists.items() if len(m) == count and not any(word in n for word in _NOT_TEXT)]
     candidates = [n for n in candidates if "decoder" in n] or candidates
     candidates = [n for n in candidates if "cross_attn" not in n] or candidates
@@ -205,8 +207,8 @@ def _vision_tower(hf: Any) -> nn.Module | None:
 
 
 def _projector(hf: nn.Module) -> nn.Module | None:
-    found = [(name, module) for name, module in hf.named_modules() if name.rpartition(".")[2] in _PROJECTORS]
-    return min(found, key=lambda item: item[0].count("."))[1] if found else None
+    named = [(name, module) for name, module in hf.named_modules() if name.rpartition(".")[2] in _PROJECTORS]
+    return min(named, key=lambda item: item[0].count("."))[1] if named else None
 
 
 def _image_token(hf: Any) -> int | None:

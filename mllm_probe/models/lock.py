@@ -71,7 +71,7 @@ class ModelLock:
             )
 
     def give_way(self) -> None:
-        """Let interactive jobs that wait run now; for a long job that holds the lock once, between two of its steps."""
+        """Release the lock for waiting interactive jobs, between two steps of a long job that holds it once."""
         with self._changed:
             if self._owner != threading.get_ident() or self._depth != 1 or not self._interactive_waiting:
                 return
@@ -84,6 +84,8 @@ class ModelLock:
             if self._owner == me:
                 self._depth += 1
                 return
+            # A waiting interactive job is counted before it waits, so that no other job can take the lock first. The
+            # count falls even if waiting is interrupted, and the others must then test their condition again.
             self._interactive_waiting += interactive
             try:
                 self._changed.wait_for(lambda: self._owner is None and (interactive or not self._interactive_waiting))

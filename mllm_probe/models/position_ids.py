@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,13 +12,11 @@ from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 
-
-def has_rotary_axes(model: Any) -> bool:
-    """True for families whose position ids are [axes, rows, tokens] (M-RoPE)."""
-    return _indexer(model) is not None
+if TYPE_CHECKING:
+    from mllm_probe.models.probe_model import ProbeModel
 
 
-def prompt_positions(model: Any, encoded: Encoded) -> Tensor:
+def prompt_positions(model: ProbeModel, encoded: Encoded) -> Tensor:
     """Position ids of a batch, as the model itself would set them.
 
     Parameters
@@ -35,6 +33,7 @@ def prompt_positions(model: Any, encoded: Encoded) -> Tensor:
     mask = encoded.tensors.get("attention_mask", torch.ones_like(ids))
     plain = (mask.long().cumsum(-1) - 1).clamp(min=0).masked_fill(mask == 0, 0)
     indexer = _indexer(model)
+    # The model's own indexer, called alone, leaves its stored offset (rope_deltas) as it is; a forward overwrites it.
     if indexer is None:
         first = text_config(model.hf).pad_token_id + 1 if family_of(model.hf.config).positions_from_ids else 0
         return plain + first
@@ -67,6 +66,6 @@ def continuation_positions(positions: Tensor, start: int, tokens: int = 1) -> Te
     return largest[..., None] + steps
 
 
-def _indexer(model: Any) -> Any:
+def _indexer(model: ProbeModel) -> Any:
     inner = getattr(model.hf, "model", None)
     return getattr(inner, "get_rope_index", None)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mllm_probe.models.argument_checks import described
-from mllm_probe.models.fingerprint import Weights
+from mllm_probe.models.fingerprints import Weights
 from mllm_probe.models.inputs import Encoded, Request, split_inputs
 from mllm_probe.models.layout import Layout, find_layout, text_config
 from mllm_probe.models.lock import ModelLock
@@ -40,11 +40,16 @@ class ProbeModel:
 
     Attributes
     ----------
+    tokenizer : PreTrainedTokenizer or None
+        The processor's tokenizer.
     layout : Layout
+        The model's parts and their paths.
     lock : ModelLock
+        Held by whatever computes on the model; interactive jobs go before waiting sweeps.
     weights : Weights
         Follows changes of the weights.
     default_prompt, default_answer_prefix : str
+        The prompt, and the beginning of the answer, that functions use unless others are given.
     suggestions : tuple of str
         Questions that work.
     state : ModelState
@@ -91,7 +96,7 @@ class ProbeModel:
 
     @property
     def device(self) -> torch.device:
-        """Where inputs go: the device of the token embeddings."""
+        """Device of the inputs: that of the token embeddings."""
         return self.hf.get_input_embeddings().weight.device
 
     @property
@@ -107,11 +112,11 @@ class ProbeModel:
     @property
     def eos_token_ids(self) -> set[int]:
         """Ids that end an answer."""
-        found: set[int] = set()
+        ids: set[int] = set()
         for source in (self.hf.generation_config, text_config(self.hf), self.tokenizer):
             value = getattr(source, "eos_token_id", None)
-            found.update(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
-        return found
+            ids.update(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
+        return ids
 
     @property
     def pad_token_id(self) -> int:
@@ -169,7 +174,7 @@ class ProbeModel:
         images, prompt, inputs
             As for ``samples``.
         continuation : str or sequence of str, optional
-            Text of the answer to stand behind every prompt (or behind each its own); written as it is,
+            Text of the answer, appended to every prompt (or one for each); written as it is,
             a leading space included.
 
         Returns
@@ -202,7 +207,7 @@ class ProbeModel:
         return self.tokenizer.decode(listed, skip_special_tokens=True).strip()
 
     def describe(self) -> str:
-        """The parts that were found, one line each."""
+        """Parts of the model, one line each."""
         paths, layout = self.layout.paths, self.layout
         kind = type(layout.blocks[0]).__name__
         last = f"last block → {paths['final_norm']}" if layout.final_norm is not None else "none"

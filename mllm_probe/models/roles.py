@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,22 +12,26 @@ from mllm_probe.models.families import why_no_image_tokens
 from mllm_probe.models.layout import text_config
 from mllm_probe.schema import ROLES
 
+if TYPE_CHECKING:
+    from mllm_probe.models.probe_model import ProbeModel
+
+
 TEXT, IMAGE, SPECIAL, PADDING = (ROLES.index(name) for name in ("text", "image", "special", "padding"))
 
 
-def special_ids(model: Any) -> set[int]:
+def special_ids(model: ProbeModel) -> set[int]:
     """Ids of special tokens (begin, end, padding, chat markers), from the tokenizer or else from the configuration."""
     if model.tokenizer is not None:
         return set(model.tokenizer.all_special_ids)
     config = model.hf.config.get_text_config(decoder=True)
-    found: set[int] = set()
+    ids: set[int] = set()
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         value = getattr(config, name, None)
-        found.update(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
-    return found
+        ids.update(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
+    return ids
 
 
-def token_roles(model: Any, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+def token_roles(model: ProbeModel, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
     """Role of every position.
 
     Parameters
@@ -52,7 +56,7 @@ def token_roles(model: Any, input_ids: Tensor, attention_mask: Tensor | None = N
     return roles
 
 
-def begin_of_sequence(model: Any, input_ids: Tensor, roles: Tensor) -> np.ndarray:
+def begin_of_sequence(model: ProbeModel, input_ids: Tensor, roles: Tensor) -> np.ndarray:
     """Positions that hold the begin-of-sequence token in front of everything else of their row.
 
     Parameters
@@ -82,7 +86,7 @@ def patch_positions(roles: np.ndarray, pictures: int | None, grids: list[tuple[i
     pictures : int or None
         How many pictures the sample has; None where that is not known, which is read as one if the grid of one fits.
     grids : list of (rows, columns), optional
-        Sizes of the token grid of each picture, where the processor says so.
+        Sizes of the token grid of each picture, where the processor gives them.
 
     Returns
     -------

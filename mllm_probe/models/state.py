@@ -1,4 +1,4 @@
-"""What other parts of the package keep with a loaded model: one object per class, which goes when the model goes."""
+"""State that other parts of the package keep with a loaded model: one object per class, freed with the model."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ Part = TypeVar("Part")
 
 
 class ModelState:
-    """Caches and verdicts of one model, such as prefilled prompts and the way that rows share a prompt.
+    """Caches and trial results of one model, such as prefilled prompts and the method by which rows share a prompt.
 
     Examples
     --------
-    >>> model.state.of(Prompts)  # a class of the part that needs it, made without arguments the first time
+    >>> model.state.of(Prompts)  # a class of the part that needs it, constructed without arguments on first use
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class ModelState:
         self._parts: dict[type, Any] = {}
 
     def of(self, kind: type[Part]) -> Part:
-        """The model's object of this class, made when it is first asked for."""
+        """The model's object of this class, constructed on first use."""
         with self._lock:
             if kind not in self._parts:
                 self._parts[kind] = kind()

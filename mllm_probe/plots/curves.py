@@ -1,7 +1,7 @@
 """What a figure of effects shows along one dimension, described once; Bokeh, SVG and PNG painters draw it.
 
-The front-end describes the curve of the cell under the pointer by the same rules (``map/response.ts``); one table of
-cases holds both.
+The front-end describes the curve of the cell under the pointer by the same rules (``heatmap/response.ts``); one table
+of cases holds both.
 """
 
 from __future__ import annotations

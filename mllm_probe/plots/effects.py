@@ -9,7 +9,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.plots.curves import Band, Curves, Series, counted, effect_label
-from mllm_probe.sweeps.effect import effect as effect_of
+from mllm_probe.studies.effect import effect as effect_of
 
 READING = (
     "Lines: concept minus the mean of random directions, with 95 % intervals over pictures. "

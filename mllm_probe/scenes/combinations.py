@@ -1,4 +1,4 @@
-"""Which combinations of two concepts training never sees, so that evaluation can ask for them."""
+"""Combinations of two concepts that are held out of training, for evaluation."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What is said about a scene: captions, lists, questions and answers in plain English."""
+"""Text about a scene: captions, lists, questions and answers in plain English."""
 
 from collections.abc import Sequence
 
@@ -180,21 +180,21 @@ def existence(scene: Scene, g: np.random.Generator) -> Question:
 
 
 def relation_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
-    """Return where one thing is, and whether it is where a question says, for a relation between two things."""
+    """Return two questions about a relation between two things: where one is, and whether it is at a given place."""
     relation, subject, reference = scene.placed_relation, scene.subject, scene.reference
     if relation is None:
         raise ValueError("this scene has no relation between two things: draw one with sample(rng, kind='relation')")
     if relation in _OPPOSITES and reference != "box" and g.random() < 0.5:
         relation, subject, reference = _OPPOSITES[relation], reference, subject
     where = Question("where", f"Where is the {subject}?", f"{_PHRASES[relation]} the {reference}")
-    said = relation
+    asked = relation
     if g.random() < 0.5:
         others = [
             r for r in PLACED_RELATIONS if r != relation and r != "larger" or relation == "inside" and r != "inside"
         ]
-        said = _OPPOSITES[relation] if relation in _OPPOSITES and g.random() < 0.6 else choose(g, others)
-    text = f"Is the {subject} {_PHRASES[said]} the {reference}?"
-    return [where, Question("is it there", text, "yes" if said == relation else "no")]
+        asked = _OPPOSITES[relation] if relation in _OPPOSITES and g.random() < 0.6 else choose(g, others)
+    text = f"Is the {subject} {_PHRASES[asked]} the {reference}?"
+    return [where, Question("is it there", text, "yes" if asked == relation else "no")]
 
 
 def questions(scene: Scene, g: np.random.Generator, most: int) -> list[Question]:

@@ -103,7 +103,7 @@ def pair(concept: str, rng: np.random.Generator, negative: str = "replace") -> P
         One of `CONCEPTS`.
     rng : numpy.random.Generator
     negative : {"replace", "remove"}
-        What stands in the concept's place: another value of the same slot, or nothing (the thing gone, the face
+        Replacement of the concept: another value of the same slot, or nothing (the thing gone, the face
         neutral, the style plain, the things standing freely).
 
     Returns

@@ -1,4 +1,4 @@
-"""Questions that need a procedure, each beside the recognition question of the same picture."""
+"""Questions that need a procedure, each with the recognition question of the same picture."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Question:
 
 
 def missing_item(scene: Scene) -> str:
-    """Return the kind of thing behind the question mark of a pattern."""
+    """Return the kind of thing that the question mark of a pattern hides."""
     return scene.entities[scene.given_pattern.missing % len(scene.entities)].kind
 
 
@@ -48,11 +48,11 @@ def row_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
     forward, backward = _directions(scene)
     step = int(g.integers(2))
     near, where = (kinds[step], forward) if g.random() < 0.5 else (kinds[step + 1], backward)
-    beside = kinds[step + 1] if where == forward else kinds[step]
+    neighbour = kinds[step + 1] if where == forward else kinds[step]
     start, way, end = (0, forward, 2) if g.random() < 0.5 else (2, backward, 0)
     larger = kinds[start] if large[start] else kinds[end]
     return [
-        Question(PROBLEMS[1], f"what is {where} the {near}?", beside),
+        Question(PROBLEMS[1], f"what is {where} the {near}?", neighbour),
         Question(PROBLEMS[2], f"what is two steps {way} the {kinds[start]}?", kinds[end]),
         Question(PROBLEMS[3], f"which is larger, the {kinds[start]} or the thing two steps {way} it?", larger),
     ]

@@ -1,4 +1,4 @@
-"""Random scenes: what is in them, how often, and where things stand."""
+"""Random scenes: their contents, frequencies and positions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -84,7 +84,7 @@ def free_places(
 def free_scene(
     g: np.random.Generator, style: str | None, kinds: Sequence[str], face: bool = False, emotion: str | None = None
 ) -> Scene:
-    """Return a scene of things, and a face if asked for, that stand freely."""
+    """Return a scene of things at free positions, and a face if asked for."""
     background = colours.background(g)
     places = free_places(
         g, [14] * face + [11] * len(kinds), [18] * face + [16] * len(kinds), diagonal=len(kinds) == 2 and not face

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mllm_probe.scenes.vocabulary import GROUNDS, LINE_RELATIONS
+from mllm_probe.scenes.vocabulary import LINE_RELATIONS
 
 SIDE = 64.0
 Colour = tuple[int, int, int]
@@ -10,7 +10,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Entity:
-    """A thing: its kind, its colours, and where it stands when nothing else arranges it."""
+    """A thing: its kind, its colours, and its position when nothing else arranges it."""
 
     kind: str
     colour: Colour
@@ -34,14 +34,14 @@ class Face:
 
 @dataclass(frozen=True)
 class Pattern:
-    """Six places filled by repeating the scene's entities in turn, one of them hidden behind a question mark."""
+    """Six places filled by repeating the scene's entities in turn, one of them hidden by a question mark."""
 
     missing: int
 
 
 @dataclass(frozen=True)
 class Row:
-    """The scene's three entities in a line; `large` says which of them are drawn large."""
+    """The scene's three entities in a line; `large` marks those that are drawn large."""
 
     horizontal: bool
     large: tuple[bool, bool, bool]
@@ -61,7 +61,7 @@ class Scene:
     arrangement : str or None
         One of `ABSTRACT`: the entities are repeated and placed by it instead of by their own positions.
     relation : str or None
-        One of `RELATIONS`: between two things, or between two lines drawn behind everything.
+        One of `RELATIONS`: between two things, or between two background lines.
     pattern, row : Pattern, Row or None
         Pictures that carry a problem.
     background : Colour
@@ -105,12 +105,12 @@ class Scene:
 
     @property
     def subject(self) -> str | None:
-        """Name of the thing that the relation is told of."""
+        """Subject of the relation."""
         return self.entities[0].kind if self.placed_relation else None
 
     @property
     def reference(self) -> str | None:
-        """Name of the thing (or "box") that the relation is told against."""
+        """Object of the relation: a thing or "box"."""
         if not self.placed_relation:
             return None
         return self.entities[1].kind if len(self.entities) > 1 else "box"
@@ -140,8 +140,3 @@ def true_concepts(scene: Scene) -> tuple[str, ...]:
     emotion = scene.face.emotion if scene.face else None
     rest = (scene.style, emotion, scene.arrangement, scene.relation)
     return visible_entities(scene) + tuple(name for name in rest if name)
-
-
-def can_relate(first: str, second: str) -> bool:
-    """Return whether a relation may be told of `first` against `second`: a figure against a ground."""
-    return second in GROUNDS and first not in GROUNDS

@@ -1,4 +1,4 @@
-"""How each visual style paints: the ground, what fills and outlines each role, what is done to the whole picture."""
+"""Visual styles: the ground, the fill and outline of each role, and the filter over the whole picture."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,7 +32,7 @@ def _mix(a: Colour, b: Colour, share: float) -> Colour:
 
 
 def ground(scene: Scene) -> Colour:
-    """Return the colour behind everything."""
+    """Return the background colour."""
     red, green, blue = scene.background
     if scene.style == "blueprint":
         return 18 + red % 24, 55 + green % 40, 130 + blue % 50
@@ -46,7 +46,7 @@ def ground(scene: Scene) -> Colour:
 
 
 def ink(scene: Scene) -> Colour:
-    """Return the colour of the lines behind everything."""
+    """Return the colour of the background lines."""
     if scene.style == "blueprint":
         return 225, 235, 250
     if scene.style == "neon":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from mllm_probe.activations.edits import editing
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.operations import Operation
+from mllm_probe.steering.intervention import Composition, Steering, compose
+from mllm_probe.steering.operations import Affine, Operation
 from mllm_probe.steering.receipts import Receipt, RowReceipt
-from mllm_probe.steering.steering import Composition, Steering, compose, editing
 
 __all__ = [
+    "Affine",
     "Composition",
     "EditBuffer",
     "Editor",

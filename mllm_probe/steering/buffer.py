@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from mllm_probe.activations.hooks import attached, resolve_layers
-from mllm_probe.decoding.shared import Untouched
-from mllm_probe.steering.calls import Calls
+from mllm_probe.decoding.shared import UneditedPart
+from mllm_probe.models.caches import given_cache
+from mllm_probe.steering.edit_log import EditLog, ModelCall
 from mllm_probe.steering.editor import past_length
-from mllm_probe.steering.ledger import Fed, Ledger
+from mllm_probe.steering.intervention import Row, as_rows, require_vectors_of
 from mllm_probe.steering.receipts import Receipt, RowReceipt
-from mllm_probe.steering.stacked import GENERATED, PHASES, stack
-from mllm_probe.steering.steering import Row, as_rows, require_vectors_of
+from mllm_probe.steering.stacked import GENERATED, LAST, PHASES, stack
 from mllm_probe.steering.tensors import Batch, Tensors
-from mllm_probe.tokens.positions import of_encoded
+from mllm_probe.tokens.positions import of_encoded, sequence_of
 from mllm_probe.typing import Layers
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class EditBuffer:
-    """Edits the calls that feed the last prompt token and the answer; which edits is data, written in place.
+    """Edits forwards of the last prompt token and of the answer; the edits are tensors that can be rewritten in place.
 
     Every operation with an affine form is h + (constant + gain · (h·along − mean)) · direction, so a row's edit at a
     layer is two vectors and a few numbers. An :class:`Editor` reads positions from each call and does all scopes; a
@@ -84,22 +84,22 @@ class EditBuffer:
         self._index = {layer: index for index, layer in enumerate(self.layers)}
         self.serial = 0
         self._last: int | None = None
-        self._behind: int | None = None
+        self._answer_start: int | None = None
         self._given = prompt is not None
         if prompt is not None:
-            self.follow(prompt)
+            self.set_prompt(prompt)
         self._tensors = self._empty(slots, projects)
         self.write([None])
 
-    def follow(self, prompt: Encoded) -> None:
-        """Take another prompt, one sample, as that of all rows."""
+    def set_prompt(self, prompt: Encoded) -> None:
+        """Use another prompt (one sample) for all rows."""
         where = of_encoded(prompt)
-        self._last, self._behind = int(where.lengths[0]) - 1, where.prompt_length
+        self._last, self._answer_start = int(where.lengths[0]) - 1, where.prompt_length
 
     @property
     def rows(self) -> list[Row]:
         """Rows as they were written."""
-        return self._ledger.rows
+        return self._log.rows
 
     @property
     def nbytes(self) -> int:
@@ -108,20 +108,20 @@ class EditBuffer:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """What a traceable call reads and changes."""
+        """Tensors that a traceable call reads and changes."""
         return self._tensors.all
 
     @property
-    def untouched(self) -> Untouched:
-        """What the rows leave alone, so that it may be taken from the unsteered run."""
+    def unedited_part(self) -> UneditedPart:
+        """Blocks and columns that no row edits, which may be taken from the unsteered run."""
         first = np.full(len(self.rows), len(self.model.layers))
-        _, layers, lines = self._ledger.stacked.place
+        _, layers, lines = self._log.stacked.place
         np.minimum.at(first, lines, np.array(self.layers)[layers])
-        column = 0 if self._behind is None else self._behind - 1
-        return Untouched(int(first.min()), column, tuple(first.tolist()))
+        column = 0 if self._answer_start is None else self._answer_start - 1
+        return UneditedPart(int(first.min()), column, tuple(first.tolist()))
 
     def write(self, rows: Sequence[Row], steps: int | None = None) -> None:
-        """Put other edits in place; all rows are in the batch again and receipts start anew.
+        """Replace the edits; all rows are in the batch again and receipts start from zero.
 
         Parameters
         ----------
@@ -150,16 +150,16 @@ class EditBuffer:
             self._tensors = self._empty(max(stacked.slots, old.slots), projects)
         self._tensors.fill(stacked)
         self.serial += 1
-        self._ledger = Ledger(rows, stacked, self.layers, self.model.eos_token_ids)
-        self._now = _Now(self._tensors.of(None, len(rows)), np.arange(len(rows)), np.zeros(len(rows)))
+        self._log = EditLog(rows, stacked, self.layers, self.model.eos_token_ids)
+        self._current = _CurrentRows(self._tensors.of(None, len(rows)), np.arange(len(rows)), np.zeros(len(rows)))
 
     def keep(self, indices: Sequence[int] | Tensor | np.ndarray) -> None:
-        """Go on with some of the current rows only, in this order: those that have ended leave the batch."""
-        chosen, kept = _numbers(indices), self._now.kept
+        """Select rows of the current batch, in this order; the others, such as those whose answer ended, leave it."""
+        chosen, kept = _as_indices(indices), self._current.numbers
         if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(kept)):
             raise ValueError(f"keep: expected rows 0 … {len(kept) - 1} of the current batch; got {chosen.tolist()}.")
         rows = kept[chosen]
-        self._now = _Now(self._tensors.of(rows, len(rows)), rows, self._now.ratios())
+        self._current = _CurrentRows(self._tensors.of(rows, len(rows)), rows, self._current.ratios())
 
     @contextmanager
     def attached(
@@ -175,7 +175,7 @@ class EditBuffer:
         Parameters
         ----------
         phase : {"last_prompt", "generated"}
-            What the first call feeds: the prompt up to its last token (which alone is edited), or tokens of the answer.
+            Tokens of the first call: the prompt up to its last token (the only one edited), or tokens of the answer.
         rows : sequence of int, optional
             Rows of the buffer that are in the batch, in any order, repetitions allowed; by default those that are
             kept. They are not counted in the receipt.
@@ -183,7 +183,7 @@ class EditBuffer:
             Whether these calls are counted in the receipt.
         traceable : bool
             Hooks that ``torch.compile`` can inline, at all layers of the buffer and for all threads; the caller holds
-            ``model.lock`` and says what each call feeds with :meth:`begin`.
+            ``model.lock`` and calls :meth:`begin` before each forward.
 
         Raises
         ------
@@ -195,71 +195,74 @@ class EditBuffer:
             with attached(self.model, self._edit_step, layers=self.layers, traceable=True):
                 yield
             return
-        chosen = None if rows is None else self._tensors.of(_numbers(rows), len(_numbers(rows)))
-        calls = Calls(self, PHASES.index(phase), chosen, counted and rows is None)
-        layers = [self.layers[index] for index in sorted(set(self._ledger.stacked.place[1].tolist()))]
+        chosen = None if rows is None else self._tensors.of(_as_indices(rows), len(_as_indices(rows)))
+        calls = _CallEditor(self, PHASES.index(phase), chosen, counted and rows is None)
+        layers = [self.layers[index] for index in sorted(set(self._log.stacked.place[1].tolist()))]
         with attached(self.model, calls.edit if layers else None, layers=layers or None, on_call=calls.begin):
             yield
 
     @property
-    def prompt_columns(self) -> int:
-        """Columns of the prompt.
+    def answer_start(self) -> int:
+        """First column of the answer, which is the number of columns of the prompt.
 
         Raises
         ------
         RuntimeError
             If no prompt was given or seen.
         """
-        if self._behind is None:
-            raise RuntimeError("a buffer that no prompt was given to or run under cannot tell where the answer begins.")
-        return self._behind
+        if self._answer_start is None:
+            raise RuntimeError(
+                "the buffer has no prompt yet, so the start of the answer is unknown: give prompt=, or "
+                "feed the prompt in a call while the buffer is attached."
+            )
+        return self._answer_start
 
     @property
-    def answered(self) -> int:
-        """Columns of the answer that were fed and counted."""
-        return sum(call.columns for call in self._ledger.calls if call.phase == GENERATED)
+    def answer_columns(self) -> int:
+        """Number of columns of the answer that were fed and counted."""
+        return sum(call.columns for call in self._log.calls if call.phase == GENERATED)
 
     @property
     def batch(self) -> Batch:
         """Edits of the rows that are in the batch now."""
-        return self._now.batch
+        return self._current.batch
 
     def index_of(self, layer: int) -> int:
         """Index of a layer in the buffer."""
         return self._index[layer]
 
-    def require_untouched_prompt(self) -> None:
+    def require_unedited_prompt(self) -> None:
         """Raise if a row edits the prompt before its last token."""
         parts = (part for row in self.rows if row is not None for part in row.parts if part.strength != 0)
         wrong = next((part for part in parts if part.scope.touches_prompt), None)
         if wrong is not None:
             raise ValueError(
                 f"a buffer edits from the last prompt token on, but '{wrong.label}' has the scope {wrong.scope}: run "
-                "the prompt with an Editor, and attach the buffer for what follows with a cache, as 'generated'."
+                "the prompt with an Editor, and attach the buffer for cached calls after it, as 'generated'."
             )
 
     def find_prompt(self, arguments: Mapping[str, Any], width: int) -> None:
-        """Take the length of the prompt from the call that feeds its end, where none was given."""
+        """Read the length of the prompt from the call that feeds its last token, unless a prompt was given."""
         if not self._given:
-            self._behind = past_length(arguments, width) + width
-            self._last = self._behind - 1
+            self._answer_start = past_length(arguments, width) + width
+            self._last = self._answer_start - 1
 
     def begin(self, phase: str, ids: Tensor | None = None) -> None:
-        """Say what the next traceable call feeds: the last prompt token, or ids [rows, n] of the answer."""
+        """Set the phase of the next traceable call and record its token ids [rows, n] (None for the prompt's last)."""
         number = PHASES.index(phase)
-        self._now.batch.enter(number)
+        self._current.batch.enter(number)
         self.record(number, 1 if ids is None else ids.shape[1], ids)
 
     def record(self, phase: int, columns: int, ids: Tensor | None) -> None:
-        """Count a call in the receipt."""
-        self._ledger.calls.append(Fed(self._now.kept, phase, columns, ids))
+        """Add a call to the log of the receipt."""
+        self._log.calls.append(ModelCall(self._current.numbers, phase, columns, ids))
 
     def receipt(self) -> Receipt:
-        """What was selected and edited so far, from the last prompt token on."""
+        """Receipt of the positions selected and edited so far, from the last prompt token on."""
         return Receipt(self._receipts).freeze()
 
     def _receipts(self) -> tuple[RowReceipt, ...]:
-        return self._ledger.receipts(self._last, self._now.ratios())
+        return self._log.receipts(self._last, self._current.ratios())
 
     def _empty(self, slots: int, projects: bool) -> Tensors:
         shape = (slots, len(self.layers), self.capacity, self.model.hidden_size)
@@ -269,28 +272,125 @@ class EditBuffer:
         if phase not in PHASES:
             raise ValueError(f"phase: expected one of {', '.join(PHASES)}; got {phase!r}.")
         if phase == PHASES[0]:
-            self.require_untouched_prompt()
+            self.require_unedited_prompt()
 
     def _edit_step(self, layer: int, hidden: Tensor) -> Tensor:
-        for change in self._now.batch.changes(self._index[layer], phase=-1):
+        for change in self._current.batch.changes(self._index[layer], phase=-1):
             hidden = change.apply(hidden)
         return hidden
 
 
 @dataclass(frozen=True)
-class _Now:
-    """Rows in the batch: their edits, their numbers in the buffer, and sizes that were added up before for all rows."""
+class _ColumnRange:
+    """Columns of a call that are edited alike, and whether the receipt counts them."""
+
+    columns: slice
+    phase: int
+    counted: bool
+
+
+class _CallEditor:
+    """Edits the model's calls of one ``with`` block; which columns depends on a call's number and on its cache.
+
+    Parameters
+    ----------
+    buffer : EditBuffer
+    phase : int
+        Of the first call's tokens, an index into ``PHASES``.
+    chosen : Batch or None
+        Edits of the rows; by default those that the buffer has in the batch at each call.
+    counted : bool
+        Whether the calls are counted in the receipt.
+    """
+
+    def __init__(self, buffer: EditBuffer, phase: int, chosen: Batch | None, counted: bool) -> None:
+        self.buffer, self.phase, self.chosen, self.counted = buffer, phase, chosen, counted
+        self.shape = (0, 0)
+        self.ranges: list[_ColumnRange] = []
+
+    @property
+    def batch(self) -> Batch:
+        """Edits of the rows of this block."""
+        return self.buffer.batch if self.chosen is None else self.chosen
+
+    def begin(self, arguments: Mapping[str, Any]) -> None:
+        """Find the columns of a call to edit, before it runs."""
+        ids, (lines, width) = sequence_of(arguments)
+        rows = self.batch.ratio.shape[-1]
+        if lines != rows:
+            raise ValueError(f"the model was called with {lines} lines, but the buffer was attached for {rows} rows.")
+        self.shape = (lines, width)
+        if self.phase == GENERATED:
+            self._answer(arguments, ids, width)
+            return
+        self.buffer.find_prompt(arguments, width)
+        self.ranges = [_ColumnRange(slice(width - 1, width), self.phase, self.counted)]
+        self._record(1, None)
+        self.phase = GENERATED
+
+    def _answer(self, arguments: Mapping[str, Any], ids: Tensor | None, width: int) -> None:
+        """A call with tokens of the answer; without a cache it repeats the prompt and the answer so far."""
+        if given_cache(arguments) is not None:
+            self.ranges = [_ColumnRange(slice(0, width), GENERATED, self.counted)]
+            self._record(width, ids)
+            return
+        self.buffer.require_unedited_prompt()
+        # Columns of earlier calls are edited again, as their keys are computed again, but counted once.
+        start = self.buffer.answer_start
+        fresh = start + self.buffer.answer_columns
+        self.ranges = [
+            _ColumnRange(slice(start - 1, start), LAST, False),
+            _ColumnRange(slice(start, fresh), GENERATED, False),
+            _ColumnRange(slice(fresh, width), GENERATED, self.counted),
+        ]
+        self._record(width - fresh, None if ids is None else ids[:, fresh:])
+
+    def _record(self, columns: int, ids: Tensor | None) -> None:
+        if self.counted:
+            self.buffer.record(self.phase, columns, ids)
+
+    def edit(self, layer: int, hidden: Tensor) -> Tensor:
+        """Output [lines, columns, width] of a block after the edits."""
+        if hidden.shape[:2] != self.shape:
+            raise RuntimeError(
+                f"block {layer} of {self.buffer.model.name} sees {tuple(hidden.shape[:2])} lines and positions, but "
+                f"the model was called with {self.shape}: this family changes the sequence inside, or a block ran "
+                "outside a call of the whole model."
+            )
+        rows = self.batch.edited(self.buffer.index_of(layer))
+        part = hidden if rows is None else hidden.index_select(0, rows.to(hidden.device))
+        changed = self._changed(layer, part)
+        return changed if rows is None else hidden.index_copy(0, rows.to(hidden.device), changed)
+
+    def _changed(self, layer: int, hidden: Tensor) -> Tensor:
+        whole = self.ranges[0]
+        if len(self.ranges) == 1 and whole.columns == slice(0, hidden.shape[1]):
+            return self._applied(layer, hidden, whole)
+        out = hidden.clone()
+        for part in (part for part in self.ranges if part.columns.start < part.columns.stop):
+            out[:, part.columns] = self._applied(layer, hidden[:, part.columns], part)
+        return out
+
+    def _applied(self, layer: int, hidden: Tensor, part: _ColumnRange) -> Tensor:
+        for change in self.batch.prepared(self.buffer.index_of(layer), part.phase, hidden.device):
+            hidden = change.apply(hidden, part.counted)
+        return hidden
+
+
+@dataclass(frozen=True)
+class _CurrentRows:
+    """Rows in the batch: their edits, their numbers in the buffer, and the sums of sizes up to their last selection."""
 
     batch: Batch
-    kept: np.ndarray
-    before: np.ndarray
+    numbers: np.ndarray
+    earlier: np.ndarray
 
     def ratios(self) -> np.ndarray:
         """Sums of ‖Δh‖ / ‖h‖ of all rows, those that have left included."""
-        total = self.before.copy()
-        np.add.at(total, self.kept, self.batch.ratio.sum((0, 1)).double().cpu().numpy())
+        total = self.earlier.copy()
+        np.add.at(total, self.numbers, self.batch.ratio.sum((0, 1)).double().cpu().numpy())
         return total
 
 
-def _numbers(rows: Sequence[int] | Tensor | np.ndarray) -> np.ndarray:
+def _as_indices(rows: Sequence[int] | Tensor | np.ndarray) -> np.ndarray:
     return np.asarray(torch.as_tensor(rows).cpu(), dtype=np.int64)

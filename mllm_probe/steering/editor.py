@@ -1,4 +1,4 @@
-"""The runtime that owns positions: it reads every call of the model and edits the right places of the right rows."""
+"""The general editor: reads positions from each forward of the model and edits those that each row selects."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.activations.edits import editing
 from mllm_probe.activations.hooks import attached
-from mllm_probe.decoding.shared import Untouched
+from mllm_probe.decoding.shared import UneditedPart
 from mllm_probe.models.caches import given_cache
-from mllm_probe.steering.plan import Call, Plan
+from mllm_probe.steering.edit_plan import Call, EditPlan
+from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows, require_vectors_of
 from mllm_probe.steering.receipts import Receipt, RowReceipt
-from mllm_probe.steering.steering import Row, as_rows, require_vectors_of
 from mllm_probe.tokens.positions import PromptPositions, of_call, of_encoded, sequence_of
 
 if TYPE_CHECKING:
@@ -56,14 +57,14 @@ class Editor:
         self.model, self.rows, self.steps = model, as_rows(rows), steps
         require_vectors_of(model, self.rows)
         self._past_rows: list[RowReceipt] = []
-        self._plan: Plan | None = None
+        self._plan: EditPlan | None = None
         self._call: Call | None = None
         self._length = 0
         self._given = prompt is not None
         if self._given:
             where = of_encoded(prompt)  # type: ignore[arg-type]
             lines = max(len(self.rows), where.lines)
-            self._plan = Plan(model, self._broadcast(lines), _one_each(where, lines), steps)
+            self._plan = EditPlan(model, self._broadcast(lines), _one_each(where, lines), steps)
 
     @property
     def layers(self) -> list[int]:
@@ -72,13 +73,13 @@ class Editor:
         return sorted({layer for part in parts for layer in part.blocks})
 
     @property
-    def untouched(self) -> Untouched:
-        """What the rows leave alone of their prompt, where it was given; what may be taken from the unsteered run."""
+    def unedited_part(self) -> UneditedPart:
+        """Blocks and columns of the given prompt that no row edits, which may be taken from the unsteered run."""
         total = len(self.model.layers)
         parts = [[p for p in row.parts if p.strength != 0] if row is not None else [] for row in self.rows]
         first = tuple(min((layer for part in own for layer in part.blocks), default=total) for own in parts)
         column = self._plan.first_column if self._plan is not None else 0
-        return Untouched(min(first), column, first)
+        return UneditedPart(min(first), column, first)
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -88,13 +89,13 @@ class Editor:
             yield
 
     def keep(self, indices: Sequence[int] | Tensor | np.ndarray) -> None:
-        """Go on with some of the current rows only, in this order: those that have ended leave the batch."""
+        """Select rows of the current batch, in this order; the others, such as those whose answer ended, leave it."""
         if self._plan is None:
             raise RuntimeError("keep: no prompt is known yet; give prompt= to the editor or call the model first.")
         self._plan.keep(np.asarray(torch.as_tensor(indices).cpu(), dtype=np.int64))
 
     def receipt(self) -> Receipt:
-        """What was selected and edited so far."""
+        """Receipt of the positions selected and edited so far."""
         return self.live_receipt().freeze()
 
     def live_receipt(self) -> Receipt:
@@ -129,7 +130,7 @@ class Editor:
             plan.remember_tokens(self._call, ids)
 
     def _continues(self, ids: Tensor | None, lines: int, past: int, width: int) -> bool:
-        """Whether a call goes on with the sequence of the call before, by one cached token or fed again as a whole."""
+        """Whether a call continues the previous one, by one cached token or by the whole sequence without a cache."""
         plan = self._plan
         if plan is None or lines % plan.kept_lines or past + width != self._length + 1:
             return False
@@ -140,7 +141,7 @@ class Editor:
             self._past_rows.extend(self._plan.receipt())
             self._plan = None
         where = of_call(self.model, arguments, past)
-        plan = Plan(self.model, self._broadcast(lines), where, self.steps)
+        plan = EditPlan(self.model, self._broadcast(lines), where, self.steps)
         plan.prompt_ids = sequence_of(arguments)[0]
         self._plan = plan
 
@@ -158,6 +159,19 @@ class Editor:
                 "of the prompt cannot be found in it."
             )
         return self._plan.edit(layer, hidden, call)
+
+
+@editing.register(Steering)
+@editing.register(Composition)
+@editing.register(type(None))
+@editing.register(list)
+@editing.register(tuple)
+@contextmanager
+def _edited_forwards(steering: Row | Sequence[Row], model: ProbeModel, encoded: Encoded) -> Iterator[Receipt]:
+    """Edit forwards of ``model`` on ``encoded`` while the ``with`` block runs; gives the receipt."""
+    editor = Editor(model, as_rows(steering), encoded, steps=encoded.length - encoded.prompt_length)
+    with editor.attached():
+        yield editor.live_receipt()
 
 
 def past_length(arguments: Mapping[str, Any], width: int) -> int:

@@ -1,7 +1,7 @@
 """What steering does to an activation: one declaration for each operation.
 
 An operation is a function (h, v, dose) → Δh. Where Δh is affine in h, its affine form is declared in place of it, or
-beside it: then rows with different doses, directions and operations are edited by the same few tensor operations.
+with it: then rows with different doses, directions and operations are edited by the same few tensor operations.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from mllm_probe.models.argument_checks import finite_number
-from mllm_probe.models.fingerprint import code_hash
+from mllm_probe.models.fingerprints import code_hash
 
 Number = float | Tensor
 ChangeFunction = Callable[..., Tensor]
 USES = ("negative", "to")
-"""What an operation may use beside the direction: μ₋ as ``negative``, the other concept's unit vector as ``to``."""
+"""What an operation may use besides the direction: μ₋ as ``negative``, the other concept's unit vector as ``to``."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Operation:
     affine : callable, optional
         ``affine(v, dose) -> Affine`` for v [..., hidden] and dose [...]: the same change in its affine form. Sweeps
         and the slider then run rows of this operation from fixed tensors. Without it every forward pass is edited by
-        the general editor, which costs more; receipts say so. At least one of ``change`` and ``affine`` is needed.
+        the general editor, which costs more; receipts name such operations. Give ``change``, ``affine`` or both.
     doses : (float, float)
         Least and largest strength.
     in_unit : bool
@@ -78,9 +78,10 @@ class Operation:
     removes : bool
         Whether every dose takes the concept away; otherwise negative doses do.
     fixed_size : bool
-        Whether ‖Δh‖ is |dose|, whatever h and v are. Random controls of such an operation are shared by all concepts.
+        Whether ‖Δh‖ is ``|dose|``, whatever h and v are. Random controls of such an operation are shared by all
+        concepts.
     uses : tuple of str
-        Keyword arguments that ``change`` and ``affine`` take beside the direction and the dose: ``"negative"`` for μ₋,
+        Keyword arguments that ``change`` and ``affine`` take besides the direction and the dose: ``"negative"`` for μ₋,
         the mean projection of pictures without the concept, [...]; ``"to"`` for the unit vector of the concept given as
         ``to=``, [..., hidden].
 

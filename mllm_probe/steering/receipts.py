@@ -1,4 +1,4 @@
-"""What a steered run really did: which layers, positions and steps of every row were selected and edited."""
+"""Receipts of a steered run: layers, positions and steps of each row that were selected and edited."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import xarray as xr
 from mllm_probe.schema import ROW
 
 if TYPE_CHECKING:
-    from mllm_probe.steering.steering import Row, Steering
+    from mllm_probe.steering.intervention import Row, Steering
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class RowReceipt:
 
 @dataclass(frozen=True)
 class PartRecord:
-    """What one steering of a row selected and edited so far.
+    """Positions that one steering of a row selected and edited so far.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ def row_receipt(
 
 
 class Receipt:
-    """Receipts of all rows of a run; current while the run goes on.
+    """Receipts of all rows of a run; updated while the run lasts.
 
     Parameters
     ----------

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.steering.steering import Row, Steering
+from mllm_probe.steering.intervention import Row, Steering
 from mllm_probe.steering.tables import AffineTable, Members, build_tables
 from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 
 PHASES = ("last_prompt", "generated")
 """What is fed: the last prompt token, or tokens of the answer. Both use the vector and the norm of last_prompt."""
 
-GENERATED = 1
+LAST, GENERATED = range(len(PHASES))
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,13 @@ import torch
 from torch import Tensor
 
 from mllm_probe.steering.controls import CONTROLS, Draw
+from mllm_probe.steering.intervention import Steering
 from mllm_probe.steering.operations import Affine, Operation, affine_size
-from mllm_probe.steering.steering import Steering
 from mllm_probe.tokens.kinds import KINDS, POSITION_KINDS, measured_names
-from mllm_probe.vectors.directions import Directions, directions_of
+from mllm_probe.vectors.directions import Directions, directions_of, longest, require_length
 
 _CHUNK = 1 << 24
 """Elements of activations that are edited at a time, to bound the memory of a wide scope with many rows."""
-
-
-def longest(dtype: torch.dtype) -> float:
-    """Largest length of an activation of ``dtype``: models square it in float32 to normalise it."""
-    return min(torch.finfo(dtype).max, math.sqrt(torch.finfo(torch.float32).max))
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ class Entries:
 
 
 class Bank:
-    """Different vectors of one table, each kept once; vectors are told apart by identity."""
+    """Distinct vectors of one table, each stored once; compared by identity."""
 
     def __init__(self) -> None:
         self.vectors: list[Tensor] = []
@@ -238,6 +233,7 @@ def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int, dty
     ValueError
         If a vector, a residual norm or a mean projection is missing, or a dose is beyond ``dtype``.
     """
+    # Rows that only add share a table without projection, which saves a dot product per place; hence two affine tables.
     groups: dict[Any, list[int]] = {}
     for index, (_, steering) in enumerate(members):
         operation = steering.declared
@@ -317,7 +313,7 @@ def _split(members: Members) -> tuple[np.ndarray, list[Steering]]:
 
 
 class _Place:
-    """What a steering does at one kind of position of one layer.
+    """Direction, dose and affine form of a steering at one kind of position of one layer.
 
     Parameters
     ----------
@@ -367,7 +363,9 @@ class _Place:
         drawn = self.control_direction
         if drawn is None:
             return form
-        # Of the concept's change the control keeps the signed size, so only its direction is exchanged.
+        # A control that keeps the size exchanges the direction alone: constant, gain, mean and the projection stay the
+        # concept's, so that |Δh| is the same at every h. The direction of `replace` is v̂ − v̂_to, which is not of
+        # length 1, so the drawn unit vector is scaled to it.
         if form.direction is not self.direction:
             drawn = form.direction.norm() * drawn.to(form.direction.device)
         return replace(form, direction=drawn)
@@ -428,20 +426,15 @@ UNITS: Mapping[str, Any] = {
 
 def _require_vector(directions: Directions, scope: str, layer: int) -> None:
     length = directions.length(scope, layer)
-    if 0 < length <= longest(torch.float32):
-        return
     which = f"the vector of '{directions.name}' at layer {layer}, scope {scope}"
     if not math.isfinite(length):
         raise ValueError(
             f"{which} holds NaN or infinity: make the vectors again from pictures and weights that give finite "
             "activations, or choose another layer."
         )
-    if length:
+    if not length:
         raise ValueError(
-            f"{which} is too long: its length {length:.3g} is beyond the {longest(torch.float32):.3g} whose square "
-            "float32 can hold. Scale it; unit 'residual' takes its direction alone."
+            f"{which} has length 0, so it has no direction: the pictures with and without the concept give the same "
+            "activations there. Choose another layer or scope."
         )
-    raise ValueError(
-        f"{which} has length 0, so it has no direction: the pictures with and without the concept give the same "
-        "activations there. Choose another layer or scope."
-    )
+    require_length(which, length)

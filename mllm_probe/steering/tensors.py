@@ -1,4 +1,4 @@
-"""Fixed tensors that hold the edits of a batch, and the arithmetic on the activations of one layer."""
+"""Preallocated tensors with the edits of a batch, and their arithmetic on the activations of one layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mllm_probe.steering.stacked import PHASES, Stacked
 
 @dataclass(frozen=True)
 class Tensors:
-    """Edits of as many rows as there is room for.
+    """Edits of all rows of a buffer.
 
     Attributes
     ----------
@@ -125,16 +125,16 @@ class Batch:
             Rows of the batch to edit; all by default.
         """
         device = self.ratio.device if device is None else device
-        made = []
+        changes = []
         for slot in range(self.direction.shape[0]):
             numbers = _chosen(self.numbers[:, slot, layer], rows, 1).to(device)[..., None]
             direction = _chosen(self.direction[slot, layer], rows).to(device)[:, None]
             along = None if self.along is None else _chosen(self.along[slot, layer], rows).to(device)[:, None]
-            made.append(Change(direction, along, numbers[phase], numbers[2:], self.ratio[slot, layer], rows))
-        return made
+            changes.append(Change(direction, along, numbers[phase], numbers[2:], self.ratio[slot, layer], rows))
+        return changes
 
     def prepared(self, layer: int, phase: int, device: torch.device) -> list[Change]:
-        """The edits of the rows that a layer edits; made once, so that later writes are not seen."""
+        """The edits of the rows that a layer edits; computed once, so later writes have no effect on them."""
         key = (layer, phase)
         if key not in self._changes:
             self._changes[key] = self.changes(layer, phase, device, self.edited(layer))
@@ -149,7 +149,7 @@ class Batch:
 
 
 class Change:
-    """One edit of many rows at one layer: what is multiplied is multiplied once, for all steps.
+    """One edit of many rows at one layer, with the products that are the same at all steps computed once.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How the rows of a sample share its prompt: the one place where ways are tried on a model, with rows made for that."""
+"""Choosing how the rows of a sample share its prompt, by trial rows that cover the kinds of edit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mllm_probe.decoding.paths import Path, Trial, choose_path, known_path
 from mllm_probe.decoding.rows import whole_forward
 from mllm_probe.schema import ROLES
 from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.steering import Row, Steering, compose
+from mllm_probe.steering.intervention import Row, Steering, compose
 from mllm_probe.vectors.construction import vectors_from
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path:
-    """The cheapest exact way for rows of a sample; found by trying it, once per model and kind of sample.
+    """The cheapest exact way for rows of a sample, tried once per model and kind of sample.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path
     Notes
     -----
     The verdict holds for every later sweep, stream and session, so the trial rows do not depend on what is asked for
-    now. Rows of an unedited prompt leave it alone; those of an edited one cover what a way treats differently: the
+    now. Rows of an unedited prompt are edited from its last token on; those of an edited prompt cover its cases: the
     lowest, a middle and the last block, and edits from the first column and from a later one.
     """
     known = known_path(model, encoded, prompt_edited=prompt_edited)
@@ -50,7 +50,7 @@ def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path
 
 
 def following_batches(model: ProbeModel, encoded: Encoded) -> list[list[Row]]:
-    """Batches of rows that leave the prompt alone up to its last token; the caller holds ``model.lock``."""
+    """Batches of rows without edits before the last prompt token; the caller holds ``model.lock``."""
     none, low, high = trial_rows(model, encoded)
     return [[none, low, high], [high, none]]
 
@@ -65,7 +65,7 @@ def prompt_batches(model: ProbeModel, encoded: Encoded) -> list[list[Row]]:
     """Batches of rows that edit the prompt, each at one block as the chunks of a sweep do.
 
     An edit of the last block leaves all keys below it to the unsteered run, whatever kinds of cache layers the model
-    mixes; an edit of the lowest block that begins amid the prompt leaves the columns before it.
+    mixes; an edit of the lowest block from the middle of the prompt leaves the columns before it.
     """
     vectors, last = trial_vectors(model, encoded), len(model.layers) - 1
     places = dict.fromkeys([(0, _middle(encoded)), (last // 2, 0), (last, 0)])
@@ -94,7 +94,7 @@ def _from_position(vectors: xr.Dataset, encoded: Encoded, layer: int, first: int
 
 
 def _middle(encoded: Encoded) -> int:
-    """Position amid the picture, or amid the prompt where no image tokens stand in it."""
+    """Position of the middle image token, or of the middle of a prompt without image tokens."""
     roles = encoded.roles[0]
     image = (roles[roles != ROLES.index("padding")] == ROLES.index("image")).nonzero().flatten().tolist()
     return image[len(image) // 2] if image else _real_length(encoded) // 2
@@ -105,5 +105,5 @@ def _real_length(encoded: Encoded) -> int:
 
 
 def _trial(model: ProbeModel, encoded: Encoded, rows: Sequence[Row]) -> Trial:
-    untouched = Editor(model, rows, prompt=encoded).untouched
-    return Trial(len(rows), lambda: Editor(model, rows, prompt=encoded).attached(), untouched)
+    unedited_part = Editor(model, rows, prompt=encoded).unedited_part
+    return Trial(len(rows), lambda: Editor(model, rows, prompt=encoded).attached(), unedited_part)

@@ -1,8 +1,7 @@
-"""Sweeps: many steered runs as rows of one batch, their grid, and the effect beside its controls."""
+"""Sweeps: many steered runs as rows of one batch, and the grid of their scores."""
 
 from mllm_probe.sweeps.api import plan, sweep, sweep_iter
-from mllm_probe.sweeps.effect import effect
-from mllm_probe.sweeps.plan import SweepPlan
-from mllm_probe.sweeps.store import StoreProgress, read_progress
+from mllm_probe.sweeps.sweep_plan import SweepPlan
+from mllm_probe.sweeps.sweep_store import StoreProgress, read_progress
 
-__all__ = ["StoreProgress", "SweepPlan", "effect", "plan", "read_progress", "sweep", "sweep_iter"]
+__all__ = ["StoreProgress", "SweepPlan", "plan", "read_progress", "sweep", "sweep_iter"]

@@ -1,31 +1,31 @@
-"""`sweep`, `sweep_iter` and `plan`: a layer × strength × concept grid of steered runs beside its controls."""
+"""`sweep`, `sweep_iter` and `plan`: a layer × strength × concept grid of steered runs and their controls."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import torch
 import xarray as xr
 from tqdm.auto import tqdm
 
+from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import DEFAULT_METRICS
 from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.steering.operations import ChangeFunction, Operation
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.plan import SweepPlan, plan_job, require_size
 from mllm_probe.sweeps.requirements import check_requirements
+from mllm_probe.sweeps.samples import Inputs, gather
 from mllm_probe.sweeps.settings import check_settings
-from mllm_probe.sweeps.subjects import gather
+from mllm_probe.sweeps.sweep_plan import SweepPlan, plan_job, require_size
+from mllm_probe.typing import Images, Layers, TokenScope
 from mllm_probe.vectors.directions import with_concepts
 
-Inputs = Mapping[str, torch.Tensor] | Sequence[Mapping[str, torch.Tensor]] | None
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -33,11 +33,11 @@ Result = TypeVar("Result")
 def sweep(
     model: ProbeModel,
     vectors: xr.Dataset,
-    images: Any = None,
+    images: Images | ConceptLibrary = None,
     prompt: str | Sequence[str] | None = None,
-    layers: Any = "all",
+    layers: Layers = "all",
     strengths: Sequence[float] = (-2, -1, 0, 1, 2),
-    tokens: Any = ("last_prompt", "generated"),
+    tokens: TokenScope = ("last_prompt", "generated"),
     unit: str = "residual",
     operation: str | Operation | ChangeFunction = "add",
     to: str | xr.Dataset | None = None,
@@ -48,10 +48,10 @@ def sweep(
     max_new_tokens: int = 8,
     answer_prefix: str | Sequence[int] | None = None,
     record: Sequence[str] | str | None = None,
-    read_layers: Any = "all",
-    read_tokens: Any = "last_prompt",
+    read_layers: Layers = "all",
+    read_tokens: TokenScope = "last_prompt",
     store: str | Path | None = None,
-    client: Any = None,
+    client: None = None,
     progress: bool = True,
     *,
     inputs: Inputs = None,
@@ -106,9 +106,9 @@ def sweep(
         As ``layers`` and ``tokens`` of ``capture``; positions of the prompt.
     store : str or Path, optional
         A folder to which each finished chunk is written (a Zarr group that ``xarray.open_zarr`` reads at any time).
-        A sweep that was stopped or killed goes on from it when it is run again with the same settings, and loses at
-        most the chunk that was in flight; other settings are refused. ``sweeps.read_progress(store)`` says how far it
-        is. A store that is complete is returned without running the model.
+        A sweep that was stopped or killed resumes from it when it is run again with the same settings, and loses at
+        most the chunk that was in flight; other settings are refused. ``sweeps.read_progress(store)`` gives the
+        progress. A store that is complete is returned without running the model.
     client
         Not available; None. To share a sweep out among machines, run one sweep for each part of the pictures, and
         join the grids with ``xarray.concat(grids, "sample")``.
@@ -132,34 +132,28 @@ def sweep(
     ------
     ValueError
         For unknown or impossible settings, vectors of another model, a scope that can never fire, or a store that was
-        made with other settings; the text names them.
+        made with other settings, which are named.
     RuntimeError
         If another sweep is filling the store.
     MemoryError
-        If what is to be recorded does not fit; the text says what to ask for instead.
+        If the recordings do not fit into memory; the message names smaller ones.
 
     Examples
     --------
     >>> grid = mp.sweep(model, vectors, library, strengths=(0, 1), metrics=("logprob",))
     >>> mp.effect(grid, "logprob").clear_of_controls
     """
-    settings = {
-        "layers": layers, "strengths": strengths, "tokens": tokens, "unit": unit, "operation": operation, "to": to,
-        "metrics": metrics, "controls": controls, "draws": draws, "seed": seed, "max_new_tokens": max_new_tokens,
-        "answer_prefix": answer_prefix, "record": record, "read_layers": read_layers, "read_tokens": read_tokens,
-        "client": client,
-    }  # fmt: skip
-    engine = Engine(_job(model, vectors, images, prompt, inputs, **settings), store=store)
-    with closing(_steps(engine, progress)) as steps:
-        for _ in steps:
-            continue
-    return engine.dataset()
+    return _grids(coarse=False, **locals()).finish()  # no local variable is set, so these are the parameters by name
 
 
 def _with_parameters_of(
     model_function: Callable[Parameters, Any],
 ) -> Callable[[Callable[..., Result]], Callable[Parameters, Result]]:
-    """Give a function the parameters of another one: its signature, for editors and type checkers alike."""
+    """Give a function the parameters of another one: its signature, for editors and type checkers alike.
+
+    ``sweep`` is the one list of parameters, types and defaults. A dataclass of settings would be a second one, and a
+    signature that names every parameter would still have to be set from it.
+    """
     signature = inspect.signature(model_function, eval_str=False)
 
     def decorate(function: Callable[..., Result]) -> Callable[Parameters, Result]:
@@ -178,7 +172,7 @@ def _with_parameters_of(
 
 
 @_with_parameters_of(sweep)
-def sweep_iter(store: str | Path | None, progress: bool, **given: Any) -> Grids:
+def sweep_iter(**arguments: Any) -> Grids:
     """The grid of :func:`sweep` as it fills: a usable coarse map first, then what refines it.
 
     In the first tenth of the runs, every layer is run at the strength nearest to 1, with two draws of each control, on
@@ -188,7 +182,9 @@ def sweep_iter(store: str | Path | None, progress: bool, **given: Any) -> Grids:
 
     Parameters
     ----------
-    model, vectors, images, prompt, …
+    model, vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
+        As for :func:`sweep`.
+    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs
         As for :func:`sweep`.
 
     Yields
@@ -198,16 +194,18 @@ def sweep_iter(store: str | Path | None, progress: bool, **given: Any) -> Grids:
         not copied. The settings are checked at once, not at the first step. With a store, what it holds comes first.
         ``close()`` stops the sweep at once, from any thread; what was computed is kept, in the last grid and the store.
     """
-    return Grids(Engine(_job(**given), store=store, coarse=True), progress)
+    return _grids(coarse=True, **arguments)
 
 
 @_with_parameters_of(sweep)
-def plan(store: str | Path | None, progress: bool, **given: Any) -> SweepPlan:
+def plan(store: str | Path | None, progress: bool, **arguments: Any) -> SweepPlan:
     """What a sweep with these settings will take: rows, forwards, memory and time.
 
     Parameters
     ----------
-    model, vectors, images, prompt, …
+    model, vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
+        As for :func:`sweep`.
+    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs
         As for :func:`sweep`.
 
     Returns
@@ -220,11 +218,11 @@ def plan(store: str | Path | None, progress: bool, **given: Any) -> SweepPlan:
     ValueError, MemoryError
         Whatever the sweep itself would refuse.
     """
-    return plan_job(_job(**given))
+    return plan_job(_job(**arguments))
 
 
 class Grids(Iterator[xr.Dataset]):
-    """The grids of a sweep that is under way.
+    """Iterator over the grids of a running sweep.
 
     Parameters
     ----------
@@ -238,11 +236,18 @@ class Grids(Iterator[xr.Dataset]):
 
     @property
     def engine(self) -> Engine:
-        """What runs the sweep: how much there is to do, on which model."""
+        """The engine that runs the sweep: number of runs, model, grid."""
         return self._engine
 
     def __next__(self) -> xr.Dataset:
         next(self._steps)
+        return self._engine.dataset()
+
+    def finish(self) -> xr.Dataset:
+        """Run the rest of the sweep and return its grid."""
+        with closing(self._steps) as steps:
+            for _ in steps:
+                continue
         return self._engine.dataset()
 
     def close(self) -> None:
@@ -254,18 +259,30 @@ class Grids(Iterator[xr.Dataset]):
             return
 
 
-def _job(model: ProbeModel, vectors: xr.Dataset, images: Any, prompt: Any, inputs: Inputs, **settings: Any) -> Job:
+def _grids(*, coarse: bool, store: str | Path | None, progress: bool, **arguments: Any) -> Grids:
+    return Grids(Engine(_job(**arguments), store=store, coarse=coarse), progress)
+
+
+def _job(
+    model: ProbeModel,
+    vectors: xr.Dataset,
+    images: Images | ConceptLibrary,
+    prompt: str | Sequence[str] | None,
+    inputs: Inputs,
+    **settings: Any,
+) -> Job:
+    """The job that the arguments of ``sweep`` describe; ``settings`` are those of `check_settings`."""
     require_model(model)
     if images is None and inputs is None:
         raise ValueError("images: expected pictures or a concept library (or processed tensors as inputs=); got None.")
     vectors = with_concepts(vectors)
     checked = check_settings(model, vectors, **settings)
-    subjects = gather(model, vectors, images, prompt, inputs)
+    samples = gather(model, vectors, images, prompt, inputs)
     check_requirements(
-        model, checked, subjects, by_default=DEFAULT_METRICS if settings["metrics"] is DEFAULT_METRICS else ()
+        model, checked, samples, by_default=DEFAULT_METRICS if settings["metrics"] is DEFAULT_METRICS else ()
     )
-    require_size(checked, len(subjects.requests))
-    return Job(model, vectors, checked, subjects)
+    require_size(checked, len(samples))
+    return Job(model, vectors, checked, samples)
 
 
 def _steps(engine: Engine, shown: bool) -> Generator[int]:

@@ -1,4 +1,4 @@
-"""Rows that run together: those of one sample or of several, each sample beside its unsteered run."""
+"""Rows of one batch: steered rows of one or several samples, with the unsteered row of each sample."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mllm_probe.steering.steering import Steering
+from mllm_probe.steering.intervention import Steering
 from mllm_probe.sweeps.cells import Pairs, join_pairs, unsteered_pairs
 
 Scores = dict[str, Any]
@@ -41,13 +41,13 @@ class Batch:
     ----------
     parts : sequence of Part
     steerings : list of Steering or None
-        One per row; None for an unsteered one, which stands before the rows of its part.
+        One per row; None for an unsteered one, which is the first of its part.
     part : int array [rows]
         The part that each row belongs to.
     unsteered : int array [parts]
         The unsteered row of each part; empty where the unsteered run is known already.
     pairs : Pairs
-        Of all parts; those of a part's unsteered row stand first.
+        Of all parts; those of a part's unsteered row come first.
     concepts : int
         Number of concepts that an unsteered row is scored for.
     """
@@ -71,14 +71,14 @@ class Batch:
 
     def split(self, scores: Scores) -> list[tuple[Scores, Scores]]:
         """Scores of each part's unsteered row (nothing where it is not in the batch) and of its other rows."""
-        found, start = [], 0
+        results, start = [], 0
         for part in self.parts:
             middle = start + self.joined * self.concepts
             end = middle + len(part.pairs)
             own = {name: values[start:middle] for name, values in scores.items()}
-            found.append((own, {name: values[middle:end] for name, values in scores.items()}))
+            results.append((own, {name: values[middle:end] for name, values in scores.items()}))
             start = end
-        return found
+        return results
 
 
 def assemble(parts: Sequence[Part], concepts: int, *, joined: bool) -> Batch:

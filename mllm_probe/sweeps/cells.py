@@ -1,4 +1,4 @@
-"""The cells of a sweep: which steered runs are computed, each once, and where in the grid their scores stand."""
+"""The cells of a sweep: which steered runs are computed, each once, and which places of the grid their scores fill."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ class Cell:
     places: tuple[tuple[int, int], ...]
 
 
-Twins = Mapping[tuple[str, int, int], tuple[int, int]]
-"""(control, concept, draw) → the (concept, draw) that is edited in the very same way and is run in its place."""
+Duplicates = Mapping[tuple[str, int, int], tuple[int, int]]
+"""(control, concept, draw) → the (concept, draw) with the same edit, which is run in its place."""
 
 
-def plan_cells(axes: Axes, *, shared: Collection[str] = (), twins: Twins | None = None) -> list[Cell]:
+def plan_cells(axes: Axes, *, shared: Collection[str] = (), duplicates: Duplicates | None = None) -> list[Cell]:
     """All runs of a sweep except strength 0, each once.
 
     Parameters
@@ -75,15 +75,15 @@ def plan_cells(axes: Axes, *, shared: Collection[str] = (), twins: Twins | None 
     axes : Axes
     shared : collection of str
         Controls whose draws are the same edit for every concept.
-    twins : mapping, optional
-        Which concepts and draws have the same vectors, from :func:`mllm_probe.sweeps.twins.find_twins`.
+    duplicates : mapping, optional
+        Which concepts and draws have the same vectors, from :func:`mllm_probe.sweeps.duplicates.find_duplicates`.
 
     Returns
     -------
     list of Cell
         Strength by strength, the ones nearest to 1 first; of each, the concepts, then the draws of the controls.
     """
-    runs = _runs(axes, shared, twins or {})
+    runs = _runs(axes, shared, duplicates or {})
     return [
         Cell(concept, layer, strength, control, draw, places)
         for strength in coarse_strengths(axes.strengths)
@@ -92,15 +92,18 @@ def plan_cells(axes: Axes, *, shared: Collection[str] = (), twins: Twins | None 
     ]
 
 
-def _runs(axes: Axes, shared: Collection[str], twins: Twins) -> dict[tuple[str, int, int], tuple[tuple[int, int], ...]]:
+def _runs(
+    axes: Axes, shared: Collection[str], duplicates: Duplicates
+) -> dict[tuple[str, int, int], tuple[tuple[int, int], ...]]:
     """Different edits of one layer and strength, and the places of the grid that each gives."""
     places: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
     for control, draws in axes.controls.items():
         for draw in range(draws):
             for concept in range(len(axes.concepts)):
+                # A shared draw is the same edit for every concept: it is run once, as concept 0's, and scored for all.
                 own = (0, draw) if control in shared else (concept, draw)
-                places.setdefault((control, *twins.get((control, *own), own)), []).append((concept, draw))
-    return {run: tuple(found) for run, found in places.items()}
+                places.setdefault((control, *duplicates.get((control, *own), own)), []).append((concept, draw))
+    return {run: tuple(filled) for run, filled in places.items()}
 
 
 def coarse_strengths(strengths: Sequence[float]) -> list[int]:

@@ -14,26 +14,52 @@ import numpy as np
 import torch
 import xarray as xr
 
+from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.activations.hooks import before_backbone
-from mllm_probe.activations.memory import free_bytes
-from mllm_probe.decoding.packing import Pack, can_pack
+from mllm_probe.decoding.prompt_batch import PromptBatch, can_batch
 from mllm_probe.decoding.shared import Shared
+from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.batches import Part, Scores
 from mllm_probe.sweeps.cells import Pairs, no_pairs, scored_pairs
+from mllm_probe.sweeps.chunk_size import ChunkSize, Limits
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import Block, plan_order, take_chunk
 from mllm_probe.sweeps.persisting import Persisted
 from mllm_probe.sweeps.record import Recorder
 from mllm_probe.sweeps.scoring import Baseline, Reading
 
-PATIENCE = 2.0
-"""Seconds after which a chunk is long for a person who waits at a slider: the next ones are made smaller."""
-_FEWEST_ROWS = 16
-_HELPS = 0.75
-
 
 class Stopped(Exception):
     """Leaves a chunk in flight."""
+
+
+class _OpenPrompts:
+    """Prompts that later chunks go on from, each with its unsteered run; the one opened first is dropped first.
+
+    Parameters
+    ----------
+    job : Job
+
+    Attributes
+    ----------
+    most : int
+        Prompts that are kept at a time.
+    baselines : dict of int to Baseline
+        Unsteered runs by sample, where these are not run in every chunk.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.most, self.baselines = len(job.samples), dict[int, Baseline]()
+        self._job, self._shared = job, OrderedDict[int, Shared]()
+
+    def open(self, sample: int) -> Shared:
+        """What the rows of a sample share, computed where it is not kept."""
+        if sample not in self._shared:
+            # Room is made before the next prompt is computed, so that never more than ``most`` are in memory.
+            while len(self._shared) >= self.most:
+                self.baselines.pop(self._shared.popitem(last=False)[0], None)
+            self._shared[sample] = self._job.open(self._job.encoded(sample))
+        return self._shared[sample]
 
 
 class Engine:
@@ -46,6 +72,8 @@ class Engine:
         Where finished chunks are written as they come, and from where a sweep that was stopped goes on.
     coarse : bool
         Whether a coarse map is made first, see :func:`mllm_probe.sweeps.order.plan_order`.
+    limits : Limits, optional
+        Bounds of a chunk; ``chunk_size.DEFAULT`` if None.
 
     Raises
     ------
@@ -56,32 +84,28 @@ class Engine:
     ----------
     grid : Grid
         Fills while :meth:`run` is iterated.
-    chunks, halved, together : int
-        How many chunks were run, how often one was halved because the GPU ran out of memory, and how many samples
-        shared a chunk at most.
+    size : ChunkSize
+        Rows of the next chunk.
+    chunks, together : int
+        How many chunks were run, and how many samples shared one at most.
     """
 
-    def __init__(self, job: Job, *, store: str | Path | None = None, coarse: bool = False) -> None:
+    def __init__(
+        self, job: Job, *, store: str | Path | None = None, coarse: bool = False, limits: Limits | None = None
+    ) -> None:
         self.job, self.grid, self.coarse = job, job.grid(), coarse
         self.persisted = None if store is None else Persisted(store, job)
         self.recorder: Recorder | None = None
-        self.rows, self.chunks, self.halved, self.together = 1, 0, 0, 1
-        self._baselines: dict[int, Baseline] = {}
-        self._shared: OrderedDict[int, Shared] = OrderedDict()
-        self._kept_samples = job.samples
+        self.limits = limits or chunk_size.DEFAULT
+        self.size, self.chunks, self.together = ChunkSize(self.limits), 0, 1
+        self._prompts = _OpenPrompts(job)
         self._attributes: dict[str, Any] = {}
-        self._longer: tuple[int, float] | None = None
-        self._shrinks = True
         self._stop = threading.Event()
-        self._saved: set[int] = set()
-        self._unsteered: set[int] = set()
-        pairs = scored_pairs(job.settings.axes, job.cells)
-        self._where = tuple(axis[np.unique(pairs.row, return_index=True)[1]] for axis in pairs.index)
 
     @property
     def total(self) -> int:
         """Number of runs, over all samples."""
-        return len(self.job.cells) * self.job.samples
+        return len(self.job.cells) * len(self.job.samples)
 
     @property
     def done(self) -> int:
@@ -113,12 +137,12 @@ class Engine:
     def attributes(self) -> dict[str, Any]:
         """Attributes of the grid as it is now."""
         attrs = self._attributes | {
-            "chunk_rows": self.rows,
+            "chunk_rows": self.size.rows,
             "chunks": self.chunks,
             "images_together": self.together,
         }
-        if self.halved:
-            attrs["halved"] = f"chunks were halved {self.halved} times because the GPU ran out of memory"
+        if self.size.halved:
+            attrs["halved"] = f"chunks were halved {self.size.halved} times because the GPU ran out of memory"
         return attrs
 
     def _resume(self, held: ExitStack) -> int:
@@ -129,37 +153,42 @@ class Engine:
         if self.persisted is not None:
             attrs = held.enter_context(self.persisted.resumed(self.grid, self.recorder))
         if attrs is not None:
-            self.rows, self.chunks = attrs.pop("chunk_rows"), attrs.pop("chunks")
+            self.size.rows, self.chunks = attrs.pop("chunk_rows"), attrs.pop("chunks")
             self.together = attrs.pop("images_together")
             self._attributes = attrs
-        self._unsteered = set(np.flatnonzero(self.grid.done.any(axis=tuple(range(self.grid.done.ndim - 1)))).tolist())
         return int(self._finished().sum())
 
     def _chunks(self, held: ExitStack) -> Iterator[list[Block]]:
         """Run chunk after chunk of what is missing."""
-        work = self._remaining(self.job.samples)
+        work = self._remaining(len(self.job.samples))
         if work:
             work = self._prepare(work[0].sample)
             if self.persisted is not None:
                 empty = self.job.grid().dataset(self.job.coordinates(), self.attributes())
                 held.enter_context(self.persisted.created(empty, self.recorder, self.total))
         while work and not self._stop.is_set():
-            blocks = take_chunk(work, self.rows, self._kept_samples if self.job.packs else 1)
+            blocks = take_chunk(
+                work, self.size.rows, self._prompts.most if self.job.packs else 1, self.limits.packed_rows
+            )
             began = time.perf_counter()
             try:
                 with self.job.computing(), before_backbone(self.job.model, self._leave_if_stopped):
                     done = self._compute(blocks)
             except Stopped:
                 return
-            except torch.OutOfMemoryError:
+            except torch.OutOfMemoryError as error:
                 work.extendleft(reversed(blocks))
-                self._halve(blocks)
+                torch.cuda.empty_cache()
+                if not self.size.halve(sum(len(block.cells) for block in blocks)):
+                    raise self._too_large() from error
                 continue
             work.extendleft(reversed(blocks[len(done) :]))
             self.chunks, self.together = self.chunks + 1, max(self.together, len(done))
             for block in done:
                 self._save(block)
-            self._keep_short(done[0], time.perf_counter() - began)
+            # Only where the prompt is run in one piece: between the steps of an answer a chunk gives way by itself.
+            if self.job.scope.touches_prompt:
+                self.size.shorten(len(done[0].cells), time.perf_counter() - began)
             yield done
 
     def _leave_if_stopped(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -171,16 +200,15 @@ class Engine:
         job, resumed = self.job, self._attributes
         encoded = job.encoded(first)
         with job.computing():
-            nbytes = self._open(first).nbytes
+            nbytes = self._prompts.open(first).nbytes
             self._attributes = job.attributes() | {"bytes_per_image": nbytes, "bytes_per_row": job.row_bytes(encoded)}
         free = free_bytes(job.model.device)
         if job.model.device.type == "cpu" and self._attributes["bytes_per_row"] > free:
             raise self._too_large()  # the system would end the process instead
-        fit = job.chunk_rows(encoded, free)
-        self.rows = min(self.rows, fit) if resumed else fit
+        self.size.plan(self._attributes["bytes_per_row"], free, resumed=bool(resumed))
         self._attributes |= resumed
-        self._kept_samples = job.kept_samples(nbytes, free)
-        return self._remaining(self._kept_samples)
+        self._prompts.most = self.limits.kept_prompts(nbytes, free)
+        return self._remaining(self._prompts.most)
 
     def _remaining(self, kept: int) -> deque[Block]:
         """What is to be run, in its order."""
@@ -188,7 +216,7 @@ class Engine:
         order = plan_order(
             job.settings.axes,
             job.cells,
-            job.samples,
+            len(job.samples),
             coarse=self.coarse,
             one_layer=job.scope.touches_prompt,
             kept=kept,
@@ -201,20 +229,20 @@ class Engine:
 
     def _finished(self) -> np.ndarray:
         """Which runs are done, bool [cells, samples]."""
-        finished: np.ndarray = self.grid.done[self._where]
+        finished: np.ndarray = self.grid.done[self.job.places]
         return finished
 
     def _compute(self, blocks: list[Block]) -> list[Block]:
         """Run the first block and, in one batch, those that can be packed with it; gives the blocks that were run."""
-        members = [self._open(blocks[0].sample)]
+        members = [self._prompts.open(blocks[0].sample)]
         for block in blocks[1:]:
-            member = self._open(block.sample)
-            if not can_pack(members[0], member):
+            member = self._prompts.open(block.sample)
+            if not can_batch(members[0], member):
                 break
             members.append(member)
         done = blocks[: len(members)]
         parts = [self._part(block) for block in done]
-        shared = members[0] if len(parts) == 1 else Pack(members, [1 + len(part.steerings) for part in parts])
+        shared = members[0] if len(parts) == 1 else PromptBatch(members, [1 + len(part.steerings) for part in parts])
         for part, scores in zip(parts, self._run(shared, parts), strict=True):
             self.grid.put(part.pairs, part.sample, scores)
         return done
@@ -232,30 +260,28 @@ class Engine:
         """
         first, known = parts[0], None
         if not self.job.unsteered_in_chunks:
-            known = self._baselines.get(first.sample)
+            known = self._prompts.baselines.get(first.sample)
             if known is None:
                 alone = Part(first.sample, [], no_pairs())
                 [(known, _)] = self.job.scorer.run(shared, [alone], None, self._reading(shared, first.sample, None))
-                self._baselines[first.sample] = known
+                self._prompts.baselines[first.sample] = known
                 self._put_unsteered(first.sample, known)
             if not first.steerings:
                 return [{}]
         reading = self._reading(shared, first.sample, first.pairs)
-        found = self.job.scorer.run(shared, parts, known, reading)
-        for part, (baseline, _) in zip(parts, found, strict=True):
+        results = self.job.scorer.run(shared, parts, known, reading)
+        for part, (baseline, _) in zip(parts, results, strict=True):
             self._put_unsteered(part.sample, baseline)
-        return [scores for _, scores in found]
+        return [scores for _, scores in results]
 
     def _reading(self, shared: Shared, sample: int, pairs: Pairs | None) -> Reading:
         return nullcontext if self.recorder is None else self.recorder.reading(shared, sample, pairs)
 
     def _save(self, block: Block) -> None:
-        """Write what a chunk has filled; the unsteered run of its sample once."""
+        """Write the cells of a chunk, and the unsteered run of its sample, to the store."""
         if self.persisted is None:
             return
-        if block.sample not in self._saved:
-            self.persisted.write_unsteered(self.grid, self.recorder, block.sample)
-            self._saved.add(block.sample)
+        self.persisted.write_unsteered(self.grid, self.recorder, block.sample)
         pairs = scored_pairs(self.job.settings.axes, [self.job.cells[number] for number in block.cells])
         self.persisted.write_cells(self.grid, self.recorder, pairs, block.sample)
         done = int(self._finished().sum())
@@ -263,49 +289,19 @@ class Engine:
 
     def _put_unsteered(self, sample: int, baseline: Baseline) -> None:
         job = self.job
-        if sample in self._unsteered:
+        # The first one stays: later chunks give it again with other rounding, and a store has it already.
+        if self.grid.has_unsteered[sample]:
             return
-        self._unsteered.add(sample)
         self.grid.put_unsteered(sample, baseline.scores)
         if "named" in baseline.scores:
-            labels = job.subjects.labels[sample]
+            labels = job.samples.labels[sample]
             names = np.array([labels is None or name not in labels for name in job.settings.axes.concepts])
             named = baseline.scores["named"] == 1
             takes_away = [job.settings.takes_away(s) for s in job.settings.axes.strengths]
             self.grid.put_eligible(sample, names & ~named, named, takes_away)
-
-    def _open(self, sample: int) -> Shared:
-        if sample not in self._shared:
-            while len(self._shared) >= self._kept_samples:
-                self._baselines.pop(self._shared.popitem(last=False)[0], None)
-            self._shared[sample] = self.job.open(self.job.encoded(sample))
-        return self._shared[sample]
-
-    def _halve(self, blocks: list[Block]) -> None:
-        torch.cuda.empty_cache()
-        size = min(self.rows, sum(len(block.cells) for block in blocks))
-        if size <= 1:
-            raise self._too_large()
-        self.rows, self.halved = size // 2, self.halved + 1
 
     def _too_large(self) -> MemoryError:
         return MemoryError(
             f"one row of this sweep does not fit on {self.job.model.device}: use fewer new tokens, a shorter prompt or "
             "smaller pictures, leave 'kl' out, or load the model in a smaller type."
         )
-
-    def _keep_short(self, block: Block, seconds: float) -> None:
-        """Halve chunks that keep a person waiting, as long as halving makes them shorter.
-
-        Only where the prompt is run in one piece: between the steps of an answer a chunk gives way by itself.
-        """
-        done = len(block.cells)
-        if not self.job.scope.touches_prompt:
-            return
-        if seconds <= PATIENCE or done < self.rows or done <= _FEWEST_ROWS or not self._shrinks:
-            return
-        if self._longer is not None and seconds > _HELPS * self._longer[1]:
-            self.rows, self._shrinks = self._longer[0], False
-            return
-        self._longer = (done, seconds)
-        self.rows = max(done // 2, _FEWEST_ROWS)

@@ -55,10 +55,10 @@ def count_forwards(job: Job, chunks: Sequence[Sequence[Block]]) -> Forwards:
     settings, costs, words = job.settings, _Costs.of(job), _longer_words(job)
     concepts = len(settings.axes.concepts)
     answered, forced, joined = settings.needs_answer, bool(settings.reading("forced")), job.unsteered_in_chunks
-    judged = set(job.subjects.examples) & set(settings.axes.concepts) if settings.reading("reference") else ()
-    total = costs.opening * (job.samples + len(judged))
+    with_example = set(job.samples.examples) & set(settings.axes.concepts) if settings.reading("reference") else ()
+    total = costs.opening * (len(job.samples) + len(with_example))
     if not joined:
-        total += costs.run(1, words.sum(0), along=forced, greedy=answered) * job.samples
+        total += costs.run(1, words.sum(0), along=forced, greedy=answered) * len(job.samples)
     for blocks in chunks:
         cells = [job.cells[number] for block in blocks for number in block.cells]
         added = joined * len(blocks)
@@ -119,11 +119,11 @@ class _Costs:
             Whether an answer is generated.
         """
         calls = self._calls(self.prefix) + along * self._calls(self.steps) + greedy * self.steps
-        found = self.begin + self.feed * calls + Forwards(pictures=rows * (1 + calls) if self.whole else 0)
+        forwards = self.begin + self.feed * calls + Forwards(pictures=rows * (1 + calls) if self.whole else 0)
         for length, count in enumerate(words.tolist()):
             fed = self.feed * (ceil(count / rows) * self._calls(length))
-            found += fed + Forwards(word_steps=fed.steps, pictures=count if self.whole else 0)
-        return found
+            forwards += fed + Forwards(word_steps=fed.steps, pictures=count if self.whole else 0)
+        return forwards
 
     def _calls(self, tokens: int) -> int:
         """Calls that feed so many tokens."""

@@ -1,4 +1,4 @@
-"""What makes two sweeps the same: the settings that a store is held to, field by field."""
+"""Identity of a sweep: the settings that a store must match, field by field."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def identity(job: Job) -> dict[str, Any]:
         By the names of ``sweep``'s parameters. Vectors, words and labels are named by a hash of their content; progress
         and library versions are not among them.
     """
-    settings, subjects, axes = job.settings, job.subjects, job.settings.axes
+    settings, samples, axes = job.settings, job.samples, job.settings.axes
     controls = dict(axes.controls)
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "model": job.model.name,
         "weights": job.model.fingerprint,
         "dtype": str(job.model.dtype).removeprefix("torch."),
         "concepts": list(axes.concepts),
         "concept set": job.vectors.attrs.get("concepts"),
         "vectors": content_hash(job.vectors),
-        "images": list(subjects.coordinates[schema.SAMPLE]),
-        "split": list(subjects.coordinates.get(schema.SPLIT, [])),
-        "pair": list(subjects.coordinates.get(schema.PAIR, [])),
-        "prompt": [request.prompt for request in subjects.requests],
+        "images": list(samples.coordinates[schema.SAMPLE]),
+        "split": list(samples.coordinates.get(schema.SPLIT, [])),
+        "pair": list(samples.coordinates.get(schema.PAIR, [])),
+        "prompt": [request.prompt for request in samples.requests],
         "layers": list(axes.layers),
         "strengths": list(axes.strengths),
         "tokens": job.scope.plain(),
@@ -65,11 +65,11 @@ def identity(job: Job) -> dict[str, Any]:
         "record": list(settings.record),
         "read_layers": list(settings.read_layers) if settings.record else [],
         "read_tokens": parse_scope(settings.read_tokens).plain() if settings.record else [],
-        "words": _hash_of([subjects.words, subjects.label_words, subjects.categories]),
-        "labels": _hash_of([None if labels is None else sorted(labels) for labels in subjects.labels]),
-        "examples": {name: subjects.examples[name].id for name in axes.concepts if name in subjects.examples},
+        "words": _hash_of([samples.words, samples.label_words, samples.categories]),
+        "labels": _hash_of([None if labels is None else sorted(labels) for labels in samples.labels]),
+        "examples": {name: samples.examples[name].id for name in axes.concepts if name in samples.examples},
     }
-    return json.loads(json.dumps(found))
+    return json.loads(json.dumps(fields))
 
 
 def _metric(metric: Metric) -> str:

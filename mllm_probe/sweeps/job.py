@@ -1,4 +1,4 @@
-"""A sweep made ready: settings checked, cells listed, words tokenised, the way of sharing chosen."""
+"""A prepared sweep: checked settings, list of cells, token ids of words, chosen path."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 import xarray as xr
 
@@ -15,53 +16,48 @@ from mllm_probe import schema
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import Path
 from mllm_probe.decoding.prefix import SharedPrefix
-from mllm_probe.decoding.shared import NOTHING, Shared, Untouched
+from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 from mllm_probe.metrics.words import word_table
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.steering import Steering
+from mllm_probe.steering.intervention import Steering
 from mllm_probe.steering.tables import require_doses
 from mllm_probe.steering.trials import path_of
-from mllm_probe.sweeps.answers import Reader
-from mllm_probe.sweeps.cells import Cell, plan_cells
-from mllm_probe.sweeps.reference import Judge
+from mllm_probe.sweeps.answer_reader import AnswerReader
+from mllm_probe.sweeps.cells import Cell, plan_cells, scored_pairs
+from mllm_probe.sweeps.duplicates import find_duplicates
+from mllm_probe.sweeps.grid import Grid
+from mllm_probe.sweeps.reference_scorer import ReferenceScorer
 from mllm_probe.sweeps.requirements import readable
-from mllm_probe.sweeps.results import Grid
+from mllm_probe.sweeps.samples import Samples
 from mllm_probe.sweeps.scoring import Scorer
 from mllm_probe.sweeps.settings import Settings
-from mllm_probe.sweeps.subjects import Subjects
-from mllm_probe.sweeps.twins import find_twins
 from mllm_probe.tokens.selection import parse_scope
-
-MOST_ROWS = 256
-KEPT_SHARE = 0.2
-"""Share of the free memory in which prompts are kept for later chunks."""
-_SHARE = 0.25
 
 
 class Job:
-    """Everything that a sweep, its plan and its benchmarks need.
+    """A prepared sweep, as its engine, its plan and benchmarks use it.
 
     Parameters
     ----------
     model : ProbeModel
     vectors : Dataset
     settings : Settings
-    subjects : Subjects
+    samples : Samples
 
     Attributes
     ----------
     cells : list of Cell
-        Runs to be made on each sample, coarse ones first; strength 0 is not among them.
+        Steered runs of each sample, coarse ones first; without strength 0.
     """
 
-    def __init__(self, model: ProbeModel, vectors: xr.Dataset, settings: Settings, subjects: Subjects) -> None:
+    def __init__(self, model: ProbeModel, vectors: xr.Dataset, settings: Settings, samples: Samples) -> None:
         model.lock.require_unedited()
-        self.model, self.vectors, self.settings, self.subjects = model, vectors, settings, subjects
-        twins = find_twins(vectors, settings.axes)
-        self.cells = plan_cells(settings.axes, shared=settings.shared_controls, twins=twins)
+        self.model, self.vectors, self.settings, self.samples = model, vectors, settings, samples
+        duplicates = find_duplicates(vectors, settings.axes)
+        self.cells = plan_cells(settings.axes, shared=settings.shared_controls, duplicates=duplicates)
         self.prefix = answer_ids(model, settings.answer_prefix)
         self.scope = parse_scope(settings.tokens)
         self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
@@ -69,10 +65,11 @@ class Job:
             self._steering(0, settings.axes.layers[:1], strength)
         self._require_doses()
 
-    @property
-    def samples(self) -> int:
-        """Number of images (or prompts)."""
-        return len(self.subjects.requests)
+    @cached_property
+    def places(self) -> tuple[np.ndarray, ...]:
+        """Index of the grid, without its samples, of the first place that each cell fills."""
+        pairs = scored_pairs(self.settings.axes, self.cells)
+        return tuple(axis[np.unique(pairs.row, return_index=True)[1]] for axis in pairs.index)
 
     def steering(self, cell: Cell) -> Steering:
         """The edit of one cell."""
@@ -97,8 +94,8 @@ class Job:
         )
 
     def encoded(self, sample: int) -> Encoded:
-        """One sample as the model takes it."""
-        return self.model.encode_samples([self.subjects.requests[sample]])
+        """Model inputs of one sample."""
+        return self.model.encode_samples([self.samples.requests[sample]])
 
     @cached_property
     def path(self) -> Path:
@@ -131,18 +128,18 @@ class Job:
     @cached_property
     def scorer(self) -> Scorer:
         """Computes the metrics."""
-        model, settings, subjects = self.model, self.settings, self.subjects
-        table = word_table(model, [readable(model, own) for own in subjects.words])
+        model, settings, samples = self.model, self.settings, self.samples
+        table = word_table(model, [readable(model, own) for own in samples.words])
         names = settings.axes.concepts
-        reader = Reader(model, subjects, names, table.variants)
-        judge = None
+        reader = AnswerReader(model, samples, names, table.variants)
+        reference = None
         if settings.reading("reference"):
-            judge = Judge(model, subjects, names, self.prefix)
+            reference = ReferenceScorer(model, samples, names, self.prefix)
         touches = self.scope.touches_prompt
-        return Scorer(model, settings, table, self.prefix, reader, judge, touches_prompt=touches)
+        return Scorer(model, settings, table, self.prefix, reader, reference, touches_prompt=touches)
 
     def open(self, encoded: Encoded) -> Shared:
-        """What the rows of one sample share."""
+        """The shared prompt of one sample."""
         return self._path(encoded).open(self.model, encoded, self.settings.read_layers if self.settings.record else ())
 
     @contextmanager
@@ -151,25 +148,17 @@ class Job:
         with self.model.lock.held(), torch.no_grad():
             yield
 
-    def row_bytes(self, encoded: Encoded, untouched: Untouched = NOTHING) -> int:
+    def row_bytes(self, encoded: Encoded, unedited_part: UneditedPart = NOTHING) -> int:
         """Memory that one more row of a chunk takes, on the safe side."""
         steps = len(self.prefix) + (self.settings.max_new_tokens if self.settings.needs_answer else 1)
-        return self.path.kind.planned_row_bytes(self.model, encoded, steps, untouched)
-
-    def chunk_rows(self, encoded: Encoded, free: int) -> int:
-        """Rows of a chunk that fit into a share of the free memory."""
-        return int(min(max(_SHARE * free // self.row_bytes(encoded), 1), MOST_ROWS))
-
-    def kept_samples(self, nbytes: int, free: int) -> int:
-        """Samples whose prompt of ``nbytes`` is kept in a share of the free memory, at least one."""
-        return max(int(KEPT_SHARE * free // max(nbytes, 1)), 1)
+        return self.path.kind.planned_row_bytes(self.model, encoded, steps, unedited_part)
 
     def grid(self) -> Grid:
         """The empty grid."""
         settings = self.settings
         return Grid(
             settings.axes,
-            self.subjects.coordinates,
+            self.samples.coordinates,
             settings.metrics,
             steps=settings.max_new_tokens if settings.needs_answer else 0,
             answers=settings.decodes,
@@ -180,18 +169,18 @@ class Job:
         axes = self.settings.axes
         coords = schema.layer_coordinates(axes.layers, len(self.model.layers))
         coords[schema.CONCEPT] = list(axes.concepts)
-        coords[schema.WORDS] = (schema.CONCEPT, [json.dumps(words) for words in self.subjects.words])
+        coords[schema.WORDS] = (schema.CONCEPT, [json.dumps(words) for words in self.samples.words])
         if any(metric.every_concept for metric in self.settings.metrics):
             coords[schema.SCORED_CONCEPT] = list(axes.concepts)
-        if self.subjects.categories:
-            categories = [self.subjects.categories.get(name, "") for name in axes.concepts]
+        if self.samples.categories:
+            categories = [self.samples.categories.get(name, "") for name in axes.concepts]
             coords[schema.CATEGORY] = (schema.CONCEPT, categories)
         return coords
 
     def attributes(self) -> dict[str, Any]:
         """Attributes of the grid."""
         settings = self.settings
-        prompts = list(dict.fromkeys(r.prompt for r in self.subjects.requests if r.prompt is not None))
+        prompts = list(dict.fromkeys(r.prompt for r in self.samples.requests if r.prompt is not None))
         return schema.provenance(
             self.model,
             concepts=self.vectors.attrs.get("concepts"),
@@ -206,7 +195,7 @@ class Job:
             controls=[name for name in settings.axes.controls if name != "concept"],
             metrics=settings.names,
             max_new_tokens=settings.max_new_tokens,
-            perplexity_picture=None if self.scorer.judge is None else self.scorer.judge.pictures,
+            perplexity_picture=None if self.scorer.reference is None else self.scorer.reference.pictures,
             path=str(self.path),
             refused_paths=[f"{name}: {why}" for name, why in self.path.tried.items()] or None,
         )

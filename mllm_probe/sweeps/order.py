@@ -1,4 +1,4 @@
-"""In which order runs are made: a usable coarse map first, then what refines it, and which runs may share a chunk."""
+"""Order of the runs: a usable coarse map first, then its refinement; and which runs share a chunk."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ COARSE_SHARE = 0.1
 """Share of the work in which the coarse map is made."""
 COARSE_DRAWS = 2
 """Draws of each control in the coarse map: fewer have no spread that a concept could be compared with."""
-PACKED_ROWS = 128
-"""Rows up to which samples share a chunk: with more, a batch costs as much as its rows would alone."""
 _FEWEST = 2
 
 
@@ -63,6 +61,7 @@ def plan_order(
         Every (sample, cell) once. A sample without cells has one empty block, for its unsteered run.
     """
     parts = _parts(axes, cells, samples, min(kept, samples)) if coarse else [(range(samples), range(len(cells)))]
+    # With fewer prompts in memory than samples, the parts one after the other would encode every picture once per part.
     if kept < samples:
         parts = _by_sample(parts)
     blocks = [
@@ -75,7 +74,7 @@ def plan_order(
     return [block for block in blocks if block.cells] + bare
 
 
-def take_chunk(work: deque[Block], rows: int, together: int) -> list[Block]:
+def take_chunk(work: deque[Block], rows: int, together: int, packed_rows: int) -> list[Block]:
     """Take the next chunk.
 
     Parameters
@@ -86,6 +85,8 @@ def take_chunk(work: deque[Block], rows: int, together: int) -> list[Block]:
         Most runs of a chunk; what is left of a block stays.
     together : int
         Samples that may share a chunk where one has few runs.
+    packed_rows : int
+        Most runs of a chunk that samples share.
 
     Returns
     -------
@@ -93,11 +94,13 @@ def take_chunk(work: deque[Block], rows: int, together: int) -> list[Block]:
         Of different samples.
     """
     block = work.popleft()
+    # What is left of a block stays first, so that its sample's prompt is used up before another one is opened.
     if len(block.cells) > rows:
         work.appendleft(Block(block.sample, block.cells[rows:]))
         block = Block(block.sample, block.cells[:rows])
-    blocks, room = [block], min(rows, PACKED_ROWS) - len(block.cells)
+    blocks, room = [block], min(rows, packed_rows) - len(block.cells)
     while work and len(blocks) < together and 0 < len(work[0].cells) <= room:
+        # A second block of a sample ends the chunk: each sample has one unsteered row, and one part, in a batch.
         if work[0].sample in {taken.sample for taken in blocks}:
             break
         room -= len(work[0].cells)

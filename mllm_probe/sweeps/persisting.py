@@ -1,4 +1,4 @@
-"""What of a sweep lies in its store: its grid and what it recorded, written chunk by chunk and brought back."""
+"""A sweep's grid and recordings in its store: written chunk by chunk, and read when the sweep is resumed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from torch import Tensor
 from mllm_probe import schema
 from mllm_probe.activations.device_array import host_dtype
 from mllm_probe.sweeps.cells import Pairs
+from mllm_probe.sweeps.grid import CELL_DIMS, Grid
 from mllm_probe.sweeps.identity import identity
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.record import Recorder
-from mllm_probe.sweeps.results import CELL_DIMS, Grid
-from mllm_probe.sweeps.store import DONE, SweepStore, Take
+from mllm_probe.sweeps.sweep_store import DONE, SweepStore, Take
 
 _DONE_ATTRS = {"long_name": "the cell is finished"}
 _DTYPE = "dtype"
@@ -45,10 +45,11 @@ class Persisted:
     def __init__(self, path: str | Path, job: Job) -> None:
         self.store, self.job = SweepStore(path, identity(job)), job
         self._began, self._seconds_before, self._done_before = time.perf_counter(), 0.0, 0
+        self._with_unsteered: set[int] = set()
 
     @contextmanager
     def resumed(self, grid: Grid, recorder: Recorder | None) -> Iterator[dict[str, Any] | None]:
-        """Hold a store and fill the arrays from it; gives its attributes, None where there is no store yet."""
+        """Lock the store and fill the arrays from it; yields its attributes, None where there is no store yet."""
         if not self.store.exists:
             yield None
             return
@@ -62,7 +63,7 @@ class Persisted:
 
     @contextmanager
     def created(self, empty: xr.Dataset, recorder: Recorder | None, total: int) -> Iterator[None]:
-        """Begin the store, unless it exists, and hold it.
+        """Create the store, unless it exists, and lock it.
 
         Parameters
         ----------
@@ -89,9 +90,12 @@ class Persisted:
             yield
 
     def write_unsteered(self, grid: Grid, recorder: Recorder | None, sample: int) -> None:
-        """Write the unsteered run of a sample, and what it fills at strength 0."""
-        cells, beside = self._sources(grid, recorder)
-        self.store.put(beside, {schema.SAMPLE: np.array([sample])})
+        """Write the unsteered run of a sample and its cells at strength 0, at the first call for this sample."""
+        if sample in self._with_unsteered:
+            return
+        self._with_unsteered.add(sample)
+        cells, other = self._sources(grid, recorder)
+        self.store.put(other, {schema.SAMPLE: np.array([sample])})
         zero = grid.places_of_zero(sample)
         if len(zero[0]):
             self.store.put(cells, dict(zip(CELL_DIMS, zero, strict=True)))
@@ -113,11 +117,12 @@ class Persisted:
             "finished": grid.progress == 1,
             "updated": time.time(),
         }
+        # All cells of this sample are marked again: a piece of ``done`` is rewritten whole in any case.
         whole = {**attrs, "progress": grid.progress}
         self.store.commit(grid.done.__getitem__, {schema.SAMPLE: np.array([sample])}, whole, state)
 
     def _sources(self, grid: Grid, recorder: Recorder | None) -> tuple[dict[str, Take], dict[str, Take]]:
-        """Variables by cell, and those beside the cells."""
+        """Variables that have a value per cell, and the other ones (unsteered runs, eligibility)."""
         takes: dict[str, Take] = {name: values.__getitem__ for name, (_, values, _) in grid.variables().items()}
         by_cell = {name for name, (dims, _, _) in grid.variables().items() if schema.LAYER in dims}
         if recorder is not None:
@@ -131,6 +136,7 @@ class Persisted:
     def _read(self, grid: Grid, recorder: Recorder | None) -> None:
         stored = self.store.arrays()
         grid.done[...] = stored[DONE][...]
+        grid.has_unsteered[:] = grid.done.any(axis=tuple(range(grid.done.ndim - 1)))
         for name, (_, values, _) in grid.variables().items():
             values[...] = stored[name][...].astype(values.dtype)
         for name, (variable, data) in (recorder.arrays() if recorder is not None else {}).items():
@@ -138,14 +144,14 @@ class Persisted:
 
 
 def _recorded_template(recorder: Recorder) -> dict[str, xr.Variable]:
-    """Recorded variables with NaN everywhere, without memory of their own."""
-    made = {}
+    """Recorded variables with NaN everywhere, as broadcast scalars, which take no memory."""
+    variables = {}
     for name, (variable, data) in recorder.arrays().items():
         dtype = (data if isinstance(data, Tensor) else data[0]).dtype
         attrs = variable.attrs | {_DTYPE: str(dtype).removeprefix("torch.")}
         empty = np.broadcast_to(np.asarray(np.nan, variable.dtype), variable.shape)
-        made[name] = xr.Variable(variable.dims, empty, attrs)
-    return made
+        variables[name] = xr.Variable(variable.dims, empty, attrs)
+    return variables
 
 
 def _take(data: Tensor | list[Tensor], axis: int) -> Take:
@@ -161,12 +167,12 @@ def _take(data: Tensor | list[Tensor], axis: int) -> Take:
 
 
 def _host(part: Tensor) -> np.ndarray:
-    found: np.ndarray = part.to("cpu", host_dtype(part.dtype)).numpy()
-    return found
+    values: np.ndarray = part.to("cpu", host_dtype(part.dtype)).numpy()
+    return values
 
 
 def _fill(data: Tensor | list[Tensor], stored: Any, axis: int) -> None:
-    """Bring an array from the disk to where it was recorded, a slice of the first dimension at a time."""
+    """Copy an array from the disk to its device, a slice of the first dimension at a time."""
     for first in range(stored.shape[0]):
         values = torch.from_numpy(stored[first])
         if isinstance(data, Tensor):
@@ -177,7 +183,7 @@ def _fill(data: Tensor | list[Tensor], stored: Any, axis: int) -> None:
 
 
 def _other_versions(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Note, and warn, that the sweep goes on with other libraries than it was begun with."""
+    """Warn of libraries whose version differs from that at the beginning of the sweep; attributes that record it."""
     now = schema.provenance()
     changed = [
         f"{name.removeprefix(_VERSION)} {now[name]} (begun with {attrs.get(name)})"

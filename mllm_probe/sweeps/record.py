@@ -1,4 +1,4 @@
-"""What steered runs look like inside: activations, projections, norms and logit lens, kept on the device."""
+"""Recordings of steered runs: activations, projections, norms and logit lens, kept on the device."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.activations.hooks import attached
-from mllm_probe.activations.memory import free_bytes
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.lens import lens_chunks
 from mllm_probe.metrics.words import first_token_logprob
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.sweeps.cells import Pairs
-from mllm_probe.sweeps.results import CELL_DIMS
+from mllm_probe.sweeps.grid import CELL_DIMS
 from mllm_probe.sweeps.scoring import Reading
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.places import Places, as_coordinate, companions, find_places
@@ -43,7 +43,7 @@ _NAMES = {
 
 
 class Recorder:
-    """Reads prompt positions of every run of a sweep.
+    """Records prompt positions of every run of a sweep.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Recorder:
     Raises
     ------
     MemoryError
-        If what was asked for takes more than half of the free memory; says what to ask for instead.
+        If the recordings take more than half of the free memory; the message names smaller ones.
     ValueError
         If a position does not exist, or the vectors lack a layer that a projection needs.
     """
@@ -77,17 +77,18 @@ class Recorder:
         @contextmanager
         def read() -> Iterator[None]:
             places = find_places(shared.encoded, self.scope)
-            found: dict[int, Tensor] = {}
+            hidden_by_layer: dict[int, Tensor] = {}
 
             def keep(layer: int, hidden: Tensor) -> None:
-                if layer not in found:
-                    found[layer] = _at_columns(hidden, shared, layer, places.columns[0])
+                # The first call feeds the prompt's end; later ones of this context feed the answer prefix.
+                if layer not in hidden_by_layer:
+                    hidden_by_layer[layer] = _at_columns(hidden, shared, layer, places.columns[0])
 
             with attached(self.model, keep, layers=self.layers):
                 yield
             slots = [self.labels.index(label) for label in places.labels]
             for number, layer in enumerate(self.layers):
-                self._write(found[layer], number, slots, sample, pairs, shared.encoded, places)
+                self._write(hidden_by_layer[layer], number, slots, sample, pairs, shared.encoded, places)
 
         return read
 
@@ -97,7 +98,7 @@ class Recorder:
 
     def arrays(self) -> dict[str, tuple[xr.Variable, Tensor | list[Tensor]]]:
         """Each recorded variable, and the tensor it shows: one, or one per read layer of a sharded model."""
-        made: dict[str, tuple[xr.Variable, Tensor | list[Tensor]]] = {}
+        variables: dict[str, tuple[xr.Variable, Tensor | list[Tensor]]] = {}
         for name in self.names:
             long_name, units = _NAMES[name]
             attrs = {"long_name": long_name} | ({"units": units} if units else {})
@@ -107,8 +108,8 @@ class Recorder:
                 (name, CELL_DIMS, self._arrays[name]),
                 (f"{name}_unsteered", first, self._unsteered[name]),
             ):
-                made[label] = lazy((*outer, *inside), data, along=schema.READ_LAYER, attrs=attrs), data
-        return made
+                variables[label] = lazy((*outer, *inside), data, along=schema.READ_LAYER, attrs=attrs), data
+        return variables
 
     def coordinates(self) -> dict[Any, Any]:
         """Coordinates of read layer and token."""
@@ -127,20 +128,20 @@ class Recorder:
     def _token_axis(self) -> tuple[list[int], dict[str, Any]]:
         if self.scope.names == ("last_prompt",):
             return [-1], {}
-        found = []
-        for sample in range(self.job.samples):
+        axes = []
+        for sample in range(len(self.job.samples)):
             encoded = self.job.encoded(sample)
             places = find_places(encoded, self.scope)
-            found.append((places, companions(encoded, places)))
+            axes.append((places, companions(encoded, places)))
         if self.scope.numbers:
             labels = list(self.scope.numbers)
         else:
-            labels = sorted({label for places, _ in found for label in places.labels})
-        return labels, _token_companions(labels, found)
+            labels = sorted({label for places, _ in axes for label in places.labels})
+        return labels, _token_companions(labels, axes)
 
     def _allocate(self) -> None:
         inside = (len(self.layers), len(self.labels))
-        cells = (*self.settings.axes.shape, self.job.samples)
+        cells = (*self.settings.axes.shape, len(self.job.samples))
         width, size = self.model.hidden_size, torch.empty((), dtype=self.model.dtype).element_size()
         numbers = int(np.prod(cells)) * inside[0] * inside[1]
         needed = sum(numbers * (width * size if name == "activation" else 4) for name in self.names)
@@ -148,7 +149,7 @@ class Recorder:
         for name in self.names:
             concepts = (cells[0],) if name in _BY_CONCEPT else ()
             self._arrays[name] = self._empty(name, cells)
-            self._unsteered[name] = self._empty(name, (*concepts, self.job.samples))
+            self._unsteered[name] = self._empty(name, (*concepts, len(self.job.samples)))
 
     def _empty(self, name: str, outer: tuple[int, ...]) -> Tensor | list[Tensor]:
         """NaN everywhere; activations of a sharded model stay on their layers' devices, one tensor each."""
@@ -190,16 +191,16 @@ class Recorder:
     def _write_unsteered(self, name: str, values: Tensor, number: int, slots: list[int], sample: int) -> None:
         one = values[0]
         extra = name == "activation"
-        beside = _one_layer(self._unsteered[name], number, extra=extra)
+        own = _one_layer(self._unsteered[name], number, extra=extra)
         target = _one_layer(self._arrays[name], number, extra=extra)
         one = one.to(target.device, target.dtype)
         zero = [i for i, s in enumerate(self.settings.axes.strengths) if s == 0]
         for place, slot in enumerate(slots):
             value = one[:, place] if name in _BY_CONCEPT else one[place]
             if extra:
-                beside[sample, slot] = value
+                own[sample, slot] = value
             else:
-                beside[..., sample, slot] = value
+                own[..., sample, slot] = value
             for strength in zero:
                 for control, draws in enumerate(self.settings.axes.controls.values()):
                     cell = target[:, :, strength, control, :draws, sample, slot]
@@ -218,12 +219,12 @@ class Recorder:
     def _projections(self, hidden: Tensor, layer: int, encoded: Encoded, places: Places) -> Tensor:
         own = [directions_of(self.job.own(concept)) for concept in range(len(self.settings.axes.concepts))]
         kinds = [KINDS[kind] for kind in of_encoded(encoded).kind[0, places.columns[0]]]
-        found = hidden.new_full((hidden.shape[0], len(own), hidden.shape[1]), torch.nan)
+        projections = hidden.new_full((hidden.shape[0], len(own), hidden.shape[1]), torch.nan)
         for kind in dict.fromkeys(kinds):
             units = torch.stack([d.unit(d.scope_for(kind), layer).to(hidden.device) for d in own])
             where = [i for i, k in enumerate(kinds) if k == kind]
-            found[:, :, where] = torch.einsum("rpd,cd->rcp", hidden[:, where], units)
-        return found
+            projections[:, :, where] = torch.einsum("rpd,cd->rcp", hidden[:, where], units)
+        return projections
 
     def _lens(self, hidden: Tensor) -> Tensor:
         table = self.job.scorer.table
@@ -232,15 +233,16 @@ class Recorder:
 
 
 def _at_columns(hidden: Tensor, shared: Shared, layer: int, columns: np.ndarray) -> Tensor:
-    """Hidden states [rows, positions, width] at columns of the prompt; what stands before this call was not edited."""
+    """Hidden states [rows, positions, width] at columns of the prompt, those before this call from the unedited run."""
     start = shared.encoded.prompt_length - hidden.shape[1]
     here = torch.from_numpy(np.maximum(columns - start, 0)).to(hidden.device)
-    found = hidden[:, here]
+    chosen = hidden[:, here]
+    # Rows that share a prompt feed its last tokens only; earlier columns were computed once and no row edits them.
     before = np.flatnonzero(columns < start)
     if before.size:
         earlier = shared.unedited[layer][:, torch.from_numpy(columns[before]).to(hidden.device)]
-        found[:, torch.from_numpy(before).to(hidden.device)] = earlier.to(hidden.dtype)
-    return found
+        chosen[:, torch.from_numpy(before).to(hidden.device)] = earlier.to(hidden.dtype)
+    return chosen
 
 
 def _one_layer(array: Tensor | list[Tensor], number: int, *, extra: bool) -> Tensor:
@@ -250,12 +252,12 @@ def _one_layer(array: Tensor | list[Tensor], number: int, *, extra: bool) -> Ten
     return array.select(-3 if extra else -2, number)
 
 
-def _token_companions(labels: list[int], found: list[tuple[Places, dict[str, Any]]]) -> dict[str, Any]:
+def _token_companions(labels: list[int], by_sample: list[tuple[Places, dict[str, Any]]]) -> dict[str, Any]:
     """Companions of the token axis that all samples agree on."""
     coords: dict[str, Any] = {}
-    complete = all(places.labels == labels for places, _ in found)
-    for name in found[0][1] if complete else ():
-        tables = [np.asarray(values[name])[0] for _, values in found]
+    complete = all(places.labels == labels for places, _ in by_sample)
+    for name in by_sample[0][1] if complete else ():
+        tables = [np.asarray(values[name])[0] for _, values in by_sample]
         if name != schema.STEP and all((table == tables[0]).all() for table in tables):
             coords[name] = (schema.TOKEN, as_coordinate(name, tables[0]))
     return coords

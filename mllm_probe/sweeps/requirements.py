@@ -1,14 +1,14 @@
-"""What metrics need of words and labels, checked before anything runs, so that no grid is NaN without a word."""
+"""Words and labels that metrics need, checked before the sweep runs, so that a grid of NaN has a warning or error."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from mllm_probe.metrics.words import Word, word_variants
+from mllm_probe.models.caller_warnings import warn_caller
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.models.warn import warn_caller
+from mllm_probe.sweeps.samples import Samples
 from mllm_probe.sweeps.settings import Settings
-from mllm_probe.sweeps.subjects import Subjects
 
 READ_WORDS = ("logit_lens",)
 """Recordings that read a concept's words."""
@@ -16,7 +16,7 @@ _SHOWN = 8
 
 
 def check_requirements(
-    model: ProbeModel, settings: Settings, subjects: Subjects, *, by_default: Sequence[str] = ()
+    model: ProbeModel, settings: Settings, samples: Samples, *, by_default: Sequence[str] = ()
 ) -> None:
     """Raise for a metric that cannot be computed, or warn once where it is a default or fails for some concepts only.
 
@@ -24,7 +24,7 @@ def check_requirements(
     ----------
     model : ProbeModel
     settings : Settings
-    subjects : Subjects
+    samples : Samples
     by_default : sequence of str
         Metrics that nobody asked for by name.
 
@@ -37,13 +37,13 @@ def check_requirements(
     problems = []
     of_words = _needing(settings, "words") + [name for name in settings.record if name in READ_WORDS]
     if of_words:
-        found = [_why_unusable(model, own) for own in subjects.words]
-        lacking = {name: why for name, why in zip(settings.axes.concepts, found, strict=True) if why}
+        reasons = [_why_unusable(model, own) for own in samples.words]
+        lacking = {name: why for name, why in zip(settings.axes.concepts, reasons, strict=True) if why}
         if lacking:
-            _raise_if(len(lacking) == len(found), of_words, by_default, _words_text(lacking))
+            _raise_if(len(lacking) == len(reasons), of_words, by_default, _words_text(lacking))
             problems.append(_words_text(lacking) + f" For them {_listed(of_words)} cannot be computed.")
     of_labels = _needing(settings, "labels")
-    if of_labels and all(labels is None for labels in subjects.labels):
+    if of_labels and all(labels is None for labels in samples.labels):
         text = "None of the pictures has labels, which say what it truly shows; those of mp.concepts.scenes have them."
         _raise_if(True, of_labels, by_default, text)
         problems.append(text + f" {_listed(of_labels).capitalize()} is NaN.")

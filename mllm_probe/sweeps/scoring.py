@@ -16,12 +16,12 @@ from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.words import WordTable, single_token_logprob
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps.answers import Reader, greedy
+from mllm_probe.sweeps.answer_reader import AnswerReader, greedy
 from mllm_probe.sweeps.batches import Batch, Part, Scores, assemble
 from mllm_probe.sweeps.cells import Pairs
-from mllm_probe.sweeps.edits import ChunkEdits
-from mllm_probe.sweeps.reference import Judge
-from mllm_probe.sweeps.results import step_name
+from mllm_probe.sweeps.chunk_edits import ChunkEdits
+from mllm_probe.sweeps.grid import step_name
+from mllm_probe.sweeps.reference_scorer import ReferenceScorer
 from mllm_probe.sweeps.settings import Settings
 
 Answer = tuple[int, ...]
@@ -58,8 +58,8 @@ class Scorer:
         Words of the concepts.
     prefix : list of int
         Tokens of the answer prefix.
-    reader : Reader
-    judge : Judge or None
+    reader : AnswerReader
+    reference : ReferenceScorer or None
         Needed for perplexity.
     touches_prompt : bool
         Whether rows edit anything before the last prompt token.
@@ -71,14 +71,14 @@ class Scorer:
         settings: Settings,
         table: WordTable,
         prefix: list[int],
-        reader: Reader,
-        judge: Judge | None,
+        reader: AnswerReader,
+        reference: ReferenceScorer | None,
         *,
         touches_prompt: bool,
     ) -> None:
         self.model, self.settings, self.table, self.prefix = model, settings, table, prefix
         self.touches_prompt = touches_prompt
-        self.reader, self.judge = reader, judge
+        self.reader, self.reference = reader, reference
 
     def run(
         self,
@@ -87,7 +87,7 @@ class Scorer:
         baseline: Baseline | None = None,
         reading: Reading = nullcontext,
     ) -> list[tuple[Baseline, Scores]]:
-        """Run rows of one sample or several, beside the unsteered run of each where it is not known yet.
+        """Run rows of one sample or several, with the unsteered run of each where it is not known yet.
 
         Parameters
         ----------
@@ -143,6 +143,7 @@ class Scorer:
         forced = settings.reading("forced")
         if settings.decodes:
             with edits.following():
+                # Decoding fills the cache of its rows; what is teacher-forced below must start where the answer does.
                 tokens = self._greedy(rows.fork() if forced else rows, edits)
             scores |= self._answer_scores(tokens, batch)
             answers = answers or [_ended(tokens[row]) for row in batch.unsteered]
@@ -150,6 +151,7 @@ class Scorer:
             answers = self._unsteered_answers(rows, batch)
         answers = answers or [()] * len(batch.parts)
         if forced:
+            # ``again``: decoding dropped ended rows from ``edits``, and these calls are not the answer's own steps.
             with edits.again(range(len(batch.steerings))):
                 steered = self._along(rows, [answers[part] for part in batch.part])
             logits = steered[batch.unsteered] if baseline is None else [baseline.logits]
@@ -170,7 +172,7 @@ class Scorer:
 
     def _start(self, shared: Shared, edits: ChunkEdits) -> Rows:
         count = len(edits.steerings)
-        rows = shared.start(count, edits.untouched)
+        rows = shared.start(count, edits.unedited_part)
         if self.prefix:
             rows.feed(torch.tensor(self.prefix, dtype=torch.long, device=self.model.device).expand(count, -1))
         return rows
@@ -195,6 +197,7 @@ class Scorer:
 
     def _with_longer_words(self, logprob: Tensor, rows: Rows, edits: ChunkEdits, pairs: Pairs) -> Tensor:
         """Add words of several sub-tokens, teacher-forced, to the log-sum-exp of each pair."""
+        # Jobs run in batches as wide as the chunk, whose memory was planned for that many rows.
         width = len(edits.steerings)
         for length, jobs in _by_length(self.table, pairs).items():
             for start in range(0, len(jobs), width):
@@ -260,11 +263,11 @@ class Scorer:
 
     def _reference(self, answers: Sequence[Answer], concept: int, sample: int) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the tokens of answers, and which count, both [answers, steps]."""
-        assert self.judge is not None
+        assert self.reference is not None
         logprobs = np.zeros((len(answers), self.settings.max_new_tokens), np.float32)
         counted = np.zeros(logprobs.shape, dtype=bool)
         contents = [self.reader.content(answer) for answer in answers]
-        for row, values in enumerate(self.judge.logprobs(concept, sample, contents)):
+        for row, values in enumerate(self.reference.logprobs(concept, sample, contents)):
             logprobs[row, : len(values)] = values
             counted[row, : len(values)] = True
             mention = self.reader.mention(answers[row], concept)
@@ -274,7 +277,7 @@ class Scorer:
 
 
 def _absolute(name: str) -> str:
-    """Under what a baseline keeps a score before it was divided by itself."""
+    """Name under which a baseline keeps the score that relative scores are divided by."""
     return f"absolute {name}"
 
 

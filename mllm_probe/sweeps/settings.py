@@ -18,6 +18,7 @@ from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, Control, is_seeded
 from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
 from mllm_probe.sweeps.cells import Axes
+from mllm_probe.typing import Layers, TokenScope
 
 ANSWERS = "tokens"
 """Asked for among the metrics: the answers alone."""
@@ -48,7 +49,7 @@ class Settings:
     """
 
     axes: Axes
-    tokens: Any
+    tokens: TokenScope
     unit: str
     operation: Operation
     to: xr.Dataset | None
@@ -59,7 +60,7 @@ class Settings:
     answer_prefix: str | Sequence[int]
     record: tuple[str, ...]
     read_layers: tuple[int, ...]
-    read_tokens: Any
+    read_tokens: TokenScope
 
     @property
     def decodes(self) -> bool:
@@ -99,9 +100,9 @@ def check_settings(
     model: ProbeModel,
     vectors: xr.Dataset,
     *,
-    layers: Any,
+    layers: Layers,
     strengths: Iterable[float],
-    tokens: Any,
+    tokens: TokenScope,
     unit: str,
     operation: str | Operation | ChangeFunction,
     to: str | xr.Dataset | None,
@@ -112,9 +113,9 @@ def check_settings(
     max_new_tokens: int,
     answer_prefix: str | Sequence[int] | None,
     record: Sequence[str] | str | None,
-    read_layers: Any,
-    read_tokens: Any,
-    client: Any,
+    read_layers: Layers,
+    read_tokens: TokenScope,
+    client: None,
 ) -> Settings:
     """Arguments of ``sweep`` in their final form.
 
@@ -163,7 +164,7 @@ def check_settings(
     return settings
 
 
-def _refuse_client(client: Any) -> None:
+def _refuse_client(client: object) -> None:
     if client is not None:
         raise NotImplementedError(
             "client= is not available: leave it out. To share a sweep out among machines, run one sweep on each, with "
@@ -192,7 +193,7 @@ def _other_concept(vectors: xr.Dataset, to: str | xr.Dataset | None) -> xr.Datas
     return vectors.sel({schema.CONCEPT: to})
 
 
-def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Any) -> list[int]:
+def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Layers) -> list[int]:
     there = {int(layer) for layer in vectors[schema.LAYER].values}
     if isinstance(asked, str):
         return [layer for layer in layers if layer in there]

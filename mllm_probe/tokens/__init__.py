@@ -1,4 +1,4 @@
-"""Which tokens: the kind of every position, the scopes that choose positions, and where they are in a batch."""
+"""Token selection: the kind of every position, scopes that choose positions, and their columns in a batch."""
 
 from __future__ import annotations
 

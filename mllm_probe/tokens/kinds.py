@@ -30,7 +30,7 @@ def position_kinds(roles: np.ndarray, last: np.ndarray, generated: np.ndarray) -
     last : int array [rows]
         Column of the last prompt token.
     generated : bool array [columns]
-        Columns behind the prompt.
+        Columns after the prompt.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def captured_kinds(activations: xr.Dataset) -> list[str]:
     Raises
     ------
     ValueError
-        If the samples have different kinds at the same token, or the dataset does not say.
+        If the samples have different kinds at the same token, or the dataset lacks the coordinate.
     """
     if schema.KIND not in activations.coords:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Chosen positions of a batch as columns with labels in the unpadded prompt, and what travels with each."""
+"""Chosen positions of a batch as columns with labels in the unpadded prompt, and the coordinates of each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ABSENT: Mapping[str, str | int] = {
     schema.PATCH_COLUMN: -1,
     schema.STEP: -1,
 }
-"""What travels with a position, and its value where a sample has no such position."""
+"""Coordinates of a position, and their values where a sample has no such position."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Places:
 
 
 def find_places(encoded: Encoded, scope: Scope) -> Places:
-    """Columns of a batch that a scope means.
+    """Columns of a batch that a scope selects.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def find_places(encoded: Encoded, scope: Scope) -> Places:
 
 
 def companions(encoded: Encoded, places: Places) -> dict[str, np.ndarray]:
-    """Values that travel with the chosen positions, arrays [rows, slots] by the names of ``ABSENT``."""
+    """Coordinates of the chosen positions, arrays [rows, slots] by the names of ``ABSENT``."""
     columns, rows = places.columns.clip(0), np.arange(encoded.rows)[:, None]
     step = columns - encoded.prompt_length
     values = {

@@ -1,4 +1,4 @@
-"""What stands in each column of a batch: roles, padding, the last prompt position, patches, and what was generated."""
+"""Columns of a batch: roles, padding, the last prompt position, patches and generated tokens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PromptPositions:
-    """The known columns of a batch: its prompt, and text of the answer that was given with it.
+    """Known columns of a batch: its prompt, and the teacher-forced text after it.
 
     Attributes
     ----------
@@ -34,9 +34,9 @@ class PromptPositions:
     image, patch_row, patch_column : int array [lines, columns]
         Number of an image token's picture in the prompt, and its place there; -1 elsewhere.
     offset : int
-        Number of the first known column in the sequence (what stood in the cache before).
+        Number of the first known column in the sequence (the length of the cache before the call).
     before : int array [lines]
-        Positions without padding that stood in the cache before.
+        Positions without padding that were in the cache before.
     roles_known : bool
         False where the model was called with embeddings only.
     """
@@ -68,7 +68,7 @@ class PromptPositions:
 
     @cached_property
     def is_generated(self) -> np.ndarray:
-        """Columns behind the prompt, bool [columns]."""
+        """Columns after the prompt, bool [columns]."""
         return np.arange(self.columns) >= self.prompt_length
 
     @cached_property
@@ -111,12 +111,12 @@ class PromptPositions:
         return self.roles == ROLES.index(name)
 
     def counts(self, line: int) -> str:
-        """How many tokens of each role a prompt has, in words."""
+        """Numbers of tokens by role in a prompt, as text."""
         roles = self.roles[line, : self.prompt_length]
         return ", ".join(f"{(roles == i).sum()} {name}" for i, name in enumerate(ROLES) if name != "padding")
 
     def expanded(self, lines: int) -> PromptPositions:
-        """One prompt as that of every line."""
+        """Positions of one prompt, repeated for every line."""
         if self.lines == lines:
             return self
         grow = {n: np.repeat(getattr(self, n), lines // self.lines, axis=0) for n in _ARRAYS}
@@ -129,7 +129,7 @@ _ARRAYS = ("roles", "begin", "image", "patch_row", "patch_column", "before")
 
 
 def of_encoded(encoded: Encoded) -> PromptPositions:
-    """Positions of a batch that the package has made."""
+    """Positions of a batch that the package encoded."""
     return PromptPositions(
         roles=encoded.roles.numpy(),
         begin=encoded.begin,

@@ -29,7 +29,7 @@ class NamedScope:
     generated : bool
         It has every generated token.
     needs_roles : bool
-        It cannot be found where the model is called with embeddings, which do not say what is image and what is text.
+        It is undefined where the model is called with embeddings, which do not tell image from text tokens.
     norm : str, optional
         Kind of position whose residual norm belongs to vectors captured here, ``"all"`` for every kind; None where
         ``concept_vectors`` cannot average over the scope.
@@ -48,7 +48,7 @@ class NamedScope:
 
     @property
     def in_prompt(self) -> bool:
-        """Whether it has positions of the prompt."""
+        """True if it has positions of the prompt."""
         return self.early or self.last
 
 

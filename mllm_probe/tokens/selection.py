@@ -21,7 +21,7 @@ class Scope:
     Parameters
     ----------
     names : tuple of str
-        Of ``SCOPES``; their union is meant.
+        Of ``SCOPES``; their union is selected.
     numbers : tuple of int
         Positions of the unpadded prompt, negative ones from its end.
     mask : nested tuple of bool, optional
@@ -40,22 +40,22 @@ class Scope:
 
     @property
     def generated(self) -> bool:
-        """Whether generated positions are meant."""
+        """True if generated positions are selected."""
         return any(part.generated for part in self.parts)
 
     @property
     def last_prompt(self) -> bool:
-        """Whether the names always have the last prompt position."""
+        """True if the last prompt position is always selected."""
         return any(part.last for part in self.parts)
 
     @property
     def only_generated(self) -> bool:
-        """Whether nothing but generated positions is meant."""
+        """True if nothing but generated positions is selected."""
         return bool(self.names) and not any(part.in_prompt for part in self.parts)
 
     @property
     def touches_prompt(self) -> bool:
-        """Whether anything before the last prompt token is meant."""
+        """True if positions before the last prompt token may be selected."""
         return not self.names or any(part.early for part in self.parts)
 
     def require_steps(self, steps: int | None) -> None:
@@ -69,7 +69,7 @@ class Scope:
     def without_effect(self, began: bool, answered: bool) -> list[str]:
         """Names that edited nothing in a run that fed the last prompt token (``began``) or an answer (``answered``).
 
-        Names whose positions are all in the prompt before its last token are not judged.
+        Names whose positions all come before the last prompt token are left out.
         """
         late = [part for part in self.parts if part.last or part.generated]
         return [part.name for part in late if not (part.last and began or part.generated and answered)]
@@ -86,7 +86,7 @@ class Scope:
         return list(self.names or self.numbers) if self.mask is None else np.array(self.mask).tolist()
 
     def select(self, where: PromptPositions, lines: np.ndarray, samples: Sequence[str] | None = None) -> np.ndarray:
-        """Which of the known columns are meant.
+        """Mask of the selected columns.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ def parse_scope(tokens: TokenScope | Scope) -> Scope:
     Raises
     ------
     ValueError
-        If it is none of these, or chooses nothing; says what was expected.
+        If it is none of these, or selects nothing.
     """
     if isinstance(tokens, Scope):
         return tokens
@@ -220,7 +220,7 @@ def columns_of(
 ) -> np.ndarray:
     """Columns of numbered positions, int [len(lines), numbers].
 
-    See ``Scope.select``; positions that are read may lie in the text behind the prompt.
+    See ``Scope.select``; positions that are read may lie in the text after the prompt.
     """
     asked, lengths, before = np.array(numbers)[None], where.lengths[lines], where.before[lines]
     ends = lengths if samples is None else before + where.real[lines].sum(1)

@@ -1,4 +1,4 @@
-"""Concept vectors: how they are measured, the directions that a steering takes from them, and their files."""
+"""Concept vectors: their construction, the directions that a steering uses, and their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pictures stand for each concept, and the weighted sums of them that vectors and their controls are made of."""
+"""Positive and negative pictures of each concept, and the weights of the sums that vectors and controls are."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Classes:
 
     @property
     def halves(self) -> bool:
-        """Whether both halves hold both classes."""
+        """True if both halves hold both classes."""
         sides = [(self.half[self.labels == c] == h).any() for c in (True, False) for h in (True, False)]
         return all(sides)
 
@@ -72,7 +72,7 @@ def distinct_pictures(library: Mapping[str, Any]) -> tuple[list[Any], dict[str, 
             pictures.append(picture)
         return numbers[key]
 
-    found = {}
+    members = {}
     for name, concept in library.items():
         sides = [np.array([number(p) for p in side], dtype=int) for side in (concept.positive, concept.negative)]
         if not len(sides[0]) or not len(sides[1]):
@@ -80,8 +80,8 @@ def distinct_pictures(library: Mapping[str, Any]) -> tuple[list[Any], dict[str, 
                 f"concept '{name}' has {len(sides[0])} positive and {len(sides[1])} negative pictures: "
                 "a vector is the difference of two classes, so give at least one of each."
             )
-        found[name] = (sides[0], sides[1])
-    return pictures, found
+        members[name] = (sides[0], sides[1])
+    return pictures, members
 
 
 def classes_of(
@@ -145,6 +145,7 @@ def shuffled_weights(classes: Classes, draw: int, seed: int) -> np.ndarray:
     """
     rng = np.random.default_rng([seed, draw, *classes.name.encode()])
     n, m = len(classes.positive), len(classes.negative)
+    # Equal shares of either sign cancel the true class difference exactly, so that a draw is no diluted concept vector.
     side = np.zeros(n + m)
     if classes.paired:
         signs = _balanced_signs(n, rng, classes.name)

@@ -1,11 +1,11 @@
-"""Concept vectors: directions in the residual stream that pictures with and without a concept differ by."""
+"""Concept vectors: residual-stream directions between pictures with and without a concept."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.free_memory import require_room
 from mllm_probe.activations.hooks import resolve_layers
-from mllm_probe.activations.memory import require_room
 from mllm_probe.concepts.concept import category_name
 from mllm_probe.concepts.limits import checked_name, checked_words
 from mllm_probe.models import ProbeModel, require_model
@@ -35,11 +35,12 @@ from mllm_probe.vectors.classes import (
     shuffled_weights,
     weights,
 )
-from mllm_probe.vectors.directions import OWN_NORM, unit_rows
+from mllm_probe.vectors.directions import OWN_NORM, require_length, unit_rows
 from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_component
 from mllm_probe.vectors.pooling import Progress, as_requests, pool
 
 _PARTS = ("positive", "negative", "words", "category", "paired")
+Array: TypeAlias = np.ndarray | Tensor | xr.DataArray | Sequence[float] | Sequence[Sequence[float]]
 METHODS = ("mean_difference", "pca", "probe")
 
 
@@ -57,7 +58,7 @@ def concept_vectors(
     probe_accuracy: bool = True,
     progress: Progress = False,
 ) -> xr.Dataset:
-    """Directions of concepts in the residual stream, with what is needed to judge and to dose them.
+    """Directions of concepts in the residual stream, with their quality measures and the residual norms for doses.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ def concept_vectors(
         Or any mapping from names to objects with ``positive``, ``negative``, ``words``, ``category`` and ``paired``;
         pictures may be dicts of processed tensors.
     prompt : str, optional
-        Text beside the pictures; ``model.default_prompt`` by default. A prompt whose answer begins freely lets the
+        Text with the pictures; ``model.default_prompt`` by default. A prompt whose answer begins freely lets the
         last token carry the concept.
     method : {"mean_difference", "pca", "probe"}
         Mean of the positives minus mean of the negatives; first uncentred principal component of the paired
@@ -125,10 +126,10 @@ def concept_vectors(
     if method != "mean_difference" or probe_accuracy:
         sums.keep_pooled(model.hidden_size)
     norms = pool(model, as_requests(model, pictures, prompt), scopes, chosen, sums.add, batch_size, progress)
-    found = _Found(sums, classes, method, seed)
-    data = found.variables() | found.shuffled_variables() | _norm_variables(norms, scopes)
+    directions = _ConceptDirections(sums, classes, method, seed)
+    data = directions.variables() | directions.shuffled_variables() | _norm_variables(norms, scopes)
     if probe_accuracy:
-        data |= found.probe_variables()
+        data |= directions.probe_variables()
     coords: dict[Any, Any] = {schema.CONCEPT: list(library), schema.SCOPE: list(scopes)}
     coords |= schema.layer_coordinates(chosen, len(model.layers))
     coords[schema.CATEGORY] = (schema.CONCEPT, [str(c.category) for c in library.values()])
@@ -147,13 +148,13 @@ def concept_vectors(
 
 def vectors_from(
     model: ProbeModel,
-    directions: Mapping[str, Any],
+    directions: Mapping[str, Array],
     images: Images = None,
     prompt: str | None = None,
     *,
     scope: str = "all",
     layers: Layers = "all",
-    inputs: Any = None,
+    inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,
     words: Mapping[str, Sequence[str | int | Sequence[int]]] | None = None,
     category: str | Mapping[str, str] | None = None,
 ) -> xr.Dataset:
@@ -168,7 +169,7 @@ def vectors_from(
     images : pictures, optional
         Residual norms are measured on them; without, unit ``residual`` raises.
     prompt : str, optional
-        Beside the images.
+        Text with the images; ``model.default_prompt`` by default.
     scope : str
         Where the vectors come from, of ``last_prompt``, ``image``, ``text``, ``all``.
     layers : "all", int or iterable of int
@@ -193,7 +194,8 @@ def vectors_from(
         If an array has another width or number of layers, holds NaN or is too large for float32; or if ``words`` or
         ``category`` name a direction that is not there.
     """
-    _require_directions(model, directions)
+    require_model(model)
+    _require_directions(directions)
     chosen = resolve_layers(layers, len(model.layers))
     (scope,) = parse_vector_scopes(scope)
     stacked = torch.stack([_as_layers(name, array, chosen, model) for name, array in directions.items()])
@@ -267,11 +269,12 @@ class _Sums:
 
     def variances(self, layer: int) -> Tensor:
         """Mean squared distance from the class mean [concept, 2, scope]."""
+        # E‖x‖² − ‖E x‖², which cancels badly unless x is relative to a typical activation: see ``add``.
         return (self.squares[layer] - self.sums[layer][:, :2].square().sum(-1)).clamp_min(0)
 
 
 @dataclass
-class _Found:
+class _ConceptDirections:
     """Directions and their qualities from the sums of one pass."""
 
     sums: _Sums
@@ -297,7 +300,7 @@ class _Found:
             self.halves.append((unit_rows(pair[:, 0]) * unit_rows(pair[:, 1])).sum(-1))
 
     def variables(self) -> dict[str, Any]:
-        """Vectors and the numbers beside them."""
+        """Vectors, their negative projections and their quality measures."""
         layers = self.sums.layers
         negative = [
             (self.sums.negative_mean(n) * unit_rows(v)).sum(-1) for n, v in zip(layers, self.vectors, strict=True)
@@ -314,7 +317,7 @@ class _Found:
         return data
 
     def shuffled_variables(self) -> dict[str, Any]:
-        """Directions of exchanged labels, and the negatives' projections on them."""
+        """Directions from shuffled labels, and the negatives' projections on them."""
         if not self.sums.draws:
             return {}
         drawn, projections = [], []
@@ -329,16 +332,16 @@ class _Found:
         }
 
     def probe_variables(self) -> dict[str, Any]:
-        """Held-out accuracy of probes: each half judged by the probe of the other."""
+        """Held-out accuracy of probes: each half classified by the probe of the other."""
         shape = (len(self.classes), len(self.sums.scopes), len(self.sums.layers))
-        found = np.full((3, *shape), np.nan)
+        results = np.full((3, *shape), np.nan)
         for c, classes in enumerate(self.classes):
             if classes.halves:
                 for s, index in np.ndindex(*shape[1:]):
-                    found[:, c, s, index] = self._probe_accuracy(classes, s, index)
+                    results[:, c, s, index] = self._probe_accuracy(classes, s, index)
         return {
             name: (self.dims, values)
-            for name, values in zip(("probe_accuracy", "probe_low", "probe_high"), found, strict=True)
+            for name, values in zip(("probe_accuracy", "probe_low", "probe_high"), results, strict=True)
         }
 
     def _probe_accuracy(self, classes: Classes, scope: int, index: int) -> tuple[float, ...]:
@@ -406,10 +409,8 @@ def _host(layers: list[Tensor]) -> np.ndarray:
     return np.stack([part.cpu().numpy() for part in layers], -1)
 
 
-def _require_directions(model: Any, directions: Any) -> None:
-    expected = "vectors_from expects a model and a mapping from names to arrays, such as {'my direction': array}"
-    if not isinstance(model, ProbeModel):
-        raise ValueError(f"{expected}; got {type(model).__name__} as the model.")
+def _require_directions(directions: Any) -> None:
+    expected = "vectors_from expects a mapping from names to arrays, such as {'my direction': array}"
     if not isinstance(directions, Mapping) or isinstance(directions, xr.Dataset):
         raise ValueError(
             f"{expected}; got {type(directions).__name__}. The direction between two captures is the difference of "
@@ -455,7 +456,7 @@ def _given_categories(directions: Mapping[str, Any], category: Any) -> list[str]
     return [category_name(category[name]) if name in category else "" for name in directions]
 
 
-def _as_layers(name: str, array: Any, layers: list[int], model: ProbeModel) -> Tensor:
+def _as_layers(name: str, array: Array, layers: list[int], model: ProbeModel) -> Tensor:
     tensor = _as_tensor(name, _by_dimensions(name, array, layers) if isinstance(array, xr.DataArray) else array)
     given = tuple(tensor.shape)
     if tensor.ndim == 1:
@@ -467,8 +468,7 @@ def _as_layers(name: str, array: Any, layers: list[int], model: ProbeModel) -> T
         )
     if not torch.isfinite(tensor).all():
         raise ValueError(f"{name!r}: expected finite numbers; the array holds NaN or infinity.")
-    if not torch.isfinite(tensor.norm(dim=-1)).all():
-        raise ValueError(f"{name!r}: the array's length is too large for float32; divide it, since doses rescale it.")
+    require_length(f"{name!r}: the array", float(tensor.double().norm(dim=-1).max()))
     return tensor
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import operator
 import weakref
 from collections.abc import Sequence
@@ -19,7 +20,22 @@ from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
 from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 
 OWN_NORM = "residual_norm_at_{}"
-"""Name of the variable (layer) that keeps the residual norm of a scope beside ``residual_norm`` (layer, scope)."""
+"""Name of the variable (layer) for the residual norm of one scope, next to ``residual_norm`` (layer, scope)."""
+
+
+def longest(dtype: torch.dtype) -> float:
+    """Largest length of an activation or vector of ``dtype``: models square it in float32 to normalise it."""
+    return min(torch.finfo(dtype).max, math.sqrt(torch.finfo(torch.float32).max))
+
+
+def require_length(which: str, length: float) -> None:
+    """Raise a ValueError, which begins with ``which``, if the square of a vector's length overflows float32."""
+    most = longest(torch.float32)
+    if length > most:
+        raise ValueError(
+            f"{which} is too long: its length {length:.3g} is beyond the {most:.3g} whose square float32 can hold. "
+            "Scale it; unit 'residual' takes its direction alone."
+        )
 
 
 class Directions:
@@ -94,7 +110,7 @@ class Directions:
 
     @property
     def shuffled_draws(self) -> int:
-        """How many shuffled draws the vectors carry."""
+        """Number of shuffled draws of the vectors."""
         return self.dataset.sizes.get(schema.DRAW, 0) if "shuffled" in self.dataset else 0
 
     def length(self, scope: str, layer: int) -> float:
@@ -125,7 +141,7 @@ class Directions:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """Forms that name the concept, empty where the vectors do not say."""
+        """Forms that name the concept, empty where the vectors have none."""
         return tuple(json.loads(self.dataset["words"].item())) if "words" in self.dataset else ()
 
     def _at(self, scope: str, layer: int) -> tuple[int, int]:
@@ -176,8 +192,8 @@ class Directions:
             array = array.transpose(*[d for d in (schema.LAYER, schema.SCOPE, *inner) if d in array.dims])
             tensor = tensor_of(array).float()
             tensor = tensor if schema.SCOPE in array.dims else tensor.unsqueeze(-len(inner) - 1)
-            found = {(name, index): tensor[index] for index in self.layers.values()} if whole else {key: tensor}
-            self._cache |= found
+            tensors = {(name, index): tensor[index] for index in self.layers.values()} if whole else {key: tensor}
+            self._cache |= tensors
         return self._cache[key]
 
 
@@ -208,7 +224,7 @@ def with_concepts(vectors: xr.Dataset) -> xr.Dataset:
     """Vectors of one selected concept as vectors (concept, …) of one; others as they are.
 
     Selecting a concept takes the dimension from every variable, words and category included, so all of them get it
-    back: ``expand_dims`` alone leaves coordinates behind.
+    back: ``expand_dims`` alone drops coordinates.
     """
     if not isinstance(vectors, xr.Dataset) or "vector" not in vectors or vectors.sizes.get(schema.CONCEPT, 1) != 1:
         return vectors

@@ -17,16 +17,17 @@ from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
 from mllm_probe.models import require_model
 from mllm_probe.models.argument_checks import path_of, writable_path_of
+from mllm_probe.typing import Images
 from mllm_probe.vectors.construction import vectors_from
+from mllm_probe.vectors.file_labels import FORMAT, KEY, LabelsError, parse_labels
 from mllm_probe.vectors.gguf_header import check_header
-from mllm_probe.vectors.labels import FORMAT, KEY, LabelsError, parse_labels
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
 
 _ARCHITECTURE = "controlvector"
 _PLAIN = ("F32", "F16", "F64", "I8", "I16", "I32", "I64")
-"""Types of tensors whose numbers stand in the file as they are."""
+"""Types of tensors that are stored unquantised."""
 
 
 def save_vectors(vectors: xr.Dataset, path: str | Path) -> Path:
@@ -63,7 +64,7 @@ def save_vectors(vectors: xr.Dataset, path: str | Path) -> Path:
     return path
 
 
-def load_vectors(path: str | Path, model: ProbeModel | None = None, images: Any = None) -> xr.Dataset:
+def load_vectors(path: str | Path, model: ProbeModel | None = None, images: Images = None) -> xr.Dataset:
     """Read vectors from a file.
 
     Parameters
@@ -189,7 +190,7 @@ def _gguf_labels(one: xr.Dataset) -> dict[str, str]:
     return labels
 
 
-def _load_gguf(path: Path, model: ProbeModel, images: Any) -> xr.Dataset:
+def _load_gguf(path: Path, model: ProbeModel, images: Images) -> xr.Dataset:
     gguf = _gguf()
     try:
         check_header(path)
@@ -197,8 +198,8 @@ def _load_gguf(path: Path, model: ProbeModel, images: Any) -> xr.Dataset:
     except (ValueError, IndexError, KeyError) as error:
         raise ValueError(f"{path.name} cannot be read as GGUF ({error}).") from error
     kept = {key: field.contents() for key, field in reader.fields.items() if key.startswith(("general.", KEY))}
-    found = {t.name: t for t in reader.tensors if t.name.startswith("direction.")}
-    if kept.get("general.architecture") != _ARCHITECTURE or not found:
+    tensors = {t.name: t for t in reader.tensors if t.name.startswith("direction.")}
+    if kept.get("general.architecture") != _ARCHITECTURE or not tensors:
         raise ValueError(
             f"{path.name} holds no control vector: expected architecture '{_ARCHITECTURE}' and tensors "
             f"'direction.<layer>'; it is '{kept.get('general.architecture')}' with {len(reader.tensors)} tensors."
@@ -207,7 +208,7 @@ def _load_gguf(path: Path, model: ProbeModel, images: Any) -> xr.Dataset:
     if weights:
         made_with = xr.Dataset(attrs={"model": kept.get(f"{KEY}.model"), "weights": weights})
         schema.require_same_model(made_with, model, f"the vectors in {path.name}")
-    directions = {_block(path, name, model): _numbers(path, tensor, model) for name, tensor in found.items()}
+    directions = {_block(path, name, model): _numbers(path, tensor, model) for name, tensor in tensors.items()}
     layers = sorted(directions)
     name = kept.get(f"{KEY}.{schema.CONCEPT}", path.stem)
     scope = kept.get(f"{KEY}.{schema.SCOPE}", "all")

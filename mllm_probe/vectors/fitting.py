@@ -28,6 +28,8 @@ def principal_component(differences: np.ndarray) -> np.ndarray:
     float64 array [..., hidden]
     """
     exact = differences.astype(np.float64)
+    # Pairs are far fewer than hidden dimensions: D Dᵀ [pairs, pairs] has the non-zero spectrum of the scatter Dᵀ D, and
+    # its last (largest) eigenvector u gives the component as Dᵀ u.
     _, vectors = np.linalg.eigh(exact @ exact.swapaxes(-1, -2))
     component = (vectors[..., :, -1:].swapaxes(-1, -2) @ exact)[..., 0, :]
     length = np.linalg.norm(component, axis=-1, keepdims=True)
@@ -50,7 +52,7 @@ class Probe:
     bias: float
 
     def predict(self, activations: np.ndarray) -> np.ndarray:
-        """True where the concept is found, bool [pictures]."""
+        """Predicted labels, bool [pictures]: True is with the concept."""
         return activations.astype(np.float64) @ self.weight + self.bias > 0
 
 
@@ -76,6 +78,7 @@ def fit_probe(activations: np.ndarray, labels: np.ndarray, penalty: float = 1.0)
     """
     exact = activations.astype(np.float64)
     mean, scale = exact.mean(0), exact.std(0)
+    # Constant dimensions become 0, not NaN, when divided by infinity, and get weight 0 on the way back.
     scale[scale < 1e-12 * max(1.0, float(np.abs(exact).max()))] = np.inf
     standard = (exact - mean) / scale
     values, rotation = np.linalg.eigh(standard @ standard.T)

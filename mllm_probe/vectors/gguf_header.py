@@ -18,7 +18,7 @@ _MOST_DIMENSIONS = 4
 
 
 class HeaderError(ValueError):
-    """A header that the file cannot keep."""
+    """A header that announces more than the file holds."""
 
 
 def check_header(path: Path) -> None:
@@ -64,7 +64,7 @@ class _Walk:
 
     def skip(self, length: int) -> None:
         if length > self.size - self.at:
-            raise HeaderError(f"its header promises {length:,} bytes at {self.at:,}, but the file has {self.size:,}")
+            raise HeaderError(f"its header announces {length:,} bytes at {self.at:,}, but the file has {self.size:,}")
         self.at += length
 
     def number(self, kind: str) -> int:
@@ -72,10 +72,10 @@ class _Walk:
 
     def count(self, what: str, least: int) -> int:
         """A count of things that take at least ``least`` bytes each."""
-        found = self.number("Q")
-        if found * least > self.size - self.at:
-            raise HeaderError(f"its header promises {found:,} {what}, but the file has {self.size:,} bytes")
-        return found
+        count = self.number("Q")
+        if count * least > self.size - self.at:
+            raise HeaderError(f"its header announces {count:,} {what}, but the file has {self.size:,} bytes")
+        return count
 
     def text(self) -> None:
         self.skip(self.number("Q"))
@@ -94,7 +94,7 @@ class _Walk:
         kind, length = self.number("I"), self.number("Q")
         if length > _MOST_ELEMENTS:
             raise HeaderError(
-                f"its header promises an array of {length:,} elements; at most {_MOST_ELEMENTS:,} are read"
+                f"its header announces an array of {length:,} elements; at most {_MOST_ELEMENTS:,} are read"
             )
         if kind == _ARRAY:
             raise HeaderError("its header nests arrays, which no control vector does")
@@ -109,12 +109,12 @@ class _Walk:
         self.text()
         dimensions = self.number("I")
         if dimensions > _MOST_DIMENSIONS:
-            raise HeaderError(f"its header promises a tensor of {dimensions:,} dimensions; at most {_MOST_DIMENSIONS}")
+            raise HeaderError(f"its header announces a tensor of {dimensions:,} dimensions; at most {_MOST_DIMENSIONS}")
         elements = prod(self.number("Q") for _ in range(dimensions))
         self.skip(4)
         offset = self.number("Q")
         if elements > 8 * self.size or offset > self.size:
             raise HeaderError(
-                f"its header promises a tensor of {elements:,} numbers at {offset:,}, but the file has {self.size:,} "
+                f"its header announces a tensor of {elements:,} numbers at {offset:,}, but the file has {self.size:,} "
                 "bytes"
             )

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mllm_probe.activations.forward import run_forward
-from mllm_probe.activations.memory import rows_that_fit
+from mllm_probe.activations.forward_pass import run_forward
+from mllm_probe.activations.free_memory import rows_that_fit
 from mllm_probe.models import Encoded, ProbeModel, Request
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.positions import of_encoded
@@ -22,7 +22,7 @@ _MOST_NORMS = 1 << 19
 
 OnBatch = Callable[[int, dict[int, Tensor]], None]
 Progress = bool | Callable[[int, int], object]
-"""Whether a bar is shown, or what is called with how many pictures are done, and of how many, after every batch."""
+"""True for a progress bar, or a function of the numbers of finished and of all pictures, called after every batch."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ class NormSample:
     seen: int = 0
 
     def add(self, norms: np.ndarray) -> None:
-        """Take in some more."""
+        """Add the norms of one batch."""
         self.kept.append(norms[-self.seen % self.stride :: self.stride].astype(np.float32))
         self.seen += len(norms)
         if sum(map(len, self.kept)) > _MOST_NORMS:
@@ -46,7 +46,7 @@ class NormSample:
 
     @property
     def median(self) -> float:
-        """NaN without any."""
+        """Median of all norms, NaN without any."""
         return float(np.median(np.concatenate(self.kept))) if sum(map(len, self.kept)) else float("nan")
 
 
@@ -59,7 +59,7 @@ def pool(
     batch_size: int | Literal["auto"] = "auto",
     progress: Progress = False,
 ) -> np.ndarray:
-    """Run every request once, giving its mean activation over each scope and gathering residual norms.
+    """Run every request once; average its activations over each scope and measure residual norms.
 
     Parameters
     ----------
@@ -97,9 +97,9 @@ def pool(
                 continue
             on_batch(start, pooled)
             for layer in layers:
-                found = norms[layer].cpu().numpy()
+                values = norms[layer].cpu().numpy()
                 for sample, place in zip(samples[layer], places, strict=True):
-                    sample.add(found[place])
+                    sample.add(values[place])
             start += len(part)
             bar.update(len(part))
             if callable(progress):
@@ -114,7 +114,7 @@ def _first_size(model: ProbeModel, requests: Sequence[Request]) -> int:
 def _pool_batch(
     model: ProbeModel, encoded: Encoded, scopes: Sequence[str], layers: Sequence[int]
 ) -> tuple[dict[int, Tensor], dict[int, Tensor], list[np.ndarray]]:
-    """Pooled activations and norms of every layer for one batch, and where each kind's norms stand."""
+    """Pooled activations and norms of every layer for one batch, and masks of each kind of position."""
     where = of_encoded(encoded)
     everyone = np.arange(where.lines)
     masks = np.stack([Scope(names=(scope,)).select(where, everyone) for scope in scopes], 1)

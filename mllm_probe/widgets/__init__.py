@@ -1,14 +1,13 @@
 """Widgets for the notebook: a live heatmap, a steering panel, and both together."""
 
-from mllm_probe.widgets.exploring import explore
-from mllm_probe.widgets.heatmap import LayerConceptHeatmap
-from mllm_probe.widgets.lab import Explore
-from mllm_probe.widgets.linking import link
-from mllm_probe.widgets.monitor import SweepMonitor
-from mllm_probe.widgets.panel import SteeringPanel
-from mllm_probe.widgets.patches import PatchOverlay
-from mllm_probe.widgets.report import report
-from mllm_probe.widgets.tokens import TokenStrip
+from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
+from mllm_probe.widgets.inside.patch_overlay import PatchOverlay
+from mllm_probe.widgets.inside.token_strip import TokenStrip
+from mllm_probe.widgets.lab.explore_widget import Explore
+from mllm_probe.widgets.lab.exploring import explore
+from mllm_probe.widgets.lab.linking import link
+from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
+from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 
 __all__ = [
     "Explore",
@@ -19,5 +18,4 @@ __all__ = [
     "TokenStrip",
     "explore",
     "link",
-    "report",
 ]

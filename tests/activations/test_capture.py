@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.activations import active_hooks, attached, device_array, forward_hidden, output
-from mllm_probe.activations import memory as memory_module
+from mllm_probe.activations import attached, captured_rows, device_array, editing, free_memory, run_forward
 from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.models import ProbeModel
+from tests.hooks import active_hooks
 
 PROMPTS = ["What do you see?", "What?", "Is the cat left of the dog?"]
 
@@ -196,10 +196,24 @@ class Shift:
         return f"{self.size:g} more at layer {self.layer}"
 
     @contextmanager
-    def editing(self, model, encoded):
-        self.batches.append(encoded.rows)
+    def opened(self, model, rows):
+        self.batches.append(rows)
         with attached(model, lambda layer, h: h + self.size, layers=[self.layer]):
             yield
+
+
+@editing.register
+def _shifted(steering: Shift, model, encoded):
+    return steering.opened(model, encoded.rows)
+
+
+def test_steering_of_another_type_is_refused(tiny, pictures):
+    with pytest.raises(ValueError, match="expected a Steering, a Composition of several .* got str"):
+        mp.capture(tiny, pictures[:1], steering="cat")
+    with pytest.raises(ValueError, match="for all samples; got list"):
+        mp.capture(tiny, pictures[:2], steering=[None, None])
+    with pytest.raises(ValueError, match="expected a Steering, a Composition, None, or a list .* got dict"):
+        editing({}, tiny, tiny.encode(pictures[:1]))
 
 
 def test_steering_is_read_after_its_edit_and_changes_nothing_below(tiny, pictures):
@@ -215,7 +229,7 @@ def test_steering_is_read_after_its_edit_and_changes_nothing_below(tiny, picture
 
 class Failing(Shift):
     @contextmanager
-    def editing(self, model, encoded):
+    def opened(self, model, rows):
         with attached(model, lambda layer, h: (_ for _ in ()).throw(self.size)):
             yield
 
@@ -249,14 +263,14 @@ def test_batches_are_halved_when_a_device_runs_out_of_memory(tiny, pictures, mon
 
 def test_auto_batches_are_planned_against_the_free_memory(tiny, pictures, monkeypatch):
     rows = []
-    original = memory_module.free_bytes
+    original = free_memory.free_bytes
     monkeypatch.setattr(tiny, "lock", types.SimpleNamespace(held=tiny.lock.held))
     handle = tiny.hf.register_forward_pre_hook(lambda m, a, k: rows.append(len(k["input_ids"])), with_kwargs=True)
     try:
         mp.capture(tiny, pictures)
         one = tiny.encode(pictures[:1])
-        per_row = original(tiny.device) // memory_module.rows_that_fit(tiny, one, share=1.0, most=10**9)
-        monkeypatch.setattr(memory_module, "free_bytes", lambda device: int(2.5 * 2 * per_row))
+        per_row = original(tiny.device) // free_memory.rows_that_fit(tiny, one, share=1.0, most=10**9)
+        monkeypatch.setattr(free_memory, "free_bytes", lambda device: int(2.5 * 2 * per_row))
         mp.capture(tiny, pictures)
     finally:
         handle.remove()
@@ -264,7 +278,7 @@ def test_auto_batches_are_planned_against_the_free_memory(tiny, pictures, monkey
 
 
 def test_what_does_not_fit_is_refused_before_it_is_allocated(tiny, pictures, monkeypatch):
-    monkeypatch.setattr(memory_module, "free_bytes", lambda device: 1000)
+    monkeypatch.setattr(free_memory, "free_bytes", lambda device: 1000)
     with pytest.raises(
         MemoryError, match=r"captured activations of shape \[1, 4, 16, 32\] take 0\.00 GB but .* are free on"
     ):
@@ -274,13 +288,13 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(tiny, pictures, mon
 
 def test_blocks_on_several_devices_keep_one_tensor_each(tiny, pictures, monkeypatch):
     expected = mp.capture(tiny, pictures[:3], PROMPTS, tokens="text")
-    original = output.CapturedRows.__init__
+    original = captured_rows.CapturedRows.__init__
 
     def sharded(self, *args):
         original(self, *args)
         self._one_device = False
 
-    monkeypatch.setattr(output.CapturedRows, "__init__", sharded)
+    monkeypatch.setattr(captured_rows.CapturedRows, "__init__", sharded)
     acts = mp.capture(tiny, pictures[:3], PROMPTS, tokens="text", batch_size=1)
     assert device_array.split_dimension(acts.activation) == "layer"
     np.testing.assert_allclose(acts.activation.values, expected.activation.values, atol=2e-5)
@@ -293,15 +307,6 @@ def test_pictures_that_know_their_split_and_pair_carry_them(tiny, pictures):
     acts = mp.capture(tiny, known)
     assert acts.split.values.tolist() == ["fit", "fit"] and acts.pair.values.tolist() == [0, 1]
     assert "split" not in mp.capture(tiny, pictures[:2]).coords
-
-
-def test_forward_hidden_gives_columns_or_everything(tiny, pictures):
-    encoded = tiny.encode(pictures[:2], PROMPTS[:2])
-    own = reference(tiny, encoded)
-    everything = forward_hidden(tiny, encoded, [0, 2])
-    assert set(everything) == {0, 2} and torch.equal(everything[2], own[3])
-    some = forward_hidden(tiny, encoded, -2, np.array([[3, -1], [5, 6]]))
-    assert torch.equal(some[2], torch.stack([own[3][0, [3, -1]], own[3][1, [5, 6]]]))
 
 
 def test_errors_name_what_was_expected(tiny, pictures):
@@ -325,7 +330,7 @@ def test_blocks_that_see_other_positions_than_the_prompt_are_refused(tiny, pictu
         attached(tiny, lambda layer, h: h[:, :-1], layers=[0]),
         pytest.raises(RuntimeError, match="not those of the prompt"),
     ):
-        forward_hidden(tiny, encoded, [0])
+        run_forward(tiny, encoded, lambda layer, hidden: None, [0])
 
 
 @pytest.mark.parametrize("scope", ["all", "image", "text", "last_prompt", "generated", ("text", "generated"), [0, -3]])

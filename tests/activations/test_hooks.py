@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from mllm_probe.activations.hooks import active_hooks, attached, before_block, resolve_layers
+from mllm_probe.activations.hooks import attached, before_block, resolve_layers
+from tests.hooks import active_hooks
 
 
 class Block(nn.Module):

@@ -1,10 +1,9 @@
 import math
 
-import numpy as np
 import pytest
 
-from mllm_probe.apps.evaluation.recognition import problems, recognition, scenes, score, table
-from mllm_probe.apps.evaluation.steerability import _steadiest, neutral_pictures
+from mllm_probe.apps.evaluation.accuracy import problems, recognition, scenes, score, table
+from mllm_probe.apps.evaluation.steerability import neutral_pictures
 from mllm_probe.scenes import CATEGORIES, CONCEPTS, draw
 from mllm_probe.scenes.combinations import is_unseen
 from mllm_probe.scenes.language import CAPTION_PROMPT, DEFAULT_PROMPT, caption
@@ -54,11 +53,6 @@ def test_a_table_shows_share_interval_and_count():
     assert math.isnan(score("none", []).share)
 
 
-def test_of_equal_cells_the_one_with_the_best_neighbours_is_chosen():
-    values = np.array([[0.0, 1.0, 0.0], [0.5, 1.0, 0.9], [0.2, 0.3, 0.4]])
-    assert _steadiest(values) == (1, 1)
-
-
 def test_neutral_pictures_are_labelled_with_what_they_show():
     pictures = neutral_pictures(6, 3)
     assert all(picture.labels <= set(CONCEPTS) and picture.image.size == (224, 224) for picture in pictures)
@@ -66,7 +60,7 @@ def test_neutral_pictures_are_labelled_with_what_they_show():
 
 @pytest.mark.parametrize("missing", ["no-such-folder"])
 def test_a_model_that_is_not_there_is_refused(missing, tmp_path):
-    from mllm_probe.apps.evaluation.answering import Answerer
+    from mllm_probe.apps.evaluation.answerer import Answerer
 
     with pytest.raises(OSError):
         Answerer(tmp_path / missing)

@@ -12,14 +12,14 @@ from safetensors.torch import load_file
 
 from mllm_probe.apps.train import main as command
 from mllm_probe.apps.training import decoder, tower
+from mllm_probe.apps.training.architecture import build, tokenizer
 from mllm_probe.apps.training.card import write_card
 from mllm_probe.apps.training.decoder import DecoderPlan
-from mllm_probe.apps.training.export import SETTINGS
-from mllm_probe.apps.training.labels import KINDS, SLOTS
-from mllm_probe.apps.training.model import build, tokenizer
-from mllm_probe.apps.training.packing import PREFIX, pack
-from mllm_probe.apps.training.pictures import training_pictures
+from mllm_probe.apps.training.model_folder import SETTINGS
+from mllm_probe.apps.training.question_packing import PREFIX, pack
+from mllm_probe.apps.training.rendered_pictures import training_pictures
 from mllm_probe.apps.training.run import TrainingPlan, train
+from mllm_probe.apps.training.targets import KINDS, SLOTS
 from mllm_probe.apps.training.tower import TowerPlan
 from mllm_probe.scenes.problems import Question
 

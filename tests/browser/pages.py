@@ -8,7 +8,7 @@ import ipywidgets
 
 import mllm_probe as mp
 from mllm_probe.concepts import Picture
-from mllm_probe.widgets.export import to_html
+from mllm_probe.widgets.pages.export_pages import to_html
 
 IMAGE = "<img src=x onerror='window.__owned=1'>"
 SCRIPT = "</script><script>window.__owned=1</script>"

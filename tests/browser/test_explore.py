@@ -16,9 +16,9 @@ SHOTS = lab.SHOTS
 MAKE = """
 import logging, time
 import mllm_probe as mp
-from mllm_probe.sweeps import job
+from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.engine import Engine
-job.MOST_ROWS = 8
+chunk_size.DEFAULT = chunk_size.Limits(rows=8)
 library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=12)
 explored = mp.explore("scenes-8l", library, strengths=(-1, 1, 2), draws=2)
 explored

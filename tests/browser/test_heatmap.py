@@ -56,9 +56,9 @@ fast.watch(fed()).wait()
 print("last", float(frames[99 % 8].difference.sel(concept="concept 3", layer=5, strength=1)))
 """
 REAL = """
-from mllm_probe.sweeps import job
-from mllm_probe.widgets.choices import pictures_from
-job.MOST_ROWS = 24
+from mllm_probe.sweeps import chunk_size
+from mllm_probe.widgets.base.choices import pictures_from
+chunk_size.DEFAULT = chunk_size.Limits(rows=24)
 model = mp.load("scenes-8l")
 library = mp.concepts.scenes(concepts=["cat", "tree", "neon"], pairs=6)
 vectors = mp.concept_vectors(model, library, probe_accuracy=False, shuffled_draws=3)

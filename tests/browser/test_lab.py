@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 SHOTS = lab.SHOTS
 
 FAKES = """
-import mllm_probe.widgets.panel as panel_module
+import mllm_probe.widgets.panel.steering_panel as panel_module
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from tests.widgets import fakes
 panel_module.stream = streams = fakes.Streams(pause=0.04)

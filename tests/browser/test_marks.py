@@ -68,7 +68,7 @@ def write_panel(path: Path) -> None:
     vectors["words"] = ("concept", [json.dumps(words) for words in CONCEPTS.values()])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "mllm_probe.widgets.panel.stream",
+            "mllm_probe.widgets.panel.steering_panel.stream",
             lambda model, image, prompt, *, steering, max_new_tokens: Echo(steering, prompt),
         )
         panel = mp.SteeringPanel(model, vectors, prompt="first")

@@ -252,6 +252,12 @@ def test_a_window_of_layers_and_a_second_concept(page: Page) -> None:
 
 
 def test_a_setting_is_pinned_compared_used_again_and_removed(page: Page) -> None:
+    page.get_by_test_id("strength").fill("1.5")
+    page.get_by_test_id("layer").fill("2")
+    page.get_by_test_id("window").select_option("4")
+    page.get_by_test_id("second").select_option("neon")
+    page.get_by_test_id("second-strength").fill("1.25")
+    settled(page)
     steered = page.get_by_test_id("answer-steered")
     kept = steered.text_content() or ""
     page.get_by_test_id("pin-setting").click()

@@ -231,7 +231,7 @@ def test_the_strip_reads_prompt_and_answer(page: Page) -> None:
     expect(strip.locator("[data-role=answer]").first).to_contain_text("cat")
     see = strip.locator("[data-role=text]", has_text="see")
     see.hover()
-    for text in ("see · text · position", "× mean difference", "last prompt’s vector, its 0 measured there"):
+    for text in ("see · text · position", "× mean difference", "vector and zero point of scope last prompt"):
         expect(read).to_contain_text(text)
     assert see.get_attribute("data-borrowed") == "" and strip.locator("[data-role=special][data-borrowed]").count() == 1
     value = see.locator(".mp-tok-value")

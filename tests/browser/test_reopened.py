@@ -23,7 +23,7 @@ SAVED = "No kernel is connected. This is the last state that was saved"
 
 MADE = """
 from mllm_probe.widgets import LayerConceptHeatmap, SteeringPanel
-import mllm_probe.widgets.panel as panel_module
+import mllm_probe.widgets.panel.steering_panel as panel_module
 from tests.widgets import fakes
 panel_module.stream = fakes.Streams()
 model = fakes.FakeModel()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mllm_probe.decoding.attention import Prefix, _shared, attend, merge
-from mllm_probe.decoding.layers import PrefixLayer
+from mllm_probe.decoding.cache_layers import PrefixLayer
 
 
 def drawn(*shape, seed=0, dtype=torch.float32):

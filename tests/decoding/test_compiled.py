@@ -7,12 +7,13 @@ import pytest
 import torch
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from mllm_probe.activations.hooks import active_hooks, attached
+from mllm_probe.activations.hooks import attached
 from mllm_probe.apps.zoo import FAMILIES, build, tiny_llava
 from mllm_probe.decoding.compiled import StaticDecoder
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.loading import wrap
 from mllm_probe.steering import EditBuffer, Steering
+from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
 
 ROWS, STEPS = 3, 8
@@ -188,7 +189,7 @@ def test_what_cannot_be_is_refused(tiny, pictures, shared):
     with pytest.raises(ValueError, match="this decoder computes 3 rows; got 4"):
         decoder.start(4)
     rows = decoder.start(2)
-    with pytest.raises(ValueError, match="room for 3 tokens behind the prompt, and they are used up"):
+    with pytest.raises(ValueError, match="room for 3 tokens after the prompt, and all are in use"):
         rows.feed(FED[:2])
     decoder.load(SharedPrefix(tiny, tiny.encode([pictures[1]], PROMPT)))
     with pytest.raises(RuntimeError, match="went on to another prompt, so these rows have ended"):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from mllm_probe.activations.hooks import active_hooks
 from mllm_probe.decoding.depth import DepthPrefix, DepthRows, Groups
 from mllm_probe.decoding.prefix import SharedPrefix
-from mllm_probe.decoding.shared import Untouched
+from mllm_probe.decoding.shared import UneditedPart
 from mllm_probe.steering.buffer import EditBuffer
-from mllm_probe.steering.steering import Steering
+from mllm_probe.steering.intervention import Steering
+from tests.hooks import active_hooks
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
 
@@ -74,7 +74,7 @@ def test_answers_equal_those_of_rows_that_share_the_prompt_alone(case):
         with torch.no_grad():
             shared = kind(model, encoded)
         with torch.no_grad(), buffer.attached():
-            started = shared.start(len(rows), buffer.untouched)
+            started = shared.start(len(rows), buffer.unedited_part)
             logits = [started.logits, started.feed(tokens[:, :1])[:, 0]]
         with torch.no_grad(), buffer.attached("generated", rows=[4, 1, 1], counted=False):
             logits += [started.fork([4, 1, 1]).feed(tokens[[4, 1, 1], 1:]).flatten(0, 1)]
@@ -90,7 +90,7 @@ def test_a_block_computes_each_group_once(case):
     with torch.no_grad():
         shared = DepthPrefix(model, encoded)
         with counted(model) as seen:
-            started = shared.start(len(rows), Untouched(0, 0, first))
+            started = shared.start(len(rows), UneditedPart(0, 0, first))
             begun, feed = len(seen), torch.full((len(rows), 1), 3)
             started.feed(feed)
             feed[0] = 4

@@ -7,7 +7,7 @@ import torch
 import transformers
 
 from mllm_probe.apps.zoo import FAMILIES, build
-from mllm_probe.apps.zoo.survey import SHRUNK, Row, family_names, survey
+from mllm_probe.apps.zoo.family_survey import SHRUNK, Row, family_names, survey
 from mllm_probe.loading import Outcome, wrap
 
 CROSS_ATTENTION = {"mllama", "idefics", "florence2"}

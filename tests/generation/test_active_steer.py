@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.activations.hooks import active_hooks
 from mllm_probe.concepts import Concept, ConceptLibrary, Picture
 from mllm_probe.generation import Live
 from mllm_probe.steering import Steering
+from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
 
 REFUSED = "inside a `with mp.steer.*Leave the with block first.*steering="

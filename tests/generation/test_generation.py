@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mllm_probe.activations.hooks import active_hooks
 from mllm_probe.generation import generate, steer, stream
-from mllm_probe.steering import Steering
+from mllm_probe.steering import Steering, editing
+from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, close, made_vectors
 
 
@@ -115,7 +115,7 @@ def test_receipt_counts_what_was_edited(tiny, pictures, cat):
 def test_relative_size_is_that_of_the_edits(tiny, pictures, cat):
     encoded = tiny.encode([pictures[0]], PROMPT)
     h = tiny.hf(**encoded.tensors, output_hidden_states=True).hidden_states[2][0, -1]
-    with Steering(cat, [1], -0.7, tokens="last_prompt").editing(tiny, encoded) as receipt:
+    with editing(Steering(cat, [1], -0.7, tokens="last_prompt"), tiny, encoded) as receipt:
         tiny.hf(**encoded.tensors)
     dose = 0.7 * float(cat.residual_norm.sel(layer=1, scope="last_prompt"))
     assert receipt[0].relative_size == pytest.approx(dose / float(h.norm()), rel=1e-4)

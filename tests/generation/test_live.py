@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from mllm_probe.activations.hooks import active_hooks
 from mllm_probe.apps.zoo import FAMILIES, build, tiny_llava
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.generation import Live, generate, stream
-from mllm_probe.generation import drivers as of_drivers
-from mllm_probe.generation import prefixes as of_prefixes
-from mllm_probe.generation.prefixes import MOST_PROMPTS, prompts_of
+from mllm_probe.generation import decoders as of_decoders
+from mllm_probe.generation import prompt_cache as of_prompt_cache
+from mllm_probe.generation.prompt_cache import MOST_PROMPTS, prompts_of
 from mllm_probe.loading import wrap
 from mllm_probe.steering import Steering, compose
 from mllm_probe.steering import trials as of_trials
 from tests.conftest import noise_picture
+from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
 
 STEPS = 6
@@ -151,7 +151,7 @@ def test_few_prompts_are_kept_and_go_with_the_model(monkeypatch):
     for seed in range(MOST_PROMPTS + 2):
         list(stream(model, noise_picture(seed), PROMPT, max_new_tokens=2))
     assert len(kept) == MOST_PROMPTS
-    monkeypatch.setattr(of_prefixes, "free_bytes", lambda device: 0)
+    monkeypatch.setattr(of_prompt_cache, "free_bytes", lambda device: 0)
     list(stream(model, noise_picture(99), PROMPT, max_new_tokens=2))
     assert len(kept) == 1
     gone = weakref.ref(model)
@@ -244,12 +244,12 @@ def test_a_compiled_session_gives_what_generate_gives(model, pictures, rows):
         assert str(live.receipt) == str(out.receipt)
         assert torch.equal(live.first_token(chosen).cpu(), out.tokens[:, 0])
     assert compiler.graphs == graphs == 1
-    assert live.driver.decoder.compiled and active_hooks(model) == 0
+    assert live.decoder.static.compiled and active_hooks(model) == 0
 
 
 def test_streams_share_a_compiled_step(model, pictures, rows, monkeypatch):
     compiler = Counting()
-    monkeypatch.setattr(of_drivers, "default_compiler", lambda model: compiler)
+    monkeypatch.setattr(of_decoders, "default_compiler", lambda model: compiler)
     prefix = model.decode(generate(model, pictures[0], PROMPT, max_new_tokens=2).tokens[0])
     told = []
     for picture, prompt, chosen, begun in (
@@ -264,7 +264,7 @@ def test_streams_share_a_compiled_step(model, pictures, rows, monkeypatch):
         assert run.text == out.text
         told.append((run, str(out.receipt)))
     assert all(str(run.receipt) == receipt for run, receipt in told)
-    assert isinstance(model.state.of(of_drivers.Drivers).by_size[3, 1], of_drivers.Fixed)
+    assert isinstance(model.state.of(of_decoders.CompiledDecoders).by_size[3, 1], of_decoders.CompiledDecoder)
     assert compiler.graphs <= 2
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mllm_probe import loading
 from mllm_probe.cli import app, main
-from mllm_probe.loading.report import Check, Outcome, VerificationError, VerificationReport
+from mllm_probe.loading.verification_report import Check, Outcome, VerificationError, VerificationReport
 from mllm_probe.models import ProbeModel
 from tests.widgets.test_heatmap import raw_grid
 

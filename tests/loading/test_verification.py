@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.loading import Model, Outcome, VerificationError, VerificationReport, wrap
-from mllm_probe.loading.recorders import hook_count, without_trace
+from mllm_probe.loading.recording_hooks import hook_count, without_new_hooks
 from mllm_probe.models import ProbeModel
 from mllm_probe.models.caches import given_cache
 
@@ -51,14 +51,14 @@ def test_recorders_of_transformers_are_taken_off_and_come_again(model: Model, pi
     with torch.no_grad():
         model.hf(**tensors)
     at_rest = hook_count(model.hf)
-    with torch.no_grad(), without_trace(model.hf):
+    with torch.no_grad(), without_new_hooks(model.hf):
         first = model.hf(**tensors, output_hidden_states=True).hidden_states
-        assert hook_count(model.hf) > at_rest, "Transformers no longer leaves hooks; without_trace has nothing to do"
+        assert hook_count(model.hf) > at_rest, "Transformers leaves no hooks: without_new_hooks has nothing to do"
     assert hook_count(model.hf) == at_rest
     with torch.no_grad():
         again = model.hf(**tensors, output_hidden_states=True).hidden_states
         installed = hook_count(model.hf)
-        with without_trace(model.hf):
+        with without_new_hooks(model.hf):
             model.hf(**tensors, output_hidden_states=True)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert hook_count(model.hf) == installed > at_rest, "hooks that were there before stay"

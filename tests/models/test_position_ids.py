@@ -7,13 +7,12 @@ import torch
 from PIL import Image
 from transformers import DynamicCache
 
-from mllm_probe.models import ProbeModel, continuation_positions, has_rotary_axes, prompt_positions
+from mllm_probe.models import ProbeModel, continuation_positions, prompt_positions
 
 
 def test_plain_positions_skip_padding(tiny: ProbeModel, pictures: list[Image.Image]) -> None:
     encoded = tiny.encode(pictures[:2], ["cat?", "What do you see?"])
     positions = prompt_positions(tiny, encoded)
-    assert not has_rotary_axes(tiny)
     assert positions.shape == encoded.roles.shape
     assert positions[0].tolist() == [0, 0, 0, *range(encoded.length - 3)]
     assert continuation_positions(positions, 1, 2).tolist() == [[22, 23], [25, 26]]
@@ -22,7 +21,6 @@ def test_plain_positions_skip_padding(tiny: ProbeModel, pictures: list[Image.Ima
 def test_rotary_positions_go_on_behind_the_largest(tiny_mrope: ProbeModel) -> None:
     encoded = tiny_mrope.encode(Image.new("RGB", (112, 56), "red"), "cat?")
     positions = prompt_positions(tiny_mrope, encoded)
-    assert has_rotary_axes(tiny_mrope)
     assert positions.shape == (3, 1, encoded.length)
     assert positions[1, 0, 2:10].tolist() == [2, 2, 2, 2, 3, 3, 3, 3]
     following = continuation_positions(positions, 0, 1)

@@ -8,7 +8,7 @@ import torch
 
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.loading import wrap
-from mllm_probe.models import ProbeModel, bundled, bundled_names
+from mllm_probe.models import ProbeModel, bundled_folder, bundled_names
 
 
 def test_describe_names_every_part(tiny: ProbeModel) -> None:
@@ -56,7 +56,7 @@ def test_generic_prompt_and_suggestions(tiny: ProbeModel) -> None:
 
 
 def test_bundled_models_are_folders() -> None:
-    assert bundled("nonesuch") is None
+    assert bundled_folder("nonesuch") is None
     for name in bundled_names():
-        folder = bundled(name)
+        folder = bundled_folder(name)
         assert folder is not None and (folder / "config.json").is_file()

@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 import mllm_probe as mp
-from mllm_probe.apps.evaluation.answering import Answerer
-from mllm_probe.apps.evaluation.recognition import recognition, scenes
+from mllm_probe.apps.evaluation.accuracy import recognition, scenes
+from mllm_probe.apps.evaluation.answerer import Answerer
+from mllm_probe.apps.training.architecture import DEPTHS
 from mllm_probe.apps.training.card import refresh_card
-from mllm_probe.apps.training.model import DEPTHS
-from mllm_probe.models import bundled, bundled_names
+from mllm_probe.models import bundled_folder, bundled_names
 
 NAMES = list(DEPTHS)
 
@@ -30,13 +30,13 @@ def test_a_model_has_the_depth_of_its_name_and_passes_every_check(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_names_what_new_scenes_show(name):
-    scores = {one.name: one for one in recognition(Answerer(bundled(name)), scenes(60, "seen"))}
+    scores = {one.name: one for one in recognition(Answerer(bundled_folder(name)), scenes(60, "seen"))}
     assert scores["whole list"].share >= 0.9 and scores["whole caption"].share >= 0.9
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_says_what_was_measured(name, tmp_path):
-    folder = shutil.copytree(bundled(name), tmp_path / name)
+    folder = shutil.copytree(bundled_folder(name), tmp_path / name)
     said = (folder / "README.md").read_text()
     refresh_card(folder)
     assert (folder / "README.md").read_text() == said
@@ -45,7 +45,7 @@ def test_a_card_says_what_was_measured(name, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"scenes-8l"}))
 def test_models_of_other_depths_look_through_the_same_tower(name):
-    one, other = (load_file(bundled(each) / "model.safetensors") for each in ("scenes-8l", name))
+    one, other = (load_file(bundled_folder(each) / "model.safetensors") for each in ("scenes-8l", name))
     towers = [key for key in one if "vision_tower" in key]
     assert len(towers) > 50
     assert all(torch.equal(one[key], other[key]) for key in towers)

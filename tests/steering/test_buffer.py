@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from mllm_probe.activations.hooks import active_hooks
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.steering import Editor, Steering, compose
 from mllm_probe.steering.buffer import EditBuffer
+from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
 
 FED = torch.tensor([[11, 12, 13, 14], [14, 11, 12, 12], [15, 15, 16, 11], [12, 17, 11, 13]])
@@ -179,7 +179,7 @@ def test_what_is_generated_after_an_edited_prompt(tiny, pictures, vectors):
     assert (found[0] - found[1]).abs().max() <= 1e-5
     decoded = WholeForwards(tiny, encoded).start(2)
     with (
-        pytest.raises(ValueError, match="attach the buffer for what follows with a cache"),
+        pytest.raises(ValueError, match="attach the buffer for cached calls after it"),
         buffer.attached("generated"),
     ):
         decoded.feed(FED[:2])
@@ -236,7 +236,7 @@ def test_what_cannot_be_is_refused(tiny, tiny_mrope, pictures, vectors, rows):
     with pytest.raises(ValueError, match="called with 3 lines, but the buffer was attached for 2"), buffer.attached():
         shared.start(3)
     decoded = WholeForwards(tiny, encoded).start(2)
-    with pytest.raises(RuntimeError, match="cannot tell where the answer begins"), buffer.attached("generated"):
+    with pytest.raises(RuntimeError, match="the start of the answer is unknown"), buffer.attached("generated"):
         decoded.feed(FED[:2])
     assert active_hooks(tiny) == 0
 
@@ -245,6 +245,6 @@ def test_rows_say_what_they_leave_alone(tiny, pictures, rows):
     encoded = tiny.encode([pictures[0]], PROMPT)
     buffer = EditBuffer(tiny, 4, prompt=encoded)
     buffer.write(rows["add"])
-    assert buffer.untouched.rows == (4, 1, 1, 1)
-    assert (buffer.untouched.layer, buffer.untouched.column) == (1, encoded.length - 1)
+    assert buffer.unedited_part.rows == (4, 1, 1, 1)
+    assert (buffer.unedited_part.layer, buffer.unedited_part.column) == (1, encoded.length - 1)
     assert np.isnan(buffer.receipt()[1].relative_size) and buffer.receipt()[1].selected == (encoded.length - 1,)

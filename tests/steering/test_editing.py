@@ -7,10 +7,11 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from mllm_probe.activations.hooks import active_hooks, attached
+from mllm_probe.activations.hooks import attached
 from mllm_probe.generation import generate, steer
 from mllm_probe.models import ProbeModel
 from mllm_probe.steering import Editor, Steering, compose, editing
+from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, close, made_vectors, teacher_forced
 
 MASK = np.zeros((4, 4), bool)

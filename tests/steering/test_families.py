@@ -7,7 +7,7 @@ import torch
 from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.generation import generate, stream
 from mllm_probe.loading import wrap
-from mllm_probe.steering import Steering
+from mllm_probe.steering import Steering, editing
 from mllm_probe.vectors import vectors_from
 from tests.steering.reference import close
 
@@ -36,7 +36,7 @@ def test_stepwise_equals_at_once(name):
     out = generate(model, steering=[None, row], **settings)
     answer = out.tokens[1, :-1].tolist()
     encoded = model.encode_samples(model.samples(None, inputs=inputs), [answer])
-    with torch.no_grad(), row.editing(model, encoded) as receipt:
+    with torch.no_grad(), editing(row, model, encoded) as receipt:
         logits = model.hf(**encoded.tensors).logits[:, -STEPS:]
     assert close(out.logits[1], logits[0])
     assert str(receipt[0]) == str(out.receipt[1])

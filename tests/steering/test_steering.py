@@ -102,14 +102,14 @@ def test_a_position_without_a_vector_of_its_scope_uses_another_and_the_receipt_s
     one["residual_norm_at_image"] = ("layer", np.full(len(tiny.layers), 7.0))
     row = Steering(one, [1], 1.0, tokens="image")
     encoded = tiny.encode([pictures[0]], PROMPT)
-    with row.editing(tiny, encoded) as receipt:
+    with editing(row, tiny, encoded) as receipt:
         tiny.hf(**encoded.tensors)
     assert receipt[0].scopes_differ and "vector from another scope" in str(receipt)
     change, _ = changes(tiny, pictures[0], row, 1)
     v = torch.from_numpy(one.vector.sel(layer=1).values)
     image = (encoded.roles == 1)[0]
     assert torch.allclose(change[image], (7 * v / v.norm()).expand(16, -1), atol=1e-4)
-    with Steering(vectors.sel(concept="cat"), [1], 1.0, tokens="image").editing(tiny, encoded) as receipt:
+    with editing(Steering(vectors.sel(concept="cat"), [1], 1.0, tokens="image"), tiny, encoded) as receipt:
         tiny.hf(**encoded.tensors)
     assert not receipt[0].scopes_differ
 
@@ -167,11 +167,11 @@ def test_wrong_vectors_say_what_was_expected(tiny, pictures, vectors):
     cat["vector"].loc[{"layer": 1, "scope": "image"}] = 0
     encoded = tiny.encode([pictures[0]], PROMPT)
     with pytest.raises(ValueError, match="vector of 'cat' at layer 1, scope image has length 0"):
-        Steering(cat, [1], tokens="image").editing(tiny, encoded).__enter__()
-    Steering(cat, [1], tokens="text").editing(tiny, encoded).__enter__()
+        editing(Steering(cat, [1], tokens="image"), tiny, encoded).__enter__()
+    editing(Steering(cat, [1], tokens="text"), tiny, encoded).__enter__()
     bare = vectors.sel(concept="cat").drop_vars("residual_norm")
     with pytest.raises(ValueError, match=r"needs the residual norm of image positions at layer 1.*images="):
-        Steering(bare, [1], tokens="image").editing(tiny, encoded).__enter__()
+        editing(Steering(bare, [1], tokens="image"), tiny, encoded).__enter__()
     with pytest.raises(ValueError, match="compose expects one or more steerings; got str"):
         compose(Steering(bare, [1]), "cat")
     with pytest.raises(ValueError, match="compose expects one or more steerings; got none"):

@@ -56,8 +56,8 @@ def wrapped_family(name):
 def verified_family(name):
     """A tiny model of any verified family, with or without a builder of its own, and tensors of one sample."""
     from mllm_probe.apps.zoo import FAMILIES
+    from mllm_probe.apps.zoo.family_survey import family_names
     from mllm_probe.apps.zoo.shrink import pictures, sample, shrunk
-    from mllm_probe.apps.zoo.survey import family_names
     from mllm_probe.loading import wrap
 
     if name not in family_names():

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 from mllm_probe.apps.zoo import tiny_llava
-from mllm_probe.sweeps import engine as engine_module
-from mllm_probe.sweeps import job as job_module
+from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps.chunk_size import Limits
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors
 
@@ -47,8 +47,7 @@ def arguments(scope):
 
 def small_chunks(patch=setattr):
     """Chunks of seven rows, whatever the machine does beside."""
-    patch(job_module, "MOST_ROWS", ROWS)
-    patch(engine_module, "PATIENCE", float("inf"))
+    patch(chunk_size, "DEFAULT", Limits(rows=ROWS, seconds=float("inf")))
 
 
 def kill():

@@ -5,9 +5,9 @@ import pytest
 
 from mllm_probe.metrics.registry import as_metrics
 from mllm_probe.sweeps.cells import Axes, plan_cells, scored_pairs
+from mllm_probe.sweeps.duplicates import find_duplicates
+from mllm_probe.sweeps.grid import Grid
 from mllm_probe.sweeps.order import plan_order
-from mllm_probe.sweeps.results import Grid
-from mllm_probe.sweeps.twins import find_twins
 from tests.sweeps.helpers import random_vectors
 
 AXES = Axes(("cat", "dog"), (0, 3, 5), (-2.0, -1.0, 0.0, 1.0), {"concept": 1, "random": 2, "shuffled": 3})
@@ -68,14 +68,14 @@ def test_equal_vectors_and_equal_draws_are_run_once(tiny):
     shuffled[1, :, 2] = shuffled[1, :, 0]
     vectors["shuffled"] = (vectors.shuffled.dims, shuffled)
     axes = Axes(("cat", "dog", "kitten"), (0, 1), (1.0,), {"concept": 1, "random": 2, "shuffled": 3})
-    twins = find_twins(vectors, axes)
-    assert twins == {
+    duplicates = find_duplicates(vectors, axes)
+    assert duplicates == {
         ("concept", 2, 0): (0, 0),
         ("random", 2, 0): (0, 0),
         ("random", 2, 1): (0, 1),
         ("shuffled", 1, 2): (1, 0),
     }
-    cells = plan_cells(axes, twins=twins)
+    cells = plan_cells(axes, duplicates=duplicates)
     assert len(cells) == 2 * (2 + 2 * 2 + 8)
     places = {(c.control, c.concept, c.draw): c.places for c in cells}
     assert places["concept", 0, 0] == ((0, 0), (2, 0)) and places["shuffled", 1, 0] == ((1, 0), (1, 2))

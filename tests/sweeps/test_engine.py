@@ -8,11 +8,14 @@ import pytest
 import torch
 import xarray as xr
 
+import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
-from mllm_probe.activations.hooks import active_hooks, before_backbone
+from mllm_probe.activations.hooks import before_backbone
+from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps import engine as engine_module
-from mllm_probe.sweeps import job as job_module
+from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.scoring import Scorer
+from tests.hooks import active_hooks
 from tests.sweeps.helpers import random_vectors
 
 FAST = {"metrics": ("logprob",), "progress": False, "draws": 2}
@@ -55,7 +58,7 @@ def test_every_picture_is_encoded_once(tiny, pictures, tokens):
 def test_pictures_are_encoded_once_where_they_cannot_all_be_kept(tiny, pictures, monkeypatch):
     vectors = random_vectors(tiny)
     whole = sweeps.sweep(tiny, vectors, pictures[:3], **FAST)
-    monkeypatch.setattr(job_module, "KEPT_SHARE", 1e-12)
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(prompt_share=1e-12))
     with counted(tiny) as seen:
         same(whole, sweeps.sweep(tiny, vectors, pictures[:3], **FAST))
     assert seen == [1] * 3
@@ -91,7 +94,7 @@ def test_the_size_of_chunks_changes_nothing(tiny, pictures, monkeypatch):
     vectors = random_vectors(tiny, words={"cat": ["cat", "red star"], "dog": ["dog"]})
     settings = ALL | {"layers": [0, 2], "strengths": (0, 1)}
     whole = sweeps.sweep(tiny, vectors, pictures[:2], **settings)
-    monkeypatch.setattr(job_module, "MOST_ROWS", 7)
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=7))
     small = sweeps.sweep(tiny, vectors, pictures[:2], **settings)
     assert small.attrs["chunk_rows"] == 7 < whole.attrs["chunk_rows"]
     same(whole, small)
@@ -169,7 +172,7 @@ def test_the_effect_at_every_layer_is_known_after_a_tenth_of_the_work(tiny, pict
             break
         done, last = int(own.sum() + shared.sum()), grid
     grids.close()
-    effect = sweeps.effect(last, "logprob").sel(strength=1)
+    effect = mp.effect(last, "logprob").sel(strength=1)
     assert 0.05 * total < done <= 0.1 * total and (effect.n >= 2).all() and effect.sizes["layer"] == 4
     for name in ("difference", "low", "high", "control_low", "control_high", "difference_low"):
         assert np.isfinite(effect[name]).all(), name

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe.concepts import Concept, ConceptLibrary, Picture
 from mllm_probe.metrics.text import kept, named, repetition
@@ -82,7 +83,7 @@ def test_named_kept_and_repetition_read_the_answer(grid, library):
 
 
 def test_a_grid_and_its_effect_say_which_words_name_each_concept(grid):
-    for found in (grid, sweeps.effect(grid, "logprob")):
+    for found in (grid, mp.effect(grid, "logprob")):
         assert [json.loads(words) for words in found.words.values] == [list(WORDS[name]) for name in WORDS]
 
 

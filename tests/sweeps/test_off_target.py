@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
+from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps.chunk_size import Limits
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors
 
@@ -47,11 +50,11 @@ def test_random_rows_and_the_unsteered_run_are_those_of_the_metric(grid):
 
 
 def test_its_effect_on_the_own_concept_is_the_effect(grid):
-    whole = sweeps.effect(grid, "off_target").sel(layer=2, strength=1)
-    own = sweeps.effect(grid).sel(layer=2, strength=1)
+    whole = mp.effect(grid, "off_target").sel(layer=2, strength=1)
+    own = mp.effect(grid).sel(layer=2, strength=1)
     for name in ("difference", "low", "high", "value"):
         np.testing.assert_allclose(np.diag(whole[name].values), own[name].values, rtol=1e-4, atol=1e-5, err_msg=name)
-    one = sweeps.effect(grid).sel(concept="red", layer=2, strength=1)
+    one = mp.effect(grid).sel(concept="red", layer=2, strength=1)
     others = grid.off_target.sel(concept="cat", layer=2, strength=1, scored_concept="red")
     random = grid.logprob.sel(concept="red", control="random", layer=2, strength=1).mean("draw")
     expected = float((others - random).mean())
@@ -63,22 +66,22 @@ def test_its_effect_on_the_own_concept_is_the_effect(grid):
 
 def test_its_effect_follows_split_and_average_and_leaves_out_rows_that_were_not_edited(grid):
     halves = grid.assign_coords(split=("sample", ["fit", "held_out", "fit"]))
-    found = sweeps.effect(halves, "off_target", split="fit", average="median").sel(layer=2, strength=1)
+    found = mp.effect(halves, "off_target", split="fit", average="median").sel(layer=2, strength=1)
     pictures = grid.isel(sample=[0, 2]).sel(layer=2, strength=1)
     paired = pictures.off_target - pictures.off_target_random.mean("draw")
     np.testing.assert_allclose(found.difference, paired.median("sample").transpose(*found.difference.dims), atol=1e-5)
     edited = grid.edited.copy()
     edited.loc[{"concept": "cat", "layer": 2, "strength": 1, "control": "concept"}] = 0
-    found = sweeps.effect(grid.assign(edited=edited), "off_target")
+    found = mp.effect(grid.assign(edited=edited), "off_target")
     assert (found.n.sel(concept="cat", layer=2, strength=1) == 0).all()
     assert (found.n.sel(concept="tree", layer=2, strength=1) == 3).all()
 
 
 def test_its_effect_needs_random_directions(grid):
     with pytest.raises(ValueError, match=r"without random directions.*controls=\('random', …\)"):
-        sweeps.effect(grid.drop_vars("off_target_random"), "off_target")
+        mp.effect(grid.drop_vars("off_target_random"), "off_target")
     with pytest.raises(ValueError, match="no metric 'kl'; it has logprob, off_target"):
-        sweeps.effect(grid, "kl")
+        mp.effect(grid, "kl")
 
 
 def test_it_costs_no_forward(tiny, vectors, pictures):
@@ -91,7 +94,7 @@ def test_it_costs_no_forward(tiny, vectors, pictures):
 def test_a_stopped_store_is_completed_to_the_same_dataset(tmp_path, tiny, vectors, pictures, monkeypatch):
     given = {**SETTINGS, "metrics": ("off_target",), "controls": ("random",)}
     whole = sweeps.sweep(tiny, vectors, pictures, **given)
-    monkeypatch.setattr("mllm_probe.sweeps.job.MOST_ROWS", 5)
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=5))
     grids = sweeps.sweep_iter(tiny, vectors, pictures, store=tmp_path / "s", **given)
     next(grids), next(grids)
     grids.close()

@@ -6,8 +6,8 @@ import pytest
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps import job as job_module
-from mllm_probe.sweeps import order
+from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps.chunk_size import Limits
 from tests.sweeps.helpers import random_vectors
 
 WORDS = {"cat": ["cat", "red star"], "dog": ["dog"]}
@@ -25,8 +25,9 @@ def calls(model, *arguments, **settings):
 @pytest.mark.parametrize("prefix", ["", "the picture shows"])
 def test_images_that_run_together_give_what_they_give_alone(tiny, pictures, monkeypatch, prefix):
     vectors = random_vectors(tiny, words=WORDS, norm=20.0)
+    sweeps.sweep(tiny, vectors, pictures[:1], answer_prefix=prefix, **SETTINGS)  # a model's first sweep tries paths
     together, few = calls(tiny, vectors, pictures[:4], answer_prefix=prefix, **SETTINGS)
-    monkeypatch.setattr(order, "PACKED_ROWS", 0)
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(packed_rows=0))
     alone, many = calls(tiny, vectors, pictures[:4], answer_prefix=prefix, **SETTINGS)
     assert together.attrs["images_together"] == 4 and alone.attrs["images_together"] == 1
     assert few < many and together.attrs["chunks"] < alone.attrs["chunks"]
@@ -47,7 +48,7 @@ def test_prompts_of_other_length_run_apart(tiny, pictures):
 
 
 def test_no_more_images_run_together_than_can_be_kept(tiny, pictures, monkeypatch):
-    monkeypatch.setattr(job_module, "KEPT_SHARE", 1e-12)
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(prompt_share=1e-12))
     grid = sweeps.sweep(tiny, random_vectors(tiny), pictures[:3], metrics=("logprob",), draws=1, progress=False)
     assert grid.attrs["images_together"] == 1
 

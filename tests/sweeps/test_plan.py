@@ -9,8 +9,9 @@ import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.decoding import paths as paths_module
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps import engine as engine_module
+from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps import job as job_module
+from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.forwards import Forwards
 from mllm_probe.sweeps.scoring import Scorer
 from tests.sweeps.helpers import random_vectors, wrapped_family
@@ -56,8 +57,7 @@ def counted(model, monkeypatch):
 def endless(monkeypatch):
     """Answers never end early, and chunks have at most nine rows whatever the machine does beside."""
     monkeypatch.setattr(ProbeModel, "eos_token_ids", property(lambda model: frozenset()))
-    monkeypatch.setattr(job_module, "MOST_ROWS", 9)
-    monkeypatch.setattr(engine_module, "PATIENCE", float("inf"))
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=9, seconds=float("inf")))
 
 
 CASES = [

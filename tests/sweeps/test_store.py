@@ -14,14 +14,17 @@ import pytest
 import torch
 import xarray as xr
 
+import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.device_array import tensor_of
-from mllm_probe.activations.hooks import active_hooks, before_backbone
+from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.apps.zoo import tiny_llava
-from mllm_probe.sweeps import api, order, persisting
-from mllm_probe.sweeps import store as store_module
+from mllm_probe.sweeps import api, chunk_size, persisting
+from mllm_probe.sweeps import sweep_store as store_module
+from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.engine import Engine
-from mllm_probe.sweeps.results import Grid
+from mllm_probe.sweeps.grid import Grid
+from tests.hooks import active_hooks
 from tests.sweeps import killed
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
@@ -263,7 +266,7 @@ def test_progress_can_be_read_while_another_process_fills_the_store(tmp_path, ti
         assert seen.attrs["progress"] == grid.attrs["progress"] and progress.rate > 0 and progress.seconds > 0
         own = seen.sel(control="concept", draw=0)
         assert np.isfinite(own.logprob.values[own.done.values]).all()
-        xr.testing.assert_equal(sweeps.effect(seen, "logprob"), sweeps.effect(grid, "logprob"))
+        xr.testing.assert_equal(mp.effect(seen, "logprob"), mp.effect(grid, "logprob"))
     assert shares == sorted(shares) and shares[-1] == 1 and len(set(runs)) == len(runs)
     last = sweeps.read_progress(store)
     assert last.done == last.total == 2 * 2 * (2 + 2 + 2 * 2) and last.finished
@@ -374,7 +377,7 @@ def test_what_is_no_store_is_left_alone(tiny, pictures, tmp_path):
 
 
 def test_other_libraries_are_warned_of_and_recorded(tmp_path, tiny, pictures, monkeypatch):
-    monkeypatch.setattr(order, "PACKED_ROWS", 0)
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(packed_rows=0))
     store = tmp_path / "grid.zarr"
     grids = sweeps.sweep_iter(tiny, random_vectors(tiny), pictures[:2], store=store, **SMALL)
     next(grids)

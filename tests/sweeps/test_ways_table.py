@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from mllm_probe.activations.hooks import active_hooks
 from mllm_probe.decoding.attention import FIELD, attention_configs
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import Path
@@ -13,6 +12,7 @@ from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.metrics.metric import READS
 from mllm_probe.metrics.registry import built_in
 from mllm_probe.sweeps import plan, sweep
+from tests.hooks import active_hooks
 from tests.sweeps.helpers import plain_batch, plain_edit, random_vectors, residual_norms, wrapped_family
 
 NEXT = ("last_prompt", "generated")

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.activations.store import open_zarr, save_zarr
+from mllm_probe.activations.zarr_store import open_zarr, save_zarr
 from mllm_probe.metrics import concept_projection
 from mllm_probe.tokens import captured_kinds
 from mllm_probe.vectors.directions import directions_of
-from mllm_probe.widgets.tokens import described
+from mllm_probe.widgets.inside.token_strip import described
 from tests.sweeps.helpers import random_vectors
 
 PROMPT = "what is it ?"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 import mllm_probe as mp
 from mllm_probe.models.roles import IMAGE
 from mllm_probe.tokens.scopes import SCOPES, NamedScope
-from mllm_probe.widgets.setting import scopes_for
+from mllm_probe.widgets.panel.setting import scopes_for
 from tests.sweeps.helpers import random_vectors
 
 PROMPT = "what is it ?"
@@ -49,7 +51,7 @@ def test_a_new_scope_works_everywhere_from_its_declaration(tiny, pictures, last_
         mp.generate(tiny, None, PROMPT, steering=edit)
     with pytest.raises(ValueError, match="expected one or several of last_prompt, generated, image, text, all, last_i"):
         mp.capture(tiny, two, PROMPT, tokens="picture")
-    assert ["last_image", "last picture"] in scopes_for("all", painted=False)
+    assert ["last_image", "last picture"] in scopes_for(SimpleNamespace(scope="all", patches=(), positions=()))
 
 
 def test_vectors_and_sweeps_take_a_new_scope(tiny, pictures, last_image):

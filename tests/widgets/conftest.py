@@ -20,5 +20,5 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
 def streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[fakes.Streams]:
     """Answers that are known and come at once."""
     made = fakes.Streams()
-    monkeypatch.setattr("mllm_probe.widgets.panel.stream", made)
+    monkeypatch.setattr("mllm_probe.widgets.panel.steering_panel.stream", made)
     yield made

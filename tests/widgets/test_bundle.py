@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-STATIC = ROOT / "mllm_probe" / "widgets" / "static"
+PYTHON = ROOT / "mllm_probe" / "widgets"
+STATIC = PYTHON / "static"
 BUNDLES = sorted(STATIC.glob("*.js"))
 
 
@@ -46,10 +48,23 @@ def hook(hook_module, checkout, monkeypatch):
     return SimpleNamespace(run=lambda: made.initialize("standard", {}), ran=ran, warned=warned)
 
 
-def test_there_is_one_bundle_per_widget():
-    entries = re.findall(r'"src/([a-z]+)\.ts"', (ROOT / "widgets" / "build.mjs").read_text())
-    assert {"bar", "heatmap", "panel", "patches", "tokens"} <= set(entries)
-    assert [path.stem for path in BUNDLES] == sorted(entries)
+def test_there_is_one_bundle_per_widget_named_like_its_python_half():
+    entries = re.findall(r'"src/([a-z]+/[a-z_]+)\.ts"', (ROOT / "widgets" / "build.mjs").read_text())
+    assert {"heatmap/layer_concept_heatmap", "panel/steering_panel", "inside/token_strip"} <= set(entries)
+    assert [path.stem for path in BUNDLES] == sorted(Path(entry).name for entry in entries)
+    assert [entry for entry in entries if not (PYTHON / f"{entry}.py").is_file()] == []
+
+
+def test_both_halves_have_the_same_folders():
+    typescript = {path.name for path in (ROOT / "widgets" / "src").iterdir() if path.is_dir()}
+    python = {path.parent.name for path in PYTHON.glob("*/__init__.py")}
+    assert python - {"pictures"} == typescript
+
+
+def test_no_module_of_a_widget_shares_its_name_with_another_of_the_package():
+    modules = [path for path in PYTHON.parent.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
+    count = Counter(path.stem for path in modules)
+    assert [path.stem for path in modules if PYTHON in path.parents and count[path.stem] > 1] == []
 
 
 def test_the_bundle_was_made_from_the_sources_that_are_here(hook_module):
@@ -72,7 +87,7 @@ def test_a_fresh_bundle_is_left_alone(hook):
 
 
 def test_a_stale_bundle_is_built_again(hook, checkout):
-    (checkout / "widgets" / "src" / "format.ts").write_text("export {};\n")
+    (checkout / "widgets" / "src" / "base" / "numbers.ts").write_text("export {};\n")
     hook.run()
     assert hook.ran == ["ci", "run"]
 

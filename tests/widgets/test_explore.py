@@ -12,7 +12,7 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
-from mllm_probe.widgets.gallery import PairGallery
+from mllm_probe.widgets.inside.pair_gallery import PairGallery
 from tests.widgets import fakes
 
 SOON = 60
@@ -92,12 +92,12 @@ def open_all(lab):
     """Open every part, as its button does."""
     names = [name for name, _ in lab.bar.parts]
     fakes.arrive(lab.bar, {"method": "update", "state": {"opened": names}, "buffer_paths": []})
-    assert all(part.wait(SOON) for part in lab.folds.made.values())
-    return lab.folds.made
+    assert all(part.wait(SOON) for part in lab.parts.widgets.values())
+    return lab.parts.widgets
 
 
 def shown(lab):
-    return [*lab.folds.beside.children, *lab.folds.below.children]
+    return [*lab.parts.beside.children, *lab.parts.below.children]
 
 
 def separation(part):
@@ -106,7 +106,7 @@ def separation(part):
 
 def test_parts_are_made_when_they_are_opened_and_follow_both_ways(real):
     lab, _ = real
-    assert lab.folds.made == {} and shown(lab) == []
+    assert lab.parts.widgets == {} and shown(lab) == []
     made = open_all(lab)
     assert list(made) == ["patches", "pairs", "tokens"] and shown(lab) == list(made.values())
     fakes.set_by_hand(lab.panel, 1, concept="neon")
@@ -173,9 +173,9 @@ def test_a_folded_part_reads_nothing_until_it_is_opened_again(real):
     lab, _ = real
     overlay = open_all(lab)["patches"]
     lab.bar.opened = ["tokens"]
-    assert shown(lab) == [lab.folds.made["tokens"]]
+    assert shown(lab) == [lab.parts.widgets["tokens"]]
     lab.panel.choose(concept="symmetry")
-    assert overlay.concept == "cat" and lab.folds.made["tokens"].concept == "symmetry"
+    assert overlay.concept == "cat" and lab.parts.widgets["tokens"].concept == "symmetry"
     lab.bar.opened = ["tokens", "patches"]
     assert overlay.wait(SOON) and overlay.shown["concept"] == "symmetry"
 
@@ -214,9 +214,9 @@ def test_the_code_reproduces_what_is_on_the_screen(real, tiny, capsys):
 
 
 def test_the_code_names_a_bundled_model_and_the_drawn_scenes(tiny, monkeypatch):
-    monkeypatch.setattr("mllm_probe.widgets.exploring.load", lambda name: tiny)
-    monkeypatch.setattr("mllm_probe.widgets.exploring.bundled", lambda name: name)
-    monkeypatch.setattr("mllm_probe.widgets.exploring._PAIRS", 2)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.load", lambda name: tiny)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.bundled_folder", lambda name: name)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring._PAIRS", 2)
     lab = mp.explore("scenes-8l", strengths=(1,), draws=2)
     assert 'model = mp.load("scenes-8l")' in lab.code.replace("'", '"')
     assert "library = mp.concepts.scenes(pairs=2)" in lab.code
@@ -248,7 +248,7 @@ def test_the_first_frame_has_an_answer_before_vectors_are_begun_and_then_real_pr
         begun.append((dict(lab.panel.answers), lab.panel.status, lab.panel.activity, lab.bar.status))
         return measured(model, fit, *arguments, **settings, batch_size=4)
 
-    monkeypatch.setattr("mllm_probe.widgets.exploring.concept_vectors", counted)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.concept_vectors", counted)
     lab = mp.explore(tiny, library, strengths=(1,), draws=2)
     assert lab.wait(SOON)
     ((answers, status, activity, bar),) = begun
@@ -279,7 +279,7 @@ def test_measuring_vectors_can_be_stopped(tiny, monkeypatch):
 
         return measured(*arguments, **settings, progress=reported, batch_size=1)
 
-    monkeypatch.setattr("mllm_probe.widgets.exploring.concept_vectors", slow)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.concept_vectors", slow)
     lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat", "neon"], pairs=4))
     assert begun.wait(SOON)
     lab.stop()
@@ -311,7 +311,7 @@ def test_what_goes_wrong_in_the_background_is_said_in_the_bar(tiny, monkeypatch,
     def broken(*_arguments, **_settings):
         raise RuntimeError("no memory left\nfor this")
 
-    monkeypatch.setattr("mllm_probe.widgets.exploring.concept_vectors", broken)
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.concept_vectors", broken)
     lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat", "neon"], pairs=2))
     assert not lab.wait(SOON)
     assert (lab.bar.status, lab.bar.message) == ("error", "no memory left.")

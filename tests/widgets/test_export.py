@@ -17,12 +17,14 @@ from PIL import Image
 
 import mllm_probe as mp
 from mllm_probe.plots.palette import diverging
-from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel, page
-from mllm_probe.widgets.map_recordings import map_recordings
-from mllm_probe.widgets.numbers import MapNumbers
-from mllm_probe.widgets.recording import MOST, Recording, Recordings
+from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
+from mllm_probe.widgets.base.numbers import MapNumbers
+from mllm_probe.widgets.heatmap.map_recordings import map_recordings
+from mllm_probe.widgets.pages import saved_page
+from mllm_probe.widgets.pages.recording import MOST, Recording, Recordings
 from tests.widgets import fakes
 
+STATIC = Path(__file__).parents[2] / "mllm_probe" / "widgets" / "static"
 SOON = 30.0
 VIEW = "application/vnd.jupyter.widget-view+json"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -85,17 +87,17 @@ def test_names_from_data_cannot_leave_their_place(heatmap, tmp_path):
     assert text.count("</script>") == 3
 
 
-@pytest.mark.parametrize("name", [path.stem for path in Path(page.__file__).parent.glob("static/*.js")])
+@pytest.mark.parametrize("name", [path.stem for path in STATIC.glob("*.js")])
 def test_every_bundle_can_stand_in_a_page(name):
-    module = (Path(page.__file__).parent / "static" / f"{name}.js").read_text(encoding="utf-8")
-    assert re.search(r"\(globalThis\.mpModules\?\?=\{\}\)\[3\]=[\w$]+;$", page.registered(module, 3))
+    module = (STATIC / f"{name}.js").read_text(encoding="utf-8")
+    assert re.search(r"\(globalThis\.mpModules\?\?=\{\}\)\[3\]=[\w$]+;$", saved_page.registered(module, 3))
 
 
 def test_a_bundle_that_cannot_stand_in_a_page_is_refused():
     with pytest.raises(ValueError, match="default export"):
-        page.registered("const a = 1;", 0)
+        saved_page.registered("const a = 1;", 0)
     with pytest.raises(ValueError, match="cannot stand in a page"):
-        page.registered("const a='</script>';export{a as default};", 0)
+        saved_page.registered("const a='</script>';export{a as default};", 0)
 
 
 def test_numbers_that_are_none_are_null(panel, tmp_path):
@@ -167,7 +169,10 @@ def test_a_page_of_a_grid_holds_every_metric_that_fits(tiny, pictures):
     metrics = [(one.when["metric"], one.when["average"]) for one in recorded]
     assert metrics == [("kl", "mean"), ("logprob", "mean"), ("kl", "median"), ("logprob", "median")]
     assert recorded[0].shown["values"] == shown.values != recorded[1].shown["values"]
-    assert recorded[0].shown["told"] == shown.told and recorded[1].shown["told"] == shown.told | recorded[1].when
+    assert (
+        recorded[0].shown["provenance"] == shown.provenance
+        and recorded[1].shown["provenance"] == shown.provenance | recorded[1].when
+    )
     largest = sum(len(value) for value in recorded[0].shown.values() if isinstance(value, bytes))
     assert len(map_recordings(shown, largest)) == 1
     shown.close()

@@ -11,9 +11,9 @@ import pytest
 from mllm_probe.plots.curves import axis_limits
 from mllm_probe.plots.palette import CATEGORY_COLOURS, DARK, LIGHT, control_colour, control_label
 from mllm_probe.schema import CATEGORIES
-from mllm_probe.widgets import numbers
-from mllm_probe.widgets.dose_picture import dose_curves
-from mllm_probe.widgets.recipe import map_recipe
+from mllm_probe.widgets.base import numbers
+from mllm_probe.widgets.base.recipe import map_recipe
+from mllm_probe.widgets.pictures.dose_picture import dose_curves
 
 CASES = json.loads((Path(__file__).parent / "figure_cases.json").read_text(encoding="utf-8"))
 _NUMBERS = ("values", "low", "high", "n", "clear", "control", "control_low", "control_high")
@@ -66,19 +66,19 @@ def test_a_curve_is_described_alike():
 
 def test_the_recipe_is_the_one_that_the_front_end_fills_in():
     case = CASES["recipe"]
-    assert map_recipe(case["told"], "residual") == case["pieces"]
+    assert map_recipe(case["provenance"], "residual") == case["pieces"]
     compile(case["code"], "recipe", "exec")
 
 
 def test_nothing_from_data_leaves_its_place_in_a_recipe():
-    told = {
+    provenance = {
         "model": "a\nimport os",
         "prompt": "x\ue000concept\ue000",
         "average": "single",
         "sample": 4,
         "against": "shuffled",
     }
-    pieces = map_recipe(told, "vector")
+    pieces = map_recipe(provenance, "vector")
     assert pieces[1::2] == ["concept", "layers", "strength", "concept", "layers", "strength"]
     filled = "".join(["'cat'", "2", "1.0"][i // 2 % 3] if i % 2 else piece for i, piece in enumerate(pieces))
     compile(filled, "recipe", "exec")

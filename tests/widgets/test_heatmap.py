@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mllm_probe.sweeps import effect
+from mllm_probe.studies.effect import effect
 from mllm_probe.widgets import LayerConceptHeatmap
-from mllm_probe.widgets.cells import cells_of
-from mllm_probe.widgets.drawing.shapes import Area
+from mllm_probe.widgets.heatmap.map_cells import cells_of
+from mllm_probe.widgets.pictures.drawing import Area
 from tests.widgets import fakes
 
 SOON = 20
@@ -175,7 +175,7 @@ def test_the_first_selection_can_be_chosen_and_else_is_the_first_cell_at_strengt
 def test_a_grid_is_summarised_by_the_chosen_metric(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "mllm_probe.widgets.heatmap.summarised",
+        "mllm_probe.widgets.heatmap.layer_concept_heatmap.summarised",
         lambda grid, *choice: asked.append(choice) or fakes.effect(),
     )
     grid = fakes.effect().rename({"difference": "logprob", "n": "named"}).assign_coords(sample=["a", "b"])
@@ -304,9 +304,14 @@ def test_layer_and_window_follow_each_other():
 
 
 def test_it_is_told_how_the_grid_was_made():
-    told = LayerConceptHeatmap(raw_grid()).told
-    assert told["tokens"] == ["last_prompt", "generated"] and told["bundled"] is True
-    assert (told["model"], told["prompt"], told["seed"], told["unit"]) == ("scenes-8l", "what ?", 3, "residual")
+    provenance = LayerConceptHeatmap(raw_grid()).provenance
+    assert provenance["tokens"] == ["last_prompt", "generated"] and provenance["bundled"] is True
+    assert (provenance["model"], provenance["prompt"], provenance["seed"], provenance["unit"]) == (
+        "scenes-8l",
+        "what ?",
+        3,
+        "residual",
+    )
 
 
 def test_the_off_target_view_is_of_the_selected_layer_and_strength():

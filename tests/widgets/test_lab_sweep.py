@@ -10,7 +10,7 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
-from mllm_probe.widgets import exploring as exploring_module
+from mllm_probe.widgets.lab import exploring as exploring_module
 from tests.widgets import fakes
 from tests.widgets.test_monitor import Stepped, press, until
 
@@ -151,13 +151,13 @@ def test_the_fluent_range_is_that_of_a_sweep_with_perplexity(real, tiny, library
 
 def test_each_concept_is_tried_when_it_is_looked_at_and_kept(real, monkeypatch):
     asked = []
-    original = mp.widgets.fluency.sweep_iter
+    original = mp.widgets.panel.fluency.sweep_iter
 
     def counted(model, vectors, *arguments, **settings):
         asked.extend(map(str, vectors["concept"].values))
         return original(model, vectors, *arguments, **settings)
 
-    monkeypatch.setattr("mllm_probe.widgets.fluency.sweep_iter", counted)
+    monkeypatch.setattr("mllm_probe.widgets.panel.fluency.sweep_iter", counted)
     for concept in ("neon", "cat", "neon"):
         real.panel.choose(concept=concept)
         assert real.wait(SOON) and len(real.panel.doses) == 2
@@ -167,7 +167,7 @@ def test_each_concept_is_tried_when_it_is_looked_at_and_kept(real, monkeypatch):
 
 
 def test_a_concept_that_is_left_stops_being_tried(real, monkeypatch):
-    engines, original = [], mp.widgets.fluency.sweep_iter
+    engines, original = [], mp.widgets.panel.fluency.sweep_iter
     begun = threading.Event()
 
     def held(*arguments, **settings):
@@ -176,7 +176,7 @@ def test_a_concept_that_is_left_stops_being_tried(real, monkeypatch):
         begun.set()
         return grids
 
-    monkeypatch.setattr("mllm_probe.widgets.fluency.sweep_iter", held)
+    monkeypatch.setattr("mllm_probe.widgets.panel.fluency.sweep_iter", held)
     with real.panel.model.lock.held():
         real.panel.choose(concept="neon")
         assert begun.wait(SOON)
@@ -191,7 +191,7 @@ def test_what_goes_wrong_while_a_concept_is_tried_is_said_in_the_bar(real, monke
     def broken(*_arguments, **_settings):
         raise RuntimeError("no room\nat all")
 
-    monkeypatch.setattr("mllm_probe.widgets.fluency.sweep_iter", broken)
+    monkeypatch.setattr("mllm_probe.widgets.panel.fluency.sweep_iter", broken)
     real.panel.choose(concept="neon")
     assert real.wait(SOON) and real.bar.message == "no room." and real.panel.doses == []
     assert "at all" in caplog.text

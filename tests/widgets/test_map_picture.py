@@ -1,8 +1,8 @@
 """The still picture of the map."""
 
 from mllm_probe.widgets import LayerConceptHeatmap
-from mllm_probe.widgets.drawing.shapes import Box, Text
-from mllm_probe.widgets.static_picture import marked_words
+from mllm_probe.widgets.pictures.drawing import Box, Text
+from mllm_probe.widgets.pictures.static_picture import marked_words
 from tests.widgets import fakes
 
 

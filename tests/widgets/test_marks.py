@@ -12,10 +12,10 @@ import xarray as xr
 from PIL import Image
 
 import mllm_probe as mp
+from mllm_probe.apps.report.report_answers import answers_of
 from mllm_probe.metrics.text import NEGATIONS, named, spans
 from mllm_probe.widgets import SteeringPanel
-from mllm_probe.widgets.marks import marks, words_of
-from mllm_probe.widgets.reporting.answers import answers_of
+from mllm_probe.widgets.base.marks import marks, words_of
 from tests.widgets import fakes
 from tests.widgets.test_report import grid
 
@@ -45,7 +45,7 @@ def saying(monkeypatch, text: str) -> None:
         made.text = text
         return made
 
-    monkeypatch.setattr("mllm_probe.widgets.panel.stream", stream)
+    monkeypatch.setattr("mllm_probe.widgets.panel.steering_panel.stream", stream)
 
 
 def vectors(**words: list[str]) -> xr.Dataset:

@@ -8,8 +8,8 @@ import weakref
 import pytest
 
 import mllm_probe as mp
-from mllm_probe.widgets.bar import LabBar
-from mllm_probe.widgets.gallery import PairGallery
+from mllm_probe.widgets.inside.pair_gallery import PairGallery
+from mllm_probe.widgets.lab.lab_bar import LabBar
 from tests.widgets import fakes
 
 SOON = 60

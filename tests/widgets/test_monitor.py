@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import mllm_probe.sweeps as sweeps
+from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.widgets import LayerConceptHeatmap, SweepMonitor
-from mllm_probe.widgets import monitor as monitor_module
-from mllm_probe.widgets.pace import Pace
+from mllm_probe.widgets.monitor import sweep_monitor as monitor_module
+from mllm_probe.widgets.monitor.pace import Pace
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors
 from tests.widgets import fakes
@@ -30,7 +32,7 @@ def given(tiny):
 @pytest.fixture
 def small(monkeypatch):
     """Many small chunks."""
-    monkeypatch.setattr("mllm_probe.sweeps.job.MOST_ROWS", 6)
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=6))
 
 
 class Stepped:

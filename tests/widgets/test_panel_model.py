@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.generation.prefixes import prompts_of
+from mllm_probe.generation.prompt_cache import prompts_of
 from mllm_probe.widgets import SteeringPanel
-from mllm_probe.widgets.choices import drawn_choice
+from mllm_probe.widgets.base.choices import drawn_choice
 from tests.widgets import fakes
 
 SOON = 120

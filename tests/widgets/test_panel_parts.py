@@ -15,11 +15,11 @@ from PIL import Image
 
 from mllm_probe.concepts import scenes
 from mllm_probe.widgets import SteeringPanel
-from mllm_probe.widgets.choices import choices_from, drawn_choice, uploaded_choice
-from mllm_probe.widgets.doses import fluent_range, tried
-from mllm_probe.widgets.panel import prompt_note
-from mllm_probe.widgets.recipe import python
-from mllm_probe.widgets.setting import SETTINGS, Setting, SettingTraits, following_from
+from mllm_probe.widgets.base.choices import choices_from, drawn_choice, uploaded_choice
+from mllm_probe.widgets.base.recipe import python
+from mllm_probe.widgets.panel.setting import SETTINGS, Setting, SettingTraits, following_from
+from mllm_probe.widgets.panel.steering_panel import prompt_note
+from mllm_probe.widgets.panel.tested_doses import weighed
 from tests.widgets import fakes
 
 SOON = 30
@@ -58,29 +58,26 @@ def panel(streams):
     made.close()
 
 
-def test_the_fluent_range_ends_at_the_last_dose_before_one_that_is_not():
-    assert fluent_range([[-2, 3.0], [-1, 1.2], [1, 1.1], [2, 1.9], [3, 2.0]]) == (-1, 2)
-    assert fluent_range([[1, 2.5], [2, 1.0]]) == (0, 0)
-    assert fluent_range([[-2, 1.0], [-1, 2.5]]) == (0, 0)
-    assert fluent_range([]) == (0, 0)
+def doses_of(data, setting, unit="residual"):
+    return weighed(data, setting, unit)["doses"]
 
 
 def test_doses_are_those_that_were_run_for_this_setting_and_no_other():
     found = grid({-1: 1.5, 1: 1.2, 2: 4.0})
-    assert tried(found, PLAIN, "residual") == [[-1, 1.5], [1, pytest.approx(1.2)], [2, 4.0]]
+    assert doses_of(found, PLAIN) == [[-1, 1.5], [1, pytest.approx(1.2)], [2, 4.0]]
     for other in ({"concept": "dog"}, {"layer": 2, "window": (2, 2)}, {"window": (3, 4)}, {"second": "neon"}):
-        assert tried(found, changed(PLAIN, **other), "residual") == []
-    assert tried(found, changed(PLAIN, scope="image"), "residual") == []
+        assert doses_of(found, changed(PLAIN, **other)) == []
+    assert doses_of(found, changed(PLAIN, scope="image")) == []
     asked = found.assign_attrs(prompt=PLAIN.prompt)
-    assert tried(asked, PLAIN, "residual") and tried(asked, changed(PLAIN, prompt="another ?"), "residual") == []
-    assert tried(found, PLAIN, "vector") == []
-    assert tried(found.drop_vars("perplexity"), PLAIN, "residual") == [] == tried(None, PLAIN, "residual")
+    assert doses_of(asked, PLAIN) and doses_of(asked, changed(PLAIN, prompt="another ?")) == []
+    assert doses_of(found, PLAIN, "vector") == []
+    assert doses_of(found.drop_vars("perplexity"), PLAIN) == [] == doses_of(None, PLAIN)
 
 
 def test_cells_that_were_not_run_yet_are_no_doses():
     found = grid({1: 1.2, 2: 4.0})
     found["perplexity"].loc[{"strength": 2}] = np.nan
-    assert [dose for dose, _ in tried(found, PLAIN, "residual")] == [1]
+    assert [dose for dose, _ in doses_of(found, PLAIN)] == [1]
 
 
 def test_a_grid_marks_the_slider_and_follows_the_setting(panel):
@@ -260,7 +257,7 @@ def test_words_that_the_model_does_not_know_are_reported_beside_the_prompt(panel
 
 def test_a_setting_is_listed_once_in_python_and_once_in_typescript(panel):
     """The two lists have the same names and begin with the same values; no other file has one."""
-    source = (ROOT / "widgets" / "src" / "panel" / "types.ts").read_text(encoding="utf-8")
+    source = (ROOT / "widgets" / "src" / "panel" / "setting.ts").read_text(encoding="utf-8")
     body = source.split("const SETTING = {")[1].split("};")[0]
     typescript = {}
     for name, value in re.findall(r"^  (\w+): (.+?)(?: as .+)?,$", body, re.MULTILINE):

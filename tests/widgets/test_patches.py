@@ -14,9 +14,10 @@ from mllm_probe.concepts import scenes
 from mllm_probe.generation import generate
 from mllm_probe.plots.palette import diverging
 from mllm_probe.vectors import concept_vectors
-from mllm_probe.widgets import PatchOverlay, inside
-from mllm_probe.widgets import patches as module
-from mllm_probe.widgets.drawing.shapes import Box
+from mllm_probe.widgets import PatchOverlay
+from mllm_probe.widgets.inside import inside_widget
+from mllm_probe.widgets.inside import patch_overlay as module
+from mllm_probe.widgets.pictures.drawing import Box
 from tests.widgets import fakes
 
 SOON = 60
@@ -56,7 +57,7 @@ def test_it_sends_all_layers_in_units_of_the_mean_difference(overlay, tiny, vect
     assert (overlay.rows, overlay.columns) == (4, 4) and overlay.layers == [0, 1, 2, 3]
     expected = by_hand(tiny, vectors, library["cat"].positive[0], "cat")
     np.testing.assert_allclose(values_of(overlay), expected, rtol=1e-3, atol=1e-3)
-    assert overlay.unit == "× mean difference" and "mean of pictures without" in overlay.meaning
+    assert overlay.unit == "× mean difference" and "mean of images without" in overlay.meaning
     assert overlay.picture.startswith(b"\x89PNG") and overlay.mask == [[False] * 4] * 4
 
 
@@ -128,7 +129,7 @@ def test_it_says_where_zero_and_one_were_measured(tiny, vectors, library):
     overlay = PatchOverlay(tiny, vectors.sel(scope=["last_prompt"]), images=library["cat"].positive[0])
     assert overlay.wait(SOON) and overlay.meaning.endswith("at tokens of the scope last_prompt and not at image tokens")
     overlay.vectors = vectors
-    assert overlay.wait(SOON) and overlay.meaning.endswith("1 the mean of pictures with it")
+    assert overlay.wait(SOON) and overlay.meaning.endswith("1 = mean of images with it")
     overlay.close()
 
 
@@ -190,7 +191,7 @@ def test_the_picture_is_cut_where_the_processor_crops():
 
 
 def test_large_pictures_travel_small():
-    assert Image.open(io.BytesIO(inside.png(Image.new("RGB", (2000, 1000))))).size == (640, 320)
+    assert Image.open(io.BytesIO(inside_widget.png(Image.new("RGB", (2000, 1000))))).size == (640, 320)
 
 
 def test_close_leaves_no_thread_and_no_activations(tiny, vectors, library):

@@ -13,9 +13,10 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe import cli
-from mllm_probe.widgets.reporting.answers import answers_of
-from mllm_probe.widgets.reporting.best import best_cells
-from mllm_probe.widgets.reporting.provenance import provenance_rows, unfinished
+from mllm_probe.apps.report.best_cells_table import choice_of
+from mllm_probe.apps.report.provenance import provenance_rows, unfinished
+from mllm_probe.apps.report.report_answers import answers_of
+from mllm_probe.studies.best_cell import best_cells
 from tests.widgets import fakes
 
 HOSTILE = fakes.HOSTILE[0]
@@ -109,13 +110,14 @@ def test_the_best_cell_is_chosen_on_fit_pictures_and_reported_on_held_out_ones(t
     assert rows[0][6:] == ["0.00 [0.00, 0.00]", "0.50", "4", "yes"]
 
 
-def test_without_two_splits_the_choice_is_called_flattering():
+def test_without_two_splits_the_numbers_are_called_optimistic():
     data = grid().drop_vars("split")
     best = best_cells(data, mp.effect(data))
-    assert best.places["cat"] == (2, 1.0) and "flatters" in best.how
+    assert (best.cells["cat"].layer, best.cells["cat"].strength) == (2, 1.0) and "optimistic" in choice_of(best)
     only = data[["logprob", "logprob_unsteered", "edited"]]
     best = best_cells(only, mp.effect(only))
-    assert best.places["cat"] == (2, 1.0) and best.kept is None and "largest effect" in best.how
+    assert (best.cells["cat"].layer, best.cells["cat"].strength) == (2, 1.0)
+    assert best.kept is None and "largest effect" in choice_of(best)
 
 
 def test_cells_that_clear_their_controls_stand_beside_them(tmp_path):

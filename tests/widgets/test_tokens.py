@@ -15,7 +15,7 @@ from mllm_probe.generation import generate
 from mllm_probe.metrics import concept_projection
 from mllm_probe.vectors import concept_vectors
 from mllm_probe.widgets import TokenStrip
-from mllm_probe.widgets import tokens as module
+from mllm_probe.widgets.inside import token_strip as module
 from tests.widgets import fakes
 
 SOON = 60
@@ -80,7 +80,7 @@ def test_tokens_that_borrow_a_vector_say_so_and_another_prompt_is_named(strip):
     assert end[-1] == ""
     assert strip.meaning.endswith(f"both measured with the prompt “{strip.model.default_prompt}”")
     strip.prompt = strip.model.default_prompt
-    assert strip.wait(SOON) and strip.meaning.endswith("1 the mean of pictures with it")
+    assert strip.wait(SOON) and strip.meaning.endswith("1 = mean of images with it")
 
 
 def test_without_an_answer_the_models_own_is_read_token_by_token(tiny, vectors, picture):

@@ -1,5 +1,5 @@
 /** Numbers of a small map that can be told by their place. */
-import type { Cells } from "../src/map/cells";
+import type { Cells } from "../src/heatmap/map_cells";
 
 const CATEGORIES = ["entity", "style", "entity"];
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { Cells } from "../src/map/cells";
-import { csvOf } from "../src/map/copying";
-import { doseLabels, heightLabels } from "../src/map/curve";
-import { fitting } from "../src/map/fitting";
-import { layoutMatrix, ofPair, pairText } from "../src/map/off_target";
-import { bandPath, responseOf, scale } from "../src/map/response";
+import { csvOf } from "../src/heatmap/copying";
+import { doseLabels, heightLabels } from "../src/heatmap/curve";
+import { fitting } from "../src/heatmap/fitting";
+import type { Cells } from "../src/heatmap/map_cells";
+import { layoutMatrix, ofPair, pairText } from "../src/heatmap/off_target";
+import { bandPath, responseOf, scale } from "../src/heatmap/response";
 import { cells } from "./cells";
 
 /** The cells with two kinds of control: random at 1 ± 2, shuffled at 3 ± 1 above unsteered. */

@@ -1,11 +1,11 @@
 /** Figures as the front-end describes them, on the same cases as Python. */
 import { describe, expect, it } from "vitest";
 import cases from "../../tests/widgets/figure_cases.json";
-import * as format from "../src/format";
-import { type Cells, scaleLimit } from "../src/map/cells";
-import { codeOf } from "../src/map/copying";
-import { axisLimits, responseOf } from "../src/map/response";
-import { controlLabel } from "../src/theme";
+import * as format from "../src/base/numbers";
+import { controlLabel } from "../src/base/theme";
+import { codeOf } from "../src/heatmap/copying";
+import { type Cells, scaleLimit } from "../src/heatmap/map_cells";
+import { axisLimits, responseOf } from "../src/heatmap/response";
 
 const number = (value: unknown) => (value === null ? Number.NaN : value);
 const floats = (values: (number | null)[]) => Float32Array.from(values.map((value) => value ?? Number.NaN));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { average, bar, column } from "../src/gallery/separation";
+import { average, bar, column } from "../src/inside/separation";
 
 describe("separations", () => {
   const values = new Float32Array([1, 2, 3, 4, 5, 6]);

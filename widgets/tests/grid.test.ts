@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { indexOf } from "../src/map/cells";
-import { pixels, runs } from "../src/map/grid";
-import { layoutMap } from "../src/map/layout";
-import type { Rgb } from "../src/theme";
+import type { Rgb } from "../src/base/theme";
+import { pixels, runs } from "../src/heatmap/cell_grid";
+import { layoutMap } from "../src/heatmap/layout";
+import { indexOf } from "../src/heatmap/map_cells";
 import { cells } from "./cells";
 
 /** The shade says its own place on the scale, 0 … 256. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { columnMeans, floats, indexOf, nearest, profile, spread } from "../src/map/cells";
-import { cellAt, edgesAt, grouped, layerAt, layoutMap, move } from "../src/map/layout";
-import { readout } from "../src/map/readout";
-import { dragTo, fromTraits, onKey, select, span, toTraits } from "../src/map/selection";
-import { diverging, luminance, type Theme } from "../src/theme";
+import { diverging, luminance, type Theme } from "../src/base/theme";
+import { cellAt, edgesAt, grouped, layerAt, layoutMap, move } from "../src/heatmap/layout";
+import { columnMeans, floats, indexOf, nearest, profile, spread } from "../src/heatmap/map_cells";
+import { readout } from "../src/heatmap/readout";
+import { dragTo, fromTraits, onKey, select, span, toTraits } from "../src/heatmap/selection";
 import { cells } from "./cells";
 
 const CATEGORIES = ["entity", "style", "entity"];

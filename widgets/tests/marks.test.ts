@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { pieces, type Span } from "../src/marks";
+import { pieces, type Span } from "../src/base/marks";
 
 interface Case {
   answer: string;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { numbers, placeOf, position, type Sweep, search } from "../src/page/answers";
-import { link } from "../src/page/links";
-import { type Asked, bytes, PageModel, restored } from "../src/page/model";
-import { choose, find, following, missing, type Recorded, respond } from "../src/page/replay";
-import { holds } from "../src/page/table";
+import { link } from "../src/pages/links";
+import { type Asked, bytes, PageModel, restored } from "../src/pages/page_model";
+import { choose, find, following, missing, type Recorded, respond } from "../src/pages/replay";
+import { numbers, placeOf, position, type Sweep, search } from "../src/pages/report_answers";
+import { holds } from "../src/pages/table";
 
 const recording = (label: string, when: object, shown: object) => ({
   label,

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { Span } from "../src/marks";
+import type { Span } from "../src/base/marks";
+import { finished, moved, received, restored } from "../src/panel/answer_stream";
 import { fluency } from "../src/panel/fluency";
-import { listed } from "../src/panel/folds";
 import { statusOf } from "../src/panel/outcome";
 import { said } from "../src/panel/pins";
+import { listed } from "../src/panel/sections";
 import { shifted } from "../src/panel/steer";
-import { finished, moved, received, restored } from "../src/panel/stream";
 import { Together } from "../src/panel/together";
 import { fitted } from "../src/panel/upload";
 

@@ -1,9 +1,19 @@
 import { describe, expect, it } from "vitest";
+import type { Theme } from "../src/base/theme";
+import { following, playing } from "../src/inside/layer_scrubber";
 import { inkOn, STRONGEST, shade } from "../src/inside/legend";
+import {
+  count,
+  fitting,
+  inverted,
+  moved,
+  outline,
+  painted,
+  patchAt,
+  patchesOf,
+  stroke,
+} from "../src/inside/patch_grid";
 import { layoutBars } from "../src/inside/profile";
-import { following, playing } from "../src/inside/scrubber";
-import { count, fitting, inverted, moved, outline, painted, patchAt, patchesOf, stroke } from "../src/patches/grid";
-import type { Theme } from "../src/theme";
 
 const grid = { rows: 3, columns: 4 };
 

@@ -13,16 +13,19 @@ const OWN = /^(\.mp-panel|\.mp-projector|\.mp\.mp-projector)[ [:]/;
 
 describe("style of the map and the monitor", () => {
   it.each(["heatmap", "monitor"])("%s.css is its own", (name) => {
-    const found = selectors(readFileSync(new URL(`../src/${name}.css`, import.meta.url), "utf8"));
+    const found = selectors(readFileSync(new URL(`../src/${name}/${name}.css`, import.meta.url), "utf8"));
     expect(found.length).toBeGreaterThan(5);
     expect(found.filter((one) => !one.startsWith(`.mp-${name}`))).toEqual([]);
   });
 });
 
 describe("style of the panel", () => {
-  it.each(["panel.css", "panel/controls.css", "panel/answers.css", "panel/projector.css"])("%s is its own", (name) => {
-    const found = selectors(readFileSync(new URL(`../src/${name}`, import.meta.url), "utf8"));
-    expect(found.length).toBeGreaterThan(5);
-    expect(found.filter((one) => !OWN.test(one))).toEqual([]);
-  });
+  it.each(["panel/panel.css", "panel/controls.css", "panel/answers.css", "panel/projector.css"])(
+    "%s is its own",
+    (name) => {
+      const found = selectors(readFileSync(new URL(`../src/${name}`, import.meta.url), "utf8"));
+      expect(found.length).toBeGreaterThan(5);
+      expect(found.filter((one) => !OWN.test(one))).toEqual([]);
+    },
+  );
 });

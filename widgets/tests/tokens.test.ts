@@ -1,6 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { itemsOf, joined, positionsOf, spanned, stepped, type Token, toggled, visible } from "../src/tokens/items";
-import { guesses, measured, type Reading, summary, valueAt } from "../src/tokens/reading";
+import {
+  itemsOf,
+  joined,
+  positionsOf,
+  spanned,
+  stepped,
+  type Token,
+  toggled,
+  visible,
+} from "../src/inside/token_items";
+import { guesses, measured, type Reading, summary, valueAt } from "../src/inside/token_reading";
 
 const special = (position: number): Token => ["<s>", "special", position, -1, -1, ""];
 const image = (position: number, row: number, column: number): Token => ["", "image", position, row, column, ""];

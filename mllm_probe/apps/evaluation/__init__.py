@@ -1,1 +1,1 @@
-"""How well the bundled models see, and how well they can be steered."""
+"""Evaluation of the bundled models: recognition and steerability."""

@@ -1,4 +1,4 @@
-"""How well concepts can be put into a model's answers: cells chosen on fit pictures, reported on held-out ones."""
+"""Steerability of a model's answers: cells chosen on fit pictures, reported on held-out ones."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.scenes.pairs import neutral
 from mllm_probe.scenes.scene import true_concepts
 from mllm_probe.scenes.vocabulary import CATEGORIES, CONCEPTS
+from mllm_probe.studies.best_cell import best_places, named_and_kept
 
 SCOPES: dict[str, tuple[str, ...]] = {
     "last": ("last_prompt",),
@@ -39,7 +40,7 @@ _LONGEST = 12
 
 @dataclass(frozen=True)
 class Cell:
-    """Where and how strongly a concept is added."""
+    """Scope, layer and strength at which a concept is added."""
 
     scope: str
     layer: int
@@ -48,7 +49,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Steered:
-    """What one concept does at its cell on held-out pictures.
+    """Result of one concept at its cell on held-out pictures.
 
     Parameters
     ----------
@@ -105,28 +106,13 @@ def _sweep(model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture], 
     )
 
 
-def _means(grid: xr.Dataset, metric: str) -> xr.DataArray:
-    """Mean of a metric over eligible pictures."""
-    return grid[metric].where(grid["eligible"]).mean("sample")
-
-
-def _steadiest(values: np.ndarray) -> tuple[int, int]:
-    """Return row and column of the largest value [layer, strength]; of equal ones, that with the best neighbours."""
-    padded = np.pad(values, ((0, 0), (1, 1)), mode="edge")
-    neighbours = (padded[:, :-2] + padded[:, 2:]) / 2
-    layer, strength = np.unravel_index((values + 1e-4 * neighbours).argmax(), values.shape)
-    return int(layer), int(strength)
-
-
 def worth(model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture], scope: str) -> xr.DataArray:
     """Return named times kept of every concept at every layer and strength of a scope, [concept, layer, strength]."""
-    grid = _sweep(model, vectors, pictures, scope, list(model.layers), STRENGTHS[scope], 1)
-    product = _means(grid, "named") * _means(grid, "kept")
-    return product.sel(control="concept").isel(draw=0).fillna(-1).transpose("concept", "layer", "strength")
+    return named_and_kept(_sweep(model, vectors, pictures, scope, list(model.layers), STRENGTHS[scope], 1))
 
 
-def best_cells(values: dict[str, xr.DataArray]) -> dict[str, Cell]:
-    """Return the cell of each concept with the largest product of named and kept.
+def best_over_scopes(values: dict[str, xr.DataArray]) -> dict[str, Cell]:
+    """Return the cell of each concept with the largest product of named and kept, of all scopes.
 
     Parameters
     ----------
@@ -137,21 +123,30 @@ def best_cells(values: dict[str, xr.DataArray]) -> dict[str, Cell]:
     -------
     dict
         Cell by concept.
+
+    Raises
+    ------
+    ValueError
+        If no picture is eligible for a concept.
     """
     best: dict[str, tuple[float, Cell]] = {}
-    for scope, array in values.items():
-        for concept, table in zip(map(str, array["concept"].values), array.values, strict=True):
-            layer, strength = _steadiest(table)
-            cell = Cell(scope, int(array["layer"][layer]), float(array["strength"][strength]))
-            if concept not in best or table[layer, strength] > best[concept][0]:
-                best[concept] = (float(table[layer, strength]), cell)
+    for scope, score in values.items():
+        for concept, cell in best_places(score).items():
+            if concept not in best or cell.score > best[concept][0]:
+                best[concept] = cell.score, Cell(scope, cell.layer, cell.strength)
+    missing = {str(name) for score in values.values() for name in score["concept"].values} - set(best)
+    if missing:
+        raise ValueError(
+            f"no cell can be chosen for {', '.join(sorted(missing))}: expected pictures that lack it and whose "
+            "unsteered answer does not name it, got none. Choose on more pictures (fit=)."
+        )
     return {concept: cell for concept, (_, cell) in best.items()}
 
 
 def at_cells(
     model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture], cells: dict[str, Cell]
 ) -> list[Steered]:
-    """Return what each concept does at its cell on held-out pictures, beside random directions there.
+    """Return the result of each concept at its cell on held-out pictures, with random directions as controls.
 
     Parameters
     ----------
@@ -160,7 +155,7 @@ def at_cells(
     pictures : sequence of Picture
         Held-out pictures.
     cells : dict
-        From `best_cells`.
+        From `best_over_scopes`.
 
     Returns
     -------
@@ -169,7 +164,7 @@ def at_cells(
     together: dict[Cell, list[str]] = defaultdict(list)
     for concept, cell in cells.items():
         together[cell].append(concept)
-    found = []
+    results = []
     for cell, concepts in together.items():
         some = vectors.sel(concept=concepts)
         grid = _sweep(model, some, pictures, cell.scope, [cell.layer], [cell.strength], DRAWS).isel(layer=0, strength=0)
@@ -180,9 +175,9 @@ def at_cells(
             kept = one["kept"].sel(control="concept").isel(draw=0).values[eligible]
             random = one["named"].sel(control="random").transpose("draw", "sample").values[:, eligible].mean(1)
             plain = float(np.nanmean(one["named_unsteered"].values))
-            found.append(Steered(concept, cell, int(named.sum()), len(named), float(np.nanmean(kept)), random, plain))
+            results.append(Steered(concept, cell, int(named.sum()), len(named), float(np.nanmean(kept)), random, plain))
     order = list(CONCEPTS)
-    return sorted(found, key=lambda one: order.index(one.concept))
+    return sorted(results, key=lambda one: order.index(one.concept))
 
 
 def _category_row(category: str, some: Sequence[Steered]) -> str:
@@ -224,7 +219,7 @@ def steerability_tables(folder: Path, pairs: int = 48, fit: int = 24, held: int 
     """
     model, vectors = concept_directions(folder, pairs)
     pictures = neutral_pictures(fit, _FIT)
-    cells = best_cells({scope: worth(model, vectors, pictures, scope) for scope in SCOPES})
+    cells = best_over_scopes({scope: worth(model, vectors, pictures, scope) for scope in SCOPES})
     return tables_of(at_cells(model, vectors, neutral_pictures(held, _HELD), cells))
 
 
@@ -235,8 +230,8 @@ def concept_directions(folder: Path, pairs: int) -> tuple[ProbeModel, xr.Dataset
     return model, mp.concept_vectors(model, library, shuffled_draws=0, probe_accuracy=False)
 
 
-def tables_of(found: Sequence[Steered]) -> list[str]:
-    """Return what was found as Markdown tables: by category, by concept."""
+def tables_of(results: Sequence[Steered]) -> list[str]:
+    """Return the results as Markdown tables: by category, by concept."""
     by_category = [
         "### Steerability, on held-out neutral pictures",
         "",
@@ -247,13 +242,13 @@ def tables_of(found: Sequence[Steered]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for category in CATEGORIES:
-        by_category.append(_category_row(category, [o for o in found if CONCEPTS[o.concept].category == category]))
-    by_category.append(_category_row("all", found))
+        by_category.append(_category_row(category, [o for o in results if CONCEPTS[o.concept].category == category]))
+    by_category.append(_category_row("all", results))
     by_concept = [
         "### Steerability by concept",
         "",
         "| | scope, layer, strength | named | 95 % interval | n | kept | random |",
         "|---|---|---|---|---|---|---|",
-        *map(_concept_row, found),
+        *map(_concept_row, results),
     ]
     return ["\n".join(by_category), "\n".join(by_concept)]

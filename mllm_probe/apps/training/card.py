@@ -1,4 +1,4 @@
-"""The model card: data, steps, time and held-out results, beside the weights."""
+"""The model card: data, steps, time and held-out results."""
 
 import json
 from pathlib import Path
@@ -82,7 +82,7 @@ def write_card(folder: Path, plan: TrainingPlan, took: Times) -> None:
     refresh_card(folder)
 
 
-def _told(facts: dict[str, Any]) -> dict[str, str]:
+def _texts(facts: dict[str, Any]) -> dict[str, str]:
     """Return the lines of a card that depend on where the vision tower came from."""
     command = f"python -m mllm_probe.apps.train --model {facts['model']} --steps {facts['steps']}"
     command += f" --processes {facts['processes']}"
@@ -101,6 +101,6 @@ def _told(facts: dict[str, Any]) -> dict[str, str]:
 
 
 def refresh_card(folder: Path) -> None:
-    """Write the card anew from `training.json` and the results that lie beside it."""
+    """Write the card from `training.json` and the results in the same folder."""
     facts = json.loads((folder / "training.json").read_text())
-    (folder / "README.md").write_text(_HEAD.format(**facts, **_told(facts)) + _results(folder))
+    (folder / "README.md").write_text(_HEAD.format(**facts, **_texts(facts)) + _results(folder))

@@ -13,14 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
-from mllm_probe.apps.training import checkpoint
-from mllm_probe.apps.training.export import export
-from mllm_probe.apps.training.labels import DenseHead, dense_loss
-from mllm_probe.apps.training.model import BOS, build, tokenizer
+from mllm_probe.apps.training import training_state
+from mllm_probe.apps.training.architecture import BOS, build, tokenizer
+from mllm_probe.apps.training.model_folder import export
 from mllm_probe.apps.training.optimizer import HybridOptimizer
-from mllm_probe.apps.training.packing import PREFIX, Pack, pack
 from mllm_probe.apps.training.parallel import Team
-from mllm_probe.apps.training.pictures import Pictures
+from mllm_probe.apps.training.question_packing import PREFIX, Pack, pack
+from mllm_probe.apps.training.rendered_pictures import Pictures
+from mllm_probe.apps.training.targets import DenseHead, dense_loss
 from mllm_probe.apps.training.tower import Tower, autocast, features, share, tensors
 from mllm_probe.scenes.language import questions
 from mllm_probe.scenes.problems import Question
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DecoderPlan:
-    """How the whole model is trained: steps of `batch` pictures over the whole team.
+    """Training plan of the whole model: steps of `batch` pictures over all processes.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class DecoderPlan:
     tower_rate : float
         Factor on the rates for a tower that was trained here; a tower that is taken from another model stays as it is.
     dense_weight : float
-        Of the tower's own task beside the answers.
+        Weight of the tower's own task in the loss.
     warmup, save_every, seed : int
     compiled : bool
         Compile the decoder; needs a C++ compiler on the CPU.
@@ -70,7 +70,7 @@ class DecoderPlan:
 
 @dataclass
 class Parts:
-    """What a checkpoint holds: the model, its running mean, the head of a tower that learns on, and the optimizer."""
+    """Contents of a checkpoint: the model, its running mean, the head of a trainable tower, and the optimizer."""
 
     model: LlavaForConditionalGeneration
     head: DenseHead | None
@@ -145,7 +145,7 @@ def _prepare(team: Team, plan: DecoderPlan, tower: Tower) -> Parts:
 
 
 def _restore(parts: Parts, path: Path) -> dict[str, Any]:
-    saved = checkpoint.load(path)
+    saved = training_state.load(path)
     if saved is None:
         return {"step": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0}
     groups, progress = saved
@@ -191,10 +191,10 @@ def answers_right(
             best = answer_logits(model, features(model, tensors(held.images, chosen, team)), packed).argmax(-1).cpu()
         for place in packed.placements:
             span = slice(place.start, place.start + place.length)
-            gold, said = packed.labels[place.row, span], best[place.row, span]
-            exact = bool((gold == said).all())
+            gold, predicted = packed.labels[place.row, span], best[place.row, span]
+            exact = bool((gold == predicted).all())
             if place.question.kind in ("list", "things"):
-                exact = int(said[0]) in {i for word in place.question.answer.split(", ") for i in encode(word)}
+                exact = int(predicted[0]) in {i for word in place.question.answer.split(", ") for i in encode(word)}
             right.setdefault(place.question.kind, []).append(exact)
             if place.question.kind == "relation" and place.question.answer in CONCEPTS:
                 right.setdefault(f"relation {place.question.answer}", []).append(exact)
@@ -238,7 +238,7 @@ def _follow(parts: Parts, done: int) -> None:
 def train_decoder(
     team: Team, plan: DecoderPlan, pictures: Pictures, held: Pictures, tower: Tower, path: Path, out: Path
 ) -> None:
-    """Train a whole model on top of a trained vision tower, or go on where `path` stands.
+    """Train a whole model on top of a trained vision tower, or resume from the checkpoint at `path`.
 
     Parameters
     ----------
@@ -281,6 +281,6 @@ def train_decoder(
                 "head": parts.head.state_dict() if parts.head is not None else {},
                 "optimizer": parts.optimizer.state_tensors(),
             }
-            checkpoint.save(path, groups, now)
+            training_state.save(path, groups, now)
             export(plan.blocks, {**parts.model.state_dict(), **parts.mean}, out)
     team.wait()

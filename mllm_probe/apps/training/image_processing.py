@@ -1,4 +1,4 @@
-"""How pictures of any size become the model's input."""
+"""Image processor: pictures of any size to the model's input."""
 
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 

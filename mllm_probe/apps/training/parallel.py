@@ -23,7 +23,7 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Whether this process prints, evaluates and saves."""
+        """True if this process prints, evaluates and saves."""
         return self.rank == 0
 
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mllm_probe.apps.training import checkpoint
+from mllm_probe.apps.training import training_state
 from mllm_probe.apps.training.decoder import DecoderPlan, train_decoder
 from mllm_probe.apps.training.parallel import Team, run_team
-from mllm_probe.apps.training.pictures import Pictures, training_pictures
+from mllm_probe.apps.training.rendered_pictures import Pictures, training_pictures
 from mllm_probe.apps.training.tower import TowerPlan, tower_of, train_tower, trained_tower
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def _run_decoder(team: Team, plan: TrainingPlan, work: Path, out: Path) -> None:
 
 
 def _steps_done(path: Path) -> int:
-    saved = checkpoint.load(path)
+    saved = training_state.load(path)
     return saved[1]["step"] if saved else 0
 
 
@@ -115,7 +115,7 @@ def train(plan: TrainingPlan, work: Path, out: Path) -> Times:
 
 
 def _seconds(path: Path) -> tuple[float, float]:
-    saved = checkpoint.load(path)
+    saved = training_state.load(path)
     if saved is None:
         raise FileNotFoundError(f"no checkpoint at {path}: train the model first")
     return saved[1]["wall_seconds"], saved[1]["cpu_seconds"]

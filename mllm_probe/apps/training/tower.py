@@ -11,20 +11,20 @@ import torch
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
-from mllm_probe.apps.training import checkpoint
-from mllm_probe.apps.training.export import trained
-from mllm_probe.apps.training.labels import SLOTS, DenseHead, dense_loss
-from mllm_probe.apps.training.model import build
+from mllm_probe.apps.training import training_state
+from mllm_probe.apps.training.architecture import build
+from mllm_probe.apps.training.model_folder import trained
 from mllm_probe.apps.training.optimizer import HybridOptimizer
 from mllm_probe.apps.training.parallel import Team
-from mllm_probe.apps.training.pictures import Pictures
+from mllm_probe.apps.training.rendered_pictures import Pictures
+from mllm_probe.apps.training.targets import SLOTS, DenseHead, dense_loss
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TowerPlan:
-    """How the vision tower is trained: steps of `batch` pictures over the whole team."""
+    """Training plan of the vision tower: steps of `batch` pictures over all processes."""
 
     steps: int = 3000
     batch: int = 64
@@ -45,7 +45,7 @@ class Tower:
 
 def trained_tower(path: Path) -> Tower:
     """Return the tower that `train_tower` left at `path`."""
-    saved = checkpoint.load(path)
+    saved = training_state.load(path)
     if saved is None:
         raise FileNotFoundError(f"no trained vision tower at {path}: train the tower first")
     return Tower(saved[0]["tower"], saved[0]["head"])
@@ -97,7 +97,7 @@ def _slot_accuracy(
 
 
 def train_tower(team: Team, plan: TowerPlan, pictures: Pictures, held: Pictures, path: Path) -> None:
-    """Train the vision tower, or go on where `path` stands.
+    """Train the vision tower, or resume from the checkpoint at `path`.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def train_tower(team: Team, plan: TowerPlan, pictures: Pictures, held: Pictures,
     optimizer = HybridOptimizer(named, plan.muon_rate, plan.adam_rate, 0.03, plan.steps, plan.warmup)
     parameters = [p for _, p, _ in named]
     progress: dict[str, Any] = {"step": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0}
-    if (saved := checkpoint.load(path)) is not None:
+    if (saved := training_state.load(path)) is not None:
         groups, progress = saved
         tower.load_state_dict(groups["tower"])
         head.load_state_dict(groups["head"])
@@ -151,5 +151,5 @@ def train_tower(team: Team, plan: TowerPlan, pictures: Pictures, held: Pictures,
                 "accuracy": accuracy,
             }
             state = {"tower": tower.state_dict(), "head": head.state_dict(), "optimizer": optimizer.state_tensors()}
-            checkpoint.save(path, state, now)
+            training_state.save(path, state, now)
     team.wait()

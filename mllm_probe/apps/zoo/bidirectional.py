@@ -1,4 +1,4 @@
-"""Families in which some positions of the prompt see positions behind them."""
+"""Families in which some prompt positions attend to later ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tiny models share: sizes, a prompt with room for an image, random pixels, and the register of families."""
+"""Common parts of the tiny models: sizes, a prompt with image tokens, random pixels, and the register of families."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Built = tuple[nn.Module, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Family:
-    """How to build the tiny model of one family.
+    """Builder of one family's tiny model.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ def enliven(hf: nn.Module) -> None:
 
 @torch.no_grad()
 def count_image_tokens(hf: Any, pixels: Mapping[str, Tensor]) -> int:
-    """How many image tokens a picture takes, by asking the model for its features."""
+    """Number of image tokens of a picture, measured on the model's features."""
     features = hf.get_image_features(**pixels)
     for name in ("pooler_output", "last_hidden_state"):
         features = getattr(features, name, None) if getattr(features, name, None) is not None else features
@@ -125,10 +125,10 @@ def pixels(*shape: int) -> Tensor:
     return torch.randn(*shape)
 
 
-def prompt(image_tokens: int, before: int = 3, behind: int = 6, token: int = IMAGE) -> Tensor:
+def prompt(image_tokens: int, before: int = 3, after: int = 6, token: int = IMAGE) -> Tensor:
     """Ids [1, tokens]: some words, the image tokens, more words."""
     generator = torch.Generator().manual_seed(1)
-    words = torch.randint(5, 100, (1, before + behind), generator=generator)
+    words = torch.randint(5, 100, (1, before + after), generator=generator)
     return torch.cat([words[:, :before], torch.full((1, image_tokens), token), words[:, before:]], 1)
 
 

@@ -1,4 +1,4 @@
-"""Families in which projected image features stand in the sequence and attention is causal throughout."""
+"""Families with projected image features in the sequence and causal attention throughout."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def llava_pixtral() -> Built:
 
 @family(KIND)
 def llava_next() -> Built:
-    """LLaVA-NeXT: a picture as tiles, with a learned line end behind each row."""
+    """LLaVA-NeXT: a picture as tiles, with a learned line end after each row."""
     config = hf.LlavaNextConfig(
         vision_config=_clip(),
         text_config=text(),

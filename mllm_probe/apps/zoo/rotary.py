@@ -75,7 +75,7 @@ def qwen2_5_vl() -> Built:
 
 @family("M-RoPE, DeepStack")
 def qwen3_vl() -> Built:
-    """Qwen3-VL: features of the tower are added behind the first blocks."""
+    """Qwen3-VL: features of the tower are added after the first blocks."""
     config = hf.Qwen3VLConfig(
         text_config=own_text(hf.Qwen3VLConfig, rope_parameters=ROTARY), vision_config=_deep_tower(), **_TOKENS
     )
@@ -147,7 +147,7 @@ def glm46v() -> Built:
 
 @family("M-RoPE, mixture of experts by modality")
 def ernie4_5_vl_moe() -> Built:
-    """ERNIE 4.5 VL: text and image tokens have experts of their own."""
+    """ERNIE 4.5 VL: text and image tokens have separate experts."""
     config = hf.Ernie4_5_VLMoeConfig(
         text_config=own_text(
             hf.Ernie4_5_VLMoeConfig,

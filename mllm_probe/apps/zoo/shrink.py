@@ -1,4 +1,4 @@
-"""Tiny models of families without a builder of their own: the default configuration with every size made small."""
+"""Tiny models of families without a builder: the default configuration with every size reduced."""
 
 from __future__ import annotations
 

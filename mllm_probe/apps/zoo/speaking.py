@@ -153,7 +153,7 @@ def tiny_qwen(layers: int = 4, width: int = 32, seed: int = 0) -> ProbeModel:
 
 
 def _model(hf: Any, processor: object, name: str) -> ProbeModel:
-    from mllm_probe.loading.load import wrap
+    from mllm_probe.loading.pretrained import wrap
 
     hf.generation_config.update(pad_token_id=0, bos_token_id=1, eos_token_id=2)
     facts = {"suggestions": ("What do you see?", "Describe the picture."), "default_prompt": "What do you see?"}

@@ -12,6 +12,6 @@ def bundled_names() -> list[str]:
     return sorted(folder.name for folder in FOLDER.iterdir() if (folder / "config.json").is_file())
 
 
-def bundled(name: str) -> Path | None:
+def bundled_folder(name: str) -> Path | None:
     """Folder of a bundled model, None if there is none of that name."""
     return FOLDER / name if name in bundled_names() else None

@@ -58,7 +58,7 @@ WRONG_DIRECTIONS = {
     "shape (3,)": (lambda s: {"a": torch.zeros(3)}, "got shape (3,)"),
     "nan": (layers(float("nan")), "expected finite numbers"),
     "inf": (layers(float("inf")), "expected finite numbers"),
-    "huge values": (layers(3e38), "too large for float32"),
+    "huge values": (layers(3e38), "is too long: its length"),
     "bool": (layers(True, dtype=torch.bool), "expected real numbers; got bool"),
     "complex": (layers(1.0, dtype=torch.complex64), "expected real numbers; got complex64"),
     "strings": (lambda s: {"a": "x"}, "expected an array of numbers"),

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.activations.store import open_zarr, save_zarr
+from mllm_probe.activations.zarr_store import open_zarr, save_zarr
 from tests.hostile.tries import Try
 
 AREA = "open_zarr"

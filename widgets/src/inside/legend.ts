@@ -1,7 +1,7 @@
 /** The scale of a projection: its colours, its ends and its unit. */
-import { h } from "../dom";
-import { fewest, plain, signed } from "../format";
-import { diverging, type Rgb, rgb, type Theme } from "../theme";
+import { h } from "../base/dom";
+import { fewest, plain, signed } from "../base/numbers";
+import { diverging, type Rgb, rgb, type Theme } from "../base/theme";
 
 /** Strongest shade over a picture, as opacity, so that the picture stays visible below it. */
 export const STRONGEST = 0.85;

@@ -1,6 +1,6 @@
 /** One place over all layers, as small bars around zero. */
-import { fewest, signed } from "../format";
-import { diverging, rgb, type Theme } from "../theme";
+import { fewest, signed } from "../base/numbers";
+import { diverging, rgb, type Theme } from "../base/theme";
 
 export interface Bars {
   /** y of zero. */

@@ -1,6 +1,6 @@
 /** The controls of the panel: labelled inputs that know how to show a value and say when a person moved them. */
-import { h, uniqueId } from "../dom";
-import { dose, words } from "../format";
+import { h, uniqueId } from "../base/dom";
+import { dose, words } from "../base/numbers";
 
 export interface Option {
   value: string;

@@ -1,9 +1,9 @@
 /** What a sweep knows of a strength: whether answers stay fluent there, or nobody has tried. */
-import { plain } from "../format";
+import { plain } from "../base/numbers";
 
 export type Fluency = { state: "fluent" | "broken" | "untested"; text: string };
 
-/** Perplexity ratio up to which an answer passes for fluent; as in `mllm_probe.widgets.doses`. */
+/** Perplexity ratio up to which an answer passes for fluent; as in `mllm_probe.widgets.panel.tested_doses`. */
 export const MOST = 2;
 
 const ratioText = (ratio: number) => `perplexity × ${ratio < 10 ? plain(ratio, 1) : plain(ratio, 0)}`;

@@ -1,5 +1,5 @@
 /** The last error beside the control that caused it, and notes of the prompt and of the tokens that are steered. */
-import { h, show } from "../dom";
+import { h, show } from "../base/dom";
 
 export class Notices {
   readonly prompt = h("p", { class: "mp-aside", role: "status", "data-testid": "prompt-note" });

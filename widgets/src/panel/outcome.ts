@@ -1,9 +1,9 @@
 /** What a panel's last run came to: its status and rate, the buttons that depend on it, receipt and code. */
 import type { AnyModel } from "@anywidget/types";
-import { h } from "../dom";
-import { plain } from "../format";
-import { CodeFold, ReceiptFold } from "./folds";
-import type { Traits } from "./types";
+import { h } from "../base/dom";
+import { plain } from "../base/numbers";
+import { CodeFold, ReceiptFold } from "./sections";
+import type { Traits } from "./setting";
 
 /** What is shown of a status: a notebook that was saved while its kernel worked would say so for ever. */
 export function statusOf(saved: string, alive: boolean, activity = ""): string {

@@ -1,5 +1,5 @@
 /** The picture being asked about, the small ones to choose from, and the ways to bring another: open, drop, paste, draw. */
-import { h, show, uniqueId } from "../dom";
+import { h, show, uniqueId } from "../base/dom";
 
 export interface Picture {
   label: string;

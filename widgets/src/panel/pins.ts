@@ -1,8 +1,8 @@
 /** Pinned answers beside the live ones, each with its setting, to go back to or to remove. */
-import { h } from "../dom";
-import { dose, words } from "../format";
+import { h } from "../base/dom";
+import { dose, words } from "../base/numbers";
 import { still } from "./rows";
-import type { Pin, Settings } from "./types";
+import type { Pin, Settings } from "./setting";
 
 export interface PinAsks {
   use(setting: Settings): void;

@@ -1,7 +1,7 @@
 /** The three answers: changed words marked, mentions of the concept underlined where the kernel found them. */
-import { h } from "../dom";
-import { painted, type Span } from "../marks";
-import { type Answers, ROWS, type RowName } from "./stream";
+import { h } from "../base/dom";
+import { painted, type Span } from "../base/marks";
+import { type Answers, ROWS, type RowName } from "./answer_stream";
 
 const TITLES: Record<RowName, string> = {
   baseline: "baseline (unsteered)",

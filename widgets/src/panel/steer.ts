@@ -1,10 +1,10 @@
 /** The controls that steer: concept and second concept, their strengths, the layers. */
 import type { AnyModel } from "@anywidget/types";
-import { h, show } from "../dom";
-import { dose, strengthUnit } from "../format";
+import { h, show } from "../base/dom";
+import { dose, strengthUnit } from "../base/numbers";
 import { fillSelect, fillTrack, labelled, type Option, place, ticks } from "./controls";
 import { fluency } from "./fluency";
-import type { Settings, Traits } from "./types";
+import type { Settings, Traits } from "./setting";
 
 export type Move = (state: Partial<Settings>) => void;
 

@@ -1,8 +1,8 @@
 /** The panel's style sheet. */
-import base from "../base.css";
-import panel from "../panel.css";
+import base from "../base/base.css";
 import answers from "./answers.css";
 import controls from "./controls.css";
+import panel from "./panel.css";
 import projector from "./projector.css";
 
 export const css = [base, panel, controls, answers, projector].join("\n");

@@ -1,0 +1,200 @@
+"""`capture`: the residual stream of images and prompts as a labelled dataset that stays on the model's device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.activations.captured_rows import CapturedRows
+from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.edits import require_one_edit
+from mllm_probe.activations.forward_pass import run_forward
+from mllm_probe.activations.free_memory import rows_that_fit
+from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.models import Encoded, ProbeModel, Request, require_model
+from mllm_probe.models.argument_checks import batch_size_of
+from mllm_probe.tokens.places import ABSENT, Places, as_coordinate, companions, find_places
+from mllm_probe.tokens.selection import Scope, parse_scope
+from mllm_probe.typing import Continuation, Edits, Images, Layers, TokenScope
+
+
+def capture(
+    model: ProbeModel,
+    images: Images,
+    prompt: str | Sequence[str] | None = None,
+    layers: Layers = "all",
+    tokens: TokenScope = "last_prompt",
+    steering: Edits | None = None,
+    continuation: Continuation = None,
+    batch_size: int | Literal["auto"] = "auto",
+    *,
+    inputs: Mapping[str, torch.Tensor] | Sequence[Mapping[str, torch.Tensor]] | None = None,
+) -> xr.Dataset:
+    """Read the residual stream after decoder blocks while the model reads images and prompts.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    images : picture or sequence
+        One sample per element; a nested list is several pictures in one prompt; None with ``inputs``.
+    prompt : str or sequence of str, optional
+        One for all samples or one each; the model's default prompt if None.
+    layers : "all", int, iterable of int or slice
+        Decoder blocks, -1 is the last.
+    tokens : str, sequence of str, int, sequence of int, bool array
+        Scopes (``"last_prompt"``, ``"image"``, ``"text"``, ``"all"``, ``"generated"``), positions in the unpadded
+        prompt (negative ones from its end), a mask [positions], a mask [patch rows, patch columns] of the picture, or
+        [pictures, patch rows, patch columns] of several.
+    steering : Steering or Composition, optional
+        Edits applied while reading; an edited block is read after its edit.
+    continuation : str, sequence of str or sequence of token ids, optional
+        Text after the prompt, teacher-forced; its tokens are the scope ``"generated"``. One for all samples, or one
+        each; a text may be given as a list of token ids.
+    batch_size : int or "auto"
+        Samples per forward pass; "auto" plans against the free memory and halves when a GPU runs out.
+    inputs : dict of Tensor or list of such dicts, optional
+        Tensors already processed, in place of images and prompt.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``activation`` (sample, layer, token, hidden) in the model's type, on its device (one tensor per layer for a
+        sharded model). Coordinates: ``relative_depth`` (layer); ``token_text``, ``role``, ``kind`` (image, text,
+        last_prompt or generated: which vector and residual norm apply there), ``image`` (which picture of the prompt an
+        image token belongs to, 0 is the first, -1 for other tokens), ``patch_row`` and ``patch_column`` in it (and
+        ``step`` with a continuation), each (token) where all samples agree and (sample, token) where they do not.
+        ``token`` is the position in the unpadded prompt, -1 for the last prompt token alone. A
+        sample that lacks a position others have holds NaN there and has the role ``"padding"``.
+
+    Raises
+    ------
+    ValueError
+        If a layer, scope or position does not exist, or a sample has no token of the scope.
+    MemoryError
+        If the activations do not fit in memory with the model.
+
+    Examples
+    --------
+    >>> acts = mp.capture(model, pictures, tokens="image", layers=[2, 4])
+    >>> acts.activation.torch.norm("hidden").mean("token")
+    """
+    require_model(model)
+    batch_size = batch_size_of(batch_size)
+    chosen, scope = resolve_layers(layers, len(model.layers)), parse_scope(tokens)
+    if steering is not None:
+        require_one_edit(steering)
+    requests = model.samples(images, prompt, inputs)
+    texts = _one_per_sample(continuation, len(requests))
+    rows = CapturedRows(model, len(requests), chosen)
+    records: list[tuple[Encoded, Places]] = []
+    size = _planned(model, requests, texts) if batch_size == "auto" else batch_size
+    while len(requests) > (start := sum(encoded.rows for encoded, _ in records)):
+        part = slice(start, start + size)
+        try:
+            records.append(_capture_batch(model, requests[part], texts and texts[part], scope, rows, start, steering))
+        except torch.OutOfMemoryError:
+            if batch_size != "auto" or size == 1:
+                raise
+            size = max(min(size, len(requests) - start) // 2, 1)
+    return _dataset(model, rows, records, scope, images, prompt, continuation, steering)
+
+
+def _capture_batch(
+    model: ProbeModel,
+    requests: Sequence[Request],
+    continuation: Sequence[str | Sequence[int]] | None,
+    scope: Scope,
+    rows: CapturedRows,
+    start: int,
+    steering: Edits | None,
+) -> tuple[Encoded, Places]:
+    encoded = model.encode_samples(requests, continuation)
+    places = find_places(encoded, scope)
+    write = rows.writer(start, places)
+    run_forward(model, encoded, write, rows.layers, steering=steering)
+    return encoded, places
+
+
+def _planned(model: ProbeModel, requests: Sequence[Request], texts: Sequence[str | Sequence[int]] | None) -> int:
+    if len(requests) == 1:
+        return 1
+    one = model.encode_samples(requests[:1], texts and texts[:1])
+    return min(rows_that_fit(model, one), len(requests))
+
+
+def _one_per_sample(continuation: Continuation, samples: int) -> list[str | Sequence[int]] | None:
+    if continuation is None:
+        return None
+    if not isinstance(continuation, Sequence) or not all(isinstance(t, (str, Sequence)) for t in continuation):
+        raise ValueError(
+            f"continuation: expected a text, or one text (or list of token ids) per sample; got {continuation!r}."
+        )
+    texts: list[str | Sequence[int]] = [continuation] * samples if isinstance(continuation, str) else [*continuation]
+    if len(texts) != samples:
+        raise ValueError(f"expected one continuation, or one per sample ({samples}); got {len(texts)}.")
+    return texts
+
+
+def _dataset(
+    model: ProbeModel,
+    rows: CapturedRows,
+    records: list[tuple[Encoded, Places]],
+    scope: Scope,
+    images: Images,
+    prompt: str | Sequence[str] | None,
+    continuation: Continuation,
+    steering: Edits | None,
+) -> xr.Dataset:
+    dims = (schema.SAMPLE, schema.LAYER, schema.TOKEN, schema.HIDDEN)
+    units = {"long_name": schema.SITE, "dtype": str(rows.dtype).removeprefix("torch.")}
+    coords: dict[Any, Any] = schema.layer_coordinates(rows.layers, len(model.layers))
+    coords |= {
+        schema.SAMPLE: [name for encoded, _ in records for name in encoded.sample_ids],
+        schema.TOKEN: rows.labels,
+    }
+    coords |= _token_coordinates(rows, records, with_steps=continuation is not None)
+    coords |= _sample_coordinates(images, len(coords[schema.SAMPLE]))
+    facts: dict[str, Any] = {"scope": str(scope), "site": schema.SITE, "continuation": continuation}
+    if images is not None:
+        facts["prompt"] = model.default_prompt if prompt is None else prompt
+    if steering is not None:
+        facts["steering"] = str(steering)
+    activation = lazy(dims, rows.data(), attrs=units)
+    return xr.Dataset({"activation": activation}, coords=coords, attrs=schema.provenance(model, **facts))
+
+
+def _token_coordinates(
+    rows: CapturedRows, records: list[tuple[Encoded, Places]], with_steps: bool
+) -> dict[str, tuple[Any, np.ndarray]]:
+    slots = {label: slot for slot, label in enumerate(rows.labels)}
+    columns: dict[str, list[np.ndarray]] = {}
+    for encoded, places in records:
+        for name, values in companions(encoded, places).items():
+            whole = np.full((encoded.rows, len(slots)), ABSENT[name], dtype=object)
+            whole[:, [slots[label] for label in places.labels]] = values
+            columns.setdefault(name, []).append(whole)
+    if not with_steps:
+        columns.pop(schema.STEP)
+    coords: dict[str, tuple[Any, np.ndarray]] = {}
+    for name, parts in columns.items():
+        table = as_coordinate(name, np.concatenate(parts))
+        agree = bool((table == table[:1]).all())
+        coords[name] = (schema.TOKEN, table[0]) if agree else ((schema.SAMPLE, schema.TOKEN), table)
+    return coords
+
+
+def _sample_coordinates(images: Images, samples: int) -> dict[str, tuple[str, list[Any]]]:
+    """Split and pair of pictures that have these attributes, such as those of a concept library."""
+    listed = list(images) if isinstance(images, Sequence) else [images]
+    coords: dict[str, tuple[str, list[Any]]] = {}
+    if len(listed) == samples:
+        for name, kind in ((schema.SPLIT, str), (schema.PAIR, int)):
+            values = [getattr(image, name, None) for image in listed]
+            if all(isinstance(value, kind) for value in values):
+                coords[name] = (schema.SAMPLE, values)
+    return coords

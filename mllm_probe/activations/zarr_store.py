@@ -1,0 +1,159 @@
+"""Datasets on disk: Zarr, written in pieces, read back lazily or onto a device."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.activations import zarr_groups
+from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
+
+if TYPE_CHECKING:
+    from mllm_probe.models import ProbeModel
+
+_PIECE = 64 * 2**20
+_DTYPE = "dtype"
+_KIND, _ACTIVATIONS = "store_kind", "activations"
+"""Attribute, on disk only, that distinguishes a store of ``save_zarr`` from every other Zarr group."""
+
+
+def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE, *, overwrite: bool = False) -> Path:
+    """Write a dataset to Zarr; what lies on a device comes to the host a piece at a time.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Its attributes must say which model it was made with (``capture`` writes them).
+    path : str or Path
+        A folder that does not exist.
+    piece_bytes : int
+        About how much is on the host at a time.
+    overwrite : bool
+        Replace a store that ``save_zarr`` wrote, once the new one is complete. Nothing else is ever replaced: no
+        sweep, no other Zarr group, no folder of other files.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        If the dataset does not say which model it was made with, or ``path`` exists and may not be replaced.
+
+    Notes
+    -----
+    bfloat16 is stored as float32; ``open_zarr(device=…)`` turns it back.
+    """
+    target = zarr_groups.as_folder(path).resolve()
+    if "weights" not in dataset.attrs:
+        raise ValueError("this dataset does not say which model it was made with (no attribute 'weights').")
+    _require_replaceable(target, overwrite)
+    partial = zarr_groups.partial_beside(target)
+    try:
+        _write(_with_dtypes(dataset).assign_attrs({_KIND: _ACTIVATIONS}), partial, piece_bytes)
+        if target.exists():
+            older = target.rename(zarr_groups.partial_beside(target))
+            partial.rename(target)
+            shutil.rmtree(older)
+        else:
+            partial.rename(target)
+        return target
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def open_zarr(
+    path: str | Path, model: ProbeModel | None = None, device: torch.device | str | None = None
+) -> xr.Dataset:
+    """Open a dataset that ``save_zarr`` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+    model : ProbeModel, optional
+        The model it will be used with; other weights raise.
+    device : torch.device or str, optional
+        Bring what lay on a device to this one, in its own type. By default the data stay on disk until needed.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no Zarr store.
+    ValueError
+        If it was made with another model, naming both, if it names a codec that this package does not write, or if it
+        is damaged.
+    """
+    dataset = zarr_groups.open_group(path)
+    dataset.attrs.pop(_KIND, None)
+    for name in dataset.coords:
+        dataset[name].load()
+    if model is not None:
+        schema.require_same_model(dataset, model, f"the data in {path}")
+    if device is not None:
+        for name, variable in dataset.data_vars.items():
+            if _DTYPE in variable.attrs:
+                tensor = torch.from_numpy(variable.values).to(device, _dtype(variable))
+                dataset[name] = lazy(variable.dims, tensor, attrs=variable.attrs)
+    return dataset
+
+
+def _require_replaceable(target: Path, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    attrs = zarr_groups.read_json(target / ".zattrs") if (target / ".zattrs").is_file() else {}
+    if attrs.get(_KIND) != _ACTIVATIONS:
+        raise ValueError(
+            f"{target} exists and is not a store of activations that save_zarr wrote, so that it is left as it is: "
+            "give a new path."
+        )
+    if not overwrite:
+        raise ValueError(f"{target} exists: give a new path, or overwrite=True to replace it.")
+
+
+def _write(dataset: xr.Dataset, path: Path, piece_bytes: int) -> None:
+    for number, (piece, along) in enumerate(_pieces(dataset, piece_bytes)):
+        if number == 0:
+            piece.to_zarr(path, mode="w", **zarr_groups.OPTIONS)
+        else:
+            fixed = [name for name, variable in piece.variables.items() if along not in variable.dims]
+            piece.drop_vars(fixed).to_zarr(path, append_dim=along, **zarr_groups.OPTIONS)
+
+
+def _dtype(variable: xr.DataArray) -> torch.dtype:
+    """Type on the device, as the store names it."""
+    named = variable.attrs[_DTYPE]
+    dtype = getattr(torch, named, None) if isinstance(named, str) else None
+    if not isinstance(dtype, torch.dtype):
+        raise ValueError(f"'{variable.name}' is stored with dtype={named!r}, which is no type of PyTorch.")
+    return dtype
+
+
+def _with_dtypes(dataset: xr.Dataset) -> xr.Dataset:
+    """Note the type that each lazy variable has on its device, which NumPy may lack."""
+    noted = dataset.copy()
+    for name, variable in dataset.data_vars.items():
+        if not variable.variable._in_memory:
+            split = split_dimension(variable)
+            one = tensor_of(variable if split is None else variable.isel({split: 0}))
+            noted[name] = variable.assign_attrs({_DTYPE: str(one.dtype).removeprefix("torch.")})
+    return noted
+
+
+def _pieces(dataset: xr.Dataset, piece_bytes: int) -> Iterator[tuple[xr.Dataset, str]]:
+    """Slices along the first dimension of the largest variable; everything at once if it is small."""
+    largest = max(dataset.data_vars.values(), key=lambda variable: variable.nbytes, default=None)
+    if largest is None or largest.nbytes <= piece_bytes:
+        yield dataset, ""
+        return
+    along, size = str(largest.dims[0]), largest.shape[0]
+    step = math.ceil(size / math.ceil(largest.nbytes / piece_bytes))
+    for start in range(0, size, step):
+        yield dataset.isel({along: slice(start, start + step)}), along

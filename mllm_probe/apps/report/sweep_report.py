@@ -1,0 +1,180 @@
+"""One offline page from a sweep: how it was made, the map, figures, tables and answers, and how to read them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import xarray as xr
+
+from mllm_probe.apps.report.best_cells_table import best_table
+from mllm_probe.apps.report.clear_cells_table import clearing_table
+from mllm_probe.apps.report.provenance import provenance_rows, unfinished
+from mllm_probe.apps.report.report_answers import answers_of
+from mllm_probe.metrics.registry import metrics_of
+from mllm_probe.models.argument_checks import writable_path_of
+from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
+from mllm_probe.studies.best_cell import BestCells, best_cells
+from mllm_probe.studies.effect import effect as effect_of
+from mllm_probe.widgets.base.numbers import MapNumbers
+from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
+from mllm_probe.widgets.heatmap.map_cells import is_effect
+from mllm_probe.widgets.pages.export_pages import Collected
+from mllm_probe.widgets.pages.markup import facts, items, main_facts, paragraph
+from mllm_probe.widgets.pages.saved_page import Section, Written, document, write
+from mllm_probe.widgets.pictures import svg
+from mllm_probe.widgets.pictures.dose_picture import dose_picture
+from mllm_probe.widgets.pictures.static_picture import quantity
+
+_MAP, _ANSWERS = "mp-map", "mp-answers"
+
+_READING = (
+    "A cell of the map is one concept added at the output of one decoder block. Its colour is the effect beyond a "
+    "control: the steered score minus that of meaningless directions of the same size, averaged over pictures.",
+    "Hatched, hollow or “not clear”: the score lies within what one more draw of a control could do, or the 95 % "
+    "paired bootstrap interval over pictures includes 0. Such a cell is no evidence of an effect.",
+    "Random control: isotropic directions of the same size at the same positions. Shuffled control: directions made "
+    "the same way from pairs with exactly half of the labels exchanged.",
+    "n is the number of pictures that count. For “named” these are, at positive strengths, pictures that lack the "
+    "concept and whose unsteered answer does not name it; at negative ones, those whose unsteered answer names it.",
+    "Peak · eff. layers, at the right of the map: the layer of the largest effect, and the effective number of layers, "
+    "(Σv)² / Σv².",
+    "Late layers can be made to say anything by repeating a word: rank cells by what is named and what is kept of the "
+    "true content, and read the answers.",
+)
+
+
+def report(
+    grid_or_study: xr.Dataset, path: str | os.PathLike[str], *, metric: str | None = None, title: str | None = None
+) -> Written:
+    """Write one page that opens offline, with everything that a grid holds.
+
+    Parameters
+    ----------
+    grid_or_study : xarray.Dataset
+        A grid of `mllm_probe.sweep`, whole or half filled, or an effect of `mllm_probe.effect`.
+    path : path of the file
+    metric : str, optional
+        Metric that the map begins with and that tables and figures show; log-probability where the grid has it.
+    title : str, optional
+        Heading.
+
+    Returns
+    -------
+    Written
+        With ``path`` and ``size`` in bytes.
+
+    Raises
+    ------
+    TypeError
+        If it is no dataset.
+    ValueError
+        If the dataset is neither grid nor effect, or holds no controls.
+    """
+    data, target = _checked(grid_or_study), writable_path_of("path", path)
+    shown = _metric(data, metric)
+    effect = data if is_effect(data) else effect_of(data, shown)
+    if "control_mean" not in effect:
+        raise ValueError(
+            "an effect is not reported without its controls, and this one holds none; run mp.effect again."
+        )
+    heatmap = LayerConceptHeatmap(data, metric=shown)
+    try:
+        best = best_cells(data, effect)
+        _select(heatmap, effect)
+        content, modules, state = _content(data, effect, heatmap, best)
+    finally:
+        heatmap.close()
+    heading = title if title is not None else f"Steering {data.attrs.get('model', 'a model')}, concept by layer"
+    return write(target, document(heading, _lead(data, effect), content, state, modules))
+
+
+def _checked(data: Any) -> xr.Dataset:
+    if not isinstance(data, xr.Dataset):
+        raise TypeError(
+            f"report() takes the grid of mllm_probe.sweep or the effect of mllm_probe.effect, an xarray.Dataset, "
+            f"but got {type(data).__name__}."
+        )
+    if not is_effect(data) and not {CONCEPT, LAYER, STRENGTH, DRAW} <= set(data.dims):
+        raise ValueError(
+            f"this dataset is neither a grid of mllm_probe.sweep nor an effect of mllm_probe.effect; it has variables "
+            f"{sorted(map(str, data.data_vars))} and dimensions {sorted(map(str, data.dims))}."
+        )
+    return data
+
+
+def _metric(data: xr.Dataset, metric: str | None) -> str:
+    if is_effect(data):
+        return str(data.attrs.get("metric", "logprob"))
+    known = metrics_of(data)
+    return metric or ("logprob" if "logprob" in known or not known else known[0])
+
+
+def _select(heatmap: LayerConceptHeatmap, effect: xr.Dataset) -> None:
+    """Begin at the strongest cell that is clear of its controls, at a positive strength where there are any."""
+    positive = effect[STRENGTH] > 0
+    size = abs(effect["difference"]).where(positive | ~positive.any())
+    score = size.where(effect["clear_of_controls"])
+    if not bool(score.notnull().any()):
+        score = size.fillna(0.0)
+    place = score.argmax(dim=[CONCEPT, LAYER, STRENGTH])
+    cell = score.isel(place)
+    heatmap.publish(concept=str(cell[CONCEPT].values), strength=float(cell[STRENGTH].values))
+    heatmap.publish(layer=int(cell[LAYER].values))
+
+
+def _lead(data: xr.Dataset, effect: xr.Dataset) -> str:
+    sizes = effect.sizes
+    shape = f"{sizes[CONCEPT]} concepts × {sizes[LAYER]} layers × {sizes[STRENGTH]} strengths"
+    low, high = int(effect["n"].min()), int(effect["n"].max())
+    n = f"n = {high} pictures" if low == high else f"n = {low} to {high} pictures"
+    prompt = f" · “{data.attrs['prompt']}”" if data.attrs.get("prompt") else ""
+    return " ".join(part for part in (f"{shape} · {n}{prompt}.", unfinished(data)) if part)
+
+
+def _content(
+    data: xr.Dataset, effect: xr.Dataset, heatmap: LayerConceptHeatmap, best: BestCells
+) -> tuple[list[Section], list[str], dict[str, Any]]:
+    collected = Collected()
+    tree = collected.tree(heatmap)
+    sweep = None if is_effect(data) else answers_of(data)
+    best_unit = heatmap.unit if best.kept is None else "share"
+    sections = [
+        Section("", main_facts(provenance_rows(data))),
+        Section("", f'<div id="{_MAP}" class="page-widgets"></div>'),
+        Section("How to read it", items(_READING)),
+        Section("Best cell of each concept", best_table(best, best_unit)),
+        Section("Dose response at each concept's best layer", _figures(heatmap, best)),
+        Section(f"Cells clear of their controls: {quantity(heatmap)}", clearing_table(effect, heatmap.unit)),
+    ]
+    if sweep is not None:
+        sections.append(Section("Answers", _about_answers(data, sweep) + f'<div id="{_ANSWERS}"></div>'))
+    sections.append(Section("Provenance", facts(provenance_rows(data))))
+    state = {
+        "models": collected.models,
+        "mounts": [{"at": _MAP, "tree": tree}],
+        "links": [],
+        "answers": None if sweep is None else {"at": _ANSWERS, "map": 0, "sweep": sweep},
+    }
+    return sections, collected.modules, state
+
+
+def _about_answers(data: xr.Dataset, sweep: dict[str, Any]) -> str:
+    about = (
+        "What the model wrote. The cell that is selected in the map is shown; words that differ from the unsteered "
+        "answer are marked, those that name the concept underlined, with dots where the answer says that it is not "
+        "there. Next to each is the answer under a random direction of the same size (its first draw)."
+    )
+    if WORDS not in data:
+        about += " The grid does not say which words name a concept, so its name alone counts here."
+    left = data.sizes["sample"] - len(sweep["samples"])
+    return paragraph(f"{about} {left} further pictures are left out to keep the page small." if left else about)
+
+
+def _figures(heatmap: LayerConceptHeatmap, best: BestCells) -> str:
+    numbers = MapNumbers.of(heatmap)
+    figures = []
+    for number, (concept, cell) in enumerate(best.cells.items()):
+        drawing = dose_picture(numbers, concept, cell.layer, quantity=quantity(heatmap))
+        figures.append(f"<figure>{svg(drawing, themed=True, name=f'figure-{number}')}</figure>")
+    return f'<div class="page-figures" data-testid="dose-response">{"".join(figures)}</div>'

@@ -1,0 +1,175 @@
+"""Cache layers of many rows: those that hold a prompt once, and copies of all others."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+from mllm_probe.decoding.attention import Prefix
+from mllm_probe.decoding.growing import GrowingLayer
+from mllm_probe.models.layout import text_config
+from mllm_probe.models.probe_model import ProbeModel
+
+
+class PictureLayer(DynamicLayer):
+    """Keys and values of a picture, which cross-attention reads from the layer and nothing is appended to."""
+
+
+_COPIES_ARE_APART = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer, PictureLayer)
+"""Layers whose shallow copies are independent: they never write to memory that another layer reads."""
+
+
+class PrefixLayer(GrowingLayer):
+    """Keys and values of prompts, each stored once, and those of the rows.
+
+    Parameters
+    ----------
+    prefixes : sequence of (Tensor, Tensor)
+        Keys and values [1, heads, tokens, width] of every prompt, all of one length.
+    owners : sequence of int
+        For every row, the prompt that it follows.
+    """
+
+    def __init__(self, prefixes: Sequence[tuple[Tensor, Tensor]], owners: Sequence[int]) -> None:
+        super().__init__()
+        self.prefixes, self.owners = list(prefixes), list(owners)
+        self.runs = _runs(self.prefixes, self.owners)
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **named: Any) -> tuple[Tensor, Tensor]:
+        """Append to the rows' own keys and values; the keys carry the prompts as a mark."""
+        keys, values = super().update(key_states, value_states, *args, **named)
+        keys.prefixes = self.runs  # type: ignore[attr-defined]
+        return keys, values
+
+    @property
+    def own(self) -> int:
+        """Tokens after the prompt."""
+        return 0 if not self.is_initialized or self.keys is None or self.keys.numel() == 0 else self.keys.shape[-2]
+
+    def get_seq_length(self) -> int:
+        """Tokens of the prompt and after it."""
+        return self.prefixes[0][0].shape[-2] + self.own
+
+    def select(self, index: Tensor) -> PrefixLayer:
+        """Rows ``index`` as a layer of their own; the prompts are shared."""
+        chosen = PrefixLayer(self.prefixes, [self.owners[i] for i in index.tolist()])
+        if self.is_initialized:
+            chosen.lazy_initialization(self.keys, self.values)
+            chosen.keys, chosen.values = (t.index_select(0, index.to(t.device)) for t in (self.keys, self.values))
+        return chosen
+
+
+def empty_cache(model: ProbeModel) -> DynamicCache:
+    """A cache for a prompt, with the kinds of layers that the text model needs."""
+    config = text_config(model.hf)
+    cache = DynamicCache(config=config)
+    for block in getattr(config, "cross_attention_layers", None) or ():
+        cache.layers[block] = PictureLayer()
+    return cache
+
+
+def require_own_keys(model: ProbeModel) -> None:
+    """Raise where blocks read keys and values of a block below, so that all must compute the same rows."""
+    if getattr(text_config(model.hf), "num_kv_shared_layers", None):
+        raise NotImplementedError("layers share keys and values, so that blocks cannot be left out.")
+
+
+def share_rows(cache: Any, rows: int, device: torch.device) -> Any:
+    """A cache for ``rows`` rows that continue the only row of ``cache``; full attention stores the prompt once."""
+    index = torch.zeros(rows, dtype=torch.long, device=device)
+    return map_layers(cache, lambda layer: share_layer(layer, index))
+
+
+def expand_rows(cache: Any, rows: int, device: torch.device) -> Any:
+    """An independent cache that repeats the only row; keys and values are views until a step appends to them."""
+    index = torch.zeros(rows, dtype=torch.long, device=device)
+    return map_layers(cache, lambda layer: _expanded_layer(layer, index))
+
+
+def select_rows(cache: Any, index: Tensor | None) -> Any:
+    """An independent cache with rows ``index`` (None: all).
+
+    Layers that never write where another reads are shared; all others are copied.
+    """
+    return map_layers(cache, lambda layer: select_layer(layer, index))
+
+
+def shares_prefix(cache: Any) -> bool:
+    """Whether some layer of a cache holds a prompt once for all rows."""
+    return any(isinstance(layer, PrefixLayer) for layer in getattr(cache, "layers", ()))
+
+
+def cache_bytes(cache: Any) -> int:
+    """Memory of the tensors that a cache holds."""
+    sizes = {t.data_ptr(): t.numel() * t.element_size() for t in _tensors(getattr(cache, "layers", []))}
+    return sum(sizes.values())
+
+
+def map_layers(cache: Any, change: Callable[[Any], Any]) -> Any:
+    """A cache of changed layers, in order; a cache that has none is changed as a whole."""
+    if not hasattr(cache, "layers"):
+        return change(cache)
+    chosen = copy.copy(cache)
+    chosen.layers = [change(layer) for layer in cache.layers]
+    return chosen
+
+
+def share_layer(layer: Any, index: Tensor) -> Any:
+    """One layer with a single row, for as many rows as ``index`` has zeros; full attention keeps it once."""
+    if type(layer) is not DynamicLayer or not layer.is_initialized:
+        return _expanded_layer(layer, index)
+    return PrefixLayer([(layer.keys, layer.values)], [0] * len(index))
+
+
+def _expanded_layer(layer: Any, index: Tensor) -> Any:
+    if type(layer) not in _COPIES_ARE_APART or not layer.is_initialized:
+        return _copied(layer, index)
+    chosen = copy.copy(layer)
+    chosen.keys, chosen.values = (t.expand(len(index), *t.shape[1:]) for t in (layer.keys, layer.values))
+    return chosen
+
+
+def select_layer(layer: Any, index: Tensor | None) -> Any:
+    """Rows ``index`` of one layer (None: all), independent of it."""
+    if isinstance(layer, PrefixLayer) and index is not None:
+        return layer.select(index)
+    if not isinstance(layer, PrefixLayer) and (type(layer) not in _COPIES_ARE_APART or not layer.is_initialized):
+        return _copied(layer, index)
+    chosen = copy.copy(layer)
+    if index is not None:
+        chosen.keys, chosen.values = (t.index_select(0, index.to(t.device)) for t in (layer.keys, layer.values))
+    return chosen
+
+
+def _copied(part: Any, index: Tensor | None) -> Any:
+    whole = copy.deepcopy(part)
+    if index is not None:
+        whole.reorder_cache(index)
+    return whole
+
+
+def _runs(prefixes: Sequence[tuple[Tensor, Tensor]], owners: Sequence[int]) -> tuple[Prefix, ...]:
+    """Neighbouring rows of one prompt together."""
+    runs: list[Prefix] = []
+    start = 0
+    for row in range(1, len(owners) + 1):
+        if row == len(owners) or owners[row] != owners[start]:
+            runs.append(Prefix(start, row, *prefixes[owners[start]]))
+            start = row
+    return tuple(runs)
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        return [t for item in value.values() for t in _tensors(item)]
+    if isinstance(value, (list, tuple)):
+        return [t for item in value for t in _tensors(item)]
+    return [t for item in vars(value).values() for t in _tensors(item)] if hasattr(value, "reorder_cache") else []

@@ -1,0 +1,298 @@
+"""Loading of models by name, folder or hub id, and wrapping of loaded ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
+
+from mllm_probe.loading.checkpoint_checks import require_all_weights, require_buildable, require_readable
+from mllm_probe.loading.loaded_model import Model
+from mllm_probe.models import ProbeModel, bundled_folder, bundled_names
+from mllm_probe.models.argument_checks import described, path_of
+
+FACTS = "mllm_probe.json"
+
+
+def load(
+    name: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    device_map: str | Mapping[str, int | str | torch.device] | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> Model:
+    """Load a model that takes pictures and text.
+
+    Parameters
+    ----------
+    name : str or Path
+        A bundled name such as ``"scenes-8l"``; else a hub id ``"org/name"``. A folder starts with ``./``,
+        ``../`` or ``/``, or is a Path.
+    device : str or torch.device, optional
+        CUDA when there is one, else CPU. Not together with ``device_map``.
+    dtype : str or torch.dtype, optional
+        ``"float32"``, ``"bfloat16"`` …; by default float32 on the CPU and the checkpoint's own type elsewhere.
+    device_map : optional
+        As for Transformers: shares the blocks out over several devices.
+    revision : str, optional
+        Branch, tag or commit on the hub.
+    trust_remote_code : bool
+        Run code that comes with the checkpoint. Weights are read from safetensors only.
+
+    Returns
+    -------
+    Model
+        In evaluation mode, checked by the quick form of ``verify``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or device, a checkpoint that is no image-text-to-text model, or one that lacks weights of
+        the model or holds others. Tied weights, buffers that are computed anew (``inv_freq``, ``position_ids``), a
+        vision tower's pooling head, heads for several tokens at once and what the model's class in Transformers
+        declares as unneeded may be missing or left over.
+    VerificationError
+        If the parts do not behave as decoder blocks do.
+    """
+    source, shown, local = _resolve(name)
+    if device is not None and device_map is not None:
+        raise ValueError("Expected device= or device_map=, not both: a device map places the model by itself.")
+    if local and revision is not None:
+        raise ValueError(f"revision= is for models of the hub; '{shown}' is read from this machine: leave it out.")
+    where = _device(device)
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code} | ({} if local else {"revision": revision})
+    placing = {} if device_map is None else {"device_map": device_map}
+    kind = _dtype(dtype, where if device_map is None else None)
+    origin = _origin(name, local)
+    facts = _facts(Path(source)) if local else {}
+    if local:
+        require_readable(Path(source))
+    with _explained(origin, "config.json: "):
+        config = AutoConfig.from_pretrained(source, **options)
+    require_buildable(config.to_dict(), origin)
+    with _explained(origin), _quiet(bundled_folder(shown) == Path(source)):
+        hf, info = AutoModelForImageTextToText.from_pretrained(
+            source,
+            dtype=kind,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, with their names
+            **placing,
+            **options,
+        )
+        processor = AutoProcessor.from_pretrained(source, **options)
+    require_all_weights(origin, info)
+    if device_map is None:
+        hf = hf.to(where)
+    model = Model(hf, processor, name=shown, facts=facts)
+    model.require_verified()
+    return model
+
+
+def wrap(
+    hf_model: nn.Module,
+    processor: Any = None,
+    blocks: str | Sequence[nn.Module] | None = None,
+    *,
+    name: str | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Model:
+    """Wrap a Hugging Face model that is loaded already: quantised, sharded, custom.
+
+    Parameters
+    ----------
+    hf_model : PreTrainedModel
+        Stays the user's object; it is set to evaluation mode and its parameters need no gradients.
+    processor : ProcessorMixin, optional
+        Without one, pass processed tensors as ``inputs=`` and words as token ids.
+    blocks : str, nn.ModuleList or sequence of nn.Module, optional
+        The decoder blocks, or the path of their list, where the general rule does not find them.
+    name : str, optional
+        Shown in datasets.
+    facts : mapping, optional
+        ``default_prompt``, ``default_answer_prefix``, ``suggestions``.
+
+    Returns
+    -------
+    Model
+        Call ``verify()`` to see the parts checked.
+
+    Raises
+    ------
+    ValueError
+        If it is no model of Transformers, or its decoder blocks are not found (``LayoutError``).
+    """
+    _require_hf_model(hf_model)
+    if processor is not None and not (callable(processor) and hasattr(processor, "decode")):
+        raise ValueError(
+            f"processor: expected a processor or tokenizer of Transformers, or None; got {described(processor)}."
+        )
+    facts = checked_facts(facts or {}, "facts")
+    return Model(hf_model, processor, name=name, blocks=blocks, facts=facts)
+
+
+def _resolve(name: str | Path) -> tuple[str, str, bool]:
+    """Source to load from, name to show, and True for a local folder."""
+    path, text = path_of("name", name), str(name)
+    if isinstance(name, Path) or text.startswith(("./", "../", "/", "~")) or text in (".", ".."):
+        folder = _expanded(path)
+        if not _is_file(folder / "config.json"):
+            raise ValueError(f"Expected a folder with a model (config.json, *.safetensors) at {folder}; there is none.")
+        return str(folder), folder.resolve().name, True
+    packaged = bundled_folder(text)
+    if packaged is not None:
+        return str(packaged), text, True
+    if text.count("/") != 1 or not all(text.split("/")):
+        known = ", ".join(f"'{n}'" for n in bundled_names()) or "none in this installation"
+        raise ValueError(
+            f"There is no bundled model '{text}' (bundled: {known}). A hub id reads 'org/name'; a folder starts with "
+            f"./, ../ or /, for instance './{text}'."
+        )
+    return text, text, False
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"name: '{path}' begins with ~, but there is no home folder of that user.") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        reason = str(error.strerror).lower()
+        raise ValueError(f"name: {described(str(path))} leads nowhere: {reason}.") from error
+
+
+@contextmanager
+def _explained(origin: str, part: str = "") -> Iterator[None]:
+    """Raise errors of Transformers as one ValueError that names the checkpoint; out-of-memory errors pass."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # Transformers reads foreign files and raises whatever comes up
+        reason = (str(error).strip().splitlines() or [""])[0]
+        if not isinstance(error, (ValueError, OSError, ImportError)):
+            reason = f"{type(error).__name__}: {reason}"
+        raise ValueError(f"{origin} could not be loaded as an image-text-to-text model: {part}{reason}") from error
+
+
+@contextmanager
+def _quiet(quiet: bool) -> Iterator[None]:
+    """Disable the progress bars of Transformers, for small models that load at once."""
+    shown = is_progress_bar_enabled()
+    if quiet:
+        disable_progress_bar()
+    try:
+        yield
+    finally:
+        if quiet and shown:
+            enable_progress_bar()
+
+
+def _require_hf_model(hf_model: Any) -> None:
+    if isinstance(hf_model, ProbeModel):
+        raise ValueError(
+            f"'{hf_model.name}' is a loaded model already; wrap takes the Hugging Face model, here its .hf."
+        )
+    if not isinstance(hf_model, nn.Module) or not hasattr(hf_model, "config"):
+        raise ValueError(
+            "hf_model: expected a Hugging Face model (a torch.nn.Module with a config, such as "
+            f"AutoModelForImageTextToText.from_pretrained gives); got {described(hf_model)}."
+        )
+
+
+def _origin(name: str | Path, local: bool) -> str:
+    return f"{name}" if local else f"{name} (taken for a hub id; a folder starts with ./, ../ or /)"
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    expected = f"device: expected 'cpu', 'cuda', 'cuda:1' or 'mps'; got {described(device)}"
+    if not isinstance(device, (str, torch.device)):
+        raise ValueError(f"{expected}.")
+    try:
+        where = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"{expected}.") from error
+    if where.type == "meta":
+        raise ValueError(f"{expected}, which holds no numbers.")
+    if where.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device='{device}' was asked for, but PyTorch sees no CUDA device here; leave device= out.")
+    if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ValueError(f"device='{device}' was asked for, but PyTorch sees {count} CUDA devices: 0 … {count - 1}.")
+    return where
+
+
+def _dtype(dtype: str | torch.dtype | None, where: torch.device | None) -> torch.dtype | str:
+    if dtype is None:
+        return torch.float32 if where is not None and where.type == "cpu" else "auto"
+    kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if isinstance(kind, torch.dtype) and kind.is_floating_point:
+        return kind
+    if dtype == "auto":
+        return "auto"
+    raise ValueError(
+        f"dtype: expected a floating-point torch dtype or its name ('float32', 'bfloat16', 'float16'); got {dtype!r}."
+    )
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """Facts about a model from its folder, checked."""
+    path = folder / FACTS
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}): correct it, or remove it to do without.") from error
+    return checked_facts(content, str(path))
+
+
+def checked_facts(facts: Any, source: str) -> dict[str, Any]:
+    """Facts about a model, each of the right type.
+
+    Parameters
+    ----------
+    facts : mapping
+        ``default_prompt``, ``default_answer_prefix``, ``suggestions``, ``cpu_threads``; others are kept.
+    source : str
+        Named in errors.
+
+    Raises
+    ------
+    ValueError
+        Saying which fact was expected to be what.
+    """
+    if not isinstance(facts, Mapping):
+        raise ValueError(f"{source}: expected a mapping of facts such as default_prompt; got {described(facts)}.")
+    for name, (expected, fits) in _KNOWN_FACTS.items():
+        if name in facts and not fits(facts[name]):
+            raise ValueError(f"{source}: {name}: expected {expected}; got {described(facts[name])}.")
+    return dict(facts)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
+
+
+_KNOWN_FACTS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "default_prompt": ("text", lambda value: isinstance(value, str)),
+    "default_answer_prefix": ("text", lambda value: isinstance(value, str)),
+    "suggestions": ("a list of texts", _are_texts),
+    "cpu_threads": ("a whole number, 1 or more", lambda value: isinstance(value, int) and value >= 1),
+}

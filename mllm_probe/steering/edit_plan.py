@@ -1,0 +1,260 @@
+"""The edits planned for one batch: columns of each row and layer, and the record of those made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mllm_probe.steering.intervention import Row, Steering
+from mllm_probe.steering.receipts import PartRecord, RowReceipt, row_receipt
+from mllm_probe.steering.tables import Entries, Table, build_tables
+from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
+from mllm_probe.tokens.positions import PromptPositions
+from mllm_probe.tokens.selection import Scope
+
+if TYPE_CHECKING:
+    from mllm_probe.models import ProbeModel
+
+
+_Places = tuple[Entries, np.ndarray, np.ndarray]
+"""Places of all beams; rows of the table and columns of the call, not repeated for beams."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One forward of the model: its lines, the number of its first column in the sequence, and how many columns."""
+
+    lines: int
+    start: int
+    width: int
+
+
+class EditPlan:
+    """Edits of the lines of one batch from its prompt on.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    rows : sequence of Steering, Composition or None
+        One per line.
+    where : PromptPositions
+        Of the same lines.
+    steps : int, optional
+        Generated positions that will be fed, where known.
+
+    Raises
+    ------
+    ValueError
+        If a scope can never fire, or a vector, norm or projection is missing.
+    """
+
+    def __init__(
+        self, model: ProbeModel, rows: Sequence[Row], where: PromptPositions, steps: int | None = None
+    ) -> None:
+        self.model, self.rows, self.where = model, list(rows), where
+        self.prompt_ids: Tensor | None = None
+        self._kept = np.arange(len(self.rows))
+        self._tokens: dict[int, tuple[np.ndarray, Tensor]] = {}
+        self._repeating: dict[tuple[int, int, int], _Places | None] = {}
+        slots = max((len(row.parts) for row in self.rows if row is not None), default=0)
+        self._masks = [np.zeros((len(self.rows), where.columns), bool) for _ in range(slots)]
+        self._edits_generated = [np.zeros(len(self.rows), bool) for _ in range(slots)]
+        self._tables: dict[int, list[Table]] = {}
+        for slot in range(slots):
+            members = [(i, r.parts[slot]) for i, r in enumerate(self.rows) if r is not None and slot < len(r.parts)]
+            self._select(slot, members, steps)
+            self._stack(slot, [(line, part) for line, part in members if part.strength != 0])
+
+    @property
+    def kept_lines(self) -> int:
+        """Number of rows still in the batch."""
+        return len(self._kept)
+
+    @property
+    def first_column(self) -> int:
+        """First known column that is edited in any line; the number of columns where none is."""
+        edited = [np.flatnonzero(mask.any(0)) for mask in self._masks]
+        return min((int(columns[0]) for columns in edited if columns.size), default=self.where.columns)
+
+    def keep(self, indices: np.ndarray) -> None:
+        """Go on with some of the current rows."""
+        if len(indices) and (indices.min() < 0 or indices.max() >= len(self._kept)):
+            raise ValueError(
+                f"keep: expected rows 0 … {len(self._kept) - 1} of the current batch; got {indices.tolist()}."
+            )
+        self._kept = self._kept[indices]
+        self._repeating.clear()
+
+    def starts_like(self, ids: Tensor) -> bool:
+        """Whether token ids begin with the prompt of this plan."""
+        mine = self.prompt_ids
+        return mine is not None and ids.shape[0] == mine.shape[0] and torch.equal(ids[:, : mine.shape[1]], mine)
+
+    def remember_tokens(self, call: Call, ids: Tensor) -> None:
+        """Record the generated token ids of a call, from which the receipt finds the end of each answer."""
+        if call.lines == len(self._kept):
+            first = max(self.where.offset + self.where.prompt_length, call.start)
+            for column in range(first, call.start + call.width):
+                self._tokens[column] = (self._kept, ids[:, column - call.start])
+
+    def edit(self, layer: int, hidden: Tensor, call: Call) -> Tensor | None:
+        """The block's output with the planned edits, None where there are none."""
+        out = None
+        for table in self._tables.get(layer, ()):
+            entries = self._entries(table, call, hidden.device)
+            if entries is not None:
+                out = hidden.clone() if out is None else out
+                table.edit(out, entries)
+        return out
+
+    def _select(self, slot: int, members: list[tuple[int, Steering]], steps: int | None) -> None:
+        by_scope: dict[Scope, list[int]] = {}
+        for line, part in members:
+            by_scope.setdefault(part.scope, []).append(line)
+            if part.strength != 0:
+                part.scope.require_steps(steps)
+        for scope, lines in by_scope.items():
+            chosen = np.array(lines)
+            self._masks[slot][chosen] = scope.select(self.where, chosen)
+            self._edits_generated[slot][chosen] = scope.generated
+
+    def _stack(self, slot: int, members: list[tuple[int, Steering]]) -> None:
+        kinds = self._kinds(slot)
+        for layer in sorted({layer for _, part in members for layer in part.blocks}):
+            here = [(line, part) for line, part in members if layer in part.blocks]
+            tables = build_tables(layer, here, kinds[[line for line, _ in here]], slot, self.model.dtype)
+            self._tables.setdefault(layer, []).extend(tables)
+
+    def _kinds(self, slot: int) -> np.ndarray:
+        """Kinds of position that each line edits, bool [lines, kinds]."""
+        mask = self._masks[slot]
+        kinds = np.stack([(mask & (self.where.kind == k)).any(1) for k in range(len(KINDS))], 1)
+        kinds[:, LAST_PROMPT] |= self._edits_generated[slot]
+        return kinds
+
+    def _entries(self, table: Table, call: Call, device: torch.device) -> Entries | None:
+        """Places to edit in a call."""
+        # Past the known columns (prompt and answer prefix) every step of cached decoding edits the same lines at the
+        # same columns of its call, so the places are computed once until `keep` changes the lines. The id of a table
+        # is a safe key, as the plan holds its tables.
+        beams = call.lines // len(self._kept)
+        key = (id(table), call.width, beams)
+        repeats = call.start >= self.where.offset + self.where.columns
+        if not (repeats and key in self._repeating):
+            self._repeating[key] = self._places_in(table, call, beams, device)
+        places = self._repeating[key] if repeats else self._repeating.pop(key)
+        if places is None:
+            return None
+        entries, rows, columns = places
+        # Without a cache the whole sequence is fed again: it is edited again, but counted for the receipt once.
+        fresh = table.mark(rows, columns + call.start)
+        if fresh.all():
+            return entries
+        return replace(entries, weight=torch.from_numpy(np.repeat(fresh, beams)).to(device, torch.float32))
+
+    def _places_in(self, table: Table, call: Call, beams: int, device: torch.device) -> _Places | None:
+        """Places of a call that a table edits, None without any."""
+        # `position` inverts `_kept`: line of the plan → line of the current batch, -1 for lines that have left it.
+        position = np.full(len(self.rows), -1)
+        position[self._kept] = np.arange(len(self._kept))
+        alive = np.flatnonzero(position[table.lines] >= 0)
+        chosen, kinds = self._window(table.slot, table.lines[alive], call)
+        which, columns = np.nonzero(chosen)
+        rows = alive[which]
+        if not len(rows):
+            return None
+        # `generate` repeats each row in place, so the beams of row i are lines i·beams … (i + 1)·beams − 1.
+        lines = position[table.lines[rows]][:, None] * beams + np.arange(beams)
+        spread = [np.repeat(values, beams) for values in (columns, rows, kinds[which, columns])]
+        places = [torch.from_numpy(v.astype(np.int64)).to(device) for v in (lines.reshape(-1), *spread)]
+        return (
+            Entries(places[0], places[1], places[2], places[3], torch.ones(len(spread[0]), device=device)),
+            rows,
+            columns,
+        )
+
+    def _window(self, slot: int, lines: np.ndarray, call: Call) -> tuple[np.ndarray, np.ndarray]:
+        """Selection and kind of every column of a call, [lines, width]."""
+        # Columns after the known ones are generated: they take vector and residual norm of the last prompt token.
+        start = call.start - self.where.offset
+        known = slice(max(start, 0), max(start + call.width, 0))
+        chosen = np.repeat(self._edits_generated[slot][lines, None], call.width, axis=1)
+        kinds = np.full(chosen.shape, LAST_PROMPT)
+        inside = self._masks[slot][lines, known]
+        chosen[:, : inside.shape[1]] = inside
+        kinds[:, : inside.shape[1]] = self.where.kind[lines, known]
+        return chosen, kinds
+
+    def receipt(self) -> tuple[RowReceipt, ...]:
+        """Positions that each line selected and edited."""
+        ends = self._ends()
+        mine: dict[int, list[tuple[Table, int]]] = {}
+        for tables in self._tables.values():
+            for table in tables:
+                for row, line in enumerate(table.lines):
+                    mine.setdefault(int(line), []).append((table, row))
+        ratios = {id(t): _ratios(t) for tables in self._tables.values() for t in tables}
+        return tuple(
+            self._line_receipt(line, row, mine.get(line, []), ends[line], ratios) for line, row in enumerate(self.rows)
+        )
+
+    def _line_receipt(
+        self, line: int, row: Row, mine: list[tuple[Table, int]], end: float, ratios: dict[int, tuple[np.ndarray, ...]]
+    ) -> RowReceipt:
+        parts = () if row is None else row.parts
+        records = [
+            self._record(line, slot, part, [(t, r) for t, r in mine if t.slot == slot], end)
+            for slot, part in enumerate(parts)
+            if any(t.slot == slot for t, _ in mine)
+        ]
+        total = sum(ratios[id(t)][0][r] for t, r in mine)
+        count = sum(ratios[id(t)][1][r] for t, r in mine)
+        size = float(total / count) if count else float("nan")
+        return row_receipt(row, records, {t.layer for t, _ in mine}, size, any(bool(t.differ[r]) for t, r in mine))
+
+    def _record(self, line: int, slot: int, part: Steering, tables: list[tuple[Table, int]], end: float) -> PartRecord:
+        first = self.where.offset
+        answer = first + self.where.prompt_length
+        edited = set.intersection(*(set(np.flatnonzero(t.seen[r]).tolist()) for t, r in tables))
+        planned = set((first + np.flatnonzero(self._masks[slot][line])).tolist())
+        steps = {column for column in edited if answer <= column < end}
+        return PartRecord(
+            steering=part,
+            selected=self._places(line, {column for column in planned if column < answer}),
+            edited=self._places(line, {column for column in edited if column < answer}),
+            steps=steps,
+            fired=self._fired(part, line, edited, steps),
+        )
+
+    def _fired(self, part: Steering, line: int, edited: set[int], steps: set[int]) -> dict[str, bool]:
+        """Whether each part of the scope edited anything."""
+        singles = {name: Scope(names=(name,)) for name in part.scope.names} or {str(part.scope): part.scope}
+        fired = {}
+        for name, single in singles.items():
+            columns = set((self.where.offset + np.flatnonzero(single.select(self.where, np.array([line]))[0])).tolist())
+            fired[name] = bool(steps if single.only_generated else columns & edited)
+        return fired
+
+    def _places(self, line: int, columns: set[int]) -> tuple[int, ...]:
+        return tuple(sorted(int(self.where.place[line, column - self.where.offset]) for column in columns))
+
+    def _ends(self) -> np.ndarray:
+        """First column at which a line was fed the end of its answer; what follows is not part of it."""
+        ends = np.full(len(self.rows), np.inf)
+        stops = torch.tensor(sorted(self.model.eos_token_ids), dtype=torch.long)
+        for column in sorted(self._tokens):
+            lines, ids = self._tokens[column]
+            ended = lines[torch.isin(ids.cpu(), stops).numpy()]
+            ends[ended] = np.minimum(ends[ended], column)
+        return ends
+
+
+def _ratios(table: Table) -> tuple[np.ndarray, ...]:
+    if table.ratio is None or table.count is None:
+        return np.zeros(len(table.lines)), np.zeros(len(table.lines))
+    return table.ratio.cpu().numpy(), table.count.cpu().numpy()

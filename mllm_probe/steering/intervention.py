@@ -1,0 +1,268 @@
+"""Steering and Composition: which vector edits which layers and tokens, at what strength, by which operation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.activations.hooks import listed_layers
+from mllm_probe.models.argument_checks import whole_number
+from mllm_probe.steering.controls import CONCEPT, CONTROLS, is_seeded
+from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
+from mllm_probe.tokens.selection import Scope, parse_scope
+from mllm_probe.typing import Layers, TokenScope
+from mllm_probe.vectors.directions import Directions, directions_of
+
+if TYPE_CHECKING:
+    from mllm_probe.models import ProbeModel
+
+_PART_SEEDS = 1_000_003
+
+
+@dataclass(frozen=True, eq=False)
+class Steering:
+    """One intervention on the residual stream.
+
+    Parameters
+    ----------
+    vectors : xarray.Dataset
+        Vectors of one concept, such as ``vectors.sel(concept="cat")``. Each edited position uses the vector captured
+        at its own scope (the last prompt position and generated ones last_prompt's, special tokens text's), else one
+        captured at ``all``, else last_prompt's, else the only one there is.
+    layers : int, sequence of int, slice or "all"
+        Blocks whose output is edited, -1 is the last; each gets the full dose.
+    strength : float
+        Signed dose for ``add``; for ``ablate`` and ``replace`` the fraction 0 … 1. At 0 nothing is edited.
+    unit : {"residual", "vector", "raw"}
+        ``residual``: strength × the residual norm of the position's own role at that layer; ``vector``: strength ×
+        the vector (probe and PCA directions have the mean difference's length); ``raw``: strength × the vector as its
+        method gave it. Not for ``ablate`` and ``replace``.
+    tokens : str, tuple of str, list of int or bool array
+        ``"all"`` (every position but padding and begin-of-sequence, and the generated ones), ``"image"``, ``"text"``,
+        ``"last_prompt"``, ``"generated"``, several of these, positions in the prompt (negative from its end), or a mask
+        [positions] of the prompt, [patch rows, patch columns] of the picture, or
+        [pictures, patch rows, patch columns] of several. Generated token k is edited when it is fed back to give
+        token k + 1; token 0 comes from the last prompt position.
+    operation : {"add", "ablate", "replace"}, Operation or callable
+        h + dose; h − f (h·v̂ − μ₋) v̂; h − f (h·v̂ − μ₋)(v̂ − v̂_to). Or an :class:`Operation`, or a function
+        ``(h, v, dose) -> change``, see there.
+    to : xarray.Dataset, optional
+        The concept that replaces, such as ``vectors.sel(concept="dog")``.
+    kind : {"concept", "random", "shuffled"}
+        Set by :meth:`control`.
+    seed, draw : int
+        Of a control.
+
+    Raises
+    ------
+    ValueError
+        If an argument is invalid.
+
+    Examples
+    --------
+    >>> cat = mp.Steering(vectors.sel(concept="cat"), layers=[4], strength=1.0)
+    >>> both = mp.compose(cat, mp.Steering(vectors.sel(concept="neon"), layers=[2], strength=0.5, tokens="image"))
+    """
+
+    vectors: xr.Dataset = field(repr=False)
+    layers: Layers
+    strength: float = 1.0
+    unit: str = "residual"
+    tokens: TokenScope = ("last_prompt", "generated")
+    operation: str | Operation | ChangeFunction = "add"
+    to: xr.Dataset | None = field(default=None, repr=False)
+    kind: str = CONCEPT
+    seed: int = 0
+    draw: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", _checked_layers(self.layers, self.directions))
+        operation = as_operation(self.operation)
+        object.__setattr__(self, "_declared", operation)
+        object.__setattr__(self, "strength", operation.checked_strength(self.strength))
+        _one_of("unit", self.unit, schema.UNITS)
+        _one_of("kind", self.kind, (CONCEPT, *CONTROLS))
+        object.__setattr__(self, "_scope", parse_scope(self.tokens))
+        if (self.to is not None) != ("to" in operation.uses):
+            raise ValueError(
+                "operation 'replace' needs to=, the vectors of the other concept, such as to=vectors.sel(concept='dog')"
+                f"; only 'replace' takes it. Got operation '{operation.name}' with to={_named(self.to)}."
+            )
+        if self.to is not None:
+            _checked_layers(self.layers, directions_of(self.to))
+        _require_control(self)
+
+    @property
+    def directions(self) -> Directions:
+        """The vectors as tensors."""
+        return directions_of(self.vectors)
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Numbers of the blocks that ``layers`` means."""
+        return cast(tuple[int, ...], self.layers)
+
+    @property
+    def scope(self) -> Scope:
+        """The parsed token scope."""
+        return self._scope  # type: ignore[attr-defined]
+
+    @property
+    def declared(self) -> Operation:
+        """The declaration of the operation."""
+        return self._declared  # type: ignore[attr-defined]
+
+    @property
+    def parts(self) -> tuple[Steering, ...]:
+        """Itself, as a composition of one."""
+        return (self,)
+
+    @property
+    def needs_editor(self) -> bool:
+        """Whether only the general :class:`~mllm_probe.steering.editor.Editor` can make this edit, not a buffer.
+
+        True where it edits the prompt before its last token, or where its operation has no affine form.
+        """
+        return self.strength != 0 and (self.scope.touches_prompt or self.declared.affine is None)
+
+    def control(self, kind: str, seed: int = 0, draw: int = 0) -> Steering:
+        """The same intervention along a direction that is not the concept's.
+
+        Parameters
+        ----------
+        kind : {"random", "shuffled", "concept"}
+            ``random``: an isotropic direction, drawn for each (seed, draw, layer), with the length of change that
+            this steering would make at each position. ``shuffled``: the direction of a draw with exchanged labels,
+            kept with the vectors, of the concept's length.
+        seed : int
+            For ``random``; the seed of ``shuffled`` draws is that of the vectors.
+        draw : int
+            Number of the draw.
+        """
+        _one_of("kind", kind, (CONCEPT, *CONTROLS))
+        return replace(self, kind=kind, seed=seed, draw=draw)
+
+    @property
+    def label(self) -> str:
+        """The concept's name, marked when this is a control of it."""
+        return self.directions.name if self.kind == CONCEPT else f"{self.kind} {self.draw} for {self.directions.name}"
+
+    def __str__(self) -> str:
+        layers = ", ".join(map(str, self.blocks))
+        dose = f"{self.strength:+g} {self.unit}" if self.declared.in_unit else f"{self.strength:g}"
+        how = dose if self.declared.name == "add" else f"{self.declared.name} {dose}"
+        other = f" → {directions_of(self.to).name}" if self.to is not None else ""
+        return f"{self.label}{other}, layers {layers}, {how}, {self.scope}"
+
+    def __repr__(self) -> str:
+        return f"<Steering {self}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Composition:
+    """Several steerings of one row, applied in order where they meet."""
+
+    parts: tuple[Steering, ...]
+
+    def control(self, kind: str, seed: int = 0, draw: int = 0) -> Composition:
+        """The control of every part; random parts draw independently of each other."""
+        apart = _PART_SEEDS if is_seeded(kind) else 0
+        return Composition(tuple(part.control(kind, seed + apart * i, draw) for i, part in enumerate(self.parts)))
+
+    @property
+    def label(self) -> str:
+        """Names of the parts."""
+        return " + ".join(part.label for part in self.parts)
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.parts))
+
+    def __repr__(self) -> str:
+        return f"<Composition {self}>"
+
+
+Row = Steering | Composition | None
+
+
+def compose(*parts: Steering | Composition) -> Composition:
+    """Several steerings as one.
+
+    Parameters
+    ----------
+    *parts : Steering or Composition
+        At least one. Where two edit the same position of a layer, they apply in this order.
+    """
+    wrong = [part for part in parts if not isinstance(part, (Steering, Composition))]
+    if wrong or not parts:
+        raise ValueError(f"compose expects one or more steerings; got {type(wrong[0]).__name__ if wrong else 'none'}.")
+    return Composition(tuple(single for part in parts for single in part.parts))
+
+
+def as_rows(steering: Row | Sequence[Row]) -> list[Row]:
+    """One steering, None, or a list of them with one per row, as a list."""
+    if steering is None or isinstance(steering, (Steering, Composition)):
+        return [steering]
+    rows: list[Any] = list(steering) if isinstance(steering, (list, tuple)) else [steering]
+    wrong = [row for row in rows if row is not None and not isinstance(row, (Steering, Composition))]
+    if wrong or not rows:
+        got = type(wrong[0]).__name__ if wrong else "an empty list"
+        raise ValueError(f"steering: expected a Steering, a Composition, None, or a list of these; got {got}.")
+    return rows
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(known)}; got {value!r}.")
+
+
+def _named(vectors: xr.Dataset | None) -> str:
+    return "None" if vectors is None else directions_of(vectors).name
+
+
+def _checked_layers(layers: Layers, directions: Directions) -> tuple[int, ...]:
+    if isinstance(layers, str) and layers == "all":
+        return tuple(directions.layers)
+    total = directions.total_layers
+    given = listed_layers(layers, total)
+    numbers = [n + total if n < 0 else n for n in given]
+    for asked, number in zip(given, numbers, strict=True):
+        if number not in directions.layers:
+            there = ", ".join(map(str, directions.layers))
+            raise ValueError(
+                f"layers: no vector of '{directions.name}' at layer {asked}; there are vectors at {there}."
+            )
+    return tuple(dict.fromkeys(numbers))
+
+
+def _require_control(steering: Steering) -> None:
+    whole_number("seed", steering.seed)
+    whole_number("draw", steering.draw)
+    control = CONTROLS.get(steering.kind)
+    if control is None or control.seeded:
+        return
+    for vectors in (v for v in (steering.vectors, steering.to) if v is not None):
+        there = control.available(vectors) or 0
+        if steering.draw >= there:
+            raise ValueError(
+                f"no {control.name} draw {steering.draw} of '{_named(vectors)}': the vectors carry {there}. "
+                f"Make them with {control.how_to_get}."
+            )
+
+
+def require_vectors_of(model: ProbeModel, rows: Sequence[Row]) -> None:
+    """Raise a ValueError unless all vectors of the rows were made with the weights of ``model``.
+
+    The weights are looked at once, by PyTorch's counters: this runs for every slider move and every chunk of a sweep.
+    """
+    parts = [part for row in rows if row is not None for part in row.parts]
+    given = [(vectors, part) for part in parts for vectors in (part.vectors, part.to) if vectors is not None]
+    weights = model.weights.fingerprint(counted=True) if given else None
+    for vectors, part in given:
+        what = f"the vectors of '{part.directions.name}'"
+        if vectors.attrs.get("weights") != weights:
+            schema.require_same_model(vectors, model, what)
+        schema.require_width(vectors, model, what)

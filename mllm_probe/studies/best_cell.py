@@ -1,0 +1,146 @@
+"""The best cell of each concept: where steering with it is named most while the true content is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.schema import CONCEPT, CONTROL, DRAW, LAYER, SAMPLE, SPLIT, STRENGTH
+from mllm_probe.studies.effect import effect as effect_of
+from mllm_probe.studies.effect import unedited_rows
+
+_NEIGHBOURS = 1e-4
+"""Weight of the neighbouring strengths: it decides between equal cells and outweighs no picture."""
+
+
+@dataclass(frozen=True)
+class BestCell:
+    """A cell of a grid and its score.
+
+    Attributes
+    ----------
+    layer : int
+    strength : float
+    score : float
+    """
+
+    layer: int
+    strength: float
+    score: float
+
+
+@dataclass(frozen=True)
+class BestCells:
+    """Best cells of a grid and what steering does on the images that they are reported on.
+
+    Attributes
+    ----------
+    cells : dict of str to BestCell
+        By concept; concepts without any finite score are left out.
+    reported : Dataset
+        Effect on the reported images: on ``named``, or the effect that the cells were chosen by.
+    kept : DataArray (concept, layer, strength) or None
+        Mean ``kept`` over the eligible reported images; None where the cells were chosen by an effect.
+    held_out : bool
+        Whether the cells were chosen on images of split ``"fit"`` and are reported on those of ``"held_out"``.
+    """
+
+    cells: dict[str, BestCell]
+    reported: xr.Dataset
+    kept: xr.DataArray | None
+    held_out: bool
+
+
+def has_content(data: xr.Dataset) -> bool:
+    """Whether ``data`` is the grid of a sweep with both metrics that cells are chosen by, ``named`` and ``kept``."""
+    return {"named", "kept"} <= set(data) and {CONTROL, DRAW, SAMPLE} <= set(data["named"].dims)
+
+
+def named_and_kept(grid: xr.Dataset) -> xr.DataArray:
+    """Score of every cell: mean ``named`` times mean ``kept``, both over the eligible images alone.
+
+    Parameters
+    ----------
+    grid : Dataset
+        From :func:`mllm_probe.sweep` with metrics ``"named"`` and ``"kept"``, restricted to the images to choose on.
+
+    Returns
+    -------
+    DataArray (concept, layer, strength), float64, 0 … 1
+        NaN where no eligible image was run.
+    """
+    return mean_over_eligible(grid, "named") * mean_over_eligible(grid, "kept")
+
+
+def mean_over_eligible(grid: xr.Dataset, metric: str) -> xr.DataArray:
+    """Mean of a metric over eligible images that were edited, of the concept's rows (concept, layer, strength)."""
+    rows = {CONTROL: "concept"}
+    values = grid[metric].sel(rows).isel({DRAW: 0}).astype(np.float64)
+    counted = grid["eligible"]
+    if "edited" in grid:
+        counted = counted & ~unedited_rows(grid).sel(rows).isel({DRAW: 0})
+    mean = values.where(counted).mean(SAMPLE).drop_vars([CONTROL, DRAW], errors="ignore")
+    return mean.transpose(CONCEPT, LAYER, STRENGTH)
+
+
+def best_places(score: xr.DataArray) -> dict[str, BestCell]:
+    """Choose the cell of each concept with the largest score.
+
+    Parameters
+    ----------
+    score : DataArray (concept, layer, strength)
+        From `named_and_kept`, or any other score of which more is better.
+
+    Returns
+    -------
+    dict of str to BestCell
+        Positive strengths only, where there are any. Of equal cells, the one whose neighbouring strengths score best.
+        Concepts without any finite score are left out.
+    """
+    score = score.transpose(CONCEPT, LAYER, STRENGTH).sortby(STRENGTH)
+    if (score[STRENGTH] > 0).any():
+        score = score.isel({STRENGTH: np.flatnonzero(score[STRENGTH].values > 0)})
+    best = {}
+    for name, values in zip(map(str, score[CONCEPT].values), score.values, strict=True):
+        if np.isfinite(values).any():
+            layer, strength = steadiest(values)
+            place = int(score[LAYER].values[layer]), float(score[STRENGTH].values[strength])
+            best[name] = BestCell(*place, float(values[layer, strength]))
+    return best
+
+
+def steadiest(values: np.ndarray) -> tuple[int, int]:
+    """Row and column of the largest finite value [layer, strength]; of equal ones, that with the best neighbours.
+
+    Neighbours are the next lower and higher strength at the same layer; where one is missing or was not run, the cell
+    itself counts in its place.
+    """
+    padded = np.pad(values, ((0, 0), (1, 1)), constant_values=np.nan)
+    lower, higher = (np.where(np.isfinite(side), side, values) for side in (padded[:, :-2], padded[:, 2:]))
+    ranked = np.where(np.isfinite(values), values + _NEIGHBOURS * (lower + higher) / 2, -np.inf)
+    layer, strength = np.unravel_index(int(ranked.argmax()), values.shape)
+    return int(layer), int(strength)
+
+
+def best_cells(data: xr.Dataset, effect: xr.Dataset) -> BestCells:
+    """Choose the best cell of every concept and report it, on other images than it was chosen on where there are any.
+
+    Parameters
+    ----------
+    data : Dataset
+        The grid of a sweep, or an effect.
+    effect : Dataset
+        The effect whose ``difference`` decides where ``data`` lacks ``named`` or ``kept``.
+    """
+    if not has_content(data):
+        return BestCells(best_places(effect["difference"]), effect, None, held_out=False)
+    splits = data[SPLIT].values.astype(str) if SPLIT in data.coords else np.array([], str)
+    held_out = set(schema.SPLITS) <= set(splits)
+    fit, reported = (
+        (data.isel({SAMPLE: np.flatnonzero(splits == one)}) for one in schema.SPLITS) if held_out else (data, data)
+    )
+    cells = best_places(named_and_kept(fit))
+    return BestCells(cells, effect_of(reported, "named"), mean_over_eligible(reported, "kept"), held_out)

@@ -1,0 +1,121 @@
+"""Greedy answers of many rows at once, and their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from mllm_probe.decoding.rows import Rows
+from mllm_probe.metrics.mentions import first_mention, first_mention_tokens
+from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.sweeps.samples import Samples
+
+_REMEMBERED = 65_536
+
+
+def greedy(rows: Rows, edits: Any, steps: int, eos: set[int], pause: Callable[[], None] = lambda: None) -> np.ndarray:
+    """Generate greedily; rows that have ended leave the batch once they are half of it.
+
+    Parameters
+    ----------
+    rows : Rows
+        At the point where the answer begins.
+    edits : object with ``keep(rows)``
+        Attached, for these rows; None for rows without edits.
+    steps : int
+        Longest answer.
+    eos : set of int
+        Tokens that end an answer.
+    pause : callable
+        Called before each step.
+
+    Returns
+    -------
+    int32 array [rows, steps]
+        Up to and with the end token; -1 after it.
+    """
+    tokens = np.full((rows.logits.shape[0], steps), -1, np.int32)
+    live = np.arange(len(tokens))
+    ends = torch.tensor(sorted(eos), dtype=torch.long, device=rows.logits.device)
+    finished = np.zeros(len(live), dtype=bool)
+    for number in range(steps):
+        following = rows.logits.argmax(-1)
+        tokens[live[~finished], number] = following.cpu().numpy()[~finished]
+        finished |= torch.isin(following, ends).cpu().numpy()
+        if number == steps - 1 or finished.all():
+            break
+        if 2 * finished.sum() >= len(finished):
+            kept = np.flatnonzero(~finished)
+            rows = rows.fork(kept.tolist())
+            if edits is not None:
+                edits.keep(kept.tolist())
+            following, live, finished = (
+                following[torch.from_numpy(kept).to(following.device)],
+                live[kept],
+                finished[kept],
+            )
+        pause()
+        rows.feed(following[:, None])
+    return tokens
+
+
+class AnswerReader:
+    """Scores answers for the concepts of a sweep; equal answers are scored once.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    samples : Samples
+    variants : sequence
+        Token sequences of each concept's words, used where there is no tokenizer.
+    """
+
+    def __init__(self, model: ProbeModel, samples: Samples, names: Sequence[str], variants: Sequence[Any]) -> None:
+        self.model, self.samples = model, samples
+        self.concepts = [
+            ScoredConcept(
+                name=name,
+                words=tuple(w for w in own if isinstance(w, str)) if model.tokenizer is not None else (),
+                variants=tuple(spelled),
+                slot=frozenset(samples.slot(name)),
+            )
+            for name, own, spelled in zip(names, samples.words, variants, strict=True)
+        ]
+        self.content = lru_cache(_REMEMBERED)(self._content)
+        self.text = lru_cache(_REMEMBERED)(self._text)
+        self.mention = lru_cache(_REMEMBERED)(self._mention)
+        self._score = lru_cache(_REMEMBERED)(self._scored)
+
+    def score(self, metric: Metric, tokens: tuple[int, ...], sample: int, concept: int) -> float:
+        """Score of an answer to a sample, for one concept, by a metric that reads answers."""
+        return self._score(metric, tokens, self.samples.labels[sample], concept)
+
+    def _scored(self, metric: Metric, tokens: tuple[int, ...], labels: frozenset[str] | None, concept: int) -> float:
+        answer = Answer(self.text(tokens), self.content(tokens), labels, self.samples.label_words)
+        value = metric.score(answer, self.concepts[concept])
+        try:
+            return float(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"metric '{metric.name}' must give a number for an answer; it gave {type(value).__name__}."
+            ) from error
+
+    def _content(self, tokens: tuple[int, ...]) -> tuple[int, ...]:
+        """Tokens of an answer without its end."""
+        end = next((i for i, t in enumerate(tokens) if t < 0 or t in self.model.eos_token_ids), len(tokens))
+        return tokens[:end]
+
+    def _text(self, tokens: tuple[int, ...]) -> str:
+        return self.model.decode(list(self.content(tokens)))
+
+    def _mention(self, tokens: tuple[int, ...], concept: int) -> tuple[int, int] | None:
+        """Place of the first mention among the tokens of the content."""
+        content, scored = self.content(tokens), self.concepts[concept]
+        if scored.words:
+            return first_mention(content, self.model.decode, scored.words)
+        return first_mention_tokens(content, scored.variants)

@@ -1,0 +1,75 @@
+"""Concepts and draws whose vectors are the same, so that they are run once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import xarray as xr
+from torch import Tensor
+
+from mllm_probe import schema
+from mllm_probe.activations.device_array import split_dimension, tensor_of
+from mllm_probe.steering.controls import CONTROLS, is_seeded
+from mllm_probe.sweeps.cells import Axes
+
+_OF_CONCEPT = ("vector", "raw_norm", "negative_projection")
+
+
+def find_duplicates(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int], tuple[int, int]]:
+    """Runs whose edit equals that of an earlier run.
+
+    Parameters
+    ----------
+    vectors : Dataset
+        With dimension ``concept``.
+    axes : Axes
+
+    Returns
+    -------
+    dict
+        (control, concept, draw) → (concept, draw) of the first with the same content, only where it is another one.
+        Concepts are compared by their vectors at every layer and scope, shuffled draws of one concept by theirs:
+        few pairs can be swapped in few ways, so that several draws give one direction. A concept with the
+        vectors of another shares its random draws too.
+    """
+    same = _first_alike(_contents(vectors, _OF_CONCEPT, (schema.CONCEPT,)))
+    known = range(len(same))
+    duplicates = {("concept", c, 0): (same[c], 0) for c in known if same[c] != c}
+    for name, count in axes.controls.items():
+        if name not in CONTROLS:
+            continue
+        if is_seeded(name):
+            duplicates |= {(name, c, d): (same[c], d) for c in known if same[c] != c for d in range(count)}
+            continue
+        drawn = _contents(vectors, CONTROLS[name].variables, (schema.CONCEPT, schema.DRAW))
+        for concept in known if drawn else ():
+            begin = concept * vectors.sizes[schema.DRAW]
+            alike = _first_alike(drawn[begin : begin + count])
+            duplicates |= {(name, concept, d): (concept, alike[d]) for d in range(count) if alike[d] != d}
+    return duplicates
+
+
+def _contents(vectors: xr.Dataset, names: Iterable[str], dims: tuple[str, ...]) -> list[list[Tensor]]:
+    """For each element along ``dims``, its part of every variable."""
+    parts: list[Tensor] = []
+    for array in (vectors[name] for name in names if name in vectors and set(dims) <= set(vectors[name].dims)):
+        ordered = array.transpose(*dims, ...)
+        split = split_dimension(ordered)
+        pieces = [ordered] if split is None else [ordered.isel({split: i}) for i in range(ordered.sizes[split])]
+        parts += [tensor_of(piece).flatten(0, len(dims) - 1) for piece in pieces]
+    return [list(part) for part in zip(*parts, strict=True)]
+
+
+def _first_alike(contents: list[list[Tensor]]) -> list[int]:
+    """For each element, the first one with equal tensors; sums are compared before the tensors themselves."""
+    sums = [[float(torch.nansum(t.double())) for t in tensors] for tensors in contents]
+    first: list[int] = []
+    for number, tensors in enumerate(contents):
+        earlier = (i for i in range(number) if sums[i] == sums[number] and _equal(contents[i], tensors))
+        first.append(next(earlier, number))
+    return first
+
+
+def _equal(left: list[Tensor], right: list[Tensor]) -> bool:
+    return all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(left, right, strict=True))

@@ -1,0 +1,180 @@
+"""The grid: scores of all cells as one labelled dataset, NaN where a cell has not been run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.metrics.metric import Metric
+from mllm_probe.sweeps.cells import Axes, Pairs
+from mllm_probe.sweeps.off_target_scores import OffTarget, Variables
+
+CELL_DIMS = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, schema.DRAW, schema.SAMPLE)
+
+
+class Grid:
+    """Arrays that fill while a sweep runs.
+
+    Parameters
+    ----------
+    axes : Axes
+    samples : mapping of str to sequence
+        Coordinates along ``sample``: ``sample`` itself, and ``split`` and ``pair`` where they are known.
+    metrics : sequence of Metric
+    steps : int
+        Length of the answers.
+    answers : bool
+        Whether answers are kept, as ``tokens`` and ``text``.
+
+    Attributes
+    ----------
+    done : bool array (concept, layer, strength, control, draw, sample)
+        Cells that have their scores.
+    has_unsteered : bool array [samples]
+        Samples whose unsteered run is in the grid.
+    """
+
+    def __init__(
+        self,
+        axes: Axes,
+        samples: Mapping[str, Sequence[Any]],
+        metrics: Sequence[Metric],
+        *,
+        steps: int,
+        answers: bool,
+    ) -> None:
+        self.axes, self.samples = axes, dict(samples)
+        own = [metric for metric in metrics if not metric.every_concept]
+        self.metrics = tuple(metric.name for metric in own)
+        self.attributes = {metric.name: metric.attributes for metric in own}
+        count = len(samples[schema.SAMPLE])
+        shape = (*axes.shape, count)
+        self.cells: dict[str, np.ndarray] = {name: np.full(shape, np.nan, np.float32) for name in self.metrics}
+        concepts = len(axes.concepts)
+        self.unsteered: dict[str, np.ndarray] = {
+            name: np.full((concepts, count), np.nan, np.float32) for name in self.metrics
+        }
+        self.eligible = np.zeros((concepts, len(axes.strengths), count), dtype=bool)
+        self.done: np.ndarray = np.zeros(shape, dtype=bool)
+        self.has_unsteered: np.ndarray = np.zeros(count, dtype=bool)
+        self.edited = np.zeros(shape, dtype=np.int32)
+        self.every_concept = {metric.name: OffTarget(metric, axes, count) for metric in metrics if metric.every_concept}
+        if answers:
+            self.cells["tokens"] = np.full((*shape, steps), -1, np.int32)
+            self.cells["text"] = np.full(shape, "", dtype=object)
+            self.unsteered["tokens"] = np.full((count, steps), -1, np.int32)
+            self.unsteered["text"] = np.full(count, "", dtype=object)
+        for metric in (metric for metric in own if metric.reads == "forced"):
+            name = step_name(metric.name)
+            self.cells[name] = np.full((*shape, steps), np.nan, np.float32)
+            long_name = f"{metric.long_name or metric.label}, at each of its tokens"
+            self.attributes[name] = {"long_name": long_name, "units": metric.unit}
+
+    def put_eligible(self, sample: int, towards: np.ndarray, away: np.ndarray, takes_away: Sequence[bool]) -> None:
+        """Write which images count: ``towards`` and ``away`` [concepts], chosen by the sense of each strength."""
+        self.eligible[:, :, sample] = np.where(np.asarray(takes_away)[None], away[:, None], towards[:, None])
+
+    def put(self, pairs: Pairs, sample: int | np.ndarray, scores: Mapping[str, np.ndarray]) -> None:
+        """Write the scores of a chunk, one per pair; ``sample`` is one for all pairs, or an array with one each."""
+        # One fancy index writes all pairs at once: a row that several places of the grid share has a pair for each.
+        place = (*pairs.index, np.broadcast_to(sample, len(pairs)))
+        for name, values in scores.items():
+            if name == "edited" or name in self.cells:
+                (self.edited if name == "edited" else self.cells[name])[place] = values
+        for name, off_target in self.every_concept.items() if len(pairs) else ():
+            off_target.put(pairs, place[-1], scores[name])
+        self.done[place] = True
+
+    def put_unsteered(self, sample: int, scores: Mapping[str, Any]) -> None:
+        """Write the unsteered run of one sample: to ``<name>_unsteered``, and to every cell of strength 0."""
+        zero = [i for i, s in enumerate(self.axes.strengths) if s == 0]
+        for name, values in scores.items():
+            if name in self.unsteered:
+                if name in ("tokens", "text"):
+                    self.unsteered[name][sample] = values
+                else:
+                    self.unsteered[name][:, sample] = values
+            if name in self.cells:
+                self._fill_zero(zero, sample, name, values)
+        for name, off_target in self.every_concept.items():
+            off_target.put_unsteered(zero, sample, scores[name])
+        self._mark_zero(zero, sample)
+        self.has_unsteered[sample] = True
+
+    def _fill_zero(self, zero: list[int], sample: int, name: str, values: Any) -> None:
+        by_concept = name in self.metrics
+        for control, draws in enumerate(self.axes.controls.values()):
+            for strength in zero:
+                target = self.cells[name][:, :, strength, control, :draws, sample]
+                target[...] = np.asarray(values)[:, None, None] if by_concept else values
+
+    def _mark_zero(self, zero: list[int], sample: int) -> None:
+        for control, draws in enumerate(self.axes.controls.values()):
+            self.done[:, :, zero, control, :draws, sample] = True
+
+    @property
+    def wanted(self) -> int:
+        """How many cells get a value."""
+        return sum(self.axes.controls.values()) * int(np.prod(self.axes.shape[:3])) * len(self.samples[schema.SAMPLE])
+
+    @property
+    def progress(self) -> float:
+        """Share of the cells that are done, 0 … 1."""
+        return float(self.done.sum() / self.wanted)
+
+    def places_of_zero(self, sample: int) -> tuple[np.ndarray, ...]:
+        """Index of all cells of strength 0 of a sample, which its unsteered run fills."""
+        zero = np.zeros(self.done.shape, dtype=bool)
+        for control, draws in enumerate(self.axes.controls.values()):
+            zero[:, :, [i for i, s in enumerate(self.axes.strengths) if s == 0], control, :draws, sample] = True
+        return np.nonzero(zero)
+
+    def variables(self) -> Variables:
+        """Dimensions, array (not a copy) and attributes of every variable of the dataset."""
+        variables: Variables = {}
+        for name, values in self.cells.items():
+            dims: tuple[str, ...] = (*CELL_DIMS, schema.STEP) if values.ndim > len(CELL_DIMS) else CELL_DIMS
+            variables[name] = (dims, values, self.attributes.get(name, {}))
+        for name, values in self.unsteered.items():
+            dims = (schema.SAMPLE, schema.STEP)[: values.ndim] if name in ("tokens", "text") else _UNSTEERED
+            variables[f"{name}_unsteered"] = (dims, values, _of_unsteered(self.attributes.get(name, {})))
+        if "named" in self.cells:
+            variables["eligible"] = ((schema.CONCEPT, schema.STRENGTH, schema.SAMPLE), self.eligible, _ELIGIBLE)
+        for off_target in self.every_concept.values():
+            variables |= off_target.variables()
+        variables["edited"] = (CELL_DIMS, self.edited, {"long_name": "edited positions of prompt and answer"})
+        return variables
+
+    def dataset(self, coordinates: Mapping[Any, Any], attrs: Mapping[str, Any]) -> xr.Dataset:
+        """A copy of the grid, which later writes do not change."""
+        variables = {name: (dims, values.copy(), own) for name, (dims, values, own) in self.variables().items()}
+        coords = {
+            schema.STRENGTH: list(self.axes.strengths),
+            schema.CONTROL: list(self.axes.controls),
+            schema.DRAW: np.arange(self.axes.draws),
+            schema.SAMPLE: list(self.samples[schema.SAMPLE]),
+            **{name: (schema.SAMPLE, list(values)) for name, values in self.samples.items() if name != schema.SAMPLE},
+            **coordinates,
+        }
+        return xr.Dataset(variables, coords, {**attrs, "progress": self.progress})
+
+
+_UNSTEERED = (schema.CONCEPT, schema.SAMPLE)
+_ELIGIBLE = {
+    "long_name": "the image counts for 'named': positive doses need one that lacks the concept and whose unsteered "
+    "answer does not name it, doses that take the concept away one whose unsteered answer names it"
+}
+
+
+def step_name(metric: str) -> str:
+    """Variable that holds a metric at each token of the unsteered answer."""
+    return f"{metric}_step"
+
+
+def _of_unsteered(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: attributes[name] + (", unsteered" if name == "long_name" else "") for name in ("long_name", "units")
+            if name in attributes}  # fmt: skip

@@ -1,0 +1,169 @@
+"""The samples of a sweep: requests, labels and splits of its pictures, words and categories of its concepts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from torch import Tensor
+
+from mllm_probe import schema
+from mllm_probe.concepts import ConceptLibrary, Picture
+from mllm_probe.metrics.words import Word
+from mllm_probe.models.inputs import Request
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.typing import Images
+
+Inputs = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None
+"""Processed tensors of one sample, or of several."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of a sweep, and the words that it scores.
+
+    Attributes
+    ----------
+    requests : list of Request
+        One per sample.
+    labels : list of frozenset of str or None
+        True concepts of each sample, None where they are not known.
+    coordinates : dict of str to list
+        ``sample``, and ``split`` and ``pair`` where every sample has them.
+    words : list of tuple
+        Words of each steered concept (text, or token ids), empty where there are none.
+    label_words : dict of str to tuple of str
+        Words of every concept that may be a label.
+    categories : dict of str to str
+        Category of every concept that has one.
+    examples : dict of str to Picture
+        For a steered concept, a picture that has it.
+    """
+
+    requests: list[Request]
+    labels: list[frozenset[str] | None]
+    coordinates: dict[str, list[Any]]
+    words: list[tuple[Word, ...]]
+    label_words: dict[str, tuple[str, ...]]
+    categories: dict[str, str]
+    examples: dict[str, Picture]
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def slot(self, name: str) -> set[str]:
+        """The concept, and the labels that it replaces in a picture: all of an exclusive category, such as styles."""
+        own = self.categories.get(name)
+        replaced = self.categories.items() if own in schema.EXCLUSIVE_CATEGORIES else ()
+        return {name} | {label for label, other in replaced if other == own}
+
+
+def gather(
+    model: ProbeModel,
+    vectors: xr.Dataset,
+    images: Images | ConceptLibrary,
+    prompt: str | Sequence[str] | None,
+    inputs: Inputs,
+) -> Samples:
+    """Samples from pictures (or a library) and vectors.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    vectors : Dataset
+        With dimension ``concept``; variable ``words`` and coordinate ``category`` where they are known.
+    images : picture, sequence or ConceptLibrary
+        A library stands for all its pictures.
+    prompt : str, sequence of str or None
+    inputs : dict of Tensor, list of such dicts or None
+    """
+    library = images if isinstance(images, ConceptLibrary) else None
+    listed = library.pictures if library is not None else _listed(images)
+    requests = model.samples(listed, prompt, inputs)
+    known: list[Picture | None] = [_picture(one) for one in listed] if inputs is None else [None] * len(requests)
+    names = [str(name) for name in vectors[schema.CONCEPT].values]
+    words = _words(model, vectors, library, names)
+    categories = _categories(vectors, names) | {name: c.category for name, c in (library or {}).items()}
+    return Samples(
+        requests=requests,
+        labels=[None if picture is None else picture.labels for picture in known],
+        coordinates={schema.SAMPLE: [request.id for request in requests], **_companions(known)},
+        words=words,
+        label_words={n: tuple(w for w in own if isinstance(w, str)) for n, own in zip(names, words, strict=True)}
+        | {name: concept.words for name, concept in (library or {}).items()},
+        categories=categories,
+        examples=_examples(library, [p for p in known if p is not None], names),
+    )
+
+
+def _listed(images: Any) -> list[Any]:
+    if isinstance(images, (Sequence, Iterator)) and not isinstance(images, (str, bytes)):
+        return list(images)
+    return [images]
+
+
+def _picture(one: Any) -> Picture | None:
+    while isinstance(one, Sequence) and not isinstance(one, (str, bytes)) and len(one) == 1:
+        one = one[0]
+    return one if isinstance(one, Picture) else None
+
+
+def _companions(known: Sequence[Picture | None]) -> dict[str, list[Any]]:
+    coordinates: dict[str, list[Any]] = {}
+    for name in (schema.SPLIT, schema.PAIR):
+        values = [getattr(picture, name, None) for picture in known]
+        if all(value is not None for value in values):
+            coordinates[name] = values
+    return coordinates
+
+
+def _words(
+    model: ProbeModel, vectors: xr.Dataset, library: ConceptLibrary | None, names: Sequence[str]
+) -> list[tuple[Word, ...]]:
+    """Words of the vectors, else of the library; the concept's name where the vectors have no variable ``words``."""
+    stored: list[tuple[Word, ...]] = [(name,) if model.tokenizer is not None else () for name in names]
+    if "words" in vectors:
+        texts = np.atleast_1d(vectors["words"].values)
+        stored = [_parsed(name, str(text)) for name, text in zip(names, texts, strict=True)]
+    known = {} if library is None else library
+    return [
+        known[name].words if name in known and (not own or "words" not in vectors) else own
+        for name, own in zip(names, stored, strict=True)
+    ]
+
+
+def _parsed(name: str, text: str) -> tuple[Word, ...]:
+    """Words of a concept from their JSON."""
+    try:
+        listed = json.loads(text)
+    except json.JSONDecodeError:
+        listed = None
+    if not isinstance(listed, list):
+        raise ValueError(
+            f'the words of \'{name}\' cannot be read: expected a JSON list such as ["cat", "kitten"] in the vectors\' '
+            f"variable 'words'; got {text!r}."
+        )
+    return tuple(_word(word) for word in listed)
+
+
+def _word(word: Any) -> Word:
+    return tuple(word) if isinstance(word, list) else word
+
+
+def _categories(vectors: xr.Dataset, names: Sequence[str]) -> dict[str, str]:
+    if schema.CATEGORY not in vectors.coords:
+        return {}
+    return dict(zip(names, map(str, vectors[schema.CATEGORY].values), strict=True))
+
+
+def _examples(library: ConceptLibrary | None, pictures: Sequence[Picture], names: Sequence[str]) -> dict[str, Picture]:
+    labelled: Mapping[str, Sequence[Picture]] = {
+        name: [picture for picture in pictures if picture.labels and name in picture.labels] for name in names
+    }
+    if library is not None:
+        labelled = {name: library[name].positive if name in library else labelled[name] for name in names}
+    return {name: pictures[0] for name, pictures in labelled.items() if pictures}

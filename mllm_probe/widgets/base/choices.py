@@ -1,0 +1,131 @@
+"""Choices of a panel: images with a name and the Python that makes them, and the concepts and layers of vectors."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from PIL import Image
+
+from mllm_probe.concepts import ConceptLibrary, Picture, scenes
+from mllm_probe.concepts.drawn import Drawing
+from mllm_probe.models.images import as_image, open_picture
+from mllm_probe.scenes import draw, sample
+from mllm_probe.schema import CATEGORY, CONCEPT, LAYER
+from mllm_probe.widgets.base.marks import words_of
+
+SIDE = 320
+_MOST = 24
+_DRAWN_SEED = 10_007
+_DRAWN_SIDE = 224
+_SCENE_PARTS = "from mllm_probe.scenes.scene import Entity, Face, Pattern, Row, Scene"
+
+
+@dataclass
+class Choice:
+    """One picture to choose: how it is called, and the lines of Python that put it into the name ``image``.
+
+    Attributes
+    ----------
+    source : picture
+        As it was given; read when it is first used.
+    label : str
+    code : str
+    """
+
+    source: Any
+    label: str
+    code: str
+    _image: Image.Image | None = field(default=None, repr=False)
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture itself, read or drawn once, so that a moved slider does not draw it again."""
+        if self._image is None:
+            self._image = as_image(self.source)
+        return self._image
+
+    def described(self) -> dict[str, Any]:
+        """What the front-end shows: the ``label`` and a ``png`` of at most 320 pixels a side."""
+        small = self.image.copy()
+        small.thumbnail((SIDE, SIDE))
+        buffer = io.BytesIO()
+        small.save(buffer, format="PNG")
+        return {"label": self.label, "png": buffer.getvalue()}
+
+
+def pictures_from(images: Any = None) -> list[Any]:
+    """List the pictures to choose from.
+
+    Parameters
+    ----------
+    images : optional
+        One picture, several, or a concept library (the first 24 of its pictures). Without it, drawn scenes.
+    """
+    if images is None:
+        images = scenes(concepts=("cat", "house", "tree", "star"), pairs=2, seed=_DRAWN_SEED)
+    if isinstance(images, ConceptLibrary):
+        concepts = list(images.values())
+        images = [c.negative[i] for i in range(_MOST) for c in concepts if i < len(c.negative)][:_MOST]
+    if not isinstance(images, Sequence) or isinstance(images, str):
+        images = [images]
+    if not images:
+        raise ValueError("the panel needs at least one picture; `images` is empty.")
+    return list(images)
+
+
+def choices_from(images: Any = None) -> list[Choice]:
+    """`pictures_from` with names and code."""
+    return [Choice(image, _label(image, i), _code(image, i)) for i, image in enumerate(pictures_from(images))]
+
+
+def drawn_choice(seed: int) -> Choice:
+    """A random scene of the drawn world; the same for the same seed."""
+    scene = sample(np.random.default_rng(seed))
+    code = f"import numpy as np\nimage = mp.scenes.draw(mp.scenes.sample(np.random.default_rng({seed})), {_DRAWN_SIDE})"
+    return Choice(draw(scene, _DRAWN_SIDE), f"drawn scene, seed {seed}", code)
+
+
+def uploaded_choice(content: bytes, name: str) -> Choice:
+    """A picture that came from the browser.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are no readable picture.
+    """
+    name = name.strip() or "pasted picture"
+    code = f"from PIL import Image\nimage = Image.open({name!r})  # the file that was given to the panel"
+    return Choice(as_image(open_picture(content, name)), name, code)
+
+
+def _label(image: Any, index: int) -> str:
+    labels = image.labels if isinstance(image, Picture) else None
+    about = f": {', '.join(sorted(labels))}" if labels else ""
+    return f"picture {index + 1}{about}"
+
+
+def _code(image: Any, index: int) -> str:
+    source = image.source if isinstance(image, Picture) else image
+    if isinstance(source, Drawing):
+        return f"{_SCENE_PARTS}\nimage = mp.scenes.draw({source.scene!r}, {source.size})"
+    if isinstance(source, (str, Path)):
+        return f"from PIL import Image\nimage = Image.open({str(source)!r})"
+    return f"image = images[{index}]  # images: those given to the panel"
+
+
+def offered_by(vectors: xr.Dataset) -> dict[str, Any]:
+    """Traits of a panel that follow from its vectors: concepts, categories, words and layers."""
+    names = [str(name) for name in vectors[CONCEPT].values]
+    categories = vectors[CATEGORY].values if CATEGORY in vectors.coords else [""] * len(names)
+    return {
+        "concepts": names,
+        "categories": [str(name) for name in categories],
+        "words": words_of(vectors),
+        "layers": [int(layer) for layer in vectors[LAYER].values],
+    }

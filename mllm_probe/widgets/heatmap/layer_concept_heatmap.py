@@ -1,0 +1,411 @@
+"""LayerConceptHeatmap: the effect of every concept at every layer, drawn while it is being measured."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import traitlets
+import xarray as xr
+
+from mllm_probe.activations.zarr_groups import open_group
+from mllm_probe.metrics.registry import label_of, metrics_of
+from mllm_probe.models.bundled import bundled_folder
+from mllm_probe.studies.off_target_effects import has_off_target
+from mllm_probe.studies.one_picture import AVERAGE_LABELS, AVERAGES, sample_labels, summarised
+from mllm_probe.tokens import SCOPES
+from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
+from mllm_probe.widgets.base.recipe import map_recipe
+from mllm_probe.widgets.heatmap.map_cells import RANDOM, cells_of, is_effect
+from mllm_probe.widgets.heatmap.map_recordings import map_recordings
+from mllm_probe.widgets.heatmap.off_target_traits import off_target_of
+from mllm_probe.widgets.monitor.sources import News
+from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
+from mllm_probe.widgets.pages.recording import Recordings
+from mllm_probe.widgets.pictures import Drawing
+from mllm_probe.widgets.pictures.static_picture import picture_of_map
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("layer", "relative_depth")
+DETAILS = ("dose_response", "off_target")
+_SHORTEST_INTERVAL = 0.05
+_SHARE_OF_TIME = 0.2
+_CHOICES = ("metric", "against", "average", "sample")
+_OFF_TARGET = ("detail", "layer", "strength")
+_PROVENANCE = ("model", "prompt", "scope", "operation", "unit", "seed", "max_new_tokens", "to")
+
+
+def _numbers() -> traitlets.Bytes:
+    return traitlets.Bytes(b"").tag(sync=True)
+
+
+class RateLimiter:
+    """Limit how often a map that fills is drawn, given when something new came and what drawing it took.
+
+    A drawing that comes a little early is allowed, and the next one waits for as much longer: a source that is as fast
+    as may be drawn, with some jitter, is drawn every time.
+
+    Parameters
+    ----------
+    shortest : float
+        Seconds from one drawing to the next, on average.
+    share : float
+        The largest share of the time that drawing may take.
+    """
+
+    def __init__(self, shortest: float = _SHORTEST_INTERVAL, share: float = _SHARE_OF_TIME) -> None:
+        self._shortest, self._share = shortest, share
+        self._next = float("-inf")
+
+    def ready(self, now: float) -> bool:
+        """Whether the map may be drawn now."""
+        return now >= self._next
+
+    def remaining(self, now: float) -> float:
+        """Seconds until the map may be drawn."""
+        return max(0.0, self._next - now)
+
+    def record(self, start: float, seconds: float) -> None:
+        """Record a drawing that began at ``start`` and took ``seconds``."""
+        early = start - self._shortest / 2
+        self._next = max(self._next, early) + max(self._shortest, seconds / self._share)
+
+
+class LayerConceptHeatmap(ProbeWidget):
+    """Concepts × layers as a map; hover reads a cell, a click, a drag or the arrow keys select cells and windows.
+
+    Colour is the effect beyond a control; hatched cells are not clear of their controls. The selected cell's
+    dose-response curve stands below, beside its controls.
+
+    Parameters
+    ----------
+    grid : xarray.Dataset, path or iterable of xarray.Dataset, optional
+        A grid of `mllm_probe.sweep`, an effect of `mllm_probe.effect`, the store of a sweep, or an iterable such as
+        `mllm_probe.sweep_iter` or a `SweepMonitor`, which is watched in the background.
+    metric : str
+        Metric of the grid that is shown.
+    concept, layer, strength : optional
+        The cell that is selected at first; else the first concept and layer, and strength 1 where it was run.
+
+    Attributes
+    ----------
+    concept : str
+        The selected concept. Setting it moves the selection; so for ``layer`` (int) and ``strength`` (float).
+    window : list of int
+        First and last selected layer. ``layer`` is the first; setting it alone makes a window of one.
+    metric, against, average, sample
+        What is shown: the metric, the kind of control that effects are differences from (``"random"``,
+        ``"shuffled"``), whether pictures are summarised by their ``"mean"``, their ``"median"``, or one is shown
+        (``"single"``, number ``sample``).
+    columns : {"layer", "relative_depth"}
+        What the columns are.
+    values : bytes
+        float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``low``,
+        ``high``, ``n``, ``clear``; ``control``, ``control_low``, ``control_high`` hold one after the other for each of
+        ``controls``, as differences from unsteered.
+    detail : {"dose_response", "off_target"}
+        What stands below the map. ``off_target`` is float32, steered × scored concept, at the selected layer and
+        strength, for grids with metric ``"off_target"``.
+    copied : str
+        What was last copied in the front-end: the selected cells as CSV, or the Python that gives them.
+    progress : float
+        Share of the watched sweep that is done, 0 … 1.
+    status : str
+        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
+    """
+
+    _esm = bundle("layer_concept_heatmap")
+
+    concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    layers = traitlets.List(traitlets.Int()).tag(sync=True)
+    relative_depths = traitlets.List(traitlets.Float()).tag(sync=True)
+    strengths = traitlets.List(traitlets.Float()).tag(sync=True)
+    values = _numbers()
+    low = _numbers()
+    high = _numbers()
+    n = _numbers()
+    clear = _numbers()
+    control = _numbers()
+    control_low = _numbers()
+    control_high = _numbers()
+    unit = traitlets.Unicode("").tag(sync=True)
+    strength_unit = traitlets.Unicode("residual").tag(sync=True)
+    limit = traitlets.Float(1.0).tag(sync=True)
+    note = traitlets.Unicode("").tag(sync=True)
+    provenance = traitlets.Dict().tag(sync=True)
+    recipe = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    progress = traitlets.Float(0.0).tag(sync=True)
+
+    metric = traitlets.Unicode("logprob").tag(sync=True)
+    metrics = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    metric_labels = traitlets.Dict().tag(sync=True)
+    against = traitlets.Unicode(RANDOM).tag(sync=True)
+    controls = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    average = traitlets.Enum(AVERAGES, "mean").tag(sync=True)
+    average_labels = traitlets.Dict(AVERAGE_LABELS).tag(sync=True)
+    sample = traitlets.Int(0).tag(sync=True)
+    samples = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    columns = traitlets.Enum(COLUMNS, "layer").tag(sync=True)
+
+    concept = traitlets.Unicode("").tag(sync=True)
+    layer = traitlets.Int(0).tag(sync=True)
+    window = traitlets.List(traitlets.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
+    strength = traitlets.Float(1.0).tag(sync=True)
+
+    detail = traitlets.Enum(DETAILS, "dose_response").tag(sync=True)
+    has_off_target = traitlets.Bool(False).tag(sync=True)
+    off_target = _numbers()
+    off_target_at = traitlets.List(traitlets.Float()).tag(sync=True)
+    off_target_limit = traitlets.Float(1.0).tag(sync=True)
+    answered = traitlets.List(traitlets.List()).tag(sync=True)
+    copied = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(
+        self,
+        grid: xr.Dataset | str | Path | Iterable[xr.Dataset] | None = None,
+        metric: str = "logprob",
+        *,
+        concept: str | None = None,
+        layer: int | None = None,
+        strength: float | None = None,
+        **traits: Any,
+    ) -> None:
+        chosen = {"concept": concept, "layer": layer, "strength": strength}
+        traits |= {name: value for name, value in chosen.items() if value is not None}
+        if layer is not None:
+            traits.setdefault("window", [layer, layer])
+        super().__init__(metric=metric, **traits)
+        self.grid: xr.Dataset | None = None
+        self._followed: SweepMonitor | None = None
+        self._showing = threading.RLock()
+        self.observe(self._on_choice, _CHOICES)
+        self.observe(self._on_layer, "layer")
+        self.observe(self._on_window, "window")
+        self.observe(self._on_detail, _OFF_TARGET)
+        if isinstance(grid, (str, Path)):
+            self.show(open_group(grid))
+        elif isinstance(grid, xr.Dataset):
+            self.show(grid)
+        elif grid is not None:
+            self.watch(_datasets(grid))
+
+    def show(self, grid: xr.Dataset) -> None:
+        """Show a grid or an effect in place of what is there."""
+        with self._showing:
+            self.grid = grid
+            self._publish_changed(self._state(grid))
+
+    def watch(self, grids: Iterable[xr.Dataset]) -> LayerConceptHeatmap:
+        """Show each grid or effect that ``grids`` yields, in a background thread, and return at once.
+
+        At most 20 updates a second are drawn, fewer when the statistics take longer; the last always is. A
+        watch that is running is stopped. An error of the iterator ends up in ``status`` and ``message`` and in the log.
+        A `SweepMonitor` is followed: when it turns to another sweep, that one is shown.
+        """
+        self._follow(grids if isinstance(grids, SweepMonitor) else None)
+        return self._begin(grids)
+
+    @property
+    def followed(self) -> SweepMonitor | None:
+        """The monitor whose sweeps are shown; None while anything else, or nothing, is watched."""
+        return self._followed
+
+    def _follow(self, monitor: SweepMonitor | None) -> None:
+        """Watch anew whenever ``monitor`` turns to another sweep, and no longer the monitor before it."""
+        if self._followed is not None:
+            self._followed.unobserve(self._on_turn, "turn")
+        self._followed = monitor
+        if monitor is not None:
+            monitor.observe(self._on_turn, "turn")
+
+    def _on_turn(self, change: Any) -> None:
+        self._begin(change.owner)
+
+    def _begin(self, grids: Iterable[xr.Dataset]) -> LayerConceptHeatmap:
+        iterator = iter(grids)
+        self._worker.submit(lambda cancelled: self._watch(iterator, cancelled), leave=lambda: _leave(iterator))
+        return self
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the watched iterator to end.
+
+        Returns
+        -------
+        bool
+            True when nothing is left to do and no error came up; False when ``timeout`` seconds passed
+            first, the watch was stopped, or ``status`` is ``"error"``.
+        """
+        return self._worker.wait(timeout) and self.status == "idle"
+
+    def stop(self) -> None:
+        """Stop watching; what has been measured stays. A sweep leaves its step in flight, a monitored one goes on."""
+        self._follow(None)
+        self._worker.cancel()
+
+    def close(self) -> None:
+        """Stop watching, end the thread and remove the widget."""
+        if "_followed" in self.__dict__:
+            self._follow(None)
+        super().close()
+
+    def _watch(self, grids: Iterator[xr.Dataset], cancelled: threading.Event) -> None:
+        self.publish(status="running", message="", progress=0.0)
+        outcome: dict[str, Any] = {"status": "idle", "progress": 1.0}
+        late: xr.Dataset | None = None
+        limiter = RateLimiter()
+        try:
+            for grid in grids:
+                late = grid
+                if isinstance(grids, News):  # nobody waits for this thread, and a pause must not leave an older map
+                    cancelled.wait(limiter.remaining(time.monotonic()))
+                if cancelled.is_set():
+                    outcome = {"status": "cancelled"}
+                    break
+                if limiter.ready(start := time.monotonic()):
+                    self.show(grid)
+                    late = None
+                    limiter.record(start, time.monotonic() - start)
+            if late is not None:
+                self.show(late)
+            if cancelled.is_set():
+                outcome = {"status": "cancelled"}
+            elif self.grid is not None:
+                outcome["progress"] = float(self.grid.attrs.get("progress", 1.0))
+        except Exception as error:
+            logger.exception("the sweep that a heatmap watched failed")
+            outcome = {"status": "error", "message": sentence(error)}
+        finally:
+            if hasattr(grids, "close"):
+                grids.close()
+            self.publish(**outcome)
+
+    def _publish_changed(self, state: dict[str, Any]) -> None:
+        self.publish(**{name: value for name, value in state.items() if getattr(self, name) != value})
+
+    def _state(self, grid: xr.Dataset) -> dict[str, Any]:
+        state: dict[str, Any]
+        if is_effect(grid):
+            effect, metrics = grid, []
+            metric = str(grid.attrs.get("metric", self.metric))
+            state = {"metric": metric, "samples": [], "has_off_target": False}
+            state["metric_labels"] = {metric: f"Δ {label_of(grid, metric)}"}
+        else:
+            metrics = metrics_of(grid)
+            if self.metric not in metrics:
+                raise ValueError(f"the grid has no metric '{self.metric}'; it has {', '.join(metrics) or 'none'}.")
+            effect = summarised(grid, self.metric, self.average, self.sample)
+            labels = {name: f"Δ {label_of(grid, name)}" for name in metrics}
+            state = {"samples": sample_labels(grid), "has_off_target": has_off_target(grid), "metric_labels": labels}
+        state |= {"metrics": metrics} | cells_of(effect, self.against)
+        numbers = {"metric": state.get("metric", self.metric), "average": self.average, "sample": self.sample}
+        state["provenance"] = _provenance(grid) | numbers | {"against": state["against"]}
+        state["recipe"] = map_recipe(state["provenance"], state["strength_unit"])
+        state |= self._selection(state)
+        if "progress" in grid.attrs:
+            state["progress"] = float(grid.attrs["progress"])
+        layer, strength = state.get("layer", self.layer), state.get("strength", self.strength)
+        return state | self._off_target(grid, layer, strength)
+
+    def _selection(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Return what must change in the selection: nothing while the selected cell exists."""
+        chosen: dict[str, Any] = {}
+        for name, first in (("concept", None), ("layer", None), ("strength", 1.0)):
+            known = state[f"{name}s"]
+            if known and getattr(self, name) not in known:
+                chosen[name] = first if first in known else known[-1] if name == "strength" else known[0]
+        if "layer" in chosen or self.window[1] not in state["layers"]:
+            layer = chosen.get("layer", self.layer)
+            chosen["window"] = [layer, layer]
+        return chosen
+
+    def _off_target(self, grid: xr.Dataset, layer: int, strength: float) -> dict[str, Any]:
+        if self.detail != "off_target" or is_effect(grid) or not has_off_target(grid):
+            return {}
+        return off_target_of(grid, layer, strength)
+
+    def _on_choice(self, change: Any) -> None:
+        with self._showing:
+            if self.grid is None or is_effect(self.grid) or getattr(self._here, "quiet", False):
+                return
+            try:
+                mended = {"status": "idle", "message": ""} if self.status == "error" else {}
+                self._publish_changed(self._state(self.grid) | mended)
+            except Exception as error:
+                logger.exception("a heatmap could not show %s %s", change.name, change.new)
+                self.publish(status="error", message=sentence(error))
+
+    def _on_layer(self, change: Any) -> None:
+        if change.new != self.window[0]:
+            self.publish(window=[change.new, change.new])
+
+    def _on_window(self, change: Any) -> None:
+        first, last = sorted(change.new)
+        if [first, last] != change.new:
+            self.publish(window=[first, last])
+        elif first != self.layer:
+            self.publish(layer=first)
+
+    def _on_detail(self, _change: Any) -> None:
+        with self._showing:
+            if self.grid is not None:
+                try:
+                    self._publish_changed(self._off_target(self.grid, self.layer, self.strength))
+                except Exception as error:
+                    logger.exception("a heatmap could not show its off-target view")
+                    self.publish(status="error", message=sentence(error))
+
+    def drawing(self, what: str = "map") -> Drawing:
+        """Draw the ``"map"`` at the chosen strength, or the ``"dose_response"`` of the selected cell."""
+        return picture_of_map(self, what)
+
+    def recordings(self) -> Recordings:
+        """Record what the choosers of a saved page show."""
+        with self._showing:
+            return map_recordings(self)
+
+    def _summary(self) -> str:
+        if not self.concepts:
+            return f"metric='{self.metric}', empty"
+        sizes = f"{len(self.concepts)} concepts × {len(self.layers)} layers × {len(self.strengths)} strengths"
+        return f"{sizes}, metric='{self.metric}'"
+
+
+def _datasets(grids: Any) -> Iterable[xr.Dataset]:
+    """Check what a map is made of, where that is known before it is watched.
+
+    Raises
+    ------
+    TypeError
+        If it is neither iterable nor, for a list or tuple, of datasets only.
+    """
+    wanted = (
+        "expected a grid of mp.sweep, an effect of mp.effect, the path of a sweep's store, or an iterable of grids "
+        "such as mp.sweep_iter"
+    )
+    if not isinstance(grids, Iterable) or isinstance(grids, (xr.DataArray, bytes)):
+        raise TypeError(f"{wanted}; got {type(grids).__name__}.")
+    wrong = [one for one in grids if not isinstance(one, xr.Dataset)] if isinstance(grids, (list, tuple, dict)) else []
+    if wrong:
+        raise TypeError(
+            f"{wanted}; got a {type(grids).__name__} that holds {type(wrong[0]).__name__} {wrong[0]!r:.40}."
+        )
+    return grids
+
+
+def _leave(grids: Iterator[xr.Dataset]) -> None:
+    """End an iterator that can be closed from any thread."""
+    if not isinstance(grids, Generator) and hasattr(grids, "close"):
+        grids.close()
+
+
+def _provenance(grid: xr.Dataset) -> dict[str, Any]:
+    """How the grid was made, for the code that gives a cell again."""
+    provenance = {name: grid.attrs[name] for name in _PROVENANCE if name in grid.attrs}
+    scope = [part for part in str(provenance.get("scope", "")).split("+") if part in SCOPES]
+    return provenance | {"tokens": scope, "bundled": bundled_folder(str(provenance.get("model", ""))) is not None}

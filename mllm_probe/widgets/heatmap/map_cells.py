@@ -1,0 +1,116 @@
+"""From an effect dataset to the traits of the heatmap: flat float32 numbers and their coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe.schema import (
+    CATEGORY,
+    CONCEPT,
+    CONTROL,
+    LAYER,
+    RELATIVE_DEPTH,
+    SCORED_CONCEPT,
+    STRENGTH,
+    require,
+)
+from mllm_probe.widgets.base.numbers import map_note, scale_limit
+
+_UNITLESS = {"1": "", "dimensionless": ""}
+_DIMS = (CONCEPT, LAYER, STRENGTH)
+_FROM = (("difference", "low", "high"), ("difference_from", "difference_low", "difference_high"))
+_CONTROLS = {"control": "control_mean", "control_low": "control_low", "control_high": "control_high"}
+RANDOM = "random"
+NUMBERS = ("values", "low", "high", "n", "clear", "control", "control_low", "control_high")
+
+
+def is_effect(dataset: xr.Dataset) -> bool:
+    """Whether ``dataset`` came from `mllm_probe.effect`."""
+    return "difference" in dataset
+
+
+def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
+    """Turn an effect into the traits that the front-end draws.
+
+    Parameters
+    ----------
+    effect : xarray.Dataset
+        ``difference`` (concept, layer, strength), and where it has them ``low``, ``high``, ``n``,
+        ``clear_of_controls`` and, by control, ``difference_from`` with its interval and ``control_mean``,
+        ``control_low``, ``control_high``.
+    against : str
+        The kind of control that effects are differences from; random directions where the effect lacks that kind.
+
+    Returns
+    -------
+    dict
+        Coordinates as lists and one ``bytes`` per name in `NUMBERS`: float32, C order, concept × layer ×
+        strength, those of the controls one after the other in the order of ``controls``, as differences from
+        unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run. ``limit`` is the
+        end of the colour scale and ``note`` what the marks mean.
+    """
+    if SCORED_CONCEPT in effect.dims:
+        raise ValueError(
+            "an off-target effect has two dimensions of concepts; a map shows it for one scored concept, for example "
+            f"effect.sel(scored_concept={str(effect[SCORED_CONCEPT].values[0])!r}), and for a grid of mp.sweep in its "
+            "off-target view."
+        )
+    require(effect, "difference", dims=_DIMS, what="the effect given to the heatmap")
+    kinds = [str(kind) for kind in effect[CONTROL].values] if CONTROL in effect.dims else []
+    against = against if against in kinds else RANDOM
+    from_kind = None if against == RANDOM else kinds.index(against)
+    difference, low, high = (_values(effect, name, from_kind) for name in _FROM[from_kind is not None])
+    clear = _values(effect, "clear_of_controls")
+    if clear is not None and difference is not None:
+        clear = np.where(np.isnan(difference), np.nan, clear)
+    arrays = {"values": difference, "low": low, "high": high, "n": _values(effect, "n"), "clear": clear}
+    units = str(effect["difference"].attrs.get("units", ""))
+    unit = _UNITLESS.get(units, units)
+    values = np.empty(0) if difference is None else difference
+    limit = scale_limit(values, unit)
+    categories = effect[CATEGORY].values if CATEGORY in effect.coords else [""] * effect.sizes[CONCEPT]
+    depths = effect[RELATIVE_DEPTH].values.tolist() if RELATIVE_DEPTH in effect.coords else []
+    return {
+        "concepts": [str(name) for name in effect[CONCEPT].values],
+        "categories": [str(name) for name in categories],
+        "layers": [int(layer) for layer in effect[LAYER].values],
+        "relative_depths": [float(depth) for depth in depths],
+        "strengths": [float(strength) for strength in effect[STRENGTH].values],
+        "controls": kinds,
+        "against": against,
+        "unit": unit,
+        "limit": limit,
+        "note": map_note(against, bool((np.abs(values) > limit).any())),
+        "strength_unit": str(effect.attrs.get("unit", effect[STRENGTH].attrs.get("units", "residual"))),
+        **{name: _bytes(array) for name, array in arrays.items()},
+        **_controls(effect, range(len(kinds))),
+    }
+
+
+def _values(effect: xr.Dataset, name: str, kind: int | None = None) -> np.ndarray | None:
+    """Values of a variable as concept × layer × strength, for one kind of control; None where the effect lacks it."""
+    if name not in effect:
+        return None
+    variable = effect.variables[name]
+    if kind is not None:
+        variable = variable.isel({CONTROL: kind})
+    missing = {dim: effect.sizes[dim] for dim in _DIMS if dim not in variable.dims}
+    return np.asarray(variable.set_dims(missing | dict(variable.sizes)).transpose(*_DIMS).values)
+
+
+def _controls(effect: xr.Dataset, kinds: Iterable[int]) -> dict[str, bytes]:
+    """Return what each kind of control does, as differences from unsteered where the effect says what that is."""
+    mean, value = _values(effect, "mean"), _values(effect, "value")
+    unsteered = 0.0 if mean is None or value is None else mean - value
+    return {
+        name: b"".join(_bytes(_values(effect, source, kind), unsteered) for kind in kinds)
+        for name, source in _CONTROLS.items()
+    }
+
+
+def _bytes(array: np.ndarray | None, less: np.ndarray | float = 0.0) -> bytes:
+    return b"" if array is None else np.ascontiguousarray(array - less, dtype=np.float32).tobytes()

@@ -1,0 +1,1 @@
+"""Widgets that look inside one run: tokens, patches and pairs of images."""

@@ -1,0 +1,280 @@
+"""Base of the widgets that look inside one run: a model, an image, a prompt, a concept, and the newest reading."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import traitlets
+import xarray as xr
+
+from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.metrics.projection import UNIT
+from mllm_probe.models import require_model
+from mllm_probe.models.images import as_image, takes_images, warn_of_image
+from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, require, require_same_model
+from mllm_probe.typing import Images
+from mllm_probe.widgets.base.choices import pictures_from
+from mllm_probe.widgets.base.probe_widget import ProbeWidget, sentence
+from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings
+
+logger = logging.getLogger(__name__)
+
+MEASURED = "0 = mean of images without the concept, 1 = mean of images with it"
+GIVEN = "0 = no component along the direction, 1 = length of the given vector"
+_SIDE = 640
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a reading is of: taken when the reading begins, and published with it."""
+
+    image: Any
+    picture: int
+    prompt: str
+    concept: str
+    more: tuple[Any, ...] = ()
+
+
+class InsideWidget(ProbeWidget):
+    """Base of the widgets that read one run of a model; a change of what is read starts a reading, the newest wins.
+
+    Attributes
+    ----------
+    concept : str
+        The concept whose direction tokens are projected on. Setting it starts a reading; so for ``prompt``.
+    layer : int
+        The layer on the screen; all layers are sent, so that changing it costs nothing.
+    values : bytes
+        float32, layer × …: the projection in ``unit``, whose scale ``meaning`` explains; NaN where there is none.
+    shown : dict
+        What ``values`` are of: ``concept``, ``prompt`` and ``picture`` (which is counted up by each new image).
+    """
+
+    concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    layers = traitlets.List(traitlets.Int()).tag(sync=True)
+    concept = traitlets.Unicode("").tag(sync=True)
+    layer = traitlets.Int(0).tag(sync=True)
+    prompt = traitlets.Unicode("").tag(sync=True)
+    values = traitlets.Bytes(b"").tag(sync=True)
+    unit = traitlets.Unicode(UNIT).tag(sync=True)
+    meaning = traitlets.Unicode(MEASURED).tag(sync=True)
+    shown = traitlets.Dict().tag(sync=True)
+
+    _reads: tuple[str, ...] = ("concept", "prompt")
+    _recorded: tuple[str, ...] = ("values", "meaning")
+
+    def __init__(
+        self,
+        model: Any,
+        vectors: xr.Dataset | None,
+        images: Any,
+        prompt: str | None,
+        concept: str | None,
+        layer: int | None,
+        **traits: Any,
+    ) -> None:
+        require_model(model, type(self).__name__)
+        known = list(model.layers)
+        super().__init__(
+            layers=known,
+            layer=known[round(0.4 * (len(known) - 1))] if layer is None else resolve_layers(layer, len(known))[0],
+            prompt=model.default_prompt if prompt is None else prompt,
+            **traits,
+        )
+        self.model = model
+        self._image = pictures_from(None)[0] if images is None else _of_one_prompt(images)
+        self._pictures = 0
+        self._vectors: xr.Dataset | None = None
+        self._capture: tuple[Any, xr.Dataset] | None = None
+        self._numbering = threading.Lock()
+        if vectors is not None:
+            self._take_vectors(vectors, concept)
+        self.observe(self._on_setting, list(self._reads))
+        self.run()
+
+    @property
+    def images(self) -> Any:
+        """The picture that is read, or the pictures of one prompt; setting it starts a reading."""
+        return self._image
+
+    @images.setter
+    def images(self, images: Images) -> None:
+        self.show(images)
+
+    @property
+    def image(self) -> Any:
+        """Former name of ``images``, until 1.0."""
+        warn_of_image()
+        return self._image
+
+    @image.setter
+    def image(self, image: Any) -> None:
+        warn_of_image()
+        self.show(image)
+
+    @property
+    def vectors(self) -> xr.Dataset | None:
+        """Concept vectors to project on; setting them offers their concepts and starts a reading."""
+        return self._vectors
+
+    @vectors.setter
+    def vectors(self, vectors: xr.Dataset) -> None:
+        self._take_vectors(vectors, None)
+        self.run()
+
+    @takes_images
+    def show(self, images: Images = None, **settings: Any) -> None:
+        """Set the picture and any traits at once, which starts one reading; nothing happens if all are as they are.
+
+        Parameters
+        ----------
+        images : picture or list, optional
+            A list is the pictures of one prompt.
+        **settings
+            Such as ``prompt="…"``, ``concept="cat"``, ``layer=4``.
+        """
+        changed = {name: value for name, value in settings.items() if getattr(self, name) != value}
+        if images is not None:
+            self._image, self._pictures = _of_one_prompt(images), self._pictures + 1
+        if changed:
+            self.publish(**changed)
+        if images is not None or set(changed) & set(self._reads):
+            self.run()
+
+    def run(self) -> None:
+        """Read the model with the present settings; a reading that runs is cancelled."""
+        with self._numbering:
+            wanted = self._wanted()
+            self._worker.submit(lambda cancelled: self._read(wanted, cancelled))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the newest reading.
+
+        Returns
+        -------
+        bool
+            True when it is there; False when ``timeout`` seconds passed first or ``status`` is ``"error"``.
+        """
+        return self._worker.wait(timeout) and self.status == "idle"
+
+    def _release(self) -> None:
+        """Drop the activations."""
+        self._capture = None
+
+    def recordings(self, largest: int = LARGEST) -> Recordings:
+        """Record the projection on every concept, the chosen one first, as far as ``largest`` bytes go.
+
+        Nothing is run: what was captured is projected again. While a reading runs there is nothing to record.
+        """
+        recorded = Recordings((CONCEPT,))
+        if self.status != "idle" or self._capture is None:
+            return recorded
+        for concept in [self.concept, *(name for name in self.concepts if name != self.concept)]:
+            state = self._compute(replace(self._wanted(), concept=concept), threading.Event()) or {}
+            shown = {name: state[name] for name in self._recorded if name in state}
+            largest -= sum(len(value) for value in shown.values() if isinstance(value, bytes))
+            if largest < 0:
+                break
+            recorded.add(Recording({CONCEPT: concept}, shown | {"shown": self.shown | {CONCEPT: concept}}))
+        return recorded
+
+    def _wanted(self) -> Wanted:
+        return Wanted(self._image, self._pictures, self.prompt, self.concept)
+
+    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> dict[str, Any] | None:
+        """State that shows ``wanted``; None when it was cancelled."""
+        raise NotImplementedError
+
+    def _captured(self, key: Any, read: Any) -> xr.Dataset:
+        """The activations of ``key``, read once; those of another picture or prompt are let go of first."""
+        if self._capture is None or self._capture[0] != key:
+            self._capture = None
+            self._capture = (key, read())
+        return self._capture[1]
+
+    def _selected(self, concept: str) -> xr.Dataset | None:
+        """Vectors of one concept; None while there are none at all."""
+        if self._vectors is None:
+            return None
+        if concept not in self.concepts:
+            raise ValueError(f"there is no vector for concept '{concept}'; choose one of the list.")
+        return self._vectors.sel({CONCEPT: concept})
+
+    def _meaning(self, prompt: str) -> str:
+        """What 0 and 1 are; says so when they were measured with another prompt."""
+        about: dict[Any, Any] = {} if self._vectors is None else self._vectors.attrs
+        if about.get("method") == "given":
+            return GIVEN
+        measured = str(about.get("prompt", prompt))
+        other = "" if measured.strip() == prompt.strip() else f", both measured with the prompt “{measured}”"
+        return MEASURED + other
+
+    def _take_vectors(self, vectors: xr.Dataset, concept: str | None) -> None:
+        what = f"the vectors given to {type(self).__name__}"
+        require(vectors, "vector", dims=(CONCEPT, LAYER), what=what)
+        require_same_model(vectors, self.model, what=what)
+        names = [str(name) for name in vectors[CONCEPT].values]
+        if concept is not None and concept not in names:
+            raise ValueError(f"there is no vector for concept '{concept}'; there are {', '.join(names)}.")
+        wanted = concept or self.concept
+        categories = vectors[CATEGORY].values if CATEGORY in vectors.coords else [""] * len(names)
+        layers = [int(layer) for layer in vectors[LAYER].values]
+        given = vectors.attrs.get("method") == "given"
+        self._vectors = vectors
+        self.publish(
+            concepts=names,
+            categories=[str(name) for name in categories],
+            layers=layers,
+            layer=min(layers, key=lambda each: abs(each - self.layer)),
+            concept=wanted if wanted in names else names[0],
+            unit="× vector length" if given else UNIT,
+        )
+
+    def _on_setting(self, _change: Any) -> None:
+        if not getattr(self._here, "quiet", False):
+            self.run()
+
+    def _read(self, wanted: Wanted, cancelled: threading.Event) -> None:
+        self.publish(status="running", message="")
+        try:
+            state = self._compute(wanted, cancelled)
+        except Exception as error:
+            logger.exception("a reading of %s failed", type(self).__name__)
+            state = {"status": "error", "message": sentence(error)}
+        if state is None:
+            state = {"status": "cancelled"}
+        elif "status" not in state:
+            about = {"concept": wanted.concept, "prompt": wanted.prompt, "picture": wanted.picture}
+            state |= {"status": "idle", "shown": about}
+        self.publish(**state)
+
+    def _settle(self) -> None:
+        self._worker.wait()
+
+    def _summary(self) -> str:
+        return f"{len(self.concepts)} concepts × {len(self.layers)} layers"
+
+
+def _of_one_prompt(images: Images) -> Any:
+    """The pictures of one prompt: a list of one is that picture."""
+    return images[0] if isinstance(images, (list, tuple)) and len(images) == 1 else images
+
+
+def png(image: Any) -> bytes:
+    """A picture as PNG of at most 640 pixels a side."""
+    small = as_image(image).copy()
+    small.thumbnail((_SIDE, _SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def float_bytes(array: Any) -> bytes:
+    """An array as float32 bytes in C order, little-endian."""
+    return np.ascontiguousarray(np.asarray(array), dtype="<f4").tobytes()

@@ -1,0 +1,117 @@
+"""PairGallery: pairs of pictures with and without a concept, and how far its direction separates each pair."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import traitlets
+import xarray as xr
+
+from mllm_probe.activations import capture
+from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.metrics.projection import concept_projection
+from mllm_probe.schema import LAYER, SAMPLE, TOKEN
+from mllm_probe.widgets.base.probe_widget import bundle
+from mllm_probe.widgets.inside.inside_widget import GIVEN, InsideWidget, Wanted, float_bytes
+
+MOST = 12
+_AT_ONCE = 4
+_SIDE = 96
+
+
+class PairGallery(InsideWidget):
+    """A concept's pairs, each with its separation: the projection of the picture with it minus that without it.
+
+    Projections are those of the prompt's last token, in units of the concept's mean difference: 1 is as far apart as
+    the pictures that the direction was measured with are on average, 0 not at all.
+
+    Parameters
+    ----------
+    model : ProbeModel
+        From `mllm_probe.load` or `mllm_probe.wrap`.
+    library : ConceptLibrary
+        Pairs to show, best held out: not those that the vectors were measured with.
+    vectors : xarray.Dataset, optional
+        From `mllm_probe.concept_vectors`. May be set later.
+    prompt : str, optional
+        What stands beside each picture; the model's default prompt without it.
+    concept, layer : optional
+        What is shown at first.
+
+    Attributes
+    ----------
+    pairs : list of dict
+        Of the concept's first 12 pairs, ``positive`` and ``negative`` as PNG and the ``label``.
+    values : bytes
+        float32, layer × pair: the separation.
+    total : int
+        How many pairs the library has.
+    """
+
+    _esm = bundle("pair_gallery")
+
+    pairs = traitlets.List(traitlets.Dict()).tag(sync=True)
+    total = traitlets.Int(0).tag(sync=True)
+
+    def __init__(
+        self,
+        model: Any,
+        library: ConceptLibrary,
+        vectors: xr.Dataset | None = None,
+        prompt: str | None = None,
+        *,
+        concept: str | None = None,
+        layer: int | None = None,
+        **traits: Any,
+    ) -> None:
+        super().__init__(model, vectors, library, prompt, concept, layer, **traits)
+
+    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> dict[str, Any] | None:
+        vectors = self._selected(wanted.concept)
+        if vectors is None:
+            return {"pairs": [], "values": b"", "total": 0}
+        if wanted.concept not in wanted.image:
+            raise ValueError(f"the library has no pictures of '{wanted.concept}'.")
+        concept = wanted.image[wanted.concept]
+        pairs = list(zip(concept.positive, concept.negative, strict=False))
+        separations = []
+        for start in range(0, min(len(pairs), MOST), _AT_ONCE):
+            if cancelled.is_set():
+                return None
+            separations.append(self._separation(pairs[start : min(start + _AT_ONCE, MOST)], wanted.prompt, vectors))
+        shown = [_described(number, *pair) for number, pair in enumerate(pairs[:MOST])]
+        meaning = self._separated(bool(concept.paired), shown=len(shown), total=len(pairs))
+        values = float_bytes(np.concatenate(separations, axis=1))
+        return None if cancelled.is_set() else {
+            "pairs": shown, "values": values, "total": len(pairs), "meaning": meaning,
+        }  # fmt: skip
+
+    def _separation(self, pairs: list[Any], prompt: str, vectors: xr.Dataset) -> np.ndarray:
+        """Projection with minus projection without: [layer, pair]."""
+        pictures = [pair[0].image for pair in pairs] + [pair[1].image for pair in pairs]
+        acts = capture(self.model, pictures, prompt, tokens="last_prompt", layers="all")
+        at_last = concept_projection(acts, vectors).isel({TOKEN: -1}).transpose(LAYER, SAMPLE).values
+        difference: np.ndarray = at_last[:, : len(pairs)] - at_last[:, len(pairs) :]
+        return difference
+
+    def _separated(self, paired: bool, shown: int, total: int) -> str:
+        whole = "one length of the given vector" if self._meaning(self.prompt) == GIVEN else (
+            "average separation in the fit set"
+        )  # fmt: skip
+        kind = "Same picture, one thing changed" if paired else "Two different pictures"
+        some = f"the first {shown} of {total} pairs" if total > shown else f"all {total} pairs"
+        return f"{kind}; {some} of the library; at the last token of the prompt. 1 = {whole}, 0 = no separation."
+
+    def _summary(self) -> str:
+        return f"{super()._summary()}, {len(self.pairs)} pairs"
+
+
+def _described(number: int, positive: Any, negative: Any) -> dict[str, Any]:
+    """One pair as the front-end shows it."""
+    return {
+        "label": f"pair {number + 1}",
+        "positive": positive.thumbnail(_SIDE),
+        "negative": negative.thumbnail(_SIDE),
+    }

@@ -1,0 +1,260 @@
+"""TokenStrip: prompt and answer token by token, with what each holds of a concept or would say next, layer by layer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import traitlets
+import xarray as xr
+from transformers import StoppingCriteria, StoppingCriteriaList
+
+from mllm_probe import schema
+from mllm_probe.activations import capture
+from mllm_probe.generation import generate
+from mllm_probe.metrics.lens import lens_chunks
+from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
+from mllm_probe.models.images import takes_images
+from mllm_probe.steering import Steering
+from mllm_probe.tokens import captured_kinds
+from mllm_probe.typing import Images
+from mllm_probe.widgets.base.probe_widget import bundle
+from mllm_probe.widgets.inside.inside_widget import InsideWidget, Wanted, float_bytes
+
+WORDS = 3
+"""How many words the logit lens gives for each token and layer."""
+
+
+class TokenStrip(InsideWidget):
+    """The tokens of a prompt and its answer: projection on a concept, or logit-lens words, at every layer.
+
+    The projection is (h·v̂ − μ₋) / ‖v‖, in units of the concept's mean difference, each token along the vector of its
+    own scope. The logit lens reads a layer through the model's own final norm and head: what it would say next there.
+
+    Parameters
+    ----------
+    model : ProbeModel
+        From `mllm_probe.load` or `mllm_probe.wrap`.
+    vectors : xarray.Dataset, optional
+        From `mllm_probe.concept_vectors`. Without them there is the logit lens alone. May be set later.
+    images : picture or list, optional
+        A drawn scene by default; a list is several pictures in one prompt, an empty list none.
+    prompt : str, optional
+        The model's default prompt without it.
+    answer : str, optional
+        Read teacher-forced; the model's own greedy answer without it.
+    concept, layer : optional
+        What is shown at first.
+    mode : {"projection", "lens"}, optional
+        Projection where there are vectors.
+    max_new_tokens : int
+        Longest answer that is generated.
+
+    Attributes
+    ----------
+    answer : str
+        The answer that is read. Setting it reads that text instead; ``""`` goes back to the model's own.
+    positions : list of int
+        Selected tokens of the prompt, as ``Steering(tokens=…)`` takes them.
+    tokens : list
+        Per token its text, role (text, image, special or answer), position, patch row and patch column (or -1), and
+        the scope whose vector it borrows: 0 and 1 were not measured at tokens of its kind. Empty where they were.
+    values : bytes
+        float32, layer × token: the projection on the chosen concept.
+    lens_words, lens : list of str, bytes
+        float32, layer × token × 3 × (index of the word in ``lens_words``, probability); NaN where it was not read.
+    opened : bool
+        Whether image tokens are shown one by one; the logit lens reads them only then.
+    status : str
+        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
+
+    Examples
+    --------
+    >>> strip = mp.TokenStrip(model, vectors, images=picture, concept="cat")
+    >>> mp.generate(model, picture, steering=strip.steering(strength=1.0))
+    """
+
+    _esm = bundle("token_strip")
+    _reads = ("concept", "prompt", "answer", "mode", "opened")
+
+    answer = traitlets.Unicode("").tag(sync=True)
+    mode = traitlets.Enum(("projection", "lens"), "projection").tag(sync=True)
+    opened = traitlets.Bool(False).tag(sync=True)
+    tokens = traitlets.List(traitlets.List()).tag(sync=True)
+    lens_words = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    lens = traitlets.Bytes(b"").tag(sync=True)
+    positions = traitlets.List(traitlets.Int()).tag(sync=True)
+
+    @takes_images
+    def __init__(
+        self,
+        model: Any,
+        vectors: xr.Dataset | None = None,
+        images: Images = None,
+        prompt: str | None = None,
+        answer: str | None = None,
+        *,
+        concept: str | None = None,
+        layer: int | None = None,
+        mode: str | None = None,
+        max_new_tokens: int = 32,
+        **traits: Any,
+    ) -> None:
+        self.max_new_tokens = max_new_tokens
+        self._given = answer or ""
+        self._lens: tuple[Any, dict[str, Any]] | None = None
+        mode = ("lens" if vectors is None else "projection") if mode is None else mode
+        traits |= {"answer": self._given, "mode": mode}
+        super().__init__(model, vectors, images, prompt, concept, layer, **traits)
+
+    def steering(self, strength: float = 1.0, layers: Any = None, **settings: Any) -> Steering:
+        """Steer the selected tokens with the chosen concept.
+
+        Parameters
+        ----------
+        strength : float
+        layers : int, list of int or "all", optional
+            The layer on the screen by default.
+        **settings
+            As for `mllm_probe.Steering`, such as ``unit``, ``operation`` and ``to``.
+
+        Raises
+        ------
+        ValueError
+            If no token is selected or there are no vectors.
+        """
+        vectors = self._selected(self.concept)
+        if vectors is None:
+            raise ValueError("there are no vectors to steer with: set strip.vectors = mp.concept_vectors(…).")
+        if not self.positions:
+            raise ValueError("no token is selected: click tokens of the prompt, or set strip.positions = [...].")
+        layers = [self.layer] if layers is None else layers
+        return Steering(vectors, layers=layers, strength=strength, tokens=list(self.positions), **settings)
+
+    def _release(self) -> None:
+        """Drop the activations and the words."""
+        super()._release()
+        self._lens = None
+
+    def _on_setting(self, change: Any) -> None:
+        if change.name == "answer" and not getattr(self._here, "quiet", False):
+            self._given = change.new
+        super()._on_setting(change)
+
+    @takes_images
+    def show(self, images: Images = None, **settings: Any) -> None:
+        """As for every such widget; an ``answer`` among the settings is read instead of the model's own."""
+        if "answer" in settings:
+            self._given = settings["answer"] or ""
+            settings["answer"] = self._given
+        super().show(images, **settings)
+
+    def _wanted(self) -> Wanted:
+        more = (self._given, self.mode, self.opened)
+        return Wanted(self._image, self._pictures, self.prompt, self.concept, more)
+
+    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> dict[str, Any] | None:
+        given, mode, opened = wanted.more
+        key = (wanted.picture, wanted.prompt, given)
+        acts = self._captured(key, lambda: self._run(wanted, given, cancelled))
+        if cancelled.is_set():
+            self._capture = None
+            return None
+        vectors = self._selected(wanted.concept)
+        tokens = described(acts, [] if vectors is None else borrowed_scopes(acts, vectors))
+        prompt = {position for _, role, position, *_ in tokens if role != "answer"}
+        state: dict[str, Any] = {"tokens": tokens, "answer": acts.attrs["answer"]}
+        there = [position for position in self.positions if position in prompt]
+        if there != self.positions:
+            state["positions"] = there
+        state["meaning"] = self._meaning(wanted.prompt)
+        projected = None if vectors is None else concept_projection(acts, vectors).isel({schema.SAMPLE: 0})
+        state["values"] = b"" if projected is None else float_bytes(projected.values)
+        if mode == "lens":
+            read = self._read_lens((key, opened, tuple(self.layers)), acts, opened, cancelled)
+            if read is None:
+                return None
+            state |= read
+        elif self._lens is not None and self._lens[0][0] != key:
+            self._lens = None
+            state |= {"lens_words": [], "lens": b""}
+        return None if cancelled.is_set() else state
+
+    def _run(self, wanted: Wanted, given: str, cancelled: threading.Event) -> xr.Dataset:
+        """Activations of the prompt and of the answer that is given or generated; its text is kept as an attribute."""
+        images, text = [wanted.image], given
+        continuation: Any = given
+        if not given:
+            stop = StoppingCriteriaList([_Cancelled(cancelled)])
+            settings: dict[str, Any] = {"max_new_tokens": self.max_new_tokens, "stopping_criteria": stop}
+            out = generate(self.model, images, wanted.prompt, **settings)
+            text, ids = out.text[0], out.tokens[0].tolist()
+            ended = next((i for i, token in enumerate(ids) if token in self.model.eos_token_ids), len(ids))
+            continuation = [ids[:ended]] if ended else None
+        acts = capture(self.model, images, wanted.prompt, tokens="all", continuation=continuation)
+        return acts.assign_attrs(answer=text)
+
+    def _read_lens(self, key: Any, acts: xr.Dataset, opened: bool, cancelled: threading.Event) -> dict[str, Any] | None:
+        if self._lens is None or self._lens[0] != key:
+            where = np.flatnonzero((acts[schema.ROLE].values != "image") | opened)
+            top = top_words(self.model, acts, list(self.layers), where, cancelled)
+            if top is None:
+                return None
+            self._lens = (key, top)
+        return self._lens[1]
+
+    def _summary(self) -> str:
+        return f"{len(self.tokens)} tokens × {len(self.layers)} layers, mode='{self.mode}'"
+
+
+class _Cancelled(StoppingCriteria):
+    """Ends a generation within a step of its cancellation."""
+
+    def __init__(self, cancelled: threading.Event) -> None:
+        self._cancelled = cancelled
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_more: Any) -> torch.Tensor:
+        return torch.full((len(input_ids),), self._cancelled.is_set(), device=input_ids.device)
+
+
+def described(acts: xr.Dataset, borrowed: Sequence[str] = ()) -> list[list[Any]]:
+    """Per token of a capture of one sample: text, role, position, patch row and column, borrowed scope."""
+    names = (schema.TOKEN_TEXT, schema.ROLE, schema.TOKEN, schema.PATCH_ROW, schema.PATCH_COLUMN)
+    rows = zip(*(acts[name].values.tolist() for name in names), captured_kinds(acts), strict=True)
+    scopes = list(borrowed) or [""] * acts.sizes[schema.TOKEN]
+    return [
+        [
+            "" if role == "image" else str(text),
+            "answer" if kind == "generated" else str(role),
+            position,
+            row,
+            column,
+            scope,
+        ]
+        for (text, role, position, row, column, kind), scope in zip(rows, scopes, strict=True)
+    ]
+
+
+def top_words(
+    model: Any, acts: xr.Dataset, layers: Sequence[int], where: np.ndarray, cancelled: threading.Event
+) -> dict[str, Any] | None:
+    """Most probable next words at the tokens ``where`` as ``lens_words`` and ``lens``; None if cancelled."""
+    table = np.full((len(layers), acts.sizes[schema.TOKEN], WORDS, 2), np.nan, np.float32)
+    index: dict[int, int] = {}
+    for number, layer in enumerate(layers):
+        with model.lock.held(interactive=True), torch.inference_mode():
+            hidden = acts["activation"].isel({schema.SAMPLE: 0}).sel({schema.LAYER: layer}).torch.tensor
+            chosen = hidden[torch.from_numpy(where).to(hidden.device)]
+            best = [logits.softmax(-1).topk(WORDS) for logits in lens_chunks(model, chosen)]
+            probabilities = torch.cat([part.values for part in best]).cpu().numpy()
+            ids = torch.cat([part.indices for part in best]).cpu().numpy()
+        if cancelled.is_set():
+            return None
+        table[number, where, :, 1] = probabilities
+        table[number, where, :, 0] = np.vectorize(lambda i: index.setdefault(int(i), len(index)), [float])(ids)
+    tokenizer = model.tokenizer
+    words = [str(i) if tokenizer is None else tokenizer.decode([i]) for i in index]
+    return {"lens_words": words, "lens": table.astype("<f4").tobytes()}

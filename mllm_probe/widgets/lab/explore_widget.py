@@ -1,0 +1,286 @@
+"""The lab: a live heatmap beside a steering panel, linked, with the sweep that fills it above them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets
+import xarray as xr
+
+from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.studies.fluent_doses import PERPLEXITY
+from mllm_probe.widgets.base.probe_widget import sentence
+from mllm_probe.widgets.base.sharing import Shared
+from mllm_probe.widgets.base.worker import NewestWorker
+from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
+from mllm_probe.widgets.lab.lab_bar import LabBar
+from mllm_probe.widgets.lab.lab_code import LabRecipe, python_of
+from mllm_probe.widgets.lab.lab_parts import LabParts
+from mllm_probe.widgets.lab.linking import link
+from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
+from mllm_probe.widgets.pages.saved_page import Written
+from mllm_probe.widgets.panel.fluency import FluentDoses
+from mllm_probe.widgets.panel.setting import SETTINGS
+from mllm_probe.widgets.panel.steering_panel import SteeringPanel
+from mllm_probe.widgets.pictures import Drawing
+from mllm_probe.widgets.pictures.static_picture import above_each_other
+
+logger = logging.getLogger(__name__)
+
+Report = Callable[[int, int, Sequence[str], Sequence[str], int], None]
+"""Takes how many images are done, and of how many; the measured concepts, their categories, and of how many."""
+Make = Callable[[Report], tuple[xr.Dataset, Any]]
+
+SWEEP = "sweep"
+_MEASURING = "measuring concept vectors"
+_POLL = 0.1
+"""Seconds after which a lab that waits for the panel looks whether it was stopped."""
+_FOLDED = "mp-folded"
+_TOLD = {
+    "idle": ("idle", ""),
+    "running": ("running", "steering every concept at every layer"),
+    "pausing": ("running", "pausing after the current step"),
+    "paused": ("running", "the sweep is paused"),
+    "finished": ("idle", ""),
+    "cancelled": ("cancelled", "stopped"),
+    "error": ("error", "the sweep failed"),
+}
+"""Status and words of the bar for each state of the sweep."""
+
+
+class Explore(Shared, ipywidgets.VBox):
+    """A heatmap and a steering panel that share their selection; made by `explore`.
+
+    Attributes
+    ----------
+    heatmap, panel : LayerConceptHeatmap, SteeringPanel
+    monitor : SweepMonitor
+        The sweep that fills the map: its pace, pause and stop, shown above the map while it runs. Given another sweep
+        by ``lab.monitor.watch(mp.sweep_iter(…))``, the map turns to that one.
+    vectors, grid : xarray.Dataset or None
+        The concept vectors, once they are measured, and the sweep as far as it has come.
+    bar : LabBar
+        ``lab.bar.opened = ["patches", "tokens", "pairs", "code", "sweep"]`` opens what is folded.
+    parts : LabParts
+        The patch overlay, the token strip and the gallery of pairs, made when they are first opened.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        heatmap: LayerConceptHeatmap,
+        panel: SteeringPanel,
+        library: ConceptLibrary | None = None,
+        recipe: LabRecipe | None = None,
+        fluent: FluentDoses | None = None,
+    ) -> None:
+        panel.observe(self._on_move, SETTINGS)  # before the parts, which may say that they could not follow the move
+        facts = (model.name, f"{len(model.layers)} layers", model.device, str(model.dtype).removeprefix("torch."))
+        self.parts = LabParts(panel, library, self._say)
+        parts = [*self.parts.offered, [SWEEP, "Sweep"], ["code", "Code"]]
+        self.bar = LabBar(" · ".join(map(str, facts)), parts=parts)
+        self.heatmap, self.panel, self.monitor, self._recipe = heatmap, panel, SweepMonitor(), recipe
+        self._fluent = fluent
+        if fluent is not None:
+            fluent.tell = self.bar.publish
+        beside = ipywidgets.VBox([panel, self.parts.beside])
+        beside.add_class("mp-lab-beside")
+        body = ipywidgets.Box([heatmap, beside])
+        heatmap.layout.flex, beside.layout.flex = "1 1 500px", "1 1 540px"
+        for widget in (heatmap, panel, beside):
+            widget.layout.min_width = "0"
+        body.layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="stretch", overflow="hidden")
+        body.add_class("mp-lab-body")
+        self._sweep = ipywidgets.Box([self.monitor])
+        self._sweep.add_class("mp-lab-sweep")
+        self._sweep.add_class(_FOLDED)
+        self._boxes = (body, beside, self._sweep)
+        super().__init__([self.bar, self._sweep, body, self.parts.below])
+        self.add_class("mp-lab")
+        self._worker = NewestWorker("Explore")
+        link(heatmap, panel, self._say)
+        self._observing = [
+            (panel, self._on_move, SETTINGS),
+            (self.bar, self._on_opened, ["opened"]),
+            (self.monitor, self._on_sweep, ["status"]),
+            (self.monitor, self._on_grid, ["progress", "status"]),
+            (panel, self._on_setting, SETTINGS),
+        ]
+        for widget, call, names in self._observing[1:]:
+            widget.observe(call, names)
+        self._open = True
+
+    @property
+    def code(self) -> str:
+        """Python that reproduces what is on the screen."""
+        return python_of(self.panel, self._recipe)
+
+    @property
+    def vectors(self) -> xr.Dataset | None:
+        """The concept vectors, once they are measured."""
+        return self.panel.vectors
+
+    @property
+    def grid(self) -> xr.Dataset | None:
+        """The sweep as far as it has come."""
+        return self.heatmap.grid
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the vectors, the sweep, the fluent range of the concept in the panel, and the newest answers.
+
+        Returns
+        -------
+        bool
+            True when all are there; False when ``timeout`` seconds passed first, or something failed or was stopped.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        works: list[Any] = [self._worker, self.monitor._worker, self.heatmap, self._fluent, self.panel]
+        for work in works:
+            if work is not None and not work.wait(None if end is None else max(0.0, end - time.monotonic())):
+                return False
+        return self.bar.status == "idle"
+
+    def stop(self) -> None:
+        """Stop the background work after the current step; what has been measured stays."""
+        self._worker.cancel()
+        if self.monitor.controllable:
+            self.monitor.stop()
+        self.heatmap.stop()
+        if self._fluent is not None:
+            self._fluent.stop()
+
+    def close(self) -> None:
+        """Stop everything, end the threads and remove the widgets."""
+        if not self.__dict__.pop("_open", False):
+            return
+        for widget, call, names in self._observing:
+            widget.unobserve(call, names)
+        self.stop()
+        self._worker.close()
+        if self._fluent is not None:
+            self._fluent.close()
+        parts: tuple[Any, ...] = (self.parts, self.monitor, self.heatmap, self.panel, self.bar)
+        for part in (*parts, *self._boxes):
+            part.close()
+        super().close()
+
+    def to_html(self, path: str | os.PathLike[str], title: str | None = None) -> Written:
+        """Write the lab, with the parts that are open and its code, as one page; see `SteeringPanel.to_html`."""
+        self.bar.publish(code=self.code)
+        return super().to_html(path, title)
+
+    def drawing(self) -> Drawing:
+        """Draw the map with the panel's answers below it."""
+        return above_each_other([self.heatmap.drawing(), self.panel.drawing()], self.bar.title)
+
+    def _settle(self) -> None:
+        self.panel.wait_until_free()
+
+    def __repr__(self) -> str:
+        return f"Explore({self.bar.title!r})"
+
+    def _say(self, message: str) -> None:
+        self.bar.publish(message=message)
+
+    def _on_move(self, _change: Any) -> None:
+        """What was wrong with the last move is no longer said."""
+        if self.bar.message and self.bar.status != "error":
+            self._say("")
+
+    def _show(self, part: str, shown: bool) -> None:
+        """Open or fold a part, as its button does."""
+        if shown != (part in self.bar.opened):
+            others = [name for name in self.bar.opened if name != part]
+            self.bar.publish(opened=[*others, part] if shown else others)
+
+    def _guarded(self, call: Callable[[], Any], what: str) -> None:
+        try:
+            call()
+        except Exception as error:
+            logger.exception("%s", what)
+            self._say(sentence(error))
+
+    def _on_opened(self, _change: Any = None) -> None:
+        def opened() -> None:
+            change_class = self._sweep.remove_class if SWEEP in self.bar.opened else self._sweep.add_class
+            change_class(_FOLDED)
+            self.parts.open_only(self.bar.opened)
+            self._on_setting()
+
+        self._guarded(opened, "a part of the lab could not be opened")
+
+    def _on_setting(self, _change: Any = None) -> None:
+        if "code" in self.bar.opened:
+            self._guarded(lambda: self.bar.publish(code=self.code), "the code of the lab could not be written")
+
+    def _on_sweep(self, change: Any) -> None:
+        """Turn to a sweep that begins, say how it goes, and fold it away when it is done."""
+        if change.new == "running" and change.old not in ("pausing", "paused"):
+            if self.heatmap.followed is not self.monitor:
+                self.heatmap.watch(self.monitor)
+            self._show(SWEEP, True)
+        status, step = _TOLD[change.new]
+        self.bar.publish(status=status, step=step)
+        if change.new == "error":
+            self._show(SWEEP, True)
+        if change.new == "finished":
+            self._show(SWEEP, False)
+            if self._fluent is not None:
+                self._fluent.begin()
+
+    def _on_grid(self, _change: Any) -> None:
+        """A sweep that has perplexity tells the panel which doses are fluent."""
+        grid = self.monitor.grid
+        self.bar.publish(progress=self.monitor.progress)
+        if grid is not None and PERPLEXITY in grid:
+            self._guarded(lambda: setattr(self.panel, "grid", grid), "the panel could not take the sweep's grid")
+
+    def fill(self, make: Make) -> None:
+        """Fill the lab in the background, once the panel shows its unsteered answer.
+
+        Parameters
+        ----------
+        make : callable
+            Takes a `Report` of progress; returns the concept vectors and the sweep that fills the map, as
+            `SweepMonitor.watch` takes it.
+        """
+        self._worker.submit(lambda cancelled: self._fill(make, cancelled))
+
+    def _fill(self, make: Make, cancelled: threading.Event) -> None:
+        def report(done: int, total: int, concepts: Sequence[str], categories: Sequence[str], many: int) -> None:
+            if cancelled.is_set():
+                raise _StoppedError
+            self.bar.publish(progress=done / total, step=f"{_MEASURING}: {done} of {total} images")
+            self.panel.offer(concepts, categories, f"{_MEASURING}: {len(concepts)} of {many}")
+
+        self.panel.publish(activity=_MEASURING)
+        self.bar.publish(status="running", step="answering without steering", message="", progress=0.0)
+        outcome = {"status": "cancelled", "step": "stopped"}
+        try:
+            while not cancelled.is_set() and not self.panel.wait_until_free(_POLL):
+                pass
+            if not cancelled.is_set():
+                self.bar.publish(step=_MEASURING)
+                vectors, grids = make(report)
+                self.panel.vectors = vectors
+                self._on_opened()
+            if not cancelled.is_set():
+                self.monitor.watch(grids)
+                return
+        except _StoppedError:
+            logger.info("the concept vectors of a lab were stopped")
+        except Exception as error:
+            logger.exception("the lab could not be filled")
+            outcome = {"status": "error", "step": "", "message": sentence(error)}
+        finally:
+            self.panel.publish(activity="")
+        self.bar.publish(**outcome)
+
+
+class _StoppedError(Exception):
+    """Leaves the measuring of concept vectors."""

@@ -1,0 +1,141 @@
+"""Opens the whole lab in one line: vectors and a sweep are made in the background, and everything is linked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import xarray as xr
+
+from mllm_probe.concepts import ConceptLibrary, scenes
+from mllm_probe.loading import load
+from mllm_probe.models import require_model
+from mllm_probe.models.bundled import bundled_folder
+from mllm_probe.sweeps import sweep_iter
+from mllm_probe.vectors import concept_vectors
+from mllm_probe.vectors.classes import distinct_pictures
+from mllm_probe.widgets.base.choices import pictures_from
+from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
+from mllm_probe.widgets.lab.explore_widget import Explore, Report
+from mllm_probe.widgets.lab.lab_code import LabRecipe
+from mllm_probe.widgets.panel.fluency import FluentDoses
+from mllm_probe.widgets.panel.steering_panel import SteeringPanel
+
+_PAIRS = 24
+_PICTURES = 8
+
+
+def explore(
+    model: Any,
+    library: ConceptLibrary | None = None,
+    *,
+    images: Any = None,
+    prompt: str | None = None,
+    strengths: Sequence[float] = (-1.0, 0.5, 1.0, 2.0),
+    draws: int = 8,
+    seed: int = 0,
+) -> Explore:
+    """Open the lab: concept vectors and a sweep are made in the background, and everything is linked.
+
+    Parameters
+    ----------
+    model : ProbeModel or str
+        A loaded model, or what `mllm_probe.load` takes.
+    library : ConceptLibrary, optional
+        Concepts to look at; half of the pairs make the vectors, pictures of the other half are steered.
+        Bundled models come with the drawn scenes; for another model a library is needed.
+    images : optional
+        Pictures for the panel; held-out ones of the library by default.
+    prompt : str, optional
+        The question; the model's default one without it.
+    strengths : sequence of float
+        Strengths of the heatmap, × residual norm.
+    draws : int
+        Random directions per layer and strength, what the effect is compared with.
+    seed : int
+        Of the split and the random directions.
+
+    Returns
+    -------
+    Explore
+        With ``.heatmap``, ``.panel``, ``.monitor``, ``.vectors``, ``.grid``, ``.wait(timeout)``, ``.stop()`` and
+        ``.close()``.
+
+    Raises
+    ------
+    ValueError
+        If the model is not a bundled one and no library is given.
+    """
+    if not isinstance(model, str):
+        require_model(model, "explore")
+    if library is not None and not hasattr(library, "split"):
+        raise TypeError(
+            f"explore: expected a concept library as the second argument; got {type(library).__name__}. The lab "
+            "measures its own vectors: give library=mp.concepts.from_folder(…), from_hub(…) or scenes(), or use "
+            "mp.SteeringPanel(model, vectors) for vectors that are there."
+        )
+    named, given = model if isinstance(model, str) else None, library
+    model = load(model) if isinstance(model, str) else model
+    library = _default_library(model) if library is None else library
+    fit, held_out = library.split(seed=seed)
+    pictures = pictures_from(held_out)
+    of_vectors: dict[str, Any] = {"tokens": ("last_prompt", "image"), "seed": seed, "probe_accuracy": False}
+    of_grid: dict[str, Any] = {
+        "strengths": tuple(strengths),
+        "metrics": ("logprob",),
+        "controls": ("random",),
+        "draws": draws,
+        "seed": seed,
+        "progress": False,
+    }
+    recipe = LabRecipe(
+        _model_line(model, named),
+        f"library = mp.concepts.scenes(pairs={_PAIRS})" if given is None else f"# library: {given!r}, as given",
+        len(pictures) if images is None else 0,
+        of_vectors,
+        of_grid,
+        prompt,
+        seed,
+        _PICTURES,
+    )
+    panel = SteeringPanel(model, images=pictures if images is None else images, prompt=prompt, seed=seed)
+    swept = pictures[:_PICTURES]
+    fluent = FluentDoses(panel, swept, prompt, strengths)
+    lab = Explore(model, LayerConceptHeatmap(layer=panel.layer), panel, held_out, recipe, fluent)
+
+    def make(report: Report) -> tuple[xr.Dataset, Iterator[xr.Dataset]]:
+        ends = _ends(fit)
+
+        def progress(done: int, total: int) -> None:
+            names = [name for name, end in ends.items() if end <= done]
+            report(done, total, names, [str(fit[name].category) for name in names], len(fit))
+
+        vectors = concept_vectors(model, fit, prompt, **of_vectors, progress=progress)
+        return vectors, sweep_iter(model, vectors, swept, prompt, **of_grid)
+
+    lab.fill(make)
+    return lab
+
+
+def _ends(library: ConceptLibrary) -> dict[str, int]:
+    """For each concept, how many distinct pictures have to be read until all of its own are."""
+    _, members = distinct_pictures(library)
+    return {name: 1 + max(int(side.max()) for side in sides) for name, sides in members.items()}
+
+
+def _model_line(model: Any, named: str | None) -> str:
+    """Line that loads the model again; for one that was loaded elsewhere, which one is meant."""
+    if named is not None:
+        return f"model = mp.load({named!r})"
+    if bundled_folder(model.name) is not None:
+        return f"model = mp.load({model.name!r})"
+    return f"# model: {' '.join(str(model.name).split())}, as given"
+
+
+def _default_library(model: Any) -> ConceptLibrary:
+    if bundled_folder(model.name) is None:
+        raise ValueError(
+            f"'{model.name}' is not a bundled model, so explore() needs to know which concepts to look at: give "
+            "library=mp.concepts.from_folder(…), from_hub(…) or scenes()."
+        )
+    return scenes(pairs=_PAIRS)

@@ -1,0 +1,92 @@
+"""The Python that reproduces what a lab shows: model, library, vectors, grid, and the selected steering."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mllm_probe.widgets.base.recipe import python
+from mllm_probe.widgets.panel.setting import Setting
+
+_MOST = 24
+"""How many pictures of a library a panel offers."""
+
+
+@dataclass(frozen=True)
+class LabRecipe:
+    """How `explore` made a lab.
+
+    Attributes
+    ----------
+    model, library : str
+        Lines that make them, or a comment that says which are meant; ``model`` then keeps its name.
+    images : int
+        How many pictures the panel was opened with from the library; 0 where they were given.
+    vectors, grid : dict
+        Keyword arguments of `concept_vectors` and `sweep`.
+    prompt : str or None
+    seed : int
+        Of the split.
+    pictures : int
+        How many pictures of the held-out half are steered for the grid.
+    """
+
+    model: str
+    library: str
+    images: int
+    vectors: dict[str, Any]
+    grid: dict[str, Any]
+    prompt: str | None
+    seed: int
+    pictures: int
+
+
+def python_of(panel: Any, recipe: LabRecipe | None) -> str:
+    """Python that computes vectors and grid with the lab's settings and gives the answers on the screen.
+
+    Parameters
+    ----------
+    panel : SteeringPanel
+    recipe : LabRecipe or None
+        None for a lab whose vectors and grid were given to it: the code then begins with them.
+    """
+    steering = _steering(panel, recipe)
+    if recipe is None:
+        return steering
+    lines = [recipe.model, recipe.library, f"fit, held_out = library.split(seed={recipe.seed})"]
+    lines += [
+        "concepts = list(held_out.values())",
+        f"pictures = [c.negative[i] for i in range({_MOST}) for c in concepts if i < len(c.negative)][:{_MOST}]",
+    ]
+    if not recipe.images:
+        lines.append("# images: the pictures that were given to explore")
+    lines += [
+        f"vectors = mp.concept_vectors(model, fit, {recipe.prompt!r}, {_keywords(recipe.vectors)})",
+        f"grid = mp.sweep(model, vectors, pictures[:{recipe.pictures}], {recipe.prompt!r}, {_keywords(recipe.grid)})",
+    ]
+    if not steering:
+        return "\n".join(["import mllm_probe as mp", "", *lines, ""])
+    head, _, rest = steering.partition("\n\n")
+    chosen = [line for line in rest.splitlines() if not line.startswith("# model:")]
+    return "\n".join([head, "", *lines, "", "# the selected steering", *chosen, ""])
+
+
+def _steering(panel: Any, recipe: LabRecipe | None) -> str:
+    """The recipe of the panel's present setting, answered or not."""
+    if not panel.concept or panel.vectors is None:
+        return ""
+    picture = panel.chosen(panel.picture).code
+    if recipe is not None and panel.picture < recipe.images:
+        picture = f"image = pictures[{panel.picture}]"
+    return python(
+        Setting.of(panel),
+        panel.strength_unit,
+        panel.layers,
+        model=panel.model.name,
+        picture=picture,
+        max_new_tokens=panel.max_new_tokens,
+    )
+
+
+def _keywords(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in settings.items())

@@ -1,0 +1,1 @@
+"""The sweep monitor: where progress comes from, and how fast it goes."""

@@ -1,0 +1,307 @@
+"""SweepMonitor: how far a sweep is, how fast it goes, and the buttons that pause, resume and stop it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+import traitlets
+import xarray as xr
+
+from mllm_probe.activations.free_memory import free_bytes
+from mllm_probe.sweeps import StoreProgress
+from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
+from mllm_probe.widgets.monitor.pace import Pace
+from mllm_probe.widgets.monitor.sources import Driven, News, Stored
+
+logger = logging.getLogger(__name__)
+
+STATES = ("idle", "running", "pausing", "paused", "finished", "cancelled", "error")
+POLL = 1.0
+_SHORTEST_UPDATE = 0.1
+_SILENT = 60.0
+_ELSEWHERE = "This sweep runs in another process; it is paused and stopped there."
+_STOPPED = "What was measured stays. A sweep with a store goes on from it when it is run again."
+
+
+class SweepMonitor(ProbeWidget):
+    """Progress, rate, time left and memory of a sweep, with pause, resume and stop.
+
+    Parameters
+    ----------
+    source : Engine, iterable of xarray.Dataset, str or Path, optional
+        What `mllm_probe.sweep_iter` gives, or a sweep's engine: it is driven in a background thread, and this returns
+        at once. Or the ``store=`` of a sweep that another process fills: it is looked at every second.
+
+    Attributes
+    ----------
+    status : str
+        ``"idle"``, ``"running"``, ``"pausing"`` (the step in flight is finished first), ``"paused"``, ``"finished"``,
+        ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
+    done, total : int
+        Steered runs; 0 where the source does not count them.
+    progress : float
+        Share of the work that is done, 0 … 1.
+    rate : float
+        Runs per second over the last half minute of running time; where runs are not counted, share per second.
+    seconds : float
+        Running time, pauses left out.
+    seconds_left : float or None
+    memory, memory_free : int
+        Bytes that this process holds where the model computes, and what is free there; 0 for a store.
+    controllable : bool
+        Whether it can be paused and stopped here.
+    note : str
+        What else there is to know.
+
+    Examples
+    --------
+    >>> monitor = mp.SweepMonitor(mp.sweep_iter(model, vectors, pictures))
+    >>> heatmap = mp.LayerConceptHeatmap(monitor)  # shows the grid as it fills
+    """
+
+    _esm = bundle("sweep_monitor")
+
+    status = traitlets.Enum(STATES, "idle").tag(sync=True)
+    done = traitlets.Int(0).tag(sync=True)
+    total = traitlets.Int(0).tag(sync=True)
+    progress = traitlets.Float(0.0).tag(sync=True)
+    rate = traitlets.Float(0.0).tag(sync=True)
+    seconds = traitlets.Float(0.0).tag(sync=True)
+    seconds_left = traitlets.Float(None, allow_none=True).tag(sync=True)
+    memory = traitlets.Int(0).tag(sync=True)
+    memory_free = traitlets.Int(0).tag(sync=True)
+    controllable = traitlets.Bool(False).tag(sync=True)
+    note = traitlets.Unicode("").tag(sync=True)
+    turn = traitlets.Int(0, help="Number of the sweep that is monitored; not for the front-end.")
+
+    def __init__(self, source: Any = None, **traits: Any) -> None:
+        self.changed = threading.Condition()
+        self.version, self.over = 0, False
+        self._source: Driven | Stored | None = None
+        self._paused = self._closed = False
+        super().__init__(**traits)
+        self.on_msg(self._on_message)
+        if source is not None:
+            self.watch(source)
+
+    @property
+    def source(self) -> Driven | Stored | None:
+        """What is driven or looked at; None before there is anything, and after `close`."""
+        return self._source
+
+    @property
+    def grid(self) -> xr.Dataset | None:
+        """The grid as far as it has come; None before there is one. Of a store, it is read when it is used."""
+        source = self._source
+        return None if source is None else source.grid
+
+    def __iter__(self) -> News:
+        """Give the newest grid whenever there is a newer one, until the sweep ends; for a heatmap."""
+        return News(self)
+
+    def watch(self, source: Any) -> SweepMonitor:
+        """Monitor another sweep in place of the one that is there, which is stopped; returns at once.
+
+        A heatmap that watches this monitor goes on to the other sweep.
+        """
+        made: Driven | Stored = Stored(source) if isinstance(source, (str, Path)) else Driven(source)
+        with self.changed:
+            self._source, self._paused, self.version, self.over = made, False, 0, False
+            self.changed.notify_all()
+        drive = self._drive if isinstance(made, Driven) else self._look
+        self._worker.submit(lambda cancelled: self._told(made, drive, cancelled), leave=lambda: self._leave(made))
+        self.turn += 1
+        return self
+
+    def pause(self) -> None:
+        """Finish the step in flight, then wait; the model is free meanwhile.
+
+        Raises
+        ------
+        RuntimeError
+            If the sweep runs in another process.
+        """
+        self._require_own()
+        with self.changed:
+            if self.status != "running":
+                return
+            self._paused = True
+            self.publish(status="pausing")
+
+    def resume(self) -> None:
+        """Go on where it was paused."""
+        self._require_own()
+        with self.changed:
+            if self.status in ("pausing", "paused"):
+                self._paused = False
+                self.publish(status="running")
+                self.changed.notify_all()
+
+    def stop(self) -> None:
+        """End the sweep: the step in flight is left. What was measured stays.
+
+        Raises
+        ------
+        RuntimeError
+            If the sweep runs in another process.
+        """
+        self._require_own()
+        self._worker.cancel()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the sweep to end.
+
+        Returns
+        -------
+        bool
+            True when it is finished; False when ``timeout`` seconds passed first, it was stopped, or it failed.
+        """
+        return self._worker.wait(timeout) and self.status == "finished"
+
+    def close(self) -> None:
+        """Stop a sweep that runs here, end the thread and remove the widget."""
+        if "_source" in self.__dict__:
+            with self.changed:
+                self.over = self._closed = True
+                self.changed.notify_all()
+        super().close()
+        self._source = None
+
+    def _leave(self, source: Driven | Stored) -> None:
+        """End the step in flight, or the pause, of a sweep that was cancelled."""
+        if isinstance(source, Driven):
+            source.stop()
+        with self.changed:
+            self.changed.notify_all()
+
+    def _require_own(self) -> None:
+        if isinstance(self._source, Stored):
+            raise RuntimeError(_ELSEWHERE)
+
+    def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        kind = content.get("kind") if isinstance(content, dict) else None
+        act = {"pause": self.pause, "resume": self.resume, "stop": self.stop}.get(str(kind))
+        try:
+            if act is not None:
+                act()
+        except Exception as error:
+            logger.exception("a sweep could not be controlled")
+            self.publish(message=sentence(error))
+
+    def _told(self, source: Any, drive: Any, cancelled: threading.Event) -> None:
+        """Run to the end, and say how it ended."""
+        own = isinstance(source, Driven)
+        fresh = {"done": 0, "progress": 0.0, "rate": 0.0, "seconds": 0.0, "seconds_left": None, "memory": 0}
+        self.publish(status="running", message="", note="" if own else _ELSEWHERE, controllable=own, **fresh)
+        try:
+            outcome = drive(source, cancelled)
+        except Exception as error:
+            logger.exception("the sweep of a monitor failed")
+            outcome = {"status": "error", "message": sentence(error)}
+        with self.changed:
+            self.over = self._source is source or self._closed
+            self.changed.notify_all()
+        self.publish(controllable=False, **outcome)
+
+    def _drive(self, source: Driven, cancelled: threading.Event) -> dict[str, Any]:
+        pace, again = Pace(), 0.0
+        try:
+            while not cancelled.is_set() and source.step():
+                self._renewed(source)
+                pace.mark(source.done if source.total else source.share)
+                if (now := time.monotonic()) >= again or self._paused:
+                    self.publish(**self._measured(source, pace))
+                    again = now + _SHORTEST_UPDATE
+                self._rest(pace, cancelled)
+            stopped = source.share < 1
+            ended = {"status": "cancelled", "note": _STOPPED} if stopped else {"status": "finished"}
+            return self._measured(source, pace) | {"seconds_left": None} | ended
+        finally:
+            source.close()
+
+    def _renewed(self, source: Driven | Stored) -> None:
+        """Say that there is a newer grid, unless it is of a sweep that was left meanwhile."""
+        with self.changed:
+            if self._source is source:
+                self.version += 1
+                self.changed.notify_all()
+
+    def _rest(self, pace: Pace, cancelled: threading.Event) -> None:
+        """While it is paused, wait; nothing is held meanwhile."""
+        with self.changed:
+            if not self._paused or cancelled.is_set():
+                return
+            pace.pause()
+            self.publish(status="paused", seconds=pace.seconds)
+            self.changed.wait_for(lambda: not self._paused or cancelled.is_set())
+            pace.resume()
+
+    def _measured(self, source: Driven, pace: Pace) -> dict[str, Any]:
+        remaining = source.total - source.done if source.total else 1 - source.share
+        return {
+            "done": source.done,
+            "total": source.total,
+            "progress": source.share,
+            "rate": pace.rate,
+            "seconds": pace.seconds,
+            "seconds_left": pace.left(remaining),
+            "memory": _held(source.device),
+            "memory_free": free_bytes(source.device),
+        }
+
+    def _look(self, source: Stored, cancelled: threading.Event) -> dict[str, Any]:
+        """Look at a store until it is finished, or this widget turns to something else."""
+        seen = None
+        while True:
+            state = source.read()
+            if state is not None:
+                self.publish(**_read(state))
+                if state.updated != seen:
+                    self._renewed(source)
+                seen = state.updated
+                if state.finished:
+                    return {"status": "finished", "note": "Filled by another process."}
+            else:
+                self.publish(note=f"There is no store at {source.path} yet; waiting for it. {_ELSEWHERE}")
+            if cancelled.wait(POLL):
+                return {"status": "cancelled"}
+
+    def _summary(self) -> str:
+        runs = f"{self.done} of {self.total} runs" if self.total else f"{self.progress:.0%}"
+        return f"{runs}, {self.status}"
+
+
+def _held(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    return int(psutil.Process().memory_info().rss)
+
+
+def _read(state: StoreProgress) -> dict[str, Any]:
+    silent = time.time() - state.updated
+    note = _ELSEWHERE
+    if silent > _SILENT and not state.finished:
+        note = f"Nothing was written for {_spoken(silent)}: the sweep was stopped, or is at work on a long step."
+    remaining = state.total - state.done
+    return {
+        "done": state.done,
+        "total": state.total,
+        "progress": state.done / state.total if state.total else 1.0,
+        "rate": state.rate,
+        "seconds": state.seconds,
+        "seconds_left": remaining / state.rate if state.rate > 0 and not state.finished else None,
+        "note": note,
+    }
+
+
+def _spoken(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,172 @@
+"""From widgets to a page that opens without a kernel: their layout, state, bundles, links and recorded settings."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import ipywidgets
+
+from mllm_probe import schema
+from mllm_probe.widgets.pages import saved_page
+from mllm_probe.widgets.pages.recording import Recordings
+from mllm_probe.widgets.panel.setting import Setting
+from mllm_probe.widgets.panel.tested_doses import weighed
+
+_MOUNT = "mp-widgets"
+_NOT_STATE = {"layout", "tabbable", "tooltip", "style"}
+_DIRECTIONS = {ipywidgets.VBox: "column", ipywidgets.HBox: "row"}
+_SELECTION = (schema.CONCEPT, schema.LAYER)
+
+
+@dataclass
+class Collected:
+    """Widgets of a page as plain data.
+
+    Attributes
+    ----------
+    widgets : list
+        In the order in which the page counts them.
+    models : list of dict
+        For each widget its module's number, state, buffers and recordings.
+    modules : list of str
+        Bundles, each once.
+    """
+
+    widgets: list[Any] = field(default_factory=list)
+    models: list[dict[str, Any]] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
+
+    def add(self, widget: Any) -> int:
+        """Take a widget in, once, and return its number."""
+        if widget in self.widgets:
+            return self.widgets.index(widget)
+        module = str(widget._esm)
+        if module not in self.modules:
+            self.modules.append(module)
+        state, buffers = _state(widget)
+        number = self.modules.index(module)
+        self.widgets.append(widget)
+        self.models.append({"module": number, "state": state, "buffers": buffers, "recorded": _recorded(widget)})
+        return len(self.widgets) - 1
+
+    def tree(self, widget: Any) -> dict[str, Any]:
+        """Layout of a widget: boxes with their children, leaves with the number of their model."""
+        style = _style(widget)
+        if not isinstance(widget, ipywidgets.Box):
+            return {"model": self.add(widget), "style": style}
+        direction = next((way for kind, way in _DIRECTIONS.items() if isinstance(widget, kind)), "row")
+        style = {"display": "flex", "flex-direction": direction} | style
+        children = [self.tree(child) for child in widget.children if hasattr(child, "_esm") or _is_box(child)]
+        return {"classes": list(widget._dom_classes), "style": style, "children": children}
+
+    def links(self) -> list[dict[str, Any]]:
+        """Selections that go from one widget to another: a map's with the strength, any other's without."""
+        linked = []
+        for source, one in enumerate(self.widgets):
+            names = [*_SELECTION, *(["strength"] if one.has_trait("strengths") else [])]
+            for target, other in enumerate(self.widgets):
+                shared = [name for name in names if one.has_trait(name) and other.has_trait(name)]
+                if one is not other and shared:
+                    linked.append({"from": source, "to": target, "names": shared})
+        return linked
+
+
+def to_html(widget: Any, path: str | os.PathLike[str], title: str | None = None) -> saved_page.Written:
+    """Write a widget, or boxes of widgets, as one page that opens offline.
+
+    Parameters
+    ----------
+    widget : ProbeWidget or ipywidgets.Box
+    path : path of the file
+    title : str, optional
+        Heading of the page; by default the kind of widget.
+
+    Returns
+    -------
+    Written
+        With ``path`` and ``size`` in bytes.
+    """
+    collected = Collected()
+    tree = collected.tree(widget)
+    heading = title if title is not None else _title(widget)
+    place = f'<div id="{_MOUNT}" class="page-widgets"></div>'
+    state = {
+        "models": collected.models,
+        "mounts": [{"at": _MOUNT, "tree": tree}],
+        "links": collected.links(),
+        "answers": None,
+    }
+    document = saved_page.document(heading, _lead(collected), [saved_page.Section("", place)], state, collected.modules)
+    return saved_page.write(path, document)
+
+
+def _title(widget: Any) -> str:
+    """Words of a widget's class: "Steering panel"; boxes that hold widgets have no name of their own."""
+    if type(widget).__module__.startswith("ipywidgets."):
+        return "Saved widgets"
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(widget).__name__).capitalize()
+
+
+def _lead(collected: Collected) -> str:
+    runs = sum(1 for model in collected.models for one in model["recorded"]["recordings"] if one["label"])
+    lead = "Saved snapshot. Explore the recorded results; running new settings needs the notebook."
+    return lead + (f" {runs} settings with answers are recorded." if runs > 1 else "")
+
+
+def _is_box(widget: Any) -> bool:
+    return isinstance(widget, ipywidgets.Box)
+
+
+def _style(widget: Any) -> dict[str, str]:
+    layout = widget.layout
+    names = [name for name in layout.trait_names() if not name.startswith("_") and name in layout.keys]
+    rules = {name.replace("_", "-"): getattr(layout, name) for name in names}
+    return {name: str(value) for name, value in rules.items() if value is not None}
+
+
+def _state(widget: Any) -> tuple[dict[str, Any], list[list[Any]]]:
+    """A widget's traits as the page restores them, with binary values apart."""
+    names = [name for name in widget.keys if not name.startswith("_") and name not in _NOT_STATE]
+    state = {name: getattr(widget, name) for name in names}
+    if state.get("status") in ("running", "cancelled"):
+        state["status"] = "idle"
+    if "step" in state:  # what a bar says is being done, which nobody does on a page
+        state["step"] = ""
+    return apart(state)
+
+
+def apart(state: dict[str, Any]) -> tuple[dict[str, Any], list[list[Any]]]:
+    """Take binary values out of a state: what is left, and for each of them its path and its base64 text."""
+    buffers: list[list[Any]] = []
+
+    def taken(value: Any, path: list[Any]) -> Any:
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            buffers.append([path, saved_page.base64_of(value)])
+            return None
+        if isinstance(value, dict):
+            return {str(key): taken(one, [*path, str(key)]) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [taken(one, [*path, number]) for number, one in enumerate(value)]
+        return value
+
+    return {name: taken(value, [name]) for name, value in state.items()}, buffers
+
+
+def _fluency(widget: Any, when: dict[str, Any]) -> dict[str, Any]:
+    """How fluent answers stay with a recorded setting of a panel, by what was tried until now."""
+    if not widget.has_trait("doses"):
+        return {}
+    return weighed(widget.grid, Setting.of(SimpleNamespace(**when)), widget.strength_unit)
+
+
+def _recorded(widget: Any) -> dict[str, Any]:
+    recordings: Recordings = widget.recordings() if hasattr(widget, "recordings") else Recordings()
+    rows = []
+    for one in recordings:
+        shown, buffers = apart(one.shown | _fluency(widget, one.when))
+        rows.append({"label": one.label, "when": one.when, "shown": shown, "buffers": buffers})
+    return {"keys": list(recordings.keys), "recordings": rows}

@@ -1,0 +1,82 @@
+"""Tables of a report as markup; everything from data goes in as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mllm_probe.widgets.pages.saved_page import text
+
+_FIRST = (
+    "model",
+    "weights fingerprint",
+    "prompt",
+    "edited tokens",
+    "operation",
+    "unit of strength",
+    "seed",
+    "pictures",
+    "controls",
+    "computed by",
+    "versions",
+)
+
+
+def table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    numbers: Sequence[int] = (),
+    search: str = "",
+    name: str = "",
+) -> str:
+    """Make a table with its first column as heads of the rows.
+
+    Parameters
+    ----------
+    heads : sequence of str
+    rows : sequence of sequences
+    numbers : sequence of int
+        Columns that are set to the right.
+    search : str
+        What the table holds; given, a field to search it is put above it.
+    name : str
+        Its ``data-testid``.
+    """
+    attributes = (f' data-search="{text(search)}"' if search else "") + (f' data-testid="{text(name)}"' if name else "")
+    sides = [' class="number"' if column in numbers else "" for column in range(len(heads))]
+    top = "".join(f'<th scope="col"{side}>{text(head)}</th>' for head, side in zip(heads, sides, strict=True))
+    body = "\n".join(_row(row, sides) for row in rows)
+    label = text(search or name or heads[0])
+    return (
+        f'<div class="page-scroll" tabindex="0" role="region" aria-label="{label}"><table{attributes}>'
+        f"<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def _row(row: Sequence[Any], sides: Sequence[str]) -> str:
+    first, *rest = row
+    cells = "".join(f"<td{side}>{text(one)}</td>" for one, side in zip(rest, sides[1:], strict=True))
+    return f'<tr><th scope="row">{text(first)}</th>{cells}</tr>'
+
+
+def facts(rows: Sequence[tuple[str, Any]]) -> str:
+    """Make a table of names and what they are."""
+    body = "\n".join(f'<tr><th scope="row">{text(name)}</th><td>{text(value)}</td></tr>' for name, value in rows)
+    return f'<table class="page-facts" data-testid="all-facts"><tbody>\n{body}\n</tbody></table>'
+
+
+def main_facts(rows: Sequence[tuple[str, Any]]) -> str:
+    """Make a short list of the facts that a reader asks for first."""
+    body = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in rows if name in _FIRST)
+    return f'<dl class="page-main-facts" data-testid="provenance">{body}</dl>'
+
+
+def paragraph(sentence: str) -> str:
+    """One paragraph."""
+    return f"<p>{text(sentence)}</p>"
+
+
+def items(lines: Sequence[str]) -> str:
+    """Make a list."""
+    return "<ul>" + "".join(f"<li>{text(line)}</li>" for line in lines) + "</ul>"

@@ -1,0 +1,90 @@
+"""Recorded settings of a widget with their results, for pages without a kernel."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mllm_probe.widgets.base.numbers import dose, strength_unit
+
+MOST = 256
+
+LARGEST = 6_000_000
+"""Bytes of numbers that the recordings of one widget hold at most."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One setting that was run.
+
+    Attributes
+    ----------
+    when : dict
+        Traits that make up the setting.
+    shown : dict
+        Traits that are shown for it.
+    label : str
+        The setting in words, for a list to choose from; empty where the widget's own controls do.
+    """
+
+    when: dict[str, Any]
+    shown: dict[str, Any]
+    label: str = ""
+
+
+@dataclass
+class Recordings:
+    """The newest recordings of a widget, each setting once.
+
+    Attributes
+    ----------
+    keys : sequence of str
+        Traits that make up a setting.
+    """
+
+    keys: Sequence[str] = ()
+    _kept: OrderedDict[str, Recording] = field(default_factory=OrderedDict)
+
+    def add(self, recording: Recording) -> None:
+        """Keep a recording in place of an older one of the same setting; of many the oldest are let go."""
+        name = json.dumps(recording.when, sort_keys=True, default=str)
+        self._kept.pop(name, None)
+        self._kept[name] = recording
+        while len(self._kept) > MOST:
+            self._kept.popitem(last=False)
+
+    def changed(self, change: Callable[[Recording], dict[str, Any]]) -> Recordings:
+        """The same settings, each shown with the traits that ``change`` gives for it."""
+        kept = OrderedDict((name, replace(one, shown=change(one))) for name, one in self._kept.items())
+        return Recordings(self.keys, kept)
+
+    def __iter__(self) -> Iterator[Recording]:
+        return iter(list(self._kept.values()))
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+def answered(setting: Any, picture: str, unit: str, outcome: dict[str, Any]) -> Recording:
+    """Record the answers of a panel's setting.
+
+    Parameters
+    ----------
+    setting : Setting
+    picture : str
+        Label of the picture.
+    unit : str
+        What one unit of strength means.
+    outcome : dict
+        Traits that the panel showed when the answers were finished.
+    """
+    first, last = setting.window
+    concepts = " with ".join(f"{name} {dose(strength)}" for name, strength in setting.concepts)
+    layers = f"layer {first}" if first == last else f"layers {first} to {last}"
+    scope = setting.scope.replace("+", " + ")
+    label = " · ".join((f"{concepts} {strength_unit(unit)}", layers, scope, picture, setting.prompt))
+    shown = {name: value for name, value in outcome.items() if name in ("answers", "receipt", "code", "rate")}
+    return Recording(setting.plain(), shown, label)

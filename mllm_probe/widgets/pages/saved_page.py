@@ -1,0 +1,217 @@
+"""One HTML file that opens in any browser without a network and loads nothing from outside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import math
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mllm_probe.models.argument_checks import writable_path_of
+from mllm_probe.schema import package_version
+
+_EXPORTED = re.compile(r"export\s*\{\s*([\w$]+) as default\s*,?\s*\};?\s*$")
+_KILOBYTE = 1000
+_SCRIPT = Path(__file__).parents[1] / "static" / "saved_page.js"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that was written, and how large it is.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    size : int
+        Bytes.
+    """
+
+    path: Path
+    size: int
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return f"{self.path}, {said_size(self.size)}"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class Section:
+    """What a page says around its widgets, as markup made by this package.
+
+    Attributes
+    ----------
+    title : str
+        Plain text.
+    body : str
+        Markup; everything in it that comes from data is escaped.
+    """
+
+    title: str
+    body: str
+
+
+def said_size(size: int) -> str:
+    """Size of a file in words: "132 kB"."""
+    if size < 1_000 * _KILOBYTE:
+        return f"{max(1, round(size / _KILOBYTE))} kB"
+    return f"{size / 1_000_000:.1f} MB"
+
+
+def text(value: Any) -> str:
+    """Data as text in markup: nothing in it is ever a tag, an attribute or an entity."""
+    return html.escape(str(value), quote=True)
+
+
+def plain(value: Any) -> Any:
+    """Data as JSON takes it: NaN and infinities become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    return value
+
+
+def base64_of(data: bytes | bytearray | memoryview) -> str:
+    """Bytes as base64 text."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def document(
+    title: str,
+    lead: str,
+    sections: Sequence[Section],
+    state: dict[str, Any],
+    modules: Sequence[str],
+) -> str:
+    """Make a whole page.
+
+    Parameters
+    ----------
+    title, lead : str
+        Plain text: the heading, and a line below it.
+    sections : sequence of Section
+    state : dict
+        What ``widgets/src/pages/saved_page.ts`` opens: models, mounts, links, answers.
+    modules : sequence of str
+        ES modules of the widgets, in the order in which ``state`` counts them.
+
+    Returns
+    -------
+    str
+        HTML. Its content security policy lets only these very scripts run and forbids every request.
+    """
+    scripts = [registered(module, number) for number, module in enumerate(modules)]
+    scripts.append(_started(_SCRIPT.read_text(encoding="utf-8")))
+    allowed = " ".join(f"'sha256-{base64_of(hashlib.sha256(one.encode()).digest())}'" for one in scripts)
+    policy = (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    body = "\n".join(_section(section) for section in sections)
+    running = "\n".join(f'<script type="module">{script}</script>' for script in scripts)
+    parts = {"title": text(title), "lead": text(lead), "body": body, "policy": policy, "state": _json(state)}
+    measured = _page(**parts, running=running, size="")
+    return _page(**parts, running=running, size=said_size(len(measured.encode())))
+
+
+def _page(*, title: str, lead: str, body: str, policy: str, state: str, running: str, size: str) -> str:
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>{title}</title>
+</head>
+<body>
+<header class="page-head"><h1>{title}</h1><p>{lead}</p></header>
+<main>
+<noscript><p>The figures that can be explored need JavaScript; nothing is loaded from anywhere.</p></noscript>
+{body}
+</main>
+<footer class="page-foot">Made with mllm_probe {text(package_version())}. One file, {size}; it works offline and \
+makes no network requests.</footer>
+<script type="application/json" id="mp-page">{state}</script>
+{running}
+</body>
+</html>
+"""
+
+
+def _section(section: Section) -> str:
+    heading = f"<h2>{text(section.title)}</h2>\n" if section.title else ""
+    return f"<section>\n{heading}{section.body}\n</section>"
+
+
+def _json(state: dict[str, Any]) -> str:
+    """JSON that cannot end the script element it stands in."""
+    escaped = json.dumps(plain(state), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
+    return escaped
+
+
+def registered(module: str, number: int) -> str:
+    """Turn an ES module into a script that leaves its default export where the page looks for it.
+
+    Raises
+    ------
+    ValueError
+        If the module does not end with its default export, or could not stand in a page.
+    """
+    return _ended(module, lambda name: f"(globalThis.mpModules??={{}})[{number}]={name};")
+
+
+def _started(module: str) -> str:
+    return _ended(module, lambda name: f"{name}();")
+
+
+def _ended(module: str, end: Any) -> str:
+    exported = _EXPORTED.search(module)
+    if exported is None:
+        raise ValueError(
+            "a widget's bundle should end with its default export, 'export{… as default}'; build it again with "
+            "'npm run build' in widgets/."
+        )
+    script = module[: exported.start()] + end(exported.group(1))
+    if re.search(r"</script|<!--", script, re.IGNORECASE):
+        raise ValueError("a widget's bundle holds '</script' or '<!--' and cannot stand in a page.")
+    return script
+
+
+def write(path: str | os.PathLike[str], content: str | bytes) -> Written:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        If it is no path, or a name too long for a file.
+    FileNotFoundError
+        If its folder does not exist.
+    IsADirectoryError
+        If it is a folder.
+    """
+    target = writable_path_of("path", path)
+    data = content.encode() if isinstance(content, str) else content
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    return Written(target, len(data))

@@ -1,0 +1,1 @@
+"""The steering panel: its setting, streamed answers, pinned answers and fluent doses."""

@@ -1,0 +1,55 @@
+"""Pinned answers: a setting with its three answers, kept beside the live ones to be compared with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mllm_probe.widgets.base.marks import Marks
+from mllm_probe.widgets.panel.setting import Setting
+
+MOST = 4
+
+Pin = dict[str, Any]
+
+
+def with_pin(
+    pins: Sequence[Pin],
+    setting: Setting,
+    picture: str,
+    answers: dict[str, str],
+    spans: dict[str, Marks],
+    code: str,
+) -> list[Pin]:
+    """The pins with one more; a setting that is pinned already is not pinned twice.
+
+    Parameters
+    ----------
+    pins : sequence of dict
+    setting : Setting
+    picture : str
+        Its label.
+    answers : dict of str to str
+        By name of the row.
+    spans : dict of str to list
+        Where each of them names the steered concepts.
+    code : str
+        Python that gives them.
+
+    Raises
+    ------
+    ValueError
+        If there are four already.
+    """
+    if any(old["setting"] == setting.plain() for old in pins):
+        return list(pins)
+    if len(pins) >= MOST:
+        raise ValueError(f"{MOST} settings are pinned already; remove one first.")
+    number = 1 + max((old["id"] for old in pins), default=0)
+    entry = {"id": number, "setting": setting.plain(), "picture": picture, "code": code}
+    return [*pins, entry | {"answers": answers, "spans": spans}]
+
+
+def without_pin(pins: Sequence[Pin], number: int) -> list[Pin]:
+    """The pins but one."""
+    return [old for old in pins if old["id"] != number]

@@ -1,0 +1,576 @@
+"""SteeringPanel: a picture and a prompt, concepts at a dose, and three answers streaming side by side."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import traitlets
+import xarray as xr
+
+from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.generation import stream
+from mllm_probe.generation.prompt_cache import prompts_of
+from mllm_probe.metrics import NEGATIONS
+from mllm_probe.models import ProbeModel, require_model
+from mllm_probe.models.images import content_hash
+from mllm_probe.models.prompts import unknown_words
+from mllm_probe.schema import CONCEPT, LAYER, UNITS, require, require_same_model
+from mllm_probe.widgets.base.choices import (
+    Choice,
+    choices_from,
+    drawn_choice,
+    offered_by,
+    uploaded_choice,
+)
+from mllm_probe.widgets.base.marks import Marks, marks
+from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
+from mllm_probe.widgets.base.recipe import python
+from mllm_probe.widgets.pages.recording import Recordings, answered
+from mllm_probe.widgets.panel.answer_stream import ROWS, read
+from mllm_probe.widgets.panel.pins import with_pin, without_pin
+from mllm_probe.widgets.panel.setting import (
+    SETTINGS,
+    ByConcept,
+    Setting,
+    SettingError,
+    SettingTraits,
+    following_from,
+    scopes_for,
+)
+from mllm_probe.widgets.panel.tested_doses import weighed
+from mllm_probe.widgets.pictures import Drawing
+from mllm_probe.widgets.pictures.static_picture import picture_of_panel
+
+logger = logging.getLogger(__name__)
+NAMING = ("words", "negations")
+_SHOWN = ("projector", "revealed")
+_CAUSES = {"scene": "picture", "picture": "picture", "pin": "pin", "unpin": "pin", "naming": "words", "show": ""}
+"""Control beside which an error of each message is shown."""
+
+
+class SteeringPanel(ProbeWidget, SettingTraits):
+    """Steer a model by hand: move a control and three answers start anew, unsteered, steered and random.
+
+    Until there are vectors, the unsteered answer alone is shown.
+
+    Parameters
+    ----------
+    model : ProbeModel
+        From `mllm_probe.load` or `mllm_probe.wrap`.
+    vectors : xarray.Dataset, optional
+        From `mllm_probe.concept_vectors`, made with this model. May be set later: ``panel.vectors = …``.
+    images : optional
+        A picture, several, or a concept library; drawn scenes by default.
+    prompt : str, optional
+        The model's default prompt without it.
+    concept, layer, strength, scope, seed : optional
+        The first setting. By default the first concept, a layer before the middle, strength 1. A negative layer counts
+        from the last block. A scope joins names of tokens by ``+``, such as ``"last_prompt"``,
+        ``"last_prompt+generated"``, ``"image"``; the seed is that of the random direction.
+    unit : {"residual", "vector", "raw"}
+        What one unit of strength means.
+    strength_limit : float
+        The sliders run from −limit to limit.
+    max_new_tokens : int
+        Longest answer.
+
+    Attributes
+    ----------
+    picture, prompt, concept, second, second_strength, layer, window, strength, scope, patches, positions, seed
+        The setting, as `Setting` describes it; each may be set from Python and starts a new generation. Setting
+        ``layer`` alone makes a window of one.
+    words : dict of str to list of str
+        What counts as naming each concept, and ``negations``, which negate a mention a few words after them (list of
+        str). Setting either marks the answers shown, the pins and the recorded answers anew.
+    answers : dict
+        ``"baseline"``, ``"steered"`` and ``"random"`` of the newest setting that was finished, and ``"spans"``: for
+        each of them ``[start, stop, negated]`` of every mention of the steered concepts, in UTF-16 code units.
+    receipt : list of str
+        What was edited: first the steered row, then every row.
+    code : str
+        Python that gives those answers.
+    doses : list of [strength, ratio]
+        Strengths that the grid has run for this setting, with their perplexity ratio; in ``safe_low`` … ``safe_high``
+        it stays under 2.
+    pins : list of dict
+        Pinned settings with their answers and the spans of these.
+    projector, revealed : bool
+        For teaching: large type, the steered answer hidden until it is revealed.
+    status : str
+        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``.
+    message, cause : str
+        The last error, and the control beside which it is shown: one of the setting, ``"pin"``, ``"words"``, or empty.
+    prompt_note, scope_note : str
+        What a person should know of the prompt (words that the model does not know) and of the tokens that are steered
+        (painted patches of another picture).
+    activity : str
+        What runs in the background before the panel can steer.
+    """
+
+    _esm = bundle("steering_panel")
+
+    concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    words = traitlets.Dict(traitlets.List(traitlets.Unicode()), traitlets.Unicode()).tag(sync=True)
+    negations = traitlets.List(traitlets.Unicode(), list(NEGATIONS)).tag(sync=True)
+    layers = traitlets.List(traitlets.Int()).tag(sync=True)
+    pictures = traitlets.List(traitlets.Dict()).tag(sync=True)
+    scene_seed = traitlets.Int(0).tag(sync=True)
+    suggestions = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    scopes = traitlets.List(traitlets.List(traitlets.Unicode())).tag(sync=True)
+    strength_limit = traitlets.Float(3.0).tag(sync=True)
+    strength_step = traitlets.Float(0.25).tag(sync=True)
+    strength_unit = traitlets.Enum(UNITS, "residual").tag(sync=True)
+    answers = traitlets.Dict().tag(sync=True)
+    receipt = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    code = traitlets.Unicode("").tag(sync=True)
+    rate = traitlets.Float(0.0).tag(sync=True)
+    doses = traitlets.List(traitlets.List(traitlets.Float())).tag(sync=True)
+    safe_low = traitlets.Float(0.0).tag(sync=True)
+    safe_high = traitlets.Float(0.0).tag(sync=True)
+    pins = traitlets.List(traitlets.Dict()).tag(sync=True)
+    projector = traitlets.Bool(False).tag(sync=True)
+    revealed = traitlets.Bool(False).tag(sync=True)
+    serial = traitlets.Int(0).tag(sync=True)
+    cause = traitlets.Unicode("").tag(sync=True)
+    prompt_note = traitlets.Unicode("").tag(sync=True)
+    scope_note = traitlets.Unicode("").tag(sync=True)
+    activity = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(
+        self,
+        model: Any,
+        vectors: xr.Dataset | None = None,
+        images: Any = None,
+        prompt: str | None = None,
+        *,
+        concept: str | None = None,
+        layer: int | None = None,
+        strength: float = 1.0,
+        scope: str = "last_prompt+generated",
+        unit: str = "residual",
+        strength_limit: float = 3.0,
+        max_new_tokens: int = 32,
+        seed: int = 0,
+        **traits: Any,
+    ) -> None:
+        require_model(model, "SteeringPanel")
+        if not (math.isfinite(strength_limit) and strength_limit > 0):
+            raise ValueError(f"strength_limit: expected a positive number; got {strength_limit!r}.")
+        known = list(model.layers)
+        self._choices = choices_from(images)
+        first = known[round(0.4 * (len(known) - 1))] if layer is None else resolve_layers(layer, len(known))[0]
+        super().__init__(
+            layers=known,
+            **{"layer": first, "window": [first, first]} | traits,
+            pictures=[choice.described() for choice in self._choices],
+            prompt=model.default_prompt if prompt is None else prompt,
+            suggestions=list(model.suggestions),
+            strength=strength,
+            scope=scope,
+            strength_unit=unit,
+            strength_limit=strength_limit,
+            seed=seed,
+        )
+        self.scopes = scopes_for(Setting.of(self))
+        self.model, self.max_new_tokens = model, max_new_tokens
+        self.generation = 0
+        self._first = concept
+        self._numbering = threading.RLock()
+        self._vectors: xr.Dataset | None = None
+        self._by_concept: ByConcept | None = None
+        self._grid: xr.Dataset | None = None
+        self._asked: Setting | None = None
+        self._finished: tuple[int, Setting, dict[str, str]] | None = None
+        self._recorded = Recordings(SETTINGS)
+        # Held while spans are computed and sent, so that none of older words is sent after those of newer ones.
+        self._marking = threading.RLock()
+        self._streaming: dict[int, tuple[dict[str, int], Setting, int, str]] = {}
+        self.on_msg(self._on_message)
+        self.observe(self._on_setting, SETTINGS)
+        self.observe(self._on_naming, NAMING)
+        if vectors is None:
+            self.run()
+        else:
+            self.vectors = vectors
+
+    @property
+    def vectors(self) -> xr.Dataset | None:
+        """Concept vectors to steer with; setting them offers their concepts and starts a generation."""
+        return self._vectors
+
+    @vectors.setter
+    def vectors(self, vectors: xr.Dataset) -> None:
+        require(vectors, "vector", dims=(CONCEPT, LAYER), what="the vectors given to the panel")
+        require_same_model(vectors, self.model, what="the vectors given to the panel")
+        offered = offered_by(vectors)
+        names, layers = offered["concepts"], offered["layers"]
+        wanted = self._first or self.concept
+        if self._first is not None and wanted not in names:
+            raise ValueError(f"there is no vector for concept '{wanted}'; there are {', '.join(names)}.")
+        self._first, self._vectors, self._by_concept = None, vectors, ByConcept(vectors)
+        first, last = (min(layers, key=lambda layer: abs(layer - end)) for end in self.window)
+        self.publish(
+            **offered,
+            layer=first,
+            window=[first, last],
+            concept=wanted if wanted in names else names[0],
+            second=self.second if self.second in names else "",
+        )
+        self.run()
+
+    def offer(self, concepts: Sequence[str], categories: Sequence[str], activity: str) -> None:
+        """Offer concepts whose vectors will be set later, and say what is being done for that.
+
+        Parameters
+        ----------
+        concepts, categories : sequence of str
+            One category for each concept.
+        activity : str
+        """
+        chosen = {} if self.concept or not concepts else {"concept": concepts[0]}
+        self._publish_changed(
+            {"concepts": list(concepts), "categories": list(categories), "activity": activity, **chosen}
+        )
+
+    @property
+    def grid(self) -> xr.Dataset | None:
+        """A sweep of the same vectors, whole or still filling, that says at which doses answers stay fluent."""
+        return self._grid
+
+    @grid.setter
+    def grid(self, grid: xr.Dataset | None) -> None:
+        if grid is not None:
+            require_same_model(grid, self.model, what="the grid given to the panel")
+        self._grid = grid
+        self.publish(**self._weighed(Setting.of(self)))
+
+    def add_picture(self, image: Any, label: str = "") -> None:
+        """Offer one more picture and choose it, which starts a generation."""
+        choice = choices_from([image])[0]
+        self._add(Choice(choice.source, label or f"picture {len(self._choices) + 1}", choice.code))
+
+    def new_scene(self, seed: int | None = None) -> None:
+        """Draw a random scene and choose it; without a seed the next one, ``scene_seed``."""
+        seed = self.scene_seed if seed is None else seed
+        if seed < 0:
+            raise ValueError(f"the seed of a scene is a number from 0; got {seed}.")
+        choice = drawn_choice(seed)
+        self.publish(scene_seed=seed + 1)
+        self._add(choice)
+
+    def upload(self, content: bytes, name: str) -> None:
+        """Offer a picture file and choose it.
+
+        Raises
+        ------
+        ValueError
+            If the bytes are no readable picture.
+        """
+        self._add(uploaded_choice(content, name))
+
+    def run(self) -> None:
+        """Start a generation with the present setting; one that runs is cancelled."""
+        with self._numbering:
+            setting, numbers = Setting.of(self), self._number()
+            if self.revealed and setting != self._asked:
+                self.publish(revealed=False)
+            self._asked = setting
+            self._worker.submit(lambda cancelled: self._answer(setting, numbers, cancelled))
+
+    def choose(self, **setting: Any) -> None:
+        """Set several controls at once, which starts one generation; nothing happens if all are as they are."""
+        following = following_from(setting, Setting.of(self))
+        changed = {name: value for name, value in following.items() if getattr(self, name) != value}
+        if changed:
+            self.publish(**changed)
+        if set(changed) & set(SETTINGS):
+            self.run()
+
+    def cancel(self) -> None:
+        """Stop the running generation after the current step."""
+        self._worker.cancel()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the newest setting's answers.
+
+        True when they are there; False when ``timeout`` seconds passed first, the generation was cancelled, or
+        ``status`` is ``"error"``.
+        """
+        return self._worker.wait(timeout) and self.status == "idle"
+
+    def wait_until_free(self, timeout: float | None = None) -> bool:
+        """Wait until no generation runs, whatever came of it; False when ``timeout`` seconds passed first."""
+        return self._worker.wait(timeout)
+
+    def pin(self) -> None:
+        """Keep the answers on the screen, with their setting, beside those that follow.
+
+        Raises
+        ------
+        ValueError
+            If the newest setting is not answered yet, or four are pinned.
+        """
+        if self._finished is None or self._finished[0] != self.generation:
+            raise ValueError("the answers of this setting are not there yet; wait for them before pinning it.")
+        _, setting, answers = self._finished
+        label = self._choices[setting.picture].label
+        with self._marking:
+            spans = self._spans(setting.plain(), answers)
+            self.publish(pins=with_pin(self.pins, setting, label, answers, spans, self.code))
+
+    def unpin(self, number: int) -> None:
+        """Remove a pinned setting by its ``id``."""
+        self.publish(pins=without_pin(self.pins, number))
+
+    def _release(self) -> None:
+        """Drop the vectors and the prefilled prompts."""
+        model = self.__dict__.get("model")
+        if isinstance(model, ProbeModel):
+            prompts_of(model).forget({content_hash(choice.image) for choice in self._choices})
+        self._vectors = self._by_concept = self._grid = None
+
+    def drawing(self) -> Drawing:
+        """Draw the picture, the setting and the three answers."""
+        return picture_of_panel(self)
+
+    def recordings(self) -> Recordings:
+        """Settings that were answered, the newest 256, marked by the words that count as naming now."""
+        return self._recorded.changed(lambda one: self._marked(one.shown, one.when))
+
+    def chosen(self, picture: int) -> Choice:
+        """The picture with this number.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if not 0 <= picture < len(self._choices):
+            raise SettingError(
+                "picture", f"there is no picture {picture}; there are {len(self._choices)}, counted from 0."
+            )
+        return self._choices[picture]
+
+    def _add(self, choice: Choice) -> None:
+        self.publish(pictures=[*self.pictures, choice.described()])
+        self._choices.append(choice)
+        self.picture = len(self._choices) - 1
+
+    @traitlets.validate("patches")
+    def _rectangular(self, proposal: Any) -> Any:
+        if len({len(row) for row in proposal["value"]}) > 1:
+            raise traitlets.TraitError("patches: expected rows of equal length.")
+        return proposal["value"]
+
+    def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
+        """Act on a message of the front-end, which changes the panel in no other way."""
+        kind = content.get("kind") if isinstance(content, dict) else None
+        try:
+            self._act(str(kind), content, buffers)
+        except Exception as error:
+            logger.exception("a message from the front-end was refused")
+            self._refuse(error, str(kind))
+
+    def _act(self, kind: str, content: Any, buffers: Any) -> None:
+        if kind in _CAUSES:
+            self.publish(message="", cause="")
+        if kind == "cancel":
+            self.cancel()
+        elif kind == "set":
+            self.take(serial=_part(content, "serial", int))
+            self._take_all(_named(_part(content, "state", dict), SETTINGS))
+            self.run()
+        elif kind == "show":
+            self._take_checked(_named(_part(content, "state", dict), _SHOWN))
+        elif kind == "naming":
+            naming = _named(_part(content, "state", dict), NAMING)
+            self._take_checked(naming)
+            self.send_state(list(naming))
+        elif kind == "scene":
+            self.new_scene(_part(content, "seed", int))
+        elif kind == "picture":
+            if not buffers:
+                raise ValueError("no picture came with the upload; choose the file again.")
+            self.upload(bytes(buffers[0]), str(content.get("name", "")))
+        elif kind == "pin":
+            self.pin()
+        elif kind == "unpin":
+            self.unpin(_part(content, "id", int))
+
+    def _refuse(self, error: Exception, kind: str) -> None:
+        """Report a message that was refused; a refused move has no answers, so what runs is cancelled."""
+        if kind == "set":
+            numbers, cause = self._number(), self._cause(error, Setting.of(self))
+            self._worker.submit(lambda cancelled: self.publish(**_failed(error, cause, numbers)))
+        else:
+            self.publish(message=sentence(error), cause=_CAUSES.get(kind, ""))
+
+    def _on_setting(self, change: Any) -> None:
+        """A trait that was set from Python."""
+        if not getattr(self._here, "quiet", False):
+            before = Setting.of(self, **{change.name: change.old})
+            self._publish_changed(following_from({change.name: change.new}, before))
+            self.run()
+
+    def _take_all(self, state: Mapping[str, Any]) -> None:
+        """Take a setting that the front-end has already, and send what follows from it."""
+        before = Setting.of(self)
+        self._take_checked(state)
+        self._publish_changed(following_from(state, before))
+
+    def _take_checked(self, state: Mapping[str, Any]) -> None:
+        """Take traits from the front-end, all of them or none."""
+        before = {name: getattr(self, name) for name in state}
+        try:
+            self.take(**state)
+        except traitlets.TraitError as error:
+            self.take(**before)
+            raise ValueError(
+                f"the front-end sent {', '.join(state)} that cannot be used ({sentence(error)}) Reload the page."
+            ) from error
+
+    def _publish_changed(self, state: Mapping[str, Any]) -> None:
+        self.publish(**{name: value for name, value in state.items() if getattr(self, name) != value})
+
+    def _number(self) -> dict[str, int]:
+        with self._numbering:
+            self.generation += 1
+            return {"generation": self.generation, "serial": self.serial}
+
+    def _weighed(self, setting: Setting) -> dict[str, Any]:
+        weights = weighed(self._grid, setting, self.strength_unit)
+        return {name: value for name, value in weights.items() if getattr(self, name) != value}
+
+    def _answer(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> None:
+        with self._marking:
+            self._streaming = {}
+        self.send({"kind": "start", **numbers})
+        try:
+            note = prompt_note(self.model, setting.prompt)
+            self.publish(status="running", message="", cause="", prompt_note=note, **self._weighed(setting))
+            outcome = self._streamed(setting, numbers, cancelled)
+        except Exception as error:
+            logger.exception("generation %d of a steering panel failed", numbers["generation"])
+            outcome = _failed(error, self._cause(error, setting), numbers)
+        with self._marking:
+            self.publish(**self._marked(outcome, setting.plain()))
+            if "answers" in outcome:
+                self._streaming = {}
+
+    def _streamed(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> dict[str, Any]:
+        vectors, choice, unit = self._by_concept, self.chosen(setting.picture), self.strength_unit
+        rows: list[Any] = [None]
+        if vectors is not None:
+            steering = setting.steering(vectors, unit, self.layers)
+            rows += [steering, steering.control("random", seed=setting.seed)]
+
+        def send(row: int, step: int, text: str) -> None:
+            with self._marking:
+                self._streaming[row] = (numbers, setting, step, text)
+                self._send_text(row)
+
+        most = self.max_new_tokens
+        running = stream(self.model, choice.image, setting.prompt, steering=rows, max_new_tokens=most)
+        answer = read(running, len(rows), send, cancelled)
+        if answer is None:
+            return {"status": "cancelled"}
+        outcome = {"answers": answer.texts | numbers, "receipt": answer.receipt, "rate": answer.rate, "code": ""}
+        if vectors is not None:
+            self._finished = numbers["generation"], setting, answer.texts
+            outcome["code"] = python(
+                setting, unit, self.layers, model=self.model.name, picture=choice.code, max_new_tokens=most
+            )
+            self._recorded.add(answered(setting, choice.label, unit, outcome))
+        return outcome | {"status": "idle"}
+
+    def _cause(self, error: Exception, setting: Setting) -> str:
+        """The control that an error is about: the one it names, else the only one moved since the last answers."""
+        if isinstance(error, SettingError):
+            return "second" if error.control == "concept" and setting.concept in self.concepts else error.control
+        if not isinstance(error, ValueError) or self._finished is None:
+            return ""
+        old, new = self._finished[1].plain(), setting.plain()
+        moved = {name for name in SETTINGS if old[name] != new[name]}
+        for control, also in (("layer", "window"), ("scope", "patches"), ("scope", "positions")):
+            if also in moved:
+                moved = moved - {also} | {control}
+        return moved.pop() if len(moved) == 1 else ""
+
+    def _settle(self) -> None:
+        self._worker.wait()
+
+    def _send_text(self, row: int) -> None:
+        """Send what a row of the running generation says so far, with the spans that name its concepts."""
+        numbers, setting, step, text = self._streaming[row]
+        spans = self._spans(setting.plain(), {ROWS[row]: text})[ROWS[row]]
+        self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text, "spans": spans})
+
+    def _spans(self, setting: Mapping[str, Any], answers: Mapping[str, str]) -> dict[str, Marks]:
+        """Where answers of a setting (as plain data) name its concepts."""
+        concepts = [self.words.get(setting[name], ()) for name in ("concept", "second")]
+        return {row: marks(answers[row], concepts, self.negations) for row in ROWS if row in answers}
+
+    def _marked(self, shown: dict[str, Any], setting: Mapping[str, Any]) -> dict[str, Any]:
+        """Traits with the spans of their answers; without answers as they are."""
+        if "answers" not in shown:
+            return shown
+        answers = shown["answers"]
+        return shown | {"answers": answers | {"spans": self._spans(setting, answers)}}
+
+    def _on_naming(self, _change: Any) -> None:
+        """Words that count as naming changed: mark what streams, the finished answers and the pins anew."""
+        with self._marking:
+            for row in self._streaming:
+                self._send_text(row)
+            pins = [pin | {"spans": self._spans(pin["setting"], pin["answers"])} for pin in self.pins]
+            shown: dict[str, Any] = {"pins": pins} if pins else {}
+            if self._finished is not None and self._finished[0] == self.answers.get("generation"):
+                shown |= self._marked({"answers": self.answers}, self._finished[1].plain())
+            if shown:
+                self.publish(**shown)
+
+    def _summary(self) -> str:
+        return f"{len(self.concepts)} concepts × {len(self.layers)} layers, {len(self.pictures)} pictures"
+
+
+def prompt_note(model: Any, prompt: str) -> str:
+    """What a person should know of a prompt before they read its answers; empty for most."""
+    if not prompt.strip():
+        return "The prompt is empty: the model reads the image alone."
+    unknown = unknown_words(getattr(model, "tokenizer", None), [prompt])
+    if not unknown:
+        return ""
+    named = ", ".join(f"“{word}”" for word in unknown)
+    return f"The model does not know {named}: it reads an unknown-word token instead."
+
+
+def _failed(error: Exception, cause: str, numbers: dict[str, int]) -> dict[str, Any]:
+    empty: dict[str, Any] = {"answers": numbers, "receipt": [], "rate": 0.0, "code": ""}
+    return {"status": "error", "message": sentence(error), "cause": cause} | empty
+
+
+def _named(state: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name in names}
+
+
+def _part(content: Mapping[str, Any], name: str, kind: type) -> Any:
+    """A part of a message of the front-end.
+
+    Raises
+    ------
+    ValueError
+        If it is missing or of another type.
+    """
+    value = content.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        got = "nothing" if value is None else type(value).__name__
+        raise ValueError(
+            f"the front-end sent a message '{content.get('kind')}' with {got} as '{name}', where {kind.__name__} was "
+            "expected; reload the page."
+        )
+    return value

@@ -1,0 +1,132 @@
+"""The map of concepts × layers as a still picture for papers: axes, units, hatching, legend."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import numpy as np
+
+from mllm_probe.plots.curves import counted
+from mllm_probe.plots.palette import diverging
+from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit, words
+from mllm_probe.widgets.pictures import fonts
+from mllm_probe.widgets.pictures.drawing import Area, Box, Drawing, Line, Text
+
+_HEAD, _COLUMNS, _GAP, _FOOT = 46, 36, 6, 54
+_CATEGORY = 24
+_RIGHT = 16
+_LONGEST_NAME = 190
+_NARROWEST = 640.0
+"""As wide as the picture of a panel, which a lab draws below its map."""
+_HEADING = 16
+
+
+def map_picture(
+    numbers: MapNumbers,
+    strength: float,
+    *,
+    title: str,
+    note: str = "",
+    selected: tuple[str, int] | None = None,
+) -> Drawing:
+    """Draw the map at one strength.
+
+    Parameters
+    ----------
+    numbers : MapNumbers
+    strength : float
+        The nearest one that was run is drawn.
+    title : str
+        What the numbers are.
+    note : str
+        How they were made; a second line of the heading.
+    selected : tuple of (concept, layer), optional
+        A cell to frame.
+    """
+    index = numbers.strength_index(strength) if numbers.strengths else 0
+    row, size = (18, 12.0) if len(numbers.concepts) <= 36 else (14, 11.0)
+    names = [fonts.clipped(name, size, _LONGEST_NAME) for name in numbers.concepts]
+    left = _CATEGORY + max([60.0, *(fonts.width(name, size) for name in names)]) + 10
+    column = max(11.0, min(120.0, (_NARROWEST - left - _RIGHT) / max(1, len(numbers.layers))))
+    groups = [(key, list(found)) for key, found in groupby(_order(numbers), key=lambda i: numbers.categories[i])]
+    # Where a category's name is longer than its rows are high, all stand above their rows instead of beside them.
+    headings = any(fonts.width(words(category), 10) > len(members) * row for category, members in groups)
+    lines = sum(_HEADING for category, _ in groups if headings and category)
+    unit = strength_unit(numbers.strength_unit)
+    at = f"strength {dose(numbers.strengths[index])} {unit}" if numbers.strengths else ""
+    width = max(left + column * len(numbers.layers) + _RIGHT, _NARROWEST)
+    about = " · ".join(part for part in (at, counted(numbers.n[:, :, index]), note) if part)
+    lines_above = fonts.wrapped(about, 11, width - 20, 3)
+    head = _HEAD + 15 * (len(lines_above) - 1)
+    height = head + _COLUMNS + len(names) * row + len(groups) * _GAP + lines + _FOOT
+    drawing = Drawing(width, height, f"{title}, {at}")
+    drawing.add(Text(10, 16, fonts.clipped(title, 13, width - 20, bold=True), 13, "ink", bold=True))
+    drawing.add(*(Text(10, 34 + 15 * i, line, 11, "soft") for i, line in enumerate(lines_above)))
+    _column_names(drawing, numbers, left, column, head)
+    y: float = head + _COLUMNS
+    for category, members in groups:
+        if headings and category:
+            label = fonts.clipped(words(category), 10, width - 20)
+            drawing.add(Text(10, y + _HEADING / 2, label, 10, "faint"))
+            y += _HEADING
+        elif category:
+            drawing.add(Text(10, y + len(members) * row / 2, words(category), 10, "faint", "middle", turned=True))
+        for concept in members:
+            drawing.add(Text(left - 7, y + row / 2, names[concept], size, "ink", "end"))
+            _cells(drawing, numbers, concept, index, (left, y, column, row))
+            if selected and selected[0] == numbers.concepts[concept] and selected[1] in numbers.layers:
+                x = left + numbers.layers.index(selected[1]) * column
+                drawing.add(Box(x - 0.5, y - 0.5, column, row, stroke="brand", weight=2))
+            y += row
+        y += _GAP
+    _legend(drawing, numbers, left, y + 4, min(column * len(numbers.layers), 360.0))
+    return drawing
+
+
+def _order(numbers: MapNumbers) -> list[int]:
+    """Concepts grouped by category, in the order in which the categories first appear."""
+    first = {category: i for i, category in reversed(list(enumerate(numbers.categories)))}
+    return sorted(range(len(numbers.concepts)), key=lambda i: (first[numbers.categories[i]], i))
+
+
+def _column_names(drawing: Drawing, numbers: MapNumbers, left: float, column: float, head: float) -> None:
+    every = max(1, int(-(-20 // column)))
+    middle = left + column * len(numbers.layers) / 2
+    drawing.add(Text(middle, head + 9, "edited layer (decoder block)", 10.5, "faint", "middle"))
+    for i, layer in enumerate(numbers.layers):
+        if i % every == 0:
+            drawing.add(Text(left + (i + 0.5) * column, head + 26, str(layer), 10.5, "faint", "middle"))
+
+
+def _cells(
+    drawing: Drawing, numbers: MapNumbers, concept: int, index: int, place: tuple[float, float, float, float]
+) -> None:
+    left, y, column, row = place
+    for layer in range(len(numbers.layers)):
+        value = float(numbers.values[concept, layer, index])
+        x = left + layer * column
+        if not np.isfinite(value):
+            drawing.add(Box(x + 0.5, y + 0.5, column - 2, row - 2, stroke="line"))
+            continue
+        hatched = numbers.clear[concept, layer, index] == 0
+        drawing.add(Box(x, y, column - 1, row - 1, fill=diverging(value, numbers.limit), hatched=bool(hatched)))
+        if abs(value) > numbers.limit:
+            corner, size = x + column - 1, min(6.0, row / 3, column / 3)
+            drawing.add(Area(((corner - size, y), (corner, y), (corner, y + size)), "ink"))
+
+
+def _legend(drawing: Drawing, numbers: MapNumbers, left: float, y: float, width: float) -> None:
+    limit, steps = numbers.limit, 64
+    width = max(width, 160.0)
+    for step in range(steps):
+        colour = diverging(-limit + 2 * limit * (step + 0.5) / steps, limit)
+        drawing.add(Box(left + step * width / steps, y, width / steps + 0.3, 8, fill=colour))
+    digits = fewest(limit)
+    unit = f" {numbers.unit}" if numbers.unit else ""
+    drawing.add(
+        Line(((left + width / 2, y), (left + width / 2, y + 11)), "faint"),
+        Text(left, y + 18, plain(-limit, digits), 10.5, "faint"),
+        Text(left + width / 2, y + 18, "0", 10.5, "faint", "middle"),
+        Text(left + width, y + 18, signed(limit, digits) + unit, 10.5, "faint", "end"),
+        Text(left, y + 35, fonts.clipped(numbers.note, 10.5, drawing.width - left - 8), 10.5, "faint"),
+    )

@@ -1,0 +1,475 @@
+var Mt=`.mp {
+  --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
+  --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
+  --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
+  --mp-faint: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #6f7984));
+  --mp-line: var(--jp-border-color2, var(--vscode-widget-border, #e0e4e8));
+  --mp-edge: var(--jp-border-color1, var(--vscode-input-border, #c4cad1));
+  --mp-brand: var(--jp-brand-color1, var(--vscode-focusBorder, #1f6feb));
+  --mp-warn: var(--jp-error-color1, #b3261e);
+  --mp-good: var(--jp-success-color1, #1a7f4b);
+  --mp-fill: color-mix(in srgb, var(--mp-ink) 5%, transparent);
+  --mp-mono: var(--jp-code-font-family, ui-monospace, SFMono-Regular, Menlo, monospace);
+  box-sizing: border-box;
+  container-type: inline-size;
+  width: 100%;
+  padding: 12px 14px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: 13px / 1.45 var(--jp-ui-font-family, system-ui, -apple-system, "Segoe UI", Roboto, sans-serif);
+  font-variant-numeric: tabular-nums;
+}
+.mp *,
+.mp *::before {
+  box-sizing: border-box;
+}
+.mp.mp [hidden][hidden] {
+  display: none;
+}
+.mp h3 {
+  margin: 0;
+  color: var(--mp-faint);
+  font-size: 11px;
+  font-weight: 600;
+  letter-spacing: 0.04em;
+  line-height: 1.45;
+  text-transform: uppercase;
+}
+.mp-head {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 10px;
+  min-height: 27px;
+  margin-bottom: 8px;
+}
+.mp-head h3 {
+  flex: 1 1 auto;
+}
+.mp button,
+.mp select,
+.mp input[type="text"] {
+  min-width: 0;
+  margin: 0;
+  padding: 3px 9px;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: inherit;
+  font-size: 12.5px;
+  line-height: 1.45;
+}
+.mp button {
+  cursor: pointer;
+}
+.mp :is(button, select, input):disabled {
+  opacity: 0.5;
+  cursor: default;
+}
+.mp button:not(:disabled):hover {
+  background: var(--mp-fill);
+}
+.mp :focus-visible {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: 1px;
+}
+.mp-label {
+  display: block;
+  margin: 11px 0 3px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-label b {
+  color: var(--mp-ink);
+  font-weight: 600;
+}
+.mp select.mp-wide,
+.mp input.mp-wide {
+  display: block;
+  width: 100%;
+  padding: 5px 8px;
+}
+.mp-seg {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 1px;
+  background: var(--mp-line);
+  min-width: 0;
+  margin: 0;
+  padding: 0;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  overflow: hidden;
+}
+.mp-seg label {
+  position: relative;
+  flex: 1 1 auto;
+  padding: 3px 5px;
+  background: var(--mp-bg);
+  color: var(--mp-soft);
+  font-size: 11.5px;
+  text-align: center;
+  white-space: nowrap;
+  cursor: pointer;
+}
+.mp-seg label:has(:checked) {
+  background: var(--mp-brand);
+  color: var(--mp-bg);
+}
+.mp-seg label:has(:focus-visible) {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: -2px;
+}
+.mp-seg input {
+  position: absolute;
+  inset: 0;
+  margin: 0;
+  opacity: 0;
+  cursor: pointer;
+}
+:where(.mp) input[type="range"] {
+  --mp-track: linear-gradient(
+    to right,
+    var(--mp-line) var(--from, 0%),
+    var(--mp-brand) var(--from, 0%),
+    var(--mp-brand) var(--to, 0%),
+    var(--mp-line) var(--to, 0%)
+  );
+  display: block;
+  width: 100%;
+  height: 22px;
+  margin: 0;
+  background: none;
+  appearance: none;
+  cursor: pointer;
+}
+.mp input[type="range"]::-webkit-slider-runnable-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-moz-range-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-webkit-slider-thumb {
+  width: 16px;
+  height: 16px;
+  margin-top: -6px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+  appearance: none;
+}
+.mp input[type="range"]::-moz-range-thumb {
+  width: 12px;
+  height: 12px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+}
+.mp-note {
+  color: var(--mp-faint);
+  font-size: 11.5px;
+}
+.mp-error {
+  margin: 8px 0 0;
+  padding: 6px 10px;
+  border-left: 3px solid var(--mp-warn);
+  border-radius: 3px;
+  background: color-mix(in srgb, var(--mp-warn) 8%, transparent);
+  overflow-wrap: anywhere;
+}
+.mp-kernel {
+  flex: 1 0 100%;
+  margin: 0 0 8px;
+  padding: 6px 10px;
+  border-left: 3px solid var(--mp-brand);
+  border-radius: 3px;
+  background: var(--mp-fill);
+  color: var(--mp-soft);
+  font-size: 12.5px;
+}
+/* In the lab the bar says it for all. */
+.mp-lab .mp:not(.mp-bar) > .mp-kernel {
+  display: none;
+}
+.mp-progress {
+  height: 3px;
+  border-radius: 3px;
+  background: var(--mp-line);
+  overflow: hidden;
+}
+/* Moved by the compositor alone: a width that is animated would lay the page out 60 times a second. */
+.mp-progress > i {
+  display: block;
+  height: 100%;
+  background: var(--mp-brand);
+  transform: scaleX(0);
+  transform-origin: left;
+}
+`;function h(e,t={},...r){let n=document.createElement(e);for(let[o,i]of Object.entries(t))i!==void 0&&i!==!1&&n.setAttribute(o,i===!0?"":String(i));return n.append(...r),n}var St=0;function K(e){return St+=1,`mp-${e}-${St}-${Math.random().toString(36).slice(2,8)}`}function Ct(e,t,r){let n=h("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(h("style",{},e)),n.addEventListener("keydown",o=>o.stopPropagation()),n}function x(e,t){e.hidden=!t}var be="No kernel is connected. Showing the saved state; rerun the cell to continue.",ve="Kernel restarted or stopped. Showing the last state; rerun the cell to continue.";function ye(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function xe(e,t){return e?"":t?ve:be}function we(e,t){let r=ye(e);if(!r||!t)return()=>{};let n=h("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let o=r.comm_live,i=()=>{o||=r.comm_live,n.textContent=xe(r.comm_live,o),x(n,!r.comm_live)};return r.on("comm_live_update",i),i(),()=>r.off("comm_live_update",i)}function Tt(e){return t=>{let r=e(t),n=we(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}function H(e){return!(e>0)||e>=100?e>=100?0:1:e>2?1:Math.min(5,2-Math.min(0,Math.floor(Math.log10(e))+1))}function B(e){return Number(e.toPrecision(2)).toString().split(".")[1]?.length??0}function it(e,t=1){if(!Number.isFinite(e))return"\u2013";let r=Math.abs(e).toFixed(t);return e<0&&Number(r)!==0?"\u2212"+r:r}function w(e,t=1){let r=it(e,t);return e>0&&Number(r)!==0?`+${r}`:r}function T(e){let t=Math.abs(e),r=t===.5?"\xBD":t===.25?"\xBC":String(Number(t.toFixed(3)));return e<0?"\u2212"+r:r}function E(e){return{residual:"\xD7 residual norm",vector:"\xD7 vector",raw:"\xD7 raw vector"}[e]??e}var ke=[1,1.2,1.4,1.6,1.8,2,2.2,2.5,2.8,3,3.5,4,4.5,5,5.5,6,7,8,9,10];function at(e){if(!(e>0)||!Number.isFinite(e))return 1;let t=10**Math.floor(Math.log10(e));return(ke.find(n=>n*t>=e*(1-1e-9))??10)*t}var R=e=>e.replaceAll("_"," ");var U={light:{paper:"#ffffff",ink:"#1c2126",soft:"#5b6570",faint:"#6f7984",line:"#e0e4e8",edge:"#c4cad1",brand:"#1f6feb",warn:"#b3261e",good:"#1a7f4b",hatch:"#8a929b",zero:"#f7f8f9",positive:"#b2490a",negative:"#1f5fb4"},dark:{paper:"#16191e",ink:"#e7ebef",soft:"#a5aeb8",faint:"#a5aeb8",line:"#2a3038",edge:"#46505b",brand:"#5aa2ff",warn:"#ff8a80",good:"#58c48a",hatch:"#5d6670",zero:"#22272e",positive:"#ffa657",negative:"#58a6ff"},controls:{random:{label:"random directions",light:"#7a7a7a",dark:"#a2a9b0"},on_manifold:{label:"on-manifold directions",light:"#5f8a8b",dark:"#7fb3b4"},concepts:{label:"other concepts",light:"#8a7aa8",dark:"#b3a5d0"},shuffled:{label:"shuffled labels",light:"#a8927a",dark:"#c8b297"}},categories:{entity:"#0072b2",visual_style:"#d55e00",emotion:"#a0447f",abstract:"#00795a",relation:"#8a6d00"},other_categories:["#5b4ea0","#7a3b1e","#00708c","#636300","#8c1d40","#3d5a1f"]};function st(e){let t=r=>Number.parseInt(e.slice(r,r+2),16);return[t(1),t(3),t(5)]}var $t=({zero:e,positive:t,negative:r})=>({zero:st(e),positive:st(t),negative:st(r)}),Se=$t(U.light),Ce=$t(U.dark),Et=U.controls,F=e=>Et[e]?.label??e.replaceAll("_"," "),X=(e,t)=>(Et[e]??U.controls.random)[t?"dark":"light"];function Te(e){let t=e.match(/[\d.]+/g)?.map(Number)??[];if(t.length<3||t[3]===0)return 1;let[r=0,n=0,o=0]=t.slice(0,3).map(i=>(i/255)**2.2);return .2126*r+.7152*n+.0722*o}function At(e){let t=getComputedStyle(e),r=Te(t.backgroundColor)<.25,n=o=>t.getPropertyValue(o).trim()||t.color;return{dark:r,paper:n("--mp-bg"),ink:n("--mp-ink"),soft:n("--mp-soft"),faint:n("--mp-faint"),line:n("--mp-line"),brand:n("--mp-brand"),font:t.fontFamily,...r?Ce:Se}}function Lt(e){let t=()=>setTimeout(e,30),r=new MutationObserver(t),n=["data-jp-theme-name","data-jp-theme-light","data-vscode-theme-id","data-theme","class"];r.observe(document.body,{attributes:!0,attributeFilter:n}),r.observe(document.documentElement,{attributes:!0,attributeFilter:n});let o=matchMedia("(prefers-color-scheme: dark)");return o.addEventListener("change",t),()=>{r.disconnect(),o.removeEventListener("change",t)}}function z(e,t,r){let n=t>0?Math.max(-1,Math.min(1,e/t)):0,o=n>0?r.positive:r.negative,i=a=>Math.round(r.zero[a]+(o[a]-r.zero[a])*Math.abs(n));return[i(0),i(1),i(2)]}var D=e=>`rgb(${e[0]},${e[1]},${e[2]})`;function j(e,t,r){let n=JSON.stringify(t);e.dataset.options!==n&&(e.replaceChildren(...t.map(([o,i])=>h("option",{value:o},i))),e.dataset.options=n),e.value!==r&&(e.value=r),e.disabled=t.length<2}var J=class{constructor(t){this.model=t;this.row=h("div",{class:"mp-choices"},this.against,this.average,this.sample,this.columns),this.listen(this.metric,"metric"),this.listen(this.against,"against"),this.listen(this.average,"average"),this.listen(this.columns,"columns"),this.sample.addEventListener("change",()=>{t.set("sample",Number(this.sample.value)),t.save_changes()})}model;metric=h("select",{"aria-label":"metric","data-testid":"metric"});row;against=h("select",{"aria-label":"control","data-testid":"control"});average=h("select",{"aria-label":"summary of the pictures","data-testid":"average"});sample=h("select",{"aria-label":"picture","data-testid":"sample"});columns=h("select",{"aria-label":"columns","data-testid":"columns"});listen(t,r){t.addEventListener("change",()=>{this.model.set(r,t.value),this.model.save_changes()})}draw(){let{model:t}=this,r=t.get("metric_labels"),n=t.get("metric"),o=t.get("metrics"),i=o.includes(n)?o:[n,...o];j(this.metric,i.map(c=>[c,r[c]??R(c)]),n);let a=t.get("controls");j(this.against,a.map(c=>[c,`beyond ${F(c)}`]),t.get("against"));let s=t.get("samples");j(this.average,Object.entries(t.get("average_labels")),t.get("average")),j(this.sample,s.map((c,p)=>[String(p),c]),String(t.get("sample")));let l=[["layer","by layer"],["relative_depth","by relative depth"]];j(this.columns,l,t.get("columns")),x(this.against,a.length>1),x(this.average,s.length>0),x(this.sample,s.length>0&&t.get("average")==="single"),x(this.columns,t.get("relative_depths").length>0)}};function $(e){if(!e||e.byteLength===0)return new Float32Array(0);let t=e instanceof ArrayBuffer?e:e.buffer.slice(e.byteOffset,e.byteOffset+e.byteLength);return new Float32Array(t)}function S(e,t,r){return(t.concept*e.layers.length+t.layer)*e.strengths.length+r}function v(e,t){return e[t]??Number.NaN}function P(e,t,r,n){let o=e.concepts.length*e.layers.length*e.strengths.length;return v(t,r*o+n)}function Nt(e,t,r){return e.layers.map((n,o)=>v(e.value,S(e,{concept:t,layer:o},r)))}function _t(e,t){return e.layers.map((r,n)=>{let o=0,i=0;for(let a=0;a<e.concepts.length;a+=1){let s=v(e.value,S(e,{concept:a,layer:n},t));Number.isFinite(s)&&(o+=s,i+=1)}return i?o/i:Number.NaN})}function Rt(e){let t=e.reduce((a,s)=>Math.abs(s)>Math.abs(a)?s:a,0),r=Math.sign(t),n=e.map(a=>Number.isFinite(a)?Math.max(0,r*a):0),o=n.reduce((a,s)=>a+s,0),i=n.reduce((a,s)=>a+s*s,0);return i===0?null:{peak:n.indexOf(Math.max(...n)),effective:o*o/i}}function Ft(e,t){let r=0;return e.forEach((n,o)=>{Math.abs(n-t)<Math.abs((e[r]??0)-t)&&(r=o)}),r}function $e(e){let t=new Map;return e.forEach((r,n)=>{t.set(r,[...t.get(r)??[],n])}),[...t]}function Ee(e){return e<=22?[19,12]:e<=36?[17,11.5]:[14,11]}function Ae(e,t){let r=e[0]??0,n=e.at(-1)??1,o=e.slice(1).map((l,c)=>(l+(e[c]??0))/2),i=r-((o[0]??r+.5)-r),a=n+(n-(o.at(-1)??n-.5)),s=[i,...o,a].map(l=>(l-i)/(a-i)*t);return s.every((l,c)=>c===0||l-(s[c-1]??0)>=4)?s:null}function lt(e,t,r){let[n,o]=Ee(e.length),i=$e(e),a=i.some(([M,N])=>(r.categoryWidths?.get(M)??0)>N.length*n),s=a?6:20,l=s+Math.min(r.nameWidth,Math.max(60,r.width*.3))+8,c=r.width-l-118>=Math.max(240,t*12),p=r.width-l-(c?118:2),m=Math.max(4,Math.min(96,Math.floor(p/Math.max(1,t)))),d=r.depths?.length===t?Ae(r.depths,t*m):null,u=Array.from({length:t+1},(M,N)=>N*m),b=[],g=[],f=18;for(let[M,N]of i){a&&M&&(f+=16),g.push({category:M,top:f,height:N.length*n});for(let V of N)b.push({concept:V,y:f}),f+=n;f+=6}let y=l+t*m,L=f+20+10;return{headings:a,nameRoom:l-s-6,rows:b,groups:g,left:l,top:18,edges:(d??u).map(M=>l+M),cellWidth:m,rowHeight:n,fontSize:o,layers:t,profileTop:f-2,legendTop:L,margin:c?y+12:null,width:r.width,height:L+44}}function ct(e,t){let r=e.edges.findIndex(n=>t<n);return r<0?e.layers:r-1}function pt(e,t,r){let n=ct(e,t);if(n<0||n>=e.layers)return null;let o=e.rows.find(i=>r>=i.y&&r<i.y+e.rowHeight);return o?{concept:o.concept,layer:n}:null}function Pt(e,t,r){let n=Math.max(0,e.rows.findIndex(a=>a.concept===t.concept)),o=a=>e.rows[Math.max(0,Math.min(e.rows.length-1,n+a))]?.concept??0,i=a=>Math.max(0,Math.min(e.layers-1,a));switch(r){case"ArrowUp":return{...t,concept:o(-1)};case"ArrowDown":return{...t,concept:o(1)};case"PageUp":return{...t,concept:o(-5)};case"PageDown":return{...t,concept:o(5)};case"ArrowLeft":return{...t,layer:i(t.layer-1)};case"ArrowRight":return{...t,layer:i(t.layer+1)};case"Home":return{...t,layer:0};case"End":return{...t,layer:i(e.layers-1)};default:return null}}var C=e=>e.anchor<e.active?[e.anchor,e.active]:[e.active,e.anchor],_=e=>({concept:e.concept,layer:e.active});function Ot(e,t,r){if(e.concepts.length===0||e.layers.length===0)return null;let n=Math.max(0,e.concepts.indexOf(t.concept)),o=Math.max(0,e.layers.indexOf(t.layer)),a=t.window[0]===e.layers[o]?e.layers.indexOf(t.window[1]??t.layer):o,s={concept:n,anchor:Math.max(o,a),active:o};return r?.concept===n&&String(C(r))===String(C(s))?r:s}function Ht(e,t){let[r,n]=C(t).map(o=>e.layers[o]??0);return{concept:e.concepts[t.concept]??"",layer:r,window:[r,n]}}function mt(e,t,r){return r&&e?{...e,active:t.layer}:{concept:t.concept,anchor:t.layer,active:t.layer}}function zt(e,t,r){return{...t,active:Math.max(0,Math.min(e.layers-1,ct(e,r)))}}function Dt(e,t,r,n){if(r==="Escape")return t.anchor===t.active?null:{...t,anchor:t.active};let o=Pt(e,_(t),r);return o&&mt(t,o,n&&o.concept===t.concept)}function Ut(e,t){let[r,n]=C(t);return e.layers.slice(r,n+1)}function It(e){if(typeof e=="number")return Number.isFinite(e)?String(Number(e.toPrecision(7))):"";let t=/^[=+\-@\t\r]/.test(e)?`'${e}`:e;return/[",\n\r]/.test(t)?`"${t.replaceAll('"','""')}"`:t}function jt(e,t,r){let n=e.controls[e.against]??"random",o=["concept","category","layer","strength","strength_unit","metric","average","against"],i=["difference","low","high","unit","n","clear_of_controls"],a=e.controls.flatMap(l=>[`${l}_mean`,`${l}_low`,`${l}_high`]),s=[[...o,...i,...a].map(It).join(",")];for(let l of Ut(e,t))e.strengths.forEach((c,p)=>{let m=S(e,{concept:t.concept,layer:e.layers.indexOf(l)},p),d=v(e.clear,m),u=[e.concepts[t.concept]??"",e.categories[t.concept]??"",l,c,r.strengthUnit,r.metric,r.average,n,v(e.value,m),v(e.low,m),v(e.high,m),r.unit,v(e.n,m),Number.isFinite(d)?d?"true":"false":"",...e.controls.flatMap((b,g)=>[e.control,e.controlLow,e.controlHigh].map(f=>P(e,f,g,m)))];s.push(u.map(It).join(","))});return`${s.join(`
+`)}
+`}function Wt(e,t,r,n){let o=t.strengths[n]??0,i={concept:JSON.stringify(t.concepts[r.concept]??""),layers:Ut(t,r).join(", "),strength:Number.isInteger(o)?o.toFixed(1):String(o)};return e.map((a,s)=>s%2?i[a]??"":a).join("")}async function Gt(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}function ht(e,t){let r=[];for(let n of e)r.every(i=>Math.abs(n.at-i.at)>=(n.size+i.size)/2+t)&&r.push(n);return r}function Vt(e,t){let o=e.strengths.map((s,l)=>l).sort((s,l)=>(e.strengths[s]??0)-(e.strengths[l]??0)).map(s=>({place:s,index:S(e,t,s)})).filter(({index:s})=>Number.isFinite(v(e.value,s))),i=o.map(({place:s,index:l})=>({strength:e.strengths[s]??0,place:s,value:v(e.value,l),low:v(e.low,l),high:v(e.high,l),n:v(e.n,l),clear:v(e.clear,l)===1})),a=e.controls.map((s,l)=>{let c=m=>o.map(({index:d})=>P(e,m,l,d)-P(e,e.control,e.against,d)),p=i.map(m=>m.strength);return{control:s,strengths:p,mean:c(e.control),low:c(e.controlLow),high:c(e.controlHigh)}});return{points:i,bands:a,...Le(i,a)}}function Le(e,t){let r=e.map(i=>i.strength),n=[...e.flatMap(i=>[i.value,i.low,i.high]),...t.flatMap(i=>[...i.low,...i.high])],o=r.length?[Math.min(0,...r),Math.max(0,...r)]:[-1,1];return{x:o[0]===o[1]?[o[0]-1,o[1]+1]:o,y:Ne(n.filter(Number.isFinite))}}function Ne(e){let t=Math.max(0,...e),r=Math.min(0,...e);return[r<0?-at(-r):0,t>0?at(t):r<0?0:1]}var dt=([e,t],[r,n])=>o=>r+(o-e)/(t-e)*(n-r);function Kt(e,t,r){let n=[[]];e.strengths.forEach((i,a)=>{Number.isFinite(e.low[a])&&Number.isFinite(e.high[a])?n.at(-1)?.push(a):n.push([])});let o=(i,a)=>`${t(e.strengths[i]??0).toFixed(1)} ${r(a[i]??0).toFixed(1)}`;return n.filter(i=>i.length>1).map(i=>{let a=i.map(l=>o(l,e.high)),s=i.map(l=>o(l,e.low)).reverse();return`M${[...a,...s].join("L")}Z`}).join("")}function k(e,t={},...r){let n=document.createElementNS("http://www.w3.org/2000/svg",e);for(let[o,i]of Object.entries(t))n.setAttribute(o,String(i));return n.append(...r),n}var W=180,A={left:46,right:12,top:20,bottom:36},Bt={width:6.2,height:11};function _e(e,t){let r=e.points.map(n=>`${T(n.strength)}: ${Xt(n,t)}`);return`${t.concept}, effect by strength. ${r.join("; ")}`}function Xt(e,t){let r=H(Math.abs(e.value)||1),n=Number.isFinite(e.low)?` [${w(e.low,r)}, ${w(e.high,r)}]`:"",o=Number.isFinite(e.n)?`, n = ${e.n}`:"",i=e.clear?"clear of the controls":"not clear of the controls";return`${w(e.value,r)} ${t.unit}${n}${o}, ${i}`}function Jt(e,t,r){let n=Math.max(220,t.width),o=dt(e.x,[A.left+8,n-A.right-8]),i=dt(e.y,[W-A.bottom,A.top]),a=k("svg",{class:"mp-curve",width:n,height:W,viewBox:`0 0 ${n} ${W}`,role:"img","aria-label":_e(e,t),"data-testid":"dose-response"});a.append(...Fe(e,t,n,o,i));for(let l of e.bands){let c=X(l.control,t.dark),p={class:"mp-band","data-control":l.control,fill:c};a.append(k("path",{...p,d:Kt(l,o,i)}));let m=l.strengths.map((d,u)=>({s:d,m:l.mean[u]??Number.NaN})).filter(({m:d})=>Number.isFinite(d)).map(({s:d,m:u})=>`${o(d).toFixed(1)} ${i(u).toFixed(1)}`);m.length>1&&a.append(k("path",{class:"mp-mean",stroke:c,d:`M${m.join("L")}`}))}let s=e.points.map(l=>`${o(l.strength).toFixed(1)} ${i(l.value).toFixed(1)}`).join("L");e.points.length>1&&a.append(k("path",{class:"mp-effect",d:`M${s}`}));for(let l of e.points)a.append(Re(l,t,o,i,r));return a}function Re(e,t,r,n,o){let i=r(e.strength),a=k("g",{class:"mp-point","data-strength":e.strength,"data-value":e.value});a.append(k("title",{},`${T(e.strength)} ${E(t.strengthUnit)}: ${Xt(e,t)}`)),a.append(k("circle",{class:"mp-target",cx:i,cy:n(e.value),r:12})),Number.isFinite(e.low)&&a.append(k("path",{class:"mp-interval",d:`M${i} ${n(e.low)}V${n(e.high)}`}));let s=e.place===t.strength?" mp-here":"",l=s?5:3.8;return a.append(k("circle",{class:`mp-dot${e.clear?"":" mp-hollow"}${s}`,cx:i,cy:n(e.value),r:l})),a.addEventListener("click",()=>o(e.place)),a}function Fe(e,t,r,n,o){let i=r-A.right,a=[];for(let l of new Set([e.y[0],0,e.y[1]]))a.push(k("path",{class:l===0?"mp-zero":"mp-rule",d:`M${A.left} ${o(l)}H${i}`}));for(let{at:l,text:c}of Pe(e,o))a.push(k("text",{x:A.left-6,y:l+3.5,"text-anchor":"end"},c));for(let{at:l,text:c}of Oe(e,t.strength,n))a.push(k("text",{x:l,y:W-A.bottom+14,"text-anchor":"middle"},c));let s=`strength ${E(t.strengthUnit)}`;return a.push(k("text",{x:(A.left+i)/2,y:W-6,"text-anchor":"middle"},s)),t.unit&&a.push(k("text",{x:A.left-6,y:9,"text-anchor":"end"},t.unit)),a}function Pe({y:e},t){let[r,n]=e,o=[...new Set(Math.abs(n)>=Math.abs(r)?[n,0,r]:[r,0,n])],i=Math.max(...o.map(B));return ht(o.map(a=>({at:t(a),size:Bt.height,text:w(a,i)})),2)}function Oe({points:e},t,r){let n=a=>{let s=e[a];return s?.place===t?0:a===0||a===e.length-1?1:s?.strength===0?2:3},i=[...e.keys()].sort((a,s)=>n(a)-n(s)||a-s).map(a=>{let s=e[a]?.strength??0,l=T(s);return{at:r(s),size:l.length*Bt.width,text:l}});return ht(i,5)}function G(e,t,r){let n=window.devicePixelRatio||1;(e.width!==Math.round(t*n)||e.height!==Math.round(r*n))&&(e.width=Math.round(t*n),e.height=Math.round(r*n),e.style.width=`${t}px`,e.style.height=`${r}px`);let o=e.getContext("2d");return o?.setTransform(n,0,0,n,0,0),o&&(o.textBaseline="middle"),o}var I=128;function qt(e){return Array.from({length:2*I+1},(t,r)=>z(r-I,I,e))}function q(e,t,r){let n=Math.round(6*r),o=document.createElement("canvas");o.width=n,o.height=n;let i=o.getContext("2d");if(!i)return null;i.strokeStyle=t.dark?"rgba(255,255,255,.22)":"rgba(60,70,84,.26)",i.lineWidth=r*.8,i.beginPath();for(let s of[-n,0,n])i.moveTo(s,n),i.lineTo(s+n,0);i.stroke();let a=e.createPattern(o,"repeat");return a?.setTransform(new DOMMatrix([1/r,0,0,1/r,0,0])),a}function O(e,t,r){if(e.measureText(t).width<=r)return t;let n=t;for(;n.length>1&&e.measureText(`${n}\u2026`).width>r;)n=n.slice(0,-1);return`${n}\u2026`}var He=4,Zt=Math.PI/3.2,Qt=Math.sin(Zt);function Yt(e,t,r){let n=Math.min(r,t*.3)+12,o=Math.max(5,Math.min(22,Math.floor((t-n-30)/Math.max(1,e)))),i=Math.min(r,110)*Qt+14;return{left:n,top:i,cell:o,width:t,height:i+e*o+4}}var ut=({values:e,concepts:t},r,n,o)=>e[(r*t.length+n)*He+o]??Number.NaN;function ze(e,t,r){let[n,o,i,a]=[0,1,2,3].map(m=>ut(e,t,r,m)),s=`${e.concepts[t]} steered, ${e.concepts[r]} scored`;if(!Number.isFinite(n))return`${s}: not run yet`;let l=H(Math.abs(n)||1),c=Number.isFinite(o)?` [${w(o,l)}, ${w(i,l)}]`:"",p=a?"clear of the random directions":"not clear of the random directions";return`${s}: ${w(n,l)} nats${c} \xB7 ${p}`}var Y=class{element;canvas=h("canvas",{class:"mp-canvas",tabindex:0,role:"application","data-testid":"off-target"});read=h("p",{class:"mp-note",role:"status","data-testid":"off-target-cell"});matrix={concepts:[],values:new Float32Array(0),limit:1};layout=Yt(0,0,0);at=[0,0];again=()=>{};constructor(){this.canvas.setAttribute("aria-label","Effect of each steered concept (rows) on each scored concept (columns)"),this.element=h("div",{class:"mp-off-target"},this.canvas,this.read),this.canvas.addEventListener("pointermove",t=>{let{left:r,top:n,cell:o}=this.layout;this.move(Math.floor((t.offsetY-n)/o),Math.floor((t.offsetX-r)/o))}),this.canvas.addEventListener("keydown",t=>{let r={ArrowUp:[-1,0],ArrowDown:[1,0],ArrowLeft:[0,-1],ArrowRight:[0,1]}[t.key];r&&(t.preventDefault(),this.move(this.at[0]+(r[0]??0),this.at[1]+(r[1]??0)))})}move(t,r){let n=this.matrix.concepts.length;t<0||r<0||t>=n||r>=n||(this.at=[t,r],this.again())}draw(t,r,n,o){t.values!==this.matrix.values&&(this.at=[r,this.at[1]]),(this.at[0]>=t.concepts.length||this.at[1]>=t.concepts.length)&&(this.at=[0,0]),this.matrix=t,this.again=()=>this.draw(t,r,n,o);let i=this.canvas.getContext("2d");i&&(i.font=`11px ${o.font}`);let a=t.concepts.map(l=>i?.measureText(l).width??50);this.layout=Yt(t.concepts.length,n,Math.min(140,Math.max(30,...a)));let s=G(this.canvas,this.layout.width,this.layout.height);s&&(s.clearRect(0,0,this.layout.width,this.layout.height),this.paintNames(s,r,o),this.paintPairs(s,o),this.read.textContent=ze(t,...this.at))}paintNames(t,r,n){let{left:o,top:i,cell:a}=this.layout,s=Math.ceil(11/a);t.font=`11px ${n.font}`,this.matrix.concepts.forEach((l,c)=>{c%s&&c!==r||(t.fillStyle=c===r||c===this.at[0]?n.ink:n.soft,t.textAlign="right",t.fillText(O(t,l,o-10),o-6,i+(c+.5)*a),t.fillStyle=c===this.at[1]?n.ink:n.soft,t.save(),t.translate(o+(c+.5)*a,i-5),t.rotate(-Zt),t.textAlign="left",t.fillText(O(t,l,(i-10)/Qt),0,0),t.restore())})}paintPairs(t,r){let{left:n,top:o,cell:i}=this.layout,a=this.matrix.concepts.length,{limit:s}=this.matrix,l=q(t,r,window.devicePixelRatio||1),c=new Path2D;for(let p=0;p<a;p+=1)for(let m=0;m<a;m+=1){let d=ut(this.matrix,p,m,0);if(!Number.isFinite(d))continue;t.fillStyle=D(z(d,s,r));let u=[n+m*i,o+p*i,i-1,i-1];t.fillRect(...u),ut(this.matrix,p,m,3)===0&&c.rect(...u)}l&&(t.fillStyle=l,t.fill(c)),t.strokeStyle=r.brand,t.lineWidth=2,t.strokeRect(n+this.at[1]*i-.5,o+this.at[0]*i-.5,i,i),t.lineWidth=1}};var Z=class{constructor(t,r){this.model=t;this.choose=r;let n=h("button",{type:"button","data-testid":"copy-csv"},"Copy CSV"),o=h("button",{type:"button","data-testid":"copy-code"},"Copy code");n.addEventListener("click",()=>this.copy("CSV")),o.addEventListener("click",()=>this.copy("code")),this.view.addEventListener("change",()=>{t.set("detail",this.view.value),t.save_changes()}),x(this.text,!1);let i=h("div",{class:"mp-head"},this.title,this.view,n,o);this.element=h("div",{class:"mp-detail"},i,this.figure,this.legend,this.offTarget.element,this.notice,this.text),x(this.element,!1)}model;choose;element;title=h("h3",{"data-testid":"detail-title"});view=h("select",{"aria-label":"view of the selected cell","data-testid":"detail"},h("option",{value:"dose_response"},"dose response"),h("option",{value:"off_target"},"off target"));figure=h("div",{class:"mp-figure"});legend=h("p",{class:"mp-note mp-legend"});offTarget=new Y;notice=h("p",{class:"mp-note",role:"status","data-testid":"copy-status"});text=h("textarea",{class:"mp-copied",readonly:!0,rows:6,"aria-label":"copied text","data-testid":"copied"});key="";matrix={bytes:null,values:new Float32Array(0)};now=null;shown(){let t=this.model.get("provenance");return{metric:t.metric??this.model.get("metric"),unit:this.model.get("unit"),strengthUnit:this.model.get("strength_unit"),average:t.average??"mean"}}async copy(t){if(!this.now)return;let{cells:r,selection:n,strength:o}=this.now,i=t==="CSV"?jt(r,n,this.shown()):Wt(this.model.get("recipe"),r,n,o);this.model.set("copied",i),this.model.save_changes();let a=await Gt(i);this.notice.textContent=a?`Copied as ${t}.`:"Clipboard access is blocked. Select and copy the text below instead.",this.text.value=i,x(this.text,!a),a||this.text.select()}draw(t,r,n,o,i,a){let s=r!==null&&t.value.some(Number.isFinite);if(x(this.element,s),!r||!s)return;this.now={cells:t,selection:r,strength:n};let l=this.model.get("has_off_target"),c=l?this.model.get("detail"):"dose_response",p=JSON.stringify([r,n,c,o]);if(!a&&p===this.key)return;this.key=p,x(this.view,l),this.view.value=c;let m=c==="off_target";x(this.figure,!m),x(this.legend,!m),x(this.offTarget.element,m),m?this.drawOffTarget(t,r,o,i):this.drawCurve(t,r,n,o,i)}drawCurve(t,r,n,o,i){let a=_(r),s=t.concepts[a.concept]??"";this.title.textContent=`Dose response \xB7 ${s} \xB7 layer ${t.layers[a.layer]??""}`;let l=Vt(t,a);if(l.points.length===0){this.figure.replaceChildren(h("p",{class:"mp-note"},"Not run yet, or not defined here.")),this.legend.replaceChildren();return}let c=this.model.get("unit"),p={width:o,concept:s,unit:c,strengthUnit:this.model.get("strength_unit"),strength:n,dark:i.dark};this.figure.replaceChildren(Jt(l,p,this.choose));let m=[h("span",{},h("i",{class:"mp-key mp-key-effect"}),"beyond ",F(t.controls[t.against]??"random")),h("span",{},h("i",{class:"mp-key mp-key-hollow"}),"hollow: not clear"),...t.controls.map(b=>{let g=h("i",{class:"mp-key",style:`--mp-control: ${X(b,i.dark)}`});return h("span",{},g,F(b))})];this.legend.replaceChildren(...m);let[d,u]=C(r);if(d!==u){let[b,g,f]=[d,u,_(r).layer].map(L=>t.layers[L]??""),y=`curve for layer ${f} only; steering applies to layers ${b}\u2013${g} together`;this.legend.append(h("span",{},y))}}drawOffTarget(t,r,n,o){let i=this.model.get("off_target");i!==this.matrix.bytes&&(this.matrix={bytes:i,values:$(i)});let[a,s]=this.model.get("off_target_at"),l=`layer ${a??"\u2013"} \xB7 ${T(s??0)} ${E(this.model.get("strength_unit"))}`;this.title.textContent=`Off target \xB7 ${l}`;let c={concepts:t.concepts,values:this.matrix.values,limit:this.model.get("off_target_limit")};this.offTarget.draw(c,r.concept,n,o)}};var te=`.mp-heatmap .mp-row {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: flex-start;
+  justify-content: space-between;
+  gap: 4px 16px;
+  margin: 0 0 8px;
+}
+.mp-heatmap .mp-scrubber {
+  display: flex;
+  flex: 1 1 240px;
+  align-items: flex-start;
+  gap: 10px;
+  max-width: 460px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-heatmap .mp-scrubber label {
+  flex: none;
+  line-height: 16px;
+}
+.mp-heatmap .mp-track {
+  flex: 1 1 120px;
+  min-width: 0;
+}
+.mp-heatmap .mp-track input[type="range"] {
+  display: block;
+  width: 100%;
+  height: 16px;
+  margin: 0;
+  accent-color: var(--mp-brand);
+  cursor: pointer;
+}
+.mp-heatmap .mp-stops {
+  position: relative;
+  height: 17px;
+  margin: 0 8px;
+  font-size: 11.5px;
+}
+.mp-heatmap .mp-stops span {
+  position: absolute;
+  min-width: 18px;
+  padding: 0 3px;
+  transform: translateX(-50%);
+  color: var(--mp-faint);
+  text-align: center;
+  cursor: pointer;
+}
+.mp-heatmap .mp-stops span[data-current] {
+  color: var(--mp-brand);
+  font-weight: 600;
+}
+.mp-heatmap .mp-choices {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 5px;
+}
+.mp-heatmap .mp-choices select {
+  max-width: 210px;
+  padding: 2px 5px;
+  border-color: var(--mp-line);
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-heatmap .mp-canvas {
+  display: block;
+  border-radius: 3px;
+  cursor: crosshair;
+}
+.mp-heatmap .mp-canvas:focus-visible {
+  outline-offset: 3px;
+}
+.mp-heatmap .mp-read {
+  /* Fixed, so that the map never moves under the pointer that reads it. */
+  height: 51px;
+  padding: 6px 10px;
+  overflow: hidden;
+  border-radius: 5px;
+  background: var(--mp-fill);
+  font-size: 12.5px;
+  overflow-wrap: anywhere;
+}
+.mp-heatmap .mp-read b {
+  display: inline-block;
+  max-width: 40%;
+  overflow: hidden;
+  font-weight: 650;
+  text-overflow: ellipsis;
+  vertical-align: bottom;
+  white-space: nowrap;
+}
+@container (max-width: 560px) {
+  .mp-heatmap .mp-read {
+    height: 70px;
+  }
+}
+@container (max-width: 420px) {
+  .mp-heatmap .mp-read {
+    height: 88px;
+  }
+}
+.mp-heatmap .mp-read .soft {
+  color: var(--mp-soft);
+}
+.mp-heatmap .mp-progress {
+  margin: 6px 0;
+}
+.mp-heatmap .mp-progress[data-done="true"] {
+  opacity: 0;
+}
+.mp-heatmap .mp-count {
+  color: var(--mp-faint);
+  font-size: 12px;
+}
+.mp-heatmap .mp-layers {
+  position: relative;
+}
+.mp-heatmap .mp-over-map {
+  position: absolute;
+  top: 0;
+  left: 0;
+  pointer-events: none;
+}
+.mp-heatmap .mp-map {
+  touch-action: pan-y;
+}
+.mp-heatmap .mp-detail {
+  margin-top: 12px;
+  padding-top: 10px;
+  border-top: 1px solid var(--mp-line);
+}
+.mp-heatmap .mp-detail .mp-head {
+  margin-bottom: 4px;
+}
+.mp-heatmap .mp-detail h3 {
+  overflow: hidden;
+  text-overflow: ellipsis;
+  text-transform: none;
+  white-space: nowrap;
+}
+.mp-heatmap .mp-detail .mp-head button,
+.mp-heatmap .mp-detail .mp-head select {
+  padding: 1px 8px;
+  font-size: 12px;
+}
+.mp-heatmap .mp-curve {
+  display: block;
+  overflow: visible;
+}
+.mp-heatmap .mp-curve text {
+  fill: var(--mp-faint);
+  font-size: 10.5px;
+}
+.mp-heatmap .mp-rule,
+.mp-heatmap .mp-zero {
+  fill: none;
+  stroke: var(--mp-line);
+}
+.mp-heatmap .mp-zero {
+  stroke: var(--mp-edge);
+}
+.mp-heatmap .mp-band {
+  fill-opacity: 0.2;
+}
+.mp-heatmap .mp-mean {
+  fill: none;
+  stroke-width: 1.4;
+  stroke-dasharray: 5 3;
+}
+.mp-heatmap .mp-effect {
+  fill: none;
+  stroke: var(--mp-brand);
+  stroke-width: 1.8;
+}
+.mp-heatmap .mp-interval {
+  stroke: var(--mp-brand);
+  stroke-width: 1.4;
+}
+.mp-heatmap .mp-dot {
+  fill: var(--mp-brand);
+  stroke: var(--mp-brand);
+  stroke-width: 1.6;
+}
+.mp-heatmap .mp-hollow {
+  fill: var(--mp-bg);
+}
+.mp-heatmap .mp-here {
+  stroke-width: 2.4;
+}
+.mp-heatmap .mp-target {
+  fill: transparent;
+}
+.mp-heatmap .mp-point {
+  cursor: pointer;
+}
+.mp-heatmap .mp-note {
+  margin: 2px 0 0;
+  color: var(--mp-faint);
+  font-size: 11.5px;
+  overflow-wrap: anywhere;
+}
+.mp-heatmap .mp-note:empty {
+  display: none;
+}
+.mp-heatmap .mp-legend {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 2px 14px;
+}
+.mp-heatmap .mp-key {
+  display: inline-block;
+  width: 15px;
+  height: 9px;
+  margin-right: 5px;
+  border-radius: 2px;
+  background: color-mix(in srgb, var(--mp-control, var(--mp-soft)) 40%, transparent);
+}
+.mp-heatmap .mp-key-effect {
+  height: 3px;
+  margin-bottom: 3px;
+  background: var(--mp-brand);
+}
+.mp-heatmap .mp-key-hollow {
+  width: 9px;
+  border: 1.6px solid var(--mp-brand);
+  border-radius: 50%;
+  background: none;
+}
+.mp-heatmap .mp-skeleton {
+  display: grid;
+  gap: 5px;
+  padding: 22px 0 10px;
+}
+.mp-heatmap .mp-skeleton div {
+  display: grid;
+  grid-template-columns: 96px repeat(8, 1fr);
+  gap: 3px;
+}
+.mp-heatmap .mp-skeleton b,
+.mp-heatmap .mp-skeleton i {
+  height: 14px;
+  border-radius: 3px;
+  background: var(--mp-fill);
+}
+.mp-heatmap .mp-skeleton b {
+  width: 70%;
+  justify-self: end;
+  margin-right: 8px;
+}
+.mp-heatmap .mp-copied {
+  width: 100%;
+  margin-top: 6px;
+  padding: 6px 8px;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: 11.5px / 1.45 var(--mp-mono);
+  resize: vertical;
+}
+`;var ee=["concepts","categories","layers","relative_depths","columns"],re=["values","low","high","n","clear","control","control_low","control_high","off_target","strengths","unit","strength_unit","controls","provenance","has_off_target","off_target_at","limit","note","recipe","off_target_limit","answered"],ne=["metric","metrics","metric_labels","against","controls","average","average_labels","sample","samples","columns","relative_depths","strengths","strength_unit"],oe=["concept","layer","window","strength","progress","status","message","detail"];function ft(e){let t=e.get("controls");return{concepts:e.get("concepts"),categories:e.get("categories"),layers:e.get("layers"),depths:e.get("relative_depths"),strengths:e.get("strengths"),value:$(e.get("values")),low:$(e.get("low")),high:$(e.get("high")),n:$(e.get("n")),clear:$(e.get("clear")),controls:t,against:Math.max(0,t.indexOf(e.get("provenance").against??"random")),control:$(e.get("control")),controlLow:$(e.get("control_low")),controlHigh:$(e.get("control_high"))}}var gt=e=>`10px ${e}`;function ae(e,{layout:t},r){e.fillStyle=r.faint,e.font=gt(r.font);for(let n of t.groups){if(t.headings){e.textAlign="left",e.fillText(O(e,R(n.category),t.width-2),2,n.top-16/2);continue}e.save(),e.translate(8,n.top+n.height/2),e.rotate(-Math.PI/2),e.textAlign="center",e.fillText(R(n.category),0,0),e.restore()}}var ie=(e,t)=>((e.edges[t]??0)+(e.edges[t+1]??0))/2;function se(e,t,r){let{layout:n,cells:o,columns:i,hover:a,selection:s}=t;e.textAlign="center";let l=i==="relative_depth"&&o.depths.length===o.layers.length,[c,p]=a?[a.layer,a.layer]:s?C(s):[-1,-1],m=l?26:18,d=Number.NEGATIVE_INFINITY,u=ie(n,c);o.layers.forEach((b,g)=>{let f=ie(n,g),y=g>=c&&g<=p;g!==c&&(f-d<m||Math.abs(f-u)<(c<0?0:m))||(d=f,e.font=`${y?"600 ":""}10.5px ${r.font}`,e.fillStyle=y?r.ink:r.faint,e.fillText(l?(o.depths[g]??0).toFixed(2).replace(/^0(?=\.)/,""):String(b),f,8))}),e.font=`10.5px ${r.font}`,e.fillStyle=r.faint,e.textAlign="right",e.fillText(l?"depth":"layer",n.left-7,8)}function le(e,t,r){let{layout:n,limit:o,unit:i,cells:a}=t;if(!a.value.some(Number.isFinite))return;let s=Math.min(n.layers*n.cellWidth,420),l=n.legendTop,c=e.createLinearGradient(n.left,0,n.left+s,0);for(let m=0;m<=8;m+=1)c.addColorStop(m/8,D(z(-o+o*m/4,o,r)));e.fillStyle=c,e.fillRect(n.left,l,s,7);let p=B(o);e.fillStyle=r.faint,e.font=`10.5px ${r.font}`,e.textAlign="left",e.fillText(it(-o,p),n.left,l+15),e.textAlign="center",e.fillText("0",n.left+s/2,l+15),e.textAlign="right",e.fillText(`${w(o,p)} ${i}`.trim(),n.left+s,l+15),e.textAlign="left",e.fillText(O(e,t.note,n.width-n.left),n.left,l+31)}var Q=class{cut=new Map;forget(){this.cut.clear()}paint(t,{layout:r,cells:n,hover:o,selection:i},a){t.textAlign="right",t.fillStyle=a.ink;let s=o?.concept??i?.concept;for(let l of[!1,!0]){t.font=`${l?"600 ":""}${r.fontSize}px ${a.font}`;for(let c of r.rows){if(c.concept===s!==l)continue;let p=this.fitting(t,l,c.concept,n.concepts[c.concept]??"",r.nameRoom);t.fillText(p,r.left-7,c.y+r.rowHeight/2)}}}fitting(t,r,n,o,i){let a=`${n} ${r}`,s=this.cut.get(a);if(s!==void 0)return s;let l=O(t,o,i);return this.cut.set(a,l),l}};function Ue(e,t,r,n,o){let i=new Uint8ClampedArray(t.rows.length*t.layers*4),a=0;for(let{concept:s}of t.rows)for(let l=0;l<t.layers;l+=1,a+=4){let c=v(e.value,S(e,{concept:s,layer:l},r));if(!Number.isFinite(c))continue;let p=o[Math.round(Math.max(-1,Math.min(1,c/n))*I)+I];p&&(i[a]=p[0],i[a+1]=p[1],i[a+2]=p[2],i[a+3]=255)}return i}function bt(e,t){let r=[],n=-1;for(let o=0;o<=e;o+=1){let i=o<e&&t(o);i&&n<0&&(n=o),!(i||n<0)&&(r.push([n,o]),n=-1)}return r}var tt=class{image=document.createElement("canvas");hatch=null;paint(t,r,n,o,i,a){if(n.layers===0||n.rows.length===0)return;this.fill(Ue(r,n,o.strength,o.limit,a),n),this.stretch(t,n);let s=(p,m)=>S(r,{concept:n.rows[p]?.concept??0,layer:m},o.strength),l=(p,m)=>Number.isFinite(v(r.value,s(p,m)));this.paintHatching(t,n,i,(p,m)=>l(p,m)&&v(r.clear,s(p,m))===0),je(t,n,i,(p,m)=>!l(p,m)),Ge(t,n),We(t,n,i,(p,m)=>Math.abs(v(r.value,s(p,m)))>o.limit)}fill(t,{layers:r,rows:n}){let{image:o}=this;(o.width!==r||o.height!==n.length)&&Object.assign(o,{width:r,height:n.length}),o.getContext("2d")?.putImageData(new ImageData(t,r,n.length),0,0)}stretch(t,{groups:r,rows:n,rowHeight:o,edges:i,cellWidth:a,layers:s}){let c=i.every((m,d)=>d===0||m-(i[d-1]??0)===a)?[[0,s]]:Array.from({length:s},(m,d)=>[d,d+1]);t.imageSmoothingEnabled=!1;let p=0;for(let m of r){let d=m.height/o;for(let[u=0,b=0]of c){let g=i[u]??0,f=[g,n[p]?.y??0,(i[b]??g)-g,m.height];t.drawImage(this.image,u,p,b-u,d,...f)}p+=d}}paintHatching(t,r,n,o){let i=window.devicePixelRatio||1;(this.hatch?.theme!==n||this.hatch.ratio!==i)&&(this.hatch={theme:n,ratio:i,pattern:q(t,n,i)}),this.hatch.pattern&&(t.fillStyle=this.hatch.pattern,r.rows.forEach(({y:a},s)=>{for(let[l,c]of bt(r.layers,p=>o(s,p))){let p=r.edges[l]??0;t.fillRect(p,a,(r.edges[c]??p)-p,r.rowHeight)}}))}},et=e=>e.cellWidth>8?1:0;function je(e,t,r,n){let{rows:o,rowHeight:i,edges:a,layers:s,groups:l}=t,c=new Path2D;o.forEach(({y:m},d)=>{for(let[u,b]of bt(s,g=>n(d,g))){let[g,f]=[a[u]??0,(a[b]??0)-et(t)];c.rect(g,m,f-g,1),c.rect(g,m+i-2,f-g,1)}});let p=0;for(let m of l){let d=m.height/i;for(let u=0;u<s;u+=1)for(let[b,g]of bt(d,f=>n(p+f,u))){let f=o[p+b]?.y??0,y=(g-b)*i-1;c.rect(a[u]??0,f,1,y),c.rect((a[u+1]??0)-et(t)-1,f,1,y)}p+=d}e.fillStyle=r.line,e.globalAlpha=.55,e.fill(c),e.globalAlpha=1}function We(e,t,r,n){let{rows:o,edges:i,layers:a,rowHeight:s,cellWidth:l}=t,c=Math.min(6,s/3,l/3),p=new Path2D;o.forEach(({y:m},d)=>{for(let u=0;u<a;u+=1){if(!n(d,u))continue;let b=(i[u+1]??0)-et(t);p.moveTo(b-c,m),p.lineTo(b,m),p.lineTo(b,m+c),p.closePath()}}),e.fillStyle=r.ink,e.fill(p)}function ce(e,t,r,n){let{rows:o,edges:i,layers:a,rowHeight:s}=t;e.lineWidth=1,e.fillStyle=r.paper,e.strokeStyle=r.ink,o.forEach(({y:l},c)=>{for(let p=0;p<a;p+=1)n(c,p)&&(e.beginPath(),e.arc(((i[p]??0)+(i[p+1]??0))/2,l+(s-1)/2,2.6,0,2*Math.PI),e.fill(),e.stroke())})}function Ge(e,t){let{rows:r,rowHeight:n,edges:o,left:i,groups:a}=t,s=o.at(-1)??i;for(let{y:p}of r)e.clearRect(i,p+n-1,s-i,1);let l=et(t);if(!l)return;let c=0;for(let p of a){let m=r[c]?.y??0;for(let d of o.slice(1))e.clearRect(d-l,m,l,p.height);c+=p.height/n}}var pe={offset:52,width:44};function me(e,t,r){let{layout:n,cells:o,strength:i,limit:a}=t;if(!(n.margin===null||!o.value.some(Number.isFinite))){e.textAlign="left",e.fillStyle=r.faint,e.font=`10.5px ${r.font}`,e.fillText("peak \xB7 eff. layers",n.margin,8),e.font=`${Math.min(11.5,n.fontSize)}px ${r.font}`,e.fillStyle=r.soft,e.strokeStyle=r.brand,e.lineWidth=1.2,e.beginPath();for(let s of n.rows){let l=Nt(o,s.concept,i),c=Rt(l);if(!c)continue;let p=`${o.layers[c.peak]} \xB7 ${c.effective.toFixed(1)}`;e.fillText(p,n.margin,s.y+n.rowHeight/2);let m=l.map(b=>Number.isFinite(b)?Math.min(a,Math.abs(b)):0),d=Math.max(...m,1e-9),u=pe.width/Math.max(1,l.length-1);for(let[b,g]of m.entries()){let f=n.margin+pe.offset+b*u,y=s.y+n.rowHeight-4-g/d*(n.rowHeight-7);b?e.lineTo(f,y):e.moveTo(f,y)}}e.stroke(),e.lineWidth=1}}function he(e,t,r,n){let{layout:o,cells:i,strength:a,limit:s}=t,l=_t(i,a).map(y=>Math.max(-s,Math.min(s,y))),c=l.filter(Number.isFinite);if(c.length===0)return;let[p,m]=[Math.min(0,...c),Math.max(0,...c)],d=m-p||1,u=o.profileTop+m/d*20,b=(n.length-1)/2,g=o.cellWidth>8?3:1;l.forEach((y,L)=>{if(!Number.isFinite(y))return;let M=o.edges[L]??0,N=Math.max(1,(o.edges[L+1]??M)-M-g),V=Math.abs(y)/d*20,fe=Math.max(.55,Math.min(1,Math.abs(y)/s)),kt=n[Math.round(b+Math.sign(y)*b*fe)];kt&&(e.fillStyle=D(kt)),e.fillRect(M+(g-1)/2,y>0?u-V:u,N,V)});let f=o.edges.at(-1)??o.left;e.fillStyle=r.line,e.fillRect(o.left,u,f-o.left,1),e.fillStyle=r.faint,e.font=`10.5px ${r.font}`,e.textAlign="right",e.fillText("mean",o.left-7,o.profileTop+20/2)}var Ve=4,rt=class{constructor(t){this.canvas=t;this.element=h("div",{class:"mp-layers"},t,this.over)}canvas;element;over=h("canvas",{class:"mp-over-map","aria-hidden":"true"});grid=new tt;names=new Q;colours=[];theme=null;stale=!0;around=[];invalidate(){this.stale=!0}paint(t,r){r!==this.theme&&(this.colours=qt(r)),this.theme=r,this.stale&&this.paintData(t,r),this.stale=!1;let{cells:n,layout:o,columns:i,selection:a,hover:s,focused:l}=t,c=[n.concepts,n.layers,o,r,i,a,s,l];c.every((p,m)=>p===this.around[m])||(c.slice(0,Ve).some((p,m)=>p!==this.around[m])&&this.names.forget(),this.around=c,this.paintOver(t,r))}paintData(t,r){let{width:n,height:o}=t.layout,i=G(this.canvas,n,o);i&&(i.clearRect(0,0,n,o),this.grid.paint(i,t.cells,t.layout,t,r,this.colours),Ke(i,t,r),ae(i,t,r),me(i,t,r),he(i,t,r,this.colours),le(i,t,r))}paintOver(t,r){let{width:n,height:o}=t.layout,i=G(this.over,n,o);i&&(i.clearRect(0,0,n,o),this.names.paint(i,t,r),se(i,t,r),t.hover&&yt(i,t,[t.hover.layer,t.hover.layer],t.hover.concept,r.soft,1),t.selection&&Be(i,t,t.selection,r))}};function Ke(e,{cells:t,layout:r,answered:n,strength:o},i){if(n.length===0)return;let a=new Set(n.map(l=>JSON.stringify(l)));ce(e,r,i,(l,c)=>a.has(JSON.stringify([t.concepts[r.rows[l]?.concept??0],t.layers[c],t.strengths[o]])))}function yt(e,{layout:t},[r,n],o,i,a){let s=t.rows.find(p=>p.concept===o);if(!s)return;let l=t.edges[r]??0,c=t.edges[n+1]??l;e.strokeStyle=i,e.lineWidth=a,e.strokeRect(l-.5,s.y-.5,c-l,t.rowHeight),e.lineWidth=1}function Be(e,t,r,n){let o=C(r);if(yt(e,t,o,r.concept,n.brand,t.focused?3:2),o[0]===o[1])return;let{layer:i,concept:a}=_(r);yt(e,t,[i,i],a,n.brand,1);let s=t.layout.edges[o[0]]??0,l=t.layout.edges[o[1]+1]??s;e.fillStyle=n.brand,e.fillRect(s,t.layout.top-3,l-s-1,2)}function de(e,t,r,n){let o=S(e,t,r),i=v(e.value,o),a=H(n.limit),s=n.unit?` ${n.unit}`:"",l=[{text:e.concepts[t.concept]??"",kind:"strong"},{text:`layer ${e.layers[t.layer]??"\u2013"}`,kind:"normal"},...n.byDepth?[{text:`depth ${(e.depths[t.layer]??0).toFixed(2)}`,kind:"soft"}]:[],...n.window?[{text:`window ${n.window.join("\u2013")}`,kind:"soft"}]:[],{text:`${T(e.strengths[r]??0)} ${E(n.strengthUnit)}`,kind:"soft"}];if(!Number.isFinite(i))return[...l,{text:"not run yet, or not defined here",kind:"soft"}];l.push({text:`${w(i,a)}${s}`,kind:"strong"});let c=(f,y)=>`[${w(f,a)}, ${w(y,a)}]`,[p,m]=[v(e.low,o),v(e.high,o)];Number.isFinite(p)&&l.push({text:c(p,m),kind:"soft"});let d=v(e.n,o);Number.isFinite(d)&&l.push({text:`n = ${d} ${d===1?"picture":"pictures"}`,kind:"soft"});let u=f=>P(e,f,e.against,o),b=u(e.control);if(Number.isFinite(b)){let[f,y]=[u(e.controlLow),u(e.controlHigh)],L=Number.isFinite(f)?` ${c(f,y)}`:"",M=F(e.controls[e.against]??"random").replace(/s$/,"");l.push({text:`${M} ${w(b,a)}${L}`,kind:"soft"})}let g=v(e.clear,o);return Number.isFinite(g)&&l.push({text:g?"clear of the controls":"not clear of the controls",kind:"soft"}),l}var nt=class{element=h("div",{class:"mp-read",id:K("cell"),"data-testid":"heatmap-cell",role:"status","aria-live":"polite"});key="";draw(t,r,n,o){if(!r){this.element.textContent="Waiting for the first cells.",this.key="";return}let i=de(t,r,n,o);this.tell(t,r,n);let a=JSON.stringify(i);if(this.key===a)return;this.key=a;let s=i.flatMap((l,c)=>{let p=l.kind==="strong"?h("b",{},l.text):h("span",{class:l.kind},l.text);return c?[l.text.startsWith("[")?" ":" \xB7 ",p]:[p]});this.element.replaceChildren(...s)}tell(t,r,n){let o=v(t.value,S(t,r,n)),i=this.element.dataset;i.concept=t.concepts[r.concept]??"",i.layer=String(t.layers[r.layer]??""),i.strength=String(t.strengths[n]??""),i.value=Number.isFinite(o)?String(o):""}};var ot=class{constructor(t){this.choose=t;this.input.id=K("strength"),this.label.htmlFor=this.input.id,this.element=h("div",{class:"mp-scrubber"},this.label,h("div",{class:"mp-track"},this.input,this.stops)),this.input.addEventListener("input",()=>t(Number(this.input.value)))}choose;element;input=h("input",{type:"range",min:0,step:1,"data-testid":"heatmap-strength"});label=h("label",{});stops=h("div",{class:"mp-stops","aria-hidden":!0});key="";draw(t,r,n){let o=JSON.stringify([t,r]);o!==this.key&&this.fill(t,r),this.key=o,x(this.element,t.length>1),this.input.value!==String(n)&&(this.input.value=String(n));let i=`${T(t[n]??0)} ${E(r)}`;this.input.getAttribute("aria-valuetext")!==i&&(this.input.setAttribute("aria-valuetext",i),this.stops.querySelectorAll("span").forEach((a,s)=>{a.toggleAttribute("data-current",s===n)}))}fill(t,r){this.label.textContent=`strength ${E(r)}`,this.input.max=String(t.length-1),this.input.removeAttribute("aria-valuetext");let n=Math.max(1,t.length-1),o=Math.ceil(t.length/9),i=t.map((a,s)=>{let l=h("span",{style:`left: ${100*s/n}%`},s%o?"":T(a));return l.addEventListener("click",()=>this.choose(s)),l});this.stops.replaceChildren(...i)}};var xt="Effect by concept and layer",ue={rows:9,columns:8},wt=class{constructor(t,r,n){this.model=t;this.root=Ct(Mt+te,"heatmap",xt),this.choices=new J(t),this.detail=new Z(t,s=>this.setStrength(s)),this.canvas.setAttribute("aria-label",`${xt}; arrow keys move, with shift they select a window of layers; values are read above`),this.canvas.setAttribute("aria-describedby",this.reading.element.id);let i=h("div",{class:"mp-head"},h("h3",{},xt),this.count,this.choices.metric);this.row.append(this.scrubber.element,this.choices.row);let a=[this.skeleton,this.painter.element];for(let s=0;s<ue.rows;s+=1){let l=Array.from({length:ue.columns},()=>h("i"));this.skeleton.append(h("div",{},h("b"),...l))}this.root.append(i,this.row,this.reading.element,this.bar,...a,this.error,this.detail.element),r.append(this.root),this.cells=ft(t),this.listen(n),this.redraw()}model;root;choices;scrubber=new ot(t=>this.setStrength(t));detail;count=h("span",{class:"mp-count","data-testid":"heatmap-status"});canvas=h("canvas",{class:"mp-canvas mp-map","data-testid":"heatmap",tabindex:0,role:"application"});reading=new nt;bar=h("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},h("i"));error=h("p",{class:"mp-error",role:"alert","data-testid":"heatmap-error"});painter=new rt(this.canvas);row=h("div",{class:"mp-row"});skeleton=h("div",{class:"mp-skeleton","aria-hidden":!0,"data-testid":"heatmap-skeleton"});cells;layout=lt([],0,{width:0,nameWidth:60});theme=null;limit=1;hover=null;selection=null;dragging=!1;width=0;pending=0;drawn=-1;stale={frame:!0,numbers:!0,choices:!0,theme:!0};listen(t){let{model:r,canvas:n}=this,o=[[ee,()=>this.redraw("frame")],[re,()=>this.redraw("numbers")],[ne,()=>this.redraw("choices")],[oe,()=>this.redraw()]];for(let[s,l]of o)for(let c of s)r.on(`change:${c}`,l);let i=new ResizeObserver(()=>this.redraw("theme"));i.observe(this.root);let a=Lt(()=>this.redraw("theme"));t.addEventListener("abort",()=>{for(let[s,l]of o)for(let c of s)r.off(`change:${c}`,l);i.disconnect(),a(),cancelAnimationFrame(this.pending)}),n.addEventListener("pointerdown",s=>this.onDown(s)),n.addEventListener("pointermove",s=>this.onMove(s)),n.addEventListener("pointerup",()=>this.onUp()),n.addEventListener("pointercancel",()=>this.onCancel()),n.addEventListener("pointerleave",()=>this.setHover(null)),n.addEventListener("keydown",s=>this.onKey(s)),n.addEventListener("focus",()=>this.redraw()),n.addEventListener("blur",()=>this.redraw())}onDown(t){let r=pt(this.layout,t.offsetX,t.offsetY);!r||t.button!==0||(this.selection=mt(this.selection,r,t.shiftKey),this.dragging=!0,this.canvas.setPointerCapture(t.pointerId),this.redraw())}onMove(t){if(!this.dragging||!this.selection){this.setHover(pt(this.layout,t.offsetX,t.offsetY));return}this.hover=null,this.selection=zt(this.layout,this.selection,t.offsetX),this.redraw()}onUp(){this.dragging&&(this.dragging=!1,this.commit())}onCancel(){this.dragging=!1,this.selection=null,this.redraw()}onKey(t){if(t.ctrlKey||t.metaKey||t.altKey)return;let r=this.selection?Dt(this.layout,this.selection,t.key,t.shiftKey):null;if(r)this.hover=null,this.selection=r,this.commit();else if(t.key==="+"||t.key==="-")this.setStrength(this.strength()+(t.key==="+"?1:-1));else return;t.preventDefault(),t.stopPropagation()}strength(){return Ft(this.cells.strengths,this.model.get("strength"))}setHover(t){t?.concept===this.hover?.concept&&t?.layer===this.hover?.layer||(this.hover=t,this.redraw())}commit(){if(this.selection){for(let[t,r]of Object.entries(Ht(this.cells,this.selection)))this.model.set(t,r);this.model.save_changes(),this.redraw()}}setStrength(t){let r=this.cells.strengths[Math.max(0,Math.min(this.cells.strengths.length-1,t))];r===void 0||r===this.model.get("strength")||(this.model.set("strength",r),this.model.save_changes(),this.redraw())}redraw(t){t&&(this.stale[t]=!0),!this.pending&&(this.pending=requestAnimationFrame(()=>{this.pending=0,this.draw()}))}takeIn(){let{model:t,stale:r}=this;if((r.frame||r.numbers)&&(this.cells=ft(t),this.limit=t.get("limit")),r.choices&&this.choices.draw(),(r.theme||!this.theme)&&(this.theme=At(this.root)),(r.frame||r.theme)&&this.measure(r.frame),!this.dragging){let n={concept:t.get("concept"),layer:t.get("layer"),window:t.get("window")};this.selection=Ot(this.cells,n,this.selection)}return this.theme}measure(t){let r=getComputedStyle(this.root),n=Math.floor(this.root.clientWidth-Number.parseFloat(r.paddingLeft)*2);if(n===this.width&&!t||n<=0)return;this.width=n,this.stale.numbers=!0;let o=this.canvas.getContext("2d");o&&(o.font=`600 12px ${r.fontFamily}`);let i=this.cells.concepts.map(m=>o?.measureText(m).width??60),a=Math.min(170,Math.max(40,...i));o&&(o.font=gt(r.fontFamily));let s=this.cells.categories.map(m=>[m,o?.measureText(R(m)).width??0]),l=this.model.get("columns")==="relative_depth",c=new Map(s),p={width:n,nameWidth:a,categoryWidths:c,...l&&{depths:this.cells.depths}};this.layout=lt(this.cells.categories,this.cells.layers.length,p)}draw(){let t=this.takeIn(),r=this.strength(),n=this.stale.frame||this.stale.numbers||this.stale.theme;(n||r!==this.drawn)&&this.painter.invalidate(),this.drawn=r;let o={cells:this.cells,layout:this.layout,strength:r,limit:this.limit,unit:this.model.get("unit"),columns:this.model.get("columns"),note:this.noteOf(),selection:this.selection,hover:this.hover,focused:document.activeElement===this.canvas,answered:this.model.get("answered")};this.painter.paint(o,t),x(this.painter.element,this.cells.concepts.length>0),x(this.row,this.cells.concepts.length>0),x(this.skeleton,this.cells.concepts.length===0),this.placeCells(),this.drawReadout(r),this.scrubber.draw(this.cells.strengths,this.model.get("strength_unit"),r),this.detail.draw(this.cells,this.selection,r,this.width,t,n),this.drawState(),this.stale={frame:!1,numbers:!1,choices:!1,theme:!1}}noteOf(){let t=this.model.get("answered").length>0?["dot: has answers"]:[];return[this.model.get("note"),...t].join(" \xB7 ")}placeCells(){let{left:t,cellWidth:r,rowHeight:n,rows:o}=this.layout,i=o[0]?.y??0;for(let[a,s]of Object.entries({left:t,top:i,cellWidth:r,rowHeight:n}))this.canvas.dataset[a]!==String(s)&&(this.canvas.dataset[a]=String(s))}drawReadout(t){let{model:r,cells:n,hover:o,selection:i}=this,[a,s]=i?C(i):[0,0],l=!o||o.concept===i?.concept&&o.layer>=a&&o.layer<=s;this.reading.draw(n,o??(i&&_(i)),t,{unit:r.get("unit"),strengthUnit:r.get("strength_unit"),limit:this.limit,window:l&&a!==s?[n.layers[a]??0,n.layers[s]??0]:void 0,byDepth:r.get("columns")==="relative_depth"&&n.depths.length>0})}drawState(){let t=this.model.get("progress"),r=this.model.get("status"),n=r==="running",o=String(Math.round(t*100)),i=n?`${o} %`:r==="idle"?"":r;this.count.textContent!==i&&(this.count.textContent=i),this.root.dataset.status=r,this.bar.dataset.done=String(!n),this.bar.setAttribute("aria-valuenow",o),this.bar.firstElementChild.style.transform=`scaleX(${t})`;let a=this.model.get("message");this.error.textContent!==a&&(this.error.textContent=a),x(this.error,a!=="")}};function Xe({model:e,el:t,signal:r}){let n=new AbortController;return r?.addEventListener("abort",()=>n.abort()),new wt(e,t,n.signal),()=>n.abort()}var In={render:Tt(Xe)};export{In as default};

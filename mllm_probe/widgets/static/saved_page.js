@@ -1,0 +1,224 @@
+function i(t,e={},...n){let r=document.createElement(t);for(let[o,s]of Object.entries(e))s!==void 0&&s!==!1&&r.setAttribute(o,s===!0?"":String(s));return r.append(...n),r}var $=0;function R(t){return $+=1,`mp-${t}-${$}-${Math.random().toString(36).slice(2,8)}`}function P(t,e){t.hidden=!e}var J="This is a saved page without a kernel: that needs the notebook.",x=(t,e)=>Object.is(t,e)||JSON.stringify(t)===JSON.stringify(e);function m({keys:t,recordings:e},n){return[...e].reverse().find(({when:r})=>t.every(o=>x(r[o],n(o))))}function A(t){let e=t.window;if(Array.isArray(e)){let n=[...e].sort((r,o)=>r-o);return{...t,window:n,layer:n[0]}}return"layer"in t?{...t,window:[t.layer,t.layer]}:t}function y({recordings:t}){let e=t.filter(({label:o})=>o!=="").length,n=e||t.length;return n===0?"No settings were recorded on this page.":`This setting was not recorded. ${n===1?"One recorded setting is":`${n} recorded settings are`} ${e>1?"listed above":"on this page"}.`}var V={receipt:[],rate:0,code:"",doses:[],safe_low:0,safe_high:0};function T(t,e){let n=m(e,t.get),r={...n?.shown},o=t.has("answers");if(t.has("message")&&(r.message=n||o?"":y(e)),o){let a={generation:(t.get("answers").generation??0)+1,serial:t.get("serial")??0};r.answers={...n?.shown.answers,...a},n||Object.assign(r,V)}t.take(r)}function O(t,e,n){let r=A(e);if(m(n,s=>s in r?r[s]:t.get(s)))return e;let o=({when:s})=>Object.entries(r).every(([a,l])=>x(s[a],l));return[...n.recordings].reverse().find(o)?.when??e}function C({recordings:t}){let e=({when:n})=>n.second===""&&x(n.window,[n.layer,n.layer]);return t.filter(e).map(({when:n})=>[n.concept,n.layer,n.strength])}function H(t,e,n){if(e.kind==="saved"){n.keys.some(o=>e.names.includes(o))&&T(t,n);return}let r=e.content;r?.kind==="set"?h(t,r.state??{},n):r?.kind!=="cancel"&&r?.kind!=="show"&&t.has("message")&&t.take({message:J})}function h(t,e,n){let r=Object.entries(A(e)).filter(([o])=>t.has(o));t.take(Object.fromEntries(r)),T(t,n)}var G={concept:"concepts",layer:"layers"};function Q(t,e){return Object.entries(e).every(([n,r])=>{let o=t.get(G[n]??"");return!Array.isArray(o)||o.includes(r)})}function I(t,e,n){let r=!1;for(let{from:o,to:s,names:a}of n){let[l,d,c]=[t[o],t[s],e[s]];if(!l||!d||!c)continue;l.has("answered")&&d.has("answers")&&l.take({answered:C(c)});let p=()=>{let g=Object.fromEntries(a.map(f=>[f,l.get(f)])),u=Object.fromEntries(Object.entries(g).filter(([f,D])=>d.get(f)!==D));if(!(r||Object.keys(u).length===0||!Q(d,u))){r=!0;try{h(d,d.has("answers")?O(d,g,c):u,c)}finally{r=!1}}};for(let g of a)l.on(`change:${g}`,p)}}var b=class{constructor(e,n=()=>{}){this.state=e;this.answer=n}state;answer;widget_manager=null;listeners=new Map;unsaved=new Set;get=e=>this.state[e];has=e=>e in this.state;set=(e,n)=>{let r=typeof e=="string"?{[e]:n}:e;for(let o of this.take(r))this.unsaved.add(o)};save_changes=()=>{let e=[...this.unsaved];this.unsaved.clear(),e.length>0&&this.answer(this,{kind:"saved",names:e})};send=e=>{this.unsaved.clear(),this.answer(this,{kind:"sent",content:e})};on=(e,n)=>{for(let r of e.split(" ")){let o=this.listeners.get(r)??new Set;this.listeners.set(r,o.add(n))}};off=(e,n)=>{e||this.listeners.clear();for(let r of e?.split(" ")??[])n?this.listeners.get(r)?.delete(n):this.listeners.delete(r)};take(e){let n=Object.keys(e).filter(r=>!Object.is(this.state[r],e[r]));Object.assign(this.state,e);for(let r of n)this.emit(`change:${r}`,e[r]);return n.length>0&&this.emit("change"),n}emit(e,...n){for(let r of[...this.listeners.get(e)??[]])r(this,...n)}};function v(t){let e=atob(t);return new DataView(Uint8Array.from(e,n=>n.charCodeAt(0)).buffer)}function k(t,e){for(let[n,r]of e){let o=t;for(let a of n.slice(0,-1))o=o[a];let s=n.at(-1);s!==void 0&&(o[s]=v(r))}return t}var B=t=>t.toLowerCase().replace(/[^\p{L}\p{N}]/gu,"");function X(t,e){let n=t.length+1,r=e.length+1,o=Array.from({length:n},()=>new Uint16Array(r)),s=(c,p)=>o[c]?.[p]??0;for(let c=n-2;c>=0;c-=1)for(let p=r-2;p>=0;p-=1){let g=o[c];g&&(g[p]=t[c]===e[p]?s(c+1,p+1)+1:Math.max(s(c+1,p),s(c,p+1)))}let a=t.map(()=>!1),l=0,d=0;for(;l<t.length&&d<e.length;)t[l]===e[d]?(a[l]=!0,l+=1,d+=1):s(l+1,d)>=s(l,d+1)?l+=1:d+=1;return a}function Y(t,e){let n=[...new Set([0,...e,t.length])].sort((r,o)=>r-o);return n.slice(1).map((r,o)=>[n[o]??0,r])}function Z(t,e,n){let r=[...t.matchAll(/\S+/g)].map(c=>({start:c.index,text:c[0]})),o=e?.split(/\s+/).filter(Boolean)??[],s=r.map(({text:c})=>B(c)),a=e===null?r.map(()=>!0):X(s,o.map(B)),l=r.filter((c,p)=>!a[p]).map(({start:c,text:p})=>[c,c+p.length]),d=[...l,...n.map(([c,p])=>[c,p])].flat();return Y(t,d).map(([c,p])=>{let g=n.find(u=>u[0]<=c&&p<=u[1]);return{text:t.slice(c,p),changed:l.some(u=>u[0]<=c&&p<=u[1]),kind:g?g[2]?"negated":"named":""}})}function z(t,e,n){let r=[],o=null;for(let{text:s,changed:a,kind:l}of Z(t,e,n)){let d=l?i("span",{class:l},s):document.createTextNode(s);a?o?o.append(d):(o=i("mark",{},d),r.push(o)):(o=null,r.push(d))}return r}function S(t){let e=Math.abs(t),n=e===.5?"\xBD":e===.25?"\xBC":String(Number(e.toFixed(3)));return t<0?"\u2212"+n:n}function _(t){return{residual:"\xD7 residual norm",vector:"\xD7 vector",raw:"\xD7 raw vector"}[t]??t}function M(t,e){let n=t.toLowerCase();return e.toLowerCase().split(/\s+/).every(r=>n.includes(r))}function F(t){for(let e of t.querySelectorAll("table[data-search]")){let n=[...e.tBodies[0]?.rows??[]],r=i("input",{type:"search","aria-label":`search: ${e.dataset.search??""}`});r.placeholder="search";let o=i("span",{role:"status"}),s=()=>{let a=0;for(let l of n)l.hidden=!M(l.textContent??"",r.value),a+=+!l.hidden;o.textContent=a===n.length?`${a} rows`:`${a} of ${n.length} rows`};r.addEventListener("input",s),e.parentElement?.before(i("div",{class:"page-search"},r,o)),s()}}var j=100,U=t=>new Int32Array(v(t).buffer);function ee(t,{concept:e,layer:n,strength:r,sample:o}){return((e*t.layers.length+n)*t.strengths.length+r)*t.samples.length+o}function te(t,e){let n=e%t.samples.length,r=Math.floor(e/t.samples.length),o=r%t.strengths.length,s=Math.floor(r/t.strengths.length);return{concept:Math.floor(s/t.layers.length),layer:s%t.layers.length,strength:o,sample:n}}function ne(t,e,n){let r=t.texts.map(o=>M(o,n));return[...e.keys()].filter(o=>r[e[o]??-1])}function W(...t){return i("thead",{},i("tr",{},...t.map(e=>i("th",{scope:"col"},e))))}var w=class{constructor(e,n,r){this.sweep=e;this.map=n;this.steered=U(e.steered),this.random=U(e.random),this.fill(this.concept,e.concepts),this.fill(this.layer,e.layers.map(a=>`layer ${a}`)),this.fill(this.strength,e.strengths.map(a=>`${S(a)} ${_(e.unit)}`)),this.field.placeholder="search all answers";let o=i("div",{class:"page-scroll",tabindex:0,role:"region","aria-label":"answers"},this.table),s=i("div",{class:"page-search"},this.concept,this.layer,this.strength,this.field,this.count);r.append(s,o);for(let a of[this.concept,this.layer,this.strength])a.addEventListener("change",()=>this.choose());this.field.addEventListener("input",()=>this.draw());for(let a of["concept","layer","strength"])n.on(`change:${a}`,()=>this.draw());this.draw()}sweep;map;concept=i("select",{"aria-label":"concept","data-testid":"answers-concept"});layer=i("select",{"aria-label":"layer"});strength=i("select",{"aria-label":"strength"});field=i("input",{type:"search","aria-label":"search all answers"});count=i("span",{role:"status","data-testid":"answers-count"});table=i("table",{class:"page-answers","data-testid":"answers"});steered;random;fill(e,n){e.append(...n.map((r,o)=>i("option",{value:o},r)))}choose(){let{concepts:e,layers:n,strengths:r}=this.sweep;this.field.value="",this.map.take({concept:e[Number(this.concept.value)],layer:n[Number(this.layer.value)],strength:r[Number(this.strength.value)]}),this.draw()}draw(){let{concepts:e,layers:n,strengths:r}=this.sweep,o=(a,l)=>Math.max(0,a.indexOf(this.map.get(l))),s={concept:o(e,"concept"),layer:o(n,"layer"),strength:o(r,"strength")};this.concept.value=String(s.concept),this.layer.value=String(s.layer),this.strength.value=String(s.strength),this.field.value.trim()?this.drawFound():this.drawCell(s)}cell(e,n,r){let{texts:o,spans:s}=this.sweep,a=o[n??-1];return a===void 0?i("td",{},"not run"):i("td",{},...z(a,o[r??-1]??null,s[e]?.[n??-1]??[]))}drawCell(e){let n=this.sweep.samples.map((r,o)=>{let s=ee(this.sweep,{...e,sample:o}),a=this.sweep.unsteered[o];return i("tr",{},i("th",{scope:"row"},r),this.cell(e.concept,a),this.cell(e.concept,this.steered[s],a),this.cell(e.concept,this.random[s],a))});this.table.replaceChildren(W("picture","baseline (unsteered)","steered","random direction, same size"),i("tbody",{},...n)),this.count.textContent=`${n.length} ${n.length===1?"picture":"pictures"}`}drawFound(){let e=ne(this.sweep,this.steered,this.field.value),n=e.slice(0,j).map(o=>{let s=te(this.sweep,o),a=this.sweep.unsteered[s.sample],l=[this.sweep.concepts[s.concept]??"",`layer ${this.sweep.layers[s.layer]??""}`,S(this.sweep.strengths[s.strength]??0),this.sweep.samples[s.sample]??""];return i("tr",{},i("th",{scope:"row"},l.join(" \xB7 ")),this.cell(s.concept,a),this.cell(s.concept,this.steered[o],a))});this.table.replaceChildren(W("concept \xB7 layer \xB7 strength \xB7 picture","baseline (unsteered)","steered"),i("tbody",{},...n));let r=e.length>j?`, the first ${j} shown`:"";this.count.textContent=`${e.length} of ${this.steered.length} answers${r}`}};var q=`:root {
+  --page-wide: 1240px;
+}
+body {
+  margin: 0 auto;
+  max-width: var(--page-wide);
+  padding: 20px 18px 32px;
+  background: var(--jp-layout-color0);
+  color: var(--jp-ui-font-color1);
+  font:
+    14px / 1.55 system-ui,
+    -apple-system,
+    "Segoe UI",
+    Roboto,
+    sans-serif;
+  font-variant-numeric: tabular-nums;
+}
+main > section > p,
+main > section > ul {
+  max-width: 80ch;
+}
+.page-head > h1 {
+  margin: 0 0 4px;
+  font-size: 21px;
+  font-weight: 650;
+  line-height: 1.3;
+  overflow-wrap: anywhere;
+}
+.page-foot,
+.page-head > p {
+  margin: 0 0 14px;
+  color: var(--jp-ui-font-color2);
+}
+.page-foot {
+  margin: 22px 0 0;
+  padding-top: 10px;
+  border-top: 1px solid var(--jp-border-color2);
+  font-size: 12.5px;
+}
+.page-widgets {
+  border: 1px solid var(--jp-border-color2);
+  border-radius: 8px;
+  overflow: hidden;
+}
+.page-widgets > .mp-lab {
+  border: 0;
+}
+h2 {
+  margin: 32px 0 8px;
+  font-size: 16px;
+  font-weight: 650;
+}
+main li {
+  margin: 3px 0;
+}
+.page-recorded {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 4px 10px;
+  max-width: none;
+  margin: 0;
+  padding: 10px 14px 0;
+  color: var(--jp-ui-font-color2);
+  font-size: 12.5px;
+}
+.page-search {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 10px;
+  margin: 8px 0;
+  color: var(--jp-ui-font-color2);
+  font-size: 12.5px;
+}
+.page-recorded select,
+.page-search select,
+.page-search input {
+  max-width: 100%;
+  padding: 3px 8px;
+  border: 1px solid var(--jp-border-color1);
+  border-radius: 5px;
+  background: var(--jp-layout-color0);
+  color: var(--jp-ui-font-color1);
+  font: inherit;
+}
+.page-scroll {
+  max-height: 460px;
+  border: 1px solid var(--jp-border-color2);
+  border-radius: 6px;
+  overflow: auto;
+}
+.page-scroll:focus-visible,
+.page-recorded select:focus-visible,
+.page-search :focus-visible {
+  outline: 2px solid var(--jp-brand-color1);
+  outline-offset: 1px;
+}
+table {
+  width: 100%;
+  border-collapse: collapse;
+  font-size: 13px;
+}
+th,
+td {
+  padding: 4px 12px;
+  border-bottom: 1px solid var(--jp-border-color2);
+  text-align: left;
+  vertical-align: top;
+  overflow-wrap: break-word;
+}
+td.number,
+th.number {
+  text-align: right;
+  white-space: nowrap;
+}
+thead th {
+  position: sticky;
+  top: 0;
+  background: var(--jp-layout-color0);
+  box-shadow: 0 1px 0 var(--jp-border-color2);
+  color: var(--jp-ui-font-color2);
+  font-size: 12px;
+  font-weight: 600;
+}
+tbody th {
+  min-width: 9em;
+  font-weight: 600;
+  overflow-wrap: anywhere;
+}
+.page-main-facts {
+  display: grid;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr));
+  gap: 6px 22px;
+  margin: 0 0 16px;
+  font-size: 13px;
+}
+.page-main-facts dt {
+  color: var(--jp-ui-font-color2);
+  font-size: 12px;
+}
+.page-main-facts dd {
+  margin: 0;
+  overflow-wrap: anywhere;
+}
+.page-facts {
+  width: auto;
+}
+.page-facts td {
+  overflow-wrap: anywhere;
+}
+.page-facts th {
+  color: var(--jp-ui-font-color2);
+  font-weight: 400;
+  white-space: nowrap;
+}
+.page-answers tbody th {
+  color: var(--jp-ui-font-color2);
+  font-weight: 400;
+  white-space: nowrap;
+}
+.page-answers mark {
+  padding: 0 2px;
+  border-radius: 3px;
+  background: color-mix(in srgb, var(--jp-brand-color1) 20%, transparent);
+  color: inherit;
+}
+.page-answers .named {
+  border-bottom: 2px solid var(--jp-brand-color1);
+}
+.page-answers .negated {
+  border-bottom: 2px dotted var(--jp-ui-font-color2);
+}
+.page-figures {
+  display: grid;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 380px), 1fr));
+  gap: 18px 22px;
+}
+.page-figures figure {
+  margin: 0;
+}
+.page-figures svg {
+  display: block;
+  width: 100%;
+  height: auto;
+}
+/* What needs a kernel does not exist on a page: other pictures, runs, pins. */
+.page-widgets .mp-panel .mp-tools,
+.page-widgets .mp-panel .mp-drop,
+.page-widgets .mp-panel [data-testid="stop"],
+.page-widgets .mp-panel [data-testid="pin-setting"],
+.page-widgets .mp-panel .mp-pin-head button:last-child {
+  display: none;
+}
+/* Where a setting was not recorded, nothing is said of it. */
+[data-unrecorded] [data-testid="fluency"],
+[data-unrecorded] [data-testid="status"],
+[data-unrecorded] [data-testid="reveal"],
+[data-unrecorded] .mp-covered {
+  display: none;
+}
+.page-unrecorded {
+  margin: 0 0 8px;
+  padding: 6px 10px;
+  border-left: 3px solid var(--jp-brand-color1);
+  background: color-mix(in srgb, var(--jp-ui-font-color1) 5%, transparent);
+  font-size: 12.5px;
+}
+.page-broken {
+  padding: 12px 14px;
+}
+@media print {
+  .page-scroll {
+    max-height: none;
+  }
+}
+/* A saved page runs nothing; its boxes say themselves how they are displayed. */
+.page-widgets .mp-lab > .mp-lab-sweep {
+  height: 0;
+  border-top-width: 0;
+  visibility: hidden;
+}
+`;var N={light:{paper:"#ffffff",ink:"#1c2126",soft:"#5b6570",faint:"#6f7984",line:"#e0e4e8",edge:"#c4cad1",brand:"#1f6feb",warn:"#b3261e",good:"#1a7f4b",hatch:"#8a929b",zero:"#f7f8f9",positive:"#b2490a",negative:"#1f5fb4"},dark:{paper:"#16191e",ink:"#e7ebef",soft:"#a5aeb8",faint:"#a5aeb8",line:"#2a3038",edge:"#46505b",brand:"#5aa2ff",warn:"#ff8a80",good:"#58c48a",hatch:"#5d6670",zero:"#22272e",positive:"#ffa657",negative:"#58a6ff"},controls:{random:{label:"random directions",light:"#7a7a7a",dark:"#a2a9b0"},on_manifold:{label:"on-manifold directions",light:"#5f8a8b",dark:"#7fb3b4"},concepts:{label:"other concepts",light:"#8a7aa8",dark:"#b3a5d0"},shuffled:{label:"shuffled labels",light:"#a8927a",dark:"#c8b297"}},categories:{entity:"#0072b2",visual_style:"#d55e00",emotion:"#a0447f",abstract:"#00795a",relation:"#8a6d00"},other_categories:["#5b4ea0","#7a3b1e","#00708c","#636300","#8c1d40","#3d5a1f"]};var se=[["--jp-layout-color0","paper"],["--jp-layout-color1","paper"],["--jp-ui-font-color1","ink"],["--jp-ui-font-color2","soft"],["--jp-border-color1","edge"],["--jp-border-color2","line"],["--jp-brand-color1","brand"],["--jp-error-color1","warn"],["--jp-success-color1","good"],["--mp-positive","positive"],["--mp-negative","negative"]];function L(t){let e=se.map(([r,o])=>`${r}: ${N[t][o]};`),n=Object.entries(N.controls).map(([r,o])=>`--mp-control-${r}: ${o[t]};`);return[...e,...n].join(" ")}function K(){let t=(e,n)=>`body[data-jp-theme-light="${e}"] { color-scheme: ${n}; ${L(n)} }`;return[`:root { color-scheme: light dark; ${L("light")} }`,`@media (prefers-color-scheme: dark) { :root { ${L("dark")} } }`,t(!0,"light"),t(!1,"dark"),""].join(`
+`)}function E(t,e){let n=i("div","model"in t?{class:"mp-place"}:{class:t.classes.join(" ")});for(let[r,o]of Object.entries(t.style))n.style.setProperty(r,o);return"model"in t?e(t.model,n):n.append(...t.children.map(r=>E(r,e))),n}function ae(t,e){let n=e.recordings.filter(({label:o})=>o!=="");if(n.length<2)return null;let r=i("select",{id:R("recorded"),"data-testid":"recorded"});return r.append(i("option",{value:-1},`choose one of ${n.length} recorded settings`)),r.append(...n.map(({label:o},s)=>i("option",{value:s},o))),r.addEventListener("change",()=>{let o=n[Number(r.value)];o&&h(t,o.when,e)}),i("p",{class:"page-recorded"},i("label",{for:r.id},"Recorded answers"),r)}function ie(t,e,n){let r=n.querySelector(".mp-live");if(!t.has("answers")||!r)return;let o=i("p",{class:"page-unrecorded",role:"status","data-testid":"unrecorded"});r.before(o);let s=()=>{let a=m(e,t.get)!==void 0;n.toggleAttribute("data-unrecorded",!a),o.textContent=a?"":y(e),P(o,!a)};t.on("change",s),s()}async function le(t,e,n,r){let o=ae(e,t.recorded);o&&r.append(o);let s=i("div");r.append(s);try{let a=n[t.module];await(typeof a=="function"?await a():a)?.render({model:e,el:s,signal:new AbortController().signal}),ie(e,t.recorded,s)}catch(a){console.error(a),s.append(i("p",{class:"page-broken",role:"alert"},"This widget could not be opened in this browser."))}}async function ce(){document.head.append(i("style",{},K()+q));let t=JSON.parse(document.getElementById("mp-page")?.textContent??"{}"),e=globalThis.mpModules??{};for(let{state:l,buffers:d,recorded:c}of t.models){k(l,d);for(let{shown:p,buffers:g}of c.recordings)k(p,g)}let n=t.models.map(l=>l.recorded),r=t.models.map(l=>new b(l.state,(d,c)=>H(d,c,l.recorded))),o=[];for(let{at:l,tree:d}of t.mounts){let c=(p,g)=>{let[u,f]=[t.models[p],r[p]];u&&f&&o.push(le(u,f,e,g))};document.getElementById(l)?.replaceChildren(E(d,c))}I(r,n,t.links);let s=document.getElementById(t.answers?.at??""),a=r[t.answers?.map??-1];t.answers&&s&&a&&new w(t.answers.sweep,a,s),F(document),await Promise.all(o),document.documentElement.dataset.ready="true"}var Fe=ce;export{Fe as default};

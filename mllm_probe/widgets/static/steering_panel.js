@@ -1,0 +1,592 @@
+function s(r,e={},...n){let t=document.createElement(r);for(let[i,o]of Object.entries(e))o!==void 0&&o!==!1&&t.setAttribute(i,o===!0?"":String(o));return t.append(...n),t}var B=0;function g(r){return B+=1,`mp-${r}-${B}-${Math.random().toString(36).slice(2,8)}`}function I(r,e,n){let t=s("section",{class:`mp mp-${e}`,"aria-label":n,"data-lm-suppress-shortcuts":"true"});return t.append(s("style",{},r)),t.addEventListener("keydown",i=>i.stopPropagation()),t}function m(r,e){r.hidden=!e}var ue="No kernel is connected. Showing the saved state; rerun the cell to continue.",ge="Kernel restarted or stopped. Showing the last state; rerun the cell to continue.";function R(r){let e=r.get("layout");return typeof e?.comm_live=="boolean"&&e.on&&e.off?e:null}function fe(r,e){return r?"":e?ge:ue}function ve(r,e){let n=R(r);if(!n||!e)return()=>{};let t=s("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});e.prepend(t);let i=n.comm_live,o=()=>{i||=n.comm_live,t.textContent=fe(n.comm_live,i),m(t,!n.comm_live)};return n.on("comm_live_update",o),o(),()=>n.off("comm_live_update",o)}function K(r){return e=>{let n=r(e),t=ve(e.model,e.el.firstElementChild);return()=>{t(),n?.()}}}var b=["baseline","steered","random"],P=r=>({baseline:r("baseline"),steered:r("steered"),random:r("random")});function _(r){return{generation:r.generation??0,current:!0,lines:P(e=>({text:r[e]??"",spans:r.spans?.[e]??[],old:!1}))}}function U(r){return{...r,current:!1,lines:P(e=>({...r.lines[e],old:!0}))}}function be(r,e,n){if(e.generation<=r.generation)return r;let t=P(i=>({...r.lines[i],old:!0}));return{generation:e.generation,current:e.serial>=n,lines:t}}function D(r,e,n){let t=be(r,e,n);if(e.kind==="start")return t;let i=b[e.row];return!i||e.generation!==t.generation||!t.current?t:{...t,lines:{...t.lines,[i]:{text:e.text,spans:e.spans,old:!1}}}}function W(r,e,n){return(e.generation??0)<r.generation||(e.serial??0)<n?r:_(e)}function x(r,e=1){if(!Number.isFinite(r))return"\u2013";let n=Math.abs(r).toFixed(e);return r<0&&Number(n)!==0?"\u2212"+n:n}function f(r){let e=Math.abs(r),n=e===.5?"\xBD":e===.25?"\xBC":String(Number(e.toFixed(3)));return r<0?"\u2212"+n:n}function q(r){return{residual:"\xD7 residual norm",vector:"\xD7 vector",raw:"\xD7 raw vector"}[r]??r}var w=r=>r.replaceAll("_"," ");function u(r,e){e.id||=g("control");let n=s("b"),t=s("label",{class:"mp-label",for:e.id},r," ",n);return{element:s("div",{},t,e),value:n}}function H(r,e,n){let t=new Map,i=[];for(let o of e){let a=s("option",{value:o.value},o.label);if(!o.group){i.push(a);continue}let p=t.get(o.group)??s("optgroup",{label:w(o.group)});t.has(o.group)||i.push(p),t.set(o.group,p),p.append(a)}r.replaceChildren(...i),r.value=n}function G(r,e,n,t){let i=g(r),o=n.map(a=>{let p=s("input",{type:"radio",name:i,value:a.value});return p.addEventListener("change",()=>t(a.value)),s("label",{},p,a.label)});return s("fieldset",{class:"mp-seg","data-testid":r,"aria-label":e},...o)}function V(r,e){for(let n of r.querySelectorAll("input"))n.checked=n.value===e}function $(r,e,n){let t=s("div",{class:"mp-ticks","aria-hidden":"true"});for(let i=r;i<=e+1e-9;i+=n){let o=s("span",{},f(i));o.style.left=`${100*(i-r)/Math.max(1e-9,e-r)}%`,t.append(o)}return t}function y(r,e){let[n,t]=[Number(r.min),Number(r.max)],i=Math.max(0,Math.min(1,(e-n)/Math.max(1e-9,t-n)));return`calc(${(100*i).toFixed(2)}% + ${(8-16*i).toFixed(2)}px)`}function O(r,e,n){r.style.setProperty("--from",y(r,Math.min(e,n))),r.style.setProperty("--to",y(r,Math.max(e,n)))}var k=class{prompt=s("p",{class:"mp-aside",role:"status","data-testid":"prompt-note"});scope=s("p",{class:"mp-aside",role:"status","data-testid":"scope-note"});error=s("p",{class:"mp-error",role:"alert","data-testid":"error"});places=new Map;said="";place(...e){let n=s("div",{class:"mp-place"});for(let t of e)this.places.set(t,n);return n}complain(e,n,t){let i=this.places.get(n)??this.places.get("");this.error.parentElement!==i&&i?.append(this.error),this.error.textContent=e,m(this.error,e!==""),e!==""&&e!==this.said&&t&&this.error.scrollIntoView({block:"nearest"}),this.said=e}note(e,n){for(let[t,i]of[[this.prompt,e],[this.scope,n]])t.textContent!==i&&(t.textContent=i),m(t,i!=="")}};var Y=r=>[...new Set(r.split(/[,\n]/).map(e=>e.trim()))].filter(Boolean),M=class{element=s("details",{class:"mp-fold","data-testid":"receipt"});title=s("summary",{},"Receipt");text=s("pre");constructor(){this.element.append(this.title,this.text)}draw(e){this.title.textContent=e[0]?`Receipt: ${e[0]}`:"Receipt",this.text.textContent=e.slice(1).join(`
+`),m(this.element,e.length>0)}},S=class{element=s("details",{class:"mp-fold","data-testid":"code"});text=s("pre",{tabindex:0,"aria-label":"Python of this setting"});copy=s("button",{type:"button","data-testid":"copy-code"},"Copy");constructor(){this.element.append(s("summary",{},"Code to reproduce"),this.copy,this.text),this.copy.addEventListener("click",()=>{this.onCopy()})}draw(e){this.text.textContent=e,this.copy.textContent="Copy",m(this.element,e!=="")}async onCopy(){try{await navigator.clipboard.writeText(this.text.textContent??""),this.copy.textContent="Copied"}catch{getSelection()?.selectAllChildren(this.text),this.copy.textContent="Selected: press Ctrl+C"}}},E=class{element=s("details",{class:"mp-fold","data-testid":"words-fold"});title=s("summary");words=s("input",{type:"text",class:"mp-wide","data-testid":"words"});negations=s("input",{type:"text",class:"mp-wide","data-testid":"negations"});constructor(e){let n=u("Words that count as this concept (comma-separated)",this.words).element,t=u("Ignore within three words after one of these, or before \u201Cis missing\u201D, \u201Cis not there\u201D and the like",this.negations).element;this.element.append(this.title,n,t),this.words.addEventListener("change",()=>e.words(Y(this.words.value))),this.negations.addEventListener("change",()=>e.negations(Y(this.negations.value)))}draw(e,n,t){this.title.textContent=`What counts as naming ${e||"the concept"}`,document.activeElement!==this.words&&(this.words.value=n.join(", ")),document.activeElement!==this.negations&&(this.negations.value=t.join(", "))}};function xe(r,e,n=""){return e?r==="idle"&&n!==""?"running":r:r==="running"?"cancelled":r}var T=class{status=s("span",{role:"status","data-testid":"status"});activity=s("span",{class:"mp-activity","data-testid":"activity"});pill=s("span",{class:"mp-pill"},this.status,this.activity);rate=s("span",{class:"mp-rate","data-testid":"rate"});stop=s("button",{type:"button","data-testid":"stop"});pin=s("button",{type:"button","data-testid":"pin-setting"},"Pin");receipt=new M;code=new S;draw(e,n){let t=e.get("status")==="running"&&n,i=n?e.get("activity"):"",o=xe(e.get("status"),n,i);this.status.textContent!==o&&(this.status.textContent=o),this.activity.textContent=i,this.pill.dataset.state=o,this.stop.textContent=t?"Stop":"Run again",this.stop.disabled=!n,this.pin.disabled=!n||e.get("status")!=="idle"||e.get("code")==="";let a=e.get("rate");t||(this.rate.textContent=a>0?`${x(a,a<10?1:0)} tokens/s`:""),this.receipt.draw(e.get("receipt")),this.code.draw(e.get("code"))}};var we=[{after:700,text:"the kernel is busy; waiting for it \u2026"},{after:2e4,text:"no answer from the kernel: it is busy, or was restarted (then run the cell again)"}],L=class{constructor(e){this.say=e}say;timers=[];begin(){this.end(),this.timers=we.map(({after:e,text:n})=>setTimeout(()=>this.say(n),e))}end(){this.timers.forEach(clearTimeout),this.timers=[]}};var j=class{constructor(e,n){this.asks=e;this.file.setAttribute("aria-label","open a picture file");let t=s("button",{type:"button","data-testid":"open"},"Open\u2026"),i=s("button",{type:"button","data-testid":"new-scene"},"New scene");this.seed.id=g("seed");let o=s("label",{for:this.seed.id,class:"mp-note"},"seed"),a=s("div",{class:"mp-tools"},t,i,s("span",{class:"mp-pair"},o,this.seed));this.figure.append(this.large,s("span",{class:"mp-drop","aria-hidden":"true"},"drop a picture")),this.element=s("div",{},this.figure,this.caption,a,n,this.file,this.thumbs),this.thumbs.addEventListener("keydown",p=>this.onKey(p)),t.addEventListener("click",()=>this.file.click()),i.addEventListener("click",()=>this.asks.draw(Math.max(0,Math.round(Number(this.seed.value))||0))),this.file.addEventListener("change",()=>{this.bring(this.file.files),this.file.value=""})}asks;element;large=s("img",{class:"mp-picture","data-testid":"picture"});caption=s("figcaption",{class:"mp-note"});figure=s("figure",{class:"mp-figure",tabindex:0,"data-testid":"drop","aria-label":"Picture. Drop or paste another one here."});thumbs=s("div",{class:"mp-thumbs",role:"radiogroup","aria-label":"choose a picture"});file=s("input",{type:"file",accept:"image/*","data-testid":"upload",hidden:!0});seed=s("input",{type:"number",min:0,step:1,"data-testid":"scene-seed"});urls=[];pictures=[];listen(e){let n=t=>t.dataTransfer?.types.includes("Files")??!1;e.addEventListener("dragover",t=>{n(t)&&(t.preventDefault(),t.stopPropagation(),this.figure.dataset.over="true")}),e.addEventListener("dragleave",t=>{e.contains(t.relatedTarget)||delete this.figure.dataset.over}),e.addEventListener("drop",t=>{delete this.figure.dataset.over,n(t)&&this.take(t,t.dataTransfer?.files)}),e.addEventListener("paste",t=>{t.clipboardData?.files.length&&this.take(t,t.clipboardData.files)})}take(e,n){e.preventDefault(),e.stopPropagation(),this.bring(n??null)}bring(e){let n=e?.[0];n&&this.asks.bring(n)}fill(e,n){if(document.activeElement!==this.seed&&(this.seed.value=String(n)),e===this.pictures)return;this.close(),this.pictures=e,this.urls=e.map(({png:i})=>URL.createObjectURL(new Blob([i],{type:"image/png"})));let t=e.map((i,o)=>{let a=s("img",{src:this.urls[o],alt:""}),p=s("button",{type:"button",role:"radio","aria-label":i.label,title:i.label},a);return p.addEventListener("click",()=>this.asks.pick(o)),p});this.thumbs.replaceChildren(...t),m(this.thumbs,t.length>1)}choose(e){let n=this.urls[e],t=this.pictures[e]?.label??"";m(this.large,n!==void 0),n!==void 0&&this.large.src!==n&&(this.large.src=n),this.large.alt=t,this.caption.textContent=t,this.caption.title=t,[...this.thumbs.children].forEach((i,o)=>{i.setAttribute("aria-checked",String(o===e)),i.tabIndex=o===e?0:-1}),this.bringIntoView(this.thumbs.children[e])}bringIntoView(e){if(!e)return;let n=e.offsetTop-this.thumbs.offsetTop;(n<this.thumbs.scrollTop||n+e.offsetHeight>this.thumbs.scrollTop+this.thumbs.clientHeight)&&(this.thumbs.scrollTop=n-4)}onKey(e){let n={ArrowRight:1,ArrowDown:1,ArrowLeft:-1,ArrowUp:-1}[e.key],t=[...this.thumbs.children].indexOf(e.target);if(n===void 0||t<0)return;e.preventDefault(),e.stopPropagation();let i=Math.max(0,Math.min(this.urls.length-1,t+n));this.asks.pick(i),this.thumbs.children[i]?.focus()}close(){for(let e of this.urls)URL.revokeObjectURL(e);this.urls=[],this.pictures=[]}};var J=r=>r.toLowerCase().replace(/[^\p{L}\p{N}]/gu,"");function ye(r,e){let n=r.length+1,t=e.length+1,i=Array.from({length:n},()=>new Uint16Array(t)),o=(l,c)=>i[l]?.[c]??0;for(let l=n-2;l>=0;l-=1)for(let c=t-2;c>=0;c-=1){let h=i[l];h&&(h[c]=r[l]===e[c]?o(l+1,c+1)+1:Math.max(o(l+1,c),o(l,c+1)))}let a=r.map(()=>!1),p=0,d=0;for(;p<r.length&&d<e.length;)r[p]===e[d]?(a[p]=!0,p+=1,d+=1):o(p+1,d)>=o(p,d+1)?p+=1:d+=1;return a}function ke(r,e){let n=[...new Set([0,...e,r.length])].sort((t,i)=>t-i);return n.slice(1).map((t,i)=>[n[i]??0,t])}function Me(r,e,n){let t=[...r.matchAll(/\S+/g)].map(l=>({start:l.index,text:l[0]})),i=e?.split(/\s+/).filter(Boolean)??[],o=t.map(({text:l})=>J(l)),a=e===null?t.map(()=>!0):ye(o,i.map(J)),p=t.filter((l,c)=>!a[c]).map(({start:l,text:c})=>[l,l+c.length]),d=[...p,...n.map(([l,c])=>[l,c])].flat();return ke(r,d).map(([l,c])=>{let h=n.find(v=>v[0]<=l&&c<=v[1]);return{text:r.slice(l,c),changed:p.some(v=>v[0]<=l&&c<=v[1]),kind:h?h[2]?"negated":"named":""}})}function z(r,e,n){let t=[],i=null;for(let{text:o,changed:a,kind:p}of Me(r,e,n)){let d=p?s("span",{class:p},o):document.createTextNode(o);a?i?i.append(d):(i=s("mark",{},d),t.push(i)):(i=null,t.push(d))}return t}var X={baseline:"baseline (unsteered)",steered:"steered",random:"random direction, same size"};function Q(r,e,...n){let t=s("div",{class:"mp-answer-title"},s("small",{},X[r]),...n);return s("div",{class:"mp-answer","data-row":r},t,e)}function Z(r,e){return b.map(n=>{let t=n==="baseline"?null:r.baseline;return Q(n,s("p",{},...z(r[n],t,e[n])))})}function ee(r){let n=r.target.matches('select, input[type="text"], input[type="number"]');return r.key.toLowerCase()==="r"&&!(r.ctrlKey||r.metaKey||r.altKey||n)}var N=class{element;reveal=s("button",{type:"button",class:"mp-reveal","data-testid":"reveal"},"Reveal (r)");texts;boxes;constructor(e){let n=t=>s("p",{"data-testid":`answer-${t}`,"aria-label":X[t]});this.texts={baseline:n("baseline"),steered:n("steered"),random:n("random")},this.boxes=b.map(t=>{let i={baseline:[],steered:[this.reveal],random:[e]}[t];return Q(t,this.texts[t],...i)}),this.element=s("div",{class:"mp-live"},...this.boxes)}draw(e,{hidden:n,awaited:t,lacking:i}){let o=e.lines.baseline;b.forEach((a,p)=>{let d=e.lines[a],l=a!=="baseline"&&!d.old&&!o.old&&o.text!=="",c=this.boxes[p];c&&(c.dataset.old=String(d.old)),this.texts[a].setAttribute("aria-busy",String(d.old&&t));let v=n&&a==="steered"?[s("span",{class:"mp-covered"},"What will it say?")]:a!=="baseline"&&d.text===""&&i!==""?[s("span",{class:"mp-note"},i)]:z(d.text,l?o.text:null,d.spans);this.texts[a].replaceChildren(...v)}),this.reveal.hidden=!n}};var te=r=>(r>0?"+":"")+f(r);function Se(r,e){let{concept:n,second:t,window:i,scope:o}=r,a=[`${w(n)} ${te(r.strength)}`];t&&a.push(`${w(t)} ${te(r.second_strength)}`);let[p,d]=i,l=p===d?`layer ${p}`:`layers ${p}\u2013${d}`,c=e.find(([h])=>h===o)?.[1]??o;return[a.join(" and "),l,c,`seed ${r.seed}`].join(" \xB7 ")}function ne(r,e,n){return r.map(t=>{let i=Se(t.setting,e),o=s("button",{type:"button","aria-label":`use the pinned setting ${i}`},"Use"),a=s("button",{type:"button","aria-label":`remove the pinned setting ${i}`},"Remove");o.addEventListener("click",()=>n.use(t.setting)),a.addEventListener("click",()=>n.remove(t.id));let p=s("p",{class:"mp-note"},`${t.picture} \xB7 \u201C${t.setting.prompt}\u201D`),d=s("div",{class:"mp-pin-head"},s("b",{},i),o,a),l={class:"mp-pin","data-testid":"pin",role:"group","aria-label":`pinned: ${i}`};return s("div",l,d,p,...Z(t.answers,t.spans))})}var Ee={picture:0,prompt:"",concept:"",second:"",second_strength:1,layer:0,window:[0,0],strength:1,scope:"last_prompt+generated",patches:[],positions:[],seed:0},re=Object.keys(Ee);var ie=2,Te=r=>`perplexity \xD7 ${r<10?x(r,1):x(r,0)}`;function se(r,e,n,t){let i=e.map(([d])=>d),o=r>=Math.min(0,...i)&&r<=Math.max(0,...i);if(i.length===0||!o)return{state:"untested",text:"untested"};let a=e.find(([d])=>Math.abs(d-r)<1e-9),p=r>=n&&r<=t;return a?{state:p?"fluent":"broken",text:Te(a[1])}:p?{state:"fluent",text:`perplexity under \xD7 ${ie}`}:{state:"broken",text:`perplexity over \xD7 ${ie}`}}function Le(r,e,n){return[r,Math.max(r,Math.min(Math.max(...n),r+e[1]-e[0]))]}var oe=r=>(r>0?"+":"")+f(r),C=class{constructor(e,n,t){this.model=e;this.move=n;let i=s("div",{class:"mp-two"});i.append(u("Concept",this.concept).element,u("Second concept",this.second).element);let o=s("label",{class:"mp-through"},"to layer",this.last),a=s("div",{class:"mp-over"},this.layerBox.element,o),p=s("div",{class:"mp-over"},this.strengthBox.element,this.note);this.element=s("div",{class:"mp-steer"},i,t("concept","second")),this.element.append(a,this.layerTicks,t("layer","window"),p,this.safe,this.strengthTicks),this.element.append(t("strength"),this.secondBox.element,t("second_strength")),this.listen()}model;move;element;concept=s("select",{class:"mp-wide","data-testid":"concept"});second=s("select",{class:"mp-wide","data-testid":"second"});layer=s("input",{type:"range",step:1,"data-testid":"layer"});last=s("select",{"data-testid":"window","aria-label":"last layer of the window"});strength=s("input",{type:"range","data-testid":"strength"});secondStrength=s("input",{type:"range","data-testid":"second-strength"});layerBox=u("Layer",this.layer);strengthBox=u("Strength",this.strength);secondBox=u("Strength of second concept",this.secondStrength);layerTicks=s("div");strengthTicks=s("div");note=s("span",{class:"mp-fluency","data-testid":"fluency"});safe=s("div",{class:"mp-safe","data-testid":"safe"});listen(){let{model:e,move:n}=this;this.concept.addEventListener("change",()=>n({concept:this.concept.value})),this.second.addEventListener("change",()=>n({second:this.second.value})),this.strength.addEventListener("input",()=>n({strength:Number(this.strength.value)})),this.secondStrength.addEventListener("input",()=>n({second_strength:Number(this.secondStrength.value)})),this.layer.addEventListener("input",()=>{let t=Number(this.layer.value);n({layer:t,window:Le(t,e.get("window"),e.get("layers"))})}),this.last.addEventListener("change",()=>{let t=e.get("layer");n({layer:t,window:[t,Number(this.last.value)]})})}fill(){let{model:e}=this,n=e.get("categories"),t=e.get("concepts").map((l,c)=>({value:l,label:l,group:n[c]??""}));H(this.concept,t,e.get("concept")),H(this.second,[{value:"",label:"none"},...t],e.get("second"));let i=e.get("layers"),o=i.length>0,[a,p]=o?[Math.min(...i),Math.max(...i)]:[0,0];Object.assign(this.layer,{min:String(a),max:String(p),disabled:!o});let d=e.get("strength_limit");for(let l of[this.strength,this.secondStrength])Object.assign(l,{min:String(-d),max:String(d),step:String(e.get("strength_step"))});this.layerTicks.replaceChildren(o?$(a,p,Math.max(1,Math.ceil((p-a)/12))):""),this.strengthTicks.replaceChildren($(-d,d,d>4?Math.ceil(d/4):1));for(let l of[this.concept,this.second])l.disabled=t.length===0}draw(){let{model:e}=this,n=q(e.get("strength_unit")),[t,i]=[e.get("strength"),e.get("second_strength")];this.concept.value=e.get("concept"),this.second.value=e.get("second"),this.drawRange(this.strength,t,this.strengthBox.value,`${oe(t)} ${n}`),this.drawRange(this.secondStrength,i,this.secondBox.value,`${oe(i)} ${n}`),m(this.secondBox.element,e.get("second")!==""),this.drawLayers(),this.drawFluency()}drawRange(e,n,t,i){e.value=String(n),t.textContent=i,e.setAttribute("aria-valuetext",i),O(e,0,n)}drawLayers(){let[e,n]=this.model.get("window"),t=this.model.get("layers").filter(i=>i>=e);this.last.replaceChildren(...t.map(i=>s("option",{value:i},String(i)))),this.last.value=String(n),this.last.disabled=t.length<2,this.layer.value=String(e),this.layerBox.value.textContent=e===n?String(e):`${e} to ${n}`,this.layer.setAttribute("aria-valuetext",`${e===n?"layer":"layers"} ${this.layerBox.value.textContent}`),O(this.layer,e,n)}drawFluency(){let{model:e}=this,[n,t]=[e.get("safe_low"),e.get("safe_high")],i=se(e.get("strength"),e.get("doses"),n,t);this.note.textContent=i.text,this.note.dataset.state=i.state,this.safe.style.setProperty("--safe-from",y(this.strength,n)),this.safe.style.setProperty("--safe-to",y(this.strength,t)),this.safe.title=`perplexity under \xD7 2 from ${f(n)} to ${f(t)}; outside of what was swept: untested`,this.safe.hidden=n===t}};var ae=`.mp {
+  --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
+  --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
+  --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
+  --mp-faint: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #6f7984));
+  --mp-line: var(--jp-border-color2, var(--vscode-widget-border, #e0e4e8));
+  --mp-edge: var(--jp-border-color1, var(--vscode-input-border, #c4cad1));
+  --mp-brand: var(--jp-brand-color1, var(--vscode-focusBorder, #1f6feb));
+  --mp-warn: var(--jp-error-color1, #b3261e);
+  --mp-good: var(--jp-success-color1, #1a7f4b);
+  --mp-fill: color-mix(in srgb, var(--mp-ink) 5%, transparent);
+  --mp-mono: var(--jp-code-font-family, ui-monospace, SFMono-Regular, Menlo, monospace);
+  box-sizing: border-box;
+  container-type: inline-size;
+  width: 100%;
+  padding: 12px 14px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: 13px / 1.45 var(--jp-ui-font-family, system-ui, -apple-system, "Segoe UI", Roboto, sans-serif);
+  font-variant-numeric: tabular-nums;
+}
+.mp *,
+.mp *::before {
+  box-sizing: border-box;
+}
+.mp.mp [hidden][hidden] {
+  display: none;
+}
+.mp h3 {
+  margin: 0;
+  color: var(--mp-faint);
+  font-size: 11px;
+  font-weight: 600;
+  letter-spacing: 0.04em;
+  line-height: 1.45;
+  text-transform: uppercase;
+}
+.mp-head {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 10px;
+  min-height: 27px;
+  margin-bottom: 8px;
+}
+.mp-head h3 {
+  flex: 1 1 auto;
+}
+.mp button,
+.mp select,
+.mp input[type="text"] {
+  min-width: 0;
+  margin: 0;
+  padding: 3px 9px;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: inherit;
+  font-size: 12.5px;
+  line-height: 1.45;
+}
+.mp button {
+  cursor: pointer;
+}
+.mp :is(button, select, input):disabled {
+  opacity: 0.5;
+  cursor: default;
+}
+.mp button:not(:disabled):hover {
+  background: var(--mp-fill);
+}
+.mp :focus-visible {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: 1px;
+}
+.mp-label {
+  display: block;
+  margin: 11px 0 3px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-label b {
+  color: var(--mp-ink);
+  font-weight: 600;
+}
+.mp select.mp-wide,
+.mp input.mp-wide {
+  display: block;
+  width: 100%;
+  padding: 5px 8px;
+}
+.mp-seg {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 1px;
+  background: var(--mp-line);
+  min-width: 0;
+  margin: 0;
+  padding: 0;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  overflow: hidden;
+}
+.mp-seg label {
+  position: relative;
+  flex: 1 1 auto;
+  padding: 3px 5px;
+  background: var(--mp-bg);
+  color: var(--mp-soft);
+  font-size: 11.5px;
+  text-align: center;
+  white-space: nowrap;
+  cursor: pointer;
+}
+.mp-seg label:has(:checked) {
+  background: var(--mp-brand);
+  color: var(--mp-bg);
+}
+.mp-seg label:has(:focus-visible) {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: -2px;
+}
+.mp-seg input {
+  position: absolute;
+  inset: 0;
+  margin: 0;
+  opacity: 0;
+  cursor: pointer;
+}
+:where(.mp) input[type="range"] {
+  --mp-track: linear-gradient(
+    to right,
+    var(--mp-line) var(--from, 0%),
+    var(--mp-brand) var(--from, 0%),
+    var(--mp-brand) var(--to, 0%),
+    var(--mp-line) var(--to, 0%)
+  );
+  display: block;
+  width: 100%;
+  height: 22px;
+  margin: 0;
+  background: none;
+  appearance: none;
+  cursor: pointer;
+}
+.mp input[type="range"]::-webkit-slider-runnable-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-moz-range-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-webkit-slider-thumb {
+  width: 16px;
+  height: 16px;
+  margin-top: -6px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+  appearance: none;
+}
+.mp input[type="range"]::-moz-range-thumb {
+  width: 12px;
+  height: 12px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+}
+.mp-note {
+  color: var(--mp-faint);
+  font-size: 11.5px;
+}
+.mp-error {
+  margin: 8px 0 0;
+  padding: 6px 10px;
+  border-left: 3px solid var(--mp-warn);
+  border-radius: 3px;
+  background: color-mix(in srgb, var(--mp-warn) 8%, transparent);
+  overflow-wrap: anywhere;
+}
+.mp-kernel {
+  flex: 1 0 100%;
+  margin: 0 0 8px;
+  padding: 6px 10px;
+  border-left: 3px solid var(--mp-brand);
+  border-radius: 3px;
+  background: var(--mp-fill);
+  color: var(--mp-soft);
+  font-size: 12.5px;
+}
+/* In the lab the bar says it for all. */
+.mp-lab .mp:not(.mp-bar) > .mp-kernel {
+  display: none;
+}
+.mp-progress {
+  height: 3px;
+  border-radius: 3px;
+  background: var(--mp-line);
+  overflow: hidden;
+}
+/* Moved by the compositor alone: a width that is animated would lay the page out 60 times a second. */
+.mp-progress > i {
+  display: block;
+  height: 100%;
+  background: var(--mp-brand);
+  transform: scaleX(0);
+  transform-origin: left;
+}
+`;var pe=`.mp-panel .mp-pill {
+  display: inline-flex;
+  align-items: center;
+  gap: 6px;
+  padding: 2px 10px;
+  border-radius: 99px;
+  background: var(--mp-fill);
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-panel .mp-pill::before {
+  width: 7px;
+  height: 7px;
+  border-radius: 50%;
+  background: var(--mp-good);
+  content: "";
+}
+.mp-panel .mp-pill[data-state="running"]::before {
+  background: var(--mp-brand);
+}
+.mp-panel .mp-pill[data-state="cancelled"]::before {
+  background: var(--mp-faint);
+}
+.mp-panel .mp-pill[data-state="error"]::before {
+  background: var(--mp-warn);
+}
+.mp-panel .mp-rate {
+  color: var(--mp-faint);
+  font-size: 12px;
+}
+.mp-panel[data-busy] .mp-pill::before {
+  background: var(--jp-warn-color1, #b26a00);
+}
+.mp-panel[data-busy] .mp-rate {
+  color: var(--mp-ink);
+}
+.mp-panel .mp-answers-head {
+  margin: 12px 0 4px;
+}
+.mp-panel .mp-head button[aria-pressed="true"] {
+  border-color: var(--mp-brand);
+  color: var(--mp-brand);
+}
+.mp-panel .mp-compare {
+  display: grid;
+  grid-template-columns: minmax(0, 1fr);
+  gap: 8px 20px;
+}
+@container (min-width: 900px) {
+  .mp-panel .mp-compare:has(.mp-pin) {
+    grid-template-columns: repeat(2, minmax(0, 1fr));
+  }
+}
+.mp-panel .mp-pin {
+  margin-bottom: 8px;
+  padding: 8px 12px 2px;
+  border-radius: 6px;
+  background: var(--mp-fill);
+}
+.mp-panel .mp-pin-head {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px;
+}
+.mp-panel .mp-pin-head b {
+  flex: 1 1 120px;
+  font-size: 12.5px;
+  overflow-wrap: anywhere;
+}
+.mp-panel .mp-pin p.mp-note {
+  margin: 2px 0 0;
+  overflow-wrap: anywhere;
+}
+.mp-panel .mp-answer-title {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 4px 10px;
+}
+.mp-panel .mp-answer {
+  min-height: 45px;
+  margin: 10px 0;
+  padding: 2px 0 2px 10px;
+  border-left: 3px solid var(--mp-line);
+}
+.mp-panel .mp-answer small {
+  color: var(--mp-faint);
+  font-size: 11px;
+}
+.mp-panel .mp-answer p {
+  min-height: 21px;
+  margin: 1px 0 0;
+  font-size: 14px;
+  line-height: 1.5;
+  overflow-wrap: anywhere;
+}
+.mp-panel .mp-answer[data-row="steered"] {
+  border-color: var(--mp-brand);
+}
+.mp-panel .mp-answer[data-old="true"] p {
+  opacity: 0.38;
+}
+.mp-panel .mp-answer mark {
+  padding: 0 2px;
+  border-radius: 3px;
+  background: color-mix(in srgb, var(--mp-brand) 20%, transparent);
+  color: inherit;
+}
+.mp-panel .mp-answer .named {
+  border-bottom: 2px solid var(--mp-brand);
+}
+.mp-panel .mp-answer .negated {
+  border-bottom: 2px dotted var(--mp-faint);
+}
+.mp-panel .mp-covered {
+  color: var(--mp-faint);
+  font-style: italic;
+}
+.mp-panel .mp-reveal {
+  padding: 0 8px;
+  border-color: var(--mp-brand);
+  color: var(--mp-brand);
+}
+.mp-panel .mp-fold {
+  margin-top: 6px;
+  color: var(--mp-faint);
+  font-size: 11.5px;
+}
+.mp-panel .mp-fold summary {
+  cursor: pointer;
+}
+.mp-panel .mp-fold button {
+  margin-top: 4px;
+}
+.mp-panel .mp-fold pre {
+  max-height: 260px;
+  margin: 4px 0 0;
+  overflow: auto;
+  color: var(--mp-soft);
+  font: 11px / 1.5 var(--mp-mono);
+  white-space: pre-wrap;
+  overflow-wrap: anywhere;
+}
+`;var le=`.mp-panel .mp-pair {
+  display: inline-flex;
+  align-items: center;
+  gap: 4px;
+  color: var(--mp-faint);
+  font-size: 11px;
+}
+.mp-panel .mp-pair input[type="number"] {
+  width: 52px;
+  padding: 2px 3px 2px 5px;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: inherit;
+  font-size: 11.5px;
+}
+.mp-panel .mp-two {
+  display: grid;
+  grid-template-columns: repeat(2, minmax(0, 1fr));
+  gap: 0 12px;
+}
+.mp-panel .mp-over {
+  position: relative;
+}
+.mp-panel .mp-through,
+.mp-panel .mp-fluency {
+  position: absolute;
+  top: 0;
+  right: 0;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-panel .mp-through {
+  display: flex;
+  align-items: center;
+  gap: 6px;
+  top: -4px;
+}
+.mp-panel .mp-through select {
+  padding: 1px 4px;
+  font-size: 12px;
+}
+.mp-panel .mp-over .mp-label {
+  padding-right: 122px;
+}
+.mp-panel .mp-steer > .mp-over {
+  margin-top: 11px;
+}
+.mp-panel .mp-steer > .mp-over .mp-label {
+  margin-top: 0;
+}
+.mp-panel .mp-fluency::before {
+  display: inline-block;
+  width: 8px;
+  height: 8px;
+  margin-right: 5px;
+  border-radius: 2px;
+  background: var(--mp-good);
+  content: "";
+}
+.mp-panel .mp-fluency[data-state="untested"]::before {
+  border: 1px solid var(--mp-edge);
+  background: none;
+}
+.mp-panel .mp-fluency[data-state="broken"]::before {
+  background: var(--mp-warn);
+}
+.mp-panel .mp-safe {
+  position: relative;
+  height: 3px;
+  margin: -4px 0 1px;
+}
+.mp-panel .mp-safe::before {
+  position: absolute;
+  left: var(--safe-from);
+  width: calc(var(--safe-to) - var(--safe-from));
+  height: 3px;
+  border-radius: 2px;
+  background: var(--mp-good);
+  content: "";
+}
+.mp-panel .mp-ticks {
+  position: relative;
+  height: 14px;
+  margin: 0 8px;
+  color: var(--mp-faint);
+  font-size: 10.5px;
+}
+.mp-panel .mp-ticks span {
+  position: absolute;
+  transform: translateX(-50%);
+}
+`;var de=`.mp-panel .mp-panes {
+  display: grid;
+  grid-template-columns: minmax(0, 1fr);
+  gap: 12px 28px;
+}
+@container (min-width: 520px) {
+  .mp-panel .mp-panes {
+    grid-template-columns: 208px minmax(0, 1fr);
+  }
+}
+.mp-panel .mp-picture {
+  display: block;
+  width: 208px;
+  max-width: 100%;
+  aspect-ratio: 1;
+  border: 1px solid var(--mp-line);
+  border-radius: 6px;
+  background: var(--mp-fill);
+  object-fit: contain;
+}
+.mp-panel .mp-figure {
+  position: relative;
+  width: 208px;
+  max-width: 100%;
+  margin: 0;
+  border-radius: 6px;
+}
+.mp-panel .mp-figure + figcaption {
+  margin-top: 4px;
+  max-width: 208px;
+  overflow: hidden;
+  text-overflow: ellipsis;
+  white-space: nowrap;
+}
+.mp-panel .mp-drop {
+  position: absolute;
+  inset: 0;
+  display: none;
+  align-items: center;
+  justify-content: center;
+  border: 2px dashed var(--mp-brand);
+  border-radius: 6px;
+  background: color-mix(in srgb, var(--mp-bg) 80%, transparent);
+  color: var(--mp-ink);
+}
+.mp-panel .mp-figure[data-over] .mp-drop {
+  display: flex;
+}
+.mp-panel .mp-tools {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px;
+  margin-top: 8px;
+}
+.mp-panel .mp-thumbs {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 5px;
+  width: 208px;
+  max-width: 100%;
+  max-height: 84px;
+  margin-top: 8px;
+  padding: 2px;
+  overflow-y: auto;
+}
+.mp-panel .mp-thumbs button {
+  width: 36px;
+  height: 36px;
+  padding: 0;
+  border-color: var(--mp-line);
+  overflow: hidden;
+}
+.mp-panel .mp-thumbs img {
+  display: block;
+  width: 100%;
+  height: 100%;
+  object-fit: cover;
+}
+.mp-panel .mp-thumbs button[aria-checked="true"] {
+  border-color: var(--mp-brand);
+  box-shadow: 0 0 0 1px var(--mp-brand);
+}
+.mp-panel .mp-place .mp-error {
+  margin: 6px 0 2px;
+  font-size: 12px;
+}
+.mp-panel .mp-aside {
+  margin: 4px 0 0;
+  padding-left: 8px;
+  border-left: 3px solid var(--mp-edge);
+  color: var(--mp-soft);
+  font-size: 11.5px;
+  overflow-wrap: anywhere;
+}
+`;var ce=`.mp-projector .mp-answer p {
+  font-size: 26px;
+  line-height: 1.35;
+}
+.mp-projector .mp-answer {
+  margin: 16px 0;
+  padding-left: 16px;
+  border-left-width: 5px;
+}
+.mp-projector .mp-answer small,
+.mp-projector .mp-label,
+.mp-projector .mp-fluency,
+.mp-projector .mp-note {
+  font-size: 16px;
+}
+.mp.mp-projector .mp-head button,
+.mp.mp-projector .mp-reveal,
+.mp.mp-projector .mp-tools button,
+.mp.mp-projector .mp-pin button,
+.mp.mp-projector select.mp-wide,
+.mp.mp-projector input.mp-wide {
+  font-size: 17px;
+}
+.mp-projector .mp-seg label,
+.mp-projector .mp-ticks {
+  font-size: 13px;
+}
+.mp-projector .mp-ticks {
+  height: 18px;
+}
+.mp-projector .mp-fold {
+  display: none;
+}
+@container (min-width: 700px) {
+  .mp-projector .mp-panes {
+    grid-template-columns: 300px minmax(0, 1fr);
+  }
+  .mp-projector .mp-picture,
+  .mp.mp-projector .mp-figure,
+  .mp-projector .mp-thumbs,
+  .mp-projector .mp-figure + figcaption {
+    width: 300px;
+    max-width: 100%;
+  }
+}
+`;var me=[ae,de,le,pe,ce].join(`
+`);var A=class{constructor(e,n=t=>queueMicrotask(t)){this.draws=e;this.later=n}draws;later;stale=new Set;ask(...e){let n=this.stale.size>0;for(let t of e)this.stale.add(t);!n&&e.length>0&&this.later(()=>this.draw())}draw(){let e=new Set(this.stale);this.stale.clear();for(let n of Object.keys(this.draws))e.has(n)&&this.draws[n]()}};function Pe(r,e,n){let t=Math.min(1,n/Math.max(r,e,1));return[Math.max(1,Math.round(r*t)),Math.max(1,Math.round(e*t))]}async function he(r){if(r.size<=3e6)return r.arrayBuffer();let e=await createImageBitmap(r),[n,t]=Pe(e.width,e.height,1568),i=new OffscreenCanvas(n,t),o=i.getContext("2d");if(!o)throw new Error("this browser cannot scale the picture");return o.drawImage(e,0,0,n,t),e.close(),(await i.convertToBlob({type:"image/jpeg",quality:.95})).arrayBuffer()}var _e=["concepts","categories","layers","suggestions","scopes","strength_limit","strength_step"],He=["receipt","code","status","rate","strength_unit","activity"],$e=["message","cause","prompt_note","scope_note"],Oe=["words","negations","concept"],ze=600,F=class{constructor(e,n,t){this.model=e;this.answers=_(e.get("answers")),this.kernel=R(e),this.parts=new A({choices:()=>this.fillChoices(),settings:()=>this.drawSettings(),fluency:()=>this.steer.drawFluency(),outcome:()=>this.outcome.draw(e,this.alive()),notices:()=>this.drawNotices(),answers:()=>this.drawAnswers(),pins:()=>this.drawPins()});let i={pick:o=>this.move({picture:o}),draw:o=>this.ask("scene",{seed:o}),bring:o=>{this.onFile(o)}};this.gallery=new j(i,this.notices.place("picture")),this.steer=new C(e,o=>this.move(o),(...o)=>this.notices.place(...o)),this.naming=new E({words:o=>this.count({words:{...e.get("words"),[e.get("concept")]:o}}),negations:o=>this.count({negations:o})}),this.seed.id=g("seed"),this.rows=new N(s("span",{class:"mp-pair"},s("label",{for:this.seed.id},"seed"),this.seed)),this.prompt.setAttribute("list",this.suggestions.id),this.root.append(s("div",{class:"mp-panes"},this.left(),this.right())),n.append(this.root),this.listen(t),this.onControls(),this.fillChoices(),this.drawSettings(),this.outcome.draw(e,this.alive()),this.drawNotices(),this.drawAnswers(),this.drawPins()}model;root=I(me,"panel","Steering panel");gallery;steer;rows;prompt=s("input",{type:"text",class:"mp-wide","data-testid":"prompt",spellcheck:"false"});suggestions=s("datalist",{id:g("suggestions")});seed=s("input",{type:"number",min:0,step:1,"data-testid":"seed"});scopeBox=s("div");scope=s("fieldset");projector=s("button",{type:"button","data-testid":"projector"},"Projector");outcome=new T;notices=new k;naming;pins=s("div",{class:"mp-pins","data-testid":"pins"});answers;patience=new L(e=>this.drawBusy(e));typing;kernel;parts;waiting=!1;left(){let e=s("div",{class:"mp-head"},s("h3",{},"Picture")),n=s("div",{class:"mp-left"},e,this.gallery.element),{notices:t}=this;return n.append(u("Prompt",this.prompt).element,this.suggestions,t.prompt,t.place("prompt")),n.append(s("span",{class:"mp-label"},"Steer at"),this.scopeBox,t.scope,t.place("scope")),n}right(){let{rate:e,pill:n,stop:t,pin:i,receipt:o,code:a}=this.outcome,p=s("div",{class:"mp-head"},s("h3",{},"Steer"),e,n,t),d=s("div",{class:"mp-head mp-answers-head"},s("h3",{},"Answers"),i,this.projector),l=s("div",{class:"mp-compare"},this.rows.element,this.pins),c=this.notices.place("","pin","seed"),h=s("div",{class:"mp-right"},p,this.steer.element,d,c,l);return h.append(this.naming.element,o.element,a.element),h}listen(e){let{model:n}=this,t=(p,d)=>{for(let l of p)n.on(`change:${l}`,d),e.addEventListener("abort",()=>n.off(`change:${l}`,d))},{parts:i}=this;t(_e,()=>i.ask("choices","settings","pins")),t(["pictures","scene_seed",...re],()=>i.ask("settings")),t(["doses","safe_low","safe_high"],()=>i.ask("fluency")),t(He,()=>i.ask("outcome")),t($e,()=>i.ask("notices")),t(["message"],()=>this.onComplaint()),t(["concepts","activity",...Oe,"projector","revealed"],()=>i.ask("answers")),t(["pins"],()=>i.ask("pins")),t(["serial"],()=>this.onMove()),t(["answers"],()=>{this.answers=W(this.answers,n.get("answers"),n.get("serial")),i.ask("answers")});let o=()=>this.onKernel();this.kernel?.on("comm_live_update",o);let a=p=>this.onMessage(p);n.on("msg:custom",a),e.addEventListener("abort",()=>{n.off("msg:custom",a),this.kernel?.off("comm_live_update",o),this.gallery.close(),this.patience.end(),clearTimeout(this.typing)})}onControls(){this.gallery.listen(this.root),this.prompt.addEventListener("change",()=>this.move({prompt:this.prompt.value})),this.prompt.addEventListener("input",()=>{clearTimeout(this.typing),this.typing=setTimeout(()=>this.move({prompt:this.prompt.value}),ze)}),this.seed.addEventListener("change",()=>this.move({seed:Math.max(0,Math.round(Number(this.seed.value)))})),this.outcome.stop.addEventListener("click",()=>this.onStop()),this.outcome.pin.addEventListener("click",()=>this.model.send({kind:"pin"})),this.projector.addEventListener("click",()=>this.tell("show",{projector:!this.model.get("projector"),revealed:!1})),this.rows.reveal.addEventListener("click",()=>this.tell("show",{revealed:!0})),this.root.addEventListener("keydown",e=>{ee(e)&&this.hidden()&&this.tell("show",{revealed:!0})})}tell(e,n,t={}){for(let[i,o]of Object.entries({...n,...t}))this.model.set(i,o);this.model.send({kind:e,state:n,...t})}ask(e,n,t){this.model.send({kind:e,...n},void 0,t),this.wait()}wait(){this.alive()&&(this.waiting=!0,this.patience.begin())}count(e){this.model.send({kind:"naming",state:e})}move(e){clearTimeout(this.typing),Object.entries(e).filter(([t,i])=>JSON.stringify(this.model.get(t))!==JSON.stringify(i)).length!==0&&this.run(e)}run(e){this.model.set("revealed",!1),this.tell("set",e,{serial:this.model.get("serial")+1})}async onFile(e){try{this.ask("picture",{name:e.name},[await he(e)])}catch{this.notices.complain(`${e.name} could not be read as a picture.`,"picture",!0)}}onStop(){this.model.get("status")==="running"?this.model.send({kind:"cancel"}):this.run({})}hidden(){return this.model.get("projector")&&!this.model.get("revealed")}alive(){return this.kernel?.comm_live??!0}onKernel(){this.alive()||this.endWaiting(),this.parts.ask("outcome","answers")}onMove(){this.answers=U(this.answers),this.wait(),this.parts.ask("answers")}onComplaint(){this.model.get("message")!==""&&this.endWaiting()}drawBusy(e){this.waiting&&(this.outcome.rate.textContent=e,this.root.dataset.busy="true")}onMessage(e){let n=this.answers;this.answers=D(n,e,this.model.get("serial")),this.answers!==n&&(e.kind==="start"&&this.answers.current&&this.endWaiting(),this.drawAnswers())}endWaiting(){this.patience.end(),this.waiting=!1,delete this.root.dataset.busy,this.outcome.rate.textContent="",this.parts.ask("outcome")}drawNotices(){let{model:e}=this;this.notices.complain(e.get("message"),e.get("cause"),this.root.contains(document.activeElement)),this.notices.note(e.get("prompt_note"),e.get("scope_note"))}lacking(){return this.model.get("activity")!==""?"Waiting for the concept vectors.":this.model.get("concepts").length===0?"There are no concept vectors yet: set panel.vectors.":""}fillChoices(){let{model:e}=this;this.steer.fill();let n=e.get("scopes").map(([t,i])=>({value:t,label:i}));this.scope=G("scope","steer at",n,t=>this.move({scope:t})),this.scopeBox.replaceChildren(this.scope),this.suggestions.replaceChildren(...e.get("suggestions").map(t=>s("option",{value:t})))}drawSettings(){let{model:e}=this;this.gallery.fill(e.get("pictures"),e.get("scene_seed")),this.gallery.choose(e.get("picture")),document.activeElement!==this.prompt&&(this.prompt.value=e.get("prompt")),document.activeElement!==this.seed&&(this.seed.value=String(e.get("seed"))),V(this.scope,e.get("scope")),this.steer.draw()}drawAnswers(){let{model:e}=this,n=e.get("concept"),t=this.lacking();this.rows.draw(this.answers,{hidden:this.hidden(),awaited:this.alive(),lacking:t}),this.naming.draw(n,e.get("words")[n]??[],e.get("negations")),this.projector.setAttribute("aria-pressed",String(e.get("projector"))),this.root.classList.toggle("mp-projector",e.get("projector"))}drawPins(){let{model:e}=this,n={use:t=>this.move(t),remove:t=>e.send({kind:"unpin",id:t})};this.pins.replaceChildren(...ne(e.get("pins"),e.get("scopes"),n)),m(this.pins,e.get("pins").length>0)}};function Fe({model:r,el:e,signal:n}){let t=new AbortController;return n?.addEventListener("abort",()=>t.abort()),new F(r,e,t.signal),()=>t.abort()}var Zt={render:K(Fe)};export{Zt as default};

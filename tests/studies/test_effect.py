@@ -1,0 +1,170 @@
+"""Effects beside their controls, on grids made by hand."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+
+from mllm_probe.studies.effect import effect
+
+CONTROLS, DRAWS, IMAGES = ["concept", "random", "shuffled"], 6, 12
+
+
+def grid(concept=2.0, random=0.0, shuffled=0.0, noise=0.1, spread=0.3, metric="logprob", seed=0):
+    """A grid of one concept, two layers (the second without effect) and strengths 0 and 1."""
+    rng = np.random.default_rng(seed)
+    values = np.full((1, 2, 2, 3, DRAWS, IMAGES), np.nan)
+    base = rng.normal(-5, 1, IMAGES)
+    values[:, :, 0] = base
+    for layer, here in ((0, concept), (1, 0.0)):
+        values[0, layer, 1, 0, 0] = base + here + noise * rng.normal(size=IMAGES)
+        for control, there in ((1, random), (2, shuffled)):
+            offset = there + spread * rng.normal(size=(DRAWS, 1))
+            values[0, layer, 1, control] = base + offset + noise * rng.normal(size=(DRAWS, IMAGES))
+    values[:, :, :, 0, 1:] = np.nan
+    dims = ("concept", "layer", "strength", "control", "draw", "sample")
+    return xr.Dataset(
+        {metric: (dims, values, {"units": "nats"}), f"{metric}_unsteered": (("concept", "sample"), base[None])},
+        {
+            "concept": ["cat"],
+            "category": ("concept", ["entity"]),
+            "layer": [2, 3],
+            "relative_depth": ("layer", [0.75, 1.0]),
+            "strength": [0.0, 1.0],
+            "control": CONTROLS,
+            "sample": [f"i{i}" for i in range(IMAGES)],
+            "split": ("sample", ["fit", "held_out"] * (IMAGES // 2)),
+        },
+        {"unit": "residual"},
+    )
+
+
+def test_difference_is_concept_minus_the_mean_of_random_draws():
+    data = grid(random=0.5)
+    found = effect(data, "logprob").sel(concept="cat", layer=2, strength=1)
+    values = data.logprob.sel(concept="cat", layer=2, strength=1)
+    own, draws = values.sel(control="concept", draw=0), values.sel(control="random")
+    assert float(found.difference) == pytest.approx(float(own.mean() - draws.mean()))
+    assert float(found.low) < float(found.difference) < float(found.high)
+    assert float(found.value) == pytest.approx(float((own - data.logprob_unsteered.sel(concept="cat")).mean()))
+    assert int(found.n) == IMAGES
+    means = draws.mean("sample")
+    half = stats.t.ppf(0.975, DRAWS - 1) * means.std(ddof=1) * np.sqrt(1 + 1 / DRAWS)
+    assert float(found.control_low.sel(control="random")) == pytest.approx(float(means.mean() - half))
+
+
+def test_a_median_is_not_moved_by_one_image():
+    data = grid(random=0.5)
+    data.logprob[{"strength": 1, "control": 0, "draw": 0, "sample": 0}] = 500.0
+    found = effect(data, "logprob", average="median").sel(concept="cat", layer=2, strength=1)
+    values = data.logprob.sel(concept="cat", layer=2, strength=1)
+    paired = values.sel(control="concept", draw=0) - values.sel(control="random").mean("draw")
+    assert float(found.difference) == pytest.approx(float(paired.median()))
+    assert float(found["mean"]) == pytest.approx(float(values.sel(control="concept", draw=0).median()))
+    ordered = np.sort(paired.values)
+    assert (float(found.low), float(found.high)) == pytest.approx((ordered[2], ordered[-3]))
+    assert found.clear_of_controls and float(effect(data).sel(concept="cat", layer=2, strength=1).difference) > 20
+    with pytest.raises(ValueError, match="expected one of mean, median, got 'mode'"):
+        effect(data, average="mode")
+
+
+def test_a_median_of_missing_images_is_nan():
+    data = grid()
+    data["logprob"] = data.logprob.where(data.layer != 3)
+    data.logprob[{"layer": 0, "control": 0, "sample": slice(1, 3)}] = np.nan
+    found = effect(data, average="median").sel(concept="cat", strength=1)
+    assert np.isnan(found.difference.sel(layer=3)).all() and found.n.values.tolist() == [IMAGES - 2, 0]
+    own = data.logprob.sel(concept="cat", layer=2, strength=1, control="concept").isel(draw=0)
+    assert float(found["mean"].sel(layer=2)) == pytest.approx(float(own.median()), abs=1e-12)
+
+
+def test_a_strong_effect_is_clear_and_none_is_not():
+    found = effect(grid(), "logprob")
+    assert found.clear_of_controls.sel(concept="cat", strength=1).values.tolist() == [True, False]
+    assert not found.clear_of_controls.sel(strength=0).any()
+    assert (found.difference.sel(strength=0) == 0).all()
+    assert found.relative_depth.values.tolist() == [0.75, 1.0] and found.category.item() == "entity"
+
+
+def test_every_kind_of_control_must_be_cleared():
+    found = effect(grid(shuffled=2.0), "logprob").sel(concept="cat", layer=2, strength=1)
+    assert found.clear.sel(control="random") and not found.clear.sel(control="shuffled")
+    assert not found.clear_of_controls
+
+
+def test_within_the_spread_of_draws_is_not_clear_even_when_the_images_agree():
+    found = effect(grid(concept=0.5, spread=1.0, noise=0.01), "logprob").sel(concept="cat", layer=2, strength=1)
+    assert float(found.low) > 0 or float(found.high) < 0
+    assert not found.clear_of_controls
+
+
+def test_outside_of_the_draws_is_not_clear_when_the_images_disagree():
+    data = grid(concept=0.0, spread=0.001, noise=0.001)
+    data.logprob[0, 0, 1, 0, 0, :] += np.where(np.arange(IMAGES) % 2, 5.0, -4.0)
+    found = effect(data, "logprob").sel(concept="cat", layer=2, strength=1)
+    assert float(found["mean"]) > float(found.control_high.sel(control="random"))
+    assert not found.clear_of_controls
+
+
+def test_one_image_or_one_draw_is_never_clear():
+    assert not effect(grid().isel(sample=[0]), "logprob").clear_of_controls.any()
+    assert not effect(grid().isel(draw=[0]), "logprob").clear_of_controls.any()
+
+
+def test_named_counts_eligible_images_only():
+    data = grid(metric="named")
+    counts = np.zeros((1, 2, IMAGES), dtype=bool)
+    counts[:, 1, :5] = True
+    data["eligible"] = (("concept", "strength", "sample"), counts)
+    found = effect(data, "named").sel(concept="cat", layer=2)
+    assert found.n.values.tolist() == [0, 5] and np.isnan(found.difference.sel(strength=0))
+    own = data.named.sel(concept="cat", layer=2, strength=1, control="concept", draw=0)[:5]
+    assert float(found["mean"].sel(strength=1)) == pytest.approx(float(own.mean()))
+
+
+def test_a_split_can_be_chosen():
+    assert (effect(grid(), "logprob", split="held_out").n == IMAGES // 2).all()
+    with pytest.raises(ValueError, match=r"no image of this grid is in split 'test'.*library\.split"):
+        effect(grid(), "logprob", split="test")
+
+
+def test_a_grid_that_is_still_filling_gives_nan_where_nothing_ran():
+    data = grid()
+    data.logprob[0, 1, 1] = np.nan
+    found = effect(data, "logprob").sel(concept="cat", strength=1)
+    assert np.isfinite(found.difference[0]) and np.isnan(found.difference[1]) and not found.clear_of_controls[1]
+
+
+def test_without_controls_there_is_no_effect():
+    for kept in (["concept"], ["concept", "shuffled"]):
+        with pytest.raises(ValueError, match=r"never reported without its controls.*controls=None"):
+            effect(grid().sel(control=kept), "logprob")
+
+
+def test_an_unknown_metric_is_named():
+    with pytest.raises(ValueError, match=r"no metric 'kl'; it has logprob"):
+        effect(grid(), "kl")
+
+
+def test_a_run_whose_scope_did_not_fire_is_not_counted():
+    data = grid()
+    data["edited"] = xr.where(data.sample == "i3", 0, 2).broadcast_like(data.logprob).transpose(*data.logprob.dims)
+    found = effect(data, "logprob").sel(concept="cat", layer=2)
+    assert found.n.values.tolist() == [IMAGES, IMAGES - 1]
+    assert float(found.difference.sel(strength=1)) == pytest.approx(
+        float(effect(data.drop_sel(sample="i3"), "logprob").difference.sel(concept="cat", layer=2, strength=1))
+    )
+
+
+def test_a_ratio_is_given_in_doublings():
+    data = grid(metric="logprob")
+    ratios = 2 ** (data.logprob - data.logprob_unsteered)
+    ratios.attrs = {"units": "1", "long_name": "perplexity as a ratio"}
+    data = data.assign(
+        perplexity=ratios.transpose(*data.logprob.dims), perplexity_unsteered=data.logprob_unsteered * 0 + 1
+    )
+    nats, found = effect(data, "logprob"), effect(data, "perplexity")
+    for name in ("difference", "low", "high", "value", "control_mean"):
+        shift = -float(data.logprob_unsteered.mean()) if name == "control_mean" else 0.0
+        np.testing.assert_allclose(found[name], nats[name] + shift, atol=1e-6, err_msg=name)
+    assert found.difference.attrs["units"] == "doublings" and "log2" in found["mean"].attrs["long_name"]

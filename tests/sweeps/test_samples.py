@@ -1,0 +1,26 @@
+"""Which labels a steered concept may push out of an answer without its counting against it."""
+
+from mllm_probe.sweeps.samples import Samples
+
+CATEGORIES = {
+    "cat": "entity",
+    "dog": "entity",
+    "neon": "visual_style",
+    "sketch": "visual_style",
+    "awe": "emotion",
+    "red": "colour",
+    "blue": "colour",
+}
+
+
+def samples() -> Samples:
+    return Samples([], [], {}, [], {}, CATEGORIES, {})
+
+
+def test_a_style_replaces_a_style_and_a_thing_stands_beside_a_thing():
+    assert samples().slot("neon") == {"neon", "sketch"}
+    assert samples().slot("cat") == {"cat"}
+
+
+def test_categories_that_are_not_known_to_exclude_each_other_do_not():
+    assert samples().slot("red") == {"red"} and samples().slot("nowhere") == {"nowhere"}

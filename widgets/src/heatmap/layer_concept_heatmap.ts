@@ -1,0 +1,313 @@
+/** LayerConceptHeatmap: concepts × layers on a canvas, filled live; hover reads, click, drag and keys select cells and windows. */
+import type { RenderProps } from "@anywidget/types";
+import base from "../base/base.css";
+import { h, show, widgetRoot } from "../base/dom";
+import { withKernelNote } from "../base/kernel";
+import { words } from "../base/numbers";
+import { onThemeChange, readTheme, type Theme } from "../base/theme";
+import { Choices } from "./choices";
+import { Detail } from "./detail";
+import css from "./heatmap.css";
+import { CHOICES, FRAME, type Model, NUMBERS, readCells, STATE, type Traits } from "./heatmap_traits";
+import { categoryFont } from "./labels";
+import { cellAt, type Layout, layoutMap } from "./layout";
+import { type Cell, type Cells, nearest } from "./map_cells";
+import { Painter } from "./paint";
+import { Reading } from "./reading";
+import { activeCell, dragTo, fromTraits, onKey, type Selection, select, span, toTraits } from "./selection";
+import { Scrubber } from "./strength_scrubber";
+
+const NAME = "Effect by concept and layer";
+const SKELETON = { rows: 9, columns: 8 };
+
+class View {
+  private readonly root: HTMLElement;
+  private readonly choices: Choices;
+  private readonly scrubber = new Scrubber((place) => this.setStrength(place));
+  private readonly detail: Detail;
+  private readonly count = h("span", { class: "mp-count", "data-testid": "heatmap-status" });
+  private readonly canvas = h("canvas", {
+    class: "mp-canvas mp-map",
+    "data-testid": "heatmap",
+    tabindex: 0,
+    role: "application",
+  });
+  private readonly reading = new Reading();
+  private readonly bar = h("div", { class: "mp-progress", role: "progressbar", "aria-label": "progress" }, h("i"));
+  private readonly error = h("p", { class: "mp-error", role: "alert", "data-testid": "heatmap-error" });
+  private readonly painter = new Painter(this.canvas);
+  private readonly row = h("div", { class: "mp-row" });
+  /** In the place of the map until its concepts are known. */
+  private readonly skeleton = h("div", {
+    class: "mp-skeleton",
+    "aria-hidden": true,
+    "data-testid": "heatmap-skeleton",
+  });
+  private cells: Cells;
+  private layout: Layout = layoutMap([], 0, { width: 0, nameWidth: 60 });
+  private theme: Theme | null = null;
+  private limit = 1;
+  private hover: Cell | null = null;
+  private selection: Selection | null = null;
+  private dragging = false;
+  private width = 0;
+  private pending = 0;
+  /** Place of the strength that is drawn. */
+  private drawn = -1;
+  private stale = { frame: true, numbers: true, choices: true, theme: true };
+
+  constructor(
+    private readonly model: Model,
+    el: HTMLElement,
+    signal: AbortSignal,
+  ) {
+    this.root = widgetRoot(base + css, "heatmap", NAME);
+    this.choices = new Choices(model);
+    this.detail = new Detail(model, (place) => this.setStrength(place));
+    const keys = "arrow keys move, with shift they select a window of layers; values are read above";
+    this.canvas.setAttribute("aria-label", `${NAME}; ${keys}`);
+    this.canvas.setAttribute("aria-describedby", this.reading.element.id);
+    const head = h("div", { class: "mp-head" }, h("h3", {}, NAME), this.count, this.choices.metric);
+    this.row.append(this.scrubber.element, this.choices.row);
+    const map = [this.skeleton, this.painter.element];
+    for (let row = 0; row < SKELETON.rows; row += 1) {
+      const cells = Array.from({ length: SKELETON.columns }, () => h("i"));
+      this.skeleton.append(h("div", {}, h("b"), ...cells));
+    }
+    this.root.append(head, this.row, this.reading.element, this.bar, ...map, this.error, this.detail.element);
+    el.append(this.root);
+    this.cells = readCells(model);
+    this.listen(signal);
+    this.redraw();
+  }
+
+  private listen(signal: AbortSignal): void {
+    const { model, canvas } = this;
+    const watched: [readonly string[], () => void][] = [
+      [FRAME, () => this.redraw("frame")],
+      [NUMBERS, () => this.redraw("numbers")],
+      [CHOICES, () => this.redraw("choices")],
+      [STATE, () => this.redraw()],
+    ];
+    for (const [names, react] of watched) for (const name of names) model.on(`change:${name}`, react);
+    const resize = new ResizeObserver(() => this.redraw("theme"));
+    resize.observe(this.root);
+    const stopTheme = onThemeChange(() => this.redraw("theme"));
+    signal.addEventListener("abort", () => {
+      for (const [names, react] of watched) for (const name of names) model.off(`change:${name}` as "change:n", react);
+      resize.disconnect();
+      stopTheme();
+      cancelAnimationFrame(this.pending);
+    });
+    canvas.addEventListener("pointerdown", (event) => this.onDown(event));
+    canvas.addEventListener("pointermove", (event) => this.onMove(event));
+    canvas.addEventListener("pointerup", () => this.onUp());
+    canvas.addEventListener("pointercancel", () => this.onCancel());
+    canvas.addEventListener("pointerleave", () => this.setHover(null));
+    canvas.addEventListener("keydown", (event) => this.onKey(event));
+    canvas.addEventListener("focus", () => this.redraw());
+    canvas.addEventListener("blur", () => this.redraw());
+  }
+
+  private onDown(event: PointerEvent): void {
+    const cell = cellAt(this.layout, event.offsetX, event.offsetY);
+    if (!cell || event.button !== 0) return;
+    this.selection = select(this.selection, cell, event.shiftKey);
+    this.dragging = true;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.redraw();
+  }
+
+  private onMove(event: PointerEvent): void {
+    if (!this.dragging || !this.selection) {
+      this.setHover(cellAt(this.layout, event.offsetX, event.offsetY));
+      return;
+    }
+    this.hover = null;
+    this.selection = dragTo(this.layout, this.selection, event.offsetX);
+    this.redraw();
+  }
+
+  private onUp(): void {
+    if (!this.dragging) return;
+    this.dragging = false;
+    this.commit();
+  }
+
+  private onCancel(): void {
+    this.dragging = false;
+    this.selection = null;
+    this.redraw();
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const to = this.selection ? onKey(this.layout, this.selection, event.key, event.shiftKey) : null;
+    if (to) {
+      this.hover = null;
+      this.selection = to;
+      this.commit();
+    } else if (event.key === "+" || event.key === "-") {
+      this.setStrength(this.strength() + (event.key === "+" ? 1 : -1));
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  private strength(): number {
+    return nearest(this.cells.strengths, this.model.get("strength"));
+  }
+
+  private setHover(cell: Cell | null): void {
+    if (cell?.concept === this.hover?.concept && cell?.layer === this.hover?.layer) return;
+    this.hover = cell;
+    this.redraw();
+  }
+
+  /** Tell the kernel what is selected, in one message. */
+  private commit(): void {
+    if (!this.selection) return;
+    for (const [name, value] of Object.entries(toTraits(this.cells, this.selection))) {
+      this.model.set(name as keyof Traits, value);
+    }
+    this.model.save_changes();
+    this.redraw();
+  }
+
+  private setStrength(place: number): void {
+    const strength = this.cells.strengths[Math.max(0, Math.min(this.cells.strengths.length - 1, place))];
+    if (strength === undefined || strength === this.model.get("strength")) return;
+    this.model.set("strength", strength);
+    this.model.save_changes();
+    this.redraw();
+  }
+
+  /** Draw at the next frame, once however often and for whatever it is asked for. */
+  private redraw(what?: "frame" | "numbers" | "choices" | "theme"): void {
+    if (what) this.stale[what] = true;
+    if (this.pending) return;
+    this.pending = requestAnimationFrame(() => {
+      this.pending = 0;
+      this.draw();
+    });
+  }
+
+  /** Take in what has changed; says whether what is kept of the drawing must be made anew. */
+  private takeIn(): Theme {
+    const { model, stale } = this;
+    if (stale.frame || stale.numbers) {
+      this.cells = readCells(model);
+      this.limit = model.get("limit");
+    }
+    if (stale.choices) this.choices.draw();
+    if (stale.theme || !this.theme) this.theme = readTheme(this.root);
+    if (stale.frame || stale.theme) this.measure(stale.frame);
+    if (!this.dragging) {
+      const chosen = { concept: model.get("concept"), layer: model.get("layer"), window: model.get("window") };
+      this.selection = fromTraits(this.cells, chosen, this.selection);
+    }
+    return this.theme;
+  }
+
+  private measure(again: boolean): void {
+    const style = getComputedStyle(this.root);
+    const width = Math.floor(this.root.clientWidth - Number.parseFloat(style.paddingLeft) * 2);
+    if ((width === this.width && !again) || width <= 0) return;
+    this.width = width;
+    this.stale.numbers = true;
+    const pen = this.canvas.getContext("2d");
+    if (pen) pen.font = `600 12px ${style.fontFamily}`;
+    const names = this.cells.concepts.map((name) => pen?.measureText(name).width ?? 60);
+    const nameWidth = Math.min(170, Math.max(40, ...names));
+    if (pen) pen.font = categoryFont(style.fontFamily);
+    const measured = this.cells.categories.map((name) => [name, pen?.measureText(words(name)).width ?? 0] as const);
+    const byDepth = this.model.get("columns") === "relative_depth";
+    const categoryWidths = new Map(measured);
+    const space = { width, nameWidth, categoryWidths, ...(byDepth && { depths: this.cells.depths }) };
+    this.layout = layoutMap(this.cells.categories, this.cells.layers.length, space);
+  }
+
+  private draw(): void {
+    const theme = this.takeIn();
+    const strength = this.strength();
+    const fresh = this.stale.frame || this.stale.numbers || this.stale.theme;
+    if (fresh || strength !== this.drawn) this.painter.invalidate();
+    this.drawn = strength;
+    const scene = {
+      cells: this.cells,
+      layout: this.layout,
+      strength,
+      limit: this.limit,
+      unit: this.model.get("unit"),
+      columns: this.model.get("columns"),
+      note: this.noteOf(),
+      selection: this.selection,
+      hover: this.hover,
+      focused: document.activeElement === this.canvas,
+      answered: this.model.get("answered"),
+    };
+    this.painter.paint(scene, theme);
+    show(this.painter.element, this.cells.concepts.length > 0);
+    show(this.row, this.cells.concepts.length > 0);
+    show(this.skeleton, this.cells.concepts.length === 0);
+    this.placeCells();
+    this.drawReadout(strength);
+    this.scrubber.draw(this.cells.strengths, this.model.get("strength_unit"), strength);
+    this.detail.draw(this.cells, this.selection, strength, this.width, theme, fresh);
+    this.drawState();
+    this.stale = { frame: false, numbers: false, choices: false, theme: false };
+  }
+
+  private noteOf(): string {
+    const dots = this.model.get("answered").length > 0 ? ["dot: has answers"] : [];
+    return [this.model.get("note"), ...dots].join(" · ");
+  }
+
+  /** Where the cells of the first category stand, for scripts that drive the page. */
+  private placeCells(): void {
+    const { left, cellWidth, rowHeight, rows } = this.layout;
+    const top = rows[0]?.y ?? 0;
+    for (const [name, value] of Object.entries({ left, top, cellWidth, rowHeight })) {
+      if (this.canvas.dataset[name] !== String(value)) this.canvas.dataset[name] = String(value);
+    }
+  }
+
+  private drawReadout(strength: number): void {
+    const { model, cells, hover, selection } = this;
+    const [first, last] = selection ? span(selection) : [0, 0];
+    // The pointer stays where it selected: a cell of the window is read as part of it.
+    const inside = !hover || (hover.concept === selection?.concept && hover.layer >= first && hover.layer <= last);
+    this.reading.draw(cells, hover ?? (selection && activeCell(selection)), strength, {
+      unit: model.get("unit"),
+      strengthUnit: model.get("strength_unit"),
+      limit: this.limit,
+      window: inside && first !== last ? [cells.layers[first] ?? 0, cells.layers[last] ?? 0] : undefined,
+      byDepth: model.get("columns") === "relative_depth" && cells.depths.length > 0,
+    });
+  }
+
+  private drawState(): void {
+    const progress = this.model.get("progress");
+    const status = this.model.get("status");
+    const running = status === "running";
+    const percent = String(Math.round(progress * 100));
+    const count = running ? `${percent} %` : status === "idle" ? "" : status;
+    if (this.count.textContent !== count) this.count.textContent = count;
+    this.root.dataset.status = status;
+    this.bar.dataset.done = String(!running);
+    this.bar.setAttribute("aria-valuenow", percent);
+    (this.bar.firstElementChild as HTMLElement).style.transform = `scaleX(${progress})`;
+    const message = this.model.get("message");
+    if (this.error.textContent !== message) this.error.textContent = message;
+    show(this.error, message !== "");
+  }
+}
+
+function render({ model, el, signal }: RenderProps<Traits>): (() => void) | undefined {
+  const own = new AbortController();
+  signal?.addEventListener("abort", () => own.abort());
+  new View(model, el, own.signal);
+  return () => own.abort();
+}
+
+export default { render: withKernelNote(render) };

@@ -1,0 +1,175 @@
+/** Where everything on the map stands: rows grouped by category, one column per layer, margins that give way when it is narrow. */
+import type { Cell } from "./map_cells";
+
+export interface Row {
+  concept: number;
+  y: number;
+}
+
+export interface Group {
+  category: string;
+  top: number;
+  height: number;
+}
+
+export interface Layout {
+  /** Whether the categories stand on lines of their own above their rows, rather than turned beside them. */
+  headings: boolean;
+  /** Room for the name of a concept. */
+  nameRoom: number;
+  rows: Row[];
+  groups: Group[];
+  width: number;
+  height: number;
+  left: number;
+  top: number;
+  /** Left edges of the columns, and the right edge of the last. */
+  edges: number[];
+  /** Width of a column on average. */
+  cellWidth: number;
+  rowHeight: number;
+  fontSize: number;
+  layers: number;
+  /** Top of the profile over the columns. */
+  profileTop: number;
+  legendTop: number;
+  /** x of the margin with peak, spread and profile; null where there is no room for it. */
+  margin: number | null;
+}
+
+export interface Space {
+  width: number;
+  nameWidth: number;
+  /** Width of the name of each category; without it all are turned beside their rows. */
+  categoryWidths?: Map<string, number>;
+  /** Relative depth of each column, to place them by it; without it they are equally wide. */
+  depths?: number[];
+}
+
+const TOP = 18;
+const GAP = 6;
+const LEGEND = 44;
+export const PROFILE = 20;
+const NARROWEST = 4;
+const CATEGORY = 20;
+const INDENT = 6;
+/** Height of a line with the name of a category. */
+export const HEADING = 16;
+export const MARGIN = 118;
+
+/** Indices of the concepts, grouped by category in the order in which the categories first appear. */
+export function grouped(categories: string[]): [string, number[]][] {
+  const groups = new Map<string, number[]>();
+  categories.forEach((category, i) => {
+    groups.set(category, [...(groups.get(category) ?? []), i]);
+  });
+  return [...groups];
+}
+
+function rowHeightFor(rows: number): [number, number] {
+  if (rows <= 22) return [19, 12];
+  if (rows <= 36) return [17, 11.5];
+  return [14, 11];
+}
+
+/** Edges of columns that stand at their relative depth, each reaching half way to its neighbours; null where one would vanish. */
+export function edgesAt(depths: number[], width: number): number[] | null {
+  const first = depths[0] ?? 0;
+  const last = depths.at(-1) ?? 1;
+  const middles = depths.slice(1).map((depth, i) => (depth + (depths[i] ?? 0)) / 2);
+  const start = first - ((middles[0] ?? first + 0.5) - first);
+  const end = last + (last - (middles.at(-1) ?? last - 0.5));
+  const edges = [start, ...middles, end].map((depth) => ((depth - start) / (end - start)) * width);
+  return edges.every((edge, i) => i === 0 || edge - (edges[i - 1] ?? 0) >= NARROWEST) ? edges : null;
+}
+
+export function layoutMap(categories: string[], layers: number, space: Space): Layout {
+  const [rowHeight, fontSize] = rowHeightFor(categories.length);
+  const gathered = grouped(categories);
+  const headings = gathered.some(
+    ([category, members]) => (space.categoryWidths?.get(category) ?? 0) > members.length * rowHeight,
+  );
+  const beside = headings ? INDENT : CATEGORY;
+  const left = beside + Math.min(space.nameWidth, Math.max(60, space.width * 0.3)) + 8;
+  const roomy = space.width - left - MARGIN >= Math.max(240, layers * 12);
+  const room = space.width - left - (roomy ? MARGIN : 2);
+  const cellWidth = Math.max(NARROWEST, Math.min(96, Math.floor(room / Math.max(1, layers))));
+  const placed = space.depths?.length === layers ? edgesAt(space.depths, layers * cellWidth) : null;
+  const even = Array.from({ length: layers + 1 }, (_, i) => i * cellWidth);
+  const rows: Row[] = [];
+  const groups: Group[] = [];
+  let y = TOP;
+  for (const [category, members] of gathered) {
+    if (headings && category) y += HEADING;
+    groups.push({ category, top: y, height: members.length * rowHeight });
+    for (const concept of members) {
+      rows.push({ concept, y });
+      y += rowHeight;
+    }
+    y += GAP;
+  }
+  const right = left + layers * cellWidth;
+  const legendTop = y + PROFILE + 10;
+  return {
+    headings,
+    nameRoom: left - beside - 6,
+    rows,
+    groups,
+    left,
+    top: TOP,
+    edges: (placed ?? even).map((edge) => left + edge),
+    cellWidth,
+    rowHeight,
+    fontSize,
+    layers,
+    profileTop: y - 2,
+    legendTop,
+    margin: roomy ? right + 12 : null,
+    width: space.width,
+    height: legendTop + LEGEND,
+  };
+}
+
+/** The column under x: −1 left of all, their number right of all. */
+export function layerAt(layout: Layout, x: number): number {
+  const right = layout.edges.findIndex((edge) => x < edge);
+  return right < 0 ? layout.layers : right - 1;
+}
+
+/** The cell under a point, or null beside the cells. */
+export function cellAt(layout: Layout, x: number, y: number): Cell | null {
+  const layer = layerAt(layout, x);
+  if (layer < 0 || layer >= layout.layers) return null;
+  const row = layout.rows.find((r) => y >= r.y && y < r.y + layout.rowHeight);
+  return row ? { concept: row.concept, layer } : null;
+}
+
+/** Where a key moves the cursor: arrows by one, Home and End to the ends of the row, PageUp and PageDown by a group of 5; null for other keys. */
+export function move(layout: Layout, cell: Cell, key: string): Cell | null {
+  const at = Math.max(
+    0,
+    layout.rows.findIndex((r) => r.concept === cell.concept),
+  );
+  const rowBy = (by: number) => layout.rows[Math.max(0, Math.min(layout.rows.length - 1, at + by))]?.concept ?? 0;
+  const layerTo = (to: number) => Math.max(0, Math.min(layout.layers - 1, to));
+  switch (key) {
+    case "ArrowUp":
+      return { ...cell, concept: rowBy(-1) };
+    case "ArrowDown":
+      return { ...cell, concept: rowBy(1) };
+    case "PageUp":
+      return { ...cell, concept: rowBy(-5) };
+    case "PageDown":
+      return { ...cell, concept: rowBy(5) };
+    case "ArrowLeft":
+      return { ...cell, layer: layerTo(cell.layer - 1) };
+    case "ArrowRight":
+      return { ...cell, layer: layerTo(cell.layer + 1) };
+    case "Home":
+      return { ...cell, layer: 0 };
+    case "End":
+      return { ...cell, layer: layerTo(layout.layers - 1) };
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,108 @@
+/** The effect of every (concept, layer, strength) as the kernel sends it: flat float32 arrays and their index. */
+
+export interface Cells {
+  concepts: string[];
+  categories: string[];
+  layers: number[];
+  /** Relative depth of each layer; empty where it is not known. */
+  depths: number[];
+  strengths: number[];
+  value: Float32Array;
+  low: Float32Array;
+  high: Float32Array;
+  n: Float32Array;
+  clear: Float32Array;
+  /** Kinds of control; their numbers stand one kind after the other, as differences from unsteered. */
+  controls: string[];
+  /** Which of them `value` is the difference from. */
+  against: number;
+  control: Float32Array;
+  controlLow: Float32Array;
+  controlHigh: Float32Array;
+}
+
+export interface Cell {
+  concept: number;
+  layer: number;
+}
+
+/** Float32 numbers of a message buffer; copied, because a buffer may start anywhere. */
+export function floats(view: DataView | ArrayBuffer | null | undefined): Float32Array {
+  if (!view || view.byteLength === 0) return new Float32Array(0);
+  const buffer =
+    view instanceof ArrayBuffer ? view : view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
+  return new Float32Array(buffer as ArrayBuffer);
+}
+
+export function indexOf(cells: Cells, cell: Cell, strength: number): number {
+  return (cell.concept * cells.layers.length + cell.layer) * cells.strengths.length + strength;
+}
+
+/** Number at a cell; NaN where nothing has arrived. */
+export function at(array: Float32Array, index: number): number {
+  return array[index] ?? Number.NaN;
+}
+
+/** Number of one kind of control at the index of a cell. */
+export function ofControl(cells: Cells, array: Float32Array, kind: number, index: number): number {
+  const size = cells.concepts.length * cells.layers.length * cells.strengths.length;
+  return at(array, kind * size + index);
+}
+
+/** Values of one concept over the layers, at one strength. */
+export function profile(cells: Cells, concept: number, strength: number): number[] {
+  return cells.layers.map((_, layer) => at(cells.value, indexOf(cells, { concept, layer }, strength)));
+}
+
+/** Mean over the concepts at each layer, at one strength; NaN where none was run. */
+export function columnMeans(cells: Cells, strength: number): number[] {
+  return cells.layers.map((_, layer) => {
+    let sum = 0;
+    let count = 0;
+    for (let concept = 0; concept < cells.concepts.length; concept += 1) {
+      const value = at(cells.value, indexOf(cells, { concept, layer }, strength));
+      if (Number.isFinite(value)) {
+        sum += value;
+        count += 1;
+      }
+    }
+    return count ? sum / count : Number.NaN;
+  });
+}
+
+/** No scale is finer than this, or noise would look like an effect while the first cells arrive. */
+const FINEST: Record<string, number> = { nats: 1, doublings: 1, "": 0.1 };
+
+/** End of a colour scale as `mllm_probe.widgets.base.numbers.scale_limit` has it, for numbers that the kernel sends without one. */
+export function scaleLimit(value: Float32Array, unit: string, ceiling: (v: number) => number): number {
+  const sizes = value.filter(Number.isFinite).map(Math.abs);
+  if (sizes.length === 0) return 1;
+  sizes.sort();
+  const size = sizes[Math.min(sizes.length - 1, Math.floor(0.98 * sizes.length))] ?? 1;
+  return ceiling(Math.max(size, FINEST[unit] ?? 0));
+}
+
+export interface Spread {
+  peak: number;
+  effective: number;
+}
+
+/** Where a profile peaks (index) and over how many layers it spreads: (Σv)² / Σv² of the part with the peak's sign. */
+export function spread(values: number[]): Spread | null {
+  const peak = values.reduce((most, v) => (Math.abs(v) > Math.abs(most) ? v : most), 0);
+  const sign = Math.sign(peak);
+  const part = values.map((v) => (Number.isFinite(v) ? Math.max(0, sign * v) : 0));
+  const sum = part.reduce((a, b) => a + b, 0);
+  const squares = part.reduce((a, b) => a + b * b, 0);
+  if (squares === 0) return null;
+  return { peak: part.indexOf(Math.max(...part)), effective: (sum * sum) / squares };
+}
+
+/** Index of the strength nearest to `wanted`; of those equally near, the first. */
+export function nearest(strengths: number[], wanted: number): number {
+  let best = 0;
+  strengths.forEach((s, i) => {
+    if (Math.abs(s - wanted) < Math.abs((strengths[best] ?? 0) - wanted)) best = i;
+  });
+  return best;
+}

@@ -1,0 +1,43 @@
+/** The line above the map that reads a cell, also aloud. */
+import { h, uniqueId } from "../base/dom";
+import { at, type Cell, type Cells, indexOf } from "./map_cells";
+import { type ReadoutUnits, readout } from "./readout";
+
+export class Reading {
+  readonly element = h("div", {
+    class: "mp-read",
+    id: uniqueId("cell"),
+    "data-testid": "heatmap-cell",
+    role: "status",
+    "aria-live": "polite",
+  });
+  private key = "";
+
+  draw(cells: Cells, cell: Cell | null, strength: number, units: ReadoutUnits): void {
+    if (!cell) {
+      this.element.textContent = "Waiting for the first cells.";
+      this.key = "";
+      return;
+    }
+    const pieces = readout(cells, cell, strength, units);
+    this.tell(cells, cell, strength);
+    const key = JSON.stringify(pieces);
+    if (this.key === key) return;
+    this.key = key;
+    const nodes = pieces.flatMap((piece, i) => {
+      const node = piece.kind === "strong" ? h("b", {}, piece.text) : h("span", { class: piece.kind }, piece.text);
+      return i ? [piece.text.startsWith("[") ? " " : " · ", node] : [node];
+    });
+    this.element.replaceChildren(...nodes);
+  }
+
+  /** The same for scripts, to whom two values that read alike are two. */
+  private tell(cells: Cells, cell: Cell, strength: number): void {
+    const value = at(cells.value, indexOf(cells, cell, strength));
+    const data = this.element.dataset;
+    data.concept = cells.concepts[cell.concept] ?? "";
+    data.layer = String(cells.layers[cell.layer] ?? "");
+    data.strength = String(cells.strengths[strength] ?? "");
+    data.value = Number.isFinite(value) ? String(value) : "";
+  }
+}
