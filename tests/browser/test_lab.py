@@ -67,7 +67,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
 @pytest.fixture(scope="module")
 def page(address: tuple[str, Path]) -> Iterator[Page]:
     with lab.opened(address[0], "widgets.ipynb", 1400, 1000) as made:
-        made.get_by_test_id("heatmap").wait_for(timeout=180_000)
+        made.get_by_test_id("heatmap-cell").wait_for(timeout=180_000)
         yield made
 
 
