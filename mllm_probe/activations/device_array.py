@@ -229,7 +229,9 @@ def _index(tensor: torch.Tensor, key: indexing.ExplicitIndexer) -> torch.Tensor:
         elif isinstance(k, slice) and (k.step is None or k.step > 0):
             tensor = tensor[(slice(None),) * axis + (k,)]
         else:
+            # index_select takes no negative numbers; xarray before 2025.12 leaves them as they are
             numbers = np.asarray(_numbers(k, tensor.shape[axis]))
+            numbers = np.where(numbers < 0, numbers + tensor.shape[axis], numbers)
             tensor = tensor.index_select(axis, _index_tensor(numbers, tensor.device))
     return tensor
 
