@@ -120,7 +120,7 @@ def test_values_of_every_patch_can_be_read(page: Page) -> None:
         seen.add(read.get_attribute("data-value"))
     assert len(seen) == 8
     expect(page.locator(".mp-patches .mp-legend")).to_contain_text("× mean difference")
-    expect(page.locator(".mp-patches .mp-note")).to_contain_text("1 the mean of pictures with it")
+    expect(page.locator(".mp-patches .mp-note")).to_contain_text("1 = mean of images with it")
     page.screenshot(path=SHOTS / "patches-light.png")
 
 
