@@ -19,7 +19,7 @@ from tests.browser import lab
 pytestmark = pytest.mark.browser
 SHOTS = lab.SHOTS
 VIEW = "application/vnd.jupyter.widget-view+json"
-SAVED = "No kernel is connected. This is the last state that was saved"
+SAVED = "No kernel is connected. Showing the saved state"
 
 MADE = """
 from mllm_probe.widgets import LayerConceptHeatmap, SteeringPanel
@@ -111,7 +111,7 @@ def test_a_restarted_kernel_is_told(served: Served) -> None:
     page = served.page
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     for note in page.get_by_test_id("no-kernel").all():
-        expect(note).to_contain_text("restarted or shut down. This is its last state")
+        expect(note).to_contain_text("Kernel restarted or stopped. Showing the last state")
     expect(page.get_by_test_id("no-kernel")).to_have_count(3)
     expect(page.get_by_test_id("heatmap-cell").first).to_contain_text("dog · layer 4 · 2 × residual norm")
 
