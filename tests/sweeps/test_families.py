@@ -6,7 +6,7 @@ import torch
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.apps.zoo import FAMILIES, build
-from mllm_probe.apps.zoo.survey import family_names
+from mllm_probe.apps.zoo.family_survey import family_names
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import known_path
 from mllm_probe.decoding.prefix import SharedPrefix
