@@ -131,7 +131,7 @@ class CompiledDecoder:
     def _check(self) -> None:
         """Compare logits with a :class:`DynamicDecoder`, with the same edits and tokens."""
         model, size = self.prompt.model, self.static.rows
-        rows = [*trial_rows(model, self.prompt.encoded), *[None] * size][:size]
+        rows = [*trial_rows(model), *[None] * size][:size]
         logits, expected = (self._trial(decoder, rows) for decoder in (self, DynamicDecoder(self.prompt, size)))
         largest = difference(logits, expected)
         if largest > tolerance(model.dtype):
