@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -334,7 +335,7 @@ class _Place:
         self.draw = Draw(steering.seed, steering.draw)
         _require_vector(self.directions, self.scope, layer)
 
-    @property
+    @cached_property
     def direction(self) -> Tensor:
         """The unit vector that the operation works along."""
         return self._along(self.directions)
@@ -386,8 +387,10 @@ class _Place:
         return dose
 
     def _along(self, directions: Directions) -> Tensor:
-        scope = self.scope if directions is self.directions else directions.scope_for(self.scope)
-        _require_vector(directions, scope, self.layer)
+        scope = self.scope
+        if directions is not self.directions:
+            scope = directions.scope_for(scope)
+            _require_vector(directions, scope, self.layer)
         if self.control is not None and self.control.keeps == "operation":
             return self.control.direction(directions, scope, self.layer, self.draw)
         return directions.unit(scope, self.layer)
