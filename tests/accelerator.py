@@ -206,9 +206,23 @@ def _factory(name: str) -> Any:
 
 
 def install() -> None:
-    """Make the device ``gpu`` known to PyTorch, once per process."""
-    from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+    """Make the device ``gpu`` known to PyTorch, once per process.
 
+    Raises
+    ------
+    ImportError
+        If PyTorch has no such registration any more.
+    """
+    if _libraries:
+        return
+    try:
+        from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+    except ImportError as error:
+        raise ImportError(
+            "torch.utils.backend_registration._setup_privateuseone_for_python_backend is gone in torch "
+            f"{torch.__version__}. It is a private function; look in PyTorch's test/test_privateuseone_python_backend.py "
+            "for the one that registers a backend written in Python now, and call it here."
+        ) from error
     _setup_privateuseone_for_python_backend(NAME)
     library = torch.library.Library("aten", "IMPL")
     _libraries.append(library)
