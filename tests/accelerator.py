@@ -32,13 +32,14 @@ class Traffic:
 
     Attributes
     ----------
-    waits : Counter
-        By operation and place in the package.
+    waits, uploads : Counter
+        What the host waited for and what it sent, by operation and by place in the package.
     to_host, to_device, between : int
         Bytes.
     """
 
     waits: Counter[tuple[str, str]] = field(default_factory=Counter)
+    uploads: Counter[tuple[str, str]] = field(default_factory=Counter)
     to_host: int = 0
     to_device: int = 0
     between: int = 0
@@ -185,6 +186,7 @@ def count_bytes(source: torch.Tensor, device: torch.device) -> None:
             traffic.wait("copy to host")
         elif source.device.type == "cpu":
             traffic.to_device += size
+            traffic.uploads["copy to device", place()] += 1
         else:
             traffic.between += size
 

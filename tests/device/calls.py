@@ -200,7 +200,9 @@ def _live() -> None:
         return [text for _, _, text in live.run([None, steering, steering.control("random")])]
 
     CALLS["live job of a slider"] = moved
-    CALLS["stream"] = lambda s: [text for *_, text in mp.stream(s.model, s.images[0], steering=s.steering(tokens="all"))]
+    CALLS["stream"] = lambda s: [
+        text for *_, text in mp.stream(s.model, s.images[0], steering=s.steering(tokens="all"))
+    ]
 
 
 for fill in (_captures, _accessors, _vectors, _editors, _ways, _sweeps, _live):
