@@ -1,7 +1,7 @@
 """An accelerator for tests on any machine: tensors on ``gpu:0``, ``gpu:1`` … whose data stay in host memory.
 
-Every operation checks that its tensors are on one device, as CUDA does, and computes real numbers. What a GPU would make
-the host wait for is counted, and so are the bytes that cross between host and device.
+Every operation checks that its tensors are on one device, as CUDA does, and computes real numbers. Waits of the host
+for a device are counted, and so are the bytes that cross between them.
 """
 
 from __future__ import annotations
@@ -222,8 +222,8 @@ def install() -> None:
     except ImportError as error:
         raise ImportError(
             "torch.utils.backend_registration._setup_privateuseone_for_python_backend is gone in torch "
-            f"{torch.__version__}. It is a private function; look in PyTorch's test/test_privateuseone_python_backend.py "
-            "for the one that registers a backend written in Python now, and call it here."
+            f"{torch.__version__}, a private function. Look in PyTorch's test/test_privateuseone_python_backend.py for "
+            "the one that registers a backend written in Python now, and call it here."
         ) from error
     _setup_privateuseone_for_python_backend(NAME)
     library = torch.library.Library("aten", "IMPL")

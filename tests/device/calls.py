@@ -1,4 +1,4 @@
-"""Calls of the package that touch a device, each as a function of a model that returns arrays to compare with the CPU."""
+"""Calls of the package that touch a device: functions of a model whose results are compared with the CPU's."""
 
 from __future__ import annotations
 
