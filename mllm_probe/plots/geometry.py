@@ -181,7 +181,7 @@ def _by_layer(vectors: xr.Dataset, variable: str, title: str, label: str, y_rang
                 name=name,
             )
         )
-    made.xaxis.ticker = FixedTicker(ticks=layers[:: -(-len(layers) // 16)].tolist())
+    made.xaxis.ticker = FixedTicker(ticks=theme.some_ticks(layers.tolist()))
     theme.add_hover(made, lines, [("", "@concept (@category)"), ("layer", "@x"), (variable, "@y{0.000}")])
     return made
 

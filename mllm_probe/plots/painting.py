@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from bokeh.models import ColumnDataSource
+from bokeh.models import ColumnDataSource, FixedTicker
 from bokeh.plotting import figure
 
 from mllm_probe.plots import theme
@@ -14,8 +16,17 @@ NAMED = 10
 """With more concepts than these, the legend names their categories."""
 
 
-def paint(curves: Curves, x_name: str) -> figure:
-    """Paint curves as a figure; ``x_name`` is what the horizontal axis counts, for the text under the pointer."""
+def paint(curves: Curves, x_name: str, ticks: Sequence[float]) -> figure:
+    """Paint curves as a figure.
+
+    Parameters
+    ----------
+    curves : Curves
+    x_name : str
+        What the horizontal axis counts, for the text under the pointer.
+    ticks : sequence of float
+        Marks of the horizontal axis.
+    """
     made = theme.new_figure(curves.title, [curves.quantity, *curves.caption], curves.x_label, curves.y_label)
     for band in curves.bands:
         _paint_band(made, band)
@@ -23,9 +34,13 @@ def paint(curves: Curves, x_name: str) -> figure:
     tips += [("n", "@n"), ("clear of controls", "@clear")]
     if any(one.depth is not None for one in curves.series):
         tips.insert(2, ("relative depth", "@depth{0.00}"))
+    if any(one.spread for one in curves.series):
+        tips.append(("over the layers", "@spread"))
     named = len(curves.series) <= NAMED
     points = [_paint_series(made, one, number, named) for number, one in enumerate(curves.series)]
     theme.add_hover(made, points, tips)
+    made.xaxis.ticker = FixedTicker(ticks=list(ticks))
+    theme.finish_legend(made)
     return made
 
 
@@ -69,5 +84,6 @@ def _source(one: Series) -> ColumnDataSource:
         "fill": np.where(one.clear, category_colour(one.category), LIGHT["paper"]),
         "concept": [one.concept] * len(one.x),
         "category": [one.category] * len(one.x),
+        "spread": [one.spread] * len(one.x),
     }
     return ColumnDataSource(data if one.depth is None else data | {"depth": one.depth})

@@ -128,6 +128,11 @@ def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **opt
     return made
 
 
+def some_ticks(layers: list[int], at_most: int = 16) -> list[int]:
+    """As many of the layers, evenly apart, as an axis has room for."""
+    return layers[:: -(-len(layers) // at_most)]
+
+
 def finish_legend(made: figure) -> None:
     """Put the legend below the figure, in as many columns as fit; a click on an entry hides its lines."""
     for legend in made.legend:

@@ -37,8 +37,9 @@ _READING = (
     "the same way from pairs with exactly half of the labels exchanged.",
     "n is the number of pictures that count. For “named” these are, at positive strengths, pictures that lack the "
     "concept and whose unsteered answer does not name it; at negative ones, those whose unsteered answer names it.",
-    "Peak · eff. layers, at the right of the map: the layer of the largest effect, and the effective number of layers, "
-    "(Σv)² / Σv².",
+    "Peak · spread, at the right of the map: the layer of the largest effect v, and the participation ratio "
+    "(Σv)² / Σv² over the layers whose effect has the sign of that peak, in layers: 1 where one layer carries the "
+    "effect, L where L layers carry it equally. Noise at weak layers raises it.",
     "Late layers can be made to say anything by repeating a word: rank cells by what is named and what is kept of the "
     "true content, and read the answers.",
 )

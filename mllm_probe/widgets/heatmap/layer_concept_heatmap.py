@@ -108,6 +108,9 @@ class LayerConceptHeatmap(ProbeWidget):
         float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``low``,
         ``high``, ``n``, ``clear``; ``control``, ``control_low``, ``control_high`` hold one after the other for each of
         ``controls``, as differences from unsteered.
+    peak_layer, participation_ratio : bytes
+        float32, concept × strength: the layer of the largest effect, and over how many layers the effect of the peak's
+        sign extends, (Σv)² / Σv²; NaN where nothing was run.
     detail : {"dose_response", "off_target"}
         What stands below the map. ``off_target`` is float32, steered × scored concept, at the selected layer and
         strength, for grids with metric ``"off_target"``.
@@ -123,6 +126,7 @@ class LayerConceptHeatmap(ProbeWidget):
 
     concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    row_groups = traitlets.List(traitlets.List()).tag(sync=True)
     layers = traitlets.List(traitlets.Int()).tag(sync=True)
     relative_depths = traitlets.List(traitlets.Float()).tag(sync=True)
     strengths = traitlets.List(traitlets.Float()).tag(sync=True)
@@ -134,6 +138,9 @@ class LayerConceptHeatmap(ProbeWidget):
     control = _numbers()
     control_low = _numbers()
     control_high = _numbers()
+    peak_layer = _numbers()
+    participation_ratio = _numbers()
+    mean_over_concepts = _numbers()
     unit = traitlets.Unicode("").tag(sync=True)
     strength_unit = traitlets.Unicode("residual").tag(sync=True)
     limit = traitlets.Float(1.0).tag(sync=True)
