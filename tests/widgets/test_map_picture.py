@@ -6,7 +6,6 @@ from mllm_probe.studies.layer_spread import spread_over_layers
 from mllm_probe.widgets import LayerConceptHeatmap
 from mllm_probe.widgets.base.numbers import plain
 from mllm_probe.widgets.pictures.drawing import Box, Text
-from mllm_probe.widgets.pictures.static_picture import marked_words
 from tests.widgets import fakes
 
 
@@ -59,18 +58,3 @@ def test_peak_and_spread_stand_beside_each_concept_as_the_study_gives_them():
         known = bool(np.isfinite(peak))
         assert beside[rows[name]] == (f"{int(peak)} · {plain(float(ratio))}" if known else ""), name
     assert int(np.isfinite(spread["peak_layer"]).sum()) == len(heatmap.concepts) - 1
-
-
-def test_new_words_and_mentions_are_marked_in_a_picture():
-    answer = "a \U0001f408 black cat, no dog"
-    found = marked_words(answer, "a black house", [[5, 14, 0], [16, 22, 1]])
-    assert [(word, new) for word, new, _ in found] == [
-        ("a", False),
-        ("\U0001f408", True),
-        ("black", False),
-        ("cat,", True),
-        ("no", True),
-        ("dog", True),
-    ]
-    assert [kind for *_, kind in found] == ["", "", "named", "named", "negated", "negated"]
-    assert [new for _, new, _ in marked_words(answer, None, [])] == [False] * 6

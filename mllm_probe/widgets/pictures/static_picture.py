@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from mllm_probe.plots.palette import diverging
 from mllm_probe.schema import CONCEPT
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, strength_unit
 from mllm_probe.widgets.pictures import Drawing, fonts
+from mllm_probe.widgets.pictures.answer_pieces import Piece, pieces
 from mllm_probe.widgets.pictures.dose_picture import dose_picture
 from mllm_probe.widgets.pictures.drawing import Box, Line, Photo, Text
 from mllm_probe.widgets.pictures.map_picture import map_picture
@@ -24,6 +25,10 @@ _PHOTO = 150.0
 _SHADED = 320.0
 _STRONGEST = 0.85
 _ANSWERS = (("baseline", "baseline (unsteered)"), ("steered", "steered"), ("random", "random direction, same size"))
+_MENTIONS: dict[str, Any] = {
+    "named": {"stroke": "brand", "weight": 1.6},
+    "negated": {"stroke": "soft", "dash": (2.0, 2.0)},
+}
 _NOTHING = "not answered yet"
 
 
@@ -86,84 +91,33 @@ def picture_of_panel(widget: Any) -> Drawing:
     for name, title in _ANSWERS:
         answer = widget.answers.get(name) or ""
         spans = widget.answers.get("spans", {}).get(name, [])
-        marked = marked_words(answer, None if name == "baseline" else baseline, spans)
         lines = fonts.wrapped(answer or _NOTHING, 13, room, 4)
-        top, y = y - 6, y + 2
-        drawing.add(Text(left + 12, y, title, 10.5, "faint"))
-        for line in lines:
-            y += 18
-            _write(drawing, line, marked, left + 12, y)
-            marked = marked[len(line.split()) :]
-        drawing.add(Line(((left, top), (left, y + 8)), "brand" if name == "steered" else "line", 3))
-        y += 30
+        drawing.add(Text(left + 12, y + 2, title, 10.5, "faint"))
+        _write(drawing, lines, pieces(answer, None if name == "baseline" else baseline, spans), left + 12, y + 20)
+        bottom = y + 10 + 18 * len(lines)
+        drawing.add(Line(((left, y - 6), (left, bottom)), "brand" if name == "steered" else "line", 3))
+        y = bottom + 22
     drawing.height = max(below + _PHOTO + 12, y - 6)
     return drawing
 
 
-def _write(drawing: Drawing, line: str, marked: list[Marked], x: float, y: float) -> None:
-    """One line of an answer: changed words on a tint, mentions of the concepts underlined, negated ones dashed."""
+def _write(drawing: Drawing, lines: list[str], shown: list[Piece], left: float, y: float) -> None:
+    """Lines of an answer: changed words on a tint, mentions of the concepts underlined, negated ones dashed."""
+    letters = iter([piece for piece in shown for letter in piece.text if not letter.isspace()])
     space = fonts.width(" ", 13)
-    for word, (_, changed, mention) in zip(line.split(), marked, strict=False):
-        width = fonts.width(word, 13)
-        if changed:
-            drawing.add(Box(x - 2, y - 9, width + 4, 18, fill="brand", opacity=0.16))
-        if mention:
-            look = {"stroke": "brand", "weight": 1.6} if mention == "named" else {"stroke": "soft", "dash": (2.0, 2.0)}
-            drawing.add(Line(((x, y + 8), (x + width, y + 8)), **look))
-        x += width + space
-    first = x - sum(fonts.width(word, 13) + space for word in line.split()[: len(marked)])
-    drawing.add(Text(first, y, line, 13, "ink"))
-
-
-Marked = tuple[str, bool, str]
-"""A word of an answer, whether it is new against the unsteered answer, and ``"named"``, ``"negated"`` or ``""``."""
-
-
-def marked_words(answer: str, baseline: str | None, spans: Sequence[Sequence[int]]) -> list[Marked]:
-    """Words of an answer as they are marked.
-
-    Parameters
-    ----------
-    answer : str
-    baseline : str or None
-        The unsteered answer, of which a longest common subsequence is not marked; None marks nothing as new.
-    spans : sequence of [start, stop, negated]
-        Mentions of the concepts, in UTF-16 code units.
-    """
-    words = [(match.group(), match.start(), match.end()) for match in re.finditer(r"\S+", answer)]
-    old = None if baseline is None else _common([_bare(w) for w, *_ in words], [_bare(w) for w in baseline.split()])
-    units = answer.encode("utf-16-le", "surrogatepass")
-
-    def place(unit: int) -> int:
-        return len(units[: 2 * unit].decode("utf-16-le", "ignore"))
-
-    mentions = [(place(start), place(stop), "negated" if negated else "named") for start, stop, negated in spans]
-    kinds = [next((kind for a, b, kind in mentions if a < stop and start < b), "") for _, start, stop in words]
-    return [(word, old is not None and i not in old, kinds[i]) for i, (word, *_) in enumerate(words)]
-
-
-def _bare(word: str) -> str:
-    return "".join(letter for letter in word.lower() if letter.isalnum())
-
-
-def _common(words: list[str], reference: list[str]) -> set[int]:
-    """Places of the words that belong to a longest common subsequence with ``reference``, as in the front-end."""
-    length = np.zeros((len(words) + 1, len(reference) + 1), int)
-    for i in reversed(range(len(words))):
-        for j in reversed(range(len(reference))):
-            same = words[i] == reference[j]
-            length[i, j] = length[i + 1, j + 1] + 1 if same else max(length[i + 1, j], length[i, j + 1])
-    kept: set[int] = set()
-    i = j = 0
-    while i < len(words) and j < len(reference):
-        if words[i] == reference[j]:
-            kept.add(i)
-            i, j = i + 1, j + 1
-        elif length[i + 1, j] >= length[i, j + 1]:
-            i += 1
-        else:
-            j += 1
-    return kept
+    for line in lines:
+        x = left
+        for word in line.split():
+            own, width = list(islice(letters, len(word))), fonts.width(word, 13)
+            if any(piece.changed for piece in own):
+                drawing.add(Box(x - 2, y - 9, width + 4, 18, fill="brand", opacity=0.16))
+            for kind, run in groupby(enumerate(own), key=lambda letter: letter[1].kind):
+                places = [place for place, _ in run]
+                ends = [(x + fonts.width(word[:place], 13), y + 8) for place in (places[0], places[-1] + 1)]
+                drawing.add(*([Line(tuple(ends), **_MENTIONS[kind])] if kind else []))
+            x += width + space
+        drawing.add(Text(left, y, line, 13, "ink"))
+        y += 18
 
 
 def picture_of_patches(widget: Any) -> Drawing:
