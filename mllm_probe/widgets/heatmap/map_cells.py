@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,6 +18,7 @@ from mllm_probe.schema import (
     require,
 )
 from mllm_probe.studies.layer_spread import spread_over_layers
+from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import map_note, scale_limit, words
 
 _UNITLESS = {"1": "", "dimensionless": ""}
@@ -35,7 +35,7 @@ def is_effect(dataset: xr.Dataset) -> bool:
     return "difference" in dataset
 
 
-def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
+def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     """Turn an effect into the traits that the front-end draws.
 
     Parameters
@@ -96,7 +96,7 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
     }
 
 
-def row_groups(categories: Sequence[str]) -> list[list[Any]]:
+def row_groups(categories: Sequence[str]) -> list[list[str | list[int]]]:
     """Rows of the map from top to bottom, grouped by category in the order in which the categories first appear.
 
     Parameters
