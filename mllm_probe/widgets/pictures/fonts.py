@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from PIL import ImageFont
 
@@ -14,7 +13,7 @@ _PLAIN = {"−": "-", "–": "-", "×": "x", "½": "1/2", "¼": "1/4", "Δ": "d"
 
 
 @lru_cache(maxsize=64)
-def font(size: float, bold: bool = False) -> tuple[Any, bool]:
+def font(size: float, bold: bool = False) -> tuple[ImageFont.FreeTypeFont | ImageFont.ImageFont, bool]:
     """A font of a size in pixels, and whether it is a whole one of this machine (else the small one in Pillow)."""
     for name in _BOLD if bold else _REGULAR:
         try:

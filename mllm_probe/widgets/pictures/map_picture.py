@@ -24,7 +24,7 @@ def map_picture(
     numbers: MapNumbers,
     strength: float,
     *,
-    title: str,
+    quantity: str,
     note: str = "",
     selected: tuple[str, int] | None = None,
 ) -> Drawing:
@@ -35,7 +35,7 @@ def map_picture(
     numbers : MapNumbers
     strength : float
         The nearest one that was run is drawn.
-    title : str
+    quantity : str
         What the numbers are.
     note : str
         How they were made; a second line of the heading.
@@ -58,8 +58,8 @@ def map_picture(
     lines_above = fonts.wrapped(about, 11, width - 20, 3)
     head = _HEAD + 15 * (len(lines_above) - 1)
     height = head + _COLUMNS + len(names) * row + len(numbers.row_groups) * _GAP + lines + _FOOT
-    drawing = Drawing(width, height, f"{title}, {at}")
-    drawing.add(Text(10, 16, fonts.clipped(title, 13, width - 20, bold=True), 13, "ink", bold=True))
+    drawing = Drawing(width, height, f"{quantity}, {at}")
+    drawing.add(Text(10, 16, fonts.clipped(quantity, 13, width - 20, bold=True), 13, "ink", bold=True))
     drawing.add(*(Text(10, 34 + 15 * i, line, 11, "soft") for i, line in enumerate(lines_above)))
     _column_names(drawing, numbers, left, column, head)
     y: float = head + _COLUMNS

@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import groupby, islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from mllm_probe.plots.palette import diverging
 from mllm_probe.schema import CONCEPT
+from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, strength_unit
 from mllm_probe.widgets.pictures import Drawing, fonts
 from mllm_probe.widgets.pictures.answer_pieces import Piece, pieces
 from mllm_probe.widgets.pictures.dose_picture import dose_picture
-from mllm_probe.widgets.pictures.drawing import Box, Line, Photo, Text
+from mllm_probe.widgets.pictures.drawing import Area, Box, Line, Photo, Shape, Text
 from mllm_probe.widgets.pictures.map_picture import map_picture
+
+if TYPE_CHECKING:
+    from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
+    from mllm_probe.widgets.inside.patch_overlay import PatchOverlay
+    from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 
 _WIDTH = 640.0
 _PHOTO = 150.0
 _SHADED = 320.0
 _STRONGEST = 0.85
 _ANSWERS = (("baseline", "baseline (unsteered)"), ("steered", "steered"), ("random", "random direction, same size"))
-_MENTIONS: dict[str, Any] = {
-    "named": {"stroke": "brand", "weight": 1.6},
-    "negated": {"stroke": "soft", "dash": (2.0, 2.0)},
+_MENTIONS = {
+    "named": partial(Line, stroke="brand", weight=1.6),
+    "negated": partial(Line, stroke="soft", dash=(2.0, 2.0)),
 }
 _NOTHING = "not answered yet"
 
 
-def picture_of_map(widget: Any, what: str) -> Drawing:
+def picture_of_map(widget: LayerConceptHeatmap, what: str) -> Drawing:
     """Picture of a heatmap: its ``"map"``, or the ``"dose_response"`` of the selected cell.
 
     Raises
@@ -40,40 +46,29 @@ def picture_of_map(widget: Any, what: str) -> Drawing:
     ValueError
         If ``what`` is neither.
     """
-    drawn: dict[str, Callable[[], Drawing]] = {"map": lambda: _map(widget), "dose_response": lambda: _dose(widget)}
-    if what not in drawn:
-        raise ValueError(f"a heatmap has no picture '{what}'; it has {', '.join(drawn)}.")
-    return drawn[what]()
+    if what not in ("map", "dose_response"):
+        raise ValueError(f"a heatmap has no picture '{what}'; it has map, dose_response.")
+    if what == "map" and not widget.concepts:
+        return card("Effect by concept and layer", ["Nothing has been measured yet."])
+    numbers = MapNumbers.of(widget)
+    about = {"quantity": quantity(widget), "note": made_with(widget.provenance)}
+    if what == "map":
+        return map_picture(numbers, widget.strength, selected=(widget.concept, widget.layer), **about)
+    return dose_picture(numbers, widget.concept, widget.layer, **about)
 
 
-def quantity(widget: Any) -> str:
+def quantity(widget: LayerConceptHeatmap) -> str:
     """What the numbers of a heatmap are."""
     return str(widget.metric_labels.get(widget.metric, widget.metric))
 
 
-def made_with(provenance: dict[str, Any]) -> str:
+def made_with(provenance: Traits) -> str:
     """How a grid was made: model, scope and operation."""
     parts = [provenance.get("model"), str(provenance.get("scope", "")).replace("+", " + "), provenance.get("operation")]
     return " · ".join(str(part) for part in parts if part)
 
 
-def _map(widget: Any) -> Drawing:
-    if not widget.concepts:
-        return card("Effect by concept and layer", ["Nothing has been measured yet."])
-    numbers = MapNumbers.of(widget)
-    selected = (widget.concept, widget.layer)
-    title, note = quantity(widget), made_with(widget.provenance)
-    return map_picture(numbers, widget.strength, title=title, note=note, selected=selected)
-
-
-def _dose(widget: Any) -> Drawing:
-    numbers = MapNumbers.of(widget)
-    return dose_picture(
-        numbers, widget.concept, widget.layer, quantity=quantity(widget), note=made_with(widget.provenance)
-    )
-
-
-def picture_of_panel(widget: Any) -> Drawing:
+def picture_of_panel(widget: SteeringPanel) -> Drawing:
     """Picture of a steering panel: the photograph, the setting and the three answers."""
     left = 12 + _PHOTO + 18
     room = _WIDTH - left - 24
@@ -114,13 +109,13 @@ def _write(drawing: Drawing, lines: list[str], shown: list[Piece], left: float, 
             for kind, run in groupby(enumerate(own), key=lambda letter: letter[1].kind):
                 places = [place for place, _ in run]
                 ends = [(x + fonts.width(word[:place], 13), y + 8) for place in (places[0], places[-1] + 1)]
-                drawing.add(*([Line(tuple(ends), **_MENTIONS[kind])] if kind else []))
+                drawing.add(*([_MENTIONS[kind](tuple(ends))] if kind else []))
             x += width + space
         drawing.add(Text(left, y, line, 13, "ink"))
         y += 18
 
 
-def picture_of_patches(widget: Any) -> Drawing:
+def picture_of_patches(widget: PatchOverlay) -> Drawing:
     """Picture of an overlay: what it reads, the faded picture below its shade, the painted patches and the scale."""
     values = np.frombuffer(widget.values, "<f4")
     if not values.size or not widget.picture:
@@ -163,12 +158,12 @@ def _patches(shares: np.ndarray, mask: list[list[bool]], height: float) -> list[
     return shades + [Box(*place, stroke="ink", weight=2) for place in framed]
 
 
-def _layers(widget: Any) -> str:
+def _layers(widget: SteeringPanel) -> str:
     first, last = widget.window
     return str(first) if first == last else f"{first} to {last}"
 
 
-def _dose_of(widget: Any) -> str:
+def _dose_of(widget: SteeringPanel) -> str:
     text = f"{dose(widget.strength)} {strength_unit(widget.strength_unit)}"
     return f"{text} with {widget.second} {dose(widget.second_strength)}" if widget.second else text
 
@@ -193,8 +188,8 @@ def above_each_other(drawings: list[Drawing], title: str) -> Drawing:
     return sheet
 
 
-def _shifted(shape: Any, y: float) -> Any:
+def _shifted(shape: Shape, y: float) -> Shape:
     """A shape moved down."""
-    if hasattr(shape, "points"):
+    if isinstance(shape, (Line, Area)):
         return replace(shape, points=tuple((px, py + y) for px, py in shape.points))
     return replace(shape, y=shape.y + y)
