@@ -49,3 +49,6 @@ TraitValue: TypeAlias = Any
 
 Traits: TypeAlias = dict[str, TraitValue]
 """Traits of a widget by name: what is published, or what a page keeps."""
+
+JsonObject: TypeAlias = dict[str, Any]
+"""An object of JSON: plain values by name."""

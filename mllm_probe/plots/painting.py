@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FixedTicker
+from bokeh.models import ColumnDataSource, FixedTicker, GlyphRenderer
 from bokeh.plotting import figure
 
 from mllm_probe.plots import theme
@@ -51,7 +51,7 @@ def _paint_band(made: figure, band: Band) -> None:
     made.line("x", "mean", dash="dashed", width=2, name=f"mean {band.control}", **look)
 
 
-def _paint_series(made: figure, one: Series, number: int, named: bool) -> object:
+def _paint_series(made: figure, one: Series, number: int, named: bool) -> GlyphRenderer:
     source = _source(one)
     look = {
         "color": category_colour(one.category),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any
 
-from bokeh.models import CustomJS, HoverTool, Title
+from bokeh.models import CustomJS, GlyphRenderer, HoverTool, Title
 from bokeh.plotting import figure
 
 from mllm_probe.plots.palette import DARK, LIGHT
@@ -75,7 +74,7 @@ _FOLLOW = """
 """
 
 
-def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **options: Any) -> figure:
+def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **options: object) -> figure:
     """Return an empty figure in the package's look.
 
     Parameters
@@ -162,6 +161,6 @@ select.bk-input.bk-input {
 """Of menus beside figures: their colours follow the page by its CSS variables."""
 
 
-def add_hover(made: figure, renderers: list[Any], tips: list[tuple[str, str]]) -> None:
+def add_hover(made: figure, renderers: list[GlyphRenderer], tips: list[tuple[str, str]]) -> None:
     """Show values under the pointer."""
     made.add_tools(HoverTool(renderers=renderers, tooltips=tips))
