@@ -93,19 +93,17 @@ def _bands(effect: xr.Dataset, dim: str) -> list[Band]:
     """Return a band for each control, over all concepts, seen from the mean of the random directions."""
     names = ["control_mean", "control_low", "control_high"]
     shown = effect[names] - effect["control_mean"].sel({schema.CONTROL: "random"})
-    bands = []
-    for name in (str(control) for control in effect[schema.CONTROL].values):
-        one = shown.sel({schema.CONTROL: name}).transpose(schema.CONCEPT, dim)
-        bands.append(
-            Band(
-                control=name,
-                x=one[dim].values.astype(float),
-                mean=one["control_mean"].mean(schema.CONCEPT).values,
-                low=one["control_low"].min(schema.CONCEPT).values,
-                high=one["control_high"].max(schema.CONCEPT).values,
-            )
+    return [
+        Band(
+            control=name,
+            x=one[dim].values.astype(float),
+            mean=one["control_mean"].mean(schema.CONCEPT).values,
+            low=one["control_low"].min(schema.CONCEPT).values,
+            high=one["control_high"].max(schema.CONCEPT).values,
         )
-    return bands
+        for name in map(str, effect[schema.CONTROL].values)
+        for one in [shown.sel({schema.CONTROL: name}).transpose(schema.CONCEPT, dim)]
+    ]
 
 
 def origin(dataset: xr.Dataset, *more: str) -> list[str]:

@@ -29,7 +29,7 @@ def paint(curves: Curves, x_name: str, ticks: Sequence[float]) -> figure:
     """
     made = theme.new_figure(curves.title, [curves.quantity, *curves.caption], curves.x_label, curves.y_label)
     for band in curves.bands:
-        _paint_band(made, band)
+        paint_band(made, band)
     tips = [("", "@concept (@category)"), (x_name, "@x"), ("effect", "@y{0.000} (@low{0.000} … @high{0.000})")]
     tips += [("n", "@n"), ("clear of controls", "@clear")]
     if any(one.depth is not None for one in curves.series):
@@ -44,7 +44,8 @@ def paint(curves: Curves, x_name: str, ticks: Sequence[float]) -> figure:
     return made
 
 
-def _paint_band(made: figure, band: Band) -> None:
+def paint_band(made: figure, band: Band) -> None:
+    """Paint what a kind of control does: its band, and its mean as a dashed line."""
     source = ColumnDataSource({"x": band.x, "low": band.low, "high": band.high, "mean": band.mean})
     look = {"color": control_colour(band.control), "source": source, "legend_label": control_label(band.control)}
     made.varea("x", "low", "high", alpha=0.22, name=f"band {band.control}", **look)

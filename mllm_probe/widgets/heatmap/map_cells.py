@@ -109,10 +109,10 @@ def row_groups(categories: Sequence[str]) -> list[list[str | list[int]]]:
     list of [label, places]
         ``places`` are those of the concepts in ``categories``.
     """
-    groups: dict[str, list[int]] = {}
-    for place, category in enumerate(categories):
-        groups.setdefault(category, []).append(place)
-    return [[words(category), places] for category, places in groups.items()]
+    return [
+        [words(category), [place for place, own in enumerate(categories) if own == category]]
+        for category in dict.fromkeys(categories)
+    ]
 
 
 def _values(effect: xr.Dataset, name: str, kind: int | None = None) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from itertools import permutations
 from types import SimpleNamespace
 
 import ipywidgets
@@ -66,12 +67,10 @@ class Collected:
     def links(self) -> list[JsonObject]:
         """Selections that go from one widget to another: a map's with the strength, any other's without."""
         linked = []
-        for source, one in enumerate(self.widgets):
+        for (source, one), (target, other) in permutations(enumerate(self.widgets), 2):
             names = [*_SELECTION, *(["strength"] if one.has_trait("strengths") else [])]
-            for target, other in enumerate(self.widgets):
-                shared = [name for name in names if one.has_trait(name) and other.has_trait(name)]
-                if one is not other and shared:
-                    linked.append({"from": source, "to": target, "names": shared})
+            if shared := [name for name in names if one.has_trait(name) and other.has_trait(name)]:
+                linked.append({"from": source, "to": target, "names": shared})
         return linked
 
 
