@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
@@ -59,10 +60,25 @@ def batch_size_of(value: Any) -> int | Literal["auto"]:
     """The argument ``batch_size``: "auto", or an int of 1 or more; a ValueError for anything else."""
     if isinstance(value, str) and value == "auto":
         return "auto"
-    number = _scalar(value)
-    if isinstance(number, bool) or not isinstance(number, Integral) or number < 1:
-        raise ValueError(f"batch_size: expected 'auto' or a number of samples, 1 or more; got {described(value)}.")
-    return int(number)
+    try:
+        return whole_number("batch_size", value, 1)
+    except ValueError:
+        got = described(value)
+        raise ValueError(f"batch_size: expected 'auto' or a number of samples, 1 or more; got {got}.") from None
+
+
+def one_of(name: str, value: str, known: Iterable[str]) -> str:
+    """``value``, or a ValueError that lists what is known if it is not among it."""
+    known = tuple(known)
+    if value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(known)}; got {described(value)}.")
+    return value
+
+
+def listed(value: Any) -> list[Any] | None:
+    """Elements of a list, tuple, array, iterator …; None for a single value, text and mappings included."""
+    single = isinstance(value, (str, bytes, Mapping)) or getattr(value, "shape", None) == ()
+    return None if single or not isinstance(value, Iterable) else list(value)
 
 
 def path_of(name: str, value: Any) -> Path:

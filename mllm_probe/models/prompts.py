@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.models.argument_checks import described
+from mllm_probe.models.argument_checks import described, listed
 from mllm_probe.models.caller_warnings import warn_caller
 from mllm_probe.models.families import family_of
 from mllm_probe.models.images import as_image
@@ -37,12 +37,10 @@ def one_per_sample(prompt: str | Iterable[str], samples: int) -> list[str]:
     ValueError
         For anything but text, text that cannot be encoded, or another number of texts.
     """
-    several = isinstance(prompt, Iterable) and not isinstance(prompt, (str, bytes, Mapping))
-    prompts: list[Any] = list(prompt) if several else [prompt]
+    several = listed(prompt)
+    prompts: list[Any] = [prompt] * samples if several is None else several
     for text in prompts:
         _require_text(text, "prompt", "text, or one text per sample")
-    if not several:
-        return prompts * samples
     if len(prompts) != samples:
         raise ValueError(f"Expected one prompt, or one per sample ({samples}); got {len(prompts)}.")
     return prompts
@@ -234,12 +232,10 @@ def _require_text(text: Any, name: str, expected: str) -> None:
 
 
 def _listed_ids(ids: Any, name: str) -> list[int]:
-    listed = ids.tolist() if hasattr(ids, "tolist") else ids
-    several = isinstance(listed, Iterable) and not isinstance(listed, (bytes, Mapping))
-    ids_listed = list(listed) if several else []
-    if not several or any(isinstance(i, bool) or not isinstance(i, Integral) for i in ids_listed):
+    given = listed(ids.tolist() if hasattr(ids, "tolist") else ids)
+    if given is None or any(isinstance(i, bool) or not isinstance(i, Integral) for i in given):
         raise ValueError(f"{name}: expected text or a list of token ids; got {described(ids)}.")
-    return [int(i) for i in ids_listed]
+    return [int(i) for i in given]
 
 
 def _require_vocabulary(model: ProbeModel, ids: Tensor, name: str) -> None:

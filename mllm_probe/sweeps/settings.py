@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from mllm_probe import schema
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import as_metrics, built_in
-from mllm_probe.models.argument_checks import described, finite_number, whole_number
+from mllm_probe.models.argument_checks import described, finite_number, listed, whole_number
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, Control, is_seeded
@@ -108,13 +108,13 @@ class Settings:
         )
         prefix = model.default_answer_prefix if self.answer_prefix is None else self.answer_prefix
         answer_ids(model, prefix)
-        listed = _listed_metrics(self.metrics)
+        asked = _listed_metrics(self.metrics)
         final = {
             "axes": axes,
             "operation": as_operation(self.operation),
             "to": _other_concept(vectors, self.to),
-            "metrics": as_metrics(metric for metric in listed if metric != ANSWERS),
-            "answers": ANSWERS in listed,
+            "metrics": as_metrics(metric for metric in asked if metric != ANSWERS),
+            "answers": ANSWERS in asked,
             "seed": whole_number("seed", self.seed),
             "max_new_tokens": whole_number("max_new_tokens", self.max_new_tokens, 1),
             "answer_prefix": prefix,
@@ -211,17 +211,16 @@ def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Layers) -> list
 
 
 def _checked_strengths(strengths: Iterable[float]) -> tuple[float, ...]:
-    several = isinstance(strengths, Iterable) and not isinstance(strengths, (str, bytes, Mapping))
-    listed: list[Any] = list(strengths) if several else [strengths]
+    several = listed(strengths)
     try:
-        numbers = tuple(dict.fromkeys(finite_number("strengths", s) for s in listed))
+        numbers = tuple(finite_number("strengths", s) for s in ([strengths] if several is None else several))
     except ValueError as error:
         finite = "one or more finite numbers" if "finite" in str(error) else "numbers"
-        got = described(listed if several else strengths)
+        got = described(strengths if several is None else several)
         raise ValueError(f"strengths: expected {finite} such as (-1, 0, 1); got {got}.") from error
     if not numbers:
         raise ValueError("strengths: expected one or more finite numbers such as (-1, 0, 1); got none.")
-    return numbers
+    return tuple(dict.fromkeys(numbers))
 
 
 def _checked_controls(vectors: xr.Dataset, controls: Controls, draws: int) -> dict[str, int]:
