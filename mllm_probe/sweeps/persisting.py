@@ -96,7 +96,7 @@ class Persisted:
         self._with_unsteered.add(sample)
         cells, other = self._sources(grid, recorder)
         self.store.put(other, {schema.SAMPLE: np.array([sample])})
-        zero = grid.places_of_zero(sample)
+        zero = grid.unsteered_cells(sample)
         if len(zero[0]):
             self.store.put(cells, dict(zip(CELL_DIMS, zero, strict=True)))
 

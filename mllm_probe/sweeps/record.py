@@ -194,17 +194,16 @@ class Recorder:
         own = _one_layer(self._unsteered[name], number, extra=extra)
         target = _one_layer(self._arrays[name], number, extra=extra)
         one = one.to(target.device, target.dtype)
-        zero = [i for i, s in enumerate(self.settings.axes.strengths) if s == 0]
+        cells = tuple(torch.from_numpy(places).to(target.device) for places in self.settings.axes.unsteered)
         for place, slot in enumerate(slots):
             value = one[:, place] if name in _BY_CONCEPT else one[place]
             if extra:
                 own[sample, slot] = value
             else:
                 own[..., sample, slot] = value
-            for strength in zero:
-                for control, draws in enumerate(self.settings.axes.controls.values()):
-                    cell = target[:, :, strength, control, :draws, sample, slot]
-                    cell[...] = value[:, None, None] if name in _BY_CONCEPT else value
+            target[(*cells, torch.tensor(sample), torch.tensor(slot))] = (
+                value[cells[0]] if name in _BY_CONCEPT else value
+            )
 
     def _values(self, name: str, hidden: Tensor, layer: int, encoded: Encoded, places: Places) -> Tensor:
         """[rows, positions, width], [rows, positions], or [rows, concepts, positions]."""
