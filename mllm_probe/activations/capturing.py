@@ -11,7 +11,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.captured_rows import CapturedRows
-from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.device_array import dtype_name, lazy
 from mllm_probe.activations.edits import require_one_edit
 from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import rows_that_fit
@@ -151,7 +151,7 @@ def _dataset(
     steering: Edits | None,
 ) -> xr.Dataset:
     dims = (schema.SAMPLE, schema.LAYER, schema.TOKEN, schema.HIDDEN)
-    units = {"long_name": schema.SITE, "dtype": str(rows.dtype).removeprefix("torch.")}
+    units = {"long_name": schema.SITE, "dtype": dtype_name(rows.dtype)}
     coords: dict[Any, Any] = schema.layer_coordinates(rows.layers, len(model.layers))
     coords |= {
         schema.SAMPLE: [name for encoded, _ in records for name in encoded.sample_ids],

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations import zarr_groups
-from mllm_probe.activations.device_array import host_dtype
+from mllm_probe.activations.device_array import dtype_name, on_host
 from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.grid import CELL_DIMS, Grid
 from mllm_probe.sweeps.identity import identity, require_same
@@ -273,7 +273,7 @@ def _recorded_template(recorder: Recorder) -> dict[str, xr.Variable]:
     variables = {}
     for name, (variable, data) in recorder.arrays().items():
         dtype = (data if isinstance(data, Tensor) else data[0]).dtype
-        attrs = variable.attrs | {_DTYPE: str(dtype).removeprefix("torch.")}
+        attrs = variable.attrs | {_DTYPE: dtype_name(dtype)}
         empty = np.broadcast_to(np.asarray(np.nan, variable.dtype), variable.shape)
         variables[name] = xr.Variable(variable.dims, empty, attrs)
     return variables
@@ -284,16 +284,11 @@ def _take(data: Tensor | list[Tensor], axis: int) -> Take:
 
     def take(region: tuple[slice, ...]) -> np.ndarray:
         if isinstance(data, Tensor):
-            return _host(data[region])
+            return on_host(data[region])
         inner = region[:axis] + region[axis + 1 :]
-        return np.stack([_host(part[inner]) for part in data[region[axis]]], axis)
+        return np.stack([on_host(part[inner]) for part in data[region[axis]]], axis)
 
     return take
-
-
-def _host(part: Tensor) -> np.ndarray:
-    values: np.ndarray = part.to("cpu", host_dtype(part.dtype)).numpy()
-    return values
 
 
 def _fill(data: Tensor | list[Tensor], stored: Any, axis: int) -> None:

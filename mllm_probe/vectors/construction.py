@@ -13,7 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.device_array import dtype_name, joined, lazy
 from mllm_probe.activations.free_memory import require_room
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.concepts.concept import category_name
@@ -307,7 +307,7 @@ class _ConceptDirections:
         ]
         whole = np.array([c.halves for c in self.classes])[:, None, None]
         data: dict[str, Any] = {
-            "vector": lazy((*self.dims, schema.HIDDEN), _one_device(self.vectors, 2)),
+            "vector": lazy((*self.dims, schema.HIDDEN), joined(self.vectors, 2)),
             "negative_projection": (self.dims, _host(negative)),
             "split_half_cosine": (self.dims, np.where(whole, _host(self.halves), np.nan)),
             "spread": (self.dims, self._spread()),
@@ -327,7 +327,7 @@ class _ConceptDirections:
             projections.append((units * self.sums.negative_mean(layer)[:, :, None]).sum(-1))
         dims = (schema.CONCEPT, schema.SCOPE, schema.DRAW, schema.LAYER)
         return {
-            "shuffled": lazy((*dims, schema.HIDDEN), _one_device(drawn, 3)),
+            "shuffled": lazy((*dims, schema.HIDDEN), joined(drawn, 3)),
             "shuffled_negative_projection": (dims, _host(projections)),
         }
 
@@ -397,11 +397,6 @@ def _library_variables(library: Mapping[str, Any], classes: list[Classes]) -> di
         "positives": (schema.CONCEPT, [len(c.positive) for c in classes]),
         "negatives": (schema.CONCEPT, [len(c.negative) for c in classes]),
     }
-
-
-def _one_device(layers: list[Tensor], axis: int) -> Tensor | list[Tensor]:
-    """Layers in one tensor where they live together, else one tensor each."""
-    return torch.stack(layers, axis) if len({part.device for part in layers}) == 1 else layers
 
 
 def _host(layers: list[Tensor]) -> np.ndarray:
@@ -478,7 +473,7 @@ def _as_tensor(name: str, values: Any) -> Tensor:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name!r}: expected an array of numbers; got {type(values).__name__} ({error}).") from error
     if tensor.is_complex() or tensor.dtype == torch.bool:
-        raise ValueError(f"{name!r}: expected real numbers; got {str(tensor.dtype).removeprefix('torch.')}.")
+        raise ValueError(f"{name!r}: expected real numbers; got {dtype_name(tensor.dtype)}.")
     return tensor.detach().float().cpu()
 
 

@@ -16,7 +16,7 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
+from mllm_probe.activations.device_array import lazy, parts_of, split_dimension, tensor_of
 from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 
 OWN_NORM = "residual_norm_at_{}"
@@ -244,11 +244,9 @@ def _expanded(variable: xr.Variable) -> xr.Variable:
     """A variable with dimension concept of length 1 in front; tensors stay on their devices."""
     dims = (schema.CONCEPT, *variable.dims)
     split = split_dimension(variable)
-    if split is not None:
-        parts = [tensor_of(variable.isel({split: i}))[None] for i in range(variable.sizes[split])]
-        return lazy(dims, parts, split, dict(variable.attrs))
-    if schema.HIDDEN in variable.dims:
-        return lazy(dims, tensor_of(variable)[None], attrs=dict(variable.attrs))
+    if split is not None or schema.HIDDEN in variable.dims:
+        parts = [part[None] for part in parts_of(variable)]
+        return lazy(dims, parts[0] if split is None else parts, split, dict(variable.attrs))
     return variable.set_dims({schema.CONCEPT: 1, **variable.sizes})
 
 
