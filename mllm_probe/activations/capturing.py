@@ -14,10 +14,11 @@ from mllm_probe.activations.captured_rows import CapturedRows
 from mllm_probe.activations.device_array import dtype_name, lazy
 from mllm_probe.activations.edits import require_one_edit
 from mllm_probe.activations.forward_pass import run_forward
-from mllm_probe.activations.free_memory import rows_that_fit
+from mllm_probe.activations.free_memory import in_batches
 from mllm_probe.activations.hooks import resolve_layers
-from mllm_probe.models import Encoded, ProbeModel, Request, require_model
+from mllm_probe.models import Encoded, ProbeModel, require_model
 from mllm_probe.models.argument_checks import batch_size_of
+from mllm_probe.models.prompts import one_continuation_each
 from mllm_probe.tokens.places import ABSENT, Places, as_coordinate, companions, find_places
 from mllm_probe.tokens.selection import Scope, parse_scope
 from mllm_probe.typing import Continuation, Edits, Images, Layers, TokenScope
@@ -89,55 +90,16 @@ def capture(
     if steering is not None:
         require_one_edit(steering)
     requests = model.samples(images, prompt, inputs)
-    texts = _one_per_sample(continuation, len(requests))
+    texts = None if continuation is None else one_continuation_each(continuation, len(requests))
     rows = CapturedRows(model, len(requests), chosen)
-    records: list[tuple[Encoded, Places]] = []
-    size = _planned(model, requests, texts) if batch_size == "auto" else batch_size
-    while len(requests) > (start := sum(encoded.rows for encoded, _ in records)):
-        part = slice(start, start + size)
-        try:
-            records.append(_capture_batch(model, requests[part], texts and texts[part], scope, rows, start, steering))
-        except torch.OutOfMemoryError:
-            if batch_size != "auto" or size == 1:
-                raise
-            size = max(min(size, len(requests) - start) // 2, 1)
+
+    def read(start: int, encoded: Encoded) -> tuple[Encoded, Places]:
+        places = find_places(encoded, scope)
+        run_forward(model, encoded, rows.writer(start, places), rows.layers, steering=steering)
+        return encoded, places
+
+    records = [record for _, record in in_batches(model, requests, batch_size, read, texts)]
     return _dataset(model, rows, records, scope, images, prompt, continuation, steering)
-
-
-def _capture_batch(
-    model: ProbeModel,
-    requests: Sequence[Request],
-    continuation: Sequence[str | Sequence[int]] | None,
-    scope: Scope,
-    rows: CapturedRows,
-    start: int,
-    steering: Edits | None,
-) -> tuple[Encoded, Places]:
-    encoded = model.encode_samples(requests, continuation)
-    places = find_places(encoded, scope)
-    write = rows.writer(start, places)
-    run_forward(model, encoded, write, rows.layers, steering=steering)
-    return encoded, places
-
-
-def _planned(model: ProbeModel, requests: Sequence[Request], texts: Sequence[str | Sequence[int]] | None) -> int:
-    if len(requests) == 1:
-        return 1
-    one = model.encode_samples(requests[:1], texts and texts[:1])
-    return min(rows_that_fit(model, one), len(requests))
-
-
-def _one_per_sample(continuation: Continuation, samples: int) -> list[str | Sequence[int]] | None:
-    if continuation is None:
-        return None
-    if not isinstance(continuation, Sequence) or not all(isinstance(t, (str, Sequence)) for t in continuation):
-        raise ValueError(
-            f"continuation: expected a text, or one text (or list of token ids) per sample; got {continuation!r}."
-        )
-    texts: list[str | Sequence[int]] = [continuation] * samples if isinstance(continuation, str) else [*continuation]
-    if len(texts) != samples:
-        raise ValueError(f"expected one continuation, or one per sample ({samples}); got {len(texts)}.")
-    return texts
 
 
 def _dataset(

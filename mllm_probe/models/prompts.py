@@ -46,6 +46,24 @@ def one_per_sample(prompt: str | Iterable[str], samples: int) -> list[str]:
     return prompts
 
 
+def one_continuation_each(continuation: str | Sequence[str | Sequence[int]], samples: int) -> list[str | Sequence[int]]:
+    """Continuations of all samples, as texts or token ids, from one text or from one for each.
+
+    Raises
+    ------
+    ValueError
+        For anything else, or another number of them.
+    """
+    if not isinstance(continuation, Sequence) or not all(isinstance(one, (str, Sequence)) for one in continuation):
+        raise ValueError(
+            f"continuation: expected a text, or one text (or list of token ids) per sample; got {continuation!r}."
+        )
+    texts: list[str | Sequence[int]] = [continuation] * samples if isinstance(continuation, str) else [*continuation]
+    if len(texts) != samples:
+        raise ValueError(f"Expected one continuation, or one per sample ({samples}); got {len(texts)}.")
+    return texts
+
+
 def answer_ids(model: ProbeModel, prefix: str | Sequence[int], name: str = "answer_prefix") -> list[int]:
     """Token ids of a text that an answer begins with, or the ids themselves; of an empty text none.
 
@@ -251,9 +269,7 @@ def _require_vocabulary(model: ProbeModel, ids: Tensor, name: str) -> None:
 def _continuation_ids(
     model: ProbeModel, continuation: str | Sequence[str | Sequence[int]], rows: int
 ) -> list[list[int]]:
-    texts: list[Any] = [continuation] * rows if isinstance(continuation, str) else list(continuation)
-    if len(texts) != rows:
-        raise ValueError(f"Expected one continuation, or one per sample ({rows}); got {len(texts)}.")
+    texts = one_continuation_each(continuation, rows)
     pieces = [model.text_ids(text, leading_space=False) if isinstance(text, str) else list(text) for text in texts]
     if not any(pieces):
         raise ValueError(f"Expected a continuation with at least one token; got {texts[0]!r}.")
