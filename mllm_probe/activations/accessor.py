@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable
 
 import numpy as np
 import torch
@@ -114,7 +113,7 @@ class TorchAccessor:
         coords = {d: self._array.coords[d] for d in dims if d in self._array.coords}
         return xr.DataArray(lazy(dims, tensor), coords=coords)
 
-    def _reduced(self, dim: Dims, operation: Any) -> xr.DataArray:
+    def _reduced(self, dim: Dims, operation: Callable[..., torch.Tensor]) -> xr.DataArray:
         over, split = _names(dim), split_dimension(self._array)
         missing = [d for d in over if d not in self._array.dims]
         if missing:

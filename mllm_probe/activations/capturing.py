@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import torch
 import xarray as xr
 
 from mllm_probe import schema
@@ -21,7 +20,7 @@ from mllm_probe.models.argument_checks import batch_size_of
 from mllm_probe.models.prompts import one_continuation_each
 from mllm_probe.tokens.places import ABSENT, Places, as_coordinate, companions, find_places
 from mllm_probe.tokens.selection import Scope, parse_scope
-from mllm_probe.typing import Continuation, Edits, Images, Layers, TokenScope
+from mllm_probe.typing import Continuation, Edits, Images, Inputs, Layers, TokenScope
 
 
 def capture(
@@ -34,7 +33,7 @@ def capture(
     continuation: Continuation = None,
     batch_size: int | Literal["auto"] = "auto",
     *,
-    inputs: Mapping[str, torch.Tensor] | Sequence[Mapping[str, torch.Tensor]] | None = None,
+    inputs: Inputs = None,
 ) -> xr.Dataset:
     """Read the residual stream after decoder blocks while the model reads images and prompts.
 

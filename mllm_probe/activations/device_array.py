@@ -128,7 +128,7 @@ class DeviceArray(BackendArray):
         copies = [piece.to("cpu", host_dtype(piece.dtype), copy=True) for piece in pieces]
         return self.join(copies, key).numpy()
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: object, value: object) -> None:
         raise TypeError("arrays on the model's device are read-only; .load() brings a writable copy to the host.")
 
     async def async_getitem(self, key: indexing.ExplicitIndexer) -> np.ndarray:
@@ -284,5 +284,5 @@ def _numbers(k: Any, size: int) -> list[int]:
     return list(range(*k.indices(size))) if isinstance(k, slice) else [int(n) for n in k]
 
 
-def _is_integer(k: Any) -> bool:
+def _is_integer(k: object) -> bool:
     return isinstance(k, (int, np.integer))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -158,7 +158,7 @@ def listed_layers(layers: Layers | None, total: int) -> list[int]:
     if isinstance(layers, slice):
         given: list[Any] | None = list(range(total))[layers]
     else:
-        several = listed(layers)
+        several = list(layers) if isinstance(layers, Mapping) else listed(layers)
         given = [layers] if several is None else several
     if not given or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in given):
         raise ValueError(

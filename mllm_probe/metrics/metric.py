@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mllm_probe.models.fingerprints import code_hash
+from mllm_probe.typing import Attributes
 
 Reads = Literal["words", "logits", "answer", "forced", "reference"]
 
@@ -171,7 +172,7 @@ class Metric:
         return READS[self.reads]
 
     @property
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> Attributes:
         """Attributes of the variable in a grid: all that later summaries and figures need to know."""
         return {
             "long_name": self.long_name or self.label,

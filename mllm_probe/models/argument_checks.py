@@ -13,14 +13,14 @@ _LONGEST_NAME = 200
 """Bytes of a file name: file systems take 255, and unfinished files carry a suffix."""
 
 
-def described(value: Any) -> str:
+def described(value: object) -> str:
     """A value as error messages show it: short plain values as Python writes them, others by their type."""
     plain = isinstance(value, (str, bytes, Real, complex, list, tuple, dict, type(None)))
     text = repr(value) if plain else f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def whole_number(name: str, value: Any, at_least: int = 0) -> int:
+def whole_number(name: str, value: object, at_least: int = 0) -> int:
     """``value`` as an int of ``at_least`` or more.
 
     Raises
@@ -36,7 +36,7 @@ def whole_number(name: str, value: Any, at_least: int = 0) -> int:
     return int(number)
 
 
-def finite_number(name: str, value: Any) -> float:
+def finite_number(name: str, value: object) -> float:
     """``value`` as a finite float.
 
     Raises
@@ -56,7 +56,7 @@ def finite_number(name: str, value: Any) -> float:
     return converted
 
 
-def batch_size_of(value: Any) -> int | Literal["auto"]:
+def batch_size_of(value: object) -> int | Literal["auto"]:
     """The argument ``batch_size``: "auto", or an int of 1 or more; a ValueError for anything else."""
     if isinstance(value, str) and value == "auto":
         return "auto"
@@ -75,13 +75,13 @@ def one_of(name: str, value: str, known: Iterable[str]) -> str:
     return value
 
 
-def listed(value: Any) -> list[Any] | None:
+def listed(value: object) -> list[Any] | None:
     """Elements of a list, tuple, array, iterator …; None for a single value, text and mappings included."""
     single = isinstance(value, (str, bytes, Mapping)) or getattr(value, "shape", None) == ()
     return None if single or not isinstance(value, Iterable) else list(value)
 
 
-def path_of(name: str, value: Any) -> Path:
+def path_of(name: str, value: object) -> Path:
     """``value`` as a path.
 
     Raises
@@ -97,7 +97,7 @@ def path_of(name: str, value: Any) -> Path:
     return Path(text)
 
 
-def writable_path_of(name: str, value: Any) -> Path:
+def writable_path_of(name: str, value: object) -> Path:
     """``value`` as the path of a file to be written.
 
     Raises

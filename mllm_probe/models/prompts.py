@@ -18,7 +18,7 @@ from mllm_probe.models.images import as_image
 from mllm_probe.models.inputs import Encoded, Request, append_tokens, join_inputs
 from mllm_probe.models.layout import accepted_inputs, text_config
 from mllm_probe.models.roles import IMAGE, PADDING, SPECIAL, begin_of_sequence, patch_positions, token_roles
-from mllm_probe.typing import Continuation
+from mllm_probe.typing import Continuation, Processor
 
 if TYPE_CHECKING:
     from mllm_probe.models.probe_model import ProbeModel
@@ -238,7 +238,7 @@ def _image_token_text(model: ProbeModel) -> str | None:
     return mark if isinstance(mark, str) else None
 
 
-def _require_text(text: Any, name: str, expected: str) -> None:
+def _require_text(text: object, name: str, expected: str) -> None:
     if not isinstance(text, str):
         chat = isinstance(text, Mapping) and "role" in text
         hint = ": pass the text of the message alone, the chat template is applied to it" if chat else ""
@@ -249,7 +249,7 @@ def _require_text(text: Any, name: str, expected: str) -> None:
         raise ValueError(f"{name}: holds {text[error.start]!r}, which is no character; leave it out.") from None
 
 
-def _listed_ids(ids: Any, name: str) -> list[int]:
+def _listed_ids(ids: object, name: str) -> list[int]:
     given = listed(ids.tolist() if hasattr(ids, "tolist") else ids)
     if given is None or any(isinstance(i, bool) or not isinstance(i, Integral) for i in given):
         raise ValueError(f"{name}: expected text or a list of token ids; got {described(ids)}.")
@@ -311,7 +311,7 @@ def _grids(model: ProbeModel, tensors: dict[str, Tensor], rows: int) -> list[lis
     return shared if len(shared) == rows else None
 
 
-def unknown_words(tokenizer: Any, texts: Iterable[str]) -> list[str]:
+def unknown_words(tokenizer: Processor, texts: Iterable[str]) -> list[str]:
     """Words of ``texts``, each once, that the tokenizer reads as an unknown-word token; none where it has none."""
     unknown_id = getattr(tokenizer, "unk_token_id", None)
     if unknown_id is None:
@@ -320,7 +320,7 @@ def unknown_words(tokenizer: Any, texts: Iterable[str]) -> list[str]:
     return [word for word in words if unknown_id in tokenizer(word, add_special_tokens=False)["input_ids"]]
 
 
-def warn_unknown_words(tokenizer: Any, texts: Iterable[str]) -> None:
+def warn_unknown_words(tokenizer: Processor, texts: Iterable[str]) -> None:
     """Warn, once for all ``texts``, naming the words that the tokenizer does not know."""
     unknown = unknown_words(tokenizer, texts)
     if unknown:

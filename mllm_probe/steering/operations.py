@@ -154,7 +154,7 @@ class Operation:
         """Whether a dose is meant to take the concept out of the answer."""
         return self.removes or strength < 0
 
-    def checked_strength(self, strength: Any) -> float:
+    def checked_strength(self, strength: object) -> float:
         """The strength as a number within ``doses``; raises a ValueError otherwise."""
         value = finite_number("strength", strength)
         least, largest = self.doses

@@ -20,10 +20,10 @@ from mllm_probe.steering.operations import ChangeFunction, Operation
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.requirements import check_requirements
-from mllm_probe.sweeps.samples import Inputs, gather
+from mllm_probe.sweeps.samples import gather
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.sweep_plan import SweepPlan, plan_job, require_size
-from mllm_probe.typing import Images, Layers, TokenScope
+from mllm_probe.typing import Images, Inputs, Layers, TokenScope
 from mllm_probe.vectors.directions import with_concepts
 
 Parameters = ParamSpec("Parameters")

@@ -27,6 +27,7 @@ from mllm_probe.sweeps.order import Block, plan_order, take_chunk
 from mllm_probe.sweeps.record import Recorder
 from mllm_probe.sweeps.scoring import Baseline, Reading
 from mllm_probe.sweeps.sweep_store import SweepStore
+from mllm_probe.typing import Attributes
 
 
 class Stopped(Exception):
@@ -99,7 +100,7 @@ class Engine:
         self.limits = limits or chunk_size.DEFAULT
         self.size, self.chunks, self.together = ChunkSize(self.limits), 0, 1
         self._prompts = _OpenPrompts(job)
-        self._attributes: dict[str, Any] = {}
+        self._attributes: Attributes = {}
         self._stop = threading.Event()
 
     @property
@@ -134,7 +135,7 @@ class Engine:
             return grid
         return grid.assign(self.recorder.variables()).assign_coords(self.recorder.coordinates())
 
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> Attributes:
         """Attributes of the grid as it is now."""
         attrs = self._attributes | {
             "chunk_rows": self.size.rows,

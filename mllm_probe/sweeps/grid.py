@@ -12,6 +12,7 @@ from mllm_probe import schema
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.sweeps.cells import Axes, Pairs
 from mllm_probe.sweeps.off_target_scores import OffTarget, Variables
+from mllm_probe.typing import Attributes
 
 CELL_DIMS = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, schema.DRAW, schema.SAMPLE)
 
@@ -131,7 +132,7 @@ class Grid:
         variables["edited"] = (CELL_DIMS, self.edited, {"long_name": "edited positions of prompt and answer"})
         return variables
 
-    def dataset(self, coordinates: Mapping[Any, Any], attrs: Mapping[str, Any]) -> xr.Dataset:
+    def dataset(self, coordinates: Mapping[Any, Any], attrs: Attributes) -> xr.Dataset:
         """A copy of the grid, which later writes do not change."""
         variables = {name: (dims, values.copy(), own) for name, (dims, values, own) in self.variables().items()}
         coords = {
@@ -157,6 +158,6 @@ def step_name(metric: str) -> str:
     return f"{metric}_step"
 
 
-def _of_unsteered(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _of_unsteered(attributes: Attributes) -> Attributes:
     return {name: attributes[name] + (", unsteered" if name == "long_name" else "") for name in ("long_name", "units")
             if name in attributes}  # fmt: skip

@@ -107,10 +107,10 @@ def _parts(array: xr.DataArray) -> Iterable[bytes]:
     return (on_host(part).tobytes() for part in parts_of(array))
 
 
-def _hash_of(value: Any) -> str:
+def _hash_of(value: object) -> str:
     return hashlib.blake2b(json.dumps(value).encode(), digest_size=6).hexdigest()
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mllm_probe import schema
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.sweeps.cells import Axes, Pairs
+from mllm_probe.typing import Attributes
 
 _STEERED = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.SAMPLE, schema.SCORED_CONCEPT)
 _RANDOM = (schema.LAYER, schema.STRENGTH, schema.DRAW, schema.SAMPLE, schema.SCORED_CONCEPT)
 
 
-Variables = dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]
+Variables = dict[str, tuple[tuple[str, ...], np.ndarray, Attributes]]
 """Name → dimensions, array and attributes."""
 
 

@@ -9,17 +9,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.concepts import ConceptLibrary, Picture
 from mllm_probe.metrics.words import Word
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.typing import Images
-
-Inputs = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None
-"""Processed tensors of one sample, or of several."""
+from mllm_probe.typing import Images, Inputs
 
 
 @dataclass(frozen=True)
@@ -100,13 +96,13 @@ def gather(
     )
 
 
-def _listed(images: Any) -> list[Any]:
+def _listed(images: object) -> list[Any]:
     if isinstance(images, (Sequence, Iterator)) and not isinstance(images, (str, bytes)):
         return list(images)
     return [images]
 
 
-def _picture(one: Any) -> Picture | None:
+def _picture(one: object) -> Picture | None:
     while isinstance(one, Sequence) and not isinstance(one, (str, bytes)) and len(one) == 1:
         one = one[0]
     return one if isinstance(one, Picture) else None

@@ -245,7 +245,7 @@ def _draws(control: Control, vectors: xr.Dataset, draws: int) -> int:
     return draws if there is None else min(draws, there)
 
 
-def _listed_metrics(metrics: Any) -> list[Any]:
+def _listed_metrics(metrics: object) -> list[Any]:
     if isinstance(metrics, (str, Metric)):
         return [metrics]
     if not isinstance(metrics, Iterable):

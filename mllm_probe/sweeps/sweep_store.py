@@ -28,6 +28,7 @@ from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.grid import CELL_DIMS, Grid
 from mllm_probe.sweeps.identity import identity, require_same
 from mllm_probe.sweeps.record import Recorder
+from mllm_probe.typing import Attributes
 
 if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job
@@ -99,7 +100,7 @@ def read_progress(path: str | Path) -> StoreProgress:
     return _progress(_attributes(zarr_groups.as_folder(path)))
 
 
-def _progress(attrs: Mapping[str, Any]) -> StoreProgress:
+def _progress(attrs: Attributes) -> StoreProgress:
     state = json.loads(attrs[_STATE])
     return StoreProgress(**{field.name: state[field.name] for field in fields(StoreProgress)})
 
@@ -145,7 +146,7 @@ class SweepStore:
         return True
 
     @contextmanager
-    def resumed(self, grid: Grid, recorder: Recorder | None) -> Iterator[dict[str, Any] | None]:
+    def resumed(self, grid: Grid, recorder: Recorder | None) -> Iterator[Attributes | None]:
         """Lock the store and fill the arrays from it; yields its attributes, None where there is no store yet."""
         if not self._exists:
             yield None
@@ -191,7 +192,7 @@ class SweepStore:
         places = (*pairs.index, np.full(len(pairs), sample))
         self._put(by_cell, dict(zip(CELL_DIMS, places, strict=True)))
 
-    def commit(self, grid: Grid, sample: int, attrs: Mapping[str, Any], done: int, total: int) -> None:
+    def commit(self, grid: Grid, sample: int, attrs: Attributes, done: int, total: int) -> None:
         """Mark what is done on a sample as finished, after it was written; ``done`` of ``total`` runs are."""
         seconds, before = time.perf_counter() - self._began, self._before
         rate, finished = (done - before.done) / seconds, grid.progress == 1
@@ -291,7 +292,7 @@ def _take(data: Tensor | list[Tensor], axis: int) -> Take:
     return take
 
 
-def _fill(data: Tensor | list[Tensor], stored: Any, axis: int) -> None:
+def _fill(data: Tensor | list[Tensor], stored: zarr.Array, axis: int) -> None:
     """Copy an array from the disk to its device, a slice of the first dimension at a time."""
     for first in range(stored.shape[0]):
         values = torch.from_numpy(stored[first])
@@ -302,7 +303,7 @@ def _fill(data: Tensor | list[Tensor], stored: Any, axis: int) -> None:
                 part[first].copy_(values.select(axis - 1, number))
 
 
-def _other_versions(attrs: Mapping[str, Any]) -> dict[str, Any]:
+def _other_versions(attrs: Attributes) -> Attributes:
     """Warn of libraries whose version differs from that at the beginning of the sweep; attributes that record it."""
     now = schema.provenance()
     changed = [
@@ -320,7 +321,7 @@ def _other_versions(attrs: Mapping[str, Any]) -> dict[str, Any]:
     return {"resumed_with": changed}
 
 
-def _attributes(path: Path) -> dict[str, Any]:
+def _attributes(path: Path) -> Attributes:
     if not path.exists():
         raise FileNotFoundError(f"no store at {path}: a sweep with store= makes it when its first chunk is run.")
     attrs = zarr_groups.read_json(path / ".zattrs") if (path / ".zattrs").is_file() else {}

@@ -163,7 +163,7 @@ def _unreadable(got: str) -> NoReturn:
     )
 
 
-def _parse_array(tokens: Any) -> Scope:
+def _parse_array(tokens: object) -> Scope:
     try:
         array = np.asarray(tokens.detach().cpu() if isinstance(tokens, Tensor) else tokens)
     except (ValueError, TypeError):
@@ -180,12 +180,12 @@ def _parse_array(tokens: Any) -> Scope:
     _unreadable(_short(tokens))
 
 
-def _short(value: Any, most: int = 80) -> str:
+def _short(value: object, most: int = 80) -> str:
     text = repr(value)
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def _nested(values: Any) -> Any:
+def _nested(values: object) -> Any:
     return tuple(map(_nested, values)) if isinstance(values, list) else values
 
 

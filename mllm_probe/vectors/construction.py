@@ -23,7 +23,7 @@ from mllm_probe.models.argument_checks import batch_size_of, described, one_of, 
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.scopes import SCOPES
 from mllm_probe.tokens.selection import parse_vector_scopes
-from mllm_probe.typing import Images, Layers
+from mllm_probe.typing import Images, Inputs, Layers
 from mllm_probe.vectors.classes import (
     HALF_A,
     HALF_B,
@@ -154,7 +154,7 @@ def vectors_from(
     *,
     scope: str = "all",
     layers: Layers = "all",
-    inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,
+    inputs: Inputs = None,
     words: Mapping[str, Sequence[str | int | Sequence[int]]] | None = None,
     category: str | Mapping[str, str] | None = None,
 ) -> xr.Dataset:
@@ -404,7 +404,7 @@ def _host(layers: list[Tensor]) -> np.ndarray:
     return np.stack([part.cpu().numpy() for part in layers], -1)
 
 
-def _require_directions(directions: Any) -> None:
+def _require_directions(directions: object) -> None:
     expected = "vectors_from expects a mapping from names to arrays, such as {'my direction': array}"
     if not isinstance(directions, Mapping) or isinstance(directions, xr.Dataset):
         raise ValueError(
@@ -423,7 +423,7 @@ def _require_names(what: str, given: Mapping[str, Any], directions: Mapping[str,
         raise ValueError(f"{what}: there is no direction {unknown[0]!r}; there are {', '.join(map(repr, directions))}.")
 
 
-def _given_words(directions: Mapping[str, Any], words: Any) -> list[list[Any]]:
+def _given_words(directions: Mapping[str, Any], words: object) -> list[list[Any]]:
     """Words of each direction as they are stored: text, token ids, or lists of token ids; none where none are given."""
     if words is None:
         return [[] for _ in directions]
@@ -442,7 +442,7 @@ def _stored_words(name: str, words: Any) -> list[Any]:
     return [int(word) if isinstance(word, (int, np.integer)) else [int(token) for token in word] for word in listed]
 
 
-def _given_categories(directions: Mapping[str, Any], category: Any) -> list[str]:
+def _given_categories(directions: Mapping[str, Any], category: str | Mapping[str, str] | None) -> list[str]:
     if category is None:
         return [""] * len(directions)
     if not isinstance(category, Mapping):
@@ -467,7 +467,7 @@ def _as_layers(name: str, array: Array, layers: list[int], model: ProbeModel) ->
     return tensor
 
 
-def _as_tensor(name: str, values: Any) -> Tensor:
+def _as_tensor(name: str, values: object) -> Tensor:
     try:
         tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.array(values))
     except (TypeError, ValueError) as error:
@@ -512,7 +512,7 @@ def _require_method(method: str, library: Mapping[str, Any], draws: int) -> None
         )
 
 
-def _require_library(library: Any) -> None:
+def _require_library(library: object) -> None:
     if not isinstance(library, Mapping):
         hint = "; library.subset([…]) is a library of some concepts" if hasattr(library, "positive") else ""
         raise ValueError(

@@ -73,7 +73,7 @@ class Directions:
         self._lengths: dict[int, list[float]] = {}
         self._arrays: dict[str, np.ndarray] = {}
 
-    def _coordinate(self, name: str, missing: Any) -> Any:
+    def _coordinate(self, name: str, missing: object) -> Any:
         if name in self.dataset.coords:
             return self.dataset[name].values
         if missing is None:
