@@ -107,6 +107,12 @@ def text_config(hf: HfModel) -> Any:
     return hf.config.get_text_config(decoder=True)
 
 
+def configured_ids(source: object, name: str) -> list[int]:
+    """Token ids that a configuration or tokenizer names, which may be one, several or none."""
+    value = getattr(source, name, None)
+    return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
+
+
 def accepted_inputs(hf: HfModel) -> set[str]:
     """Names of the tensors that the model's forward takes, whatever has been wrapped around it since."""
     base = hf.get_base_model() if hasattr(hf, "get_base_model") else hf

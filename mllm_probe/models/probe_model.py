@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mllm_probe.models.argument_checks import described
 from mllm_probe.models.fingerprints import Weights
 from mllm_probe.models.inputs import Encoded, Request, split_inputs
-from mllm_probe.models.layout import Layout, find_layout, text_config
+from mllm_probe.models.layout import Layout, configured_ids, find_layout, text_config
 from mllm_probe.models.lock import ModelLock
 from mllm_probe.models.prompts import encode_requests, one_per_sample
 from mllm_probe.models.state import ModelState
@@ -112,11 +112,8 @@ class ProbeModel:
     @property
     def eos_token_ids(self) -> set[int]:
         """Ids that end an answer."""
-        ids: set[int] = set()
-        for source in (self.hf.generation_config, text_config(self.hf), self.tokenizer):
-            value = getattr(source, "eos_token_id", None)
-            ids.update(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
-        return ids
+        sources = (self.hf.generation_config, text_config(self.hf), self.tokenizer)
+        return {number for source in sources for number in configured_ids(source, "eos_token_id")}
 
     @property
     def pad_token_id(self) -> int:

@@ -70,7 +70,6 @@ class Directions:
         self._cache: dict[tuple[str, int], Tensor] = {}
         self._units: dict[tuple[str, int], Tensor] = {}
         self._shuffled: dict[tuple[str, int, int], Tensor] = {}
-        self._lengths: dict[int, list[float]] = {}
         self._arrays: dict[str, np.ndarray] = {}
 
     def _coordinate(self, name: str, missing: object) -> Any:
@@ -108,16 +107,9 @@ class Directions:
             self._shuffled[key] = drawn / drawn.norm()
         return self._shuffled[key]
 
-    @property
-    def shuffled_draws(self) -> int:
-        """Number of shuffled draws of the vectors."""
-        return self.dataset.sizes.get(schema.DRAW, 0) if "shuffled" in self.dataset else 0
-
     def length(self, scope: str, layer: int) -> float:
         """Length of the concept's vector."""
         at, index = self._at(scope, layer)
-        if not self._lengths:
-            self._lengths = self._measured()
         return self._lengths[index][at]
 
     def raw_length(self, scope: str, layer: int) -> float:
@@ -150,7 +142,8 @@ class Directions:
     def _number(self, name: str, scope: str, layer: int) -> float:
         return float(self._values(name)[self._at(scope, layer)])
 
-    def _measured(self) -> dict[int, list[float]]:
+    @cached_property
+    def _lengths(self) -> dict[int, list[float]]:
         """Lengths by index of layer and scope: one transfer for all layers of a device."""
         by_device: dict[torch.device, list[int]] = {}
         vectors = {index: self._all("vector", layer) for layer, index in self.layers.items()}
