@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -152,10 +153,11 @@ def _token_coordinates(
 def _sample_coordinates(images: Images, samples: int) -> dict[str, tuple[str, list[Any]]]:
     """Split and pair of pictures that have these attributes, such as those of a concept library."""
     listed = list(images) if isinstance(images, Sequence) else [images]
-    coords: dict[str, tuple[str, list[Any]]] = {}
-    if len(listed) == samples:
-        for name, kind in ((schema.SPLIT, str), (schema.PAIR, int)):
-            values = [getattr(image, name, None) for image in listed]
-            if all(isinstance(value, kind) for value in values):
-                coords[name] = (schema.SAMPLE, values)
-    return coords
+    known = picture_coordinates(listed) if len(listed) == samples else {}
+    return {name: (schema.SAMPLE, values) for name, values in known.items()}
+
+
+def picture_coordinates(pictures: Sequence[object]) -> dict[str, list[Any]]:
+    """Split and pair of pictures, each where all of them have it."""
+    values = {name: [getattr(picture, name, None) for picture in pictures] for name in (schema.SPLIT, schema.PAIR)}
+    return {name: own for name, own in values.items() if all(isinstance(value, (str, Integral)) for value in own)}

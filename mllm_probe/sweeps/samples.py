@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.activations.capturing import picture_coordinates
 from mllm_probe.concepts import ConceptLibrary, Picture
 from mllm_probe.metrics.words import Word
 from mllm_probe.models.inputs import Request
@@ -87,7 +88,7 @@ def gather(
     return Samples(
         requests=requests,
         labels=[None if picture is None else picture.labels for picture in known],
-        coordinates={schema.SAMPLE: [request.id for request in requests], **_companions(known)},
+        coordinates={schema.SAMPLE: [request.id for request in requests], **picture_coordinates(known)},
         words=words,
         label_words={n: tuple(w for w in own if isinstance(w, str)) for n, own in zip(names, words, strict=True)}
         | {name: concept.words for name, concept in (library or {}).items()},
@@ -106,15 +107,6 @@ def _picture(one: object) -> Picture | None:
     while isinstance(one, Sequence) and not isinstance(one, (str, bytes)) and len(one) == 1:
         one = one[0]
     return one if isinstance(one, Picture) else None
-
-
-def _companions(known: Sequence[Picture | None]) -> dict[str, list[Any]]:
-    coordinates: dict[str, list[Any]] = {}
-    for name in (schema.SPLIT, schema.PAIR):
-        values = [getattr(picture, name, None) for picture in known]
-        if all(value is not None for value in values):
-            coordinates[name] = values
-    return coordinates
 
 
 def _words(
