@@ -16,8 +16,12 @@ _LONGEST_NAME = 200
 def described(value: object) -> str:
     """A value as error messages show it: short plain values as Python writes them, others by their type."""
     plain = isinstance(value, (str, bytes, Real, complex, list, tuple, dict, type(None)))
-    text = repr(value) if plain else f"a {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return shortened(repr(value) if plain else f"a {type(value).__name__}")
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """A text of at most ``most`` characters, its end left out where it is longer."""
+    return text if len(text) <= most else f"{text[: most - 3]}…"
 
 
 def whole_number(name: str, value: object, at_least: int = 0) -> int:
@@ -67,12 +71,17 @@ def batch_size_of(value: object) -> int | Literal["auto"]:
         raise ValueError(f"batch_size: expected 'auto' or a number of samples, 1 or more; got {got}.") from None
 
 
-def one_of(name: str, value: str, known: Iterable[str]) -> str:
-    """``value``, or a ValueError that lists what is known if it is not among it."""
+def require_one_of(name: str, value: object, known: Iterable[object]) -> None:
+    """Raise a ValueError that lists what is known, unless ``value`` is among it."""
     known = tuple(known)
     if value not in known:
-        raise ValueError(f"{name}: expected one of {', '.join(known)}; got {described(value)}.")
-    return value
+        raise ValueError(f"{name}: expected one of {', '.join(map(str, known))}; got {described(value)}.")
+
+
+def require_function(name: str, value: object) -> None:
+    """Raise a ValueError unless ``value`` can be called."""
+    if not callable(value):
+        raise ValueError(f"{name} must be a function; got {type(value).__name__}.")
 
 
 def listed(value: object) -> list[Any] | None:

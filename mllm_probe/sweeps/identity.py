@@ -13,6 +13,7 @@ from mllm_probe import schema
 from mllm_probe.activations.device_array import dtype_name, on_host, parts_of
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import built_in
+from mllm_probe.models.argument_checks import shortened
 from mllm_probe.sweeps.settings import ANSWERS
 from mllm_probe.tokens.selection import parse_scope
 
@@ -112,5 +113,4 @@ def _hash_of(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return shortened(repr(value), _SHOWN)

@@ -9,9 +9,12 @@ from typing import Any, NoReturn
 import numpy as np
 from torch import Tensor
 
+from mllm_probe.models.argument_checks import shortened
 from mllm_probe.tokens.positions import PromptPositions
 from mllm_probe.tokens.scopes import SCOPES, NamedScope, vector_scopes
 from mllm_probe.typing import TokenScope
+
+_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def _parse_array(tokens: object) -> Scope:
     try:
         array = np.asarray(tokens.detach().cpu() if isinstance(tokens, Tensor) else tokens)
     except (ValueError, TypeError):
-        _unreadable(_short(tokens))
+        _unreadable(shortened(repr(tokens), _SHOWN))
     if array.dtype == bool and array.ndim in (1, 2, 3) and array.size:
         if not array.any():
             what = "the mask selects no position" if array.ndim == 1 else "the patch mask selects no patch"
@@ -177,12 +180,7 @@ def _parse_array(tokens: object) -> Scope:
         numbers = tuple(int(n) for n in array.reshape(-1))
         if len(set(numbers)) == len(numbers):
             return Scope(numbers=numbers)
-    _unreadable(_short(tokens))
-
-
-def _short(value: object, most: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= most else f"{text[:most]}…"
+    _unreadable(shortened(repr(tokens), _SHOWN))
 
 
 def _nested(values: object) -> Any:

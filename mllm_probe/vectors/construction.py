@@ -17,7 +17,7 @@ from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.concepts.concept import category_name
 from mllm_probe.concepts.limits import checked_name, checked_words
 from mllm_probe.models import ProbeModel, require_model
-from mllm_probe.models.argument_checks import batch_size_of, described, one_of, whole_number
+from mllm_probe.models.argument_checks import batch_size_of, described, require_one_of, whole_number
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.scopes import SCOPES
 from mllm_probe.tokens.selection import parse_vector_scopes
@@ -318,7 +318,7 @@ def _by_dimensions(name: str, array: xr.DataArray, layers: list[int]) -> np.ndar
 
 
 def _require_method(method: str, library: Mapping[str, Any], draws: int) -> None:
-    one_of("method", method, METHODS)
+    require_one_of("method", method, METHODS)
     whole_number("shuffled_draws", draws)
     unpaired = [name for name, concept in library.items() if not concept.paired]
     if method == "pca" and unpaired:
