@@ -11,6 +11,9 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
+from mllm_probe.apps.zoo import tiny_llava
+from mllm_probe.concepts import drawn as of_drawn
+from mllm_probe.scenes import draw
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.inside.pair_gallery import PairGallery
 from tests.widgets import fakes
@@ -265,6 +268,27 @@ def test_the_first_frame_has_an_answer_before_vectors_are_begun_and_then_real_pr
     activities = fakes.updates(lab.panel, "activity")
     assert activities[-1] == "" and "measuring concept vectors: 2 of 3" in activities
     assert lab.panel.answers["steered"]
+    lab.close()
+
+
+def test_nothing_but_the_panels_pictures_and_one_answer_is_computed_before_the_first_frame(monkeypatch):
+    model, library = tiny_llava(), mp.concepts.scenes(concepts=["cat", "neon", "symmetry"], pairs=24)
+    drawn, calls, before = [], [], []
+    monkeypatch.setattr(of_drawn, "draw", lambda scene, size: drawn.append(scene) or draw(scene, size))
+    handle = model.hf.register_forward_pre_hook(lambda *_: calls.append(1))
+
+    def counted(*_arguments, **_settings):
+        before.append((len(drawn), len(calls)))
+        raise ValueError("no vectors are needed here")
+
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.concept_vectors", counted)
+    lab = mp.explore(model, library)
+    assert not lab.wait(SOON) and "no vectors are needed here" in lab.bar.message
+    handle.remove()
+    panel = lab.panel
+    alone = mp.generate(model, panel.chosen(0).image, panel.prompt, max_new_tokens=panel.max_new_tokens)
+    assert panel.answers["baseline"] == alone.text[0]
+    assert before == [(len(panel.pictures), alone.tokens.shape[1])]
     lab.close()
 
 
