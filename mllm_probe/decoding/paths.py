@@ -128,7 +128,7 @@ def _kind(model: ProbeModel, encoded: Encoded, prompt_edited: bool) -> Kind:
 
 
 def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt_edited: bool) -> Path:
-    tokens = encoded.tensors["input_ids"][:, -3:]
+    tokens = trial_tokens(model, encoded, 3)
     expected = [_expected(model, encoded, trial, tokens) for trial in trials]
     tried: dict[str, str] = {}
     for kind in PROMPT_WAYS if prompt_edited else (*NEXT_WAYS, *PROMPT_WAYS):
@@ -146,6 +146,13 @@ def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt
                 return path
             tried[str(path)] = f"logits differ from whole forwards by {largest:.1e} of their scale"
     return Path(WholeForwards, False, tried)
+
+
+def trial_tokens(model: ProbeModel, encoded: Encoded, count: int) -> Tensor:
+    """Ids [1, count] to feed after a prompt: its last ones but image tokens, which no model takes without an image."""
+    ids, image = encoded.tensors["input_ids"][:1], model.layout.image_token_id
+    text = ids[:, ids[0] != (-1 if image is None else image)]
+    return torch.cat([ids.new_full((1, count), model.pad_token_id), text], 1)[:, -count:]
 
 
 def _largest_difference(
