@@ -87,7 +87,7 @@ class InsideWidget(ProbeWidget):
             prompt=model.default_prompt if prompt is None else prompt,
             **traits,
         )
-        self.model = model
+        self.model, self._worker.lock = model, model.lock
         self._image = pictures_from(None)[0] if images is None else _of_one_prompt(images)
         self._pictures = 0
         self._vectors: xr.Dataset | None = None

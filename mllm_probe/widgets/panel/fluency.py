@@ -56,7 +56,7 @@ class FluentDoses:
         self._found: dict[str, xr.Dataset] = {}
         self._vectors: xr.Dataset | None = None
         self._grids: Any = None
-        self._worker = NewestWorker("FluentDoses")
+        self._worker = NewestWorker("FluentDoses", panel.model.lock)
         self._begun = False
 
     def begin(self) -> None:

@@ -177,7 +177,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             seed=seed,
         )
         self.scopes = scopes_for(Setting.of(self))
-        self.model, self.max_new_tokens = model, max_new_tokens
+        self.model, self.max_new_tokens, self._worker.lock = model, max_new_tokens, model.lock
         self.generation = 0
         self._first = concept
         self._numbering = threading.RLock()
