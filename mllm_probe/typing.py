@@ -33,6 +33,9 @@ Edits: TypeAlias = object
 """What ``steering=`` takes: a `mllm_probe.Steering`, a composition of several, or an object of another type that is
 registered with `mllm_probe.activations.editing`."""
 
+State: TypeAlias = dict[str, Any]
+"""Values of a widget's traits by name."""
+
 Layers: TypeAlias = Literal["all"] | int | slice | Iterable[int]
 """Decoder blocks: ``"all"``, a number (-1 is the last), several, or a slice of them."""
 

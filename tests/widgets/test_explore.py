@@ -61,6 +61,20 @@ def test_a_concept_that_the_panel_has_no_vector_for_is_not_passed_on(lab, stream
     assert lab.panel.wait(SOON) and lab.panel.concept == "cat" and len(streams.made) == 1
 
 
+def test_an_error_of_an_earlier_move_goes_with_the_next_one_even_if_that_changes_nothing(lab, monkeypatch):
+    for move in (
+        lambda: fakes.set_by_hand(lab.panel, 1, strength=lab.panel.strength),
+        lambda: fakes.arrive(lab.heatmap, {"method": "update", "state": {"strength": 1.0}, "buffer_paths": []}),
+    ):
+        with monkeypatch.context() as broken:
+            broken.setattr(lab.panel, "choose", lambda **_: 1 / 0)
+            fakes.arrive(lab.heatmap, {"method": "update", "state": {"strength": 2.0}, "buffer_paths": []})
+        assert lab.bar.message == "division by zero." and lab.panel.strength == 1.0
+        move()
+        assert lab.bar.message == "" and lab.panel.strength == 1.0
+        fakes.arrive(lab.heatmap, {"method": "update", "state": {"strength": 1.0}, "buffer_paths": []})
+
+
 def test_another_model_needs_a_library():
     with pytest.raises(ValueError, match="'fake-8l' is not a bundled model.*give library="):
         mp.explore(MODEL)

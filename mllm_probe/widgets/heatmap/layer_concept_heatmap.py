@@ -199,7 +199,7 @@ class LayerConceptHeatmap(ProbeWidget):
         """Show a grid or an effect in place of what is there."""
         with self._showing:
             self.grid = grid
-            self._publish_changed(self._state(grid))
+            self.publish_changed(self._state(grid))
 
     def watch(self, grids: Iterable[xr.Dataset]) -> LayerConceptHeatmap:
         """Show each grid or effect that ``grids`` yields, in a background thread, and return at once.
@@ -231,17 +231,6 @@ class LayerConceptHeatmap(ProbeWidget):
         iterator = iter(grids)
         self._worker.submit(lambda cancelled: self._watch(iterator, cancelled), leave=lambda: _leave(iterator))
         return self
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the watched iterator to end.
-
-        Returns
-        -------
-        bool
-            True when nothing is left to do and no error came up; False when ``timeout`` seconds passed
-            first, the watch was stopped, or ``status`` is ``"error"``.
-        """
-        return self._worker.wait(timeout) and self.status == "idle"
 
     def stop(self) -> None:
         """Stop watching; what has been measured stays. A sweep leaves its step in flight, a monitored one goes on."""
@@ -284,9 +273,6 @@ class LayerConceptHeatmap(ProbeWidget):
             if hasattr(grids, "close"):
                 grids.close()
             self.publish(**outcome)
-
-    def _publish_changed(self, state: dict[str, Any]) -> None:
-        self.publish(**{name: value for name, value in state.items() if getattr(self, name) != value})
 
     def _state(self, grid: xr.Dataset) -> dict[str, Any]:
         state: dict[str, Any]
@@ -335,7 +321,7 @@ class LayerConceptHeatmap(ProbeWidget):
                 return
             try:
                 mended = {"status": "idle", "message": ""} if self.status == "error" else {}
-                self._publish_changed(self._state(self.grid) | mended)
+                self.publish_changed(self._state(self.grid) | mended)
             except Exception as error:
                 logger.exception("a heatmap could not show %s %s", change.name, change.new)
                 self.publish(status="error", message=sentence(error))
@@ -355,7 +341,7 @@ class LayerConceptHeatmap(ProbeWidget):
         with self._showing:
             if self.grid is not None:
                 try:
-                    self._publish_changed(self._off_target(self.grid, self.layer, self.strength))
+                    self.publish_changed(self._off_target(self.grid, self.layer, self.strength))
                 except Exception as error:
                     logger.exception("a heatmap could not show its off-target view")
                     self.publish(status="error", message=sentence(error))
