@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor, nn
+from transformers import AutoModelForImageTextToText, LlamaConfig, PixtralVisionConfig, PreTrainedConfig
 
 VOCABULARY, IMAGE, WIDTH, LAYERS = 160, 150, 32, 4
 ROTARY = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}
 
 Built = tuple[nn.Module, dict[str, Tensor]]
+Described = tuple[PreTrainedConfig, dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,22 @@ class Family:
     kind : str
         How pictures and words meet in it.
     make : callable
-        Gives the model and processed tensors for one picture with a prompt; without ``input_ids`` the prompt
-        gets as many image tokens as the picture has features.
+        Returns the configuration, and processed tensors of one image with a prompt; without ``input_ids`` the prompt
+        gets as many image tokens as the image has features.
     """
 
     name: str
     kind: str
-    make: Callable[[], Built]
+    make: Callable[[], Described]
 
 
 FAMILIES: dict[str, Family] = {}
 
 
-def family(kind: str) -> Callable[[Callable[[], Built]], Callable[[], Built]]:
+def family(kind: str) -> Callable[[Callable[[], Described]], Callable[[], Described]]:
     """Register the decorated builder under its own name."""
 
-    def register(make: Callable[[], Built]) -> Callable[[], Built]:
+    def register(make: Callable[[], Described]) -> Callable[[], Described]:
         FAMILIES[make.__name__] = Family(make.__name__, kind, make)
         return make
 
@@ -54,8 +55,8 @@ def build(one: Family, seed: int = 0) -> Built:
     """Build a tiny model in float32 on the CPU with inputs for one sample; the same for the same seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        hf, inputs = one.make()
-        hf = hf.eval().float()
+        config, inputs = one.make()
+        hf = AutoModelForImageTextToText.from_config(config).eval().float()
         enliven(hf)
         if "input_ids" not in inputs:
             inputs = {"input_ids": prompt(count_image_tokens(hf, inputs))} | inputs
@@ -94,7 +95,7 @@ def text(config: type | None = None, **changes: Any) -> Any:
         "eos_token_id": 2,
         "head_dim": 8,
     }
-    return (config or transformers.LlamaConfig)(**sizes | changes)
+    return (config or LlamaConfig)(**sizes | changes)
 
 
 def own_text(config: type, **changes: Any) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def vision(**changes: Any) -> dict[str, Any]:
 
 def pixtral() -> Any:
     """Vision configuration of the Pixtral kind."""
-    return transformers.PixtralVisionConfig(**vision(head_dim=8))
+    return PixtralVisionConfig(**vision(head_dim=8))
 
 
 def pixels(*shape: int) -> Tensor:
