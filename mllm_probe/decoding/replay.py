@@ -33,7 +33,7 @@ class Replay(Shared):
             calls.append((arguments, dict(named)))
 
         with before_backbone(model, keep):
-            model.hf(**encoded.tensors, use_cache=False, **logits_kept(model, 1))
+            model.hf(**encoded.tensors, use_cache=False, **logits_kept(model.hf, 1))
         if len(calls) != 1:
             raise ValueError(f"the text model was called {len(calls)} times in one forward, so it cannot be replayed.")
         self.arguments, self.named = calls[0]
@@ -52,7 +52,7 @@ class Replay(Shared):
             return given, kept | {name: value for name, value in changed.items() if name in named or name in kept}
 
         with before_backbone(model, replay):
-            logits = model.hf(**self._outer(rows), **cache_argument(model.hf, cache), **logits_kept(model, 1)).logits
+            logits = model.hf(**self._outer(rows), **cache_argument(model.hf, cache), **logits_kept(model.hf, 1)).logits
         return CachedRows(model, encoded, self.positions, cache, logits[:, -1], 0, self.one_by_one)
 
     def _outer(self, rows: int) -> dict[str, Tensor]:

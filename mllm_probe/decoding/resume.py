@@ -21,10 +21,10 @@ from mllm_probe.decoding.attention import sharing_attention
 from mllm_probe.decoding.cache_layers import PrefixLayer, empty_cache, expand_rows, share_rows
 from mllm_probe.decoding.growing import GrowingLayer
 from mllm_probe.decoding.last_block import last_position, may_be_left
-from mllm_probe.decoding.row_bytes import prompt_row_bytes, resumed_row_bytes
-from mllm_probe.decoding.rows import CachedRows
+from mllm_probe.decoding.row_bytes import resumed_row_bytes
+from mllm_probe.decoding.rows import CachedRows, logits_kept
 from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
-from mllm_probe.decoding.unsteered import Shortcuts, Unsteered, one_logit
+from mllm_probe.decoding.unsteered import Shortcuts, Unsteered
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded
@@ -50,6 +50,7 @@ class Resume(Shared):
     """
 
     path = "resumed at the edited layer"
+    for_rows = staticmethod(share_rows)
 
     def __init__(
         self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
@@ -78,7 +79,7 @@ class Resume(Shared):
     def _start(self, rows: int, layer: int, column: int) -> CachedRows:
         model, caller = self.model, self.model.layout.caller
         cache = self._cache_of_call(rows, column)
-        given = {**self._outer(rows, column), **cache_argument(caller, cache), **one_logit(caller)}
+        given = {**self._outer(rows, column), **cache_argument(caller, cache), **logits_kept(caller, 1)}
         with (
             sharing_attention(model) if column else nullcontext(),
             before_backbone(model, partial(self._replay, rows, column, cache)),
@@ -172,29 +173,18 @@ class Resume(Shared):
         """The first layers of the cache with the unsteered prompt."""
         below = copy.copy(self.run.cache)
         below.layers = self.run.cache.layers[:count]
-        return self._for_rows(below, rows).layers
-
-    def _for_rows(self, cache: Any, rows: int) -> Any:
-        return share_rows(cache, rows, self.model.device)
+        return self.for_rows(below, rows, self.model.device).layers
 
 
 class CopiedResume(Resume):
     """Rows copy the unsteered prompt's keys and values: slower, for attention that cannot be exchanged."""
 
     path = "resumed at the edited layer, with copied keys"
-
-    @classmethod
-    def planned_row_bytes(
-        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
-    ) -> int:
-        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
-        return prompt_row_bytes(model, encoded.length, steps)
+    for_rows = staticmethod(expand_rows)
+    planned_row_bytes = Shared.planned_row_bytes
 
     def _starts_later(self) -> bool:
         return False
-
-    def _for_rows(self, cache: Any, rows: int) -> Any:
-        return expand_rows(cache, rows, self.model.device)
 
 
 def _worthwhile(unedited_part: UneditedPart, length: int) -> int:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mllm_probe.decoding.attention import sharing_attention
 from mllm_probe.decoding.cache_layers import select_rows, shares_prefix
@@ -163,10 +163,10 @@ def whole_forward(model: ProbeModel, encoded: Encoded, following: Tensor, last: 
     if following.shape[1]:
         kind = family_of(model.hf.config).continuation_type
         tensors = append_tokens(tensors, following.tolist(), model.pad_token_id, kind)
-    return model.hf(**tensors, use_cache=False, **logits_kept(model, last)).logits
+    return model.hf(**tensors, use_cache=False, **logits_kept(model.hf, last)).logits
 
 
-def logits_kept(model: ProbeModel, last: int | None) -> dict[str, int]:
-    """The argument that saves the logits of all but the last positions, where the family has one."""
-    accepted = inspect.signature(model.hf.forward).parameters
+def logits_kept(module: nn.Module, last: int | None) -> dict[str, int]:
+    """The argument that saves the logits of all but the last positions, where the module takes it."""
+    accepted = inspect.signature(module.forward).parameters
     return {"logits_to_keep": last} if last is not None and "logits_to_keep" in accepted else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.arguments import bytes_of
 from mllm_probe.decoding.cache_layers import cache_bytes, empty_cache, require_own_keys
 from mllm_probe.decoding.last_block import last_position
+from mllm_probe.decoding.rows import logits_kept
 from mllm_probe.models.caches import CACHE_NAMES, cache_argument
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
@@ -83,7 +83,7 @@ class Unsteered:
             calls.append((arguments, named))
 
         with replaced_blocks(model, keep), before_backbone(model, note):
-            given = {**encoded.tensors, **cache_argument(model.hf, self.cache), **one_logit(model.hf)}
+            given = {**encoded.tensors, **cache_argument(model.hf, self.cache), **logits_kept(model.hf, 1)}
             self.logits = model.hf(**given).logits[:, -1]
         if not len(calls) == 1 == len(self.cache.layers) / len(keep) == len(self.outputs) / len(keep):
             raise RuntimeError(
@@ -139,11 +139,6 @@ class Unsteered:
         finally:
             self.cache.layers = kept
         return difference(again, hidden[:, -1:]) <= tolerance(hidden.dtype)
-
-
-def one_logit(module: Any) -> dict[str, int]:
-    """The argument that saves the logits of all but the last position, where the module takes it."""
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(module.forward).parameters else {}
 
 
 def _hidden(output: Any) -> Tensor:

@@ -31,13 +31,9 @@ class Team:
         if self.size == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        flat = nn.utils.parameters_to_vector(gradients)
         dist.all_reduce(flat)
-        flat /= self.size
-        offset = 0
-        for gradient in gradients:
-            gradient.copy_(flat[offset : offset + gradient.numel()].view_as(gradient))
-            offset += gradient.numel()
+        nn.utils.vector_to_parameters(flat / self.size, gradients)
 
     def wait(self) -> None:
         """Return when every process of the team has come here."""
