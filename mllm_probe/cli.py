@@ -17,7 +17,7 @@ from mllm_probe.schema import package_version
 PASSED, CHECK_FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses."""
 _WRONG = (ImportError, OSError, ValueError)
-"""What the package raises for wrong input, with a message that says what to do."""
+"""Errors of the package for wrong input; their messages say what to do."""
 
 app = App(
     name="mllm-probe",

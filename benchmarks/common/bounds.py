@@ -1,4 +1,4 @@
-"""What the work costs at best: the same prefill and row decode with the same kernels alone, and a roofline."""
+"""Lower bound on the cost of the work: the same prefill and row decode with the same kernels alone, and a roofline."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _resumed(work: Work, cells: Sequence[Cell], stream: Tensor, cache: Any, posi
 
 @dataclass(frozen=True)
 class Rates:
-    """What the machine does at best with this number type.
+    """Peak rates of the machine for this dtype.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ from common.work import Agreement, Answers, Cell, Work, compare, joined
 
 @dataclass(frozen=True)
 class Row:
-    """What was found about a side.
+    """Measurements of one side.
 
     Attributes
     ----------

@@ -57,7 +57,7 @@ class Subject:
     tokens: int
 
     def tensors(self, picture: int = 0) -> dict[str, torch.Tensor]:
-        """What ``hf.forward`` takes for one picture and the prompt."""
+        """Inputs of ``hf.forward`` for one image and the prompt."""
         return dict(self.model.encode([self.pictures[picture]], self.prompt).tensors)
 
     def wrapped_again(self) -> Subject:

@@ -1,4 +1,4 @@
-"""Where the time of a call goes: own time of every function, by what it is for."""
+"""Profile of a call: own time of every function, grouped by purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a benchmark says: a table, the machine and the versions, a JSON file; and the options that all take."""
+"""Reports of the benchmarks: a table, the machine and the versions, a JSON file; and the common options."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def heading(title: str, told: Mapping[str, Any]) -> str:
-    """What stands above a table."""
+    """Heading of a table."""
     versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
     return f"\n{title}\n{told['machine']}; {told['unit']}; {told['date']}; {versions}\n"
 

@@ -60,7 +60,7 @@ class Work:
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
-        """What the model takes, one row."""
+        """Inputs of the model, one row."""
         return self.subject.tensors()
 
     @cached_property
@@ -76,7 +76,7 @@ class Work:
 
     @cached_property
     def doses(self) -> Tensor:
-        """What strength 1 adds at each layer, [layers of the model, width], in the model's type."""
+        """Vector that strength 1 adds at each layer, [layers of the model, width], in the model's dtype."""
         name = OWN_NORM.format("image" if self.tokens == IMAGE else "last_prompt")
         vector = torch.from_numpy(np.array(self.vectors["vector"].values))[0, 0]
         norms = torch.from_numpy(np.array(self.vectors[name].values)).to(vector)
@@ -84,7 +84,7 @@ class Work:
         return (vector / vector.norm(dim=-1, keepdim=True) * norms[:, None]).to(model.device, model.dtype)
 
     def added(self, cell: Cell) -> Tensor:
-        """What a cell adds at the output of its layer, [width]."""
+        """Vector that a cell adds at the output of its layer, [width]."""
         return self.doses[cell[0]] * cell[1]
 
     @cached_property
@@ -103,7 +103,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a side found for some cells.
+    """Answers of one side for some cells.
 
     Attributes
     ----------
@@ -133,7 +133,7 @@ def joined(parts: Sequence[Answers]) -> Answers:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a side's answers compare with the reference's.
+    """Agreement of a side's answers with the reference.
 
     Attributes
     ----------

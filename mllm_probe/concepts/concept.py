@@ -20,7 +20,7 @@ _SHOWN_WORDS = 6
 
 
 def category_name(name: str) -> str:
-    """Return the name of a category: one of `schema.CATEGORIES` however it is spelled, any other as it is.
+    """Return the name of a category: one of `schema.CATEGORIES` in any spelling, any other unchanged.
 
     Other spellings are ``VisualStyle``, ``AbstractConcept``, ``mood`` and the like.
 

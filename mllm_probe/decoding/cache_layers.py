@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
@@ -107,8 +108,8 @@ def shares_prefix(cache: Any) -> bool:
 
 def cache_bytes(cache: Any) -> int:
     """Memory of the tensors that a cache holds."""
-    sizes = {t.data_ptr(): t.numel() * t.element_size() for t in _tensors(getattr(cache, "layers", []))}
-    return sum(sizes.values())
+    states = [vars(layer) for layer in getattr(cache, "layers", ())]
+    return sum({t.data_ptr(): t.nbytes for t in tree_leaves(states) if isinstance(t, Tensor)}.values())
 
 
 def map_layers(cache: Any, change: Callable[[Any], Any]) -> Any:
@@ -163,13 +164,3 @@ def _runs(prefixes: Sequence[tuple[Tensor, Tensor]], owners: Sequence[int]) -> t
             runs.append(Prefix(start, row, *prefixes[owners[start]]))
             start = row
     return tuple(runs)
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        return [t for item in value.values() for t in _tensors(item)]
-    if isinstance(value, (list, tuple)):
-        return [t for item in value for t in _tensors(item)]
-    return [t for item in vars(value).values() for t in _tensors(item)] if hasattr(value, "reorder_cache") else []

@@ -45,7 +45,7 @@ def cuda_graph(step: Callable[..., Any]) -> Recorded:
 
 
 def default_compiler(model: ProbeModel) -> Compiler | None:
-    """What compiles a step where the model runs; nothing on the CPU, where compiling costs more than it gains."""
+    """Default compiler of a decode step: CUDA graphs on CUDA, None on the CPU, where compiling does not pay."""
     return cuda_graph if model.device.type == "cuda" else None
 
 
@@ -184,11 +184,12 @@ class StaticDecoder:
             )
         self.tokens[:count].copy_(tokens)
         self.tokens[count:].copy_(tokens[-1:].expand(self.rows - count, 1))
-        self.state.place(positions)
+        self.state.positions.copy_(positions.expand(self.state.positions.shape))
+        self.state.at.fill_(self.state.filled)
         run = self._compiled if self.compiled and self._compiled is not None else self._step
         with _registered(self.name, self._attends), attention_named(self.model, lambda _: self.name):
             logits = run(self.tokens, self.state.positions)
-        self.state.advance()
+        self.state.filled += 1
         return logits[:count, -1].clone()
 
     def _step(self, tokens: Tensor, positions: Tensor) -> Tensor:
@@ -226,7 +227,7 @@ class _State:
     @property
     def nbytes(self) -> int:
         """Memory on the device."""
-        return sum(t.numel() * t.element_size() for pair in (*self.prefix, *self.own) for t in pair)
+        return sum(t.nbytes for pair in (*self.prefix, *self.own) for t in pair)
 
     def load(self, shared: SharedPrefix) -> None:
         """Copy a prompt's keys and values; the unused columns after them are masked."""
@@ -239,15 +240,6 @@ class _State:
         self.hidden[:length].zero_()
         self.at.zero_()
         self.filled = 0
-
-    def place(self, positions: Tensor) -> None:
-        """Write the position of what is fed next."""
-        self.positions.copy_(positions.expand(self.positions.shape))
-        self.at.fill_(self.filled)
-
-    def advance(self) -> None:
-        """Count what was fed."""
-        self.filled += 1
 
     def taken(self) -> Taken:
         """Copies of the rows' own keys and values."""

@@ -28,7 +28,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 @dataclass(frozen=True)
 class Grouping:
-    """Which rows one block computes together.
+    """Grouping of the rows that one block computes together.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ class _KeysAreStoredError(Exception):
 
 
 def last_position(layer: Any) -> Compute:
-    """What to run in place of the last block, see ``replaced_blocks``: its output [rows, 1, width].
+    """Replacement of the last block, see ``replaced_blocks``: its output [rows, 1, width].
 
     Parameters
     ----------

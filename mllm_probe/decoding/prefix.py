@@ -39,10 +39,10 @@ class SharedPrefix(Shared):
         reading = attached(model, keep if layers else None, layers=layers or None)
         with reading, before_backbone(model, self._note), self._ending(bool(layers)):
             model.hf(**_without_last(encoded), **cache_argument(model.hf, self.cache), **logits_kept(model.hf, 1))
-        self.nbytes = cache_bytes(self.cache) + sum(h.numel() * h.element_size() for h in self.unedited.values())
+        self.nbytes = cache_bytes(self.cache) + sum(h.nbytes for h in self.unedited.values())
 
     def _ending(self, read: bool) -> AbstractContextManager[None]:
-        """What ends the prefill: nobody needs more of the last block than keys and values, unless blocks are read."""
+        """Context that ends the prefill after the last block has stored its keys and values, unless blocks are read."""
         layer, model = self.cache.layers[-1], self.model
         leaves = not read and type(layer) is DynamicLayer and len(self.cache.layers) == len(model.layout.blocks)
         if leaves and may_be_left(model.layout.blocks[-1]) and may_be_left(model.hf):

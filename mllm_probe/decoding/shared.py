@@ -70,7 +70,7 @@ class Shared:
         self.model, self.encoded, self.one_by_one = model, encoded, one_by_one
         self.positions = prompt_positions(model, encoded)
         self.unedited: dict[int, Tensor] = {}
-        self.nbytes = sum(t.numel() * t.element_size() for t in encoded.tensors.values())
+        self.nbytes = sum(t.nbytes for t in encoded.tensors.values())
 
     def _take_positions(self, named: Mapping[str, Any]) -> None:
         """Use the positions that the text model was given, where they have one axis: some families count from 1."""

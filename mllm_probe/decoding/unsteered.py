@@ -106,7 +106,7 @@ class Unsteered:
         return whole if stream is None else whole[stream]
 
     def output(self, layer: int, rows: int, column: int) -> Any:
-        """What a block gave from a column on, once per row as a view."""
+        """Output of a block from a column on, expanded to the rows as a view."""
         kept = _hidden(self.outputs[layer])[..., column:, :]
         return _with_hidden(self.outputs[layer], kept.expand(*kept.shape[:-3], rows, *kept.shape[-2:]))
 

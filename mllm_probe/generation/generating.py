@@ -103,7 +103,7 @@ def generate(
     >>> out = mp.generate(model, picture, steering=[None, cat, cat.control("random")], max_new_tokens=12)
     >>> out.text[1], out.receipt[1].fired
     """
-    max_new_tokens, options = _checked(model, prompt, max_new_tokens, options)
+    max_new_tokens = _checked(model, prompt, max_new_tokens, options)
     model.lock.require_unedited()
     requests, rows = _fitted(model, images, prompt, steering, inputs)
     answer_prefix = _checked_prefix(model, answer_prefix)
@@ -151,7 +151,7 @@ def stream(
     Greedy rows of one prompt without edits before its last token are decoded from a prefill that is cached with the
     model: another steering costs decode steps only.
     """
-    max_new_tokens, options = _checked(model, prompt, max_new_tokens, options)
+    max_new_tokens = _checked(model, prompt, max_new_tokens, options)
     if options.get("num_beams", 1) != 1 or options.get("num_return_sequences", 1) != 1:
         raise ValueError("stream gives one answer per row as it grows: num_beams and num_return_sequences must be 1.")
     model.lock.require_unedited()
@@ -235,10 +235,8 @@ def _decodes_only(
     )
 
 
-def _checked(
-    model: ProbeModel, prompt: Any, max_new_tokens: Any, options: Mapping[str, Any]
-) -> tuple[int, dict[str, Any]]:
-    """Model, length and options of ``hf.generate``, checked; what remains is checked where it is read."""
+def _checked(model: ProbeModel, prompt: object, max_new_tokens: object, options: Mapping[str, object]) -> int:
+    """Check the arguments of ``generate`` that nothing else checks; ``max_new_tokens`` as an int."""
     require_model(model)
     if isinstance(prompt, (Steering, Composition)):
         raise ValueError(f"prompt: expected text; got a {type(prompt).__name__}: pass it as steering=.")
@@ -254,7 +252,7 @@ def _checked(
     temperature = options.get("temperature")
     if temperature is not None and finite_number("temperature", temperature) <= 0:
         raise ValueError(f"temperature: expected a number above 0; got {temperature}.")
-    return whole_number("max_new_tokens", max_new_tokens, 1), dict(options)
+    return whole_number("max_new_tokens", max_new_tokens, 1)
 
 
 def _known_options(model: ProbeModel) -> set[str]:

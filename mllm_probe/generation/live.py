@@ -43,7 +43,7 @@ class Live:
     inputs : dict of Tensor, optional
         Processed tensors in place of images and prompt.
     compiler : callable, optional
-        Compiles the decode step; by default it is compiled and replayed as a graph on CUDA, and runs as it is on the
+        Compiles the decode step; by default it is compiled and replayed as a graph on CUDA, and runs uncompiled on the
         CPU.
 
     Attributes
@@ -102,7 +102,7 @@ class Live:
 
     @property
     def path(self) -> str:
-        """How the rows share the prompt."""
+        """Name of the way in which the rows share the prompt."""
         return str(path_of(self.model, self.prompt.encoded, prompt_edited=False))
 
     @property

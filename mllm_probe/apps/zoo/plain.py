@@ -2,15 +2,59 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 import transformers as hf
 
-from mllm_probe.apps.zoo.common import IMAGE, WIDTH, Described, family, own_text, pixels, pixtral, prompt, text, vision
+from mllm_probe.apps.zoo.common import (
+    FAMILIES,
+    IMAGE,
+    WIDTH,
+    Described,
+    Family,
+    family,
+    own_text,
+    pixels,
+    pixtral,
+    prompt,
+    text,
+    vision,
+)
+from mllm_probe.apps.zoo.shrink import SIDE, small_config
 
 KIND = "causal, image tokens in the sequence"
 PICTURE = (1, 3, 28, 28)
+_SMALL = (1, 3, SIDE, SIDE)
+_TILED = (1, 3, 3, SIDE, SIDE)
+_SEVERAL = (1, 1, 3, SIDE, SIDE)
+BY_DEFAULT: dict[str, tuple[tuple[int, ...], list[int] | None]] = {
+    "aya_vision": (_SMALL, None),
+    "cohere2_vision": (_SMALL, None),
+    "got_ocr2": (_SMALL, None),
+    "idefics2": (_SEVERAL, None),
+    "idefics3": (_SEVERAL, None),
+    "internvl": (_SMALL, None),
+    "lighton_ocr": (_SMALL, [SIDE, SIDE]),
+    "llava_next": (_TILED, [SIDE, 2 * SIDE]),
+    "llava_onevision": (_TILED, [SIDE, 2 * SIDE]),
+    "mistral3": (_SMALL, [SIDE, SIDE]),
+    "ovis2": (_SMALL, None),
+    "smolvlm": (_SEVERAL, None),
+    "vipllava": (_SMALL, None),
+}
+"""Families that work with their default configuration made small: shape of the pixels, and image size if taken."""
+
+
+def _by_default(name: str) -> Described:
+    shape, size = BY_DEFAULT[name]
+    sizes = {} if size is None else {"image_sizes": torch.tensor([size])}
+    return small_config(name), {"pixel_values": pixels(*shape)} | sizes
+
+
+for _name in BY_DEFAULT:
+    FAMILIES[_name] = Family(_name, KIND, partial(_by_default, _name))
 
 
 def _clip() -> Any:
@@ -44,105 +88,6 @@ def llava_pixtral() -> Described:
 
 
 @family(KIND)
-def llava_next() -> Described:
-    """LLaVA-NeXT: a picture as tiles, with a learned line end after each row."""
-    config = hf.LlavaNextConfig(
-        vision_config=_clip(),
-        text_config=text(),
-        image_token_index=IMAGE,
-        image_grid_pinpoints=[[28, 56]],
-        vision_feature_select_strategy="default",
-    )
-    inputs = {"pixel_values": pixels(1, 3, 3, 28, 28), "image_sizes": torch.tensor([[28, 56]])}
-    return config, inputs
-
-
-@family(KIND)
-def llava_onevision() -> Described:
-    """LLaVA-OneVision: SigLIP tiles, Qwen2 decoder."""
-    config = hf.LlavaOnevisionConfig(
-        vision_config=_siglip(),
-        text_config=text(hf.Qwen2Config),
-        image_token_index=IMAGE,
-        video_token_index=IMAGE + 1,
-        image_grid_pinpoints=[[28, 56]],
-        vision_feature_layer=-1,
-        vision_feature_select_strategy="full",
-    )
-    inputs = {"pixel_values": pixels(1, 3, 3, 28, 28), "image_sizes": torch.tensor([[28, 56]])}
-    return config, inputs
-
-
-@family(KIND)
-def vipllava() -> Described:
-    """ViP-LLaVA: features from several layers of the tower."""
-    return hf.VipLlavaConfig(
-        vision_config=_clip(), text_config=text(), image_token_index=IMAGE, vision_feature_layers=[0, 0, 1, 1, 0]
-    ), _seen(16)
-
-
-@family(KIND)
-def mistral3() -> Described:
-    """Mistral Small 3.1: Pixtral tower with merged patches."""
-    return hf.Mistral3Config(
-        vision_config=pixtral(),
-        text_config=text(hf.MistralConfig),
-        image_token_index=IMAGE,
-        spatial_merge_size=2,
-        vision_feature_layer=-1,
-    ), _seen(4) | {"image_sizes": torch.tensor([[28, 28]])}
-
-
-@family(KIND)
-def lighton_ocr() -> Described:
-    """LightOnOCR: Pixtral tower, Qwen3 decoder."""
-    return hf.LightOnOcrConfig(
-        text_config=text(hf.Qwen3Config).to_dict(),
-        vision_config=pixtral().to_dict(),
-        image_token_id=IMAGE,
-        spatial_merge_size=2,
-    ), _seen(4) | {"image_sizes": torch.tensor([[28, 28]])}
-
-
-@family(KIND)
-def internvl() -> Described:
-    """InternVL 3: pixel shuffle before the projector."""
-    return hf.InternVLConfig(
-        text_config=text(hf.Qwen2Config),
-        vision_config=vision(image_size=[28, 28], patch_size=[7, 7]),
-        image_token_id=IMAGE,
-        downsample_ratio=0.5,
-    ), _seen(4)
-
-
-@family(KIND)
-def aya_vision() -> Described:
-    """Aya Vision: SigLIP tower, Cohere2 decoder with sliding layers."""
-    return hf.AyaVisionConfig(
-        text_config=text(hf.Cohere2Config, layer_types=["sliding_attention"] * 3 + ["full_attention"]),
-        vision_config=_siglip(),
-        image_token_index=IMAGE,
-        downsample_factor=2,
-        adapter_layer_norm_eps=1e-6,
-        vision_feature_layer=-1,
-        vision_feature_select_strategy="full",
-        alignment_intermediate_size=64,
-    ), _seen(4)
-
-
-@family(KIND)
-def cohere2_vision() -> Described:
-    """Command A Vision: SigLIP tower, Cohere2 decoder."""
-    return hf.Cohere2VisionConfig(
-        text_config=text(hf.Cohere2Config, layer_types=["sliding_attention"] * 3 + ["full_attention"]),
-        vision_config=_siglip(),
-        image_token_id=IMAGE,
-        downsample_factor=2,
-        alignment_intermediate_size=64,
-    ), _seen(4)
-
-
-@family(KIND)
 def janus() -> Described:
     """Janus: understanding path only; its image generator is built but not used."""
     generator = {
@@ -164,31 +109,6 @@ def deepseek_vl() -> Described:
     return hf.DeepseekVLConfig(
         text_config=text().to_dict(), vision_config=_siglip().to_dict(), image_token_id=IMAGE
     ), _seen(16)
-
-
-@family(KIND)
-def ovis2() -> Described:
-    """Ovis2: soft entries of a visual vocabulary."""
-    return hf.Ovis2Config(
-        text_config=text(hf.Qwen2Config).to_dict(),
-        vision_config=vision(vocab_size=64, hidden_stride=1, num_visual_indicator_tokens=5),
-        image_token_id=IMAGE,
-        visual_indicator_token_ids=[151, 152, 153, 154, 155],
-        vocab_size=160,
-        hidden_size=WIDTH,
-    ), {"pixel_values": pixels(*PICTURE)}
-
-
-@family(KIND)
-def got_ocr2() -> Described:
-    """GOT-OCR 2: SAM-like tower, Qwen2 decoder."""
-    tower = {
-        "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 128, "patch_size": 8,
-        "output_channels": 16, "mlp_dim": 64, "global_attn_indexes": [1], "window_size": 4,
-    }  # fmt: skip
-    return hf.GotOcr2Config(text_config=text(hf.Qwen2Config).to_dict(), vision_config=tower, image_token_id=IMAGE), {
-        "pixel_values": pixels(1, 3, 128, 128)
-    }
 
 
 @family(KIND)
@@ -230,36 +150,6 @@ def video_llama_3() -> Described:
         "image_merge_sizes": torch.tensor([2]),
     }
     return config, inputs
-
-
-@family(KIND)
-def idefics2() -> Described:
-    """Idefics2: a perceiver turns the picture into few latents."""
-    perceiver = {
-        "hidden_size": WIDTH, "resampler_n_latents": 4, "resampler_depth": 1, "resampler_n_heads": 2,
-        "num_key_value_heads": 1, "resampler_head_dim": 8,
-    }  # fmt: skip
-    return hf.Idefics2Config(
-        text_config=text(hf.MistralConfig), vision_config=vision(), perceiver_config=perceiver, image_token_id=IMAGE
-    ), {"input_ids": prompt(4), "pixel_values": pixels(1, *PICTURE)}
-
-
-@family(KIND)
-def idefics3() -> Described:
-    """Idefics3: pixel shuffle, Llama decoder."""
-    return hf.Idefics3Config(text_config=text(), vision_config=vision(), scale_factor=2, image_token_id=IMAGE), {
-        "input_ids": prompt(4),
-        "pixel_values": pixels(1, *PICTURE),
-    }
-
-
-@family(KIND)
-def smolvlm() -> Described:
-    """SmolVLM."""
-    return hf.SmolVLMConfig(text_config=text(), vision_config=vision(), scale_factor=2, image_token_id=IMAGE), {
-        "input_ids": prompt(4),
-        "pixel_values": pixels(1, *PICTURE),
-    }
 
 
 @family("causal, query tokens of a Q-Former in the sequence")

@@ -1,4 +1,4 @@
-"""Choices of a panel: images with a name and the Python that makes them, and the concepts and layers of vectors."""
+"""Choices of a panel: images with a name and the code that loads them, and the concepts and layers of vectors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Choice:
         return self._image
 
     def described(self) -> dict[str, Any]:
-        """What the front-end shows: the ``label`` and a ``png`` of at most 320 pixels a side."""
+        """Data for the front-end: the ``label`` and a ``png`` of at most 320 pixels a side."""
         small = self.image.copy()
         small.thumbnail((SIDE, SIDE))
         buffer = io.BytesIO()

@@ -112,7 +112,7 @@ class LayerConceptHeatmap(ProbeWidget):
         What stands below the map. ``off_target`` is float32, steered × scored concept, at the selected layer and
         strength, for grids with metric ``"off_target"``.
     copied : str
-        What was last copied in the front-end: the selected cells as CSV, or the Python that gives them.
+        Text last copied in the front-end: the selected cells as CSV, or the code that reproduces them.
     progress : float
         Share of the watched sweep that is done, 0 … 1.
     status : str
@@ -244,7 +244,7 @@ class LayerConceptHeatmap(ProbeWidget):
         return self._worker.wait(timeout) and self.status == "idle"
 
     def stop(self) -> None:
-        """Stop watching; what has been measured stays. A sweep leaves its step in flight, a monitored one goes on."""
+        """Stop watching; what has been measured stays. A sweep that runs here abandons its current step; a monitored one continues."""
         self._follow(None)
         self._worker.cancel()
 
@@ -405,7 +405,7 @@ def _leave(grids: Iterator[xr.Dataset]) -> None:
 
 
 def _provenance(grid: xr.Dataset) -> dict[str, Any]:
-    """How the grid was made, for the code that gives a cell again."""
+    """Provenance of the grid, for the code that reproduces a cell."""
     provenance = {name: grid.attrs[name] for name in _PROVENANCE if name in grid.attrs}
     scope = [part for part in str(provenance.get("scope", "")).split("+") if part in SCOPES]
     return provenance | {"tokens": scope, "bundled": bundled_folder(str(provenance.get("model", ""))) is not None}

@@ -31,7 +31,7 @@ _SIDE = 640
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a reading is of: taken when the reading begins, and published with it."""
+    """Settings of a reading: copied when it begins, and published with its values."""
 
     image: Any
     picture: int
@@ -207,7 +207,7 @@ class InsideWidget(ProbeWidget):
         return self._vectors.sel({CONCEPT: concept})
 
     def _meaning(self, prompt: str) -> str:
-        """What 0 and 1 are; says so when they were measured with another prompt."""
+        """Meaning of 0 and 1 on the scale, with a note when they were measured with another prompt."""
         about: dict[Any, Any] = {} if self._vectors is None else self._vectors.attrs
         if about.get("method") == "given":
             return GIVEN

@@ -25,7 +25,7 @@ from mllm_probe.widgets.base.probe_widget import bundle
 from mllm_probe.widgets.inside.inside_widget import InsideWidget, Wanted, float_bytes
 
 WORDS = 3
-"""How many words the logit lens gives for each token and layer."""
+"""Number of logit-lens words for each token and layer."""
 
 
 class TokenStrip(InsideWidget):

@@ -9,12 +9,12 @@ from mllm_probe.widgets.base.recipe import python
 from mllm_probe.widgets.panel.setting import Setting
 
 _MOST = 24
-"""How many pictures of a library a panel offers."""
+"""Number of library images that a panel offers."""
 
 
 @dataclass(frozen=True)
 class LabRecipe:
-    """How `explore` made a lab.
+    """Arguments with which `explore` built a lab.
 
     Attributes
     ----------

@@ -157,7 +157,7 @@ def apart(state: dict[str, Any]) -> tuple[dict[str, Any], list[list[Any]]]:
 
 
 def _fluency(widget: Any, when: dict[str, Any]) -> dict[str, Any]:
-    """How fluent answers stay with a recorded setting of a panel, by what was tried until now."""
+    """Fluency of the recorded settings of a panel, as measured so far."""
     if not widget.has_trait("doses"):
         return {}
     return weighed(widget.grid, Setting.of(SimpleNamespace(**when)), widget.strength_unit)

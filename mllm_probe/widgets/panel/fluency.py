@@ -1,4 +1,4 @@
-"""How far answers stay fluent with the concept that a panel shows, tried for one concept at a time."""
+"""Largest fluent doses of the concept that a panel shows, measured for one concept at a time."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class FluentDoses:
         self._on_concept()
 
     def stop(self) -> None:
-        """Leave what is in flight, and try nothing more until it begins again."""
+        """Abandon the current measurement, and start no other until ``begin``."""
         if self._begun:
             self._panel.unobserve(self._on_concept, "concept")
             self._begun = False

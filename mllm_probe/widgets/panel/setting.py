@@ -45,7 +45,7 @@ def _control(trait: traitlets.TraitType[Any, Any]) -> Any:
 
 @dataclass(frozen=True)
 class Setting:
-    """What one generation is made with; the panel has a trait for each field.
+    """Settings of one generation; the panel has a trait for each field.
 
     Attributes
     ----------

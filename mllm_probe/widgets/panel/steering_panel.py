@@ -92,7 +92,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     receipt : list of str
         What was edited: first the steered row, then every row.
     code : str
-        Python that gives those answers.
+        Code that reproduces those answers.
     doses : list of [strength, ratio]
         Strengths that the grid has run for this setting, with their perplexity ratio; in ``safe_low`` … ``safe_high``
         it stays under 2.
@@ -511,7 +511,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text, "spans": spans})
 
     def _spans(self, setting: Mapping[str, Any], answers: Mapping[str, str]) -> dict[str, Marks]:
-        """Where answers of a setting (as plain data) name its concepts."""
+        """Spans in which answers of a setting (as plain data) name its concepts."""
         concepts = [self.words.get(setting[name], ()) for name in ("concept", "second")]
         return {row: marks(answers[row], concepts, self.negations) for row in ROWS if row in answers}
 
@@ -539,7 +539,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
 
 def prompt_note(model: Any, prompt: str) -> str:
-    """What a person should know of a prompt before they read its answers; empty for most."""
+    """Warning about a prompt that is shown with its answers; empty for most prompts."""
     if not prompt.strip():
         return "The prompt is empty: the model reads the image alone."
     unknown = unknown_words(getattr(model, "tokenizer", None), [prompt])

@@ -92,7 +92,7 @@ def dose_picture(numbers: MapNumbers, concept: str, layer: int, *, quantity: str
 
 
 class _Frame:
-    """Where values are on the sheet."""
+    """Coordinates of values on the sheet."""
 
     def __init__(self, curves: Curves, top: float, bottom: float) -> None:
         self.low, self.high = curves.y_limits

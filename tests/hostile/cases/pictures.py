@@ -1,4 +1,4 @@
-"""What is no picture, given to generate as one."""
+"""Arguments of generate that are not images."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ _SETTING = {"picture": 0, "prompt": "What do you see?", "concept": "cat", "secon
 
 
 def _told(panel: Any) -> tuple[str, str, bool]:
-    """What a panel says, and whether it answers the next setting."""
+    """Message of a panel, and whether it answers the next setting."""
     panel.wait(SOON)
     status, message = panel.status, panel.message
     strength = 1.5 if panel.strength == 0.5 else 0.5
