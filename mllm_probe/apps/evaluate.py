@@ -20,7 +20,7 @@ def recognition_tables(folder: Path, count: int) -> list[str]:
     ----------
     folder : Path
     count : int
-        Pictures for each table.
+        Images for each table.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m mllm_probe.apps.evaluate", description=__doc__)
     parser.add_argument("--models", nargs="*", help="bundled names or folders (default: all bundled)")
-    parser.add_argument("--pictures", type=int, default=1000, help="pictures for each table")
+    parser.add_argument("--pictures", type=int, default=1000, help="images for each table")
     parser.add_argument("--no-steerability", action="store_true", help="recognition and problems only")
     parser.add_argument("--save", action="store_true", help="keep the tables in the model's card")
     given = parser.parse_args(argv)

@@ -19,7 +19,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 
 class PictureLayer(DynamicLayer):
-    """Keys and values of a picture, which cross-attention reads from the layer and nothing is appended to."""
+    """Keys and values of an image, which cross-attention reads from the layer and nothing is appended to."""
 
 
 _COPIES_ARE_APART = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer, PictureLayer)

@@ -362,7 +362,7 @@ def _require_plain(shared: SharedPrefix) -> None:
     if not layers or wrong is not None:
         raise NotImplementedError(f"a cache with {type(wrong).__name__} has no fixed shapes here.")
     if any(name in shared.encoded.tensors for name in _TAKES_PROMPT):
-        raise NotImplementedError("a step that takes masks of the picture has no fixed shapes here.")
+        raise NotImplementedError("a step that takes masks of the image has no fixed shapes here.")
 
 
 @contextmanager

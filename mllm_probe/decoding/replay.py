@@ -19,7 +19,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 
 class Replay(Shared):
-    """The text model's call is kept (picture encoded once) and replayed with as many rows as are wanted."""
+    """The text model's call is kept (image encoded once) and replayed with as many rows as are wanted."""
 
     path = "replayed text model"
 
@@ -56,7 +56,7 @@ class Replay(Shared):
         return CachedRows(model, encoded, self.positions, cache, logits[:, -1], 0, self.one_by_one)
 
     def _outer(self, rows: int) -> dict[str, Tensor]:
-        """Arguments of the whole model's call without the picture."""
+        """Arguments of the whole model's call without the image."""
         accepted = inspect.signature(self.model.hf.forward).parameters
         outer = {n: repeated(n, v, rows) for n, v in self.encoded.tensors.items() if n in PER_TOKEN}
         if "position_ids" in accepted:

@@ -98,7 +98,7 @@ class Resume(Shared):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The kept call of the text model, for the rows and columns of this one.
 
-        Pictures are left out: what enters the first block does not matter, because that block is never computed.
+        Images are left out: what enters the first block does not matter, because that block is never computed.
         """
         run, family = self.run, family_of(self.model.hf.config)
         pictures = {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
@@ -124,7 +124,7 @@ class Resume(Shared):
         return hidden[:, -1:] if self.model.layout.stream_index is None else None
 
     def _outer(self, rows: int, column: int) -> dict[str, Tensor]:
-        """Arguments of the whole model's call without the picture."""
+        """Arguments of the whole model's call without the image."""
         outer = {"input_ids": self.encoded.sequence[:, column:].expand(rows, -1)}
         if "position_ids" in inspect.signature(self.model.layout.caller.forward).parameters:
             outer["position_ids"] = repeated("position_ids", self.positions[..., column : self.run.length], rows)
@@ -138,7 +138,7 @@ class Resume(Shared):
         """Whether columns before an edit are the unsteered run's: tried without edits, once per model.
 
         A mask that lets a token see later ones is either among the arguments, or makes the trial, which starts in the
-        middle of the picture, differ from the baseline.
+        middle of the image, differ from the baseline.
         """
         run = self.run
         if run.arguments or not can_start_later(run.named):

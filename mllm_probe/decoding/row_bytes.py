@@ -46,6 +46,6 @@ def resumed_row_bytes(model: ProbeModel, prompt: int, steps: int, columns: int, 
 
 
 def picture_row_bytes(model: ProbeModel, encoded: Encoded, steps: int) -> int:
-    """A row that runs picture and prompt at every step, with logits everywhere."""
+    """A row that runs image and prompt at every step, with logits everywhere."""
     whole = encoded.length + steps
     return block_row_bytes(model, whole, whole) + vision_row_bytes(model, encoded) + logit_row_bytes(model, whole)

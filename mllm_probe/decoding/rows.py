@@ -91,7 +91,7 @@ class CachedRows:
 
 
 class RecomputedRows:
-    """Rows that run the whole sequence, picture included, at every step: exact for every family, and slow.
+    """Rows that run the whole sequence, image included, at every step: exact for every family, and slow.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def step(
 
 
 def whole_forward(model: ProbeModel, encoded: Encoded, following: Tensor, last: int | None = None) -> Tensor:
-    """Forward of prompt, picture and ``following`` [rows, n] without a cache; logits [rows, tokens, vocabulary].
+    """Forward of prompt, image and ``following`` [rows, n] without a cache; logits [rows, tokens, vocabulary].
 
     Parameters
     ----------

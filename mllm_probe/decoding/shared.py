@@ -46,7 +46,7 @@ class Shared:
     ----------
     model : ProbeModel
     encoded : Encoded
-        One sample: picture and prompt.
+        One sample: image and prompt.
     one_by_one : bool
         Whether rows must take several tokens as single steps.
     read_layers : iterable of int
@@ -93,12 +93,12 @@ class Shared:
 
 
 class WholeForwards(Shared):
-    """Nothing is shared: every row runs picture and prompt, at every step. The reference, exact for every family."""
+    """Nothing is shared: every row runs image and prompt, at every step. The reference, exact for every family."""
 
     path = "whole forwards"
 
     def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> RecomputedRows:
-        """Run picture and prompt ``rows`` times."""
+        """Run image and prompt ``rows`` times."""
         none = torch.zeros(rows, 0, dtype=torch.long, device=self.model.device)
         logits = whole_forward(self.model, self.encoded, none, last=1)[:, -1]
         return RecomputedRows(self.model, self.encoded, logits, none)

@@ -70,17 +70,17 @@ def generate(
     inputs: Any = None,
     **options: Any,
 ) -> GenerationOutput:
-    """Answer a prompt about pictures while the residual stream is edited; greedy unless asked otherwise.
+    """Answer a prompt about images while the residual stream is edited; greedy unless asked otherwise.
 
     Parameters
     ----------
     model : ProbeModel
-    images : picture or list
-        One sample, or one per element; a nested list is several pictures in one prompt.
+    images : image or list
+        One sample, or one per element; a nested list is several images in one prompt.
     prompt : str or list of str, optional
         ``model.default_prompt`` by default.
     steering : Steering, Composition, None or list of these
-        One for all rows, or one per row; several with one picture are rows of one batch.
+        One for all rows, or one per row; several with one image are rows of one batch.
     max_new_tokens : int
     answer_prefix : str, optional
         Text that the answer begins with; its positions count as generated.

@@ -31,8 +31,8 @@ class Live:
     Parameters
     ----------
     model : ProbeModel
-    image : picture, list of pictures or None
-        One sample; a nested list is several pictures in one prompt.
+    image : image, list of images or None
+        One sample; a nested list is several images in one prompt.
     prompt : str, optional
         ``model.default_prompt`` by default.
     rows : int
@@ -60,7 +60,7 @@ class Live:
 
     Notes
     -----
-    For scopes without tokens before the last of the prompt. Picture and prompt are computed here, once; again only
+    For scopes without tokens before the last of the prompt. Image and prompt are computed here, once; again only
     after the model's weights or hooks were changed. The model's lock is held while a step runs, not between steps.
 
     Examples

@@ -29,8 +29,8 @@ class Model(ProbeModel):
 
         Parameters
         ----------
-        images : picture, optional
-            A picture of noise by default.
+        images : image, optional
+            An image of noise by default.
         prompt : str, optional
             ``default_prompt`` by default.
         inputs : dict of Tensor, optional
@@ -69,7 +69,7 @@ class Model(ProbeModel):
         except (ValueError, TypeError, KeyError, IndexError, RuntimeError) as error:
             raise ValueError(
                 f"{self.name} (family {self.family}) could not be verified, because its processor made no sample. "
-                f"Tried: a picture of noise with the prompt {self.default_prompt!r}; raised: {error}. "
+                f"Tried: an image of noise with the prompt {self.default_prompt!r}; raised: {error}. "
                 "Load model and processor with Transformers, make the tensors yourself, and use "
                 "mp.wrap(hf_model, processor) with inputs=."
             ) from error

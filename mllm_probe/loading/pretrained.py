@@ -30,7 +30,7 @@ def load(
     revision: str | None = None,
     trust_remote_code: bool = False,
 ) -> Model:
-    """Load a model that takes pictures and text.
+    """Load a model that takes images and text.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ def verify(model: ProbeModel, encoded: Encoded, quick: bool = False) -> Verifica
     ----------
     model : ProbeModel
     encoded : Encoded
-        One row with a picture.
+        One row with an image.
     quick : bool
         Only the checks that take a forward or two: hidden states, one edit, image tokens.
 
@@ -134,7 +134,7 @@ def image_tokens(model: ProbeModel, encoded: Encoded) -> Result:
         return Outcome.PASSED, count
     constant = torch.unique(before[0, still.to(before.device)], dim=0).shape[0]
     if family_of(model.hf.config).discrete_images and changed.any():
-        return Outcome.PASSED, f"{count} (pictures become entries of a code book)"
+        return Outcome.PASSED, f"{count} (images become entries of a code book)"
     if changed.any() and constant == 1:
         return Outcome.PASSED, f"{count} (the others are line ends)"
     return Outcome.FAILED, count
@@ -291,7 +291,7 @@ def _other_pixels(encoded: Encoded) -> dict[str, Tensor]:
     def other(name: str, value: Tensor) -> Tensor:
         noise = torch.rand(value.shape, generator=generator).to(value)
         changed = value.min() + (value.max() - value.min()) * noise
-        if name == "flattened_patches":  # each begins with its row and column in the picture
+        if name == "flattened_patches":  # each begins with its row and column in the image
             changed[..., :2] = value[..., :2]
         return changed
 

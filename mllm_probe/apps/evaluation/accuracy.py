@@ -111,7 +111,7 @@ def _score_questions(answer: Answerer, posed: Sequence[tuple[Scene, Question]]) 
 
 
 def problems(answer: Answerer, count: int) -> list[Score]:
-    """Return how often each problem is solved, on `count` pictures each."""
+    """Return how often each problem is solved, on `count` images each."""
     patterns = scenes(count, "seen", kind="pattern")
     posed = [(scene, Question(PROBLEMS[0], "What is missing?", missing_item(scene))) for scene in patterns]
     scores = [score(PROBLEMS[0], _score_questions(answer, posed))]

@@ -27,7 +27,7 @@ class Family:
     name : str
         As in the table that ``mllm-probe families`` prints.
     kind : str
-        How pictures and words meet in it.
+        How images and words meet in it.
     make : callable
         Returns the configuration, and processed tensors of one image with a prompt; without ``input_ids`` the prompt
         gets as many image tokens as the image has features.
@@ -72,7 +72,7 @@ def enliven(hf: nn.Module) -> None:
 
 @torch.no_grad()
 def count_image_tokens(hf: Any, pixels: Mapping[str, Tensor]) -> int:
-    """Number of image tokens of a picture, measured on the model's features."""
+    """Number of image tokens of an image, measured on the model's features."""
     features = hf.get_image_features(**pixels)
     for name in ("pooler_output", "last_hidden_state"):
         features = getattr(features, name, None) if getattr(features, name, None) is not None else features
@@ -139,7 +139,7 @@ def of_image(ids: Tensor, token: int = IMAGE) -> Tensor:
 
 
 def gridded(patch: int = 14, frames: int = 2, side: int = 4) -> dict[str, Tensor]:
-    """A picture as a list of side × side patches and its grid, as the Qwen families take it."""
+    """An image as a list of side × side patches and its grid, as the Qwen families take it."""
     return {
         "pixel_values": pixels(side * side, 3 * frames * patch * patch),
         "image_grid_thw": torch.tensor([[1, side, side]]),

@@ -111,7 +111,7 @@ def sample(hf: Any, picture: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def pictures(hf: Any) -> Iterator[dict[str, Tensor]]:
-    """One random picture in each of the ways that families take one."""
+    """One random image in each of the ways that families take one."""
     vision = getattr(hf.config, "vision_config", hf.config)
     patch, side = _first(vision, "patch_size", PATCH), _first(vision, "image_size", SIDE)
     volume = 3 * patch * patch * (getattr(vision, "temporal_patch_size", None) or 1)

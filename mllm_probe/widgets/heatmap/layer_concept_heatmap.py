@@ -244,7 +244,10 @@ class LayerConceptHeatmap(ProbeWidget):
         return self._worker.wait(timeout) and self.status == "idle"
 
     def stop(self) -> None:
-        """Stop watching; what has been measured stays. A sweep that runs here abandons its current step; a monitored one continues."""
+        """Stop watching; finished results are kept.
+
+        A sweep that runs here abandons its current step; a monitored one continues.
+        """
         self._follow(None)
         self._worker.cancel()
 
