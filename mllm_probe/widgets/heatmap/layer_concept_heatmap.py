@@ -100,7 +100,7 @@ class LayerConceptHeatmap(ProbeWidget):
         First and last selected layer. ``layer`` is the first; setting it alone makes a window of one.
     metric, against, average, sample
         What is shown: the metric, the kind of control that effects are differences from (``"random"``,
-        ``"shuffled"``), whether pictures are summarised by their ``"mean"``, their ``"median"``, or one is shown
+        ``"shuffled"``), whether images are summarised by their ``"mean"``, their ``"median"``, or one is shown
         (``"single"``, number ``sample``).
     columns : {"layer", "relative_depth"}
         What the columns are.

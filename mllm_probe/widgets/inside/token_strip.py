@@ -40,8 +40,8 @@ class TokenStrip(InsideWidget):
         From `mllm_probe.load` or `mllm_probe.wrap`.
     vectors : xarray.Dataset, optional
         From `mllm_probe.concept_vectors`. Without them there is the logit lens alone. May be set later.
-    images : picture or list, optional
-        A drawn scene by default; a list is several pictures in one prompt, an empty list none.
+    images : image or list, optional
+        A drawn scene by default; a list is several images in one prompt, an empty list none.
     prompt : str, optional
         The model's default prompt without it.
     answer : str, optional

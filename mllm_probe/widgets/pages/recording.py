@@ -75,7 +75,7 @@ def answered(setting: Any, picture: str, unit: str, outcome: dict[str, Any]) -> 
     ----------
     setting : Setting
     picture : str
-        Label of the picture.
+        Label of the image.
     unit : str
         What one unit of strength means.
     outcome : dict

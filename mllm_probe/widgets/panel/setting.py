@@ -50,7 +50,7 @@ class Setting:
     Attributes
     ----------
     picture : int
-        Number of the picture.
+        Number of the image.
     prompt : str
     concept, second : str
         ``second`` is empty for one concept alone.
@@ -172,7 +172,7 @@ def following_from(state: Mapping[str, Any], before: Setting) -> dict[str, Any]:
     """A change of the controls with everything that follows from it.
 
     A window decides the layer; a layer that is not the window's first makes a window of one. Painted patches and
-    selected tokens choose the scope, and lose their meaning with another picture; selected tokens with another prompt.
+    selected tokens choose the scope, and lose their meaning with another image; selected tokens with another prompt.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def _lost(scope: str, state: Mapping[str, Any], before: Setting) -> str:
     if held in state or not chosen_any(getattr(before, held)):
         return ""
     if state.get("picture", before.picture) != before.picture:
-        return f"The {'painted patches' if scope == PAINTED else 'selected tokens'} belonged to the previous picture."
+        return f"The {'painted patches' if scope == PAINTED else 'selected tokens'} belonged to the previous image."
     if scope == SELECTED and state.get("prompt", before.prompt) != before.prompt:
         return "The selected tokens belonged to the previous prompt."
     return ""

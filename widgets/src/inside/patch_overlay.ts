@@ -1,4 +1,4 @@
-/** PatchOverlay: a picture under its grid of patches, coloured by a concept at a layer; hover reads, painting chooses patches. */
+/** PatchOverlay: an image under its grid of patches, coloured by a concept at a layer; hover reads, painting chooses patches. */
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import base from "../base/base.css";
 import { h, show, uniqueId, widgetRoot } from "../base/dom";
@@ -38,7 +38,7 @@ const WIDEST = 340;
 const HELP = "Arrow keys move, Space paints, Shift with arrows paints on, Page up and down change the layer.";
 
 class View {
-  private readonly root = widgetRoot(base + inside + css, "patches", "Concept by patch of the picture");
+  private readonly root = widgetRoot(base + inside + css, "patches", "Concept by patch of the image");
   private readonly canvas = h("canvas", {
     class: "mp-canvas",
     "data-testid": "patches",
@@ -86,7 +86,7 @@ class View {
   ) {
     this.read.id = uniqueId("patch");
     this.canvas.setAttribute("aria-describedby", this.read.id);
-    this.canvas.setAttribute("aria-label", `Patches of the picture. ${HELP}`);
+    this.canvas.setAttribute("aria-label", `Patches of the image. ${HELP}`);
     const bar = h(
       "div",
       { class: "mp-paint" },
