@@ -12,7 +12,7 @@ from mllm_probe.plots.curves import Band, Curves, Series, counted, effect_label
 from mllm_probe.studies.effect import effect as effect_of
 
 READING = (
-    "Lines: concept minus the mean of random directions, with 95 % intervals over pictures. "
+    "Lines: concept minus the mean of random directions, with 95 % intervals over images. "
     "Filled: clear of all controls."
 )
 

@@ -31,8 +31,6 @@ _TILED = (1, 3, 3, SIDE, SIDE)
 _SEVERAL = (1, 1, 3, SIDE, SIDE)
 BY_DEFAULT: dict[str, tuple[tuple[int, ...], list[int] | None]] = {
     "aya_vision": (_SMALL, None),
-    "cohere2_vision": (_SMALL, None),
-    "got_ocr2": (_SMALL, None),
     "idefics2": (_SEVERAL, None),
     "idefics3": (_SEVERAL, None),
     "internvl": (_SMALL, None),
@@ -85,6 +83,30 @@ def llava_pixtral() -> Described:
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",
     ), _seen(16) | {"image_sizes": torch.tensor([[28, 28]])}
+
+
+@family(KIND)
+def cohere2_vision() -> Described:
+    """Command A Vision: SigLIP tower, Cohere2 decoder."""
+    return hf.Cohere2VisionConfig(
+        text_config=text(hf.Cohere2Config, layer_types=["sliding_attention"] * 3 + ["full_attention"]),
+        vision_config=_siglip(),
+        image_token_id=IMAGE,
+        downsample_factor=2,
+        alignment_intermediate_size=64,
+    ), _seen(4)
+
+
+@family(KIND)
+def got_ocr2() -> Described:
+    """GOT-OCR 2: SAM-like tower, Qwen2 decoder."""
+    tower = {
+        "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 128, "patch_size": 8,
+        "output_channels": 16, "mlp_dim": 64, "global_attn_indexes": [1], "window_size": 4,
+    }  # fmt: skip
+    return hf.GotOcr2Config(text_config=text(hf.Qwen2Config).to_dict(), vision_config=tower, image_token_id=IMAGE), {
+        "pixel_values": pixels(1, 3, 128, 128)
+    }
 
 
 @family(KIND)

@@ -109,7 +109,7 @@ class View {
   }
 
   private left(): HTMLElement {
-    const head = h("div", { class: "mp-head" }, h("h3", {}, "Picture"));
+    const head = h("div", { class: "mp-head" }, h("h3", {}, "Image"));
     const left = h("div", { class: "mp-left" }, head, this.gallery.element);
     const { notices } = this;
     left.append(labelled("Prompt", this.prompt).element, this.suggestions, notices.prompt, notices.place("prompt"));
