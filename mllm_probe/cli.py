@@ -41,17 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 when all is well, 1 when a check failed, 2 for wrong input, 130 when interrupted.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = app(
-            given,
+            words,
             exit_on_error=False,
             help_on_error=False,
             print_error=False,
             result_action="return_value",
         )
     except CycloptsError as error:
-        return _refused(f"{error} See: mllm-probe {f'{given[0]} ' if given[0] in app else ''}--help")
+        return _refused(f"{error} See: mllm-probe {f'{words[0]} ' if words[0] in app else ''}--help")
     except _WRONG as error:
         return _refused(str(error))
     except KeyboardInterrupt:

@@ -42,8 +42,8 @@ def _greedy(work: Work, cells: Sequence[Cell], step: Callable[[Tensor], Tensor],
         logits.append(step(tokens))
         tokens = logits[-1].argmax(-1, keepdim=True)
         chosen.append(tokens)
-    found = torch.stack(logits, 1)
-    return Answers(list(cells), torch.cat(chosen, 1).cpu(), work.logprob(found[:, 0]), found)
+    stacked = torch.stack(logits, 1)
+    return Answers(list(cells), torch.cat(chosen, 1).cpu(), work.logprob(stacked[:, 0]), stacked)
 
 
 class Roomy(DynamicLayer):

@@ -69,10 +69,12 @@ class Work:
         model, generator = self.subject.model, torch.Generator().manual_seed(1)
         count, width = len(model.layers), model.hidden_size
         directions = torch.randn(count, width, generator=generator)
-        found = mp.vectors_from(model, {CONCEPT: directions}, self.subject.pictures[:1], self.subject.prompt)
+        vectors = mp.vectors_from(model, {CONCEPT: directions}, self.subject.pictures[:1], self.subject.prompt)
         dims = (schema.CONCEPT, schema.SCOPE, schema.DRAW, schema.LAYER, schema.HIDDEN)
         shuffled = torch.randn(1, 1, 8, count, width, generator=generator)
-        return found.assign(shuffled=lazy(dims, shuffled.to(model.device)), words=(schema.CONCEPT, [json.dumps(WORDS)]))
+        return vectors.assign(
+            shuffled=lazy(dims, shuffled.to(model.device)), words=(schema.CONCEPT, [json.dumps(WORDS)])
+        )
 
     @cached_property
     def doses(self) -> Tensor:
@@ -124,8 +126,8 @@ def joined(parts: Sequence[Answers]) -> Answers:
     """Answers of several chunks as one."""
 
     def together(name: str) -> Any:
-        found = [getattr(part, name) for part in parts]
-        return None if any(value is None for value in found) else torch.cat(found)
+        values = [getattr(part, name) for part in parts]
+        return None if any(value is None for value in values) else torch.cat(values)
 
     cells = [cell for part in parts for cell in part.cells]
     return Answers(cells, together("tokens"), together("logprob"), together("logits"))

@@ -109,11 +109,11 @@ def _expanded(prefix: Prefix, plain: Callable[[Tensor, Tensor], tuple[Tensor, Te
 
 def attention_configs(model: ProbeModel) -> list[Any]:
     """Configurations that the text model's attention is chosen by, each once."""
-    kept = model.state.of(_Configs)
-    if kept.configs is None:
+    cached = model.state.of(_Configs)
+    if cached.configs is None:
         own = (getattr(module, "config", None) for module in model.layout.backbone.modules())
-        kept.configs = list({id(c): c for c in own if hasattr(c, FIELD)}.values())
-    return kept.configs
+        cached.configs = list({id(c): c for c in own if hasattr(c, FIELD)}.values())
+    return cached.configs
 
 
 def _register(base: str | None) -> None:

@@ -233,9 +233,9 @@ class _State:
         """Copy a prompt's keys and values; the unused columns after them are masked."""
         length = shared.cache.layers[0].keys.shape[2]
         for room, layer in zip(self.prefix, shared.cache.layers, strict=True):
-            for into, given in zip(room, (layer.keys, layer.values), strict=True):
+            for into, states in zip(room, (layer.keys, layer.values), strict=True):
                 into.zero_()
-                into[:, :, :length].copy_(given)
+                into[:, :, :length].copy_(states)
         self.hidden.fill_(-torch.inf)
         self.hidden[:length].zero_()
         self.at.zero_()

@@ -38,12 +38,12 @@ def with_pictures_encoded(model: ProbeModel, encoded: Encoded) -> Encoded:
         The same where the family decodes without its image (nearly all do), and where there is none.
     """
     name = family_of(model.hf.config).encoded_picture
-    given = next((n for n in _PIXELS if n in encoded.tensors), None)
-    if not name or given is None:
+    pixels = next((n for n in _PIXELS if n in encoded.tensors), None)
+    if not name or pixels is None:
         return encoded
-    tensors = {n: value for n, value in encoded.tensors.items() if n != given}
+    tensors = {n: value for n, value in encoded.tensors.items() if n != pixels}
     by_step = family_of(model.hf.config).picture_each_step
-    picture = _images(model, encoded.tensors[given]) if by_step else _given_to_text(model, encoded, name)
+    picture = _images(model, encoded.tensors[pixels]) if by_step else _given_to_text(model, encoded, name)
     return replace(encoded, tensors=tensors | {name: picture})
 
 

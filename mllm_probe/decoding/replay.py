@@ -46,10 +46,12 @@ class Replay(Shared):
         cache = empty_cache(model)
 
         def replay(arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-            kept = {name: repeated(name, value, rows) for name, value in self.named.items()}
+            expanded = {name: repeated(name, value, rows) for name, value in self.named.items()}
             changed = {**dict.fromkeys(CACHE_NAMES, cache), "use_cache": True}
-            given = tuple(repeated("", value, rows) for value in self.arguments)
-            return given, kept | {name: value for name, value in changed.items() if name in named or name in kept}
+            positional = tuple(repeated("", value, rows) for value in self.arguments)
+            return positional, expanded | {
+                name: value for name, value in changed.items() if name in named or name in expanded
+            }
 
         with before_backbone(model, replay):
             logits = model.hf(**self._outer(rows), **cache_argument(model.hf, cache), **logits_kept(model.hf, 1)).logits

@@ -79,14 +79,14 @@ class Resume(Shared):
     def _start(self, rows: int, layer: int, column: int) -> CachedRows:
         model, caller = self.model, self.model.layout.caller
         cache = self._cache_of_call(rows, column)
-        given = {**self._outer(rows, column), **cache_argument(caller, cache), **logits_kept(caller, 1)}
+        inputs = {**self._outer(rows, column), **cache_argument(caller, cache), **logits_kept(caller, 1)}
         with (
             sharing_attention(model) if column else nullcontext(),
             before_backbone(model, partial(self._replay, rows, column, cache)),
             replaced_blocks(model, self._replacements(rows, layer, column, cache)),
             attached(model, self._only_last, layers=[-1]),
         ):
-            logits = caller(**given).logits[:, -1]
+            logits = caller(**inputs).logits[:, -1]
         # Blocks up to `layer` were replaced and gave no keys to the cache: the baseline's take their place. They are
         # exact for steered rows, as keys of block l depend on the output of block l − 1, and `layer` is the first block
         # whose output is edited.
@@ -103,11 +103,11 @@ class Resume(Shared):
         run, family = self.run, family_of(self.model.hf.config)
         pictures = {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
         pictures -= {family.encoded_picture} if family.picture_each_step else set()
-        kept = {name: value for name, value in run.named.items() if name not in pictures}
-        later = from_column(kept, column, run.length)
-        given = tuple(repeated("", value, rows) for value in run.arguments)
+        text_inputs = {name: value for name, value in run.named.items() if name not in pictures}
+        later = from_column(text_inputs, column, run.length)
+        arguments = tuple(repeated("", value, rows) for value in run.arguments)
         named = {name: repeated(name, value, rows) for name, value in later.items()}
-        return given, named | ({run.cache_name: cache} if run.cache_name else {})
+        return arguments, named | ({run.cache_name: cache} if run.cache_name else {})
 
     def _replacements(self, rows: int, layer: int, column: int, cache: Any) -> dict[int, Any]:
         """Functions that replace blocks: up to ``layer`` they return the baseline output, as a view for all rows."""

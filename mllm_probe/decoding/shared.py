@@ -74,11 +74,11 @@ class Shared:
 
     def _take_positions(self, named: Mapping[str, Any]) -> None:
         """Use the positions that the text model was given, where they have one axis: some families count from 1."""
-        given = named.get("position_ids")
-        if isinstance(given, Tensor) and given.ndim == 2 and self.positions.ndim == 2:
-            missing = self.positions.shape[1] - given.shape[1]
-            following = given[:1, -1:] + torch.arange(1, missing + 1, device=given.device)
-            self.positions = torch.cat([given[:1], following], 1)
+        positions = named.get("position_ids")
+        if isinstance(positions, Tensor) and positions.ndim == 2 and self.positions.ndim == 2:
+            missing = self.positions.shape[1] - positions.shape[1]
+            following = positions[:1, -1:] + torch.arange(1, missing + 1, device=positions.device)
+            self.positions = torch.cat([positions[:1], following], 1)
 
     def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> Rows:
         """``rows`` rows at the end of the prompt; edits of hooks that are attached apply to what is computed here."""

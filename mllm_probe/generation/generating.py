@@ -164,8 +164,8 @@ def stream(
         return GenerateJob(model, encoded, editor, _settings(model, max_new_tokens, options)), editor.receipt
 
     if _decodes_only(model, requests, rows, options):
-        kept = prompts_of(model).of(model, requests[0], answer_prefix)
-        live = LiveJob(kept, rows, max_new_tokens, generated)
+        cached = prompts_of(model).of(model, requests[0], answer_prefix)
+        live = LiveJob(cached, rows, max_new_tokens, generated)
         return Stream(model, len(rows), live, live.receipt)
     return Stream(model, len(rows), *generated())
 

@@ -129,13 +129,13 @@ class Live:
             If a scope edits the prompt or can never fire, or a vector or norm is missing.
         """
         answers = self._begin(steerings)
-        given: list[tuple[int, int, str]] = []
-        feed = Feed(self.model, answers.count, given.append)
+        tokens: list[tuple[int, int, str]] = []
+        feed = Feed(self.model, answers.count, tokens.append)
         while not answers.done and answers.current:
             with self.model.lock.held(interactive=True):
                 feed.give(answers.advance().tolist())
-            yield from given
-            given.clear()
+            yield from tokens
+            tokens.clear()
 
     def first_token(self, steerings: Row | Sequence[Row]) -> Tensor:
         """The first token of every row, int64 [rows] on the model's device: a buffer write and one decode step."""

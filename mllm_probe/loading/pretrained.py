@@ -231,10 +231,10 @@ def _device(device: str | torch.device | None) -> torch.device:
     if where.type == "meta":
         raise ValueError(f"{expected}, which holds no numbers.")
     if where.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device='{device}' was asked for, but PyTorch sees no CUDA device here; leave device= out.")
+        raise ValueError(f"device='{device}' was requested, but PyTorch sees no CUDA device here; leave device= out.")
     if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise ValueError(f"device='{device}' was asked for, but PyTorch sees {count} CUDA devices: 0 … {count - 1}.")
+        raise ValueError(f"device='{device}' was requested, but PyTorch sees {count} CUDA devices: 0 … {count - 1}.")
     return where
 
 

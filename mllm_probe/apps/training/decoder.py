@@ -202,13 +202,13 @@ def _step(
     chosen = share(len(pictures), plan.batch, step, team, plan.seed + 1)
     g = np.random.default_rng([plan.seed, step, team.rank])
     packed = pack(_ask(pictures, chosen, plan, g), encode, plan.room)
-    asked = packed.labels >= 0
+    answered = packed.labels >= 0
     with autocast(team):
         hidden = features(parts.model, tensors(pictures.images, chosen, team))
-        logits = answer_logits(parts.model, hidden, packed, asked.to(team.device))
-    weights = packed.weights[asked].to(team.device)
+        logits = answer_logits(parts.model, hidden, packed, answered.to(team.device))
+    weights = packed.weights[answered].to(team.device)
     loss = (
-        F.cross_entropy(logits, packed.labels[asked].to(team.device), reduction="none") * weights
+        F.cross_entropy(logits, packed.labels[answered].to(team.device), reduction="none") * weights
     ).sum() / weights.sum()
     total = loss
     if parts.head is not None:
