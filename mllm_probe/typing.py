@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -25,6 +25,9 @@ Picture: TypeAlias = Image | np.ndarray | Tensor | str | PathLike[str] | HasImag
 Images: TypeAlias = Picture | Sequence[Picture | Sequence[Picture] | None] | None
 """Pictures of samples: one; a list with one per sample, in which a nested list is several pictures of one prompt and
 None (or an empty list) a prompt without picture; None with ``inputs``, or for a prompt without picture."""
+
+Inputs: TypeAlias = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None
+"""Processed tensors in place of images and prompt: of one batch, or a list with those of each sample."""
 
 Continuation: TypeAlias = str | Sequence[str | Sequence[int]] | None
 """Text after the prompt: one for all samples, or one each, as a text or as token ids."""

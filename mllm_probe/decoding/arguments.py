@@ -69,6 +69,6 @@ def last_columns(name: str, value: Any, column: int, length: int) -> Any:
     return value.narrow(axis, column, length - column) if value.shape[axis] == length else value
 
 
-def bytes_of(value: Any) -> int:
+def bytes_of(value: object) -> int:
     """Memory of the tensors of a call's arguments."""
     return sum(leaf.nbytes for leaf in tree_leaves(value) if isinstance(leaf, Tensor))

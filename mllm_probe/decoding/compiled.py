@@ -196,7 +196,9 @@ class StaticDecoder:
         caller = self.model.layout.caller
         return caller(input_ids=tokens, position_ids=positions, **cache_argument(caller, self.state.cache)).logits
 
-    def _attend(self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **named: Any) -> Any:
+    def _attend(
+        self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: object, **named: Any
+    ) -> tuple[Tensor, None]:
         if any(named.get(name) is not None for name in UNKNOWN) or named.get("sliding_window") is not None:
             raise NotImplementedError(f"attention of {type(module).__name__} is not plain full attention.")
         scale = named.get("scaling") or query.shape[-1] ** -0.5
@@ -283,7 +285,7 @@ class _Room(CacheLayerMixin):
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Do nothing: the tensors belong to the decoder."""
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **named: Any) -> tuple[Tensor, Tensor]:
+    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **named: object) -> tuple[Tensor, Tensor]:
         """Return the states unchanged; the attention stores them."""
         return key_states, value_states
 
@@ -375,7 +377,7 @@ def _registered(name: str, attend: Callable[..., Any]) -> Iterator[None]:
         del ALL_ATTENTION_FUNCTIONS[name], ALL_MASK_ATTENTION_FUNCTIONS[name]
 
 
-def _no_mask(*_: Any, **__: Any) -> None:
+def _no_mask(*_: object, **__: object) -> None:
     return None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer
 
 from mllm_probe.activations.block_replacement import replaced_blocks
 from mllm_probe.activations.hooks import attached, before_backbone
@@ -20,7 +20,7 @@ from mllm_probe.decoding.arguments import can_start_later, from_column, repeated
 from mllm_probe.decoding.attention import sharing_attention
 from mllm_probe.decoding.cache_layers import PrefixLayer, empty_cache, expand_rows, share_rows
 from mllm_probe.decoding.growing import GrowingLayer
-from mllm_probe.decoding.last_block import last_position, may_be_left
+from mllm_probe.decoding.last_block import Compute, last_position, may_be_left
 from mllm_probe.decoding.row_bytes import resumed_row_bytes
 from mllm_probe.decoding.rows import CachedRows, logits_kept
 from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
@@ -94,7 +94,7 @@ class Resume(Shared):
         return CachedRows(model, self.encoded, self.positions, cache, logits, 0, self.one_by_one)
 
     def _replay(
-        self, rows: int, column: int, cache: Any, _: tuple[Any, ...], __: dict[str, Any]
+        self, rows: int, column: int, cache: Cache, _: tuple[Any, ...], __: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The kept call of the text model, for the rows and columns of this one.
 
@@ -109,7 +109,7 @@ class Resume(Shared):
         named = {name: repeated(name, value, rows) for name, value in later.items()}
         return arguments, named | ({run.cache_name: cache} if run.cache_name else {})
 
-    def _replacements(self, rows: int, layer: int, column: int, cache: Any) -> dict[int, Any]:
+    def _replacements(self, rows: int, layer: int, column: int, cache: Cache) -> dict[int, Compute]:
         """Functions that replace blocks: up to ``layer`` they return the baseline output, as a view for all rows."""
         last = len(self.model.layers) - 1
         run: dict[int, Any] = {
@@ -159,7 +159,7 @@ class Resume(Shared):
                 known.starts_later = difference(logits, run.logits) <= tolerance(self.model.dtype)
         return known.starts_later
 
-    def _cache_of_call(self, rows: int, column: int) -> Any:
+    def _cache_of_call(self, rows: int, column: int) -> Cache:
         """The cache that the call fills: empty, or with the columns before the first one that is computed."""
         cache = empty_cache(self.model)
         if column:
@@ -169,7 +169,7 @@ class Resume(Shared):
             ]
         return cache
 
-    def _unsteered_layers(self, rows: int, count: int) -> list[Any]:
+    def _unsteered_layers(self, rows: int, count: int) -> list[CacheLayerMixin]:
         """The first layers of the cache with the unsteered prompt."""
         below = copy.copy(self.run.cache)
         below.layers = self.run.cache.layers[:count]
@@ -193,6 +193,6 @@ def _worthwhile(unedited_part: UneditedPart, length: int) -> int:
     return column if column >= _WORTH * length else 0
 
 
-def _growing(layer: Any) -> Any:
+def _growing(layer: CacheLayerMixin) -> CacheLayerMixin:
     """A layer of the prompt that is appended to without copying it at every step, where that can be."""
     return GrowingLayer(layer.keys, layer.values) if type(layer) is DynamicLayer else layer

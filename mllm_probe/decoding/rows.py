@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from transformers.cache_utils import Cache
 
 from mllm_probe.decoding.attention import sharing_attention
 from mllm_probe.decoding.cache_layers import select_rows, shares_prefix
@@ -59,7 +60,7 @@ class CachedRows:
         model: ProbeModel,
         encoded: Encoded,
         positions: Tensor,
-        cache: Any,
+        cache: Cache,
         logits: Tensor,
         fed: int = 0,
         one_by_one: bool = False,
@@ -127,7 +128,7 @@ def steps_know_sample(model: ProbeModel, encoded: Encoded) -> bool:
 
 
 def step(
-    model: ProbeModel, encoded: Encoded, tokens: Tensor, positions: Tensor, cache: Any, *, spread: bool = True
+    model: ProbeModel, encoded: Encoded, tokens: Tensor, positions: Tensor, cache: Cache, *, spread: bool = True
 ) -> Tensor:
     """One cached forward of ids [rows, n] at positions [1, n] or [axes, 1, n]; logits [rows, n, vocabulary].
 

@@ -25,7 +25,7 @@ from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows
 from mllm_probe.steering.receipts import Receipt
-from mllm_probe.typing import Images
+from mllm_probe.typing import Images, Inputs
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -67,7 +67,7 @@ def generate(
     steering: Row | Sequence[Row] = None,
     max_new_tokens: int = 32,
     answer_prefix: str | None = None,
-    inputs: Any = None,
+    inputs: Inputs = None,
     **options: Any,
 ) -> GenerationOutput:
     """Answer a prompt about images while the residual stream is edited; greedy unless asked otherwise.
@@ -125,7 +125,7 @@ def stream(
     steering: Row | Sequence[Row] = None,
     max_new_tokens: int = 32,
     answer_prefix: str | None = None,
-    inputs: Any = None,
+    inputs: Inputs = None,
     **options: Any,
 ) -> Stream:
     """Answer as ``generate`` does, yielding each token when it is generated.
@@ -207,7 +207,7 @@ def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]
 
 
 def _fitted(
-    model: ProbeModel, images: Images, prompt: str | Sequence[str] | None, steering: Row | Sequence[Row], inputs: Any
+    model: ProbeModel, images: Images, prompt: str | Sequence[str] | None, steering: Row | Sequence[Row], inputs: Inputs
 ) -> tuple[list[Request], list[Row]]:
     """Samples and steerings, each repeated to fit the other."""
     requests, rows = model.samples(images, prompt, inputs), as_rows(steering)
@@ -223,7 +223,7 @@ def _fitted(
 
 
 def _decodes_only(
-    model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row], options: Mapping[str, Any]
+    model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row], options: Mapping[str, object]
 ) -> bool:
     """Whether all rows share one prompt, are edited by a buffer, and are decoded greedily."""
     parts = [part for row in rows if row is not None for part in row.parts]
@@ -261,7 +261,7 @@ def _known_options(model: ProbeModel) -> set[str]:
     return set(vars(GenerationConfig())) | set().union(*taken) | accepted_inputs(model.hf)
 
 
-def _checked_prefix(model: ProbeModel, prefix: Any) -> str | None:
+def _checked_prefix(model: ProbeModel, prefix: str | None) -> str | None:
     if prefix is None or prefix == "":
         return None
     answer_ids(model, prefix)

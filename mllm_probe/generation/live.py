@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from mllm_probe.models.images import takes_images
 from mllm_probe.steering.intervention import Row, as_rows
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.steering.trials import path_of
-from mllm_probe.typing import Images
+from mllm_probe.typing import Images, Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ class Live:
         *,
         max_new_tokens: int = 32,
         answer_prefix: str | None = None,
-        inputs: Any = None,
+        inputs: Inputs = None,
         compiler: Compiler | None = None,
     ) -> None:
         model.lock.require_unedited()

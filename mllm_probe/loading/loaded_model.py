@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from mllm_probe.loading.verification import verify
 from mllm_probe.loading.verification_report import VerificationReport
 from mllm_probe.models import ProbeModel
-from mllm_probe.typing import Images
+from mllm_probe.typing import Images, Inputs
 
 
 class Model(ProbeModel):
@@ -22,7 +19,7 @@ class Model(ProbeModel):
         images: Images = None,
         prompt: str | None = None,
         *,
-        inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,
+        inputs: Inputs = None,
         quick: bool = False,
     ) -> VerificationReport:
         """Check on one sample that the model's parts behave as decoder blocks, head and image tokens do.

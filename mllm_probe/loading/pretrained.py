@@ -104,7 +104,7 @@ def wrap(
     blocks: str | Sequence[nn.Module] | None = None,
     *,
     name: str | None = None,
-    facts: Mapping[str, Any] | None = None,
+    facts: Mapping[str, object] | None = None,
 ) -> Model:
     """Wrap a Hugging Face model that is loaded already: quantised, sharded, custom.
 
@@ -202,7 +202,7 @@ def _quiet(quiet: bool) -> Iterator[None]:
             enable_progress_bar()
 
 
-def _require_hf_model(hf_model: Any) -> None:
+def _require_hf_model(hf_model: object) -> None:
     if isinstance(hf_model, ProbeModel):
         raise ValueError(
             f"'{hf_model.name}' is a loaded model already; wrap takes the Hugging Face model, here its .hf."
@@ -263,7 +263,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     return checked_facts(content, str(path))
 
 
-def checked_facts(facts: Any, source: str) -> dict[str, Any]:
+def checked_facts(facts: object, source: str) -> dict[str, Any]:
     """Facts about a model, each of the right type.
 
     Parameters
@@ -286,7 +286,7 @@ def checked_facts(facts: Any, source: str) -> dict[str, Any]:
     return dict(facts)
 
 
-def _are_texts(value: Any) -> bool:
+def _are_texts(value: object) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
 
 import torch
 import xarray as xr
 from torch import Tensor
+from transformers.utils import ModelOutput
 
 from mllm_probe.activations.hooks import attached, before_block
 from mllm_probe.decoding.agreement import VERIFICATION_TOLERANCE, difference
@@ -246,7 +246,7 @@ def _within(error: float, bound: float, what: str) -> Result:
     return (Outcome.PASSED if error <= bound else Outcome.FAILED), f"{what}: {error:.1e} (allowed {bound:.1e})"
 
 
-def _forward(model: ProbeModel, encoded: Encoded, **options: Any) -> Any:
+def _forward(model: ProbeModel, encoded: Encoded, **options: bool) -> ModelOutput:
     return model.hf(**encoded.tensors, use_cache=False, return_dict=True, **options)
 
 
@@ -303,7 +303,7 @@ def _final_norm(model: ProbeModel, hidden: Tensor) -> Tensor:
     return hidden if norm is None else norm(hidden)
 
 
-def _own_hidden_states(output: Any) -> list[Tensor] | None:
+def _own_hidden_states(output: ModelOutput) -> list[Tensor] | None:
     for source in (output, getattr(output, "language_model_outputs", None)):
         for name in ("decoder_hidden_states", "hidden_states"):
             states = getattr(source, name, None)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -41,7 +40,7 @@ class Team:
             dist.barrier()
 
 
-def _worker(rank: int, size: int, meeting: str, function: Callable[..., Any], arguments: tuple) -> None:
+def _worker(rank: int, size: int, meeting: str, function: Callable[..., None], arguments: tuple) -> None:
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo", init_method=Path(meeting).as_uri(), rank=rank, world_size=size, timeout=timedelta(hours=2)
@@ -52,7 +51,7 @@ def _worker(rank: int, size: int, meeting: str, function: Callable[..., Any], ar
         dist.destroy_process_group()
 
 
-def run_team(function: Callable[..., Any], *arguments: Any, processes: int = 2) -> None:
+def run_team(function: Callable[..., None], *arguments: object, processes: int = 2) -> None:
     """Run `function(team, *arguments)` on one CUDA device if there is one, else in `processes` processes on the CPU.
 
     Parameters

@@ -9,7 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForImageTextToText, LlamaConfig, PixtralVisionConfig, PreTrainedConfig
+from transformers import (
+    AutoModelForImageTextToText,
+    LlamaConfig,
+    PixtralVisionConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 VOCABULARY, IMAGE, WIDTH, LAYERS = 160, 150, 32, 4
 ROTARY = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}
@@ -56,6 +62,7 @@ def build(one: Family, seed: int = 0) -> Built:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         config, inputs = one.make()
+        torch.manual_seed(seed)  # the weights do not depend on the size of the inputs
         hf = AutoModelForImageTextToText.from_config(config).eval().float()
         enliven(hf)
         if "input_ids" not in inputs:
@@ -71,7 +78,7 @@ def enliven(hf: nn.Module) -> None:
 
 
 @torch.no_grad()
-def count_image_tokens(hf: Any, pixels: Mapping[str, Tensor]) -> int:
+def count_image_tokens(hf: PreTrainedModel, pixels: Mapping[str, Tensor]) -> int:
     """Number of image tokens of an image, measured on the model's features."""
     features = hf.get_image_features(**pixels)
     for name in ("pooler_output", "last_hidden_state"):
@@ -80,7 +87,7 @@ def count_image_tokens(hf: Any, pixels: Mapping[str, Tensor]) -> int:
     return sum(math.prod(part.shape[:-1]) for part in parts)
 
 
-def text(config: type | None = None, **changes: Any) -> Any:
+def text(config: type | None = None, **changes: Any) -> PreTrainedConfig:
     """A small text configuration of class ``config`` (Llama's by default)."""
     sizes = {
         "vocab_size": VOCABULARY,
@@ -116,7 +123,7 @@ def vision(**changes: Any) -> dict[str, Any]:
     return sizes | changes
 
 
-def pixtral() -> Any:
+def pixtral() -> PreTrainedConfig:
     """Vision configuration of the Pixtral kind."""
     return PixtralVisionConfig(**vision(head_dim=8))
 

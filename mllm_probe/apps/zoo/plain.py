@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import torch
 import transformers as hf
@@ -55,11 +54,11 @@ for _name in BY_DEFAULT:
     FAMILIES[_name] = Family(_name, KIND, partial(_by_default, _name))
 
 
-def _clip() -> Any:
+def _clip() -> hf.PreTrainedConfig:
     return hf.CLIPVisionConfig(**vision(num_hidden_layers=3, projection_dim=WIDTH))
 
 
-def _siglip() -> Any:
+def _siglip() -> hf.PreTrainedConfig:
     return hf.SiglipVisionConfig(**vision(num_hidden_layers=3))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
 
 from mllm_probe.apps.zoo.common import IMAGE, LAYERS, VOCABULARY, count_image_tokens, enliven, of_image, prompt
 from mllm_probe.models.layout import accepted_inputs
@@ -99,7 +99,7 @@ def shrunk(model_type: str) -> nn.Module:
     return hf
 
 
-def sample(hf: Any, picture: dict[str, Tensor]) -> dict[str, Tensor]:
+def sample(hf: PreTrainedModel, picture: dict[str, Tensor]) -> dict[str, Tensor]:
     """Inputs for one sample: what the model's forward takes of ``picture``, and a prompt with room for it."""
     accepted = accepted_inputs(hf)
     inputs = {name: value for name, value in picture.items() if name in accepted}
@@ -110,7 +110,7 @@ def sample(hf: Any, picture: dict[str, Tensor]) -> dict[str, Tensor]:
     return {"input_ids": ids} | inputs
 
 
-def pictures(hf: Any) -> Iterator[dict[str, Tensor]]:
+def pictures(hf: PreTrainedModel) -> Iterator[dict[str, Tensor]]:
     """One random image in each of the ways that families take one."""
     vision = getattr(hf.config, "vision_config", hf.config)
     patch, side = _first(vision, "patch_size", PATCH), _first(vision, "image_size", SIDE)
@@ -131,7 +131,7 @@ def pictures(hf: Any) -> Iterator[dict[str, Tensor]]:
     yield {"pixel_values": torch.randn(1, 3, patch, 16 * patch)} | grid
 
 
-def _first(config: Any, name: str, default: int) -> int:
+def _first(config: PreTrainedConfig, name: str, default: int) -> int:
     value = getattr(config, name, None)
     return int(value[0] if isinstance(value, (list, tuple)) else value or default)
 
