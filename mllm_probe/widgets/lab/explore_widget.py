@@ -83,7 +83,7 @@ class Explore(Shared, ipywidgets.VBox):
         facts = (model.name, f"{len(model.layers)} layers", model.device, str(model.dtype).removeprefix("torch."))
         self.parts = LabParts(panel, library, self._say)
         parts = [*self.parts.offered, [SWEEP, "Sweep"], ["code", "Code"]]
-        self.bar = LabBar(" · ".join(map(str, facts)), parts=parts)
+        self.bar = LabBar(title=" · ".join(map(str, facts)), parts=parts)
         self.heatmap, self.panel, self.monitor, self._recipe = heatmap, panel, SweepMonitor(), recipe
         self._fluent = fluent
         if fluent is not None:

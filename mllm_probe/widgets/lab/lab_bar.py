@@ -34,8 +34,5 @@ class LabBar(ProbeWidget):
     opened = traitlets.List(traitlets.Unicode()).tag(sync=True)
     code = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, title: str = "", **traits: object) -> None:
-        super().__init__(title=title, **traits)
-
     def _summary(self) -> str:
         return repr(self.title)

@@ -45,6 +45,8 @@ class SweepMonitor(ProbeWidget):
 
     Attributes
     ----------
+    source : Driven, Stored or None
+        What is driven or looked at; None before there is anything, and after `close`.
     status : str
         ``"idle"``, ``"running"``, ``"pausing"`` (the current step is finished first), ``"paused"``, ``"finished"``,
         ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
@@ -89,21 +91,16 @@ class SweepMonitor(ProbeWidget):
     def __init__(self, source: Source | None = None, **traits: object) -> None:
         self.changed = threading.Condition()
         self.version, self.over = 0, False
-        self._source: Driven | Stored | None = None
+        self.source: Driven | Stored | None = None
         self._paused = self._closed = False
         super().__init__(**traits)
         if source is not None:
             self.watch(source)
 
     @property
-    def source(self) -> Driven | Stored | None:
-        """Source that is driven or watched; None before the first one, and after `close`."""
-        return self._source
-
-    @property
     def grid(self) -> xr.Dataset | None:
         """The grid as far as it has come; None before there is one. Of a store, it is read when it is used."""
-        source = self._source
+        source = self.source
         return None if source is None else source.grid
 
     def __iter__(self) -> News:
@@ -117,7 +114,7 @@ class SweepMonitor(ProbeWidget):
         """
         made: Driven | Stored = Stored(source) if isinstance(source, (str, Path)) else Driven(source)
         with self.changed:
-            self._source, self._paused, self.version, self.over = made, False, 0, False
+            self.source, self._paused, self.version, self.over = made, False, 0, False
             self.changed.notify_all()
         self._worker.submit(lambda cancelled: self._told(made, cancelled), leave=lambda: self._leave(made))
         self.turn += 1
@@ -160,17 +157,17 @@ class SweepMonitor(ProbeWidget):
 
     def wait_until_free(self, timeout: float | None = None) -> bool:
         """Wait until no sweep runs, whatever came of it; False when ``timeout`` seconds passed first."""
-        self._worker.lock = None if self._source is None or self.status == "paused" else self._source.lock
+        self._worker.lock = None if self.source is None or self.status == "paused" else self.source.lock
         return super().wait_until_free(timeout)
 
     def close(self) -> None:
         """Stop a sweep that runs here, end the thread and remove the widget."""
-        if "_source" in self.__dict__:
+        if "source" in self.__dict__:
             with self.changed:
                 self.over = self._closed = True
                 self.changed.notify_all()
         super().close()
-        self._source = None
+        self.source = None
 
     def _leave(self, source: Driven | Stored) -> None:
         """End the current step, or the pause, of a cancelled sweep."""
@@ -180,7 +177,7 @@ class SweepMonitor(ProbeWidget):
             self.changed.notify_all()
 
     def _require_own(self) -> None:
-        if isinstance(self._source, Stored):
+        if isinstance(self.source, Stored):
             raise RuntimeError(_ELSEWHERE)
 
     _acts = {
@@ -200,7 +197,7 @@ class SweepMonitor(ProbeWidget):
             logger.exception("the sweep of a monitor failed")
             outcome = {"status": "error", "message": sentence(error)}
         with self.changed:
-            self.over = self._source is source or self._closed
+            self.over = self.source is source or self._closed
             self.changed.notify_all()
         self.publish(controllable=False, **outcome)
 
@@ -223,7 +220,7 @@ class SweepMonitor(ProbeWidget):
     def _renewed(self, source: Driven | Stored) -> None:
         """Say that there is a newer grid, unless it is of a sweep that was left meanwhile."""
         with self.changed:
-            if self._source is source:
+            if self.source is source:
                 self.version += 1
                 self.changed.notify_all()
 
