@@ -1,4 +1,4 @@
-"""Types of public arguments: pictures, layers, token scopes and steering."""
+"""Types of public arguments: pictures, layers, token scopes, steering and traits of widgets."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ Picture: TypeAlias = Image | np.ndarray | Tensor | str | PathLike[str] | HasImag
 Images: TypeAlias = Picture | Sequence[Picture | Sequence[Picture] | None] | None
 """Pictures of samples: one; a list with one per sample, in which a nested list is several pictures of one prompt and
 None (or an empty list) a prompt without picture; None with ``inputs``, or for a prompt without picture."""
+
+PromptImages: TypeAlias = Picture | Sequence[Picture] | None
+"""Images of one prompt: one, several, or none."""
 
 Inputs: TypeAlias = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None
 """Processed tensors in place of images and prompt: of one batch, or one mapping for each sample."""
@@ -55,3 +58,12 @@ TokenScope: TypeAlias = str | int | Sequence[str] | Sequence[int] | Sequence[boo
 """Tokens: a named scope (``"last_prompt"``, ``"generated"``, ``"image"``, ``"text"``, ``"all"``) or several; positions
 in the unpadded prompt, negative ones from its end; or a boolean mask [positions], [patch rows, patch columns] of the
 picture, or [pictures, patch rows, patch columns] of several."""
+
+TraitValue: TypeAlias = Any
+"""The value of a widget's trait; the trait checks it."""
+
+Traits: TypeAlias = dict[str, TraitValue]
+"""Traits of a widget by name: what is published, or what a page keeps."""
+
+JsonObject: TypeAlias = dict[str, Any]
+"""An object of JSON: plain values by name."""

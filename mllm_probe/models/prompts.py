@@ -14,7 +14,6 @@ from torch import Tensor
 from mllm_probe.models.argument_checks import described, listed
 from mllm_probe.models.caller_warnings import warn_caller
 from mllm_probe.models.families import family_of
-from mllm_probe.models.images import as_image
 from mllm_probe.models.inputs import Encoded, Request, append_tokens, join_inputs
 from mllm_probe.models.layout import accepted_inputs, text_config
 from mllm_probe.models.roles import IMAGE, PADDING, SPECIAL, begin_of_sequence, patch_positions, token_roles
@@ -185,7 +184,7 @@ def _process(model: ProbeModel, requests: Sequence[Request]) -> dict[str, Tensor
     # Chat templates of many families write the begin-of-sequence token themselves; the tokenizer would add another.
     options["add_special_tokens"] = not (begin and texts[0].startswith(begin))
     if counts == {True}:
-        options["images"] = [[as_image(image) for image in request.images] for request in requests]
+        options["images"] = [request.read() for request in requests]
         batch = model.processor(**options)
     else:
         batch = model.tokenizer(**options)
