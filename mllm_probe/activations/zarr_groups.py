@@ -10,6 +10,8 @@ from typing import Any
 
 import xarray as xr
 
+from mllm_probe.typing import JsonObject
+
 OPTIONS: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
 """Options with which the package writes its groups."""
 CODECS = frozenset({"blosc", "bytes", "vlen-utf8", "zstd"})
@@ -71,7 +73,7 @@ def require_known_codecs(folder: Path) -> None:
                 )
 
 
-def as_folder(path: Any) -> Path:
+def as_folder(path: object) -> Path:
     """``path`` as a Path.
 
     Raises
@@ -89,7 +91,7 @@ def partial_beside(target: Path) -> Path:
     return target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> JsonObject:
     """Content of one of a group's metadata files.
 
     Raises
@@ -120,7 +122,7 @@ def _codecs(file: Path) -> Iterator[tuple[str, Any]]:
                 yield name, codec.get("id", codec.get("name")) if isinstance(codec, dict) else codec
 
 
-def _arrays(file: Path, content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _arrays(file: Path, content: JsonObject) -> Iterator[tuple[str, Any]]:
     """Metadata of arrays by name: a file holds one, or those of a whole group."""
     if file.name == _CONSOLIDATED:
         members = content.get("metadata") or {}
@@ -130,11 +132,11 @@ def _arrays(file: Path, content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield from ((content.get("consolidated_metadata") or {}).get("metadata") or {}).items()
 
 
-def _listed(codecs: Any) -> list[Any]:
+def _listed(codecs: object) -> list[Any]:
     return codecs if isinstance(codecs, list) else [codecs]
 
 
-def _damaged(path: Path, what: Any) -> ValueError:
+def _damaged(path: Path, what: object) -> ValueError:
     return ValueError(
         f"{path} is not a readable Zarr store ({what}): it is damaged or incomplete. Copy it again, or run what made "
         "it once more with another path."

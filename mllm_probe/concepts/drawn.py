@@ -15,14 +15,14 @@ from mllm_probe.concepts.picture import Picture
 from mllm_probe.scenes import CONCEPTS, Scene, draw, pair, true_concepts
 
 MOST_PAIRS = 50_000
-"""Most pairs of one library; about a thousand pairs are sampled per second."""
+"""Most pairs of one library; some thousands of pairs are sampled per second."""
 SMALLEST, LARGEST = 16, 4096
 """Sides of a drawing in pixels."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A scene and a size: called, it draws the picture."""
+    """A scene and a size: called, it draws the image."""
 
     scene: Scene
     size: int
@@ -44,21 +44,21 @@ def scenes(
     Parameters
     ----------
     negative : {"replace", "remove"}
-        Replacement of the concept in the negative picture: another value of the same slot (a bird for
+        Replacement of the concept in the negative image: another value of the same slot (a bird for
         a cat, another style), or nothing.
     concepts : iterable of str, optional
         Names of the drawn world's concepts; all of them by default.
     pairs : int
         Pairs of each concept, at most `MOST_PAIRS` of all together.
     seed : int
-        Decides the scenes. Pictures of one seed are never those of another.
+        Decides the scenes. Images of one seed are never those of another.
     size : int
-        Side of the pictures in pixels, 16 … 4096.
+        Side of the images in pixels, 16 … 4096.
 
     Returns
     -------
     ConceptLibrary
-        Pictures are drawn when they are looked at; their ``labels`` list everything that they show.
+        Images are drawn when they are looked at; their ``labels`` list everything that they show.
 
     Raises
     ------
@@ -75,9 +75,7 @@ def scenes(
         raise ValueError("concepts is a list of names, not one string: write concepts=['cat'] for one.")
     chosen = list(CONCEPTS) if concepts is None else list(concepts)
     most = MOST_PAIRS // max(len(chosen), 1)
-    why = (
-        f"{MOST_PAIRS:,} pairs of all concepts together take about a minute to lay out, and vectors need some hundreds"
-    )
+    why = f"{MOST_PAIRS:,} pairs of all concepts together take many seconds to lay out, and vectors need some hundreds"
     pairs = checked_count("pairs of each concept", pairs, most, why)
     seed = checked_count("seed", seed, least=0)
     size = checked_count(

@@ -129,7 +129,7 @@ def _kind(model: ProbeModel, encoded: Encoded, prompt_edited: bool) -> Kind:
 
 
 def _tested(model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bool) -> Path:
-    tokens = _by_row(encoded.tensors["input_ids"][:, -3:], trial.rows)
+    tokens = _by_row(trial_tokens(model, encoded, 3), trial.rows)
     with trial.edits(range(trial.rows)):
         expected = whole_forward(model, encoded, tokens)[:, -tokens.shape[1] - 1 :]
     tried: dict[str, str] = {}
@@ -147,6 +147,13 @@ def _tested(model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bo
                 return path
             tried[str(path)] = f"logits differ from whole forwards by {largest:.1e} of their scale"
     return Path(WholeForwards, False, tried)
+
+
+def trial_tokens(model: ProbeModel, encoded: Encoded, count: int) -> Tensor:
+    """Ids [1, count] to feed after a prompt: its last ones but image tokens, which no model takes without an image."""
+    ids, image = encoded.tensors["input_ids"][:1], model.layout.image_token_id
+    text = ids[:, ids[0] != (-1 if image is None else image)]
+    return torch.cat([ids.new_full((1, count), model.pad_token_id), text], 1)[:, -count:]
 
 
 def _largest_difference(shared: Shared, trial: Trial, expected: Tensor, tokens: Tensor) -> float:

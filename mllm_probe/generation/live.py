@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from mllm_probe.decoding.compiled import Compiler
+from mllm_probe.decoding.paths import known_path
 from mllm_probe.generation.decoders import Decoder, DynamicDecoder, fastest_decoder, stream_decoder
 from mllm_probe.generation.greedy import Greedy, is_plain_greedy
 from mllm_probe.generation.prompt_cache import Prompt, prompts_of
@@ -17,7 +18,7 @@ from mllm_probe.models.images import takes_images
 from mllm_probe.steering.intervention import Row, as_rows
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.steering.trials import path_of
-from mllm_probe.typing import Images
+from mllm_probe.typing import Images, Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +32,8 @@ class Live:
     Parameters
     ----------
     model : ProbeModel
-    image : picture, list of pictures or None
-        One sample; a nested list is several pictures in one prompt.
+    image : image, list of images or None
+        One sample; a nested list is several images in one prompt.
     prompt : str, optional
         ``model.default_prompt`` by default.
     rows : int
@@ -43,7 +44,7 @@ class Live:
     inputs : dict of Tensor, optional
         Processed tensors in place of images and prompt.
     compiler : callable, optional
-        Compiles the decode step; by default it is compiled and replayed as a graph on CUDA, and runs as it is on the
+        Compiles the decode step; by default it is compiled and replayed as a graph on CUDA, and runs uncompiled on the
         CPU.
 
     Attributes
@@ -60,7 +61,7 @@ class Live:
 
     Notes
     -----
-    For scopes without tokens before the last of the prompt. Picture and prompt are computed here, once; again only
+    For scopes without tokens before the last of the prompt. Image and prompt are computed here, once; again only
     after the model's weights or hooks were changed. The model's lock is held while a step runs, not between steps.
 
     Examples
@@ -80,7 +81,7 @@ class Live:
         *,
         max_new_tokens: int = 32,
         answer_prefix: str | None = None,
-        inputs: Any = None,
+        inputs: Inputs = None,
         compiler: Compiler | None = None,
     ) -> None:
         model.lock.require_unedited()
@@ -102,7 +103,7 @@ class Live:
 
     @property
     def path(self) -> str:
-        """How the rows share the prompt."""
+        """Name of the way in which the rows share the prompt."""
         return str(path_of(self.model, self.prompt.encoded, prompt_edited=False))
 
     @property
@@ -129,13 +130,13 @@ class Live:
             If a scope edits the prompt or can never fire, or a vector or norm is missing.
         """
         answers = self._begin(steerings)
-        given: list[tuple[int, int, str]] = []
-        feed = Feed(self.model, answers.count, given.append)
+        tokens: list[tuple[int, int, str]] = []
+        feed = Feed(self.model, answers.count, tokens.append)
         while not answers.done and answers.current:
             with self.model.lock.held(interactive=True):
                 feed.give(answers.advance().tolist())
-            yield from given
-            given.clear()
+            yield from tokens
+            tokens.clear()
 
     def first_token(self, steerings: Row | Sequence[Row]) -> Tensor:
         """The first token of every row, int64 [rows] on the model's device: a buffer write and one decode step."""
@@ -189,7 +190,10 @@ class Answers:
 
 
 class LiveJob:
-    """Decodes rows from a cached prompt; runs the job of ``otherwise`` if the model cannot share a prompt.
+    """Decodes rows from a cached prompt.
+
+    Runs the job of ``otherwise`` if the model cannot share a prompt, or if no row is steered and it is not known yet
+    how the model can.
 
     Parameters
     ----------
@@ -224,11 +228,12 @@ class LiveJob:
         """Decode until the answers end or the feed is cancelled."""
         model = self.prompt.model
         with torch.no_grad():
-            if self.prompt.shared() is None:
+            shared = None if self._unsteered_alone() else self.prompt.shared()
+            prompts_of(model).bound(model)
+            if shared is None:
                 job, self._receipt = self.otherwise()
                 job(feed)
                 return
-            prompts_of(model).bound(model)
             decoder: Decoder = stream_decoder(self.prompt, len(self.rows), self.fed_back + 2) or self.dynamic
         if decoder is not self.dynamic:
             decoder.write(self.rows, self.fed_back)
@@ -240,6 +245,11 @@ class LiveJob:
         finally:
             receipt = decoder.receipt()
             self._receipt = lambda: receipt
+
+    def _unsteered_alone(self) -> bool:
+        """Whether nothing is steered and no way of sharing the prompt was tried yet, which costs ten such answers."""
+        tried = known_path(self.prompt.model, self.prompt.encoded, prompt_edited=False) is not None
+        return not tried and all(row is None for row in self.rows)
 
     def receipt(self) -> Receipt:
         """Receipt of the edits so far."""

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from mllm_probe.typing import HfModel
+
 _SAMPLES = 16
 _NOT_IDENTITY = {
     "_name_or_path",
@@ -41,7 +43,7 @@ class Weights:
     new fingerprint 9 ms. A change that spares all of these values keeps the fingerprint.
     """
 
-    def __init__(self, hf: Any) -> None:
+    def __init__(self, hf: HfModel) -> None:
         self.hf = hf
         self._update()
 
@@ -67,7 +69,7 @@ class Weights:
         return len(values) == len(self._values) and all(map(torch.equal, values, self._values))
 
 
-def change_counters(hf: Any) -> Counters:
+def change_counters(hf: HfModel) -> Counters:
     """Numbers that change when a parameter or buffer is written to in place or exchanged."""
     versions, addresses = 0, []
     for module in every_module(hf):
@@ -95,7 +97,7 @@ def every_module(hf: nn.Module) -> Iterator[nn.Module]:
         waiting += [child for child in module._modules.values() if child is not None]
 
 
-def _read_values(hf: Any) -> list[torch.Tensor]:
+def _read_values(hf: HfModel) -> list[torch.Tensor]:
     """A few values of every parameter, bit for bit on the host: one tensor for each device."""
     by_device: dict[torch.device, list[torch.Tensor]] = {}
     for parameter in hf.parameters():
@@ -104,7 +106,7 @@ def _read_values(hf: Any) -> list[torch.Tensor]:
     return [torch.cat(values).cpu() for values in by_device.values()]
 
 
-def fingerprint(hf: Any) -> str:
+def fingerprint(hf: HfModel) -> str:
     """Hash of the configuration and of samples from every parameter.
 
     Parameters
@@ -138,7 +140,7 @@ def _code(function: Callable[..., Any]) -> str:
         return type(function).__qualname__ if code is None else f"{code.co_code!r}{code.co_consts!r}{code.co_names!r}"
 
 
-def _identity(value: Any) -> Any:
+def _identity(value: object) -> Any:
     if isinstance(value, dict):
         return {str(key): _identity(item) for key, item in value.items() if key not in _NOT_IDENTITY}
     return [_identity(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -118,33 +118,31 @@ def _tables(
 def _joined(tables: Sequence[AffineTable], rows: int, layers: Mapping[int, int]) -> Stacked:
     vectors: list[Tensor] = []
     differ = np.zeros(rows, bool)
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in _COLUMNS}
+    columns = [np.zeros((8, 0))]
     phases: list[tuple[bool, bool]] = []
     for table in tables:
         differ[table.lines] |= table.differ
-        none = np.full(len(table.lines), -1)
-        along = table.indices["along"][:, LAST_PROMPT] if table.projects else None
-        columns["slot"].append(np.full(len(table.lines), table.slot))
-        columns["layer"].append(np.full(len(table.lines), layers[table.layer]))
-        columns["row"].append(table.lines)
-        columns["direction"].append(len(vectors) + table.indices["direction"][:, LAST_PROMPT])
-        columns["along"].append(none if along is None else len(vectors) + along)
-        for name in ("constant", "gain", "mean"):
-            columns[name].append(table.numbers[name][:, LAST_PROMPT])
+        own = np.empty((8, len(table.lines)))
+        own[0], own[1], own[2], own[4] = table.slot, layers[table.layer], table.lines, -1
+        for number, name in ((3, "direction"), (4, "along")):
+            if name in table.indices:
+                own[number] = len(vectors) + table.indices[name][:, LAST_PROMPT]
+        for number, name in ((5, "constant"), (6, "gain"), (7, "mean")):
+            own[number] = table.numbers[name][:, LAST_PROMPT]
+        columns.append(own)
         vectors += table.bank.vectors
         phases += map(phases_of, table.steerings)
-    whole = {name: np.concatenate(column) if column else np.zeros(0) for name, column in columns.items()}
+    whole = np.concatenate(columns, 1)
+    slot, layer, row, direction, along = whole[:5].astype(np.int64)
+    constant, gain, mean = whole[5:].astype(np.float32)
     return Stacked(
-        place=np.stack([whole["slot"], whole["layer"], whole["row"]]).astype(np.int64),
+        place=np.stack([slot, layer, row]),
         on=np.array(phases, bool).reshape(-1, len(PHASES)).T,
-        direction=whole["direction"].astype(np.int64),
-        along=whole["along"].astype(np.int64),
-        constant=whole["constant"].astype(np.float32),
-        gain=whole["gain"].astype(np.float32),
-        mean=whole["mean"].astype(np.float32),
+        direction=direction,
+        along=along,
+        constant=constant,
+        gain=gain,
+        mean=mean,
         vectors=vectors,
         differ=differ,
     )
-
-
-_COLUMNS = ("slot", "layer", "row", "direction", "along", "constant", "gain", "mean")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import split_dimension, tensor_of
+from mllm_probe.activations.device_array import dtype_name, on_host, parts_of
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import built_in
+from mllm_probe.models.argument_checks import shortened
 from mllm_probe.sweeps.settings import ANSWERS
 from mllm_probe.tokens.selection import parse_scope
+from mllm_probe.typing import JsonObject
 
 if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _SHOWN = 200
 
 
-def identity(job: Job) -> dict[str, Any]:
+def identity(job: Job) -> JsonObject:
     """Everything that decides the numbers of a sweep, as plain values that JSON keeps.
 
     Parameters
@@ -42,7 +42,7 @@ def identity(job: Job) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "model": job.model.name,
         "weights": job.model.fingerprint,
-        "dtype": str(job.model.dtype).removeprefix("torch."),
+        "dtype": dtype_name(job.model.dtype),
         "concepts": list(axes.concepts),
         "concept set": job.vectors.attrs.get("concepts"),
         "vectors": content_hash(job.vectors),
@@ -76,7 +76,7 @@ def _metric(metric: Metric) -> str:
     return metric.name if built_in().get(metric.name) is metric else metric.identity
 
 
-def require_same(stored: Mapping[str, Any], asked: Mapping[str, Any], where: str) -> None:
+def require_same(stored: JsonObject, asked: JsonObject, where: str) -> None:
     """Raise a ValueError that names every field in which a store differs from what is asked for, with both values."""
     fields = dict.fromkeys([*asked, *stored])
     different = [name for name in fields if stored.get(name) != asked.get(name)]
@@ -106,17 +106,12 @@ def content_hash(dataset: xr.Dataset) -> str:
 def _parts(array: xr.DataArray) -> Iterable[bytes]:
     if array.dtype.kind not in "fiub":
         return [json.dumps(array.values.tolist(), default=str).encode()]
-    split = split_dimension(array)
-    pieces = [array] if split is None else [array.isel({split: i}) for i in range(array.sizes[split])]
-    tensors = (tensor_of(piece).detach() for piece in pieces)
-    wide = {torch.bfloat16: torch.float32}
-    return (np.ascontiguousarray(t.to("cpu", wide.get(t.dtype, t.dtype)).numpy()).tobytes() for t in tensors)
+    return (on_host(part).tobytes() for part in parts_of(array))
 
 
-def _hash_of(value: Any) -> str:
+def _hash_of(value: object) -> str:
     return hashlib.blake2b(json.dumps(value).encode(), digest_size=6).hexdigest()
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def _shown(value: object) -> str:
+    return shortened(repr(value), _SHOWN)

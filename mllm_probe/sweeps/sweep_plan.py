@@ -79,7 +79,7 @@ class SweepPlan:
         lines = [
             f"{self.cells:,} cells: {self.rows:,} steered runs on each of {self.samples} images",
             f"path      {self.path}",
-            f"forwards  {count.pictures:,} pictures encoded, {count.prompts:,} prompts, {count.steps:,} steps of up to "
+            f"forwards  {count.pictures:,} images encoded, {count.prompts:,} prompts, {count.steps:,} steps of up to "
             f"{self.chunk_rows} rows ({self.chunks:,} chunks), {count.word_steps:,} of them for words of several "
             "tokens",
             f"memory    {_size(self.bytes_per_image)} of the prompt + {self.chunk_rows} rows × "
@@ -139,9 +139,8 @@ def plan_job(job: Job, limits: Limits | None = None) -> SweepPlan:
     chunks = planned_chunks(job, rows, limits.kept_prompts(shared.nbytes, free), limits.packed_rows)
     largest = max((sum(len(block.cells) for block in chunk) for chunk in chunks), default=1)
     fixed, each = _timed(job, shared, baseline, largest)
-    axes = job.settings.axes
     return SweepPlan(
-        cells=sum(axes.controls.values()) * axes.shape[0] * axes.shape[1] * axes.shape[2] * len(job.samples),
+        cells=job.settings.axes.cells * len(job.samples),
         samples=len(job.samples),
         rows=len(job.cells),
         chunk_rows=largest,

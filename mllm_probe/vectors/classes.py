@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mllm_probe.models.images import content_hash
+from mllm_probe.typing import Library
 
 POSITIVE, NEGATIVE, HALF_A, HALF_B = range(4)
 """Rows of ``weights``: mean of each class, and the difference of classes in each half of the pictures."""
@@ -54,7 +55,7 @@ class Classes:
         return all(sides)
 
 
-def distinct_pictures(library: Mapping[str, Any]) -> tuple[list[Any], dict[str, tuple[np.ndarray, np.ndarray]]]:
+def distinct_pictures(library: Library) -> tuple[list[Any], dict[str, tuple[np.ndarray, np.ndarray]]]:
     """Every picture of a library once, and the numbers of each concept's positives and negatives.
 
     Parameters
@@ -65,7 +66,7 @@ def distinct_pictures(library: Mapping[str, Any]) -> tuple[list[Any], dict[str, 
     pictures: list[Any] = []
     numbers: dict[Hashable, int] = {}
 
-    def number(picture: Any) -> int:
+    def number(picture: object) -> int:
         key = _key(picture)
         if key not in numbers:
             numbers[key] = len(pictures)
@@ -77,7 +78,7 @@ def distinct_pictures(library: Mapping[str, Any]) -> tuple[list[Any], dict[str, 
         sides = [np.array([number(p) for p in side], dtype=int) for side in (concept.positive, concept.negative)]
         if not len(sides[0]) or not len(sides[1]):
             raise ValueError(
-                f"concept '{name}' has {len(sides[0])} positive and {len(sides[1])} negative pictures: "
+                f"concept '{name}' has {len(sides[0])} positive and {len(sides[1])} negative images: "
                 "a vector is the difference of two classes, so give at least one of each."
             )
         members[name] = (sides[0], sides[1])
@@ -106,7 +107,7 @@ def classes_of(
     """
     if paired and len(positive) != len(negative):
         raise ValueError(
-            f"concept '{name}' is paired but has {len(positive)} positive and {len(negative)} negative pictures."
+            f"concept '{name}' is paired but has {len(positive)} positive and {len(negative)} negative images."
         )
     groups = _groups(positive, negative, paired, duplicates)
     return Classes(name, positive, negative, paired, groups, _first_half(groups, positive, paired, seed, name))
@@ -159,8 +160,8 @@ def _balanced_signs(n: int, rng: np.random.Generator, name: str) -> np.ndarray:
     """As many +1 as −1 in random order, and one 0 if n is odd."""
     if n < 2:
         raise ValueError(
-            f"concept '{name}' has too few pictures for a shuffled control: half of the pairs (or of each class) is "
-            "exchanged, so at least two are needed. Give more pictures or shuffled_draws=0."
+            f"concept '{name}' has too few images for a shuffled control: half of the pairs (or of each class) is "
+            "exchanged, so at least two are needed. Give more images or shuffled_draws=0."
         )
     return rng.permutation(np.repeat([1.0, -1.0, 0.0], [n // 2, n // 2, n % 2]))
 

@@ -189,9 +189,9 @@ def test_every_distinct_picture_runs_once_for_all_scopes_and_layers(tiny, pictur
 
 
 def test_memory_does_not_grow_with_pictures_unless_probes_ask(tiny, library, monkeypatch):
-    from mllm_probe.vectors import construction as module
+    from mllm_probe.vectors import running_sums as module
 
-    monkeypatch.setattr(module._Sums, "keep_pooled", lambda *_: pytest.fail("kept pooled activations"))
+    monkeypatch.setattr(module.Sums, "keep_pooled", lambda *_: pytest.fail("kept pooled activations"))
     found = concept_vectors(tiny, library, probe_accuracy=False)
     assert "probe_accuracy" not in found
     with pytest.raises(pytest.fail.Exception):
@@ -384,7 +384,7 @@ def test_recorded_groups_decide_the_halves_of_vectors(tiny, pictures):
         ({"shuffled_draws": -1}, "shuffled_draws: expected 0 or more"),
         (
             {"method": "pca"},
-            "method 'pca' works on the differences of pairs, but the pictures of 'sketch' are not paired",
+            "method 'pca' works on the differences of pairs, but the images of 'sketch' are not paired",
         ),
     ],
     ids=str,
@@ -397,11 +397,11 @@ def test_wrong_arguments_say_what_was_expected(tiny, library, options, text):
 def test_wrong_libraries_say_what_was_expected(tiny, pictures):
     with pytest.raises(ValueError, match="at least one concept; got an empty one"):
         concept_vectors(tiny, {})
-    with pytest.raises(ValueError, match="'cat' has 0 positive and 1 negative pictures"):
+    with pytest.raises(ValueError, match="'cat' has 0 positive and 1 negative images"):
         concept_vectors(tiny, {"cat": concept([], pictures[:1])})
     with pytest.raises(ValueError, match="is paired but has 2 positive and 1 negative"):
         concept_vectors(tiny, {"cat": concept(pictures[:2], pictures[2:3])})
-    with pytest.raises(ValueError, match="too few pictures for a shuffled control.*shuffled_draws=0"):
+    with pytest.raises(ValueError, match="too few images for a shuffled control.*shuffled_draws=0"):
         concept_vectors(tiny, {"cat": concept(pictures[:1], pictures[1:2])})
     one = concept_vectors(tiny, {"cat": concept(pictures[:1], pictures[1:2])}, shuffled_draws=0)
     assert np.isnan(one.split_half_cosine).all() and np.isnan(one.probe_accuracy).all()

@@ -112,7 +112,7 @@ def test_the_panels_page_holds_every_setting_that_was_answered(panel, tmp_path):
     panel.to_html(tmp_path / "page.html")
     recorded = saved(tmp_path / "page.html")["models"][0]["recorded"]
     labels = [one["label"] for one in recorded["recordings"]]
-    assert labels[0].startswith("cat 1 × residual norm · layer 5 · last_prompt + generated · picture 1")
+    assert labels[0].startswith("cat 1 × residual norm · layer 5 · last_prompt + generated · image 1")
     assert labels[1].startswith("dog 2 × residual norm")
     assert [one["shown"]["answers"]["steered"] for one in recorded["recordings"]] == [
         "a plain picture of a cat (1) and a tree",
@@ -202,7 +202,7 @@ def test_the_map_is_drawn_with_axes_units_hatching_and_selection(heatmap, tmp_pa
     root = ElementTree.parse(heatmap.to_svg(tmp_path / "map.svg").path).getroot()
     texts = ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
     assert {"edited layer (decoder block)", "cat", "7", "entity", "+10 nats", "0"} <= set(texts)
-    assert "strength 1 × residual norm · n = 24 pictures" in texts
+    assert "strength 1 × residual norm · n = 24 images" in texts
     assert "beyond random directions · hatched: not clear of the controls" in texts
     assert any(text.startswith("<img src=x") for text in texts)
     numbers = MapNumbers.of(heatmap)
@@ -244,7 +244,7 @@ def test_a_dose_response_is_drawn_over_its_controls(heatmap, tmp_path):
     root = ElementTree.parse(heatmap.to_svg(tmp_path / "dose.svg", what="dose_response").path).getroot()
     texts = ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
     assert {"cat, layer 5", "effect [nats]", "strength [× residual norm]", "random directions", "−2", "½"} <= set(texts)
-    assert "n = 24 pictures · 95 % intervals over pictures" in texts
+    assert "n = 24 images · 95 % intervals over images" in texts
     assert len(list(root.iter(f"{SVG}polygon"))) == 1
     assert len(list(root.iter(f"{SVG}circle"))) == 5 + 1
 
@@ -253,7 +253,7 @@ def test_a_dose_response_without_controls_is_refused(tmp_path):
     bare = LayerConceptHeatmap(fakes.effect().drop_dims("control"))
     with pytest.raises(ValueError, match="not drawn without its controls"):
         bare.to_svg(tmp_path / "dose.svg", what="dose_response")
-    with pytest.raises(ValueError, match="no picture 'pie'; it has map, dose_response"):
+    with pytest.raises(ValueError, match="no image 'pie'; it has map, dose_response"):
         bare.to_png(tmp_path / "pie.png", what="pie")
     bare.close()
 

@@ -163,7 +163,7 @@ def test_a_model_whose_image_tokens_have_no_grid_says_so(tiny, library, monkeypa
     monkeypatch.setattr(module, "why_no_image_tokens", lambda config: "the image enters by cross-attention")
     overlay = PatchOverlay(tiny, images=library["cat"].positive[0])
     assert not overlay.wait(SOON)
-    assert overlay.message.endswith("could be laid over the picture: the image enters by cross-attention.")
+    assert overlay.message.endswith("could be laid over the image: the image enters by cross-attention.")
     overlay.close()
 
 
@@ -240,3 +240,16 @@ def test_its_picture_shades_and_frames_the_patches_of_the_layer(overlay, tmp_pat
         assert image.width == 3 * overlay.drawing().width
     overlay.values = b""
     assert "Nothing has been read yet." in overlay.to_svg(tmp_path / "none.svg").path.read_text()
+
+
+def test_the_picture_has_the_scale_of_the_view(overlay):
+    values = values_of(overlay).copy()
+    values[0], values[1:] = 0.4, 3.1
+    values[0, 0, 0], values[0, 3, 3] = np.nan, 99
+    overlay.publish(values=values.tobytes(), layer=0)
+    shapes = overlay.drawing().shapes
+    assert "colours: −3.5 (blue) to +3.5 (orange) × mean difference" in [
+        one.text for one in shapes if hasattr(one, "text")
+    ]
+    shades = [one.opacity for one in shapes if isinstance(one, Box) and one.fill]
+    assert len(shades) == 15 and shades[-1] == pytest.approx(0.85) and shades[0] == pytest.approx(0.85 * 0.4 / 3.5)

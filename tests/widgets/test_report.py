@@ -17,6 +17,7 @@ from mllm_probe.apps.report.best_cells_table import choice_of
 from mllm_probe.apps.report.provenance import provenance_rows, unfinished
 from mllm_probe.apps.report.report_answers import answers_of
 from mllm_probe.studies.best_cell import best_cells
+from mllm_probe.studies.layer_spread import spread_over_layers
 from tests.widgets import fakes
 
 HOSTILE = fakes.HOSTILE[0]
@@ -107,7 +108,11 @@ def test_the_best_cell_is_chosen_on_fit_pictures_and_reported_on_held_out_ones(t
     flattering.values[0, 3, 1, 0, 0, held_out] = 1
     rows = table(page(data.assign(named=flattering), tmp_path), "best-cells")
     assert rows[0][:6] == ["cat", "entity", "2", "1", "0.75", "+0.75 [+0.25, +1.00]"]
-    assert rows[0][6:] == ["0.00 [0.00, 0.00]", "0.50", "4", "yes"]
+    spread = spread_over_layers(mp.effect(data.assign(named=flattering), "named", split="held_out"))
+    over = spread.sel(concept="cat", strength=1)
+    peak, ratio = int(over["peak_layer"]), f"{float(over['participation_ratio']):.1f}"
+    assert rows[0][6:] == ["0.00 [0.00, 0.00]", str(peak), ratio, "0.50", "4", "yes"]
+    assert peak == 3, "the named share alone would choose another layer"
 
 
 def test_without_two_splits_the_numbers_are_called_optimistic():
@@ -137,7 +142,7 @@ def test_cells_that_clear_their_controls_stand_beside_them(tmp_path):
 def test_every_concept_has_its_dose_response_over_its_controls(tmp_path):
     figures = re.findall(r"<figure>(.*?)</figure>", page(grid(), tmp_path), re.DOTALL)
     assert len(figures) == 2 and all("random directions" in one and "<polygon" in one for one in figures)
-    assert "cat, layer 2" in figures[0] and "n = 6 pictures · 95 % intervals over pictures" in figures[0]
+    assert "cat, layer 2" in figures[0] and "n = 6 images · 95 % intervals over images" in figures[0]
     assert "var(--jp-brand-color1, #1f6feb)" in figures[0] and "<img" not in figures[1]
 
 
@@ -148,7 +153,7 @@ def test_answers_are_kept_once_each_and_unrun_ones_are_none(tmp_path):
     steered = np.frombuffer(base64.b64decode(found["steered"]), np.int32).reshape(2, 4, 2, 6)
     assert set(found["texts"]) == {"</script>a tree", "a cat", "a tree"}
     assert found["texts"][steered[0, 2, 1, 0]] == "a cat" and steered[0, 0, 0, 0] == -1
-    assert found["samples"][0] == "picture 1 · fit · 00000000"
+    assert found["samples"][0] == "image 1 · fit · 00000000"
     assert len(answers_of(data, most=2 * 4 * 2 * 3)["samples"]) == 3
     text = page(data, tmp_path)
     assert text.count("</script>a tree") == 0 and "</script>a tree" in state(text)["answers"]["sweep"]["texts"]

@@ -1,4 +1,4 @@
-"""Choices of a panel: images with a name and the Python that makes them, and the concepts and layers of vectors."""
+"""Choices of a panel: images with a name and the code that loads them, and the concepts and layers of vectors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -17,8 +17,12 @@ from mllm_probe.concepts.drawn import Drawing
 from mllm_probe.models.images import as_image, open_picture
 from mllm_probe.scenes import draw, sample
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER
+from mllm_probe.typing import Picture as GivenPicture
+from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.marks import words_of
 
+Offer: TypeAlias = GivenPicture | Sequence[GivenPicture] | ConceptLibrary | None
+"""Images to choose from: one, several, those of a library, or drawn scenes where none are given."""
 SIDE = 320
 _MOST = 24
 _DRAWN_SEED = 10_007
@@ -28,30 +32,30 @@ _SCENE_PARTS = "from mllm_probe.scenes.scene import Entity, Face, Pattern, Row, 
 
 @dataclass
 class Choice:
-    """One picture to choose: how it is called, and the lines of Python that put it into the name ``image``.
+    """One image to choose: how it is called, and the lines of Python that put it into the name ``image``.
 
     Attributes
     ----------
-    source : picture
+    source : image
         As it was given; read when it is first used.
     label : str
     code : str
     """
 
-    source: Any
+    source: GivenPicture
     label: str
     code: str
     _image: Image.Image | None = field(default=None, repr=False)
 
     @property
     def image(self) -> Image.Image:
-        """The picture itself, read or drawn once, so that a moved slider does not draw it again."""
+        """The image itself, read or drawn once, so that a moved slider does not draw it again."""
         if self._image is None:
             self._image = as_image(self.source)
         return self._image
 
-    def described(self) -> dict[str, Any]:
-        """What the front-end shows: the ``label`` and a ``png`` of at most 320 pixels a side."""
+    def described(self) -> Traits:
+        """Data for the front-end: the ``label`` and a ``png`` of at most 320 pixels a side."""
         small = self.image.copy()
         small.thumbnail((SIDE, SIDE))
         buffer = io.BytesIO()
@@ -59,13 +63,13 @@ class Choice:
         return {"label": self.label, "png": buffer.getvalue()}
 
 
-def pictures_from(images: Any = None) -> list[Any]:
-    """List the pictures to choose from.
+def pictures_from(images: Offer = None) -> list[GivenPicture]:
+    """List the images to choose from.
 
     Parameters
     ----------
     images : optional
-        One picture, several, or a concept library (the first 24 of its pictures). Without it, drawn scenes.
+        One image, several, or a concept library (the first 24 of its images). Without it, drawn scenes.
     """
     if images is None:
         images = scenes(concepts=("cat", "house", "tree", "star"), pairs=2, seed=_DRAWN_SEED)
@@ -75,11 +79,11 @@ def pictures_from(images: Any = None) -> list[Any]:
     if not isinstance(images, Sequence) or isinstance(images, str):
         images = [images]
     if not images:
-        raise ValueError("the panel needs at least one picture; `images` is empty.")
+        raise ValueError("the panel needs at least one image; `images` is empty.")
     return list(images)
 
 
-def choices_from(images: Any = None) -> list[Choice]:
+def choices_from(images: Offer = None) -> list[Choice]:
     """`pictures_from` with names and code."""
     return [Choice(image, _label(image, i), _code(image, i)) for i, image in enumerate(pictures_from(images))]
 
@@ -92,25 +96,25 @@ def drawn_choice(seed: int) -> Choice:
 
 
 def uploaded_choice(content: bytes, name: str) -> Choice:
-    """A picture that came from the browser.
+    """An image that came from the browser.
 
     Raises
     ------
     ValueError
-        If the bytes are no readable picture.
+        If the bytes are no readable image.
     """
-    name = name.strip() or "pasted picture"
+    name = name.strip() or "pasted image"
     code = f"from PIL import Image\nimage = Image.open({name!r})  # the file that was given to the panel"
     return Choice(as_image(open_picture(content, name)), name, code)
 
 
-def _label(image: Any, index: int) -> str:
+def _label(image: GivenPicture, index: int) -> str:
     labels = image.labels if isinstance(image, Picture) else None
     about = f": {', '.join(sorted(labels))}" if labels else ""
-    return f"picture {index + 1}{about}"
+    return f"image {index + 1}{about}"
 
 
-def _code(image: Any, index: int) -> str:
+def _code(image: GivenPicture, index: int) -> str:
     source = image.source if isinstance(image, Picture) else image
     if isinstance(source, Drawing):
         return f"{_SCENE_PARTS}\nimage = mp.scenes.draw({source.scene!r}, {source.size})"
@@ -119,7 +123,7 @@ def _code(image: Any, index: int) -> str:
     return f"image = images[{index}]  # images: those given to the panel"
 
 
-def offered_by(vectors: xr.Dataset) -> dict[str, Any]:
+def offered_by(vectors: xr.Dataset) -> Traits:
     """Traits of a panel that follow from its vectors: concepts, categories, words and layers."""
     names = [str(name) for name in vectors[CONCEPT].values]
     categories = vectors[CATEGORY].values if CATEGORY in vectors.coords else [""] * len(names)

@@ -1,9 +1,9 @@
-"""PatchOverlay: how much of a concept each patch of a picture holds, layer by layer, and patches painted to steer."""
+"""PatchOverlay: how much of a concept each patch of an image holds, layer by layer, and patches painted to steer."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import cast
 
 import numpy as np
 import traitlets
@@ -13,21 +13,21 @@ from PIL import Image
 from mllm_probe import schema
 from mllm_probe.activations import capture
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
+from mllm_probe.models import ProbeModel
 from mllm_probe.models.families import why_no_image_tokens
-from mllm_probe.models.images import as_image, takes_images
-from mllm_probe.steering import Steering
-from mllm_probe.typing import Images
+from mllm_probe.models.images import as_image
+from mllm_probe.typing import Picture, Traits
 from mllm_probe.widgets.base.probe_widget import bundle
-from mllm_probe.widgets.inside.inside_widget import InsideWidget, Wanted, float_bytes, png
+from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes, png
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_patches
 
 
-class PatchOverlay(InsideWidget):
-    """A picture under its grid of image tokens, coloured by their projection on a concept; paint patches to steer them.
+class PatchOverlay(SteeringWidget):
+    """An image under its grid of image tokens, coloured by their projection on a concept; paint patches to steer them.
 
-    The value of a patch is (h·v̂ − μ₋) / ‖v‖, in units of the concept's mean difference: 0 is the mean over pictures
-    without the concept, 1 the mean over pictures with it, so that layers compare.
+    The value of a patch is (h·v̂ − μ₋) / ‖v‖, in units of the concept's mean difference: 0 is the mean over images
+    without the concept, 1 the mean over images with it, so that layers compare.
 
     Parameters
     ----------
@@ -35,10 +35,10 @@ class PatchOverlay(InsideWidget):
         From `mllm_probe.load` or `mllm_probe.wrap`.
     vectors : xarray.Dataset, optional
         From `mllm_probe.concept_vectors`, best with ``tokens`` that include ``"image"``. May be set later.
-    images : picture, optional
+    images : image, optional
         A drawn scene by default. ``overlay.images = …`` shows another.
     prompt : str, optional
-        What stands beside the picture; the model's default prompt without it.
+        What stands beside the image; the model's default prompt without it.
     concept, layer : optional
         What is shown at first.
 
@@ -68,29 +68,15 @@ class PatchOverlay(InsideWidget):
     columns = traitlets.Int(0).tag(sync=True)
     mask = traitlets.List(traitlets.List(traitlets.Bool())).tag(sync=True)
 
-    @takes_images
-    def __init__(
-        self,
-        model: Any,
-        vectors: xr.Dataset | None = None,
-        images: Images = None,
-        prompt: str | None = None,
-        *,
-        concept: str | None = None,
-        layer: int | None = None,
-        **traits: Any,
-    ) -> None:
-        super().__init__(model, vectors, images, prompt, concept, layer, **traits)
-
     @property
     def scope(self) -> np.ndarray:
         """Painted patches as a bool array [rows, columns]: what ``Steering(tokens=…)`` takes."""
         mask = np.array(self.mask, dtype=bool)
         if not mask.any():
-            raise ValueError("no patch is painted: paint some on the picture, or call paint(mask).")
+            raise ValueError("no patch is painted: paint some on the image, or call paint(mask).")
         return mask
 
-    def paint(self, mask: Any) -> None:
+    def paint(self, mask: np.typing.ArrayLike) -> None:
         """Paint the patches of a bool array [rows, columns] and no others."""
         array = np.asarray(mask)
         if array.dtype != bool or array.ndim != 2 or (self.rows and array.shape != (self.rows, self.columns)):
@@ -98,31 +84,12 @@ class PatchOverlay(InsideWidget):
             raise ValueError(f"expected a bool array {grid}; got {array.dtype} of shape {list(array.shape)}.")
         self.mask = array.tolist()
 
-    def steering(self, strength: float = 1.0, layers: Any = None, **settings: Any) -> Steering:
-        """Steer the painted patches with the chosen concept.
+    def _selected_tokens(self) -> np.ndarray:
+        return self.scope
 
-        Parameters
-        ----------
-        strength : float
-        layers : int, list of int or "all", optional
-            The layer on the screen by default.
-        **settings
-            As for `mllm_probe.Steering`, such as ``unit``, ``operation`` and ``to``.
-
-        Raises
-        ------
-        ValueError
-            If nothing is painted or there are no vectors.
-        """
-        vectors = self._selected(self.concept)
-        if vectors is None:
-            raise ValueError("there are no vectors to steer with: set overlay.vectors = mp.concept_vectors(…).")
-        layers = [self.layer] if layers is None else layers
-        return Steering(vectors, layers=layers, strength=strength, tokens=self.scope, **settings)
-
-    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> dict[str, Any] | None:
+    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
         if self.shown.get("picture") != wanted.picture:
-            self.publish(picture=png(seen_by(self.model, as_image(wanted.image))))
+            self.publish(picture=png(seen_by(self.model, as_image(cast(Picture, wanted.images)))))
         acts = self._captured((wanted.picture, wanted.prompt), lambda: self._image_tokens(wanted))
         if cancelled.is_set():
             return None
@@ -130,10 +97,10 @@ class PatchOverlay(InsideWidget):
         if (row < 0).any():
             raise ValueError(
                 f"the image tokens of {self.model.name} have no known grid of rows and columns, so they cannot be laid "
-                "over the picture; mp.TokenStrip shows them one by one."
+                "over the image; mp.TokenStrip shows them one by one."
             )
         shape = int(row.max()) + 1, int(column.max()) + 1
-        state: dict[str, Any] = {"rows": shape[0], "columns": shape[1]}
+        state: Traits = {"rows": shape[0], "columns": shape[1]}
         if np.array(self.mask, dtype=object).shape != shape:
             state["mask"] = np.zeros(shape, dtype=bool).tolist()
         vectors = self._selected(wanted.concept)
@@ -150,19 +117,19 @@ class PatchOverlay(InsideWidget):
     def _image_tokens(self, wanted: Wanted) -> xr.Dataset:
         why = why_no_image_tokens(self.model.hf.config)
         if why:
-            raise ValueError(f"{self.model.name} has no image tokens that could be laid over the picture: {why}.")
-        return capture(self.model, [wanted.image], wanted.prompt, tokens="image", layers="all")
+            raise ValueError(f"{self.model.name} has no image tokens that could be laid over the image: {why}.")
+        return capture(self.model, [wanted.images], wanted.prompt, tokens="image", layers="all")
 
     def drawing(self) -> Drawing:
-        """Draw the picture, shaded by the concept at the chosen layer, with the painted patches framed."""
+        """Draw the image, shaded by the concept at the chosen layer, with the painted patches framed."""
         return picture_of_patches(self)
 
     def _summary(self) -> str:
         return f"{super()._summary()} × {self.rows}×{self.columns} patches"
 
 
-def seen_by(model: Any, image: Image.Image) -> Image.Image:
-    """The part of a picture that the grid of patches covers: the middle, where the processor crops."""
+def seen_by(model: ProbeModel, image: Image.Image) -> Image.Image:
+    """The part of an image that the grid of patches covers: the middle, where the processor crops."""
     options = getattr(model.processor, "image_processor", None)
     crop = getattr(options, "crop_size", None)
     if not getattr(options, "do_center_crop", False) or not crop:

@@ -1,16 +1,19 @@
-"""How far answers stay fluent with the concept that a panel shows, tried for one concept at a time."""
+"""Largest fluent doses of the concept that a panel shows, measured for one concept at a time."""
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import xarray as xr
+from traitlets.utils.bunch import Bunch
 
 from mllm_probe.schema import CONCEPT
 from mllm_probe.studies.fluent_doses import PERPLEXITY
 from mllm_probe.sweeps import sweep_iter
+from mllm_probe.typing import Picture
 from mllm_probe.widgets.base.probe_widget import sentence
 from mllm_probe.widgets.base.worker import NewestWorker
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
@@ -22,10 +25,10 @@ class FluentDoses:
     """Gives a panel the perplexity of its concept's answers, at every layer and strength of the map.
 
     Perplexity needs whole answers and the map only their first position. On the bundled model (48 concepts, 8 layers,
-    4 strengths, 8 random draws, 8 pictures; CPU seconds of one thread) the map takes 1.4 s, and with perplexity in the
+    4 strengths, 8 random draws, 8 images; CPU seconds of one thread) the map takes 1.4 s, and with perplexity in the
     same sweep 19.4 s. A second sweep of perplexity alone, which needs no controls since nothing but the panel's mark
     is made of it, takes 12.6 s for all concepts and 0.4 s for one. So the map fills first, and then only the concept
-    that is looked at is tried, on the map's own pictures, as soon as it is looked at. What was tried is kept. A concept
+    that is looked at is tried, on the map's own images, as soon as it is looked at. What was tried is kept. A concept
     chosen meanwhile leaves the one in flight.
 
     Parameters
@@ -46,7 +49,7 @@ class FluentDoses:
     def __init__(
         self,
         panel: SteeringPanel,
-        images: Sequence[Any],
+        images: Sequence[Picture],
         prompt: str | None,
         strengths: Sequence[float],
     ) -> None:
@@ -56,18 +59,17 @@ class FluentDoses:
         self._found: dict[str, xr.Dataset] = {}
         self._vectors: xr.Dataset | None = None
         self._grids: Any = None
-        self._worker = NewestWorker("FluentDoses")
+        self._worker = NewestWorker("FluentDoses", panel.model.lock)
         self._begun = False
 
     def begin(self) -> None:
         """Try the concept that the panel shows, and from now on each that it comes to show."""
-        if not self._begun:
-            self._panel.observe(self._on_concept, "concept")
-            self._begun = True
+        self._panel.observe(self._on_concept, "concept")  # which a panel takes once only
+        self._begun = True
         self._on_concept()
 
     def stop(self) -> None:
-        """Leave what is in flight, and try nothing more until it begins again."""
+        """Abandon the current measurement, and start no other until ``begin``."""
         if self._begun:
             self._panel.unobserve(self._on_concept, "concept")
             self._begun = False
@@ -88,10 +90,10 @@ class FluentDoses:
         if (grids := self._grids) is not None:
             grids.close()
 
-    def _on_concept(self, _change: Any = None) -> None:
+    def _on_concept(self, _change: Bunch | None = None) -> None:
         self._worker.submit(self._try, leave=self._leave)
 
-    def _try(self, cancelled: Any) -> None:
+    def _try(self, cancelled: threading.Event) -> None:
         panel, vectors, concept = self._panel, self._panel.vectors, self._panel.concept
         if vectors is None:
             return
@@ -110,7 +112,7 @@ class FluentDoses:
             logger.exception("the fluency of answers with '%s' could not be measured", concept)
             self.tell(step="", message=sentence(error))
 
-    def _swept(self, vectors: xr.Dataset, cancelled: Any) -> xr.Dataset | None:
+    def _swept(self, vectors: xr.Dataset, cancelled: threading.Event) -> xr.Dataset | None:
         """The finished grid; None if it was left."""
         self._grids = grids = sweep_iter(
             self._panel.model,
