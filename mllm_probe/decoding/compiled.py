@@ -64,11 +64,6 @@ class StaticDecoder:
     compiler : callable, optional
         Makes the compiled step; by default ``cuda_graph`` on CUDA, and on the CPU the step runs as it is.
 
-    Attributes
-    ----------
-    capacity : int
-        Tokens of a prompt there is room for; grows (and the step is compiled again) with a longer prompt.
-
     Raises
     ------
     NotImplementedError
@@ -101,20 +96,10 @@ class StaticDecoder:
         self.shared = shared
         self.load(shared)
 
-    @property
-    def capacity(self) -> int:
-        """Tokens of a prompt there is room for."""
-        return self.state.capacity
-
-    @property
-    def nbytes(self) -> int:
-        """Memory on the device."""
-        return self.state.nbytes
-
     def load(self, shared: SharedPrefix) -> None:
         """Go on from another prompt of the same model; rows that were started from the one before end."""
         _require_plain(shared)
-        if shared.cache.layers[0].keys.shape[2] > self.capacity:
+        if shared.cache.layers[0].keys.shape[2] > self.state.capacity:
             self.state = _State(shared, self.rows, self.steps)
         self._release()
         self.shared, self._owner = shared, None
@@ -209,7 +194,7 @@ Taken = tuple[list[Tensor], list[Tensor], int]
 
 
 class _State:
-    """Tensors with room for a prompt and for what rows add to it."""
+    """Tensors with room for a prompt of ``capacity`` tokens and for the tokens of the rows."""
 
     def __init__(self, shared: SharedPrefix, rows: int, steps: int) -> None:
         layers = shared.cache.layers
@@ -225,11 +210,6 @@ class _State:
         shape = (*shared.positions.shape[:-2], rows, 1)
         self.positions = torch.zeros(shape, dtype=torch.long, device=device)
         self.cache = Cache(layers=[_Room(self.capacity, steps) for _ in layers])
-
-    @property
-    def nbytes(self) -> int:
-        """Memory on the device."""
-        return sum(t.nbytes for pair in (*self.prefix, *self.own) for t in pair)
 
     def load(self, shared: SharedPrefix) -> None:
         """Copy a prompt's keys and values; the unused columns after them are masked."""

@@ -37,7 +37,7 @@ def picture_of_map(widget: Any, what: str) -> Drawing:
     """
     drawn: dict[str, Callable[[], Drawing]] = {"map": lambda: _map(widget), "dose_response": lambda: _dose(widget)}
     if what not in drawn:
-        raise ValueError(f"a heatmap has no image '{what}'; it has {', '.join(drawn)}.")
+        raise ValueError(f"a heatmap has no picture '{what}'; it has {', '.join(drawn)}.")
     return drawn[what]()
 
 
