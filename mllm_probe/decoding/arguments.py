@@ -57,7 +57,7 @@ def from_column(named: Mapping[str, Any], column: int, length: int) -> dict[str,
 
 
 def last_columns(name: str, value: Any, column: int, length: int) -> Any:
-    """An argument of a call with ``length`` columns from ``column`` on; what has no such axis stays as it is."""
+    """An argument of a call with ``length`` columns from ``column`` on; values without such an axis are unchanged."""
     if isinstance(value, (tuple, list)):
         return type(value)(last_columns(name, item, column, length) for item in value)
     if not isinstance(value, Tensor) or value.ndim == 0:

@@ -97,7 +97,7 @@ class StaticDecoder:
         self.load(shared)
 
     def load(self, shared: SharedPrefix) -> None:
-        """Go on from another prompt of the same model; rows that were started from the one before end."""
+        """Decode from another prompt of the same model; rows of the previous prompt end."""
         _require_plain(shared)
         if shared.cache.layers[0].keys.shape[2] > self.state.capacity:
             self.state = _State(shared, self.rows, self.steps)

@@ -136,7 +136,7 @@ def empty(scene: Scene, side: int) -> Image.Image:
 
 
 def finish(image: Image.Image, style: str | None) -> Image.Image:
-    """Return the picture after what the style does to it as a whole."""
+    """Return the picture after the style's effects on the whole picture."""
     if style == "pixelated":
         return image.resize((28, 28), Image.Resampling.BOX).resize(image.size, Image.Resampling.NEAREST)
     return image

@@ -80,7 +80,7 @@ class LayerConceptHeatmap(ProbeWidget):
     """Concepts × layers as a map; hover reads a cell, a click, a drag or the arrow keys select cells and windows.
 
     Colour is the effect beyond a control; hatched cells are not clear of their controls. The selected cell's
-    dose-response curve stands below, beside its controls.
+    dose-response curve is drawn below, with its controls.
 
     Parameters
     ----------
@@ -99,24 +99,24 @@ class LayerConceptHeatmap(ProbeWidget):
     window : list of int
         First and last selected layer. ``layer`` is the first; setting it alone makes a window of one.
     metric, against, average, sample
-        What is shown: the metric, the kind of control that effects are differences from (``"random"``,
+        Displayed metric, the kind of control that effects are differences from (``"random"``,
         ``"shuffled"``), whether images are summarised by their ``"mean"``, their ``"median"``, or one is shown
         (``"single"``, number ``sample``).
     columns : {"layer", "relative_depth"}
-        What the columns are.
+        Scale of the columns.
     values : bytes
         float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``low``,
         ``high``, ``n``, ``clear``; ``control``, ``control_low``, ``control_high`` hold one after the other for each of
         ``controls``, as differences from unsteered.
     detail : {"dose_response", "off_target"}
-        What stands below the map. ``off_target`` is float32, steered × scored concept, at the selected layer and
+        View below the map. ``off_target`` is float32, steered × scored concept, at the selected layer and
         strength, for grids with metric ``"off_target"``.
     copied : str
         Text last copied in the front-end: the selected cells as CSV, or the code that reproduces them.
     progress : float
         Share of the watched sweep that is done, 0 … 1.
     status : str
-        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
+        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` holds the error.
     """
 
     _esm = bundle("layer_concept_heatmap")
@@ -196,7 +196,7 @@ class LayerConceptHeatmap(ProbeWidget):
             self.watch(_datasets(grid))
 
     def show(self, grid: xr.Dataset) -> None:
-        """Show a grid or an effect in place of what is there."""
+        """Show another grid or effect."""
         with self._showing:
             self.grid = grid
             self._publish_changed(self._state(grid))
@@ -368,7 +368,7 @@ class LayerConceptHeatmap(ProbeWidget):
         return picture_of_map(self, what)
 
     def recordings(self) -> Recordings:
-        """Record what the choosers of a saved page show."""
+        """Record the maps for the menus of a saved page."""
         with self._showing:
             return map_recordings(self)
 
@@ -380,7 +380,7 @@ class LayerConceptHeatmap(ProbeWidget):
 
 
 def _datasets(grids: Any) -> Iterable[xr.Dataset]:
-    """Check what a map is made of, where that is known before it is watched.
+    """Check the source of a map before it is watched.
 
     Raises
     ------

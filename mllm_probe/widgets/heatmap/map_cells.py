@@ -51,7 +51,7 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
         Coordinates as lists and one ``bytes`` per name in `NUMBERS`: float32, C order, concept × layer ×
         strength, those of the controls one after the other in the order of ``controls``, as differences from
         unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run. ``limit`` is the
-        end of the colour scale and ``note`` what the marks mean.
+        end of the colour scale and ``note`` the legend of the marks.
     """
     if SCORED_CONCEPT in effect.dims:
         raise ValueError(

@@ -17,13 +17,13 @@ _SHOWN = (*NUMBERS, "unit", "controls", "limit", "note")
 
 
 def map_recordings(widget: Any, largest: int = LARGEST) -> Recordings:
-    """Record what the choosers of a heatmap would show.
+    """Record the maps for the menus of a heatmap.
 
     Parameters
     ----------
     widget : LayerConceptHeatmap
     largest : int
-        Bytes of numbers; what is beyond is left out, means before medians.
+        Limit in bytes of numbers; maps beyond it are left out, medians first.
     """
     recordings = Recordings(_KEYS)
     grid: xr.Dataset | None = widget.grid

@@ -41,7 +41,7 @@ class Wanted:
 
 
 class InsideWidget(ProbeWidget):
-    """Base of the widgets that read one run of a model; a change of what is read starts a reading, the newest wins.
+    """Base of the widgets that read one run of a model; a change of a setting starts a reading, the newest wins.
 
     Attributes
     ----------
@@ -170,7 +170,7 @@ class InsideWidget(ProbeWidget):
     def recordings(self, largest: int = LARGEST) -> Recordings:
         """Record the projection on every concept, the chosen one first, as far as ``largest`` bytes go.
 
-        Nothing is run: what was captured is projected again. While a reading runs there is nothing to record.
+        Nothing is run: captured activations are projected again. While a reading runs nothing is recorded.
         """
         recorded = Recordings((CONCEPT,))
         if self.status != "idle" or self._capture is None:
@@ -192,7 +192,7 @@ class InsideWidget(ProbeWidget):
         raise NotImplementedError
 
     def _captured(self, key: Any, read: Any) -> xr.Dataset:
-        """The activations of ``key``, read once; those of another image or prompt are let go of first."""
+        """The activations of ``key``, read once; those of another image or prompt are released first."""
         if self._capture is None or self._capture[0] != key:
             self._capture = None
             self._capture = (key, read())

@@ -38,9 +38,9 @@ class PatchOverlay(InsideWidget):
     images : image, optional
         A drawn scene by default. ``overlay.images = …`` shows another.
     prompt : str, optional
-        What stands beside the image; the model's default prompt without it.
+        Prompt with which the image is read; the model's default prompt without it.
     concept, layer : optional
-        What is shown at first.
+        Initial selection.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class PatchOverlay(InsideWidget):
     rows, columns : int
         Size of the grid; 0 while it is not known.
     status : str
-        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
+        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` holds the error.
 
     Examples
     --------

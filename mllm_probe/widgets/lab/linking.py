@@ -18,7 +18,7 @@ _SELECTION = ["concept", "layer", "window"]
 
 
 class OneWay:
-    """Keeps what is passed on in a thread from being passed back in it."""
+    """Guard against passing a change back in the thread that passed it on."""
 
     def __init__(self) -> None:
         self._here = threading.local()

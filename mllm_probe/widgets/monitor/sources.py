@@ -143,7 +143,7 @@ class News(Iterator[xr.Dataset]):
         return self._closed or bool(self._monitor.over) or self._turned()
 
     def close(self) -> None:
-        """Give no further grid; the sweep goes on."""
+        """Yield no further grid; the sweep continues."""
         with self._monitor.changed:
             self._closed = True
             self._monitor.changed.notify_all()

@@ -140,7 +140,7 @@ def _state(widget: Any) -> tuple[dict[str, Any], list[list[Any]]]:
 
 
 def apart(state: dict[str, Any]) -> tuple[dict[str, Any], list[list[Any]]]:
-    """Take binary values out of a state: what is left, and for each of them its path and its base64 text."""
+    """Split binary values off a state: the remaining state, and for each value its path and its base64 text."""
     buffers: list[list[Any]] = []
 
     def taken(value: Any, path: list[Any]) -> Any:

@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 NAMING = ("words", "negations")
 _SHOWN = ("projector", "revealed")
 _CAUSES = {"scene": "picture", "picture": "picture", "pin": "pin", "unpin": "pin", "naming": "words", "show": ""}
-"""Control beside which an error of each message is shown."""
+"""Control next to which an error of each message is shown."""
 
 
 class SteeringPanel(ProbeWidget, SettingTraits):
@@ -90,7 +90,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         ``"baseline"``, ``"steered"`` and ``"random"`` of the newest setting that was finished, and ``"spans"``: for
         each of them ``[start, stop, negated]`` of every mention of the steered concepts, in UTF-16 code units.
     receipt : list of str
-        What was edited: first the steered row, then every row.
+        Edits: first of the steered row, then of every row.
     code : str
         Code that reproduces those answers.
     doses : list of [strength, ratio]
@@ -103,9 +103,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     status : str
         ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``.
     message, cause : str
-        The last error, and the control beside which it is shown: one of the setting, ``"pin"``, ``"words"``, or empty.
+        The last error, and the control next to which it is shown: one of the setting, ``"pin"``, ``"words"``, or empty.
     prompt_note, scope_note : str
-        What a person should know of the prompt (words that the model does not know) and of the tokens that are steered
+        Warnings about the prompt (words that the model does not know) and of the tokens that are steered
         (painted patches of another image).
     activity : str
         What runs in the background before the panel can steer.
@@ -224,7 +224,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self.run()
 
     def offer(self, concepts: Sequence[str], categories: Sequence[str], activity: str) -> None:
-        """Offer concepts whose vectors will be set later, and say what is being done for that.
+        """Offer concepts whose vectors will be set later, and show the progress.
 
         Parameters
         ----------
@@ -308,7 +308,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         return self._worker.wait(timeout)
 
     def pin(self) -> None:
-        """Keep the answers on the screen, with their setting, beside those that follow.
+        """Pin the current answers with their setting, for comparison with later ones.
 
         Raises
         ------
@@ -505,7 +505,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self._worker.wait()
 
     def _send_text(self, row: int) -> None:
-        """Send what a row of the running generation says so far, with the spans that name its concepts."""
+        """Send the text of a row of the running generation so far, with the spans that name its concepts."""
         numbers, setting, step, text = self._streaming[row]
         spans = self._spans(setting.plain(), {ROWS[row]: text})[ROWS[row]]
         self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text, "spans": spans})
