@@ -1,4 +1,4 @@
-"""Types of public arguments: pictures, layers, token scopes and steering."""
+"""Types of public arguments: pictures, layers, token scopes, steering and traits of widgets."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ Images: TypeAlias = Picture | Sequence[Picture | Sequence[Picture] | None] | Non
 """Pictures of samples: one; a list with one per sample, in which a nested list is several pictures of one prompt and
 None (or an empty list) a prompt without picture; None with ``inputs``, or for a prompt without picture."""
 
+PromptImages: TypeAlias = Picture | Sequence[Picture] | None
+"""Images of one prompt: one, several, or none."""
+
 Inputs: TypeAlias = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None
-"""Processed tensors in place of images and prompt: of one batch, or a list with those of each sample."""
+"""Processed tensors in place of images and prompt: of one batch, or one mapping for each sample."""
 
 Continuation: TypeAlias = str | Sequence[str | Sequence[int]] | None
 """Text after the prompt: one for all samples, or one each, as a text or as token ids."""
@@ -36,6 +39,18 @@ Edits: TypeAlias = object
 """What ``steering=`` takes: a `mllm_probe.Steering`, a composition of several, or an object of another type that is
 registered with `mllm_probe.activations.editing`."""
 
+Attributes: TypeAlias = dict[str, Any]
+"""Attributes of a dataset or a variable: plain values that Zarr and JSON keep."""
+
+CallArguments: TypeAlias = Mapping[str, Any]
+"""Arguments of a call of the model by name: tensors, the cache, switches."""
+
+HfModel: TypeAlias = Any
+"""A `transformers.PreTrainedModel`: what its modules and its configuration are called differs between families."""
+
+Processor: TypeAlias = Any
+"""A processor of transformers, or a tokenizer alone; remote code brings classes of its own."""
+
 Layers: TypeAlias = Literal["all"] | int | slice | Iterable[int]
 """Decoder blocks: ``"all"``, a number (-1 is the last), several, or a slice of them."""
 
@@ -43,3 +58,12 @@ TokenScope: TypeAlias = str | int | Sequence[str] | Sequence[int] | Sequence[boo
 """Tokens: a named scope (``"last_prompt"``, ``"generated"``, ``"image"``, ``"text"``, ``"all"``) or several; positions
 in the unpadded prompt, negative ones from its end; or a boolean mask [positions], [patch rows, patch columns] of the
 picture, or [pictures, patch rows, patch columns] of several."""
+
+TraitValue: TypeAlias = Any
+"""The value of a widget's trait; the trait checks it."""
+
+Traits: TypeAlias = dict[str, TraitValue]
+"""Traits of a widget by name: what is published, or what a page keeps."""
+
+JsonObject: TypeAlias = dict[str, Any]
+"""An object of JSON: plain values by name."""

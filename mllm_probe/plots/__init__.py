@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mllm_probe.plots.doses import dose_response as dose_response
@@ -14,7 +14,7 @@ _HOME = {"dose_response": "doses", "layer_profile": "layers", "vector_geometry":
 __all__ = ["dose_response", "layer_profile", "vector_geometry"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a figure on first use, so that the widgets, which read the palette, need no Bokeh."""
     if name not in _HOME:
         raise AttributeError(f"module 'mllm_probe.plots' has no attribute '{name}'; it has {', '.join(__all__)}")

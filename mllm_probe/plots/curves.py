@@ -33,6 +33,8 @@ class Series:
         Clear of every kind of control.
     depth : ndarray [point], optional
         Relative depth, where ``x`` are layers.
+    spread : str
+        Peak layer and spread in words, where ``x`` are layers.
     """
 
     concept: str
@@ -44,6 +46,7 @@ class Series:
     n: np.ndarray
     clear: np.ndarray
     depth: np.ndarray | None = None
+    spread: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from bokeh.models import FixedTicker, Span
+from bokeh.models import Span
 from bokeh.plotting import figure
 
 from mllm_probe import schema
-from mllm_probe.plots import theme
 from mllm_probe.plots.curves import strength_label
-from mllm_probe.plots.effects import as_effect, chosen_concepts, describe, pick
+from mllm_probe.plots.effects import describe, pick
 from mllm_probe.plots.painting import paint
 from mllm_probe.plots.palette import LIGHT
 
@@ -46,20 +45,15 @@ def dose_response(
     ValueError
         Without controls, or for a layer or concept that is not there.
     """
-    effect = chosen_concepts(as_effect(effect_or_grid, metric), concepts)
-    effect, shown = pick(effect, schema.LAYER, layer, _strongest(effect))
+    effect, shown = pick(effect_or_grid, metric, concepts, schema.LAYER, layer, _strongest)
     effect = effect.sortby(schema.STRENGTH)
     title = f"Effect by dose at layer {shown:g}" + (", the strongest one" if layer is None else "")
-    label = strength_label(str(effect.attrs.get("unit", "")))
-    made = paint(describe(effect, schema.STRENGTH, title=title, x_label=label), schema.STRENGTH)
+    curves = describe(effect, schema.STRENGTH, title=title, x_label=strength_label(str(effect.attrs.get("unit", ""))))
+    made = paint(curves, schema.STRENGTH, effect[schema.STRENGTH].values.tolist())
     made.add_layout(Span(location=0, dimension="height", line_color=LIGHT["soft"], line_dash="dotted", line_width=1))
-    made.xaxis.ticker = FixedTicker(ticks=[float(one) for one in effect[schema.STRENGTH].values])
-    theme.finish_legend(made)
     return made
 
 
 def _strongest(effect: xr.Dataset) -> float:
-    if schema.LAYER not in effect.dims:
-        return float(effect[schema.LAYER])
     largest = effect["difference"].sel(strength=effect[schema.STRENGTH].max()).mean(schema.CONCEPT).values
     return float(effect[schema.LAYER].values[int(np.nanargmax(largest)) if np.isfinite(largest).any() else 0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -10,11 +10,13 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.plots.curves import Band, Curves, Series, counted, effect_label
 from mllm_probe.studies.effect import effect as effect_of
+from mllm_probe.studies.layer_spread import spread_over_layers
 
 READING = (
     "Lines: concept minus the mean of random directions, with 95 % intervals over images. "
     "Filled: clear of all controls."
 )
+_SPREAD = "peak at layer {:.0f}, spread {:.1f} layers"
 
 
 def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
@@ -55,22 +57,24 @@ def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
 def describe(effect: xr.Dataset, dim: str, *, title: str, x_label: str) -> Curves:
     """Describe the figure of an effect along ``dim``, its only dimension beside ``concept`` and ``control``."""
     attributes = effect["difference"].attrs
-    unit = str(attributes.get("units", ""))
-    quantity = str(attributes.get("long_name", "concept minus random"))
+    spread = spread_over_layers(effect) if dim == schema.LAYER else None
     return Curves(
         title=title,
-        quantity=quantity,
+        quantity=str(attributes.get("long_name", "concept minus random")),
         caption=[*origin(effect, counted(effect["n"].values)), READING],
         x_label=x_label,
-        y_label=effect_label(unit),
-        series=[_series(effect.sel({schema.CONCEPT: name}), dim) for name in effect[schema.CONCEPT].values],
+        y_label=effect_label(str(attributes.get("units", ""))),
+        series=[
+            _series(effect.isel(at), dim, None if spread is None else spread.isel(at))
+            for at in ({schema.CONCEPT: place} for place in range(effect.sizes[schema.CONCEPT]))
+        ],
         bands=_bands(effect, dim),
     )
 
 
-def _series(one: xr.Dataset, dim: str) -> Series:
+def _series(one: xr.Dataset, dim: str, spread: xr.Dataset | None) -> Series:
     values = {name: np.asarray(one[name].values) for name in ("low", "high", "n")}
-    by_layer = schema.RELATIVE_DEPTH in one.coords and dim == schema.LAYER
+    has_depth = schema.RELATIVE_DEPTH in one.coords and dim == schema.LAYER
     return Series(
         concept=str(one[schema.CONCEPT].values),
         category=str(one[schema.CATEGORY].values) if schema.CATEGORY in one.coords else "",
@@ -78,7 +82,10 @@ def _series(one: xr.Dataset, dim: str) -> Series:
         value=one["difference"].values,
         **values,
         clear=one["clear_of_controls"].values.astype(bool),
-        depth=one[schema.RELATIVE_DEPTH].values if by_layer else None,
+        depth=one[schema.RELATIVE_DEPTH].values if has_depth else None,
+        spread=""
+        if spread is None or not np.isfinite(spread["peak_layer"])
+        else _SPREAD.format(float(spread["peak_layer"]), float(spread["participation_ratio"])),
     )
 
 
@@ -86,19 +93,17 @@ def _bands(effect: xr.Dataset, dim: str) -> list[Band]:
     """Return a band for each control, over all concepts, seen from the mean of the random directions."""
     names = ["control_mean", "control_low", "control_high"]
     shown = effect[names] - effect["control_mean"].sel({schema.CONTROL: "random"})
-    bands = []
-    for name in (str(control) for control in effect[schema.CONTROL].values):
-        one = shown.sel({schema.CONTROL: name}).transpose(schema.CONCEPT, dim)
-        bands.append(
-            Band(
-                control=name,
-                x=one[dim].values.astype(float),
-                mean=one["control_mean"].mean(schema.CONCEPT).values,
-                low=one["control_low"].min(schema.CONCEPT).values,
-                high=one["control_high"].max(schema.CONCEPT).values,
-            )
+    return [
+        Band(
+            control=name,
+            x=one[dim].values.astype(float),
+            mean=one["control_mean"].mean(schema.CONCEPT).values,
+            low=one["control_low"].min(schema.CONCEPT).values,
+            high=one["control_high"].max(schema.CONCEPT).values,
         )
-    return bands
+        for name in map(str, effect[schema.CONTROL].values)
+        for one in [shown.sel({schema.CONTROL: name}).transpose(schema.CONCEPT, dim)]
+    ]
 
 
 def origin(dataset: xr.Dataset, *more: str) -> list[str]:
@@ -114,28 +119,56 @@ def origin(dataset: xr.Dataset, *more: str) -> list[str]:
     return [" · ".join(part for part in parts if part) for parts in ([*facts, *more], texts) if any(parts)]
 
 
-def _listed(value: Any) -> str:
+def _listed(value: str | Sequence[str]) -> str:
     return value if isinstance(value, str) else " + ".join(map(str, value))
 
 
-def pick(effect: xr.Dataset, dim: str, value: float | None, default: float) -> tuple[xr.Dataset, float]:
-    """Select one coordinate of a dimension, with an error that lists what is there."""
-    if dim not in effect.dims:
-        return effect, float(effect[dim]) if dim in effect.coords else default
-    there = [float(one) for one in effect[dim].values]
-    wanted = default if value is None else float(value)
+def pick(
+    data: xr.Dataset,
+    metric: str,
+    concepts: Sequence[str] | str | None,
+    dim: str,
+    value: float | None,
+    default: Callable[[xr.Dataset], float],
+) -> tuple[xr.Dataset, float]:
+    """Effect of a grid or effect for some of its concepts, at one coordinate of a dimension.
+
+    Parameters
+    ----------
+    data : Dataset
+    metric : str
+        Of a grid.
+    concepts : sequence of str or str, optional
+        All of them by default.
+    dim : str
+        ``"layer"`` or ``"strength"``.
+    value : float, optional
+        Coordinate on ``dim``.
+    default : function of the effect
+        Gives the coordinate where ``value`` is None.
+
+    Returns
+    -------
+    tuple of (Dataset, float)
+        The effect without ``dim``, and the coordinate.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As from `as_effect`; ValueError for a concept or coordinate that is not there, with those that are.
+    """
+    effect = _of_concepts(as_effect(data, metric), concepts)
+    there = [float(one) for one in effect[dim].values.ravel()]
+    wanted = default(effect) if value is None else float(value)
     if wanted not in there:
         raise ValueError(f"{dim} {wanted:g} is not in the effect; it has {', '.join(f'{one:g}' for one in there)}.")
-    return effect.isel({dim: there.index(wanted)}), wanted
+    return effect.isel({dim: there.index(wanted)} if dim in effect.dims else {}), wanted
 
 
-def chosen_concepts(effect: xr.Dataset, concepts: list[str] | tuple[str, ...] | str | None) -> xr.Dataset:
-    """Select concepts by name, with an error that lists what is there."""
-    if concepts is None:
-        return effect
-    names = [concepts] if isinstance(concepts, str) else list(concepts)
+def _of_concepts(effect: xr.Dataset, concepts: Sequence[str] | str | None) -> xr.Dataset:
+    names = [concepts] if isinstance(concepts, str) else concepts
     there = [str(name) for name in effect[schema.CONCEPT].values]
-    for name in names:
+    for name in names or ():
         if name not in there:
             raise ValueError(f"concept '{name}' is not in the effect; it has {', '.join(there)}.")
-    return effect.sel({schema.CONCEPT: names})
+    return effect if names is None else effect.sel({schema.CONCEPT: list(names)})

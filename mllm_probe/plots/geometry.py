@@ -16,9 +16,10 @@ from bokeh.plotting import figure
 from mllm_probe import schema
 from mllm_probe.activations import tensor_of
 from mllm_probe.plots import theme
+from mllm_probe.plots.curves import Band
 from mllm_probe.plots.effects import origin
-from mllm_probe.plots.painting import NAMED
-from mllm_probe.plots.palette import category_colour, control_colour, control_label
+from mllm_probe.plots.painting import NAMED, paint_band
+from mllm_probe.plots.palette import category_colour, control_colour
 
 
 def vector_geometry(vectors: xr.Dataset, scope: str | None = None, layer: int | None = None) -> Row:
@@ -82,11 +83,8 @@ def vector_geometry(vectors: xr.Dataset, scope: str | None = None, layer: int | 
 
 def cosines(vectors: xr.DataArray) -> np.ndarray:
     """Return cosines of all pairs of directions (concept, layer, hidden) as float32 [layer, concept, concept]."""
-    return np.stack([_cosine(_unit(vectors, number)) for number in range(vectors.sizes[schema.LAYER])])
-
-
-def _cosine(unit: torch.Tensor) -> np.ndarray:
-    return (unit @ unit.T).cpu().numpy()
+    units = (_unit(vectors, number) for number in range(vectors.sizes[schema.LAYER]))
+    return np.stack([(unit @ unit.T).cpu().numpy() for unit in units])
 
 
 def _unit(vectors: xr.DataArray, number: int) -> torch.Tensor:
@@ -133,9 +131,8 @@ def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> objec
         line_color=None,
         name="cosines",
     )
-    bar = ColorBar(color_mapper=mapper, width=10, title="cosine", background_fill_color=None)
-    bar.title_text_font_style = "normal"
-    made.add_layout(bar, "right")
+    bar = {"title": "cosine", "title_text_font_style": "normal", "background_fill_color": None}
+    made.add_layout(ColorBar(color_mapper=mapper, width=10, **bar), "right")
     made.xaxis.major_label_orientation = np.pi / 2
     made.grid.grid_line_color = None
     theme.add_hover(made, [cells], [("", "@x × @y"), ("cosine", "@cosine{0.000}")])
@@ -181,7 +178,7 @@ def _by_layer(vectors: xr.Dataset, variable: str, title: str, label: str, y_rang
                 name=name,
             )
         )
-    made.xaxis.ticker = FixedTicker(ticks=layers[:: -(-len(layers) // 16)].tolist())
+    made.xaxis.ticker = FixedTicker(ticks=theme.some_ticks(layers.tolist()))
     theme.add_hover(made, lines, [("", "@concept (@category)"), ("layer", "@x"), (variable, "@y{0.000}")])
     return made
 
@@ -192,16 +189,6 @@ def _draw_shuffled(made: figure, vectors: xr.Dataset) -> None:
     for number in range(vectors.sizes[schema.LAYER]):
         own, shuffled = _unit(vectors["vector"], number), _unit(vectors["shuffled"], number)
         cosines.append((own[:, None] * shuffled).sum(-1).cpu().numpy().ravel())
-    source = ColumnDataSource(
-        {
-            "x": vectors[schema.LAYER].values.astype(int),
-            "low": [np.nanquantile(values, 0.025) for values in cosines],
-            "high": [np.nanquantile(values, 0.975) for values in cosines],
-            "mean": [np.nanmean(values) for values in cosines],
-        }
-    )
-    colour, label = control_colour("shuffled"), control_label("shuffled")
-    made.varea("x", "low", "high", source=source, color=colour, alpha=0.35, legend_label=label, name="band shuffled")
-    made.line(
-        "x", "mean", source=source, color=colour, dash="dashed", width=2, legend_label=label, name="mean shuffled"
-    )
+    low, high = (np.array([np.nanquantile(one, share) for one in cosines]) for share in (0.025, 0.975))
+    mean = np.array([np.nanmean(one) for one in cosines])
+    paint_band(made, Band("shuffled", vectors[schema.LAYER].values.astype(int), mean, low, high))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import xarray as xr
-from bokeh.models import FixedTicker
 from bokeh.plotting import figure
 
 from mllm_probe import schema
 from mllm_probe.plots import theme
 from mllm_probe.plots.curves import strength_unit
-from mllm_probe.plots.effects import as_effect, chosen_concepts, describe, pick
+from mllm_probe.plots.effects import describe, pick
 from mllm_probe.plots.painting import paint
 
 
@@ -44,17 +43,13 @@ def layer_profile(
     ValueError
         Without controls, or for a strength or concept that is not there.
     """
-    effect = chosen_concepts(as_effect(effect_or_grid, metric), concepts)
-    there = [float(one) for one in effect[schema.STRENGTH].values.reshape(-1)]
-    effect, dose = pick(effect, schema.STRENGTH, strength, 1.0 if 1.0 in there else max(there))
+    effect, dose = pick(effect_or_grid, metric, concepts, schema.STRENGTH, strength, _usual)
     unit = str(effect.attrs.get("unit", ""))
     title = f"Effect by layer at strength {dose:g}" + (f" {strength_unit(unit)}" if unit else "")
     curves = describe(effect, schema.LAYER, title=title, x_label="edited layer (decoder block)")
-    made = paint(curves, schema.LAYER)
-    made.xaxis.ticker = FixedTicker(ticks=_ticks([int(layer) for layer in effect[schema.LAYER].values]))
-    theme.finish_legend(made)
-    return made
+    return paint(curves, schema.LAYER, theme.some_ticks(effect[schema.LAYER].values.tolist()))
 
 
-def _ticks(layers: list[int], at_most: int = 16) -> list[int]:
-    return layers[:: -(-len(layers) // at_most)]
+def _usual(effect: xr.Dataset) -> float:
+    there = effect[schema.STRENGTH].values.ravel().tolist()
+    return 1.0 if 1.0 in there else max(there)

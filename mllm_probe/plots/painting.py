@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from bokeh.models import ColumnDataSource
+from bokeh.models import ColumnDataSource, FixedTicker, GlyphRenderer
 from bokeh.plotting import figure
 
 from mllm_probe.plots import theme
@@ -14,29 +16,43 @@ NAMED = 10
 """With more concepts than these, the legend names their categories."""
 
 
-def paint(curves: Curves, x_name: str) -> figure:
-    """Paint curves as a figure; ``x_name`` is what the horizontal axis counts, for the text under the pointer."""
+def paint(curves: Curves, x_name: str, ticks: Sequence[float]) -> figure:
+    """Paint curves as a figure.
+
+    Parameters
+    ----------
+    curves : Curves
+    x_name : str
+        What the horizontal axis counts, for the text under the pointer.
+    ticks : sequence of float
+        Marks of the horizontal axis.
+    """
     made = theme.new_figure(curves.title, [curves.quantity, *curves.caption], curves.x_label, curves.y_label)
     for band in curves.bands:
-        _paint_band(made, band)
+        paint_band(made, band)
     tips = [("", "@concept (@category)"), (x_name, "@x"), ("effect", "@y{0.000} (@low{0.000} … @high{0.000})")]
     tips += [("n", "@n"), ("clear of controls", "@clear")]
     if any(one.depth is not None for one in curves.series):
         tips.insert(2, ("relative depth", "@depth{0.00}"))
+    if any(one.spread for one in curves.series):
+        tips.append(("over the layers", "@spread"))
     named = len(curves.series) <= NAMED
     points = [_paint_series(made, one, number, named) for number, one in enumerate(curves.series)]
     theme.add_hover(made, points, tips)
+    made.xaxis.ticker = FixedTicker(ticks=list(ticks))
+    theme.finish_legend(made)
     return made
 
 
-def _paint_band(made: figure, band: Band) -> None:
+def paint_band(made: figure, band: Band) -> None:
+    """Paint what a kind of control does: its band, and its mean as a dashed line."""
     source = ColumnDataSource({"x": band.x, "low": band.low, "high": band.high, "mean": band.mean})
     look = {"color": control_colour(band.control), "source": source, "legend_label": control_label(band.control)}
     made.varea("x", "low", "high", alpha=0.22, name=f"band {band.control}", **look)
     made.line("x", "mean", dash="dashed", width=2, name=f"mean {band.control}", **look)
 
 
-def _paint_series(made: figure, one: Series, number: int, named: bool) -> object:
+def _paint_series(made: figure, one: Series, number: int, named: bool) -> GlyphRenderer:
     source = _source(one)
     look = {
         "color": category_colour(one.category),
@@ -69,5 +85,6 @@ def _source(one: Series) -> ColumnDataSource:
         "fill": np.where(one.clear, category_colour(one.category), LIGHT["paper"]),
         "concept": [one.concept] * len(one.x),
         "category": [one.category] * len(one.x),
+        "spread": [one.spread] * len(one.x),
     }
     return ColumnDataSource(data if one.depth is None else data | {"depth": one.depth})

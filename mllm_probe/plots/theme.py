@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any
 
-from bokeh.models import CustomJS, HoverTool, Title
+from bokeh.models import CustomJS, GlyphRenderer, HoverTool, Title
 from bokeh.plotting import figure
 
 from mllm_probe.plots.palette import DARK, LIGHT
@@ -75,7 +74,7 @@ _FOLLOW = """
 """
 
 
-def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **options: Any) -> figure:
+def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **options: object) -> figure:
     """Return an empty figure in the package's look.
 
     Parameters
@@ -98,8 +97,7 @@ def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **opt
         "active_scroll": None,
     }
     made = figure(x_axis_label=x_label, y_axis_label=y_label, **(settings | options))
-    made.background_fill_color = made.border_fill_color = None
-    made.outline_line_color = None
+    made.update(background_fill_color=None, border_fill_color=None, outline_line_color=None)
     lines = [line for text in caption for line in textwrap.wrap(text, _CAPTION_WIDTH)]
     small = {
         "text_font_size": "11px",
@@ -115,11 +113,13 @@ def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **opt
         made.add_layout(one, "above")
     made.height += 15 * len(lines)
     for axis in made.axis:
-        axis.axis_label_text_font_style = "normal"
-        axis.axis_label_text_font = axis.major_label_text_font = _FONT
-        axis.axis_label_text_color = axis.major_label_text_color = LIGHT["ink"]
-        axis.minor_tick_line_color = None
-        axis.axis_line_color = axis.major_tick_line_color = LIGHT["soft"]
+        axis.update(
+            axis_label_text_font_style="normal",
+            **dict.fromkeys(("axis_label_text_font", "major_label_text_font"), _FONT),
+            **dict.fromkeys(("axis_label_text_color", "major_label_text_color"), LIGHT["ink"]),
+            **dict.fromkeys(("axis_line_color", "major_tick_line_color"), LIGHT["soft"]),
+            minor_tick_line_color=None,
+        )
     made.grid.grid_line_color = LIGHT["line"]
     parts = {"figure": made, "titles": titles, "axes": list(made.axis), "grids": list(made.grid)}
     follow = CustomJS(args={**parts, "light": LIGHT, "dark": DARK}, code=_FOLLOW)
@@ -128,23 +128,31 @@ def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **opt
     return made
 
 
+def some_ticks(layers: list[int], at_most: int = 16) -> list[int]:
+    """As many of the layers, evenly apart, as an axis has room for."""
+    return layers[:: -(-len(layers) // at_most)]
+
+
 def finish_legend(made: figure) -> None:
     """Put the legend below the figure, in as many columns as fit; a click on an entry hides its lines."""
     for legend in made.legend:
         labels = [str(item.label.value) for item in legend.items]
         columns = max(1, min(len(labels), _LEGEND_WIDTH // (max(map(len, labels), default=1) + 5)))
-        legend.ncols = columns
         made.height += 32 * -(-len(labels) // columns)
         made.add_layout(legend, "below")
-        legend.click_policy = "hide"
-        legend.label_text_font_size = "11px"
-        legend.label_text_font = _FONT
-        legend.label_text_color = LIGHT["ink"]
-        legend.background_fill_color = None
-        legend.border_line_color = None
-        legend.location = "top_left"
-        legend.padding = legend.margin = 2
-        legend.spacing = 12
+        legend.update(
+            ncols=columns,
+            click_policy="hide",
+            label_text_font_size="11px",
+            label_text_font=_FONT,
+            label_text_color=LIGHT["ink"],
+            background_fill_color=None,
+            border_line_color=None,
+            location="top_left",
+            padding=2,
+            margin=2,
+            spacing=12,
+        )
 
 
 MENU_STYLE = """
@@ -157,6 +165,6 @@ select.bk-input.bk-input {
 """Of menus beside figures: their colours follow the page by its CSS variables."""
 
 
-def add_hover(made: figure, renderers: list[Any], tips: list[tuple[str, str]]) -> None:
+def add_hover(made: figure, renderers: list[GlyphRenderer], tips: list[tuple[str, str]]) -> None:
     """Show values under the pointer."""
     made.add_tools(HoverTool(renderers=renderers, tooltips=tips))

@@ -70,6 +70,25 @@ def test_a_layer_profile_shows_the_numbers_of_the_effect(effect):
     assert list(line["n"]) == [24] * 4 and np.allclose(line["depth"], [0.25, 0.5, 0.75, 1])
 
 
+def test_a_layer_profile_says_where_each_concept_peaks_and_how_far_it_spreads(effect):
+    effect["difference"].loc[{"concept": "cat", "strength": 2}] = [0, 3, 3, -1]
+    effect["difference"].loc[{"concept": "neon", "strength": 2}] = np.nan
+    figure = layer_profile(effect, strength=2)
+    assert set(data(figure, "points cat")["spread"]) == {"peak at layer 1, spread 2.0 layers"}
+    assert set(data(figure, "points neon")["spread"]) == {""}
+    (hover,) = [tool for tool in figure.tools if hasattr(tool, "tooltips")]
+    assert ("over the layers", "@spread") in hover.tooltips
+    (hover,) = [tool for tool in dose_response(effect, layer=1).tools if hasattr(tool, "tooltips")]
+    assert ("over the layers", "@spread") not in hover.tooltips
+
+
+def test_a_strength_that_was_selected_before_is_drawn_and_another_one_is_refused(effect):
+    one = effect.sel(strength=2)
+    assert texts(layer_profile(one))[0] == texts(layer_profile(effect, strength=2))[0]
+    with pytest.raises(ValueError, match="strength 1 is not in the effect; it has 2"):
+        layer_profile(one, strength=1)
+
+
 def test_controls_are_drawn_against_the_mean_random_direction(effect):
     figure = layer_profile(effect, strength=1, concepts="cat")
     at = effect.sel(strength=1, concept="cat")

@@ -13,10 +13,10 @@ from mllm_probe.plots.palette import CATEGORY_COLOURS, DARK, LIGHT, control_colo
 from mllm_probe.schema import CATEGORIES
 from mllm_probe.widgets.base import numbers
 from mllm_probe.widgets.base.recipe import map_recipe
+from mllm_probe.widgets.heatmap.map_cells import NUMBERS
 from mllm_probe.widgets.pictures.dose_picture import dose_curves
 
 CASES = json.loads((Path(__file__).parent / "figure_cases.json").read_text(encoding="utf-8"))
-_NUMBERS = ("values", "low", "high", "n", "clear", "control", "control_low", "control_high")
 
 
 def number(value):
@@ -52,7 +52,7 @@ def test_controls_have_one_name_and_colours_for_both_themes():
 
 def test_a_curve_is_described_alike():
     case = CASES["curve"]
-    cells = case["cells"] | {name: packed(case["cells"][name]) for name in _NUMBERS}
+    cells = case["cells"] | {name: packed(case["cells"][name]) for name in NUMBERS}
     curves = dose_curves(numbers.MapNumbers.of(cells), "cat", 3)
     (one,) = curves.series
     for name in ("x", "value", "low", "high", "n", "clear"):

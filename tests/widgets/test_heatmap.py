@@ -9,8 +9,9 @@ import pytest
 import xarray as xr
 
 from mllm_probe.studies.effect import effect
+from mllm_probe.studies.layer_spread import spread_over_layers
 from mllm_probe.widgets import LayerConceptHeatmap
-from mllm_probe.widgets.heatmap.map_cells import cells_of
+from mllm_probe.widgets.heatmap.map_cells import cells_of, row_groups
 from mllm_probe.widgets.pictures.drawing import Area
 from tests.widgets import fakes
 
@@ -37,6 +38,29 @@ def test_values_are_float32_by_concept_layer_and_strength(filled):
     np.testing.assert_allclose(numbers(filled, "control"), 0.1, rtol=1e-6)
     assert (filled.unit, filled.strength_unit) == ("nats", "residual")
     assert filled.categories[:5] == ["entity"] * 5
+
+
+def test_rows_are_grouped_by_category_in_the_order_of_their_first_concepts():
+    assert row_groups(["entity", "visual_style", "entity", ""]) == [
+        ["entity", [0, 2]],
+        ["visual style", [1]],
+        ["", [3]],
+    ]
+    assert row_groups([]) == []
+
+
+def test_peak_and_spread_are_those_of_the_effect_from_the_shown_control():
+    data = fakes.effect()
+    shifted = (data["difference"] + 0.4).expand_dims(control=["shuffled"])
+    both = xr.concat([data["difference"].expand_dims(control=["random"]), shifted], "control")
+    data = xr.concat([data, data.assign_coords(control=["shuffled"])], "control", data_vars="minimal")
+    data = data.assign(difference_from=both, difference_low=both - 1, difference_high=both + 1)
+    for kind, control in (("random", None), ("shuffled", "shuffled")):
+        cells, spread = cells_of(data, kind), spread_over_layers(data, control)
+        for name, dims in (("peak_layer", ("concept", "strength")), ("mean_over_concepts", ("layer", "strength"))):
+            wanted = spread[name].transpose(*dims).values.astype(np.float32)
+            np.testing.assert_array_equal(np.frombuffer(cells[name], np.float32).reshape(wanted.shape), wanted)
+    assert cells_of(data, "random")["participation_ratio"] != cells_of(data, "shuffled")["participation_ratio"]
 
 
 def test_the_order_of_dimensions_does_not_matter():

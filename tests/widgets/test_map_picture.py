@@ -1,8 +1,11 @@
 """The still picture of the map."""
 
+import numpy as np
+
+from mllm_probe.studies.layer_spread import spread_over_layers
 from mllm_probe.widgets import LayerConceptHeatmap
+from mllm_probe.widgets.base.numbers import plain
 from mllm_probe.widgets.pictures.drawing import Box, Text
-from mllm_probe.widgets.pictures.static_picture import marked_words
 from tests.widgets import fakes
 
 
@@ -38,19 +41,20 @@ def test_the_lab_is_drawn_in_full_and_as_wide_as_its_answers():
     right = max(shape.x + shape.width for shape in drawing.shapes if isinstance(shape, Box))
     heatmap.close()
     assert "a-model-with-a-long-name · last_prompt + generated + image · add" in written and "…" not in written
-    assert drawing.width == 640 and right > 600
+    (heading,) = (shape for shape in drawing.shapes if isinstance(shape, Text) and shape.text == "peak · spread")
+    assert drawing.width == 640 and 540 < right < heading.x
 
 
-def test_new_words_and_mentions_are_marked_in_a_picture():
-    answer = "a \U0001f408 black cat, no dog"
-    found = marked_words(answer, "a black house", [[5, 14, 0], [16, 22, 1]])
-    assert [(word, new) for word, new, _ in found] == [
-        ("a", False),
-        ("\U0001f408", True),
-        ("black", False),
-        ("cat,", True),
-        ("no", True),
-        ("dog", True),
-    ]
-    assert [kind for *_, kind in found] == ["", "", "named", "named", "negated", "negated"]
-    assert [new for _, new, _ in marked_words(answer, None, [])] == [False] * 6
+def test_peak_and_spread_stand_beside_each_concept_as_the_study_gives_them():
+    effect = fakes.effect()
+    effect["difference"][3] = np.nan
+    heatmap = LayerConceptHeatmap(effect)
+    drawing = heatmap.drawing()
+    heatmap.close()
+    spread = spread_over_layers(effect).sel(strength=heatmap.strength)
+    rows = {shape.text: shape.y for shape in drawing.shapes if isinstance(shape, Text) and shape.anchor == "end"}
+    beside = {shape.y: shape.text for shape in drawing.shapes if isinstance(shape, Text) and shape.x > 556}
+    for name, peak, ratio in zip(heatmap.concepts, spread["peak_layer"], spread["participation_ratio"], strict=True):
+        known = bool(np.isfinite(peak))
+        assert beside[rows[name]] == (f"{int(peak)} · {plain(float(ratio))}" if known else ""), name
+    assert int(np.isfinite(spread["peak_layer"]).sum()) == len(heatmap.concepts) - 1

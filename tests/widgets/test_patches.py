@@ -240,3 +240,16 @@ def test_its_picture_shades_and_frames_the_patches_of_the_layer(overlay, tmp_pat
         assert image.width == 3 * overlay.drawing().width
     overlay.values = b""
     assert "Nothing has been read yet." in overlay.to_svg(tmp_path / "none.svg").path.read_text()
+
+
+def test_the_picture_has_the_scale_of_the_view(overlay):
+    values = values_of(overlay).copy()
+    values[0], values[1:] = 0.4, 3.1
+    values[0, 0, 0], values[0, 3, 3] = np.nan, 99
+    overlay.publish(values=values.tobytes(), layer=0)
+    shapes = overlay.drawing().shapes
+    assert "colours: −3.5 (blue) to +3.5 (orange) × mean difference" in [
+        one.text for one in shapes if hasattr(one, "text")
+    ]
+    shades = [one.opacity for one in shapes if isinstance(one, Box) and one.fill]
+    assert len(shades) == 15 and shades[-1] == pytest.approx(0.85) and shades[0] == pytest.approx(0.85 * 0.4 / 3.5)

@@ -17,6 +17,7 @@ from mllm_probe.apps.report.best_cells_table import choice_of
 from mllm_probe.apps.report.provenance import provenance_rows, unfinished
 from mllm_probe.apps.report.report_answers import answers_of
 from mllm_probe.studies.best_cell import best_cells
+from mllm_probe.studies.layer_spread import spread_over_layers
 from tests.widgets import fakes
 
 HOSTILE = fakes.HOSTILE[0]
@@ -107,7 +108,11 @@ def test_the_best_cell_is_chosen_on_fit_pictures_and_reported_on_held_out_ones(t
     flattering.values[0, 3, 1, 0, 0, held_out] = 1
     rows = table(page(data.assign(named=flattering), tmp_path), "best-cells")
     assert rows[0][:6] == ["cat", "entity", "2", "1", "0.75", "+0.75 [+0.25, +1.00]"]
-    assert rows[0][6:] == ["0.00 [0.00, 0.00]", "0.50", "4", "yes"]
+    spread = spread_over_layers(mp.effect(data.assign(named=flattering), "named", split="held_out"))
+    over = spread.sel(concept="cat", strength=1)
+    peak, ratio = int(over["peak_layer"]), f"{float(over['participation_ratio']):.1f}"
+    assert rows[0][6:] == ["0.00 [0.00, 0.00]", str(peak), ratio, "0.50", "4", "yes"]
+    assert peak == 3, "the named share alone would choose another layer"
 
 
 def test_without_two_splits_the_numbers_are_called_optimistic():

@@ -1,7 +1,11 @@
 /** Numbers of a small map that can be told by their place. */
-import type { Cells } from "../src/heatmap/map_cells";
+import type { Cells, RowGroup } from "../src/heatmap/map_cells";
 
-const CATEGORIES = ["entity", "style", "entity"];
+/** Rows of the small map: its first and third concept share a category. */
+export const GROUPS: RowGroup[] = [
+  ["entity", [0, 2]],
+  ["style", [1]],
+];
 
 /** Three concepts, four layers, two strengths; each value is its index. */
 export function cells(): Cells {
@@ -9,7 +13,8 @@ export function cells(): Cells {
   const empty = new Float32Array(0);
   return {
     concepts: ["cat", "line_art", "<b>dog</b>"],
-    categories: CATEGORIES,
+    categories: ["entity", "style", "entity"],
+    groups: GROUPS,
     layers: [0, 1, 2, 3],
     depths: [0.25, 0.5, 0.75, 1],
     strengths: [-1, 1],
@@ -23,5 +28,8 @@ export function cells(): Cells {
     control: empty,
     controlLow: empty,
     controlHigh: empty,
+    peakLayer: empty,
+    participationRatio: empty,
+    meanOverConcepts: empty,
   };
 }

@@ -4,7 +4,7 @@ import cases from "../../tests/widgets/figure_cases.json";
 import * as format from "../src/base/numbers";
 import { controlLabel } from "../src/base/theme";
 import { codeOf } from "../src/heatmap/copying";
-import { type Cells, scaleLimit } from "../src/heatmap/map_cells";
+import { type Cells, type RowGroup, scaleLimit } from "../src/heatmap/map_cells";
 import { axisLimits, responseOf } from "../src/heatmap/response";
 
 const number = (value: unknown) => (value === null ? Number.NaN : value);
@@ -51,6 +51,7 @@ function cells(): Cells {
   return {
     concepts: cells.concepts,
     categories: cells.categories,
+    groups: cells.row_groups as RowGroup[],
     layers: cells.layers,
     depths: [],
     strengths: cells.strengths,
@@ -64,6 +65,9 @@ function cells(): Cells {
     control: floats(cells.control),
     controlLow: floats(cells.control_low),
     controlHigh: floats(cells.control_high),
+    peakLayer: floats(cells.peak_layer),
+    participationRatio: floats(cells.participation_ratio),
+    meanOverConcepts: floats(cells.mean_over_concepts),
   };
 }
 

@@ -12,7 +12,7 @@ describe("image of the cells", () => {
   const some = cells();
   some.value[indexOf(some, { concept: 2, layer: 3 }, 1)] = Number.NaN;
   some.value[indexOf(some, { concept: 1, layer: 0 }, 1)] = -99;
-  const layout = layoutMap(some.categories, 4, { width: 600, nameWidth: 60 });
+  const layout = layoutMap(some.groups, 4, { width: 600, nameWidth: 60 });
   const image = pixels(some, layout, 1, 16, COLOURS);
   const at = (row: number, layer: number) => [...image.slice((row * 4 + layer) * 4, (row * 4 + layer) * 4 + 4)];
   it("has a pixel for each cell, in the order of the rows", () => {

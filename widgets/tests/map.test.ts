@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
+import type { Pen } from "../src/base/canvas";
 import { diverging, luminance, type Theme } from "../src/base/theme";
-import { cellAt, edgesAt, grouped, layerAt, layoutMap, move } from "../src/heatmap/layout";
-import { columnMeans, floats, indexOf, nearest, profile, spread } from "../src/heatmap/map_cells";
+import { cellAt, edgesAt, layerAt, layoutMap, move } from "../src/heatmap/layout";
+import { type Cells, floats, indexOf, nearest, profile } from "../src/heatmap/map_cells";
+import { paintColumnProfile, paintMargin } from "../src/heatmap/margins";
 import { readout } from "../src/heatmap/readout";
+import type { Scene } from "../src/heatmap/scene";
 import { dragTo, fromTraits, onKey, select, span, toTraits } from "../src/heatmap/selection";
-import { cells } from "./cells";
-
-const CATEGORIES = ["entity", "style", "entity"];
+import { cells, GROUPS } from "./cells";
 
 describe("cells", () => {
   it("are read from buffers that start anywhere", () => {
@@ -19,12 +20,6 @@ describe("cells", () => {
     expect(indexOf(cells(), { concept: 2, layer: 1 }, 1)).toBe(19);
     expect(profile(cells(), 1, 0)).toEqual([8, 10, 12, 14]);
   });
-  it("say where a profile peaks and how far it spreads", () => {
-    expect(spread([0, 2, 2, 0])).toEqual({ peak: 1, effective: 2 });
-    expect(spread([-1, -3, Number.NaN])?.peak).toBe(1);
-    expect(spread([0.1, -3, 0.2])).toEqual({ peak: 1, effective: 1 });
-    expect(spread([Number.NaN, 0])).toBeNull();
-  });
   it("find the nearest strength", () => {
     expect(nearest([-2, -1, 1, 2], 1.25)).toBe(2);
     expect(nearest([], 1)).toBe(0);
@@ -32,12 +27,8 @@ describe("cells", () => {
 });
 
 describe("layout", () => {
-  const layout = layoutMap(CATEGORIES, 4, { width: 600, nameWidth: 60 });
-  it("gathers the rows of a category", () => {
-    expect(grouped(CATEGORIES)).toEqual([
-      ["entity", [0, 2]],
-      ["style", [1]],
-    ]);
+  const layout = layoutMap(GROUPS, 4, { width: 600, nameWidth: 60 });
+  it("has its rows in the order of the groups", () => {
     expect(layout.rows.map((r) => r.concept)).toEqual([0, 2, 1]);
   });
   it("finds the cell at the middle of every cell, and none beside them", () => {
@@ -54,19 +45,19 @@ describe("layout", () => {
   it("never gets wider than its space, and gives its margin up first", () => {
     for (const width of [320, 480, 640, 900, 1600]) {
       for (const layers of [4, 8, 40]) {
-        const made = layoutMap(CATEGORIES, layers, { width, nameWidth: 150 });
+        const made = layoutMap(GROUPS, layers, { width, nameWidth: 150 });
         expect(made.left + layers * made.cellWidth).toBeLessThanOrEqual(width);
         if (made.margin !== null) expect(made.margin + 100).toBeLessThanOrEqual(width);
       }
     }
-    expect(layoutMap(CATEGORIES, 40, { width: 480, nameWidth: 60 }).margin).toBeNull();
-    expect(layoutMap(CATEGORIES, 8, { width: 700, nameWidth: 60 }).margin).not.toBeNull();
+    expect(layoutMap(GROUPS, 40, { width: 480, nameWidth: 60 }).margin).toBeNull();
+    expect(layoutMap(GROUPS, 8, { width: 700, nameWidth: 60 }).margin).not.toBeNull();
   });
   it("gives categories lines of their own where one is longer than its rows are high", () => {
-    const turned = layoutMap(CATEGORIES, 4, { width: 600, nameWidth: 60, categoryWidths: new Map([["style", 19]]) });
+    const turned = layoutMap(GROUPS, 4, { width: 600, nameWidth: 60, labelWidths: [0, 19] });
     expect([turned.headings, turned.rows[0]?.y]).toEqual([false, turned.top]);
-    const categoryWidths = new Map([["style", 20]]);
-    const headed = layoutMap([...CATEGORIES, ""], 4, { width: 600, nameWidth: 60, categoryWidths });
+    const labelWidths = [0, 20, 0];
+    const headed = layoutMap([...GROUPS, ["", [3]]], 4, { width: 600, nameWidth: 60, labelWidths });
     expect(headed.headings).toBe(true);
     // A line above each group but the one without a name, and none of them on the rows of another group.
     const ends = headed.groups.map((group) => group.top + group.height);
@@ -128,21 +119,47 @@ describe("columns", () => {
     expect(edgesAt([0.1, 0.101, 0.9], 100)).toBeNull();
   });
   it("are found under the pointer whatever their width", () => {
-    const layout = layoutMap(CATEGORIES, 4, { width: 600, nameWidth: 60, depths: [0.1, 0.3, 0.4, 1] });
+    const layout = layoutMap(GROUPS, 4, { width: 600, nameWidth: 60, depths: [0.1, 0.3, 0.4, 1] });
     const middles = layout.edges.slice(0, 4).map((edge, i) => (edge + (layout.edges[i + 1] ?? 0)) / 2);
     expect(middles.map((x) => layerAt(layout, x))).toEqual([0, 1, 2, 3]);
     expect([layerAt(layout, layout.left - 1), layerAt(layout, 9999)]).toEqual([-1, 4]);
   });
-  it("have a profile of means over what was run", () => {
+});
+
+describe("margins", () => {
+  const layout = layoutMap(GROUPS, 4, { width: 700, nameWidth: 60 });
+  const pen = () => {
+    const written: string[] = [];
+    const bars: number[][] = [];
+    const quiet = () => {};
+    const paths = { beginPath: quiet, moveTo: quiet, lineTo: quiet, stroke: quiet };
+    const fillText = (text: string) => written.push(text);
+    const fillRect = (...box: number[]) => bars.push(box);
+    return { written, bars, pen: { ...paths, fillText, fillRect } as unknown as Pen };
+  };
+  const scene = (some: Cells) => ({ cells: some, layout, strength: 1, limit: 24 }) as Scene;
+  const theme = { font: "serif" } as Theme;
+  it("write the kernel's peak and spread, and nothing beside a concept without them", () => {
     const some = cells();
-    some.value[indexOf(some, { concept: 0, layer: 0 }, 0)] = Number.NaN;
-    expect(columnMeans(some, 0)).toEqual([12, 10, 12, 14]);
+    some.peakLayer = Float32Array.from([0, 12, 0, Number.NaN, 0, 3]);
+    some.participationRatio = Float32Array.from([1, 2.25, 1, Number.NaN, 1, 4]);
+    const { written, pen: seen } = pen();
+    paintMargin(seen, scene(some), theme);
+    expect(written).toEqual(["peak · spread", "12 · 2.3", "3 · 4.0"]);
+  });
+  it("draw a bar for each of the kernel's means", () => {
+    const some = cells();
+    some.meanOverConcepts = Float32Array.from([9, 2, 9, Number.NaN, 9, -1, 9, 99]);
+    const { bars, pen: seen } = pen();
+    paintColumnProfile(seen, scene(some), theme, [[0, 0, 0]]);
+    const heights = bars.slice(0, -1).map(([, , , height = 0]) => height);
+    expect(heights.map((height) => height * (25 / 20))).toEqual([2, 1, 24].map((v) => expect.closeTo(v, 6)));
   });
 });
 
 describe("selection", () => {
   const axes = { concepts: ["cat", "tree"], layers: [2, 4, 6, 8] };
-  const layout = layoutMap(["entity", "entity"], 4, { width: 600, nameWidth: 60 });
+  const layout = layoutMap([["entity", [0, 1]]], 4, { width: 600, nameWidth: 60 });
   it("is what the traits say", () => {
     const chosen = { concept: "tree", layer: 4, window: [4, 8] };
     const made = fromTraits(axes, chosen, null);

@@ -69,3 +69,19 @@ describe("changed words", () => {
     expect(marked("the left of it", "the left", [[4, 11, 0]])).toEqual(["named: left of"]);
   });
 });
+
+interface Marking {
+  answer: string;
+  baseline: string | null;
+  spans: Span[];
+  pieces: [text: string, changed: boolean, kind: string][];
+}
+
+const MARKING = JSON.parse(readFileSync(new URL("../../tests/marking.json", import.meta.url), "utf8")) as Marking[];
+
+describe("an answer", () => {
+  it.each(MARKING.map((one) => [one.answer, one] as const))("is cut as still pictures cut it: %j", (_, one) => {
+    const found = pieces(one.answer, one.baseline, one.spans);
+    expect(found.map(({ text, changed, kind }) => [text, changed, kind])).toEqual(one.pieces);
+  });
+});

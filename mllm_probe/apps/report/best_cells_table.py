@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import xarray as xr
 
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, STRENGTH
 from mllm_probe.studies.best_cell import BestCells
+from mllm_probe.studies.layer_spread import spread_over_layers
 from mllm_probe.widgets.base.numbers import digits_for, dose, interval, plain, signed, words
 from mllm_probe.widgets.pages.markup import paragraph, table
 
@@ -30,37 +29,36 @@ def choice_of(best: BestCells) -> str:
 
 def best_table(best: BestCells, unit: str) -> str:
     """Table of the best cells, each with its random directions."""
-    names = ["concept", "category", "layer", "strength", "steered", "beyond random [95 %]", "random directions"]
-    if best.kept is not None:
-        names.append("content kept")
-    heads = [*(f"{name} [{unit}]" if unit and name == "steered" else name for name in names), "n", "clear of controls"]
-    rows = [_row(best, str(name)) for name in best.reported[CONCEPT].values]
-    numbers = range(2, len(heads) - 1)
-    return paragraph(choice_of(best)) + table(
-        heads, rows, numbers=list(numbers), search="best cells", name="best-cells"
-    )
+    steered = f"steered [{unit}]" if unit else "steered"
+    heads = ["concept", "category", "layer", "strength", steered, "beyond random [95 %]", "random directions"]
+    heads += ["peak layer", "spread [layers]", *(["content kept"] if best.kept is not None else [])]
+    heads += ["n", "clear of controls"]
+    spread = spread_over_layers(best.reported)
+    rows = [_row(best, spread, str(name)) for name in best.reported[CONCEPT].values]
+    numbers = list(range(2, len(heads) - 1))
+    return paragraph(choice_of(best)) + table(heads, rows, numbers=numbers, search="best cells", name="best-cells")
 
 
-def _row(best: BestCells, name: str) -> list[Any]:
+def _row(best: BestCells, spread: xr.Dataset, name: str) -> list[object]:
     concept = best.reported.sel({CONCEPT: name})
     category = words(str(concept[CATEGORY].values)) if CATEGORY in concept.coords else ""
-    empty = ["–"] * (3 if best.kept is None else 4)
     if name not in best.cells:
-        return [name, category, "–", "–", *empty, 0, "not run"]
+        return [name, category, *["–"] * (7 if best.kept is None else 8), 0, "not run"]
     layer, strength = best.cells[name].layer, best.cells[name].strength
     cell = concept.sel({LAYER: layer, STRENGTH: strength})
+    over = spread.sel({CONCEPT: name, STRENGTH: strength})
     digits = digits_for(max(abs(float(cell["difference"])), 1e-9))
-    random = cell.sel({CONTROL: "random"})
-    said = [
+    values = [
         plain(float(cell["mean"]), digits) if "mean" in cell else "–",
         f"{signed(float(cell['difference']), digits)} {interval(float(cell['low']), float(cell['high']), digits)}",
-        _around(random, digits),
+        _around(cell.sel({CONTROL: "random"}), digits),
+        plain(float(over["peak_layer"]), 0),
+        plain(float(over["participation_ratio"])),
     ]
     if best.kept is not None:
-        kept = float(best.kept.sel({CONCEPT: name, LAYER: layer, STRENGTH: strength}))
-        said.append(plain(kept, 2))
+        values.append(plain(float(best.kept.sel({CONCEPT: name, LAYER: layer, STRENGTH: strength})), 2))
     clear = "yes" if bool(cell["clear_of_controls"]) else "no"
-    return [name, category, layer, dose(strength), *said, int(cell["n"]), clear]
+    return [name, category, layer, dose(strength), *values, int(cell["n"]), clear]
 
 
 def _around(control: xr.Dataset, digits: int) -> str:

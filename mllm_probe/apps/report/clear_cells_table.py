@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
@@ -36,7 +34,7 @@ def clearing_table(effect: xr.Dataset, unit: str) -> str:
     return paragraph(said) + table(heads, rows, numbers=numbers, search="cells clear of controls", name="clear-cells")
 
 
-def _row(effect: xr.Dataset, place: np.ndarray, kinds: list[str], difference: np.ndarray) -> list[Any]:
+def _row(effect: xr.Dataset, place: np.ndarray, kinds: list[str], difference: np.ndarray) -> list[object]:
     concept, layer, strength = (int(one) for one in place)
 
     def number(name: str, *more: int) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
@@ -31,10 +29,12 @@ _VERSION = "version_"
 _LEFT_OUT = {"controls", "metrics", "progress", "metric"}
 
 
-def provenance_rows(data: xr.Dataset) -> list[tuple[str, Any]]:
+def provenance_rows(data: xr.Dataset) -> list[tuple[str, object]]:
     """Rows for every attribute of a grid or effect, those that matter first, and for its pictures and controls."""
     attrs = data.attrs
-    rows = [(label, _said(attrs[name])) for name, label in _LABELS.items() if name in attrs and name != "path"]
+    rows: list[tuple[str, object]] = [
+        (label, _said(attrs[name])) for name, label in _LABELS.items() if name in attrs and name != "path"
+    ]
     rows += _measured(data)
     rows += [(_LABELS[name], _said(attrs[name])) for name in ("path",) if name in attrs]
     known = {*_LABELS, *_LEFT_OUT}
@@ -50,8 +50,8 @@ def unfinished(data: xr.Dataset) -> str:
     return "" if progress >= 1 else f"This sweep is not finished: {progress:.0%} of its cells were run."
 
 
-def _measured(data: xr.Dataset) -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = [("strengths", ", ".join(dose(float(one)) for one in data[STRENGTH].values))]
+def _measured(data: xr.Dataset) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = [("strengths", ", ".join(dose(float(one)) for one in data[STRENGTH].values))]
     if SAMPLE in data.dims:
         count = data.sizes[SAMPLE]
         splits = (
@@ -65,7 +65,7 @@ def _measured(data: xr.Dataset) -> list[tuple[str, Any]]:
     return rows
 
 
-def _said(value: Any) -> str:
+def _said(value: object) -> str:
     if isinstance(value, (list, tuple, np.ndarray)):
         return ", ".join(str(one) for one in value)
     return "(nothing)" if value == "" else str(value)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
 from mllm_probe.schema import CONCEPT, CONTROL, DRAW, LAYER, SAMPLE, STEP, STRENGTH
 from mllm_probe.studies.one_picture import sample_labels
+from mllm_probe.typing import JsonObject
 from mllm_probe.widgets.base.marks import Marks, marks, words_of
 from mllm_probe.widgets.pages.saved_page import base64_of
 
@@ -19,7 +18,7 @@ _NONE = np.empty(0, np.int32)
 _CELL = (CONCEPT, LAYER, STRENGTH)
 
 
-def answers_of(grid: xr.Dataset, most: int = MOST) -> dict[str, Any] | None:
+def answers_of(grid: xr.Dataset, most: int = MOST) -> JsonObject | None:
     """Collect what the page's search reads.
 
     Parameters

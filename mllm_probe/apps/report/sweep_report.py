@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import xarray as xr
 
@@ -16,6 +15,7 @@ from mllm_probe.models.argument_checks import writable_path_of
 from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
 from mllm_probe.studies.best_cell import BestCells, best_cells
 from mllm_probe.studies.effect import effect as effect_of
+from mllm_probe.typing import JsonObject
 from mllm_probe.widgets.base.numbers import MapNumbers
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.heatmap.map_cells import is_effect
@@ -37,8 +37,9 @@ _READING = (
     "the same way from pairs with exactly half of the labels exchanged.",
     "n is the number of images that count. For “named” these are, at positive strengths, images that lack the "
     "concept and whose unsteered answer does not name it; at negative ones, those whose unsteered answer names it.",
-    "Peak · eff. layers, at the right of the map: the layer of the largest effect, and the effective number of layers, "
-    "(Σv)² / Σv².",
+    "Peak · spread, at the right of the map: the layer of the largest effect v, and the participation ratio "
+    "(Σv)² / Σv² over the layers whose effect has the sign of that peak, in layers: 1 where one layer carries the "
+    "effect, L where L layers carry it equally. Noise at weak layers raises it.",
     "Late layers can be made to say anything by repeating a word: rank cells by what is named and what is kept of the "
     "true content, and read the answers.",
 )
@@ -89,7 +90,7 @@ def report(
     return write(target, document(heading, _lead(data, effect), content, state, modules))
 
 
-def _checked(data: Any) -> xr.Dataset:
+def _checked(data: object) -> xr.Dataset:
     if not isinstance(data, xr.Dataset):
         raise TypeError(
             f"report() takes the grid of mllm_probe.sweep or the effect of mllm_probe.effect, an xarray.Dataset, "
@@ -134,7 +135,7 @@ def _lead(data: xr.Dataset, effect: xr.Dataset) -> str:
 
 def _content(
     data: xr.Dataset, effect: xr.Dataset, heatmap: LayerConceptHeatmap, best: BestCells
-) -> tuple[list[Section], list[str], dict[str, Any]]:
+) -> tuple[list[Section], list[str], JsonObject]:
     collected = Collected()
     tree = collected.tree(heatmap)
     sweep = None if is_effect(data) else answers_of(data)
@@ -159,7 +160,7 @@ def _content(
     return sections, collected.modules, state
 
 
-def _about_answers(data: xr.Dataset, sweep: dict[str, Any]) -> str:
+def _about_answers(data: xr.Dataset, sweep: JsonObject) -> str:
     about = (
         "What the model wrote. The cell that is selected in the map is shown; words that differ from the unsteered "
         "answer are marked, those that name the concept underlined, with dots where the answer says that it is not "

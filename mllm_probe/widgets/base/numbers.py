@@ -29,6 +29,7 @@ __all__ = [
 
 _CELLS = ("values", "low", "high", "n", "clear")
 _CONTROLS = ("control", "control_low", "control_high")
+_SPREAD = ("peak_layer", "participation_ratio")
 _FINEST = {"nats": 1.0, "doublings": 1.0, "": 0.1}
 """No scale is finer than this, or noise would look like an effect while the first cells arrive."""
 
@@ -40,6 +41,8 @@ class MapNumbers:
     Attributes
     ----------
     concepts, categories : list of str
+    row_groups : list of (label, places)
+        Rows from top to bottom: the words of a category and the places of its concepts.
     layers : list of int
     strengths : list of float
     unit, strength_unit : str
@@ -49,10 +52,13 @@ class MapNumbers:
         For each kind of control its mean and the ends of the interval of its draws, as differences from unsteered.
     against : str
         The control that ``values`` are differences from.
+    peak_layer, participation_ratio : float32 array [concept, strength]
+        From `spread_over_layers`; NaN where nothing was run.
     """
 
     concepts: list[str]
     categories: list[str]
+    row_groups: list[tuple[str, list[int]]]
     layers: list[int]
     strengths: list[float]
     unit: str
@@ -64,6 +70,8 @@ class MapNumbers:
     clear: np.ndarray
     controls: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
     against: str
+    peak_layer: np.ndarray
+    participation_ratio: np.ndarray
 
     @classmethod
     def of(cls, state: Any) -> MapNumbers:
@@ -71,24 +79,21 @@ class MapNumbers:
         get = state.__getitem__ if isinstance(state, dict) else lambda name: getattr(state, name)
         concepts, layers, strengths = list(get("concepts")), list(get("layers")), list(get("strengths"))
         shape = len(concepts), len(layers), len(strengths)
-        cells = {name: _array(get(name), shape) for name in _CELLS}
         kinds = list(get("controls"))
         stacks = [_array(get(name), (len(kinds), *shape)) for name in _CONTROLS]
         controls = {kind: (stacks[0][i], stacks[1][i], stacks[2][i]) for i, kind in enumerate(kinds)}
         return cls(
             concepts=concepts,
             categories=list(get("categories")),
+            row_groups=[(label, list(places)) for label, places in get("row_groups")],
             layers=layers,
             strengths=strengths,
             unit=get("unit"),
             strength_unit=get("strength_unit"),
-            values=cells["values"],
-            low=cells["low"],
-            high=cells["high"],
-            n=cells["n"],
-            clear=cells["clear"],
+            **{name: _array(get(name), shape) for name in _CELLS},
             controls=controls,
             against=get("against"),
+            **{name: _array(get(name), (shape[0], shape[2])) for name in _SPREAD},
         )
 
     def strength_index(self, wanted: float) -> int:

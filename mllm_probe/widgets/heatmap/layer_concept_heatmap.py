@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import traitlets
 import xarray as xr
@@ -18,6 +17,7 @@ from mllm_probe.models.bundled import bundled_folder
 from mllm_probe.studies.off_target_effects import has_off_target
 from mllm_probe.studies.one_picture import AVERAGE_LABELS, AVERAGES, sample_labels, summarised
 from mllm_probe.tokens import SCOPES
+from mllm_probe.typing import Traits, TraitValue
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
 from mllm_probe.widgets.base.recipe import map_recipe
 from mllm_probe.widgets.heatmap.map_cells import RANDOM, cells_of, is_effect
@@ -108,6 +108,9 @@ class LayerConceptHeatmap(ProbeWidget):
         float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``low``,
         ``high``, ``n``, ``clear``; ``control``, ``control_low``, ``control_high`` hold one after the other for each of
         ``controls``, as differences from unsteered.
+    peak_layer, participation_ratio : bytes
+        float32, concept × strength: the layer of the largest effect, and over how many layers the effect of the peak's
+        sign extends, (Σv)² / Σv²; NaN where nothing was run.
     detail : {"dose_response", "off_target"}
         View below the map. ``off_target`` is float32, steered × scored concept, at the selected layer and
         strength, for grids with metric ``"off_target"``.
@@ -123,6 +126,7 @@ class LayerConceptHeatmap(ProbeWidget):
 
     concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    row_groups = traitlets.List(traitlets.List()).tag(sync=True)
     layers = traitlets.List(traitlets.Int()).tag(sync=True)
     relative_depths = traitlets.List(traitlets.Float()).tag(sync=True)
     strengths = traitlets.List(traitlets.Float()).tag(sync=True)
@@ -134,6 +138,9 @@ class LayerConceptHeatmap(ProbeWidget):
     control = _numbers()
     control_low = _numbers()
     control_high = _numbers()
+    peak_layer = _numbers()
+    participation_ratio = _numbers()
+    mean_over_concepts = _numbers()
     unit = traitlets.Unicode("").tag(sync=True)
     strength_unit = traitlets.Unicode("residual").tag(sync=True)
     limit = traitlets.Float(1.0).tag(sync=True)
@@ -174,7 +181,7 @@ class LayerConceptHeatmap(ProbeWidget):
         concept: str | None = None,
         layer: int | None = None,
         strength: float | None = None,
-        **traits: Any,
+        **traits: TraitValue,
     ) -> None:
         chosen = {"concept": concept, "layer": layer, "strength": strength}
         traits |= {name: value for name, value in chosen.items() if value is not None}
@@ -199,7 +206,7 @@ class LayerConceptHeatmap(ProbeWidget):
         """Show another grid or effect."""
         with self._showing:
             self.grid = grid
-            self._publish_changed(self._state(grid))
+            self.publish_changed(self._state(grid))
 
     def watch(self, grids: Iterable[xr.Dataset]) -> LayerConceptHeatmap:
         """Show each grid or effect that ``grids`` yields, in a background thread, and return at once.
@@ -224,24 +231,13 @@ class LayerConceptHeatmap(ProbeWidget):
         if monitor is not None:
             monitor.observe(self._on_turn, "turn")
 
-    def _on_turn(self, change: Any) -> None:
+    def _on_turn(self, change: traitlets.Bunch) -> None:
         self._begin(change.owner)
 
     def _begin(self, grids: Iterable[xr.Dataset]) -> LayerConceptHeatmap:
         iterator = iter(grids)
         self._worker.submit(lambda cancelled: self._watch(iterator, cancelled), leave=lambda: _leave(iterator))
         return self
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the watched iterator to end.
-
-        Returns
-        -------
-        bool
-            True when nothing is left to do and no error came up; False when ``timeout`` seconds passed
-            first, the watch was stopped, or ``status`` is ``"error"``.
-        """
-        return self._worker.wait(timeout) and self.status == "idle"
 
     def stop(self) -> None:
         """Stop watching; finished results are kept.
@@ -259,16 +255,14 @@ class LayerConceptHeatmap(ProbeWidget):
 
     def _watch(self, grids: Iterator[xr.Dataset], cancelled: threading.Event) -> None:
         self.publish(status="running", message="", progress=0.0)
-        outcome: dict[str, Any] = {"status": "idle", "progress": 1.0}
-        late: xr.Dataset | None = None
-        limiter = RateLimiter()
+        outcome: Traits = {"status": "idle", "progress": 1.0}
+        late, limiter = None, RateLimiter()
         try:
             for grid in grids:
                 late = grid
                 if isinstance(grids, News):  # nobody waits for this thread, and a pause must not leave an older map
                     cancelled.wait(limiter.remaining(time.monotonic()))
                 if cancelled.is_set():
-                    outcome = {"status": "cancelled"}
                     break
                 if limiter.ready(start := time.monotonic()):
                     self.show(grid)
@@ -288,36 +282,31 @@ class LayerConceptHeatmap(ProbeWidget):
                 grids.close()
             self.publish(**outcome)
 
-    def _publish_changed(self, state: dict[str, Any]) -> None:
-        self.publish(**{name: value for name, value in state.items() if getattr(self, name) != value})
-
-    def _state(self, grid: xr.Dataset) -> dict[str, Any]:
-        state: dict[str, Any]
-        if is_effect(grid):
-            effect, metrics = grid, []
-            metric = str(grid.attrs.get("metric", self.metric))
-            state = {"metric": metric, "samples": [], "has_off_target": False}
-            state["metric_labels"] = {metric: f"Δ {label_of(grid, metric)}"}
-        else:
-            metrics = metrics_of(grid)
-            if self.metric not in metrics:
-                raise ValueError(f"the grid has no metric '{self.metric}'; it has {', '.join(metrics) or 'none'}.")
-            effect = summarised(grid, self.metric, self.average, self.sample)
-            labels = {name: f"Δ {label_of(grid, name)}" for name in metrics}
-            state = {"samples": sample_labels(grid), "has_off_target": has_off_target(grid), "metric_labels": labels}
-        state |= {"metrics": metrics} | cells_of(effect, self.against)
-        numbers = {"metric": state.get("metric", self.metric), "average": self.average, "sample": self.sample}
-        state["provenance"] = _provenance(grid) | numbers | {"against": state["against"]}
-        state["recipe"] = map_recipe(state["provenance"], state["strength_unit"])
+    def _state(self, grid: xr.Dataset) -> Traits:
+        whole = is_effect(grid)
+        metrics = [] if whole else metrics_of(grid)
+        metric = str(grid.attrs.get("metric", self.metric)) if whole else self.metric
+        if not whole and metric not in metrics:
+            raise ValueError(f"the grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}.")
+        state = cells_of(grid if whole else summarised(grid, metric, self.average, self.sample), self.against)
+        shown = {"metric": metric, "average": self.average, "sample": self.sample, "against": state["against"]}
+        provenance = _provenance(grid) | shown
+        state |= {
+            "metric": metric,
+            "metrics": metrics,
+            "metric_labels": {name: f"Δ {label_of(grid, name)}" for name in metrics or [metric]},
+            "samples": [] if whole else sample_labels(grid),
+            "has_off_target": not whole and has_off_target(grid),
+            "provenance": provenance,
+            "recipe": map_recipe(provenance, state["strength_unit"]),
+            "progress": float(grid.attrs.get("progress", self.progress)),
+        }
         state |= self._selection(state)
-        if "progress" in grid.attrs:
-            state["progress"] = float(grid.attrs["progress"])
-        layer, strength = state.get("layer", self.layer), state.get("strength", self.strength)
-        return state | self._off_target(grid, layer, strength)
+        return state | self._off_target(grid, state.get("layer", self.layer), state.get("strength", self.strength))
 
-    def _selection(self, state: dict[str, Any]) -> dict[str, Any]:
+    def _selection(self, state: Traits) -> Traits:
         """Return what must change in the selection: nothing while the selected cell exists."""
-        chosen: dict[str, Any] = {}
+        chosen: Traits = {}
         for name, first in (("concept", None), ("layer", None), ("strength", 1.0)):
             known = state[f"{name}s"]
             if known and getattr(self, name) not in known:
@@ -327,41 +316,38 @@ class LayerConceptHeatmap(ProbeWidget):
             chosen["window"] = [layer, layer]
         return chosen
 
-    def _off_target(self, grid: xr.Dataset, layer: int, strength: float) -> dict[str, Any]:
+    def _off_target(self, grid: xr.Dataset, layer: int, strength: float) -> Traits:
         if self.detail != "off_target" or is_effect(grid) or not has_off_target(grid):
             return {}
         return off_target_of(grid, layer, strength)
 
-    def _on_choice(self, change: Any) -> None:
+    def _on_choice(self, _change: traitlets.Bunch) -> None:
+        mended = {"status": "idle", "message": ""} if self.status == "error" else {}
+        if not getattr(self._here, "quiet", False):
+            self._attempt(lambda grid: {} if is_effect(grid) else self._state(grid) | mended)
+
+    def _on_detail(self, _change: traitlets.Bunch) -> None:
+        self._attempt(lambda grid: self._off_target(grid, self.layer, self.strength))
+
+    def _attempt(self, state: Callable[[xr.Dataset], Traits]) -> None:
+        """Show a state of the grid; an error ends up in ``status`` and ``message`` and in the log."""
         with self._showing:
-            if self.grid is None or is_effect(self.grid) or getattr(self._here, "quiet", False):
-                return
             try:
-                mended = {"status": "idle", "message": ""} if self.status == "error" else {}
-                self._publish_changed(self._state(self.grid) | mended)
+                self.publish_changed({} if self.grid is None else state(self.grid))
             except Exception as error:
-                logger.exception("a heatmap could not show %s %s", change.name, change.new)
+                logger.exception("a heatmap could not show its grid")
                 self.publish(status="error", message=sentence(error))
 
-    def _on_layer(self, change: Any) -> None:
+    def _on_layer(self, change: traitlets.Bunch) -> None:
         if change.new != self.window[0]:
             self.publish(window=[change.new, change.new])
 
-    def _on_window(self, change: Any) -> None:
+    def _on_window(self, change: traitlets.Bunch) -> None:
         first, last = sorted(change.new)
         if [first, last] != change.new:
             self.publish(window=[first, last])
         elif first != self.layer:
             self.publish(layer=first)
-
-    def _on_detail(self, _change: Any) -> None:
-        with self._showing:
-            if self.grid is not None:
-                try:
-                    self._publish_changed(self._off_target(self.grid, self.layer, self.strength))
-                except Exception as error:
-                    logger.exception("a heatmap could not show its off-target view")
-                    self.publish(status="error", message=sentence(error))
 
     def drawing(self, what: str = "map") -> Drawing:
         """Draw the ``"map"`` at the chosen strength, or the ``"dose_response"`` of the selected cell."""
@@ -379,8 +365,8 @@ class LayerConceptHeatmap(ProbeWidget):
         return f"{sizes}, metric='{self.metric}'"
 
 
-def _datasets(grids: Any) -> Iterable[xr.Dataset]:
-    """Check the source of a map before it is watched.
+def _datasets(grids: object) -> Iterable[xr.Dataset]:
+    """Check what a map is made of, where that is known before it is watched.
 
     Raises
     ------
@@ -407,8 +393,8 @@ def _leave(grids: Iterator[xr.Dataset]) -> None:
         grids.close()
 
 
-def _provenance(grid: xr.Dataset) -> dict[str, Any]:
-    """Provenance of the grid, for the code that reproduces a cell."""
+def _provenance(grid: xr.Dataset) -> Traits:
+    """How the grid was made, for the code that gives a cell again."""
     provenance = {name: grid.attrs[name] for name in _PROVENANCE if name in grid.attrs}
     scope = [part for part in str(provenance.get("scope", "")).split("+") if part in SCOPES]
     return provenance | {"tokens": scope, "bundled": bundled_folder(str(provenance.get("model", ""))) is not None}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -18,14 +17,17 @@ from mllm_probe.schema import (
     STRENGTH,
     require,
 )
-from mllm_probe.widgets.base.numbers import map_note, scale_limit
+from mllm_probe.studies.layer_spread import spread_over_layers
+from mllm_probe.typing import Traits
+from mllm_probe.widgets.base.numbers import map_note, scale_limit, words
 
 _UNITLESS = {"1": "", "dimensionless": ""}
 _DIMS = (CONCEPT, LAYER, STRENGTH)
 _FROM = (("difference", "low", "high"), ("difference_from", "difference_low", "difference_high"))
 _CONTROLS = {"control": "control_mean", "control_low": "control_low", "control_high": "control_high"}
 RANDOM = "random"
-NUMBERS = ("values", "low", "high", "n", "clear", "control", "control_low", "control_high")
+SPREAD = ("peak_layer", "participation_ratio", "mean_over_concepts")
+NUMBERS = ("values", "low", "high", "n", "clear", "control", "control_low", "control_high", *SPREAD)
 
 
 def is_effect(dataset: xr.Dataset) -> bool:
@@ -33,7 +35,7 @@ def is_effect(dataset: xr.Dataset) -> bool:
     return "difference" in dataset
 
 
-def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
+def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     """Turn an effect into the traits that the front-end draws.
 
     Parameters
@@ -50,8 +52,9 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
     dict
         Coordinates as lists and one ``bytes`` per name in `NUMBERS`: float32, C order, concept × layer ×
         strength, those of the controls one after the other in the order of ``controls``, as differences from
-        unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run. ``limit`` is the
-        end of the colour scale and ``note`` the legend of the marks.
+        unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run. ``peak_layer`` and
+        ``participation_ratio`` are concept × strength, ``mean_over_concepts`` is layer × strength, as from
+        `spread_over_layers`. ``limit`` is the end of the colour scale and ``note`` what the marks mean.
     """
     if SCORED_CONCEPT in effect.dims:
         raise ValueError(
@@ -63,20 +66,21 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
     kinds = [str(kind) for kind in effect[CONTROL].values] if CONTROL in effect.dims else []
     against = against if against in kinds else RANDOM
     from_kind = None if against == RANDOM else kinds.index(against)
-    difference, low, high = (_values(effect, name, from_kind) for name in _FROM[from_kind is not None])
+    values, low, high = (_values(effect, name, from_kind) for name in _FROM[from_kind is not None])
     clear = _values(effect, "clear_of_controls")
-    if clear is not None and difference is not None:
-        clear = np.where(np.isnan(difference), np.nan, clear)
-    arrays = {"values": difference, "low": low, "high": high, "n": _values(effect, "n"), "clear": clear}
-    units = str(effect["difference"].attrs.get("units", ""))
-    unit = _UNITLESS.get(units, units)
-    values = np.empty(0) if difference is None else difference
+    arrays = {"values": values, "low": low, "high": high, "n": _values(effect, "n")}
+    arrays["clear"] = np.where(np.isnan(values), np.nan, clear) if clear.size else clear
+    spread = spread_over_layers(effect, None if from_kind is None else against).transpose(CONCEPT, LAYER, STRENGTH)
+    unit = str(effect["difference"].attrs.get("units", ""))
+    unit = _UNITLESS.get(unit, unit)
     limit = scale_limit(values, unit)
     categories = effect[CATEGORY].values if CATEGORY in effect.coords else [""] * effect.sizes[CONCEPT]
+    categories = [str(name) for name in categories]
     depths = effect[RELATIVE_DEPTH].values.tolist() if RELATIVE_DEPTH in effect.coords else []
     return {
         "concepts": [str(name) for name in effect[CONCEPT].values],
-        "categories": [str(name) for name in categories],
+        "categories": categories,
+        "row_groups": row_groups(categories),
         "layers": [int(layer) for layer in effect[LAYER].values],
         "relative_depths": [float(depth) for depth in depths],
         "strengths": [float(strength) for strength in effect[STRENGTH].values],
@@ -87,14 +91,34 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> dict[str, Any]:
         "note": map_note(against, bool((np.abs(values) > limit).any())),
         "strength_unit": str(effect.attrs.get("unit", effect[STRENGTH].attrs.get("units", "residual"))),
         **{name: _bytes(array) for name, array in arrays.items()},
+        **{name: _bytes(spread[name].values) for name in SPREAD},
         **_controls(effect, range(len(kinds))),
     }
 
 
-def _values(effect: xr.Dataset, name: str, kind: int | None = None) -> np.ndarray | None:
-    """Values of a variable as concept × layer × strength, for one kind of control; None where the effect lacks it."""
+def row_groups(categories: Sequence[str]) -> list[list[str | list[int]]]:
+    """Rows of the map from top to bottom, grouped by category in the order in which the categories first appear.
+
+    Parameters
+    ----------
+    categories : sequence of str
+        Of each concept.
+
+    Returns
+    -------
+    list of [label, places]
+        ``places`` are those of the concepts in ``categories``.
+    """
+    return [
+        [words(category), [place for place, own in enumerate(categories) if own == category]]
+        for category in dict.fromkeys(categories)
+    ]
+
+
+def _values(effect: xr.Dataset, name: str, kind: int | None = None) -> np.ndarray:
+    """Values of a variable as concept × layer × strength, for one kind of control; empty where the effect lacks it."""
     if name not in effect:
-        return None
+        return np.empty(0)
     variable = effect.variables[name]
     if kind is not None:
         variable = variable.isel({CONTROL: kind})
@@ -105,12 +129,12 @@ def _values(effect: xr.Dataset, name: str, kind: int | None = None) -> np.ndarra
 def _controls(effect: xr.Dataset, kinds: Iterable[int]) -> dict[str, bytes]:
     """Return what each kind of control does, as differences from unsteered where the effect says what that is."""
     mean, value = _values(effect, "mean"), _values(effect, "value")
-    unsteered = 0.0 if mean is None or value is None else mean - value
+    unsteered = mean - value if mean.size and value.size else 0.0
     return {
         name: b"".join(_bytes(_values(effect, source, kind), unsteered) for kind in kinds)
         for name, source in _CONTROLS.items()
     }
 
 
-def _bytes(array: np.ndarray | None, less: np.ndarray | float = 0.0) -> bytes:
-    return b"" if array is None else np.ascontiguousarray(array - less, dtype=np.float32).tobytes()
+def _bytes(array: np.ndarray, less: np.ndarray | float = 0.0) -> bytes:
+    return np.ascontiguousarray(array - less, dtype=np.float32).tobytes() if array.size else b""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import xarray as xr
+from itertools import product
+from typing import TYPE_CHECKING
 
 from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.studies.one_picture import summarised
@@ -12,12 +11,15 @@ from mllm_probe.widgets.base.recipe import map_recipe
 from mllm_probe.widgets.heatmap.map_cells import NUMBERS, cells_of, is_effect
 from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings
 
+if TYPE_CHECKING:
+    from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
+
 _KEYS = ("metric", "against", "average")
 _SHOWN = (*NUMBERS, "unit", "controls", "limit", "note")
 
 
-def map_recordings(widget: Any, largest: int = LARGEST) -> Recordings:
-    """Record the maps for the menus of a heatmap.
+def map_recordings(widget: LayerConceptHeatmap, largest: int = LARGEST) -> Recordings:
+    """Record what the choosers of a heatmap would show.
 
     Parameters
     ----------
@@ -25,24 +27,21 @@ def map_recordings(widget: Any, largest: int = LARGEST) -> Recordings:
     largest : int
         Limit in bytes of numbers; maps beyond it are left out, medians first.
     """
-    recordings = Recordings(_KEYS)
-    grid: xr.Dataset | None = widget.grid
+    recordings, grid = Recordings(_KEYS), widget.grid
     if grid is None or is_effect(grid):
         return recordings
-    left = largest
-    first = widget.metric
-    metrics = [first, *(name for name in metrics_of(grid) if name != first)]
-    for average in ("mean", "median"):
-        for metric in metrics:
-            effect = summarised(grid, metric, average)
-            for against in [widget.against, *(name for name in widget.controls if name != widget.against)]:
-                cells = cells_of(effect, against)
-                shown = {name: cells[name] for name in _SHOWN}
-                left -= sum(len(value) for value in shown.values() if isinstance(value, bytes))
-                if left < 0:
-                    return recordings
-                when = dict(zip(_KEYS, (metric, against, average), strict=True))
-                provenance = widget.provenance | when
-                recipe = map_recipe(provenance, widget.strength_unit)
-                recordings.add(Recording(when, shown | {"provenance": provenance, "recipe": recipe}))
+    metrics = dict.fromkeys((widget.metric, *metrics_of(grid)))
+    controls = dict.fromkeys((widget.against, *widget.controls))
+    for average, metric in product(("mean", "median"), metrics):
+        effect = summarised(grid, metric, average)
+        for against in controls:
+            cells = cells_of(effect, against)
+            shown = {name: cells[name] for name in _SHOWN}
+            largest -= sum(len(value) for value in shown.values() if isinstance(value, bytes))
+            if largest < 0:
+                return recordings
+            when = dict(zip(_KEYS, (metric, against, average), strict=True))
+            provenance = widget.provenance | when
+            recipe = map_recipe(provenance, widget.strength_unit)
+            recordings.add(Recording(when, shown | {"provenance": provenance, "recipe": recipe}))
     return recordings

@@ -7,10 +7,11 @@ import xarray as xr
 
 from mllm_probe.schema import CONCEPT, SCORED_CONCEPT
 from mllm_probe.studies.off_target_effects import off_target_at
+from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import scale_limit
 
 
-def off_target_of(grid: xr.Dataset, layer: int, strength: float) -> dict[str, object]:
+def off_target_of(grid: xr.Dataset, layer: int, strength: float) -> Traits:
     """Traits of the front-end for one layer and strength.
 
     Parameters

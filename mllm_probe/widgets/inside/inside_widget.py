@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,10 +15,11 @@ import xarray as xr
 
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.metrics.projection import UNIT
-from mllm_probe.models import require_model
+from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.images import as_image, takes_images, warn_of_image
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, require, require_same_model
-from mllm_probe.typing import Images
+from mllm_probe.steering import Steering
+from mllm_probe.typing import Layers, Picture, PromptImages, TokenScope, Traits, TraitValue
 from mllm_probe.widgets.base.choices import pictures_from
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, sentence
 from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings
@@ -31,13 +33,28 @@ _SIDE = 640
 
 @dataclass(frozen=True)
 class Wanted:
-    """Settings of a reading: copied when it begins, and published with its values."""
+    """Settings of a reading: taken when it begins, and published with it.
 
-    image: Any
+    Attributes
+    ----------
+    images : images of one prompt
+    picture : int
+        Counted up by each new image.
+    prompt, concept : str
+    given : str
+        The answer that is read; the model's own where it is empty.
+    mode : {"projection", "lens"}
+    opened : bool
+        Whether image tokens are read one by one.
+    """
+
+    images: PromptImages
     picture: int
     prompt: str
     concept: str
-    more: tuple[Any, ...] = ()
+    given: str = ""
+    mode: str = "projection"
+    opened: bool = False
 
 
 class InsideWidget(ProbeWidget):
@@ -69,15 +86,17 @@ class InsideWidget(ProbeWidget):
     _reads: tuple[str, ...] = ("concept", "prompt")
     _recorded: tuple[str, ...] = ("values", "meaning")
 
+    @takes_images
     def __init__(
         self,
-        model: Any,
-        vectors: xr.Dataset | None,
-        images: Any,
-        prompt: str | None,
-        concept: str | None,
-        layer: int | None,
-        **traits: Any,
+        model: ProbeModel,
+        vectors: xr.Dataset | None = None,
+        images: PromptImages = None,
+        prompt: str | None = None,
+        *,
+        concept: str | None = None,
+        layer: int | None = None,
+        **traits: TraitValue,
     ) -> None:
         require_model(model, type(self).__name__)
         known = list(model.layers)
@@ -87,11 +106,11 @@ class InsideWidget(ProbeWidget):
             prompt=model.default_prompt if prompt is None else prompt,
             **traits,
         )
-        self.model = model
+        self.model, self._worker.lock = model, model.lock
         self._image = pictures_from(None)[0] if images is None else _of_one_prompt(images)
         self._pictures = 0
         self._vectors: xr.Dataset | None = None
-        self._capture: tuple[Any, xr.Dataset] | None = None
+        self._capture: tuple[Hashable, xr.Dataset] | None = None
         self._numbering = threading.Lock()
         if vectors is not None:
             self._take_vectors(vectors, concept)
@@ -99,22 +118,22 @@ class InsideWidget(ProbeWidget):
         self.run()
 
     @property
-    def images(self) -> Any:
+    def images(self) -> PromptImages:
         """The image that is read, or the images of one prompt; setting it starts a reading."""
         return self._image
 
     @images.setter
-    def images(self, images: Images) -> None:
+    def images(self, images: PromptImages) -> None:
         self.show(images)
 
     @property
-    def image(self) -> Any:
+    def image(self) -> PromptImages:
         """Former name of ``images``, until 1.0."""
         warn_of_image()
         return self._image
 
     @image.setter
-    def image(self, image: Any) -> None:
+    def image(self, image: PromptImages) -> None:
         warn_of_image()
         self.show(image)
 
@@ -129,7 +148,7 @@ class InsideWidget(ProbeWidget):
         self.run()
 
     @takes_images
-    def show(self, images: Images = None, **settings: Any) -> None:
+    def show(self, images: PromptImages = None, **settings: TraitValue) -> None:
         """Set the image and any traits at once, which starts one reading; nothing happens if all are as they are.
 
         Parameters
@@ -139,11 +158,9 @@ class InsideWidget(ProbeWidget):
         **settings
             Such as ``prompt="…"``, ``concept="cat"``, ``layer=4``.
         """
-        changed = {name: value for name, value in settings.items() if getattr(self, name) != value}
         if images is not None:
             self._image, self._pictures = _of_one_prompt(images), self._pictures + 1
-        if changed:
-            self.publish(**changed)
+        changed = self.publish_changed(settings)
         if images is not None or set(changed) & set(self._reads):
             self.run()
 
@@ -152,16 +169,6 @@ class InsideWidget(ProbeWidget):
         with self._numbering:
             wanted = self._wanted()
             self._worker.submit(lambda cancelled: self._read(wanted, cancelled))
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the newest reading.
-
-        Returns
-        -------
-        bool
-            True when it is there; False when ``timeout`` seconds passed first or ``status`` is ``"error"``.
-        """
-        return self._worker.wait(timeout) and self.status == "idle"
 
     def _release(self) -> None:
         """Drop the activations."""
@@ -187,12 +194,12 @@ class InsideWidget(ProbeWidget):
     def _wanted(self) -> Wanted:
         return Wanted(self._image, self._pictures, self.prompt, self.concept)
 
-    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> dict[str, Any] | None:
+    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
         """State that shows ``wanted``; None when it was cancelled."""
         raise NotImplementedError
 
-    def _captured(self, key: Any, read: Any) -> xr.Dataset:
-        """The activations of ``key``, read once; those of another image or prompt are released first."""
+    def _captured(self, key: Hashable, read: Callable[[], xr.Dataset]) -> xr.Dataset:
+        """The activations of ``key``, read once; those of another image or prompt are let go of first."""
         if self._capture is None or self._capture[0] != key:
             self._capture = None
             self._capture = (key, read())
@@ -207,8 +214,8 @@ class InsideWidget(ProbeWidget):
         return self._vectors.sel({CONCEPT: concept})
 
     def _meaning(self, prompt: str) -> str:
-        """Meaning of 0 and 1 on the scale, with a note when they were measured with another prompt."""
-        about: dict[Any, Any] = {} if self._vectors is None else self._vectors.attrs
+        """What 0 and 1 are; says so when they were measured with another prompt."""
+        about = {} if self._vectors is None else self._vectors.attrs
         if about.get("method") == "given":
             return GIVEN
         measured = str(about.get("prompt", prompt))
@@ -236,7 +243,7 @@ class InsideWidget(ProbeWidget):
             unit="× vector length" if given else UNIT,
         )
 
-    def _on_setting(self, _change: Any) -> None:
+    def _on_setting(self, change: traitlets.Bunch) -> None:
         if not getattr(self._here, "quiet", False):
             self.run()
 
@@ -261,12 +268,42 @@ class InsideWidget(ProbeWidget):
         return f"{len(self.concepts)} concepts × {len(self.layers)} layers"
 
 
-def _of_one_prompt(images: Images) -> Any:
+class SteeringWidget(InsideWidget):
+    """Base of the widgets in which tokens are selected, to be steered with the chosen concept."""
+
+    def steering(self, strength: float = 1.0, layers: Layers | None = None, **settings: Any) -> Steering:
+        """Steer the selected tokens or patches with the chosen concept.
+
+        Parameters
+        ----------
+        strength : float
+        layers : int, list of int or "all", optional
+            The layer on the screen by default.
+        **settings
+            As for `mllm_probe.Steering`, such as ``unit``, ``operation`` and ``to``.
+
+        Raises
+        ------
+        ValueError
+            If nothing is selected or there are no vectors.
+        """
+        vectors = self._selected(self.concept)
+        if vectors is None:
+            raise ValueError("there are no vectors to steer with: set the widget's vectors = mp.concept_vectors(…).")
+        layers = [self.layer] if layers is None else layers
+        return Steering(vectors, layers=layers, strength=strength, tokens=self._selected_tokens(), **settings)
+
+    def _selected_tokens(self) -> TokenScope:
+        """Tokens that are selected; a ValueError that says how to select some where none is."""
+        raise NotImplementedError
+
+
+def _of_one_prompt(images: PromptImages) -> PromptImages:
     """The images of one prompt: a list of one is that image."""
     return images[0] if isinstance(images, (list, tuple)) and len(images) == 1 else images
 
 
-def png(image: Any) -> bytes:
+def png(image: Picture) -> bytes:
     """An image as PNG of at most 640 pixels a side."""
     small = as_image(image).copy()
     small.thumbnail((_SIDE, _SIDE))
@@ -275,6 +312,6 @@ def png(image: Any) -> bytes:
     return buffer.getvalue()
 
 
-def float_bytes(array: Any) -> bytes:
+def float_bytes(array: np.ndarray) -> bytes:
     """An array as float32 bytes in C order, little-endian."""
-    return np.ascontiguousarray(np.asarray(array), dtype="<f4").tobytes()
+    return np.ascontiguousarray(array, dtype="<f4").tobytes()

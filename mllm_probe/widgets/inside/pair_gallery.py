@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import traitlets
 import xarray as xr
 
 from mllm_probe.activations import capture
-from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.concepts import ConceptLibrary, Picture
 from mllm_probe.metrics.projection import concept_projection
+from mllm_probe.models import ProbeModel
 from mllm_probe.schema import LAYER, SAMPLE, TOKEN
+from mllm_probe.typing import Traits, TraitValue
 from mllm_probe.widgets.base.probe_widget import bundle
 from mllm_probe.widgets.inside.inside_widget import GIVEN, InsideWidget, Wanted, float_bytes
 
@@ -46,6 +48,7 @@ class PairGallery(InsideWidget):
         Of the concept's first 12 pairs, ``positive`` and ``negative`` as PNG and the ``label``.
     values : bytes
         float32, layer × pair: the separation.
+    library : ConceptLibrary
     total : int
         How many pairs the library has.
     """
@@ -57,24 +60,25 @@ class PairGallery(InsideWidget):
 
     def __init__(
         self,
-        model: Any,
+        model: ProbeModel,
         library: ConceptLibrary,
         vectors: xr.Dataset | None = None,
         prompt: str | None = None,
         *,
         concept: str | None = None,
         layer: int | None = None,
-        **traits: Any,
+        **traits: TraitValue,
     ) -> None:
-        super().__init__(model, vectors, library, prompt, concept, layer, **traits)
+        self.library = library
+        super().__init__(model, vectors, [], prompt, concept=concept, layer=layer, **traits)
 
-    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> dict[str, Any] | None:
+    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
         vectors = self._selected(wanted.concept)
         if vectors is None:
             return {"pairs": [], "values": b"", "total": 0}
-        if wanted.concept not in wanted.image:
+        if wanted.concept not in self.library:
             raise ValueError(f"the library has no images of '{wanted.concept}'.")
-        concept = wanted.image[wanted.concept]
+        concept = self.library[wanted.concept]
         pairs = list(zip(concept.positive, concept.negative, strict=False))
         separations = []
         for start in range(0, min(len(pairs), MOST), _AT_ONCE):
@@ -88,7 +92,7 @@ class PairGallery(InsideWidget):
             "pairs": shown, "values": values, "total": len(pairs), "meaning": meaning,
         }  # fmt: skip
 
-    def _separation(self, pairs: list[Any], prompt: str, vectors: xr.Dataset) -> np.ndarray:
+    def _separation(self, pairs: Sequence[tuple[Picture, Picture]], prompt: str, vectors: xr.Dataset) -> np.ndarray:
         """Projection with minus projection without: [layer, pair]."""
         pictures = [pair[0].image for pair in pairs] + [pair[1].image for pair in pairs]
         acts = capture(self.model, pictures, prompt, tokens="last_prompt", layers="all")
@@ -108,7 +112,7 @@ class PairGallery(InsideWidget):
         return f"{super()._summary()}, {len(self.pairs)} pairs"
 
 
-def _described(number: int, positive: Any, negative: Any) -> dict[str, Any]:
+def _described(number: int, positive: Picture, negative: Picture) -> Traits:
     """One pair as the front-end shows it."""
     return {
         "label": f"pair {number + 1}",

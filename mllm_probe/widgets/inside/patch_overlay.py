@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import cast
 
 import numpy as np
 import traitlets
@@ -13,17 +13,17 @@ from PIL import Image
 from mllm_probe import schema
 from mllm_probe.activations import capture
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
+from mllm_probe.models import ProbeModel
 from mllm_probe.models.families import why_no_image_tokens
-from mllm_probe.models.images import as_image, takes_images
-from mllm_probe.steering import Steering
-from mllm_probe.typing import Images
+from mllm_probe.models.images import as_image
+from mllm_probe.typing import Picture, Traits
 from mllm_probe.widgets.base.probe_widget import bundle
-from mllm_probe.widgets.inside.inside_widget import InsideWidget, Wanted, float_bytes, png
+from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes, png
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_patches
 
 
-class PatchOverlay(InsideWidget):
+class PatchOverlay(SteeringWidget):
     """An image under its grid of image tokens, coloured by their projection on a concept; paint patches to steer them.
 
     The value of a patch is (h·v̂ − μ₋) / ‖v‖, in units of the concept's mean difference: 0 is the mean over images
@@ -68,20 +68,6 @@ class PatchOverlay(InsideWidget):
     columns = traitlets.Int(0).tag(sync=True)
     mask = traitlets.List(traitlets.List(traitlets.Bool())).tag(sync=True)
 
-    @takes_images
-    def __init__(
-        self,
-        model: Any,
-        vectors: xr.Dataset | None = None,
-        images: Images = None,
-        prompt: str | None = None,
-        *,
-        concept: str | None = None,
-        layer: int | None = None,
-        **traits: Any,
-    ) -> None:
-        super().__init__(model, vectors, images, prompt, concept, layer, **traits)
-
     @property
     def scope(self) -> np.ndarray:
         """Painted patches as a bool array [rows, columns]: what ``Steering(tokens=…)`` takes."""
@@ -90,39 +76,20 @@ class PatchOverlay(InsideWidget):
             raise ValueError("no patch is painted: paint some on the image, or call paint(mask).")
         return mask
 
-    def paint(self, mask: Any) -> None:
-        """Set the painted patches from a bool array [rows, columns]."""
+    def paint(self, mask: np.typing.ArrayLike) -> None:
+        """Paint the patches of a bool array [rows, columns] and no others."""
         array = np.asarray(mask)
         if array.dtype != bool or array.ndim != 2 or (self.rows and array.shape != (self.rows, self.columns)):
             grid = f"[{self.rows}, {self.columns}]" if self.rows else "[rows, columns]"
             raise ValueError(f"expected a bool array {grid}; got {array.dtype} of shape {list(array.shape)}.")
         self.mask = array.tolist()
 
-    def steering(self, strength: float = 1.0, layers: Any = None, **settings: Any) -> Steering:
-        """Steer the painted patches with the chosen concept.
+    def _selected_tokens(self) -> np.ndarray:
+        return self.scope
 
-        Parameters
-        ----------
-        strength : float
-        layers : int, list of int or "all", optional
-            The layer on the screen by default.
-        **settings
-            As for `mllm_probe.Steering`, such as ``unit``, ``operation`` and ``to``.
-
-        Raises
-        ------
-        ValueError
-            If nothing is painted or there are no vectors.
-        """
-        vectors = self._selected(self.concept)
-        if vectors is None:
-            raise ValueError("there are no vectors to steer with: set overlay.vectors = mp.concept_vectors(…).")
-        layers = [self.layer] if layers is None else layers
-        return Steering(vectors, layers=layers, strength=strength, tokens=self.scope, **settings)
-
-    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> dict[str, Any] | None:
+    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
         if self.shown.get("picture") != wanted.picture:
-            self.publish(picture=png(seen_by(self.model, as_image(wanted.image))))
+            self.publish(picture=png(seen_by(self.model, as_image(cast(Picture, wanted.images)))))
         acts = self._captured((wanted.picture, wanted.prompt), lambda: self._image_tokens(wanted))
         if cancelled.is_set():
             return None
@@ -133,7 +100,7 @@ class PatchOverlay(InsideWidget):
                 "over the image; mp.TokenStrip shows them one by one."
             )
         shape = int(row.max()) + 1, int(column.max()) + 1
-        state: dict[str, Any] = {"rows": shape[0], "columns": shape[1]}
+        state: Traits = {"rows": shape[0], "columns": shape[1]}
         if np.array(self.mask, dtype=object).shape != shape:
             state["mask"] = np.zeros(shape, dtype=bool).tolist()
         vectors = self._selected(wanted.concept)
@@ -151,7 +118,7 @@ class PatchOverlay(InsideWidget):
         why = why_no_image_tokens(self.model.hf.config)
         if why:
             raise ValueError(f"{self.model.name} has no image tokens that could be laid over the image: {why}.")
-        return capture(self.model, [wanted.image], wanted.prompt, tokens="image", layers="all")
+        return capture(self.model, [wanted.images], wanted.prompt, tokens="image", layers="all")
 
     def drawing(self) -> Drawing:
         """Draw the image, shaded by the concept at the chosen layer, with the painted patches framed."""
@@ -161,7 +128,7 @@ class PatchOverlay(InsideWidget):
         return f"{super()._summary()} × {self.rows}×{self.columns} patches"
 
 
-def seen_by(model: Any, image: Image.Image) -> Image.Image:
+def seen_by(model: ProbeModel, image: Image.Image) -> Image.Image:
     """The part of an image that the grid of patches covers: the middle, where the processor crops."""
     options = getattr(model.processor, "image_processor", None)
     crop = getattr(options, "crop_size", None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -17,18 +18,21 @@ from mllm_probe.activations import capture
 from mllm_probe.generation import generate
 from mllm_probe.metrics.lens import lens_chunks
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
+from mllm_probe.models import ProbeModel
 from mllm_probe.models.images import takes_images
-from mllm_probe.steering import Steering
 from mllm_probe.tokens import captured_kinds
-from mllm_probe.typing import Images
+from mllm_probe.typing import Continuation, PromptImages, Traits, TraitValue
 from mllm_probe.widgets.base.probe_widget import bundle
-from mllm_probe.widgets.inside.inside_widget import InsideWidget, Wanted, float_bytes
+from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes
 
 WORDS = 3
 """Number of logit-lens words for each token and layer."""
 
+_LensKey: TypeAlias = tuple[tuple[int, str, str], bool, tuple[int, ...]]
+"""What logit-lens words were read of: picture, prompt and answer; whether of image tokens too; layers."""
 
-class TokenStrip(InsideWidget):
+
+class TokenStrip(SteeringWidget):
     """The tokens of a prompt and its answer: projection on a concept, or logit-lens words, at every layer.
 
     The projection is (h·v̂ − μ₋) / ‖v‖, in units of the concept's mean difference, each token along the vector of its
@@ -91,9 +95,9 @@ class TokenStrip(InsideWidget):
     @takes_images
     def __init__(
         self,
-        model: Any,
+        model: ProbeModel,
         vectors: xr.Dataset | None = None,
-        images: Images = None,
+        images: PromptImages = None,
         prompt: str | None = None,
         answer: str | None = None,
         *,
@@ -101,51 +105,32 @@ class TokenStrip(InsideWidget):
         layer: int | None = None,
         mode: str | None = None,
         max_new_tokens: int = 32,
-        **traits: Any,
+        **traits: TraitValue,
     ) -> None:
         self.max_new_tokens = max_new_tokens
         self._given = answer or ""
-        self._lens: tuple[Any, dict[str, Any]] | None = None
+        self._lens: tuple[_LensKey, Traits] | None = None
         mode = ("lens" if vectors is None else "projection") if mode is None else mode
         traits |= {"answer": self._given, "mode": mode}
-        super().__init__(model, vectors, images, prompt, concept, layer, **traits)
+        super().__init__(model, vectors, images, prompt, concept=concept, layer=layer, **traits)
 
-    def steering(self, strength: float = 1.0, layers: Any = None, **settings: Any) -> Steering:
-        """Steer the selected tokens with the chosen concept.
-
-        Parameters
-        ----------
-        strength : float
-        layers : int, list of int or "all", optional
-            The layer on the screen by default.
-        **settings
-            As for `mllm_probe.Steering`, such as ``unit``, ``operation`` and ``to``.
-
-        Raises
-        ------
-        ValueError
-            If no token is selected or there are no vectors.
-        """
-        vectors = self._selected(self.concept)
-        if vectors is None:
-            raise ValueError("there are no vectors to steer with: set strip.vectors = mp.concept_vectors(…).")
+    def _selected_tokens(self) -> list[int]:
         if not self.positions:
             raise ValueError("no token is selected: click tokens of the prompt, or set strip.positions = [...].")
-        layers = [self.layer] if layers is None else layers
-        return Steering(vectors, layers=layers, strength=strength, tokens=list(self.positions), **settings)
+        return list(self.positions)
 
     def _release(self) -> None:
         """Drop the activations and the words."""
         super()._release()
         self._lens = None
 
-    def _on_setting(self, change: Any) -> None:
+    def _on_setting(self, change: traitlets.Bunch) -> None:
         if change.name == "answer" and not getattr(self._here, "quiet", False):
             self._given = change.new
         super()._on_setting(change)
 
     @takes_images
-    def show(self, images: Images = None, **settings: Any) -> None:
+    def show(self, images: PromptImages = None, **settings: TraitValue) -> None:
         """As for every such widget; an ``answer`` among the settings is read instead of the model's own."""
         if "answer" in settings:
             self._given = settings["answer"] or ""
@@ -153,28 +138,26 @@ class TokenStrip(InsideWidget):
         super().show(images, **settings)
 
     def _wanted(self) -> Wanted:
-        more = (self._given, self.mode, self.opened)
-        return Wanted(self._image, self._pictures, self.prompt, self.concept, more)
+        return replace(super()._wanted(), given=self._given, mode=self.mode, opened=self.opened)
 
-    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> dict[str, Any] | None:
-        given, mode, opened = wanted.more
-        key = (wanted.picture, wanted.prompt, given)
-        acts = self._captured(key, lambda: self._run(wanted, given, cancelled))
+    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
+        key = (wanted.picture, wanted.prompt, wanted.given)
+        acts = self._captured(key, lambda: self._run(wanted, cancelled))
         if cancelled.is_set():
             self._capture = None
             return None
         vectors = self._selected(wanted.concept)
         tokens = described(acts, [] if vectors is None else borrowed_scopes(acts, vectors))
         prompt = {position for _, role, position, *_ in tokens if role != "answer"}
-        state: dict[str, Any] = {"tokens": tokens, "answer": acts.attrs["answer"]}
+        state: Traits = {"tokens": tokens, "answer": acts.attrs["answer"]}
         there = [position for position in self.positions if position in prompt]
         if there != self.positions:
             state["positions"] = there
         state["meaning"] = self._meaning(wanted.prompt)
         projected = None if vectors is None else concept_projection(acts, vectors).isel({schema.SAMPLE: 0})
         state["values"] = b"" if projected is None else float_bytes(projected.values)
-        if mode == "lens":
-            read = self._read_lens((key, opened, tuple(self.layers)), acts, opened, cancelled)
+        if wanted.mode == "lens":
+            read = self._read_lens((key, wanted.opened, tuple(self.layers)), acts, cancelled)
             if read is None:
                 return None
             state |= read
@@ -183,23 +166,23 @@ class TokenStrip(InsideWidget):
             state |= {"lens_words": [], "lens": b""}
         return None if cancelled.is_set() else state
 
-    def _run(self, wanted: Wanted, given: str, cancelled: threading.Event) -> xr.Dataset:
+    def _run(self, wanted: Wanted, cancelled: threading.Event) -> xr.Dataset:
         """Activations of the prompt and of the answer that is given or generated; its text is kept as an attribute."""
-        images, text = [wanted.image], given
-        continuation: Any = given
-        if not given:
+        images, text = [wanted.images], wanted.given
+        continuation: Continuation = text
+        if not text:
             stop = StoppingCriteriaList([_Cancelled(cancelled)])
-            settings: dict[str, Any] = {"max_new_tokens": self.max_new_tokens, "stopping_criteria": stop}
-            out = generate(self.model, images, wanted.prompt, **settings)
+            length = self.max_new_tokens
+            out = generate(self.model, images, wanted.prompt, max_new_tokens=length, stopping_criteria=stop)
             text, ids = out.text[0], out.tokens[0].tolist()
             ended = next((i for i, token in enumerate(ids) if token in self.model.eos_token_ids), len(ids))
             continuation = [ids[:ended]] if ended else None
         acts = capture(self.model, images, wanted.prompt, tokens="all", continuation=continuation)
         return acts.assign_attrs(answer=text)
 
-    def _read_lens(self, key: Any, acts: xr.Dataset, opened: bool, cancelled: threading.Event) -> dict[str, Any] | None:
+    def _read_lens(self, key: _LensKey, acts: xr.Dataset, cancelled: threading.Event) -> Traits | None:
         if self._lens is None or self._lens[0] != key:
-            where = np.flatnonzero((acts[schema.ROLE].values != "image") | opened)
+            where = np.flatnonzero((acts[schema.ROLE].values != "image") | key[1])
             top = top_words(self.model, acts, list(self.layers), where, cancelled)
             if top is None:
                 return None
@@ -216,11 +199,11 @@ class _Cancelled(StoppingCriteria):
     def __init__(self, cancelled: threading.Event) -> None:
         self._cancelled = cancelled
 
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_more: Any) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_more: object) -> torch.Tensor:
         return torch.full((len(input_ids),), self._cancelled.is_set(), device=input_ids.device)
 
 
-def described(acts: xr.Dataset, borrowed: Sequence[str] = ()) -> list[list[Any]]:
+def described(acts: xr.Dataset, borrowed: Sequence[str] = ()) -> list[list[str | int]]:
     """Per token of a capture of one sample: text, role, position, patch row and column, borrowed scope."""
     names = (schema.TOKEN_TEXT, schema.ROLE, schema.TOKEN, schema.PATCH_ROW, schema.PATCH_COLUMN)
     rows = zip(*(acts[name].values.tolist() for name in names), captured_kinds(acts), strict=True)
@@ -239,8 +222,8 @@ def described(acts: xr.Dataset, borrowed: Sequence[str] = ()) -> list[list[Any]]
 
 
 def top_words(
-    model: Any, acts: xr.Dataset, layers: Sequence[int], where: np.ndarray, cancelled: threading.Event
-) -> dict[str, Any] | None:
+    model: ProbeModel, acts: xr.Dataset, layers: Sequence[int], where: np.ndarray, cancelled: threading.Event
+) -> Traits | None:
     """Most probable next words at the tokens ``where`` as ``lens_words`` and ``lens``; None if cancelled."""
     table = np.full((len(layers), acts.sizes[schema.TOKEN], WORDS, 2), np.nan, np.float32)
     index: dict[int, int] = {}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from itertools import permutations
 from types import SimpleNamespace
-from typing import Any
 
 import ipywidgets
 
 from mllm_probe import schema
+from mllm_probe.typing import JsonObject, Traits
 from mllm_probe.widgets.pages import saved_page
 from mllm_probe.widgets.pages.recording import Recordings
 from mllm_probe.widgets.panel.setting import Setting
@@ -36,11 +37,11 @@ class Collected:
         Bundles, each once.
     """
 
-    widgets: list[Any] = field(default_factory=list)
-    models: list[dict[str, Any]] = field(default_factory=list)
+    widgets: list[ipywidgets.DOMWidget] = field(default_factory=list)
+    models: list[JsonObject] = field(default_factory=list)
     modules: list[str] = field(default_factory=list)
 
-    def add(self, widget: Any) -> int:
+    def add(self, widget: ipywidgets.DOMWidget) -> int:
         """Take a widget in, once, and return its number."""
         if widget in self.widgets:
             return self.widgets.index(widget)
@@ -53,7 +54,7 @@ class Collected:
         self.models.append({"module": number, "state": state, "buffers": buffers, "recorded": _recorded(widget)})
         return len(self.widgets) - 1
 
-    def tree(self, widget: Any) -> dict[str, Any]:
+    def tree(self, widget: ipywidgets.DOMWidget) -> JsonObject:
         """Layout of a widget: boxes with their children, leaves with the number of their model."""
         style = _style(widget)
         if not isinstance(widget, ipywidgets.Box):
@@ -63,19 +64,17 @@ class Collected:
         children = [self.tree(child) for child in widget.children if hasattr(child, "_esm") or _is_box(child)]
         return {"classes": list(widget._dom_classes), "style": style, "children": children}
 
-    def links(self) -> list[dict[str, Any]]:
+    def links(self) -> list[JsonObject]:
         """Selections that go from one widget to another: a map's with the strength, any other's without."""
         linked = []
-        for source, one in enumerate(self.widgets):
+        for (source, one), (target, other) in permutations(enumerate(self.widgets), 2):
             names = [*_SELECTION, *(["strength"] if one.has_trait("strengths") else [])]
-            for target, other in enumerate(self.widgets):
-                shared = [name for name in names if one.has_trait(name) and other.has_trait(name)]
-                if one is not other and shared:
-                    linked.append({"from": source, "to": target, "names": shared})
+            if shared := [name for name in names if one.has_trait(name) and other.has_trait(name)]:
+                linked.append({"from": source, "to": target, "names": shared})
         return linked
 
 
-def to_html(widget: Any, path: str | os.PathLike[str], title: str | None = None) -> saved_page.Written:
+def to_html(widget: ipywidgets.DOMWidget, path: str | os.PathLike[str], title: str | None = None) -> saved_page.Written:
     """Write a widget, or boxes of widgets, as one page that opens offline.
 
     Parameters
@@ -104,7 +103,7 @@ def to_html(widget: Any, path: str | os.PathLike[str], title: str | None = None)
     return saved_page.write(path, document)
 
 
-def _title(widget: Any) -> str:
+def _title(widget: ipywidgets.DOMWidget) -> str:
     """Words of a widget's class: "Steering panel"; boxes that hold widgets have no name of their own."""
     if type(widget).__module__.startswith("ipywidgets."):
         return "Saved widgets"
@@ -117,18 +116,18 @@ def _lead(collected: Collected) -> str:
     return lead + (f" {runs} settings with answers are recorded." if runs > 1 else "")
 
 
-def _is_box(widget: Any) -> bool:
+def _is_box(widget: ipywidgets.DOMWidget) -> bool:
     return isinstance(widget, ipywidgets.Box)
 
 
-def _style(widget: Any) -> dict[str, str]:
+def _style(widget: ipywidgets.DOMWidget) -> dict[str, str]:
     layout = widget.layout
     names = [name for name in layout.trait_names() if not name.startswith("_") and name in layout.keys]
     rules = {name.replace("_", "-"): getattr(layout, name) for name in names}
     return {name: str(value) for name, value in rules.items() if value is not None}
 
 
-def _state(widget: Any) -> tuple[dict[str, Any], list[list[Any]]]:
+def _state(widget: ipywidgets.DOMWidget) -> tuple[JsonObject, list[list[object]]]:
     """A widget's traits as the page restores them, with binary values apart."""
     names = [name for name in widget.keys if not name.startswith("_") and name not in _NOT_STATE]
     state = {name: getattr(widget, name) for name in names}
@@ -139,11 +138,11 @@ def _state(widget: Any) -> tuple[dict[str, Any], list[list[Any]]]:
     return apart(state)
 
 
-def apart(state: dict[str, Any]) -> tuple[dict[str, Any], list[list[Any]]]:
-    """Split binary values off a state: the remaining state, and for each value its path and its base64 text."""
-    buffers: list[list[Any]] = []
+def apart(state: Traits) -> tuple[JsonObject, list[list[object]]]:
+    """Take binary values out of a state: what is left, and for each of them its path and its base64 text."""
+    buffers: list[list[object]] = []
 
-    def taken(value: Any, path: list[Any]) -> Any:
+    def taken(value: object, path: list[str | int]) -> object:
         if isinstance(value, (bytes, bytearray, memoryview)):
             buffers.append([path, saved_page.base64_of(value)])
             return None
@@ -156,14 +155,14 @@ def apart(state: dict[str, Any]) -> tuple[dict[str, Any], list[list[Any]]]:
     return {name: taken(value, [name]) for name, value in state.items()}, buffers
 
 
-def _fluency(widget: Any, when: dict[str, Any]) -> dict[str, Any]:
-    """Fluency of the recorded settings of a panel, as measured so far."""
+def _fluency(widget: ipywidgets.DOMWidget, when: Traits) -> JsonObject:
+    """How fluent answers stay with a recorded setting of a panel, by what was tried until now."""
     if not widget.has_trait("doses"):
         return {}
     return weighed(widget.grid, Setting.of(SimpleNamespace(**when)), widget.strength_unit)
 
 
-def _recorded(widget: Any) -> dict[str, Any]:
+def _recorded(widget: ipywidgets.DOMWidget) -> JsonObject:
     recordings: Recordings = widget.recordings() if hasattr(widget, "recordings") else Recordings()
     rows = []
     for one in recordings:

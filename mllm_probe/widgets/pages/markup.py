@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mllm_probe.widgets.pages.saved_page import text
 
@@ -24,7 +23,7 @@ _FIRST = (
 
 def table(
     heads: Sequence[str],
-    rows: Sequence[Sequence[Any]],
+    rows: Sequence[Sequence[object]],
     *,
     numbers: Sequence[int] = (),
     search: str = "",
@@ -54,19 +53,19 @@ def table(
     )
 
 
-def _row(row: Sequence[Any], sides: Sequence[str]) -> str:
+def _row(row: Sequence[object], sides: Sequence[str]) -> str:
     first, *rest = row
     cells = "".join(f"<td{side}>{text(one)}</td>" for one, side in zip(rest, sides[1:], strict=True))
     return f'<tr><th scope="row">{text(first)}</th>{cells}</tr>'
 
 
-def facts(rows: Sequence[tuple[str, Any]]) -> str:
-    """Make a table of names and values."""
+def facts(rows: Sequence[tuple[str, object]]) -> str:
+    """Make a table of names and what they are."""
     body = "\n".join(f'<tr><th scope="row">{text(name)}</th><td>{text(value)}</td></tr>' for name, value in rows)
     return f'<table class="page-facts" data-testid="all-facts"><tbody>\n{body}\n</tbody></table>'
 
 
-def main_facts(rows: Sequence[tuple[str, Any]]) -> str:
+def main_facts(rows: Sequence[tuple[str, object]]) -> str:
     """Make a short list of the facts that a reader asks for first."""
     body = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in rows if name in _FIRST)
     return f'<dl class="page-main-facts" data-testid="provenance">{body}</dl>'

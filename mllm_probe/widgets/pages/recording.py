@@ -6,9 +6,13 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
+from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import dose, strength_unit
+
+if TYPE_CHECKING:
+    from mllm_probe.widgets.panel.setting import Setting
 
 MOST = 256
 
@@ -30,8 +34,8 @@ class Recording:
         The setting in words, for a list to choose from; empty where the widget's own controls do.
     """
 
-    when: dict[str, Any]
-    shown: dict[str, Any]
+    when: Traits
+    shown: Traits
     label: str = ""
 
 
@@ -56,7 +60,7 @@ class Recordings:
         while len(self._kept) > MOST:
             self._kept.popitem(last=False)
 
-    def changed(self, change: Callable[[Recording], dict[str, Any]]) -> Recordings:
+    def changed(self, change: Callable[[Recording], Traits]) -> Recordings:
         """The same settings, each shown with the traits that ``change`` gives for it."""
         kept = OrderedDict((name, replace(one, shown=change(one))) for name, one in self._kept.items())
         return Recordings(self.keys, kept)
@@ -68,7 +72,7 @@ class Recordings:
         return len(self._kept)
 
 
-def answered(setting: Any, picture: str, unit: str, outcome: dict[str, Any]) -> Recording:
+def answered(setting: Setting, picture: str, unit: str, outcome: Traits) -> Recording:
     """Record the answers of a panel's setting.
 
     Parameters

@@ -9,13 +9,13 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mllm_probe.models.argument_checks import writable_path_of
 from mllm_probe.schema import package_version
+from mllm_probe.typing import JsonObject
 
 _EXPORTED = re.compile(r"export\s*\{\s*([\w$]+) as default\s*,?\s*\};?\s*$")
 _KILOBYTE = 1000
@@ -68,12 +68,12 @@ def said_size(size: int) -> str:
     return f"{size / 1_000_000:.1f} MB"
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """Data as text in markup: nothing in it is ever a tag, an attribute or an entity."""
     return html.escape(str(value), quote=True)
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Data as JSON takes it: NaN and infinities become null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -93,7 +93,7 @@ def document(
     title: str,
     lead: str,
     sections: Sequence[Section],
-    state: dict[str, Any],
+    state: JsonObject,
     modules: Sequence[str],
 ) -> str:
     """Make a whole page.
@@ -158,8 +158,8 @@ def _section(section: Section) -> str:
     return f"<section>\n{heading}{section.body}\n</section>"
 
 
-def _json(state: dict[str, Any]) -> str:
-    """JSON that cannot end the script element around it."""
+def _json(state: JsonObject) -> str:
+    """JSON that cannot end the script element it stands in."""
     escaped = json.dumps(plain(state), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for sign in "<>&\u2028\u2029":
         escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
@@ -181,7 +181,7 @@ def _started(module: str) -> str:
     return _ended(module, lambda name: f"{name}();")
 
 
-def _ended(module: str, end: Any) -> str:
+def _ended(module: str, end: Callable[[str], str]) -> str:
     exported = _EXPORTED.search(module)
     if exported is None:
         raise ValueError(

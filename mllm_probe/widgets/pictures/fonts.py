@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import lru_cache
-from typing import Any
 
 from PIL import ImageFont
 
@@ -14,7 +14,7 @@ _PLAIN = {"−": "-", "–": "-", "×": "x", "½": "1/2", "¼": "1/4", "Δ": "d"
 
 
 @lru_cache(maxsize=64)
-def font(size: float, bold: bool = False) -> tuple[Any, bool]:
+def font(size: float, bold: bool = False) -> tuple[ImageFont.FreeTypeFont | ImageFont.ImageFont, bool]:
     """A font of a size in pixels, and whether it is a whole one of this machine (else the small one in Pillow)."""
     for name in _BOLD if bold else _REGULAR:
         try:
@@ -39,11 +39,8 @@ def clipped(text: str, size: float, room: float, bold: bool = False) -> str:
     """Text cut with an ellipsis to a width."""
     if width(text, size, bold) <= room:
         return text
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if width(text[:middle] + "…", size, bold) <= room else (low, middle - 1)
-    return text[:low].rstrip() + "…"
+    fitting = bisect_right(range(1, len(text) + 1), room, key=lambda length: width(text[:length] + "…", size, bold))
+    return text[:fitting].rstrip() + "…"
 
 
 def wrapped(text: str, size: float, room: float, most: int, bold: bool = False) -> list[str]:

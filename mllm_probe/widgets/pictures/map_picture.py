@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 import numpy as np
 
 from mllm_probe.plots.curves import counted
 from mllm_probe.plots.palette import diverging
-from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit, words
+from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit
 from mllm_probe.widgets.pictures import fonts
 from mllm_probe.widgets.pictures.drawing import Area, Box, Drawing, Line, Text
 
 _HEAD, _COLUMNS, _GAP, _FOOT = 46, 36, 6, 54
 _CATEGORY = 24
-_RIGHT = 16
+_SPREAD = 84
+"""Width of the column of peaks and spreads at the right."""
 _LONGEST_NAME = 190
 _NARROWEST = 640.0
 """As wide as the image of a panel, which a lab draws below its map."""
@@ -25,7 +24,7 @@ def map_picture(
     numbers: MapNumbers,
     strength: float,
     *,
-    title: str,
+    quantity: str,
     note: str = "",
     selected: tuple[str, int] | None = None,
 ) -> Drawing:
@@ -36,8 +35,8 @@ def map_picture(
     numbers : MapNumbers
     strength : float
         The nearest one that was run is drawn.
-    title : str
-        Label of the numbers.
+    quantity : str
+        What the numbers are.
     note : str
         Provenance; a second line of the heading.
     selected : tuple of (concept, layer), optional
@@ -47,33 +46,34 @@ def map_picture(
     row, size = (18, 12.0) if len(numbers.concepts) <= 36 else (14, 11.0)
     names = [fonts.clipped(name, size, _LONGEST_NAME) for name in numbers.concepts]
     left = _CATEGORY + max([60.0, *(fonts.width(name, size) for name in names)]) + 10
-    column = max(11.0, min(120.0, (_NARROWEST - left - _RIGHT) / max(1, len(numbers.layers))))
-    groups = [(key, list(found)) for key, found in groupby(_order(numbers), key=lambda i: numbers.categories[i])]
+    column = max(11.0, min(120.0, (_NARROWEST - left - _SPREAD) / max(1, len(numbers.layers))))
     # Where a category's name is longer than its rows are high, all stand above their rows instead of beside them.
-    headings = any(fonts.width(words(category), 10) > len(members) * row for category, members in groups)
-    lines = sum(_HEADING for category, _ in groups if headings and category)
+    headings = any(fonts.width(label, 10) > len(places) * row for label, places in numbers.row_groups)
+    lines = sum(_HEADING for label, _ in numbers.row_groups if headings and label)
     unit = strength_unit(numbers.strength_unit)
     at = f"strength {dose(numbers.strengths[index])} {unit}" if numbers.strengths else ""
-    width = max(left + column * len(numbers.layers) + _RIGHT, _NARROWEST)
+    right = left + column * len(numbers.layers)
+    width = max(right + _SPREAD, _NARROWEST)
     about = " · ".join(part for part in (at, counted(numbers.n[:, :, index]), note) if part)
     lines_above = fonts.wrapped(about, 11, width - 20, 3)
     head = _HEAD + 15 * (len(lines_above) - 1)
-    height = head + _COLUMNS + len(names) * row + len(groups) * _GAP + lines + _FOOT
-    drawing = Drawing(width, height, f"{title}, {at}")
-    drawing.add(Text(10, 16, fonts.clipped(title, 13, width - 20, bold=True), 13, "ink", bold=True))
+    height = head + _COLUMNS + len(names) * row + len(numbers.row_groups) * _GAP + lines + _FOOT
+    drawing = Drawing(width, height, f"{quantity}, {at}")
+    drawing.add(Text(10, 16, fonts.clipped(quantity, 13, width - 20, bold=True), 13, "ink", bold=True))
     drawing.add(*(Text(10, 34 + 15 * i, line, 11, "soft") for i, line in enumerate(lines_above)))
     _column_names(drawing, numbers, left, column, head)
     y: float = head + _COLUMNS
-    for category, members in groups:
-        if headings and category:
-            label = fonts.clipped(words(category), 10, width - 20)
-            drawing.add(Text(10, y + _HEADING / 2, label, 10, "faint"))
+    drawing.add(Text(right + 8, head + 26, "peak · spread", 10.5, "faint"))
+    for label, places in numbers.row_groups:
+        if headings and label:
+            drawing.add(Text(10, y + _HEADING / 2, fonts.clipped(label, 10, width - 20), 10, "faint"))
             y += _HEADING
-        elif category:
-            drawing.add(Text(10, y + len(members) * row / 2, words(category), 10, "faint", "middle", turned=True))
-        for concept in members:
+        elif label:
+            drawing.add(Text(10, y + len(places) * row / 2, label, 10, "faint", "middle", turned=True))
+        for concept in places:
             drawing.add(Text(left - 7, y + row / 2, names[concept], size, "ink", "end"))
             _cells(drawing, numbers, concept, index, (left, y, column, row))
+            drawing.add(Text(right + 8, y + row / 2, _spread(numbers, concept, index), 10.5, "soft"))
             if selected and selected[0] == numbers.concepts[concept] and selected[1] in numbers.layers:
                 x = left + numbers.layers.index(selected[1]) * column
                 drawing.add(Box(x - 0.5, y - 0.5, column, row, stroke="brand", weight=2))
@@ -83,10 +83,9 @@ def map_picture(
     return drawing
 
 
-def _order(numbers: MapNumbers) -> list[int]:
-    """Concepts grouped by category, in the order in which the categories first appear."""
-    first = {category: i for i, category in reversed(list(enumerate(numbers.categories)))}
-    return sorted(range(len(numbers.concepts)), key=lambda i: (first[numbers.categories[i]], i))
+def _spread(numbers: MapNumbers, concept: int, index: int) -> str:
+    peak, ratio = numbers.peak_layer[concept, index], numbers.participation_ratio[concept, index]
+    return f"{peak:.0f} · {plain(float(ratio))}" if np.isfinite(peak) else ""
 
 
 def _column_names(drawing: Drawing, numbers: MapNumbers, left: float, column: float, head: float) -> None:

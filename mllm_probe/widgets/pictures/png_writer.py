@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 from PIL import Image, ImageColor, ImageDraw
 
@@ -45,20 +44,15 @@ class _Painter:
         self._hatching: Image.Image | None = None
 
     def paint(self, shape: Shape) -> None:
-        if isinstance(shape, Box):
-            self._box(shape)
-        elif isinstance(shape, Line):
-            self._line(shape)
-        elif isinstance(shape, Area):
-            self.pen.polygon(self._points(shape.points), fill=_rgba(shape.fill, shape.opacity))
-        elif isinstance(shape, Dot):
-            x, y, radius = (value * self.scale for value in (shape.x, shape.y, shape.radius))
-            box = (x - radius, y - radius, x + radius, y + radius)
-            self.pen.ellipse(box, fill=_rgba(shape.fill), outline=_rgba(shape.stroke), width=self._weight(1.5))
-        elif isinstance(shape, Photo):
-            self._photo(shape)
-        else:
-            self._text(shape)
+        getattr(self, f"_{type(shape).__name__.lower()}")(shape)
+
+    def _area(self, shape: Area) -> None:
+        self.pen.polygon(self._points(shape.points), fill=_rgba(shape.fill, shape.opacity))
+
+    def _dot(self, shape: Dot) -> None:
+        x, y, radius = (value * self.scale for value in (shape.x, shape.y, shape.radius))
+        box = (x - radius, y - radius, x + radius, y + radius)
+        self.pen.ellipse(box, fill=_rgba(shape.fill), outline=_rgba(shape.stroke), width=self._weight(1.5))
 
     def _box(self, shape: Box) -> None:
         left, top, right, bottom = self._edges(shape.x, shape.y, shape.width, shape.height)
@@ -119,7 +113,7 @@ class _Painter:
         left, top, right, bottom = (round(value * self.scale) for value in (x, y, x + width, y + height))
         return left, top, right, bottom
 
-    def _points(self, points: tuple[Point, ...]) -> list[Any]:
+    def _points(self, points: tuple[Point, ...]) -> list[Point]:
         return [(x * self.scale, y * self.scale) for x, y in points]
 
     def _weight(self, weight: float) -> int:

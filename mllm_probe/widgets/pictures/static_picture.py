@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from mllm_probe.plots.palette import diverging
 from mllm_probe.schema import CONCEPT
-from mllm_probe.widgets.base.numbers import MapNumbers, dose, strength_unit
+from mllm_probe.typing import Traits
+from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, scale_limit, signed, strength_unit
 from mllm_probe.widgets.pictures import Drawing, fonts
+from mllm_probe.widgets.pictures.answer_pieces import Piece, pieces
 from mllm_probe.widgets.pictures.dose_picture import dose_picture
-from mllm_probe.widgets.pictures.drawing import Box, Line, Photo, Text
+from mllm_probe.widgets.pictures.drawing import Area, Box, Line, Photo, Shape, Text
 from mllm_probe.widgets.pictures.map_picture import map_picture
+
+if TYPE_CHECKING:
+    from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
+    from mllm_probe.widgets.inside.patch_overlay import PatchOverlay
+    from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 
 _WIDTH = 640.0
 _PHOTO = 150.0
 _SHADED = 320.0
 _STRONGEST = 0.85
 _ANSWERS = (("baseline", "baseline (unsteered)"), ("steered", "steered"), ("random", "random direction, same size"))
+_MENTIONS = {
+    "named": partial(Line, stroke="brand", weight=1.6),
+    "negated": partial(Line, stroke="soft", dash=(2.0, 2.0)),
+}
 _NOTHING = "not answered yet"
 
 
-def picture_of_map(widget: Any, what: str) -> Drawing:
+def picture_of_map(widget: LayerConceptHeatmap, what: str) -> Drawing:
     """Image of a heatmap: its ``"map"``, or the ``"dose_response"`` of the selected cell.
 
     Raises
@@ -35,40 +46,29 @@ def picture_of_map(widget: Any, what: str) -> Drawing:
     ValueError
         If ``what`` is neither.
     """
-    drawn: dict[str, Callable[[], Drawing]] = {"map": lambda: _map(widget), "dose_response": lambda: _dose(widget)}
-    if what not in drawn:
-        raise ValueError(f"a heatmap has no picture '{what}'; it has {', '.join(drawn)}.")
-    return drawn[what]()
+    if what not in ("map", "dose_response"):
+        raise ValueError(f"a heatmap has no image '{what}'; it has map, dose_response.")
+    if what == "map" and not widget.concepts:
+        return card("Effect by concept and layer", ["Nothing has been measured yet."])
+    numbers = MapNumbers.of(widget)
+    about = {"quantity": quantity(widget), "note": made_with(widget.provenance)}
+    if what == "map":
+        return map_picture(numbers, widget.strength, selected=(widget.concept, widget.layer), **about)
+    return dose_picture(numbers, widget.concept, widget.layer, **about)
 
 
-def quantity(widget: Any) -> str:
-    """Label of the numbers of a heatmap."""
+def quantity(widget: LayerConceptHeatmap) -> str:
+    """What the numbers of a heatmap are."""
     return str(widget.metric_labels.get(widget.metric, widget.metric))
 
 
-def made_with(provenance: dict[str, Any]) -> str:
-    """Provenance of a grid: model, scope and operation."""
+def made_with(provenance: Traits) -> str:
+    """How a grid was made: model, scope and operation."""
     parts = [provenance.get("model"), str(provenance.get("scope", "")).replace("+", " + "), provenance.get("operation")]
     return " · ".join(str(part) for part in parts if part)
 
 
-def _map(widget: Any) -> Drawing:
-    if not widget.concepts:
-        return card("Effect by concept and layer", ["Nothing has been measured yet."])
-    numbers = MapNumbers.of(widget)
-    selected = (widget.concept, widget.layer)
-    title, note = quantity(widget), made_with(widget.provenance)
-    return map_picture(numbers, widget.strength, title=title, note=note, selected=selected)
-
-
-def _dose(widget: Any) -> Drawing:
-    numbers = MapNumbers.of(widget)
-    return dose_picture(
-        numbers, widget.concept, widget.layer, quantity=quantity(widget), note=made_with(widget.provenance)
-    )
-
-
-def picture_of_panel(widget: Any) -> Drawing:
+def picture_of_panel(widget: SteeringPanel) -> Drawing:
     """Image of a steering panel: the photograph, the setting and the three answers."""
     left = 12 + _PHOTO + 18
     room = _WIDTH - left - 24
@@ -86,101 +86,51 @@ def picture_of_panel(widget: Any) -> Drawing:
     for name, title in _ANSWERS:
         answer = widget.answers.get(name) or ""
         spans = widget.answers.get("spans", {}).get(name, [])
-        marked = marked_words(answer, None if name == "baseline" else baseline, spans)
         lines = fonts.wrapped(answer or _NOTHING, 13, room, 4)
-        top, y = y - 6, y + 2
-        drawing.add(Text(left + 12, y, title, 10.5, "faint"))
-        for line in lines:
-            y += 18
-            _write(drawing, line, marked, left + 12, y)
-            marked = marked[len(line.split()) :]
-        drawing.add(Line(((left, top), (left, y + 8)), "brand" if name == "steered" else "line", 3))
-        y += 30
+        drawing.add(Text(left + 12, y + 2, title, 10.5, "faint"))
+        _write(drawing, lines, pieces(answer, None if name == "baseline" else baseline, spans), left + 12, y + 20)
+        bottom = y + 10 + 18 * len(lines)
+        drawing.add(Line(((left, y - 6), (left, bottom)), "brand" if name == "steered" else "line", 3))
+        y = bottom + 22
     drawing.height = max(below + _PHOTO + 12, y - 6)
     return drawing
 
 
-def _write(drawing: Drawing, line: str, marked: list[Marked], x: float, y: float) -> None:
-    """One line of an answer: changed words on a tint, mentions of the concepts underlined, negated ones dashed."""
+def _write(drawing: Drawing, lines: list[str], shown: list[Piece], left: float, y: float) -> None:
+    """Lines of an answer: changed words on a tint, mentions of the concepts underlined, negated ones dashed."""
+    letters = iter([piece for piece in shown for letter in piece.text if not letter.isspace()])
     space = fonts.width(" ", 13)
-    for word, (_, changed, mention) in zip(line.split(), marked, strict=False):
-        width = fonts.width(word, 13)
-        if changed:
-            drawing.add(Box(x - 2, y - 9, width + 4, 18, fill="brand", opacity=0.16))
-        if mention:
-            look = {"stroke": "brand", "weight": 1.6} if mention == "named" else {"stroke": "soft", "dash": (2.0, 2.0)}
-            drawing.add(Line(((x, y + 8), (x + width, y + 8)), **look))
-        x += width + space
-    first = x - sum(fonts.width(word, 13) + space for word in line.split()[: len(marked)])
-    drawing.add(Text(first, y, line, 13, "ink"))
+    for line in lines:
+        x = left
+        for word in line.split():
+            own, width = list(islice(letters, len(word))), fonts.width(word, 13)
+            if any(piece.changed for piece in own):
+                drawing.add(Box(x - 2, y - 9, width + 4, 18, fill="brand", opacity=0.16))
+            for kind, run in groupby(enumerate(own), key=lambda letter: letter[1].kind):
+                places = [place for place, _ in run]
+                ends = [(x + fonts.width(word[:place], 13), y + 8) for place in (places[0], places[-1] + 1)]
+                drawing.add(*([_MENTIONS[kind](tuple(ends))] if kind else []))
+            x += width + space
+        drawing.add(Text(left, y, line, 13, "ink"))
+        y += 18
 
 
-Marked = tuple[str, bool, str]
-"""A word of an answer, whether it is new against the unsteered answer, and ``"named"``, ``"negated"`` or ``""``."""
-
-
-def marked_words(answer: str, baseline: str | None, spans: Sequence[Sequence[int]]) -> list[Marked]:
-    """Words of an answer as they are marked.
-
-    Parameters
-    ----------
-    answer : str
-    baseline : str or None
-        The unsteered answer, of which a longest common subsequence is not marked; None marks nothing as new.
-    spans : sequence of [start, stop, negated]
-        Mentions of the concepts, in UTF-16 code units.
-    """
-    words = [(match.group(), match.start(), match.end()) for match in re.finditer(r"\S+", answer)]
-    old = None if baseline is None else _common([_bare(w) for w, *_ in words], [_bare(w) for w in baseline.split()])
-    units = answer.encode("utf-16-le", "surrogatepass")
-
-    def place(unit: int) -> int:
-        return len(units[: 2 * unit].decode("utf-16-le", "ignore"))
-
-    mentions = [(place(start), place(stop), "negated" if negated else "named") for start, stop, negated in spans]
-    kinds = [next((kind for a, b, kind in mentions if a < stop and start < b), "") for _, start, stop in words]
-    return [(word, old is not None and i not in old, kinds[i]) for i, (word, *_) in enumerate(words)]
-
-
-def _bare(word: str) -> str:
-    return "".join(letter for letter in word.lower() if letter.isalnum())
-
-
-def _common(words: list[str], reference: list[str]) -> set[int]:
-    """Places of the words that belong to a longest common subsequence with ``reference``, as in the front-end."""
-    length = np.zeros((len(words) + 1, len(reference) + 1), int)
-    for i in reversed(range(len(words))):
-        for j in reversed(range(len(reference))):
-            same = words[i] == reference[j]
-            length[i, j] = length[i + 1, j + 1] + 1 if same else max(length[i + 1, j], length[i, j + 1])
-    kept: set[int] = set()
-    i = j = 0
-    while i < len(words) and j < len(reference):
-        if words[i] == reference[j]:
-            kept.add(i)
-            i, j = i + 1, j + 1
-        elif length[i + 1, j] >= length[i, j + 1]:
-            i += 1
-        else:
-            j += 1
-    return kept
-
-
-def picture_of_patches(widget: Any) -> Drawing:
+def picture_of_patches(widget: PatchOverlay) -> Drawing:
     """Image of an overlay: what it reads, the faded image below its shade, the painted patches and the scale."""
     values = np.frombuffer(widget.values, "<f4")
     if not values.size or not widget.picture:
         return card("Concept by patch", [widget.message or "Nothing has been read yet."])
+    limit = scale_limit(values, widget.unit)
     values = values.reshape(len(widget.layers), widget.rows, widget.columns)[widget.layers.index(widget.layer)]
-    limit = float(np.nanmax(np.abs(values))) or 1.0
     heading = f"{widget.shown.get(CONCEPT, widget.concept)} · layer {widget.layer}"
     faded, height = _faded(bytes(widget.picture))
     drawing = Drawing(_SHADED + 24, height + 98, f"Patches: {heading}")
     room = drawing.width - 24
     drawing.add(Text(12, 18, fonts.clipped(heading, 13, room, bold=True), 13, "ink", bold=True))
     drawing.add(Photo(12, 36, _SHADED, height, faded))
-    drawing.add(*_patches(values / limit, widget.mask, height))
-    scale = f"colours: −{limit:.2g} (blue) to +{limit:.2g} (orange) {widget.unit}"
+    drawing.add(*_patches(np.clip(values / limit, -1, 1), widget.mask, height))
+    low, high = plain(-limit, fewest(limit)), signed(limit, fewest(limit))
+    scale = f"colours: {low} (blue) to {high} (orange) {widget.unit}"
     lines = [fonts.clipped(scale, 10.5, room), *fonts.wrapped(f"{widget.meaning}.", 10.5, room, 2)]
     drawing.add(*(Text(12, height + 52 + 16 * i, line, 10.5, "faint") for i, line in enumerate(lines)))
     return drawing
@@ -209,12 +159,12 @@ def _patches(shares: np.ndarray, mask: list[list[bool]], height: float) -> list[
     return shades + [Box(*place, stroke="ink", weight=2) for place in framed]
 
 
-def _layers(widget: Any) -> str:
+def _layers(widget: SteeringPanel) -> str:
     first, last = widget.window
     return str(first) if first == last else f"{first} to {last}"
 
 
-def _dose_of(widget: Any) -> str:
+def _dose_of(widget: SteeringPanel) -> str:
     text = f"{dose(widget.strength)} {strength_unit(widget.strength_unit)}"
     return f"{text} with {widget.second} {dose(widget.second_strength)}" if widget.second else text
 
@@ -239,8 +189,8 @@ def above_each_other(drawings: list[Drawing], title: str) -> Drawing:
     return sheet
 
 
-def _shifted(shape: Any, y: float) -> Any:
+def _shifted(shape: Shape, y: float) -> Shape:
     """A shape moved down."""
-    if hasattr(shape, "points"):
+    if isinstance(shape, (Line, Area)):
         return replace(shape, points=tuple((px, py + y) for px, py in shape.points))
     return replace(shape, y=shape.y + y)

@@ -11,6 +11,9 @@ export interface Piece {
   kind: "" | "named" | "negated";
 }
 
+/** No space or control character, so that Python (`pictures/answer_pieces.py`) cuts words at the same places. */
+const WORD = /[^\s\p{Cc}]+/gu;
+
 const bare = (word: string) => word.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
 
 /** For each word of `words`, whether it belongs to a longest common subsequence with `reference`. */
@@ -47,8 +50,8 @@ function stretches(text: string, cuts: number[]): [number, number][] {
 
 /** Cut an answer where a word or a span begins or ends; `baseline` null marks nothing as changed. */
 export function pieces(answer: string, baseline: string | null, spans: readonly Span[]): Piece[] {
-  const words = [...answer.matchAll(/\S+/g)].map((word) => ({ start: word.index, text: word[0] }));
-  const reference = baseline?.split(/\s+/).filter(Boolean) ?? [];
+  const words = [...answer.matchAll(WORD)].map((word) => ({ start: word.index, text: word[0] }));
+  const reference = baseline?.match(WORD) ?? [];
   const bared = words.map(({ text }) => bare(text));
   const kept = baseline === null ? words.map(() => true) : common(bared, reference.map(bare));
   const changed = words

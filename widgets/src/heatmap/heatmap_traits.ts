@@ -1,10 +1,11 @@
 /** The traits of the heatmap as the front-end reads them. */
 import type { AnyModel } from "@anywidget/types";
-import { type Cells, floats } from "./map_cells";
+import { type Cells, floats, type RowGroup } from "./map_cells";
 
 export interface Traits {
   concepts: string[];
   categories: string[];
+  row_groups: RowGroup[];
   layers: number[];
   relative_depths: number[];
   strengths: number[];
@@ -16,6 +17,9 @@ export interface Traits {
   control: DataView;
   control_low: DataView;
   control_high: DataView;
+  peak_layer: DataView;
+  participation_ratio: DataView;
+  mean_over_concepts: DataView;
   unit: string;
   strength_unit: string;
   /** End of the colour scale. */
@@ -62,11 +66,12 @@ export interface Provenance {
 export type Model = AnyModel<Traits>;
 
 /** Traits whose change alters the layout of the map. */
-export const FRAME = ["concepts", "categories", "layers", "relative_depths", "columns"] as const;
+export const FRAME = ["concepts", "row_groups", "layers", "relative_depths", "columns"] as const;
 /** Traits that hold numbers or say what they are. */
 export const NUMBERS = [
   ...["values", "low", "high", "n", "clear", "control", "control_low", "control_high", "off_target"],
   ...["strengths", "unit", "strength_unit", "controls", "provenance", "has_off_target", "off_target_at"],
+  ...["peak_layer", "participation_ratio", "mean_over_concepts", "categories"],
   ...["limit", "note", "recipe", "off_target_limit", "answered"],
 ];
 /** Traits that say what can be chosen, and what is. */
@@ -81,6 +86,7 @@ export function readCells(model: Model): Cells {
   return {
     concepts: model.get("concepts"),
     categories: model.get("categories"),
+    groups: model.get("row_groups"),
     layers: model.get("layers"),
     depths: model.get("relative_depths"),
     strengths: model.get("strengths"),
@@ -94,5 +100,8 @@ export function readCells(model: Model): Cells {
     control: floats(model.get("control")),
     controlLow: floats(model.get("control_low")),
     controlHigh: floats(model.get("control_high")),
+    peakLayer: floats(model.get("peak_layer")),
+    participationRatio: floats(model.get("participation_ratio")),
+    meanOverConcepts: floats(model.get("mean_over_concepts")),
   };
 }

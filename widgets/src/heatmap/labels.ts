@@ -1,7 +1,7 @@
 /** Words around the cells: categories and names of the rows, numbers of the columns, and the legend. */
 
 import type { Pen } from "../base/canvas";
-import { fewest, plain, signed, words } from "../base/numbers";
+import { fewest, plain, signed } from "../base/numbers";
 import { diverging, rgb, type Theme } from "../base/theme";
 import { HEADING, type Layout } from "./layout";
 import type { Scene } from "./scene";
@@ -17,14 +17,14 @@ export function paintCategories(pen: Pen, { layout }: Scene, theme: Theme): void
   for (const group of layout.groups) {
     if (layout.headings) {
       pen.textAlign = "left";
-      pen.fillText(clip(pen, words(group.category), layout.width - 2), 2, group.top - HEADING / 2);
+      pen.fillText(clip(pen, group.label, layout.width - 2), 2, group.top - HEADING / 2);
       continue;
     }
     pen.save();
     pen.translate(8, group.top + group.height / 2);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = "center";
-    pen.fillText(words(group.category), 0, 0);
+    pen.fillText(group.label, 0, 0);
     pen.restore();
   }
 }

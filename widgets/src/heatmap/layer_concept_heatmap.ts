@@ -3,7 +3,6 @@ import type { RenderProps } from "@anywidget/types";
 import base from "../base/base.css";
 import { h, show, widgetRoot } from "../base/dom";
 import { withKernelNote } from "../base/kernel";
-import { words } from "../base/numbers";
 import { onThemeChange, readTheme, type Theme } from "../base/theme";
 import { Choices } from "./choices";
 import { Detail } from "./detail";
@@ -220,11 +219,10 @@ class View {
     const names = this.cells.concepts.map((name) => pen?.measureText(name).width ?? 60);
     const nameWidth = Math.min(170, Math.max(40, ...names));
     if (pen) pen.font = categoryFont(style.fontFamily);
-    const measured = this.cells.categories.map((name) => [name, pen?.measureText(words(name)).width ?? 0] as const);
+    const labelWidths = this.cells.groups.map(([label]) => pen?.measureText(label).width ?? 0);
     const byDepth = this.model.get("columns") === "relative_depth";
-    const categoryWidths = new Map(measured);
-    const space = { width, nameWidth, categoryWidths, ...(byDepth && { depths: this.cells.depths }) };
-    this.layout = layoutMap(this.cells.categories, this.cells.layers.length, space);
+    const space = { width, nameWidth, labelWidths, ...(byDepth && { depths: this.cells.depths }) };
+    this.layout = layoutMap(this.cells.groups, this.cells.layers.length, space);
   }
 
   private draw(): void {

@@ -1,5 +1,5 @@
 /** Where everything on the map stands: rows grouped by category, one column per layer, margins that give way when it is narrow. */
-import type { Cell } from "./map_cells";
+import type { Cell, RowGroup } from "./map_cells";
 
 export interface Row {
   concept: number;
@@ -7,7 +7,7 @@ export interface Row {
 }
 
 export interface Group {
-  category: string;
+  label: string;
   top: number;
   height: number;
 }
@@ -40,8 +40,8 @@ export interface Layout {
 export interface Space {
   width: number;
   nameWidth: number;
-  /** Width of the name of each category; without it all are turned beside their rows. */
-  categoryWidths?: Map<string, number>;
+  /** Width of the label of each group; without it all are turned beside their rows. */
+  labelWidths?: number[];
   /** Relative depth of each column, to place them by it; without it they are equally wide. */
   depths?: number[];
 }
@@ -56,15 +56,6 @@ const INDENT = 6;
 /** Height of a line with the name of a category. */
 export const HEADING = 16;
 export const MARGIN = 118;
-
-/** Indices of the concepts, grouped by category in the order in which the categories first appear. */
-export function grouped(categories: string[]): [string, number[]][] {
-  const groups = new Map<string, number[]>();
-  categories.forEach((category, i) => {
-    groups.set(category, [...(groups.get(category) ?? []), i]);
-  });
-  return [...groups];
-}
 
 function rowHeightFor(rows: number): [number, number] {
   if (rows <= 22) return [19, 12];
@@ -83,12 +74,9 @@ export function edgesAt(depths: number[], width: number): number[] | null {
   return edges.every((edge, i) => i === 0 || edge - (edges[i - 1] ?? 0) >= NARROWEST) ? edges : null;
 }
 
-export function layoutMap(categories: string[], layers: number, space: Space): Layout {
-  const [rowHeight, fontSize] = rowHeightFor(categories.length);
-  const gathered = grouped(categories);
-  const headings = gathered.some(
-    ([category, members]) => (space.categoryWidths?.get(category) ?? 0) > members.length * rowHeight,
-  );
+export function layoutMap(labelled: RowGroup[], layers: number, space: Space): Layout {
+  const [rowHeight, fontSize] = rowHeightFor(labelled.flatMap(([, concepts]) => concepts).length);
+  const headings = labelled.some(([, concepts], i) => (space.labelWidths?.[i] ?? 0) > concepts.length * rowHeight);
   const beside = headings ? INDENT : CATEGORY;
   const left = beside + Math.min(space.nameWidth, Math.max(60, space.width * 0.3)) + 8;
   const roomy = space.width - left - MARGIN >= Math.max(240, layers * 12);
@@ -99,10 +87,10 @@ export function layoutMap(categories: string[], layers: number, space: Space): L
   const rows: Row[] = [];
   const groups: Group[] = [];
   let y = TOP;
-  for (const [category, members] of gathered) {
-    if (headings && category) y += HEADING;
-    groups.push({ category, top: y, height: members.length * rowHeight });
-    for (const concept of members) {
+  for (const [label, concepts] of labelled) {
+    if (headings && label) y += HEADING;
+    groups.push({ label, top: y, height: concepts.length * rowHeight });
+    for (const concept of concepts) {
       rows.push({ concept, y });
       y += rowHeight;
     }

@@ -3,6 +3,8 @@
 export interface Cells {
   concepts: string[];
   categories: string[];
+  /** Rows from top to bottom: the words of a category and the places of its concepts. */
+  groups: RowGroup[];
   layers: number[];
   /** Relative depth of each layer; empty where it is not known. */
   depths: number[];
@@ -19,7 +21,14 @@ export interface Cells {
   control: Float32Array;
   controlLow: Float32Array;
   controlHigh: Float32Array;
+  /** Concept × strength: where the effect over the layers peaks, and over how many of them it extends. */
+  peakLayer: Float32Array;
+  participationRatio: Float32Array;
+  /** Layer × strength. */
+  meanOverConcepts: Float32Array;
 }
+
+export type RowGroup = [label: string, concepts: number[]];
 
 export interface Cell {
   concept: number;
@@ -54,22 +63,6 @@ export function profile(cells: Cells, concept: number, strength: number): number
   return cells.layers.map((_, layer) => at(cells.value, indexOf(cells, { concept, layer }, strength)));
 }
 
-/** Mean over the concepts at each layer, at one strength; NaN where none was run. */
-export function columnMeans(cells: Cells, strength: number): number[] {
-  return cells.layers.map((_, layer) => {
-    let sum = 0;
-    let count = 0;
-    for (let concept = 0; concept < cells.concepts.length; concept += 1) {
-      const value = at(cells.value, indexOf(cells, { concept, layer }, strength));
-      if (Number.isFinite(value)) {
-        sum += value;
-        count += 1;
-      }
-    }
-    return count ? sum / count : Number.NaN;
-  });
-}
-
 /** No scale is finer than this, or noise would look like an effect while the first cells arrive. */
 const FINEST: Record<string, number> = { nats: 1, doublings: 1, "": 0.1 };
 
@@ -80,22 +73,6 @@ export function scaleLimit(value: Float32Array, unit: string, ceiling: (v: numbe
   sizes.sort();
   const size = sizes[Math.min(sizes.length - 1, Math.floor(0.98 * sizes.length))] ?? 1;
   return ceiling(Math.max(size, FINEST[unit] ?? 0));
-}
-
-export interface Spread {
-  peak: number;
-  effective: number;
-}
-
-/** Where a profile peaks (index) and over how many layers it spreads: (Σv)² / Σv² of the part with the peak's sign. */
-export function spread(values: number[]): Spread | null {
-  const peak = values.reduce((most, v) => (Math.abs(v) > Math.abs(most) ? v : most), 0);
-  const sign = Math.sign(peak);
-  const part = values.map((v) => (Number.isFinite(v) ? Math.max(0, sign * v) : 0));
-  const sum = part.reduce((a, b) => a + b, 0);
-  const squares = part.reduce((a, b) => a + b * b, 0);
-  if (squares === 0) return null;
-  return { peak: part.indexOf(Math.max(...part)), effective: (sum * sum) / squares };
 }
 
 /** Index of the strength nearest to `wanted`; of those equally near, the first. */

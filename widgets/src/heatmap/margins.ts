@@ -1,9 +1,10 @@
 /** Profiles at the margins: each concept over the layers at the right, the mean of the concepts at each layer below. */
 
 import type { Pen } from "../base/canvas";
+import { plain } from "../base/numbers";
 import { type Rgb, rgb, type Theme } from "../base/theme";
 import { PROFILE } from "./layout";
-import { columnMeans, profile, spread } from "./map_cells";
+import { at, profile } from "./map_cells";
 import type { Scene } from "./scene";
 
 const LINE = { offset: 52, width: 44 };
@@ -14,17 +15,18 @@ export function paintMargin(pen: Pen, scene: Scene, theme: Theme): void {
   pen.textAlign = "left";
   pen.fillStyle = theme.faint;
   pen.font = `10.5px ${theme.font}`;
-  pen.fillText("peak · eff. layers", layout.margin, 8);
+  pen.fillText("peak · spread", layout.margin, 8);
   pen.font = `${Math.min(11.5, layout.fontSize)}px ${theme.font}`;
   pen.fillStyle = theme.soft;
   pen.strokeStyle = theme.brand;
   pen.lineWidth = 1.2;
   pen.beginPath();
   for (const row of layout.rows) {
+    const place = row.concept * cells.strengths.length + strength;
+    const peak = at(cells.peakLayer, place);
+    if (!Number.isFinite(peak)) continue;
     const values = profile(cells, row.concept, strength);
-    const shape = spread(values);
-    if (!shape) continue;
-    const text = `${cells.layers[shape.peak]} · ${shape.effective.toFixed(1)}`;
+    const text = `${peak} · ${plain(at(cells.participationRatio, place), 1)}`;
     pen.fillText(text, layout.margin, row.y + layout.rowHeight / 2);
     const sizes = values.map((v) => (Number.isFinite(v) ? Math.min(limit, Math.abs(v)) : 0));
     const top = Math.max(...sizes, 1e-9);
@@ -44,7 +46,10 @@ export function paintMargin(pen: Pen, scene: Scene, theme: Theme): void {
 export function paintColumnProfile(pen: Pen, scene: Scene, theme: Theme, colours: Rgb[]): void {
   const { layout, cells, strength, limit } = scene;
   // A cell beyond the scale would make every other bar vanish.
-  const means = columnMeans(cells, strength).map((mean) => Math.max(-limit, Math.min(limit, mean)));
+  const means = cells.layers.map((_, layer) => {
+    const mean = at(cells.meanOverConcepts, layer * cells.strengths.length + strength);
+    return Math.max(-limit, Math.min(limit, mean));
+  });
   const sizes = means.filter(Number.isFinite);
   if (sizes.length === 0) return;
   const [low, high] = [Math.min(0, ...sizes), Math.max(0, ...sizes)];

@@ -1,0 +1,61 @@
+"""Layer spread: at which layer the effect of a concept is largest, and over how many layers it extends."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe.schema import CONCEPT, CONTROL, LAYER, require
+
+
+def spread_over_layers(effect: xr.Dataset, control: str | None = None) -> xr.Dataset:
+    r"""Summarise each concept's effect over the edited layers.
+
+    The participation ratio is :math:`(\sum_l v_l)^2 / \sum_l v_l^2` of the effect v at layer l, over the layers where
+    v has the sign of its peak: 1 where a single layer carries the effect, L where L layers carry it equally. It is
+    computed from means over images, so measurement noise at weak layers raises it, and it is not the cross-validated
+    effective number of layers of a read-out profile, which needs two halves of the images.
+
+    Parameters
+    ----------
+    effect : Dataset (concept, layer, …)
+        From :func:`mllm_probe.effect`, at all strengths or one of them.
+    control : str, optional
+        The kind of control that the effect is a difference from; ``difference`` (random directions) without it.
+
+    Returns
+    -------
+    Dataset
+        float64: ``peak_layer`` (concept, …), the decoder block of the largest absolute effect, the first of equal
+        ones; ``participation_ratio`` (concept, …), in layers; ``mean_over_concepts`` (layer, …), in the effect's unit.
+        Cells that are not finite do not count; NaN where nothing is left, or every effect is 0.
+
+    Raises
+    ------
+    ValueError
+        If the dataset is no effect, or has no such control.
+    """
+    require(effect, "difference", dims=(CONCEPT, LAYER), what="the effect whose layers are summarised")
+    values = effect["difference"] if control is None else _from(effect, control)
+    # Without companions of the layers: a profile's relative depth would clash with that of its peak.
+    finite = values.where(np.isfinite(values)).reset_coords(drop=True).drop_attrs()
+    filled = finite.fillna(0.0)
+    place = abs(filled).argmax(LAYER)
+    peak = filled.isel({LAYER: place}, drop=True)
+    part = (filled * np.sign(peak)).clip(min=0)
+    known = peak != 0
+    summary = xr.Dataset(
+        {
+            "peak_layer": place.copy(data=effect[LAYER].values[place.values]).where(known),
+            "participation_ratio": (part.sum(LAYER) ** 2 / (part**2).sum(LAYER)).assign_attrs(units="layers"),
+            "mean_over_concepts": finite.mean(CONCEPT).assign_attrs(values.attrs),
+        }
+    )
+    return summary.assign_coords(effect.drop_dims(CONTROL, errors="ignore").coords)
+
+
+def _from(effect: xr.Dataset, control: str) -> xr.DataArray:
+    kinds = [str(kind) for kind in effect[CONTROL].values] if CONTROL in effect.dims else []
+    if control not in kinds:
+        raise ValueError(f"the effect has no control '{control}'; it has {', '.join(kinds) or 'none'}.")
+    return effect["difference_from"].isel({CONTROL: kinds.index(control)}, drop=True)
