@@ -366,7 +366,7 @@ class LayerConceptHeatmap(ProbeWidget):
 
 
 def _datasets(grids: object) -> Iterable[xr.Dataset]:
-    """Check what a map is made of, where that is known before it is watched.
+    """Check the source of a map before it is watched.
 
     Raises
     ------
@@ -394,7 +394,7 @@ def _leave(grids: Iterator[xr.Dataset]) -> None:
 
 
 def _provenance(grid: xr.Dataset) -> Traits:
-    """How the grid was made, for the code that gives a cell again."""
+    """Provenance of the grid, for the code that reproduces a cell."""
     provenance = {name: grid.attrs[name] for name in _PROVENANCE if name in grid.attrs}
     scope = [part for part in str(provenance.get("scope", "")).split("+") if part in SCOPES]
     return provenance | {"tokens": scope, "bundled": bundled_folder(str(provenance.get("model", ""))) is not None}

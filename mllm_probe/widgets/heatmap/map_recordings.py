@@ -19,7 +19,7 @@ _SHOWN = (*NUMBERS, "unit", "controls", "limit", "note")
 
 
 def map_recordings(widget: LayerConceptHeatmap, largest: int = LARGEST) -> Recordings:
-    """Record what the choosers of a heatmap would show.
+    """Record the maps for the menus of a heatmap.
 
     Parameters
     ----------

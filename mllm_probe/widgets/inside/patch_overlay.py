@@ -77,7 +77,7 @@ class PatchOverlay(SteeringWidget):
         return mask
 
     def paint(self, mask: np.typing.ArrayLike) -> None:
-        """Paint the patches of a bool array [rows, columns] and no others."""
+        """Set the painted patches from a bool array [rows, columns]."""
         array = np.asarray(mask)
         if array.dtype != bool or array.ndim != 2 or (self.rows and array.shape != (self.rows, self.columns)):
             grid = f"[{self.rows}, {self.columns}]" if self.rows else "[rows, columns]"

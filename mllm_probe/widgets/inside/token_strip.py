@@ -29,7 +29,7 @@ WORDS = 3
 """Number of logit-lens words for each token and layer."""
 
 _LensKey: TypeAlias = tuple[tuple[int, str, str], bool, tuple[int, ...]]
-"""What logit-lens words were read of: picture, prompt and answer; whether of image tokens too; layers."""
+"""What logit-lens words were read of: image, prompt and answer; whether of image tokens too; layers."""
 
 
 class TokenStrip(SteeringWidget):

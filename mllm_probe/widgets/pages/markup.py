@@ -60,7 +60,7 @@ def _row(row: Sequence[object], sides: Sequence[str]) -> str:
 
 
 def facts(rows: Sequence[tuple[str, object]]) -> str:
-    """Make a table of names and what they are."""
+    """Make a table of names and values."""
     body = "\n".join(f'<tr><th scope="row">{text(name)}</th><td>{text(value)}</td></tr>' for name, value in rows)
     return f'<table class="page-facts" data-testid="all-facts"><tbody>\n{body}\n</tbody></table>'
 

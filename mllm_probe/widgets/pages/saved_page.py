@@ -159,7 +159,7 @@ def _section(section: Section) -> str:
 
 
 def _json(state: JsonObject) -> str:
-    """JSON that cannot end the script element it stands in."""
+    """JSON that cannot end the script element around it."""
     escaped = json.dumps(plain(state), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for sign in "<>&\u2028\u2029":
         escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")

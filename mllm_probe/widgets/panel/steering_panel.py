@@ -390,7 +390,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     def _take_picture(self, content: Content, buffers: Sequence[bytes]) -> None:
         if not buffers:
-            raise ValueError("no picture came with the upload; choose the file again.")
+            raise ValueError("no image came with the upload; choose the file again.")
         self.upload(bytes(buffers[0]), str(content.get("name", "")))
 
     _acts = {
@@ -486,7 +486,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text, "spans": spans})
 
     def _spans(self, setting: Traits, answers: Mapping[str, str]) -> dict[str, Marks]:
-        """Where answers of a setting (as plain data) name its concepts."""
+        """Spans in which answers of a setting (as plain data) name its concepts."""
         concepts = [self.words.get(setting[name], ()) for name in ("concept", "second")]
         return {row: marks(answers[row], concepts, self.negations) for row in ROWS if row in answers}
 
@@ -514,7 +514,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
 
 def prompt_note(model: ProbeModel, prompt: str) -> str:
-    """What a person should know of a prompt before they read its answers; empty for most."""
+    """Warning about a prompt that is shown with its answers; empty for most prompts."""
     if not prompt.strip():
         return "The prompt is empty: the model reads the image alone."
     unknown = unknown_words(getattr(model, "tokenizer", None), [prompt])

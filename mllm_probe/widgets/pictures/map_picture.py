@@ -36,7 +36,7 @@ def map_picture(
     strength : float
         The nearest one that was run is drawn.
     quantity : str
-        What the numbers are.
+        Label of the numbers.
     note : str
         Provenance; a second line of the heading.
     selected : tuple of (concept, layer), optional
