@@ -149,10 +149,6 @@ class StaticDecoder:
             owner.kept = self.state.taken()
         self._owner = None
 
-    def taken(self, rows: StaticRows) -> Taken:
-        """Copies of the keys and values of rows."""
-        return self.state.taken() if rows.kept is None else rows.kept
-
     def step(self, tokens: Tensor, positions: Tensor) -> Tensor:
         """Logits [rows, vocabulary] of the next token of every row.
 
@@ -319,7 +315,7 @@ class StaticRows:
     def fork(self, rows: Sequence[int] | None = None) -> StaticRows:
         """The same point again for some of the rows, independent of this one."""
         index = torch.arange(len(self.logits)) if rows is None else torch.as_tensor(list(rows), dtype=torch.long)
-        keys, values, filled = self.decoder.taken(self)
+        keys, values, filled = self.kept or self.decoder.state.taken()
         index = index.to(self.logits.device)
         taken = [k[index.to(k.device)] for k in keys], [v[index.to(v.device)] for v in values], filled
         again = StaticRows(self.decoder, self.shared, len(index), taken)
