@@ -62,7 +62,7 @@ class StaticDecoder:
     steps : int
         How many tokens a row may be fed, the last one of the prompt included.
     compiler : callable, optional
-        Makes the compiled step; by default ``cuda_graph`` on CUDA, and on the CPU the step runs as it is.
+        Makes the compiled step; by default ``cuda_graph`` on CUDA, and on the CPU the step runs uncompiled.
 
     Raises
     ------

@@ -29,7 +29,7 @@ WORDS = 3
 """Number of logit-lens words for each token and layer."""
 
 _LensKey: TypeAlias = tuple[tuple[int, str, str], bool, tuple[int, ...]]
-"""What logit-lens words were read of: image, prompt and answer; whether of image tokens too; layers."""
+"""Settings of a logit-lens reading: image, prompt and answer; whether image tokens are read too; layers."""
 
 
 class TokenStrip(SteeringWidget):
