@@ -143,7 +143,7 @@ class LabParts:
         self._choose(part)
 
     def _choose(self, part: InsideWidget) -> None:
-        """Show what the panel steers as painted or selected, where it fits the part."""
+        """Show the panel's painted patches or selected tokens, where they fit the part."""
         panel = self.panel
         if isinstance(part, TokenStrip) and panel.positions != part.positions:
             part.publish(positions=list(panel.positions))

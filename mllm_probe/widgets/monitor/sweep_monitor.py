@@ -46,7 +46,7 @@ class SweepMonitor(ProbeWidget):
     Attributes
     ----------
     source : Driven, Stored or None
-        What is driven or looked at; None before there is anything, and after `close`.
+        Source that is driven or watched; None before the first one, and after `close`.
     status : str
         ``"idle"``, ``"running"``, ``"pausing"`` (the current step is finished first), ``"paused"``, ``"finished"``,
         ``"cancelled"`` or ``"error"``; ``message`` holds the error.
@@ -108,7 +108,7 @@ class SweepMonitor(ProbeWidget):
         return News(self)
 
     def watch(self, source: Source) -> SweepMonitor:
-        """Monitor another sweep in place of the one that is there, which is stopped; returns at once.
+        """Monitor another sweep; the current one is stopped. Returns at once.
 
         A heatmap that watches this monitor follows.
         """

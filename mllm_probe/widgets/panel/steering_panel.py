@@ -54,7 +54,7 @@ T = TypeVar("T")
 NAMING = ("words", "negations")
 _SHOWN = ("projector", "revealed")
 _CAUSES = {"scene": "picture", "picture": "picture", "pin": "pin", "unpin": "pin", "naming": "words", "show": ""}
-"""Control beside which an error of each message is shown."""
+"""Control next to which an error of each message is shown."""
 _SHOWN_BESIDE = {"window": "layer", "patches": "scope", "positions": "scope"}
 """Control beside which errors of another one are shown."""
 
