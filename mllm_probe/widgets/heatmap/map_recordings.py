@@ -19,13 +19,13 @@ _SHOWN = (*NUMBERS, "unit", "controls", "limit", "note")
 
 
 def map_recordings(widget: LayerConceptHeatmap, largest: int = LARGEST) -> Recordings:
-    """Record what the choosers of a heatmap would show.
+    """Record the maps for the menus of a heatmap.
 
     Parameters
     ----------
     widget : LayerConceptHeatmap
     largest : int
-        Bytes of numbers; what is beyond is left out, means before medians.
+        Limit in bytes of numbers; maps beyond it are left out, medians first.
     """
     recordings, grid = Recordings(_KEYS), widget.grid
     if grid is None or is_effect(grid):

@@ -58,7 +58,7 @@ class Wanted:
 
 
 class InsideWidget(ProbeWidget):
-    """Base of the widgets that read one run of a model; a change of what is read starts a reading, the newest wins.
+    """Base of the widgets that read one run of a model; a change of a setting starts a reading, the newest wins.
 
     Attributes
     ----------
@@ -177,7 +177,7 @@ class InsideWidget(ProbeWidget):
     def recordings(self, largest: int = LARGEST) -> Recordings:
         """Record the projection on every concept, the chosen one first, as far as ``largest`` bytes go.
 
-        Nothing is run: what was captured is projected again. While a reading runs there is nothing to record.
+        Nothing is run: captured activations are projected again. While a reading runs nothing is recorded.
         """
         recorded = Recordings((CONCEPT,))
         if self.status != "idle" or self._capture is None:
@@ -199,7 +199,7 @@ class InsideWidget(ProbeWidget):
         raise NotImplementedError
 
     def _captured(self, key: Hashable, read: Callable[[], xr.Dataset]) -> xr.Dataset:
-        """The activations of ``key``, read once; those of another image or prompt are let go of first."""
+        """The activations of ``key``, read once; those of another image or prompt are released first."""
         if self._capture is None or self._capture[0] != key:
             self._capture = None
             self._capture = (key, read())
@@ -214,7 +214,7 @@ class InsideWidget(ProbeWidget):
         return self._vectors.sel({CONCEPT: concept})
 
     def _meaning(self, prompt: str) -> str:
-        """What 0 and 1 are; says so when they were measured with another prompt."""
+        """Meaning of 0 and 1 on the scale, with a note when they were measured with another prompt."""
         about = {} if self._vectors is None else self._vectors.attrs
         if about.get("method") == "given":
             return GIVEN

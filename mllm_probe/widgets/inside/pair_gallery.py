@@ -38,9 +38,9 @@ class PairGallery(InsideWidget):
     vectors : xarray.Dataset, optional
         From `mllm_probe.concept_vectors`. May be set later.
     prompt : str, optional
-        What stands beside each image; the model's default prompt without it.
+        Prompt with which each image is read; the model's default prompt without it.
     concept, layer : optional
-        What is shown at first.
+        Initial selection.
 
     Attributes
     ----------

@@ -38,9 +38,9 @@ class PatchOverlay(SteeringWidget):
     images : image, optional
         A drawn scene by default. ``overlay.images = …`` shows another.
     prompt : str, optional
-        What stands beside the image; the model's default prompt without it.
+        Prompt with which the image is read; the model's default prompt without it.
     concept, layer : optional
-        What is shown at first.
+        Initial selection.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class PatchOverlay(SteeringWidget):
     rows, columns : int
         Size of the grid; 0 while it is not known.
     status : str
-        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
+        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` holds the error.
 
     Examples
     --------
@@ -77,7 +77,7 @@ class PatchOverlay(SteeringWidget):
         return mask
 
     def paint(self, mask: np.typing.ArrayLike) -> None:
-        """Paint the patches of a bool array [rows, columns] and no others."""
+        """Set the painted patches from a bool array [rows, columns]."""
         array = np.asarray(mask)
         if array.dtype != bool or array.ndim != 2 or (self.rows and array.shape != (self.rows, self.columns)):
             grid = f"[{self.rows}, {self.columns}]" if self.rows else "[rows, columns]"

@@ -29,14 +29,14 @@ WORDS = 3
 """Number of logit-lens words for each token and layer."""
 
 _LensKey: TypeAlias = tuple[tuple[int, str, str], bool, tuple[int, ...]]
-"""What logit-lens words were read of: picture, prompt and answer; whether of image tokens too; layers."""
+"""Settings of a logit-lens reading: image, prompt and answer; whether image tokens are read too; layers."""
 
 
 class TokenStrip(SteeringWidget):
     """The tokens of a prompt and its answer: projection on a concept, or logit-lens words, at every layer.
 
     The projection is (h·v̂ − μ₋) / ‖v‖, in units of the concept's mean difference, each token along the vector of its
-    own scope. The logit lens reads a layer through the model's own final norm and head: what it would say next there.
+    own scope. The logit lens reads a layer through the model's own final norm and head: its next word there.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class TokenStrip(SteeringWidget):
     answer : str, optional
         Read teacher-forced; the model's own greedy answer without it.
     concept, layer : optional
-        What is shown at first.
+        Initial selection.
     mode : {"projection", "lens"}, optional
         Projection where there are vectors.
     max_new_tokens : int
@@ -73,7 +73,7 @@ class TokenStrip(SteeringWidget):
     opened : bool
         Whether image tokens are shown one by one; the logit lens reads them only then.
     status : str
-        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
+        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` holds the error.
 
     Examples
     --------

@@ -53,7 +53,7 @@ class Recordings:
     _kept: OrderedDict[str, Recording] = field(default_factory=OrderedDict)
 
     def add(self, recording: Recording) -> None:
-        """Keep a recording in place of an older one of the same setting; of many the oldest are let go."""
+        """Keep a recording in place of an older one of the same setting; the oldest of many are dropped."""
         name = json.dumps(recording.when, sort_keys=True, default=str)
         self._kept.pop(name, None)
         self._kept[name] = recording

@@ -28,9 +28,9 @@ def dose_curves(numbers: MapNumbers, concept: str, layer: int, *, quantity: str 
     concept : str
     layer : int
     quantity : str
-        What the numbers are.
+        Label of the numbers.
     note : str
-        How they were made.
+        Provenance.
 
     Returns
     -------

@@ -36,9 +36,9 @@ def map_picture(
     strength : float
         The nearest one that was run is drawn.
     quantity : str
-        What the numbers are.
+        Label of the numbers.
     note : str
-        How they were made; a second line of the heading.
+        Provenance; a second line of the heading.
     selected : tuple of (concept, layer), optional
         A cell to frame.
     """

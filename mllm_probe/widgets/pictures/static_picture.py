@@ -58,12 +58,12 @@ def picture_of_map(widget: LayerConceptHeatmap, what: str) -> Drawing:
 
 
 def quantity(widget: LayerConceptHeatmap) -> str:
-    """What the numbers of a heatmap are."""
+    """Label of the numbers of a heatmap."""
     return str(widget.metric_labels.get(widget.metric, widget.metric))
 
 
 def made_with(provenance: Traits) -> str:
-    """How a grid was made: model, scope and operation."""
+    """Provenance of a grid: model, scope and operation."""
     parts = [provenance.get("model"), str(provenance.get("scope", "")).replace("+", " + "), provenance.get("operation")]
     return " · ".join(str(part) for part in parts if part)
 

@@ -51,7 +51,7 @@ class View extends InsideView<Traits> {
   });
 
   constructor(model: AnyModel<Traits>, el: HTMLElement, signal: AbortSignal) {
-    super(model, { root: ["patches", "Concept by patch of the picture"], css, prefix: "patch" });
+    super(model, { root: ["patches", "Concept by patch of the image"], css, prefix: "patch" });
     this.read.id = uniqueId("patch");
     this.canvas.setAttribute("aria-describedby", this.read.id);
     this.canvas.setAttribute("aria-label", `Patches of the image. ${HELP}`);
