@@ -15,7 +15,6 @@ from mllm_probe.generation import generate
 from mllm_probe.plots.palette import diverging
 from mllm_probe.vectors import concept_vectors
 from mllm_probe.widgets import PatchOverlay
-from mllm_probe.widgets.inside import inside_widget
 from mllm_probe.widgets.inside import patch_overlay as module
 from mllm_probe.widgets.pictures.drawing import Box
 from tests.widgets import fakes
@@ -190,8 +189,9 @@ def test_the_picture_is_cut_where_the_processor_crops():
     assert module.seen_by(Model, Image.new("RGB", (512, 768))).size == (512, 768)
 
 
-def test_large_pictures_travel_small():
-    assert Image.open(io.BytesIO(inside_widget.png(Image.new("RGB", (2000, 1000))))).size == (640, 320)
+def test_large_pictures_travel_small(overlay):
+    overlay.show(Image.new("RGB", (2000, 1000)))
+    assert overlay.wait(SOON) and Image.open(io.BytesIO(overlay.picture)).size == (640, 320)
 
 
 def test_close_leaves_no_thread_and_no_activations(tiny, vectors, library):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import threading
 from collections.abc import Callable, Hashable
@@ -16,19 +15,18 @@ import xarray as xr
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.metrics.projection import UNIT
 from mllm_probe.models import ProbeModel, require_model
-from mllm_probe.models.images import as_image, takes_images, warn_of_image
+from mllm_probe.models.images import takes_images, warn_of_image
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, require, require_same_model
 from mllm_probe.steering import Steering
-from mllm_probe.typing import Layers, Picture, PromptImages, TokenScope, Traits, TraitValue
+from mllm_probe.typing import Layers, PromptImages, TokenScope, Traits, TraitValue
 from mllm_probe.widgets.base.choices import pictures_from
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, sentence
-from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings
+from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings, recorded_within
 
 logger = logging.getLogger(__name__)
 
 MEASURED = "0 = mean of images without the concept, 1 = mean of images with it"
 GIVEN = "0 = no component along the direction, 1 = length of the given vector"
-_SIDE = 640
 
 
 @dataclass(frozen=True)
@@ -191,23 +189,21 @@ class InsideWidget(ProbeWidget):
 
         Nothing is run: what was captured is projected again. While a reading runs there is nothing to record.
         """
-        recorded = Recordings((CONCEPT,))
         if self.status != "idle" or self._capture is None:
-            return recorded
-        for concept in [self.concept, *(name for name in self.concepts if name != self.concept)]:
-            state = self._compute(replace(self._wanted(), concept=concept), threading.Event()) or {}
-            shown = {name: state[name] for name in self._recorded if name in state}
-            largest -= sum(len(value) for value in shown.values() if isinstance(value, bytes))
-            if largest < 0:
-                break
-            recorded.add(Recording({CONCEPT: concept}, shown | {"shown": self.shown | {CONCEPT: concept}}))
-        return recorded
+            return Recordings((CONCEPT,))
+        concepts = dict.fromkeys((self.concept, *self.concepts))
+        return recorded_within((CONCEPT,), (self._recording(concept) for concept in concepts), largest)
+
+    def _recording(self, concept: str) -> Recording:
+        state = self._compute(replace(self._wanted(), concept=concept), threading.Event()) or {}
+        shown = {name: state[name] for name in self._recorded if name in state}
+        return Recording({CONCEPT: concept}, shown | {"shown": self.shown | {CONCEPT: concept}})
 
     def _wanted(self) -> Wanted:
         return Wanted(self._image, self._pictures, self.prompt, self.concept)
 
     def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
-        """State that shows ``wanted``; None when it was cancelled."""
+        """State that shows ``wanted``; None, or any state, when it was cancelled."""
         raise NotImplementedError
 
     def _captured(self, key: Hashable, read: Callable[[], xr.Dataset]) -> xr.Dataset:
@@ -261,17 +257,14 @@ class InsideWidget(ProbeWidget):
 
     def _read(self, wanted: Wanted, cancelled: threading.Event) -> None:
         self.publish(status="running", message="")
+        about = {"concept": wanted.concept, "prompt": wanted.prompt, "picture": wanted.picture}
         try:
             state = self._compute(wanted, cancelled)
+            state = None if cancelled.is_set() or state is None else state | {"status": "idle", "shown": about}
         except Exception as error:
             logger.exception("a reading of %s failed", type(self).__name__)
             state = {"status": "error", "message": sentence(error)}
-        if state is None:
-            state = {"status": "cancelled"}
-        elif "status" not in state:
-            about = {"concept": wanted.concept, "prompt": wanted.prompt, "picture": wanted.picture}
-            state |= {"status": "idle", "shown": about}
-        self.publish(**state)
+        self.publish(**(state or {"status": "cancelled"}))
 
     def _settle(self) -> None:
         self._worker.wait()
@@ -313,15 +306,6 @@ class SteeringWidget(InsideWidget):
 def _of_one_prompt(images: PromptImages) -> PromptImages:
     """The pictures of one prompt: a list of one is that picture."""
     return images[0] if isinstance(images, (list, tuple)) and len(images) == 1 else images
-
-
-def png(image: Picture) -> bytes:
-    """A picture as PNG of at most 640 pixels a side."""
-    small = as_image(image).copy()
-    small.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    small.save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def float_bytes(array: np.ndarray) -> bytes:

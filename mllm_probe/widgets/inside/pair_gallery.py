@@ -88,9 +88,7 @@ class PairGallery(InsideWidget):
         shown = [_described(number, *pair) for number, pair in enumerate(pairs[:MOST])]
         meaning = self._separated(bool(concept.paired), shown=len(shown), total=len(pairs))
         values = float_bytes(np.concatenate(separations, axis=1))
-        return None if cancelled.is_set() else {
-            "pairs": shown, "values": values, "total": len(pairs), "meaning": meaning,
-        }  # fmt: skip
+        return {"pairs": shown, "values": values, "total": len(pairs), "meaning": meaning}
 
     def _separation(self, pairs: Sequence[tuple[Picture, Picture]], prompt: str, vectors: xr.Dataset) -> np.ndarray:
         """Projection with minus projection without: [layer, pair]."""

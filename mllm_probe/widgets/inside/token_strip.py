@@ -164,7 +164,7 @@ class TokenStrip(SteeringWidget):
         elif self._lens is not None and self._lens[0][0] != key:
             self._lens = None
             state |= {"lens_words": [], "lens": b""}
-        return None if cancelled.is_set() else state
+        return state
 
     def _run(self, wanted: Wanted, cancelled: threading.Event) -> xr.Dataset:
         """Activations of the prompt and of the answer that is given or generated; its text is kept as an attribute."""
