@@ -258,7 +258,7 @@ def slider(options: argparse.Namespace, page: Page) -> dict[str, Any]:
 def filling(options: argparse.Namespace, page: Page, wire: Wire) -> dict[str, Any]:
     """What a map costs that is filled at a rate, with one strength and with several."""
     run(page, 2)
-    page.get_by_test_id("heatmap").scroll_into_view_if_needed()
+    page.locator(".jp-Cell").nth(2).scroll_into_view_if_needed()
     return {"title": "map", "rows": [fill(options, page, wire, cell) for cell in (3, 4)]}
 
 

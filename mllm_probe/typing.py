@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -29,12 +29,27 @@ None (or an empty list) a prompt without picture; None with ``inputs``, or for a
 PromptImages: TypeAlias = Picture | Sequence[Picture] | None
 """Images of one prompt: one, several, or none."""
 
+Inputs: TypeAlias = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None
+"""Processed tensors in place of images and prompt: of one batch, or one mapping for each sample."""
+
 Continuation: TypeAlias = str | Sequence[str | Sequence[int]] | None
 """Text after the prompt: one for all samples, or one each, as a text or as token ids."""
 
 Edits: TypeAlias = object
 """What ``steering=`` takes: a `mllm_probe.Steering`, a composition of several, or an object of another type that is
 registered with `mllm_probe.activations.editing`."""
+
+Attributes: TypeAlias = dict[str, Any]
+"""Attributes of a dataset or a variable: plain values that Zarr and JSON keep."""
+
+CallArguments: TypeAlias = Mapping[str, Any]
+"""Arguments of a call of the model by name: tensors, the cache, switches."""
+
+HfModel: TypeAlias = Any
+"""A `transformers.PreTrainedModel`: what its modules and its configuration are called differs between families."""
+
+Processor: TypeAlias = Any
+"""A processor of transformers, or a tokenizer alone; remote code brings classes of its own."""
 
 Layers: TypeAlias = Literal["all"] | int | slice | Iterable[int]
 """Decoder blocks: ``"all"``, a number (-1 is the last), several, or a slice of them."""

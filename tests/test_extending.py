@@ -129,7 +129,7 @@ def test_controls_of_an_operation_without_affine_form(tiny, vectors, pictures, k
         (lambda: mp.Operation("x"), "needs change="),
         (lambda: mp.Operation("", halve), "expected a name"),
         (lambda: mp.Operation("x", "no"), "change must be a function"),
-        (lambda: mp.Operation("x", halve, uses=("other",)), "uses names of negative, to"),
+        (lambda: mp.Operation("x", halve, uses=("other",)), "uses: expected one of negative, to; got 'other'"),
         (lambda: mp.Operation("x", halve, doses=(1, 0)), "least, largest"),
         (lambda: mp.Operation("x", halve, affine=lambda v, dose: Affine(v, constant=dose)), "gives another change"),
     ],
@@ -215,9 +215,9 @@ def test_answers_are_generated_only_for_metrics_that_read_them(tiny, vectors, pi
     ("make", "text"),
     [
         (lambda: mp.Metric("two words", "answer", len, "x"), "expected a name"),
-        (lambda: mp.Metric("x", "thoughts", len, "x"), "reads is one of"),
+        (lambda: mp.Metric("x", "thoughts", len, "x"), "reads: expected one of words, logits"),
         (lambda: mp.Metric("x", "answer", "no", "x"), "score must be a function"),
-        (lambda: mp.Metric("x", "answer", len, "x", direction=2), "direction is 1, 0 or -1"),
+        (lambda: mp.Metric("x", "answer", len, "x", direction=2), "direction: expected one of 1, 0, -1; got 2"),
         (lambda: mp.Metric("x", "answer", len, "x", every_concept=True), "every_concept goes with"),
     ],
 )

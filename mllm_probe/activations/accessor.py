@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable
 
 import numpy as np
 import torch
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
+from mllm_probe.activations.device_array import lazy, parts_of, split_dimension, tensor_of
 
 Dims = Hashable | Iterable[Hashable]
 
@@ -36,13 +35,14 @@ class TorchAccessor:
     @property
     def devices(self) -> tuple[torch.device, ...]:
         """Devices that hold the data; more than one for a sharded model."""
-        return tuple(dict.fromkeys(part.device for part in _parts(self._array, split_dimension(self._array))))
+        return tuple(dict.fromkeys(part.device for part in parts_of(self._array)))
 
     def to(self, device: torch.device | str) -> xr.DataArray:
         """Copy the data to one device; layers of a sharded model come together there."""
         split = split_dimension(self._array)
-        parts = [part.to(device) for part in _parts(self._array, split)]
-        return _like(self._array, self._array.dims, parts, split, stack=True)
+        parts = [part.to(device) for part in parts_of(self._array)]
+        data = parts[0] if split is None else torch.stack(parts, self._array.dims.index(split))
+        return _like(self._array, self._array.dims, [data], None)
 
     def mean(self, dim: Dims, skipna: bool = True) -> xr.DataArray:
         """Mean over ``dim``; NaN (padding) is left out unless ``skipna`` is False."""
@@ -93,21 +93,11 @@ class TorchAccessor:
         DataArray
             The array's dimensions without ``dim``, then those only ``vectors`` has; in the units of the array.
         """
-        named = self._named(vectors)
-        split = split_dimension(named)
-        dims = [d for d in named.dims if d != split]
-        parts = [_wide(part) for part in _parts(named, split)]
-        units = [part / torch.linalg.vector_norm(part, dim=dims.index(dim), keepdim=True) for part in parts]
-        return self.dot(_like(named, named.dims, units, split), dim)
+        return self.dot(_unit(self._named(vectors), dim), dim)
 
     def cosine(self, other: xr.DataArray | torch.Tensor | np.ndarray, dim: Hashable = schema.HIDDEN) -> xr.DataArray:
         """Cosine with ``other`` over ``dim``."""
-        named = self._named(other)
-        split = split_dimension(self._array)
-        dims = [d for d in self._array.dims if d != split]
-        parts = [_wide(part) for part in _parts(self._array, split)]
-        units = [part / torch.linalg.vector_norm(part, dim=dims.index(dim), keepdim=True) for part in parts]
-        return _like(self._array, self._array.dims, units, split).torch.project(named, dim)
+        return _unit(self._array, dim).torch.project(self._named(other), dim)
 
     def _named(self, other: xr.DataArray | torch.Tensor | np.ndarray) -> xr.DataArray:
         if isinstance(other, xr.DataArray):
@@ -123,17 +113,26 @@ class TorchAccessor:
         coords = {d: self._array.coords[d] for d in dims if d in self._array.coords}
         return xr.DataArray(lazy(dims, tensor), coords=coords)
 
-    def _reduced(self, dim: Dims, operation: Any) -> xr.DataArray:
+    def _reduced(self, dim: Dims, operation: Callable[..., torch.Tensor]) -> xr.DataArray:
         over, split = _names(dim), split_dimension(self._array)
         missing = [d for d in over if d not in self._array.dims]
         if missing:
             raise ValueError(f"no dimension '{missing[0]}': the array has {self._array.dims}.")
-        if split in over:
-            split = None
+        whole = split in over
+        split = None if whole else split
         dims = [d for d in self._array.dims if d != split]
         axes = tuple(dims.index(d) for d in over)
-        parts = [operation(part, axes, dtype=_width(part.dtype)) for part in _parts(self._array, split)]
+        parts = [tensor_of(self._array)] if whole else parts_of(self._array)
+        parts = [operation(part, axes, dtype=_width(part.dtype)) for part in parts]
         return _like(self._array, tuple(d for d in self._array.dims if d not in over), parts, split)
+
+
+def _unit(array: xr.DataArray, dim: Hashable) -> xr.DataArray:
+    """The array, scaled to length one over ``dim``."""
+    split = split_dimension(array)
+    axis = [d for d in array.dims if d != split].index(dim)
+    parts = [_wide(part) for part in parts_of(array)]
+    return _like(array, array.dims, [p / torch.linalg.vector_norm(p, dim=axis, keepdim=True) for p in parts], split)
 
 
 def _dot(left: xr.DataArray, right: xr.DataArray, over: tuple[Hashable, ...], split: Hashable | None) -> xr.DataArray:
@@ -161,19 +160,11 @@ def _like(
     dims: tuple[Hashable, ...],
     parts: list[torch.Tensor],
     split: Hashable | None,
-    stack: bool = False,
 ) -> xr.DataArray:
     """Lazy array of ``parts`` with the coordinates of ``array`` that still apply."""
-    data: Any = parts if split is not None else parts[0]
-    if split is not None and stack:
-        data = torch.stack(parts, dims.index(split))
     coords = {name: c for name, c in array.coords.items() if set(c.dims) <= set(dims)}
-    variable = lazy(dims, data, along=split if split is not None else schema.LAYER)
+    variable = lazy(dims, parts[0]) if split is None else lazy(dims, parts, along=split)
     return xr.DataArray(variable, coords=coords, name=array.name)
-
-
-def _parts(array: xr.DataArray, split: Hashable | None) -> list[torch.Tensor]:
-    return [_part(array, split, number) for number in range(1 if split is None else array.sizes[split])]
 
 
 def _part(array: xr.DataArray, split: Hashable | None, number: int) -> torch.Tensor:

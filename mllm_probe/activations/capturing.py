@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
-import torch
 import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.captured_rows import CapturedRows
-from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.device_array import dtype_name, lazy
 from mllm_probe.activations.edits import require_one_edit
 from mllm_probe.activations.forward_pass import run_forward
-from mllm_probe.activations.free_memory import rows_that_fit
+from mllm_probe.activations.free_memory import in_batches
 from mllm_probe.activations.hooks import resolve_layers
-from mllm_probe.models import Encoded, ProbeModel, Request, require_model
+from mllm_probe.models import Encoded, ProbeModel, require_model
 from mllm_probe.models.argument_checks import batch_size_of
+from mllm_probe.models.prompts import one_continuation_each
 from mllm_probe.tokens.places import ABSENT, Places, as_coordinate, companions, find_places
 from mllm_probe.tokens.selection import Scope, parse_scope
-from mllm_probe.typing import Continuation, Edits, Images, Layers, TokenScope
+from mllm_probe.typing import Continuation, Edits, Images, Inputs, Layers, TokenScope
 
 
 def capture(
@@ -33,7 +34,7 @@ def capture(
     continuation: Continuation = None,
     batch_size: int | Literal["auto"] = "auto",
     *,
-    inputs: Mapping[str, torch.Tensor] | Sequence[Mapping[str, torch.Tensor]] | None = None,
+    inputs: Inputs = None,
 ) -> xr.Dataset:
     """Read the residual stream after decoder blocks while the model reads images and prompts.
 
@@ -89,55 +90,16 @@ def capture(
     if steering is not None:
         require_one_edit(steering)
     requests = model.samples(images, prompt, inputs)
-    texts = _one_per_sample(continuation, len(requests))
+    texts = None if continuation is None else one_continuation_each(continuation, len(requests))
     rows = CapturedRows(model, len(requests), chosen)
-    records: list[tuple[Encoded, Places]] = []
-    size = _planned(model, requests, texts) if batch_size == "auto" else batch_size
-    while len(requests) > (start := sum(encoded.rows for encoded, _ in records)):
-        part = slice(start, start + size)
-        try:
-            records.append(_capture_batch(model, requests[part], texts and texts[part], scope, rows, start, steering))
-        except torch.OutOfMemoryError:
-            if batch_size != "auto" or size == 1:
-                raise
-            size = max(min(size, len(requests) - start) // 2, 1)
+
+    def read(start: int, encoded: Encoded) -> tuple[Encoded, Places]:
+        places = find_places(encoded, scope)
+        run_forward(model, encoded, rows.writer(start, places), rows.layers, steering=steering)
+        return encoded, places
+
+    records = [record for _, record in in_batches(model, requests, batch_size, read, texts)]
     return _dataset(model, rows, records, scope, images, prompt, continuation, steering)
-
-
-def _capture_batch(
-    model: ProbeModel,
-    requests: Sequence[Request],
-    continuation: Sequence[str | Sequence[int]] | None,
-    scope: Scope,
-    rows: CapturedRows,
-    start: int,
-    steering: Edits | None,
-) -> tuple[Encoded, Places]:
-    encoded = model.encode_samples(requests, continuation)
-    places = find_places(encoded, scope)
-    write = rows.writer(start, places)
-    run_forward(model, encoded, write, rows.layers, steering=steering)
-    return encoded, places
-
-
-def _planned(model: ProbeModel, requests: Sequence[Request], texts: Sequence[str | Sequence[int]] | None) -> int:
-    if len(requests) == 1:
-        return 1
-    one = model.encode_samples(requests[:1], texts and texts[:1])
-    return min(rows_that_fit(model, one), len(requests))
-
-
-def _one_per_sample(continuation: Continuation, samples: int) -> list[str | Sequence[int]] | None:
-    if continuation is None:
-        return None
-    if not isinstance(continuation, Sequence) or not all(isinstance(t, (str, Sequence)) for t in continuation):
-        raise ValueError(
-            f"continuation: expected a text, or one text (or list of token ids) per sample; got {continuation!r}."
-        )
-    texts: list[str | Sequence[int]] = [continuation] * samples if isinstance(continuation, str) else [*continuation]
-    if len(texts) != samples:
-        raise ValueError(f"expected one continuation, or one per sample ({samples}); got {len(texts)}.")
-    return texts
 
 
 def _dataset(
@@ -151,7 +113,7 @@ def _dataset(
     steering: Edits | None,
 ) -> xr.Dataset:
     dims = (schema.SAMPLE, schema.LAYER, schema.TOKEN, schema.HIDDEN)
-    units = {"long_name": schema.SITE, "dtype": str(rows.dtype).removeprefix("torch.")}
+    units = {"long_name": schema.SITE, "dtype": dtype_name(rows.dtype)}
     coords: dict[Any, Any] = schema.layer_coordinates(rows.layers, len(model.layers))
     coords |= {
         schema.SAMPLE: [name for encoded, _ in records for name in encoded.sample_ids],
@@ -191,10 +153,11 @@ def _token_coordinates(
 def _sample_coordinates(images: Images, samples: int) -> dict[str, tuple[str, list[Any]]]:
     """Split and pair of pictures that have these attributes, such as those of a concept library."""
     listed = list(images) if isinstance(images, Sequence) else [images]
-    coords: dict[str, tuple[str, list[Any]]] = {}
-    if len(listed) == samples:
-        for name, kind in ((schema.SPLIT, str), (schema.PAIR, int)):
-            values = [getattr(image, name, None) for image in listed]
-            if all(isinstance(value, kind) for value in values):
-                coords[name] = (schema.SAMPLE, values)
-    return coords
+    known = picture_coordinates(listed) if len(listed) == samples else {}
+    return {name: (schema.SAMPLE, values) for name, values in known.items()}
+
+
+def picture_coordinates(pictures: Sequence[object]) -> dict[str, list[Any]]:
+    """Split and pair of pictures, each where all of them have it."""
+    values = {name: [getattr(picture, name, None) for picture in pictures] for name in (schema.SPLIT, schema.PAIR)}
+    return {name: own for name, own in values.items() if all(isinstance(value, (str, Integral)) for value in own)}

@@ -95,6 +95,17 @@ def split_dimension(array: xr.DataArray | xr.Variable) -> Hashable | None:
     return array.dims[sum(not _is_integer(k) for k in key.tuple[:axis])]
 
 
+def parts_of(array: xr.DataArray | xr.Variable) -> list[torch.Tensor]:
+    """Tensors behind an array: one, or one for each element of its split dimension, without that dimension."""
+    split = split_dimension(array)
+    return [tensor_of(array if split is None else array.isel({split: i})) for i in range(array.sizes.get(split, 1))]
+
+
+def joined(parts: Sequence[torch.Tensor], axis: int) -> torch.Tensor | list[torch.Tensor]:
+    """One tensor for :func:`lazy` where all parts live on one device, else the parts, never stacked across devices."""
+    return torch.stack(list(parts), axis) if len({part.device for part in parts}) == 1 else list(parts)
+
+
 class DeviceArray(BackendArray):
     """Backend array over one tensor, or over a list of tensors along ``axis`` that stay where they are."""
 
@@ -107,7 +118,7 @@ class DeviceArray(BackendArray):
         self.parts, self.axis = parts, axis
         shape = tuple(parts[0].shape)
         self.shape = shape if axis is None else (*shape[:axis], len(parts), *shape[axis:])
-        self.dtype = np.dtype(str(host_dtype(parts[0].dtype)).removeprefix("torch."))
+        self.dtype = np.dtype(dtype_name(host_dtype(parts[0].dtype)))
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
         """Bring the selected elements to the host, as a copy."""
@@ -117,7 +128,7 @@ class DeviceArray(BackendArray):
         copies = [piece.to("cpu", host_dtype(piece.dtype), copy=True) for piece in pieces]
         return self.join(copies, key).numpy()
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: object, value: object) -> None:
         raise TypeError("arrays on the model's device are read-only; .load() brings a writable copy to the host.")
 
     async def async_getitem(self, key: indexing.ExplicitIndexer) -> np.ndarray:
@@ -207,6 +218,17 @@ def host_dtype(dtype: torch.dtype) -> torch.dtype:
     return dtype if dtype in _HOST_DTYPES else torch.float32
 
 
+def on_host(tensor: torch.Tensor) -> np.ndarray:
+    """Values of a tensor in NumPy."""
+    values: np.ndarray = tensor.detach().to("cpu", host_dtype(tensor.dtype)).numpy()
+    return values
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Name of a type as NumPy and stores write it, such as ``float32``."""
+    return str(dtype).removeprefix("torch.")
+
+
 def _backend_of(array: xr.DataArray | xr.Variable) -> tuple[DeviceArray, indexing.ExplicitIndexer] | None:
     variable = array.variable if isinstance(array, xr.DataArray) else array
     data = variable._data
@@ -262,5 +284,5 @@ def _numbers(k: Any, size: int) -> list[int]:
     return list(range(*k.indices(size))) if isinstance(k, slice) else [int(n) for n in k]
 
 
-def _is_integer(k: Any) -> bool:
+def _is_integer(k: object) -> bool:
     return isinstance(k, (int, np.integer))

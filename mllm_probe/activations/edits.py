@@ -10,7 +10,7 @@ from mllm_probe.models import Encoded, ProbeModel
 
 
 @singledispatch
-def editing(steering: Any, model: ProbeModel, encoded: Encoded) -> AbstractContextManager[Any]:
+def editing(steering: object, model: ProbeModel, encoded: Encoded) -> AbstractContextManager[Any]:
     """Context manager: forwards of ``model`` on ``encoded`` are edited while it is open.
 
     Parameters
@@ -37,7 +37,7 @@ def editing(steering: Any, model: ProbeModel, encoded: Encoded) -> AbstractConte
     )
 
 
-def require_one_edit(steering: Any) -> None:
+def require_one_edit(steering: object) -> None:
     """Raise a ValueError unless ``steering`` is one edit for all samples, of a type that :func:`editing` takes."""
     # Rows of a list are lines of one batch, but samples are read in batches of a size that is planned: refused here.
     if isinstance(steering, (list, tuple)) or editing.dispatch(type(steering)) is editing.dispatch(object):

@@ -1,14 +1,18 @@
-"""Free memory of a device, and the number of rows of a batch that fit into it."""
+"""Free memory of a device, the rows of a batch that fit into it, and work in batches of that size."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import psutil
 import torch
 
-from mllm_probe.models import Encoded, ProbeModel
+from mllm_probe.models import Encoded, ProbeModel, Request
 from mllm_probe.models.layout import text_config
+
+Result = TypeVar("Result")
 
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -56,6 +60,48 @@ def rows_that_fit(model: ProbeModel, one: Encoded, share: float = 0.5, most: int
     """
     row = block_row_bytes(model, one.length, one.length) + vision_row_bytes(model, one)
     return int(min(max(free_bytes(model.device) * share // row, 1), most))
+
+
+def in_batches(
+    model: ProbeModel,
+    requests: Sequence[Request],
+    batch_size: int | Literal["auto"],
+    run: Callable[[int, Encoded], Result],
+    texts: Sequence[str | Sequence[int]] | None = None,
+) -> Iterator[tuple[slice, Result]]:
+    """Run requests batch after batch; yields the requests of each and what ``run`` gave for them.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    requests : sequence of Request
+    batch_size : int or "auto"
+        "auto" plans against the free memory and halves when a GPU runs out.
+    run : callable
+        ``run(start, encoded)`` with the number of the first request; called again for fewer when a GPU runs out.
+    texts : sequence, optional
+        A continuation for each request.
+    """
+
+    def encoded(part: slice) -> Encoded:
+        return model.encode_samples(requests[part], texts and texts[part])
+
+    if batch_size == "auto":
+        size = 1 if len(requests) == 1 else rows_that_fit(model, encoded(slice(1)))
+    else:
+        size = batch_size
+    start = 0
+    while start < len(requests):
+        part = slice(start, min(start + size, len(requests)))
+        try:
+            result = run(start, encoded(part))
+        except torch.OutOfMemoryError:
+            if batch_size != "auto" or size == 1:
+                raise
+            size = max((part.stop - start) // 2, 1)
+            continue
+        yield part, result
+        start = part.stop
 
 
 def require_room(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, what: str) -> None:

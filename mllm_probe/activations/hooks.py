@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mllm_probe.models.argument_checks import listed
 from mllm_probe.typing import Layers
 
 if TYPE_CHECKING:
@@ -155,11 +156,10 @@ def listed_layers(layers: Layers | None, total: int) -> list[int]:
     if layers is None or (isinstance(layers, str) and layers == "all"):
         return list(range(total))
     if isinstance(layers, slice):
-        given: list[Any] = list(range(total))[layers]
-    elif isinstance(layers, Iterable) and not isinstance(layers, (str, bytes)) and getattr(layers, "shape", None) != ():
-        given = list(layers)
+        given: list[Any] | None = list(range(total))[layers]
     else:
-        given = [layers]
+        several = list(layers) if isinstance(layers, Mapping) else listed(layers)
+        given = [layers] if several is None else several
     if not given or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in given):
         raise ValueError(
             f"layers: expected 'all', a number or a list of numbers (or a slice): one or more different blocks of "

@@ -71,7 +71,7 @@ def require_known_codecs(folder: Path) -> None:
                 )
 
 
-def as_folder(path: Any) -> Path:
+def as_folder(path: object) -> Path:
     """``path`` as a Path.
 
     Raises
@@ -130,11 +130,11 @@ def _arrays(file: Path, content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield from ((content.get("consolidated_metadata") or {}).get("metadata") or {}).items()
 
 
-def _listed(codecs: Any) -> list[Any]:
+def _listed(codecs: object) -> list[Any]:
     return codecs if isinstance(codecs, list) else [codecs]
 
 
-def _damaged(path: Path, what: Any) -> ValueError:
+def _damaged(path: Path, what: object) -> ValueError:
     return ValueError(
         f"{path} is not a readable Zarr store ({what}): it is damaged or incomplete. Copy it again, or run what made "
         "it once more with another path."

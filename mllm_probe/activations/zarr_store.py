@@ -13,7 +13,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations import zarr_groups
-from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
+from mllm_probe.activations.device_array import dtype_name, lazy, parts_of
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
@@ -141,9 +141,7 @@ def _with_dtypes(dataset: xr.Dataset) -> xr.Dataset:
     noted = dataset.copy()
     for name, variable in dataset.data_vars.items():
         if not variable.variable._in_memory:
-            split = split_dimension(variable)
-            one = tensor_of(variable if split is None else variable.isel({split: 0}))
-            noted[name] = variable.assign_attrs({_DTYPE: str(one.dtype).removeprefix("torch.")})
+            noted[name] = variable.assign_attrs({_DTYPE: dtype_name(parts_of(variable)[0].dtype)})
     return noted
 
 

@@ -15,7 +15,7 @@ from mllm_probe.concepts.picture import Picture
 from mllm_probe.scenes import CONCEPTS, Scene, draw, pair, true_concepts
 
 MOST_PAIRS = 50_000
-"""Most pairs of one library; about a thousand pairs are sampled per second."""
+"""Most pairs of one library; some thousands of pairs are sampled per second."""
 SMALLEST, LARGEST = 16, 4096
 """Sides of a drawing in pixels."""
 
@@ -75,9 +75,7 @@ def scenes(
         raise ValueError("concepts is a list of names, not one string: write concepts=['cat'] for one.")
     chosen = list(CONCEPTS) if concepts is None else list(concepts)
     most = MOST_PAIRS // max(len(chosen), 1)
-    why = (
-        f"{MOST_PAIRS:,} pairs of all concepts together take about a minute to lay out, and vectors need some hundreds"
-    )
+    why = f"{MOST_PAIRS:,} pairs of all concepts together take many seconds to lay out, and vectors need some hundreds"
     pairs = checked_count("pairs of each concept", pairs, most, why)
     seed = checked_count("seed", seed, least=0)
     size = checked_count(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,7 @@ from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.rows import whole_forward
-from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart, WholeForwards
+from mllm_probe.decoding.shared import Shared, UneditedPart, WholeForwards
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
@@ -68,23 +68,24 @@ class ChosenPaths:
 
 @dataclass(frozen=True)
 class Trial:
-    """Rows that a way is tried with.
+    """Rows that a way is tried with, and the batches of them that it runs.
 
     Attributes
     ----------
     rows : int
     edits : callable
-        Gives a fresh context in which these rows are edited, whatever way they are fed.
-    unedited_part : UneditedPart
-        Blocks and columns that they do not edit.
+        ``edits(rows)`` gives a fresh context in which a batch of these rows is edited, whatever way they are fed.
+    batches : sequence of (tuple of int, UneditedPart)
+        Numbers of a batch's rows, and the blocks and columns that the way may take as unedited. A row of several
+        batches is compared with the same whole forward.
     """
 
     rows: int
-    edits: Callable[[], AbstractContextManager[Any]]
-    unedited_part: UneditedPart = NOTHING
+    edits: Callable[[Sequence[int]], AbstractContextManager[Any]]
+    batches: Sequence[tuple[Sequence[int], UneditedPart]]
 
 
-def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *, prompt_edited: bool) -> Path:
+def choose_path(model: ProbeModel, encoded: Encoded, trial: Trial, *, prompt_edited: bool) -> Path:
     """The cheapest exact way, tested against whole forwards once per model, kind of scope and kind of sample.
 
     Parameters
@@ -92,8 +93,8 @@ def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *,
     model : ProbeModel
     encoded : Encoded
         One sample.
-    trials : sequence of Trial
-        Rows to try it with. The result is kept for all rows of the kind, so the trials have to cover them.
+    trial : Trial
+        Rows to try it with. The result is kept for all rows of the kind, so the trial has to cover them.
     prompt_edited : bool
         Whether tokens before the last of the prompt are edited.
 
@@ -105,7 +106,7 @@ def choose_path(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], *,
     """
     known = known_path(model, encoded, prompt_edited=prompt_edited)
     if known is None:
-        known = _tested(model, encoded, trials, prompt_edited)
+        known = _tested(model, encoded, trial, prompt_edited)
         model.state.of(ChosenPaths).by_kind[_kind(model, encoded, prompt_edited)] = known
     return known
 
@@ -127,16 +128,16 @@ def _kind(model: ProbeModel, encoded: Encoded, prompt_edited: bool) -> Kind:
     return prompt_edited, attention, frozenset(encoded.tensors), min(beginnings, 2), passed
 
 
-def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt_edited: bool) -> Path:
-    tokens = encoded.tensors["input_ids"][:, -3:]
-    expected = [_expected(model, encoded, trial, tokens) for trial in trials]
+def _tested(model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bool) -> Path:
+    tokens = _by_row(trial_tokens(model, encoded, 3), trial.rows)
+    with trial.edits(range(trial.rows)):
+        expected = whole_forward(model, encoded, tokens)[:, -tokens.shape[1] - 1 :]
     tried: dict[str, str] = {}
     for kind in PROMPT_WAYS if prompt_edited else (*NEXT_WAYS, *PROMPT_WAYS):
         for one_by_one in (False, True):
             path = Path(kind, one_by_one, tried)
             try:
-                shared = path.open(model, encoded)
-                largest = _largest_difference(shared, trials, expected, tokens, tolerance(model.dtype))
+                largest = _largest_difference(path.open(model, encoded), trial, expected, tokens)
             except torch.OutOfMemoryError:
                 raise
             except REFUSALS as error:
@@ -148,38 +149,40 @@ def _tested(model: ProbeModel, encoded: Encoded, trials: Sequence[Trial], prompt
     return Path(WholeForwards, False, tried)
 
 
-def _largest_difference(
-    shared: Shared, trials: Sequence[Trial], expected: Sequence[Tensor], tokens: Tensor, most: float
-) -> float:
-    """Largest difference over all trials, or that of the first one that is too large."""
+def trial_tokens(model: ProbeModel, encoded: Encoded, count: int) -> Tensor:
+    """Ids [1, count] to feed after a prompt: its last ones but image tokens, which no model takes without an image."""
+    ids, image = encoded.tensors["input_ids"][:1], model.layout.image_token_id
+    text = ids[:, ids[0] != (-1 if image is None else image)]
+    return torch.cat([ids.new_full((1, count), model.pad_token_id), text], 1)[:, -count:]
+
+
+def _largest_difference(shared: Shared, trial: Trial, expected: Tensor, tokens: Tensor) -> float:
+    """Largest difference over all batches, or that of the first one that is too large."""
     largest = 0.0
-    for trial, reference in zip(trials, expected, strict=True):
-        largest = max(largest, difference(_followed(shared, trial, tokens), reference))
-        if largest > most:
+    for rows, unedited_part in trial.batches:
+        chosen = list(rows)
+        for logits in _followed(shared, trial, chosen, unedited_part, tokens[chosen]):
+            largest = max(largest, difference(logits, expected[chosen]))
+        if largest > tolerance(shared.model.dtype):
             break
     return largest
 
 
-def _expected(model: ProbeModel, encoded: Encoded, trial: Trial, tokens: Tensor) -> Tensor:
-    with trial.edits():
-        logits = whole_forward(model, encoded, _by_row(tokens, trial.rows))[:, -tokens.shape[1] - 1 :]
-    return torch.cat([logits, logits[:, 1:]], 1)
-
-
-def _followed(shared: Shared, trial: Trial, tokens: Tensor) -> Tensor:
-    """Logits after the prompt and each token, fed to the rows and then again to a fork of them."""
-    fed = _by_row(tokens, trial.rows)
-    with trial.edits():
-        rows = shared.start(trial.rows, trial.unedited_part)
-        first, fork = rows.logits[:, None], rows.fork(range(trial.rows))
-        logits = [first, rows.feed(fed[:, :1]), rows.feed(fed[:, 1:])]
-    with trial.edits():
-        return torch.cat([*logits, fork.feed(fed[:, :1]), fork.feed(fed[:, 1:])], 1)
+def _followed(
+    shared: Shared, trial: Trial, chosen: Sequence[int], unedited_part: UneditedPart, tokens: Tensor
+) -> Iterator[Tensor]:
+    """Logits after the prompt and each token, of a batch and of a fork of it."""
+    with trial.edits(chosen):
+        rows = shared.start(len(chosen), unedited_part)
+        first, fork = rows.logits[:, None], rows.fork(range(len(chosen)))
+        yield torch.cat([first, rows.feed(tokens[:, :1]), rows.feed(tokens[:, 1:])], 1)
+    with trial.edits(chosen):
+        yield torch.cat([first, fork.feed(tokens[:, :1]), fork.feed(tokens[:, 1:])], 1)
 
 
 def _by_row(tokens: Tensor, rows: int) -> Tensor:
-    """Tokens [1, 3] for every row, from the second on in another order for every second row."""
+    """Tokens [1, 3] for every row, from the second on in another order for all rows but the first."""
     fed = tokens.repeat(rows, 1)
     # Rows of different histories show a way that confuses rows, which equal tokens would hide.
-    fed[1::2, 1:] = tokens[:, [0, 1]]
+    fed[1:, 1:] = tokens[:, [0, 1]]
     return fed

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mllm_probe.decoding.agreement import difference, tolerance
 from mllm_probe.decoding.compiled import Compiler, StaticDecoder, default_compiler
-from mllm_probe.decoding.paths import REFUSALS
+from mllm_probe.decoding.paths import REFUSALS, trial_tokens
 from mllm_probe.decoding.rows import Rows
 from mllm_probe.generation.prompt_cache import Prompt
 from mllm_probe.steering.buffer import EditBuffer
@@ -131,14 +131,14 @@ class CompiledDecoder:
     def _check(self) -> None:
         """Compare logits with a :class:`DynamicDecoder`, with the same edits and tokens."""
         model, size = self.prompt.model, self.static.rows
-        rows = [*trial_rows(model, self.prompt.encoded), *[None] * size][:size]
+        rows = [*trial_rows(model), *[None] * size][:size]
         logits, expected = (self._trial(decoder, rows) for decoder in (self, DynamicDecoder(self.prompt, size)))
         largest = difference(logits, expected)
         if largest > tolerance(model.dtype):
             raise RuntimeError(f"logits differ from those of growing caches by {largest:.1e} of their scale")
 
     def _trial(self, decoder: Decoder, rows: Sequence[Row]) -> Tensor:
-        last = self.prompt.encoded.tensors["input_ids"][0, -2:].repeat_interleave(len(rows), 0).view(2, -1)
+        last = trial_tokens(self.prompt.model, self.prompt.encoded, 2)[0].repeat_interleave(len(rows), 0).view(2, -1)
         decoder.write(rows)
         return torch.stack([decoder.start(), *[decoder.feed(tokens) for tokens in last]], 1)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.decoding.compiled import Compiler
+from mllm_probe.decoding.paths import known_path
 from mllm_probe.generation.decoders import Decoder, DynamicDecoder, fastest_decoder, stream_decoder
 from mllm_probe.generation.greedy import Greedy, is_plain_greedy
 from mllm_probe.generation.prompt_cache import Prompt, prompts_of
@@ -189,7 +190,10 @@ class Answers:
 
 
 class LiveJob:
-    """Decodes rows from a cached prompt; runs the job of ``otherwise`` if the model cannot share a prompt.
+    """Decodes rows from a cached prompt.
+
+    Runs the job of ``otherwise`` if the model cannot share a prompt, or if no row is steered and it is not known yet
+    how the model can.
 
     Parameters
     ----------
@@ -224,11 +228,12 @@ class LiveJob:
         """Decode until the answers end or the feed is cancelled."""
         model = self.prompt.model
         with torch.no_grad():
-            if self.prompt.shared() is None:
+            shared = None if self._unsteered_alone() else self.prompt.shared()
+            prompts_of(model).bound(model)
+            if shared is None:
                 job, self._receipt = self.otherwise()
                 job(feed)
                 return
-            prompts_of(model).bound(model)
             decoder: Decoder = stream_decoder(self.prompt, len(self.rows), self.fed_back + 2) or self.dynamic
         if decoder is not self.dynamic:
             decoder.write(self.rows, self.fed_back)
@@ -240,6 +245,11 @@ class LiveJob:
         finally:
             receipt = decoder.receipt()
             self._receipt = lambda: receipt
+
+    def _unsteered_alone(self) -> bool:
+        """Whether nothing is steered and no way of sharing the prompt was tried yet, which costs ten such answers."""
+        tried = known_path(self.prompt.model, self.prompt.encoded, prompt_edited=False) is not None
+        return not tried and all(row is None for row in self.rows)
 
     def receipt(self) -> Receipt:
         """Receipt of the edits so far."""

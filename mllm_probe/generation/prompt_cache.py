@@ -13,7 +13,7 @@ from torch import Tensor
 from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.rows import Rows
-from mllm_probe.models.fingerprints import change_counters
+from mllm_probe.models.fingerprints import change_counters, every_module
 from mllm_probe.models.inputs import Request
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.trials import path_of
@@ -146,8 +146,9 @@ def prompts_of(model: ProbeModel) -> Prompts:
 
 def state_of(model: ProbeModel) -> State:
     """Numbers that change when the weights, the hooks or the adapters of a model do."""
-    modules = list(model.hf.modules())
-    hooks = [id(h) for m in modules for table in (m._forward_hooks, m._forward_pre_hooks) for h in table.values()]
-    adapters = [hash(str((m.__dict__.get("_active_adapter"), m.__dict__.get("_disable_adapters")))) for m in modules
-                if "_active_adapter" in m.__dict__]  # fmt: skip
+    hooks, adapters = [], []
+    for module in every_module(model.hf):
+        hooks += [id(hook) for table in (module._forward_hooks, module._forward_pre_hooks) for hook in table.values()]
+        if "_active_adapter" in (state := module.__dict__):
+            adapters.append(hash(str((state["_active_adapter"], state.get("_disable_adapters")))))
     return (*change_counters(model.hf), *hooks, *adapters)

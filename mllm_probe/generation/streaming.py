@@ -78,7 +78,7 @@ class Stream:
 
     def __init__(self, model: ProbeModel, rows: int, job: Job, receipt: Callable[[], Receipt]) -> None:
         self.text = [""] * rows
-        self._receipt = receipt
+        self._receipt, self._lock = receipt, model.lock
         self._cancel, self._started = threading.Event(), threading.Event()
         self._ended = False
         self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -104,6 +104,8 @@ class Stream:
     def __next__(self) -> tuple[int, int, str]:
         if self._ended:
             raise StopIteration
+        if not self._started.is_set():
+            self._lock.require_elsewhere()
         item = self._items.get()
         if isinstance(item, tuple):
             self.text[item[0]] = item[2]

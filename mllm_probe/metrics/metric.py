@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mllm_probe.models.argument_checks import require_function, require_one_of
 from mllm_probe.models.fingerprints import code_hash
+from mllm_probe.typing import Attributes
 
 Reads = Literal["words", "logits", "answer", "forced", "reference"]
 
@@ -156,12 +158,9 @@ class Metric:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise ValueError(f"metric: expected a name such as 'answer_length'; got {self.name!r}.")
-        if self.reads not in READS:
-            raise ValueError(f"metric '{self.name}': reads is one of {', '.join(READS)}; got {self.reads!r}.")
-        if not callable(self.score):
-            raise ValueError(f"metric '{self.name}': score must be a function; got {type(self.score).__name__}.")
-        if self.direction not in (-1, 0, 1):
-            raise ValueError(f"metric '{self.name}': direction is 1, 0 or -1; got {self.direction!r}.")
+        require_one_of(f"metric '{self.name}': reads", self.reads, READS)
+        require_function(f"metric '{self.name}': score", self.score)
+        require_one_of(f"metric '{self.name}': direction", self.direction, (1, 0, -1))
         if self.every_concept and self.reads != "logits":
             raise ValueError(f"metric '{self.name}': every_concept goes with reads='logits'; got {self.reads!r}.")
 
@@ -171,7 +170,7 @@ class Metric:
         return READS[self.reads]
 
     @property
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> Attributes:
         """Attributes of the variable in a grid: all that later summaries and figures need to know."""
         return {
             "long_name": self.long_name or self.label,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mllm_probe.metrics.mentions import first_mention_tokens
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
-from mllm_probe.metrics.text import named, named_tokens
+from mllm_probe.metrics.text import named
 
 
 def score(answer: Answer, concept: ScoredConcept) -> float:
@@ -13,7 +14,8 @@ def score(answer: Answer, concept: ScoredConcept) -> float:
     """
     if concept.words:
         return float(named(answer.text, concept.words))
-    return float(named_tokens(answer.tokens, concept.variants)) if concept.variants else float("nan")
+    mention = first_mention_tokens(answer.tokens, concept.variants)
+    return float(mention is not None) if concept.variants else float("nan")
 
 
 METRIC = Metric(

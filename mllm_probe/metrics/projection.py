@@ -7,7 +7,7 @@ import torch
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.device_array import joined, lazy
 from mllm_probe.tokens import captured_kinds, measured_names
 from mllm_probe.vectors.directions import directions_of
 
@@ -60,8 +60,7 @@ def concept_projection(activations: xr.Dataset, vectors: xr.Dataset) -> xr.DataA
             projection[:, where] = centred / directions.length(scope, layer)
         parts.append(projection)
     dims = (schema.SAMPLE, schema.LAYER, schema.TOKEN)
-    same = len({part.device for part in parts}) == 1
-    data = lazy(dims, torch.stack(parts, 1) if same else parts, along=schema.LAYER, attrs={"units": UNIT})
+    data = lazy(dims, joined(parts, 1), attrs={"units": UNIT})
     coords = {name: c for name, c in chosen.coords.items() if set(c.dims) <= set(dims)}
     return xr.DataArray(data, coords=coords, name="projection")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy import stats
 
@@ -13,7 +11,7 @@ _BLOCK = 4_000_000
 
 
 def bootstrap_interval(
-    values: Any, axis: int = -1, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+    values: object, axis: int = -1, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Percentile bootstrap interval of the mean over images.
 
@@ -61,7 +59,7 @@ def _weighted_means(weights: np.ndarray, table: np.ndarray) -> np.ndarray:
         return np.where(total > 0, weights @ np.where(there, table, 0.0) / total, np.nan)
 
 
-def median_interval(values: Any, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+def median_interval(values: object, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Interval of the median over images from order statistics, as the sign test gives it; no assumption on the shape.
 
     Parameters
@@ -90,7 +88,7 @@ def median_interval(values: Any, *, level: float = LEVEL) -> tuple[np.ndarray, n
     return low, high
 
 
-def null_interval(draws: Any, axis: int = -1, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def null_interval(draws: object, axis: int = -1, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where one more draw of a control would fall: mean ± t(D-1) · sd · √(1 + 1/D).
 
     Parameters
@@ -118,7 +116,7 @@ def null_interval(draws: Any, axis: int = -1, *, level: float = LEVEL) -> tuple[
     return mean, mean - half, mean + half
 
 
-def wilson_interval(successes: Any, n: Any, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+def wilson_interval(successes: object, n: object, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Wilson score interval of a share.
 
     Parameters
@@ -142,7 +140,7 @@ def wilson_interval(successes: Any, n: Any, *, level: float = LEVEL) -> tuple[np
     return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
 
 
-def false_discovery_rate(p_values: Any) -> np.ndarray:
+def false_discovery_rate(p_values: object) -> np.ndarray:
     """Benjamini–Hochberg adjusted p-values: reject below q to keep the false discovery rate at q.
 
     Parameters

@@ -152,21 +152,6 @@ _AFTER = re.compile(
 )
 
 
-def named_tokens(tokens: Sequence[int], variants: Iterable[Sequence[int]]) -> bool:
-    """Whether the answer contains one of the token sequences; for models without a tokenizer.
-
-    Parameters
-    ----------
-    tokens : sequence of int
-        An answer.
-    variants : iterable of sequence of int
-        The concept's words as token ids.
-    """
-    answer = list(tokens)
-    wanted = [list(variant) for variant in variants if len(variant)]
-    return any(answer[i : i + len(v)] == v for v in wanted for i in range(len(answer) - len(v) + 1))
-
-
 def kept(
     text: str,
     labels: Iterable[str] | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
@@ -12,14 +13,18 @@ _LONGEST_NAME = 200
 """Bytes of a file name: file systems take 255, and unfinished files carry a suffix."""
 
 
-def described(value: Any) -> str:
+def described(value: object) -> str:
     """A value as error messages show it: short plain values as Python writes them, others by their type."""
     plain = isinstance(value, (str, bytes, Real, complex, list, tuple, dict, type(None)))
-    text = repr(value) if plain else f"a {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return shortened(repr(value) if plain else f"a {type(value).__name__}")
 
 
-def whole_number(name: str, value: Any, at_least: int = 0) -> int:
+def shortened(text: str, most: int = 60) -> str:
+    """A text of at most ``most`` characters, its end left out where it is longer."""
+    return text if len(text) <= most else f"{text[: most - 3]}…"
+
+
+def whole_number(name: str, value: object, at_least: int = 0) -> int:
     """``value`` as an int of ``at_least`` or more.
 
     Raises
@@ -35,7 +40,7 @@ def whole_number(name: str, value: Any, at_least: int = 0) -> int:
     return int(number)
 
 
-def finite_number(name: str, value: Any) -> float:
+def finite_number(name: str, value: object) -> float:
     """``value`` as a finite float.
 
     Raises
@@ -55,17 +60,37 @@ def finite_number(name: str, value: Any) -> float:
     return converted
 
 
-def batch_size_of(value: Any) -> int | Literal["auto"]:
+def batch_size_of(value: object) -> int | Literal["auto"]:
     """The argument ``batch_size``: "auto", or an int of 1 or more; a ValueError for anything else."""
     if isinstance(value, str) and value == "auto":
         return "auto"
-    number = _scalar(value)
-    if isinstance(number, bool) or not isinstance(number, Integral) or number < 1:
-        raise ValueError(f"batch_size: expected 'auto' or a number of samples, 1 or more; got {described(value)}.")
-    return int(number)
+    try:
+        return whole_number("batch_size", value, 1)
+    except ValueError:
+        got = described(value)
+        raise ValueError(f"batch_size: expected 'auto' or a number of samples, 1 or more; got {got}.") from None
 
 
-def path_of(name: str, value: Any) -> Path:
+def require_one_of(name: str, value: object, known: Iterable[object]) -> None:
+    """Raise a ValueError that lists what is known, unless ``value`` is among it."""
+    known = tuple(known)
+    if value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(map(str, known))}; got {described(value)}.")
+
+
+def require_function(name: str, value: object) -> None:
+    """Raise a ValueError unless ``value`` can be called."""
+    if not callable(value):
+        raise ValueError(f"{name} must be a function; got {type(value).__name__}.")
+
+
+def listed(value: object) -> list[Any] | None:
+    """Elements of a list, tuple, array, iterator …; None for a single value, text and mappings included."""
+    single = isinstance(value, (str, bytes, Mapping)) or getattr(value, "shape", None) == ()
+    return None if single or not isinstance(value, Iterable) else list(value)
+
+
+def path_of(name: str, value: object) -> Path:
     """``value`` as a path.
 
     Raises
@@ -81,7 +106,7 @@ def path_of(name: str, value: Any) -> Path:
     return Path(text)
 
 
-def writable_path_of(name: str, value: Any) -> Path:
+def writable_path_of(name: str, value: object) -> Path:
     """``value`` as the path of a file to be written.
 
     Raises

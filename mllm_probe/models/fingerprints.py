@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import nn
+
+from mllm_probe.typing import HfModel
 
 _SAMPLES = 16
 _NOT_IDENTITY = {
@@ -37,11 +39,11 @@ class Weights:
     Notes
     -----
     PyTorch counts changes of a tensor, but not those made through ``tensor.data`` (as PEFT merges adapters), for which
-    16 values of every parameter are read. With 191 parameters on a CPU counting takes 0.2 ms, reading 1.2 ms, and a
+    16 values of every parameter are read. With 191 parameters on a CPU counting takes 0.15 ms, reading 1.2 ms, and a
     new fingerprint 9 ms. A change that spares all of these values keeps the fingerprint.
     """
 
-    def __init__(self, hf: Any) -> None:
+    def __init__(self, hf: HfModel) -> None:
         self.hf = hf
         self._update()
 
@@ -67,16 +69,35 @@ class Weights:
         return len(values) == len(self._values) and all(map(torch.equal, values, self._values))
 
 
-def change_counters(hf: Any) -> Counters:
+def change_counters(hf: HfModel) -> Counters:
     """Numbers that change when a parameter or buffer is written to in place or exchanged."""
-    tables = (table for module in hf.modules() for table in (module._parameters, module._buffers))
-    tensors = [tensor for table in tables for tensor in table.values() if tensor is not None]
-    versions = sum(tensor._version for tensor in tensors if not tensor.is_inference())
-    # Versions count changes in place; addresses notice a parameter that was exchanged for another, which starts at 0.
-    return versions, hash(tuple(tensor.data_ptr() for tensor in tensors if tensor.layout is torch.strided))
+    versions, addresses = 0, []
+    for module in every_module(hf):
+        for table in (module._parameters, module._buffers):
+            for tensor in table.values():
+                if tensor is None:
+                    continue
+                # Versions count changes in place; addresses notice a parameter exchanged for another one.
+                if not tensor.is_inference():
+                    versions += tensor._version
+                if tensor.layout is torch.strided:
+                    addresses.append(tensor.data_ptr())
+    return versions, hash(tuple(addresses))
 
 
-def _read_values(hf: Any) -> list[torch.Tensor]:
+def every_module(hf: nn.Module) -> Iterator[nn.Module]:
+    """A model and the modules in it, a shared one as often as it is used.
+
+    ``hf.modules()`` also makes names, which takes longer than what is read here at every move of a slider.
+    """
+    waiting = [hf]
+    while waiting:
+        module = waiting.pop()
+        yield module
+        waiting += [child for child in module._modules.values() if child is not None]
+
+
+def _read_values(hf: HfModel) -> list[torch.Tensor]:
     """A few values of every parameter, bit for bit on the host: one tensor for each device."""
     by_device: dict[torch.device, list[torch.Tensor]] = {}
     for parameter in hf.parameters():
@@ -85,7 +106,7 @@ def _read_values(hf: Any) -> list[torch.Tensor]:
     return [torch.cat(values).cpu() for values in by_device.values()]
 
 
-def fingerprint(hf: Any) -> str:
+def fingerprint(hf: HfModel) -> str:
     """Hash of the configuration and of samples from every parameter.
 
     Parameters
@@ -119,7 +140,7 @@ def _code(function: Callable[..., Any]) -> str:
         return type(function).__qualname__ if code is None else f"{code.co_code!r}{code.co_consts!r}{code.co_names!r}"
 
 
-def _identity(value: Any) -> Any:
+def _identity(value: object) -> Any:
     if isinstance(value, dict):
         return {str(key): _identity(item) for key, item in value.items() if key not in _NOT_IDENTITY}
     return [_identity(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -92,8 +92,8 @@ def as_image(source: Picture | bytes) -> Image.Image:
         picture = _from_array(_numbers(source))
     elif isinstance(source, np.ndarray):
         picture = _from_array(source)
-    elif hasattr(source, "image"):
-        return as_image(source.image)
+    elif (held := getattr(source, "image", None)) is not None:  # read once: a concept's picture is drawn at each look
+        return as_image(held)
     else:
         raise ValueError(f"Expected {ACCEPTED}; got {type(source).__name__}.")
     if 0 in picture.size:

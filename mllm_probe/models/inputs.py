@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from mllm_probe.models.argument_checks import described
-from mllm_probe.models.images import content_hash
+from mllm_probe.models.images import as_image, content_hash
+from mllm_probe.typing import Picture
 
 PER_TOKEN: Mapping[str, int] = {
     "input_ids": 0,
@@ -45,8 +47,19 @@ class Request:
             for name in sorted(self.inputs):
                 digest.update(name.encode() + self.inputs[name].detach().float().cpu().numpy().tobytes())
             return digest.hexdigest()[:16]
-        hashes = [content_hash(image) for image in self.images]
-        return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
+        return _joined_hash(self.images)
+
+    def read(self) -> list[Image.Image]:
+        """Its pictures as RGB images; hashed for `id` on the way, so that none is decoded or drawn a second time."""
+        images = [as_image(image) for image in self.images]
+        if "id" not in self.__dict__:
+            self.__dict__["id"] = _joined_hash(images)
+        return images
+
+
+def _joined_hash(images: Sequence[Picture]) -> str:
+    hashes = [content_hash(image) for image in images]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

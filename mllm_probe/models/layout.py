@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from mllm_probe.models.families import family_of
+from mllm_probe.typing import HfModel
 
 _NOT_TEXT = ("vision", "visual", "image", "audio", "protein", "qformer", "perceiver")
 _NOT_FINAL = ("per_layer", "embed_norm", "layernorm_embedding")
@@ -101,22 +102,28 @@ def find_layout(hf: nn.Module, blocks: str | Iterable[nn.Module] | None = None) 
     )
 
 
-def text_config(hf: Any) -> Any:
+def text_config(hf: HfModel) -> Any:
     """Configuration of the text decoder: layers, width, vocabulary, longest sequence."""
     return hf.config.get_text_config(decoder=True)
 
 
-def accepted_inputs(hf: Any) -> set[str]:
+def configured_ids(source: object, name: str) -> list[int]:
+    """Token ids that a configuration or tokenizer names, which may be one, several or none."""
+    value = getattr(source, name, None)
+    return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
+
+
+def accepted_inputs(hf: HfModel) -> set[str]:
     """Names of the tensors that the model's forward takes, whatever has been wrapped around it since."""
     base = hf.get_base_model() if hasattr(hf, "get_base_model") else hf
     return set(inspect.signature(type(base).forward).parameters)
 
 
-def _family(hf: Any) -> str:
+def _family(hf: HfModel) -> str:
     return f"{type(hf).__name__} (family {getattr(hf.config, 'model_type', 'unknown')})"
 
 
-def _require_vision(hf: Any) -> None:
+def _require_vision(hf: HfModel) -> None:
     if accepted_inputs(hf).isdisjoint(_PIXELS):
         raise LayoutError(
             f"{_family(hf)} takes no pictures: its forward has none of {', '.join(_PIXELS)}. "
@@ -124,7 +131,7 @@ def _require_vision(hf: Any) -> None:
         )
 
 
-def _general_blocks(hf: Any) -> tuple[nn.Module, ...]:
+def _general_blocks(hf: HfModel) -> tuple[nn.Module, ...]:
     decoder = hf.get_decoder()
     config = (getattr(decoder, "config", None) or hf.config).get_text_config(decoder=True)
     count = getattr(config, "num_hidden_layers", None)
@@ -144,7 +151,7 @@ def _general_blocks(hf: Any) -> tuple[nn.Module, ...]:
     return tuple(lists[min(candidates, key=lambda name: name.count("."))])
 
 
-def _given_blocks(hf: Any, blocks: str | Iterable[nn.Module]) -> tuple[nn.Module, ...]:
+def _given_blocks(hf: HfModel, blocks: str | Iterable[nn.Module]) -> tuple[nn.Module, ...]:
     if isinstance(blocks, str):
         try:
             blocks = hf.get_submodule(blocks)
@@ -175,7 +182,7 @@ def _common_path(paths: list[str]) -> str:
     return ".".join(parts[0] for parts in shared)
 
 
-def _head(hf: Any) -> nn.Module:
+def _head(hf: HfModel) -> nn.Module:
     head = hf.get_output_embeddings()
     if head is not None:
         return head
@@ -197,7 +204,7 @@ def _final_norm(backbone: nn.Module) -> nn.Module | None:
     return norms[-1] if norms else None
 
 
-def _vision_tower(hf: Any) -> nn.Module | None:
+def _vision_tower(hf: HfModel) -> nn.Module | None:
     try:
         tower = hf.get_encoder(modality="image")
     except (AttributeError, TypeError, ValueError):
@@ -211,7 +218,7 @@ def _projector(hf: nn.Module) -> nn.Module | None:
     return min(named, key=lambda item: item[0].count("."))[1] if named else None
 
 
-def _image_token(hf: Any) -> int | None:
+def _image_token(hf: HfModel) -> int | None:
     for name in ("image_token_id", "image_token_index"):
         value = getattr(hf.config, name, None)
         if isinstance(value, int):

@@ -70,6 +70,17 @@ class ModelLock:
                 "it). Inside the block, call model.hf itself."
             )
 
+    def require_elsewhere(self) -> None:
+        """Raise a RuntimeError if this thread holds the lock: waiting here for another thread's job would never end."""
+        with self._changed:
+            held = self._owner == threading.get_ident()
+        if held:
+            raise RuntimeError(
+                "expected a model that this thread does not hold, but it is held by a `with mp.steer(...)` or "
+                "`with model.lock.held()` block around this call; what is waited for here needs the model, so that "
+                "waiting would never end. Leave the with block first, then wait."
+            )
+
     def give_way(self) -> None:
         """Release the lock for waiting interactive jobs, between two steps of a long job that holds it once."""
         with self._changed:

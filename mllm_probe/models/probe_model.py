@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from mllm_probe.models.argument_checks import described
 from mllm_probe.models.fingerprints import Weights
 from mllm_probe.models.inputs import Encoded, Request, split_inputs
-from mllm_probe.models.layout import Layout, find_layout, text_config
+from mllm_probe.models.layout import Layout, configured_ids, find_layout, text_config
 from mllm_probe.models.lock import ModelLock
 from mllm_probe.models.prompts import encode_requests, one_per_sample
 from mllm_probe.models.state import ModelState
-from mllm_probe.typing import Continuation, Images
+from mllm_probe.typing import Continuation, HfModel, Images, Inputs, Processor
 
 GENERIC_PROMPT = "Describe the image."
 GENERIC_SUGGESTIONS = (GENERIC_PROMPT, "What do you see?", "What is in the image?")
@@ -58,8 +58,8 @@ class ProbeModel:
 
     def __init__(
         self,
-        hf: Any,
-        processor: Any = None,
+        hf: HfModel,
+        processor: Processor = None,
         *,
         name: str | None = None,
         blocks: str | Sequence[nn.Module] | None = None,
@@ -67,7 +67,7 @@ class ProbeModel:
     ) -> None:
         self.hf = hf.eval().requires_grad_(False)
         self.processor = processor
-        self.tokenizer = getattr(processor, "tokenizer", processor)
+        self.tokenizer: Processor = getattr(processor, "tokenizer", processor)
         self.layout: Layout = find_layout(hf, blocks)
         self.name = name or getattr(hf.config, "_name_or_path", "") or type(hf).__name__
         self.weights = Weights(hf)
@@ -112,11 +112,8 @@ class ProbeModel:
     @property
     def eos_token_ids(self) -> set[int]:
         """Ids that end an answer."""
-        ids: set[int] = set()
-        for source in (self.hf.generation_config, text_config(self.hf), self.tokenizer):
-            value = getattr(source, "eos_token_id", None)
-            ids.update(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
-        return ids
+        sources = (self.hf.generation_config, text_config(self.hf), self.tokenizer)
+        return {number for source in sources for number in configured_ids(source, "eos_token_id")}
 
     @property
     def pad_token_id(self) -> int:
@@ -131,7 +128,7 @@ class ProbeModel:
         self,
         images: Images,
         prompt: str | Sequence[str] | None = None,
-        inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,
+        inputs: Inputs = None,
     ) -> list[Request]:
         """Samples as cheap requests that are read and processed only by ``encode_samples``.
 
@@ -164,7 +161,7 @@ class ProbeModel:
         images: Images,
         prompt: str | Sequence[str] | None = None,
         *,
-        inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,
+        inputs: Inputs = None,
         continuation: Continuation = None,
     ) -> Encoded:
         """Pictures and prompt as one left-padded batch.
@@ -228,7 +225,7 @@ class ProbeModel:
         return f"<{type(self).__name__} {self.name}: {len(self.layers)} blocks × {self.hidden_size}, {self.device}>"
 
 
-def require_model(model: Any, name: str = "model") -> None:
+def require_model(model: object, name: str = "model") -> None:
     """Raise a ValueError unless ``model`` is a loaded model, as every function that runs one takes it."""
     if hasattr(model, "layers") and hasattr(model, "default_prompt"):
         return
@@ -236,9 +233,9 @@ def require_model(model: Any, name: str = "model") -> None:
     raise ValueError(f"{name}: expected a loaded model (mp.load or mp.wrap), got {described(model)}{hint}.")
 
 
-def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
+def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
-def _pictures(one: Any) -> tuple[Any, ...]:
+def _pictures(one: object) -> tuple[Any, ...]:
     return () if one is None else tuple(one) if _is_list(one) else (one,)

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.models.argument_checks import described
+from mllm_probe.models.argument_checks import described, listed
 from mllm_probe.models.caller_warnings import warn_caller
 from mllm_probe.models.families import family_of
-from mllm_probe.models.images import as_image
 from mllm_probe.models.inputs import Encoded, Request, append_tokens, join_inputs
 from mllm_probe.models.layout import accepted_inputs, text_config
 from mllm_probe.models.roles import IMAGE, PADDING, SPECIAL, begin_of_sequence, patch_positions, token_roles
-from mllm_probe.typing import Continuation
+from mllm_probe.typing import Continuation, Processor
 
 if TYPE_CHECKING:
     from mllm_probe.models.probe_model import ProbeModel
@@ -37,15 +36,31 @@ def one_per_sample(prompt: str | Iterable[str], samples: int) -> list[str]:
     ValueError
         For anything but text, text that cannot be encoded, or another number of texts.
     """
-    several = isinstance(prompt, Iterable) and not isinstance(prompt, (str, bytes, Mapping))
-    prompts: list[Any] = list(prompt) if several else [prompt]
+    several = listed(prompt)
+    prompts: list[Any] = [prompt] * samples if several is None else several
     for text in prompts:
         _require_text(text, "prompt", "text, or one text per sample")
-    if not several:
-        return prompts * samples
     if len(prompts) != samples:
         raise ValueError(f"Expected one prompt, or one per sample ({samples}); got {len(prompts)}.")
     return prompts
+
+
+def one_continuation_each(continuation: str | Sequence[str | Sequence[int]], samples: int) -> list[str | Sequence[int]]:
+    """Continuations of all samples, as texts or token ids, from one text or from one for each.
+
+    Raises
+    ------
+    ValueError
+        For anything else, or another number of them.
+    """
+    if not isinstance(continuation, Sequence) or not all(isinstance(one, (str, Sequence)) for one in continuation):
+        raise ValueError(
+            f"continuation: expected a text, or one text (or list of token ids) per sample; got {continuation!r}."
+        )
+    texts: list[str | Sequence[int]] = [continuation] * samples if isinstance(continuation, str) else [*continuation]
+    if len(texts) != samples:
+        raise ValueError(f"Expected one continuation, or one per sample ({samples}); got {len(texts)}.")
+    return texts
 
 
 def answer_ids(model: ProbeModel, prefix: str | Sequence[int], name: str = "answer_prefix") -> list[int]:
@@ -169,7 +184,7 @@ def _process(model: ProbeModel, requests: Sequence[Request]) -> dict[str, Tensor
     # Chat templates of many families write the begin-of-sequence token themselves; the tokenizer would add another.
     options["add_special_tokens"] = not (begin and texts[0].startswith(begin))
     if counts == {True}:
-        options["images"] = [[as_image(image) for image in request.images] for request in requests]
+        options["images"] = [request.read() for request in requests]
         batch = model.processor(**options)
     else:
         batch = model.tokenizer(**options)
@@ -222,7 +237,7 @@ def _image_token_text(model: ProbeModel) -> str | None:
     return mark if isinstance(mark, str) else None
 
 
-def _require_text(text: Any, name: str, expected: str) -> None:
+def _require_text(text: object, name: str, expected: str) -> None:
     if not isinstance(text, str):
         chat = isinstance(text, Mapping) and "role" in text
         hint = ": pass the text of the message alone, the chat template is applied to it" if chat else ""
@@ -233,13 +248,11 @@ def _require_text(text: Any, name: str, expected: str) -> None:
         raise ValueError(f"{name}: holds {text[error.start]!r}, which is no character; leave it out.") from None
 
 
-def _listed_ids(ids: Any, name: str) -> list[int]:
-    listed = ids.tolist() if hasattr(ids, "tolist") else ids
-    several = isinstance(listed, Iterable) and not isinstance(listed, (bytes, Mapping))
-    ids_listed = list(listed) if several else []
-    if not several or any(isinstance(i, bool) or not isinstance(i, Integral) for i in ids_listed):
+def _listed_ids(ids: object, name: str) -> list[int]:
+    given = listed(ids.tolist() if hasattr(ids, "tolist") else ids)
+    if given is None or any(isinstance(i, bool) or not isinstance(i, Integral) for i in given):
         raise ValueError(f"{name}: expected text or a list of token ids; got {described(ids)}.")
-    return [int(i) for i in ids_listed]
+    return [int(i) for i in given]
 
 
 def _require_vocabulary(model: ProbeModel, ids: Tensor, name: str) -> None:
@@ -255,9 +268,7 @@ def _require_vocabulary(model: ProbeModel, ids: Tensor, name: str) -> None:
 def _continuation_ids(
     model: ProbeModel, continuation: str | Sequence[str | Sequence[int]], rows: int
 ) -> list[list[int]]:
-    texts: list[Any] = [continuation] * rows if isinstance(continuation, str) else list(continuation)
-    if len(texts) != rows:
-        raise ValueError(f"Expected one continuation, or one per sample ({rows}); got {len(texts)}.")
+    texts = one_continuation_each(continuation, rows)
     pieces = [model.text_ids(text, leading_space=False) if isinstance(text, str) else list(text) for text in texts]
     if not any(pieces):
         raise ValueError(f"Expected a continuation with at least one token; got {texts[0]!r}.")
@@ -299,7 +310,7 @@ def _grids(model: ProbeModel, tensors: dict[str, Tensor], rows: int) -> list[lis
     return shared if len(shared) == rows else None
 
 
-def unknown_words(tokenizer: Any, texts: Iterable[str]) -> list[str]:
+def unknown_words(tokenizer: Processor, texts: Iterable[str]) -> list[str]:
     """Words of ``texts``, each once, that the tokenizer reads as an unknown-word token; none where it has none."""
     unknown_id = getattr(tokenizer, "unk_token_id", None)
     if unknown_id is None:
@@ -308,7 +319,7 @@ def unknown_words(tokenizer: Any, texts: Iterable[str]) -> list[str]:
     return [word for word in words if unknown_id in tokenizer(word, add_special_tokens=False)["input_ids"]]
 
 
-def warn_unknown_words(tokenizer: Any, texts: Iterable[str]) -> None:
+def warn_unknown_words(tokenizer: Processor, texts: Iterable[str]) -> None:
     """Warn, once for all ``texts``, naming the words that the tokenizer does not know."""
     unknown = unknown_words(tokenizer, texts)
     if unknown:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.models.families import why_no_image_tokens
-from mllm_probe.models.layout import text_config
+from mllm_probe.models.layout import configured_ids, text_config
 from mllm_probe.schema import ROLES
 
 if TYPE_CHECKING:
@@ -23,12 +23,8 @@ def special_ids(model: ProbeModel) -> set[int]:
     """Ids of special tokens (begin, end, padding, chat markers), from the tokenizer or else from the configuration."""
     if model.tokenizer is not None:
         return set(model.tokenizer.all_special_ids)
-    config = model.hf.config.get_text_config(decoder=True)
-    ids: set[int] = set()
-    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
-        value = getattr(config, name, None)
-        ids.update(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
-    return ids
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return {number for name in names for number in configured_ids(text_config(model.hf), name)}
 
 
 def token_roles(model: ProbeModel, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:

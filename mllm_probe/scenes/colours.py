@@ -14,8 +14,8 @@ FACES: tuple[Colour, ...] = (
 )  # fmt: skip
 
 
-def _distance(a: Colour, b: Colour) -> float:
-    return float(np.abs(np.subtract(a, b)).sum())
+def _distance(a: Colour, b: Colour) -> int:
+    return sum(abs(one - other) for one, other in zip(a, b, strict=True))
 
 
 def brightness(colour: Colour) -> float:

@@ -57,6 +57,12 @@ def _clear(places: list[tuple[float, float, float]], diagonal: bool) -> bool:
     return True
 
 
+def _inside(size: float, share: float) -> float:
+    """Coordinate of a thing that is wholly in the picture; a share from 0 to 1 goes from one side to the other."""
+    low, high = size + 1, SIDE - 1 - size
+    return low + (high - low) * share
+
+
 def free_places(
     g: np.random.Generator, smallest: Sequence[float], largest: Sequence[float], diagonal: bool
 ) -> list[tuple[float, float, float]]:
@@ -70,15 +76,18 @@ def free_places(
     diagonal : bool
         Keep things out of line, so that no two of them look like left, right, above or below.
     """
-    low, high = np.array(smallest, float), np.array(largest, float)
+    low, high = [float(size) for size in smallest], [float(size) for size in largest]
     for _ in range(300):
-        sizes = g.uniform(low, np.maximum(high, low + 0.1))
-        places = [(g.uniform(r + 1, SIDE - 1 - r), g.uniform(r + 1, SIDE - 1 - r), float(r)) for r in sizes]
+        # Most placements are refused, so one call draws all numbers of a placement: those that `Generator.uniform`
+        # would draw one by one, at a small part of its cost.
+        share = iter(g.random(3 * len(low)).tolist())
+        sizes = [a + (max(b, a + 0.1) - a) * next(share) for a, b in zip(low, high, strict=True)]
+        places = [(_inside(r, next(share)), _inside(r, next(share)), r) for r in sizes]
         if _clear(places, diagonal):
             return places
-        high = np.maximum(low, high - 0.05)
+        high = [max(a, b - 0.05) for a, b in zip(low, high, strict=True)]
     corners = [(16.0, 16.0), (48.0, 48.0), (48.0, 16.0), (16.0, 48.0)]
-    return [(*corners[i], min(float(r), 15.0)) for i, r in enumerate(low)]
+    return [(*corners[i], min(r, 15.0)) for i, r in enumerate(low)]
 
 
 def free_scene(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from mllm_probe.steering.edit_plan import Call, EditPlan
 from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows, require_vectors_of
 from mllm_probe.steering.receipts import Receipt, RowReceipt
 from mllm_probe.tokens.positions import PromptPositions, of_call, of_encoded, sequence_of
+from mllm_probe.typing import CallArguments
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -112,7 +113,7 @@ class Editor:
             )
         return [row for row in self.rows for _ in range(lines // len(self.rows))]
 
-    def _begin(self, arguments: Mapping[str, Any]) -> None:
+    def _begin(self, arguments: CallArguments) -> None:
         ids, (lines, width) = sequence_of(arguments)
         past = past_length(arguments, width)
         if not self._given and not self._continues(ids, lines, past, width):
@@ -136,7 +137,7 @@ class Editor:
             return False
         return width == 1 if past else ids is not None and plan.starts_like(ids)
 
-    def _new_prompt(self, arguments: Mapping[str, Any], lines: int, past: int) -> None:
+    def _new_prompt(self, arguments: CallArguments, lines: int, past: int) -> None:
         if self._plan is not None:
             self._past_rows.extend(self._plan.receipt())
             self._plan = None
@@ -174,7 +175,7 @@ def _edited_forwards(steering: Row | Sequence[Row], model: ProbeModel, encoded: 
         yield editor.live_receipt()
 
 
-def past_length(arguments: Mapping[str, Any], width: int) -> int:
+def past_length(arguments: CallArguments, width: int) -> int:
     """Number of positions in the cache before a call.
 
     Parameters

@@ -10,7 +10,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.hooks import listed_layers
-from mllm_probe.models.argument_checks import whole_number
+from mllm_probe.models.argument_checks import require_one_of, whole_number
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, is_seeded
 from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
 from mllm_probe.tokens.selection import Scope, parse_scope
@@ -84,8 +84,8 @@ class Steering:
         operation = as_operation(self.operation)
         object.__setattr__(self, "_declared", operation)
         object.__setattr__(self, "strength", operation.checked_strength(self.strength))
-        _one_of("unit", self.unit, schema.UNITS)
-        _one_of("kind", self.kind, (CONCEPT, *CONTROLS))
+        require_one_of("unit", self.unit, schema.UNITS)
+        require_one_of("kind", self.kind, (CONCEPT, *CONTROLS))
         object.__setattr__(self, "_scope", parse_scope(self.tokens))
         if (self.to is not None) != ("to" in operation.uses):
             raise ValueError(
@@ -143,7 +143,7 @@ class Steering:
         draw : int
             Number of the draw.
         """
-        _one_of("kind", kind, (CONCEPT, *CONTROLS))
+        require_one_of("kind", kind, (CONCEPT, *CONTROLS))
         return replace(self, kind=kind, seed=seed, draw=draw)
 
     @property
@@ -212,11 +212,6 @@ def as_rows(steering: Row | Sequence[Row]) -> list[Row]:
         got = type(wrong[0]).__name__ if wrong else "an empty list"
         raise ValueError(f"steering: expected a Steering, a Composition, None, or a list of these; got {got}.")
     return rows
-
-
-def _one_of(name: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: expected one of {', '.join(known)}; got {value!r}.")
 
 
 def _named(vectors: xr.Dataset | None) -> str:

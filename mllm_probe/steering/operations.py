@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mllm_probe.models.argument_checks import finite_number
+from mllm_probe.models.argument_checks import finite_number, require_function, require_one_of
 from mllm_probe.models.fingerprints import code_hash
 
 Number = float | Tensor
@@ -114,11 +114,10 @@ class Operation:
             raise ValueError(f"operation '{self.name}' needs change=, a function (h, v, dose) -> Δh, or affine=.")
         for role in ("change", "affine"):
             given = getattr(self, role)
-            if given is not None and not callable(given):
-                raise ValueError(f"operation '{self.name}': {role} must be a function; got {type(given).__name__}.")
-        unknown = [use for use in self.uses if use not in USES]
-        if unknown:
-            raise ValueError(f"operation '{self.name}': uses names of {', '.join(USES)}; got '{unknown[0]}'.")
+            if given is not None:
+                require_function(f"operation '{self.name}': {role}", given)
+        for use in self.uses:
+            require_one_of(f"operation '{self.name}': uses", use, USES)
         if not self.doses[0] < self.doses[1]:
             raise ValueError(f"operation '{self.name}': doses are (least, largest); got {self.doses}.")
         if self.change is not None and self.affine is not None:
@@ -154,7 +153,7 @@ class Operation:
         """Whether a dose is meant to take the concept out of the answer."""
         return self.removes or strength < 0
 
-    def checked_strength(self, strength: Any) -> float:
+    def checked_strength(self, strength: object) -> float:
         """The strength as a number within ``doses``; raises a ValueError otherwise."""
         value = finite_number("strength", strength)
         least, largest = self.doses

@@ -118,33 +118,28 @@ def _tables(
 def _joined(tables: Sequence[AffineTable], rows: int, layers: Mapping[int, int]) -> Stacked:
     vectors: list[Tensor] = []
     differ = np.zeros(rows, bool)
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in _COLUMNS}
+    columns = [np.zeros((8, 0))]
     phases: list[tuple[bool, bool]] = []
     for table in tables:
         differ[table.lines] |= table.differ
-        none = np.full(len(table.lines), -1)
-        along = table.indices["along"][:, LAST_PROMPT] if table.projects else None
-        columns["slot"].append(np.full(len(table.lines), table.slot))
-        columns["layer"].append(np.full(len(table.lines), layers[table.layer]))
-        columns["row"].append(table.lines)
-        columns["direction"].append(len(vectors) + table.indices["direction"][:, LAST_PROMPT])
-        columns["along"].append(none if along is None else len(vectors) + along)
-        for name in ("constant", "gain", "mean"):
-            columns[name].append(table.numbers[name][:, LAST_PROMPT])
+        count, at = len(table.lines), len(vectors)
+        indices = {name: at + values[:, LAST_PROMPT] for name, values in table.indices.items()}
+        numbers = [table.numbers[name][:, LAST_PROMPT] for name in ("constant", "gain", "mean")]
+        place = (np.full(count, table.slot), np.full(count, layers[table.layer]), table.lines)
+        columns.append(np.stack([*place, indices["direction"], indices.get("along", np.full(count, -1)), *numbers]))
         vectors += table.bank.vectors
         phases += map(phases_of, table.steerings)
-    whole = {name: np.concatenate(column) if column else np.zeros(0) for name, column in columns.items()}
+    whole = np.concatenate(columns, 1)
+    slot, layer, row, direction, along = whole[:5].astype(np.int64)
+    constant, gain, mean = whole[5:].astype(np.float32)
     return Stacked(
-        place=np.stack([whole["slot"], whole["layer"], whole["row"]]).astype(np.int64),
+        place=np.stack([slot, layer, row]),
         on=np.array(phases, bool).reshape(-1, len(PHASES)).T,
-        direction=whole["direction"].astype(np.int64),
-        along=whole["along"].astype(np.int64),
-        constant=whole["constant"].astype(np.float32),
-        gain=whole["gain"].astype(np.float32),
-        mean=whole["mean"].astype(np.float32),
+        direction=direction,
+        along=along,
+        constant=constant,
+        gain=gain,
+        mean=mean,
         vectors=vectors,
         differ=differ,
     )
-
-
-_COLUMNS = ("slot", "layer", "row", "direction", "along", "constant", "gain", "mean")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from mllm_probe.steering.controls import CONTROLS, Draw
 from mllm_probe.steering.intervention import Steering
-from mllm_probe.steering.operations import Affine, Operation, affine_size
+from mllm_probe.steering.operations import Affine, Number, Operation, affine_size
 from mllm_probe.tokens.kinds import KINDS, POSITION_KINDS, measured_names
 from mllm_probe.vectors.directions import Directions, directions_of, longest, require_length
 
@@ -163,8 +165,8 @@ class Table(ABC):
 class AffineTable(Table):
     """Rows whose operations have an affine form: (constant + gain · (h·along − mean)) · direction.
 
-    ``indices`` holds ``direction`` and, where a row projects, ``along``; ``numbers`` holds ``constant``, ``gain`` and
-    ``mean``.
+    ``indices`` holds ``direction`` and, where a row projects, ``along`` (any vector for rows that do not: their gain is
+    0); ``numbers`` holds ``constant``, ``gain`` and ``mean``.
     """
 
     @property
@@ -206,6 +208,7 @@ class GeneralTable(Table):
 
 
 Members = Sequence[tuple[int, Steering]]
+Read = Callable[["_Place"], tuple[dict[str, Tensor], dict[str, Number]]]
 
 
 def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int, dtype: torch.dtype) -> list[Table]:
@@ -234,16 +237,20 @@ def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int, dty
         If a vector, a residual norm or a mean projection is missing, or a dose is beyond ``dtype``.
     """
     # Rows that only add share a table without projection, which saves a dot product per place; hence two affine tables.
-    groups: dict[Any, list[int]] = {}
+    groups: dict[Operation | bool, list[int]] = {}
     for index, (_, steering) in enumerate(members):
         operation = steering.declared
         general = operation.affine is None
         groups.setdefault(operation if general else operation.fixed_size, []).append(index)
-    build = {True: _general_table, False: _affine_table}
-    return [
-        build[isinstance(key, Operation)](layer, [members[i] for i in group], kinds[group], slot, dtype)
-        for key, group in groups.items()
-    ]
+    tables = []
+    for key, group in groups.items():
+        own = [members[i] for i in group]
+        if isinstance(key, Operation):
+            kind: Callable[..., Table] = partial(GeneralTable, operation=key)
+            tables.append(_filled(kind, _Place.general, layer, own, kinds[group], slot, dtype))
+        else:
+            tables.append(_filled(AffineTable, _Place.affine, layer, own, kinds[group], slot, dtype))
+    return tables
 
 
 def require_doses(steering: Steering, dtype: torch.dtype) -> None:
@@ -265,51 +272,31 @@ def require_doses(steering: Steering, dtype: torch.dtype) -> None:
             _ = _Place(steering, kind, layer, dtype).dose  # raises
 
 
-def _affine_table(layer: int, members: Members, kinds: np.ndarray, slot: int, dtype: torch.dtype) -> AffineTable:
+def _filled(
+    kind: Callable[..., Table],
+    read: Read,
+    layer: int,
+    members: Members,
+    kinds: np.ndarray,
+    slot: int,
+    dtype: torch.dtype,
+) -> Table:
+    """A table with what ``read`` gives for every place that a member edits: vectors and numbers by name."""
     bank, shape = Bank(), (len(members), len(KINDS))
-    direction, along = np.zeros(shape, np.int64), np.full(shape, -1)
-    constant, gain, mean = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    differ = np.zeros(len(members), bool)
-    for i, (_, steering) in enumerate(members):
-        for k in np.flatnonzero(kinds[i]):
-            place = _Place(steering, KINDS[k], layer, dtype)
-            form = place.affine()
-            differ[i] |= place.differs
-            direction[i, k] = bank.index(form.direction)
-            constant[i, k], gain[i, k], mean[i, k] = form.constant, form.gain, form.mean
-            if form.along is not None:
-                along[i, k] = bank.index(form.along)
-    indices = {"direction": direction}
-    if (along >= 0).any():
-        indices["along"] = along.clip(0)  # where a row does not project, its gain is 0
-    numbers = {"constant": constant, "gain": gain, "mean": mean}
-    return AffineTable(layer, *_split(members), differ, bank, slot, indices, numbers)
-
-
-def _general_table(layer: int, members: Members, kinds: np.ndarray, slot: int, dtype: torch.dtype) -> GeneralTable:
-    operation = members[0][1].declared
-    bank, shape = Bank(), (len(members), len(KINDS))
-    indices = {name: np.zeros(shape, np.int64) for name in ("direction", "control", "to")}
-    numbers = {name: np.zeros(shape) for name in ("dose", "controlled", "negative")}
+    indices: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(shape, np.int64))
+    numbers: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(shape))
     differ = np.zeros(len(members), bool)
     for i, (_, steering) in enumerate(members):
         for k in np.flatnonzero(kinds[i]):
             place = _Place(steering, KINDS[k], layer, dtype)
             differ[i] |= place.differs
-            indices["direction"][i, k] = bank.index(place.direction)
-            numbers["dose"][i, k] = place.dose
-            used = place.used()
-            if "to" in used:
-                indices["to"][i, k] = bank.index(used["to"])
-            numbers["negative"][i, k] = used.get("negative", 0.0)
-            control = place.control_direction
-            if control is not None:
-                indices["control"][i, k], numbers["controlled"][i, k] = bank.index(control), 1
-    return GeneralTable(layer, *_split(members), differ, bank, slot, indices, numbers, operation=operation)
-
-
-def _split(members: Members) -> tuple[np.ndarray, list[Steering]]:
-    return np.array([line for line, _ in members]), [steering for _, steering in members]
+            vectors, values = read(place)
+            for name, vector in vectors.items():
+                indices[name][i, k] = bank.index(vector)
+            for name, value in values.items():
+                numbers[name][i, k] = value
+    lines, steerings = zip(*members, strict=True)
+    return kind(layer, np.array(lines), steerings, differ, bank, slot, dict(indices), dict(numbers))
 
 
 class _Place:
@@ -334,7 +321,7 @@ class _Place:
         self.draw = Draw(steering.seed, steering.draw)
         _require_vector(self.directions, self.scope, layer)
 
-    @property
+    @cached_property
     def direction(self) -> Tensor:
         """The unit vector that the operation works along."""
         return self._along(self.directions)
@@ -355,7 +342,21 @@ class _Place:
             used["to"] = self._along(directions_of(self.steering.to))  # type: ignore[arg-type]
         return used
 
-    def affine(self) -> Affine:
+    def general(self) -> tuple[dict[str, Tensor], dict[str, Number]]:
+        """Vectors and numbers of a :class:`GeneralTable`."""
+        used, direction, drawn = self.used(), self.direction, self.control_direction
+        vectors = {"direction": direction, "control": direction if drawn is None else drawn}
+        if "to" in used:
+            vectors["to"] = used["to"]
+        return vectors, {"dose": self.dose, "controlled": drawn is not None, "negative": used.get("negative", 0.0)}
+
+    def affine(self) -> tuple[dict[str, Tensor], dict[str, Number]]:
+        """Vectors and numbers of an :class:`AffineTable`."""
+        form = self._form()
+        vectors = {"direction": form.direction} | ({} if form.along is None else {"along": form.along})
+        return vectors, {"constant": form.constant, "gain": form.gain, "mean": form.mean}
+
+    def _form(self) -> Affine:
         """The change in affine form."""
         operation = self.steering.declared
         assert operation.affine is not None
@@ -386,8 +387,10 @@ class _Place:
         return dose
 
     def _along(self, directions: Directions) -> Tensor:
-        scope = self.scope if directions is self.directions else directions.scope_for(self.scope)
-        _require_vector(directions, scope, self.layer)
+        scope = self.scope
+        if directions is not self.directions:
+            scope = directions.scope_for(scope)
+            _require_vector(directions, scope, self.layer)
         if self.control is not None and self.control.keeps == "operation":
             return self.control.direction(directions, scope, self.layer, self.draw)
         return directions.unit(scope, self.layer)

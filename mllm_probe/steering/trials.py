@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from mllm_probe.activations.hooks import attached
 from mllm_probe.decoding.paths import Path, Trial, choose_path, known_path
-from mllm_probe.decoding.rows import whole_forward
+from mllm_probe.decoding.shared import NOTHING, UneditedPart
 from mllm_probe.schema import ROLES
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.intervention import Row, Steering, compose
+from mllm_probe.steering.operations import Affine, Number, Operation
 from mllm_probe.vectors.construction import vectors_from
 
 if TYPE_CHECKING:
@@ -43,53 +45,71 @@ def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path
     known = known_path(model, encoded, prompt_edited=prompt_edited)
     if known is not None:
         return known
+    trial = _prompt_trial(model, encoded) if prompt_edited else _following_trial(model, encoded)
     with model.lock.held(), torch.no_grad():
-        batches = prompt_batches(model, encoded) if prompt_edited else following_batches(model, encoded)
-        trials = [_trial(model, encoded, rows) for rows in batches]
-        return choose_path(model, encoded, trials, prompt_edited=prompt_edited)
+        return choose_path(model, encoded, trial, prompt_edited=prompt_edited)
 
 
-def following_batches(model: ProbeModel, encoded: Encoded) -> list[list[Row]]:
-    """Batches of rows without edits before the last prompt token; the caller holds ``model.lock``."""
-    none, low, high = trial_rows(model, encoded)
-    return [[none, low, high], [high, none]]
+def _following_trial(model: ProbeModel, encoded: Encoded) -> Trial:
+    """Rows without edits before the last prompt token, started with their unedited part and without.
+
+    A sweep declares it; a slider starts its rows before their edits are known.
+    """
+    rows = trial_rows(model)
+    every = range(len(rows))
+    parts = (Editor(model, rows, prompt=encoded).unedited_part, NOTHING)
+    return _trial(model, encoded, rows, [(every, part) for part in parts])
 
 
-def trial_rows(model: ProbeModel, encoded: Encoded) -> list[Row]:
-    """An unsteered row and two that are edited at different blocks from the last prompt token on."""
-    vectors, blocks = trial_vectors(model, encoded), len(model.layers)
-    return [None, *(Steering(vectors, [block], unit="vector") for block in (blocks // 3, 2 * blocks // 3))]
+def trial_rows(model: ProbeModel) -> list[Row]:
+    """An unsteered row between two that are edited at different blocks from the last prompt token on."""
+    vectors, blocks = _trial_direction(model), len(model.layers)
+    low, high = (Steering(vectors, [block], operation=RELATIVE) for block in (blocks // 3, 2 * blocks // 3))
+    return [low, None, high]
 
 
-def prompt_batches(model: ProbeModel, encoded: Encoded) -> list[list[Row]]:
-    """Batches of rows that edit the prompt, each at one block as the chunks of a sweep do.
+def _prompt_trial(model: ProbeModel, encoded: Encoded) -> Trial:
+    """Rows that edit the prompt, each in a batch with an unsteered one and at one block, as chunks of a sweep are.
 
     An edit of the last block leaves all keys below it to the unsteered run, whatever kinds of cache layers the model
     mixes; an edit of the lowest block from the middle of the prompt leaves the columns before it.
     """
-    vectors, last = trial_vectors(model, encoded), len(model.layers) - 1
+    vectors, last = _trial_direction(model), len(model.layers) - 1
     places = dict.fromkeys([(0, _middle(encoded)), (last // 2, 0), (last, 0)])
-    return [[None, _from_position(vectors, encoded, *place)] for place in places]
+    rows: list[Row] = [None, *(_from_position(vectors, encoded, *place) for place in places)]
+    batches = [(0, number) for number in range(1, len(rows))]
+    parts = [Editor(model, [rows[i] for i in batch], prompt=encoded).unedited_part for batch in batches]
+    return _trial(model, encoded, rows, list(zip(batches, parts, strict=True)))
 
 
-def trial_vectors(model: ProbeModel, encoded: Encoded) -> xr.Dataset:
-    """One random direction, at every block as long as the residual stream of this sample: an edit that shows."""
-    norms: dict[int, float] = {}
+def _trial(
+    model: ProbeModel, encoded: Encoded, rows: Sequence[Row], batches: Sequence[tuple[Sequence[int], UneditedPart]]
+) -> Trial:
+    def edits(chosen: Sequence[int]) -> AbstractContextManager[Any]:
+        return Editor(model, [rows[i] for i in chosen], prompt=encoded).attached()
 
-    def measure(layer: int, hidden: torch.Tensor) -> None:
-        norms[layer] = float(hidden.float().norm(dim=-1).median())
+    return Trial(len(rows), edits, batches)
 
-    with attached(model, measure):
-        whole_forward(model, encoded, torch.zeros(1, 0, dtype=torch.long, device=model.device), last=1)
-    drawn = np.random.default_rng(0).standard_normal(model.hidden_size)
-    lengths = np.array([norms[layer] for layer in model.layers])
-    return vectors_from(model, {"trial": lengths[:, None] * (drawn / np.linalg.norm(drawn))[None]})
+
+def _relative(direction: torch.Tensor, dose: Number) -> Affine:
+    """√d (h·u) v: about as long as h itself, so that the edit shows without measuring how long activations are."""
+    along = direction.roll(1, -1)
+    return Affine(direction, along=along, gain=dose * math.sqrt(direction.shape[-1]))
+
+
+RELATIVE = Operation("trial", affine=_relative, in_unit=False)
+"""The operation of trial rows; its edit depends on the activation, as those of all operations but "add" do."""
+
+
+def _trial_direction(model: ProbeModel) -> xr.Dataset:
+    """One random direction."""
+    return vectors_from(model, {"trial": np.random.default_rng(0).standard_normal(model.hidden_size)})
 
 
 def _from_position(vectors: xr.Dataset, encoded: Encoded, layer: int, first: int) -> Row:
     """A row that is edited at one block, at every position from one of the prompt to the end of the answer."""
     positions = list(range(first, _real_length(encoded)))
-    parts = [Steering(vectors, [layer], unit="vector", tokens=tokens) for tokens in (positions, "generated")]
+    parts = [Steering(vectors, [layer], tokens=tokens, operation=RELATIVE) for tokens in (positions, "generated")]
     return compose(*parts)
 
 
@@ -102,8 +122,3 @@ def _middle(encoded: Encoded) -> int:
 
 def _real_length(encoded: Encoded) -> int:
     return int((encoded.roles[0, : encoded.prompt_length] != ROLES.index("padding")).sum())
-
-
-def _trial(model: ProbeModel, encoded: Encoded, rows: Sequence[Row]) -> Trial:
-    unedited_part = Editor(model, rows, prompt=encoded).unedited_part
-    return Trial(len(rows), lambda: Editor(model, rows, prompt=encoded).attached(), unedited_part)

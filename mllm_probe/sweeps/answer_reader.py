@@ -13,19 +13,22 @@ from mllm_probe.decoding.rows import Rows
 from mllm_probe.metrics.mentions import first_mention, first_mention_tokens
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.sweeps.chunk_edits import ChunkEdits
 from mllm_probe.sweeps.samples import Samples
 
 _REMEMBERED = 65_536
 
 
-def greedy(rows: Rows, edits: Any, steps: int, eos: set[int], pause: Callable[[], None] = lambda: None) -> np.ndarray:
+def greedy(
+    rows: Rows, edits: ChunkEdits | None, steps: int, eos: set[int], pause: Callable[[], None] = lambda: None
+) -> np.ndarray:
     """Generate greedily; rows that have ended leave the batch once they are half of it.
 
     Parameters
     ----------
     rows : Rows
         At the point where the answer begins.
-    edits : object with ``keep(rows)``
+    edits : ChunkEdits or None
         Attached, for these rows; None for rows without edits.
     steps : int
         Longest answer.

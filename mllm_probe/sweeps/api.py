@@ -20,10 +20,10 @@ from mllm_probe.steering.operations import ChangeFunction, Operation
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.requirements import check_requirements
-from mllm_probe.sweeps.samples import Inputs, gather
-from mllm_probe.sweeps.settings import check_settings
+from mllm_probe.sweeps.samples import gather
+from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.sweep_plan import SweepPlan, plan_job, require_size
-from mllm_probe.typing import Images, Layers, TokenScope
+from mllm_probe.typing import Images, Inputs, Layers, TokenScope
 from mllm_probe.vectors.directions import with_concepts
 
 Parameters = ParamSpec("Parameters")
@@ -151,8 +151,7 @@ def _with_parameters_of(
 ) -> Callable[[Callable[..., Result]], Callable[Parameters, Result]]:
     """Give a function the parameters of another one: its signature, for editors and type checkers alike.
 
-    ``sweep`` is the one list of parameters, types and defaults. A dataclass of settings would be a second one, and a
-    signature that names every parameter would still have to be set from it.
+    ``sweep`` is the one list of parameters, types and defaults.
     """
     signature = inspect.signature(model_function, eval_str=False)
 
@@ -276,7 +275,7 @@ def _job(
     if images is None and inputs is None:
         raise ValueError("images: expected pictures or a concept library (or processed tensors as inputs=); got None.")
     vectors = with_concepts(vectors)
-    checked = check_settings(model, vectors, **settings)
+    checked = Settings(model, vectors, **settings)
     samples = gather(model, vectors, images, prompt, inputs)
     check_requirements(
         model, checked, samples, by_default=DEFAULT_METRICS if settings["metrics"] is DEFAULT_METRICS else ()

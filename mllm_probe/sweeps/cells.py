@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -37,6 +39,19 @@ class Axes:
     def shape(self) -> tuple[int, ...]:
         """Lengths of (concept, layer, strength, control, draw)."""
         return len(self.concepts), len(self.layers), len(self.strengths), len(self.controls), self.draws
+
+    @property
+    def cells(self) -> int:
+        """Number of cells of one sample that get a value."""
+        return math.prod(self.shape[:3]) * sum(self.controls.values())
+
+    @cached_property
+    def unsteered(self) -> tuple[np.ndarray, ...]:
+        """Index (concept, layer, strength, control, draw) of the cells at strength 0, which the unsteered run fills."""
+        unsteered = np.zeros(self.shape, dtype=bool)
+        unsteered[:, :, np.array(self.strengths) == 0] = True
+        drawn = np.arange(self.draws) < np.array(list(self.controls.values()))[:, None]
+        return np.nonzero(unsteered & drawn)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import split_dimension, tensor_of
+from mllm_probe.activations.device_array import parts_of
 from mllm_probe.steering.controls import CONTROLS, is_seeded
 from mllm_probe.sweeps.cells import Axes
 
@@ -55,9 +55,7 @@ def _contents(vectors: xr.Dataset, names: Iterable[str], dims: tuple[str, ...]) 
     parts: list[Tensor] = []
     for array in (vectors[name] for name in names if name in vectors and set(dims) <= set(vectors[name].dims)):
         ordered = array.transpose(*dims, ...)
-        split = split_dimension(ordered)
-        pieces = [ordered] if split is None else [ordered.isel({split: i}) for i in range(ordered.sizes[split])]
-        parts += [tensor_of(piece).flatten(0, len(dims) - 1) for piece in pieces]
+        parts += [part.flatten(0, len(dims) - 1) for part in parts_of(ordered)]
     return [list(part) for part in zip(*parts, strict=True)]
 
 

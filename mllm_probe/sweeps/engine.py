@@ -24,9 +24,10 @@ from mllm_probe.sweeps.cells import Pairs, no_pairs, scored_pairs
 from mllm_probe.sweeps.chunk_size import ChunkSize, Limits
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import Block, plan_order, take_chunk
-from mllm_probe.sweeps.persisting import Persisted
 from mllm_probe.sweeps.record import Recorder
 from mllm_probe.sweeps.scoring import Baseline, Reading
+from mllm_probe.sweeps.sweep_store import SweepStore
+from mllm_probe.typing import Attributes
 
 
 class Stopped(Exception):
@@ -94,12 +95,12 @@ class Engine:
         self, job: Job, *, store: str | Path | None = None, coarse: bool = False, limits: Limits | None = None
     ) -> None:
         self.job, self.grid, self.coarse = job, job.grid(), coarse
-        self.persisted = None if store is None else Persisted(store, job)
+        self.store = None if store is None else SweepStore(store, job)
         self.recorder: Recorder | None = None
         self.limits = limits or chunk_size.DEFAULT
         self.size, self.chunks, self.together = ChunkSize(self.limits), 0, 1
         self._prompts = _OpenPrompts(job)
-        self._attributes: dict[str, Any] = {}
+        self._attributes: Attributes = {}
         self._stop = threading.Event()
 
     @property
@@ -134,7 +135,7 @@ class Engine:
             return grid
         return grid.assign(self.recorder.variables()).assign_coords(self.recorder.coordinates())
 
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> Attributes:
         """Attributes of the grid as it is now."""
         attrs = self._attributes | {
             "chunk_rows": self.size.rows,
@@ -150,8 +151,8 @@ class Engine:
         if self.job.settings.record:
             self.recorder = Recorder(self.job)
         attrs = None
-        if self.persisted is not None:
-            attrs = held.enter_context(self.persisted.resumed(self.grid, self.recorder))
+        if self.store is not None:
+            attrs = held.enter_context(self.store.resumed(self.grid, self.recorder))
         if attrs is not None:
             self.size.rows, self.chunks = attrs.pop("chunk_rows"), attrs.pop("chunks")
             self.together = attrs.pop("images_together")
@@ -163,9 +164,9 @@ class Engine:
         work = self._remaining(len(self.job.samples))
         if work:
             work = self._prepare(work[0].sample)
-            if self.persisted is not None:
+            if self.store is not None:
                 empty = self.job.grid().dataset(self.job.coordinates(), self.attributes())
-                held.enter_context(self.persisted.created(empty, self.recorder, self.total))
+                held.enter_context(self.store.created(empty, self.recorder, self.total))
         while work and not self._stop.is_set():
             blocks = take_chunk(
                 work, self.size.rows, self._prompts.most if self.job.packs else 1, self.limits.packed_rows
@@ -279,13 +280,12 @@ class Engine:
 
     def _save(self, block: Block) -> None:
         """Write the cells of a chunk, and the unsteered run of its sample, to the store."""
-        if self.persisted is None:
+        if self.store is None:
             return
-        self.persisted.write_unsteered(self.grid, self.recorder, block.sample)
         pairs = scored_pairs(self.job.settings.axes, [self.job.cells[number] for number in block.cells])
-        self.persisted.write_cells(self.grid, self.recorder, pairs, block.sample)
+        self.store.write(self.grid, self.recorder, pairs, block.sample)
         done = int(self._finished().sum())
-        self.persisted.commit(self.grid, block.sample, self.attributes(), done, self.total)
+        self.store.commit(self.grid, block.sample, self.attributes(), done, self.total)
 
     def _put_unsteered(self, sample: int, baseline: Baseline) -> None:
         job = self.job

@@ -12,6 +12,7 @@ from mllm_probe import schema
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.sweeps.cells import Axes, Pairs
 from mllm_probe.sweeps.off_target_scores import OffTarget, Variables
+from mllm_probe.typing import Attributes
 
 CELL_DIMS = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, schema.DRAW, schema.SAMPLE)
 
@@ -91,7 +92,7 @@ class Grid:
 
     def put_unsteered(self, sample: int, scores: Mapping[str, Any]) -> None:
         """Write the unsteered run of one sample: to ``<name>_unsteered``, and to every cell of strength 0."""
-        zero = [i for i, s in enumerate(self.axes.strengths) if s == 0]
+        cells = self.unsteered_cells(sample)
         for name, values in scores.items():
             if name in self.unsteered:
                 if name in ("tokens", "text"):
@@ -99,39 +100,21 @@ class Grid:
                 else:
                     self.unsteered[name][:, sample] = values
             if name in self.cells:
-                self._fill_zero(zero, sample, name, values)
+                self.cells[name][cells] = np.asarray(values)[cells[0]] if name in self.metrics else values
         for name, off_target in self.every_concept.items():
-            off_target.put_unsteered(zero, sample, scores[name])
-        self._mark_zero(zero, sample)
+            off_target.put_unsteered(sample, scores[name])
+        self.done[cells] = True
         self.has_unsteered[sample] = True
 
-    def _fill_zero(self, zero: list[int], sample: int, name: str, values: Any) -> None:
-        by_concept = name in self.metrics
-        for control, draws in enumerate(self.axes.controls.values()):
-            for strength in zero:
-                target = self.cells[name][:, :, strength, control, :draws, sample]
-                target[...] = np.asarray(values)[:, None, None] if by_concept else values
-
-    def _mark_zero(self, zero: list[int], sample: int) -> None:
-        for control, draws in enumerate(self.axes.controls.values()):
-            self.done[:, :, zero, control, :draws, sample] = True
-
-    @property
-    def wanted(self) -> int:
-        """How many cells get a value."""
-        return sum(self.axes.controls.values()) * int(np.prod(self.axes.shape[:3])) * len(self.samples[schema.SAMPLE])
+    def unsteered_cells(self, sample: int) -> tuple[np.ndarray, ...]:
+        """Index of all cells of strength 0 of a sample, which its unsteered run fills."""
+        places = self.axes.unsteered
+        return (*places, np.full(len(places[0]), sample))
 
     @property
     def progress(self) -> float:
         """Share of the cells that are done, 0 … 1."""
-        return float(self.done.sum() / self.wanted)
-
-    def places_of_zero(self, sample: int) -> tuple[np.ndarray, ...]:
-        """Index of all cells of strength 0 of a sample, which its unsteered run fills."""
-        zero = np.zeros(self.done.shape, dtype=bool)
-        for control, draws in enumerate(self.axes.controls.values()):
-            zero[:, :, [i for i, s in enumerate(self.axes.strengths) if s == 0], control, :draws, sample] = True
-        return np.nonzero(zero)
+        return float(self.done.sum() / (self.axes.cells * len(self.has_unsteered)))
 
     def variables(self) -> Variables:
         """Dimensions, array (not a copy) and attributes of every variable of the dataset."""
@@ -149,7 +132,7 @@ class Grid:
         variables["edited"] = (CELL_DIMS, self.edited, {"long_name": "edited positions of prompt and answer"})
         return variables
 
-    def dataset(self, coordinates: Mapping[Any, Any], attrs: Mapping[str, Any]) -> xr.Dataset:
+    def dataset(self, coordinates: Mapping[Any, Any], attrs: Attributes) -> xr.Dataset:
         """A copy of the grid, which later writes do not change."""
         variables = {name: (dims, values.copy(), own) for name, (dims, values, own) in self.variables().items()}
         coords = {
@@ -175,6 +158,6 @@ def step_name(metric: str) -> str:
     return f"{metric}_step"
 
 
-def _of_unsteered(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _of_unsteered(attributes: Attributes) -> Attributes:
     return {name: attributes[name] + (", unsteered" if name == "long_name" else "") for name in ("long_name", "units")
             if name in attributes}  # fmt: skip

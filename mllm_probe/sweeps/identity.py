@@ -7,14 +7,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import split_dimension, tensor_of
+from mllm_probe.activations.device_array import dtype_name, on_host, parts_of
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import built_in
+from mllm_probe.models.argument_checks import shortened
 from mllm_probe.sweeps.settings import ANSWERS
 from mllm_probe.tokens.selection import parse_scope
 
@@ -42,7 +41,7 @@ def identity(job: Job) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "model": job.model.name,
         "weights": job.model.fingerprint,
-        "dtype": str(job.model.dtype).removeprefix("torch."),
+        "dtype": dtype_name(job.model.dtype),
         "concepts": list(axes.concepts),
         "concept set": job.vectors.attrs.get("concepts"),
         "vectors": content_hash(job.vectors),
@@ -106,17 +105,12 @@ def content_hash(dataset: xr.Dataset) -> str:
 def _parts(array: xr.DataArray) -> Iterable[bytes]:
     if array.dtype.kind not in "fiub":
         return [json.dumps(array.values.tolist(), default=str).encode()]
-    split = split_dimension(array)
-    pieces = [array] if split is None else [array.isel({split: i}) for i in range(array.sizes[split])]
-    tensors = (tensor_of(piece).detach() for piece in pieces)
-    wide = {torch.bfloat16: torch.float32}
-    return (np.ascontiguousarray(t.to("cpu", wide.get(t.dtype, t.dtype)).numpy()).tobytes() for t in tensors)
+    return (on_host(part).tobytes() for part in parts_of(array))
 
 
-def _hash_of(value: Any) -> str:
+def _hash_of(value: object) -> str:
     return hashlib.blake2b(json.dumps(value).encode(), digest_size=6).hexdigest()
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def _shown(value: object) -> str:
+    return shortened(repr(value), _SHOWN)

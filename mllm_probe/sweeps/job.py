@@ -35,6 +35,7 @@ from mllm_probe.sweeps.samples import Samples
 from mllm_probe.sweeps.scoring import Scorer
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.tokens.selection import parse_scope
+from mllm_probe.typing import Attributes
 
 
 class Job:
@@ -177,7 +178,7 @@ class Job:
             coords[schema.CATEGORY] = (schema.CONCEPT, categories)
         return coords
 
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> Attributes:
         """Attributes of the grid."""
         settings = self.settings
         prompts = list(dict.fromkeys(r.prompt for r in self.samples.requests if r.prompt is not None))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
 from mllm_probe import schema
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.sweeps.cells import Axes, Pairs
+from mllm_probe.typing import Attributes
 
 _STEERED = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.SAMPLE, schema.SCORED_CONCEPT)
 _RANDOM = (schema.LAYER, schema.STRENGTH, schema.DRAW, schema.SAMPLE, schema.SCORED_CONCEPT)
 
 
-Variables = dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]
+Variables = dict[str, tuple[tuple[str, ...], np.ndarray, Attributes]]
 """Name → dimensions, array and attributes."""
 
 
@@ -35,9 +33,8 @@ class OffTarget:
         concepts, layers, strengths = axes.shape[:3]
         self._concept, self._random = names.index("concept"), names.index("random") if "random" in names else None
         self.steered = np.full((concepts, layers, strengths, samples, concepts), np.nan, np.float32)
-        draws = 0 if self._random is None else axes.controls["random"]
         self.random = np.full((layers, strengths, axes.draws, samples, concepts), np.nan, np.float32)
-        self._draws = draws
+        self._draws, self._zero = axes.controls.get("random", 0), np.array(axes.strengths) == 0
         self.unsteered = np.full((samples, concepts), np.nan, np.float32)
 
     def put(self, pairs: Pairs, sample: np.ndarray, scores: np.ndarray) -> None:
@@ -48,12 +45,11 @@ class OffTarget:
             r = pairs.control == self._random
             self.random[pairs.layer[r], pairs.strength[r], pairs.draw[r], sample[r]] = scores[r]
 
-    def put_unsteered(self, zero: Sequence[int], sample: int, scores: np.ndarray) -> None:
+    def put_unsteered(self, sample: int, scores: np.ndarray) -> None:
         """Write the unsteered run of one sample, also at strength 0."""
         self.unsteered[sample] = scores
-        for strength in zero:
-            self.steered[:, :, strength, sample] = scores
-            self.random[:, strength, : self._draws, sample] = scores
+        self.steered[:, :, self._zero, sample] = scores
+        self.random[:, self._zero, : self._draws, sample] = scores
 
     def variables(self) -> Variables:
         """Dimensions, array (not a copy) and attributes of every variable."""

@@ -86,7 +86,7 @@ class Recorder:
 
             with attached(self.model, keep, layers=self.layers):
                 yield
-            slots = [self.labels.index(label) for label in places.labels]
+            slots = torch.tensor([self.labels.index(label) for label in places.labels])
             for number, layer in enumerate(self.layers):
                 self._write(hidden_by_layer[layer], number, slots, sample, pairs, shared.encoded, places)
 
@@ -166,7 +166,7 @@ class Recorder:
         self,
         hidden: Tensor,
         number: int,
-        slots: list[int],
+        slots: Tensor,
         sample: int,
         pairs: Pairs | None,
         encoded: Encoded,
@@ -175,36 +175,18 @@ class Recorder:
         """Write what a block's output [rows, positions, width] gives into the arrays of one sample and read layer."""
         for name in self.names:
             values = self._values(name, hidden, self.layers[number], encoded, places)
+            by_concept = name in _BY_CONCEPT
             if pairs is None:
-                self._write_unsteered(name, values, number, slots, sample)
-                continue
-            target = _one_layer(self._arrays[name], number, extra=name == "activation")
-            index = tuple(torch.from_numpy(i).to(target.device) for i in pairs.index)
-            rows = torch.from_numpy(pairs.row).to(values.device)
-            concepts = torch.from_numpy(pairs.concept).to(values.device)
-            chosen = values[rows, concepts] if name in _BY_CONCEPT else values[rows]
-            for place, slot in enumerate(slots):
-                target[(*index, torch.tensor(sample), torch.tensor(slot))] = chosen[:, place].to(
-                    target.device, target.dtype
-                )
-
-    def _write_unsteered(self, name: str, values: Tensor, number: int, slots: list[int], sample: int) -> None:
-        one = values[0]
-        extra = name == "activation"
-        own = _one_layer(self._unsteered[name], number, extra=extra)
-        target = _one_layer(self._arrays[name], number, extra=extra)
-        one = one.to(target.device, target.dtype)
-        zero = [i for i, s in enumerate(self.settings.axes.strengths) if s == 0]
-        for place, slot in enumerate(slots):
-            value = one[:, place] if name in _BY_CONCEPT else one[place]
-            if extra:
-                own[sample, slot] = value
+                own, cells = _one_layer(self._unsteered[name], number, name), self.settings.axes.unsteered
+                one = values[0].to(own.device, own.dtype)
+                own.select(int(by_concept), sample).index_copy_(int(by_concept), slots.to(own.device), one)
+                chosen = one[torch.from_numpy(cells[0]).to(one.device)] if by_concept else one
             else:
-                own[..., sample, slot] = value
-            for strength in zero:
-                for control, draws in enumerate(self.settings.axes.controls.values()):
-                    cell = target[:, :, strength, control, :draws, sample, slot]
-                    cell[...] = value[:, None, None] if name in _BY_CONCEPT else value
+                rows, concepts = (torch.from_numpy(i).to(values.device) for i in (pairs.row, pairs.concept))
+                chosen, cells = values[rows, concepts] if by_concept else values[rows], pairs.index
+            target = _one_layer(self._arrays[name], number, name)
+            index = [torch.from_numpy(i).to(target.device)[:, None] for i in cells]
+            target[(*index, torch.tensor(sample), slots.to(target.device))] = chosen.to(target.device, target.dtype)
 
     def _values(self, name: str, hidden: Tensor, layer: int, encoded: Encoded, places: Places) -> Tensor:
         """[rows, positions, width], [rows, positions], or [rows, concepts, positions]."""
@@ -245,11 +227,11 @@ def _at_columns(hidden: Tensor, shared: Shared, layer: int, columns: np.ndarray)
     return chosen
 
 
-def _one_layer(array: Tensor | list[Tensor], number: int, *, extra: bool) -> Tensor:
+def _one_layer(array: Tensor | list[Tensor], number: int, name: str) -> Tensor:
     """One read layer of an array [..., read_layer, token(, hidden)] as a view."""
     if isinstance(array, list):
         return array[number]
-    return array.select(-3 if extra else -2, number)
+    return array.select(-3 if name == "activation" else -2, number)
 
 
 def _token_companions(labels: list[int], by_sample: list[tuple[Places, dict[str, Any]]]) -> dict[str, Any]:

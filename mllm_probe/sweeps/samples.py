@@ -9,17 +9,14 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from torch import Tensor
 
 from mllm_probe import schema
+from mllm_probe.activations.capturing import picture_coordinates
 from mllm_probe.concepts import ConceptLibrary, Picture
 from mllm_probe.metrics.words import Word
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.typing import Images
-
-Inputs = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None
-"""Processed tensors of one sample, or of several."""
+from mllm_probe.typing import Images, Inputs
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ def gather(
     return Samples(
         requests=requests,
         labels=[None if picture is None else picture.labels for picture in known],
-        coordinates={schema.SAMPLE: [request.id for request in requests], **_companions(known)},
+        coordinates={schema.SAMPLE: [request.id for request in requests], **picture_coordinates(known)},
         words=words,
         label_words={n: tuple(w for w in own if isinstance(w, str)) for n, own in zip(names, words, strict=True)}
         | {name: concept.words for name, concept in (library or {}).items()},
@@ -100,25 +97,16 @@ def gather(
     )
 
 
-def _listed(images: Any) -> list[Any]:
+def _listed(images: object) -> list[Any]:
     if isinstance(images, (Sequence, Iterator)) and not isinstance(images, (str, bytes)):
         return list(images)
     return [images]
 
 
-def _picture(one: Any) -> Picture | None:
+def _picture(one: object) -> Picture | None:
     while isinstance(one, Sequence) and not isinstance(one, (str, bytes)) and len(one) == 1:
         one = one[0]
     return one if isinstance(one, Picture) else None
-
-
-def _companions(known: Sequence[Picture | None]) -> dict[str, list[Any]]:
-    coordinates: dict[str, list[Any]] = {}
-    for name in (schema.SPLIT, schema.PAIR):
-        values = [getattr(picture, name, None) for picture in known]
-        if all(value is not None for value in values):
-            coordinates[name] = values
-    return coordinates
 
 
 def _words(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import xarray as xr
@@ -12,11 +12,11 @@ from mllm_probe import schema
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import as_metrics, built_in
-from mllm_probe.models.argument_checks import described, finite_number, whole_number
+from mllm_probe.models.argument_checks import described, finite_number, listed, whole_number
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, Control, is_seeded
-from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
+from mllm_probe.steering.operations import Operation, as_operation
 from mllm_probe.sweeps.cells import Axes
 from mllm_probe.typing import Layers, TokenScope
 
@@ -28,7 +28,19 @@ Controls = Sequence[str] | str | None
 
 @dataclass(frozen=True)
 class Settings:
-    """What a sweep does, apart from model, vectors and pictures.
+    """The arguments of ``sweep`` that are not pictures, in their final form.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    vectors : Dataset
+        With dimension ``concept``.
+    layers, strengths, controls, draws
+        As for ``sweep``; kept as ``axes``.
+    tokens, unit, operation, to, metrics, seed, max_new_tokens, answer_prefix, record, read_layers, read_tokens
+        As for ``sweep``.
+    client
+        None.
 
     Attributes
     ----------
@@ -46,21 +58,84 @@ class Settings:
     record : tuple of str
     read_layers : tuple of int
     read_tokens : scope as in ``capture``
+
+    Raises
+    ------
+    ValueError
+        For anything unknown or impossible, with what was expected.
+    NotImplementedError
+        For ``client``.
     """
 
-    axes: Axes
+    model: InitVar[ProbeModel]
+    vectors: InitVar[xr.Dataset]
+    layers: InitVar[Layers]
+    strengths: InitVar[Iterable[float]]
+    controls: InitVar[Controls]
+    draws: InitVar[int]
+    client: InitVar[None]
     tokens: TokenScope
     unit: str
     operation: Operation
     to: xr.Dataset | None
     metrics: tuple[Metric, ...]
-    answers: bool
     seed: int
     max_new_tokens: int
     answer_prefix: str | Sequence[int]
     record: tuple[str, ...]
     read_layers: tuple[int, ...]
     read_tokens: TokenScope
+    axes: Axes = field(init=False)
+    answers: bool = field(init=False)
+
+    def __post_init__(
+        self,
+        model: ProbeModel,
+        vectors: xr.Dataset,
+        layers: Layers,
+        strengths: Iterable[float],
+        controls: Controls,
+        draws: int,
+        client: None,
+    ) -> None:
+        _refuse_client(client)
+        _require_vectors(vectors, model)
+        axes = Axes(
+            concepts=tuple(str(name) for name in vectors[schema.CONCEPT].values),
+            layers=tuple(_known_layers(vectors, resolve_layers(layers, len(model.layers)), layers)),
+            strengths=_checked_strengths(strengths),
+            controls=_checked_controls(vectors, controls, draws),
+        )
+        prefix = model.default_answer_prefix if self.answer_prefix is None else self.answer_prefix
+        answer_ids(model, prefix)
+        asked = _listed_metrics(self.metrics)
+        final = {
+            "axes": axes,
+            "operation": as_operation(self.operation),
+            "to": _other_concept(vectors, self.to),
+            "metrics": as_metrics(metric for metric in asked if metric != ANSWERS),
+            "answers": ANSWERS in asked,
+            "seed": whole_number("seed", self.seed),
+            "max_new_tokens": whole_number("max_new_tokens", self.max_new_tokens, 1),
+            "answer_prefix": prefix,
+            "record": _checked_names(self.record or (), schema.RECORDINGS, "recording"),
+            "read_layers": tuple(resolve_layers(self.read_layers, len(model.layers))),
+        }
+        for name, value in final.items():
+            object.__setattr__(self, name, value)
+        self._require_sense()
+
+    def _require_sense(self) -> None:
+        """Raise unless there is something to compute, and metrics fit the operation."""
+        if not self.metrics and not self.answers and not self.record:
+            raise ValueError(f"metrics: expected at least one of {', '.join(built_in())}, or something to record.")
+        every = [metric.name for metric in self.metrics if metric.every_concept]
+        if every and not self.shares_draws:
+            raise ValueError(
+                f"metrics: '{every[0]}' compares with random directions that are scored against every concept, which "
+                f"are those of unit 'residual' and operation 'add'; got unit '{self.unit}' and operation "
+                f"'{self.operation.name}'."
+            )
 
     @property
     def decodes(self) -> bool:
@@ -94,74 +169,6 @@ class Settings:
     def takes_away(self, strength: float) -> bool:
         """Whether a dose is meant to take the concept out of the answer."""
         return self.operation.takes_away(strength)
-
-
-def check_settings(
-    model: ProbeModel,
-    vectors: xr.Dataset,
-    *,
-    layers: Layers,
-    strengths: Iterable[float],
-    tokens: TokenScope,
-    unit: str,
-    operation: str | Operation | ChangeFunction,
-    to: str | xr.Dataset | None,
-    metrics: Iterable[str | Metric] | str | Metric,
-    controls: Controls,
-    draws: int,
-    seed: int,
-    max_new_tokens: int,
-    answer_prefix: str | Sequence[int] | None,
-    record: Sequence[str] | str | None,
-    read_layers: Layers,
-    read_tokens: TokenScope,
-    client: None,
-) -> Settings:
-    """Arguments of ``sweep`` in their final form.
-
-    Raises
-    ------
-    ValueError
-        For anything unknown or impossible, with what was expected.
-    NotImplementedError
-        For ``client``.
-    """
-    _refuse_client(client)
-    _require_vectors(vectors, model)
-    axes = Axes(
-        concepts=tuple(str(name) for name in vectors[schema.CONCEPT].values),
-        layers=tuple(_known_layers(vectors, resolve_layers(layers, len(model.layers)), layers)),
-        strengths=_checked_strengths(strengths),
-        controls=_checked_controls(vectors, controls, draws),
-    )
-    prefix = model.default_answer_prefix if answer_prefix is None else answer_prefix
-    answer_ids(model, prefix)
-    listed = _listed_metrics(metrics)
-    settings = Settings(
-        axes=axes,
-        tokens=tokens,
-        unit=unit,
-        operation=as_operation(operation),
-        to=_other_concept(vectors, to),
-        metrics=as_metrics(metric for metric in listed if metric != ANSWERS),
-        answers=ANSWERS in listed,
-        seed=whole_number("seed", seed),
-        max_new_tokens=whole_number("max_new_tokens", max_new_tokens, 1),
-        answer_prefix=prefix,
-        record=_checked_names(record or (), schema.RECORDINGS, "recording"),
-        read_layers=tuple(resolve_layers(read_layers, len(model.layers))),
-        read_tokens=read_tokens,
-    )
-    if not settings.metrics and not settings.answers and not settings.record:
-        raise ValueError(f"metrics: expected at least one of {', '.join(built_in())}, or something to record.")
-    every = [metric.name for metric in settings.metrics if metric.every_concept]
-    if every and not settings.shares_draws:
-        raise ValueError(
-            f"metrics: '{every[0]}' compares with random directions that are scored against every concept, which are "
-            f"those of unit 'residual' and operation 'add'; got unit '{unit}' and operation "
-            f"'{settings.operation.name}'."
-        )
-    return settings
 
 
 def _refuse_client(client: object) -> None:
@@ -204,17 +211,16 @@ def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Layers) -> list
 
 
 def _checked_strengths(strengths: Iterable[float]) -> tuple[float, ...]:
-    several = isinstance(strengths, Iterable) and not isinstance(strengths, (str, bytes, Mapping))
-    listed: list[Any] = list(strengths) if several else [strengths]
+    several = listed(strengths)
     try:
-        numbers = tuple(dict.fromkeys(finite_number("strengths", s) for s in listed))
+        numbers = tuple(finite_number("strengths", s) for s in ([strengths] if several is None else several))
     except ValueError as error:
         finite = "one or more finite numbers" if "finite" in str(error) else "numbers"
-        got = described(listed if several else strengths)
+        got = described(strengths if several is None else several)
         raise ValueError(f"strengths: expected {finite} such as (-1, 0, 1); got {got}.") from error
     if not numbers:
         raise ValueError("strengths: expected one or more finite numbers such as (-1, 0, 1); got none.")
-    return numbers
+    return tuple(dict.fromkeys(numbers))
 
 
 def _checked_controls(vectors: xr.Dataset, controls: Controls, draws: int) -> dict[str, int]:
@@ -239,7 +245,7 @@ def _draws(control: Control, vectors: xr.Dataset, draws: int) -> int:
     return draws if there is None else min(draws, there)
 
 
-def _listed_metrics(metrics: Any) -> list[Any]:
+def _listed_metrics(metrics: object) -> list[Any]:
     if isinstance(metrics, (str, Metric)):
         return [metrics]
     if not isinstance(metrics, Iterable):

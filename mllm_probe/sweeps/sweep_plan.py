@@ -139,9 +139,8 @@ def plan_job(job: Job, limits: Limits | None = None) -> SweepPlan:
     chunks = planned_chunks(job, rows, limits.kept_prompts(shared.nbytes, free), limits.packed_rows)
     largest = max((sum(len(block.cells) for block in chunk) for chunk in chunks), default=1)
     fixed, each = _timed(job, shared, baseline, largest)
-    axes = job.settings.axes
     return SweepPlan(
-        cells=sum(axes.controls.values()) * axes.shape[0] * axes.shape[1] * axes.shape[2] * len(job.samples),
+        cells=job.settings.axes.cells * len(job.samples),
         samples=len(job.samples),
         rows=len(job.cells),
         chunk_rows=largest,

@@ -8,19 +8,30 @@ import math
 import re
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+import torch
 import xarray as xr
 import zarr
+from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations import zarr_groups
-from mllm_probe.sweeps.identity import require_same
+from mllm_probe.activations.device_array import dtype_name, on_host
+from mllm_probe.sweeps.cells import Pairs
+from mllm_probe.sweeps.grid import CELL_DIMS, Grid
+from mllm_probe.sweeps.identity import identity, require_same
+from mllm_probe.sweeps.record import Recorder
+from mllm_probe.typing import Attributes
+
+if TYPE_CHECKING:
+    from mllm_probe.sweeps.job import Job
 
 if sys.platform == "win32":
     import msvcrt
@@ -29,6 +40,8 @@ else:
 
 DONE = "done"
 """Variable (bool, per cell) of finished cells; in the store only."""
+_DONE_ATTRS = {"long_name": "the cell is finished"}
+_DTYPE, _VERSION = "dtype", "version_"
 _SETTINGS, _STATE = "store_settings", "store_state"
 _BOOKKEEPING = (_SETTINGS, _STATE, "progress")
 _PARTIAL = re.compile(r"(\.z[a-z]+|[\d.]+)\.[0-9a-f]{32}\.partial")
@@ -84,12 +97,20 @@ def read_progress(path: str | Path) -> StoreProgress:
     ValueError
         If something else is there, or its arrays name codecs that this package does not write.
     """
-    attrs = _attributes(zarr_groups.as_folder(path))
-    return StoreProgress(**{name: json.loads(attrs[_STATE])[name] for name in StoreProgress.__dataclass_fields__})
+    return _progress(_attributes(zarr_groups.as_folder(path)))
+
+
+def _progress(attrs: Attributes) -> StoreProgress:
+    state = json.loads(attrs[_STATE])
+    return StoreProgress(**{field.name: state[field.name] for field in fields(StoreProgress)})
+
+
+def _as_json(progress: StoreProgress) -> str:
+    return json.dumps(asdict(progress))
 
 
 class SweepStore:
-    """The store of one sweep.
+    """A sweep's grid and recordings in a Zarr group: written chunk by chunk, and read when the sweep is resumed.
 
     Zarr writes every file under a temporary name and renames it, pieces are written whole, and ``done`` is written
     after the values of its cells: whenever the process is killed, cells that ``done`` marks are complete. (A power cut
@@ -99,50 +120,90 @@ class SweepStore:
     ----------
     path : str or Path
         A folder; made when the first chunk is run.
-    settings : dict
-        From :func:`mllm_probe.sweeps.identity.identity`.
+    job : Job
 
     Raises
     ------
     ValueError
         If there is something else, or a sweep with other settings, which are named.
-
-    Attributes
-    ----------
-    seconds_writing : float
-        Processor time spent on writing by this process.
     """
 
-    def __init__(self, path: str | Path, settings: Mapping[str, Any]) -> None:
-        self.path, self.settings, self.seconds_writing = zarr_groups.as_folder(path), dict(settings), 0.0
+    def __init__(self, path: str | Path, job: Job) -> None:
+        self.path, self._settings = zarr_groups.as_folder(path), identity(job)
         self._group: Any = None
         self._arrays: dict[str, Any] = {}
-        if self.exists:
-            require_same(json.loads(_attributes(self.path)[_SETTINGS]), self.settings, str(self.path))
+        self._began, self._before = time.perf_counter(), StoreProgress(0, 0, 0, 0, False, 0)
+        self._with_unsteered: set[int] = set()
+        if self._exists:
+            require_same(json.loads(_attributes(self.path)[_SETTINGS]), self._settings, str(self.path))
 
     @property
-    def exists(self) -> bool:
-        """Whether the sweep was begun.
-
-        Raises
-        ------
-        ValueError
-            If the path holds something that is not the store of a sweep.
-        """
+    def _exists(self) -> bool:
+        """Whether the sweep was begun; raises a ValueError if the path holds something else."""
         if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
             return False
         _attributes(self.path)
         return True
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Lock the store against other processes, and against other sweeps of this one.
+    def resumed(self, grid: Grid, recorder: Recorder | None) -> Iterator[Attributes | None]:
+        """Lock the store and fill the arrays from it; yields its attributes, None where there is no store yet."""
+        if not self._exists:
+            yield None
+            return
+        with self._held():
+            self._read(grid, recorder)
+            stored = _attributes(self.path)
+            self._began, self._before = time.perf_counter(), _progress(stored)
+            attrs = {name: value for name, value in stored.items() if name not in _BOOKKEEPING}
+            yield attrs if self._before.finished else attrs | _other_versions(attrs)
 
-        Raises
-        ------
-        RuntimeError
-            If one does.
+    @contextmanager
+    def created(self, empty: xr.Dataset, recorder: Recorder | None, total: int) -> Iterator[None]:
+        """Create the store, unless it exists, and lock it.
+
+        Parameters
+        ----------
+        empty : Dataset
+            The grid before its first cell, without what is recorded.
+        recorder : Recorder or None
+        total : int
+            Number of runs.
         """
+        if self._exists:
+            yield
+            return
+        template = empty.assign({DONE: (CELL_DIMS, np.zeros([empty.sizes[d] for d in CELL_DIMS], bool), _DONE_ATTRS)})
+        if recorder is not None:
+            template = template.assign(_recorded_template(recorder)).assign_coords(recorder.coordinates())
+        state = _as_json(replace(self._before, total=total, updated=time.time()))
+        self._create(template.assign_attrs({_SETTINGS: json.dumps(self._settings), _STATE: state}))
+        with self._held():
+            self._began = time.perf_counter()
+            yield
+
+    def write(self, grid: Grid, recorder: Recorder | None, pairs: Pairs, sample: int) -> None:
+        """Write the scores of cells on a sample; at the first call for it, its unsteered run and strength 0 too."""
+        by_cell, others = _sources(grid, recorder)
+        if sample not in self._with_unsteered:
+            self._with_unsteered.add(sample)
+            self._put(others, {schema.SAMPLE: np.array([sample])})
+            self._put(by_cell, dict(zip(CELL_DIMS, grid.unsteered_cells(sample), strict=True)))
+        places = (*pairs.index, np.full(len(pairs), sample))
+        self._put(by_cell, dict(zip(CELL_DIMS, places, strict=True)))
+
+    def commit(self, grid: Grid, sample: int, attrs: Attributes, done: int, total: int) -> None:
+        """Mark what is done on a sample as finished, after it was written; ``done`` of ``total`` runs are."""
+        seconds, before = time.perf_counter() - self._began, self._before
+        rate, finished = (done - before.done) / seconds, grid.progress == 1
+        state = StoreProgress(done, total, before.seconds + seconds, rate, finished, time.time())
+        # All cells of this sample are marked again: a piece of ``done`` is rewritten whole in any case.
+        self._put({DONE: grid.done.__getitem__}, {schema.SAMPLE: np.array([sample])})
+        self._group.update_attributes({**attrs, "progress": grid.progress, _STATE: _as_json(state)})
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Lock the store against other processes and other sweeps of this one; a RuntimeError if one holds it."""
         with (self.path / ".lock").open("ab") as file:
             try:
                 _lock(file)
@@ -161,10 +222,9 @@ class SweepStore:
                         entry.unlink()
             yield
 
-    def create(self, template: xr.Dataset, state: Mapping[str, Any]) -> None:
+    def _create(self, template: xr.Dataset) -> None:
         """Create the store from an empty grid, which may consist of broadcast scalars, with variable ``done``."""
         partial = zarr_groups.partial_beside(self.path)
-        template = template.assign_attrs({_SETTINGS: json.dumps(self.settings), _STATE: json.dumps(dict(state))})
         encoding = {name: {"chunks": _chunks(str(name), v), "compressors": None} for name, v in template.items()}
         template.to_zarr(partial, encoding=encoding, **zarr_groups.OPTIONS)
         if self.path.exists():
@@ -172,20 +232,15 @@ class SweepStore:
         # A rename is atomic, so that a process killed before it leaves no store that looks begun but lacks arrays.
         partial.rename(self.path)
 
-    def attributes(self) -> dict[str, Any]:
-        """Attributes of the grid, without the store's own."""
-        return {name: value for name, value in _attributes(self.path).items() if name not in _BOOKKEEPING}
+    def _read(self, grid: Grid, recorder: Recorder | None) -> None:
+        grid.done[...] = self._arrays[DONE][...]
+        grid.has_unsteered[:] = grid.done.any(axis=tuple(range(grid.done.ndim - 1)))
+        for name, (_, values, _) in grid.variables().items():
+            values[...] = self._arrays[name][...].astype(values.dtype)
+        for name, (variable, data) in (recorder.arrays() if recorder is not None else {}).items():
+            _fill(data, self._arrays[name], variable.dims.index(schema.READ_LAYER))
 
-    def state(self) -> dict[str, Any]:
-        """State that was last given to :meth:`commit`."""
-        state: dict[str, Any] = json.loads(_attributes(self.path)[_STATE])
-        return state
-
-    def arrays(self) -> Mapping[str, Any]:
-        """The arrays as they are on disk, by name, while the store is held."""
-        return self._arrays
-
-    def put(self, sources: Mapping[str, Take], touched: Mapping[str, np.ndarray]) -> None:
+    def _put(self, sources: Mapping[str, Take], touched: Mapping[str, np.ndarray]) -> None:
         """Write the pieces of variables that hold touched elements.
 
         Parameters
@@ -194,30 +249,79 @@ class SweepStore:
         touched : mapping of str to int array [elements]
             Their places by dimension; a piece holds all of a dimension that is not named.
         """
-        began = time.process_time()
         for name, take in sources.items():
-            self._write(name, take, touched)
-        self.seconds_writing += time.process_time() - began
-
-    def commit(
-        self, done: Take, touched: Mapping[str, np.ndarray], attrs: Mapping[str, Any], state: Mapping[str, Any]
-    ) -> None:
-        """Mark elements as finished, after :meth:`put` has written them, and update the attributes."""
-        began = time.process_time()
-        self._write(DONE, done, touched)
-        self._group.update_attributes({**attrs, _STATE: json.dumps(dict(state))})
-        self.seconds_writing += time.process_time() - began
-
-    def _write(self, name: str, take: Take, touched: Mapping[str, np.ndarray]) -> None:
-        array = self._arrays[name]
-        shape, chunks = array.shape, array.chunks
-        for block in _touched_blocks(array.attrs["_ARRAY_DIMENSIONS"], shape, chunks, touched):
-            region = tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(block, chunks, shape, strict=True))
-            # Regions are whole pieces: Zarr then replaces a file by one rename, and reads nothing to fill it up.
-            array[region] = take(region)
+            array = self._arrays[name]
+            shape, chunks = array.shape, array.chunks
+            for block in _touched_blocks(array.attrs["_ARRAY_DIMENSIONS"], shape, chunks, touched):
+                region = tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(block, chunks, shape, strict=True))
+                # Regions are whole pieces: Zarr then replaces a file by one rename, and reads nothing to fill it up.
+                array[region] = take(region)
 
 
-def _attributes(path: Path) -> dict[str, Any]:
+def _sources(grid: Grid, recorder: Recorder | None) -> tuple[dict[str, Take], dict[str, Take]]:
+    """Variables that have a value per cell, and the other ones (unsteered runs, eligibility)."""
+    by_cell, others = dict[str, Take](), dict[str, Take]()
+    for name, (dims, values, _) in grid.variables().items():
+        (by_cell if schema.LAYER in dims else others)[name] = values.__getitem__
+    for name, (variable, data) in (recorder.arrays() if recorder is not None else {}).items():
+        kind = by_cell if schema.LAYER in variable.dims else others
+        kind[name] = _take(data, variable.dims.index(schema.READ_LAYER))
+    return by_cell, others
+
+
+def _recorded_template(recorder: Recorder) -> dict[str, xr.Variable]:
+    """Recorded variables with NaN everywhere, as broadcast scalars, which take no memory."""
+    variables = {}
+    for name, (variable, data) in recorder.arrays().items():
+        dtype = (data if isinstance(data, Tensor) else data[0]).dtype
+        attrs = variable.attrs | {_DTYPE: dtype_name(dtype)}
+        empty = np.broadcast_to(np.asarray(np.nan, variable.dtype), variable.shape)
+        variables[name] = xr.Variable(variable.dims, empty, attrs)
+    return variables
+
+
+def _take(data: Tensor | list[Tensor], axis: int) -> Take:
+    """Region of a tensor, or of one tensor per element of ``axis``, on the host."""
+
+    def take(region: tuple[slice, ...]) -> np.ndarray:
+        if isinstance(data, Tensor):
+            return on_host(data[region])
+        inner = region[:axis] + region[axis + 1 :]
+        return np.stack([on_host(part[inner]) for part in data[region[axis]]], axis)
+
+    return take
+
+
+def _fill(data: Tensor | list[Tensor], stored: zarr.Array, axis: int) -> None:
+    """Copy an array from the disk to its device, a slice of the first dimension at a time."""
+    for first in range(stored.shape[0]):
+        values = torch.from_numpy(stored[first])
+        if isinstance(data, Tensor):
+            data[first].copy_(values)
+        else:
+            for number, part in enumerate(data):
+                part[first].copy_(values.select(axis - 1, number))
+
+
+def _other_versions(attrs: Attributes) -> Attributes:
+    """Warn of libraries whose version differs from that at the beginning of the sweep; attributes that record it."""
+    now = schema.provenance()
+    changed = [
+        f"{name.removeprefix(_VERSION)} {now[name]} (begun with {attrs.get(name)})"
+        for name in now
+        if name.startswith(_VERSION) and attrs.get(name) != now[name]
+    ]
+    if not changed:
+        return {}
+    warnings.warn(
+        f"this sweep goes on with other versions than it was begun with: {', '.join(changed)}. Cells may differ by "
+        "more than rounding if these compute differently.",
+        stacklevel=2,
+    )
+    return {"resumed_with": changed}
+
+
+def _attributes(path: Path) -> Attributes:
     if not path.exists():
         raise FileNotFoundError(f"no store at {path}: a sweep with store= makes it when its first chunk is run.")
     attrs = zarr_groups.read_json(path / ".zattrs") if (path / ".zattrs").is_file() else {}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from mllm_probe.models.roles import IMAGE, PADDING, begin_of_sequence, patch_positions, token_roles
 from mllm_probe.schema import ROLES
 from mllm_probe.tokens.kinds import measured_kinds, position_kinds
+from mllm_probe.typing import CallArguments
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -141,7 +141,7 @@ def of_encoded(encoded: Encoded) -> PromptPositions:
     )
 
 
-def of_call(model: ProbeModel, arguments: Mapping[str, Any], offset: int) -> PromptPositions:
+def of_call(model: ProbeModel, arguments: CallArguments, offset: int) -> PromptPositions:
     """Positions of a prompt that is only known from the model's own call.
 
     Parameters
@@ -176,7 +176,7 @@ def of_call(model: ProbeModel, arguments: Mapping[str, Any], offset: int) -> Pro
     return PromptPositions(roles, begin, width, places[0], places[1], places[2], before, offset)
 
 
-def sequence_of(arguments: Mapping[str, Any]) -> tuple[Tensor | None, tuple[int, int]]:
+def sequence_of(arguments: CallArguments) -> tuple[Tensor | None, tuple[int, int]]:
     """Token ids that the decoder blocks see in this call (None for embeddings), and their shape (lines, tokens)."""
     for name in ("decoder_input_ids", "input_ids"):
         if isinstance(arguments.get(name), Tensor):

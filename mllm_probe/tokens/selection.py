@@ -9,9 +9,12 @@ from typing import Any, NoReturn
 import numpy as np
 from torch import Tensor
 
+from mllm_probe.models.argument_checks import shortened
 from mllm_probe.tokens.positions import PromptPositions
 from mllm_probe.tokens.scopes import SCOPES, NamedScope, vector_scopes
 from mllm_probe.typing import TokenScope
+
+_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -163,11 +166,11 @@ def _unreadable(got: str) -> NoReturn:
     )
 
 
-def _parse_array(tokens: Any) -> Scope:
+def _parse_array(tokens: object) -> Scope:
     try:
         array = np.asarray(tokens.detach().cpu() if isinstance(tokens, Tensor) else tokens)
     except (ValueError, TypeError):
-        _unreadable(_short(tokens))
+        _unreadable(shortened(repr(tokens), _SHOWN))
     if array.dtype == bool and array.ndim in (1, 2, 3) and array.size:
         if not array.any():
             what = "the mask selects no position" if array.ndim == 1 else "the patch mask selects no patch"
@@ -177,15 +180,10 @@ def _parse_array(tokens: Any) -> Scope:
         numbers = tuple(int(n) for n in array.reshape(-1))
         if len(set(numbers)) == len(numbers):
             return Scope(numbers=numbers)
-    _unreadable(_short(tokens))
+    _unreadable(shortened(repr(tokens), _SHOWN))
 
 
-def _short(value: Any, most: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= most else f"{text[:most]}…"
-
-
-def _nested(values: Any) -> Any:
+def _nested(values: object) -> Any:
     return tuple(map(_nested, values)) if isinstance(values, list) else values
 
 

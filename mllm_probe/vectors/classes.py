@@ -65,7 +65,7 @@ def distinct_pictures(library: Mapping[str, Any]) -> tuple[list[Any], dict[str, 
     pictures: list[Any] = []
     numbers: dict[Hashable, int] = {}
 
-    def number(picture: Any) -> int:
+    def number(picture: object) -> int:
         key = _key(picture)
         if key not in numbers:
             numbers[key] = len(pictures)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,31 +12,20 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import lazy
-from mllm_probe.activations.free_memory import require_room
+from mllm_probe.activations.device_array import dtype_name, lazy
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.concepts.concept import category_name
 from mllm_probe.concepts.limits import checked_name, checked_words
 from mllm_probe.models import ProbeModel, require_model
-from mllm_probe.models.argument_checks import batch_size_of, described, whole_number
+from mllm_probe.models.argument_checks import batch_size_of, described, require_one_of, whole_number
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.scopes import SCOPES
 from mllm_probe.tokens.selection import parse_vector_scopes
-from mllm_probe.typing import Images, Layers
-from mllm_probe.vectors.classes import (
-    HALF_A,
-    HALF_B,
-    NEGATIVE,
-    POSITIVE,
-    Classes,
-    classes_of,
-    distinct_pictures,
-    shuffled_weights,
-    weights,
-)
-from mllm_probe.vectors.directions import OWN_NORM, require_length, unit_rows
-from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_component
+from mllm_probe.typing import Images, Inputs, Layers
+from mllm_probe.vectors.classes import Classes, classes_of, distinct_pictures
+from mllm_probe.vectors.directions import OWN_NORM, require_length
 from mllm_probe.vectors.pooling import Progress, as_requests, pool
+from mllm_probe.vectors.running_sums import ConceptDirections, Sums
 
 _PARTS = ("positive", "negative", "words", "category", "paired")
 Array: TypeAlias = np.ndarray | Tensor | xr.DataArray | Sequence[float] | Sequence[Sequence[float]]
@@ -122,11 +110,11 @@ def concept_vectors(
     classes = [
         classes_of(name, *sides, bool(library[name].paired), seed, duplicates) for name, sides in members.items()
     ]
-    sums = _Sums(model, classes, len(pictures), scopes, chosen, shuffled_draws, seed)
+    sums = Sums(model, classes, len(pictures), scopes, chosen, shuffled_draws, seed)
     if method != "mean_difference" or probe_accuracy:
         sums.keep_pooled(model.hidden_size)
     norms = pool(model, as_requests(model, pictures, prompt), scopes, chosen, sums.add, batch_size, progress)
-    directions = _ConceptDirections(sums, classes, method, seed)
+    directions = ConceptDirections(sums, classes, method, seed)
     data = directions.variables() | directions.shuffled_variables() | _norm_variables(norms, scopes)
     if probe_accuracy:
         data |= directions.probe_variables()
@@ -154,7 +142,7 @@ def vectors_from(
     *,
     scope: str = "all",
     layers: Layers = "all",
-    inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,
+    inputs: Inputs = None,
     words: Mapping[str, Sequence[str | int | Sequence[int]]] | None = None,
     category: str | Mapping[str, str] | None = None,
 ) -> xr.Dataset:
@@ -217,171 +205,6 @@ def vectors_from(
     return xr.Dataset(data | _norm_variables(norms, (scope,)), coords=coords, attrs=schema.provenance(model, **facts))
 
 
-class _Sums:
-    """Running weighted sums over pictures, per layer on the layer's device."""
-
-    def __init__(
-        self,
-        model: ProbeModel,
-        classes: list[Classes],
-        pictures: int,
-        scopes: tuple[str, ...],
-        layers: list[int],
-        draws: int,
-        seed: int,
-    ) -> None:
-        self.layers, self.scopes, self.draws = layers, scopes, draws
-        each = [weights(c, pictures, [shuffled_weights(c, d, seed) for d in range(draws)]) for c in classes]
-        self.weights = torch.from_numpy(np.stack(each)).float()
-        self.sums: dict[int, Tensor] = {}
-        self.squares: dict[int, Tensor] = {}
-        self.centre: dict[int, Tensor] = {}
-        self.pooled: Tensor | None = None
-
-    def keep_pooled(self, width: int) -> None:
-        """Keep one vector per picture, scope and layer on the CPU."""
-        shape = (self.weights.shape[-1], len(self.scopes), len(self.layers), width)
-        require_room(shape, torch.float32, torch.device("cpu"), "pooled activations for probes")
-        self.pooled = torch.empty(shape)
-
-    def add(self, start: int, pooled: dict[int, Tensor]) -> None:
-        """Add a batch, relative to the first picture: large parts that all pictures share then cost no precision."""
-        for index, layer in enumerate(self.layers):
-            batch = pooled[layer]
-            share = self.weights[..., start : start + len(batch)].to(batch.device)
-            if layer not in self.sums:
-                self.centre[layer] = batch[0].clone()
-                self.sums[layer] = batch.new_zeros((*share.shape[:2], *batch.shape[1:]))
-                self.squares[layer] = batch.new_zeros((len(share), 2, batch.shape[1]))
-            away = batch - self.centre[layer]
-            self.sums[layer] += torch.einsum("ckb,bsd->cksd", share, away)
-            self.squares[layer] += torch.einsum("ckb,bs->cks", share[:, :2], away.square().sum(-1))
-            if self.pooled is not None:
-                self.pooled[start : start + len(batch), :, index] = batch.cpu()
-
-    def difference(self, layer: int) -> Tensor:
-        """Mean difference [concept, scope, hidden]."""
-        return self.sums[layer][:, POSITIVE] - self.sums[layer][:, NEGATIVE]
-
-    def negative_mean(self, layer: int) -> Tensor:
-        """Mean of the negatives [concept, scope, hidden]."""
-        return self.sums[layer][:, NEGATIVE] + self.centre[layer]
-
-    def variances(self, layer: int) -> Tensor:
-        """Mean squared distance from the class mean [concept, 2, scope]."""
-        # E‖x‖² − ‖E x‖², which cancels badly unless x is relative to a typical activation: see ``add``.
-        return (self.squares[layer] - self.sums[layer][:, :2].square().sum(-1)).clamp_min(0)
-
-
-@dataclass
-class _ConceptDirections:
-    """Directions and their qualities from the sums of one pass."""
-
-    sums: _Sums
-    classes: list[Classes]
-    method: str
-    seed: int
-
-    def __post_init__(self) -> None:
-        self.dims = (schema.CONCEPT, schema.SCOPE, schema.LAYER)
-        self.vectors, self.raw_norms, self.halves = [], [], []
-        fitted = self._fitted() if self.method != "mean_difference" else None
-        for index, layer in enumerate(self.sums.layers):
-            means = self.sums.difference(layer)
-            pair = self.sums.sums[layer][:, [HALF_A, HALF_B]]
-            if fitted is None:
-                vector, raw = means, means.norm(dim=-1)
-            else:
-                whole, pair = (torch.from_numpy(a[..., index, :]).to(means) for a in (fitted[:, 0], fitted[:, 1:]))
-                raw = whole.norm(dim=-1)
-                vector = unit_rows(whole) * means.norm(dim=-1, keepdim=True)
-            self.vectors.append(vector)
-            self.raw_norms.append(raw)
-            self.halves.append((unit_rows(pair[:, 0]) * unit_rows(pair[:, 1])).sum(-1))
-
-    def variables(self) -> dict[str, Any]:
-        """Vectors, their negative projections and their quality measures."""
-        layers = self.sums.layers
-        negative = [
-            (self.sums.negative_mean(n) * unit_rows(v)).sum(-1) for n, v in zip(layers, self.vectors, strict=True)
-        ]
-        whole = np.array([c.halves for c in self.classes])[:, None, None]
-        data: dict[str, Any] = {
-            "vector": lazy((*self.dims, schema.HIDDEN), _one_device(self.vectors, 2)),
-            "negative_projection": (self.dims, _host(negative)),
-            "split_half_cosine": (self.dims, np.where(whole, _host(self.halves), np.nan)),
-            "spread": (self.dims, self._spread()),
-        }
-        if self.method != "mean_difference":
-            data["raw_norm"] = (self.dims, _host(self.raw_norms))
-        return data
-
-    def shuffled_variables(self) -> dict[str, Any]:
-        """Directions from shuffled labels, and the negatives' projections on them."""
-        if not self.sums.draws:
-            return {}
-        drawn, projections = [], []
-        for layer, vector in zip(self.sums.layers, self.vectors, strict=True):
-            units = unit_rows(self.sums.sums[layer][:, 4:]).transpose(1, 2)
-            drawn.append(units * vector.norm(dim=-1)[:, :, None, None])
-            projections.append((units * self.sums.negative_mean(layer)[:, :, None]).sum(-1))
-        dims = (schema.CONCEPT, schema.SCOPE, schema.DRAW, schema.LAYER)
-        return {
-            "shuffled": lazy((*dims, schema.HIDDEN), _one_device(drawn, 3)),
-            "shuffled_negative_projection": (dims, _host(projections)),
-        }
-
-    def probe_variables(self) -> dict[str, Any]:
-        """Held-out accuracy of probes: each half classified by the probe of the other."""
-        shape = (len(self.classes), len(self.sums.scopes), len(self.sums.layers))
-        results = np.full((3, *shape), np.nan)
-        for c, classes in enumerate(self.classes):
-            if classes.halves:
-                for s, index in np.ndindex(*shape[1:]):
-                    results[:, c, s, index] = self._probe_accuracy(classes, s, index)
-        return {
-            name: (self.dims, values)
-            for name, values in zip(("probe_accuracy", "probe_low", "probe_high"), results, strict=True)
-        }
-
-    def _probe_accuracy(self, classes: Classes, scope: int, index: int) -> tuple[float, ...]:
-        activations = self._pooled(classes)[:, scope, index]
-        correct = np.zeros(len(activations), bool)
-        for half in (classes.half, ~classes.half):
-            probe = fit_probe(activations[half], classes.labels[half])
-            correct[~half] = probe.predict(activations[~half]) == classes.labels[~half]
-        return balanced_accuracy(correct, classes.labels, classes.groups, self.seed)
-
-    def _fitted(self) -> np.ndarray:
-        """Directions of PCA or probe from all pictures and from each half [concept, 3, scope, layer, hidden]."""
-        directions = []
-        for classes in self.classes:
-            everything = np.ones(len(classes.half), bool)
-            parts = [everything, classes.half, ~classes.half] if classes.halves else [everything] * 3
-            directions.append([self._direction(classes, part) for part in parts])
-        return np.array(directions, dtype=np.float32)
-
-    def _direction(self, classes: Classes, part: np.ndarray) -> np.ndarray:
-        pooled = self._pooled(classes)
-        if self.method == "pca":
-            pairs = part[: len(classes.positive)]
-            differences = pooled[: len(pairs)][pairs] - pooled[len(pairs) :][pairs]
-            return principal_component(np.moveaxis(differences, 0, -2))
-        flat = pooled[part].reshape(part.sum(), -1, pooled.shape[-1])
-        fits = [fit_probe(flat[:, i], classes.labels[part]).weight for i in range(flat.shape[1])]
-        return np.array(fits).reshape(pooled.shape[1:])
-
-    def _pooled(self, classes: Classes) -> np.ndarray:
-        assert self.sums.pooled is not None
-        return self.sums.pooled[torch.from_numpy(classes.pictures)].numpy()
-
-    def _spread(self) -> np.ndarray:
-        counts = np.array([[len(c.positive), len(c.negative)] for c in self.classes], float)
-        share = (counts / counts.sum(1, keepdims=True))[:, :, None]
-        layers = [np.sqrt((self.sums.variances(n).cpu().numpy() * share).sum(1)) for n in self.sums.layers]
-        return np.stack(layers, -1)
-
-
 def _norm_variables(norms: np.ndarray, scopes: Sequence[str]) -> dict[str, Any]:
     kinds: tuple[str | None, ...] = (*KINDS, "all")
     chosen = np.stack([norms[:, kinds.index(SCOPES[scope].norm)] for scope in scopes], 1)
@@ -399,17 +222,7 @@ def _library_variables(library: Mapping[str, Any], classes: list[Classes]) -> di
     }
 
 
-def _one_device(layers: list[Tensor], axis: int) -> Tensor | list[Tensor]:
-    """Layers in one tensor where they live together, else one tensor each."""
-    return torch.stack(layers, axis) if len({part.device for part in layers}) == 1 else layers
-
-
-def _host(layers: list[Tensor]) -> np.ndarray:
-    """Small results of every layer on the host, layers last."""
-    return np.stack([part.cpu().numpy() for part in layers], -1)
-
-
-def _require_directions(directions: Any) -> None:
+def _require_directions(directions: object) -> None:
     expected = "vectors_from expects a mapping from names to arrays, such as {'my direction': array}"
     if not isinstance(directions, Mapping) or isinstance(directions, xr.Dataset):
         raise ValueError(
@@ -428,7 +241,7 @@ def _require_names(what: str, given: Mapping[str, Any], directions: Mapping[str,
         raise ValueError(f"{what}: there is no direction {unknown[0]!r}; there are {', '.join(map(repr, directions))}.")
 
 
-def _given_words(directions: Mapping[str, Any], words: Any) -> list[list[Any]]:
+def _given_words(directions: Mapping[str, Any], words: object) -> list[list[Any]]:
     """Words of each direction as they are stored: text, token ids, or lists of token ids; none where none are given."""
     if words is None:
         return [[] for _ in directions]
@@ -447,7 +260,7 @@ def _stored_words(name: str, words: Any) -> list[Any]:
     return [int(word) if isinstance(word, (int, np.integer)) else [int(token) for token in word] for word in listed]
 
 
-def _given_categories(directions: Mapping[str, Any], category: Any) -> list[str]:
+def _given_categories(directions: Mapping[str, Any], category: str | Mapping[str, str] | None) -> list[str]:
     if category is None:
         return [""] * len(directions)
     if not isinstance(category, Mapping):
@@ -472,13 +285,13 @@ def _as_layers(name: str, array: Array, layers: list[int], model: ProbeModel) ->
     return tensor
 
 
-def _as_tensor(name: str, values: Any) -> Tensor:
+def _as_tensor(name: str, values: object) -> Tensor:
     try:
         tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.array(values))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name!r}: expected an array of numbers; got {type(values).__name__} ({error}).") from error
     if tensor.is_complex() or tensor.dtype == torch.bool:
-        raise ValueError(f"{name!r}: expected real numbers; got {str(tensor.dtype).removeprefix('torch.')}.")
+        raise ValueError(f"{name!r}: expected real numbers; got {dtype_name(tensor.dtype)}.")
     return tensor.detach().float().cpu()
 
 
@@ -493,22 +306,19 @@ def _by_dimensions(name: str, array: xr.DataArray, layers: list[int]) -> np.ndar
             f"{name!r}: expected dimensions ({schema.LAYER}, {schema.HIDDEN}); got {array.dims} with "
             f"{array.sizes[long]} along {long!r}. Average or choose: array.mean({long!r}) or array.isel({long}=0)."
         )
-    order = [d for d in (schema.LAYER, schema.HIDDEN) if d in array.dims]
-    axes = [array.dims.index(d) for d in (*others, *order)]
-    values = np.transpose(np.asarray(array.values), axes)[(0,) * len(others)]
+    array = array.squeeze(others).transpose(*[d for d in (schema.LAYER, schema.HIDDEN) if d in array.dims])
     if schema.LAYER in array.coords and schema.LAYER in array.dims:
         there = [int(layer) for layer in array[schema.LAYER].values]
         if not set(layers) <= set(there):
             raise ValueError(
                 f"{name!r}: the array has layers {there}, not all of those asked for ({layers}); pass layers={there}."
             )
-        values = values[[there.index(layer) for layer in layers]]
-    return values
+        array = array.isel({schema.LAYER: [there.index(layer) for layer in layers]})
+    return np.asarray(array.values)
 
 
 def _require_method(method: str, library: Mapping[str, Any], draws: int) -> None:
-    if method not in METHODS:
-        raise ValueError(f"method: expected one of {', '.join(METHODS)}; got {method!r}.")
+    require_one_of("method", method, METHODS)
     whole_number("shuffled_draws", draws)
     unpaired = [name for name, concept in library.items() if not concept.paired]
     if method == "pca" and unpaired:
@@ -518,7 +328,7 @@ def _require_method(method: str, library: Mapping[str, Any], draws: int) -> None
         )
 
 
-def _require_library(library: Any) -> None:
+def _require_library(library: object) -> None:
     if not isinstance(library, Mapping):
         hint = "; library.subset([…]) is a library of some concepts" if hasattr(library, "positive") else ""
         raise ValueError(

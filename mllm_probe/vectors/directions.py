@@ -16,7 +16,7 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
+from mllm_probe.activations.device_array import lazy, parts_of, split_dimension, tensor_of
 from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 
 OWN_NORM = "residual_norm_at_{}"
@@ -70,10 +70,9 @@ class Directions:
         self._cache: dict[tuple[str, int], Tensor] = {}
         self._units: dict[tuple[str, int], Tensor] = {}
         self._shuffled: dict[tuple[str, int, int], Tensor] = {}
-        self._lengths: dict[int, list[float]] = {}
         self._arrays: dict[str, np.ndarray] = {}
 
-    def _coordinate(self, name: str, missing: Any) -> Any:
+    def _coordinate(self, name: str, missing: object) -> Any:
         if name in self.dataset.coords:
             return self.dataset[name].values
         if missing is None:
@@ -108,16 +107,9 @@ class Directions:
             self._shuffled[key] = drawn / drawn.norm()
         return self._shuffled[key]
 
-    @property
-    def shuffled_draws(self) -> int:
-        """Number of shuffled draws of the vectors."""
-        return self.dataset.sizes.get(schema.DRAW, 0) if "shuffled" in self.dataset else 0
-
     def length(self, scope: str, layer: int) -> float:
         """Length of the concept's vector."""
         at, index = self._at(scope, layer)
-        if not self._lengths:
-            self._lengths = self._measured()
         return self._lengths[index][at]
 
     def raw_length(self, scope: str, layer: int) -> float:
@@ -150,7 +142,8 @@ class Directions:
     def _number(self, name: str, scope: str, layer: int) -> float:
         return float(self._values(name)[self._at(scope, layer)])
 
-    def _measured(self) -> dict[int, list[float]]:
+    @cached_property
+    def _lengths(self) -> dict[int, list[float]]:
         """Lengths by index of layer and scope: one transfer for all layers of a device."""
         by_device: dict[torch.device, list[int]] = {}
         vectors = {index: self._all("vector", layer) for layer, index in self.layers.items()}
@@ -244,11 +237,9 @@ def _expanded(variable: xr.Variable) -> xr.Variable:
     """A variable with dimension concept of length 1 in front; tensors stay on their devices."""
     dims = (schema.CONCEPT, *variable.dims)
     split = split_dimension(variable)
-    if split is not None:
-        parts = [tensor_of(variable.isel({split: i}))[None] for i in range(variable.sizes[split])]
-        return lazy(dims, parts, split, dict(variable.attrs))
-    if schema.HIDDEN in variable.dims:
-        return lazy(dims, tensor_of(variable)[None], attrs=dict(variable.attrs))
+    if split is not None or schema.HIDDEN in variable.dims:
+        parts = [part[None] for part in parts_of(variable)]
+        return lazy(dims, parts[0] if split is None else parts, split, dict(variable.attrs))
     return variable.set_dims({schema.CONCEPT: 1, **variable.sizes})
 
 

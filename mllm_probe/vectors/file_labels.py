@@ -80,7 +80,7 @@ def _shape(name: str, texts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
     return tuple(tensors[name].shape)
 
 
-def _is_texts(value: Any) -> bool:
+def _is_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 

@@ -246,7 +246,7 @@ def _together(array: xr.DataArray) -> torch.Tensor:
     return tensor_of(array if split_dimension(array) is None else array.torch.to("cpu"))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     raise TypeError(f"attribute of type {type(value).__name__} cannot be saved with vectors.")

@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mllm_probe.activations.forward_pass import run_forward
-from mllm_probe.activations.free_memory import rows_that_fit
+from mllm_probe.activations.free_memory import in_batches
 from mllm_probe.models import Encoded, ProbeModel, Request
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.positions import of_encoded
@@ -83,32 +83,18 @@ def pool(
         special. NaN where a prompt has no such position.
     """
     samples = {layer: [NormSample() for _ in range(len(KINDS) + 1)] for layer in layers}
-    size = _first_size(model, requests) if batch_size == "auto" else int(batch_size)
-    start = 0
+    batches = in_batches(model, requests, batch_size, lambda _, encoded: _pool_batch(model, encoded, scopes, layers))
     with tqdm(total=len(requests), disable=progress is not True, unit="picture", desc="vectors") as bar:
-        while start < len(requests):
-            part = requests[start : start + size]
-            try:
-                pooled, norms, places = _pool_batch(model, model.encode_samples(part), scopes, layers)
-            except torch.OutOfMemoryError:
-                if batch_size != "auto" or size == 1:
-                    raise
-                size = max(size // 2, 1)
-                continue
-            on_batch(start, pooled)
+        for part, (pooled, norms, places) in batches:
+            on_batch(part.start, pooled)
             for layer in layers:
                 values = norms[layer].cpu().numpy()
                 for sample, place in zip(samples[layer], places, strict=True):
                     sample.add(values[place])
-            start += len(part)
-            bar.update(len(part))
+            bar.update(part.stop - part.start)
             if callable(progress):
-                progress(start, len(requests))
+                progress(part.stop, len(requests))
     return np.array([[sample.median for sample in samples[layer]] for layer in layers])
-
-
-def _first_size(model: ProbeModel, requests: Sequence[Request]) -> int:
-    return min(rows_that_fit(model, model.encode_samples(requests[:1])), len(requests))
 
 
 def _pool_batch(

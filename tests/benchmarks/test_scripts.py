@@ -109,3 +109,12 @@ def test_a_process_that_fails_says_why(bench, tmp_path):
     script.write_text("raise SystemExit('no such side')")
     with pytest.raises(RuntimeError, match=r"broken.py --memory-of x failed:\s+no such side"):
         bench("common.measuring").peak_of_child(str(script), ["--memory-of", "x"])
+
+
+def test_the_first_frame_is_measured_up_to_each_of_its_events(bench):
+    script = bench("first_frame")
+    found = script.measured("loaded")
+    assert list(found) == ["import", *script.EVENTS]
+    for clock in ("cpu", "wall"):
+        seconds = [found[event][clock] for event in script.EVENTS]
+        assert seconds == sorted(seconds) and seconds[0] > 0

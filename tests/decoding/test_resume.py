@@ -251,9 +251,9 @@ def test_a_window_shorter_than_the_prompt():
 def test_the_next_best_way_is_taken_where_it_cannot_be_exact(case, name):
     one = case(name)
     scope = one.scopes()[-1]
-    trial = Trial(3, lambda: one.edits(1, scope), UneditedPart(1, one.first(scope)))
+    trial = Trial(3, lambda rows: one.edits(1, scope), [(range(3), UneditedPart(1, one.first(scope)))])
     with torch.no_grad():
-        path = choose_path(one.model, one.encoded, [trial], prompt_edited=True)
+        path = choose_path(one.model, one.encoded, trial, prompt_edited=True)
     assert str(path).startswith(NEXT_BEST[name])
     assert any(way.startswith(Resume.path) for way in path.tried)
 

@@ -54,6 +54,14 @@ CALLS = {
 }
 
 
+def test_a_stream_cannot_be_read_where_its_model_is_held(tiny, cat, pictures):
+    with tiny.lock.held():
+        run = mp.stream(tiny, pictures[0], PROMPT, steering=cat, max_new_tokens=2)
+        with pytest.raises(RuntimeError, match="would never end.*Leave the with block"):
+            next(run)
+    assert [(row, step) for row, step, _ in run] == [(0, 0), (0, 1)]
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_functions_of_the_package_are_refused_inside_steer(tiny, vectors, cat, pictures, name):
     live = Live(tiny, pictures[0], PROMPT, rows=1, max_new_tokens=2)

@@ -145,6 +145,40 @@ def test_a_model_that_cannot_share_a_prompt_streams_as_generate_does(model, pict
         Live(model, pictures[0], PROMPT)
 
 
+def test_an_unsteered_answer_alone_waits_for_no_trial_of_ways_to_share_a_prompt(model, pictures, rows, calls):
+    out = generate(model, pictures[0], PROMPT, max_new_tokens=STEPS)
+    plain = len(calls)
+    calls.clear()
+    run = stream(model, pictures[0], PROMPT, max_new_tokens=STEPS)
+    list(run)
+    assert run.text == out.text and len(calls) == plain
+    list(stream(model, pictures[0], PROMPT, steering=rows[:2], max_new_tokens=STEPS))
+    calls.clear()
+    again = stream(model, pictures[0], PROMPT, max_new_tokens=STEPS)
+    list(again)
+    assert again.text == out.text and set(calls) == {(1, 1)}
+
+
+@pytest.mark.parametrize("prompt", ["", "   "])
+def test_an_empty_prompt_streams_as_it_is_generated(model, pictures, rows, prompt):
+    for steering in (None, rows):
+        out = generate(model, pictures[0], prompt, steering=steering, max_new_tokens=STEPS)
+        run = stream(model, pictures[0], prompt, steering=steering, max_new_tokens=STEPS)
+        list(run)
+        assert run.text == out.text and str(run.receipt) == str(out.receipt)
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_prompts_of_unsteered_answers_are_not_kept_without_bound(shares, monkeypatch):
+    model = tiny_llava()
+    if not shares:
+        monkeypatch.setattr(of_trials, "choose_path", lambda *_, **__: of_trials.Path(WholeForwards))
+    cat = None if shares else Steering(made_vectors(model).sel(concept="cat"), [1])
+    for seed in range(MOST_PROMPTS + 2):
+        list(stream(model, noise_picture(seed), PROMPT, steering=cat, max_new_tokens=1))
+    assert len(prompts_of(model)) == MOST_PROMPTS
+
+
 def test_few_prompts_are_kept_and_go_with_the_model(monkeypatch):
     model = tiny_llava()
     kept = prompts_of(model)

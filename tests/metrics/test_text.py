@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mllm_probe.metrics.text import forms, kept, named, named_tokens, repetition, spans
+from mllm_probe.metrics.mentions import first_mention_tokens
+from mllm_probe.metrics.text import forms, kept, named, repetition, spans
 
 CAT = ("cat", "kitten")
 
@@ -54,8 +55,8 @@ def test_plurals_and_underscores_are_forms():
 
 
 def test_token_sequences_are_found():
-    assert named_tokens([5, 6, 7, 8], [(9,), (6, 7)])
-    assert not named_tokens([5, 6, 7, 8], [(7, 6), ()])
+    assert first_mention_tokens([5, 6, 7, 8], [(9,), (6, 7)]) == (1, 3)
+    assert first_mention_tokens([5, 6, 7, 8], [(7, 6), ()]) is None
 
 
 def test_kept_leaves_the_steered_slot_out():

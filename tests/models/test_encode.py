@@ -52,6 +52,22 @@ def test_padded_rows_equal_rows_alone(which: str, pictures: list[Image.Image], r
         torch.testing.assert_close(together[row, kept:], _logits(model, alone)[0], atol=2e-5, rtol=0)
 
 
+def test_a_picture_is_read_once_for_its_pixels_and_its_hash(tiny: ProbeModel, pictures: list[Image.Image]) -> None:
+    class Looked:
+        """A picture that counts how often it is looked at, as one that is drawn or decoded at each look."""
+
+        looks = 0
+
+        @property
+        def image(self) -> Image.Image:
+            self.looks += 1
+            return pictures[0]
+
+    looked = Looked()
+    assert tiny.encode(looked, QUESTION).sample_ids == tiny.encode(pictures[0], QUESTION).sample_ids
+    assert looked.looks == 1
+
+
 def test_several_pictures_in_one_prompt(tiny: ProbeModel, pictures: list[Image.Image]) -> None:
     both = tiny.encode([[pictures[0], pictures[1]]], QUESTION)
     assert _roles(both).count("image") == 32

@@ -5,7 +5,7 @@ import pytest
 
 from mllm_probe.scenes import CONCEPTS, draw, pair, sample, true_concepts
 from mllm_probe.scenes.combinations import HELD_OUT, is_unseen
-from mllm_probe.scenes.sampling import MIXTURE
+from mllm_probe.scenes.sampling import MIXTURE, free_places
 from mllm_probe.scenes.vocabulary import STYLES
 
 
@@ -18,6 +18,19 @@ def test_a_seed_gives_the_same_scene_and_the_same_picture(kind):
     first, second = (sample(np.random.default_rng(3), kind=kind) for _ in range(2))
     assert first == second
     assert np.array_equal(_pixels(first), _pixels(second))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_places_are_those_of_uniform_draws_one_after_the_other(seed):
+    places = free_places(np.random.default_rng(seed), [9, 10], [16, 17], diagonal=False)
+    g, low, high = np.random.default_rng(seed), np.array([9.0, 10.0]), np.array([16.0, 17.0])
+    while True:
+        drawn = [(g.uniform(r + 1, 63 - r), g.uniform(r + 1, 63 - r), r) for r in g.uniform(low, high)]
+        (x, y, r), (u, v, s) = drawn
+        if np.hypot(x - u, y - v) >= r + s + 0.5:
+            break
+        high -= 0.05
+    assert places == [pytest.approx(place) for place in drawn]
 
 
 @pytest.mark.parametrize("style", [None, *STYLES])

@@ -57,7 +57,7 @@ def test_the_baseline_fills_strength_zero_and_nothing_else():
     assert (grid.cells["tokens"][:, :, 2, 2, :, 0] == [4, 5]).all() and grid.unsteered["text"][0] == "a cat"
     assert grid.progress == 1 / 4
     filled = np.zeros(grid.done.shape, bool)
-    filled[grid.places_of_zero(0)] = True
+    filled[grid.unsteered_cells(0)] = True
     np.testing.assert_array_equal(filled, grid.done)
 
 

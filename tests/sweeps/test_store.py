@@ -19,7 +19,7 @@ import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.device_array import tensor_of
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.apps.zoo import tiny_llava
-from mllm_probe.sweeps import api, chunk_size, persisting
+from mllm_probe.sweeps import api, chunk_size, sweep_store
 from mllm_probe.sweeps import sweep_store as store_module
 from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.engine import Engine
@@ -406,9 +406,9 @@ def test_half_precision_recordings_come_back_as_they_were(tmp_path):
 def test_recordings_of_a_sharded_model_are_written_and_filled_layer_by_layer():
     parts = [torch.arange(12.0).reshape(2, 3, 2) + 100 * layer for layer in range(4)]
     whole = torch.stack(parts, 1).numpy()
-    take = persisting._take(parts, 1)
+    take = sweep_store._take(parts, 1)
     region = (slice(0, 2), slice(1, 3), slice(0, 2), slice(None))
     np.testing.assert_array_equal(take(region), whole[region])
     empty = [torch.zeros(2, 3, 2) for _ in parts]
-    persisting._fill(empty, whole, 1)
+    sweep_store._fill(empty, whole, 1)
     assert all(torch.equal(a, b) for a, b in zip(parts, empty, strict=True))

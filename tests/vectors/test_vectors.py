@@ -189,9 +189,9 @@ def test_every_distinct_picture_runs_once_for_all_scopes_and_layers(tiny, pictur
 
 
 def test_memory_does_not_grow_with_pictures_unless_probes_ask(tiny, library, monkeypatch):
-    from mllm_probe.vectors import construction as module
+    from mllm_probe.vectors import running_sums as module
 
-    monkeypatch.setattr(module._Sums, "keep_pooled", lambda *_: pytest.fail("kept pooled activations"))
+    monkeypatch.setattr(module.Sums, "keep_pooled", lambda *_: pytest.fail("kept pooled activations"))
     found = concept_vectors(tiny, library, probe_accuracy=False)
     assert "probe_accuracy" not in found
     with pytest.raises(pytest.fail.Exception):

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mllm_probe.models import ModelLock
+
 CONCEPTS = {
     "entity": ("cat", "dog", "tree", "house", "star"),
     "visual_style": ("sketch", "neon", "pixelated"),
@@ -31,6 +33,7 @@ class FakeModel:
     suggestions: tuple[str, ...] = ("what do you see ?", "how does it feel ?")
     device: str = "cpu"
     dtype: str = "torch.float32"
+    lock: ModelLock = field(default_factory=ModelLock)
 
 
 def names(hostile: bool = False) -> tuple[list[str], list[str]]:

@@ -11,6 +11,9 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
+from mllm_probe.apps.zoo import tiny_llava
+from mllm_probe.concepts import drawn as of_drawn
+from mllm_probe.scenes import draw
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.inside.pair_gallery import PairGallery
 from tests.widgets import fakes
@@ -56,6 +59,20 @@ def test_the_panel_moves_the_selection_but_not_the_chip(lab, streams):
 def test_a_concept_that_the_panel_has_no_vector_for_is_not_passed_on(lab, streams):
     fakes.arrive(lab.heatmap, {"method": "update", "state": {"concept": "unknown"}, "buffer_paths": []})
     assert lab.panel.wait(SOON) and lab.panel.concept == "cat" and len(streams.made) == 1
+
+
+def test_an_error_of_an_earlier_move_goes_with_the_next_one_even_if_that_changes_nothing(lab, monkeypatch):
+    for move in (
+        lambda: fakes.set_by_hand(lab.panel, 1, strength=lab.panel.strength),
+        lambda: fakes.arrive(lab.heatmap, {"method": "update", "state": {"strength": 1.0}, "buffer_paths": []}),
+    ):
+        with monkeypatch.context() as broken:
+            broken.setattr(lab.panel, "choose", lambda **_: 1 / 0)
+            fakes.arrive(lab.heatmap, {"method": "update", "state": {"strength": 2.0}, "buffer_paths": []})
+        assert lab.bar.message == "division by zero." and lab.panel.strength == 1.0
+        move()
+        assert lab.bar.message == "" and lab.panel.strength == 1.0
+        fakes.arrive(lab.heatmap, {"method": "update", "state": {"strength": 1.0}, "buffer_paths": []})
 
 
 def test_another_model_needs_a_library():
@@ -265,6 +282,27 @@ def test_the_first_frame_has_an_answer_before_vectors_are_begun_and_then_real_pr
     activities = fakes.updates(lab.panel, "activity")
     assert activities[-1] == "" and "measuring concept vectors: 2 of 3" in activities
     assert lab.panel.answers["steered"]
+    lab.close()
+
+
+def test_nothing_but_the_panels_pictures_and_one_answer_is_computed_before_the_first_frame(monkeypatch):
+    model, library = tiny_llava(), mp.concepts.scenes(concepts=["cat", "neon", "symmetry"], pairs=24)
+    drawn, calls, before = [], [], []
+    monkeypatch.setattr(of_drawn, "draw", lambda scene, size: drawn.append(scene) or draw(scene, size))
+    handle = model.hf.register_forward_pre_hook(lambda *_: calls.append(1))
+
+    def counted(*_arguments, **_settings):
+        before.append((len(drawn), len(calls)))
+        raise ValueError("no vectors are needed here")
+
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.concept_vectors", counted)
+    lab = mp.explore(model, library)
+    assert not lab.wait(SOON) and "no vectors are needed here" in lab.bar.message
+    handle.remove()
+    panel = lab.panel
+    alone = mp.generate(model, panel.chosen(0).image, panel.prompt, max_new_tokens=panel.max_new_tokens)
+    assert panel.answers["baseline"] == alone.text[0]
+    assert before == [(len(panel.pictures), alone.tokens.shape[1])]
     lab.close()
 
 

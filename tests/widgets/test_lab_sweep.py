@@ -11,6 +11,7 @@ import xarray as xr
 import mllm_probe as mp
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.lab import exploring as exploring_module
+from tests.conftest import noise_picture
 from tests.widgets import fakes
 from tests.widgets.test_monitor import Stepped, press, until
 
@@ -197,6 +198,21 @@ def test_what_goes_wrong_while_a_concept_is_tried_is_said_in_the_bar(real, monke
     assert "at all" in caplog.text
     real.panel.choose(strength=0.5)
     assert real.bar.message == ""
+
+
+def test_waiting_for_a_lab_where_its_model_is_held_is_refused_at_once(tiny, library):
+    with tiny.lock.held():
+        lab = mp.explore(tiny, library, strengths=(1,), draws=2)
+        with pytest.raises(RuntimeError, match="would never end"):
+            lab.wait(5)
+    assert lab.wait(SOON)
+    grids = mp.sweep_iter(tiny, lab.vectors, [noise_picture(0)], strengths=(1,), progress=False)
+    with tiny.lock.held():
+        monitor = lab.monitor.watch(grids)
+        with pytest.raises(RuntimeError, match="would never end"):
+            monitor.wait(5)
+    assert lab.wait(SOON)
+    lab.close()
 
 
 def test_a_stopped_lab_tries_nothing_more(real):

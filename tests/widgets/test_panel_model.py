@@ -39,6 +39,19 @@ def panel(model, vectors):
     made.close()
 
 
+@pytest.mark.parametrize("block", ["mp.steer", "lock.held"])
+def test_waiting_where_the_model_is_held_is_refused_at_once(panel, model, vectors, block, tmp_path):
+    """The answers need the model, which the block keeps until it ends: waiting in it would never end."""
+    cat = mp.Steering(vectors.sel(concept="cat"), [3])
+    with mp.steer(model, cat) if block == "mp.steer" else model.lock.held():
+        assert panel.wait(5)
+        fakes.set_by_hand(panel, 1, strength=2.0)
+        for wait in (panel.wait, panel.wait_until_free, lambda _: panel.to_svg(tmp_path / "panel.svg")):
+            with pytest.raises(RuntimeError, match="with mp.steer.*would never end. Leave the with block"):
+                wait(5)
+    assert panel.wait(SOON) and panel.answers["serial"] == 1
+
+
 def shown(panel):
     return [panel.answers[name] for name in ROWS]
 

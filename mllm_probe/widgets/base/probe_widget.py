@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 import anywidget
 import traitlets
 
+from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.sharing import Shared
 from mllm_probe.widgets.base.worker import NewestWorker
+
+logger = logging.getLogger(__name__)
+
+Content: TypeAlias = dict[str, Any]
+"""A message of the front-end: its ``kind``, and what that kind needs."""
+Act: TypeAlias = Callable[[Any, Content, Sequence[bytes]], object]
+"""Takes the widget, a message, and the buffers that came with it."""
 
 _STATIC = Path(__file__).parents[1] / "static"
 _LONGEST_SENTENCE = 300
@@ -41,6 +50,15 @@ def sentence(error: BaseException) -> str:
     return line if line[-1] in ".!?…" else f"{line}."
 
 
+def guarded(call: Callable[[], object], what: str, say: Callable[[str], object]) -> None:
+    """Call, and report an error: its traceback to the log under the words ``what``, one sentence to ``say``."""
+    try:
+        call()
+    except Exception as error:
+        logger.exception("%s", what)
+        say(sentence(error))
+
+
 class ProbeWidget(Shared, anywidget.AnyWidget):
     """Base of the widgets: a status, a message, one worker thread, and state that can be sent from it.
 
@@ -48,10 +66,15 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
     thread sets meanwhile may never be sent. `publish` sends explicitly and is right whatever is held.
     """
 
+    done_status = "idle"
+    """Status after work that was done to its end."""
+    _acts: ClassVar[Mapping[str, Act]] = {}
+    """What is done with each kind of message that the front-end sends."""
+
     status = traitlets.Enum(("idle", "running", "cancelled", "error"), "idle").tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, **traits: Any) -> None:
+    def __init__(self, **traits: object) -> None:
         self._here = threading.local()
         self._worker = NewestWorker(type(self).__name__)
         name = type(self).__name__
@@ -64,6 +87,7 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
             reason = _TRAIT.sub(lambda found: f"{found[1]}: ", sentence(error))
             raise ValueError(f"{name}: {reason}") from error
         self._open = True
+        self.on_msg(self._on_message)
 
     def open(self) -> None:
         """Open the comm, and let every reply go to the loop that a message came from.
@@ -87,15 +111,55 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
             self._release()
         super().close()
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the newest work of this widget.
+
+        Returns
+        -------
+        bool
+            True when it is done; False when ``timeout`` seconds passed first, it was stopped, or it failed.
+
+        Raises
+        ------
+        RuntimeError
+            If the calling thread holds the model that the work needs, as inside ``with mp.steer(...)``.
+        """
+        return self.wait_until_free(timeout) and self.status == self.done_status
+
+    def wait_until_free(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is at work, whatever came of it; False when ``timeout`` seconds passed first."""
+        return self._worker.wait(timeout)
+
+    def _on_message(self, _widget: object, content: object, buffers: Sequence[bytes]) -> None:
+        """Act on a message of the front-end; one that cannot be is refused."""
+        kind = str(content.get("kind")) if isinstance(content, dict) else ""
+        try:
+            if isinstance(content, dict) and kind in self._acts:
+                self._acts[kind](self, content, buffers)
+        except Exception as error:
+            logger.exception("a message '%s' of the front-end to a %s was refused", kind, type(self).__name__)
+            self._refuse(error, kind)
+
+    def _refuse(self, error: Exception, kind: str) -> None:
+        """Report a message of this kind that was refused."""
+        self.publish(message=sentence(error))
+
     def _release(self) -> None:
         """Drop the data of a widget that is being closed; called once."""
 
-    def publish(self, **state: Any) -> None:
+    def publish(self, **state: object) -> None:
         """Set synchronised traits and send them in one message; for worker threads."""
         self.take(**state)
         self.send_state(list(state))
 
-    def take(self, **state: Any) -> None:
+    def publish_changed(self, state: Traits) -> Traits:
+        """Publish what differs from the present values; returns that."""
+        changed = {name: value for name, value in state.items() if getattr(self, name) != value}
+        if changed:
+            self.publish(**changed)
+        return changed
+
+    def take(self, **state: object) -> None:
         """Set traits without sending them: what came from the front-end, or is sent by the caller."""
         with self._quiet():
             for name, value in state.items():
@@ -109,7 +173,7 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
         finally:
             self._here.quiet = before
 
-    def _should_send_property(self, key: str, value: Any) -> bool:
+    def _should_send_property(self, key: str, value: object) -> bool:
         return not getattr(self._here, "quiet", False) and super()._should_send_property(key, value)
 
     def __repr__(self) -> str:

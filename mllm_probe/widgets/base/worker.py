@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mllm_probe.models.lock import ModelLock
+
 logger = logging.getLogger(__name__)
 
 Job = Callable[[threading.Event], None]
@@ -43,10 +45,15 @@ class NewestWorker:
     ----------
     name : str
         Name of the thread, for debuggers.
+
+    Attributes
+    ----------
+    lock : ModelLock or None
+        Of the model that the jobs run.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, lock: ModelLock | None = None) -> None:
+        self._name, self.lock = name, lock
         self._changed = threading.Condition()
         self._waiting: _Task | None = None
         self._running: _Task | None = None
@@ -98,7 +105,15 @@ class NewestWorker:
         return bool(left)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until nothing runs or waits; False when ``timeout`` seconds passed first."""
+        """Wait until nothing runs or waits; False when ``timeout`` seconds passed first.
+
+        Raises
+        ------
+        RuntimeError
+            If the calling thread holds the model that a job runs.
+        """
+        if self.busy and self.lock is not None:
+            self.lock.require_elsewhere()
         with self._changed:
             return self._changed.wait_for(lambda: not self.busy, timeout)
 

@@ -206,7 +206,7 @@ class LayerConceptHeatmap(ProbeWidget):
         """Show a grid or an effect in place of what is there."""
         with self._showing:
             self.grid = grid
-            self._publish_changed(self._state(grid))
+            self.publish_changed(self._state(grid))
 
     def watch(self, grids: Iterable[xr.Dataset]) -> LayerConceptHeatmap:
         """Show each grid or effect that ``grids`` yields, in a background thread, and return at once.
@@ -238,17 +238,6 @@ class LayerConceptHeatmap(ProbeWidget):
         iterator = iter(grids)
         self._worker.submit(lambda cancelled: self._watch(iterator, cancelled), leave=lambda: _leave(iterator))
         return self
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the watched iterator to end.
-
-        Returns
-        -------
-        bool
-            True when nothing is left to do and no error came up; False when ``timeout`` seconds passed
-            first, the watch was stopped, or ``status`` is ``"error"``.
-        """
-        return self._worker.wait(timeout) and self.status == "idle"
 
     def stop(self) -> None:
         """Stop watching; what has been measured stays. A sweep leaves its step in flight, a monitored one goes on."""
@@ -289,10 +278,6 @@ class LayerConceptHeatmap(ProbeWidget):
             if hasattr(grids, "close"):
                 grids.close()
             self.publish(**outcome)
-
-    def _publish_changed(self, state: Traits) -> None:
-        if changed := {name: value for name, value in state.items() if getattr(self, name) != value}:
-            self.publish(**changed)
 
     def _state(self, grid: xr.Dataset) -> Traits:
         whole = is_effect(grid)
@@ -345,7 +330,7 @@ class LayerConceptHeatmap(ProbeWidget):
         """Show a state of the grid; an error ends up in ``status`` and ``message`` and in the log."""
         with self._showing:
             try:
-                self._publish_changed({} if self.grid is None else state(self.grid))
+                self.publish_changed({} if self.grid is None else state(self.grid))
             except Exception as error:
                 logger.exception("a heatmap could not show its grid")
                 self.publish(status="error", message=sentence(error))

@@ -104,7 +104,7 @@ class InsideWidget(ProbeWidget):
             prompt=model.default_prompt if prompt is None else prompt,
             **traits,
         )
-        self.model = model
+        self.model, self._worker.lock = model, model.lock
         self._image = pictures_from(None)[0] if images is None else _of_one_prompt(images)
         self._pictures = 0
         self._vectors: xr.Dataset | None = None
@@ -156,11 +156,9 @@ class InsideWidget(ProbeWidget):
         **settings
             Such as ``prompt="…"``, ``concept="cat"``, ``layer=4``.
         """
-        changed = {name: value for name, value in settings.items() if getattr(self, name) != value}
         if images is not None:
             self._image, self._pictures = _of_one_prompt(images), self._pictures + 1
-        if changed:
-            self.publish(**changed)
+        changed = self.publish_changed(settings)
         if images is not None or set(changed) & set(self._reads):
             self.run()
 
@@ -169,16 +167,6 @@ class InsideWidget(ProbeWidget):
         with self._numbering:
             wanted = self._wanted()
             self._worker.submit(lambda cancelled: self._read(wanted, cancelled))
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the newest reading.
-
-        Returns
-        -------
-        bool
-            True when it is there; False when ``timeout`` seconds passed first or ``status`` is ``"error"``.
-        """
-        return self._worker.wait(timeout) and self.status == "idle"
 
     def _release(self) -> None:
         """Drop the activations."""

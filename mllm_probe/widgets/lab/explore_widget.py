@@ -102,7 +102,7 @@ class Explore(Shared, ipywidgets.VBox):
         self._boxes = (body, beside, self._sweep)
         super().__init__([self.bar, self._sweep, body, self.parts.below])
         self.add_class("mp-lab")
-        self._worker = NewestWorker("Explore")
+        self._worker = NewestWorker("Explore", model.lock)
         link(heatmap, panel, self._say)
         self._observing = [
             (panel, self._on_move, SETTINGS),
@@ -139,9 +139,10 @@ class Explore(Shared, ipywidgets.VBox):
             True when all are there; False when ``timeout`` seconds passed first, or something failed or was stopped.
         """
         end = None if timeout is None else time.monotonic() + timeout
-        works: list[Any] = [self._worker, self.monitor._worker, self.heatmap, self._fluent, self.panel]
-        for work in works:
-            if work is not None and not work.wait(None if end is None else max(0.0, end - time.monotonic())):
+        waits = [self._worker.wait, self.monitor.wait_until_over, self.heatmap.wait]
+        waits += [self.panel.wait] if self._fluent is None else [self._fluent.wait, self.panel.wait]
+        for wait in waits:
+            if not wait(None if end is None else max(0.0, end - time.monotonic())):
                 return False
         return self.bar.status == "idle"
 

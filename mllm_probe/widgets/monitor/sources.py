@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 
 from mllm_probe.activations.zarr_groups import open_group
+from mllm_probe.models.lock import ModelLock
 from mllm_probe.sweeps import StoreProgress, read_progress
 
 
@@ -35,6 +36,7 @@ class Driven:
         self._grid: xr.Dataset | None = None
         self._ended = False
         self.total = 0 if self._engine is None else int(self._engine.total)
+        self.lock: ModelLock | None = None if self._engine is None else self._engine.job.model.lock
 
     @property
     def device(self) -> torch.device:
@@ -90,6 +92,8 @@ class Stored:
     ----------
     path : str or Path
     """
+
+    lock = None
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)

@@ -162,7 +162,18 @@ class SweepMonitor(ProbeWidget):
         bool
             True when it is finished; False when ``timeout`` seconds passed first, it was stopped, or it failed.
         """
-        return self._worker.wait(timeout) and self.status == "finished"
+        return self.wait_until_over(timeout) and self.status == "finished"
+
+    def wait_until_over(self, timeout: float | None = None) -> bool:
+        """Wait until no sweep runs, whatever came of it; False when ``timeout`` seconds passed first.
+
+        Raises
+        ------
+        RuntimeError
+            If the calling thread holds the model that a running sweep needs.
+        """
+        self._worker.lock = None if self._source is None or self.status == "paused" else self._source.lock
+        return self._worker.wait(timeout)
 
     def close(self) -> None:
         """Stop a sweep that runs here, end the thread and remove the widget."""

@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+
+from mllm_probe.generation.streaming import Stream
+from mllm_probe.steering.receipts import Receipt
 
 ROWS = ("baseline", "steered", "random")
 
@@ -30,7 +32,9 @@ class Answered:
     rate: float
 
 
-def read(running: Any, rows: int, tell: Callable[[int, int, str], None], cancelled: threading.Event) -> Answered | None:
+def read(
+    running: Stream, rows: int, tell: Callable[[int, int, str], None], cancelled: threading.Event
+) -> Answered | None:
     """Read a stream of the first ``rows`` of `ROWS` to its end and close it; None when it was cancelled first."""
     texts, start, steps = dict.fromkeys(ROWS[:rows], ""), time.perf_counter(), 0
     try:
@@ -46,7 +50,7 @@ def read(running: Any, rows: int, tell: Callable[[int, int, str], None], cancell
     return Answered(texts, _lines(running.receipt), steps / max(time.perf_counter() - start, 1e-9))
 
 
-def _lines(receipt: Any) -> list[str]:
+def _lines(receipt: Receipt) -> list[str]:
     """Lines of the receipt; none of an unsteered answer alone."""
     rows = [str(row) for row in receipt]
     return [rows[1], *(f"{name}: {row}" for name, row in zip(ROWS, rows, strict=True))] if len(rows) > 1 else []

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import xarray as xr
+from traitlets.utils.bunch import Bunch
 
 from mllm_probe.schema import CONCEPT
 from mllm_probe.studies.fluent_doses import PERPLEXITY
 from mllm_probe.sweeps import sweep_iter
+from mllm_probe.typing import Picture
 from mllm_probe.widgets.base.probe_widget import sentence
 from mllm_probe.widgets.base.worker import NewestWorker
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
@@ -46,7 +49,7 @@ class FluentDoses:
     def __init__(
         self,
         panel: SteeringPanel,
-        images: Sequence[Any],
+        images: Sequence[Picture],
         prompt: str | None,
         strengths: Sequence[float],
     ) -> None:
@@ -56,7 +59,7 @@ class FluentDoses:
         self._found: dict[str, xr.Dataset] = {}
         self._vectors: xr.Dataset | None = None
         self._grids: Any = None
-        self._worker = NewestWorker("FluentDoses")
+        self._worker = NewestWorker("FluentDoses", panel.model.lock)
         self._begun = False
 
     def begin(self) -> None:
@@ -88,10 +91,10 @@ class FluentDoses:
         if (grids := self._grids) is not None:
             grids.close()
 
-    def _on_concept(self, _change: Any = None) -> None:
+    def _on_concept(self, _change: Bunch | None = None) -> None:
         self._worker.submit(self._try, leave=self._leave)
 
-    def _try(self, cancelled: Any) -> None:
+    def _try(self, cancelled: threading.Event) -> None:
         panel, vectors, concept = self._panel, self._panel.vectors, self._panel.concept
         if vectors is None:
             return
@@ -110,7 +113,7 @@ class FluentDoses:
             logger.exception("the fluency of answers with '%s' could not be measured", concept)
             self.tell(step="", message=sentence(error))
 
-    def _swept(self, vectors: xr.Dataset, cancelled: Any) -> xr.Dataset | None:
+    def _swept(self, vectors: xr.Dataset, cancelled: threading.Event) -> xr.Dataset | None:
         """The finished grid; None if it was left."""
         self._grids = grids = sweep_iter(
             self._panel.model,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import xarray as xr
 from mllm_probe.schema import CONCEPT
 from mllm_probe.steering import Composition, Steering, compose
 from mllm_probe.tokens import scope_choices
+from mllm_probe.typing import TokenScope, Traits
 
 PAINTED = "painted"
 SELECTED = "selected"
@@ -39,8 +40,8 @@ class SettingError(ValueError):
         self.control = control
 
 
-def _control(trait: traitlets.TraitType[Any, Any]) -> Any:
-    return field(metadata={"trait": trait.tag(sync=True)})
+def _control(trait: traitlets.TraitType) -> dict[str, traitlets.TraitType]:
+    return {"trait": trait.tag(sync=True)}
 
 
 @dataclass(frozen=True)
@@ -69,29 +70,26 @@ class Setting:
         Of the random direction.
     """
 
-    picture: int = _control(traitlets.Int(0))
-    prompt: str = _control(traitlets.Unicode(""))
-    concept: str = _control(traitlets.Unicode(""))
-    second: str = _control(traitlets.Unicode(""))
-    second_strength: float = _control(traitlets.Float(1.0))
-    layer: int = _control(traitlets.Int(0))
-    window: tuple[int, ...] = _control(traitlets.List(traitlets.Int(), [0, 0], minlen=2, maxlen=2))
-    strength: float = _control(traitlets.Float(1.0))
-    scope: str = _control(traitlets.Unicode(_DEFAULT_SCOPE))
-    patches: tuple[tuple[bool, ...], ...] = _control(traitlets.List(traitlets.List(traitlets.Bool())))
-    positions: tuple[int, ...] = _control(traitlets.List(traitlets.Int()))
-    seed: int = _control(traitlets.Int(0))
+    picture: int = field(metadata=_control(traitlets.Int(0)))
+    prompt: str = field(metadata=_control(traitlets.Unicode("")))
+    concept: str = field(metadata=_control(traitlets.Unicode("")))
+    second: str = field(metadata=_control(traitlets.Unicode("")))
+    second_strength: float = field(metadata=_control(traitlets.Float(1.0)))
+    layer: int = field(metadata=_control(traitlets.Int(0)))
+    window: tuple[int, ...] = field(metadata=_control(traitlets.List(traitlets.Int(), [0, 0], minlen=2, maxlen=2)))
+    strength: float = field(metadata=_control(traitlets.Float(1.0)))
+    scope: str = field(metadata=_control(traitlets.Unicode(_DEFAULT_SCOPE)))
+    patches: tuple[tuple[bool, ...], ...] = field(metadata=_control(traitlets.List(traitlets.List(traitlets.Bool()))))
+    positions: tuple[int, ...] = field(metadata=_control(traitlets.List(traitlets.Int())))
+    seed: int = field(metadata=_control(traitlets.Int(0)))
 
     @classmethod
-    def of(cls, panel: Any, **other: Any) -> Setting:
+    def of(cls, panel: object, **other: object) -> Setting:
         """Read the setting from the traits of a panel, with some values in place of its own."""
-        values = {name: getattr(panel, name) for name in SETTINGS} | other
-        values["window"], values["positions"] = tuple(values["window"]), tuple(values["positions"])
-        values["patches"] = tuple(tuple(row) for row in values["patches"])
-        return cls(**values)
+        return cls(**{name: _frozen(other.get(name, getattr(panel, name))) for name in SETTINGS})
 
     @property
-    def tokens(self) -> Any:
+    def tokens(self) -> TokenScope:
         """The scope as `Steering` takes it."""
         if self.scope == PAINTED:
             return np.array(self.patches, dtype=bool)
@@ -121,14 +119,9 @@ class Setting:
         ]
         return parts[0] if len(parts) == 1 else compose(*parts)
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> Traits:
         """Values by name, as lists and scalars that JSON takes."""
-        values = {name: getattr(self, name) for name in SETTINGS}
-        return values | {
-            "window": list(self.window),
-            "patches": [list(row) for row in self.patches],
-            "positions": list(self.positions),
-        }
+        return {name: thawed(getattr(self, name)) for name in SETTINGS}
 
 
 SETTINGS = tuple(one.name for one in fields(Setting))
@@ -168,7 +161,7 @@ def scopes_for(setting: Setting) -> list[list[str]]:
     return known if setting.scope in {*dict(known), *_CHOSEN_BY_HAND} else [*known, [setting.scope, setting.scope]]
 
 
-def following_from(state: Mapping[str, Any], before: Setting) -> dict[str, Any]:
+def following_from(state: Traits, before: Setting) -> Traits:
     """A change of the controls with everything that follows from it.
 
     A window decides the layer; a layer that is not the window's first makes a window of one. Painted patches and
@@ -207,11 +200,11 @@ def following_from(state: Mapping[str, Any], before: Setting) -> dict[str, Any]:
             note = f"{lost} {edited.capitalize()} {'is' if scope == PAINTED else 'are'} steered now." if lost else ""
     if {"scope", "picture", "prompt", *_CHOSEN_BY_HAND.values()} & set(following):
         following["scope_note"] = note
-        following["scopes"] = scopes_for(Setting(**{**vars(before), **_fields(following)}))
+        following["scopes"] = scopes_for(replace(before, **{n: following[n] for n in SETTINGS if n in following}))
     return following
 
 
-def _lost(scope: str, state: Mapping[str, Any], before: Setting) -> str:
+def _lost(scope: str, state: Traits, before: Setting) -> str:
     """Why a choice by hand has no meaning after this change; empty if it has."""
     held = _CHOSEN_BY_HAND[scope]
     if held in state or not chosen_any(getattr(before, held)):
@@ -223,10 +216,16 @@ def _lost(scope: str, state: Mapping[str, Any], before: Setting) -> str:
     return ""
 
 
-def _fields(state: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in state.items() if name in SETTINGS}
+def _frozen(value: object) -> Any:
+    """A value with tuples in place of its lists."""
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
-def chosen_any(chosen: Any) -> bool:
+def thawed(value: object) -> object:
+    """A value with lists in place of its tuples."""
+    return [thawed(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def chosen_any(chosen: Sequence[object]) -> bool:
     """Whether a mask has a painted patch, or a list of positions a token."""
     return any(any(row) if isinstance(row, Sequence) else True for row in chosen)

@@ -6,12 +6,14 @@ import logging
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
 import traitlets
 import xarray as xr
+from traitlets.utils.bunch import Bunch
 
 from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.generation import stream
 from mllm_probe.generation.prompt_cache import prompts_of
 from mllm_probe.metrics import NEGATIONS
@@ -19,6 +21,8 @@ from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.images import content_hash
 from mllm_probe.models.prompts import unknown_words
 from mllm_probe.schema import CONCEPT, LAYER, UNITS, require, require_same_model
+from mllm_probe.steering.intervention import Row
+from mllm_probe.typing import Images, Picture, Traits
 from mllm_probe.widgets.base.choices import (
     Choice,
     choices_from,
@@ -27,7 +31,7 @@ from mllm_probe.widgets.base.choices import (
     uploaded_choice,
 )
 from mllm_probe.widgets.base.marks import Marks, marks
-from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
+from mllm_probe.widgets.base.probe_widget import Content, ProbeWidget, bundle, sentence
 from mllm_probe.widgets.base.recipe import python
 from mllm_probe.widgets.pages.recording import Recordings, answered
 from mllm_probe.widgets.panel.answer_stream import ROWS, read
@@ -46,6 +50,7 @@ from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_panel
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 NAMING = ("words", "negations")
 _SHOWN = ("projector", "revealed")
 _CAUSES = {"scene": "picture", "picture": "picture", "pin": "pin", "unpin": "pin", "naming": "words", "show": ""}
@@ -143,9 +148,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     def __init__(
         self,
-        model: Any,
+        model: ProbeModel,
         vectors: xr.Dataset | None = None,
-        images: Any = None,
+        images: Images | ConceptLibrary = None,
         prompt: str | None = None,
         *,
         concept: str | None = None,
@@ -156,7 +161,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         strength_limit: float = 3.0,
         max_new_tokens: int = 32,
         seed: int = 0,
-        **traits: Any,
+        **traits: object,
     ) -> None:
         require_model(model, "SteeringPanel")
         if not (math.isfinite(strength_limit) and strength_limit > 0):
@@ -177,7 +182,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             seed=seed,
         )
         self.scopes = scopes_for(Setting.of(self))
-        self.model, self.max_new_tokens = model, max_new_tokens
+        self.model, self.max_new_tokens, self._worker.lock = model, max_new_tokens, model.lock
         self.generation = 0
         self._first = concept
         self._numbering = threading.RLock()
@@ -190,7 +195,6 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         # Held while spans are computed and sent, so that none of older words is sent after those of newer ones.
         self._marking = threading.RLock()
         self._streaming: dict[int, tuple[dict[str, int], Setting, int, str]] = {}
-        self.on_msg(self._on_message)
         self.observe(self._on_setting, SETTINGS)
         self.observe(self._on_naming, NAMING)
         if vectors is None:
@@ -233,7 +237,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         activity : str
         """
         chosen = {} if self.concept or not concepts else {"concept": concepts[0]}
-        self._publish_changed(
+        self.publish_changed(
             {"concepts": list(concepts), "categories": list(categories), "activity": activity, **chosen}
         )
 
@@ -247,9 +251,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         if grid is not None:
             require_same_model(grid, self.model, what="the grid given to the panel")
         self._grid = grid
-        self.publish(**self._weighed(Setting.of(self)))
+        self.publish_changed(weighed(grid, Setting.of(self), self.strength_unit))
 
-    def add_picture(self, image: Any, label: str = "") -> None:
+    def add_picture(self, image: Picture, label: str = "") -> None:
         """Offer one more picture and choose it, which starts a generation."""
         choice = choices_from([image])[0]
         self._add(Choice(choice.source, label or f"picture {len(self._choices) + 1}", choice.code))
@@ -282,30 +286,14 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             self._asked = setting
             self._worker.submit(lambda cancelled: self._answer(setting, numbers, cancelled))
 
-    def choose(self, **setting: Any) -> None:
+    def choose(self, **setting: object) -> None:
         """Set several controls at once, which starts one generation; nothing happens if all are as they are."""
-        following = following_from(setting, Setting.of(self))
-        changed = {name: value for name, value in following.items() if getattr(self, name) != value}
-        if changed:
-            self.publish(**changed)
-        if set(changed) & set(SETTINGS):
+        if self.publish_changed(following_from(setting, Setting.of(self))).keys() & set(SETTINGS):
             self.run()
 
     def cancel(self) -> None:
         """Stop the running generation after the current step."""
         self._worker.cancel()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the newest setting's answers.
-
-        True when they are there; False when ``timeout`` seconds passed first, the generation was cancelled, or
-        ``status`` is ``"error"``.
-        """
-        return self._worker.wait(timeout) and self.status == "idle"
-
-    def wait_until_free(self, timeout: float | None = None) -> bool:
-        """Wait until no generation runs, whatever came of it; False when ``timeout`` seconds passed first."""
-        return self._worker.wait(timeout)
 
     def pin(self) -> None:
         """Keep the answers on the screen, with their setting, beside those that follow.
@@ -362,45 +350,10 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self.picture = len(self._choices) - 1
 
     @traitlets.validate("patches")
-    def _rectangular(self, proposal: Any) -> Any:
-        if len({len(row) for row in proposal["value"]}) > 1:
+    def _rectangular(self, proposal: Bunch) -> list[list[bool]]:
+        if len({len(row) for row in proposal.value}) > 1:
             raise traitlets.TraitError("patches: expected rows of equal length.")
-        return proposal["value"]
-
-    def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
-        """Act on a message of the front-end, which changes the panel in no other way."""
-        kind = content.get("kind") if isinstance(content, dict) else None
-        try:
-            self._act(str(kind), content, buffers)
-        except Exception as error:
-            logger.exception("a message from the front-end was refused")
-            self._refuse(error, str(kind))
-
-    def _act(self, kind: str, content: Any, buffers: Any) -> None:
-        if kind in _CAUSES:
-            self.publish(message="", cause="")
-        if kind == "cancel":
-            self.cancel()
-        elif kind == "set":
-            self.take(serial=_part(content, "serial", int))
-            self._take_all(_named(_part(content, "state", dict), SETTINGS))
-            self.run()
-        elif kind == "show":
-            self._take_checked(_named(_part(content, "state", dict), _SHOWN))
-        elif kind == "naming":
-            naming = _named(_part(content, "state", dict), NAMING)
-            self._take_checked(naming)
-            self.send_state(list(naming))
-        elif kind == "scene":
-            self.new_scene(_part(content, "seed", int))
-        elif kind == "picture":
-            if not buffers:
-                raise ValueError("no picture came with the upload; choose the file again.")
-            self.upload(bytes(buffers[0]), str(content.get("name", "")))
-        elif kind == "pin":
-            self.pin()
-        elif kind == "unpin":
-            self.unpin(_part(content, "id", int))
+        return list(proposal.value)
 
     def _refuse(self, error: Exception, kind: str) -> None:
         """Report a message that was refused; a refused move has no answers, so what runs is cancelled."""
@@ -410,20 +363,48 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         else:
             self.publish(message=sentence(error), cause=_CAUSES.get(kind, ""))
 
-    def _on_setting(self, change: Any) -> None:
+    def _on_setting(self, change: Bunch) -> None:
         """A trait that was set from Python."""
         if not getattr(self._here, "quiet", False):
             before = Setting.of(self, **{change.name: change.old})
-            self._publish_changed(following_from({change.name: change.new}, before))
+            self.publish_changed(following_from({change.name: change.new}, before))
             self.run()
 
-    def _take_all(self, state: Mapping[str, Any]) -> None:
-        """Take a setting that the front-end has already, and send what follows from it."""
-        before = Setting.of(self)
-        self._take_checked(state)
-        self._publish_changed(following_from(state, before))
+    def _on_message(self, widget: object, content: object, buffers: Sequence[bytes]) -> None:
+        if isinstance(content, dict) and str(content.get("kind")) in _CAUSES:
+            self.publish(message="", cause="")
+        super()._on_message(widget, content, buffers)
 
-    def _take_checked(self, state: Mapping[str, Any]) -> None:
+    def _take_setting(self, content: Content, _buffers: Sequence[bytes]) -> None:
+        """Take a setting that the front-end has already, send what follows from it, and start a generation."""
+        self.take(serial=_part(content, "serial", int))
+        before, state = Setting.of(self), _named(content, SETTINGS)
+        self._take_checked(state)
+        self.publish_changed(following_from(state, before))
+        self.run()
+
+    def _take_naming(self, content: Content, _buffers: Sequence[bytes]) -> None:
+        naming = _named(content, NAMING)
+        self._take_checked(naming)
+        self.send_state(list(naming))
+
+    def _take_picture(self, content: Content, buffers: Sequence[bytes]) -> None:
+        if not buffers:
+            raise ValueError("no picture came with the upload; choose the file again.")
+        self.upload(bytes(buffers[0]), str(content.get("name", "")))
+
+    _acts = {
+        "cancel": lambda panel, _content, _buffers: panel.cancel(),
+        "set": _take_setting,
+        "show": lambda panel, content, _buffers: panel._take_checked(_named(content, _SHOWN)),
+        "naming": _take_naming,
+        "scene": lambda panel, content, _buffers: panel.new_scene(_part(content, "seed", int)),
+        "picture": _take_picture,
+        "pin": lambda panel, _content, _buffers: panel.pin(),
+        "unpin": lambda panel, content, _buffers: panel.unpin(_part(content, "id", int)),
+    }
+
+    def _take_checked(self, state: Traits) -> None:
         """Take traits from the front-end, all of them or none."""
         before = {name: getattr(self, name) for name in state}
         try:
@@ -434,17 +415,10 @@ class SteeringPanel(ProbeWidget, SettingTraits):
                 f"the front-end sent {', '.join(state)} that cannot be used ({sentence(error)}) Reload the page."
             ) from error
 
-    def _publish_changed(self, state: Mapping[str, Any]) -> None:
-        self.publish(**{name: value for name, value in state.items() if getattr(self, name) != value})
-
     def _number(self) -> dict[str, int]:
         with self._numbering:
             self.generation += 1
             return {"generation": self.generation, "serial": self.serial}
-
-    def _weighed(self, setting: Setting) -> dict[str, Any]:
-        weights = weighed(self._grid, setting, self.strength_unit)
-        return {name: value for name, value in weights.items() if getattr(self, name) != value}
 
     def _answer(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> None:
         with self._marking:
@@ -452,7 +426,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self.send({"kind": "start", **numbers})
         try:
             note = prompt_note(self.model, setting.prompt)
-            self.publish(status="running", message="", cause="", prompt_note=note, **self._weighed(setting))
+            self.publish(status="running", message="", cause="", prompt_note=note)
+            self.publish_changed(weighed(self._grid, setting, self.strength_unit))
             outcome = self._streamed(setting, numbers, cancelled)
         except Exception as error:
             logger.exception("generation %d of a steering panel failed", numbers["generation"])
@@ -462,9 +437,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             if "answers" in outcome:
                 self._streaming = {}
 
-    def _streamed(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> dict[str, Any]:
+    def _streamed(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> Traits:
         vectors, choice, unit = self._by_concept, self.chosen(setting.picture), self.strength_unit
-        rows: list[Any] = [None]
+        rows: list[Row] = [None]
         if vectors is not None:
             steering = setting.steering(vectors, unit, self.layers)
             rows += [steering, steering.control("random", seed=setting.seed)]
@@ -502,7 +477,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         return moved.pop() if len(moved) == 1 else ""
 
     def _settle(self) -> None:
-        self._worker.wait()
+        self.wait_until_free()
 
     def _send_text(self, row: int) -> None:
         """Send what a row of the running generation says so far, with the spans that name its concepts."""
@@ -510,25 +485,25 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         spans = self._spans(setting.plain(), {ROWS[row]: text})[ROWS[row]]
         self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text, "spans": spans})
 
-    def _spans(self, setting: Mapping[str, Any], answers: Mapping[str, str]) -> dict[str, Marks]:
+    def _spans(self, setting: Traits, answers: Mapping[str, str]) -> dict[str, Marks]:
         """Where answers of a setting (as plain data) name its concepts."""
         concepts = [self.words.get(setting[name], ()) for name in ("concept", "second")]
         return {row: marks(answers[row], concepts, self.negations) for row in ROWS if row in answers}
 
-    def _marked(self, shown: dict[str, Any], setting: Mapping[str, Any]) -> dict[str, Any]:
+    def _marked(self, shown: Traits, setting: Traits) -> Traits:
         """Traits with the spans of their answers; without answers as they are."""
         if "answers" not in shown:
             return shown
         answers = shown["answers"]
         return shown | {"answers": answers | {"spans": self._spans(setting, answers)}}
 
-    def _on_naming(self, _change: Any) -> None:
+    def _on_naming(self, _change: Bunch) -> None:
         """Words that count as naming changed: mark what streams, the finished answers and the pins anew."""
         with self._marking:
             for row in self._streaming:
                 self._send_text(row)
             pins = [pin | {"spans": self._spans(pin["setting"], pin["answers"])} for pin in self.pins]
-            shown: dict[str, Any] = {"pins": pins} if pins else {}
+            shown: Traits = {"pins": pins} if pins else {}
             if self._finished is not None and self._finished[0] == self.answers.get("generation"):
                 shown |= self._marked({"answers": self.answers}, self._finished[1].plain())
             if shown:
@@ -538,7 +513,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         return f"{len(self.concepts)} concepts × {len(self.layers)} layers, {len(self.pictures)} pictures"
 
 
-def prompt_note(model: Any, prompt: str) -> str:
+def prompt_note(model: ProbeModel, prompt: str) -> str:
     """What a person should know of a prompt before they read its answers; empty for most."""
     if not prompt.strip():
         return "The prompt is empty: the model reads the image alone."
@@ -549,16 +524,17 @@ def prompt_note(model: Any, prompt: str) -> str:
     return f"The model does not know {named}: it reads an unknown-word token instead."
 
 
-def _failed(error: Exception, cause: str, numbers: dict[str, int]) -> dict[str, Any]:
-    empty: dict[str, Any] = {"answers": numbers, "receipt": [], "rate": 0.0, "code": ""}
-    return {"status": "error", "message": sentence(error), "cause": cause} | empty
+def _failed(error: Exception, cause: str, numbers: dict[str, int]) -> Traits:
+    said = {"status": "error", "message": sentence(error), "cause": cause}
+    return {**said, "answers": numbers, "receipt": [], "rate": 0.0, "code": ""}
 
 
-def _named(state: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: value for name, value in state.items() if name in names}
+def _named(content: Content, names: Sequence[str]) -> Traits:
+    """The traits of these names that a message sets."""
+    return {name: value for name, value in _part(content, "state", dict).items() if name in names}
 
 
-def _part(content: Mapping[str, Any], name: str, kind: type) -> Any:
+def _part(content: Content, name: str, kind: type[T]) -> T:
     """A part of a message of the front-end.
 
     Raises

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import xarray as xr
 
 from mllm_probe.studies.fluent_doses import fluent_range, perplexity_by_dose
 from mllm_probe.tokens.selection import parse_scope
+from mllm_probe.typing import Traits
 from mllm_probe.widgets.panel.setting import Setting
 
 
-def weighed(grid: xr.Dataset | None, setting: Setting, unit: str) -> dict[str, Any]:
+def weighed(grid: xr.Dataset | None, setting: Setting, unit: str) -> Traits:
     """Doses of a setting that a grid has run, with their perplexity ratio, and the fluent range.
 
     Parameters

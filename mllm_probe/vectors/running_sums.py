@@ -1,0 +1,188 @@
+"""Running sums of pooled activations over pictures, and the directions of concepts with their qualities from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mllm_probe import schema
+from mllm_probe.activations.device_array import joined, lazy
+from mllm_probe.activations.free_memory import require_room
+from mllm_probe.models import ProbeModel
+from mllm_probe.vectors.classes import HALF_A, HALF_B, NEGATIVE, POSITIVE, Classes, shuffled_weights, weights
+from mllm_probe.vectors.directions import unit_rows
+from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_component
+
+
+class Sums:
+    """Running weighted sums over pictures, per layer on the layer's device."""
+
+    def __init__(
+        self,
+        model: ProbeModel,
+        classes: list[Classes],
+        pictures: int,
+        scopes: tuple[str, ...],
+        layers: list[int],
+        draws: int,
+        seed: int,
+    ) -> None:
+        self.layers, self.scopes, self.draws = layers, scopes, draws
+        each = [weights(c, pictures, [shuffled_weights(c, d, seed) for d in range(draws)]) for c in classes]
+        self.weights = torch.from_numpy(np.stack(each)).float()
+        self.sums: dict[int, Tensor] = {}
+        self.squares: dict[int, Tensor] = {}
+        self.centre: dict[int, Tensor] = {}
+        self.pooled: Tensor | None = None
+
+    def keep_pooled(self, width: int) -> None:
+        """Keep one vector per picture, scope and layer on the CPU."""
+        shape = (self.weights.shape[-1], len(self.scopes), len(self.layers), width)
+        require_room(shape, torch.float32, torch.device("cpu"), "pooled activations for probes")
+        self.pooled = torch.empty(shape)
+
+    def add(self, start: int, pooled: dict[int, Tensor]) -> None:
+        """Add a batch, relative to the first picture: large parts that all pictures share then cost no precision."""
+        for index, layer in enumerate(self.layers):
+            batch = pooled[layer]
+            share = self.weights[..., start : start + len(batch)].to(batch.device)
+            if layer not in self.sums:
+                self.centre[layer] = batch[0].clone()
+                self.sums[layer] = batch.new_zeros((*share.shape[:2], *batch.shape[1:]))
+                self.squares[layer] = batch.new_zeros((len(share), 2, batch.shape[1]))
+            away = batch - self.centre[layer]
+            self.sums[layer] += torch.einsum("ckb,bsd->cksd", share, away)
+            self.squares[layer] += torch.einsum("ckb,bs->cks", share[:, :2], away.square().sum(-1))
+            if self.pooled is not None:
+                self.pooled[start : start + len(batch), :, index] = batch.cpu()
+
+    def difference(self, layer: int) -> Tensor:
+        """Mean difference [concept, scope, hidden]."""
+        return self.sums[layer][:, POSITIVE] - self.sums[layer][:, NEGATIVE]
+
+    def negative_mean(self, layer: int) -> Tensor:
+        """Mean of the negatives [concept, scope, hidden]."""
+        return self.sums[layer][:, NEGATIVE] + self.centre[layer]
+
+    def variances(self, layer: int) -> Tensor:
+        """Mean squared distance from the class mean [concept, 2, scope]."""
+        # E‖x‖² − ‖E x‖², which cancels badly unless x is relative to a typical activation: see ``add``.
+        return (self.squares[layer] - self.sums[layer][:, :2].square().sum(-1)).clamp_min(0)
+
+
+@dataclass
+class ConceptDirections:
+    """Directions and their qualities from the sums of one pass."""
+
+    sums: Sums
+    classes: list[Classes]
+    method: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.dims = (schema.CONCEPT, schema.SCOPE, schema.LAYER)
+        self.vectors, self.raw_norms, self.halves = [], [], []
+        fitted = self._fitted() if self.method != "mean_difference" else None
+        for index, layer in enumerate(self.sums.layers):
+            means = self.sums.difference(layer)
+            pair = self.sums.sums[layer][:, [HALF_A, HALF_B]]
+            if fitted is None:
+                vector, raw = means, means.norm(dim=-1)
+            else:
+                whole, pair = (torch.from_numpy(a[..., index, :]).to(means) for a in (fitted[:, 0], fitted[:, 1:]))
+                raw = whole.norm(dim=-1)
+                vector = unit_rows(whole) * means.norm(dim=-1, keepdim=True)
+            self.vectors.append(vector)
+            self.raw_norms.append(raw)
+            self.halves.append((unit_rows(pair[:, 0]) * unit_rows(pair[:, 1])).sum(-1))
+
+    def variables(self) -> dict[str, Any]:
+        """Vectors, their negative projections and their quality measures."""
+        layers = self.sums.layers
+        negative = [
+            (self.sums.negative_mean(n) * unit_rows(v)).sum(-1) for n, v in zip(layers, self.vectors, strict=True)
+        ]
+        whole = np.array([c.halves for c in self.classes])[:, None, None]
+        data: dict[str, Any] = {
+            "vector": lazy((*self.dims, schema.HIDDEN), joined(self.vectors, 2)),
+            "negative_projection": (self.dims, _host(negative)),
+            "split_half_cosine": (self.dims, np.where(whole, _host(self.halves), np.nan)),
+            "spread": (self.dims, self._spread()),
+        }
+        if self.method != "mean_difference":
+            data["raw_norm"] = (self.dims, _host(self.raw_norms))
+        return data
+
+    def shuffled_variables(self) -> dict[str, Any]:
+        """Directions from shuffled labels, and the negatives' projections on them."""
+        if not self.sums.draws:
+            return {}
+        drawn, projections = [], []
+        for layer, vector in zip(self.sums.layers, self.vectors, strict=True):
+            units = unit_rows(self.sums.sums[layer][:, 4:]).transpose(1, 2)
+            drawn.append(units * vector.norm(dim=-1)[:, :, None, None])
+            projections.append((units * self.sums.negative_mean(layer)[:, :, None]).sum(-1))
+        dims = (schema.CONCEPT, schema.SCOPE, schema.DRAW, schema.LAYER)
+        return {
+            "shuffled": lazy((*dims, schema.HIDDEN), joined(drawn, 3)),
+            "shuffled_negative_projection": (dims, _host(projections)),
+        }
+
+    def probe_variables(self) -> dict[str, Any]:
+        """Held-out accuracy of probes: each half classified by the probe of the other."""
+        shape = (len(self.classes), len(self.sums.scopes), len(self.sums.layers))
+        results = np.full((3, *shape), np.nan)
+        for c, classes in enumerate(self.classes):
+            if classes.halves:
+                for s, index in np.ndindex(*shape[1:]):
+                    results[:, c, s, index] = self._probe_accuracy(classes, s, index)
+        return {
+            name: (self.dims, values)
+            for name, values in zip(("probe_accuracy", "probe_low", "probe_high"), results, strict=True)
+        }
+
+    def _probe_accuracy(self, classes: Classes, scope: int, index: int) -> tuple[float, ...]:
+        activations = self._pooled(classes)[:, scope, index]
+        correct = np.zeros(len(activations), bool)
+        for half in (classes.half, ~classes.half):
+            probe = fit_probe(activations[half], classes.labels[half])
+            correct[~half] = probe.predict(activations[~half]) == classes.labels[~half]
+        return balanced_accuracy(correct, classes.labels, classes.groups, self.seed)
+
+    def _fitted(self) -> np.ndarray:
+        """Directions of PCA or probe from all pictures and from each half [concept, 3, scope, layer, hidden]."""
+        directions = []
+        for classes in self.classes:
+            everything = np.ones(len(classes.half), bool)
+            parts = [everything, classes.half, ~classes.half] if classes.halves else [everything] * 3
+            directions.append([self._direction(classes, part) for part in parts])
+        return np.array(directions, dtype=np.float32)
+
+    def _direction(self, classes: Classes, part: np.ndarray) -> np.ndarray:
+        pooled = self._pooled(classes)
+        if self.method == "pca":
+            pairs = part[: len(classes.positive)]
+            differences = pooled[: len(pairs)][pairs] - pooled[len(pairs) :][pairs]
+            return principal_component(np.moveaxis(differences, 0, -2))
+        flat = pooled[part].reshape(part.sum(), -1, pooled.shape[-1])
+        fits = [fit_probe(flat[:, i], classes.labels[part]).weight for i in range(flat.shape[1])]
+        return np.array(fits).reshape(pooled.shape[1:])
+
+    def _pooled(self, classes: Classes) -> np.ndarray:
+        assert self.sums.pooled is not None
+        return self.sums.pooled[torch.from_numpy(classes.pictures)].numpy()
+
+    def _spread(self) -> np.ndarray:
+        counts = np.array([[len(c.positive), len(c.negative)] for c in self.classes], float)
+        share = (counts / counts.sum(1, keepdims=True))[:, :, None]
+        layers = [np.sqrt((self.sums.variances(n).cpu().numpy() * share).sum(1)) for n in self.sums.layers]
+        return np.stack(layers, -1)
+
+
+def _host(layers: list[Tensor]) -> np.ndarray:
+    """Small results of every layer on the host, layers last."""
+    return np.stack([part.cpu().numpy() for part in layers], -1)
