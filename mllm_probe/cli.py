@@ -17,7 +17,7 @@ from mllm_probe.schema import package_version
 PASSED, CHECK_FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses."""
 _WRONG = (ImportError, OSError, ValueError)
-"""What the package raises for wrong input, with a message that says what to do."""
+"""Errors of the package for wrong input; their messages say what to do."""
 
 app = App(
     name="mllm-probe",
@@ -41,17 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 when all is well, 1 when a check failed, 2 for wrong input, 130 when interrupted.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = app(
-            given,
+            words,
             exit_on_error=False,
             help_on_error=False,
             print_error=False,
             result_action="return_value",
         )
     except CycloptsError as error:
-        return _refused(f"{error} See: mllm-probe {f'{given[0]} ' if given[0] in app else ''}--help")
+        return _refused(f"{error} See: mllm-probe {f'{words[0]} ' if words[0] in app else ''}--help")
     except _WRONG as error:
         return _refused(str(error))
     except KeyboardInterrupt:

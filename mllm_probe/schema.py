@@ -54,7 +54,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
             (TOKEN_TEXT, ROLE, KIND, IMAGE, PATCH_ROW, PATCH_COLUMN),
         ),
         Dimension(STEP, "generated token, 0 is the first"),
-        Dimension(SAMPLE, "content hash of a picture", (SPLIT, PAIR)),
+        Dimension(SAMPLE, "content hash of an image", (SPLIT, PAIR)),
         Dimension(CONTROL, "direction of the steering: the concept or one of its controls"),
         Dimension(DRAW, "draw of a control"),
         Dimension(SCOPE, "tokens at which a vector was captured"),

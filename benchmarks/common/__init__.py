@@ -1,1 +1,1 @@
-"""What the benchmarks share: random models, the work and its outputs, peers, bounds, measuring, tables."""
+"""Shared parts of the benchmarks: random models, the work and its outputs, peers, bounds, measuring, tables."""

@@ -1,4 +1,4 @@
-"""What the work costs at best: the same prefill and row decode with the same kernels alone, and a roofline."""
+"""Lower bound on the cost of the work: the same prefill and row decode with the same kernels alone, and a roofline."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def _greedy(work: Work, cells: Sequence[Cell], step: Callable[[Tensor], Tensor],
         logits.append(step(tokens))
         tokens = logits[-1].argmax(-1, keepdim=True)
         chosen.append(tokens)
-    found = torch.stack(logits, 1)
-    return Answers(list(cells), torch.cat(chosen, 1).cpu(), work.logprob(found[:, 0]), found)
+    stacked = torch.stack(logits, 1)
+    return Answers(list(cells), torch.cat(chosen, 1).cpu(), work.logprob(stacked[:, 0]), stacked)
 
 
 class Roomy(DynamicLayer):
@@ -122,7 +122,7 @@ def _resumed(work: Work, cells: Sequence[Cell], stream: Tensor, cache: Any, posi
 
 @dataclass(frozen=True)
 class Rates:
-    """What the machine does at best with this number type.
+    """Peak rates of the machine for this dtype.
 
     Attributes
     ----------

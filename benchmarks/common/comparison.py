@@ -14,7 +14,7 @@ from common.work import Agreement, Answers, Cell, Work, compare, joined
 
 @dataclass(frozen=True)
 class Row:
-    """What was found about a side.
+    """Measurements of one side.
 
     Attributes
     ----------
@@ -85,8 +85,8 @@ def measure(
         if answers is not None and side.chunk is not None and checked[side.name].agreement.same:  # type: ignore[union-attr]
             reference = _with_more(reference, answers)
     rows = [checked[side.name] for side in sides]
-    found = in_turns({row.side.name: _timer(work, row.side, sampled) for row in rows if not row.error}, rounds)
-    return [_timed(work, row, found[row.side.name], sampled, memory) if not row.error else row for row in rows]
+    timings = in_turns({row.side.name: _timer(work, row.side, sampled) for row in rows if not row.error}, rounds)
+    return [_timed(work, row, timings[row.side.name], sampled, memory) if not row.error else row for row in rows]
 
 
 def _reference_cells(work: Work, sides: Sequence[Side], sampled: int) -> list[Cell]:
@@ -118,11 +118,11 @@ def _checked(
         expected = joined([replace(unsteered, cells=[cell]) for cell in reference.cells])
     try:
         prepared = side.prepare(work) if side.prepare else None
-        found = run(work, side, timed_cells(work, side, sampled), prepared)
+        answers = run(work, side, timed_cells(work, side, sampled), prepared)
     except (RuntimeError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
         why = f"cannot run: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
         return Row(side, error=why), None
-    return Row(side, compare(expected, found, dtype)), None if side.unedited else found
+    return Row(side, compare(expected, answers, dtype)), None if side.unedited else answers
 
 
 def _timer(work: Work, side: Side, sampled: int) -> Callable[[int], float]:
@@ -173,17 +173,17 @@ def _line(row: Row, ours: Row, bound: Row) -> list[Any]:
 
 def record(row: Row, ours: Row, bound: Row) -> dict[str, Any]:
     """A row for the JSON file."""
-    told: dict[str, Any] = {"side": row.side.name, "error": row.error or None, "peak_memory_bytes": row.memory}
+    record: dict[str, Any] = {"side": row.side.name, "error": row.error or None, "peak_memory_bytes": row.memory}
     if row.timing is not None and row.agreement is not None:
-        told |= {
+        record |= {
             "seconds": row.timing.median, "quartiles": row.timing.quartiles, "rounds": row.timing.samples,
             "timed": row.timing.note, "by_ours": ratio(row, ours), "by_bound": ratio(row, bound),
             "outputs": str(row.agreement), "outputs_same": row.agreement.same, "difference": row.agreement.difference,
         }  # fmt: skip
-    return told
+    return record
 
 
 def fastest(rows: Sequence[Row], chosen: Callable[[Side], bool]) -> Row | None:
     """The fastest comparable side among the chosen ones."""
-    found = [row for row in rows if row.comparable and chosen(row.side)]
-    return min(found, key=lambda row: row.timing.median) if found else None  # type: ignore[union-attr]
+    comparable = [row for row in rows if row.comparable and chosen(row.side)]
+    return min(comparable, key=lambda row: row.timing.median) if comparable else None  # type: ignore[union-attr]

@@ -74,7 +74,7 @@ def timer(job: Callable[[], object], device: str) -> Callable[[int], float]:
 
 
 def in_turns(jobs: dict[str, Callable[[int], float]], rounds: int) -> dict[str, list[float]]:
-    """Run every job once per round, the order turned round each time.
+    """Run every job once per round, in alternating order.
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ def in_turns(jobs: dict[str, Callable[[int], float]], rounds: int) -> dict[str, 
         Take the number of the round and give seconds.
     rounds : int
     """
-    found: dict[str, list[float]] = {name: [] for name in jobs}
+    timings: dict[str, list[float]] = {name: [] for name in jobs}
     for number in range(rounds):
         for name in list(jobs)[:: 1 if number % 2 == 0 else -1]:
             gc.collect()
-            found[name].append(jobs[name](number))
-    return found
+            timings[name].append(jobs[name](number))
+    return timings
 
 
 def exponent(amounts: Sequence[float], values: Sequence[float]) -> float:
@@ -119,10 +119,10 @@ def peak_of_child(script: str, arguments: Sequence[str]) -> int:
         With what the script wrote, if it failed.
     """
     done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False)
-    found = [line for line in done.stdout.splitlines() if line.startswith(MEMORY_LINE)]
-    if done.returncode or not found:
+    lines = [line for line in done.stdout.splitlines() if line.startswith(MEMORY_LINE)]
+    if done.returncode or not lines:
         raise RuntimeError(f"{Path(script).name} {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
-    return int(json.loads(found[-1].removeprefix(MEMORY_LINE)))
+    return int(json.loads(lines[-1].removeprefix(MEMORY_LINE)))
 
 
 def _give_back_freed() -> None:

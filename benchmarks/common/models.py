@@ -57,7 +57,7 @@ class Subject:
     tokens: int
 
     def tensors(self, picture: int = 0) -> dict[str, torch.Tensor]:
-        """What ``hf.forward`` takes for one picture and the prompt."""
+        """Inputs of ``hf.forward`` for one image and the prompt."""
         return dict(self.model.encode([self.pictures[picture]], self.prompt).tensors)
 
     def wrapped_again(self) -> Subject:
@@ -216,7 +216,7 @@ def _subject(name: str, hf: Any, processor: Any, tokens: int, words: int, pixels
     model = mp.wrap(hf, processor, name=name)
     prompt = " ".join(f"w{30 + i}" for i in range(words))
     subject = Subject(name, model, [noise(seed, pixels) for seed in range(pictures)], prompt, tokens)
-    found = subject.tensors()["input_ids"].shape[1]
-    if found != tokens:
-        raise RuntimeError(f"the prompt of {name} should have {tokens} tokens and has {found}.")
+    count = subject.tensors()["input_ids"].shape[1]
+    if count != tokens:
+        raise RuntimeError(f"the prompt of {name} should have {tokens} tokens and has {count}.")
     return subject

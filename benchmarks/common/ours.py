@@ -33,9 +33,9 @@ def swept(work: Work, prepared: Prepared, cells: Sequence[Cell]) -> Answers:
     return answers(work, grid(work))
 
 
-def answers(work: Work, found: xr.Dataset) -> Answers:
+def answers(work: Work, grid: xr.Dataset) -> Answers:
     """A grid of one concept and one picture as answers, cell by cell."""
-    first = found.isel({schema.CONCEPT: 0, schema.CONTROL: 0, schema.DRAW: 0, schema.SAMPLE: 0})
+    first = grid.isel({schema.CONCEPT: 0, schema.CONTROL: 0, schema.DRAW: 0, schema.SAMPLE: 0})
     first = first.transpose(schema.LAYER, schema.STRENGTH, ...).sel(
         {schema.LAYER: list(work.layers), schema.STRENGTH: list(work.strengths)}
     )

@@ -64,9 +64,9 @@ def _generate_options(work: Work) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _answers(work: Work, cells: Sequence[Cell], made: Any) -> Answers:
-    logits = torch.stack(list(made.logits), 1)
-    return Answers(list(cells), made.sequences[:, -work.steps :].cpu(), work.logprob(logits[:, 0]), logits)
+def _answers(work: Work, cells: Sequence[Cell], output: Any) -> Answers:
+    logits = torch.stack(list(output.logits), 1)
+    return Answers(list(cells), output.sequences[:, -work.steps :].cpu(), work.logprob(logits[:, 0]), logits)
 
 
 def blocks_of(work: Work) -> Sequence[nn.Module]:
@@ -76,12 +76,12 @@ def blocks_of(work: Work) -> Sequence[nn.Module]:
 
 def added_per_block(work: Work, cells: Sequence[Cell]) -> dict[int, Tensor]:
     """For every layer among the cells what is added there, [rows, 1, width]; 0 for rows of other layers."""
-    found: dict[int, Tensor] = {}
+    by_layer: dict[int, Tensor] = {}
     for row, cell in enumerate(cells):
-        if cell[0] not in found:
-            found[cell[0]] = work.doses.new_zeros(len(cells), 1, work.doses.shape[1])
-        found[cell[0]][row, 0] = work.added(cell)
-    return found
+        if cell[0] not in by_layer:
+            by_layer[cell[0]] = work.doses.new_zeros(len(cells), 1, work.doses.shape[1])
+        by_layer[cell[0]][row, 0] = work.added(cell)
+    return by_layer
 
 
 @contextmanager
@@ -125,8 +125,8 @@ def _expanded(work: Work, rows: int) -> dict[str, Tensor]:
 def with_hooks(work: Work, prepared: Prepared, cells: Sequence[Cell]) -> Answers:
     """Hooks and ``generate``; with several cells they are rows of one batch, and each prefills the whole prompt."""
     with hooks(work, cells):
-        made = work.subject.model.hf.generate(**_expanded(work, len(cells)), **_generate_options(work))
-    return _answers(work, cells, made)
+        output = work.subject.model.hf.generate(**_expanded(work, len(cells)), **_generate_options(work))
+    return _answers(work, cells, output)
 
 
 @torch.no_grad()
@@ -152,8 +152,8 @@ def with_copied_caches(work: Work, prepared: Prepared, cells: Sequence[Cell]) ->
             logits.append(hf(input_ids=tokens, **cache_argument(hf, cache)).logits[:, -1])
             tokens = logits[-1].argmax(-1, keepdim=True)
             chosen.append(tokens)
-    found = torch.stack(logits, 1)
-    return Answers(list(cells), torch.cat(chosen, 1).cpu(), work.logprob(found[:, 0]), found)
+    stacked = torch.stack(logits, 1)
+    return Answers(list(cells), torch.cat(chosen, 1).cpu(), work.logprob(stacked[:, 0]), stacked)
 
 
 class Nnsight:
@@ -195,13 +195,13 @@ class Nnsight:
         if work.tokens == IMAGE:
             with whole.trace(fn="generate", **work.tensors, **options) as tracer:
                 block.output[:, columns] += added
-                made = tracer.result.save()
+                output = tracer.result.save()
         else:
             with whole.trace(fn="generate", **work.tensors, **options) as tracer:
                 for _ in tracer.iter[: work.steps]:
                     block.output[:, -1] += added
-                made = tracer.result.save()
-        return _answers(work, cells, made)
+                output = tracer.result.save()
+        return _answers(work, cells, output)
 
 
 class SteeringVectors:
@@ -229,15 +229,15 @@ class SteeringVectors:
             )
         config = {"decoder_block": work.subject.model.layout.paths["blocks"] + ".{num}"}
         with vector.apply(hf, layer_config=config, multiplier=strength, **where):
-            made = hf.generate(**work.tensors, **options)
-        return _answers(work, cells, made)
+            output = hf.generate(**work.tensors, **options)
+        return _answers(work, cells, output)
 
 
 def peers(rows_by_hand: int, *, prompt_edited: bool = False) -> list[Side]:
     """Every peer, slowest way first; rows that prefill the whole prompt each gain nothing from larger batches."""
     nnsight, steering_vectors = Nnsight(), SteeringVectors()
     whole = rows_by_hand if prompt_edited else min(rows_by_hand, MOST_PREFILLED)
-    found = [
+    sides = [
         Side("hooks + generate, one cell at a time", with_hooks, chunk=1),
         Side("nnsight, one cell at a time", nnsight.run, chunk=1, missing=nnsight.missing, setup=nnsight.ready),
         Side(
@@ -254,5 +254,5 @@ def peers(rows_by_hand: int, *, prompt_edited: bool = False) -> list[Side]:
     ]
     if not prompt_edited:
         name = f"one prefill, copied caches, rows {rows_by_hand} at a time"
-        found.append(Side(name, with_copied_caches, prefilled, chunk=rows_by_hand))
-    return found
+        sides.append(Side(name, with_copied_caches, prefilled, chunk=rows_by_hand))
+    return sides

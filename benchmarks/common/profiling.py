@@ -1,4 +1,4 @@
-"""Where the time of a call goes: own time of every function, by what it is for."""
+"""Profile of a call: own time of every function, grouped by purpose."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def shares(job: Callable[[], object]) -> list[tuple[str, float]]:
     """
     profile = cProfile.Profile(time.process_time)
     profile.runcall(job)
-    found = dict.fromkeys([name for name, _ in PARTS] + [REST], 0.0)
+    seconds = dict.fromkeys([name for name, _ in PARTS] + [REST], 0.0)
     for function, (_, _, own, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
         if function[0] != "~":
-            found[_part(function, function)] += own
-        for caller, told in callers.items() if function[0] == "~" else ():
-            found[_part(function, caller)] += told[2]
-    return sorted(found.items(), key=lambda item: -item[1])
+            seconds[_part(function, function)] += own
+        for caller, times in callers.items() if function[0] == "~" else ():
+            seconds[_part(function, caller)] += times[2]
+    return sorted(seconds.items(), key=lambda item: -item[1])
 
 
 def _part(function: _Function, caller: _Function) -> str:

@@ -1,4 +1,4 @@
-"""What a benchmark says: a table, the machine and the versions, a JSON file; and the options that all take."""
+"""Reports of the benchmarks: a table, the machine and the versions, a JSON file; and the common options."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    found = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(found, platform.machine())
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -68,10 +68,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
 
 
-def heading(title: str, told: Mapping[str, Any]) -> str:
-    """What stands above a table."""
-    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
-    return f"\n{title}\n{told['machine']}; {told['unit']}; {told['date']}; {versions}\n"
+def heading(title: str, facts: Mapping[str, Any]) -> str:
+    """Heading of a table."""
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    return f"\n{title}\n{facts['machine']}; {facts['unit']}; {facts['date']}; {versions}\n"
 
 
 def target(name: str, value: float | None, bound: float, *, at_least: bool) -> dict[str, Any]:

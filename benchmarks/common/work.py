@@ -60,7 +60,7 @@ class Work:
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
-        """What the model takes, one row."""
+        """Inputs of the model, one row."""
         return self.subject.tensors()
 
     @cached_property
@@ -69,14 +69,16 @@ class Work:
         model, generator = self.subject.model, torch.Generator().manual_seed(1)
         count, width = len(model.layers), model.hidden_size
         directions = torch.randn(count, width, generator=generator)
-        found = mp.vectors_from(model, {CONCEPT: directions}, self.subject.pictures[:1], self.subject.prompt)
+        vectors = mp.vectors_from(model, {CONCEPT: directions}, self.subject.pictures[:1], self.subject.prompt)
         dims = (schema.CONCEPT, schema.SCOPE, schema.DRAW, schema.LAYER, schema.HIDDEN)
         shuffled = torch.randn(1, 1, 8, count, width, generator=generator)
-        return found.assign(shuffled=lazy(dims, shuffled.to(model.device)), words=(schema.CONCEPT, [json.dumps(WORDS)]))
+        return vectors.assign(
+            shuffled=lazy(dims, shuffled.to(model.device)), words=(schema.CONCEPT, [json.dumps(WORDS)])
+        )
 
     @cached_property
     def doses(self) -> Tensor:
-        """What strength 1 adds at each layer, [layers of the model, width], in the model's type."""
+        """Vector that strength 1 adds at each layer, [layers of the model, width], in the model's dtype."""
         name = OWN_NORM.format("image" if self.tokens == IMAGE else "last_prompt")
         vector = torch.from_numpy(np.array(self.vectors["vector"].values))[0, 0]
         norms = torch.from_numpy(np.array(self.vectors[name].values)).to(vector)
@@ -84,7 +86,7 @@ class Work:
         return (vector / vector.norm(dim=-1, keepdim=True) * norms[:, None]).to(model.device, model.dtype)
 
     def added(self, cell: Cell) -> Tensor:
-        """What a cell adds at the output of its layer, [width]."""
+        """Vector that a cell adds at the output of its layer, [width]."""
         return self.doses[cell[0]] * cell[1]
 
     @cached_property
@@ -103,7 +105,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a side found for some cells.
+    """Answers of one side for some cells.
 
     Attributes
     ----------
@@ -124,8 +126,8 @@ def joined(parts: Sequence[Answers]) -> Answers:
     """Answers of several chunks as one."""
 
     def together(name: str) -> Any:
-        found = [getattr(part, name) for part in parts]
-        return None if any(value is None for value in found) else torch.cat(found)
+        values = [getattr(part, name) for part in parts]
+        return None if any(value is None for value in values) else torch.cat(values)
 
     cells = [cell for part in parts for cell in part.cells]
     return Answers(cells, together("tokens"), together("logprob"), together("logits"))
@@ -133,7 +135,7 @@ def joined(parts: Sequence[Answers]) -> Answers:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a side's answers compare with the reference's.
+    """Agreement of a side's answers with the reference.
 
     Attributes
     ----------

@@ -46,7 +46,7 @@ def text_embeddings_of_generated_images(model: ProbeModel, encoded: Encoded) -> 
         if embedded is None:
             raise RuntimeError(
                 f"the text model of {model.name} takes no inputs_embeds, so an image token in the continuation cannot "
-                "be distinguished from one of a picture; leave it out of the continuation."
+                "be distinguished from one of an image; leave it out of the continuation."
             )
         token = model.hf.get_input_embeddings()(ids.new_full((1, 1), image)).to(embedded)
         marked = generated[..., None].to(embedded.device)

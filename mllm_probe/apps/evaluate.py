@@ -20,7 +20,7 @@ def recognition_tables(folder: Path, count: int) -> list[str]:
     ----------
     folder : Path
     count : int
-        Pictures for each table.
+        Images for each table.
 
     Returns
     -------
@@ -45,20 +45,20 @@ def main(argv: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m mllm_probe.apps.evaluate", description=__doc__)
     parser.add_argument("--models", nargs="*", help="bundled names or folders (default: all bundled)")
-    parser.add_argument("--pictures", type=int, default=1000, help="pictures for each table")
+    parser.add_argument("--pictures", type=int, default=1000, help="images for each table")
     parser.add_argument("--no-steerability", action="store_true", help="recognition and problems only")
     parser.add_argument("--save", action="store_true", help="keep the tables in the model's card")
-    given = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     torch.set_num_threads(1)  # models this small lose more than they gain by sharing a step between threads
-    for name in given.models or bundled_names():
+    for name in options.models or bundled_names():
         folder = bundled_folder(name) or Path(name)
-        tables = recognition_tables(folder, given.pictures)
+        tables = recognition_tables(folder, options.pictures)
         print(f"## {name}\n", *tables, sep="\n\n", flush=True)
-        if not given.no_steerability:
+        if not options.no_steerability:
             steering = steerability_tables(folder)
             print("", *steering, sep="\n\n", flush=True)
             tables += steering
-        if given.save:
+        if options.save:
             (folder / RESULTS).write_text(json.dumps({"tables": tables}, indent=1) + "\n")
             refresh_card(folder)
 

@@ -40,17 +40,17 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _plan(given: argparse.Namespace) -> TrainingPlan:
-    tower: TowerPlan | Path = TowerPlan(steps=given.tower_steps, seed=given.seed, save_every=given.save_every)
-    if given.tower:
-        tower = bundled_folder(given.tower) or Path(given.tower)
+def _plan(options: argparse.Namespace) -> TrainingPlan:
+    tower: TowerPlan | Path = TowerPlan(steps=options.tower_steps, seed=options.seed, save_every=options.save_every)
+    if options.tower:
+        tower = bundled_folder(options.tower) or Path(options.tower)
         if not (tower / "config.json").is_file():
             raise FileNotFoundError(f"--tower takes a bundled name or a model's folder, and there is none at {tower}")
-    blocks = DEPTHS[given.model]
+    blocks = DEPTHS[options.model]
     decoder = DecoderPlan(
-        blocks, steps=given.steps, seed=given.seed, save_every=given.save_every, compiled=given.compile
+        blocks, steps=options.steps, seed=options.seed, save_every=options.save_every, compiled=options.compile
     )
-    return TrainingPlan(given.model, given.pictures, given.held, given.seed, tower, decoder, given.processes)
+    return TrainingPlan(options.model, options.pictures, options.held, options.seed, tower, decoder, options.processes)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -61,11 +61,11 @@ def main(argv: list[str] | None = None) -> None:
     argv : list of str or None
         The command line by default. Stopped and started again with the same arguments, training goes on.
     """
-    given = _arguments(argv)
+    options = _arguments(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    plan = _plan(given)
-    out = given.out or Path(given.model)
-    write_card(out, plan, train(plan, given.work, out))
+    plan = _plan(options)
+    out = options.out or Path(options.model)
+    write_card(out, plan, train(plan, options.work, out))
 
 
 if __name__ == "__main__":

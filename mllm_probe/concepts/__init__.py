@@ -1,4 +1,4 @@
-"""Concepts as pictures with and without them, from the drawn world, a folder or the Hub."""
+"""Concepts as images with and without them, from the drawn world, a folder or the Hub."""
 
 from mllm_probe.concepts.concept import Concept
 from mllm_probe.concepts.drawn import scenes

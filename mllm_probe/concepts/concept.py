@@ -1,4 +1,4 @@
-"""One visual concept: its name and words, and pictures with it and without it."""
+"""One visual concept: its name and words, and images with it and without it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN_WORDS = 6
 
 
 def category_name(name: str) -> str:
-    """Return the name of a category: one of `schema.CATEGORIES` however it is spelled, any other as it is.
+    """Return the name of a category: one of `schema.CATEGORIES` in any spelling, any other unchanged.
 
     Other spellings are ``VisualStyle``, ``AbstractConcept``, ``mood`` and the like.
 
@@ -37,21 +37,21 @@ def category_name(name: str) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Concept:
-    """A concept and its two classes of pictures.
+    """A concept and its two classes of images.
 
     Parameters
     ----------
     name : str
         How it is called in datasets and plots.
     category : str
-        One of `schema.CATEGORIES`, or any other name. Of the categories in `schema.EXCLUSIVE_CATEGORIES` a picture
+        One of `schema.CATEGORIES`, or any other name. Of the categories in `schema.EXCLUSIVE_CATEGORIES` an image
         shows one concept at a time; in all others, such as entities, it may show several.
     words : tuple of str
         Every form that counts as naming it.
     positive, negative : sequence of Picture
-        Pictures with and without it.
+        Images with and without it.
     paired : bool
-        Whether ``positive[i]`` and ``negative[i]`` are the same picture with one thing changed.
+        Whether ``positive[i]`` and ``negative[i]`` are the same image with one thing changed.
 
     Raises
     ------
@@ -75,28 +75,28 @@ class Concept:
             object.__setattr__(self, side, tuple(getattr(self, side)))
             if not getattr(self, side):
                 raise ValueError(
-                    f"concept {self.name!r} has no {side} pictures; a direction is the difference of two classes, "
-                    "so give at least one picture with it and one without it."
+                    f"concept {self.name!r} has no {side} images; a direction is the difference of two classes, "
+                    "so give at least one image with it and one without it."
                 )
         if self.paired and len(self.positive) != len(self.negative):
             raise ValueError(
                 f"concept {self.name!r} is paired but has {len(self.positive)} positive and {len(self.negative)} "
-                "negative pictures; give pairs of equal number or paired=False."
+                "negative images; give pairs of equal number or paired=False."
             )
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        """All its pictures, positives first."""
+        """All its images, positives first."""
         return (*self.positive, *self.negative)
 
     @property
     def units(self) -> list[tuple[Picture, ...]]:
-        """Units that a split keeps together: pairs, or single pictures of an unpaired concept."""
+        """Units that a split keeps together: pairs, or single images of an unpaired concept."""
         if self.paired:
             return list(zip(self.positive, self.negative, strict=True))
         return [(picture,) for picture in self.pictures]
 
     def __repr__(self) -> str:
-        pictures = f"{len(self.positive)} pictures with it, {len(self.negative)} without{', in pairs' * self.paired}"
+        pictures = f"{len(self.positive)} images with it, {len(self.negative)} without{', in pairs' * self.paired}"
         words = ", ".join(self.words[:_SHOWN_WORDS]) + ", …" * (len(self.words) > _SHOWN_WORDS)
         return f"<Concept {self.name!r} ({self.category}): {pictures}; words: {words}>"

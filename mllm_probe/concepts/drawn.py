@@ -22,7 +22,7 @@ SMALLEST, LARGEST = 16, 4096
 
 @dataclass(frozen=True)
 class Drawing:
-    """A scene and a size: called, it draws the picture."""
+    """A scene and a size: called, it draws the image."""
 
     scene: Scene
     size: int
@@ -44,21 +44,21 @@ def scenes(
     Parameters
     ----------
     negative : {"replace", "remove"}
-        Replacement of the concept in the negative picture: another value of the same slot (a bird for
+        Replacement of the concept in the negative image: another value of the same slot (a bird for
         a cat, another style), or nothing.
     concepts : iterable of str, optional
         Names of the drawn world's concepts; all of them by default.
     pairs : int
         Pairs of each concept, at most `MOST_PAIRS` of all together.
     seed : int
-        Decides the scenes. Pictures of one seed are never those of another.
+        Decides the scenes. Images of one seed are never those of another.
     size : int
-        Side of the pictures in pixels, 16 … 4096.
+        Side of the images in pixels, 16 … 4096.
 
     Returns
     -------
     ConceptLibrary
-        Pictures are drawn when they are looked at; their ``labels`` list everything that they show.
+        Images are drawn when they are looked at; their ``labels`` list everything that they show.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Concepts from a folder of pictures: ``<category>/<concept>/{positive,negative}/*.png|jpg``."""
+"""Concepts from a folder of images: ``<category>/<concept>/{positive,negative}/*.png|jpg``."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def from_folder(
         Laid out as ``<category>/<concept>/{positive,negative}/*.png|jpg``. Categories have any name; other
         spellings of those in `schema.CATEGORIES` are understood. Hidden files and folders are passed over.
     groups : callable, mapping, str or pathlib.Path, optional
-        Which pictures are near-duplicates, so that `ConceptLibrary.split` keeps them on one side: a function of a
+        Which images are near-duplicates, so that `ConceptLibrary.split` keeps them on one side: a function of a
         picture's path, a mapping from paths, or a CSV file with the columns ``file`` (relative to ``folder``) and
-        ``group``. Pictures without a group (None, or not listed) form one group each.
+        ``group``. Images without a group (None, or not listed) form one group each.
 
     Returns
     -------
     ConceptLibrary
-        Sorted by category and name. What else a picture shows is not known, so ``labels`` are None; groups are
+        Sorted by category and name. What else an image shows is not known, so ``labels`` are None; groups are
         recorded as ``Picture.group``.
 
     Raises
@@ -51,7 +51,7 @@ def from_folder(
         If there is no such folder or CSV file.
     ValueError
         If the layout is another, a class is missing or empty, a file or folder cannot be read, a file is no regular
-        file or no picture of at most 64 megapixels, or names, words or groups are wrong. The text names the file.
+        file or no image of at most 64 megapixels, or names, words or groups are wrong. The text names the file.
 
     Examples
     --------
@@ -120,16 +120,16 @@ def _concept(folder: Path, category: str) -> Concept:
 
 
 def _class(folder: Path, side: str) -> dict[str, Path]:
-    """Picture files of one class by their stem, sorted."""
+    """Image files of one class by their stem, sorted."""
     path = folder / side
     there = _is_folder(path)
     files = [p for p in _entries(path) if p.suffix.lower() in _ENDINGS] if there else []
     if not files:
         others = ", ".join(repr(p.name) for p in _folders(folder)) or "no folders"
-        problem = f"holds no pictures ({', '.join(_ENDINGS)})" if there else "is missing"
+        problem = f"holds no images ({', '.join(_ENDINGS)})" if there else "is missing"
         raise ValueError(
             f"concept {folder.name!r}: the folder {str(path)!r} {problem} (there: {others}). A direction needs "
-            f"pictures with the concept and pictures without it; expected {_LAYOUT}."
+            f"images with the concept and images without it; expected {_LAYOUT}."
         )
     by_stem: dict[str, Path] = {}
     for file in files:

@@ -1,4 +1,4 @@
-"""Groups of near-duplicates, given by a function, a mapping or a CSV file, recorded with the pictures."""
+"""Groups of near-duplicates, given by a function, a mapping or a CSV file, recorded with the images."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _LARGEST_CSV = 32 * 2**20
 
 
 def with_groups(concepts: Iterable[Concept], groups: Groups) -> list[Concept]:
-    """Return the concepts with a group recorded in each picture.
+    """Return the concepts with a group recorded in each image.
 
     Parameters
     ----------
     concepts : iterable of Concept
     groups : callable or mapping
-        A callable takes a `Picture`. A mapping has paths or `Picture.id` as keys; pictures that it lacks are in no
+        A callable takes a `Picture`. A mapping has paths or `Picture.id` as keys; images that it lacks are in no
         group, as are those whose group is None. Groups that were recorded before are replaced.
 
     Raises
     ------
     ValueError
-        If a group is neither text nor a number, or a key of the mapping belongs to no picture.
+        If a group is neither text nor a number, or a key of the mapping belongs to no image.
     """
     listed = list(concepts)
     group_of = groups if callable(groups) else _looked_up([p for c in listed for p in c.pictures], groups)
@@ -78,7 +78,7 @@ def read_groups(file: Path, root: Path) -> dict[Path, str]:
 def _looked_up(pictures: Sequence[Picture], groups: Any) -> Callable[[Picture], Group]:
     if not isinstance(groups, Mapping):
         raise ValueError(
-            "groups: expected a function of a picture, or a mapping from paths or picture ids to groups; got "
+            "groups: expected a function of an image, or a mapping from paths or image ids to groups; got "
             f"{type(groups).__name__}."
         )
     by_path = {os.path.abspath(picture.source): picture for picture in pictures if isinstance(picture.source, Path)}
@@ -90,14 +90,14 @@ def _looked_up(pictures: Sequence[Picture], groups: Any) -> Callable[[Picture], 
             rest[str(key)] = group
         else:
             by_object[id(picture)] = group
-    if rest:  # ids are hashes of pixels: pictures are decoded only if a key is no path
+    if rest:  # ids are hashes of pixels: images are decoded only if a key is no path
         by_id: dict[str, list[Picture]] = {}
         for picture in pictures:
             by_id.setdefault(picture.id, []).append(picture)
         lost = [key for key in rest if key not in by_id]
         if lost:
             raise ValueError(
-                f"groups: {lost[0]!r} is neither the path nor the id of a picture of this library"
+                f"groups: {lost[0]!r} is neither the path nor the id of an image of this library"
                 f"{f' (and {len(lost) - 1} more)' if len(lost) > 1 else ''}; paths are relative to the folder of the "
                 "concepts in a CSV file, and to the working directory in a mapping."
             )

@@ -23,8 +23,8 @@ class HubSource:
     """Source of a dataset's concepts: its id, split and the columns to read.
 
     With ``positive_column`` and ``negative_column`` each row is a counterfactual pair of the concept that
-    ``label_column`` names; with ``image_column`` each row is one picture of a class, and the negatives of a class are
-    pictures of the others. Columns that are None are chosen by type and name. ``label_column="split"``
+    ``label_column`` names; with ``image_column`` each row is one image of a class, and the negatives of a class are
+    images of the others. Columns that are None are chosen by type and name. ``label_column="split"``
     takes the name of the dataset's split as the concept.
     """
 
@@ -66,7 +66,7 @@ def from_hub(
     ----------
     dataset : str or pathlib.Path
         ``"emoset"``, ``"omniconsistency"``, ``"vis_diff"``, the id of another dataset on the Hub, or a local
-        folder of parquet files or labelled pictures.
+        folder of parquet files or labelled images.
     category : str, optional
         Category of its concepts; the three names know theirs.
     split : str, optional
@@ -78,7 +78,7 @@ def from_hub(
     words : mapping of str to sequence of str, optional
         Forms that count as naming a concept; by default its name.
     pairs : int
-        Pictures of each class, and as many negatives.
+        Images of each class, and as many negatives.
     max_rows : int
         Rows to look through at most: the dataset is streamed, not downloaded as a whole.
     seed : int
@@ -89,7 +89,7 @@ def from_hub(
     Returns
     -------
     ConceptLibrary
-        In class datasets a picture's ``labels`` hold its class, since the classes exclude one another. Pictures stay
+        In class datasets an image's ``labels`` hold its class, since the classes exclude one another. Images stay
         encoded in memory.
 
     Raises
@@ -215,7 +215,7 @@ def _columns(source: HubSource, stream: Any) -> _Columns:
 
 
 def _undecoded(stream: Any, images: Sequence[str]) -> Any:
-    """The stream with its image columns as encoded bytes, so that only pictures in use are decoded."""
+    """The stream with its image columns as encoded bytes, so that only images in use are decoded."""
     import datasets
 
     for name in images:
@@ -232,7 +232,7 @@ def _collect(
     pairs: int,
     max_rows: int,
 ) -> None:
-    """Add pictures to their classes until every class that can be known has enough, or the rows end."""
+    """Add images to their classes until every class that can be known has enough, or the rows end."""
     expected = [label] if label is not None else columns.names
     for row in stream.take(max_rows):
         value = label if columns.label is None else row[columns.label]
@@ -250,8 +250,8 @@ def _encoded(value: Any) -> Source:
     if path and Path(path).is_file():
         return Path(path)
     raise ValueError(
-        f"a picture of the dataset cannot be found: {path!r} is neither stored nor a file (URLs are not fetched). "
-        "Leave out such rows, or store the pictures in the dataset."
+        f"an image of the dataset cannot be found: {path!r} is neither stored nor a file (URLs are not fetched). "
+        "Leave out such rows, or store the images in the dataset."
     )
 
 
@@ -284,7 +284,7 @@ def _contrasted(
     others = [other for other in sorted(rows) if other != name]
     if not others:
         raise ValueError(
-            f"only one class was found ({name!r}); its negatives are pictures of other classes, so give two."
+            f"only one class was found ({name!r}); its negatives are images of other classes, so give two."
         )
     rng = np.random.default_rng([seed, *name.encode()])
     shuffled = {other: [rows[other][i] for i in rng.permutation(len(rows[other]))] for other in others}

@@ -56,7 +56,7 @@ class ConceptLibrary(Mapping[str, Concept]):
 
     @property
     def pictures(self) -> list[Picture]:
-        """All pictures, each once (by the hash of its pixels), in the order of the concepts."""
+        """All images, each once (by the hash of its pixels), in the order of the concepts."""
         unique: dict[str, Picture] = {}
         for concept in self._concepts.values():
             for picture in concept.pictures:
@@ -70,7 +70,7 @@ class ConceptLibrary(Mapping[str, Concept]):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of names, categories, words, pictures and groups: attribute ``concepts`` of datasets made with them."""
+        """Hash of names, categories, words, images and groups: attribute ``concepts`` of datasets made with them."""
         content = [
             [c.name, c.category, c.words, c.paired, [p.key for p in c.positive], [p.key for p in c.negative]]
             + [[p.group for p in c.pictures]] * any(p.group is not None for p in c.pictures)
@@ -81,9 +81,9 @@ class ConceptLibrary(Mapping[str, Concept]):
     def split(
         self, fit: float = 0.5, seed: int = 0, *, groups: Groups | None = None
     ) -> tuple[ConceptLibrary, ConceptLibrary]:
-        """Divide the pictures of every concept into two libraries; pairs and groups stay together.
+        """Divide the images of every concept into two libraries; pairs and groups stay together.
 
-        A picture that several concepts share falls on the same side for all of them. Equal files are one picture;
+        An image that several concepts share falls on the same side for all of them. Equal files are one image;
         near-duplicates (other backgrounds, other crops, frames of one video) are not known to be alike unless they are
         given a group.
 
@@ -94,22 +94,22 @@ class ConceptLibrary(Mapping[str, Concept]):
         seed : int
             Decides which.
         groups : callable or mapping, optional
-            Which pictures are near-duplicates: a function of a `Picture`, or a mapping from paths or `Picture.id` to
+            Which images are near-duplicates: a function of a `Picture`, or a mapping from paths or `Picture.id` to
             groups (text, numbers, or None for none). By default the groups that `from_folder` recorded.
 
         Returns
         -------
         fit, held_out : ConceptLibrary
-            Their pictures carry ``split`` ``"fit"`` and ``"held_out"``.
+            Their images carry ``split`` ``"fit"`` and ``"held_out"``.
 
         Raises
         ------
         ValueError
-            If ``fit`` is not between 0 and 1, a concept has too few pictures or groups for both sets, or
-            ``groups`` names pictures that are not there.
+            If ``fit`` is not between 0 and 1, a concept has too few images or groups for both sets, or
+            ``groups`` names images that are not there.
         """
         if isinstance(fit, bool) or not isinstance(fit, (int, float)) or not 0 < fit < 1:
-            raise ValueError(f"fit is the share of pictures to fit with, between 0 and 1, not {fit!r}.")
+            raise ValueError(f"fit is the share of images to fit with, between 0 and 1, not {fit!r}.")
         seed = checked_count("seed", seed, least=0)
         if groups is not None:
             return ConceptLibrary(with_groups(self.values(), groups), self.source).split(fit, seed)
@@ -140,14 +140,14 @@ class ConceptLibrary(Mapping[str, Concept]):
         categories : iterable of str, optional
             Categories to keep.
         pairs : int, optional
-            Keep the first so many pairs (or pictures of each class) of every concept: equal n for all.
+            Keep the first so many pairs (or images of each class) of every concept: equal n for all.
 
         Raises
         ------
         KeyError
             If a name is unknown.
         ValueError
-            If no concept is of a category, nothing is left, or a concept has fewer pictures than ``pairs``.
+            If no concept is of a category, nothing is left, or a concept has fewer images than ``pairs``.
         """
         if isinstance(concepts, str) or isinstance(categories, str):
             raise ValueError("concepts and categories are lists of names, not one string: write ['cat'] for one.")
@@ -181,7 +181,7 @@ class ConceptLibrary(Mapping[str, Concept]):
 def _first(concept: Concept, pairs: int) -> Concept:
     there = min(len(concept.positive), len(concept.negative))
     if not 1 <= checked_count("pairs", pairs) <= there:
-        raise ValueError(f"concept {concept.name!r} has {there} pairs of pictures; pairs={pairs} must be 1 to {there}.")
+        raise ValueError(f"concept {concept.name!r} has {there} pairs of images; pairs={pairs} must be 1 to {there}.")
     return replace(concept, positive=concept.positive[:pairs], negative=concept.negative[:pairs])
 
 

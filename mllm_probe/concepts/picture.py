@@ -1,4 +1,4 @@
-"""A picture and its metadata: a file, encoded bytes, an image in memory or a drawing rendered on demand."""
+"""An image and its metadata: a file, encoded bytes, an image in memory or a drawing rendered on demand."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Source = Image.Image | Path | bytes | Callable[[], Image.Image]
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture of a concept set.
+    """An image of a concept set.
 
     Parameters
     ----------
     source : PIL.Image.Image, pathlib.Path, bytes or callable
         Where the pixels come from. Everything but an image in memory is read or drawn anew each time,
-        so that a library of thousands of pictures stays small. A callable takes nothing, returns an
+        so that a library of thousands of images stays small. A callable takes nothing, returns an
         image and has a ``repr`` that determines the drawing.
     labels : frozenset of str or None
-        Names of all concepts that the picture truly shows; None when that is not known.
+        Names of all concepts that the image truly shows; None when that is not known.
     pair : int or None
         Number of the counterfactual pair, equal for its positive and negative.
     split : {"fit", "held_out"} or None
         Set by `ConceptLibrary.split`.
     group : str or None
-        Name that it shares with its near-duplicates (other views of one object), in whatever concept they are: pictures
+        Name that it shares with its near-duplicates (other views of one object), in whatever concept they are: images
         of one group are never divided. Set by `from_folder` and `ConceptLibrary.split`.
     """
 
@@ -45,23 +45,23 @@ class Picture:
 
     @property
     def image(self) -> Image.Image:
-        """The picture as an RGB image.
+        """The image as an RGB image.
 
         Raises
         ------
         ValueError
-            If the file or the bytes are no readable picture.
+            If the file or the bytes are no readable image.
         """
         return as_image(self.source() if callable(self.source) else self.source)
 
     @cached_property
     def id(self) -> str:
-        """Hash of the pixels, the ``sample`` coordinate of every dataset made with the picture."""
+        """Hash of the pixels, the ``sample`` coordinate of every dataset made with the image."""
         return content_hash(self.image)
 
     @cached_property
     def key(self) -> str:
-        """Hash of the source, computed without drawing or decoding: equal keys are equal pictures."""
+        """Hash of the source, computed without drawing or decoding: equal keys are equal images."""
         if isinstance(self.source, Image.Image):
             return self.id
         if isinstance(self.source, Path):
@@ -73,13 +73,13 @@ class Picture:
         return hashlib.sha256(encoded).hexdigest()[:16]
 
     def marked(self, **facts: str | None) -> Picture:
-        """Return the same picture with another ``split`` or ``group``."""
+        """Return the same image with another ``split`` or ``group``."""
         copy = replace(self, **facts)  # type: ignore[arg-type]
         copy.__dict__.update({name: self.__dict__[name] for name in ("id", "key") if name in self.__dict__})
         return copy
 
     def thumbnail(self, size: int = 64) -> bytes:
-        """Return the picture as PNG bytes of at most ``size`` pixels a side."""
+        """Return the image as PNG bytes of at most ``size`` pixels a side."""
         image = self.image.copy()
         image.thumbnail((size, size))
         return _png(image)

@@ -1,4 +1,4 @@
-"""Split of pictures into fit and held-out sets, so that no picture is in both."""
+"""Split of images into fit and held-out sets, so that no image is in both."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from mllm_probe.concepts.concept import Concept
 from mllm_probe.concepts.picture import Picture
 
 _MARK = "group "
-"""Before the name of a group among the keys of pictures, which are hexadecimal."""
+"""Before the name of a group among the keys of images, which are hexadecimal."""
 
 
 def fit_keys(concepts: Sequence[Concept], fit: float, seed: int) -> set[str]:
-    """Return the keys of the pictures to fit with.
+    """Return the keys of the images to fit with.
 
-    Pairs, pairs that share a picture, and pictures with one `Picture.group` form groups that go to one side as a
+    Pairs, pairs that share an image, and images with one `Picture.group` form groups that go to one side as a
     whole; every class then fills its share with the groups that no class before it has placed, all positives before
     the first negatives.
 
@@ -30,7 +30,7 @@ def fit_keys(concepts: Sequence[Concept], fit: float, seed: int) -> set[str]:
     Returns
     -------
     set of str
-        `Picture.key` of every picture on the fit side.
+        `Picture.key` of every image on the fit side.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def _place(
         placed[free[index]] = rank < missing
     if not 0 < sum(placed[name] for name in groups) < len(groups):
         raise ValueError(
-            f"concept {concept.name!r} cannot be split: its {len(pictures)} pictures of a class form {len(groups)} "
-            "independent group(s), and each side needs one. Give more pictures, smaller groups, or fewer shared "
+            f"concept {concept.name!r} cannot be split: its {len(pictures)} images of a class form {len(groups)} "
+            "independent group(s), and each side needs one. Give more images, smaller groups, or fewer shared "
             "between concepts."
         )

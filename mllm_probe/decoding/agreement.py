@@ -1,4 +1,4 @@
-"""How closely two ways of computing the same logits must agree: every tolerance of the package."""
+"""Tolerances of the package: largest allowed differences between two computations of the same logits."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 _BY_IMAGE_TOKEN = "deepstack_visual_embeds"
 _IMAGE_TOKENS = "visual_pos_masks"
@@ -68,10 +69,6 @@ def last_columns(name: str, value: Any, column: int, length: int) -> Any:
     return value.narrow(axis, column, length - column) if value.shape[axis] == length else value
 
 
-def bytes_of(value: Any) -> int:
+def bytes_of(value: object) -> int:
     """Memory of the tensors of a call's arguments."""
-    if isinstance(value, Tensor):
-        return value.numel() * value.element_size()
-    if isinstance(value, Mapping):
-        return sum(map(bytes_of, value.values()))
-    return sum(map(bytes_of, value)) if isinstance(value, (list, tuple)) else 0
+    return sum(leaf.nbytes for leaf in tree_leaves(value) if isinstance(leaf, Tensor))

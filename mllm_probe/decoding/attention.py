@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
@@ -21,6 +21,8 @@ from mllm_probe.models.probe_model import ProbeModel
 _NAME = "shared_prefix_"
 FIELD = "_attn_implementation_internal"
 UNKNOWN = ("softcap", "s_aux", "position_bias", "head_mask")
+Output = tuple[Tensor, Tensor | None]
+Expand = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 _SQUARE = 1 << 26
 """Scores that the plain formula holds at a time."""
 
@@ -82,14 +84,16 @@ def latents_expanded(model: ProbeModel) -> Iterator[None]:
     try:
         for module in changed:
             plain: Any = module.expand_kv
-            module.expand_kv = _expanding(plain)
+            module.expand_kv = _expanding(plain)  # type: ignore[assignment]
         yield
     finally:
         for module in changed:
             del module.expand_kv
 
 
-def _expanding(plain: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Any:
+def _expanding(
+    plain: Expand,
+) -> Expand:
     def expand(latent: Tensor, rotated: Tensor) -> tuple[Tensor, Tensor]:
         keys, values = plain(latent, rotated)
         if hasattr(latent, "prefixes"):
@@ -99,7 +103,7 @@ def _expanding(plain: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Any:
     return expand
 
 
-def _expanded(prefix: Prefix, plain: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Prefix:
+def _expanded(prefix: Prefix, plain: Expand) -> Prefix:
     # DeepSeek caches a low-rank latent of keys and values and expands it in every call. That of the prompt never
     # changes and all rows share the tensor, so its expansion is stored on the tensor itself and freed with it.
     if not hasattr(prefix.keys, "expanded"):
@@ -109,11 +113,11 @@ def _expanded(prefix: Prefix, plain: Callable[[Tensor, Tensor], tuple[Tensor, Te
 
 def attention_configs(model: ProbeModel) -> list[Any]:
     """Configurations that the text model's attention is chosen by, each once."""
-    kept = model.state.of(_Configs)
-    if kept.configs is None:
+    cached = model.state.of(_Configs)
+    if cached.configs is None:
         own = (getattr(module, "config", None) for module in model.layout.backbone.modules())
-        kept.configs = list({id(c): c for c in own if hasattr(c, FIELD)}.values())
-    return kept.configs
+        cached.configs = list({id(c): c for c in own if hasattr(c, FIELD)}.values())
+    return cached.configs
 
 
 def _register(base: str | None) -> None:
@@ -123,7 +127,9 @@ def _register(base: str | None) -> None:
         return
     plain = ALL_ATTENTION_FUNCTIONS[base]
 
-    def forward(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **named: Any) -> Any:
+    def forward(
+        module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **named: Any
+    ) -> Output:
         prefixes = getattr(key, "prefixes", None)
         if prefixes is None:
             return plain(module, query, key, value, attention_mask, **named)
@@ -134,7 +140,7 @@ def _register(base: str | None) -> None:
 
 
 def _shared(
-    query: Tensor, key: Tensor, value: Tensor, mask: Any, prefixes: tuple[Prefix, ...], named: dict[str, Any]
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, prefixes: tuple[Prefix, ...], named: dict[str, Any]
 ) -> Tensor:
     """Attention of a query [rows, heads, n, width] over prompts and own keys, [rows, n, heads, value width]."""
     rows, heads, count, width = query.shape
@@ -148,7 +154,7 @@ def _shared(
     return merged.reshape(rows, heads, count, -1).transpose(1, 2).contiguous()
 
 
-def _refuse(mask: Any, named: dict[str, Any], count: int, own: int) -> None:
+def _refuse(mask: object, named: dict[str, Any], count: int, own: int) -> None:
     """Raise where the plain attention would do something else than causal attention over everything."""
     for name in UNKNOWN:
         if named.get(name) is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
 
 from mllm_probe.decoding.attention import Prefix
 from mllm_probe.decoding.growing import GrowingLayer
@@ -18,7 +18,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 
 class PictureLayer(DynamicLayer):
-    """Keys and values of a picture, which cross-attention reads from the layer and nothing is appended to."""
+    """Keys and values of an image, which cross-attention reads from the layer and nothing is appended to."""
 
 
 _COPIES_ARE_APART = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer, PictureLayer)
@@ -41,7 +41,7 @@ class PrefixLayer(GrowingLayer):
         self.prefixes, self.owners = list(prefixes), list(owners)
         self.runs = _runs(self.prefixes, self.owners)
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **named: Any) -> tuple[Tensor, Tensor]:
+    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **named: object) -> tuple[Tensor, Tensor]:
         """Append to the rows' own keys and values; the keys carry the prompts as a mark."""
         keys, values = super().update(key_states, value_states, *args, **named)
         keys.prefixes = self.runs  # type: ignore[attr-defined]
@@ -80,19 +80,19 @@ def require_own_keys(model: ProbeModel) -> None:
         raise NotImplementedError("layers share keys and values, so that blocks cannot be left out.")
 
 
-def share_rows(cache: Any, rows: int, device: torch.device) -> Any:
+def share_rows(cache: Cache, rows: int, device: torch.device) -> Cache:
     """A cache for ``rows`` rows that continue the only row of ``cache``; full attention stores the prompt once."""
     index = torch.zeros(rows, dtype=torch.long, device=device)
     return map_layers(cache, lambda layer: share_layer(layer, index))
 
 
-def expand_rows(cache: Any, rows: int, device: torch.device) -> Any:
+def expand_rows(cache: Cache, rows: int, device: torch.device) -> Cache:
     """An independent cache that repeats the only row; keys and values are views until a step appends to them."""
     index = torch.zeros(rows, dtype=torch.long, device=device)
     return map_layers(cache, lambda layer: _expanded_layer(layer, index))
 
 
-def select_rows(cache: Any, index: Tensor | None) -> Any:
+def select_rows(cache: Cache, index: Tensor | None) -> Cache:
     """An independent cache with rows ``index`` (None: all).
 
     Layers that never write where another reads are shared; all others are copied.
@@ -100,18 +100,18 @@ def select_rows(cache: Any, index: Tensor | None) -> Any:
     return map_layers(cache, lambda layer: select_layer(layer, index))
 
 
-def shares_prefix(cache: Any) -> bool:
+def shares_prefix(cache: Cache) -> bool:
     """Whether some layer of a cache holds a prompt once for all rows."""
     return any(isinstance(layer, PrefixLayer) for layer in getattr(cache, "layers", ()))
 
 
-def cache_bytes(cache: Any) -> int:
+def cache_bytes(cache: Cache) -> int:
     """Memory of the tensors that a cache holds."""
-    sizes = {t.data_ptr(): t.numel() * t.element_size() for t in _tensors(getattr(cache, "layers", []))}
-    return sum(sizes.values())
+    states = [vars(layer) for layer in getattr(cache, "layers", ())]
+    return sum({t.data_ptr(): t.nbytes for t in tree_leaves(states) if isinstance(t, Tensor)}.values())
 
 
-def map_layers(cache: Any, change: Callable[[Any], Any]) -> Any:
+def map_layers(cache: Cache, change: Callable[[CacheLayerMixin], CacheLayerMixin]) -> Cache:
     """A cache of changed layers, in order; a cache that has none is changed as a whole."""
     if not hasattr(cache, "layers"):
         return change(cache)
@@ -120,14 +120,14 @@ def map_layers(cache: Any, change: Callable[[Any], Any]) -> Any:
     return chosen
 
 
-def share_layer(layer: Any, index: Tensor) -> Any:
+def share_layer(layer: CacheLayerMixin, index: Tensor) -> CacheLayerMixin:
     """One layer with a single row, for as many rows as ``index`` has zeros; full attention keeps it once."""
     if type(layer) is not DynamicLayer or not layer.is_initialized:
         return _expanded_layer(layer, index)
     return PrefixLayer([(layer.keys, layer.values)], [0] * len(index))
 
 
-def _expanded_layer(layer: Any, index: Tensor) -> Any:
+def _expanded_layer(layer: CacheLayerMixin, index: Tensor) -> CacheLayerMixin:
     if type(layer) not in _COPIES_ARE_APART or not layer.is_initialized:
         return _copied(layer, index)
     chosen = copy.copy(layer)
@@ -135,7 +135,7 @@ def _expanded_layer(layer: Any, index: Tensor) -> Any:
     return chosen
 
 
-def select_layer(layer: Any, index: Tensor | None) -> Any:
+def select_layer(layer: CacheLayerMixin, index: Tensor | None) -> CacheLayerMixin:
     """Rows ``index`` of one layer (None: all), independent of it."""
     if isinstance(layer, PrefixLayer) and index is not None:
         return layer.select(index)
@@ -147,7 +147,7 @@ def select_layer(layer: Any, index: Tensor | None) -> Any:
     return chosen
 
 
-def _copied(part: Any, index: Tensor | None) -> Any:
+def _copied(part: CacheLayerMixin, index: Tensor | None) -> CacheLayerMixin:
     whole = copy.deepcopy(part)
     if index is not None:
         whole.reorder_cache(index)
@@ -163,13 +163,3 @@ def _runs(prefixes: Sequence[tuple[Tensor, Tensor]], owners: Sequence[int]) -> t
             runs.append(Prefix(start, row, *prefixes[owners[start]]))
             start = row
     return tuple(runs)
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        return [t for item in value.values() for t in _tensors(item)]
-    if isinstance(value, (list, tuple)):
-        return [t for item in value for t in _tensors(item)]
-    return [t for item in vars(value).values() for t in _tensors(item)] if hasattr(value, "reorder_cache") else []

@@ -45,7 +45,7 @@ def cuda_graph(step: Callable[..., Any]) -> Recorded:
 
 
 def default_compiler(model: ProbeModel) -> Compiler | None:
-    """What compiles a step where the model runs; nothing on the CPU, where compiling costs more than it gains."""
+    """Default compiler of a decode step: CUDA graphs on CUDA, None on the CPU, where compiling does not pay."""
     return cuda_graph if model.device.type == "cuda" else None
 
 
@@ -184,18 +184,21 @@ class StaticDecoder:
             )
         self.tokens[:count].copy_(tokens)
         self.tokens[count:].copy_(tokens[-1:].expand(self.rows - count, 1))
-        self.state.place(positions)
+        self.state.positions.copy_(positions.expand(self.state.positions.shape))
+        self.state.at.fill_(self.state.filled)
         run = self._compiled if self.compiled and self._compiled is not None else self._step
         with _registered(self.name, self._attends), attention_named(self.model, lambda _: self.name):
             logits = run(self.tokens, self.state.positions)
-        self.state.advance()
+        self.state.filled += 1
         return logits[:count, -1].clone()
 
     def _step(self, tokens: Tensor, positions: Tensor) -> Tensor:
         caller = self.model.layout.caller
         return caller(input_ids=tokens, position_ids=positions, **cache_argument(caller, self.state.cache)).logits
 
-    def _attend(self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **named: Any) -> Any:
+    def _attend(
+        self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: object, **named: Any
+    ) -> tuple[Tensor, None]:
         if any(named.get(name) is not None for name in UNKNOWN) or named.get("sliding_window") is not None:
             raise NotImplementedError(f"attention of {type(module).__name__} is not plain full attention.")
         scale = named.get("scaling") or query.shape[-1] ** -0.5
@@ -226,28 +229,19 @@ class _State:
     @property
     def nbytes(self) -> int:
         """Memory on the device."""
-        return sum(t.numel() * t.element_size() for pair in (*self.prefix, *self.own) for t in pair)
+        return sum(t.nbytes for pair in (*self.prefix, *self.own) for t in pair)
 
     def load(self, shared: SharedPrefix) -> None:
         """Copy a prompt's keys and values; the unused columns after them are masked."""
         length = shared.cache.layers[0].keys.shape[2]
         for room, layer in zip(self.prefix, shared.cache.layers, strict=True):
-            for into, given in zip(room, (layer.keys, layer.values), strict=True):
+            for into, states in zip(room, (layer.keys, layer.values), strict=True):
                 into.zero_()
-                into[:, :, :length].copy_(given)
+                into[:, :, :length].copy_(states)
         self.hidden.fill_(-torch.inf)
         self.hidden[:length].zero_()
         self.at.zero_()
         self.filled = 0
-
-    def place(self, positions: Tensor) -> None:
-        """Write the position of what is fed next."""
-        self.positions.copy_(positions.expand(self.positions.shape))
-        self.at.fill_(self.filled)
-
-    def advance(self) -> None:
-        """Count what was fed."""
-        self.filled += 1
 
     def taken(self) -> Taken:
         """Copies of the rows' own keys and values."""
@@ -291,7 +285,7 @@ class _Room(CacheLayerMixin):
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Do nothing: the tensors belong to the decoder."""
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **named: Any) -> tuple[Tensor, Tensor]:
+    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **named: object) -> tuple[Tensor, Tensor]:
         """Return the states unchanged; the attention stores them."""
         return key_states, value_states
 
@@ -370,7 +364,7 @@ def _require_plain(shared: SharedPrefix) -> None:
     if not layers or wrong is not None:
         raise NotImplementedError(f"a cache with {type(wrong).__name__} has no fixed shapes here.")
     if any(name in shared.encoded.tensors for name in _TAKES_PROMPT):
-        raise NotImplementedError("a step that takes masks of the picture has no fixed shapes here.")
+        raise NotImplementedError("a step that takes masks of the image has no fixed shapes here.")
 
 
 @contextmanager
@@ -383,7 +377,7 @@ def _registered(name: str, attend: Callable[..., Any]) -> Iterator[None]:
         del ALL_ATTENTION_FUNCTIONS[name], ALL_MASK_ATTENTION_FUNCTIONS[name]
 
 
-def _no_mask(*_: Any, **__: Any) -> None:
+def _no_mask(*_: object, **__: object) -> None:
     return None
 
 

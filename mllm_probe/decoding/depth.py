@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin
 
 from mllm_probe.activations.hooks import attached, before_block
 from mllm_probe.decoding.cache_layers import PrefixLayer, map_layers, require_own_keys, select_layer, share_layer
@@ -28,7 +29,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 @dataclass(frozen=True)
 class Grouping:
-    """Which rows one block computes together.
+    """Grouping of the rows that one block computes together.
 
     Attributes
     ----------
@@ -102,7 +103,7 @@ class DepthRows(CachedRows):
         model: ProbeModel,
         encoded: Encoded,
         positions: Tensor,
-        cache: Any,
+        cache: Cache,
         logits: Tensor,
         fed: int = 0,
         one_by_one: bool = False,
@@ -161,11 +162,11 @@ def start_rows(members: Sequence[SharedPrefix], owners: np.ndarray, unedited_par
     return DepthRows(groups, model, encoded, first.positions, cache, logits, 0, first.one_by_one)
 
 
-def _cache_of_groups(caches: Sequence[Any], owners: np.ndarray, groups: Groups, device: torch.device) -> Any:
+def _cache_of_groups(caches: Sequence[Cache], owners: np.ndarray, groups: Groups, device: torch.device) -> Cache:
     """A cache whose layers hold the groups of their block, each following its own prompt."""
     places = iter(zip(groups.at, *(cache.layers[: len(groups.at)] for cache in caches), strict=True))
 
-    def follow(layer: Any) -> Any:
+    def follow(layer: CacheLayerMixin) -> CacheLayerMixin:
         grouping, *layers = next(places)
         if len(layers) == 1:
             return share_layer(layer, torch.zeros(len(grouping.first), dtype=torch.long, device=device))
@@ -207,11 +208,11 @@ def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
         yield
 
 
-def _regrouped(cache: Any, old: Groups, new: Groups, rows: np.ndarray) -> Any:
+def _regrouped(cache: Cache, old: Groups, new: Groups, rows: np.ndarray) -> Cache:
     """A cache for new groups, made of ``rows`` of the old ones."""
     pairs = iter(zip(old.at, new.at, strict=True))
 
-    def choose(layer: Any) -> Any:
+    def choose(layer: CacheLayerMixin) -> CacheLayerMixin:
         before, after = next(pairs)
         return select_layer(layer, torch.from_numpy(before.of_row[rows[after.first]]))
 

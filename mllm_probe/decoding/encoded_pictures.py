@@ -1,4 +1,4 @@
-"""Pictures in the form in which a family takes them at every call, so that they are encoded once."""
+"""Images in the form in which a family takes them at every call, so that they are encoded once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 
 class _PictureIsSeenError(Exception):
-    """Raised where the text model is called with the picture, to leave it."""
+    """Raised where the text model is called with the image, to leave it."""
 
 
 _PIXELS = ("pixel_values", "flattened_patches")
@@ -24,7 +24,7 @@ _PIXELS = ("pixel_values", "flattened_patches")
 
 @torch.no_grad()
 def with_pictures_encoded(model: ProbeModel, encoded: Encoded) -> Encoded:
-    """A sample whose pixels are replaced by the vision tower's features, for families that need a picture at each step.
+    """A sample whose pixels are replaced by the vision tower's features, for families that need an image at each step.
 
     Parameters
     ----------
@@ -35,15 +35,15 @@ def with_pictures_encoded(model: ProbeModel, encoded: Encoded) -> Encoded:
     Returns
     -------
     Encoded
-        The same where the family decodes without its picture (nearly all do), and where there is none.
+        The same where the family decodes without its image (nearly all do), and where there is none.
     """
     name = family_of(model.hf.config).encoded_picture
-    given = next((n for n in _PIXELS if n in encoded.tensors), None)
-    if not name or given is None:
+    pixels = next((n for n in _PIXELS if n in encoded.tensors), None)
+    if not name or pixels is None:
         return encoded
-    tensors = {n: value for n, value in encoded.tensors.items() if n != given}
+    tensors = {n: value for n, value in encoded.tensors.items() if n != pixels}
     by_step = family_of(model.hf.config).picture_each_step
-    picture = _images(model, encoded.tensors[given]) if by_step else _given_to_text(model, encoded, name)
+    picture = _images(model, encoded.tensors[pixels]) if by_step else _given_to_text(model, encoded, name)
     return replace(encoded, tensors=tensors | {name: picture})
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
@@ -33,7 +31,7 @@ class GrowingLayer(DynamicLayer):
         twin._room = None
         return twin
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **named: Any) -> tuple[Tensor, Tensor]:
+    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **named: object) -> tuple[Tensor, Tensor]:
         """Append the states of new tokens; all keys and values."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from torch import Tensor, nn
+from transformers.cache_utils import CacheLayerMixin
 
 from mllm_probe.decoding.arguments import last_columns
 
@@ -17,8 +18,8 @@ class _KeysAreStoredError(Exception):
     """Raised when a block has handed its keys and values to the cache, to leave it."""
 
 
-def last_position(layer: Any) -> Compute:
-    """What to run in place of the last block, see ``replaced_blocks``: its output [rows, 1, width].
+def last_position(layer: CacheLayerMixin) -> Compute:
+    """Replacement of the last block, see ``replaced_blocks``: its output [rows, 1, width].
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def last_position(layer: Any) -> Compute:
 
 
 @contextmanager
-def leaving_at_keys(layer: Any) -> Iterator[None]:
+def leaving_at_keys(layer: CacheLayerMixin) -> Iterator[None]:
     """Leave the forward pass of the ``with`` block as soon as ``layer`` of its cache was given keys and values."""
     update = layer.update
 
@@ -78,7 +79,7 @@ def may_be_left(block: nn.Module) -> bool:
 
 
 @contextmanager
-def _updated_by(layer: Any, update: Compute) -> Iterator[None]:
+def _updated_by(layer: CacheLayerMixin, update: Compute) -> Iterator[None]:
     layer.update = update
     try:
         yield

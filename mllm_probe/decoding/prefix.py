@@ -12,7 +12,7 @@ from transformers.cache_utils import DynamicLayer
 from mllm_probe.activations.hooks import attached, before_backbone
 from mllm_probe.decoding.cache_layers import cache_bytes, empty_cache, expand_rows, share_rows
 from mllm_probe.decoding.last_block import leaving_at_keys, may_be_left
-from mllm_probe.decoding.row_bytes import following_row_bytes, prompt_row_bytes
+from mllm_probe.decoding.row_bytes import following_row_bytes
 from mllm_probe.decoding.rows import CachedRows, logits_kept, step
 from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 from mllm_probe.models.caches import cache_argument
@@ -24,6 +24,7 @@ class SharedPrefix(Shared):
     """One prefill of the prompt without its last token; for edits that touch nothing before that token."""
 
     path = "shared prefix"
+    for_rows = staticmethod(share_rows)
 
     def __init__(
         self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
@@ -37,11 +38,11 @@ class SharedPrefix(Shared):
 
         reading = attached(model, keep if layers else None, layers=layers or None)
         with reading, before_backbone(model, self._note), self._ending(bool(layers)):
-            model.hf(**_without_last(encoded), **cache_argument(model.hf, self.cache), **logits_kept(model, 1))
-        self.nbytes = cache_bytes(self.cache) + sum(h.numel() * h.element_size() for h in self.unedited.values())
+            model.hf(**_without_last(encoded), **cache_argument(model.hf, self.cache), **logits_kept(model.hf, 1))
+        self.nbytes = cache_bytes(self.cache) + sum(h.nbytes for h in self.unedited.values())
 
     def _ending(self, read: bool) -> AbstractContextManager[None]:
-        """What ends the prefill: nobody needs more of the last block than keys and values, unless blocks are read."""
+        """Context that ends the prefill after the last block has stored its keys and values, unless blocks are read."""
         layer, model = self.cache.layers[-1], self.model
         leaves = not read and type(layer) is DynamicLayer and len(self.cache.layers) == len(model.layout.blocks)
         if leaves and may_be_left(model.layout.blocks[-1]) and may_be_left(model.hf):
@@ -54,7 +55,7 @@ class SharedPrefix(Shared):
     def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""
         model, encoded = self.model, self.encoded
-        cache = self._for_rows(rows)
+        cache = self.for_rows(self.cache, rows, model.device)
         tokens = encoded.tensors["input_ids"][:, -1:].expand(rows, 1)
         logits = step(model, encoded, tokens, self.positions[..., -1:], cache)[:, -1]
         return CachedRows(model, encoded, self.positions, cache, logits, 0, self.one_by_one)
@@ -66,25 +67,13 @@ class SharedPrefix(Shared):
         """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return following_row_bytes(model, encoded.length, steps)
 
-    def _for_rows(self, rows: int) -> Any:
-        """A cache for ``rows`` rows; full attention layers hold the prompt once."""
-        return share_rows(self.cache, rows, self.model.device)
-
 
 class CopiedPrefix(SharedPrefix):
     """One prefill, whose keys and values every row copies: slower, for attention that cannot be exchanged."""
 
     path = "shared prefix, copied for every row"
-
-    @classmethod
-    def planned_row_bytes(
-        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
-    ) -> int:
-        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
-        return prompt_row_bytes(model, encoded.length, steps)
-
-    def _for_rows(self, rows: int) -> Any:
-        return expand_rows(self.cache, rows, self.model.device)
+    for_rows = staticmethod(expand_rows)
+    planned_row_bytes = Shared.planned_row_bytes
 
 
 def _without_last(encoded: Encoded) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 
 class Replay(Shared):
-    """The text model's call is kept (picture encoded once) and replayed with as many rows as are wanted."""
+    """The text model's call is kept (image encoded once) and replayed with as many rows as are wanted."""
 
     path = "replayed text model"
 
@@ -33,7 +33,7 @@ class Replay(Shared):
             calls.append((arguments, dict(named)))
 
         with before_backbone(model, keep):
-            model.hf(**encoded.tensors, use_cache=False, **logits_kept(model, 1))
+            model.hf(**encoded.tensors, use_cache=False, **logits_kept(model.hf, 1))
         if len(calls) != 1:
             raise ValueError(f"the text model was called {len(calls)} times in one forward, so it cannot be replayed.")
         self.arguments, self.named = calls[0]
@@ -46,17 +46,19 @@ class Replay(Shared):
         cache = empty_cache(model)
 
         def replay(arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-            kept = {name: repeated(name, value, rows) for name, value in self.named.items()}
+            expanded = {name: repeated(name, value, rows) for name, value in self.named.items()}
             changed = {**dict.fromkeys(CACHE_NAMES, cache), "use_cache": True}
-            given = tuple(repeated("", value, rows) for value in self.arguments)
-            return given, kept | {name: value for name, value in changed.items() if name in named or name in kept}
+            positional = tuple(repeated("", value, rows) for value in self.arguments)
+            return positional, expanded | {
+                name: value for name, value in changed.items() if name in named or name in expanded
+            }
 
         with before_backbone(model, replay):
-            logits = model.hf(**self._outer(rows), **cache_argument(model.hf, cache), **logits_kept(model, 1)).logits
+            logits = model.hf(**self._outer(rows), **cache_argument(model.hf, cache), **logits_kept(model.hf, 1)).logits
         return CachedRows(model, encoded, self.positions, cache, logits[:, -1], 0, self.one_by_one)
 
     def _outer(self, rows: int) -> dict[str, Tensor]:
-        """Arguments of the whole model's call without the picture."""
+        """Arguments of the whole model's call without the image."""
         accepted = inspect.signature(self.model.hf.forward).parameters
         outer = {n: repeated(n, v, rows) for n, v in self.encoded.tensors.items() if n in PER_TOKEN}
         if "position_ids" in accepted:

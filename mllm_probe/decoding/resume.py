@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer
 
 from mllm_probe.activations.block_replacement import replaced_blocks
 from mllm_probe.activations.hooks import attached, before_backbone
@@ -20,11 +20,11 @@ from mllm_probe.decoding.arguments import can_start_later, from_column, repeated
 from mllm_probe.decoding.attention import sharing_attention
 from mllm_probe.decoding.cache_layers import PrefixLayer, empty_cache, expand_rows, share_rows
 from mllm_probe.decoding.growing import GrowingLayer
-from mllm_probe.decoding.last_block import last_position, may_be_left
-from mllm_probe.decoding.row_bytes import prompt_row_bytes, resumed_row_bytes
-from mllm_probe.decoding.rows import CachedRows
+from mllm_probe.decoding.last_block import Compute, last_position, may_be_left
+from mllm_probe.decoding.row_bytes import resumed_row_bytes
+from mllm_probe.decoding.rows import CachedRows, logits_kept
 from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
-from mllm_probe.decoding.unsteered import Shortcuts, Unsteered, one_logit
+from mllm_probe.decoding.unsteered import Shortcuts, Unsteered
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded
@@ -50,6 +50,7 @@ class Resume(Shared):
     """
 
     path = "resumed at the edited layer"
+    for_rows = staticmethod(share_rows)
 
     def __init__(
         self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
@@ -78,14 +79,14 @@ class Resume(Shared):
     def _start(self, rows: int, layer: int, column: int) -> CachedRows:
         model, caller = self.model, self.model.layout.caller
         cache = self._cache_of_call(rows, column)
-        given = {**self._outer(rows, column), **cache_argument(caller, cache), **one_logit(caller)}
+        inputs = {**self._outer(rows, column), **cache_argument(caller, cache), **logits_kept(caller, 1)}
         with (
             sharing_attention(model) if column else nullcontext(),
             before_backbone(model, partial(self._replay, rows, column, cache)),
             replaced_blocks(model, self._replacements(rows, layer, column, cache)),
             attached(model, self._only_last, layers=[-1]),
         ):
-            logits = caller(**given).logits[:, -1]
+            logits = caller(**inputs).logits[:, -1]
         # Blocks up to `layer` were replaced and gave no keys to the cache: the baseline's take their place. They are
         # exact for steered rows, as keys of block l depend on the output of block l − 1, and `layer` is the first block
         # whose output is edited.
@@ -93,22 +94,22 @@ class Resume(Shared):
         return CachedRows(model, self.encoded, self.positions, cache, logits, 0, self.one_by_one)
 
     def _replay(
-        self, rows: int, column: int, cache: Any, _: tuple[Any, ...], __: dict[str, Any]
+        self, rows: int, column: int, cache: Cache, _: tuple[Any, ...], __: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The kept call of the text model, for the rows and columns of this one.
 
-        Pictures are left out: what enters the first block does not matter, because that block is never computed.
+        Images are left out: what enters the first block does not matter, because that block is never computed.
         """
         run, family = self.run, family_of(self.model.hf.config)
         pictures = {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
         pictures -= {family.encoded_picture} if family.picture_each_step else set()
-        kept = {name: value for name, value in run.named.items() if name not in pictures}
-        later = from_column(kept, column, run.length)
-        given = tuple(repeated("", value, rows) for value in run.arguments)
+        text_inputs = {name: value for name, value in run.named.items() if name not in pictures}
+        later = from_column(text_inputs, column, run.length)
+        arguments = tuple(repeated("", value, rows) for value in run.arguments)
         named = {name: repeated(name, value, rows) for name, value in later.items()}
-        return given, named | ({run.cache_name: cache} if run.cache_name else {})
+        return arguments, named | ({run.cache_name: cache} if run.cache_name else {})
 
-    def _replacements(self, rows: int, layer: int, column: int, cache: Any) -> dict[int, Any]:
+    def _replacements(self, rows: int, layer: int, column: int, cache: Cache) -> dict[int, Compute]:
         """Functions that replace blocks: up to ``layer`` they return the baseline output, as a view for all rows."""
         last = len(self.model.layers) - 1
         run: dict[int, Any] = {
@@ -123,7 +124,7 @@ class Resume(Shared):
         return hidden[:, -1:] if self.model.layout.stream_index is None else None
 
     def _outer(self, rows: int, column: int) -> dict[str, Tensor]:
-        """Arguments of the whole model's call without the picture."""
+        """Arguments of the whole model's call without the image."""
         outer = {"input_ids": self.encoded.sequence[:, column:].expand(rows, -1)}
         if "position_ids" in inspect.signature(self.model.layout.caller.forward).parameters:
             outer["position_ids"] = repeated("position_ids", self.positions[..., column : self.run.length], rows)
@@ -137,7 +138,7 @@ class Resume(Shared):
         """Whether columns before an edit are the unsteered run's: tried without edits, once per model.
 
         A mask that lets a token see later ones is either among the arguments, or makes the trial, which starts in the
-        middle of the picture, differ from the baseline.
+        middle of the image, differ from the baseline.
         """
         run = self.run
         if run.arguments or not can_start_later(run.named):
@@ -158,7 +159,7 @@ class Resume(Shared):
                 known.starts_later = difference(logits, run.logits) <= tolerance(self.model.dtype)
         return known.starts_later
 
-    def _cache_of_call(self, rows: int, column: int) -> Any:
+    def _cache_of_call(self, rows: int, column: int) -> Cache:
         """The cache that the call fills: empty, or with the columns before the first one that is computed."""
         cache = empty_cache(self.model)
         if column:
@@ -168,33 +169,22 @@ class Resume(Shared):
             ]
         return cache
 
-    def _unsteered_layers(self, rows: int, count: int) -> list[Any]:
+    def _unsteered_layers(self, rows: int, count: int) -> list[CacheLayerMixin]:
         """The first layers of the cache with the unsteered prompt."""
         below = copy.copy(self.run.cache)
         below.layers = self.run.cache.layers[:count]
-        return self._for_rows(below, rows).layers
-
-    def _for_rows(self, cache: Any, rows: int) -> Any:
-        return share_rows(cache, rows, self.model.device)
+        return self.for_rows(below, rows, self.model.device).layers
 
 
 class CopiedResume(Resume):
     """Rows copy the unsteered prompt's keys and values: slower, for attention that cannot be exchanged."""
 
     path = "resumed at the edited layer, with copied keys"
-
-    @classmethod
-    def planned_row_bytes(
-        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
-    ) -> int:
-        """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
-        return prompt_row_bytes(model, encoded.length, steps)
+    for_rows = staticmethod(expand_rows)
+    planned_row_bytes = Shared.planned_row_bytes
 
     def _starts_later(self) -> bool:
         return False
-
-    def _for_rows(self, cache: Any, rows: int) -> Any:
-        return expand_rows(cache, rows, self.model.device)
 
 
 def _worthwhile(unedited_part: UneditedPart, length: int) -> int:
@@ -203,6 +193,6 @@ def _worthwhile(unedited_part: UneditedPart, length: int) -> int:
     return column if column >= _WORTH * length else 0
 
 
-def _growing(layer: Any) -> Any:
+def _growing(layer: CacheLayerMixin) -> CacheLayerMixin:
     """A layer of the prompt that is appended to without copying it at every step, where that can be."""
     return GrowingLayer(layer.keys, layer.values) if type(layer) is DynamicLayer else layer

@@ -15,9 +15,9 @@ def cache_row_bytes(model: ProbeModel, tokens: int) -> int:
     """Keys and values of ``tokens`` tokens in all blocks."""
     config = text_config(model.hf)
     heads = getattr(config, "num_attention_heads", None) or 16
-    kept = getattr(config, "num_key_value_heads", None) or heads
+    key_heads = getattr(config, "num_key_value_heads", None) or heads
     width = getattr(config, "head_dim", None) or model.hidden_size // heads
-    return 2 * len(model.layers) * kept * width * tokens * model.dtype.itemsize
+    return 2 * len(model.layers) * key_heads * width * tokens * model.dtype.itemsize
 
 
 def logit_row_bytes(model: ProbeModel, tokens: int) -> int:
@@ -41,11 +41,11 @@ def prompt_row_bytes(model: ProbeModel, prompt: int, steps: int) -> int:
 
 def resumed_row_bytes(model: ProbeModel, prompt: int, steps: int, columns: int, blocks: int) -> int:
     """A row that runs the last ``columns`` of a prompt through the last ``blocks``, then decodes ``steps`` tokens."""
-    kept = _COPIES * cache_row_bytes(model, columns) * blocks // len(model.layers)
-    return kept + block_row_bytes(model, columns, prompt) + following_row_bytes(model, prompt, steps)
+    cached = _COPIES * cache_row_bytes(model, columns) * blocks // len(model.layers)
+    return cached + block_row_bytes(model, columns, prompt) + following_row_bytes(model, prompt, steps)
 
 
 def picture_row_bytes(model: ProbeModel, encoded: Encoded, steps: int) -> int:
-    """A row that runs picture and prompt at every step, with logits everywhere."""
+    """A row that runs image and prompt at every step, with logits everywhere."""
     whole = encoded.length + steps
     return block_row_bytes(model, whole, whole) + vision_row_bytes(model, encoded) + logit_row_bytes(model, whole)

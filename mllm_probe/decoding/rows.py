@@ -8,7 +8,8 @@ from contextlib import nullcontext
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers.cache_utils import Cache
 
 from mllm_probe.decoding.attention import sharing_attention
 from mllm_probe.decoding.cache_layers import select_rows, shares_prefix
@@ -59,7 +60,7 @@ class CachedRows:
         model: ProbeModel,
         encoded: Encoded,
         positions: Tensor,
-        cache: Any,
+        cache: Cache,
         logits: Tensor,
         fed: int = 0,
         one_by_one: bool = False,
@@ -91,7 +92,7 @@ class CachedRows:
 
 
 class RecomputedRows:
-    """Rows that run the whole sequence, picture included, at every step: exact for every family, and slow.
+    """Rows that run the whole sequence, image included, at every step: exact for every family, and slow.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def steps_know_sample(model: ProbeModel, encoded: Encoded) -> bool:
 
 
 def step(
-    model: ProbeModel, encoded: Encoded, tokens: Tensor, positions: Tensor, cache: Any, *, spread: bool = True
+    model: ProbeModel, encoded: Encoded, tokens: Tensor, positions: Tensor, cache: Cache, *, spread: bool = True
 ) -> Tensor:
     """One cached forward of ids [rows, n] at positions [1, n] or [axes, 1, n]; logits [rows, n, vocabulary].
 
@@ -151,7 +152,7 @@ def step(
 
 
 def whole_forward(model: ProbeModel, encoded: Encoded, following: Tensor, last: int | None = None) -> Tensor:
-    """Forward of prompt, picture and ``following`` [rows, n] without a cache; logits [rows, tokens, vocabulary].
+    """Forward of prompt, image and ``following`` [rows, n] without a cache; logits [rows, tokens, vocabulary].
 
     Parameters
     ----------
@@ -163,10 +164,10 @@ def whole_forward(model: ProbeModel, encoded: Encoded, following: Tensor, last: 
     if following.shape[1]:
         kind = family_of(model.hf.config).continuation_type
         tensors = append_tokens(tensors, following.tolist(), model.pad_token_id, kind)
-    return model.hf(**tensors, use_cache=False, **logits_kept(model, last)).logits
+    return model.hf(**tensors, use_cache=False, **logits_kept(model.hf, last)).logits
 
 
-def logits_kept(model: ProbeModel, last: int | None) -> dict[str, int]:
-    """The argument that saves the logits of all but the last positions, where the family has one."""
-    accepted = inspect.signature(model.hf.forward).parameters
+def logits_kept(module: nn.Module, last: int | None) -> dict[str, int]:
+    """The argument that saves the logits of all but the last positions, where the module takes it."""
+    accepted = inspect.signature(module.forward).parameters
     return {"logits_to_keep": last} if last is not None and "logits_to_keep" in accepted else {}

@@ -46,7 +46,7 @@ class Shared:
     ----------
     model : ProbeModel
     encoded : Encoded
-        One sample: picture and prompt.
+        One sample: image and prompt.
     one_by_one : bool
         Whether rows must take several tokens as single steps.
     read_layers : iterable of int
@@ -70,15 +70,15 @@ class Shared:
         self.model, self.encoded, self.one_by_one = model, encoded, one_by_one
         self.positions = prompt_positions(model, encoded)
         self.unedited: dict[int, Tensor] = {}
-        self.nbytes = sum(t.numel() * t.element_size() for t in encoded.tensors.values())
+        self.nbytes = sum(t.nbytes for t in encoded.tensors.values())
 
     def _take_positions(self, named: Mapping[str, Any]) -> None:
         """Use the positions that the text model was given, where they have one axis: some families count from 1."""
-        given = named.get("position_ids")
-        if isinstance(given, Tensor) and given.ndim == 2 and self.positions.ndim == 2:
-            missing = self.positions.shape[1] - given.shape[1]
-            following = given[:1, -1:] + torch.arange(1, missing + 1, device=given.device)
-            self.positions = torch.cat([given[:1], following], 1)
+        positions = named.get("position_ids")
+        if isinstance(positions, Tensor) and positions.ndim == 2 and self.positions.ndim == 2:
+            missing = self.positions.shape[1] - positions.shape[1]
+            following = positions[:1, -1:] + torch.arange(1, missing + 1, device=positions.device)
+            self.positions = torch.cat([positions[:1], following], 1)
 
     def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> Rows:
         """``rows`` rows at the end of the prompt; edits of hooks that are attached apply to what is computed here."""
@@ -93,12 +93,12 @@ class Shared:
 
 
 class WholeForwards(Shared):
-    """Nothing is shared: every row runs picture and prompt, at every step. The reference, exact for every family."""
+    """Nothing is shared: every row runs image and prompt, at every step. The reference, exact for every family."""
 
     path = "whole forwards"
 
     def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> RecomputedRows:
-        """Run picture and prompt ``rows`` times."""
+        """Run image and prompt ``rows`` times."""
         none = torch.zeros(rows, 0, dtype=torch.long, device=self.model.device)
         logits = whole_forward(self.model, self.encoded, none, last=1)[:, -1]
         return RecomputedRows(self.model, self.encoded, logits, none)

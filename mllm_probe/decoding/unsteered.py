@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.arguments import bytes_of
 from mllm_probe.decoding.cache_layers import cache_bytes, empty_cache, require_own_keys
 from mllm_probe.decoding.last_block import last_position
+from mllm_probe.decoding.rows import logits_kept
 from mllm_probe.models.caches import CACHE_NAMES, cache_argument
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
@@ -83,8 +83,8 @@ class Unsteered:
             calls.append((arguments, named))
 
         with replaced_blocks(model, keep), before_backbone(model, note):
-            given = {**encoded.tensors, **cache_argument(model.hf, self.cache), **one_logit(model.hf)}
-            self.logits = model.hf(**given).logits[:, -1]
+            inputs = {**encoded.tensors, **cache_argument(model.hf, self.cache), **logits_kept(model.hf, 1)}
+            self.logits = model.hf(**inputs).logits[:, -1]
         if not len(calls) == 1 == len(self.cache.layers) / len(keep) == len(self.outputs) / len(keep):
             raise RuntimeError(
                 f"expected one call of the text model, {len(keep)} blocks and as many cache layers; got {len(calls)} "
@@ -106,9 +106,9 @@ class Unsteered:
         return whole if stream is None else whole[stream]
 
     def output(self, layer: int, rows: int, column: int) -> Any:
-        """What a block gave from a column on, once per row as a view."""
-        kept = _hidden(self.outputs[layer])[..., column:, :]
-        return _with_hidden(self.outputs[layer], kept.expand(*kept.shape[:-3], rows, *kept.shape[-2:]))
+        """Output of a block from a column on, expanded to the rows as a view."""
+        hidden = _hidden(self.outputs[layer])[..., column:, :]
+        return _with_hidden(self.outputs[layer], hidden.expand(*hidden.shape[:-3], rows, *hidden.shape[-2:]))
 
     def _keep(self, layer: int, plain: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         output = plain(*arguments, **named)
@@ -126,10 +126,10 @@ class Unsteered:
 
     def _tried_last(self, hidden: Tensor, plain: Callable[..., Any], *arguments: Any, **named: Any) -> bool:
         """Run the last block again, with an empty layer of the cache, for the last position alone."""
-        kept = self.cache.layers
-        if self.model.layout.stream_index is not None or type(kept[-1]) is not DynamicLayer:
+        layers = self.cache.layers
+        if self.model.layout.stream_index is not None or type(layers[-1]) is not DynamicLayer:
             return False
-        self.cache.layers = [*kept[:-1], DynamicLayer()]
+        self.cache.layers = [*layers[:-1], DynamicLayer()]
         try:
             again = _hidden(last_position(self.cache.layers[-1])(plain, *arguments, **named))
         except torch.OutOfMemoryError:
@@ -137,13 +137,8 @@ class Unsteered:
         except REFUSALS:
             return False
         finally:
-            self.cache.layers = kept
+            self.cache.layers = layers
         return difference(again, hidden[:, -1:]) <= tolerance(hidden.dtype)
-
-
-def one_logit(module: Any) -> dict[str, int]:
-    """The argument that saves the logits of all but the last position, where the module takes it."""
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(module.forward).parameters else {}
 
 
 def _hidden(output: Any) -> Tensor:

@@ -25,7 +25,7 @@ from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows
 from mllm_probe.steering.receipts import Receipt
-from mllm_probe.typing import Images
+from mllm_probe.typing import Images, Inputs
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -67,20 +67,20 @@ def generate(
     steering: Row | Sequence[Row] = None,
     max_new_tokens: int = 32,
     answer_prefix: str | None = None,
-    inputs: Any = None,
+    inputs: Inputs = None,
     **options: Any,
 ) -> GenerationOutput:
-    """Answer a prompt about pictures while the residual stream is edited; greedy unless asked otherwise.
+    """Answer a prompt about images while the residual stream is edited; greedy unless asked otherwise.
 
     Parameters
     ----------
     model : ProbeModel
-    images : picture or list
-        One sample, or one per element; a nested list is several pictures in one prompt.
+    images : image or list
+        One sample, or one per element; a nested list is several images in one prompt.
     prompt : str or list of str, optional
         ``model.default_prompt`` by default.
     steering : Steering, Composition, None or list of these
-        One for all rows, or one per row; several with one picture are rows of one batch.
+        One for all rows, or one per row; several with one image are rows of one batch.
     max_new_tokens : int
     answer_prefix : str, optional
         Text that the answer begins with; its positions count as generated.
@@ -103,7 +103,7 @@ def generate(
     >>> out = mp.generate(model, picture, steering=[None, cat, cat.control("random")], max_new_tokens=12)
     >>> out.text[1], out.receipt[1].fired
     """
-    max_new_tokens, options = _checked(model, prompt, max_new_tokens, options)
+    max_new_tokens = _checked(model, prompt, max_new_tokens, options)
     model.lock.require_unedited()
     requests, rows = _fitted(model, images, prompt, steering, inputs)
     answer_prefix = _checked_prefix(model, answer_prefix)
@@ -125,7 +125,7 @@ def stream(
     steering: Row | Sequence[Row] = None,
     max_new_tokens: int = 32,
     answer_prefix: str | None = None,
-    inputs: Any = None,
+    inputs: Inputs = None,
     **options: Any,
 ) -> Stream:
     """Answer as ``generate`` does, yielding each token when it is generated.
@@ -151,7 +151,7 @@ def stream(
     Greedy rows of one prompt without edits before its last token are decoded from a prefill that is cached with the
     model: another steering costs decode steps only.
     """
-    max_new_tokens, options = _checked(model, prompt, max_new_tokens, options)
+    max_new_tokens = _checked(model, prompt, max_new_tokens, options)
     if options.get("num_beams", 1) != 1 or options.get("num_return_sequences", 1) != 1:
         raise ValueError("stream gives one answer per row as it grows: num_beams and num_return_sequences must be 1.")
     model.lock.require_unedited()
@@ -164,8 +164,8 @@ def stream(
         return GenerateJob(model, encoded, editor, _settings(model, max_new_tokens, options)), editor.receipt
 
     if _decodes_only(model, requests, rows, options):
-        kept = prompts_of(model).of(model, requests[0], answer_prefix)
-        live = LiveJob(kept, rows, max_new_tokens, generated)
+        cached = prompts_of(model).of(model, requests[0], answer_prefix)
+        live = LiveJob(cached, rows, max_new_tokens, generated)
         return Stream(model, len(rows), live, live.receipt)
     return Stream(model, len(rows), *generated())
 
@@ -207,7 +207,7 @@ def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]
 
 
 def _fitted(
-    model: ProbeModel, images: Images, prompt: str | Sequence[str] | None, steering: Row | Sequence[Row], inputs: Any
+    model: ProbeModel, images: Images, prompt: str | Sequence[str] | None, steering: Row | Sequence[Row], inputs: Inputs
 ) -> tuple[list[Request], list[Row]]:
     """Samples and steerings, each repeated to fit the other."""
     requests, rows = model.samples(images, prompt, inputs), as_rows(steering)
@@ -223,7 +223,7 @@ def _fitted(
 
 
 def _decodes_only(
-    model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row], options: Mapping[str, Any]
+    model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row], options: Mapping[str, object]
 ) -> bool:
     """Whether all rows share one prompt, are edited by a buffer, and are decoded greedily."""
     parts = [part for row in rows if row is not None for part in row.parts]
@@ -235,10 +235,8 @@ def _decodes_only(
     )
 
 
-def _checked(
-    model: ProbeModel, prompt: Any, max_new_tokens: Any, options: Mapping[str, Any]
-) -> tuple[int, dict[str, Any]]:
-    """Model, length and options of ``hf.generate``, checked; what remains is checked where it is read."""
+def _checked(model: ProbeModel, prompt: object, max_new_tokens: object, options: Mapping[str, object]) -> int:
+    """Check the arguments of ``generate`` that nothing else checks; ``max_new_tokens`` as an int."""
     require_model(model)
     if isinstance(prompt, (Steering, Composition)):
         raise ValueError(f"prompt: expected text; got a {type(prompt).__name__}: pass it as steering=.")
@@ -254,7 +252,7 @@ def _checked(
     temperature = options.get("temperature")
     if temperature is not None and finite_number("temperature", temperature) <= 0:
         raise ValueError(f"temperature: expected a number above 0; got {temperature}.")
-    return whole_number("max_new_tokens", max_new_tokens, 1), dict(options)
+    return whole_number("max_new_tokens", max_new_tokens, 1)
 
 
 def _known_options(model: ProbeModel) -> set[str]:
@@ -263,7 +261,7 @@ def _known_options(model: ProbeModel) -> set[str]:
     return set(vars(GenerationConfig())) | set().union(*taken) | accepted_inputs(model.hf)
 
 
-def _checked_prefix(model: ProbeModel, prefix: Any) -> str | None:
+def _checked_prefix(model: ProbeModel, prefix: str | None) -> str | None:
     if prefix is None or prefix == "":
         return None
     answer_ids(model, prefix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ _OVERRIDDEN = ("generate", "_sample", "_get_logits_processor")
 _GREEDY = {"do_sample": False, "num_beams": 1, "num_return_sequences": 1}
 
 
-def is_plain_greedy(model: ProbeModel, options: Mapping[str, Any]) -> bool:
+def is_plain_greedy(model: ProbeModel, options: Mapping[str, object]) -> bool:
     """Whether ``hf.generate`` with these options takes the best token of each step, as :class:`Greedy` does."""
     if any(name not in _GREEDY or value != _GREEDY[name] for name, value in options.items()):
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from mllm_probe.models.images import takes_images
 from mllm_probe.steering.intervention import Row, as_rows
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.steering.trials import path_of
-from mllm_probe.typing import Images
+from mllm_probe.typing import Images, Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,8 @@ class Live:
     Parameters
     ----------
     model : ProbeModel
-    image : picture, list of pictures or None
-        One sample; a nested list is several pictures in one prompt.
+    image : image, list of images or None
+        One sample; a nested list is several images in one prompt.
     prompt : str, optional
         ``model.default_prompt`` by default.
     rows : int
@@ -44,7 +44,7 @@ class Live:
     inputs : dict of Tensor, optional
         Processed tensors in place of images and prompt.
     compiler : callable, optional
-        Compiles the decode step; by default it is compiled and replayed as a graph on CUDA, and runs as it is on the
+        Compiles the decode step; by default it is compiled and replayed as a graph on CUDA, and runs uncompiled on the
         CPU.
 
     Attributes
@@ -61,7 +61,7 @@ class Live:
 
     Notes
     -----
-    For scopes without tokens before the last of the prompt. Picture and prompt are computed here, once; again only
+    For scopes without tokens before the last of the prompt. Image and prompt are computed here, once; again only
     after the model's weights or hooks were changed. The model's lock is held while a step runs, not between steps.
 
     Examples
@@ -81,7 +81,7 @@ class Live:
         *,
         max_new_tokens: int = 32,
         answer_prefix: str | None = None,
-        inputs: Any = None,
+        inputs: Inputs = None,
         compiler: Compiler | None = None,
     ) -> None:
         model.lock.require_unedited()
@@ -103,7 +103,7 @@ class Live:
 
     @property
     def path(self) -> str:
-        """How the rows share the prompt."""
+        """Name of the way in which the rows share the prompt."""
         return str(path_of(self.model, self.prompt.encoded, prompt_edited=False))
 
     @property
@@ -130,13 +130,13 @@ class Live:
             If a scope edits the prompt or can never fire, or a vector or norm is missing.
         """
         answers = self._begin(steerings)
-        given: list[tuple[int, int, str]] = []
-        feed = Feed(self.model, answers.count, given.append)
+        tokens: list[tuple[int, int, str]] = []
+        feed = Feed(self.model, answers.count, tokens.append)
         while not answers.done and answers.current:
             with self.model.lock.held(interactive=True):
                 feed.give(answers.advance().tolist())
-            yield from given
-            given.clear()
+            yield from tokens
+            tokens.clear()
 
     def first_token(self, steerings: Row | Sequence[Row]) -> Tensor:
         """The first token of every row, int64 [rows] on the model's device: a buffer write and one decode step."""

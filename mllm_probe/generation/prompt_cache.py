@@ -58,7 +58,7 @@ class Prompt:
     @property
     def nbytes(self) -> int:
         """Memory on the device."""
-        return sum(t.numel() * t.element_size() for t in self.encoded.tensors.values()) + (
+        return sum(t.nbytes for t in self.encoded.tensors.values()) + (
             self._shared.nbytes if self._shared is not None else 0
         )
 

@@ -22,7 +22,7 @@ _INDEX = "model.safetensors.index.json"
 _SHOWN = 4
 
 
-def require_buildable(config: Mapping[str, Any], origin: str) -> None:
+def require_buildable(config: Mapping[str, object], origin: str) -> None:
     """Raise a ValueError if a part of the configuration (as a dict) has more than ``MOST_BLOCKS`` blocks."""
     for path, name, value in _entries(config, "config.json"):
         if name in _COUNTS and isinstance(value, int) and value > MOST_BLOCKS:
@@ -92,7 +92,7 @@ def _files_of(index: Path) -> list[str]:
     return list(map(str, files))
 
 
-def _entries(config: Mapping[str, Any], path: str) -> Iterator[tuple[str, str, Any]]:
+def _entries(config: Mapping[str, object], path: str) -> Iterator[tuple[str, str, object]]:
     """Values of a configuration and its parts, with the path of the part."""
     for name, value in config.items():
         if isinstance(value, Mapping):

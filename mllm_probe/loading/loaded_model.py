@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from mllm_probe.loading.verification import verify
 from mllm_probe.loading.verification_report import VerificationReport
 from mllm_probe.models import ProbeModel
-from mllm_probe.typing import Images
+from mllm_probe.typing import Images, Inputs
 
 
 class Model(ProbeModel):
@@ -22,15 +19,15 @@ class Model(ProbeModel):
         images: Images = None,
         prompt: str | None = None,
         *,
-        inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,
+        inputs: Inputs = None,
         quick: bool = False,
     ) -> VerificationReport:
         """Check on one sample that the model's parts behave as decoder blocks, head and image tokens do.
 
         Parameters
         ----------
-        images : picture, optional
-            A picture of noise by default.
+        images : image, optional
+            An image of noise by default.
         prompt : str, optional
             ``default_prompt`` by default.
         inputs : dict of Tensor, optional
@@ -69,7 +66,7 @@ class Model(ProbeModel):
         except (ValueError, TypeError, KeyError, IndexError, RuntimeError) as error:
             raise ValueError(
                 f"{self.name} (family {self.family}) could not be verified, because its processor made no sample. "
-                f"Tried: a picture of noise with the prompt {self.default_prompt!r}; raised: {error}. "
+                f"Tried: an image of noise with the prompt {self.default_prompt!r}; raised: {error}. "
                 "Load model and processor with Transformers, make the tensors yourself, and use "
                 "mp.wrap(hf_model, processor) with inputs=."
             ) from error

@@ -30,7 +30,7 @@ def load(
     revision: str | None = None,
     trust_remote_code: bool = False,
 ) -> Model:
-    """Load a model that takes pictures and text.
+    """Load a model that takes images and text.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def wrap(
     blocks: str | Sequence[nn.Module] | None = None,
     *,
     name: str | None = None,
-    facts: Mapping[str, Any] | None = None,
+    facts: Mapping[str, object] | None = None,
 ) -> Model:
     """Wrap a Hugging Face model that is loaded already: quantised, sharded, custom.
 
@@ -202,7 +202,7 @@ def _quiet(quiet: bool) -> Iterator[None]:
             enable_progress_bar()
 
 
-def _require_hf_model(hf_model: Any) -> None:
+def _require_hf_model(hf_model: object) -> None:
     if isinstance(hf_model, ProbeModel):
         raise ValueError(
             f"'{hf_model.name}' is a loaded model already; wrap takes the Hugging Face model, here its .hf."
@@ -231,10 +231,10 @@ def _device(device: str | torch.device | None) -> torch.device:
     if where.type == "meta":
         raise ValueError(f"{expected}, which holds no numbers.")
     if where.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device='{device}' was asked for, but PyTorch sees no CUDA device here; leave device= out.")
+        raise ValueError(f"device='{device}' was requested, but PyTorch sees no CUDA device here; leave device= out.")
     if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise ValueError(f"device='{device}' was asked for, but PyTorch sees {count} CUDA devices: 0 … {count - 1}.")
+        raise ValueError(f"device='{device}' was requested, but PyTorch sees {count} CUDA devices: 0 … {count - 1}.")
     return where
 
 
@@ -263,7 +263,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     return checked_facts(content, str(path))
 
 
-def checked_facts(facts: Any, source: str) -> dict[str, Any]:
+def checked_facts(facts: object, source: str) -> dict[str, Any]:
     """Facts about a model, each of the right type.
 
     Parameters
@@ -286,7 +286,7 @@ def checked_facts(facts: Any, source: str) -> dict[str, Any]:
     return dict(facts)
 
 
-def _are_texts(value: Any) -> bool:
+def _are_texts(value: object) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
 
 

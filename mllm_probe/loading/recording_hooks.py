@@ -21,8 +21,8 @@ def without_new_hooks(hf: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        for module, (kept, flag) in before.items():
-            for identity in set(module._forward_hooks) - kept:
+        for module, (hooks, flag) in before.items():
+            for identity in set(module._forward_hooks) - hooks:
                 del module._forward_hooks[identity]
                 module._forward_hooks_with_kwargs.pop(identity, None)
                 module._forward_hooks_always_called.pop(identity, None)

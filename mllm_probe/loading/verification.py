@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
 
 import torch
 import xarray as xr
 from torch import Tensor
+from transformers.utils import ModelOutput
 
 from mllm_probe.activations.hooks import attached, before_block
-from mllm_probe.decoding.agreement import VERIFICATION_TOLERANCE
+from mllm_probe.decoding.agreement import VERIFICATION_TOLERANCE, difference
 from mllm_probe.generation import steer
 from mllm_probe.loading.recording_hooks import hook_count, without_new_hooks
 from mllm_probe.loading.verification_report import Check, Outcome, VerificationReport
@@ -36,7 +36,7 @@ def verify(model: ProbeModel, encoded: Encoded, quick: bool = False) -> Verifica
     ----------
     model : ProbeModel
     encoded : Encoded
-        One row with a picture.
+        One row with an image.
     quick : bool
         Only the checks that take a forward or two: hidden states, one edit, image tokens.
 
@@ -107,7 +107,7 @@ def edits(model: ProbeModel, encoded: Encoded, layers: list[int]) -> Result:
             return Outcome.FAILED, f"block {layer} does not keep the edit made at its output"
         if layer + 1 in clean and torch.equal(steered[layer + 1], clean[layer + 1]):
             return Outcome.FAILED, f"an edit at block {layer} does not reach block {layer + 1}"
-        smallest = min(smallest, _distance(moved[:, -1], logits[:, -1]))
+        smallest = min(smallest, difference(moved[:, -1], logits[:, -1]))
         if smallest <= VERIFICATION_TOLERANCE[model.dtype]:
             return Outcome.FAILED, f"an edit at block {layer} does not reach the logits"
     moves = f"logits move by at least {smallest:.2g} of their scale, nothing below moves"
@@ -134,7 +134,7 @@ def image_tokens(model: ProbeModel, encoded: Encoded) -> Result:
         return Outcome.PASSED, count
     constant = torch.unique(before[0, still.to(before.device)], dim=0).shape[0]
     if family_of(model.hf.config).discrete_images and changed.any():
-        return Outcome.PASSED, f"{count} (pictures become entries of a code book)"
+        return Outcome.PASSED, f"{count} (images become entries of a code book)"
     if changed.any() and constant == 1:
         return Outcome.PASSED, f"{count} (the others are line ends)"
     return Outcome.FAILED, count
@@ -146,7 +146,7 @@ def strength_zero(model: ProbeModel, encoded: Encoded) -> Result:
     plain, steered = (_answer(model, encoded, row) for row in (None, nothing))
     if not torch.equal(plain[0], steered[0]):
         return Outcome.FAILED, "another answer than the unsteered one"
-    error = float(_unmasked(steered[1] - plain[1], plain[1]).abs().max())
+    error = float((steered[1] - plain[1]).where(steered[1] != plain[1], 0.0).abs().max())
     return _within(error, 1e-5 if model.dtype == torch.float32 else 0.0, "largest difference of a logit")
 
 
@@ -154,7 +154,7 @@ def cached_decoding(model: ProbeModel, encoded: Encoded) -> Result:
     """Token-by-token generation with the cache against one forward over prompt and answer."""
     tokens, stepwise = _answer(model, encoded, None)
     at_once = _whole(model, encoded, tokens)()
-    return _within(_distance(stepwise, at_once), VERIFICATION_TOLERANCE[model.dtype], _OF_SCALE)
+    return _within(difference(stepwise, at_once), VERIFICATION_TOLERANCE[model.dtype], _OF_SCALE)
 
 
 def steered_decoding(model: ProbeModel, encoded: Encoded) -> Result:
@@ -173,9 +173,9 @@ def steered_decoding(model: ProbeModel, encoded: Encoded) -> Result:
     unsteered = forward()
     with attached(model, add, layers=[layer]):
         by_hand = forward()
-    if _distance(by_hand, unsteered) <= VERIFICATION_TOLERANCE[model.dtype]:
+    if difference(by_hand, unsteered) <= VERIFICATION_TOLERANCE[model.dtype]:
         return Outcome.FAILED, "the vector does not move the logits of the answer"
-    return _within(_distance(stepwise, by_hand), VERIFICATION_TOLERANCE[model.dtype], _OF_SCALE)
+    return _within(difference(stepwise, by_hand), VERIFICATION_TOLERANCE[model.dtype], _OF_SCALE)
 
 
 def padding(model: ProbeModel, encoded: Encoded) -> Result:
@@ -188,7 +188,7 @@ def padding(model: ProbeModel, encoded: Encoded) -> Result:
     both = model.encode(None, inputs=[short, longer])
     alone, batch = (_read(model, one)[0] for one in (encoded, both))
     length = encoded.length
-    errors = [_distance(batch[layer][:1, -length:], alone[layer]) for layer in model.layers]
+    errors = [difference(batch[layer][:1, -length:], alone[layer]) for layer in model.layers]
     return _within(
         max(errors), VERIFICATION_TOLERANCE[model.dtype], "largest difference of a hidden state in units of its scale"
     )
@@ -246,7 +246,7 @@ def _within(error: float, bound: float, what: str) -> Result:
     return (Outcome.PASSED if error <= bound else Outcome.FAILED), f"{what}: {error:.1e} (allowed {bound:.1e})"
 
 
-def _forward(model: ProbeModel, encoded: Encoded, **options: Any) -> Any:
+def _forward(model: ProbeModel, encoded: Encoded, **options: bool) -> ModelOutput:
     return model.hf(**encoded.tensors, use_cache=False, return_dict=True, **options)
 
 
@@ -291,7 +291,7 @@ def _other_pixels(encoded: Encoded) -> dict[str, Tensor]:
     def other(name: str, value: Tensor) -> Tensor:
         noise = torch.rand(value.shape, generator=generator).to(value)
         changed = value.min() + (value.max() - value.min()) * noise
-        if name == "flattened_patches":  # each begins with its row and column in the picture
+        if name == "flattened_patches":  # each begins with its row and column in the image
             changed[..., :2] = value[..., :2]
         return changed
 
@@ -303,22 +303,10 @@ def _final_norm(model: ProbeModel, hidden: Tensor) -> Tensor:
     return hidden if norm is None else norm(hidden)
 
 
-def _own_hidden_states(output: Any) -> list[Tensor] | None:
+def _own_hidden_states(output: ModelOutput) -> list[Tensor] | None:
     for source in (output, getattr(output, "language_model_outputs", None)):
         for name in ("decoder_hidden_states", "hidden_states"):
             states = getattr(source, name, None)
             if states is not None:
                 return list(states)
     return None
-
-
-def _unmasked(values: Tensor, reference: Tensor) -> Tensor:
-    """``values`` with 0 where the model masks an entry of ``reference`` out."""
-    masked = (reference.abs() > 1e30) | ~torch.isfinite(reference)
-    return values.masked_fill(masked, 0.0)
-
-
-def _distance(a: Tensor, b: Tensor) -> float:
-    """Largest difference in units of the largest value."""
-    a, b = a.float(), b.float()
-    return float(_unmasked(a - b, b).abs().max() / _unmasked(b, b).abs().max().clamp(min=1e-30))

@@ -69,5 +69,5 @@ def family_of(config: object) -> Family:
 def why_no_image_tokens(config: object) -> str:
     """Reason why the probed sequence has no image tokens; empty where it has some."""
     if getattr(config, "is_encoder_decoder", False):
-        return "picture and prompt enter the encoder; the probed decoder blocks read them by cross-attention"
+        return "image and prompt enter the encoder; the probed decoder blocks read them by cross-attention"
     return family_of(config).image_tokens_absent

@@ -97,8 +97,8 @@ def as_image(source: Picture | bytes) -> Image.Image:
     else:
         raise ValueError(f"Expected {ACCEPTED}; got {type(source).__name__}.")
     if 0 in picture.size:
-        raise ValueError(f"Expected a picture with pixels; got one of size {picture.size}.")
-    _require_size(picture.size, "a picture")
+        raise ValueError(f"Expected an image with pixels; got one of size {picture.size}.")
+    _require_size(picture.size, "an image")
     return _on_white(picture)
 
 
@@ -159,7 +159,7 @@ def read_text(file: Path, most: int) -> str:
         ) from error
 
 
-def read_file(file: Path, what: str = "picture", most: int = MOST_BYTES) -> bytes:
+def read_file(file: Path, what: str = "image", most: int = MOST_BYTES) -> bytes:
     """Content of a file; raises for what is no regular file or is larger than ``most`` bytes."""
     _require_regular(file, what, most)
     try:
@@ -184,7 +184,7 @@ def _opened(source: Path | bytes, name: str | None = None) -> Iterator[Image.Ima
         raise _TooLarge(_too_large(called)) from error
     except Exception as error:  # Pillow's decoders raise whatever foreign bytes lead them to
         raise ValueError(
-            f"{called} cannot be read as a picture ({_reason(error)}); expected {', '.join(FORMATS)}. "
+            f"{called} cannot be read as an image ({_reason(error)}); expected {', '.join(FORMATS)}. "
             "Convert, replace or remove it."
         ) from error
 
@@ -213,8 +213,9 @@ def _require_size(size: tuple[int, int], called: str) -> None:
         raise _TooLarge(_too_large(called, size))
 
 
-def _require_regular(file: Path, what: str = "picture", most: int = MOST_BYTES) -> None:
+def _require_regular(file: Path, what: str = "image", most: int = MOST_BYTES) -> None:
     """Refuse files that block or never end when they are read (pipes, devices)."""
+    expected = "an image" if what == "image" else f"a {what}"
     try:
         status = file.stat()
     except FileNotFoundError:
@@ -223,17 +224,17 @@ def _require_regular(file: Path, what: str = "picture", most: int = MOST_BYTES) 
         raise ValueError(f"the file {str(file)!r} cannot be read ({_reason(error)}).") from error
     if not stat.S_ISREG(status.st_mode):
         kind = next((text for test, text in _KINDS if test(status.st_mode)), "of another kind")
-        raise ValueError(f"Expected a {what} file; {str(file)!r} is {kind}.")
+        raise ValueError(f"Expected {expected} file; {str(file)!r} is {kind}.")
     if status.st_size > most:
         raise ValueError(
-            f"the file {str(file)!r} of {status.st_size:,} bytes is larger than the {most:,} bytes that are read as a "
-            f"{what}; save a smaller one."
+            f"the file {str(file)!r} of {status.st_size:,} bytes is larger than the {most:,} bytes that are read as "
+            f"{expected}; save a smaller one."
         )
 
 
 def _path(source: str | Path) -> Path:
     if _URL.match(str(source)):
-        raise ValueError(f"URLs are not fetched; download the picture and give its path. Got {str(source)!r}.")
+        raise ValueError(f"URLs are not fetched; download the image and give its path. Got {str(source)!r}.")
     return Path(source)
 
 
@@ -255,7 +256,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (3, 4)) or 0 in array.shape:
         raise ValueError(f"Expected {ACCEPTED}; got {got}.")
-    _require_size((array.shape[1], array.shape[0]), "a picture")
+    _require_size((array.shape[1], array.shape[0]), "an image")
     return Image.fromarray(_eight_bits(array, got))
 
 
@@ -302,7 +303,7 @@ def _on_white(picture: Image.Image) -> Image.Image:
 def _deep_grey(picture: Image.Image) -> Image.Image:
     """Pictures of more than 8 bits a pixel, which Pillow's own conversion clips at 255."""
     pixels = np.asarray(_converted(picture, picture.mode))
-    grey = _eight_bits(pixels, f"a picture of mode {picture.mode}")
+    grey = _eight_bits(pixels, f"an image of mode {picture.mode}")
     if "transparency" in picture.info:
         grey = np.where(pixels == picture.info["transparency"], np.uint8(255), grey)
     return Image.fromarray(grey).convert("RGB")
@@ -315,5 +316,5 @@ def _converted(picture: Image.Image, mode: str) -> Image.Image:
         return picture if picture.mode == mode else picture.convert(mode)
     except Exception as error:
         raise ValueError(
-            f"the picture {picture!r} cannot be decoded ({_reason(error)}). If it was closed, open it again."
+            f"the image {picture!r} cannot be decoded ({_reason(error)}). If it was closed, open it again."
         ) from error

@@ -126,7 +126,7 @@ def _family(hf: HfModel) -> str:
 def _require_vision(hf: HfModel) -> None:
     if accepted_inputs(hf).isdisjoint(_PIXELS):
         raise LayoutError(
-            f"{_family(hf)} takes no pictures: its forward has none of {', '.join(_PIXELS)}. "
+            f"{_family(hf)} takes no images: its forward has none of {', '.join(_PIXELS)}. "
             "Load an image-text-to-text model, such as the bundled 'scenes-8l'."
         )
 

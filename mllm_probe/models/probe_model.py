@@ -213,7 +213,7 @@ class ProbeModel:
             "blocks": f"{paths['blocks']}  ({len(self.layers)} × {kind}, width {self.hidden_size})",
             "final norm": last,
             "head": paths.get("head", type(layout.head).__name__),
-            "vision tower": paths.get("vision_tower", "none: pictures are turned into tokens without one"),
+            "vision tower": paths.get("vision_tower", "none: images are turned into tokens without one"),
             "projector": paths.get("projector", "none of its own"),
             "image token": str(layout.image_token_id) if layout.image_token_id is not None else "none in the sequence",
             "runs on": f"{self.device}, {str(self.dtype).removeprefix('torch.')}",

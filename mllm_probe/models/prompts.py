@@ -79,7 +79,7 @@ def answer_ids(model: ProbeModel, prefix: str | Sequence[int], name: str = "answ
         _require_vocabulary(model, torch.tensor(ids, dtype=torch.long), name)
     if model.layout.image_token_id in ids:
         raise ValueError(
-            f"{name}: holds the image token {_image_token_text(model)!r}, which is replaced by a picture; leave it out."
+            f"{name}: holds the image token {_image_token_text(model)!r}, which is replaced by an image; leave it out."
         )
     return ids
 
@@ -88,7 +88,7 @@ def encode_requests(model: ProbeModel, requests: Sequence[Request], continuation
     """One left-padded batch of ``requests`` on the model's device."""
     processed = [request.inputs for request in requests if request.inputs is not None]
     if processed and len(processed) != len(requests):
-        raise ValueError("Expected samples of one kind in a batch: processed tensors, or pictures with a prompt.")
+        raise ValueError("Expected samples of one kind in a batch: processed tensors, or images with a prompt.")
     tensors = join_inputs(processed, model.pad_token_id) if processed else _process(model, requests)
     if processed:
         _require_vocabulary(model, tensors["input_ids"], "inputs")
@@ -171,12 +171,12 @@ def with_token_types(model: ProbeModel, tensors: dict[str, Tensor]) -> dict[str,
 def _process(model: ProbeModel, requests: Sequence[Request]) -> dict[str, Tensor]:
     if model.processor is None:
         raise ValueError(
-            f"{model.name} was wrapped without a processor, so pictures and prompts cannot be turned into tensors: "
+            f"{model.name} was wrapped without a processor, so images and prompts cannot be turned into tensors: "
             "pass inputs= (processed tensors), or mp.wrap(hf_model, processor=…)."
         )
     counts = {bool(request.images) for request in requests}
     if len(counts) > 1:
-        raise ValueError("Expected a picture with every prompt of a batch or with none; got both kinds.")
+        raise ValueError("Expected an image with every prompt of a batch or with none; got both kinds.")
     warn_unknown_words(model.tokenizer, [request.prompt or "" for request in requests])
     texts = [render_prompt(model, request.prompt or "", len(request.images)) for request in requests]
     begin = model.tokenizer.bos_token
@@ -205,7 +205,7 @@ def render_prompt(model: ProbeModel, prompt: str, pictures: int) -> str:
     mark = _image_token_text(model)
     if mark and mark in prompt:
         raise ValueError(
-            f"prompt: holds the image token {mark!r}; leave it out, each picture gets its own in front of the prompt."
+            f"prompt: holds the image token {mark!r}; leave it out, each image gets its own in front of the prompt."
         )
     if getattr(model.processor, "chat_template", None):
         return _from_template(model, [{"type": "image"}] * pictures + [{"type": "text", "text": prompt}])
@@ -214,7 +214,7 @@ def render_prompt(model: ProbeModel, prompt: str, pictures: int) -> str:
     if mark is None:
         raise ValueError(
             f"{model.name} has neither a chat template nor an image token, so there is no telling where its "
-            "picture goes: write the prompt through its processor and pass inputs=."
+            "image goes: write the prompt through its processor and pass inputs=."
         )
     return f"{mark}" * pictures + prompt
 
@@ -280,7 +280,7 @@ def _require_room(model: ProbeModel, length: int) -> None:
     if longest is not None and length > longest:
         raise ValueError(
             f"The prompt with its image takes {length} tokens but {model.name} reads at most {longest}: "
-            "shorten the prompt or give fewer pictures."
+            "shorten the prompt or give fewer images."
         )
 
 

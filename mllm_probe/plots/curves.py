@@ -147,5 +147,5 @@ def counted(n: np.ndarray) -> str:
         return ""
     low, high = int(known.min()), int(known.max())
     if low != high:
-        return f"n = {low} to {high} pictures"
-    return f"n = {high} {'picture' if high == 1 else 'pictures'}"
+        return f"n = {low} to {high} images"
+    return f"n = {high} {'image' if high == 1 else 'images'}"

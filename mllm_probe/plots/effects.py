@@ -13,7 +13,7 @@ from mllm_probe.studies.effect import effect as effect_of
 from mllm_probe.studies.layer_spread import spread_over_layers
 
 READING = (
-    "Lines: concept minus the mean of random directions, with 95 % intervals over pictures. "
+    "Lines: concept minus the mean of random directions, with 95 % intervals over images. "
     "Filled: clear of all controls."
 )
 _SPREAD = "peak at layer {:.0f}, spread {:.1f} layers"

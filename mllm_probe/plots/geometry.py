@@ -63,7 +63,7 @@ def vector_geometry(vectors: xr.Dataset, scope: str | None = None, layer: int | 
         raise ValueError(f"layer {shown} is not in the vectors; they have layers {', '.join(map(str, layers))}.")
     reliability = _by_layer(one, "split_half_cosine", "Directions of two halves of the pairs", "cosine", (-0.5, 1.05))
     _draw_shuffled(reliability, one)
-    probe = _by_layer(one, "probe_accuracy", "Linear probe on held-out pictures", "balanced accuracy", (0.35, 1.05))
+    probe = _by_layer(one, "probe_accuracy", "Linear probe on held-out images", "balanced accuracy", (0.35, 1.05))
     probe.line(
         [layers[0], layers[-1]],
         [0.5, 0.5],

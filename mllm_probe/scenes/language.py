@@ -187,14 +187,14 @@ def relation_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
     if relation in _OPPOSITES and reference != "box" and g.random() < 0.5:
         relation, subject, reference = _OPPOSITES[relation], reference, subject
     where = Question("where", f"Where is the {subject}?", f"{_PHRASES[relation]} the {reference}")
-    asked = relation
+    queried = relation
     if g.random() < 0.5:
         others = [
             r for r in PLACED_RELATIONS if r != relation and r != "larger" or relation == "inside" and r != "inside"
         ]
-        asked = _OPPOSITES[relation] if relation in _OPPOSITES and g.random() < 0.6 else choose(g, others)
-    text = f"Is the {subject} {_PHRASES[asked]} the {reference}?"
-    return [where, Question("is it there", text, "yes" if asked == relation else "no")]
+        queried = _OPPOSITES[relation] if relation in _OPPOSITES and g.random() < 0.6 else choose(g, others)
+    text = f"Is the {subject} {_PHRASES[queried]} the {reference}?"
+    return [where, Question("is it there", text, "yes" if queried == relation else "no")]
 
 
 def questions(scene: Scene, g: np.random.Generator, most: int) -> list[Question]:

@@ -403,7 +403,7 @@ class _Place:
             value = self.directions.negative(self.scope, self.layer)
         if np.isnan(value):
             raise ValueError(
-                f"operation '{self.steering.declared.name}' needs the negative pictures' mean projection, which the "
+                f"operation '{self.steering.declared.name}' needs the negative images' mean projection, which the "
                 f"vectors of '{self.directions.name}' lack at layer {self.layer}."
             )
         return value
@@ -414,7 +414,7 @@ def _residual_length(directions: Directions, kind: str, scope: str, layer: int) 
     if not norm > 0:
         raise ValueError(
             f"unit 'residual' needs the residual norm of {kind} positions at layer {layer}, which the vectors of "
-            f"'{directions.name}' do not carry. Give vectors_from(…, images=…) some pictures, or use unit 'vector'."
+            f"'{directions.name}' do not carry. Give vectors_from(…, images=…) some images, or use unit 'vector'."
         )
     return norm
 
@@ -432,12 +432,12 @@ def _require_vector(directions: Directions, scope: str, layer: int) -> None:
     which = f"the vector of '{directions.name}' at layer {layer}, scope {scope}"
     if not math.isfinite(length):
         raise ValueError(
-            f"{which} holds NaN or infinity: make the vectors again from pictures and weights that give finite "
+            f"{which} holds NaN or infinity: make the vectors again from images and weights that give finite "
             "activations, or choose another layer."
         )
     if not length:
         raise ValueError(
-            f"{which} has length 0, so it has no direction: the pictures with and without the concept give the same "
+            f"{which} has length 0, so it has no direction: the images with and without the concept give the same "
             "activations there. Choose another layer or scope."
         )
     require_length(which, length)

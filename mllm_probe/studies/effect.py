@@ -181,7 +181,7 @@ def _require(grid: xr.Dataset, metric: str) -> None:
 def _one_split(grid: xr.Dataset, split: str) -> xr.Dataset:
     if schema.SPLIT not in grid.coords or not (grid[schema.SPLIT].values == split).any():
         raise ValueError(
-            f"no image of this grid is in split '{split}'. Give sweep() the pictures of library.split(), "
+            f"no image of this grid is in split '{split}'. Give sweep() the images of library.split(), "
             "which carry their split."
         )
     return grid.isel({schema.SAMPLE: np.flatnonzero(grid[schema.SPLIT].values == split)})

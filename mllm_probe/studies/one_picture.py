@@ -8,7 +8,7 @@ from mllm_probe.schema import CONTROL, SAMPLE, SPLIT
 from mllm_probe.studies.effect import effect as effect_of
 
 AVERAGES = ("mean", "median", "single")
-AVERAGE_LABELS = {"mean": "mean over pictures", "median": "median over pictures", "single": "one picture"}
+AVERAGE_LABELS = {"mean": "mean over images", "median": "median over images", "single": "one image"}
 
 
 def summarised(grid: xr.Dataset, metric: str, average: str = "mean", sample: int = 0) -> xr.Dataset:
@@ -33,7 +33,7 @@ def summarised(grid: xr.Dataset, metric: str, average: str = "mean", sample: int
         return effect_of(grid, metric, average=average)
     count = grid.sizes[SAMPLE]
     if not 0 <= sample < count:
-        raise ValueError(f"there is no picture {sample}; the grid has {count}, counted from 0.")
+        raise ValueError(f"there is no image {sample}; the grid has {count}, counted from 0.")
     found = effect_of(grid.isel({SAMPLE: [sample]}), metric)
     beyond = (found["mean"] < found["control_low"]) | (found["mean"] > found["control_high"])
     return found.assign(clear_of_controls=beyond.all(CONTROL)).assign_attrs(average=average, interval="none")
@@ -43,6 +43,6 @@ def sample_labels(grid: xr.Dataset) -> list[str]:
     """Name each picture of a grid by its number, its split and the start of its content hash."""
     splits = grid[SPLIT].values if SPLIT in grid.coords else [""] * grid.sizes[SAMPLE]
     return [
-        " · ".join(part for part in (f"picture {i + 1}", str(split).replace("_", " "), str(name)[:8]) if part)
+        " · ".join(part for part in (f"image {i + 1}", str(split).replace("_", " "), str(name)[:8]) if part)
         for i, (split, name) in enumerate(zip(splits, grid[SAMPLE].values, strict=True))
     ]

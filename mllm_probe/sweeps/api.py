@@ -273,7 +273,7 @@ def _job(
     """The job that the arguments of ``sweep`` describe; ``settings`` are those of `check_settings`."""
     require_model(model)
     if images is None and inputs is None:
-        raise ValueError("images: expected pictures or a concept library (or processed tensors as inputs=); got None.")
+        raise ValueError("images: expected images or a concept library (or processed tensors as inputs=); got None.")
     vectors = with_concepts(vectors)
     checked = Settings(model, vectors, **settings)
     samples = gather(model, vectors, images, prompt, inputs)

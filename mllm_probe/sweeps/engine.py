@@ -303,5 +303,5 @@ class Engine:
     def _too_large(self) -> MemoryError:
         return MemoryError(
             f"one row of this sweep does not fit on {self.job.model.device}: use fewer new tokens, a shorter prompt or "
-            "smaller pictures, leave 'kl' out, or load the model in a smaller type."
+            "smaller images, leave 'kl' out, or load the model in a smaller type."
         )

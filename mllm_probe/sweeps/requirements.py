@@ -44,7 +44,7 @@ def check_requirements(
             problems.append(_words_text(lacking) + f" For them {_listed(of_words)} cannot be computed.")
     of_labels = _needing(settings, "labels")
     if of_labels and all(labels is None for labels in samples.labels):
-        text = "None of the pictures has labels, which say what it truly shows; those of mp.concepts.scenes have them."
+        text = "None of the images has labels, which say what it truly shows; those of mp.concepts.scenes have them."
         _raise_if(True, of_labels, by_default, text)
         problems.append(text + f" {_listed(of_labels).capitalize()} is NaN.")
     if problems:

@@ -175,7 +175,7 @@ def _refuse_client(client: object) -> None:
     if client is not None:
         raise NotImplementedError(
             "client= is not available: leave it out. To share a sweep out among machines, run one sweep on each, with "
-            "its part of the pictures and a store= of its own, and join the grids with xarray.concat(grids, 'sample')."
+            "its part of the images and a store= of its own, and join the grids with xarray.concat(grids, 'sample')."
         )
 
 

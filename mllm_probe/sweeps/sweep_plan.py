@@ -79,7 +79,7 @@ class SweepPlan:
         lines = [
             f"{self.cells:,} cells: {self.rows:,} steered runs on each of {self.samples} images",
             f"path      {self.path}",
-            f"forwards  {count.pictures:,} pictures encoded, {count.prompts:,} prompts, {count.steps:,} steps of up to "
+            f"forwards  {count.pictures:,} images encoded, {count.prompts:,} prompts, {count.steps:,} steps of up to "
             f"{self.chunk_rows} rows ({self.chunks:,} chunks), {count.word_steps:,} of them for words of several "
             "tokens",
             f"memory    {_size(self.bytes_per_image)} of the prompt + {self.chunk_rows} rows × "

@@ -73,7 +73,7 @@ SCOPES = {
     scope.name: scope
     for scope in (
         NamedScope("last_prompt", _last_prompt, last=True, norm="last_prompt", choice=("last_prompt", "last token")),
-        NamedScope("generated", _generated, generated=True, choice=("last_prompt+generated", "last + new")),
+        NamedScope("generated", _generated, generated=True, choice=("last_prompt+generated", "prompt end + answer")),
         NamedScope("image", _with_role(IMAGE), early=True, needs_roles=True, norm="image", choice=("image", "image")),
         NamedScope("text", _with_role(TEXT), early=True, needs_roles=True, norm="text", choice=("text", "text")),
         NamedScope("all", _all, early=True, last=True, generated=True, norm="all", choice=("all", "all")),

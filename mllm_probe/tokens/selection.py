@@ -162,7 +162,7 @@ def parse_vector_scopes(tokens: TokenScope) -> tuple[str, ...]:
 def _unreadable(got: str) -> NoReturn:
     raise ValueError(
         f"tokens: expected one or several of {', '.join(SCOPES)}, a list of different positions, or a bool mask "
-        f"[positions], [patch rows, patch columns] or [pictures, patch rows, patch columns]; got {got}."
+        f"[positions], [patch rows, patch columns] or [images, patch rows, patch columns]; got {got}."
     )
 
 
@@ -256,17 +256,17 @@ def _by_patch(mask: np.ndarray, where: PromptPositions, lines: np.ndarray, sampl
         whose = _subject(line, samples)
         if not grids:
             raise ValueError(
-                f"tokens: a patch mask {_never(samples)}: the patches of the picture in {whose} are not known. "
+                f"tokens: a patch mask {_never(samples)}: the patches of the image in {whose} are not known. "
                 "Name 'image', or give positions."
             )
         if mask.ndim == 2 and len(grids) > 1:
             raise ValueError(
-                f"tokens: a mask [patch rows, patch columns] does not say which of the {len(grids)} pictures of "
-                f"{whose} it means: give one mask for each, [pictures, patch rows, patch columns], or positions."
+                f"tokens: a mask [patch rows, patch columns] does not say which of the {len(grids)} images of "
+                f"{whose} it means: give one mask for each, [images, patch rows, patch columns], or positions."
             )
         if len(grids) != len(several) or any(grid != several.shape[1:] for grid in grids):
             there = ", ".join(f"{rows}×{columns}" for rows, columns in grids)
-            pictures = "the picture of {} has {} patches" if len(grids) == 1 else "the pictures of {} have {} patches"
+            pictures = "the image of {} has {} patches" if len(grids) == 1 else "the images of {} have {} patches"
             raise ValueError(f"tokens: the patch mask is {shape}, but {pictures.format(whose, there)}.")
     image, rows, columns = where.image[lines], where.patch_row[lines], where.patch_column[lines]
     return (rows >= 0) & several[image.clip(0), rows.clip(0), columns.clip(0)]

@@ -77,7 +77,7 @@ def distinct_pictures(library: Mapping[str, Any]) -> tuple[list[Any], dict[str, 
         sides = [np.array([number(p) for p in side], dtype=int) for side in (concept.positive, concept.negative)]
         if not len(sides[0]) or not len(sides[1]):
             raise ValueError(
-                f"concept '{name}' has {len(sides[0])} positive and {len(sides[1])} negative pictures: "
+                f"concept '{name}' has {len(sides[0])} positive and {len(sides[1])} negative images: "
                 "a vector is the difference of two classes, so give at least one of each."
             )
         members[name] = (sides[0], sides[1])
@@ -106,7 +106,7 @@ def classes_of(
     """
     if paired and len(positive) != len(negative):
         raise ValueError(
-            f"concept '{name}' is paired but has {len(positive)} positive and {len(negative)} negative pictures."
+            f"concept '{name}' is paired but has {len(positive)} positive and {len(negative)} negative images."
         )
     groups = _groups(positive, negative, paired, duplicates)
     return Classes(name, positive, negative, paired, groups, _first_half(groups, positive, paired, seed, name))
@@ -159,8 +159,8 @@ def _balanced_signs(n: int, rng: np.random.Generator, name: str) -> np.ndarray:
     """As many +1 as −1 in random order, and one 0 if n is odd."""
     if n < 2:
         raise ValueError(
-            f"concept '{name}' has too few pictures for a shuffled control: half of the pairs (or of each class) is "
-            "exchanged, so at least two are needed. Give more pictures or shuffled_draws=0."
+            f"concept '{name}' has too few images for a shuffled control: half of the pairs (or of each class) is "
+            "exchanged, so at least two are needed. Give more images or shuffled_draws=0."
         )
     return rng.permutation(np.repeat([1.0, -1.0, 0.0], [n // 2, n // 2, n % 2]))
 

@@ -323,7 +323,7 @@ def _require_method(method: str, library: Mapping[str, Any], draws: int) -> None
     unpaired = [name for name, concept in library.items() if not concept.paired]
     if method == "pca" and unpaired:
         raise ValueError(
-            f"method 'pca' works on the differences of pairs, but the pictures of '{unpaired[0]}' are not paired: "
+            f"method 'pca' works on the differences of pairs, but the images of '{unpaired[0]}' are not paired: "
             "use 'mean_difference' or 'probe'."
         )
 

@@ -98,7 +98,7 @@ def until(page: Page, reached: Callable[[dict[str, Any]], bool]) -> dict[str, An
 
 def by_hand(page: Page) -> None:
     """Move every control of the setting."""
-    page.get_by_role("radiogroup", name="choose a picture").get_by_role("radio").nth(2).click()
+    page.get_by_role("radiogroup", name="choose an image").get_by_role("radio").nth(2).click()
     page.get_by_test_id("prompt").fill("how does it feel ?")
     page.get_by_test_id("prompt").press("Enter")
     page.get_by_test_id("concept").select_option("tree")

@@ -151,7 +151,7 @@ def test_the_answers_of_the_selected_cell_are_shown_and_all_are_searched(offline
     expect(page.get_by_test_id("heatmap-cell")).to_contain_text("cat · layer 3 · 2 × residual norm")
     expect(table.locator("td:nth-child(3) .named").first).to_have_text("cat")
     page.get_by_label("search all answers").fill("cat")
-    expect(table.locator("thead")).to_contain_text("concept · layer · strength · picture")
+    expect(table.locator("thead")).to_contain_text("concept · layer · strength · image")
     expect(page.get_by_test_id("answers-count")).to_have_text(re.compile(r"^\d+ of 108 answers"))
     assert all("cat" in text for text in table.locator("td:nth-child(3)").all_text_contents())
 
@@ -223,7 +223,7 @@ def test_hostile_names_are_text(offline: Offline, name: str) -> None:
         expect(page.locator("main")).to_contain_text(concept)
     assert page.locator("main img[src=x], main img[src=y], main script, main b script").count() == 0
     if name == "panel.html":
-        page.get_by_role("radiogroup", name="choose a picture").get_by_role("radio").last.click()
+        page.get_by_role("radiogroup", name="choose an image").get_by_role("radio").last.click()
         expect(page.locator("figcaption")).to_have_text(f"{pages.IMAGE}.png")
     if name == "report.html":
         expect(page.get_by_test_id("answers")).to_contain_text(pages.SAID.strip())

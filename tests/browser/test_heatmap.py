@@ -133,7 +133,7 @@ def area(page: Page) -> Locator:
     page.mouse.move(5, 5)
     lab.said(page, AGAIN)
     made = out(page, I_MAP)
-    expect(made.get_by_test_id("heatmap-cell")).to_have_text(re.compile("^cat · layer 2 · 1 ×.*n = 8 pictures.*random"))
+    expect(made.get_by_test_id("heatmap-cell")).to_have_text(re.compile("^cat · layer 2 · 1 ×.*n = 8 images.*random"))
     made.get_by_test_id("heatmap").scroll_into_view_if_needed()
     return made
 
@@ -207,7 +207,7 @@ def test_choices_are_made_in_the_kernel(page: Page, area: Locator) -> None:
     expect(area.get_by_test_id("sample")).to_be_hidden()
     area.get_by_test_id("average").select_option("single")
     area.get_by_test_id("sample").select_option("3")
-    expect(area.get_by_test_id("heatmap-cell")).to_contain_text("n = 1 picture")
+    expect(area.get_by_test_id("heatmap-cell")).to_contain_text("n = 1 image")
     area.get_by_test_id("columns").select_option("relative_depth")
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("layer 5 · depth 0.75")
     kernel_says(page, "cat 5 [5, 5] 1.0 single shuffled")

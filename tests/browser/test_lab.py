@@ -98,7 +98,7 @@ def test_the_map_fills_while_the_sweep_runs(page: Page) -> None:
     page.wait_for_function("document.querySelector('.mp-heatmap').dataset.status === 'idle'")
     expect(cell).to_contain_text("cat · layer 5")
     expect(cell).to_contain_text("nats [")
-    expect(cell).to_contain_text("n = 24 pictures")
+    expect(cell).to_contain_text("n = 24 images")
     expect(cell).to_contain_text("random direction +0.1")
     expect(page.get_by_test_id("status")).to_have_text("idle")
     page.screenshot(path=SHOTS / "explore-light.png")

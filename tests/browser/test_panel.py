@@ -96,7 +96,7 @@ def output(page: Page, cell: int, text: str) -> None:
 
 
 def thumbs(page: Page) -> Locator:
-    return panel_of(page).get_by_role("radiogroup", name="choose a picture").get_by_role("radio")
+    return panel_of(page).get_by_role("radiogroup", name="choose an image").get_by_role("radio")
 
 
 def test_it_answers_three_times_and_shows_the_receipt(page: Page) -> None:
@@ -186,7 +186,7 @@ def test_a_file_that_is_no_picture_is_named_beside_the_upload(page: Page) -> Non
     answers = [page.get_by_test_id(f"answer-{name}").text_content() for name in ("baseline", "steered", "random")]
     for _ in range(2):
         page.evaluate(_DROP, ["notes.txt", "text/plain", base64.b64encode(b"hello").decode(), "drop"])
-        expect(page.get_by_test_id("error")).to_contain_text("'notes.txt' cannot be read as a picture")
+        expect(page.get_by_test_id("error")).to_contain_text("'notes.txt' cannot be read as an image")
         expect(page.get_by_test_id("rate")).not_to_contain_text("busy")
     expect(page.locator(".mp-left").get_by_test_id("error")).to_be_in_viewport()
     expect(page.get_by_test_id("status")).to_have_text("idle")

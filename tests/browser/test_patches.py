@@ -87,7 +87,7 @@ def page(opened: Page) -> Page:
 
 
 def now(canvas: Locator) -> str:
-    """What is on a canvas that is not about to change."""
+    """Pixels of a canvas that no longer changes."""
     lab.frames(canvas.page)
     return str(canvas.evaluate("canvas => canvas.toDataURL()"))
 

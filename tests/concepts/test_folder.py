@@ -54,7 +54,7 @@ def test_a_missing_folder(tmp_path):
 def test_one_class_only(folder):
     for file in (folder / "entity/cat/negative").iterdir():
         file.unlink()
-    with pytest.raises(ValueError, match="concept 'cat': the folder .*negative' holds no pictures"):
+    with pytest.raises(ValueError, match="concept 'cat': the folder .*negative' holds no images"):
         mp.concepts.from_folder(folder)
     (folder / "entity/cat/negative").rmdir()
     with pytest.raises(ValueError, match=r"negative' is missing \(there: 'positive'\)"):
@@ -72,14 +72,14 @@ def test_categories_have_any_name(folder):
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\nbroken"])
 def test_a_corrupt_or_empty_file(folder, content):
     (folder / "entity/cat/positive/1.png").write_bytes(content)
-    with pytest.raises(ValueError, match=r"1\.png' cannot be read as a picture .*replace or remove it"):
+    with pytest.raises(ValueError, match=r"1\.png' cannot be read as an image .*replace or remove it"):
         mp.concepts.from_folder(folder)
 
 
 def test_a_truncated_file(folder):
     file = folder / "entity/cat/positive/1.png"
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(ValueError, match=r"1\.png' cannot be read as a picture"):
+    with pytest.raises(ValueError, match=r"1\.png' cannot be read as an image"):
         mp.concepts.from_folder(folder)
 
 
@@ -221,14 +221,14 @@ def test_a_table_of_groups_is_checked(views):
         mp.concepts.from_folder(views, groups="none.csv")
     for content, text in {
         "a,b\n": "first line names the columns file and group; it names 'a', 'b'",
-        "file,group\nno/such.png,x\n": r"such\.png' is neither the path nor the id of a picture",
+        "file,group\nno/such.png,x\n": r"such\.png' is neither the path nor the id of an image",
         "file,group\na.png,\n": "line 2: expected a file and its group; got 'a.png', ''",
         "file,group\na.png,x\na.png,y\n": "line 3: 'a.png' is in group 'y' and in another one above",
     }.items():
         table.write_text(content)
         with pytest.raises(ValueError, match=text):
             mp.concepts.from_folder(views, groups=table)
-    with pytest.raises(ValueError, match="groups: expected a function of a picture, or a mapping .*; got int"):
+    with pytest.raises(ValueError, match="groups: expected a function of an image, or a mapping .*; got int"):
         mp.concepts.from_folder(views, groups=3)
     with pytest.raises(ValueError, match=r"groups: expected text, a whole number or None for <Picture.*; got \[1\]"):
         mp.concepts.from_folder(views, groups=lambda path: [1])

@@ -116,7 +116,7 @@ def test_pairs_that_share_a_negative_stay_together():
 
 
 def test_what_cannot_be_split_says_so():
-    with pytest.raises(ValueError, match="concept 'cat' cannot be split.*Give more pictures"):
+    with pytest.raises(ValueError, match="concept 'cat' cannot be split.*Give more images"):
         ConceptLibrary([concept("cat", 0, count=1)]).split()
     with pytest.raises(ValueError, match="between 0 and 1, not 1.5"):
         ConceptLibrary([concept("cat", 0)]).split(fit=1.5)
@@ -158,7 +158,7 @@ def test_a_concept_and_a_library_are_shown_in_one_line():
         "cat", "Pets", [f"w{i}" for i in range(9)], concept("cat", 0).positive, concept("cat", 0).negative, True
     )
     assert repr(one) == (
-        "<Concept 'cat' (Pets): 8 pictures with it, 8 without, in pairs; words: w0, w1, w2, w3, w4, w5, …>"
+        "<Concept 'cat' (Pets): 8 images with it, 8 without, in pairs; words: w0, w1, w2, w3, w4, w5, …>"
     )
     assert repr(ConceptLibrary([one], "x")) == "<ConceptLibrary of 1 concept from x: 1 Pets>"
 
@@ -210,7 +210,7 @@ def test_subset_by_name_category_and_number(drawn):
         drawn.subset(["cta"])
     with pytest.raises(ValueError, match="unknown category 'smell'; there are entity, visual_style"):
         drawn.subset(categories=["smell"])
-    with pytest.raises(ValueError, match="has 6 pairs of pictures; pairs=7"):
+    with pytest.raises(ValueError, match="has 6 pairs of images; pairs=7"):
         drawn.subset(pairs=7)
     with pytest.raises(ValueError, match="not one string"):
         drawn.subset("cat")
@@ -246,7 +246,7 @@ def test_unknown_concepts_and_wrong_classes_raise():
         library["dog"]
     with pytest.raises(ValueError, match="the drawn world|unknown concept 'dog'"):
         mp.concepts.scenes(concepts=["dog"])
-    with pytest.raises(ValueError, match="has no negative pictures"):
+    with pytest.raises(ValueError, match="has no negative images"):
         Concept("cat", "entity", ("cat",), [picture(1)], [], False)
     with pytest.raises(ValueError, match="paired but has 2 positive and 1 negative"):
         Concept("cat", "entity", ("cat",), [picture(1), picture(2)], [picture(3)], True)
@@ -263,5 +263,5 @@ def test_unknown_concepts_and_wrong_classes_raise():
 
 
 def test_bytes_that_are_no_picture_raise():
-    with pytest.raises(ValueError, match="11 bytes cannot be read as a picture"):
+    with pytest.raises(ValueError, match="11 bytes cannot be read as an image"):
         _ = Picture(b"not a photo").image

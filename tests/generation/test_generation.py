@@ -85,7 +85,7 @@ def test_a_scope_that_can_never_fire_raises_and_one_that_did_not_is_marked(tiny,
         generate(tiny, None, PROMPT, steering=Steering(cat, [1], tokens=("last_prompt", "image")))
     with pytest.raises(ValueError, match=r"position 99 can never be edited: .* row 0 has 24 positions, 0 … 23"):
         generate(tiny, pictures[0], PROMPT, steering=Steering(cat, [1], tokens=[99]))
-    with pytest.raises(ValueError, match=r"patch mask is 3×4, but the picture of row 0 has 4×4 patches"):
+    with pytest.raises(ValueError, match=r"patch mask is 3×4, but the image of row 0 has 4×4 patches"):
         generate(tiny, pictures[0], PROMPT, steering=Steering(cat, [1], tokens=np.ones((3, 4), bool)))
     row = Steering(cat, [1], tokens=("last_prompt", "generated"))
     out = generate(tiny, pictures[0], PROMPT, steering=row, max_new_tokens=1)

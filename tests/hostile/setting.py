@@ -1,4 +1,4 @@
-"""What hostile tries are made with: a loaded model, a library, vectors, a grid and a folder of their own."""
+"""Fixtures of hostile inputs: a loaded model, a library, vectors, a grid and a folder of their own."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Try:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a try ended: ``kind`` is an :data:`Ending` or ``"hang"``, ``text`` what was raised or warned."""
+    """Ending of a try: ``kind`` is an :data:`Ending` or ``"hang"``, ``text`` what was raised or warned."""
 
     kind: str
     text: str = ""

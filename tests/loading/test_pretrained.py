@@ -139,7 +139,7 @@ def test_load_says_when_the_processor_makes_no_sample(folder: Path, monkeypatch:
         raise TypeError("no such picture")
 
     monkeypatch.setattr("transformers.LlavaProcessor.__call__", refuse)
-    with pytest.raises(ValueError, match=r"little \(family llava\).*Tried: a picture.*no such picture.*inputs="):
+    with pytest.raises(ValueError, match=r"little \(family llava\).*Tried: an image.*no such picture.*inputs="):
         load(folder, device="cpu")
 
 

@@ -65,20 +65,20 @@ def test_another_pixel_is_another_name() -> None:
 def test_a_corrupt_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\nnonsense")
-    with pytest.raises(ValueError, match=r"broken\.png' cannot be read as a picture \(.*\); expected PNG, JPEG"):
+    with pytest.raises(ValueError, match=r"broken\.png' cannot be read as an image \(.*\); expected PNG, JPEG"):
         as_image(path)
     whole = tmp_path / "cut.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(whole)
     whole.write_bytes(whole.read_bytes()[:500])
-    with pytest.raises(ValueError, match=r"cut\.png' cannot be read as a picture"):
+    with pytest.raises(ValueError, match=r"cut\.png' cannot be read as an image"):
         as_image(whole)
     (tmp_path / "empty.png").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"empty\.png' cannot be read as a picture"):
+    with pytest.raises(ValueError, match=r"empty\.png' cannot be read as an image"):
         as_image(tmp_path / "empty.png")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no picture file at .*nothing\.png"):
+    with pytest.raises(FileNotFoundError, match=r"no image file at .*nothing\.png"):
         as_image(tmp_path / "nothing.png")
 
 
@@ -97,8 +97,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (np.full((4, 4, 3), "x"), "real numbers; got .* <U1"),
         (np.full((4, 4, 3), "x", object), "real numbers; got .* object"),
         (torch.empty(3, 4, 4, device="meta"), "holds no numbers"),
-        (b"not a photo", "11 bytes cannot be read as a picture .*expected PNG, JPEG, WEBP, BMP, GIF"),
-        ("https://x.org/a.png", "URLs are not fetched; download the picture.*https://x.org/a.png"),
+        (b"not a photo", "11 bytes cannot be read as an image .*expected PNG, JPEG, WEBP, BMP, GIF"),
+        ("https://x.org/a.png", "URLs are not fetched; download the image.*https://x.org/a.png"),
         (Path("https://x.org/a.png"), "URLs are not fetched"),
         (Image.new("RGB", (0, 4)), r"size \(0, 4\)"),
     ],
@@ -219,7 +219,7 @@ def test_what_is_no_regular_file_is_refused_before_it_is_opened(
         server.bind("p.png")
         server.close()
     for read in (as_image, module.read_file):
-        with pytest.raises(ValueError, match=rf"Expected a picture file; '.*p\.png' is a {kind}"):
+        with pytest.raises(ValueError, match=rf"Expected an image file; '.*p\.png' is a {kind}"):
             read(path)
 
 

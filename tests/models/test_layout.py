@@ -56,7 +56,7 @@ def test_a_language_model_without_pictures_is_refused() -> None:
     text = LlamaForCausalLM(
         LlamaConfig(vocab_size=10, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
     )
-    with pytest.raises(LayoutError, match=r"LlamaForCausalLM \(family llama\) takes no pictures.*scenes-8l"):
+    with pytest.raises(LayoutError, match=r"LlamaForCausalLM \(family llama\) takes no images.*scenes-8l"):
         find_layout(text)
 
 

@@ -118,7 +118,7 @@ def test_axes_carry_units_and_the_caption_says_how_it_was_made(effect):
     assert figure.yaxis.axis_label == "effect [nats]"
     assert dose_response(effect).xaxis.axis_label == "strength [× residual norm]"
     caption = " ".join(texts(figure))
-    shown = ("scenes-8l", "last_prompt + generated", "add", "what do you see ?", "there is a", "n = 24 pictures")
+    shown = ("scenes-8l", "last_prompt + generated", "add", "what do you see ?", "there is a", "n = 24 images")
     for part in (*shown, "log-probability: concept minus random"):
         assert part in caption
     assert "strength 1" in caption

@@ -101,5 +101,5 @@ def test_cells_that_were_not_run_and_doses_that_take_away_are_not_chosen():
 def test_a_concept_without_eligible_images_is_refused_by_the_evaluation():
     score = named_and_kept(grid())
     score.loc[{"concept": "dog"}] = np.nan
-    with pytest.raises(ValueError, match=r"no cell can be chosen for dog: expected pictures that lack.*more pictures"):
+    with pytest.raises(ValueError, match=r"no cell can be chosen for dog: expected images that lack.*more images"):
         steerability.best_over_scopes({"last": score, "image": score})

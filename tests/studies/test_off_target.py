@@ -55,5 +55,5 @@ def test_one_picture_is_clear_where_its_score_is_beyond_its_draws():
     np.testing.assert_allclose(one["difference"], -1.0 - draws.mean("draw"))
     assert one.attrs["interval"] == "none" and one["clear_of_controls"].any()
     assert bool((one["clear_of_controls"] == (one["control_high"].sel(control="random") < -1)).all())
-    with pytest.raises(ValueError, match="there is no picture 6; the grid has 6, counted from 0"):
+    with pytest.raises(ValueError, match="there is no image 6; the grid has 6, counted from 0"):
         summarised(data, "logprob", "single", sample=6)

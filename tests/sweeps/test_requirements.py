@@ -64,7 +64,7 @@ def test_defaults_that_cannot_be_computed_are_named_in_one_warning(model, pictur
         warnings.simplefilter("always")
         grid = mp.sweep(model, vectors, [picture.image], **SMALL)
     (text,) = texts(caught)
-    assert "'strange' has words unknown to the model ('zebra')" in text and "None of the pictures has labels" in text
+    assert "'strange' has words unknown to the model ('zebra')" in text and "None of the images has labels" in text
     assert (
         np.isnan(grid.logprob).all() and np.isnan(grid.kept).all() and np.isfinite(grid.kl.sel(control="concept")).any()
     )
@@ -76,7 +76,7 @@ def test_defaults_that_cannot_be_computed_are_named_in_one_warning(model, pictur
 def test_kept_needs_labels(model, picture):
     vectors = vectors_with(model, cat=["cat"])
     with pytest.raises(
-        ValueError, match=r"'kept' cannot be computed\. None of the pictures has labels.*leave 'kept' out"
+        ValueError, match=r"'kept' cannot be computed\. None of the images has labels.*leave 'kept' out"
     ):
         mp.sweep(model, vectors, [picture.image], metrics=("named", "kept"), **SMALL)
     with warnings.catch_warnings():

@@ -32,7 +32,7 @@ CASES = [
     ({"operation": "replace", "strengths": (1,)}, r"'replace' needs to="),
     ({"tokens": "middle"}, r"got 'middle'"),
     ({"tokens": "generated", "metrics": ("logprob",), "strengths": (1,)}, r"'generated' can never be edited"),
-    ({"images": None}, r"images: expected pictures or a concept library"),
+    ({"images": None}, r"images: expected images or a concept library"),
 ]
 
 

@@ -86,7 +86,7 @@ def assert_equals_plain_hooks(case, grid, tokens):
 def refusal(tokens, metric):
     """Why a cell of the table is refused, None where it runs."""
     if metric == "kept":
-        return "'kept' cannot be computed. None of the pictures has labels"
+        return "'kept' cannot be computed. None of the images has labels"
     if tokens == "generated" and metric not in FEEDS | {"tokens"}:
         return "tokens='generated' can never be edited: no generated token"
     return None

@@ -77,15 +77,15 @@ ONLY_READ = [("a batch with answers", [-1, 21], [[20, 21], [21, 23]])]
 REFUSED = [
     # prompt, tokens=, what both uses say; {0} is the row or sample
     ("no picture", "image", r"tokens='image' {use}: the prompt of {who} has no image tokens\. It has 4 text, 0 image"),
-    ("no picture", CROSS, r"a patch mask {use}: the patches of the picture in {who} are not known\. Name 'image'"),
-    ("one picture", CROSS[:2], r"the patch mask is 2×4, but the picture of {who} has 4×4 patches"),
+    ("no picture", CROSS, r"a patch mask {use}: the patches of the image in {who} are not known\. Name 'image'"),
+    ("one picture", CROSS[:2], r"the patch mask is 2×4, but the image of {who} has 4×4 patches"),
     (
         "two pictures",
         CROSS,
-        r"does not say which of the 2 pictures of {who} it means: give one mask for each, \[pictures",
+        r"does not say which of the 2 images of {who} it means: give one mask for each, \[images",
     ),
-    ("two pictures", CROSS[None], r"the patch mask is 1×4×4, but the pictures of {who} have 4×4, 4×4 patches"),
-    ("one picture", CORNERS, r"the patch mask is 2×4×4, but the picture of {who} has 4×4 patches"),
+    ("two pictures", CROSS[None], r"the patch mask is 1×4×4, but the images of {who} have 4×4, 4×4 patches"),
+    ("one picture", CORNERS, r"the patch mask is 2×4×4, but the image of {who} has 4×4 patches"),
     ("one picture", _mask(5, 1), r"a mask of 5 positions does not fit: the prompt of {who} has 23"),
     ("one picture", [23], r"position 23 {use}: the prompt of {who} has 23 positions, 0 … 22 \(negative ones count"),
     ("one picture", [-24], r"position -24 {use}: the prompt of {who} has 23 positions"),

@@ -384,7 +384,7 @@ def test_recorded_groups_decide_the_halves_of_vectors(tiny, pictures):
         ({"shuffled_draws": -1}, "shuffled_draws: expected 0 or more"),
         (
             {"method": "pca"},
-            "method 'pca' works on the differences of pairs, but the pictures of 'sketch' are not paired",
+            "method 'pca' works on the differences of pairs, but the images of 'sketch' are not paired",
         ),
     ],
     ids=str,
@@ -397,11 +397,11 @@ def test_wrong_arguments_say_what_was_expected(tiny, library, options, text):
 def test_wrong_libraries_say_what_was_expected(tiny, pictures):
     with pytest.raises(ValueError, match="at least one concept; got an empty one"):
         concept_vectors(tiny, {})
-    with pytest.raises(ValueError, match="'cat' has 0 positive and 1 negative pictures"):
+    with pytest.raises(ValueError, match="'cat' has 0 positive and 1 negative images"):
         concept_vectors(tiny, {"cat": concept([], pictures[:1])})
     with pytest.raises(ValueError, match="is paired but has 2 positive and 1 negative"):
         concept_vectors(tiny, {"cat": concept(pictures[:2], pictures[2:3])})
-    with pytest.raises(ValueError, match="too few pictures for a shuffled control.*shuffled_draws=0"):
+    with pytest.raises(ValueError, match="too few images for a shuffled control.*shuffled_draws=0"):
         concept_vectors(tiny, {"cat": concept(pictures[:1], pictures[1:2])})
     one = concept_vectors(tiny, {"cat": concept(pictures[:1], pictures[1:2])}, shuffled_draws=0)
     assert np.isnan(one.split_half_cosine).all() and np.isnan(one.probe_accuracy).all()

@@ -174,7 +174,7 @@ def test_painted_patches_are_dropped_with_the_picture_and_wiped_off_the_overlay(
     overlay.paint(mask)
     lab.bar.opened = []
     lab.panel.choose(picture=1)
-    assert lab.panel.wait(SOON) and lab.panel.scope == "image" and "previous picture" in lab.panel.scope_note
+    assert lab.panel.wait(SOON) and lab.panel.scope == "image" and "previous image" in lab.panel.scope_note
     lab.bar.opened = ["patches"]
     assert overlay.wait(SOON) and not np.any(overlay.mask) and lab.panel.patches == []
 
@@ -212,7 +212,7 @@ def test_the_gallery_separates_the_pairs_that_the_vectors_were_measured_with_by_
 def test_a_gallery_of_a_concept_without_pictures_says_so(tiny):
     library = mp.concepts.scenes(concepts=["cat", "neon"], pairs=4)
     gallery = PairGallery(tiny, library.subset(["cat"]), mp.concept_vectors(tiny, library), concept="neon")
-    assert not gallery.wait(SOON) and gallery.message == "the library has no pictures of 'neon'."
+    assert not gallery.wait(SOON) and gallery.message == "the library has no images of 'neon'."
     gallery.close()
 
 

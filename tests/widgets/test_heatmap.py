@@ -286,7 +286,7 @@ def test_the_control_can_be_another_one():
 def test_pictures_are_summarised_by_mean_median_or_one():
     grid = raw_grid()
     heatmap = LayerConceptHeatmap(grid)
-    assert heatmap.samples[1] == "picture 2 · held out · 00000000"
+    assert heatmap.samples[1] == "image 2 · held out · 00000000"
     heatmap.average = "median"
     np.testing.assert_allclose(numbers(heatmap), effect(grid, average="median").difference, rtol=1e-5, atol=1e-6)
     heatmap.sample = 3
@@ -301,7 +301,7 @@ def test_pictures_are_summarised_by_mean_median_or_one():
 def test_a_picture_that_is_not_there_is_refused_and_the_next_choice_mends_it():
     heatmap = LayerConceptHeatmap(raw_grid(), average="single")
     heatmap.sample = 9
-    assert (heatmap.status, heatmap.message) == ("error", "there is no picture 9; the grid has 8, counted from 0.")
+    assert (heatmap.status, heatmap.message) == ("error", "there is no image 9; the grid has 8, counted from 0.")
     heatmap.sample = 7
     assert (heatmap.status, heatmap.message) == ("idle", "")
 

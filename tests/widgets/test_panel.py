@@ -134,7 +134,7 @@ def test_choosing_a_cell_starts_one_generation_and_choosing_it_again_none(panel,
     ("state", "says"),
     [
         ({"concept": "unicorn"}, "no vector for concept 'unicorn'"),
-        ({"picture": 7}, "no picture 7; there are 1"),
+        ({"picture": 7}, "no image 7; there are 1"),
         ({"scope": "everywhere"}, "everywhere"),
         ({"layer": 99}, "99"),
         ({"strength": "strong"}, "strength"),
@@ -172,11 +172,11 @@ def test_pictures_are_sent_as_small_png_with_a_name(streams):
     panel, one, drawn = (SteeringPanel(MODEL, images=images) for images in (library, PICTURE, None))
     assert len(panel.pictures) == 6
     assert all(picture["png"].startswith(b"\x89PNG") for picture in panel.pictures)
-    assert "picture 1" in panel.pictures[0]["label"]
+    assert "image 1" in panel.pictures[0]["label"]
     assert len(one.pictures) == 1 and len(drawn.pictures) > 1
     for made in (panel, one, drawn):
         made.close()
-    with pytest.raises(ValueError, match="at least one picture"):
+    with pytest.raises(ValueError, match="at least one image"):
         SteeringPanel(MODEL, images=[])
 
 

@@ -149,7 +149,7 @@ def test_what_follows_from_a_change():
         ({"patches": ((True,),), "scope": "painted"}, {"prompt": "why ?"}, "painted", ""),
         ({"patches": ((True,),), "scope": "text"}, {"picture": 1}, "text", ""),
         ({"positions": (3,), "scope": "selected"}, {"prompt": "why ?"}, "last_prompt+generated", "previous prompt"),
-        ({"positions": (3,), "scope": "selected"}, {"picture": 1}, "last_prompt+generated", "previous picture"),
+        ({"positions": (3,), "scope": "selected"}, {"picture": 1}, "last_prompt+generated", "previous image"),
         ({"positions": (3,), "scope": "selected"}, {"positions": []}, "last_prompt+generated", ""),
         ({"positions": (3,), "scope": "selected"}, {"positions": [4]}, "selected", ""),
         ({}, {"positions": [4]}, "selected", ""),
@@ -191,7 +191,7 @@ def test_a_painted_scope_is_dropped_with_a_word_when_the_picture_changes(panel):
     fakes.say(panel, "picture", png(), name="red.png")
     assert panel.wait(SOON), panel.message
     assert (panel.patches, panel.scope) == ([], "image") and "painted" not in dict(panel.scopes)
-    assert panel.scope_note == "The painted patches belonged to the previous picture. The whole image is steered now."
+    assert panel.scope_note == "The painted patches belonged to the previous image. The whole image is steered now."
     assert fakes.updates(panel, "scope_note")[-1] == panel.scope_note
 
 
@@ -206,7 +206,7 @@ def test_a_file_that_is_no_picture_is_named_beside_the_upload_and_the_answers_st
     before = dict(panel.answers)
     fakes.say(panel, "picture", b"<svg/>", name="x.svg")
     assert panel.wait(SOON) and panel.status == "idle" and panel.answers == before
-    assert panel.message.startswith("'x.svg' cannot be read as a picture") and panel.cause == "picture"
+    assert panel.message.startswith("'x.svg' cannot be read as an image") and panel.cause == "picture"
     assert len(panel.pictures) == 1 and "Traceback" in caplog.text
     panel.comm.sent.clear()
     fakes.say(panel, "picture", b"<svg/>", name="x.svg")
@@ -290,7 +290,7 @@ def test_the_code_of_a_picture_draws_it_again():
         exec(choice.code, space)
         assert space["image"].tobytes() == choice.image.tobytes()
     assert choices_from([PICTURE, PICTURE])[1].code.startswith("image = images[1]")
-    assert uploaded_choice(png(), "  ").label == "pasted picture"
+    assert uploaded_choice(png(), "  ").label == "pasted image"
 
 
 def test_code_says_names_as_literals_and_compiles():
@@ -312,7 +312,7 @@ def test_pins_stay_beside_the_live_answers_until_they_are_removed(panel):
     first, second = panel.pins
     assert (first["setting"]["strength"], second["setting"]["strength"]) == (1.0, 2.0)
     assert "cat (1)" in first["answers"]["steered"] and "cat (2)" in second["answers"]["steered"]
-    assert "strength=2.0" in second["code"] and first["picture"] == "picture 1"
+    assert "strength=2.0" in second["code"] and first["picture"] == "image 1"
     fakes.say(panel, "pin")
     assert len(panel.pins) == 2
     fakes.say(panel, "unpin", id=first["id"])
@@ -359,7 +359,7 @@ def test_what_is_shown_is_changed_by_a_message_and_starts_nothing(panel, streams
         ({"kind": "set", "serial": 1, "state": {"layer": "3", "strength": 2}}, "sent layer, strength that cannot", ""),
         ({"kind": "set", "serial": 1, "state": {"window": []}}, "sent window that cannot be used", ""),
         ({"kind": "set", "serial": 1, "state": {"patches": [[True], [True, False]]}}, "rows of equal length", ""),
-        ({"kind": "picture", "name": "x"}, "no picture came with the upload", "picture"),
+        ({"kind": "picture", "name": "x"}, "no image came with the upload", "picture"),
         ({"kind": "scene", "seed": "x"}, "with str as 'seed', where int", "picture"),
         ({"kind": "scene", "seed": -1}, "the seed of a scene is a number from 0; got -1", "picture"),
         ({"kind": "unpin"}, "with nothing as 'id', where int", "pin"),

@@ -162,7 +162,7 @@ def test_a_model_whose_image_tokens_have_no_grid_says_so(tiny, library, monkeypa
     monkeypatch.setattr(module, "why_no_image_tokens", lambda config: "the image enters by cross-attention")
     overlay = PatchOverlay(tiny, images=library["cat"].positive[0])
     assert not overlay.wait(SOON)
-    assert overlay.message.endswith("could be laid over the picture: the image enters by cross-attention.")
+    assert overlay.message.endswith("could be laid over the image: the image enters by cross-attention.")
     overlay.close()
 
 

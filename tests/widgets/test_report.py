@@ -142,7 +142,7 @@ def test_cells_that_clear_their_controls_stand_beside_them(tmp_path):
 def test_every_concept_has_its_dose_response_over_its_controls(tmp_path):
     figures = re.findall(r"<figure>(.*?)</figure>", page(grid(), tmp_path), re.DOTALL)
     assert len(figures) == 2 and all("random directions" in one and "<polygon" in one for one in figures)
-    assert "cat, layer 2" in figures[0] and "n = 6 pictures · 95 % intervals over pictures" in figures[0]
+    assert "cat, layer 2" in figures[0] and "n = 6 images · 95 % intervals over images" in figures[0]
     assert "var(--jp-brand-color1, #1f6feb)" in figures[0] and "<img" not in figures[1]
 
 
@@ -153,7 +153,7 @@ def test_answers_are_kept_once_each_and_unrun_ones_are_none(tmp_path):
     steered = np.frombuffer(base64.b64decode(found["steered"]), np.int32).reshape(2, 4, 2, 6)
     assert set(found["texts"]) == {"</script>a tree", "a cat", "a tree"}
     assert found["texts"][steered[0, 2, 1, 0]] == "a cat" and steered[0, 0, 0, 0] == -1
-    assert found["samples"][0] == "picture 1 · fit · 00000000"
+    assert found["samples"][0] == "image 1 · fit · 00000000"
     assert len(answers_of(data, most=2 * 4 * 2 * 3)["samples"]) == 3
     text = page(data, tmp_path)
     assert text.count("</script>a tree") == 0 and "</script>a tree" in state(text)["answers"]["sweep"]["texts"]

@@ -86,7 +86,7 @@ describe("readout", () => {
       "1 × residual norm",
       "+13.0 nats",
       "[+12.0, +14.0]",
-      "n = 24 pictures",
+      "n = 24 images",
       "clear of the controls",
     ]);
   });

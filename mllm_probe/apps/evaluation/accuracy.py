@@ -55,17 +55,17 @@ def _of(category: str, words: Iterable[str]) -> set[str]:
     return {word for word in words if CONCEPTS[word].category == category}
 
 
-def _by_name(asked: Sequence[Scene], answers: Sequence[str], value: Callable[[Scene], str | None]) -> list[bool]:
-    return [given == value(scene) for scene, given in zip(asked, answers, strict=True) if value(scene)]
+def _by_name(shown: Sequence[Scene], answers: Sequence[str], value: Callable[[Scene], str | None]) -> list[bool]:
+    return [reply == value(scene) for scene, reply in zip(shown, answers, strict=True) if value(scene)]
 
 
-def recognition(answer: Answerer, asked: Sequence[Scene]) -> list[Score]:
+def recognition(answer: Answerer, shown: Sequence[Scene]) -> list[Score]:
     """Return how often concepts, lists, captions and existence are right.
 
     Parameters
     ----------
     answer : Answerer
-    asked : sequence of Scene
+    shown : sequence of Scene
 
     Returns
     -------
@@ -73,52 +73,52 @@ def recognition(answer: Answerer, asked: Sequence[Scene]) -> list[Score]:
         Of a category, over the scenes that show something of it: exactly that is named, and nothing else of the
         category, in the free answer to "What do you see?".
     """
-    images = [draw(scene, _PICTURE_SIDE) for scene in asked]
-    truths = [true_concepts(scene) for scene in asked]
+    images = [draw(scene, _PICTURE_SIDE) for scene in shown]
+    truths = [true_concepts(scene) for scene in shown]
     listed = [parse_list(text) for text in answer(images, [DEFAULT_PROMPT] * len(images))]
     scores = [
         score(
             category,
             [
-                _of(category, t) == _of(category, given)
-                for t, given in zip(truths, listed, strict=True)
+                _of(category, t) == _of(category, names)
+                for t, names in zip(truths, listed, strict=True)
                 if _of(category, t)
             ],
         )
         for category in CATEGORIES
     ]
-    scores.append(score("whole list", [set(t) == set(given) for t, given in zip(truths, listed, strict=True)]))
+    scores.append(score("whole list", [set(t) == set(names) for t, names in zip(truths, listed, strict=True)]))
     captions = answer(images, [CAPTION_PROMPT] * len(images))
-    scores.append(score("whole caption", [caption(s) == given for s, given in zip(asked, captions, strict=True)]))
+    scores.append(score("whole caption", [caption(s) == reply for s, reply in zip(shown, captions, strict=True)]))
     related = answer(images, ["What is the relation?"] * len(images))
-    scores.append(score("relation, by name", _by_name(asked, related, lambda scene: scene.relation)))
-    sideways = [scene.relation in ("left", "right") and scene.reference != "box" for scene in asked]
-    named = zip(asked, related, sideways, strict=True)
-    scores.append(score("left or right of a thing", [given == s.relation for s, given, side in named if side]))
+    scores.append(score("relation, by name", _by_name(shown, related, lambda scene: scene.relation)))
+    sideways = [scene.relation in ("left", "right") and scene.reference != "box" for scene in shown]
+    named = zip(shown, related, sideways, strict=True)
+    scores.append(score("left or right of a thing", [reply == s.relation for s, reply, side in named if side]))
     g = np.random.default_rng(7)
-    posed = [existence(scene, g) for scene in asked]
-    given = answer(images, [question.text for question in posed], 3)
-    for reply in ("yes", "no"):
-        right = [a == q.answer for q, a in zip(posed, given, strict=True) if q.answer == reply]
-        scores.append(score(f"is it there: {reply}", right))
+    posed = [existence(scene, g) for scene in shown]
+    replies = answer(images, [question.text for question in posed], 3)
+    for expected in ("yes", "no"):
+        right = [a == q.answer for q, a in zip(posed, replies, strict=True) if q.answer == expected]
+        scores.append(score(f"is it there: {expected}", right))
     return scores
 
 
 def _score_questions(answer: Answerer, posed: Sequence[tuple[Scene, Question]]) -> list[bool]:
     images = [draw(scene, _PICTURE_SIDE) for scene, _ in posed]
-    given = answer(images, [question.text for _, question in posed], 6)
-    return [a == question.answer for (_, question), a in zip(posed, given, strict=True)]
+    answers = answer(images, [question.text for _, question in posed], 6)
+    return [a == question.answer for (_, question), a in zip(posed, answers, strict=True)]
 
 
 def problems(answer: Answerer, count: int) -> list[Score]:
-    """Return how often each problem is solved, on `count` pictures each."""
+    """Return how often each problem is solved, on `count` images each."""
     patterns = scenes(count, "seen", kind="pattern")
     posed = [(scene, Question(PROBLEMS[0], "What is missing?", missing_item(scene))) for scene in patterns]
     scores = [score(PROBLEMS[0], _score_questions(answer, posed))]
     g = np.random.default_rng(11)
     rows = [(scene, row_questions(scene, g)) for scene in scenes(count, "seen", kind="row")]
     for i, name in enumerate(PROBLEMS[1:]):
-        scores.append(score(name, _score_questions(answer, [(scene, asked[i]) for scene, asked in rows])))
+        scores.append(score(name, _score_questions(answer, [(scene, row[i]) for scene, row in rows])))
     return scores
 
 

@@ -9,7 +9,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 
 class Answerer:
-    """A model in a folder that answers questions about pictures.
+    """A model in a folder that answers questions about images.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Answerer:
 
     @torch.no_grad()
     def __call__(self, images: Sequence[Image.Image], questions: Sequence[str], most: int = 32) -> list[str]:
-        """Return the greedy answer to each question about its picture, at most `most` tokens long."""
+        """Return the greedy answer to each question about its image, at most `most` tokens long."""
         answers = []
         for start in range(0, len(images), self.batch_size):
             some = slice(start, start + self.batch_size)

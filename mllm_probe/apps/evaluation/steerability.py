@@ -1,4 +1,4 @@
-"""Steerability of a model's answers: cells chosen on fit pictures, reported on held-out ones."""
+"""Steerability of a model's answers: cells chosen on fit images, reported on held-out ones."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -49,20 +49,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Steered:
-    """Result of one concept at its cell on held-out pictures.
+    """Result of one concept at its cell on held-out images.
 
     Parameters
     ----------
     concept : str
     cell : Cell
     named, n : int
-        Pictures in which the steered answer names it, of those that lack it and whose plain answer does not name it.
+        Images in which the steered answer names it, of those that lack it and whose plain answer does not name it.
     kept : float
         Share of the true content that the answer still names.
     random : ndarray [draws]
-        Share of pictures in which the answer names the concept under each random direction at the same cell.
+        Share of images in which the answer names the concept under each random direction at the same cell.
     plain : float
-        Share of all neutral pictures in which the plain answer names it.
+        Share of all neutral images in which the plain answer names it.
     """
 
     concept: str
@@ -75,12 +75,12 @@ class Steered:
 
     @property
     def share(self) -> float:
-        """Share of pictures in which the concept is named."""
+        """Share of images in which the concept is named."""
         return self.named / self.n
 
 
 def neutral_pictures(count: int, seed: int) -> list[Picture]:
-    """Return pictures of things standing freely, some with a neutral face, labelled with all that they show."""
+    """Return images of things standing freely, some with a neutral face, labelled with all that they show."""
     names = list(CONCEPTS)
     pictures = []
     for number in range(count):
@@ -117,7 +117,7 @@ def best_over_scopes(values: dict[str, xr.DataArray]) -> dict[str, Cell]:
     Parameters
     ----------
     values : dict
-        `worth` by scope, on fit pictures.
+        `worth` by scope, on fit images.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def best_over_scopes(values: dict[str, xr.DataArray]) -> dict[str, Cell]:
     Raises
     ------
     ValueError
-        If no picture is eligible for a concept.
+        If no image is eligible for a concept.
     """
     best: dict[str, tuple[float, Cell]] = {}
     for scope, score in values.items():
@@ -137,8 +137,8 @@ def best_over_scopes(values: dict[str, xr.DataArray]) -> dict[str, Cell]:
     missing = {str(name) for score in values.values() for name in score["concept"].values} - set(best)
     if missing:
         raise ValueError(
-            f"no cell can be chosen for {', '.join(sorted(missing))}: expected pictures that lack it and whose "
-            "unsteered answer does not name it, got none. Choose on more pictures (fit=)."
+            f"no cell can be chosen for {', '.join(sorted(missing))}: expected images that lack it and whose "
+            "unsteered answer does not name it, got none. Choose on more images (fit=)."
         )
     return {concept: cell for concept, (_, cell) in best.items()}
 
@@ -146,14 +146,14 @@ def best_over_scopes(values: dict[str, xr.DataArray]) -> dict[str, Cell]:
 def at_cells(
     model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture], cells: dict[str, Cell]
 ) -> list[Steered]:
-    """Return the result of each concept at its cell on held-out pictures, with random directions as controls.
+    """Return the result of each concept at its cell on held-out images, with random directions as controls.
 
     Parameters
     ----------
     model : ProbeModel
     vectors : Dataset
     pictures : sequence of Picture
-        Held-out pictures.
+        Held-out images.
     cells : dict
         From `best_over_scopes`.
 
@@ -210,7 +210,7 @@ def steerability_tables(folder: Path, pairs: int = 48, fit: int = 24, held: int 
     pairs : int
         Counterfactual pairs per concept for the vectors.
     fit, held : int
-        Neutral pictures on which cells are chosen, and on which they are reported.
+        Neutral images on which cells are chosen, and on which they are reported.
 
     Returns
     -------
@@ -233,12 +233,12 @@ def concept_directions(folder: Path, pairs: int) -> tuple[ProbeModel, xr.Dataset
 def tables_of(results: Sequence[Steered]) -> list[str]:
     """Return the results as Markdown tables: by category, by concept."""
     by_category = [
-        "### Steerability, on held-out neutral pictures",
+        "### Steerability, on held-out neutral images",
         "",
         "Each concept's direction is added at the cell (scope, layer, strength in residual norms) that was best on "
-        f"other pictures. Random: mean of {DRAWS} directions at the same cells, 95 % interval. Plain: unsteered.",
+        f"other images. Random: mean of {DRAWS} directions at the same cells, 95 % interval. Plain: unsteered.",
         "",
-        "| | concepts named in 90 % of pictures or more | named | content kept | named, random | named, plain |",
+        "| | concepts named in 90 % of images or more | named | content kept | named, random | named, plain |",
         "|---|---|---|---|---|---|",
     ]
     for category in CATEGORIES:

@@ -32,12 +32,12 @@ _MAP, _ANSWERS = "mp-map", "mp-answers"
 
 _READING = (
     "A cell of the map is one concept added at the output of one decoder block. Its colour is the effect beyond a "
-    "control: the steered score minus that of meaningless directions of the same size, averaged over pictures.",
+    "control: the steered score minus that of meaningless directions of the same size, averaged over images.",
     "Hatched, hollow or “not clear”: the score lies within what one more draw of a control could do, or the 95 % "
-    "paired bootstrap interval over pictures includes 0. Such a cell is no evidence of an effect.",
+    "paired bootstrap interval over images includes 0. Such a cell is no evidence of an effect.",
     "Random control: isotropic directions of the same size at the same positions. Shuffled control: directions made "
     "the same way from pairs with exactly half of the labels exchanged.",
-    "n is the number of pictures that count. For “named” these are, at positive strengths, pictures that lack the "
+    "n is the number of images that count. For “named” these are, at positive strengths, images that lack the "
     "concept and whose unsteered answer does not name it; at negative ones, those whose unsteered answer names it.",
     "Peak · spread, at the right of the map: the layer of the largest effect v, and the participation ratio "
     "(Σv)² / Σv² over the layers whose effect has the sign of that peak, in layers: 1 where one layer carries the "
@@ -158,7 +158,7 @@ def _about_answers(data: xr.Dataset, sweep: JsonObject) -> str:
     if WORDS not in data:
         about += " The grid does not say which words name a concept, so its name alone counts here."
     left = data.sizes["sample"] - len(sweep["samples"])
-    return paragraph(f"{about} {left} further pictures are left out to keep the page small." if left else about)
+    return paragraph(f"{about} {left} further images are left out to keep the page small." if left else about)
 
 
 def _figures(heatmap: LayerConceptHeatmap, best: BestCells) -> str:

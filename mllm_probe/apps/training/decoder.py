@@ -1,7 +1,5 @@
 """Second stage: the whole model learns to answer questions about pictures; a tower that learns on keeps its task."""
 
-import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
 from mllm_probe.apps.training import training_state
@@ -22,11 +20,10 @@ from mllm_probe.apps.training.question_packing import PREFIX, Pack, pack
 from mllm_probe.apps.training.rendered_pictures import Pictures
 from mllm_probe.apps.training.targets import DenseHead, dense_loss
 from mllm_probe.apps.training.tower import Tower, autocast, features, share, tensors
+from mllm_probe.apps.training.training_state import Groups, run_steps
 from mllm_probe.scenes.language import questions
 from mllm_probe.scenes.problems import Question
 from mllm_probe.scenes.vocabulary import CONCEPTS
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,6 @@ class Parts:
     model: LlavaForConditionalGeneration
     head: DenseHead | None
     optimizer: HybridOptimizer
-    parameters: list[nn.Parameter]
     mean: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -141,14 +137,13 @@ def _prepare(team: Team, plan: DecoderPlan, tower: Tower) -> Parts:
         named += [("head." + n, p, plan.tower_rate) for n, p in head.named_parameters()]
     optimizer = HybridOptimizer(named, plan.muon_rate, plan.adam_rate, 0.05, plan.steps, plan.warmup)
     mean = {name: p.detach().clone() for name, p in model.named_parameters()}
-    return Parts(model, head, optimizer, [p for _, p, _ in named], mean)
+    return Parts(model, head, optimizer, mean)
 
 
 def _restore(parts: Parts, path: Path) -> dict[str, Any]:
-    saved = training_state.load(path)
-    if saved is None:
-        return {"step": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0}
-    groups, progress = saved
+    groups, progress = training_state.load(path)
+    if not groups:
+        return progress
     parts.model.load_state_dict(groups["model"])
     if parts.head is not None:
         parts.head.load_state_dict(groups["head"])
@@ -204,28 +199,25 @@ def answers_right(
 def _step(
     team: Team, plan: DecoderPlan, parts: Parts, pictures: Pictures, step: int, encode: Callable[[str], list[int]]
 ) -> Tensor:
-    parts.optimizer.set_rate(step)
     chosen = share(len(pictures), plan.batch, step, team, plan.seed + 1)
     g = np.random.default_rng([plan.seed, step, team.rank])
     packed = pack(_ask(pictures, chosen, plan, g), encode, plan.room)
-    asked = packed.labels >= 0
+    answered = packed.labels >= 0
     with autocast(team):
         hidden = features(parts.model, tensors(pictures.images, chosen, team))
-        logits = answer_logits(parts.model, hidden, packed, asked.to(team.device))
-    weights = packed.weights[asked].to(team.device)
+        logits = answer_logits(parts.model, hidden, packed, answered.to(team.device))
+    weights = packed.weights[answered].to(team.device)
     loss = (
-        F.cross_entropy(logits, packed.labels[asked].to(team.device), reduction="none") * weights
+        F.cross_entropy(logits, packed.labels[answered].to(team.device), reduction="none") * weights
     ).sum() / weights.sum()
     total = loss
     if parts.head is not None:
         targets = tensors(pictures.patches, chosen, team), tensors(pictures.slots, chosen, team)
         total = loss + plan.dense_weight * dense_loss(parts.head, hidden.float(), *targets)
-    parts.optimizer.zero_grad()
-    total.backward()
-    team.average_gradients(parts.parameters)
-    nn.utils.clip_grad_norm_(parts.parameters, 1.0)
-    parts.optimizer.step()
-    return loss.detach()
+    parts.optimizer.descend(total, step, team)
+    if (step + 1) % 4 == 0:
+        _follow(parts, step + 1)
+    return loss
 
 
 @torch.no_grad()
@@ -255,32 +247,19 @@ def train_decoder(
     """
     parts = _prepare(team, plan, tower)
     progress = _restore(parts, path)
-    encode, smooth = encoder(), None
-    began, processor_began = time.monotonic(), time.process_time()
-    for step in range(progress["step"], plan.steps):
-        loss = _step(team, plan, parts, pictures, step, encode).item()
-        done = step + 1
-        if done % 4 == 0:
-            _follow(parts, done)
-        smooth = loss if smooth is None else 0.97 * smooth + 0.03 * loss
-        if team.leads and done % 100 == 0:
-            seconds = time.monotonic() - began
-            log.info("model step %d of %d, loss %.3f, %.0f s", done, plan.steps, smooth, seconds)
-        if team.leads and (done % plan.save_every == 0 or done == plan.steps):
-            accuracy = answers_right(team, plan, parts.model, held)
-            log.info("model step %d, new pictures: %s", done, accuracy)
-            now = {
-                "step": done,
-                "wall_seconds": progress["wall_seconds"] + time.monotonic() - began,
-                "cpu_seconds": progress["cpu_seconds"] + team.size * (time.process_time() - processor_began),
-                "accuracy": accuracy,
-            }
-            groups = {
-                "model": parts.model.state_dict(),
-                "mean": parts.mean,
-                "head": parts.head.state_dict() if parts.head is not None else {},
-                "optimizer": parts.optimizer.state_tensors(),
-            }
-            training_state.save(path, groups, now)
-            export(plan.blocks, {**parts.model.state_dict(), **parts.mean}, out)
-    team.wait()
+    encode = encoder()
+
+    def report() -> tuple[Groups, dict[str, float]]:
+        export(plan.blocks, {**parts.model.state_dict(), **parts.mean}, out)
+        groups = {
+            "model": parts.model.state_dict(),
+            "mean": parts.mean,
+            "head": parts.head.state_dict() if parts.head is not None else {},
+            "optimizer": parts.optimizer.state_tensors(),
+        }
+        return groups, answers_right(team, plan, parts.model, held)
+
+    def step(number: int) -> Tensor:
+        return _step(team, plan, parts, pictures, number, encode)
+
+    run_steps(team, path, plan.steps, plan.save_every, progress, step, report)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from mllm_probe.apps.training.parallel import Team
+
 _NOT_HIDDEN = ("embed", "head", "position", "relative", "slots", "patches")
 
 
@@ -53,20 +55,27 @@ class HybridOptimizer:
                 adjust_lr_fn="match_rms_adamw",
             )
 
-    def set_rate(self, step: int) -> None:
-        """Set the rates of one step: a linear rise, then a cosine to almost nothing."""
-        factor = min(1.0, (step + 1) / self.warmup) * (0.51 + 0.5 * math.cos(math.pi * step / self.steps))
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * factor
+    def descend(self, loss: Tensor, step: int, team: Team) -> None:
+        """Update the parameters with gradients averaged over the team and clipped to norm 1.
 
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
+        Parameters
+        ----------
+        loss : Tensor
+            A scalar.
+        step : int
+            Sets the learning rates: a linear rise, then a cosine to almost nothing.
+        team : Team
+        """
+        factor = min(1.0, (step + 1) / self.warmup) * (0.51 + 0.5 * math.cos(math.pi * step / self.steps))
+        groups = [group for optimizer in self.optimizers.values() for group in optimizer.param_groups]
+        for group in groups:
+            group["lr"] = group["peak"] * factor
         for optimizer in self.optimizers.values():
             optimizer.zero_grad()
-
-    def step(self) -> None:
-        """Change the parameters."""
+        loss.backward()
+        parameters = [parameter for group in groups for parameter in group["params"]]
+        team.average_gradients(parameters)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         for optimizer in self.optimizers.values():
             optimizer.step()
 
@@ -80,7 +89,7 @@ class HybridOptimizer:
         }
 
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `state_tensors` gave."""
+        """Restore the state that `state_tensors` returned."""
         for kind, optimizer in self.optimizers.items():
             state: dict[int, dict[str, Tensor]] = {}
             for key, value in tensors.items():

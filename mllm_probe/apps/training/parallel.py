@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -31,13 +30,9 @@ class Team:
         if self.size == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        flat = nn.utils.parameters_to_vector(gradients)
         dist.all_reduce(flat)
-        flat /= self.size
-        offset = 0
-        for gradient in gradients:
-            gradient.copy_(flat[offset : offset + gradient.numel()].view_as(gradient))
-            offset += gradient.numel()
+        nn.utils.vector_to_parameters(flat / self.size, gradients)
 
     def wait(self) -> None:
         """Return when every process of the team has come here."""
@@ -45,7 +40,7 @@ class Team:
             dist.barrier()
 
 
-def _worker(rank: int, size: int, meeting: str, function: Callable[..., Any], arguments: tuple) -> None:
+def _worker(rank: int, size: int, meeting: str, function: Callable[..., None], arguments: tuple) -> None:
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo", init_method=Path(meeting).as_uri(), rank=rank, world_size=size, timeout=timedelta(hours=2)
@@ -56,7 +51,7 @@ def _worker(rank: int, size: int, meeting: str, function: Callable[..., Any], ar
         dist.destroy_process_group()
 
 
-def run_team(function: Callable[..., Any], *arguments: Any, processes: int = 2) -> None:
+def run_team(function: Callable[..., None], *arguments: object, processes: int = 2) -> None:
     """Run `function(team, *arguments)` on one CUDA device if there is one, else in `processes` processes on the CPU.
 
     Parameters

@@ -38,12 +38,12 @@ class Pack:
     placements: list[Placement]
 
 
-def pack(asked: Sequence[Sequence[Question]], encode: Callable[[str], list[int]], room: int) -> Pack:
+def pack(by_picture: Sequence[Sequence[Question]], encode: Callable[[str], list[int]], room: int) -> Pack:
     """Pack the questions of each picture into one row.
 
     Parameters
     ----------
-    asked : sequence of sequence of Question
+    by_picture : sequence of sequence of Question
         One sequence per picture; a question that no longer fits is left out.
     encode : callable
         From text to token ids.
@@ -54,7 +54,7 @@ def pack(asked: Sequence[Sequence[Question]], encode: Callable[[str], list[int]]
     -------
     Pack
     """
-    rows = len(asked)
+    rows = len(by_picture)
     ids = np.zeros((rows, room), np.int64)
     segment = np.full((rows, room), -1, np.int64)
     positions = np.full((rows, PREFIX + room), PREFIX, np.int64)
@@ -62,7 +62,7 @@ def pack(asked: Sequence[Sequence[Question]], encode: Callable[[str], list[int]]
     labels = np.full((rows, room), -100, np.int64)
     weights = np.zeros((rows, room), np.float32)
     placements = []
-    for row, questions in enumerate(asked):
+    for row, questions in enumerate(by_picture):
         used = 0
         for number, question in enumerate(questions):
             prompt, answer = [USER, *encode(question.text), ASSISTANT], [*encode(question.answer), EOS]

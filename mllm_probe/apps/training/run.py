@@ -83,11 +83,6 @@ def _run_decoder(team: Team, plan: TrainingPlan, work: Path, out: Path) -> None:
     train_decoder(team, plan.decoder, *_pictures(plan, work), tower, _model_path(plan, work), out)
 
 
-def _steps_done(path: Path) -> int:
-    saved = training_state.load(path)
-    return saved[1]["step"] if saved else 0
-
-
 def train(plan: TrainingPlan, work: Path, out: Path) -> Times:
     """Train a model, or finish one whose training was stopped.
 
@@ -107,18 +102,18 @@ def train(plan: TrainingPlan, work: Path, out: Path) -> Times:
     began = time.monotonic()
     _pictures(plan, work)
     log.info("%d pictures at hand after %.0f s", plan.pictures, time.monotonic() - began)
-    if isinstance(plan.tower, TowerPlan) and _steps_done(_tower_path(plan, work)) < plan.tower.steps:
+    if isinstance(plan.tower, TowerPlan) and training_state.load(_tower_path(plan, work))[1]["step"] < plan.tower.steps:
         run_team(_run_tower, plan, plan.tower, work, processes=plan.processes)
-    if _steps_done(_model_path(plan, work)) < plan.decoder.steps:
+    if training_state.load(_model_path(plan, work))[1]["step"] < plan.decoder.steps:
         run_team(_run_decoder, plan, work, out, processes=plan.processes)
     return times(plan, work)
 
 
 def _seconds(path: Path) -> tuple[float, float]:
-    saved = training_state.load(path)
-    if saved is None:
+    _, progress = training_state.load(path)
+    if not progress["step"]:
         raise FileNotFoundError(f"no checkpoint at {path}: train the model first")
-    return saved[1]["wall_seconds"], saved[1]["cpu_seconds"]
+    return progress["wall_seconds"], progress["cpu_seconds"]
 
 
 def times(plan: TrainingPlan, work: Path) -> Times:

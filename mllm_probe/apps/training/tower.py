@@ -1,14 +1,11 @@
 """First stage: the vision tower learns what every patch and every picture shows."""
 
-import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
 from mllm_probe.apps.training import training_state
@@ -18,8 +15,7 @@ from mllm_probe.apps.training.optimizer import HybridOptimizer
 from mllm_probe.apps.training.parallel import Team
 from mllm_probe.apps.training.rendered_pictures import Pictures
 from mllm_probe.apps.training.targets import SLOTS, DenseHead, dense_loss
-
-log = logging.getLogger(__name__)
+from mllm_probe.apps.training.training_state import Groups, run_steps
 
 
 @dataclass(frozen=True)
@@ -45,10 +41,10 @@ class Tower:
 
 def trained_tower(path: Path) -> Tower:
     """Return the tower that `train_tower` left at `path`."""
-    saved = training_state.load(path)
-    if saved is None:
+    groups, _ = training_state.load(path)
+    if not groups:
         raise FileNotFoundError(f"no trained vision tower at {path}: train the tower first")
-    return Tower(saved[0]["tower"], saved[0]["head"])
+    return Tower(groups["tower"], groups["head"])
 
 
 def tower_of(folder: Path) -> Tower:
@@ -116,40 +112,23 @@ def train_tower(team: Team, plan: TowerPlan, pictures: Pictures, held: Pictures,
         ("head." + n, p, 1.0) for n, p in head.named_parameters()
     ]
     optimizer = HybridOptimizer(named, plan.muon_rate, plan.adam_rate, 0.03, plan.steps, plan.warmup)
-    parameters = [p for _, p, _ in named]
-    progress: dict[str, Any] = {"step": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0}
-    if (saved := training_state.load(path)) is not None:
-        groups, progress = saved
+    groups, progress = training_state.load(path)
+    if groups:
         tower.load_state_dict(groups["tower"])
         head.load_state_dict(groups["head"])
         optimizer.load_state_tensors(groups["optimizer"])
-    began, processor_began = time.monotonic(), time.process_time()
-    for step in range(progress["step"], plan.steps):
-        optimizer.set_rate(step)
-        chosen = share(len(pictures), plan.batch, step, team, plan.seed)
+
+    def step(number: int) -> Tensor:
+        chosen = share(len(pictures), plan.batch, number, team, plan.seed)
         with autocast(team):
             hidden = features(model, tensors(pictures.images, chosen, team))
-        loss = dense_loss(
-            head, hidden.float(), tensors(pictures.patches, chosen, team), tensors(pictures.slots, chosen, team)
-        )
-        optimizer.zero_grad()
-        loss.backward()
-        team.average_gradients(parameters)
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        done = step + 1
-        if team.leads and done % 100 == 0:
-            seconds = time.monotonic() - began
-            log.info("tower step %d of %d, loss %.3f, %.0f s", done, plan.steps, loss.item(), seconds)
-        if team.leads and (done % plan.save_every == 0 or done == plan.steps):
-            accuracy = _slot_accuracy(model, head, held, team)
-            log.info("tower step %d, new pictures: %s", done, accuracy)
-            now = {
-                "step": done,
-                "wall_seconds": progress["wall_seconds"] + time.monotonic() - began,
-                "cpu_seconds": progress["cpu_seconds"] + team.size * (time.process_time() - processor_began),
-                "accuracy": accuracy,
-            }
-            state = {"tower": tower.state_dict(), "head": head.state_dict(), "optimizer": optimizer.state_tensors()}
-            training_state.save(path, state, now)
-    team.wait()
+        targets = tensors(pictures.patches, chosen, team), tensors(pictures.slots, chosen, team)
+        loss = dense_loss(head, hidden.float(), *targets)
+        optimizer.descend(loss, number, team)
+        return loss
+
+    def report() -> tuple[Groups, dict[str, float]]:
+        state = {"tower": tower.state_dict(), "head": head.state_dict(), "optimizer": optimizer.state_tensors()}
+        return state, _slot_accuracy(model, head, held, team)
+
+    run_steps(team, path, plan.steps, plan.save_every, progress, step, report)

@@ -1,7 +1,13 @@
-"""Training checkpoints as safetensors with a JSON file, replaced atomically so that a kill leaves the last good one."""
+"""Resumable training: steps, and checkpoints as safetensors with a JSON file.
+
+Checkpoints are replaced atomically, so that a kill leaves the last good one.
+"""
 
 import json
+import logging
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +15,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mllm_probe.apps.training.parallel import Team
+
+log = logging.getLogger(__name__)
+Groups = dict[str, dict[str, Tensor]]
+"""Named groups of named tensors."""
 _PROGRESS = "progress"
 
 
-def save(path: Path, groups: dict[str, dict[str, Tensor]], progress: dict[str, Any]) -> None:
+def save(path: Path, groups: Groups, progress: dict[str, Any]) -> None:
     """Write named groups of tensors and the progress of training.
 
     Parameters
@@ -36,11 +47,11 @@ def save(path: Path, groups: dict[str, dict[str, Tensor]], progress: dict[str, A
     path.with_suffix(".json").write_text(json.dumps(progress, indent=1))
 
 
-def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
-    """Return what `save` wrote, or None if nothing is there."""
+def load(path: Path) -> tuple[Groups, dict[str, Any]]:
+    """Return the groups and the progress that `save` wrote; without a checkpoint no groups, and progress at step 0."""
+    groups: Groups = {}
     if not path.exists():
-        return None
-    groups: dict[str, dict[str, Tensor]] = {}
+        return groups, {"step": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0}
     with safe_open(path, "pt") as file:
         progress = json.loads(file.metadata()[_PROGRESS])
         names = file.keys()
@@ -48,3 +59,45 @@ def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | No
             group, name = key.split("/", 1)
             groups.setdefault(group, {})[name] = file.get_tensor(key)
     return groups, progress
+
+
+def run_steps(
+    team: Team,
+    path: Path,
+    steps: int,
+    save_every: int,
+    progress: dict[str, Any],
+    step: Callable[[int], Tensor],
+    report: Callable[[], tuple[Groups, dict[str, float]]],
+) -> None:
+    """Run the remaining steps of a training, log the smoothed loss, and write checkpoints in the leading process.
+
+    Parameters
+    ----------
+    team : Team
+    path : Path
+        The checkpoint.
+    steps, save_every : int
+        Length of the training, and steps between its checkpoints.
+    progress : dict
+        From `load`.
+    step : callable
+        From the step's number to its loss.
+    report : callable
+        Returns the groups of a checkpoint, and the accuracy on held-out pictures.
+    """
+    began, processor_began, smooth = time.monotonic(), time.process_time(), None
+    for number in range(progress["step"], steps):
+        loss, done = step(number).item(), number + 1
+        smooth = loss if smooth is None else 0.97 * smooth + 0.03 * loss
+        seconds = time.monotonic() - began
+        if team.leads and done % 100 == 0:
+            log.info("%s step %d of %d, loss %.3f, %.0f s", path.stem, done, steps, smooth, seconds)
+        if team.leads and (done % save_every == 0 or done == steps):
+            groups, accuracy = report()
+            log.info("%s step %d, new pictures: %s", path.stem, done, accuracy)
+            cpu_seconds = progress["cpu_seconds"] + team.size * (time.process_time() - processor_began)
+            wall_seconds = progress["wall_seconds"] + time.monotonic() - began
+            now = {"step": done, "wall_seconds": wall_seconds, "cpu_seconds": cpu_seconds, "accuracy": accuracy}
+            save(path, groups, now)
+    team.wait()

@@ -9,7 +9,7 @@ from mllm_probe.apps.zoo.common import (
     IMAGE,
     VOCABULARY,
     WIDTH,
-    Built,
+    Described,
     family,
     of_image,
     own_text,
@@ -23,7 +23,7 @@ _ALTERNATING = ["sliding_attention", "full_attention"] * 2
 
 
 @family("image tokens see each other in both directions")
-def gemma3() -> Built:
+def gemma3() -> Described:
     """Gemma 3: needs token types to open attention among image tokens."""
     config = hf.Gemma3Config(
         text_config=text(hf.Gemma3TextConfig, sliding_window=64, layer_types=_ALTERNATING, query_pre_attn_scalar=8),
@@ -35,11 +35,11 @@ def gemma3() -> Built:
     )
     ids = prompt(4)
     inputs = {"input_ids": ids, "pixel_values": pixels(1, 3, 28, 28), "token_type_ids": of_image(ids)}
-    return hf.Gemma3ForConditionalGeneration(config), inputs
+    return config, inputs
 
 
 @family("image tokens see each other in both directions (sliding layers)")
-def gemma4() -> Built:
+def gemma4() -> Described:
     """Gemma 4: opens attention among image tokens in sliding layers only."""
     tower = hf.Gemma4Config.sub_configs["vision_config"](
         hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4,
@@ -73,11 +73,11 @@ def gemma4() -> Built:
         "image_position_ids": torch.stack([columns, rows], -1).reshape(1, 16, 2),
         "mm_token_type_ids": of_image(ids),
     }
-    return hf.Gemma4ForConditionalGeneration(config), inputs
+    return config, inputs
 
 
 @family("four parallel streams (AltUp), shared keys and values")
-def gemma3n() -> Built:
+def gemma3n() -> Described:
     """Gemma 3n: blocks carry four streams; the last layers share keys and values."""
     config = hf.Gemma3nConfig(
         text_config=own_text(
@@ -116,11 +116,11 @@ def gemma3n() -> Built:
     )
     ids = prompt(4)
     inputs = {"input_ids": ids, "pixel_values": pixels(1, 3, 64, 64), "token_type_ids": of_image(ids)}
-    return hf.Gemma3nForConditionalGeneration(config), inputs
+    return config, inputs
 
 
 @family("the whole prompt sees itself in both directions")
-def paligemma() -> Built:
+def paligemma() -> Described:
     """PaliGemma: a prefix without causal order."""
     config = hf.PaliGemmaConfig(
         text_config=text(hf.GemmaConfig),
@@ -130,11 +130,11 @@ def paligemma() -> Built:
     )
     ids = prompt(16)
     inputs = {"input_ids": ids, "pixel_values": pixels(1, 3, 28, 28), "token_type_ids": torch.zeros_like(ids)}
-    return hf.PaliGemmaForConditionalGeneration(config), inputs
+    return config, inputs
 
 
 @family("the whole prompt sees itself in both directions")
-def paligemma2() -> Built:
+def paligemma2() -> Described:
     """PaliGemma 2: a Gemma 2 decoder, with soft-capped eager attention, and sliding and full layers in turn."""
     config = hf.PaliGemmaConfig(
         text_config=text(hf.Gemma2Config, query_pre_attn_scalar=8),
@@ -144,4 +144,4 @@ def paligemma2() -> Built:
     )
     ids = prompt(16)
     inputs = {"input_ids": ids, "pixel_values": pixels(1, 3, 28, 28), "token_type_ids": torch.zeros_like(ids)}
-    return hf.PaliGemmaForConditionalGeneration(config), inputs
+    return config, inputs

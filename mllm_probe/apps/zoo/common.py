@@ -8,13 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor, nn
+from transformers import (
+    AutoModelForImageTextToText,
+    LlamaConfig,
+    PixtralVisionConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 VOCABULARY, IMAGE, WIDTH, LAYERS = 160, 150, 32, 4
 ROTARY = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}
 
 Built = tuple[nn.Module, dict[str, Tensor]]
+Described = tuple[PreTrainedConfig, dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -26,24 +33,24 @@ class Family:
     name : str
         As in the table that ``mllm-probe families`` prints.
     kind : str
-        How pictures and words meet in it.
+        How images and words meet in it.
     make : callable
-        Gives the model and processed tensors for one picture with a prompt; without ``input_ids`` the prompt
-        gets as many image tokens as the picture has features.
+        Returns the configuration, and processed tensors of one image with a prompt; without ``input_ids`` the prompt
+        gets as many image tokens as the image has features.
     """
 
     name: str
     kind: str
-    make: Callable[[], Built]
+    make: Callable[[], Described]
 
 
 FAMILIES: dict[str, Family] = {}
 
 
-def family(kind: str) -> Callable[[Callable[[], Built]], Callable[[], Built]]:
+def family(kind: str) -> Callable[[Callable[[], Described]], Callable[[], Described]]:
     """Register the decorated builder under its own name."""
 
-    def register(make: Callable[[], Built]) -> Callable[[], Built]:
+    def register(make: Callable[[], Described]) -> Callable[[], Described]:
         FAMILIES[make.__name__] = Family(make.__name__, kind, make)
         return make
 
@@ -54,8 +61,9 @@ def build(one: Family, seed: int = 0) -> Built:
     """Build a tiny model in float32 on the CPU with inputs for one sample; the same for the same seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        hf, inputs = one.make()
-        hf = hf.eval().float()
+        config, inputs = one.make()
+        torch.manual_seed(seed)  # the weights do not depend on the size of the inputs
+        hf = AutoModelForImageTextToText.from_config(config).eval().float()
         enliven(hf)
         if "input_ids" not in inputs:
             inputs = {"input_ids": prompt(count_image_tokens(hf, inputs))} | inputs
@@ -70,8 +78,8 @@ def enliven(hf: nn.Module) -> None:
 
 
 @torch.no_grad()
-def count_image_tokens(hf: Any, pixels: Mapping[str, Tensor]) -> int:
-    """Number of image tokens of a picture, measured on the model's features."""
+def count_image_tokens(hf: PreTrainedModel, pixels: Mapping[str, Tensor]) -> int:
+    """Number of image tokens of an image, measured on the model's features."""
     features = hf.get_image_features(**pixels)
     for name in ("pooler_output", "last_hidden_state"):
         features = getattr(features, name, None) if getattr(features, name, None) is not None else features
@@ -79,7 +87,7 @@ def count_image_tokens(hf: Any, pixels: Mapping[str, Tensor]) -> int:
     return sum(math.prod(part.shape[:-1]) for part in parts)
 
 
-def text(config: type | None = None, **changes: Any) -> Any:
+def text(config: type | None = None, **changes: Any) -> PreTrainedConfig:
     """A small text configuration of class ``config`` (Llama's by default)."""
     sizes = {
         "vocab_size": VOCABULARY,
@@ -94,7 +102,7 @@ def text(config: type | None = None, **changes: Any) -> Any:
         "eos_token_id": 2,
         "head_dim": 8,
     }
-    return (config or transformers.LlamaConfig)(**sizes | changes)
+    return (config or LlamaConfig)(**sizes | changes)
 
 
 def own_text(config: type, **changes: Any) -> dict[str, Any]:
@@ -115,9 +123,9 @@ def vision(**changes: Any) -> dict[str, Any]:
     return sizes | changes
 
 
-def pixtral() -> Any:
+def pixtral() -> PreTrainedConfig:
     """Vision configuration of the Pixtral kind."""
-    return transformers.PixtralVisionConfig(**vision(head_dim=8))
+    return PixtralVisionConfig(**vision(head_dim=8))
 
 
 def pixels(*shape: int) -> Tensor:
@@ -138,7 +146,7 @@ def of_image(ids: Tensor, token: int = IMAGE) -> Tensor:
 
 
 def gridded(patch: int = 14, frames: int = 2, side: int = 4) -> dict[str, Tensor]:
-    """A picture as a list of side × side patches and its grid, as the Qwen families take it."""
+    """An image as a list of side × side patches and its grid, as the Qwen families take it."""
     return {
         "pixel_values": pixels(side * side, 3 * frames * patch * patch),
         "image_grid_thw": torch.tensor([[1, side, side]]),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 import transformers as hf
 
-from mllm_probe.apps.zoo.common import IMAGE, VOCABULARY, WIDTH, Built, family, own_text, pixels, prompt
+from mllm_probe.apps.zoo.common import IMAGE, VOCABULARY, WIDTH, Described, family, own_text, pixels, prompt
 
 
 @family("cross-attention blocks among the decoder blocks")
-def mllama() -> Built:
+def mllama() -> Described:
     """Llama 3.2 Vision."""
     config = hf.MllamaConfig(
         text_config=own_text(
@@ -32,11 +32,11 @@ def mllama() -> Built:
         "aspect_ratio_mask": torch.ones(1, 1, 1).long(),
         "cross_attention_mask": torch.ones(1, ids.shape[1], 1, 1).long(),
     }
-    return hf.MllamaForConditionalGeneration(config), inputs
+    return config, inputs
 
 
 @family("cross-attention blocks between the decoder blocks")
-def idefics() -> Built:
+def idefics() -> Described:
     """IDEFICS 1: a Flamingo-like model."""
     tower = {
         "embed_dim": WIDTH, "image_size": 28, "patch_size": 7, "intermediate_size": 64, "num_hidden_layers": 2,
@@ -52,11 +52,11 @@ def idefics() -> Built:
         "pixel_values": pixels(1, 1, 3, 28, 28),
         "image_attention_mask": torch.ones(1, ids.shape[1], 1).long(),
     }
-    return hf.IdeficsForVisionText2Text(config), inputs
+    return config, inputs
 
 
 @family("encoder and decoder; the decoder reads picture and prompt by cross-attention")
-def florence2() -> Built:
+def florence2() -> Described:
     """Florence-2: the decoder starts from one token."""
     decoder = hf.BartConfig(
         vocab_size=VOCABULARY, d_model=WIDTH, encoder_layers=4, decoder_layers=4, encoder_ffn_dim=64,
@@ -66,5 +66,6 @@ def florence2() -> Built:
         "embed_dim": [8] * 4, "depths": [1] * 4, "num_heads": [2] * 4, "num_groups": [2] * 4, "projection_dim": WIDTH,
         "window_size": 4,
     }  # fmt: skip
-    config = hf.Florence2Config(text_config=decoder.to_dict(), vision_config=tower, image_token_id=IMAGE)
-    return hf.Florence2ForConditionalGeneration(config), {"pixel_values": pixels(1, 3, 64, 64)}
+    return hf.Florence2Config(text_config=decoder.to_dict(), vision_config=tower, image_token_id=IMAGE), {
+        "pixel_values": pixels(1, 3, 64, 64)
+    }

@@ -109,7 +109,7 @@ def _shrunk(name: str) -> Row:
             try:
                 report = model.verify(inputs=sample(hf, picture))
                 tried.append(Row(name, SHRUNK, report, _first_failure(report)))
-            except Exception as error:  # as above; the next way of giving a picture may be the right one
+            except Exception as error:  # as above; the next way of giving an image may be the right one
                 tried.append(Row(name, SHRUNK, None, _reason(error)))
             if tried[-1].verified:
                 return tried[-1]

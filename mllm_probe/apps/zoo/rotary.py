@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 import transformers as hf
+from transformers import PreTrainedConfig
 
 from mllm_probe.apps.zoo.common import (
     IMAGE,
     ROTARY,
     WIDTH,
-    Built,
+    Described,
     family,
     gridded,
     of_image,
@@ -52,48 +53,44 @@ def _inputs() -> dict[str, torch.Tensor]:
 
 
 @family("M-RoPE")
-def qwen2_vl() -> Built:
+def qwen2_vl() -> Described:
     """Qwen2-VL."""
-    config = hf.Qwen2VLConfig(
+    return hf.Qwen2VLConfig(
         text_config=own_text(hf.Qwen2VLConfig, rope_parameters=ROTARY, sliding_window=None),
         vision_config={"depth": 2, "embed_dim": 32, "hidden_size": WIDTH, "num_heads": 4, "mlp_ratio": 2},
         **_TOKENS,
-    )
-    return hf.Qwen2VLForConditionalGeneration(config), _inputs()
+    ), _inputs()
 
 
 @family("M-RoPE")
-def qwen2_5_vl() -> Built:
+def qwen2_5_vl() -> Described:
     """Qwen2.5-VL: windowed attention in the tower."""
-    config = hf.Qwen2_5_VLConfig(
+    return hf.Qwen2_5_VLConfig(
         text_config=own_text(hf.Qwen2_5_VLConfig, rope_parameters=ROTARY, sliding_window=None),
         vision_config=_tower(fullatt_block_indexes=[1]),
         **_TOKENS,
-    )
-    return hf.Qwen2_5_VLForConditionalGeneration(config), _inputs()
+    ), _inputs()
 
 
 @family("M-RoPE, DeepStack")
-def qwen3_vl() -> Built:
+def qwen3_vl() -> Described:
     """Qwen3-VL: features of the tower are added after the first blocks."""
-    config = hf.Qwen3VLConfig(
+    return hf.Qwen3VLConfig(
         text_config=own_text(hf.Qwen3VLConfig, rope_parameters=ROTARY), vision_config=_deep_tower(), **_TOKENS
-    )
-    return hf.Qwen3VLForConditionalGeneration(config), _inputs()
+    ), _inputs()
 
 
 @family("M-RoPE, DeepStack, mixture of experts")
-def qwen3_vl_moe() -> Built:
+def qwen3_vl_moe() -> Described:
     """Qwen3-VL with a mixture of experts."""
-    config = hf.Qwen3VLMoeConfig(
+    return hf.Qwen3VLMoeConfig(
         text_config=own_text(hf.Qwen3VLMoeConfig, rope_parameters=ROTARY, **_EXPERTS),
         vision_config=_deep_tower(),
         **_TOKENS,
-    )
-    return hf.Qwen3VLMoeForConditionalGeneration(config), _inputs()
+    ), _inputs()
 
 
-def _linear(config: Any, model: Any, **experts: int) -> Built:
+def _linear(config: type[PreTrainedConfig], **experts: int) -> Described:
     settings = config(
         text_config=own_text(
             config,
@@ -107,46 +104,46 @@ def _linear(config: Any, model: Any, **experts: int) -> Built:
         vision_config=_tower(patch_size=14, num_position_embeddings=16),
         **_TOKENS,
     )
-    return model(settings), _inputs()
+    return settings, _inputs()
 
 
 @family("M-RoPE, hybrid: linear attention")
-def qwen3_5() -> Built:
+def qwen3_5() -> Described:
     """Qwen3.5: gated linear attention in three of four blocks."""
-    return _linear(hf.Qwen3_5Config, hf.Qwen3_5ForConditionalGeneration)
+    return _linear(hf.Qwen3_5Config)
 
 
 @family("M-RoPE, hybrid: linear attention, mixture of experts")
-def qwen3_5_moe() -> Built:
+def qwen3_5_moe() -> Described:
     """Qwen3.5 with a mixture of experts."""
     experts = _EXPERTS | {"shared_expert_intermediate_size": 16}
-    return _linear(hf.Qwen3_5MoeConfig, hf.Qwen3_5MoeForConditionalGeneration, **experts)
+    return _linear(hf.Qwen3_5MoeConfig, **experts)
 
 
-def _glm(config: Any, model: Any) -> Built:
+def _glm(config: type[PreTrainedConfig]) -> Described:
     tower = hf.Glm4vConfig.sub_configs["vision_config"](**_tower(image_size=56))
     settings = config(
         text_config=own_text(hf.Glm4vConfig, rope_parameters=ROTARY | {"partial_rotary_factor": 1.0}),
         vision_config=tower.to_dict(),
         **_MARKED,
     )
-    return model(settings), _inputs()
+    return settings, _inputs()
 
 
 @family("M-RoPE")
-def glm4v() -> Built:
+def glm4v() -> Described:
     """GLM-4.1V."""
-    return _glm(hf.Glm4vConfig, hf.Glm4vForConditionalGeneration)
+    return _glm(hf.Glm4vConfig)
 
 
 @family("M-RoPE")
-def glm46v() -> Built:
+def glm46v() -> Described:
     """GLM-4.6V."""
-    return _glm(hf.Glm46VConfig, hf.Glm46VForConditionalGeneration)
+    return _glm(hf.Glm46VConfig)
 
 
 @family("M-RoPE, mixture of experts by modality")
-def ernie4_5_vl_moe() -> Built:
+def ernie4_5_vl_moe() -> Described:
     """ERNIE 4.5 VL: text and image tokens have separate experts."""
     config = hf.Ernie4_5_VLMoeConfig(
         text_config=own_text(
@@ -162,6 +159,4 @@ def ernie4_5_vl_moe() -> Built:
         **_MARKED,
     )
     inputs = _inputs() | {"pixel_values": pixels(16, 3 * 14 * 14)}
-    return hf.Ernie4_5_VLMoeForConditionalGeneration(config), inputs | {
-        "moe_mm_token_type_ids": inputs["mm_token_type_ids"]
-    }
+    return config, inputs | {"moe_mm_token_type_ids": inputs["mm_token_type_ids"]}

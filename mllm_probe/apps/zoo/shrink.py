@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor, nn
-from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
 
 from mllm_probe.apps.zoo.common import IMAGE, LAYERS, VOCABULARY, count_image_tokens, enliven, of_image, prompt
 from mllm_probe.models.layout import accepted_inputs
@@ -74,6 +73,12 @@ class TooLarge(ValueError):
     """Shrinking the sizes did not make the model small."""
 
 
+def small_config(model_type: str) -> PreTrainedConfig:
+    """The default configuration of a family with every known size made small."""
+    default = AutoConfig.for_model(model_type)
+    return type(default).from_dict(_smaller(default.to_dict()))
+
+
 def shrunk(model_type: str) -> nn.Module:
     """A tiny random model of a family from its default configuration.
 
@@ -84,19 +89,17 @@ def shrunk(model_type: str) -> nn.Module:
     Exception
         Whatever the family raises for such sizes.
     """
-    default = transformers.AutoConfig.for_model(model_type)
-    config = type(default).from_dict(_smaller(default.to_dict()))
-    model_class = getattr(transformers, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES[model_type])
+    config = small_config(model_type)
     with torch.device("meta"):
-        count = sum(parameter.numel() for parameter in model_class(config).parameters())
+        count = sum(parameter.numel() for parameter in AutoModelForImageTextToText.from_config(config).parameters())
     if count > LARGEST:
         raise TooLarge(f"{count / 1e6:.0f} million parameters remain after every known size was made small")
-    hf = model_class(config).eval().float()
+    hf = AutoModelForImageTextToText.from_config(config).eval().float()
     enliven(hf)
     return hf
 
 
-def sample(hf: Any, picture: dict[str, Tensor]) -> dict[str, Tensor]:
+def sample(hf: PreTrainedModel, picture: dict[str, Tensor]) -> dict[str, Tensor]:
     """Inputs for one sample: what the model's forward takes of ``picture``, and a prompt with room for it."""
     accepted = accepted_inputs(hf)
     inputs = {name: value for name, value in picture.items() if name in accepted}
@@ -107,8 +110,8 @@ def sample(hf: Any, picture: dict[str, Tensor]) -> dict[str, Tensor]:
     return {"input_ids": ids} | inputs
 
 
-def pictures(hf: Any) -> Iterator[dict[str, Tensor]]:
-    """One random picture in each of the ways that families take one."""
+def pictures(hf: PreTrainedModel) -> Iterator[dict[str, Tensor]]:
+    """One random image in each of the ways that families take one."""
     vision = getattr(hf.config, "vision_config", hf.config)
     patch, side = _first(vision, "patch_size", PATCH), _first(vision, "image_size", SIDE)
     volume = 3 * patch * patch * (getattr(vision, "temporal_patch_size", None) or 1)
@@ -128,7 +131,7 @@ def pictures(hf: Any) -> Iterator[dict[str, Tensor]]:
     yield {"pixel_values": torch.randn(1, 3, patch, 16 * patch)} | grid
 
 
-def _first(config: Any, name: str, default: int) -> int:
+def _first(config: PreTrainedConfig, name: str, default: int) -> int:
     value = getattr(config, name, None)
     return int(value[0] if isinstance(value, (list, tuple)) else value or default)
 

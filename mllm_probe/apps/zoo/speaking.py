@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import (
@@ -11,6 +9,7 @@ from transformers import (
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
@@ -152,7 +151,7 @@ def tiny_qwen(layers: int = 4, width: int = 32, seed: int = 0) -> ProbeModel:
     return _model(hf, processor, "tiny-qwen")
 
 
-def _model(hf: Any, processor: object, name: str) -> ProbeModel:
+def _model(hf: PreTrainedModel, processor: object, name: str) -> ProbeModel:
     from mllm_probe.loading.pretrained import wrap
 
     hf.generation_config.update(pad_token_id=0, bos_token_id=1, eos_token_id=2)

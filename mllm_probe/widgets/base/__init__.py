@@ -1,1 +1,1 @@
-"""What all widgets share: state and worker thread, numbers as text, marks of answers, choices, and Python recipes."""
+"""Shared parts of all widgets: state, worker thread, numbers as text, marks of answers, choices, Python recipes."""

@@ -1,4 +1,4 @@
-"""Choices of a panel: images with a name and the Python that makes them, and the concepts and layers of vectors."""
+"""Choices of a panel: images with a name and the code that loads them, and the concepts and layers of vectors."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _SCENE_PARTS = "from mllm_probe.scenes.scene import Entity, Face, Pattern, Row, 
 
 @dataclass
 class Choice:
-    """One picture to choose: how it is called, and the lines of Python that put it into the name ``image``.
+    """One image to choose: how it is called, and the lines of Python that put it into the name ``image``.
 
     Attributes
     ----------
-    source : picture
+    source : image
         As it was given; read when it is first used.
     label : str
     code : str
@@ -45,13 +45,13 @@ class Choice:
 
     @property
     def image(self) -> Image.Image:
-        """The picture itself, read or drawn once, so that a moved slider does not draw it again."""
+        """The image itself, read or drawn once, so that a moved slider does not draw it again."""
         if self._image is None:
             self._image = as_image(self.source)
         return self._image
 
     def described(self) -> dict[str, Any]:
-        """What the front-end shows: the ``label`` and a ``png`` of at most 320 pixels a side."""
+        """Data for the front-end: the ``label`` and a ``png`` of at most 320 pixels a side."""
         small = self.image.copy()
         small.thumbnail((SIDE, SIDE))
         buffer = io.BytesIO()
@@ -60,12 +60,12 @@ class Choice:
 
 
 def pictures_from(images: Any = None) -> list[Any]:
-    """List the pictures to choose from.
+    """List the images to choose from.
 
     Parameters
     ----------
     images : optional
-        One picture, several, or a concept library (the first 24 of its pictures). Without it, drawn scenes.
+        One image, several, or a concept library (the first 24 of its images). Without it, drawn scenes.
     """
     if images is None:
         images = scenes(concepts=("cat", "house", "tree", "star"), pairs=2, seed=_DRAWN_SEED)
@@ -75,7 +75,7 @@ def pictures_from(images: Any = None) -> list[Any]:
     if not isinstance(images, Sequence) or isinstance(images, str):
         images = [images]
     if not images:
-        raise ValueError("the panel needs at least one picture; `images` is empty.")
+        raise ValueError("the panel needs at least one image; `images` is empty.")
     return list(images)
 
 
@@ -92,14 +92,14 @@ def drawn_choice(seed: int) -> Choice:
 
 
 def uploaded_choice(content: bytes, name: str) -> Choice:
-    """A picture that came from the browser.
+    """An image that came from the browser.
 
     Raises
     ------
     ValueError
-        If the bytes are no readable picture.
+        If the bytes are no readable image.
     """
-    name = name.strip() or "pasted picture"
+    name = name.strip() or "pasted image"
     code = f"from PIL import Image\nimage = Image.open({name!r})  # the file that was given to the panel"
     return Choice(as_image(open_picture(content, name)), name, code)
 
@@ -107,7 +107,7 @@ def uploaded_choice(content: bytes, name: str) -> Choice:
 def _label(image: Any, index: int) -> str:
     labels = image.labels if isinstance(image, Picture) else None
     about = f": {', '.join(sorted(labels))}" if labels else ""
-    return f"picture {index + 1}{about}"
+    return f"image {index + 1}{about}"
 
 
 def _code(image: Any, index: int) -> str:

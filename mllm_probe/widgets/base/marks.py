@@ -1,4 +1,4 @@
-"""Which words name concepts, and the spans of answers that front-ends paint; the rule itself is `metrics.spans`."""
+"""Words that name concepts, and the spans of answers that front-ends highlight; the rule itself is `metrics.spans`."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _FINEST = {"nats": 1.0, "doublings": 1.0, "": 0.1}
 
 @dataclass(frozen=True)
 class MapNumbers:
-    """What a heatmap shows.
+    """Data of a heatmap.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class MapNumbers:
 
     @property
     def note(self) -> str:
-        """What the marks of the map mean."""
+        """Legend of the marks of the map."""
         return map_note(self.against, bool((np.abs(self.values) > self.limit).any()))
 
 
@@ -125,13 +125,13 @@ def _array(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def map_note(against: str, outliers: bool) -> str:
-    """What the marks of a map mean, for its legend."""
+    """Legend of the marks of a map."""
     parts = [f"beyond {control_label(against)}", "hatched: not clear of the controls"]
     return " · ".join([*parts, "corner: beyond the scale"] if outliers else parts)
 
 
 def digits_for(scale: float) -> int:
-    """Digits behind the point for values up to ``scale``."""
+    """Decimal places for values up to ``scale``."""
     if not scale > 0:
         return 1
     if scale >= 100:

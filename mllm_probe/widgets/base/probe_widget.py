@@ -28,7 +28,7 @@ Act: TypeAlias = Callable[[Any, Content, Sequence[bytes]], object]
 _STATIC = Path(__file__).parents[1] / "static"
 _LONGEST_SENTENCE = 300
 _TRAIT = re.compile(r"^The '(\w+)' trait of an? \w+ instance (?=expected|must)")
-"""How traitlets begins what it says of a value that a trait cannot have."""
+"""Beginning of the message of traitlets for an invalid value of a trait."""
 
 
 def bundle(name: str) -> str | Path:

@@ -13,7 +13,7 @@ CONCEPT, LAYERS, STRENGTH = (f"{_FIELD}{name}{_FIELD}" for name in ("concept", "
 
 
 def python(setting: Setting, unit: str, known: list[int], *, model: str, picture: str, max_new_tokens: int) -> str:
-    """Python that gives the same three answers; ``vectors`` are those of the panel."""
+    """Code that reproduces the three answers; ``vectors`` are those of the panel."""
     parts = [
         _steering(repr(name), str(setting.layers(known)), repr(strength), unit) for name, strength in setting.concepts
     ]

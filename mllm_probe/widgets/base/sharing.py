@@ -1,4 +1,4 @@
-"""Saved pages, pictures, and the static picture of a notebook's output, for every widget."""
+"""Saved pages, images, and the static image of a notebook's output, for every widget."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Shared:
-    """Mixed into widgets: `to_html`, `to_svg`, `to_png`, and the picture in the output's mime bundle."""
+    """Mixed into widgets: `to_html`, `to_svg`, `to_png`, and the image in the output's mime bundle."""
 
     def to_html(self, path: str | os.PathLike[str], title: str | None = None) -> Written:
         """Write one page that opens in any browser without kernel and network, interactive as far as its state goes.
@@ -37,12 +37,12 @@ class Shared:
         return to_html(self, path, title)
 
     def to_svg(self, path: str | os.PathLike[str], **what: Any) -> Written:
-        """Write the present picture as SVG; options as for `drawing`."""
+        """Write the present image as SVG; options as for `drawing`."""
         self._settle()
         return write(path, svg(self.drawing(**what)))
 
     def to_png(self, path: str | os.PathLike[str], *, scale: float = 3.0, **what: Any) -> Written:
-        """Write the present picture as PNG, ``scale`` pixels for each pixel of the screen; options as for `drawing`."""
+        """Write the present image as PNG, ``scale`` pixels for each pixel of the screen; options as for `drawing`."""
         self._settle()
         return write(path, png(self.drawing(**what), scale=scale))
 
@@ -58,7 +58,7 @@ class Shared:
         return Recordings()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Add a picture of the present state to the widget's output, for viewers that run no widgets."""
+        """Add an image of the present state to the widget's output, for viewers that run no widgets."""
         mimebundle = super()._repr_mimebundle_(**options)  # type: ignore[misc]
         data, metadata = mimebundle if isinstance(mimebundle, tuple) else (mimebundle, {})
         if data is None:
@@ -67,7 +67,7 @@ class Shared:
             drawing = self.drawing()
             image = base64.b64encode(png(drawing)).decode()
         except Exception:
-            logger.exception("a %s could not be drawn as a picture", type(self).__name__)
+            logger.exception("a %s could not be drawn as an image", type(self).__name__)
             return data, metadata
         size = {"width": round(drawing.width), "height": round(drawing.height)}
         return {**data, "image/png": image}, {**metadata, "image/png": size}

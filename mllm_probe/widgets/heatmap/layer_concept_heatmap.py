@@ -100,7 +100,7 @@ class LayerConceptHeatmap(ProbeWidget):
         First and last selected layer. ``layer`` is the first; setting it alone makes a window of one.
     metric, against, average, sample
         What is shown: the metric, the kind of control that effects are differences from (``"random"``,
-        ``"shuffled"``), whether pictures are summarised by their ``"mean"``, their ``"median"``, or one is shown
+        ``"shuffled"``), whether images are summarised by their ``"mean"``, their ``"median"``, or one is shown
         (``"single"``, number ``sample``).
     columns : {"layer", "relative_depth"}
         What the columns are.
@@ -115,7 +115,7 @@ class LayerConceptHeatmap(ProbeWidget):
         What stands below the map. ``off_target`` is float32, steered × scored concept, at the selected layer and
         strength, for grids with metric ``"off_target"``.
     copied : str
-        What was last copied in the front-end: the selected cells as CSV, or the Python that gives them.
+        Text last copied in the front-end: the selected cells as CSV, or the code that reproduces them.
     progress : float
         Share of the watched sweep that is done, 0 … 1.
     status : str
@@ -240,7 +240,10 @@ class LayerConceptHeatmap(ProbeWidget):
         return self
 
     def stop(self) -> None:
-        """Stop watching; what has been measured stays. A sweep leaves its step in flight, a monitored one goes on."""
+        """Stop watching; finished results are kept.
+
+        A sweep that runs here abandons its current step; a monitored one continues.
+        """
         self._follow(None)
         self._worker.cancel()
 

@@ -117,7 +117,7 @@ class InsideWidget(ProbeWidget):
 
     @property
     def images(self) -> PromptImages:
-        """The picture that is read, or the pictures of one prompt; setting it starts a reading."""
+        """The image that is read, or the images of one prompt; setting it starts a reading."""
         return self._image
 
     @images.setter
@@ -147,12 +147,12 @@ class InsideWidget(ProbeWidget):
 
     @takes_images
     def show(self, images: PromptImages = None, **settings: TraitValue) -> None:
-        """Set the picture and any traits at once, which starts one reading; nothing happens if all are as they are.
+        """Set the image and any traits at once, which starts one reading; nothing happens if all are as they are.
 
         Parameters
         ----------
-        images : picture or list, optional
-            A list is the pictures of one prompt.
+        images : image or list, optional
+            A list is the images of one prompt.
         **settings
             Such as ``prompt="…"``, ``concept="cat"``, ``layer=4``.
         """
@@ -195,7 +195,7 @@ class InsideWidget(ProbeWidget):
         raise NotImplementedError
 
     def _captured(self, key: Hashable, read: Callable[[], xr.Dataset]) -> xr.Dataset:
-        """The activations of ``key``, read once; those of another picture or prompt are let go of first."""
+        """The activations of ``key``, read once; those of another image or prompt are let go of first."""
         if self._capture is None or self._capture[0] != key:
             self._capture = None
             self._capture = (key, read())
@@ -292,7 +292,7 @@ class SteeringWidget(InsideWidget):
 
 
 def _of_one_prompt(images: PromptImages) -> PromptImages:
-    """The pictures of one prompt: a list of one is that picture."""
+    """The images of one prompt: a list of one is that image."""
     return images[0] if isinstance(images, (list, tuple)) and len(images) == 1 else images
 
 

@@ -1,4 +1,4 @@
-"""PairGallery: pairs of pictures with and without a concept, and how far its direction separates each pair."""
+"""PairGallery: pairs of images with and without a concept, and how far its direction separates each pair."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _SIDE = 96
 
 
 class PairGallery(InsideWidget):
-    """A concept's pairs, each with its separation: the projection of the picture with it minus that without it.
+    """A concept's pairs, each with its separation: the projection of the image with it minus that without it.
 
     Projections are those of the prompt's last token, in units of the concept's mean difference: 1 is as far apart as
-    the pictures that the direction was measured with are on average, 0 not at all.
+    the images that the direction was measured with are on average, 0 not at all.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class PairGallery(InsideWidget):
     vectors : xarray.Dataset, optional
         From `mllm_probe.concept_vectors`. May be set later.
     prompt : str, optional
-        What stands beside each picture; the model's default prompt without it.
+        What stands beside each image; the model's default prompt without it.
     concept, layer : optional
         What is shown at first.
 
@@ -77,7 +77,7 @@ class PairGallery(InsideWidget):
         if vectors is None:
             return {"pairs": [], "values": b"", "total": 0}
         if wanted.concept not in self.library:
-            raise ValueError(f"the library has no pictures of '{wanted.concept}'.")
+            raise ValueError(f"the library has no images of '{wanted.concept}'.")
         concept = self.library[wanted.concept]
         pairs = list(zip(concept.positive, concept.negative, strict=False))
         separations = []
@@ -102,7 +102,7 @@ class PairGallery(InsideWidget):
         whole = "one length of the given vector" if self._meaning(self.prompt) == GIVEN else (
             "average separation in the fit set"
         )  # fmt: skip
-        kind = "Same picture, one thing changed" if paired else "Two different pictures"
+        kind = "Same image, one thing changed" if paired else "Two different images"
         some = f"the first {shown} of {total} pairs" if total > shown else f"all {total} pairs"
         return f"{kind}; {some} of the library; at the last token of the prompt. 1 = {whole}, 0 = no separation."
 

@@ -1,4 +1,4 @@
-"""PatchOverlay: how much of a concept each patch of a picture holds, layer by layer, and patches painted to steer."""
+"""PatchOverlay: how much of a concept each patch of an image holds, layer by layer, and patches painted to steer."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _SIDE = 640
 
 
 class PatchOverlay(SteeringWidget):
-    """A picture under its grid of image tokens, coloured by their projection on a concept; paint patches to steer them.
+    """An image under its grid of image tokens, coloured by their projection on a concept; paint patches to steer them.
 
-    The value of a patch is (h·v̂ − μ₋) / ‖v‖, in units of the concept's mean difference: 0 is the mean over pictures
-    without the concept, 1 the mean over pictures with it, so that layers compare.
+    The value of a patch is (h·v̂ − μ₋) / ‖v‖, in units of the concept's mean difference: 0 is the mean over images
+    without the concept, 1 the mean over images with it, so that layers compare.
 
     Parameters
     ----------
@@ -39,10 +39,10 @@ class PatchOverlay(SteeringWidget):
         From `mllm_probe.load` or `mllm_probe.wrap`.
     vectors : xarray.Dataset, optional
         From `mllm_probe.concept_vectors`, best with ``tokens`` that include ``"image"``. May be set later.
-    images : picture, optional
+    images : image, optional
         A drawn scene by default. ``overlay.images = …`` shows another.
     prompt : str, optional
-        What stands beside the picture; the model's default prompt without it.
+        What stands beside the image; the model's default prompt without it.
     concept, layer : optional
         What is shown at first.
 
@@ -77,7 +77,7 @@ class PatchOverlay(SteeringWidget):
         """Painted patches as a bool array [rows, columns]: what ``Steering(tokens=…)`` takes."""
         mask = np.array(self.mask, dtype=bool)
         if not mask.any():
-            raise ValueError("no patch is painted: paint some on the picture, or call paint(mask).")
+            raise ValueError("no patch is painted: paint some on the image, or call paint(mask).")
         return mask
 
     def paint(self, mask: np.typing.ArrayLike) -> None:
@@ -102,7 +102,7 @@ class PatchOverlay(SteeringWidget):
         if (row < 0).any():
             raise ValueError(
                 f"the image tokens of {self.model.name} have no known grid of rows and columns, so they cannot be laid "
-                "over the picture; mp.TokenStrip shows them one by one."
+                "over the image; mp.TokenStrip shows them one by one."
             )
         shape = int(row.max()) + 1, int(column.max()) + 1
         state: Traits = {"rows": shape[0], "columns": shape[1]}
@@ -122,11 +122,11 @@ class PatchOverlay(SteeringWidget):
     def _image_tokens(self, wanted: Wanted) -> xr.Dataset:
         why = why_no_image_tokens(self.model.hf.config)
         if why:
-            raise ValueError(f"{self.model.name} has no image tokens that could be laid over the picture: {why}.")
+            raise ValueError(f"{self.model.name} has no image tokens that could be laid over the image: {why}.")
         return capture(self.model, [wanted.images], wanted.prompt, tokens="image", layers="all")
 
     def drawing(self) -> Drawing:
-        """Draw the picture, shaded by the concept at the chosen layer, with the painted patches framed."""
+        """Draw the image, shaded by the concept at the chosen layer, with the painted patches framed."""
         return picture_of_patches(self)
 
     def _summary(self) -> str:
@@ -134,7 +134,7 @@ class PatchOverlay(SteeringWidget):
 
 
 def seen_by(model: ProbeModel, image: Image.Image) -> Image.Image:
-    """The part of a picture that the grid of patches covers: the middle, where the processor crops."""
+    """The part of an image that the grid of patches covers: the middle, where the processor crops."""
     options = getattr(model.processor, "image_processor", None)
     crop = getattr(options, "crop_size", None)
     if not getattr(options, "do_center_crop", False) or not crop:

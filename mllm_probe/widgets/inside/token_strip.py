@@ -26,7 +26,7 @@ from mllm_probe.widgets.base.probe_widget import bundle
 from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes
 
 WORDS = 3
-"""How many words the logit lens gives for each token and layer."""
+"""Number of logit-lens words for each token and layer."""
 
 _LensKey: TypeAlias = tuple[tuple[int, str, str], bool, tuple[int, ...]]
 """What logit-lens words were read of: picture, prompt and answer; whether of image tokens too; layers."""
@@ -44,8 +44,8 @@ class TokenStrip(SteeringWidget):
         From `mllm_probe.load` or `mllm_probe.wrap`.
     vectors : xarray.Dataset, optional
         From `mllm_probe.concept_vectors`. Without them there is the logit lens alone. May be set later.
-    images : picture or list, optional
-        A drawn scene by default; a list is several pictures in one prompt, an empty list none.
+    images : image or list, optional
+        A drawn scene by default; a list is several images in one prompt, an empty list none.
     prompt : str, optional
         The model's default prompt without it.
     answer : str, optional

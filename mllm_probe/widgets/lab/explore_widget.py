@@ -189,7 +189,7 @@ class Explore(Shared, ipywidgets.VBox):
         self.bar.publish(message=message)
 
     def _on_move(self, _change: Any) -> None:
-        """What was wrong with the last move is no longer said."""
+        """Clear the message about the previous change."""
         if self.bar.message and self.bar.status != "error":
             self._say("")
 

@@ -42,10 +42,10 @@ def explore(
     model : ProbeModel or str
         A loaded model, or what `mllm_probe.load` takes.
     library : ConceptLibrary, optional
-        Concepts to look at; half of the pairs make the vectors, pictures of the other half are steered.
+        Concepts to look at; half of the pairs make the vectors, images of the other half are steered.
         Bundled models come with the drawn scenes; for another model a library is needed.
     images : optional
-        Pictures for the panel; held-out ones of the library by default.
+        Images for the panel; held-out ones of the library by default.
     prompt : str, optional
         The question; the model's default one without it.
     strengths : sequence of float
@@ -118,7 +118,7 @@ def explore(
 
 
 def _ends(library: ConceptLibrary) -> dict[str, int]:
-    """For each concept, how many distinct pictures have to be read until all of its own are."""
+    """For each concept, how many distinct images have to be read until all of its own are."""
     _, members = distinct_pictures(library)
     return {name: 1 + max(int(side.max()) for side in sides) for name, sides in members.items()}
 

@@ -9,26 +9,26 @@ from mllm_probe.widgets.base.recipe import python
 from mllm_probe.widgets.panel.setting import Setting
 
 _MOST = 24
-"""How many pictures of a library a panel offers."""
+"""Number of library images that a panel offers."""
 
 
 @dataclass(frozen=True)
 class LabRecipe:
-    """How `explore` made a lab.
+    """Arguments with which `explore` built a lab.
 
     Attributes
     ----------
     model, library : str
         Lines that make them, or a comment that says which are meant; ``model`` then keeps its name.
     images : int
-        How many pictures the panel was opened with from the library; 0 where they were given.
+        How many images the panel was opened with from the library; 0 where they were given.
     vectors, grid : dict
         Keyword arguments of `concept_vectors` and `sweep`.
     prompt : str or None
     seed : int
         Of the split.
     pictures : int
-        How many pictures of the held-out half are steered for the grid.
+        How many images of the held-out half are steered for the grid.
     """
 
     model: str
@@ -56,13 +56,13 @@ def python_of(panel: Any, recipe: LabRecipe | None) -> str:
     lines = [recipe.model, recipe.library, f"fit, held_out = library.split(seed={recipe.seed})"]
     lines += [
         "concepts = list(held_out.values())",
-        f"pictures = [c.negative[i] for i in range({_MOST}) for c in concepts if i < len(c.negative)][:{_MOST}]",
+        f"images = [c.negative[i] for i in range({_MOST}) for c in concepts if i < len(c.negative)][:{_MOST}]",
     ]
     if not recipe.images:
-        lines.append("# images: the pictures that were given to explore")
+        lines.append("# images: the images that were given to explore")
     lines += [
         f"vectors = mp.concept_vectors(model, fit, {recipe.prompt!r}, {_keywords(recipe.vectors)})",
-        f"grid = mp.sweep(model, vectors, pictures[:{recipe.pictures}], {recipe.prompt!r}, {_keywords(recipe.grid)})",
+        f"grid = mp.sweep(model, vectors, images[:{recipe.pictures}], {recipe.prompt!r}, {_keywords(recipe.grid)})",
     ]
     if not steering:
         return "\n".join(["import mllm_probe as mp", "", *lines, ""])
@@ -77,7 +77,7 @@ def _steering(panel: Any, recipe: LabRecipe | None) -> str:
         return ""
     picture = panel.chosen(panel.picture).code
     if recipe is not None and panel.picture < recipe.images:
-        picture = f"image = pictures[{panel.picture}]"
+        picture = f"image = images[{panel.picture}]"
     return python(
         Setting.of(panel),
         panel.strength_unit,

@@ -35,7 +35,7 @@ class LabParts:
     Parameters
     ----------
     panel : SteeringPanel
-        Whose picture, prompt, concept and layer the parts show.
+        Whose image, prompt, concept and layer the parts show.
     library : ConceptLibrary, optional
         For the gallery of pairs; without it there is none.
     say : callable, optional

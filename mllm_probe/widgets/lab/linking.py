@@ -1,4 +1,4 @@
-"""What is selected in the map is what the panel steers, and the other way round: concept and layers."""
+"""Two-way link of concept and layers between the selection in the map and the setting of the panel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast work goes and how long the rest takes, from the last half minute of running time."""
+"""Rate and remaining time of a sweep, from the last half minute of running time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where progress comes from: an engine or iterator that is driven here, or a store that is filled elsewhere."""
+"""Sources of progress: an engine or iterator that is driven here, or a store that is filled elsewhere."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Driven:
 
     @property
     def device(self) -> torch.device:
-        """Where the model computes."""
+        """Device of the model."""
         return torch.device("cpu") if self._engine is None else torch.device(self._engine.job.model.device)
 
     @property
@@ -74,7 +74,7 @@ class Driven:
         return True
 
     def stop(self) -> None:
-        """Leave the step in flight as soon as its source can, from any thread."""
+        """Abandon the current step as soon as the source allows it; callable from any thread."""
         if self._engine is not None:
             self._engine.stop()
 
@@ -99,7 +99,7 @@ class Stored:
         self.path = Path(path)
 
     def read(self) -> StoreProgress | None:
-        """How far it is; None while there is no store yet."""
+        """Progress; None while there is no store yet."""
         try:
             return read_progress(self.path)
         except FileNotFoundError:

@@ -41,7 +41,7 @@ class SweepMonitor(ProbeWidget):
     Attributes
     ----------
     status : str
-        ``"idle"``, ``"running"``, ``"pausing"`` (the step in flight is finished first), ``"paused"``, ``"finished"``,
+        ``"idle"``, ``"running"``, ``"pausing"`` (the current step is finished first), ``"paused"``, ``"finished"``,
         ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
     done, total : int
         Steered runs; 0 where the source does not count them.
@@ -92,7 +92,7 @@ class SweepMonitor(ProbeWidget):
 
     @property
     def source(self) -> Driven | Stored | None:
-        """What is driven or looked at; None before there is anything, and after `close`."""
+        """Source that is driven or watched; None before the first one, and after `close`."""
         return self._source
 
     @property
@@ -120,7 +120,7 @@ class SweepMonitor(ProbeWidget):
         return self
 
     def pause(self) -> None:
-        """Finish the step in flight, then wait; the model is free meanwhile.
+        """Finish the current step, then wait; other jobs can use the model meanwhile.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class SweepMonitor(ProbeWidget):
                 self.changed.notify_all()
 
     def stop(self) -> None:
-        """End the sweep: the step in flight is left. What was measured stays.
+        """End the sweep: the current step is abandoned, finished results are kept.
 
         Raises
         ------
@@ -185,7 +185,7 @@ class SweepMonitor(ProbeWidget):
         self._source = None
 
     def _leave(self, source: Driven | Stored) -> None:
-        """End the step in flight, or the pause, of a sweep that was cancelled."""
+        """End the current step, or the pause, of a cancelled sweep."""
         if isinstance(source, Driven):
             source.stop()
         with self.changed:

@@ -90,7 +90,7 @@ def answered(setting: Setting, picture: str, unit: str, outcome: Traits) -> Reco
     ----------
     setting : Setting
     picture : str
-        Label of the picture.
+        Label of the image.
     unit : str
         What one unit of strength means.
     outcome : dict

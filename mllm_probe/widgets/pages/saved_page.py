@@ -47,7 +47,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Section:
-    """What a page says around its widgets, as markup made by this package.
+    """Texts of a page around its widgets, as markup made by this package.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ def document(
     Returns
     -------
     str
-        HTML. Its content security policy lets only these very scripts run and forbids every request.
+        HTML. Its content security policy runs only the scripts of this page and forbids every request.
     """
     scripts = [registered(module, number) for number, module in enumerate(modules)]
     scripts.append(_started(_SCRIPT.read_text(encoding="utf-8")))

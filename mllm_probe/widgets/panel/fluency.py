@@ -1,4 +1,4 @@
-"""How far answers stay fluent with the concept that a panel shows, tried for one concept at a time."""
+"""Largest fluent doses of the concept that a panel shows, measured for one concept at a time."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class FluentDoses:
     """Gives a panel the perplexity of its concept's answers, at every layer and strength of the map.
 
     Perplexity needs whole answers and the map only their first position. On the bundled model (48 concepts, 8 layers,
-    4 strengths, 8 random draws, 8 pictures; CPU seconds of one thread) the map takes 1.4 s, and with perplexity in the
+    4 strengths, 8 random draws, 8 images; CPU seconds of one thread) the map takes 1.4 s, and with perplexity in the
     same sweep 19.4 s. A second sweep of perplexity alone, which needs no controls since nothing but the panel's mark
     is made of it, takes 12.6 s for all concepts and 0.4 s for one. So the map fills first, and then only the concept
-    that is looked at is tried, on the map's own pictures, as soon as it is looked at. What was tried is kept. A concept
+    that is looked at is tried, on the map's own images, as soon as it is looked at. What was tried is kept. A concept
     chosen meanwhile leaves the one in flight.
 
     Parameters
@@ -70,7 +70,7 @@ class FluentDoses:
         self._on_concept()
 
     def stop(self) -> None:
-        """Leave what is in flight, and try nothing more until it begins again."""
+        """Abandon the current measurement, and start no other until ``begin``."""
         if self._begun:
             self._panel.unobserve(self._on_concept, "concept")
             self._begun = False

@@ -34,7 +34,7 @@ def with_pin(
     spans : dict of str to list
         Where each of them names the steered concepts.
     code : str
-        Python that gives them.
+        Code that reproduces them.
 
     Raises
     ------

@@ -46,12 +46,12 @@ def _control(trait: traitlets.TraitType) -> dict[str, traitlets.TraitType]:
 
 @dataclass(frozen=True)
 class Setting:
-    """What one generation is made with; the panel has a trait for each field.
+    """Settings of one generation; the panel has a trait for each field.
 
     Attributes
     ----------
     picture : int
-        Number of the picture.
+        Number of the image.
     prompt : str
     concept, second : str
         ``second`` is empty for one concept alone.
@@ -165,7 +165,7 @@ def following_from(state: Traits, before: Setting) -> Traits:
     """A change of the controls with everything that follows from it.
 
     A window decides the layer; a layer that is not the window's first makes a window of one. Painted patches and
-    selected tokens choose the scope, and lose their meaning with another picture; selected tokens with another prompt.
+    selected tokens choose the scope, and lose their meaning with another image; selected tokens with another prompt.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def _lost(scope: str, state: Traits, before: Setting) -> str:
     if held in state or not chosen_any(getattr(before, held)):
         return ""
     if state.get("picture", before.picture) != before.picture:
-        return f"The {'painted patches' if scope == PAINTED else 'selected tokens'} belonged to the previous picture."
+        return f"The {'painted patches' if scope == PAINTED else 'selected tokens'} belonged to the previous image."
     if scope == SELECTED and state.get("prompt", before.prompt) != before.prompt:
         return "The selected tokens belonged to the previous prompt."
     return ""

@@ -1,4 +1,4 @@
-"""SteeringPanel: a picture and a prompt, concepts at a dose, and three answers streaming side by side."""
+"""SteeringPanel: an image and a prompt, concepts at a dose, and three answers streaming side by side."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     vectors : xarray.Dataset, optional
         From `mllm_probe.concept_vectors`, made with this model. May be set later: ``panel.vectors = …``.
     images : optional
-        A picture, several, or a concept library; drawn scenes by default.
+        An image, several, or a concept library; drawn scenes by default.
     prompt : str, optional
         The model's default prompt without it.
     concept, layer, strength, scope, seed : optional
@@ -85,7 +85,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     Attributes
     ----------
-    picture, prompt, concept, second, second_strength, layer, window, strength, scope, patches, positions, seed
+    image, prompt, concept, second, second_strength, layer, window, strength, scope, patches, positions, seed
         The setting, as `Setting` describes it; each may be set from Python and starts a new generation. Setting
         ``layer`` alone makes a window of one.
     words : dict of str to list of str
@@ -97,7 +97,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     receipt : list of str
         What was edited: first the steered row, then every row.
     code : str
-        Python that gives those answers.
+        Code that reproduces those answers.
     doses : list of [strength, ratio]
         Strengths that the grid has run for this setting, with their perplexity ratio; in ``safe_low`` … ``safe_high``
         it stays under 2.
@@ -111,7 +111,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         The last error, and the control beside which it is shown: one of the setting, ``"pin"``, ``"words"``, or empty.
     prompt_note, scope_note : str
         What a person should know of the prompt (words that the model does not know) and of the tokens that are steered
-        (painted patches of another picture).
+        (painted patches of another image).
     activity : str
         What runs in the background before the panel can steer.
     """
@@ -254,9 +254,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self.publish_changed(weighed(grid, Setting.of(self), self.strength_unit))
 
     def add_picture(self, image: Picture, label: str = "") -> None:
-        """Offer one more picture and choose it, which starts a generation."""
+        """Offer one more image and choose it, which starts a generation."""
         choice = choices_from([image])[0]
-        self._add(Choice(choice.source, label or f"picture {len(self._choices) + 1}", choice.code))
+        self._add(Choice(choice.source, label or f"image {len(self._choices) + 1}", choice.code))
 
     def new_scene(self, seed: int | None = None) -> None:
         """Draw a random scene and choose it; without a seed the next one, ``scene_seed``."""
@@ -268,12 +268,12 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self._add(choice)
 
     def upload(self, content: bytes, name: str) -> None:
-        """Offer a picture file and choose it.
+        """Offer an image file and choose it.
 
         Raises
         ------
         ValueError
-            If the bytes are no readable picture.
+            If the bytes are no readable image.
         """
         self._add(uploaded_choice(content, name))
 
@@ -323,7 +323,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self._vectors = self._by_concept = self._grid = None
 
     def drawing(self) -> Drawing:
-        """Draw the picture, the setting and the three answers."""
+        """Draw the image, the setting and the three answers."""
         return picture_of_panel(self)
 
     def recordings(self) -> Recordings:
@@ -331,7 +331,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         return self._recorded.changed(lambda one: self._marked(one.shown, one.when))
 
     def chosen(self, picture: int) -> Choice:
-        """The picture with this number.
+        """The image with this number.
 
         Raises
         ------
@@ -340,7 +340,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         """
         if not 0 <= picture < len(self._choices):
             raise SettingError(
-                "picture", f"there is no picture {picture}; there are {len(self._choices)}, counted from 0."
+                "picture", f"there is no image {picture}; there are {len(self._choices)}, counted from 0."
             )
         return self._choices[picture]
 
@@ -510,7 +510,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
                 self.publish(**shown)
 
     def _summary(self) -> str:
-        return f"{len(self.concepts)} concepts × {len(self.layers)} layers, {len(self.pictures)} pictures"
+        return f"{len(self.concepts)} concepts × {len(self.layers)} layers, {len(self.pictures)} images"
 
 
 def prompt_note(model: ProbeModel, prompt: str) -> str:

@@ -1,4 +1,4 @@
-"""Still pictures of widgets, drawn without a browser: shapes once, written as SVG or painted as PNG."""
+"""Still images of widgets, drawn without a browser: shapes once, written as SVG or painted as PNG."""
 
 from mllm_probe.widgets.pictures.drawing import Drawing
 from mllm_probe.widgets.pictures.png_writer import png

@@ -1,4 +1,4 @@
-"""The dose-response curve of one concept at one layer as a still picture, always over the bands of its controls."""
+"""The dose-response curve of one concept at one layer as a still image, always over the bands of its controls."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def dose_curves(numbers: MapNumbers, concept: str, layer: int, *, quantity: str 
     return Curves(
         title=f"{concept}, layer {layer}",
         quantity=quantity,
-        caption=[" · ".join(part for part in (n, "95 % intervals over pictures", note) if part)],
+        caption=[" · ".join(part for part in (n, "95 % intervals over images", note) if part)],
         x_label=strength_label(numbers.strength_unit),
         y_label=effect_label(numbers.unit),
         series=[Series(concept, numbers.categories[row], x, value, **parts, clear=clear)],
@@ -92,7 +92,7 @@ def dose_picture(numbers: MapNumbers, concept: str, layer: int, *, quantity: str
 
 
 class _Frame:
-    """Where values are on the sheet."""
+    """Coordinates of values on the sheet."""
 
     def __init__(self, curves: Curves, top: float, bottom: float) -> None:
         self.low, self.high = curves.y_limits

@@ -71,7 +71,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture, as PNG, fitted into a box."""
+    """An image, as PNG, fitted into a box."""
 
     x: float
     y: float

@@ -1,4 +1,4 @@
-"""How wide text is, and which of this machine's fonts paints it."""
+"""Text widths, and the font of this machine that is used to draw text."""
 
 from __future__ import annotations
 

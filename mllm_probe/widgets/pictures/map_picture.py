@@ -1,4 +1,4 @@
-"""The map of concepts × layers as a still picture for papers: axes, units, hatching, legend."""
+"""The map of concepts × layers as a still image for papers: axes, units, hatching, legend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SPREAD = 84
 """Width of the column of peaks and spreads at the right."""
 _LONGEST_NAME = 190
 _NARROWEST = 640.0
-"""As wide as the picture of a panel, which a lab draws below its map."""
+"""As wide as the image of a panel, which a lab draws below its map."""
 _HEADING = 16
 
 

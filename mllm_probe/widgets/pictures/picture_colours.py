@@ -1,4 +1,4 @@
-"""Colours of still pictures by name, on paper and on pages that follow a theme."""
+"""Colours of still images by name, on paper and on pages that follow a theme."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The static picture of each widget: for papers, and for viewers that run no widgets."""
+"""The static image of each widget: for papers, and for viewers that run no widgets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _NOTHING = "not answered yet"
 
 
 def picture_of_map(widget: LayerConceptHeatmap, what: str) -> Drawing:
-    """Picture of a heatmap: its ``"map"``, or the ``"dose_response"`` of the selected cell.
+    """Image of a heatmap: its ``"map"``, or the ``"dose_response"`` of the selected cell.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def picture_of_map(widget: LayerConceptHeatmap, what: str) -> Drawing:
         If ``what`` is neither.
     """
     if what not in ("map", "dose_response"):
-        raise ValueError(f"a heatmap has no picture '{what}'; it has map, dose_response.")
+        raise ValueError(f"a heatmap has no image '{what}'; it has map, dose_response.")
     if what == "map" and not widget.concepts:
         return card("Effect by concept and layer", ["Nothing has been measured yet."])
     numbers = MapNumbers.of(widget)
@@ -69,7 +69,7 @@ def made_with(provenance: Traits) -> str:
 
 
 def picture_of_panel(widget: SteeringPanel) -> Drawing:
-    """Picture of a steering panel: the photograph, the setting and the three answers."""
+    """Image of a steering panel: the photograph, the setting and the three answers."""
     left = 12 + _PHOTO + 18
     room = _WIDTH - left - 24
     heading = f"{widget.concept or 'no concept'} · layer {_layers(widget)} · strength {_dose_of(widget)}"
@@ -116,7 +116,7 @@ def _write(drawing: Drawing, lines: list[str], shown: list[Piece], left: float, 
 
 
 def picture_of_patches(widget: PatchOverlay) -> Drawing:
-    """Picture of an overlay: what it reads, the faded picture below its shade, the painted patches and the scale."""
+    """Image of an overlay: what it reads, the faded image below its shade, the painted patches and the scale."""
     values = np.frombuffer(widget.values, "<f4")
     if not values.size or not widget.picture:
         return card("Concept by patch", [widget.message or "Nothing has been read yet."])
@@ -137,7 +137,7 @@ def picture_of_patches(widget: PatchOverlay) -> Drawing:
 
 
 def _faded(png: bytes) -> tuple[bytes, float]:
-    """A picture in pale grey, so that hue says only what the shade says, and its height on the sheet."""
+    """An image in pale grey, so that hue says only what the shade says, and its height on the sheet."""
     with Image.open(io.BytesIO(png)) as image:
         grey = image.convert("L").point([round(0.45 * value + 0.55 * 255) for value in range(256)])
     buffer = io.BytesIO()
@@ -170,7 +170,7 @@ def _dose_of(widget: SteeringPanel) -> str:
 
 
 def card(title: str, lines: list[str]) -> Drawing:
-    """A few lines of text, for widgets without a picture of their own."""
+    """A few lines of text, for widgets without an image of their own."""
     wrapped = [line for text in lines for line in fonts.wrapped(text, 12, _WIDTH - 32, 4)]
     drawing = Drawing(_WIDTH, 44 + 18 * len(wrapped), title)
     drawing.add(Box(0.5, 0.5, drawing.width - 1, drawing.height - 1, stroke="line"))

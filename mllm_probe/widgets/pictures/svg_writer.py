@@ -19,7 +19,7 @@ def svg(drawing: Drawing, *, themed: bool = False, name: str = "mp") -> str:
     ----------
     drawing : Drawing
     themed : bool
-        Let colours follow ``--jp-*`` variables of the page it stands in, and leave the background out.
+        Let colours follow ``--jp-*`` variables of the surrounding page, and leave the background out.
     name : str
         Prefix of the ids in it, unique on a page.
     """

@@ -47,7 +47,7 @@ TRIES = [
     _refused("tokens: a mask of four dimensions", SCOPES, tokens=np.ones((1, 1, 8, 8), bool)),
     _refused("tokens: a bfloat16 tensor", SCOPES, tokens=torch.ones(3, dtype=torch.bfloat16)),
     _refused("tokens: an empty mask", "the patch mask selects no patch", tokens=np.zeros((8, 8), bool)),
-    _refused("tokens: a mask of another grid", "the patch mask is 3×3, but the picture", tokens=np.ones((3, 3), bool)),
+    _refused("tokens: a mask of another grid", "the patch mask is 3×3, but the image", tokens=np.ones((3, 3), bool)),
     _refused("tokens: a mask of another length", "a mask of 3 positions does not fit", tokens=[True, False, True]),
     _refused("tokens: 10**12", "position 1000000000000 cannot be read", tokens=[10**12]),
     _refused("tokens: generated without a continuation", "give continuation=", tokens="generated"),

@@ -1,4 +1,4 @@
-"""What maps and figures cannot be made of."""
+"""Inputs from which no map or figure can be drawn."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\nshowpa
 EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x63\0\0\0\0\0\0"
 TEXT = chunk(b"zTXt", b"a\0\0" + zlib.compress(b"\0" * 5_000_000))
 PNG, JPG = encoded(RED), encoded(RED, "JPEG")
-UNREADABLE = "cannot be read as a picture"
+UNREADABLE = "cannot be read as an image"
 LARGE = "megapixels that are decoded"
 
 BROKEN = {
@@ -181,7 +181,7 @@ def own_category(s: Any) -> Any:
 
 LAYOUTS = [
     Try(FOLDER, "unknown category", own_category, "result", right=lambda found: found == "animals"),
-    Try(FOLDER, "only positive", only_positive, "error", "holds no pictures"),
+    Try(FOLDER, "only positive", only_positive, "error", "holds no images"),
     Try(FOLDER, "same picture both sides", same_picture_twice, "error", "give the same activations there"),
     Try(FOLDER, "a.png and a.jpg", with_files({"positive/b.jpg": JPG}), "error", "have the same name"),
     Try(FOLDER, "symlink loop folder", loops, "result", right=lambda found: found == ["dog"]),

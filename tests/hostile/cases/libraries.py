@@ -34,7 +34,7 @@ WRONG_SPLITS = {
     "seed str": ((0.5, "x"), {}, "seed: expected a whole number"),
     "groups of one": ((), {"groups": lambda picture: "one"}, "cannot be split"),
     "groups None": ((), {"groups": {"nothing.png": 1}}, "neither the path nor the id"),
-    "groups list": ((), {"groups": ["a"]}, "expected a function of a picture, or a mapping"),
+    "groups list": ((), {"groups": ["a"]}, "expected a function of an image, or a mapping"),
     "group list": ((), {"groups": lambda picture: []}, "text, a whole number or None"),
 }
 WRONG_HUB = {

@@ -1,4 +1,4 @@
-"""What is no picture, given to generate as one."""
+"""Arguments of generate that are not images."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def closed(s: Any) -> Image.Image:
 WHITE = Image.new("RGB", (8, 8), "white")
 REFUSED = {
     "int": (lambda s: 5, "Expected a PIL image, a path"),
-    "bytes": (lambda s: b"x", "1 bytes cannot be read as a picture"),
+    "bytes": (lambda s: b"x", "1 bytes cannot be read as an image"),
     "empty list": (lambda s: [], "at least one image"),
-    "path missing": (lambda s: "/no.png", "There is no picture file at '/no.png'"),
+    "path missing": (lambda s: "/no.png", "There is no image file at '/no.png'"),
     "path dir": (lambda s: "/tmp", "'/tmp' is a folder"),
     "url": (lambda s: "http://x.invalid/a.png", "URLs are not fetched"),
     "dict": (lambda s: {}, "Expected a PIL image, a path"),
@@ -58,7 +58,7 @@ REFUSED = {
     "array of 100 megapixels": (lambda s: np.broadcast_to(np.uint8(0), (10_000, 10_000)), "larger than the 64"),
     "tensor on meta": (lambda s: torch.empty(3, 4, 4, device="meta"), "holds no numbers"),
     "closed PIL": (closed, "open it again"),
-    "PIL 0x0": (lambda s: Image.new("RGB", (0, 0)), "a picture with pixels"),
+    "PIL 0x0": (lambda s: Image.new("RGB", (0, 0)), "an image with pixels"),
     "PIL F 1e9": (lambda s: Image.fromarray(np.full((8, 8), 1e9, np.float32)), "between 0 and 1"),
     "PIL I;16 of 200": (lambda s: Image.fromarray(np.full((8, 8), 200, np.uint16)), "may as well mean"),
     "generator": (lambda s: (one for one in [s.picture]), "got generator"),

@@ -68,7 +68,7 @@ _SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"answer_prefix": [-4]}, "answer_prefix: expected token ids between 0 and"),
     ({"answer_prefix": [1.5]}, "answer_prefix: expected text or a list of token ids"),
     ({"answer_prefix": 5}, "answer_prefix: expected text or a list of token ids"),
-    ({"images": None}, "images: expected pictures or a concept library"),
+    ({"images": None}, "images: expected images or a concept library"),
     ({"images": []}, "at least one image"),
     ({"images": "x"}, "There is no"),
     ({"images": 3}, "got int"),

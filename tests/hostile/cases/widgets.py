@@ -24,7 +24,7 @@ _MADE: list[tuple[str, dict[str, Any], str]] = [
     ("an unknown unit", {"unit": "zz"}, "strength_unit: expected any of"),
     ("strength text", {"strength": "x"}, "strength: expected a float, not the str 'x'"),
     ("a prompt that is a number", {"prompt": 5}, "prompt: expected a unicode string, not the int 5"),
-    ("no pictures", {"images": []}, "at least one picture"),
+    ("no pictures", {"images": []}, "at least one image"),
     ("a picture that is None", {"images": [None]}, "None"),
     ("a limit that is NaN", {"strength_limit": NAN}, "strength_limit: expected a positive number; got nan"),
     ("a negative limit", {"strength_limit": -1.0}, "strength_limit: expected a positive number; got -1.0"),
@@ -78,14 +78,14 @@ _MESSAGES: list[tuple[str, Any, str]] = [
     ("a window of three", _moved(window=[1, 2, 3]), "sent window that cannot be used"),
     ("a window of none", _moved(window=[]), "sent window that cannot be used"),
     ("a window of text", _moved(window=["a", "b"]), "sent window that cannot be used"),
-    ("picture 99", _moved(picture=99), "there is no picture 99; there are"),
-    ("picture -1", _moved(picture=-1), "there is no picture -1"),
+    ("picture 99", _moved(picture=99), "there is no image 99; there are"),
+    ("picture -1", _moved(picture=-1), "there is no image -1"),
     ("a scope of a path", _moved(scope="../../etc"), "tokens: expected one or several"),
     ("positions past the end", _moved(positions=[10**9]), "position"),
     ("a scene's seed that is text", {"kind": "scene", "serial": 1, "seed": "x"}, "with str as 'seed', where int"),
     ("a scene's seed below 0", {"kind": "scene", "serial": 1, "seed": -1}, "a number from 0; got -1"),
     ("a scene's seed of 2**80", {"kind": "scene", "serial": 1, "seed": 2**80}, PLAIN),
-    ("a picture without bytes", {"kind": "picture", "serial": 1}, "no picture came with the upload"),
+    ("a picture without bytes", {"kind": "picture", "serial": 1}, "no image came with the upload"),
     ("unpin text", {"kind": "unpin", "id": "x"}, "with str as 'id', where int"),
     ("unpin nothing", {"kind": "unpin"}, "with nothing as 'id', where int"),
     ("naming without state", {"kind": "naming"}, "with nothing as 'state', where dict"),
@@ -107,7 +107,7 @@ _SETTING = {"picture": 0, "prompt": "What do you see?", "concept": "cat", "secon
 
 
 def _told(panel: Any) -> tuple[str, str, bool]:
-    """What a panel says, and whether it answers the next setting."""
+    """Message of a panel, and whether it answers the next setting."""
     panel.wait(SOON)
     status, message = panel.status, panel.message
     strength = 1.5 if panel.strength == 0.5 else 0.5
@@ -136,13 +136,13 @@ def _says(text: str) -> Callable[[Any], bool]:
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\nshowpage\n%%EOF\n"
 _UPLOADS: list[tuple[str, Callable[[], bytes], str]] = [
-    ("no bytes", lambda: b"", "cannot be read as a picture"),
-    ("noise", lambda: os.urandom(200), "cannot be read as a picture"),
-    ("markup", lambda: b"<svg onload=1>", "cannot be read as a picture"),
+    ("no bytes", lambda: b"", "cannot be read as an image"),
+    ("noise", lambda: os.urandom(200), "cannot be read as an image"),
+    ("markup", lambda: b"<svg onload=1>", "cannot be read as an image"),
     ("400 megapixels", lambda: bomb(20_000), "megapixels"),
     ("144 megapixels", lambda: bomb(12_000), "megapixels"),
     ("a header of 60000×60000", lambda: png(60_000, 60_000), "megapixels"),
-    ("EPS", lambda: EPS, "cannot be read as a picture"),
+    ("EPS", lambda: EPS, "cannot be read as an image"),
     ("CMYK", lambda: encoded(Image.new("CMYK", (8, 8)), "JPEG"), PLAIN),
     ("one pixel", lambda: encoded(Image.new("RGB", (1, 1)), "PNG"), PLAIN),
 ]

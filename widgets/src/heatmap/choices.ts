@@ -1,4 +1,4 @@
-/** What can be chosen of a map: metric, control, how pictures are summarised, what the columns are. */
+/** What can be chosen of a map: metric, control, how images are summarised, what the columns are. */
 import { h, show } from "../base/dom";
 import { words } from "../base/numbers";
 import { controlLabel } from "../base/theme";
@@ -21,8 +21,8 @@ export class Choices {
   readonly metric = h("select", { "aria-label": "metric", "data-testid": "metric" });
   readonly row: HTMLElement;
   private readonly against = h("select", { "aria-label": "control", "data-testid": "control" });
-  private readonly average = h("select", { "aria-label": "summary of the pictures", "data-testid": "average" });
-  private readonly sample = h("select", { "aria-label": "picture", "data-testid": "sample" });
+  private readonly average = h("select", { "aria-label": "summary of the images", "data-testid": "average" });
+  private readonly sample = h("select", { "aria-label": "image", "data-testid": "sample" });
   private readonly columns = h("select", { "aria-label": "columns", "data-testid": "columns" });
 
   constructor(private readonly model: Model) {

@@ -37,7 +37,7 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
   const [low, high] = [at(cells.low, index), at(cells.high, index)];
   if (Number.isFinite(low)) pieces.push({ text: between(low, high), kind: "soft" });
   const n = at(cells.n, index);
-  if (Number.isFinite(n)) pieces.push({ text: `n = ${n} ${n === 1 ? "picture" : "pictures"}`, kind: "soft" });
+  if (Number.isFinite(n)) pieces.push({ text: `n = ${n} ${n === 1 ? "image" : "images"}`, kind: "soft" });
   const of = (array: Float32Array) => ofControl(cells, array, cells.against, index);
   const control = of(cells.control);
   if (Number.isFinite(control)) {

@@ -3,10 +3,10 @@ import { h } from "../base/dom";
 import { fewest, plain, signed } from "../base/numbers";
 import { diverging, type Rgb, rgb, type Theme } from "../base/theme";
 
-/** Strongest shade over a picture, as opacity, so that the picture stays visible below it. */
+/** Strongest shade over an image, as opacity, so that the image stays visible below it. */
 export const STRONGEST = 0.85;
 
-/** Colour and opacity of a value over a picture: the hue of its sign, the more opaque the further from 0. */
+/** Colour and opacity of a value over an image: the hue of its sign, the more opaque the further from 0. */
 export function shade(value: number, limit: number, theme: Theme): { colour: Rgb; alpha: number } {
   const share = limit > 0 ? Math.min(1, Math.abs(value) / limit) : 0;
   return { colour: value < 0 ? theme.negative : theme.positive, alpha: share * STRONGEST };

@@ -1,4 +1,4 @@
-/** PairGallery: pairs of pictures with and without a concept, each with its separation on the direction. */
+/** PairGallery: pairs of images with and without a concept, each with its separation on the direction. */
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import base from "../base/base.css";
 import { h, show, widgetRoot } from "../base/dom";
@@ -30,7 +30,7 @@ interface Traits {
 const NAMES = ["values", "layers", "layer", "concept", "unit", "meaning", "shown", "status", "message"] as const;
 
 class View {
-  private readonly root = widgetRoot(base + inside + css, "gallery", "Pairs of pictures and their separation");
+  private readonly root = widgetRoot(base + inside + css, "gallery", "Pairs of images and their separation");
   private readonly title = h("h3");
   private readonly state = h("span", { class: "mp-inside-state", role: "status", "data-testid": "gallery-status" });
   private readonly mean = h("span", { class: "mp-gallery-mean", "data-testid": "gallery-mean" });
@@ -112,7 +112,7 @@ class View {
     const shown = model.get("shown").concept ?? "";
     this.title.textContent = `Pairs · ${shown || model.get("concept")} · layer ${model.get("layer")}`;
     this.mean.textContent = pairs > 0 ? `mean ${signed(average(row), digits)} ${unit} over ${pairs} pairs` : "";
-    this.state.textContent = { running: "reading the pictures …", cancelled: "stopped" }[model.get("status")] ?? "";
+    this.state.textContent = { running: "reading the images …", cancelled: "stopped" }[model.get("status")] ?? "";
     this.list.dataset.old = String(shown !== "" && shown !== model.get("concept"));
     this.meaning.textContent = pairs > 0 ? `Difference in projection (with − without). ${model.get("meaning")}` : "";
     this.error.textContent = model.get("message");

@@ -1,4 +1,4 @@
-/** The grid of patches over a picture: where they are, how a cursor moves, and which are painted. */
+/** The grid of patches over an image: where they are, how a cursor moves, and which are painted. */
 
 export interface Grid {
   rows: number;
@@ -14,7 +14,7 @@ export type Mask = boolean[][];
 
 const within = (value: number, count: number) => Math.max(0, Math.min(count - 1, value));
 
-/** The patch under a point of a picture of `width` × `height`, or null beside it. */
+/** The patch under a point of an image of `width` × `height`, or null beside it. */
 export function patchAt(grid: Grid, width: number, height: number, x: number, y: number): Patch | null {
   if (grid.rows === 0 || x < 0 || y < 0 || x >= width || y >= height) return null;
   return { row: Math.floor((y / height) * grid.rows), column: Math.floor((x / width) * grid.columns) };

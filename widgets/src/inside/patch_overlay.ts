@@ -1,4 +1,4 @@
-/** PatchOverlay: a picture under its grid of patches, coloured by a concept at a layer; hover reads, painting chooses patches. */
+/** PatchOverlay: an image under its grid of patches, coloured by a concept at a layer; hover reads, painting chooses patches. */
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import { h, show, uniqueId } from "../base/dom";
 import { withKernelNote } from "../base/kernel";
@@ -54,7 +54,7 @@ class View extends InsideView<Traits> {
     super(model, { root: ["patches", "Concept by patch of the picture"], css, prefix: "patch" });
     this.read.id = uniqueId("patch");
     this.canvas.setAttribute("aria-describedby", this.read.id);
-    this.canvas.setAttribute("aria-label", `Patches of the picture. ${HELP}`);
+    this.canvas.setAttribute("aria-label", `Patches of the image. ${HELP}`);
     const bar = h(
       "div",
       { class: "mp-paint" },

@@ -1,4 +1,4 @@
-/** Draw the picture, its shade, the painted patches and the cursor. */
+/** Draw the image, its shade, the painted patches and the cursor. */
 import { prepare } from "../base/canvas";
 import type { Theme } from "../base/theme";
 import { shade } from "./legend";
@@ -18,7 +18,7 @@ export interface Scene {
 
 type Pen = CanvasRenderingContext2D;
 
-/** The picture; grey and faded below a shade, so that hue says only what the shade says. */
+/** The image; grey and faded below a shade, so that hue says only what the shade says. */
 function paintPicture(pen: Pen, scene: Scene, theme: Theme, width: number, height: number): void {
   if (!scene.picture) return;
   pen.imageSmoothingQuality = "high";
@@ -61,7 +61,7 @@ function paintGrid(pen: Pen, { rows, columns }: Grid, theme: Theme, w: number, h
   pen.stroke();
 }
 
-/** A line with a halo, so that it shows on any picture. */
+/** A line with a halo, so that it shows on any image. */
 function stroked(pen: Pen, colour: string, weight: number, trace: () => void): void {
   for (const [style, width] of [["rgba(255,255,255,.9)", weight + 2.5] as const, [colour, weight] as const]) {
     pen.strokeStyle = style;

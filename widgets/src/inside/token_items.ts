@@ -5,10 +5,10 @@ export type Token = [string, string, number, number, number, string];
 
 export type Item = { kind: "token"; index: number } | { kind: "block"; indices: number[] };
 
-/** So many special tokens between image tokens, such as the end of a row of patches, do not part a picture. */
+/** So many special tokens between image tokens, such as the end of a row of patches, do not part an image. */
 const BETWEEN = 2;
 
-/** Items in order. A block holds the image tokens of one picture; opened, they follow it one by one. */
+/** Items in order. A block holds the image tokens of one image; opened, they follow it one by one. */
 export function itemsOf(tokens: Token[], opened: boolean): Item[] {
   const items: Item[] = [];
   for (let i = 0; i < tokens.length; i += 1) {

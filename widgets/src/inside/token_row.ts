@@ -28,10 +28,10 @@ interface Cell {
   value: HTMLElement;
 }
 
-/** Most columns that stand beside each other as in the picture. */
+/** Most columns that stand beside each other as in the image. */
 const MOST_COLUMNS = 40;
 
-/** A place for the opened tokens of a picture, in its rows and columns where these are known. */
+/** A place for the opened tokens of an image, in its rows and columns where these are known. */
 function pictureGrid(tokens: Token[], indices: number[]): HTMLElement {
   const grid = h("div", { class: "mp-tok-grid", role: "presentation" });
   const places = indices.map((i) => tokens[i]?.[4] ?? -1);
@@ -48,7 +48,7 @@ export class Strip {
     class: "mp-strip",
     role: "listbox",
     "aria-multiselectable": "true",
-    "aria-label": "Tokens; arrow keys move, Space selects, Shift extends, Enter opens the picture",
+    "aria-label": "Tokens; arrow keys move, Space selects, Shift extends, Enter opens the image",
     "data-testid": "tokens",
   });
   private tokens: Token[] = [];
@@ -109,7 +109,7 @@ export class Strip {
     if (item.kind === "block") {
       const text = `${opened ? "▾" : "▸"} image × ${item.indices.length}`;
       const element = h("div", { class: "mp-tok", role: "option", "data-role": "block" }, value, h("span", {}, text));
-      element.title = opened ? "Close the picture" : "Open the picture";
+      element.title = opened ? "Close the image" : "Open the image";
       return { item, element, value };
     }
     const [text, role, position, row, column, scope] = this.tokens[item.index] ?? ["", "", 0, -1, -1, ""];

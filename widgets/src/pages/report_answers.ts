@@ -146,10 +146,10 @@ export class Answers {
       );
     });
     this.table.replaceChildren(
-      header("picture", "baseline (unsteered)", "steered", "random direction, same size"),
+      header("image", "baseline (unsteered)", "steered", "random direction, same size"),
       h("tbody", {}, ...rows),
     );
-    this.count.textContent = `${rows.length} ${rows.length === 1 ? "picture" : "pictures"}`;
+    this.count.textContent = `${rows.length} ${rows.length === 1 ? "image" : "images"}`;
   }
 
   private drawFound(): void {
@@ -172,7 +172,7 @@ export class Answers {
       );
     });
     this.table.replaceChildren(
-      header("concept · layer · strength · picture", "baseline (unsteered)", "steered"),
+      header("concept · layer · strength · image", "baseline (unsteered)", "steered"),
       h("tbody", {}, ...rows),
     );
     const shown = found.length > MOST ? `, the first ${MOST} shown` : "";

@@ -1,4 +1,4 @@
-/** The picture being asked about, the small ones to choose from, and the ways to bring another: open, drop, paste, draw. */
+/** The image being asked about, the small ones to choose from, and the ways to bring another: open, drop, paste, draw. */
 import { h, show, uniqueId } from "../base/dom";
 
 export interface Picture {
@@ -7,7 +7,7 @@ export interface Picture {
 }
 
 export interface Asks {
-  /** One of the pictures was chosen. */
+  /** One of the images was chosen. */
   pick(index: number): void;
   /** A file was opened, dropped or pasted. */
   bring(file: File): void;
@@ -23,26 +23,26 @@ export class Gallery {
     class: "mp-figure",
     tabindex: 0,
     "data-testid": "drop",
-    "aria-label": "Picture. Drop or paste another one here.",
+    "aria-label": "Image. Drop or paste another one here.",
   });
-  private readonly thumbs = h("div", { class: "mp-thumbs", role: "radiogroup", "aria-label": "choose a picture" });
+  private readonly thumbs = h("div", { class: "mp-thumbs", role: "radiogroup", "aria-label": "choose an image" });
   private readonly file = h("input", { type: "file", accept: "image/*", "data-testid": "upload", hidden: true });
   private readonly seed = h("input", { type: "number", min: 0, step: 1, "data-testid": "scene-seed" });
   private urls: string[] = [];
   private pictures: Picture[] = [];
 
-  /** Draw it with a place for what was wrong with a picture. */
+  /** Draw it with a place for what was wrong with an image. */
   constructor(
     private readonly asks: Asks,
     place: HTMLElement,
   ) {
-    this.file.setAttribute("aria-label", "open a picture file");
+    this.file.setAttribute("aria-label", "open an image file");
     const open = h("button", { type: "button", "data-testid": "open" }, "Open…");
     const draw = h("button", { type: "button", "data-testid": "new-scene" }, "New scene");
     this.seed.id = uniqueId("seed");
     const label = h("label", { for: this.seed.id, class: "mp-note" }, "seed");
     const tools = h("div", { class: "mp-tools" }, open, draw, h("span", { class: "mp-pair" }, label, this.seed));
-    this.figure.append(this.large, h("span", { class: "mp-drop", "aria-hidden": "true" }, "drop a picture"));
+    this.figure.append(this.large, h("span", { class: "mp-drop", "aria-hidden": "true" }, "drop an image"));
     this.element = h("div", {}, this.figure, this.caption, tools, place, this.file, this.thumbs);
     this.thumbs.addEventListener("keydown", (event) => this.onKey(event));
     open.addEventListener("click", () => this.file.click());
@@ -122,7 +122,7 @@ export class Gallery {
     this.bringIntoView(this.thumbs.children[index] as HTMLElement | undefined);
   }
 
-  /** Scroll the small pictures alone, not the notebook. */
+  /** Scroll the small images alone, not the notebook. */
   private bringIntoView(thumb: HTMLElement | undefined): void {
     if (!thumb) return;
     const top = thumb.offsetTop - this.thumbs.offsetTop;

@@ -1,4 +1,4 @@
-/** SteeringPanel: a picture and a prompt, concepts at a dose, and three answers streaming side by side. */
+/** SteeringPanel: an image and a prompt, concepts at a dose, and three answers streaming side by side. */
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import { h, show, uniqueId, widgetRoot } from "../base/dom";
 import { liveness, withKernelNote } from "../base/kernel";
@@ -109,7 +109,7 @@ class View {
   }
 
   private left(): HTMLElement {
-    const head = h("div", { class: "mp-head" }, h("h3", {}, "Picture"));
+    const head = h("div", { class: "mp-head" }, h("h3", {}, "Image"));
     const left = h("div", { class: "mp-left" }, head, this.gallery.element);
     const { notices } = this;
     left.append(labelled("Prompt", this.prompt).element, this.suggestions, notices.prompt, notices.place("prompt"));
@@ -228,7 +228,7 @@ class View {
     try {
       this.ask("picture", { name: file.name }, [await bytesOf(file)]);
     } catch {
-      this.notices.complain(`${file.name} could not be read as a picture.`, "picture", true);
+      this.notices.complain(`${file.name} could not be read as an image.`, "picture", true);
     }
   }
 

@@ -1,8 +1,8 @@
-/** A picture file as bytes that fit into one message: large photographs are made smaller first. */
+/** An image file as bytes that fit into one message: large photographs are made smaller first. */
 
 /** Bytes up to which a file is sent as it is; hosts limit what one message may hold. */
 const MOST_BYTES = 3_000_000;
-/** Longer side to which a larger picture is scaled. */
+/** Longer side to which a larger image is scaled. */
 const SIDE = 1568;
 
 /** Width and height that keep the shape and fit into a square of `side`. */
@@ -17,7 +17,7 @@ export async function bytesOf(file: File): Promise<ArrayBuffer> {
   const [width, height] = fitted(bitmap.width, bitmap.height, SIDE);
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d");
-  if (!context) throw new Error("this browser cannot scale the picture");
+  if (!context) throw new Error("this browser cannot scale the image");
   context.drawImage(bitmap, 0, 0, width, height);
   bitmap.close();
   return (await canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 })).arrayBuffer();
