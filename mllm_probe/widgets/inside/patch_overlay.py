@@ -24,7 +24,7 @@ from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_patches
 
 _SIDE = 640
-"""Pixels of the longer side of the picture that is sent, at most."""
+"""Pixels of the longer side of the image that is sent, at most."""
 
 
 class PatchOverlay(SteeringWidget):
