@@ -112,7 +112,7 @@ def test_the_panels_page_holds_every_setting_that_was_answered(panel, tmp_path):
     panel.to_html(tmp_path / "page.html")
     recorded = saved(tmp_path / "page.html")["models"][0]["recorded"]
     labels = [one["label"] for one in recorded["recordings"]]
-    assert labels[0].startswith("cat 1 × residual norm · layer 5 · last_prompt + generated · picture 1")
+    assert labels[0].startswith("cat 1 × residual norm · layer 5 · last_prompt + generated · image 1")
     assert labels[1].startswith("dog 2 × residual norm")
     assert [one["shown"]["answers"]["steered"] for one in recorded["recordings"]] == [
         "a plain picture of a cat (1) and a tree",
@@ -253,7 +253,7 @@ def test_a_dose_response_without_controls_is_refused(tmp_path):
     bare = LayerConceptHeatmap(fakes.effect().drop_dims("control"))
     with pytest.raises(ValueError, match="not drawn without its controls"):
         bare.to_svg(tmp_path / "dose.svg", what="dose_response")
-    with pytest.raises(ValueError, match="no picture 'pie'; it has map, dose_response"):
+    with pytest.raises(ValueError, match="no drawing 'pie'; it has map, dose_response"):
         bare.to_png(tmp_path / "pie.png", what="pie")
     bare.close()
 

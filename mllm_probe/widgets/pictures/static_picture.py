@@ -47,7 +47,7 @@ def picture_of_map(widget: LayerConceptHeatmap, what: str) -> Drawing:
         If ``what`` is neither.
     """
     if what not in ("map", "dose_response"):
-        raise ValueError(f"a heatmap has no image '{what}'; it has map, dose_response.")
+        raise ValueError(f"a heatmap has no drawing '{what}'; it has map, dose_response.")
     if what == "map" and not widget.concepts:
         return card("Effect by concept and layer", ["Nothing has been measured yet."])
     numbers = MapNumbers.of(widget)
