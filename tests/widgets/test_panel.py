@@ -202,7 +202,7 @@ def test_close_leaves_no_thread_and_closes_the_stream(streams):
 
 
 def test_its_text_is_the_same_every_time(panel):
-    assert repr(panel) == "SteeringPanel(14 concepts × 8 layers, 1 pictures)"
+    assert repr(panel) == "SteeringPanel(14 concepts × 8 layers, 1 images)"
 
 
 def wait_for(condition):

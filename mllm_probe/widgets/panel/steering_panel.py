@@ -390,7 +390,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     def _take_picture(self, content: Content, buffers: Sequence[bytes]) -> None:
         if not buffers:
-            raise ValueError("no picture came with the upload; choose the file again.")
+            raise ValueError("no image came with the upload; choose the file again.")
         self.upload(bytes(buffers[0]), str(content.get("name", "")))
 
     _acts = {
