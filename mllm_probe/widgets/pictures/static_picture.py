@@ -48,7 +48,7 @@ def picture_of_map(widget: LayerConceptHeatmap, what: str) -> Drawing:
     """
     if what not in ("map", "dose_response"):
         raise ValueError(f"a heatmap has no drawing '{what}'; it has map, dose_response.")
-    if what == "map" and not widget.concepts:
+    if what == "map" and not (widget.concepts and widget.strengths):
         return card("Effect by concept and layer", ["Nothing has been measured yet."])
     numbers = MapNumbers.of(widget)
     about = {"quantity": quantity(widget), "note": made_with(widget.provenance)}
