@@ -66,6 +66,8 @@ class InsideWidget(ProbeWidget):
         The layer on the screen; all layers are sent, so that changing it costs nothing.
     values : bytes
         float32, layer × …: the projection in ``unit``, whose scale ``meaning`` explains; NaN where there is none.
+    limit : float
+        End of the colour scale.
     shown : dict
         What ``values`` are of: ``concept``, ``prompt`` and ``picture`` (which is counted up by each new image).
     """
@@ -78,11 +80,12 @@ class InsideWidget(ProbeWidget):
     prompt = traitlets.Unicode("").tag(sync=True)
     values = traitlets.Bytes(b"").tag(sync=True)
     unit = traitlets.Unicode(UNIT).tag(sync=True)
+    limit = traitlets.Float(1.0).tag(sync=True)
     meaning = traitlets.Unicode(MEASURED).tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)
 
     _reads: tuple[str, ...] = ("concept", "prompt")
-    _recorded: tuple[str, ...] = ("values", "meaning")
+    _recorded: tuple[str, ...] = ("values", "limit", "meaning")
 
     @takes_images
     def __init__(

@@ -18,6 +18,7 @@ from mllm_probe.models import ProbeModel
 from mllm_probe.models.families import why_no_image_tokens
 from mllm_probe.models.images import as_image
 from mllm_probe.typing import Traits
+from mllm_probe.widgets.base.numbers import scale_limit
 from mllm_probe.widgets.base.probe_widget import bundle
 from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes
 from mllm_probe.widgets.pictures import Drawing
@@ -113,7 +114,8 @@ class PatchOverlay(SteeringWidget):
             projected = concept_projection(acts, vectors)
             values = np.full((projected.sizes[schema.LAYER], *shape), np.nan, np.float32)
             values[:, row, column] = projected.isel({schema.SAMPLE: 0}).values
-            state |= {"values": float_bytes(values), "meaning": self._meaning(wanted.prompt)}
+            state |= {"values": float_bytes(values), "limit": scale_limit(values, self.unit)}
+            state["meaning"] = self._meaning(wanted.prompt)
             (scope,) = set(borrowed_scopes(acts, vectors))
             if scope:
                 state["meaning"] += f", at tokens of the scope {scope} and not at image tokens"
