@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -41,6 +41,15 @@ registered with `mllm_probe.activations.editing`."""
 
 Attributes: TypeAlias = dict[str, Any]
 """Attributes of a dataset or a variable: plain values that Zarr and JSON keep."""
+
+Coordinates: TypeAlias = dict[Hashable, Any]
+"""Coordinates of a dataset by name, as `xarray.Dataset` takes them."""
+
+DataVariables: TypeAlias = dict[str, Any]
+"""Variables of a dataset by name, as `xarray.Dataset` takes them."""
+
+Library: TypeAlias = Mapping[str, Any]
+"""A `mllm_probe.concepts.ConceptLibrary`, or a mapping from names to objects with its concepts' attributes."""
 
 CallArguments: TypeAlias = Mapping[str, Any]
 """Arguments of a call of the model by name: tensors, the cache, switches."""

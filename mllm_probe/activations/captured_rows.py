@@ -48,7 +48,8 @@ class CapturedRows:
     def writer(self, start: int, places: Places) -> Callable[[int, torch.Tensor], None]:
         """Function that copies the positions ``places`` of a block's output to the rows from ``start``."""
         self._make_room_for(places.labels)
-        slots = np.searchsorted(self.labels, places.labels) if self._sorted else np.arange(len(places.labels))
+        ordered = self.labels == sorted(self.labels)
+        slots = np.searchsorted(self.labels, places.labels) if ordered else np.arange(len(places.labels))
         rows = slice(start, start + len(places.columns))
         complete = len(slots) == len(self.labels) and bool((places.columns >= 0).all())
         copy = _copier(places.columns, slots)
@@ -60,10 +61,6 @@ class CapturedRows:
             copy(target, hidden)
 
         return write
-
-    @property
-    def _sorted(self) -> bool:
-        return self.labels == sorted(self.labels)
 
     def _make_room_for(self, labels: list[int]) -> None:
         if not self.labels:

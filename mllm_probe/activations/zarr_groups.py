@@ -10,6 +10,8 @@ from typing import Any
 
 import xarray as xr
 
+from mllm_probe.typing import JsonObject
+
 OPTIONS: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
 """Options with which the package writes its groups."""
 CODECS = frozenset({"blosc", "bytes", "vlen-utf8", "zstd"})
@@ -89,7 +91,7 @@ def partial_beside(target: Path) -> Path:
     return target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> JsonObject:
     """Content of one of a group's metadata files.
 
     Raises
@@ -120,7 +122,7 @@ def _codecs(file: Path) -> Iterator[tuple[str, Any]]:
                 yield name, codec.get("id", codec.get("name")) if isinstance(codec, dict) else codec
 
 
-def _arrays(file: Path, content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _arrays(file: Path, content: JsonObject) -> Iterator[tuple[str, Any]]:
     """Metadata of arrays by name: a file holds one, or those of a whole group."""
     if file.name == _CONSOLIDATED:
         members = content.get("metadata") or {}

@@ -181,7 +181,7 @@ def _opened(source: Path | bytes, name: str | None = None) -> Iterator[Image.Ima
     except _TooLarge:
         raise
     except Image.DecompressionBombError as error:
-        raise _TooLarge(_too_large(called)) from error
+        raise _TooLarge(called) from error
     except Exception as error:  # Pillow's decoders raise whatever foreign bytes lead them to
         raise ValueError(
             f"{called} cannot be read as an image ({_reason(error)}); expected {', '.join(FORMATS)}. "
@@ -192,6 +192,13 @@ def _opened(source: Path | bytes, name: str | None = None) -> Iterator[Image.Ima
 class _TooLarge(ValueError):
     """A picture has more pixels than are decoded."""
 
+    def __init__(self, called: str, size: tuple[int, int] | None = None) -> None:
+        measured = f" of {size[0]}×{size[1]} = {size[0] * size[1] / 1e6:.0f} megapixels" if size else ""
+        super().__init__(
+            f"{called}{measured} is larger than the {MOST_PIXELS // 10**6} megapixels that are decoded, since a model "
+            "reads far fewer. Make it smaller first, for example with PIL: image.thumbnail((2048, 2048))."
+        )
+
 
 def _reason(error: Exception) -> str:
     """Reason of an error, without the file's name or an object's address."""
@@ -200,17 +207,9 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
-def _too_large(called: str, size: tuple[int, int] | None = None) -> str:
-    measured = f" of {size[0]}×{size[1]} = {size[0] * size[1] / 1e6:.0f} megapixels" if size else ""
-    return (
-        f"{called}{measured} is larger than the {MOST_PIXELS // 10**6} megapixels that are decoded, since a model "
-        "reads far fewer. Make it smaller first, for example with PIL: image.thumbnail((2048, 2048))."
-    )
-
-
 def _require_size(size: tuple[int, int], called: str) -> None:
     if size[0] * size[1] > MOST_PIXELS:
-        raise _TooLarge(_too_large(called, size))
+        raise _TooLarge(called, size)
 
 
 def _require_regular(file: Path, what: str = "image", most: int = MOST_BYTES) -> None:

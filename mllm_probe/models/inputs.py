@@ -17,18 +17,22 @@ from mllm_probe.models.argument_checks import described
 from mllm_probe.models.images import as_image, content_hash
 from mllm_probe.typing import Picture
 
-PER_TOKEN: Mapping[str, int] = {
-    "input_ids": 0,
-    "attention_mask": 0,
-    "token_type_ids": 0,
-    "mm_token_type_ids": 0,
-    "moe_mm_token_type_ids": 0,
-    "image_embeds_position_mask": 0,
-    "cross_attention_mask": 0,
-    "image_attention_mask": 0,
-    "decoder_input_ids": 0,
-}
-"""Tensors [rows, tokens, …] aligned with the tokens, and their padding values."""
+PER_TOKEN = frozenset(
+    {
+        "input_ids",
+        "attention_mask",
+        "token_type_ids",
+        "mm_token_type_ids",
+        "moe_mm_token_type_ids",
+        "image_embeds_position_mask",
+        "cross_attention_mask",
+        "image_attention_mask",
+        "decoder_input_ids",
+    }
+)
+"""Tensors [rows, tokens, …] aligned with the tokens; their padding is 0, but for token ids."""
+CROSS_MASKS = ("cross_attention_mask", "image_attention_mask")
+"""Those of them that say which images a token reads."""
 
 
 @dataclass(frozen=True)
@@ -159,12 +163,11 @@ def join_inputs(samples: Sequence[Mapping[str, Tensor]], pad_token_id: int) -> d
         raise ValueError(f"inputs= expects the same tensors for every sample; got {[sorted(s) for s in trimmed]}.")
     joined = {}
     for name in trimmed[0]:
-        pad = pad_token_id if name == "input_ids" else PER_TOKEN.get(name)
         parts = [sample[name] for sample in trimmed]
-        if pad is not None:  # the decoder's ids have another length
+        if name in PER_TOKEN:  # the decoder's ids have another length
             along = name if name == "decoder_input_ids" else "input_ids"
             longest = max(sample[along].shape[1] for sample in trimmed)
-            parts = [_pad_left(part, longest, pad) for part in parts]
+            parts = [_pad_left(part, longest, pad_token_id if name == "input_ids" else 0) for part in parts]
         joined[name] = torch.cat(parts)
     return joined
 
@@ -173,7 +176,7 @@ def _without_padding(sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
     ids = sample["input_ids"]
     kept = sample.get("attention_mask", torch.ones_like(ids))[0].bool()
     whole = {"attention_mask": torch.ones_like(ids)} | dict(sample)
-    along = PER_TOKEN.keys() - {"decoder_input_ids"}
+    along = PER_TOKEN - {"decoder_input_ids"}
     return {name: value[:, kept] if name in along else value for name, value in whole.items()}
 
 
@@ -196,24 +199,22 @@ def append_tokens(
     token_type : int
         ``token_type_ids`` of the new tokens.
     """
-    grown = {"decoder_input_ids"} if "decoder_input_ids" in tensors else PER_TOKEN.keys() & tensors.keys()
+    grown = {"decoder_input_ids"} if "decoder_input_ids" in tensors else PER_TOKEN & tensors.keys()
     added = max(map(len, continuation))
     ids = torch.full((len(continuation), added), pad_token_id, dtype=torch.long)
     for row, tokens in enumerate(continuation):
         ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
     real = torch.arange(added)[None] < torch.tensor([len(tokens) for tokens in continuation])[:, None]
+    types = torch.full_like(ids, token_type)
+    known = {"input_ids": ids, "decoder_input_ids": ids, "attention_mask": real, "token_type_ids": types}
     extended = dict(tensors)
     for name in grown:
         old = tensors[name]
-        if name in ("input_ids", "decoder_input_ids"):
-            new = ids
-        elif name == "attention_mask":
-            new = real
-        elif name == "token_type_ids":
-            new = torch.full_like(ids, token_type)
-        elif name in ("cross_attention_mask", "image_attention_mask"):
+        if name in known:
+            new = known[name]
+        elif name in CROSS_MASKS:
             new = old[:, -1:].expand(-1, added, *old.shape[2:])
         else:
-            new = torch.full((len(ids), added, *old.shape[2:]), PER_TOKEN[name])
+            new = torch.zeros((len(ids), added, *old.shape[2:]))
         extended[name] = torch.cat([old, new.to(old)], 1)
     return extended

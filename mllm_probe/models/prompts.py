@@ -105,7 +105,7 @@ def encode_requests(model: ProbeModel, requests: Sequence[Request], continuation
         for i, (row, request) in enumerate(zip(roles, requests, strict=True))
     ]
     return Encoded(
-        tensors={name: _placed(model, value) for name, value in tensors.items()},
+        tensors={n: v.to(model.device, model.dtype if v.is_floating_point() else None) for n, v in tensors.items()},
         roles=roles,
         padding=(roles[:, :prompt_length] == PADDING).sum(1),
         prompt_length=prompt_length,
@@ -282,10 +282,6 @@ def _require_room(model: ProbeModel, length: int) -> None:
             f"The prompt with its image takes {length} tokens but {model.name} reads at most {longest}: "
             "shorten the prompt or give fewer images."
         )
-
-
-def _placed(model: ProbeModel, value: Tensor) -> Tensor:
-    return value.to(model.device, model.dtype if value.is_floating_point() else None)
 
 
 def _token_text(model: ProbeModel, ids: list[int]) -> list[str]:

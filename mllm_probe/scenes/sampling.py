@@ -34,6 +34,7 @@ MIXTURE = {
 T = TypeVar("T")
 _BETWEEN_THINGS = 0.65
 _PLAIN = 1 / 9
+_OFTEN_PLACED = (*PLACED_RELATIONS, "left", "right")
 
 
 def choose(g: np.random.Generator, among: Sequence[T]) -> T:
@@ -113,10 +114,6 @@ def related_kinds(g: np.random.Generator) -> list[str]:
     return [choose(g, ENTITIES)]
 
 
-def _placed_relation(g: np.random.Generator) -> str:
-    return choose(g, (*PLACED_RELATIONS, "left", "right"))
-
-
 def _draw_one(g: np.random.Generator, kind: str, style: str | None) -> Scene:
     if kind == "free":
         return free_scene(g, style, different_kinds(g, choose(g, (0, *[1] * 9, *[2] * 9, *[3] * 4))))
@@ -129,7 +126,7 @@ def _draw_one(g: np.random.Generator, kind: str, style: str | None) -> Scene:
         scene = free_scene(g, style, kinds, face, choose(g, EMOTIONS) if face else None)
         return replace(scene, relation=choose(g, LINE_RELATIONS))
     if kind == "relation":
-        return replace(free_scene(g, style, related_kinds(g)), relation=_placed_relation(g))
+        return replace(free_scene(g, style, related_kinds(g)), relation=choose(g, _OFTEN_PLACED))
     if kind == "arrangement":
         return arranged(g, style, choose(g, ABSTRACT))
     if kind == "pattern":

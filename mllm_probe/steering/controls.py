@@ -76,23 +76,15 @@ def _random(directions: Directions, scope: str, layer: int, draw: Draw) -> Tenso
     return random_direction(draw.seed, draw.number, layer, directions.vector(scope, layer).shape[-1])
 
 
-def _shuffled(directions: Directions, scope: str, layer: int, draw: Draw) -> Tensor:
-    return directions.shuffled(scope, layer, draw.number)
-
-
-def _shuffled_negative(directions: Directions, scope: str, layer: int, draw: Draw) -> float:
-    return directions.negative(scope, layer, draw.number)
-
-
 CONTROLS: dict[str, Control] = {
     control.name: control
     for control in (
         Control("random", _random, keeps="size"),
         Control(
             "shuffled",
-            _shuffled,
+            lambda directions, scope, layer, draw: directions.shuffled(scope, layer, draw.number),
             keeps="operation",
-            negative=_shuffled_negative,
+            negative=lambda directions, scope, layer, draw: directions.negative(scope, layer, draw.number),
             available=lambda vectors: vectors.sizes.get(schema.DRAW, 0) if "shuffled" in vectors else 0,
             how_to_get="mp.concept_vectors(…, shuffled_draws=8)",
             variables=("shuffled", "shuffled_negative_projection"),

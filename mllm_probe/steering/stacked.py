@@ -122,11 +122,14 @@ def _joined(tables: Sequence[AffineTable], rows: int, layers: Mapping[int, int])
     phases: list[tuple[bool, bool]] = []
     for table in tables:
         differ[table.lines] |= table.differ
-        count, at = len(table.lines), len(vectors)
-        indices = {name: at + values[:, LAST_PROMPT] for name, values in table.indices.items()}
-        numbers = [table.numbers[name][:, LAST_PROMPT] for name in ("constant", "gain", "mean")]
-        place = (np.full(count, table.slot), np.full(count, layers[table.layer]), table.lines)
-        columns.append(np.stack([*place, indices["direction"], indices.get("along", np.full(count, -1)), *numbers]))
+        own = np.empty((8, len(table.lines)))
+        own[0], own[1], own[2], own[4] = table.slot, layers[table.layer], table.lines, -1
+        for number, name in ((3, "direction"), (4, "along")):
+            if name in table.indices:
+                own[number] = len(vectors) + table.indices[name][:, LAST_PROMPT]
+        for number, name in ((5, "constant"), (6, "gain"), (7, "mean")):
+            own[number] = table.numbers[name][:, LAST_PROMPT]
+        columns.append(own)
         vectors += table.bank.vectors
         phases += map(phases_of, table.steerings)
     whole = np.concatenate(columns, 1)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from mllm_probe.steering.controls import CONTROLS, Draw
 from mllm_probe.steering.intervention import Steering
-from mllm_probe.steering.operations import Affine, Number, Operation, affine_size
+from mllm_probe.steering.operations import Affine, Operation, affine_size
 from mllm_probe.tokens.kinds import KINDS, POSITION_KINDS, measured_names
 from mllm_probe.vectors.directions import Directions, directions_of, longest, require_length
 
@@ -165,8 +164,8 @@ class Table(ABC):
 class AffineTable(Table):
     """Rows whose operations have an affine form: (constant + gain · (h·along − mean)) · direction.
 
-    ``indices`` holds ``direction`` and, where a row projects, ``along`` (any vector for rows that do not: their gain is
-    0); ``numbers`` holds ``constant``, ``gain`` and ``mean``.
+    ``indices`` holds ``direction`` and, where a row projects, ``along``; ``numbers`` holds ``constant``, ``gain`` and
+    ``mean``.
     """
 
     @property
@@ -208,7 +207,6 @@ class GeneralTable(Table):
 
 
 Members = Sequence[tuple[int, Steering]]
-Read = Callable[["_Place"], tuple[dict[str, Tensor], dict[str, Number]]]
 
 
 def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int, dtype: torch.dtype) -> list[Table]:
@@ -237,20 +235,16 @@ def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int, dty
         If a vector, a residual norm or a mean projection is missing, or a dose is beyond ``dtype``.
     """
     # Rows that only add share a table without projection, which saves a dot product per place; hence two affine tables.
-    groups: dict[Operation | bool, list[int]] = {}
+    groups: dict[Any, list[int]] = {}
     for index, (_, steering) in enumerate(members):
         operation = steering.declared
         general = operation.affine is None
         groups.setdefault(operation if general else operation.fixed_size, []).append(index)
-    tables = []
-    for key, group in groups.items():
-        own = [members[i] for i in group]
-        if isinstance(key, Operation):
-            kind: Callable[..., Table] = partial(GeneralTable, operation=key)
-            tables.append(_filled(kind, _Place.general, layer, own, kinds[group], slot, dtype))
-        else:
-            tables.append(_filled(AffineTable, _Place.affine, layer, own, kinds[group], slot, dtype))
-    return tables
+    build = {True: _general_table, False: _affine_table}
+    return [
+        build[isinstance(key, Operation)](layer, [members[i] for i in group], kinds[group], slot, dtype)
+        for key, group in groups.items()
+    ]
 
 
 def require_doses(steering: Steering, dtype: torch.dtype) -> None:
@@ -272,31 +266,51 @@ def require_doses(steering: Steering, dtype: torch.dtype) -> None:
             _ = _Place(steering, kind, layer, dtype).dose  # raises
 
 
-def _filled(
-    kind: Callable[..., Table],
-    read: Read,
-    layer: int,
-    members: Members,
-    kinds: np.ndarray,
-    slot: int,
-    dtype: torch.dtype,
-) -> Table:
-    """A table with what ``read`` gives for every place that a member edits: vectors and numbers by name."""
+def _affine_table(layer: int, members: Members, kinds: np.ndarray, slot: int, dtype: torch.dtype) -> AffineTable:
     bank, shape = Bank(), (len(members), len(KINDS))
-    indices: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(shape, np.int64))
-    numbers: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(shape))
+    direction, along = np.zeros(shape, np.int64), np.full(shape, -1)
+    constant, gain, mean = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    differ = np.zeros(len(members), bool)
+    for i, (_, steering) in enumerate(members):
+        for k in np.flatnonzero(kinds[i]):
+            place = _Place(steering, KINDS[k], layer, dtype)
+            form = place.affine()
+            differ[i] |= place.differs
+            direction[i, k] = bank.index(form.direction)
+            constant[i, k], gain[i, k], mean[i, k] = form.constant, form.gain, form.mean
+            if form.along is not None:
+                along[i, k] = bank.index(form.along)
+    indices = {"direction": direction}
+    if (along >= 0).any():
+        indices["along"] = along.clip(0)  # where a row does not project, its gain is 0
+    numbers = {"constant": constant, "gain": gain, "mean": mean}
+    return AffineTable(layer, *_split(members), differ, bank, slot, indices, numbers)
+
+
+def _general_table(layer: int, members: Members, kinds: np.ndarray, slot: int, dtype: torch.dtype) -> GeneralTable:
+    operation = members[0][1].declared
+    bank, shape = Bank(), (len(members), len(KINDS))
+    indices = {name: np.zeros(shape, np.int64) for name in ("direction", "control", "to")}
+    numbers = {name: np.zeros(shape) for name in ("dose", "controlled", "negative")}
     differ = np.zeros(len(members), bool)
     for i, (_, steering) in enumerate(members):
         for k in np.flatnonzero(kinds[i]):
             place = _Place(steering, KINDS[k], layer, dtype)
             differ[i] |= place.differs
-            vectors, values = read(place)
-            for name, vector in vectors.items():
-                indices[name][i, k] = bank.index(vector)
-            for name, value in values.items():
-                numbers[name][i, k] = value
-    lines, steerings = zip(*members, strict=True)
-    return kind(layer, np.array(lines), steerings, differ, bank, slot, dict(indices), dict(numbers))
+            indices["direction"][i, k] = bank.index(place.direction)
+            numbers["dose"][i, k] = place.dose
+            used = place.used()
+            if "to" in used:
+                indices["to"][i, k] = bank.index(used["to"])
+            numbers["negative"][i, k] = used.get("negative", 0.0)
+            control = place.control_direction
+            if control is not None:
+                indices["control"][i, k], numbers["controlled"][i, k] = bank.index(control), 1
+    return GeneralTable(layer, *_split(members), differ, bank, slot, indices, numbers, operation=operation)
+
+
+def _split(members: Members) -> tuple[np.ndarray, list[Steering]]:
+    return np.array([line for line, _ in members]), [steering for _, steering in members]
 
 
 class _Place:
@@ -342,21 +356,7 @@ class _Place:
             used["to"] = self._along(directions_of(self.steering.to))  # type: ignore[arg-type]
         return used
 
-    def general(self) -> tuple[dict[str, Tensor], dict[str, Number]]:
-        """Vectors and numbers of a :class:`GeneralTable`."""
-        used, direction, drawn = self.used(), self.direction, self.control_direction
-        vectors = {"direction": direction, "control": direction if drawn is None else drawn}
-        if "to" in used:
-            vectors["to"] = used["to"]
-        return vectors, {"dose": self.dose, "controlled": drawn is not None, "negative": used.get("negative", 0.0)}
-
-    def affine(self) -> tuple[dict[str, Tensor], dict[str, Number]]:
-        """Vectors and numbers of an :class:`AffineTable`."""
-        form = self._form()
-        vectors = {"direction": form.direction} | ({} if form.along is None else {"along": form.along})
-        return vectors, {"constant": form.constant, "gain": form.gain, "mean": form.mean}
-
-    def _form(self) -> Affine:
+    def affine(self) -> Affine:
         """The change in affine form."""
         operation = self.steering.declared
         assert operation.affine is not None

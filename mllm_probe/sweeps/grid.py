@@ -12,7 +12,7 @@ from mllm_probe import schema
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.sweeps.cells import Axes, Pairs
 from mllm_probe.sweeps.off_target_scores import OffTarget, Variables
-from mllm_probe.typing import Attributes
+from mllm_probe.typing import Attributes, Coordinates
 
 CELL_DIMS = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, schema.DRAW, schema.SAMPLE)
 
@@ -132,10 +132,10 @@ class Grid:
         variables["edited"] = (CELL_DIMS, self.edited, {"long_name": "edited positions of prompt and answer"})
         return variables
 
-    def dataset(self, coordinates: Mapping[Any, Any], attrs: Attributes) -> xr.Dataset:
+    def dataset(self, coordinates: Coordinates, attrs: Attributes) -> xr.Dataset:
         """A copy of the grid, which later writes do not change."""
         variables = {name: (dims, values.copy(), own) for name, (dims, values, own) in self.variables().items()}
-        coords = {
+        coords: Coordinates = {
             schema.STRENGTH: list(self.axes.strengths),
             schema.CONTROL: list(self.axes.controls),
             schema.DRAW: np.arange(self.axes.draws),

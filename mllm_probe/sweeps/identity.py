@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -16,6 +16,7 @@ from mllm_probe.metrics.registry import built_in
 from mllm_probe.models.argument_checks import shortened
 from mllm_probe.sweeps.settings import ANSWERS
 from mllm_probe.tokens.selection import parse_scope
+from mllm_probe.typing import JsonObject
 
 if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _SHOWN = 200
 
 
-def identity(job: Job) -> dict[str, Any]:
+def identity(job: Job) -> JsonObject:
     """Everything that decides the numbers of a sweep, as plain values that JSON keeps.
 
     Parameters
@@ -75,7 +76,7 @@ def _metric(metric: Metric) -> str:
     return metric.name if built_in().get(metric.name) is metric else metric.identity
 
 
-def require_same(stored: Mapping[str, Any], asked: Mapping[str, Any], where: str) -> None:
+def require_same(stored: JsonObject, asked: JsonObject, where: str) -> None:
     """Raise a ValueError that names every field in which a store differs from what is asked for, with both values."""
     fields = dict.fromkeys([*asked, *stored])
     different = [name for name in fields if stored.get(name) != asked.get(name)]

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +34,7 @@ from mllm_probe.sweeps.samples import Samples
 from mllm_probe.sweeps.scoring import Scorer
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.tokens.selection import parse_scope
-from mllm_probe.typing import Attributes
+from mllm_probe.typing import Attributes, Coordinates
 
 
 class Job:
@@ -165,7 +164,7 @@ class Job:
             answers=settings.decodes,
         )
 
-    def coordinates(self) -> dict[Any, Any]:
+    def coordinates(self) -> Coordinates:
         """Coordinates of concept (its words as JSON) and layer."""
         axes = self.settings.axes
         coords = schema.layer_coordinates(axes.layers, len(self.model.layers))

@@ -26,6 +26,7 @@ from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.places import Places, as_coordinate, companions, find_places
 from mllm_probe.tokens.positions import of_encoded
 from mllm_probe.tokens.selection import parse_scope
+from mllm_probe.typing import Coordinates
 from mllm_probe.vectors.directions import directions_of
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Recorder:
                 variables[label] = lazy((*outer, *inside), data, along=schema.READ_LAYER, attrs=attrs), data
         return variables
 
-    def coordinates(self) -> dict[Any, Any]:
+    def coordinates(self) -> Coordinates:
         """Coordinates of read layer and token."""
         coords = schema.layer_coordinates(self.layers, len(self.model.layers), schema.READ_LAYER)
         return coords | {schema.TOKEN: self.labels} | self._companions

@@ -13,7 +13,7 @@ import torch
 from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.decoding.paths import REFUSALS
 from mllm_probe.decoding.shared import Shared
-from mllm_probe.models.inputs import PER_TOKEN, Encoded, Request
+from mllm_probe.models.inputs import CROSS_MASKS, PER_TOKEN, Encoded, Request
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import ROLES
 from mllm_probe.steering.trials import path_of
@@ -134,5 +134,5 @@ def without_picture(model: ProbeModel, request: Request) -> dict[str, torch.Tens
     return {
         name: value[:, kept.to(value.device)]
         for name, value in encoded.tensors.items()
-        if name in PER_TOKEN and name not in ("cross_attention_mask", "image_attention_mask", "image_patches_indices")
+        if name in PER_TOKEN and name not in CROSS_MASKS
     }

@@ -135,11 +135,7 @@ def _parsed(name: str, text: str) -> tuple[Word, ...]:
             f'the words of \'{name}\' cannot be read: expected a JSON list such as ["cat", "kitten"] in the vectors\' '
             f"variable 'words'; got {text!r}."
         )
-    return tuple(_word(word) for word in listed)
-
-
-def _word(word: Any) -> Word:
-    return tuple(word) if isinstance(word, list) else word
+    return tuple(tuple(word) if isinstance(word, list) else word for word in listed)
 
 
 def _categories(vectors: xr.Dataset, names: Sequence[str]) -> dict[str, str]:

@@ -144,7 +144,8 @@ class Scorer:
         if settings.decodes:
             with edits.following():
                 # Decoding fills the cache of its rows; what is teacher-forced below must start where the answer does.
-                tokens = self._greedy(rows.fork() if forced else rows, edits)
+                begun, pause = rows.fork() if forced else rows, self.model.lock.give_way
+                tokens = greedy(begun, edits, settings.max_new_tokens, self.model.eos_token_ids, pause)
             scores |= self._answer_scores(tokens, batch)
             answers = answers or [_ended(tokens[row]) for row in batch.unsteered]
         elif settings.needs_answer and baseline is None:
@@ -165,10 +166,6 @@ class Scorer:
     def steps_fed(self) -> int:
         """Most tokens of an answer that are fed to a row."""
         return len(self.prefix) + (self.settings.max_new_tokens - 1 if self.settings.needs_answer else 0)
-
-    def _greedy(self, rows: Rows, edits: ChunkEdits) -> np.ndarray:
-        pause = self.model.lock.give_way
-        return greedy(rows, edits, self.settings.max_new_tokens, self.model.eos_token_ids, pause)
 
     def _start(self, shared: Shared, edits: ChunkEdits) -> Rows:
         count = len(edits.steerings)

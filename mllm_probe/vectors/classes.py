@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mllm_probe.models.images import content_hash
+from mllm_probe.typing import Library
 
 POSITIVE, NEGATIVE, HALF_A, HALF_B = range(4)
 """Rows of ``weights``: mean of each class, and the difference of classes in each half of the pictures."""
@@ -54,7 +55,7 @@ class Classes:
         return all(sides)
 
 
-def distinct_pictures(library: Mapping[str, Any]) -> tuple[list[Any], dict[str, tuple[np.ndarray, np.ndarray]]]:
+def distinct_pictures(library: Library) -> tuple[list[Any], dict[str, tuple[np.ndarray, np.ndarray]]]:
     """Every picture of a library once, and the numbers of each concept's positives and negatives.
 
     Parameters

@@ -21,7 +21,7 @@ from mllm_probe.models.argument_checks import batch_size_of, described, require_
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.scopes import SCOPES
 from mllm_probe.tokens.selection import parse_vector_scopes
-from mllm_probe.typing import Images, Inputs, Layers
+from mllm_probe.typing import DataVariables, Images, Inputs, Layers, Library
 from mllm_probe.vectors.classes import Classes, classes_of, distinct_pictures
 from mllm_probe.vectors.directions import OWN_NORM, require_length
 from mllm_probe.vectors.pooling import Progress, as_requests, pool
@@ -34,7 +34,7 @@ METHODS = ("mean_difference", "pca", "probe")
 
 def concept_vectors(
     model: ProbeModel,
-    library: Mapping[str, Any],
+    library: Library,
     prompt: str | None = None,
     method: str = "mean_difference",
     tokens: str | Sequence[str] = ("last_prompt", "image"),
@@ -205,7 +205,7 @@ def vectors_from(
     return xr.Dataset(data | _norm_variables(norms, (scope,)), coords=coords, attrs=schema.provenance(model, **facts))
 
 
-def _norm_variables(norms: np.ndarray, scopes: Sequence[str]) -> dict[str, Any]:
+def _norm_variables(norms: np.ndarray, scopes: Sequence[str]) -> DataVariables:
     kinds: tuple[str | None, ...] = (*KINDS, "all")
     chosen = np.stack([norms[:, kinds.index(SCOPES[scope].norm)] for scope in scopes], 1)
     text = {"long_name": "median norm of the residual stream over positions that are neither padding nor special"}
@@ -213,7 +213,7 @@ def _norm_variables(norms: np.ndarray, scopes: Sequence[str]) -> dict[str, Any]:
     return data | {OWN_NORM.format(kind): (schema.LAYER, norms[:, k], text) for k, kind in enumerate(KINDS)}
 
 
-def _library_variables(library: Mapping[str, Any], classes: list[Classes]) -> dict[str, Any]:
+def _library_variables(library: Library, classes: list[Classes]) -> DataVariables:
     words = [json.dumps([w if isinstance(w, (str, int)) else list(w) for w in c.words]) for c in library.values()]
     return {
         "words": (schema.CONCEPT, words),
@@ -317,7 +317,7 @@ def _by_dimensions(name: str, array: xr.DataArray, layers: list[int]) -> np.ndar
     return np.asarray(array.values)
 
 
-def _require_method(method: str, library: Mapping[str, Any], draws: int) -> None:
+def _require_method(method: str, library: Library, draws: int) -> None:
     require_one_of("method", method, METHODS)
     whole_number("shuffled_draws", draws)
     unpaired = [name for name, concept in library.items() if not concept.paired]

@@ -6,7 +6,6 @@ import json
 import math
 import operator
 import weakref
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -202,15 +201,12 @@ def directions_of(dataset: xr.Dataset) -> Directions:
     # The variables themselves are kept, not their ids: that of one which was exchanged may be given to another.
     key, content = id(dataset), tuple(dataset.variables.values())
     known = _parsed.get(key)
-    if known is not None and known[0]() is dataset and _same_objects(known[1], content):
+    same = known is not None and known[0]() is dataset and len(known[1]) == len(content)
+    if known is not None and same and all(map(operator.is_, known[1], content)):
         return known[2]
     parsed = Directions(dataset)
     _parsed[key] = (weakref.ref(dataset, lambda _: _parsed.pop(key, None)), content, parsed)
     return parsed
-
-
-def _same_objects(first: Sequence[object], second: Sequence[object]) -> bool:
-    return len(first) == len(second) and all(map(operator.is_, first, second))
 
 
 def with_concepts(vectors: xr.Dataset) -> xr.Dataset:

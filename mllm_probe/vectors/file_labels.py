@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from mllm_probe.typing import JsonObject
+
 FORMAT = "mllm_probe.vectors/1"
 KEY = "mllm_probe"
 
@@ -17,7 +19,7 @@ class LabelsError(ValueError):
     """Labels that do not describe the tensors of their file."""
 
 
-def parse_labels(text: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+def parse_labels(text: str, tensors: Mapping[str, Tensor]) -> JsonObject:
     """Labels as ``save_vectors`` writes them, checked against the tensors of the file.
 
     Parameters
@@ -54,7 +56,7 @@ def parse_labels(text: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     return labels
 
 
-def _require_shapes(labels: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def _require_shapes(labels: JsonObject, tensors: Mapping[str, Tensor]) -> None:
     sizes: dict[str, tuple[int, str]] = {}
     for name, dims in labels["dims"].items():
         shape = _shape(name, labels["texts"], tensors)
@@ -66,7 +68,7 @@ def _require_shapes(labels: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
                 raise LabelsError(f"dimension '{dim}' has length {size} in '{name}' and {known} in '{first}'")
 
 
-def _shape(name: str, texts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
+def _shape(name: str, texts: JsonObject, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
     if name in texts:
         try:
             array = np.array(texts[name])

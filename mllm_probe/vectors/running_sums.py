@@ -13,6 +13,7 @@ from mllm_probe import schema
 from mllm_probe.activations.device_array import joined, lazy
 from mllm_probe.activations.free_memory import require_room
 from mllm_probe.models import ProbeModel
+from mllm_probe.typing import DataVariables
 from mllm_probe.vectors.classes import HALF_A, HALF_B, NEGATIVE, POSITIVE, Classes, shuffled_weights, weights
 from mllm_probe.vectors.directions import unit_rows
 from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_component
@@ -100,7 +101,7 @@ class ConceptDirections:
             self.raw_norms.append(raw)
             self.halves.append((unit_rows(pair[:, 0]) * unit_rows(pair[:, 1])).sum(-1))
 
-    def variables(self) -> dict[str, Any]:
+    def variables(self) -> DataVariables:
         """Vectors, their negative projections and their quality measures."""
         layers = self.sums.layers
         negative = [
@@ -117,7 +118,7 @@ class ConceptDirections:
             data["raw_norm"] = (self.dims, _host(self.raw_norms))
         return data
 
-    def shuffled_variables(self) -> dict[str, Any]:
+    def shuffled_variables(self) -> DataVariables:
         """Directions from shuffled labels, and the negatives' projections on them."""
         if not self.sums.draws:
             return {}
@@ -132,7 +133,7 @@ class ConceptDirections:
             "shuffled_negative_projection": (dims, _host(projections)),
         }
 
-    def probe_variables(self) -> dict[str, Any]:
+    def probe_variables(self) -> DataVariables:
         """Held-out accuracy of probes: each half classified by the probe of the other."""
         shape = (len(self.classes), len(self.sums.scopes), len(self.sums.layers))
         results = np.full((3, *shape), np.nan)

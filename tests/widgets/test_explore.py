@@ -75,6 +75,14 @@ def test_an_error_of_an_earlier_move_goes_with_the_next_one_even_if_that_changes
         fakes.arrive(lab.heatmap, {"method": "update", "state": {"strength": 1.0}, "buffer_paths": []})
 
 
+def test_what_a_part_could_not_follow_is_still_said_when_all_traits_of_a_click_have_come(lab, monkeypatch):
+    monkeypatch.setattr(lab.parts, "_follow_all", lambda: 1 / 0)
+    clicked = {"concept": "neon", "layer": 2, "window": [2, 4], "strength": 2.0}
+    fakes.arrive(lab.heatmap, {"method": "update", "state": clicked, "buffer_paths": []})
+    assert (lab.panel.concept, lab.panel.window) == ("neon", [2, 4])
+    assert lab.bar.message == "division by zero."
+
+
 def test_another_model_needs_a_library():
     with pytest.raises(ValueError, match="'fake-8l' is not a bundled model.*give library="):
         mp.explore(MODEL)

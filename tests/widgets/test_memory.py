@@ -45,7 +45,7 @@ MAKES = {
     "overlay": mp.PatchOverlay,
     "gallery": PairGallery,
     "monitor": lambda tiny, library, vectors: monitored(),
-    "bar": lambda tiny, library, vectors: LabBar("model"),
+    "bar": lambda tiny, library, vectors: LabBar(title="model"),
     "lab": lambda tiny, library, vectors: mp.explore(tiny, library, strengths=(1,), draws=2),
 }
 

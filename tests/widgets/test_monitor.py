@@ -194,6 +194,7 @@ def test_a_heatmap_that_waits_for_news_is_stopped_at_once_and_the_sweep_goes_on(
     grids = Stepped()
     monitor = SweepMonitor(grids)
     heatmap = LayerConceptHeatmap(monitor)
+    until(heatmap, "running")
     grids.let(2)
     assert grids.came.acquire(timeout=SOON)
     heatmap.stop()

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -17,8 +17,12 @@ from mllm_probe.concepts.drawn import Drawing
 from mllm_probe.models.images import as_image, open_picture
 from mllm_probe.scenes import draw, sample
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER
+from mllm_probe.typing import Picture as GivenPicture
+from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.marks import words_of
 
+Offer: TypeAlias = GivenPicture | Sequence[GivenPicture] | ConceptLibrary | None
+"""Images to choose from: one, several, those of a library, or drawn scenes where none are given."""
 SIDE = 320
 _MOST = 24
 _DRAWN_SEED = 10_007
@@ -38,7 +42,7 @@ class Choice:
     code : str
     """
 
-    source: Any
+    source: GivenPicture
     label: str
     code: str
     _image: Image.Image | None = field(default=None, repr=False)
@@ -50,7 +54,7 @@ class Choice:
             self._image = as_image(self.source)
         return self._image
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Traits:
         """Data for the front-end: the ``label`` and a ``png`` of at most 320 pixels a side."""
         small = self.image.copy()
         small.thumbnail((SIDE, SIDE))
@@ -59,7 +63,7 @@ class Choice:
         return {"label": self.label, "png": buffer.getvalue()}
 
 
-def pictures_from(images: Any = None) -> list[Any]:
+def pictures_from(images: Offer = None) -> list[GivenPicture]:
     """List the images to choose from.
 
     Parameters
@@ -79,7 +83,7 @@ def pictures_from(images: Any = None) -> list[Any]:
     return list(images)
 
 
-def choices_from(images: Any = None) -> list[Choice]:
+def choices_from(images: Offer = None) -> list[Choice]:
     """`pictures_from` with names and code."""
     return [Choice(image, _label(image, i), _code(image, i)) for i, image in enumerate(pictures_from(images))]
 
@@ -104,13 +108,13 @@ def uploaded_choice(content: bytes, name: str) -> Choice:
     return Choice(as_image(open_picture(content, name)), name, code)
 
 
-def _label(image: Any, index: int) -> str:
+def _label(image: GivenPicture, index: int) -> str:
     labels = image.labels if isinstance(image, Picture) else None
     about = f": {', '.join(sorted(labels))}" if labels else ""
     return f"image {index + 1}{about}"
 
 
-def _code(image: Any, index: int) -> str:
+def _code(image: GivenPicture, index: int) -> str:
     source = image.source if isinstance(image, Picture) else image
     if isinstance(source, Drawing):
         return f"{_SCENE_PARTS}\nimage = mp.scenes.draw({source.scene!r}, {source.size})"
@@ -119,7 +123,7 @@ def _code(image: Any, index: int) -> str:
     return f"image = images[{index}]  # images: those given to the panel"
 
 
-def offered_by(vectors: xr.Dataset) -> dict[str, Any]:
+def offered_by(vectors: xr.Dataset) -> Traits:
     """Traits of a panel that follow from its vectors: concepts, categories, words and layers."""
     names = [str(name) for name in vectors[CONCEPT].values]
     categories = vectors[CATEGORY].values if CATEGORY in vectors.coords else [""] * len(names)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
 
 import numpy as np
 
@@ -74,7 +73,7 @@ class MapNumbers:
     participation_ratio: np.ndarray
 
     @classmethod
-    def of(cls, state: Any) -> MapNumbers:
+    def of(cls, state: object) -> MapNumbers:
         """Read them from a widget, or from a mapping with the same names."""
         get = state.__getitem__ if isinstance(state, dict) else lambda name: getattr(state, name)
         concepts, layers, strengths = list(get("concepts")), list(get("layers")), list(get("strengths"))

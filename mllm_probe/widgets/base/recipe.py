@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from mllm_probe.typing import Traits
 from mllm_probe.widgets.panel.setting import PAINTED, Setting
 
 _FIELD = "\ue000"
@@ -42,7 +42,7 @@ def python(setting: Setting, unit: str, known: list[int], *, model: str, picture
     )
 
 
-def map_recipe(provenance: dict[str, Any], strength_unit: str) -> list[str]:
+def map_recipe(provenance: Traits, strength_unit: str) -> list[str]:
     """Python that steers with cells of a map and gives their effect, with the cells left open.
 
     Parameters
@@ -85,7 +85,7 @@ def map_recipe(provenance: dict[str, Any], strength_unit: str) -> list[str]:
     return "\n".join(lines).split(_FIELD)
 
 
-def _effect(provenance: dict[str, Any]) -> str:
+def _effect(provenance: Traits) -> str:
     metric = _text(str(provenance.get("metric", "logprob")))
     if provenance.get("average") == "single":
         return f"mp.effect(grid.isel(sample=[{int(provenance.get('sample', 0))}]), {metric})"
@@ -102,6 +102,6 @@ def _rows(seed: int) -> str:
     return f'rows = [None, steering, steering.control("random", seed={seed})]'
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """A literal that holds no mark of a field."""
     return repr(value).replace(_FIELD, "")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import logging
 import os
-from typing import Any
 
+from mllm_probe.typing import Traits
 from mllm_probe.widgets.pages.export_pages import to_html
 from mllm_probe.widgets.pages.recording import Recordings
 from mllm_probe.widgets.pages.saved_page import Written, write
@@ -36,12 +36,12 @@ class Shared:
         self._settle()
         return to_html(self, path, title)
 
-    def to_svg(self, path: str | os.PathLike[str], **what: Any) -> Written:
+    def to_svg(self, path: str | os.PathLike[str], **what: object) -> Written:
         """Write the present image as SVG; options as for `drawing`."""
         self._settle()
         return write(path, svg(self.drawing(**what)))
 
-    def to_png(self, path: str | os.PathLike[str], *, scale: float = 3.0, **what: Any) -> Written:
+    def to_png(self, path: str | os.PathLike[str], *, scale: float = 3.0, **what: object) -> Written:
         """Write the present image as PNG, ``scale`` pixels for each pixel of the screen; options as for `drawing`."""
         self._settle()
         return write(path, png(self.drawing(**what), scale=scale))
@@ -57,7 +57,7 @@ class Shared:
         """Settings that a saved page can answer."""
         return Recordings()
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
+    def _repr_mimebundle_(self, **options: Traits) -> tuple[Traits, Traits] | None:
         """Add an image of the present state to the widget's output, for viewers that run no widgets."""
         mimebundle = super()._repr_mimebundle_(**options)  # type: ignore[misc]
         data, metadata = mimebundle if isinstance(mimebundle, tuple) else (mimebundle, {})

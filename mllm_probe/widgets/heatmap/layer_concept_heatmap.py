@@ -23,8 +23,7 @@ from mllm_probe.widgets.base.recipe import map_recipe
 from mllm_probe.widgets.heatmap.map_cells import RANDOM, cells_of, is_effect
 from mllm_probe.widgets.heatmap.map_recordings import map_recordings
 from mllm_probe.widgets.heatmap.off_target_traits import off_target_of
-from mllm_probe.widgets.monitor.sources import News
-from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
+from mllm_probe.widgets.monitor.sweep_monitor import News, SweepMonitor
 from mllm_probe.widgets.pages.recording import Recordings
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_map

@@ -194,7 +194,7 @@ class InsideWidget(ProbeWidget):
         return Wanted(self._image, self._pictures, self.prompt, self.concept)
 
     def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
-        """State that shows ``wanted``; None, or any state, when it was cancelled."""
+        """Traits that show ``wanted``; None, or any traits, when it was cancelled."""
         raise NotImplementedError
 
     def _captured(self, key: Hashable, read: Callable[[], xr.Dataset]) -> xr.Dataset:

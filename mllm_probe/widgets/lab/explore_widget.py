@@ -6,21 +6,22 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import ipywidgets
 import xarray as xr
+from traitlets.utils.bunch import Bunch
 
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.models import ProbeModel
 from mllm_probe.studies.fluent_doses import PERPLEXITY
-from mllm_probe.widgets.base.probe_widget import sentence
+from mllm_probe.widgets.base.probe_widget import guarded, sentence
 from mllm_probe.widgets.base.sharing import Shared
 from mllm_probe.widgets.base.worker import NewestWorker
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab.lab_bar import LabBar
 from mllm_probe.widgets.lab.lab_code import LabRecipe, python_of
-from mllm_probe.widgets.lab.lab_parts import LabParts
+from mllm_probe.widgets.lab.lab_parts import LabParts, wrapping_box
 from mllm_probe.widgets.lab.linking import link
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
 from mllm_probe.widgets.pages.saved_page import Written
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 Report = Callable[[int, int, Sequence[str], Sequence[str], int], None]
 """Takes how many images are done, and of how many; the measured concepts, their categories, and of how many."""
-Make = Callable[[Report], tuple[xr.Dataset, Any]]
+Make = Callable[[Report], tuple[xr.Dataset, Iterable[xr.Dataset]]]
 
 SWEEP = "sweep"
 _MEASURING = "measuring concept vectors"
@@ -72,46 +73,39 @@ class Explore(Shared, ipywidgets.VBox):
 
     def __init__(
         self,
-        model: Any,
+        model: ProbeModel,
         heatmap: LayerConceptHeatmap,
         panel: SteeringPanel,
         library: ConceptLibrary | None = None,
         recipe: LabRecipe | None = None,
         fluent: FluentDoses | None = None,
     ) -> None:
-        panel.observe(self._on_move, SETTINGS)  # before the parts, which may say that they could not follow the move
         facts = (model.name, f"{len(model.layers)} layers", model.device, str(model.dtype).removeprefix("torch."))
         self.parts = LabParts(panel, library, self._say)
         parts = [*self.parts.offered, [SWEEP, "Sweep"], ["code", "Code"]]
-        self.bar = LabBar(" · ".join(map(str, facts)), parts=parts)
+        self.bar = LabBar(title=" · ".join(map(str, facts)), parts=parts)
         self.heatmap, self.panel, self.monitor, self._recipe = heatmap, panel, SweepMonitor(), recipe
         self._fluent = fluent
         if fluent is not None:
             fluent.tell = self.bar.publish
-        beside = ipywidgets.VBox([panel, self.parts.beside])
-        beside.add_class("mp-lab-beside")
-        body = ipywidgets.Box([heatmap, beside])
+        beside = ipywidgets.VBox([panel, self.parts.beside], _dom_classes=["mp-lab-beside"])
         heatmap.layout.flex, beside.layout.flex = "1 1 500px", "1 1 540px"
         for widget in (heatmap, panel, beside):
             widget.layout.min_width = "0"
-        body.layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="stretch", overflow="hidden")
-        body.add_class("mp-lab-body")
-        self._sweep = ipywidgets.Box([self.monitor])
-        self._sweep.add_class("mp-lab-sweep")
-        self._sweep.add_class(_FOLDED)
+        body = wrapping_box([heatmap, beside], "mp-lab-body")
+        self._sweep = ipywidgets.Box([self.monitor], _dom_classes=["mp-lab-sweep", _FOLDED])
         self._boxes = (body, beside, self._sweep)
-        super().__init__([self.bar, self._sweep, body, self.parts.below])
-        self.add_class("mp-lab")
+        super().__init__([self.bar, self._sweep, body, self.parts.below], _dom_classes=["mp-lab"])
         self._worker = NewestWorker("Explore", model.lock)
         link(heatmap, panel, self._say)
         self._observing = [
-            (panel, self._on_move, SETTINGS),
+            (panel, self._on_move, ["moves"]),
             (self.bar, self._on_opened, ["opened"]),
             (self.monitor, self._on_sweep, ["status"]),
             (self.monitor, self._on_grid, ["progress", "status"]),
             (panel, self._on_setting, SETTINGS),
         ]
-        for widget, call, names in self._observing[1:]:
+        for widget, call, names in self._observing:
             widget.observe(call, names)
         self._open = True
 
@@ -139,7 +133,7 @@ class Explore(Shared, ipywidgets.VBox):
             True when all are there; False when ``timeout`` seconds passed first, or something failed or was stopped.
         """
         end = None if timeout is None else time.monotonic() + timeout
-        waits = [self._worker.wait, self.monitor.wait_until_over, self.heatmap.wait]
+        waits = [self._worker.wait, self.monitor.wait_until_free, self.heatmap.wait]
         waits += [self.panel.wait] if self._fluent is None else [self._fluent.wait, self.panel.wait]
         for wait in waits:
             if not wait(None if end is None else max(0.0, end - time.monotonic())):
@@ -165,8 +159,7 @@ class Explore(Shared, ipywidgets.VBox):
         self._worker.close()
         if self._fluent is not None:
             self._fluent.close()
-        parts: tuple[Any, ...] = (self.parts, self.monitor, self.heatmap, self.panel, self.bar)
-        for part in (*parts, *self._boxes):
+        for part in (self.parts, self.monitor, self.heatmap, self.panel, self.bar, *self._boxes):
             part.close()
         super().close()
 
@@ -186,12 +179,12 @@ class Explore(Shared, ipywidgets.VBox):
         return f"Explore({self.bar.title!r})"
 
     def _say(self, message: str) -> None:
-        self.bar.publish(message=message)
+        """Show what was wrong with a move; empty text takes it away again, but not what ended the background work."""
+        if message or self.bar.status != "error":
+            self.bar.publish_changed({"message": message})
 
-    def _on_move(self, _change: Any) -> None:
-        """Clear the message about the previous change."""
-        if self.bar.message and self.bar.status != "error":
-            self._say("")
+    def _on_move(self, _change: Bunch) -> None:
+        self._say("")
 
     def _show(self, part: str, shown: bool) -> None:
         """Open or fold a part, as its button does."""
@@ -199,27 +192,20 @@ class Explore(Shared, ipywidgets.VBox):
             others = [name for name in self.bar.opened if name != part]
             self.bar.publish(opened=[*others, part] if shown else others)
 
-    def _guarded(self, call: Callable[[], Any], what: str) -> None:
-        try:
-            call()
-        except Exception as error:
-            logger.exception("%s", what)
-            self._say(sentence(error))
-
-    def _on_opened(self, _change: Any = None) -> None:
+    def _on_opened(self, _change: Bunch | None = None) -> None:
         def opened() -> None:
             change_class = self._sweep.remove_class if SWEEP in self.bar.opened else self._sweep.add_class
             change_class(_FOLDED)
             self.parts.open_only(self.bar.opened)
             self._on_setting()
 
-        self._guarded(opened, "a part of the lab could not be opened")
+        guarded(opened, "a part of the lab could not be opened", self._say)
 
-    def _on_setting(self, _change: Any = None) -> None:
+    def _on_setting(self, _change: Bunch | None = None) -> None:
         if "code" in self.bar.opened:
-            self._guarded(lambda: self.bar.publish(code=self.code), "the code of the lab could not be written")
+            guarded(lambda: self.bar.publish(code=self.code), "the code of the lab could not be written", self._say)
 
-    def _on_sweep(self, change: Any) -> None:
+    def _on_sweep(self, change: Bunch) -> None:
         """Turn to a sweep that begins, say how it goes, and fold it away when it is done."""
         if change.new == "running" and change.old not in ("pausing", "paused"):
             if self.heatmap.followed is not self.monitor:
@@ -234,12 +220,12 @@ class Explore(Shared, ipywidgets.VBox):
             if self._fluent is not None:
                 self._fluent.begin()
 
-    def _on_grid(self, _change: Any) -> None:
+    def _on_grid(self, _change: Bunch) -> None:
         """A sweep that has perplexity tells the panel which doses are fluent."""
         grid = self.monitor.grid
         self.bar.publish(progress=self.monitor.progress)
         if grid is not None and PERPLEXITY in grid:
-            self._guarded(lambda: setattr(self.panel, "grid", grid), "the panel could not take the sweep's grid")
+            guarded(lambda: setattr(self.panel, "grid", grid), "the panel could not take the sweep's grid", self._say)
 
     def fill(self, make: Make) -> None:
         """Fill the lab in the background, once the panel shows its unsteered answer.

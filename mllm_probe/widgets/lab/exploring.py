@@ -9,12 +9,12 @@ import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary, scenes
 from mllm_probe.loading import load
-from mllm_probe.models import require_model
+from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.bundled import bundled_folder
 from mllm_probe.sweeps import sweep_iter
 from mllm_probe.vectors import concept_vectors
 from mllm_probe.vectors.classes import distinct_pictures
-from mllm_probe.widgets.base.choices import pictures_from
+from mllm_probe.widgets.base.choices import Offer, pictures_from
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab.explore_widget import Explore, Report
 from mllm_probe.widgets.lab.lab_code import LabRecipe
@@ -26,10 +26,10 @@ _PICTURES = 8
 
 
 def explore(
-    model: Any,
+    model: ProbeModel | str,
     library: ConceptLibrary | None = None,
     *,
-    images: Any = None,
+    images: Offer = None,
     prompt: str | None = None,
     strengths: Sequence[float] = (-1.0, 0.5, 1.0, 2.0),
     draws: int = 8,
@@ -123,7 +123,7 @@ def _ends(library: ConceptLibrary) -> dict[str, int]:
     return {name: 1 + max(int(side.max()) for side in sides) for name, sides in members.items()}
 
 
-def _model_line(model: Any, named: str | None) -> str:
+def _model_line(model: ProbeModel, named: str | None) -> str:
     """Line that loads the model again; for one that was loaded elsewhere, which one is meant."""
     if named is not None:
         return f"model = mp.load({named!r})"
@@ -132,7 +132,7 @@ def _model_line(model: Any, named: str | None) -> str:
     return f"# model: {' '.join(str(model.name).split())}, as given"
 
 
-def _default_library(model: Any) -> ConceptLibrary:
+def _default_library(model: ProbeModel) -> ConceptLibrary:
     if bundled_folder(model.name) is None:
         raise ValueError(
             f"'{model.name}' is not a bundled model, so explore() needs to know which concepts to look at: give "

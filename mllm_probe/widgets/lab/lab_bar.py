@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import traitlets
 
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle
@@ -35,9 +33,6 @@ class LabBar(ProbeWidget):
     parts = traitlets.List(traitlets.List(traitlets.Unicode())).tag(sync=True)
     opened = traitlets.List(traitlets.Unicode()).tag(sync=True)
     code = traitlets.Unicode("").tag(sync=True)
-
-    def __init__(self, title: str = "", **traits: Any) -> None:
-        super().__init__(title=title, **traits)
 
     def _summary(self) -> str:
         return repr(self.title)

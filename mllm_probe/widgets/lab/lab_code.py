@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from mllm_probe.widgets.base.recipe import python
 from mllm_probe.widgets.panel.setting import Setting
+from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 
+Settings: TypeAlias = dict[str, Any]
+"""Keyword arguments by name."""
 _MOST = 24
 """Number of library images that a panel offers."""
 
@@ -34,14 +37,14 @@ class LabRecipe:
     model: str
     library: str
     images: int
-    vectors: dict[str, Any]
-    grid: dict[str, Any]
+    vectors: Settings
+    grid: Settings
     prompt: str | None
     seed: int
     pictures: int
 
 
-def python_of(panel: Any, recipe: LabRecipe | None) -> str:
+def python_of(panel: SteeringPanel, recipe: LabRecipe | None) -> str:
     """Python that computes vectors and grid with the lab's settings and gives the answers on the screen.
 
     Parameters
@@ -71,7 +74,7 @@ def python_of(panel: Any, recipe: LabRecipe | None) -> str:
     return "\n".join([head, "", *lines, "", "# the selected steering", *chosen, ""])
 
 
-def _steering(panel: Any, recipe: LabRecipe | None) -> str:
+def _steering(panel: SteeringPanel, recipe: LabRecipe | None) -> str:
     """The recipe of the panel's present setting, answered or not."""
     if not panel.concept or panel.vectors is None:
         return ""
@@ -88,5 +91,5 @@ def _steering(panel: Any, recipe: LabRecipe | None) -> str:
     )
 
 
-def _keywords(settings: dict[str, Any]) -> str:
+def _keywords(settings: Settings) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in settings.items())

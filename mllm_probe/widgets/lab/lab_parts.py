@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import ipywidgets
+from traitlets.utils.bunch import Bunch
 
 from mllm_probe.concepts import ConceptLibrary
-from mllm_probe.widgets.base.probe_widget import sentence
+from mllm_probe.widgets.inside.inside_widget import InsideWidget
 from mllm_probe.widgets.inside.pair_gallery import PairGallery
 from mllm_probe.widgets.inside.patch_overlay import PatchOverlay
 from mllm_probe.widgets.inside.token_strip import TokenStrip
 from mllm_probe.widgets.lab.linking import OneWay
-from mllm_probe.widgets.panel.setting import chosen_any
+from mllm_probe.widgets.panel.setting import chosen_any, thawed
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
-
-logger = logging.getLogger(__name__)
 
 LABELS = {"patches": "Patches", "pairs": "Pairs", "tokens": "Tokens"}
 _OVERLAY = "patches"
@@ -36,10 +33,10 @@ class LabParts:
     ----------
     panel : SteeringPanel
         Whose image, prompt, concept and layer the parts show.
-    library : ConceptLibrary, optional
+    library : ConceptLibrary or None
         For the gallery of pairs; without it there is none.
-    say : callable, optional
-        Told in one sentence what could not be passed on; the traceback goes to the log.
+    say : callable
+        Called with one sentence about what could not be passed on; the traceback goes to the log.
 
     Attributes
     ----------
@@ -49,15 +46,13 @@ class LabParts:
         Parts that have been opened at least once.
     """
 
-    def __init__(
-        self, panel: SteeringPanel, library: ConceptLibrary | None = None, say: Callable[[str], Any] | None = None
-    ) -> None:
-        self.beside, self.below = _empty_box(), _empty_box()
-        self.panel, self.library, self._say = panel, library, say
-        self.widgets: dict[str, Any] = {}
+    def __init__(self, panel: SteeringPanel, library: ConceptLibrary | None, say: Callable[[str], object]) -> None:
+        self.beside, self.below = (wrapping_box([], "mp-lab-folds", "none") for _ in range(2))
+        self.panel, self.library = panel, library
+        self.widgets: dict[str, InsideWidget] = {}
         self.opened: list[str] = []
         self._pictures: dict[str, int] = {}
-        self._one_way = OneWay()
+        self._pass_on = OneWay("a change could not be passed between the parts of the lab", say)
         self._changing = threading.RLock()
         panel.observe(self._on_panel, _FOLLOWED)
         self._open = True
@@ -78,11 +73,8 @@ class LabParts:
         with self._changing:
             if self.panel.vectors is None:
                 return
-            for name in self.opened:
-                if name in self.widgets:
-                    self._follow(name)
-                else:
-                    self.widgets[name] = self._make(name)
+            self._follow_all()
+            self.widgets |= {name: self._make(name) for name in self.opened if name not in self.widgets}
             _fill(self.beside, [self.widgets[name] for name in self.opened if name == _OVERLAY])
             _fill(self.below, [self.widgets[name] for name in self.opened if name != _OVERLAY])
 
@@ -97,19 +89,18 @@ class LabParts:
             self.beside.close()
             self.below.close()
 
-    def _make(self, name: str) -> Any:
-        panel, concept = self.panel, self.panel.concept
+    def _make(self, name: str) -> InsideWidget:
+        panel = self.panel
         self._pictures[name] = panel.picture
-        image = panel.chosen(panel.picture).image
+        image, shared = panel.chosen(panel.picture).image, {"prompt": panel.prompt, "concept": panel.concept}
+        part: InsideWidget
         if name == _OVERLAY:
-            chosen: dict[str, Any] = {"concept": concept, "mask": panel.patches}
-            part: Any = PatchOverlay(panel.model, panel.vectors, image, panel.prompt, **chosen)
+            part = PatchOverlay(panel.model, panel.vectors, image, mask=panel.patches, **shared)
         elif name == _STRIP:
-            chosen = {"concept": concept, "positions": panel.positions}
-            part = TokenStrip(panel.model, panel.vectors, image, panel.prompt, **chosen)
+            part = TokenStrip(panel.model, panel.vectors, image, positions=panel.positions, **shared)
         else:
             assert self.library is not None
-            part = PairGallery(panel.model, self.library, panel.vectors, panel.prompt, concept=concept)
+            part = PairGallery(panel.model, self.library, panel.vectors, **shared)
         part.show(layer=panel.layer)
         part.layout.flex, part.layout.min_width = "1 1 100%", "0"
         part.observe(lambda change: self._on_part(name, change), list(_SHARED))
@@ -118,45 +109,32 @@ class LabParts:
                 part.observe(self._on_chosen, trait)
         return part
 
-    def _on_panel(self, _change: Any) -> None:
-        def pass_on() -> None:
-            for name in self.opened:
-                if name in self.widgets:
-                    self._follow(name)
+    def _on_panel(self, _change: Bunch) -> None:
+        self._pass_on(self._follow_all)
 
-        self._pass_on(pass_on)
-
-    def _on_part(self, source: str, change: Any) -> None:
+    def _on_part(self, source: str, change: Bunch) -> None:
         def pass_on() -> None:
             if change.name != "concept" or change.new in self.panel.concepts:
                 self.panel.choose(**{change.name: change.new})
-            for name in self.opened:
-                if name in self.widgets and name != source:
-                    self._follow(name)
+            self._follow_all(but=source)
 
         self._pass_on(pass_on)
 
-    def _on_chosen(self, change: Any) -> None:
+    def _on_chosen(self, change: Bunch) -> None:
         """Patches that are painted, and tokens that are selected, are those that the panel steers."""
-        control, chosen = _BY_HAND[change.name], [_copied(row) for row in change.new]
-        if chosen_any(chosen) or chosen_any(getattr(self.panel, control)):
-            self._pass_on(lambda: self.panel.choose(**{control: chosen}))
+        control = _BY_HAND[change.name]
+        if chosen_any(change.new) or chosen_any(getattr(self.panel, control)):
+            self._pass_on(lambda: self.panel.choose(**{control: thawed(change.new)}))
 
-    def _pass_on(self, call: Callable[[], Any]) -> None:
-        with self._one_way() as free:
-            if not free:
-                return
-            try:
-                call()
-            except Exception as error:
-                logger.exception("a change could not be passed between the parts of the lab")
-                if self._say is not None:
-                    self._say(sentence(error))
+    def _follow_all(self, but: str = "") -> None:
+        for name in self.opened:
+            if name in self.widgets and name != but:
+                self._follow(name)
 
     def _follow(self, name: str) -> None:
         """Let a part show what the panel shows; only what is different starts a reading."""
         part, panel = self.widgets[name], self.panel
-        if part.vectors is not panel.vectors:
+        if panel.vectors is not None and part.vectors is not panel.vectors:
             part.vectors = panel.vectors
         image = None
         if name != "pairs" and self._pictures[name] != panel.picture:
@@ -164,7 +142,7 @@ class LabParts:
         part.show(image, **{name: getattr(panel, name) for name in _SHARED})
         self._choose(part)
 
-    def _choose(self, part: Any) -> None:
+    def _choose(self, part: InsideWidget) -> None:
         """Show what the panel steers as painted or selected, where it fits the part."""
         panel = self.panel
         if isinstance(part, TokenStrip) and panel.positions != part.positions:
@@ -175,18 +153,13 @@ class LabParts:
                 part.publish(mask=wanted)
 
 
-def _copied(row: Any) -> Any:
-    return list(row) if isinstance(row, (list, tuple)) else row
+def wrapping_box(parts: Sequence[ipywidgets.Widget], css_class: str, display: str = "flex") -> ipywidgets.Box:
+    """Parts beside each other, and below each other where there is no room."""
+    layout = {"display": display, "flex_flow": "row wrap", "align_items": "stretch", "overflow": "hidden"}
+    return ipywidgets.Box(parts, layout=layout, _dom_classes=[css_class])
 
 
-def _empty_box() -> ipywidgets.Box:
-    box = ipywidgets.Box([])
-    box.layout = ipywidgets.Layout(display="none", flex_flow="row wrap", align_items="stretch", overflow="hidden")
-    box.add_class("mp-lab-folds")
-    return box
-
-
-def _fill(box: ipywidgets.Box, parts: list[Any]) -> None:
+def _fill(box: ipywidgets.Box, parts: Sequence[ipywidgets.Widget]) -> None:
     """Show parts in a box; an empty one takes no room, not even for its border."""
     box.children = tuple(parts)
     box.layout.display = "flex" if parts else "none"

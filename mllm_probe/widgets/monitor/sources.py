@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import xarray as xr
 from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.models.lock import ModelLock
 from mllm_probe.sweeps import StoreProgress, read_progress
+from mllm_probe.sweeps.engine import Engine
 
 
 class Driven:
@@ -24,15 +25,15 @@ class Driven:
         An engine, what `mllm_probe.sweep_iter` gives, or other grids that say their ``progress``.
     """
 
-    def __init__(self, source: Any) -> None:
-        if not (hasattr(source, "run") or isinstance(source, Iterable)):
+    def __init__(self, source: Engine | Iterable[xr.Dataset]) -> None:
+        if not isinstance(source, (Engine, Iterable)):
             raise TypeError(
                 "expected what mp.sweep_iter gives, an iterable of grids, or the path of a sweep's store; got "
                 f"{type(source).__name__}."
             )
-        self._is_engine = hasattr(source, "run")
-        self._engine = source if self._is_engine else getattr(source, "engine", None)
-        self._iterator: Any = source.run() if self._is_engine else iter(source)
+        self._is_engine = isinstance(source, Engine)
+        self._engine: Engine | None = source if isinstance(source, Engine) else getattr(source, "engine", None)
+        self._iterator: Any = source.run() if isinstance(source, Engine) else iter(source)
         self._grid: xr.Dataset | None = None
         self._ended = False
         self.total = 0 if self._engine is None else int(self._engine.total)
@@ -109,45 +110,3 @@ class Stored:
     def grid(self) -> xr.Dataset | None:
         """The grid as far as it has come, read when it is used."""
         return open_group(self.path) if self.read() is not None else None
-
-
-class News(Iterator[xr.Dataset]):
-    """The newest grid of a monitor, whenever there is a newer one, until its sweep ends or it turns to another.
-
-    `close` ends it from any thread.
-
-    Parameters
-    ----------
-    monitor : SweepMonitor
-    """
-
-    def __init__(self, monitor: Any) -> None:
-        self._monitor, self._seen, self._closed = monitor, 0, False
-        self._source = monitor.source
-
-    def __next__(self) -> xr.Dataset:
-        monitor = self._monitor
-        with monitor.changed:
-            monitor.changed.wait_for(lambda: self._ended() or monitor.version > self._seen)
-            if self._closed or self._turned() or monitor.version == self._seen:
-                raise StopIteration
-            self._seen = monitor.version
-        grid: xr.Dataset | None = monitor.grid
-        if grid is None:
-            raise StopIteration
-        return grid
-
-    def _turned(self) -> bool:
-        """Whether the monitor has turned to another sweep; its first is waited for."""
-        if self._source is None:
-            self._source = self._monitor.source
-        return self._source is not self._monitor.source
-
-    def _ended(self) -> bool:
-        return self._closed or bool(self._monitor.over) or self._turned()
-
-    def close(self) -> None:
-        """Give no further grid; the sweep goes on."""
-        with self._monitor.changed:
-            self._closed = True
-            self._monitor.changed.notify_all()

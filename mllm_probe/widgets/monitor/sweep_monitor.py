@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import psutil
 import torch
@@ -15,12 +16,16 @@ import xarray as xr
 
 from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.sweeps import StoreProgress
+from mllm_probe.sweeps.engine import Engine
+from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
 from mllm_probe.widgets.monitor.pace import Pace
-from mllm_probe.widgets.monitor.sources import Driven, News, Stored
+from mllm_probe.widgets.monitor.sources import Driven, Stored
 
 logger = logging.getLogger(__name__)
 
+Source: TypeAlias = Engine | Iterable[xr.Dataset] | str | Path
+"""A sweep that runs here, or the store of one that runs elsewhere."""
 STATES = ("idle", "running", "pausing", "paused", "finished", "cancelled", "error")
 POLL = 1.0
 _SHORTEST_UPDATE = 0.1
@@ -40,6 +45,8 @@ class SweepMonitor(ProbeWidget):
 
     Attributes
     ----------
+    source : Driven, Stored or None
+        What is driven or looked at; None before there is anything, and after `close`.
     status : str
         ``"idle"``, ``"running"``, ``"pausing"`` (the current step is finished first), ``"paused"``, ``"finished"``,
         ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
@@ -66,6 +73,7 @@ class SweepMonitor(ProbeWidget):
     """
 
     _esm = bundle("sweep_monitor")
+    done_status = "finished"
 
     status = traitlets.Enum(STATES, "idle").tag(sync=True)
     done = traitlets.Int(0).tag(sync=True)
@@ -80,42 +88,35 @@ class SweepMonitor(ProbeWidget):
     note = traitlets.Unicode("").tag(sync=True)
     turn = traitlets.Int(0, help="Number of the sweep that is monitored; not for the front-end.")
 
-    def __init__(self, source: Any = None, **traits: Any) -> None:
+    def __init__(self, source: Source | None = None, **traits: object) -> None:
         self.changed = threading.Condition()
         self.version, self.over = 0, False
-        self._source: Driven | Stored | None = None
+        self.source: Driven | Stored | None = None
         self._paused = self._closed = False
         super().__init__(**traits)
-        self.on_msg(self._on_message)
         if source is not None:
             self.watch(source)
 
     @property
-    def source(self) -> Driven | Stored | None:
-        """Source that is driven or watched; None before the first one, and after `close`."""
-        return self._source
-
-    @property
     def grid(self) -> xr.Dataset | None:
         """The grid as far as it has come; None before there is one. Of a store, it is read when it is used."""
-        source = self._source
+        source = self.source
         return None if source is None else source.grid
 
     def __iter__(self) -> News:
         """Give the newest grid whenever there is a newer one, until the sweep ends; for a heatmap."""
         return News(self)
 
-    def watch(self, source: Any) -> SweepMonitor:
+    def watch(self, source: Source) -> SweepMonitor:
         """Monitor another sweep in place of the one that is there, which is stopped; returns at once.
 
         A heatmap that watches this monitor goes on to the other sweep.
         """
         made: Driven | Stored = Stored(source) if isinstance(source, (str, Path)) else Driven(source)
         with self.changed:
-            self._source, self._paused, self.version, self.over = made, False, 0, False
+            self.source, self._paused, self.version, self.over = made, False, 0, False
             self.changed.notify_all()
-        drive = self._drive if isinstance(made, Driven) else self._look
-        self._worker.submit(lambda cancelled: self._told(made, drive, cancelled), leave=lambda: self._leave(made))
+        self._worker.submit(lambda cancelled: self._told(made, cancelled), leave=lambda: self._leave(made))
         self.turn += 1
         return self
 
@@ -154,35 +155,19 @@ class SweepMonitor(ProbeWidget):
         self._require_own()
         self._worker.cancel()
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the sweep to end.
-
-        Returns
-        -------
-        bool
-            True when it is finished; False when ``timeout`` seconds passed first, it was stopped, or it failed.
-        """
-        return self.wait_until_over(timeout) and self.status == "finished"
-
-    def wait_until_over(self, timeout: float | None = None) -> bool:
-        """Wait until no sweep runs, whatever came of it; False when ``timeout`` seconds passed first.
-
-        Raises
-        ------
-        RuntimeError
-            If the calling thread holds the model that a running sweep needs.
-        """
-        self._worker.lock = None if self._source is None or self.status == "paused" else self._source.lock
-        return self._worker.wait(timeout)
+    def wait_until_free(self, timeout: float | None = None) -> bool:
+        """Wait until no sweep runs, whatever came of it; False when ``timeout`` seconds passed first."""
+        self._worker.lock = None if self.source is None or self.status == "paused" else self.source.lock
+        return super().wait_until_free(timeout)
 
     def close(self) -> None:
         """Stop a sweep that runs here, end the thread and remove the widget."""
-        if "_source" in self.__dict__:
+        if "source" in self.__dict__:
             with self.changed:
                 self.over = self._closed = True
                 self.changed.notify_all()
         super().close()
-        self._source = None
+        self.source = None
 
     def _leave(self, source: Driven | Stored) -> None:
         """End the current step, or the pause, of a cancelled sweep."""
@@ -192,35 +177,31 @@ class SweepMonitor(ProbeWidget):
             self.changed.notify_all()
 
     def _require_own(self) -> None:
-        if isinstance(self._source, Stored):
+        if isinstance(self.source, Stored):
             raise RuntimeError(_ELSEWHERE)
 
-    def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        kind = content.get("kind") if isinstance(content, dict) else None
-        act = {"pause": self.pause, "resume": self.resume, "stop": self.stop}.get(str(kind))
-        try:
-            if act is not None:
-                act()
-        except Exception as error:
-            logger.exception("a sweep could not be controlled")
-            self.publish(message=sentence(error))
+    _acts = {
+        "pause": lambda monitor, _content, _buffers: monitor.pause(),
+        "resume": lambda monitor, _content, _buffers: monitor.resume(),
+        "stop": lambda monitor, _content, _buffers: monitor.stop(),
+    }
 
-    def _told(self, source: Any, drive: Any, cancelled: threading.Event) -> None:
+    def _told(self, source: Driven | Stored, cancelled: threading.Event) -> None:
         """Run to the end, and say how it ended."""
         own = isinstance(source, Driven)
         fresh = {"done": 0, "progress": 0.0, "rate": 0.0, "seconds": 0.0, "seconds_left": None, "memory": 0}
         self.publish(status="running", message="", note="" if own else _ELSEWHERE, controllable=own, **fresh)
         try:
-            outcome = drive(source, cancelled)
+            outcome = self._drive(source, cancelled) if isinstance(source, Driven) else self._look(source, cancelled)
         except Exception as error:
             logger.exception("the sweep of a monitor failed")
             outcome = {"status": "error", "message": sentence(error)}
         with self.changed:
-            self.over = self._source is source or self._closed
+            self.over = self.source is source or self._closed
             self.changed.notify_all()
         self.publish(controllable=False, **outcome)
 
-    def _drive(self, source: Driven, cancelled: threading.Event) -> dict[str, Any]:
+    def _drive(self, source: Driven, cancelled: threading.Event) -> Traits:
         pace, again = Pace(), 0.0
         try:
             while not cancelled.is_set() and source.step():
@@ -239,7 +220,7 @@ class SweepMonitor(ProbeWidget):
     def _renewed(self, source: Driven | Stored) -> None:
         """Say that there is a newer grid, unless it is of a sweep that was left meanwhile."""
         with self.changed:
-            if self._source is source:
+            if self.source is source:
                 self.version += 1
                 self.changed.notify_all()
 
@@ -253,7 +234,7 @@ class SweepMonitor(ProbeWidget):
             self.changed.wait_for(lambda: not self._paused or cancelled.is_set())
             pace.resume()
 
-    def _measured(self, source: Driven, pace: Pace) -> dict[str, Any]:
+    def _measured(self, source: Driven, pace: Pace) -> Traits:
         remaining = source.total - source.done if source.total else 1 - source.share
         return {
             "done": source.done,
@@ -266,7 +247,7 @@ class SweepMonitor(ProbeWidget):
             "memory_free": free_bytes(source.device),
         }
 
-    def _look(self, source: Stored, cancelled: threading.Event) -> dict[str, Any]:
+    def _look(self, source: Stored, cancelled: threading.Event) -> Traits:
         """Look at a store until it is finished, or this widget turns to something else."""
         seen = None
         while True:
@@ -288,13 +269,55 @@ class SweepMonitor(ProbeWidget):
         return f"{runs}, {self.status}"
 
 
+class News(Iterator[xr.Dataset]):
+    """The newest grid of a monitor, whenever there is a newer one, until its sweep ends or it turns to another.
+
+    `close` ends it from any thread.
+
+    Parameters
+    ----------
+    monitor : SweepMonitor
+    """
+
+    def __init__(self, monitor: SweepMonitor) -> None:
+        self._monitor, self._seen, self._closed = monitor, 0, False
+        self._source = monitor.source
+
+    def __next__(self) -> xr.Dataset:
+        monitor = self._monitor
+        with monitor.changed:
+            monitor.changed.wait_for(lambda: self._ended() or monitor.version > self._seen)
+            if self._closed or self._turned() or monitor.version == self._seen:
+                raise StopIteration
+            self._seen = monitor.version
+        grid = monitor.grid
+        if grid is None:
+            raise StopIteration
+        return grid
+
+    def _turned(self) -> bool:
+        """Whether the monitor has turned to another sweep; its first is waited for."""
+        if self._source is None:
+            self._source = self._monitor.source
+        return self._source is not self._monitor.source
+
+    def _ended(self) -> bool:
+        return self._closed or self._monitor.over or self._turned()
+
+    def close(self) -> None:
+        """Give no further grid; the sweep goes on."""
+        with self._monitor.changed:
+            self._closed = True
+            self._monitor.changed.notify_all()
+
+
 def _held(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.memory_allocated(device))
     return int(psutil.Process().memory_info().rss)
 
 
-def _read(state: StoreProgress) -> dict[str, Any]:
+def _read(state: StoreProgress) -> Traits:
     silent = time.time() - state.updated
     note = _ELSEWHERE
     if silent > _SILENT and not state.finished:

@@ -64,9 +64,8 @@ class FluentDoses:
 
     def begin(self) -> None:
         """Try the concept that the panel shows, and from now on each that it comes to show."""
-        if not self._begun:
-            self._panel.observe(self._on_concept, "concept")
-            self._begun = True
+        self._panel.observe(self._on_concept, "concept")  # which a panel takes once only
+        self._begun = True
         self._on_concept()
 
     def stop(self) -> None:

@@ -86,7 +86,8 @@ class Setting:
     @classmethod
     def of(cls, panel: object, **other: object) -> Setting:
         """Read the setting from the traits of a panel, with some values in place of its own."""
-        return cls(**{name: _frozen(other.get(name, getattr(panel, name))) for name in SETTINGS})
+        values: Traits = {name: _frozen(other.get(name, getattr(panel, name))) for name in SETTINGS}
+        return cls(**values)
 
     @property
     def tokens(self) -> TokenScope:
@@ -216,7 +217,7 @@ def _lost(scope: str, state: Traits, before: Setting) -> str:
     return ""
 
 
-def _frozen(value: object) -> Any:
+def _frozen(value: object) -> object:
     """A value with tuples in place of its lists."""
     return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 

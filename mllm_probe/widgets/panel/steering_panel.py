@@ -13,7 +13,6 @@ import xarray as xr
 from traitlets.utils.bunch import Bunch
 
 from mllm_probe.activations.hooks import resolve_layers
-from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.generation import stream
 from mllm_probe.generation.prompt_cache import prompts_of
 from mllm_probe.metrics import NEGATIONS
@@ -22,9 +21,10 @@ from mllm_probe.models.images import content_hash
 from mllm_probe.models.prompts import unknown_words
 from mllm_probe.schema import CONCEPT, LAYER, UNITS, require, require_same_model
 from mllm_probe.steering.intervention import Row
-from mllm_probe.typing import Images, Picture, Traits
+from mllm_probe.typing import Picture, Traits
 from mllm_probe.widgets.base.choices import (
     Choice,
+    Offer,
     choices_from,
     drawn_choice,
     offered_by,
@@ -55,6 +55,8 @@ NAMING = ("words", "negations")
 _SHOWN = ("projector", "revealed")
 _CAUSES = {"scene": "picture", "picture": "picture", "pin": "pin", "unpin": "pin", "naming": "words", "show": ""}
 """Control beside which an error of each message is shown."""
+_SHOWN_BESIDE = {"window": "layer", "patches": "scope", "positions": "scope"}
+"""Control beside which errors of another one are shown."""
 
 
 class SteeringPanel(ProbeWidget, SettingTraits):
@@ -145,12 +147,15 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     prompt_note = traitlets.Unicode("").tag(sync=True)
     scope_note = traitlets.Unicode("").tag(sync=True)
     activity = traitlets.Unicode("").tag(sync=True)
+    moves = traitlets.Int(
+        0, help="Moves of the controls so far, with those that change nothing; not for the front-end."
+    )
 
     def __init__(
         self,
         model: ProbeModel,
         vectors: xr.Dataset | None = None,
-        images: Images | ConceptLibrary = None,
+        images: Offer = None,
         prompt: str | None = None,
         *,
         concept: str | None = None,
@@ -288,6 +293,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     def choose(self, **setting: object) -> None:
         """Set several controls at once, which starts one generation; nothing happens if all are as they are."""
+        self.moves += 1
         if self.publish_changed(following_from(setting, Setting.of(self))).keys() & set(SETTINGS):
             self.run()
 
@@ -366,6 +372,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     def _on_setting(self, change: Bunch) -> None:
         """A trait that was set from Python."""
         if not getattr(self._here, "quiet", False):
+            self.moves += 1
             before = Setting.of(self, **{change.name: change.old})
             self.publish_changed(following_from({change.name: change.new}, before))
             self.run()
@@ -377,6 +384,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     def _take_setting(self, content: Content, _buffers: Sequence[bytes]) -> None:
         """Take a setting that the front-end has already, send what follows from it, and start a generation."""
+        self.moves += 1
         self.take(serial=_part(content, "serial", int))
         before, state = Setting.of(self), _named(content, SETTINGS)
         self._take_checked(state)
@@ -470,10 +478,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         if not isinstance(error, ValueError) or self._finished is None:
             return ""
         old, new = self._finished[1].plain(), setting.plain()
-        moved = {name for name in SETTINGS if old[name] != new[name]}
-        for control, also in (("layer", "window"), ("scope", "patches"), ("scope", "positions")):
-            if also in moved:
-                moved = moved - {also} | {control}
+        moved = {_SHOWN_BESIDE.get(name, name) for name in SETTINGS if old[name] != new[name]}
         return moved.pop() if len(moved) == 1 else ""
 
     def _settle(self) -> None:
