@@ -22,6 +22,7 @@ from mllm_probe.models import ProbeModel
 from mllm_probe.models.images import takes_images
 from mllm_probe.tokens import captured_kinds
 from mllm_probe.typing import Continuation, PromptImages, Traits, TraitValue
+from mllm_probe.widgets.base.numbers import scale_limit
 from mllm_probe.widgets.base.probe_widget import bundle
 from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes
 
@@ -147,7 +148,8 @@ class TokenStrip(SteeringWidget):
             self._capture = None
             return None
         vectors = self._selected(wanted.concept)
-        tokens = described(acts, [] if vectors is None else borrowed_scopes(acts, vectors))
+        borrowed = [] if vectors is None else borrowed_scopes(acts, vectors)
+        tokens = described(acts, borrowed)
         prompt = {position for _, role, position, *_ in tokens if role != "answer"}
         state: Traits = {"tokens": tokens, "answer": acts.attrs["answer"]}
         there = [position for position in self.positions if position in prompt]
@@ -156,6 +158,9 @@ class TokenStrip(SteeringWidget):
         state["meaning"] = self._meaning(wanted.prompt)
         projected = None if vectors is None else concept_projection(acts, vectors).isel({schema.SAMPLE: 0})
         state["values"] = b"" if projected is None else float_bytes(projected.values)
+        if projected is not None:  # the scale is made from tokens that 0 and 1 were measured for, if there are any
+            own = projected.values[:, [not scope for scope in borrowed]]
+            state["limit"] = scale_limit(own if own.size else projected.values, self.unit)
         if wanted.mode == "lens":
             read = self._read_lens((key, wanted.opened, tuple(self.layers)), acts, cancelled)
             if read is None:
@@ -164,7 +169,7 @@ class TokenStrip(SteeringWidget):
         elif self._lens is not None and self._lens[0][0] != key:
             self._lens = None
             state |= {"lens_words": [], "lens": b""}
-        return None if cancelled.is_set() else state
+        return state
 
     def _run(self, wanted: Wanted, cancelled: threading.Event) -> xr.Dataset:
         """Activations of the prompt and of the answer that is given or generated; its text is kept as an attribute."""
