@@ -179,9 +179,8 @@ class TokenStrip(SteeringWidget):
             stop = StoppingCriteriaList([_Cancelled(cancelled)])
             length = self.max_new_tokens
             out = generate(self.model, images, wanted.prompt, max_new_tokens=length, stopping_criteria=stop)
-            text, ids = out.text[0], out.tokens[0].tolist()
-            ended = next((i for i, token in enumerate(ids) if token in self.model.eos_token_ids), len(ids))
-            continuation = [ids[:ended]] if ended else None
+            text, ids = out.text[0], self.model.before_end(out.tokens[0].tolist())
+            continuation = [ids] if ids else None
         acts = capture(self.model, images, wanted.prompt, tokens="all", continuation=continuation)
         return acts.assign_attrs(answer=text)
 
