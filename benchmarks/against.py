@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ("sweep", "prompt_sweep", "latency", "widgets")
 SIZES = {"width": 512, "layers": 16, "vocabulary": 2000, "swept": 16, "strengths": 9, "steps": 8}
 TOKENS = 300
+MOVE_ROUNDS = 20
 FIGURES = "figures="
 
 
@@ -151,7 +152,9 @@ def moved() -> dict[str, float]:
     live = latency.Live(subject.model, subject.pictures[0], subject.prompt, latency.ROWS, max_new_tokens=8)
     for cell in cells:
         live.first_token(latency.move(work, cell).rows)
-    return {"moved slider to first token, CPU ms": 1e3 * latency.timed(work, live, cells, 20)[latency.OURS].median}
+    return {
+        "moved slider to first token, CPU ms": 1e3 * latency.timed(work, live, cells, MOVE_ROUNDS)[latency.OURS].median
+    }
 
 
 def in_jupyterlab() -> dict[str, float]:

@@ -7,8 +7,8 @@ import pytest
 
 PEERS = {"nnsight", "steering_vectors"}
 TINY = (
-    "--width", "32", "--layers", "3", "--vocabulary", "100", "--tokens", "24", "--swept", "3", "--strengths", "4",
-    "--steps", "4", "--repeats", "2", "--sampled", "2", "--no-memory",
+    "--width", "32", "--layers", "3", "--vocabulary", "100", "--tokens", "24", "--swept", "2", "--strengths", "3",
+    "--steps", "2", "--repeats", "1", "--sampled", "1", "--no-memory",
 )  # fmt: skip
 
 
@@ -145,5 +145,6 @@ def test_what_is_compared_runs(bench, monkeypatch, name):
     tiny = {"width": 32, "layers": 3, "vocabulary": 100, "swept": 3, "strengths": 3, "steps": 2}
     monkeypatch.setattr(against, "SIZES", tiny)
     monkeypatch.setattr(against, "TOKENS", 24)
+    monkeypatch.setattr(against, "MOVE_ROUNDS", 1)
     figures = against.measured(name)
     assert figures and all(value > 0 for value in figures.values())
