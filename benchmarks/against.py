@@ -17,6 +17,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ("sweep", "prompt_sweep", "latency", "widgets")
 SIZES = {"width": 512, "layers": 16, "vocabulary": 2000, "swept": 16, "strengths": 9, "steps": 8}
+TOKENS = 300
+MOVE_ROUNDS = 20
 FIGURES = "figures="
 
 
@@ -122,12 +124,12 @@ def prompt_swept() -> dict[str, float]:
 
 
 def sweep_seconds(scope: Any, repeats: int, **placing: Any) -> dict[str, float]:
-    """CPU seconds of a steady sweep, and of the first one on a model, at 300 tokens."""
+    """CPU seconds of a steady sweep, and of the first one on a model, at ``TOKENS`` tokens."""
     from common import comparison, ours
     from common.measuring import seconds
     from sweep import make_work
 
-    work = make_work(SimpleNamespace(**SIZES), "llava", 300, scope, **placing)
+    work = make_work(SimpleNamespace(**SIZES), "llava", TOKENS, scope, **placing)
     assert work.doses is not None
     ours.grid(work)
     figures = {}
@@ -145,12 +147,14 @@ def moved() -> dict[str, float]:
     from common.work import LAST
     from sweep import make_work
 
-    work = make_work(SimpleNamespace(**SIZES | {"steps": 1}), "llava", 300, LAST)
+    work = make_work(SimpleNamespace(**SIZES | {"steps": 1}), "llava", TOKENS, LAST)
     subject, cells = work.subject, comparison.spread(work.cells, 8)
     live = latency.Live(subject.model, subject.pictures[0], subject.prompt, latency.ROWS, max_new_tokens=8)
     for cell in cells:
         live.first_token(latency.move(work, cell).rows)
-    return {"moved slider to first token, CPU ms": 1e3 * latency.timed(work, live, cells, 20)[latency.OURS].median}
+    return {
+        "moved slider to first token, CPU ms": 1e3 * latency.timed(work, live, cells, MOVE_ROUNDS)[latency.OURS].median
+    }
 
 
 def in_jupyterlab() -> dict[str, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib.util
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +14,10 @@ from torch import Tensor
 
 import mllm_probe as mp
 from common import report
-from common.measuring import MEMORY_LINE, Timing, in_turns, peak_memory, peak_of_child, timer
+from common.measuring import Timing, in_turns, peak_memory, peak_of_child, timer
 from common.models import Subject
+from common.scripts import LLAVA, make_work, run, sized
 from mllm_probe import schema
-from sweep import LARGE, LLAVA, make_work, sized
 
 BARE, OURS = "bare forward", "mllm_probe.capture"
 TOLERANCE = 1e-4
@@ -45,16 +44,14 @@ class Way:
 
 def main() -> None:
     """Run it."""
-    options = arguments()
-    torch.set_num_threads(options.threads)
-    if options.memory_of:
-        work = make_work(options, options.model[0], options.tokens[0])
-        own = ways(work.subject, [options.memory_of])[options.memory_of]
-        print(MEMORY_LINE + json.dumps(peak_memory(own.run, work.subject.model.device.type)))
-        return
-    told = report.facts(options.threads, "cuda" if set(options.model) & set(LARGE) else "cpu")
-    parts = [one(options, told, name, tokens) for name in options.model for tokens in options.tokens]
-    report.write(options.json, "capture", told | {"benchmark": "capture", "parts": parts})
+    run(arguments(), "capture", one, peak_of)
+
+
+def peak_of(options: argparse.Namespace) -> int:
+    """Peak bytes of the way that is named."""
+    work = make_work(options, options.model[0], options.tokens[0])
+    own = ways(work.subject, [options.memory_of])[options.memory_of]
+    return peak_memory(own.run, work.subject.model.device.type)
 
 
 def arguments() -> argparse.Namespace:

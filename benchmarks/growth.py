@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from common import report
-from common.measuring import MEMORY_LINE, Timing, exponent, in_turns, peak_memory, peak_of_child, timer
+from common.measuring import Timing, exponent, in_turns, peak_memory, peak_of_child, timer
 from common.ours import grid
+from common.scripts import LLAVA, make_work, run, sized
 from common.work import Work, strengths
-from sweep import LARGE, LLAVA, make_work, sized
 
 CELLS, PICTURES = "cells", "pictures"
 BASE = 4
@@ -21,16 +18,13 @@ BASE = 4
 
 def main() -> None:
     """Run it."""
-    options = arguments()
-    torch.set_num_threads(options.threads)
-    if options.memory_of:
-        kind, amount = options.memory_of.split(":")
-        job = sized_job(options, options.model[0], options.tokens[0], kind, int(amount))
-        print(MEMORY_LINE + json.dumps(peak_memory(job, "cpu")))
-        return
-    told = report.facts(options.threads, "cuda" if set(options.model) & set(LARGE) else "cpu")
-    parts = [one(options, told, name, tokens) for name in options.model for tokens in options.tokens]
-    report.write(options.json, "growth", told | {"benchmark": "growth", "parts": parts})
+    run(arguments(), "growth", one, peak_of)
+
+
+def peak_of(options: argparse.Namespace) -> int:
+    """Peak bytes of the amount that is named."""
+    kind, amount = options.memory_of.split(":")
+    return peak_memory(sized_job(options, options.model[0], options.tokens[0], kind, int(amount)), "cpu")
 
 
 def arguments() -> argparse.Namespace:

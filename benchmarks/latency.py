@@ -14,13 +14,13 @@ import mllm_probe as mp
 from common import comparison, report
 from common.measuring import Timing, in_turns, seconds
 from common.peers import prefilled, with_hooks
+from common.scripts import make_work, run, sized
 from common.work import CONCEPT, LAST, Cell, Work
 from mllm_probe import schema
 from mllm_probe.decoding.attention import sharing_attention
 from mllm_probe.decoding.cache_layers import share_rows
 from mllm_probe.generation.live import Live
 from mllm_probe.models.caches import cache_argument
-from sweep import LARGE, make_work, sized
 
 OURS, BARE, FRESH = "Live.first_token", "bare decode step", "fresh generate with hooks"
 ROWS = 3
@@ -36,11 +36,7 @@ class Move:
 
 def main() -> None:
     """Run it."""
-    options = arguments()
-    torch.set_num_threads(options.threads)
-    told = report.facts(options.threads, "cuda" if set(options.model) & set(LARGE) else "cpu")
-    parts = [one(options, told, name, tokens) for name in options.model for tokens in options.tokens]
-    report.write(options.json, "latency", told | {"benchmark": "latency", "parts": parts})
+    run(arguments(), "latency", one)
 
 
 def arguments() -> argparse.Namespace:

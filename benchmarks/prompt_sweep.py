@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from typing import Any
-
-import torch
 
 from common import comparison, report
 from common.bounds import machine_rates, resumed_rows, roofline
 from common.comparison import Row
-from common.measuring import MEMORY_LINE, seconds
+from common.measuring import seconds
 from common.ours import FIRST, STEADY, grid
 from common.peers import Side, peers
+from common.scripts import make_work, run, sized
 from common.work import IMAGE, Work
 from mllm_probe.activations.hooks import attached
 from mllm_probe.models.caches import given_cache
-from sweep import LARGE, make_work, memory_by_child, memory_here, profiled, roofline_text, sized, told_ways
+from sweep import memory_by_child, peak_of_side, profiled, roofline_text, told_ways
 
 BOUND = Side("bound: one prefill, blocks above each layer, row decode", resumed_rows, unedited=True)
 
@@ -26,16 +24,17 @@ BOUND = Side("bound: one prefill, blocks above each layer, row decode", resumed_
 def main() -> None:
     """Run it."""
     options = arguments()
-    torch.set_num_threads(options.threads)
-    if options.memory_of:
-        work = make_work(options, options.model[0], options.tokens[0], IMAGE, picture_first=True)
-        side = next(side for side in all_sides(options) if side.name == options.memory_of)
-        print(MEMORY_LINE + json.dumps(memory_here(work, side)))
-        return
-    told = report.facts(options.threads, "cuda" if set(options.model) & set(LARGE) else "cpu")
-    parts = [one(options, told, name, tokens) for name in options.model for tokens in options.tokens]
-    title = "prompt_sweep_profile" if options.profile else "prompt_sweep"
-    report.write(options.json, title, told | {"benchmark": title, "parts": parts})
+    run(options, "prompt_sweep_profile" if options.profile else "prompt_sweep", one, peak_of)
+
+
+def work_of(options: argparse.Namespace, name: str, tokens: int) -> Work:
+    """Work whose image tokens are edited."""
+    return make_work(options, name, tokens, IMAGE, picture_first=True)
+
+
+def peak_of(options: argparse.Namespace) -> int:
+    """Peak bytes of the side that is named."""
+    return peak_of_side(work_of(options, options.model[0], options.tokens[0]), all_sides(options), options.memory_of)
 
 
 def arguments() -> argparse.Namespace:
@@ -54,7 +53,7 @@ def all_sides(options: argparse.Namespace) -> list[Side]:
 
 def one(options: argparse.Namespace, told: dict[str, Any], name: str, tokens: int) -> dict[str, Any]:
     """The tables of one model and length of prompt."""
-    work = make_work(options, name, tokens, IMAGE, picture_first=True)
+    work = work_of(options, name, tokens)
     title = (
         f"{work.subject.name}, {work.subject.tokens} prompt tokens, image tokens edited, {len(work.layers)} layers × "
     )

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import torch
-
-from common import comparison, models, report
+from common import comparison, report
 from common.bounds import decoded_rows, machine_rates, roofline
 from common.comparison import Row
-from common.measuring import MEMORY_LINE, Timing, in_turns, peak_memory, peak_of_child, timer
+from common.measuring import Timing, in_turns, peak_memory, peak_of_child, timer
 from common.ours import FIRST, METRICS, STEADY, grid
 from common.peers import Side, peers
 from common.profiling import shares
-from common.work import LAST, Work, strengths
+from common.scripts import make_work, run, sized
+from common.work import Work
 
 BOUND = Side("bound: one prefill and row decode, nothing else", decoded_rows, unedited=True)
-LLAVA, LARGE = "llava", ("qwen_7b", "llava_7b")
 
 
 def main() -> None:
     """Run it."""
     options = arguments()
-    torch.set_num_threads(options.threads)
-    if options.memory_of:
-        work = make_work(options, options.model[0], options.tokens[0])
-        side = next(side for side in all_sides(options) if side.name == options.memory_of)
-        print(MEMORY_LINE + json.dumps(memory_here(work, side)))
-        return
-    told = report.facts(options.threads, "cuda" if set(options.model) & set(LARGE) else "cpu")
-    parts = [one(options, told, name, tokens) for name in options.model for tokens in options.tokens]
-    title = "sweep_profile" if options.profile else "sweep"
-    report.write(options.json, title, told | {"benchmark": title, "parts": parts})
+    run(options, "sweep_profile" if options.profile else "sweep", one, peak_of)
+
+
+def peak_of(options: argparse.Namespace) -> int:
+    """Peak bytes of the side that is named."""
+    return peak_of_side(make_work(options, options.model[0], options.tokens[0]), all_sides(options), options.memory_of)
 
 
 def arguments() -> argparse.Namespace:
@@ -46,30 +39,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-extras", action="store_true", help="leave out the cost of further metrics and controls")
     parser.add_argument("--profile", action="store_true", help="only print where the time of a sweep goes")
     return parser.parse_args()
-
-
-def sized(parser: argparse.ArgumentParser) -> None:
-    """Options for the size of the work."""
-    large = list(LARGE) if torch.cuda.is_available() else []
-    parser.add_argument("--model", nargs="+", default=[LLAVA, *large], choices=[LLAVA, *LARGE])
-    parser.add_argument("--tokens", type=int, nargs="+", default=[300, 600], help="lengths of the prompt")
-    parser.add_argument("--swept", type=int, default=16, help="layers of the map")
-    parser.add_argument("--strengths", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=8, help="new tokens")
-    parser.add_argument("--sampled", type=int, default=4, help="cells timed one at a time; the rest is scaled")
-    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
-
-
-def make_work(options: argparse.Namespace, name: str, tokens: int, scope: Any = LAST, **placing: Any) -> Work:
-    """A model of the kind asked for, and the cells of the map."""
-    if name == LLAVA:
-        sizes = {"width": options.width, "layers": options.layers, "vocabulary": options.vocabulary}
-        subject = models.llava(tokens, **sizes, **placing)
-    else:
-        subject = getattr(models, name)(tokens, **placing)
-    count = len(subject.model.layers)
-    layers = sorted({round(i * (count - 1) / max(options.swept - 1, 1)) for i in range(options.swept)})
-    return Work(subject, tuple(layers), strengths(options.strengths), options.steps, scope)
 
 
 def all_sides(options: argparse.Namespace) -> list[Side]:
@@ -113,6 +82,11 @@ def memory_by_child(options: argparse.Namespace, script: str, work: Work, name: 
     passed = [text for key, value in given.items() for text in (f"--{key.replace('_', '-')}", str(value))]
     passed += ["--model", name, "--tokens", str(tokens), "--memory-of"]
     return lambda side: peak_of_child(script, [*passed, side.name])
+
+
+def peak_of_side(work: Work, sides: Sequence[Side], name: str) -> int:
+    """Peak bytes of the side of this name."""
+    return memory_here(work, next(side for side in sides if side.name == name))
 
 
 def memory_here(work: Work, side: Side) -> int:

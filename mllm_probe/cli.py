@@ -1,7 +1,7 @@
 """The command line: the functions of the package for long jobs.
 
-A command is a function here: its signature and docstring are its options and its help. What it needs beyond the
-standard library is imported inside it, so that ``--help`` answers at once.
+A command is a function here: its signature and docstring are its options and its help. Imports beyond the
+standard library are made inside it, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Types of public arguments: pictures, layers, token scopes, steering and traits of widgets."""
+"""Types of public arguments: images, layers, token scopes, steering and traits of widgets."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch import Tensor
 
 
 class HasImage(Protocol):
-    """An object that holds a picture, such as `mllm_probe.concepts.Picture`."""
+    """An object that holds an image, such as `mllm_probe.concepts.Picture`."""
 
     @property
     def image(self) -> Any:
-        """The picture."""
+        """The image."""
 
 
 Picture: TypeAlias = Image | np.ndarray | Tensor | str | PathLike[str] | HasImage
-"""One picture: a PIL image, a path, an array or tensor [height, width, 3], or an object with an ``image``."""
+"""One image: a PIL image, a path, an array or tensor [height, width, 3], or an object with an ``image``."""
 
 Images: TypeAlias = Picture | Sequence[Picture | Sequence[Picture] | None] | None
-"""Pictures of samples: one; a list with one per sample, in which a nested list is several pictures of one prompt and
-None (or an empty list) a prompt without picture; None with ``inputs``, or for a prompt without picture."""
+"""Images of samples: one; a list with one per sample, in which a nested list is several images of one prompt and
+None (or an empty list) a prompt without image; None with ``inputs``, or for a prompt without image."""
 
 PromptImages: TypeAlias = Picture | Sequence[Picture] | None
 """Images of one prompt: one, several, or none."""
@@ -66,7 +66,7 @@ Layers: TypeAlias = Literal["all"] | int | slice | Iterable[int]
 TokenScope: TypeAlias = str | int | Sequence[str] | Sequence[int] | Sequence[bool] | np.ndarray | Tensor
 """Tokens: a named scope (``"last_prompt"``, ``"generated"``, ``"image"``, ``"text"``, ``"all"``) or several; positions
 in the unpadded prompt, negative ones from its end; or a boolean mask [positions], [patch rows, patch columns] of the
-picture, or [pictures, patch rows, patch columns] of several."""
+image, or [images, patch rows, patch columns] of several."""
 
 TraitValue: TypeAlias = Any
 """The value of a widget's trait; the trait checks it."""

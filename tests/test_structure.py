@@ -1,10 +1,10 @@
 """The house keeps its order: imports point one way, names of dimensions have one home, nothing is pickled."""
 
 import ast
+import inspect
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from mllm_probe import schema
+from tests import conftest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "mllm_probe"
@@ -402,7 +403,9 @@ def test_files_stay_whole_and_browser_tests_together_in_one_worker(tmp_path):
     """Read from a run of two workers over files whose tests wait for nothing."""
     names = ["tests/test_a.py", "tests/test_b.py", "tests/browser/test_c.py", "tests/browser/test_d.py"]
     (tmp_path / "tests" / "browser").mkdir(parents=True)
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
+    # The scheduler alone: importing the package in three processes takes longer than all else here.
+    scheduler = inspect.getsource(conftest.pytest_xdist_make_scheduler)
+    (tmp_path / "tests" / "conftest.py").write_text(f"from typing import Any\nimport pytest\n\n\n{scheduler}")
     for name in names:
         (tmp_path / name).write_text("".join(f"def test_{n}():\n    pass\n" for n in range(4)))
     (tmp_path / "pytest.ini").write_text("[pytest]\n")

@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     Parameters
     ----------
     argv : list of str or None
-        The command line by default. Stopped and started again with the same arguments, training goes on.
+        The command line by default. Started again with the same arguments, a stopped training resumes.
     """
     options = _arguments(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")

@@ -63,7 +63,7 @@ def scenes(
     Raises
     ------
     ValueError
-        If a concept is unknown, a number is out of its range or ``negative`` is another word.
+        If a concept is unknown, a number is out of range or ``negative`` is neither "replace" nor "remove".
 
     Examples
     --------

@@ -50,7 +50,7 @@ def from_folder(
     FileNotFoundError
         If there is no such folder or CSV file.
     ValueError
-        If the layout is another, a class is missing or empty, a file or folder cannot be read, a file is no regular
+        If the layout differs, a class is missing or empty, a file or folder cannot be read, a file is no regular
         file or no image of at most 64 megapixels, or names, words or groups are wrong. The text names the file.
 
     Examples

@@ -1,1 +1,1 @@
-"""Decoding many rows from one prompt: what they share, how they decode, and which way is exact for a model."""
+"""Decoding many rows from one prompt: shared computation, decoding, and the choice of an exact way."""

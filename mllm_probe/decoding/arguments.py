@@ -8,6 +8,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from mllm_probe.typing import CallArguments
+
 _BY_IMAGE_TOKEN = "deepstack_visual_embeds"
 _IMAGE_TOKENS = "visual_pos_masks"
 _SECOND_LAST = ("position_embeddings",)
@@ -28,14 +30,14 @@ def repeated(name: str, value: Any, rows: int) -> Any:
     return value
 
 
-def can_start_later(named: Mapping[str, Any]) -> bool:
+def can_start_later(named: CallArguments) -> bool:
     """Whether a call may be restricted to its last columns: without a mask, or with one that hides nothing."""
     masks = [value for name, value in named.items() if "mask" in name and name != _IMAGE_TOKENS]
     plain = all(m is None or (isinstance(m, Tensor) and m.ndim == 2 and bool(m.bool().all())) for m in masks)
     return plain and not any(isinstance(value, (Mapping, tuple)) for value in named.values())
 
 
-def from_column(named: Mapping[str, Any], column: int, length: int) -> dict[str, Any]:
+def from_column(named: CallArguments, column: int, length: int) -> dict[str, Any]:
     """The named arguments of a call with ``length`` columns, for the columns from ``column`` on.
 
     A mask that hides nothing is left out, because a family with several rotary axes mistakes one that is longer than
@@ -57,7 +59,7 @@ def from_column(named: Mapping[str, Any], column: int, length: int) -> dict[str,
 
 
 def last_columns(name: str, value: Any, column: int, length: int) -> Any:
-    """An argument of a call with ``length`` columns from ``column`` on; what has no such axis stays as it is."""
+    """An argument of a call with ``length`` columns from ``column`` on; values without such an axis are unchanged."""
     if isinstance(value, (tuple, list)):
         return type(value)(last_columns(name, item, column, length) for item in value)
     if not isinstance(value, Tensor) or value.ndim == 0:

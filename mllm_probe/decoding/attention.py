@@ -17,6 +17,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.typing import CallArguments
 
 _NAME = "shared_prefix_"
 FIELD = "_attn_implementation_internal"
@@ -140,7 +141,7 @@ def _register(base: str | None) -> None:
 
 
 def _shared(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, prefixes: tuple[Prefix, ...], named: dict[str, Any]
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, prefixes: tuple[Prefix, ...], named: CallArguments
 ) -> Tensor:
     """Attention of a query [rows, heads, n, width] over prompts and own keys, [rows, n, heads, value width]."""
     rows, heads, count, width = query.shape
@@ -154,7 +155,7 @@ def _shared(
     return merged.reshape(rows, heads, count, -1).transpose(1, 2).contiguous()
 
 
-def _refuse(mask: object, named: dict[str, Any], count: int, own: int) -> None:
+def _refuse(mask: object, named: CallArguments, count: int, own: int) -> None:
     """Raise where the plain attention would do something else than causal attention over everything."""
     for name in UNKNOWN:
         if named.get(name) is not None:

@@ -62,12 +62,7 @@ class StaticDecoder:
     steps : int
         How many tokens a row may be fed, the last one of the prompt included.
     compiler : callable, optional
-        Makes the compiled step; by default ``cuda_graph`` on CUDA, and on the CPU the step runs as it is.
-
-    Attributes
-    ----------
-    capacity : int
-        Tokens of a prompt there is room for; grows (and the step is compiled again) with a longer prompt.
+        Makes the compiled step; by default ``cuda_graph`` on CUDA, and on the CPU the step runs uncompiled.
 
     Raises
     ------
@@ -101,20 +96,10 @@ class StaticDecoder:
         self.shared = shared
         self.load(shared)
 
-    @property
-    def capacity(self) -> int:
-        """Tokens of a prompt there is room for."""
-        return self.state.capacity
-
-    @property
-    def nbytes(self) -> int:
-        """Memory on the device."""
-        return self.state.nbytes
-
     def load(self, shared: SharedPrefix) -> None:
-        """Go on from another prompt of the same model; rows that were started from the one before end."""
+        """Decode from another prompt of the same model; rows of the previous prompt end."""
         _require_plain(shared)
-        if shared.cache.layers[0].keys.shape[2] > self.capacity:
+        if shared.cache.layers[0].keys.shape[2] > self.state.capacity:
             self.state = _State(shared, self.rows, self.steps)
         self._release()
         self.shared, self._owner = shared, None
@@ -164,10 +149,6 @@ class StaticDecoder:
             owner.kept = self.state.taken()
         self._owner = None
 
-    def taken(self, rows: StaticRows) -> Taken:
-        """Copies of the keys and values of rows."""
-        return self.state.taken() if rows.kept is None else rows.kept
-
     def step(self, tokens: Tensor, positions: Tensor) -> Tensor:
         """Logits [rows, vocabulary] of the next token of every row.
 
@@ -209,7 +190,7 @@ Taken = tuple[list[Tensor], list[Tensor], int]
 
 
 class _State:
-    """Tensors with room for a prompt and for what rows add to it."""
+    """Tensors with room for a prompt of ``capacity`` tokens and for the tokens of the rows."""
 
     def __init__(self, shared: SharedPrefix, rows: int, steps: int) -> None:
         layers = shared.cache.layers
@@ -225,11 +206,6 @@ class _State:
         shape = (*shared.positions.shape[:-2], rows, 1)
         self.positions = torch.zeros(shape, dtype=torch.long, device=device)
         self.cache = Cache(layers=[_Room(self.capacity, steps) for _ in layers])
-
-    @property
-    def nbytes(self) -> int:
-        """Memory on the device."""
-        return sum(t.nbytes for pair in (*self.prefix, *self.own) for t in pair)
 
     def load(self, shared: SharedPrefix) -> None:
         """Copy a prompt's keys and values; the unused columns after them are masked."""
@@ -339,7 +315,7 @@ class StaticRows:
     def fork(self, rows: Sequence[int] | None = None) -> StaticRows:
         """The same point again for some of the rows, independent of this one."""
         index = torch.arange(len(self.logits)) if rows is None else torch.as_tensor(list(rows), dtype=torch.long)
-        keys, values, filled = self.decoder.taken(self)
+        keys, values, filled = self.kept or self.decoder.state.taken()
         index = index.to(self.logits.device)
         taken = [k[index.to(k.device)] for k in keys], [v[index.to(v.device)] for v in values], filled
         again = StaticRows(self.decoder, self.shared, len(index), taken)

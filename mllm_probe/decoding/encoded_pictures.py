@@ -13,6 +13,7 @@ from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.typing import CallArguments
 
 
 class _PictureIsSeenError(Exception):
@@ -58,7 +59,7 @@ def _given_to_text(model: ProbeModel, encoded: Encoded, name: str) -> Tensor:
     """Image features as the text model is given them, [rows, image tokens, width]."""
     features: list[Tensor] = []
 
-    def note(_: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def note(_: tuple[object, ...], named: CallArguments) -> None:
         features.append(named[name])
         raise _PictureIsSeenError
 

@@ -1,4 +1,4 @@
-"""A cache layer that appends in place, so that a step costs what is new and not a copy of all keys and values."""
+"""A cache layer that appends in place, so that a step does not copy all keys and values."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def leaving_at_keys(layer: CacheLayerMixin) -> Iterator[None]:
 
 
 def may_be_left(block: nn.Module) -> bool:
-    """Whether nobody would notice that a block runs for the last position only: no hooks on it, nor weights on loan."""
+    """Whether a block may run for the last position only: it has no hooks and no offloaded weights."""
     hooked = block._forward_hooks or block._forward_pre_hooks
     return not hooked and not any(hasattr(module, "_hf_hook") for module in block.modules())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 from torch import Tensor
 from transformers.cache_utils import DynamicLayer
@@ -18,6 +17,7 @@ from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.inputs import PER_TOKEN, Encoded
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.typing import CallArguments
 
 
 class SharedPrefix(Shared):
@@ -49,7 +49,7 @@ class SharedPrefix(Shared):
             return leaving_at_keys(layer)
         return nullcontext()
 
-    def _note(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def _note(self, arguments: tuple[object, ...], named: CallArguments) -> None:
         self._take_positions(named)
 
     def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:

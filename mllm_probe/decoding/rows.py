@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -20,20 +20,6 @@ from mllm_probe.models.position_ids import continuation_positions
 from mllm_probe.models.probe_model import ProbeModel
 
 _LAST_COLUMN = ("cross_attention_mask", "image_attention_mask")
-
-
-class Rows(Protocol):
-    """Rows after the prompt and the tokens that were fed; ``logits`` [rows, vocabulary] predict the next token."""
-
-    logits: Tensor
-
-    def feed(self, tokens: Tensor) -> Tensor:
-        """Feed tokens [rows, n]; the logits after each of them, [rows, n, vocabulary]."""
-        ...
-
-    def fork(self, rows: Sequence[int] | None = None) -> Rows:
-        """The same point again for some of the rows (in any order, repetitions allowed), independent of this one."""
-        ...
 
 
 class CachedRows:
@@ -120,6 +106,10 @@ class RecomputedRows:
         """The same point again for some of the rows, independent of this one."""
         index = list(range(len(self.logits))) if rows is None else list(rows)
         return RecomputedRows(self.model, self.encoded, self.logits[index], self.fed[index])
+
+
+Rows: TypeAlias = CachedRows | RecomputedRows
+"""Rows after the prompt and the tokens that were fed; ``logits`` [rows, vocabulary] predict the next token."""
 
 
 def steps_know_sample(model: ProbeModel, encoded: Encoded) -> bool:

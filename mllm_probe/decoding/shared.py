@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from mllm_probe.decoding.rows import RecomputedRows, Rows, whole_forward
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.position_ids import prompt_positions
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.typing import CallArguments
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Shared:
         self.unedited: dict[int, Tensor] = {}
         self.nbytes = sum(t.nbytes for t in encoded.tensors.values())
 
-    def _take_positions(self, named: Mapping[str, Any]) -> None:
+    def _take_positions(self, named: CallArguments) -> None:
         """Use the positions that the text model was given, where they have one axis: some families count from 1."""
         positions = named.get("position_ids")
         if isinstance(positions, Tensor) and positions.ndim == 2 and self.positions.ndim == 2:

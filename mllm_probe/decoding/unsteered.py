@@ -53,7 +53,7 @@ class Unsteered:
     arguments, named : tuple, dict
         Of the text model's call, without the cache.
     cache_name : str
-        What the text model calls its cache.
+        Name of the text model's cache argument.
     cache : DynamicCache
         The prompt's keys and values, one row.
     outputs : list

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
@@ -27,29 +27,6 @@ logger = logging.getLogger(__name__)
 
 _SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 _STEPS = 32
-
-
-class Decoder(Protocol):
-    """Decodes the rows whose edits were written; the caller holds ``model.lock``."""
-
-    buffer: EditBuffer
-    count: int
-
-    def write(self, rows: Sequence[Row], steps: int | None = None) -> None:
-        """Replace the edits, as ``EditBuffer.write``."""
-        ...
-
-    def start(self) -> Tensor:
-        """Logits [rows, vocabulary] after the answer prefix."""
-        ...
-
-    def feed(self, tokens: Tensor) -> Tensor:
-        """Logits [rows, vocabulary] after one more token [rows]."""
-        ...
-
-    def receipt(self) -> Receipt:
-        """Receipt of the edits so far."""
-        ...
 
 
 class DynamicDecoder:
@@ -178,6 +155,10 @@ class CompiledDecoder:
         """Receipt of the edits so far."""
         rows = self.buffer.receipt().rows[: self.count]
         return Receipt(lambda: rows).freeze()
+
+
+Decoder: TypeAlias = DynamicDecoder | CompiledDecoder
+"""Decodes the rows whose edits were written; the caller holds ``model.lock``."""
 
 
 def fastest_decoder(prompt: Prompt, rows: int, steps: int, compiler: Compiler | None = None) -> tuple[Decoder, str]:

@@ -43,7 +43,7 @@ class Greedy:
     ----------
     model : ProbeModel
     prompt : Tensor [1, tokens] int64
-        What the model was fed before the first token, the beginning of the answer included.
+        Token ids before the first generated token, the answer prefix included.
     rows : int
     """
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MOST_PROMPTS = 4
 SHARE_OF_MEMORY = 0.1
-"""Of what is free when a prompt is added."""
+"""Share of the memory that is free when a prompt is added."""
 
 State = tuple[int, ...]
 

@@ -187,5 +187,4 @@ class _FeedCriterion(StoppingCriteria):
 
 def answer_text(model: ProbeModel, tokens: Sequence[int]) -> str:
     """Decoded text up to the first end token."""
-    end = next((i for i, token in enumerate(tokens) if token in model.eos_token_ids), len(tokens))
-    return model.decode(list(tokens[:end]))
+    return model.decode(model.before_end(tokens))

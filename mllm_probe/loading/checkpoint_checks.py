@@ -6,9 +6,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError, safe_open
+
+from mllm_probe.typing import JsonObject
 
 MOST_BLOCKS = 1000
 """Blocks of one part of a model; the deepest published ones have about 200."""
@@ -50,7 +51,7 @@ def require_readable(folder: Path) -> None:
                 )
 
 
-def require_all_weights(model: str, info: Mapping[str, Any]) -> None:
+def require_all_weights(model: str, info: JsonObject) -> None:
     """Raise a ValueError unless checkpoint and model have the same weights.
 
     Parameters

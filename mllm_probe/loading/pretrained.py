@@ -17,6 +17,7 @@ from mllm_probe.loading.checkpoint_checks import require_all_weights, require_bu
 from mllm_probe.loading.loaded_model import Model
 from mllm_probe.models import ProbeModel, bundled_folder, bundled_names
 from mllm_probe.models.argument_checks import described, path_of
+from mllm_probe.typing import JsonObject, Processor
 
 FACTS = "mllm_probe.json"
 
@@ -100,7 +101,7 @@ def load(
 
 def wrap(
     hf_model: nn.Module,
-    processor: Any = None,
+    processor: Processor | None = None,
     blocks: str | Sequence[nn.Module] | None = None,
     *,
     name: str | None = None,
@@ -251,7 +252,7 @@ def _dtype(dtype: str | torch.dtype | None, where: torch.device | None) -> torch
     )
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def _facts(folder: Path) -> JsonObject:
     """Facts about a model from its folder, checked."""
     path = folder / FACTS
     if not path.is_file():
@@ -263,7 +264,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     return checked_facts(content, str(path))
 
 
-def checked_facts(facts: object, source: str) -> dict[str, Any]:
+def checked_facts(facts: object, source: str) -> JsonObject:
     """Facts about a model, each of the right type.
 
     Parameters

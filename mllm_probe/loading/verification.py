@@ -253,7 +253,7 @@ def _forward(model: ProbeModel, encoded: Encoded, **options: bool) -> ModelOutpu
 def _read(
     model: ProbeModel, encoded: Encoded, add: dict[int, Tensor] | None = None
 ) -> tuple[dict[int, Tensor], Tensor]:
-    """Outputs of all blocks and the logits; ``add`` changes outputs first, and what is read is what the model keeps."""
+    """Outputs of all blocks and the logits; ``add`` changes outputs first; outputs are read as the model keeps them."""
     seen: dict[int, Tensor] = {}
     changes = add or {}
     with (

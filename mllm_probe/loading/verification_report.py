@@ -66,7 +66,7 @@ class VerificationReport:
         Raises
         ------
         VerificationError
-            Naming the family, what was tried and what to do.
+            Naming the family, the blocks that were tried and the remedy.
         """
         if not self.passed:
             raise VerificationError(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any, TypeGuard
 
 import torch
@@ -114,6 +115,11 @@ class ProbeModel:
         """Ids that end an answer."""
         sources = (self.hf.generation_config, text_config(self.hf), self.tokenizer)
         return {number for source in sources for number in configured_ids(source, "eos_token_id")}
+
+    def before_end(self, tokens: Sequence[int]) -> list[int]:
+        """Tokens of an answer before the one that ends it, or before a negative one, which fills up."""
+        ends = self.eos_token_ids
+        return list(takewhile(lambda token: token >= 0 and token not in ends, tokens))
 
     @property
     def pad_token_id(self) -> int:

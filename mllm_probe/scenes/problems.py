@@ -24,10 +24,6 @@ def missing_item(scene: Scene) -> str:
     return scene.entities[scene.given_pattern.missing % len(scene.entities)].kind
 
 
-def _directions(scene: Scene) -> tuple[str, str]:
-    return ("right of", "left of") if scene.given_row.horizontal else ("below", "above")
-
-
 def row_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
     """Return one question of each kind about a row of three things.
 
@@ -45,7 +41,7 @@ def row_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
     """
     kinds = [entity.kind for entity in scene.entities]
     large = list(scene.given_row.large)
-    forward, backward = _directions(scene)
+    forward, backward = ("right of", "left of") if scene.given_row.horizontal else ("below", "above")
     step = int(g.integers(2))
     near, where = (kinds[step], forward) if g.random() < 0.5 else (kinds[step + 1], backward)
     neighbour = kinds[step + 1] if where == forward else kinds[step]

@@ -70,7 +70,7 @@ def draw(scene: Scene, size: int = 512) -> Image.Image:
     placed = shapes_in(scene)
     for one in placed:
         _shape(canvas, scene, one, side, over=False)
-    if scene.style is not None and styles.has_screen(scene.style):
+    if scene.style in styles.SCREENED:
         image = styles.through_screen(image, scene.style)
         canvas = ImageDraw.Draw(image)
         for one in placed:

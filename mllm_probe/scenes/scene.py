@@ -1,4 +1,4 @@
-"""A scene as plain data: what is in the picture, and where. Lengths are in 64ths of the picture's side."""
+"""A scene as plain data: contents and positions. Lengths are in 64ths of the picture's side."""
 
 from dataclasses import dataclass
 
@@ -66,7 +66,7 @@ class Scene:
         Pictures that carry a problem.
     background : Colour
     seed : int
-        Decides what is left: exact places in arrangements and relations, directions of lines.
+        Decides the rest: exact places in arrangements and relations, directions of lines.
     """
 
     style: str | None
@@ -135,7 +135,7 @@ def true_concepts(scene: Scene) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Entities, then style, emotion, abstract concept and relation, as far as they are there.
+        Entities, then style, emotion, abstract concept and relation, where present.
     """
     emotion = scene.face.emotion if scene.face else None
     rest = (scene.style, emotion, scene.arrangement, scene.relation)

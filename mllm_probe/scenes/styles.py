@@ -13,6 +13,9 @@ DARK: Colour = (35, 35, 45)
 WHITE: Colour = (248, 248, 243)
 PAPER: Colour = (252, 252, 252)
 _THIN, _THICK = 6 / 256, 8 / 256
+_INKS: dict[str | None, Colour] = {"blueprint": (225, 235, 250), "neon": (120, 240, 230), "silhouette": (22, 22, 28)}
+SCREENED = ("dotted", "hatched")
+"""Styles that show the picture through dots or hatching."""
 _DARK_ROLES = ("detail", "pupil", "solid")
 
 
@@ -47,13 +50,8 @@ def ground(scene: Scene) -> Colour:
 
 def ink(scene: Scene) -> Colour:
     """Return the colour of the background lines."""
-    if scene.style == "blueprint":
-        return 225, 235, 250
-    if scene.style == "neon":
-        return 120, 240, 230
-    if scene.style == "silhouette":
-        return 22, 22, 28
-    return (75, 75, 85) if brightness(ground(scene)) > 140 else (242, 242, 248)
+    plain = (75, 75, 85) if brightness(ground(scene)) > 140 else (242, 242, 248)
+    return _INKS.get(scene.style, plain)
 
 
 def _flat(role: str, main: Colour, second: Colour, back: Colour) -> Colour:
@@ -104,7 +102,7 @@ def overpaint(role: str, main: Colour, second: Colour) -> Paint:
 
 
 @lru_cache(maxsize=64)
-def _screen(style: str, side: int) -> Image.Image:
+def _screen(style: str | None, side: int) -> Image.Image:
     """Mask of the dots or the hatching: 255 where the picture shows, 0 where paper does."""
     y, x = (np.mgrid[0:side, 0:side] + 0.5) * (256 / side)
     shown = (x + y) % 18 < 9
@@ -113,12 +111,7 @@ def _screen(style: str, side: int) -> Image.Image:
     return Image.fromarray((shown * 255).astype(np.uint8))
 
 
-def has_screen(style: str | None) -> bool:
-    """Return whether the style shows the picture through dots or hatching."""
-    return style in ("dotted", "hatched")
-
-
-def through_screen(image: Image.Image, style: str) -> Image.Image:
+def through_screen(image: Image.Image, style: str | None) -> Image.Image:
     """Return the picture seen through the style's dots or hatching on white paper."""
     return Image.composite(image, Image.new("RGB", image.size, PAPER), _screen(style, image.width))
 
@@ -136,7 +129,7 @@ def empty(scene: Scene, side: int) -> Image.Image:
 
 
 def finish(image: Image.Image, style: str | None) -> Image.Image:
-    """Return the picture after what the style does to it as a whole."""
+    """Return the picture after the style's effects on the whole picture."""
     if style == "pixelated":
         return image.resize((28, 28), Image.Resampling.BOX).resize(image.size, Image.Resampling.NEAREST)
     return image

@@ -39,14 +39,14 @@ def spread_over_layers(effect: xr.Dataset, control: str | None = None) -> xr.Dat
     values = effect["difference"] if control is None else _from(effect, control)
     # Without companions of the layers: a profile's relative depth would clash with that of its peak.
     finite = values.where(np.isfinite(values)).reset_coords(drop=True).drop_attrs()
-    filled = finite.fillna(0.0)
+    filled = finite.fillna(0.0).pad({LAYER: (0, 1)}, constant_values=0.0)  # without any layer, there is a peak of 0
     place = abs(filled).argmax(LAYER)
     peak = filled.isel({LAYER: place}, drop=True)
     part = (filled * np.sign(peak)).clip(min=0)
     known = peak != 0
     summary = xr.Dataset(
         {
-            "peak_layer": place.copy(data=effect[LAYER].values[place.values]).where(known),
+            "peak_layer": place.copy(data=np.append(effect[LAYER].values, -1)[place.values]).where(known),
             "participation_ratio": (part.sum(LAYER) ** 2 / (part**2).sum(LAYER)).assign_attrs(units="layers"),
             "mean_over_concepts": finite.mean(CONCEPT).assign_attrs(values.attrs),
         }

@@ -110,8 +110,7 @@ class AnswerReader:
 
     def _content(self, tokens: tuple[int, ...]) -> tuple[int, ...]:
         """Tokens of an answer without its end."""
-        end = next((i for i, t in enumerate(tokens) if t < 0 or t in self.model.eos_token_ids), len(tokens))
-        return tokens[:end]
+        return tuple(self.model.before_end(tokens))
 
     def _text(self, tokens: tuple[int, ...]) -> str:
         return self.model.decode(list(self.content(tokens)))

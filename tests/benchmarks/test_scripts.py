@@ -7,8 +7,8 @@ import pytest
 
 PEERS = {"nnsight", "steering_vectors"}
 TINY = (
-    "--width", "32", "--layers", "3", "--vocabulary", "100", "--tokens", "24", "--swept", "3", "--strengths", "4",
-    "--steps", "4", "--repeats", "2", "--sampled", "2", "--no-memory",
+    "--width", "32", "--layers", "3", "--vocabulary", "100", "--tokens", "24", "--swept", "2", "--strengths", "3",
+    "--steps", "2", "--repeats", "1", "--sampled", "1", "--no-memory",
 )  # fmt: skip
 
 
@@ -118,3 +118,33 @@ def test_the_first_frame_is_measured_up_to_each_of_its_events(bench):
     for clock in ("cpu", "wall"):
         seconds = [found[event][clock] for event in script.EVENTS]
         assert seconds == sorted(seconds) and seconds[0] > 0
+
+
+def test_a_checkout_is_compared_with_another_one(bench, monkeypatch, capsys):
+    against, seconds = bench("against"), {"here": iter([1.0, 3.0, 1.2]), "other": iter([1.0, 1.0, 1.3])}
+    roots = {"here": against.ROOT, "other": against.ROOT.parent}
+    side_of = {root: side for side, root in roots.items()}
+    monkeypatch.setattr(against, "run", lambda name, checkout: {"a figure": next(seconds[side_of[checkout]])})
+    samples = against.in_turns("sweep", roots, 3)
+    assert against.row("a figure", samples, 1.05)[3:] == ["1.200", "over 1.05"]
+    assert against.row("a figure", samples, 1.2)[3:] == ["1.200", "met"]
+
+
+def test_figures_of_a_checkout_come_from_its_own_package(bench, tmp_path):
+    against = bench("against")
+    common = tmp_path / "benchmarks" / "common"
+    common.mkdir(parents=True)
+    (common / "work.py").write_text("raise ImportError('of the other checkout')\n")
+    with pytest.raises(RuntimeError, match="of the other checkout"):
+        against.run("sweep", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["sweep", "prompt_sweep", "latency"])
+def test_what_is_compared_runs(bench, monkeypatch, name):
+    against = bench("against")
+    tiny = {"width": 32, "layers": 3, "vocabulary": 100, "swept": 3, "strengths": 3, "steps": 2}
+    monkeypatch.setattr(against, "SIZES", tiny)
+    monkeypatch.setattr(against, "TOKENS", 24)
+    monkeypatch.setattr(against, "MOVE_ROUNDS", 1)
+    figures = against.measured(name)
+    assert figures and all(value > 0 for value in figures.values())

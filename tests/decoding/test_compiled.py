@@ -136,11 +136,11 @@ def test_a_longer_prompt_gets_more_room(tiny, pictures, shared):
     decoder = StaticDecoder(tiny, shared, ROWS, STEPS, compiler)
     buffer = EditBuffer(tiny, ROWS, prompt=shared.encoded)
     by_static(decoder, buffer, [None] * ROWS)
-    assert decoder.capacity == 64
+    assert decoder.state.capacity == 64
     longer = SharedPrefix(tiny, tiny.encode([[pictures[1]] * 4], PROMPT))
     assert longer.encoded.length > 64
     decoder.load(longer)
-    assert decoder.capacity == 128
+    assert decoder.state.capacity == 128
     found, _ = by_static(decoder, buffer, [None] * ROWS)
     told = EditBuffer(tiny, ROWS, prompt=longer.encoded)
     assert (found - by_growing(longer, told, [None] * ROWS)[0]).abs().max() <= 1e-5

@@ -64,6 +64,11 @@ def test_an_effect_at_one_strength_and_from_another_control():
         spread_over_layers(one, "on_manifold")
 
 
+def test_without_layers_nothing_peaks():
+    spread = spread_over_layers(effect((0, 2, 2, 0)).isel(layer=[]))
+    assert np.isnan(spread["peak_layer"]).all() and np.isnan(spread["participation_ratio"]).all()
+
+
 def test_what_is_no_effect_is_refused():
     with pytest.raises(ValueError, match="lacks variable 'difference'"):
         spread_over_layers(effect((0, 2)).rename(difference="logprob"))

@@ -253,7 +253,7 @@ def test_a_dose_response_without_controls_is_refused(tmp_path):
     bare = LayerConceptHeatmap(fakes.effect().drop_dims("control"))
     with pytest.raises(ValueError, match="not drawn without its controls"):
         bare.to_svg(tmp_path / "dose.svg", what="dose_response")
-    with pytest.raises(ValueError, match="no image 'pie'; it has map, dose_response"):
+    with pytest.raises(ValueError, match="no drawing 'pie'; it has map, dose_response"):
         bare.to_png(tmp_path / "pie.png", what="pie")
     bare.close()
 

@@ -1,6 +1,7 @@
 """The still picture of the map."""
 
 import numpy as np
+import pytest
 
 from mllm_probe.studies.layer_spread import spread_over_layers
 from mllm_probe.widgets import LayerConceptHeatmap
@@ -58,3 +59,10 @@ def test_peak_and_spread_stand_beside_each_concept_as_the_study_gives_them():
         known = bool(np.isfinite(peak))
         assert beside[rows[name]] == (f"{int(peak)} · {plain(float(ratio))}" if known else ""), name
     assert int(np.isfinite(spread["peak_layer"]).sum()) == len(heatmap.concepts) - 1
+
+
+@pytest.mark.parametrize("dim", ["concept", "layer", "strength"])
+def test_a_map_without_cells_is_drawn(dim):
+    heatmap = LayerConceptHeatmap(fakes.effect().isel({dim: []}))
+    assert heatmap.drawing().shapes
+    heatmap.close()

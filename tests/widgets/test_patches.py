@@ -15,7 +15,7 @@ from mllm_probe.generation import generate
 from mllm_probe.plots.palette import diverging
 from mllm_probe.vectors import concept_vectors
 from mllm_probe.widgets import PatchOverlay
-from mllm_probe.widgets.inside import inside_widget
+from mllm_probe.widgets.base.numbers import scale_limit
 from mllm_probe.widgets.inside import patch_overlay as module
 from mllm_probe.widgets.pictures.drawing import Box
 from tests.widgets import fakes
@@ -190,8 +190,9 @@ def test_the_picture_is_cut_where_the_processor_crops():
     assert module.seen_by(Model, Image.new("RGB", (512, 768))).size == (512, 768)
 
 
-def test_large_pictures_travel_small():
-    assert Image.open(io.BytesIO(inside_widget.png(Image.new("RGB", (2000, 1000))))).size == (640, 320)
+def test_large_pictures_travel_small(overlay):
+    overlay.show(Image.new("RGB", (2000, 1000)))
+    assert overlay.wait(SOON) and Image.open(io.BytesIO(overlay.picture)).size == (640, 320)
 
 
 def test_close_leaves_no_thread_and_no_activations(tiny, vectors, library):
@@ -246,7 +247,8 @@ def test_the_picture_has_the_scale_of_the_view(overlay):
     values = values_of(overlay).copy()
     values[0], values[1:] = 0.4, 3.1
     values[0, 0, 0], values[0, 3, 3] = np.nan, 99
-    overlay.publish(values=values.tobytes(), layer=0)
+    assert overlay.limit == scale_limit(values_of(overlay), overlay.unit)
+    overlay.publish(values=values.tobytes(), limit=scale_limit(values, overlay.unit), layer=0)
     shapes = overlay.drawing().shapes
     assert "colours: −3.5 (blue) to +3.5 (orange) × mean difference" in [
         one.text for one in shapes if hasattr(one, "text")

@@ -73,6 +73,20 @@ def test_projections_are_those_of_the_capture(strip, tiny, vectors, picture):
     assert strip.lens == b""
 
 
+def test_the_scale_is_made_from_tokens_that_0_and_1_were_measured_for(strip, monkeypatch):
+    given = []
+    monkeypatch.setattr(module, "scale_limit", lambda values, unit: given.append((values, unit)) or 2.5)
+    strip.concept = "neon"
+    assert strip.wait(SOON), strip.message
+    own = [scope == "" for *_, scope in strip.tokens]
+    assert 0 < sum(own) < len(own)
+    ((values, unit),) = given
+    shown = np.frombuffer(strip.values, "<f4").reshape(len(strip.layers), -1)
+    np.testing.assert_allclose(values, shown[:, own], rtol=1e-6)
+    assert (unit, strip.limit) == (strip.unit, 2.5)
+    assert next(iter(strip.recordings())).shown["limit"] == 2.5
+
+
 def test_tokens_that_borrow_a_vector_say_so_and_another_prompt_is_named(strip):
     borrowed = {role: scope for _, role, _, _, _, scope in strip.tokens}
     assert borrowed["answer"] == borrowed["text"] == "last_prompt" and borrowed["image"] == ""

@@ -161,6 +161,21 @@ describe("links", () => {
   });
 });
 
+describe("a gallery whose concept is recorded by its name alone", () => {
+  const keys = ["concept"];
+  const gallery = () => new PageModel({ concept: "cat", layer: 3, message: "" });
+  it("moves its layer without a word about settings", () => {
+    const model = gallery();
+    choose(model, { layer: 4 }, { keys, recordings: [] });
+    expect([model.get("layer"), model.get("message")]).toEqual([4, ""]);
+  });
+  it("says that another concept was not recorded", () => {
+    const model = gallery();
+    choose(model, { concept: "dog" }, { keys, recordings: [] });
+    expect(model.get("message")).toBe("No settings were recorded on this page.");
+  });
+});
+
 describe("answers of a sweep", () => {
   const sweep: Sweep = {
     concepts: ["cat", "dog"],

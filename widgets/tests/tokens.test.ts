@@ -9,7 +9,7 @@ import {
   toggled,
   visible,
 } from "../src/inside/token_items";
-import { guesses, measured, type Reading, summary, valueAt } from "../src/inside/token_reading";
+import { guesses, type Reading, summary, valueAt } from "../src/inside/token_reading";
 
 const special = (position: number): Token => ["<s>", "special", position, -1, -1, ""];
 const image = (position: number, row: number, column: number): Token => ["", "image", position, row, column, ""];
@@ -100,10 +100,6 @@ describe("a reading", () => {
     ]);
     expect(guesses(reading, 0, 1)).toEqual([]);
     expect(guesses(reading, 1, 0)).toEqual([]);
-  });
-  it("takes its scale from tokens that 0 and 1 were measured for, if there are any", () => {
-    expect([...measured(reading, [false, true])]).toEqual([1, 3]);
-    expect(measured(reading, [true, true])).toBe(reading.values);
   });
   it("sums a block up over what is known", () => {
     expect(summary(reading, 0, [0, 1])).toEqual({ mean: 1.5, most: 1, value: 2 });

@@ -12,8 +12,10 @@ from mllm_probe.apps.report.provenance import provenance_rows, unfinished
 from mllm_probe.apps.report.report_answers import answers_of
 from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.models.argument_checks import writable_path_of
+from mllm_probe.plots.curves import counted
 from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
 from mllm_probe.studies.best_cell import BestCells, best_cells
+from mllm_probe.studies.clear_cells import strongest_cell
 from mllm_probe.studies.effect import effect as effect_of
 from mllm_probe.typing import JsonObject
 from mllm_probe.widgets.base.numbers import MapNumbers
@@ -82,7 +84,8 @@ def report(
     heatmap = LayerConceptHeatmap(data, metric=shown)
     try:
         best = best_cells(data, effect)
-        _select(heatmap, effect)
+        concept, layer, strength = strongest_cell(effect)
+        heatmap.publish(concept=concept, layer=layer, strength=strength)
         content, modules, state = _content(data, effect, heatmap, best)
     finally:
         heatmap.close()
@@ -111,26 +114,12 @@ def _metric(data: xr.Dataset, metric: str | None) -> str:
     return metric or ("logprob" if "logprob" in known or not known else known[0])
 
 
-def _select(heatmap: LayerConceptHeatmap, effect: xr.Dataset) -> None:
-    """Begin at the strongest cell that is clear of its controls, at a positive strength where there are any."""
-    positive = effect[STRENGTH] > 0
-    size = abs(effect["difference"]).where(positive | ~positive.any())
-    score = size.where(effect["clear_of_controls"])
-    if not bool(score.notnull().any()):
-        score = size.fillna(0.0)
-    place = score.argmax(dim=[CONCEPT, LAYER, STRENGTH])
-    cell = score.isel(place)
-    heatmap.publish(concept=str(cell[CONCEPT].values), strength=float(cell[STRENGTH].values))
-    heatmap.publish(layer=int(cell[LAYER].values))
-
-
 def _lead(data: xr.Dataset, effect: xr.Dataset) -> str:
     sizes = effect.sizes
     shape = f"{sizes[CONCEPT]} concepts × {sizes[LAYER]} layers × {sizes[STRENGTH]} strengths"
-    low, high = int(effect["n"].min()), int(effect["n"].max())
-    n = f"n = {high} images" if low == high else f"n = {low} to {high} images"
-    prompt = f" · “{data.attrs['prompt']}”" if data.attrs.get("prompt") else ""
-    return " ".join(part for part in (f"{shape} · {n}{prompt}.", unfinished(data)) if part)
+    prompt = f"“{data.attrs['prompt']}”" if data.attrs.get("prompt") else ""
+    about = " · ".join(part for part in (shape, counted(effect["n"].values), prompt) if part)
+    return f"{about}. {unfinished(data)}".rstrip()
 
 
 def _content(

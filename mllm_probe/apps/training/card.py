@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from mllm_probe.apps.training.run import Times, TrainingPlan
 from mllm_probe.apps.training.tower import TowerPlan
 from mllm_probe.scenes.combinations import HELD_OUT
+from mllm_probe.typing import JsonObject
 
 RESULTS = "evaluation.json"
 """File in a model's folder with what `mllm_probe.apps.evaluate --save` measured."""
@@ -82,7 +82,7 @@ def write_card(folder: Path, plan: TrainingPlan, took: Times) -> None:
     refresh_card(folder)
 
 
-def _texts(facts: dict[str, Any]) -> dict[str, str]:
+def _texts(facts: JsonObject) -> dict[str, str]:
     """Return the lines of a card that depend on where the vision tower came from."""
     command = f"python -m mllm_probe.apps.train --model {facts['model']} --steps {facts['steps']}"
     command += f" --processes {facts['processes']}"

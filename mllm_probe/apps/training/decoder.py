@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from mllm_probe.apps.training.training_state import Groups, run_steps
 from mllm_probe.scenes.language import questions
 from mllm_probe.scenes.problems import Question
 from mllm_probe.scenes.vocabulary import CONCEPTS
+from mllm_probe.typing import JsonObject
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _prepare(team: Team, plan: DecoderPlan, tower: Tower) -> Parts:
     return Parts(model, head, optimizer, mean)
 
 
-def _restore(parts: Parts, path: Path) -> dict[str, Any]:
+def _restore(parts: Parts, path: Path) -> JsonObject:
     groups, progress = training_state.load(path)
     if not groups:
         return progress

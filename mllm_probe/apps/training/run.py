@@ -1,4 +1,4 @@
-"""The whole training of one bundled model: pictures, vision tower, model; what is there is not done again."""
+"""The whole training of one bundled model: pictures, vision tower, model; finished parts are reused."""
 
 import logging
 import sys

@@ -9,13 +9,13 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from mllm_probe.apps.training.parallel import Team
+from mllm_probe.typing import JsonObject
 
 log = logging.getLogger(__name__)
 Groups = dict[str, dict[str, Tensor]]
@@ -23,7 +23,7 @@ Groups = dict[str, dict[str, Tensor]]
 _PROGRESS = "progress"
 
 
-def save(path: Path, groups: Groups, progress: dict[str, Any]) -> None:
+def save(path: Path, groups: Groups, progress: JsonObject) -> None:
     """Write named groups of tensors and the progress of training.
 
     Parameters
@@ -47,7 +47,7 @@ def save(path: Path, groups: Groups, progress: dict[str, Any]) -> None:
     path.with_suffix(".json").write_text(json.dumps(progress, indent=1))
 
 
-def load(path: Path) -> tuple[Groups, dict[str, Any]]:
+def load(path: Path) -> tuple[Groups, JsonObject]:
     """Return the groups and the progress that `save` wrote; without a checkpoint no groups, and progress at step 0."""
     groups: Groups = {}
     if not path.exists():
@@ -66,7 +66,7 @@ def run_steps(
     path: Path,
     steps: int,
     save_every: int,
-    progress: dict[str, Any],
+    progress: JsonObject,
     step: Callable[[int], Tensor],
     report: Callable[[], tuple[Groups, dict[str, float]]],
 ) -> None:

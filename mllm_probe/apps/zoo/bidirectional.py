@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import transformers as hf
+from transformers import PreTrainedConfig
 
 from mllm_probe.apps.zoo.common import (
     IMAGE,
@@ -13,7 +14,6 @@ from mllm_probe.apps.zoo.common import (
     family,
     of_image,
     own_text,
-    pixels,
     prompt,
     text,
     vision,
@@ -34,7 +34,7 @@ def gemma3() -> Described:
         eoi_token_index=IMAGE + 2,
     )
     ids = prompt(4)
-    inputs = {"input_ids": ids, "pixel_values": pixels(1, 3, 28, 28), "token_type_ids": of_image(ids)}
+    inputs = {"input_ids": ids, "pixel_values": torch.randn(1, 3, 28, 28), "token_type_ids": of_image(ids)}
     return config, inputs
 
 
@@ -115,33 +115,29 @@ def gemma3n() -> Described:
         eoa_token_id=IMAGE + 5,
     )
     ids = prompt(4)
-    inputs = {"input_ids": ids, "pixel_values": pixels(1, 3, 64, 64), "token_type_ids": of_image(ids)}
+    inputs = {"input_ids": ids, "pixel_values": torch.randn(1, 3, 64, 64), "token_type_ids": of_image(ids)}
     return config, inputs
+
+
+def _paligemma(decoder: PreTrainedConfig) -> Described:
+    ids = prompt(16)
+    config = hf.PaliGemmaConfig(
+        text_config=decoder,
+        vision_config=hf.SiglipVisionConfig(**vision()),
+        image_token_index=IMAGE,
+        projection_dim=WIDTH,
+    )
+    pixels = torch.randn(1, 3, 28, 28)
+    return config, {"input_ids": ids, "pixel_values": pixels, "token_type_ids": torch.zeros_like(ids)}
 
 
 @family("the whole prompt sees itself in both directions")
 def paligemma() -> Described:
     """PaliGemma: a prefix without causal order."""
-    config = hf.PaliGemmaConfig(
-        text_config=text(hf.GemmaConfig),
-        vision_config=hf.SiglipVisionConfig(**vision()),
-        image_token_index=IMAGE,
-        projection_dim=WIDTH,
-    )
-    ids = prompt(16)
-    inputs = {"input_ids": ids, "pixel_values": pixels(1, 3, 28, 28), "token_type_ids": torch.zeros_like(ids)}
-    return config, inputs
+    return _paligemma(text(hf.GemmaConfig))
 
 
 @family("the whole prompt sees itself in both directions")
 def paligemma2() -> Described:
     """PaliGemma 2: a Gemma 2 decoder, with soft-capped eager attention, and sliding and full layers in turn."""
-    config = hf.PaliGemmaConfig(
-        text_config=text(hf.Gemma2Config, query_pre_attn_scalar=8),
-        vision_config=hf.SiglipVisionConfig(**vision()),
-        image_token_index=IMAGE,
-        projection_dim=WIDTH,
-    )
-    ids = prompt(16)
-    inputs = {"input_ids": ids, "pixel_values": pixels(1, 3, 28, 28), "token_type_ids": torch.zeros_like(ids)}
-    return config, inputs
+    return _paligemma(text(hf.Gemma2Config, query_pre_attn_scalar=8))

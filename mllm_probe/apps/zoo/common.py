@@ -128,11 +128,6 @@ def pixtral() -> PreTrainedConfig:
     return PixtralVisionConfig(**vision(head_dim=8))
 
 
-def pixels(*shape: int) -> Tensor:
-    """Random pixels."""
-    return torch.randn(*shape)
-
-
 def prompt(image_tokens: int, before: int = 3, after: int = 6, token: int = IMAGE) -> Tensor:
     """Ids [1, tokens]: some words, the image tokens, more words."""
     generator = torch.Generator().manual_seed(1)
@@ -148,6 +143,6 @@ def of_image(ids: Tensor, token: int = IMAGE) -> Tensor:
 def gridded(patch: int = 14, frames: int = 2, side: int = 4) -> dict[str, Tensor]:
     """An image as a list of side × side patches and its grid, as the Qwen families take it."""
     return {
-        "pixel_values": pixels(side * side, 3 * frames * patch * patch),
+        "pixel_values": torch.randn(side * side, 3 * frames * patch * patch),
         "image_grid_thw": torch.tensor([[1, side, side]]),
     }

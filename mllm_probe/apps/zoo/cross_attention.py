@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import transformers as hf
 
-from mllm_probe.apps.zoo.common import IMAGE, VOCABULARY, WIDTH, Described, family, own_text, pixels, prompt
+from mllm_probe.apps.zoo.common import IMAGE, VOCABULARY, WIDTH, Described, family, own_text, prompt
 
 
 @family("cross-attention blocks among the decoder blocks")
@@ -27,7 +27,7 @@ def mllama() -> Described:
     ids = prompt(1)
     inputs = {
         "input_ids": ids,
-        "pixel_values": pixels(1, 1, 1, 3, 28, 28),
+        "pixel_values": torch.randn(1, 1, 1, 3, 28, 28),
         "aspect_ratio_ids": torch.ones(1, 1).long(),
         "aspect_ratio_mask": torch.ones(1, 1, 1).long(),
         "cross_attention_mask": torch.ones(1, ids.shape[1], 1, 1).long(),
@@ -49,7 +49,7 @@ def idefics() -> Described:
     ids = prompt(1)
     inputs = {
         "input_ids": ids,
-        "pixel_values": pixels(1, 1, 3, 28, 28),
+        "pixel_values": torch.randn(1, 1, 3, 28, 28),
         "image_attention_mask": torch.ones(1, ids.shape[1], 1).long(),
     }
     return config, inputs
@@ -67,5 +67,5 @@ def florence2() -> Described:
         "window_size": 4,
     }  # fmt: skip
     return hf.Florence2Config(text_config=decoder.to_dict(), vision_config=tower, image_token_id=IMAGE), {
-        "pixel_values": pixels(1, 3, 64, 64)
+        "pixel_values": torch.randn(1, 3, 64, 64)
     }

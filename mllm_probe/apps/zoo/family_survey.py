@@ -44,7 +44,7 @@ class Row:
 
     @property
     def remarks(self) -> str:
-        """Why checks do not apply, or what was raised."""
+        """Reasons why checks do not apply, or the error."""
         if self.verified and self.report is not None:
             open_checks = [check for check in self.report.checks if check.outcome is Outcome.DOES_NOT_APPLY]
             return "; ".join(f"no check of {check.name}: {check.detail}" for check in open_checks)

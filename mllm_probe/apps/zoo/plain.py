@@ -15,7 +15,6 @@ from mllm_probe.apps.zoo.common import (
     Family,
     family,
     own_text,
-    pixels,
     pixtral,
     prompt,
     text,
@@ -47,7 +46,7 @@ BY_DEFAULT: dict[str, tuple[tuple[int, ...], list[int] | None]] = {
 def _by_default(name: str) -> Described:
     shape, size = BY_DEFAULT[name]
     sizes = {} if size is None else {"image_sizes": torch.tensor([size])}
-    return small_config(name), {"pixel_values": pixels(*shape)} | sizes
+    return small_config(name), {"pixel_values": torch.randn(*shape)} | sizes
 
 
 for _name in BY_DEFAULT:
@@ -63,7 +62,7 @@ def _siglip() -> hf.PreTrainedConfig:
 
 
 def _seen(tokens: int) -> dict[str, torch.Tensor]:
-    return {"input_ids": prompt(tokens), "pixel_values": pixels(*PICTURE)}
+    return {"input_ids": prompt(tokens), "pixel_values": torch.randn(*PICTURE)}
 
 
 @family(KIND)
@@ -104,7 +103,7 @@ def got_ocr2() -> Described:
         "output_channels": 16, "mlp_dim": 64, "global_attn_indexes": [1], "window_size": 4,
     }  # fmt: skip
     return hf.GotOcr2Config(text_config=text(hf.Qwen2Config).to_dict(), vision_config=tower, image_token_id=IMAGE), {
-        "pixel_values": pixels(1, 3, 128, 128)
+        "pixel_values": torch.randn(1, 3, 128, 128)
     }
 
 
@@ -151,7 +150,7 @@ def perception_lm() -> Described:
         vision_use_cls_token=True,
         projector_pooling_ratio=2,
     )
-    inputs = {"input_ids": prompt(4), "pixel_values": pixels(1, 1, 3, 56, 56)}
+    inputs = {"input_ids": prompt(4), "pixel_values": torch.randn(1, 1, 3, 56, 56)}
     return config, inputs
 
 
@@ -166,7 +165,7 @@ def video_llama_3() -> Described:
     )
     inputs = {
         "input_ids": prompt(4),
-        "pixel_values": pixels(16, 3 * 14 * 14),
+        "pixel_values": torch.randn(16, 3 * 14 * 14),
         "image_grid_thw": torch.tensor([[1, 4, 4]]),
         "image_merge_sizes": torch.tensor([2]),
     }
@@ -224,7 +223,7 @@ def fuyu() -> Described:
         patch_size=7,
         image_token_id=IMAGE,
         text_config=hf.PersimmonConfig(**sizes).to_dict(),
-    ), {"input_ids": prompt(4), "image_patches": pixels(1, 4, 147)}
+    ), {"input_ids": prompt(4), "image_patches": torch.randn(1, 4, 147)}
 
 
 @family("causal, pictures become discrete tokens")
@@ -239,7 +238,7 @@ def chameleon() -> Described:
         vocab_size=160, hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=4, num_attention_heads=4,
         num_key_value_heads=4, max_position_embeddings=256, vq_config=coder, vocabulary_map=words,
     )  # fmt: skip
-    return config, {"pixel_values": pixels(*PICTURE)}
+    return config, {"pixel_values": torch.randn(*PICTURE)}
 
 
 @family("causal, latent queries of the image connector in the sequence")
@@ -268,7 +267,7 @@ def lfm2_vl() -> Described:
     )
     inputs = {
         "input_ids": prompt(4),
-        "pixel_values": pixels(1, 16, 147),
+        "pixel_values": torch.randn(1, 16, 147),
         "spatial_shapes": torch.tensor([[4, 4]]),
         "pixel_attention_mask": torch.ones(1, 16).long(),
     }
@@ -306,7 +305,7 @@ def llama4() -> Described:
         boi_token_index=IMAGE + 1,
         eoi_token_index=IMAGE + 2,
     )  # fmt: skip
-    return config, {"pixel_values": pixels(*PICTURE)}
+    return config, {"pixel_values": torch.randn(*PICTURE)}
 
 
 @family("causal, mixture of experts, latent attention")
@@ -323,5 +322,5 @@ def kimi_k25() -> Described:
         text_config=decoder.to_dict(), vision_config=tower, image_token_id=IMAGE, video_token_id=IMAGE + 1,
         vision_start_token_id=IMAGE + 2, vision_end_token_id=IMAGE + 3, projection_hidden_size=WIDTH,
     )  # fmt: skip
-    inputs = {"pixel_values": pixels(16, 3, 14, 14), "image_grid_thw": torch.tensor([[1, 4, 4]])}
+    inputs = {"pixel_values": torch.randn(16, 3, 14, 14), "image_grid_thw": torch.tensor([[1, 4, 4]])}
     return config, inputs

@@ -100,7 +100,7 @@ def shrunk(model_type: str) -> nn.Module:
 
 
 def sample(hf: PreTrainedModel, picture: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Inputs for one sample: what the model's forward takes of ``picture``, and a prompt with room for it."""
+    """Inputs for one sample: the tensors of ``picture`` that the model accepts, and a prompt with image tokens."""
     accepted = accepted_inputs(hf)
     inputs = {name: value for name, value in picture.items() if name in accepted}
     tokens = count_image_tokens(hf, inputs) if hasattr(hf, "get_image_features") else 4

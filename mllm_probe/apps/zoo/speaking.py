@@ -40,7 +40,7 @@ TEMPLATE = (
 
 
 def word_tokenizer(picture: str) -> PreTrainedTokenizerFast:
-    """A word-level tokenizer without case; ``picture`` is what the chat template writes for a picture."""
+    """A word-level tokenizer without case; ``picture`` is the text of the chat template for an image."""
     words = Tokenizer(models.WordLevel(dict(VOCABULARY), unk_token="<unk>"))
     words.normalizer = normalizers.Lowercase()
     words.pre_tokenizer = pre_tokenizers.Whitespace()

@@ -145,7 +145,7 @@ def fewest(value: float) -> int:
 
 
 def _fixed(value: float, digits: int) -> str:
-    """A number with ``digits`` behind the point, halves rounded up as in browsers."""
+    """A number with ``digits`` decimal places, halves rounded up as in browsers."""
     return f"{Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
 
 

@@ -69,7 +69,7 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
     done_status = "idle"
     """Status after work that was done to its end."""
     _acts: ClassVar[Mapping[str, Act]] = {}
-    """What is done with each kind of message that the front-end sends."""
+    """Handlers of the front-end's messages by kind."""
 
     status = traitlets.Enum(("idle", "running", "cancelled", "error"), "idle").tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)

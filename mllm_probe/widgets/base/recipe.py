@@ -1,4 +1,4 @@
-"""Python that reproduces what a widget shows: the answers of a panel's setting, the effect of a map's cells."""
+"""Code that reproduces the contents of a widget: the answers of a panel's setting, the effect of a map's cells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mllm_probe.typing import Traits
 from mllm_probe.widgets.panel.setting import PAINTED, Setting
 
 _FIELD = "\ue000"
-"""Around the name of what is filled in later; of the private use area, so no text needs it."""
+"""Delimiter around a placeholder; from the private use area, so it occurs in no text."""
 CONCEPT, LAYERS, STRENGTH = (f"{_FIELD}{name}{_FIELD}" for name in ("concept", "layers", "strength"))
 
 
@@ -48,13 +48,13 @@ def map_recipe(provenance: Traits, strength_unit: str) -> list[str]:
     Parameters
     ----------
     provenance : dict
-        How the grid was made and what is shown of it: trait ``provenance`` of the heatmap.
+        Provenance of the grid and the displayed metric and average: trait ``provenance`` of the heatmap.
     strength_unit : str
 
     Returns
     -------
     list of str
-        Pieces of the code; every second one names what the selection fills in: ``"concept"`` and ``"strength"`` as
+        Pieces of the code; every second one names a placeholder for the selection: ``"concept"`` and ``"strength"`` as
         literals, ``"layers"`` as numbers with commas between them.
     """
     name = str(provenance.get("model", "the one of the grid")).replace(_FIELD, "")

@@ -47,10 +47,10 @@ class Shared:
         return write(path, png(self.drawing(**what), scale=scale))
 
     def _settle(self) -> None:
-        """Wait for what is being computed and is done in seconds; a sweep is not waited for."""
+        """Wait for computations that take seconds; a sweep is not waited for."""
 
     def drawing(self) -> Drawing:
-        """Draw what the widget shows now."""
+        """Draw the present state of the widget."""
         return card(type(self).__name__, [repr(self)])
 
     def recordings(self) -> Recordings:

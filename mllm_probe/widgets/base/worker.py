@@ -1,4 +1,4 @@
-"""One thread that always works on the newest job: what the widgets compute with, so that the notebook stays free."""
+"""One background thread that works on the newest job, so that the notebook stays responsive."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class NewestWorker:
             Takes an event that is set when it is cancelled. The context carries the request that a message of the
             notebook belongs to, so what the job sends is routed as if the caller had sent it.
         leave : callable, optional
-            Called by whoever cancels the job, after the event is set: ends a step that the job waits for.
+            Called on cancellation, after the event is set: ends a step that the job waits for.
         """
         task = _Task(job, contextvars.copy_context(), leave)
         with self._changed:

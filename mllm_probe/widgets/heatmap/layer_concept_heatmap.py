@@ -79,7 +79,7 @@ class LayerConceptHeatmap(ProbeWidget):
     """Concepts × layers as a map; hover reads a cell, a click, a drag or the arrow keys select cells and windows.
 
     Colour is the effect beyond a control; hatched cells are not clear of their controls. The selected cell's
-    dose-response curve stands below, beside its controls.
+    dose-response curve is drawn below, with its controls.
 
     Parameters
     ----------
@@ -98,11 +98,11 @@ class LayerConceptHeatmap(ProbeWidget):
     window : list of int
         First and last selected layer. ``layer`` is the first; setting it alone makes a window of one.
     metric, against, average, sample
-        What is shown: the metric, the kind of control that effects are differences from (``"random"``,
+        Displayed metric, the kind of control that effects are differences from (``"random"``,
         ``"shuffled"``), whether images are summarised by their ``"mean"``, their ``"median"``, or one is shown
         (``"single"``, number ``sample``).
     columns : {"layer", "relative_depth"}
-        What the columns are.
+        Scale of the columns.
     values : bytes
         float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``low``,
         ``high``, ``n``, ``clear``; ``control``, ``control_low``, ``control_high`` hold one after the other for each of
@@ -111,14 +111,14 @@ class LayerConceptHeatmap(ProbeWidget):
         float32, concept × strength: the layer of the largest effect, and over how many layers the effect of the peak's
         sign extends, (Σv)² / Σv²; NaN where nothing was run.
     detail : {"dose_response", "off_target"}
-        What stands below the map. ``off_target`` is float32, steered × scored concept, at the selected layer and
+        View below the map. ``off_target`` is float32, steered × scored concept, at the selected layer and
         strength, for grids with metric ``"off_target"``.
     copied : str
         Text last copied in the front-end: the selected cells as CSV, or the code that reproduces them.
     progress : float
         Share of the watched sweep that is done, 0 … 1.
     status : str
-        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
+        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` holds the error.
     """
 
     _esm = bundle("layer_concept_heatmap")
@@ -202,7 +202,7 @@ class LayerConceptHeatmap(ProbeWidget):
             self.watch(_datasets(grid))
 
     def show(self, grid: xr.Dataset) -> None:
-        """Show a grid or an effect in place of what is there."""
+        """Show another grid or effect."""
         with self._showing:
             self.grid = grid
             self.publish_changed(self._state(grid))
@@ -353,7 +353,7 @@ class LayerConceptHeatmap(ProbeWidget):
         return picture_of_map(self, what)
 
     def recordings(self) -> Recordings:
-        """Record what the choosers of a saved page show."""
+        """Record the maps for the menus of a saved page."""
         with self._showing:
             return map_recordings(self)
 
@@ -365,7 +365,7 @@ class LayerConceptHeatmap(ProbeWidget):
 
 
 def _datasets(grids: object) -> Iterable[xr.Dataset]:
-    """Check what a map is made of, where that is known before it is watched.
+    """Check the source of a map before it is watched.
 
     Raises
     ------
@@ -393,7 +393,7 @@ def _leave(grids: Iterator[xr.Dataset]) -> None:
 
 
 def _provenance(grid: xr.Dataset) -> Traits:
-    """How the grid was made, for the code that gives a cell again."""
+    """Provenance of the grid, for the code that reproduces a cell."""
     provenance = {name: grid.attrs[name] for name in _PROVENANCE if name in grid.attrs}
     scope = [part for part in str(provenance.get("scope", "")).split("+") if part in SCOPES]
     return provenance | {"tokens": scope, "bundled": bundled_folder(str(provenance.get("model", ""))) is not None}

@@ -54,7 +54,7 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
         strength, those of the controls one after the other in the order of ``controls``, as differences from
         unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run. ``peak_layer`` and
         ``participation_ratio`` are concept × strength, ``mean_over_concepts`` is layer × strength, as from
-        `spread_over_layers`. ``limit`` is the end of the colour scale and ``note`` what the marks mean.
+        `spread_over_layers`. ``limit`` is the end of the colour scale and ``note`` the legend of the marks.
     """
     if SCORED_CONCEPT in effect.dims:
         raise ValueError(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING
+
+import xarray as xr
 
 from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.studies.one_picture import summarised
 from mllm_probe.widgets.base.recipe import map_recipe
 from mllm_probe.widgets.heatmap.map_cells import NUMBERS, cells_of, is_effect
-from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings
+from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings, recorded_within
 
 if TYPE_CHECKING:
     from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
@@ -19,29 +22,26 @@ _SHOWN = (*NUMBERS, "unit", "controls", "limit", "note")
 
 
 def map_recordings(widget: LayerConceptHeatmap, largest: int = LARGEST) -> Recordings:
-    """Record what the choosers of a heatmap would show.
+    """Record the maps for the menus of a heatmap.
 
     Parameters
     ----------
     widget : LayerConceptHeatmap
     largest : int
-        Bytes of numbers; what is beyond is left out, means before medians.
+        Limit in bytes of numbers; maps beyond it are left out, medians first.
     """
-    recordings, grid = Recordings(_KEYS), widget.grid
-    if grid is None or is_effect(grid):
-        return recordings
+    if widget.grid is None or is_effect(widget.grid):
+        return Recordings(_KEYS)
+    return recorded_within(_KEYS, _each(widget, widget.grid), largest)
+
+
+def _each(widget: LayerConceptHeatmap, grid: xr.Dataset) -> Iterator[Recording]:
     metrics = dict.fromkeys((widget.metric, *metrics_of(grid)))
     controls = dict.fromkeys((widget.against, *widget.controls))
     for average, metric in product(("mean", "median"), metrics):
         effect = summarised(grid, metric, average)
         for against in controls:
-            cells = cells_of(effect, against)
-            shown = {name: cells[name] for name in _SHOWN}
-            largest -= sum(len(value) for value in shown.values() if isinstance(value, bytes))
-            if largest < 0:
-                return recordings
-            when = dict(zip(_KEYS, (metric, against, average), strict=True))
+            cells, when = cells_of(effect, against), dict(zip(_KEYS, (metric, against, average), strict=True))
             provenance = widget.provenance | when
-            recipe = map_recipe(provenance, widget.strength_unit)
-            recordings.add(Recording(when, shown | {"provenance": provenance, "recipe": recipe}))
-    return recordings
+            how = {"provenance": provenance, "recipe": map_recipe(provenance, widget.strength_unit)}
+            yield Recording(when, {name: cells[name] for name in _SHOWN} | how)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import threading
 from collections.abc import Callable, Hashable
@@ -16,19 +15,18 @@ import xarray as xr
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.metrics.projection import UNIT
 from mllm_probe.models import ProbeModel, require_model
-from mllm_probe.models.images import as_image, takes_images, warn_of_image
+from mllm_probe.models.images import takes_images, warn_of_image
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, require, require_same_model
 from mllm_probe.steering import Steering
-from mllm_probe.typing import Layers, Picture, PromptImages, TokenScope, Traits, TraitValue
+from mllm_probe.typing import Layers, PromptImages, TokenScope, Traits, TraitValue
 from mllm_probe.widgets.base.choices import pictures_from
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, sentence
-from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings
+from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings, recorded_within
 
 logger = logging.getLogger(__name__)
 
 MEASURED = "0 = mean of images without the concept, 1 = mean of images with it"
 GIVEN = "0 = no component along the direction, 1 = length of the given vector"
-_SIDE = 640
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Wanted:
 
 
 class InsideWidget(ProbeWidget):
-    """Base of the widgets that read one run of a model; a change of what is read starts a reading, the newest wins.
+    """Base of the widgets that read one run of a model; a change of a setting starts a reading, the newest wins.
 
     Attributes
     ----------
@@ -68,6 +66,8 @@ class InsideWidget(ProbeWidget):
         The layer on the screen; all layers are sent, so that changing it costs nothing.
     values : bytes
         float32, layer × …: the projection in ``unit``, whose scale ``meaning`` explains; NaN where there is none.
+    limit : float
+        End of the colour scale.
     shown : dict
         What ``values`` are of: ``concept``, ``prompt`` and ``picture`` (which is counted up by each new image).
     """
@@ -80,11 +80,12 @@ class InsideWidget(ProbeWidget):
     prompt = traitlets.Unicode("").tag(sync=True)
     values = traitlets.Bytes(b"").tag(sync=True)
     unit = traitlets.Unicode(UNIT).tag(sync=True)
+    limit = traitlets.Float(1.0).tag(sync=True)
     meaning = traitlets.Unicode(MEASURED).tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)
 
     _reads: tuple[str, ...] = ("concept", "prompt")
-    _recorded: tuple[str, ...] = ("values", "meaning")
+    _recorded: tuple[str, ...] = ("values", "limit", "meaning")
 
     @takes_images
     def __init__(
@@ -177,29 +178,27 @@ class InsideWidget(ProbeWidget):
     def recordings(self, largest: int = LARGEST) -> Recordings:
         """Record the projection on every concept, the chosen one first, as far as ``largest`` bytes go.
 
-        Nothing is run: what was captured is projected again. While a reading runs there is nothing to record.
+        Nothing is run: captured activations are projected again. While a reading runs nothing is recorded.
         """
-        recorded = Recordings((CONCEPT,))
         if self.status != "idle" or self._capture is None:
-            return recorded
-        for concept in [self.concept, *(name for name in self.concepts if name != self.concept)]:
-            state = self._compute(replace(self._wanted(), concept=concept), threading.Event()) or {}
-            shown = {name: state[name] for name in self._recorded if name in state}
-            largest -= sum(len(value) for value in shown.values() if isinstance(value, bytes))
-            if largest < 0:
-                break
-            recorded.add(Recording({CONCEPT: concept}, shown | {"shown": self.shown | {CONCEPT: concept}}))
-        return recorded
+            return Recordings((CONCEPT,))
+        concepts = dict.fromkeys((self.concept, *self.concepts))
+        return recorded_within((CONCEPT,), (self._recording(concept) for concept in concepts), largest)
+
+    def _recording(self, concept: str) -> Recording:
+        state = self._compute(replace(self._wanted(), concept=concept), threading.Event()) or {}
+        shown = {name: state[name] for name in self._recorded if name in state}
+        return Recording({CONCEPT: concept}, shown | {"shown": self.shown | {CONCEPT: concept}})
 
     def _wanted(self) -> Wanted:
         return Wanted(self._image, self._pictures, self.prompt, self.concept)
 
     def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
-        """Traits that shows ``wanted``; None when it was cancelled."""
+        """Traits that show ``wanted``; None, or any traits, when it was cancelled."""
         raise NotImplementedError
 
     def _captured(self, key: Hashable, read: Callable[[], xr.Dataset]) -> xr.Dataset:
-        """The activations of ``key``, read once; those of another image or prompt are let go of first."""
+        """The activations of ``key``, read once; those of another image or prompt are released first."""
         if self._capture is None or self._capture[0] != key:
             self._capture = None
             self._capture = (key, read())
@@ -214,7 +213,7 @@ class InsideWidget(ProbeWidget):
         return self._vectors.sel({CONCEPT: concept})
 
     def _meaning(self, prompt: str) -> str:
-        """What 0 and 1 are; says so when they were measured with another prompt."""
+        """Meaning of 0 and 1 on the scale, with a note when they were measured with another prompt."""
         about = {} if self._vectors is None else self._vectors.attrs
         if about.get("method") == "given":
             return GIVEN
@@ -249,17 +248,14 @@ class InsideWidget(ProbeWidget):
 
     def _read(self, wanted: Wanted, cancelled: threading.Event) -> None:
         self.publish(status="running", message="")
+        about = {"concept": wanted.concept, "prompt": wanted.prompt, "picture": wanted.picture}
         try:
             state = self._compute(wanted, cancelled)
+            state = None if cancelled.is_set() or state is None else state | {"status": "idle", "shown": about}
         except Exception as error:
             logger.exception("a reading of %s failed", type(self).__name__)
             state = {"status": "error", "message": sentence(error)}
-        if state is None:
-            state = {"status": "cancelled"}
-        elif "status" not in state:
-            about = {"concept": wanted.concept, "prompt": wanted.prompt, "picture": wanted.picture}
-            state |= {"status": "idle", "shown": about}
-        self.publish(**state)
+        self.publish(**(state or {"status": "cancelled"}))
 
     def _settle(self) -> None:
         self._worker.wait()
@@ -301,15 +297,6 @@ class SteeringWidget(InsideWidget):
 def _of_one_prompt(images: PromptImages) -> PromptImages:
     """The images of one prompt: a list of one is that image."""
     return images[0] if isinstance(images, (list, tuple)) and len(images) == 1 else images
-
-
-def png(image: Picture) -> bytes:
-    """An image as PNG of at most 640 pixels a side."""
-    small = as_image(image).copy()
-    small.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    small.save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def float_bytes(array: np.ndarray) -> bytes:

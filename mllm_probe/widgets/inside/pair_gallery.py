@@ -38,9 +38,9 @@ class PairGallery(InsideWidget):
     vectors : xarray.Dataset, optional
         From `mllm_probe.concept_vectors`. May be set later.
     prompt : str, optional
-        What stands beside each image; the model's default prompt without it.
+        Prompt with which each image is read; the model's default prompt without it.
     concept, layer : optional
-        What is shown at first.
+        Initial selection.
 
     Attributes
     ----------
@@ -85,12 +85,13 @@ class PairGallery(InsideWidget):
             if cancelled.is_set():
                 return None
             separations.append(self._separation(pairs[start : min(start + _AT_ONCE, MOST)], wanted.prompt, vectors))
-        shown = [_described(number, *pair) for number, pair in enumerate(pairs[:MOST])]
+        shown = [
+            {"label": f"pair {number}", "positive": one.thumbnail(_SIDE), "negative": other.thumbnail(_SIDE)}
+            for number, (one, other) in enumerate(pairs[:MOST], 1)
+        ]
         meaning = self._separated(bool(concept.paired), shown=len(shown), total=len(pairs))
         values = float_bytes(np.concatenate(separations, axis=1))
-        return None if cancelled.is_set() else {
-            "pairs": shown, "values": values, "total": len(pairs), "meaning": meaning,
-        }  # fmt: skip
+        return {"pairs": shown, "values": values, "total": len(pairs), "meaning": meaning}
 
     def _separation(self, pairs: Sequence[tuple[Picture, Picture]], prompt: str, vectors: xr.Dataset) -> np.ndarray:
         """Projection with minus projection without: [layer, pair]."""
@@ -101,21 +102,11 @@ class PairGallery(InsideWidget):
         return difference
 
     def _separated(self, paired: bool, shown: int, total: int) -> str:
-        whole = "one length of the given vector" if self._meaning(self.prompt) == GIVEN else (
-            "average separation in the fit set"
-        )  # fmt: skip
+        given = self._meaning(self.prompt) == GIVEN
+        whole = "one length of the given vector" if given else "average separation in the fit set"
         kind = "Same image, one thing changed" if paired else "Two different images"
         some = f"the first {shown} of {total} pairs" if total > shown else f"all {total} pairs"
         return f"{kind}; {some} of the library; at the last token of the prompt. 1 = {whole}, 0 = no separation."
 
     def _summary(self) -> str:
         return f"{super()._summary()}, {len(self.pairs)} pairs"
-
-
-def _described(number: int, positive: Picture, negative: Picture) -> Traits:
-    """One pair as the front-end shows it."""
-    return {
-        "label": f"pair {number + 1}",
-        "positive": positive.thumbnail(_SIDE),
-        "negative": negative.thumbnail(_SIDE),
-    }

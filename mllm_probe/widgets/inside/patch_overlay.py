@@ -10,17 +10,22 @@ import traitlets
 import xarray as xr
 from PIL import Image
 
-from mllm_probe import schema
+from mllm_probe import schema, typing
 from mllm_probe.activations import capture
+from mllm_probe.concepts import Picture
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
 from mllm_probe.models import ProbeModel
 from mllm_probe.models.families import why_no_image_tokens
 from mllm_probe.models.images import as_image
-from mllm_probe.typing import Picture, Traits
+from mllm_probe.typing import Traits
+from mllm_probe.widgets.base.numbers import scale_limit
 from mllm_probe.widgets.base.probe_widget import bundle
-from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes, png
+from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_patches
+
+_SIDE = 640
+"""Pixels of the longer side of the image that is sent, at most."""
 
 
 class PatchOverlay(SteeringWidget):
@@ -38,9 +43,9 @@ class PatchOverlay(SteeringWidget):
     images : image, optional
         A drawn scene by default. ``overlay.images = …`` shows another.
     prompt : str, optional
-        What stands beside the image; the model's default prompt without it.
+        Prompt with which the image is read; the model's default prompt without it.
     concept, layer : optional
-        What is shown at first.
+        Initial selection.
 
     Attributes
     ----------
@@ -53,7 +58,7 @@ class PatchOverlay(SteeringWidget):
     rows, columns : int
         Size of the grid; 0 while it is not known.
     status : str
-        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
+        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` holds the error.
 
     Examples
     --------
@@ -77,7 +82,7 @@ class PatchOverlay(SteeringWidget):
         return mask
 
     def paint(self, mask: np.typing.ArrayLike) -> None:
-        """Paint the patches of a bool array [rows, columns] and no others."""
+        """Set the painted patches from a bool array [rows, columns]."""
         array = np.asarray(mask)
         if array.dtype != bool or array.ndim != 2 or (self.rows and array.shape != (self.rows, self.columns)):
             grid = f"[{self.rows}, {self.columns}]" if self.rows else "[rows, columns]"
@@ -89,7 +94,8 @@ class PatchOverlay(SteeringWidget):
 
     def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
         if self.shown.get("picture") != wanted.picture:
-            self.publish(picture=png(seen_by(self.model, as_image(cast(Picture, wanted.images)))))
+            seen = seen_by(self.model, as_image(cast(typing.Picture, wanted.images)))
+            self.publish(picture=Picture(seen).thumbnail(_SIDE))
         acts = self._captured((wanted.picture, wanted.prompt), lambda: self._image_tokens(wanted))
         if cancelled.is_set():
             return None
@@ -108,11 +114,12 @@ class PatchOverlay(SteeringWidget):
             projected = concept_projection(acts, vectors)
             values = np.full((projected.sizes[schema.LAYER], *shape), np.nan, np.float32)
             values[:, row, column] = projected.isel({schema.SAMPLE: 0}).values
-            state |= {"values": float_bytes(values), "meaning": self._meaning(wanted.prompt)}
+            state |= {"values": float_bytes(values), "limit": scale_limit(values, self.unit)}
+            state["meaning"] = self._meaning(wanted.prompt)
             (scope,) = set(borrowed_scopes(acts, vectors))
             if scope:
                 state["meaning"] += f", at tokens of the scope {scope} and not at image tokens"
-        return None if cancelled.is_set() else state
+        return state
 
     def _image_tokens(self, wanted: Wanted) -> xr.Dataset:
         why = why_no_image_tokens(self.model.hf.config)

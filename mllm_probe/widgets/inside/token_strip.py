@@ -22,6 +22,7 @@ from mllm_probe.models import ProbeModel
 from mllm_probe.models.images import takes_images
 from mllm_probe.tokens import captured_kinds
 from mllm_probe.typing import Continuation, PromptImages, Traits, TraitValue
+from mllm_probe.widgets.base.numbers import scale_limit
 from mllm_probe.widgets.base.probe_widget import bundle
 from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes
 
@@ -29,14 +30,14 @@ WORDS = 3
 """Number of logit-lens words for each token and layer."""
 
 _LensKey: TypeAlias = tuple[tuple[int, str, str], bool, tuple[int, ...]]
-"""What logit-lens words were read of: picture, prompt and answer; whether of image tokens too; layers."""
+"""Settings of a logit-lens reading: image, prompt and answer; whether image tokens are read too; layers."""
 
 
 class TokenStrip(SteeringWidget):
     """The tokens of a prompt and its answer: projection on a concept, or logit-lens words, at every layer.
 
     The projection is (h·v̂ − μ₋) / ‖v‖, in units of the concept's mean difference, each token along the vector of its
-    own scope. The logit lens reads a layer through the model's own final norm and head: what it would say next there.
+    own scope. The logit lens reads a layer through the model's own final norm and head: its next word there.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class TokenStrip(SteeringWidget):
     answer : str, optional
         Read teacher-forced; the model's own greedy answer without it.
     concept, layer : optional
-        What is shown at first.
+        Initial selection.
     mode : {"projection", "lens"}, optional
         Projection where there are vectors.
     max_new_tokens : int
@@ -73,7 +74,7 @@ class TokenStrip(SteeringWidget):
     opened : bool
         Whether image tokens are shown one by one; the logit lens reads them only then.
     status : str
-        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
+        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` holds the error.
 
     Examples
     --------
@@ -147,7 +148,8 @@ class TokenStrip(SteeringWidget):
             self._capture = None
             return None
         vectors = self._selected(wanted.concept)
-        tokens = described(acts, [] if vectors is None else borrowed_scopes(acts, vectors))
+        borrowed = [] if vectors is None else borrowed_scopes(acts, vectors)
+        tokens = described(acts, borrowed)
         prompt = {position for _, role, position, *_ in tokens if role != "answer"}
         state: Traits = {"tokens": tokens, "answer": acts.attrs["answer"]}
         there = [position for position in self.positions if position in prompt]
@@ -156,6 +158,9 @@ class TokenStrip(SteeringWidget):
         state["meaning"] = self._meaning(wanted.prompt)
         projected = None if vectors is None else concept_projection(acts, vectors).isel({schema.SAMPLE: 0})
         state["values"] = b"" if projected is None else float_bytes(projected.values)
+        if projected is not None:  # the scale is made from tokens that 0 and 1 were measured for, if there are any
+            own = projected.values[:, [not scope for scope in borrowed]]
+            state["limit"] = scale_limit(own if own.size else projected.values, self.unit)
         if wanted.mode == "lens":
             read = self._read_lens((key, wanted.opened, tuple(self.layers)), acts, cancelled)
             if read is None:
@@ -164,7 +169,7 @@ class TokenStrip(SteeringWidget):
         elif self._lens is not None and self._lens[0][0] != key:
             self._lens = None
             state |= {"lens_words": [], "lens": b""}
-        return None if cancelled.is_set() else state
+        return state
 
     def _run(self, wanted: Wanted, cancelled: threading.Event) -> xr.Dataset:
         """Activations of the prompt and of the answer that is given or generated; its text is kept as an attribute."""
@@ -174,9 +179,8 @@ class TokenStrip(SteeringWidget):
             stop = StoppingCriteriaList([_Cancelled(cancelled)])
             length = self.max_new_tokens
             out = generate(self.model, images, wanted.prompt, max_new_tokens=length, stopping_criteria=stop)
-            text, ids = out.text[0], out.tokens[0].tolist()
-            ended = next((i for i, token in enumerate(ids) if token in self.model.eos_token_ids), len(ids))
-            continuation = [ids[:ended]] if ended else None
+            text, ids = out.text[0], self.model.before_end(out.tokens[0].tolist())
+            continuation = [ids] if ids else None
         acts = capture(self.model, images, wanted.prompt, tokens="all", continuation=continuation)
         return acts.assign_attrs(answer=text)
 

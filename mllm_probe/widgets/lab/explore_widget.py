@@ -66,7 +66,7 @@ class Explore(Shared, ipywidgets.VBox):
     vectors, grid : xarray.Dataset or None
         The concept vectors, once they are measured, and the sweep as far as it has come.
     bar : LabBar
-        ``lab.bar.opened = ["patches", "tokens", "pairs", "code", "sweep"]`` opens what is folded.
+        ``lab.bar.opened = ["patches", "tokens", "pairs", "code", "sweep"]`` opens the folded parts.
     parts : LabParts
         The patch overlay, the token strip and the gallery of pairs, made when they are first opened.
     """
@@ -111,7 +111,7 @@ class Explore(Shared, ipywidgets.VBox):
 
     @property
     def code(self) -> str:
-        """Python that reproduces what is on the screen."""
+        """Code that reproduces the current view."""
         return python_of(self.panel, self._recipe)
 
     @property
@@ -141,7 +141,7 @@ class Explore(Shared, ipywidgets.VBox):
         return self.bar.status == "idle"
 
     def stop(self) -> None:
-        """Stop the background work after the current step; what has been measured stays."""
+        """Stop the background work after the current step; finished results are kept."""
         self._worker.cancel()
         if self.monitor.controllable:
             self.monitor.stop()

@@ -51,7 +51,7 @@ def explore(
     strengths : sequence of float
         Strengths of the heatmap, × residual norm.
     draws : int
-        Random directions per layer and strength, what the effect is compared with.
+        Random directions per layer and strength, with which the effect is compared.
     seed : int
         Of the split and the random directions.
 

@@ -22,7 +22,7 @@ class LabBar(ProbeWidget):
     opened : list of str
         Names of the parts that are open; ``"code"`` is the Python in ``code``.
     code : str
-        Python that reproduces what is on the screen.
+        Code that reproduces the current view.
     """
 
     _esm = bundle("lab_bar")

@@ -1,4 +1,4 @@
-"""The Python that reproduces what a lab shows: model, library, vectors, grid, and the selected steering."""
+"""Code that reproduces the view of a lab: model, library, vectors, grid, and the selected steering."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _OVERLAY = "patches"
 _STRIP = "tokens"
 _SHARED = ("concept", "layer", "prompt")
 _BY_HAND = {"mask": "patches", "positions": "positions"}
-"""Traits of the overlay and the strip that hold what was chosen by hand, with the panel's control that takes it."""
+"""Traits of the overlay and the strip that hold a manual selection, with the panel's control for it."""
 _FOLLOWED = [*_SHARED, "picture", *_BY_HAND.values()]
 
 
@@ -63,13 +63,13 @@ class LabParts:
         return [[name, label] for name, label in LABELS.items() if name != "pairs" or self.library is not None]
 
     def open_only(self, names: list[str]) -> None:
-        """Show these parts and fold the others; what is not made yet waits for the panel's vectors."""
+        """Show these parts and fold the others; parts that need vectors wait for those of the panel."""
         with self._changing:
             self.opened = [name for name, _ in self.offered if name in names]
             self.refresh()
 
     def refresh(self) -> None:
-        """Make what is open and can be made, and let it show what the panel shows."""
+        """Create the open parts where possible, and synchronise them with the panel."""
         with self._changing:
             if self.panel.vectors is None:
                 return
@@ -79,7 +79,7 @@ class LabParts:
             _fill(self.below, [self.widgets[name] for name in self.opened if name != _OVERLAY])
 
     def close(self) -> None:
-        """End the threads of all parts, let go of their tensors and remove them."""
+        """End the threads of all parts, release their tensors and remove them."""
         if self.__dict__.pop("_open", False):
             self.panel.unobserve(self._on_panel, _FOLLOWED)
             for part in self.widgets.values():
@@ -132,7 +132,7 @@ class LabParts:
                 self._follow(name)
 
     def _follow(self, name: str) -> None:
-        """Let a part show what the panel shows; only what is different starts a reading."""
+        """Synchronise a part with the panel; only a change starts a reading."""
         part, panel = self.widgets[name], self.panel
         if panel.vectors is not None and part.vectors is not panel.vectors:
             part.vectors = panel.vectors
@@ -143,7 +143,7 @@ class LabParts:
         self._choose(part)
 
     def _choose(self, part: InsideWidget) -> None:
-        """Show what the panel steers as painted or selected, where it fits the part."""
+        """Show the panel's painted patches or selected tokens, where they fit the part."""
         panel = self.panel
         if isinstance(part, TokenStrip) and panel.positions != part.positions:
             part.publish(positions=list(panel.positions))

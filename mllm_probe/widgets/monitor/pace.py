@@ -12,7 +12,7 @@ _WINDOW = 30.0
 class Pace:
     """Rate of finished work while it runs; pauses do not count.
 
-    The first step is left out: it may hold what a store brought back at once, and the preparation.
+    The first step is left out: it can include results restored from a store, and the preparation.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Pace:
             self._paused = self._clock()
 
     def resume(self) -> None:
-        """Let the clock go on."""
+        """Resume the clock."""
         if self._paused is not None:
             self._lost += self._clock() - self._paused
             self._paused = None

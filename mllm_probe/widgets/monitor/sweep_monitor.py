@@ -46,10 +46,10 @@ class SweepMonitor(ProbeWidget):
     Attributes
     ----------
     source : Driven, Stored or None
-        What is driven or looked at; None before there is anything, and after `close`.
+        Source that is driven or watched; None before the first one, and after `close`.
     status : str
         ``"idle"``, ``"running"``, ``"pausing"`` (the current step is finished first), ``"paused"``, ``"finished"``,
-        ``"cancelled"`` or ``"error"``; ``message`` says what was wrong.
+        ``"cancelled"`` or ``"error"``; ``message`` holds the error.
     done, total : int
         Steered runs; 0 where the source does not count them.
     progress : float
@@ -60,7 +60,7 @@ class SweepMonitor(ProbeWidget):
         Running time, pauses left out.
     seconds_left : float or None
     memory, memory_free : int
-        Bytes that this process holds where the model computes, and what is free there; 0 for a store.
+        Bytes that this process holds on the model's device, and free bytes there; 0 for a store.
     controllable : bool
         Whether it can be paused and stopped here.
     note : str
@@ -108,9 +108,9 @@ class SweepMonitor(ProbeWidget):
         return News(self)
 
     def watch(self, source: Source) -> SweepMonitor:
-        """Monitor another sweep in place of the one that is there, which is stopped; returns at once.
+        """Monitor another sweep; the current one is stopped. Returns at once.
 
-        A heatmap that watches this monitor goes on to the other sweep.
+        A heatmap that watches this monitor follows.
         """
         made: Driven | Stored = Stored(source) if isinstance(source, (str, Path)) else Driven(source)
         with self.changed:
@@ -136,7 +136,7 @@ class SweepMonitor(ProbeWidget):
             self.publish(status="pausing")
 
     def resume(self) -> None:
-        """Go on where it was paused."""
+        """Resume the paused sweep."""
         self._require_own()
         with self.changed:
             if self.status in ("pausing", "paused"):

@@ -1,1 +1,1 @@
-"""Pages that open without a kernel: what they hold and how they are written."""
+"""Pages that open without a kernel: their contents and how they are written."""

@@ -139,7 +139,7 @@ def _state(widget: ipywidgets.DOMWidget) -> tuple[JsonObject, list[list[object]]
 
 
 def apart(state: Traits) -> tuple[JsonObject, list[list[object]]]:
-    """Take binary values out of a state: what is left, and for each of them its path and its base64 text."""
+    """Split binary values off a state: the remaining state, and for each value its path and its base64 text."""
     buffers: list[list[object]] = []
 
     def taken(value: object, path: list[str | int]) -> object:
@@ -156,7 +156,7 @@ def apart(state: Traits) -> tuple[JsonObject, list[list[object]]]:
 
 
 def _fluency(widget: ipywidgets.DOMWidget, when: Traits) -> JsonObject:
-    """How fluent answers stay with a recorded setting of a panel, by what was tried until now."""
+    """Fluency of the recorded settings of a panel, as measured so far."""
     if not widget.has_trait("doses"):
         return {}
     return weighed(widget.grid, Setting.of(SimpleNamespace(**when)), widget.strength_unit)

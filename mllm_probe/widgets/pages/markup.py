@@ -38,7 +38,7 @@ def table(
     numbers : sequence of int
         Columns that are set to the right.
     search : str
-        What the table holds; given, a field to search it is put above it.
+        Description of the rows; if given, a search field is put above the table.
     name : str
         Its ``data-testid``.
     """
@@ -60,7 +60,7 @@ def _row(row: Sequence[object], sides: Sequence[str]) -> str:
 
 
 def facts(rows: Sequence[tuple[str, object]]) -> str:
-    """Make a table of names and what they are."""
+    """Make a table of names and values."""
     body = "\n".join(f'<tr><th scope="row">{text(name)}</th><td>{text(value)}</td></tr>' for name, value in rows)
     return f'<table class="page-facts" data-testid="all-facts"><tbody>\n{body}\n</tbody></table>'
 

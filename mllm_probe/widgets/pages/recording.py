@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,7 @@ class Recordings:
     _kept: OrderedDict[str, Recording] = field(default_factory=OrderedDict)
 
     def add(self, recording: Recording) -> None:
-        """Keep a recording in place of an older one of the same setting; of many the oldest are let go."""
+        """Keep a recording in place of an older one of the same setting; the oldest of many are dropped."""
         name = json.dumps(recording.when, sort_keys=True, default=str)
         self._kept.pop(name, None)
         self._kept[name] = recording
@@ -70,6 +70,17 @@ class Recordings:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+
+def recorded_within(keys: Sequence[str], recordings: Iterable[Recording], largest: int) -> Recordings:
+    """Keep recordings in their order until their numbers take more than ``largest`` bytes; the rest is not made."""
+    kept = Recordings(keys)
+    for one in recordings:
+        largest -= sum(len(value) for value in one.shown.values() if isinstance(value, bytes))
+        if largest < 0:
+            break
+        kept.add(one)
+    return kept
 
 
 def answered(setting: Setting, picture: str, unit: str, outcome: Traits) -> Recording:

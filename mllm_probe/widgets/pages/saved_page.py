@@ -159,7 +159,7 @@ def _section(section: Section) -> str:
 
 
 def _json(state: JsonObject) -> str:
-    """JSON that cannot end the script element it stands in."""
+    """JSON that cannot end the script element around it."""
     escaped = json.dumps(plain(state), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for sign in "<>&\u2028\u2029":
         escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
@@ -172,7 +172,7 @@ def registered(module: str, number: int) -> str:
     Raises
     ------
     ValueError
-        If the module does not end with its default export, or could not stand in a page.
+        If the module does not end with its default export, or cannot be embedded in a page.
     """
     return _ended(module, lambda name: f"(globalThis.mpModules??={{}})[{number}]={name};")
 

@@ -22,7 +22,7 @@ class Answered:
     texts : dict of str to str
         By name of the row; unsteered alone where there is nothing to steer with.
     receipt : list of str
-        First what was edited in the steered row, then every row.
+        First the edits of the steered row, then every row.
     rate : float
         Tokens per second of each row.
     """

@@ -28,13 +28,13 @@ class FluentDoses:
     4 strengths, 8 random draws, 8 images; CPU seconds of one thread) the map takes 1.4 s, and with perplexity in the
     same sweep 19.4 s. A second sweep of perplexity alone, which needs no controls since nothing but the panel's mark
     is made of it, takes 12.6 s for all concepts and 0.4 s for one. So the map fills first, and then only the concept
-    that is looked at is tried, on the map's own images, as soon as it is looked at. What was tried is kept. A concept
-    chosen meanwhile leaves the one in flight.
+    on display is measured, on the map's own images, as soon as it is selected. Results are kept.
+    Choosing another concept abandons the current measurement.
 
     Parameters
     ----------
     panel : SteeringPanel
-        Its ``grid`` becomes what was tried.
+        Its ``grid`` becomes the measured one.
     images : sequence
     prompt : str or None
     strengths : sequence of float
@@ -43,7 +43,7 @@ class FluentDoses:
     Attributes
     ----------
     tell : callable
-        Called with ``step=``, what is being done or empty text, and with ``message=``, an error in one sentence.
+        Called with ``step=``, the current step or empty text, and with ``message=``, an error in one sentence.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class FluentDoses:
         return self._worker.wait(timeout)
 
     def close(self) -> None:
-        """Stop, end the thread and let go of the vectors."""
+        """Stop, end the thread and release the vectors."""
         self.stop()
         self._worker.close()
         self._vectors = None

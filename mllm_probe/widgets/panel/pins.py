@@ -1,4 +1,4 @@
-"""Pinned answers: a setting with its three answers, kept beside the live ones to be compared with them."""
+"""Pinned answers: a setting with its three answers, kept for comparison with the live ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One setting of the panel's controls: its values, listed here alone, and what they steer with."""
+"""One setting of the panel's controls: the single list of its values, and the steering that they define."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ SettingTraits: Any = types.new_class(
 
 
 class ByConcept:
-    """Vectors of one concept at a time; asked again it gives the same dataset, so that what was read of it is kept.
+    """Vectors of one concept at a time; repeated calls return the same dataset, so that its cached readings stay valid.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ T = TypeVar("T")
 NAMING = ("words", "negations")
 _SHOWN = ("projector", "revealed")
 _CAUSES = {"scene": "picture", "picture": "picture", "pin": "pin", "unpin": "pin", "naming": "words", "show": ""}
-"""Control beside which an error of each message is shown."""
+"""Control next to which an error of each message is shown."""
 _SHOWN_BESIDE = {"window": "layer", "patches": "scope", "positions": "scope"}
 """Control beside which errors of another one are shown."""
 
@@ -97,7 +97,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         ``"baseline"``, ``"steered"`` and ``"random"`` of the newest setting that was finished, and ``"spans"``: for
         each of them ``[start, stop, negated]`` of every mention of the steered concepts, in UTF-16 code units.
     receipt : list of str
-        What was edited: first the steered row, then every row.
+        Edits: first of the steered row, then of every row.
     code : str
         Code that reproduces those answers.
     doses : list of [strength, ratio]
@@ -110,9 +110,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     status : str
         ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``.
     message, cause : str
-        The last error, and the control beside which it is shown: one of the setting, ``"pin"``, ``"words"``, or empty.
+        The last error, and the control next to which it is shown: one of the setting, ``"pin"``, ``"words"``, or empty.
     prompt_note, scope_note : str
-        What a person should know of the prompt (words that the model does not know) and of the tokens that are steered
+        Warnings about the prompt (words that the model does not know) and of the tokens that are steered
         (painted patches of another image).
     activity : str
         What runs in the background before the panel can steer.
@@ -233,7 +233,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self.run()
 
     def offer(self, concepts: Sequence[str], categories: Sequence[str], activity: str) -> None:
-        """Offer concepts whose vectors will be set later, and say what is being done for that.
+        """Offer concepts whose vectors will be set later, and show the progress.
 
         Parameters
         ----------
@@ -302,7 +302,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self._worker.cancel()
 
     def pin(self) -> None:
-        """Keep the answers on the screen, with their setting, beside those that follow.
+        """Pin the current answers with their setting, for comparison with later ones.
 
         Raises
         ------
@@ -485,13 +485,13 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self.wait_until_free()
 
     def _send_text(self, row: int) -> None:
-        """Send what a row of the running generation says so far, with the spans that name its concepts."""
+        """Send the text of a row of the running generation so far, with the spans that name its concepts."""
         numbers, setting, step, text = self._streaming[row]
         spans = self._spans(setting.plain(), {ROWS[row]: text})[ROWS[row]]
         self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text, "spans": spans})
 
     def _spans(self, setting: Traits, answers: Mapping[str, str]) -> dict[str, Marks]:
-        """Where answers of a setting (as plain data) name its concepts."""
+        """Spans in which answers of a setting (as plain data) name its concepts."""
         concepts = [self.words.get(setting[name], ()) for name in ("concept", "second")]
         return {row: marks(answers[row], concepts, self.negations) for row in ROWS if row in answers}
 
@@ -519,7 +519,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
 
 def prompt_note(model: ProbeModel, prompt: str) -> str:
-    """What a person should know of a prompt before they read its answers; empty for most."""
+    """Warning about a prompt that is shown with its answers; empty for most prompts."""
     if not prompt.strip():
         return "The prompt is empty: the model reads the image alone."
     unknown = unknown_words(getattr(model, "tokenizer", None), [prompt])

@@ -13,10 +13,9 @@ from mllm_probe.widgets.pictures import fonts
 from mllm_probe.widgets.pictures.drawing import Area, Box, Dot, Drawing, Line, Text
 from mllm_probe.widgets.pictures.picture_colours import of_control
 
-_WIDTH, _HEIGHT = 420.0, 298.0
+_WIDTH, _PLOT = 420.0, 146.0
 _LEFT, _RIGHT, _TOP = 62.0, 16.0, 66.0
-_FOOT = 50.0
-_KEY_ROW = 18.0
+_AXIS, _KEY_ROW = 46.0, 18.0
 
 
 def dose_curves(numbers: MapNumbers, concept: str, layer: int, *, quantity: str = "", note: str = "") -> Curves:
@@ -28,9 +27,9 @@ def dose_curves(numbers: MapNumbers, concept: str, layer: int, *, quantity: str 
     concept : str
     layer : int
     quantity : str
-        What the numbers are.
+        Label of the numbers.
     note : str
-        How they were made.
+        Provenance.
 
     Returns
     -------
@@ -75,19 +74,20 @@ def dose_picture(numbers: MapNumbers, concept: str, layer: int, *, quantity: str
     """Draw effect against strength; parameters and errors as for `dose_curves`."""
     curves = dose_curves(numbers, concept, layer, quantity=quantity, note=note)
     keys = _keys(curves)
-    bottom = _FOOT + _KEY_ROW * len(keys)
     caption = fonts.wrapped(" · ".join(curves.caption), 10.5, _WIDTH - 20, 3)
     top = _TOP + 14 * (len(caption) - 1)
-    height = _HEIGHT + _KEY_ROW * max(0, len(keys) - 2) + top - _TOP
+    foot = top + _PLOT + _AXIS
+    height = foot + _KEY_ROW * (keys[-1][1] + 1) + 4
     drawing = Drawing(_WIDTH, height, f"{concept} at layer {layer}: {quantity} by strength")
-    frame = _Frame(curves, top, height - bottom)
+    frame = _Frame(curves, top, top + _PLOT)
     drawing.add(*(Text(10, 49 + 14 * i, line, 10.5, "soft") for i, line in enumerate(caption)))
     _axes(drawing, frame, curves, numbers.strengths)
     for band in curves.bands:
         _band(drawing, frame, band)
     for one in curves.series:
         _curve(drawing, frame, one)
-    _legend(drawing, keys, height - bottom + 46)
+    for x, row, colour, text in keys:
+        _key(drawing, _LEFT + x, foot + _KEY_ROW * row, colour, text)
     return drawing
 
 
@@ -162,32 +162,24 @@ def _curve(drawing: Drawing, frame: _Frame, one: Series) -> None:
         drawing.add(Dot(x, y, 3.6, "brand" if clear else "paper", "brand"))
 
 
-Key = tuple[str, str]
+Key = tuple[float, int, str, str]
+"""Place in its row, row, colour and words of an entry of the legend."""
 
 
-def _keys(curves: Curves) -> list[list[Key]]:
-    """Entries of the legend by row, each with the name of its colour."""
-    rows: list[list[Key]] = [[("brand", "concept; filled: clear of the controls")]]
-    left = 0.0
+def _keys(curves: Curves) -> list[Key]:
+    """Entries of the legend: the concept in a row of its own, and as many controls in a row as it has room for."""
+    keys: list[Key] = [(0.0, 0, "brand", "concept; filled: clear of the controls")]
     for band in curves.bands:
-        width = 42 + fonts.width(control_label(band.control), 10.5)
-        if len(rows) == 1 or left + width > _WIDTH - _LEFT:
-            rows.append([])
-            left = 0.0
-        rows[-1].append((of_control(band.control), control_label(band.control)))
-        left += width
-    return rows
+        x, row, _, before = keys[-1]
+        x, label = x + 42 + fonts.width(before, 10.5), control_label(band.control)
+        begins = row == 0 or x + 42 + fonts.width(label, 10.5) > _WIDTH - _LEFT
+        keys.append((0.0 if begins else x, row + begins, of_control(band.control), label))
+    return keys
 
 
-def _legend(drawing: Drawing, rows: list[list[Key]], y: float) -> None:
-    for row in rows:
-        x = _LEFT
-        for colour, text in row:
-            if colour == "brand":
-                drawing.add(Line(((x, y), (x + 18, y)), "brand", 2), Dot(x + 9, y, 3.6, "brand", "brand"))
-            else:
-                drawing.add(Box(x, y - 5, 18, 10, fill=colour, opacity=0.3))
-                drawing.add(Line(((x, y), (x + 18, y)), colour, 1.5, (5, 3)))
-            drawing.add(Text(x + 24, y, text, 10.5, "soft"))
-            x += 42 + fonts.width(text, 10.5)
-        y += _KEY_ROW
+def _key(drawing: Drawing, x: float, y: float, colour: str, text: str) -> None:
+    if colour == "brand":
+        drawing.add(Line(((x, y), (x + 18, y)), "brand", 2), Dot(x + 9, y, 3.6, "brand", "brand"))
+    else:
+        drawing.add(Box(x, y - 5, 18, 10, fill=colour, opacity=0.3), Line(((x, y), (x + 18, y)), colour, 1.5, (5, 3)))
+    drawing.add(Text(x + 24, y, text, 10.5, "soft"))

@@ -92,7 +92,7 @@ class Drawing:
     width, height : float
         CSS pixels.
     title : str
-        What it shows, for people who cannot see it.
+        Alternative text.
     shapes : list
     """
 

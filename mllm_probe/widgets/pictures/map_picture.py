@@ -36,13 +36,13 @@ def map_picture(
     strength : float
         The nearest one that was run is drawn.
     quantity : str
-        What the numbers are.
+        Label of the numbers.
     note : str
-        How they were made; a second line of the heading.
+        Provenance; a second line of the heading.
     selected : tuple of (concept, layer), optional
         A cell to frame.
     """
-    index = numbers.strength_index(strength) if numbers.strengths else 0
+    index = numbers.strength_index(strength)
     row, size = (18, 12.0) if len(numbers.concepts) <= 36 else (14, 11.0)
     names = [fonts.clipped(name, size, _LONGEST_NAME) for name in numbers.concepts]
     left = _CATEGORY + max([60.0, *(fonts.width(name, size) for name in names)]) + 10
@@ -50,8 +50,7 @@ def map_picture(
     # Where a category's name is longer than its rows are high, all stand above their rows instead of beside them.
     headings = any(fonts.width(label, 10) > len(places) * row for label, places in numbers.row_groups)
     lines = sum(_HEADING for label, _ in numbers.row_groups if headings and label)
-    unit = strength_unit(numbers.strength_unit)
-    at = f"strength {dose(numbers.strengths[index])} {unit}" if numbers.strengths else ""
+    at = f"strength {dose(numbers.strengths[index])} {strength_unit(numbers.strength_unit)}"
     right = left + column * len(numbers.layers)
     width = max(right + _SPREAD, _NARROWEST)
     about = " · ".join(part for part in (at, counted(numbers.n[:, :, index]), note) if part)

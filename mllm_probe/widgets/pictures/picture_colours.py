@@ -21,7 +21,7 @@ def of_control(kind: str) -> str:
 
 
 def named(colour: str) -> str:
-    """The colour that a name stands for on paper; others as they are."""
+    """The colour of a name on paper; other values unchanged."""
     if colour.startswith(_CONTROL):
         return control_colour(colour.removeprefix(_CONTROL))
     return LIGHT.get(colour, colour)

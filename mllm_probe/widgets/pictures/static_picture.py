@@ -14,7 +14,7 @@ from PIL import Image
 from mllm_probe.plots.palette import diverging
 from mllm_probe.schema import CONCEPT
 from mllm_probe.typing import Traits
-from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, scale_limit, signed, strength_unit
+from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit
 from mllm_probe.widgets.pictures import Drawing, fonts
 from mllm_probe.widgets.pictures.answer_pieces import Piece, pieces
 from mllm_probe.widgets.pictures.dose_picture import dose_picture
@@ -47,8 +47,8 @@ def picture_of_map(widget: LayerConceptHeatmap, what: str) -> Drawing:
         If ``what`` is neither.
     """
     if what not in ("map", "dose_response"):
-        raise ValueError(f"a heatmap has no image '{what}'; it has map, dose_response.")
-    if what == "map" and not widget.concepts:
+        raise ValueError(f"a heatmap has no drawing '{what}'; it has map, dose_response.")
+    if what == "map" and not (widget.concepts and widget.strengths):
         return card("Effect by concept and layer", ["Nothing has been measured yet."])
     numbers = MapNumbers.of(widget)
     about = {"quantity": quantity(widget), "note": made_with(widget.provenance)}
@@ -58,12 +58,12 @@ def picture_of_map(widget: LayerConceptHeatmap, what: str) -> Drawing:
 
 
 def quantity(widget: LayerConceptHeatmap) -> str:
-    """What the numbers of a heatmap are."""
+    """Label of the numbers of a heatmap."""
     return str(widget.metric_labels.get(widget.metric, widget.metric))
 
 
 def made_with(provenance: Traits) -> str:
-    """How a grid was made: model, scope and operation."""
+    """Provenance of a grid: model, scope and operation."""
     parts = [provenance.get("model"), str(provenance.get("scope", "")).replace("+", " + "), provenance.get("operation")]
     return " · ".join(str(part) for part in parts if part)
 
@@ -120,7 +120,6 @@ def picture_of_patches(widget: PatchOverlay) -> Drawing:
     values = np.frombuffer(widget.values, "<f4")
     if not values.size or not widget.picture:
         return card("Concept by patch", [widget.message or "Nothing has been read yet."])
-    limit = scale_limit(values, widget.unit)
     values = values.reshape(len(widget.layers), widget.rows, widget.columns)[widget.layers.index(widget.layer)]
     heading = f"{widget.shown.get(CONCEPT, widget.concept)} · layer {widget.layer}"
     faded, height = _faded(bytes(widget.picture))
@@ -128,8 +127,8 @@ def picture_of_patches(widget: PatchOverlay) -> Drawing:
     room = drawing.width - 24
     drawing.add(Text(12, 18, fonts.clipped(heading, 13, room, bold=True), 13, "ink", bold=True))
     drawing.add(Photo(12, 36, _SHADED, height, faded))
-    drawing.add(*_patches(np.clip(values / limit, -1, 1), widget.mask, height))
-    low, high = plain(-limit, fewest(limit)), signed(limit, fewest(limit))
+    drawing.add(*_patches(np.clip(values / widget.limit, -1, 1), widget.mask, height))
+    low, high = plain(-widget.limit, fewest(widget.limit)), signed(widget.limit, fewest(widget.limit))
     scale = f"colours: {low} (blue) to {high} (orange) {widget.unit}"
     lines = [fonts.clipped(scale, 10.5, room), *fonts.wrapped(f"{widget.meaning}.", 10.5, room, 2)]
     drawing.add(*(Text(12, height + 52 + 16 * i, line, 10.5, "faint") for i, line in enumerate(lines)))

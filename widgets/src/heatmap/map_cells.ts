@@ -63,18 +63,6 @@ export function profile(cells: Cells, concept: number, strength: number): number
   return cells.layers.map((_, layer) => at(cells.value, indexOf(cells, { concept, layer }, strength)));
 }
 
-/** No scale is finer than this, or noise would look like an effect while the first cells arrive. */
-const FINEST: Record<string, number> = { nats: 1, doublings: 1, "": 0.1 };
-
-/** End of a colour scale as `mllm_probe.widgets.base.numbers.scale_limit` has it, for numbers that the kernel sends without one. */
-export function scaleLimit(value: Float32Array, unit: string, ceiling: (v: number) => number): number {
-  const sizes = value.filter(Number.isFinite).map(Math.abs);
-  if (sizes.length === 0) return 1;
-  sizes.sort();
-  const size = sizes[Math.min(sizes.length - 1, Math.floor(0.98 * sizes.length))] ?? 1;
-  return ceiling(Math.max(size, FINEST[unit] ?? 0));
-}
-
 /** Index of the strength nearest to `wanted`; of those equally near, the first. */
 export function nearest(strengths: number[], wanted: number): number {
   let best = 0;

@@ -15,6 +15,8 @@ export interface InsideTraits {
   concept: string;
   layer: number;
   values: DataView;
+  /** End of the colour scale. */
+  limit: number;
   unit: string;
   meaning: string;
   shown: { concept?: string };
@@ -64,7 +66,7 @@ export abstract class InsideView<T extends InsideTraits> {
 
   /** Follow the model, the size and the theme until the view is gone; `numbers` fill it anew, `choices` are taken. */
   protected listen(signal: AbortSignal, numbers: string[], choices: string[]): void {
-    this.follow(signal, ["concepts", "categories", "layers", "values", "unit", "meaning", ...numbers], () =>
+    this.follow(signal, ["concepts", "categories", "layers", "values", "limit", "unit", "meaning", ...numbers], () =>
       this.fill(),
     );
     this.follow(signal, ["concept", "layer", ...choices], () => this.take());

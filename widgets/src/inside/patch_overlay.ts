@@ -2,9 +2,9 @@
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import { h, show, uniqueId } from "../base/dom";
 import { withKernelNote } from "../base/kernel";
-import { digitsFor, niceCeiling, signed } from "../base/numbers";
+import { digitsFor, signed } from "../base/numbers";
 import { readTheme, type Theme } from "../base/theme";
-import { at, floats, scaleLimit } from "../heatmap/map_cells";
+import { at, floats } from "../heatmap/map_cells";
 import { type InsideTraits, InsideView } from "./inside_view";
 import { Brush } from "./patch_brush";
 import { count, fitting, type Grid, inverted, isPainted, type Mask, type Patch, patchesOf } from "./patch_grid";
@@ -51,7 +51,7 @@ class View extends InsideView<Traits> {
   });
 
   constructor(model: AnyModel<Traits>, el: HTMLElement, signal: AbortSignal) {
-    super(model, { root: ["patches", "Concept by patch of the picture"], css, prefix: "patch" });
+    super(model, { root: ["patches", "Concept by patch of the image"], css, prefix: "patch" });
     this.read.id = uniqueId("patch");
     this.canvas.setAttribute("aria-describedby", this.read.id);
     this.canvas.setAttribute("aria-label", `Patches of the image. ${HELP}`);
@@ -103,7 +103,7 @@ class View extends InsideView<Traits> {
   protected override fill(): void {
     const { model } = this;
     this.values = floats(model.get("values"));
-    this.limit = scaleLimit(this.values, model.get("unit"), niceCeiling);
+    this.limit = model.get("limit");
     show(this.conceptBox, model.get("concepts").length > 0);
     this.meaning.textContent = `${model.get("meaning")}.`;
     super.fill();

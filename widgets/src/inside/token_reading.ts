@@ -45,9 +45,3 @@ export function summary(reading: Reading, layer: number, tokens: number[]): Summ
   const most = known.reduce((best, token) => (value(token) > value(best) ? token : best), first);
   return { mean: known.reduce((sum, token) => sum + value(token), 0) / known.length, most, value: value(most) };
 }
-
-/** Values of the tokens that borrow no vector: those that 0 and 1 were measured for, which the scale is made from. */
-export function measured(reading: Reading, borrows: boolean[]): Float32Array {
-  const own = reading.values.filter((_, i) => !borrows[i % reading.tokens]);
-  return own.length > 0 ? own : reading.values;
-}

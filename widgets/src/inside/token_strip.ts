@@ -2,14 +2,14 @@
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import { h, show } from "../base/dom";
 import { withKernelNote } from "../base/kernel";
-import { digitsFor, niceCeiling, plain, signed, words } from "../base/numbers";
+import { digitsFor, plain, signed, words } from "../base/numbers";
 import { readTheme, type Theme } from "../base/theme";
-import { floats, scaleLimit } from "../heatmap/map_cells";
+import { floats } from "../heatmap/map_cells";
 import { segments, setSegment } from "../panel/controls";
 import { type InsideTraits, InsideView } from "./inside_view";
 import { paintProfile } from "./profile";
 import { type Item, type Token, visible } from "./token_items";
-import { guesses, measured, type Reading, summary, valueAt } from "./token_reading";
+import { guesses, type Reading, summary, valueAt } from "./token_reading";
 import { Strip } from "./token_row";
 import css from "./token_strip.css";
 
@@ -66,8 +66,7 @@ class View extends InsideView<Traits> {
     const tokens = model.get("tokens");
     const values = floats(model.get("values"));
     this.reading = { tokens: tokens.length, values, words: model.get("lens_words"), lens: floats(model.get("lens")) };
-    const borrows = tokens.map(([, , , , , scope]) => scope !== "");
-    this.limit = scaleLimit(measured(this.reading, borrows), model.get("unit"), niceCeiling);
+    this.limit = model.get("limit");
     const built = `${model.get("opened")} ${JSON.stringify(tokens)}`;
     if (built !== this.built) this.strip.build(tokens, model.get("opened"));
     this.built = built;

@@ -87,9 +87,9 @@ export function respond(model: PageModel, asked: Asked, recorded: Recorded): voi
     model.take({ message: NO_KERNEL });
 }
 
-/** Set controls and show what was recorded for them. */
+/** Set controls and show what was recorded for them; controls that are part of no setting only move. */
 export function choose(model: PageModel, state: State, recorded: Recorded): void {
   const known = Object.entries(following(state)).filter(([name]) => model.has(name));
   model.take(Object.fromEntries(known));
-  replay(model, recorded);
+  if (known.some(([name]) => recorded.keys.includes(name))) replay(model, recorded);
 }
