@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from torch.utils import _pytree as pytree
 
 NAME = "gpu"
-PACKAGE = Path(__file__).resolve().parents[1] / "mllm_probe"
+FOLDERS = (Path(__file__).resolve().parents[1] / "mllm_probe", Path(transformers.__file__).resolve().parent)
 aten = torch.ops.aten
 
 
@@ -64,10 +65,11 @@ def counted() -> Iterator[Traffic]:
 
 
 def place() -> str:
-    """Innermost function of the package that is running, as ``module.py:function``."""
+    """Innermost running function of the package or of transformers, as ``mllm_probe/folder/module.py:function``."""
     for frame in reversed(traceback.extract_stack()):
-        if frame.filename.startswith(str(PACKAGE)):
-            return f"{Path(frame.filename).relative_to(PACKAGE).as_posix()}:{frame.name}"
+        for folder in FOLDERS:
+            if frame.filename.startswith(str(folder)):
+                return f"{Path(frame.filename).relative_to(folder.parent).as_posix()}:{frame.name}"
     return "elsewhere"
 
 
