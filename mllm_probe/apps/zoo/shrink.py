@@ -60,7 +60,7 @@ _NAMES: tuple[tuple[Any, str], ...] = (
     ([1], "fullatt_block_indexes"),
     ([1, 1, 2], "mrope_section"),
     ([[SIDE, 2 * SIDE]], "image_grid_pinpoints"),
-    (-1, "vision_feature_layer"),
+    (-1, "vision_feature_layer vision_feature_layers"),
     (3, "num_channels"),
 )
 """Sizes, and the names under which configurations keep them."""
