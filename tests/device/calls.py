@@ -114,7 +114,9 @@ def _vectors() -> None:
         CALLS[f"vectors, {method}"] = lambda s, method=method: mp.concept_vectors(
             s.model, s.library(), method=method, shuffled_draws=2
         )
-    CALLS["vectors_from"] = lambda s: mp.vectors_from(s.model, {"d": np.eye(4, s.model.hidden_size)}, s.images[:2])
+    CALLS["vectors_from"] = lambda s: mp.vectors_from(
+        s.model, {"d": np.eye(len(s.model.layers), s.model.hidden_size)}, s.images[:2]
+    )
     CALLS["vectors to a file and back"] = _file
 
 
@@ -200,7 +202,10 @@ def _live() -> None:
         return [text for _, _, text in live.run([None, steering, steering.control("random")])]
 
     CALLS["live job of a slider"] = moved
-    CALLS["stream"] = lambda s: [
+    for scope, tokens in {"all": "all", "last prompt token": "last_prompt"}.items():
+        CALLS[f"stream, {scope}"] = lambda s, tokens=tokens: list(
+            mp.stream(s.model, s.images[0], steering=s.steering(tokens=tokens), max_new_tokens=4)
+        )
         text for *_, text in mp.stream(s.model, s.images[0], steering=s.steering(tokens="all"))
     ]
 

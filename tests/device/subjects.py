@@ -10,10 +10,10 @@ from tests import accelerator
 from tests.device.calls import Subject
 
 
-def on(device: str) -> Subject:
-    """A tiny Llava on a device; ``sharded`` has the upper half of its blocks on a second accelerator."""
+def on(device: str, layers: int = 4) -> Subject:
+    """A tiny Llava of some blocks on a device; ``sharded`` has the upper half of its blocks on a second accelerator."""
     accelerator.install()
-    model = tiny_llava()
+    model = tiny_llava(layers)
     if device == "sharded":
         _shard(model)
     else:
