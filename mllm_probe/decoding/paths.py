@@ -18,7 +18,7 @@ from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.rows import whole_forward
-from mllm_probe.decoding.shared import Shared, UneditedPart, WholeForwards
+from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart, WholeForwards
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
@@ -174,7 +174,13 @@ def _followed(
     """Logits after the prompt and each token, of a batch and of a fork of it."""
     with trial.edits(chosen):
         rows = shared.start(len(chosen), unedited_part)
-        first, fork = rows.logits[:, None], rows.fork(range(len(chosen)))
+        first = rows.logits[:, None]
+        if unedited_part == NOTHING:
+            # Rows that start without their unedited part are a slider's: the answer's beginning is fed at once, and
+            # nothing is forked.
+            yield torch.cat([first, rows.feed(tokens)], 1)
+            return
+        fork = rows.fork(range(len(chosen)))
         yield torch.cat([first, rows.feed(tokens[:, :1]), rows.feed(tokens[:, 1:])], 1)
     with trial.edits(chosen):
         yield torch.cat([first, fork.feed(tokens[:, :1]), fork.feed(tokens[:, 1:])], 1)
