@@ -206,8 +206,6 @@ def _live() -> None:
         CALLS[f"stream, {scope}"] = lambda s, tokens=tokens: list(
             mp.stream(s.model, s.images[0], steering=s.steering(tokens=tokens), max_new_tokens=4)
         )
-        text for *_, text in mp.stream(s.model, s.images[0], steering=s.steering(tokens="all"))
-    ]
 
 
 for fill in (_captures, _accessors, _vectors, _editors, _ways, _sweeps, _live):
