@@ -224,6 +224,16 @@ def on_host(tensor: torch.Tensor) -> np.ndarray:
     return values
 
 
+def stacked_on_host(parts: Sequence[torch.Tensor]) -> np.ndarray:
+    """Values of tensors of one shape and type in NumPy, [parts, …]: one copy, and one wait, for each device."""
+    places: dict[torch.device, list[int]] = {}
+    for index, part in enumerate(parts):
+        places.setdefault(part.device, []).append(index)
+    order = [index for indices in places.values() for index in indices]
+    copies = [on_host(torch.stack([parts[index] for index in indices])) for indices in places.values()]
+    return np.concatenate(copies)[np.argsort(order)]
+
+
 def dtype_name(dtype: torch.dtype) -> str:
     """Name of a type as NumPy and stores write it, such as ``float32``."""
     return str(dtype).removeprefix("torch.")

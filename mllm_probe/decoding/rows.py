@@ -55,7 +55,7 @@ class CachedRows:
         self.cache, self.logits, self.fed, self.one_by_one = cache, logits, fed, one_by_one
 
     def feed(self, tokens: Tensor) -> Tensor:
-        """Feed tokens [rows, n]; the logits after each of them, [rows, n, vocabulary]."""
+        """Feed tokens [rows, n], on the host or the device; the logits after each of them, [rows, n, vocabulary]."""
         width = 1 if self.one_by_one else max(tokens.shape[1], 1)
         pieces = [self._step(tokens[:, i : i + width]) for i in range(0, tokens.shape[1], width)]
         logits = torch.cat(pieces, 1) if pieces else self.logits[:, None][:, :0]
@@ -94,8 +94,8 @@ class RecomputedRows:
         self.model, self.encoded, self.logits, self.fed = model, encoded, logits, fed
 
     def feed(self, tokens: Tensor) -> Tensor:
-        """Feed tokens [rows, n]; the logits after each of them, [rows, n, vocabulary]."""
-        self.fed = torch.cat([self.fed, tokens], 1)
+        """Feed tokens [rows, n], on the host or the device; the logits after each of them, [rows, n, vocabulary]."""
+        self.fed = torch.cat([self.fed, tokens.to(self.fed.device)], 1)
         if not tokens.shape[1]:
             return self.logits[:, None][:, :0]
         logits = whole_forward(self.model, self.encoded, self.fed)[:, -tokens.shape[1] :]
@@ -125,7 +125,7 @@ def step(
     ``spread`` gives the model the positions of every row; otherwise those of one row are broadcast.
     """
     caller, rows, family = model.layout.caller, tokens.shape[0], family_of(model.hf.config)
-    arguments: dict[str, Any] = {"input_ids": tokens, **cache_argument(caller, cache)}
+    arguments: dict[str, Any] = {"input_ids": tokens.to(model.device), **cache_argument(caller, cache)}
     if "position_ids" in inspect.signature(caller.forward).parameters:
         if spread or family.positions_from_ids:
             positions = positions.expand(*positions.shape[:-2], rows, positions.shape[-1]).contiguous()

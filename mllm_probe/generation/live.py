@@ -132,7 +132,7 @@ class Live:
         answers = self._begin(steerings)
         tokens: list[tuple[int, int, str]] = []
         feed = Feed(self.model, answers.count, tokens.append)
-        while not answers.done and answers.current:
+        while any(feed.open) and not answers.full and answers.current:
             with self.model.lock.held(interactive=True):
                 feed.give(answers.advance().tolist())
             yield from tokens
@@ -176,9 +176,9 @@ class Answers:
         return self.decoder.buffer.serial == self._serial
 
     @property
-    def done(self) -> bool:
-        """Whether every answer has ended."""
-        return self.number >= self.steps or (self.number > 0 and bool(self._greedy.finished.all()))
+    def full(self) -> bool:
+        """Whether the answers are as long as they may get. The reader of the tokens sees which have ended."""
+        return self.number >= self.steps
 
     def advance(self) -> Tensor:
         """The next token of every row, int64 [rows]; the caller holds the model's lock."""
@@ -240,7 +240,7 @@ class LiveJob:
             self._receipt = decoder.receipt
         try:
             answers = Answers(self.prompt, decoder, self.steps)
-            while not (feed.cancelled() or answers.done):
+            while any(feed.open) and not (feed.cancelled() or answers.full):
                 feed.give(answers.advance().tolist())
         finally:
             receipt = decoder.receipt()

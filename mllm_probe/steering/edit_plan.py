@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.activations.device_array import on_host
 from mllm_probe.steering.intervention import Row, Steering
 from mllm_probe.steering.receipts import PartRecord, RowReceipt, row_receipt
 from mllm_probe.steering.tables import Entries, Table, build_tables
@@ -246,15 +247,17 @@ class EditPlan:
     def _ends(self) -> np.ndarray:
         """First column at which a line was fed the end of its answer; what follows is not part of it."""
         ends = np.full(len(self.rows), np.inf)
-        stops = torch.tensor(sorted(self.model.eos_token_ids), dtype=torch.long)
-        for column in sorted(self._tokens):
-            lines, ids = self._tokens[column]
-            ended = lines[torch.isin(ids.cpu(), stops).numpy()]
-            ends[ended] = np.minimum(ends[ended], column)
+        if not self._tokens:
+            return ends
+        lines = [kept for kept, _ in self._tokens.values()]
+        columns = np.repeat(list(self._tokens), [len(kept) for kept in lines])
+        ids = on_host(torch.cat([ids for _, ids in self._tokens.values()]))
+        ended = np.isin(ids, list(self.model.eos_token_ids))
+        np.minimum.at(ends, np.concatenate(lines)[ended], columns[ended])
         return ends
 
 
 def _ratios(table: Table) -> tuple[np.ndarray, ...]:
     if table.ratio is None or table.count is None:
         return np.zeros(len(table.lines)), np.zeros(len(table.lines))
-    return table.ratio.cpu().numpy(), table.count.cpu().numpy()
+    return tuple(on_host(torch.stack([table.ratio, table.count])))

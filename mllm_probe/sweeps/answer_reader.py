@@ -44,12 +44,12 @@ def greedy(
     """
     tokens = np.full((rows.logits.shape[0], steps), -1, np.int32)
     live = np.arange(len(tokens))
-    ends = torch.tensor(sorted(eos), dtype=torch.long, device=rows.logits.device)
     finished = np.zeros(len(live), dtype=bool)
     for number in range(steps):
-        following = rows.logits.argmax(-1)
-        tokens[live[~finished], number] = following.cpu().numpy()[~finished]
-        finished |= torch.isin(following, ends).cpu().numpy()
+        # The one wait of a step: which token it is decides what is fed next, and to which rows.
+        following = rows.logits.argmax(-1).cpu().numpy()
+        tokens[live[~finished], number] = following[~finished]
+        finished |= np.isin(following, list(eos))
         if number == steps - 1 or finished.all():
             break
         if 2 * finished.sum() >= len(finished):
@@ -57,13 +57,9 @@ def greedy(
             rows = rows.fork(kept.tolist())
             if edits is not None:
                 edits.keep(kept.tolist())
-            following, live, finished = (
-                following[torch.from_numpy(kept).to(following.device)],
-                live[kept],
-                finished[kept],
-            )
+            following, live, finished = following[kept], live[kept], finished[kept]
         pause()
-        rows.feed(following[:, None])
+        rows.feed(torch.from_numpy(following)[:, None])
     return tokens
 
 

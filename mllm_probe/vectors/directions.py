@@ -154,7 +154,7 @@ class Directions:
             # Squares of large numbers overflow float32, so the rest is measured in units of the largest.
             largest = stacked.abs().amax(-1)
             relative = (stacked / largest.clamp_min(torch.finfo(stacked.dtype).tiny)[..., None]).norm(dim=-1)
-            both = zip(indices, largest.tolist(), relative.tolist(), strict=True)
+            both = zip(indices, *torch.stack([largest, relative]).tolist(), strict=True)
             lengths |= {index: [a * b for a, b in zip(*parts, strict=True)] for index, *parts in both}
         return lengths
 

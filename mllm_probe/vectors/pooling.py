@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from mllm_probe.activations.device_array import stacked_on_host
 from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import in_batches
 from mllm_probe.models import Encoded, ProbeModel, Request
@@ -87,8 +88,7 @@ def pool(
     with tqdm(total=len(requests), disable=progress is not True, unit="picture", desc="vectors") as bar:
         for part, (pooled, norms, places) in batches:
             on_batch(part.start, pooled)
-            for layer in layers:
-                values = norms[layer].cpu().numpy()
+            for layer, values in zip(layers, stacked_on_host([norms[layer] for layer in layers]), strict=True):
                 for sample, place in zip(samples[layer], places, strict=True):
                     sample.add(values[place])
             bar.update(part.stop - part.start)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import joined, lazy
+from mllm_probe.activations.device_array import joined, lazy, stacked_on_host
 from mllm_probe.activations.free_memory import require_room
 from mllm_probe.models import ProbeModel
 from mllm_probe.typing import DataVariables
@@ -48,7 +48,7 @@ class Sums:
 
     def add(self, start: int, pooled: dict[int, Tensor]) -> None:
         """Add a batch, relative to the first picture: large parts that all pictures share then cost no precision."""
-        for index, layer in enumerate(self.layers):
+        for layer in self.layers:
             batch = pooled[layer]
             share = self.weights[..., start : start + len(batch)].to(batch.device)
             if layer not in self.sums:
@@ -58,8 +58,9 @@ class Sums:
             away = batch - self.centre[layer]
             self.sums[layer] += torch.einsum("ckb,bsd->cksd", share, away)
             self.squares[layer] += torch.einsum("ckb,bs->cks", share[:, :2], away.square().sum(-1))
-            if self.pooled is not None:
-                self.pooled[start : start + len(batch), :, index] = batch.cpu()
+        if self.pooled is not None:
+            every = torch.from_numpy(stacked_on_host([pooled[layer] for layer in self.layers]))
+            self.pooled[start : start + every.shape[1]] = every.permute(1, 2, 0, 3)
 
     def difference(self, layer: int) -> Tensor:
         """Mean difference [concept, scope, hidden]."""
@@ -179,11 +180,11 @@ class ConceptDirections:
 
     def _spread(self) -> np.ndarray:
         counts = np.array([[len(c.positive), len(c.negative)] for c in self.classes], float)
-        share = (counts / counts.sum(1, keepdims=True))[:, :, None]
-        layers = [np.sqrt((self.sums.variances(n).cpu().numpy() * share).sum(1)) for n in self.sums.layers]
-        return np.stack(layers, -1)
+        share = (counts / counts.sum(1, keepdims=True))[:, :, None, None]
+        variances = _host([self.sums.variances(layer) for layer in self.sums.layers])
+        return np.sqrt((variances * share).sum(1))
 
 
 def _host(layers: list[Tensor]) -> np.ndarray:
     """Small results of every layer on the host, layers last."""
-    return np.stack([part.cpu().numpy() for part in layers], -1)
+    return np.moveaxis(stacked_on_host(layers), 0, -1)

@@ -1,0 +1,243 @@
+"""An accelerator for tests on any machine: tensors on ``gpu:0``, ``gpu:1`` … whose data stay in host memory.
+
+Every operation checks that its tensors are on one device, as CUDA does, and computes real numbers. Waits of the host
+for a device are counted, and so are the bytes that cross between them.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch.utils import _pytree as pytree
+
+NAME = "gpu"
+FOLDERS = (Path(__file__).resolve().parents[1] / "mllm_probe", Path(transformers.__file__).resolve().parent)
+aten = torch.ops.aten
+
+
+class DeviceMismatchError(RuntimeError):
+    """Tensors of different devices met in one operation."""
+
+
+@dataclass
+class Traffic:
+    """What the host waited for, and what crossed between host and device.
+
+    Attributes
+    ----------
+    waits, uploads : Counter
+        What the host waited for and what it sent, by operation and by place in the package.
+    to_host, to_device, between : int
+        Bytes.
+    """
+
+    waits: Counter[tuple[str, str]] = field(default_factory=Counter)
+    uploads: Counter[tuple[str, str]] = field(default_factory=Counter)
+    to_host: int = 0
+    to_device: int = 0
+    between: int = 0
+
+    def wait(self, operation: str) -> None:
+        """Count a wait."""
+        self.waits[operation, place()] += 1
+
+
+_open: list[Traffic] = []
+
+
+@contextmanager
+def counted() -> Iterator[Traffic]:
+    """Count the traffic within the block."""
+    traffic = Traffic()
+    _open.append(traffic)
+    try:
+        yield traffic
+    finally:
+        _open.remove(traffic)
+
+
+def place() -> str:
+    """Innermost running function of the package or of transformers, as ``mllm_probe/folder/module.py:function``."""
+    for frame in reversed(traceback.extract_stack()):
+        for folder in FOLDERS:
+            if frame.filename.startswith(str(folder)):
+                return f"{Path(frame.filename).relative_to(folder.parent).as_posix()}:{frame.name}"
+    return "elsewhere"
+
+
+# Operations whose result's shape, or the host's next step, depends on values.
+_WAITING = {
+    aten._local_scalar_dense.default,
+    aten.nonzero.default,
+    aten.masked_select.default,
+    aten.is_nonzero.default,
+    aten.equal.default,
+    aten.repeat_interleave.Tensor,
+    aten._unique2.default,
+    aten.unique_dim.default,
+    aten.unique_consecutive.default,
+    aten.bincount.default,
+}
+_COPIES = {aten._to_copy.default, aten.copy_.default, aten.copy.default}
+
+
+class Simulated(torch.Tensor):
+    """A tensor that says it is on ``device``; ``data_on_host`` holds its numbers."""
+
+    data_on_host: torch.Tensor
+
+    @staticmethod
+    def __new__(cls, data: torch.Tensor, device: torch.device) -> Simulated:
+        return torch.Tensor._make_wrapper_subclass(
+            cls, data.size(), strides=data.stride(), storage_offset=data.storage_offset(), dtype=data.dtype,
+            layout=data.layout, device=device, requires_grad=data.requires_grad,
+        )  # fmt: skip
+
+    def __init__(self, data: torch.Tensor, device: torch.device) -> None:
+        self.data_on_host = data
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return f"Simulated({self.data_on_host!r}, device='{self.device}')"
+
+    def tolist(self) -> Any:
+        """Values on the host; PyTorch's own method refuses subclasses."""
+        return self.cpu().tolist()
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in _COPIES:
+            return _copied(func, args, kwargs)
+        return _computed(func, args, kwargs)
+
+
+def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Run an operation on the host's numbers and put the result where the arguments are."""
+    leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+    device = _common_device(func, leaves)
+    if "device" in kwargs and kwargs["device"] is not None:
+        device = _indexed(torch.device(kwargs["device"]))
+        kwargs["device"] = "cpu"
+    if func in _WAITING or _indexes_by_mask(func, args):
+        for traffic in _open:
+            traffic.wait(func.__name__)
+    wrappers = {id(leaf.data_on_host): leaf for leaf in leaves if isinstance(leaf, Simulated)}
+    host_args, host_kwargs = pytree.tree_map_only(Simulated, lambda leaf: leaf.data_on_host, (args, kwargs))
+    result = func(*host_args, **host_kwargs)
+
+    def wrapped(value: torch.Tensor) -> torch.Tensor:
+        # An operation in place returns its argument.
+        return wrappers[id(value)] if id(value) in wrappers else to_wrapper(value, device)
+
+    return pytree.tree_map_only(torch.Tensor, wrapped, result)
+
+
+def to_wrapper(value: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A host tensor as one of ``device``."""
+    return value if device.type == "cpu" else Simulated(value, device)
+
+
+def _common_device(func: Any, leaves: list[torch.Tensor]) -> torch.device:
+    devices = {leaf.device for leaf in leaves if leaf.dim() or isinstance(leaf, Simulated)}
+    # As on CUDA: a number in a tensor of the host may meet any device, and the host's index tensors may select on one.
+    numbers = {leaf.device for leaf in leaves if not leaf.dim()}
+    if func in (aten.index.Tensor, aten.index_put_.default, aten.index_put.default, aten._index_put_impl_.default):
+        devices = {leaves[0].device} | {leaf.device for leaf in leaves[1:] if leaf.device.type != "cpu"}
+    if len(devices) > 1:
+        raise DeviceMismatchError(f"{func}: expected all tensors on one device, got {sorted(map(str, devices))}.")
+    return next(iter(devices or numbers), torch.device("cpu"))
+
+
+def _indexes_by_mask(func: Any, args: Any) -> bool:
+    if func not in (aten.index.Tensor, aten.index_put_.default, aten.index_put.default):
+        return False
+    return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1])
+
+
+def _copied(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Copy within or between devices."""
+    target = args[0] if func is not aten._to_copy.default else None
+    source = args[0] if target is None else args[1]
+    host = source.data_on_host if isinstance(source, Simulated) else source
+    if target is not None:
+        count_bytes(source, target.device)
+        (target.data_on_host if isinstance(target, Simulated) else target).copy_(host)
+        return target
+    device = _indexed(torch.device(kwargs.pop("device", None) or source.device))
+    count_bytes(source, device)
+    kwargs.pop("non_blocking", None)
+    return to_wrapper(func(host, **kwargs, device="cpu"), device)
+
+
+def count_bytes(source: torch.Tensor, device: torch.device) -> None:
+    """Count a copy of ``source`` to ``device``; one to the host is waited for."""
+    size = source.numel() * source.element_size()
+    for traffic in _open:
+        if source.device == device:
+            continue
+        if device.type == "cpu":
+            traffic.to_host += size
+            traffic.wait("copy to host")
+        elif source.device.type == "cpu":
+            traffic.to_device += size
+            traffic.uploads["copy to device", place()] += 1
+        else:
+            traffic.between += size
+
+
+def _indexed(device: torch.device) -> torch.device:
+    return torch.device(device.type, device.index or 0) if device.type != "cpu" else device
+
+
+def _factory(name: str) -> Any:
+    overload = getattr(aten, name.split(".")[0])
+    overload = getattr(overload, name.split(".")[1]) if "." in name else overload.default
+
+    def make(*args: Any, **kwargs: Any) -> torch.Tensor:
+        device = _indexed(torch.device(kwargs.pop("device", None) or NAME))
+        kwargs.pop("pin_memory", None)
+        return Simulated(overload(*args, **kwargs, device="cpu"), device)
+
+    return make
+
+
+def install() -> None:
+    """Make the device ``gpu`` known to PyTorch, once per process.
+
+    Raises
+    ------
+    ImportError
+        If PyTorch has no such registration any more.
+    """
+    if _libraries:
+        return
+    try:
+        from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+    except ImportError as error:
+        raise ImportError(
+            "torch.utils.backend_registration._setup_privateuseone_for_python_backend is gone in torch "
+            f"{torch.__version__}, a private function. Look in PyTorch's test/test_privateuseone_python_backend.py for "
+            "the one that registers a backend written in Python now, and call it here."
+        ) from error
+    _setup_privateuseone_for_python_backend(NAME)
+    library = torch.library.Library("aten", "IMPL")
+    _libraries.append(library)
+    for name in ("empty.memory_format", "empty_strided"):
+        library.impl(name, _factory(name), "PrivateUse1")
+    library.impl("_copy_from", _copy_from, "PrivateUse1")
+    # torch.tensor(..., device=...) fills a new tensor below the Python key.
+
+
+def _copy_from(source: torch.Tensor, target: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
+    return _copied(aten.copy_.default, (target, source), {})
+
+
+_libraries: list[torch.library.Library] = []

@@ -1,0 +1,26 @@
+"""Print what each call on the simulated accelerator waits for, sends and moves: ``python -m tests.device.table``."""
+
+from __future__ import annotations
+
+import warnings
+
+from tests.device.calls import CALLS
+from tests.device.test_calls import own_waits, ran
+
+COLUMNS = "{:<70} {:>6} {:>6} {:>8} {:>10} {:>10} {:>10}"
+
+
+def main() -> None:
+    """Run every call on one accelerator, and once on two."""
+    warnings.simplefilter("ignore")
+    print(COLUMNS.format("call", "waits", "model", "uploads", "to host", "to device", "gpu to gpu"))
+    for name in CALLS:
+        traffic, sharded = ran(name, "gpu")[1], ran(name, "sharded")[1]
+        own, uploads = own_waits(traffic), sum(traffic.uploads.values())
+        counts = own, sum(traffic.waits.values()) - own, uploads, traffic.to_host, traffic.to_device, sharded.between
+        print(COLUMNS.format(name, *counts))
+    print("waits: of the package; model: of transformers' own code; bytes; the last column on two accelerators")
+
+
+if __name__ == "__main__":
+    main()

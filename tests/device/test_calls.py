@@ -1,0 +1,98 @@
+"""Every call that touches a device, on a simulated accelerator and on two: the CPU's numbers, and no needless wait.
+
+``python -m tests.device.table`` prints what each call waits for and moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from mllm_probe.models.fingerprints import _few_values
+from tests.accelerator import Traffic, counted
+from tests.device.allowed_waits import ALLOWED
+from tests.device.calls import CALLS, Subject
+from tests.device.subjects import on
+
+DEVICES = ("gpu", "sharded")
+
+
+@cache
+def subject(device: str, layers: int = 4) -> Subject:
+    """A model with its vectors and with the trials of its ways behind it, which later calls do not pay."""
+    one = on(device, layers)
+    for name in ("sweep, last prompt token", "sweep, image tokens", "live job of a slider"):
+        CALLS[name](one)
+    return one
+
+
+@cache
+def ran(name: str, device: str, layers: int = 4) -> tuple[Any, Traffic]:
+    """A call's result and traffic."""
+    one = subject(device, layers)
+    with counted() as traffic:
+        result = CALLS[name](one)
+    return result, traffic
+
+
+def values(result: Any) -> Mapping[str, Any]:
+    """Arrays of a result by name."""
+    if isinstance(result, xr.Dataset):
+        return {str(name): variable.values for name, variable in result.variables.items()}
+    if isinstance(result, xr.DataArray):
+        return {"values": result.values}
+    return {"values": result.float().cpu().numpy() if isinstance(result, torch.Tensor) else result}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", CALLS)
+def test_numbers_are_those_of_the_cpu(name: str, device: str) -> None:
+    expected, found = values(ran(name, "cpu")[0]), values(ran(name, device)[0])
+    assert list(found) == list(expected)
+    for key, value in expected.items():
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            scale = max(1.0, float(np.abs(value[np.isfinite(value)]).max(initial=0)))
+            np.testing.assert_allclose(found[key], value, rtol=0, atol=1e-4 * scale, err_msg=key)
+        else:
+            np.testing.assert_array_equal(np.asarray(found[key], object), np.asarray(value, object), err_msg=key)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", CALLS)
+def test_every_wait_is_allowed(name: str, device: str) -> None:
+    places = {place for _, place in ran(name, device)[1].waits if not place.startswith("transformers/")}
+    assert places <= set(ALLOWED), "mend it, or give its reason in tests/device/allowed_waits.py"
+
+
+def test_every_allowed_wait_is_made() -> None:
+    made = {place for name in CALLS for device in DEVICES for _, place in ran(name, device)[1].waits}
+    assert set(ALLOWED) <= made
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_waits_do_not_grow_with_layers(name: str) -> None:
+    few, many = (own_waits(ran(name, "gpu", layers)[1]) for layers in (4, 8))
+    assert many <= few
+
+
+def own_waits(traffic: Traffic) -> int:
+    """Waits of the package itself."""
+    return sum(count for (_, place), count in traffic.waits.items() if not place.startswith("transformers/"))
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name.startswith("capture")])
+def test_a_capture_brings_nothing_to_the_host_until_it_is_read(name: str) -> None:
+    one = subject("gpu")
+    acts, traffic = ran(name, "gpu")
+    weights = sum(_few_values(parameter).nbytes for parameter in one.model.hf.parameters())
+    checks = traffic.to_host - weights
+    assert 0 <= checks <= 128, "values of the weights, for their fingerprint, and the ids of a text that is fed"
+    with counted() as reading:
+        selected = acts.activation.isel(layer=1, token=slice(0, 3)).values
+    assert reading.to_host == selected.nbytes and sum(reading.waits.values()) == 1
