@@ -33,6 +33,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             file = nodeid.split("::")[0]
             return "browser" if file.startswith("tests/browser/") else file
 
+        def _assign_work_unit(self, node: Any) -> None:
+            # It waits more than it computes and takes longest: begun last, it would run alone at the end.
+            if "browser" in self.workqueue:
+                self.workqueue.move_to_end("browser", last=False)
+            super()._assign_work_unit(node)
+
     return Scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
 
 

@@ -129,7 +129,9 @@ def _file(subject: Subject) -> xr.Dataset:
 
 def _editors() -> None:
     for operation, settings in OPERATIONS.items():
-        for scope, tokens in EDITED.items():
+        # Every scope with the fast arithmetic and with the general one; the other operations are affine as "add" is.
+        scopes = EDITED if operation in ("add", "function") else {"two scopes": EDITED["two scopes"]}
+        for scope, tokens in scopes.items():
             name = f"generate, {operation}, {scope}"
             CALLS[name] = lambda s, settings=settings, tokens=tokens: answered(s, s.steering(tokens=tokens, **settings))
         for control in CONTROLS:
