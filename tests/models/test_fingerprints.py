@@ -7,6 +7,7 @@ import mllm_probe as mp
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.generation import Live
 from mllm_probe.loading import wrap
+from mllm_probe.models.fingerprints import change_counters
 from mllm_probe.steering import Steering
 from tests.sweeps.helpers import random_vectors
 
@@ -41,6 +42,25 @@ def test_weights_changed_in_place_have_another_fingerprint(change):
     assert model.fingerprint != before
     assert model.fingerprint == wrap(model.hf).fingerprint
     assert model.fingerprint in model.describe()
+
+
+@pytest.mark.parametrize("change", [scaled, exchanged])
+def test_counters_alone_notice_a_change_while_a_person_waits(change):
+    model = tiny_llava()
+    before = model.weights.fingerprint(counted=True)
+    assert model.weights.fingerprint(counted=True) == before
+    change(model, 1.001)
+    assert model.weights.fingerprint(counted=True) != before
+
+
+def test_counters_reach_buffers_and_the_innermost_modules():
+    model = tiny_llava()
+    counters = change_counters(model.hf)
+    inner = list(model.hf.modules())[-1]
+    inner.register_buffer("mark", torch.zeros(1))
+    with_buffer = change_counters(model.hf)
+    inner.mark.add_(1)
+    assert len({counters, with_buffer, change_counters(model.hf)}) == 3
 
 
 def test_weights_that_are_put_back_have_their_fingerprint_back():
