@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import CDPSession, Page
 
 from common import report
 
@@ -187,23 +187,19 @@ def opened(options: argparse.Namespace) -> Iterator[tuple[Page, Wire]]:
     asked = {"UPDATES": str(options.updates), "RATE": str(options.rate)}
     fills = [_filled(FILL, asked | {"STRENGTHS": repr(strengths)}) for strengths in doses]
     cells = [PANEL.strip(), _filled(KERNEL, {"MOVES": str(options.moves)}).strip(), MAP.strip(), *fills]
-    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-        folder = Path(name)
-        lab.notebook(folder, "widgets.ipynb", *cells)
-        with lab.server(folder) as address:
-            browser = lab.launch(playwright)
-            page = browser.new_page(viewport={"width": 1400, "height": 1000})
-            page.add_init_script(f"({_WATCH_CANVAS})()")
-            wire = Wire(page.context.new_cdp_session(page))
-            lab.open_notebook(page, address, "widgets.ipynb")
-            run(page, 0)
-            page.wait_for_function(
-                "document.querySelector('[data-testid=status]')?.textContent === 'idle' && "
-                "document.querySelector('[data-testid=answer-steered]').textContent !== ''",
-                timeout=120_000,
-            )
-            yield page, wire
-            browser.close()
+    with tempfile.TemporaryDirectory() as name, lab.running(Path(name)) as desk:
+        desk.notebook("widgets.ipynb", *cells)
+        page = desk.page(1400, 1000)
+        page.add_init_script(f"({_WATCH_CANVAS})()")
+        wire = Wire(page.context.new_cdp_session(page))
+        desk.open(page, "widgets.ipynb")
+        run(page, 0)
+        page.wait_for_function(
+            "document.querySelector('[data-testid=status]')?.textContent === 'idle' && "
+            "document.querySelector('[data-testid=answer-steered]').textContent !== ''",
+            timeout=120_000,
+        )
+        yield page, wire
 
 
 def _filled(cell: str, words: dict[str, str]) -> str:

@@ -44,9 +44,9 @@ def take(page: Page) -> None:
 
 def main() -> None:
     """Take the pictures and print where they are."""
-    with tempfile.TemporaryDirectory() as name:
-        lab.notebook(Path(name), "lab.ipynb", CELL.strip())
-        with lab.server(Path(name)) as address, lab.opened(address, "lab.ipynb", 1500, 1250) as page:
+    with tempfile.TemporaryDirectory() as name, lab.running(Path(name)) as desk:
+        desk.notebook("lab.ipynb", CELL.strip())
+        with desk.opened("lab.ipynb", 1500, 1250) as page:
             take(page)
     print(*(f"docs/explore-{name}.png" for name in THEMES), sep="\n")
 

@@ -6,12 +6,13 @@ for a device are counted, and so are the bytes that cross between them.
 
 from __future__ import annotations
 
-import traceback
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ import transformers
 from torch.utils import _pytree as pytree
 
 NAME = "gpu"
-FOLDERS = (Path(__file__).resolve().parents[1] / "mllm_probe", Path(transformers.__file__).resolve().parent)
+FOLDERS = (str(Path(__file__).resolve().parents[1] / "mllm_probe"), str(Path(transformers.__file__).resolve().parent))
 aten = torch.ops.aten
 
 
@@ -66,10 +67,13 @@ def counted() -> Iterator[Traffic]:
 
 def place() -> str:
     """Innermost running function of the package or of transformers, as ``mllm_probe/folder/module.py:function``."""
-    for frame in reversed(traceback.extract_stack()):
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
         for folder in FOLDERS:
-            if frame.filename.startswith(str(folder)):
-                return f"{Path(frame.filename).relative_to(folder.parent).as_posix()}:{frame.name}"
+            if frame.f_code.co_filename.startswith(folder):
+                file = Path(frame.f_code.co_filename).relative_to(Path(folder).parent)
+                return f"{file.as_posix()}:{frame.f_code.co_name}"
+        frame = frame.f_back
     return "elsewhere"
 
 

@@ -10,13 +10,15 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "screenshots"
@@ -29,6 +31,11 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+BUSY = """import pathlib, time
+pathlib.Path("busy").touch()
+while pathlib.Path("busy").exists():
+    time.sleep(0.05)"""
+"""A cell that keeps the kernel busy until its file is gone."""
 NUMBERED = re.compile(r"^\[\d+\]:$")
 """Prompt of a cell that has run."""
 _RUN = """index => {
@@ -70,15 +77,21 @@ def launch(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=found, args=FLAGS)
 
 
+SETTINGS: dict[str, dict[str, Any]] = {
+    "kernels-settings": {"commsOverSubshells": "perCommTarget"},
+    "notification": {"fetchNews": "false", "checkForUpdates": False},
+    "themes": {"theme": "JupyterLab Light"},
+}
+"""Settings of JupyterLab with which each file of tests begins, by plugin of ``@jupyterlab/apputils-extension``."""
+
+
 @contextmanager
-def server(folder: Path, *, subshells: bool = True) -> Iterator[str]:
+def server(folder: Path) -> Iterator[str]:
     """Run JupyterLab in ``folder`` with settings of its own; yields its address."""
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    routing = {"commsOverSubshells": "perCommTarget" if subshells else "disabled"}
-    (settings / "kernels-settings.jupyterlab-settings").write_text(json.dumps(routing))
-    quiet = {"fetchNews": "false", "checkForUpdates": False}
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    for plugin, values in SETTINGS.items():
+        (settings / f"{plugin}.jupyterlab-settings").write_text(json.dumps(values))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -133,18 +146,94 @@ def open_notebook(page: Page, address: str, name: str) -> None:
     page.evaluate("() => { window.jupyterapp.shell.collapseLeft(); }")
 
 
-@contextmanager
-def opened(address: str, name: str, width: int, height: int) -> Iterator[Page]:
-    """Open a notebook in a browser of its own, with the patience that a busy machine needs, and run its first cell."""
-    SHOTS.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        page = browser.new_page(viewport={"width": width, "height": height})
+@dataclass(frozen=True)
+class Desk:
+    """A folder of notebooks, the JupyterLab that serves it, and the browser that opens them."""
+
+    browser: BrowserContext
+    address: str
+    root: Path
+    """Folder of the server."""
+    name: str = ""
+    """Path of this desk's folder within the server's."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the notebooks are and their kernels run."""
+        return self.root / self.name
+
+    def within(self, name: str) -> Desk:
+        """A new folder on the same server."""
+        made = replace(self, name=name)
+        made.folder.mkdir()
+        return made
+
+    def notebook(self, name: str, *cells: str) -> None:
+        """Write a notebook of code cells."""
+        notebook(self.folder, name, *cells)
+
+    def page(self, width: int, height: int) -> Page:
+        """A new page, with the patience that a busy machine needs."""
+        page = self.browser.new_page()
+        page.set_viewport_size({"width": width, "height": height})
         page.set_default_timeout(90_000)
-        expect.set_options(timeout=60_000)
-        open_notebook(page, address, name)
+        return page
+
+    def open(self, page: Page, name: str) -> None:
+        """Open a notebook of this folder alone on the page, with the kernel ready."""
+        open_notebook(page, self.address, f"{self.name}/{name}".lstrip("/"))
+
+    @contextmanager
+    def opened(self, name: str, width: int, height: int) -> Iterator[Page]:
+        """Open a notebook on a new page and run its first cell; the page is closed at the end."""
+        page = self.page(width, height)
+        self.open(page, name)
         run_cell(page, 0)
         yield page
+        page.close()
+
+    @contextmanager
+    def busy(self, page: Page, index: int) -> Iterator[None]:
+        """Keep the kernel busy with the cell ``BUSY``; ends it and waits for its end."""
+        run_cell(page, index)
+        prompt = page.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-InputPrompt")
+        begun = self.folder / "busy"
+        for _ in range(600):
+            if begun.exists():
+                break
+            page.wait_for_timeout(100)
+        expect(prompt).to_have_text("[*]:")
+        yield
+        assert prompt.text_content() == "[*]:"
+        begun.unlink()
+        expect(prompt).to_have_text(NUMBERED)
+
+    def set_up(self, plugin: str, **values: Any) -> None:
+        """Replace the settings of one of JupyterLab's plugins; a page that is opened later has them."""
+        self._ask("PUT", f"lab/api/settings/@jupyterlab/apputils-extension:{plugin}", {"raw": json.dumps(values)})
+
+    def end_kernels(self) -> None:
+        """Shut down every kernel of this folder's notebooks."""
+        for session in self._ask("GET", "api/sessions"):
+            if Path(session["path"]).parent == Path(self.name):
+                self._ask("DELETE", f"api/sessions/{session['id']}")
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        asked = urllib.request.Request(f"{self.address}/{path}", data, headers, method=method)
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            return json.loads(answer.read() or b"null")
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Desk]:
+    """Run JupyterLab in ``folder``, and a browser."""
+    SHOTS.mkdir(exist_ok=True)
+    expect.set_options(timeout=60_000)
+    with server(folder) as address, sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield Desk(browser.new_context(), address, folder)
         browser.close()
 
 

@@ -73,10 +73,9 @@ BUTTONS: list[tuple[str, Act, set[str]]] = [
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    folder = tmp_path_factory.mktemp("buttons")
-    lab.notebook(folder, "buttons.ipynb", MAKE.strip())
-    with lab.server(folder) as address, lab.opened(address, "buttons.ipynb", 1300, 1200) as made:
+def page(desk: lab.Desk) -> Iterator[Page]:
+    desk.notebook("buttons.ipynb", MAKE.strip())
+    with desk.opened("buttons.ipynb", 1300, 1200) as made:
         expect(made.get_by_test_id("answer-random")).not_to_be_empty(timeout=300_000)
         yield made
 

@@ -74,15 +74,6 @@ _AT = """() => { const e = document.activeElement;
   return e.closest('.mp-lab') ? [e.dataset.mark ?? '', e.closest('[data-testid]')?.dataset.testid ?? ''] : null; }"""
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("explore")
-    for name in ("explore", "restarted"):
-        lab.notebook(folder, f"{name}.ipynb", MAKE.strip())
-    with lab.server(folder) as made:
-        yield made
-
-
 def filled(page: Page) -> Page:
     """Wait until the lab of a notebook has everything."""
     page.get_by_test_id("heatmap-cell").wait_for(timeout=300_000)
@@ -91,22 +82,18 @@ def filled(page: Page) -> Page:
 
 
 @pytest.fixture(scope="module")
-def explored(address: str) -> Iterator[Page]:
-    with lab.opened(address, "explore.ipynb", 1400, 1100) as made:
+def explored(desk: lab.Desk) -> Iterator[Page]:
+    desk.notebook("explore.ipynb", MAKE.strip())
+    with desk.opened("explore.ipynb", 1400, 1100) as made:
         yield filled(made)
 
 
 @pytest.fixture
-def restarting(address: str, explored: Page) -> Iterator[Page]:
+def restarting(desk: lab.Desk) -> Iterator[Page]:
     """Another notebook with a lab of its own, whose kernel may go."""
-    browser = explored.context.browser
-    assert browser is not None
-    made = browser.new_page(viewport={"width": 1400, "height": 1100})
-    made.set_default_timeout(90_000)
-    lab.open_notebook(made, address, "restarted.ipynb")
-    lab.run_cell(made, 0)
-    yield filled(made)
-    made.close()
+    desk.notebook("restarted.ipynb", MAKE.strip())
+    with desk.opened("restarted.ipynb", 1400, 1100) as made:
+        yield filled(made)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser import lab, pages
 
@@ -69,14 +69,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, l
     SHOTS.mkdir(exist_ok=True)
     folder = tmp_path_factory.mktemp("pages")
     return folder, pages.write_pages(folder)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = lab.launch(playwright)
-        yield made
-        made.close()
 
 
 @pytest.fixture

@@ -36,10 +36,9 @@ _COLOURS = """() => Bokeh.documents.flatMap((doc) => [...doc._all_models.values(
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    folder = tmp_path_factory.mktemp("figures")
-    lab.notebook(folder, "figures.ipynb", LOAD.strip(), *CELLS.values())
-    with lab.server(folder) as address, lab.opened(address, "figures.ipynb", 1300, 1000) as made:
+def page(desk: lab.Desk) -> Iterator[Page]:
+    desk.notebook("figures.ipynb", LOAD.strip(), *CELLS.values())
+    with desk.opened("figures.ipynb", 1300, 1000) as made:
         for index in range(1 + len(CELLS)):
             lab.finish_cell(made, index)
         made.wait_for_function(_DRAWN)

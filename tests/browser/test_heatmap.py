@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -101,16 +100,9 @@ _COLOURS = """([index, x, y, w, h]) => {
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("heatmap")
-    lab.notebook(folder, "map.ipynb", *CELLS)
-    with lab.server(folder) as found:
-        yield found, folder
-
-
-@pytest.fixture(scope="module")
-def page(served: tuple[str, Path]) -> Iterator[Page]:
-    with lab.opened(served[0], "map.ipynb", 1100, 1000) as made:
+def page(desk: lab.Desk) -> Iterator[Page]:
+    desk.notebook("map.ipynb", *CELLS)
+    with desk.opened("map.ipynb", 1100, 1000) as made:
         made.get_by_test_id("heatmap").wait_for(timeout=180_000)
         yield made
 
@@ -333,11 +325,11 @@ def test_a_stopped_sweep_goes_on_from_its_store_and_copied_code_runs(page: Page)
     page.screenshot(path=SHOTS / "heatmap-real.png")
 
 
-def test_a_store_that_another_process_fills_is_followed(page: Page, served: tuple[str, Path]) -> None:
+def test_a_store_that_another_process_fills_is_followed(page: Page, desk: lab.Desk) -> None:
     area = run(page, I_STORE)
     expect(area.get_by_test_id("monitor-note")).to_contain_text("waiting for it")
     expect(area.get_by_test_id("monitor-stop")).to_be_hidden()
-    store = served[1] / "elsewhere.zarr"
+    store = desk.folder / "elsewhere.zarr"
     environment = {**os.environ, "PYTHONPATH": str(lab.ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.browser.filled", str(store), "0.4"], env=environment, cwd=lab.ROOT

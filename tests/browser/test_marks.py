@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 import mllm_probe as mp
 from tests.browser import lab
@@ -90,14 +90,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_report(made / "report.html")
     write_panel(made / "panel.html")
     return made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = lab.launch(playwright)
-        yield made
-        made.close()
 
 
 @pytest.fixture

@@ -34,7 +34,6 @@ space = {"model": model, "vectors": vectors}
 exec(panel.code, space)
 print("same" if space["out"].text == [panel.answers[n] for n in ("baseline", "steered", "random")] else "different")
 """
-BUSY = "import time; time.sleep(15)"
 HOSTILE = """
 evil = "<img src=x onerror='window.__owned=1'>"
 hostile = mp.SteeringPanel(model, vectors.assign_coords(concept=[evil, "</script><b>x</b>", "neon", "symmetry"]),
@@ -64,10 +63,9 @@ _MOVE = """(values) => { const range = document.querySelector('[data-testid=stre
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    folder = tmp_path_factory.mktemp("panel")
-    lab.notebook(folder, "panel.ipynb", *(cell.strip() for cell in (MAKE, GRID, SAME, BUSY, HOSTILE)))
-    with lab.server(folder) as address, lab.opened(address, "panel.ipynb", 1300, 1200) as made:
+def page(desk: lab.Desk) -> Iterator[Page]:
+    desk.notebook("panel.ipynb", *(cell.strip() for cell in (MAKE, GRID, SAME, lab.BUSY, HOSTILE)))
+    with desk.opened("panel.ipynb", 1300, 1200) as made:
         made.get_by_test_id("strength").wait_for(timeout=300_000)
         settled(made)
         yield made
@@ -335,14 +333,10 @@ def test_every_control_has_a_name(page: Page) -> None:
     assert nameless == []
 
 
-def test_a_busy_cell_does_not_hold_it_up(page: Page) -> None:
-    lab.run_cell(page, 3)
-    prompt = page.locator(".jp-Cell").nth(3).locator(".jp-InputPrompt")
-    expect(prompt).to_have_text("[*]:")
-    page.evaluate(_MOVE, ["0.75"])
-    settled(page)
-    assert prompt.text_content() == "[*]:"
-    expect(prompt).not_to_have_text("[*]:", timeout=60_000)
+def test_a_busy_cell_does_not_hold_it_up(page: Page, desk: lab.Desk) -> None:
+    with desk.busy(page, 3):
+        page.evaluate(_MOVE, ["0.75"])
+        settled(page)
 
 
 def test_a_kernel_that_does_not_answer_is_shown_as_busy(page: Page) -> None:

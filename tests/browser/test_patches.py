@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -61,10 +60,9 @@ _SEEN = """() => {
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    folder: Path = tmp_path_factory.mktemp("patches")
-    lab.notebook(folder, "inside.ipynb", MADE.strip(), STRIP)
-    with lab.server(folder) as address, lab.opened(address, "inside.ipynb", 1200, 1300) as made:
+def opened(desk: lab.Desk) -> Iterator[Page]:
+    desk.notebook("inside.ipynb", MADE.strip(), STRIP)
+    with desk.opened("inside.ipynb", 1200, 1300) as made:
         made.get_by_test_id("patches").wait_for(timeout=300_000)
         lab.run_cell(made, 1)
         made.get_by_test_id("tokens").wait_for()

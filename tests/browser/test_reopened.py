@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,35 +36,27 @@ SAY = "print(heatmap.concept, heatmap.layer, heatmap.strength)"
 
 
 class Served:
-    """A server with one notebook, and the page that it is open on."""
+    """One notebook, and the page that it is open on."""
 
-    def __init__(self, page: Page, address: str, folder: Path) -> None:
-        self.page, self.address, self.folder = page, address, folder
+    def __init__(self, page: Page, desk: lab.Desk) -> None:
+        self.page, self.desk = page, desk
 
     def saved(self, name: str) -> dict[str, Any]:
         """Save the open notebook and read it."""
         context = "window.jupyterapp.shell.currentWidget.context"
         self.page.evaluate(f"() => {context}.save()")
         self.page.wait_for_function(f"!{context}.model.dirty")
-        return dict(json.loads((self.folder / name).read_text()))
-
-    def end_kernels(self) -> None:
-        """Shut every kernel down, as the server does when it ends."""
-        sessions = json.loads(urllib.request.urlopen(f"{self.address}/api/sessions", timeout=20).read())
-        for session in sessions:
-            place = f"{self.address}/api/sessions/{session['id']}"
-            urllib.request.urlopen(urllib.request.Request(place, method="DELETE"), timeout=20)
+        return dict(json.loads((self.desk.folder / name).read_text()))
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("reopened")
-    lab.notebook(folder, "views.ipynb", MADE.strip(), AGAIN, PANEL)
-    with lab.server(folder) as address, lab.opened(address, "views.ipynb", 1200, 1800) as page:
+def served(desk: lab.Desk) -> Iterator[Served]:
+    desk.notebook("views.ipynb", MADE.strip(), AGAIN, PANEL)
+    with desk.opened("views.ipynb", 1200, 1800) as page:
         page.get_by_test_id("heatmap").wait_for(timeout=300_000)
         lab.run_cell(page, 1)
         expect(page.get_by_test_id("heatmap")).to_have_count(2)
-        yield Served(page, address, folder)
+        yield Served(page, desk)
 
 
 def outputs(notebook: dict[str, Any]) -> list[dict[str, Any]]:
@@ -118,9 +108,9 @@ def test_a_restarted_kernel_is_told(served: Served) -> None:
 
 def test_a_notebook_that_is_opened_again_shows_the_last_state(served: Served) -> None:
     page = served.page
-    served.end_kernels()
+    served.desk.end_kernels()
     page.goto("about:blank")
-    lab.open_notebook(page, served.address, "views.ipynb")
+    served.desk.open(page, "views.ipynb")
     cells = page.get_by_test_id("heatmap-cell")
     expect(cells).to_have_count(2)
     for view in range(2):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -30,27 +28,18 @@ _MOVE = """(value) => { const range = document.querySelector('[data-testid=stren
   range.value = value; range.dispatchEvent(new Event('input', { bubbles: true })); }"""
 
 
-def shut_down(address: str) -> None:
-    """End every kernel of a server."""
-    with urllib.request.urlopen(f"{address}/api/sessions") as answer:
-        sessions = json.load(answer)
-    for session in sessions:
-        urllib.request.urlopen(urllib.request.Request(f"{address}/api/sessions/{session['id']}", method="DELETE"))
-
-
 @pytest.fixture(scope="module")
-def opened_again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, list[str]]]:
+def opened_again(desk: lab.Desk) -> Iterator[tuple[Page, list[str]]]:
     """The page, and what the answers were before."""
-    folder = tmp_path_factory.mktemp("saved")
-    lab.notebook(folder, "saved.ipynb", MAKE.strip())
-    with lab.server(folder) as address, lab.opened(address, "saved.ipynb", 1200, 900) as made:
+    desk.notebook("saved.ipynb", MAKE.strip())
+    with desk.opened("saved.ipynb", 1200, 900) as made:
         expect(made.get_by_test_id("answer-random")).not_to_be_empty(timeout=SLOW)
         expect(made.get_by_test_id("status")).to_have_text("idle", timeout=SLOW)
         expect(made.locator(".jp-InputPrompt").first).to_have_text("[1]:")
         before = [made.get_by_test_id(name).inner_text() for name in ANSWERS]
         made.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
-        shut_down(address)
-        lab.open_notebook(made, address, "saved.ipynb")
+        desk.end_kernels()
+        desk.open(made, "saved.ipynb")
         made.get_by_test_id("no-kernel").wait_for()
         yield made, before
 
