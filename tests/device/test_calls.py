@@ -24,7 +24,7 @@ DEVICES = ("gpu", "sharded")
 
 
 @cache
-def subject(device: str, layers: int = 4) -> Subject:
+def subject(device: str, layers: int) -> Subject:
     """A model with its vectors and with the trials of its ways behind it, which later calls do not pay."""
     one = on(device, layers)
     for name in ("sweep, last prompt token", "sweep, image tokens", "live job of a slider"):
@@ -88,7 +88,7 @@ def own_waits(traffic: Traffic) -> int:
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name.startswith("capture")])
 def test_a_capture_brings_nothing_to_the_host_until_it_is_read(name: str) -> None:
-    one = subject("gpu")
+    one = subject("gpu", 4)
     acts, traffic = ran(name, "gpu")
     weights = sum(_few_values(parameter).nbytes for parameter in one.model.hf.parameters())
     checks = traffic.to_host - weights
