@@ -19,6 +19,19 @@ from mllm_probe.models import ProbeModel
 
 torch.set_num_threads(1)
 
+LONGEST_FILES = (
+    "tests/sweeps/test_families.py",
+    "tests/benchmarks/test_scripts.py",
+    "tests/device/test_calls.py",
+    "tests/sweeps/test_store.py",
+    "tests/widgets/test_exit.py",
+    "tutorials/00_quickstart.ipynb",
+)
+"""Begun before the others, which go by their number of tests: begun last, one would run alone at the end.
+
+Those that drive a browser, which wait more than they compute and take longest, are begun before these.
+"""
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -34,9 +47,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "browser" if file.startswith("tests/browser/") else file
 
         def _assign_work_unit(self, node: Any) -> None:
-            # It waits more than it computes and takes longest: begun last, it would run alone at the end.
-            if "browser" in self.workqueue:
-                self.workqueue.move_to_end("browser", last=False)
+            for scope in reversed(("browser", *LONGEST_FILES)):
+                if scope in self.workqueue:
+                    self.workqueue.move_to_end(scope, last=False)
             super()._assign_work_unit(node)
 
     return Scheduler(config, log) if config.getvalue("dist") == "loadfile" else None

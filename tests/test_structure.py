@@ -405,7 +405,7 @@ def test_files_stay_whole_and_browser_tests_together_in_one_worker(tmp_path):
     (tmp_path / "tests" / "browser").mkdir(parents=True)
     # The scheduler alone: importing the package in three processes takes longer than all else here.
     scheduler = inspect.getsource(conftest.pytest_xdist_make_scheduler)
-    (tmp_path / "tests" / "conftest.py").write_text(f"from typing import Any\nimport pytest\n\n\n{scheduler}")
+    (tmp_path / "tests" / "conftest.py").write_text(f"from typing import Any\nimport pytest\nLONGEST_FILES = ()\n\n\n{scheduler}")
     for name in names:
         (tmp_path / name).write_text("".join(f"def test_{n}():\n    pass\n" for n in range(4)))
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
@@ -417,6 +417,7 @@ def test_files_stay_whole_and_browser_tests_together_in_one_worker(tmp_path):
     assert len(ran) == 16 and all(len(known) == 1 for known in workers.values()), done.stdout
     assert workers[names[2]] == workers[names[3]]
     assert "--dist loadfile" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert all((ROOT / name).is_file() for name in conftest.LONGEST_FILES)
 
 
 def test_what_drives_a_browser_is_marked_and_in_its_folder():

@@ -61,7 +61,7 @@ chunk_size.DEFAULT = chunk_size.Limits(rows=24)
 model = mp.load("scenes-8l")
 library = mp.concepts.scenes(concepts=["cat", "tree", "neon"], pairs=6)
 vectors = mp.concept_vectors(model, library, probe_accuracy=False, shuffled_draws=3)
-pictures = pictures_from(library)
+pictures = pictures_from(library)[:4]
 monitor = mp.SweepMonitor()
 live = mp.LayerConceptHeatmap(monitor)
 display(monitor, live)
@@ -332,7 +332,7 @@ def test_a_store_that_another_process_fills_is_followed(page: Page, desk: lab.De
     store = desk.folder / "elsewhere.zarr"
     environment = {**os.environ, "PYTHONPATH": str(lab.ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.browser.filled", str(store), "0.4"], env=environment, cwd=lab.ROOT
+        [sys.executable, "-m", "tests.browser.filled", str(store), "0.2"], env=environment, cwd=lab.ROOT
     )
     try:
         runs = area.locator("[data-fact=runs]")

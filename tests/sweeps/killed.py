@@ -1,20 +1,15 @@
-"""A sweep with a store that kills its own process: after some chunks, or in the middle of writing a file.
-
-``python -m tests.sweeps.killed STORE SCOPE WHEN NUMBER``: WHEN is ``chunk`` (after so many), ``write`` (half of that
-file is written) or ``rename`` (that file is written and not yet in its place).
-"""
+"""A sweep with a store that kills its own process: after some chunks, or in the middle of writing a file."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import torch
 
 from mllm_probe.apps.zoo import tiny_llava
-from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps import chunk_size, sweep_iter
 from mllm_probe.sweeps.chunk_size import Limits
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors
@@ -72,15 +67,14 @@ def die_at(store, when, number):
 
 
 def main(store, scope, when, number):
-    from mllm_probe.sweeps import sweep_iter
+    """Sweep into ``store`` and die.
 
+    ``when`` is ``chunk`` (after ``number`` of them), ``write`` (half of that file is written) or ``rename`` (that file
+    is written and not yet in its place).
+    """
+    torch.set_num_threads(1)
     small_chunks()
     die_at(Path(store), when, number)
     for chunk, _ in enumerate(sweep_iter(**arguments(scope), store=store), start=1):
         if when == "chunk" and chunk == number:
             kill()
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -2,10 +2,9 @@
 
 import itertools
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -28,7 +27,6 @@ from tests.hooks import active_hooks
 from tests.sweeps import killed
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"layers": [0, 2], "strengths": (0, 1), "draws": 2, "max_new_tokens": 3, "progress": False}
 
 
@@ -80,11 +78,13 @@ def undisturbed():
 
 
 def killed_run(store, scope, when, number):
-    script = [sys.executable, "-m", "tests.sweeps.killed", str(store), scope, when, str(number)]
-    done = subprocess.run(
-        script, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=300, capture_output=True
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+    # The package is imported once, in the process from which those that are killed are forked.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([killed.__name__])
+    process = context.Process(target=killed.main, args=(store, scope, when, number))
+    process.start()
+    process.join(300)
+    assert process.exitcode == -signal.SIGKILL
 
 
 def finished(grid, there):
