@@ -405,7 +405,8 @@ def test_files_stay_whole_and_browser_tests_together_in_one_worker(tmp_path):
     (tmp_path / "tests" / "browser").mkdir(parents=True)
     # The scheduler alone: importing the package in three processes takes longer than all else here.
     scheduler = inspect.getsource(conftest.pytest_xdist_make_scheduler)
-    (tmp_path / "tests" / "conftest.py").write_text(f"from typing import Any\nimport pytest\nLONGEST_FILES = ()\n\n\n{scheduler}")
+    head = "from typing import Any\nimport pytest\nLONGEST_FILES = ()\n\n\n"
+    (tmp_path / "tests" / "conftest.py").write_text(head + scheduler)
     for name in names:
         (tmp_path / name).write_text("".join(f"def test_{n}():\n    pass\n" for n in range(4)))
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
