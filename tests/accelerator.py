@@ -1,4 +1,4 @@
-"""An accelerator for tests on any machine: tensors on ``gpu:0``, ``gpu:1`` … whose data stay in host memory.
+"""An accelerator for tests on any machine: tensors on ``sim:0``, ``sim:1`` … whose data stay in host memory.
 
 Every operation checks that its tensors are on one device, as CUDA does, and computes real numbers. Waits of the host
 for a device are counted, and so are the bytes that cross between them.
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 import transformers
 
-NAME = "gpu"
+NAME = "sim"
 FOLDERS = (str(Path(__file__).resolve().parents[1] / "mllm_probe"), str(Path(transformers.__file__).resolve().parent))
 aten = torch.ops.aten
 
@@ -228,7 +228,7 @@ def _factory(name: str) -> Any:
 
 
 def install() -> None:
-    """Make the device ``gpu`` known to PyTorch, once per process.
+    """Make the device ``sim`` known to PyTorch, once per process.
 
     Raises
     ------

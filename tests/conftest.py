@@ -1,9 +1,12 @@
-"""Models and pictures that several rooms' tests share."""
+"""Models and pictures that several rooms' tests share.
+
+The package is imported where it is needed: the process that only hands tests to the workers needs none of it.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -11,19 +14,17 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from mllm_probe.apps.zoo import tiny_llava, tiny_qwen
-from mllm_probe.models import ProbeModel
-
-torch.set_num_threads(1)
+if TYPE_CHECKING:
+    from mllm_probe.models import ProbeModel
 
 LONGEST_FILES = (
     "tests/sweeps/test_families.py",
     "tests/benchmarks/test_scripts.py",
     "tests/device/test_calls.py",
     "tests/sweeps/test_store.py",
+    "tests/sweeps/test_ways_table.py",
     "tests/widgets/test_exit.py",
     "tutorials/00_quickstart.ipynb",
 )
@@ -64,12 +65,16 @@ def noise_picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
 @pytest.fixture(scope="session")
 def tiny() -> ProbeModel:
     """A random Llava with processor: 4 blocks of width 32, 16 image tokens per picture."""
+    from mllm_probe.apps.zoo import tiny_llava
+
     return tiny_llava()
 
 
 @pytest.fixture(scope="session")
 def tiny_mrope() -> ProbeModel:
     """A random Qwen2.5-VL with processor: 4 blocks of width 32, position ids with three axes."""
+    from mllm_probe.apps.zoo import tiny_qwen
+
     return tiny_qwen()
 
 

@@ -411,7 +411,8 @@ def test_files_stay_whole_and_browser_tests_together_in_one_worker(tmp_path):
         (tmp_path / name).write_text("".join(f"def test_{n}():\n    pass\n" for n in range(4)))
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-v", "-p", "no:cacheprovider", "tests"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command[3:3] = ["-p", "xdist"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     ran = re.findall(r"\[(gw\d)\].* PASSED (tests/[\w/]+\.py)", done.stdout)
     workers = {file: {worker for worker, name in ran if name == file} for file in names}

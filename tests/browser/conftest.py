@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Thread
 
 import pytest
 from playwright.sync_api import Browser
@@ -10,9 +11,12 @@ from playwright.sync_api import Browser
 from tests.browser import lab
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Desk]:
-    """The running JupyterLab."""
+    """The running JupyterLab.
+
+    It ends with the tests of this folder: while Playwright runs, no other test can start an event loop.
+    """
     with lab.running(tmp_path_factory.mktemp("jupyterlab")) as made:
         yield made
 
@@ -24,10 +28,10 @@ def desk(shared_desk: lab.Desk, request: pytest.FixtureRequest) -> Iterator[lab.
         shared_desk.set_up(plugin, **values)
     made = shared_desk.within(request.path.stem)
     yield made
-    made.end_kernels()
+    Thread(target=made.end_kernels).start()  # a server takes two seconds to end one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(shared_desk: lab.Desk) -> Browser:
     """The running browser, for pages that have nothing to do with JupyterLab."""
     made = shared_desk.browser.browser

@@ -85,6 +85,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 """Settings of JupyterLab with which each file of tests begins, by plugin of ``@jupyterlab/apputils-extension``."""
 
 
+WARM_UP = "import mllm_probe as _mp; _mp.load, _mp.sweep, _mp.generate, _mp.SteeringPanel, _mp.explore"
+"""What a kernel runs when it starts: it imports the package while the page is loaded, not after it."""
+
+
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
     """Run JupyterLab in ``folder`` with settings of its own; yields its address."""
@@ -92,6 +96,9 @@ def server(folder: Path) -> Iterator[str]:
     settings.mkdir(parents=True)
     for plugin, values in SETTINGS.items():
         (settings / f"{plugin}.jupyterlab-settings").write_text(json.dumps(values))
+    startup = folder / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "warm_up.py").write_text(WARM_UP)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -104,6 +111,7 @@ def server(folder: Path) -> Iterator[str]:
             "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
             "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+            "IPYTHONDIR": str(folder / "ipython"),
             "OMP_NUM_THREADS": "1",
         }
     )
@@ -180,8 +188,11 @@ class Desk:
         return page
 
     def open(self, page: Page, name: str) -> None:
-        """Open a notebook of this folder alone on the page, with the kernel ready."""
-        open_notebook(page, self.address, f"{self.name}/{name}".lstrip("/"))
+        """Open a notebook alone on the page, with the kernel ready; it starts while the page loads."""
+        path = f"{self.name}/{name}".lstrip("/")
+        session = {"path": path, "name": name, "type": "notebook", "kernel": {"name": "python3"}}
+        self._ask("POST", "api/sessions", session)
+        open_notebook(page, self.address, path)
 
     @contextmanager
     def opened(self, name: str, width: int, height: int) -> Iterator[Page]:

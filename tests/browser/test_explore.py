@@ -91,7 +91,7 @@ def explored(desk: lab.Desk) -> Iterator[Page]:
 @pytest.fixture
 def restarting(desk: lab.Desk) -> Iterator[Page]:
     """Another notebook with a lab of its own, whose kernel may go."""
-    small = MAKE.replace("pairs=12", "pairs=2").replace("(-1, 1, 2), draws=2", "(1,), draws=1")
+    small = MAKE.replace("pairs=12", "pairs=4").replace("(-1, 1, 2), draws=2", "(1,), draws=1")
     desk.notebook("restarted.ipynb", small.strip())
     with desk.opened("restarted.ipynb", 1400, 1100) as made:
         yield filled(made)

@@ -76,7 +76,6 @@ def offline(browser: Browser, written: tuple[Path, dict[str, list[str]]]) -> Ite
     """A page that must have asked for nothing and complained about nothing when the test is over."""
     page = browser.new_page(viewport={"width": 1200, "height": 1000})
     page.set_default_timeout(60_000)
-    expect.set_options(timeout=30_000)
     made = Offline(page, written[0])
     yield made
     found = made.refused(), made.said, page.evaluate("window.__owned ?? null")

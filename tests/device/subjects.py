@@ -22,12 +22,12 @@ def on(device: str, layers: int = 4) -> Subject:
 
 
 def _shard(model: ProbeModel) -> None:
-    """Place the lower half of the blocks and all else on ``gpu:0``, the upper half on ``gpu:1``."""
+    """Place the lower half of the blocks and all else on ``sim:0``, the upper half on ``sim:1``."""
     names = {id(module): name for name, module in model.hf.named_modules()}
     blocks = [names[id(block)] for block in model.layout.blocks]
-    places = {name: f"gpu:{int(i >= len(blocks) // 2)}" for i, name in enumerate(blocks)}
+    places = {name: f"sim:{int(i >= len(blocks) // 2)}" for i, name in enumerate(blocks)}
     for name, module in model.hf.named_modules():
         inside = any(name == block or name.startswith(f"{block}.") for block in blocks)
         if not inside and not any(True for _ in module.children()):
-            places[name] = "gpu:0"
-    accelerate.dispatch_model(model.hf, places, main_device="gpu:0", force_hooks=True)
+            places[name] = "sim:0"
+    accelerate.dispatch_model(model.hf, places, main_device="sim:0", force_hooks=True)

@@ -13,9 +13,9 @@ COLUMNS = "{:<70} {:>6} {:>6} {:>8} {:>10} {:>10} {:>10}"
 def main() -> None:
     """Run every call on one accelerator, and once on two."""
     warnings.simplefilter("ignore")
-    print(COLUMNS.format("call", "waits", "model", "uploads", "to host", "to device", "gpu to gpu"))
+    print(COLUMNS.format("call", "waits", "model", "uploads", "to host", "to device", "sim to sim"))
     for name in CALLS:
-        traffic, sharded = ran(name, "gpu")[1], ran(name, "sharded")[1]
+        traffic, sharded = ran(name, "sim")[1], ran(name, "sharded")[1]
         own, uploads = own_waits(traffic), sum(traffic.uploads.values())
         counts = own, sum(traffic.waits.values()) - own, uploads, traffic.to_host, traffic.to_device, sharded.between
         print(COLUMNS.format(name, *counts))

@@ -21,32 +21,32 @@ def on(device: str, *shape: int) -> torch.Tensor:
 
 
 def test_tensors_keep_their_device_and_numbers():
-    x = on("gpu:1", 2, 3)
-    assert x.device == torch.device("gpu", 1) and (x * 2 + 1)[0].device == x.device
+    x = on("sim:1", 2, 3)
+    assert x.device == torch.device("sim", 1) and (x * 2 + 1)[0].device == x.device
     assert torch.equal((x @ x.T).cpu(), torch.tensor([[5.0, 14.0], [14.0, 50.0]]))
-    assert torch.tensor([1, 2], device="gpu").tolist() == torch.ones(2, device="gpu").cumsum(0).tolist() == [1, 2]
+    assert torch.tensor([1, 2], device="sim").tolist() == torch.ones(2, device="sim").cumsum(0).tolist() == [1, 2]
 
 
 def test_a_view_shares_memory():
-    x = on("gpu", 2, 3)
+    x = on("sim", 2, 3)
     x[:, 1].add_(10)
     x[0, :1] = -1
     assert x.tolist() == [[-1, 11, 2], [3, 14, 5]]
 
 
-@pytest.mark.parametrize("others", ["cpu", "gpu:1"])
+@pytest.mark.parametrize("others", ["cpu", "sim:1"])
 def test_devices_do_not_mix(others):
-    x, other = on("gpu:0", 2, 3), on(others, 2, 3)
+    x, other = on("sim:0", 2, 3), on(others, 2, 3)
     for mix in (lambda: x + other, lambda: torch.cat([x, other]), lambda: x.add_(other), lambda: other @ x.T):
-        with pytest.raises(DeviceMismatchError, match="gpu:0"):
+        with pytest.raises(DeviceMismatchError, match="sim:0"):
             mix()
 
 
 def test_a_number_of_the_host_and_an_index_of_the_host_may_meet_a_device_as_on_cuda():
-    x = on("gpu", 3)
+    x = on("sim", 3)
     assert (x * torch.tensor(2.0)).tolist() == [0, 2, 4] and x[torch.tensor([2, 0])].tolist() == [2, 0]
     with pytest.raises(DeviceMismatchError):
-        x[on("gpu:1", 2).long()]
+        x[on("sim:1", 2).long()]
 
 
 WAITS = {
@@ -65,28 +65,28 @@ WAITS = {
 @pytest.mark.parametrize("name", WAITS)
 def test_every_wait_is_counted_with_its_place(name):
     with counted() as traffic:
-        WAITS[name](on("gpu", 4))
+        WAITS[name](on("sim", 4))
     assert sum(traffic.waits.values()) == 1 and next(iter(traffic.waits))[1] == "elsewhere"
 
 
 def test_work_on_the_device_is_not_waited_for():
     with counted() as traffic:
-        x = on("gpu", 4, 4)
+        x = on("sim", 4, 4)
         torch.nn.functional.scaled_dot_product_attention(x[None, None], x[None, None], x[None, None])
-        x.softmax(-1).topk(2).values.where(x[:, :2] > 1, 0).index_select(0, on("gpu", 2).long())
+        x.softmax(-1).topk(2).values.where(x[:, :2] > 1, 0).index_select(0, on("sim", 2).long())
     assert not traffic.waits and traffic.to_host == 0 and sum(traffic.uploads.values()) == 2
 
 
 def test_bytes_are_counted_by_direction():
     with counted() as traffic:
-        on("gpu:0", 2, 3).to("gpu:1")[0].cpu()
+        on("sim:0", 2, 3).to("sim:1")[0].cpu()
     assert (traffic.to_device, traffic.between, traffic.to_host) == (24, 24, 12)
 
 
 def test_counting_ends_with_its_block():
     with counted() as traffic:
         pass
-    on("gpu", 2).tolist()
+    on("sim", 2).tolist()
     assert traffic == Traffic()
 
 

@@ -20,7 +20,7 @@ from tests.device.allowed_waits import ALLOWED
 from tests.device.calls import CALLS, Subject
 from tests.device.subjects import on
 
-DEVICES = ("gpu", "sharded")
+DEVICES = ("sim", "sharded")
 
 
 @cache
@@ -77,7 +77,7 @@ def test_every_allowed_wait_is_made() -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_waits_do_not_grow_with_layers(name: str) -> None:
-    few, many = (own_waits(ran(name, "gpu", layers)[1]) for layers in (4, 8))
+    few, many = (own_waits(ran(name, "sim", layers)[1]) for layers in (4, 8))
     assert many <= few
 
 
@@ -88,8 +88,8 @@ def own_waits(traffic: Traffic) -> int:
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name.startswith("capture")])
 def test_a_capture_brings_nothing_to_the_host_until_it_is_read(name: str) -> None:
-    one = subject("gpu", 4)
-    acts, traffic = ran(name, "gpu")
+    one = subject("sim", 4)
+    acts, traffic = ran(name, "sim")
     weights = sum(_few_values(parameter).nbytes for parameter in one.model.hf.parameters())
     checks = traffic.to_host - weights
     assert 0 <= checks <= 128, "values of the weights, for their fingerprint, and the ids of a text that is fed"
