@@ -85,8 +85,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 """Settings of JupyterLab with which each file of tests begins, by plugin of ``@jupyterlab/apputils-extension``."""
 
 
-WARM_UP = "import mllm_probe as _mp; _mp.load, _mp.sweep, _mp.generate, _mp.SteeringPanel, _mp.explore"
-"""What a kernel runs when it starts: it imports the package while the page is loaded, not after it."""
+WARM_UP = """from pathlib import Path as _Path
+if _Path("warm").exists():
+    _Path("warm").unlink()
+    import mllm_probe as _mp
+    _mp.load, _mp.sweep, _mp.generate, _mp.SteeringPanel, _mp.explore
+"""
+"""What a kernel runs when it starts: one that is asked to imports the package while the page is loaded."""
 
 
 @contextmanager
@@ -190,6 +195,7 @@ class Desk:
     def open(self, page: Page, name: str) -> None:
         """Open a notebook alone on the page, with the kernel ready; it starts while the page loads."""
         path = f"{self.name}/{name}".lstrip("/")
+        (self.folder / "warm").touch()
         session = {"path": path, "name": name, "type": "notebook", "kernel": {"name": "python3"}}
         self._ask("POST", "api/sessions", session)
         open_notebook(page, self.address, path)

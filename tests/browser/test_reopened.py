@@ -110,7 +110,7 @@ def test_a_notebook_that_is_opened_again_shows_the_last_state(served: Served) ->
     page = served.page
     served.desk.end_kernels()
     page.goto("about:blank")
-    served.desk.open(page, "views.ipynb")
+    lab.open_notebook(page, served.desk.address, f"{served.desk.name}/views.ipynb")
     cells = page.get_by_test_id("heatmap-cell")
     expect(cells).to_have_count(2)
     for view in range(2):

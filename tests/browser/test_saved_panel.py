@@ -39,7 +39,7 @@ def opened_again(desk: lab.Desk) -> Iterator[tuple[Page, list[str]]]:
         before = [made.get_by_test_id(name).inner_text() for name in ANSWERS]
         made.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
         desk.end_kernels()
-        desk.open(made, "saved.ipynb")
+        lab.open_notebook(made, desk.address, f"{desk.name}/saved.ipynb")
         made.get_by_test_id("no-kernel").wait_for()
         yield made, before
 

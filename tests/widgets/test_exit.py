@@ -17,10 +17,10 @@ model = tiny_llava()
 library = mp.concepts.scenes(concepts=["cat", "neon"], pairs=12)
 """
 SCRIPTS = {
-    "strips": "kept = [mp.TokenStrip(model, max_new_tokens=200) for _ in range(4)]",
-    "panels": """
+    "strips and panels": """
 vectors = mp.concept_vectors(model, library, probe_accuracy=False)
-kept = [mp.SteeringPanel(model, vectors, max_new_tokens=200) for _ in range(4)]
+kept = [mp.TokenStrip(model, max_new_tokens=200) for _ in range(4)]
+kept += [mp.SteeringPanel(model, vectors, max_new_tokens=200) for _ in range(4)]
 """,
     "vectors of a lab": "kept = mp.explore(model, library)",
     "a sweep": """
