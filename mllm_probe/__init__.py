@@ -13,6 +13,7 @@ _HOME = {
     "load": "loading",
     "wrap": "loading",
     "capture": "activations",
+    "memory": "activations",
     "concept_vectors": "vectors",
     "vectors_from": "vectors",
     "Steering": "steering",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from mllm_probe import concepts as concepts
     from mllm_probe import plots as plots
     from mllm_probe.activations.capturing import capture as capture
+    from mllm_probe.activations.held_memory import memory as memory
     from mllm_probe.apps.report.sweep_report import report as report
     from mllm_probe.generation.generating import generate as generate
     from mllm_probe.generation.generating import steer as steer

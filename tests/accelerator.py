@@ -114,6 +114,10 @@ class Simulated(torch.Tensor):
         """Values on the host; PyTorch's own method refuses subclasses."""
         return self.cpu().tolist()
 
+    def untyped_storage(self) -> torch.UntypedStorage:
+        """Memory of the numbers."""
+        return self.data_on_host.untyped_storage()
+
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})

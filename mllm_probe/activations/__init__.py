@@ -8,6 +8,7 @@ from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
 from mllm_probe.activations.edits import editing
 from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import free_bytes, rows_that_fit
+from mllm_probe.activations.held_memory import memory
 from mllm_probe.activations.hooks import attached, before_backbone, before_block, resolve_layers
 from mllm_probe.activations.zarr_store import open_zarr, save_zarr
 
@@ -20,6 +21,7 @@ __all__ = [
     "editing",
     "free_bytes",
     "lazy",
+    "memory",
     "open_zarr",
     "resolve_layers",
     "rows_that_fit",

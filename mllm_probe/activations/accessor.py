@@ -25,7 +25,9 @@ class TorchAccessor:
     """
 
     def __init__(self, array: xr.DataArray) -> None:
-        self._array = array
+        # xarray keeps the accessor on the array: without a copy (of the labels alone) the two would refer to each other,
+        # and a GPU's memory would wait for Python's collector of circles.
+        self._array = array.copy(deep=False)
 
     @property
     def tensor(self) -> torch.Tensor:

@@ -1,13 +1,15 @@
-"""Buffer of captured rows: allocated once on the device, grown only when samples differ in length."""
+"""Buffer of captured rows: allocated once, grown only when samples differ in length."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-from mllm_probe.activations.free_memory import require_room
+from mllm_probe.activations.device_array import dtype_name
+from mllm_probe.activations.free_memory import require_room, share_of_free_bytes
 from mllm_probe.models import ProbeModel
 from mllm_probe.tokens.places import Places
 
@@ -22,6 +24,8 @@ class CapturedRows:
         How many rows there will be.
     layers : list of int
         Blocks in the order of the layer axis.
+    device : torch.device, optional
+        Where they are kept; on the devices of their blocks if None.
 
     Attributes
     ----------
@@ -29,12 +33,14 @@ class CapturedRows:
         Positions along the token axis so far.
     """
 
-    def __init__(self, model: ProbeModel, samples: int, layers: list[int]) -> None:
-        devices = {p.device for layer in layers for p in model.layout.blocks[layer].parameters()}
-        self.samples, self.layers, self.labels = samples, layers, list[int]()
+    def __init__(self, model: ProbeModel, samples: int, layers: list[int], device: torch.device | None = None) -> None:
+        own = [next(model.layout.blocks[layer].parameters()).device for layer in layers]
+        self.model, self.samples, self.layers, self.labels = model, samples, layers, list[int]()
+        # A tensor's device has its index, which a name such as "cuda" may lack.
+        self._places = own if device is None else [torch.empty(0, device=device).device] * len(layers)
+        self._moved = self._places != own
         self._whole: torch.Tensor | None = None
         self._views: dict[int, torch.Tensor] = {}
-        self._one_device = len(devices) == 1
 
     @property
     def dtype(self) -> torch.dtype:
@@ -45,26 +51,40 @@ class CapturedRows:
         """One tensor [sample, layer, token, hidden], or one [sample, token, hidden] per layer of a sharded model."""
         return self._whole if self._whole is not None else [self._views[layer] for layer in self.layers]
 
-    def writer(self, start: int, places: Places) -> Callable[[int, torch.Tensor], None]:
-        """Function that copies the positions ``places`` of a block's output to the rows from ``start``."""
+    @contextmanager
+    def writing(self, start: int, places: Places) -> Iterator[Callable[[int, torch.Tensor], None]]:
+        """Give the function that copies the positions ``places`` of a block's output to the rows from ``start``.
+
+        What is kept on another device than its block's is moved at the end, in one copy for all layers.
+        """
         self._make_room_for(places.labels)
         ordered = self.labels == sorted(self.labels)
         slots = np.searchsorted(self.labels, places.labels) if ordered else np.arange(len(places.labels))
         rows = slice(start, start + len(places.columns))
         complete = len(slots) == len(self.labels) and bool((places.columns >= 0).all())
         copy = _copier(places.columns, slots)
+        waiting: dict[int, torch.Tensor] = {}
 
         def write(layer: int, hidden: torch.Tensor) -> None:
-            target = self._view(layer, hidden)[rows]
+            if self._moved:
+                target = hidden.new_empty((len(places.columns), len(self.labels), hidden.shape[-1]))
+                waiting[layer] = target
+            else:
+                target = self._view(layer, hidden)[rows]
             if not complete:
                 target.fill_(torch.nan)
             copy(target, hidden)
 
-        return write
+        yield write
+        for layers in _by_device(waiting):
+            stacked = torch.stack([waiting[layer] for layer in layers])
+            for layer, values in zip(layers, stacked.to(self._places[0]), strict=True):
+                self._view(layer, values)[rows] = values
 
     def _make_room_for(self, labels: list[int]) -> None:
         if not self.labels:
             self.labels = list(labels)
+            self._require_room()
         missing = set(labels) - set(self.labels)
         if not missing:
             return
@@ -82,15 +102,41 @@ class CapturedRows:
         # layers be indexed together later; layers on several devices are never stacked.
         if layer not in self._views:
             inner = (len(self.labels), hidden.shape[-1])
-            if self._one_device:
-                shape = (self.samples, len(self.layers), *inner)
-                require_room(shape, hidden.dtype, hidden.device, "the captured activations")
-                self._whole = hidden.new_empty(shape)
+            if len(set(self._places)) == 1:
+                self._whole = hidden.new_empty((self.samples, len(self.layers), *inner))
                 self._views = {each: self._whole[:, number] for number, each in enumerate(self.layers)}
             else:
-                require_room((self.samples, *inner), hidden.dtype, hidden.device, f"the activations of layer {layer}")
                 self._views[layer] = hidden.new_empty((self.samples, *inner))
         return self._views[layer]
+
+    def _require_room(self) -> None:
+        """Raise a MemoryError that names what would fit, before anything is computed."""
+        tokens, width, dtype = len(self.labels), self.model.hidden_size, self.model.dtype
+        one = tokens * width * dtype.itemsize
+        for device in dict.fromkeys(self._places):
+            layers, room = self._places.count(device), share_of_free_bytes(device)
+            if self.samples * layers * one <= room:
+                continue
+            fewer = {
+                f"{self.samples} samples": room // (layers * one),
+                f"{layers} layers": room // (self.samples * one),
+                f"{tokens} tokens of each sample": room // (self.samples * layers * one // tokens),
+            }
+            would = " or ".join(f"{number} of the {whole}" for whole, number in fewer.items() if number)
+            raise MemoryError(
+                f"the activations of {self.samples} samples × {layers} layers × {tokens} tokens × {width} in "
+                f"{dtype_name(dtype)} take {self.samples * layers * one / 1e9:.3g} GB but only {room / 1e9:.3g} GB of "
+                f"the free memory of {device} can be used: {would or 'nothing of it'} would fit. Ask for less, capture "
+                "part by part and store each with mp.activations.save_zarr, or keep them elsewhere with device='cpu'."
+            )
+
+
+def _by_device(tensors: dict[int, torch.Tensor]) -> list[list[int]]:
+    """Layers whose tensors share a device."""
+    layers: dict[torch.device, list[int]] = {}
+    for layer, tensor in tensors.items():
+        layers.setdefault(tensor.device, []).append(layer)
+    return list(layers.values())
 
 
 def _widened(tensor: torch.Tensor, axis: int, slots: torch.Tensor, size: int) -> torch.Tensor:

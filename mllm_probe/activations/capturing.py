@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
+import torch
 import xarray as xr
 
 from mllm_probe import schema
@@ -17,7 +18,7 @@ from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import in_batches
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.models import Encoded, ProbeModel, require_model
-from mllm_probe.models.argument_checks import batch_size_of
+from mllm_probe.models.argument_checks import batch_size_of, device_of
 from mllm_probe.models.prompts import one_continuation_each
 from mllm_probe.tokens.places import ABSENT, Places, as_coordinate, companions, find_places
 from mllm_probe.tokens.selection import Scope, parse_scope
@@ -35,6 +36,7 @@ def capture(
     batch_size: int | Literal["auto"] = "auto",
     *,
     inputs: Inputs = None,
+    device: str | torch.device | None = None,
 ) -> xr.Dataset:
     """Read the residual stream after decoder blocks while the model reads images and prompts.
 
@@ -60,24 +62,27 @@ def capture(
         Samples per forward pass; "auto" plans against the free memory and halves when a GPU runs out.
     inputs : dict of Tensor or list of such dicts, optional
         Tensors already processed, in place of images and prompt.
+    device : str or torch.device, optional
+        Where the activations are kept, such as ``"cpu"``: they are moved there batch by batch. By default they stay on
+        the devices of their blocks.
 
     Returns
     -------
     xarray.Dataset
-        ``activation`` (sample, layer, token, hidden) in the model's type, on its device (one tensor per layer for a
-        sharded model). Coordinates: ``relative_depth`` (layer); ``token_text``, ``role``, ``kind`` (image, text,
-        last_prompt or generated: which vector and residual norm apply there), ``image`` (which picture of the prompt an
-        image token belongs to, 0 is the first, -1 for other tokens), ``patch_row`` and ``patch_column`` in it (and
-        ``step`` with a continuation), each (token) where all samples agree and (sample, token) where they do not.
-        ``token`` is the position in the unpadded prompt, -1 for the last prompt token alone. A
-        sample that lacks a position others have holds NaN there and has the role ``"padding"``.
+        ``activation`` (sample, layer, token, hidden) in the model's type, on its device or on ``device`` (one tensor
+        per layer for a sharded model). Coordinates: ``relative_depth`` (layer); ``token_text``, ``role``, ``kind``
+        (image, text, last_prompt or generated: which vector and residual norm apply there), ``image`` (which picture of
+        the prompt an image token belongs to, 0 is the first, -1 for other tokens), ``patch_row`` and ``patch_column``
+        in it (and ``step`` with a continuation), each (token) where all samples agree and (sample, token) where they do
+        not. ``token`` is the position in the unpadded prompt, -1 for the last prompt token alone. A sample that lacks a
+        position others have holds NaN there and has the role ``"padding"``.
 
     Raises
     ------
     ValueError
-        If a layer, scope or position does not exist, or a sample has no token of the scope.
+        If a layer, scope, position or device does not exist, or a sample has no token of the scope.
     MemoryError
-        If the activations do not fit in memory with the model.
+        Before anything is computed, if the activations do not fit; it says how many samples, layers or tokens would.
 
     Examples
     --------
@@ -91,11 +96,12 @@ def capture(
         require_one_edit(steering)
     requests = model.samples(images, prompt, inputs)
     texts = None if continuation is None else one_continuation_each(continuation, len(requests))
-    rows = CapturedRows(model, len(requests), chosen)
+    rows = CapturedRows(model, len(requests), chosen, None if device is None else device_of(device))
 
     def read(start: int, encoded: Encoded) -> tuple[Encoded, Places]:
         places = find_places(encoded, scope)
-        run_forward(model, encoded, rows.writer(start, places), rows.layers, steering=steering)
+        with rows.writing(start, places) as write:
+            run_forward(model, encoded, write, rows.layers, steering=steering)
         return encoded, places
 
     records = [record for _, record in in_batches(model, requests, batch_size, read, texts)]
@@ -126,7 +132,7 @@ def _dataset(
         facts["prompt"] = model.default_prompt if prompt is None else prompt
     if steering is not None:
         facts["steering"] = str(steering)
-    activation = lazy(dims, rows.data(), attrs=units)
+    activation = lazy(dims, rows.data(), attrs=units, made_by="capture")
     return xr.Dataset({"activation": activation}, coords=coords, attrs=schema.provenance(model, **facts))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ _HOST_DTYPES = (torch.float16, torch.float32, torch.float64, torch.bool, torch.u
     torch.int64,
 )
 
+alive: weakref.WeakSet[DeviceArray] = weakref.WeakSet()
+"""Every array of this module that something refers to; :func:`mllm_probe.memory` reads it."""
 bytes_moved = 0
 """Bytes that arrays of this module have brought to the host since the start; tests and benchmarks read it."""
 
@@ -29,6 +32,8 @@ def lazy(
     data: torch.Tensor | Sequence[torch.Tensor],
     along: Hashable = schema.LAYER,
     attrs: dict[str, Any] | None = None,
+    *,
+    made_by: str = "calculation",
 ) -> xr.Variable:
     """Wrap a tensor as an xarray variable whose data stay on the tensor's device.
 
@@ -42,6 +47,8 @@ def lazy(
     along : str
         The dimension that a sequence of tensors runs along.
     attrs : dict, optional
+    made_by : str
+        The function that a user called, for :func:`mllm_probe.memory`; ``"calculation"`` for results of the accessor.
 
     Returns
     -------
@@ -56,11 +63,11 @@ def lazy(
     """
     names = tuple(dims)
     if isinstance(data, torch.Tensor):
-        backend = DeviceArray([data.detach()], None)
+        backend = DeviceArray([data.detach()], None, made_by)
     else:
         if along not in names:
             raise ValueError(f"one tensor per '{along}' was given, but the dimensions are {names}.")
-        backend = DeviceArray([part.detach() for part in data], names.index(along))
+        backend = DeviceArray([part.detach() for part in data], names.index(along), made_by)
     if backend.ndim != len(names):
         raise ValueError(f"dimensions {names} do not fit data of shape {backend.shape}.")
     return xr.Variable(names, DeviceIndexed(backend), attrs)
@@ -109,16 +116,17 @@ def joined(parts: Sequence[torch.Tensor], axis: int) -> torch.Tensor | list[torc
 class DeviceArray(BackendArray):
     """Backend array over one tensor, or over a list of tensors along ``axis`` that stay where they are."""
 
-    def __init__(self, parts: list[torch.Tensor], axis: int | None) -> None:
+    def __init__(self, parts: list[torch.Tensor], axis: int | None, made_by: str) -> None:
         if not parts:
             raise ValueError("expected at least one tensor, got an empty sequence.")
         kinds = {(tuple(part.shape), part.dtype) for part in parts}
         if len(kinds) > 1:
             raise ValueError(f"tensors of one array must agree in shape and dtype, got {sorted(map(str, kinds))}.")
-        self.parts, self.axis = parts, axis
+        self.parts, self.axis, self.made_by = parts, axis, made_by
         shape = tuple(parts[0].shape)
         self.shape = shape if axis is None else (*shape[:axis], len(parts), *shape[axis:])
         self.dtype = np.dtype(dtype_name(host_dtype(parts[0].dtype)))
+        alive.add(self)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
         """Bring the selected elements to the host, as a copy."""
@@ -138,9 +146,9 @@ class DeviceArray(BackendArray):
     def permuted(self, order: Sequence[int]) -> DeviceArray:
         """The same tensors with their axes in another order, as views."""
         if self.axis is None:
-            return DeviceArray([part.permute(*order) for part in self.parts], None)
+            return DeviceArray([part.permute(*order) for part in self.parts], None, self.made_by)
         inner = [o - (o > self.axis) for o in order if o != self.axis]
-        return DeviceArray([part.permute(*inner) for part in self.parts], list(order).index(self.axis))
+        return DeviceArray([part.permute(*inner) for part in self.parts], list(order).index(self.axis), self.made_by)
 
     def select(self, key: indexing.ExplicitIndexer) -> torch.Tensor:
         """Apply an xarray indexer on the device."""

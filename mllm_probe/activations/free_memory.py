@@ -104,11 +104,16 @@ def in_batches(
         start = part.stop
 
 
+def share_of_free_bytes(device: torch.device) -> int:
+    """Bytes on ``device`` that one array may take: nine tenths of what is free."""
+    return int(0.9 * free_bytes(device))
+
+
 def require_room(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, what: str) -> None:
     """Raise a MemoryError that names the size unless a tensor fits into nine tenths of the free memory."""
     needed = torch.Size(shape).numel() * torch.empty((), dtype=dtype).element_size()
     free = free_bytes(device)
-    if needed > 0.9 * free:
+    if needed > share_of_free_bytes(device):
         raise MemoryError(
             f"{what} of shape {list(shape)} take {needed / 1e9:.2f} GB but {free / 1e9:.2f} GB are free on {device}: "
             "ask for fewer layers or tokens, or for fewer images at a time and store each part with save_zarr."

@@ -101,7 +101,7 @@ def open_zarr(
         for name, variable in dataset.data_vars.items():
             if _DTYPE in variable.attrs:
                 tensor = torch.from_numpy(variable.values).to(device, _dtype(variable))
-                dataset[name] = lazy(variable.dims, tensor, attrs=variable.attrs)
+                dataset[name] = lazy(variable.dims, tensor, attrs=variable.attrs, made_by="open_zarr")
     return dataset
 
 

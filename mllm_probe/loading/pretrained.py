@@ -16,7 +16,7 @@ from transformers.utils.logging import disable_progress_bar, enable_progress_bar
 from mllm_probe.loading.checkpoint_checks import require_all_weights, require_buildable, require_readable
 from mllm_probe.loading.loaded_model import Model
 from mllm_probe.models import ProbeModel, bundled_folder, bundled_names
-from mllm_probe.models.argument_checks import described, path_of
+from mllm_probe.models.argument_checks import described, device_of, path_of
 from mllm_probe.typing import JsonObject, Processor
 
 FACTS = "mllm_probe.json"
@@ -222,21 +222,7 @@ def _origin(name: str | Path, local: bool) -> str:
 def _device(device: str | torch.device | None) -> torch.device:
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    expected = f"device: expected 'cpu', 'cuda', 'cuda:1' or 'mps'; got {described(device)}"
-    if not isinstance(device, (str, torch.device)):
-        raise ValueError(f"{expected}.")
-    try:
-        where = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"{expected}.") from error
-    if where.type == "meta":
-        raise ValueError(f"{expected}, which holds no numbers.")
-    if where.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device='{device}' was requested, but PyTorch sees no CUDA device here; leave device= out.")
-    if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise ValueError(f"device='{device}' was requested, but PyTorch sees {count} CUDA devices: 0 … {count - 1}.")
-    return where
+    return device_of(device)
 
 
 def _dtype(dtype: str | torch.dtype | None, where: torch.device | None) -> torch.dtype | str:

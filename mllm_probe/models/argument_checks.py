@@ -9,6 +9,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 _LONGEST_NAME = 200
 """Bytes of a file name: file systems take 255, and unfinished files carry a suffix."""
 
@@ -131,3 +133,28 @@ def writable_path_of(name: str, value: object) -> Path:
 def _scalar(value: Any) -> Any:
     """The number of an array or tensor without dimensions; other values as they are."""
     return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
+def device_of(device: str | torch.device) -> torch.device:
+    """A device that PyTorch has here.
+
+    Raises
+    ------
+    ValueError
+        If it is not the name of one, holds no numbers, or does not exist.
+    """
+    expected = f"device: expected 'cpu', 'cuda', 'cuda:1' or 'mps'; got {described(device)}"
+    if not isinstance(device, (str, torch.device)):
+        raise ValueError(f"{expected}.")
+    try:
+        where = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"{expected}.") from error
+    if where.type == "meta":
+        raise ValueError(f"{expected}, which holds no numbers.")
+    if where.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device='{device}' was requested, but PyTorch sees no CUDA device here; leave device= out.")
+    if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ValueError(f"device='{device}' was requested, but PyTorch sees {count} CUDA devices: 0 … {count - 1}.")
+    return where

@@ -109,7 +109,8 @@ class Recorder:
                 (name, CELL_DIMS, self._arrays[name]),
                 (f"{name}_unsteered", first, self._unsteered[name]),
             ):
-                variables[label] = lazy((*outer, *inside), data, along=schema.READ_LAYER, attrs=attrs), data
+                shown = lazy((*outer, *inside), data, along=schema.READ_LAYER, attrs=attrs, made_by="sweep")
+                variables[label] = shown, data
         return variables
 
     def coordinates(self) -> Coordinates:

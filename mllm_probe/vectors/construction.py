@@ -192,7 +192,7 @@ def vectors_from(
         norms = pool(model, model.samples(images, prompt, inputs), ("last_prompt",), chosen, lambda *_: None)
     dims = (schema.CONCEPT, schema.SCOPE, schema.LAYER)
     data: dict[str, Any] = {
-        "vector": lazy((*dims, schema.HIDDEN), stacked[:, None].to(model.device)),
+        "vector": lazy((*dims, schema.HIDDEN), stacked[:, None].to(model.device), made_by="vectors_from"),
         "negative_projection": (dims, np.zeros((len(directions), 1, len(chosen)), np.float32)),
         "words": (schema.CONCEPT, [json.dumps(own) for own in _given_words(directions, words)]),
     }

@@ -146,7 +146,7 @@ def _load_safetensors(path: Path, device: str) -> xr.Dataset:
         if name in labels["texts"]:
             data[name] = (dims, np.array(labels["texts"][name], dtype=np.str_), attrs)
         elif schema.HIDDEN in dims:
-            data[name] = lazy(dims, tensors[name].to(device), attrs=attrs)
+            data[name] = lazy(dims, tensors[name].to(device), attrs=attrs, made_by="load_vectors")
         else:
             data[name] = (dims, tensors[name].numpy(), attrs)
     vectors = xr.Dataset(data, attrs=labels["attrs"]).set_coords(labels["coords"])

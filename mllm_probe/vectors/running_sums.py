@@ -110,7 +110,7 @@ class ConceptDirections:
         ]
         whole = np.array([c.halves for c in self.classes])[:, None, None]
         data: dict[str, Any] = {
-            "vector": lazy((*self.dims, schema.HIDDEN), joined(self.vectors, 2)),
+            "vector": lazy((*self.dims, schema.HIDDEN), joined(self.vectors, 2), made_by="concept_vectors"),
             "negative_projection": (self.dims, _host(negative)),
             "split_half_cosine": (self.dims, np.where(whole, _host(self.halves), np.nan)),
             "spread": (self.dims, self._spread()),
@@ -130,7 +130,7 @@ class ConceptDirections:
             projections.append((units * self.sums.negative_mean(layer)[:, :, None]).sum(-1))
         dims = (schema.CONCEPT, schema.SCOPE, schema.DRAW, schema.LAYER)
         return {
-            "shuffled": lazy((*dims, schema.HIDDEN), joined(drawn, 3)),
+            "shuffled": lazy((*dims, schema.HIDDEN), joined(drawn, 3), made_by="concept_vectors"),
             "shuffled_negative_projection": (dims, _host(projections)),
         }
 

@@ -277,12 +277,25 @@ def test_auto_batches_are_planned_against_the_free_memory(tiny, pictures, monkey
     assert rows == [6, 2, 2, 2]
 
 
+@contextmanager
+def no_forward(model):
+    """Fail where the model computes."""
+    handle = model.hf.register_forward_pre_hook(lambda *_: pytest.fail("the model ran"))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
 def test_what_does_not_fit_is_refused_before_it_is_allocated(tiny, pictures, monkeypatch):
-    monkeypatch.setattr(free_memory, "free_bytes", lambda device: 1000)
-    with pytest.raises(
-        MemoryError, match=r"captured activations of shape \[1, 4, 16, 32\] take 0\.00 GB but .* are free on"
-    ):
+    monkeypatch.setattr(free_memory, "free_bytes", lambda device: 100)
+    with no_forward(tiny), pytest.raises(MemoryError, match="nothing of it would fit"):
         mp.capture(tiny, pictures[:1], tokens="image")
+    monkeypatch.setattr(free_memory, "free_bytes", lambda device: 3 * 16 * 32 * 4)
+    would = "1 of the 4 layers or 5 of the 16 tokens of each sample"
+    expected = r"activations of 2 samples × 4 layers × 16 tokens × 32 in float32 take 1.64e-05 GB but only 5.5\de-06 GB"
+    with no_forward(tiny), pytest.raises(MemoryError, match=f"{expected} .* {would} would fit"):
+        mp.capture(tiny, pictures[:2], tokens="image")
     assert active_hooks(tiny) == 0
 
 
@@ -292,7 +305,7 @@ def test_blocks_on_several_devices_keep_one_tensor_each(tiny, pictures, monkeypa
 
     def sharded(self, *args):
         original(self, *args)
-        self._one_device = False
+        self._places, self._moved = [torch.device("cpu", number % 2) for number in range(len(self.layers))], False
 
     monkeypatch.setattr(captured_rows.CapturedRows, "__init__", sharded)
     acts = mp.capture(tiny, pictures[:3], PROMPTS, tokens="text", batch_size=1)
