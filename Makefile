@@ -15,7 +15,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 BIN := .venv/bin
-RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1
+# Bytecode is kept, whatever the surroundings say: tests start many processes, and each would compile the package anew.
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 PYTEST := $(RUN) $(BIN)/python -m pytest
 QUICKSTART := tutorials/00_quickstart.ipynb
 NOTEBOOK := notebooks/00_quickstart.ipynb

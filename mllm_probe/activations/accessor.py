@@ -25,8 +25,8 @@ class TorchAccessor:
     """
 
     def __init__(self, array: xr.DataArray) -> None:
-        # xarray keeps the accessor on the array: without a copy (of the labels alone) the two would refer to each other,
-        # and a GPU's memory would wait for Python's collector of circles.
+        # xarray keeps the accessor on the array: without a copy (of the labels alone) the two would refer to each
+        # other, and the device's memory would be kept until Python collects such circles.
         self._array = array.copy(deep=False)
 
     @property

@@ -54,14 +54,6 @@ def test_sweep_runs_and_all_sides_answer_alike(run_tiny):
     assert result["versions"]["torch"] and result["date"] and "path of the sweep: " in part["ways"]
 
 
-def test_a_peer_that_is_not_installed_is_named_in_the_table(run_tiny, without_peers):
-    result, printed = run_tiny("sweep", "--rows-by-hand", "4", "--no-extras")
-    sides = sides_of(result["parts"][0])
-    missing = [name for name, side in sides.items() if side["error"]]
-    assert [name.split(",")[0] for name in missing] == ["nnsight", "steering-vectors"]
-    assert printed.count("| not installed") == 2 and all(is_told(side) for side in sides.values())
-
-
 def test_prompt_sweep_runs_and_a_map_of_logits_decodes_nothing(run_tiny):
     result, printed = run_tiny("prompt_sweep")
     (part,) = result["parts"]
