@@ -21,14 +21,25 @@ def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Desk]:
         yield made
 
 
+@pytest.fixture(scope="package")
+def endings(shared_desk: lab.Desk) -> Iterator[list[Thread]]:
+    """Ends of kernels under way: a server that is asked to end meanwhile never does."""
+    made: list[Thread] = []
+    yield made
+    for ending in made:
+        ending.join()
+
+
 @pytest.fixture(scope="module")
-def desk(shared_desk: lab.Desk, request: pytest.FixtureRequest) -> Iterator[lab.Desk]:
+def desk(shared_desk: lab.Desk, endings: list[Thread], request: pytest.FixtureRequest) -> Iterator[lab.Desk]:
     """A folder of the test file's own, with JupyterLab's settings as at first; its kernels end with it."""
     for plugin, values in lab.SETTINGS.items():
         shared_desk.set_up(plugin, **values)
     made = shared_desk.within(request.path.stem)
     yield made
-    Thread(target=made.end_kernels).start()  # a server takes two seconds to end one
+    ending = Thread(target=made.end_kernels)  # a server takes two seconds to end one
+    ending.start()
+    endings.append(ending)
 
 
 @pytest.fixture(scope="package")
