@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import quick_collections
+
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collections():
+    """Benchmarks collect before each side."""
+    with quick_collections():
+        yield
 
 
 @pytest.fixture
