@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,6 +21,8 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
+    import torch
+
     from mllm_probe.models import ProbeModel
 
 LONGEST_FILES = (
@@ -59,6 +62,86 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
+SIMULATED, ACCELERATORS = "sim", ("cuda", "mps", "xpu")
+DTYPES = ("float32", "bfloat16")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Choose the devices and dtypes of tests that touch tensors; each option may be given several times."""
+    group = parser.getgroup("devices")
+    group.addoption(
+        "--device", action="append", metavar="NAME", choices=("cpu", *ACCELERATORS, SIMULATED),
+        help="device of the tests that take one: cpu, cuda, mps, xpu, or sim, the simulated accelerator "
+        "(default: every one that PyTorch finds)",
+    )  # fmt: skip
+    group.addoption(
+        "--dtype", action="append", metavar="NAME", choices=DTYPES,
+        help="dtype of the tests that take one: float32 or bfloat16 (default: float32)",
+    )  # fmt: skip
+
+
+@cache
+def found_devices() -> tuple[str, ...]:
+    """The CPU, and what PyTorch finds beside it."""
+    import torch
+
+    return ("cpu", *(name for name in ACCELERATORS if torch.get_device_module(name).is_available()))
+
+
+def chosen_devices(config: pytest.Config) -> tuple[str, ...]:
+    """Devices of this run.
+
+    Raises
+    ------
+    pytest.UsageError
+        If one was asked for that PyTorch does not find: its tests would all fail for the same reason.
+    """
+    asked = tuple(config.getoption("device") or found_devices())
+    missing = [name for name in asked if name not in (*found_devices(), SIMULATED)]
+    if missing:
+        raise pytest.UsageError(
+            f"--device {missing[0]}: PyTorch finds {', '.join(found_devices())} here. Name one of these, or sim."
+        )
+    return asked
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes ``device`` or ``dtype``, itself or through a fixture, once on each that was chosen."""
+    if "device" in metafunc.fixturenames:
+        devices = chosen_devices(metafunc.config)
+        if metafunc.definition.get_closest_marker("simulated") and not metafunc.config.getoption("device"):
+            devices = (*devices, SIMULATED)
+        _parametrize(metafunc, "device", devices)
+    if "dtype" in metafunc.fixturenames:
+        _parametrize(metafunc, "dtype", metafunc.config.getoption("dtype") or DTYPES[:1])
+
+
+def _parametrize(metafunc: pytest.Metafunc, name: str, values: Sequence[str]) -> None:
+    # A single value is no parameter: it would change the tests' names and their order.
+    if len(values) > 1:
+        metafunc.parametrize(name, values, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> str:
+    """Name of the device that tensors and models of the test are on."""
+    name = getattr(request, "param", None) or chosen_devices(request.config)[0]
+    if name == SIMULATED:
+        from tests import accelerator
+
+        accelerator.install()
+    return name
+
+
+@pytest.fixture(scope="session")
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    """Floating-point type of the model, for tests that hold in more than one."""
+    import torch
+
+    asked = request.config.getoption("dtype") or DTYPES
+    return getattr(torch, getattr(request, "param", asked[0]))
+
+
 @contextmanager
 def quick_collections() -> Iterator[None]:
     """Python's collector looks at nothing that is there before: a pass takes milliseconds, not half a second."""
@@ -82,20 +165,26 @@ def noise_picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def put(model: ProbeModel, device: str) -> ProbeModel:
+    """The model, its weights moved to a device."""
+    model.hf.to(device)
+    return model
+
+
 @pytest.fixture(scope="session")
-def tiny() -> ProbeModel:
+def tiny(device: str) -> ProbeModel:
     """A random Llava with processor: 4 blocks of width 32, 16 image tokens per picture."""
     from mllm_probe.apps.zoo import tiny_llava
 
-    return tiny_llava()
+    return put(tiny_llava(), device)
 
 
 @pytest.fixture(scope="session")
-def tiny_mrope() -> ProbeModel:
+def tiny_mrope(device: str) -> ProbeModel:
     """A random Qwen2.5-VL with processor: 4 blocks of width 32, position ids with three axes."""
     from mllm_probe.apps.zoo import tiny_qwen
 
-    return tiny_qwen()
+    return put(tiny_qwen(), device)
 
 
 @pytest.fixture(scope="session")

@@ -20,22 +20,22 @@ from tests.device.allowed_waits import ALLOWED
 from tests.device.calls import CALLS, Subject
 from tests.device.subjects import on
 
-DEVICES = ("sim", "sharded")
+PLACEMENTS = ("sim", "sharded")
 
 
 @cache
-def subject(device: str, layers: int) -> Subject:
+def subject(placement: str, layers: int) -> Subject:
     """A model with its vectors and with the trials of its ways behind it, which later calls do not pay."""
-    one = on(device, layers)
+    one = on(placement, layers)
     for name in ("sweep, last prompt token", "sweep, image tokens", "live job of a slider"):
         CALLS[name](one)
     return one
 
 
 @cache
-def ran(name: str, device: str, layers: int = 4) -> tuple[Any, Traffic]:
+def ran(name: str, placement: str, layers: int = 4) -> tuple[Any, Traffic]:
     """A call's result and traffic."""
-    one = subject(device, layers)
+    one = subject(placement, layers)
     with counted() as traffic:
         result = CALLS[name](one)
     return result, traffic
@@ -50,10 +50,10 @@ def values(result: Any) -> Mapping[str, Any]:
     return {"values": result.float().cpu().numpy() if isinstance(result, torch.Tensor) else result}
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("name", CALLS)
-def test_numbers_are_those_of_the_cpu(name: str, device: str) -> None:
-    expected, found = values(ran(name, "cpu")[0]), values(ran(name, device)[0])
+def test_numbers_are_those_of_the_cpu(name: str, placement: str) -> None:
+    expected, found = values(ran(name, "cpu")[0]), values(ran(name, placement)[0])
     assert list(found) == list(expected)
     for key, value in expected.items():
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
@@ -63,15 +63,15 @@ def test_numbers_are_those_of_the_cpu(name: str, device: str) -> None:
             np.testing.assert_array_equal(np.asarray(found[key], object), np.asarray(value, object), err_msg=key)
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("name", CALLS)
-def test_every_wait_is_allowed(name: str, device: str) -> None:
-    places = {place for _, place in ran(name, device)[1].waits if not place.startswith("transformers/")}
+def test_every_wait_is_allowed(name: str, placement: str) -> None:
+    places = {place for _, place in ran(name, placement)[1].waits if not place.startswith("transformers/")}
     assert places <= set(ALLOWED), "mend it, or give its reason in tests/device/allowed_waits.py"
 
 
 def test_every_allowed_wait_is_made() -> None:
-    made = {place for name in CALLS for device in DEVICES for _, place in ran(name, device)[1].waits}
+    made = {place for name in CALLS for placement in PLACEMENTS for _, place in ran(name, placement)[1].waits}
     assert set(ALLOWED) <= made
 
 
