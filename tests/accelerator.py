@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -99,10 +99,12 @@ class Simulated(torch.Tensor):
 
     @staticmethod
     def __new__(cls, data: torch.Tensor, device: torch.device) -> Simulated:
-        return torch.Tensor._make_wrapper_subclass(
-            cls, data.size(), strides=data.stride(), storage_offset=data.storage_offset(), dtype=data.dtype,
-            layout=data.layout, device=device, requires_grad=data.requires_grad,
-        )  # fmt: skip
+        # A view of an inference tensor, taken after inference mode has ended, is one that wrappers cannot make.
+        with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
+            return torch.Tensor._make_wrapper_subclass(
+                cls, data.size(), strides=data.stride(), storage_offset=data.storage_offset(), dtype=data.dtype,
+                layout=data.layout, device=device, requires_grad=data.requires_grad,
+            )  # fmt: skip
 
     def __init__(self, data: torch.Tensor, device: torch.device) -> None:
         self.data_on_host = data
@@ -113,6 +115,27 @@ class Simulated(torch.Tensor):
     def tolist(self) -> Any:
         """Values on the host; PyTorch's own method refuses subclasses."""
         return self.cpu().tolist()
+
+    @property
+    def data(self) -> Any:  # type: ignore[override]
+        """The same numbers outside autograd; a module that changes its type or device sets them."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Simulated) -> None:
+        torch.Tensor.data.__set__(self, value)  # type: ignore[attr-defined]
+        self.data_on_host = value.data_on_host
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            memo[id(self)] = copied = Simulated(self.data_on_host.detach().clone(), self.device)
+            copied.requires_grad_(self.requires_grad)
+            if isinstance(self, torch.nn.Parameter):
+                copied._is_param = True  # type: ignore[attr-defined]
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return Simulated, (self.data_on_host.detach(), self.device)
 
     def untyped_storage(self) -> torch.UntypedStorage:
         """Memory of the numbers."""
@@ -143,7 +166,11 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 
     def wrapped(value: torch.Tensor) -> torch.Tensor:
         # An operation in place returns its argument.
-        return wrappers[id(value)] if id(value) in wrappers else to_wrapper(value, device)
+        if id(value) not in wrappers:
+            return to_wrapper(value, device)
+        if wrappers[id(value)].shape != value.shape:
+            wrappers[id(value)].data = Simulated(value, device)  # resized by the operation
+        return wrappers[id(value)]
 
     return _mapped(result, wrapped)
 
@@ -163,8 +190,8 @@ def _mapped(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
 
 
 def to_wrapper(value: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A host tensor as one of ``device``."""
-    return value if device.type == "cpu" else Simulated(value, device)
+    """The tensor as one of ``device``, if that is simulated."""
+    return Simulated(value, device) if device.type == NAME else value
 
 
 def _common_device(func: Any, leaves: list[torch.Tensor]) -> torch.device:
@@ -196,7 +223,7 @@ def _copied(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     device = _indexed(torch.device(kwargs.pop("device", None) or source.device))
     count_bytes(source, device)
     kwargs.pop("non_blocking", None)
-    return to_wrapper(func(host, **kwargs, device="cpu"), device)
+    return to_wrapper(func(host, **kwargs, device="cpu" if device.type == NAME else device), device)
 
 
 def count_bytes(source: torch.Tensor, device: torch.device) -> None:
@@ -216,7 +243,7 @@ def count_bytes(source: torch.Tensor, device: torch.device) -> None:
 
 
 def _indexed(device: torch.device) -> torch.device:
-    return torch.device(device.type, device.index or 0) if device.type != "cpu" else device
+    return torch.device(device.type, device.index or 0) if device.type == NAME else device
 
 
 def _factory(name: str) -> Any:
@@ -254,12 +281,17 @@ def install() -> None:
     _libraries.append(library)
     for name in ("empty.memory_format", "empty_strided"):
         library.impl(name, _factory(name), "PrivateUse1")
+    # torch.tensor(..., device=...) reads numbers and fills a new tensor below the Python key.
     library.impl("_copy_from", _copy_from, "PrivateUse1")
-    # torch.tensor(..., device=...) fills a new tensor below the Python key.
+    library.impl("_local_scalar_dense", _number, "PrivateUse1")
 
 
 def _copy_from(source: torch.Tensor, target: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
     return _copied(aten.copy_.default, (target, source), {})
+
+
+def _number(tensor: torch.Tensor) -> Any:
+    return _computed(aten._local_scalar_dense.default, (tensor,), {})
 
 
 _libraries: list[torch.library.Library] = []

@@ -127,7 +127,7 @@ def test_a_continuation_is_read_teacher_forced(tiny, pictures):
         columns = np.arange(encoded.prompt_length - 1, encoded.prompt_length + steps)
         labels = columns - int(encoded.padding[row])
         part = acts.isel(sample=row).sel(token=labels)
-        np.testing.assert_array_equal(part.activation.sel(layer=1).values, own[2][row, columns].numpy())
+        np.testing.assert_array_equal(part.activation.sel(layer=1).values, own[2][row, columns].cpu().numpy())
         assert part.step.values.tolist() == [-1, *range(steps)]
     assert acts.attrs["continuation"] == texts
     singly = mp.capture(
@@ -367,9 +367,9 @@ def test_a_scope_means_the_same_positions_for_reading_and_for_steering(tiny, pic
     assert "any, layers 1" in steered.attrs["steering"]
 
 
-def test_a_decoder_beside_an_encoder_is_read_at_its_own_positions():
+def test_a_decoder_beside_an_encoder_is_read_at_its_own_positions(device):
     hf, inputs = build(FAMILIES["florence2"])
-    model = ProbeModel(hf, name="florence2")
+    model = ProbeModel(hf.to(device), name="florence2")
     acts = mp.capture(model, None, tokens="all", inputs=inputs)
     assert acts.sizes["token"] == 1
     np.testing.assert_array_equal(acts.activation.values, mp.capture(model, None, inputs=inputs).activation.values)
@@ -385,7 +385,7 @@ def test_an_image_token_that_the_model_wrote_is_read_as_it_is_while_decoding(fam
     with attached(model, lambda layer, hidden: parts[layer].append(hidden)), torch.no_grad():
         cache = model.hf(**prompt.tensors, use_cache=True).past_key_values
         for token in answer:
-            cache = model.hf(input_ids=torch.tensor([[token]]), past_key_values=cache, use_cache=True).past_key_values
+            cache = model.hf(input_ids=torch.tensor([[token]], device=model.device), past_key_values=cache, use_cache=True).past_key_values
     for layer in model.layers:
         stepwise = torch.cat(parts[layer], 1)[:, acts.token.values.copy()]
         torch.testing.assert_close(acts.activation.sel(layer=layer).torch.tensor, stepwise, rtol=1e-4, atol=1e-5)

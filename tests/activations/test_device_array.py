@@ -16,11 +16,12 @@ COORDS = {"sample": list("abcde"), "layer": [0, 4, 8], "depth": ("layer", [0.1, 
 WEIGHTS = xr.DataArray(np.arange(1.0, 6.0), dims=("sample",), coords={"sample": list("abcde")})
 
 
-def _data(kind: str, dtype: torch.dtype = torch.float32) -> tuple[xr.DataArray, xr.DataArray]:
-    raw = torch.randn(5, 3, 6, generator=torch.Generator().manual_seed(0)).to(dtype)
-    data = raw if kind == "tensor" else list(raw.unbind(1))
+def _data(kind: str, device: str) -> tuple[xr.DataArray, xr.DataArray]:
+    raw = torch.randn(5, 3, 6, generator=torch.Generator().manual_seed(0))
+    there = raw.to(device)
+    data = there if kind == "tensor" else list(there.unbind(1))
     ours = xr.DataArray(lazy(DIMS, data), coords=COORDS, name="act")
-    return ours, xr.DataArray(raw.float().numpy().copy(), dims=DIMS, coords=COORDS, name="act")
+    return ours, xr.DataArray(raw.numpy().copy(), dims=DIMS, coords=COORDS, name="act")
 
 
 def _grouped(a: xr.DataArray) -> xr.DataArray:
@@ -97,9 +98,9 @@ LOAD = {
 
 @pytest.mark.parametrize("kind", ["tensor", "list"])
 @pytest.mark.parametrize("name", [*STAY, *LOAD])
-def test_every_xarray_operation_gives_what_it_gives_on_numpy(name, kind):
+def test_every_xarray_operation_gives_what_it_gives_on_numpy(name, kind, device):
     operation = STAY.get(name) or LOAD[name]
-    ours, plain = _data(kind)
+    ours, plain = _data(kind, device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = device_array.bytes_moved
@@ -107,14 +108,14 @@ def test_every_xarray_operation_gives_what_it_gives_on_numpy(name, kind):
         moved = device_array.bytes_moved - before
     if name in STAY:
         assert moved == 0
-        np.testing.assert_array_equal(tensor_of(result).numpy(), expected.values)
+        np.testing.assert_array_equal(tensor_of(result).cpu().numpy(), expected.values)
         assert device_array.bytes_moved == before
     xr.testing.assert_allclose(result, expected, rtol=1e-5)
     assert result.dims == expected.dims
 
 
-def test_only_the_selected_bytes_move_and_a_repr_moves_none():
-    tensor = torch.randn(100, 16, 64).to(torch.bfloat16)
+def test_only_the_selected_bytes_move_and_a_repr_moves_none(device):
+    tensor = torch.randn(100, 16, 64).to(device, torch.bfloat16)
     dataset = xr.Dataset({"act": lazy(("sample", "layer", "hidden"), tensor)}, coords={"layer": np.arange(16)})
     before = device_array.bytes_moved
     part = dataset.act.sel(layer=3).isel(sample=slice(0, 10))
@@ -123,11 +124,11 @@ def test_only_the_selected_bytes_move_and_a_repr_moves_none():
     values = part.values
     assert device_array.bytes_moved - before == 10 * 64 * 2
     assert values.dtype == np.float32
-    np.testing.assert_array_equal(values, tensor[:10, 3].float().numpy())
+    np.testing.assert_array_equal(values, tensor[:10, 3].float().cpu().numpy())
 
 
-def test_slices_share_memory_with_the_tensor_and_values_never_do():
-    tensor = torch.zeros(4, 3, 2)
+def test_slices_share_memory_with_the_tensor_and_values_never_do(device):
+    tensor = torch.zeros(4, 3, 2, device=device)
     array = xr.DataArray(lazy(DIMS, tensor), coords={"layer": [0, 4, 8]})
     view = tensor_of(array.sel(layer=4).transpose("hidden", "sample"))
     assert view.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr()
@@ -137,33 +138,35 @@ def test_slices_share_memory_with_the_tensor_and_values_never_do():
     assert tensor.abs().sum() == 0 and float(array.sum()) == tensor.numel()
 
 
-def test_tensor_of_keeps_type_and_device():
-    tensor = torch.randn(2, 3, 4, dtype=torch.float16)
+def test_tensor_of_keeps_type_and_device(device):
+    tensor = torch.randn(2, 3, 4).to(device, torch.float16)
     assert tensor_of(lazy(DIMS, tensor)).dtype == torch.float16
+    assert tensor_of(lazy(DIMS, tensor)).device == tensor.device
     meta = xr.DataArray(lazy(DIMS, torch.empty(2, 3, 4, device="meta")))
     assert tensor_of(meta.isel(sample=0).transpose()).device.type == "meta"
     assert tensor_of(xr.DataArray(np.ones((2, 3)), dims=("a", "b"))).shape == (2, 3)
 
 
-def test_layers_on_different_devices_are_never_stacked():
-    parts = [torch.zeros(5, 6), torch.empty(5, 6, device="meta")]
+def test_layers_on_different_devices_are_never_stacked(device):
+    parts = [torch.zeros(5, 6, device=device), torch.empty(5, 6, device="meta")]
     array = xr.DataArray(lazy(DIMS, parts), coords={"layer": [0, 1]})
     assert split_dimension(array) == "layer" and split_dimension(array.sel(layer=1)) is None
     assert tensor_of(array.sel(layer=1)).device.type == "meta"
-    assert tensor_of(array.sel(layer=[0])).device.type == "cpu"
-    with pytest.raises(ValueError, match=r"live on 2 devices \(cpu, meta\).*\.torch\.to\(device\)"):
+    assert tensor_of(array.sel(layer=[0])).device.type == device
+    both = ", ".join(sorted(str(part.device) for part in parts))
+    with pytest.raises(ValueError, match=rf"live on 2 devices \({both}\).*\.torch\.to\(device\)"):
         tensor_of(array)
 
 
-def test_a_list_keeps_its_dimension_through_indexing_and_transposing():
-    array = _data("list")[0]
+def test_a_list_keeps_its_dimension_through_indexing_and_transposing(device):
+    array = _data("list", device)[0]
     assert split_dimension(array.isel(sample=0).transpose("hidden", "layer")) == "layer"
     steered = lazy(("layer", "read_layer", "hidden"), [torch.zeros(2, 4)] * 3, along="read_layer")
     assert steered.shape == (2, 3, 4) and split_dimension(steered) == "read_layer"
 
 
-def test_device_arrays_are_read_only_until_loaded():
-    array = _data("tensor")[0]
+def test_device_arrays_are_read_only_until_loaded(device):
+    array = _data("tensor", device)[0]
     with pytest.raises(TypeError, match=r"read-only; \.load\(\)"):
         array[0, 0, 0] = 1
     array.load()[0, 0, 0] = 5
@@ -171,8 +174,8 @@ def test_device_arrays_are_read_only_until_loaded():
 
 
 @pytest.mark.skipif(not hasattr(xr.DataArray, "load_async"), reason="this xarray does not load asynchronously")
-def test_asynchronous_loading_and_shallow_copies():
-    ours, plain = _data("tensor")
+def test_asynchronous_loading_and_shallow_copies(device):
+    ours, plain = _data("tensor", device)
     xr.testing.assert_allclose(asyncio.run(copy.copy(ours).load_async()), plain)
 
 

@@ -13,7 +13,7 @@ from mllm_probe.sweeps import sweep
 from tests.sweeps.helpers import random_vectors
 
 
-def _dataset(dtype: torch.dtype = torch.float32, split: bool = False) -> xr.Dataset:
+def _dataset(device: str, dtype: torch.dtype = torch.float32, split: bool = False) -> xr.Dataset:
     tensor = torch.randn(6, 3, 5, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
     tensor[1, :, 4] = torch.nan
     dims = ("sample", "layer", "token", "hidden")
@@ -25,14 +25,15 @@ def _dataset(dtype: torch.dtype = torch.float32, split: bool = False) -> xr.Data
         "role": (("sample", "token"), np.full((6, 5), "text")),
     }
     attrs = {"model": "tiny", "weights": "abc", "prompt": ["one", "two"]}
-    data = list(tensor.unbind(1)) if split else tensor
+    there = tensor.to(device)
+    data = list(there.unbind(1)) if split else there
     return xr.Dataset({"activation": lazy(dims, data), "norm": ("layer", [1.0, 2.0, 3.0])}, coords=coords, attrs=attrs)
 
 
 @pytest.mark.parametrize("piece_bytes", [10**9, 1100])
 @pytest.mark.parametrize("split", [False, True])
-def test_a_store_gives_back_the_same_dataset(tmp_path, piece_bytes, split):
-    dataset = _dataset(split=split)
+def test_a_store_gives_back_the_same_dataset(tmp_path, piece_bytes, split, device):
+    dataset = _dataset(device, split=split)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         path = save_zarr(dataset, tmp_path / "acts.zarr", piece_bytes=piece_bytes)
@@ -43,32 +44,32 @@ def test_a_store_gives_back_the_same_dataset(tmp_path, piece_bytes, split):
     assert [p.name for p in tmp_path.iterdir()] == ["acts.zarr"]
 
 
-def test_pieces_bound_what_is_on_the_host(tmp_path, monkeypatch):
+def test_pieces_bound_what_is_on_the_host(tmp_path, monkeypatch, device):
     sizes = []
     original = device_array.DeviceArray.__getitem__
     monkeypatch.setattr(
         device_array.DeviceArray, "__getitem__", lambda s, key: sizes.append((v := original(s, key)).nbytes) or v
     )
-    dataset = _dataset()
+    dataset = _dataset(device)
     save_zarr(dataset, tmp_path / "acts.zarr", piece_bytes=1100)
     assert max(sizes) <= 1100 and sum(sizes) >= dataset.activation.nbytes
 
 
-def test_bfloat16_returns_to_the_device_in_its_own_type(tmp_path):
-    dataset = _dataset(torch.bfloat16)
-    opened = open_zarr(save_zarr(dataset, tmp_path / "acts.zarr"), device="cpu")
+def test_bfloat16_returns_to_the_device_in_its_own_type(tmp_path, device):
+    dataset = _dataset(device, torch.bfloat16)
+    opened = open_zarr(save_zarr(dataset, tmp_path / "acts.zarr"), device=device)
     before = device_array.bytes_moved
     assert opened.activation.torch.tensor.dtype == torch.bfloat16 and opened.norm.values[1] == 2
     assert torch.equal(opened.activation.torch.tensor.nan_to_num(), dataset.activation.torch.tensor.nan_to_num())
     assert split_dimension(opened.activation) is None and device_array.bytes_moved == before
 
 
-def test_a_store_is_replaced_only_where_that_is_asked_for(tmp_path):
-    path = save_zarr(_dataset(), tmp_path / "acts.zarr")
+def test_a_store_is_replaced_only_where_that_is_asked_for(tmp_path, device):
+    path = save_zarr(_dataset(device), tmp_path / "acts.zarr")
     with pytest.raises(ValueError, match=r"acts.zarr exists: give a new path, or overwrite=True to replace it"):
-        save_zarr(_dataset().isel(sample=slice(2)), path)
+        save_zarr(_dataset(device).isel(sample=slice(2)), path)
     assert open_zarr(path).sizes["sample"] == 6
-    save_zarr(_dataset().isel(sample=slice(2)), path, overwrite=True)
+    save_zarr(_dataset(device).isel(sample=slice(2)), path, overwrite=True)
     assert open_zarr(path).sizes["sample"] == 2
     assert [p.name for p in tmp_path.iterdir()] == ["acts.zarr"]
 
@@ -78,7 +79,7 @@ def _content(folder):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_nothing_but_a_store_of_activations_is_replaced(tmp_path, tiny, pictures, overwrite):
+def test_nothing_but_a_store_of_activations_is_replaced(tmp_path, tiny, pictures, overwrite, device):
     settings = {"layers": [0], "strengths": (0, 1), "draws": 2, "max_new_tokens": 2, "progress": False}
     sweep(tiny, random_vectors(tiny), pictures[:1], store=tmp_path / "sweep.zarr", **settings)
     for number in (2, 3):
@@ -91,14 +92,14 @@ def test_nothing_but_a_store_of_activations_is_replaced(tmp_path, tiny, pictures
     before = _content(tmp_path)
     for name in ("sweep.zarr", "theirs2.zarr", "theirs3.zarr", "thesis", "file"):
         with pytest.raises(ValueError, match=rf"{name} exists and is not a store of activations .* give a new path"):
-            save_zarr(_dataset(), tmp_path / name, overwrite=overwrite)
-    save_zarr(_dataset(), tmp_path / "acts.zarr", overwrite=overwrite)
+            save_zarr(_dataset(device), tmp_path / name, overwrite=overwrite)
+    save_zarr(_dataset(device), tmp_path / "acts.zarr", overwrite=overwrite)
     after = _content(tmp_path)
     assert {name: after[name] for name in after if not name.startswith("acts.zarr/")} == before
 
 
-def test_a_store_that_cannot_be_written_leaves_the_older_one(tmp_path, monkeypatch):
-    path = save_zarr(_dataset(), tmp_path / "acts.zarr")
+def test_a_store_that_cannot_be_written_leaves_the_older_one(tmp_path, monkeypatch, device):
+    path = save_zarr(_dataset(device), tmp_path / "acts.zarr")
     before = _content(path)
 
     def full(*arguments, **options):
@@ -106,22 +107,22 @@ def test_a_store_that_cannot_be_written_leaves_the_older_one(tmp_path, monkeypat
 
     monkeypatch.setattr(xr.Dataset, "to_zarr", full)
     with pytest.raises(OSError, match="no space left"):
-        save_zarr(_dataset().isel(sample=slice(2)), path, overwrite=True)
+        save_zarr(_dataset(device).isel(sample=slice(2)), path, overwrite=True)
     assert _content(path) == before and [p.name for p in tmp_path.iterdir()] == ["acts.zarr"]
 
 
-def test_a_store_of_another_model_is_refused(tmp_path, tiny):
-    path = save_zarr(_dataset(), tmp_path / "acts.zarr")
+def test_a_store_of_another_model_is_refused(tmp_path, tiny, device):
+    path = save_zarr(_dataset(device), tmp_path / "acts.zarr")
     with pytest.raises(ValueError, match=rf"made with tiny \(weights abc\) but are used with {tiny.name}"):
         open_zarr(path, model=tiny)
     with pytest.raises(FileNotFoundError, match="there is no Zarr store at"):
         open_zarr(tmp_path / "nothing.zarr")
     with pytest.raises(ValueError, match="does not say which model"):
-        save_zarr(_dataset().drop_attrs(), tmp_path / "x.zarr")
+        save_zarr(_dataset(device).drop_attrs(), tmp_path / "x.zarr")
 
 
-def test_a_type_that_pytorch_does_not_have_is_refused(tmp_path):
-    path = save_zarr(_dataset(), tmp_path / "acts.zarr")
+def test_a_type_that_pytorch_does_not_have_is_refused(tmp_path, device):
+    path = save_zarr(_dataset(device), tmp_path / "acts.zarr")
     for file in (path / ".zmetadata", path / "activation" / ".zattrs"):
         file.write_text(file.read_text().replace('"float32"', '"load"'))
     with pytest.raises(ValueError, match="'activation' is stored with dtype='load', which is no type of PyTorch"):

@@ -13,6 +13,7 @@ from mllm_probe.decoding.compiled import StaticDecoder
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.loading import wrap
 from mllm_probe.steering import EditBuffer, Steering
+from tests.conftest import SIMULATED, put
 from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
 
@@ -38,6 +39,13 @@ class Counting:
 def no_gradients():
     with torch.no_grad():
         yield
+
+
+@pytest.fixture
+def traced(device):
+    """For tests that compile."""
+    if device == SIMULATED:
+        pytest.skip("torch.compile does not trace the simulated accelerator")
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +90,7 @@ def by_static(decoder, buffer, rows):
     return torch.cat(logits, 1), str(buffer.receipt())
 
 
-def test_nothing_is_compiled_anew_and_results_are_those_of_growing_rows(tiny, pictures, shared):
+def test_nothing_is_compiled_anew_and_results_are_those_of_growing_rows(traced, tiny, pictures, shared):
     compiler, vectors = Counting(), made_vectors(tiny)
     decoder = StaticDecoder(tiny, shared, ROWS, STEPS, compiler)
     buffer = EditBuffer(tiny, ROWS, prompt=shared.encoded, projects=True)
@@ -102,7 +110,7 @@ def test_nothing_is_compiled_anew_and_results_are_those_of_growing_rows(tiny, pi
     assert active_hooks(tiny) == 0
 
 
-def test_each_decoder_is_compiled_for_itself(tiny, shared):
+def test_each_decoder_is_compiled_for_itself(traced, tiny, shared):
     vectors, found = made_vectors(tiny), []
     for rows in settings(vectors)[:2]:
         compiler = Counting()
@@ -114,7 +122,7 @@ def test_each_decoder_is_compiled_for_itself(tiny, shared):
     assert found == [1, 1]
 
 
-def test_a_step_compiled_for_other_hooks_runs_uncompiled(tiny, shared):
+def test_a_step_compiled_for_other_hooks_runs_uncompiled(traced, tiny, shared):
     compiler, (rows, *_) = Counting(), settings(made_vectors(tiny))
     decoder = StaticDecoder(tiny, shared, ROWS, STEPS, compiler)
     buffer, other = (EditBuffer(tiny, ROWS, prompt=shared.encoded) for _ in range(2))
@@ -131,7 +139,7 @@ def test_a_step_compiled_for_other_hooks_runs_uncompiled(tiny, shared):
     assert decoder.compiled and compiler.graphs == 1
 
 
-def test_a_longer_prompt_gets_more_room(tiny, pictures, shared):
+def test_a_longer_prompt_gets_more_room(traced, tiny, pictures, shared):
     compiler = Counting()
     decoder = StaticDecoder(tiny, shared, ROWS, STEPS, compiler)
     buffer = EditBuffer(tiny, ROWS, prompt=shared.encoded)
@@ -164,9 +172,9 @@ def test_rows_fork_and_take_turns(tiny, shared):
 
 
 @pytest.mark.parametrize("name", ["llava", "qwen2_5_vl", "internvl", "idefics3", "ovis2"])
-def test_families_of_plain_attention_are_exact(name):
+def test_families_of_plain_attention_are_exact(name, device):
     hf, inputs = build(FAMILIES[name])
-    model = wrap(hf, name=name)
+    model = put(wrap(hf, name=name), device)
     shared = SharedPrefix(model, model.encode(None, inputs=inputs))
     mine, theirs = StaticDecoder(model, shared, ROWS, STEPS).start(ROWS), shared.start(ROWS)
     scale = theirs.logits.abs().max()
@@ -176,9 +184,9 @@ def test_families_of_plain_attention_are_exact(name):
 
 
 @pytest.mark.parametrize("name", ["qwen3_5", "aya_vision", "mllama"])
-def test_families_without_fixed_shapes_are_refused(name):
+def test_families_without_fixed_shapes_are_refused(name, device):
     hf, inputs = build(FAMILIES[name])
-    model = wrap(hf, name=name)
+    model = put(wrap(hf, name=name), device)
     shared = SharedPrefix(model, model.encode(None, inputs=inputs))
     with pytest.raises(NotImplementedError, match="has no fixed shapes here"):
         StaticDecoder(model, shared, ROWS, STEPS)
@@ -197,8 +205,8 @@ def test_what_cannot_be_is_refused(tiny, pictures, shared):
     assert not [name for name in ALL_ATTENTION_FUNCTIONS if name.startswith("static_prefix")]
 
 
-def test_a_decoder_goes_with_its_model(pictures):
-    model = tiny_llava()
+def test_a_decoder_goes_with_its_model(pictures, device):
+    model = put(tiny_llava(), device)
     shared = SharedPrefix(model, model.encode([pictures[0]], PROMPT))
     StaticDecoder(model, shared, 1, 2).start(1)
     gone = weakref.ref(model)

@@ -36,8 +36,8 @@ def test_groups_split_where_other_tokens_are_fed_and_never_join_again():
 
 
 @pytest.fixture(scope="module")
-def case():
-    model, inputs = wrapped_family("llava")
+def case(device):
+    model, inputs = wrapped_family("llava", device)
     vectors = random_vectors(model, words={"cat": [7], "dog": [11]}, norm=2.0)
     own = vectors.sel(concept="cat")
     rows = [None, *[Steering(own, [layer], s) for layer in (0, 2, 2, 3) for s in (1.0, -1.0)], None]

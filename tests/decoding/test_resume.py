@@ -33,8 +33,8 @@ FED = torch.tensor([[7, 8, 9], [9, 9, 7], [8, 7, 7]])
 class Case:
     """A tiny family with vectors, and what plain hooks give for it."""
 
-    def __init__(self, name):
-        self.model, inputs = wrapped_family(name)
+    def __init__(self, name, device):
+        self.model, inputs = wrapped_family(name, device)
         self.vectors = random_vectors(self.model, norm=1.5)
         self.encoded = self.model.encode(None, inputs=inputs)
         self.last = len(self.model.layers) - 1
@@ -82,9 +82,9 @@ class Case:
 
 
 @pytest.fixture(scope="module")
-def case():
+def case(device):
     """Families are built once."""
-    return cache(Case)
+    return cache(lambda name: Case(name, device))
 
 
 @pytest.mark.parametrize("name", ["llava", "qwen2_5_vl", "qwen3_vl", "gemma3"])

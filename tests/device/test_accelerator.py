@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import copy
+import pickle
 
 import pytest
 import torch
@@ -34,6 +36,38 @@ def test_a_view_shares_memory():
     assert x.tolist() == [[-1, 11, 2], [3, 14, 5]]
 
 
+def test_copies_and_modules_keep_their_numbers():
+    layer = torch.nn.Linear(3, 2).to("sim")
+    copied = copy.deepcopy(layer).to(torch.bfloat16)
+    assert copied.weight.dtype == copied.weight.data_on_host.dtype == torch.bfloat16
+    assert layer.weight.dtype == layer.weight.data_on_host.dtype == torch.float32
+    assert isinstance(copied.weight, torch.nn.Parameter) and copied.weight.device.type == "sim"
+    assert torch.equal(copied(on("sim", 1, 3).bfloat16()), copied.cpu()(on("cpu", 1, 3).bfloat16()).to("sim"))
+    again = pickle.loads(pickle.dumps(on("sim:1", 2, 3)))
+    assert again.device == torch.device("sim", 1) and again.tolist() == on("cpu", 2, 3).tolist()
+
+
+def test_numbers_in_order_are_made_on_the_device():
+    made = torch.arange(3, device="sim"), torch.arange(1, 4, device="sim"), torch.arange(0, 6, 2, device="sim")
+    assert [one.tolist() for one in made] == [[0, 1, 2], [1, 2, 3], [0, 2, 4]] and {len(one) for one in made} == {3}
+    assert torch.eye(2, device="sim").tolist() == [[1, 0], [0, 1]]
+    assert sorted(torch.randperm(4, device="sim").tolist()) == [0, 1, 2, 3]
+
+
+def test_an_operation_may_resize_its_tensor():
+    joined, column = torch.empty(0, device="sim"), on("sim", 2, 1)
+    torch.cat([on("sim", 2), on("sim", 2)], out=joined)
+    column.squeeze_(1)
+    assert joined.shape == (4,) and column.shape == (2,)
+    assert (joined + 1).tolist() == [1, 2, 1, 2] and (column + 1).tolist() == [1, 2]
+
+
+def test_a_tensor_of_inference_mode_has_views_after_it():
+    with torch.inference_mode():
+        x = on("sim", 2, 3) + 1
+    assert x[:, :1].tolist() == [[1], [4]] and x.select(0, 1).tolist() == [4, 5, 6]
+
+
 @pytest.mark.parametrize("others", ["cpu", "sim:1"])
 def test_devices_do_not_mix(others):
     x, other = on("sim:0", 2, 3), on(others, 2, 3)
@@ -52,6 +86,7 @@ def test_a_number_of_the_host_and_an_index_of_the_host_may_meet_a_device_as_on_c
 WAITS = {
     "item": lambda x: x.sum().item(),
     "bool": lambda x: bool((x > 1).any()),
+    "tensor of numbers": lambda x: torch.tensor([x.sum()], device="sim"),
     "tolist": lambda x: x.tolist(),
     "cpu": lambda x: x.cpu(),
     "copy into a host tensor": lambda x: torch.empty(4).copy_(x),

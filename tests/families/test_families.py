@@ -9,6 +9,7 @@ import transformers
 from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.apps.zoo.family_survey import SHRUNK, Row, family_names, survey
 from mllm_probe.loading import Outcome, wrap
+from tests.conftest import put
 
 CROSS_ATTENTION = {"mllama", "idefics", "florence2"}
 SHRUNK_VERIFIED = {
@@ -32,10 +33,10 @@ def expect_library_fault(name: str, hf: torch.nn.Module, inputs: dict[str, torch
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
-def test_family_is_verified(name: str) -> None:
+def test_family_is_verified(name: str, device: str) -> None:
     hf, inputs = build(FAMILIES[name])
     expect_library_fault(name, hf, inputs)
-    report = wrap(hf, name=name).verify(inputs=inputs)
+    report = put(wrap(hf, name=name), device).verify(inputs=inputs)
     assert report.passed, str(report)
     open_checks = {c.name for c in report.checks if c.outcome is Outcome.DOES_NOT_APPLY}
     assert open_checks <= ({"image tokens", "padding"} if name in CROSS_ATTENTION else set())

@@ -110,7 +110,7 @@ def test_calls_of_the_model_itself_and_nested_blocks_go_on(tiny, vectors, cat, p
         plain = tiny.hf.generate(**encoded.tensors, max_new_tokens=3, do_sample=False)
         with pytest.raises(RuntimeError, match=REFUSED):
             mp.capture(tiny, pictures[:1], PROMPT)
-    assert torch.equal(plain[0, encoded.length :], both.tokens[0])
+    assert torch.equal(plain[0, encoded.length :].cpu(), both.tokens[0])
     with pytest.raises(KeyError), mp.steer(tiny, cat):
         raise KeyError
     mp.generate(tiny, pictures[0], PROMPT, max_new_tokens=1)

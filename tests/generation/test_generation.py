@@ -26,7 +26,7 @@ def rows(cat):
 
 def test_generate_equals_the_models_own(tiny, pictures):
     encoded = tiny.encode([pictures[0]], PROMPT)
-    plain = tiny.hf.generate(**encoded.tensors, max_new_tokens=6, do_sample=False)[0, encoded.length :]
+    plain = tiny.hf.generate(**encoded.tensors, max_new_tokens=6, do_sample=False)[0, encoded.length :].cpu()
     out = generate(tiny, pictures[0], PROMPT, max_new_tokens=6)
     assert torch.equal(out.tokens[0], plain)
     assert out.text == [tiny.decode(plain)]
@@ -130,7 +130,7 @@ def test_a_second_prompt_in_one_block_gets_its_own_receipt(tiny, pictures, cat):
     assert [r.edited for r in receipt] == [(length - 1,) for length in lengths]
     for made, images, prompt in ((first, pictures[:1], PROMPT), (second, pictures[1:3], "describe")):
         alone = generate(tiny, images, prompt, steering=row, max_new_tokens=3)
-        assert torch.equal(made[:, -alone.tokens.shape[1] :], alone.tokens)
+        assert torch.equal(made[:, -alone.tokens.shape[1] :].cpu(), alone.tokens)
 
 
 def test_stream_gives_what_generate_gives(tiny, pictures, rows):

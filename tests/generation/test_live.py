@@ -17,7 +17,7 @@ from mllm_probe.generation.prompt_cache import MOST_PROMPTS, prompts_of
 from mllm_probe.loading import wrap
 from mllm_probe.steering import Steering, compose
 from mllm_probe.steering import trials as of_trials
-from tests.conftest import noise_picture
+from tests.conftest import noise_picture, put
 from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
 
@@ -25,8 +25,8 @@ STEPS = 6
 
 
 @pytest.fixture
-def model():
-    return tiny_llava()
+def model(device):
+    return put(tiny_llava(), device)
 
 
 @pytest.fixture
@@ -169,8 +169,8 @@ def test_an_empty_prompt_streams_as_it_is_generated(model, pictures, rows, promp
 
 
 @pytest.mark.parametrize("shares", [True, False])
-def test_prompts_of_unsteered_answers_are_not_kept_without_bound(shares, monkeypatch):
-    model = tiny_llava()
+def test_prompts_of_unsteered_answers_are_not_kept_without_bound(shares, monkeypatch, device):
+    model = put(tiny_llava(), device)
     if not shares:
         monkeypatch.setattr(of_trials, "choose_path", lambda *_, **__: of_trials.Path(WholeForwards))
     cat = None if shares else Steering(made_vectors(model).sel(concept="cat"), [1])
@@ -179,8 +179,8 @@ def test_prompts_of_unsteered_answers_are_not_kept_without_bound(shares, monkeyp
     assert len(prompts_of(model)) == MOST_PROMPTS
 
 
-def test_few_prompts_are_kept_and_go_with_the_model(monkeypatch):
-    model = tiny_llava()
+def test_few_prompts_are_kept_and_go_with_the_model(monkeypatch, device):
+    model = put(tiny_llava(), device)
     kept = prompts_of(model)
     for seed in range(MOST_PROMPTS + 2):
         list(stream(model, noise_picture(seed), PROMPT, max_new_tokens=2))
@@ -302,7 +302,7 @@ def test_streams_share_a_compiled_step(model, pictures, rows, monkeypatch):
     assert compiler.graphs <= 2
 
 
-def test_a_step_that_is_not_exact_is_not_used_and_why_is_told(model, pictures, rows, caplog):
+def test_a_step_that_is_not_exact_is_not_used_and_why_is_told(model, pictures, rows, caplog, device):
     def wrong(step):
         return lambda *inputs: step(*inputs) + 1
 
@@ -313,7 +313,7 @@ def test_a_step_that_is_not_exact_is_not_used_and_why_is_told(model, pictures, r
     assert torch.equal(live.first_token(rows[:3]).cpu(), out.tokens[:, 0])
     assert "nothing is compiled on cpu" in Live(model, pictures[0], PROMPT).not_compiled
     hf, inputs = build(FAMILIES["qwen3_5"])
-    other = Live(wrap(hf), inputs=inputs, compiler=Counting())
+    other = Live(put(wrap(hf), device), inputs=inputs, compiler=Counting())
     assert "has no fixed shapes here" in other.not_compiled and other.first_token(None).shape == (1,)
 
 
@@ -322,9 +322,9 @@ BROKEN = {"llama4"}
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES if name not in BROKEN])
-def test_every_family_streams_what_it_generates(name):
+def test_every_family_streams_what_it_generates(name, device):
     hf, inputs = build(FAMILIES[name])
-    model = wrap(hf, name=name)
+    model = put(wrap(hf, name=name), device)
     cat = made_vectors(model).sel(concept="cat")
     middle = len(model.layers) // 2
     rows = [None, Steering(cat, [middle], 1.0), Steering(cat, [1], -1.0, tokens="generated")]

@@ -18,7 +18,7 @@ def test_the_last_block_gives_the_models_own_logits(tiny, pictures):
 
 
 def test_pieces_are_the_whole(tiny, monkeypatch):
-    hidden = torch.randn(7, 3, tiny.hidden_size)
+    hidden = torch.randn(7, 3, tiny.hidden_size).to(tiny.device)
     vocabulary = lens_logits(tiny, hidden).shape[-1]
     monkeypatch.setattr(lens, "_LOGITS_AT_ONCE", 2 * 3 * vocabulary)
     pieces = list(lens_chunks(tiny, hidden))

@@ -74,7 +74,7 @@ def test_given_vectors_are_in_units_of_their_length(tiny, library):
     direction = torch.randn(tiny.hidden_size)
     acts = capture(tiny, [library["cat"].positive[0]], tokens="image")
     found = concept_projection(acts, vectors_from(tiny, {"mine": direction}).sel(concept="mine"))
-    expected = acts.activation.torch.tensor @ direction / direction.norm() ** 2
+    expected = acts.activation.torch.tensor.cpu() @ direction / direction.norm() ** 2
     np.testing.assert_allclose(found.values, expected.numpy(), rtol=1e-4, atol=1e-5)
 
 

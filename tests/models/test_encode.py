@@ -13,6 +13,7 @@ from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.loading import wrap
 from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.schema import ROLES
+from tests.conftest import put
 
 QUESTION, LONGER = "What do you see?", "Is there a cat in this picture of a house?"
 
@@ -140,19 +141,19 @@ def test_processed_patches_are_shared_out_by_their_grids(tiny_mrope: ProbeModel)
         ("glm4v", "mm_token_type_ids", 1),
     ],
 )
-def test_token_types_that_are_missing_are_added(name: str, types: str, image_type: int) -> None:
+def test_token_types_that_are_missing_are_added(name: str, types: str, image_type: int, device: str) -> None:
     hf, inputs = build(FAMILIES[name])
-    model = wrap(hf)
+    model = put(wrap(hf), device)
     without = {key: value for key, value in inputs.items() if key != types}
     filled = model.encode(None, inputs=without)
-    assert torch.equal(filled.tensors[types], inputs[types])
+    assert torch.equal(filled.tensors[types].cpu(), inputs[types])
     assert filled.tensors[types][filled.roles == ROLES.index("image")].unique().tolist() == [image_type]
     if name == "paligemma":  # its forward takes a prompt without types for one that is all prefix
         return
     right = _logits(model, filled)
     try:
         with torch.no_grad():
-            wrong = hf(**without).logits
+            wrong = hf(**{key: value.to(device) for key, value in without.items()}).logits
     except ValueError:
         return
     assert (wrong - right).abs().max() > 1e-3, "the family would not have needed them"
@@ -207,9 +208,9 @@ def test_requests_read_nothing_until_they_are_encoded(tiny: ProbeModel) -> None:
         tiny.encode_samples(requests)
 
 
-def test_kosmos_marks_its_image_tokens_by_a_mask() -> None:
+def test_kosmos_marks_its_image_tokens_by_a_mask(device: str) -> None:
     hf, inputs = build(FAMILIES["kosmos2"])
-    encoded = wrap(hf).encode(None, inputs=inputs)
+    encoded = put(wrap(hf), device).encode(None, inputs=inputs)
     assert np.array_equal(encoded.roles.numpy() == ROLES.index("image"), inputs["image_embeds_position_mask"].numpy())
 
 

@@ -9,6 +9,7 @@ import torch
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.loading import wrap
 from mllm_probe.models import ProbeModel, bundled_folder, bundled_names
+from tests.conftest import put
 
 
 def test_describe_names_every_part(tiny: ProbeModel) -> None:
@@ -20,7 +21,7 @@ def test_describe_names_every_part(tiny: ProbeModel) -> None:
         "model.vision_tower",
         "model.multi_modal_projector",
         "LlavaProcessor",
-        "cpu, float32",
+        f"{tiny.device}, float32",
         tiny.fingerprint,
     ):
         assert part in text
@@ -35,8 +36,8 @@ def test_evaluation_mode_without_gradients(tiny: ProbeModel) -> None:
     assert (list(model.layers), model.hidden_size, model.dtype) == ([0, 1, 2, 3], 32, torch.float32)
 
 
-def test_fingerprint_follows_weights_not_precision(tiny: ProbeModel) -> None:
-    same, other = tiny_llava(), tiny_llava(seed=1)
+def test_fingerprint_follows_weights_not_precision(tiny: ProbeModel, device: str) -> None:
+    same, other = put(tiny_llava(), device), put(tiny_llava(seed=1), device)
     assert len(tiny.fingerprint) == 12
     assert tiny.fingerprint == same.fingerprint != other.fingerprint
     assert wrap(copy.deepcopy(tiny.hf).bfloat16()).fingerprint == tiny.fingerprint

@@ -96,7 +96,7 @@ def teacher_forced(model, image, answer, edits, prompt=PROMPT):
     def hook(layer):
         def run(module, arguments, output):
             whole = output[0] if isinstance(output, tuple) else output
-            new = whole.detach().double().numpy().copy()
+            new = whole.detach().cpu().double().numpy().copy()
             for edit in edits:
                 if layer in edit["layers"]:
                     for p in positions(ids, prompt_length, edit["tokens"]):
@@ -111,7 +111,7 @@ def teacher_forced(model, image, answer, edits, prompt=PROMPT):
                             edit["strength"],
                             edit.get("unit", "residual"),
                         )
-            new = torch.from_numpy(new).to(whole.dtype)
+            new = torch.from_numpy(new).to(whole.device, whole.dtype)
             outputs[layer] = new
             return (new, *output[1:]) if isinstance(output, tuple) else new
 

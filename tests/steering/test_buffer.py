@@ -205,7 +205,7 @@ def test_a_traced_call_edits_what_it_is_told(tiny, pictures, rows):
 def test_half_precision_is_edited_in_float32(tiny, pictures, rows, vectors):
     buffer = EditBuffer(tiny, 4)
     buffer.write(rows["exchange"])
-    hidden = torch.randn(4, 2, tiny.hidden_size).to(torch.bfloat16)
+    hidden = torch.randn(4, 2, tiny.hidden_size).to(tiny.device, torch.bfloat16)
     (change,) = buffer.batch.changes(1, phase=0)
     found = change.apply(hidden)
     assert found.dtype == torch.bfloat16

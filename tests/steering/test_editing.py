@@ -127,7 +127,7 @@ def test_without_a_cache_the_same_positions_are_edited(tiny, pictures, vectors, 
             **tiny.encode([pictures[0]], PROMPT).tensors,
             use_cache=False, do_sample=False, max_new_tokens=STEPS, min_new_tokens=STEPS,
         )  # fmt: skip
-    assert torch.equal(plain[:, -STEPS:], cached.tokens)
+    assert torch.equal(plain[:, -STEPS:].cpu(), cached.tokens)
     assert str(receipt) == str(cached.receipt)
 
 
@@ -183,7 +183,7 @@ def test_a_prompt_in_pieces_equals_one_call(tiny, pictures, vectors):
         tiny.hf(input_ids=ids[:, :cut], past_key_values=cache, use_cache=True, **rest)
         logits = [tiny.hf(input_ids=ids[:, cut:], past_key_values=cache, use_cache=True).logits[:, -1]]
         for step in range(STEPS - 1):
-            fed = whole.tokens[:, step : step + 1]
+            fed = whole.tokens[:, step : step + 1].to(tiny.device)
             logits.append(tiny.hf(input_ids=fed, past_key_values=cache, use_cache=True).logits[:, -1])
     assert close(torch.stack(logits, 1), whole.logits)
     assert str(editor.receipt()) == str(whole.receipt)
@@ -223,14 +223,14 @@ def test_beams_of_a_row_are_all_edited(tiny, pictures, vectors):
 
 
 def test_half_precision_rounds_only_the_result(tiny, pictures):
-    half = ProbeModel(tiny.hf.__class__(tiny.hf.config).to(torch.bfloat16), tiny.processor, name="tiny-bf16")
+    half = ProbeModel(tiny.hf.__class__(tiny.hf.config).to(tiny.device, torch.bfloat16), tiny.processor, name="tiny-bf16")
     vectors = made_vectors(half).sel(concept="cat")
     encoded = half.encode([pictures[0]], PROMPT)
     seen = {}
     for name, row in (("base", None), ("edited", Steering(vectors, [1], 1e-3, tokens="image"))):
         with (
             editing(row, half, encoded),
-            attached(half, lambda n, h, name=name: seen.__setitem__(name, h.clone()), layers=[1]),
+            attached(half, lambda n, h, name=name: seen.__setitem__(name, h.cpu().clone()), layers=[1]),
         ):
             half.hf(**encoded.tensors)
     v = torch.from_numpy(vectors.vector.sel(layer=1, scope="image").values)

@@ -9,6 +9,7 @@ from mllm_probe.generation import generate, stream
 from mllm_probe.loading import wrap
 from mllm_probe.steering import Steering, editing
 from mllm_probe.vectors import vectors_from
+from tests.conftest import put
 from tests.steering.reference import close
 
 STEPS = 4
@@ -25,9 +26,9 @@ UNUSUAL = {
 
 
 @pytest.mark.parametrize("name", UNUSUAL)
-def test_stepwise_equals_at_once(name):
+def test_stepwise_equals_at_once(name, device):
     hf, inputs = build(FAMILIES[name])
-    model = wrap(hf, name=name)
+    model = put(wrap(hf, name=name), device)
     rng = np.random.default_rng(0)
     vectors = vectors_from(model, {"any": 3 * rng.standard_normal((len(model.layers), model.hidden_size))})
     tokens = (UNUSUAL[name], "last_prompt", "generated")

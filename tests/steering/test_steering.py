@@ -20,11 +20,11 @@ def vectors(tiny):
 
 
 def changes(model, picture, row, layer):
-    """What a row adds at a layer, and the activation before, at every position [tokens, hidden]."""
+    """What a row adds at a layer, and the activation before, at every position [tokens, hidden], on the host."""
     encoded = model.encode([picture], PROMPT)
     seen = []
     for steering in (None, row):
-        with editing(steering, model, encoded), attached(model, lambda n, h: seen.append(h[0].clone()), layers=[layer]):
+        with editing(steering, model, encoded), attached(model, lambda n, h: seen.append(h[0].cpu().clone()), layers=[layer]):
             model.hf(**encoded.tensors)
     return seen[1] - seen[0], seen[0]
 

@@ -13,6 +13,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
+from tests.conftest import put
 
 SCOPES = ("last_prompt", "image", "text")
 
@@ -44,16 +45,16 @@ def random_vectors(model, concepts=("cat", "dog"), *, draws=3, seed=0, words=Non
     return xr.Dataset(variables, coords, schema.provenance(model, concepts="by hand"))
 
 
-def wrapped_family(name):
+def wrapped_family(name, device):
     """A tiny model of a family without processor, and processed tensors of one sample."""
     from mllm_probe.apps.zoo import FAMILIES, build
     from mllm_probe.loading import wrap
 
     hf, inputs = build(FAMILIES[name])
-    return wrap(hf), inputs
+    return put(wrap(hf), device), inputs
 
 
-def verified_family(name):
+def verified_family(name, device):
     """A tiny model of any verified family, with or without a builder of its own, and tensors of one sample."""
     from mllm_probe.apps.zoo import FAMILIES
     from mllm_probe.apps.zoo.family_survey import family_names
@@ -63,7 +64,7 @@ def verified_family(name):
     if name not in family_names():
         pytest.skip(f"Transformers {transformers.__version__} has no family {name}")
     if name in FAMILIES:
-        model, inputs = wrapped_family(name)
+        model, inputs = wrapped_family(name, device)
         for parameter in model.hf.parameters():
             if parameter.numel() == 1 and not parameter.any():
                 parameter.data.fill_(0.5)  # a gate that begins shut lets no picture in
@@ -75,7 +76,7 @@ def verified_family(name):
             try:
                 inputs = sample(model.hf, picture)
                 if model.verify(inputs=inputs).passed:
-                    return model, inputs
+                    return put(model, device), inputs
             except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError):
                 continue
     raise AssertionError(f"{name} takes none of the pictures")

@@ -27,13 +27,13 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def family():
+def family(device):
     """Models are built once for all cases of their family."""
     known = {}
 
     def get(name):
         if name not in known:
-            model, inputs = wrapped_family(name)
+            model, inputs = wrapped_family(name, device)
             known[name] = model, inputs, random_vectors(model, words=WORDS, norm=1.5)
         return known[name]
 
@@ -93,8 +93,8 @@ def test_cells_equal_plain_hooks(family, name, tokens, operation, path):
     assert float(grid.logprob.sel(control="concept", draw=0).std()) > 1e-3
 
 
-def test_bf16_agrees_to_its_precision():
-    model, inputs = wrapped_family("llava")
+def test_bf16_agrees_to_its_precision(device):
+    model, inputs = wrapped_family("llava", device)
     model.hf.to(torch.bfloat16)
     vectors = random_vectors(model, words=WORDS)
     grid = sweeps.sweep(

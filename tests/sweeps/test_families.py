@@ -53,9 +53,9 @@ TOLERANCE = 1e-4
 class Case:
     """A tiny family with vectors as long as its residual stream."""
 
-    def __init__(self, name):
+    def __init__(self, name, device):
         self.name = name
-        self.model, self.inputs = verified_family(name)
+        self.model, self.inputs = verified_family(name, device)
         self.encoded = self.model.encode(None, inputs=self.inputs)
         norms = residual_norms(self.model, self.encoded)
         self.vectors = random_vectors(self.model, words=WORDS, norm=norms)
@@ -87,15 +87,15 @@ _CASES = {}
 
 
 @pytest.fixture
-def case():
+def case(device):
     """Families are built once; those that the library itself cannot run are told from ours that fail."""
 
     def get(name):
-        if name not in _CASES:
+        if (name, device) not in _CASES:
             if name in FAMILIES:
                 expect_library_fault(name, *build(FAMILIES[name]))
-            _CASES[name] = Case(name)
-        return _CASES[name]
+            _CASES[name, device] = Case(name, device)
+        return _CASES[name, device]
 
     return get
 
@@ -224,8 +224,8 @@ def test_samples_of_one_length_and_of_another(case, name):
 @pytest.mark.parametrize("tokens", [NEXT, "image"])
 @pytest.mark.parametrize("name", ["llava_pixtral", "gemma3", "gemma4"])
 @pytest.mark.parametrize("window", ["shorter", "passed while answering"])
-def test_sliding_windows(name, tokens, window):
-    one = Case(name)
+def test_sliding_windows(name, tokens, window, device):
+    one = Case(name, device)
     samples = [one.inputs, longer(one.inputs, [31, 41, 59, 26, 53, 58])]
     size = 6 if window == "shorter" else one.encoded.length + 1
     following = [[7, 8, 9]]
@@ -239,8 +239,8 @@ def test_sliding_windows(name, tokens, window):
         assert_cells(one, one.model.encode(None, inputs=inputs), grid.isel(sample=[number]), tokens)
 
 
-def test_ways_are_tried_anew_for_a_sample_that_passes_the_window():
-    one = Case("llava_pixtral")
+def test_ways_are_tried_anew_for_a_sample_that_passes_the_window(device):
+    one = Case("llava_pixtral", device)
     text_config(one.model.hf).sliding_window = one.encoded.length + 1
     samples = [one.inputs, longer(one.inputs, [31]), longer(one.inputs, [31, 41, 59])]
     same, other = (one.model.encode(None, inputs=inputs) for inputs in samples[1:])
@@ -281,8 +281,8 @@ def padded(inputs):
 
 
 @pytest.mark.parametrize("name", ["llava", "qwen3_vl", "gemma3", "mllama", "kimi_k25"])
-def test_bf16_is_as_near_as_plain_bf16(name):
-    one = Case(name)
+def test_bf16_is_as_near_as_plain_bf16(name, device):
+    one = Case(name, device)
     tokens, exact = NEXT, {}
     for dtype in (torch.float32, torch.bfloat16):
         one.model.hf.to(dtype)

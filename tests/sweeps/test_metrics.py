@@ -141,8 +141,8 @@ def test_an_empty_answer_is_not_a_number(tiny, vectors, pictures, monkeypatch):
     assert np.isfinite(grid.kl.sel(control="concept", draw=0)).all()
 
 
-def test_without_a_tokenizer_words_are_token_ids():
-    model, inputs = wrapped_family("llava")
+def test_without_a_tokenizer_words_are_token_ids(device):
+    model, inputs = wrapped_family("llava", device)
     vectors = random_vectors(model, words={"cat": [7, [8, 9]], "dog": []})
     grid = sweeps.sweep(model, vectors, inputs=inputs, layers=[1], strengths=(1,), draws=2, progress=False)
     own = grid.sel(control="concept", draw=0, layer=1, strength=1).isel(sample=0)

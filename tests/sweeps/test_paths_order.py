@@ -15,6 +15,7 @@ from mllm_probe.generation import Live, generate, stream
 from mllm_probe.generation.prompt_cache import prompts_of
 from mllm_probe.steering import Steering
 from mllm_probe.sweeps import plan, sweep
+from tests.conftest import put
 from tests.sweeps.helpers import random_vectors
 
 NEXT = ("last_prompt", "generated")
@@ -28,8 +29,8 @@ def run(model, picture, tokens):
 
 
 @pytest.mark.parametrize("first", ["image", "text", "all", [2, 5]])
-def test_a_sweep_over_the_prompt_leaves_later_sweeps_on_their_path(pictures, first):
-    fresh, used = tiny_llava(), tiny_llava()
+def test_a_sweep_over_the_prompt_leaves_later_sweeps_on_their_path(pictures, device, first):
+    fresh, used = put(tiny_llava(), device), put(tiny_llava(), device)
     expected = run(fresh, pictures[0], NEXT)
     before = run(used, pictures[0], first)
     assert before.attrs["path"] == Resume.path and "refused_paths" not in before.attrs
@@ -44,8 +45,8 @@ def test_a_sweep_over_the_prompt_leaves_later_sweeps_on_their_path(pictures, fir
     np.testing.assert_array_equal(again.logprob, before.logprob)
 
 
-def test_live_and_stream_share_their_prompt_after_a_sweep_over_image_tokens(pictures):
-    model = tiny_llava()
+def test_live_and_stream_share_their_prompt_after_a_sweep_over_image_tokens(pictures, device):
+    model = put(tiny_llava(), device)
     run(model, pictures[0], "image")
     cat = random_vectors(model).sel(concept="cat")
     rows = [None, Steering(cat, [1], 1.0)]
@@ -59,8 +60,8 @@ def test_live_and_stream_share_their_prompt_after_a_sweep_over_image_tokens(pict
     assert isinstance(kept.shared(), SharedPrefix)
 
 
-def test_verdicts_are_the_models_and_go_with_it(pictures):
-    model, other = tiny_llava(), tiny_llava()
+def test_verdicts_are_the_models_and_go_with_it(pictures, device):
+    model, other = put(tiny_llava(), device), put(tiny_llava(), device)
     run(model, pictures[0], "image")
     encoded = model.encode([pictures[0]], PROMPT)
     assert known_path(model, encoded, prompt_edited=True) is not None
@@ -71,7 +72,7 @@ def test_verdicts_are_the_models_and_go_with_it(pictures):
     assert gone() is None
 
 
-def test_answers_read_without_their_picture_are_read_by_a_path_tried_without_one(pictures):
-    model = tiny_llava()
+def test_answers_read_without_their_picture_are_read_by_a_path_tried_without_one(pictures, device):
+    model = put(tiny_llava(), device)
     run(model, pictures[0], NEXT)
     assert known_path(model, model.encode([[]], PROMPT), prompt_edited=False) is not None

@@ -72,8 +72,8 @@ CASES = [
 
 
 @pytest.mark.parametrize(("tokens", "metrics", "family", "path"), CASES)
-def test_predicted_forwards_are_those_of_the_sweep(endless, monkeypatch, tokens, metrics, family, path):
-    model, inputs = wrapped_family(family)
+def test_predicted_forwards_are_those_of_the_sweep(endless, monkeypatch, tokens, metrics, family, path, device):
+    model, inputs = wrapped_family(family, device)
     if path == "whole forwards":
         monkeypatch.setattr(paths_module, "NEXT_WAYS", ())
         monkeypatch.setattr(paths_module, "PROMPT_WAYS", ())

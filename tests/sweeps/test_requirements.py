@@ -87,8 +87,8 @@ def test_kept_needs_labels(model, picture):
 
 
 @pytest.mark.parametrize("metric", ["tokens", "kl", "perplexity", "repetition"])
-def test_answers_alone_need_no_words(metric):
-    model, inputs = wrapped_family("llava")
+def test_answers_alone_need_no_words(metric, device):
+    model, inputs = wrapped_family("llava", device)
     vectors = mp.vectors_from(model, {"sae_123": np.ones(model.hidden_size)}, inputs=inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -100,8 +100,8 @@ def test_answers_alone_need_no_words(metric):
     assert np.isfinite(mp.sweep(model, ids, inputs=inputs, metrics=("logprob",), **SMALL).logprob).any()
 
 
-def test_words_as_text_need_a_tokenizer():
-    model, inputs = wrapped_family("llava")
+def test_words_as_text_need_a_tokenizer(device):
+    model, inputs = wrapped_family("llava", device)
     vectors = mp.vectors_from(model, {"mine": np.ones(model.hidden_size)}, inputs=inputs, words={"mine": ["cat"]})
     with pytest.raises(ValueError, match=r"'mine' has words as text \('cat'\) and a model without a tokenizer"):
         mp.sweep(model, vectors, inputs=inputs, metrics=("logprob",), **SMALL)

@@ -8,6 +8,7 @@ import xarray as xr
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.apps.zoo import tiny_llava
+from tests.conftest import put
 from tests.sweeps.helpers import random_vectors
 
 
@@ -52,8 +53,8 @@ def test_shuffled_by_name_needs_shuffled_draws(tiny, vectors, pictures):
     assert grid.control.values.tolist() == ["concept", "random"] and grid.attrs["controls"] == ["random"]
 
 
-def test_vectors_of_another_model_name_both(vectors, pictures):
-    other = tiny_llava(seed=1)
+def test_vectors_of_another_model_name_both(vectors, pictures, device):
+    other = put(tiny_llava(seed=1), device)
     with pytest.raises(ValueError, match=rf"{vectors.attrs['weights']}.*{other.fingerprint}"):
         sweeps.sweep(other, vectors, pictures[:1])
 

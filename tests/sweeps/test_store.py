@@ -23,6 +23,7 @@ from mllm_probe.sweeps import sweep_store as store_module
 from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.grid import Grid
+from tests.conftest import put
 from tests.hooks import active_hooks
 from tests.sweeps import killed
 from tests.sweeps.helpers import random_vectors, wrapped_family
@@ -339,7 +340,7 @@ def test_a_store_of_other_settings_names_the_field_and_both_values(tiny, picture
         function(tiny, random_vectors(tiny), pictures[:1], store=store, **settings | changes)
 
 
-def test_a_store_of_other_images_vectors_words_or_another_model_is_refused(tiny, pictures, stored):
+def test_a_store_of_other_images_vectors_words_or_another_model_is_refused(tiny, pictures, stored, device):
     settings, store = stored
     refused = [
         (r"images: stored \['[0-9a-f]{16}'\], asked for \[", tiny, random_vectors(tiny), pictures[1:2]),
@@ -347,7 +348,7 @@ def test_a_store_of_other_images_vectors_words_or_another_model_is_refused(tiny,
         (r"words: stored", tiny, random_vectors(tiny, words={"cat": ["kitten"]}), pictures[:1]),
         (r"concepts: stored \['cat', 'dog'\], asked for \['cat'\]", tiny, random_vectors(tiny, ("cat",)), pictures[:1]),
     ]
-    other = tiny_llava(seed=1)
+    other = put(tiny_llava(seed=1), device)
     weights = rf"weights: stored '{tiny.fingerprint}', asked for '{other.fingerprint}'"
     refused.append((weights, other, random_vectors(other), pictures[:1]))
     for message, model, vectors, images in refused:
@@ -391,8 +392,8 @@ def test_other_libraries_are_warned_of_and_recorded(tmp_path, tiny, pictures, mo
     assert grid.attrs["version_torch"] == "1.0" and "begun with 1.0" in grid.attrs["resumed_with"][0]
 
 
-def test_half_precision_recordings_come_back_as_they_were(tmp_path):
-    model, inputs = wrapped_family("llava")
+def test_half_precision_recordings_come_back_as_they_were(tmp_path, device):
+    model, inputs = wrapped_family("llava", device)
     model.hf.to(torch.bfloat16)
     vectors = random_vectors(model, words={"cat": [7], "dog": [11]})
     settings = {"strengths": (0, 1), "layers": [1], "draws": 2, "metrics": ("logprob",), "progress": False}

@@ -37,8 +37,8 @@ WAYS = {
 class Case:
     """A tiny family with one attention."""
 
-    def __init__(self, name, attention):
-        self.model, self.inputs = wrapped_family(name)
+    def __init__(self, name, attention, device):
+        self.model, self.inputs = wrapped_family(name, device)
         self.model.hf.set_attn_implementation(attention)
         self.encoded = self.model.encode(None, inputs=self.inputs)
         self.vectors = random_vectors(self.model, words=WORDS, norm=residual_norms(self.model, self.encoded))
@@ -100,8 +100,8 @@ def assert_refused(case, tokens, metric, store):
 
 
 @pytest.mark.parametrize("name, attention", WAYS)
-def test_every_scope_and_metric_runs_or_is_refused(name, attention, tmp_path):
-    case = Case(name, attention)
+def test_every_scope_and_metric_runs_or_is_refused(name, attention, tmp_path, device):
+    case = Case(name, attention, device)
     for tokens in SCOPES:
         whole = case.sweep(tokens, TOGETHER)
         kind = WAYS[name, attention][tokens not in (NEXT, "last_prompt", "generated")]
@@ -121,8 +121,8 @@ def test_every_scope_and_metric_runs_or_is_refused(name, attention, tmp_path):
     assert {getattr(config, FIELD) for config in attention_configs(case.model)} == {attention}
 
 
-def test_another_attention_is_tried_anew():
-    case = Case("llava", "sdpa")
+def test_another_attention_is_tried_anew(device):
+    case = Case("llava", "sdpa", device)
     assert case.sweep("image", ("kl",)).attrs["path"] == Resume.path
     case.model.hf.set_attn_implementation("eager")
     assert case.sweep("image", ("kl",)).attrs["path"] == CopiedResume.path
@@ -131,11 +131,11 @@ def test_another_attention_is_tried_anew():
 
 
 @pytest.mark.parametrize("tokens", [NEXT, "image"])
-def test_an_attention_that_somebody_registered(tokens):
+def test_an_attention_that_somebody_registered(tokens, device):
     plain = ALL_ATTENTION_FUNCTIONS["sdpa"]
     ALL_ATTENTION_FUNCTIONS.register("somebodys", lambda *given, **named: plain(*given, **named))
     try:
-        case = Case("llava", "somebodys")
+        case = Case("llava", "somebodys", device)
         grid = case.sweep(tokens, TOGETHER)
         assert_equals_plain_hooks(case, grid, tokens)
     finally:

@@ -42,7 +42,7 @@ def test_a_new_scope_works_everywhere_from_its_declaration(tiny, pictures, last_
     assert out.receipt[0].edited == tuple(range(17, 33)) and out.receipt[0].steps == 3
     edited = mp.capture(tiny, two, PROMPT, tokens="image", layers=[1], steering=edit)
     plain = mp.capture(tiny, two, PROMPT, tokens="image", layers=[1])
-    change = (edited.activation.torch.tensor - plain.activation.torch.tensor)[0, 0].norm(dim=-1)
+    change = (edited.activation.torch.tensor - plain.activation.torch.tensor)[0, 0].norm(dim=-1).cpu()
     assert (change[:16] == 0).all()
     length = torch.as_tensor(cat.vector.sel(layer=1, scope="image").values).norm()
     torch.testing.assert_close(change[16:], 2.0 * length.expand(16), rtol=1e-4, atol=1e-5)

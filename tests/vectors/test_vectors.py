@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mllm_probe.activations import capture
-from mllm_probe.activations.device_array import tensor_of
+from mllm_probe.activations.device_array import on_host, tensor_of
 from mllm_probe.concepts import Picture
 from mllm_probe.generation import generate
 from mllm_probe.steering import Steering
@@ -67,7 +67,7 @@ def pooled(tiny, pictures):
         rows.append(torch.stack([states[:, masks[s]].mean(1) for s in SCOPES]))
         for role in norms if picture is not pictures[15] else ():
             norms[role].append(states[:, masks[role]].norm(dim=-1))
-    return torch.stack(rows).detach().numpy(), {r: torch.cat(n, 1).detach().numpy() for r, n in norms.items()}
+    return on_host(torch.stack(rows)), {r: on_host(torch.cat(n, 1)) for r, n in norms.items()}
 
 
 def test_the_vector_is_the_difference_of_means(vectors, pooled):
