@@ -144,6 +144,10 @@ class Simulated(torch.Tensor):
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
+        if torch.is_inference_mode_enabled():  # PyTorch then leaves operations whole that consist of others
+            parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
         if func in _COPIES:
             return _copied(func, args, kwargs)
         return _computed(func, args, kwargs)

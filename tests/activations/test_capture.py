@@ -385,7 +385,9 @@ def test_an_image_token_that_the_model_wrote_is_read_as_it_is_while_decoding(fam
     with attached(model, lambda layer, hidden: parts[layer].append(hidden)), torch.no_grad():
         cache = model.hf(**prompt.tensors, use_cache=True).past_key_values
         for token in answer:
-            cache = model.hf(input_ids=torch.tensor([[token]], device=model.device), past_key_values=cache, use_cache=True).past_key_values
+            cache = model.hf(
+                input_ids=torch.tensor([[token]], device=model.device), past_key_values=cache, use_cache=True
+            ).past_key_values
     for layer in model.layers:
         stepwise = torch.cat(parts[layer], 1)[:, acts.token.values.copy()]
         torch.testing.assert_close(acts.activation.sel(layer=layer).torch.tensor, stepwise, rtol=1e-4, atol=1e-5)

@@ -65,6 +65,7 @@ def test_an_operation_may_resize_its_tensor():
 def test_a_tensor_of_inference_mode_has_views_after_it():
     with torch.inference_mode():
         x = on("sim", 2, 3) + 1
+        assert type(x.cpu()) is torch.Tensor and torch.ones(2).to("sim").device.type == "sim"
     assert x[:, :1].tolist() == [[1], [4]] and x.select(0, 1).tolist() == [4, 5, 6]
 
 

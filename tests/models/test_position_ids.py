@@ -53,7 +53,9 @@ def test_stale_offset_of_another_prompt_does_no_harm(tiny_mrope: ProbeModel) -> 
 
 def test_text_without_pictures_counts_plainly(tiny_mrope: ProbeModel) -> None:
     encoded = tiny_mrope.encode([None], "cat?")
-    assert torch.equal(prompt_positions(tiny_mrope, encoded)[0, 0], torch.arange(encoded.length, device=tiny_mrope.device))
+    assert torch.equal(
+        prompt_positions(tiny_mrope, encoded)[0, 0], torch.arange(encoded.length, device=tiny_mrope.device)
+    )
 
 
 @pytest.mark.parametrize("which", ["tiny", "tiny_mrope"])

@@ -223,7 +223,9 @@ def test_beams_of_a_row_are_all_edited(tiny, pictures, vectors):
 
 
 def test_half_precision_rounds_only_the_result(tiny, pictures):
-    half = ProbeModel(tiny.hf.__class__(tiny.hf.config).to(tiny.device, torch.bfloat16), tiny.processor, name="tiny-bf16")
+    half = ProbeModel(
+        tiny.hf.__class__(tiny.hf.config).to(tiny.device, torch.bfloat16), tiny.processor, name="tiny-bf16"
+    )
     vectors = made_vectors(half).sel(concept="cat")
     encoded = half.encode([pictures[0]], PROMPT)
     seen = {}

@@ -24,7 +24,10 @@ def changes(model, picture, row, layer):
     encoded = model.encode([picture], PROMPT)
     seen = []
     for steering in (None, row):
-        with editing(steering, model, encoded), attached(model, lambda n, h: seen.append(h[0].cpu().clone()), layers=[layer]):
+        with (
+            editing(steering, model, encoded),
+            attached(model, lambda n, h: seen.append(h[0].cpu().clone()), layers=[layer]),
+        ):
             model.hf(**encoded.tensors)
     return seen[1] - seen[0], seen[0]
 
