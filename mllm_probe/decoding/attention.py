@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
@@ -156,10 +155,6 @@ def _shared(
     return merged.reshape(rows, heads, count, -1).transpose(1, 2).contiguous()
 
 
-_looked_into: WeakValueDictionary[tuple[int, int, int], Tensor] = WeakValueDictionary()
-"""Masks that hide nothing of the prompt, by id, version and number of own keys, as long as they live."""
-
-
 def _refuse(mask: object, named: CallArguments, count: int, own: int) -> None:
     """Raise where the plain attention would do something else than causal attention over everything."""
     for name in UNKNOWN:
@@ -167,15 +162,10 @@ def _refuse(mask: object, named: CallArguments, count: int, own: int) -> None:
             raise NotImplementedError(f"attention with '{name}' cannot share a prompt's keys.")
     if count > 1 and named.get("is_causal") is False and mask is None:
         raise NotImplementedError("attention that is not causal cannot share a prompt's keys.")
-    # All layers of a forward are given one mask: looking into it waits for the device, so it is done once.
-    if not isinstance(mask, Tensor) or mask.ndim != 4:
-        return
-    key = id(mask), mask._version, own
-    if _looked_into.get(key) is not mask:
+    if isinstance(mask, Tensor) and mask.ndim == 4:
         seen = mask if mask.dtype == torch.bool else mask == 0
         if not bool(seen[..., : mask.shape[-1] - own].all()):
             raise NotImplementedError("a mask that hides parts of the prompt cannot share the prompt's keys.")
-        _looked_into[key] = mask
 
 
 def attend_prefix(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> tuple[Tensor, Tensor]:

@@ -22,20 +22,17 @@ from tests.device.calls import CALLS, Subject
 from tests.device.subjects import on
 
 DEVICES = ("sim", "sharded")
+TRIALS = ("sweep, last prompt token", "sweep, image tokens", "live job of a slider", "stream, last prompt token")
+"""Calls that try the ways of a model, or keep a prompt that later calls find."""
 GROWS = {"mllm_probe/decoding/cache_layers.py:_rows_of"}
-"""Uploads that are allowed once per layer: a fork of rows whose groups differ from block to block has one index each."""
+"""Uploads that are allowed once per layer: rows are forked with an index for each block, whose groups differ."""
 
 
 @cache
 def subject(device: str, layers: int) -> Subject:
     """A model with its vectors and with the trials of its ways behind it, which later calls do not pay."""
     one = on(device, layers)
-    for name in (
-        "sweep, last prompt token",
-        "sweep, image tokens",
-        "live job of a slider",
-        "stream, last prompt token",
-    ):
+    for name in TRIALS:
         CALLS[name](one)
     return one
 
@@ -92,8 +89,8 @@ def test_waits_and_uploads_do_not_grow_with_layers(name: str) -> None:
 
 def own(counted: Counter[tuple[str, str]], without: Collection[str] = ()) -> int:
     """How many of them are the package's own."""
-    places = {place: count for (_, place), count in counted.items() if not place.startswith("transformers/")}
-    return sum(count for place, count in places.items() if place not in without)
+    places = ((place, count) for (_, place), count in counted.items() if not place.startswith("transformers/"))
+    return sum(count for place, count in places if place not in without)
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name.startswith("capture")])
