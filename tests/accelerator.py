@@ -165,6 +165,8 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if func in _WAITING or _indexes_by_mask(func, args):
         for traffic in _open:
             traffic.wait(func.__name__)
+    if func is aten.histc.default and not host_args[0].is_floating_point():  # counts integers on CUDA, not on the CPU
+        return to_wrapper(func(host_args[0].float(), *host_args[1:], **host_kwargs).to(host_args[0].dtype), device)
     wrappers = {id(leaf.data_on_host): leaf for leaf in leaves if isinstance(leaf, Simulated)}
     result = func(*host_args, **host_kwargs)
 

@@ -108,17 +108,15 @@ def chosen_devices(config: pytest.Config) -> tuple[str, ...]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes ``device`` or ``dtype``, itself or through a fixture, once on each that was chosen."""
     if "device" in metafunc.fixturenames:
-        devices = chosen_devices(metafunc.config)
-        if metafunc.definition.get_closest_marker("simulated") and not metafunc.config.getoption("device"):
-            devices = (*devices, SIMULATED)
-        _parametrize(metafunc, "device", devices)
+        simulated = metafunc.definition.get_closest_marker("simulated") and not metafunc.config.getoption("device")
+        _parametrize(metafunc, "device", (SIMULATED,) if simulated else chosen_devices(metafunc.config))
     if "dtype" in metafunc.fixturenames:
-        _parametrize(metafunc, "dtype", metafunc.config.getoption("dtype") or DTYPES[:1])
+        _parametrize(metafunc, "dtype", tuple(metafunc.config.getoption("dtype") or DTYPES[:1]))
 
 
 def _parametrize(metafunc: pytest.Metafunc, name: str, values: Sequence[str]) -> None:
-    # A single value is no parameter: it would change the tests' names and their order.
-    if len(values) > 1:
+    # What the fixture gives anyway is no parameter: it would change the tests' names and their order.
+    if len(values) > 1 or values == (SIMULATED,):
         metafunc.parametrize(name, values, indirect=True, scope="session")
 
 
@@ -163,6 +161,13 @@ def noise_picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
     """A picture of coloured noise, (width, height) pixels."""
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def compiles(device: str) -> None:
+    """For tests that compile: PyTorch does not trace the simulated accelerator."""
+    if device == SIMULATED:
+        pytest.skip("torch.compile does not trace the simulated accelerator")
 
 
 def put(model: ProbeModel, device: str) -> ProbeModel:

@@ -13,7 +13,7 @@ from mllm_probe.decoding.compiled import StaticDecoder
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.loading import wrap
 from mllm_probe.steering import EditBuffer, Steering
-from tests.conftest import SIMULATED, put
+from tests.conftest import put
 from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
 
@@ -39,13 +39,6 @@ class Counting:
 def no_gradients():
     with torch.no_grad():
         yield
-
-
-@pytest.fixture
-def traced(device):
-    """For tests that compile."""
-    if device == SIMULATED:
-        pytest.skip("torch.compile does not trace the simulated accelerator")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +83,7 @@ def by_static(decoder, buffer, rows):
     return torch.cat(logits, 1), str(buffer.receipt())
 
 
-def test_nothing_is_compiled_anew_and_results_are_those_of_growing_rows(traced, tiny, pictures, shared):
+def test_nothing_is_compiled_anew_and_results_are_those_of_growing_rows(compiles, tiny, pictures, shared):
     compiler, vectors = Counting(), made_vectors(tiny)
     decoder = StaticDecoder(tiny, shared, ROWS, STEPS, compiler)
     buffer = EditBuffer(tiny, ROWS, prompt=shared.encoded, projects=True)
@@ -110,7 +103,7 @@ def test_nothing_is_compiled_anew_and_results_are_those_of_growing_rows(traced, 
     assert active_hooks(tiny) == 0
 
 
-def test_each_decoder_is_compiled_for_itself(traced, tiny, shared):
+def test_each_decoder_is_compiled_for_itself(compiles, tiny, shared):
     vectors, found = made_vectors(tiny), []
     for rows in settings(vectors)[:2]:
         compiler = Counting()
@@ -122,7 +115,7 @@ def test_each_decoder_is_compiled_for_itself(traced, tiny, shared):
     assert found == [1, 1]
 
 
-def test_a_step_compiled_for_other_hooks_runs_uncompiled(traced, tiny, shared):
+def test_a_step_compiled_for_other_hooks_runs_uncompiled(compiles, tiny, shared):
     compiler, (rows, *_) = Counting(), settings(made_vectors(tiny))
     decoder = StaticDecoder(tiny, shared, ROWS, STEPS, compiler)
     buffer, other = (EditBuffer(tiny, ROWS, prompt=shared.encoded) for _ in range(2))
@@ -139,7 +132,7 @@ def test_a_step_compiled_for_other_hooks_runs_uncompiled(traced, tiny, shared):
     assert decoder.compiled and compiler.graphs == 1
 
 
-def test_a_longer_prompt_gets_more_room(traced, tiny, pictures, shared):
+def test_a_longer_prompt_gets_more_room(compiles, tiny, pictures, shared):
     compiler = Counting()
     decoder = StaticDecoder(tiny, shared, ROWS, STEPS, compiler)
     buffer = EditBuffer(tiny, ROWS, prompt=shared.encoded)

@@ -224,8 +224,8 @@ def test_nothing_is_left_on_the_model_whatever_is_raised(case, layer):
     assert one.model.layout.backbone.config._attn_implementation == chosen
 
 
-def test_a_model_that_is_not_causal_computes_every_column():
-    one = Case("llava")
+def test_a_model_that_is_not_causal_computes_every_column(device):
+    one = Case("llava", device)
     for block in one.model.layout.blocks:
         block.self_attn.is_causal = False
     shared = one.open()
@@ -238,8 +238,8 @@ def test_a_model_that_is_not_causal_computes_every_column():
     assert difference(found[:, 0], torch.cat(expected)[:, 0]) < 1e-4
 
 
-def test_a_window_shorter_than_the_prompt():
-    one = Case("llava_pixtral")
+def test_a_window_shorter_than_the_prompt(device):
+    one = Case("llava_pixtral", device)
     one.model.layout.backbone.config.sliding_window = 6
     shared = one.open()
     for scope in ("image", "text"):

@@ -266,7 +266,7 @@ class Counting:
         return graph.forward
 
 
-def test_a_compiled_session_gives_what_generate_gives(model, pictures, rows):
+def test_a_compiled_session_gives_what_generate_gives(compiles, model, pictures, rows):
     compiler = Counting()
     live = Live(model, pictures[0], PROMPT, rows=5, max_new_tokens=STEPS, compiler=compiler)
     assert live.not_compiled == ""
@@ -281,7 +281,7 @@ def test_a_compiled_session_gives_what_generate_gives(model, pictures, rows):
     assert live.decoder.static.compiled and active_hooks(model) == 0
 
 
-def test_streams_share_a_compiled_step(model, pictures, rows, monkeypatch):
+def test_streams_share_a_compiled_step(compiles, model, pictures, rows, monkeypatch):
     compiler = Counting()
     monkeypatch.setattr(of_decoders, "default_compiler", lambda model: compiler)
     prefix = model.decode(generate(model, pictures[0], PROMPT, max_new_tokens=2).tokens[0])
@@ -311,10 +311,13 @@ def test_a_step_that_is_not_exact_is_not_used_and_why_is_told(model, pictures, r
     assert "decodes with growing caches" in caplog.text
     out = generate(model, pictures[0], PROMPT, steering=rows[:3], max_new_tokens=STEPS)
     assert torch.equal(live.first_token(rows[:3]).cpu(), out.tokens[:, 0])
-    assert "nothing is compiled on cpu" in Live(model, pictures[0], PROMPT).not_compiled
     hf, inputs = build(FAMILIES["qwen3_5"])
     other = Live(put(wrap(hf), device), inputs=inputs, compiler=Counting())
     assert "has no fixed shapes here" in other.not_compiled and other.first_token(None).shape == (1,)
+
+
+def test_nothing_is_compiled_on_the_cpu(pictures):
+    assert "nothing is compiled on cpu" in Live(tiny_llava(), pictures[0], PROMPT).not_compiled
 
 
 BROKEN = {"llama4"}

@@ -224,7 +224,7 @@ def plain_edit(model, vectors, encoded, concept, layer, strength, tokens, operat
     @cache
     def unit(name, scope):
         v = torch.from_numpy(np.array(vectors.vector.sel(concept=name, scope=scope, layer=layer).values))
-        return v / v.norm()
+        return (v / v.norm()).to(model.device)
 
     @cache
     def number(name, scope):
@@ -233,7 +233,7 @@ def plain_edit(model, vectors, encoded, concept, layer, strength, tokens, operat
 
     def change(hidden, column):
         scope = kind(column)
-        v = unit(concept, scope) if direction is None else direction
+        v = unit(concept, scope) if direction is None else direction.to(model.device)
         if operation == "add":
             return hidden + strength * number("residual_norm", scope) * v
         excess = (hidden @ v - number("negative_projection", scope))[:, None]
@@ -241,3 +241,12 @@ def plain_edit(model, vectors, encoded, concept, layer, strength, tokens, operat
         return hidden - strength * excess * away
 
     return [(layer, chosen, "generated" in names or "all" in names, change)]
+
+
+def rounded(edits):
+    """Edits computed in float32 and rounded to what the model computes in."""
+
+    def of(change):
+        return lambda hidden, column: change(hidden.float(), column).to(hidden.dtype)
+
+    return [(layer, columns, goes_on, of(change)) for layer, columns, goes_on, change in edits]

@@ -11,6 +11,7 @@ import xarray as xr
 import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
+from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps import engine as engine_module
 from mllm_probe.sweeps.chunk_size import Limits
@@ -139,9 +140,13 @@ def test_chunks_are_planned_within_the_free_memory(tiny, pictures, monkeypatch, 
     assert 1 < rows < whole.attrs["chunk_rows"] and tight.attrs["chunks"] > whole.attrs["chunks"]
     assert tight.attrs["bytes_per_image"] + rows * tight.attrs["bytes_per_row"] <= free
     same(whole, tight)
-    monkeypatch.setattr(engine_module, "free_bytes", lambda device: free // 50)
+
+
+def test_a_row_that_does_not_fit_on_the_cpu_is_not_begun(pictures, monkeypatch):
+    model = tiny_llava()
+    monkeypatch.setattr(engine_module, "free_bytes", lambda device: 1000)
     with pytest.raises(MemoryError, match="one row of this sweep does not fit on cpu"):
-        sweeps.sweep(tiny, vectors, pictures[:2], tokens=tokens, **FAST)
+        sweeps.sweep(model, random_vectors(model), pictures[:2], **FAST)
 
 
 def test_the_map_is_coarse_first_and_grows_to_the_sweep(tiny, pictures):

@@ -61,7 +61,7 @@ def assert_cell(model, encoded, cell, unsteered, edits, concept):
     assert float(cell.logprob) == pytest.approx(word_logprob(model, encoded, edits, WORDS[concept]), abs=1e-4 * scale)
     plain = plain_logits(model, encoded, unsteered[:-1], [])[0].log_softmax(-1)
     steered = plain_logits(model, encoded, unsteered[:-1], edits)[0].log_softmax(-1)
-    kl = (plain.exp() * (plain - steered)).sum(-1).numpy()
+    kl = (plain.exp() * (plain - steered)).sum(-1).cpu().numpy()
     np.testing.assert_allclose(cell.kl_step.values[: len(kl)], kl, atol=1e-4 * scale)
 
 

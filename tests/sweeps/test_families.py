@@ -24,6 +24,7 @@ from tests.sweeps.helpers import (
     plain_edit,
     random_vectors,
     residual_norms,
+    rounded,
     verified_family,
 )
 
@@ -134,7 +135,7 @@ def assert_cells(one, encoded, grid, tokens, operation="add", prefix=(), toleran
     kl = (plain.exp() * (plain - along).where(plain.exp() > 0, torch.tensor(0.0))).sum(-1)
     scores = word_scores(one, encoded, cells, edits, prefix, steered[:, 0].log_softmax(-1))
     found = np.array([[float(cell.logprob), *cell.kl_step.values[: kl.shape[1]]] for cell in cells])
-    error = np.abs(found - np.column_stack([scores, kl.numpy()])).max() / max(scale, 1.0)
+    error = np.abs(found - np.column_stack([scores, kl.cpu().numpy()])).max() / max(scale, 1.0)
     assert error < tolerance, error
 
 
@@ -297,15 +298,6 @@ def test_bf16_is_as_near_as_plain_bf16(name, device):
     truth, (plain, found) = exact[torch.float32][0], exact[torch.bfloat16]
     apart, nearness = np.square(plain - truth).mean() ** 0.5, np.square(found - truth).mean() ** 0.5
     assert apart > 1e-3 and nearness < 3 * apart, (apart, nearness)
-
-
-def rounded(edits):
-    """Edits computed in float32 and rounded to what the model computes in."""
-
-    def of(change):
-        return lambda hidden, column: change(hidden.float(), column).to(hidden.dtype)
-
-    return [(layer, columns, goes_on, of(change)) for layer, columns, goes_on, change in edits]
 
 
 @pytest.mark.parametrize("name", OF_EACH_KIND)

@@ -115,11 +115,11 @@ def plain_perplexity(model, library, concept, tokens):
     answer = [int(t) for t in tokens.values if t >= 0]
     answer = answer[: answer.index(2)] if 2 in answer else answer
     prompt = model.encode([library[concept].positive[0]])
-    ids = torch.cat([prompt.tensors["input_ids"], torch.tensor([answer])], 1)
+    ids = torch.cat([prompt.tensors["input_ids"], torch.tensor([answer], device=model.device)], 1)
     logits = model.hf(
         input_ids=ids, attention_mask=torch.ones_like(ids), pixel_values=prompt.tensors["pixel_values"]
     ).logits[0, prompt.prompt_length - 1 : -1]
-    scores = logits.log_softmax(-1).gather(-1, torch.tensor(answer)[:, None])[:, 0].tolist()
+    scores = logits.log_softmax(-1).gather(-1, torch.tensor(answer, device=model.device)[:, None])[:, 0].tolist()
     words = [model.decode([t]) for t in answer]
     mention = next((i for i, w in enumerate(words) if w in WORDS[concept]), None)
     scores = [s for i, s in enumerate(scores) if i != mention]

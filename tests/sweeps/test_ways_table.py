@@ -79,7 +79,7 @@ def assert_equals_plain_hooks(case, grid, tokens):
         assert abs(float(cell.logprob) - logprob) < 1e-4 * scale, (tokens, layer)
         along = case.plain(tokens, layer, unsteered[:-1]).log_softmax(-1)
         base = plain_batch(case.model, case.encoded, [unsteered[:-1]], [[]])[0].log_softmax(-1)
-        kl = (base.exp() * (base - along)).sum(-1).numpy()
+        kl = (base.exp() * (base - along)).sum(-1).cpu().numpy()
         np.testing.assert_allclose(cell.kl_step.values[: len(kl)], kl, atol=1e-4 * scale, err_msg=f"{tokens} {layer}")
 
 
