@@ -154,12 +154,3 @@ def test_a_grid_that_is_too_small_to_be_coarse_begins_with_all_layers_of_two_ima
 def test_a_sweep_of_nothing_but_strength_zero_still_opens_every_image():
     axes = Axes(("a",), (0,), (0.0,), {"concept": 1})
     assert [b.sample for b in plan_order(axes, [], 3, coarse=True, one_layer=False, kept=3)] == [0, 1, 2]
-
-
-def test_draws_are_compared_with_those_of_their_own_concept(tiny):
-    vectors = random_vectors(tiny, draws=3)
-    shuffled = vectors.shuffled.values.copy()
-    shuffled[1, :, 2] = shuffled[1, :, 0]
-    vectors["shuffled"] = vectors.shuffled.dims, shuffled
-    axes = Axes(("cat", "dog"), (1,), (1.0,), {"concept": 1, "shuffled": 3})
-    assert find_duplicates(vectors, axes) == {("shuffled", 1, 2): (1, 0)}
