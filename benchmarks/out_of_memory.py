@@ -36,28 +36,38 @@ def arguments() -> argparse.Namespace:
     parser = report.parser(__doc__)
     sized(parser)
     parser.set_defaults(tokens=[600], steps=1)
-    parser.add_argument("--rows", type=int, default=1024, help="rows that are asked for in one chunk")
-    parser.add_argument("--room", type=float, default=6.0, help="GiB above the model in which chunks are halved")
+    of_scopes = f"where these are edited: {', '.join(SCOPES)}"
+    parser.add_argument("--rows", type=int, nargs=2, default=[768, 8192], help=f"of one chunk, {of_scopes}")
+    parser.add_argument("--room", type=float, nargs=2, default=[6, 1.5], help=f"GiB above the model, {of_scopes}")
     return parser.parse_args()
 
 
 def one(options: argparse.Namespace, facts: dict[str, Any], name: str, tokens: int) -> dict[str, Any]:
     """The table of one model and length of prompt, whose cells are all in its first block."""
     work = make_work(options, name, tokens, picture_first=True)
-    work = replace(work, layers=(0,), strengths=strengths(options.rows))
-    title = f"{work.subject.name}, {work.subject.tokens} prompt tokens, {options.rows} rows of one layer"
+    title = f"{work.subject.name}, {work.subject.tokens} prompt tokens, one layer"
     print(report.heading(title, facts))
     cuda = work.subject.model.device.type == "cuda"
     records = []
-    for scope, edited in SCOPES.items():
-        own = replace(work, tokens=edited)
-        records.append({"scope": scope, "memory": "all"} | (filled(own) if cuda else {"needs": "CUDA"}))
-        records.append({"scope": scope, "memory": "limited"} | limited(own, options))
-    header = ("tokens edited", "memory", "rows that ran", "halved", "peak memory", "planned per row", "same numbers")
+    for (scope, edited), rows, room in zip(SCOPES.items(), options.rows, options.room, strict=True):
+        own = replace(work, layers=(0,), strengths=strengths(rows), tokens=edited)
+        asked = {"scope": scope, "asked": rows}
+        records.append(asked | {"memory": "all"} | (filled(own) if cuda else {"needs": "CUDA"}))
+        records.append(asked | {"memory": f"{room:g} GiB" if cuda else "simulated"} | limited(own, room))
+    header = (
+        "tokens edited",
+        "rows asked for",
+        "memory",
+        "rows that ran",
+        "halved",
+        "peak memory",
+        "planned per row",
+        "same numbers",
+    )
     print(report.table(header, [line(one) for one in records]))
     if not cuda:
         print(SIMULATED)
-    halved = [one for one in records if one["memory"] == "limited"]
+    halved = [one for one in records if "difference" in one]
     targets = [
         report.target(f"{one['scope']}: largest difference after halving", one["difference"], TOLERANCE, at_least=False)
         for one in halved
@@ -82,12 +92,12 @@ def filled(work: Work) -> dict[str, Any]:
     return chunk_facts(found[0], peak)
 
 
-def limited(work: Work, options: argparse.Namespace) -> dict[str, Any]:
+def limited(work: Work, room: float) -> dict[str, Any]:
     """A sweep that runs out of memory, beside one whose chunks have from the start the size that was left over."""
     cuda = work.subject.model.device.type == "cuda"
     with chunks_of(2):
         grid(replace(work, strengths=work.strengths[:2]), METRICS)  # the ways of the model are tried before
-    with chunks_of(len(work.cells)), little_memory(options.room) if cuda else few_rows(work, len(work.cells) // 3):
+    with chunks_of(len(work.cells)), little_memory(room) if cuda else few_rows(work, len(work.cells) // 3):
         halved = grid(work, METRICS)
     with chunks_of(int(halved.attrs["chunk_rows"])):
         whole = grid(work, METRICS)
@@ -132,10 +142,10 @@ def few_rows(work: Work, most: int) -> Iterator[None]:
 def line(one: dict[str, Any]) -> Sequence[Any]:
     """A row of the table."""
     if one["needs"]:
-        return [one["scope"], one["memory"], f"needs {one['needs']}", *[None] * 4]
+        return [one["scope"], one["asked"], one["memory"], f"needs {one['needs']}", *[None] * 4]
     same = None if "difference" not in one else f"{one['difference']:.0e} largest difference"
     sizes = report.megabytes(one["peak_memory_bytes"]), report.megabytes(one["bytes_per_row"])
-    return [one["scope"], one["memory"], one["rows"], one["halved"], *sizes, same]
+    return [one["scope"], one["asked"], one["memory"], one["rows"], one["halved"], *sizes, same]
 
 
 if __name__ == "__main__":
