@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.profiler import ProfilerActivity, profile
 
 _Function = tuple[str, int, str]
@@ -53,7 +54,8 @@ def _part(function: _Function, caller: _Function) -> str:
 
 def bytes_to_host(job: Callable[[], object]) -> int:
     """Bytes that ``job`` copies from the GPU to the host, as PyTorch's profiler sees them; 0 without a GPU."""
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as traced:
+    gpu = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
+    with profile(activities=[ProfilerActivity.CPU, *gpu]) as traced:
         job()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trace.json"
