@@ -73,6 +73,8 @@ PARTS = {
     "memory": Part("rows that fill the GPU, and halved chunks", "out_of_memory", ("--tokens", "600"),
                    (*TINY, "--rows", "6", "6")),
     "decoding": Part("compiled decoding and graphs beside eager", "decoding", ("--tokens", "600"), seconds=180),
+    "lab": Part("the lab in a headless browser", "explore", (), (*TINY, "--concepts", "2", "--moves", "3"),
+                FULL_SIZE[:1], seconds=240),
 }  # fmt: skip
 
 
