@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-from mllm_probe.activations.device_array import dtype_name
+from mllm_probe.activations.device_array import dtype_name, index_tensors
 from mllm_probe.activations.free_memory import require_room, share_of_free_bytes
 from mllm_probe.models import ProbeModel
 from mllm_probe.tokens.places import Places
@@ -157,10 +158,10 @@ def _copier(columns: np.ndarray, slots: np.ndarray) -> Callable[[torch.Tensor, t
 
         return copy_slice
     rows, places = np.nonzero(columns >= 0)
-    indexes = [torch.from_numpy(a) for a in (rows, slots[places], columns[rows, places])]
+    at = functools.cache(functools.partial(index_tensors, (rows, slots[places], columns[rows, places])))
 
     def copy_points(target: torch.Tensor, hidden: torch.Tensor) -> None:
-        row, slot, column = (index.to(hidden.device) for index in indexes)
+        row, slot, column = at(hidden.device)
         target[row, slot] = hidden[row, column]
 
     return copy_points

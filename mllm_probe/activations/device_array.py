@@ -221,6 +221,15 @@ class DeviceIndexed(indexing.LazilyIndexedArray):
         return type(self)(self.array.permuted(full), type(self.key)(tuple(key[axis] for axis in full)))
 
 
+def index_tensors(arrays: Sequence[np.ndarray], device: torch.device) -> list[torch.Tensor]:
+    """Index arrays on a device, int64, in one copy for all of them."""
+    if not arrays:
+        return []
+    flat = np.concatenate([np.ravel(array) for array in arrays]).astype(np.int64)
+    parts = torch.from_numpy(flat).to(device).split([array.size for array in arrays])
+    return [part.view(array.shape) for part, array in zip(parts, arrays, strict=True)]
+
+
 def host_dtype(dtype: torch.dtype) -> torch.dtype:
     """Type in which values of ``dtype`` arrive in NumPy: itself where there is one, else float32."""
     return dtype if dtype in _HOST_DTYPES else torch.float32

@@ -61,7 +61,7 @@ class PrefixLayer(GrowingLayer):
         chosen = PrefixLayer(self.prefixes, [self.owners[i] for i in index.tolist()])
         if self.is_initialized:
             chosen.lazy_initialization(self.keys, self.values)
-            chosen.keys, chosen.values = (t.index_select(0, index.to(t.device)) for t in (self.keys, self.values))
+            chosen.keys, chosen.values = _rows_of(self, index)
         return chosen
 
 
@@ -143,8 +143,14 @@ def select_layer(layer: CacheLayerMixin, index: Tensor | None) -> CacheLayerMixi
         return _copied(layer, index)
     chosen = copy.copy(layer)
     if index is not None:
-        chosen.keys, chosen.values = (t.index_select(0, index.to(t.device)) for t in (layer.keys, layer.values))
+        chosen.keys, chosen.values = _rows_of(layer, index)
     return chosen
+
+
+def _rows_of(layer: CacheLayerMixin, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Keys and values of some rows."""
+    there = index.to(layer.keys.device)
+    return layer.keys.index_select(0, there), layer.values.index_select(0, there)
 
 
 def _copied(part: CacheLayerMixin, index: Tensor | None) -> CacheLayerMixin:

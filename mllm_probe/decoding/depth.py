@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+from mllm_probe.activations.device_array import index_tensors
 from mllm_probe.activations.hooks import attached, before_block
 from mllm_probe.decoding.cache_layers import PrefixLayer, map_layers, require_own_keys, select_layer, share_layer
 from mllm_probe.decoding.prefix import SharedPrefix
@@ -186,8 +187,7 @@ def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
     # edited at this block or above, so they are still equal up to there.
     count = len(groups.edited)
     shared = [block for block, grouping in enumerate(groups.at) if not grouping.alone]
-    firsts = {b: torch.from_numpy(groups.at[b].first).to(model.device) for b in shared}
-    rows = {b: torch.from_numpy(groups.at[b].of_row).to(model.device) for b in shared}
+    firsts, rows = _places(groups, shared, model)
 
     def gather(block: int, hidden: Tensor) -> Tensor:
         return hidden.index_select(0, firsts[block].to(hidden.device))
@@ -206,6 +206,21 @@ def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
     gathered = before_block(model, gather, layers=shared, on_others=gather_other)
     with gathered, attached(model, spread, layers=shared, first=True):
         yield
+
+
+def _places(groups: Groups, shared: list[int], model: ProbeModel) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+    """By block the first row of each group and the group of each row, on the block's device."""
+    by_device: dict[torch.device, list[int]] = {}
+    for block in shared:
+        by_device.setdefault(next(model.layout.blocks[block].parameters()).device, []).append(block)
+    firsts: dict[int, Tensor] = {}
+    rows: dict[int, Tensor] = {}
+    for device, blocks in by_device.items():
+        arrays = [array for block in blocks for array in (groups.at[block].first, groups.at[block].of_row)]
+        placed = index_tensors(arrays, device)
+        firsts |= dict(zip(blocks, placed[::2], strict=True))
+        rows |= dict(zip(blocks, placed[1::2], strict=True))
+    return firsts, rows
 
 
 def _regrouped(cache: Cache, old: Groups, new: Groups, rows: np.ndarray) -> Cache:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
-import torch
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import joined, lazy
+from mllm_probe.activations.device_array import index_tensors, joined, lazy
 from mllm_probe.tokens import captured_kinds, measured_names
 from mllm_probe.vectors.directions import directions_of
 
@@ -49,13 +50,14 @@ def concept_projection(activations: xr.Dataset, vectors: xr.Dataset) -> xr.DataA
     chosen = activations["activation"].sel({schema.LAYER: layers})
     kinds = np.array(measured_names(captured_kinds(activations)))
     parts = []
+    different = list(dict.fromkeys(kinds))
+    at = functools.cache(functools.partial(index_tensors, [np.flatnonzero(kinds == kind) for kind in different]))
     for layer in layers:
         hidden = chosen.sel({schema.LAYER: layer}).torch.tensor.float()
         projection = hidden.new_empty(hidden.shape[:-1])
-        for kind in dict.fromkeys(kinds):
+        for kind, where in zip(different, at(hidden.device), strict=True):
             scope = directions.scope_for(kind)
             unit = directions.unit(scope, layer).to(hidden.device)
-            where = torch.from_numpy(np.flatnonzero(kinds == kind)).to(hidden.device)
             centred = hidden[:, where] @ unit - directions.negative(scope, layer)
             projection[:, where] = centred / directions.length(scope, layer)
         parts.append(projection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -81,6 +81,11 @@ class WordTable:
     first: torch.Tensor
     first_there: torch.Tensor
     single_there: torch.Tensor
+
+    def to(self, device: torch.device) -> WordTable:
+        """The same table with its tensors on a device."""
+        tensors = {name: getattr(self, name).to(device) for name in ("first", "first_there", "single_there")}
+        return replace(self, **tensors)
 
     @property
     def longest(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.activations.device_array import on_host
+from mllm_probe.activations.device_array import index_tensors, on_host
 from mllm_probe.steering.intervention import Row, Steering
 from mllm_probe.steering.receipts import PartRecord, RowReceipt, row_receipt
 from mllm_probe.steering.tables import Entries, Table, build_tables
@@ -172,7 +172,7 @@ class EditPlan:
         # `generate` repeats each row in place, so the beams of row i are lines i·beams … (i + 1)·beams − 1.
         lines = position[table.lines[rows]][:, None] * beams + np.arange(beams)
         spread = [np.repeat(values, beams) for values in (columns, rows, kinds[which, columns])]
-        places = [torch.from_numpy(v.astype(np.int64)).to(device) for v in (lines.reshape(-1), *spread)]
+        places = index_tensors([lines.reshape(-1), *spread], device)
         return (
             Entries(places[0], places[1], places[2], places[3], torch.ones(len(spread[0]), device=device)),
             rows,

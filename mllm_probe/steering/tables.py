@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.activations.device_array import index_tensors
 from mllm_probe.steering.controls import CONTROLS, Draw
 from mllm_probe.steering.intervention import Steering
 from mllm_probe.steering.operations import Affine, Operation, affine_size
@@ -155,8 +156,10 @@ class Table(ABC):
         if self._tensors and self._tensors["bank"].device == device:
             return
         self._tensors = {"bank": self.bank.stacked(device)}
-        self._tensors |= {name: torch.from_numpy(a).to(device) for name, a in self.indices.items()}
-        self._tensors |= {name: torch.from_numpy(a).to(device, torch.float32) for name, a in self.numbers.items()}
+        self._tensors |= dict(zip(self.indices, index_tensors(list(self.indices.values()), device), strict=True))
+        if self.numbers:
+            numbers = torch.from_numpy(np.stack(list(self.numbers.values()))).to(device, torch.float32)
+            self._tensors |= dict(zip(self.numbers, numbers, strict=True))
         self.ratio = torch.zeros(len(self.lines), device=device)
         self.count = torch.zeros(len(self.lines), device=device)
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.activations.device_array import index_tensors
 from mllm_probe.steering.operations import affine_size
 from mllm_probe.steering.stacked import PHASES, Stacked
 
@@ -73,14 +74,14 @@ class Tensors:
         if not stacked.vectors:
             return
         device, width = self.direction.device, self.direction.shape[-1]
-        at = torch.from_numpy(np.ravel_multi_index((slot, layer, row), self.ratio.shape)).to(device)
+        places = np.ravel_multi_index((slot, layer, row), self.ratio.shape)
+        at, own, other = index_tensors([places, stacked.direction, stacked.along.clip(0)], device)
         bank = stacked.bank(device, self.direction.dtype)
-        direction = bank[torch.from_numpy(stacked.direction).to(device)]
+        direction = bank[own]
         self.direction.view(-1, width).index_copy_(0, at, direction)
         self.numbers[5].view(-1).index_copy_(0, at, direction.norm(dim=-1))
         if self.along is not None:
-            along = torch.from_numpy(stacked.along.clip(0)).to(device)
-            self.along.view(-1, width).index_copy_(0, at, bank[along])
+            self.along.view(-1, width).index_copy_(0, at, bank[other])
 
     def of(self, rows: np.ndarray | None, count: int) -> Batch:
         """The edits of some rows: the first ``count`` in place, or copies of ``rows``."""

@@ -129,7 +129,7 @@ class Job:
     def scorer(self) -> Scorer:
         """Computes the metrics."""
         model, settings, samples = self.model, self.settings, self.samples
-        table = word_table(model, [readable(model, own) for own in samples.words])
+        table = word_table(model, [readable(model, own) for own in samples.words]).to(model.device)
         names = settings.axes.concepts
         reader = AnswerReader(model, samples, names, table.variants)
         reference = None

@@ -12,13 +12,12 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.device_array import index_tensors, lazy
 from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.activations.hooks import attached
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.lens import lens_chunks
 from mllm_probe.metrics.words import first_token_logprob
-from mllm_probe.models.inputs import Encoded
 from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.grid import CELL_DIMS
 from mllm_probe.sweeps.scoring import Reading
@@ -41,6 +40,49 @@ _NAMES = {
     "residual_norm": ("length of the residual stream", "residual stream"),
     "logit_lens": ("log-probability of the concept's words, read from this layer", "nats"),
 }
+
+
+class _Run:
+    """A forward pass whose activations are recorded: which of its rows and columns go to which places of the arrays.
+
+    Parameters
+    ----------
+    shared : Shared
+    places : Places
+        Columns of the prompt that are read.
+    slots : list of int
+        Their places along the token axis.
+    sample : int
+    pairs : Pairs, optional
+        Rows and the cells that each fills; None for the unsteered run, whose only row fills ``cells``.
+    cells : tuple of int array
+        Places (concept, layer, strength, control, draw).
+    """
+
+    def __init__(
+        self, shared: Shared, places: Places, slots: list[int], sample: int, pairs: Pairs | None, cells: tuple[Any, ...]
+    ) -> None:
+        self.shared, self.places, self.sample, self.pairs = shared, places, sample, pairs
+        self._arrays = {"slots": np.array(slots), "cells": np.stack(cells)}
+        if pairs is not None:
+            self._arrays |= {"rows": pairs.row, "concepts": pairs.concept}
+        self._placed: dict[torch.device, dict[str, Tensor]] = {}
+        self._columns: dict[tuple[torch.device, int], list[Tensor]] = {}
+
+    def columns(self, device: torch.device, fed: int) -> list[Tensor]:
+        """Of the positions: columns among the ``fed`` last ones; those that lie before these; columns of the latter."""
+        if (device, fed) not in self._columns:
+            columns, start = self.places.columns[0], self.shared.encoded.prompt_length - fed
+            arrays = np.maximum(columns - start, 0), np.flatnonzero(columns < start), columns[columns < start]
+            self._columns[device, fed] = index_tensors(arrays, device)
+        return self._columns[device, fed]
+
+    def on(self, device: torch.device) -> dict[str, Tensor]:
+        """Index tensors by name, moved to a device once for all layers and recordings."""
+        if device not in self._placed:
+            tensors = index_tensors(list(self._arrays.values()), device)
+            self._placed[device] = dict(zip(self._arrays, tensors, strict=True))
+        return self._placed[device]
 
 
 class Recorder:
@@ -78,18 +120,20 @@ class Recorder:
         @contextmanager
         def read() -> Iterator[None]:
             places = find_places(shared.encoded, self.scope)
+            slots = [self.labels.index(label) for label in places.labels]
+            cells = self.settings.axes.unsteered if pairs is None else pairs.index
+            run = _Run(shared, places, slots, sample, pairs, cells)
             hidden_by_layer: dict[int, Tensor] = {}
 
             def keep(layer: int, hidden: Tensor) -> None:
                 # The first call feeds the prompt's end; later ones of this context feed the answer prefix.
                 if layer not in hidden_by_layer:
-                    hidden_by_layer[layer] = _at_columns(hidden, shared, layer, places.columns[0])
+                    hidden_by_layer[layer] = _at_columns(hidden, run, layer)
 
             with attached(self.model, keep, layers=self.layers):
                 yield
-            slots = torch.tensor([self.labels.index(label) for label in places.labels])
             for number, layer in enumerate(self.layers):
-                self._write(hidden_by_layer[layer], number, slots, sample, pairs, shared.encoded, places)
+                self._write(hidden_by_layer[layer], number, run)
 
         return read
 
@@ -164,51 +208,42 @@ class Recorder:
             return torch.full((*outer, *inside, width), torch.nan, device=devices[0], dtype=dtype)
         return [torch.full((*outer, inside[1], width), torch.nan, device=d, dtype=dtype) for d in devices]
 
-    def _write(
-        self,
-        hidden: Tensor,
-        number: int,
-        slots: Tensor,
-        sample: int,
-        pairs: Pairs | None,
-        encoded: Encoded,
-        places: Places,
-    ) -> None:
+    def _write(self, hidden: Tensor, number: int, run: _Run) -> None:
         """Write what a block's output [rows, positions, width] gives into the arrays of one sample and read layer."""
         for name in self.names:
-            values = self._values(name, hidden, self.layers[number], encoded, places)
+            values = self._values(name, hidden, self.layers[number], run)
             by_concept = name in _BY_CONCEPT
-            if pairs is None:
-                own, cells = _one_layer(self._unsteered[name], number, name), self.settings.axes.unsteered
-                one = values[0].to(own.device, own.dtype)
-                own.select(int(by_concept), sample).index_copy_(int(by_concept), slots.to(own.device), one)
-                chosen = one[torch.from_numpy(cells[0]).to(one.device)] if by_concept else one
-            else:
-                rows, concepts = (torch.from_numpy(i).to(values.device) for i in (pairs.row, pairs.concept))
-                chosen, cells = values[rows, concepts] if by_concept else values[rows], pairs.index
             target = _one_layer(self._arrays[name], number, name)
-            index = [torch.from_numpy(i).to(target.device)[:, None] for i in cells]
-            target[(*index, torch.tensor(sample), slots.to(target.device))] = chosen.to(target.device, target.dtype)
+            there = run.on(target.device)
+            if run.pairs is None:
+                own = _one_layer(self._unsteered[name], number, name)
+                one = values[0].to(own.device, own.dtype)
+                own.select(int(by_concept), run.sample).index_copy_(int(by_concept), there["slots"], one)
+                chosen = one[there["cells"][0]] if by_concept else one
+            else:
+                here = run.on(values.device)
+                chosen = values[here["rows"], here["concepts"]] if by_concept else values[here["rows"]]
+            index = [places[:, None] for places in there["cells"]]
+            target[(*index, run.sample, there["slots"])] = chosen.to(target.device, target.dtype)
 
-    def _values(self, name: str, hidden: Tensor, layer: int, encoded: Encoded, places: Places) -> Tensor:
+    def _values(self, name: str, hidden: Tensor, layer: int, run: _Run) -> Tensor:
         """[rows, positions, width], [rows, positions], or [rows, concepts, positions]."""
         if name == "activation":
             return hidden
         if name == "residual_norm":
             return hidden.float().norm(dim=-1)
         if name == "projection":
-            return self._projections(hidden.float(), layer, encoded, places)
+            return self._projections(hidden.float(), layer, run)
         return self._lens(hidden)
 
-    def _projections(self, hidden: Tensor, layer: int, encoded: Encoded, places: Places) -> Tensor:
+    def _projections(self, hidden: Tensor, layer: int, run: _Run) -> Tensor:
         own = [directions_of(self.job.own(concept)) for concept in range(len(self.settings.axes.concepts))]
-        kinds = [KINDS[kind] for kind in of_encoded(encoded).kind[0, places.columns[0]]]
-        projections = hidden.new_full((hidden.shape[0], len(own), hidden.shape[1]), torch.nan)
-        for kind in dict.fromkeys(kinds):
-            units = torch.stack([d.unit(d.scope_for(kind), layer).to(hidden.device) for d in own])
-            where = [i for i, k in enumerate(kinds) if k == kind]
-            projections[:, :, where] = torch.einsum("rpd,cd->rcp", hidden[:, where], units)
-        return projections
+        kinds = [KINDS[kind] for kind in of_encoded(run.shared.encoded).kind[0, run.places.columns[0]]]
+        different = list(dict.fromkeys(kinds))
+        units = [torch.stack([d.unit(d.scope_for(kind), layer).to(hidden.device) for d in own]) for kind in different]
+        if len(different) == 1:
+            return torch.einsum("rpd,cd->rcp", hidden, units[0])
+        return torch.einsum("rpd,pcd->rcp", hidden, torch.stack([units[different.index(kind)] for kind in kinds]))
 
     def _lens(self, hidden: Tensor) -> Tensor:
         table = self.job.scorer.table
@@ -216,16 +251,13 @@ class Recorder:
         return torch.cat(pieces).transpose(1, 2)
 
 
-def _at_columns(hidden: Tensor, shared: Shared, layer: int, columns: np.ndarray) -> Tensor:
+def _at_columns(hidden: Tensor, run: _Run, layer: int) -> Tensor:
     """Hidden states [rows, positions, width] at columns of the prompt, those before this call from the unedited run."""
-    start = shared.encoded.prompt_length - hidden.shape[1]
-    here = torch.from_numpy(np.maximum(columns - start, 0)).to(hidden.device)
+    here, before, earlier = run.columns(hidden.device, hidden.shape[1])
     chosen = hidden[:, here]
     # Rows that share a prompt feed its last tokens only; earlier columns were computed once and no row edits them.
-    before = np.flatnonzero(columns < start)
-    if before.size:
-        earlier = shared.unedited[layer][:, torch.from_numpy(columns[before]).to(hidden.device)]
-        chosen[:, torch.from_numpy(before).to(hidden.device)] = earlier.to(hidden.dtype)
+    if len(before):
+        chosen[:, before] = run.shared.unedited[layer][:, earlier].to(hidden.dtype)
     return chosen
 
 

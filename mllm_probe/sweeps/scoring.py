@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe.activations.device_array import index_tensors
 from mllm_probe.decoding.rows import Rows
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.metric import Metric
@@ -205,9 +206,9 @@ class Scorer:
                 with edits.again(index):
                     scores = torch.log_softmax(rows.fork(index).feed(fed).float(), -1)
                 path = first + scores[:, : length - 1].gather(-1, fed[:, 1:, None])[..., 0].sum(-1)
-                for number, (pair, _, ends) in enumerate(part):
-                    total = path[number] + scores[number, -1, list(ends)].logsumexp(-1)
-                    logprob[pair] = torch.logaddexp(logprob[pair], total.cpu())
+                totals = path + _any_of(scores[:, -1], [ends for _, _, ends in part])
+                for (pair, _, _), total in zip(part, totals.cpu(), strict=True):
+                    logprob[pair] = torch.logaddexp(logprob[pair], total)
         return logprob
 
     def _unsteered_answers(self, rows: Rows, batch: Batch) -> list[Answer]:
@@ -310,6 +311,20 @@ def _stepwise(
         for step in range(length):
             values[rows, step] = metric.score(unsteered[number][step], own[:, step]).cpu().numpy()
     return values
+
+
+def _any_of(scores: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
+    """Log-probability [rows] of any of each row's own tokens, given scores [rows, vocabulary]."""
+    most = max(len(own) for own in tokens)
+    # A row with fewer tokens repeats its first, which does not count.
+    ids, counted = index_tensors(
+        [
+            np.array([[*own, *[own[0]] * (most - len(own))] for own in tokens]),
+            np.array([[place < len(own) for place in range(most)] for own in tokens]),
+        ],
+        scores.device,
+    )
+    return scores.gather(-1, ids).masked_fill(counted == 0, -torch.inf).logsumexp(-1)
 
 
 def _by_length(table: WordTable, pairs: Pairs) -> dict[int, list[tuple[int, tuple[int, ...], tuple[int, ...]]]]:

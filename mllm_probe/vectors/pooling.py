@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -109,11 +110,18 @@ def _pool_batch(
     pooled: dict[int, Tensor] = {}
     norms: dict[int, Tensor] = {}
 
+    @functools.cache
+    def on(device: torch.device) -> tuple[Tensor, Tensor]:
+        return shares.to(device), padding.to(device)[..., None]
+
+    some_padding = bool(padding.any())
+
     def read(layer: int, hidden: Tensor) -> None:
         exact = hidden.float()
-        if padding.any():
-            exact = exact.masked_fill(padding.to(hidden.device)[..., None], 0)
-        pooled[layer] = torch.einsum("bst,btd->bsd", shares.to(hidden.device), exact)
+        own_shares, own_padding = on(hidden.device)
+        if some_padding:
+            exact = exact.masked_fill(own_padding, 0)
+        pooled[layer] = torch.einsum("bst,btd->bsd", own_shares, exact)
         norms[layer] = exact.norm(dim=-1)
 
     run_forward(model, encoded, read, list(layers))

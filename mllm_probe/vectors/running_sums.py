@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,9 +49,11 @@ class Sums:
 
     def add(self, start: int, pooled: dict[int, Tensor]) -> None:
         """Add a batch, relative to the first picture: large parts that all pictures share then cost no precision."""
+        stop = start + len(pooled[self.layers[0]])
+        shares = functools.cache(self.weights[..., start:stop].to)
         for layer in self.layers:
             batch = pooled[layer]
-            share = self.weights[..., start : start + len(batch)].to(batch.device)
+            share = shares(batch.device)
             if layer not in self.sums:
                 self.centre[layer] = batch[0].clone()
                 self.sums[layer] = batch.new_zeros((*share.shape[:2], *batch.shape[1:]))
@@ -89,13 +92,15 @@ class ConceptDirections:
         self.dims = (schema.CONCEPT, schema.SCOPE, schema.LAYER)
         self.vectors, self.raw_norms, self.halves = [], [], []
         fitted = self._fitted() if self.method != "mean_difference" else None
+        on = None if fitted is None else functools.cache(torch.from_numpy(fitted).to)
         for index, layer in enumerate(self.sums.layers):
             means = self.sums.difference(layer)
-            pair = self.sums.sums[layer][:, [HALF_A, HALF_B]]
-            if fitted is None:
+            pair = self.sums.sums[layer][:, HALF_A : HALF_B + 1]
+            if on is None:
                 vector, raw = means, means.norm(dim=-1)
             else:
-                whole, pair = (torch.from_numpy(a[..., index, :]).to(means) for a in (fitted[:, 0], fitted[:, 1:]))
+                own = on(means.device)[..., index, :].to(means.dtype)
+                whole, pair = own[:, 0], own[:, 1:]
                 raw = whole.norm(dim=-1)
                 vector = unit_rows(whole) * means.norm(dim=-1, keepdim=True)
             self.vectors.append(vector)

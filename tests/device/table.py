@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from tests.device.calls import CALLS
-from tests.device.test_calls import own_waits, ran
+from tests.device.test_calls import own, ran
 
 COLUMNS = "{:<70} {:>6} {:>6} {:>8} {:>10} {:>10} {:>10}"
 
@@ -16,10 +16,12 @@ def main() -> None:
     print(COLUMNS.format("call", "waits", "model", "uploads", "to host", "to device", "sim to sim"))
     for name in CALLS:
         traffic, sharded = ran(name, "sim")[1], ran(name, "sharded")[1]
-        own, uploads = own_waits(traffic), sum(traffic.uploads.values())
-        counts = own, sum(traffic.waits.values()) - own, uploads, traffic.to_host, traffic.to_device, sharded.between
+        waits, uploads = own(traffic.waits), own(traffic.uploads)
+        models = sum(traffic.waits.values()) - waits
+        counts = waits, models, uploads, traffic.to_host, traffic.to_device, sharded.between
         print(COLUMNS.format(name, *counts))
-    print("waits: of the package; model: of transformers' own code; bytes; the last column on two accelerators")
+    print("waits, uploads: of the package; model: waits of transformers' own code; the others: bytes,")
+    print("the last on two accelerators")
 
 
 if __name__ == "__main__":

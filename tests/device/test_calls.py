@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -21,13 +22,17 @@ from tests.device.calls import CALLS, Subject
 from tests.device.subjects import on
 
 DEVICES = ("sim", "sharded")
+TRIALS = ("sweep, last prompt token", "sweep, image tokens", "live job of a slider", "stream, last prompt token")
+"""Calls that try the ways of a model, or keep a prompt that later calls find."""
+GROWS = {"mllm_probe/decoding/cache_layers.py:_rows_of"}
+"""Uploads that are allowed once per layer: rows are forked with an index for each block, whose groups differ."""
 
 
 @cache
 def subject(device: str, layers: int) -> Subject:
     """A model with its vectors and with the trials of its ways behind it, which later calls do not pay."""
     one = on(device, layers)
-    for name in ("sweep, last prompt token", "sweep, image tokens", "live job of a slider"):
+    for name in TRIALS:
         CALLS[name](one)
     return one
 
@@ -76,14 +81,16 @@ def test_every_allowed_wait_is_made() -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_waits_do_not_grow_with_layers(name: str) -> None:
-    few, many = (own_waits(ran(name, "sim", layers)[1]) for layers in (4, 8))
-    assert many <= few
+def test_waits_and_uploads_do_not_grow_with_layers(name: str) -> None:
+    few, many = (ran(name, "sim", layers)[1] for layers in (4, 8))
+    assert own(many.waits) <= own(few.waits)
+    assert own(many.uploads, GROWS) <= own(few.uploads, GROWS)
 
 
-def own_waits(traffic: Traffic) -> int:
-    """Waits of the package itself."""
-    return sum(count for (_, place), count in traffic.waits.items() if not place.startswith("transformers/"))
+def own(counted: Counter[tuple[str, str]], without: Collection[str] = ()) -> int:
+    """How many of them are the package's own."""
+    places = ((place, count) for (_, place), count in counted.items() if not place.startswith("transformers/"))
+    return sum(count for place, count in places if place not in without)
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name.startswith("capture")])
