@@ -45,9 +45,9 @@ def compilers(device: str) -> dict[str, Compiler]:
     if device == "cuda":
         return {
             "fixed shapes, not compiled": lambda step: step,
-            "fixed shapes, CUDA graph, not compiled": Recorded,
             "compiled": partial(torch.compile, fullgraph=True, dynamic=False),
             "compiled, CUDA graph": cuda_graph,
+            "CUDA graph, not compiled": Recorded,
         }
     traced = partial(torch.compile, fullgraph=True, dynamic=False, backend="eager")
     return {

@@ -1,8 +1,12 @@
-"""The tests of calls that touch a device, run on one device in one dtype."""
+"""The tests that take a device, or in another dtype than float32 those that take a dtype, run on one device.
+
+As a plugin of pytest this module leaves out all other tests.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -39,9 +43,18 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--tests", nargs="+", default=["tests/device"], help="files, folders or single tests")
+    parser.add_argument("--tests", nargs="+", default=["tests"], help="files, folders or single tests")
+    parser.add_argument("--workers", default="4", help="processes that share the device")
     parser.add_argument("--json", type=Path, help="default: benchmarks/results/device_tests.json")
     return parser.parse_args()
+
+
+def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
+    """Leave out the tests that would do the same whatever the device, or whatever the dtype."""
+    needed = "device" if config.getoption("dtype") in (None, ["float32"]) else "dtype"
+    left_out = [item for item in items if needed not in getattr(item, "fixturenames", ())]
+    items[:] = [item for item in items if needed in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def run_tests(options: argparse.Namespace) -> dict[str, Any]:
@@ -54,9 +67,12 @@ def run_tests(options: argparse.Namespace) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "tests.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options.tests]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", Path(__file__).stem]
+        command += ["-n", options.workers, "--dist", "loadfile", "-m", "not browser", *options.tests]
         command += ["--device", options.device, "--dtype", options.dtype, f"--junitxml={file}"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        paths = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
+        environment = os.environ | {"PYTHONPATH": paths}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode not in (0, 1):  # 1: some tests failed
             raise RuntimeError(f"pytest ended with status {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}")
         suites = list(ElementTree.parse(file).iter("testsuite"))

@@ -31,6 +31,7 @@ TINY = (
 )  # fmt: skip
 MAP = ("--tokens", "600", "--swept", "32", "--strengths", "9", "--repeats", "3")
 DTYPES = (("--dtype", "float32"), ("--dtype", "bfloat16"))
+DRY_TESTS = ("--device", "cpu", "--workers", "0", "--tests", "tests/activations/test_device_array.py")
 MINUTES = 20
 
 
@@ -63,18 +64,18 @@ class Part:
 
 
 PARTS = {
-    "tests": Part("device tests", "device_tests", (), ("--device", "cpu"), DTYPES, DTYPES[:1], 180),
+    "tests": Part("device tests", "device_tests", (), DRY_TESTS, DTYPES, DTYPES[:1], 180),
     "capture": Part("capture of all layers beside a bare forward and nnsight", "capture", ("--tokens", "600")),
     "sweep": Part("sweep of all layers × 9 strengths", "sweep", (*MAP, "--no-extras"), (*TINY, "--no-extras"),
                   seconds=180),
     "slider": Part("a slider's move to its first token", "latency", ("--tokens", "600", "--graph"),
-                   (*TINY, "--graph", "--moves", "2")),
+                   (*TINY, "--graph", "--moves", "2"), seconds=240),
     "prompt_sweep": Part("the same sweep with the image tokens edited", "prompt_sweep", MAP, seconds=180),
     "memory": Part("rows that fill the GPU, and halved chunks", "out_of_memory", ("--tokens", "600"),
                    (*TINY, "--rows", "6", "6")),
-    "decoding": Part("compiled decoding and graphs beside eager", "decoding", ("--tokens", "600"), seconds=180),
+    "decoding": Part("compiled decoding and graphs beside eager", "decoding", ("--tokens", "600"), seconds=240),
     "lab": Part("the lab in a headless browser", "explore", (), (*TINY, "--concepts", "2", "--moves", "3"),
-                FULL_SIZE[:1], seconds=240),
+                FULL_SIZE[:1], seconds=300),
 }  # fmt: skip
 
 

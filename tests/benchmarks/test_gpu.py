@@ -9,7 +9,7 @@ import pytest
 import torch
 
 PEERS = {"nnsight", "steering_vectors"}
-# The tests of devices run by themselves, and the lab needs a browser (tests/browser/test_explore_benchmark.py).
+# A pytest within pytest would pay for the imports again; the lab is in tests/browser/test_explore_benchmark.py.
 ALONE = {"tests", "lab"}
 
 
@@ -161,7 +161,7 @@ def test_failed_device_tests_are_counted_and_named(bench, monkeypatch, tmp_path)
     )
 
     def pytest_run(command, **given):
-        assert command[-5:-1] == ["--device", "cpu", "--dtype", "bfloat16"]
+        assert command[-5:-1] == ["--device", "cpu", "--dtype", "bfloat16"] and "device_tests" in command
         with open(command[-1].partition("=")[2], "w", encoding="utf-8") as file:
             file.write(report)
         return types.SimpleNamespace(returncode=1, stdout="", stderr="")
@@ -174,3 +174,64 @@ def test_failed_device_tests_are_counted_and_named(bench, monkeypatch, tmp_path)
     figures = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
     assert figures["failed"] == ["tests.device.test_calls::test_one"] and figures["skipped"] == 1
     assert [target["met"] for target in figures["targets"]] == [False, True]
+
+
+@pytest.mark.parametrize(("dtype", "kept"), [(None, ["a", "b"]), (["float32"], ["a", "b"]), (["bfloat16"], ["b"])])
+def test_tests_without_a_device_or_dtype_are_left_out(bench, dtype, kept):
+    items = [
+        types.SimpleNamespace(name="a", fixturenames=["device"]),
+        types.SimpleNamespace(name="b", fixturenames=["tiny", "device", "dtype"]),
+        types.SimpleNamespace(name="c", fixturenames=["tmp_path"]),
+        types.SimpleNamespace(name="a file"),
+    ]
+    left_out = []
+    hook = types.SimpleNamespace(pytest_deselected=lambda items: left_out.extend(item.name for item in items))
+    config = types.SimpleNamespace(getoption=lambda name: dtype, hook=hook)
+    bench("device_tests").pytest_collection_modifyitems(config, items)
+    assert [item.name for item in items] == kept and set(left_out) == {"a", "b", "c", "a file"} - set(kept)
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """A GPU of 80 GiB with 16 GiB in use, as far as its functions go; gives the shares that the process was allowed."""
+    shares = []
+    fakes = {
+        "get_device_name": lambda: "a card", "synchronize": lambda: None, "empty_cache": lambda: None,
+        "reset_peak_memory_stats": lambda: None, "max_memory_allocated": lambda: 20 * 2**30,
+        "memory_allocated": lambda: 16 * 2**30, "set_per_process_memory_fraction": shares.append,
+        "get_device_properties": lambda index: types.SimpleNamespace(total_memory=80 * 2**30),
+    }  # fmt: skip
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    return shares
+
+
+def test_memory_of_the_process_is_limited_above_the_model_and_set_free_again(bench, cuda):
+    with pytest.raises(KeyError), bench("out_of_memory").little_memory(8):
+        assert cuda == [24 / 80]
+        raise KeyError
+    assert cuda == [24 / 80, 1.0]
+
+
+def test_rows_that_fill_the_gpu_are_told_with_their_peak(bench, work, cuda):
+    filled = bench("out_of_memory").filled(work)
+    assert filled["rows"] == 12 and filled["halved"] == 0 and filled["peak_memory_bytes"] == 4 * 2**30
+
+
+def test_facts_of_a_gpu_are_its_name_its_driver_and_the_versions(bench, cuda, monkeypatch):
+    report = bench("common.report")
+    done = types.SimpleNamespace(stdout="570.1\n570.1\n")
+    monkeypatch.setattr(report.subprocess, "run", lambda command, **given: done)
+    facts = report.facts(1, "cuda")
+    assert facts["machine"].startswith("a card; ") and facts["versions"]["driver"] == "570.1"
+    assert facts["versions"]["torch"] and "CUDA" in facts["versions"] and "wall" in facts["unit"]
+
+
+def test_compilers_on_cuda_are_told_from_those_on_the_cpu(bench):
+    decoding = bench("decoding")
+    on_cuda = decoding.compilers("cuda")
+    assert list(on_cuda) == [
+        "fixed shapes, not compiled", "compiled", "compiled, CUDA graph", "CUDA graph, not compiled",
+    ]  # fmt: skip
+    made = [type(compiler(lambda *inputs: inputs[0])).__name__ for compiler in on_cuda.values()]
+    assert made[2:] == ["Recorded", "Recorded"] and not any("CUDA" in name for name in decoding.compilers("cpu"))
