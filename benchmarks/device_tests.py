@@ -27,8 +27,6 @@ def main() -> None:
     counts = run_tests(options)
     print(report.heading(f"tests on {options.device}, {options.dtype}", facts))
     print(report.table(COUNTS, [[counts[name] for name in COUNTS]]))
-    for name in counts["failed"]:
-        print(f"failed: {name}")
     ran = counts["tests"] - counts["skipped"]
     targets = [
         report.target("tests that failed", counts["failures"] + counts["errors"], 0, at_least=False),
@@ -36,6 +34,8 @@ def main() -> None:
     ]
     print(report.targets_text(targets))
     report.write(options.json, "device_tests", facts | counts | {"benchmark": "device_tests", "targets": targets})
+    if counts["failed"]:
+        raise SystemExit(f"{len(counts['failed'])} of {ran} tests failed: {', '.join(counts['failed'])}")
 
 
 def arguments() -> argparse.Namespace:

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -72,7 +72,7 @@ PARTS = {
                    (*TINY, "--graph", "--moves", "2"), seconds=240),
     "prompt_sweep": Part("the same sweep with the image tokens edited", "prompt_sweep", MAP, seconds=180),
     "memory": Part("rows that fill the GPU, and halved chunks", "out_of_memory", ("--tokens", "600"),
-                   (*TINY, "--rows", "6", "6")),
+                   (*TINY, "--rows", "12", "12")),
     "decoding": Part("compiled decoding and graphs beside eager", "decoding", ("--tokens", "600"), seconds=240),
     "lab": Part("the lab in a headless browser", "explore", (), (*TINY, "--concepts", "2", "--moves", "3"),
                 FULL_SIZE[:1], seconds=300),
@@ -88,7 +88,7 @@ class Call:
     part, name, script : str
     options : tuple of str
     seconds : float
-        Limit; None for no limit.
+        Limit.
     """
 
     part: str
@@ -174,12 +174,16 @@ def one(call: Call, folder: Path, run: Run, seconds: float) -> dict[str, Any]:
     file.unlink(missing_ok=True)
     began, error, figures = time.monotonic(), "", {}
     try:
-        run(Call(call.part, call.name, call.script, call.options, seconds), folder)
-        figures = json.loads(file.read_text(encoding="utf-8"))
+        run(replace(call, seconds=seconds), folder)
     except (Exception, SystemExit) as raised:
         error = f"{type(raised).__name__}: {raised}"
         figures = {"error": error, "traceback": traceback.format_exc()}
-        file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if file.is_file():  # a script may write its figures and fail because of them
+        figures = json.loads(file.read_text(encoding="utf-8")) | figures
+    elif not error:
+        error = f"{call.script} ended without writing {file.name}"
+        figures = {"error": error}
+    file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     tables = folder / f"{call.name}.md"
     print(tables.read_text(encoding="utf-8") if tables.is_file() else "", error, flush=True)
     targets = [target for part in (figures, *figures.get("parts", [])) for target in part.get("targets", [])]

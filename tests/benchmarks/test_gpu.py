@@ -81,6 +81,20 @@ def test_a_part_that_raises_is_recorded_and_the_others_go_on(started, monkeypatc
     assert "ValueError: no such layer" in table and "missed: speed ≥ 2 (is 1)" in table
 
 
+def test_figures_of_a_part_that_fails_because_of_them_are_kept(started, monkeypatch, tmp_path):
+    def failing():
+        write_figures()
+        raise SystemExit("1 of 2 tests failed")
+
+    script(monkeypatch, "device_tests", failing)
+    script(monkeypatch, "capture", lambda: None)
+    status, calls = started("--dry", "--only", "tests", "capture")
+    assert status == 1 and calls["tests-float32"]["error"] == "SystemExit: 1 of 2 tests failed"
+    assert calls["tests-float32"]["targets"][0]["measured"] == 1.0
+    assert json.loads((tmp_path / "tests-float32.json").read_text(encoding="utf-8"))["parts"]
+    assert calls["capture-qwen"]["error"] == "capture ended without writing capture-qwen.json"
+
+
 def test_only_picks_parts_and_keeps_the_records_of_the_others(started, monkeypatch, tmp_path):
     for name in ("capture", "sweep"):
         script(monkeypatch, name, write_figures)
@@ -170,7 +184,8 @@ def test_failed_device_tests_are_counted_and_named(bench, monkeypatch, tmp_path)
     monkeypatch.setattr(
         sys, "argv", ["x", "--device", "cpu", "--dtype", "bfloat16", "--json", str(tmp_path / "t.json")]
     )
-    script.main()
+    with pytest.raises(SystemExit, match=r"1 of 2 tests failed: tests.device.test_calls::test_one"):
+        script.main()
     figures = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
     assert figures["failed"] == ["tests.device.test_calls::test_one"] and figures["skipped"] == 1
     assert [target["met"] for target in figures["targets"]] == [False, True]
