@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import parts_of
+from mllm_probe.activations.device_array import parts_of, stacked_on_host
 from mllm_probe.steering.controls import CONTROLS, is_seeded
 from mllm_probe.sweeps.cells import Axes
 
@@ -33,7 +34,8 @@ def find_duplicates(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int
         few pairs can be swapped in few ways, so that several draws give one direction. A concept with the
         vectors of another shares its random draws too.
     """
-    same = _first_alike(_contents(vectors, _OF_CONCEPT, (schema.CONCEPT,)))
+    whole = _contents(vectors, _OF_CONCEPT, (schema.CONCEPT,))
+    same = _first_alike(whole, _sums(whole))
     known = range(len(same))
     duplicates = {("concept", c, 0): (same[c], 0) for c in known if same[c] != c}
     for name, count in axes.controls.items():
@@ -43,9 +45,13 @@ def find_duplicates(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int
             duplicates |= {(name, c, d): (same[c], d) for c in known if same[c] != c for d in range(count)}
             continue
         drawn = _contents(vectors, CONTROLS[name].variables, (schema.CONCEPT, schema.DRAW))
-        for concept in known if drawn else ():
+        if not drawn:
+            continue
+        sums = _sums(drawn)
+        for concept in known:
             begin = concept * vectors.sizes[schema.DRAW]
-            alike = _first_alike(drawn[begin : begin + count])
+            own = slice(begin, begin + count)
+            alike = _first_alike(drawn[own], sums[own])
             duplicates |= {(name, concept, d): (concept, alike[d]) for d in range(count) if alike[d] != d}
     return duplicates
 
@@ -59,12 +65,17 @@ def _contents(vectors: xr.Dataset, names: Iterable[str], dims: tuple[str, ...]) 
     return [list(part) for part in zip(*parts, strict=True)]
 
 
-def _first_alike(contents: list[list[Tensor]]) -> list[int]:
+def _sums(contents: list[list[Tensor]]) -> np.ndarray:
+    """Sums [element, variable and part] of all tensors, in one copy for each device."""
+    sums = stacked_on_host([torch.nansum(t.double()) for tensors in contents for t in tensors])
+    return sums.reshape(len(contents), -1)
+
+
+def _first_alike(contents: list[list[Tensor]], sums: np.ndarray) -> list[int]:
     """For each element, the first one with equal tensors; sums are compared before the tensors themselves."""
-    sums = [[float(torch.nansum(t.double())) for t in tensors] for tensors in contents]
     first: list[int] = []
     for number, tensors in enumerate(contents):
-        earlier = (i for i in range(number) if sums[i] == sums[number] and _equal(contents[i], tensors))
+        earlier = (i for i in range(number) if np.array_equal(sums[i], sums[number]) and _equal(contents[i], tensors))
         first.append(next(earlier, number))
     return first
 

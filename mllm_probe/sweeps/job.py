@@ -35,6 +35,7 @@ from mllm_probe.sweeps.scoring import Scorer
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.tokens.selection import parse_scope
 from mllm_probe.typing import Attributes, Coordinates
+from mllm_probe.vectors.directions import measure_together
 
 
 class Job:
@@ -61,6 +62,7 @@ class Job:
         self.prefix = answer_ids(model, settings.answer_prefix)
         self.scope = parse_scope(settings.tokens)
         self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
+        measure_together(self._own)
         for strength in settings.axes.strengths:
             self._steering(0, settings.axes.layers[:1], strength)
         self._require_doses()

@@ -6,6 +6,7 @@ import json
 import math
 import operator
 import weakref
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -143,20 +144,8 @@ class Directions:
 
     @cached_property
     def _lengths(self) -> dict[int, list[float]]:
-        """Lengths by index of layer and scope: one transfer for all layers of a device."""
-        by_device: dict[torch.device, list[int]] = {}
-        vectors = {index: self._all("vector", layer) for layer, index in self.layers.items()}
-        for index, vector in vectors.items():
-            by_device.setdefault(vector.device, []).append(index)
-        lengths: dict[int, list[float]] = {}
-        for indices in by_device.values():
-            stacked = torch.stack([vectors[index] for index in indices])
-            # Squares of large numbers overflow float32, so the rest is measured in units of the largest.
-            largest = stacked.abs().amax(-1)
-            relative = (stacked / largest.clamp_min(torch.finfo(stacked.dtype).tiny)[..., None]).norm(dim=-1)
-            both = zip(indices, *torch.stack([largest, relative]).tolist(), strict=True)
-            lengths |= {index: [a * b for a, b in zip(*parts, strict=True)] for index, *parts in both}
-        return lengths
+        """Lengths by index of layer and scope."""
+        return _measured([self])[0]
 
     def _values(self, name: str, *trailing: str) -> np.ndarray:
         """Values as an array (scope, layer, …), whatever was selected before."""
@@ -190,6 +179,31 @@ class Directions:
 
 
 _parsed: dict[int, tuple[weakref.ref[xr.Dataset], tuple[xr.Variable, ...], Directions]] = {}
+
+
+def measure_together(datasets: Sequence[xr.Dataset]) -> None:
+    """Read the lengths of several concepts' vectors with one transfer for each device, before each is asked for."""
+    directions = [directions_of(dataset) for dataset in datasets]
+    for one, lengths in zip(directions, _measured(directions), strict=True):
+        one.__dict__["_lengths"] = lengths
+
+
+def _measured(directions: Sequence[Directions]) -> list[dict[int, list[float]]]:
+    """For each, its lengths by index of layer and scope."""
+    alike: dict[tuple[torch.device, torch.Size], list[tuple[int, int, Tensor]]] = {}
+    for number, one in enumerate(directions):
+        for layer, index in one.layers.items():
+            vector = one._all("vector", layer)
+            alike.setdefault((vector.device, vector.shape), []).append((number, index, vector))
+    lengths: list[dict[int, list[float]]] = [{} for _ in directions]
+    for entries in alike.values():
+        stacked = torch.stack([vector for _, _, vector in entries])
+        # Squares of large numbers overflow float32, so the rest is measured in units of the largest.
+        largest = stacked.abs().amax(-1)
+        relative = (stacked / largest.clamp_min(torch.finfo(stacked.dtype).tiny)[..., None]).norm(dim=-1)
+        for (number, index, _), *parts in zip(entries, *torch.stack([largest, relative]).tolist(), strict=True):
+            lengths[number][index] = [a * b for a, b in zip(*parts, strict=True)]
+    return lengths
 
 
 def directions_of(dataset: xr.Dataset) -> Directions:

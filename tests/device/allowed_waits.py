@@ -25,10 +25,9 @@ ALLOWED: dict[str, str] = {
     "mllm_probe/steering/edit_log.py:_answered": "tokens of the answers for the receipt, once per chunk",
     "mllm_probe/steering/tensors.py:edited": "which rows a layer edits: once per layer when edits are written",
     "mllm_probe/sweeps/answer_reader.py:greedy": "the tokens of a step, which decide what is fed next",
-    "mllm_probe/sweeps/duplicates.py:<listcomp>": "hashes of the vectors: equal cells are run once",
     "mllm_probe/sweeps/reference_scorer.py:_score": "scores of a batch of answers",
     "mllm_probe/sweeps/scoring.py:_first_scores": "scores of a chunk",
     "mllm_probe/sweeps/scoring.py:_stepwise": "scores of a chunk",
-    "mllm_probe/vectors/directions.py:_lengths": "lengths of a concept's vectors, once per device",
+    "mllm_probe/vectors/directions.py:_measured": "lengths of the vectors of all concepts, once per device",
     "mllm_probe/vectors/files.py:_save_safetensors": "vectors that are written to a file",
 }

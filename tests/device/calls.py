@@ -44,9 +44,12 @@ class Subject:
     Parameters
     ----------
     model : ProbeModel
+    concepts : int
+        How many there are vectors of.
     """
 
     model: ProbeModel
+    concepts: int = 2
 
     @cached_property
     def images(self) -> list[Any]:
@@ -55,17 +58,18 @@ class Subject:
 
     @cached_property
     def vectors(self) -> xr.Dataset:
-        """Vectors of two concepts."""
+        """Vectors of all concepts."""
         return mp.concept_vectors(self.model, self.library(), shuffled_draws=2)
 
     def library(self) -> dict[str, Any]:
-        """Two concepts of three pairs each."""
+        """Concepts of three pairs each."""
         return {
             name: SimpleNamespace(
-                positive=self.images[i : i + 3], negative=self.images[3 - i : 6 - i], words=(name,),
-                category="entity", paired=True,
+                positive=[self.images[(i + k) % 6] for k in range(3)],
+                negative=[self.images[(3 - i + k) % 6] for k in range(3)],
+                words=(name,), category="entity", paired=True,
             )
-            for i, name in enumerate(("a", "b"))
+            for i, name in enumerate("abcd"[: self.concepts])
         }  # fmt: skip
 
     def steering(self, **settings: Any) -> mp.Steering:

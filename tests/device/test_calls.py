@@ -15,10 +15,11 @@ import pytest
 import torch
 import xarray as xr
 
+import mllm_probe as mp
 from mllm_probe.models.fingerprints import _few_values
 from tests.accelerator import Traffic, counted
 from tests.device.allowed_waits import ALLOWED
-from tests.device.calls import CALLS, Subject
+from tests.device.calls import CALLS, OPERATIONS, Subject
 from tests.device.subjects import on
 
 DEVICES = ("sim", "sharded")
@@ -29,18 +30,18 @@ GROWS = {"mllm_probe/decoding/cache_layers.py:_rows_of"}
 
 
 @cache
-def subject(device: str, layers: int) -> Subject:
+def subject(device: str, layers: int, concepts: int = 2) -> Subject:
     """A model with its vectors and with the trials of its ways behind it, which later calls do not pay."""
-    one = on(device, layers)
+    one = on(device, layers) if concepts == 2 else Subject(subject(device, layers).model, concepts)
     for name in TRIALS:
         CALLS[name](one)
     return one
 
 
 @cache
-def ran(name: str, device: str, layers: int = 4) -> tuple[Any, Traffic]:
+def ran(name: str, device: str, layers: int = 4, concepts: int = 2) -> tuple[Any, Traffic]:
     """A call's result and traffic."""
-    one = subject(device, layers)
+    one = subject(device, layers) if concepts == 2 else subject(device, layers, concepts)
     with counted() as traffic:
         result = CALLS[name](one)
     return result, traffic
@@ -85,6 +86,28 @@ def test_waits_and_uploads_do_not_grow_with_layers(name: str) -> None:
     few, many = (ran(name, "sim", layers)[1] for layers in (4, 8))
     assert own(many.waits) <= own(few.waits)
     assert own(many.uploads, GROWS) <= own(few.uploads, GROWS)
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name.startswith(("sweep", "vectors", "live"))])
+def test_waits_and_uploads_do_not_grow_with_concepts(name: str) -> None:
+    few, many = (ran(name, "sim", 4, concepts)[1] for concepts in (2, 4))
+    assert own(many.waits) <= own(few.waits)
+    assert own(many.uploads) <= own(few.uploads)
+
+
+@pytest.mark.parametrize("tokens", ["text", "all"])
+@pytest.mark.parametrize("operation", ["add", "function"])
+def test_waits_and_uploads_do_not_grow_with_positions(operation: str, tokens: str) -> None:
+    one = subject("sim", 4)
+    counts = []
+    for prompt in ("what", "what do you see ? " * 4):
+        for _ in range(2):
+            with counted() as traffic:
+                mp.capture(one.model, one.images[:2], prompt, tokens=tokens)
+                edit = one.steering(tokens=tokens, **OPERATIONS[operation])
+                mp.generate(one.model, one.images[:1], prompt, steering=edit, max_new_tokens=2)
+        counts.append((own(traffic.waits), own(traffic.uploads)))
+    assert counts[1] <= counts[0]
 
 
 def own(counted: Counter[tuple[str, str]], without: Collection[str] = ()) -> int:
