@@ -16,11 +16,16 @@ import mllm_probe as mp
 from common import report
 from common.measuring import Timing, in_turns, peak_memory, peak_of_child, timer
 from common.models import Subject
-from common.scripts import LLAVA, make_work, run, sized
+from common.profiling import bytes_to_host
+from common.scripts import LARGE, child_arguments, make_work, run, sized
 from mllm_probe import schema
 
 BARE, OURS = "bare forward", "mllm_probe.capture"
 TOLERANCE = 1e-4
+HEADER = (
+    "side", "seconds (quartiles)", "× bare (quartiles of pairs)", "largest difference / scale", "peak memory",
+    "bytes to the host",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -139,8 +144,11 @@ def one(options: argparse.Namespace, told: dict[str, Any], name: str, tokens: in
     found = {n: Timing(tuple(samples)) for n, samples in in_turns(jobs, options.repeats).items()}
     memory = {} if options.no_memory else {n: memory_of(options, n, name, tokens, sides) for n in found}
     records = [_record(n, way, found, differences, memory) for n, way in sides.items()]
-    header = ("side", "seconds (quartiles)", "× bare (quartiles of pairs)", "largest difference / scale", "peak memory")
-    print(report.table(header, [_line(record) for record in records]))
+    copied = {n: bytes_to_host(way.run) for n, way in sides.items() if device == "cuda" and not way.missing}
+    records = [record | {"bytes_to_host": copied.get(record["side"])} for record in records]
+    print(report.table(HEADER, [_line(record) for record in records]))
+    if not copied:
+        print("bytes to the host: needs CUDA, for PyTorch's profiler counts copies of a GPU")
     mine = next(record for record in records if record["side"] == OURS)
     targets = [report.target("capture / bare forward", mine["by_bare"], 1.05, at_least=False)]
     print(report.targets_text(targets))
@@ -158,11 +166,9 @@ def compared(sides: dict[str, Way]) -> dict[str, float]:
 
 def memory_of(options: argparse.Namespace, side: str, name: str, tokens: int, sides: dict[str, Way]) -> int:
     """Peak bytes of a way, in a process of its own on the CPU."""
-    if name != LLAVA:
+    if name in LARGE:
         return peak_memory(sides[side].run, "cuda")
-    given = {key: getattr(options, key) for key in ("width", "layers", "vocabulary", "threads")}
-    passed = [text for key, value in given.items() for text in (f"--{key}", str(value))]
-    return peak_of_child(__file__, [*passed, "--model", name, "--tokens", str(tokens), "--memory-of", side])
+    return peak_of_child(__file__, [*child_arguments(options, name, tokens), side])
 
 
 def _record(
@@ -182,7 +188,7 @@ def _record(
 
 def _line(record: dict[str, Any]) -> list[Any]:
     if record["error"]:
-        return [record["side"], record["error"], None, None, None]
+        return [record["side"], record["error"], *[None] * (len(HEADER) - 2)]
     times = Timing((record["seconds"],))
     low, high = record["quartiles"]
     ratio, difference = None, record["difference"]
@@ -191,6 +197,7 @@ def _line(record: dict[str, Any]) -> list[Any]:
     return [
         record["side"], f"{times.median:.3g} ({low:.3g} – {high:.3g})", ratio,
         None if difference is None else f"{difference:.0e}", report.megabytes(record["peak_memory_bytes"]),
+        record["bytes_to_host"],
     ]  # fmt: skip
 
 

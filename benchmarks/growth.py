@@ -9,7 +9,7 @@ from typing import Any
 from common import report
 from common.measuring import Timing, exponent, in_turns, peak_memory, peak_of_child, timer
 from common.ours import grid
-from common.scripts import LLAVA, make_work, run, sized
+from common.scripts import LARGE, child_arguments, make_work, run, sized
 from common.work import Work, strengths
 
 CELLS, PICTURES = "cells", "pictures"
@@ -89,11 +89,9 @@ def memory_of(
     """Peak bytes at each size: in processes of their own on the CPU, here on CUDA."""
     if options.no_memory:
         return [None for _ in counts]
-    if name != LLAVA:
+    if name in LARGE:
         return [peak_memory(sized_job(options, name, tokens, kind, n, work), "cuda") for n in counts]
-    sizes = ("width", "layers", "vocabulary", "threads", "swept", "steps")
-    given = [text for key in sizes for text in (f"--{key}", str(getattr(options, key)))]
-    given += ["--model", name, "--tokens", str(tokens), "--memory-of"]
+    given = child_arguments(options, name, tokens, "swept", "steps")
     return [peak_of_child(__file__, [*given, f"{kind}:{n}"]) for n in counts]
 
 

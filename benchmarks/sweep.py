@@ -14,7 +14,7 @@ from common.measuring import Timing, in_turns, peak_memory, peak_of_child, timer
 from common.ours import FIRST, METRICS, STEADY, grid
 from common.peers import Side, peers
 from common.profiling import shares
-from common.scripts import make_work, run, sized
+from common.scripts import child_arguments, make_work, run, sized
 from common.work import Work
 
 BOUND = Side("bound: one prefill and row decode, nothing else", decoded_rows, unedited=True)
@@ -77,10 +77,8 @@ def memory_by_child(options: argparse.Namespace, script: str, work: Work, name: 
         return None
     if work.subject.model.device.type == "cuda":
         return lambda side: memory_here(work, side)
-    sizes = ("width", "layers", "vocabulary", "swept", "strengths", "steps", "sampled", "threads", "rows_by_hand")
-    given = {key: getattr(options, key) for key in sizes if hasattr(options, key)}
-    passed = [text for key, value in given.items() for text in (f"--{key.replace('_', '-')}", str(value))]
-    passed += ["--model", name, "--tokens", str(tokens), "--memory-of"]
+    by_hand = [key for key in ("rows_by_hand",) if hasattr(options, key)]
+    passed = child_arguments(options, name, tokens, "swept", "strengths", "steps", "sampled", *by_hand)
     return lambda side: peak_of_child(script, [*passed, side.name])
 
 

@@ -81,7 +81,7 @@ _WATCH_CANVAS = """() => {
     if (window.__drawn.frames.size > before) window.__drawn.times.push(performance.now() - start);
   });
 }"""
-_MOVE = """(value) => new Promise((resolve) => {
+MOVE = """(value) => new Promise((resolve) => {
   const range = document.querySelector('[data-testid=strength]');
   const box = document.querySelector('.mp-live [data-row=steered]');
   const start = performance.now();
@@ -234,12 +234,12 @@ def slider(options: argparse.Namespace, page: Page) -> dict[str, Any]:
     values = [f"{0.25 * (1 + k % 8):g}" for k in range(options.moves + 3)]
     alone = []
     for value in values:
-        alone.append(page.evaluate(_MOVE, value))
+        alone.append(page.evaluate(MOVE, value))
         page.wait_for_function("document.querySelector('[data-testid=status]').textContent === 'idle'")
     burst = []
     for _ in range(max(5, options.moves // 4)):
         page.evaluate(_DRAG, [[f"{-3 + 0.25 * k:g}" for k in range(20)], 20])
-        burst.append(page.evaluate(_MOVE, "2.5"))
+        burst.append(page.evaluate(MOVE, "2.5"))
         page.wait_for_function("document.querySelector('[data-testid=status]').textContent === 'idle'")
     printed = run(page, 1)
     kernel = [1000 * one for one in json.loads(printed.split("seconds", 1)[1])]

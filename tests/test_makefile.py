@@ -1,4 +1,4 @@
-"""``make lab`` opens a copy of the quick start that is the user's; arguments reach JupyterLab once."""
+"""``make lab`` opens a copy of the quick start that is the user's; arguments reach what a target runs once."""
 
 from __future__ import annotations
 
@@ -59,3 +59,12 @@ def test_what_arguments_set_is_not_set_twice(checkout: Path, option: str) -> Non
     arguments, _ = lab(checkout, f"--no-browser {option}")
     assert "--no-browser" in arguments
     assert [argument for argument in arguments if "root_dir" in argument or "default_url" in argument] == [option]
+
+
+def test_gpu_passes_its_arguments_on_where_all_is_installed(checkout: Path) -> None:
+    for extra in ("bench", "test"):
+        (checkout / ".venv" / f"{extra}.stamp").touch()
+    command = ["make", "gpu", "ARGS=--dry --only sweep"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True)
+    arguments = [line.removeprefix("got ") for line in done.stdout.splitlines() if line.startswith("got ")]
+    assert arguments == ["benchmarks/gpu.py", "--dry", "--only", "sweep"]

@@ -32,10 +32,10 @@ def decoded_rows(work: Work, prepared: Prepared, cells: Sequence[Cell]) -> Answe
     cache = share_rows(prefilled(work), len(cells), work.doses.device)
     tokens = work.tensors["input_ids"][:, -1:].expand(len(cells), 1)
     with sharing_attention(work.subject.model):
-        return _greedy(work, cells, lambda ids: hf(input_ids=ids, **cache_argument(hf, cache)).logits[:, -1], tokens)
+        return greedy(work, cells, lambda ids: hf(input_ids=ids, **cache_argument(hf, cache)).logits[:, -1], tokens)
 
 
-def _greedy(work: Work, cells: Sequence[Cell], step: Callable[[Tensor], Tensor], tokens: Tensor) -> Answers:
+def greedy(work: Work, cells: Sequence[Cell], step: Callable[[Tensor], Tensor], tokens: Tensor) -> Answers:
     """Logits of every step from the first tokens on, each step fed with the best token of the one before."""
     chosen, logits = [], []
     for _ in range(work.steps):
@@ -117,7 +117,7 @@ def _resumed(work: Work, cells: Sequence[Cell], stream: Tensor, cache: Any, posi
         return model.hf(input_ids=ids, **cache_argument(model.hf, own)).logits[:, -1]
 
     with sharing_attention(model):
-        return _greedy(work, cells, step, torch.zeros(rows, 0, dtype=torch.long, device=stream.device))
+        return greedy(work, cells, step, torch.zeros(rows, 0, dtype=torch.long, device=stream.device))
 
 
 @dataclass(frozen=True)

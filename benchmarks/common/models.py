@@ -1,4 +1,4 @@
-"""Random models with a processor: one for the CPU, and full-size configurations in bfloat16 for a GPU."""
+"""Random models with a processor: small ones for the CPU, and full-size configurations in bfloat16 for a GPU."""
 
 from __future__ import annotations
 
@@ -33,6 +33,17 @@ from mllm_probe.models import ProbeModel
 
 SPECIAL = ("<pad>", "<bos>", "<unk>", "<image>", "<video>", "<vision_start>", "<vision_end>")
 NO_END = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Device and dtype of a model."""
+
+    device: str
+    dtype: torch.dtype
+
+
+FULL_SIZE = Place("cuda", torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -108,10 +119,11 @@ def llava(
     width: int = 512,
     layers: int = 16,
     vocabulary: int = 2000,
+    dtype: torch.dtype = torch.float32,
     pictures: int = 1,
     picture_first: bool = False,
 ) -> Subject:
-    """A random Llava in float32 on the CPU whose prompt has ``tokens`` tokens, nearly all of them of the picture.
+    """A random Llava on the CPU whose prompt has ``tokens`` tokens, nearly all of them of the picture.
 
     With ``picture_first`` only the beginning of the sequence stands before the picture.
     """
@@ -127,7 +139,33 @@ def llava(
         bos_token_id=1, eos_token_id=NO_END, tie_word_embeddings=False,
     )  # fmt: skip
     name = f"random Llava, width {width}, {layers} blocks"
-    return _llava_subject(name, vision, text, tokens, "cpu", pictures, picture_first)
+    return _llava_subject(name, vision, text, tokens, Place("cpu", dtype), pictures, picture_first)
+
+
+def qwen(
+    tokens: int,
+    *,
+    width: int = 512,
+    layers: int = 16,
+    vocabulary: int = 2000,
+    dtype: torch.dtype = torch.float32,
+    pictures: int = 1,
+    picture_first: bool = False,
+) -> Subject:
+    """A random Qwen2.5-VL on the CPU: the same code as at full size, with the sizes of :func:`llava`."""
+    heads = max(width // 64, 2)
+    half = width // heads // 2
+    text = {
+        "vocab_size": vocabulary, "hidden_size": width, "intermediate_size": 11 * width // 4,
+        "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": heads // 2,
+        "rope_parameters": _mrope(half // 4, 3 * half // 8),
+    }  # fmt: skip
+    vision = {
+        "depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 4, "out_hidden_size": width,
+        "window_size": 56, "fullatt_block_indexes": [1],
+    }  # fmt: skip
+    name = f"random Qwen2.5-VL, width {width}, {layers} blocks"
+    return _qwen_subject(name, vision, text, tokens, Place("cpu", dtype), pictures, picture_first)
 
 
 def llava_7b(tokens: int, *, pictures: int = 1, picture_first: bool = False) -> Subject:
@@ -141,25 +179,45 @@ def llava_7b(tokens: int, *, pictures: int = 1, picture_first: bool = False) -> 
         num_key_value_heads=32, max_position_embeddings=4096, rms_norm_eps=1e-5, pad_token_id=0, bos_token_id=1,
         eos_token_id=NO_END, tie_word_embeddings=False,
     )  # fmt: skip
-    return _llava_subject("random Llava-1.5-7B", vision, text, max(tokens, 600), "cuda", pictures, picture_first)
+    return _llava_subject("random Llava-1.5-7B", vision, text, max(tokens, 600), FULL_SIZE, pictures, picture_first)
 
 
 def qwen_7b(tokens: int, *, pictures: int = 1, picture_first: bool = False) -> Subject:
     """Qwen2.5-VL-7B's configuration with random weights, bfloat16 on CUDA."""
-    text: dict[str, Any] = {
+    text = {
         "vocab_size": 152064, "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
-        "num_attention_heads": 28, "num_key_value_heads": 4, "max_position_embeddings": 128000, "rms_norm_eps": 1e-6,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1e6},
-        "tie_word_embeddings": False, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": NO_END,
+        "num_attention_heads": 28, "num_key_value_heads": 4, "max_position_embeddings": 128000,
+        "rope_parameters": _mrope(16, 24),
     }  # fmt: skip
-    vision: dict[str, Any] = {
+    vision = {
         "depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16, "out_hidden_size": 3584,
-        "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 112,
-        "fullatt_block_indexes": [7, 15, 23, 31],
+        "window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31],
     }  # fmt: skip
+    return _qwen_subject("random Qwen2.5-VL-7B", vision, text, tokens, FULL_SIZE, pictures, picture_first)
+
+
+def _mrope(time: int, side: int) -> dict[str, Any]:
+    """Rotary positions whose frequencies are divided between time, height and width."""
+    return {"rope_type": "default", "mrope_section": [time, side, side], "rope_theta": 1e6}
+
+
+def _qwen_subject(
+    name: str,
+    vision: dict[str, Any],
+    text: dict[str, Any],
+    tokens: int,
+    place: Place,
+    pictures: int,
+    picture_first: bool,
+) -> Subject:
+    text |= {
+        "rms_norm_eps": 1e-6, "tie_word_embeddings": False, "pad_token_id": 0, "bos_token_id": 1,
+        "eos_token_id": NO_END,
+    }  # fmt: skip
+    vision |= {"patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2}
     ids = {f"{name}_token_id": SPECIAL.index(f"<{name}>") for name in ("image", "video", "vision_start", "vision_end")}
     config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=False, **ids)
-    hf = _random(lambda: Qwen2_5_VLForConditionalGeneration(config), text["hidden_size"], "cuda")
+    hf = _random(lambda: Qwen2_5_VLForConditionalGeneration(config), text["hidden_size"], place)
     side = 28 * math.isqrt(int(0.96 * tokens))
     of_picture = (side // 28) ** 2 + 2
     before = 1 if picture_first else (tokens - of_picture) // 2
@@ -169,18 +227,24 @@ def qwen_7b(tokens: int, *, pictures: int = 1, picture_first: bool = False) -> S
         image_processor=Qwen2VLImageProcessorPil(size=size), tokenizer=tokenizer,
         video_processor=Qwen2VLVideoProcessor(), chat_template=tokenizer.chat_template,
     )  # fmt: skip
-    return _subject("random Qwen2.5-VL-7B", hf, processor, tokens, tokens - of_picture - before, side, pictures)
+    return _subject(name, hf, processor, tokens, tokens - of_picture - before, side, pictures)
 
 
 def _llava_subject(
-    name: str, vision: CLIPVisionConfig, text: LlamaConfig, tokens: int, device: str, pictures: int, picture_first: bool
+    name: str,
+    vision: CLIPVisionConfig,
+    text: LlamaConfig,
+    tokens: int,
+    place: Place,
+    pictures: int,
+    picture_first: bool,
 ) -> Subject:
     image, of_picture = SPECIAL.index("<image>"), (vision.image_size // vision.patch_size) ** 2
     config = LlavaConfig(
         vision_config=vision, text_config=text, image_token_index=image, image_seq_length=of_picture,
         tie_word_embeddings=False,
     )  # fmt: skip
-    hf = _random(lambda: LlavaForConditionalGeneration(config), text.hidden_size, device)
+    hf = _random(lambda: LlavaForConditionalGeneration(config), text.hidden_size, place)
     before = 1 if picture_first else (tokens - of_picture) // 2
     tokenizer = words_tokenizer(text.vocab_size, "<image>", before)
     side = {"height": vision.image_size, "width": vision.image_size}
@@ -195,13 +259,13 @@ def _llava_subject(
     return _subject(name, hf, processor, tokens, tokens - of_picture - before, vision.image_size, pictures)
 
 
-def _random(build: Callable[[], Any], width: int, device: str) -> Any:
+def _random(build: Callable[[], Any], width: int, place: Place) -> Any:
     """Random weights with which answers vary with small edits: with the usual 0.02 all answers would be alike."""
     torch.manual_seed(0)
     dtype = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16 if device == "cuda" else torch.float32)
+    torch.set_default_dtype(place.dtype)
     try:
-        with torch.device(device):
+        with torch.device(place.device):
             hf = build()
     finally:
         torch.set_default_dtype(dtype)

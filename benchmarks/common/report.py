@@ -7,6 +7,7 @@ import datetime
 import importlib.metadata
 import json
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--repeats", type=int, default=5, help="rounds in which every side runs once")
     options.add_argument("--threads", type=int, default=1)
-    options.add_argument("--width", type=int, default=512, help="of the random Llava")
-    options.add_argument("--layers", type=int, default=16, help="blocks of the random Llava")
-    options.add_argument("--vocabulary", type=int, default=2000, help="of the random Llava")
+    options.add_argument("--width", type=int, default=512, help="of the small models")
+    options.add_argument("--layers", type=int, default=16, help="blocks of the small models")
+    options.add_argument("--vocabulary", type=int, default=2000, help="of the small models")
+    options.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the small models")
     options.add_argument("--json", type=Path, help="default: benchmarks/results/<name>.json")
     options.add_argument("--no-memory", action="store_true", help="leave out peak memory, which takes a process a side")
     return options
@@ -39,6 +41,8 @@ def facts(threads: int, device: str) -> dict[str, Any]:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "not installed"
+    if device == "cuda":
+        versions |= {"driver": _driver(), "CUDA": str(torch.version.cuda)}
     cores = f"{_processor()}, {psutil.cpu_count(logical=True)} cores, {threads} used"
     return {
         "machine": cores if device == "cpu" else f"{torch.cuda.get_device_name()}; {cores}",
@@ -47,6 +51,15 @@ def facts(threads: int, device: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions,
     }
+
+
+def _driver() -> str:
+    """Version of the GPU's driver."""
+    asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError) as error:
+        return f"not known ({type(error).__name__})"
 
 
 def _processor() -> str:

@@ -13,7 +13,8 @@ from common import models, report
 from common.measuring import MEMORY_LINE
 from common.work import LAST, Work, strengths
 
-LLAVA, LARGE = "llava", ("qwen_7b", "llava_7b")
+SMALL, LARGE = ("llava", "qwen"), ("qwen_7b", "llava_7b")
+SIZES = ("width", "layers", "vocabulary", "dtype")
 One = Callable[[argparse.Namespace, dict[str, Any], str, int], dict[str, Any]]
 
 
@@ -45,7 +46,7 @@ def run(
 def sized(parser: argparse.ArgumentParser) -> None:
     """Options for the size of the work."""
     large = list(LARGE) if torch.cuda.is_available() else []
-    parser.add_argument("--model", nargs="+", default=[LLAVA, *large], choices=[LLAVA, *LARGE])
+    parser.add_argument("--model", nargs="+", default=[SMALL[0], *large], choices=[*SMALL, *LARGE])
     parser.add_argument("--tokens", type=int, nargs="+", default=[300, 600], help="lengths of the prompt")
     parser.add_argument("--swept", type=int, default=16, help="layers of the map")
     parser.add_argument("--strengths", type=int, default=9)
@@ -54,13 +55,18 @@ def sized(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
 
 
+def child_arguments(options: argparse.Namespace, name: str, tokens: int, *further: str) -> list[str]:
+    """Options with which a process of its own does the work of one model and length; its ``--memory-of`` follows."""
+    given = [text for key in (*SIZES, *further) for text in (f"--{key.replace('_', '-')}", str(getattr(options, key)))]
+    return [*given, "--threads", str(options.threads), "--model", name, "--tokens", str(tokens), "--memory-of"]
+
+
 def make_work(options: argparse.Namespace, name: str, tokens: int, scope: Any = LAST, **placing: Any) -> Work:
     """A model of the kind asked for, and the cells of the map."""
-    if name == LLAVA:
-        sizes = {"width": options.width, "layers": options.layers, "vocabulary": options.vocabulary}
-        subject = models.llava(tokens, **sizes, **placing)
-    else:
-        subject = getattr(models, name)(tokens, **placing)
+    if name in SMALL:
+        placing |= {"width": options.width, "layers": options.layers, "vocabulary": options.vocabulary}
+        placing["dtype"] = getattr(torch, getattr(options, "dtype", "float32"))
+    subject = getattr(models, name)(tokens, **placing)
     count = len(subject.model.layers)
     layers = sorted({round(i * (count - 1) / max(options.swept - 1, 1)) for i in range(options.swept)})
     return Work(subject, tuple(layers), strengths(options.strengths), options.steps, scope)
