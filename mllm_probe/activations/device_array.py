@@ -134,7 +134,7 @@ class DeviceArray(BackendArray):
         pieces = self.pieces(key)
         bytes_moved += sum(piece.numel() * piece.element_size() for piece in pieces)
         copies = [piece.to("cpu", host_dtype(piece.dtype), copy=True) for piece in pieces]
-        return self.join(copies, key).numpy()
+        return on_host(self.join(copies, key))  # an empty selection is made on the device
 
     def __setitem__(self, key: object, value: object) -> None:
         raise TypeError("arrays on the model's device are read-only; .load() brings a writable copy to the host.")
