@@ -270,7 +270,7 @@ def _backend_of(array: xr.DataArray | xr.Variable) -> tuple[DeviceArray, indexin
 def _index(tensor: torch.Tensor, key: indexing.ExplicitIndexer) -> torch.Tensor:
     if isinstance(key, indexing.VectorizedIndexer):
         points = _pointwise(key, tuple(tensor.shape))
-        return tensor[tuple(_index_tensor(p, tensor.device) for p in points)] if points else tensor
+        return tensor[tuple(index_tensors(points, tensor.device))] if points else tensor
     for axis in reversed(range(len(key.tuple))):
         k = key.tuple[axis]
         if _is_integer(k):
@@ -281,7 +281,7 @@ def _index(tensor: torch.Tensor, key: indexing.ExplicitIndexer) -> torch.Tensor:
             # index_select takes no negative numbers; xarray before 2025.12 leaves them as they are
             numbers = np.asarray(_numbers(k, tensor.shape[axis]))
             numbers = np.where(numbers < 0, numbers + tensor.shape[axis], numbers)
-            tensor = tensor.index_select(axis, _index_tensor(numbers, tensor.device))
+            tensor = tensor.index_select(axis, index_tensors([numbers], tensor.device)[0])
     return tensor
 
 
@@ -299,10 +299,6 @@ def _pointwise(key: indexing.VectorizedIndexer, shape: tuple[int, ...]) -> list[
         else:
             arrays.append(k.reshape(k.shape + (1,) * len(slices)))
     return arrays
-
-
-def _index_tensor(numbers: np.ndarray, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(np.array(numbers, dtype=np.int64)).to(device)
 
 
 def _numbers(k: Any, size: int) -> list[int]:
