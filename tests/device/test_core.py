@@ -18,3 +18,7 @@ from tests.steering.test_editing import (  # noqa: F401
 )
 
 pytestmark = pytest.mark.simulated
+
+
+def test_shared_models_are_on_the_device_of_the_test(tiny, tiny_mrope, device):
+    assert tiny.device.type == tiny_mrope.device.type == device
