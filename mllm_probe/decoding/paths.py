@@ -131,7 +131,8 @@ def _kind(model: ProbeModel, encoded: Encoded, prompt_edited: bool) -> Kind:
 def _tested(model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bool) -> Path:
     tokens = _by_row(trial_tokens(model, encoded, 3), trial.rows)
     with trial.edits(range(trial.rows)):
-        expected = whole_forward(model, encoded, tokens)[:, -tokens.shape[1] - 1 :]
+        read = tokens.shape[1] + 1
+        expected = whole_forward(model, encoded, tokens, read)[:, -read:]
     tried: dict[str, str] = {}
     for kind in PROMPT_WAYS if prompt_edited else (*NEXT_WAYS, *PROMPT_WAYS):
         for one_by_one in (False, True):
@@ -183,7 +184,7 @@ def _followed(
         fork = rows.fork(range(len(chosen)))
         yield torch.cat([first, rows.feed(tokens[:, :1]), rows.feed(tokens[:, 1:])], 1)
     with trial.edits(chosen):
-        yield torch.cat([first, fork.feed(tokens[:, :1]), fork.feed(tokens[:, 1:])], 1)
+        yield torch.cat([first, fork.feed(tokens)], 1)
 
 
 def _by_row(tokens: Tensor, rows: int) -> Tensor:

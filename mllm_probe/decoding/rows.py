@@ -98,7 +98,7 @@ class RecomputedRows:
         self.fed = torch.cat([self.fed, tokens.to(self.fed.device)], 1)
         if not tokens.shape[1]:
             return self.logits[:, None][:, :0]
-        logits = whole_forward(self.model, self.encoded, self.fed)[:, -tokens.shape[1] :]
+        logits = whole_forward(self.model, self.encoded, self.fed, tokens.shape[1])[:, -tokens.shape[1] :]
         self.logits = logits[:, -1]
         return logits
 
