@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CONCEPT, LAYER, READ_LAYER, STRENGTH, TOKEN, STEP = "concept", "layer", "read_layer", "strength", "token", "step"
 SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hidden"
 ROW = "row"
-SCORED_CONCEPT = "scored_concept"
+SCORED_CONCEPT, MANIFOLD_SAMPLE = "scored_concept", "manifold_sample"
 
 CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"
 KIND, IMAGE, PATCH_ROW, PATCH_COLUMN = "kind", "image", "patch_row", "patch_column"
@@ -26,6 +26,12 @@ EXCLUSIVE_CATEGORIES = CATEGORIES[1:]
 ROLES = ("text", "image", "special", "padding")
 SPLITS = ("fit", "held_out")
 UNITS = ("residual", "vector", "raw")
+TAKES_AWAY = "takes_away"
+"""Coordinate along strength: whether the dose is meant to take the concept out of the answer."""
+OTHER_CONCEPT = "other_concept"
+"""Coordinate (concept, draw): the concept whose vector is a draw of control ``"concepts"``."""
+ANTITHETIC = "antithetic"
+"""Attribute of a grid: kinds of control whose draws 2j and 2j + 1 are a direction and its opposite."""
 OFF_TARGET = "off_target"
 """Scores of every concept of the set for rows that are steered with another one."""
 RECORDINGS = ("activation", "projection", "residual_norm", "logit_lens")
@@ -47,7 +53,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(CONCEPT, "name of a visual concept", (CATEGORY, WORDS)),
         Dimension(LAYER, "decoder block whose output is read or edited, 0 … L-1", (RELATIVE_DEPTH,)),
         Dimension(READ_LAYER, "decoder block that is read while another layer is steered", (RELATIVE_DEPTH,)),
-        Dimension(STRENGTH, "signed dose; its unit is in the attributes"),
+        Dimension(STRENGTH, "signed dose; its unit is in the attributes", (TAKES_AWAY,)),
         Dimension(
             TOKEN,
             "position in the unpadded prompt; negative positions count from its end",
@@ -60,6 +66,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(SCOPE, "tokens at which a vector was captured"),
         Dimension(HIDDEN, "component of the residual stream"),
         Dimension(SCORED_CONCEPT, "concept whose words are scored while another one's direction is used"),
+        Dimension(MANIFOLD_SAMPLE, "image whose pooled activation is kept with the vectors, for on-manifold controls"),
         Dimension(ROW, "row of a batch, in a receipt"),
     )
 }

@@ -4,10 +4,16 @@ from mllm_probe.metrics.lens import lens_chunks, lens_logits
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
 from mllm_probe.metrics.statistics import (
+    Draws,
     bootstrap_interval,
+    difference_interval,
+    draw_interval,
+    draw_test,
     false_discovery_rate,
     median_interval,
-    null_interval,
+    rank_test,
+    share_interval,
+    summarise_draws,
     wilson_interval,
 )
 from mllm_probe.metrics.text import NEGATIONS, Span, forms, spans
@@ -15,6 +21,7 @@ from mllm_probe.metrics.words import WordTable, word_table, word_variants
 
 __all__ = [
     "Answer",
+    "Draws",
     "Metric",
     "NEGATIONS",
     "ScoredConcept",
@@ -23,13 +30,18 @@ __all__ = [
     "bootstrap_interval",
     "borrowed_scopes",
     "concept_projection",
+    "difference_interval",
+    "draw_interval",
+    "draw_test",
     "false_discovery_rate",
     "forms",
     "lens_chunks",
     "lens_logits",
     "median_interval",
-    "null_interval",
+    "rank_test",
+    "share_interval",
     "spans",
+    "summarise_draws",
     "wilson_interval",
     "word_table",
     "word_variants",

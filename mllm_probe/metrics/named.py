@@ -26,5 +26,5 @@ METRIC = Metric(
     long_name="the answer names the concept",
     direction=1,
     needs="words",
-    only_eligible=True,
+    binary=True,
 )

@@ -52,7 +52,7 @@ class Steering:
         ``(h, v, dose) -> change``, see there.
     to : xarray.Dataset, optional
         The concept that replaces, such as ``vectors.sel(concept="dog")``.
-    kind : {"concept", "random", "shuffled"}
+    kind : {"concept", "random", "on_manifold", "shuffled"}
         Set by :meth:`control`.
     seed, draw : int
         Of a control.
@@ -134,14 +134,15 @@ class Steering:
 
         Parameters
         ----------
-        kind : {"random", "shuffled", "concept"}
-            ``random``: an isotropic direction, drawn for each (seed, draw, layer), with the length of change that
-            this steering would make at each position. ``shuffled``: the direction of a draw with exchanged labels,
-            kept with the vectors, of the concept's length.
+        kind : {"random", "on_manifold", "shuffled", "concept"}
+            At each position a control changes the activation by the length that this steering would, along its own
+            direction, which is the same at every layer. ``random``: isotropic. ``on_manifold``: one in which the
+            activations of the vectors' own images differ. ``shuffled``: a vector from exchanged labels, kept with the
+            vectors.
         seed : int
-            For ``random``; the seed of ``shuffled`` draws is that of the vectors.
+            For ``random`` and ``on_manifold``; the seed of ``shuffled`` draws is that of the vectors.
         draw : int
-            Number of the draw.
+            Number of the draw; of ``random`` and ``on_manifold``, draw 2j + 1 is the opposite of draw 2j.
         """
         require_one_of("kind", kind, (CONCEPT, *CONTROLS))
         return replace(self, kind=kind, seed=seed, draw=draw)
@@ -237,15 +238,12 @@ def _require_control(steering: Steering) -> None:
     whole_number("seed", steering.seed)
     whole_number("draw", steering.draw)
     control = CONTROLS.get(steering.kind)
-    if control is None or control.seeded:
-        return
-    for vectors in (v for v in (steering.vectors, steering.to) if v is not None):
-        there = control.available(vectors) or 0
-        if steering.draw >= there:
-            raise ValueError(
-                f"no {control.name} draw {steering.draw} of '{_named(vectors)}': the vectors carry {there}. "
-                f"Make them with {control.how_to_get}."
-            )
+    there = None if control is None else control.available(steering.vectors)
+    if control is not None and there is not None and steering.draw >= there:
+        raise ValueError(
+            f"no {control.name} draw {steering.draw} of '{_named(steering.vectors)}': the vectors carry {there}. "
+            f"Make them with {control.how_to_get}."
+        )
 
 
 def require_vectors_of(model: ProbeModel, rows: Sequence[Row]) -> None:

@@ -15,13 +15,16 @@ from mllm_probe.metrics.registry import as_metrics, built_in
 from mllm_probe.models.argument_checks import described, finite_number, listed, whole_number
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.models.prompts import answer_ids
-from mllm_probe.steering.controls import CONCEPT, CONTROLS, Control, is_seeded
+from mllm_probe.steering.controls import CONCEPT, CONTROLS, DEFAULT_CONTROLS, Control, is_antithetic, is_seeded
 from mllm_probe.steering.operations import Operation, as_operation
-from mllm_probe.sweeps.cells import Axes
+from mllm_probe.sweeps.cells import CONCEPTS, Axes
 from mllm_probe.typing import Layers, TokenScope
 
 ANSWERS = "tokens"
 """Asked for among the metrics: the answers alone."""
+
+FEWEST_DRAWS = 4
+"""Draws of a control in pairs: fewer pairs than two have no spread."""
 
 Controls = Sequence[str] | str | None
 
@@ -129,6 +132,12 @@ class Settings:
         """Raise unless there is something to compute, and metrics fit the operation."""
         if not self.metrics and not self.answers and not self.record:
             raise ValueError(f"metrics: expected at least one of {', '.join(built_in())}, or something to record.")
+        if CONCEPTS in self.axes.controls and not self.shares_draws:
+            raise ValueError(
+                f"controls: '{CONCEPTS}' compares with the other concepts' rows, whose changes are as large as a "
+                f"concept's own in unit 'residual' and operation 'add' only; got unit '{self.unit}' and operation "
+                f"'{self.operation.name}'."
+            )
         every = [metric.name for metric in self.metrics if metric.every_concept]
         if every and not self.shares_draws:
             raise ValueError(
@@ -141,11 +150,6 @@ class Settings:
     def decodes(self) -> bool:
         """Whether answers are generated."""
         return self.answers or any(metric.reading.decodes for metric in self.metrics)
-
-    @property
-    def needs_answer(self) -> bool:
-        """Whether the unsteered answer is generated."""
-        return self.decodes or any(metric.reading.unsteered for metric in self.metrics)
 
     def reading(self, what: str) -> list[Metric]:
         """Metrics that read one thing, see :data:`mllm_probe.metrics.metric.READS`."""
@@ -166,9 +170,15 @@ class Settings:
         """Controls whose draws are the same edit for every concept, so that they are run once."""
         return tuple(name for name in self.axes.controls if self.shares_draws and is_seeded(name))
 
-    def takes_away(self, strength: float) -> bool:
-        """Whether a dose is meant to take the concept out of the answer."""
-        return self.operation.takes_away(strength)
+    @property
+    def takes_away(self) -> list[bool]:
+        """For each strength, whether it is meant to take the concept out of the answer."""
+        return [self.operation.takes_away(strength) for strength in self.axes.strengths]
+
+    @property
+    def antithetic(self) -> list[str]:
+        """Controls whose draws are pairs of opposite directions."""
+        return [name for name in self.axes.controls if is_antithetic(name)]
 
 
 def _refuse_client(client: object) -> None:
@@ -224,18 +234,24 @@ def _checked_strengths(strengths: Iterable[float]) -> tuple[float, ...]:
 
 
 def _checked_controls(vectors: xr.Dataset, controls: Controls, draws: int) -> dict[str, int]:
+    """How many draws of each control are run, ``"concept"`` (one draw) first."""
     draws = whole_number("draws", draws, 1)
     counts = {name: _draws(control, vectors, draws) for name, control in CONTROLS.items()}
+    counts[CONCEPTS] = vectors.sizes[schema.CONCEPT] - 1
     if controls is None:
-        wanted = tuple(name for name, count in counts.items() if count)
+        wanted = tuple(name for name in DEFAULT_CONTROLS if counts[name])
     else:
-        wanted = _checked_names(controls, (CONCEPT, *CONTROLS), "control", tuple(CONTROLS))
+        wanted = _checked_names(controls, (CONCEPT, *counts), "control", tuple(counts))
     wanted = tuple(name for name in wanted if name != CONCEPT)
     for name in wanted:
         if not counts[name]:
+            lacking = f"these vectors have no {name} draws. Make them with {CONTROLS[name].how_to_get}" \
+                if name in CONTROLS else "the vectors hold one concept. Give those of several"
+            raise ValueError(f"controls: '{name}' was asked for, but {lacking}, or leave '{name}' out.")
+        if is_antithetic(name) and (draws % 2 or draws < FEWEST_DRAWS):
             raise ValueError(
-                f"controls: '{name}' was asked for, but these vectors have no {name} draws. Make them with "
-                f"{CONTROLS[name].how_to_get}, or leave '{name}' out."
+                f"draws: control '{name}' is drawn in pairs of opposite directions, at least two of them; expected an "
+                f"even number from {FEWEST_DRAWS} on, got {draws}."
             )
     return {CONCEPT: 1} | {name: counts[name] for name in wanted}
 

@@ -84,6 +84,10 @@ def concept_vectors(
         picture from its class mean) and ``probe_accuracy`` (balanced, each half judged by the other's probe;
         ``probe_low`` and ``probe_high`` are its 95 % interval over pairs); ``residual_norm`` (layer, scope), and per
         role ``residual_norm_at_last_prompt`` … (layer); ``words``, ``positives``, ``negatives`` (concept).
+        ``shuffled_norm`` (concept, scope, draw, layer) is the length that a shuffled draw had before it was given the
+        concept's, and ``shuffled_cosine`` its absolute cosine with the concept's vector. ``manifold``
+        (manifold_sample, scope, layer, hidden), bfloat16 on the device: up to 128 pooled activations of the images,
+        minus their mean, from which controls of kind ``"on_manifold"`` are drawn.
 
     Raises
     ------
@@ -115,7 +119,8 @@ def concept_vectors(
         sums.keep_pooled(model.hidden_size)
     norms = pool(model, as_requests(model, pictures, prompt), scopes, chosen, sums.add, batch_size, progress)
     directions = ConceptDirections(sums, classes, method, seed)
-    data = directions.variables() | directions.shuffled_variables() | _norm_variables(norms, scopes)
+    data = directions.variables() | directions.shuffled_variables() | directions.manifold_variables()
+    data |= _norm_variables(norms, scopes)
     if probe_accuracy:
         data |= directions.probe_variables()
     coords: dict[Any, Any] = {schema.CONCEPT: list(library), schema.SCOPE: list(scopes)}

@@ -42,7 +42,7 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     ----------
     effect : xarray.Dataset
         ``difference`` (concept, layer, strength), and where it has them ``low``, ``high``, ``n``,
-        ``clear_of_controls`` and, by control, ``difference_from`` with its interval and ``control_mean``,
+        ``clear_in_grid`` and, by control, ``difference_from`` with its interval and ``control_mean``,
         ``control_low``, ``control_high``.
     against : str
         The kind of control that effects are differences from; random directions where the effect lacks that kind.
@@ -67,7 +67,7 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     against = against if against in kinds else RANDOM
     from_kind = None if against == RANDOM else kinds.index(against)
     values, low, high = (_values(effect, name, from_kind) for name in _FROM[from_kind is not None])
-    clear = _values(effect, "clear_of_controls")
+    clear = _values(effect, "clear_in_grid")
     arrays = {"values": values, "low": low, "high": high, "n": _values(effect, "n")}
     arrays["clear"] = np.where(np.isnan(values), np.nan, clear) if clear.size else clear
     spread = spread_over_layers(effect, None if from_kind is None else against).transpose(CONCEPT, LAYER, STRENGTH)
