@@ -119,7 +119,8 @@ def difference_interval(
     low, high = np.where(squared == 0, centre, centre - half), np.where(squared == 0, centre, centre + half)
     skewed = (count >= _MOST_NORMAL) & (np.abs(_skewness(table)) > _SKEWED) & (squared > 0)
     if skewed.any():
-        below, above = _bootstrap_t(table[skewed], draws.spread[skewed], draws.spread_df[skewed], level, seed)
+        spread, spread_df = (np.broadcast_to(one, count.shape)[skewed] for one in (draws.spread, draws.spread_df))
+        below, above = _bootstrap_t(table[skewed], spread, spread_df, level, seed)
         error = np.sqrt(squared[skewed])
         low[skewed], high[skewed] = centre[skewed] - above * error, centre[skewed] - below * error
     known = (count >= LEAST_IMAGES) & np.isfinite(draws.spread)
@@ -159,7 +160,9 @@ def share_interval(
     own_limits = _wilson_limits(share, count, stats.norm.ppf((1 + level) / 2))
     squared, df = _satterthwaite((variance / count, count - 1), (draws.spread, draws.spread_df))
     trials = _independent_trials(other, squared, count)
-    other_limits = _wilson_limits(other, trials, np.where(squared == 0, stats.norm.ppf((1 + level) / 2), _quantile(level, df)))
+    other_limits = _wilson_limits(
+        other, trials, np.where(squared == 0, stats.norm.ppf((1 + level) / 2), _quantile(level, df))
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         together = mean((own - share[..., None]) * (control - other[..., None])) / (count - 1)
         correlation = np.nan_to_num(together / np.sqrt(own_variance / count * squared)).clip(0, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from mllm_probe.schema import CONCEPT, SAMPLE, STRENGTH
+from mllm_probe.schema import CONCEPT, CONTROL, DRAW, LAYER, SAMPLE, STRENGTH
 
 SCORE = "score"
 NAMED, KEPT, PERPLEXITY, REPETITION = "named", "kept", "perplexity", "repetition"
@@ -36,6 +36,50 @@ def broken_answers(grid: xr.Dataset) -> xr.DataArray:
     run = grid[NAMED].notnull()
     repeated = grid[REPETITION] > grid[f"{REPETITION}_unsteered"] + MOST_REPETITION
     return run & (~(grid[PERPLEXITY] <= LARGEST_PERPLEXITY) | repeated)
+
+
+def answer_marks(grid: xr.Dataset, takes_away: np.ndarray) -> dict[str, xr.DataArray]:
+    """What to know of a cell's answers before its effect is read, over the eligible images.
+
+    Parameters
+    ----------
+    grid : Dataset
+        From :func:`mllm_probe.sweep`, whole or still filling.
+    takes_away : bool array [strength]
+        Which doses are meant to take the concept away.
+
+    Returns
+    -------
+    dict of str to DataArray (concept, layer, strength)
+        ``never_named``: no answer names the concept, at doses that should bring it; where the grid has ``"named"``.
+        ``broken``: share of broken answers; where it has ``"perplexity"`` too.
+    """
+    if NAMED not in grid:
+        return {}
+    own = (
+        grid[[name for name in (NAMED, PERPLEXITY, REPETITION) if name in grid]]
+        .sel({CONTROL: "concept"})
+        .isel({DRAW: 0})
+    )
+    own = own.assign({name: grid[name] for name in (f"{REPETITION}_unsteered",) if name in grid})
+    counted = own[NAMED].notnull() & (grid["eligible"] if "eligible" in grid else True)
+    brings = xr.DataArray(~np.asarray(takes_away, bool), dims=STRENGTH) & (grid[STRENGTH] != 0)
+    named = own[NAMED].where(counted).max(SAMPLE)
+    marks = {"never_named": brings & (named == 0)}
+    if has_score(grid):
+        marks["broken"] = broken_answers(own).where(counted).mean(SAMPLE)
+    return {
+        name: mark.transpose(CONCEPT, LAYER, STRENGTH)
+        .drop_vars([CONTROL, DRAW], errors="ignore")
+        .assign_attrs(_MARKS[name])
+        for name, mark in marks.items()
+    }
+
+
+_MARKS = {
+    "never_named": {"long_name": "no answer names the concept, which the dose should bring"},
+    "broken": {"long_name": "share of broken answers", "units": "1"},
+}
 
 
 def content_checked(grid: xr.Dataset) -> bool:

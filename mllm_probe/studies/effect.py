@@ -11,7 +11,8 @@ from mllm_probe import schema
 from mllm_probe.metrics import statistics
 from mllm_probe.metrics.statistics import Draws, summarise_draws
 from mllm_probe.models.argument_checks import whole_number
-from mllm_probe.studies.cell_scores import CellScores, cell_scores
+from mllm_probe.studies.answer_score import answer_marks
+from mllm_probe.studies.cell_scores import CELL, CellScores, cell_scores, takes_away
 
 AVERAGES: dict[str, Any] = {"mean": statistics.mean, "median": statistics.median}
 LARGEST_P = 0.05
@@ -59,6 +60,10 @@ def effect(
         ``clear_of_controls``: clear of every kind of control. ``q``: Benjamini–Hochberg over all cells of the grid, of
         the largest p over the kinds. ``clear_in_grid``: clear of controls and q ≤ .05. Metrics without a direction
         (``kl``, ``perplexity``, ``kept``) have intervals only.
+
+        Where the grid holds answers: ``never_named`` (no answer names the concept, which the dose should bring) and,
+        with ``"perplexity"``, ``broken`` (share of broken answers, see
+        :func:`mllm_probe.studies.answer_score.broken_answers`).
 
         With fewer images than attribute ``least_images`` (6; 10 for scores that are 0 or 1), intervals, p and q are
         NaN and no cell is clear.
@@ -174,8 +179,15 @@ def _assembled(
         stacked = np.stack([a[key] for a in against.values()], axis=-1)
         if key != "rank_p" or np.isfinite(stacked).any():
             variables[key] = ((*cell, schema.CONTROL), stacked, _CONTROL_ATTRS.get(key, {"units": units}))
+    if cell == CELL:
+        marks = answer_marks(grid, takes_away(grid))
+        variables |= {key: (cell, mark.values, mark.attrs) for key, mark in marks.items()}
     coords = {n: c for n, c in grid.coords.items() if set(c.dims) <= set(cell)} | {schema.CONTROL: list(against)}
-    summary = {"metric": metric, "average": average, "interval": _INTERVALS[average if average == "median" else scores.scale]}
+    summary = {
+        "metric": metric,
+        "average": average,
+        "interval": _INTERVALS[average if average == "median" else scores.scale],
+    }
     return xr.Dataset(variables, coords, {**grid.attrs, **summary, "least_images": least_images(scores.scale)})
 
 
@@ -185,9 +197,7 @@ _INTERVALS = {
     "difference": "95 % t over images and draws; bootstrap-t where they are skewed",
     "ratio": "95 % t over images and draws; bootstrap-t where they are skewed",
 }
-_CLEAR = {
-    "long_name": "clear of controls: for every kind, the intended sign, p ≤ .05, and an interval that excludes 0"
-}
+_CLEAR = {"long_name": "clear of controls: for every kind, the intended sign, p ≤ .05, and an interval that excludes 0"}
 _CLEAR_IN_GRID = {"long_name": "clear of controls, at a false discovery rate of .05 over the cells of the grid"}
 _CONTROL_ATTRS = {
     "p": {"long_name": "p: one more draw of the control lies as far out", "units": "1"},

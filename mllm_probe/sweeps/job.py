@@ -192,7 +192,9 @@ class Job:
             coords[schema.SCORED_CONCEPT] = list(axes.concepts)
         coords[schema.TAKES_AWAY] = (schema.STRENGTH, self.settings.takes_away)
         if CONCEPTS in axes.controls:
-            others = [[axes.concepts[o] for o in other_concepts(c, len(axes.concepts))] for c in range(len(axes.concepts))]
+            others = [
+                [axes.concepts[o] for o in other_concepts(c, len(axes.concepts))] for c in range(len(axes.concepts))
+            ]
             blank = [""] * (axes.draws - len(axes.concepts) + 1)
             coords[schema.OTHER_CONCEPT] = ((schema.CONCEPT, schema.DRAW), [[*own, *blank] for own in others])
         if self.samples.categories:

@@ -245,8 +245,11 @@ def _checked_controls(vectors: xr.Dataset, controls: Controls, draws: int) -> di
     wanted = tuple(name for name in wanted if name != CONCEPT)
     for name in wanted:
         if not counts[name]:
-            lacking = f"these vectors have no {name} draws. Make them with {CONTROLS[name].how_to_get}" \
-                if name in CONTROLS else "the vectors hold one concept. Give those of several"
+            lacking = (
+                f"these vectors have no {name} draws. Make them with {CONTROLS[name].how_to_get}"
+                if name in CONTROLS
+                else "the vectors hold one concept. Give those of several"
+            )
             raise ValueError(f"controls: '{name}' was asked for, but {lacking}, or leave '{name}' out.")
         if is_antithetic(name) and (draws % 2 or draws < FEWEST_DRAWS):
             raise ValueError(

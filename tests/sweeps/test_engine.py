@@ -19,8 +19,8 @@ from mllm_probe.sweeps.scoring import Scorer
 from tests.hooks import active_hooks
 from tests.sweeps.helpers import random_vectors
 
-FAST = {"metrics": ("logprob",), "progress": False, "draws": 2}
-ALL = {"progress": False, "draws": 2, "max_new_tokens": 3}
+FAST = {"metrics": ("logprob",), "progress": False, "draws": 4}
+ALL = {"progress": False, "draws": 4, "max_new_tokens": 3}
 
 
 @contextmanager
@@ -198,7 +198,7 @@ def test_closing_the_iterator_stops_and_leaves_the_model_free(tiny, pictures):
 
 @pytest.mark.parametrize("tokens", [("last_prompt", "generated"), "image"])
 def test_a_chunk_in_flight_is_left_before_its_next_step(tiny, pictures, tokens):
-    settings = {"draws": 2, "metrics": ("named", "kl"), "max_new_tokens": 6, "progress": False, "tokens": tokens}
+    settings = {"draws": 4, "metrics": ("named", "kl"), "max_new_tokens": 6, "progress": False, "tokens": tokens}
     grids = sweeps.sweep_iter(tiny, random_vectors(tiny), pictures[:2], **settings)
     last, calls, closed = next(grids), [], []
 

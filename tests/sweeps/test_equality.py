@@ -71,7 +71,7 @@ def test_cells_equal_plain_hooks(family, name, tokens, operation, path):
     strength = 1.0 if operation == "add" else 0.8
     grid = sweeps.sweep(
         model, vectors, inputs=inputs, tokens=tokens, operation=operation, to="dog" if operation == "replace" else None,
-        layers=[0, 2], strengths=(0, strength), metrics=("logprob", "kl", "tokens"), controls=("random",), draws=1,
+        layers=[0, 2], strengths=(0, strength), metrics=("logprob", "kl", "tokens"), controls=("random",), draws=4,
         seed=5, max_new_tokens=STEPS, progress=False,
     )  # fmt: skip
     assert grid.attrs["path"].startswith(path), grid.attrs

@@ -76,7 +76,7 @@ class Case:
         return [scope for scope in SCOPES if scope not in absent]
 
     def sweep(self, tokens, samples=None, vectors=None, **settings):
-        defaults = {"layers": self.layers, "strengths": (-1, 0, 2), "controls": ("random",), "draws": 1, "seed": SEED}
+        defaults = {"layers": self.layers, "strengths": (-1, 0, 2), "controls": ("random",), "draws": 4, "seed": SEED}
         settings = defaults | {"metrics": ("logprob", "kl", "tokens"), "max_new_tokens": STEPS} | settings
         vectors = self.vectors if vectors is None else vectors
         return sweeps.sweep(

@@ -11,7 +11,7 @@ from mllm_probe.sweeps.chunk_size import Limits
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors
 
-SETTINGS = {"layers": [0, 2], "strengths": (-1, 0, 1), "draws": 3, "progress": False}
+SETTINGS = {"layers": [0, 2], "strengths": (-1, 0, 1), "draws": 4, "progress": False}
 
 
 @pytest.fixture(scope="module")

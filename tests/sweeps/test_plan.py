@@ -77,7 +77,7 @@ def test_predicted_forwards_are_those_of_the_sweep(endless, monkeypatch, tokens,
     if path == "whole forwards":
         monkeypatch.setattr(paths_module, "NEXT_WAYS", ())
         monkeypatch.setattr(paths_module, "PROMPT_WAYS", ())
-    settings = {"inputs": [inputs, inputs], "tokens": tokens, "metrics": metrics, "strengths": (-1, 0, 1), "draws": 2}
+    settings = {"inputs": [inputs, inputs], "tokens": tokens, "metrics": metrics, "strengths": (-1, 0, 1), "draws": 4}
     settings |= {"layers": [0, 2], "max_new_tokens": 4, "answer_prefix": [5, 6]}
     vectors = random_vectors(model, words=WORDS)
     plan = sweeps.plan(model, vectors, **settings)
@@ -95,7 +95,7 @@ def test_predicted_forwards_are_those_of_the_sweep(endless, monkeypatch, tokens,
 
 def test_a_plan_of_pictures_with_words_of_several_tokens(endless, monkeypatch, tiny, pictures):
     vectors = random_vectors(tiny, words={"cat": ["cat", "red star"], "dog": ["dog"]})
-    settings = {"strengths": (-1, 0, 1), "draws": 2, "max_new_tokens": 3, "metrics": ("logprob", "named", "kl")}
+    settings = {"strengths": (-1, 0, 1), "draws": 4, "max_new_tokens": 3, "metrics": ("logprob", "named", "kl")}
     plan = sweeps.plan(tiny, vectors, pictures[:3], **settings)
     with counted(tiny, monkeypatch) as seen:
         sweeps.sweep(tiny, vectors, pictures[:3], **settings, progress=False)
@@ -104,7 +104,7 @@ def test_a_plan_of_pictures_with_words_of_several_tokens(endless, monkeypatch, t
 
 
 def test_a_plan_reads_well(tiny, pictures):
-    plan = sweeps.plan(tiny, random_vectors(tiny), pictures, strengths=(-1, 0, 1), draws=2, metrics=("logprob",))
+    plan = sweeps.plan(tiny, random_vectors(tiny), pictures, strengths=(-1, 0, 1), draws=4, metrics=("logprob",))
     assert plan.rows == 4 * 2 * (2 + 2 + 2 * 2) and plan.samples == len(pictures) == plan.forwards.pictures
     assert plan.cells == 2 * 4 * 3 * (1 + 2 + 2) * len(pictures)
     assert plan.seconds > 0 and plan.bytes_per_row > 0
@@ -121,7 +121,7 @@ def test_a_plan_reads_well(tiny, pictures):
 
 def test_longer_answers_take_more_steps_and_memory(tiny, pictures):
     vectors = random_vectors(tiny)
-    short, long = (sweeps.plan(tiny, vectors, pictures[:1], layers=[0], draws=1, max_new_tokens=n) for n in (2, 6))
+    short, long = (sweeps.plan(tiny, vectors, pictures[:1], layers=[0], draws=4, max_new_tokens=n) for n in (2, 6))
     assert long.forwards.steps > short.forwards.steps and long.bytes_per_row > short.bytes_per_row
     assert np.isfinite(long.seconds)
 
@@ -136,7 +136,7 @@ def test_a_chunk_holds_one_layer_where_the_prompt_is_edited(tiny, pictures, monk
         return plain(scorer, shared, parts, *others)
 
     monkeypatch.setattr(Scorer, "run", chunk)
-    settings = {"strengths": (-1, 1), "metrics": ("logprob",), "draws": 2, "progress": False}
+    settings = {"strengths": (-1, 1), "metrics": ("logprob",), "draws": 4, "progress": False}
     sweeps.sweep(tiny, random_vectors(tiny), pictures[:2], tokens="image", **settings)
     assert sorted(map(tuple, layers)) == sorted([(0,), (1,), (2,), (3,)] * 2)
     del layers[:]

@@ -12,7 +12,7 @@ from mllm_probe.sweeps import record as record_module
 from tests.sweeps.helpers import random_vectors
 
 EVERYTHING = ("activation", "projection", "residual_norm", "logit_lens")
-SETTINGS = {"metrics": ("logprob",), "strengths": (0, 1), "layers": [1], "draws": 2, "progress": False}
+SETTINGS = {"metrics": ("logprob",), "strengths": (0, 1), "layers": [1], "draws": 4, "progress": False}
 
 
 @pytest.mark.parametrize(

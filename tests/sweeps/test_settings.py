@@ -39,7 +39,7 @@ CASES = [
 
 @pytest.mark.parametrize(("changes", "message"), CASES)
 def test_errors_say_what_was_expected(tiny, vectors, pictures, changes, message):
-    arguments = {"images": pictures[:1], "progress": False, "draws": 2} | changes
+    arguments = {"images": pictures[:1], "progress": False, "draws": 4} | changes
     with pytest.raises(ValueError, match=message):
         sweeps.sweep(tiny, vectors, **arguments)
 
@@ -48,7 +48,7 @@ def test_shuffled_by_name_needs_shuffled_draws(tiny, vectors, pictures):
     with pytest.raises(ValueError, match=r"no shuffled draws.*shuffled_draws=8"):
         sweeps.sweep(tiny, vectors.drop_vars("shuffled").drop_dims("draw"), pictures[:1], controls=("shuffled",))
     grid = sweeps.sweep(
-        tiny, vectors.drop_vars("shuffled").drop_dims("draw"), pictures[:1], metrics="logprob", progress=False, draws=2
+        tiny, vectors.drop_vars("shuffled").drop_dims("draw"), pictures[:1], metrics="logprob", progress=False, draws=4
     )
     assert grid.control.values.tolist() == ["concept", "random"] and grid.attrs["controls"] == ["random"]
 
@@ -65,7 +65,7 @@ def test_client_says_that_it_is_not_there_and_what_to_do(tiny, vectors, pictures
 
 
 def test_a_sweep_may_be_shared_out_by_pictures(tiny, vectors, pictures):
-    settings = {"strengths": (1,), "metrics": ("logprob",), "draws": 2, "progress": False, "layers": [1]}
+    settings = {"strengths": (1,), "metrics": ("logprob",), "draws": 4, "progress": False, "layers": [1]}
     whole = sweeps.sweep(tiny, vectors, pictures[:3], **settings)
     parts = [sweeps.sweep(tiny, vectors, part, **settings) for part in (pictures[:2], pictures[2:3])]
     joined = xr.concat(parts, "sample", data_vars="minimal", combine_attrs="drop_conflicts")
@@ -92,25 +92,25 @@ def test_settings_are_checked_before_the_first_step(tiny, vectors, pictures):
 
 
 def test_repeated_strengths_are_one_cell(tiny, vectors, pictures):
-    grid = sweeps.sweep(tiny, vectors, pictures[:1], strengths=(1, 1.0, 0), metrics="logprob", draws=1, progress=False)
+    grid = sweeps.sweep(tiny, vectors, pictures[:1], strengths=(1, 1.0, 0), metrics="logprob", draws=4, progress=False)
     assert grid.strength.values.tolist() == [1, 0]
 
 
 def test_vectors_of_some_layers_give_a_grid_of_these(tiny, vectors, pictures):
     some = vectors.sel(layer=[1, 3])
-    grid = sweeps.sweep(tiny, some, pictures[:1], strengths=(1,), metrics="logprob", draws=1, progress=False)
+    grid = sweeps.sweep(tiny, some, pictures[:1], strengths=(1,), metrics="logprob", draws=4, progress=False)
     assert grid.layer.values.tolist() == [1, 3] and grid.relative_depth.values.tolist() == [0.5, 1.0]
     with pytest.raises(ValueError, match=r"the vectors have no layer 2; they have \[1, 3\]"):
         sweeps.sweep(tiny, some, pictures[:1], layers=[2])
 
 
 def test_the_baseline_alone_can_be_asked_for(tiny, vectors, pictures):
-    grid = sweeps.sweep(tiny, vectors, pictures[:2], strengths=(0,), draws=2, max_new_tokens=2, progress=False)
+    grid = sweeps.sweep(tiny, vectors, pictures[:2], strengths=(0,), draws=4, max_new_tokens=2, progress=False)
     assert grid.attrs["progress"] == 1 and np.isfinite(grid.logprob.sel(control="concept", draw=0)).all()
 
 
 def test_an_answer_prefix_may_be_token_ids(tiny, vectors, pictures):
-    settings = {"strengths": (1,), "metrics": "logprob", "draws": 1, "progress": False, "layers": [1]}
+    settings = {"strengths": (1,), "metrics": "logprob", "draws": 4, "progress": False, "layers": [1]}
     ids = tiny.text_ids("this is", leading_space=False)
     told, given, none = (
         sweeps.sweep(tiny, vectors, pictures[:1], answer_prefix=prefix, **settings) for prefix in ("this is", ids, "")

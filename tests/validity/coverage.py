@@ -99,7 +99,11 @@ def _scores(setting: Setting, cells: int, rng: np.random.Generator) -> tuple[np.
     odd, even = (setting.spread / np.sqrt(2) * rng.standard_normal((cells, pairs + 1)) for _ in range(2))
     directions = np.stack([even[:, 1:] + odd[:, 1:], even[:, 1:] - odd[:, 1:]], -1).reshape(cells, -1)
     own = even[:, :1] + odd[:, :1]
-    image = (rng.exponential(size=(cells, 1, n)) - 1) if setting.noise == "exponential" else rng.standard_normal((cells, 1, n))
+    image = (
+        (rng.exponential(size=(cells, 1, n)) - 1)
+        if setting.noise == "exponential"
+        else rng.standard_normal((cells, 1, n))
+    )
     effects = np.concatenate([own, directions], 1)[..., None]
     if setting.noise == "exponential":
         crossed = rng.exponential(size=(cells, 1 + setting.draws, n)) - 1

@@ -162,7 +162,7 @@ def test_the_labs_page_lays_out_and_links_its_widgets(heatmap, panel, tmp_path):
 def test_a_page_of_a_grid_holds_every_metric_that_fits(tiny, pictures):
     words = {"cat": ["cat"], "dog": ["dog"]}
     vectors = mp.vectors_from(tiny, {"cat": np.ones(32), "dog": np.arange(32.0)}, images=pictures[:2], words=words)
-    asked = {"strengths": (1,), "draws": 2, "metrics": ("logprob", "kl"), "max_new_tokens": 4, "progress": False}
+    asked = {"strengths": (1,), "draws": 4, "metrics": ("logprob", "kl"), "max_new_tokens": 4, "progress": False}
     grid = mp.sweep(tiny, vectors, pictures[:2], **asked)
     shown = LayerConceptHeatmap(grid, metric="kl")
     recorded = list(map_recordings(shown))

@@ -21,7 +21,7 @@ from tests.sweeps.helpers import random_vectors
 from tests.widgets import fakes
 
 SOON = 30
-SETTINGS = {"layers": [0, 1, 2], "strengths": (-1, 1, 2), "draws": 3, "metrics": ("logprob",), "progress": False}
+SETTINGS = {"layers": [0, 1, 2], "strengths": (-1, 1, 2), "draws": 4, "metrics": ("logprob",), "progress": False}
 
 
 @pytest.fixture

@@ -167,7 +167,9 @@ def at_cells(
     results = []
     for cell, concepts in together.items():
         some = vectors.sel(concept=concepts)
-        grid = _sweep(model, some, pictures, cell.scope, [cell.layer], [cell.strength], ("random",)).isel(layer=0, strength=0)
+        grid = _sweep(model, some, pictures, cell.scope, [cell.layer], [cell.strength], ("random",)).isel(
+            layer=0, strength=0
+        )
         for concept in concepts:
             one = grid.sel(concept=concept)
             eligible = one["eligible"].values

@@ -14,7 +14,7 @@ from tests.hostile.cases.steering import as_type, filled
 from tests.hostile.tries import Try
 
 setting = partial(Try, "sweep, plan")
-SMALL = {"layers": [3], "strengths": (1,), "draws": 1, "metrics": ("logprob",), "progress": False}
+SMALL = {"layers": [3], "strengths": (1,), "draws": 4, "metrics": ("logprob",), "progress": False}
 
 _SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"strengths": []}, "strengths: expected one or more finite numbers"),
@@ -39,7 +39,7 @@ _SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"controls": 5}, "controls: expected"),
     ({"draws": 0}, "draws: expected 1 or more; got 0"),
     ({"draws": -1}, "draws: expected 1 or more; got -1"),
-    ({"draws": 1.5}, "draws: expected a whole number, such as 1; got 1.5"),
+    ({"draws": 4.5}, "draws: expected a whole number, such as 1; got 1.5"),
     ({"draws": True}, "draws: expected a whole number, such as 1; got True"),
     ({"draws": 10**9}, "1,000,000,000 draws"),
     ({"draws": 10**18}, "1,000,000,000,000,000,000 draws"),
