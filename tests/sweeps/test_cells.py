@@ -103,7 +103,10 @@ def test_rows_of_other_concepts_are_controls_at_no_further_run():
     grid.put(pairs, 0, {"logprob": pairs.row + 100.0 * pairs.concept})
     values = grid.cells["logprob"][:, 0, 1, :, :, 0]
     rows = {c.concept: i for i, c in enumerate(cells) if c.control == "concept" and c.layer == 0}
-    assert values[0, 2, :2].tolist() == [rows[1], rows[2]] and values[2, 2, :2].tolist() == [rows[0] + 200, rows[1] + 200]
+    assert values[0, 2, :2].tolist() == [rows[1], rows[2]] and values[2, 2, :2].tolist() == [
+        rows[0] + 200,
+        rows[1] + 200,
+    ]
     assert np.isnan(values[:, 2, 2:]).all()
 
 

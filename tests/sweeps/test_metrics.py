@@ -93,11 +93,16 @@ def test_eligible_images_lack_the_concept_or_name_it(grid, library):
         for concept in WORDS:
             says = bool(grid.named_unsteered.sel(concept=concept, sample=sample))
             here = grid.eligible.sel(concept=concept, sample=sample)
-            negative, positive = (one.id in {p.id for p in side} for side in (fit[concept].negative, fit[concept].positive))
+            negative, positive = (
+                one.id in {p.id for p in side} for side in (fit[concept].negative, fit[concept].positive)
+            )
             assert bool(here.sel(strength=1)) == (negative and not says)
             assert bool(here.sel(strength=-1)) == (positive and says)
             own = grid.logprob.sel(concept=concept, sample=sample, control="concept").isel(draw=0)
-            assert np.isfinite(own.sel(strength=1)).all() == negative and np.isfinite(own.sel(strength=-1)).all() == positive
+            assert (
+                np.isfinite(own.sel(strength=1)).all() == negative
+                and np.isfinite(own.sel(strength=-1)).all() == positive
+            )
             assert np.isfinite(own.sel(strength=0)).all()
 
 

@@ -64,7 +64,9 @@ def test_other_concepts_are_controls_where_their_changes_are_of_one_size(tiny, v
     grid = sweeps.sweep(tiny, vectors, pictures[:2], strengths=(1,), layers=[1], **settings)
     cat, dog = grid.logprob.sel(concept="cat"), grid.logprob.sel(concept="dog")
     assert grid.other_concept.sel(concept="cat").values.tolist() == ["dog", "", "", ""]
-    assert np.isfinite(cat.sel(control="concepts", draw=0)).all() and np.isnan(cat.sel(control="concepts", draw=1)).all()
+    assert (
+        np.isfinite(cat.sel(control="concepts", draw=0)).all() and np.isnan(cat.sel(control="concepts", draw=1)).all()
+    )
     for name, words in (("cat", cat), ("dog", dog)):
         other = vectors.sel(concept=[{"cat": "dog", "dog": "cat"}[name]])
         other["words"] = vectors.words.sel(concept=[name]).assign_coords(concept=other.concept)
