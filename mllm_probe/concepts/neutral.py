@@ -16,8 +16,8 @@ def neutral_images(library: ConceptLibrary, least: int = 12) -> list[Picture]:
     ----------
     library : ConceptLibrary
     least : int
-        Images that lack each concept, at least: by their labels; images without labels lack the concepts whose negatives
-        they are.
+        Images that lack each concept, at least: by their labels; those without labels lack the concepts whose
+        negatives they are.
 
     Returns
     -------

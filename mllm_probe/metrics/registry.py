@@ -77,6 +77,6 @@ def scale_of(grid: xr.Dataset, name: str) -> str:
 
 
 def direction_of(grid: xr.Dataset, name: str) -> int:
-    """Whether more of the concept means a larger (1) or smaller (-1) score, 0 where neither: as the grid says, or by name."""
+    """Whether more of a concept means a larger (1) or smaller (-1) score, or neither (0), as a grid says or by name."""
     known = built_in().get(name)
     return int(grid[name].attrs.get("direction", known.direction if known else 0))

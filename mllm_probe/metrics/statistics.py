@@ -6,7 +6,7 @@ directions that the control's draws sample, and every interval here counts both.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -194,7 +194,7 @@ def draw_test(value: object, draws: Draws, *, least_variance: object = 0.0) -> n
         1 where the concept equals its control exactly; NaN where there are too few draws.
     """
     distance = np.asarray(value, dtype=np.float64) - draws.mean
-    variance = np.maximum(draws.one_more, least_variance)
+    variance = np.maximum(draws.one_more, np.asarray(least_variance, dtype=np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * stats.t.sf(np.abs(distance) / np.sqrt(variance), draws.one_more_df)
     p = np.where(variance == 0, np.where(distance == 0, 1.0, 0.0), p)
@@ -426,12 +426,12 @@ def _skewness(values: np.ndarray) -> np.ndarray:
         return np.nan_to_num(cubes.sum(-1) / count / variance**1.5)
 
 
-def _satterthwaite(*parts: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _satterthwaite(*parts: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Sum of independent estimates of variances (variance, df), and its degrees of freedom."""
     total = sum(variance for variance, _ in parts)
     with np.errstate(invalid="ignore", divide="ignore"):
         df = total**2 / sum(np.where(variance == 0, 0.0, variance**2 / df) for variance, df in parts)
-    return np.asarray(total), df
+    return np.asarray(total), np.asarray(df)
 
 
 def _quantile(level: float, df: np.ndarray) -> np.ndarray:

@@ -55,13 +55,13 @@ class Control:
 
     @property
     def seeded(self) -> bool:
-        """Whether draws are made from the seed, the same for every concept, so that there are as many as are asked for."""
+        """Whether draws are made from the seed, the same for every concept, as many as are asked for."""
         return not self.variables
 
 
 @lru_cache(maxsize=4096)
 def random_direction(seed: int, draw: int, width: int) -> Tensor:
-    """Isotropic unit vector [width], float32 on the CPU, the same at every layer; of an odd draw, minus the one before."""
+    """Isotropic unit vector [width], float32 on the CPU, for all layers; an odd draw is minus the one before."""
     drawn = np.random.default_rng([seed, draw // 2]).standard_normal(width)
     return torch.from_numpy((drawn / np.linalg.norm(drawn) * (-1) ** draw).astype(np.float32))
 

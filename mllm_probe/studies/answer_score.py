@@ -62,7 +62,7 @@ def answer_marks(grid: xr.Dataset, takes_away: np.ndarray) -> dict[str, xr.DataA
         .isel({DRAW: 0})
     )
     own = own.assign({name: grid[name] for name in (f"{REPETITION}_unsteered",) if name in grid})
-    counted = own[NAMED].notnull() & (grid["eligible"] if "eligible" in grid else True)
+    counted = own[NAMED].notnull() & grid.get("eligible", True)
     brings = xr.DataArray(~np.asarray(takes_away, bool), dims=STRENGTH) & (grid[STRENGTH] != 0)
     named = own[NAMED].where(counted).max(SAMPLE)
     marks = {"never_named": brings & (named == 0)}

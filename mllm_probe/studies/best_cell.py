@@ -77,7 +77,7 @@ def named_and_kept(grid: xr.Dataset) -> xr.DataArray:
 
 
 def mean_score(grid: xr.Dataset) -> xr.DataArray:
-    """Mean :func:`~mllm_probe.studies.answer_score.answer_score` over the eligible images (concept, layer, strength)."""
+    """Mean `answer_score` over the eligible images (concept, layer, strength)."""
     score, _ = answer_score(grid, takes_away(grid))
     return mean_over_eligible(grid.assign({SCORE: score}), SCORE)
 

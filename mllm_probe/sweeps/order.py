@@ -13,7 +13,7 @@ from mllm_probe.sweeps.cells import Axes, Cell, coarse_strengths
 COARSE_SHARE = 0.1
 """Share of the work in which the coarse map is made."""
 COARSE_DRAWS = 4
-"""Draws of each control in the coarse map: fewer than two pairs have no spread that a concept could be compared with."""
+"""Draws of each control in the coarse map: fewer than two pairs have no spread."""
 COARSE_SAMPLES = 6
 """Images of the coarse map: fewer give no verdict."""
 _FEWEST_LAYERS = 2
