@@ -1,0 +1,203 @@
+"""Everything about languages that the rule of `named` knows: word forms, negations, doubt, phrases in another sense.
+
+Texts are patterns of `re`; a blank stands for any white space. Single words of English unless a comment says otherwise.
+"""
+
+from __future__ import annotations
+
+# --- Word forms -------------------------------------------------------------------------------------------------------
+
+IRREGULAR = {
+    "person": "people", "child": "children", "man": "men", "woman": "women", "foot": "feet", "tooth": "teeth",
+    "goose": "geese", "mouse": "mice", "louse": "lice", "ox": "oxen", "die": "dice", "penny": "pence",
+    "leaf": "leaves", "knife": "knives", "wolf": "wolves", "shelf": "shelves", "half": "halves", "calf": "calves",
+    "loaf": "loaves", "thief": "thieves", "wife": "wives", "life": "lives", "hoof": "hooves", "scarf": "scarves",
+    "elf": "elves", "self": "selves", "sheaf": "sheaves", "dwarf": "dwarves", "wharf": "wharves",
+    "potato": "potatoes", "tomato": "tomatoes", "hero": "heroes", "echo": "echoes", "mosquito": "mosquitoes",
+    "volcano": "volcanoes", "tornado": "tornadoes", "mango": "mangoes", "buffalo": "buffaloes", "cargo": "cargoes",
+    "cactus": "cacti", "fungus": "fungi", "nucleus": "nuclei", "stimulus": "stimuli", "radius": "radii",
+    "crisis": "crises", "axis": "axes", "basis": "bases", "oasis": "oases", "analysis": "analyses", "thesis": "theses",
+    "phenomenon": "phenomena", "criterion": "criteria", "bacterium": "bacteria", "medium": "media",
+    "matrix": "matrices", "vertex": "vertices", "index": "indices", "appendix": "appendices",
+}  # fmt: skip
+"""Plurals that no ending makes. Words that end with one of these (snowman, bookshelf) follow it."""
+NOT_MEN = ("human", "german", "roman", "ottoman", "caiman", "talisman", "shaman")
+"""Words in -man with a regular plural."""
+ENDINGS = (("", "ly"), ("y", "ily"), ("le", "ly"), ("ic", "ically"), ("", "ness"), ("y", "iness"),
+           ("", "ful"), ("y", "iful"), ("", "fully"), ("y", "ifully"))  # fmt: skip
+"""Endings of a word and what replaces them in words derived from it: happy, happily, happiness; fear, fearful."""
+NOT_DERIVED = frozenset(
+    # measures, and words that have gone their own way
+    "handful mouthful armful fistful spoonful cupful plateful bucketful houseful roomful eyeful earful bagful boxful "
+    "wonderful careful fruitful watchful rightful lawful awful useful manful carefully wonderfully fruitfully "
+    "hardly nearly lately shortly barely scarcely mostly likely fairly lovely lively homely only early family daily "
+    "manly womanly motherly fatherly brotherly sisterly kingly queenly princely beastly cowardly worldly bodily "
+    "earthly heavenly timely costly lightly largely simply firstly lastly partly overly sorely badly really "
+    "witness harness business likeness wilderness fitness governess highness goodness".split()
+)
+"""Words that look derived and do not name what they come from: a handful of coins shows no hand."""
+
+# --- Scripts ----------------------------------------------------------------------------------------------------------
+
+UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Letters of scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese), as a range."""
+PARTICLES = r"\uac00-\ud7a3"
+"""Letters of scripts whose words take particles at their end (Korean), as a range."""
+
+# --- Phrases in which a word has another sense ------------------------------------------------------------------------
+
+SENSES = {
+    "order": ("in order (?:to|that|for)", "out of order", "order to"),
+    "left": ("left ?-?over", "left (?:behind|alone|out|the|his|her|its|their|him|them|home|for|to the imagination)",
+             "(?:what|who|all that|nothing|little|much|something|someone|anything|none)(?:['’]s| is| was)? left(?! of)",
+             "(?:has|have|had|having|was|were|been|be|i|he|she|it|they|we|you|who|just|already)(?: just| already)? "
+             "left(?! (?:of|side|hand|and|or|to)\\b)"),
+    "right": ("all right", "right (?:now|away|here|there|before|after|behind|next|beside|under|above|below|in|on|at|by)",
+              "(?:that|you|he|she|it|they|this)(?:['’]s|['’]re| is| are) right(?! (?:of|side|next)\\b)",
+              "right\\?", "the right (?:choice|answer|way|time|thing|moment|word|one)", "(?:human|civil) rights?"),
+    "above": ("above all",), "over": ("all over", "over there"), "below": ("see below",), "under": ("under way",),
+    "behind": ("left behind",), "inside": ("inside out",),
+    "kind": ("kinds? of", "(?:some|any|what|this|of (?:a|some|any)|same|one of a|certain) kinds?"),
+    "sort": ("sorts? of", "(?:some|any) sorts?"), "type": ("types? of",), "lot": ("a lot", "lots of"),
+    "rest": ("the rest",), "like": ("like",), "well": ("as well", "well-\\w+"), "mean": ("i mean", "by no means"),
+    "fear": ("for fear", "i fear"), "hope": ("i hope", "hope (?:this|that|it) helps"), "love": ("would love",),
+    "surprise": ("no surprise", "not surprisingly"), "interest": ("points? of interest",), "trust": ("trust me",),
+    "balance": ("on balance",), "peace": ("peace sign",), "power": ("power (?:lines?|plugs?|outlets?|cords?|plants?)",),
+    "bear": ("bear in mind", "teddy bears?"), "dog": ("hot ?-?dogs?",), "cat": ("cat ?walks?", "cat['’]s eyes?"),
+    "horse": ("sea ?-?horses?", "horse ?power", "horse chestnuts?", "rocking horses?"), "mouse": ("mouse ?pads?",
+              "computer m(?:ouse|ice)", "(?:wireless|optical) m(?:ouse|ice)"),
+    "star": ("(?:rock|movie|film|pop) stars?", "star ?fish(?:es)?"), "fish": ("star ?fish(?:es)?",),
+    "bus": ("bus (?:stops?|stations?|lanes?|shelters?)",), "train": ("train (?:stations?|tracks?|lines?)",),
+    "car": ("car ?parks?", "cable cars?"), "fire": ("fire (?:hydrants?|trucks?|engines?|escapes?|stations?|places?)",),
+    "light": ("light (?:blue|green|brown|grey|gray|pink|red|yellow)",), "bat": ("(?:baseball|cricket) bats?",),
+    "time": ("at the (?:same )?time", "some ?times?"), "fly": ("on the fly",), "cold": ("have a cold",),
+    "content": ("contents? of",), "orange": ("orange juice",), "house": ("green ?houses?", "light ?houses?"),
+    # Chinese and Japanese: words of two and more signs that contain one of another meaning
+    "猫": ("熊猫", "猫头鹰"), "貓": ("熊貓", "貓頭鷹"), "狗": ("热狗", "熱狗"), "马": ("马上", "马路", "马铃薯", "河马", "海马"),
+    "馬": ("馬上", "馬路", "馬鈴薯", "河馬", "海馬", "馬鹿"), "火": ("火车", "火車", "火箭", "火山"), "花": ("花生", "棉花", "花费"),
+    "牛": ("蜗牛", "牛奶", "牛仔", "牛油果", "牛乳"), "鱼": ("鳄鱼", "章鱼"), "星": ("星期",), "车": ("车站",), "熊": ("熊猫",),
+}  # fmt: skip
+"""By word: phrases that hold the word and do not name it. A concept one of whose words is the phrase is not affected."""
+THINGS_FOR = ("food", "toys?", "lovers?", "breeds?", "shelters?", "leash(?:es)?", "collars?", "litter")
+"""What follows a word that is not there by itself: cat food."""
+COMPOUNDS = ("like", "shaped", "sized", "free", "less", "eared", "themed", "esque", "ish", "proof", "friendly",
+             "related", "inspired", "looking")  # fmt: skip
+"""What follows a word and a hyphen where the thing is not there: a cat-like dog. Style and colour are: cartoon-style."""
+PREFIXES = ("non", "anti", "un", "pseudo", "ex", "pre", "post")
+"""What stands before a word and a hyphen where the thing is not there: non-human."""
+
+# --- Negation before a mention ----------------------------------------------------------------------------------------
+
+OF_PHRASES = (
+    "no", "without", "neither", "nor", "zero", "lack", "lacks", "lacking", "lack of", "absence of", "devoid of",
+    "free of", "free from", "instead of", "rather than", "in place of", "in lieu of", "used to be", "missing",
+    "omits", "avoids", "excludes", "excluding",
+)  # fmt: skip
+"""Negations of the noun phrase after them: "no dogs near the cat" says nothing against the cat."""
+OF_SENTENCES = ("none of", "neither of", "nobody", "no one", "nothing", "doubt", "doubts", "doubtful", "unlikely",
+                "impossible", "fails to", "failed to")  # fmt: skip
+"""Negations of everything in the clause after them: "none of these animals in the park is a cat"."""
+OF_VERBS = ("not", "n't", "never", "cannot", "hardly", "scarcely", "no longer", "far from being")
+"""Negations of the verb after them, which reach `REACH` words far, or over the clause with one of `OPAQUE`."""
+NEGATIONS = OF_PHRASES + OF_SENTENCES + OF_VERBS
+"""Words that negate a mention after them; one that begins with "n'" is an ending."""
+NO_NEGATIONS = (
+    r"no(?=,| (?:it|this|that|there|i|he|she|they|we)\b)", "no (?:doubt|question|wonder|denying|mistaking|surprise)",
+    "no (?:less|fewer|more|later|sooner) than", "no (?:lack|shortage) of", "without (?:a |any )?(?:doubt|question)",
+    r"(?:not|\w+n['’]t|cannot) (?:only|just|merely|simply|to mention|surprisingly|until|long ago)",
+    r"(?:not|never|\w+n['’]t|cannot|can not|no one|nobody) (?:can |could |would )?(?:be )?"
+    r"(?:without|lack|lacking|den(?:y|ied)|doubt(?:ed)?|miss|overlook(?:ed)?|ignored?|help|fails?)(?: to| that)?",
+    r"(?:not|\w+n['’]t) (?:that |very |too |so )?far (?:away )?from(?! being)",
+    "none other than", "(?:nothing|nobody|no one|no \\w+) (?:but|except|other than|besides)(?: for)?", "never mind",
+)  # fmt: skip
+"""Phrases with such a word that do not negate: no doubt, not only, nothing but, not without."""
+OPAQUE = (
+    "thinks?", "believes?", "sees?", "seen?", "finds?", "found", "notices?", "spot", "detect", "observe",
+    "recogni[sz]e", "identify", "make out", "says?", "said", "call(?:ed)?", "consider(?:ed)?", "describe[ds]?", "guess",
+    "looks?", "seems?", "appears?", "contains?", "containing", "shows?", "showing", "shown", "depicts?", "depicting",
+    "features?", "includes?", "including", "have", "has", "having", "portrays?", "represents?", "representing",
+    "indicates?", "suggests?", "true", "case", "clear", "sure", "certain", "convinced", "evidence", "signs?", "traces?",
+    "indications?", "hints?", "proof", "reason", "possible", "likely", "able", "aware", "pictures?", "images?",
+    "photos?", "photographs?", "mention", "there",
+)  # fmt: skip
+"""Words whose complement is negated with them: "i do not think that there is a cat", "no sign of a cat"."""
+SHOWING = ("contain", "show", "depict", "feature", "include", "have", "has", "portray", "represent", "mention", "there")
+"""Those whose object is negated though it is definite: "the image does not show the cat"."""
+SEEING = ("see", "find", "notice", "spot", "detect", "observe", "recogni[sz]e", "identify", "make out")
+"""Those of which that holds if the writer sees: "i do not see the cat", but "the dog does not see the cat"."""
+WRITERS = ("i", "we", "you", "one")
+PARTS = ("signs?", "traces?", "hints?", "indications?", "evidence", "pictures?", "images?", "photos?", "sight", "kinds?",
+         "types?", "sorts?", "forms?", "groups?", "pairs?", "number", "any", "one", "some", "single")  # fmt: skip
+"""Nouns through which a negation goes on: "without any trace of a cat", but "without colour, of a cat"."""
+CONTRASTS = ("but", "only", "just", "merely", "with", "because", "so", "while", "whereas", "although", "though", "yet",
+             "except", "besides", "other than", "apart from", "which", "who", "whose", "where",
+             "and (?:a|an|the|one|two|three|some|there|it)")  # fmt: skip
+"""Words that end the reach of a negation: "no dog but a cat", "no dog and a cat"."""
+PLACES = ("on", "in", "at", "under", "behind", "near", "next to", "beside", "above", "below", "over", "to", "by", "of",
+          "around", "between", "through", "against", "from", "into", "towards?", "across", "along", "inside", "outside",
+          "among", "for")  # fmt: skip
+BE = ("is", "are", "was", "were", "be", "been", "being")
+VERBS = (*BE, "has", "have", "had", "does", "do", "there", "can", "could", "will", "would", "sits?", "stands?", "lies")
+"""Words that end a noun phrase, as places do."""
+DEGREES = ("very", "really", "so", "too", "quite", "particularly", "especially", "all that", "at all", "exactly",
+           "even", "always", "fully", "entirely")  # fmt: skip
+ARTICLES = ("a", "an", "the", "this", "that", "some", "his", "her", "its", "their", "one")
+DEFINITE = ("the", "this", "these", "his", "her", "its", "their", "my", "your", "our")
+ALL = ("everything", "everyone", "everybody", "anything", "anyone", "anybody", "all", "every", "any")
+BUT = ("except", "except for", "other than", "save for", "with the exception of", "(?:anything|everything|all) but")
+"""Exceptions deny their object after one of `ALL` ("everything but a cat") and keep it else ("empty except for a cat")."""
+
+# --- Doubt, comparison, questions -------------------------------------------------------------------------------------
+
+DOUBTS = (
+    "perhaps", "maybe", "possibly", "either", "if", "whether", "unless", "unsure", "unclear", "uncertain", "imagine",
+    "wish(?:es|ed)?", "suppose", "supposed to", "pretend(?:s|ing)?", "as though", "supposedly", "(?:look|search)ing for",
+    "(?:would|['’]d) (?:like|love|prefer|rather|need|want)", "dream(?:s|ing|t)? (?:of|about)",
+    "(?:could|might|may)(?: \\w+ly| also| well)? (?:be|have|show|contain|depict|represent)",
+)  # fmt: skip
+"""What is not said to be so: "perhaps it is a fox". Definite mentions are there all the same: "maybe the fox is ill"."""
+LIKENESS = (
+    "unlike", "resembl(?:es?|ed|ing)", "(?:reminiscent|reminds \\w+) of", "similar to", "in the shape of",
+    "(?:dressed|disguised) (?:up )?as", "as [\\w-]+ as(?= an? )", "like(?= an? )",
+)  # fmt: skip
+"""What the thing is only compared with: "quick as a cat"."""
+LOOKS_LIKE = (
+    "(?:it|this|that|there|which|what|image|picture|photo|drawing|painting|sketch|animal|creature|object|thing|something)"
+    "(?: \\w+){0,2} (?:looks?|appears?|seems?)(?: \\w+ly| a lot| more)? like(?= an? )"
+)
+"""A comparison that is a cautious answer: "it looks like a cat"."""
+OPEN_QUESTIONS = ("what", "why", "how", "who", "whose", "when")
+"""First words of questions that take their nouns for granted: "what is the cat looking at?"."""
+HALF_QUESTIONS = ("what if", "what about", "how about", "what would")
+TAGS = r", ?(?:(?:is|are|was|were|do|does|did|has|have|ca|wo)n['’]t \w+|right|no|yes|huh|eh|correct)\?"
+"""Ends of a sentence that is a question by form alone: "it's a cat, isn't it?"."""
+
+# --- Negation after a mention -----------------------------------------------------------------------------------------
+
+SEEN = ("there", "here", "visible", "present", "shown", "seen", "depicted", "pictured", "included", "found", "existent",
+        "(?:in|on|part of) (?:the|this|that) (?:picture|image|photo|photograph|scene|frame|shot|drawing|painting)")  # fmt: skip
+"""What a mention is not: "the cat is not there", "a cat isn't visible", "a cat not shown"."""
+GONE = ("gone", "absent", "lacking", "nowhere", "invisible", "nonexistent", "out of (?:sight|frame|view|shot)",
+        r"missing(?! (?:a|an|the|one|some|its|his|her|their)\b)", "removed", "erased", "deleted", "omitted", "replaced",
+        "cropped out", "cut out", "taken away", "painted over", "left out")  # fmt: skip
+"""What a mention is: "the cat is missing"."""
+LEAVING = ("disappeared", "vanished", "gone(?! \\w)", "fled", "run away", "left")
+"""What a mention has: "the cat has disappeared"."""
+
+# --- Scripts without spaces, and Korean -------------------------------------------------------------------------------
+
+BEFORE_UNSPACED = (
+    "没有", "沒有", "没", "沒", "无", "無", "不是", "并非", "並非", "非", "不存在", "看不到", "看不见", "未见", "未", "缺少", "缺乏", "不像",
+    "可能是", "也许", "或许", "是否", "如果", "像",
+    "ไม่มี", "ไม่ใช่", "ไม่เห็น", "ไม่พบ", "ปราศจาก", "อาจ",
+)  # fmt: skip
+"""Chinese, Thai: words that negate a mention at most `REACH_UNSPACED` letters after them, or leave it in doubt."""
+NO_NEGATIONS_UNSPACED = ("没有什么比", "无疑", "毫无疑问", "不仅", "不只", "好像", "图像", "圖像", "影像", "雕像")
+CONTRASTS_UNSPACED = ("而是", "但", "只", "却", "有一", "和一", "แต่", "旁")
+AFTER_UNSPACED = (
+    "不见了?", "不見了?", "不在", "消失", "没有?出现", "没了", "并?不存在",
+    "(?:は|が|も|では|じゃ|で|の姿は|など|を){0,2}(?:どこにも)?(?:いません|いない|ありません|ない|なく|見えない|見えません|見当たら|消え|かもしれ|でしょうか|ですか)",
+    "(?:이|가|은|는|도)? ?(?:없|아니|아닙|안 보|보이지 않|사라)", "หายไป",
+)  # fmt: skip
+"""Chinese, Japanese, Korean, Thai: what negates a mention just before it, or leaves it in doubt."""
+ASKING_UNSPACED = ("吗", "嗎", "么", "か")
