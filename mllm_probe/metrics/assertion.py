@@ -73,7 +73,8 @@ _MODIFIER = (
 _AFTER = re.compile(
     rf"{_MODIFIER}(?:"
     rf"(?:{any_of(w.BE)}{_NO_LONGER}|not|no\s+longer)\s+{any_of(w.SEEN)}"
-    rf"|(?:{any_of(w.BE)}|has\s+been|have\s+been|seems?)\s+(?:\w+\s+)?{any_of(w.GONE)}"
+    rf"|(?:{any_of(w.BE)}|(?:has|have|had)\s+(?:\w+\s+)?been|seems?)\s+(?:\w+\s+)?{any_of(w.GONE)}"
+    rf"|(?:had\s+been|used\s+to\s+be)(?=[.,;!]|\s*$)"
     rf"|(?:has|have|had)\s+(?:\w+\s+)?{any_of(w.LEAVING)}|disappeared|vanished"
     rf"|(?:can|could){_NO_LONGER}\s+be\s+(?:\w+\s+)?(?:seen|found|made\s+out|recogni[sz]ed)"
     rf"|(?:does|do|did){_NO_LONGER}\s+(?:exist|appear|show\s+up|occur)|no\s+longer\s+(?:exists?|appears?)"
@@ -159,10 +160,16 @@ def _sentence_reaches(text: str, low: int, cue: re.Match[str], between: str) -> 
     return bool(_IN_CLAUSE.match(between)) and not _AT_DEFINITE.search(between)
 
 
+_RELATIVE = re.compile(r"\b(?:who|which|that)\s+$", _I)
+_MAIN_VERB = re.compile(r"\s+[\w'’ -]*?\w[a-rt-z]s\s+(?:an?|his|her|its|their|on|in|at)\s", _I)
+
+
 def _verb_reaches(text: str, low: int, cue: re.Match[str], between: str) -> bool:
-    """ "is not a cat", "i do not think that there is a cat", but not "a not very happy cat"."""
+    """ "is not a cat", "i do not think that there is a cat", but not "a not very happy cat", "who isn't old has a cat"."""
     if _ARTICLE.search(text, low, cue.start()) and not cue.group().lower().endswith(("n't", "n’t")):
         return bool(_ONLY_DEGREES.match(between))
+    if _RELATIVE.search(text, low, cue.start()) and _MAIN_VERB.match(between):
+        return False
     definite = _DEFINITE.search(between)
     if definite and _IN_CLAUSE.match(between) and not _NO_VERB.fullmatch(between, 0, definite.start()):
         verb = between[: definite.start()]

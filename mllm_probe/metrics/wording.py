@@ -47,9 +47,10 @@ PARTICLES = r"\uac00-\ud7a3"
 # --- Phrases in which a word has another sense ------------------------------------------------------------------------
 
 SENSES = {
-    "order": ("in order (?:to|that|for)", "out of order", "order to"),
+    "order": ("in order (?:to|that|for)", "(?:takes?|taking|took|placed?|placing) (?:an?|the|his|her|their|your) orders?", "out of order", "order to"),
     "left": ("left ?-?over", "left (?:behind|alone|out|the|his|her|its|their|him|them|home|for|to the imagination)",
              "(?:what|who|all that|nothing|little|much|something|someone|anything|none)(?:['’]s| is| was)? left(?! of)",
+             "(?<!the\\s)left (?:in|on|over|at|from)\\b(?! the (?:left|right))",
              "(?:has|have|had|having|was|were|been|be|i|he|she|it|they|we|you|who|just|already)(?: just| already)? "
              "left(?! (?:of|side|hand|and|or|to)\\b)"),
     "right": ("all right", "right (?:now|away|here|there|before|after|behind|next|beside|under|above|below|in|on|at|by)",
@@ -63,13 +64,12 @@ SENSES = {
     "fear": ("for fear", "i fear"), "hope": ("i hope", "hope (?:this|that|it) helps"), "love": ("would love",),
     "surprise": ("no surprise", "not surprisingly"), "interest": ("points? of interest",), "trust": ("trust me",),
     "balance": ("on balance",), "peace": ("peace sign",), "power": ("power (?:lines?|plugs?|outlets?|cords?|plants?)",),
-    "bear": ("bear in mind", "teddy bears?"), "dog": ("hot ?-?dogs?",), "cat": ("cat ?walks?", "cat['’]s eyes?"),
-    "horse": ("sea ?-?horses?", "horse ?power", "horse chestnuts?", "rocking horses?"), "mouse": ("mouse ?pads?",
-              "computer m(?:ouse|ice)", "(?:wireless|optical) m(?:ouse|ice)"),
+    "bear": ("bear in mind", "teddy bears?"), "dog": ("hot ?-?dogs?",), "cat": ("cat['’]s eyes?",),
+    "horse": ("sea ?-?horses?", "horse ?power", "horse chestnuts?", "rocking horses?"), "mouse": ("mouse pads?",),
     "star": ("(?:rock|movie|film|pop) stars?", "star ?fish(?:es)?"), "fish": ("star ?fish(?:es)?",),
     "bus": ("bus (?:stops?|stations?|lanes?|shelters?)",), "train": ("train (?:stations?|tracks?|lines?)",),
     "car": ("car ?parks?", "cable cars?"), "fire": ("fire (?:hydrants?|trucks?|engines?|escapes?|stations?|places?)",),
-    "light": ("light (?:blue|green|brown|grey|gray|pink|red|yellow)",), "bat": ("(?:baseball|cricket) bats?",),
+    "light": ("light (?:blue|green|brown|grey|gray|pink|red|yellow)",),
     "time": ("at the (?:same )?time", "some ?times?"), "fly": ("on the fly",), "cold": ("have a cold",),
     "content": ("contents? of",), "orange": ("orange juice",), "house": ("green ?houses?", "light ?houses?"),
     # Chinese and Japanese: words of two and more signs that contain one of another meaning
@@ -80,7 +80,7 @@ SENSES = {
 """By word: phrases that hold the word and do not name it. A concept one of whose words is the phrase is not affected."""
 THINGS_FOR = ("food", "toys?", "lovers?", "breeds?", "shelters?", "leash(?:es)?", "collars?", "litter")
 """What follows a word that is not there by itself: cat food."""
-COMPOUNDS = ("like", "shaped", "sized", "free", "less", "eared", "themed", "esque", "ish", "proof", "friendly",
+COMPOUNDS = ("like", "shaped", "sized", "free", "less", "eared", "hearted", "headed", "faced", "legged", "footed", "tailed", "themed", "esque", "ish", "proof", "friendly",
              "related", "inspired", "looking")  # fmt: skip
 """What follows a word and a hyphen where the thing is not there: a cat-like dog. Style and colour are: cartoon-style."""
 PREFIXES = ("non", "anti", "un", "pseudo", "ex", "pre", "post")
@@ -91,11 +91,11 @@ PREFIXES = ("non", "anti", "un", "pseudo", "ex", "pre", "post")
 OF_PHRASES = (
     "no", "without", "neither", "nor", "zero", "lack", "lacks", "lacking", "lack of", "absence of", "devoid of",
     "free of", "free from", "instead of", "rather than", "in place of", "in lieu of", "used to be", "missing",
-    "omits", "avoids", "excludes", "excluding",
+    "omits", "misses", "avoids", "excludes", "excluding",
 )  # fmt: skip
 """Negations of the noun phrase after them: "no dogs near the cat" says nothing against the cat."""
 OF_SENTENCES = ("none of", "neither of", "nobody", "no one", "nothing", "doubt", "doubts", "doubtful", "unlikely",
-                "impossible", "fails to", "failed to")  # fmt: skip
+                "impossible", "fails to", "failed to", "hard pressed to find", "hard to find")  # fmt: skip
 """Negations of everything in the clause after them: "none of these animals in the park is a cat"."""
 OF_VERBS = ("not", "n't", "never", "cannot", "hardly", "scarcely", "no longer", "far from being")
 """Negations of the verb after them, which reach `REACH` words far, or over the clause with one of `OPAQUE`."""
@@ -108,7 +108,8 @@ NO_NEGATIONS = (
     r"(?:not|never|\w+n['’]t|cannot|can not|no one|nobody) (?:can |could |would )?(?:be )?"
     r"(?:without|lack|lacking|den(?:y|ied)|doubt(?:ed)?|miss|overlook(?:ed)?|ignored?|help|fails?)(?: to| that)?",
     r"(?:not|\w+n['’]t) (?:that |very |too |so )?far (?:away )?from(?! being)",
-    "none other than", "(?:nothing|nobody|no one|no \\w+) (?:but|except|other than|besides)(?: for)?", "never mind",
+    "none other than", "no \\w+ without",
+    "(?:not|\\w+n['’]t) (?:true|right|correct|the case|think|believe|mean|say)(?: that)? there (?:is|are) no", "(?:nothing|nobody|no one|no \\w+) (?:but|except|other than|besides)(?: for)?", "never mind",
 )  # fmt: skip
 """Phrases with such a word that do not negate: no doubt, not only, nothing but, not without."""
 OPAQUE = (
@@ -159,11 +160,12 @@ DOUBTS = (
 LIKENESS = (
     "unlike", "resembl(?:es?|ed|ing)", "(?:reminiscent|reminds \\w+) of", "similar to", "in the shape of",
     "(?:dressed|disguised) (?:up )?as", "as [\\w-]+ as(?= an? )", "like(?= an? )",
+    "(?:looks?|looked|feels?|felt|sounds?|smells?|acts?|moves?) like(?! (?:it|he|she|they|this|there|the|some)\\b)",
 )  # fmt: skip
 """What the thing is only compared with: "quick as a cat"."""
 LOOKS_LIKE = (
     "(?:it|this|that|there|which|what|image|picture|photo|drawing|painting|sketch|animal|creature|object|thing|something)"
-    "(?: \\w+){0,2} (?:looks?|appears?|seems?)(?: \\w+ly| a lot| more)? like(?= an? )"
+    "(?: \\w+){0,2} (?:looks?|appears?|seems?)(?: \\w+ly| a lot| more)? like"
 )
 """A comparison that is a cautious answer: "it looks like a cat"."""
 OPEN_QUESTIONS = ("what", "why", "how", "who", "whose", "when")
@@ -179,9 +181,10 @@ SEEN = ("there", "here", "visible", "present", "shown", "seen", "depicted", "pic
 """What a mention is not: "the cat is not there", "a cat isn't visible", "a cat not shown"."""
 GONE = ("gone", "absent", "lacking", "nowhere", "invisible", "nonexistent", "out of (?:sight|frame|view|shot)",
         r"missing(?! (?:a|an|the|one|some|its|his|her|their)\b)", "removed", "erased", "deleted", "omitted", "replaced",
-        "cropped out", "cut out", "taken away", "painted over", "left out")  # fmt: skip
+        "cropped out", "cut out", "taken away", "painted over", "left out", "eaten", "torn down", "demolished")  # fmt: skip
 """What a mention is: "the cat is missing"."""
-LEAVING = ("disappeared", "vanished", "gone(?! \\w)", "fled", "run away", "left")
+LEAVING = ("disappeared", "vanished", "gone(?! \\w)", "fled", "run away", "left",
+           r"\w+ (?:out|outside) of (?:the|this) (?:picture|image|frame|view|shot|scene)")
 """What a mention has: "the cat has disappeared"."""
 
 # --- Scripts without spaces, and Korean -------------------------------------------------------------------------------
