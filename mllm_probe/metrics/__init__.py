@@ -1,6 +1,5 @@
 """Scores of steered answers and the statistics that go with them."""
 
-from mllm_probe.metrics.forms import forms
 from mllm_probe.metrics.lens import lens_chunks, lens_logits
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
@@ -12,6 +11,7 @@ from mllm_probe.metrics.statistics import (
     wilson_interval,
 )
 from mllm_probe.metrics.text import Span, spans
+from mllm_probe.metrics.word_forms import forms
 from mllm_probe.metrics.wording import NEGATIONS
 from mllm_probe.metrics.words import WordTable, word_table, word_variants
 

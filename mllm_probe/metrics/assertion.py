@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from mllm_probe.metrics import wording as w
-from mllm_probe.metrics.forms import any_of
+from mllm_probe.metrics.word_forms import any_of
 
 REACH = 3
 """Words between a negated verb and a mention at most."""
 _PHRASE, _CLAUSE = 8, 14
 """Words over which the negation of a noun phrase, and that of a whole clause, go on at most."""
-_FAR = 400
-"""Characters before a mention that are looked at, so that a long answer costs no square of its length."""
+_FAR = 240
+"""Characters before and after a mention that are read, so that a long answer costs no square of its length."""
+_MOST_CUES = 8
+"""Cues that are looked at, the nearest ones, for the same reason."""
 _UNSPACED_FAR = 8
 """Letters between a negation and a mention at most in scripts without spaces."""
 
@@ -66,30 +68,32 @@ def _clause_start(text: str, start: int) -> int:
 
 _COMPOUND = re.compile(rf"[-‐‑]{any_of(w.COMPOUNDS)}\b", _I)
 _PREFIX = re.compile(rf"(?<!\w){any_of(w.PREFIXES)}[-‐‑]$", _I)
-_NO_LONGER = rf"(?:\s+(?:not|no\s+longer|never)|n['’]t|not)(?:\s+\w+)?"
+_NO_LONGER = r"(?:\s+(?:not|no\s+longer|never)|n['’]t|not)(?:\s+\w+)?"
+_ADVERB = r"(?:(?!not\b|never\b)\w+\s+)?"
 _MODIFIER = (
-    rf"(?:\s+(?:that|which|who)\s+(?:\w+\s+){{1,6}}?|\s+(?:{any_of(w.PLACES)}|and|or)\s+(?:\w+\s+){{1,4}}?|\s+)"
+    rf"(?:\s+(?:that|which|who)\s+(?:\w+\s+){{1,6}}?|\s+{any_of(w.PLACES)}\s+(?:\w+\s+){{1,4}}?"
+    r"|\s+(?:and|or)\s+(?:\w+\s+){1,3}?(?=(?:are|were|have)\s)|\s+)"
 )
 _AFTER = re.compile(
     rf"{_MODIFIER}(?:"
     rf"(?:{any_of(w.BE)}{_NO_LONGER}|not|no\s+longer)\s+{any_of(w.SEEN)}"
-    rf"|(?:{any_of(w.BE)}|(?:has|have|had)\s+(?:\w+\s+)?been|seems?)\s+(?:\w+\s+)?{any_of(w.GONE)}"
-    rf"|(?:had\s+been|used\s+to\s+be)(?=[.,;!]|\s*$)"
-    rf"|(?:has|have|had)\s+(?:\w+\s+)?{any_of(w.LEAVING)}|disappeared|vanished"
+    rf"|(?:{any_of(w.BE)}|(?:has|have|had)\s+{_ADVERB}been|seems?)\s+{_ADVERB}{any_of(w.GONE)}"
+    r"|(?:had\s+been|used\s+to\s+be)(?=[.,;!]|\s*$)"
+    rf"|(?:has|have|had)\s+{_ADVERB}{any_of(w.LEAVING)}|disappeared|vanished"
     rf"|(?:can|could){_NO_LONGER}\s+be\s+(?:\w+\s+)?(?:seen|found|made\s+out|recogni[sz]ed)"
     rf"|(?:does|do|did){_NO_LONGER}\s+(?:exist|appear|show\s+up|occur)|no\s+longer\s+(?:exists?|appears?)"
-    rf")\b|\s*[:=-]\s*(?:no|none|absent|false|0)\b",
+    r")\b|\s*[:=-]\s*(?:no|none|absent|false|0)(?=\s*(?:[.,;\n]|$))",
     _I,
 )
 
 
 def _in_compound(text: str, start: int, stop: int) -> bool:
-    return bool(_COMPOUND.match(text, stop) or _PREFIX.search(text, max(0, start - 8), start))
+    return bool(_COMPOUND.match(text, stop, stop + 20) or _PREFIX.search(text, max(0, start - 8), start))
 
 
 def _denied_after(text: str, low: int, start: int, stop: int) -> bool:
-    """ "the cat is gone", but not the roof in "the cat on the roof is gone"."""
-    return bool(_AFTER.match(text, stop)) and not _AT_PLACE.search(text, low, start)
+    """As "the cat is gone", but not the roof in "the cat on the roof is gone"."""
+    return bool(_AFTER.match(text, stop, stop + _FAR)) and not _AT_PLACE.search(text, low, start)
 
 
 # --- Questions --------------------------------------------------------------------------------------------------------
@@ -101,12 +105,12 @@ _YES = re.compile(r"\W*(?:yes|yeah|yep|indeed|correct|true)\b", _I)
 
 def _asked(text: str, start: int, stop: int) -> bool:
     """Whether the mention stands in a question that leaves open whether the thing is there."""
-    end = _SENTENCE_END.search(text, stop)
+    end = _SENTENCE_END.search(text, stop, stop + _FAR)
     if end is None or end.group() not in "?？":
-        return _asks_unspaced(text, stop, end.start() if end else len(text))
+        return _asks_unspaced(text, stop, end.start() if end else min(len(text), stop + _FAR))
     far = max(0, start - _FAR)
     first = max((e.end() for e in _SENTENCE_END.finditer(text, far, start)), default=far)
-    if _DEFINITE.search(text, first, start) or _YES.match(text, end.end()):
+    if _DEFINITE.search(text, first, start) or _YES.match(text, end.end(), end.end() + 20):
         return False
     if _OPEN.match(text, first) and not _alternative(text, start, stop):
         return False
@@ -115,7 +119,10 @@ def _asked(text: str, start: int, stop: int) -> bool:
 
 
 def _alternative(text: str, start: int, stop: int) -> bool:
-    return bool(re.match(r"\s+or\s", text[stop : stop + 8]) or re.search(r"\bor\s+(?:an?\s+)?$", text[:start][-8:]))
+    return bool(
+        re.match(r"\s+or\s", text[stop : stop + 8])
+        or re.search(r"\bor\s+(?:an?\s+)?$", text[max(0, start - 8) : start])
+    )
 
 
 # --- What stands before the mention -----------------------------------------------------------------------------------
@@ -134,29 +141,32 @@ _SEEING = re.compile(rf"\b{any_of(w.SEEING)}\b", _I)
 _WRITER = re.compile(rf"\b{any_of(w.WRITERS)}\s+(?:\w+\s+)?$", _I)
 _NO_VERB = re.compile(rf"(?:\s+(?:{any_of(w.DEGREES + w.BE)}|\w+ly))*\s*$", _I)
 _ONLY_DEGREES = re.compile(rf"(?:\s+(?:{any_of(w.DEGREES)}|\w+ly))*\s+$", _I)
+_INDEFINITE = re.compile(r"\s+(?:an?|any|one)\s", _I)
 _ARTICLE = re.compile(rf"\b{any_of(w.ARTICLES)}\s+$", _I)
 _STARTS = re.compile(r"[\W_]*$")
-_SUBJECT = re.compile(rf".*?\b{any_of(w.BE + ('looks?', 'shows?', 'contains?', 'depicts?'))}\s", _I | re.DOTALL)
+_HAS_VERB = re.compile(rf"\b{any_of(w.BE + w.OPAQUE)}\s", _I)
 _BUT_ALL = re.compile(rf"\b{any_of(w.ALL)}\b", _I)
 
 
 def _between(text: str, low: int, high: int, stop: int) -> str:
     """Words between a cue and a mention, without the commas of a list that ends in "or"."""
     words = text[low:high]
-    is_list = "," in words and (_LIST_ENDS.match(text, stop) or _LIST_ENDED.search(words))
+    is_list = "," in words and (_LIST_ENDS.match(text, stop, stop + _FAR) or _LIST_ENDED.search(words))
     return re.sub(r",\s", " ", words) if is_list and not words.startswith(",") else words
 
 
 def _phrase_reaches(text: str, low: int, cue: re.Match[str], between: str) -> bool:
-    """ "no dogs", "no sign of a dog", "no sign that there is a dog", "no animal here is a dog"."""
+    """As "no dogs", "no sign of a dog", "no sign that there is a dog", "no animal here is a dog"."""
     if _IN_PHRASE.match(between):
         return True
-    subject = cue.group().lower() == "no" and _STARTS.fullmatch(text, low, cue.start()) and _SUBJECT.match(between)
+    subject = cue.group().lower() == "no" and _STARTS.fullmatch(text, low, cue.start()) and _HAS_VERB.search(between)
     return _sentence_reaches(text, low, cue, between) if subject else bool(_OPAQUE.match(between))
 
 
 def _sentence_reaches(text: str, low: int, cue: re.Match[str], between: str) -> bool:
-    """ "none of these animals is a cat", but not "none of them sits on the roof"."""
+    """As "none of these animals is a cat", but not "none of them sits on the roof"."""
+    if cue.group().lower() in w.EMPTY and not _HAS_VERB.search(between):
+        return False
     return bool(_IN_CLAUSE.match(between)) and not _AT_DEFINITE.search(between)
 
 
@@ -165,7 +175,7 @@ _MAIN_VERB = re.compile(r"\s+[\w'’ -]*?\w[a-rt-z]s\s+(?:an?|his|her|its|their|
 
 
 def _verb_reaches(text: str, low: int, cue: re.Match[str], between: str) -> bool:
-    """ "is not a cat", "i do not think that there is a cat", but not "a not very happy cat", "who isn't old has a cat"."""
+    """As "is not a cat", "do not think that there is a cat"; not "a not very happy cat", "who isn't old has a cat"."""
     if _ARTICLE.search(text, low, cue.start()) and not cue.group().lower().endswith(("n't", "n’t")):
         return bool(_ONLY_DEGREES.match(between))
     if _RELATIVE.search(text, low, cue.start()) and _MAIN_VERB.match(between):
@@ -175,16 +185,17 @@ def _verb_reaches(text: str, low: int, cue: re.Match[str], between: str) -> bool
         verb = between[: definite.start()]
         sees = _SEEING.search(verb) and _WRITER.search(text, low, cue.start())
         return bool(_SHOWING.search(verb) or sees)
-    return bool(_IN_REACH.match(between) or _OPAQUE.match(between))
+    one_phrase = _INDEFINITE.match(between) and _IN_PHRASE.match(between)
+    return bool(one_phrase or _IN_REACH.match(between) or _OPAQUE.match(between))
 
 
 def _but_reaches(text: str, low: int, cue: re.Match[str], between: str) -> bool:
-    """ "everything except a cat", but not "empty except for a cat"."""
+    """As "everything except a cat", but not "empty except for a cat"."""
     return bool(_IN_PHRASE.match(between) and _BUT_ALL.search(text, low, cue.end()))
 
 
 def _doubt_reaches(text: str, low: int, cue: re.Match[str], between: str) -> bool:
-    """ "perhaps it is a cat", but not "perhaps the cat is ill"."""
+    """As "perhaps it is a cat", but not "perhaps the cat is ill"."""
     return bool(_IN_CLAUSE.match(between)) and not _DEFINITE.search(between)
 
 
@@ -205,7 +216,8 @@ _REACHES: dict[str, _Reach] = {
 
 
 def _denied_before(text: str, low: int, start: int, stop: int, negations: tuple[str, ...]) -> bool:
-    for cue in _cues(negations).finditer(text, low, start):
+    cues = list(_cues(negations).finditer(text, low, start))
+    for cue in cues[-_MOST_CUES:]:
         reaches = _REACHES.get(cue.lastgroup or "")
         if reaches and reaches(text, low, cue, _between(text, cue.end(), start, stop)):
             return True
@@ -249,11 +261,9 @@ def _denied_unspaced(text: str, low: int, start: int, stop: int) -> bool:
         return False
     if _AFTER_UNSPACED.match(text, stop):
         return True
-    for cue in _CUES_UNSPACED.finditer(text, low, start):
-        between = text[cue.end() : start]
-        if cue.lastgroup is None and len(between) <= _UNSPACED_FAR and not _CONTRAST_UNSPACED.search(between):
-            return True
-    return False
+    cues = _CUES_UNSPACED.finditer(text, max(low, start - 2 * _UNSPACED_FAR), start)
+    betweens = (text[cue.end() : start] for cue in cues if cue.lastgroup is None)
+    return any(len(words) <= _UNSPACED_FAR and not _CONTRAST_UNSPACED.search(words) for words in betweens)
 
 
 def _asks_unspaced(text: str, stop: int, end: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mllm_probe.metrics.assertion import asserted
-from mllm_probe.metrics.forms import MENTION, mention_pattern
+from mllm_probe.metrics.word_forms import finder
 from mllm_probe.metrics.wording import NEGATIONS
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -54,8 +54,7 @@ def spans(text: str, words: Sequence[str], *, negations: Sequence[str] = NEGATIO
     if not isinstance(text, str):
         raise TypeError(f"an answer is a text, but got {type(text).__name__}.")
     cues = _listed(negations, "negations")
-    mentions = mention_pattern(_listed(words, "words")).finditer(text)
-    places = [mention.span() for mention in mentions if mention.lastgroup == MENTION]
+    places = finder(_listed(words, "words")).mentions(text)
     return [Span(start, stop, not asserted(text, start, stop, cues)) for start, stop in places]
 
 
