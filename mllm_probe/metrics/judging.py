@@ -108,7 +108,7 @@ class ModelJudge:
         model, table = self.model, word_table(self.model, [self.yes, self.no])
         asked = self.question.replace("{words}", " or ".join(words)).replace("{text}", text)
         encoded = model.encode(None, asked)
-        prefix = torch.tensor([answer_ids(model, model.default_answer_prefix)], dtype=torch.long, device=model.device)
+        prefix = torch.tensor([answer_ids(model, model.default_answer_prefix)], dtype=torch.long)
         model.lock.require_unedited()
         with model.lock.held(), torch.no_grad():
             try:
@@ -194,6 +194,7 @@ def judge_agreement(
     """
     if not callable(judge):
         judge = ModelJudge(judge)
+    _require_answers(grid)
     words = words_of(grid)
     rows = Counter((concept, answer) for concept, answer in _answers(grid) if answer.strip() and words[concept])
     if not rows:
@@ -219,12 +220,15 @@ def judge_agreement(
     )
 
 
-def _answers(grid: xr.Dataset) -> Iterator[tuple[str, str]]:
+def _require_answers(grid: xr.Dataset) -> None:
     if "text" not in grid or CONCEPT not in grid["text"].dims:
         raise ValueError(
             f"expected a grid with answers; {described(grid)} has no 'text' by concept. Run mp.sweep with a metric "
             "that reads answers, such as metrics=('named',)."
         )
+
+
+def _answers(grid: xr.Dataset) -> Iterator[tuple[str, str]]:
     for concept in map(str, grid[CONCEPT].values):
         steered = grid["text"].sel({CONCEPT: concept}).values.ravel()
         unsteered = grid["text_unsteered"].values.ravel() if "text_unsteered" in grid else ()

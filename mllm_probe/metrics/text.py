@@ -1,4 +1,4 @@
-"""Text of answers: spans that name a concept and whether they are negated, kept true content, repetition."""
+"""Text of answers: spans that mention a concept and whether they count as naming it, kept true content, repetition."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Span(NamedTuple):
     start, stop : int
         Characters (code points) of the answer: ``answer[start:stop]`` is the mention.
     negated : bool
-        Whether the answer says that the concept is not there; such a mention does not count as naming it.
+        Whether the answer does not say that the concept is there: it denies it, leaves it open ("perhaps a cat", "is it
+        a cat?") or only compares with it ("cat-like"). Such a mention does not count as naming it.
     """
 
     start: int
@@ -32,14 +33,19 @@ class Span(NamedTuple):
 def spans(text: str, words: Sequence[str], *, negations: Sequence[str] = NEGATIONS) -> list[Span]:
     """Spans at which an answer mentions a concept; every score, mark and page that speaks of naming uses these.
 
+    A rule without a parser, for English and in small part for Chinese, Japanese, Korean and Thai. `answers.csv` in
+    ``tests/metrics`` of the source tree has 311 answers that a careful reader has judged: the rule agrees on 187 of the
+    188 that it was written for; of 74 and 49 further ones it had 61 and 46 right before it was mended for them.
+
     Parameters
     ----------
     text : str
         An answer.
     words : sequence of str
-        Words of one concept; whole words count, in any case, and their regular plurals (`forms`).
+        Words of one concept; whole words count, in any case, and words made of them (:func:`forms`), but not phrases in
+        which they have another sense ("in order to"). In scripts without spaces they are found inside of a text.
     negations : sequence of str
-        Words that negate a mention after them, with at most `REACH` words between.
+        Words that negate a mention after them: those of `NEGATIONS` as far as each reaches, any other as "not" does.
 
     Returns
     -------
