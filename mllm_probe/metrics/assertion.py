@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from mllm_probe.metrics import wording as w
-from mllm_probe.metrics.word_forms import any_of
+from mllm_probe.metrics.patterns import any_of, phrase
 
 REACH = 3
 """Words between a negated verb and a mention at most."""
@@ -32,8 +32,8 @@ _ADJECTIVES = rf"(?:(?!(?:{any_of(w.ARTICLES + w.VERBS)})\b){_TOKEN}\s+){{0,2}}$
 _DEFINITE = re.compile(rf"\b{any_of(w.DEFINITE)}\s+{_ADJECTIVES}", _I)
 _AT_DEFINITE = re.compile(rf"\b{any_of(w.PLACES)}\s+{any_of(w.DEFINITE)}\s+{_ADJECTIVES}", _I)
 _AT_PLACE = re.compile(rf"\b{any_of(w.PLACES)}\s+(?:{any_of(w.ARTICLES)}\s+)?{_ADJECTIVES}", _I)
-_LIST_ENDS = re.compile(rf"(?:,\s+{_TOKEN}(?:\s+{_TOKEN})?)*,?\s+n?or\s", _I)
-_LIST_ENDED = re.compile(r"\bn?or\s+(?:an?\s+|any\s+)?(?:[\w'’-]+\s+)?$", _I)
+_LIST_ENDS = re.compile(rf"(?:,\s+{_TOKEN}(?:\s+{_TOKEN})?)*,?\s+{w.OR}\s", _I)
+_LIST_ENDED = re.compile(rf"\b{w.OR}\s+(?:{_TOKEN}\s+){{0,2}}$", _I)
 
 
 def asserted(text: str, start: int, stop: int, negations: tuple[str, ...]) -> bool:
@@ -68,23 +68,7 @@ def _clause_start(text: str, start: int) -> int:
 
 _COMPOUND = re.compile(rf"[-‐‑]{any_of(w.COMPOUNDS)}\b", _I)
 _PREFIX = re.compile(rf"(?<!\w){any_of(w.PREFIXES)}[-‐‑]$", _I)
-_NO_LONGER = r"(?:\s+(?:not|no\s+longer|never)|n['’]t|not)(?:\s+\w+)?"
-_ADVERB = r"(?:(?!not\b|never\b)\w+\s+)?"
-_MODIFIER = (
-    rf"(?:\s+(?:that|which|who)\s+(?:\w+\s+){{1,6}}?|\s+{any_of(w.PLACES)}\s+(?:\w+\s+){{1,4}}?"
-    r"|\s+(?:and|or)\s+(?:\w+\s+){1,3}?(?=(?:are|were|have)\s)|\s+)"
-)
-_AFTER = re.compile(
-    rf"{_MODIFIER}(?:"
-    rf"(?:{any_of(w.BE)}{_NO_LONGER}|not|no\s+longer)\s+{any_of(w.SEEN)}"
-    rf"|(?:{any_of(w.BE)}|(?:has|have|had)\s+{_ADVERB}been|seems?)\s+{_ADVERB}{any_of(w.GONE)}"
-    r"|(?:had\s+been|used\s+to\s+be)(?=[.,;!]|\s*$)"
-    rf"|(?:has|have|had)\s+{_ADVERB}{any_of(w.LEAVING)}|disappeared|vanished"
-    rf"|(?:can|could){_NO_LONGER}\s+be\s+(?:\w+\s+)?(?:seen|found|made\s+out|recogni[sz]ed)"
-    rf"|(?:does|do|did){_NO_LONGER}\s+(?:exist|appear|show\s+up|occur)|no\s+longer\s+(?:exists?|appears?)"
-    r")\b|\s*[:=-]\s*(?:no|none|absent|false|0)(?=\s*(?:[.,;\n]|$))",
-    _I,
-)
+_AFTER = re.compile(rf"{any_of(w.BETWEEN)}{any_of(w.DENIALS)}\b|{w.CHECKED}", _I)
 
 
 def _in_compound(text: str, start: int, stop: int) -> bool:
@@ -100,7 +84,8 @@ def _denied_after(text: str, low: int, start: int, stop: int) -> bool:
 
 _TAG = re.compile(w.TAGS, _I)
 _OPEN = re.compile(rf"\W*(?!{any_of(w.HALF_QUESTIONS)}\b){any_of(w.OPEN_QUESTIONS)}(?:['’]\w+)?\b", _I)
-_YES = re.compile(r"\W*(?:yes|yeah|yep|indeed|correct|true)\b", _I)
+_OR_AFTER, _OR_BEFORE = re.compile(rf"\s+{w.OR}\s", _I), re.compile(rf"\b{w.OR}\s+(?:\w+\s+)?$", _I)
+_YES = re.compile(rf"\W*{any_of(w.YES)}\b", _I)
 
 
 def _asked(text: str, start: int, stop: int) -> bool:
@@ -119,10 +104,7 @@ def _asked(text: str, start: int, stop: int) -> bool:
 
 
 def _alternative(text: str, start: int, stop: int) -> bool:
-    return bool(
-        re.match(r"\s+or\s", text[stop : stop + 8])
-        or re.search(r"\bor\s+(?:an?\s+)?$", text[max(0, start - 8) : start])
-    )
+    return bool(_OR_AFTER.match(text, stop, stop + 8) or _OR_BEFORE.search(text, max(0, start - 8), start))
 
 
 # --- What stands before the mention -----------------------------------------------------------------------------------
@@ -131,11 +113,10 @@ _STOP_CLAUSE = rf"(?:{any_of(w.CONTRASTS)})\b"
 _STOP_PHRASE = rf"(?:{any_of(w.CONTRASTS + w.PLACES + w.VERBS)})\b"
 _PART_OF = rf"{any_of(w.PARTS)}\s+of\s+"
 _IN_PHRASE = re.compile(rf"\s+(?:{_PART_OF}|(?!{_STOP_PHRASE}){_TOKEN}\s+){{0,{_PHRASE}}}$", _I)
-_IN_CLAUSE = re.compile(rf"\s+(?:(?!{_STOP_CLAUSE}){_TOKEN}\s+){{0,{_CLAUSE}}}$", _I)
-_IN_REACH = re.compile(rf"\s+(?:(?!{_STOP_CLAUSE}){_TOKEN}\s+){{0,{REACH}}}$", _I)
-_OPAQUE = re.compile(
-    rf"\s+(?:{_TOKEN}\s+){{0,2}}?{any_of(w.OPAQUE)}\s+(?:(?!{_STOP_CLAUSE}){_TOKEN}\s+){{0,{_CLAUSE}}}$", _I
-)
+_WORD = rf"(?!{_STOP_CLAUSE}){_TOKEN}\s+"
+_IN_CLAUSE = re.compile(rf"\s+(?:{_WORD}){{0,{_CLAUSE}}}$", _I)
+_IN_REACH = re.compile(rf"\s+(?:{_WORD}){{0,{REACH}}}$", _I)
+_OPAQUE = re.compile(rf"\s+(?:{_WORD}){{0,2}}?{any_of(w.OPAQUE)}\s+(?:{_WORD}){{0,{_CLAUSE}}}$", _I)
 _SHOWING = re.compile(rf"\b{any_of(w.SHOWING)}\b", _I)
 _SEEING = re.compile(rf"\b{any_of(w.SEEING)}\b", _I)
 _WRITER = re.compile(rf"\b{any_of(w.WRITERS)}\s+(?:\w+\s+)?$", _I)
@@ -144,6 +125,8 @@ _ONLY_DEGREES = re.compile(rf"(?:\s+(?:{any_of(w.DEGREES)}|\w+ly))*\s+$", _I)
 _INDEFINITE = re.compile(r"\s+(?:an?|any|one)\s", _I)
 _ARTICLE = re.compile(rf"\b{any_of(w.ARTICLES)}\s+$", _I)
 _STARTS = re.compile(r"[\W_]*$")
+_RELATIVE = re.compile(rf"\b{any_of(w.RELATIVES)}\s+$", _I)
+_MAIN_VERB = re.compile(phrase(w.MAIN_VERB), _I)
 _HAS_VERB = re.compile(rf"\b{any_of(w.BE + w.OPAQUE)}\s", _I)
 _BUT_ALL = re.compile(rf"\b{any_of(w.ALL)}\b", _I)
 
@@ -168,10 +151,6 @@ def _sentence_reaches(text: str, low: int, cue: re.Match[str], between: str) -> 
     if cue.group().lower() in w.EMPTY and not _HAS_VERB.search(between):
         return False
     return bool(_IN_CLAUSE.match(between)) and not _AT_DEFINITE.search(between)
-
-
-_RELATIVE = re.compile(r"\b(?:who|which|that)\s+$", _I)
-_MAIN_VERB = re.compile(r"\s+[\w'’ -]*?\w[a-rt-z]s\s+(?:an?|his|her|its|their|on|in|at)\s", _I)
 
 
 def _verb_reaches(text: str, low: int, cue: re.Match[str], between: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
+from mllm_probe.metrics.patterns import any_of, phrase
 from mllm_probe.metrics.wording import DERIVED, IRREGULAR, NOT_DERIVED, NOT_MEN, PARTICLES, SENSES, THINGS_FOR, UNSPACED
 
 _BEFORE, _AFTER = rf"(?<![^\W{UNSPACED}])", rf"(?![^\W{UNSPACED}])"
@@ -53,17 +54,6 @@ def _derived(word: str) -> list[str]:
     return [form for form in made if form not in NOT_DERIVED]
 
 
-def phrase(text: str) -> str:
-    """Pattern of a phrase of the tables in `wording`: a blank stands for any white space, an apostrophe for both."""
-    return re.sub(r" (?!\?)", r"\\s+", text)
-
-
-def any_of(phrases: Iterable[str]) -> str:
-    """Pattern of any of several phrases, the longest first."""
-    listed = [phrase(text) for text in sorted(phrases, key=len, reverse=True)]
-    return "(?:" + "|".join(listed) + ")" if listed else "(?!)"
-
-
 class Finder(NamedTuple):
     """Finds mentions of a concept.
 
@@ -90,7 +80,7 @@ class Finder(NamedTuple):
 def finder(words: tuple[str, ...]) -> Finder:
     """Return what finds a concept's words: whole words, but parts of a text in scripts without spaces."""
     every = sorted(forms(words), key=len, reverse=True)
-    senses = sorted({sense for form in every for sense in SENSES.get(form, ()) if sense not in every})
+    senses = sorted({sense for form in every for sense in SENSES.get(form, ()) if not _any_is(sense, every)})
     inside = [form for form in every if re.match(f"[{UNSPACED}]", form)]
     inflected = [form for form in every if re.search(f"[{PARTICLES}]$", form)]
     whole = [form for form in every if form not in inside and form not in inflected]
@@ -102,6 +92,10 @@ def finder(words: tuple[str, ...]) -> Finder:
     )
     stems = {form.split()[0] for form in every}
     return Finder(tuple(s for s in stems if not any(s != t and s.startswith(t) for t in stems)), pattern)
+
+
+def _any_is(sense: str, spellings: list[str]) -> bool:
+    return any(re.fullmatch(phrase(sense), form) for form in spellings)
 
 
 def _any_form(spellings: list[str]) -> str:

@@ -8,6 +8,8 @@ which are plain words. What is not said to be of another language is English.
 
 from __future__ import annotations
 
+from mllm_probe.metrics.patterns import any_of
+
 # --- Word forms -------------------------------------------------------------------------------------------------------
 
 IRREGULAR = {
@@ -93,7 +95,7 @@ SENSES = {
     "mouse": ("mouse pads?",),
     "star": ("(?:rock|movie|film|pop) stars?", "star fish(?:es)?"),
     "fish": ("star fish(?:es)?",),
-    "bus": ("bus (?:stops?|stations?|lanes?|shelters?)",),
+    "bus": ("bus (?:stop|stations?|lanes?)",),
     "train": ("train (?:stations?|tracks?|lines?)",),
     "car": ("car parks?", "cable cars?"),
     "fire": ("fire (?:hydrants?|trucks?|engines?|escapes?|stations?|places?)",),
@@ -105,7 +107,7 @@ SENSES = {
     "火": ("火车", "火車", "火箭", "火山"), "星": ("星期",), "车": ("车站",),
 }
 """By word: phrases that hold it and do not name it. A concept one of whose own words is the phrase is named by it."""
-THINGS_FOR = ("food", "toys?", "lovers?", "breeds?", "shelters?", "leash(?:es)?", "collars?", "litter")
+THINGS_FOR = ("food", "litter", "lovers?", "breeds?", "shelters?")
 """What follows a word whose thing need not be there: cat food."""
 COMPOUNDS = (
     "like", "shaped", "sized", "free", "less", "eared", "hearted", "headed", "faced", "legged", "footed", "tailed",
@@ -170,7 +172,7 @@ PARTS = (
 """Nouns through which a negation goes on: "without any trace of a cat", but "a picture without colour of a cat"."""
 CONTRASTS = (
     "but", "only", "just", "merely", "with", "because", "so", "while", "whereas", "although", "though", "yet", "except",
-    "besides", "other than", "apart from", "which", "who", "whose", "where",
+    "besides", "other than", "apart from", "when", "until", "which", "who", "whose", "where",
     "and (?:a|an|the|one|two|three|some|there|it)",
 )
 """Words that end the reach of a negation: "no dog but a cat", "no dog and a cat"."""
@@ -182,6 +184,9 @@ PLACES = (
 BE = ("is", "are", "was", "were", "be", "been", "being")
 VERBS = (*BE, "has", "have", "had", "does", "do", "there", "can", "could", "will", "would", "sits?", "stands?", "lies")
 """Words that end a noun phrase, as places do."""
+RELATIVES = ("who", "which", "that")
+MAIN_VERB = r"(?: [\w'’-]+){0,6}? \w+[a-rt-z]s (?:an?|his|her|its|their|on|in|at) "
+"""End of a relative clause, by the verb that follows it: "who isn't smiling holds a balloon"."""
 DEGREES = (
     "very", "really", "so", "too", "quite", "particularly", "especially", "all that", "at all", "exactly", "even",
     "always", "fully", "entirely",
@@ -208,13 +213,16 @@ LIKENESS = (
 )
 """What a thing is only compared with: "quick as a cat"."""
 LOOKS_LIKE = (
-    "(?:it|this|that|there|which|what|image|picture|photo|drawing|painting|sketch|animal|creature|object|thing|something)"
+    "(?:it|this|that|there|which|what|image|picture|photo|drawing|painting|sketch|animal|creature|object|thing|one|other)"
     r"(?: \w+){0,2} (?:looks?|appears?|seems?|feels?)(?: \w+ly| a lot| more)? like"
 )
 """A comparison that is a cautious answer: "it looks like a cat"."""
 OPEN_QUESTIONS = ("what", "why", "how", "who", "whose", "when")
 """First words of questions that take their nouns for granted: "what is the cat looking at?"."""
 HALF_QUESTIONS = ("what if", "what about", "how about", "what would")
+OR = "n?or"
+YES = ("yes", "yeah", "yep", "indeed", "correct", "true")
+"""How the answer to a question begins that says that it is so: "is it a cat? yes"."""
 TAGS = r", ?(?:(?:is|are|was|were|do|does|did|has|have|ca|wo)n['’]t \w+|right|no|yes|huh|eh|correct)\?"
 """Ends of statements in the form of a question: "it's a cat, isn't it?"."""
 
@@ -237,6 +245,25 @@ LEAVING = (
     r"\w+ (?:out|outside) of (?:the|this) (?:picture|image|frame|view|shot|scene)",
 )
 """What a thing has: "the cat has disappeared"."""
+
+NOT = r"(?: (?:not|no longer|never)|n['’]t|not)(?: \w+)?"
+ADVERB = r"(?:(?!not\b|never\b)\w+ )?"
+BETWEEN = (
+    r" (?:that|which|who) (?:\w+ ){1,6}?", rf" {any_of(PLACES)} (?:\w+ ){{1,4}}?",
+    r" (?:and|or) (?:\w+ ){1,3}?(?=(?:are|were|have) )", " ",
+)
+"""What may stand between a mention and what is said of it: "the cat on the roof is gone"."""
+DENIALS = (
+    rf"(?:{any_of(BE)}{NOT}|not|no longer) {any_of(SEEN)}",
+    rf"(?:{any_of(BE)}|(?:has|have|had) {ADVERB}been|seems?) {ADVERB}{any_of(GONE)}",
+    rf"(?:has|have|had) {ADVERB}{any_of(LEAVING)}", "disappeared", "vanished",
+    r"(?:had been|used to be)(?=[.,;!]|\s*$)",
+    rf"(?:can|could){NOT} be (?:\w+ )?(?:seen|found|made out|recogni[sz]ed)",
+    rf"(?:does|do|did){NOT} (?:exist|appear|show up|occur)", "no longer (?:exists?|appears?)",
+)
+"""What is said of a thing that is not there, after it."""
+CHECKED = r"\s*[:=-]\s*(?:no|none|absent|false|0)(?=\s*(?:[.,;\n]|$))"
+"""What follows a thing that is not there in a list: "cat: no"."""
 
 # --- Scripts without spaces, and Korean -------------------------------------------------------------------------------
 

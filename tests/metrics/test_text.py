@@ -58,6 +58,14 @@ def test_plurals_derived_words_and_underscores_are_forms():
     assert named("two butterflies", ["butterfly"])
 
 
+def test_a_word_in_another_sense_is_no_mention():
+    assert spans("a hot dog", ["dog"]) == [] and named("a hot dog", ["dog", "hot dog"])
+    assert spans("a bag of cat food", ["cat"]) == [] and named("a bus stops here", ["bus"])
+    assert named("a house on the left in the image, a cat to the right by a tree", ["left"])
+    assert named("a house on the left in the image, a cat to the right by a tree", ["right"])
+    assert spans("a cat right by the tree that was left behind", ["left", "right"]) == []
+
+
 def test_token_sequences_are_found():
     assert first_mention_tokens([5, 6, 7, 8], [(9,), (6, 7)]) == (1, 3)
     assert first_mention_tokens([5, 6, 7, 8], [(7, 6), ()]) is None
