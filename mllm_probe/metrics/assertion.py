@@ -85,6 +85,7 @@ def _denied_after(text: str, low: int, start: int, stop: int) -> bool:
 _TAG = re.compile(w.TAGS, _I)
 _OPEN = re.compile(rf"\W*(?!{any_of(w.HALF_QUESTIONS)}\b){any_of(w.OPEN_QUESTIONS)}(?:['’]\w+)?\b", _I)
 _OR_AFTER, _OR_BEFORE = re.compile(rf"\s+{w.OR}\s", _I), re.compile(rf"\b{w.OR}\s+(?:\w+\s+)?$", _I)
+_THIS_IS = re.compile(rf"\b{phrase(w.THIS_IS)}{_ADJECTIVES}", _I)
 _YES = re.compile(rf"\W*{any_of(w.YES)}\b", _I)
 
 
@@ -95,7 +96,9 @@ def _asked(text: str, start: int, stop: int) -> bool:
         return _asks_unspaced(text, stop, end.start() if end else min(len(text), stop + _FAR))
     far = max(0, start - _FAR)
     first = max((e.end() for e in _SENTENCE_END.finditer(text, far, start)), default=far)
-    if _DEFINITE.search(text, first, start) or _YES.match(text, end.end(), end.end() + 20):
+    if _YES.match(text, end.end(), end.end() + 20):
+        return False
+    if _DEFINITE.search(text, first, start) and not (end.start() == stop and _THIS_IS.search(text, first, start)):
         return False
     if _OPEN.match(text, first) and not _alternative(text, start, stop):
         return False

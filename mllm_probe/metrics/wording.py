@@ -220,6 +220,8 @@ LOOKS_LIKE = (
 OPEN_QUESTIONS = ("what", "why", "how", "who", "whose", "when")
 """First words of questions that take their nouns for granted: "what is the cat looking at?"."""
 HALF_QUESTIONS = ("what if", "what about", "how about", "what would")
+THIS_IS = rf"{any_of(BE)} (?:this|these|that|those|it|they) "
+"""Begin of a question whose pronoun is no article: "is this meat?", but "is this cat black?"."""
 OR = "n?or"
 YES = ("yes", "yeah", "yep", "indeed", "correct", "true")
 """How the answer to a question begins that says that it is so: "is it a cat? yes"."""

@@ -13,6 +13,7 @@ PAIRS = [
     ("alternatives", "what is it, a cat or a dog?", "what is the cat doing?", "cat"),
     ("open questions", "is there a cat?", "why is there a cat?", "cat"),
     ("answered questions", "is it a cat? no", "is it a cat? yes", "cat"),
+    ("questions about this", "is this meat? no", "is this meat fresh? no", "meat"),
     ("tags", "it's a cat?", "it's a cat, isn't it?", "cat"),
     ("questions in Chinese", "这是猫吗", "这是猫", "猫"),
     ("places of a sentence", "none of them is a cat", "none of them sits on the cat", "cat"),
