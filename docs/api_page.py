@@ -52,6 +52,7 @@ SECTIONS = (
         "Metrics",
         ("metrics",),
         tuple(f"metrics.{n}" for n in ("Answer", "ScoredConcept", "spans", "Span", "concept_projection"))
+        + tuple(f"metrics.{n}" for n in ("forms", "Judge", "ModelJudge", "Agreement", "judge_agreement"))
         + ("metrics.false_discovery_rate",),
     ),
     Section("Sweeps", ("sweeps", "studies"), ("sweeps.SweepPlan", "sweeps.read_progress", "sweeps.StoreProgress")),

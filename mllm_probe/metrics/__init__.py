@@ -1,5 +1,6 @@
 """Scores of steered answers and the statistics that go with them."""
 
+from mllm_probe.metrics.judging import Agreement, Judge, ModelJudge, judge_agreement
 from mllm_probe.metrics.lens import lens_chunks, lens_logits
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
@@ -16,13 +17,18 @@ from mllm_probe.metrics.statistics import (
     summarise_draws,
     wilson_interval,
 )
-from mllm_probe.metrics.text import NEGATIONS, Span, forms, spans
+from mllm_probe.metrics.text import Span, spans
+from mllm_probe.metrics.word_forms import forms
+from mllm_probe.metrics.wording import NEGATIONS
 from mllm_probe.metrics.words import WordTable, word_table, word_variants
 
 __all__ = [
+    "Agreement",
     "Answer",
     "Draws",
+    "Judge",
     "Metric",
+    "ModelJudge",
     "NEGATIONS",
     "ScoredConcept",
     "Span",
@@ -35,6 +41,7 @@ __all__ = [
     "draw_test",
     "false_discovery_rate",
     "forms",
+    "judge_agreement",
     "lens_chunks",
     "lens_logits",
     "median_interval",

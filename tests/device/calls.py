@@ -19,6 +19,7 @@ from mllm_probe.activations.accessor import TorchAccessor
 from mllm_probe.decoding.paths import NEXT_WAYS, PROMPT_WAYS
 from mllm_probe.decoding.shared import Shared, UneditedPart, WholeForwards
 from mllm_probe.generation.live import Live
+from mllm_probe.metrics import ModelJudge
 from mllm_probe.models import ProbeModel
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.editor import Editor
@@ -214,5 +215,9 @@ def _live() -> None:
         )
 
 
-for fill in (_captures, _accessors, _vectors, _editors, _ways, _sweeps, _live):
+def _judges() -> None:
+    CALLS["judge of an answer"] = lambda s: np.array(ModelJudge(s.model, "{text} {words} ?").log_odds("a cat", ["cat"]))
+
+
+for fill in (_captures, _accessors, _vectors, _editors, _ways, _sweeps, _live, _judges):
     fill()
