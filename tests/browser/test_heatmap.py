@@ -37,6 +37,7 @@ def large(k):
     band = np.repeat(values[..., None] * 0, 1, -1)
     variables = {"difference": (dims, values, {"units": "nats"}), "low": (dims, values - 1), "high": (dims, values + 1),
         "n": (dims, values * 0 + 24), "clear_of_controls": (dims, abs(values) > 1),
+        "clear_in_grid": (dims, abs(values) > 1), "q": (dims, np.exp(-abs(values))),
         "control_mean": ((*dims, "control"), band), "control_low": ((*dims, "control"), band - 1),
         "control_high": ((*dims, "control"), band + 1)}
     coords = {"concept": names, "category": ("concept", ["entity", "emotion"] * 32), "layer": np.arange(40),

@@ -23,7 +23,9 @@ def effect_dataset(controls=("random", "shuffled"), answer_prefix="there is a"):
             "high": (dims, difference + 0.3),
             "value": (dims, difference + mean[0]),
             "n": (dims, np.full(shape, 24)),
-            "clear_of_controls": (dims, np.abs(difference) > 1.7),
+            "q": (dims, 0.05 * 1.7 / np.maximum(np.abs(difference), 0.1)),
+            "clear_of_controls": (dims, np.abs(difference) > 1.2),
+            "clear_in_grid": (dims, np.abs(difference) > 1.7),
             "control_mean": ((schema.CONTROL, *dims), mean),
             "control_low": ((schema.CONTROL, *dims), mean - 0.2),
             "control_high": ((schema.CONTROL, *dims), mean + 0.2),
@@ -106,9 +108,9 @@ def test_the_band_of_several_concepts_covers_all_of_them(effect):
     assert np.allclose(data(figure, "band shuffled")["high"], gap.max("concept"))
 
 
-def test_markers_are_filled_where_the_effect_is_clear_of_controls(effect):
+def test_markers_are_filled_where_the_effect_passes_in_the_grid(effect):
     points = data(layer_profile(effect, strength=1), "points cat")
-    clear = effect["clear_of_controls"].sel(strength=1, concept="cat").values
+    clear = effect["clear_in_grid"].sel(strength=1, concept="cat").values
     assert 0 < clear.sum() < 4
     assert list(points["fill"]) == [CATEGORY_COLOURS["entity"] if yes else "#ffffff" for yes in clear]
 

@@ -203,7 +203,7 @@ def test_the_map_is_drawn_with_axes_units_hatching_and_selection(heatmap, tmp_pa
     texts = ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
     assert {"edited layer (decoder block)", "cat", "7", "entity", "+10 nats", "0"} <= set(texts)
     assert "strength 1 × residual norm · n = 24 images" in texts
-    assert "beyond random directions · hatched: not clear of the controls" in texts
+    assert "beyond random directions · hatched: does not pass in the grid" in texts
     assert any(text.startswith("<img src=x") for text in texts)
     numbers = MapNumbers.of(heatmap)
     rects = [one.attrib for one in root.iter(f"{SVG}rect")]
@@ -244,7 +244,7 @@ def test_a_dose_response_is_drawn_over_its_controls(heatmap, tmp_path):
     root = ElementTree.parse(heatmap.to_svg(tmp_path / "dose.svg", what="dose_response").path).getroot()
     texts = ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
     assert {"cat, layer 5", "effect [nats]", "strength [× residual norm]", "random directions", "−2", "½"} <= set(texts)
-    assert "n = 24 images · 95 % intervals over images" in texts
+    assert "n = 24 images · 95 % intervals over images and draws" in texts
     assert len(list(root.iter(f"{SVG}polygon"))) == 1
     assert len(list(root.iter(f"{SVG}circle"))) == 5 + 1
 

@@ -34,7 +34,7 @@ def test_values_are_float32_by_concept_layer_and_strength(filled):
     effect = fakes.effect()
     np.testing.assert_allclose(numbers(filled), effect["difference"].values, rtol=1e-6)
     np.testing.assert_allclose(numbers(filled, "low"), effect["low"].values, rtol=1e-6)
-    np.testing.assert_array_equal(numbers(filled, "clear"), effect["clear_of_controls"].values)
+    np.testing.assert_array_equal(numbers(filled, "clear"), effect["clear_in_grid"].values)
     np.testing.assert_allclose(numbers(filled, "control"), 0.1, rtol=1e-6)
     assert (filled.unit, filled.strength_unit) == ("nats", "residual")
     assert filled.categories[:5] == ["entity"] * 5
