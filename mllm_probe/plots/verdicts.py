@@ -10,7 +10,7 @@ from mllm_probe.studies.clear_cells import verdict_caption
 
 MOST_BROKEN = 0.5
 """Share of broken answers from which on a cell is marked."""
-_LARGEST, _SMALLEST, _OF_HEIGHT, _INSET = 7.0, 3.0, 0.42, 2.0
+_LARGEST, _SMALLEST, _OF_HEIGHT, _INSET = 7.0, 3.0, 0.42, 3.0
 
 
 def grid_caption(effect: xr.Dataset) -> str:
@@ -35,8 +35,11 @@ def grid_caption(effect: xr.Dataset) -> str:
         return caption
     least = int(effect.attrs.get("least_images", 0))
     few = int(((effect["n"] > 0) & (effect["n"] < least)).sum())
-    without = f"; {few} {'has' if few == 1 else 'have'} fewer than {least} images, so no verdict" if few else ""
-    return f"whole grid: {caption}{without}"
+    same = int(((effect["n"] >= least) & effect["q"].isnull()).sum())
+    rest = [f"{few} with fewer than {least} images"] * bool(few) + [
+        f"{same} that do not differ from the controls"
+    ] * bool(same)
+    return f"whole grid: {caption}{'; not tested: ' if rest else ''}{' and '.join(rest)}"
 
 
 def marks_of(effect: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -67,3 +70,9 @@ def mark_box(width: float, height: float) -> tuple[float, float, float]:
     side = max(_SMALLEST, min(_LARGEST, width - 2, _OF_HEIGHT * height))
     inset = max(0.0, min(_INSET, (width - side) / 2))
     return inset, height - side - inset, side
+
+
+def mark_weights(side: float) -> tuple[float, float]:
+    """Weights of the lines of a mark, and of the paper below them, so that they are seen on every colour."""
+    weight = max(1.2, side / 5)
+    return weight, weight + 2 * side / 7

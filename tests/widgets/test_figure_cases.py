@@ -10,7 +10,7 @@ import pytest
 
 from mllm_probe.plots.curves import axis_limits
 from mllm_probe.plots.palette import CATEGORY_COLOURS, DARK, LIGHT, MARKS, control_colour, control_label
-from mllm_probe.plots.verdicts import mark_box
+from mllm_probe.plots.verdicts import mark_box, mark_weights
 from mllm_probe.schema import CATEGORIES
 from mllm_probe.widgets.base import numbers
 from mllm_probe.widgets.base.recipe import map_recipe
@@ -47,6 +47,8 @@ def test_scales_and_axes_end_alike():
 def test_marks_stand_alike():
     for size, wanted in CASES["mark_box"]:
         assert mark_box(*size) == pytest.approx(tuple(wanted)), size
+    for side, wanted in CASES["mark_weights"]:
+        assert mark_weights(side) == pytest.approx(tuple(wanted)), side
     labels = {mark["label"] for mark in MARKS.values()}
     assert {text for texts in CASES["curve"]["said"] for text in texts[2:]} == labels
 

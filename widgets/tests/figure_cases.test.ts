@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import cases from "../../tests/widgets/figure_cases.json";
 import * as format from "../src/base/numbers";
 import { controlLabel } from "../src/base/theme";
-import { markBox } from "../src/heatmap/cell_marks";
+import { markBox, markWeights } from "../src/heatmap/cell_marks";
 import { codeOf } from "../src/heatmap/copying";
 import type { Cells, RowGroup } from "../src/heatmap/map_cells";
 import { axisLimits, responseOf } from "../src/heatmap/response";
@@ -38,6 +38,11 @@ describe("numbers and labels", () => {
     for (const [[width = 0, height = 0] = [], wanted] of cases.mark_box as [number[], number[]][]) {
       markBox(width, height).forEach((end, i) => {
         expect(end).toBeCloseTo(wanted[i] ?? Number.NaN, 9);
+      });
+    }
+    for (const [side, wanted] of cases.mark_weights as [number, number[]][]) {
+      markWeights(side).forEach((weight, i) => {
+        expect(weight).toBeCloseTo(wanted[i] ?? Number.NaN, 9);
       });
     }
   });

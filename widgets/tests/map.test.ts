@@ -97,8 +97,14 @@ describe("readout", () => {
       .slice(5);
   it("says whether a cell passes, of how many images, and what its answers are", () => {
     const all = cells().value;
-    expect(verdict({ clear: all.map(() => 0) })).toEqual(["does not pass in the grid, q = .013", "n = 24 images"]);
+    expect(verdict({ clear: all.map(() => 0) })).toEqual([
+      "does not pass (not clear of the controls), q = .013",
+      "n = 24 images",
+    ]);
+    expect(verdict({ clear: all.map(() => 0), q: all.map(() => 0.2) })[0]).toBe("does not pass in the grid, q = .20");
     expect(verdict({ q: all.map(() => Number.NaN) })).toEqual(["not tested", "n = 24 images"]);
+    const same = { q: all.map(() => Number.NaN), value: all.map(() => 0) };
+    expect(verdict(same)).toEqual(["as the controls, not tested", "n = 24 images"]);
     expect(verdict({ q: new Float32Array(0) })).toEqual(["clear of the controls", "n = 24 images"]);
     expect(verdict({ n: all.map(() => 4) })).toEqual(["too few images for a verdict", "n = 4 of 6 images"]);
     expect(verdict({ n: all.map(() => 1), leastImages: 1, q: new Float32Array(0) }).at(-1)).toBe("n = 1 image");

@@ -38,8 +38,8 @@ _READING = (
     "Clear of a control: the effect has the sign that the dose intends, one more draw of the control would lie as far "
     "out with p ≤ .05, and the 95 % interval, which counts the spread over images and that over draws, excludes 0. In "
     "the grid: at a false discovery rate of .05 over all its cells (q ≤ .05, Benjamini–Hochberg), so that of the cells "
-    "that pass about one in twenty is false. Hatched or hollow cells do not pass: they are no evidence of an effect. "
-    "With fewer than 6 images, or 10 for scores that are 0 or 1, no cell passes.",
+    "that pass at most one in twenty is expected to be false. Hatched or hollow cells do not pass: they are no "
+    "evidence of an effect. With fewer than 6 images, or 10 for scores that are 0 or 1, no cell passes.",
     "Random directions: isotropic, of the same size, at the same positions. On-manifold directions: random "
     "combinations of the model's own activations. Shuffled labels: directions made the same way from pairs with "
     "exactly half of the labels exchanged.",
@@ -48,13 +48,13 @@ _READING = (
     "of what the unsteered answer has. Log-probability of the concept's words is a fast screen: it says where "
     "answers may change, not what they say.",
     *(f"{mark['sign']} in a cell: {mark['label']}." for mark in MARKS.values()),
-    "n is the number of images that count. For “named” these are, at positive strengths, images that lack the "
-    "concept and whose unsteered answer does not name it; at negative ones, those whose unsteered answer names it.",
+    "n is the number of images that count: at strengths that bring the concept, images that lack it and whose "
+    "unsteered answer does not name it; at those that take it away, images whose unsteered answer names it.",
     "Peak · spread, at the right of the map: the layer of the largest effect v, and the participation ratio "
     "(Σv)² / Σv² over the layers whose effect has the sign of that peak, in layers: 1 where one layer carries the "
     "effect, L where L layers carry it equally. Noise at weak layers raises it.",
-    "Late layers can be made to say anything by repeating a word: rank cells by what is named and what is kept of the "
-    "true content, and read the answers.",
+    "Late layers can be made to say anything by repeating a word: rank cells by the score of their answers, and read "
+    "the answers.",
 )
 
 

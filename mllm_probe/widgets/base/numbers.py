@@ -138,7 +138,7 @@ def map_note(against: str, *, tested: bool, outliers: bool, marks: Collection[st
     against : str
         The kind of control that effects are differences from.
     tested : bool
-        Whether any cell has a q, so that hatching goes by it.
+        Whether cells are tested in the grid, so that hatching goes by that.
     outliers : bool
         Whether any cell lies beyond the scale.
     marks : collection of str
@@ -146,7 +146,7 @@ def map_note(against: str, *, tested: bool, outliers: bool, marks: Collection[st
     """
     hatched = "does not pass in the grid" if tested else "not clear of the controls"
     parts = [f"beyond {control_label(against)}", f"hatched: {hatched}"]
-    parts += [f"{mark['sign']} {mark['label']}" for name, mark in MARKS.items() if name in marks]
+    parts += [f"{mark['sign']}\N{NO-BREAK SPACE}{mark['label']}" for name, mark in MARKS.items() if name in marks]
     return " · ".join([*parts, "corner: beyond the scale"] if outliers else parts)
 
 

@@ -82,7 +82,7 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     limit = scale_limit(values, unit)
     note = map_note(
         against,
-        tested=bool(np.isfinite(arrays["q"]).any()),
+        tested=arrays["q"].size > 0,
         outliers=bool((np.abs(values) > limit).any()),
         marks=[name for name, mark in marks_of(effect).items() if mark.any()],
     )

@@ -6,7 +6,7 @@ import numpy as np
 
 from mllm_probe.plots.curves import counted
 from mllm_probe.plots.palette import MARKS, diverging
-from mllm_probe.plots.verdicts import mark_box
+from mllm_probe.plots.verdicts import mark_box, mark_weights
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit
 from mllm_probe.widgets.pictures import fonts
 from mllm_probe.widgets.pictures.drawing import Area, Box, Drawing, Line, Text
@@ -20,8 +20,6 @@ _NARROWEST = 640.0
 """As wide as the image of a panel, which a lab draws below its map."""
 _HEADING = 16
 _LINE = 15
-_MARK_WEIGHT, _HALO = 1.4, 3.4
-"""Of the lines of a mark, and of the paper around them, so that they are seen on every colour."""
 
 
 def map_picture(
@@ -131,10 +129,11 @@ def _mark(drawing: Drawing, code: float, cell: tuple[float, float, float, float]
     left, top, width, height = cell
     inset, down, side = mark_box(width, height)
     held = [mark for i, mark in enumerate(MARKS.values()) if np.isfinite(code) and int(code) >> i & 1]
-    for stroke, weight in (("paper", _HALO), ("ink", _MARK_WEIGHT)):
+    weight, halo = mark_weights(side)
+    for stroke, wide in (("paper", halo), ("ink", weight)):
         for line in held[-1]["strokes"] if held else ():
             points = tuple((left + inset + side * px, top + down + side * py) for px, py in line)
-            drawing.add(Line(points, stroke, weight))
+            drawing.add(Line(points, stroke, wide))
 
 
 def _legend(drawing: Drawing, numbers: MapNumbers, left: float, y: float, width: float) -> None:

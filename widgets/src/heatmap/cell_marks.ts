@@ -14,10 +14,7 @@ const MARKS: Mark[] = Object.values(palette.marks);
 const LARGEST = 7;
 const SMALLEST = 3;
 const OF_HEIGHT = 0.42;
-const INSET = 2;
-/** Of the lines, and of the paper around them, so that they are seen on every colour. */
-const WEIGHT = 1.4;
-const HALO = 3.4;
+const INSET = 3;
 
 /** The marks of a cell, from the sum of 2 to the place of each. */
 export const marksOf = (code: number): Mark[] => (Number.isFinite(code) ? MARKS.filter((_, i) => (code >> i) & 1) : []);
@@ -27,6 +24,12 @@ export function markBox(width: number, height: number): [number, number, number]
   const side = Math.max(SMALLEST, Math.min(LARGEST, width - 2, OF_HEIGHT * height));
   const inset = Math.max(0, Math.min(INSET, (width - side) / 2));
   return [inset, height - side - inset, side];
+}
+
+/** Weights of the lines of a mark, and of the paper below them, so that they are seen on every colour. */
+export function markWeights(side: number): [number, number] {
+  const weight = Math.max(1.2, side / 5);
+  return [weight, weight + (2 * side) / 7];
 }
 
 /** Paint the last mark of each cell that has one. */
@@ -48,12 +51,13 @@ export function paintMarks(pen: Pen, layout: Layout, theme: Theme, code: (row: n
       }
     }
   });
-  for (const [colour, weight] of [
-    [theme.paper, HALO],
-    [theme.ink, WEIGHT],
+  const [weight, halo] = markWeights(markBox(layout.cellWidth - gapOf(layout), layout.rowHeight - 1)[2]);
+  for (const [colour, wide] of [
+    [theme.paper, halo],
+    [theme.ink, weight],
   ] as const) {
     pen.strokeStyle = colour;
-    pen.lineWidth = weight;
+    pen.lineWidth = wide;
     pen.stroke(lines);
   }
   pen.lineWidth = 1;

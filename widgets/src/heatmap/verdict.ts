@@ -3,6 +3,9 @@ import { qValue } from "../base/numbers";
 import { marksOf } from "./cell_marks";
 import { at, type Cells } from "./map_cells";
 
+/** False discovery rate of cells that pass, as in `mllm_probe.studies.effect`; float32 of .05 lies a little above it. */
+const LARGEST_Q = Math.fround(0.05);
+
 /** Whether a cell passes; empty where nothing is known of that. */
 export function verdictOf(cells: Cells, index: number): string {
   const clear = at(cells.clear, index);
@@ -10,8 +13,10 @@ export function verdictOf(cells: Cells, index: number): string {
   if (at(cells.n, index) < cells.leastImages) return "too few images for a verdict";
   if (cells.q.length === 0) return clear ? "clear of the controls" : "not clear of the controls";
   const q = at(cells.q, index);
-  if (!Number.isFinite(q)) return "not tested";
-  return `${clear ? "passes" : "does not pass"} in the grid, ${qValue(q)}`;
+  if (!Number.isFinite(q)) return at(cells.value, index) === 0 ? "as the controls, not tested" : "not tested";
+  if (clear) return `passes in the grid, ${qValue(q)}`;
+  // A small q is not enough: the interval may include 0, or the effect have the wrong sign.
+  return `does not pass ${q <= LARGEST_Q ? "(not clear of the controls)" : "in the grid"}, ${qValue(q)}`;
 }
 
 /** The number of images that count, "n = 24 images"; of how many, where they are too few. */
