@@ -133,6 +133,9 @@ def _off_target(grid: xr.Dataset) -> CellScores:
         controls = [str(c) for c in grid[schema.CONTROL].values]
         own = np.where(missed[controls.index("concept"), ..., 0, :][..., None, :], np.nan, own)
         draws = np.where(missed[controls.index("random")].any(0)[:, :, None], np.nan, draws)
+    if "eligible" in grid:  # for the concept that is steered with
+        counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
+        own = np.where(counts[:, None, :, None], own, np.nan)
     unsteered = grid[f"{name}_unsteered"].transpose(schema.SCORED_CONCEPT, schema.SAMPLE).values.astype(np.float64)
     itself = grid[schema.CONCEPT].values[:, None] == grid[schema.SCORED_CONCEPT].values
     sense = np.where(takes_away(grid), -1, 1)

@@ -135,7 +135,7 @@ def _against(scores: CellScores, kind: str, average: str, seed: int) -> dict[str
 def _p_values(
     scores: CellScores, value: np.ndarray, means: np.ndarray, draws: Draws, average: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """p by the t test and by ranks; NaN for medians, metrics without direction, too few images, and at strength 0."""
+    """P by the t test and by ranks; NaN for medians, metrics without direction, too few images, and at strength 0."""
     count = np.isfinite(scores.own).sum(-1)
     known = (count >= least_images(scores.scale)) & (average == "mean") & scores.tested
     exact = _difference(value, draws.mean)

@@ -152,7 +152,7 @@ class Job:
 
     def row_bytes(self, encoded: Encoded, unedited_part: UneditedPart = NOTHING) -> int:
         """Memory that one more row of a chunk takes, on the safe side."""
-        steps = len(self.prefix) + self.settings.max_new_tokens
+        steps = len(self.prefix) + (self.settings.max_new_tokens if self.settings.rows_go_on else 1)
         return self.path.kind.planned_row_bytes(self.model, encoded, steps, unedited_part)
 
     def grid(self) -> Grid:

@@ -165,8 +165,8 @@ class Scorer:
 
     @property
     def steps_fed(self) -> int:
-        """Most tokens of an answer that are fed to a row."""
-        return len(self.prefix) + self.settings.max_new_tokens - 1
+        """Most tokens of an answer that are fed to a steered row."""
+        return len(self.prefix) + (self.settings.max_new_tokens - 1 if self.settings.rows_go_on else 0)
 
     def _start(self, shared: Shared, edits: ChunkEdits) -> Rows:
         count = len(edits.steerings)

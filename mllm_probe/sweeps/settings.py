@@ -151,6 +151,11 @@ class Settings:
         """Whether answers are generated."""
         return self.answers or any(metric.reading.decodes for metric in self.metrics)
 
+    @property
+    def rows_go_on(self) -> bool:
+        """Whether steered rows are fed more than the answer's beginning: their own answer, or the unsteered one."""
+        return self.decodes or any(metric.reading.unsteered for metric in self.metrics)
+
     def reading(self, what: str) -> list[Metric]:
         """Metrics that read one thing, see :data:`mllm_probe.metrics.metric.READS`."""
         return [metric for metric in self.metrics if metric.reads == what]

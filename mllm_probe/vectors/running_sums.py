@@ -19,7 +19,6 @@ from mllm_probe.vectors.classes import HALF_A, HALF_B, NEGATIVE, POSITIVE, Class
 from mllm_probe.vectors.directions import unit_rows
 from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_component
 
-
 MANIFOLD = 128
 """Activations that are kept at most for on-manifold controls, every second, third … of the images beyond."""
 

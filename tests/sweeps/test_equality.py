@@ -85,7 +85,7 @@ def test_cells_equal_plain_hooks(family, name, tokens, operation, path):
         cell = steered.sel(concept="cat", layer=layer, control="concept", draw=0)
         assert_cell(model, encoded, cell, unsteered, edits, "cat")
     if operation == "add":
-        drawn = random_direction(5, 0, 2, model.hidden_size)
+        drawn = random_direction(5, 0, model.hidden_size)
         edits = plain_edit(model, vectors, encoded, "cat", 2, strength, tokens, direction=drawn)
         for concept in WORDS:
             cell = steered.sel(concept=concept, layer=2, control="random", draw=0)

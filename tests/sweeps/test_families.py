@@ -113,7 +113,7 @@ def edit_of(one, encoded, cell, tokens, operation="add"):
         return []
     layer, direction = cell.layer.item(), None
     if cell.control.item() == "random":
-        direction = random_direction(SEED, int(cell.draw), layer, one.model.hidden_size)
+        direction = random_direction(SEED, int(cell.draw), one.model.hidden_size)
     name, strength = cell.concept.item(), cell.strength.item()
     return plain_edit(one.model, one.vectors, encoded, name, layer, strength, tokens, operation, "dog", direction)
 

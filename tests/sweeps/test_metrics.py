@@ -93,8 +93,17 @@ def test_eligible_images_lack_the_concept_or_name_it(grid, library):
         for concept in WORDS:
             says = bool(grid.named_unsteered.sel(concept=concept, sample=sample))
             here = grid.eligible.sel(concept=concept, sample=sample)
-            assert bool(here.sel(strength=1)) == (concept not in one.labels and not says)
-            assert bool(here.sel(strength=-1)) == says
+            negative, positive = (
+                one.id in {p.id for p in side} for side in (fit[concept].negative, fit[concept].positive)
+            )
+            assert bool(here.sel(strength=1)) == (negative and not says)
+            assert bool(here.sel(strength=-1)) == (positive and says)
+            own = grid.logprob.sel(concept=concept, sample=sample, control="concept").isel(draw=0)
+            assert (
+                np.isfinite(own.sel(strength=1)).all() == negative
+                and np.isfinite(own.sel(strength=-1)).all() == positive
+            )
+            assert np.isfinite(own.sel(strength=0)).all()
 
 
 def test_perplexity_is_the_unsteered_models_without_the_first_mention(tiny, grid, library):
@@ -107,7 +116,7 @@ def test_perplexity_is_the_unsteered_models_without_the_first_mention(tiny, grid
         )
         np.testing.assert_allclose(float(cell.perplexity), ratio, rtol=1e-3)
         checked += 1
-    assert checked > 2 * 2 * grid.sizes["sample"]
+    assert checked == 2 * sum(len(fit[concept].negative) for concept in WORDS)
     assert "has the concept" in grid.attrs["perplexity_picture"]
 
 

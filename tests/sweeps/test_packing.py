@@ -11,7 +11,14 @@ from mllm_probe.sweeps.chunk_size import Limits
 from tests.sweeps.helpers import random_vectors
 
 WORDS = {"cat": ["cat", "red star"], "dog": ["dog"]}
-SETTINGS = {"layers": [0, 2], "strengths": (-1, 0, 1), "draws": 4, "max_new_tokens": 4, "progress": False}
+SETTINGS = {
+    "layers": [0, 2],
+    "strengths": (-1, 0, 1),
+    "draws": 4,
+    "controls": "random",
+    "max_new_tokens": 4,
+    "progress": False,
+}
 
 
 def calls(model, *arguments, **settings):

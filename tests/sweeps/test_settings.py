@@ -24,7 +24,7 @@ CASES = [
     ({"layers": [9]}, r"no layer 9"),
     ({"metrics": ("logprob", "bleu")}, r"unknown metric 'bleu'; there are logprob"),
     ({"metrics": ()}, r"metrics: expected at least one"),
-    ({"controls": ("mirror",)}, r"unknown control 'mirror'; there are random, shuffled"),
+    ({"controls": ("mirror",)}, r"unknown control 'mirror'; there are random, on_manifold, shuffled, concepts"),
     ({"draws": 0}, r"draws: expected 1 or more; got 0"),
     ({"max_new_tokens": 0}, r"max_new_tokens: expected 1 or more"),
     ({"record": "gradient"}, r"unknown recording 'gradient'; there are activation"),
@@ -48,9 +48,36 @@ def test_shuffled_by_name_needs_shuffled_draws(tiny, vectors, pictures):
     with pytest.raises(ValueError, match=r"no shuffled draws.*shuffled_draws=8"):
         sweeps.sweep(tiny, vectors.drop_vars("shuffled").drop_dims("draw"), pictures[:1], controls=("shuffled",))
     grid = sweeps.sweep(
-        tiny, vectors.drop_vars("shuffled").drop_dims("draw"), pictures[:1], metrics="logprob", progress=False, draws=4
+        tiny, vectors.drop_dims("manifold_sample"), pictures[:1], metrics="logprob", progress=False, draws=4
     )
     assert grid.control.values.tolist() == ["concept", "random"] and grid.attrs["controls"] == ["random"]
+
+
+@pytest.mark.parametrize("draws", [1, 2, 5])
+def test_controls_in_pairs_need_an_even_number_of_draws(tiny, vectors, pictures, draws):
+    with pytest.raises(ValueError, match=rf"pairs of opposite directions.*an even number from 4 on, got {draws}"):
+        sweeps.sweep(tiny, vectors, pictures[:1], draws=draws)
+
+
+def test_other_concepts_are_controls_where_their_changes_are_of_one_size(tiny, vectors, pictures):
+    settings = {"controls": ("random", "concepts"), "metrics": "logprob", "draws": 4, "progress": False}
+    grid = sweeps.sweep(tiny, vectors, pictures[:2], strengths=(1,), layers=[1], **settings)
+    cat, dog = grid.logprob.sel(concept="cat"), grid.logprob.sel(concept="dog")
+    assert grid.other_concept.sel(concept="cat").values.tolist() == ["dog", "", "", ""]
+    assert (
+        np.isfinite(cat.sel(control="concepts", draw=0)).all() and np.isnan(cat.sel(control="concepts", draw=1)).all()
+    )
+    for name, words in (("cat", cat), ("dog", dog)):
+        other = vectors.sel(concept=[{"cat": "dog", "dog": "cat"}[name]])
+        other["words"] = vectors.words.sel(concept=[name]).assign_coords(concept=other.concept)
+        alone = sweeps.sweep(tiny, other, pictures[:2], strengths=(1,), layers=[1], **settings | {"controls": "random"})
+        expected = alone.logprob.isel(concept=0).sel(control="concept", draw=0)
+        np.testing.assert_allclose(words.sel(control="concepts", draw=0), expected, atol=1e-5)
+    for changed in ({"unit": "vector"}, {"operation": "ablate", "strengths": (1,)}):
+        with pytest.raises(ValueError, match="'concepts' compares with the other concepts' rows"):
+            sweeps.sweep(tiny, vectors, pictures[:1], **settings | changed)
+    with pytest.raises(ValueError, match="the vectors hold one concept"):
+        sweeps.sweep(tiny, vectors.sel(concept="cat"), pictures[:1], **settings)
 
 
 def test_vectors_of_another_model_name_both(vectors, pictures, device):
