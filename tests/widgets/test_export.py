@@ -17,6 +17,7 @@ from PIL import Image
 
 import mllm_probe as mp
 from mllm_probe.plots.palette import diverging
+from mllm_probe.plots.verdicts import grid_caption
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.base.numbers import MapNumbers
 from mllm_probe.widgets.heatmap.map_recordings import map_recordings
@@ -173,6 +174,9 @@ def test_a_page_of_a_grid_holds_every_metric_that_fits(tiny, pictures):
         recorded[0].shown["provenance"] == shown.provenance
         and recorded[1].shown["provenance"] == shown.provenance | recorded[1].when
     )
+    captions = [one.shown["caption"] for one in recorded]
+    assert captions[:2] == [shown.caption, grid_caption(mp.effect(shown.grid, "logprob"))] and captions[0] != captions[1]
+    assert captions[2] == "medians have no test against controls" and recorded[0].shown["least_images"] == 6
     largest = sum(len(value) for value in recorded[0].shown.values() if isinstance(value, bytes))
     assert len(map_recordings(shown, largest)) == 1
     shown.close()
