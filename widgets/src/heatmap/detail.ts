@@ -131,7 +131,12 @@ export class Detail {
         "beyond ",
         controlLabel(cells.controls[cells.against] ?? "random"),
       ),
-      h("span", {}, h("i", { class: "mp-key mp-key-hollow" }), "hollow: not clear"),
+      h(
+        "span",
+        {},
+        h("i", { class: "mp-key mp-key-hollow" }),
+        cells.q.length ? "hollow: does not pass in the grid" : "hollow: not clear of the controls",
+      ),
       ...cells.controls.map((kind) => {
         const key = h("i", { class: "mp-key", style: `--mp-control: ${controlColour(kind, theme.dark)}` });
         return h("span", {}, key, controlLabel(kind));

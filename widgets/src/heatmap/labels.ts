@@ -75,8 +75,6 @@ export function paintLegend(pen: Pen, scene: Scene, theme: Theme): void {
   pen.fillText("0", layout.left + width / 2, y + 15);
   pen.textAlign = "right";
   pen.fillText(`${signed(limit, digits)} ${unit}`.trim(), layout.left + width, y + 15);
-  pen.textAlign = "left";
-  pen.fillText(clip(pen, scene.note, layout.width - layout.left), layout.left, y + 31);
 }
 
 /** Names as they fit beside the cells, cut once for a layout and a theme. */

@@ -2,6 +2,7 @@
 import { digitsFor, dose, signed, strengthUnit } from "../base/numbers";
 import { controlLabel } from "../base/theme";
 import { at, type Cell, type Cells, indexOf, ofControl } from "./map_cells";
+import { countOf, markLabels, verdictOf } from "./verdict";
 
 export interface Piece {
   text: string;
@@ -18,7 +19,7 @@ export interface ReadoutUnits {
   byDepth?: boolean;
 }
 
-/** Pieces of the readout: concept, layer, strength, value with unit and interval, n, the random direction, and whether it is clear. */
+/** Pieces of the readout: concept, layer, strength, value with unit and interval, whether it passes, its marks, n, and the control. */
 export function readout(cells: Cells, cell: Cell, strength: number, units: ReadoutUnits): Piece[] {
   const index = indexOf(cells, cell, strength);
   const value = at(cells.value, index);
@@ -36,8 +37,11 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
   const between = (low: number, high: number) => `[${signed(low, digits)}, ${signed(high, digits)}]`;
   const [low, high] = [at(cells.low, index), at(cells.high, index)];
   if (Number.isFinite(low)) pieces.push({ text: between(low, high), kind: "soft" });
-  const n = at(cells.n, index);
-  if (Number.isFinite(n)) pieces.push({ text: `n = ${n} ${n === 1 ? "image" : "images"}`, kind: "soft" });
+  const verdict = verdictOf(cells, index);
+  if (verdict) pieces.push({ text: verdict, kind: "normal" });
+  pieces.push(...markLabels(cells, index).map((text): Piece => ({ text, kind: "normal" })));
+  const count = countOf(cells, index);
+  if (count) pieces.push({ text: count, kind: "soft" });
   const of = (array: Float32Array) => ofControl(cells, array, cells.against, index);
   const control = of(cells.control);
   if (Number.isFinite(control)) {
@@ -45,10 +49,6 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
     const range = Number.isFinite(from) ? ` ${between(from, to)}` : "";
     const name = controlLabel(cells.controls[cells.against] ?? "random").replace(/s$/, "");
     pieces.push({ text: `${name} ${signed(control, digits)}${range}`, kind: "soft" });
-  }
-  const clear = at(cells.clear, index);
-  if (Number.isFinite(clear)) {
-    pieces.push({ text: clear ? "clear of the controls" : "not clear of the controls", kind: "soft" });
   }
   return pieces;
 }
