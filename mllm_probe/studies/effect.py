@@ -102,6 +102,36 @@ def effect(
     return _assembled(grid, metric, scores, against, average)
 
 
+def value_by_image(grid: xr.Dataset, metric: str = "logprob") -> xr.DataArray:
+    """Steered minus unsteered score of every image: ``value`` of :func:`effect` before images are averaged.
+
+    Parameters
+    ----------
+    grid, metric
+        As for :func:`effect`; not ``"off_target"``.
+
+    Returns
+    -------
+    DataArray (concept, layer, strength, sample), host memory, float64
+        NaN where an image does not count; 0 where the difference is rounding. Ratios in doublings.
+
+    Raises
+    ------
+    ValueError
+        As :func:`effect`, without random controls too.
+    """
+    _require(grid, metric)
+    if metric == schema.OFF_TARGET:
+        raise ValueError("expected a score of the steered concept itself; 'off_target' scores every concept.")
+    scores = _own_scores(grid, metric)
+    if is_ratio(grid, metric):
+        scores = scores.in_doublings()
+    dims = (*scores.cell, schema.SAMPLE)
+    coords = {name: coord for name, coord in grid.coords.items() if set(coord.dims) <= set(dims)}
+    attrs = {"units": scores.attrs.get("units", "1"), "metric": metric}
+    return xr.DataArray(_difference(scores.own, scores.unsteered), coords, dims, attrs=attrs)
+
+
 def _own_scores(grid: xr.Dataset, metric: str) -> _Scores:
     """Scores of every row for the concept that it is steered with."""
     rows = (*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)

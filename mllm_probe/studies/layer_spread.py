@@ -1,4 +1,4 @@
-"""Layer spread: at which layer the effect of a concept is largest, and over how many layers it extends."""
+"""Layer spread: at which layer the effect of a concept is largest, and from how early a layer on it extends."""
 
 from __future__ import annotations
 
