@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.models.argument_checks import described, whole_number
+from mllm_probe.models.argument_checks import described, finite_number, whole_number
 from mllm_probe.schema import LAYER, SAMPLE
 from mllm_probe.studies.effect import value_by_image
 
@@ -89,8 +87,8 @@ def read_out_of(
         ``read_out`` (…, layer), mean over images, layer 0 … L - 1, in the unit of the effect.
         ``effective_layers`` (…): :math:`(\sum a)(\sum b) / \sum ab` of the profiles a, b of two halves of the images,
         numerator and denominator averaged over the halvings, nothing rectified: 1 where one block reads the concept,
-        L where all read equal shares. Noise of the images does not raise it, as it raises a participation ratio,
-        because that of the halves is independent. ``effective_share``: the same divided by L.
+        L where all read equal shares. Noise of the images does not bias it, as it biases a participation ratio, because
+        that of the two halves is independent. ``effective_share``: the same divided by L.
         ``agreement`` (…): :math:`\sum ab / \sqrt{\sum a^2 \sum b^2}`, averaged alike; not centred, since equal shares
         of all blocks have no variance over blocks. ``centre_of_gravity`` (…): mean block number, weighted by the
         profile, and ``centre_depth`` the same as relative depth, (block + 1) / L. ``peak_layer`` (…): the block of the
@@ -174,7 +172,7 @@ _ATTRS = {
 
 def _scope_of(grid: xr.Dataset) -> str:
     given = grid.attrs.get("scope")
-    names = {given} if isinstance(given, str) else set(given) if isinstance(given, Iterable) else set()
+    names = set(str(given).split("+"))
     if names == {IMAGE}:
         return IMAGE
     if LAST_PROMPT in names and names <= {LAST_PROMPT, "generated"}:
@@ -197,7 +195,7 @@ def _ordered(values: xr.DataArray) -> xr.DataArray:
 def _differences(values: xr.DataArray, scope: str, at_input: xr.DataArray | float | None) -> xr.DataArray:
     """Profile of every image (…, layer 0 … L - 1, sample)."""
     layers = [int(layer) for layer in values[LAYER].values]
-    blocks = values.sel({LAYER: [layer for layer in layers if layer >= 0]})
+    blocks = values.isel({LAYER: [place for place, layer in enumerate(layers) if layer >= 0]})
     total = _blocks_of(blocks)
     if [layer for layer in layers if layer >= 0] != list(range(total)):
         raise ValueError(
@@ -205,17 +203,33 @@ def _differences(values: xr.DataArray, scope: str, at_input: xr.DataArray | floa
             "Run it with layers='all'."
         )
     if scope == LAST_PROMPT:
-        return blocks.copy(data=blocks.values - _before(blocks, xr.zeros_like(blocks.isel({LAYER: 0}))))
+        with np.errstate(invalid="ignore"):
+            return blocks.copy(data=blocks.values - _before(blocks, xr.zeros_like(blocks.isel({LAYER: 0}))))
     if -1 in layers:
         first = values.sel({LAYER: -1})
     elif at_input is not None:
-        first = xr.zeros_like(blocks.isel({LAYER: 0})).reset_coords(drop=True) + at_input
+        first = _given_at_input(at_input, blocks.isel({LAYER: 0}))
     else:
         raise ValueError(
             "the read-out of block 0 needs the effect of an edit of its input: run it with the layer 'input' "
             "(-1 along 'layer') too, or give at_input=."
         )
-    return blocks.copy(data=_before(blocks, first) - blocks.values)
+    with np.errstate(invalid="ignore"):
+        return blocks.copy(data=_before(blocks, first) - blocks.values)
+
+
+def _given_at_input(at_input: xr.DataArray | float, like: xr.DataArray) -> xr.DataArray:
+    """The effect at the input, of the shape of that after one block."""
+    if not isinstance(at_input, xr.DataArray):
+        return xr.full_like(like, finite_number("at_input", at_input))
+    try:
+        with xr.set_options(arithmetic_join="exact"):
+            first = xr.zeros_like(like).reset_coords(drop=True) + at_input.reset_coords(drop=True)
+    except ValueError as error:
+        raise ValueError(f"at_input: expected the coordinates of the effects after blocks ({error}).") from error
+    if set(first.dims) != set(like.dims):
+        raise ValueError(f"at_input: expected some of the dimensions {like.dims}; got {at_input.dims}.")
+    return first
 
 
 def _before(blocks: xr.DataArray, first: xr.DataArray) -> np.ndarray:

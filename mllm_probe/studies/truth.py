@@ -33,7 +33,7 @@ INPUT = -1
 _CATEGORY = "planted"
 _SCOPES = ("image", "last_prompt")
 _MOST_SUPERPOSITION = 0.95
-_LEAST_EMBEDDINGS = 4
+_LEAST_EMBEDDINGS, _MORE_EMBEDDINGS = 4, 28
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ class PlantedTruth:
         other.
     library : ConceptLibrary
         One concept per kind, in counterfactual pairs of images.
-    truth : Dataset (concept, scope, layer), float64 but for ``direction``
-        Along ``layer``, -1 is the input of block 0. ``direction`` (…, hidden), float32: what the concept, with strength
-        1 in the image, adds to the stream at the scope's tokens and is of consequence: at ``image`` the direction in
-        which it arrives, at ``last_prompt`` what blocks have moved there. ``effect``: change of the logit of the
-        concept's word when one ``direction`` is added at all tokens of the scope after the block. ``read_out``
-        (concept, layer), from block 0: the share of the effect that the block moves. ``present`` (bool): whether the
-        stream at the scope tells images with the concept from others. ``effective_layers`` (concept): of ``read_out``;
-        NaN without any effect.
+    truth : Dataset (concept, scope, layer), float64
+        The closed forms; along ``layer``, -1 is the input of block 0. ``direction`` (…, hidden), float32: what the
+        concept, with strength 1 in the image, adds to the stream at the scope's tokens and is of consequence: at
+        ``image`` the direction in which it arrives, at ``last_prompt`` what blocks have moved there. ``effect``: change
+        of the logit of the concept's word when one ``direction`` is added at all tokens of the scope after the block.
+        ``read_out`` (concept, layer), from block 0: the share of the effect that the block moves. ``present`` (bool):
+        whether the stream at the scope tells images with the concept from others. ``effective_layers`` (concept): of
+        ``read_out``; NaN without any effect.
     """
 
     model: Model
@@ -161,16 +161,15 @@ def plant(
     ...                 tokens="image", unit="raw", metrics=("logit",))
     >>> planted.truth.effect.sel(concept="local", scope="image")  # 4 up to block 4, 0 from block 5 on
     """
-    layers, block = whole_number("layers", layers, 1), whole_number("block", block)
-    if block >= layers:
-        raise ValueError(f"block: expected 0 … {layers - 1}, one of the {layers} blocks; got {block}.")
+    layers = _whole_in("layers", layers, 1, 512)
+    block = _whole_in("block", block, 0, layers - 1)
     gain = _number_in("gain", gain, 0.01, 1000)
     noise = _number_in("pixel_noise", pixel_noise, 0, 32)
     cosine = _number_in("superposition", superposition, 0, _MOST_SUPERPOSITION)
     names = _checked_kinds(kinds)
-    contents = len(names) + whole_number("distractors", distractors, 1)
-    seed, pairs = whole_number("seed", seed), whole_number("pairs", pairs, 2)
-    axes = _Axes(whole_number("width", width, 2), names, contents, cosine, seed)
+    contents = len(names) + _whole_in("distractors", distractors, 1, MOST_SIGNALS - len(names))
+    seed, pairs = whole_number("seed", seed), _whole_in("pairs", pairs, 2, 10_000)
+    axes = _Axes(_whole_in("width", width, 2, 4096), names, contents, cosine, seed)
     moves = _moves(names, contents, layers, block, gain, axes)
     heads = {name: axes.read[name] for name in names}
     hf = planted_llava(layers, axes.signals, moves, heads, axes.turn, axes.end, axes.rest, confidence=gain / 2)
@@ -190,13 +189,14 @@ class _Axes:
         hidden = [*(name for name in names if name in ("null", "decoy")), *range(len(names), contents)]
         seen = [name for name in names if name != "null"]
         needed = contents + 1 + len(hidden) + len(seen) + 2 + _LEAST_EMBEDDINGS
-        if width % 2 or width < needed or contents > MOST_SIGNALS:
+        if width % 2 or width < needed:
             raise ValueError(
                 f"width: expected an even number of at least {needed}, for the directions of {len(names)} concepts and "
-                f"{contents - len(names)} distractors (at most {MOST_SIGNALS} together); got {width}."
+                f"{contents - len(names)} distractors; got {width}."
             )
-        random = np.random.default_rng([seed, width]).standard_normal((width, width))
-        basis = iter(np.linalg.qr(random)[0])
+        axes = min(width, needed + _MORE_EMBEDDINGS)
+        random = np.random.default_rng([seed, width]).standard_normal((width, axes))
+        basis = iter(np.linalg.qr(random)[0].T)
         shared, own = next(basis), np.array([next(basis) for _ in range(contents)])
         self.signals = cosine**0.5 * shared + (1 - cosine) ** 0.5 * own
         self.inert: dict[str | int, np.ndarray] = {name: next(basis) for name in hidden}
@@ -275,6 +275,13 @@ def _concept(name: str, names: Sequence[str], contents: int, noise: float, pairs
             shown = frozenset(other for other, there in zip(names, strengths, strict=False) if there)
             side.append(Picture(Image.fromarray(pixels), labels=shown, pair=number))
     return Concept(name, _CATEGORY, (name,), *sides, paired=True)
+
+
+def _whole_in(name: str, value: object, low: int, high: int) -> int:
+    number = whole_number(name, value, low)
+    if number > high:
+        raise ValueError(f"{name}: expected {low} … {high}; got {number}.")
+    return number
 
 
 def _number_in(name: str, value: object, low: float, high: float) -> float:

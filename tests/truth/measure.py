@@ -142,10 +142,11 @@ def at_input(truth: PlantedTruth, name: str, direction: torch.Tensor) -> np.ndar
     """Logits of a concept's word, by image, with a direction added to the image tokens before block 0."""
     model = truth.model
     encoded = model.encode(some_images(truth), None)
-    where = (encoded.roles == IMAGE).unsqueeze(-1)
+    where = (encoded.roles == IMAGE).unsqueeze(-1).to(model.device)
+    direction = direction.to(model.device)
     (word,) = model.text_ids(name, leading_space=False)
     with torch.no_grad(), before_block(model, lambda _, hidden: hidden + where * direction, layers=[0]):
-        return model.hf(**encoded.tensors).logits[:, -1, word].numpy()
+        return model.hf(**encoded.tensors).logits[:, -1, word].cpu().numpy()
 
 
 def last_prompt_values(truth: PlantedTruth) -> xr.DataArray:
