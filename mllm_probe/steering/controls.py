@@ -65,10 +65,14 @@ class Control:
         return not self.variables
 
 
+_SEEDS = 2**32
+"""Numbers that seed a generator lie below this; the input of block 0, layer -1, takes the last."""
+
+
 @lru_cache(maxsize=4096)
 def random_direction(seed: int, draw: int, layer: int, width: int) -> Tensor:
     """Isotropic unit vector [width], float32 on the CPU: its own for every (seed, draw, layer), the same everywhere."""
-    drawn = np.random.default_rng([seed, draw, layer]).standard_normal(width)
+    drawn = np.random.default_rng([seed, draw, layer % _SEEDS]).standard_normal(width)
     return torch.from_numpy((drawn / np.linalg.norm(drawn)).astype(np.float32))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import xarray as xr
 
-from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, STRENGTH
+from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, STRENGTH, layer_name
 from mllm_probe.studies.best_cell import BestCells
 from mllm_probe.studies.layer_spread import spread_over_layers
 from mllm_probe.widgets.base.numbers import digits_for, dose, interval, plain, signed, words
@@ -52,13 +53,13 @@ def _row(best: BestCells, spread: xr.Dataset, name: str) -> list[object]:
         plain(float(cell["mean"]), digits) if "mean" in cell else "–",
         f"{signed(float(cell['difference']), digits)} {interval(float(cell['low']), float(cell['high']), digits)}",
         _around(cell.sel({CONTROL: "random"}), digits),
-        plain(float(over["peak_layer"]), 0),
+        str(layer_name(int(over["peak_layer"]))) if np.isfinite(over["peak_layer"]) else "–",
         plain(float(over["participation_ratio"])),
     ]
     if best.kept is not None:
         values.append(plain(float(best.kept.sel({CONCEPT: name, LAYER: layer, STRENGTH: strength})), 2))
     clear = "yes" if bool(cell["clear_of_controls"]) else "no"
-    return [name, category, layer, dose(strength), *values, int(cell["n"]), clear]
+    return [name, category, layer_name(layer), dose(strength), *values, int(cell["n"]), clear]
 
 
 def _around(control: xr.Dataset, digits: int) -> str:
