@@ -31,7 +31,8 @@ def read_out(
     Parameters
     ----------
     grid : Dataset
-        From :func:`mllm_probe.sweep` with ``tokens="image"`` or ``"last_prompt"``, all blocks, and random controls.
+        From :func:`mllm_probe.sweep` with random controls, of ``tokens="image"`` at ``"input"`` and every block, or of
+        ``"last_prompt"`` at every block.
     metric : str
         One of its metrics. A bounded one saturates, so that the profile moves towards the blocks where it does.
     at_input, halvings, seed
@@ -200,19 +201,19 @@ def _differences(values: xr.DataArray, scope: str, at_input: xr.DataArray | floa
     if [layer for layer in layers if layer >= 0] != list(range(total)):
         raise ValueError(
             f"a read-out profile needs the effect after every block, 0 … {total - 1}; it is there for {layers}. "
-            "Run it with layers='all'."
+            f"Run it with layers=['{schema.INPUT_NAME}', *range({total})]."
         )
     if scope == LAST_PROMPT:
         with np.errstate(invalid="ignore"):
             return blocks.copy(data=blocks.values - _before(blocks, xr.zeros_like(blocks.isel({LAYER: 0}))))
-    if -1 in layers:
-        first = values.sel({LAYER: -1})
+    if schema.INPUT in layers:
+        first = values.sel({LAYER: schema.INPUT})
     elif at_input is not None:
         first = _given_at_input(at_input, blocks.isel({LAYER: 0}))
     else:
         raise ValueError(
-            "the read-out of block 0 needs the effect of an edit of its input: run it with the layer 'input' "
-            "(-1 along 'layer') too, or give at_input=."
+            "the read-out of block 0 needs the effect of an edit of its input: run it with "
+            f"layers=['{schema.INPUT_NAME}', *range({total})] (and vectors that have them), or give at_input=."
         )
     with np.errstate(invalid="ignore"):
         return blocks.copy(data=_before(blocks, first) - blocks.values)

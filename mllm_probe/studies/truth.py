@@ -27,8 +27,6 @@ from mllm_probe.studies.planted_llava import (
 from mllm_probe.vectors.construction import vectors_from
 
 KINDS = ("local", "distributed", "null", "decoy")
-INPUT = -1
-"""Coordinate of the input of block 0 along ``layer``."""
 
 _CATEGORY = "planted"
 _SCOPES = ("image", "last_prompt")
@@ -72,6 +70,7 @@ class PlantedTruth:
         -------
         Dataset
             As from :func:`mllm_probe.vectors_from`, with every concept's word; residual norms measured on the library.
+            Of ``image`` at the input of block 0 too; of ``last_prompt`` zero where nothing has arrived yet.
 
         Raises
         ------
@@ -80,13 +79,16 @@ class PlantedTruth:
         """
         if scope not in _SCOPES:
             raise ValueError(f"scope: expected one of {', '.join(_SCOPES)}; got {described(scope)}.")
-        blocks = self.truth["direction"].sel({schema.SCOPE: scope}).isel({schema.LAYER: slice(1, None)})
+        # At the input of block 0 the last prompt token is its own embedding: no image has reached it.
+        first = 0 if scope == "image" else 1
+        directions = self.truth["direction"].sel({schema.SCOPE: scope}).isel({schema.LAYER: slice(first, None)})
         names = list(self.library)
         return vectors_from(
             self.model,
-            {name: blocks.sel({schema.CONCEPT: name}).values for name in names},
+            {name: directions.sel({schema.CONCEPT: name}).values for name in names},
             self.library.pictures,
             scope=scope,
+            layers=schema.layer_names(directions[schema.LAYER].values),
             words={name: self.library[name].words for name in names},
             category=_CATEGORY,
         )
@@ -256,7 +258,7 @@ def _truth(
         {
             schema.CONCEPT: list(names),
             schema.SCOPE: list(_SCOPES),
-            **schema.layer_coordinates(range(INPUT, layers), layers),
+            **schema.layer_coordinates(range(schema.INPUT, layers), layers),
         },
         schema.provenance(model, **settings),
     )

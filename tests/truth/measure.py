@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import torch
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.activations.hooks import before_block
-from mllm_probe.models.roles import IMAGE
 from mllm_probe.studies.effect import value_by_image
 from mllm_probe.studies.readout import causal_verdict, read_out, read_out_of
 from mllm_probe.studies.truth import PlantedTruth, plant
@@ -58,7 +55,7 @@ class Measured:
     probes: xr.DataArray
 
     def worst_probe(self, concept: str, scope: str) -> float:
-        """Lowest accuracy over the layers at which the concept is there."""
+        """Lowest accuracy over the layers at which the concept is there; of ``image``, the input of block 0 too."""
         there = self.truth.truth["present"].sel(concept=concept, scope=scope)
         return float(self.probes.sel(concept=concept, scope=scope).where(there).min())
 
@@ -81,7 +78,7 @@ def construction(seed: int) -> Construction:
 
 def measured(truth: PlantedTruth) -> Measured:
     """Steer a planted model along its true directions and fit probes; the methods do not see the truth otherwise."""
-    grid = image_grid(truth)
+    grid = swept(truth, truth.vectors(), "image", every_site(truth))
     at_images, at_last = value_by_image(grid, "logit").sel(strength=STRENGTH), last_prompt_values(truth)
     effects = truth.truth["effect"]
     errors = [
@@ -90,19 +87,28 @@ def measured(truth: PlantedTruth) -> Measured:
     ]
     profile = read_out(grid, "logit").sel(strength=STRENGTH)
     verdicts = causal_verdict(profile, mp.effect(grid, "logit").sel(strength=STRENGTH))
-    vectors = mp.concept_vectors(truth.model, truth.library, shuffled_draws=0)
+    at = {"image": every_site(truth), "last_prompt": "all"}
+    probes = [
+        mp.concept_vectors(truth.model, truth.library, tokens=scope, layers=layers, shuffled_draws=0)["probe_accuracy"]
+        for scope, layers in at.items()
+    ]
     return Measured(
         truth=truth,
         error=float(max(errors)) / truth.truth.attrs["gain"],
         image=profile,
         last_prompt=read_out_of(at_last, "last_prompt"),
         verdicts={str(name): str(verdicts.sel(concept=name).item()) for name in verdicts["concept"].values},
-        probes=vectors["probe_accuracy"],
+        probes=xr.concat(probes, "scope", join="outer", coords="minimal", compat="override"),
     )
 
 
 # Interchange (mp.patch) is the second method: its "patched minus base" by pair goes to read_out_of(…, "image") as
 # value_by_image of a sweep does here, and its recovered share is truth["effect"] / gain at every layer.
+
+
+def every_site(truth: PlantedTruth) -> list[str | int]:
+    """The input of block 0, and every block's output."""
+    return ["input", *range(len(truth.model.layers))]
 
 
 def some_images(truth: PlantedTruth) -> list:
@@ -117,36 +123,6 @@ def swept(truth: PlantedTruth, vectors: xr.Dataset, tokens: str, layers: object 
         truth.model, vectors, some_images(truth), layers=layers, strengths=(STRENGTH,), tokens=tokens, unit="raw",
         metrics=("logit",), controls=("random",), draws=DRAWS, progress=False,
     )  # fmt: skip
-
-
-def image_grid(truth: PlantedTruth) -> xr.Dataset:
-    """Grid of steering the image tokens at every block, and by plain hooks at the input of block 0."""
-    grid = swept(truth, truth.vectors(), "image")
-    layers = truth.truth["layer"].values
-    whole = grid.reindex(layer=layers, fill_value={"edited": 1}).assign_coords(
-        relative_depth=truth.truth["relative_depth"]
-    )
-    directions = truth.truth["direction"].sel(scope="image", layer=-1)
-    for name in truth.library:
-        own = torch.from_numpy(directions.sel(concept=name).values)
-        random = torch.from_numpy(np.random.default_rng(0).standard_normal((DRAWS, len(own)))).float()
-        random *= own.norm() / random.norm(dim=-1, keepdim=True)
-        place = {"concept": name, "layer": -1, "strength": STRENGTH}
-        whole["logit"].loc[{**place, "control": "concept", "draw": 0}] = at_input(truth, name, own)
-        for draw, direction in enumerate(random):
-            whole["logit"].loc[{**place, "control": "random", "draw": draw}] = at_input(truth, name, direction)
-    return whole
-
-
-def at_input(truth: PlantedTruth, name: str, direction: torch.Tensor) -> np.ndarray:
-    """Logits of a concept's word, by image, with a direction added to the image tokens before block 0."""
-    model = truth.model
-    encoded = model.encode(some_images(truth), None)
-    where = (encoded.roles == IMAGE).unsqueeze(-1).to(model.device)
-    direction = direction.to(model.device)
-    (word,) = model.text_ids(name, leading_space=False)
-    with torch.no_grad(), before_block(model, lambda _, hidden: hidden + where * direction, layers=[0]):
-        return model.hf(**encoded.tensors).logits[:, -1, word].cpu().numpy()
 
 
 def last_prompt_values(truth: PlantedTruth) -> xr.DataArray:

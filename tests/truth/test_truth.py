@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 import mllm_probe as mp
+from mllm_probe.schema import ROLES
 from mllm_probe.studies.readout import NO_CAUSE
 from mllm_probe.studies.truth import KINDS, plant
 from tests.conftest import put
@@ -44,6 +45,40 @@ def test_what_was_planted_is_found(seed, device):
     absent = result.probes.where(~truth.truth["present"])
     assert np.isfinite(absent).sum() == 2 * block, "local and null are not at the last token below their block"
     assert not (absent > 0.8).any()
+
+
+def test_plain_hooks_on_the_model_give_the_closed_form(device):
+    """Without any of the package's own hooks."""
+    truth = plant(5, 2, gain=7.0, width=48, superposition=0.6, pairs=4)
+    put(truth.model, device)
+    encoded = truth.model.encode(truth.library.pictures[:6], None)
+    image = (encoded.roles == ROLES.index("image")).unsqueeze(-1).to(device)
+    blocks = truth.model.hf.model.language_model.layers
+
+    def logits(layer, change):
+        def at_output(module, arguments, output):
+            return output + change
+
+        def at_input(module, arguments):
+            return (arguments[0] + change, *arguments[1:])
+
+        handle = (
+            blocks[0].register_forward_pre_hook(at_input)
+            if layer < 0
+            else blocks[layer].register_forward_hook(at_output)
+        )
+        with torch.no_grad():
+            result = truth.model.hf(**encoded.tensors).logits[:, -1]
+        handle.remove()
+        return result
+
+    for name in KINDS:
+        (word,) = truth.model.text_ids(name, leading_space=False)
+        for layer in range(-1, 5):
+            cell = truth.truth.sel(concept=name, scope="image", layer=layer)
+            direction = torch.from_numpy(cell["direction"].values).to(device)
+            effect = logits(layer, image * direction) - logits(layer, 0.0)
+            np.testing.assert_allclose(effect[:, word].cpu(), cell["effect"], atol=1e-5 * 7)
 
 
 def test_the_seeds_cover_the_first_and_the_last_block():
@@ -151,7 +186,8 @@ def test_vectors_carry_words_norms_and_the_true_directions(device):
     assert list(truth.library) == ["local"]
     for scope in ("image", "last_prompt"):
         vectors = truth.vectors(scope)
-        planted = truth.truth["direction"].sel(scope=scope).isel(layer=slice(1, None))
+        planted = truth.truth["direction"].sel(scope=scope, layer=vectors["layer"])
+        assert vectors["layer"].values.tolist() == [*([-1] if scope == "image" else []), 0, 1, 2, 3]
         np.testing.assert_array_equal(vectors["vector"].sel(scope=scope).values, planted.values)
         assert json.loads(vectors["words"].item()) == ["local"]
         assert (vectors["residual_norm"] > 0).all()
