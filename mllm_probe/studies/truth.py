@@ -46,13 +46,12 @@ class PlantedTruth:
     library : ConceptLibrary
         One concept per kind, in counterfactual pairs of images.
     truth : Dataset (concept, scope, layer), float64
-        The closed forms; along ``layer``, -1 is the input of block 0. ``direction`` (…, hidden), float32: what the
-        concept, with strength 1 in the image, adds to the stream at the scope's tokens and is of consequence: at
-        ``image`` the direction in which it arrives, at ``last_prompt`` what blocks have moved there. ``effect``: change
-        of the logit of the concept's word when one ``direction`` is added at all tokens of the scope after the block.
-        ``read_out`` (concept, layer), from block 0: the share of the effect that the block moves. ``present`` (bool):
-        whether the stream at the scope tells images with the concept from others. ``effective_layers`` (concept): of
-        ``read_out``; NaN without any effect.
+        The closed forms; along ``layer``, -1 is the input of block 0. ``direction`` (…, hidden), float32: at ``image``,
+        in which the concept arrives with strength 1; at ``last_prompt``, what blocks have moved there of it by then.
+        ``effect``: change of the logit of the concept's word when one ``direction`` is added to all tokens of the scope
+        after the block; an interchange of the scope's tokens recovers ``effect / gain``. ``read_out`` (concept, layer),
+        from block 0: the share of the effect that the block moves. ``present`` (bool): whether the stream at the scope
+        tells images with the concept from others. ``effective_layers`` (concept): of ``read_out``; NaN without effect.
     """
 
     model: Model

@@ -12,7 +12,11 @@ from mllm_probe.studies.effect import value_by_image
 from mllm_probe.studies.readout import causal_verdict, read_out, read_out_of
 from mllm_probe.studies.truth import PlantedTruth, plant
 
-IMAGES, DRAWS = 8, 4
+PAIRS = 64
+"""Of each concept: a probe that is trained on half of them tells eight contents at small angles apart."""
+IMAGES, DRAWS = 8, 8
+FEW_DRAWS = 4
+"""Where controls decide nothing, but are run because no effect is reported without."""
 STRENGTH = 1.0
 ONE_BLOCK = ("local", "decoy")
 
@@ -117,11 +121,13 @@ def some_images(truth: PlantedTruth) -> list:
     return pictures[:: len(pictures) // IMAGES][:IMAGES]
 
 
-def swept(truth: PlantedTruth, vectors: xr.Dataset, tokens: str, layers: object = "all") -> xr.Dataset:
+def swept(
+    truth: PlantedTruth, vectors: xr.Dataset, tokens: str, layers: object = "all", draws: int = DRAWS
+) -> xr.Dataset:
     """Grid of steering with a dose of 1 in unit raw, beside random directions."""
     return mp.sweep(
         truth.model, vectors, some_images(truth), layers=layers, strengths=(STRENGTH,), tokens=tokens, unit="raw",
-        metrics=("logit",), controls=("random",), draws=DRAWS, progress=False,
+        metrics=("logit",), controls=("random",), draws=draws, progress=False,
     )  # fmt: skip
 
 
@@ -131,7 +137,7 @@ def last_prompt_values(truth: PlantedTruth) -> xr.DataArray:
     parts = []
     for name in truth.library:  # a direction of length 0, where nothing has arrived yet, cannot be steered with
         layers = [int(layer) for layer in present["layer"].values if present.sel(concept=name, layer=layer)]
-        grid = swept(truth, vectors.sel(concept=[name]), "last_prompt", layers)
+        grid = swept(truth, vectors.sel(concept=[name]), "last_prompt", layers, FEW_DRAWS)
         parts.append(value_by_image(grid, "logit").sel(strength=STRENGTH).drop_vars("relative_depth"))
     values = xr.concat([part.reindex(layer=truth.truth["layer"].values, fill_value=0.0) for part in parts], "concept")
     return values.assign_coords(relative_depth=truth.truth["relative_depth"])
@@ -139,4 +145,4 @@ def last_prompt_values(truth: PlantedTruth) -> xr.DataArray:
 
 def plant_of(seed: int) -> PlantedTruth:
     """The model of a drawn construction."""
-    return plant(**asdict(construction(seed)))
+    return plant(**asdict(construction(seed)), pairs=PAIRS)
