@@ -205,7 +205,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.truth.train", description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--baseline", action="store_true", help="without the loss on interchanged runs")
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "truth_train")
     parser.add_argument("--out", type=Path, default=TRAINED)
     options = parser.parse_args()
