@@ -120,7 +120,7 @@ def test_mean_differences_in_their_own_length_have_the_planted_effect(device):
     vectors = mp.concept_vectors(truth.model, truth.library, probe_accuracy=False)
     grid = mp.sweep(
         truth.model, vectors, truth.library["null"].negative[:6], strengths=(1,), tokens="image", unit="vector",
-        metrics=("logit",), controls=("random",), draws=2, progress=False,
+        metrics=("logit",), controls=("random",), draws=4, progress=False,
     )  # fmt: skip
     value = mp.effect(grid, "logit")["value"].sel(strength=1)
     planted = truth.truth["effect"].sel(scope="image", layer=value["layer"])
