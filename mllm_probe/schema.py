@@ -36,6 +36,8 @@ OFF_TARGET = "off_target"
 """Scores of every concept of the set for rows that are steered with another one."""
 RECORDINGS = ("activation", "projection", "residual_norm", "logit_lens")
 SITE = "residual stream after the decoder block"
+INPUT, INPUT_NAME = -1, "input"
+"""The input of block 0 is a site too: its coordinate along ``layer``, and its name in ``layers=`` and in figures."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
     d.name: d
     for d in (
         Dimension(CONCEPT, "name of a visual concept", (CATEGORY, WORDS)),
-        Dimension(LAYER, "decoder block whose output is read or edited, 0 … L-1", (RELATIVE_DEPTH,)),
+        Dimension(LAYER, "block whose output is read or edited, 0 … L-1; -1 is block 0's input", (RELATIVE_DEPTH,)),
         Dimension(READ_LAYER, "decoder block that is read while another layer is steered", (RELATIVE_DEPTH,)),
         Dimension(STRENGTH, "signed dose; its unit is in the attributes", (TAKES_AWAY,)),
         Dimension(
@@ -73,8 +75,23 @@ DIMENSIONS: Mapping[str, Dimension] = {
 
 
 def relative_depth(layer: int, layers: int) -> float:
-    """Depth of a block's output as a share of the decoder, (layer + 1) / layers."""
+    """Depth of a block's output as a share of the decoder, (layer + 1) / layers; 0 for the input of block 0."""
     return (layer + 1) / layers
+
+
+def layer_name(layer: int) -> int | str:
+    """A layer coordinate as ``layers=`` takes it and figures show it: the block's number, ``"input"`` for -1."""
+    return INPUT_NAME if layer == INPUT else int(layer)
+
+
+def layer_names(layers: Iterable[int]) -> list[int | str]:
+    """Layer coordinates as a ``layers=`` argument."""
+    return [layer_name(layer) for layer in layers]
+
+
+def site_name(layer: int) -> str:
+    """A layer coordinate in an error message."""
+    return "the input of block 0" if layer == INPUT else f"block {layer}"
 
 
 def layer_coordinates(layers: Iterable[int], total: int, dim: str = LAYER) -> dict[Hashable, Any]:
@@ -83,7 +100,7 @@ def layer_coordinates(layers: Iterable[int], total: int, dim: str = LAYER) -> di
     Parameters
     ----------
     layers : iterable of int
-        Block numbers, 0 … total - 1.
+        Block numbers, 0 … total - 1, and -1 for the input of block 0.
     total : int
         Number of decoder blocks of the model.
     dim : str

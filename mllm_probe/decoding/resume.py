@@ -29,14 +29,14 @@ from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.schema import ROLES
+from mllm_probe.schema import INPUT, ROLES
 
 _WORTH = 0.05
 """Least share of the prompt before the first edited column that is worth leaving out."""
 
 
 class Resume(Shared):
-    """Rows resume one stored baseline forward at the output of the block that they edit first.
+    """Rows resume one stored baseline forward at the output of the block that they edit first, or at block 0's input.
 
     Blocks up to that one return their baseline output, to which hooks apply their edits. Blocks above run for the
     columns from the first edited one on; earlier columns are the baseline's, which is exact where attention is causal.
@@ -82,7 +82,7 @@ class Resume(Shared):
         inputs = {**self._outer(rows, column), **cache_argument(caller, cache), **logits_kept(caller, 1)}
         with (
             sharing_attention(model) if column else nullcontext(),
-            before_backbone(model, partial(self._replay, rows, column, cache)),
+            before_backbone(model, partial(self._replay, rows, layer, column, cache)),
             replaced_blocks(model, self._replacements(rows, layer, column, cache)),
             attached(model, self._only_last, layers=[-1]),
         ):
@@ -94,20 +94,25 @@ class Resume(Shared):
         return CachedRows(model, self.encoded, self.positions, cache, logits, 0, self.one_by_one)
 
     def _replay(
-        self, rows: int, column: int, cache: Cache, _: tuple[Any, ...], __: dict[str, Any]
+        self, rows: int, layer: int, column: int, cache: Cache, _: tuple[Any, ...], __: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The kept call of the text model, for the rows and columns of this one.
 
-        Images are left out: what enters the first block does not matter, because that block is never computed.
+        Images are left out where the first block is not computed: what enters it does not matter then.
         """
-        run, family = self.run, family_of(self.model.hf.config)
-        pictures = {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
-        pictures -= {family.encoded_picture} if family.picture_each_step else set()
-        text_inputs = {name: value for name, value in run.named.items() if name not in pictures}
+        run, left_out = self.run, self._pictures if layer != INPUT else set()
+        text_inputs = {name: value for name, value in run.named.items() if name not in left_out}
         later = from_column(text_inputs, column, run.length)
         arguments = tuple(repeated("", value, rows) for value in run.arguments)
         named = {name: repeated(name, value, rows) for name, value in later.items()}
         return arguments, named | ({run.cache_name: cache} if run.cache_name else {})
+
+    @property
+    def _pictures(self) -> set[str]:
+        """Arguments of the text model that hold the image itself, and are read before the first block only."""
+        family = family_of(self.model.hf.config)
+        pictures = {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
+        return pictures - ({family.encoded_picture} if family.picture_each_step else set())
 
     def _replacements(self, rows: int, layer: int, column: int, cache: Cache) -> dict[int, Compute]:
         """Functions that replace blocks: up to ``layer`` they return the baseline output, as a view for all rows."""
@@ -132,6 +137,8 @@ class Resume(Shared):
 
     def _first_column(self, unedited_part: UneditedPart) -> int:
         """First column that is computed; 0 where leaving out earlier columns is not exact or not worth it."""
+        if unedited_part.layer == INPUT and not self._pictures.isdisjoint(self.run.named):
+            return 0  # image features are put into the columns of the whole prompt
         return _worthwhile(unedited_part, self.run.length) if self._may_start_later else 0
 
     def _starts_later(self) -> bool:

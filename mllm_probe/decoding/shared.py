@@ -23,7 +23,7 @@ class UneditedPart:
     Attributes
     ----------
     layer : int
-        Blocks below this one are not edited.
+        Blocks below this one are not edited; ``schema.INPUT`` where the input of block 0 is.
     column : int
         Neither are columns of the prompt before this one, at any block.
     rows : tuple of int

@@ -22,7 +22,7 @@ _CLEAR_READING = (
     "Lines: concept minus the mean of random directions, with 95 % intervals over images and draws. "
     "Filled: clear of every control."
 )
-_SPREAD = "peak at layer {:.0f}, spread {:.1f} layers"
+_SPREAD = "peak at layer {}, spread {:.1f} layers"
 
 
 def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
@@ -117,7 +117,7 @@ def _series(one: xr.Dataset, dim: str, spread: xr.Dataset | None) -> Series:
         depth=one[schema.RELATIVE_DEPTH].values if has_depth else None,
         spread=""
         if spread is None or not np.isfinite(spread["peak_layer"])
-        else _SPREAD.format(float(spread["peak_layer"]), float(spread["participation_ratio"])),
+        else _SPREAD.format(schema.layer_name(int(spread["peak_layer"])), float(spread["participation_ratio"])),
     )
 
 

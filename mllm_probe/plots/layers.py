@@ -48,7 +48,10 @@ def layer_profile(
     unit = str(effect.attrs.get("unit", ""))
     title = f"Effect by layer at strength {dose:g}" + (f" {strength_unit(unit)}" if unit else "")
     curves = describe(effect, schema.LAYER, title=title, x_label="edited layer (decoder block)", caption=caption)
-    return paint(curves, schema.LAYER, theme.some_ticks(effect[schema.LAYER].values.tolist()))
+    layers = effect[schema.LAYER].values.tolist()
+    made = paint(curves, schema.LAYER, layers)
+    theme.mark_layers(made, layers)
+    return made
 
 
 def _usual(effect: xr.Dataset) -> float:

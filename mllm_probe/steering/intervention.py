@@ -13,7 +13,7 @@ from mllm_probe.activations.hooks import listed_layers
 from mllm_probe.models.argument_checks import require_one_of, whole_number
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, is_seeded
 from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
-from mllm_probe.tokens.selection import Scope, parse_scope
+from mllm_probe.tokens.selection import Scope, parse_scope, require_image_at_input
 from mllm_probe.typing import Layers, TokenScope
 from mllm_probe.vectors.directions import Directions, directions_of
 
@@ -33,8 +33,9 @@ class Steering:
         Vectors of one concept, such as ``vectors.sel(concept="cat")``. Each edited position uses the vector captured
         at its own scope (the last prompt position and generated ones last_prompt's, special tokens text's), else one
         captured at ``all``, else last_prompt's, else the only one there is.
-    layers : int, sequence of int, slice or "all"
-        Blocks whose output is edited, -1 is the last; each gets the full dose.
+    layers : int, "input", sequence of int or "input", slice or "all"
+        Blocks whose output is edited, -1 is the last; each gets the full dose. ``"input"`` edits the input of block 0,
+        at image positions alone.
     strength : float
         Signed dose for ``add``; for ``ablate`` and ``replace`` the fraction 0 … 1. At 0 nothing is edited.
     unit : {"residual", "vector", "raw"}
@@ -87,6 +88,7 @@ class Steering:
         require_one_of("unit", self.unit, schema.UNITS)
         require_one_of("kind", self.kind, (CONCEPT, *CONTROLS))
         object.__setattr__(self, "_scope", parse_scope(self.tokens))
+        require_image_at_input(self.scope.names, self.blocks, f"tokens '{self.scope}'")
         if (self.to is not None) != ("to" in operation.uses):
             raise ValueError(
                 "operation 'replace' needs to=, the vectors of the other concept, such as to=vectors.sel(concept='dog')"
@@ -103,7 +105,7 @@ class Steering:
 
     @property
     def blocks(self) -> tuple[int, ...]:
-        """Numbers of the blocks that ``layers`` means."""
+        """Coordinates of what ``layers`` means: numbers of blocks, ``schema.INPUT`` for the input of block 0."""
         return cast(tuple[int, ...], self.layers)
 
     @property
@@ -153,7 +155,7 @@ class Steering:
         return self.directions.name if self.kind == CONCEPT else f"{self.kind} {self.draw} for {self.directions.name}"
 
     def __str__(self) -> str:
-        layers = ", ".join(map(str, self.blocks))
+        layers = ", ".join(map(str, schema.layer_names(self.blocks)))
         dose = f"{self.strength:+g} {self.unit}" if self.declared.in_unit else f"{self.strength:g}"
         how = dose if self.declared.name == "add" else f"{self.declared.name} {dose}"
         other = f" → {directions_of(self.to).name}" if self.to is not None else ""
@@ -221,13 +223,14 @@ def _named(vectors: xr.Dataset | None) -> str:
 
 def _checked_layers(layers: Layers, directions: Directions) -> tuple[int, ...]:
     if isinstance(layers, str) and layers == "all":
-        return tuple(directions.layers)
+        layers = [n for n in directions.layers if n != schema.INPUT]
     total = directions.total_layers
     given = listed_layers(layers, total)
-    numbers = [n + total if n < 0 else n for n in given]
+    numbers = [schema.INPUT if isinstance(n, str) else n + total if n < 0 else n for n in given]
     for asked, number in zip(given, numbers, strict=True):
-        if number not in directions.layers:
-            there = ", ".join(map(str, directions.layers))
+        # A block below the first has the input's coordinate: -1 of vectors that hold no block, -5 of four blocks.
+        if number not in directions.layers or (number < 0 and not isinstance(asked, str)):
+            there = ", ".join(map(str, schema.layer_names(directions.layers)))
             raise ValueError(
                 f"layers: no vector of '{directions.name}' at layer {asked}; there are vectors at {there}."
             )

@@ -86,6 +86,33 @@ def effect(
     return _assembled(grid, metric, scores, against, average)
 
 
+def value_by_image(grid: xr.Dataset, metric: str = "logprob") -> xr.DataArray:
+    """Steered minus unsteered score of every image: ``value`` of :func:`effect` before images are averaged.
+
+    Parameters
+    ----------
+    grid, metric
+        As for :func:`effect`; not ``"off_target"``.
+
+    Returns
+    -------
+    DataArray (concept, layer, strength, sample), host memory, float64
+        NaN where an image does not count; 0 where the difference is rounding. Ratios in doublings.
+
+    Raises
+    ------
+    ValueError
+        As :func:`effect`.
+    """
+    if metric == schema.OFF_TARGET:
+        raise ValueError("expected a score of the steered concept itself; 'off_target' scores every concept.")
+    scores = cell_scores(grid, metric)
+    dims = (*scores.cell, schema.SAMPLE)
+    coords = {name: coord for name, coord in grid.coords.items() if set(coord.dims) <= set(dims)}
+    attrs = {"units": scores.attrs.get("units", "1"), "metric": metric}
+    return xr.DataArray(_difference(scores.own, scores.unsteered), coords, dims, attrs=attrs)
+
+
 def _one_split(grid: xr.Dataset, split: str) -> xr.Dataset:
     if schema.SPLIT not in grid.coords or not (grid[schema.SPLIT].values == split).any():
         raise ValueError(

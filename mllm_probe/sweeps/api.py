@@ -72,8 +72,9 @@ def sweep(
         A library stands for all its pictures. Labels, which ``named`` and ``kept`` use, come with its pictures.
     prompt : str or sequence of str, optional
         One for all images or one each; the model's default prompt if None.
-    layers : "all", int or sequence of int
-        Blocks to edit, one at a time.
+    layers : "all", "input", int or sequence of int or "input"
+        Blocks to edit, one at a time; ``"all"`` is all of them that the vectors have. ``"input"`` is the input of block
+        0 (coordinate -1), which takes ``tokens="image"`` and vectors of that scope.
     strengths : sequence of float
         Signed doses in ``unit``; fractions 0 … 1 for ``ablate`` and ``replace``.
     tokens, unit

@@ -92,7 +92,13 @@ class Job:
     def _steering(self, concept: int, layers: Sequence[int], strength: float) -> Steering:
         s = self.settings
         return Steering(
-            self._own[concept], list(layers), strength, unit=s.unit, tokens=s.tokens, operation=s.operation, to=s.to
+            self._own[concept],
+            schema.layer_names(layers),
+            strength,
+            unit=s.unit,
+            tokens=s.tokens,
+            operation=s.operation,
+            to=s.to,
         )
 
     def encoded(self, sample: int) -> Encoded:
@@ -125,7 +131,8 @@ class Job:
         return self.unsteered_in_chunks and affine and issubclass(self.path.kind, DepthPrefix)
 
     def _path(self, encoded: Encoded) -> Path:
-        return path_of(self.model, encoded, prompt_edited=self.scope.touches_prompt)
+        input_edited = schema.INPUT in self.settings.axes.layers
+        return path_of(self.model, encoded, prompt_edited=self.scope.touches_prompt, input_edited=input_edited)
 
     @cached_property
     def scorer(self) -> Scorer:

@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.activations.hooks import resolve_blocks, resolve_layers
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import as_metrics, built_in
 from mllm_probe.models.argument_checks import described, finite_number, listed, whole_number
@@ -122,7 +122,7 @@ class Settings:
             "max_new_tokens": whole_number("max_new_tokens", self.max_new_tokens, 1),
             "answer_prefix": prefix,
             "record": _checked_names(self.record or (), schema.RECORDINGS, "recording"),
-            "read_layers": tuple(resolve_layers(self.read_layers, len(model.layers))),
+            "read_layers": tuple(resolve_blocks(self.read_layers, len(model.layers), "what is recorded are outputs")),
         }
         for name, value in final.items():
             object.__setattr__(self, name, value)
@@ -217,11 +217,14 @@ def _other_concept(vectors: xr.Dataset, to: str | xr.Dataset | None) -> xr.Datas
 
 def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Layers) -> list[int]:
     there = {int(layer) for layer in vectors[schema.LAYER].values}
-    if isinstance(asked, str):
+    if isinstance(asked, str) and asked == "all":
+        if there == {schema.INPUT}:
+            raise ValueError("the vectors have no block, only the input of block 0: give layers='input'.")
         return [layer for layer in layers if layer in there]
     missing = [layer for layer in layers if layer not in there]
     if missing:
-        raise ValueError(f"the vectors have no layer {missing[0]}; they have {sorted(there)}.")
+        known = ", ".join(map(str, schema.layer_names(sorted(there))))
+        raise ValueError(f"the vectors have no layer {schema.layer_name(missing[0])}; they have {known}.")
     return layers
 
 

@@ -57,9 +57,9 @@ class Directions:
     scopes : tuple of str
         Where vectors were captured.
     layers : dict of int to int
-        Block number → index along the dataset's layers.
+        Block number (``schema.INPUT`` for the input of block 0) → index along the dataset's layers.
     total_layers : int
-        Decoder blocks of the model.
+        Decoder blocks of the model; 0 where only the input of block 0 is there, which does not say.
     """
 
     def __init__(self, dataset: xr.Dataset) -> None:
@@ -69,8 +69,7 @@ class Directions:
         self.scopes = tuple(map(str, np.atleast_1d(self._coordinate(schema.SCOPE, "all"))))
         numbers = [int(n) for n in np.atleast_1d(self._coordinate(schema.LAYER, None))]
         self.layers = {number: index for index, number in enumerate(numbers)}
-        depth = np.atleast_1d(self._coordinate(schema.RELATIVE_DEPTH, np.nan))[0]
-        self.total_layers = round((numbers[0] + 1) / float(depth)) if np.isfinite(depth) else max(numbers) + 1
+        self.total_layers = _total(numbers, np.atleast_1d(self._coordinate(schema.RELATIVE_DEPTH, np.nan)))
         self._cache: dict[tuple[str, int], Tensor] = {}
         self._units: dict[tuple[str, int], Tensor] = {}
         self._shuffled: dict[tuple[str, int, int], Tensor] = {}
@@ -199,6 +198,14 @@ class Directions:
             tensors = {(name, index): tensor[index] for index in self.layers.values()} if whole else {key: tensor}
             self._cache |= tensors
         return self._cache[key]
+
+
+def _total(numbers: Sequence[int], depths: np.ndarray) -> int:
+    """Blocks of the model, from the relative depth of one of them."""
+    known = [(n, float(depth)) for n, depth in zip(numbers, depths, strict=False) if n != schema.INPUT]
+    if known and np.isfinite(known[0][1]):
+        return round((known[0][0] + 1) / known[0][1])
+    return max(numbers) + 1
 
 
 _parsed: dict[int, tuple[weakref.ref[xr.Dataset], tuple[xr.Variable, ...], Directions]] = {}

@@ -85,6 +85,17 @@ def test_a_layer_profile_says_where_each_concept_peaks_and_how_far_it_spreads(ef
     assert ("over the layers", "@spread") not in hover.tooltips
 
 
+def test_the_input_of_block_0_is_marked_by_its_name(effect):
+    layers = [schema.INPUT, *LAYERS[1:]]
+    shifted = effect.assign_coords(schema.layer_coordinates(layers, 4))
+    figure = layer_profile(shifted)
+    assert figure.xaxis[0].ticker.ticks == layers and figure.xaxis[0].major_label_overrides == {-1: "input"}
+    peaked = shifted.copy()
+    peaked["difference"] = peaked["difference"] + (peaked.layer == schema.INPUT) * 20.0
+    assert data(layer_profile(peaked), "points cat")["spread"][0].startswith("peak at layer input, spread 1.")
+    assert layer_profile(effect).xaxis[0].major_label_overrides == {}
+
+
 def test_a_strength_that_was_selected_before_is_drawn_and_another_one_is_refused(effect):
     one = effect.sel(strength=2)
     assert texts(layer_profile(one))[0] == texts(layer_profile(effect, strength=2))[0]

@@ -89,7 +89,7 @@ def test_nothing_from_data_leaves_its_place_in_a_recipe():
         "against": "shuffled",
     }
     pieces = map_recipe(provenance, "vector")
-    assert pieces[1::2] == ["concept", "layers", "strength", "concept", "layers", "strength"]
+    assert pieces[1::2] == ["concept", "sites", "strength", "concept", "layers", "strength"]
     filled = "".join(["'cat'", "2", "1.0"][i // 2 % 3] if i % 2 else piece for i, piece in enumerate(pieces))
     compile(filled, "recipe", "exec")
     assert "\nimport os" not in filled and "# model: a import os" in filled

@@ -104,4 +104,12 @@ describe("the recipe", () => {
     const map = { ...cells(), concepts: ["dog", concept], layers: [1, ...layers], strengths: [-1, strength] };
     expect(codeOf(pieces, map, { concept: 1, anchor: 2, active: 1 }, 1)).toBe(code);
   });
+
+  it("names the input of block 0 to a steering, and selects it by its coordinate", () => {
+    const map = { ...cells(), layers: [-1, 0, 1, 2] };
+    const code = codeOf(cases.recipe.pieces, map, { concept: 0, anchor: 0, active: 1 }, 1);
+    expect(code).toContain('layers=["input", 0]');
+    expect(code).toContain("layer=[-1, 0]");
+    expect([-1, 0, 7, undefined].map(format.layerName)).toEqual(["input", "0", "7", ""]);
+  });
 });

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.plots.palette import control_label
-from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, STRENGTH
+from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, STRENGTH, layer_name
 from mllm_probe.studies.answer_score import content_checked, has_score
 from mllm_probe.studies.best_cell import BestCells
 from mllm_probe.studies.layer_spread import spread_over_layers
@@ -91,14 +91,14 @@ def _row(best: BestCells, spread: xr.Dataset, name: str, kinds: list[str], score
         plain(float(cell["mean"]), digits) if "mean" in cell else "–",
         f"{signed(float(cell['difference']), digits)} {interval(float(cell['low']), float(cell['high']), digits)}",
         *(_around(cell.sel({CONTROL: kind}), digits) for kind in kinds),
-        plain(float(over["peak_layer"]), 0),
+        str(layer_name(int(over["peak_layer"]))) if np.isfinite(over["peak_layer"]) else "–",
         plain(float(over["participation_ratio"])),
     ]
     if best.kept is not None:
         values.append(plain(float(best.kept.sel({CONCEPT: name, LAYER: layer, STRENGTH: strength})), 2))
     values += [int(cell["n"]), chance(float(cell["q"])) if "q" in cell else "–"]
     least = int(best.reported.attrs.get("least_images", 0))
-    return [*_names(best, name), layer, dose(strength), *values, verdict(cell, least)]
+    return [*_names(best, name), layer_name(layer), dose(strength), *values, verdict(cell, least)]
 
 
 def _around(control: xr.Dataset, digits: int) -> str:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from mllm_probe.plots.palette import control_label
 from mllm_probe.plots.verdicts import grid_caption
-from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, STRENGTH
+from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, STRENGTH, layer_name
 from mllm_probe.studies.clear_cells import clear_cells
 from mllm_probe.widgets.base.numbers import chance, digits_for, dose, interval, signed, words
 from mllm_probe.widgets.pages.markup import paragraph, table
@@ -59,5 +59,5 @@ def _row(effect: xr.Dataset, place: np.ndarray, kinds: list[str], difference: np
     name = str(effect[CONCEPT].values[concept])
     category = words(str(effect[CATEGORY].values[concept])) if CATEGORY in effect.coords else ""
     value = f"{signed(number('difference'), digits)} {interval(number('low'), number('high'), digits)}"
-    at = int(effect[LAYER].values[layer]), dose(float(effect[STRENGTH].values[strength]))
+    at = layer_name(effect[LAYER].values[layer]), dose(float(effect[STRENGTH].values[strength]))
     return [name, category, *at, value, *controls, *(chance(float(one)) for one in chances), int(number("n"))]

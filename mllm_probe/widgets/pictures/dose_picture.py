@@ -8,6 +8,7 @@ import numpy as np
 
 from mllm_probe.plots.curves import Band, Curves, Series, counted, effect_label, strength_label
 from mllm_probe.plots.palette import control_label
+from mllm_probe.schema import layer_name
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, plain
 from mllm_probe.widgets.pictures import fonts
 from mllm_probe.widgets.pictures.drawing import Area, Box, Dot, Drawing, Line, Text
@@ -58,7 +59,7 @@ def dose_curves(numbers: MapNumbers, concept: str, layer: int, *, quantity: str 
     reference = numbers.controls.get(numbers.against, next(iter(numbers.controls.values())))[0][cells]
     n = counted(parts["n"])
     return Curves(
-        title=f"{concept}, layer {layer}",
+        title=f"{concept}, layer {layer_name(layer)}",
         quantity=quantity,
         caption=[" · ".join(part for part in (n, "95 % intervals over images and draws", note) if part)],
         x_label=strength_label(numbers.strength_unit),

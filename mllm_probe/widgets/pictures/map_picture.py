@@ -7,6 +7,7 @@ import numpy as np
 from mllm_probe.plots.curves import counted
 from mllm_probe.plots.palette import MARKS, diverging
 from mllm_probe.plots.verdicts import mark_box, mark_weights
+from mllm_probe.schema import layer_name
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit
 from mllm_probe.widgets.pictures import fonts
 from mllm_probe.widgets.pictures.drawing import Area, Box, Drawing, Line, Text
@@ -94,7 +95,7 @@ def map_picture(
 
 def _spread(numbers: MapNumbers, concept: int, index: int) -> str:
     peak, ratio = numbers.peak_layer[concept, index], numbers.participation_ratio[concept, index]
-    return f"{peak:.0f} · {plain(float(ratio))}" if np.isfinite(peak) else ""
+    return f"{layer_name(int(peak))} · {plain(float(ratio))}" if np.isfinite(peak) else ""
 
 
 def _column_names(drawing: Drawing, numbers: MapNumbers, left: float, column: float, head: float) -> None:
@@ -103,7 +104,7 @@ def _column_names(drawing: Drawing, numbers: MapNumbers, left: float, column: fl
     drawing.add(Text(middle, head + 9, "edited layer (decoder block)", 10.5, "faint", "middle"))
     for i, layer in enumerate(numbers.layers):
         if i % every == 0:
-            drawing.add(Text(left + (i + 0.5) * column, head + 26, str(layer), 10.5, "faint", "middle"))
+            drawing.add(Text(left + (i + 0.5) * column, head + 26, str(layer_name(layer)), 10.5, "faint", "middle"))
 
 
 def _cells(

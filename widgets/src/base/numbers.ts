@@ -58,5 +58,9 @@ export function niceCeiling(value: number): number {
   return step * power;
 }
 
+/** A layer as figures name it: -1 is the input of block 0. */
+export const layerName = (layer: number | undefined): string =>
+  layer === undefined ? "" : layer < 0 ? "input" : String(layer);
+
 /** Words of an identifier: `visual_style` is “visual style”. */
 export const words = (identifier: string): string => identifier.replaceAll("_", " ");

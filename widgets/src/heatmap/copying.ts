@@ -1,4 +1,5 @@
 /** The selected cells as text to take along: CSV of their numbers, and the kernel's Python with these cells filled in. */
+import { layerName } from "../base/numbers";
 import type { Cells } from "./map_cells";
 import { at, indexOf, ofControl } from "./map_cells";
 import { type Selection, span } from "./selection";
@@ -66,6 +67,9 @@ export function codeOf(recipe: readonly string[], cells: Cells, selection: Selec
   const filled: Record<string, string> = {
     concept: JSON.stringify(cells.concepts[selection.concept] ?? ""),
     layers: layersOf(cells, selection).join(", "),
+    sites: layersOf(cells, selection)
+      .map((layer) => (layer < 0 ? JSON.stringify(layerName(layer)) : layer))
+      .join(", "),
     strength: Number.isInteger(dose) ? dose.toFixed(1) : String(dose),
   };
   return recipe.map((piece, i) => (i % 2 ? (filled[piece] ?? "") : piece)).join("");

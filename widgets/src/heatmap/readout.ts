@@ -1,5 +1,5 @@
 /** What the line below the map says about one cell. */
-import { digitsFor, dose, signed, strengthUnit } from "../base/numbers";
+import { digitsFor, dose, layerName, signed, strengthUnit } from "../base/numbers";
 import { controlLabel } from "../base/theme";
 import { at, type Cell, type Cells, indexOf, ofControl } from "./map_cells";
 import { countOf, markLabels, verdictOf } from "./verdict";
@@ -27,7 +27,7 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
   const unit = units.unit ? ` ${units.unit}` : "";
   const pieces: Piece[] = [
     { text: cells.concepts[cell.concept] ?? "", kind: "strong" },
-    { text: `layer ${cells.layers[cell.layer] ?? "–"}`, kind: "normal" },
+    { text: `layer ${layerName(cells.layers[cell.layer]) || "–"}`, kind: "normal" },
     ...(units.byDepth ? [{ text: `depth ${(cells.depths[cell.layer] ?? 0).toFixed(2)}`, kind: "soft" } as const] : []),
     ...(units.window ? [{ text: `window ${units.window.join("–")}`, kind: "soft" } as const] : []),
     { text: `${dose(cells.strengths[strength] ?? 0)} ${strengthUnit(units.strengthUnit)}`, kind: "soft" },
