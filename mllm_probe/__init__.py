@@ -29,6 +29,7 @@ _HOME = {
     "sweep_iter": "sweeps",
     "effect": "studies.effect",
     "plan": "sweeps",
+    "patch": "patching",
     "LayerConceptHeatmap": "widgets",
     "SteeringPanel": "widgets",
     "PatchOverlay": "widgets",
@@ -44,6 +45,7 @@ _ROOMS = (
     "loading",
     "metrics",
     "models",
+    "patching",
     "plots",
     "scenes",
     "steering",
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from mllm_probe.loading.pretrained import load as load
     from mllm_probe.loading.pretrained import wrap as wrap
     from mllm_probe.metrics.metric import Metric as Metric
+    from mllm_probe.patching.interchange_api import patch as patch
     from mllm_probe.steering.intervention import Steering as Steering
     from mllm_probe.steering.intervention import compose as compose
     from mllm_probe.steering.operations import Operation as Operation
