@@ -54,7 +54,11 @@ SECTIONS = (
         tuple(f"metrics.{n}" for n in ("Answer", "ScoredConcept", "spans", "Span", "concept_projection"))
         + ("metrics.false_discovery_rate",),
     ),
-    Section("Sweeps", ("sweeps", "studies"), ("sweeps.SweepPlan", "sweeps.read_progress", "sweeps.StoreProgress")),
+    Section(
+        "Sweeps",
+        ("sweeps", "patching", "studies"),
+        ("sweeps.SweepPlan", "sweeps.read_progress", "sweeps.StoreProgress"),
+    ),
     Section("Figures", ("plots",), tuple(f"plots.{name}" for name in mp.plots.__all__)),
     Section("Widgets and reports", ("widgets", "apps"), ("widgets.link", "widgets.Explore")),
 )

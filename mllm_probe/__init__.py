@@ -28,6 +28,7 @@ _HOME = {
     "sweep": "sweeps",
     "sweep_iter": "sweeps",
     "effect": "studies.effect",
+    "recovered": "studies.recovery",
     "plan": "sweeps",
     "patch": "patching",
     "LayerConceptHeatmap": "widgets",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from mllm_probe.steering.intervention import compose as compose
     from mllm_probe.steering.operations import Operation as Operation
     from mllm_probe.studies.effect import effect as effect
+    from mllm_probe.studies.recovery import recovered as recovered
     from mllm_probe.sweeps.api import plan as plan
     from mllm_probe.sweeps.api import sweep as sweep
     from mllm_probe.sweeps.api import sweep_iter as sweep_iter

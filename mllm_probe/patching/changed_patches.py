@@ -14,6 +14,8 @@ from mllm_probe.models.prompts import processed_tensors
 
 THRESHOLD = 8
 """Largest difference of two equal pixels, of 255: what resampling and compression change."""
+_ROUNDING = 1e-3
+"""Levels that normalising and its inverse may lose in float32."""
 
 
 def why_no_patches(model: ProbeModel, encoded: Encoded) -> str:
@@ -81,13 +83,13 @@ def _of_patches(model: ProbeModel, first: Tensor, second: Tensor, tokens: int) -
     """Patches [patches, channels · …] that belong to tokens in order, as many for each."""
     channels = len(_scale(model, 3))
     apart = (first - second).abs().reshape(len(first), channels, -1).amax(-1) * _scale(model, channels)
-    return (apart > THRESHOLD).any(-1).reshape(tokens, -1).any(-1).numpy()
+    return (apart > THRESHOLD + _ROUNDING).any(-1).reshape(tokens, -1).any(-1).numpy()
 
 
 def _of_image(model: ProbeModel, first: Tensor, second: Tensor) -> np.ndarray:
     """Pixels [height, width] of images [channels, height, width] that differ."""
     scale = _scale(model, first.shape[0])
-    return ((first - second).abs() * scale[:, None, None] > THRESHOLD).any(0).numpy()
+    return ((first - second).abs() * scale[:, None, None] > THRESHOLD + _ROUNDING).any(0).numpy()
 
 
 def _tiles(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:

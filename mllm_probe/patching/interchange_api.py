@@ -82,7 +82,7 @@ def patch(
         batch, both (concept, layer, group, direction, control, sample); ``<metric>_source`` (concept, direction,
         sample), that of the run which activations are taken from. All float32 on the host, in the metric's unit.
         ``edited``, how many positions were patched; ``group_size`` (concept, group, sample). ``sample`` numbers the
-        pairs of a concept; its companions name their images. ``mllm_probe.studies.recovery.recovered`` summarises it.
+        pairs of a concept; its companions name their images. :func:`mllm_probe.recovered` summarises it.
 
     Raises
     ------
@@ -97,8 +97,7 @@ def patch(
     Examples
     --------
     >>> grid = mp.patch(model, mp.concepts.scenes(concepts=["cat", "neon"], pairs=12))
-    >>> from mllm_probe.studies.recovery import recovered
-    >>> recovered(grid).recovered.sel(concept="cat", group="image", direction="insert", control="pair")
+    >>> mp.recovered(grid).recovered.sel(concept="cat", group="image", direction="insert", control="pair")
 
     Notes
     -----

@@ -312,12 +312,14 @@ class PatchEngine:
         """Read the scores of several layers at once, and write them to the grid and the store."""
         flat = on_host(torch.cat([of_source, *(one.values.reshape(-1) for one in pending)]))
         metrics, start = len(of_source), len(of_source)
-        self.grid.put_source((base.concept, base.direction, base.sample), self._scored(flat[:start, None])[:, 0])
+        self.grid.put_source(
+            (base.concept, base.direction, base.sample), self._scored(flat[:start, None], base.concept)[:, 0]
+        )
         places = []
         for one in pending:
             raw = flat[start : start + one.values.numel()].reshape(metrics, -1)
             start += raw.size
-            scores = self._scored(raw)
+            scores = self._scored(raw, base.concept)
             self._require_numbers(base, scores)
             count = len(one.batch.group)
             place = [np.full(count, n) for n in (base.concept, one.layer)]
@@ -330,12 +332,12 @@ class PatchEngine:
             self.store.commit(self.grid, base.sample, self._attributes, done, self.total)
         return sum(len(one.batch.group) for one in pending)
 
-    def _scored(self, raw: np.ndarray) -> np.ndarray:
-        """Scores [metrics, rows] from raw ones."""
-        rows = [
-            np.asarray(metric.score(torch.from_numpy(own)), np.float32) if metric.reads == "words" else own
-            for metric, own in zip(self.job.settings.metrics, raw, strict=True)
-        ]
+    def _scored(self, raw: np.ndarray, concept: int) -> np.ndarray:
+        """Scores [metrics, rows] from raw ones; NaN for a concept without words where a metric needs them."""
+        known, rows = bool(self.job.scorer.table.variants[concept]), []
+        for metric, own in zip(self.job.settings.metrics, raw, strict=True):
+            score = np.asarray(metric.score(torch.from_numpy(own)), np.float32) if metric.reads == "words" else own
+            rows.append(score if known or metric.needs != "words" else np.full_like(score, np.nan))
         return np.stack(rows)
 
     def _require_numbers(self, base: Base, scores: np.ndarray) -> None:

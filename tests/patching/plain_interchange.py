@@ -99,5 +99,9 @@ def library_of(inputs, pairs=2):
     """A concept of pairs of processed tensors, each other pixels."""
     positive = [varied(inputs, 1 + 0.3 * number) for number in range(pairs)]
     negative = [varied(inputs, -0.7 - 0.2 * number) for number in range(pairs)]
-    concept = SimpleNamespace(positive=positive, negative=negative, words=WORDS["cat"], category="entity", paired=True)
-    return {"cat": concept}
+    return {"cat": pairs_of(positive, negative, WORDS["cat"])}
+
+
+def pairs_of(positive, negative, words=("cat",), category="entity", paired=True):
+    """A concept by hand."""
+    return SimpleNamespace(positive=positive, negative=negative, words=words, category=category, paired=paired)

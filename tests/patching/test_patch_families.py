@@ -8,7 +8,7 @@ from mllm_probe import schema
 from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.schema import ROLES
 from tests.families.test_families import expect_library_fault
-from tests.patching.plain_interchange import group_of, library_of, patched_logprob, states_of
+from tests.patching.plain_interchange import group_of, library_of, pairs_of, patched_logprob, states_of
 from tests.sweeps.helpers import verified_family
 
 NAMES = (
@@ -99,7 +99,8 @@ def test_all_positions_bring_the_source(case, name):
     missing = np.abs((grid.logit - grid.logit_base) - gap).transpose("layer", ...).values
     scale = max(float(np.abs(grid.logit_source).max()), 1.0)
     assert float(np.abs(gap).max()) > 10 * TOLERANCE * scale
-    assert missing[-1].max() < TOLERANCE * scale, "behind the last block nothing but the head is left"
+    if case(name).model.layout.stream_index is None:  # the other streams of gemma3n go to the head too
+        assert missing[-1].max() < TOLERANCE * scale, "behind the last block nothing but the head is left"
     if name in EMBEDDED_ONLY:
         assert missing.max() < TOLERANCE * scale
     else:
@@ -107,14 +108,9 @@ def test_all_positions_bring_the_source(case, name):
 
 
 def test_single_patches_equal_plain_hooks(device, tiny, pictures):
-    from types import SimpleNamespace
-
-    concept = SimpleNamespace(
-        positive=pictures[:2], negative=pictures[2:4], words=("cat",), category="entity", paired=True
-    )
     grid = mp.patch(
-        tiny, {"cat": concept}, layers=[0], groups=("patches", "all_but_patches", "image"), controls=("identity",),
-        direction="insert", progress=False,
+        tiny, {"cat": pairs_of(pictures[:2], pictures[2:4])}, layers=[0], direction="insert", controls=("identity",),
+        groups=("patches", "all_but_patches", "image"), progress=False,
     )  # fmt: skip
     assert grid.sizes["group"] == 33
     base, source = tiny.encode([pictures[2]]), tiny.encode([pictures[0]])
