@@ -9,6 +9,7 @@ from mllm_probe import schema
 from mllm_probe.activations.hooks import attached, resolve_blocks, resolve_layers
 from mllm_probe.decoding.paths import known_path
 from mllm_probe.schema import ROLES
+from mllm_probe.steering.controls import random_direction
 from tests.conftest import noise_picture
 from tests.hooks import active_hooks
 from tests.sweeps.helpers import random_vectors, verified_family, wrapped_family
@@ -99,6 +100,11 @@ def test_a_sweep_cell_equals_a_plain_pre_hook(case, name):
     assert abs(float(cell.sel(strength=2)) - expected) < TOLERANCE * scale, grid.attrs["path"]
     assert abs(float(cell.sel(strength=0)) - base) < TOLERANCE * scale
     assert abs(expected - base) > 10 * TOLERANCE * scale
+    step = step.norm() * random_direction(0, 1, schema.INPUT, model.hidden_size).to(model.device)
+    _, logits = plain(model, encoded.tensors, change)
+    expected = float(logits[0, -1].log_softmax(-1)[[11, 12]].logsumexp(0))
+    drawn = grid.logprob.sel(concept="dog", layer=schema.INPUT, control="random", draw=1, strength=2).isel(sample=0)
+    assert abs(float(drawn) - expected) < TOLERANCE * scale
     edited = grid.edited.sel(concept="dog", layer=schema.INPUT, control="concept", draw=0, strength=2)
     assert edited.item() == len(columns)
 
