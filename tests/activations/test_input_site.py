@@ -197,7 +197,7 @@ def test_what_lacks_the_input_says_so(tiny, pictures):
     one = vectors.sel(concept="mine")
     with pytest.raises(ValueError, match="no vector of 'mine' at layer input; there are vectors at 0, 1, 2, 3"):
         mp.Steering(one, "input", tokens="image")
-    with pytest.raises(ValueError, match="no layer input; they have 0, 1, 2, 3"):
+    with pytest.raises(ValueError, match=r"no layer input; they have \[0, 1, 2, 3\]"):
         mp.sweep(tiny, vectors, pictures[:1], layers="input", tokens="image", metrics=("tokens",), progress=False)
     only = mp.vectors_from(tiny, {"mine": np.ones(tiny.hidden_size)}, scope="image", layers="input")
     with pytest.raises(ValueError, match="no vector of 'mine' at layer -1; there are vectors at input"):
