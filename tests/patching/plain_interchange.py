@@ -9,7 +9,7 @@ from mllm_probe import schema
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import append_tokens
 
-WORDS = {"cat": [7, [8, 9]], "dog": [11, 12]}
+WORDS = {"cat": [7, [8, 9, 10]]}
 
 
 def stream_of(model, hidden):
