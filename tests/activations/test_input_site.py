@@ -137,7 +137,7 @@ def test_layers_above_are_moved_and_generation_takes_the_edit(case, name):
     moved = np.abs(steered.values - plain_acts.values).max(-1)
     assert moved.min() > 1e-4
     out = mp.generate(model, None, steering=steering, inputs=inputs, max_new_tokens=2)
-    assert out.receipt.rows[0].edited and "input" in str(steering)
+    assert out.receipt.rows[0].edited and "layer input" in str(out.receipt) and "layers input" in str(steering)
 
 
 def test_vectors_of_the_image_are_measured_there(tiny, pictures):
