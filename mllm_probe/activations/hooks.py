@@ -173,7 +173,7 @@ def listed_layers(layers: Layers | None, total: int) -> list[int | str]:
         given = [layers] if several is None else several
     if not given or not all(_names_a_layer(one) for one in given):
         raise ValueError(
-            f"layers: expected 'all', a number or a list of numbers (or a slice, or 'input' for what enters block 0): "
+            f"layers: expected 'all', a number or a list of numbers (or a slice), or 'input' for what enters block 0: "
             f"one or more different blocks of {total}; got {layers!r}."
         )
     return [schema.INPUT_NAME if isinstance(one, str) else int(one) for one in given]

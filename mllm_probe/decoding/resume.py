@@ -56,10 +56,12 @@ class Resume(Shared):
         self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
     ) -> None:
         super().__init__(model, encoded, one_by_one)
-        self.run = Unsteered(model, encoded)
+        self.run = Unsteered(model, encoded, with_input=INPUT in read_layers)
         self.nbytes += self.run.nbytes
         self._take_positions(self.run.named)
         self.unedited = {layer: self.run.hidden(layer) for layer in model.layers}
+        if self.run.entered is not None:
+            self.unedited[INPUT] = self.run.entered
         self._may_start_later = self._starts_later()
 
     def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
@@ -82,7 +84,7 @@ class Resume(Shared):
         inputs = {**self._outer(rows, column), **cache_argument(caller, cache), **logits_kept(caller, 1)}
         with (
             sharing_attention(model) if column else nullcontext(),
-            before_backbone(model, partial(self._replay, rows, layer, column, cache)),
+            before_backbone(model, partial(self._replay, rows, column, cache)),
             replaced_blocks(model, self._replacements(rows, layer, column, cache)),
             attached(model, self._only_last, layers=[-1]),
         ):
@@ -94,25 +96,21 @@ class Resume(Shared):
         return CachedRows(model, self.encoded, self.positions, cache, logits, 0, self.one_by_one)
 
     def _replay(
-        self, rows: int, layer: int, column: int, cache: Cache, _: tuple[Any, ...], __: dict[str, Any]
+        self, rows: int, column: int, cache: Cache, _: tuple[Any, ...], __: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The kept call of the text model, for the rows and columns of this one.
 
-        Images are left out where the first block is not computed: what enters it does not matter then.
+        Images are left out: what enters the first block does not matter where that block is not computed. Where its
+        input is edited it is, and a family whose text model places the image itself (Kosmos-2) fails the trial.
         """
-        run, left_out = self.run, self._pictures if layer != INPUT else set()
-        text_inputs = {name: value for name, value in run.named.items() if name not in left_out}
+        run, family = self.run, family_of(self.model.hf.config)
+        pictures = {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
+        pictures -= {family.encoded_picture} if family.picture_each_step else set()
+        text_inputs = {name: value for name, value in run.named.items() if name not in pictures}
         later = from_column(text_inputs, column, run.length)
         arguments = tuple(repeated("", value, rows) for value in run.arguments)
         named = {name: repeated(name, value, rows) for name, value in later.items()}
         return arguments, named | ({run.cache_name: cache} if run.cache_name else {})
-
-    @property
-    def _pictures(self) -> set[str]:
-        """Arguments of the text model that hold the image itself, and are read before the first block only."""
-        family = family_of(self.model.hf.config)
-        pictures = {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
-        return pictures - ({family.encoded_picture} if family.picture_each_step else set())
 
     def _replacements(self, rows: int, layer: int, column: int, cache: Cache) -> dict[int, Compute]:
         """Functions that replace blocks: up to ``layer`` they return the baseline output, as a view for all rows."""
@@ -137,8 +135,6 @@ class Resume(Shared):
 
     def _first_column(self, unedited_part: UneditedPart) -> int:
         """First column that is computed; 0 where leaving out earlier columns is not exact or not worth it."""
-        if unedited_part.layer == INPUT and not self._pictures.isdisjoint(self.run.named):
-            return 0  # image features are put into the columns of the whole prompt
         return _worthwhile(unedited_part, self.run.length) if self._may_start_later else 0
 
     def _starts_later(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
@@ -81,7 +81,9 @@ class Steering:
     draw: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", _checked_layers(self.layers, self.directions))
+        object.__setattr__(self, "_blocks", _checked_layers(self.layers, self.directions))
+        # As they were asked for: `replace` reads them again, and a coordinate -1 would then mean the last block.
+        object.__setattr__(self, "layers", tuple(schema.layer_names(self.blocks)))
         operation = as_operation(self.operation)
         object.__setattr__(self, "_declared", operation)
         object.__setattr__(self, "strength", operation.checked_strength(self.strength))
@@ -106,7 +108,7 @@ class Steering:
     @property
     def blocks(self) -> tuple[int, ...]:
         """Coordinates of what ``layers`` means: numbers of blocks, ``schema.INPUT`` for the input of block 0."""
-        return cast(tuple[int, ...], self.layers)
+        return self._blocks  # type: ignore[attr-defined]
 
     @property
     def scope(self) -> Scope:
@@ -155,7 +157,7 @@ class Steering:
         return self.directions.name if self.kind == CONCEPT else f"{self.kind} {self.draw} for {self.directions.name}"
 
     def __str__(self) -> str:
-        layers = ", ".join(map(str, schema.layer_names(self.blocks)))
+        layers = ", ".join(map(str, self.layers))  # type: ignore[arg-type]
         dose = f"{self.strength:+g} {self.unit}" if self.declared.in_unit else f"{self.strength:g}"
         how = dose if self.declared.name == "add" else f"{self.declared.name} {dose}"
         other = f" → {directions_of(self.to).name}" if self.to is not None else ""

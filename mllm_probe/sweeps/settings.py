@@ -223,7 +223,7 @@ def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Layers) -> list
         return [layer for layer in layers if layer in there]
     missing = [layer for layer in layers if layer not in there]
     if missing:
-        known = ", ".join(map(str, schema.layer_names(sorted(there))))
+        known = schema.layer_names(sorted(there))
         raise ValueError(f"the vectors have no layer {schema.layer_name(missing[0])}; they have {known}.")
     return layers
 

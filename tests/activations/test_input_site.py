@@ -9,6 +9,7 @@ from mllm_probe import schema
 from mllm_probe.activations.hooks import attached, resolve_blocks, resolve_layers
 from mllm_probe.decoding.paths import known_path
 from mllm_probe.schema import ROLES
+from mllm_probe.steering.controls import random_direction
 from tests.conftest import noise_picture
 from tests.hooks import active_hooks
 from tests.sweeps.helpers import random_vectors, verified_family, wrapped_family
@@ -99,6 +100,11 @@ def test_a_sweep_cell_equals_a_plain_pre_hook(case, name):
     assert abs(float(cell.sel(strength=2)) - expected) < TOLERANCE * scale, grid.attrs["path"]
     assert abs(float(cell.sel(strength=0)) - base) < TOLERANCE * scale
     assert abs(expected - base) > 10 * TOLERANCE * scale
+    step = step.norm() * random_direction(0, 1, schema.INPUT, model.hidden_size).to(model.device)
+    _, logits = plain(model, encoded.tensors, change)
+    expected = float(logits[0, -1].log_softmax(-1)[[11, 12]].logsumexp(0))
+    drawn = grid.logprob.sel(concept="dog", layer=schema.INPUT, control="random", draw=1, strength=2).isel(sample=0)
+    assert abs(float(drawn) - expected) < TOLERANCE * scale
     edited = grid.edited.sel(concept="dog", layer=schema.INPUT, control="concept", draw=0, strength=2)
     assert edited.item() == len(columns)
 
@@ -131,7 +137,7 @@ def test_layers_above_are_moved_and_generation_takes_the_edit(case, name):
     moved = np.abs(steered.values - plain_acts.values).max(-1)
     assert moved.min() > 1e-4
     out = mp.generate(model, None, steering=steering, inputs=inputs, max_new_tokens=2)
-    assert out.receipt.rows[0].edited and "input" in str(steering)
+    assert out.receipt.rows[0].edited and "layer input" in str(out.receipt) and "layers input" in str(steering)
 
 
 def test_vectors_of_the_image_are_measured_there(tiny, pictures):
@@ -191,7 +197,7 @@ def test_what_lacks_the_input_says_so(tiny, pictures):
     one = vectors.sel(concept="mine")
     with pytest.raises(ValueError, match="no vector of 'mine' at layer input; there are vectors at 0, 1, 2, 3"):
         mp.Steering(one, "input", tokens="image")
-    with pytest.raises(ValueError, match="no layer input; they have 0, 1, 2, 3"):
+    with pytest.raises(ValueError, match=r"no layer input; they have \[0, 1, 2, 3\]"):
         mp.sweep(tiny, vectors, pictures[:1], layers="input", tokens="image", metrics=("tokens",), progress=False)
     only = mp.vectors_from(tiny, {"mine": np.ones(tiny.hidden_size)}, scope="image", layers="input")
     with pytest.raises(ValueError, match="no vector of 'mine' at layer -1; there are vectors at input"):

@@ -22,6 +22,8 @@ ALLOWED: dict[str, str] = {
     "mllm_probe/metrics/judging.py:log_odds": "the verdict on an answer, once",
     "mllm_probe/models/fingerprints.py:<listcomp>": "a few values of every weight in one copy, to notice a change",
     "mllm_probe/models/inputs.py:<dictcomp>": "padding is cut off by a mask: a whole forward has no other way",
+    "mllm_probe/patching/changed_patches.py:<genexpr>": "pixels of a pair, to see which differ",
+    "mllm_probe/patching/token_groups.py:of": "ids of a prompt, once per image",
     "mllm_probe/steering/buffer.py:ratios": "sizes of the edits for the receipt, once per chunk",
     "mllm_probe/steering/edit_log.py:_answered": "tokens of the answers for the receipt, once per chunk",
     "mllm_probe/steering/tensors.py:edited": "which rows a layer edits: once per layer when edits are written",

@@ -23,7 +23,10 @@ from tests.device.calls import CALLS, OPERATIONS, Subject
 from tests.device.subjects import on
 
 PLACEMENTS = ("sim", "sharded")
-TRIALS = ("sweep, last prompt token", "sweep, image tokens", "live job of a slider", "stream, last prompt token")
+TRIALS = (
+    "sweep, last prompt token", "sweep, image tokens", "patch, all layers", "live job of a slider",
+    "stream, last prompt token",
+)  # fmt: skip
 """Calls that try the ways of a model, or keep a prompt that later calls find."""
 GROWS = {"mllm_probe/decoding/cache_layers.py:_rows_of"}
 """Uploads that are allowed once per layer: rows are forked with an index for each block, whose groups differ."""
