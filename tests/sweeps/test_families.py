@@ -104,7 +104,9 @@ def case(device):
 def cells_of(grid):
     """Every cell of a grid, flat, each one that was run once."""
     stacked = grid.stack(cell=("concept", "layer", "strength", "control", "draw", "sample"))
-    return [stacked.isel(cell=i) for i in range(stacked.sizes["cell"])]
+    cells = [stacked.isel(cell=i) for i in range(stacked.sizes["cell"])]
+    # One pair of opposite draws, of the two that a control needs: each cell is run once more by plain hooks.
+    return [cell for cell in cells if cell.draw.item() < (1 if cell.control.item() == "concept" else 2)]
 
 
 def edit_of(one, encoded, cell, tokens, operation="add"):
