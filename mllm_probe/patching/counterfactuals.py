@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,7 @@ class Counterfactuals:
     def __init__(self, model: ProbeModel, library: Library, prompt: str | None) -> None:
         self.model, self.library, self.prompt = model, _checked(library), prompt
         self._sides: dict[str, Side] = {}
+        self._layouts: dict[str, TokenLayout] = {}
         self.first: Encoded = self._encoded(self._requests(next(iter(self.library.values())).positive[:1])[0])
         self.pairs: dict[str, list[Pair]] = {}
 
@@ -162,8 +164,9 @@ class Counterfactuals:
     def _side(self, request: Request, encoded: Encoded, picture: object) -> Side:
         name = encoded.sample_ids[0]
         if name not in self._sides:
-            labels = getattr(picture, "labels", None)
-            self._sides[name] = Side(request, name, TokenLayout.of(encoded), labels)
+            layout = TokenLayout.of(encoded)
+            layout = self._layouts.setdefault(layout.key, layout)  # nearly all images have the same
+            self._sides[name] = Side(request, name, layout, getattr(picture, "labels", None))
         return self._sides[name]
 
     def _counterpart(self, name: str, pair: Pair) -> str:
@@ -183,8 +186,8 @@ class Counterfactuals:
             found = next((other.positive for other in same if other.positive.id != pair.positive.id), None)
         else:
             elsewhere = (other for own in self.pairs if own != name for other in self.pairs[own])
-            among = [*same, *(other for other in elsewhere if other.negative.layout.key == _key(pair))]
-            found = self._unrelated(name, pair, [other.negative for other in among])
+            among = chain(same, (other for other in elsewhere if other.negative.layout.key == _key(pair)))
+            found = self._unrelated(name, pair, (other.negative for other in among))
         if found is None:
             raise ValueError(
                 f"controls: '{control}' of '{name}' needs another pair whose prompt has the token layout of pair "
@@ -200,15 +203,23 @@ class Counterfactuals:
         order = [own[(first + step) % len(own)] for step in range(len(own))]
         return [other for other in order if other is not pair]
 
-    def _unrelated(self, name: str, pair: Pair, among: Sequence[Side]) -> Side | None:
-        """The first image that shares least with the pair."""
-        among = [side for side in among if side.id not in (pair.positive.id, pair.negative.id)]
+    def _unrelated(self, name: str, pair: Pair, among: Iterable[Side]) -> Side | None:
+        """The first image that shares least with the pair, where possible one that lacks the concept."""
         mine = (pair.positive.labels or frozenset()) | (pair.negative.labels or frozenset())
-        if not among or not mine:
-            return among[0] if among else None
-        without = [side for side in among if side.labels is not None and name not in side.labels] or among
-        best = min(without, key=lambda side: len((side.labels or frozenset()) & mine))
-        pair.shared = len((best.labels or frozenset()) & mine)
+        best: Side | None = None
+        fewest = (True, len(mine) + 1)
+        for side in among:
+            if side.id in (pair.positive.id, pair.negative.id):
+                continue
+            if not mine:
+                return side
+            labels = side.labels or frozenset()
+            shared = (side.labels is None or name in labels, len(labels & mine))
+            if shared < fewest:
+                best, fewest = side, shared
+                pair.shared = shared[1] if side.labels is not None else -1
+            if fewest == (False, 0):
+                break
         return best
 
 

@@ -210,7 +210,7 @@ class InsideWidget(ProbeWidget):
         """Vectors of one concept; None while there are none at all."""
         if self._vectors is None:
             return None
-        if concept not in self.concepts:
+        if concept not in self._vectors[CONCEPT].values:
             raise ValueError(f"there is no vector for concept '{concept}'; choose one of the list.")
         return self._vectors.sel({CONCEPT: concept})
 
@@ -232,17 +232,26 @@ class InsideWidget(ProbeWidget):
             raise ValueError(f"there is no vector for concept '{concept}'; there are {', '.join(names)}.")
         wanted = concept or self.concept
         categories = vectors[CATEGORY].values if CATEGORY in vectors.coords else [""] * len(names)
-        layers = [int(layer) for layer in vectors[LAYER].values if layer != INPUT]
-        given = vectors.attrs.get("method") == "given"
         self._vectors = vectors
+        layers = self._offered_layers()
         self.publish(
             concepts=names,
             categories=[str(name) for name in categories],
             layers=layers,
             layer=min(layers, key=lambda each: abs(each - self.layer)),
             concept=wanted if wanted in names else names[0],
-            unit="× vector length" if given else UNIT,
+            unit=self._unit(),
         )
+
+    def _offered_layers(self) -> list[int]:
+        """Blocks that values are shown of: those of the vectors."""
+        known = self.model.layers if self._vectors is None else self._vectors[LAYER].values
+        return [int(layer) for layer in known if layer != INPUT]
+
+    def _unit(self) -> str:
+        """Unit of projections on the vectors."""
+        given = self._vectors is not None and self._vectors.attrs.get("method") == "given"
+        return "× vector length" if given else UNIT
 
     def _on_setting(self, change: traitlets.Bunch) -> None:
         if not getattr(self._here, "quiet", False):
