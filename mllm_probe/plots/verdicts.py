@@ -34,12 +34,12 @@ def grid_caption(effect: xr.Dataset) -> str:
     if not np.isfinite(effect["q"]).any():
         return caption
     least = int(effect.attrs.get("least_images", 0))
-    few = int(((effect["n"] > 0) & (effect["n"] < least)).sum())
-    same = int(((effect["n"] >= least) & effect["q"].isnull()).sum())
-    rest = [f"{few} with fewer than {least} images"] * bool(few) + [
-        f"{same} that do not differ from the controls"
-    ] * bool(same)
-    return f"whole grid: {caption}{'; not tested: ' if rest else ''}{' and '.join(rest)}"
+    untested = {
+        f"with fewer than {least} images": (effect["n"] > 0) & (effect["n"] < least),
+        "that do not differ from the controls": (effect["n"] >= least) & effect["q"].isnull(),
+    }
+    rest = " and ".join(f"{int(cells.sum())} {why}" for why, cells in untested.items() if cells.any())
+    return f"whole grid: {caption}; not tested: {rest}" if rest else f"whole grid: {caption}"
 
 
 def marks_of(effect: xr.Dataset) -> dict[str, xr.DataArray]:
