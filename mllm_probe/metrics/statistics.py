@@ -85,7 +85,7 @@ def summarise_draws(draws: object, *, antithetic: bool) -> Draws:
 
 
 def difference_interval(
-    paired: object, draws: Draws, *, level: float = LEVEL, seed: int = 0
+    paired: object, draws: Draws, *, level: float = LEVEL, bounded: bool = False, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval of concept minus the mean of its control, from the spread over images and over directions.
 
@@ -97,6 +97,9 @@ def difference_interval(
         Of the same cells.
     level : float
         Coverage, 0.95 by default.
+    bounded : bool
+        Scores lie in 0 … 1, so that their differences lie in −1 … 1; skewed ones are then mostly equal, and resamples
+        of equal ones have no spread to divide by.
     seed : int
         Of the resamples.
 
@@ -118,7 +121,9 @@ def difference_interval(
     half = _quantile(level, df) * np.sqrt(squared)
     low, high = np.where(squared == 0, centre, centre - half), np.where(squared == 0, centre, centre + half)
     skewed = (count >= _MOST_NORMAL) & (np.abs(_skewness(table)) > _SKEWED) & (squared > 0)
-    if skewed.any():
+    if bounded:
+        low, high = np.clip(low, -1.0, 1.0), np.clip(high, -1.0, 1.0)
+    elif skewed.any():
         spread, spread_df = (np.broadcast_to(one, count.shape)[skewed] for one in (draws.spread, draws.spread_df))
         below, above = _bootstrap_t(table[skewed], spread, spread_df, level, seed)
         error = np.sqrt(squared[skewed])

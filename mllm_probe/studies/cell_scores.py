@@ -35,7 +35,7 @@ class CellScores:
         Sign of an effect as the dose intends it; 0 where none is intended.
     tested : bool
         Whether the metric has a direction, so that effects are tested against controls.
-    scale : {"difference", "ratio", "share"}
+    scale : {"difference", "ratio", "share", "bounded"}
     attrs : dict
         ``long_name`` and ``units`` of the score.
     """
@@ -115,7 +115,7 @@ def _own(grid: xr.Dataset, metric: str) -> CellScores:
         unsteered=before[:, None],
         intended=np.broadcast_to(direction * sense, grid.sizes[schema.STRENGTH]),
         tested=direction != 0,
-        scale="difference" if metric == SCORE else scale_of(grid, metric),
+        scale="bounded" if metric == SCORE else scale_of(grid, metric),
         attrs=dict(score.attrs),
     )
 

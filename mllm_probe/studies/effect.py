@@ -140,7 +140,7 @@ def _against(scores: CellScores, kind: str, average: str, seed: int) -> dict[str
     elif scores.scale == "share":
         low, high = statistics.share_interval(own, control, draws)
     else:
-        low, high = statistics.difference_interval(paired, draws, seed=seed)
+        low, high = statistics.difference_interval(paired, draws, bounded=scores.scale == "bounded", seed=seed)
     value, difference = centre(own), centre(paired)
     p, rank_p = _p_values(scores, value, means, draws, average)
     intended = np.where(scores.intended == 0, np.sign(difference), scores.intended)
@@ -221,6 +221,7 @@ def _assembled(
 _INTERVALS = {
     "median": "95 % sign test over images",
     "share": "95 % Newcombe over images and draws",
+    "bounded": "95 % t over images and draws",
     "difference": "95 % t over images and draws; bootstrap-t where they are skewed",
     "ratio": "95 % t over images and draws; bootstrap-t where they are skewed",
 }

@@ -114,6 +114,15 @@ def test_skewed_scores_have_an_interval_of_uneven_arms():
     np.testing.assert_allclose([low[1], high[1]], [-high[0], -low[0]], rtol=0.1)
 
 
+def test_the_interval_of_bounded_scores_stays_within_its_bounds():
+    scores = np.append(np.ones(11), [0.0])
+    draws = summarise_draws(np.array([0.1, 0.1, 0.2, 0.2]), antithetic=True)
+    low, high = difference_interval(np.stack([scores - 0.15, 0.1 * scores]), draws, bounded=True)
+    assert -1 <= low.min() and high.max() <= 1 and low[0] > 0.5
+    wild, _ = difference_interval(scores - 0.15, draws)
+    assert wild < low[0]
+
+
 @pytest.mark.parametrize("least, interval", [(6, difference_interval), (10, None)])
 def test_too_few_images_give_no_interval(least, interval):
     rng, draws = np.random.default_rng(1), summarise_draws(np.arange(8.0), antithetic=True)
