@@ -118,7 +118,7 @@ def test_the_interval_of_bounded_scores_stays_within_its_bounds():
     scores = np.append(np.ones(11), [0.0])
     draws = summarise_draws(np.array([0.1, 0.1, 0.2, 0.2]), antithetic=True)
     low, high = difference_interval(np.stack([scores - 0.15, 0.1 * scores]), draws, bounded=True)
-    assert -1 <= low.min() and high.max() <= 1 and low[0] > 0.5
+    assert low.min() >= -1 and high.max() <= 1 and low[0] > 0.5
     wild, _ = difference_interval(scores - 0.15, draws)
     assert wild < low[0]
 
