@@ -67,7 +67,9 @@ def test_numbers_are_those_of_the_cpu(name: str, placement: str) -> None:
     for key, value in expected.items():
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             scale = max(1.0, float(np.abs(value[np.isfinite(value)]).max(initial=0)))
-            np.testing.assert_allclose(found[key], value, rtol=0, atol=1e-4 * scale, err_msg=key)
+            # Activations are kept in bfloat16, whose last bit may turn on the smallest difference.
+            rtol = 2**-7 if key == "manifold" else 0
+            np.testing.assert_allclose(found[key], value, rtol=rtol, atol=1e-4 * scale, err_msg=key)
         else:
             np.testing.assert_array_equal(np.asarray(found[key], object), np.asarray(value, object), err_msg=key)
 
