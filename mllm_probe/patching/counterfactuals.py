@@ -33,12 +33,15 @@ class Side:
     layout : TokenLayout
     labels : frozenset of str or None
         What it shows, where that is known.
+    group : str or None
+        Shared with its near-duplicates, where these are known.
     """
 
     request: Request
     id: str
     layout: TokenLayout
     labels: frozenset[str] | None
+    group: str | None
 
 
 @dataclass(eq=False)
@@ -166,7 +169,8 @@ class Counterfactuals:
         if name not in self._sides:
             layout = TokenLayout.of(encoded)
             layout = self._layouts.setdefault(layout.key, layout)  # nearly all images have the same
-            self._sides[name] = Side(request, name, layout, getattr(picture, "labels", None))
+            facts = (getattr(picture, fact, None) for fact in ("labels", "group"))
+            self._sides[name] = Side(request, name, layout, *facts)
         return self._sides[name]
 
     def _counterpart(self, name: str, pair: Pair) -> str:
@@ -181,12 +185,12 @@ class Counterfactuals:
 
     def _choose(self, control: str, name: str, pair: Pair, seed: int) -> None:
         """Find the donor of a control, among prompts of the same layout."""
-        same = [other for other in self._others(name, pair, seed) if other.positive.layout.key == _key(pair)]
+        same = [other for other in self._others(name, pair, seed) if _fits(other, pair)]
         if control == "other_positive":
             found = next((other.positive for other in same if other.positive.id != pair.positive.id), None)
         else:
             elsewhere = (other for own in self.pairs if own != name for other in self.pairs[own])
-            among = chain(same, (other for other in elsewhere if other.negative.layout.key == _key(pair)))
+            among = chain(same, (other for other in elsewhere if _fits(other, pair)))
             found = self._unrelated(name, pair, (other.negative for other in among))
         if found is None:
             raise ValueError(
@@ -223,8 +227,10 @@ class Counterfactuals:
         return best
 
 
-def _key(pair: Pair) -> str:
-    return pair.positive.layout.key
+def _fits(other: Pair, pair: Pair) -> bool:
+    """Whether images of another pair may be donors: of one token layout, and no near-duplicates of the pair's."""
+    groups = [{side.group for side in (one.positive, one.negative)} - {None} for one in (other, pair)]
+    return other.positive.layout.key == pair.positive.layout.key and groups[0].isdisjoint(groups[1])
 
 
 def _checked(library: object) -> Library:

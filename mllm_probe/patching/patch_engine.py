@@ -20,6 +20,7 @@ from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.decoding.rows import Rows
 from mllm_probe.decoding.shared import Shared, UneditedPart
 from mllm_probe.decoding.unsteered import Shortcuts
+from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.models.roles import IMAGE
 from mllm_probe.patching.counterfactuals import SIDES, Pair, Side
 from mllm_probe.patching.interchange import OWN, Interchange, PatchRows, States
@@ -81,10 +82,19 @@ class OpenImages:
             shared = job.open(encoded)
             layers = range(min(job.settings.layers), len(job.model.layers))
             if not set(layers) <= set(shared.unedited):
-                states: dict[int, Tensor] = {}
-                run_forward(job.model, shared.encoded, lambda n, hidden: states.update({n: hidden[0]}), list(layers))
-                return Run(shared, states, {})
+                return Run(shared, _read_states(job.model, shared.encoded, list(layers)), {})
         return Run(shared, {layer: shared.unedited[layer][0] for layer in layers}, {})
+
+
+def _read_states(model: ProbeModel, encoded: Encoded, layers: list[int]) -> dict[int, Tensor]:
+    """Residual stream [tokens, width] of one sample at some layers, where its unedited run does not keep them."""
+    states: dict[int, Tensor] = {}
+
+    def keep(layer: int, hidden: Tensor) -> None:
+        states[layer] = hidden[0].clone()  # the model may write into its own
+
+    run_forward(model, encoded, keep, layers)
+    return states
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from PIL import Image
 
 import mllm_probe as mp
 from mllm_probe import schema
+from mllm_probe.concepts import Picture
 from mllm_probe.models import Request
 from mllm_probe.patching import changed_patches, patch_engine
 from mllm_probe.patching.changed_patches import changed_tokens
@@ -279,11 +280,23 @@ def test_a_folder_of_paired_images_is_patched(tiny, tmp_path):
         for number, image in enumerate(getattr(concept, side)):
             image.save(folder / f"{number}.png")
     library = mp.concepts.from_folder(tmp_path)
-    found = library if library["cat"].paired else {"cat": pairs_of(library["cat"].positive, library["cat"].negative)}
-    grid = patched(tiny, found, layers=[1], controls=("other_positive", "unrelated"))
+    assert library["cat"].paired, "files of one name are a pair"
+    grid = patched(tiny, library, layers=[1], controls=("other_positive", "unrelated"))
     same = patched(tiny, {"cat": concept}, layers=[1], controls=("other_positive", "unrelated"))
     np.testing.assert_allclose(grid.logprob.values, same.logprob.values, atol=1e-5)
     assert (grid.counterpart == "").all() and (grid.shared_labels == -1).all()
+
+
+def test_near_duplicates_are_no_donors(tiny):
+    concept, images = square_pairs(4), {}
+    for side in ("positive", "negative"):
+        own = zip(getattr(concept, side), ("a", "a", "b", None), strict=True)
+        images[side] = [Picture(image, group=group) for image, group in own]
+    controls = ("other_positive", "unrelated")
+    job = engine_of(tiny, {"cat": pairs_of(images["positive"], images["negative"])}, controls=controls).job
+    [own] = job.pairs
+    assert [pair.donors["other_positive"].group for pair in own] == ["b", "b", None, "a"]
+    assert [pair.donors["unrelated"].group for pair in own] == ["b", "b", None, "a"]
 
 
 def test_a_patch_holds_the_lock_of_the_model_batch_by_batch(tiny, monkeypatch):
