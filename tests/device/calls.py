@@ -231,7 +231,7 @@ def _patches() -> None:
     CALLS["sweep, what enters block 0"] = lambda s: mp.sweep(
         s.model, mp.concept_vectors(s.model, s.library(), tokens="image", layers=["input", 0], shuffled_draws=2),
         s.images[:2], tokens="image", layers=["input", 0], strengths=(1,), metrics=("logprob",), controls=("random",),
-        draws=4, progress=False,
+        draws=4, max_new_tokens=1, progress=False,
     )  # fmt: skip
 
 
