@@ -55,7 +55,11 @@ SECTIONS = (
         tuple(f"metrics.{n}" for n in ("Answer", "ScoredConcept", "spans", "Span", "concept_projection"))
         + ("metrics.false_discovery_rate",),
     ),
-    Section("Sweeps", ("sweeps", "studies"), ("sweeps.SweepPlan", "sweeps.read_progress", "sweeps.StoreProgress")),
+    Section(
+        "Sweeps",
+        ("sweeps", "patching", "studies"),
+        ("sweeps.SweepPlan", "sweeps.read_progress", "sweeps.StoreProgress"),
+    ),
     Section(
         "Studies",
         names=tuple(f"studies.{name}" for name in ("read_out", "read_out_of", "causal_verdict"))

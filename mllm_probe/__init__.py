@@ -28,7 +28,9 @@ _HOME = {
     "sweep": "sweeps",
     "sweep_iter": "sweeps",
     "effect": "studies.effect",
+    "recovered": "studies.recovery",
     "plan": "sweeps",
+    "patch": "patching",
     "LayerConceptHeatmap": "widgets",
     "SteeringPanel": "widgets",
     "PatchOverlay": "widgets",
@@ -44,6 +46,7 @@ _ROOMS = (
     "loading",
     "metrics",
     "models",
+    "patching",
     "plots",
     "scenes",
     "steering",
@@ -67,10 +70,12 @@ if TYPE_CHECKING:
     from mllm_probe.loading.pretrained import load as load
     from mllm_probe.loading.pretrained import wrap as wrap
     from mllm_probe.metrics.metric import Metric as Metric
+    from mllm_probe.patching.interchange_api import patch as patch
     from mllm_probe.steering.intervention import Steering as Steering
     from mllm_probe.steering.intervention import compose as compose
     from mllm_probe.steering.operations import Operation as Operation
     from mllm_probe.studies.effect import effect as effect
+    from mllm_probe.studies.recovery import recovered as recovered
     from mllm_probe.sweeps.api import plan as plan
     from mllm_probe.sweeps.api import sweep as sweep
     from mllm_probe.sweeps.api import sweep_iter as sweep_iter

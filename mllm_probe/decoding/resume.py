@@ -56,10 +56,12 @@ class Resume(Shared):
         self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
     ) -> None:
         super().__init__(model, encoded, one_by_one)
-        self.run = Unsteered(model, encoded)
+        self.run = Unsteered(model, encoded, with_input=INPUT in read_layers)
         self.nbytes += self.run.nbytes
         self._take_positions(self.run.named)
         self.unedited = {layer: self.run.hidden(layer) for layer in model.layers}
+        if self.run.entered is not None:
+            self.unedited[INPUT] = self.run.entered
         self._may_start_later = self._starts_later()
 
     def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:

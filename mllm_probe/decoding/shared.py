@@ -50,7 +50,8 @@ class Shared:
     one_by_one : bool
         Whether rows must take several tokens as single steps.
     read_layers : iterable of int
-        Blocks whose output is to be kept in ``unedited`` where rows do not compute it.
+        Blocks whose output is to be kept in ``unedited`` where rows do not compute it; ``schema.INPUT`` for what
+        enters block 0.
 
     Attributes
     ----------

@@ -22,6 +22,7 @@ from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.batches import Part, Scores
 from mllm_probe.sweeps.cells import Pairs, no_pairs, scored_pairs
 from mllm_probe.sweeps.chunk_size import ChunkSize, Limits
+from mllm_probe.sweeps.identity import identity
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import Block, plan_order, take_chunk
 from mllm_probe.sweeps.record import Recorder
@@ -95,7 +96,7 @@ class Engine:
         self, job: Job, *, store: str | Path | None = None, coarse: bool = False, limits: Limits | None = None
     ) -> None:
         self.job, self.grid, self.coarse = job, job.grid(), coarse
-        self.store = None if store is None else SweepStore(store, job)
+        self.store = None if store is None else SweepStore(store, identity(job))
         self.recorder: Recorder | None = None
         self.limits = limits or chunk_size.DEFAULT
         self.size, self.chunks, self.together = ChunkSize(self.limits), 0, 1

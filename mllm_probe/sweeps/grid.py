@@ -111,6 +111,10 @@ class Grid:
         places = self.axes.unsteered
         return (*places, np.full(len(places[0]), sample))
 
+    def restored(self) -> None:
+        """Take note that the arrays were filled from a store."""
+        self.has_unsteered[:] = self.done.any(axis=tuple(range(self.done.ndim - 1)))
+
     @property
     def progress(self) -> float:
         """Share of the cells that are done, 0 … 1."""

@@ -214,5 +214,21 @@ def _live() -> None:
         )
 
 
-for fill in (_captures, _accessors, _vectors, _editors, _ways, _sweeps, _live):
+def _patches() -> None:
+    layers: dict[str, Any] = {"a few": {"layers": ["input", 1, 2]}, "all": {}}
+    for name, own in layers.items():
+        CALLS[f"patch, {name} layers"] = lambda s, own=own: mp.patch(
+            s.model, s.library(), metrics=("logprob", "logit"), progress=False, **own
+        )
+    CALLS["capture, what enters block 0"] = lambda s: mp.capture(
+        s.model, s.images[:2], tokens="image", layers=["input", 0]
+    )
+    CALLS["sweep, what enters block 0"] = lambda s: mp.sweep(
+        s.model, mp.concept_vectors(s.model, s.library(), tokens="image", layers=["input", 0], shuffled_draws=2),
+        s.images[:2], tokens="image", layers=["input", 0], strengths=(1,), metrics=("logprob",), controls=("random",),
+        draws=4, progress=False,
+    )  # fmt: skip
+
+
+for fill in (_captures, _accessors, _vectors, _editors, _ways, _sweeps, _live, _patches):
     fill()
