@@ -33,7 +33,8 @@ def read_out(
     ----------
     grid : Dataset
         From :func:`mllm_probe.sweep` with random controls, of ``tokens="image"`` at ``"input"`` and every block, or of
-        ``"last_prompt"`` at every block.
+        ``"last_prompt"`` at every block; in unit ``vector``, or ``raw`` with directions of a length that means
+        something: in ``residual`` the dose grows with the stream, and differences between blocks show that too.
     metric : str
         One of its metrics. A bounded one saturates, so that the profile moves towards the blocks where it does.
     at_input, halvings, seed
