@@ -83,15 +83,18 @@ def construction(seed: int) -> Construction:
 
 def measured(truth: PlantedTruth) -> Measured:
     """Steer a planted model along its true directions and fit probes; the methods do not see the truth otherwise."""
-    grid = swept(truth, truth.vectors(), "image", every_site(truth))
-    at_images, at_last = value_by_image(grid, "logit").sel(strength=STRENGTH), last_prompt_values(truth)
-    effects = truth.truth["effect"]
-    errors = [
-        abs(values - effects.sel(scope=scope, drop=True)).max()
-        for scope, values in zip(SCOPES, (at_images, at_last), strict=True)
-    ]
-    profile = read_out(grid, "logit").sel(strength=STRENGTH)
-    verdicts = causal_verdict(profile, mp.effect(grid, "logit").sel(strength=STRENGTH))
+    effects, errors, profiles, verdicts = truth.truth["effect"], [], {scope: [] for scope in SCOPES}, {}
+    vectors = {scope: truth.vectors(scope) for scope in SCOPES}
+    for name in truth.library:
+        grid = swept(truth, vectors["image"], name, "image", every_site(truth))
+        at_images = value_by_image(grid, "logit").sel(strength=STRENGTH)
+        at_last = last_prompt_values(truth, vectors["last_prompt"], name)
+        for scope, values in zip(SCOPES, (at_images, at_last), strict=True):
+            errors.append(float(abs(values - effects.sel(scope=scope, drop=True)).max()))
+        profile = read_out(grid, "logit").sel(strength=STRENGTH)
+        profiles["image"].append(profile)
+        profiles["last_prompt"].append(read_out_of(at_last, "last_prompt"))
+        verdicts[name] = str(causal_verdict(profile, mp.effect(grid, "logit").sel(strength=STRENGTH)).item())
     at = {"image": every_site(truth), "last_prompt": "all"}
     probes = [
         mp.concept_vectors(truth.model, truth.library, tokens=scope, layers=layers, shuffled_draws=0)["probe_accuracy"]
@@ -99,10 +102,9 @@ def measured(truth: PlantedTruth) -> Measured:
     ]
     return Measured(
         truth=truth,
-        error=float(max(errors)) / truth.truth.attrs["gain"],
-        image=profile,
-        last_prompt=read_out_of(at_last, "last_prompt"),
-        verdicts={str(name): str(verdicts.sel(concept=name).item()) for name in verdicts["concept"].values},
+        error=max(errors) / truth.truth.attrs["gain"],
+        **{scope: xr.concat(parts, "concept") for scope, parts in profiles.items()},
+        verdicts=verdicts,
         probes=xr.concat(probes, "scope", join="outer", coords="minimal", compat="override"),
     )
 
@@ -153,32 +155,27 @@ def every_site(truth: PlantedTruth) -> list[str | int]:
     return ["input", *range(len(truth.model.layers))]
 
 
-def some_images(truth: PlantedTruth) -> list:
-    """Images with and without every concept."""
-    pictures = truth.library.pictures
-    return pictures[:: len(pictures) // IMAGES][:IMAGES]
-
-
 def swept(
-    truth: PlantedTruth, vectors: xr.Dataset, tokens: str, layers: object = "all", draws: int = DRAWS
+    truth: PlantedTruth, vectors: xr.Dataset, name: str, tokens: str, layers: object, draws: int = DRAWS
 ) -> xr.Dataset:
-    """Grid of steering with a dose of 1 in unit raw, beside random directions."""
+    """Grid of steering towards a concept, on images without it, with a dose of 1 in unit raw, beside random ones."""
     return mp.sweep(
-        truth.model, vectors, some_images(truth), layers=layers, strengths=(STRENGTH,), tokens=tokens, unit="raw",
-        metrics=("logit",), controls=("random",), draws=draws, progress=False,
+        truth.model, vectors.sel(concept=[name]), truth.library[name].negative[:IMAGES], layers=layers,
+        strengths=(STRENGTH,), tokens=tokens, unit="raw", metrics=("logit",), controls=("random",), draws=draws,
+        progress=False,
     )  # fmt: skip
 
 
-def last_prompt_values(truth: PlantedTruth) -> xr.DataArray:
+def last_prompt_values(truth: PlantedTruth, vectors: xr.Dataset, name: str) -> xr.DataArray:
     """Effect (concept, layer, sample) of adding to the last prompt token what the image brings there at that layer."""
-    vectors, present = truth.vectors("last_prompt"), truth.truth["present"].sel(scope="last_prompt", drop=True)
-    parts = []
-    for name in truth.library:  # a direction of length 0, where nothing has arrived yet, cannot be steered with
-        layers = [int(layer) for layer in present["layer"].values if present.sel(concept=name, layer=layer)]
-        grid = swept(truth, vectors.sel(concept=[name]), "last_prompt", layers, FEW_DRAWS)
-        parts.append(value_by_image(grid, "logit").sel(strength=STRENGTH).drop_vars("relative_depth"))
-    values = xr.concat([part.reindex(layer=truth.truth["layer"].values, fill_value=0.0) for part in parts], "concept")
-    return values.assign_coords(relative_depth=truth.truth["relative_depth"])
+    present = truth.truth["present"].sel(scope="last_prompt", concept=name, drop=True)
+    # A direction of length 0, where nothing has arrived yet, cannot be steered with.
+    layers = [int(layer) for layer in present["layer"].values[present.values]]
+    values = value_by_image(swept(truth, vectors, name, "last_prompt", layers, FEW_DRAWS), "logit").sel(
+        strength=STRENGTH
+    )
+    whole = values.drop_vars("relative_depth").reindex(layer=truth.truth["layer"].values, fill_value=0.0)
+    return whole.assign_coords(relative_depth=truth.truth["relative_depth"])
 
 
 def plant_of(seed: int) -> PlantedTruth:

@@ -15,7 +15,7 @@ from mllm_probe.studies.readout import NO_CAUSE
 from mllm_probe.studies.truth import KINDS, plant
 from tests.conftest import put
 from tests.truth import table
-from tests.truth.measure import construction, interchanged, measured, plant_of, swept
+from tests.truth.measure import construction, every_site, interchanged, measured, plant_of, swept
 
 SEEDS = (6, 9, 11, 14)
 """Of the twenty that ``python -m tests.truth.table`` prints: few blocks, the first and the last among those planted."""
@@ -135,7 +135,7 @@ def test_mean_differences_in_their_own_length_have_the_planted_effect(device):
     vectors = mp.concept_vectors(truth.model, truth.library, probe_accuracy=False)
     grid = mp.sweep(
         truth.model, vectors, truth.library["null"].negative[:6], strengths=(1,), tokens="image", unit="vector",
-        metrics=("logit",), controls=("random",), draws=2, progress=False,
+        metrics=("logit",), controls=("random",), draws=4, progress=False,
     )  # fmt: skip
     value = mp.effect(grid, "logit")["value"].sel(strength=1)
     planted = truth.truth["effect"].sel(scope="image", layer=value["layer"])
@@ -211,13 +211,15 @@ def test_vectors_carry_words_norms_and_the_true_directions(device):
 
 
 def test_distractors_leave_the_effects_alone(device):
-    truth = plant(4, 2, distractors=8, width=64, pairs=4)
+    truth = plant(4, 2, distractors=8, width=64, pairs=8)
     put(truth.model, device)
-    grid = swept(truth, truth.vectors(), "image")
-    value = mp.effect(grid, "logit")["value"].sel(strength=1)
-    np.testing.assert_allclose(value, truth.truth["effect"].sel(scope="image", layer=value["layer"]), atol=4e-5)
-    unsteered = grid["logit_unsteered"]
-    assert float(unsteered.sel(concept="null").std()) > 0.5, "the null concept's word is answered for a distractor"
+    vectors = truth.vectors()
+    for name in KINDS:
+        grid = swept(truth, vectors, name, "image", every_site(truth))
+        value = mp.effect(grid, "logit")["value"].sel(concept=name, strength=1)
+        np.testing.assert_allclose(value, truth.truth["effect"].sel(concept=name, scope="image"), atol=4e-5)
+        if name == "null":
+            assert float(grid["logit_unsteered"].std()) > 0.5, "its word is answered because of a distractor"
 
 
 @pytest.mark.parametrize(
