@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from mllm_probe.studies.readout import causal_verdict as causal_verdict
     from mllm_probe.studies.readout import read_out as read_out
     from mllm_probe.studies.readout import read_out_of as read_out_of
+    from mllm_probe.studies.readout import read_out_of_patches as read_out_of_patches
 
-_HOME = {"read_out": "readout", "read_out_of": "readout", "causal_verdict": "readout"}
+_HOME = dict.fromkeys(("causal_verdict", "read_out", "read_out_of", "read_out_of_patches"), "readout")
 _MODULES = ("truth",)
 
 __all__ = sorted([*_HOME, *_MODULES])

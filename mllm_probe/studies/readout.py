@@ -6,9 +6,10 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.models.argument_checks import described, finite_number, whole_number
+from mllm_probe.models.argument_checks import described, finite_number, require_one_of, whole_number
 from mllm_probe.schema import LAYER, SAMPLE
 from mllm_probe.studies.effect import value_by_image
+from mllm_probe.studies.recovery import FEWEST, moved_and_gap
 
 IMAGE, LAST_PROMPT = "image", "last_prompt"
 LEAST_AGREEMENT = 0.5
@@ -52,6 +53,56 @@ def read_out(
     values = value_by_image(grid, metric)
     result = read_out_of(values, _scope_of(grid), at_input=at_input, halvings=halvings, seed=seed)
     return result.assign_attrs({**grid.attrs, **result.attrs, "metric": metric})
+
+
+def read_out_of_patches(
+    grid: xr.Dataset,
+    metric: str = "logprob",
+    *,
+    group: str = IMAGE,
+    minimum_gap: float | None = None,
+    halvings: int = 100,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Read-out profile of interchange interventions, in recovered shares, and over how many blocks it is spread.
+
+    Parameters
+    ----------
+    grid : Dataset
+        From :func:`mllm_probe.patch` with the group and ``layers="all"``.
+    metric : str
+        One of its metrics.
+    group : {"image", "last_prompt"}
+        The patched tokens.
+    minimum_gap : float, optional
+        As for :func:`mllm_probe.recovered`.
+    halvings, seed
+        As for :func:`read_out_of`.
+
+    Returns
+    -------
+    Dataset
+        As from :func:`read_out_of`, with dimension ``direction``: ``read_out`` are the differences over blocks of the
+        recovered share. NaN with fewer than 6 pairs whose source and base differ enough; ``n`` says how many do.
+
+    Raises
+    ------
+    ValueError
+        As :func:`mllm_probe.recovered` and :func:`read_out_of`, and if the grid lacks the group.
+    """
+    require_one_of("group", group, (IMAGE, LAST_PROMPT))
+    moved, gap, least = moved_and_gap(grid, metric, minimum_gap)
+    if group not in grid[schema.GROUP].values:
+        raise ValueError(
+            f"this grid has no group '{group}'; it has {', '.join(map(str, grid[schema.GROUP].values))}. "
+            f"Run mp.patch with groups=('{group}', …)."
+        )
+    counted = gap >= least
+    gaps = gap.where(counted & (counted.sum(SAMPLE) >= FEWEST))
+    cells = moved.sel({schema.GROUP: group, schema.CONTROL: "pair"}, drop=True)
+    share = (cells / gaps.mean(SAMPLE)).where(gaps.notnull()).assign_attrs(units="1")
+    result = read_out_of(share, group, halvings=halvings, seed=seed)
+    return result.assign_attrs({**grid.attrs, **result.attrs, "metric": metric, "minimum_gap": least})
 
 
 def read_out_of(

@@ -63,15 +63,8 @@ def recovered(
     t interval of the mean over its concepts, whose spread holds the noise of their pairs too (a bootstrap over few
     concepts is too short); NaN with fewer than 3.
     """
-    names = (metric, f"{metric}_base", f"{metric}_source")
-    schema.require(grid, *names, dims=(schema.CONCEPT, schema.GROUP, schema.DIRECTION), what="the grid of mp.patch")
-    schema.require_values(grid, schema.DIRECTION, "the grid of mp.patch")
     require_one_of("by", by, (schema.CONCEPT, schema.CATEGORY))
-    least = finite_number("minimum_gap", grid.attrs.get("minimum_gap", 0.5) if minimum_gap is None else minimum_gap)
-    towards = _sign(grid, metric)
-    base = grid[names[1]].mean([dim for dim in _CELL if dim in grid[names[1]].dims])
-    gap = ((grid[names[2]] - base) * towards).transpose(schema.CONCEPT, schema.DIRECTION, schema.SAMPLE)
-    moved = (grid[names[0]] - grid[names[1]]) * towards
+    moved, gap, least = moved_and_gap(grid, metric, minimum_gap)
     result = _by_concept(moved, gap, least, whole_number("seed", seed))
     if by == schema.CATEGORY:
         result = _by_category(result, [str(name) for name in grid[schema.CATEGORY].values])
@@ -80,6 +73,34 @@ def recovered(
     return result.assign_attrs(
         {**grid.attrs, "metric": metric, "minimum_gap": least, "by": by, "interval": _INTERVALS[by], "level": LEVEL}
     )
+
+
+def moved_and_gap(
+    grid: xr.Dataset, metric: str, minimum_gap: float | None = None
+) -> tuple[xr.DataArray, xr.DataArray, float]:
+    """What a recovered share is made of: patched − base, source − base, and how large the latter has to be.
+
+    Parameters
+    ----------
+    grid, metric, minimum_gap
+        As for :func:`recovered`.
+
+    Returns
+    -------
+    moved : DataArray (concept, layer, group, direction, control, sample)
+    gap : DataArray (concept, direction, sample)
+        Both positive where the score goes the way that the patch is meant to move it.
+    least : float
+        Pairs with a smaller gap do not count.
+    """
+    names = (metric, f"{metric}_base", f"{metric}_source")
+    schema.require(grid, *names, dims=(schema.CONCEPT, schema.GROUP, schema.DIRECTION), what="the grid of mp.patch")
+    schema.require_values(grid, schema.DIRECTION, "the grid of mp.patch")
+    least = finite_number("minimum_gap", grid.attrs.get("minimum_gap", 0.5) if minimum_gap is None else minimum_gap)
+    towards = _sign(grid, metric)
+    base = grid[names[1]].mean([dim for dim in _CELL if dim in grid[names[1]].dims])
+    gap = ((grid[names[2]] - base) * towards).transpose(schema.CONCEPT, schema.DIRECTION, schema.SAMPLE)
+    return (grid[names[0]] - grid[names[1]]) * towards, gap, least
 
 
 _INTERVALS = {

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.studies.readout import NO_CAUSE, causal_verdict, read_out, read_out_of
+from mllm_probe.studies.readout import NO_CAUSE, causal_verdict, read_out, read_out_of, read_out_of_patches
 
 LAYERS = 8
 ONE_BLOCK = np.eye(LAYERS)[5]
@@ -183,3 +183,57 @@ def test_verdicts_need_an_effect_that_is_clear_of_controls():
         causal_verdict(effect, effect)
     with pytest.raises(ValueError, match="the effect lacks variable 'clear_of_controls'"):
         causal_verdict(profile, profile)
+
+
+def patches(shares, pairs=8, gap=2.0):
+    """A patch of the image tokens and of the last prompt token with such recovered shares, in both directions."""
+    rng = np.random.default_rng(0)
+    gaps = gap + rng.uniform(0, 1, (len(shares), pairs))
+    base = rng.normal(size=(len(shares), pairs))
+    by_group = [values(shares, group, images=pairs).values for group in ("image", "last_prompt")]
+    moved = np.stack(by_group, 2) * gaps[:, None, None]  # concept, layer, group, sample
+    sign = np.array([1.0, -1.0])[:, None, None]
+    patched = base[:, None, None, None, None] + np.stack([moved, 0 * moved], -2)[:, :, :, None] * sign
+    dims = ("concept", "layer", "group", "direction", "control", "sample")
+    layers = np.arange(-1, LAYERS)
+    return xr.Dataset(
+        {
+            "logit": (dims, patched, {"direction": 1}),
+            "logit_base": (dims, np.broadcast_to(base[:, None, None, None, None], patched.shape)),
+            "logit_source": (("concept", "direction", "sample"), base[:, None] + gaps[:, None] * sign[..., 0]),
+        },
+        {
+            "concept": [f"c{i}" for i in range(len(shares))],
+            "layer": layers,
+            "relative_depth": ("layer", (layers + 1) / LAYERS),
+            "group": ["image", "last_prompt"],
+            "direction": ["insert", "remove"],
+            "control": ["pair", "identity"],
+        },
+        {"minimum_gap": 0.5},
+    )
+
+
+@pytest.mark.parametrize("group", ["image", "last_prompt"])
+def test_patches_have_the_differences_of_their_recovered_share(group):
+    data = patches([ONE_BLOCK, EQUAL])
+    result = read_out_of_patches(data, "logit", group=group)
+    shares = mp.recovered(data, "logit").recovered.sel(control="pair", group=group).transpose(..., "layer")
+    sign = -1 if group == "image" else 1
+    np.testing.assert_allclose(result["read_out"], sign * np.diff(shares.transpose(*result["read_out"].dims)))
+    for direction in ("insert", "remove"):
+        np.testing.assert_allclose(result["effective_layers"].sel(direction=direction), [1, LAYERS])
+    assert (result["n"] == 8).all()
+
+
+def test_patches_of_few_pairs_or_small_gaps_have_no_profile():
+    few = read_out_of_patches(patches([ONE_BLOCK], pairs=5), "logit")
+    assert np.isnan(few["read_out"]).all() and np.isnan(few["effective_layers"]).all()
+    small = read_out_of_patches(patches([ONE_BLOCK]), "logit", minimum_gap=2.6)
+    assert int(small["n"].max()) < 8
+    with pytest.raises(ValueError, match="no group 'image'; it has last_prompt"):
+        read_out_of_patches(patches([ONE_BLOCK]).sel(group=["last_prompt"]), "logit")
+    with pytest.raises(ValueError, match="group: expected one of image, last_prompt"):
+        read_out_of_patches(patches([ONE_BLOCK]), "logit", group="text")
+    with pytest.raises(ValueError, match="the grid of mp.patch lacks"):
+        read_out_of_patches(grid([ONE_BLOCK]), "logit")

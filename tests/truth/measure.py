@@ -9,7 +9,8 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe.studies.effect import value_by_image
-from mllm_probe.studies.readout import causal_verdict, read_out, read_out_of
+from mllm_probe.studies.readout import causal_verdict, read_out, read_out_of, read_out_of_patches
+from mllm_probe.studies.recovery import FEWEST
 from mllm_probe.studies.truth import PlantedTruth, plant
 
 PAIRS = 64
@@ -108,8 +109,45 @@ def measured(truth: PlantedTruth) -> Measured:
     )
 
 
-# Interchange (mp.patch) is the second method: its "patched minus base" by pair goes to read_out_of(…, "image") as
-# value_by_image of a sweep does here, and its recovered share is truth["effect"] / gain at every layer.
+@dataclass(frozen=True)
+class Interchanged:
+    """What interchange interventions say of one construction.
+
+    Attributes
+    ----------
+    error : float
+        Largest distance of a pair's recovered share from its closed form, at any layer and both groups.
+    image, last_prompt : Dataset (concept, …)
+        Read-out profiles of both groups of tokens.
+    identity : float
+        Largest change of a score by a run's own activations.
+    """
+
+    error: float
+    image: xr.Dataset
+    last_prompt: xr.Dataset
+    identity: float
+
+
+def interchanged(truth: PlantedTruth) -> Interchanged:
+    """Put the activations of the image with a concept into the run on its counterfactual."""
+    grid = mp.patch(
+        truth.model, truth.library.subset(pairs=FEWEST), groups=SCOPES, direction="insert", metrics=("logit",),
+        controls=("identity",), progress=False,
+    ).isel(direction=0)  # fmt: skip
+    moved, base = grid["logit"] - grid["logit_base"], grid["logit_base"].sel(control="pair", group="image", layer=-1)
+    shares = moved.sel(control="pair") / (grid["logit_source"] - base)
+    planted = truth.truth["effect"].rename(scope="group") / truth.truth.attrs["gain"]
+    with_effect = planted.any(["group", "layer"])
+    profiles = {
+        name: read_out_of_patches(grid.expand_dims("direction"), "logit", group=name).isel(direction=0)
+        for name in SCOPES
+    }
+    return Interchanged(
+        error=float(abs(shares - planted).where(with_effect).max()),
+        **profiles,
+        identity=float(abs(moved.sel(control="identity")).max()),
+    )
 
 
 def every_site(truth: PlantedTruth) -> list[str | int]:

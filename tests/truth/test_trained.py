@@ -8,6 +8,7 @@ import pytest
 import mllm_probe as mp
 from mllm_probe.apps.training.architecture import processor
 from mllm_probe.scenes.vocabulary import STYLES
+from mllm_probe.studies.readout import read_out_of_patches
 from tests.truth.interchange import PROMPT
 from tests.truth.train import TRAINED, measured
 from tests.truth.trained_models import line, plan_of, trained_model
@@ -63,3 +64,18 @@ def test_the_card_names_every_model():
     names = {path.stem for path in TRAINED.glob("*.safetensors")}
     assert names and all(f"| {name} |" in card for name in names)
     assert line(TAUGHT, 1).startswith("| interchange-0 |")
+
+
+def test_patches_of_the_package_find_the_taught_block():
+    model = mp.wrap(trained_model(TAUGHT), processor(), facts={"default_prompt": PROMPT})
+    library = mp.concepts.scenes(concepts=STYLES, pairs=6, seed=78)
+    grid = mp.patch(
+        model, library, groups=("image", "last_prompt"), direction="insert", metrics=("logit_difference",),
+        controls=("identity",), progress=False,
+    )  # fmt: skip
+    block = plan_of(TAUGHT)[0].block
+    for group in ("image", "last_prompt"):
+        profile = read_out_of_patches(grid, "logit_difference", group=group)
+        total = abs(profile["read_out"].sum("concept"))
+        assert float((total.sel(layer=block) / total.sum("layer")).item()) >= 0.8
+        assert (profile["peak_layer"] == block).all()

@@ -15,10 +15,25 @@ from mllm_probe.studies.readout import NO_CAUSE
 from mllm_probe.studies.truth import KINDS, plant
 from tests.conftest import put
 from tests.truth import table
-from tests.truth.measure import construction, every_site, measured, plant_of, swept
+from tests.truth.measure import construction, every_site, interchanged, measured, plant_of, swept
 
 SEEDS = (6, 9, 11, 14)
 """Of the twenty that ``python -m tests.truth.table`` prints: few blocks, the first and the last among those planted."""
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_interchange_recovers_what_was_planted(seed, device):
+    truth = plant_of(seed)
+    put(truth.model, device)
+    result, block, layers = interchanged(truth), construction(seed).block, construction(seed).layers
+    assert result.error <= 1e-5 and result.identity == 0
+    for group in (result.image, result.last_prompt):
+        effective, peak = group["effective_layers"], group["peak_layer"]
+        for name in ("local", "decoy"):
+            assert float(effective.sel(concept=name)) == pytest.approx(1, abs=0.05)
+            assert peak.sel(concept=name) == block
+        assert effective.sel(concept="distributed") >= 0.95 * layers
+        assert np.isnan(effective.sel(concept="null")) and group["n"].sel(concept="null") == 0
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -92,8 +107,8 @@ def test_the_seeds_cover_the_first_and_the_last_block():
 
 
 def test_the_table_names_every_figure():
-    result = measured(plant(4, 2, pairs=8))
-    cells = table.line(3, result).split("  ")
+    truth = plant(4, 2, pairs=8)
+    cells = table.line(3, measured(truth), interchanged(truth)).split("  ")
     assert [cell.strip() for cell in cells if cell.strip()][-4:] == ["block 2", "4.0 of 4 blocks", NO_CAUSE, "block 2"]
 
 
