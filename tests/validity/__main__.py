@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 from tests.validity import coverage, nulls
 
@@ -56,20 +58,36 @@ def print_nulls(least: int) -> None:
     table(("directions", "cells", "clear of controls, %", "pass in the grid, %"), rows)
 
 
-PARTS = {
+def print_truth(seeds: int) -> None:
+    """Planted models: closed form, read-out profile, probes and verdicts; the trained ones too."""
+    for command in (["tests.truth.table", "--seeds", str(seeds)], ["tests.truth.trained_models"]):
+        print(f"\n{command[0]}\n", flush=True)
+        subprocess.run([sys.executable, "-m", *command], check=True)
+
+
+def print_naming() -> None:
+    """What answers are judged to say, against readers."""
+    print("\ntests.metrics.answers\n", flush=True)
+    subprocess.run([sys.executable, "-m", "tests.metrics.answers"], check=True)
+
+
+PARTS: dict[str, Callable[[bool], None]] = {
     "coverage": lambda quick: print_coverage(400 if quick else 4000),
     "nulls": lambda quick: print_nulls(1000 if quick else 5000),
+    "truth": lambda quick: print_truth(2 if quick else 20),
+    "naming": lambda quick: print_naming(),
 }
 
 
 def main() -> None:
     """Run the parts that are asked for."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument(
-        "parts", nargs="*", choices=[[], *PARTS], default=[], help=f"of {', '.join(PARTS)}; all by default"
-    )
+    options.add_argument("parts", nargs="*", default=[], help=f"of {', '.join(PARTS)}; all by default")
     options.add_argument("--quick", action="store_true", help="a tenth of the cells")
     chosen = options.parse_args()
+    unknown = [part for part in chosen.parts if part not in PARTS]
+    if unknown:
+        options.error(f"unknown part {unknown[0]!r}; there are {', '.join(PARTS)}")
     for part in chosen.parts or PARTS:
         began = time.perf_counter()
         PARTS[part](chosen.quick)
