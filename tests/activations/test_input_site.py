@@ -80,7 +80,7 @@ def test_a_sweep_cell_equals_a_plain_pre_hook(case, name):
     vectors = with_input(model)
     grid = mp.sweep(
         model, vectors, inputs=inputs, layers=["input", 1], strengths=(0, 2), tokens="image", metrics=("logprob",),
-        controls=("random",), draws=2, progress=False,
+        controls=("random",), draws=4, progress=False,
     )  # fmt: skip
     assert grid.layer.values.tolist() == [schema.INPUT, 1]
     assert known_path(model, encoded, prompt_edited=True, input_edited=True) is not None
@@ -100,7 +100,7 @@ def test_a_sweep_cell_equals_a_plain_pre_hook(case, name):
     assert abs(float(cell.sel(strength=2)) - expected) < TOLERANCE * scale, grid.attrs["path"]
     assert abs(float(cell.sel(strength=0)) - base) < TOLERANCE * scale
     assert abs(expected - base) > 10 * TOLERANCE * scale
-    step = step.norm() * random_direction(0, 1, schema.INPUT, model.hidden_size).to(model.device)
+    step = step.norm() * random_direction(0, 1, model.hidden_size).to(model.device)
     _, logits = plain(model, encoded.tensors, change)
     expected = float(logits[0, -1].log_softmax(-1)[[11, 12]].logsumexp(0))
     drawn = grid.logprob.sel(concept="dog", layer=schema.INPUT, control="random", draw=1, strength=2).isel(sample=0)

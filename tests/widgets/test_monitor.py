@@ -87,7 +87,11 @@ def test_a_sweep_runs_to_its_end_and_is_the_same_grid(given, small):
     run = expected.logprob.notnull()
     own = run.sel(control="concept").isel(draw=0)
     # Random directions are run once for all concepts.
-    assert monitor.total == int(own.sum()) + int(run.sel(control="random").any("concept").sum()) > 0
+    assert (
+        monitor.total
+        == int(own.sum()) + sum(int(run.sel(control=kind).any("concept").sum()) for kind in ("random", "on_manifold"))
+        > 0
+    )
     assert repr(monitor) == f"SweepMonitor({monitor.total} of {monitor.total} runs, finished)"
     monitor.close()
 

@@ -62,7 +62,7 @@ TRIES = [
           "this grid steers 'generated'"),
     entry("read_out: no scope", lambda s: mp.studies.read_out(s.grid.assign_attrs(scope=None)), "error",
           "this grid steers None"),
-    entry("read_out: off_target", lambda s: mp.studies.read_out(s.grid, "off_target"), "error", "no metric"),
+    entry("read_out: off_target", lambda s: mp.studies.read_out(s.grid, "off_target"), "error", "scores every concept"),
     entry("causal_verdict: one dataset for the other", lambda s: mp.studies.causal_verdict(s.grid, s.grid), "error",
           "the read-out profile lacks variable"),
     *(entry(f"plant: {n}", lambda s, given=given: mp.studies.truth.plant(**given), "error", says)
