@@ -5,6 +5,8 @@
 # make test-oldest   run the tests without a browser in .venv-oldest, where every dependency is at its lower bound
 # make lint   ruff, mypy, biome and tsc
 # make bench  run the benchmarks  (ARGS go to each of them; BENCHMARKS=sweep picks one)
+# make validate   tables of what verdicts are worth: coverage of intervals, false positives of directions that mean
+#             nothing, models of known truth, what answers say  (ARGS="coverage" picks a part, ARGS="--quick" is shorter)
 # make gpu    run in at most 20 minutes, on a machine with CUDA, all that needs a GPU  (ARGS="--only sweep" picks a part;
 #             ARGS="--dry" runs every part on the CPU at tiny sizes)
 # make against OTHER=../other   the same benchmarks of this checkout and of another one in turns, and their ratios
@@ -24,9 +26,9 @@ QUICKSTART := tutorials/00_quickstart.ipynb
 NOTEBOOK := notebooks/00_quickstart.ipynb
 WORKERS ?= 2
 OLDEST := .venv-oldest/bin
-BENCHMARKS ?= capture latency growth sweep prompt_sweep first_frame widgets
+BENCHMARKS ?= capture latency growth sweep prompt_sweep patch first_frame widgets
 
-.PHONY: lab test test-oldest lint bench gpu against frontend browser
+.PHONY: lab test test-oldest lint bench validate gpu against frontend browser
 .DELETE_ON_ERROR:
 
 # binder/jupyter holds settings of JupyterLab: widgets are saved with the notebook. JupyterLab's folder is the one it is
@@ -71,6 +73,9 @@ browser: .venv/test.stamp
 
 bench: .venv/bench.stamp $(if $(filter widgets,$(BENCHMARKS)),browser)
 	for file in $(BENCHMARKS); do echo "== $$file"; $(RUN) $(BIN)/python benchmarks/$$file.py $(ARGS) || exit 1; done
+
+validate: .venv/test.stamp
+	$(RUN) $(BIN)/python -m tests.validity $(ARGS)
 
 # Its last part looks for a browser by itself: without one, the other parts run all the same.
 gpu: .venv/bench.stamp .venv/test.stamp

@@ -52,6 +52,7 @@ def effects(rows, columns, strengths, updates):
         random = ((*dims, "control"), np.zeros((*shape, 1)) + 0.01 * k)
         found = {"difference": (dims, now, {"units": "nats"}), "low": (dims, now - 1), "high": (dims, now + 1),
                  "n": (dims, np.where(np.isnan(now), 0, 24)), "clear_of_controls": (dims, np.abs(now) > 1),
+                 "clear_in_grid": (dims, np.abs(now) > 1), "q": (dims, np.exp(-np.abs(now))),
                  "control_mean": random, "control_low": random, "control_high": random}
         coords = {"concept": [f"concept {i}" for i in range(rows)], "layer": range(columns),
                   "category": ("concept", ["entity", "visual_style"] * (rows // 2)),

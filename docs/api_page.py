@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import operator
 import re
 import typing
 from collections.abc import Iterator
@@ -52,9 +53,19 @@ SECTIONS = (
         "Metrics",
         ("metrics",),
         tuple(f"metrics.{n}" for n in ("Answer", "ScoredConcept", "spans", "Span", "concept_projection"))
+        + tuple(f"metrics.{n}" for n in ("forms", "Judge", "ModelJudge", "Agreement", "judge_agreement"))
         + ("metrics.false_discovery_rate",),
     ),
-    Section("Sweeps", ("sweeps", "studies"), ("sweeps.SweepPlan", "sweeps.read_progress", "sweeps.StoreProgress")),
+    Section(
+        "Sweeps",
+        ("sweeps", "patching", "studies"),
+        ("sweeps.SweepPlan", "sweeps.read_progress", "sweeps.StoreProgress"),
+    ),
+    Section(
+        "Studies",
+        names=tuple(f"studies.{name}" for name in ("read_out", "read_out_of_patches", "read_out_of", "causal_verdict"))
+        + ("studies.truth.plant", "studies.truth.PlantedTruth"),
+    ),
     Section("Figures", ("plots",), tuple(f"plots.{name}" for name in mp.plots.__all__)),
     Section("Widgets and reports", ("widgets", "apps"), ("widgets.link", "widgets.Explore")),
 )
@@ -82,8 +93,7 @@ def entries(section: Section) -> Iterator[Entry]:
         if name not in NOT_SECTIONS and home_of(name) in section.rooms:
             yield Entry(f"mp.{name}", name, getattr(mp, name), LISTED_MEMBERS.get(name))
     for path in section.names:
-        room, name = path.split(".")
-        yield Entry(f"mp.{path}", path, getattr(getattr(mp, room), name), LISTED_MEMBERS.get(path))
+        yield Entry(f"mp.{path}", path, operator.attrgetter(path)(mp), LISTED_MEMBERS.get(path))
     if section.title == "Sweeps":
         grids = typing.get_type_hints(inspect.unwrap(mp.sweep_iter))["return"]
         yield Entry("Grids", f"{grids.__module__}.{grids.__qualname__}", grids)

@@ -12,6 +12,7 @@ __version__ = package_version()
 _HOME = {
     "load": "loading",
     "wrap": "loading",
+    "randomised": "loading",
     "capture": "activations",
     "memory": "activations",
     "concept_vectors": "vectors",
@@ -28,7 +29,10 @@ _HOME = {
     "sweep": "sweeps",
     "sweep_iter": "sweeps",
     "effect": "studies.effect",
+    "recovered": "studies.recovery",
+    "check": "studies.fitness",
     "plan": "sweeps",
+    "patch": "patching",
     "LayerConceptHeatmap": "widgets",
     "SteeringPanel": "widgets",
     "PatchOverlay": "widgets",
@@ -44,6 +48,7 @@ _ROOMS = (
     "loading",
     "metrics",
     "models",
+    "patching",
     "plots",
     "scenes",
     "steering",
@@ -66,11 +71,15 @@ if TYPE_CHECKING:
     from mllm_probe.generation.generating import stream as stream
     from mllm_probe.loading.pretrained import load as load
     from mllm_probe.loading.pretrained import wrap as wrap
+    from mllm_probe.loading.randomising import randomised as randomised
     from mllm_probe.metrics.metric import Metric as Metric
+    from mllm_probe.patching.interchange_api import patch as patch
     from mllm_probe.steering.intervention import Steering as Steering
     from mllm_probe.steering.intervention import compose as compose
     from mllm_probe.steering.operations import Operation as Operation
     from mllm_probe.studies.effect import effect as effect
+    from mllm_probe.studies.fitness import check as check
+    from mllm_probe.studies.recovery import recovered as recovered
     from mllm_probe.sweeps.api import plan as plan
     from mllm_probe.sweeps.api import sweep as sweep
     from mllm_probe.sweeps.api import sweep_iter as sweep_iter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
 CONCEPT, LAYER, READ_LAYER, STRENGTH, TOKEN, STEP = "concept", "layer", "read_layer", "strength", "token", "step"
 SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hidden"
 ROW = "row"
-SCORED_CONCEPT = "scored_concept"
+GROUP, DIRECTION = "group", "direction"
+SCORED_CONCEPT, MANIFOLD_SAMPLE = "scored_concept", "manifold_sample"
 
 CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"
 KIND, IMAGE, PATCH_ROW, PATCH_COLUMN = "kind", "image", "patch_row", "patch_column"
 SPLIT, PAIR = "split", "pair"
+POSITIVE, NEGATIVE, COUNTERPART, SHARED_LABELS = "positive", "negative", "counterpart", "shared_labels"
 
 CATEGORIES = ("entity", "visual_style", "emotion", "abstract", "relation")
 EXCLUSIVE_CATEGORIES = CATEGORIES[1:]
@@ -26,48 +29,96 @@ EXCLUSIVE_CATEGORIES = CATEGORIES[1:]
 ROLES = ("text", "image", "special", "padding")
 SPLITS = ("fit", "held_out")
 UNITS = ("residual", "vector", "raw")
+TAKES_AWAY = "takes_away"
+"""Coordinate along strength: whether the dose is meant to take the concept out of the answer."""
+OTHER_CONCEPT = "other_concept"
+"""Coordinate (concept, draw): the concept whose vector is a draw of control ``"concepts"``."""
+ANTITHETIC = "antithetic"
+"""Attribute of a grid: kinds of control whose draws 2j and 2j + 1 are a direction and its opposite."""
 OFF_TARGET = "off_target"
 """Scores of every concept of the set for rows that are steered with another one."""
 RECORDINGS = ("activation", "projection", "residual_norm", "logit_lens")
 SITE = "residual stream after the decoder block"
+GROUPS = ("changed", "unchanged", "image", "text", "last_prompt", "special", "all")
+"""Token groups of ``patch``; besides these, single image tokens: ``patch_name`` and ``all_but_name``."""
+DIRECTIONS = ("insert", "remove")
+DONORS = ("pair", "identity", "unrelated", "other_positive")
+"""Runs whose activations ``patch`` takes: the counterfactual's, and those of its controls."""
+INPUT, INPUT_NAME = -1, "input"
+"""The input of block 0 is a site too: its coordinate along ``layer``, and its name in ``layers=`` and in figures."""
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """A named dimension: its meaning and the other coordinates that it may have."""
+    """A named dimension: its meaning, the other coordinates that it may have, and a pattern that its values match.
+
+    Without a pattern it may have any values; see :func:`require_values`.
+    """
 
     name: str
     meaning: str
     companions: tuple[str, ...] = ()
+    pattern: str = ""
 
 
 DIMENSIONS: Mapping[str, Dimension] = {
     d.name: d
     for d in (
         Dimension(CONCEPT, "name of a visual concept", (CATEGORY, WORDS)),
-        Dimension(LAYER, "decoder block whose output is read or edited, 0 … L-1", (RELATIVE_DEPTH,)),
+        Dimension(LAYER, "block whose output is read or edited, 0 … L-1; -1 is block 0's input", (RELATIVE_DEPTH,)),
         Dimension(READ_LAYER, "decoder block that is read while another layer is steered", (RELATIVE_DEPTH,)),
-        Dimension(STRENGTH, "signed dose; its unit is in the attributes"),
+        Dimension(STRENGTH, "signed dose; its unit is in the attributes", (TAKES_AWAY,)),
         Dimension(
             TOKEN,
             "position in the unpadded prompt; negative positions count from its end",
             (TOKEN_TEXT, ROLE, KIND, IMAGE, PATCH_ROW, PATCH_COLUMN),
         ),
         Dimension(STEP, "generated token, 0 is the first"),
-        Dimension(SAMPLE, "content hash of an image", (SPLIT, PAIR)),
-        Dimension(CONTROL, "direction of the steering: the concept or one of its controls"),
+        Dimension(
+            SAMPLE,
+            "content hash of an image; in patch, number of a concept's pair",
+            (SPLIT, PAIR, POSITIVE, NEGATIVE, COUNTERPART, SHARED_LABELS),
+        ),
+        Dimension(CONTROL, "direction of the steering, or donor of patch: the concept (the pair) or a control of it"),
         Dimension(DRAW, "draw of a control"),
         Dimension(SCOPE, "tokens at which a vector was captured"),
         Dimension(HIDDEN, "component of the residual stream"),
         Dimension(SCORED_CONCEPT, "concept whose words are scored while another one's direction is used"),
+        Dimension(MANIFOLD_SAMPLE, "image whose pooled activation is kept with the vectors, for on-manifold controls"),
         Dimension(ROW, "row of a batch, in a receipt"),
+        Dimension(
+            GROUP,
+            "tokens whose residual stream is taken from another run",
+            (PATCH_ROW, PATCH_COLUMN),
+            rf"{'|'.join(GROUPS)}|(all but )?patch \d+,\d+",
+        ),
+        Dimension(
+            DIRECTION,
+            "insert: from the image with the concept into the run on its counterfactual; remove: the other way round",
+            pattern="|".join(DIRECTIONS),
+        ),
     )
 }
 
 
 def relative_depth(layer: int, layers: int) -> float:
-    """Depth of a block's output as a share of the decoder, (layer + 1) / layers."""
+    """Depth of a block's output as a share of the decoder, (layer + 1) / layers; 0 for the input of block 0."""
     return (layer + 1) / layers
+
+
+def layer_name(layer: int) -> int | str:
+    """A layer coordinate as ``layers=`` takes it and figures show it: the block's number, ``"input"`` for -1."""
+    return INPUT_NAME if layer == INPUT else int(layer)
+
+
+def layer_names(layers: Iterable[int]) -> list[int | str]:
+    """Layer coordinates as a ``layers=`` argument."""
+    return [layer_name(layer) for layer in layers]
+
+
+def site_name(layer: int) -> str:
+    """A layer coordinate in an error message."""
+    return "the input of block 0" if layer == INPUT else f"block {layer}"
 
 
 def layer_coordinates(layers: Iterable[int], total: int, dim: str = LAYER) -> dict[Hashable, Any]:
@@ -76,7 +127,7 @@ def layer_coordinates(layers: Iterable[int], total: int, dim: str = LAYER) -> di
     Parameters
     ----------
     layers : iterable of int
-        Block numbers, 0 … total - 1.
+        Block numbers, 0 … total - 1, and -1 for the input of block 0.
     total : int
         Number of decoder blocks of the model.
     dim : str
@@ -143,6 +194,19 @@ def require(dataset: xr.Dataset, *variables: str, dims: Iterable[str] = (), what
             f"{what} lacks {', '.join(missing)}; it has variables {sorted(map(str, dataset.data_vars))} "
             f"and dimensions {sorted(map(str, dataset.dims))}."
         )
+
+
+def require_values(dataset: xr.Dataset, dim: str, what: str = "this dataset") -> None:
+    """Raise a ValueError that names the first value of a dimension that its pattern does not match."""
+    pattern = DIMENSIONS[dim].pattern
+    for value in map(str, dataset[dim].values.ravel()):
+        if pattern and not re.fullmatch(pattern, value):
+            raise ValueError(f"{what}: '{value}' is no value of dimension '{dim}' ({DIMENSIONS[dim].meaning}).")
+
+
+def patch_name(row: int, column: int, *, all_but: bool = False) -> str:
+    """Name of a token group: one image token, or all tokens but one."""
+    return f"{'all but ' * all_but}patch {row},{column}"
 
 
 def require_same_model(dataset: xr.Dataset, model: Any, what: str = "these vectors") -> None:

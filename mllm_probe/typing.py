@@ -60,8 +60,9 @@ HfModel: TypeAlias = Any
 Processor: TypeAlias = Any
 """A processor of transformers, or a tokenizer alone; remote code brings classes of its own."""
 
-Layers: TypeAlias = Literal["all"] | int | slice | Iterable[int]
-"""Decoder blocks: ``"all"``, a number (-1 is the last), several, or a slice of them."""
+Layers: TypeAlias = Literal["all", "input"] | int | slice | Iterable[int | str]
+"""Decoder blocks: ``"all"``, a number (-1 is the last), several, or a slice of them. ``"input"``, alone or among
+several, is the input of block 0 (coordinate -1 in datasets); ``"all"`` does not include it."""
 
 TokenScope: TypeAlias = str | int | Sequence[str] | Sequence[int] | Sequence[bool] | np.ndarray | Tensor
 """Tokens: a named scope (``"last_prompt"``, ``"generated"``, ``"image"``, ``"text"``, ``"all"``) or several; positions

@@ -22,7 +22,7 @@ def test_datasets_have_only_defined_dimensions(tiny, pictures, vectors):
         vectors,
         pictures[:2],
         strengths=(1.0,),
-        draws=2,
+        draws=4,
         metrics=("logprob",),
         record=("projection",),
         progress=False,

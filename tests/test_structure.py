@@ -35,6 +35,7 @@ ORDER = (
     "loading",
     "metrics",
     "sweeps",
+    "patching",
     "studies",
     "plots",
     "widgets",

@@ -24,7 +24,7 @@ class CapturedRows:
     samples : int
         How many rows there will be.
     layers : list of int
-        Blocks in the order of the layer axis.
+        Coordinates of the layer axis, in its order; ``schema.INPUT`` is the input of block 0.
     device : torch.device, optional
         Where they are kept; on the devices of their blocks if None.
 
@@ -35,7 +35,7 @@ class CapturedRows:
     """
 
     def __init__(self, model: ProbeModel, samples: int, layers: list[int], device: torch.device | None = None) -> None:
-        own = [next(model.layout.blocks[layer].parameters()).device for layer in layers]
+        own = [next(model.layout.blocks[max(layer, 0)].parameters()).device for layer in layers]
         self.model, self.samples, self.layers, self.labels = model, samples, layers, list[int]()
         # A tensor's device has its index, which a name such as "cuda" may lack.
         self._places = own if device is None else [torch.empty(0, device=device).device] * len(layers)

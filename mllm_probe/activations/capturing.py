@@ -47,8 +47,9 @@ def capture(
         One sample per element; a nested list is several pictures in one prompt; None with ``inputs``.
     prompt : str or sequence of str, optional
         One for all samples or one each; the model's default prompt if None.
-    layers : "all", int, iterable of int or slice
-        Decoder blocks, -1 is the last.
+    layers : "all", "input", int, iterable of int or "input", or slice
+        Decoder blocks, -1 is the last; ``"all"`` is all of them. ``"input"`` is the input of block 0 (coordinate -1,
+        relative depth 0), where text positions hold their tokens' own embeddings.
     tokens : str, sequence of str, int, sequence of int, bool array
         Scopes (``"last_prompt"``, ``"image"``, ``"text"``, ``"all"``, ``"generated"``), positions in the unpadded
         prompt (negative ones from its end), a mask [positions], a mask [patch rows, patch columns] of the picture, or

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from mllm_probe import schema
 from mllm_probe.activations.edits import editing
 from mllm_probe.activations.generated_image_tokens import text_embeddings_of_generated_images
 from mllm_probe.activations.hooks import attached
@@ -30,16 +31,16 @@ def run_forward(
 ) -> None:
     """Run one batch and call ``on_hidden(layer, hidden [rows, tokens, width])`` for each of ``layers``.
 
-    Without steering the pass ends at the last of ``layers``: the blocks above it and the head are not computed.
-    With steering it runs to its end, so that receipts are complete; the head then reads one position where the
-    family's forward takes ``logits_to_keep``.
+    Layers are coordinates: ``schema.INPUT`` is the input of block 0. Without steering the pass ends at the last of
+    them: the blocks above it and the head are not computed. With steering it runs to its end, so that receipts are
+    complete; the head then reads one position where the family's forward takes ``logits_to_keep``.
     """
     last = max(layers) if steering is None and not _managed(model) else None
 
     def hook(layer: int, hidden: torch.Tensor) -> None:
         if hidden.ndim != 3 or tuple(hidden.shape[:2]) != (encoded.rows, encoded.length):
             raise RuntimeError(
-                f"block {layer} of {model.name} gives {tuple(hidden.shape)}, expected "
+                f"{schema.site_name(layer)} of {model.name} ({model.family}) has {tuple(hidden.shape)}, expected "
                 f"[{encoded.rows}, {encoded.length}, width]: its positions are not those of the prompt, "
                 "so they cannot be labelled."
             )
@@ -49,7 +50,7 @@ def run_forward(
             raise _EnoughError
 
     edits = nullcontext() if steering is None else editing(steering, model, encoded)
-    reading = attached(model, hook, layers=layers)
+    reading = attached(model, hook, layers=schema.layer_names(layers))
     inputs = text_embeddings_of_generated_images(model, encoded)
     with model.lock.held(), torch.no_grad(), edits, reading, inputs as tensors, suppress(_EnoughError):
         model.hf(**{**_economies(model), **tensors})

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mllm_probe import schema
 from mllm_probe.models.argument_checks import listed
 from mllm_probe.typing import Layers
 
@@ -32,7 +33,7 @@ def attached(
     model: ProbeModel,
     on_block: OnBlock | None = None,
     *,
-    layers: Iterable[int] | None = None,
+    layers: Iterable[int | str] | None = None,
     on_call: OnCall | None = None,
     traceable: bool = False,
     first: bool = False,
@@ -46,8 +47,9 @@ def attached(
     on_block : callable, optional
         ``on_block(layer, hidden)`` with ``hidden`` [rows, tokens, width] on the block's device. What it returns
         replaces the block's output; None leaves the output as it is.
-    layers : iterable of int, optional
-        Blocks to attach to, -1 is the last; None is every block.
+    layers : iterable of int or "input", optional
+        Blocks to attach to, -1 is the last; None is every block. ``"input"`` is the input of block 0, where
+        ``on_block`` is called with layer ``schema.INPUT``.
     on_call : callable, optional
         ``on_call(arguments)`` with the call's arguments by name (``input_ids``, ``attention_mask``,
         the cache …), before anything is computed.
@@ -78,8 +80,13 @@ def attached(
             stack.callback(layout.caller.register_forward_pre_hook(caller, with_kwargs=True).remove)
         if on_block is not None:
             for layer in resolve_layers(layers, len(layout.blocks)):
-                hook = _OutputHook(on_block, layer, layout.stream_index, thread)
-                stack.callback(layout.blocks[layer].register_forward_hook(hook, prepend=first).remove)
+                if layer == schema.INPUT:
+                    entry = _InputHook(on_block, layer, layout.stream_index, thread)
+                    handle = layout.blocks[0].register_forward_pre_hook(entry, with_kwargs=True, prepend=first)
+                else:
+                    hook = _OutputHook(on_block, layer, layout.stream_index, thread)
+                    handle = layout.blocks[layer].register_forward_hook(hook, prepend=first)
+                stack.callback(handle.remove)
         yield
 
 
@@ -109,7 +116,7 @@ def before_block(
     layout, thread = model.layout, threading.get_ident()
     _refuse_shared_blocks(layout.blocks)
     with ExitStack() as stack:
-        for layer in resolve_layers(layers, len(layout.blocks)):
+        for layer in resolve_blocks(layers, len(layout.blocks), "before_block names blocks whose input is meant"):
             hook = _InputHook(on_input, layer, layout.stream_index, thread, on_others)
             stack.callback(layout.blocks[layer].register_forward_pre_hook(hook, with_kwargs=True).remove)
         yield
@@ -145,8 +152,10 @@ def callbacks(model: ProbeModel) -> list[tuple[int, Any]]:
     return [(i, getattr(hook, "callback", hook)) for i, table in tables for hook in table.values()]
 
 
-def listed_layers(layers: Layers | None, total: int) -> list[int]:
+def listed_layers(layers: Layers | None, total: int) -> list[int | str]:
     """Numbers in a ``layers=`` argument as given: all for ``"all"`` or None, those of a slice, one or several.
+
+    ``"input"`` stays as it is.
 
     Raises
     ------
@@ -157,19 +166,30 @@ def listed_layers(layers: Layers | None, total: int) -> list[int]:
         return list(range(total))
     if isinstance(layers, slice):
         given: list[Any] | None = list(range(total))[layers]
+    elif isinstance(layers, str) and layers == schema.INPUT_NAME:
+        given = [layers]
     else:
         several = list(layers) if isinstance(layers, Mapping) else listed(layers)
         given = [layers] if several is None else several
-    if not given or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in given):
+    if not given or not all(_names_a_layer(one) for one in given):
         raise ValueError(
-            f"layers: expected 'all', a number or a list of numbers (or a slice): one or more different blocks of "
-            f"{total}; got {layers!r}."
+            f"layers: expected 'all', a number or a list of numbers (or a slice), or 'input' for what enters block 0: "
+            f"one or more different blocks of {total}; got {layers!r}."
         )
-    return [int(n) for n in given]
+    return [schema.INPUT_NAME if isinstance(one, str) else int(one) for one in given]
+
+
+def _names_a_layer(one: object) -> bool:
+    if isinstance(one, str):
+        return one == schema.INPUT_NAME
+    return isinstance(one, (int, np.integer)) and not isinstance(one, bool)
 
 
 def resolve_layers(layers: Layers | None, total: int) -> list[int]:
-    """Block numbers 0 … total - 1 of ``"all"``, None, one number, several or a slice; negative ones count from the end.
+    """Coordinates of the layers that ``"all"``, None, one number, several or a slice name: 0 … total - 1.
+
+    Negative numbers count from the end. ``"input"`` gives ``schema.INPUT``, which is -1: what is resolved is not to be
+    resolved again, but to be named by :func:`mllm_probe.schema.layer_names` first.
 
     Raises
     ------
@@ -177,14 +197,22 @@ def resolve_layers(layers: Layers | None, total: int) -> list[int]:
         If there is no such block, a number comes twice, or none is given.
     """
     asked = listed_layers(layers, total)
-    wrong = [layer for layer in asked if not -total <= layer < total]
+    wrong = [layer for layer in asked if not isinstance(layer, str) and not -total <= layer < total]
     if wrong:
         raise ValueError(
             f"no layer {wrong[0]}: the model has {total} blocks, numbered 0 … {total - 1} (-1 is the last)."
         )
-    numbers = [layer % total for layer in asked]
+    numbers = [schema.INPUT if isinstance(layer, str) else layer % total for layer in asked]
     if not numbers or len(set(numbers)) != len(numbers):
         raise ValueError(f"layers: expected one or more different blocks, got {asked} of a model with {total} blocks.")
+    return numbers
+
+
+def resolve_blocks(layers: Layers | None, total: int, why: str) -> list[int]:
+    """As `resolve_layers`, for what takes blocks alone; ``why`` is the reason in the error for ``"input"``."""
+    numbers = resolve_layers(layers, total)
+    if schema.INPUT in numbers:
+        raise ValueError(f"layers: expected blocks 0 … {total - 1}; got 'input', the input of block 0: {why}.")
     return numbers
 
 
@@ -215,7 +243,7 @@ class _OutputHook(_Hook):
 
 class _InputHook(_Hook):
     def __init__(
-        self, callback: OnBlock, layer: int, stream: int | None, thread: int, on_others: OnOthers | None = None
+        self, callback: OnBlock, layer: int, stream: int | None, thread: int | None, on_others: OnOthers | None = None
     ) -> None:
         super().__init__(thread)
         self.callback, self.layer, self.stream, self.on_others = callback, layer, stream, on_others
@@ -226,7 +254,7 @@ class _InputHook(_Hook):
         name = None if arguments else next((n for n in _INPUT_NAMES if n in named), None)
         if not arguments and name is None:
             raise RuntimeError(
-                f"block {self.layer} ({type(module).__name__}) takes none of {', '.join(_INPUT_NAMES)}; "
+                f"block {max(self.layer, 0)} ({type(module).__name__}) takes none of {', '.join(_INPUT_NAMES)}; "
                 f"it was called with {', '.join(named)}."
             )
         whole = arguments[0] if name is None else named[name]

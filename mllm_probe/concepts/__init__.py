@@ -5,6 +5,7 @@ from mllm_probe.concepts.drawn import scenes
 from mllm_probe.concepts.folder import from_folder
 from mllm_probe.concepts.hub import from_hub
 from mllm_probe.concepts.library import ConceptLibrary
+from mllm_probe.concepts.neutral import neutral_images
 from mllm_probe.concepts.picture import Picture
 
-__all__ = ["Concept", "ConceptLibrary", "Picture", "from_folder", "from_hub", "scenes"]
+__all__ = ["Concept", "ConceptLibrary", "Picture", "from_folder", "from_hub", "neutral_images", "scenes"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -134,18 +135,16 @@ def _register(base: str | None) -> None:
         prefixes = getattr(key, "prefixes", None)
         if prefixes is None:
             return plain(module, query, key, value, attention_mask, **named)
-        return _shared(query, key, value, attention_mask, prefixes, named), None
+        _refuse(module, attention_mask, named, query.shape[2], key.shape[2])
+        return _shared(query, key, value, prefixes, named), None
 
     ALL_ATTENTION_FUNCTIONS.register(_NAME + base, forward)
     ALL_MASK_ATTENTION_FUNCTIONS.register(_NAME + base, ALL_MASK_ATTENTION_FUNCTIONS[base])
 
 
-def _shared(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, prefixes: tuple[Prefix, ...], named: CallArguments
-) -> Tensor:
+def _shared(query: Tensor, key: Tensor, value: Tensor, prefixes: tuple[Prefix, ...], named: CallArguments) -> Tensor:
     """Attention of a query [rows, heads, n, width] over prompts and own keys, [rows, n, heads, value width]."""
     rows, heads, count, width = query.shape
-    _refuse(mask, named, count, key.shape[2])
     scale = named.get("scaling") or width**-0.5
     folded = query.reshape(rows, key.shape[1], -1, width)
     over_own = attend_last(folded, key, value, count, scale)
@@ -155,7 +154,11 @@ def _shared(
     return merged.reshape(rows, heads, count, -1).transpose(1, 2).contiguous()
 
 
-def _refuse(mask: object, named: CallArguments, count: int, own: int) -> None:
+_SEEN: WeakKeyDictionary[nn.Module, set[tuple[int, ...]]] = WeakKeyDictionary()
+"""Shapes of masks that hide nothing of the prompt, by the attention that was given them."""
+
+
+def _refuse(module: nn.Module, mask: object, named: CallArguments, count: int, own: int) -> None:
     """Raise where the plain attention would do something else than causal attention over everything."""
     for name in UNKNOWN:
         if named.get(name) is not None:
@@ -163,9 +166,24 @@ def _refuse(mask: object, named: CallArguments, count: int, own: int) -> None:
     if count > 1 and named.get("is_causal") is False and mask is None:
         raise NotImplementedError("attention that is not causal cannot share a prompt's keys.")
     if isinstance(mask, Tensor) and mask.ndim == 4:
+        _require_seen(module, mask, own)
+
+
+def _require_seen(module: nn.Module, mask: Tensor, own: int) -> None:
+    """Raise unless a mask lets every query see the whole prompt; the host waits for it once per shape.
+
+    Rows that share a prompt are never padded, so that a block's mask follows from its shape alone. Blocks of one kind
+    are given the same tensor.
+    """
+    shape, known = (*mask.shape, own), _SEEN.setdefault(module, set())
+    if shape in known:
+        return
+    if not getattr(mask, "sees_prompt", False):
         seen = mask if mask.dtype == torch.bool else mask == 0
         if not bool(seen[..., : mask.shape[-1] - own].all()):
             raise NotImplementedError("a mask that hides parts of the prompt cannot share the prompt's keys.")
+        mask.sees_prompt = True  # type: ignore[attr-defined]
+    known.add(shape)
 
 
 def attend_prefix(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> tuple[Tensor, Tensor]:

@@ -56,7 +56,7 @@ NEXT_WAYS: tuple[type[Shared], ...] = (DepthPrefix, SharedPrefix, CopiedPrefix)
 """Cheaper ones for edits from the prompt's last token on."""
 _LIMITS = ("sliding_window", "attention_chunk_size", "original_max_position_embeddings", "max_position_embeddings")
 """Lengths at which a text model begins to compute in another way."""
-Kind = tuple[bool, tuple[Any, ...], frozenset[str], int, tuple[bool, ...]]
+Kind = tuple[bool, bool, tuple[Any, ...], frozenset[str], int, tuple[bool, ...]]
 
 
 @dataclass
@@ -85,7 +85,9 @@ class Trial:
     batches: Sequence[tuple[Sequence[int], UneditedPart]]
 
 
-def choose_path(model: ProbeModel, encoded: Encoded, trial: Trial, *, prompt_edited: bool) -> Path:
+def choose_path(
+    model: ProbeModel, encoded: Encoded, trial: Trial, *, prompt_edited: bool, input_edited: bool = False
+) -> Path:
     """The cheapest exact way, tested against whole forwards once per model, kind of scope and kind of sample.
 
     Parameters
@@ -97,6 +99,8 @@ def choose_path(model: ProbeModel, encoded: Encoded, trial: Trial, *, prompt_edi
         Rows to try it with. The result is kept for all rows of the kind, so the trial has to cover them.
     prompt_edited : bool
         Whether tokens before the last of the prompt are edited.
+    input_edited : bool
+        Whether the input of block 0 is among what is edited.
 
     Returns
     -------
@@ -104,19 +108,19 @@ def choose_path(model: ProbeModel, encoded: Encoded, trial: Trial, *, prompt_edi
         Logits agree within 1e-4 of their scale in float32. In half precision within 5 %, which shows a wrong mask
         or position but not rounding.
     """
-    known = known_path(model, encoded, prompt_edited=prompt_edited)
+    known = known_path(model, encoded, prompt_edited=prompt_edited, input_edited=input_edited)
     if known is None:
         known = _tested(model, encoded, trial, prompt_edited)
-        model.state.of(ChosenPaths).by_kind[_kind(model, encoded, prompt_edited)] = known
+        model.state.of(ChosenPaths).by_kind[_kind(model, encoded, prompt_edited, input_edited)] = known
     return known
 
 
-def known_path(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path | None:
+def known_path(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool, input_edited: bool = False) -> Path | None:
     """The path chosen for samples of this kind, None before the first trial."""
-    return model.state.of(ChosenPaths).by_kind.get(_kind(model, encoded, prompt_edited))
+    return model.state.of(ChosenPaths).by_kind.get(_kind(model, encoded, prompt_edited, input_edited))
 
 
-def _kind(model: ProbeModel, encoded: Encoded, prompt_edited: bool) -> Kind:
+def _kind(model: ProbeModel, encoded: Encoded, prompt_edited: bool, input_edited: bool) -> Kind:
     """What a way may depend on: attention, tensors there are, one image or several, limits that the prompt passes."""
     config = text_config(model.hf)
     rotary = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
@@ -125,7 +129,7 @@ def _kind(model: ProbeModel, encoded: Encoded, prompt_edited: bool) -> Kind:
     image = (encoded.roles[0] == ROLES.index("image")).int()
     beginnings = int((image.diff(prepend=image.new_zeros(1)) == 1).sum())
     attention = tuple(getattr(config, FIELD) for config in attention_configs(model))
-    return prompt_edited, attention, frozenset(encoded.tensors), min(beginnings, 2), passed
+    return prompt_edited, input_edited, attention, frozenset(encoded.tensors), min(beginnings, 2), passed
 
 
 def _tested(model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bool) -> Path:

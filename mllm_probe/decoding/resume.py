@@ -29,14 +29,14 @@ from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.schema import ROLES
+from mllm_probe.schema import INPUT, ROLES
 
 _WORTH = 0.05
 """Least share of the prompt before the first edited column that is worth leaving out."""
 
 
 class Resume(Shared):
-    """Rows resume one stored baseline forward at the output of the block that they edit first.
+    """Rows resume one stored baseline forward at the output of the block that they edit first, or at block 0's input.
 
     Blocks up to that one return their baseline output, to which hooks apply their edits. Blocks above run for the
     columns from the first edited one on; earlier columns are the baseline's, which is exact where attention is causal.
@@ -56,10 +56,12 @@ class Resume(Shared):
         self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
     ) -> None:
         super().__init__(model, encoded, one_by_one)
-        self.run = Unsteered(model, encoded)
+        self.run = Unsteered(model, encoded, with_input=INPUT in read_layers)
         self.nbytes += self.run.nbytes
         self._take_positions(self.run.named)
         self.unedited = {layer: self.run.hidden(layer) for layer in model.layers}
+        if self.run.entered is not None:
+            self.unedited[INPUT] = self.run.entered
         self._may_start_later = self._starts_later()
 
     def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
@@ -98,7 +100,8 @@ class Resume(Shared):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The kept call of the text model, for the rows and columns of this one.
 
-        Images are left out: what enters the first block does not matter, because that block is never computed.
+        Images are left out: what enters the first block does not matter where that block is not computed. Where its
+        input is edited it is, and a family whose text model places the image itself (Kosmos-2) fails the trial.
         """
         run, family = self.run, family_of(self.model.hf.config)
         pictures = {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}

@@ -71,8 +71,9 @@ class CachedRows:
 
     def fork(self, rows: Sequence[int] | None = None) -> CachedRows:
         """The same point again for some of the rows, independent of this one."""
-        index = None if rows is None else torch.as_tensor(list(rows), dtype=torch.long, device=self.logits.device)
-        logits = self.logits if index is None else self.logits[index]
+        # On the host, where layers that share prompts read it; a device would be waited for once per layer.
+        index = None if rows is None else torch.as_tensor(list(rows), dtype=torch.long)
+        logits = self.logits if index is None else self.logits.index_select(0, index.to(self.logits.device))
         cache = select_rows(self.cache, index)
         return CachedRows(self.model, self.encoded, self.positions, cache, logits, self.fed, self.one_by_one)
 

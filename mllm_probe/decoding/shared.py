@@ -23,7 +23,7 @@ class UneditedPart:
     Attributes
     ----------
     layer : int
-        Blocks below this one are not edited.
+        Blocks below this one are not edited; ``schema.INPUT`` where the input of block 0 is.
     column : int
         Neither are columns of the prompt before this one, at any block.
     rows : tuple of int
@@ -50,7 +50,8 @@ class Shared:
     one_by_one : bool
         Whether rows must take several tokens as single steps.
     read_layers : iterable of int
-        Blocks whose output is to be kept in ``unedited`` where rows do not compute it.
+        Blocks whose output is to be kept in ``unedited`` where rows do not compute it; ``schema.INPUT`` for what
+        enters block 0.
 
     Attributes
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
 from mllm_probe.activations.block_replacement import replaced_blocks
-from mllm_probe.activations.hooks import before_backbone
+from mllm_probe.activations.hooks import attached, before_backbone
 from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.arguments import bytes_of
 from mllm_probe.decoding.cache_layers import cache_bytes, empty_cache, require_own_keys
@@ -21,6 +22,7 @@ from mllm_probe.decoding.rows import logits_kept
 from mllm_probe.models.caches import CACHE_NAMES, cache_argument
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.schema import INPUT_NAME
 
 
 @dataclass
@@ -47,9 +49,13 @@ class Unsteered:
     model : ProbeModel
     encoded : Encoded
         One sample.
+    with_input : bool
+        Keep what enters block 0 too.
 
     Attributes
     ----------
+    entered : Tensor [1, tokens, width] or None
+        Input of block 0, where it is kept; the stream that is edited, where there are several.
     arguments, named : tuple, dict
         Of the text model's call, without the cache.
     cache_name : str
@@ -71,8 +77,9 @@ class Unsteered:
         If a block runs not once or on other positions than those of the prompt.
     """
 
-    def __init__(self, model: ProbeModel, encoded: Encoded) -> None:
+    def __init__(self, model: ProbeModel, encoded: Encoded, with_input: bool = False) -> None:
         require_own_keys(model)
+        self.entered: Tensor | None = None
         self.model, self.length = model, encoded.sequence.shape[1]
         self.cache = empty_cache(model)
         self.outputs: list[Any] = []
@@ -82,7 +89,8 @@ class Unsteered:
         def note(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
             calls.append((arguments, named))
 
-        with replaced_blocks(model, keep), before_backbone(model, note):
+        reading = attached(model, self._enter, layers=INPUT_NAME) if with_input else nullcontext()
+        with replaced_blocks(model, keep), before_backbone(model, note), reading:
             inputs = {**encoded.tensors, **cache_argument(model.hf, self.cache), **logits_kept(model.hf, 1)}
             self.logits = model.hf(**inputs).logits[:, -1]
         if not len(calls) == 1 == len(self.cache.layers) / len(keep) == len(self.outputs) / len(keep):
@@ -93,7 +101,10 @@ class Unsteered:
         self.arguments, named = calls[0]
         self.cache_name = next((name for name in CACHE_NAMES if named.get(name) is self.cache), "")
         self.named = {name: value for name, value in named.items() if name not in CACHE_NAMES}
-        self.nbytes = cache_bytes(self.cache) + bytes_of([self.outputs, self.arguments, self.named])
+        self.nbytes = cache_bytes(self.cache) + bytes_of([self.outputs, self.arguments, self.named, self.entered])
+
+    def _enter(self, layer: int, hidden: Tensor) -> None:
+        self.entered = hidden.clone()
 
     @property
     def ends_early(self) -> bool:

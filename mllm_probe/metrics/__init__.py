@@ -1,21 +1,34 @@
 """Scores of steered answers and the statistics that go with them."""
 
+from mllm_probe.metrics.judging import Agreement, Judge, ModelJudge, judge_agreement
 from mllm_probe.metrics.lens import lens_chunks, lens_logits
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
 from mllm_probe.metrics.statistics import (
+    Draws,
     bootstrap_interval,
+    difference_interval,
+    draw_interval,
+    draw_test,
     false_discovery_rate,
     median_interval,
-    null_interval,
+    rank_test,
+    share_interval,
+    summarise_draws,
     wilson_interval,
 )
-from mllm_probe.metrics.text import NEGATIONS, Span, forms, spans
+from mllm_probe.metrics.text import Span, spans
+from mllm_probe.metrics.word_forms import forms
+from mllm_probe.metrics.wording import NEGATIONS
 from mllm_probe.metrics.words import WordTable, word_table, word_variants
 
 __all__ = [
+    "Agreement",
     "Answer",
+    "Draws",
+    "Judge",
     "Metric",
+    "ModelJudge",
     "NEGATIONS",
     "ScoredConcept",
     "Span",
@@ -23,13 +36,19 @@ __all__ = [
     "bootstrap_interval",
     "borrowed_scopes",
     "concept_projection",
+    "difference_interval",
+    "draw_interval",
+    "draw_test",
     "false_discovery_rate",
     "forms",
+    "judge_agreement",
     "lens_chunks",
     "lens_logits",
     "median_interval",
-    "null_interval",
+    "rank_test",
+    "share_interval",
     "spans",
+    "summarise_draws",
     "wilson_interval",
     "word_table",
     "word_variants",

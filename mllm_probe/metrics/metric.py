@@ -121,10 +121,10 @@ class Metric:
         Without which the score is NaN: words of the concept, or true labels of the pictures.
     ratio : bool
         The score is a factor, shown in doublings.
+    binary : bool
+        The score of a run is 0 or 1, so that its mean is a share.
     relative : bool
         The score is divided by that of the unsteered answer.
-    only_eligible : bool
-        Summaries count eligible pictures only.
     every_concept : bool
         Rows are scored for every concept, not their own alone (``scored_concept``); for ``reads="logits"``.
     brings : tuple of str
@@ -150,8 +150,8 @@ class Metric:
     direction: Literal[1, 0, -1] = 0
     needs: Literal["words", "labels"] | None = None
     ratio: bool = False
+    binary: bool = False
     relative: bool = False
-    only_eligible: bool = False
     every_concept: bool = False
     brings: tuple[str, ...] = ()
 
@@ -178,8 +178,7 @@ class Metric:
             "label": self.label,
             "reads": self.reads,
             "direction": self.direction,
-            "scale": "ratio" if self.ratio else "difference",
-            "images": "eligible" if self.only_eligible else "all",
+            "scale": "ratio" if self.ratio else "share" if self.binary else "difference",
         }
 
     @property

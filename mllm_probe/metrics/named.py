@@ -8,7 +8,9 @@ from mllm_probe.metrics.text import named
 
 
 def score(answer: Answer, concept: ScoredConcept) -> float:
-    """1 where the answer names the concept and does not negate it, else 0; NaN for a concept without words.
+    """1 where the answer says that the concept is there, else 0; NaN for a concept without words.
+
+    What counts is said at :func:`mllm_probe.metrics.spans`.
 
     Models without a tokenizer are read by token ids, which know no negation.
     """
@@ -26,5 +28,5 @@ METRIC = Metric(
     long_name="the answer names the concept",
     direction=1,
     needs="words",
-    only_eligible=True,
+    binary=True,
 )

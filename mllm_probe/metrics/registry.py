@@ -69,8 +69,14 @@ def label_of(grid: xr.Dataset, name: str) -> str:
     return str(label or (known.label if known else name))
 
 
-def is_ratio(grid: xr.Dataset, name: str) -> bool:
-    """Whether a metric of a grid is a ratio, with effects in doublings: by its variable's attribute, else by name."""
+def scale_of(grid: xr.Dataset, name: str) -> str:
+    """``"ratio"`` (effects in doublings), ``"share"`` (0 or 1) or ``"difference"``: as the grid says, else by name."""
     known = built_in().get(name)
-    scale = grid[name].attrs.get("scale")
-    return scale == "ratio" if scale else bool(known and known.ratio)
+    scale = grid[name].attrs.get("scale") or (known.attributes["scale"] if known else "difference")
+    return str(scale)
+
+
+def direction_of(grid: xr.Dataset, name: str) -> int:
+    """Whether more of a concept means a larger (1) or smaller (-1) score, or neither (0), as a grid says or by name."""
+    known = built_in().get(name)
+    return int(grid[name].attrs.get("direction", known.direction if known else 0))

@@ -1,13 +1,269 @@
-"""Intervals and tests: bootstrap over images, the null interval of control draws, Wilson, false discovery rate."""
+"""Intervals and tests of an effect against its controls, Wilson's interval of a share, false discovery rate.
+
+Scores are crossed: every image is run with every direction. So an effect has two sources of error, the images and the
+directions that the control's draws sample, and every interval here counts both.
+"""
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+LEAST_IMAGES = 6
+"""Images without which a score has no interval and no verdict."""
+LEAST_SHARES = 10
+"""The same for scores that are 0 or 1."""
+RANK_DRAWS = 99
+"""Draws from which p is given by ranks too: fewer cannot give a p below .01."""
 RESAMPLES = 2000
+
+_SKEWED = 1.0
+_MOST_NORMAL = 12
 _BLOCK = 4_000_000
+
+
+class Draws(NamedTuple):
+    """The draws of one kind of control in one cell, each averaged over images.
+
+    Attributes
+    ----------
+    mean : float array [...]
+        Over the draws.
+    spread : float array [...]
+        Estimated variance of ``mean`` from draw to draw; NaN where there are too few draws.
+    spread_df : float array [...]
+        Its degrees of freedom.
+    one_more : float array [...]
+        Variance of the difference between one more draw and ``mean``.
+    one_more_df : float array [...]
+    """
+
+    mean: np.ndarray
+    spread: np.ndarray
+    spread_df: np.ndarray
+    one_more: np.ndarray
+    one_more_df: np.ndarray
+
+
+def summarise_draws(draws: object, *, antithetic: bool) -> Draws:
+    """Mean and spread of a control's draws.
+
+    Parameters
+    ----------
+    draws : array-like of float [..., draws]
+        One mean over images per draw; NaN marks a draw that was not run.
+    antithetic : bool
+        Whether draws 2j and 2j + 1 are a direction and its opposite. Their half sum b has only the part of the effect
+        that is even in the direction, their half difference h the odd part; a pair of which one was not run is left
+        out.
+
+    Returns
+    -------
+    Draws
+
+    Notes
+    -----
+    One more draw differs from the mean by an odd part of variance Σh²/k, whose mean over directions is 0, and an even
+    part of variance s²(b)(1 + 1/k), over k pairs; unpaired, by s²(1 + 1/D). Degrees of freedom after Satterthwaite
+    (Biometrics Bulletin 2, 1946).
+    """
+    table = np.asarray(draws, dtype=np.float64)
+    if not antithetic:
+        count, centre, variance = _moments(table)
+        share = variance / np.where(count > 0, count, np.nan)
+        return Draws(centre, share, count - 1, variance + share, count - 1)
+    table = table[..., : 2 * (table.shape[-1] // 2)].reshape(*table.shape[:-1], -1, 2)
+    even, odd = table.mean(-1), (table[..., 0] - table[..., 1]) / 2
+    count, centre, variance = _moments(even)
+    odd_variance = mean(odd**2)
+    share = variance / np.where(count > 0, count, np.nan)
+    total, df = _satterthwaite((odd_variance, count), (variance + share, count - 1))
+    return Draws(centre, share, count - 1, total, df)
+
+
+def difference_interval(
+    paired: object, draws: Draws, *, level: float = LEVEL, bounded: bool = False, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Interval of concept minus the mean of its control, from the spread over images and over directions.
+
+    Parameters
+    ----------
+    paired : array-like of float [..., images]
+        For each image, the concept's score minus the mean over draws; NaN marks an image that does not count.
+    draws : Draws
+        Of the same cells.
+    level : float
+        Coverage, 0.95 by default.
+    bounded : bool
+        Scores lie in 0 … 1, so that their differences lie in −1 … 1; skewed ones are then mostly equal, and resamples
+        of equal ones have no spread to divide by.
+    seed : int
+        Of the resamples.
+
+    Returns
+    -------
+    low, high : float64 array [...]
+        NaN where fewer than ``LEAST_IMAGES`` images count, or too few draws.
+
+    Notes
+    -----
+    A t interval with SE² = s²(paired)/n + the variance of the draws' mean, degrees of freedom after Satterthwaite.
+    Where 12 or more images are skewed beyond 1, the quantiles come from the bootstrap-t over images (Efron and
+    Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5), in which the draws' mean and its variance are
+    redrawn from their normal theory.
+    """
+    table = np.asarray(paired, dtype=np.float64)
+    count, centre, variance = _moments(table)
+    squared, df = _satterthwaite((variance / count, count - 1), (draws.spread, draws.spread_df))
+    half = _quantile(level, df) * np.sqrt(squared)
+    low, high = np.where(squared == 0, centre, centre - half), np.where(squared == 0, centre, centre + half)
+    skewed = (count >= _MOST_NORMAL) & (np.abs(_skewness(table)) > _SKEWED) & (squared > 0)
+    if bounded:
+        low, high = np.clip(low, -1.0, 1.0), np.clip(high, -1.0, 1.0)
+    elif skewed.any():
+        spread, spread_df = (np.broadcast_to(one, count.shape)[skewed] for one in (draws.spread, draws.spread_df))
+        below, above = _bootstrap_t(table[skewed], spread, spread_df, level, seed)
+        error = np.sqrt(squared[skewed])
+        low[skewed], high[skewed] = centre[skewed] - above * error, centre[skewed] - below * error
+    known = (count >= LEAST_IMAGES) & np.isfinite(draws.spread)
+    return np.where(known, low, np.nan), np.where(known, high, np.nan)
+
+
+def share_interval(
+    own: object, control: object, draws: Draws, *, level: float = LEVEL
+) -> tuple[np.ndarray, np.ndarray]:
+    """Interval of the difference between a concept's share and its control's.
+
+    Parameters
+    ----------
+    own : array-like of float [..., images]
+        0 or 1; NaN marks an image that does not count.
+    control : array-like of float [..., images]
+        Share of the control's draws in which each image scores 1.
+    draws : Draws
+        Of the same cells.
+    level : float
+        Coverage, 0.95 by default.
+
+    Returns
+    -------
+    low, high : float64 array [...]
+        Within −1 … 1; NaN where fewer than ``LEAST_SHARES`` images count, or too few draws.
+
+    References
+    ----------
+    Newcombe, Statistics in Medicine 17, 1998 (two papers), method 10: the distances to the Wilson limits of both
+    shares, squared and added. The control's Wilson limits take the number of independent trials that has its variance
+    over images and draws.
+    """
+    own, control = np.asarray(own, dtype=np.float64), np.asarray(control, dtype=np.float64)
+    count, share, own_variance = _moments(own)
+    _, other, variance = _moments(np.where(np.isfinite(own), control, np.nan))
+    own_limits = _wilson_limits(share, count, stats.norm.ppf((1 + level) / 2))
+    squared, df = _satterthwaite((variance / count, count - 1), (draws.spread, draws.spread_df))
+    trials = _independent_trials(other, squared, count)
+    other_limits = _wilson_limits(
+        other, trials, np.where(squared == 0, stats.norm.ppf((1 + level) / 2), _quantile(level, df))
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        together = mean((own - share[..., None]) * (control - other[..., None])) / (count - 1)
+        correlation = np.nan_to_num(together / np.sqrt(own_variance / count * squared)).clip(0, 1)
+
+    def distance(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+        return np.sqrt(np.maximum(one**2 + two**2 - 2 * correlation * one * two, 0.0))
+
+    low = share - other - distance(share - own_limits[0], other_limits[1] - other)
+    high = share - other + distance(own_limits[1] - share, other - other_limits[0])
+    known = (count >= LEAST_SHARES) & np.isfinite(draws.spread)
+    return np.where(known, low, np.nan), np.where(known, high, np.nan)
+
+
+def draw_test(value: object, draws: Draws, *, least_variance: object = 0.0) -> np.ndarray:
+    """Two-sided p: whether one more draw of the control would lie as far out as the concept does.
+
+    Parameters
+    ----------
+    value : array-like of float [...]
+        The concept's mean over images.
+    draws : Draws
+        Of the same cells.
+    least_variance : array-like of float [...]
+        Below which the variance of one more draw is not taken to lie.
+
+    Returns
+    -------
+    float64 array [...]
+        1 where the concept equals its control exactly; NaN where there are too few draws.
+    """
+    distance = np.asarray(value, dtype=np.float64) - draws.mean
+    variance = np.maximum(draws.one_more, np.asarray(least_variance, dtype=np.float64))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = 2 * stats.t.sf(np.abs(distance) / np.sqrt(variance), draws.one_more_df)
+    p = np.where(variance == 0, np.where(distance == 0, 1.0, 0.0), p)
+    return np.where(np.isfinite(distance) & np.isfinite(draws.one_more), p, np.nan)
+
+
+def least_share_variance(share: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Variance of the share of 1 over images, for shares that were seen to be 0 or 1 too.
+
+    Parameters
+    ----------
+    share : float array [...]
+        Mean over draws.
+    images : array of int [...]
+    """
+    # Half an image is added to either side, since draws that all score 0 do not show that the next one must.
+    held = (share * images + 0.5) / (images + 1)
+    return held * (1 - held) / np.maximum(images, 1)
+
+
+def draw_interval(draws: Draws, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """Where one more draw of the control would fall, the limits that `draw_test` goes by.
+
+    Parameters
+    ----------
+    draws : Draws
+    level : float
+        Coverage, 0.95 by default.
+
+    Returns
+    -------
+    low, high : float64 array [...]
+        NaN where there are too few draws.
+    """
+    half = np.where(draws.one_more == 0, 0.0, _quantile(level, draws.one_more_df) * np.sqrt(draws.one_more))
+    return draws.mean - half, draws.mean + half
+
+
+def rank_test(value: object, draws: object) -> np.ndarray:
+    """Two-sided p from ranks, without an assumption on the shape of the draws: (1 + as far out) / (1 + draws).
+
+    Parameters
+    ----------
+    value : array-like of float [...]
+        The concept's mean over images.
+    draws : array-like of float [..., draws]
+        One mean over images per draw; NaN marks a draw that was not run. Distances are from their median.
+
+    Returns
+    -------
+    float64 array [...]
+        NaN where fewer than ``RANK_DRAWS`` draws were run.
+
+    References
+    ----------
+    Phipson and Smyth, Statistical Applications in Genetics and Molecular Biology 9, 2010.
+    """
+    table, value = np.asarray(draws, dtype=np.float64), np.asarray(value, dtype=np.float64)
+    count = np.isfinite(table).sum(-1)
+    enough = count >= RANK_DRAWS
+    centre = median(table)
+    with np.errstate(invalid="ignore"):
+        as_far = (np.abs(table - centre[..., None]) >= np.abs(value - centre)[..., None]).sum(-1)
+    return np.where(enough & np.isfinite(value), (1 + as_far) / (1 + count), np.nan)
 
 
 def bootstrap_interval(
@@ -88,34 +344,6 @@ def median_interval(values: object, *, level: float = LEVEL) -> tuple[np.ndarray
     return low, high
 
 
-def null_interval(draws: object, axis: int = -1, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where one more draw of a control would fall: mean ± t(D-1) · sd · √(1 + 1/D).
-
-    Parameters
-    ----------
-    draws : array-like of float
-        One mean per draw along ``axis``; NaN marks a draw that was not run.
-    axis : int
-        The axis of the draws.
-    level : float
-        Coverage, 0.95 by default.
-
-    Returns
-    -------
-    mean, low, high : ndarray of float64
-        Shape of ``draws`` without ``axis``; the bounds are NaN where fewer than two draws were run.
-    """
-    table = np.moveaxis(np.asarray(draws, dtype=np.float64), axis, 0)
-    there = np.isfinite(table)
-    count = there.sum(0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(count > 0, np.where(there, table, 0.0).sum(0) / count, np.nan)
-        variance = np.where(there, (table - mean) ** 2, 0.0).sum(0) / (count - 1)
-        quantile = stats.t.ppf((1 + level) / 2, np.maximum(count - 1, 1))
-        half = np.where(count >= 2, quantile * np.sqrt(np.where(count >= 2, variance, 0.0) * (1 + 1 / count)), np.nan)
-    return mean, mean - half, mean + half
-
-
 def wilson_interval(successes: object, n: object, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Wilson score interval of a share.
 
@@ -132,11 +360,15 @@ def wilson_interval(successes: object, n: object, *, level: float = LEVEL) -> tu
         Bounds in 0 … 1, NaN where ``n`` is 0.
     """
     successes, n = np.broadcast_arrays(np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64))
-    z = stats.norm.ppf((1 + level) / 2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = successes / n
-        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+        return _wilson_limits(successes / n, n, stats.norm.ppf((1 + level) / 2))
+
+
+def _wilson_limits(share: np.ndarray, n: np.ndarray, quantile: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        squared = quantile**2 / n
+        centre = (share + squared / 2) / (1 + squared)
+        half = np.sqrt(squared * share * (1 - share) + squared**2 / 4) / (1 + squared)
     return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
 
 
@@ -155,13 +387,98 @@ def false_discovery_rate(p_values: object) -> np.ndarray:
 
     References
     ----------
-    Benjamini and Hochberg, Journal of the Royal Statistical Society B 57, 1995.
+    Benjamini and Hochberg, Journal of the Royal Statistical Society B 57, 1995; computed by SciPy.
     """
-    flat = np.asarray(p_values, dtype=np.float64)
-    adjusted = np.full(flat.size, np.nan)
-    tests = np.flatnonzero(np.isfinite(flat.ravel()))
-    if tests.size:
-        order = tests[np.argsort(flat.ravel()[tests], kind="stable")]
-        scaled = flat.ravel()[order] * tests.size / np.arange(1, tests.size + 1)
-        adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return adjusted.reshape(flat.shape)
+    adjusted = np.array(p_values, dtype=np.float64)
+    tests = np.isfinite(adjusted)
+    if tests.any():
+        adjusted[tests] = stats.false_discovery_control(adjusted[tests])
+    return adjusted
+
+
+def mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis without NaN; NaN where nothing is left, without a warning."""
+    return _moments(values)[1]
+
+
+def median(values: np.ndarray) -> np.ndarray:
+    """Median over the last axis without NaN; NaN where nothing is left, without a warning."""
+    ordered = np.sort(values, -1)  # NaN last
+    count = np.isfinite(values).sum(-1)[..., None]
+    ends = [np.take_along_axis(ordered, np.maximum(place, 0), -1)[..., 0] for place in ((count - 1) // 2, count // 2)]
+    middle: np.ndarray = (ends[0] + ends[1]) / 2
+    return middle
+
+
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How many values along the last axis are finite, their mean, and their variance (NaN of fewer than two)."""
+    there = np.isfinite(values)
+    count = there.sum(-1).astype(np.float64)
+    filled = np.where(there, values, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centre = filled.sum(-1) / np.where(count > 0, count, np.nan)
+        squares = np.where(there, values - centre[..., None], 0.0) ** 2
+        variance = squares.sum(-1) / np.where(count > 1, count - 1, np.nan)
+    # Equal values differ from their mean by rounding, which is no spread.
+    variance = np.where(variance <= (1e-12 * np.abs(centre)) ** 2, 0.0, variance)
+    return count, centre, variance
+
+
+def _skewness(values: np.ndarray) -> np.ndarray:
+    count, centre, variance = _moments(values)
+    cubes = np.where(np.isfinite(values), values - centre[..., None], 0.0) ** 3
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.nan_to_num(cubes.sum(-1) / count / variance**1.5)
+
+
+def _satterthwaite(*parts: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of independent estimates of variances (variance, df), and its degrees of freedom."""
+    total = sum(variance for variance, _ in parts)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        df = total**2 / sum(np.where(variance == 0, 0.0, variance**2 / df) for variance, df in parts)
+    return np.asarray(total), np.asarray(df)
+
+
+def _quantile(level: float, df: np.ndarray) -> np.ndarray:
+    quantile: np.ndarray = stats.t.ppf((1 + level) / 2, df)
+    return quantile
+
+
+def _independent_trials(share: np.ndarray, variance: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Number of independent trials whose share has this variance; at least the number of images."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        trials = share * (1 - share) / variance
+    return np.where(np.isfinite(trials), np.maximum(trials, 1.0), least)
+
+
+def _bootstrap_t(
+    values: np.ndarray, spread: np.ndarray, df: np.ndarray, level: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper quantile of (mean − true mean) / SE, from resampled images and redrawn controls.
+
+    Parameters
+    ----------
+    values : float64 array [cells, images]
+    spread, df : float64 array [cells]
+        Variance of the draws' mean and its degrees of freedom.
+    level : float
+    seed : int
+    """
+    images, tail = values.shape[-1], 100 * (1 - level) / 2
+    generator = np.random.default_rng(seed)
+    weights = generator.multinomial(images, np.full(images, 1 / images), size=RESAMPLES).astype(np.float64)
+    normal = generator.standard_normal(RESAMPLES)[:, None]
+    ends = []
+    for rows in np.array_split(np.arange(len(values)), 1 + len(values) * RESAMPLES // _BLOCK):
+        centred = (values[rows] - mean(values[rows])[:, None]).T
+        there = np.isfinite(centred)
+        filled = np.where(there, centred, 0.0)
+        count = weights @ there
+        with np.errstate(invalid="ignore", divide="ignore"):
+            moved = weights @ filled / count
+            variance = (weights @ filled**2 / count - moved**2) / (count - 1)
+            redrawn = spread[rows] * generator.chisquare(df[rows], (RESAMPLES, len(rows))) / df[rows]
+            pivots = (moved + normal * np.sqrt(spread[rows])) / np.sqrt(variance + redrawn)
+        ends.append(np.nanpercentile(np.where(np.isfinite(pivots), pivots, np.nan), [tail, 100 - tail], axis=0))
+    below, above = np.concatenate(ends, axis=1)
+    return below, above

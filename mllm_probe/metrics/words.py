@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
+import xarray as xr
 
 from mllm_probe.models.roles import special_ids
+from mllm_probe.schema import CONCEPT, WORDS
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
 
 Word = str | int | Sequence[int]
+
+
+def words_of(dataset: xr.Dataset) -> dict[str, list[str]]:
+    """Words that name each concept of vectors or of a grid.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With dimension ``concept``; its ``words`` are JSON texts.
+
+    Returns
+    -------
+    dict of str to list of str
+        By concept. Words given as token ids are no text and are left out; a dataset without ``words`` gives each
+        concept's name.
+    """
+    names = [str(name) for name in dataset[CONCEPT].values]
+    if WORDS not in dataset:
+        return {name: [name.replace("_", " ")] for name in names}
+    listed = [json.loads(str(text)) for text in dataset[WORDS].values]
+    return {name: [word for word in own if isinstance(word, str)] for name, own in zip(names, listed, strict=True)}
 
 
 def word_variants(model: ProbeModel, words: Iterable[Word]) -> tuple[tuple[int, ...], ...]:

@@ -29,6 +29,8 @@ class Family:
         The encoded picture is an argument of every step.
     positions_from_ids : bool
         Positions count from one past the padding id, and every row is given its own.
+    image_queries : bool
+        Image tokens are learned queries, each of which reads the whole image: they have no place in it.
     """
 
     caller: str = ""
@@ -40,19 +42,26 @@ class Family:
     encoded_picture: str = ""
     picture_each_step: bool = False
     positions_from_ids: bool = False
+    image_queries: bool = False
 
 
 _CROSS = "the image enters by cross-attention, so that no position of the sequence belongs to it"
 
 EXCEPTIONS: dict[str, Family] = {
     "paligemma": Family(prompt_type=0, continuation_type=1),
-    "blip-2": Family(caller="language_model", processor_places_images=True),
-    "instructblip": Family(caller="language_model", processor_places_images=True),
-    "instructblipvideo": Family(caller="language_model", processor_places_images=True),
+    "blip-2": Family(caller="language_model", processor_places_images=True, image_queries=True),
+    "instructblip": Family(caller="language_model", processor_places_images=True, image_queries=True),
+    "instructblipvideo": Family(caller="language_model", processor_places_images=True, image_queries=True),
     "kosmos-2": Family(
-        caller="text_model", processor_places_images=True, encoded_picture="image_embeds", positions_from_ids=True
+        caller="text_model",
+        processor_places_images=True,
+        encoded_picture="image_embeds",
+        positions_from_ids=True,
+        image_queries=True,
     ),
-    "kosmos-2.5": Family(encoded_picture="image_embeds", positions_from_ids=True),
+    "kosmos-2.5": Family(encoded_picture="image_embeds", positions_from_ids=True, image_queries=True),
+    "idefics2": Family(image_queries=True),
+    "aria": Family(image_queries=True),
     "florence2": Family(processor_places_images=True),
     "chameleon": Family(discrete_images=True),
     "fuyu": Family(processor_places_images=True),

@@ -89,7 +89,7 @@ def encode_requests(model: ProbeModel, requests: Sequence[Request], continuation
     processed = [request.inputs for request in requests if request.inputs is not None]
     if processed and len(processed) != len(requests):
         raise ValueError("Expected samples of one kind in a batch: processed tensors, or images with a prompt.")
-    tensors = join_inputs(processed, model.pad_token_id) if processed else _process(model, requests)
+    tensors = join_inputs(processed, model.pad_token_id) if processed else processed_tensors(model, requests)
     if processed:
         _require_vocabulary(model, tensors["input_ids"], "inputs")
     tensors = _with_decoder_start(model, with_token_types(model, tensors))
@@ -168,7 +168,8 @@ def with_token_types(model: ProbeModel, tensors: dict[str, Tensor]) -> dict[str,
     return typed
 
 
-def _process(model: ProbeModel, requests: Sequence[Request]) -> dict[str, Tensor]:
+def processed_tensors(model: ProbeModel, requests: Sequence[Request]) -> dict[str, Tensor]:
+    """What the processor makes of images and prompts, as it gives it, on the CPU."""
     if model.processor is None:
         raise ValueError(
             f"{model.name} was wrapped without a processor, so images and prompts cannot be turned into tensors: "

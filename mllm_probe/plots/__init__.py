@@ -9,9 +9,15 @@ if TYPE_CHECKING:
     from mllm_probe.plots.doses import dose_response as dose_response
     from mllm_probe.plots.geometry import vector_geometry as vector_geometry
     from mllm_probe.plots.layers import layer_profile as layer_profile
+    from mllm_probe.plots.recovery_curves import recovery_profile as recovery_profile
 
-_HOME = {"dose_response": "doses", "layer_profile": "layers", "vector_geometry": "geometry"}
-__all__ = ["dose_response", "layer_profile", "vector_geometry"]
+_HOME = {
+    "dose_response": "doses",
+    "layer_profile": "layers",
+    "recovery_profile": "recovery_curves",
+    "vector_geometry": "geometry",
+}
+__all__ = ["dose_response", "layer_profile", "recovery_profile", "vector_geometry"]
 
 
 def __getattr__(name: str) -> object:

@@ -30,11 +30,15 @@ class Series:
     n : ndarray [point]
         Pictures that count.
     clear : ndarray of bool [point]
-        Clear of every kind of control.
+        Passes in the grid: clear of every kind of control, at a false discovery rate of .05 over the grid.
     depth : ndarray [point], optional
         Relative depth, where ``x`` are layers.
     spread : str
         Peak layer and spread in words, where ``x`` are layers.
+    q : ndarray [point], optional
+        The false discovery rate at which a point passes.
+    marks : dict of str to ndarray of bool [point]
+        By the names of `palette.MARKS`.
     """
 
     concept: str
@@ -47,6 +51,8 @@ class Series:
     clear: np.ndarray
     depth: np.ndarray | None = None
     spread: str = ""
+    q: np.ndarray | None = None
+    marks: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

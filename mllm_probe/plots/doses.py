@@ -36,7 +36,8 @@ def dose_response(
     Returns
     -------
     bokeh.plotting.figure
-        Intervals are 95 % over pictures; filled markers are clear of all controls.
+        Intervals are 95 % over images and draws; filled markers pass in the grid. Points of which no answer names the
+        concept, or at least half of the answers are broken, are marked.
 
     Raises
     ------
@@ -45,10 +46,11 @@ def dose_response(
     ValueError
         Without controls, or for a layer or concept that is not there.
     """
-    effect, shown = pick(effect_or_grid, metric, concepts, schema.LAYER, layer, _strongest)
+    effect, shown, caption = pick(effect_or_grid, metric, concepts, schema.LAYER, layer, _strongest)
     effect = effect.sortby(schema.STRENGTH)
     title = f"Effect by dose at layer {shown:g}" + (", the strongest one" if layer is None else "")
-    curves = describe(effect, schema.STRENGTH, title=title, x_label=strength_label(str(effect.attrs.get("unit", ""))))
+    x_label = strength_label(str(effect.attrs.get("unit", "")))
+    curves = describe(effect, schema.STRENGTH, title=title, x_label=x_label, caption=caption)
     made = paint(curves, schema.STRENGTH, effect[schema.STRENGTH].values.tolist())
     made.add_layout(Span(location=0, dimension="height", line_color=LIGHT["soft"], line_dash="dotted", line_width=1))
     return made

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.plots.curves import Band, Curves, Series, counted, effect_label
+from mllm_probe.plots.verdicts import grid_caption, marks_of
 from mllm_probe.studies.effect import effect as effect_of
 from mllm_probe.studies.layer_spread import spread_over_layers
 
 READING = (
-    "Lines: concept minus the mean of random directions, with 95 % intervals over images. "
-    "Filled: clear of all controls."
+    "Lines: concept minus the mean of random directions, with 95 % intervals over images and draws. "
+    "Filled: passes in the grid (clear of every control, false discovery rate .05)."
 )
-_SPREAD = "peak at layer {:.0f}, spread {:.1f} layers"
+_CLEAR_READING = (
+    "Lines: concept minus the mean of random directions, with 95 % intervals over images and draws. "
+    "Filled: clear of every control."
+)
+_SPREAD = "peak at layer {}, spread {:.1f} layers"
 
 
 def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
@@ -54,14 +60,38 @@ def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
     return data
 
 
-def describe(effect: xr.Dataset, dim: str, *, title: str, x_label: str) -> Curves:
+class Picked(NamedTuple):
+    """What a figure shows of an effect.
+
+    Attributes
+    ----------
+    effect : Dataset
+        At one layer or strength.
+    value : float
+        Which layer or strength.
+    caption : str
+        How many cells of the whole effect pass.
+    """
+
+    effect: xr.Dataset
+    value: float
+    caption: str
+
+
+def verdict(effect: xr.Dataset) -> xr.DataArray:
+    """Which cells a figure fills: those that pass in the grid; for effects without ``q``, those clear of controls."""
+    return effect["clear_in_grid" if "clear_in_grid" in effect else "clear_of_controls"]
+
+
+def describe(effect: xr.Dataset, dim: str, *, title: str, x_label: str, caption: str = "") -> Curves:
     """Describe the figure of an effect along ``dim``, its only dimension beside ``concept`` and ``control``."""
     attributes = effect["difference"].attrs
     spread = spread_over_layers(effect) if dim == schema.LAYER else None
+    reading = READING if "clear_in_grid" in effect else _CLEAR_READING
     return Curves(
         title=title,
         quantity=str(attributes.get("long_name", "concept minus random")),
-        caption=[*origin(effect, counted(effect["n"].values)), READING],
+        caption=[*origin(effect, counted(effect["n"].values)), *[caption] * bool(caption), reading],
         x_label=x_label,
         y_label=effect_label(str(attributes.get("units", ""))),
         series=[
@@ -81,11 +111,13 @@ def _series(one: xr.Dataset, dim: str, spread: xr.Dataset | None) -> Series:
         x=one[dim].values.astype(float),
         value=one["difference"].values,
         **values,
-        clear=one["clear_of_controls"].values.astype(bool),
+        clear=verdict(one).values.astype(bool),
+        q=one["q"].values if "q" in one else None,
+        marks={name: mark.values for name, mark in marks_of(one).items()},
         depth=one[schema.RELATIVE_DEPTH].values if has_depth else None,
         spread=""
         if spread is None or not np.isfinite(spread["peak_layer"])
-        else _SPREAD.format(float(spread["peak_layer"]), float(spread["participation_ratio"])),
+        else _SPREAD.format(schema.layer_name(int(spread["peak_layer"])), float(spread["participation_ratio"])),
     )
 
 
@@ -130,7 +162,7 @@ def pick(
     dim: str,
     value: float | None,
     default: Callable[[xr.Dataset], float],
-) -> tuple[xr.Dataset, float]:
+) -> Picked:
     """Effect of a grid or effect for some of its concepts, at one coordinate of a dimension.
 
     Parameters
@@ -149,20 +181,22 @@ def pick(
 
     Returns
     -------
-    tuple of (Dataset, float)
-        The effect without ``dim``, and the coordinate.
+    Picked
+        The effect without ``dim``, the coordinate, and the caption of the whole effect.
 
     Raises
     ------
     TypeError, ValueError
         As from `as_effect`; ValueError for a concept or coordinate that is not there, with those that are.
     """
-    effect = _of_concepts(as_effect(data, metric), concepts)
+    whole = as_effect(data, metric)
+    effect = _of_concepts(whole, concepts)
     there = [float(one) for one in effect[dim].values.ravel()]
     wanted = default(effect) if value is None else float(value)
     if wanted not in there:
         raise ValueError(f"{dim} {wanted:g} is not in the effect; it has {', '.join(f'{one:g}' for one in there)}.")
-    return effect.isel({dim: there.index(wanted)} if dim in effect.dims else {}), wanted
+    at = {dim: there.index(wanted)} if dim in effect.dims else {}
+    return Picked(effect.isel(at), wanted, grid_caption(whole))
 
 
 def _of_concepts(effect: xr.Dataset, concepts: Sequence[str] | str | None) -> xr.Dataset:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import xarray as xr
 from bokeh.layouts import column, row
-from bokeh.models import ColorBar, ColumnDataSource, CustomJS, FixedTicker, LinearColorMapper, Select
+from bokeh.models import ColorBar, ColumnDataSource, CustomJS, LinearColorMapper, Select
 from bokeh.models.layouts import Row
 from bokeh.palettes import RdBu11
 from bokeh.plotting import figure
@@ -105,14 +105,15 @@ def _at(vectors: xr.Dataset, dim: str, value: str | None, default: str) -> xr.Da
 
 def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> object:
     names = [str(name) for name in vectors[schema.CONCEPT].values]
-    by_layer = {str(layer): part.ravel() for layer, part in zip(layers, cosines(vectors["vector"]), strict=True)}
-    grid = {"x": np.tile(names, len(names)), "y": np.repeat(names, len(names)), "cosine": by_layer[str(shown)]}
+    labels, label = [str(name) for name in schema.layer_names(layers)], str(schema.layer_name(shown))
+    by_layer = {name: part.ravel() for name, part in zip(labels, cosines(vectors["vector"]), strict=True)}
+    grid = {"x": np.tile(names, len(names)), "y": np.repeat(names, len(names)), "cosine": by_layer[label]}
     source = ColumnDataSource(grid)
     side = int(np.clip(14 * len(names) + 180, 360, 860))
     scope = str(vectors[schema.SCOPE].item()) if schema.SCOPE in vectors.coords else ""
     facts = vectors.drop_attrs(deep=False).assign_attrs({k: v for k, v in vectors.attrs.items() if k != "scope"})
     made = theme.new_figure(
-        f"Cosine between concept directions, layer {shown}",
+        f"Cosine between concept directions, layer {label}",
         origin(facts, f"scope {scope}" if scope else ""),
         "",
         "",
@@ -136,7 +137,7 @@ def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> objec
     made.xaxis.major_label_orientation = np.pi / 2
     made.grid.grid_line_color = None
     theme.add_hover(made, [cells], [("", "@x × @y"), ("cosine", "@cosine{0.000}")])
-    menu = Select(title="layer", value=str(shown), options=list(by_layer), width=90, stylesheets=[theme.MENU_STYLE])
+    menu = Select(title="layer", value=label, options=list(by_layer), width=90, stylesheets=[theme.MENU_STYLE])
     heading = next(title for title in made.above if getattr(title, "text", "").startswith("Cosine"))
     code = """
         source.data = {...source.data, cosine: by_layer[menu.value]};
@@ -178,7 +179,7 @@ def _by_layer(vectors: xr.Dataset, variable: str, title: str, label: str, y_rang
                 name=name,
             )
         )
-    made.xaxis.ticker = FixedTicker(ticks=theme.some_ticks(layers.tolist()))
+    theme.mark_layers(made, layers.tolist())
     theme.add_hover(made, lines, [("", "@concept (@category)"), ("layer", "@x"), (variable, "@y{0.000}")])
     return made
 

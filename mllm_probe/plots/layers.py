@@ -34,7 +34,8 @@ def layer_profile(
     Returns
     -------
     bokeh.plotting.figure
-        Intervals are 95 % over pictures; filled markers are clear of all controls.
+        Intervals are 95 % over images and draws; filled markers pass in the grid. Points of which no answer names the
+        concept, or at least half of the answers are broken, are marked.
 
     Raises
     ------
@@ -43,11 +44,14 @@ def layer_profile(
     ValueError
         Without controls, or for a strength or concept that is not there.
     """
-    effect, dose = pick(effect_or_grid, metric, concepts, schema.STRENGTH, strength, _usual)
+    effect, dose, caption = pick(effect_or_grid, metric, concepts, schema.STRENGTH, strength, _usual)
     unit = str(effect.attrs.get("unit", ""))
     title = f"Effect by layer at strength {dose:g}" + (f" {strength_unit(unit)}" if unit else "")
-    curves = describe(effect, schema.LAYER, title=title, x_label="edited layer (decoder block)")
-    return paint(curves, schema.LAYER, theme.some_ticks(effect[schema.LAYER].values.tolist()))
+    curves = describe(effect, schema.LAYER, title=title, x_label="edited layer (decoder block)", caption=caption)
+    layers = effect[schema.LAYER].values.tolist()
+    made = paint(curves, schema.LAYER, layers)
+    theme.mark_layers(made, layers)
+    return made
 
 
 def _usual(effect: xr.Dataset) -> float:

@@ -1,4 +1,4 @@
-"""Colours and names of controls of every figure: the one table, read by the front-end's build too."""
+"""Colours, names of controls and marks of cells of every figure: the one table, read by the front-end's build too."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ CATEGORY_COLOURS: dict[str, str] = _TABLE["categories"]
 """Readable on light and on dark pages."""
 OTHER_COLOURS: list[str] = _TABLE["other_categories"]
 """For categories of a user's choice."""
+MARKS: dict[str, dict[str, Any]] = _TABLE["marks"]
+"""What is marked on a cell, the last one where several are: ``label``, ``sign`` for legends, Bokeh's ``marker``, and
+``strokes``, lines in a square of side 1 whose corner 0, 0 is at the upper left."""
 _CONTROLS: dict[str, dict[str, str]] = _TABLE["controls"]
 _OTHER = "random"
 """A control without a colour of its own takes that of random directions."""

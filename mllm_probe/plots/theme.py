@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import textwrap
 
-from bokeh.models import CustomJS, GlyphRenderer, HoverTool, Title
+from bokeh.models import CustomJS, FixedTicker, GlyphRenderer, HoverTool, Title
 from bokeh.plotting import figure
 
 from mllm_probe.plots.palette import DARK, LIGHT
+from mllm_probe.schema import INPUT, INPUT_NAME
 
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star", "plus")
 DASHES = ("solid", "dashed", "dotted", "dotdash")
@@ -131,6 +132,12 @@ def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **opt
 def some_ticks(layers: list[int], at_most: int = 16) -> list[int]:
     """As many of the layers, evenly apart, as an axis has room for."""
     return layers[:: -(-len(layers) // at_most)]
+
+
+def mark_layers(made: figure, layers: list[int]) -> None:
+    """Mark some of the layers on the horizontal axis; the input of block 0 by its name."""
+    made.xaxis.ticker = FixedTicker(ticks=some_ticks(layers))
+    made.xaxis.major_label_overrides = {INPUT: INPUT_NAME} if INPUT in layers else {}
 
 
 def finish_legend(made: figure) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.activations.hooks import attached, resolve_layers
+from mllm_probe.activations.hooks import attached, resolve_blocks
 from mllm_probe.decoding.shared import UneditedPart
 from mllm_probe.models.caches import given_cache
 from mllm_probe.steering.edit_log import EditLog, ModelCall
@@ -79,7 +79,7 @@ class EditBuffer:
         projects: bool = False,
     ) -> None:
         self.model, self.capacity = model, rows
-        self.layers = resolve_layers(layers, len(model.layers))
+        self.layers = resolve_blocks(layers, len(model.layers), "a buffer edits from the last prompt token on")
         self.dtype = torch.promote_types(model.dtype, torch.float32)
         self._index = {layer: index for index, layer in enumerate(self.layers)}
         self.serial = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
@@ -29,7 +28,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Control:
-    """One kind of control.
+    """One kind of control. At every position it adds ±‖Δh‖ along its own direction; Δh is the concept's change there.
 
     Attributes
     ----------
@@ -37,12 +36,8 @@ class Control:
         In ``Steering.control``, ``mp.sweep(controls=…)`` and the control dimension.
     direction : callable
         (directions, scope, layer, draw) → unit vector [hidden], float32.
-    keeps : {"size", "operation"}
-        ``"size"``: at every position the change is ±‖Δh‖ along the control's direction, where Δh is the concept's own
-        change there. ``"operation"``: the concept's operation, along the control's direction instead of the concept's.
-    negative : callable, optional
-        (directions, scope, layer, draw) → mean projection of the negative pictures on the control's direction; needed
-        by a control that keeps the operation.
+    antithetic : bool
+        Draws 2j and 2j + 1 are a direction and its opposite, so that their mean has no part that is odd in it.
     available : callable
         (vectors) → how many draws the vectors carry; None where they may be any number.
     how_to_get : str
@@ -53,46 +48,57 @@ class Control:
 
     name: str
     direction: Callable[[Directions, str, int, Draw], Tensor]
-    keeps: Literal["size", "operation"]
-    negative: Callable[[Directions, str, int, Draw], float] | None = None
+    antithetic: bool = False
     available: Callable[[xr.Dataset], int | None] = lambda vectors: None
     how_to_get: str = ""
     variables: tuple[str, ...] = ()
 
     @property
     def seeded(self) -> bool:
-        """Whether draws are made from the seed, so that there are as many as are asked for."""
+        """Whether draws are made from the seed, the same for every concept, as many as are asked for."""
         return not self.variables
 
 
 @lru_cache(maxsize=4096)
-def random_direction(seed: int, draw: int, layer: int, width: int) -> Tensor:
-    """Isotropic unit vector [width], float32 on the CPU: its own for every (seed, draw, layer), the same everywhere."""
-    drawn = np.random.default_rng([seed, draw, layer]).standard_normal(width)
-    return torch.from_numpy((drawn / np.linalg.norm(drawn)).astype(np.float32))
+def random_direction(seed: int, draw: int, width: int) -> Tensor:
+    """Isotropic unit vector [width], float32 on the CPU, for all layers; an odd draw is minus the one before."""
+    drawn = np.random.default_rng([seed, draw // 2]).standard_normal(width)
+    return torch.from_numpy((drawn / np.linalg.norm(drawn) * (-1) ** draw).astype(np.float32))
 
 
 def _random(directions: Directions, scope: str, layer: int, draw: Draw) -> Tensor:
-    return random_direction(draw.seed, draw.number, layer, directions.vector(scope, layer).shape[-1])
+    return random_direction(draw.seed, draw.number, directions.vector(scope, layer).shape[-1])
 
 
 CONTROLS: dict[str, Control] = {
     control.name: control
     for control in (
-        Control("random", _random, keeps="size"),
+        Control("random", _random, antithetic=True),
+        Control(
+            "on_manifold",
+            lambda directions, scope, layer, draw: directions.on_manifold(scope, layer, draw.seed, draw.number),
+            antithetic=True,
+            available=lambda vectors: None if vectors.sizes.get(schema.MANIFOLD_SAMPLE, 0) > 1 else 0,
+            how_to_get="mp.concept_vectors from two images or more",
+        ),
         Control(
             "shuffled",
             lambda directions, scope, layer, draw: directions.shuffled(scope, layer, draw.number),
-            keeps="operation",
-            negative=lambda directions, scope, layer, draw: directions.negative(scope, layer, draw.number),
             available=lambda vectors: vectors.sizes.get(schema.DRAW, 0) if "shuffled" in vectors else 0,
             how_to_get="mp.concept_vectors(…, shuffled_draws=8)",
-            variables=("shuffled", "shuffled_negative_projection"),
+            variables=("shuffled",),
         ),
     )
 }
+DEFAULT_CONTROLS = ("random", "on_manifold")
+"""Controls of a sweep, those of them that the vectors carry."""
 
 
 def is_seeded(kind: str) -> bool:
     """Whether a kind is a control whose draws are made from the seed."""
     return kind in CONTROLS and CONTROLS[kind].seeded
+
+
+def is_antithetic(kind: str) -> bool:
+    """Whether a kind's draws come as pairs of opposite directions."""
+    return kind in CONTROLS and CONTROLS[kind].antithetic

@@ -16,7 +16,7 @@ from mllm_probe.steering.receipts import PartRecord, RowReceipt, row_receipt
 from mllm_probe.steering.tables import Entries, Table, build_tables
 from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 from mllm_probe.tokens.positions import PromptPositions
-from mllm_probe.tokens.selection import Scope
+from mllm_probe.tokens.selection import Scope, require_image_at_input
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
@@ -128,7 +128,10 @@ class EditPlan:
         kinds = self._kinds(slot)
         for layer in sorted({layer for _, part in members for layer in part.blocks}):
             here = [(line, part) for line, part in members if layer in part.blocks]
-            tables = build_tables(layer, here, kinds[[line for line, _ in here]], slot, self.model.dtype)
+            own = kinds[[line for line, _ in here]]
+            named = [KINDS[k] for k in np.flatnonzero(own.any(0))]
+            require_image_at_input(named, (layer,), f"tokens '{here[0][1].scope}'")
+            tables = build_tables(layer, here, own, slot, self.model.dtype)
             self._tables.setdefault(layer, []).extend(tables)
 
     def _kinds(self, slot: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mllm_probe import schema
 from mllm_probe.activations.edits import editing
 from mllm_probe.activations.hooks import attached
 from mllm_probe.decoding.shared import UneditedPart
@@ -69,7 +70,7 @@ class Editor:
 
     @property
     def layers(self) -> list[int]:
-        """Blocks that are edited."""
+        """Coordinates of the blocks that are edited; ``schema.INPUT`` for the input of block 0."""
         parts = [part for row in self.rows if row is not None for part in row.parts if part.strength != 0]
         return sorted({layer for part in parts for layer in part.blocks})
 
@@ -85,7 +86,7 @@ class Editor:
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Edit the calls that this thread makes while the ``with`` block runs."""
-        layers = self.layers
+        layers = schema.layer_names(self.layers)
         with attached(self.model, self._edit if layers else None, layers=layers or None, on_call=self._begin):
             yield
 
@@ -155,7 +156,8 @@ class Editor:
         call = self._call
         if hidden.shape[:2] != (call.lines, call.width):
             raise RuntimeError(
-                f"block {layer} of {self.model.name} sees {tuple(hidden.shape[:2])} lines and positions, but the model "
+                f"{schema.site_name(layer)} of {self.model.name} ({self.model.family}) has "
+                f"{tuple(hidden.shape[:2])} lines and positions, but the model "
                 f"was called with {(call.lines, call.width)}: this family changes the sequence inside, so positions "
                 "of the prompt cannot be found in it."
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
@@ -13,7 +13,7 @@ from mllm_probe.activations.hooks import listed_layers
 from mllm_probe.models.argument_checks import require_one_of, whole_number
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, is_seeded
 from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
-from mllm_probe.tokens.selection import Scope, parse_scope
+from mllm_probe.tokens.selection import Scope, parse_scope, require_image_at_input
 from mllm_probe.typing import Layers, TokenScope
 from mllm_probe.vectors.directions import Directions, directions_of
 
@@ -33,8 +33,9 @@ class Steering:
         Vectors of one concept, such as ``vectors.sel(concept="cat")``. Each edited position uses the vector captured
         at its own scope (the last prompt position and generated ones last_prompt's, special tokens text's), else one
         captured at ``all``, else last_prompt's, else the only one there is.
-    layers : int, sequence of int, slice or "all"
-        Blocks whose output is edited, -1 is the last; each gets the full dose.
+    layers : int, "input", sequence of int or "input", slice or "all"
+        Blocks whose output is edited, -1 is the last; each gets the full dose. ``"input"`` edits the input of block 0,
+        at image positions alone.
     strength : float
         Signed dose for ``add``; for ``ablate`` and ``replace`` the fraction 0 … 1. At 0 nothing is edited.
     unit : {"residual", "vector", "raw"}
@@ -52,7 +53,7 @@ class Steering:
         ``(h, v, dose) -> change``, see there.
     to : xarray.Dataset, optional
         The concept that replaces, such as ``vectors.sel(concept="dog")``.
-    kind : {"concept", "random", "shuffled"}
+    kind : {"concept", "random", "on_manifold", "shuffled"}
         Set by :meth:`control`.
     seed, draw : int
         Of a control.
@@ -80,13 +81,16 @@ class Steering:
     draw: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", _checked_layers(self.layers, self.directions))
+        object.__setattr__(self, "_blocks", _checked_layers(self.layers, self.directions))
+        # As they were asked for: `replace` reads them again, and a coordinate -1 would then mean the last block.
+        object.__setattr__(self, "layers", tuple(schema.layer_names(self.blocks)))
         operation = as_operation(self.operation)
         object.__setattr__(self, "_declared", operation)
         object.__setattr__(self, "strength", operation.checked_strength(self.strength))
         require_one_of("unit", self.unit, schema.UNITS)
         require_one_of("kind", self.kind, (CONCEPT, *CONTROLS))
         object.__setattr__(self, "_scope", parse_scope(self.tokens))
+        require_image_at_input(self.scope.names, self.blocks, f"tokens '{self.scope}'")
         if (self.to is not None) != ("to" in operation.uses):
             raise ValueError(
                 "operation 'replace' needs to=, the vectors of the other concept, such as to=vectors.sel(concept='dog')"
@@ -103,8 +107,8 @@ class Steering:
 
     @property
     def blocks(self) -> tuple[int, ...]:
-        """Numbers of the blocks that ``layers`` means."""
-        return cast(tuple[int, ...], self.layers)
+        """Coordinates of what ``layers`` means: numbers of blocks, ``schema.INPUT`` for the input of block 0."""
+        return self._blocks  # type: ignore[attr-defined]
 
     @property
     def scope(self) -> Scope:
@@ -134,14 +138,15 @@ class Steering:
 
         Parameters
         ----------
-        kind : {"random", "shuffled", "concept"}
-            ``random``: an isotropic direction, drawn for each (seed, draw, layer), with the length of change that
-            this steering would make at each position. ``shuffled``: the direction of a draw with exchanged labels,
-            kept with the vectors, of the concept's length.
+        kind : {"random", "on_manifold", "shuffled", "concept"}
+            At each position a control changes the activation by the length that this steering would, along its own
+            direction, which is the same at every layer. ``random``: isotropic. ``on_manifold``: one in which the
+            activations of the vectors' own images differ. ``shuffled``: a vector from exchanged labels, kept with the
+            vectors.
         seed : int
-            For ``random``; the seed of ``shuffled`` draws is that of the vectors.
+            For ``random`` and ``on_manifold``; the seed of ``shuffled`` draws is that of the vectors.
         draw : int
-            Number of the draw.
+            Number of the draw; of ``random`` and ``on_manifold``, draw 2j + 1 is the opposite of draw 2j.
         """
         require_one_of("kind", kind, (CONCEPT, *CONTROLS))
         return replace(self, kind=kind, seed=seed, draw=draw)
@@ -152,7 +157,7 @@ class Steering:
         return self.directions.name if self.kind == CONCEPT else f"{self.kind} {self.draw} for {self.directions.name}"
 
     def __str__(self) -> str:
-        layers = ", ".join(map(str, self.blocks))
+        layers = ", ".join(map(str, self.layers))  # type: ignore[arg-type]
         dose = f"{self.strength:+g} {self.unit}" if self.declared.in_unit else f"{self.strength:g}"
         how = dose if self.declared.name == "add" else f"{self.declared.name} {dose}"
         other = f" → {directions_of(self.to).name}" if self.to is not None else ""
@@ -220,13 +225,14 @@ def _named(vectors: xr.Dataset | None) -> str:
 
 def _checked_layers(layers: Layers, directions: Directions) -> tuple[int, ...]:
     if isinstance(layers, str) and layers == "all":
-        return tuple(directions.layers)
+        layers = [n for n in directions.layers if n != schema.INPUT]
     total = directions.total_layers
     given = listed_layers(layers, total)
-    numbers = [n + total if n < 0 else n for n in given]
+    numbers = [schema.INPUT if isinstance(n, str) else n + total if n < 0 else n for n in given]
     for asked, number in zip(given, numbers, strict=True):
-        if number not in directions.layers:
-            there = ", ".join(map(str, directions.layers))
+        # A block below the first has the input's coordinate: -1 of vectors that hold no block, -5 of four blocks.
+        if number not in directions.layers or (number < 0 and not isinstance(asked, str)):
+            there = ", ".join(map(str, schema.layer_names(directions.layers)))
             raise ValueError(
                 f"layers: no vector of '{directions.name}' at layer {asked}; there are vectors at {there}."
             )
@@ -237,15 +243,12 @@ def _require_control(steering: Steering) -> None:
     whole_number("seed", steering.seed)
     whole_number("draw", steering.draw)
     control = CONTROLS.get(steering.kind)
-    if control is None or control.seeded:
-        return
-    for vectors in (v for v in (steering.vectors, steering.to) if v is not None):
-        there = control.available(vectors) or 0
-        if steering.draw >= there:
-            raise ValueError(
-                f"no {control.name} draw {steering.draw} of '{_named(vectors)}': the vectors carry {there}. "
-                f"Make them with {control.how_to_get}."
-            )
+    there = None if control is None else control.available(steering.vectors)
+    if control is not None and there is not None and steering.draw >= there:
+        raise ValueError(
+            f"no {control.name} draw {steering.draw} of '{_named(steering.vectors)}': the vectors carry {there}. "
+            f"Make them with {control.how_to_get}."
+        )
 
 
 def require_vectors_of(model: ProbeModel, rows: Sequence[Row]) -> None:

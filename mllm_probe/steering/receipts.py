@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from mllm_probe.schema import ROW
+from mllm_probe.schema import ROW, layer_names
 
 if TYPE_CHECKING:
     from mllm_probe.steering.intervention import Row, Steering
@@ -65,7 +65,8 @@ class RowReceipt:
     def __str__(self) -> str:
         if self.baseline:
             return f"{self.label or 'no steering'}: baseline, nothing edited"
-        where = f"layers {', '.join(map(str, self.layers))}" if len(self.layers) > 1 else f"layer {self.layers[0]}"
+        names = [str(name) for name in layer_names(self.layers)]
+        where = f"layer{'s' * (len(names) > 1)} {', '.join(names)}"
         done = f"{len(self.edited)} of {len(self.selected)} prompt positions"
         if self.generated:
             done += f", {self.steps} generated"
@@ -177,7 +178,7 @@ class Receipt:
         rows = self.rows
         columns: dict[str, list[object]] = {
             "label": [row.label for row in rows],
-            "layers": [",".join(map(str, row.layers)) for row in rows],
+            "layers": [",".join(map(str, layer_names(row.layers))) for row in rows],
             "selected": [len(row.selected) for row in rows],
             "edited": [len(row.edited) for row in rows],
             "steps": [row.steps for row in rows],

@@ -345,8 +345,8 @@ class _Place:
 
     @property
     def control_direction(self) -> Tensor | None:
-        """Unit vector of a control that keeps the size of the concept's change."""
-        if self.control is None or self.control.keeps != "size":
+        """Unit vector along which a control makes a change of the concept's size; None for the concept itself."""
+        if self.control is None:
             return None
         return self.control.direction(self.directions, self.scope, self.layer, self.draw)
 
@@ -367,7 +367,7 @@ class _Place:
         drawn = self.control_direction
         if drawn is None:
             return form
-        # A control that keeps the size exchanges the direction alone: constant, gain, mean and the projection stay the
+        # A control exchanges the direction alone: constant, gain, mean and the projection stay the
         # concept's, so that |Δh| is the same at every h. The direction of `replace` is v̂ − v̂_to, which is not of
         # length 1, so the drawn unit vector is scaled to it.
         if form.direction is not self.direction:
@@ -394,16 +394,10 @@ class _Place:
         if directions is not self.directions:
             scope = directions.scope_for(scope)
             _require_vector(directions, scope, self.layer)
-        if self.control is not None and self.control.keeps == "operation":
-            return self.control.direction(directions, scope, self.layer, self.draw)
         return directions.unit(scope, self.layer)
 
     def _negative(self) -> float:
-        if self.control is not None and self.control.keeps == "operation":
-            assert self.control.negative is not None
-            value = self.control.negative(self.directions, self.scope, self.layer, self.draw)
-        else:
-            value = self.directions.negative(self.scope, self.layer)
+        value = self.directions.negative(self.scope, self.layer)
         if np.isnan(value):
             raise ValueError(
                 f"operation '{self.steering.declared.name}' needs the negative images' mean projection, which the "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from mllm_probe import schema
 from mllm_probe.decoding.paths import Path, Trial, choose_path, known_path
 from mllm_probe.decoding.shared import NOTHING, UneditedPart
 from mllm_probe.schema import ROLES
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
 
 
-def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path:
+def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool, input_edited: bool = False) -> Path:
     """The cheapest exact way for rows of a sample, tried once per model and kind of sample.
 
     Parameters
@@ -35,6 +36,8 @@ def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path
         One sample.
     prompt_edited : bool
         Whether anything before the last token of the prompt is edited.
+    input_edited : bool
+        Whether the input of block 0 is among what is edited.
 
     Notes
     -----
@@ -42,12 +45,12 @@ def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool) -> Path
     now. Rows of an unedited prompt are edited from its last token on; those of an edited prompt cover its cases: the
     lowest, a middle and the last block, and edits from the first column and from a later one.
     """
-    known = known_path(model, encoded, prompt_edited=prompt_edited)
+    known = known_path(model, encoded, prompt_edited=prompt_edited, input_edited=input_edited)
     if known is not None:
         return known
-    trial = _prompt_trial(model, encoded) if prompt_edited else _following_trial(model, encoded)
+    trial = _prompt_trial(model, encoded, input_edited) if prompt_edited else _following_trial(model, encoded)
     with model.lock.held(), torch.no_grad():
-        return choose_path(model, encoded, trial, prompt_edited=prompt_edited)
+        return choose_path(model, encoded, trial, prompt_edited=prompt_edited, input_edited=input_edited)
 
 
 def _following_trial(model: ProbeModel, encoded: Encoded) -> Trial:
@@ -70,15 +73,17 @@ def trial_rows(model: ProbeModel) -> list[Row]:
     return [low, None, high]
 
 
-def _prompt_trial(model: ProbeModel, encoded: Encoded) -> Trial:
+def _prompt_trial(model: ProbeModel, encoded: Encoded, input_edited: bool = False) -> Trial:
     """Rows that edit the prompt, each in a batch with an unsteered one and at one block, as chunks of a sweep are.
 
     An edit of the last block leaves all keys below it to the unsteered run, whatever kinds of cache layers the model
-    mixes; an edit of the lowest block from the middle of the prompt leaves the columns before it.
+    mixes; an edit of the lowest block from the middle of the prompt leaves the columns before it. An edit of the input
+    of block 0, where there is one, leaves no block to the unsteered run.
     """
     vectors, last = _trial_direction(model), len(model.layers) - 1
     places = dict.fromkeys([(0, _middle(encoded)), (last // 2, 0), (last, 0)])
     rows: list[Row] = [None, *(_from_position(vectors, encoded, *place) for place in places)]
+    rows += _of_input(model, encoded) if input_edited else []
     batches = [(0, number) for number in range(1, len(rows))]
     parts = [Editor(model, [rows[i] for i in batch], prompt=encoded).unedited_part for batch in batches]
     return _trial(model, encoded, rows, list(zip(batches, parts, strict=True)))
@@ -105,7 +110,11 @@ RELATIVE = Operation("trial", affine=_relative, in_unit=False)
 
 def _trial_direction(model: ProbeModel) -> xr.Dataset:
     """One random direction."""
-    return vectors_from(model, {"trial": np.random.default_rng(0).standard_normal(model.hidden_size)})
+    return vectors_from(model, {"trial": _normal(model)})
+
+
+def _normal(model: ProbeModel) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(model.hidden_size)
 
 
 def _from_position(vectors: xr.Dataset, encoded: Encoded, layer: int, first: int) -> Row:
@@ -115,10 +124,25 @@ def _from_position(vectors: xr.Dataset, encoded: Encoded, layer: int, first: int
     return compose(*parts)
 
 
+def _of_input(model: ProbeModel, encoded: Encoded) -> list[Row]:
+    """A row that is edited at the input of block 0, at the image tokens from the middle one on; none without any."""
+    image = [place for place in _image_positions(encoded) if place >= _middle(encoded)]
+    if not image:
+        return []
+    vectors = vectors_from(model, {"trial": _normal(model)}, scope="image", layers=schema.INPUT_NAME)
+    return [Steering(vectors, schema.INPUT_NAME, tokens=image, operation=RELATIVE)]
+
+
+def _image_positions(encoded: Encoded) -> list[int]:
+    """Positions of the image tokens in the unpadded prompt."""
+    roles = encoded.roles[0]
+    real = roles[roles != ROLES.index("padding")]
+    return (real == ROLES.index("image")).nonzero().flatten().tolist()
+
+
 def _middle(encoded: Encoded) -> int:
     """Position of the middle image token, or of the middle of a prompt without image tokens."""
-    roles = encoded.roles[0]
-    image = (roles[roles != ROLES.index("padding")] == ROLES.index("image")).nonzero().flatten().tolist()
+    image = _image_positions(encoded)
     return image[len(image) // 2] if image else _real_length(encoded) // 2
 
 

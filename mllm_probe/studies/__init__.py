@@ -1,1 +1,27 @@
 """What is concluded from the grid of a sweep: effects, best cells, fluent doses; one module per finding."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mllm_probe.studies import truth as truth
+    from mllm_probe.studies.readout import causal_verdict as causal_verdict
+    from mllm_probe.studies.readout import read_out as read_out
+    from mllm_probe.studies.readout import read_out_of as read_out_of
+    from mllm_probe.studies.readout import read_out_of_patches as read_out_of_patches
+
+_HOME = dict.fromkeys(("causal_verdict", "read_out", "read_out_of", "read_out_of_patches"), "readout")
+_MODULES = ("truth",)
+
+__all__ = sorted([*_HOME, *_MODULES])
+
+
+def __getattr__(name: str) -> Any:
+    """Import a study on first use: a planted model brings Transformers along, which an effect does not need."""
+    if name in _HOME:
+        return getattr(importlib.import_module(f"mllm_probe.studies.{_HOME[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"mllm_probe.studies.{name}")
+    raise AttributeError(f"module 'mllm_probe.studies' has no attribute '{name}'; it has {', '.join(__all__)}")

@@ -1,4 +1,4 @@
-"""The best cell of each concept: where steering with it is named most while the true content is kept."""
+"""The best cell of each concept: where the answers do what is intended, stay fluent and keep the true content."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.schema import CONCEPT, CONTROL, DRAW, LAYER, SAMPLE, SPLIT, STRENGTH
+from mllm_probe.studies.answer_score import SCORE, answer_score, has_score
+from mllm_probe.studies.cell_scores import takes_away, unedited_rows
 from mllm_probe.studies.effect import effect as effect_of
-from mllm_probe.studies.effect import unedited_rows
 
 _NEIGHBOURS = 1e-4
 """Weight of the neighbouring strengths: it decides between equal cells and outweighs no picture."""
@@ -41,7 +42,7 @@ class BestCells:
     cells : dict of str to BestCell
         By concept; concepts without any finite score are left out.
     reported : Dataset
-        Effect on the reported images: on ``named``, or the effect that the cells were chosen by.
+        Effect on the reported images: on ``score`` or ``named``, or the effect that the cells were chosen by.
     kept : DataArray (concept, layer, strength) or None
         Mean ``kept`` over the eligible reported images; None where the cells were chosen by an effect.
     held_out : bool
@@ -73,6 +74,12 @@ def named_and_kept(grid: xr.Dataset) -> xr.DataArray:
         NaN where no eligible image was run.
     """
     return mean_over_eligible(grid, "named") * mean_over_eligible(grid, "kept")
+
+
+def mean_score(grid: xr.Dataset) -> xr.DataArray:
+    """Mean `answer_score` over the eligible images (concept, layer, strength)."""
+    score, _ = answer_score(grid, takes_away(grid))
+    return mean_over_eligible(grid.assign({SCORE: score}), SCORE)
 
 
 def mean_over_eligible(grid: xr.Dataset, metric: str) -> xr.DataArray:
@@ -135,12 +142,14 @@ def best_cells(data: xr.Dataset, effect: xr.Dataset) -> BestCells:
     effect : Dataset
         The effect whose ``difference`` decides where ``data`` lacks ``named`` or ``kept``.
     """
-    if not has_content(data):
+    scored = has_score(data) and {CONTROL, DRAW, SAMPLE} <= set(data["named"].dims)
+    if not scored and not has_content(data):
         return BestCells(best_places(effect["difference"]), effect, None, held_out=False)
     splits = data[SPLIT].values.astype(str) if SPLIT in data.coords else np.array([], str)
     held_out = set(schema.SPLITS) <= set(splits)
     fit, reported = (
         (data.isel({SAMPLE: np.flatnonzero(splits == one)}) for one in schema.SPLITS) if held_out else (data, data)
     )
-    cells = best_places(named_and_kept(fit))
-    return BestCells(cells, effect_of(reported, "named"), mean_over_eligible(reported, "kept"), held_out)
+    cells = best_places(mean_score(fit) if scored else named_and_kept(fit))
+    kept = mean_over_eligible(reported, "kept") if "kept" in reported else None
+    return BestCells(cells, effect_of(reported, "named"), kept, held_out)

@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.metrics.registry import is_ratio, metrics_of
-from mllm_probe.metrics.statistics import bootstrap_interval, median_interval, null_interval
+from mllm_probe.metrics import statistics
+from mllm_probe.metrics.statistics import Draws, summarise_draws
 from mllm_probe.models.argument_checks import whole_number
+from mllm_probe.studies.answer_score import answer_marks
+from mllm_probe.studies.cell_scores import CELL, CellScores, cell_scores, takes_away
 
-_CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
+AVERAGES: dict[str, Any] = {"mean": statistics.mean, "median": statistics.median}
+LARGEST_P = 0.05
+"""Of a cell that is clear of a control; also the false discovery rate within a grid."""
 
 _ROUNDING = 1e-6
-
-
-@dataclass(frozen=True)
-class _Scores:
-    """Scores of one metric, as float64: what an effect is computed from, whatever the dimensions of its cells.
-
-    Attributes
-    ----------
-    cell : tuple of str
-        Dimensions of a cell.
-    own : ndarray [*cell, sample]
-        Of the concept's own rows.
-    draws : dict of str to ndarray [*cell, draw, sample]
-        Of the rows of each kind of control.
-    unsteered : ndarray, broadcasts to the shape of ``own``
-    attrs : dict
-        ``long_name`` and ``units`` of the score.
-    """
-
-    cell: tuple[str, ...]
-    own: np.ndarray
-    draws: dict[str, np.ndarray]
-    unsteered: np.ndarray
-    attrs: dict[str, Any]
-
-    def in_doublings(self) -> _Scores:
-        """Return the binary logarithm of ratios, so that halving and doubling weigh the same."""
-        attrs = {"long_name": f"log2 of {self.attrs.get('long_name', 'the ratio')}", "units": "doublings"}
-        with np.errstate(divide="ignore", invalid="ignore"):
-            draws = {kind: np.log2(values) for kind, values in self.draws.items()}
-            return replace(self, own=np.log2(self.own), draws=draws, unsteered=np.log2(self.unsteered), attrs=attrs)
 
 
 def effect(
@@ -59,123 +31,86 @@ def effect(
     grid : Dataset
         From :func:`mllm_probe.sweep`, whole or still filling.
     metric : str
-        One of its metrics. ``"named"`` counts only eligible images. ``"perplexity"`` and other ratios are given as
-        their binary logarithm, in doublings. ``"off_target"`` compares the score of every concept under every concept's
-        vector with random directions. Runs whose scope did not fire (the answer ended first) do not count.
+        One of its metrics, or ``"score"`` where answers were generated with metrics ``"named"``, ``"kept"`` and
+        ``"perplexity"``. Only eligible images count. ``"perplexity"`` and other ratios are given as their binary
+        logarithm, in doublings. ``"off_target"`` compares the score of every concept under every concept's vector with
+        random directions. Runs whose scope did not fire (the answer ended first) do not count.
     split : {"fit", "held_out"}, optional
         Use only the images of one split.
     average : {"mean", "median"}
-        How images are summarised. The interval of a median is that of the sign test, which needs six images.
+        How images are summarised. The interval of a median is that of the sign test; medians have no p, so none of
+        their cells is clear of controls.
     seed : int
-        Of the bootstrap (2,000 resamples).
+        Of the resamples behind the intervals of skewed scores.
 
     Returns
     -------
     Dataset (concept, layer, strength), host memory, float64
-        For ``"off_target"`` (concept, layer, strength, scored_concept): ``concept`` is the steered one. With
-        ``difference``: concept minus the mean of the random draws, averaged over images, in the metric's units;
-        ``low``, ``high``: its 95 % paired bootstrap interval over images; ``value``: concept minus unsteered;
-        ``mean``: the steered score itself; ``n``: images that count; ``clear_of_controls``: whether it is clear of
-        every kind of control. By ``control`` too: ``control_mean`` with ``control_low``, ``control_high`` (where one
-        more draw would fall, mean ± t(D-1) · sd · √(1 + 1/D)), ``difference_from``, ``difference_low``,
-        ``difference_high`` (paired, concept minus that control's mean) and ``clear``: the concept's mean lies beyond
-        the former interval and the latter excludes 0.
+        For ``"off_target"`` (concept, layer, strength, scored_concept): ``concept`` is the steered one.
+
+        ``value``: concept minus unsteered, which profiles over layers use; ``mean``: the steered score itself;
+        ``difference``: concept minus the mean of the random draws, with its 95 % interval ``low``, ``high``, which
+        counts the spread over images and that over draws; ``n``: images that count.
+
+        By ``control`` too: ``control_mean`` with ``control_low``, ``control_high`` (where one more draw would fall),
+        ``difference_from`` with ``difference_low``, ``difference_high``, and ``p``: whether one more draw would lie as
+        far out as the concept (``rank_p``, the same by ranks, from 99 draws on). ``clear``: the effect has the
+        intended sign, p ≤ .05, and the interval excludes 0.
+
+        ``clear_of_controls``: clear of every kind of control. ``q``: Benjamini–Hochberg over all cells of the grid, of
+        the largest p over the kinds. ``clear_in_grid``: clear of controls and q ≤ .05. Metrics without a direction
+        (``kl``, ``perplexity``, ``kept``) have intervals only.
+
+        Where the grid holds answers: ``never_named`` (no answer names the concept, which the dose should bring) and,
+        with ``"perplexity"``, ``broken`` (share of broken answers, see
+        :func:`mllm_probe.studies.answer_score.broken_answers`).
+
+        With fewer images than attribute ``least_images`` (6; 10 for scores that are 0 or 1), intervals, p and q are
+        NaN and no cell is clear.
 
     Raises
     ------
     TypeError
         If it is no dataset.
     ValueError
-        If the grid has no such metric or no pictures, or was run without random controls: an effect is never reported
+        If the grid has no such metric or no images, or was run without random controls: an effect is never reported
         without them.
     """
     if average not in AVERAGES:
         raise ValueError(f"average: expected one of {', '.join(AVERAGES)}, got '{average}'.")
-    _require(grid, metric)
     seed = whole_number("seed", seed)
     if split is not None:
         grid = _one_split(grid, split)
-    scores = _off_target_scores(grid) if metric == schema.OFF_TARGET else _own_scores(grid, metric)
-    if is_ratio(grid, metric):
-        scores = scores.in_doublings()
-    against = {kind: _against(scores.own, draws, average, seed) for kind, draws in scores.draws.items()}
+    scores = cell_scores(grid, metric)
+    against = {kind: _against(scores, kind, average, seed) for kind in scores.draws}
     return _assembled(grid, metric, scores, against, average)
 
 
-def _own_scores(grid: xr.Dataset, metric: str) -> _Scores:
-    """Scores of every row for the concept that it is steered with."""
-    rows = (*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
-    values = np.where(_unedited(grid, rows), np.nan, grid[metric].transpose(*rows).values.astype(np.float64))
-    if grid[metric].attrs.get("images") == "eligible" or metric == "named":
-        counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
-        values = np.where(counts[:, None, :, None, None, :], values, np.nan)
-    controls = [str(c) for c in grid[schema.CONTROL].values]
-    unsteered = grid[f"{metric}_unsteered"].transpose(schema.CONCEPT, schema.SAMPLE).values.astype(np.float64)
-    return _Scores(
-        cell=_CELL,
-        own=values[:, :, :, controls.index("concept"), 0],
-        draws={kind: values[:, :, :, i] for i, kind in enumerate(controls) if kind != "concept"},
-        unsteered=unsteered[:, None, None],
-        attrs=dict(grid[metric].attrs),
-    )
+def value_by_image(grid: xr.Dataset, metric: str = "logprob") -> xr.DataArray:
+    """Steered minus unsteered score of every image: ``value`` of :func:`effect` before images are averaged.
 
+    Parameters
+    ----------
+    grid, metric
+        As for :func:`effect`; not ``"off_target"``.
 
-def _off_target_scores(grid: xr.Dataset) -> _Scores:
-    """Scores of every row for every concept; the random rows are the same whatever concept is steered."""
-    name, cell = schema.OFF_TARGET, (*_CELL, schema.SCORED_CONCEPT)
-    own = grid[name].transpose(*cell, schema.SAMPLE).values.astype(np.float64)
-    random = grid[f"{name}_random"].transpose(
-        schema.LAYER, schema.STRENGTH, schema.SCORED_CONCEPT, schema.DRAW, schema.SAMPLE
-    )
-    draws = random.values.astype(np.float64)
-    missed = _unedited(grid, (schema.CONTROL, *_CELL, schema.DRAW, schema.SAMPLE))
-    if missed.any():
-        controls = [str(c) for c in grid[schema.CONTROL].values]
-        own = np.where(missed[controls.index("concept"), ..., 0, :][..., None, :], np.nan, own)
-        draws = np.where(missed[controls.index("random")].any(0)[:, :, None], np.nan, draws)
-    unsteered = grid[f"{name}_unsteered"].transpose(schema.SCORED_CONCEPT, schema.SAMPLE).values.astype(np.float64)
-    return _Scores(
-        cell=cell,
-        own=own,
-        draws={"random": np.broadcast_to(draws, (len(own), *draws.shape))},
-        unsteered=unsteered,
-        attrs=dict(grid[name].attrs),
-    )
+    Returns
+    -------
+    DataArray (concept, layer, strength, sample), host memory, float64
+        NaN where an image does not count; 0 where the difference is rounding. Ratios in doublings.
 
-
-def unedited_rows(grid: xr.Dataset) -> xr.DataArray:
-    """Rows of a grid with ``edited`` that should have been edited and were not, since the answer ended first."""
-    return (grid["edited"] == 0) & (grid[schema.STRENGTH] != 0)
-
-
-def _unedited(grid: xr.Dataset, dims: tuple[str, ...]) -> np.ndarray:
-    """`unedited_rows` in an order of dimensions; broadcasts to the scores."""
-    if "edited" not in grid:
-        return np.zeros((1,) * len(dims), bool)
-    return np.asarray(unedited_rows(grid).transpose(*dims).values)
-
-
-def _require(grid: xr.Dataset, metric: str) -> None:
-    dims = (*_CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
-    schema.require(grid, dims=dims, what="the grid of a sweep")
-    metrics = [*metrics_of(grid), *([schema.OFF_TARGET] if schema.OFF_TARGET in grid else [])]
-    if metric not in metrics:
-        raise ValueError(
-            f"this grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}. "
-            f"Run the sweep with metrics=({metric!r}, …)."
-        )
-    schema.require(grid, f"{metric}_unsteered", what="the grid of a sweep")
-    if not grid.sizes[schema.SAMPLE]:
-        raise ValueError("the grid has no images, so there is no effect to average: select at least one.")
-    if grid[metric].dtype.kind not in "fiub":
-        raise ValueError(f"metric '{metric}' of this grid holds text or objects ({grid[metric].dtype}), not numbers.")
-    random = "random" in grid[schema.CONTROL].values
-    if not random or (metric == schema.OFF_TARGET and f"{metric}_random" not in grid):
-        raise ValueError(
-            "an effect is never reported without its controls, and this grid was run without random directions "
-            f"(controls: {', '.join(map(str, grid[schema.CONTROL].values))}). Run the sweep with controls=None or "
-            "controls=('random', …)."
-        )
+    Raises
+    ------
+    ValueError
+        As :func:`effect`.
+    """
+    if metric == schema.OFF_TARGET:
+        raise ValueError("expected a score of the steered concept itself; 'off_target' scores every concept.")
+    scores = cell_scores(grid, metric)
+    dims = (*scores.cell, schema.SAMPLE)
+    coords = {name: coord for name, coord in grid.coords.items() if set(coord.dims) <= set(dims)}
+    attrs = {"units": scores.attrs.get("units", "1"), "metric": metric}
+    return xr.DataArray(_difference(scores.own, scores.unsteered), coords, dims, attrs=attrs)
 
 
 def _one_split(grid: xr.Dataset, split: str) -> xr.Dataset:
@@ -187,26 +122,55 @@ def _one_split(grid: xr.Dataset, split: str) -> xr.Dataset:
     return grid.isel({schema.SAMPLE: np.flatnonzero(grid[schema.SPLIT].values == split)})
 
 
-def _against(own: np.ndarray, draws: np.ndarray, average: str, seed: int) -> dict[str, np.ndarray]:
-    """Compare scores [*cell, sample] with draws [*cell, draw, sample]."""
-    both = np.where(np.isfinite(own)[..., None, :], draws, np.nan)
-    centre = AVERAGES[average]
-    mean, low, high = null_interval(centre(both), axis=-1)
-    paired = _difference(own, _mean(np.swapaxes(draws, -1, -2)))
-    interval = median_interval(paired) if average == "median" else bootstrap_interval(paired, axis=-1, seed=seed)
-    difference_low, difference_high = interval
-    value = centre(own)
-    beyond = (_difference(value, low) < 0) | (_difference(value, high) > 0)
-    excludes = (difference_low > 0) | (difference_high < 0)
+def least_images(scale: str) -> int:
+    """Images without which scores of a scale have no interval and no verdict."""
+    return statistics.LEAST_SHARES if scale == "share" else statistics.LEAST_IMAGES
+
+
+def _against(scores: CellScores, kind: str, average: str, seed: int) -> dict[str, np.ndarray]:
+    """Compare the concept's scores with one kind of control."""
+    own, centre = scores.own, AVERAGES[average]
+    drawn = np.where(np.isfinite(own)[..., None, :], scores.draws[kind], np.nan)
+    means = centre(drawn)
+    draws = summarise_draws(means, antithetic=kind in scores.antithetic)
+    control = statistics.mean(np.swapaxes(drawn, -1, -2))
+    paired = _difference(own, control)
+    if average == "median":
+        low, high = statistics.median_interval(paired)
+    elif scores.scale == "share":
+        low, high = statistics.share_interval(own, control, draws)
+    else:
+        low, high = statistics.difference_interval(paired, draws, bounded=scores.scale == "bounded", seed=seed)
+    value, difference = centre(own), centre(paired)
+    p, rank_p = _p_values(scores, value, means, draws, average)
+    intended = np.where(scores.intended == 0, np.sign(difference), scores.intended)
+    clear = (np.sign(difference) == intended) & (p <= LARGEST_P) & ((low > 0) | (high < 0))
+    control_low, control_high = statistics.draw_interval(draws)
     return {
-        "control_mean": mean,
-        "control_low": low,
-        "control_high": high,
-        "difference_from": centre(paired),
-        "difference_low": difference_low,
-        "difference_high": difference_high,
-        "clear": beyond & excludes,
+        "control_mean": draws.mean,
+        "control_low": control_low,
+        "control_high": control_high,
+        "difference_from": difference,
+        "difference_low": low,
+        "difference_high": high,
+        "p": p,
+        "rank_p": rank_p,
+        "clear": clear,
     }
+
+
+def _p_values(
+    scores: CellScores, value: np.ndarray, means: np.ndarray, draws: Draws, average: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """P by the t test and by ranks; NaN for medians, metrics without direction, too few images, and at strength 0."""
+    count = np.isfinite(scores.own).sum(-1)
+    known = (count >= least_images(scores.scale)) & (average == "mean") & scores.tested
+    exact = _difference(value, draws.mean)
+    # Where nothing differs at all, as at strength 0, there is nothing to test.
+    known &= ~((exact == 0) & (draws.one_more == 0))
+    least = statistics.least_share_variance(draws.mean, count) if scores.scale == "share" else 0.0
+    p = statistics.draw_test(draws.mean + exact, draws, least_variance=least)
+    return np.where(known, p, np.nan), np.where(known, statistics.rank_test(value, means), np.nan)
 
 
 def _difference(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -215,49 +179,56 @@ def _difference(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.where(np.abs(difference) <= _ROUNDING * np.maximum(1.0, np.abs(left)), 0.0, difference)
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis without NaN; NaN where nothing is left, without a warning."""
-    there = np.isfinite(values)
-    count = there.sum(-1)
-    return np.where(count > 0, np.where(there, values, 0.0).sum(-1) / np.maximum(count, 1), np.nan)
-
-
-def _median(values: np.ndarray) -> np.ndarray:
-    """Median over the last axis without NaN; NaN where nothing is left, without a warning."""
-    ordered = np.sort(values, -1)  # NaN last
-    count = np.isfinite(values).sum(-1)[..., None]
-    ends = [np.take_along_axis(ordered, np.maximum(place, 0), -1)[..., 0] for place in ((count - 1) // 2, count // 2)]
-    found: np.ndarray = (ends[0] + ends[1]) / 2
-    return found
-
-
-AVERAGES: dict[str, Any] = {"mean": _mean, "median": _median}
-
-
 def _assembled(
-    grid: xr.Dataset, metric: str, scores: _Scores, against: dict[str, dict[str, np.ndarray]], average: str
+    grid: xr.Dataset, metric: str, scores: CellScores, against: dict[str, dict[str, np.ndarray]], average: str
 ) -> xr.Dataset:
-    centre, of = AVERAGES[average], "paired bootstrap" if average == "mean" else "sign test"
-    cell, units, name = scores.cell, scores.attrs.get("units", "1"), scores.attrs.get("long_name", metric)
-    value = centre(scores.own - scores.unsteered)
+    centre, cell = AVERAGES[average], scores.cell
+    units, name = scores.attrs.get("units", "1"), scores.attrs.get("long_name", metric)
     random = against["random"]
+    clear = np.all([a["clear"] for a in against.values()], axis=0)
+    q = statistics.false_discovery_rate(np.max([a["p"] for a in against.values()], axis=0))
     variables: dict[str, Any] = {
         "difference": (cell, random["difference_from"], {"long_name": f"{name}: concept minus random", "units": units}),
         "low": (cell, random["difference_low"], {"long_name": "lower end of the 95 % interval", "units": units}),
         "high": (cell, random["difference_high"], {"long_name": "upper end of the 95 % interval", "units": units}),
-        "value": (cell, value, {"long_name": f"{name}: steered minus unsteered", "units": units}),
+        "value": (
+            cell,
+            centre(scores.own - scores.unsteered),
+            {"long_name": f"{name}: steered minus unsteered", "units": units},
+        ),
         "mean": (cell, centre(scores.own), scores.attrs),
         "n": (cell, np.isfinite(scores.own).sum(-1), {"long_name": "images that count", "units": "1"}),
-        "clear_of_controls": (cell, np.all([a["clear"] for a in against.values()], axis=0), _CLEAR),
+        "q": (cell, q, {"long_name": "false discovery rate at which the cell passes", "units": "1"}),
+        "clear_of_controls": (cell, clear, _CLEAR),
+        "clear_in_grid": (cell, clear & (q <= LARGEST_P), _CLEAR_IN_GRID),
     }
     for key in random:
         stacked = np.stack([a[key] for a in against.values()], axis=-1)
-        variables[key] = ((*cell, schema.CONTROL), stacked, {} if key == "clear" else {"units": units})
+        if key != "rank_p" or np.isfinite(stacked).any():
+            variables[key] = ((*cell, schema.CONTROL), stacked, _CONTROL_ATTRS.get(key, {"units": units}))
+    if cell == CELL:
+        marks = answer_marks(grid, takes_away(grid))
+        variables |= {key: (cell, mark.values, mark.attrs) for key, mark in marks.items()}
     coords = {n: c for n, c in grid.coords.items() if set(c.dims) <= set(cell)} | {schema.CONTROL: list(against)}
-    summary = {"metric": metric, "average": average, "interval": f"95 % {of} over images"}
-    return xr.Dataset(variables, coords, {**grid.attrs, **summary})
+    summary = {
+        "metric": metric,
+        "average": average,
+        "interval": _INTERVALS[average if average == "median" else scores.scale],
+    }
+    return xr.Dataset(variables, coords, {**grid.attrs, **summary, "least_images": least_images(scores.scale)})
 
 
-_CLEAR = {
-    "long_name": "clear of controls: for every kind, beyond the interval of its draws and paired difference excludes 0"
+_INTERVALS = {
+    "median": "95 % sign test over images",
+    "share": "95 % Newcombe over images and draws",
+    "bounded": "95 % t over images and draws",
+    "difference": "95 % t over images and draws; bootstrap-t where they are skewed",
+    "ratio": "95 % t over images and draws; bootstrap-t where they are skewed",
+}
+_CLEAR = {"long_name": "clear of controls: for every kind, the intended sign, p ≤ .05, and an interval that excludes 0"}
+_CLEAR_IN_GRID = {"long_name": "clear of controls, at a false discovery rate of .05 over the cells of the grid"}
+_CONTROL_ATTRS = {
+    "p": {"long_name": "p: one more draw of the control lies as far out", "units": "1"},
+    "rank_p": {"long_name": "p by ranks of the draws", "units": "1"},
+    "clear": {},
 }

@@ -1,4 +1,4 @@
-"""Layer spread: at which layer the effect of a concept is largest, and over how many layers it extends."""
+"""Layer spread: at which layer the effect of a concept is largest, and over how many layers it extends: its onset."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ def spread_over_layers(effect: xr.Dataset, control: str | None = None) -> xr.Dat
     r"""Summarise each concept's effect over the edited layers.
 
     The participation ratio is :math:`(\sum_l v_l)^2 / \sum_l v_l^2` of the effect v at layer l, over the layers where
-    v has the sign of its peak: 1 where a single layer carries the effect, L where L layers carry it equally. It is
-    computed from means over images, so measurement noise at weak layers raises it, and it is not the cross-validated
-    effective number of layers of a read-out profile, which needs two halves of the images.
+    v has the sign of its peak: 1 where a single layer carries the effect, L where L layers carry it equally.
+
+    These numbers describe the *cumulative* profile and measure onset only: up to which block an edit of the image
+    tokens still has an effect, or from which block on one of the last prompt token does. They do not tell a concept
+    that one block moves (the ratio for the image tokens is that block's number) from one that all L blocks move alike
+    (three quarters of L), and the peak is neither's block. :func:`mllm_probe.studies.readout.read_out` tells them
+    apart, and gives the effective number of layers. They are computed from means over images, so that measurement noise
+    at weak layers raises the ratio.
 
     Parameters
     ----------

@@ -35,8 +35,9 @@ def summarised(grid: xr.Dataset, metric: str, average: str = "mean", sample: int
     if not 0 <= sample < count:
         raise ValueError(f"there is no image {sample}; the grid has {count}, counted from 0.")
     found = effect_of(grid.isel({SAMPLE: [sample]}), metric)
-    beyond = (found["mean"] < found["control_low"]) | (found["mean"] > found["control_high"])
-    return found.assign(clear_of_controls=beyond.all(CONTROL)).assign_attrs(average=average, interval="none")
+    beyond = ((found["mean"] < found["control_low"]) | (found["mean"] > found["control_high"])).all(CONTROL)
+    one = found.assign(clear_of_controls=beyond, clear_in_grid=beyond)
+    return one.assign_attrs(average=average, interval="none", least_images=1)
 
 
 def sample_labels(grid: xr.Dataset) -> list[str]:

@@ -12,6 +12,7 @@ import torch
 from mllm_probe.decoding.rows import Rows
 from mllm_probe.metrics.mentions import first_mention, first_mention_tokens
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
+from mllm_probe.metrics.registry import built_in
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.sweeps.chunk_edits import ChunkEdits
 from mllm_probe.sweeps.samples import Samples
@@ -93,6 +94,11 @@ class AnswerReader:
     def score(self, metric: Metric, tokens: tuple[int, ...], sample: int, concept: int) -> float:
         """Score of an answer to a sample, for one concept, by a metric that reads answers."""
         return self._score(metric, tokens, self.samples.labels[sample], concept)
+
+    def names(self, tokens: tuple[int, ...], sample: int) -> np.ndarray:
+        """Which concepts an answer to a sample names, bool [concepts]."""
+        metric = built_in()["named"]
+        return np.array([self.score(metric, tokens, sample, c) == 1 for c in range(len(self.concepts))], bool)
 
     def _scored(self, metric: Metric, tokens: tuple[int, ...], labels: frozenset[str] | None, concept: int) -> float:
         answer = Answer(self.text(tokens), self.content(tokens), labels, self.samples.label_words)

@@ -72,8 +72,9 @@ def sweep(
         A library stands for all its pictures. Labels, which ``named`` and ``kept`` use, come with its pictures.
     prompt : str or sequence of str, optional
         One for all images or one each; the model's default prompt if None.
-    layers : "all", int or sequence of int
-        Blocks to edit, one at a time.
+    layers : "all", "input", int or sequence of int or "input"
+        Blocks to edit, one at a time; ``"all"`` is all of them that the vectors have. ``"input"`` is the input of block
+        0 (coordinate -1), which takes ``tokens="image"`` and vectors of that scope.
     strengths : sequence of float
         Signed doses in ``unit``; fractions 0 … 1 for ``ablate`` and ``replace``.
     tokens, unit
@@ -90,9 +91,13 @@ def sweep(
         (``kept`` without labels, words that the tokenizer does not know) are NaN and named in one warning; asked for by
         name, they raise.
     controls : sequence of str, optional
-        ``"random"``, ``"shuffled"``; None is random and, where the vectors have them, shuffled.
+        What concepts are compared with, each with changes of the concept's size: ``"random"``, isotropic directions;
+        ``"on_manifold"``, directions in which the activations of the vectors' own images differ; ``"concepts"``, the
+        other concepts of the grid, at no further run (unit ``residual``, operation ``add``); ``"shuffled"``, vectors
+        from exchanged labels. None is random and, where the vectors carry activations, on_manifold.
     draws : int
-        Draws of each control (at most as many shuffled ones as the vectors have).
+        Draws of each control, an even number from 4 on: draws 2j and 2j + 1 of ``random`` and ``on_manifold`` are
+        opposite directions, the same at every layer. At most as many shuffled ones as the vectors have.
     seed : int
         Of the random directions.
     max_new_tokens : int
@@ -174,8 +179,8 @@ def _with_parameters_of(
 def sweep_iter(**arguments: Any) -> Grids:
     """The grid of :func:`sweep` as it fills: a usable coarse map first, then what refines it.
 
-    In the first tenth of the runs, every layer is run at the strength nearest to 1, with two draws of each control, on
-    at least two images (more where a tenth allows it): enough for :func:`mllm_probe.effect`. Where a tenth is too
+    In the first tenth of the runs, every layer is run at the strength nearest to 1, with four draws of each control, on
+    at least six images (more where a tenth allows it): enough for :func:`mllm_probe.effect`. Where a tenth is too
     little for that, an even subset of the layers comes first, and where it is too little for two layers too, the
     grid is small and its coarse map takes what it takes. Then follow the other images, strengths and draws.
 

@@ -26,11 +26,14 @@ class Part:
         One per row.
     pairs : Pairs
         Which rows are scored for which concepts.
+    answered : bool
+        Whether the sample's unsteered answer is known already.
     """
 
     sample: int
     steerings: Sequence[Steering]
     pairs: Pairs
+    answered: bool = False
 
 
 @dataclass(frozen=True)

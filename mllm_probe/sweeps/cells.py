@@ -9,6 +9,11 @@ from functools import cached_property
 
 import numpy as np
 
+from mllm_probe.steering.controls import CONCEPT
+
+CONCEPTS = "concepts"
+"""Control whose draws are the other concepts of the grid: their rows are run anyway, and scored for this one too."""
+
 
 @dataclass(frozen=True)
 class Axes:
@@ -50,8 +55,13 @@ class Axes:
         """Index (concept, layer, strength, control, draw) of the cells at strength 0, which the unsteered run fills."""
         unsteered = np.zeros(self.shape, dtype=bool)
         unsteered[:, :, np.array(self.strengths) == 0] = True
-        drawn = np.arange(self.draws) < np.array(list(self.controls.values()))[:, None]
-        return np.nonzero(unsteered & drawn)
+        return np.nonzero(unsteered & self.drawn)
+
+    @property
+    def drawn(self) -> np.ndarray:
+        """Which draws each control has, bool [control, draw]."""
+        there: np.ndarray = np.arange(self.draws) < np.array(list(self.controls.values()))[:, None]
+        return there
 
 
 @dataclass(frozen=True)
@@ -66,8 +76,8 @@ class Cell:
         Places on the axes.
     control : str
     draw : int
-    places : tuple of (int, int)
-        Concepts and draws whose scores this run gives: its own, and those whose run would be the same.
+    places : tuple of (str, int, int)
+        Controls, concepts and draws whose scores this run gives: its own, and those whose run would be the same.
     """
 
     concept: int
@@ -75,10 +85,12 @@ class Cell:
     strength: int
     control: str
     draw: int
-    places: tuple[tuple[int, int], ...]
+    places: tuple[Place, ...]
 
 
-Duplicates = Mapping[tuple[str, int, int], tuple[int, int]]
+Place = tuple[str, int, int]
+"""(control, concept, draw)"""
+Duplicates = Mapping[Place, tuple[int, int]]
 """(control, concept, draw) → the (concept, draw) with the same edit, which is run in its place."""
 
 
@@ -107,17 +119,25 @@ def plan_cells(axes: Axes, *, shared: Collection[str] = (), duplicates: Duplicat
     ]
 
 
-def _runs(
-    axes: Axes, shared: Collection[str], duplicates: Duplicates
-) -> dict[tuple[str, int, int], tuple[tuple[int, int], ...]]:
+def other_concepts(concept: int, concepts: int) -> list[int]:
+    """The concepts whose vectors are the draws of control ``"concepts"`` of one concept, in order."""
+    return [other for other in range(concepts) if other != concept]
+
+
+def _runs(axes: Axes, shared: Collection[str], duplicates: Duplicates) -> dict[Place, tuple[Place, ...]]:
     """Different edits of one layer and strength, and the places of the grid that each gives."""
-    places: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
+    places: dict[Place, list[Place]] = {}
     for control, draws in axes.controls.items():
         for draw in range(draws):
             for concept in range(len(axes.concepts)):
-                # A shared draw is the same edit for every concept: it is run once, as concept 0's, and scored for all.
-                own = (0, draw) if control in shared else (concept, draw)
-                places.setdefault((control, *duplicates.get((control, *own), own)), []).append((concept, draw))
+                run, own = control, (concept, draw)
+                if control == CONCEPTS:
+                    run, own = CONCEPT, (other_concepts(concept, len(axes.concepts))[draw], 0)
+                elif control in shared:
+                    # The same edit for every concept: it is run once, as concept 0's, and scored for all.
+                    own = (0, draw)
+                place = (run, *duplicates.get((run, *own), own))
+                places.setdefault(place, []).append((control, concept, draw))
     return {run: tuple(filled) for run, filled in places.items()}
 
 
@@ -159,9 +179,9 @@ def scored_pairs(axes: Axes, cells: Sequence[Cell]) -> Pairs:
     """Pairs of a chunk: each run with every place of the grid that it gives."""
     names = list(axes.controls)
     rows = [
-        (row, concept, cell.layer, cell.strength, names.index(cell.control), draw)
+        (row, concept, cell.layer, cell.strength, names.index(control), draw)
         for row, cell in enumerate(cells)
-        for concept, draw in cell.places
+        for control, concept, draw in cell.places
     ]
     return Pairs(*np.array(rows, dtype=np.int64).reshape(-1, 6).T)
 

@@ -22,6 +22,7 @@ from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.batches import Part, Scores
 from mllm_probe.sweeps.cells import Pairs, no_pairs, scored_pairs
 from mllm_probe.sweeps.chunk_size import ChunkSize, Limits
+from mllm_probe.sweeps.identity import identity
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import Block, plan_order, take_chunk
 from mllm_probe.sweeps.record import Recorder
@@ -95,7 +96,7 @@ class Engine:
         self, job: Job, *, store: str | Path | None = None, coarse: bool = False, limits: Limits | None = None
     ) -> None:
         self.job, self.grid, self.coarse = job, job.grid(), coarse
-        self.store = None if store is None else SweepStore(store, job)
+        self.store = None if store is None else SweepStore(store, identity(job))
         self.recorder: Recorder | None = None
         self.limits = limits or chunk_size.DEFAULT
         self.size, self.chunks, self.together = ChunkSize(self.limits), 0, 1
@@ -106,12 +107,12 @@ class Engine:
     @property
     def total(self) -> int:
         """Number of runs, over all samples."""
-        return len(self.job.cells) * len(self.job.samples)
+        return int((~self.job.skipped).sum())
 
     @property
     def done(self) -> int:
         """Number of runs that are finished, over all samples."""
-        return int(self._finished().sum())
+        return int((self._finished() & ~self.job.skipped).sum())
 
     def stop(self) -> None:
         """End the sweep from any thread: a chunk in flight is left before its next step. What is finished stays."""
@@ -157,7 +158,7 @@ class Engine:
             self.size.rows, self.chunks = attrs.pop("chunk_rows"), attrs.pop("chunks")
             self.together = attrs.pop("images_together")
             self._attributes = attrs
-        return int(self._finished().sum())
+        return self.done
 
     def _chunks(self, held: ExitStack) -> Iterator[list[Block]]:
         """Run chunk after chunk of what is missing."""
@@ -224,7 +225,7 @@ class Engine:
         )
         if not job.cells:
             return deque(block for block in order if not self.grid.done[..., block.sample].any())
-        finished = self._finished()
+        finished = self._finished() | job.skipped
         left = (Block(b.sample, tuple(c for c in b.cells if not finished[c, b.sample])) for b in order)
         return deque(block for block in left if block.cells)
 
@@ -251,7 +252,8 @@ class Engine:
     def _part(self, block: Block) -> Part:
         cells = [self.job.cells[number] for number in block.cells]
         pairs = scored_pairs(self.job.settings.axes, cells)
-        return Part(block.sample, [self.job.steering(cell) for cell in cells], pairs)
+        steerings = [self.job.steering(cell) for cell in cells]
+        return Part(block.sample, steerings, pairs, answered=bool(self.grid.has_unsteered[block.sample]))
 
     def _run(self, shared: Shared, parts: list[Part]) -> list[Scores]:
         """Scores of rows.
@@ -284,8 +286,7 @@ class Engine:
             return
         pairs = scored_pairs(self.job.settings.axes, [self.job.cells[number] for number in block.cells])
         self.store.write(self.grid, self.recorder, pairs, block.sample)
-        done = int(self._finished().sum())
-        self.store.commit(self.grid, block.sample, self.attributes(), done, self.total)
+        self.store.commit(self.grid, block.sample, self.attributes(), self.done, self.total)
 
     def _put_unsteered(self, sample: int, baseline: Baseline) -> None:
         job = self.job
@@ -293,12 +294,7 @@ class Engine:
         if self.grid.has_unsteered[sample]:
             return
         self.grid.put_unsteered(sample, baseline.scores)
-        if "named" in baseline.scores:
-            labels = job.samples.labels[sample]
-            names = np.array([labels is None or name not in labels for name in job.settings.axes.concepts])
-            named = baseline.scores["named"] == 1
-            takes_away = [job.settings.takes_away(s) for s in job.settings.axes.strengths]
-            self.grid.put_eligible(sample, names & ~named, named, takes_away)
+        self.grid.put_eligible(sample, job.scorer.reader.names(baseline.answer, sample), job.settings.takes_away)
 
     def _too_large(self) -> MemoryError:
         return MemoryError(

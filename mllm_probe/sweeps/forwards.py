@@ -54,17 +54,21 @@ def count_forwards(job: Job, chunks: Sequence[Sequence[Block]]) -> Forwards:
     """
     settings, costs, words = job.settings, _Costs.of(job), _longer_words(job)
     concepts = len(settings.axes.concepts)
-    answered, forced, joined = settings.needs_answer, bool(settings.reading("forced")), job.unsteered_in_chunks
+    forced, joined = bool(settings.reading("forced")), job.unsteered_in_chunks
+    answered: set[int] = set()
     with_example = set(job.samples.examples) & set(settings.axes.concepts) if settings.reading("reference") else ()
     total = costs.opening * (len(job.samples) + len(with_example))
     if not joined:
-        total += costs.run(1, words.sum(0), along=forced, greedy=answered) * len(job.samples)
+        total += costs.run(1, words.sum(0), along=forced, greedy=True) * len(job.samples)
     for blocks in chunks:
         cells = [job.cells[number] for block in blocks for number in block.cells]
         added = joined * len(blocks)
         if cells or joined:
             scored = added + np.bincount(scored_pairs(settings.axes, cells).concept, minlength=concepts)
-            greedy = answered if joined else settings.decodes
+            # Each sample's unsteered answer is generated once, or in every chunk where something reads it.
+            unanswered = joined and not answered.issuperset(block.sample for block in blocks)
+            greedy = settings.decodes or (joined and forced) or unanswered
+            answered.update(block.sample for block in blocks)
             total += costs.run(added + len(cells), scored @ words, along=forced, greedy=greedy)
     return total
 

@@ -30,11 +30,17 @@ class Grid:
         Length of the answers.
     answers : bool
         Whether answers are kept, as ``tokens`` and ``text``.
+    eligible : bool array (concept, strength, sample)
+        Images that may count for a concept and dose, before their unsteered answers are known.
+    skips : bool
+        Whether other images are left out.
 
     Attributes
     ----------
     done : bool array (concept, layer, strength, control, draw, sample)
         Cells that have their scores.
+    skipped : bool array (concept, layer, strength, control, draw, sample)
+        Cells that are not to be run: their image is none for that concept and dose.
     has_unsteered : bool array [samples]
         Samples whose unsteered run is in the grid.
     """
@@ -47,6 +53,8 @@ class Grid:
         *,
         steps: int,
         answers: bool,
+        eligible: np.ndarray,
+        skips: bool,
     ) -> None:
         self.axes, self.samples = axes, dict(samples)
         own = [metric for metric in metrics if not metric.every_concept]
@@ -60,6 +68,8 @@ class Grid:
             name: np.full((concepts, count), np.nan, np.float32) for name in self.metrics
         }
         self.eligible = np.zeros((concepts, len(axes.strengths), count), dtype=bool)
+        self._may_count = eligible
+        self.skipped: np.ndarray = np.broadcast_to(~eligible[:, None, :, None, None] & skips, shape)
         self.done: np.ndarray = np.zeros(shape, dtype=bool)
         self.has_unsteered: np.ndarray = np.zeros(count, dtype=bool)
         self.edited = np.zeros(shape, dtype=np.int32)
@@ -75,9 +85,10 @@ class Grid:
             long_name = f"{metric.long_name or metric.label}, at each of its tokens"
             self.attributes[name] = {"long_name": long_name, "units": metric.unit}
 
-    def put_eligible(self, sample: int, towards: np.ndarray, away: np.ndarray, takes_away: Sequence[bool]) -> None:
-        """Write which images count: ``towards`` and ``away`` [concepts], chosen by the sense of each strength."""
-        self.eligible[:, :, sample] = np.where(np.asarray(takes_away)[None], away[:, None], towards[:, None])
+    def put_eligible(self, sample: int, named: np.ndarray, takes_away: Sequence[bool]) -> None:
+        """Write for which concepts and doses an image counts, whose unsteered answer names ``named`` [concepts]."""
+        answered = named[:, None] == np.asarray(takes_away, bool)[None]
+        self.eligible[:, :, sample] = self._may_count[:, :, sample] & answered
 
     def put(self, pairs: Pairs, sample: int | np.ndarray, scores: Mapping[str, np.ndarray]) -> None:
         """Write the scores of a chunk, one per pair; ``sample`` is one for all pairs, or an array with one each."""
@@ -111,10 +122,15 @@ class Grid:
         places = self.axes.unsteered
         return (*places, np.full(len(places[0]), sample))
 
+    def restored(self) -> None:
+        """Take note that the arrays were filled from a store."""
+        self.has_unsteered[:] = self.done.any(axis=tuple(range(self.done.ndim - 1)))
+
     @property
     def progress(self) -> float:
         """Share of the cells that are done, 0 … 1."""
-        return float(self.done.sum() / (self.axes.cells * len(self.has_unsteered)))
+        drawn = self.axes.drawn[None, None, None, ..., None]
+        return float((self.done | self.skipped).sum(where=drawn) / (self.axes.cells * len(self.has_unsteered)))
 
     def variables(self) -> Variables:
         """Dimensions, array (not a copy) and attributes of every variable of the dataset."""
@@ -125,8 +141,7 @@ class Grid:
         for name, values in self.unsteered.items():
             dims = (schema.SAMPLE, schema.STEP)[: values.ndim] if name in ("tokens", "text") else _UNSTEERED
             variables[f"{name}_unsteered"] = (dims, values, _of_unsteered(self.attributes.get(name, {})))
-        if "named" in self.cells:
-            variables["eligible"] = ((schema.CONCEPT, schema.STRENGTH, schema.SAMPLE), self.eligible, _ELIGIBLE)
+        variables["eligible"] = ((schema.CONCEPT, schema.STRENGTH, schema.SAMPLE), self.eligible, _ELIGIBLE)
         for off_target in self.every_concept.values():
             variables |= off_target.variables()
         variables["edited"] = (CELL_DIMS, self.edited, {"long_name": "edited positions of prompt and answer"})
@@ -148,8 +163,8 @@ class Grid:
 
 _UNSTEERED = (schema.CONCEPT, schema.SAMPLE)
 _ELIGIBLE = {
-    "long_name": "the image counts for 'named': positive doses need one that lacks the concept and whose unsteered "
-    "answer does not name it, doses that take the concept away one whose unsteered answer names it"
+    "long_name": "the image counts: doses that bring the concept need one that lacks it and whose unsteered answer "
+    "does not name it, doses that take it away one whose unsteered answer names it"
 }
 
 

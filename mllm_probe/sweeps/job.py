@@ -25,7 +25,7 @@ from mllm_probe.steering.intervention import Steering
 from mllm_probe.steering.tables import require_doses
 from mllm_probe.steering.trials import path_of
 from mllm_probe.sweeps.answer_reader import AnswerReader
-from mllm_probe.sweeps.cells import Cell, plan_cells, scored_pairs
+from mllm_probe.sweeps.cells import CONCEPTS, Cell, other_concepts, plan_cells, scored_pairs
 from mllm_probe.sweeps.duplicates import find_duplicates
 from mllm_probe.sweeps.grid import Grid
 from mllm_probe.sweeps.reference_scorer import ReferenceScorer
@@ -92,7 +92,13 @@ class Job:
     def _steering(self, concept: int, layers: Sequence[int], strength: float) -> Steering:
         s = self.settings
         return Steering(
-            self._own[concept], list(layers), strength, unit=s.unit, tokens=s.tokens, operation=s.operation, to=s.to
+            self._own[concept],
+            schema.layer_names(layers),
+            strength,
+            unit=s.unit,
+            tokens=s.tokens,
+            operation=s.operation,
+            to=s.to,
         )
 
     def encoded(self, sample: int) -> Encoded:
@@ -125,7 +131,8 @@ class Job:
         return self.unsteered_in_chunks and affine and issubclass(self.path.kind, DepthPrefix)
 
     def _path(self, encoded: Encoded) -> Path:
-        return path_of(self.model, encoded, prompt_edited=self.scope.touches_prompt)
+        input_edited = schema.INPUT in self.settings.axes.layers
+        return path_of(self.model, encoded, prompt_edited=self.scope.touches_prompt, input_edited=input_edited)
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -152,7 +159,7 @@ class Job:
 
     def row_bytes(self, encoded: Encoded, unedited_part: UneditedPart = NOTHING) -> int:
         """Memory that one more row of a chunk takes, on the safe side."""
-        steps = len(self.prefix) + (self.settings.max_new_tokens if self.settings.needs_answer else 1)
+        steps = len(self.prefix) + (self.settings.max_new_tokens if self.settings.rows_go_on else 1)
         return self.path.kind.planned_row_bytes(self.model, encoded, steps, unedited_part)
 
     def grid(self) -> Grid:
@@ -162,9 +169,25 @@ class Job:
             settings.axes,
             self.samples.coordinates,
             settings.metrics,
-            steps=settings.max_new_tokens if settings.needs_answer else 0,
+            steps=settings.max_new_tokens,
             answers=settings.decodes,
+            eligible=self.may_count,
+            skips=self.samples.of_library,
         )
+
+    @cached_property
+    def may_count(self) -> np.ndarray:
+        """Images that may count for a concept and dose, by what they show, bool (concept, strength, sample)."""
+        lacking, having = self.samples.sides
+        return np.where(np.array(self.settings.takes_away)[None, :, None], having[:, None], lacking[:, None])
+
+    @cached_property
+    def skipped(self) -> np.ndarray:
+        """Runs that no concept needs, bool [cells, samples]: images of a library are run for their own concepts."""
+        if not self.samples.of_library:
+            return np.zeros((len(self.cells), len(self.samples)), bool)
+        wanted = [self.may_count[[c for _, c, _ in cell.places], cell.strength].any(0) for cell in self.cells]
+        return ~np.array(wanted, bool).reshape(len(self.cells), len(self.samples))
 
     def coordinates(self) -> Coordinates:
         """Coordinates of concept (its words as JSON) and layer."""
@@ -174,6 +197,13 @@ class Job:
         coords[schema.WORDS] = (schema.CONCEPT, [json.dumps(words) for words in self.samples.words])
         if any(metric.every_concept for metric in self.settings.metrics):
             coords[schema.SCORED_CONCEPT] = list(axes.concepts)
+        coords[schema.TAKES_AWAY] = (schema.STRENGTH, self.settings.takes_away)
+        if CONCEPTS in axes.controls:
+            others = [
+                [axes.concepts[o] for o in other_concepts(c, len(axes.concepts))] for c in range(len(axes.concepts))
+            ]
+            blank = [""] * (axes.draws - len(axes.concepts) + 1)
+            coords[schema.OTHER_CONCEPT] = ((schema.CONCEPT, schema.DRAW), [[*own, *blank] for own in others])
         if self.samples.categories:
             categories = [self.samples.categories.get(name, "") for name in axes.concepts]
             coords[schema.CATEGORY] = (schema.CONCEPT, categories)
@@ -195,6 +225,7 @@ class Job:
             unit=settings.unit,
             seed=settings.seed,
             controls=[name for name in settings.axes.controls if name != "concept"],
+            antithetic=settings.antithetic,
             metrics=settings.names,
             max_new_tokens=settings.max_new_tokens,
             perplexity_picture=None if self.scorer.reference is None else self.scorer.reference.pictures,

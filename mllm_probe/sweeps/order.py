@@ -12,9 +12,11 @@ from mllm_probe.sweeps.cells import Axes, Cell, coarse_strengths
 
 COARSE_SHARE = 0.1
 """Share of the work in which the coarse map is made."""
-COARSE_DRAWS = 2
-"""Draws of each control in the coarse map: fewer have no spread that a concept could be compared with."""
-_FEWEST = 2
+COARSE_DRAWS = 4
+"""Draws of each control in the coarse map: fewer than two pairs have no spread."""
+COARSE_SAMPLES = 6
+"""Images of the coarse map: fewer give no verdict."""
+_FEWEST_LAYERS = 2
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,10 @@ def plan_order(
         Runs of each sample.
     samples : int
     coarse : bool
-        Whether a coarse map comes first: every layer at the strength nearest to 1, two draws of each control, on as
-        many samples (evenly spread) as a tenth of all runs allows. Where not even two samples fit, an even subset of
+        Whether a coarse map comes first: every layer at the strength nearest to 1, four draws of each control, on as
+        many samples (evenly spread) as a tenth of all runs allows. Where not even six samples fit, an even subset of
         at least two layers is run first; where these do not fit either, the grid is too small to be coarse, and the
-        map of two samples is made whatever its share. Then follow the other samples, the other strengths, and the
+        map of six samples is made whatever its share. Then follow the other samples, the other strengths, and the
         draws that are left. Otherwise samples follow each other, in the largest chunks.
     one_layer : bool
         Whether a block holds runs of one layer only, so that nothing below it is computed again.
@@ -129,11 +131,11 @@ def _parts(axes: Axes, cells: Sequence[Cell], samples: int, kept: int) -> list[P
 
 def _coarse_size(axes: Axes, runs: int, budget: float, kept: int) -> tuple[int, int]:
     """Layers and samples of the coarse map, of which one sample takes ``runs``."""
-    layers, fewest = len(axes.layers), min(_FEWEST, kept)
+    layers, fewest = len(axes.layers), min(COARSE_SAMPLES, kept)
     if not runs or runs * fewest <= budget:
         return layers, min(int(budget // max(runs, 1)), kept) if runs else kept
     fit = int(budget // (runs / layers * fewest))
-    return (fit if fit >= _FEWEST else layers), fewest
+    return (fit if fit >= _FEWEST_LAYERS else layers), fewest
 
 
 def _spread(total: int, count: int) -> list[int]:

@@ -39,6 +39,11 @@ class Samples:
         Category of every concept that has one.
     examples : dict of str to Picture
         For a steered concept, a picture that has it.
+    sides : tuple of two bool arrays [concepts, samples]
+        Images that lack each steered concept and those that have it: of a library, its negatives and positives; else by
+        their labels, and both where they have none.
+    of_library : bool
+        Whether the samples are those of a library, so that each concept runs on its own images alone.
     """
 
     requests: list[Request]
@@ -48,6 +53,8 @@ class Samples:
     label_words: dict[str, tuple[str, ...]]
     categories: dict[str, str]
     examples: dict[str, Picture]
+    sides: tuple[np.ndarray, np.ndarray]
+    of_library: bool
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -94,7 +101,29 @@ def gather(
         | {name: concept.words for name, concept in (library or {}).items()},
         categories=categories,
         examples=_examples(library, [p for p in known if p is not None], names),
+        sides=_sides(library, known, names),
+        of_library=library is not None,
     )
+
+
+def _sides(
+    library: ConceptLibrary | None, pictures: Sequence[Picture | None], names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which pictures lack each concept and which have it, both bool [concepts, samples]."""
+    lacking, having = (np.ones((len(names), len(pictures)), bool) for _ in range(2))
+    keys = [picture.key if picture is not None and library is not None else "" for picture in pictures]
+    for row, name in enumerate(names):
+        if library is not None and name in library:
+            own = library[name]
+            for side, members in ((lacking, own.negative), (having, own.positive)):
+                there = {member.key for member in members}
+                side[row] = [key in there for key in keys]
+            continue
+        for column, picture in enumerate(pictures):
+            if picture is not None and picture.labels is not None:
+                having[row, column] = name in picture.labels
+                lacking[row, column] = not having[row, column]
+    return lacking, having
 
 
 def _listed(images: object) -> list[Any]:

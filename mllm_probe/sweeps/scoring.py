@@ -38,7 +38,7 @@ class Baseline:
     scores : dict of str to array
         Each metric by concept; ``tokens`` [steps] and ``text`` for all.
     answer : tuple of int
-        The unsteered answer with its end token.
+        The unsteered answer with its end token; empty where it was known before and nothing reads it.
     logits : Tensor [answer, vocabulary]
         Predictions of each of its tokens.
     """
@@ -149,7 +149,7 @@ class Scorer:
                 tokens = greedy(begun, edits, settings.max_new_tokens, self.model.eos_token_ids, pause)
             scores |= self._answer_scores(tokens, batch)
             answers = answers or [_ended(tokens[row]) for row in batch.unsteered]
-        elif settings.needs_answer and baseline is None:
+        elif baseline is None and (forced or not all(part.answered for part in batch.parts)):
             answers = self._unsteered_answers(rows, batch)
         answers = answers or [()] * len(batch.parts)
         if forced:
@@ -165,8 +165,8 @@ class Scorer:
 
     @property
     def steps_fed(self) -> int:
-        """Most tokens of an answer that are fed to a row."""
-        return len(self.prefix) + (self.settings.max_new_tokens - 1 if self.settings.needs_answer else 0)
+        """Most tokens of an answer that are fed to a steered row."""
+        return len(self.prefix) + (self.settings.max_new_tokens - 1 if self.settings.rows_go_on else 0)
 
     def _start(self, shared: Shared, edits: ChunkEdits) -> Rows:
         count = len(edits.steerings)

@@ -9,19 +9,22 @@ from typing import Any
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.activations.hooks import resolve_blocks, resolve_layers
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import as_metrics, built_in
 from mllm_probe.models.argument_checks import described, finite_number, listed, whole_number
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.models.prompts import answer_ids
-from mllm_probe.steering.controls import CONCEPT, CONTROLS, Control, is_seeded
+from mllm_probe.steering.controls import CONCEPT, CONTROLS, DEFAULT_CONTROLS, Control, is_antithetic, is_seeded
 from mllm_probe.steering.operations import Operation, as_operation
-from mllm_probe.sweeps.cells import Axes
+from mllm_probe.sweeps.cells import CONCEPTS, Axes
 from mllm_probe.typing import Layers, TokenScope
 
 ANSWERS = "tokens"
 """Asked for among the metrics: the answers alone."""
+
+FEWEST_DRAWS = 4
+"""Draws of a control in pairs: fewer pairs than two have no spread."""
 
 Controls = Sequence[str] | str | None
 
@@ -119,7 +122,7 @@ class Settings:
             "max_new_tokens": whole_number("max_new_tokens", self.max_new_tokens, 1),
             "answer_prefix": prefix,
             "record": _checked_names(self.record or (), schema.RECORDINGS, "recording"),
-            "read_layers": tuple(resolve_layers(self.read_layers, len(model.layers))),
+            "read_layers": tuple(resolve_blocks(self.read_layers, len(model.layers), "what is recorded are outputs")),
         }
         for name, value in final.items():
             object.__setattr__(self, name, value)
@@ -129,6 +132,12 @@ class Settings:
         """Raise unless there is something to compute, and metrics fit the operation."""
         if not self.metrics and not self.answers and not self.record:
             raise ValueError(f"metrics: expected at least one of {', '.join(built_in())}, or something to record.")
+        if CONCEPTS in self.axes.controls and not self.shares_draws:
+            raise ValueError(
+                f"controls: '{CONCEPTS}' compares with the other concepts' rows, whose changes are as large as a "
+                f"concept's own in unit 'residual' and operation 'add' only; got unit '{self.unit}' and operation "
+                f"'{self.operation.name}'."
+            )
         every = [metric.name for metric in self.metrics if metric.every_concept]
         if every and not self.shares_draws:
             raise ValueError(
@@ -143,8 +152,8 @@ class Settings:
         return self.answers or any(metric.reading.decodes for metric in self.metrics)
 
     @property
-    def needs_answer(self) -> bool:
-        """Whether the unsteered answer is generated."""
+    def rows_go_on(self) -> bool:
+        """Whether steered rows are fed more than the answer's beginning: their own answer, or the unsteered one."""
         return self.decodes or any(metric.reading.unsteered for metric in self.metrics)
 
     def reading(self, what: str) -> list[Metric]:
@@ -166,9 +175,15 @@ class Settings:
         """Controls whose draws are the same edit for every concept, so that they are run once."""
         return tuple(name for name in self.axes.controls if self.shares_draws and is_seeded(name))
 
-    def takes_away(self, strength: float) -> bool:
-        """Whether a dose is meant to take the concept out of the answer."""
-        return self.operation.takes_away(strength)
+    @property
+    def takes_away(self) -> list[bool]:
+        """For each strength, whether it is meant to take the concept out of the answer."""
+        return [self.operation.takes_away(strength) for strength in self.axes.strengths]
+
+    @property
+    def antithetic(self) -> list[str]:
+        """Controls whose draws are pairs of opposite directions."""
+        return [name for name in self.axes.controls if is_antithetic(name)]
 
 
 def _refuse_client(client: object) -> None:
@@ -202,11 +217,14 @@ def _other_concept(vectors: xr.Dataset, to: str | xr.Dataset | None) -> xr.Datas
 
 def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Layers) -> list[int]:
     there = {int(layer) for layer in vectors[schema.LAYER].values}
-    if isinstance(asked, str):
+    if isinstance(asked, str) and asked == "all":
+        if there == {schema.INPUT}:
+            raise ValueError("the vectors have no block, only the input of block 0: give layers='input'.")
         return [layer for layer in layers if layer in there]
     missing = [layer for layer in layers if layer not in there]
     if missing:
-        raise ValueError(f"the vectors have no layer {missing[0]}; they have {sorted(there)}.")
+        known = schema.layer_names(sorted(there))
+        raise ValueError(f"the vectors have no layer {schema.layer_name(missing[0])}; they have {known}.")
     return layers
 
 
@@ -224,18 +242,27 @@ def _checked_strengths(strengths: Iterable[float]) -> tuple[float, ...]:
 
 
 def _checked_controls(vectors: xr.Dataset, controls: Controls, draws: int) -> dict[str, int]:
+    """How many draws of each control are run, ``"concept"`` (one draw) first."""
     draws = whole_number("draws", draws, 1)
     counts = {name: _draws(control, vectors, draws) for name, control in CONTROLS.items()}
+    counts[CONCEPTS] = vectors.sizes[schema.CONCEPT] - 1
     if controls is None:
-        wanted = tuple(name for name, count in counts.items() if count)
+        wanted = tuple(name for name in DEFAULT_CONTROLS if counts[name])
     else:
-        wanted = _checked_names(controls, (CONCEPT, *CONTROLS), "control", tuple(CONTROLS))
+        wanted = _checked_names(controls, (CONCEPT, *counts), "control", tuple(counts))
     wanted = tuple(name for name in wanted if name != CONCEPT)
     for name in wanted:
         if not counts[name]:
+            lacking = (
+                f"these vectors have no {name} draws. Make them with {CONTROLS[name].how_to_get}"
+                if name in CONTROLS
+                else "the vectors hold one concept. Give those of several"
+            )
+            raise ValueError(f"controls: '{name}' was asked for, but {lacking}, or leave '{name}' out.")
+        if is_antithetic(name) and (draws % 2 or draws < FEWEST_DRAWS):
             raise ValueError(
-                f"controls: '{name}' was asked for, but these vectors have no {name} draws. Make them with "
-                f"{CONTROLS[name].how_to_get}, or leave '{name}' out."
+                f"draws: control '{name}' is drawn in pairs of opposite directions, at least two of them; expected an "
+                f"even number from {FEWEST_DRAWS} on, got {draws}."
             )
     return {CONCEPT: 1} | {name: counts[name] for name in wanted}
 

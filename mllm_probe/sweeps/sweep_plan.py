@@ -43,7 +43,8 @@ class SweepPlan:
     samples : int
         Images.
     rows : int
-        Steered runs per image; shared and identical cells are run once, strength 0 is the baseline.
+        Steered runs per image, at most: shared and identical cells are run once, strength 0 is the baseline, and images
+        of a library are run for their own concepts alone.
     chunk_rows, chunks : int
         Rows that run together at most, and how many times rows are run together.
     forwards : Forwards
@@ -149,7 +150,7 @@ def plan_job(job: Job, limits: Limits | None = None) -> SweepPlan:
         bytes_per_image=shared.nbytes,
         bytes_per_row=job.row_bytes(encoded),
         bytes_free=free,
-        seconds=len(job.samples) * (once + len(job.cells) * each) + len(chunks) * fixed,
+        seconds=len(job.samples) * once + int((~job.skipped).sum()) * each + len(chunks) * fixed,
         path=str(job.path),
         refused=dict(job.path.tried),
     )
@@ -159,7 +160,8 @@ def planned_chunks(job: Job, rows: int, kept: int, packed_rows: int) -> list[lis
     """What runs together, as ``sweep`` shares it out; prompts of all samples are taken to be of one length."""
     one_layer = job.scope.touches_prompt
     order = plan_order(job.settings.axes, job.cells, len(job.samples), coarse=False, one_layer=one_layer, kept=kept)
-    work, chunks = deque(order), []
+    needed = (Block(b.sample, tuple(c for c in b.cells if not job.skipped[c, b.sample])) for b in order)
+    work, chunks = deque(block for block in needed if block.cells or not job.cells), []
     while work:
         chunks.append(take_chunk(work, rows, kept if job.packs else 1, packed_rows))
     return chunks

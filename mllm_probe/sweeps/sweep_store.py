@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import torch
@@ -26,12 +26,10 @@ from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.device_array import dtype_name, on_host
 from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.grid import CELL_DIMS, Grid
-from mllm_probe.sweeps.identity import identity, require_same
+from mllm_probe.sweeps.identity import require_same
+from mllm_probe.sweeps.off_target_scores import Variables
 from mllm_probe.sweeps.record import Recorder
-from mllm_probe.typing import Attributes
-
-if TYPE_CHECKING:
-    from mllm_probe.sweeps.job import Job
+from mllm_probe.typing import Attributes, JsonObject
 
 if sys.platform == "win32":
     import msvcrt
@@ -48,7 +46,10 @@ _PARTIAL = re.compile(r"(\.z[a-z]+|[\d.]+)\.[0-9a-f]{32}\.partial")
 """Files that Zarr had not yet renamed when its process was killed: metadata and pieces, under a random name."""
 _PIECE, _DONE_PIECE = 1 << 17, 1 << 20
 _TEXT_BYTES = 32
-_SPLIT_FIRST = (schema.SAMPLE, schema.STRENGTH, schema.LAYER, schema.CONCEPT, schema.DRAW, schema.CONTROL)
+_SPLIT_FIRST = (
+    schema.SAMPLE, schema.STRENGTH, schema.LAYER, schema.CONCEPT, schema.DRAW, schema.GROUP, schema.DIRECTION,
+    schema.CONTROL,
+)  # fmt: skip
 _SPLIT_LAST = (schema.READ_LAYER, schema.TOKEN, schema.STEP, schema.HIDDEN)
 
 Take = Callable[[tuple[slice, ...]], np.ndarray]
@@ -109,6 +110,22 @@ def _as_json(progress: StoreProgress) -> str:
     return json.dumps(asdict(progress))
 
 
+class StoredGrid(Protocol):
+    """Arrays that fill while something runs."""
+
+    done: np.ndarray
+
+    @property
+    def progress(self) -> float:
+        """Share of the cells that are done, 0 … 1."""
+
+    def variables(self) -> Variables:
+        """Dimensions, array (not a copy) and attributes of every variable."""
+
+    def restored(self) -> None:
+        """Take note that the arrays were filled from a store."""
+
+
 class SweepStore:
     """A sweep's grid and recordings in a Zarr group: written chunk by chunk, and read when the sweep is resumed.
 
@@ -120,16 +137,17 @@ class SweepStore:
     ----------
     path : str or Path
         A folder; made when the first chunk is run.
-    job : Job
+    settings : dict
+        All that decides the numbers, as plain values: a store with others is another run's.
 
     Raises
     ------
     ValueError
-        If there is something else, or a sweep with other settings, which are named.
+        If there is something else, or a run with other settings, which are named.
     """
 
-    def __init__(self, path: str | Path, job: Job) -> None:
-        self.path, self._settings = zarr_groups.as_folder(path), identity(job)
+    def __init__(self, path: str | Path, settings: JsonObject) -> None:
+        self.path, self._settings = zarr_groups.as_folder(path), settings
         self._group: Any = None
         self._arrays: dict[str, Any] = {}
         self._began, self._before = time.perf_counter(), StoreProgress(0, 0, 0, 0, False, 0)
@@ -146,7 +164,7 @@ class SweepStore:
         return True
 
     @contextmanager
-    def resumed(self, grid: Grid, recorder: Recorder | None) -> Iterator[Attributes | None]:
+    def resumed(self, grid: StoredGrid, recorder: Recorder | None) -> Iterator[Attributes | None]:
         """Lock the store and fill the arrays from it; yields its attributes, None where there is no store yet."""
         if not self._exists:
             yield None
@@ -159,7 +177,9 @@ class SweepStore:
             yield attrs if self._before.finished else attrs | _other_versions(attrs)
 
     @contextmanager
-    def created(self, empty: xr.Dataset, recorder: Recorder | None, total: int) -> Iterator[None]:
+    def created(
+        self, empty: xr.Dataset, recorder: Recorder | None, total: int, dims: Sequence[str] = CELL_DIMS
+    ) -> Iterator[None]:
         """Create the store, unless it exists, and lock it.
 
         Parameters
@@ -169,11 +189,13 @@ class SweepStore:
         recorder : Recorder or None
         total : int
             Number of runs.
+        dims : sequence of str
+            Of a cell.
         """
         if self._exists:
             yield
             return
-        template = empty.assign({DONE: (CELL_DIMS, np.zeros([empty.sizes[d] for d in CELL_DIMS], bool), _DONE_ATTRS)})
+        template = empty.assign({DONE: (dims, np.zeros([empty.sizes[d] for d in dims], bool), _DONE_ATTRS)})
         if recorder is not None:
             template = template.assign(_recorded_template(recorder)).assign_coords(recorder.coordinates())
         state = _as_json(replace(self._before, total=total, updated=time.time()))
@@ -192,7 +214,12 @@ class SweepStore:
         places = (*pairs.index, np.full(len(pairs), sample))
         self._put(by_cell, dict(zip(CELL_DIMS, places, strict=True)))
 
-    def commit(self, grid: Grid, sample: int, attrs: Attributes, done: int, total: int) -> None:
+    def write_at(self, grid: StoredGrid, places: Mapping[str, np.ndarray]) -> None:
+        """Write every variable of a grid at places [elements] along some dimensions."""
+        by_cell, others = _sources(grid, None)
+        self._put(by_cell | others, places)
+
+    def commit(self, grid: StoredGrid, sample: int, attrs: Attributes, done: int, total: int) -> None:
         """Mark what is done on a sample as finished, after it was written; ``done`` of ``total`` runs are."""
         seconds, before = time.perf_counter() - self._began, self._before
         rate, finished = (done - before.done) / seconds, grid.progress == 1
@@ -232,11 +259,11 @@ class SweepStore:
         # A rename is atomic, so that a process killed before it leaves no store that looks begun but lacks arrays.
         partial.rename(self.path)
 
-    def _read(self, grid: Grid, recorder: Recorder | None) -> None:
+    def _read(self, grid: StoredGrid, recorder: Recorder | None) -> None:
         grid.done[...] = self._arrays[DONE][...]
-        grid.has_unsteered[:] = grid.done.any(axis=tuple(range(grid.done.ndim - 1)))
         for name, (_, values, _) in grid.variables().items():
             values[...] = self._arrays[name][...].astype(values.dtype)
+        grid.restored()
         for name, (variable, data) in (recorder.arrays() if recorder is not None else {}).items():
             _fill(data, self._arrays[name], variable.dims.index(schema.READ_LAYER))
 
@@ -258,7 +285,7 @@ class SweepStore:
                 array[region] = take(region)
 
 
-def _sources(grid: Grid, recorder: Recorder | None) -> tuple[dict[str, Take], dict[str, Take]]:
+def _sources(grid: StoredGrid, recorder: Recorder | None) -> tuple[dict[str, Take], dict[str, Take]]:
     """Variables that have a value per cell, and the other ones (unsteered runs, eligibility)."""
     by_cell, others = dict[str, Take](), dict[str, Take]()
     for name, (dims, values, _) in grid.variables().items():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 from torch import Tensor
 
+from mllm_probe import schema
 from mllm_probe.models.argument_checks import shortened
 from mllm_probe.tokens.positions import PromptPositions
 from mllm_probe.tokens.scopes import SCOPES, NamedScope, vector_scopes
@@ -181,6 +182,27 @@ def _parse_array(tokens: object) -> Scope:
         if len(set(numbers)) == len(numbers):
             return Scope(numbers=numbers)
     _unreadable(shortened(repr(tokens), _SHOWN))
+
+
+def require_image_at_input(names: Sequence[str], layers: Iterable[int], what: str) -> None:
+    """Raise a ValueError if named scopes other than ``"image"`` are asked for at the input of block 0.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of scopes or kinds of position.
+    layers : iterable of int
+        Coordinates.
+    what : str
+        Beginning of the message: the argument, and what was given.
+    """
+    others = [name for name in names if name != "image"]
+    if others and schema.INPUT in layers:
+        raise ValueError(
+            f"{what}: at 'input', the input of block 0, a text position holds its token's own embedding, whatever the "
+            f"image is, so that '{others[0]}' has no direction there. Give the scope 'image' alone, or leave 'input' "
+            "out of layers."
+        )
 
 
 def _nested(values: object) -> Any:

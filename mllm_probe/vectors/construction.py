@@ -20,7 +20,7 @@ from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import batch_size_of, described, require_one_of, whole_number
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.scopes import SCOPES
-from mllm_probe.tokens.selection import parse_vector_scopes
+from mllm_probe.tokens.selection import parse_vector_scopes, require_image_at_input
 from mllm_probe.typing import DataVariables, Images, Inputs, Layers, Library
 from mllm_probe.vectors.classes import Classes, classes_of, distinct_pictures
 from mllm_probe.vectors.directions import OWN_NORM, require_length
@@ -63,7 +63,9 @@ def concept_vectors(
         length, and ``raw_norm`` keeps their own.
     tokens : str or sequence of str
         Scopes of ``last_prompt``, ``image``, ``text``, ``all``: one of several tokens is averaged within each picture.
-    layers : "all", int or iterable of int
+    layers : "all", "input", int or iterable of int or "input"
+        ``"input"`` is the input of block 0, for ``tokens="image"`` alone: text positions there hold their tokens' own
+        embeddings.
     shuffled_draws : int
         Control directions with exchanged labels, of the concept's length.
     seed : int
@@ -84,6 +86,10 @@ def concept_vectors(
         picture from its class mean) and ``probe_accuracy`` (balanced, each half judged by the other's probe;
         ``probe_low`` and ``probe_high`` are its 95 % interval over pairs); ``residual_norm`` (layer, scope), and per
         role ``residual_norm_at_last_prompt`` … (layer); ``words``, ``positives``, ``negatives`` (concept).
+        ``shuffled_norm`` (concept, scope, draw, layer) is the length that a shuffled draw had before it was given the
+        concept's, and ``shuffled_cosine`` its absolute cosine with the concept's vector. ``manifold``
+        (manifold_sample, scope, layer, hidden), bfloat16 on the device: up to 128 pooled activations of the images,
+        minus their mean, from which controls of kind ``"on_manifold"`` are drawn.
 
     Raises
     ------
@@ -102,6 +108,7 @@ def concept_vectors(
     """
     require_model(model)
     scopes, chosen = parse_vector_scopes(tokens), resolve_layers(layers, len(model.layers))
+    require_image_at_input(scopes, chosen, f"tokens {scopes}")
     _require_library(library)
     _require_method(method, library, shuffled_draws)
     seed, batch_size = whole_number("seed", seed), batch_size_of(batch_size)
@@ -115,7 +122,8 @@ def concept_vectors(
         sums.keep_pooled(model.hidden_size)
     norms = pool(model, as_requests(model, pictures, prompt), scopes, chosen, sums.add, batch_size, progress)
     directions = ConceptDirections(sums, classes, method, seed)
-    data = directions.variables() | directions.shuffled_variables() | _norm_variables(norms, scopes)
+    data = directions.variables() | directions.shuffled_variables() | directions.manifold_variables()
+    data |= _norm_variables(norms, scopes)
     if probe_accuracy:
         data |= directions.probe_variables()
     coords: dict[Any, Any] = {schema.CONCEPT: list(library), schema.SCOPE: list(scopes)}
@@ -160,8 +168,8 @@ def vectors_from(
         Text with the images; ``model.default_prompt`` by default.
     scope : str
         Where the vectors come from, of ``last_prompt``, ``image``, ``text``, ``all``.
-    layers : "all", int or iterable of int
-        Blocks that [layer, hidden] arrays run over.
+    layers : "all", "input", int or iterable of int or "input"
+        Blocks that [layer, hidden] arrays run over; ``"input"``, the input of block 0, goes with ``scope="image"``.
     inputs : dict of Tensor or list of dicts, optional
         Processed tensors in place of images and prompt.
     words : mapping of str to sequence, optional
@@ -186,6 +194,7 @@ def vectors_from(
     _require_directions(directions)
     chosen = resolve_layers(layers, len(model.layers))
     (scope,) = parse_vector_scopes(scope)
+    require_image_at_input((scope,), chosen, f"scope '{scope}'")
     stacked = torch.stack([_as_layers(name, array, chosen, model) for name, array in directions.items()])
     norms = np.full((len(chosen), len(KINDS) + 1), np.nan)
     if images is not None or inputs is not None:

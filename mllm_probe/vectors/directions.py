@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import operator
@@ -21,6 +22,9 @@ from mllm_probe.tokens.kinds import KINDS, LAST_PROMPT
 
 OWN_NORM = "residual_norm_at_{}"
 """Name of the variable (layer) for the residual norm of one scope, next to ``residual_norm`` (layer, scope)."""
+_INNER = {"shuffled": (schema.DRAW,), "manifold": (schema.MANIFOLD_SAMPLE,)}
+"""Variables with a further dimension."""
+_DRAWS_AT_ONCE = 16
 
 
 def longest(dtype: torch.dtype) -> float:
@@ -53,9 +57,9 @@ class Directions:
     scopes : tuple of str
         Where vectors were captured.
     layers : dict of int to int
-        Block number → index along the dataset's layers.
+        Block number (``schema.INPUT`` for the input of block 0) → index along the dataset's layers.
     total_layers : int
-        Decoder blocks of the model.
+        Decoder blocks of the model; 0 where only the input of block 0 is there, which does not say.
     """
 
     def __init__(self, dataset: xr.Dataset) -> None:
@@ -65,11 +69,11 @@ class Directions:
         self.scopes = tuple(map(str, np.atleast_1d(self._coordinate(schema.SCOPE, "all"))))
         numbers = [int(n) for n in np.atleast_1d(self._coordinate(schema.LAYER, None))]
         self.layers = {number: index for index, number in enumerate(numbers)}
-        depth = np.atleast_1d(self._coordinate(schema.RELATIVE_DEPTH, np.nan))[0]
-        self.total_layers = round((numbers[0] + 1) / float(depth)) if np.isfinite(depth) else max(numbers) + 1
+        self.total_layers = _total(numbers, np.atleast_1d(self._coordinate(schema.RELATIVE_DEPTH, np.nan)))
         self._cache: dict[tuple[str, int], Tensor] = {}
         self._units: dict[tuple[str, int], Tensor] = {}
         self._shuffled: dict[tuple[str, int, int], Tensor] = {}
+        self._drawn: dict[tuple[int, int], list[list[tuple[Tensor, ...]]]] = {}
         self._arrays: dict[str, np.ndarray] = {}
 
     def _coordinate(self, name: str, missing: object) -> Any:
@@ -116,11 +120,29 @@ class Directions:
         """Length of the vector as its method gave it, before it was rescaled to the mean difference's."""
         return self._number("raw_norm", scope, layer) if "raw_norm" in self.dataset else self.length(scope, layer)
 
-    def negative(self, scope: str, layer: int, draw: int | None = None) -> float:
-        """Mean projection μ₋ of the negative pictures on v̂, or on the direction of a shuffled draw."""
-        if draw is None:
-            return self._number("negative_projection", scope, layer)
-        return float(self._values("shuffled_negative_projection", schema.DRAW)[self._at(scope, layer)][draw])
+    def on_manifold(self, scope: str, layer: int, seed: int, draw: int) -> Tensor:
+        """Direction of an on-manifold draw [hidden], of length 1, on its device; of an odd draw, minus the one before.
+
+        Σ g_i (h_i − mean) over the activations h_i that are kept with the vectors, with g ~ N(0, 1) from the seed, the
+        same at every layer and scope: a direction in which activations themselves differ.
+        """
+        key = (seed, draw // _DRAWS_AT_ONCE)
+        if key not in self._drawn:
+            self._drawn[key] = self._drawn_on_manifold(*key)
+        return self._drawn[key][self.layers[layer]][self.scopes.index(scope)][draw % _DRAWS_AT_ONCE]
+
+    def _drawn_on_manifold(self, seed: int, block: int) -> list[list[tuple[Tensor, ...]]]:
+        """Directions of `_DRAWS_AT_ONCE` draws, by layer and scope: numbers go to each device once for all of them."""
+        kept = [self._all("manifold", layer) for layer in self.layers]
+        pairs = range(block * _DRAWS_AT_ONCE // 2, (block + 1) * _DRAWS_AT_ONCE // 2)
+        weights = np.stack([np.random.default_rng([seed, pair]).standard_normal(kept[0].shape[1]) for pair in pairs])
+        signed = np.stack([weights, -weights], 1).reshape(-1, weights.shape[-1])
+        on = functools.cache(torch.from_numpy(signed).float().to)
+        return [[tuple(unit_rows(on(one.device) @ activations)) for activations in one] for one in kept]
+
+    def negative(self, scope: str, layer: int) -> float:
+        """Mean projection μ₋ of the negative pictures on v̂."""
+        return self._number("negative_projection", scope, layer)
 
     def residual_norm(self, kind: str, layer: int) -> float:
         """Residual norm of a kind of position at a layer, NaN where it was not measured."""
@@ -162,11 +184,11 @@ class Directions:
         return self._all(name, layer)[self.scopes.index(scope)]
 
     def _all(self, name: str, layer: int) -> Tensor:
-        """Tensor (scope, [draw,] hidden) of one layer, float32, on its device."""
+        """Tensor (scope, [draw or manifold sample,] hidden) of one layer, float32, on its device."""
         key = (name, self.layers[layer])
         if key not in self._cache:
             array = self.dataset[name]
-            inner = [schema.DRAW, schema.HIDDEN] if name == "shuffled" else [schema.HIDDEN]
+            inner = [*_INNER.get(name, ()), schema.HIDDEN]
             whole = name == "vector" and schema.LAYER in array.dims and split_dimension(array) is None
             if schema.LAYER in array.dims and not whole:
                 array = array.isel({schema.LAYER: self.layers[layer]})
@@ -176,6 +198,14 @@ class Directions:
             tensors = {(name, index): tensor[index] for index in self.layers.values()} if whole else {key: tensor}
             self._cache |= tensors
         return self._cache[key]
+
+
+def _total(numbers: Sequence[int], depths: np.ndarray) -> int:
+    """Blocks of the model, from the relative depth of one of them."""
+    known = [(n, float(depth)) for n, depth in zip(numbers, depths, strict=False) if n != schema.INPUT]
+    if known and np.isfinite(known[0][1]):
+        return round((known[0][0] + 1) / known[0][1])
+    return max(numbers) + 1
 
 
 _parsed: dict[int, tuple[weakref.ref[xr.Dataset], tuple[xr.Variable, ...], Directions]] = {}

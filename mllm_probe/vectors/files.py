@@ -166,7 +166,7 @@ def _save_gguf(vectors: xr.Dataset, path: Path) -> None:
     one = vectors.squeeze([d for d in (schema.CONCEPT, schema.SCOPE) if d in vectors.dims])
     layers = np.atleast_1d(one[schema.LAYER].values)
     values = one["vector"].values.reshape(len(layers), -1)
-    if 0 in layers:
+    if (layers <= 0).any():
         warnings.warn("GGUF control vectors have no place for block 0; its vector is left out.", stacklevel=3)
     writer = gguf.GGUFWriter(path, _ARCHITECTURE)
     writer.add_string(f"{_ARCHITECTURE}.model_hint", str(one.attrs.get("model", "")))

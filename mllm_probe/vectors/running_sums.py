@@ -19,6 +19,9 @@ from mllm_probe.vectors.classes import HALF_A, HALF_B, NEGATIVE, POSITIVE, Class
 from mllm_probe.vectors.directions import unit_rows
 from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_component
 
+MANIFOLD = 128
+"""Activations that are kept at most for on-manifold controls, every second, third … of the images beyond."""
+
 
 class Sums:
     """Running weighted sums over pictures, per layer on the layer's device."""
@@ -40,6 +43,8 @@ class Sums:
         self.squares: dict[int, Tensor] = {}
         self.centre: dict[int, Tensor] = {}
         self.pooled: Tensor | None = None
+        self.stride = -(-pictures // MANIFOLD)
+        self.manifold: dict[int, list[Tensor]] = {layer: [] for layer in layers}
 
     def keep_pooled(self, width: int) -> None:
         """Keep one vector per picture, scope and layer on the CPU."""
@@ -59,6 +64,7 @@ class Sums:
                 self.sums[layer] = batch.new_zeros((*share.shape[:2], *batch.shape[1:]))
                 self.squares[layer] = batch.new_zeros((len(share), 2, batch.shape[1]))
             away = batch - self.centre[layer]
+            self.manifold[layer].append(away[-start % self.stride :: self.stride].clone())
             self.sums[layer] += torch.einsum("ckb,bsd->cksd", share, away)
             self.squares[layer] += torch.einsum("ckb,bs->cks", share[:, :2], away.square().sum(-1))
         if self.pooled is not None:
@@ -125,19 +131,32 @@ class ConceptDirections:
         return data
 
     def shuffled_variables(self) -> DataVariables:
-        """Directions from shuffled labels, and the negatives' projections on them."""
+        """Directions from shuffled labels, how long they came out, and how much they lean on the concept."""
         if not self.sums.draws:
             return {}
-        drawn, projections = [], []
+        drawn, lengths, cosines = [], [], []
         for layer, vector in zip(self.sums.layers, self.vectors, strict=True):
-            units = unit_rows(self.sums.sums[layer][:, 4:]).transpose(1, 2)
+            natural = self.sums.sums[layer][:, 4:].transpose(1, 2)
+            units = unit_rows(natural)
             drawn.append(units * vector.norm(dim=-1)[:, :, None, None])
-            projections.append((units * self.sums.negative_mean(layer)[:, :, None]).sum(-1))
+            lengths.append(natural.norm(dim=-1))
+            cosines.append((units * unit_rows(vector)[:, :, None]).sum(-1).abs())
         dims = (schema.CONCEPT, schema.SCOPE, schema.DRAW, schema.LAYER)
         return {
             "shuffled": lazy((*dims, schema.HIDDEN), joined(drawn, 3), made_by="concept_vectors"),
-            "shuffled_negative_projection": (dims, _host(projections)),
+            "shuffled_norm": (dims, _host(lengths)),
+            "shuffled_cosine": (dims, _host(cosines)),
         }
+
+    def manifold_variables(self) -> DataVariables:
+        """Deviations of kept activations from their mean, from which on-manifold controls are drawn."""
+        dims = (schema.MANIFOLD_SAMPLE, schema.SCOPE, schema.LAYER, schema.HIDDEN)
+        kept = [torch.cat(self.sums.manifold[layer]) for layer in self.sums.layers]
+        if len(kept[0]) < 2:
+            return {}
+        # bfloat16 holds any activation; rounding by .4 % does not matter to directions that are drawn at random.
+        deviations = [(one - one.mean(0)).bfloat16() for one in kept]
+        return {"manifold": lazy(dims, joined(deviations, 2), made_by="concept_vectors")}
 
     def probe_variables(self) -> DataVariables:
         """Held-out accuracy of probes: each half classified by the probe of the other."""

@@ -62,7 +62,7 @@ def test_vectors_recordings_and_results_name_the_function_that_made_them(tiny, p
     mp.save_vectors(own, tmp_path / "v.safetensors")
     loaded = mp.load_vectors(tmp_path / "v.safetensors", model=tiny)
     grid = mp.sweep(
-        tiny, vectors, pictures[:1], layers=[1], strengths=(1,), draws=1, metrics=("tokens",), max_new_tokens=1,
+        tiny, vectors, pictures[:1], layers=[1], strengths=(1,), draws=4, metrics=("tokens",), max_new_tokens=1,
         record=("activation",), progress=False,
     )  # fmt: skip
     norm = mp.capture(tiny, pictures[:1]).activation.torch.norm()

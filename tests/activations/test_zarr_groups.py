@@ -17,7 +17,7 @@ from mllm_probe.activations.zarr_store import open_zarr, save_zarr
 from mllm_probe.cli import main
 from tests.sweeps.helpers import random_vectors
 
-SMALL = {"layers": [0], "strengths": (0, 1), "draws": 2, "max_new_tokens": 2, "progress": False}
+SMALL = {"layers": [0], "strengths": (0, 1), "draws": 4, "max_new_tokens": 2, "progress": False}
 PICKLE = {"id": "pickle", "protocol": 5}
 
 

@@ -80,7 +80,7 @@ def _content(folder):
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_nothing_but_a_store_of_activations_is_replaced(tmp_path, tiny, pictures, overwrite, device):
-    settings = {"layers": [0], "strengths": (0, 1), "draws": 2, "max_new_tokens": 2, "progress": False}
+    settings = {"layers": [0], "strengths": (0, 1), "draws": 4, "max_new_tokens": 2, "progress": False}
     sweep(tiny, random_vectors(tiny), pictures[:1], store=tmp_path / "sweep.zarr", **settings)
     for number in (2, 3):
         xr.Dataset({"mine": ("x", [1])}).to_zarr(tmp_path / f"theirs{number}.zarr", zarr_format=number)

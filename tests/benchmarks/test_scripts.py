@@ -62,6 +62,17 @@ def test_prompt_sweep_runs_and_a_map_of_logits_decodes_nothing(run_tiny):
     assert part["logits_only"]["decode_steps"] == 0 and "0 decode steps" in printed
 
 
+def test_patch_runs_and_all_sides_score_alike(run_tiny):
+    result, printed = run_tiny("patch", "--sampled", "2")
+    (part,) = result["parts"]
+    sides = sides_of(part)
+    assert len(sides) == 5 and "nnsight, one cell at a time" in printed
+    for name, side in sides.items():
+        assert side["error"] == "not installed" or (side["outputs_same"] and side["ms_per_cell"] > 0), (name, side)
+    assert [target["met"] is not None for target in part["targets"]] == [True] * 2
+    assert sides["mllm_probe.patch, default groups"]["cells"] == 2 * sides["mllm_probe.sweep, image"]["cells"]
+
+
 def test_profile_shows_where_the_time_goes(run_tiny):
     result, printed = run_tiny("sweep", "--profile")
     (part,) = result["parts"]

@@ -15,7 +15,7 @@ def main(store: str, pause: float) -> None:
     library = mp.concepts.scenes(concepts=["cat", "tree"], pairs=4)
     vectors = mp.concept_vectors(model, library, probe_accuracy=False, shuffled_draws=2)
     pictures = pictures_from(library)[:4]
-    settings = {"metrics": ("logprob",), "strengths": (-1, 1), "draws": 3, "controls": ("random",), "progress": False}
+    settings = {"metrics": ("logprob",), "strengths": (-1, 1), "draws": 4, "controls": ("random",), "progress": False}
     for _ in mp.sweep_iter(model, vectors, pictures, store=store, **settings):
         time.sleep(pause)
 

@@ -23,7 +23,7 @@ def write_pages(folder: Path) -> dict[str, list[str]]:
     library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=6)
     measured = mp.concept_vectors(model, library, probe_accuracy=False, shuffled_draws=2)
     pictures: list[Picture] = list(library["cat"].negative)[:3]
-    swept = {"layers": [1, 3, 5], "strengths": STRENGTHS, "metrics": ("logprob", "named"), "draws": 2}
+    swept = {"layers": [1, 3, 5], "strengths": STRENGTHS, "metrics": ("logprob", "named"), "draws": 4}
     grid = mp.sweep(model, measured, pictures, **swept, progress=False).assign_coords(concept=NAMES)
     grid["text"] = grid["text"].astype(object) + SAID
     grid = grid.assign_attrs(model=f"model {SCRIPT}", prompt=IMAGE)

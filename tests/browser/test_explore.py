@@ -20,7 +20,7 @@ from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.engine import Engine
 chunk_size.DEFAULT = chunk_size.Limits(rows=8)
 library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=12)
-explored = mp.explore("scenes-8l", library, strengths=(-1, 1, 2), draws=2)
+explored = mp.explore("scenes-8l", library, strengths=(-1, 1, 2), draws=4)
 explored
 """
 FILLED = """
@@ -43,7 +43,7 @@ SLOW_SWEEP = """
 Engine._compute = lambda self, blocks: (time.sleep(0.2), whole(self, blocks))[1]
 few = [picture for concept in library.values() for picture in concept.negative[:1]]
 explored.monitor.watch(mp.sweep_iter(explored.panel.model, explored.vectors, few, strengths=(0.5, 1), layers=[2, 4, 6],
-                                     metrics=("logprob",), controls=("random",), draws=2, progress=False));
+                                     metrics=("logprob",), controls=("random",), draws=4, progress=False));
 """
 FAST = "Engine._compute = whole"
 WAIT = "assert explored.wait(300), (explored.bar.message, explored.monitor.message)"
@@ -91,7 +91,7 @@ def explored(desk: lab.Desk) -> Iterator[Page]:
 @pytest.fixture
 def restarting(desk: lab.Desk) -> Iterator[Page]:
     """Another notebook with a lab of its own, whose kernel may go."""
-    small = MAKE.replace("pairs=12", "pairs=4").replace("(-1, 1, 2), draws=2", "(1,), draws=1")
+    small = MAKE.replace("pairs=12", "pairs=4").replace("(-1, 1, 2), draws=4", "(1,), draws=4")
     desk.notebook("restarted.ipynb", small.strip())
     with desk.opened("restarted.ipynb", 1400, 1100) as made:
         yield filled(made)

@@ -22,5 +22,5 @@ def test_the_lab_is_filled_and_its_slider_moved(desk: lab.Desk, monkeypatch: pyt
     explore = importlib.import_module("explore")
     monkeypatch.setattr(explore, "AGAIN", 1)
     figures = explore.measured(desk, TINY, moved=2)
-    assert figures["map"]["cells"] == 2 * 3 * 4 and figures["map"]["cells_per_second"] > 0
+    assert figures["map"]["cells"] == 2 * 3 * 3 and figures["map"]["cells_per_second"] > 0
     assert figures["moves"]["samples"] == 2 and 0 < figures["moves"]["median"] < 60_000

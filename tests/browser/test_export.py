@@ -118,7 +118,8 @@ def test_the_maps_strengths_are_scrubbed_its_cells_hovered_and_selected(offline:
     lab.repainted(canvas, [before])
     canvas.hover(position=cell_of(canvas, 0, 1))
     expect(read).to_contain_text("cat · layer 3")
-    expect(read).to_contain_text("nats [")
+    expect(read).to_contain_text("nats · too few images for a verdict · n = 3 of 6 images")
+    expect(page.get_by_test_id("map-caption")).to_have_text("no verdict: 3 of 6 images")
     canvas.click(position=cell_of(canvas, 0, 2))
     page.mouse.move(2, 2)
     expect(read).to_contain_text("cat · layer 5")
@@ -126,8 +127,9 @@ def test_the_maps_strengths_are_scrubbed_its_cells_hovered_and_selected(offline:
     metric = page.get_by_test_id("metric")
     metric.select_option("named")
     expect(read).not_to_contain_text("nats")
-    page.get_by_test_id("control").select_option("shuffled")
-    expect(read).to_contain_text("shuffled")
+    expect(page.get_by_test_id("map-caption")).to_have_text("no verdict: 3 of 10 images")
+    page.get_by_test_id("control").select_option("on_manifold")
+    expect(read).to_contain_text("on-manifold direction")
     page.screenshot(path=SHOTS / "report-light.png", full_page=True)
 
 

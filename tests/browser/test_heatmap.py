@@ -37,6 +37,7 @@ def large(k):
     band = np.repeat(values[..., None] * 0, 1, -1)
     variables = {"difference": (dims, values, {"units": "nats"}), "low": (dims, values - 1), "high": (dims, values + 1),
         "n": (dims, values * 0 + 24), "clear_of_controls": (dims, abs(values) > 1),
+        "clear_in_grid": (dims, abs(values) > 1), "q": (dims, np.exp(-abs(values))),
         "control_mean": ((*dims, "control"), band), "control_low": ((*dims, "control"), band - 1),
         "control_high": ((*dims, "control"), band + 1)}
     coords = {"concept": names, "category": ("concept", ["entity", "emotion"] * 32), "layer": np.arange(40),
@@ -85,8 +86,12 @@ grid, image = live.grid, pictures[0]
 live.concept, live.window = 'cat', [3, 4]
 """
 EXEC = "exec(live.copied)"
-CELLS = [cell.strip() for cell in (MAP, FAST, FEED, REAL, ANSWER, STORE, RUN, EXEC)]
-(I_MAP, I_FAST, I_FEED, I_REAL, I_ANSWER, I_STORE, I_RUN, I_EXEC) = range(len(CELLS))
+MARKS = """
+marked = mp.LayerConceptHeatmap(fakes.effect(answers=True), concept="cat", layer=2, strength=1.0)
+marked
+"""
+CELLS = [cell.strip() for cell in (MAP, FAST, FEED, REAL, ANSWER, STORE, RUN, EXEC, MARKS)]
+(I_MAP, I_FAST, I_FEED, I_REAL, I_ANSWER, I_STORE, I_RUN, I_EXEC, I_MARKS) = range(len(CELLS))
 
 # How many colours a part of a canvas has, in page pixels from its corner; the canvas is found by its test id in a cell.
 _COLOURS = """([index, x, y, w, h]) => {
@@ -186,7 +191,9 @@ def test_the_dose_response_of_the_cell_appears_and_its_points_scrub(area: Locato
     curve.locator(".mp-point").nth(0).click()
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("cat · layer 5 · −1 ×")
     curve.locator(".mp-point").nth(2).click()
-    expect(curve).to_have_attribute("aria-label", re.compile("cat, effect by strength.*not clear"))
+    expect(curve).to_have_attribute(
+        "aria-label", re.compile("cat, effect by strength.*does not pass.*passes in the grid, q")
+    )
 
 
 def test_choices_are_made_in_the_kernel(page: Page, area: Locator) -> None:
@@ -214,8 +221,37 @@ def test_cells_that_are_not_clear_are_hatched(page: Page, area: Locator) -> None
     area.get_by_test_id("heatmap-strength").press("End")
     page.wait_for_function(f"inside => ({_COLOURS})(inside) === 1", arg=inside)
     area.get_by_test_id("heatmap-strength").press("Home")
-    expect(area.get_by_test_id("heatmap-cell")).to_contain_text("not clear of the controls")
+    expect(area.get_by_test_id("heatmap-cell")).to_contain_text("does not pass")
     page.wait_for_function(f"inside => ({_COLOURS})(inside) >= 3", arg=inside)
+
+
+def test_cells_are_marked_for_their_answers_in_both_themes(page: Page, area: Locator) -> None:
+    lab.said(page, "from tests.widgets import fakes")
+    area = run(page, I_MARKS)
+    canvas, cell = area.get_by_test_id("heatmap"), area.get_by_test_id("heatmap-cell")
+    canvas.scroll_into_view_if_needed()
+    expect(area.get_by_test_id("map-note")).to_contain_text("– no answer names the concept")
+    expect(area.get_by_test_id("map-note")).to_contain_text("× at least half of the answers broken")
+    expect(area.get_by_test_id("map-caption")).to_have_text(re.compile(r"^whole grid: \d+ of 560 cells pass"))
+    expect(cell).to_have_text(re.compile(r"passes in the grid, q"))
+    expect(cell).not_to_contain_text("answers")
+
+    def colours(layer: int) -> str:
+        """How many colours the lower left of the cell of the fourth concept has, where it is not hatched."""
+        x, y = centre(canvas, 0, layer)
+        size = float(canvas.get_attribute("data-cell-width") or 0)
+        return f"({_COLOURS})([{I_MARKS}, {x - size / 2 + 2}, {y - 2}, 9, 10])"
+
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        lab.set_theme(page, theme)
+        lab.said(page, "marked.strength = 1.0")
+        page.wait_for_function(f"() => {colours(5)} === 1")
+        page.screenshot(path=SHOTS / f"heatmap-marks-{theme.split()[-1].lower()}.png")
+        lab.said(page, "marked.strength = 2.0")
+        page.wait_for_function(f"() => {colours(5)} > 3")
+        expect(cell).to_contain_text("at least half of the answers broken")
+    lab.said(page, "marked.layer, marked.strength = 0, 1.0")
+    expect(cell).to_contain_text("no answer names the concept")
 
 
 def test_the_off_target_view_is_read_by_keys_too(page: Page, area: Locator) -> None:

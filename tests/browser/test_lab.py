@@ -30,7 +30,7 @@ from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.generation import stream
 panel_module.stream = stream
 library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=4)
-explored = mp.explore(tiny_llava(), library, strengths=(-1, 1, 2), draws=2)
+explored = mp.explore(tiny_llava(), library, strengths=(-1, 1, 2), draws=4)
 explored
 """
 WAIT = "assert explored.wait(120), explored.bar.message"

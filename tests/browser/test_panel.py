@@ -26,7 +26,7 @@ panel
 """
 GRID = """
 panel.grid = mp.sweep(model, vectors, list(held_out["cat"].negative)[:2], layers=[3], strengths=(-1, 1, 2),
-                      tokens="last_prompt", metrics=("perplexity",), draws=1, progress=False)
+                      tokens="last_prompt", metrics=("perplexity",), draws=4, progress=False)
 print("swept", panel.doses, panel.safe_low, panel.safe_high)
 """
 SAME = """

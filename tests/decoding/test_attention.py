@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mllm_probe.decoding.attention import Prefix, _shared, attend, merge
+from mllm_probe.decoding.attention import _refuse, _shared, attend, merge
 from mllm_probe.decoding.cache_layers import PrefixLayer
 
 
@@ -52,7 +52,7 @@ def test_rows_of_several_prompts_see_their_own_prompt_and_their_own_tokens(fed, 
     layer.update(drawn(4, 2, 4 - fed, 8, seed=3), drawn(4, 2, 4 - fed, 8, seed=4)) if fed < 4 else None
     keys, values = layer.update(drawn(4, 2, fed, 8, seed=5), drawn(4, 2, fed, 8, seed=6))
     query = drawn(4, 2 * groups, fed, 8, seed=7)
-    out = _shared(query, keys, values, None, keys.prefixes, {})
+    out = _shared(query, keys, values, keys.prefixes, {})
     hidden = torch.ones(fed, 10, dtype=torch.bool).triu(1 + 10 - fed)
     for row, owner in enumerate(owners):
         own = [torch.cat([prompts[owner][i], part[row : row + 1]], 2) for i, part in enumerate((keys, values))]
@@ -75,16 +75,33 @@ def test_selected_rows_keep_their_prompt_and_hold_it_once():
 
 @pytest.mark.parametrize("named", [{"softcap": 30.0}, {"s_aux": torch.zeros(2)}, {"is_causal": False}])
 def test_what_cannot_be_shared_is_refused(named):
-    prefix = Prefix(0, 1, drawn(1, 2, 3, 8), drawn(1, 2, 3, 8))
     with pytest.raises(NotImplementedError, match="cannot share"):
-        _shared(drawn(1, 2, 2, 8), drawn(1, 2, 2, 8), drawn(1, 2, 2, 8), None, (prefix,), named)
+        _refuse(torch.nn.Identity(), None, named, 2, 2)
 
 
 def test_a_mask_over_the_prompt_is_refused():
-    prefix = Prefix(0, 1, drawn(1, 2, 3, 8), drawn(1, 2, 3, 8))
-    mask = torch.ones(1, 1, 2, 5, dtype=torch.bool).tril(3)
-    query = drawn(1, 2, 2, 8)
-    assert _shared(query, query, query, mask, (prefix,), {}).shape == (1, 2, 2, 8)
-    mask[..., 0] = False
+    mask, block = torch.ones(1, 1, 2, 5, dtype=torch.bool).tril(3), torch.nn.Identity()
+    _refuse(block, mask, {}, 2, 2)
+    hidden = mask.clone()
+    hidden[..., 0] = False
     with pytest.raises(NotImplementedError, match="hides parts of the prompt"):
-        _shared(query, query, query, mask, (prefix,), {})
+        _refuse(torch.nn.Identity(), hidden, {}, 2, 2)
+    with pytest.raises(NotImplementedError, match="hides parts of the prompt"):
+        _refuse(block, torch.where(hidden, 0.0, -torch.inf)[..., :4], {}, 2, 2)
+
+
+def test_a_mask_is_read_once_for_all_blocks_and_for_its_shape():
+    blocks, read = [torch.nn.Identity() for _ in range(3)], []
+
+    class Mask(torch.Tensor):
+        def all(self, *arguments):
+            read.append(1)
+            return super().all(*arguments)
+
+    for _ in range(2):
+        mask = torch.ones(1, 1, 2, 5, dtype=torch.bool).as_subclass(Mask)
+        for block in blocks:
+            _refuse(block, mask, {}, 2, 2)
+    assert len(read) == 1
+    _refuse(blocks[0], torch.ones(1, 1, 2, 6, dtype=torch.bool).as_subclass(Mask), {}, 2, 2)
+    assert len(read) == 2

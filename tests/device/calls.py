@@ -19,6 +19,7 @@ from mllm_probe.activations.accessor import TorchAccessor
 from mllm_probe.decoding.paths import NEXT_WAYS, PROMPT_WAYS
 from mllm_probe.decoding.shared import Shared, UneditedPart, WholeForwards
 from mllm_probe.generation.live import Live
+from mllm_probe.metrics import ModelJudge
 from mllm_probe.models import ProbeModel
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.editor import Editor
@@ -214,5 +215,25 @@ def _live() -> None:
         )
 
 
-for fill in (_captures, _accessors, _vectors, _editors, _ways, _sweeps, _live):
+def _judges() -> None:
+    CALLS["judge of an answer"] = lambda s: np.array(ModelJudge(s.model, "{text} {words} ?").log_odds("a cat", ["cat"]))
+
+
+def _patches() -> None:
+    layers: dict[str, Any] = {"a few": {"layers": ["input", 1, 2]}, "all": {}}
+    for name, own in layers.items():
+        CALLS[f"patch, {name} layers"] = lambda s, own=own: mp.patch(
+            s.model, s.library(), metrics=("logprob", "logit"), progress=False, **own
+        )
+    CALLS["capture, what enters block 0"] = lambda s: mp.capture(
+        s.model, s.images[:2], tokens="image", layers=["input", 0]
+    )
+    CALLS["sweep, what enters block 0"] = lambda s: mp.sweep(
+        s.model, mp.concept_vectors(s.model, s.library(), tokens="image", layers=["input", 0], shuffled_draws=2),
+        s.images[:2], tokens="image", layers=["input", 0], strengths=(1,), metrics=("logprob",), controls=("random",),
+        draws=4, max_new_tokens=1, progress=False,
+    )  # fmt: skip
+
+
+for fill in (_captures, _accessors, _vectors, _editors, _ways, _sweeps, _live, _judges, _patches):
     fill()

@@ -23,7 +23,10 @@ from tests.device.calls import CALLS, OPERATIONS, Subject
 from tests.device.subjects import on
 
 PLACEMENTS = ("sim", "sharded")
-TRIALS = ("sweep, last prompt token", "sweep, image tokens", "live job of a slider", "stream, last prompt token")
+TRIALS = (
+    "sweep, last prompt token", "sweep, image tokens", "patch, all layers", "live job of a slider",
+    "stream, last prompt token",
+)  # fmt: skip
 """Calls that try the ways of a model, or keep a prompt that later calls find."""
 GROWS = {"mllm_probe/decoding/cache_layers.py:_rows_of"}
 """Uploads that are allowed once per layer: rows are forked with an index for each block, whose groups differ."""
@@ -64,7 +67,9 @@ def test_numbers_are_those_of_the_cpu(name: str, placement: str) -> None:
     for key, value in expected.items():
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             scale = max(1.0, float(np.abs(value[np.isfinite(value)]).max(initial=0)))
-            np.testing.assert_allclose(found[key], value, rtol=0, atol=1e-4 * scale, err_msg=key)
+            # Activations are kept in bfloat16, whose last bit may turn on the smallest difference.
+            rtol = 2**-7 if key == "manifold" else 0
+            np.testing.assert_allclose(found[key], value, rtol=rtol, atol=1e-4 * scale, err_msg=key)
         else:
             np.testing.assert_array_equal(np.asarray(found[key], object), np.asarray(value, object), err_msg=key)
 

@@ -50,7 +50,7 @@ class Setting:
             self.vectors,
             self.held_out.pictures[:3],
             strengths=(-1, 0, 1),
-            draws=2,
+            draws=4,
             layers=[2, 4],
             max_new_tokens=3,
             progress=False,

@@ -5,10 +5,16 @@ import pytest
 from scipy import stats
 
 from mllm_probe.metrics import (
+    Draws,
     bootstrap_interval,
+    difference_interval,
+    draw_interval,
+    draw_test,
     false_discovery_rate,
     median_interval,
-    null_interval,
+    rank_test,
+    share_interval,
+    summarise_draws,
     wilson_interval,
 )
 
@@ -50,23 +56,101 @@ def test_too_few_images_give_no_interval_of_a_median():
     np.testing.assert_array_equal(high, [np.nan, 5.0])
 
 
-def test_null_interval_is_the_prediction_interval_of_one_more_draw():
-    draws = np.array([1.0, 2.0, 4.0, 3.0])
-    mean, low, high = null_interval(draws)
-    half = stats.t.ppf(0.975, 3) * draws.std(ddof=1) * np.sqrt(1 + 1 / 4)
-    np.testing.assert_allclose([mean, low, high], [2.5, 2.5 - half, 2.5 + half])
+def test_unpaired_draws_give_the_prediction_interval_of_one_more():
+    draws = summarise_draws(np.array([1.0, 2.0, 4.0, 3.0]), antithetic=False)
+    half = stats.t.ppf(0.975, 3) * np.std([1, 2, 4, 3], ddof=1) * np.sqrt(1 + 1 / 4)
+    np.testing.assert_allclose([draws.mean, *draw_interval(draws)], [2.5, 2.5 - half, 2.5 + half])
+    assert draw_test(2.5 + half, draws) == pytest.approx(0.05)
+    assert draw_test(np.nan, draws) != draw_test(np.nan, draws)
 
 
-def test_null_interval_covers_one_more_draw_at_its_level():
-    draws = np.random.default_rng(0).normal(3.0, 2.0, size=(20_000, 9))
-    _, low, high = null_interval(draws[:, :8], axis=1)
-    inside = (low <= draws[:, 8]) & (draws[:, 8] <= high)
-    assert inside.mean() == pytest.approx(0.95, abs=0.01)
+def test_the_mean_of_antithetic_draws_has_no_odd_part():
+    odd, even = np.array([3.0, -1.0, 2.0]), np.array([0.5, 0.7, 0.2])
+    draws = summarise_draws(np.stack([even + odd, even - odd], 1).reshape(-1), antithetic=True)
+    assert draws.mean == pytest.approx(even.mean())
+    assert draws.spread == pytest.approx(even.var(ddof=1) / 3)
+    assert draws.one_more == pytest.approx((odd**2).mean() + even.var(ddof=1) * 4 / 3)
 
 
-def test_null_interval_of_one_draw_is_not_known():
-    mean, low, high = null_interval(np.array([1.0, np.nan]))
-    assert mean == 1.0 and np.isnan(low) and np.isnan(high)
+def test_half_a_pair_does_not_count():
+    whole = summarise_draws(np.array([1.0, -1.0, 2.0, -1.5]), antithetic=True)
+    half = summarise_draws(np.array([1.0, -1.0, 2.0, -1.5, 9.0, np.nan]), antithetic=True)
+    np.testing.assert_allclose(whole, half)
+
+
+def test_one_draw_has_no_interval():
+    draws = summarise_draws(np.array([[1.0, np.nan], [np.nan, np.nan]]), antithetic=False)
+    assert draws.mean[0] == 1 and np.isnan(draws.mean[1])
+    assert np.isnan(draw_interval(draws)).all() and np.isnan(draw_test(np.ones(2), draws)).all()
+    assert np.isnan(summarise_draws(np.array([1.0, 2.0]), antithetic=True).one_more)
+
+
+def test_draws_without_spread_tell_any_difference():
+    draws = summarise_draws(np.ones(8), antithetic=True)
+    assert draw_test(1.0, draws) == 1 and draw_test(1.2, draws) == 0
+    assert draw_interval(draws) == (1.0, 1.0)
+
+
+def test_the_interval_of_a_difference_counts_images_and_draws():
+    rng = np.random.default_rng(0)
+    paired, draws = rng.normal(2, 1, 12), summarise_draws(rng.normal(size=8), antithetic=True)
+    low, high = difference_interval(paired, draws)
+    a, b = paired.var(ddof=1) / 12, draws.spread
+    df = (a + b) ** 2 / (a**2 / 11 + b**2 / 3)
+    half = stats.t.ppf(0.975, df) * np.sqrt(a + b)
+    np.testing.assert_allclose([low, high], [paired.mean() - half, paired.mean() + half])
+    none = summarise_draws(np.zeros(8), antithetic=True)
+    np.testing.assert_allclose(
+        difference_interval(paired, none), stats.ttest_1samp(paired, 0).confidence_interval(), rtol=1e-6
+    )
+
+
+def test_skewed_scores_have_an_interval_of_uneven_arms():
+    skewed = np.append(np.linspace(0, 0.2, 15), [5.0, 7.0])
+    draws = summarise_draws(np.zeros(8), antithetic=True)
+    low, high = difference_interval(np.stack([skewed, -skewed]), draws)
+    up, down = high[0] - skewed.mean(), skewed.mean() - low[0]
+    assert up > 1.5 * down
+    np.testing.assert_allclose([low[1], high[1]], [-high[0], -low[0]], rtol=0.1)
+
+
+def test_the_interval_of_bounded_scores_stays_within_its_bounds():
+    scores = np.append(np.ones(11), [0.0])
+    draws = summarise_draws(np.array([0.1, 0.1, 0.2, 0.2]), antithetic=True)
+    low, high = difference_interval(np.stack([scores - 0.15, 0.1 * scores]), draws, bounded=True)
+    assert low.min() >= -1 and high.max() <= 1 and low[0] > 0.5
+    wild, _ = difference_interval(scores - 0.15, draws)
+    assert wild < low[0]
+
+
+@pytest.mark.parametrize("least, interval", [(6, difference_interval), (10, None)])
+def test_too_few_images_give_no_interval(least, interval):
+    rng, draws = np.random.default_rng(1), summarise_draws(np.arange(8.0), antithetic=True)
+    for count in (least - 1, least):
+        if interval:
+            ends = interval(np.append(rng.normal(size=count), np.nan), draws)
+        else:
+            own = np.append(np.arange(count) % 2.0, np.nan)
+            ends = share_interval(own, np.append(np.zeros(count), np.nan), draws)
+        assert np.isfinite(ends).all() == (count == least)
+
+
+def test_the_interval_of_shares_is_newcombes_where_draws_agree():
+    # Newcombe's example of independent shares (1998, table II, case a): 56/70 and 48/80 give .0524 to .3339.
+    own, control = np.repeat([1.0, 0.0], [56, 14]), np.full(70, 0.6)
+    limits = [wilson_interval(56, 70), wilson_interval(48, 80)]
+    square = 0.6 * 0.4 / 80
+    low, high = share_interval(own, control, Draws(*map(np.asarray, (0.6, square, 1e9, square, 1e9))))
+    np.testing.assert_allclose([low, high], [0.0524, 0.3339], atol=2e-4)
+    assert limits[0][0] < 0.8 < limits[0][1]
+
+
+def test_ranks_give_p_from_99_draws_on():
+    draws = np.random.default_rng(2).normal(size=(2, 99))
+    draws[1, 0] = np.nan
+    p = rank_test(np.array([50.0, 50.0]), draws)
+    assert p[0] == pytest.approx(1 / 100) and np.isnan(p[1])
+    assert rank_test(np.median(draws[0]), draws[0]) == 1
 
 
 def test_wilson_agrees_with_scipy():

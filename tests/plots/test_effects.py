@@ -5,6 +5,7 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.plots import dose_response, layer_profile, vector_geometry
 from mllm_probe.plots.palette import CATEGORY_COLOURS
+from mllm_probe.studies.clear_cells import verdict_caption
 
 CONCEPTS, LAYERS, STRENGTHS = ["cat", "neon", "awe"], [0, 1, 2, 3], [-1.0, 0.0, 1.0, 2.0]
 
@@ -23,7 +24,9 @@ def effect_dataset(controls=("random", "shuffled"), answer_prefix="there is a"):
             "high": (dims, difference + 0.3),
             "value": (dims, difference + mean[0]),
             "n": (dims, np.full(shape, 24)),
-            "clear_of_controls": (dims, np.abs(difference) > 1.7),
+            "q": (dims, 0.05 * 1.7 / np.maximum(np.abs(difference), 0.1)),
+            "clear_of_controls": (dims, np.abs(difference) > 1.2),
+            "clear_in_grid": (dims, np.abs(difference) > 1.7),
             "control_mean": ((schema.CONTROL, *dims), mean),
             "control_low": ((schema.CONTROL, *dims), mean - 0.2),
             "control_high": ((schema.CONTROL, *dims), mean + 0.2),
@@ -82,6 +85,17 @@ def test_a_layer_profile_says_where_each_concept_peaks_and_how_far_it_spreads(ef
     assert ("over the layers", "@spread") not in hover.tooltips
 
 
+def test_the_input_of_block_0_is_marked_by_its_name(effect):
+    layers = [schema.INPUT, *LAYERS[1:]]
+    shifted = effect.assign_coords(schema.layer_coordinates(layers, 4))
+    figure = layer_profile(shifted)
+    assert figure.xaxis[0].ticker.ticks == layers and figure.xaxis[0].major_label_overrides == {-1: "input"}
+    peaked = shifted.copy()
+    peaked["difference"] = peaked["difference"] + (peaked.layer == schema.INPUT) * 20.0
+    assert data(layer_profile(peaked), "points cat")["spread"][0].startswith("peak at layer input, spread 1.")
+    assert layer_profile(effect).xaxis[0].major_label_overrides == {}
+
+
 def test_a_strength_that_was_selected_before_is_drawn_and_another_one_is_refused(effect):
     one = effect.sel(strength=2)
     assert texts(layer_profile(one))[0] == texts(layer_profile(effect, strength=2))[0]
@@ -106,11 +120,51 @@ def test_the_band_of_several_concepts_covers_all_of_them(effect):
     assert np.allclose(data(figure, "band shuffled")["high"], gap.max("concept"))
 
 
-def test_markers_are_filled_where_the_effect_is_clear_of_controls(effect):
+def test_markers_are_filled_where_the_effect_passes_in_the_grid(effect):
     points = data(layer_profile(effect, strength=1), "points cat")
-    clear = effect["clear_of_controls"].sel(strength=1, concept="cat").values
+    clear = effect["clear_in_grid"].sel(strength=1, concept="cat").values
     assert 0 < clear.sum() < 4
     assert list(points["fill"]) == [CATEGORY_COLOURS["entity"] if yes else "#ffffff" for yes in clear]
+
+
+def test_an_effect_without_q_is_filled_where_it_is_clear_of_controls(effect):
+    old = effect.drop_vars(["q", "clear_in_grid"])
+    figure = layer_profile(old, strength=1)
+    clear = old["clear_of_controls"].sel(strength=1, concept="cat").values
+    assert [one != "#ffffff" for one in data(figure, "points cat")["fill"]] == list(clear)
+    assert "Filled: clear of every control." in " ".join(texts(figure)) and "whole grid" not in " ".join(texts(figure))
+
+
+def test_the_caption_counts_the_cells_of_the_whole_grid_that_pass(effect):
+    for figure in (layer_profile(effect, strength=1, concepts="cat"), dose_response(effect, layer=1)):
+        written = " ".join(" ".join(texts(figure)).split())
+        assert f"whole grid: {verdict_caption(effect)}" in written
+        assert f"{int(effect['clear_in_grid'].sum())} of 48 cells pass" in written
+        (hover,) = [tool for tool in figure.tools if hasattr(tool, "tooltips")]
+        assert {("passes in the grid", "@clear"), ("q", "@q{0.000}")} <= set(hover.tooltips)
+    assert np.allclose(data(layer_profile(effect, strength=1), "points cat")["q"], effect["q"].sel(strength=1)[0])
+
+
+def test_points_are_marked_for_their_answers(effect):
+    none = layer_profile(effect, strength=1)
+    assert not [one for one in none.renderers if one.name and one.name.startswith("mark ")]
+    never = xr.zeros_like(effect["difference"], bool)
+    never.loc[{"layer": [0, 1], "concept": "cat"}] = True
+    broken = xr.zeros_like(effect["difference"])
+    broken.loc[{"layer": [1, 3]}] = 0.5
+    figure = layer_profile(effect.assign(never_named=never, broken=broken), strength=1)
+    at = effect["difference"].sel(strength=1)
+    dash, cross = data(figure, "mark never_named"), data(figure, "mark broken")
+    assert list(dash["x"]) == [0] and np.allclose(dash["y"], at.sel(concept="cat", layer=0))
+    assert sorted(cross["x"]) == [1] * 3 + [3] * 3, "of two marks, the last is painted"
+    assert list(data(figure, "points cat")["marks"]) == [
+        "no answer names the concept",
+        "no answer names the concept; at least half of the answers broken",
+        "",
+        "at least half of the answers broken",
+    ]
+    labels = {item.label.value for item in figure.legend[0].items}
+    assert {"no answer names the concept", "at least half of the answers broken"} <= labels
 
 
 def test_axes_carry_units_and_the_caption_says_how_it_was_made(effect):

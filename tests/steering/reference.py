@@ -24,9 +24,9 @@ def made_vectors(model, scopes=("last_prompt", "image", "text"), concepts=("cat"
                 ("concept", "scope", "draw", "layer", "hidden"),
                 rng.standard_normal((*shape[:2], draws, layers, width)).astype(np.float32),
             ),
-            "shuffled_negative_projection": (
-                ("concept", "scope", "draw", "layer"),
-                rng.standard_normal((*shape[:2], draws, layers)),
+            "manifold": (
+                ("manifold_sample", "scope", "layer", "hidden"),
+                rng.standard_normal((7, len(scopes), layers, width)).astype(np.float32),
             ),
             "residual_norm": (("layer", "scope"), rng.uniform(2, 6, (layers, len(scopes)))),
             "negative_projection": (dims, rng.standard_normal(shape)),

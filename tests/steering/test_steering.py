@@ -59,15 +59,48 @@ def test_random_control_changes_as_much_as_the_concept_in_its_own_direction(tiny
     row = Steering(vectors.sel(concept="cat"), [1], tokens="all", **options)
     mine, _ = changes(tiny, pictures[0], row, 1)
     directions = []
-    for seed, draw in ((0, 0), (0, 1), (1, 0)):
+    for seed, draw in ((0, 0), (0, 1), (0, 2), (1, 0)):
         control, _ = changes(tiny, pictures[0], row.control("random", seed=seed, draw=draw), 1)
         assert torch.allclose(control.norm(dim=-1), mine.norm(dim=-1), rtol=1e-3, atol=1e-5)
         edited = control[control.norm(dim=-1) > 1e-3]
         unit = edited / edited.norm(dim=-1, keepdim=True)
-        expected = random_direction(seed, draw, 1, tiny.hidden_size)
+        expected = random_direction(seed, draw, tiny.hidden_size)
         assert torch.allclose((unit @ expected).abs(), torch.ones(len(unit)), atol=1e-4)
         directions.append(unit[-1])
-    assert max(abs(float(directions[i] @ directions[j])) for i in range(3) for j in range(i)) < 0.9
+    first, opposite, *others = directions
+    assert torch.allclose(first, -opposite, atol=1e-5)
+    assert max(abs(float(a @ b)) for a in (first, *others) for b in (first, *others) if a is not b) < 0.9
+
+
+def test_a_control_has_one_direction_at_every_layer(tiny, pictures, vectors):
+    for kind in ("random", "on_manifold"):
+        found = []
+        for layer in (0, 2):
+            row = Steering(vectors.sel(concept="cat"), [layer], 1.0, tokens="last_prompt").control(kind, seed=3, draw=2)
+            change, _ = changes(tiny, pictures[0], row, layer)
+            found.append(change[-1] / change[-1].norm())
+        assert torch.allclose(*found, atol=1e-5) == (kind == "random")
+
+
+def test_an_on_manifold_control_is_a_random_sum_of_deviations_of_activations(tiny, pictures, vectors):
+    cat = vectors.sel(concept="cat")
+    kept = torch.from_numpy(cat.manifold.sel(layer=1, scope="image").transpose("manifold_sample", "hidden").values)
+    row = Steering(cat, [1], 1.0, tokens="image")
+    image = (tiny.encode([pictures[0]], PROMPT).roles == 1)[0]
+    mine, _ = changes(tiny, pictures[0], row, 1)
+    for draw in (0, 1, 35):
+        change, _ = changes(tiny, pictures[0], row.control("on_manifold", seed=5, draw=draw), 1)
+        weights = torch.from_numpy(np.random.default_rng([5, draw // 2]).standard_normal(len(kept))).float()
+        expected = (weights @ kept) * (-1) ** draw
+        expected = expected / expected.norm() * mine[image].norm(dim=-1, keepdim=True)
+        assert torch.allclose(change[image], expected, atol=1e-4)
+
+
+def test_controls_need_vectors_that_carry_them(vectors):
+    bare = vectors.drop_vars(["manifold", "shuffled"]).drop_dims(["draw", "manifold_sample"], errors="ignore")
+    for kind, hint in (("on_manifold", "two images or more"), ("shuffled", "shuffled_draws=8")):
+        with pytest.raises(ValueError, match=rf"no {kind} draw 0 of 'cat': the vectors carry 0.*{hint}"):
+            Steering(bare.sel(concept="cat"), [1]).control(kind)
 
 
 def test_random_control_in_residual_units_does_not_know_the_concept(tiny, pictures, vectors):
@@ -77,12 +110,12 @@ def test_random_control_in_residual_units_does_not_know_the_concept(tiny, pictur
 
 
 def test_random_directions_are_isotropic_and_their_own():
-    drawn = torch.stack([random_direction(s, d, n, 256) for s in range(4) for d in range(8) for n in range(4)])
+    drawn = torch.stack([random_direction(s, 2 * d, 256) for s in range(4) for d in range(32)])
     assert torch.allclose(drawn.norm(dim=-1), torch.ones(len(drawn)))
     cosines = (drawn @ drawn.T).fill_diagonal_(0).abs()
     assert cosines.max() < 0.35
     assert cosines.mean() < 0.06
-    assert torch.equal(random_direction(1, 2, 3, 256), random_direction(1, 2, 3, 256))
+    assert torch.equal(random_direction(1, 3, 256), -random_direction(1, 2, 256))
 
 
 def test_shuffled_control_uses_its_draw(tiny, pictures, vectors):
@@ -93,11 +126,11 @@ def test_shuffled_control_uses_its_draw(tiny, pictures, vectors):
     drawn = torch.from_numpy(cat.shuffled.sel(layer=1, scope="image").isel(draw=1).values)
     expected = float(cat.residual_norm.sel(layer=1, scope="image")) * drawn / drawn.norm()
     assert torch.allclose(change[image], expected.expand(16, -1), atol=1e-4)
-    ablated = Steering(cat, [1], 1.0, tokens="image", operation="ablate").control("shuffled", draw=1)
-    change, before = changes(tiny, pictures[0], ablated, 1)
-    after = (before + change)[image] @ (drawn / drawn.norm())
-    wanted = float(cat.shuffled_negative_projection.sel(layer=1, scope="image").isel(draw=1))
-    assert torch.allclose(after, torch.full_like(after, wanted), atol=1e-4)
+    ablated = Steering(cat, [1], 1.0, tokens="image", operation="ablate")
+    mine, _ = changes(tiny, pictures[0], ablated, 1)
+    change, _ = changes(tiny, pictures[0], ablated.control("shuffled", draw=1), 1)
+    expected = mine[image].norm(dim=-1, keepdim=True) * drawn / drawn.norm()
+    assert torch.allclose(change[image].abs(), expected.abs(), atol=1e-4)
 
 
 def test_a_position_without_a_vector_of_its_scope_uses_another_and_the_receipt_says_so(tiny, pictures, vectors):
@@ -149,7 +182,7 @@ def test_layers_in_all_forms(vectors):
         ({"tokens": ["image", 3]}, r"tokens: expected one or several of"),
         ({"tokens": np.zeros((2, 2), bool)}, r"the patch mask selects no patch"),
         ({"kind": "shuffled", "draw": 2}, r"no shuffled draw 2 of 'cat': the vectors carry 2.*shuffled_draws"),
-        ({"kind": "other"}, r"kind: expected one of concept, random, shuffled"),
+        ({"kind": "other"}, r"kind: expected one of concept, random, on_manifold, shuffled"),
         ({"seed": -1}, r"seed: expected 0 or more"),
     ],
     ids=str,

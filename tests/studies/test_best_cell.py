@@ -58,7 +58,7 @@ def test_report_and_evaluation_give_the_same_best_cell(tmp_path, monkeypatch):
     model = type("Model", (), {"layers": range(4)})
     chosen = steerability.best_over_scopes({"last": steerability.worth(model, None, [], "last")})
     assert reported == {name: (cell.layer, cell.strength) for name, cell in chosen.items()}
-    assert reported["cat"] == (2, 2.0) and rows[0][-3] == "0.60"
+    assert reported["cat"] == (2, 2.0) and rows[0][-4] == "0.60"
 
 
 def test_images_that_are_not_eligible_or_were_not_edited_do_not_count():

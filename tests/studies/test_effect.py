@@ -51,6 +51,7 @@ def test_difference_is_concept_minus_the_mean_of_random_draws():
     means = draws.mean("sample")
     half = stats.t.ppf(0.975, DRAWS - 1) * means.std(ddof=1) * np.sqrt(1 + 1 / DRAWS)
     assert float(found.control_low.sel(control="random")) == pytest.approx(float(means.mean() - half))
+    assert float(found.p.sel(control="random")) < 0.002 and float(found.q) < 0.01
 
 
 def test_a_median_is_not_moved_by_one_image():
@@ -63,7 +64,8 @@ def test_a_median_is_not_moved_by_one_image():
     assert float(found["mean"]) == pytest.approx(float(values.sel(control="concept", draw=0).median()))
     ordered = np.sort(paired.values)
     assert (float(found.low), float(found.high)) == pytest.approx((ordered[2], ordered[-3]))
-    assert found.clear_of_controls and float(effect(data).sel(concept="cat", layer=2, strength=1).difference) > 20
+    assert np.isnan(found.p).all() and not found.clear_of_controls
+    assert float(effect(data).sel(concept="cat", layer=2, strength=1).difference) > 20
     with pytest.raises(ValueError, match="expected one of mean, median, got 'mode'"):
         effect(data, average="mode")
 
@@ -81,7 +83,8 @@ def test_a_median_of_missing_images_is_nan():
 def test_a_strong_effect_is_clear_and_none_is_not():
     found = effect(grid(), "logprob")
     assert found.clear_of_controls.sel(concept="cat", strength=1).values.tolist() == [True, False]
-    assert not found.clear_of_controls.sel(strength=0).any()
+    assert not found.clear_of_controls.sel(strength=0).any() and np.isnan(found.q.sel(strength=0)).all()
+    assert (found.clear_in_grid == found.clear_of_controls).all()
     assert (found.difference.sel(strength=0) == 0).all()
     assert found.relative_depth.values.tolist() == [0.75, 1.0] and found.category.item() == "entity"
 
@@ -93,8 +96,8 @@ def test_every_kind_of_control_must_be_cleared():
 
 
 def test_within_the_spread_of_draws_is_not_clear_even_when_the_images_agree():
-    found = effect(grid(concept=0.5, spread=1.0, noise=0.01), "logprob").sel(concept="cat", layer=2, strength=1)
-    assert float(found.low) > 0 or float(found.high) < 0
+    found = effect(grid(concept=0.9, spread=1.0, noise=0.01, seed=1), "logprob").sel(concept="cat", layer=2, strength=1)
+    assert float(found.value) > 0.8 and (found.p > 0.05).any("control")
     assert not found.clear_of_controls
 
 
@@ -107,18 +110,83 @@ def test_outside_of_the_draws_is_not_clear_when_the_images_disagree():
 
 
 def test_one_image_or_one_draw_is_never_clear():
-    assert not effect(grid().isel(sample=[0]), "logprob").clear_of_controls.any()
+    few = effect(grid().isel(sample=slice(5)), "logprob")
+    assert not few.clear_of_controls.any() and np.isnan(few.low).all() and np.isnan(few.p).all()
+    assert (few.n == 5).all() and np.isfinite(few.difference).all() and few.attrs["least_images"] == 6
     assert not effect(grid().isel(draw=[0]), "logprob").clear_of_controls.any()
 
 
-def test_named_counts_eligible_images_only():
-    data = grid(metric="named")
+def test_an_effect_against_the_dose_is_not_clear():
+    for concept, takes_away, clear in (
+        (2.0, False, True),
+        (-2.0, False, False),
+        (2.0, True, False),
+        (-2.0, True, True),
+    ):
+        data = grid(concept=concept).assign_coords(takes_away=("strength", [False, takes_away]))
+        found = effect(data, "logprob").sel(concept="cat", layer=2, strength=1)
+        assert bool(found.clear_of_controls) == clear and float(found.p.max()) < 0.01
+
+
+def test_the_sign_of_a_dose_follows_its_operation_where_the_grid_does_not_say():
+    down = grid(concept=-2.0)
+    assert effect(down.assign_attrs(operation="ablate")).sel(layer=2, strength=1).clear_of_controls.all()
+    assert not effect(down.assign_attrs(operation="add")).sel(layer=2, strength=1).clear_of_controls.any()
+
+
+def test_a_metric_without_direction_has_an_interval_and_no_verdict():
+    data = grid()
+    data.logprob.attrs["direction"] = 0
+    found = effect(data, "logprob").sel(strength=1)
+    assert np.isfinite(found.low).all() and np.isnan(found.p).all() and np.isnan(found.q).all()
+    assert not found.clear_of_controls.any()
+
+
+def test_a_cell_passes_in_the_grid_at_a_false_discovery_rate():
+    rng = np.random.default_rng(3)
+    cells = [
+        grid(concept=0.3 * rng.normal(), seed=seed)
+        .sel(control=["concept", "random"])
+        .assign_coords(concept=[f"c{seed}"])
+        for seed in range(200)
+    ]
+    found = effect(xr.concat(cells, "concept").isel(layer=[0]), "logprob").sel(strength=1)
+    assert 4 <= int((found.p <= 0.05).sum()) <= 20
+    assert int(found.clear_in_grid.sum()) <= 2
+    p = found.p.max("control").values
+    expected = np.full(p.shape, np.nan)
+    expected[np.isfinite(p)] = stats.false_discovery_control(p[np.isfinite(p)])
+    np.testing.assert_allclose(found.q, expected)
+
+
+def test_pairs_of_opposite_draws_are_averaged_first():
+    data = grid(spread=2.0, noise=0.01)
+    values = data.logprob.values
+    values[..., 1, 1::2, :] = 2 * data.logprob_unsteered.values - values[..., 1, 0::2, :]
+    apart, together = effect(data), effect(data.assign_attrs(antithetic=["random"]))
+    cell = {"concept": "cat", "layer": 2, "strength": 1}
+    width = [float(one.high.sel(cell) - one.low.sel(cell)) for one in (apart, together)]
+    assert width[1] < 0.1 * width[0]
+    beyond = together.control_high - together.control_mean
+    assert float(beyond.sel(cell | {"control": "random"})) > 1
+
+
+def test_from_99_draws_on_there_is_a_p_by_ranks():
+    data = grid()
+    many = data.isel(draw=np.arange(102) % DRAWS)
+    moved = xr.DataArray(0.001 * np.arange(102), dims="draw") * (many.control != "concept")
+    many["logprob"] = (many.logprob + moved).transpose(*data.logprob.dims)
+    assert "rank_p" not in effect(data) and float(effect(many).rank_p.sel(layer=2, strength=1).max()) == 1 / 103
+
+
+def test_eligible_images_count_for_every_metric():
+    data = grid(metric="logprob")
     counts = np.zeros((1, 2, IMAGES), dtype=bool)
     counts[:, 1, :5] = True
     data["eligible"] = (("concept", "strength", "sample"), counts)
-    found = effect(data, "named").sel(concept="cat", layer=2)
+    found = effect(data, "logprob").sel(concept="cat", layer=2)
     assert found.n.values.tolist() == [0, 5] and np.isnan(found.difference.sel(strength=0))
-    own = data.named.sel(concept="cat", layer=2, strength=1, control="concept", draw=0)[:5]
+    own = data.logprob.sel(concept="cat", layer=2, strength=1, control="concept", draw=0)[:5]
     assert float(found["mean"].sel(strength=1)) == pytest.approx(float(own.mean()))
 
 

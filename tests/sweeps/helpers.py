@@ -25,6 +25,7 @@ def random_vectors(model, concepts=("cat", "dog"), *, draws=3, seed=0, words=Non
     shape = (len(concepts), len(scopes), layers)
     vector = torch.randn(*shape, width, generator=generator).to(model.device)
     shuffled = torch.randn(len(concepts), len(scopes), draws, layers, width, generator=generator).to(model.device)
+    manifold = torch.randn(5, len(scopes), layers, width, generator=generator).to(model.device)
     growth = 1 + np.arange(layers)[:, None] * 0.1 + np.arange(len(scopes))[None] * 0.05
     norms = np.broadcast_to(norm, layers)[:, None] * growth
     dims = (schema.CONCEPT, schema.SCOPE, schema.LAYER)
@@ -33,7 +34,7 @@ def random_vectors(model, concepts=("cat", "dog"), *, draws=3, seed=0, words=Non
         "shuffled": lazy((schema.CONCEPT, schema.SCOPE, schema.DRAW, schema.LAYER, schema.HIDDEN), shuffled),
         "residual_norm": ((schema.LAYER, schema.SCOPE), norms),
         "negative_projection": (dims, np.full(shape, 0.1)),
-        "shuffled_negative_projection": ((*dims, schema.DRAW), np.full((*shape, draws), 0.1)),
+        "manifold": lazy((schema.MANIFOLD_SAMPLE, schema.SCOPE, schema.LAYER, schema.HIDDEN), manifold),
         "words": (schema.CONCEPT, [json.dumps((words or {}).get(name, [name])) for name in concepts]),
     }
     coords = schema.layer_coordinates(model.layers, layers) | {

@@ -17,7 +17,7 @@ from tests.sweeps.helpers import random_vectors
 SETTINGS = {
     "layers": [0, 2],
     "strengths": (-1, 0, 1),
-    "draws": 2,
+    "draws": 4,
     "max_new_tokens": 3,
     "record": ("residual_norm", "logit_lens", "activation"),
     "read_layers": [1, 3],

@@ -15,6 +15,14 @@ EVERY = {"concept": 1, "random": 8, "shuffled": 8}
 TYPICAL = Axes(tuple("abcdefgh"), tuple(range(8)), (-2.0, -1.0, 0.0, 1.0, 2.0), EVERY)
 
 
+def empty(axes, samples, metrics, steps=0, answers=False, may_count=None, skips=False):
+    shape = (len(axes.concepts), len(axes.strengths), len(samples))
+    may_count = np.ones(shape, bool) if may_count is None else may_count
+    return Grid(
+        axes, {"sample": samples}, as_metrics(metrics), steps=steps, answers=answers, eligible=may_count, skips=skips
+    )
+
+
 def test_every_cell_is_run_once_and_strength_zero_never():
     cells = plan_cells(AXES, shared=("random",))
     assert len(set(cells)) == len(cells) == 3 * 3 * (2 + 2 + 2 * 3)
@@ -30,7 +38,7 @@ def test_shared_runs_are_scored_against_every_concept():
     cells = [c for c in plan_cells(AXES, shared=("random",)) if c.strength == 3 and c.layer == 1]
     pairs = scored_pairs(AXES, cells)
     assert len(pairs) == 2 + 2 * 2 + 2 * 3
-    grid = Grid(AXES, {"sample": ["a", "b"]}, as_metrics("logprob"), steps=0, answers=False)
+    grid = empty(AXES, ["a", "b"], "logprob")
     grid.put(pairs, 1, {"logprob": pairs.row + 10.0 * pairs.concept})
     values = grid.cells["logprob"][:, 1, 3, :, :, 1]
     row = next(i for i, c in enumerate(cells) if c.control == "random" and c.draw == 1)
@@ -42,14 +50,14 @@ def test_shared_runs_are_scored_against_every_concept():
 def test_scores_of_several_samples_are_put_at_once():
     cells = plan_cells(AXES, shared=("random",))[:2]
     pairs = scored_pairs(AXES, cells)
-    grid = Grid(AXES, {"sample": ["a", "b"]}, as_metrics("logprob"), steps=0, answers=False)
+    grid = empty(AXES, ["a", "b"], "logprob")
     grid.put(pairs, np.array([1, 0]), {"logprob": np.array([5.0, 6.0])})
     assert np.argwhere(grid.done)[:, [1, 5]].tolist() == [[0, 1], [1, 0]]
     assert grid.cells["logprob"][grid.done].tolist() == [5.0, 6.0]
 
 
 def test_the_baseline_fills_strength_zero_and_nothing_else():
-    grid = Grid(AXES, {"sample": ["a"]}, as_metrics(("logprob", "named")), steps=2, answers=True)
+    grid = empty(AXES, ["a"], ("logprob", "named"), 2, True)
     grid.put_unsteered(0, {"logprob": np.array([1.0, 2.0]), "tokens": np.array([4, 5]), "text": "a cat"})
     zero = grid.cells["logprob"][:, :, 2, :, :, 0]
     assert (zero[0, :, 2] == 1).all() and (zero[1, :, 1, :2] == 2).all() and np.isnan(zero[:, :, 0, 1:]).all()
@@ -78,9 +86,40 @@ def test_equal_vectors_and_equal_draws_are_run_once(tiny):
     cells = plan_cells(axes, duplicates=duplicates)
     assert len(cells) == 2 * (2 + 2 * 2 + 8)
     places = {(c.control, c.concept, c.draw): c.places for c in cells}
-    assert places["concept", 0, 0] == ((0, 0), (2, 0)) and places["shuffled", 1, 0] == ((1, 0), (1, 2))
+    assert places["concept", 0, 0] == (("concept", 0, 0), ("concept", 2, 0))
+    assert places["shuffled", 1, 0] == (("shuffled", 1, 0), ("shuffled", 1, 2))
     pairs = scored_pairs(axes, cells)
     assert len(set(zip(*map(np.ndarray.tolist, pairs.index), strict=True))) == len(pairs) == 2 * 3 * (1 + 2 + 3)
+
+
+def test_rows_of_other_concepts_are_controls_at_no_further_run():
+    axes = Axes(("cat", "dog", "star"), (0, 1), (0.0, 1.0), {"concept": 1, "random": 4, "concepts": 2})
+    cells = plan_cells(axes, shared=("random",))
+    assert len(cells) == len(plan_cells(Axes(*AXES_WITHOUT), shared=("random",))) == 2 * (3 + 4)
+    own = next(c for c in cells if c.control == "concept" and c.concept == 1)
+    assert set(own.places) == {("concept", 1, 0), ("concepts", 0, 0), ("concepts", 2, 1)}
+    grid = empty(axes, ["a"], "logprob")
+    pairs = scored_pairs(axes, cells)
+    grid.put(pairs, 0, {"logprob": pairs.row + 100.0 * pairs.concept})
+    values = grid.cells["logprob"][:, 0, 1, :, :, 0]
+    rows = {c.concept: i for i, c in enumerate(cells) if c.control == "concept" and c.layer == 0}
+    assert values[0, 2, :2].tolist() == [rows[1], rows[2]] and values[2, 2, :2].tolist() == [
+        rows[0] + 200,
+        rows[1] + 200,
+    ]
+    assert np.isnan(values[:, 2, 2:]).all()
+
+
+def test_images_of_a_library_run_for_their_own_concepts():
+    may_count = np.zeros((2, 4, 2), bool)
+    may_count[0, :, 0] = may_count[1, :, 1] = True
+    grid = empty(AXES, ["a", "b"], "logprob", may_count=may_count, skips=True)
+    assert grid.skipped[0, ..., 1].all() and not grid.skipped[0, ..., 0].any() and grid.progress == 0.5
+    grid.put_eligible(0, np.array([False, True]), [True, False, False, False])
+    assert grid.eligible[0, :, 0].tolist() == [False, True, True, True] and not grid.eligible[1, :, 0].any()
+
+
+AXES_WITHOUT = (("cat", "dog", "star"), (0, 1), (0.0, 1.0), {"concept": 1, "random": 4})
 
 
 def everything(blocks):
@@ -107,10 +146,10 @@ def test_every_run_is_made_once_in_whatever_order(axes, coarse, one_layer, kept)
 @pytest.mark.parametrize(
     ("axes", "samples", "full"),
     [
-        (TYPICAL, 4, 4),
-        (TYPICAL, 16, 16),
-        (Axes(TYPICAL.concepts, TYPICAL.layers, (-1.0, 1.0), EVERY), 10, 6),
-        (Axes(("a",), tuple(range(32)), (-1.0, 0.0, 1.0), EVERY), 8, 5),
+        (TYPICAL, 16, 11),
+        (TYPICAL, 40, 29),
+        (Axes(TYPICAL.concepts, TYPICAL.layers, (-1.0, 1.0), EVERY), 20, 7),
+        (Axes(("a",), tuple(range(32)), (-1.0, 0.0, 1.0), EVERY), 16, 6),
     ],
 )
 def test_the_coarse_map_takes_a_tenth_of_the_work(axes, samples, full, one_layer):
@@ -125,7 +164,7 @@ def test_the_coarse_map_takes_a_tenth_of_the_work(axes, samples, full, one_layer
         s
         for s in range(samples)
         if all((control, layer, draw, s) in there for layer in range(len(axes.layers))
-               for control, draws in axes.controls.items() for draw in range(min(draws, 2)))
+               for control, draws in axes.controls.items() for draw in range(min(draws, 4)))
     ]  # fmt: skip
     assert len(covered) == full
 

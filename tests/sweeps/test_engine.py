@@ -16,11 +16,12 @@ from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps import engine as engine_module
 from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.scoring import Scorer
+from tests.conftest import noise_picture
 from tests.hooks import active_hooks
 from tests.sweeps.helpers import random_vectors
 
-FAST = {"metrics": ("logprob",), "progress": False, "draws": 2}
-ALL = {"progress": False, "draws": 2, "max_new_tokens": 3}
+FAST = {"metrics": ("logprob",), "progress": False, "draws": 4}
+ALL = {"progress": False, "draws": 4, "max_new_tokens": 3}
 
 
 @contextmanager
@@ -167,8 +168,12 @@ def test_the_map_is_coarse_first_and_grows_to_the_sweep(tiny, pictures):
 def test_the_effect_at_every_layer_is_known_after_a_tenth_of_the_work(tiny, pictures, tokens):
     words = {name: [10 + number] for number, name in enumerate("abcdefgh")}
     vectors = random_vectors(tiny, tuple(words), words=words, draws=8)
-    total = 4 * 4 * (8 + 8 + 64) * len(pictures)
-    grids = sweeps.sweep_iter(tiny, vectors, pictures, tokens=tokens, metrics=("logprob",), progress=False)
+    many = [*pictures, *(noise_picture(seed) for seed in range(50, 62))]
+    controls = ("random", "shuffled")
+    total = 4 * 4 * (8 + 8 + 64) * len(many)
+    grids = sweeps.sweep_iter(
+        tiny, vectors, many, tokens=tokens, metrics=("logprob",), controls=controls, progress=False
+    )
     done = 0
     for grid in grids:
         runs = grid.logprob.sel(strength=[-2, -1, 1, 2]).notnull()
@@ -178,7 +183,7 @@ def test_the_effect_at_every_layer_is_known_after_a_tenth_of_the_work(tiny, pict
         done, last = int(own.sum() + shared.sum()), grid
     grids.close()
     effect = mp.effect(last, "logprob").sel(strength=1)
-    assert 0.05 * total < done <= 0.1 * total and (effect.n >= 2).all() and effect.sizes["layer"] == 4
+    assert 0.05 * total < done <= 0.1 * total and (effect.n >= 6).all() and effect.sizes["layer"] == 4
     for name in ("difference", "low", "high", "control_low", "control_high", "difference_low"):
         assert np.isfinite(effect[name]).all(), name
 
@@ -198,7 +203,7 @@ def test_closing_the_iterator_stops_and_leaves_the_model_free(tiny, pictures):
 
 @pytest.mark.parametrize("tokens", [("last_prompt", "generated"), "image"])
 def test_a_chunk_in_flight_is_left_before_its_next_step(tiny, pictures, tokens):
-    settings = {"draws": 2, "metrics": ("named", "kl"), "max_new_tokens": 6, "progress": False, "tokens": tokens}
+    settings = {"draws": 4, "metrics": ("named", "kl"), "max_new_tokens": 6, "progress": False, "tokens": tokens}
     grids = sweeps.sweep_iter(tiny, random_vectors(tiny), pictures[:2], **settings)
     last, calls, closed = next(grids), [], []
 
@@ -245,10 +250,9 @@ def test_logit_metrics_never_decode(tiny, pictures, tokens):
     sweeps.sweep(tiny, vectors, pictures[:1], strengths=(0, 1), **settings)
     with before_backbone(tiny, lambda arguments, named: calls.append(1)):
         grid = sweeps.sweep(tiny, vectors, pictures[:1], strengths=(0, 1), **settings)
-    assert len(calls) <= 3, "at most one call for the prompt, one for the unsteered row and one for all steered ones"
-    assert (
-        "text" not in grid and "eligible" not in grid and np.isfinite(grid.logit.sel(control="concept", draw=0)).all()
-    )
+    steps = 7  # of the unsteered answer, which says whether the image is eligible
+    assert len(calls) <= 3 + steps, "one call for the prompt, one for the unsteered row and one for all steered ones"
+    assert "text" not in grid and np.isfinite(grid.logit.sel(control="concept", draw=0)).all()
 
 
 def test_prompts_of_different_length_and_several_pictures(tiny, pictures):

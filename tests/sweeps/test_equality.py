@@ -71,7 +71,7 @@ def test_cells_equal_plain_hooks(family, name, tokens, operation, path):
     strength = 1.0 if operation == "add" else 0.8
     grid = sweeps.sweep(
         model, vectors, inputs=inputs, tokens=tokens, operation=operation, to="dog" if operation == "replace" else None,
-        layers=[0, 2], strengths=(0, strength), metrics=("logprob", "kl", "tokens"), controls=("random",), draws=1,
+        layers=[0, 2], strengths=(0, strength), metrics=("logprob", "kl", "tokens"), controls=("random",), draws=4,
         seed=5, max_new_tokens=STEPS, progress=False,
     )  # fmt: skip
     assert grid.attrs["path"].startswith(path), grid.attrs
@@ -85,7 +85,7 @@ def test_cells_equal_plain_hooks(family, name, tokens, operation, path):
         cell = steered.sel(concept="cat", layer=layer, control="concept", draw=0)
         assert_cell(model, encoded, cell, unsteered, edits, "cat")
     if operation == "add":
-        drawn = random_direction(5, 0, 2, model.hidden_size)
+        drawn = random_direction(5, 0, model.hidden_size)
         edits = plain_edit(model, vectors, encoded, "cat", 2, strength, tokens, direction=drawn)
         for concept in WORDS:
             cell = steered.sel(concept=concept, layer=2, control="random", draw=0)

@@ -76,7 +76,7 @@ class Case:
         return [scope for scope in SCOPES if scope not in absent]
 
     def sweep(self, tokens, samples=None, vectors=None, **settings):
-        defaults = {"layers": self.layers, "strengths": (-1, 0, 2), "controls": ("random",), "draws": 1, "seed": SEED}
+        defaults = {"layers": self.layers, "strengths": (-1, 0, 2), "controls": ("random",), "draws": 4, "seed": SEED}
         settings = defaults | {"metrics": ("logprob", "kl", "tokens"), "max_new_tokens": STEPS} | settings
         vectors = self.vectors if vectors is None else vectors
         return sweeps.sweep(
@@ -104,7 +104,9 @@ def case(device):
 def cells_of(grid):
     """Every cell of a grid, flat, each one that was run once."""
     stacked = grid.stack(cell=("concept", "layer", "strength", "control", "draw", "sample"))
-    return [stacked.isel(cell=i) for i in range(stacked.sizes["cell"])]
+    cells = [stacked.isel(cell=i) for i in range(stacked.sizes["cell"])]
+    # One pair of opposite draws, of the two that a control needs: each cell is run once more by plain hooks.
+    return [cell for cell in cells if cell.draw.item() < (1 if cell.control.item() == "concept" else 2)]
 
 
 def edit_of(one, encoded, cell, tokens, operation="add"):
@@ -113,7 +115,7 @@ def edit_of(one, encoded, cell, tokens, operation="add"):
         return []
     layer, direction = cell.layer.item(), None
     if cell.control.item() == "random":
-        direction = random_direction(SEED, int(cell.draw), layer, one.model.hidden_size)
+        direction = random_direction(SEED, int(cell.draw), one.model.hidden_size)
     name, strength = cell.concept.item(), cell.strength.item()
     return plain_edit(one.model, one.vectors, encoded, name, layer, strength, tokens, operation, "dog", direction)
 

@@ -48,7 +48,7 @@ def vectors(tiny):
 def grid(tiny, vectors, library):
     fit, _ = library.split(0.5)
     return sweeps.sweep(
-        tiny, vectors, fit, layers=[0, 2], strengths=(-1, 0, 1), draws=2, max_new_tokens=6, progress=False,
+        tiny, vectors, fit, layers=[0, 2], strengths=(-1, 0, 1), draws=4, max_new_tokens=6, progress=False,
         metrics=("logprob", "logit", "named", "kept", "kl", "perplexity"),
     )  # fmt: skip
 
@@ -93,8 +93,17 @@ def test_eligible_images_lack_the_concept_or_name_it(grid, library):
         for concept in WORDS:
             says = bool(grid.named_unsteered.sel(concept=concept, sample=sample))
             here = grid.eligible.sel(concept=concept, sample=sample)
-            assert bool(here.sel(strength=1)) == (concept not in one.labels and not says)
-            assert bool(here.sel(strength=-1)) == says
+            negative, positive = (
+                one.id in {p.id for p in side} for side in (fit[concept].negative, fit[concept].positive)
+            )
+            assert bool(here.sel(strength=1)) == (negative and not says)
+            assert bool(here.sel(strength=-1)) == (positive and says)
+            own = grid.logprob.sel(concept=concept, sample=sample, control="concept").isel(draw=0)
+            assert (
+                np.isfinite(own.sel(strength=1)).all() == negative
+                and np.isfinite(own.sel(strength=-1)).all() == positive
+            )
+            assert np.isfinite(own.sel(strength=0)).all()
 
 
 def test_perplexity_is_the_unsteered_models_without_the_first_mention(tiny, grid, library):
@@ -107,7 +116,7 @@ def test_perplexity_is_the_unsteered_models_without_the_first_mention(tiny, grid
         )
         np.testing.assert_allclose(float(cell.perplexity), ratio, rtol=1e-3)
         checked += 1
-    assert checked > 2 * 2 * grid.sizes["sample"]
+    assert checked == 2 * sum(len(fit[concept].negative) for concept in WORDS)
     assert "has the concept" in grid.attrs["perplexity_picture"]
 
 
@@ -127,7 +136,7 @@ def plain_perplexity(model, library, concept, tokens):
 
 
 def test_without_labels_kept_is_not_defined_and_answers_are_read_without_picture(tiny, vectors, pictures):
-    grid = sweeps.sweep(tiny, vectors, pictures[:2], layers=[1], strengths=(1,), draws=2, progress=False)
+    grid = sweeps.sweep(tiny, vectors, pictures[:2], layers=[1], strengths=(1,), draws=4, progress=False)
     assert np.isnan(grid.kept).all() and np.isfinite(grid.perplexity.sel(control="concept", draw=0)).all()
     assert grid.attrs["perplexity_picture"] == "one that has the concept, else none"
     assert "split" not in grid.coords
@@ -135,7 +144,7 @@ def test_without_labels_kept_is_not_defined_and_answers_are_read_without_picture
 
 def test_an_empty_answer_is_not_a_number(tiny, vectors, pictures, monkeypatch):
     monkeypatch.setattr(type(tiny), "eos_token_ids", property(lambda self: set(range(200))))
-    grid = sweeps.sweep(tiny, vectors, pictures[:1], layers=[1], strengths=(0, 1), draws=2, progress=False)
+    grid = sweeps.sweep(tiny, vectors, pictures[:1], layers=[1], strengths=(0, 1), draws=4, progress=False)
     assert np.isnan(grid.perplexity).all() and np.isnan(grid.repetition).all()
     assert (grid.named.sel(control="concept", draw=0) == 0).all() and (grid.text == "").all()
     assert np.isfinite(grid.kl.sel(control="concept", draw=0)).all()
@@ -144,7 +153,7 @@ def test_an_empty_answer_is_not_a_number(tiny, vectors, pictures, monkeypatch):
 def test_without_a_tokenizer_words_are_token_ids(device):
     model, inputs = wrapped_family("llava", device)
     vectors = random_vectors(model, words={"cat": [7, [8, 9]], "dog": []})
-    grid = sweeps.sweep(model, vectors, inputs=inputs, layers=[1], strengths=(1,), draws=2, progress=False)
+    grid = sweeps.sweep(model, vectors, inputs=inputs, layers=[1], strengths=(1,), draws=4, progress=False)
     own = grid.sel(control="concept", draw=0, layer=1, strength=1).isel(sample=0)
     assert np.isfinite(own.logprob.sel(concept="cat")) and np.isnan(own.logprob.sel(concept="dog"))
     answer = own.tokens.sel(concept="cat").values.tolist()

@@ -11,7 +11,7 @@ from mllm_probe.sweeps.chunk_size import Limits
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors
 
-SETTINGS = {"layers": [0, 2], "strengths": (-1, 0, 1), "draws": 3, "progress": False}
+SETTINGS = {"layers": [0, 2], "strengths": (-1, 0, 1), "draws": 4, "progress": False}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,15 @@ def test_random_rows_and_the_unsteered_run_are_those_of_the_metric(grid):
     )
 
 
+def test_its_effect_counts_images_that_are_eligible_for_the_steered_concept(grid):
+    eligible = xr.zeros_like(grid.eligible)
+    eligible.loc[{"concept": "tree"}] = True
+    found = mp.effect(grid.assign(eligible=eligible), "off_target").sel(layer=2, strength=1)
+    assert (found.n.sel(concept="tree") == 3).all() and (found.n.sel(concept="cat") == 0).all()
+
+
 def test_its_effect_on_the_own_concept_is_the_effect(grid):
+    grid = grid.drop_vars("eligible")
     whole = mp.effect(grid, "off_target").sel(layer=2, strength=1)
     own = mp.effect(grid).sel(layer=2, strength=1)
     for name in ("difference", "low", "high", "value"):
@@ -65,6 +73,7 @@ def test_its_effect_on_the_own_concept_is_the_effect(grid):
 
 
 def test_its_effect_follows_split_and_average_and_leaves_out_rows_that_were_not_edited(grid):
+    grid = grid.drop_vars("eligible")
     halves = grid.assign_coords(split=("sample", ["fit", "held_out", "fit"]))
     found = mp.effect(halves, "off_target", split="fit", average="median").sel(layer=2, strength=1)
     pictures = grid.isel(sample=[0, 2]).sel(layer=2, strength=1)

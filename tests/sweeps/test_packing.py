@@ -11,7 +11,14 @@ from mllm_probe.sweeps.chunk_size import Limits
 from tests.sweeps.helpers import random_vectors
 
 WORDS = {"cat": ["cat", "red star"], "dog": ["dog"]}
-SETTINGS = {"layers": [0, 2], "strengths": (-1, 0, 1), "draws": 2, "max_new_tokens": 4, "progress": False}
+SETTINGS = {
+    "layers": [0, 2],
+    "strengths": (-1, 0, 1),
+    "draws": 4,
+    "controls": "random",
+    "max_new_tokens": 4,
+    "progress": False,
+}
 
 
 def calls(model, *arguments, **settings):
@@ -42,19 +49,19 @@ def test_images_that_run_together_give_what_they_give_alone(tiny, pictures, monk
 def test_prompts_of_other_length_run_apart(tiny, pictures):
     prompts = ["what do you see?", "describe the picture in one word, not two", "what do you see?"]
     grid = sweeps.sweep(
-        tiny, random_vectors(tiny), pictures[:3], prompts, metrics=("logprob",), draws=1, progress=False
+        tiny, random_vectors(tiny), pictures[:3], prompts, metrics=("logprob",), draws=4, progress=False
     )
     assert grid.attrs["images_together"] == 1 and grid.attrs["chunks"] == 3 and grid.attrs["progress"] == 1
 
 
 def test_no_more_images_run_together_than_can_be_kept(tiny, pictures, monkeypatch):
     monkeypatch.setattr(chunk_size, "DEFAULT", Limits(prompt_share=1e-12))
-    grid = sweeps.sweep(tiny, random_vectors(tiny), pictures[:3], metrics=("logprob",), draws=1, progress=False)
+    grid = sweeps.sweep(tiny, random_vectors(tiny), pictures[:3], metrics=("logprob",), draws=4, progress=False)
     assert grid.attrs["images_together"] == 1
 
 
 def test_unsteered_answers_of_images_that_run_together_may_end_at_different_steps(tiny, pictures, monkeypatch):
-    vectors, settings = random_vectors(tiny), {"layers": [0, 2], "strengths": (1,), "draws": 1, "progress": False}
+    vectors, settings = random_vectors(tiny), {"layers": [0, 2], "strengths": (1,), "draws": 4, "progress": False}
     answers = sweeps.sweep(tiny, vectors, pictures[:2], metrics=("tokens",), **settings).tokens_unsteered.values
     early = next(int(t) for answer in answers for t in answer[:-1] if (answers == t).any(1).sum() == 1)
     monkeypatch.setattr(ProbeModel, "eos_token_ids", property(lambda model: frozenset({early})))

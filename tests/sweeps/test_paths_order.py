@@ -21,7 +21,7 @@ from tests.sweeps.helpers import random_vectors
 NEXT = ("last_prompt", "generated")
 PROMPT = "what do you see ?"
 METRICS = ("logprob", "kl", "perplexity")
-SETTINGS = {"strengths": (-1, 1), "draws": 2, "max_new_tokens": 3, "progress": False, "metrics": METRICS}
+SETTINGS = {"strengths": (-1, 1), "draws": 4, "max_new_tokens": 3, "progress": False, "metrics": METRICS}
 
 
 def run(model, picture, tokens):

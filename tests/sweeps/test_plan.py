@@ -77,14 +77,14 @@ def test_predicted_forwards_are_those_of_the_sweep(endless, monkeypatch, tokens,
     if path == "whole forwards":
         monkeypatch.setattr(paths_module, "NEXT_WAYS", ())
         monkeypatch.setattr(paths_module, "PROMPT_WAYS", ())
-    settings = {"inputs": [inputs, inputs], "tokens": tokens, "metrics": metrics, "strengths": (-1, 0, 1), "draws": 2}
+    settings = {"inputs": [inputs, inputs], "tokens": tokens, "metrics": metrics, "strengths": (-1, 0, 1), "draws": 4}
     settings |= {"layers": [0, 2], "max_new_tokens": 4, "answer_prefix": [5, 6]}
     vectors = random_vectors(model, words=WORDS)
     plan = sweeps.plan(model, vectors, **settings)
     with counted(model, monkeypatch) as seen:
         grid = sweeps.sweep(model, vectors, **settings, progress=False)
     assert plan.path.startswith(path) and grid.attrs["path"] == plan.path
-    assert seen["rows"] == plan.rows * plan.samples == 2 * 2 * (2 + 2 + 2 * 2) * 2
+    assert seen["rows"] == plan.rows * plan.samples == 2 * 2 * (2 + 4 + 4) * 2
     assert (seen["chunks"], grid.attrs["chunk_rows"]) == (plan.chunks, 9)
     found = Forwards(seen["pictures"], seen["prompts"], seen["steps"], plan.forwards.word_steps)
     if path == "resumed":  # of a prompt that nothing edits, the last column alone is run: two calls look like steps
@@ -95,7 +95,7 @@ def test_predicted_forwards_are_those_of_the_sweep(endless, monkeypatch, tokens,
 
 def test_a_plan_of_pictures_with_words_of_several_tokens(endless, monkeypatch, tiny, pictures):
     vectors = random_vectors(tiny, words={"cat": ["cat", "red star"], "dog": ["dog"]})
-    settings = {"strengths": (-1, 0, 1), "draws": 2, "max_new_tokens": 3, "metrics": ("logprob", "named", "kl")}
+    settings = {"strengths": (-1, 0, 1), "draws": 4, "max_new_tokens": 3, "metrics": ("logprob", "named", "kl")}
     plan = sweeps.plan(tiny, vectors, pictures[:3], **settings)
     with counted(tiny, monkeypatch) as seen:
         sweeps.sweep(tiny, vectors, pictures[:3], **settings, progress=False)
@@ -104,15 +104,15 @@ def test_a_plan_of_pictures_with_words_of_several_tokens(endless, monkeypatch, t
 
 
 def test_a_plan_reads_well(tiny, pictures):
-    plan = sweeps.plan(tiny, random_vectors(tiny), pictures, strengths=(-1, 0, 1), draws=2, metrics=("logprob",))
-    assert plan.rows == 4 * 2 * (2 + 2 + 2 * 2) and plan.samples == len(pictures) == plan.forwards.pictures
-    assert plan.cells == 2 * 4 * 3 * (1 + 2 + 2) * len(pictures)
+    plan = sweeps.plan(tiny, random_vectors(tiny), pictures, strengths=(-1, 0, 1), draws=4, metrics=("logprob",))
+    assert plan.rows == 4 * 2 * (2 + 4 + 4) and plan.samples == len(pictures) == plan.forwards.pictures
+    assert plan.cells == 2 * 4 * 3 * (1 + 4 + 4) * len(pictures)
     assert plan.seconds > 0 and plan.bytes_per_row > 0
     text = str(plan)
     for word in (
-        "64 steered runs on each of 6 images",
+        "80 steered runs on each of 6 images",
         "shared prefix",
-        "of the prompt + 128 rows × ",
+        "of the prompt + 80 rows × ",
         " free",
         "time",
     ):
@@ -121,7 +121,7 @@ def test_a_plan_reads_well(tiny, pictures):
 
 def test_longer_answers_take_more_steps_and_memory(tiny, pictures):
     vectors = random_vectors(tiny)
-    short, long = (sweeps.plan(tiny, vectors, pictures[:1], layers=[0], draws=1, max_new_tokens=n) for n in (2, 6))
+    short, long = (sweeps.plan(tiny, vectors, pictures[:1], layers=[0], draws=4, max_new_tokens=n) for n in (2, 6))
     assert long.forwards.steps > short.forwards.steps and long.bytes_per_row > short.bytes_per_row
     assert np.isfinite(long.seconds)
 
@@ -136,7 +136,7 @@ def test_a_chunk_holds_one_layer_where_the_prompt_is_edited(tiny, pictures, monk
         return plain(scorer, shared, parts, *others)
 
     monkeypatch.setattr(Scorer, "run", chunk)
-    settings = {"strengths": (-1, 1), "metrics": ("logprob",), "draws": 2, "progress": False}
+    settings = {"strengths": (-1, 1), "metrics": ("logprob",), "draws": 4, "controls": "random", "progress": False}
     sweeps.sweep(tiny, random_vectors(tiny), pictures[:2], tokens="image", **settings)
     assert sorted(map(tuple, layers)) == sorted([(0,), (1,), (2,), (3,)] * 2)
     del layers[:]
@@ -147,7 +147,7 @@ def test_a_chunk_holds_one_layer_where_the_prompt_is_edited(tiny, pictures, monk
 def test_grids_beyond_all_bounds_are_refused_before_memory_is_taken(tiny, pictures, monkeypatch):
     vectors = random_vectors(tiny)
     monkeypatch.setattr(job_module, "plan_cells", None)  # nothing is listed
-    runs = 4 * 4 * 2 * (1 + 10**9 + 3)
+    runs = 4 * 4 * 2 * (1 + 2 * 10**9)
     with pytest.raises(ValueError, match=rf"1,000,000,000 draws of 2 controls are up to {runs:,} steered.* 10,000,000"):
         sweeps.plan(tiny, vectors, pictures[:1], draws=10**9)
     with pytest.raises(MemoryError, match=r"of up to 1,000,000,000 tokens take .* GB, and .* GB are free"):

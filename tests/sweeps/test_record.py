@@ -12,7 +12,7 @@ from mllm_probe.sweeps import record as record_module
 from tests.sweeps.helpers import random_vectors
 
 EVERYTHING = ("activation", "projection", "residual_norm", "logit_lens")
-SETTINGS = {"metrics": ("logprob",), "strengths": (0, 1), "layers": [1], "draws": 2, "progress": False}
+SETTINGS = {"metrics": ("logprob",), "strengths": (0, 1), "layers": [1], "draws": 4, "progress": False}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_recorded_activations_equal_capture_of_the_same_cell(tiny, pictures, tok
         **SETTINGS,
     )
     assert isinstance(tensor_of(grid.activation), torch.Tensor)
-    for concept, control in (("cat", "concept"), ("dog", "concept"), ("dog", "random"), ("dog", "shuffled")):
+    for concept, control in (("cat", "concept"), ("dog", "concept"), ("dog", "random"), ("dog", "on_manifold")):
         steering = Steering(vectors.sel(concept=concept), [1], 1.0, tokens=tokens)
         steering = steering if control == "concept" else steering.control(control, 0, 1)
         draw = 0 if control == "concept" else 1
@@ -57,7 +57,7 @@ def test_strength_zero_and_unsteered_are_the_unedited_run(tiny, pictures):
     plain = capture(tiny, pictures[:2]).activation.transpose("sample", "layer", "token", "hidden").values
     np.testing.assert_allclose(grid.activation_unsteered.values, plain, atol=2e-5)
     zero = grid.sel(strength=0, layer=1)
-    for control, draw in (("concept", 0), ("random", 1), ("shuffled", 1)):
+    for control, draw in (("concept", 0), ("random", 1), ("on_manifold", 1)):
         np.testing.assert_array_equal(
             zero.activation.sel(concept="dog", control=control, draw=draw).values, grid.activation_unsteered.values
         )

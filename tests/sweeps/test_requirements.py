@@ -13,7 +13,7 @@ import mllm_probe as mp
 from mllm_probe.sweeps.engine import Engine
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
-SMALL = {"layers": [2], "strengths": (1,), "draws": 2, "controls": "random", "max_new_tokens": 2, "progress": False}
+SMALL = {"layers": [2], "strengths": (1,), "draws": 4, "controls": "random", "max_new_tokens": 2, "progress": False}
 
 
 @pytest.fixture(scope="module")

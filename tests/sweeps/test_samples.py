@@ -1,5 +1,7 @@
 """Which labels a steered concept may push out of an answer without its counting against it."""
 
+import numpy as np
+
 from mllm_probe.sweeps.samples import Samples
 
 CATEGORIES = {
@@ -14,7 +16,7 @@ CATEGORIES = {
 
 
 def samples() -> Samples:
-    return Samples([], [], {}, [], {}, CATEGORIES, {})
+    return Samples([], [], {}, [], {}, CATEGORIES, {}, (np.ones((0, 0), bool),) * 2, of_library=False)
 
 
 def test_a_style_replaces_a_style_and_a_thing_stands_beside_a_thing():

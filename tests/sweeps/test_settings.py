@@ -24,7 +24,7 @@ CASES = [
     ({"layers": [9]}, r"no layer 9"),
     ({"metrics": ("logprob", "bleu")}, r"unknown metric 'bleu'; there are logprob"),
     ({"metrics": ()}, r"metrics: expected at least one"),
-    ({"controls": ("mirror",)}, r"unknown control 'mirror'; there are random, shuffled"),
+    ({"controls": ("mirror",)}, r"unknown control 'mirror'; there are random, on_manifold, shuffled, concepts"),
     ({"draws": 0}, r"draws: expected 1 or more; got 0"),
     ({"max_new_tokens": 0}, r"max_new_tokens: expected 1 or more"),
     ({"record": "gradient"}, r"unknown recording 'gradient'; there are activation"),
@@ -39,7 +39,7 @@ CASES = [
 
 @pytest.mark.parametrize(("changes", "message"), CASES)
 def test_errors_say_what_was_expected(tiny, vectors, pictures, changes, message):
-    arguments = {"images": pictures[:1], "progress": False, "draws": 2} | changes
+    arguments = {"images": pictures[:1], "progress": False, "draws": 4} | changes
     with pytest.raises(ValueError, match=message):
         sweeps.sweep(tiny, vectors, **arguments)
 
@@ -48,9 +48,36 @@ def test_shuffled_by_name_needs_shuffled_draws(tiny, vectors, pictures):
     with pytest.raises(ValueError, match=r"no shuffled draws.*shuffled_draws=8"):
         sweeps.sweep(tiny, vectors.drop_vars("shuffled").drop_dims("draw"), pictures[:1], controls=("shuffled",))
     grid = sweeps.sweep(
-        tiny, vectors.drop_vars("shuffled").drop_dims("draw"), pictures[:1], metrics="logprob", progress=False, draws=2
+        tiny, vectors.drop_dims("manifold_sample"), pictures[:1], metrics="logprob", progress=False, draws=4
     )
     assert grid.control.values.tolist() == ["concept", "random"] and grid.attrs["controls"] == ["random"]
+
+
+@pytest.mark.parametrize("draws", [1, 2, 5])
+def test_controls_in_pairs_need_an_even_number_of_draws(tiny, vectors, pictures, draws):
+    with pytest.raises(ValueError, match=rf"pairs of opposite directions.*an even number from 4 on, got {draws}"):
+        sweeps.sweep(tiny, vectors, pictures[:1], draws=draws)
+
+
+def test_other_concepts_are_controls_where_their_changes_are_of_one_size(tiny, vectors, pictures):
+    settings = {"controls": ("random", "concepts"), "metrics": "logprob", "draws": 4, "progress": False}
+    grid = sweeps.sweep(tiny, vectors, pictures[:2], strengths=(1,), layers=[1], **settings)
+    cat, dog = grid.logprob.sel(concept="cat"), grid.logprob.sel(concept="dog")
+    assert grid.other_concept.sel(concept="cat").values.tolist() == ["dog", "", "", ""]
+    assert (
+        np.isfinite(cat.sel(control="concepts", draw=0)).all() and np.isnan(cat.sel(control="concepts", draw=1)).all()
+    )
+    for name, words in (("cat", cat), ("dog", dog)):
+        other = vectors.sel(concept=[{"cat": "dog", "dog": "cat"}[name]])
+        other["words"] = vectors.words.sel(concept=[name]).assign_coords(concept=other.concept)
+        alone = sweeps.sweep(tiny, other, pictures[:2], strengths=(1,), layers=[1], **settings | {"controls": "random"})
+        expected = alone.logprob.isel(concept=0).sel(control="concept", draw=0)
+        np.testing.assert_allclose(words.sel(control="concepts", draw=0), expected, atol=1e-5)
+    for changed in ({"unit": "vector"}, {"operation": "ablate", "strengths": (1,)}):
+        with pytest.raises(ValueError, match="'concepts' compares with the other concepts' rows"):
+            sweeps.sweep(tiny, vectors, pictures[:1], **settings | changed)
+    with pytest.raises(ValueError, match="the vectors hold one concept"):
+        sweeps.sweep(tiny, vectors.sel(concept="cat"), pictures[:1], **settings)
 
 
 def test_vectors_of_another_model_name_both(vectors, pictures, device):
@@ -65,7 +92,7 @@ def test_client_says_that_it_is_not_there_and_what_to_do(tiny, vectors, pictures
 
 
 def test_a_sweep_may_be_shared_out_by_pictures(tiny, vectors, pictures):
-    settings = {"strengths": (1,), "metrics": ("logprob",), "draws": 2, "progress": False, "layers": [1]}
+    settings = {"strengths": (1,), "metrics": ("logprob",), "draws": 4, "progress": False, "layers": [1]}
     whole = sweeps.sweep(tiny, vectors, pictures[:3], **settings)
     parts = [sweeps.sweep(tiny, vectors, part, **settings) for part in (pictures[:2], pictures[2:3])]
     joined = xr.concat(parts, "sample", data_vars="minimal", combine_attrs="drop_conflicts")
@@ -92,25 +119,25 @@ def test_settings_are_checked_before_the_first_step(tiny, vectors, pictures):
 
 
 def test_repeated_strengths_are_one_cell(tiny, vectors, pictures):
-    grid = sweeps.sweep(tiny, vectors, pictures[:1], strengths=(1, 1.0, 0), metrics="logprob", draws=1, progress=False)
+    grid = sweeps.sweep(tiny, vectors, pictures[:1], strengths=(1, 1.0, 0), metrics="logprob", draws=4, progress=False)
     assert grid.strength.values.tolist() == [1, 0]
 
 
 def test_vectors_of_some_layers_give_a_grid_of_these(tiny, vectors, pictures):
     some = vectors.sel(layer=[1, 3])
-    grid = sweeps.sweep(tiny, some, pictures[:1], strengths=(1,), metrics="logprob", draws=1, progress=False)
+    grid = sweeps.sweep(tiny, some, pictures[:1], strengths=(1,), metrics="logprob", draws=4, progress=False)
     assert grid.layer.values.tolist() == [1, 3] and grid.relative_depth.values.tolist() == [0.5, 1.0]
     with pytest.raises(ValueError, match=r"the vectors have no layer 2; they have \[1, 3\]"):
         sweeps.sweep(tiny, some, pictures[:1], layers=[2])
 
 
 def test_the_baseline_alone_can_be_asked_for(tiny, vectors, pictures):
-    grid = sweeps.sweep(tiny, vectors, pictures[:2], strengths=(0,), draws=2, max_new_tokens=2, progress=False)
+    grid = sweeps.sweep(tiny, vectors, pictures[:2], strengths=(0,), draws=4, max_new_tokens=2, progress=False)
     assert grid.attrs["progress"] == 1 and np.isfinite(grid.logprob.sel(control="concept", draw=0)).all()
 
 
 def test_an_answer_prefix_may_be_token_ids(tiny, vectors, pictures):
-    settings = {"strengths": (1,), "metrics": "logprob", "draws": 1, "progress": False, "layers": [1]}
+    settings = {"strengths": (1,), "metrics": "logprob", "draws": 4, "progress": False, "layers": [1]}
     ids = tiny.text_ids("this is", leading_space=False)
     told, given, none = (
         sweeps.sweep(tiny, vectors, pictures[:1], answer_prefix=prefix, **settings) for prefix in ("this is", ids, "")

@@ -28,7 +28,7 @@ from tests.hooks import active_hooks
 from tests.sweeps import killed
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
-SMALL = {"layers": [0, 2], "strengths": (0, 1), "draws": 2, "max_new_tokens": 3, "progress": False}
+SMALL = {"layers": [0, 2], "strengths": (0, 1), "draws": 4, "max_new_tokens": 3, "progress": False}
 
 
 def exactly(found, expected):
@@ -270,7 +270,7 @@ def test_progress_can_be_read_while_another_process_fills_the_store(tmp_path, ti
         xr.testing.assert_equal(mp.effect(seen, "logprob"), mp.effect(grid, "logprob"))
     assert shares == sorted(shares) and shares[-1] == 1 and len(set(runs)) == len(runs)
     last = sweeps.read_progress(store)
-    assert last.done == last.total == 2 * 2 * (2 + 2 + 2 * 2) and last.finished
+    assert last.done == last.total == 2 * 2 * (2 + 4 + 4) and last.finished
 
 
 def test_a_chunk_rewrites_little_of_a_large_grid():
@@ -308,8 +308,8 @@ CHANGES = [
         r"operation: stored 'add', asked for 'replace'; to: stored None, asked for 'dog",
     ),
     ({"metrics": ("logprob",)}, r"metrics: stored \['logprob', 'named', .*asked for \['logprob'\]"),
-    ({"controls": "random"}, r"controls: stored \['random', 'shuffled'\], asked for \['random'\]"),
-    ({"draws": 3}, r"draws: stored \[2, 2\], asked for \[3, 3\]"),
+    ({"controls": "random"}, r"controls: stored \['random', 'on_manifold'\], asked for \['random'\]"),
+    ({"draws": 6}, r"draws: stored \[4, 4\], asked for \[6, 6\]"),
     ({"seed": 1}, r"seed: stored 0, asked for 1"),
     ({"max_new_tokens": 4}, r"max_new_tokens: stored 3, asked for 4"),
     ({"answer_prefix": "this is"}, r"answer_prefix: stored \[.*\], asked for \[.*\]"),
@@ -396,7 +396,7 @@ def test_half_precision_recordings_come_back_as_they_were(tmp_path, device):
     model, inputs = wrapped_family("llava", device)
     model.hf.to(torch.bfloat16)
     vectors = random_vectors(model, words={"cat": [7], "dog": [11]})
-    settings = {"strengths": (0, 1), "layers": [1], "draws": 2, "metrics": ("logprob",), "progress": False}
+    settings = {"strengths": (0, 1), "layers": [1], "draws": 4, "metrics": ("logprob",), "progress": False}
     settings |= {"record": "activation", "inputs": inputs, "store": tmp_path / "grid.zarr"}
     whole = sweeps.sweep(model, vectors, **settings)
     again = sweeps.sweep(model, vectors, **settings)

@@ -66,7 +66,7 @@ def test_a_sweep_records_the_projection_that_a_capture_gives(tiny, pictures):
         PROMPT,
         layers=[1],
         strengths=(0.0, 1.0),
-        draws=2,
+        draws=4,
         metrics=("logprob",),
         record=("projection",),
         read_tokens=positions,

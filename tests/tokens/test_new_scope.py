@@ -59,7 +59,7 @@ def test_vectors_and_sweeps_take_a_new_scope(tiny, pictures, last_image):
     vectors = mp.concept_vectors(tiny, library, tokens=("last_image", "image"), shuffled_draws=0, probe_accuracy=False)
     ours, theirs = (vectors.vector.sel(scope=scope).values for scope in ("last_image", "image"))
     np.testing.assert_array_equal(ours, theirs)  # of prompts with one picture
-    settings = {"layers": [1], "strengths": (1.0,), "draws": 2, "metrics": ("logprob",), "progress": False}
+    settings = {"layers": [1], "strengths": (1.0,), "draws": 4, "metrics": ("logprob",), "progress": False}
     grids = [
         mp.sweep(tiny, random_vectors(tiny), pictures[:2], PROMPT, tokens=scope, **settings).load()
         for scope in ("last_image", "image")

@@ -45,9 +45,17 @@ def names(hostile: bool = False) -> tuple[list[str], list[str]]:
 
 
 def effect(
-    layers: int = 8, strengths: tuple[float, ...] = (-2, -1, 0.5, 1, 2), *, hostile: bool = False, done: float = 1.0
+    layers: int = 8,
+    strengths: tuple[float, ...] = (-2, -1, 0.5, 1, 2),
+    *,
+    hostile: bool = False,
+    done: float = 1.0,
+    answers: bool = False,
 ) -> xr.Dataset:
-    """An effect shaped like those of `mllm_probe.effect`; cells past ``done`` of the layers × strengths are NaN."""
+    """An effect shaped like those of `mllm_probe.effect`; cells past ``done`` of the layers × strengths are NaN.
+
+    With ``answers``, the first layer never names its concept and at strength 2 all answers are broken.
+    """
     concepts, categories = names(hostile)
     depth = np.arange(layers) / max(1, layers - 1)
     middle = np.linspace(0.35, 0.8, len(concepts))
@@ -59,16 +67,24 @@ def effect(
     difference = np.where(rank.T[None] < done * rank.size, difference, np.nan)
     dims = ("concept", "layer", "strength")
     random = np.where(np.isfinite(difference), 0.1, np.nan)[..., None]
+    run = np.isfinite(difference)
+    marks = {
+        "never_named": (dims, run & (np.arange(layers) == 0)[None, :, None]),
+        "broken": (dims, np.where(run, np.asarray(strengths) == 2, np.nan).astype(float)),
+    }
     return xr.Dataset(
         {
             "difference": (dims, difference, {"units": "nats", "long_name": "log-probability: concept minus random"}),
             "low": (dims, difference - 0.6),
             "high": (dims, difference + 0.6),
             "n": (dims, np.where(np.isfinite(difference), 24, 0)),
-            "clear_of_controls": (dims, np.abs(difference) > 0.8),
+            "q": (dims, np.where(run, 0.08 * np.exp(-np.abs(difference)), np.nan)),
+            "clear_of_controls": (dims, np.abs(difference) > 0.4),
+            "clear_in_grid": (dims, np.abs(difference) > 0.8),
             "control_mean": ((*dims, "control"), random),
             "control_low": ((*dims, "control"), random - 0.3),
             "control_high": ((*dims, "control"), random + 0.3),
+            **(marks if answers else {}),
         },
         {
             "concept": concepts,
@@ -77,7 +93,7 @@ def effect(
             "strength": list(strengths),
             "control": ["random"],
         },
-        {"unit": "residual", "metric": "logprob", "progress": float(done)},
+        {"unit": "residual", "metric": "logprob", "least_images": 6, "progress": float(done)},
     )
 
 

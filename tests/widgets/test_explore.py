@@ -91,7 +91,7 @@ def test_another_model_needs_a_library():
 def test_the_lab_fills_itself_with_a_real_model(tiny):
     library = mp.concepts.scenes(concepts=["cat", "neon", "symmetry"], pairs=4)
     before = set(threading.enumerate())
-    lab = mp.explore(tiny, library, strengths=(-1, 1), draws=2)
+    lab = mp.explore(tiny, library, strengths=(-1, 1), draws=4)
     assert lab.wait(SOON)
     assert lab.bar.status == "idle" and lab.heatmap.progress == 1.0
     assert list(lab.vectors["concept"].values) == lab.heatmap.concepts == ["cat", "neon", "symmetry"]
@@ -107,7 +107,7 @@ def test_the_lab_fills_itself_with_a_real_model(tiny):
 def real(tiny):
     """A filled lab on a real model, with the names of the threads that were there before."""
     library = mp.concepts.scenes(concepts=["cat", "neon", "symmetry"], pairs=4)
-    made = mp.explore(tiny, library, strengths=(-1, 1), draws=2)
+    made = mp.explore(tiny, library, strengths=(-1, 1), draws=4)
     assert made.wait(SOON)
     yield made, library
     made.close()
@@ -242,7 +242,7 @@ def test_the_code_names_a_bundled_model_and_the_drawn_scenes(tiny, monkeypatch):
     monkeypatch.setattr("mllm_probe.widgets.lab.exploring.load", lambda name: tiny)
     monkeypatch.setattr("mllm_probe.widgets.lab.exploring.bundled_folder", lambda name: name)
     monkeypatch.setattr("mllm_probe.widgets.lab.exploring._PAIRS", 2)
-    lab = mp.explore("scenes-8l", strengths=(1,), draws=2)
+    lab = mp.explore("scenes-8l", strengths=(1,), draws=4)
     assert 'model = mp.load("scenes-8l")' in lab.code.replace("'", '"')
     assert "library = mp.concepts.scenes(pairs=2)" in lab.code
     compile(lab.code, "code", "exec")
@@ -252,7 +252,7 @@ def test_the_code_names_a_bundled_model_and_the_drawn_scenes(tiny, monkeypatch):
 def test_a_closed_lab_leaves_no_thread_hook_or_tensor(tiny):
     hooks = sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in tiny.hf.modules())
     before = set(threading.enumerate())
-    lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat", "neon"], pairs=4), strengths=(1,), draws=2)
+    lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat", "neon"], pairs=4), strengths=(1,), draws=4)
     assert lab.wait(SOON)
     parts = list(open_all(lab).values())
     vectors = weakref.ref(lab.vectors)
@@ -274,7 +274,7 @@ def test_the_first_frame_has_an_answer_before_vectors_are_begun_and_then_real_pr
         return measured(model, fit, *arguments, **settings, batch_size=4)
 
     monkeypatch.setattr("mllm_probe.widgets.lab.exploring.concept_vectors", counted)
-    lab = mp.explore(tiny, library, strengths=(1,), draws=2)
+    lab = mp.explore(tiny, library, strengths=(1,), draws=4)
     assert lab.wait(SOON)
     ((answers, status, activity, bar),) = begun
     assert answers["baseline"] and "steered" not in answers

@@ -17,6 +17,7 @@ from PIL import Image
 
 import mllm_probe as mp
 from mllm_probe.plots.palette import diverging
+from mllm_probe.plots.verdicts import grid_caption
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.base.numbers import MapNumbers
 from mllm_probe.widgets.heatmap.map_recordings import map_recordings
@@ -162,7 +163,7 @@ def test_the_labs_page_lays_out_and_links_its_widgets(heatmap, panel, tmp_path):
 def test_a_page_of_a_grid_holds_every_metric_that_fits(tiny, pictures):
     words = {"cat": ["cat"], "dog": ["dog"]}
     vectors = mp.vectors_from(tiny, {"cat": np.ones(32), "dog": np.arange(32.0)}, images=pictures[:2], words=words)
-    asked = {"strengths": (1,), "draws": 2, "metrics": ("logprob", "kl"), "max_new_tokens": 4, "progress": False}
+    asked = {"strengths": (1,), "draws": 4, "metrics": ("logprob", "kl"), "max_new_tokens": 4, "progress": False}
     grid = mp.sweep(tiny, vectors, pictures[:2], **asked)
     shown = LayerConceptHeatmap(grid, metric="kl")
     recorded = list(map_recordings(shown))
@@ -173,6 +174,9 @@ def test_a_page_of_a_grid_holds_every_metric_that_fits(tiny, pictures):
         recorded[0].shown["provenance"] == shown.provenance
         and recorded[1].shown["provenance"] == shown.provenance | recorded[1].when
     )
+    captions = [one.shown["caption"] for one in recorded]
+    assert captions[:2] == [shown.caption, grid_caption(mp.effect(grid, "logprob"))] and "2 of 6 images" in captions[0]
+    assert captions[2] == "medians have no test against controls" and recorded[0].shown["least_images"] == 6
     largest = sum(len(value) for value in recorded[0].shown.values() if isinstance(value, bytes))
     assert len(map_recordings(shown, largest)) == 1
     shown.close()
@@ -203,7 +207,7 @@ def test_the_map_is_drawn_with_axes_units_hatching_and_selection(heatmap, tmp_pa
     texts = ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
     assert {"edited layer (decoder block)", "cat", "7", "entity", "+10 nats", "0"} <= set(texts)
     assert "strength 1 × residual norm · n = 24 images" in texts
-    assert "beyond random directions · hatched: not clear of the controls" in texts
+    assert "beyond random directions · hatched: does not pass in the grid" in texts
     assert any(text.startswith("<img src=x") for text in texts)
     numbers = MapNumbers.of(heatmap)
     rects = [one.attrib for one in root.iter(f"{SVG}rect")]
@@ -244,7 +248,7 @@ def test_a_dose_response_is_drawn_over_its_controls(heatmap, tmp_path):
     root = ElementTree.parse(heatmap.to_svg(tmp_path / "dose.svg", what="dose_response").path).getroot()
     texts = ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
     assert {"cat, layer 5", "effect [nats]", "strength [× residual norm]", "random directions", "−2", "½"} <= set(texts)
-    assert "n = 24 images · 95 % intervals over images" in texts
+    assert "n = 24 images · 95 % intervals over images and draws" in texts
     assert len(list(root.iter(f"{SVG}polygon"))) == 1
     assert len(list(root.iter(f"{SVG}circle"))) == 5 + 1
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mllm_probe.plots.curves import axis_limits
-from mllm_probe.plots.palette import CATEGORY_COLOURS, DARK, LIGHT, control_colour, control_label
+from mllm_probe.plots.palette import CATEGORY_COLOURS, DARK, LIGHT, MARKS, control_colour, control_label
+from mllm_probe.plots.verdicts import mark_box, mark_weights
 from mllm_probe.schema import CATEGORIES
 from mllm_probe.widgets.base import numbers
 from mllm_probe.widgets.base.recipe import map_recipe
@@ -28,7 +29,7 @@ def packed(values):
 
 
 @pytest.mark.parametrize(
-    "name", ["digits_for", "fewest", "plain", "signed", "dose", "strength_unit", "words", "nice_ceiling"]
+    "name", ["digits_for", "fewest", "plain", "signed", "dose", "q_value", "strength_unit", "words", "nice_ceiling"]
 )
 def test_numbers_read_alike(name):
     for *given, wanted in CASES[name]:
@@ -41,6 +42,15 @@ def test_scales_and_axes_end_alike():
         assert numbers.scale_limit(np.array([number(v) for v in values], np.float32), unit) == pytest.approx(wanted)
     for values, wanted in CASES["axis_limits"]:
         assert axis_limits(values) == pytest.approx(tuple(wanted))
+
+
+def test_marks_stand_alike():
+    for size, wanted in CASES["mark_box"]:
+        assert mark_box(*size) == pytest.approx(tuple(wanted)), size
+    for side, wanted in CASES["mark_weights"]:
+        assert mark_weights(side) == pytest.approx(tuple(wanted)), side
+    labels = {mark["label"] for mark in MARKS.values()}
+    assert {text for texts in CASES["curve"]["said"] for text in texts[2:]} == labels
 
 
 def test_controls_have_one_name_and_colours_for_both_themes():
@@ -79,7 +89,7 @@ def test_nothing_from_data_leaves_its_place_in_a_recipe():
         "against": "shuffled",
     }
     pieces = map_recipe(provenance, "vector")
-    assert pieces[1::2] == ["concept", "layers", "strength", "concept", "layers", "strength"]
+    assert pieces[1::2] == ["concept", "sites", "strength", "concept", "layers", "strength"]
     filled = "".join(["'cat'", "2", "1.0"][i // 2 % 3] if i % 2 else piece for i, piece in enumerate(pieces))
     compile(filled, "recipe", "exec")
     assert "\nimport os" not in filled and "# model: a import os" in filled

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mllm_probe.plots.verdicts import grid_caption
 from mllm_probe.studies.effect import effect
 from mllm_probe.studies.layer_spread import spread_over_layers
 from mllm_probe.widgets import LayerConceptHeatmap
@@ -34,7 +35,7 @@ def test_values_are_float32_by_concept_layer_and_strength(filled):
     effect = fakes.effect()
     np.testing.assert_allclose(numbers(filled), effect["difference"].values, rtol=1e-6)
     np.testing.assert_allclose(numbers(filled, "low"), effect["low"].values, rtol=1e-6)
-    np.testing.assert_array_equal(numbers(filled, "clear"), effect["clear_of_controls"].values)
+    np.testing.assert_array_equal(numbers(filled, "clear"), effect["clear_in_grid"].values)
     np.testing.assert_allclose(numbers(filled, "control"), 0.1, rtol=1e-6)
     assert (filled.unit, filled.strength_unit) == ("nats", "residual")
     assert filled.categories[:5] == ["entity"] * 5
@@ -82,6 +83,78 @@ def test_cells_that_have_not_run_are_neither_clear_nor_unclear():
     value, clear = (np.frombuffer(cells[name], np.float32) for name in ("values", "clear"))
     assert np.isnan(value).any() and np.isfinite(value).any()
     np.testing.assert_array_equal(np.isnan(value), np.isnan(clear))
+
+
+def test_it_tells_which_cells_pass_and_what_their_answers_are():
+    data = fakes.effect(answers=True)
+    heatmap = LayerConceptHeatmap(data)
+    np.testing.assert_allclose(numbers(heatmap, "q"), data["q"].values, rtol=1e-6)
+    marks = numbers(heatmap, "marks")
+    np.testing.assert_array_equal(marks % 2 == 1, data["never_named"].values)
+    np.testing.assert_array_equal(marks >= 2, data["broken"].values >= 0.5)
+    assert set(np.unique(marks)) == {0, 1, 2, 3} and heatmap.least_images == 6
+    assert heatmap.caption == grid_caption(data) and "whole grid: " in heatmap.caption
+    heatmap.show(fakes.effect())
+    assert heatmap.marks == b"" and "answers" not in heatmap.note
+
+
+def test_one_image_and_medians_are_not_tested_and_a_map_says_so():
+    heatmap = LayerConceptHeatmap(raw_grid())
+    assert np.isfinite(numbers(heatmap, "q")).all() and "hatched: does not pass in the grid" in heatmap.note
+    heatmap.average = "single"
+    assert (heatmap.q, heatmap.least_images) == (b"", 1) and "hatched: not clear of the controls" in heatmap.note
+    assert heatmap.caption.startswith("one image is not tested")
+    heatmap.average = "median"
+    assert np.isnan(numbers(heatmap, "q")).all() and heatmap.caption == "medians have no test against controls"
+
+
+def test_too_few_images_are_told():
+    heatmap = LayerConceptHeatmap(raw_grid(pictures=4))
+    assert (heatmap.caption, heatmap.least_images) == ("no verdict: 4 of 6 images", 6)
+    assert not numbers(heatmap, "clear").any() and np.isnan(numbers(heatmap, "q")).all()
+
+
+def answered(grid, kept=True):
+    """The grid with answers: all named with the concept's own vector at strength 1, at layer 5 all broken."""
+    run = grid["logprob"].notnull()
+    named = xr.where(run, 0.0, np.nan)
+    named[{"strength": 2, "control": 0}] = xr.where(run[{"strength": 2, "control": 0}], 1.0, np.nan)
+    perplexity = xr.where(run, 1.0, np.nan) * xr.where(grid["layer"] == 5, 50.0, 1.0)
+    zeros = grid["logprob_unsteered"] * 0
+    variables = {"named": named, "perplexity": perplexity.transpose(*named.dims), "repetition": named * 0}
+    variables |= {"named_unsteered": zeros, "perplexity_unsteered": zeros + 1, "repetition_unsteered": zeros}
+    variables |= {"kept": named * 0 + 0.5, "kept_unsteered": zeros + 1} if kept else {}
+    variables["text"] = xr.where(run, "a cat", "")
+    return grid.assign(variables).transpose(*grid["logprob"].dims, ...)
+
+
+def test_the_score_of_answers_is_looked_at_first_where_there_are_answers():
+    grid = answered(raw_grid())
+    heatmap = LayerConceptHeatmap(grid)
+    assert heatmap.metric == "score" and heatmap.metrics[:2] == ["score", "logprob"]
+    labels = heatmap.metric_labels
+    assert (labels["score"], labels["logprob"]) == (
+        "Δ score of answers",
+        "Δ log-probability of the concept's words",
+    )
+    np.testing.assert_allclose(numbers(heatmap), effect(grid, "score").difference, rtol=1e-5, atol=1e-6)
+    marks = numbers(heatmap, "marks")
+    assert (marks[:, 1] >= 2).all() and (marks[:, 0, 2] == 0).all()
+    assert "mp.effect(grid, 'score')" in "".join(heatmap.recipe)
+    heatmap.metric = "logprob"
+    heatmap.show(grid)
+    assert heatmap.metric == "logprob", "what was chosen stays"
+    unchecked = LayerConceptHeatmap(answered(raw_grid(), kept=False)).metric_labels["score"]
+    assert unchecked == "Δ score of answers (content not checked)"
+
+
+def test_log_probability_alone_is_called_a_fast_screen():
+    heatmap = LayerConceptHeatmap(raw_grid())
+    assert (heatmap.metric, heatmap.metrics) == ("logprob", ["logprob"])
+    assert heatmap.metric_labels == {"logprob": "Δ log-probability (fast screen)"}
+    assert LayerConceptHeatmap(fakes.effect(answers=True)).metric_labels["logprob"].endswith("of the concept's words")
+    named = raw_grid().rename(logprob="named", logprob_unsteered="named_unsteered")
+    assert LayerConceptHeatmap(named).metric == "named", "the only metric of a grid needs no name"
 
 
 def test_what_is_no_effect_is_refused_by_name():

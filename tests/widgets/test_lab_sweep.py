@@ -38,7 +38,7 @@ def library():
 @pytest.fixture
 def real(tiny, library):
     """A filled lab on a real model."""
-    made = mp.explore(tiny, library, strengths=(-1, 1), draws=2)
+    made = mp.explore(tiny, library, strengths=(-1, 1), draws=4)
     assert made.wait(SOON), (made.bar.message, made.monitor.message)
     yield made
     made.close()
@@ -129,7 +129,7 @@ def test_the_map_turns_to_another_sweep(lab):
 
 def test_another_sweep_on_a_real_model_is_what_the_lab_shows(real, tiny, library):
     pictures = list(library["cat"].negative)[:2]
-    settings = {"strengths": (0.5, 2), "layers": [1, 2], "draws": 2, "metrics": ("logprob", "perplexity")}
+    settings = {"strengths": (0.5, 2), "layers": [1, 2], "draws": 4, "metrics": ("logprob", "perplexity")}
     real.monitor.watch(mp.sweep_iter(tiny, real.vectors, pictures, controls=("random",), progress=False, **settings))
     assert real.wait(SOON)
     assert real.heatmap.strengths == [0.5, 2.0] and real.heatmap.layers == [1, 2]
@@ -202,7 +202,7 @@ def test_what_goes_wrong_while_a_concept_is_tried_is_said_in_the_bar(real, monke
 
 def test_waiting_for_a_lab_where_its_model_is_held_is_refused_at_once(tiny, library):
     with tiny.lock.held():
-        lab = mp.explore(tiny, library, strengths=(1,), draws=2)
+        lab = mp.explore(tiny, library, strengths=(1,), draws=4)
         with pytest.raises(RuntimeError, match="would never end"):
             lab.wait(5)
     assert lab.wait(SOON)

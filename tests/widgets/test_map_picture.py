@@ -6,7 +6,7 @@ import pytest
 from mllm_probe.studies.layer_spread import spread_over_layers
 from mllm_probe.widgets import LayerConceptHeatmap
 from mllm_probe.widgets.base.numbers import plain
-from mllm_probe.widgets.pictures.drawing import Box, Text
+from mllm_probe.widgets.pictures.drawing import Box, Line, Text
 from tests.widgets import fakes
 
 
@@ -59,6 +59,40 @@ def test_peak_and_spread_stand_beside_each_concept_as_the_study_gives_them():
         known = bool(np.isfinite(peak))
         assert beside[rows[name]] == (f"{int(peak)} · {plain(float(ratio))}" if known else ""), name
     assert int(np.isfinite(spread["peak_layer"]).sum()) == len(heatmap.concepts) - 1
+
+
+def test_marks_and_the_caption_are_on_the_still_image(tmp_path):
+    effect = fakes.effect(answers=True)
+    count = effect.sizes["concept"]
+
+    def lines(strength):
+        heatmap = LayerConceptHeatmap(effect, strength=strength)
+        drawing, note, caption = heatmap.drawing(), heatmap.note, heatmap.caption
+        heatmap.to_png(tmp_path / "map.png")
+        heatmap.close()
+        below = " ".join(shape.text for shape in drawing.shapes if isinstance(shape, Text) and shape.fill == "faint")
+        assert (
+            note in below
+            and caption in below
+            and "whole grid: " in below
+            and "×\N{NO-BREAK SPACE}at least half" in below
+        )
+        return [
+            [s for s in drawing.shapes if isinstance(s, Line) and s.stroke == stroke] for stroke in ("ink", "paper")
+        ]
+
+    ink, paper = lines(1.0)
+    assert len(ink) == len(paper) == count, "a dash in the first column, on paper"
+    assert all(one.points[0][1] == one.points[1][1] for one in ink) and paper[0].weight > ink[0].weight
+    ink, _ = lines(2.0)
+    assert len(ink) == 2 * count * effect.sizes["layer"], "a cross in every cell, also where none is named"
+
+
+def test_an_image_without_answers_has_no_marks():
+    heatmap = LayerConceptHeatmap(fakes.effect())
+    assert heatmap.marks == b"" and "×" not in heatmap.note and "hatched: does not pass" in heatmap.note
+    assert not [shape for shape in heatmap.drawing().shapes if isinstance(shape, Line) and shape.stroke == "ink"]
+    heatmap.close()
 
 
 @pytest.mark.parametrize("dim", ["concept", "layer", "strength"])

@@ -46,7 +46,7 @@ MAKES = {
     "gallery": PairGallery,
     "monitor": lambda tiny, library, vectors: monitored(),
     "bar": lambda tiny, library, vectors: LabBar(title="model"),
-    "lab": lambda tiny, library, vectors: mp.explore(tiny, library, strengths=(1,), draws=2),
+    "lab": lambda tiny, library, vectors: mp.explore(tiny, library, strengths=(1,), draws=4),
 }
 
 

@@ -125,7 +125,7 @@ def test_its_code_gives_the_same_three_answers(panel, model, vectors, state):
 def test_a_sweep_says_how_far_answers_stay_fluent(panel, model, vectors):
     pictures = [choice.image for choice in panel._choices[:2]]
     settings = {"layers": [3], "strengths": (-1, 1, 8), "tokens": ("last_prompt",), "metrics": ("perplexity",)}
-    grid = mp.sweep(model, vectors.sel(concept=["cat"]), pictures, draws=1, progress=False, **settings)
+    grid = mp.sweep(model, vectors.sel(concept=["cat"]), pictures, draws=4, progress=False, **settings)
     panel.grid = grid
     of_pictures = grid["perplexity"].sel(concept="cat", layer=3, control="concept").isel(draw=0)
     ratios = np.exp(np.log(of_pictures).mean("sample")).values

@@ -17,7 +17,9 @@ from mllm_probe.apps.report.best_cells_table import choice_of
 from mllm_probe.apps.report.provenance import provenance_rows, unfinished
 from mllm_probe.apps.report.report_answers import answers_of
 from mllm_probe.studies.best_cell import best_cells
+from mllm_probe.studies.clear_cells import verdict_caption
 from mllm_probe.studies.layer_spread import spread_over_layers
+from mllm_probe.widgets.base.numbers import chance, plain
 from tests.widgets import fakes
 
 HOSTILE = fakes.HOSTILE[0]
@@ -96,47 +98,96 @@ def test_a_report_says_how_it_was_made_and_how_large_it_is(tmp_path):
     facts = dict(table(text, "all-facts"))
     assert facts["weights fingerprint"] == "f" * 12 and facts["edited tokens"] == "last_prompt+generated"
     assert facts["prompt"] == "what &lt;b&gt;do&lt;/b&gt; you see ?" and facts["computed by"] == "shared prefix"
-    assert facts["pictures"] == "6 (3 fit, 3 held out)" and facts["controls"] == "random, 3 draws each"
+    assert facts["images"] == "6 (3 fit, 3 held out)" and facts["controls"] == "random, 3 draws each"
     assert "torch 2.13" in facts["versions"]
 
 
 def test_the_best_cell_is_chosen_on_fit_pictures_and_reported_on_held_out_ones(tmp_path):
-    data = grid(samples=8)
+    data = grid(samples=24)
     flattering = data["named"].copy()
     held_out = np.flatnonzero(data["split"].values == "held_out")
-    flattering.values[0, 2, 1, 0, 0, held_out[0]] = 0
+    flattering.values[0, 2, 1, 0, 0, held_out[:3]] = 0
     flattering.values[0, 3, 1, 0, 0, held_out] = 1
-    rows = table(page(data.assign(named=flattering), tmp_path), "best-cells")
-    assert rows[0][:6] == ["cat", "entity", "2", "1", "0.75", "+0.75 [+0.25, +1.00]"]
-    spread = spread_over_layers(mp.effect(data.assign(named=flattering), "named", split="held_out"))
+    text = page(data.assign(named=flattering), tmp_path)
+    rows = table(text, "best-cells")
+    named = mp.effect(data.assign(named=flattering), "named", split="held_out")
+    cell = named.sel(concept="cat", layer=2, strength=1)
+    assert rows[0][:5] == ["cat", "entity", "2", "1", "0.50"], "the score on the fit images"
+    assert rows[0][5:7] == ["0.75", f"+0.75 [+{float(cell['low']):.2f}, +{float(cell['high']):.2f}]"]
+    assert "Selected by naming × kept true content on fit images and evaluated on held-out ones" in text
+    assert "naming × kept true content, fit images</th>" in text
+    spread = spread_over_layers(named)
     over = spread.sel(concept="cat", strength=1)
     peak, ratio = int(over["peak_layer"]), f"{float(over['participation_ratio']):.1f}"
-    assert rows[0][6:] == ["0.00 [0.00, 0.00]", str(peak), ratio, "0.50", "4", "yes"]
+    q = chance(float(cell["q"]))
+    around = [float(cell[f"control_{end}"].sel(control="random")) for end in ("mean", "low", "high")]
+    mean, low, high = (plain(one, 2) for one in around)
+    assert rows[0][7:] == [f"{mean} [{low}, {high}]", str(peak), ratio, "0.50", "12", html.escape(q), "yes"]
     assert peak == 3, "the named share alone would choose another layer"
 
 
 def test_without_two_splits_the_numbers_are_called_optimistic():
     data = grid().drop_vars("split")
     best = best_cells(data, mp.effect(data))
-    assert (best.cells["cat"].layer, best.cells["cat"].strength) == (2, 1.0) and "optimistic" in choice_of(best)
+    assert (best.cells["cat"].layer, best.cells["cat"].strength) == (2, 1.0) and "optimistic" in choice_of(best, data)
     only = data[["logprob", "logprob_unsteered", "edited"]]
     best = best_cells(only, mp.effect(only))
     assert (best.cells["cat"].layer, best.cells["cat"].strength) == (2, 1.0)
-    assert best.kept is None and "largest effect" in choice_of(best)
+    assert best.kept is None and "largest effect" in choice_of(best, only)
 
 
 def test_cells_that_clear_their_controls_stand_beside_them(tmp_path):
     data = grid()
     text = page(data, tmp_path)
     rows = table(text, "clear-cells")
-    clear = int(mp.effect(data)["clear_of_controls"].sum())
-    assert len(rows) == clear and {row[0] for row in rows[:2]} == {"cat", html.escape(HOSTILE)}
-    assert f"{clear} of 16 cells that were run are clear of all their controls (random)" in text
-    effect = mp.effect(data).isel(concept=0).sel(layer=2, strength=1)
+    effect = mp.effect(data)
+    clear = int(effect["clear_in_grid"].sum())
+    assert len(rows) == clear > 0 and {row[0] for row in rows[:2]} == {"cat", html.escape(HOSTILE)}
+    assert f"Whole grid: {verdict_caption(effect)}. " in html.unescape(text) and f"{clear} of 16 cells pass" in text
+    assert "clear of every kind of control (random directions), at a false discovery rate of .05" in text
+    assert not re.search("paired bootstrap|not corrected", text)
+    effect = effect.isel(concept=0).sel(layer=2, strength=1)
     row = next(row for row in rows if row[0] == "cat")
     assert row[2:4] == ["2", "1"] and row[-1] == "6"
     assert row[4].startswith(f"+{float(effect['difference']):.1f} [+{float(effect['low']):.1f}, ")
     assert re.fullmatch(r"[+−]?\d\.\d \[[+−]?\d\.\d, [+−]?\d\.\d\]", row[5])
+    assert [html.unescape(one) for one in row[6:8]] == [chance(float(effect["p"].max())), chance(float(effect["q"]))]
+
+
+def test_cells_of_too_few_images_have_no_verdict(tmp_path):
+    text = page(grid(samples=4), tmp_path)
+    assert table(text, "clear-cells") == [] and "No verdict: 4 of 6 images. " in text
+    assert {row[-1] for row in table(text, "best-cells")} == {"no verdict: 2 of 10 images"}
+
+
+def answered_grid(**sizes) -> xr.Dataset:
+    """A grid with what a score is made of: concepts are named at layer 2, and at layer 3 in broken answers."""
+    data = grid(**sizes)
+    named = data["named"].copy()
+    named.values[:, 3, 1, 0, 0] = 1
+    perplexity = xr.where(named.notnull(), 1.0, np.nan)
+    perplexity.values[:, 3] *= 50
+    shares = data["logprob_unsteered"] * 0
+    more = {"perplexity": perplexity, "perplexity_unsteered": shares + 1}
+    more |= {"repetition": perplexity * 0, "repetition_unsteered": shares}
+    return data.assign(named=named, **more)
+
+
+def test_where_answers_were_generated_their_score_is_shown_and_chooses_the_cells(tmp_path):
+    data = answered_grid(samples=24)
+    text = page(data, tmp_path)
+    model = state(text)["models"][0]["state"]
+    assert (model["metric"], model["metrics"][0]) == ("score", "score") and model["layer"] == 2
+    assert model["metric_labels"]["score"] == "Δ score of answers"
+    assert "×\N{NO-BREAK SPACE}at least half of the answers broken" in model["note"] and model["caption"].startswith(
+        "whole grid: "
+    )
+    rows = table(text, "best-cells")
+    assert rows[0][:6] == ["cat", "entity", "2", "1", "0.50", "1.00"] and rows[0][-1] == "yes"
+    assert "Selected by the mean score of the answers on fit images" in text
+    unlabelled = data.assign(kept=data["kept"] * np.nan, kept_unsteered=data["kept_unsteered"] * np.nan)
+    text = page(unlabelled, tmp_path)
+    assert "the score does not check what an answer keeps" in text and "content not checked" in text
 
 
 def test_every_concept_has_its_dose_response_over_its_controls(tmp_path):

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import cases from "../../tests/widgets/figure_cases.json";
 import * as format from "../src/base/numbers";
 import { controlLabel } from "../src/base/theme";
+import { markBox, markWeights } from "../src/heatmap/cell_marks";
 import { codeOf } from "../src/heatmap/copying";
 import type { Cells, RowGroup } from "../src/heatmap/map_cells";
 import { axisLimits, responseOf } from "../src/heatmap/response";
@@ -17,6 +18,7 @@ const SAYS: [string, Says][] = [
   ["plain", format.plain],
   ["signed", format.signed],
   ["dose", format.dose],
+  ["q_value", format.qValue],
   ["strength_unit", format.strengthUnit],
   ["words", format.words],
   ["nice_ceiling", format.niceCeiling],
@@ -30,6 +32,18 @@ describe("numbers and labels", () => {
       const wanted = row.at(-1);
       if (typeof wanted === "number") expect(said, String(row)).toBeCloseTo(wanted, 9);
       else expect(said, String(row)).toBe(wanted);
+    }
+  });
+  it("marks stand alike", () => {
+    for (const [[width = 0, height = 0] = [], wanted] of cases.mark_box as [number[], number[]][]) {
+      markBox(width, height).forEach((end, i) => {
+        expect(end).toBeCloseTo(wanted[i] ?? Number.NaN, 9);
+      });
+    }
+    for (const [side, wanted] of cases.mark_weights as [number, number[]][]) {
+      markWeights(side).forEach((weight, i) => {
+        expect(weight).toBeCloseTo(wanted[i] ?? Number.NaN, 9);
+      });
     }
   });
   it("axes end alike", () => {
@@ -57,6 +71,9 @@ function cells(): Cells {
     high: floats(cells.high),
     n: floats(cells.n),
     clear: floats(cells.clear),
+    q: floats(cells.q),
+    marks: floats(cells.marks),
+    leastImages: cells.least_images,
     controls: cells.controls,
     against: cells.controls.indexOf(cells.against),
     control: floats(cells.control),
@@ -75,6 +92,7 @@ describe("the dose-response curve", () => {
       expect(found.points.map((point) => point[name])).toEqual(curve[name]);
     }
     expect(found.points.map((point) => point.strength)).toEqual(curve.x);
+    expect(found.points.map((point) => point.said)).toEqual(curve.said);
     expect(found.bands.map(({ control, mean, low, high }) => ({ control, mean, low, high }))).toEqual(curve.bands);
     expect([found.x, found.y]).toEqual([curve.x_limits, curve.y_limits]);
   });
@@ -85,5 +103,13 @@ describe("the recipe", () => {
     const { pieces, concept, layers, strength, code } = cases.recipe;
     const map = { ...cells(), concepts: ["dog", concept], layers: [1, ...layers], strengths: [-1, strength] };
     expect(codeOf(pieces, map, { concept: 1, anchor: 2, active: 1 }, 1)).toBe(code);
+  });
+
+  it("names the input of block 0 to a steering, and selects it by its coordinate", () => {
+    const map = { ...cells(), layers: [-1, 0, 1, 2] };
+    const code = codeOf(cases.recipe.pieces, map, { concept: 0, anchor: 0, active: 1 }, 1);
+    expect(code).toContain('layers=["input", 0]');
+    expect(code).toContain("layer=[-1, 0]");
+    expect([-1, 0, 7, undefined].map(format.layerName)).toEqual(["input", "0", "7", ""]);
   });
 });

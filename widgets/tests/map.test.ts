@@ -1,6 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Pen } from "../src/base/canvas";
 import { diverging, luminance, type Theme } from "../src/base/theme";
+import { paintMarks } from "../src/heatmap/cell_marks";
 import { cellAt, edgesAt, layerAt, layoutMap, move } from "../src/heatmap/layout";
 import { type Cells, floats, indexOf, nearest, profile } from "../src/heatmap/map_cells";
 import { paintColumnProfile, paintMargin } from "../src/heatmap/margins";
@@ -86,8 +87,30 @@ describe("readout", () => {
       "1 × residual norm",
       "+13.0 nats",
       "[+12.0, +14.0]",
+      "passes in the grid, q = .013",
       "n = 24 images",
-      "clear of the controls",
+    ]);
+  });
+  const verdict = (some: Partial<Cells>, concept = 1) =>
+    readout({ ...cells(), ...some }, { concept, layer: 2 }, 1, units)
+      .map((piece) => piece.text)
+      .slice(5);
+  it("says whether a cell passes, of how many images, and what its answers are", () => {
+    const all = cells().value;
+    expect(verdict({ clear: all.map(() => 0) })).toEqual([
+      "does not pass (not clear of the controls), q = .013",
+      "n = 24 images",
+    ]);
+    expect(verdict({ clear: all.map(() => 0), q: all.map(() => 0.2) })[0]).toBe("does not pass in the grid, q = .20");
+    expect(verdict({ q: all.map(() => Number.NaN) })).toEqual(["not tested", "n = 24 images"]);
+    const same = { q: all.map(() => Number.NaN), value: all.map(() => 0) };
+    expect(verdict(same)).toEqual(["as the controls, not tested", "n = 24 images"]);
+    expect(verdict({ q: new Float32Array(0) })).toEqual(["clear of the controls", "n = 24 images"]);
+    expect(verdict({ n: all.map(() => 4) })).toEqual(["too few images for a verdict", "n = 4 of 6 images"]);
+    expect(verdict({ n: all.map(() => 1), leastImages: 1, q: new Float32Array(0) }).at(-1)).toBe("n = 1 image");
+    expect(verdict({ marks: all.map(() => 3) }).slice(1, 3)).toEqual([
+      "no answer names the concept",
+      "at least half of the answers broken",
     ]);
   });
   it("says when a cell has not been run", () => {
@@ -123,6 +146,40 @@ describe("columns", () => {
     const middles = layout.edges.slice(0, 4).map((edge, i) => (edge + (layout.edges[i + 1] ?? 0)) / 2);
     expect(middles.map((x) => layerAt(layout, x))).toEqual([0, 1, 2, 3]);
     expect([layerAt(layout, layout.left - 1), layerAt(layout, 9999)]).toEqual([-1, 4]);
+  });
+});
+
+describe("marks", () => {
+  it("are painted with a halo, the last one of each cell, inside their cells at every width", () => {
+    const points: [string, number, number][] = [];
+    class Path {
+      moveTo(x: number, y: number) {
+        points.push(["move", x, y]);
+      }
+      lineTo(x: number, y: number) {
+        points.push(["line", x, y]);
+      }
+    }
+    vi.stubGlobal("Path2D", Path);
+    for (const width of [600, 100]) {
+      points.length = 0;
+      const layout = layoutMap(GROUPS, 4, { width, nameWidth: 60 });
+      const strokes: [unknown, number][] = [];
+      const pen = { stroke: () => strokes.push([seen.strokeStyle, seen.lineWidth]), strokeStyle: "", lineWidth: 1 };
+      const seen = pen;
+      const theme = { paper: "white", ink: "black" } as Theme;
+      const codes = [[0, 1, 2, 3], [], [Number.NaN]];
+      paintMarks(pen as unknown as Pen, layout, theme, (row, layer) => codes[row]?.[layer] ?? 0);
+      // A dash in the second column, crosses in the third and fourth.
+      expect(points.map(([kind]) => kind)).toEqual(["move", "line", ...Array(4).fill(["move", "line"]).flat()]);
+      const columns = points.map(([, x]) => layerAt(layout, x));
+      expect(columns).toEqual([1, 1, 2, 2, 2, 2, 3, 3, 3, 3]);
+      const top = layout.rows[0]?.y ?? 0;
+      for (const [, , y] of points) expect(y > top && y < top + layout.rowHeight).toBe(true);
+      expect(strokes.map(([colour]) => colour)).toEqual(["white", "black"]);
+      expect(strokes[0]?.[1]).toBeGreaterThan(strokes[1]?.[1] ?? 9);
+    }
+    vi.unstubAllGlobals();
   });
 });
 

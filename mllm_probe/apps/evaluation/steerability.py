@@ -90,7 +90,7 @@ def neutral_pictures(count: int, seed: int) -> list[Picture]:
 
 
 def _sweep(model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture], scope: str, layers: Sequence[int],
-           strengths: Sequence[float], draws: int) -> xr.Dataset:  # fmt: skip
+           strengths: Sequence[float], controls: Sequence[str] = ()) -> xr.Dataset:  # fmt: skip
     return mp.sweep(
         model,
         vectors,
@@ -99,8 +99,8 @@ def _sweep(model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture], 
         strengths=strengths,
         tokens=SCOPES[scope],
         metrics=("named", "kept"),
-        controls=("random",),
-        draws=draws,
+        controls=controls,
+        draws=DRAWS,
         max_new_tokens=_LONGEST,
         progress=False,
     )
@@ -108,7 +108,7 @@ def _sweep(model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture], 
 
 def worth(model: ProbeModel, vectors: xr.Dataset, pictures: Sequence[Picture], scope: str) -> xr.DataArray:
     """Return named times kept of every concept at every layer and strength of a scope, [concept, layer, strength]."""
-    return named_and_kept(_sweep(model, vectors, pictures, scope, list(model.layers), STRENGTHS[scope], 1))
+    return named_and_kept(_sweep(model, vectors, pictures, scope, list(model.layers), STRENGTHS[scope]))
 
 
 def best_over_scopes(values: dict[str, xr.DataArray]) -> dict[str, Cell]:
@@ -167,7 +167,9 @@ def at_cells(
     results = []
     for cell, concepts in together.items():
         some = vectors.sel(concept=concepts)
-        grid = _sweep(model, some, pictures, cell.scope, [cell.layer], [cell.strength], DRAWS).isel(layer=0, strength=0)
+        grid = _sweep(model, some, pictures, cell.scope, [cell.layer], [cell.strength], ("random",)).isel(
+            layer=0, strength=0
+        )
         for concept in concepts:
             one = grid.sel(concept=concept)
             eligible = one["eligible"].values

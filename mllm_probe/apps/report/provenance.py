@@ -30,7 +30,7 @@ _LEFT_OUT = {"controls", "metrics", "progress", "metric"}
 
 
 def provenance_rows(data: xr.Dataset) -> list[tuple[str, object]]:
-    """Rows for every attribute of a grid or effect, those that matter first, and for its pictures and controls."""
+    """Rows for every attribute of a grid or effect, those that matter first, and for its images and controls."""
     attrs = data.attrs
     rows: list[tuple[str, object]] = [
         (label, _said(attrs[name])) for name, label in _LABELS.items() if name in attrs and name != "path"
@@ -58,7 +58,7 @@ def _measured(data: xr.Dataset) -> list[tuple[str, object]]:
             dict(zip(*np.unique(data[SPLIT].values, return_counts=True), strict=True)) if SPLIT in data.coords else {}
         )
         shares = ", ".join(f"{number} {words(str(name))}" for name, number in splits.items() if str(name))
-        rows.append(("pictures", f"{count} ({shares})" if shares else count))
+        rows.append(("images", f"{count} ({shares})" if shares else count))
     kinds = [str(kind) for kind in data[CONTROL].values if str(kind) != "concept"] if CONTROL in data.coords else []
     draws = f", {data.sizes[DRAW]} draws each" if DRAW in data.dims else ""
     rows.append(("controls", ", ".join(kinds) + draws))

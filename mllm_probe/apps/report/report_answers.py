@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from mllm_probe.metrics.words import words_of
 from mllm_probe.schema import CONCEPT, CONTROL, DRAW, LAYER, SAMPLE, STEP, STRENGTH
 from mllm_probe.studies.one_picture import sample_labels
 from mllm_probe.typing import JsonObject
-from mllm_probe.widgets.base.marks import Marks, marks, words_of
+from mllm_probe.widgets.base.marks import Marks, marks
 from mllm_probe.widgets.pages.saved_page import base64_of
 
 MOST = 200_000

@@ -10,9 +10,9 @@ from mllm_probe.apps.report.best_cells_table import best_table
 from mllm_probe.apps.report.clear_cells_table import clearing_table
 from mllm_probe.apps.report.provenance import provenance_rows, unfinished
 from mllm_probe.apps.report.report_answers import answers_of
-from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.models.argument_checks import writable_path_of
 from mllm_probe.plots.curves import counted
+from mllm_probe.plots.palette import MARKS
 from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
 from mllm_probe.studies.best_cell import BestCells, best_cells
 from mllm_probe.studies.clear_cells import strongest_cell
@@ -21,6 +21,7 @@ from mllm_probe.typing import JsonObject
 from mllm_probe.widgets.base.numbers import MapNumbers
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.heatmap.map_cells import is_effect
+from mllm_probe.widgets.heatmap.map_metrics import first_metric
 from mllm_probe.widgets.pages.export_pages import Collected
 from mllm_probe.widgets.pages.markup import facts, items, main_facts, paragraph
 from mllm_probe.widgets.pages.saved_page import Section, Written, document, write
@@ -33,17 +34,27 @@ _MAP, _ANSWERS = "mp-map", "mp-answers"
 _READING = (
     "A cell of the map is one concept added at the output of one decoder block. Its colour is the effect beyond a "
     "control: the steered score minus that of meaningless directions of the same size, averaged over images.",
-    "Hatched, hollow or “not clear”: the score lies within what one more draw of a control could do, or the 95 % "
-    "paired bootstrap interval over images includes 0. Such a cell is no evidence of an effect.",
-    "Random control: isotropic directions of the same size at the same positions. Shuffled control: directions made "
-    "the same way from pairs with exactly half of the labels exchanged.",
-    "n is the number of images that count. For “named” these are, at positive strengths, images that lack the "
-    "concept and whose unsteered answer does not name it; at negative ones, those whose unsteered answer names it.",
+    "A cell passes in the grid if it is clear of every kind of control, also when all cells of the grid are tested. "
+    "Clear of a control: the effect has the sign that the dose intends, one more draw of the control would lie as far "
+    "out with p ≤ .05, and the 95 % interval, which counts the spread over images and that over draws, excludes 0. In "
+    "the grid: at a false discovery rate of .05 over all its cells (q ≤ .05, Benjamini–Hochberg), so that of the cells "
+    "that pass at most one in twenty is expected to be false. Hatched or hollow cells do not pass: they are no "
+    "evidence of an effect. With fewer than 6 images, or 10 for scores that are 0 or 1, no cell passes.",
+    "Random directions: isotropic, of the same size, at the same positions. On-manifold directions: random "
+    "combinations of the model's own activations. Shuffled labels: directions made the same way from pairs with "
+    "exactly half of the labels exchanged.",
+    "Score of an answer: 0 if it is broken (perplexity more than ten times the unsteered answer's, or repetition more "
+    "than .3 above it), else whether it does what the dose intends, times the share of the true content that it keeps "
+    "of what the unsteered answer has. Log-probability of the concept's words is a fast screen: it says where "
+    "answers may change, not what they say.",
+    *(f"{mark['sign']} in a cell: {mark['label']}." for mark in MARKS.values()),
+    "n is the number of images that count: at strengths that bring the concept, images that lack it and whose "
+    "unsteered answer does not name it; at those that take it away, images whose unsteered answer names it.",
     "Peak · spread, at the right of the map: the layer of the largest effect v, and the participation ratio "
     "(Σv)² / Σv² over the layers whose effect has the sign of that peak, in layers: 1 where one layer carries the "
     "effect, L where L layers carry it equally. Noise at weak layers raises it.",
-    "Late layers can be made to say anything by repeating a word: rank cells by what is named and what is kept of the "
-    "true content, and read the answers.",
+    "Late layers can be made to say anything by repeating a word: rank cells by the score of their answers, and read "
+    "the answers.",
 )
 
 
@@ -58,7 +69,8 @@ def report(
         A grid of `mllm_probe.sweep`, whole or half filled, or an effect of `mllm_probe.effect`.
     path : path of the file
     metric : str, optional
-        Metric that the map begins with and that tables and figures show; log-probability where the grid has it.
+        Metric that the map begins with and that tables and figures show; by default the score of answers where they
+        were generated, else log-probability.
     title : str, optional
         Heading.
 
@@ -110,8 +122,7 @@ def _checked(data: object) -> xr.Dataset:
 def _metric(data: xr.Dataset, metric: str | None) -> str:
     if is_effect(data):
         return str(data.attrs.get("metric", "logprob"))
-    known = metrics_of(data)
-    return metric or ("logprob" if "logprob" in known or not known else known[0])
+    return metric or first_metric(data)
 
 
 def _lead(data: xr.Dataset, effect: xr.Dataset) -> str:
@@ -128,14 +139,14 @@ def _content(
     collected = Collected()
     tree = collected.tree(heatmap)
     sweep = None if is_effect(data) else answers_of(data)
-    best_unit = heatmap.unit if best.kept is None else "share"
+    best_unit = heatmap.unit if best.reported is effect else "share"
     sections = [
         Section("", main_facts(provenance_rows(data))),
         Section("", f'<div id="{_MAP}" class="page-widgets"></div>'),
         Section("How to read it", items(_READING)),
-        Section("Best cell of each concept", best_table(best, best_unit)),
+        Section("Best cell of each concept", best_table(best, data, best_unit)),
         Section("Dose response at each concept's best layer", _figures(heatmap, best)),
-        Section(f"Cells clear of their controls: {quantity(heatmap)}", clearing_table(effect, heatmap.unit)),
+        Section(f"Cells that pass in the grid: {quantity(heatmap)}", clearing_table(effect, heatmap.unit)),
     ]
     if sweep is not None:
         sections.append(Section("Answers", _about_answers(data, sweep) + f'<div id="{_ANSWERS}"></div>'))

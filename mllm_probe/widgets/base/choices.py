@@ -14,12 +14,12 @@ from PIL import Image
 
 from mllm_probe.concepts import ConceptLibrary, Picture, scenes
 from mllm_probe.concepts.drawn import Drawing
+from mllm_probe.metrics.words import words_of
 from mllm_probe.models.images import as_image, open_picture
 from mllm_probe.scenes import draw, sample
-from mllm_probe.schema import CATEGORY, CONCEPT, LAYER
+from mllm_probe.schema import CATEGORY, CONCEPT, INPUT, LAYER
 from mllm_probe.typing import Picture as GivenPicture
 from mllm_probe.typing import Traits
-from mllm_probe.widgets.base.marks import words_of
 
 Offer: TypeAlias = GivenPicture | Sequence[GivenPicture] | ConceptLibrary | None
 """Images to choose from: one, several, those of a library, or drawn scenes where none are given."""
@@ -131,5 +131,5 @@ def offered_by(vectors: xr.Dataset) -> Traits:
         "concepts": names,
         "categories": [str(name) for name in categories],
         "words": words_of(vectors),
-        "layers": [int(layer) for layer in vectors[LAYER].values],
+        "layers": [int(layer) for layer in vectors[LAYER].values if layer != INPUT],
     }

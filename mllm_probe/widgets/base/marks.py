@@ -1,38 +1,13 @@
-"""Words that name concepts, and the spans of answers that front-ends highlight; the rule itself is `metrics.spans`."""
+"""The spans of answers that front-ends highlight; the rule itself is `metrics.spans`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
-import xarray as xr
-
 from mllm_probe.metrics import NEGATIONS, Span, spans
-from mllm_probe.schema import CONCEPT, WORDS
 
 Marks = list[list[int]]
 """``[start, stop, negated]`` of each mention, in UTF-16 code units, which is how JavaScript counts in a string."""
-
-
-def words_of(dataset: xr.Dataset) -> dict[str, list[str]]:
-    """Words that name each concept of vectors or of a grid.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        With dimension ``concept``; its ``words`` are JSON texts.
-
-    Returns
-    -------
-    dict of str to list of str
-        By concept. Words given as token ids are no text and are left out; a dataset without ``words`` gives each
-        concept's name.
-    """
-    names = [str(name) for name in dataset[CONCEPT].values]
-    if WORDS not in dataset:
-        return {name: [name.replace("_", " ")] for name in names}
-    listed = [json.loads(str(text)) for text in dataset[WORDS].values]
-    return {name: [word for word in own if isinstance(word, str)] for name, own in zip(names, listed, strict=True)}
 
 
 def marks(answer: str, concepts: Iterable[Sequence[str]], negations: Sequence[str] = NEGATIONS) -> Marks:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 
 from mllm_probe.plots.curves import nice_ceiling, strength_unit
-from mllm_probe.plots.palette import control_label
+from mllm_probe.plots.palette import MARKS, control_label
 
 __all__ = [
     "MapNumbers",
+    "chance",
     "digits_for",
     "dose",
     "fewest",
@@ -20,13 +22,14 @@ __all__ = [
     "map_note",
     "nice_ceiling",
     "plain",
+    "q_value",
     "scale_limit",
     "signed",
     "strength_unit",
     "words",
 ]
 
-_CELLS = ("values", "low", "high", "n", "clear")
+_CELLS = ("values", "low", "high", "n", "clear", "q", "marks")
 _CONTROLS = ("control", "control_low", "control_high")
 _SPREAD = ("peak_layer", "participation_ratio")
 _FINEST = {"nats": 1.0, "doublings": 1.0, "": 0.1}
@@ -45,8 +48,11 @@ class MapNumbers:
     layers : list of int
     strengths : list of float
     unit, strength_unit : str
-    values, low, high, n, clear : float32 array [concept, layer, strength]
-        NaN where nothing was run, or the effect lacks it.
+    values, low, high, n, clear, q, marks : float32 array [concept, layer, strength]
+        NaN where nothing was run, or the effect lacks it. ``marks`` are sums of 2 to the place of each mark in
+        `palette.MARKS`.
+    note, caption : str
+        Legend of the marks of the map, and how many of its cells pass.
     controls : dict of str to tuple of arrays [concept, layer, strength]
         For each kind of control its mean and the ends of the interval of its draws, as differences from unsteered.
     against : str
@@ -67,6 +73,10 @@ class MapNumbers:
     high: np.ndarray
     n: np.ndarray
     clear: np.ndarray
+    q: np.ndarray
+    marks: np.ndarray
+    note: str
+    caption: str
     controls: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
     against: str
     peak_layer: np.ndarray
@@ -90,6 +100,8 @@ class MapNumbers:
             unit=get("unit"),
             strength_unit=get("strength_unit"),
             **{name: _array(get(name), shape) for name in _CELLS},
+            note=get("note"),
+            caption=get("caption"),
             controls=controls,
             against=get("against"),
             **{name: _array(get(name), (shape[0], shape[2])) for name in _SPREAD},
@@ -103,11 +115,6 @@ class MapNumbers:
     def limit(self) -> float:
         """End of the colour scale over all strengths."""
         return scale_limit(self.values, self.unit)
-
-    @property
-    def note(self) -> str:
-        """Legend of the marks of the map."""
-        return map_note(self.against, bool((np.abs(self.values) > self.limit).any()))
 
 
 def scale_limit(values: np.ndarray, unit: str) -> float:
@@ -123,9 +130,23 @@ def _array(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
     return np.frombuffer(data, np.float32).reshape(shape) if data else np.full(shape, np.nan, np.float32)
 
 
-def map_note(against: str, outliers: bool) -> str:
-    """Legend of the marks of a map."""
-    parts = [f"beyond {control_label(against)}", "hatched: not clear of the controls"]
+def map_note(against: str, *, tested: bool, outliers: bool, marks: Collection[str] = ()) -> str:
+    """Legend of the marks of a map.
+
+    Parameters
+    ----------
+    against : str
+        The kind of control that effects are differences from.
+    tested : bool
+        Whether cells are tested in the grid, so that hatching goes by that.
+    outliers : bool
+        Whether any cell lies beyond the scale.
+    marks : collection of str
+        Names of `palette.MARKS` that any cell has.
+    """
+    hatched = "does not pass in the grid" if tested else "not clear of the controls"
+    parts = [f"beyond {control_label(against)}", f"hatched: {hatched}"]
+    parts += [f"{mark['sign']}\N{NO-BREAK SPACE}{mark['label']}" for name, mark in MARKS.items() if name in marks]
     return " · ".join([*parts, "corner: beyond the scale"] if outliers else parts)
 
 
@@ -166,6 +187,23 @@ def signed(value: float, digits: int = 1) -> str:
 def interval(low: float, high: float, digits: int = 1) -> str:
     """Both ends in brackets."""
     return f"[{signed(low, digits)}, {signed(high, digits)}]"
+
+
+def chance(p: float) -> str:
+    """A probability, ".013" or "< .001"; below .1 rounded up to three digits, so that .0501 does not seem to pass."""
+    if not math.isfinite(p):
+        return "–"
+    if p < 0.001:
+        return "< .001"
+    # Of float32, .05 lies a little above .05.
+    text = f"{math.ceil(p * 1000 - 1e-3) / 1000:.3f}" if p < 0.1 else _fixed(p, 2)
+    return text.removeprefix("0")
+
+
+def q_value(q: float) -> str:
+    """A false discovery rate with its name, "q = .013"."""
+    text = chance(q)
+    return f"q {text}" if text.startswith("<") else f"q = {text}"
 
 
 def dose(value: float) -> str:

@@ -9,7 +9,7 @@ from mllm_probe.widgets.panel.setting import PAINTED, Setting
 
 _FIELD = "\ue000"
 """Delimiter around a placeholder; from the private use area, so it occurs in no text."""
-CONCEPT, LAYERS, STRENGTH = (f"{_FIELD}{name}{_FIELD}" for name in ("concept", "layers", "strength"))
+CONCEPT, LAYERS, SITES, STRENGTH = (f"{_FIELD}{name}{_FIELD}" for name in ("concept", "layers", "sites", "strength"))
 
 
 def python(setting: Setting, unit: str, known: list[int], *, model: str, picture: str, max_new_tokens: int) -> str:
@@ -55,7 +55,7 @@ def map_recipe(provenance: Traits, strength_unit: str) -> list[str]:
     -------
     list of str
         Pieces of the code; every second one names a placeholder for the selection: ``"concept"`` and ``"strength"`` as
-        literals, ``"layers"`` as numbers with commas between them.
+        literals, ``"layers"`` as coordinates with commas between them, ``"sites"`` as elements of ``layers=``.
     """
     name = str(provenance.get("model", "the one of the grid")).replace(_FIELD, "")
     model = f"model = mp.load({name!r})" if provenance.get("bundled") else f"# model: {' '.join(name.split())}"
@@ -67,7 +67,7 @@ def map_recipe(provenance: Traits, strength_unit: str) -> list[str]:
     cell = f"effect.sel(concept={CONCEPT}, layer=[{LAYERS}], strength={STRENGTH})"
     against = provenance.get("against", "random")
     shown = '[["difference", "low", "high"]]' if against == "random" else f".sel(control={against!r})"
-    steering = _steering(CONCEPT, f"[{LAYERS}]", STRENGTH, str(provenance.get("unit", strength_unit)), options)
+    steering = _steering(CONCEPT, f"[{SITES}]", STRENGTH, str(provenance.get("unit", strength_unit)), options)
     lines = [
         "import mllm_probe as mp",
         "",

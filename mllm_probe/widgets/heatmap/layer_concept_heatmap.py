@@ -12,7 +12,6 @@ import traitlets
 import xarray as xr
 
 from mllm_probe.activations.zarr_groups import open_group
-from mllm_probe.metrics.registry import label_of, metrics_of
 from mllm_probe.models.bundled import bundled_folder
 from mllm_probe.studies.off_target_effects import has_off_target
 from mllm_probe.studies.one_picture import AVERAGE_LABELS, AVERAGES, sample_labels, summarised
@@ -21,6 +20,7 @@ from mllm_probe.typing import Traits, TraitValue
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
 from mllm_probe.widgets.base.recipe import map_recipe
 from mllm_probe.widgets.heatmap.map_cells import RANDOM, cells_of, is_effect
+from mllm_probe.widgets.heatmap.map_metrics import first_metric, metric_label, shown_metrics
 from mllm_probe.widgets.heatmap.map_recordings import map_recordings
 from mllm_probe.widgets.heatmap.off_target_traits import off_target_of
 from mllm_probe.widgets.monitor.sweep_monitor import News, SweepMonitor
@@ -78,16 +78,17 @@ class RateLimiter:
 class LayerConceptHeatmap(ProbeWidget):
     """Concepts × layers as a map; hover reads a cell, a click, a drag or the arrow keys select cells and windows.
 
-    Colour is the effect beyond a control; hatched cells are not clear of their controls. The selected cell's
-    dose-response curve is drawn below, with its controls.
+    Colour is the effect beyond a control; hatched cells do not pass in the grid (``clear_in_grid`` of
+    `mllm_probe.effect`), and the caption says how many do. Cells of which no answer names the concept, or at least half
+    of the answers are broken, are marked. The selected cell's dose-response curve is drawn below, with its controls.
 
     Parameters
     ----------
     grid : xarray.Dataset, path or iterable of xarray.Dataset, optional
         A grid of `mllm_probe.sweep`, an effect of `mllm_probe.effect`, the store of a sweep, or an iterable such as
         `mllm_probe.sweep_iter` or a `SweepMonitor`, which is watched in the background.
-    metric : str
-        Metric of the grid that is shown.
+    metric : str, optional
+        Metric of the grid that is shown; by default ``"score"`` where answers were generated, else ``"logprob"``.
     concept, layer, strength : optional
         The cell that is selected at first; else the first concept and layer, and strength 1 where it was run.
 
@@ -105,8 +106,14 @@ class LayerConceptHeatmap(ProbeWidget):
         Scale of the columns.
     values : bytes
         float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``low``,
-        ``high``, ``n``, ``clear``; ``control``, ``control_low``, ``control_high`` hold one after the other for each of
-        ``controls``, as differences from unsteered.
+        ``high``, ``n``, ``q``, ``clear`` (1 where the cell passes in the grid) and ``marks`` (1 no answer names the
+        concept, 2 at least half of the answers broken, 3 both; empty where no cell is marked); ``control``,
+        ``control_low``, ``control_high`` hold one after the other for each of ``controls``, as differences from
+        unsteered.
+    note, caption : str
+        Legend of the marks, and how many cells of the whole grid pass.
+    least_images : int
+        Images below which a cell has no interval, no q, and does not pass.
     peak_layer, participation_ratio : bytes
         float32, concept × strength: the layer of the largest effect, and over how many layers the effect of the peak's
         sign extends, (Σv)² / Σv²; NaN where nothing was run.
@@ -134,6 +141,8 @@ class LayerConceptHeatmap(ProbeWidget):
     high = _numbers()
     n = _numbers()
     clear = _numbers()
+    q = _numbers()
+    marks = _numbers()
     control = _numbers()
     control_low = _numbers()
     control_high = _numbers()
@@ -144,6 +153,8 @@ class LayerConceptHeatmap(ProbeWidget):
     strength_unit = traitlets.Unicode("residual").tag(sync=True)
     limit = traitlets.Float(1.0).tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
+    caption = traitlets.Unicode("").tag(sync=True)
+    least_images = traitlets.Int(0).tag(sync=True)
     provenance = traitlets.Dict().tag(sync=True)
     recipe = traitlets.List(traitlets.Unicode()).tag(sync=True)
     progress = traitlets.Float(0.0).tag(sync=True)
@@ -175,18 +186,19 @@ class LayerConceptHeatmap(ProbeWidget):
     def __init__(
         self,
         grid: xr.Dataset | str | Path | Iterable[xr.Dataset] | None = None,
-        metric: str = "logprob",
+        metric: str | None = None,
         *,
         concept: str | None = None,
         layer: int | None = None,
         strength: float | None = None,
         **traits: TraitValue,
     ) -> None:
-        chosen = {"concept": concept, "layer": layer, "strength": strength}
+        chosen = {"metric": metric, "concept": concept, "layer": layer, "strength": strength}
         traits |= {name: value for name, value in chosen.items() if value is not None}
         if layer is not None:
             traits.setdefault("window", [layer, layer])
-        super().__init__(metric=metric, **traits)
+        super().__init__(**traits)
+        self._metric_chosen = metric is not None
         self.grid: xr.Dataset | None = None
         self._followed: SweepMonitor | None = None
         self._showing = threading.RLock()
@@ -283,8 +295,9 @@ class LayerConceptHeatmap(ProbeWidget):
 
     def _state(self, grid: xr.Dataset) -> Traits:
         whole = is_effect(grid)
-        metrics = [] if whole else metrics_of(grid)
-        metric = str(grid.attrs.get("metric", self.metric)) if whole else self.metric
+        metrics = [] if whole else shown_metrics(grid)
+        chosen = self.metric if whole or self._metric_chosen else first_metric(grid)
+        metric = str(grid.attrs.get("metric", chosen)) if whole else chosen
         if not whole and metric not in metrics:
             raise ValueError(f"the grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}.")
         state = cells_of(grid if whole else summarised(grid, metric, self.average, self.sample), self.against)
@@ -293,7 +306,7 @@ class LayerConceptHeatmap(ProbeWidget):
         state |= {
             "metric": metric,
             "metrics": metrics,
-            "metric_labels": {name: f"Δ {label_of(grid, name)}" for name in metrics or [metric]},
+            "metric_labels": {name: f"Δ {metric_label(grid, name)}" for name in metrics or [metric]},
             "samples": [] if whole else sample_labels(grid),
             "has_off_target": not whole and has_off_target(grid),
             "provenance": provenance,
@@ -320,9 +333,10 @@ class LayerConceptHeatmap(ProbeWidget):
             return {}
         return off_target_of(grid, layer, strength)
 
-    def _on_choice(self, _change: traitlets.Bunch) -> None:
+    def _on_choice(self, change: traitlets.Bunch) -> None:
         mended = {"status": "idle", "message": ""} if self.status == "error" else {}
         if not getattr(self._here, "quiet", False):
+            self._metric_chosen |= change.name == "metric"
             self._attempt(lambda grid: {} if is_effect(grid) else self._state(grid) | mended)
 
     def _on_detail(self, _change: traitlets.Bunch) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import xarray as xr
 
+from mllm_probe.plots.palette import MARKS
+from mllm_probe.plots.verdicts import grid_caption, marks_of
 from mllm_probe.schema import (
     CATEGORY,
     CONCEPT,
@@ -27,7 +29,7 @@ _FROM = (("difference", "low", "high"), ("difference_from", "difference_low", "d
 _CONTROLS = {"control": "control_mean", "control_low": "control_low", "control_high": "control_high"}
 RANDOM = "random"
 SPREAD = ("peak_layer", "participation_ratio", "mean_over_concepts")
-NUMBERS = ("values", "low", "high", "n", "clear", "control", "control_low", "control_high", *SPREAD)
+NUMBERS = ("values", "low", "high", "n", "clear", "q", "marks", "control", "control_low", "control_high", *SPREAD)
 
 
 def is_effect(dataset: xr.Dataset) -> bool:
@@ -41,9 +43,9 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     Parameters
     ----------
     effect : xarray.Dataset
-        ``difference`` (concept, layer, strength), and where it has them ``low``, ``high``, ``n``,
-        ``clear_of_controls`` and, by control, ``difference_from`` with its interval and ``control_mean``,
-        ``control_low``, ``control_high``.
+        ``difference`` (concept, layer, strength), and where it has them ``low``, ``high``, ``n``, ``q``,
+        ``clear_in_grid``, ``never_named``, ``broken`` and, by control, ``difference_from`` with its interval and
+        ``control_mean``, ``control_low``, ``control_high``.
     against : str
         The kind of control that effects are differences from; random directions where the effect lacks that kind.
 
@@ -52,9 +54,12 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     dict
         Coordinates as lists and one ``bytes`` per name in `NUMBERS`: float32, C order, concept × layer ×
         strength, those of the controls one after the other in the order of ``controls``, as differences from
-        unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run. ``peak_layer`` and
-        ``participation_ratio`` are concept × strength, ``mean_over_concepts`` is layer × strength, as from
-        `spread_over_layers`. ``limit`` is the end of the colour scale and ``note`` the legend of the marks.
+        unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run; ``marks`` are sums
+        of 2 to the place of each mark in `palette.MARKS`; ``q`` is empty for a single image, which is not tested.
+        ``peak_layer`` and ``participation_ratio`` are concept × strength, ``mean_over_concepts`` is layer × strength,
+        as from `spread_over_layers`. ``limit`` is the end of the colour scale, ``note`` the legend of the marks,
+        ``caption`` how many cells of the whole grid pass, and ``least_images`` the number of images below which none
+        does.
     """
     if SCORED_CONCEPT in effect.dims:
         raise ValueError(
@@ -67,13 +72,20 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     against = against if against in kinds else RANDOM
     from_kind = None if against == RANDOM else kinds.index(against)
     values, low, high = (_values(effect, name, from_kind) for name in _FROM[from_kind is not None])
-    clear = _values(effect, "clear_of_controls")
-    arrays = {"values": values, "low": low, "high": high, "n": _values(effect, "n")}
+    clear = _values(effect, "clear_in_grid")
+    arrays = {"values": values, "low": low, "high": high, "n": _values(effect, "n"), "marks": _mark_codes(effect)}
+    arrays["q"] = np.empty(0) if effect.attrs.get("average") == "single" else _values(effect, "q")
     arrays["clear"] = np.where(np.isnan(values), np.nan, clear) if clear.size else clear
     spread = spread_over_layers(effect, None if from_kind is None else against).transpose(CONCEPT, LAYER, STRENGTH)
     unit = str(effect["difference"].attrs.get("units", ""))
     unit = _UNITLESS.get(unit, unit)
     limit = scale_limit(values, unit)
+    note = map_note(
+        against,
+        tested=arrays["q"].size > 0,
+        outliers=bool((np.abs(values) > limit).any()),
+        marks=[name for name, mark in marks_of(effect).items() if mark.any()],
+    )
     categories = effect[CATEGORY].values if CATEGORY in effect.coords else [""] * effect.sizes[CONCEPT]
     categories = [str(name) for name in categories]
     depths = effect[RELATIVE_DEPTH].values.tolist() if RELATIVE_DEPTH in effect.coords else []
@@ -88,7 +100,9 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
         "against": against,
         "unit": unit,
         "limit": limit,
-        "note": map_note(against, bool((np.abs(values) > limit).any())),
+        "note": note,
+        "caption": grid_caption(effect),
+        "least_images": int(effect.attrs.get("least_images", 0)),
         "strength_unit": str(effect.attrs.get("unit", effect[STRENGTH].attrs.get("units", "residual"))),
         **{name: _bytes(array) for name, array in arrays.items()},
         **{name: _bytes(spread[name].values) for name in SPREAD},
@@ -113,6 +127,18 @@ def row_groups(categories: Sequence[str]) -> list[list[str | list[int]]]:
         [words(category), [place for place, own in enumerate(categories) if own == category]]
         for category in dict.fromkeys(categories)
     ]
+
+
+def _mark_codes(effect: xr.Dataset) -> np.ndarray:
+    """Marks of each cell as one number, concept × layer × strength; empty where no cell has one."""
+    marks = marks_of(effect)
+    codes = [
+        _values(mark.to_dataset(name="mark"), "mark") * 2.0**i
+        for i, name in enumerate(MARKS)
+        if (mark := marks.get(name)) is not None
+    ]
+    total = np.sum(codes, axis=0) if codes else np.empty(0)
+    return total if total.any() else np.empty(0)
 
 
 def _values(effect: xr.Dataset, name: str, kind: int | None = None) -> np.ndarray:

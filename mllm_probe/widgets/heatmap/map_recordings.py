@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from mllm_probe.metrics.registry import metrics_of
 from mllm_probe.studies.one_picture import summarised
 from mllm_probe.widgets.base.recipe import map_recipe
 from mllm_probe.widgets.heatmap.map_cells import NUMBERS, cells_of, is_effect
+from mllm_probe.widgets.heatmap.map_metrics import shown_metrics
 from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings, recorded_within
 
 if TYPE_CHECKING:
     from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 
 _KEYS = ("metric", "against", "average")
-_SHOWN = (*NUMBERS, "unit", "controls", "limit", "note")
+_SHOWN = (*NUMBERS, "unit", "controls", "limit", "note", "caption", "least_images")
 
 
 def map_recordings(widget: LayerConceptHeatmap, largest: int = LARGEST) -> Recordings:
@@ -36,7 +36,7 @@ def map_recordings(widget: LayerConceptHeatmap, largest: int = LARGEST) -> Recor
 
 
 def _each(widget: LayerConceptHeatmap, grid: xr.Dataset) -> Iterator[Recording]:
-    metrics = dict.fromkeys((widget.metric, *metrics_of(grid)))
+    metrics = dict.fromkeys((widget.metric, *shown_metrics(grid)))
     controls = dict.fromkeys((widget.against, *widget.controls))
     for average, metric in product(("mean", "median"), metrics):
         effect = summarised(grid, metric, average)

@@ -32,7 +32,7 @@ def off_target_of(grid: xr.Dataset, layer: int, strength: float) -> Traits:
     cell = off_target_at(grid, layer, strength)
     if cell is None:
         return at | {"off_target": b"", "off_target_limit": 1.0}
-    clear = cell["clear_of_controls"].where(cell["difference"].notnull())
+    clear = cell["clear_in_grid"].where(cell["difference"].notnull())
     parts = [cell["difference"], cell["low"], cell["high"], clear]
     values = np.stack([part.transpose(CONCEPT, SCORED_CONCEPT).values for part in parts], -1).astype(np.float32)
     return at | {"off_target": values.tobytes(), "off_target_limit": scale_limit(values[..., 0], "nats")}

@@ -12,11 +12,11 @@ import numpy as np
 import traitlets
 import xarray as xr
 
-from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.activations.hooks import resolve_blocks
 from mllm_probe.metrics.projection import UNIT
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.images import takes_images, warn_of_image
-from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, require, require_same_model
+from mllm_probe.schema import CATEGORY, CONCEPT, INPUT, LAYER, require, require_same_model
 from mllm_probe.steering import Steering
 from mllm_probe.typing import Layers, PromptImages, TokenScope, Traits, TraitValue
 from mllm_probe.widgets.base.choices import pictures_from
@@ -26,6 +26,7 @@ from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings, r
 logger = logging.getLogger(__name__)
 
 MEASURED = "0 = mean of images without the concept, 1 = mean of images with it"
+_BLOCKS = "what is shown here are outputs of blocks"
 GIVEN = "0 = no component along the direction, 1 = length of the given vector"
 
 
@@ -101,9 +102,10 @@ class InsideWidget(ProbeWidget):
     ) -> None:
         require_model(model, type(self).__name__)
         known = list(model.layers)
+        middle = known[round(0.4 * (len(known) - 1))]
         super().__init__(
             layers=known,
-            layer=known[round(0.4 * (len(known) - 1))] if layer is None else resolve_layers(layer, len(known))[0],
+            layer=middle if layer is None else resolve_blocks(layer, len(known), _BLOCKS)[0],
             prompt=model.default_prompt if prompt is None else prompt,
             **traits,
         )
@@ -208,7 +210,7 @@ class InsideWidget(ProbeWidget):
         """Vectors of one concept; None while there are none at all."""
         if self._vectors is None:
             return None
-        if concept not in self.concepts:
+        if concept not in self._vectors[CONCEPT].values:
             raise ValueError(f"there is no vector for concept '{concept}'; choose one of the list.")
         return self._vectors.sel({CONCEPT: concept})
 
@@ -230,17 +232,26 @@ class InsideWidget(ProbeWidget):
             raise ValueError(f"there is no vector for concept '{concept}'; there are {', '.join(names)}.")
         wanted = concept or self.concept
         categories = vectors[CATEGORY].values if CATEGORY in vectors.coords else [""] * len(names)
-        layers = [int(layer) for layer in vectors[LAYER].values]
-        given = vectors.attrs.get("method") == "given"
         self._vectors = vectors
+        layers = self._offered_layers()
         self.publish(
             concepts=names,
             categories=[str(name) for name in categories],
             layers=layers,
             layer=min(layers, key=lambda each: abs(each - self.layer)),
             concept=wanted if wanted in names else names[0],
-            unit="× vector length" if given else UNIT,
+            unit=self._unit(),
         )
+
+    def _offered_layers(self) -> list[int]:
+        """Blocks that values are shown of: those of the vectors."""
+        known = self.model.layers if self._vectors is None else self._vectors[LAYER].values
+        return [int(layer) for layer in known if layer != INPUT]
+
+    def _unit(self) -> str:
+        """Unit of projections on the vectors."""
+        given = self._vectors is not None and self._vectors.attrs.get("method") == "given"
+        return "× vector length" if given else UNIT
 
     def _on_setting(self, change: traitlets.Bunch) -> None:
         if not getattr(self._here, "quiet", False):

@@ -16,10 +16,12 @@ from mllm_probe.concepts import Picture
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
 from mllm_probe.models import ProbeModel
 from mllm_probe.models.families import why_no_image_tokens
-from mllm_probe.models.images import as_image
+from mllm_probe.models.images import as_image, content_hash
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import scale_limit
 from mllm_probe.widgets.base.probe_widget import bundle
+from mllm_probe.widgets.inside.causal_map import UNIT as CAUSAL_UNIT
+from mllm_probe.widgets.inside.causal_map import CausalMap, causal_map
 from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_patches
@@ -64,6 +66,8 @@ class PatchOverlay(SteeringWidget):
     --------
     >>> overlay = mp.PatchOverlay(model, vectors, images=picture, concept="cat")
     >>> mp.generate(model, picture, steering=overlay.steering(strength=1.0))
+    >>> grid = mp.patch(model, library, groups="patches", controls=())
+    >>> overlay.show_causal(grid, library["cat"].positive[0], concept="cat")
     """
 
     _esm = bundle("patch_overlay")
@@ -72,6 +76,7 @@ class PatchOverlay(SteeringWidget):
     rows = traitlets.Int(0).tag(sync=True)
     columns = traitlets.Int(0).tag(sync=True)
     mask = traitlets.List(traitlets.List(traitlets.Bool())).tag(sync=True)
+    _causal: tuple[tuple[int, str, str], CausalMap] | None = None
 
     @property
     def scope(self) -> np.ndarray:
@@ -89,10 +94,57 @@ class PatchOverlay(SteeringWidget):
             raise ValueError(f"expected a bool array {grid}; got {array.dtype} of shape {list(array.shape)}.")
         self.mask = array.tolist()
 
+    def show_causal(
+        self,
+        grid: xr.Dataset,
+        image: typing.Picture,
+        concept: str | None = None,
+        sample: int = 0,
+        *,
+        direction: str = "insert",
+        metric: str = "logprob",
+    ) -> None:
+        """Show what each patch of a pair brings along by itself, until another image, prompt or concept is chosen.
+
+        Parameters
+        ----------
+        grid : Dataset
+            From ``mp.patch(model, library, groups="patches")`` with this model.
+        image : image
+            One of the pair, to lie below the map.
+        concept : str, optional
+            The first of the grid by default.
+        sample : int
+            Number of the pair.
+        direction, metric : str
+            Of the grid.
+
+        Raises
+        ------
+        ValueError
+            If the grid is another model's or holds no single patches, the image is none of the pair, or the pair's
+            runs hardly differ.
+        """
+        schema.require_same_model(grid, self.model, "the grid of mp.patch")
+        name = str(grid[schema.CONCEPT].values[0]) if concept is None else concept
+        found = causal_map(grid, name, sample, direction, metric)
+        if content_hash(image) not in found.ids:
+            raise ValueError(
+                f"the image is none of pair {sample} of '{name}': give the pair's positive or negative, as they are in "
+                "the library."
+            )
+        self._image, self._pictures = image, self._pictures + 1
+        offered = {} if name in self.concepts else {"concepts": [*self.concepts, name]}
+        self.publish_changed({**offered, "concept": name, "prompt": found.prompt or self.prompt})
+        self._causal = _key(self._wanted()), found
+        self.run()
+
     def _selected_tokens(self) -> np.ndarray:
         return self.scope
 
     def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
+        if self._causal is not None and self._causal[0] == _key(wanted):
+            return self._causal_state(wanted, self._causal[1])
         if self.shown.get("picture") != wanted.picture:
             seen = seen_by(self.model, as_image(cast(typing.Picture, wanted.images)))
             self.publish(picture=Picture(seen).thumbnail(_SIDE))
@@ -106,9 +158,7 @@ class PatchOverlay(SteeringWidget):
                 "over the image; mp.TokenStrip shows them one by one."
             )
         shape = int(row.max()) + 1, int(column.max()) + 1
-        state: Traits = {"rows": shape[0], "columns": shape[1]}
-        if np.array(self.mask, dtype=object).shape != shape:
-            state["mask"] = np.zeros(shape, dtype=bool).tolist()
+        state = self._grid_state(shape)
         vectors = self._selected(wanted.concept)
         if vectors is not None:
             projected = concept_projection(acts, vectors)
@@ -116,9 +166,37 @@ class PatchOverlay(SteeringWidget):
             values[:, row, column] = projected.isel({schema.SAMPLE: 0}).values
             state |= {"values": float_bytes(values), "limit": scale_limit(values, self.unit)}
             state["meaning"] = self._meaning(wanted.prompt)
+            state |= self._layers_state(self._offered_layers(), self._unit())
             (scope,) = set(borrowed_scopes(acts, vectors))
             if scope:
                 state["meaning"] += f", at tokens of the scope {scope} and not at image tokens"
+        elif self.values:
+            state |= {"values": b"", "meaning": ""} | self._layers_state(self._offered_layers(), self._unit())
+        return state
+
+    def _causal_state(self, wanted: Wanted, found: CausalMap) -> Traits:
+        """Traits that show a map of patched runs; nothing is computed on the model, and no activations are kept."""
+        self._capture = None
+        seen = seen_by(self.model, as_image(cast(typing.Picture, wanted.images)))
+        state = self._grid_state(found.values.shape[1:]) | self._layers_state(found.layers, CAUSAL_UNIT)
+        limit = scale_limit(found.values, CAUSAL_UNIT)
+        picture = Picture(seen).thumbnail(_SIDE)
+        return state | {
+            "picture": picture, "values": float_bytes(found.values), "limit": limit, "meaning": found.meaning,
+        }  # fmt: skip
+
+    def _grid_state(self, shape: tuple[int, ...]) -> Traits:
+        """Size of the grid, and an empty mask where the one there is has another."""
+        state: Traits = {"rows": shape[0], "columns": shape[1]}
+        if np.array(self.mask, dtype=object).shape != shape:
+            state["mask"] = np.zeros(shape, dtype=bool).tolist()
+        return state
+
+    def _layers_state(self, layers: list[int], unit: str) -> Traits:
+        """Layers and unit of the values, where others are shown: a causal map has those of its grid."""
+        state: Traits = {} if self.unit == unit else {"unit": unit}
+        if self.layers != layers:
+            state |= {"layers": layers, "layer": min(layers, key=lambda each: abs(each - self.layer))}
         return state
 
     def _image_tokens(self, wanted: Wanted) -> xr.Dataset:
@@ -133,6 +211,10 @@ class PatchOverlay(SteeringWidget):
 
     def _summary(self) -> str:
         return f"{super()._summary()} × {self.rows}×{self.columns} patches"
+
+
+def _key(wanted: Wanted) -> tuple[int, str, str]:
+    return wanted.picture, wanted.prompt, wanted.concept
 
 
 def seen_by(model: ProbeModel, image: Image.Image) -> Image.Image:

@@ -7,7 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-from mllm_probe.concepts import ConceptLibrary, scenes
+from mllm_probe.concepts import ConceptLibrary, neutral_images, scenes
 from mllm_probe.loading import load
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.bundled import bundled_folder
@@ -22,7 +22,8 @@ from mllm_probe.widgets.panel.fluency import FluentDoses
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 
 _PAIRS = 24
-_PICTURES = 8
+_NEUTRAL = 14
+"""Images of the map that lack each concept, so that 12 are left where answers name what is not there."""
 
 
 def explore(
@@ -31,7 +32,7 @@ def explore(
     *,
     images: Offer = None,
     prompt: str | None = None,
-    strengths: Sequence[float] = (-1.0, 0.5, 1.0, 2.0),
+    strengths: Sequence[float] = (0.5, 1.0, 2.0),
     draws: int = 8,
     seed: int = 0,
 ) -> Explore:
@@ -49,11 +50,12 @@ def explore(
     prompt : str, optional
         The question; the model's default one without it.
     strengths : sequence of float
-        Strengths of the heatmap, × residual norm.
+        Strengths of the heatmap, × residual norm. The map steers neutral images, which lack the concepts: doses that
+        take a concept away have no images there.
     draws : int
-        Random directions per layer and strength, with which the effect is compared.
+        Directions of each control per layer and strength, with which the effect is compared.
     seed : int
-        Of the split and the random directions.
+        Of the split and the controls.
 
     Returns
     -------
@@ -83,7 +85,6 @@ def explore(
     of_grid: dict[str, Any] = {
         "strengths": tuple(strengths),
         "metrics": ("logprob",),
-        "controls": ("random",),
         "draws": draws,
         "seed": seed,
         "progress": False,
@@ -96,10 +97,10 @@ def explore(
         of_grid,
         prompt,
         seed,
-        _PICTURES,
+        _NEUTRAL,
     )
     panel = SteeringPanel(model, images=pictures if images is None else images, prompt=prompt, seed=seed)
-    swept = pictures[:_PICTURES]
+    swept = neutral_images(held_out, _NEUTRAL)
     fluent = FluentDoses(panel, swept, prompt, strengths)
     lab = Explore(model, LayerConceptHeatmap(layer=panel.layer), panel, held_out, recipe, fluent)
 

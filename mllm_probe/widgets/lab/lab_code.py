@@ -30,8 +30,8 @@ class LabRecipe:
     prompt : str or None
     seed : int
         Of the split.
-    pictures : int
-        How many images of the held-out half are steered for the grid.
+    neutral : int
+        How many images of the held-out half that are steered for the grid lack each concept, at least.
     """
 
     model: str
@@ -41,7 +41,7 @@ class LabRecipe:
     grid: Settings
     prompt: str | None
     seed: int
-    pictures: int
+    neutral: int
 
 
 def python_of(panel: SteeringPanel, recipe: LabRecipe | None) -> str:
@@ -65,7 +65,8 @@ def python_of(panel: SteeringPanel, recipe: LabRecipe | None) -> str:
         lines.append("# images: the images that were given to explore")
     lines += [
         f"vectors = mp.concept_vectors(model, fit, {recipe.prompt!r}, {_keywords(recipe.vectors)})",
-        f"grid = mp.sweep(model, vectors, images[:{recipe.pictures}], {recipe.prompt!r}, {_keywords(recipe.grid)})",
+        f"neutral = mp.concepts.neutral_images(held_out, {recipe.neutral})",
+        f"grid = mp.sweep(model, vectors, neutral, {recipe.prompt!r}, {_keywords(recipe.grid)})",
     ]
     if not steering:
         return "\n".join(["import mllm_probe as mp", "", *lines, ""])

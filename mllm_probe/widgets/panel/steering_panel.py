@@ -12,7 +12,7 @@ import traitlets
 import xarray as xr
 from traitlets.utils.bunch import Bunch
 
-from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.activations.hooks import resolve_blocks
 from mllm_probe.generation import stream
 from mllm_probe.generation.prompt_cache import prompts_of
 from mllm_probe.metrics import NEGATIONS
@@ -53,6 +53,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 NAMING = ("words", "negations")
 _SHOWN = ("projector", "revealed")
+_BLOCKS = "the panel steers at outputs of blocks"
 _CAUSES = {"scene": "picture", "picture": "picture", "pin": "pin", "unpin": "pin", "naming": "words", "show": ""}
 """Control next to which an error of each message is shown."""
 _SHOWN_BESIDE = {"window": "layer", "patches": "scope", "positions": "scope"}
@@ -173,7 +174,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             raise ValueError(f"strength_limit: expected a positive number; got {strength_limit!r}.")
         known = list(model.layers)
         self._choices = choices_from(images)
-        first = known[round(0.4 * (len(known) - 1))] if layer is None else resolve_layers(layer, len(known))[0]
+        first = known[round(0.4 * (len(known) - 1))] if layer is None else resolve_blocks(layer, len(known), _BLOCKS)[0]
         super().__init__(
             layers=known,
             **{"layer": first, "window": [first, first]} | traits,

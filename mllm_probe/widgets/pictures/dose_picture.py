@@ -8,6 +8,7 @@ import numpy as np
 
 from mllm_probe.plots.curves import Band, Curves, Series, counted, effect_label, strength_label
 from mllm_probe.plots.palette import control_label
+from mllm_probe.schema import layer_name
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, plain
 from mllm_probe.widgets.pictures import fonts
 from mllm_probe.widgets.pictures.drawing import Area, Box, Dot, Drawing, Line, Text
@@ -58,9 +59,9 @@ def dose_curves(numbers: MapNumbers, concept: str, layer: int, *, quantity: str 
     reference = numbers.controls.get(numbers.against, next(iter(numbers.controls.values())))[0][cells]
     n = counted(parts["n"])
     return Curves(
-        title=f"{concept}, layer {layer}",
+        title=f"{concept}, layer {layer_name(layer)}",
         quantity=quantity,
-        caption=[" · ".join(part for part in (n, "95 % intervals over images", note) if part)],
+        caption=[" · ".join(part for part in (n, "95 % intervals over images and draws", note) if part)],
         x_label=strength_label(numbers.strength_unit),
         y_label=effect_label(numbers.unit),
         series=[Series(concept, numbers.categories[row], x, value, **parts, clear=clear)],
@@ -168,7 +169,7 @@ Key = tuple[float, int, str, str]
 
 def _keys(curves: Curves) -> list[Key]:
     """Entries of the legend: the concept in a row of its own, and as many controls in a row as it has room for."""
-    keys: list[Key] = [(0.0, 0, "brand", "concept; filled: clear of the controls")]
+    keys: list[Key] = [(0.0, 0, "brand", "concept; filled: passes in the grid")]
     for band in curves.bands:
         x, row, _, before = keys[-1]
         x, label = x + 42 + fonts.width(before, 10.5), control_label(band.control)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from functools import lru_cache
 
@@ -11,6 +12,9 @@ _REGULAR = ("DejaVuSans.ttf", "Arial.ttf", "arial.ttf", "LiberationSans-Regular.
 _BOLD = ("DejaVuSans-Bold.ttf", "Arial Bold.ttf", "arialbd.ttf", "LiberationSans-Bold.ttf", "NotoSans-Bold.ttf")
 _PLAIN = {"−": "-", "–": "-", "×": "x", "½": "1/2", "¼": "1/4", "Δ": "d", "‖": "|", "≥": ">=", "≤": "<=", "%": "%"}
 """Spelling of signs that the font inside Pillow lacks."""
+
+
+_SPACES = re.compile(r"[^\S\N{NO-BREAK SPACE}]+")
 
 
 @lru_cache(maxsize=64)
@@ -46,7 +50,7 @@ def clipped(text: str, size: float, room: float, bold: bool = False) -> str:
 def wrapped(text: str, size: float, room: float, most: int, bold: bool = False) -> list[str]:
     """Text in lines of a width, at most ``most`` of them; the last is cut with an ellipsis if there is more."""
     lines: list[str] = []
-    rest = text.split()
+    rest = [word for word in _SPACES.split(text) if word]
     while rest and len(lines) < most:
         line, rest = rest[0], rest[1:]
         if len(lines) == most - 1:

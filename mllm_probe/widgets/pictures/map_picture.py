@@ -1,16 +1,18 @@
-"""The map of concepts × layers as a still image for papers: axes, units, hatching, legend."""
+"""The map of concepts × layers as a still image for papers: axes, units, hatching, marks, legend and caption."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mllm_probe.plots.curves import counted
-from mllm_probe.plots.palette import diverging
+from mllm_probe.plots.palette import MARKS, diverging
+from mllm_probe.plots.verdicts import mark_box, mark_weights
+from mllm_probe.schema import layer_name
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit
 from mllm_probe.widgets.pictures import fonts
 from mllm_probe.widgets.pictures.drawing import Area, Box, Drawing, Line, Text
 
-_HEAD, _COLUMNS, _GAP, _FOOT = 46, 36, 6, 54
+_HEAD, _COLUMNS, _GAP, _FOOT = 46, 36, 6, 28
 _CATEGORY = 24
 _SPREAD = 84
 """Width of the column of peaks and spreads at the right."""
@@ -18,6 +20,7 @@ _LONGEST_NAME = 190
 _NARROWEST = 640.0
 """As wide as the image of a panel, which a lab draws below its map."""
 _HEADING = 16
+_LINE = 15
 
 
 def map_picture(
@@ -55,11 +58,18 @@ def map_picture(
     width = max(right + _SPREAD, _NARROWEST)
     about = " · ".join(part for part in (at, counted(numbers.n[:, :, index]), note) if part)
     lines_above = fonts.wrapped(about, 11, width - 20, 3)
-    head = _HEAD + 15 * (len(lines_above) - 1)
-    height = head + _COLUMNS + len(names) * row + len(numbers.row_groups) * _GAP + lines + _FOOT
+    lines_below = [
+        line
+        for text in (numbers.note, numbers.caption)
+        if text
+        for line in fonts.wrapped(text, 10.5, width - left - 8, 3)
+    ]
+    head = _HEAD + _LINE * (len(lines_above) - 1)
+    foot = _FOOT + _LINE * len(lines_below)
+    height = head + _COLUMNS + len(names) * row + len(numbers.row_groups) * _GAP + lines + foot
     drawing = Drawing(width, height, f"{quantity}, {at}")
     drawing.add(Text(10, 16, fonts.clipped(quantity, 13, width - 20, bold=True), 13, "ink", bold=True))
-    drawing.add(*(Text(10, 34 + 15 * i, line, 11, "soft") for i, line in enumerate(lines_above)))
+    drawing.add(*(Text(10, 34 + _LINE * i, line, 11, "soft") for i, line in enumerate(lines_above)))
     _column_names(drawing, numbers, left, column, head)
     y: float = head + _COLUMNS
     drawing.add(Text(right + 8, head + 26, "peak · spread", 10.5, "faint"))
@@ -79,12 +89,13 @@ def map_picture(
             y += row
         y += _GAP
     _legend(drawing, numbers, left, y + 4, min(column * len(numbers.layers), 360.0))
+    drawing.add(*(Text(left, y + 39 + _LINE * i, line, 10.5, "faint") for i, line in enumerate(lines_below)))
     return drawing
 
 
 def _spread(numbers: MapNumbers, concept: int, index: int) -> str:
     peak, ratio = numbers.peak_layer[concept, index], numbers.participation_ratio[concept, index]
-    return f"{peak:.0f} · {plain(float(ratio))}" if np.isfinite(peak) else ""
+    return f"{layer_name(int(peak))} · {plain(float(ratio))}" if np.isfinite(peak) else ""
 
 
 def _column_names(drawing: Drawing, numbers: MapNumbers, left: float, column: float, head: float) -> None:
@@ -93,7 +104,7 @@ def _column_names(drawing: Drawing, numbers: MapNumbers, left: float, column: fl
     drawing.add(Text(middle, head + 9, "edited layer (decoder block)", 10.5, "faint", "middle"))
     for i, layer in enumerate(numbers.layers):
         if i % every == 0:
-            drawing.add(Text(left + (i + 0.5) * column, head + 26, str(layer), 10.5, "faint", "middle"))
+            drawing.add(Text(left + (i + 0.5) * column, head + 26, str(layer_name(layer)), 10.5, "faint", "middle"))
 
 
 def _cells(
@@ -111,6 +122,19 @@ def _cells(
         if abs(value) > numbers.limit:
             corner, size = x + column - 1, min(6.0, row / 3, column / 3)
             drawing.add(Area(((corner - size, y), (corner, y), (corner, y + size)), "ink"))
+        _mark(drawing, float(numbers.marks[concept, layer, index]), (x, y, column - 1, row - 1))
+
+
+def _mark(drawing: Drawing, code: float, cell: tuple[float, float, float, float]) -> None:
+    """The last mark of a cell; the readout of the widget names all of them."""
+    left, top, width, height = cell
+    inset, down, side = mark_box(width, height)
+    held = [mark for i, mark in enumerate(MARKS.values()) if np.isfinite(code) and int(code) >> i & 1]
+    weight, halo = mark_weights(side)
+    for stroke, wide in (("paper", halo), ("ink", weight)):
+        for line in held[-1]["strokes"] if held else ():
+            points = tuple((left + inset + side * px, top + down + side * py) for px, py in line)
+            drawing.add(Line(points, stroke, wide))
 
 
 def _legend(drawing: Drawing, numbers: MapNumbers, left: float, y: float, width: float) -> None:
@@ -126,5 +150,4 @@ def _legend(drawing: Drawing, numbers: MapNumbers, left: float, y: float, width:
         Text(left, y + 18, plain(-limit, digits), 10.5, "faint"),
         Text(left + width / 2, y + 18, "0", 10.5, "faint", "middle"),
         Text(left + width, y + 18, signed(limit, digits) + unit, 10.5, "faint", "end"),
-        Text(left, y + 35, fonts.clipped(numbers.note, 10.5, drawing.width - left - 8), 10.5, "faint"),
     )

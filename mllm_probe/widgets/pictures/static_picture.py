@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mllm_probe.plots.palette import diverging
-from mllm_probe.schema import CONCEPT
+from mllm_probe.schema import CONCEPT, layer_name
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit
 from mllm_probe.widgets.pictures import Drawing, fonts
@@ -121,7 +121,7 @@ def picture_of_patches(widget: PatchOverlay) -> Drawing:
     if not values.size or not widget.picture:
         return card("Concept by patch", [widget.message or "Nothing has been read yet."])
     values = values.reshape(len(widget.layers), widget.rows, widget.columns)[widget.layers.index(widget.layer)]
-    heading = f"{widget.shown.get(CONCEPT, widget.concept)} · layer {widget.layer}"
+    heading = f"{widget.shown.get(CONCEPT, widget.concept)} · layer {layer_name(widget.layer)}"
     faded, height = _faded(bytes(widget.picture))
     drawing = Drawing(_SHADED + 24, height + 98, f"Patches: {heading}")
     room = drawing.width - 24

@@ -43,7 +43,7 @@ def with_other_weights(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def swept(s: Any, **more: Any) -> Any:
-    settings = {"strengths": (1,), "metrics": ("logprob",), "draws": 2, "progress": False} | more
+    settings = {"strengths": (1,), "metrics": ("logprob",), "draws": 4, "progress": False} | more
     return mp.sweep(s.model, s.vectors, [s.picture], **settings)
 
 

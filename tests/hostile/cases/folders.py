@@ -200,7 +200,7 @@ def scored(words: bytes, concept: str = "dog") -> Callable[[Any], Any]:
 
     def call(s: Any) -> Any:
         library = mp.concepts.from_folder(made(s.folder, {}, concept, words))
-        options = {"layers": [2], "strengths": (1,), "draws": 2, "metrics": ("logprob",), "progress": False}
+        options = {"layers": [2], "strengths": (1,), "draws": 4, "metrics": ("logprob",), "progress": False}
         vectors = mp.concept_vectors(s.model, library, shuffled_draws=0)
         grid = mp.sweep(s.model, vectors, library.pictures[:1], **options)
         own = grid["logprob"].sel(control="concept").isel(draw=0)

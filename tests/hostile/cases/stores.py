@@ -87,7 +87,7 @@ def _over(make: Callable[[Path, Any], object]) -> Callable[[Any], object]:
 
 
 def _sweep(path: Path, setting: Any) -> None:
-    settings = {"layers": [2], "strengths": (0, 1), "draws": 2, "progress": False}
+    settings = {"layers": [2], "strengths": (0, 1), "draws": 4, "progress": False}
     mp.sweep(setting.model, setting.vectors, [setting.picture], store=path, **settings)
 
 

@@ -14,7 +14,7 @@ from tests.hostile.cases.steering import as_type, filled
 from tests.hostile.tries import Try
 
 setting = partial(Try, "sweep, plan")
-SMALL = {"layers": [3], "strengths": (1,), "draws": 1, "metrics": ("logprob",), "progress": False}
+SMALL = {"layers": [3], "strengths": (1,), "draws": 4, "metrics": ("logprob",), "progress": False}
 
 _SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"strengths": []}, "strengths: expected one or more finite numbers"),
@@ -39,7 +39,7 @@ _SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"controls": 5}, "controls: expected"),
     ({"draws": 0}, "draws: expected 1 or more; got 0"),
     ({"draws": -1}, "draws: expected 1 or more; got -1"),
-    ({"draws": 1.5}, "draws: expected a whole number, such as 1; got 1.5"),
+    ({"draws": 4.5}, "draws: expected a whole number, such as 1; got 4.5"),
     ({"draws": True}, "draws: expected a whole number, such as 1; got True"),
     ({"draws": 10**9}, "1,000,000,000 draws"),
     ({"draws": 10**18}, "1,000,000,000,000,000,000 draws"),
@@ -149,7 +149,7 @@ TRIES = [
             right=lambda g: g.sizes["strength"] == 1),
     setting("strengths from a generator", lambda s: _run(s, strengths=(x for x in (0, 1))), "result", right=_scored),
     setting("strength -0.0", lambda s: _run(s, strengths=[-0.0, 1]), "result",
-            right=lambda g: _scored(g) and np.ptp(g.logprob.sel(strength=0).values) < np.inf),
+            right=lambda g: _scored(g) and g.logprob.sel(strength=0, control="concept").isel(draw=0).notnull().all()),
     setting("layers from a generator", lambda s: _run(s, layers=(x for x in [1, 2])), "result",
             right=lambda g: g.layer.values.tolist() == [1, 2]),
     setting("seed 2**70", lambda s: _run(s, seed=2**70), "result", right=_scored),
@@ -167,7 +167,7 @@ TRIES = [
             "the vectors: expected a dataset"),
     setting("plan: model None", lambda s: mp.plan(None, s.vectors, [s.picture], **SMALL), "error", "a loaded model"),
     setting("plan: one picture three times", lambda s: mp.plan(s.model, s.vectors, [s.picture] * 3, **SMALL), "result",
-            right=lambda p: p.samples == 3 and p.cells == 18),
+            right=lambda p: p.samples == 3 and p.cells == 54),
     setting("plan: a folder as store, which it never opens",
             lambda s: mp.plan(s.model, s.vectors, [s.picture], store=s.folder, **SMALL), "result",
             right=lambda p: p.samples == 1),

@@ -27,6 +27,15 @@ export function signed(value: number, digits = 1): string {
   return value > 0 && Number(text) !== 0 ? `+${text}` : text;
 }
 
+/** A false discovery rate, "q = .013"; below .1 rounded up to three digits, so that .0501 does not seem to pass. */
+export function qValue(q: number): string {
+  if (!Number.isFinite(q)) return "q = –";
+  if (q < 0.001) return "q < .001";
+  // Of float32, .05 lies a little above .05.
+  const text = q < 0.1 ? (Math.ceil(q * 1000 - 1e-3) / 1000).toFixed(3) : q.toFixed(2);
+  return `q = ${text.replace(/^0/, "")}`;
+}
+
 /** A strength on a chip or tick: −2, ½, 1.25. */
 export function dose(value: number): string {
   const size = Math.abs(value);
@@ -48,6 +57,10 @@ export function niceCeiling(value: number): number {
   const step = NICE.find((s) => s * power >= value * (1 - 1e-9)) ?? 10;
   return step * power;
 }
+
+/** A layer as figures name it: -1 is the input of block 0. */
+export const layerName = (layer: number | undefined): string =>
+  layer === undefined ? "" : layer < 0 ? "input" : String(layer);
 
 /** Words of an identifier: `visual_style` is “visual style”. */
 export const words = (identifier: string): string => identifier.replaceAll("_", " ");

@@ -2,7 +2,8 @@
 
 import type { Pen } from "../base/canvas";
 import type { Rgb, Theme } from "../base/theme";
-import type { Layout } from "./layout";
+import { paintMarks } from "./cell_marks";
+import { gapOf, type Layout } from "./layout";
 import { at, type Cells, indexOf } from "./map_cells";
 import { hatching, SHADES } from "./shading";
 
@@ -74,6 +75,7 @@ export class Grid {
     cutGaps(pen, layout);
     const beyond = (row: number, layer: number) => Math.abs(at(cells.value, index(row, layer))) > shown.limit;
     paintCorners(pen, layout, theme, beyond);
+    if (cells.marks.length > 0) paintMarks(pen, layout, theme, (row, layer) => at(cells.marks, index(row, layer)));
   }
 
   private fill(data: Uint8ClampedArray, { layers, rows }: Layout): void {
@@ -121,8 +123,6 @@ export class Grid {
     });
   }
 }
-
-const gapOf = (layout: Layout): number => (layout.cellWidth > 8 ? 1 : 0);
 
 /** Outlines of the cells where nothing was run: lines along whole stretches of them, not four a cell. */
 function paintEmpty(pen: Pen, layout: Layout, theme: Theme, empty: (row: number, layer: number) => boolean): void {

@@ -1,7 +1,9 @@
 /** The selected cells as text to take along: CSV of their numbers, and the kernel's Python with these cells filled in. */
+import { layerName } from "../base/numbers";
 import type { Cells } from "./map_cells";
 import { at, indexOf, ofControl } from "./map_cells";
 import { type Selection, span } from "./selection";
+import { markLabels } from "./verdict";
 
 export interface Shown {
   metric: string;
@@ -26,7 +28,16 @@ function field(value: string | number): string {
 export function csvOf(cells: Cells, selection: Selection, shown: Shown): string {
   const against = cells.controls[cells.against] ?? "random";
   const head = ["concept", "category", "layer", "strength", "strength_unit", "metric", "average", "against"];
-  const numbers = ["difference", "low", "high", "unit", "n", "clear_of_controls"];
+  const numbers = [
+    "difference",
+    "low",
+    "high",
+    "unit",
+    "n",
+    "q",
+    cells.q.length ? "clear_in_grid" : "clear_of_controls",
+    "answers",
+  ];
   const bands = cells.controls.flatMap((kind) => [`${kind}_mean`, `${kind}_low`, `${kind}_high`]);
   const lines = [[...head, ...numbers, ...bands].map(field).join(",")];
   for (const layer of layersOf(cells, selection)) {
@@ -37,7 +48,9 @@ export function csvOf(cells: Cells, selection: Selection, shown: Shown): string 
         ...[cells.concepts[selection.concept] ?? "", cells.categories[selection.concept] ?? "", layer, strength],
         ...[shown.strengthUnit, shown.metric, shown.average, against],
         ...[at(cells.value, index), at(cells.low, index), at(cells.high, index), shown.unit, at(cells.n, index)],
+        at(cells.q, index),
         Number.isFinite(clear) ? (clear ? "true" : "false") : "",
+        markLabels(cells, index).join("; "),
         ...cells.controls.flatMap((_, kind) =>
           [cells.control, cells.controlLow, cells.controlHigh].map((array) => ofControl(cells, array, kind, index)),
         ),
@@ -54,6 +67,9 @@ export function codeOf(recipe: readonly string[], cells: Cells, selection: Selec
   const filled: Record<string, string> = {
     concept: JSON.stringify(cells.concepts[selection.concept] ?? ""),
     layers: layersOf(cells, selection).join(", "),
+    sites: layersOf(cells, selection)
+      .map((layer) => (layer < 0 ? JSON.stringify(layerName(layer)) : layer))
+      .join(", "),
     strength: Number.isInteger(dose) ? dose.toFixed(1) : String(dose),
   };
   return recipe.map((piece, i) => (i % 2 ? (filled[piece] ?? "") : piece)).join("");

@@ -37,9 +37,7 @@ function summary(response: Response, setting: CurveSetting): string {
 function said(point: Point, setting: CurveSetting): string {
   const digits = digitsFor(Math.abs(point.value) || 1);
   const interval = Number.isFinite(point.low) ? ` [${signed(point.low, digits)}, ${signed(point.high, digits)}]` : "";
-  const n = Number.isFinite(point.n) ? `, n = ${point.n}` : "";
-  const clear = point.clear ? "clear of the controls" : "not clear of the controls";
-  return `${signed(point.value, digits)} ${setting.unit}${interval}${n}, ${clear}`;
+  return [`${signed(point.value, digits)} ${setting.unit}${interval}`, ...point.said].join(", ");
 }
 
 /** The figure; `choose` is called with the place of the strength whose point is clicked. */

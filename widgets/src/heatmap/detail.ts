@@ -1,6 +1,6 @@
 /** Details of the selected cell, below the map: its dose-response curve or the off-target view, and copies to take along. */
 import { h, show } from "../base/dom";
-import { dose, strengthUnit } from "../base/numbers";
+import { dose, layerName, strengthUnit } from "../base/numbers";
 import { controlColour, controlLabel, type Theme } from "../base/theme";
 import { codeOf, csvOf, type Shown, toClipboard } from "./copying";
 import { curve } from "./curve";
@@ -113,7 +113,7 @@ export class Detail {
   private drawCurve(cells: Cells, selection: Selection, strength: number, width: number, theme: Theme): void {
     const cell = activeCell(selection);
     const concept = cells.concepts[cell.concept] ?? "";
-    this.title.textContent = `Dose response · ${concept} · layer ${cells.layers[cell.layer] ?? ""}`;
+    this.title.textContent = `Dose response · ${concept} · layer ${layerName(cells.layers[cell.layer])}`;
     const response = responseOf(cells, cell);
     if (response.points.length === 0) {
       this.figure.replaceChildren(h("p", { class: "mp-note" }, "Not run yet, or not defined here."));
@@ -131,7 +131,12 @@ export class Detail {
         "beyond ",
         controlLabel(cells.controls[cells.against] ?? "random"),
       ),
-      h("span", {}, h("i", { class: "mp-key mp-key-hollow" }), "hollow: not clear"),
+      h(
+        "span",
+        {},
+        h("i", { class: "mp-key mp-key-hollow" }),
+        cells.q.length ? "hollow: does not pass in the grid" : "hollow: not clear of the controls",
+      ),
       ...cells.controls.map((kind) => {
         const key = h("i", { class: "mp-key", style: `--mp-control: ${controlColour(kind, theme.dark)}` });
         return h("span", {}, key, controlLabel(kind));
@@ -140,7 +145,7 @@ export class Detail {
     this.legend.replaceChildren(...keys);
     const [first, last] = span(selection);
     if (first !== last) {
-      const [from, to, here] = [first, last, activeCell(selection).layer].map((at) => cells.layers[at] ?? "");
+      const [from, to, here] = [first, last, activeCell(selection).layer].map((at) => layerName(cells.layers[at]));
       const text = `curve for layer ${here} only; steering applies to layers ${from}–${to} together`;
       this.legend.append(h("span", {}, text));
     }

@@ -14,6 +14,8 @@ export interface Traits {
   high: DataView;
   n: DataView;
   clear: DataView;
+  q: DataView;
+  marks: DataView;
   control: DataView;
   control_low: DataView;
   control_high: DataView;
@@ -26,6 +28,9 @@ export interface Traits {
   limit: number;
   /** What the marks of the map mean. */
   note: string;
+  /** How many cells of the whole grid pass. */
+  caption: string;
+  least_images: number;
   provenance: Provenance;
   /** Python for the selected cells: every second piece names what the selection fills in. */
   recipe: string[];
@@ -70,6 +75,7 @@ export const FRAME = ["concepts", "row_groups", "layers", "relative_depths", "co
 /** Traits that hold numbers or say what they are. */
 export const NUMBERS = [
   ...["values", "low", "high", "n", "clear", "control", "control_low", "control_high", "off_target"],
+  ...["q", "marks", "caption", "least_images"],
   ...["strengths", "unit", "strength_unit", "controls", "provenance", "has_off_target", "off_target_at"],
   ...["peak_layer", "participation_ratio", "mean_over_concepts", "categories"],
   ...["limit", "note", "recipe", "off_target_limit", "answered"],
@@ -95,6 +101,9 @@ export function readCells(model: Model): Cells {
     high: floats(model.get("high")),
     n: floats(model.get("n")),
     clear: floats(model.get("clear")),
+    q: floats(model.get("q")),
+    marks: floats(model.get("marks")),
+    leastImages: model.get("least_images"),
     controls,
     against: Math.max(0, controls.indexOf(model.get("provenance").against ?? "random")),
     control: floats(model.get("control")),

@@ -1,7 +1,7 @@
 /** Words around the cells: categories and names of the rows, numbers of the columns, and the legend. */
 
 import type { Pen } from "../base/canvas";
-import { fewest, plain, signed } from "../base/numbers";
+import { fewest, layerName, plain, signed } from "../base/numbers";
 import { diverging, rgb, type Theme } from "../base/theme";
 import { HEADING, type Layout } from "./layout";
 import type { Scene } from "./scene";
@@ -48,7 +48,7 @@ export function paintColumns(pen: Pen, scene: Scene, theme: Theme): void {
     free = x;
     pen.font = `${current ? "600 " : ""}10.5px ${theme.font}`;
     pen.fillStyle = current ? theme.ink : theme.faint;
-    pen.fillText(byDepth ? (cells.depths[i] ?? 0).toFixed(2).replace(/^0(?=\.)/, "") : String(layer), x, 8);
+    pen.fillText(byDepth ? (cells.depths[i] ?? 0).toFixed(2).replace(/^0(?=\.)/, "") : layerName(layer), x, 8);
   });
   pen.font = `10.5px ${theme.font}`;
   pen.fillStyle = theme.faint;
@@ -75,8 +75,6 @@ export function paintLegend(pen: Pen, scene: Scene, theme: Theme): void {
   pen.fillText("0", layout.left + width / 2, y + 15);
   pen.textAlign = "right";
   pen.fillText(`${signed(limit, digits)} ${unit}`.trim(), layout.left + width, y + 15);
-  pen.textAlign = "left";
-  pen.fillText(clip(pen, scene.note, layout.width - layout.left), layout.left, y + 31);
 }
 
 /** Names as they fit beside the cells, cut once for a layout and a theme. */

@@ -32,6 +32,8 @@ class View {
     role: "application",
   });
   private readonly reading = new Reading();
+  private readonly note = h("p", { class: "mp-note", "data-testid": "map-note" });
+  private readonly caption = h("p", { class: "mp-note", "data-testid": "map-caption" });
   private readonly bar = h("div", { class: "mp-progress", role: "progressbar", "aria-label": "progress" }, h("i"));
   private readonly error = h("p", { class: "mp-error", role: "alert", "data-testid": "heatmap-error" });
   private readonly painter = new Painter(this.canvas);
@@ -68,7 +70,7 @@ class View {
     this.canvas.setAttribute("aria-describedby", this.reading.element.id);
     const head = h("div", { class: "mp-head" }, h("h3", {}, NAME), this.count, this.choices.metric);
     this.row.append(this.scrubber.element, this.choices.row);
-    const map = [this.skeleton, this.painter.element];
+    const map = [this.skeleton, this.painter.element, this.note, this.caption];
     for (let row = 0; row < SKELETON.rows; row += 1) {
       const cells = Array.from({ length: SKELETON.columns }, () => h("i"));
       this.skeleton.append(h("div", {}, h("b"), ...cells));
@@ -238,7 +240,6 @@ class View {
       limit: this.limit,
       unit: this.model.get("unit"),
       columns: this.model.get("columns"),
-      note: this.noteOf(),
       selection: this.selection,
       hover: this.hover,
       focused: document.activeElement === this.canvas,
@@ -249,6 +250,7 @@ class View {
     show(this.row, this.cells.concepts.length > 0);
     show(this.skeleton, this.cells.concepts.length === 0);
     this.placeCells();
+    this.drawNotes();
     this.drawReadout(strength);
     this.scrubber.draw(this.cells.strengths, this.model.get("strength_unit"), strength);
     this.detail.draw(this.cells, this.selection, strength, this.width, theme, fresh);
@@ -256,9 +258,18 @@ class View {
     this.stale = { frame: false, numbers: false, choices: false, theme: false };
   }
 
-  private noteOf(): string {
+  /** What the marks mean, and how many cells of the whole grid pass; nothing before a cell was measured. */
+  private drawNotes(): void {
+    const there = this.cells.value.some(Number.isFinite);
     const dots = this.model.get("answered").length > 0 ? ["dot: has answers"] : [];
-    return [this.model.get("note"), ...dots].join(" · ");
+    const note = [this.model.get("note"), ...dots].join(" · ");
+    for (const [element, text] of [
+      [this.note, note],
+      [this.caption, this.model.get("caption")],
+    ] as const) {
+      if (element.textContent !== text) element.textContent = text;
+      show(element, there && text !== "");
+    }
   }
 
   /** Where the cells of the first category stand, for scripts that drive the page. */

@@ -48,7 +48,7 @@ export interface Space {
 
 const TOP = 18;
 const GAP = 6;
-const LEGEND = 44;
+const LEGEND = 24;
 export const PROFILE = 20;
 const NARROWEST = 4;
 const CATEGORY = 20;
@@ -117,6 +117,9 @@ export function layoutMap(labelled: RowGroup[], layers: number, space: Space): L
     height: legendTop + LEGEND,
   };
 }
+
+/** Width of the gap between columns. */
+export const gapOf = (layout: Layout): number => (layout.cellWidth > 8 ? 1 : 0);
 
 /** The column under x: −1 left of all, their number right of all. */
 export function layerAt(layout: Layout, x: number): number {

@@ -13,7 +13,14 @@ export interface Cells {
   low: Float32Array;
   high: Float32Array;
   n: Float32Array;
+  /** 1 where a cell passes, 0 where it does not, NaN where nothing was run. */
   clear: Float32Array;
+  /** False discovery rate at which a cell passes; empty where nothing is tested in the grid. */
+  q: Float32Array;
+  /** Marks of each cell as a sum of 2 to the place of each; empty where no cell has one. */
+  marks: Float32Array;
+  /** Images below which a cell has no verdict. */
+  leastImages: number;
   /** Kinds of control; their numbers stand one kind after the other, as differences from unsteered. */
   controls: string[];
   /** Which of them `value` is the difference from. */

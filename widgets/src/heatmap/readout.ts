@@ -1,7 +1,8 @@
 /** What the line below the map says about one cell. */
-import { digitsFor, dose, signed, strengthUnit } from "../base/numbers";
+import { digitsFor, dose, layerName, signed, strengthUnit } from "../base/numbers";
 import { controlLabel } from "../base/theme";
 import { at, type Cell, type Cells, indexOf, ofControl } from "./map_cells";
+import { countOf, markLabels, verdictOf } from "./verdict";
 
 export interface Piece {
   text: string;
@@ -18,7 +19,7 @@ export interface ReadoutUnits {
   byDepth?: boolean;
 }
 
-/** Pieces of the readout: concept, layer, strength, value with unit and interval, n, the random direction, and whether it is clear. */
+/** Pieces of the readout: concept, layer, strength, value with unit and interval, whether it passes, its marks, n, and the control. */
 export function readout(cells: Cells, cell: Cell, strength: number, units: ReadoutUnits): Piece[] {
   const index = indexOf(cells, cell, strength);
   const value = at(cells.value, index);
@@ -26,7 +27,7 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
   const unit = units.unit ? ` ${units.unit}` : "";
   const pieces: Piece[] = [
     { text: cells.concepts[cell.concept] ?? "", kind: "strong" },
-    { text: `layer ${cells.layers[cell.layer] ?? "–"}`, kind: "normal" },
+    { text: `layer ${layerName(cells.layers[cell.layer]) || "–"}`, kind: "normal" },
     ...(units.byDepth ? [{ text: `depth ${(cells.depths[cell.layer] ?? 0).toFixed(2)}`, kind: "soft" } as const] : []),
     ...(units.window ? [{ text: `window ${units.window.join("–")}`, kind: "soft" } as const] : []),
     { text: `${dose(cells.strengths[strength] ?? 0)} ${strengthUnit(units.strengthUnit)}`, kind: "soft" },
@@ -36,8 +37,11 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
   const between = (low: number, high: number) => `[${signed(low, digits)}, ${signed(high, digits)}]`;
   const [low, high] = [at(cells.low, index), at(cells.high, index)];
   if (Number.isFinite(low)) pieces.push({ text: between(low, high), kind: "soft" });
-  const n = at(cells.n, index);
-  if (Number.isFinite(n)) pieces.push({ text: `n = ${n} ${n === 1 ? "image" : "images"}`, kind: "soft" });
+  const verdict = verdictOf(cells, index);
+  if (verdict) pieces.push({ text: verdict, kind: "normal" });
+  pieces.push(...markLabels(cells, index).map((text): Piece => ({ text, kind: "normal" })));
+  const count = countOf(cells, index);
+  if (count) pieces.push({ text: count, kind: "soft" });
   const of = (array: Float32Array) => ofControl(cells, array, cells.against, index);
   const control = of(cells.control);
   if (Number.isFinite(control)) {
@@ -45,10 +49,6 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
     const range = Number.isFinite(from) ? ` ${between(from, to)}` : "";
     const name = controlLabel(cells.controls[cells.against] ?? "random").replace(/s$/, "");
     pieces.push({ text: `${name} ${signed(control, digits)}${range}`, kind: "soft" });
-  }
-  const clear = at(cells.clear, index);
-  if (Number.isFinite(clear)) {
-    pieces.push({ text: clear ? "clear of the controls" : "not clear of the controls", kind: "soft" });
   }
   return pieces;
 }

@@ -1,6 +1,7 @@
 /** A cell's dose-response curve: effect against strength over the bands of its controls, by the rules of `mllm_probe.plots.curves`. */
 import { niceCeiling } from "../base/numbers";
 import { at, type Cell, type Cells, indexOf, ofControl } from "./map_cells";
+import { countOf, markLabels, verdictOf } from "./verdict";
 
 export interface Point {
   strength: number;
@@ -11,6 +12,8 @@ export interface Point {
   high: number;
   n: number;
   clear: boolean;
+  /** Whether it passes, what is marked on it, and of how many images, in words. */
+  said: string[];
 }
 
 export interface Band {
@@ -42,6 +45,7 @@ export function responseOf(cells: Cells, cell: Cell): Response {
     high: at(cells.high, index),
     n: at(cells.n, index),
     clear: at(cells.clear, index) === 1,
+    said: [countOf(cells, index), verdictOf(cells, index), ...markLabels(cells, index)].filter(Boolean),
   }));
   const bands = cells.controls.map((control, kind) => {
     const seen = (array: Float32Array) =>

@@ -11,8 +11,6 @@ export interface Scene {
   limit: number;
   unit: string;
   columns: string;
-  /** What the legend says below its scale. */
-  note: string;
   selection: Selection | null;
   hover: Cell | null;
   focused: boolean;

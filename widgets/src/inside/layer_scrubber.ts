@@ -1,5 +1,6 @@
 /** A slider over layers that plays: everything it shows is here already, so that it moves without the kernel. */
 import { h } from "../base/dom";
+import { layerName } from "../base/numbers";
 import { fillTrack, labelled } from "../panel/controls";
 
 /** Milliseconds that a layer stays while the layers play. */
@@ -116,9 +117,10 @@ export class Scrubber {
   private show(): void {
     const layer = this.layers[this.index];
     this.range.value = String(this.index);
-    this.range.setAttribute("aria-valuetext", `layer ${layer ?? ""}`);
+    this.range.setAttribute("aria-valuetext", `layer ${layerName(layer)}`);
     const last = this.layers.at(-1);
-    this.box.value.textContent = layer === undefined ? "" : `${layer} (${this.layers[0]}–${last})`;
+    this.box.value.textContent =
+      layer === undefined ? "" : `${layerName(layer)} (${layerName(this.layers[0])}–${last})`;
     const on = this.frame !== 0;
     const label = on ? "Stop" : this.still.matches ? "Next layer" : "Play the layers";
     this.button.textContent = on ? "❚❚" : this.still.matches ? "▸|" : "▶";

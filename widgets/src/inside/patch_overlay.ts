@@ -2,7 +2,7 @@
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import { h, show, uniqueId } from "../base/dom";
 import { withKernelNote } from "../base/kernel";
-import { digitsFor, signed } from "../base/numbers";
+import { digitsFor, layerName, signed } from "../base/numbers";
 import { readTheme, type Theme } from "../base/theme";
 import { at, floats } from "../heatmap/map_cells";
 import { type InsideTraits, InsideView } from "./inside_view";
@@ -175,7 +175,7 @@ class View extends InsideView<Traits> {
       words.push(
         " · ",
         h("b", {}, number),
-        h("span", { class: "soft" }, ` of ${model.get("shown").concept ?? ""} at layer ${layer}`),
+        h("span", { class: "soft" }, ` of ${model.get("shown").concept ?? ""} at layer ${layerName(layer)}`),
       );
     }
     if (isPainted(this.brush.mask, patch)) words.push(h("span", { class: "soft" }, " · painted"));

@@ -1,5 +1,5 @@
 /** One place over all layers, as small bars around zero. */
-import { fewest, signed } from "../base/numbers";
+import { fewest, layerName, signed } from "../base/numbers";
 import { diverging, rgb, type Theme } from "../base/theme";
 
 export interface Bars {
@@ -73,6 +73,6 @@ export function paintProfile(canvas: HTMLCanvasElement, profile: Profile | null,
   layers.forEach((layer, i) => {
     if (i !== index && (i % every || Math.abs(i - index) * each < 18)) return;
     pen.fillStyle = i === index ? theme.ink : theme.faint;
-    pen.fillText(String(layer), LEFT + (i + 0.5) * each, height - 6);
+    pen.fillText(layerName(layer), LEFT + (i + 0.5) * each, height - 6);
   });
 }

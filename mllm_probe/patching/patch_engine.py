@@ -1,0 +1,369 @@
+"""Runs a patch: one image after another, all layers and token groups as rows that resume from its unedited run."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from mllm_probe.activations.device_array import on_host
+from mllm_probe.activations.forward_pass import run_forward
+from mllm_probe.activations.free_memory import free_bytes
+from mllm_probe.decoding.rows import Rows
+from mllm_probe.decoding.shared import Shared, UneditedPart
+from mllm_probe.decoding.unsteered import Shortcuts
+from mllm_probe.models import Encoded, ProbeModel
+from mllm_probe.models.roles import IMAGE
+from mllm_probe.patching.counterfactuals import SIDES, Pair, Side
+from mllm_probe.patching.interchange import OWN, Interchange, PatchRows, States
+from mllm_probe.patching.patch_grid import CELL
+from mllm_probe.patching.patch_job import PatchJob
+from mllm_probe.sweeps.chunk_size import DEFAULT, ChunkSize, Limits
+from mllm_probe.sweeps.sweep_store import SweepStore
+from mllm_probe.typing import Attributes
+
+_FEWEST_IMAGES = 4
+"""A pair and the donors of two controls."""
+_SECONDS = 10.0
+"""Scores of an image are written after this time at the latest, if it has more layers to run."""
+
+
+@dataclass(eq=False)
+class Run:
+    """The unedited run of one image.
+
+    Attributes
+    ----------
+    shared : Shared
+    states : dict of int to Tensor
+        Residual stream [tokens, width] at every layer that may be patched.
+    scores : dict of (int, int or None) to Tensor
+        Raw scores [metrics] by concept and counterpart.
+    """
+
+    shared: Shared
+    states: States
+    scores: dict[tuple[int, int | None], Tensor]
+
+
+class OpenImages:
+    """Unedited runs that are kept; the one used longest ago is dropped first.
+
+    Parameters
+    ----------
+    job : PatchJob
+    """
+
+    def __init__(self, job: PatchJob) -> None:
+        self.most, self._job = _FEWEST_IMAGES, job
+        self._runs: OrderedDict[str, Run] = OrderedDict()
+
+    def open(self, side: Side) -> Run:
+        """The run of an image, computed where it is not kept."""
+        if side.id not in self._runs:
+            while len(self._runs) >= self.most:
+                self._runs.popitem(last=False)
+            self._runs[side.id] = self._run(side)
+        self._runs.move_to_end(side.id)
+        return self._runs[side.id]
+
+    def _run(self, side: Side) -> Run:
+        job = self._job
+        encoded = job.model.encode_samples([side.request])
+        with job.computing():
+            shared = job.open(encoded)
+            layers = range(min(job.settings.layers), len(job.model.layers))
+            if not set(layers) <= set(shared.unedited):
+                return Run(shared, _read_states(job.model, shared.encoded, list(layers)), {})
+        return Run(shared, {layer: shared.unedited[layer][0] for layer in layers}, {})
+
+
+def _read_states(model: ProbeModel, encoded: Encoded, layers: list[int]) -> dict[int, Tensor]:
+    """Residual stream [tokens, width] of one sample at some layers, where its unedited run does not keep them."""
+    states: dict[int, Tensor] = {}
+
+    def keep(layer: int, hidden: Tensor) -> None:
+        states[layer] = hidden[0].clone()  # the model may write into its own
+
+    run_forward(model, encoded, keep, layers)
+    return states
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that run together, and their places in the grid.
+
+    Attributes
+    ----------
+    rows : PatchRows
+    group, donor : int array [rows - 1]
+        Places along ``group`` and ``control`` of each row but row 0.
+    first : int
+        First position that a row takes.
+    """
+
+    rows: PatchRows
+    group: np.ndarray
+    donor: np.ndarray
+    first: int
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Positions that each row but row 0 takes."""
+        return np.array([len(own) for own in self.rows.columns])
+
+
+@dataclass(frozen=True)
+class Base:
+    """An image whose run is patched: places along ``concept``, ``direction`` and ``sample``."""
+
+    concept: int
+    direction: int
+    sample: int
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Scores of a batch at one layer that are not read yet.
+
+    Attributes
+    ----------
+    layer : int
+        Place along ``layer``.
+    batch : Batch
+    values : Tensor [metrics, rows]
+    layers : int
+        How many layers were patched together.
+    """
+
+    layer: int
+    batch: Batch
+    values: Tensor
+    layers: int
+
+
+class PatchEngine:
+    """Runs a job.
+
+    Parameters
+    ----------
+    job : PatchJob
+    store : str or Path, optional
+        Where scores are written as they come, and from where a patch that was stopped goes on.
+    limits : Limits, optional
+
+    Attributes
+    ----------
+    grid : PatchGrid
+        Fills while :meth:`run` is iterated.
+    """
+
+    def __init__(self, job: PatchJob, store: str | Path | None = None, limits: Limits | None = None) -> None:
+        self.job, self.grid, self.limits = job, job.grid(), limits or DEFAULT
+        self.store = None if store is None else SweepStore(store, job.identity())
+        self.size, self.batches = ChunkSize(self.limits), 0
+        self._images, self._attributes = OpenImages(job), Attributes()
+
+    @property
+    def total(self) -> int:
+        """Number of patched rows, over all images."""
+        shape = self.grid.done.shape
+        return int(np.prod(shape[1:-1])) * sum(map(len, self.job.pairs))
+
+    def run(self) -> Iterator[int]:
+        """Work until done; yields the number of rows that each step has finished."""
+        with ExitStack() as held:
+            attrs = None if self.store is None else held.enter_context(self.store.resumed(self.grid, None))
+            if attrs is not None:
+                self._attributes = attrs
+                yield int(self.grid.done.sum())
+            work = [base for base in self._bases() if self._missing(base)]
+            if work:
+                self._prepare(held)
+            for base in work:
+                yield from self._run(base)
+
+    def dataset(self) -> xr.Dataset:
+        """The grid as it is now."""
+        return self.grid.dataset(self._attributes | {"batches": self.batches})
+
+    def _bases(self) -> Iterator[Base]:
+        for concept, own in enumerate(self.job.pairs):
+            for pair in own:
+                for direction in range(len(self.job.settings.directions)):
+                    yield Base(concept, direction, pair.number)
+
+    def _missing(self, base: Base) -> list[int]:
+        """Places of layers that are not done."""
+        done = self.grid.done[base.concept, :, :, base.direction, :, base.sample]
+        return np.flatnonzero(~done.all((1, 2))).tolist()
+
+    def _prepare(self, held: ExitStack) -> None:
+        """Open the first image, and plan batches and kept images against the memory that is there."""
+        job, resumed = self.job, bool(self._attributes)
+        first = job.pairs[0][0].positive
+        run = self._images.open(first)
+        encoded, free = run.shared.encoded, free_bytes(job.model.device)
+        nbytes = run.shared.nbytes + sum(state.nbytes for state in run.states.values())
+        if not resumed:
+            self._attributes = job.attributes(job.path(encoded))
+        row_bytes = job.row_bytes(encoded)
+        if job.model.device.type == "cpu" and row_bytes > free:
+            raise self._too_large()
+        self.size.plan(row_bytes, free, resumed=False)
+        self._images.most = max(_FEWEST_IMAGES, self.limits.kept_prompts(nbytes, free))
+        if self.store is not None:
+            empty = self.grid.dataset(self._attributes)
+            held.enter_context(self.store.created(empty, None, self.total, CELL))
+
+    def _run(self, base: Base) -> Iterator[int]:
+        """All layers of one image."""
+        job, pair = self.job, self.job.pairs[base.concept][base.sample]
+        edited, source = (pair.side(name) for name in SIDES[job.settings.directions[base.direction]])
+        names = [name for name in job.settings.donors if name != "identity"]
+        run = self._images.open(edited)
+        donors = [self._images.open(source if name == "pair" else pair.donors[name]) for name in names]
+        counterpart = job.counterpart(pair)
+        of_source = self._unedited(donors[0], base.concept, counterpart)
+        batches, pending, began = self._batched(pair, names), list[Pending](), time.perf_counter()
+        for place in self._missing(base):
+            while True:
+                try:
+                    pending += self._layer(run, place, batches, [one.states for one in donors], base, counterpart)
+                except torch.OutOfMemoryError as error:
+                    torch.cuda.empty_cache()
+                    if not self.size.halve(max(batch.rows.count for batch in batches) - 1):
+                        raise self._too_large() from error
+                    batches = self._batched(pair, names)
+                    continue
+                break
+            if time.perf_counter() - began > _SECONDS:
+                yield self._put(base, pending, of_source)
+                pending, began = [], time.perf_counter()
+        if pending:
+            yield self._put(base, pending, of_source)
+
+    def _batched(self, pair: Pair, names: Sequence[str]) -> list[Batch]:
+        """Rows of every group and donor: those behind the image apart from the others, as they cost far less."""
+        job, layout = self.job, pair.positive.layout
+        taken = [job.columns(pair, group) for group in job.groups]
+        late_from = layout.last
+        if (image := np.flatnonzero(layout.roles == IMAGE)).size:
+            late_from = min(late_from, int(image[-1]) + 1)
+        if not job.model.state.of(Shortcuts).starts_later:
+            late_from = len(layout.roles)
+        cells = [(g, d) for g in range(len(taken)) for d in range(len(job.settings.donors))]
+        firsts = [int(own[0]) if len(own) else layout.last for own in taken]
+        early = [cell for cell in cells if firsts[cell[0]] < late_from]
+        late = [cell for cell in cells if firsts[cell[0]] >= late_from]
+        most = self.size.rows
+        parts = [part[i : i + most] for part in (early, late) for i in range(0, len(part), most)]
+        numbers = [OWN if name == "identity" else names.index(name) for name in job.settings.donors]
+        return [
+            Batch(
+                PatchRows([taken[g] for g, _ in part], [numbers[d] for _, d in part]),
+                group=np.array([g for g, _ in part]),
+                donor=np.array([d for _, d in part]),
+                first=min(firsts[g] for g, _ in part),
+            )
+            for part in parts
+        ]
+
+    def _layer(
+        self,
+        run: Run,
+        place: int,
+        batches: Sequence[Batch],
+        donors: Sequence[States],
+        base: Base,
+        counterpart: int | None,
+    ) -> list[Pending]:
+        """Run all batches at one layer; nothing is read."""
+        job, layer = self.job, self.job.settings.layers[place]
+        window = job.settings.window_at(layer, len(job.model.layers))
+        done = []
+        for batch in batches:
+            edits = Interchange(job.model, batch.rows, window, donors)
+            with job.computing(), edits.attached():
+                rows = run.shared.start(batch.rows.count, UneditedPart(layer, batch.first))
+                values = job.scorer(rows, base.concept, counterpart)
+            self._require_edited(edits)
+            done.append(Pending(place, batch, values, len(window)))
+        self.batches += len(done)
+        return done
+
+    def _require_edited(self, edits: Interchange) -> None:
+        missed = [layer for layer, times in edits.edited.items() if not times]
+        if missed:
+            raise RuntimeError(
+                f"nothing was patched at layer {missed[0]} of {self.job.model.name} ({self.job.model.family}): the "
+                "forward pass never came there. Run model.verify() to see what this family does."
+            )
+
+    def _unedited(self, run: Run, concept: int, counterpart: int | None) -> Tensor:
+        """Raw scores [metrics] of an unedited run."""
+        key = (concept, counterpart)
+        if key not in run.scores:
+            job = self.job
+            with job.computing():
+                rows: Rows = run.shared.start(1, UneditedPart(layer=len(job.model.layers)))
+                run.scores[key] = job.scorer(rows, concept, counterpart)[:, 0]
+        return run.scores[key]
+
+    def _put(self, base: Base, pending: Sequence[Pending], of_source: Tensor) -> int:
+        """Read the scores of several layers at once, and write them to the grid and the store."""
+        flat = on_host(torch.cat([of_source, *(one.values.reshape(-1) for one in pending)]))
+        metrics, start = len(of_source), len(of_source)
+        self.grid.put_source(
+            (base.concept, base.direction, base.sample), self._scored(flat[:start, None], base.concept)[:, 0]
+        )
+        places = []
+        for one in pending:
+            raw = flat[start : start + one.values.numel()].reshape(metrics, -1)
+            start += raw.size
+            scores = self._scored(raw, base.concept)
+            self._require_numbers(base, scores)
+            count = len(one.batch.group)
+            place = [np.full(count, n) for n in (base.concept, one.layer)]
+            place += [one.batch.group, np.full(count, base.direction), one.batch.donor, np.full(count, base.sample)]
+            self.grid.put(tuple(place), scores[:, 1:], scores[:, :1], one.batch.sizes * one.layers)
+            places.append(np.stack(place))
+        if self.store is not None:
+            self.store.write_at(self.grid, dict(zip(CELL, np.concatenate(places, 1), strict=True)))
+            done = int(self.grid.done.sum())
+            self.store.commit(self.grid, base.sample, self._attributes, done, self.total)
+        return sum(len(one.batch.group) for one in pending)
+
+    def _scored(self, raw: np.ndarray, concept: int) -> np.ndarray:
+        """Scores [metrics, rows] from raw ones; NaN for a concept without words where a metric needs them."""
+        known, rows = bool(self.job.scorer.table.variants[concept]), []
+        for metric, own in zip(self.job.settings.metrics, raw, strict=True):
+            score = np.asarray(metric.score(torch.from_numpy(own)), np.float32) if metric.reads == "words" else own
+            rows.append(score if known or metric.needs != "words" else np.full_like(score, np.nan))
+        return np.stack(rows)
+
+    def _require_numbers(self, base: Base, scores: np.ndarray) -> None:
+        """Raise where the unpatched row has no number though its concept has words."""
+        job = self.job
+        known = bool(job.scorer.table.variants[base.concept])
+        for metric, own in zip(job.settings.metrics, scores, strict=True):
+            if known and metric.name in ("logprob", "logit") and np.isnan(own[0]):
+                raise ValueError(
+                    f"{job.model.name} gives NaN on pair {base.sample} of '{job.concepts[base.concept]}' without any "
+                    f"patch ({metric.name}): run model.verify() to see where its numbers break, and load it in another "
+                    "dtype or with other weights."
+                )
+
+    def _too_large(self) -> MemoryError:
+        return MemoryError(
+            f"one row of this patch does not fit on {self.job.model.device}: use a shorter prompt or smaller images, "
+            "or load the model in a smaller type."
+        )

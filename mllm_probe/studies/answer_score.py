@@ -1,0 +1,130 @@
+"""The score of a steered answer: it does what the dose intends, keeps the image's true content, and is fluent."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe.schema import CONCEPT, CONTROL, DRAW, LAYER, SAMPLE, STRENGTH
+
+SCORE = "score"
+NAMED, KEPT, PERPLEXITY, REPETITION = "named", "kept", "perplexity", "repetition"
+LARGEST_PERPLEXITY = 10.0
+"""Ratio to the unsteered answer's perplexity beyond which an answer is broken."""
+MOST_REPETITION = 0.3
+"""Share of repeated words, above the unsteered answer's, beyond which an answer is broken."""
+
+
+def has_score(grid: xr.Dataset) -> bool:
+    """Whether a grid was run with the metrics that a score is made of: ``"named"`` and ``"perplexity"``."""
+    return all(name in grid and f"{name}_unsteered" in grid for name in (NAMED, PERPLEXITY, REPETITION))
+
+
+def broken_answers(grid: xr.Dataset) -> xr.DataArray:
+    """Rows whose answer is broken: perplexity ratio over 10, or repetition more than .3 above the unsteered answer's.
+
+    Parameters
+    ----------
+    grid : Dataset
+        From :func:`mllm_probe.sweep` with metric ``"perplexity"``.
+
+    Returns
+    -------
+    DataArray of bool (concept, layer, strength, control, draw, sample)
+        An empty answer is broken too. False where nothing was run.
+    """
+    run = grid[NAMED].notnull()
+    repeated = grid[REPETITION] > grid[f"{REPETITION}_unsteered"] + MOST_REPETITION
+    return run & (~(grid[PERPLEXITY] <= LARGEST_PERPLEXITY) | repeated)
+
+
+def answer_marks(grid: xr.Dataset, takes_away: np.ndarray) -> dict[str, xr.DataArray]:
+    """What to know of a cell's answers before its effect is read, over the eligible images.
+
+    Parameters
+    ----------
+    grid : Dataset
+        From :func:`mllm_probe.sweep`, whole or still filling.
+    takes_away : bool array [strength]
+        Which doses are meant to take the concept away.
+
+    Returns
+    -------
+    dict of str to DataArray (concept, layer, strength)
+        ``never_named``: no answer names the concept, at doses that should bring it; where the grid has ``"named"``.
+        ``broken``: share of broken answers; where it has ``"perplexity"`` too.
+    """
+    if NAMED not in grid:
+        return {}
+    own = (
+        grid[[name for name in (NAMED, PERPLEXITY, REPETITION) if name in grid]]
+        .sel({CONTROL: "concept"})
+        .isel({DRAW: 0})
+    )
+    own = own.assign({name: grid[name] for name in (f"{REPETITION}_unsteered",) if name in grid})
+    counted = own[NAMED].notnull() & grid.get("eligible", True)
+    brings = xr.DataArray(~np.asarray(takes_away, bool), dims=STRENGTH) & (grid[STRENGTH] != 0)
+    named = own[NAMED].where(counted).max(SAMPLE)
+    marks = {"never_named": brings & (named == 0)}
+    if has_score(grid):
+        marks["broken"] = broken_answers(own).where(counted).mean(SAMPLE)
+    return {
+        name: mark.transpose(CONCEPT, LAYER, STRENGTH)
+        .drop_vars([CONTROL, DRAW], errors="ignore")
+        .assign_attrs(_MARKS[name])
+        for name, mark in marks.items()
+    }
+
+
+_MARKS = {
+    "never_named": {"long_name": "no answer names the concept, which the dose should bring"},
+    "broken": {"long_name": "share of broken answers", "units": "1"},
+}
+
+
+def content_checked(grid: xr.Dataset) -> bool:
+    """Whether the images have labels, so that a score counts what an answer keeps of them."""
+    return f"{KEPT}_unsteered" in grid and bool(grid[f"{KEPT}_unsteered"].notnull().any())
+
+
+def answer_score(grid: xr.Dataset, takes_away: np.ndarray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Score of every row, and of the unsteered answers.
+
+    Parameters
+    ----------
+    grid : Dataset
+        From :func:`mllm_probe.sweep` with metrics ``"named"``, ``"perplexity"`` and, where the images have labels,
+        ``"kept"``.
+    takes_away : bool array [strength]
+        Which doses are meant to take the concept away.
+
+    Returns
+    -------
+    score : DataArray (concept, layer, strength, control, draw, sample)
+        0 where the answer is broken, else s · min(1, kept / kept of the unsteered answer); s is ``named`` for doses
+        that bring the concept and 1 − ``named`` for those that take it away. NaN where the unsteered answer keeps
+        nothing. Without labels the second factor is 1, and attribute ``content`` is ``"not checked"``.
+    unsteered : DataArray (concept, strength, sample)
+    """
+    away = xr.DataArray(np.asarray(takes_away, bool), dims=STRENGTH)
+
+    def success(named: xr.DataArray) -> xr.DataArray:
+        return xr.where(away, 1 - named, named)
+
+    named, checked = grid[NAMED].astype(np.float64), content_checked(grid)
+    factor: xr.DataArray | float = 1.0
+    unsteered = success(grid[f"{NAMED}_unsteered"].astype(np.float64))
+    if checked:
+        before = grid[f"{KEPT}_unsteered"].where(grid[f"{KEPT}_unsteered"] > 0)
+        factor = (grid[KEPT] / before).clip(max=1)
+        unsteered = unsteered.where(before.notnull())
+    score = xr.where(broken_answers(grid), 0.0, success(named)) * factor
+    score = score.where(named.notnull())
+    content = "" if checked else " (content not checked)"
+    score.attrs = {
+        "long_name": f"answers that do what is intended, fluent and with the image's content{content}",
+        "units": "1",
+        "label": f"score of answers{content}",
+        "content": "checked" if checked else "not checked",
+    }
+    return score.transpose(*grid[NAMED].dims), unsteered.transpose(CONCEPT, STRENGTH, SAMPLE)

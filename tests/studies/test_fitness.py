@@ -1,0 +1,63 @@
+"""Which concepts a model tells apart before any steering."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import mllm_probe as mp
+from mllm_probe.metrics.text import named
+
+
+@pytest.fixture(scope="module")
+def library():
+    return mp.concepts.scenes(concepts=["cat", "neon", "order"], pairs=8, seed=5)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return mp.load("scenes-4l")
+
+
+def test_a_trained_model_tells_its_concepts_apart(model, library):
+    seen = mp.check(model, library)
+    assert seen.fit.all() and (seen.gap > 1).all() and (seen.gap_low > 0).all()
+    assert (seen.named_positive >= 0.75).all() and (seen.named_negative <= 0.25).all()
+    assert (seen.positives == 8).all() and seen.category.values.tolist() == ["entity", "visual_style", "abstract"]
+
+
+def test_shares_and_gap_are_those_of_the_answers(model, library):
+    seen, concept = mp.check(model, library).sel(concept="cat"), library["cat"]
+    says = [named(mp.generate(model, one.image, max_new_tokens=8).text[0], concept.words) for one in concept.positive]
+    assert float(seen.named_positive) == np.mean(says)
+    directions = {"cat": np.ones(model.hidden_size)}
+    vectors = mp.vectors_from(model, directions, words={"cat": concept.words})
+    settings = {
+        "strengths": (0,),
+        "unit": "raw",
+        "controls": (),
+        "metrics": "logprob",
+        "layers": [0],
+        "progress": False,
+    }
+    sides = [
+        mp.sweep(model, vectors, side, **settings).logprob_unsteered.values[0]
+        for side in (concept.positive, concept.negative)
+    ]
+    difference = np.subtract(*sides, dtype=np.float64)
+    interval = stats.ttest_1samp(difference, 0).confidence_interval(0.95)
+    np.testing.assert_allclose([seen.gap, seen.gap_low, seen.gap_high], [difference.mean(), *interval], rtol=1e-4)
+
+
+def test_nothing_is_fit_in_a_model_whose_weights_are_shuffled(model, library):
+    for seed in range(2):
+        assert not mp.check(mp.randomised(model, seed), library).fit.any()
+
+
+def test_too_few_images_make_nothing_fit(model):
+    seen = mp.check(model, mp.concepts.scenes(concepts=["cat"], pairs=5))
+    assert np.isnan(seen.gap_low).all() and not seen.fit.any() and np.isfinite(seen.gap).all()
+
+
+def test_what_is_no_library_is_refused(model):
+    with pytest.raises(TypeError, match="library: expected a concept library.*got"):
+        mp.check(model, ["cat"])

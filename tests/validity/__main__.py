@@ -1,0 +1,98 @@
+"""Tables of what verdicts are worth: ``python -m tests.validity [part …]``, or ``make validate``."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from tests.validity import coverage, nulls
+
+Row = tuple[str, ...]
+
+
+def table(head: Row, rows: list[Row]) -> None:
+    """Print a Markdown table."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    for row in (head, tuple("-" * width for width in widths), *rows):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |", flush=True)
+
+
+def print_coverage(cells: int) -> None:
+    """Coverage of the intervals, and false positives of p, by simulation."""
+    rows = []
+    for setting in coverage.settings():
+        one = coverage.measure(setting, cells)
+        noise = f"binary, p = {setting.share:g}" if setting.noise == "binary" else setting.noise
+        rows.append(
+            (noise, str(setting.images), str(setting.draws), f"{setting.spread:g}", f"{100 * one.covered:.1f}",
+             f"{one.half_width:.2f}", f"{100 * one.false_positives:.1f}")
+        )  # fmt: skip
+    print(f"\nCoverage of concept − E[control], {cells} cells each; missing intervals count as not covered\n")
+    table(
+        ("noise", "images", "draws", "spread of directions", "covered, %", "median half-width", "false p ≤ .05, %"),
+        sorted(rows, key=lambda row: (row[0], int(row[2]), float(row[3]), int(row[1]))),
+    )
+
+
+def print_nulls(least: int) -> None:
+    """Verdicts of directions that mean nothing, and of real concepts, on scenes-8l."""
+    on, rows = nulls.ground(), []
+    for kind in nulls.NULLS:
+        found = nulls.measure(on, kind, least)
+        low, high = found.interval
+        rows.append((kind, f"{found.cells:,}", f"{100 * found.share:.1f} ({100 * low:.1f} – {100 * high:.1f})",
+                     f"{100 * found.in_grid / found.cells:.1f}"))  # fmt: skip
+    found, effect = nulls.called(on, on.vectors)
+    at_one = effect.sel(strength=1.0)
+    tested = at_one.q.notnull()
+    for name, cells, clear, grid in (
+        ("real concepts, all strengths", found.cells, found.clear, found.in_grid),
+        ("real concepts, strength 1", int(tested.sum()), int(at_one.clear_of_controls.sum()),
+         int(at_one.clear_in_grid.sum())),
+    ):  # fmt: skip
+        rows.append((name, f"{cells:,}", f"{100 * clear / cells:.1f}", f"{100 * grid / cells:.1f}"))
+    print(f"\nscenes-8l: cells called clear; {len(on.images)} neutral images, default controls, strengths .5, 1, 2\n")
+    table(("directions", "cells", "clear of controls, %", "pass in the grid, %"), rows)
+
+
+def print_truth(seeds: int) -> None:
+    """Planted models: closed form, read-out profile, probes and verdicts; the trained ones too."""
+    for command in (["tests.truth.table", "--seeds", str(seeds)], ["tests.truth.trained_models"]):
+        print(f"\n{command[0]}\n", flush=True)
+        subprocess.run([sys.executable, "-m", *command], check=True)
+
+
+def print_naming() -> None:
+    """What answers are judged to say, against readers."""
+    print("\ntests.metrics.answers\n", flush=True)
+    subprocess.run([sys.executable, "-m", "tests.metrics.answers"], check=True)
+
+
+PARTS: dict[str, Callable[[bool], None]] = {
+    "coverage": lambda quick: print_coverage(400 if quick else 4000),
+    "nulls": lambda quick: print_nulls(1000 if quick else 5000),
+    "truth": lambda quick: print_truth(2 if quick else 20),
+    "naming": lambda quick: print_naming(),
+}
+
+
+def main() -> None:
+    """Run the parts that are asked for."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("parts", nargs="*", default=[], help=f"of {', '.join(PARTS)}; all by default")
+    options.add_argument("--quick", action="store_true", help="a tenth of the cells")
+    chosen = options.parse_args()
+    unknown = [part for part in chosen.parts if part not in PARTS]
+    if unknown:
+        options.error(f"unknown part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    for part in chosen.parts or PARTS:
+        began = time.perf_counter()
+        PARTS[part](chosen.quick)
+        print(f"({part}: {time.perf_counter() - began:.0f} s)", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

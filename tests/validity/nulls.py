@@ -1,0 +1,150 @@
+"""How often directions that mean nothing for a word are called clear of controls, on a bundled model.
+
+Null "concepts" take the place of real ones, in a sweep at the settings of the lab's map: isotropic directions; sums of
+deviations of activations (as on-manifold controls, from other seeds); vectors from exchanged labels; vectors between
+random halves of one class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+
+import mllm_probe as mp
+from mllm_probe.concepts import Concept, ConceptLibrary, Picture, neutral_images
+from mllm_probe.metrics.statistics import wilson_interval
+from mllm_probe.models import ProbeModel
+from mllm_probe.steering.controls import random_direction
+
+STRENGTHS = (0.5, 1.0, 2.0)
+OWN_SEED = 1_000_000
+"""Seeds of null directions begin here: those of the controls are small."""
+
+
+@dataclass(frozen=True)
+class Called:
+    """Cells that were called clear.
+
+    Attributes
+    ----------
+    cells, clear, in_grid : int
+        Cells with a verdict, those clear of controls, and those that pass in the grid.
+    low, high : float
+        95 % Wilson interval of the share that is clear, as if cells were independent.
+    """
+
+    cells: int
+    clear: int
+    in_grid: int
+
+    @property
+    def share(self) -> float:
+        """Share of the cells that are clear."""
+        return self.clear / self.cells
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of the share, as if cells were independent."""
+        low, high = wilson_interval(self.clear, self.cells)
+        return float(low), float(high)
+
+    def __add__(self, other: Called) -> Called:
+        return Called(self.cells + other.cells, self.clear + other.clear, self.in_grid + other.in_grid)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What nulls are made of.
+
+    Attributes
+    ----------
+    model : ProbeModel
+    fit : ConceptLibrary
+        Whose images make vectors.
+    vectors : Dataset
+        Of the real concepts.
+    images : list of Picture
+        Neutral ones, which are steered.
+    """
+
+    model: ProbeModel
+    fit: ConceptLibrary
+    vectors: xr.Dataset
+    images: list[Picture]
+
+
+def ground(name: str = "scenes-8l", pairs: int = 24) -> Ground:
+    """The real concepts of a bundled model."""
+    model, library = mp.load(name), mp.concepts.scenes(pairs=pairs)
+    fit, held_out = library.split(seed=0)
+    vectors = mp.concept_vectors(model, fit, probe_accuracy=False)
+    return Ground(model, fit, vectors, neutral_images(held_out, 14))
+
+
+def called(on: Ground, vectors: xr.Dataset, **settings: object) -> tuple[Called, xr.Dataset]:
+    """Verdicts of a sweep with these vectors, and its effect."""
+    options: dict[str, object] = {"strengths": STRENGTHS, "metrics": ("logprob",), "progress": False} | settings
+    effect = mp.effect(mp.sweep(on.model, vectors, on.images, **options), "logprob")
+    tested = int(np.isfinite(effect.q).sum())
+    return Called(tested, int(effect.clear_of_controls.sum()), int(effect.clear_in_grid.sum())), effect
+
+
+def isotropic(on: Ground, seed: int) -> xr.Dataset:
+    """Isotropic unit vectors."""
+    shape = on.vectors["vector"].shape
+    drawn = [random_direction(OWN_SEED + seed, 2 * number, shape[-1]) for number in range(shape[0])]
+    return _with(on.vectors, torch.stack(drawn)[:, None, None].expand(shape))
+
+
+def covariance(on: Ground, seed: int) -> xr.Dataset:
+    """Sums of deviations of activations with random weights, of the covariance that activations have."""
+    kept = torch.from_numpy(on.vectors["manifold"].transpose("manifold_sample", "scope", "layer", "hidden").values)
+    rng = np.random.default_rng([OWN_SEED, seed])
+    weights = torch.from_numpy(rng.standard_normal((on.vectors.sizes["concept"], len(kept)))).float()
+    return _with(on.vectors, torch.einsum("cm,msld->csld", weights, kept.float()))
+
+
+def reshuffled(on: Ground, seed: int) -> xr.Dataset:
+    """Vectors of the concepts' own pairs with half of the labels exchanged."""
+    drawn = mp.concept_vectors(on.model, on.fit, shuffled_draws=1, seed=OWN_SEED + seed, probe_accuracy=False)
+    return _with(on.vectors, torch.from_numpy(drawn["shuffled"].isel(draw=0).values))
+
+
+def half_class(on: Ground, seed: int) -> xr.Dataset:
+    """Vectors between random halves of the images that lack a concept."""
+    rng = np.random.default_rng([OWN_SEED, seed])
+    halves = []
+    for name, concept in on.fit.items():
+        order = [concept.negative[place] for place in rng.permutation(len(concept.negative))]
+        middle = len(order) // 2
+        sides = order[:middle], order[middle:]
+        halves.append(Concept(name, concept.category, concept.words, *sides, paired=False))
+    made = mp.concept_vectors(on.model, ConceptLibrary(halves), shuffled_draws=0, probe_accuracy=False)
+    return _with(on.vectors, torch.from_numpy(made["vector"].values))
+
+
+NULLS: Mapping[str, Callable[[Ground, int], xr.Dataset]] = {
+    "isotropic": isotropic,
+    "covariance-drawn": covariance,
+    "reshuffled": reshuffled,
+    "half-class": half_class,
+}
+
+
+def _with(vectors: xr.Dataset, directions: torch.Tensor) -> xr.Dataset:
+    """The vectors' words, norms and controls, with other directions."""
+    dims = ("concept", "scope", "layer", "hidden")
+    return vectors.assign(vector=(dims, directions.numpy().astype(np.float32)))
+
+
+def measure(on: Ground, kind: str, least: int) -> Called:
+    """Verdicts of null concepts until there are so many cells."""
+    total, seed = Called(0, 0, 0), 0
+    while total.cells < least:
+        total += called(on, NULLS[kind](on, seed), seed=seed)[0]
+        seed += 1
+    return total

@@ -1,0 +1,35 @@
+"""A small form of the tables of ``python -m tests.validity``."""
+
+import numpy as np
+import pytest
+
+from tests.validity.coverage import Setting, measure
+
+
+@pytest.mark.parametrize("images", [6, 8, 12, 24, 48])
+@pytest.mark.parametrize("spread", [0.0, 1.0, 2.5])
+def test_intervals_cover_the_difference_and_p_has_its_level(images, spread):
+    found = measure(Setting("normal", images, 8, spread), 1500, seed=images)
+    assert 0.92 <= found.covered <= 0.98 and 0.025 <= found.false_positives <= 0.065
+
+
+@pytest.mark.parametrize(("images", "least"), [(8, 0.88), (12, 0.915), (24, 0.915)])
+def test_intervals_of_skewed_scores_cover_it(images, least):
+    found = measure(Setting("exponential", images, 8, 0.3), 1000, seed=1)
+    assert least <= found.covered <= 0.98
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+def test_intervals_of_shares_cover_it_and_p_is_no_more_than_liberal(share):
+    for spread in (0.0, 1.0):
+        found = measure(Setting("binary", 24, 8, spread, share), 1000, seed=2)
+        assert 0.91 <= found.covered <= 0.995 and found.false_positives < 0.09
+
+
+def test_an_interval_that_leaves_the_draws_out_does_not_cover():
+    from mllm_probe.metrics import bootstrap_interval
+    from tests.validity import coverage
+
+    own, drawn, truth = coverage._scores(Setting("normal", 24, 8, 1.0), 400, np.random.default_rng(0))
+    low, high = bootstrap_interval(own - drawn.mean(-2))
+    assert ((low <= truth) & (truth <= high)).mean() < 0.8
