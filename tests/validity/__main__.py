@@ -58,6 +58,22 @@ def print_nulls(least: int) -> None:
     table(("directions", "cells", "clear of controls, %", "pass in the grid, %"), rows)
 
 
+def print_map(concepts: int | None) -> None:
+    """What the cells of the lab's map are worth, by log-probability and by score."""
+    cells = nulls.answered(nulls.ground(), concepts)
+    rows = []
+    for name, chosen in (
+        ("all", cells.useful | ~cells.useful),
+        ("pass in the grid by log-probability", cells.screened),
+        ("pass in the grid by score", cells.scored),
+    ):
+        count = int(chosen.sum())
+        shares = [100 * float((cells[key] & chosen).sum()) / max(count, 1) for key in ("useful", "never")]
+        rows.append((name, f"{count:,}", *(f"{share:.1f}" for share in shares)))
+    print("\nscenes-8l: cells of real concepts, answers of 8 tokens at strengths .5, 1, 2\n")
+    table(("cells", "count", "named in half and content kept, %", "never named, %"), rows)
+
+
 def print_truth(seeds: int) -> None:
     """Planted models: closed form, read-out profile, probes and verdicts; the trained ones too."""
     for command in (["tests.truth.table", "--seeds", str(seeds)], ["tests.truth.trained_models"]):
@@ -74,6 +90,7 @@ def print_naming() -> None:
 PARTS: dict[str, Callable[[bool], None]] = {
     "coverage": lambda quick: print_coverage(400 if quick else 4000),
     "nulls": lambda quick: print_nulls(1000 if quick else 5000),
+    "map": lambda quick: print_map(12 if quick else None),
     "truth": lambda quick: print_truth(2 if quick else 20),
     "naming": lambda quick: print_naming(),
 }

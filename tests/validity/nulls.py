@@ -93,6 +93,38 @@ def called(on: Ground, vectors: xr.Dataset, **settings: object) -> tuple[Called,
     return Called(tested, int(effect.clear_of_controls.sum()), int(effect.clear_in_grid.sum())), effect
 
 
+def answered(on: Ground, concepts: int | None = None) -> xr.Dataset:
+    """Cells of real concepts by what their answers are worth.
+
+    Parameters
+    ----------
+    on : Ground
+    concepts : int, optional
+        How many concepts, evenly over the categories; all by default.
+
+    Returns
+    -------
+    Dataset (concept, layer, strength) of bool
+        ``screened``, ``scored``: pass in the grid by log-probability, by score; ``never``: never named; ``useful``:
+        named in half of the images or more, and keeping .8 of what unsteered answers keep.
+    """
+    step = 1 if concepts is None else on.vectors.sizes["concept"] // concepts
+    vectors = on.vectors.isel(concept=slice(None, None, step))
+    metrics = ("logprob", "named", "kept", "perplexity")
+    grid = mp.sweep(on.model, vectors, on.images, strengths=STRENGTHS, metrics=metrics, progress=False)
+    own = grid.sel(control="concept").isel(draw=0).where(grid.eligible)
+    kept = (own.kept / grid.kept_unsteered.where(grid.kept_unsteered > 0)).mean("sample")
+    screen, score = mp.effect(grid, "logprob"), mp.effect(grid, "score")
+    return xr.Dataset(
+        {
+            "screened": screen.clear_in_grid,
+            "scored": score.clear_in_grid,
+            "never": score.never_named,
+            "useful": ((own.named.mean("sample") >= 0.5) & (kept >= 0.8)).transpose(*score.never_named.dims),
+        }
+    )
+
+
 def isotropic(on: Ground, seed: int) -> xr.Dataset:
     """Isotropic unit vectors."""
     shape = on.vectors["vector"].shape
