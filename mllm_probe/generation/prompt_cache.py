@@ -148,7 +148,9 @@ def state_of(model: ProbeModel) -> State:
     """Numbers that change when the weights, the hooks or the adapters of a model do."""
     hooks, adapters = [], []
     for module in every_module(model.hf):
-        hooks += [id(hook) for table in (module._forward_hooks, module._forward_pre_hooks) for hook in table.values()]
+        if module._forward_hooks or module._forward_pre_hooks:
+            tables = (module._forward_hooks, module._forward_pre_hooks)
+            hooks += [id(hook) for table in tables for hook in table.values()]
         if "_active_adapter" in (state := module.__dict__):
             adapters.append(hash(str((state["_active_adapter"], state.get("_disable_adapters")))))
     return (*change_counters(model.hf), *hooks, *adapters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -72,8 +72,11 @@ class Weights:
 def change_counters(hf: HfModel) -> Counters:
     """Numbers that change when a parameter or buffer is written to in place or exchanged."""
     versions, addresses = 0, []
+    # Most modules hold no tensor of their own: their empty tables are passed over before anything is made of them.
     for module in every_module(hf):
         for table in (module._parameters, module._buffers):
+            if not table:
+                continue
             for tensor in table.values():
                 if tensor is None:
                     continue
@@ -85,16 +88,16 @@ def change_counters(hf: HfModel) -> Counters:
     return versions, hash(tuple(addresses))
 
 
-def every_module(hf: nn.Module) -> Iterator[nn.Module]:
+def every_module(hf: nn.Module) -> list[nn.Module]:
     """A model and the modules in it, a shared one as often as it is used.
 
     ``hf.modules()`` also makes names, which takes longer than what is read here at every move of a slider.
     """
-    waiting = [hf]
-    while waiting:
-        module = waiting.pop()
-        yield module
-        waiting += [child for child in module._modules.values() if child is not None]
+    found = [hf]
+    for module in found:  # grows while it is read
+        if module._modules:
+            found += [child for child in module._modules.values() if child is not None]
+    return found
 
 
 def _read_values(hf: HfModel) -> list[torch.Tensor]:
