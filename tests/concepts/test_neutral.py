@@ -1,5 +1,7 @@
 """Neutral images: few that lack many concepts, spread over the categories."""
 
+from PIL import Image
+
 import mllm_probe as mp
 from mllm_probe.concepts import neutral_images
 
@@ -21,8 +23,6 @@ def test_images_without_labels_lack_the_concepts_whose_negatives_they_are(tmp_pa
             folder = tmp_path / "entity" / name / side
             folder.mkdir(parents=True)
             for number in range(5):
-                from PIL import Image
-
                 Image.new("RGB", (32, 32), (tone, 20 * number, 90 if name == "cat" else 10)).save(
                     folder / f"{number}.png"
                 )

@@ -1,5 +1,7 @@
 """Models with shuffled weights."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -37,7 +39,7 @@ def test_shared_weights_stay_shared_and_the_model_is_left_alone(tiny):
 
 
 def test_half_precision_is_shuffled_as_it_is(tiny):
-    half = mp.wrap(__import__("copy").deepcopy(tiny.hf).to(torch.bfloat16), tiny.processor)
+    half = mp.wrap(copy.deepcopy(tiny.hf).to(torch.bfloat16), tiny.processor)
     other = mp.randomised(half)
     for (name, weight), changed in zip(half.hf.named_parameters(), other.hf.parameters(), strict=True):
         bits = [np.sort(one.detach().cpu().view(torch.int16).numpy(), axis=None) for one in (weight, changed)]
@@ -45,8 +47,6 @@ def test_half_precision_is_shuffled_as_it_is(tiny):
 
 
 def test_quantised_weights_are_refused(tiny):
-    import copy
-
     quantised = mp.wrap(copy.deepcopy(tiny.hf), tiny.processor)
     quantised.hf.register_parameter(
         "packed", torch.nn.Parameter(torch.zeros(3, dtype=torch.uint8), requires_grad=False)
