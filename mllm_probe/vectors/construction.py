@@ -120,7 +120,8 @@ def concept_vectors(
     sums = Sums(model, classes, len(pictures), scopes, chosen, shuffled_draws, seed)
     if method != "mean_difference" or probe_accuracy:
         sums.keep_pooled(model.hidden_size)
-    norms = pool(model, as_requests(model, pictures, prompt), scopes, chosen, sums.add, batch_size, progress)
+    requests = as_requests(model, pictures, prompt)
+    norms = pool(model, requests, scopes, chosen, sums.add, batch_size, progress)
     directions = ConceptDirections(sums, classes, method, seed)
     data = directions.variables() | directions.shuffled_variables() | directions.manifold_variables()
     data |= _norm_variables(norms, scopes)
@@ -129,6 +130,7 @@ def concept_vectors(
     coords: dict[Any, Any] = {schema.CONCEPT: list(library), schema.SCOPE: list(scopes)}
     coords |= schema.layer_coordinates(chosen, len(model.layers))
     coords[schema.CATEGORY] = (schema.CONCEPT, [str(c.category) for c in library.values()])
+    coords[schema.FIT_IMAGE] = [request.id for request in requests]
     data |= _library_variables(library, classes)
     facts = {
         "prompt": model.default_prompt if prompt is None else prompt,

@@ -149,14 +149,18 @@ class ConceptDirections:
         }
 
     def manifold_variables(self) -> DataVariables:
-        """Deviations of kept activations from their mean, from which on-manifold controls are drawn."""
+        """Kept activations as deviations from their mean, and that mean: for on-manifold controls and `unlike`."""
         dims = (schema.MANIFOLD_SAMPLE, schema.SCOPE, schema.LAYER, schema.HIDDEN)
         kept = [torch.cat(self.sums.manifold[layer]) for layer in self.sums.layers]
         if len(kept[0]) < 2:
             return {}
         # bfloat16 holds any activation; rounding by .4 % does not matter to directions that are drawn at random.
         deviations = [(one - one.mean(0)).bfloat16() for one in kept]
-        return {"manifold": lazy(dims, joined(deviations, 2), made_by="concept_vectors")}
+        means = [one.mean(0) + self.sums.centre[layer] for layer, one in zip(self.sums.layers, kept, strict=True)]
+        return {
+            "manifold": lazy(dims, joined(deviations, 2), made_by="concept_vectors"),
+            "manifold_mean": lazy(dims[1:], joined(means, 1), made_by="concept_vectors"),
+        }
 
     def probe_variables(self) -> DataVariables:
         """Held-out accuracy of probes: each half classified by the probe of the other."""
