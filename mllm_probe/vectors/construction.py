@@ -89,7 +89,9 @@ def concept_vectors(
         ``shuffled_norm`` (concept, scope, draw, layer) is the length that a shuffled draw had before it was given the
         concept's, and ``shuffled_cosine`` its absolute cosine with the concept's vector. ``manifold``
         (manifold_sample, scope, layer, hidden), bfloat16 on the device: up to 128 pooled activations of the images,
-        minus their mean, from which controls of kind ``"on_manifold"`` are drawn.
+        minus their mean, from which controls of kind ``"on_manifold"`` are drawn, with ``manifold_mean`` (scope, layer,
+        hidden), float32, and ``manifold_group`` (manifold_sample), equal for counterparts and near-duplicates.
+        Coordinate ``fit_image``: content hashes of all images.
 
     Raises
     ------

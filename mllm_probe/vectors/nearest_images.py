@@ -13,7 +13,7 @@ from mllm_probe import schema
 from mllm_probe.activations.device_array import stacked_on_host
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.inputs import Request
-from mllm_probe.typing import Images
+from mllm_probe.typing import Images, Picture
 from mllm_probe.vectors.directions import directions_of, unit_rows, with_concepts
 from mllm_probe.vectors.pooling import as_requests, pool
 
@@ -28,7 +28,7 @@ _LEAST = 1e-3
 
 def can_compare(vectors: xr.Dataset) -> bool:
     """Whether vectors carry enough activations to say how unlike their images another one is."""
-    return "manifold_mean" in vectors and vectors.sizes.get(schema.MANIFOLD_SAMPLE, 0) >= LEAST_KEPT
+    return "manifold_group" in vectors and vectors.sizes.get(schema.MANIFOLD_SAMPLE, 0) >= LEAST_KEPT
 
 
 def likeness(model: ProbeModel, vectors: xr.Dataset, images: Images, prompt: str | None = None) -> xr.Dataset:
@@ -36,7 +36,8 @@ def likeness(model: ProbeModel, vectors: xr.Dataset, images: Images, prompt: str
 
     Vectors say little about images that the model represents elsewhere. An image's pooled activation is compared with
     the activations that are kept with the vectors: the angle to the nearest one, as a ratio to the median of the same
-    distance within the kept ones (leaving each out), and its geometric mean over the layers. Nothing is trained.
+    distance within the kept ones (each without its counterpart and near-duplicates), and its geometric mean over the
+    layers. Nothing is trained.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def _compared(model: ProbeModel, vectors: xr.Dataset, requests: Sequence[Request
             found[layer].append(torch.cdist(unit_rows(batch[:, 0]), kept[layer].to(batch.device)).amin(1))
 
     pool(model, requests, [scope], layers, add)
-    own = stacked_on_host([_nearest_of_others(kept[layer]) for layer in layers])
+    own = stacked_on_host([_nearest_of_others(kept[layer], one["manifold_group"].values) for layer in layers])
     distances = stacked_on_host([torch.cat(found[layer]) for layer in layers])
     typical = np.median(own, 1, keepdims=True)
     # An image of the vectors themselves is at distance 0 from its own activation, but for rounding.
@@ -105,8 +106,42 @@ def _compared(model: ProbeModel, vectors: xr.Dataset, requests: Sequence[Request
     return xr.Dataset(data, coords, schema.provenance(model, scope=scope, prompt=vectors.attrs.get("prompt")))
 
 
-def _nearest_of_others(rows: Tensor) -> Tensor:
-    """Distance of every row to the nearest other one [rows]."""
+def _nearest_of_others(rows: Tensor, groups: np.ndarray) -> Tensor:
+    """Distance of every row to the nearest one of another group [rows].
+
+    An image's own counterpart differs in one thing only; a new image has none among those that are kept.
+    """
     apart = torch.cdist(rows, rows)
-    apart.fill_diagonal_(torch.inf)
-    return apart.amin(1)
+    same = torch.from_numpy(groups[:, None] == groups[None]).to(rows.device)
+    return apart.masked_fill(same, torch.inf).amin(1)
+
+
+class _Told:
+    """What `unlike_note` has found out about images of one model."""
+
+    def __init__(self) -> None:
+        self.notes: dict[tuple[object, ...], str] = {}
+
+
+def unlike_note(model: ProbeModel, vectors: xr.Dataset, image: Picture) -> str:
+    """Say that an image is unlike those of the vectors; empty where it is not, or vectors carry too few activations.
+
+    Found out once for each image and set of vectors.
+    """
+    if not can_compare(vectors) or schema.FIT_IMAGE not in vectors.coords:
+        return ""
+    request = as_requests(model, [image], vectors.attrs.get("prompt"))[0]
+    fitted = hash(tuple(vectors[schema.FIT_IMAGE].values.tolist()))
+    key = vectors.attrs.get("weights"), request.prompt, fitted, request.id
+    notes = model.state.of(_Told).notes
+    if key not in notes:
+        found = likeness(model, vectors, image).isel({schema.SAMPLE: 0})
+        notes[key] = _NOTE.format(FARTHER_THAN, float(found["distance"])) if bool(found["unlike"]) else ""
+    return notes[key]
+
+
+_NOTE = (
+    "This image is unlike those that the vectors were made with: to the model it is farther from them than {:.0%} of "
+    "them are from each other ({:.1f} times the usual distance). What steering does here may not hold for it, or "
+    "only for it."
+)
