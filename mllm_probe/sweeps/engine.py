@@ -20,7 +20,7 @@ from mllm_probe.decoding.prompt_batch import PromptBatch, can_batch
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.batches import Part, Scores
-from mllm_probe.sweeps.cells import Pairs, no_pairs, scored_pairs
+from mllm_probe.sweeps.cells import no_pairs, scored_pairs
 from mllm_probe.sweeps.chunk_size import ChunkSize, Limits
 from mllm_probe.sweeps.identity import identity
 from mllm_probe.sweeps.job import Job
@@ -266,19 +266,19 @@ class Engine:
             known = self._prompts.baselines.get(first.sample)
             if known is None:
                 alone = Part(first.sample, [], no_pairs())
-                [(known, _)] = self.job.scorer.run(shared, [alone], None, self._reading(shared, first.sample, None))
+                [(known, _)] = self.job.scorer.run(shared, [alone], None, self._reading(shared, alone, unsteered=True))
                 self._prompts.baselines[first.sample] = known
                 self._put_unsteered(first.sample, known)
             if not first.steerings:
                 return [{}]
-        reading = self._reading(shared, first.sample, first.pairs)
+        reading = self._reading(shared, first)
         results = self.job.scorer.run(shared, parts, known, reading)
         for part, (baseline, _) in zip(parts, results, strict=True):
             self._put_unsteered(part.sample, baseline)
         return [scores for _, scores in results]
 
-    def _reading(self, shared: Shared, sample: int, pairs: Pairs | None) -> Reading:
-        return nullcontext if self.recorder is None else self.recorder.reading(shared, sample, pairs)
+    def _reading(self, shared: Shared, part: Part, *, unsteered: bool = False) -> Reading:
+        return nullcontext if self.recorder is None else self.recorder.reading(shared, part, unsteered=unsteered)
 
     def _save(self, block: Block) -> None:
         """Write the cells of a chunk, and the unsteered run of its sample, to the store."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.validity import power
 from tests.validity.coverage import Setting, measure
 
 
@@ -33,3 +34,17 @@ def test_an_interval_that_leaves_the_draws_out_does_not_cover():
     own, drawn, truth = coverage._scores(Setting("normal", 24, 8, 1.0), 400, np.random.default_rng(0))
     low, high = bootstrap_interval(own - drawn.mean(-2))
     assert ((low <= truth) & (truth <= high)).mean() < 0.8
+
+
+def test_planted_effects_are_clear_of_controls_where_activations_have_many_dimensions():
+    many = power.measure(96, seed=1, layers=3, width=256).of(metric="logit")
+    caused = many.of(caused=True)
+    assert many.rank >= 48 and caused.size == 11
+    assert caused.share() >= 0.95 and not many.of(caused=False).share()
+
+
+def test_on_manifold_controls_carry_the_concept_itself_where_they_have_few():
+    one, other = (power.measure(1, seed, layers=2, width=256, pairs=24) for seed in (0, 1))
+    few = (one + other).of(metric="logit", caused=True)
+    assert few.rank < 4
+    assert few.share() <= 0.3 <= 0.7 <= few.share("clear_of_random")
