@@ -121,8 +121,8 @@ def print_randomised(models: int, seeds: int) -> None:
                      f"{100 * float(seen['named_positive'].mean()):.1f}",
                      f"{100 * float(seen['named_negative'].mean()):.1f}"))  # fmt: skip
     print(f"\nscenes-8l with shuffled weights, {randomised.PAIRS} pairs of each concept\n")
-    table(("seed", "concepts", "fit to be studied", "median size of the gap, nats", "gap above 0", "named on positives, %",
-           "on negatives, %"), rows)  # fmt: skip
+    table(("seed", "concepts", "fit to be studied", "median size of the gap, nats", "gap above 0",
+           "named on positives, %", "on negatives, %"), rows)  # fmt: skip
     model, found = mp.load("scenes-4l"), []
     one, other = randomised.CONTRAST
     print(
