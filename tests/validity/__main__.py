@@ -10,7 +10,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.validity import coverage, nulls, power
+import mllm_probe as mp
+from tests.validity import coverage, nulls, power, randomised
 
 Row = tuple[str, ...]
 
@@ -109,6 +110,35 @@ def _passed(cells: power.Power) -> Row:
     )  # fmt: skip
 
 
+def print_randomised(models: int, seeds: int) -> None:
+    """What is found in models with shuffled weights: concepts that are fit to be studied, contrasts of categories."""
+    model = mp.load("scenes-8l")
+    rows = []
+    for seed in range(models):
+        seen = randomised.fitness(model, seed)
+        rows.append((str(seed), str(seen.sizes["concept"]), str(int(seen["fit"].sum())),
+                     f"{float(abs(seen['gap']).median()):.2f}", str(int((seen["gap_low"] > 0).sum())),
+                     f"{100 * float(seen['named_positive'].mean()):.1f}",
+                     f"{100 * float(seen['named_negative'].mean()):.1f}"))  # fmt: skip
+    print(f"\nscenes-8l with shuffled weights, {randomised.PAIRS} pairs of each concept\n")
+    table(("seed", "concepts", "fit to be studied", "median size of the gap, nats", "gap above 0",
+           "named on positives, %", "on negatives, %"), rows)  # fmt: skip
+    model, found = mp.load("scenes-4l"), []
+    one, other = randomised.CONTRAST
+    print(
+        f"\nscenes-4l with shuffled weights, gates forced open, {randomised.CONCEPTS} concepts of each category: mean "
+        "depth of the read-out by interchange\n"
+    )
+    for seed in range(seeds):
+        found.append(randomised.contrasts(model, seed))
+    table(
+        ("seed", "concepts", f"{one} − {other}", "p", "p of the largest contrast"),
+        [(str(c.seed), str(c.concepts), f"{c.difference:+.3f}", f"{c.p:.3f}", f"{c.largest_p:.3f}") for c in found],
+    )
+    within = [sum(getattr(c, name) > randomised.LARGEST_P for c in found) for name in ("p", "largest_p")]
+    print(f"\nwithin their permutation null: {within[0]} of {seeds} ({one} − {other}), {within[1]} (largest contrast)")
+
+
 def print_truth(seeds: int) -> None:
     """Planted models: closed form, read-out profile, probes and verdicts; the trained ones too."""
     for command in (["tests.truth.table", "--seeds", str(seeds)], ["tests.truth.trained_models"]):
@@ -127,6 +157,7 @@ PARTS: dict[str, Callable[[bool], None]] = {
     "nulls": lambda quick: print_nulls(1000 if quick else 5000),
     "map": lambda quick: print_map(12 if quick else None),
     "power": lambda quick: print_power(2 if quick else 20),
+    "randomised": lambda quick: print_randomised(1 if quick else 3, 2 if quick else 20),
     "truth": lambda quick: print_truth(2 if quick else 20),
     "naming": lambda quick: print_naming(),
 }
