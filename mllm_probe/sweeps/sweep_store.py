@@ -350,7 +350,7 @@ def _other_versions(attrs: Attributes) -> Attributes:
 
 def _attributes(path: Path) -> Attributes:
     if not path.exists():
-        raise FileNotFoundError(f"no store at {path}: a sweep or patch with store= makes it when its first chunk is run.")
+        raise FileNotFoundError(f"no store at {path}: a sweep or patch with store= makes it with its first chunk.")
     attrs = zarr_groups.read_json(path / ".zattrs") if (path / ".zattrs").is_file() else {}
     if _SETTINGS not in attrs:
         raise ValueError(f"{path} exists and is not the store of a sweep or of patch: give a new path as store=.")
