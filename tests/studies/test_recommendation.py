@@ -130,11 +130,9 @@ def test_what_it_cannot_use_is_named(model, vectors, library):
 
 
 def test_fewer_images_than_asked_for_are_named(model, vectors, library):
-    small = library.subset(pairs=12).where(lambda picture: True)
-    with pytest.warns(UserWarning, match="fewer than 40 images without the concept"):
-        mp.recommend(
-            model, vectors, small, layers=[2], strengths={"last_prompt": (2.0,)}, images=40, draws=4, progress=False
-        )
+    one, few = vectors.sel(concept=["cat"]), library.subset(concepts=["cat"])
+    with pytest.warns(UserWarning, match="fewer than 12 images without the concept.* for cat"):
+        mp.recommend(model, one, few, layers=[2], strengths={"last_prompt": (2.0,)}, draws=4, progress=False)
 
 
 def test_bundled_models_come_with_settings_of_their_own_weights(model, recommended, tmp_path):
