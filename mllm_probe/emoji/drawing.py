@@ -7,13 +7,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mllm_probe.emoji import image_styles
+from mllm_probe.emoji.art_files import SIDE as SPRITE_SIDE
 from mllm_probe.emoji.emoji_scene import EmojiScene, layout
 from mllm_probe.scenes.outlines import THINGS
 from mllm_probe.scenes.placement import Placed
 from mllm_probe.scenes.scene import SIDE
 
 Alter = Callable[[np.ndarray], np.ndarray]
-"""From a sprite, uint8 [96, 96, 4], to another one."""
+"""From a sprite, uint8 [side, side, 4], to another one of the same size."""
 _LEAST = 16
 _SMOOTHED = 4
 
@@ -60,7 +61,7 @@ def _paste(image: Image.Image, art: np.ndarray, placed: Placed) -> None:
         emoji = emoji.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if placed.turn:
         emoji = emoji.rotate(-math.degrees(placed.turn), Image.Resampling.BILINEAR)
-    side = max(1, round(2 * placed.size * unit))
+    side = max(1, round(2 * placed.size * unit * len(art) / SPRITE_SIDE))
     # Premultiplied, so that the colour of transparent pixels does not bleed into edges.
     emoji = emoji.convert("RGBa").resize((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0).convert("RGBA")
     image.paste(emoji, (round(placed.x * unit - side / 2), round(placed.y * unit - side / 2)), emoji)

@@ -16,8 +16,10 @@ from mllm_probe.scenes.scene import SIDE, Colour
 INK: Colour = (35, 35, 45)
 CHALK: Colour = (225, 235, 250)
 PAPER: Colour = (252, 252, 250)
-_KEPT = 2048
-"""Processed sprites that are kept, 36 kB each."""
+_KEPT = 1536
+"""Processed sprites that are kept, 50 kB each."""
+_MARGIN = 8
+"""Pixels around a processed sprite, for rims and halos."""
 _PIXELS = 32
 _LEVELS = 9
 _DARK = 115.0
@@ -86,7 +88,7 @@ _PROCESS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @lru_cache(maxsize=_KEPT)
 def _processed(icon: str, style: str, source: str) -> np.ndarray:
-    return _PROCESS[style](sprite(icon, source))
+    return _PROCESS[style](np.pad(sprite(icon, source), ((_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0))))
 
 
 def styled_sprite(icon: str, style: str, source: str) -> np.ndarray:
@@ -101,7 +103,8 @@ def styled_sprite(icon: str, style: str, source: str) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        uint8 [96, 96, 4], read only. Pictures in pixels take the plain sprite: `finish` works on the whole picture.
+        uint8 [side, side, 4], read only: 96 pixels, and a margin around it where the style has rims or halos. Pictures
+        in pixels take the plain sprite: `finish` works on the whole picture.
     """
     if style in ART_STYLES:
         return sprite(icon, style)

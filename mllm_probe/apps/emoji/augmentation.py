@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from mllm_probe.emoji.art_files import SIDE
-
 _SWAPS = ([0, 2, 1], [1, 0, 2], [2, 1, 0])
 
 
@@ -30,12 +28,12 @@ def _bend(art: np.ndarray, g: np.random.Generator) -> np.ndarray:
     """Turn, stretch and shear a little."""
     turn, shear = g.normal(0, 0.14), g.normal(0, 0.05)
     across, down = g.uniform(0.98, 1.16, 2)
-    cos, sin, middle = np.cos(turn), np.sin(turn), (SIDE - 1) / 2
+    cos, sin, middle = np.cos(turn), np.sin(turn), (len(art) - 1) / 2
     matrix = np.array([[cos, sin + shear], [-sin, cos]]) * [[across], [down]]
     shift = middle - matrix @ [middle, middle]
     numbers = (*matrix[0], shift[0], *matrix[1], shift[1])
     bent = Image.fromarray(art).convert("RGBa")
-    bent = bent.transform((SIDE, SIDE), Image.Transform.AFFINE, numbers, Image.Resampling.BILINEAR)
+    bent = bent.transform(bent.size, Image.Transform.AFFINE, numbers, Image.Resampling.BILINEAR)
     return np.asarray(bent.convert("RGBA"))
 
 
@@ -74,14 +72,14 @@ def altered(art: np.ndarray, g: np.random.Generator, strength: Strength) -> np.n
     Parameters
     ----------
     art : numpy.ndarray
-        uint8 [96, 96, 4].
+        uint8 [side, side, 4].
     g : numpy.random.Generator
     strength : Strength
 
     Returns
     -------
     numpy.ndarray
-        uint8 [96, 96, 4].
+        uint8 [side, side, 4].
     """
     if g.random() < 0.4:
         art = _bend(art, g)
