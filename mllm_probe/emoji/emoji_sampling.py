@@ -12,6 +12,7 @@ from mllm_probe.emoji.lexicon import (
     CONTAINERS,
     EMOTIONS,
     ENTITIES,
+    FEELINGS,
     NOUNS,
     RELATIONS,
     STYLES,
@@ -37,10 +38,10 @@ def is_unseen(scene: EmojiScene) -> bool:
 
 
 def random_names(g: np.random.Generator, count: int, without: Sequence[str] = ()) -> list[str]:
-    """Return `count` different nouns or, now and then, feelings."""
+    """Return `count` different nouns, one of them now and then a feeling: a picture shows one emotion at most."""
     names: list[str] = []
     while len(names) < count:
-        if g.random() < _FACES:
+        if g.random() < _FACES and not any(name in FEELINGS for name in (*names, *without)):
             name = NEUTRAL if g.random() < _NEUTRAL else choose(g, EMOTIONS)
         else:
             name = choose(g, ENTITIES)
