@@ -71,7 +71,11 @@ class Assembly:
 
 
 def vision_config() -> SwinConfig:
-    """Configuration of the vision tower: 64 by 64 pixels to 4 by 4 tokens of width 256."""
+    """Configuration of the vision tower: 64 by 64 pixels to 4 by 4 tokens of width 256.
+
+    Its window is 4 patches: Swin's tables of relative positions fail where a stage is smaller than its window, and the
+    last stage has 4 by 4.
+    """
     return SwinConfig(
         image_size=IMAGE_SIDE,
         patch_size=4,

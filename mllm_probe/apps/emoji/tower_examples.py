@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mllm_probe.apps.emoji.augmentation import Strength, altered
-from mllm_probe.apps.training.image_processing import IMAGE_SIDE
+from mllm_probe.models.image_processing import IMAGE_SIDE
 from mllm_probe.emoji.art_files import COLOURED, icons
 from mllm_probe.emoji.drawing import draw
 from mllm_probe.emoji.emoji_sampling import sample

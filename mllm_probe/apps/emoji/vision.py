@@ -1,35 +1,10 @@
 """The model's eyes: a Swin tower of 64 pixels with 16 image tokens, and the projector to the decoder's width."""
 
 from torch import Tensor, nn
-from transformers import AutoModel, LlamaConfig, LlavaConfig, SwinConfig
+from transformers import AutoModel, LlamaConfig, LlavaConfig
 from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 
-from mllm_probe.apps.training.image_processing import IMAGE_SIDE
-
-IMAGE_TOKENS = 16
-
-
-def vision_config() -> SwinConfig:
-    """Return the configuration of the vision tower.
-
-    Its window is 4 patches: Swin's tables of relative positions fail where a stage is smaller than its window, and the
-    last stage has 4 by 4.
-    """
-    return SwinConfig(
-        image_size=IMAGE_SIDE,
-        patch_size=4,
-        embed_dim=64,
-        depths=[2, 4, 2],
-        num_heads=[2, 4, 8],
-        window_size=4,
-        mlp_ratio=4.0,
-        drop_path_rate=0.0,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        use_absolute_embeddings=True,
-        initializer_range=0.06,
-    )
-
+from mllm_probe.loading.assembling import vision_config
 
 class Eyes(nn.Module):
     """Vision tower and projector of the model, under the names that they have in it.
