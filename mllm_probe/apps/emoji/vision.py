@@ -6,6 +6,7 @@ from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 
 from mllm_probe.loading.assembling import vision_config
 
+
 class Eyes(nn.Module):
     """Vision tower and projector of the model, under the names that they have in it.
 

@@ -93,7 +93,7 @@ def pack(
     ids = np.zeros((rows, room), np.int64)
     segment = np.full((rows, room), -1, np.int64)
     positions = np.full((rows, turn.prefix + room), turn.prefix, np.int64)
-    positions[:, :turn.prefix] = np.arange(turn.prefix)
+    positions[:, : turn.prefix] = np.arange(turn.prefix)
     labels = np.full((rows, room), -100, np.int64)
     weights = np.zeros((rows, room), np.float32)
     placements = []
@@ -118,6 +118,6 @@ def pack(
     whole = turn.prefix + room
     mask = torch.ones(whole, whole, dtype=torch.bool).tril()[None].repeat(rows, 1, 1)
     segments = torch.from_numpy(segment)
-    mask[:, turn.prefix:, turn.prefix:] &= segments[:, :, None] == segments[:, None, :]
+    mask[:, turn.prefix :, turn.prefix :] &= segments[:, :, None] == segments[:, None, :]
     packed = [torch.from_numpy(array) for array in (ids, positions, labels, weights)]
     return Pack(packed[0], packed[1], packed[2], packed[3], mask[:, None], placements)

@@ -95,14 +95,58 @@ Switzerland; Chile; Colombia; Morocco; South Africa; South Korea; Indonesia; Ira
 Serbia; Slovakia; Estonia; Latvia; Ethiopia; Ghana; Jamaica; Venezuela; Mongolia; New Zealand; Saudi Arabia""".replace(
     "\n", " "
 ).split("; ")
-_OPPOSITES = (
-    "hot high hard early good long clean near heavy thick loud sweet safe cheap easy narrow sharp smooth asleep alive "
-    "brave polite wise busy public winter friend success"
-).split()
-_WORDS = (
-    "ocean lantern gentle whisper harvest journey ancient courage shadow bitter marble clever valley thunder delicate "
-    "village stubborn velvet puzzle generous"
-).split()
+_OPPOSITES = [
+    "hot",
+    "high",
+    "hard",
+    "early",
+    "good",
+    "long",
+    "clean",
+    "near",
+    "heavy",
+    "thick",
+    "loud",
+    "sweet",
+    "safe",
+    "cheap",
+    "easy",
+    "narrow",
+    "sharp",
+    "smooth",
+    "asleep",
+    "alive",
+    "brave",
+    "polite",
+    "wise",
+    "busy",
+    "public",
+    "winter",
+    "friend",
+    "success",
+]
+_WORDS = [
+    "ocean",
+    "lantern",
+    "gentle",
+    "whisper",
+    "harvest",
+    "journey",
+    "ancient",
+    "courage",
+    "shadow",
+    "bitter",
+    "marble",
+    "clever",
+    "valley",
+    "thunder",
+    "delicate",
+    "village",
+    "stubborn",
+    "velvet",
+    "puzzle",
+    "generous",
+]
 _KNOWN = tuple(
     """What is the largest planet?; What is water made of?; Why is grass green?; How many days are in a week?;
 What season comes after winter?; Where do penguins live?; What do lions eat?; How does a bicycle work?;
