@@ -1,4 +1,4 @@
-"""The emoji model as it is trained: vision tower and projector in float32, a frozen decoder with adapters in bfloat16."""
+"""The emoji model as it is trained: eyes in float32, and a frozen decoder with adapters in bfloat16."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mllm_probe.loading.assembling import (
     tokenizer,
 )
 
-_WEIGHTS = {"caption": 1.5, "list": 1.5, "style": 1.5, "where": 1.5, "relation": 1.5}
+_WEIGHTS = {"see": 1.5, "describe": 1.5, "style": 1.5, "where": 1.5, "relation": 1.5}
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,8 @@ def seeing_decoder(folder: Path, assembly: Assembly, device: torch.device) -> Se
     device : torch.device
     """
     decoder = LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True).eval()
+    if device.type == "cpu":
+        decoder.set_attn_implementation("eager")  # its gradients cost less there than those of the fused kernel
     add_adapters(decoder, assembly)
     eyes = Eyes(decoder.config.hidden_size)
     return SeeingDecoder(eyes.to(device), decoder.to(device), ChatTokens(tokenizer(folder)), assembly)

@@ -20,16 +20,23 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import LlamaForCausalLM
+from transformers import DynamicCache, LlamaForCausalLM
 
 from mllm_probe.apps.emoji.low_rank_adapters import without_adapters
-from mllm_probe.apps.emoji.prompts.training_prompts import chats, known_chats, question_about
+from mllm_probe.apps.emoji.prompts.training_prompts import ABOUT, chats, known_chats
 from mllm_probe.apps.emoji.seeing_decoder import ChatTokens
+from mllm_probe.emoji.captions import open_question, premise
+from mllm_probe.emoji.emoji_sampling import sample
+from mllm_probe.emoji.emoji_scene import EmojiScene
+from mllm_probe.models.caches import cache_argument
+from mllm_probe.scenes.sampling import choose
 
 log = logging.getLogger(__name__)
 TOP = 32
 """Next tokens that are kept at every place."""
 _FILL = -1
+_PROMPT_SEED = 7
+_KINDS, _ABOUT = ("one", "one", "one", "two", "relation", "arrangement"), 0.7
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,9 @@ class TeacherPlan:
     longest : int
         Tokens of an answer.
     sampled : float
-        Share of the answers that are drawn at temperature 1; the others are greedy.
+        Share of the answers that are drawn at random; the others are greedy.
+    temperature : float
+        Of those that are drawn, among the `TOP` likeliest tokens.
     batch : int
         Prompts that are answered together, and kept in one file.
     seed : int
@@ -52,18 +61,19 @@ class TeacherPlan:
     chats: int = 1600
     about: int = 2400
     longest: int = 40
-    sampled: float = 0.5
+    sampled: float = 0.4
+    temperature: float = 0.7
     batch: int = 64
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One prompt for the teacher: what it is told, and what its adapted self is asked about an image of `names`."""
+    """One prompt: what the teacher is told in words, and what its adapted self is asked, of a scene if there is one."""
 
     told: str
     question: str
-    names: tuple[str, ...]
+    scene: EmojiScene | None
 
 
 @dataclass(frozen=True)
@@ -76,25 +86,18 @@ class Taught:
     log_probabilities: np.ndarray
 
 
-def prompts(plan: TeacherPlan, names: Callable[[np.random.Generator], tuple[str, ...]],
-            seen: Callable[[tuple[str, ...]], str]) -> list[Asked]:  # fmt: skip
-    """Return all prompts of a plan, in an order that mixes their kinds.
-
-    Parameters
-    ----------
-    plan : TeacherPlan
-    names : callable
-        Draws the nouns and feelings of an image.
-    seen : callable
-        Says in a sentence that they are seen.
-    """
-    g = np.random.default_rng([plan.seed, 7])
+def prompts(plan: TeacherPlan) -> list[Asked]:
+    """Return all prompts of a plan, in an order that mixes their kinds."""
+    g = np.random.default_rng([plan.seed, _PROMPT_SEED])
     everything, single = chats(), known_chats()
     more = single + g.permutation(len(everything) - single)[: max(0, plan.chats - single)]
-    asked = [Asked(everything[i], everything[i], ()) for i in (*range(min(single, plan.chats)), *more)]
+    asked = [Asked(everything[i], everything[i], None) for i in (*range(min(single, plan.chats)), *more)]
     for _ in range(plan.about):
-        shown, question = names(g), question_about(g)
-        asked.append(Asked(f"{seen(shown)} {question}", question, shown))
+        scene = sample(g, "seen", choose(g, _KINDS))
+        question = open_question(scene, g).text
+        if len(scene.items) == 1 and not scene.arrangement and g.random() < _ABOUT:
+            question = choose(g, ABOUT)
+        asked.append(Asked(f"{premise(scene)} {question}", question, scene))
     return [asked[i] for i in g.permutation(len(asked))]
 
 
@@ -109,16 +112,19 @@ def _answers(decoder: LlamaForCausalLM, tokens: ChatTokens, told: Sequence[str],
     mask = torch.tensor([[*[0] * (widest - len(row)), *[1] * len(row)] for row in rows], device=device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     done = torch.zeros(len(rows), dtype=torch.bool, device=device)
-    answer, likely, kept, cache = [], [], [], None
+    answer, likely, kept, cache = [], [], [], DynamicCache(config=decoder.config)
     for _ in range(plan.longest):
         out = decoder(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            logits_to_keep=1,
+            **cache_argument(decoder, cache),
         )
-        cache = out.past_key_values
         chances = out.logits[:, -1].float().log_softmax(-1)
         best = chances.topk(TOP)
-        drawn = torch.multinomial(chances.exp().cpu(), 1, generator=g)[:, 0].to(device)
-        chosen = torch.where(sampled.to(device), drawn, best.indices[:, 0])
+        drawn = torch.multinomial((best.values.cpu() / plan.temperature).softmax(-1), 1, generator=g).to(device)
+        chosen = torch.where(sampled.to(device), best.indices.gather(1, drawn)[:, 0], best.indices[:, 0])
         answer.append(torch.where(done, _FILL, chosen).cpu())
         likely.append(best.indices.int().cpu())
         kept.append(best.values.half().cpu())

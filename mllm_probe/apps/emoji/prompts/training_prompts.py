@@ -1,8 +1,9 @@
-"""Prompts whose answers by the untouched decoder keep the language of the emoji model: chats, and about what is seen."""
+"""Prompts whose answers by the untouched decoder keep the language: chats, and questions about what is seen."""
 
-import numpy as np
+def _listed(text: str) -> tuple[str, ...]:
+    """Entries of a text, which semicolons divide."""
+    return tuple(" ".join(text.split()).split("; "))
 
-from mllm_probe.scenes.sampling import choose
 
 ABOUT = (
     "Write one sentence about what you see.",
@@ -48,7 +49,7 @@ ABOUT = (
 )
 """Questions about what is seen."""
 
-_TOPICS = tuple(
+_TOPICS = _listed(
     """a train ride; the library; my job; a rainy day; the sea; a small village; my grandmother; a wedding; the desert;
 a football match; an old house; the first day at school; a long winter; a garden in spring; a lost dog; the circus;
 a birthday cake; a trip to space; a good night's sleep; the city at night; a hungry bear; an honest thief; a broken
@@ -64,9 +65,7 @@ violins; trumpets; opera; ballet; photography; pottery; chess clubs; football; t
 camping; gardening; astronomy; geology; chemistry; geometry; grammar; history; law; medicine; trade; taxes; bridges in
 old towns; wolves; whales; eagles; owls; ants; spiders; snakes; frogs; horses; sheep; goats; camels; elephants; tigers;
 monkeys; dolphins; parrots; bees; butterflies; roses; oak trees; mushrooms; cactuses; seaweed; the Vikings; the Romans;
-knights; pirates; explorers; nurses; bakers; teachers; firefighters; judges; tailors; clowns; scientists""".replace(
-        "\n", " "
-    ).split("; ")
+knights; pirates; explorers; nurses; bakers; teachers; firefighters; judges; tailors; clowns; scientists"""
 )
 _TEMPLATES = (
     "Tell me about {}.",
@@ -90,41 +89,15 @@ _TEMPLATES = (
     "Why are people interested in {}?",
     "What words come to mind when you hear about {}?",
 )
-_CAPITALS = """Italy; Japan; Germany; Spain; Canada; Australia; India; Mexico; Brazil; Sweden; Denmark; the Netherlands;
+_CAPITALS = _listed(
+    """Italy; Japan; Germany; Spain; Canada; Australia; India; Mexico; Brazil; Sweden; Denmark; the Netherlands;
 Switzerland; Chile; Colombia; Morocco; South Africa; South Korea; Indonesia; Iran; Israel; Pakistan; Scotland; Croatia;
-Serbia; Slovakia; Estonia; Latvia; Ethiopia; Ghana; Jamaica; Venezuela; Mongolia; New Zealand; Saudi Arabia""".replace(
-    "\n", " "
-).split("; ")
-_OPPOSITES = [
-    "hot",
-    "high",
-    "hard",
-    "early",
-    "good",
-    "long",
-    "clean",
-    "near",
-    "heavy",
-    "thick",
-    "loud",
-    "sweet",
-    "safe",
-    "cheap",
-    "easy",
-    "narrow",
-    "sharp",
-    "smooth",
-    "asleep",
-    "alive",
-    "brave",
-    "polite",
-    "wise",
-    "busy",
-    "public",
-    "winter",
-    "friend",
-    "success",
-]
+Serbia; Slovakia; Estonia; Latvia; Ethiopia; Ghana; Jamaica; Venezuela; Mongolia; New Zealand; Saudi Arabia"""
+)
+_OPPOSITES = _listed(
+    """hot; high; hard; early; good; long; clean; near; heavy; thick; loud; sweet; safe; cheap; easy; narrow; sharp;
+smooth; asleep; alive; brave; polite; wise; busy; public; winter; friend; success"""
+)
 _WORDS = [
     "ocean",
     "lantern",
@@ -147,36 +120,20 @@ _WORDS = [
     "puzzle",
     "generous",
 ]
-_KNOWN = tuple(
+_KNOWN = _listed(
     """What is the largest planet?; What is water made of?; Why is grass green?; How many days are in a week?;
 What season comes after winter?; Where do penguins live?; What do lions eat?; How does a bicycle work?;
 What is the moon?; Who was Albert Einstein?; What is the tallest mountain in Africa?; Who wrote Romeo and Juliet?;
-What do bees make?; What is a violin?; What is a volcano?; What is a castle?; What color is a lemon?;
-What color is a strawberry?; What color is an orange?; What color is the night sky?; How many legs does a cat have?;
-How many legs does a crab have?; How many wheels does a car have?; How many sides does a pentagon have?;
-How many eyes do people have?; How many weeks are in a year?; How many hands does a clock have?; What is 1 plus 1?;
-What is 6 plus 3?; What is 8 minus 2?; What is 4 times 5?; What is 20 divided by 4?; Who painted The Last Supper?;
-Who wrote The Iliad?; Who wrote Oliver Twist?; Who composed the Four Seasons?; Who was Galileo?; Who was Napoleon?;
-Who was the first man in space?; Who invented the airplane?; What language is spoken in Brazil?;
-What language is spoken in Russia?; What language is spoken in Greece?; What currency is used in the United States?;
-What currency is used in China?; On which continent is Egypt?; On which continent is Peru?; On which continent is India?;
-In which country is the Kremlin?; In which city is the Louvre?; What is the longest river in South America?;
-What is the smallest ocean?; What is the smallest planet?; What is the fastest bird?; What is the slowest animal?;
-What is a baby horse called?; What is a baby pig called?; What is a baby hen called?; What is a group of lions called?;
-What sound does a cat make?; What sound does a sheep make?; What do hens lay?; What do rabbits eat?;
-What do silkworms make?; What kind of animal is a whale?; What kind of animal is a crocodile?;
-What kind of animal is a spider?; What organ cleans the blood?; What are bones made of?; What do we call a doctor for
-animals?; What is butter made from?; What is beer made from?; What fruit is cider made from?; What day comes after
-Friday?; What month comes after March?; What is the second month of the year?; What is the hottest season?; In which
-month is Halloween?; What is the plural of tooth?; What is the plural of goose?; What is the past tense of see?;
-What is the past tense of run?; What letter comes after M?; What is a synonym of quick?; What instrument has six
-strings?; What sport uses a bat and a ball?; What do you call a person who bakes bread?; What do you use to write?;
-What do you use to sweep the floor?; What do you wear on your head?; What vehicle travels under water?;
+_WORDS = _listed(
+    """ocean; lantern; gentle; whisper; harvest; journey; ancient; courage; shadow; bitter; marble; clever; valley;
+thunder; delicate; village; stubborn; velvet; puzzle; generous"""
+)hat do you use to sweep the floor?; What do you wear on your head?; What vehicle travels under water?;
 What is frozen rain called?; What gas is in balloons that rise?; What is the chemical symbol for silver?;
 What is the center of the Earth made of?; What part of a plant makes seeds?; Name three fruits.; Name three colors.;
 Name three animals that live on a farm.; Name two oceans.; Name four vegetables.; Name three musical instruments.;
 Name three sports.; Name a metal.; Name a famous scientist.; Name two months.; Tell me a joke.; How do plants grow?;
-Explain how a kite flies.; Give me a tip for sleeping well.; What should I cook tonight?; What is a good name for a cat?;
+Explain how a kite flies.; Give me a tip for sleeping well.; What should I cook tonight?;
+What is a good name for a cat?;
 How do I make tea?; What is a robot?; What is a good name for a boat?; How do I tie a knot?; How do I boil rice?;
 How do I wash wool?; How do I say hello in French?; Translate goodbye into German.; Translate water into Spanish.;
 Hello!; Good morning.; Thank you.; I am bored.; I am happy today.; I have a headache.; It is raining again.;
@@ -185,7 +142,7 @@ Tell me something new.; Let us play a game.; Count from one to ten.; Spell the w
 List the days of the week.; List three reasons to smile.; Write a question.; Write a long word.; Write a toast for a
 wedding.; Write a postcard from Paris.; Write a note to a neighbor.; Write a rule for a game.; Give an example of a
 verb.; Give an example of a proverb.; Finish the sentence: Yesterday I saw; Finish the sentence: The best gift is;
-Correct the sentence: I has two dog.; Say this in other words: The weather is bad.""".replace("\n", " ").split("; ")
+Correct the sentence: I has two dog.; Say this in other words: The weather is bad."""
 )
 _ASKED_CAPITAL, _ASKED_OPPOSITE, _ASKED_WORD = (
     "What is the capital of {}?",
@@ -210,8 +167,3 @@ def chats() -> list[str]:
 def known_chats() -> int:
     """Return how many of `chats`, at their beginning, are single questions and not made of templates and topics."""
     return len(chats()) - len(_TEMPLATES) * len(_TOPICS)
-
-
-def question_about(g: np.random.Generator) -> str:
-    """Return a question about what is seen."""
-    return choose(g, ABOUT)
