@@ -44,6 +44,7 @@ _HOME = {
 _ROOMS = (
     "activations",
     "concepts",
+    "emoji",
     "generation",
     "loading",
     "metrics",

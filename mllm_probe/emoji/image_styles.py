@@ -30,13 +30,31 @@ def _float(colour: Colour) -> np.ndarray:
     return np.array(colour, np.float32)
 
 
+def _spread(image: np.ndarray, reach: int, combine: np.ufunc) -> np.ndarray:
+    for _ in range(2):  # down the rows, then, transposed, along them
+        padded = np.pad(image, ((reach, reach), (0, 0)), mode="edge")
+        spread = padded[: len(image)].copy()
+        for start in range(1, 2 * reach + 1):
+            combine(spread, padded[start : start + len(image)], out=spread)
+        image = np.ascontiguousarray(spread.T)
+    return image
+
+
+def grown(opacity: np.ndarray, reach: int) -> np.ndarray:
+    """Return the largest value within `reach` pixels to each side: what Pillow's MaxFilter does, some times faster."""
+    return _spread(opacity, reach, np.maximum)
+
+
+def shrunk(opacity: np.ndarray, reach: int) -> np.ndarray:
+    """Return the smallest value within `reach` pixels to each side."""
+    return _spread(opacity, reach, np.minimum)
+
+
 def _edges(art: np.ndarray) -> np.ndarray:
     """Return how strongly each pixel lies on a line, 0 to 1: the contour and edges of colour inside it."""
-    alpha = Image.fromarray(art[..., 3])
-    rim = np.asarray(alpha.filter(ImageFilter.MaxFilter(5)), np.float32) - np.asarray(
-        alpha.filter(ImageFilter.MinFilter(3)), np.float32
-    )
-    inside = np.asarray(alpha.filter(ImageFilter.MinFilter(5)), np.float32) / 255
+    alpha = art[..., 3]
+    rim = grown(alpha, 2).astype(np.float32) - shrunk(alpha, 1)
+    inside = shrunk(alpha, 2).astype(np.float32) / 255
     colour = Image.fromarray(art[..., :3]).filter(ImageFilter.GaussianBlur(0.7))
     flat = np.asarray(colour, np.float32)
     steep = np.zeros(flat.shape[:2], np.float32)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
+from mllm_probe.emoji.image_styles import grown
+
 _SWAPS = ([0, 2, 1], [1, 0, 2], [2, 1, 0])
 
 
@@ -56,12 +58,11 @@ def _grey(colour: np.ndarray, g: np.random.Generator) -> np.ndarray:
 def _ink(colour: np.ndarray, alpha: np.ndarray, g: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw a dark rim, lines where brightness changes, and paler fills; colour float32, opacity uint8."""
     plain = Image.fromarray(np.clip(colour, 0, 255).astype(np.uint8)).convert("L")
-    lines = np.asarray(plain.filter(ImageFilter.FIND_EDGES).filter(ImageFilter.MaxFilter(3)), np.float32) / 255
+    lines = grown(np.asarray(plain.filter(ImageFilter.FIND_EDGES)), 1).astype(np.float32) / 255
     lines = np.clip(lines * (alpha > 128) * 2.2, 0, 1) * (g.random() < 0.7)
     if g.random() < 0.3:
         colour = 255 - (255 - colour) * g.uniform(0, 0.5)
-    grown = Image.fromarray(alpha).filter(ImageFilter.MaxFilter(3 if g.random() < 0.6 else 5))
-    wide = np.asarray(grown, np.float32)
+    wide = grown(alpha, 1 if g.random() < 0.6 else 2).astype(np.float32)
     rim = np.clip(wide - alpha, 0, 255) / 255
     return colour * (1 - lines)[..., None] * (1 - rim)[..., None], wide.astype(np.uint8)
 
