@@ -23,7 +23,7 @@ from torch import Tensor
 from transformers import DynamicCache, LlamaForCausalLM
 
 from mllm_probe.apps.emoji.low_rank_adapters import without_adapters
-from mllm_probe.apps.emoji.prompts.training_prompts import ABOUT, chats, known_chats
+from mllm_probe.apps.emoji.prompts.training_prompts import about, chats, single_chats
 from mllm_probe.apps.emoji.seeing_decoder import ChatTokens
 from mllm_probe.emoji.captions import open_question, premise
 from mllm_probe.emoji.emoji_sampling import sample
@@ -89,14 +89,14 @@ class Taught:
 def prompts(plan: TeacherPlan) -> list[Asked]:
     """Return all prompts of a plan, in an order that mixes their kinds."""
     g = np.random.default_rng([plan.seed, _PROMPT_SEED])
-    everything, single = chats(), known_chats()
+    everything, single = chats(), len(single_chats())
     more = single + g.permutation(len(everything) - single)[: max(0, plan.chats - single)]
     asked = [Asked(everything[i], everything[i], None) for i in (*range(min(single, plan.chats)), *more)]
     for _ in range(plan.about):
         scene = sample(g, "seen", choose(g, _KINDS))
         question = open_question(scene, g).text
         if len(scene.items) == 1 and not scene.arrangement and g.random() < _ABOUT:
-            question = choose(g, ABOUT)
+            question = choose(g, about())
         asked.append(Asked(f"{premise(scene)} {question}", question, scene))
     return [asked[i] for i in g.permutation(len(asked))]
 
