@@ -185,6 +185,61 @@ def get_model(name: str, /, *, source: Annotated[str | None, Parameter(name="--f
     print(get(name, source))
 
 
+@models.command(name="train")
+def train_model(
+    name: str,
+    /,
+    *,
+    work: str | None = None,
+    out: str | None = None,
+    seed: int = 0,
+    tower_steps: int | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    threads: int = 1,
+    only: str | None = None,
+) -> int:
+    """Train a model of the list anew. Started again with the same arguments, a stopped training resumes.
+
+    Ctrl-C, SIGTERM or a file named PAUSE in the work folder has the training of emoji-135m save and end.
+
+    Parameters
+    ----------
+    name
+        A model of the list.
+    work
+        Folder for checkpoints; in the user's cache by default.
+    out
+        Folder for the model; one of its name here by default.
+    seed
+        Of the whole training.
+    tower_steps
+        Steps of the vision tower.
+    steps
+        Steps of the whole model.
+    minutes
+        Of emoji-135m: time for its language, in place of steps.
+    threads
+        Of the processor; for models of the drawn world processes of one thread each.
+    only
+        Of emoji-135m: one stage, which is tower, teacher or language.
+    """
+    from mllm_probe.apps.model_training import train_listed
+
+    finished = train_listed(
+        name,
+        work=work,
+        out=out,
+        seed=seed,
+        tower_steps=tower_steps,
+        steps=steps,
+        minutes=minutes,
+        threads=threads,
+        only=only,
+    )
+    return PASSED if finished else INTERRUPTED
+
+
 def _refused(message: str) -> int:
     """Print an error as one line of printable characters: names from files may hold any."""
     line = " ".join(message.split())

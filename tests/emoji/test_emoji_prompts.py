@@ -7,8 +7,13 @@ import hashlib
 import numpy as np
 import pytest
 
-from mllm_probe.apps.emoji.prompts.evaluation_prompts import closed_questions, every_prompt, facts, open_prompts
-from mllm_probe.apps.emoji.prompts.training_prompts import about, chats, single_chats
+from mllm_probe.apps.emoji.language_prompts.evaluation_prompts import (
+    closed_questions,
+    every_prompt,
+    facts,
+    open_prompts,
+)
+from mllm_probe.apps.emoji.language_prompts.training_prompts import about, chats, single_chats
 from mllm_probe.apps.emoji.teacher_answers import TeacherPlan, prompts
 from mllm_probe.emoji.captions import WORDINGS, questions
 from mllm_probe.emoji.emoji_sampling import sample

@@ -8,6 +8,7 @@ the tower's own task of the first stage, on images of its own. Projector and tow
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -135,6 +136,8 @@ def _begin(model: SeeingDecoder, words: WordVectors, plan: LanguagePlan, tower: 
     if not groups:
         raise FileNotFoundError(f"no trained vision tower at {tower}: train the tower first")
     model.eyes.load_weights(groups)
+    for adapter in adapters(model.decoder).values():
+        adapter.reset()
     readouts = Readouts(model.eyes.width).to(model.device)
     readouts.load_state_dict(groups["readouts"])
     named = [(f"adapter.{name}.{i}", p, 1.0) for name, one in adapters(model.decoder).items()
@@ -315,3 +318,22 @@ def train_language(
         return learning.state(), answers_right(model, plan)
 
     run_steps(team, path, plan.steps, plan.steps, progress, step, report, plan.save_seconds, paused)
+
+
+def seconds_per_step(
+    team: Team,
+    model: SeeingDecoder,
+    words: WordVectors,
+    taught: Sequence[Taught],
+    plan: LanguagePlan,
+    tower: Path,
+    count: int = 4,
+) -> float:
+    """Return the median time of a step, measured on some whose results are thrown away."""
+    learning, took = _begin(model, words, plan, tower), []
+    for number in range(count):
+        began = time.monotonic()
+        losses = _losses(learning, plan, step_data(model, plan, taught, number))
+        learning.optimizer.descend(weighted(losses, plan), number, team)
+        took.append(time.monotonic() - began)
+    return float(np.median(took))

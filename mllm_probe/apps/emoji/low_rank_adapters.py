@@ -28,8 +28,15 @@ class LowRank(nn.Module):
     def __init__(self, base: nn.Linear, rank: int, scale: float) -> None:
         super().__init__()
         self.base, self.scale, self.on = base.requires_grad_(False), scale, True
-        self.down = nn.Parameter(torch.randn(rank, base.in_features) / math.sqrt(base.in_features))
-        self.up = nn.Parameter(torch.zeros(base.out_features, rank))
+        self.down = nn.Parameter(torch.empty(rank, base.in_features))
+        self.up = nn.Parameter(torch.empty(base.out_features, rank))
+        self.reset()
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Set the adapter to one that changes nothing yet."""
+        self.down.normal_(0, 1 / math.sqrt(self.base.in_features))
+        self.up.zero_()
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Return the layer's output, in the dtype of ``hidden``."""
