@@ -58,9 +58,9 @@ class TeacherPlan:
     seed : int
     """
 
-    chats: int = 1600
-    about: int = 2400
-    longest: int = 40
+    chats: int = 1200
+    about: int = 1800
+    longest: int = 36
     sampled: float = 0.4
     temperature: float = 0.7
     batch: int = 64
