@@ -81,8 +81,7 @@ def _abstract(concept: str, g: np.random.Generator, negative: str) -> EmojiPair:
 
 def _relation(concept: str, g: np.random.Generator, negative: str) -> EmojiPair:
     other = None if negative == "remove" else _other(g, RELATIONS, concept)
-    names = related_names(g, "inside" if "inside" in (concept, other) else concept)
-    with_it = replace(scene_of(g, names, choose(g, STYLES)), relation=concept)
+    with_it = replace(scene_of(g, related_names(g), choose(g, STYLES)), relation=concept)
     return with_it, replace(with_it, relation=other)
 
 

@@ -9,10 +9,10 @@ from mllm_probe.emoji.art_files import COLOURED
 from mllm_probe.emoji.emoji_scene import COLOURS, TEXTURES, EmojiScene, Item, grounds_for, true_concepts
 from mllm_probe.emoji.lexicon import (
     ARRANGEMENTS,
-    CONTAINERS,
     EMOTIONS,
     ENTITIES,
     FEELINGS,
+    LANDMARKS,
     NOUNS,
     RELATIONS,
     STYLES,
@@ -22,7 +22,7 @@ from mllm_probe.scenes.combinations import every
 from mllm_probe.scenes.sampling import choose, free_places
 from mllm_probe.scenes.vocabulary import NEUTRAL
 
-MIXTURE = {"one": 0.4, "two": 0.24, "relation": 0.26, "arrangement": 0.1}
+MIXTURE = {"one": 0.4, "two": 0.3, "relation": 0.2, "arrangement": 0.1}
 """Share of each kind of scene."""
 HELD_OUT: frozenset[frozenset[str]] = frozenset(every(ENTITIES, STYLES, 10, 3, 3) | every(EMOTIONS, STYLES, 10, 7, 3))
 """Pairs (entity, style) and (emotion, style) left out of training: a tenth, at most one style of each concept."""
@@ -74,12 +74,13 @@ def scene_of(g: np.random.Generator, names: Sequence[str], style: str) -> EmojiS
     )
 
 
-def related_names(g: np.random.Generator, relation: str) -> list[str]:
-    """Return the names of two things in a relation; what something is inside is a container."""
-    if relation != "inside":
-        return random_names(g, 2)
-    container = choose(g, CONTAINERS)
-    return [*random_names(g, 1, without=(container,)), container]
+def related_names(g: np.random.Generator) -> list[str]:
+    """Return the names of two things in a relation: anything to a landmark, so that the picture tells which is which.
+
+    Of two cats one is as much left of the other as the other is right of it.
+    """
+    landmark = choose(g, LANDMARKS)
+    return [*random_names(g, 1, without=LANDMARKS), landmark]
 
 
 def arranged_names(g: np.random.Generator, arrangement: str) -> list[str]:
@@ -90,7 +91,7 @@ def arranged_names(g: np.random.Generator, arrangement: str) -> list[str]:
 def _draw_one(g: np.random.Generator, kind: str, style: str) -> EmojiScene:
     if kind == "relation":
         relation = choose(g, RELATIONS)
-        return replace(scene_of(g, related_names(g, relation), style), relation=relation)
+        return replace(scene_of(g, related_names(g), style), relation=relation)
     if kind == "arrangement":
         arrangement = choose(g, ARRANGEMENTS)
         return replace(scene_of(g, arranged_names(g, arrangement), style), arrangement=arrangement)

@@ -68,7 +68,7 @@ class EmojiScene:
     Parameters
     ----------
     items : tuple of Item
-        With a relation the first one is its subject and the second its reference.
+        With a relation the first one is its subject and the second its reference, one of `LANDMARKS`.
     style : str
         One of `STYLES`.
     background : str
@@ -82,7 +82,7 @@ class EmojiScene:
     arrangement : str or None
         One of `ARRANGEMENTS`: the items are repeated and placed by it instead of by their own positions.
     relation : str or None
-        One of `RELATIONS`, between the two items.
+        One of `RELATIONS`, of the first item to the second.
     """
 
     items: tuple[Item, ...]

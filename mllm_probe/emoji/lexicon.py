@@ -87,11 +87,11 @@ PROCESSED = ("pixelated", "outline", "blueprint", "neon")
 STYLES = ART_STYLES + PROCESSED
 ARRANGEMENTS = ABSTRACT
 RELATIONS = PLACED_RELATIONS
-CONTAINERS = (
-    "backpack", "basket", "bathtub", "box", "bucket", "castle", "church", "factory", "house", "school",
-    "shopping cart", "suitcase", "television", "tent", "window",
+LANDMARKS = (
+    "backpack", "basket", "bathtub", "box", "bucket", "bus", "castle", "church", "factory", "house", "mosque", "school",
+    "ship", "shopping cart", "suitcase", "television", "tent", "tree", "truck", "window",
 )  # fmt: skip
-"""Things that another thing can be inside."""
+"""Things that others are related to: another thing can be beside or inside them."""
 
 _STYLE_WORDS = {
     "glossy": ("glossy", "shiny", "shaded"),

@@ -31,9 +31,10 @@ def test_every_size_shows_the_same_picture(style):
     coarse = [
         np.asarray(draw(scene, size).resize((16, 16), Image.Resampling.BOX), float) for size in (64, 96, 128, 224)
     ]
-    assert all(np.abs(one - coarse[0]).mean() < 4 for one in coarse), style
+    # Sprites are placed on whole pixels: half a pixel at the smallest size is the largest difference.
+    assert all(np.abs(one - coarse[0]).mean() < 6 for one in coarse), style
     moved = replace(scene, items=(replace(scene.items[0], x=27.0), scene.items[1]))
-    assert np.abs(np.asarray(draw(moved).resize((16, 16), Image.Resampling.BOX), float) - coarse[0]).mean() > 4
+    assert np.abs(np.asarray(draw(moved).resize((16, 16), Image.Resampling.BOX), float) - coarse[0]).mean() > 10
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -4,7 +4,7 @@ import pytest
 import mllm_probe as mp
 from mllm_probe.emoji import CONCEPTS, draw, pair, true_concepts
 from mllm_probe.emoji.emoji_scene import grounds_for
-from mllm_probe.emoji.lexicon import CONTAINERS, ENTITIES, NOUNS
+from mllm_probe.emoji.lexicon import ENTITIES, LANDMARKS, NOUNS, RELATIONS
 
 SOME = [name for name in CONCEPTS if name not in ENTITIES] + list(ENTITIES[::9])
 
@@ -51,12 +51,14 @@ def test_what_takes_a_place_stands_out_from_the_ground():
         assert all(without.background in grounds_for(item.icon) for item in without.items)
 
 
-@pytest.mark.parametrize("concept", ["left", "inside"])
-def test_what_something_is_inside_is_a_container(concept):
+@pytest.mark.parametrize("concept", RELATIONS)
+def test_a_relation_is_to_a_landmark_so_that_the_picture_tells_which_is_which(concept):
     rng = np.random.default_rng(5)
-    scenes = [scene for _ in range(60) for scene in pair(concept, rng) if scene.relation == "inside"]
-    assert scenes and all(scene.items[1].name in CONTAINERS for scene in scenes)
-    assert set(CONTAINERS) <= set(NOUNS)
+    for _ in range(30):
+        for scene in pair(concept, rng):
+            subject, reference = (item.name for item in scene.items)
+            assert reference in LANDMARKS and subject not in LANDMARKS
+    assert set(LANDMARKS) <= set(NOUNS)
 
 
 def test_an_unknown_concept_or_negative_is_named():

@@ -30,7 +30,7 @@ SLOTS = {"styles": STYLES, "grounds": GROUNDS, "arrangements": ARRANGEMENTS, "re
 """What the whole picture is asked for, by the field of `Batch`."""
 _SLOT_WEIGHTS = {"styles": 0.4, "grounds": 0.3, "arrangements": 0.3, "relations": 0.3}
 _SLOT_WORD_WEIGHTS = {"styles": 0.4, "arrangements": 0.1, "relations": 0.1}
-_GROUND_WEIGHT, _ICON_WEIGHT, _NORM_WEIGHT = 0.15, 0.3, 0.02
+_GROUND_WEIGHT, _ICON_WEIGHT, _CELL_STYLE_WEIGHT, _NORM_WEIGHT = 0.15, 0.3, 0.5, 0.02
 _FIRST_SCALE = 12.0
 
 
@@ -95,7 +95,7 @@ def vision_loss(eyes: Eyes, readouts: Readouts, words: WordVectors, batch: Batch
     """Return the training loss of one batch, a scalar.
 
     It sums, for every cell, the cross-entropy of its name, by a linear readout and by cosine to the words; for cells
-    with an item its icon; for the picture its style, ground, arrangement and relation, by readout and by cosine.
+    with an item its icon and style; for the picture its style, ground, arrangement and relation, by readout and by cosine.
 
     Parameters
     ----------
@@ -114,6 +114,9 @@ def vision_loss(eyes: Eyes, readouts: Readouts, words: WordVectors, batch: Batch
     loss = _per_cell(readouts.names(normed), names, weights)
     loss = loss + _per_cell(words.cosines(tokens, "names") * readouts.scale, names, weights)
     loss = loss + _ICON_WEIGHT * _known(readouts.icons(normed).flatten(0, 1), shown.flatten())
+    # Artists differ in how they draw each thing, which a cell tells better than the mean of the picture.
+    styles = torch.where(shown != NOTHING, _on(device, batch.styles)[:, None], NOTHING)
+    loss = loss + _CELL_STYLE_WEIGHT * _known(readouts.slots["styles"](normed).flatten(0, 1), styles.flatten())
     for slot, weight in _SLOT_WEIGHTS.items():
         loss = loss + weight * _known(readouts.of_slot(seen, slot), _on(device, getattr(batch, slot)))
     for slot, weight in _SLOT_WORD_WEIGHTS.items():
