@@ -109,7 +109,7 @@ def test_a_paused_training_saves_and_goes_on(finished: Path, tmp_path: Path) -> 
     work = tmp_path / "work"
     asked = iter([*[False] * 4, True])  # after each of the tower's three steps, after the tower, after one batch
     assert not train(PLAN, work, tmp_path / "model", paused=lambda: next(asked))
-    assert len(list((work / TEACHER).iterdir())) == 1 and not (work / LANGUAGE).exists()
+    assert len(list((work / TEACHER).glob("answers-*"))) == 1 and not (work / LANGUAGE).exists()
     (work / PAUSE).touch()
     assert not train(PLAN, work, tmp_path / "model", paused=Pause(work))
     (work / PAUSE).unlink()
@@ -192,8 +192,8 @@ def test_the_same_step_has_the_same_data(finished: Path, model: SeeingDecoder) -
     assert np.array_equal(one.images, same.images) and torch.equal(one.packed.ids, same.packed.ids)
     assert not np.array_equal(one.images, other.images)
     assert len(one.images) == PLAN.language.images + PLAN.language.about
-    assert all(answer.asked.scene is not None for answer in one.about)
-    assert all(answer.asked.scene is None for answer in one.chats)
+    assert all(answer.asked.shown is not None for answer in one.about)
+    assert all(answer.asked.shown is None for answer in one.chats)
 
 
 def test_training_computes_what_the_released_model_computes(model: SeeingDecoder, tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_answers_of_the_teacher_are_its_own(finished: Path, tiny_cache: Path, mo
     taught = teacher_answers.teacher_answers(
         model.decoder, model.tokens, asked, plan, finished / "greedy", Assembly().decoder
     )
-    assert [one.asked for one in taught] == asked and sum(one.scene is not None for one in asked) == plan.about
+    assert [one.asked for one in taught] == asked and sum(one.shown is not None for one in asked) == plan.about
     plain = LlamaForCausalLM.from_pretrained(tiny_cache, dtype=torch.bfloat16)
     for one in taught[:5]:
         assert np.array_equal(one.answer, one.likely[:, 0]) and one.likely.shape == (len(one.answer), TOP)
@@ -274,12 +274,19 @@ def test_answers_of_the_teacher_are_its_own(finished: Path, tiny_cache: Path, mo
         assert np.abs(alone - one.log_probabilities).max() < 0.05
 
 
+def test_prompts_are_kept_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = teacher_answers.kept_prompts(PLAN.teacher, tmp_path)
+    assert first == prompts(PLAN.teacher)
+    monkeypatch.setattr(teacher_answers, "sample", lambda *_: pytest.fail("drawn again"))
+    assert teacher_answers.kept_prompts(PLAN.teacher, tmp_path) == first
+
+
 def test_two_trainings_in_one_folder(finished: Path) -> None:
     from filelock import FileLock
 
     with (
         FileLock(finished / "work" / "training.lock"),
-        pytest.raises(RuntimeError, match=r"Another process trains in .*: let it finish"),
+        pytest.raises(BlockingIOError, match=r"Another process trains in .*: let it finish"),
     ):
         train(PLAN, finished / "work", finished / "model")
 

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from mllm_probe.apps.emoji.emoji_folder import export
 from mllm_probe.apps.emoji.language_training import LanguagePlan, seconds_per_step, train_language
 from mllm_probe.apps.emoji.seeing_decoder import seeing_decoder
-from mllm_probe.apps.emoji.teacher_answers import Taught, TeacherPlan, prompts, teacher_answers
+from mllm_probe.apps.emoji.teacher_answers import Taught, TeacherPlan, kept_prompts, teacher_answers
 from mllm_probe.apps.emoji.vision_training import VisionPlan, train_vision, word_vectors
 from mllm_probe.apps.training import training_state
 from mllm_probe.apps.training.parallel import Team
@@ -80,7 +80,7 @@ def train(
     ------
     FileNotFoundError
         If the decoder is not in the cache, or the language is to be trained before there is a tower.
-    RuntimeError
+    BlockingIOError
         If another process trains in this folder.
     """
     work.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def train(
         with FileLock(work / "training.lock", timeout=0):
             return _train(plan, work, out, stages, paused)
     except Timeout as error:
-        raise RuntimeError(f"Another process trains in {work}: let it finish, or name another folder.") from error
+        raise BlockingIOError(f"Another process trains in {work}: let it finish, or name another folder.") from error
 
 
 def _train(plan: EmojiPlan, work: Path, out: Path, stages: tuple[str, ...], paused: Callable[[], bool]) -> bool:
@@ -104,7 +104,7 @@ def _train(plan: EmojiPlan, work: Path, out: Path, stages: tuple[str, ...], paus
     model = seeing_decoder(decoder, plan.assembly, team.device)
     taught: list[Taught] = []
     try:
-        asked = prompts(plan.teacher)
+        asked = kept_prompts(plan.teacher, work / TEACHER)
         taught = teacher_answers(
             model.decoder, model.tokens, asked, plan.teacher, work / TEACHER, plan.assembly.decoder, paused
         )

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mllm_probe.apps.emoji.low_rank_adapters import adapter_weights, adapters, load_adapter_weights
 from mllm_probe.apps.emoji.seeing_decoder import SeeingDecoder
-from mllm_probe.apps.emoji.teacher_answers import Taught, divergence
+from mllm_probe.apps.emoji.teacher_answers import Shown, Taught, divergence
 from mllm_probe.apps.emoji.tower_examples import NOTHING, Batch, examples, training_batch
 from mllm_probe.apps.emoji.vision_training import Readouts, vision_loss
 from mllm_probe.apps.emoji.word_vectors import WordVectors
@@ -157,12 +157,11 @@ def asked_about(scenes: Sequence[EmojiScene], drawn: Batch, g: np.random.Generat
     return asked
 
 
-def shown_again(scene: EmojiScene, g: np.random.Generator) -> EmojiScene:
-    """Return another scene of the same things, in any style that training may show them in."""
-    names = [item.name for item in scene.items]
+def shown_again(shown: Shown, g: np.random.Generator) -> EmojiScene:
+    """Return a scene that shows something, in any style that training may show it in."""
     while True:
-        other = scene_of(g, names, choose(g, STYLES))
-        other = replace(other, arrangement=scene.arrangement, relation=scene.relation)
+        other = scene_of(g, shown.names, choose(g, STYLES))
+        other = replace(other, arrangement=shown.arrangement, relation=shown.relation)
         if not is_unseen(other):
             return other
 
@@ -172,7 +171,7 @@ def step_data(model: SeeingDecoder, plan: LanguagePlan, taught: Sequence[Taught]
     g = np.random.default_rng([plan.seed, step, _PACKED])
     scenes = [sample(g, "seen") for _ in range(plan.images)]
     about, chats = _taught(taught, plan, step)
-    again = [shown_again(one.asked.scene, g) for one in about if one.asked.scene is not None]
+    again = [shown_again(one.asked.shown, g) for one in about if one.asked.shown is not None]
     drawn = examples([*scenes, *again], g)
     asked = asked_about(scenes, drawn_first(drawn, len(scenes)), g, plan.questions)
     packed = pack(asked, model.tokens.encode, plan.room, model.tokens.turn)
@@ -188,7 +187,7 @@ def _taught(taught: Sequence[Taught], plan: LanguagePlan, step: int) -> tuple[li
     """The answers of one step, about images and without; each kind is shuffled anew when it has been used up."""
     chosen = []
     for kind, (with_scene, count) in enumerate(((True, plan.about), (False, plan.chats))):
-        members = [one for one in taught if (one.asked.scene is not None) == with_scene]
+        members = [one for one in taught if (one.asked.shown is not None) == with_scene]
         places = [divmod(number, len(members)) for number in range(step * count, (step + 1) * count)]
         orders = {
             epoch: np.random.default_rng([plan.seed, _TAUGHT, kind, epoch]).permutation(len(members))
@@ -215,7 +214,7 @@ def taught_divergence(model: SeeingDecoder, image: Tensor, about: Sequence[Taugh
     """
     rows, places = [], []
     for one in (*about, *chats):
-        ask = model.tokens.chat if one.asked.scene is None else model.tokens.about_image
+        ask = model.tokens.chat if one.asked.shown is None else model.tokens.about_image
         prompt = ask(one.asked.question)
         # The last token of an answer predicts nothing that is compared: it is left out.
         rows.append([*prompt, *one.answer[:-1].tolist()])

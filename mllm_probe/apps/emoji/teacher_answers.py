@@ -27,9 +27,9 @@ from mllm_probe.apps.emoji.low_rank_adapters import without_adapters
 from mllm_probe.apps.emoji.seeing_decoder import ChatTokens
 from mllm_probe.emoji.captions import open_question, premise
 from mllm_probe.emoji.emoji_sampling import sample
-from mllm_probe.emoji.emoji_scene import EmojiScene
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.scenes.sampling import choose
+from mllm_probe.typing import JsonObject
 
 log = logging.getLogger(__name__)
 TOP = 32
@@ -68,12 +68,21 @@ class TeacherPlan:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What is in the image that a question is about: nouns and feelings, and how they are arranged or related."""
+
+    names: tuple[str, ...]
+    arrangement: str | None
+    relation: str | None
+
+
+@dataclass(frozen=True)
 class Asked:
-    """One prompt: what the teacher is told in words, and what its adapted self is asked, of a scene if there is one."""
+    """One prompt: what the teacher is told in words, and what its adapted self is asked, about an image if any."""
 
     told: str
     question: str
-    scene: EmojiScene | None
+    shown: Shown | None
 
 
 @dataclass(frozen=True)
@@ -97,8 +106,28 @@ def prompts(plan: TeacherPlan) -> list[Asked]:
         question = open_question(scene, g).text
         if len(scene.items) == 1 and not scene.arrangement and g.random() < _ABOUT:
             question = choose(g, about())
-        asked.append(Asked(f"{premise(scene)} {question}", question, scene))
+        shown = Shown(tuple(item.name for item in scene.items), scene.arrangement, scene.relation)
+        asked.append(Asked(f"{premise(scene)} {question}", question, shown))
     return [asked[i] for i in g.permutation(len(asked))]
+
+
+def kept_prompts(plan: TeacherPlan, folder: Path) -> list[Asked]:
+    """Return the prompts of a plan that a folder keeps; they are written there first, if it has none.
+
+    So a training that was begun goes on with the same prompts, whatever becomes of captions and scenes in between.
+    """
+    path = folder / f"prompts-{_key(asdict(plan))}.json"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps([asdict(one) for one in prompts(plan)], indent=0) + "\n", encoding="utf-8")
+        os.replace(partial, path)
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return [Asked(row["told"], row["question"], _shown(row["shown"])) for row in rows]
+
+
+def _shown(row: JsonObject | None) -> Shown | None:
+    return None if row is None else Shown(tuple(row["names"]), row["arrangement"], row["relation"])
 
 
 @torch.no_grad()
@@ -141,9 +170,8 @@ def _answers(decoder: LlamaForCausalLM, tokens: ChatTokens, told: Sequence[str],
     }
 
 
-def _key(plan: TeacherPlan, asked: Sequence[Asked], decoder_name: str) -> str:
-    """Hash of all that decides the answers."""
-    content = [asdict(plan), decoder_name, TOP, [one.told for one in asked]]
+def _key(*content: object) -> str:
+    """Hash of all that decides a file."""
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
 
@@ -163,7 +191,7 @@ def teacher_answers(
     decoder : LlamaForCausalLM
     tokens : ChatTokens
     asked : sequence of Asked
-        From `prompts`.
+        From `prompts` or `kept_prompts`.
     plan : TeacherPlan
     folder : Path
         For the answers, a safetensors file for each batch. A stopped run goes on after the last whole file; other
@@ -178,7 +206,7 @@ def teacher_answers(
     list of Taught
         In the order of `asked`.
     """
-    key = _key(plan, asked, decoder_name)
+    key = _key(asdict(plan), decoder_name, TOP, [one.told for one in asked])
     folder.mkdir(parents=True, exist_ok=True)
     taught: list[Taught] = []
     count = -(-len(asked) // plan.batch)
