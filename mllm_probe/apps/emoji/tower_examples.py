@@ -10,7 +10,7 @@ from PIL import Image
 from mllm_probe.apps.emoji.augmentation import Strength, altered
 from mllm_probe.apps.training.image_processing import IMAGE_SIDE
 from mllm_probe.emoji.art_files import COLOURED, icons
-from mllm_probe.emoji.drawing import draw
+from mllm_probe.emoji.emoji_drawing import draw
 from mllm_probe.emoji.emoji_sampling import sample
 from mllm_probe.emoji.emoji_scene import GROUNDS, EmojiScene, layout
 from mllm_probe.emoji.lexicon import ARRANGEMENTS, ENTITIES, FEELINGS, RELATIONS, STYLES
