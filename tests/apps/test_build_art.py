@@ -11,7 +11,18 @@ import pytest
 from PIL import Image
 
 from mllm_probe.apps.emoji import build_art
-from mllm_probe.apps.emoji.build_art import CLDR, INTEGRITY, Package, archive, code_points, facts, mean_colour, sheet
+from mllm_probe.apps.emoji.build_art import (
+    CLDR,
+    INTEGRITY,
+    UNSEEN,
+    Package,
+    archive,
+    code_points,
+    facts,
+    mean_colour,
+    sheet,
+    sprites_of,
+)
 from mllm_probe.emoji.art_files import ART_SETS, COLUMNS, SIDE, icon_facts, icons
 
 
@@ -47,7 +58,7 @@ def packages(tmp_path, monkeypatch):
 
 
 def test_every_package_is_pinned_by_its_hash():
-    assert set(INTEGRITY) == {art.package for art in ART_SETS} | {CLDR[0]}
+    assert set(INTEGRITY) == {art.package for art in (*ART_SETS, UNSEEN)} | {CLDR[0]}
     assert all(len(base64.b64decode(one)) == 64 for one in INTEGRITY.values())
 
 
@@ -69,7 +80,10 @@ def test_sprites_stand_in_the_order_of_the_tables(packages, monkeypatch):
     for place in (0, COLUMNS - 1, COLUMNS, len(icons()) - 1):
         row, column = divmod(place, COLUMNS)
         assert image[row * SIDE + 5, column * SIDE + 5].tolist() == [(place + 1) % 256, (place + 1) // 256, 0, 255]
-    assert len(drawn) == len(icons()) and 'fill="#000"' in drawn[0] and 'viewBox="0 0 32 32"' in drawn[0]
+    sprites = sprites_of(ART_SETS[0], packages)
+    assert tuple(sprites) == icons() and all(art.shape == (SIDE, SIDE, 4) for art in sprites.values())
+    drawn = drawn[: len(icons())]
+    assert 'fill="#000"' in drawn[0] and 'viewBox="0 0 32 32"' in drawn[0]
 
 
 def test_facts_are_those_of_cldr_and_of_the_sheets(packages):
