@@ -94,6 +94,12 @@ def test_an_alteration_sees_every_sprite():
     assert len(seen) == 2 and image[32, 32].min() == 255
 
 
+def test_another_artists_sprites_take_the_place_of_the_styles_own():
+    white = {"cat": np.full((96, 96, 4), 255, np.uint8), "house": np.full((96, 96, 4), (0, 0, 0, 255), np.uint8)}
+    image = np.asarray(draw(CAT, artwork=white))
+    assert image[32, 32].min() == 255 and image[56, 56].max() == 0
+
+
 def test_drawing_smaller_than_a_thing_can_be_seen_says_what_to_do():
     with pytest.raises(ValueError, match="pass size=64 or larger"):
         draw(CAT, 8)

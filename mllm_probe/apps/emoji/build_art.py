@@ -22,6 +22,15 @@ from mllm_probe.typing import JsonObject
 
 CLDR = ("cldr-annotations-full", "48.2.0")
 """Package of the emoji's English names and keywords."""
+UNSEEN = ArtSet(
+    "openmoji",
+    "OpenMoji",
+    "OpenMoji, HfG Schwäbisch Gmünd",
+    "CC-BY-SA-4.0",
+    "@iconify-json/openmoji",
+    "1.2.29",
+)
+"""An artist's set to evaluate with: fetched for that alone, never trained on and never shipped."""
 INTEGRITY = {
     "@iconify-json/noto": "DQiuXENbun41ch+XPSV55H9FaWKpHTyz46YIKtSaKYD4fIDDzL1tR6H4np/T38jfrTAeI3rcKF0mqHYeZVAuaw==",
     "@iconify-json/twemoji": "uKpuIEV0v6K5BW3Mjdyl+XKFVAbbcPxAgifKvEMtZoUZB5+YiY5zaMm2uNNCxyXzAWU9yNLlj41WU6/mvgALsw==",
@@ -29,6 +38,8 @@ INTEGRITY = {
     "PlfNFTKUmZDERGuxDs/7yNGWqQYvuaSYM1M4fRXlUw==",
     "@iconify-json/fluent-emoji-high-contrast": "esqhZPpkrF7sNX3NsLoh8KW64okEr/bzko7WNnFP+qTJ"
     "GAqDPDYjp0925yxuivXy3HtVQB8xhIKu3+Nq1byX5w==",
+    "@iconify-json/openmoji": "vXdhkqcXVSO6suy+m9LbcUM3OdVyuNOtpV8/als/Wqfk"
+    "QIRxevL5Geb/g+6GH/Qwnq1OqksEmaDGTCmZ5nFKJQ==",
     "cldr-annotations-full": "DV7A+rEcgUSNTRsVGNGqBZRmAkGfwhGHO5Q1dRwzBoBnVrHWp804JP7/QJdEc66iHmx3+zLWVIMCFLm0lW7PUQ==",
 }
 """SHA-512 of each package's archive, in base64 as npm states it."""
@@ -145,6 +156,20 @@ def sheet(art: ArtSet, folder: Path) -> Image.Image:
         sprite = draw_sprite(_svg(package, package.names[code]))
         image.paste(sprite, (place % COLUMNS * SIDE, place // COLUMNS * SIDE))
     return image
+
+
+def sprites_of(art: ArtSet, folder: Path) -> dict[str, np.ndarray]:
+    """Return the sprites of an art set, uint8 [96, 96, 4] each, by icon; for instance of `UNSEEN`, to `draw` with.
+
+    Parameters
+    ----------
+    art : ArtSet
+    folder : Path
+        Of the npm archives; what is not there is fetched.
+    """
+    pixels = np.asarray(sheet(art, folder))
+    places = {icon: (place // COLUMNS * SIDE, place % COLUMNS * SIDE) for place, icon in enumerate(icons())}
+    return {icon: pixels[top : top + SIDE, left : left + SIDE] for icon, (top, left) in places.items()}
 
 
 def mean_colour(sprite: Image.Image) -> list[int]:

@@ -1,6 +1,6 @@
 """What the vision tower learns from: pictures with the noun of every cell, their style, ground and arrangement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 from mllm_probe.apps.emoji.augmentation import Strength, altered
 from mllm_probe.emoji.art_files import COLOURED, icons
-from mllm_probe.emoji.drawing import draw
+from mllm_probe.emoji.emoji_drawing import draw
 from mllm_probe.emoji.emoji_sampling import sample
 from mllm_probe.emoji.emoji_scene import GROUNDS, EmojiScene, layout
 from mllm_probe.emoji.lexicon import ARRANGEMENTS, ENTITIES, FEELINGS, RELATIONS, STYLES
@@ -78,6 +78,10 @@ def _picture(scene: EmojiScene, g: np.random.Generator, strength: Strength) -> n
     return np.asarray(shrunk(image))
 
 
+def _plain(scene: EmojiScene, artwork: Mapping[str, np.ndarray] | None, size: int) -> np.ndarray:
+    return np.asarray(shrunk(draw(scene, size, artwork=artwork)))
+
+
 def shrunk(image: Image.Image) -> Image.Image:
     """Return a picture as the released image processor shrinks it."""
     side = (IMAGE_SIDE, IMAGE_SIDE)
@@ -90,7 +94,12 @@ def strength_for(scene: EmojiScene, g: np.random.Generator) -> Strength:
     return Strength(strong, strong and scene.style in COLOURED and g.random() < _INKED)
 
 
-def examples(scenes: Sequence[EmojiScene], g: np.random.Generator | None = None) -> Batch:
+def examples(
+    scenes: Sequence[EmojiScene],
+    g: np.random.Generator | None = None,
+    artwork: Mapping[str, np.ndarray] | None = None,
+    size: int = IMAGE_SIDE,
+) -> Batch:
     """Draw pictures and say what they show.
 
     Parameters
@@ -98,6 +107,10 @@ def examples(scenes: Sequence[EmojiScene], g: np.random.Generator | None = None)
     scenes : sequence of EmojiScene
     g : numpy.random.Generator, optional
         Alters the sprites; without it they are as they are.
+    artwork : mapping, optional
+        Sprites of another artist, see `draw`; for pictures that are not altered.
+    size : int
+        Side at which pictures that are not altered are drawn, before they are shrunk.
 
     Returns
     -------
@@ -108,7 +121,7 @@ def examples(scenes: Sequence[EmojiScene], g: np.random.Generator | None = None)
     images, rows = [], []
     for scene in scenes:
         strength = Strength(False, False) if g is None else strength_for(scene, g)
-        images.append(np.asarray(draw(scene, IMAGE_SIDE)) if g is None else _picture(scene, g, strength))
+        images.append(_plain(scene, artwork, size) if g is None else _picture(scene, g, strength))
         ground = NAMES.index(scene.ground, len(SHOWN))
         # The last entry is that of cells without an item, which have number -1.
         names = np.array([*(SHOWN.index(item.name) for item in scene.items), ground])

@@ -95,7 +95,8 @@ def vision_loss(eyes: Eyes, readouts: Readouts, words: WordVectors, batch: Batch
     """Return the training loss of one batch, a scalar.
 
     It sums, for every cell, the cross-entropy of its name, by a linear readout and by cosine to the words; for cells
-    with an item its icon and style; for the picture its style, ground, arrangement and relation, by readout and by cosine.
+    with an item its icon and style; for the picture its style, ground, arrangement and relation, by readout and by
+    cosine.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Drawing: a scene and a size give a picture, the same one every time."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -19,7 +19,12 @@ _LEAST = 16
 _SMOOTHED = 4
 
 
-def draw(scene: EmojiScene, size: int = 64, alter: Alter | None = None) -> Image.Image:
+def draw(
+    scene: EmojiScene,
+    size: int = 64,
+    alter: Alter | None = None,
+    artwork: Mapping[str, np.ndarray] | None = None,
+) -> Image.Image:
     """Draw a scene.
 
     Parameters
@@ -30,6 +35,8 @@ def draw(scene: EmojiScene, size: int = 64, alter: Alter | None = None) -> Image
         sprites, which have 96 pixels.
     alter : callable, optional
         Changes every sprite before it is placed, for instance to train on more than there is.
+    artwork : mapping, optional
+        Sprites of another artist by icon, uint8 [96, 96, 4], in place of the style's own.
 
     Returns
     -------
@@ -48,7 +55,8 @@ def draw(scene: EmojiScene, size: int = 64, alter: Alter | None = None) -> Image
         if not placed.shape.isdigit():
             image = _prop(image, scene, placed, dark)
             continue
-        art = image_styles.styled_sprite(scene.items[int(placed.shape)].icon, scene.style, scene.source)
+        icon = scene.items[int(placed.shape)].icon
+        art = artwork[icon] if artwork is not None else image_styles.styled_sprite(icon, scene.style, scene.source)
         if scene.style == "stencil" and dark:
             art = np.dstack([255 - art[..., :3], art[..., 3]])
         _paste(image, art if alter is None else alter(art), placed)
