@@ -240,6 +240,50 @@ def train_model(
     return PASSED if finished else INTERRUPTED
 
 
+@models.command(name="evaluate")
+def evaluate_model(
+    name: str,
+    /,
+    *,
+    count: int = 500,
+    only: str | None = None,
+    without_unseen_artist: bool = False,
+    threads: int = 1,
+    dtype: str = "bfloat16",
+    save: bool = False,
+) -> None:
+    """Print the tables of a model's evaluation.
+
+    Parameters
+    ----------
+    name
+        A model of the list, or a folder that starts with ./, ../ or /.
+    count
+        Images of each row.
+    only
+        Of emoji-135m: recognition or language.
+    without_unseen_artist
+        Of emoji-135m: leave out the artwork of OpenMoji, which npm fetches.
+    threads
+        Of the processor.
+    dtype
+        Of emoji-135m: bfloat16 or float32.
+    save
+        Keep the tables in the model's card.
+    """
+    from mllm_probe.apps.model_evaluation import evaluate_listed
+
+    evaluate_listed(
+        name,
+        count=count,
+        only=only,
+        without_unseen_artist=without_unseen_artist,
+        threads=threads,
+        dtype=dtype,
+        save=save,
+    )
+
+
 def _refused(message: str) -> int:
     """Print an error as one line of printable characters: names from files may hold any."""
     line = " ".join(message.split())
