@@ -81,8 +81,8 @@ class LanguagePlan:
     about: int = 6
     chats: int = 4
     seen: int = 64
-    about_weight: float = 0.7
-    chat_weight: float = 0.7
+    about_weight: float = 1.0
+    chat_weight: float = 1.5
     seen_weight: float = 0.3
     muon_rate: float = 1.5e-3
     adam_rate: float = 8e-4
