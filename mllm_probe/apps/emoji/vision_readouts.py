@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mllm_probe.apps.emoji.tower_examples import NAMES, NOTHING, SHOWN, cells, examples
+from mllm_probe.apps.emoji.tower_examples import IMAGE_SIDE, NAMES, NOTHING, SHOWN, cells, examples
 from mllm_probe.apps.emoji.vision import Eyes
 from mllm_probe.apps.emoji.word_vectors import WordVectors
-from mllm_probe.apps.training.image_processing import IMAGE_SIDE
 from mllm_probe.apps.training.parallel import Team
 from mllm_probe.apps.training.tower import autocast, pixel_values
 from mllm_probe.emoji.art_files import icons
