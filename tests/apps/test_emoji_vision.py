@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from mllm_probe.apps.emoji import train_vision, vision_training
+from mllm_probe.apps.emoji import evaluate_vision, train_vision, vision_training
 from mllm_probe.apps.emoji.augmentation import Strength, altered
 from mllm_probe.apps.emoji.tower_examples import (
     NAMES,
@@ -25,15 +25,8 @@ from mllm_probe.apps.emoji.tower_examples import (
     training_batch,
 )
 from mllm_probe.apps.emoji.vision import IMAGE_TOKENS, Eyes
-from mllm_probe.apps.emoji.vision_training import (
-    Readouts,
-    VisionPlan,
-    accuracy,
-    held_out_scenes,
-    target_words,
-    vision_loss,
-    word_vectors,
-)
+from mllm_probe.apps.emoji.vision_readouts import Readouts, accuracy, held_out_scenes, read
+from mllm_probe.apps.emoji.vision_training import VisionPlan, target_words, vision_loss, word_vectors
 from mllm_probe.apps.emoji.word_vectors import read_embeddings
 from mllm_probe.apps.training import training_state
 from mllm_probe.apps.training.parallel import Team
@@ -44,6 +37,7 @@ from mllm_probe.emoji.lexicon import ARRANGEMENTS, FEELINGS, STYLES
 
 HIDDEN = 48
 PLAN = VisionPlan(steps=4, batch=4, warmup=1, held=4)
+WHITE = np.full((96, 96, 4), 255, np.uint8)
 CPU = Team(0, 1, torch.device("cpu"))
 
 
@@ -191,6 +185,31 @@ def test_accuracy_is_that_of_the_readouts(words):
         layer.bias.data[index] = 9
     result = accuracy(eyes, readouts, words, {"seen": star}, CPU)
     assert result["seen named"] == 1 and result["seen styles"] == 0.5
+
+
+def test_each_of_two_items_is_read_from_the_cells_that_it_covers(words):
+    eyes = Eyes(HIDDEN)
+    readouts = Readouts(eyes.width)
+    for parameter in (readouts.names.weight, readouts.names.bias):
+        torch.nn.init.zeros_(parameter)
+    readouts.names.bias.data[SHOWN.index("star")] = 9
+    pair = (Item("star", 16, 16, 15), Item("cat", 48, 48, 15))
+    hidden = (Item("star", 32, 32, 31), Item("cat", 32, 32, 1))
+    scenes = [EmojiScene(items, "flat", "red", 0) for items in (pair, pair[::-1], hidden)]
+    assert read(eyes, readouts, words, scenes, CPU).named.tolist() == [[True, False], [False, True], [True, False]]
+
+
+def test_the_evaluation_prints_a_row_for_every_question(finished, decoder, capsys, monkeypatch):
+    monkeypatch.setattr(evaluate_vision, "sprites_of", lambda art, folder: dict.fromkeys(icons(), WHITE))
+    options = ["--decoder", str(decoder / "weights.safetensors"), "--tokenizer", str(decoder), "--images", "8"]
+    evaluate_vision.main([*options, "--checkpoint", str(finished), "--packages", "unused"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "vision.safetensors, 4 steps"
+    heads = [line[:42].strip() for line in lines[2:]]
+    assert {"entity, OpenMoji", "emotion, never-trained combinations", "both of two", "relation"} <= set(heads)
+    assert len(heads) == 27 and all("nan" not in line or "(" in line or "style of" in line for line in lines[2:])
+    with pytest.raises(FileNotFoundError, match="train it first"):
+        evaluate_vision.main([*options, "--checkpoint", str(finished.with_name("none.safetensors"))])
 
 
 def test_held_out_scenes_are_of_the_kinds_that_they_are_named_after():

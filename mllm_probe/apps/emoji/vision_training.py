@@ -11,27 +11,23 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from mllm_probe.apps.emoji.tower_examples import NAMES, NOTHING, SHOWN, Batch, examples, training_batch
+from mllm_probe.apps.emoji.tower_examples import NOTHING, Batch, training_batch
 from mllm_probe.apps.emoji.vision import Eyes
+from mllm_probe.apps.emoji.vision_readouts import SLOTS, Readouts, accuracy, held_out_scenes
 from mllm_probe.apps.emoji.word_vectors import WordVectors, read_embeddings, read_tokenizer
 from mllm_probe.apps.training import training_state
 from mllm_probe.apps.training.optimizer import HybridOptimizer
 from mllm_probe.apps.training.parallel import Team
-from mllm_probe.apps.training.tower import autocast, pixel_values
+from mllm_probe.apps.training.tower import pixel_values
 from mllm_probe.apps.training.training_state import Groups, run_steps
-from mllm_probe.emoji.art_files import icons
-from mllm_probe.emoji.emoji_sampling import sample
-from mllm_probe.emoji.emoji_scene import GROUNDS, EmojiScene
-from mllm_probe.emoji.lexicon import ARRANGEMENTS, ENTITIES, FEELINGS, RELATIONS, STYLES
+from mllm_probe.emoji.emoji_scene import GROUNDS
+from mllm_probe.emoji.lexicon import ENTITIES, FEELINGS
 
-SLOTS = {"styles": STYLES, "grounds": GROUNDS, "arrangements": ARRANGEMENTS, "relations": RELATIONS}
-"""What the whole picture is asked for, by the field of `Batch`."""
 _SLOT_WEIGHTS = {"styles": 0.4, "grounds": 0.3, "arrangements": 0.3, "relations": 0.3}
 _SLOT_WORD_WEIGHTS = {"styles": 0.4, "arrangements": 0.1, "relations": 0.1}
 _GROUND_WEIGHT, _ICON_WEIGHT, _CELL_STYLE_WEIGHT, _NORM_WEIGHT = 0.15, 0.3, 0.5, 0.02
-_FIRST_SCALE = 12.0
 
 
 @dataclass(frozen=True)
@@ -47,22 +43,6 @@ class VisionPlan:
     save_seconds: float = 300.0
     held: int = 256
     seed: int = 0
-
-
-class Readouts(nn.Module):
-    """Linear readouts from the tower that train it and do not ship: names and icons of cells, slots of the picture."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.names = nn.Linear(width, len(NAMES))
-        self.icons = nn.Linear(width, len(icons()))
-        self.slots = nn.ModuleDict({slot: nn.Linear(width, len(values)) for slot, values in SLOTS.items()})
-        self.scale = nn.Parameter(torch.tensor(_FIRST_SCALE))
-
-    def of_slot(self, seen: Tensor, slot: str) -> Tensor:
-        """Return the logits of a slot's values, [n, values], from the tower's output [n, 16, width]."""
-        return self.slots[slot](self.norm(seen).mean(1))
 
 
 def target_words() -> dict[str, Sequence[str]]:
@@ -124,68 +104,6 @@ def vision_loss(eyes: Eyes, readouts: Readouts, words: WordVectors, batch: Batch
         nearness = words.cosines(tokens, slot).mean(1) * readouts.scale
         loss = loss + weight * _known(nearness, _on(device, getattr(batch, slot)))
     return loss + _NORM_WEIGHT * (words.relative_norm(tokens) - 1).square().mean()
-
-
-def held_out_scenes(count: int, seed: int = 1) -> dict[str, list[EmojiScene]]:
-    """Return scenes to report on: of trained combinations, of combinations never trained, and with two items."""
-    g = np.random.default_rng([seed, 2**40])
-    kinds = {
-        "seen": ("seen", "one"),
-        "unseen": ("unseen", "one"),
-        "two": ("seen", "two"),
-        "relation": ("seen", "relation"),
-        "arrangement": ("seen", "arrangement"),
-    }
-    return {name: [sample(g, which, kind) for _ in range(count)] for name, (which, kind) in kinds.items()}
-
-
-def _named(logits: Tensor, covered: Tensor) -> Tensor:
-    """Name of a picture's only item, [n], from logits of its cells [n, 16, names]."""
-    chances = logits[..., : len(SHOWN)].softmax(-1) * covered[..., None]
-    return chances.sum(1).argmax(1)
-
-
-@torch.no_grad()
-def accuracy(
-    eyes: Eyes, readouts: Readouts, words: WordVectors, scenes: dict[str, list[EmojiScene]], team: Team
-) -> dict[str, float]:
-    """Return shares of right answers without a decoder: what one item is, by readout and by cosine; both of two; slots.
-
-    Parameters
-    ----------
-    eyes, readouts, words
-        What is trained, and the words' directions.
-    scenes : dict
-        From `held_out_scenes`.
-    team : Team
-    """
-    result: dict[str, float] = {}
-    for kind, members in scenes.items():
-        batch = examples(members)
-        with autocast(team):
-            seen, tokens = eyes(pixel_values(_on(team.device, batch.images)))
-        seen, tokens = seen.float(), tokens.float()
-        names, shown = _on(team.device, batch.names), _on(team.device, batch.icons)
-        by_readout, covered = readouts.names(readouts.norm(seen)), shown != NOTHING
-        if kind in ("seen", "unseen"):
-            truth = torch.tensor([SHOWN.index(scene.items[0].name) for scene in members], device=team.device)
-            by_word = words.cosines(tokens, "names") * readouts.scale
-            result[f"{kind} named"] = _share(_named(by_readout, covered) == truth)
-            result[f"{kind} named by cosine"] = _share(_named(by_word, covered) == truth)
-        if kind == "two":
-            result["two: cells"] = _share((by_readout.argmax(-1) == names)[covered])
-        slots = {"relation": ["relations"], "arrangement": ["arrangements"], "seen": ["styles", "grounds"]}
-        for slot in slots.get(kind, ["styles"] if kind == "unseen" else []):
-            right = readouts.of_slot(seen, slot).argmax(1) == _on(team.device, getattr(batch, slot))
-            result[f"{kind} {slot}"] = _share(right)
-        if kind == "seen":
-            near = words.cosines(tokens, "styles").mean(1).argmax(1)
-            result["seen styles by cosine"] = _share(near == _on(team.device, batch.styles))
-    return result
-
-
-def _share(right: Tensor) -> float:
-    return round(float(right.float().mean()), 3)
 
 
 def train_vision(
