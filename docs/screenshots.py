@@ -21,7 +21,8 @@ lab
 SETTING = """
 assert lab.wait(600)
 lab.bar.opened = ["patches"]
-lab.panel.choose(picture=2, concept="dotted", window=[2, 2], strength=1.0)
+lab.panel.choose(picture=2)
+lab.panel.choose(concept="dotted")
 assert lab.wait(600) and lab.parts.widgets["patches"].wait(600)
 print("set")
 """

@@ -31,6 +31,7 @@ _HOME = {
     "effect": "studies.effect",
     "recovered": "studies.recovery",
     "check": "studies.fitness",
+    "recommend": "studies.recommendation",
     "plan": "sweeps",
     "patch": "patching",
     "LayerConceptHeatmap": "widgets",
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from mllm_probe.steering.operations import Operation as Operation
     from mllm_probe.studies.effect import effect as effect
     from mllm_probe.studies.fitness import check as check
+    from mllm_probe.studies.recommendation import recommend as recommend
     from mllm_probe.studies.recovery import recovered as recovered
     from mllm_probe.sweeps.api import plan as plan
     from mllm_probe.sweeps.api import sweep as sweep

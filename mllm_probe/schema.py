@@ -16,7 +16,7 @@ CONCEPT, LAYER, READ_LAYER, STRENGTH, TOKEN, STEP = "concept", "layer", "read_la
 SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hidden"
 ROW = "row"
 GROUP, DIRECTION = "group", "direction"
-SCORED_CONCEPT, MANIFOLD_SAMPLE = "scored_concept", "manifold_sample"
+SCORED_CONCEPT, MANIFOLD_SAMPLE, FIT_IMAGE = "scored_concept", "manifold_sample", "fit_image"
 
 CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"
 KIND, IMAGE, PATCH_ROW, PATCH_COLUMN = "kind", "image", "patch_row", "patch_column"
@@ -85,6 +85,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(HIDDEN, "component of the residual stream"),
         Dimension(SCORED_CONCEPT, "concept whose words are scored while another one's direction is used"),
         Dimension(MANIFOLD_SAMPLE, "image whose pooled activation is kept with the vectors, for on-manifold controls"),
+        Dimension(FIT_IMAGE, "content hash of an image that vectors were made with"),
         Dimension(ROW, "row of a batch, in a receipt"),
         Dimension(
             GROUP,

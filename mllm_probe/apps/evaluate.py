@@ -8,9 +8,12 @@ import torch
 
 from mllm_probe.apps.evaluation.accuracy import problems, recognition, scenes, table
 from mllm_probe.apps.evaluation.answerer import Answerer
-from mllm_probe.apps.evaluation.steerability import steerability_tables
+from mllm_probe.apps.evaluation.steerability import recommended, tables_of
 from mllm_probe.apps.training.card import RESULTS, refresh_card
 from mllm_probe.models.bundled import bundled_folder, bundled_names
+from mllm_probe.studies.recommendation import STORED
+
+RECOGNITION, STEERABILITY = "recognition", "steerability"
 
 
 def recognition_tables(folder: Path, count: int) -> list[str]:
@@ -46,20 +49,25 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m mllm_probe.apps.evaluate", description=__doc__)
     parser.add_argument("--models", nargs="*", help="bundled names or folders (default: all bundled)")
     parser.add_argument("--pictures", type=int, default=1000, help="images for each table")
-    parser.add_argument("--no-steerability", action="store_true", help="recognition and problems only")
-    parser.add_argument("--save", action="store_true", help="keep the tables in the model's card")
+    parser.add_argument("--only", choices=(RECOGNITION, STEERABILITY), help="one part of the tables; default: both")
+    parser.add_argument("--save", action="store_true", help="keep tables and recommended settings with the model")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)  # models this small lose more than they gain by sharing a step between threads
     for name in options.models or bundled_names():
         folder = bundled_folder(name) or Path(name)
-        tables = recognition_tables(folder, options.pictures)
-        print(f"## {name}\n", *tables, sep="\n\n", flush=True)
-        if not options.no_steerability:
-            steering = steerability_tables(folder)
-            print("", *steering, sep="\n\n", flush=True)
-            tables += steering
+        print(f"## {name}", flush=True)
+        tables: dict[str, list[str]] = {}
+        if options.only != STEERABILITY:
+            tables[RECOGNITION] = recognition_tables(folder, options.pictures)
+        if options.only != RECOGNITION:
+            found = recommended(folder)
+            tables[STEERABILITY] = tables_of(found)
+        print("", *(text for part in tables.values() for text in part), sep="\n\n", flush=True)
         if options.save:
-            (folder / RESULTS).write_text(json.dumps({"tables": tables}, indent=1) + "\n")
+            known = json.loads((folder / RESULTS).read_text()) if (folder / RESULTS).exists() else {}
+            (folder / RESULTS).write_text(json.dumps(known | tables, indent=1) + "\n")
+            if STEERABILITY in tables:
+                found.save(folder / STORED)
             refresh_card(folder)
 
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 
@@ -117,11 +117,30 @@ class ConceptLibrary(Mapping[str, Concept]):
         return self._side("fit", keys), self._side("held_out", keys)
 
     def _side(self, split: str, fit_with: set[str]) -> ConceptLibrary:
-        def kept(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
-            return tuple(p.marked(split=split) for p in pictures if (p.key in fit_with) == (split == "fit"))
+        side = self.where(lambda picture: (picture.key in fit_with) == (split == "fit"))
+        return side._each_picture(lambda picture: picture.marked(split=split))
+
+    def where(self, keep: Callable[[Picture], bool]) -> ConceptLibrary:
+        """Return the library of some of its images.
+
+        Parameters
+        ----------
+        keep : callable
+            Takes a `Picture`, tells whether it stays.
+
+        Raises
+        ------
+        ValueError
+            If a concept is left without images on a side.
+        """
+        return self._each_picture(lambda picture: picture if keep(picture) else None)
+
+    def _each_picture(self, change: Callable[[Picture], Picture | None]) -> ConceptLibrary:
+        def changed(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+            return tuple(new for new in map(change, pictures) if new is not None)
 
         return ConceptLibrary(
-            (replace(c, positive=kept(c.positive), negative=kept(c.negative)) for c in self._concepts.values()),
+            (replace(c, positive=changed(c.positive), negative=changed(c.negative)) for c in self._concepts.values()),
             self.source,
         )
 

@@ -18,6 +18,7 @@ from mllm_probe.generation.prompt_cache import prompts_of
 from mllm_probe.generation.streaming import GenerateJob, Job, Stream, answer_text
 from mllm_probe.models import require_model
 from mllm_probe.models.argument_checks import finite_number, whole_number
+from mllm_probe.models.caller_warnings import warn_caller
 from mllm_probe.models.images import takes_images
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.layout import accepted_inputs
@@ -26,6 +27,7 @@ from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.typing import Images, Inputs
+from mllm_probe.vectors.nearest_images import unlike_note
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
@@ -93,6 +95,11 @@ def generate(
     -------
     GenerationOutput
 
+    Warns
+    -----
+    UserWarning
+        For an image that is unlike those of the vectors (:func:`mllm_probe.vectors.likeness`).
+
     Raises
     ------
     ValueError
@@ -111,6 +118,7 @@ def generate(
     editor = Editor(model, rows, encoded, steps=_fed_back(encoded, max_new_tokens))
     with model.lock.held(interactive=True), editor.attached():
         output = model.hf.generate(**encoded.tensors, **_settings(model, max_new_tokens, options))
+    _warn_unlike(model, requests, rows)
     logits = torch.stack(output.logits, 1)
     tokens = output.sequences[:, output.sequences.shape[1] - logits.shape[1] :].cpu()
     return GenerationOutput([answer_text(model, row) for row in tokens.tolist()], tokens, logits, editor.receipt())
@@ -220,6 +228,20 @@ def _fitted(
             f"{len(rows)} steerings do not fit {len(requests)} samples: give one of either, or as many of each."
         )
     return requests, rows
+
+
+def _warn_unlike(model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row]) -> None:
+    """Warn of images that are unlike those which the vectors were made with."""
+    steered = [
+        (request.images[0], part.vectors)
+        for request, row in zip(requests, rows, strict=True)
+        if row is not None and len(request.images) == 1
+        for part in row.parts
+        if part.kind == "concept" and part.strength
+    ]
+    for note in dict.fromkeys(unlike_note(model, vectors, image) for image, vectors in steered):
+        if note:
+            warn_caller(note)
 
 
 def _decodes_only(

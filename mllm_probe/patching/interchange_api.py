@@ -66,6 +66,7 @@ def patch(
         Patch this many layers at once, from the layer on.
     minimum_gap : float
         Least difference of source and base, in the metric's unit, of pairs that summaries use; kept in the attributes.
+        With 0 all pairs count that differ in the right direction, also in a model that does not tell them apart.
     seed : int
         Which pairs the controls take their donors from.
     answer_prefix : str or sequence of int, optional

@@ -81,8 +81,8 @@ def checked_settings(
     prefix = model.default_answer_prefix if answer_prefix is None else answer_prefix
     ids = answer_ids(model, prefix)
     gap = finite_number("minimum_gap", minimum_gap)
-    if gap <= 0:
-        raise ValueError(f"minimum_gap: expected a positive number; got {described(minimum_gap)}.")
+    if gap < 0:
+        raise ValueError(f"minimum_gap: expected 0 or more; got {described(minimum_gap)}.")
     return PatchSettings(
         layers=tuple([schema.INPUT, *model.layers] if every else resolve_layers(layers, len(model.layers))),
         groups=asked_groups(groups),

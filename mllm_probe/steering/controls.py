@@ -102,3 +102,8 @@ def is_seeded(kind: str) -> bool:
 def is_antithetic(kind: str) -> bool:
     """Whether a kind's draws come as pairs of opposite directions."""
     return kind in CONTROLS and CONTROLS[kind].antithetic
+
+
+def available_controls(vectors: xr.Dataset) -> list[str]:
+    """Kinds of control that vectors can give draws of."""
+    return [name for name, control in CONTROLS.items() if control.available(vectors) != 0]

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
+from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.hooks import listed_layers
 from mllm_probe.models.argument_checks import require_one_of, whole_number
-from mllm_probe.steering.controls import CONCEPT, CONTROLS, is_seeded
+from mllm_probe.steering.controls import CONCEPT, CONTROLS, Draw, is_seeded
 from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
 from mllm_probe.tokens.selection import Scope, parse_scope, require_image_at_input
 from mllm_probe.typing import Layers, TokenScope
@@ -150,6 +151,22 @@ class Steering:
         """
         require_one_of("kind", kind, (CONCEPT, *CONTROLS))
         return replace(self, kind=kind, seed=seed, draw=draw)
+
+    def direction(self, kind: str, layer: int) -> Tensor:
+        """Unit vector [hidden], float32, of the concept, or of the control that this is, at a kind of position.
+
+        Parameters
+        ----------
+        kind : str
+            One of ``KINDS``; the vector is that of its own scope, else of another one, as for the edit.
+        layer : int
+            Any layer that the vectors have, edited or not.
+        """
+        scope = self.directions.scope_for(kind)
+        control = CONTROLS.get(self.kind)
+        if control is None:
+            return self.directions.unit(scope, layer)
+        return control.direction(self.directions, scope, layer, Draw(self.seed, self.draw))
 
     @property
     def label(self) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.activations.device_array import index_tensors
-from mllm_probe.steering.controls import CONTROLS, Draw
+from mllm_probe.steering.controls import CONCEPT
 from mllm_probe.steering.intervention import Steering
 from mllm_probe.steering.operations import Affine, Operation, affine_size
 from mllm_probe.tokens.kinds import KINDS, POSITION_KINDS, measured_names
@@ -334,8 +334,6 @@ class _Place:
         self.directions = steering.directions
         self.scope = self.directions.scope_for(kind)
         self.differs = self.scope not in (kind, "all")
-        self.control = CONTROLS.get(steering.kind)
-        self.draw = Draw(steering.seed, steering.draw)
         _require_vector(self.directions, self.scope, layer)
 
     @cached_property
@@ -346,9 +344,7 @@ class _Place:
     @property
     def control_direction(self) -> Tensor | None:
         """Unit vector along which a control makes a change of the concept's size; None for the concept itself."""
-        if self.control is None:
-            return None
-        return self.control.direction(self.directions, self.scope, self.layer, self.draw)
+        return None if self.steering.kind == CONCEPT else self.steering.direction(self.kind, self.layer)
 
     def used(self) -> dict[str, Any]:
         """Keyword arguments of the operation."""

@@ -42,38 +42,20 @@ class BestCells:
     cells : dict of str to BestCell
         By concept; concepts without any finite score are left out.
     reported : Dataset
-        Effect on the reported images: on ``score`` or ``named``, or the effect that the cells were chosen by.
+        Effect on the reported images: on ``named``, or the effect that the cells were chosen by.
     kept : DataArray (concept, layer, strength) or None
-        Mean ``kept`` over the eligible reported images; None where the cells were chosen by an effect.
+        Mean ``kept`` over the eligible reported images; None where it was not run, or an effect chose.
     held_out : bool
         Whether the cells were chosen on images of split ``"fit"`` and are reported on those of ``"held_out"``.
+    by_score : bool
+        Whether the score of the answers decided; else the largest effect did.
     """
 
     cells: dict[str, BestCell]
     reported: xr.Dataset
     kept: xr.DataArray | None
     held_out: bool
-
-
-def has_content(data: xr.Dataset) -> bool:
-    """Whether ``data`` is the grid of a sweep with both metrics that cells are chosen by, ``named`` and ``kept``."""
-    return {"named", "kept"} <= set(data) and {CONTROL, DRAW, SAMPLE} <= set(data["named"].dims)
-
-
-def named_and_kept(grid: xr.Dataset) -> xr.DataArray:
-    """Score of every cell: mean ``named`` times mean ``kept``, both over the eligible images alone.
-
-    Parameters
-    ----------
-    grid : Dataset
-        From :func:`mllm_probe.sweep` with metrics ``"named"`` and ``"kept"``, restricted to the images to choose on.
-
-    Returns
-    -------
-    DataArray (concept, layer, strength), float64, 0 … 1
-        NaN where no eligible image was run.
-    """
-    return mean_over_eligible(grid, "named") * mean_over_eligible(grid, "kept")
+    by_score: bool
 
 
 def mean_score(grid: xr.Dataset) -> xr.DataArray:
@@ -99,7 +81,7 @@ def best_places(score: xr.DataArray) -> dict[str, BestCell]:
     Parameters
     ----------
     score : DataArray (concept, layer, strength)
-        From `named_and_kept`, or any other score of which more is better.
+        From `mean_score`, or any other score of which more is better.
 
     Returns
     -------
@@ -140,16 +122,14 @@ def best_cells(data: xr.Dataset, effect: xr.Dataset) -> BestCells:
     data : Dataset
         The grid of a sweep, or an effect.
     effect : Dataset
-        The effect whose ``difference`` decides where ``data`` lacks ``named`` or ``kept``.
+        The effect whose ``difference`` decides where ``data`` lacks what a score is made of.
     """
-    scored = has_score(data) and {CONTROL, DRAW, SAMPLE} <= set(data["named"].dims)
-    if not scored and not has_content(data):
-        return BestCells(best_places(effect["difference"]), effect, None, held_out=False)
+    if not has_score(data) or not {CONTROL, DRAW, SAMPLE} <= set(data["named"].dims):
+        return BestCells(best_places(effect["difference"]), effect, None, held_out=False, by_score=False)
     splits = data[SPLIT].values.astype(str) if SPLIT in data.coords else np.array([], str)
     held_out = set(schema.SPLITS) <= set(splits)
     fit, reported = (
         (data.isel({SAMPLE: np.flatnonzero(splits == one)}) for one in schema.SPLITS) if held_out else (data, data)
     )
-    cells = best_places(mean_score(fit) if scored else named_and_kept(fit))
     kept = mean_over_eligible(reported, "kept") if "kept" in reported else None
-    return BestCells(cells, effect_of(reported, "named"), kept, held_out)
+    return BestCells(best_places(mean_score(fit)), effect_of(reported, "named"), kept, held_out, by_score=True)

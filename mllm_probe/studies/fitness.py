@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from scipy import stats
+from tqdm.auto import tqdm
 
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.metrics.statistics import LEAST_IMAGES, LEVEL, wilson_interval
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import described, finite_number
 from mllm_probe.schema import CATEGORY, CONCEPT, SAMPLE, provenance
-from mllm_probe.sweeps import sweep
-from mllm_probe.vectors import vectors_from
+from mllm_probe.sweeps import sweep_iter
+from mllm_probe.vectors import likeness, vectors_from
+from mllm_probe.vectors.pooling import Progress
 
+_SHOWN = 6
 MINIMUM_GAP = 0.5
 """Nats by which the images of a concept must raise its word over their counterparts, on average."""
 
 
 def check(
-    model: ProbeModel, library: ConceptLibrary, prompt: str | None = None, *, minimum_gap: float = MINIMUM_GAP
+    model: ProbeModel,
+    library: ConceptLibrary,
+    prompt: str | None = None,
+    *,
+    vectors: xr.Dataset | None = None,
+    minimum_gap: float = MINIMUM_GAP,
+    progress: Progress = False,
 ) -> xr.Dataset:
     """How often a model names each concept on the images with and without it, and which are fit to be studied.
 
@@ -34,8 +44,13 @@ def check(
         All its images are answered once.
     prompt : str, optional
         The model's default prompt if None.
+    vectors : Dataset, optional
+        Concept vectors that the library's images are to be steered with: says how many of them are unlike the images
+        of the vectors (see :func:`mllm_probe.vectors.likeness`).
     minimum_gap : float
         In nats, of the concept's log-probability at the answer's first position.
+    progress : bool or callable
+        Show a bar, or call this with how many images are answered and how many there are; an error of it ends the run.
 
     Returns
     -------
@@ -45,14 +60,15 @@ def check(
         words on positives minus that on negatives, in nats, with its 95 % t interval, over pairs where the concept is
         paired, else of two samples (Welch); ``positives``, ``negatives``: images; ``fit``: the gap is at least
         ``minimum_gap``, its interval excludes 0, and positives are answered with the concept more often than negatives.
-        With fewer than 6 images on a side the interval is NaN and the concept is not fit.
+        With fewer than 6 images on a side the interval is NaN and the concept is not fit. With vectors, ``unlike``:
+        share of the concept's images that are farther from those of the vectors than 95 % of these are themselves.
 
     Raises
     ------
     TypeError
         If it is no concept library.
     ValueError
-        If no concept of the library has a word that the model knows.
+        If no concept of the library has a word that the model knows, or the vectors carry too few activations.
 
     Examples
     --------
@@ -65,7 +81,8 @@ def check(
             f"library: expected a concept library (mp.concepts.scenes, from_folder …); got {described(library)}."
         )
     minimum_gap = finite_number("minimum_gap", minimum_gap)
-    grid = _unsteered(model, library, prompt)
+    grid = _unsteered(model, library, prompt, progress)
+    unlike = None if vectors is None else likeness(model, vectors, library.pictures)["unlike"].to_series()
     place = {str(name): number for number, name in enumerate(grid[SAMPLE].values)}
     columns: dict[str, list[Any]] = {}
     for name, concept in library.items():
@@ -75,6 +92,8 @@ def check(
         row["fit"] = bool(
             row["gap"] >= minimum_gap and row["gap_low"] > 0 and row["named_positive"] > row["named_negative"]
         )
+        if unlike is not None:
+            row["unlike"] = float(unlike[[picture.id for picture in concept.pictures]].mean())
         for key, value in row.items():
             columns.setdefault(key, []).append(value)
     coords = {CONCEPT: list(library), CATEGORY: (CONCEPT, [str(c.category) for c in library.values()])}
@@ -83,15 +102,33 @@ def check(
     return xr.Dataset(data, coords, provenance(model, **facts))
 
 
-def _unsteered(model: ProbeModel, library: ConceptLibrary, prompt: str | None) -> xr.Dataset:
+def told_apart(seen: xr.Dataset) -> str:
+    """Say of a `check` how many concepts the model tells apart, and which it does not."""
+    fit = seen["fit"].values
+    unfit = [str(name) for name in seen[CONCEPT].values[~fit]]
+    if (seen["positives"] < LEAST_IMAGES).all() or (seen["negatives"] < LEAST_IMAGES).all():
+        return f"fewer than {LEAST_IMAGES} images of each concept: not known which the model tells apart"
+    listed = f"; not {', '.join(unfit[:_SHOWN])}{', …' if len(unfit) > _SHOWN else ''}" if unfit else ""
+    return f"tells {int(fit.sum())} of {fit.size} concepts apart{listed}"
+
+
+def _unsteered(model: ProbeModel, library: ConceptLibrary, prompt: str | None, progress: Progress) -> xr.Dataset:
     """Every image's log-probability of every concept, and whether its answer names it: a sweep of strength 0 alone."""
     directions = {name: np.ones(model.hidden_size, np.float32) for name in library}
     words = {name: concept.words for name, concept in library.items()}
     vectors = vectors_from(model, directions, words=words)
-    return sweep(
-        model, vectors, library.pictures, prompt, layers=[0], strengths=(0,), unit="raw", controls=(),
+    pictures = library.pictures
+    grids = sweep_iter(
+        model, vectors, pictures, prompt, layers=[0], strengths=(0,), unit="raw", controls=(),
         metrics=("logprob", "named"), progress=False,
     )  # fmt: skip
+    with closing(grids), tqdm(total=len(pictures), disable=progress is not True, unit="image", desc="check") as bar:
+        for _ in grids:
+            done = int(grids.engine.grid.has_unsteered.sum())
+            bar.update(done - bar.n)
+            if callable(progress):
+                progress(done, len(pictures))
+        return grids.engine.dataset()
 
 
 def _compared(logprob: np.ndarray, named: np.ndarray, sides: list[list[int]], paired: bool) -> dict[str, Any]:
@@ -126,5 +163,6 @@ _ATTRS = {
     "named_positive": {"long_name": "share of images with the concept whose answer names it", "units": "1"},
     "named_negative": {"long_name": "share of images without the concept whose answer names it", "units": "1"},
     "gap": {"long_name": "log-probability of the concept on images with it minus that without it", "units": "nats"},
+    "unlike": {"long_name": "share of images that are unlike those of the vectors", "units": "1"},
     "fit": {"long_name": "the model tells the concept's images apart: fit to be studied"},
 }

@@ -20,8 +20,9 @@ from transformers import (
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 PROMPT, NOTHING = "What do you see?", "nothing"
-SIDE, PATCH = 16, 4
-IMAGE_TOKENS = (SIDE // PATCH) ** 2
+PATCHES = 4
+"""Patches along each side of an image."""
+IMAGE_TOKENS = PATCHES**2
 PROMPT_TOKENS = 1 + IMAGE_TOKENS + 5
 """Tokens of ``PROMPT`` with an image: begin-of-sequence, image tokens, four words and the question mark."""
 
@@ -29,6 +30,7 @@ _SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>", "<image>")
 _PAD, _BOS, _EOS, _, _IMAGE = range(5)
 _PROMPT_WORDS = ("what", "do", "you", "see", "is", "there", "in", "the", "image", "describe", "a", ".", ",", "?")
 _COLOURS = 3
+_PATCH_SIDES = (4, 8)
 _MIDDLE, _HALF_RANGE = 128, 127.5
 _MOST_CONTRAST, _MOST_LEVEL = 112, 32
 
@@ -58,22 +60,37 @@ class Move:
     gain: float
 
 
+def _most_signals(patch_side: int) -> int:
+    return (patch_side**2 - 1) * _COLOURS
+
+
+MOST_SIGNALS = _most_signals(_PATCH_SIDES[-1])
+
+
+def patch_side(signals: int) -> int:
+    """Pixels along each side of a patch: 4 up to 45 signals, 8 up to 189."""
+    return next(side for side in _PATCH_SIDES if signals <= _most_signals(side))
+
+
+def image_side(signals: int) -> int:
+    """Pixels along each side of an image."""
+    return PATCHES * patch_side(signals)
+
+
 def patterns(signals: int) -> np.ndarray:
     """Orthogonal patterns of a patch, one for each signal, that leave its mean colour alone.
 
     Returns
     -------
-    ndarray of float64 [signals, 4, 4, 3]
-        In -1, 0 and 1.
+    ndarray of float64 [signals, side, side, 3]
+        In -1, 0 and 1; of the pixels of `patch_side`.
     """
-    spatial = hadamard(PATCH**2)[1:].reshape(-1, PATCH, PATCH)
-    result = np.zeros((signals, PATCH, PATCH, _COLOURS))
+    side = patch_side(signals)
+    spatial = hadamard(side**2)[1:].reshape(-1, side, side)
+    result = np.zeros((signals, side, side, _COLOURS))
     for number in range(signals):
         result[number, :, :, number % _COLOURS] = spatial[number // _COLOURS]
     return result
-
-
-MOST_SIGNALS = (PATCH**2 - 1) * _COLOURS
 
 
 def level(signals: int) -> int:
@@ -87,15 +104,16 @@ def image(strengths: np.ndarray, noise: np.ndarray | float) -> np.ndarray:
     Parameters
     ----------
     strengths : ndarray of float [signals]
-    noise : ndarray of float [16, 16, 3] or float
+    noise : ndarray of float [side, side, 3] or float
         Added to the pixels, in 8-bit levels.
 
     Returns
     -------
-    ndarray of uint8 [16, 16, 3]
+    ndarray of uint8 [side, side, 3]
+        Of the pixels of `image_side`.
     """
     patch = level(len(strengths)) * np.tensordot(strengths, patterns(len(strengths)), 1)
-    pixels = _MIDDLE + np.tile(patch, (SIDE // PATCH, SIDE // PATCH, 1)) + noise
+    pixels = _MIDDLE + np.tile(patch, (PATCHES, PATCHES, 1)) + noise
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
@@ -139,7 +157,7 @@ def planted_llava(
         parameter.zero_()
     vision, language = hf.model.vision_tower, hf.model.language_model
     pixels = torch.from_numpy(patterns(len(signals))).permute(0, 3, 1, 2)
-    scale = _HALF_RANGE / level(len(signals)) / PATCH**2
+    scale = _HALF_RANGE / level(len(signals)) / patch_side(len(signals)) ** 2
     tower = getattr(vision, "vision_model", vision)
     tower.embeddings.patch_embedding.weight.copy_(pixels * scale)
     projector = hf.model.multi_modal_projector
@@ -159,8 +177,8 @@ def planted_llava(
     return hf
 
 
-def processor(answers: Iterable[str]) -> LlavaProcessor:
-    """Processor of the model: a word-level tokenizer without case, and images of 16 × 16 pixels from -1 to 1."""
+def processor(answers: Iterable[str], signals: int) -> LlavaProcessor:
+    """Processor of the model: a word-level tokenizer without case, and images of `image_side` pixels from -1 to 1."""
     words = {word: number for number, word in enumerate(_words(answers))}
     fast = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     fast.normalizer = normalizers.Lowercase()
@@ -175,10 +193,13 @@ def processor(answers: Iterable[str]) -> LlavaProcessor:
         extra_special_tokens={"image_token": "<image>"},
         padding_side="left",
     )
-    side = {"height": SIDE, "width": SIDE}
+    side = {"height": image_side(signals), "width": image_side(signals)}
     pixels = SiglipImageProcessorPil(size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     return LlavaProcessor(
-        image_processor=pixels, tokenizer=tokenizer, patch_size=PATCH, vision_feature_select_strategy="full"
+        image_processor=pixels,
+        tokenizer=tokenizer,
+        patch_size=patch_side(signals),
+        vision_feature_select_strategy="full",
     )
 
 
@@ -188,8 +209,8 @@ def _words(answers: Iterable[str]) -> tuple[str, ...]:
 
 def _config(layers: int, width: int, signals: int, words: int) -> LlavaConfig:
     vision = SiglipVisionConfig(
-        hidden_size=signals, intermediate_size=1, num_hidden_layers=1, num_attention_heads=1, image_size=SIDE,
-        patch_size=PATCH, vision_use_head=False,
+        hidden_size=signals, intermediate_size=1, num_hidden_layers=1, num_attention_heads=1,
+        image_size=image_side(signals), patch_size=patch_side(signals), vision_use_head=False,
     )  # fmt: skip
     text = LlamaConfig(
         vocab_size=words, hidden_size=width, intermediate_size=2, num_hidden_layers=layers, num_attention_heads=1,

@@ -126,7 +126,7 @@ def _by_concept(moved: xr.DataArray, gap: xr.DataArray, least: float, seed: int)
         there = np.isfinite(own)
         counted = there & (own >= least)
         counts[(0, *place)], counts[(1, *place)] = counted.sum(), (there & ~counted).sum()
-        if counted.sum() >= FEWEST:
+        if counted.sum() >= FEWEST and own[counted].sum() > 0:
             cells = values[place].reshape(-1, values.shape[-1])[:, counted].T
             parts = ratio_interval(cells, own[counted], seed=seed)
             found[(slice(None), *place)] = np.stack(parts).reshape(3, *values.shape[2:-1])

@@ -18,9 +18,9 @@ from mllm_probe.models.argument_checks import described, finite_number, listed, 
 from mllm_probe.studies.planted_llava import (
     MOST_SIGNALS,
     PROMPT,
-    SIDE,
     Move,
     image,
+    image_side,
     planted_llava,
     processor,
 )
@@ -128,7 +128,8 @@ def plant(
         dual direction, which no other one moves.
     distractors : int
         Other contents that the images bring, equal in both images of a pair; block 0 moves them all to directions that
-        no concept but ``null`` is read from.
+        no concept but ``null`` is read from. Up to 189 together with the concepts; the more, the more dimensions
+        activations have. Images have 16 × 16 pixels up to 45 contents, else 32 × 32.
     pixel_noise : float
         Standard deviation of the noise on each image's pixels, in 8-bit levels, 0 … 32. It differs within a pair:
         without any, nothing at the last prompt token tells the images of a pair apart below the block that moves their
@@ -175,7 +176,7 @@ def plant(
     heads = {name: axes.read[name] for name in names}
     hf = planted_llava(layers, axes.signals, moves, heads, axes.turn, axes.end, axes.rest, confidence=gain / 2)
     facts = {"default_prompt": PROMPT, "suggestions": (PROMPT,)}
-    model = wrap(hf, processor(names), name=f"planted-{layers}l", facts=facts)
+    model = wrap(hf, processor(names, contents), name=f"planted-{layers}l", facts=facts)
     concepts = (_concept(name, names, contents, noise, pairs, seed) for name in names)
     settings = {"gain": gain, "block": block, "superposition": cosine, "pixel_noise": noise, "seed": seed}
     return PlantedTruth(
@@ -266,15 +267,15 @@ def _truth(
 def _concept(name: str, names: Sequence[str], contents: int, noise: float, pairs: int, seed: int) -> Concept:
     """Pairs that differ in one concept and in noise; other concepts are there in half of them, distractors vary."""
     sides: tuple[list[Picture], list[Picture]] = ([], [])
-    own = names.index(name)
+    own, pixels = names.index(name), image_side(contents)
     for number in range(pairs):
         rng = np.random.default_rng([seed, own, number])
         strengths = np.concatenate([rng.integers(0, 2, len(names)), rng.uniform(-1, 1, contents - len(names))])
         for side, strength in zip(sides, (1.0, 0.0), strict=True):
             strengths[own] = strength
-            pixels = image(strengths, noise * rng.standard_normal((SIDE, SIDE, 3)))
+            drawn = image(strengths, noise * rng.standard_normal((pixels, pixels, 3)))
             shown = frozenset(other for other, there in zip(names, strengths, strict=False) if there)
-            side.append(Picture(Image.fromarray(pixels), labels=shown, pair=number))
+            side.append(Picture(Image.fromarray(drawn), labels=shown, pair=number))
     return Concept(name, _CATEGORY, (name,), *sides, paired=True)
 
 

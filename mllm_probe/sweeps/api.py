@@ -106,7 +106,9 @@ def sweep(
         Beginning of the answer that is given, as text or token ids; ``model.default_answer_prefix`` if None.
     record : sequence of str, optional
         Of ``activation``, ``projection``, ``residual_norm``, ``logit_lens``: what the steered prompt looks like inside,
-        at ``read_layers`` × ``read_tokens``, kept on the device and planned against its memory first.
+        at ``read_layers`` × ``read_tokens``, kept on the device and planned against its memory first. ``projection``
+        brings two variables: along the concept's direction, and ``own_projection`` along that of the row's own edit,
+        which for a control is the direction that was drawn (of ``"concepts"``, the other concept's).
     read_layers, read_tokens
         As ``layers`` and ``tokens`` of ``capture``; positions of the prompt.
     store : str or Path, optional

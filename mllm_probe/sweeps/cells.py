@@ -110,7 +110,7 @@ def plan_cells(axes: Axes, *, shared: Collection[str] = (), duplicates: Duplicat
     list of Cell
         Strength by strength, the ones nearest to 1 first; of each, the concepts, then the draws of the controls.
     """
-    runs = _runs(axes, shared, duplicates or {})
+    runs = distinct_edits(axes, shared, duplicates)
     return [
         Cell(concept, layer, strength, control, draw, places)
         for strength in coarse_strengths(axes.strengths)
@@ -124,8 +124,11 @@ def other_concepts(concept: int, concepts: int) -> list[int]:
     return [other for other in range(concepts) if other != concept]
 
 
-def _runs(axes: Axes, shared: Collection[str], duplicates: Duplicates) -> dict[Place, tuple[Place, ...]]:
-    """Different edits of one layer and strength, and the places of the grid that each gives."""
+def distinct_edits(
+    axes: Axes, shared: Collection[str] = (), duplicates: Duplicates | None = None
+) -> dict[Place, tuple[Place, ...]]:
+    """Different edits of one layer and strength, and the places of the grid that each gives; as for `plan_cells`."""
+    duplicates = duplicates or {}
     places: dict[Place, list[Place]] = {}
     for control, draws in axes.controls.items():
         for draw in range(draws):

@@ -20,13 +20,15 @@ from mllm_probe.decoding.prompt_batch import PromptBatch, can_batch
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.batches import Part, Scores
-from mllm_probe.sweeps.cells import Pairs, no_pairs, scored_pairs
+from mllm_probe.sweeps.cells import no_pairs, scored_pairs
 from mllm_probe.sweeps.chunk_size import ChunkSize, Limits
+from mllm_probe.sweeps.grid import eligible_doses
 from mllm_probe.sweeps.identity import identity
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import Block, plan_order, take_chunk
 from mllm_probe.sweeps.record import Recorder
-from mllm_probe.sweeps.scoring import Baseline, Reading
+from mllm_probe.sweeps.requirements import least_images, warn_of_too_few
+from mllm_probe.sweeps.scoring import Answer, Baseline, Reading
 from mllm_probe.sweeps.sweep_store import SweepStore
 from mllm_probe.typing import Attributes
 
@@ -165,6 +167,7 @@ class Engine:
         work = self._remaining(len(self.job.samples))
         if work:
             work = self._prepare(work[0].sample)
+            self._warn_of_too_few_eligible()
             if self.store is not None:
                 empty = self.job.grid().dataset(self.job.coordinates(), self.attributes())
                 held.enter_context(self.store.created(empty, self.recorder, self.total))
@@ -263,22 +266,59 @@ class Engine:
         """
         first, known = parts[0], None
         if not self.job.unsteered_in_chunks:
-            known = self._prompts.baselines.get(first.sample)
-            if known is None:
-                alone = Part(first.sample, [], no_pairs())
-                [(known, _)] = self.job.scorer.run(shared, [alone], None, self._reading(shared, first.sample, None))
-                self._prompts.baselines[first.sample] = known
-                self._put_unsteered(first.sample, known)
+            known = self._unsteered(shared, first.sample)
             if not first.steerings:
                 return [{}]
-        reading = self._reading(shared, first.sample, first.pairs)
+        reading = self._reading(shared, first)
         results = self.job.scorer.run(shared, parts, known, reading)
         for part, (baseline, _) in zip(parts, results, strict=True):
             self._put_unsteered(part.sample, baseline)
         return [scores for _, scores in results]
 
-    def _reading(self, shared: Shared, sample: int, pairs: Pairs | None) -> Reading:
-        return nullcontext if self.recorder is None else self.recorder.reading(shared, sample, pairs)
+    def _unsteered(self, shared: Shared, sample: int) -> Baseline:
+        """The unsteered run of a sample by itself, where it is not kept."""
+        known = self._prompts.baselines.get(sample)
+        if known is None:
+            alone = Part(sample, [], no_pairs())
+            [(known, _)] = self.job.scorer.run(shared, [alone], None, self._reading(shared, alone, unsteered=True))
+            self._prompts.baselines[sample] = known
+            self._put_unsteered(sample, known)
+        return known
+
+    def _warn_of_too_few_eligible(self) -> None:
+        """Before the first steered run, read the unsteered answers of images that come without a library."""
+        job, count = self.job, len(self.job.samples)
+        if job.samples.of_library or not job.cells or count < least_images(job.settings):
+            return
+        eligible = self.grid.eligible.copy()
+        missing = [sample for sample in range(count) if not self.grid.has_unsteered[sample]]
+        with job.computing(), before_backbone(job.model, self._leave_if_stopped):
+            while missing:
+                answers = self._answers(missing)
+                for sample, answer in zip(missing, answers, strict=False):
+                    names = job.scorer.reader.names(answer, sample)
+                    eligible[..., sample] = eligible_doses(job.may_count[..., sample], names, job.settings.takes_away)
+                missing = missing[len(answers) :]
+        warn_of_too_few(job.settings, job.may_count, eligible)
+
+    def _answers(self, samples: list[int]) -> list[Answer]:
+        """Unsteered answers of the first sample, and of those that can be packed with it."""
+        members = [self._prompts.open(samples[0])]
+        if not self.job.unsteered_in_chunks:
+            return [self._unsteered(members[0], samples[0]).answer]
+        # Chunks run the unsteered row once more, beside the rows that it is compared with.
+        together = min(self._prompts.most, self.size.rows, self.limits.packed_rows) if self.job.packs else 1
+        for sample in samples[1:together]:
+            member = self._prompts.open(sample)
+            if not can_batch(members[0], member):
+                break
+            members.append(member)
+        shared = members[0] if len(members) == 1 else PromptBatch(members, [1] * len(members))
+        parts = [Part(sample, [], no_pairs()) for sample in samples[: len(members)]]
+        return [baseline.answer for baseline, _ in self.job.scorer.run(shared, parts)]
+
+    def _reading(self, shared: Shared, part: Part, *, unsteered: bool = False) -> Reading:
+        return nullcontext if self.recorder is None else self.recorder.reading(shared, part, unsteered=unsteered)
 
     def _save(self, block: Block) -> None:
         """Write the cells of a chunk, and the unsteered run of its sample, to the store."""

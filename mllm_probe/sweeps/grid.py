@@ -17,6 +17,22 @@ from mllm_probe.typing import Attributes, Coordinates
 CELL_DIMS = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, schema.DRAW, schema.SAMPLE)
 
 
+def eligible_doses(may_count: np.ndarray, named: np.ndarray, takes_away: Sequence[bool]) -> np.ndarray:
+    """For which concepts and doses an image counts, bool [concepts, strengths].
+
+    Parameters
+    ----------
+    may_count : bool array [concepts, strengths]
+        By what the image shows.
+    named : bool array [concepts]
+        Whether its unsteered answer names the concept.
+    takes_away : sequence of bool
+        For each strength, whether it is meant to take the concept away.
+    """
+    eligible: np.ndarray = may_count & (named[:, None] == np.asarray(takes_away, bool)[None])
+    return eligible
+
+
 class Grid:
     """Arrays that fill while a sweep runs.
 
@@ -87,8 +103,7 @@ class Grid:
 
     def put_eligible(self, sample: int, named: np.ndarray, takes_away: Sequence[bool]) -> None:
         """Write for which concepts and doses an image counts, whose unsteered answer names ``named`` [concepts]."""
-        answered = named[:, None] == np.asarray(takes_away, bool)[None]
-        self.eligible[:, :, sample] = self._may_count[:, :, sample] & answered
+        self.eligible[:, :, sample] = eligible_doses(self._may_count[:, :, sample], named, takes_away)
 
     def put(self, pairs: Pairs, sample: int | np.ndarray, scores: Mapping[str, np.ndarray]) -> None:
         """Write the scores of a chunk, one per pair; ``sample`` is one for all pairs, or an array with one each."""

@@ -14,7 +14,7 @@ from mllm_probe.activations.device_array import dtype_name, on_host, parts_of
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import built_in
 from mllm_probe.models.argument_checks import shortened
-from mllm_probe.sweeps.settings import ANSWERS
+from mllm_probe.sweeps.settings import ANSWERS, OWN_PROJECTION
 from mllm_probe.tokens.selection import parse_scope
 from mllm_probe.typing import JsonObject
 
@@ -69,6 +69,8 @@ def identity(job: Job) -> JsonObject:
         "labels": _hash_of([None if labels is None else sorted(labels) for labels in samples.labels]),
         "examples": {name: samples.examples[name].id for name in axes.concepts if name in samples.examples},
     }
+    if OWN_PROJECTION in settings.recorded:  # a store that was begun before there were any is refused by this field
+        fields["own projections"] = True
     return json.loads(json.dumps(fields))
 
 

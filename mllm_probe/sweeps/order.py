@@ -100,12 +100,13 @@ def take_chunk(work: deque[Block], rows: int, together: int, packed_rows: int) -
     if len(block.cells) > rows:
         work.appendleft(Block(block.sample, block.cells[rows:]))
         block = Block(block.sample, block.cells[:rows])
-    blocks, room = [block], min(rows, packed_rows) - len(block.cells)
-    while work and len(blocks) < together and 0 < len(work[0].cells) <= room:
+    blocks, room = [block], min(rows, packed_rows) - max(1, len(block.cells))
+    # A sweep of strength 0 alone has blocks without cells: their unsteered row counts.
+    while work and len(blocks) < together and max(1, len(work[0].cells)) <= room:
         # A second block of a sample ends the chunk: each sample has one unsteered row, and one part, in a batch.
         if work[0].sample in {taken.sample for taken in blocks}:
             break
-        room -= len(work[0].cells)
+        room -= max(1, len(work[0].cells))
         blocks.append(work.popleft())
     return blocks
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from mllm_probe.activations.hooks import attached
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.lens import lens_chunks
 from mllm_probe.metrics.words import first_token_logprob
+from mllm_probe.sweeps.batches import Part
 from mllm_probe.sweeps.cells import Pairs
+from mllm_probe.sweeps.edit_directions import EditDirections, EveryEdit, every_edit
 from mllm_probe.sweeps.grid import CELL_DIMS
 from mllm_probe.sweeps.scoring import Reading
+from mllm_probe.sweeps.settings import OWN_PROJECTION
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.places import Places, as_coordinate, companions, find_places
 from mllm_probe.tokens.positions import of_encoded
@@ -32,11 +36,13 @@ if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job
 
 _INSIDE = (schema.READ_LAYER, schema.TOKEN)
-_BY_CONCEPT = ("projection", "logit_lens")
+_OUTER = {"projection": (0,), "logit_lens": (0,), OWN_PROJECTION: (0, 3, 4)}
+"""Axes of a cell, of (concept, layer, strength, control, draw), by which the unsteered run has a value of its own."""
 _SHARE = 0.5
 _NAMES = {
     "activation": (schema.SITE, ""),
     "projection": ("component along the concept's direction at the read layer", "residual stream"),
+    OWN_PROJECTION: ("component along the direction of the row's own edit at the read layer", "residual stream"),
     "residual_norm": ("length of the residual stream", "residual stream"),
     "logit_lens": ("log-probability of the concept's words, read from this layer", "nats"),
 }
@@ -57,15 +63,30 @@ class _Run:
         Rows and the cells that each fills; None for the unsteered run, whose only row fills ``cells``.
     cells : tuple of int array
         Places (concept, layer, strength, control, draw).
+    edits : EditDirections or EveryEdit
+        Of the rows; of the unsteered run, of all rows of the sweep.
     """
 
     def __init__(
-        self, shared: Shared, places: Places, slots: list[int], sample: int, pairs: Pairs | None, cells: tuple[Any, ...]
+        self,
+        shared: Shared,
+        places: Places,
+        slots: list[int],
+        sample: int,
+        pairs: Pairs | None,
+        cells: tuple[Any, ...],
+        edits: EditDirections | EveryEdit,
     ) -> None:
         self.shared, self.places, self.sample, self.pairs = shared, places, sample, pairs
+        self.directions = edits if isinstance(edits, EditDirections) else edits.directions
         self._arrays = {"slots": np.array(slots), "cells": np.stack(cells)}
         if pairs is not None:
             self._arrays |= {"rows": pairs.row, "concepts": pairs.concept}
+        if isinstance(edits, EveryEdit):
+            self._arrays |= edits.places
+        kinds = of_encoded(shared.encoded).kind[0, places.columns[0]]
+        self.kinds = [KINDS[kind] for kind in kinds]
+        self._arrays |= {KINDS[kind]: np.flatnonzero(kinds == kind) for kind in dict.fromkeys(kinds)}
         self._placed: dict[torch.device, dict[str, Tensor]] = {}
         self._columns: dict[tuple[torch.device, int], list[Tensor]] = {}
 
@@ -76,6 +97,13 @@ class _Run:
             arrays = np.maximum(columns - start, 0), np.flatnonzero(columns < start), columns[columns < start]
             self._columns[device, fed] = index_tensors(arrays, device)
         return self._columns[device, fed]
+
+    def by_kind(self, device: torch.device) -> dict[str, Tensor | slice]:
+        """Kinds of the recorded positions, and which these are; all of them as a slice, which copies nothing."""
+        different = list(dict.fromkeys(self.kinds))
+        if len(different) == 1:
+            return {different[0]: slice(None)}
+        return {kind: self.on(device)[kind] for kind in different}
 
     def on(self, device: torch.device) -> dict[str, Tensor]:
         """Index tensors by name, moved to a device once for all layers and recordings."""
@@ -102,7 +130,7 @@ class Recorder:
 
     def __init__(self, job: Job) -> None:
         self.job, self.settings, self.model = job, job.settings, job.model
-        self.names = job.settings.record
+        self.names = job.settings.recorded
         self.layers = list(job.settings.read_layers)
         self.scope = parse_scope(job.settings.read_tokens)
         beyond = [part.name for part in self.scope.parts if not part.in_prompt]
@@ -114,15 +142,18 @@ class Recorder:
         self._unsteered: dict[str, Tensor | list[Tensor]] = {}
         self._allocate()
 
-    def reading(self, shared: Shared, sample: int, pairs: Pairs | None) -> Reading:
-        """Context for the forward pass of a chunk (or of the baseline, without pairs) on one sample."""
+    def reading(self, shared: Shared, part: Part, *, unsteered: bool) -> Reading:
+        """Context for the forward pass of the rows of a part, or of the unsteered run of its sample."""
+        sample, pairs = part.sample, None if unsteered else part.pairs
 
         @contextmanager
         def read() -> Iterator[None]:
             places = find_places(shared.encoded, self.scope)
             slots = [self.labels.index(label) for label in places.labels]
             cells = self.settings.axes.unsteered if pairs is None else pairs.index
-            run = _Run(shared, places, slots, sample, pairs, cells)
+            every = unsteered and OWN_PROJECTION in self.names
+            edits = self._every_edit if every else EditDirections(part.steerings)
+            run = _Run(shared, places, slots, sample, pairs, cells, edits)
             hidden_by_layer: dict[int, Tensor] = {}
 
             def keep(layer: int, hidden: Tensor) -> None:
@@ -148,7 +179,7 @@ class Recorder:
             long_name, units = _NAMES[name]
             attrs = {"long_name": long_name} | ({"units": units} if units else {})
             inside = (*_INSIDE, schema.HIDDEN) if name == "activation" else _INSIDE
-            first = (schema.CONCEPT, schema.SAMPLE) if name in _BY_CONCEPT else (schema.SAMPLE,)
+            first = (*(CELL_DIMS[axis] for axis in _OUTER.get(name, ())), schema.SAMPLE)
             for label, outer, data in (
                 (name, CELL_DIMS, self._arrays[name]),
                 (f"{name}_unsteered", first, self._unsteered[name]),
@@ -193,9 +224,9 @@ class Recorder:
         needed = sum(numbers * (width * size if name == "activation" else 4) for name in self.names)
         _require_room(needed, free_bytes(self.model.device), self.names, numbers, width * size)
         for name in self.names:
-            concepts = (cells[0],) if name in _BY_CONCEPT else ()
+            outer = [cells[axis] for axis in _OUTER.get(name, ())]
             self._arrays[name] = self._empty(name, cells)
-            self._unsteered[name] = self._empty(name, (*concepts, len(self.job.samples)))
+            self._unsteered[name] = self._empty(name, (*outer, len(self.job.samples)))
 
     def _empty(self, name: str, outer: tuple[int, ...]) -> Tensor | list[Tensor]:
         """NaN everywhere; activations of a sharded model stay on their layers' devices, one tensor each."""
@@ -212,17 +243,17 @@ class Recorder:
         """Write what a block's output [rows, positions, width] gives into the arrays of one sample and read layer."""
         for name in self.names:
             values = self._values(name, hidden, self.layers[number], run)
-            by_concept = name in _BY_CONCEPT
+            outer = _OUTER.get(name, ())
             target = _one_layer(self._arrays[name], number, name)
             there = run.on(target.device)
             if run.pairs is None:
                 own = _one_layer(self._unsteered[name], number, name)
                 one = values[0].to(own.device, own.dtype)
-                own.select(int(by_concept), run.sample).index_copy_(int(by_concept), there["slots"], one)
-                chosen = one[there["cells"][0]] if by_concept else one
+                own.select(len(outer), run.sample).index_copy_(len(outer), there["slots"], one)
+                chosen = one[tuple(there["cells"][axis] for axis in outer)] if outer else one
             else:
                 here = run.on(values.device)
-                chosen = values[here["rows"], here["concepts"]] if by_concept else values[here["rows"]]
+                chosen = values[here["rows"], here["concepts"]] if outer == (0,) else values[here["rows"]]
             index = [places[:, None] for places in there["cells"]]
             target[(*index, run.sample, there["slots"])] = chosen.to(target.device, target.dtype)
 
@@ -234,16 +265,36 @@ class Recorder:
             return hidden.float().norm(dim=-1)
         if name == "projection":
             return self._projections(hidden.float(), layer, run)
+        if name == OWN_PROJECTION:
+            return self._own_projections(hidden.float(), layer, run)
         return self._lens(hidden)
+
+    @cached_property
+    def _every_edit(self) -> EveryEdit:
+        return every_edit(self.job)
 
     def _projections(self, hidden: Tensor, layer: int, run: _Run) -> Tensor:
         own = [directions_of(self.job.own(concept)) for concept in range(len(self.settings.axes.concepts))]
-        kinds = [KINDS[kind] for kind in of_encoded(run.shared.encoded).kind[0, run.places.columns[0]]]
-        different = list(dict.fromkeys(kinds))
+        different = list(dict.fromkeys(run.kinds))
         units = [torch.stack([d.unit(d.scope_for(kind), layer).to(hidden.device) for d in own]) for kind in different]
         if len(different) == 1:
             return torch.einsum("rpd,cd->rcp", hidden, units[0])
-        return torch.einsum("rpd,pcd->rcp", hidden, torch.stack([units[different.index(kind)] for kind in kinds]))
+        return torch.einsum("rpd,pcd->rcp", hidden, torch.stack([units[different.index(kind)] for kind in run.kinds]))
+
+    def _own_projections(self, hidden: Tensor, layer: int, run: _Run) -> Tensor:
+        """[rows, positions]; of the unsteered row on every edit, [1, concepts, controls, draws, positions]."""
+        every = run.pairs is None
+        form = "xpd,rd->rp" if every else "rpd,rd->rp"
+        along = hidden.new_empty((len(run.directions.steerings), hidden.shape[1]))
+        for kind, where in run.by_kind(hidden.device).items():
+            units = run.directions.at(kind, layer, hidden.device)
+            along[:, where] = torch.einsum(form, hidden[:, where], units)
+        if not every:
+            return along
+        axes, here = self.settings.axes.shape, run.on(hidden.device)
+        result = hidden.new_full((1, axes[0], *axes[3:], hidden.shape[1]), torch.nan)
+        result[0, here["concept"], here["control"], here["draw"]] = along[here["edit"]]
+        return result
 
     def _lens(self, hidden: Tensor) -> Tensor:
         table = self.job.scorer.table

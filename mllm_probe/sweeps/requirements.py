@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from mllm_probe.metrics.statistics import LEAST_IMAGES, LEAST_SHARES
 from mllm_probe.metrics.words import Word, word_variants
 from mllm_probe.models.caller_warnings import warn_caller
 from mllm_probe.models.probe_model import ProbeModel
@@ -49,6 +52,55 @@ def check_requirements(
         problems.append(text + f" {_listed(of_labels).capitalize()} is NaN.")
     if problems:
         warn_caller(" ".join(problems))
+
+
+def warn_of_too_few(settings: Settings, may_count: np.ndarray, eligible: np.ndarray) -> None:
+    """Warn once, with their names, of concepts for which too few images count.
+
+    Parameters
+    ----------
+    settings : Settings
+    may_count, eligible : bool array [concepts, strengths, samples]
+        Images that count by their labels, and by their unsteered answers too.
+    """
+    parts, least = [], least_images(settings)
+    for takes_away, (doses, reason) in _DOSES.items():
+        here = [
+            place
+            for place, strength in enumerate(settings.axes.strengths)
+            if strength and settings.takes_away[place] == takes_away
+        ]
+        if not here:
+            continue
+        counts = eligible[:, here[0]].sum(-1)
+        by_labels = may_count[:, here[0]].sum(-1)
+        short = [
+            f"'{name}' ({count} of {may_count.shape[-1]}: {reason.format(labelled - count, labelled)})"
+            for name, count, labelled in zip(settings.axes.concepts, counts, by_labels, strict=True)
+            if count < least
+        ]
+        if short:
+            more = f", and {len(short) - _SHOWN} more concepts" * (len(short) > _SHOWN)
+            parts.append(f"for {doses}: {', '.join(short[:_SHOWN])}{more}")
+    if parts:
+        warn_caller(
+            f"Too few images count {'; '.join(parts)}. With fewer than {least} their cells have no interval and no "
+            "verdict. Give more images of the kind that is missing (mp.concepts.neutral_images chooses some that lack "
+            "most concepts), leave these concepts or doses out, or give a library in place of images: each of its "
+            "concepts is then steered on its own negatives or positives."
+        )
+
+
+_DOSES = {
+    False: ("doses that bring a concept", "unsteered answers name it on {} of {} images without it"),
+    True: ("doses that take a concept away", "unsteered answers do not name it on {} of {} images that may show it"),
+}
+
+
+def least_images(settings: Settings) -> int:
+    """Images below which no metric of the sweep has an interval."""
+    only_shares = bool(settings.metrics) and all(metric.binary for metric in settings.metrics)
+    return LEAST_SHARES if only_shares else LEAST_IMAGES
 
 
 def _needing(settings: Settings, what: str) -> list[str]:

@@ -22,6 +22,8 @@ from mllm_probe.typing import Layers, TokenScope
 
 ANSWERS = "tokens"
 """Asked for among the metrics: the answers alone."""
+OWN_PROJECTION = "own_projection"
+"""Recorded beside ``projection``: along the direction of a row's own edit, which for a control is not the concept's."""
 
 FEWEST_DRAWS = 4
 """Draws of a control in pairs: fewer pairs than two have no spread."""
@@ -174,6 +176,12 @@ class Settings:
     def shared_controls(self) -> tuple[str, ...]:
         """Controls whose draws are the same edit for every concept, so that they are run once."""
         return tuple(name for name in self.axes.controls if self.shares_draws and is_seeded(name))
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Names of the recorded variables."""
+        both = {"projection": ("projection", OWN_PROJECTION)}
+        return tuple(variable for name in self.record for variable in both.get(name, (name,)))
 
     @property
     def takes_away(self) -> list[bool]:

@@ -236,7 +236,7 @@ class SweepStore:
                 _lock(file)
             except OSError as error:
                 raise RuntimeError(
-                    f"the store {self.path} is being filled by another sweep: wait for it, close its iterator, or give "
+                    f"the store {self.path} is being filled by another run: wait for it, close its iterator, or give "
                     "another path."
                 ) from error
             # pieces that are all fill value are written too, so that a file that is missing is one that was lost
@@ -341,7 +341,7 @@ def _other_versions(attrs: Attributes) -> Attributes:
     if not changed:
         return {}
     warnings.warn(
-        f"this sweep goes on with other versions than it was begun with: {', '.join(changed)}. Cells may differ by "
+        f"this run goes on with other versions than it was begun with: {', '.join(changed)}. Cells may differ by "
         "more than rounding if these compute differently.",
         stacklevel=2,
     )
@@ -350,10 +350,10 @@ def _other_versions(attrs: Attributes) -> Attributes:
 
 def _attributes(path: Path) -> Attributes:
     if not path.exists():
-        raise FileNotFoundError(f"no store at {path}: a sweep with store= makes it when its first chunk is run.")
+        raise FileNotFoundError(f"no store at {path}: a sweep or patch with store= makes it with its first chunk.")
     attrs = zarr_groups.read_json(path / ".zattrs") if (path / ".zattrs").is_file() else {}
     if _SETTINGS not in attrs:
-        raise ValueError(f"{path} exists and is not the store of a sweep: give a new path as store=.")
+        raise ValueError(f"{path} exists and is not the store of a sweep or of patch: give a new path as store=.")
     zarr_groups.require_known_codecs(path)
     return attrs
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from mllm_probe.models.images import content_hash
 from mllm_probe.typing import Library
@@ -111,6 +113,15 @@ def classes_of(
         )
     groups = _groups(positive, negative, paired, duplicates)
     return Classes(name, positive, negative, paired, groups, _first_half(groups, positive, paired, seed, name))
+
+
+def joined_groups(classes: Sequence[Classes], pictures: int) -> np.ndarray:
+    """Number of each distinct picture's group over all concepts, int [pictures]: pairs and near-duplicates together."""
+    members = np.concatenate([one.pictures for one in classes])
+    leaders = np.concatenate([one.groups for one in classes])
+    edges = coo_array((np.ones(len(members)), (members, leaders)), shape=(pictures, pictures))
+    groups: np.ndarray = connected_components(edges, directed=False)[1]
+    return groups
 
 
 def weights(classes: Classes, pictures: int, draws: Sequence[np.ndarray]) -> np.ndarray:

@@ -89,7 +89,9 @@ def concept_vectors(
         ``shuffled_norm`` (concept, scope, draw, layer) is the length that a shuffled draw had before it was given the
         concept's, and ``shuffled_cosine`` its absolute cosine with the concept's vector. ``manifold``
         (manifold_sample, scope, layer, hidden), bfloat16 on the device: up to 128 pooled activations of the images,
-        minus their mean, from which controls of kind ``"on_manifold"`` are drawn.
+        minus their mean, from which controls of kind ``"on_manifold"`` are drawn, with ``manifold_mean`` (scope, layer,
+        hidden), float32, and ``manifold_group`` (manifold_sample), equal for counterparts and near-duplicates.
+        Coordinate ``fit_image``: content hashes of all images.
 
     Raises
     ------
@@ -120,7 +122,8 @@ def concept_vectors(
     sums = Sums(model, classes, len(pictures), scopes, chosen, shuffled_draws, seed)
     if method != "mean_difference" or probe_accuracy:
         sums.keep_pooled(model.hidden_size)
-    norms = pool(model, as_requests(model, pictures, prompt), scopes, chosen, sums.add, batch_size, progress)
+    requests = as_requests(model, pictures, prompt)
+    norms = pool(model, requests, scopes, chosen, sums.add, batch_size, progress)
     directions = ConceptDirections(sums, classes, method, seed)
     data = directions.variables() | directions.shuffled_variables() | directions.manifold_variables()
     data |= _norm_variables(norms, scopes)
@@ -129,6 +132,7 @@ def concept_vectors(
     coords: dict[Any, Any] = {schema.CONCEPT: list(library), schema.SCOPE: list(scopes)}
     coords |= schema.layer_coordinates(chosen, len(model.layers))
     coords[schema.CATEGORY] = (schema.CONCEPT, [str(c.category) for c in library.values()])
+    coords[schema.FIT_IMAGE] = [request.id for request in requests]
     data |= _library_variables(library, classes)
     facts = {
         "prompt": model.default_prompt if prompt is None else prompt,

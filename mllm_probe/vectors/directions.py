@@ -131,6 +131,11 @@ class Directions:
             self._drawn[key] = self._drawn_on_manifold(*key)
         return self._drawn[key][self.layers[layer]][self.scopes.index(scope)][draw % _DRAWS_AT_ONCE]
 
+    def kept(self, scope: str, layer: int) -> Tensor:
+        """Pooled activations that are kept with the vectors, [manifold_sample, hidden] float32 on their device."""
+        at = self.scopes.index(scope)
+        return self._all("manifold", layer)[at] + self._all("manifold_mean", layer)[at]
+
     def _drawn_on_manifold(self, seed: int, block: int) -> list[list[tuple[Tensor, ...]]]:
         """Directions of `_DRAWS_AT_ONCE` draws, by layer and scope: numbers go to each device once for all of them."""
         kept = [self._all("manifold", layer) for layer in self.layers]

@@ -15,7 +15,16 @@ from mllm_probe.activations.device_array import joined, lazy, stacked_on_host
 from mllm_probe.activations.free_memory import require_room
 from mllm_probe.models import ProbeModel
 from mllm_probe.typing import DataVariables
-from mllm_probe.vectors.classes import HALF_A, HALF_B, NEGATIVE, POSITIVE, Classes, shuffled_weights, weights
+from mllm_probe.vectors.classes import (
+    HALF_A,
+    HALF_B,
+    NEGATIVE,
+    POSITIVE,
+    Classes,
+    joined_groups,
+    shuffled_weights,
+    weights,
+)
 from mllm_probe.vectors.directions import unit_rows
 from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_component
 
@@ -149,14 +158,20 @@ class ConceptDirections:
         }
 
     def manifold_variables(self) -> DataVariables:
-        """Deviations of kept activations from their mean, from which on-manifold controls are drawn."""
+        """Kept activations as deviations from their mean, and that mean: for on-manifold controls and `likeness`."""
         dims = (schema.MANIFOLD_SAMPLE, schema.SCOPE, schema.LAYER, schema.HIDDEN)
         kept = [torch.cat(self.sums.manifold[layer]) for layer in self.sums.layers]
         if len(kept[0]) < 2:
             return {}
+        groups = joined_groups(self.classes, self.sums.weights.shape[-1])
         # bfloat16 holds any activation; rounding by .4 % does not matter to directions that are drawn at random.
         deviations = [(one - one.mean(0)).bfloat16() for one in kept]
-        return {"manifold": lazy(dims, joined(deviations, 2), made_by="concept_vectors")}
+        means = [one.mean(0) + self.sums.centre[layer] for layer, one in zip(self.sums.layers, kept, strict=True)]
+        return {
+            "manifold": lazy(dims, joined(deviations, 2), made_by="concept_vectors"),
+            "manifold_mean": lazy(dims[1:], joined(means, 1), made_by="concept_vectors"),
+            "manifold_group": (schema.MANIFOLD_SAMPLE, groups[:: self.sums.stride]),
+        }
 
     def probe_variables(self) -> DataVariables:
         """Held-out accuracy of probes: each half classified by the probe of the other."""

@@ -3,8 +3,7 @@ import math
 import pytest
 
 from mllm_probe.apps.evaluation.accuracy import problems, recognition, scenes, score, table
-from mllm_probe.apps.evaluation.steerability import neutral_pictures
-from mllm_probe.scenes import CATEGORIES, CONCEPTS, draw
+from mllm_probe.scenes import CATEGORIES, draw
 from mllm_probe.scenes.combinations import is_unseen
 from mllm_probe.scenes.language import CAPTION_PROMPT, DEFAULT_PROMPT, caption
 from mllm_probe.scenes.scene import true_concepts
@@ -51,11 +50,6 @@ def test_a_table_shows_share_interval_and_count():
     text = table("New scenes", [score("entity", [True] * 9 + [False]), score("none", [])])
     assert "| entity | 0.900 | 0.596 to 0.982 | 10 |" in text
     assert math.isnan(score("none", []).share)
-
-
-def test_neutral_pictures_are_labelled_with_what_they_show():
-    pictures = neutral_pictures(6, 3)
-    assert all(picture.labels <= set(CONCEPTS) and picture.image.size == (224, 224) for picture in pictures)
 
 
 @pytest.mark.parametrize("missing", ["no-such-folder"])

@@ -194,7 +194,7 @@ def _sweeps() -> None:
         "last prompt token": {**last, "metrics": metrics, "controls": ("random",), "draws": 4},
         "image tokens": {**image, "metrics": metrics, "controls": ()},
         "recorded": {
-            **last, "metrics": ("logprob",), "controls": (),
+            **last, "metrics": ("logprob",), "controls": ("random",), "draws": 4,
             "record": ("activation", "projection", "residual_norm", "logit_lens"),
         },
     }  # fmt: skip

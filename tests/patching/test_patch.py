@@ -319,7 +319,7 @@ REFUSED = {
     "off target": ({"metrics": "off_target"}, "'off_target' reads more than the answer's first position"),
     "no metric": ({"metrics": ()}, "metrics: expected one or more names"),
     "a window": ({"window": 0}, "window: expected 1 or more; got 0"),
-    "a gap": ({"minimum_gap": 0}, "minimum_gap: expected a positive number; got 0"),
+    "a gap": ({"minimum_gap": -0.1}, "minimum_gap: expected 0 or more; got -0.1"),
     "a layer": ({"layers": [9]}, "no layer 9: the model has 4 blocks"),
     "no counterpart": ({"metrics": "logit_difference"}, "needs to know what the negative shows in the concept's place"),
 }

@@ -1,14 +1,12 @@
-"""Best cells: one definition for the report and the evaluation of the bundled models."""
+"""Best cells: one definition for the report and for what is recommended."""
 
 import re
 
 import numpy as np
-import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.apps.evaluation import steerability
-from mllm_probe.studies.best_cell import best_cells, best_places, mean_over_eligible, named_and_kept, steadiest
+from mllm_probe.studies.best_cell import best_cells, best_places, mean_over_eligible, mean_score, steadiest
 
 DIMS = ("concept", "layer", "strength", "control", "draw", "sample")
 
@@ -31,9 +29,10 @@ def grid(samples=8, seed=0):
     kept[0, 2, 2, 0, 0, 1::2] = 0.6
     kept[0, 2, 2, 0, 0, ::2] = 0.0
     named[:, :, :, 0, 1:] = kept[:, :, :, 0, 1:] = np.nan
-    unsteered = np.zeros((2, samples), np.float32)
     variables = {"named": (DIMS, named), "kept": (DIMS, kept), "edited": (DIMS, np.ones(shape, np.int32))}
-    variables |= {f"{name}_unsteered": (("concept", "sample"), unsteered) for name in ("named", "kept")}
+    variables |= {"perplexity": (DIMS, np.ones(shape, np.float32)), "repetition": (DIMS, np.zeros(shape, np.float32))}
+    for name, value in {"named": 0, "kept": 1, "perplexity": 1, "repetition": 0}.items():
+        variables[f"{name}_unsteered"] = ("concept", "sample"), np.full((2, samples), value, np.float32)
     return xr.Dataset(
         {**variables, "eligible": (("concept", "strength", "sample"), eligible)},
         {
@@ -47,16 +46,14 @@ def grid(samples=8, seed=0):
     )
 
 
-def test_report_and_evaluation_give_the_same_best_cell(tmp_path, monkeypatch):
+def test_report_and_recommendation_give_the_same_best_cell(tmp_path):
     """Of one grid; both average ``kept`` over the eligible images alone."""
     data = grid()
     text = mp.report(data, tmp_path / "report.html", metric="named").path.read_text(encoding="utf-8")
     body = re.search(r'data-testid="best-cells".*?<tbody>(.*?)</tbody>', text, re.DOTALL)[1]
     rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)]
     reported = {row[0]: (int(row[2]), float(row[3])) for row in rows}
-    monkeypatch.setattr(steerability, "_sweep", lambda *_: data)
-    model = type("Model", (), {"layers": range(4)})
-    chosen = steerability.best_over_scopes({"last": steerability.worth(model, None, [], "last")})
+    chosen = best_places(mean_score(data))
     assert reported == {name: (cell.layer, cell.strength) for name, cell in chosen.items()}
     assert reported["cat"] == (2, 2.0) and rows[0][-4] == "0.60"
 
@@ -65,11 +62,11 @@ def test_images_that_are_not_eligible_or_were_not_edited_do_not_count():
     data = grid()
     over_all = data["kept"].sel(control="concept", strength=2.0).isel(draw=0, concept=0).mean("sample")
     assert over_all[1] > over_all[2], "over all images the other cell would be chosen"
-    score = named_and_kept(data).sel(concept="cat", strength=2.0)
+    score = mean_score(data).sel(concept="cat", strength=2.0)
     np.testing.assert_allclose(score[1:3], [0.5, 0.6], rtol=1e-6)
     data["edited"].loc[{"concept": "cat", "layer": 2, "strength": 2.0}] = 0
     assert np.isnan(mean_over_eligible(data, "kept").sel(concept="cat", layer=2, strength=2.0))
-    assert best_places(named_and_kept(data))["cat"].layer == 1
+    assert best_places(mean_score(data))["cat"].layer == 1
 
 
 def test_cells_are_chosen_on_fit_images_and_reported_on_held_out_ones():
@@ -89,17 +86,10 @@ def test_of_equal_cells_the_one_with_the_best_neighbours_is_chosen():
 
 
 def test_cells_that_were_not_run_and_doses_that_take_away_are_not_chosen():
-    score = named_and_kept(grid())
+    score = mean_score(grid())
     score.loc[{"concept": "cat", "strength": -1.0}] = 1.0
     score.loc[{"concept": "dog"}] = np.nan
     best = best_places(score)
     assert list(best) == ["cat"] and best["cat"].strength == 2.0
     shuffled = best_places(score.isel(strength=[2, 0, 1], layer=[3, 1, 0, 2]))
     assert shuffled == best
-
-
-def test_a_concept_without_eligible_images_is_refused_by_the_evaluation():
-    score = named_and_kept(grid())
-    score.loc[{"concept": "dog"}] = np.nan
-    with pytest.raises(ValueError, match=r"no cell can be chosen for dog: expected images that lack.*more images"):
-        steerability.best_over_scopes({"last": score, "image": score})

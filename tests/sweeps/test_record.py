@@ -8,8 +8,9 @@ import mllm_probe.sweeps as sweeps
 from mllm_probe.activations import capture
 from mllm_probe.activations.device_array import tensor_of
 from mllm_probe.steering import Steering
+from mllm_probe.steering.controls import random_direction
 from mllm_probe.sweeps import record as record_module
-from tests.sweeps.helpers import random_vectors
+from tests.sweeps.helpers import plain_edit, plain_logits, random_vectors
 
 EVERYTHING = ("activation", "projection", "residual_norm", "logit_lens")
 SETTINGS = {"metrics": ("logprob",), "strengths": (0, 1), "layers": [1], "draws": 4, "progress": False}
@@ -50,6 +51,76 @@ def test_recorded_activations_equal_capture_of_the_same_cell(tiny, pictures, tok
         np.testing.assert_allclose(
             cell.projection.transpose("sample", "read_layer", "token").values[..., -1], along, atol=1e-4
         )
+
+
+def own_direction(vectors, concept, control, draw, scope, layer, seed):
+    """Unit vector of an edit, written down again from the definitions."""
+    at = vectors.sel(scope=scope, layer=layer)
+    if control == "random":
+        return random_direction(seed, draw, vectors.sizes["hidden"]).numpy()
+    if control == "on_manifold":
+        kept = at.manifold.transpose("manifold_sample", "hidden").values
+        weights = np.random.default_rng([seed, draw // 2]).standard_normal(len(kept))
+        whole = (-1) ** draw * weights @ kept
+    elif control == "shuffled":
+        whole = at.shuffled.sel(concept=concept, draw=draw).values
+    else:
+        other = {"cat": "dog", "dog": "cat"}[concept] if control == "concepts" else concept
+        whole = at.vector.sel(concept=other).values
+    return (whole / np.linalg.norm(whole)).astype(np.float32)
+
+
+def plain_states(model, encoded, edits, layers, columns):
+    """What blocks give at columns of the prompt [layers, columns, hidden], by plain hooks behind those of the edits."""
+    found = {}
+
+    def keep(module, arguments, output):
+        whole = output[0] if isinstance(output, tuple) else output
+        found[list(model.layout.blocks).index(module)] = whole[0, columns].cpu().numpy()
+
+    handles = [model.layout.blocks[layer].register_forward_hook(keep) for layer in layers]
+    try:
+        plain_logits(model, encoded, [], edits)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return np.stack([found[layer] for layer in layers])
+
+
+@pytest.mark.parametrize("tokens", [("last_prompt", "generated"), "image"])
+def test_own_projections_are_along_the_direction_that_was_added(tiny, pictures, tokens):
+    vectors, seed, read = random_vectors(tiny, norm=1.5, draws=4), 3, [2, 3]
+    controls = ("random", "on_manifold", "concepts", "shuffled")
+    settings = SETTINGS | {"strengths": (0, 1), "controls": controls, "seed": seed}
+    grid = sweeps.sweep(
+        tiny, vectors, pictures[:1], tokens=tokens, record="projection", read_layers=read, read_tokens=[4, -1],
+        **settings,
+    ).isel(sample=0, layer=0)  # fmt: skip
+    assert {"projection", "own_projection"} == {n for n in grid if "projection" in n and "unsteered" not in n}
+    encoded = tiny.encode(pictures[0], None)
+    columns, scopes = [4, encoded.prompt_length - 1], ["image", "last_prompt"]
+    edited = "image" if tokens == "image" else "last_prompt"
+    for concept, control, draw in [
+        ("dog", "concept", 0), ("cat", "random", 1), ("dog", "random", 2), ("dog", "on_manifold", 3),
+        ("cat", "concepts", 0), ("dog", "shuffled", 1),
+    ]:  # fmt: skip
+        added = own_direction(vectors, concept, control, draw, edited, 1, seed)
+        edits = plain_edit(tiny, vectors, encoded, concept, 1, 1.0, tokens, direction=torch.from_numpy(added))
+        along = np.array(
+            [[own_direction(vectors, concept, control, draw, s, layer, seed) for s in scopes] for layer in read]
+        )
+        cell = grid.sel(concept=concept, control=control, draw=draw)
+        for strength, done in ((0, []), (1, edits)):
+            states = plain_states(tiny, encoded, done, read, columns)
+            expected = (states * along).sum(-1)
+            values = cell.own_projection.sel(strength=strength).transpose("read_layer", "token").values
+            np.testing.assert_allclose(values, expected, atol=2e-5)
+        plain = cell.own_projection_unsteered.transpose("read_layer", "token").values
+        np.testing.assert_array_equal(plain, cell.own_projection.sel(strength=0).transpose("read_layer", "token"))
+        if control == "concept":
+            np.testing.assert_allclose(cell.own_projection, cell.projection, atol=1e-6)
+    assert np.isnan(grid.own_projection.sel(control="concept", draw=1)).all()
+    assert np.isnan(grid.own_projection_unsteered.sel(control="concept", draw=1)).all()
 
 
 def test_strength_zero_and_unsteered_are_the_unedited_run(tiny, pictures):

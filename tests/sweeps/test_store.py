@@ -212,7 +212,7 @@ def test_a_sweep_that_was_closed_goes_on_from_its_store(tmp_path, tiny, pictures
     grids = sweeps.sweep_iter(tiny, vectors, pictures[:2], store=store, **SMALL)
     for _ in range(3):
         last = next(grids)
-    with pytest.raises(RuntimeError, match="being filled by another sweep: wait for it, close its iterator"):
+    with pytest.raises(RuntimeError, match="being filled by another run: wait for it, close its iterator"):
         sweeps.sweep(tiny, vectors, pictures[:2], store=store, **SMALL)
     grids.close()
     assert not list(grids) and active_hooks(tiny) == 0
@@ -369,7 +369,7 @@ def test_what_is_no_store_is_left_alone(tiny, pictures, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     sweeps.sweep(tiny, random_vectors(tiny), pictures[:1], **SMALL).to_zarr(tmp_path / "grid", zarr_format=2)
     for path in (tmp_path, tmp_path / "notes.txt", tmp_path / "grid"):
-        with pytest.raises(ValueError, match="exists and is not the store of a sweep: give a new path"):
+        with pytest.raises(ValueError, match="exists and is not the store of a sweep or of patch: give a new path"):
             sweeps.sweep(tiny, random_vectors(tiny), pictures[:1], store=path, **SMALL)
     assert (tmp_path / "notes.txt").read_text() == "mine"
     (tmp_path / "empty").mkdir()

@@ -210,8 +210,10 @@ def test_vectors_carry_words_norms_and_the_true_directions(device):
         truth.vectors("text")
 
 
-def test_distractors_leave_the_effects_alone(device):
-    truth = plant(4, 2, distractors=8, width=64, pairs=8)
+@pytest.mark.parametrize(("distractors", "width", "side"), [(8, 64, 16), (128, 512, 32)])
+def test_distractors_leave_the_effects_alone(distractors, width, side, device):
+    truth = plant(4, 2, distractors=distractors, width=width, pairs=8)
+    assert truth.library.pictures[0].image.size == (side, side), "more contents need larger patches"
     put(truth.model, device)
     vectors = truth.vectors()
     for name in KINDS:
@@ -234,7 +236,7 @@ def test_distractors_leave_the_effects_alone(device):
         ({"distractors": 0}, "distractors: expected 1 or more"),
         ({"width": 18}, "width: expected an even number of at least 20, for the directions of 4 concepts and 2 dis"),
         ({"width": 65}, "width: expected an even number"),
-        ({"distractors": 60, "width": 512}, "distractors: expected 1 … 41; got 60"),
+        ({"distractors": 200, "width": 512}, "distractors: expected 1 … 185; got 200"),
         ({"width": 10**9}, "width: expected 2 … 4096; got 1000000000"),
         ({"kinds": "global"}, "kinds: expected one or more different ones of local, distributed, null, decoy; got 'gl"),
         ({"kinds": ()}, "kinds: expected one or more different ones"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import operator
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 
-from tests.validity import coverage, nulls
+import mllm_probe as mp
+from tests.validity import coverage, nulls, power, randomised
 
 Row = tuple[str, ...]
 
@@ -74,6 +77,68 @@ def print_map(concepts: int | None) -> None:
     table(("cells", "count", "named in half and content kept, %", "never named, %"), rows)
 
 
+def print_power(models: int) -> None:
+    """Verdicts of planted concepts, by the effective rank of activations."""
+    rows, headline = [], None
+    for distractors in power.DISTRACTORS:
+        # Each kind of the first row has its own row too, so that it rests on more models.
+        count = models if headline is None else max(models // 2, 1)
+        measured = functools.reduce(operator.add, (power.measure(distractors, seed) for seed in range(count)))
+        headline = headline or measured
+        for metric in power.METRICS:
+            one = measured.of(metric=metric)
+            rows.append((str(distractors), f"{one.rank:.0f}", metric, str(count), *_passed(one)))
+    head = ("cells", "clear of controls, %", "pass in the grid, %", "clear of random ones alone, %", "no effect: clear")
+    print(
+        f"\nPlanted concepts, cells with an effect: {power.IMAGES} images, {power.DRAWS} draws, default controls, unit "
+        f"vector, {power.LAYERS} blocks, width {power.WIDTH}\n"
+    )
+    table(("distractors", "effective rank", "metric", "models", *head), rows)
+    print(f"\nThe same by concept, {power.DISTRACTORS[0]} distractors\n")
+    kinds = [(kind, metric) for kind in power.KINDS for metric in power.METRICS]
+    table(("concept", "metric", *head), [(k, m, *_passed(headline.of(concept=k, metric=m))) for k, m in kinds])
+
+
+def _passed(cells: power.Power) -> Row:
+    """How many cells with an effect, which share passes; how many cells without one are clear."""
+    caused, none = cells.of(caused=True), cells.of(caused=False)
+    low, high = caused.interval()
+    return (
+        str(caused.size), f"{100 * caused.share():.1f} ({100 * low:.1f} – {100 * high:.1f})",
+        f"{100 * caused.share('in_grid'):.1f}", f"{100 * caused.share('clear_of_random'):.1f}",
+        f"{round(none.share() * none.size)} of {none.size}",
+    )  # fmt: skip
+
+
+def print_randomised(models: int, seeds: int) -> None:
+    """What is found in models with shuffled weights: concepts that are fit to be studied, contrasts of categories."""
+    model = mp.load("scenes-8l")
+    rows = []
+    for seed in range(models):
+        seen = randomised.fitness(model, seed)
+        rows.append((str(seed), str(seen.sizes["concept"]), str(int(seen["fit"].sum())),
+                     f"{float(abs(seen['gap']).median()):.2f}", str(int((seen["gap_low"] > 0).sum())),
+                     f"{100 * float(seen['named_positive'].mean()):.1f}",
+                     f"{100 * float(seen['named_negative'].mean()):.1f}"))  # fmt: skip
+    print(f"\nscenes-8l with shuffled weights, {randomised.PAIRS} pairs of each concept\n")
+    table(("seed", "concepts", "fit to be studied", "median size of the gap, nats", "gap above 0",
+           "named on positives, %", "on negatives, %"), rows)  # fmt: skip
+    model, found = mp.load("scenes-4l"), []
+    one, other = randomised.CONTRAST
+    print(
+        f"\nscenes-4l with shuffled weights, gates forced open, {randomised.CONCEPTS} concepts of each category: mean "
+        "depth of the read-out by interchange\n"
+    )
+    for seed in range(seeds):
+        found.append(randomised.contrasts(model, seed))
+    table(
+        ("seed", "concepts", f"{one} − {other}", "p", "p of the largest contrast"),
+        [(str(c.seed), str(c.concepts), f"{c.difference:+.3f}", f"{c.p:.3f}", f"{c.largest_p:.3f}") for c in found],
+    )
+    within = [sum(getattr(c, name) > randomised.LARGEST_P for c in found) for name in ("p", "largest_p")]
+    print(f"\nwithin their permutation null: {within[0]} of {seeds} ({one} − {other}), {within[1]} (largest contrast)")
+
+
 def print_truth(seeds: int) -> None:
     """Planted models: closed form, read-out profile, probes and verdicts; the trained ones too."""
     for command in (["tests.truth.table", "--seeds", str(seeds)], ["tests.truth.trained_models"]):
@@ -91,6 +156,8 @@ PARTS: dict[str, Callable[[bool], None]] = {
     "coverage": lambda quick: print_coverage(400 if quick else 4000),
     "nulls": lambda quick: print_nulls(1000 if quick else 5000),
     "map": lambda quick: print_map(12 if quick else None),
+    "power": lambda quick: print_power(2 if quick else 20),
+    "randomised": lambda quick: print_randomised(1 if quick else 3, 2 if quick else 20),
     "truth": lambda quick: print_truth(2 if quick else 20),
     "naming": lambda quick: print_naming(),
 }

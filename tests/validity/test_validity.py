@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import mllm_probe as mp
+from tests.validity import power, randomised
 from tests.validity.coverage import Setting, measure
 
 
@@ -33,3 +35,35 @@ def test_an_interval_that_leaves_the_draws_out_does_not_cover():
     own, drawn, truth = coverage._scores(Setting("normal", 24, 8, 1.0), 400, np.random.default_rng(0))
     low, high = bootstrap_interval(own - drawn.mean(-2))
     assert ((low <= truth) & (truth <= high)).mean() < 0.8
+
+
+def test_planted_effects_are_clear_of_controls_where_activations_have_many_dimensions():
+    many = power.measure(96, seed=1, layers=3, width=256).of(metric="logit")
+    caused = many.of(caused=True)
+    assert many.rank >= 48 and caused.size == 11
+    assert caused.share() >= 0.95 and not many.of(caused=False).share()
+
+
+def test_on_manifold_controls_carry_the_concept_itself_where_they_have_few():
+    one, other = (power.measure(1, seed, layers=2, width=256, pairs=24) for seed in (0, 1))
+    few = (one + other).of(metric="logit", caused=True)
+    assert few.rank < 4
+    assert few.share() <= 0.3 <= 0.7 <= few.share("clear_of_random")
+
+
+def test_permutation_finds_contrasts_that_are_there_and_has_its_level_where_none_is():
+    rng, categories = np.random.default_rng(0), np.repeat(["abstract", "emotion", "entity"], 8)
+    noise = rng.standard_normal((100, 24))
+    shift = 2.0 * (categories == "abstract")
+    there = [randomised.permuted(values + shift, categories, 0) for values in noise[:20]]
+    assert sum(p <= 0.05 for _, p, _ in there) >= 18 and sum(largest <= 0.05 for _, _, largest in there) >= 17
+    difference, _, _ = randomised.permuted(shift, categories, 0)
+    assert difference == 2
+    absent = [randomised.permuted(values, categories, 0) for values in noise]
+    for number in (1, 2):
+        assert 0.0 < np.mean([found[number] <= 0.05 for found in absent]) <= 0.12
+
+
+def test_categories_do_not_differ_in_a_model_whose_weights_are_shuffled():
+    found = randomised.contrasts(mp.load("scenes-4l"), seed=0, concepts=2, pairs=2)
+    assert found.concepts == 10 and found.p > 0.05 and found.largest_p > 0.05

@@ -278,7 +278,7 @@ def test_what_is_no_store_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "file.txt").write_text("x")
     monitor = SweepMonitor(tmp_path)
     assert not monitor.wait(SOON)
-    assert monitor.status == "error" and "is not the store of a sweep" in monitor.message
+    assert monitor.status == "error" and "is not the store of a sweep or of patch" in monitor.message
     monitor.close()
 
 

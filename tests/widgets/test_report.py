@@ -102,8 +102,16 @@ def test_a_report_says_how_it_was_made_and_how_large_it_is(tmp_path):
     assert "torch 2.13" in facts["versions"]
 
 
+def with_fluency(data: xr.Dataset) -> xr.Dataset:
+    """The grid with perplexity and repetition of answers that are as fluent as the unsteered ones."""
+    fluent = {"perplexity": 1.0, "repetition": 0.0}
+    added = {name: xr.full_like(data["named"], value) for name, value in fluent.items()}
+    added |= {f"{name}_unsteered": xr.full_like(data["named_unsteered"], value) for name, value in fluent.items()}
+    return data.assign(added)
+
+
 def test_the_best_cell_is_chosen_on_fit_pictures_and_reported_on_held_out_ones(tmp_path):
-    data = grid(samples=24)
+    data = with_fluency(grid(samples=24))
     flattering = data["named"].copy()
     held_out = np.flatnonzero(data["split"].values == "held_out")
     flattering.values[0, 2, 1, 0, 0, held_out[:3]] = 0
@@ -114,8 +122,8 @@ def test_the_best_cell_is_chosen_on_fit_pictures_and_reported_on_held_out_ones(t
     cell = named.sel(concept="cat", layer=2, strength=1)
     assert rows[0][:5] == ["cat", "entity", "2", "1", "0.50"], "the score on the fit images"
     assert rows[0][5:7] == ["0.75", f"+0.75 [+{float(cell['low']):.2f}, +{float(cell['high']):.2f}]"]
-    assert "Selected by naming × kept true content on fit images and evaluated on held-out ones" in text
-    assert "naming × kept true content, fit images</th>" in text
+    assert "Selected by the mean score of the answers on fit images and evaluated on held-out ones" in text
+    assert "mean score of the answers, fit images</th>" in text
     spread = spread_over_layers(named)
     over = spread.sel(concept="cat", strength=1)
     peak, ratio = int(over["peak_layer"]), f"{float(over['participation_ratio']):.1f}"
@@ -155,7 +163,7 @@ def test_cells_that_clear_their_controls_stand_beside_them(tmp_path):
 
 
 def test_cells_of_too_few_images_have_no_verdict(tmp_path):
-    text = page(grid(samples=4), tmp_path)
+    text = page(with_fluency(grid(samples=4)), tmp_path)
     assert table(text, "clear-cells") == [] and "No verdict: 4 of 6 images. " in text
     assert {row[-1] for row in table(text, "best-cells")} == {"no verdict: 2 of 10 images"}
 

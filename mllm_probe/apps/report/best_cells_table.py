@@ -7,17 +7,13 @@ import xarray as xr
 
 from mllm_probe.plots.palette import control_label
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, LAYER, STRENGTH, layer_name
-from mllm_probe.studies.answer_score import content_checked, has_score
+from mllm_probe.studies.answer_score import content_checked
 from mllm_probe.studies.best_cell import BestCells
 from mllm_probe.studies.layer_spread import spread_over_layers
 from mllm_probe.widgets.base.numbers import chance, digits_for, dose, interval, plain, signed, words
 from mllm_probe.widgets.pages.markup import paragraph, table
 
-_CHOSEN = {
-    "score": "the mean score of the answers",
-    "naming": "naming × kept true content",
-    "effect": "the largest effect",
-}
+_SCORE = "mean score of the answers"
 _HELD_OUT = "on fit images and evaluated on held-out ones, so that the selection does not bias the numbers."
 _SAME = (
     "and evaluated on the same images, so these numbers are optimistic; give sweep() both halves of library.split() to "
@@ -26,16 +22,11 @@ _SAME = (
 _UNCHECKED = " Without labels of the images, the score does not check what an answer keeps of their content."
 
 
-def chosen_by(best: BestCells, data: xr.Dataset) -> str:
-    """What decided on the best cells of a grid or effect: ``"score"``, ``"naming"`` (× kept) or ``"effect"``."""
-    return "score" if has_score(data) else "effect" if best.kept is None else "naming"
-
-
 def choice_of(best: BestCells, data: xr.Dataset) -> str:
     """Say how the cells were chosen, and on which images they are reported."""
-    by = chosen_by(best, data)
-    unchecked = _UNCHECKED if by == "score" and not content_checked(data) else ""
-    return f"Selected by {_CHOSEN[by]} {_HELD_OUT if best.held_out else _SAME}{unchecked}"
+    unchecked = _UNCHECKED if best.by_score and not content_checked(data) else ""
+    by = f"the {_SCORE}" if best.by_score else "the largest effect"
+    return f"Selected by {by} {_HELD_OUT if best.held_out else _SAME}{unchecked}"
 
 
 def best_table(best: BestCells, data: xr.Dataset, unit: str) -> str:
@@ -49,9 +40,8 @@ def best_table(best: BestCells, data: xr.Dataset, unit: str) -> str:
     unit : str
         Of the effect that they are reported with.
     """
-    by = chosen_by(best, data)
     kinds = [str(kind) for kind in best.reported[CONTROL].values]
-    score = [] if by == "effect" else [_CHOSEN[by].removeprefix("the ") + (", fit images" if best.held_out else "")]
+    score = [_SCORE + (", fit images" if best.held_out else "")] if best.by_score else []
     heads = ["concept", "category", "layer", "strength", *score, f"steered [{unit}]" if unit else "steered"]
     heads += ["beyond random [95 %]", *map(control_label, kinds), "peak layer", "spread [layers]"]
     heads += [*["content kept"] * (best.kept is not None), "n", "q", "passes in the grid"]

@@ -46,7 +46,8 @@ def _results(folder: Path) -> str:
     path = folder / RESULTS
     if not path.exists():
         return "\n## Held-out results\nNot measured yet: `python -m mllm_probe.apps.evaluate` prints and keeps them.\n"
-    return "\n## Held-out results\n" + "\n\n".join(json.loads(path.read_text())["tables"]) + "\n"
+    parts = json.loads(path.read_text())
+    return "\n## Held-out results\n" + "\n\n".join(text for part in parts.values() for text in part) + "\n"
 
 
 def write_card(folder: Path, plan: TrainingPlan, took: Times) -> None:

@@ -13,7 +13,9 @@ import xarray as xr
 from traitlets.utils.bunch import Bunch
 
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.metrics.statistics import LEAST_IMAGES
 from mllm_probe.models import ProbeModel
+from mllm_probe.studies.fitness import check, told_apart
 from mllm_probe.studies.fluent_doses import PERPLEXITY
 from mllm_probe.widgets.base.probe_widget import guarded, sentence
 from mllm_probe.widgets.base.sharing import Shared
@@ -85,7 +87,7 @@ class Explore(Shared, ipywidgets.VBox):
         parts = [*self.parts.offered, [SWEEP, "Sweep"], ["code", "Code"]]
         self.bar = LabBar(title=" · ".join(map(str, facts)), parts=parts)
         self.heatmap, self.panel, self.monitor, self._recipe = heatmap, panel, SweepMonitor(), recipe
-        self._fluent = fluent
+        self._fluent, self._model, self._library, self._title = fluent, model, library, self.bar.title
         if fluent is not None:
             fluent.tell = self.bar.publish
         beside = ipywidgets.VBox([panel, self.parts.beside], _dom_classes=["mp-lab-beside"])
@@ -125,7 +127,7 @@ class Explore(Shared, ipywidgets.VBox):
         return self.heatmap.grid
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the vectors, the sweep, the fluent range of the concept in the panel, and the newest answers.
+        """Wait for vectors, sweep, fluent range of the panel's concept, check of the concepts, and newest answers.
 
         Returns
         -------
@@ -134,7 +136,7 @@ class Explore(Shared, ipywidgets.VBox):
         """
         end = None if timeout is None else time.monotonic() + timeout
         waits = [self._worker.wait, self.monitor.wait_until_free, self.heatmap.wait]
-        waits += [self.panel.wait] if self._fluent is None else [self._fluent.wait, self.panel.wait]
+        waits += [self.panel.wait] if self._fluent is None else [self._fluent.wait, self._worker.wait, self.panel.wait]
         for wait in waits:
             if not wait(None if end is None else max(0.0, end - time.monotonic())):
                 return False
@@ -219,6 +221,7 @@ class Explore(Shared, ipywidgets.VBox):
             self._show(SWEEP, False)
             if self._fluent is not None:
                 self._fluent.begin()
+                self._worker.submit(self._check)
 
     def _on_grid(self, _change: Bunch) -> None:
         """A sweep that has perplexity tells the panel which doses are fluent."""
@@ -226,6 +229,28 @@ class Explore(Shared, ipywidgets.VBox):
         self.bar.publish(progress=self.monitor.progress)
         if grid is not None and PERPLEXITY in grid:
             guarded(lambda: setattr(self.panel, "grid", grid), "the panel could not take the sweep's grid", self._say)
+
+    def _check(self, cancelled: threading.Event) -> None:
+        """Say in the bar how many concepts the model tells apart, from some pairs of each."""
+        library = self._library
+        if library is None:
+            return
+        pairs = min(min(len(one.positive), len(one.negative)) for one in library.values())
+        library = library.subset(pairs=min(pairs, LEAST_IMAGES))
+
+        def report(done: int, total: int) -> None:
+            if cancelled.is_set():
+                raise _StoppedError
+            self.bar.publish(title=f"{self._title} · checking which concepts the model tells apart: {done} of {total}")
+
+        try:
+            seen = check(self._model, library, self.panel.prompt, progress=report)
+            self.bar.publish(title=f"{self._title} · {told_apart(seen)}")
+        except _StoppedError:
+            self.bar.publish(title=self._title)
+        except Exception as error:
+            logger.exception("the concepts of a lab could not be checked")
+            self.bar.publish(title=self._title, message=sentence(error))
 
     def fill(self, make: Make) -> None:
         """Fill the lab in the background, once the panel shows its unsteered answer.

@@ -11,6 +11,7 @@ from mllm_probe.concepts import ConceptLibrary, neutral_images, scenes
 from mllm_probe.loading import load
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.bundled import bundled_folder
+from mllm_probe.studies.recommendation import stored_settings
 from mllm_probe.sweeps import sweep_iter
 from mllm_probe.vectors import concept_vectors
 from mllm_probe.vectors.classes import distinct_pictures
@@ -99,7 +100,13 @@ def explore(
         seed,
         _NEUTRAL,
     )
-    panel = SteeringPanel(model, images=pictures if images is None else images, prompt=prompt, seed=seed)
+    panel = SteeringPanel(
+        model,
+        images=pictures if images is None else images,
+        prompt=prompt,
+        seed=seed,
+        recommended=stored_settings(model) if given is None and prompt is None else None,
+    )
     swept = neutral_images(held_out, _NEUTRAL)
     fluent = FluentDoses(panel, swept, prompt, strengths)
     lab = Explore(model, LayerConceptHeatmap(layer=panel.layer), panel, held_out, recipe, fluent)

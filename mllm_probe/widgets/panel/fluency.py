@@ -107,10 +107,17 @@ class FluentDoses:
             if grid is not None:
                 self._found[concept] = grid
                 panel.grid = xr.concat(list(self._found.values()), CONCEPT, data_vars="minimal", join="exact")
+                self._open_at_largest_dose()
             self.tell(step="")
         except Exception as error:
             logger.exception("the fluency of answers with '%s' could not be measured", concept)
             self.tell(step="", message=sentence(error))
+
+    def _open_at_largest_dose(self) -> None:
+        """Until a control is moved, and where nothing better is known, show the largest dose with fluent answers."""
+        panel = self._panel
+        if not panel.moves and not panel.recommended and panel.safe_high > 0:
+            panel.choose(strength=panel.safe_high)
 
     def _swept(self, vectors: xr.Dataset, cancelled: threading.Event) -> xr.Dataset | None:
         """The finished grid; None if it was left."""

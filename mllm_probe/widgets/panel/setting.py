@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import xarray as xr
 
 from mllm_probe.schema import CONCEPT
 from mllm_probe.steering import Composition, Steering, compose
+from mllm_probe.studies.recommendation import Recommended
 from mllm_probe.tokens import scope_choices
 from mllm_probe.typing import TokenScope, Traits
 
@@ -162,7 +163,40 @@ def scopes_for(setting: Setting) -> list[list[str]]:
     return known if setting.scope in {*dict(known), *_CHOSEN_BY_HAND} else [*known, [setting.scope, setting.scope]]
 
 
-def following_from(state: Traits, before: Setting) -> Traits:
+def controls_at(recommended: Recommended) -> Traits:
+    """Controls of a recommended setting."""
+    layer = recommended.layer
+    return {
+        "layer": layer,
+        "window": [layer, layer],
+        "strength": recommended.strength,
+        "scope": recommended.scope,
+    }
+
+
+def advice_for(setting: Setting, recommended: Mapping[str, Recommended]) -> str:
+    """What is known of the recommended setting of the concept on display; empty where none is."""
+    one = recommended.get(setting.concept)
+    if one is None or setting.second:
+        return ""
+    if _is_at(setting, one):
+        return (
+            f"Recommended setting for {setting.concept}: score {one.score:.2f} on {one.n} other images "
+            "(1: every answer names it, is fluent and keeps the image's content)."
+        )
+    return f"Recommended for {setting.concept}: {one.scope}, layer {one.layer}, strength {one.strength:g}."
+
+
+def _is_at(setting: Setting, recommended: Recommended | None) -> bool:
+    if recommended is None or setting.second:
+        return False
+    place = setting.scope, setting.window, setting.strength
+    return place == (recommended.scope, (recommended.layer,) * 2, recommended.strength)
+
+
+def following_from(
+    state: Traits, before: Setting, recommended: Mapping[str, Recommended] = types.MappingProxyType({})
+) -> Traits:
     """A change of the controls with everything that follows from it.
 
     A window decides the layer; a layer that is not the window's first makes a window of one. Painted patches and
@@ -174,6 +208,8 @@ def following_from(state: Traits, before: Setting) -> Traits:
         Controls that change.
     before : Setting
         The setting before the change.
+    recommended : mapping of str to Recommended
+        By concept. A panel at the recommended setting of one concept goes to that of the next.
 
     Returns
     -------
@@ -181,6 +217,9 @@ def following_from(state: Traits, before: Setting) -> Traits:
         Controls, and the panel's ``scopes`` and ``scope_note``.
     """
     following = dict(state)
+    if set(state) == {"concept"} and _is_at(before, recommended.get(before.concept)):
+        state = state | (controls_at(recommended[state["concept"]]) if state["concept"] in recommended else {})
+        following = dict(state)
     if "window" in state:
         following["window"] = sorted(state["window"])
         following["layer"] = following["window"][0]

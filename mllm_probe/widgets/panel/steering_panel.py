@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import traitlets
@@ -21,7 +22,9 @@ from mllm_probe.models.images import content_hash
 from mllm_probe.models.prompts import unknown_words
 from mllm_probe.schema import CONCEPT, LAYER, UNITS, require, require_same_model
 from mllm_probe.steering.intervention import Row
+from mllm_probe.studies.recommendation import Recommended
 from mllm_probe.typing import Picture, Traits
+from mllm_probe.vectors.nearest_images import unlike_note
 from mllm_probe.widgets.base.choices import (
     Choice,
     Offer,
@@ -42,6 +45,8 @@ from mllm_probe.widgets.panel.setting import (
     Setting,
     SettingError,
     SettingTraits,
+    advice_for,
+    controls_at,
     following_from,
     scopes_for,
 )
@@ -85,6 +90,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         The sliders run from −limit to limit.
     max_new_tokens : int
         Longest answer.
+    recommended : mapping of str to Recommended, optional
+        See the attribute.
 
     Attributes
     ----------
@@ -112,9 +119,12 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``.
     message, cause : str
         The last error, and the control next to which it is shown: one of the setting, ``"pin"``, ``"words"``, or empty.
-    prompt_note, scope_note : str
-        Warnings about the prompt (words that the model does not know) and of the tokens that are steered
-        (painted patches of another image).
+    prompt_note, scope_note, picture_note : str
+        Warnings about the prompt (words that the model does not know), the tokens that are steered (painted patches of
+        another image) and the image (unlike those of the vectors).
+    recommended : mapping of str to Recommended
+        Settings to open each concept at, such as ``mp.recommend(…).settings``. While the panel shows one of them, it
+        goes to another concept's when that is chosen; ``advice`` says what is known of it.
     activity : str
         What runs in the background before the panel can steer.
     """
@@ -147,6 +157,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     cause = traitlets.Unicode("").tag(sync=True)
     prompt_note = traitlets.Unicode("").tag(sync=True)
     scope_note = traitlets.Unicode("").tag(sync=True)
+    picture_note = traitlets.Unicode("").tag(sync=True)
+    advice = traitlets.Unicode("").tag(sync=True)
     activity = traitlets.Unicode("").tag(sync=True)
     moves = traitlets.Int(
         0, help="Moves of the controls so far, with those that change nothing; not for the front-end."
@@ -167,6 +179,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         strength_limit: float = 3.0,
         max_new_tokens: int = 32,
         seed: int = 0,
+        recommended: Mapping[str, Recommended] | None = None,
         **traits: object,
     ) -> None:
         require_model(model, "SteeringPanel")
@@ -192,6 +205,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self.generation = 0
         self._first = concept
         self._numbering = threading.RLock()
+        self.recommended: Mapping[str, Recommended] = dict(recommended or {})
         self._vectors: xr.Dataset | None = None
         self._by_concept: ByConcept | None = None
         self._grid: xr.Dataset | None = None
@@ -224,13 +238,17 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             raise ValueError(f"there is no vector for concept '{wanted}'; there are {', '.join(names)}.")
         self._first, self._vectors, self._by_concept = None, vectors, ByConcept(vectors)
         first, last = (min(layers, key=lambda layer: abs(layer - end)) for end in self.window)
+        concept = wanted if wanted in names else names[0]
         self.publish(
             **offered,
             layer=first,
             window=[first, last],
-            concept=wanted if wanted in names else names[0],
+            concept=concept,
             second=self.second if self.second in names else "",
         )
+        if not self.moves and concept in self.recommended:
+            place = controls_at(self.recommended[concept])
+            self.publish(**place, scopes=scopes_for(replace(Setting.of(self), scope=place["scope"])))
         self.run()
 
     def offer(self, concepts: Sequence[str], categories: Sequence[str], activity: str) -> None:
@@ -295,7 +313,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     def choose(self, **setting: object) -> None:
         """Set several controls at once, which starts one generation; nothing happens if all are as they are."""
         self.moves += 1
-        if self.publish_changed(following_from(setting, Setting.of(self))).keys() & set(SETTINGS):
+        following = following_from(setting, Setting.of(self), self.recommended)
+        if self.publish_changed(following).keys() & set(SETTINGS):
             self.run()
 
     def cancel(self) -> None:
@@ -375,7 +394,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         if not getattr(self._here, "quiet", False):
             self.moves += 1
             before = Setting.of(self, **{change.name: change.old})
-            self.publish_changed(following_from({change.name: change.new}, before))
+            self.publish_changed(following_from({change.name: change.new}, before, self.recommended))
             self.run()
 
     def _on_message(self, widget: object, content: object, buffers: Sequence[bytes]) -> None:
@@ -389,7 +408,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self.take(serial=_part(content, "serial", int))
         before, state = Setting.of(self), _named(content, SETTINGS)
         self._take_checked(state)
-        self.publish_changed(following_from(state, before))
+        self.publish_changed(following_from(state, before, self.recommended))
         self.run()
 
     def _take_naming(self, content: Content, _buffers: Sequence[bytes]) -> None:
@@ -434,8 +453,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             self._streaming = {}
         self.send({"kind": "start", **numbers})
         try:
-            note = prompt_note(self.model, setting.prompt)
+            note, advice = prompt_note(self.model, setting.prompt), advice_for(setting, self.recommended)
             self.publish(status="running", message="", cause="", prompt_note=note)
+            self.publish_changed({"advice": advice})
             self.publish_changed(weighed(self._grid, setting, self.strength_unit))
             outcome = self._streamed(setting, numbers, cancelled)
         except Exception as error:
@@ -445,6 +465,10 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             self.publish(**self._marked(outcome, setting.plain()))
             if "answers" in outcome:
                 self._streaming = {}
+        if outcome["status"] == "idle" and self._vectors is not None:
+            self.publish_changed(
+                {"picture_note": unlike_note(self.model, self._vectors, self.chosen(setting.picture).image)}
+            )
 
     def _streamed(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> Traits:
         vectors, choice, unit = self._by_concept, self.chosen(setting.picture), self.strength_unit

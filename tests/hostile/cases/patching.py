@@ -45,7 +45,7 @@ _SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"window": 0}, "window: expected 1 or more"),
     ({"window": 1.5}, "window: expected a whole number"),
     ({"minimum_gap": float("nan")}, "minimum_gap: expected a finite number"),
-    ({"minimum_gap": -1}, "minimum_gap: expected a positive number"),
+    ({"minimum_gap": -1}, "minimum_gap: expected 0 or more"),
     ({"seed": -1}, "seed: expected 0 or more"),
     ({"answer_prefix": 3}, "answer_prefix: expected text or a list of token ids"),
     ({"prompt": 3}, "prompt: expected text"),

@@ -1,9 +1,11 @@
-/** The last error beside the control that caused it, and notes of the prompt and of the tokens that are steered. */
+/** The last error beside the control that caused it, and notes of the image, the prompt, the tokens and the dose. */
 import { h, show } from "../base/dom";
 
 export class Notices {
   readonly prompt = h("p", { class: "mp-aside", role: "status", "data-testid": "prompt-note" });
   readonly scope = h("p", { class: "mp-aside", role: "status", "data-testid": "scope-note" });
+  readonly picture = h("p", { class: "mp-aside", role: "status", "data-testid": "picture-note" });
+  readonly advice = h("p", { class: "mp-aside mp-advice", role: "status", "data-testid": "advice" });
   private readonly error = h("p", { class: "mp-error", role: "alert", "data-testid": "error" });
   private readonly places = new Map<string, HTMLElement>();
   private said = "";
@@ -25,8 +27,9 @@ export class Notices {
     this.said = message;
   }
 
-  note(prompt: string, scope: string): void {
-    for (const [element, text] of [[this.prompt, prompt] as const, [this.scope, scope] as const]) {
+  note(texts: { prompt: string; scope: string; picture: string; advice: string }): void {
+    for (const name of ["prompt", "scope", "picture", "advice"] as const) {
+      const [element, text] = [this[name], texts[name]];
       if (element.textContent !== text) element.textContent = text;
       show(element, text !== "");
     }

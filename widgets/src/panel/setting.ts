@@ -59,6 +59,8 @@ export interface Traits extends Settings {
   cause: string;
   prompt_note: string;
   scope_note: string;
+  picture_note: string;
+  advice: string;
   activity: string;
   serial: number;
 }

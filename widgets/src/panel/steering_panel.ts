@@ -29,7 +29,7 @@ const CHOICES: Name[] = [
   "strength_step",
 ];
 const OUTCOME: Name[] = ["receipt", "code", "status", "rate", "strength_unit", "activity"];
-const NOTICES: Name[] = ["message", "cause", "prompt_note", "scope_note"];
+const NOTICES: Name[] = ["message", "cause", "prompt_note", "scope_note", "picture_note", "advice"];
 const NAMING: Name[] = ["words", "negations", "concept"];
 /** A prompt is sent when typing pauses. */
 const PAUSE = 600;
@@ -110,8 +110,8 @@ class View {
 
   private left(): HTMLElement {
     const head = h("div", { class: "mp-head" }, h("h3", {}, "Image"));
-    const left = h("div", { class: "mp-left" }, head, this.gallery.element);
     const { notices } = this;
+    const left = h("div", { class: "mp-left" }, head, this.gallery.element, notices.picture);
     left.append(labelled("Prompt", this.prompt).element, this.suggestions, notices.prompt, notices.place("prompt"));
     left.append(h("span", { class: "mp-label" }, "Steer at"), this.scopeBox, notices.scope, notices.place("scope"));
     return left;
@@ -123,7 +123,16 @@ class View {
     const answers = h("div", { class: "mp-head mp-answers-head" }, h("h3", {}, "Answers"), pin, this.projector);
     const compared = h("div", { class: "mp-compare" }, this.rows.element, this.pins);
     const wrong = this.notices.place("", "pin", "seed");
-    const right = h("div", { class: "mp-right" }, head, this.steer.element, answers, wrong, compared);
+    const right = h(
+      "div",
+      { class: "mp-right" },
+      head,
+      this.steer.element,
+      this.notices.advice,
+      answers,
+      wrong,
+      compared,
+    );
     right.append(this.naming.element, receipt.element, code.element);
     return right;
   }
@@ -288,7 +297,12 @@ class View {
   private drawNotices(): void {
     const { model } = this;
     this.notices.complain(model.get("message"), model.get("cause"), this.root.contains(document.activeElement));
-    this.notices.note(model.get("prompt_note"), model.get("scope_note"));
+    this.notices.note({
+      prompt: model.get("prompt_note"),
+      scope: model.get("scope_note"),
+      picture: model.get("picture_note"),
+      advice: model.get("advice"),
+    });
   }
 
   /** Why there is nothing to steer with. */
