@@ -45,6 +45,7 @@ _HOME = {
 _ROOMS = (
     "activations",
     "concepts",
+    "emoji",
     "generation",
     "loading",
     "metrics",

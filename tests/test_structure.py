@@ -24,6 +24,7 @@ ORDER = (
     "schema",
     "typing",
     "scenes",
+    "emoji",
     "models",
     "tokens",
     "concepts",
@@ -341,7 +342,7 @@ def third_party(tree, ours):
 
 
 def test_what_the_package_imports_is_declared():
-    base, optional = declared(), declared("hub", "gguf")
+    base, optional = declared(), declared("hub", "gguf", "art")
     for module, tree in parsed().items():
         everything, at_once = third_party(tree, {"mllm_probe"})
         assert at_once <= base, f"{module} imports {at_once - base}, which pyproject.toml does not declare"

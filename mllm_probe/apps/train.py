@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -11,21 +10,22 @@ from mllm_probe.apps.training.card import write_card
 from mllm_probe.apps.training.decoder import DecoderPlan
 from mllm_probe.apps.training.run import TrainingPlan, train
 from mllm_probe.apps.training.tower import TowerPlan
+from mllm_probe.loading.decoder_cache import cache_root
 from mllm_probe.models.bundled import bundled_folder
 
 PICTURES, HELD, TOWER_STEPS, DECODER_STEPS = 150_000, 1_000, 3_200, 5_000
 
 
-def _default_work() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "mllm_probe" / "training"
+def default_work() -> Path:
+    """Return the folder in the user's cache for pictures and checkpoints."""
+    return cache_root() / "training"
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mllm_probe.apps.train", description=__doc__)
     parser.add_argument("--model", choices=list(DEPTHS), default="scenes-8l")
     parser.add_argument("--out", type=Path, help="folder for the model (default: a folder of its name here)")
-    parser.add_argument("--work", type=Path, default=_default_work(), help="folder for pictures and checkpoints")
+    parser.add_argument("--work", type=Path, default=default_work(), help="folder for pictures and checkpoints")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2, help="without CUDA: processes of one thread each")
     parser.add_argument("--pictures", type=int, default=PICTURES)

@@ -1,11 +1,11 @@
-"""Concepts as images with and without them, from the drawn world, a folder or the Hub."""
+"""Concepts as images with and without them, from the drawn and the emoji world, a folder or the Hub."""
 
 from mllm_probe.concepts.concept import Concept
-from mllm_probe.concepts.drawn import scenes
+from mllm_probe.concepts.drawn import emoji, scenes
 from mllm_probe.concepts.folder import from_folder
 from mllm_probe.concepts.hub import from_hub
 from mllm_probe.concepts.library import ConceptLibrary
 from mllm_probe.concepts.neutral import neutral_images
 from mllm_probe.concepts.picture import Picture
 
-__all__ = ["Concept", "ConceptLibrary", "Picture", "from_folder", "from_hub", "neutral_images", "scenes"]
+__all__ = ["Concept", "ConceptLibrary", "Picture", "emoji", "from_folder", "from_hub", "neutral_images", "scenes"]

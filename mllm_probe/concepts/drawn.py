@@ -1,9 +1,10 @@
-"""Concepts of the drawn world, with exact counterfactual pairs: the same scene with one thing changed."""
+"""Concepts of the drawn and the emoji world, with exact counterfactual pairs: one scene with one thing changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,7 +13,12 @@ from mllm_probe.concepts.concept import Concept
 from mllm_probe.concepts.library import ConceptLibrary, unknown_name
 from mllm_probe.concepts.limits import checked_count
 from mllm_probe.concepts.picture import Picture
-from mllm_probe.scenes import CONCEPTS, Scene, draw, pair, true_concepts
+from mllm_probe.emoji import CONCEPTS as EMOJI_CONCEPTS
+from mllm_probe.emoji import EmojiConcept, EmojiScene
+from mllm_probe.emoji import draw as draw_emoji
+from mllm_probe.emoji import pair as emoji_pair
+from mllm_probe.emoji import true_concepts as true_emoji_concepts
+from mllm_probe.scenes import CONCEPTS, Scene, SceneConcept, draw, pair, true_concepts
 
 MOST_PAIRS = 50_000
 """Most pairs of one library; some thousands of pairs are sampled per second."""
@@ -24,12 +30,28 @@ SMALLEST, LARGEST = 16, 4096
 class Drawing:
     """A scene and a size: called, it draws the image."""
 
-    scene: Scene
+    scene: Scene | EmojiScene
     size: int
 
     def __call__(self) -> Image.Image:
         """Draw it."""
+        if isinstance(self.scene, EmojiScene):
+            return draw_emoji(self.scene, self.size)
         return draw(self.scene, self.size)
+
+
+@dataclass(frozen=True)
+class _World:
+    """A world of scenes: its concepts, its pairs and what a scene truly shows."""
+
+    source: str
+    concepts: Mapping[str, SceneConcept] | Mapping[str, EmojiConcept]
+    pair: Callable[[str, np.random.Generator, str], tuple[Any, Any]]
+    true_concepts: Callable[[Any], tuple[str, ...]]
+
+
+_DRAWN = _World("drawn scenes", CONCEPTS, pair, true_concepts)
+_EMOJI = _World("emoji", EMOJI_CONCEPTS, emoji_pair, true_emoji_concepts)
 
 
 def scenes(
@@ -71,9 +93,61 @@ def scenes(
     >>> library["cat"].category, len(library["cat"].positive)
     ('entity', 4)
     """
+    return _library(_DRAWN, negative, concepts, pairs, seed, size)
+
+
+def emoji(
+    negative: str = "replace",
+    concepts: Iterable[str] | None = None,
+    pairs: int = 48,
+    seed: int = 0,
+    size: int = 224,
+) -> ConceptLibrary:
+    """Compose a concept library of emoji: for every concept, pairs of one scene with it and the same scene without it.
+
+    Entities are things that people know, in eight visual styles: four artists' sets ("glossy", "flat", "rounded",
+    "stencil") and four made of them ("pixelated", "outline", "blueprint", "neon"). Emotions are shown by faces;
+    arrangements ("symmetry", "crowding" …) and relations ("left", "inside" …) are those of the drawn world.
+
+    Parameters
+    ----------
+    negative : {"replace", "remove"}
+        Replacement of the concept in the negative image: another value of the same slot (an owl for
+        a cat, another style), or nothing. Every image is in some style, so that a style is replaced in both cases.
+    concepts : iterable of str, optional
+        Names of the emoji world's concepts (``mllm_probe.emoji.CONCEPTS``); all of them by default.
+    pairs : int
+        Pairs of each concept, at most 50,000 of all together.
+    seed : int
+        Decides the scenes. Images of one seed are never those of another.
+    size : int
+        Side of the images in pixels, 16 … 4096. Their sprites have 96 pixels.
+
+    Returns
+    -------
+    ConceptLibrary
+        Images are drawn when they are looked at; their ``labels`` list everything that they show.
+
+    Raises
+    ------
+    ValueError
+        If a concept is unknown, a number is out of range or ``negative`` is neither "replace" nor "remove".
+
+    Examples
+    --------
+    >>> library = emoji(concepts=["octopus", "neon", "sleepy"], pairs=4)
+    >>> library["sleepy"].category, len(library["sleepy"].positive)
+    ('emotion', 4)
+    """
+    return _library(_EMOJI, negative, concepts, pairs, seed, size)
+
+
+def _library(
+    world: _World, negative: str, concepts: Iterable[str] | None, pairs: int, seed: int, size: int
+) -> ConceptLibrary:
     if isinstance(concepts, str):
         raise ValueError("concepts is a list of names, not one string: write concepts=['cat'] for one.")
-    chosen = list(CONCEPTS) if concepts is None else list(concepts)
+    chosen = list(world.concepts) if concepts is None else list(concepts)
     most = MOST_PAIRS // max(len(chosen), 1)
     why = f"{MOST_PAIRS:,} pairs of all concepts together take many seconds to lay out, and vectors need some hundreds"
     pairs = checked_count("pairs of each concept", pairs, most, why)
@@ -82,16 +156,16 @@ def scenes(
         "size in pixels", size, LARGEST, "models see drawings of 224 pixels or a few times that", SMALLEST
     )
     for name in chosen:
-        if name not in CONCEPTS:
-            raise ValueError(unknown_name("concept", name, CONCEPTS))
-    return ConceptLibrary((_concept(name, negative, pairs, seed, size) for name in chosen), source="drawn scenes")
+        if name not in world.concepts:
+            raise ValueError(unknown_name("concept", name, world.concepts))
+    return ConceptLibrary((_concept(world, name, negative, pairs, seed, size) for name in chosen), world.source)
 
 
-def _concept(name: str, negative: str, pairs: int, seed: int, size: int) -> Concept:
+def _concept(world: _World, name: str, negative: str, pairs: int, seed: int, size: int) -> Concept:
     sides: tuple[list[Picture], list[Picture]] = ([], [])
     for number in range(pairs):
         rng = np.random.default_rng([seed, number, *name.encode()])
-        for side, scene in zip(sides, pair(name, rng, negative), strict=True):
-            side.append(Picture(Drawing(scene, size), labels=frozenset(true_concepts(scene)), pair=number))
-    known = CONCEPTS[name]
+        for side, scene in zip(sides, world.pair(name, rng, negative), strict=True):
+            side.append(Picture(Drawing(scene, size), labels=frozenset(world.true_concepts(scene)), pair=number))
+    known = world.concepts[name]
     return Concept(name, known.category, known.words, *sides, paired=True)

@@ -13,11 +13,13 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
+from mllm_probe.loading.assembling import assemble
 from mllm_probe.loading.checkpoint_checks import require_all_weights, require_buildable, require_readable
 from mllm_probe.loading.loaded_model import Model
-from mllm_probe.models import ProbeModel, bundled_folder, bundled_names
+from mllm_probe.models import ProbeModel, assembled_names, bundled_folder, bundled_names
 from mllm_probe.models.argument_checks import described, device_of, path_of
-from mllm_probe.typing import JsonObject, Processor
+from mllm_probe.models.bundled import ASSEMBLY, FOLDER
+from mllm_probe.typing import HfModel, JsonObject, Processor
 
 FACTS = "mllm_probe.json"
 
@@ -36,7 +38,8 @@ def load(
     Parameters
     ----------
     name : str or Path
-        A bundled name such as ``"scenes-8l"``; else a hub id ``"org/name"``. A folder starts with ``./``,
+        A bundled name such as ``"scenes-8l"`` or ``"emoji-135m"``, whose decoder ``mllm-probe models get emoji-135m``
+        brings once; else a hub id ``"org/name"``. A folder starts with ``./``,
         ``../`` or ``/``, or is a Path.
     device : str or torch.device, optional
         CUDA when there is one, else CPU. Not together with ``device_map``.
@@ -61,6 +64,8 @@ def load(
         the model or holds others. Tied weights, buffers that are computed anew (``inv_freq``, ``position_ids``), a
         vision tower's pooling head, heads for several tokens at once and what the model's class in Transformers
         declares as unneeded may be missing or left over.
+    FileNotFoundError
+        If a bundled model needs a decoder that is not in the user's cache; it says the command that brings it.
     VerificationError
         If the parts do not behave as decoder blocks do.
     """
@@ -77,26 +82,38 @@ def load(
     facts = _facts(Path(source)) if local else {}
     if local:
         require_readable(Path(source))
-    with _explained(origin, "config.json: "):
-        config = AutoConfig.from_pretrained(source, **options)
-    require_buildable(config.to_dict(), origin)
-    with _explained(origin), _quiet(bundled_folder(shown) == Path(source)):
-        hf, info = AutoModelForImageTextToText.from_pretrained(
-            source,
-            dtype=kind,
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are refused below, with their names
-            **placing,
-            **options,
-        )
-        processor = AutoProcessor.from_pretrained(source, **options)
+    if local and (Path(source) / ASSEMBLY).is_file():
+        with _quiet(True):
+            hf, processor, info, facts["weights_from"] = assemble(Path(source), kind, **placing)
+    else:
+        hf, processor, info = _pretrained(source, origin, kind, placing, options)
     require_all_weights(origin, info)
     if device_map is None:
         hf = hf.to(where)
     model = Model(hf, processor, name=shown, facts=facts)
     model.require_verified()
     return model
+
+
+def _pretrained(
+    source: str, origin: str, kind: torch.dtype | str, placing: JsonObject, options: JsonObject
+) -> tuple[HfModel, Processor, JsonObject]:
+    """Model, processor and loading report of a folder or hub id, by Transformers' Auto classes."""
+    with _explained(origin, "config.json: "):
+        config = AutoConfig.from_pretrained(source, **options)
+    require_buildable(config.to_dict(), origin)
+    with _explained(origin), _quiet(Path(source).parent == FOLDER):
+        hf, info = AutoModelForImageTextToText.from_pretrained(
+            source,
+            dtype=kind,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused by the caller, with their names
+            **placing,
+            **options,
+        )
+        processor = AutoProcessor.from_pretrained(source, **options)
+    return hf, processor, info
 
 
 def wrap(
@@ -146,14 +163,14 @@ def _resolve(name: str | Path) -> tuple[str, str, bool]:
     path, text = path_of("name", name), str(name)
     if isinstance(name, Path) or text.startswith(("./", "../", "/", "~")) or text in (".", ".."):
         folder = _expanded(path)
-        if not _is_file(folder / "config.json"):
+        if not (_is_file(folder / "config.json") or _is_file(folder / ASSEMBLY)):
             raise ValueError(f"Expected a folder with a model (config.json, *.safetensors) at {folder}; there is none.")
         return str(folder), folder.resolve().name, True
     packaged = bundled_folder(text)
     if packaged is not None:
         return str(packaged), text, True
     if text.count("/") != 1 or not all(text.split("/")):
-        known = ", ".join(f"'{n}'" for n in bundled_names()) or "none in this installation"
+        known = ", ".join(f"'{n}'" for n in (*bundled_names(), *assembled_names())) or "none in this installation"
         raise ValueError(
             f"There is no bundled model '{text}' (bundled: {known}). A hub id reads 'org/name'; a folder starts with "
             f"./, ../ or /, for instance './{text}'."
@@ -256,7 +273,8 @@ def checked_facts(facts: object, source: str) -> JsonObject:
     Parameters
     ----------
     facts : mapping
-        ``default_prompt``, ``default_answer_prefix``, ``suggestions``, ``cpu_threads``; others are kept.
+        ``default_prompt``, ``default_answer_prefix``, ``suggestions``, ``cpu_threads``, ``weights_from``; others are
+        kept.
     source : str
         Named in errors.
 
@@ -281,5 +299,6 @@ _KNOWN_FACTS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "default_prompt": ("text", lambda value: isinstance(value, str)),
     "default_answer_prefix": ("text", lambda value: isinstance(value, str)),
     "suggestions": ("a list of texts", _are_texts),
+    "weights_from": ("text", lambda value: isinstance(value, str)),
     "cpu_threads": ("a whole number, 1 or more", lambda value: isinstance(value, int) and value >= 1),
 }

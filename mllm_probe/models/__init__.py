@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mllm_probe.models.bundled import bundled_folder, bundled_names
+from mllm_probe.models.bundled import assembled_names, bundled_folder, bundled_names
 from mllm_probe.models.images import as_image, content_hash
 from mllm_probe.models.inputs import Encoded, Request
 from mllm_probe.models.layout import Layout, LayoutError, find_layout
@@ -19,6 +19,7 @@ __all__ = [
     "ProbeModel",
     "Request",
     "as_image",
+    "assembled_names",
     "bundled_folder",
     "bundled_names",
     "content_hash",

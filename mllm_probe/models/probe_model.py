@@ -37,7 +37,7 @@ class ProbeModel:
         Decoder blocks, where the general rule does not find them.
     facts : mapping, optional
         ``default_prompt``, ``default_answer_prefix``, ``suggestions``; ``cpu_threads``, how many threads a model that
-        runs on the CPU is computed with.
+        runs on the CPU is computed with; ``weights_from``.
 
     Attributes
     ----------
@@ -53,6 +53,8 @@ class ProbeModel:
         The prompt, and the beginning of the answer, that functions use unless others are given.
     suggestions : tuple of str
         Questions that work.
+    weights_from : str
+        Where the weights are from, for people; empty where nothing was said of it.
     state : ModelState
         What other parts keep with the model, such as prompts that were prefilled; it goes when the model goes.
     """
@@ -77,6 +79,7 @@ class ProbeModel:
         self.default_prompt: str = facts.get("default_prompt", GENERIC_PROMPT)
         self.default_answer_prefix: str = facts.get("default_answer_prefix", "")
         self.suggestions: tuple[str, ...] = tuple(facts.get("suggestions", GENERIC_SUGGESTIONS))
+        self.weights_from: str = facts.get("weights_from", "")
         self.state = ModelState()
 
     @property
@@ -225,6 +228,8 @@ class ProbeModel:
             "runs on": f"{self.device}, {str(self.dtype).removeprefix('torch.')}",
             "processor": type(self.processor).__name__ if self.processor is not None else "none: pass inputs=",
         }
+        if self.weights_from:
+            lines["weights from"] = self.weights_from
         return "\n".join(f"{name:<13} {text}" for name, text in lines.items())
 
     def __repr__(self) -> str:

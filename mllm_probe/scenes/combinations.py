@@ -6,7 +6,8 @@ from mllm_probe.scenes.scene import Scene, true_concepts
 from mllm_probe.scenes.vocabulary import ABSTRACT, EMOTIONS, ENTITIES, STYLES
 
 
-def _every(first: Sequence[str], second: Sequence[str], stride: int, remainder: int, step: int) -> set[frozenset[str]]:
+def every(first: Sequence[str], second: Sequence[str], stride: int, remainder: int, step: int) -> set[frozenset[str]]:
+    """Return one of every `stride` pairs of two lists; `step` moves the choice from one of the first to the next."""
     return {
         frozenset((a, b))
         for i, a in enumerate(first)
@@ -16,7 +17,7 @@ def _every(first: Sequence[str], second: Sequence[str], stride: int, remainder: 
 
 
 HELD_OUT: frozenset[frozenset[str]] = frozenset(
-    _every(ENTITIES, STYLES, 16, 3, 5) | _every(EMOTIONS, STYLES, 8, 5, 3) | _every(ABSTRACT, ENTITIES, 16, 7, 5)
+    every(ENTITIES, STYLES, 16, 3, 5) | every(EMOTIONS, STYLES, 8, 5, 3) | every(ABSTRACT, ENTITIES, 16, 7, 5)
 )
 """Pairs (entity, style), (emotion, style) and (abstract, entity) left out of training."""
 

@@ -60,7 +60,8 @@ _PHRASES = {
     "inside": "inside",
     "larger": "larger than",
 }
-_OPPOSITES = {"left": "right", "right": "left", "above": "below", "below": "above"}
+_SOUND_LIKE_YOU, _SILENT_H = ("uni", "ufo", "euro", "use"), ("hour", "honest", "heir")
+OPPOSITES = {"left": "right", "right": "left", "above": "below", "below": "above"}
 
 suggestions: list[str] = [
     DEFAULT_PROMPT,
@@ -80,8 +81,9 @@ suggestions: list[str] = [
 
 
 def with_article(noun: str) -> str:
-    """Return a noun with "a" or "an"."""
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+    """Return a noun with "a" or "an", by its sound: "an octopus", "a unicorn", "an hourglass"."""
+    vowel = noun[0].lower() in "aeiou" and not noun.lower().startswith(_SOUND_LIKE_YOU)
+    return f"{'an' if vowel or noun.lower().startswith(_SILENT_H) else 'a'} {noun}"
 
 
 def _list(words: Sequence[str]) -> str:
@@ -184,15 +186,15 @@ def relation_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
     relation, subject, reference = scene.placed_relation, scene.subject, scene.reference
     if relation is None:
         raise ValueError("this scene has no relation between two things: draw one with sample(rng, kind='relation')")
-    if relation in _OPPOSITES and reference != "box" and g.random() < 0.5:
-        relation, subject, reference = _OPPOSITES[relation], reference, subject
+    if relation in OPPOSITES and reference != "box" and g.random() < 0.5:
+        relation, subject, reference = OPPOSITES[relation], reference, subject
     where = Question("where", f"Where is the {subject}?", f"{_PHRASES[relation]} the {reference}")
     queried = relation
     if g.random() < 0.5:
         others = [
             r for r in PLACED_RELATIONS if r != relation and r != "larger" or relation == "inside" and r != "inside"
         ]
-        queried = _OPPOSITES[relation] if relation in _OPPOSITES and g.random() < 0.6 else choose(g, others)
+        queried = OPPOSITES[relation] if relation in OPPOSITES and g.random() < 0.6 else choose(g, others)
     text = f"Is the {subject} {_PHRASES[queried]} the {reference}?"
     return [where, Question("is it there", text, "yes" if queried == relation else "no")]
 

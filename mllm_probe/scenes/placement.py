@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -36,7 +37,15 @@ class Placed:
     emotion: str | None = None
 
 
-def random_of(scene: Scene, part: int) -> np.random.Generator:
+class Seeded(Protocol):
+    """A scene whose seed decides the rest."""
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
+
+
+def random_of(scene: Seeded, part: int) -> np.random.Generator:
     """Return the generator of one part of the scene, so that changing one part leaves the others' draws alone."""
     return np.random.default_rng([scene.seed, part])
 

@@ -7,6 +7,9 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from mllm_probe.loading.assembling import assemble
+from mllm_probe.models.bundled import ASSEMBLY
+
 
 class Answerer:
     """A model in a folder that answers questions about images.
@@ -14,13 +17,18 @@ class Answerer:
     Parameters
     ----------
     folder : Path
-        As `from_pretrained` reads it.
+        As `from_pretrained` reads it, or with parts that are put on a cached decoder.
     batch_size : int
+    dtype : torch.dtype
     """
 
-    def __init__(self, folder: Path, batch_size: int = 64) -> None:
-        self.processor = AutoProcessor.from_pretrained(folder)
-        self.model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    def __init__(self, folder: Path, batch_size: int = 64, dtype: torch.dtype = torch.float32) -> None:
+        if (folder / ASSEMBLY).is_file():
+            self.model, self.processor, _, _ = assemble(folder, dtype)
+        else:
+            self.processor = AutoProcessor.from_pretrained(folder)
+            self.model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype)
+        self.model.eval()
         self.batch_size = batch_size
 
     def _prompt(self, question: str) -> str:

@@ -52,10 +52,14 @@ def tower_of(folder: Path) -> Tower:
     return Tower(trained(folder).model.vision_tower.state_dict(), None)
 
 
+def pixel_values(images: Tensor) -> Tensor:
+    """Return pictures as bytes [n, side, side, 3] as the image processor gives them, float32 [n, 3, side, side]."""
+    return images.permute(0, 3, 1, 2).float().div(127.5).sub(1)
+
+
 def features(model: LlavaForConditionalGeneration, images: Tensor) -> Tensor:
     """Return the tower's output [n, 64, width] for pictures as bytes [n, 64, 64, 3]."""
-    pixels = images.permute(0, 3, 1, 2).float().div(127.5).sub(1)
-    return model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-1]
+    return model.model.vision_tower(pixel_values(images), output_hidden_states=True).hidden_states[-1]
 
 
 def share(count: int, batch: int, step: int, team: Team, seed: int) -> np.ndarray:

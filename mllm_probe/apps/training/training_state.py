@@ -5,6 +5,7 @@ Checkpoints are replaced atomically, so that a kill leaves the last good one.
 
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -69,6 +70,8 @@ def run_steps(
     progress: JsonObject,
     step: Callable[[int], Tensor],
     report: Callable[[], tuple[Groups, dict[str, float]]],
+    save_seconds: float = math.inf,
+    paused: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run the remaining steps of a training, log the smoothed loss, and write checkpoints in the leading process.
 
@@ -85,19 +88,31 @@ def run_steps(
         From the step's number to its loss.
     report : callable
         Returns the groups of a checkpoint, and the accuracy on held-out pictures.
+    save_seconds : float
+        Save also when this many seconds have passed since the last checkpoint.
+    paused : callable
+        Asked after every step; where it returns True, a checkpoint is written and the training ends here, to be
+        resumed later. For a team of one process: others would go on.
     """
     began, processor_began, smooth = time.monotonic(), time.process_time(), None
+    saved = began
     for number in range(progress["step"], steps):
         loss, done = step(number).item(), number + 1
         smooth = loss if smooth is None else 0.97 * smooth + 0.03 * loss
         seconds = time.monotonic() - began
         if team.leads and done % 100 == 0:
             log.info("%s step %d of %d, loss %.3f, %.0f s", path.stem, done, steps, smooth, seconds)
-        if team.leads and (done % save_every == 0 or done == steps):
+        stop = paused()
+        late = time.monotonic() - saved > save_seconds
+        if team.leads and (done % save_every == 0 or done == steps or late or stop):
             groups, accuracy = report()
             log.info("%s step %d, new pictures: %s", path.stem, done, accuracy)
             cpu_seconds = progress["cpu_seconds"] + team.size * (time.process_time() - processor_began)
             wall_seconds = progress["wall_seconds"] + time.monotonic() - began
             now = {"step": done, "wall_seconds": wall_seconds, "cpu_seconds": cpu_seconds, "accuracy": accuracy}
             save(path, groups, now)
+            saved = time.monotonic()
+        if stop:
+            log.info("%s paused at step %d of %d: start it again to resume", path.stem, done, steps)
+            break
     team.wait()

@@ -1,17 +1,26 @@
-"""Models that come with the package."""
+"""Models that come with the package, whole or to be put together with a decoder from the user's cache."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+ASSEMBLED = {"emoji-135m": "smollm2-135m-instruct"}
+"""Models of which a vision tower, a projector and adapters are shipped, and the cached decoder each is put on."""
+ASSEMBLY = "assembly.json"
+"""File in the folder of such a model that says how it is put together."""
 
 
 def bundled_names() -> list[str]:
-    """Names of the bundled models, in alphabetical order."""
+    """Names of the models that are bundled whole, in alphabetical order."""
     return sorted(folder.name for folder in FOLDER.iterdir() if (folder / "config.json").is_file())
 
 
+def assembled_names() -> list[str]:
+    """Names of the models whose shipped parts are put on a cached decoder, in alphabetical order."""
+    return sorted(name for name in ASSEMBLED if (FOLDER / name / ASSEMBLY).is_file())
+
+
 def bundled_folder(name: str) -> Path | None:
-    """Folder of a bundled model, None if there is none of that name."""
-    return FOLDER / name if name in bundled_names() else None
+    """Folder of what is bundled of a model, None if there is none of that name."""
+    return FOLDER / name if name in (*bundled_names(), *assembled_names()) else None

@@ -11,7 +11,7 @@ import xarray as xr
 import mllm_probe as mp
 from tests.hostile.tries import Try
 
-SCENES, SPLIT, HUB, OWN = "scenes", "split", "from_hub", "vectors_from"
+SCENES, EMOJI, SPLIT, HUB, OWN = "scenes", "emoji", "split", "from_hub", "vectors_from"
 
 WRONG_SCENES = {
     "unknown": ({"concepts": ["zz"]}, "unknown concept 'zz'"),
@@ -90,6 +90,10 @@ def all_ones(found: xr.Dataset) -> bool:
 TRIES = [
     *(
         Try(SCENES, name, lambda s, given=given: mp.concepts.scenes(**{"concepts": ["cat"], **given}), "error", says)
+        for name, (given, says) in WRONG_SCENES.items()
+    ),
+    *(
+        Try(EMOJI, name, lambda s, given=given: mp.concepts.emoji(**{"concepts": ["cat"], **given}), "error", says)
         for name, (given, says) in WRONG_SCENES.items()
     ),
     *(

@@ -1,4 +1,4 @@
-"""Image processor: pictures of any size to the model's input."""
+"""Image processor of the bundled models: images of any size to the model's input."""
 
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 

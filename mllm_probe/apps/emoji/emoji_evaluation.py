@@ -1,0 +1,97 @@
+"""The evaluation of the emoji model: what it sees, and what is kept of its decoder's language."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from mllm_probe.apps.emoji.build_art import UNSEEN, sprites_of
+from mllm_probe.apps.emoji.emoji_folder import refresh_emoji_card
+from mllm_probe.apps.emoji.emoji_recognition import ROWS, Artwork, majority_shares, recognition_scores
+from mllm_probe.apps.emoji.language_kept import language_lines
+from mllm_probe.apps.evaluation.accuracy import Score, table
+from mllm_probe.apps.evaluation.answerer import Answerer
+from mllm_probe.apps.training.card import RESULTS
+from mllm_probe.loading.assembling import read_assembly
+from mllm_probe.loading.decoder_cache import cache_root, cached_decoder
+
+log = logging.getLogger(__name__)
+PARTS = ("recognition", "language")
+
+
+def unseen_artwork() -> Artwork:
+    """Return the sprites of an artist's set that is for evaluation alone; fetched once into the user's cache.
+
+    Raises
+    ------
+    OSError
+        If npm or the package ``cairosvg`` is missing, or the set cannot be fetched.
+    """
+    try:
+        return sprites_of(UNSEEN, cache_root() / "artwork")
+    except ImportError as error:
+        raise OSError(f"{UNSEEN.title} is drawn with cairosvg: pip install 'mllm-probe[art]'") from error
+    except (OSError, ValueError) as error:
+        raise OSError(f"{UNSEEN.title} could not be fetched with npm ({error})") from error
+
+
+def _recognition_tables(
+    answer: Answerer, count: int, artwork: Artwork | None, print_line: Callable[[str], None]
+) -> list[str]:
+    scores: list[Score] = []
+    for row in ROWS:
+        scores += recognition_scores(answer, count, artwork, (row,))
+        log.info("%s", scores[-1] if scores else row.name)
+    constant = "; ".join(f"{name}: {share:.3f}" for name, share in majority_shares(count).items())
+    left = "" if artwork is not None else f"\n\n{UNSEEN.title} was not at hand: its rows were not measured."
+    made = f"{table('What it sees, on new images', scores)}\n\nA constant answer would get: {constant}.{left}"
+    print_line(made)
+    return [made]
+
+
+def evaluate_emoji(
+    folder: Path,
+    count: int,
+    parts: Sequence[str] = PARTS,
+    artwork: Artwork | None = None,
+    dtype: torch.dtype = torch.bfloat16,
+    print_line: Callable[[str], None] = print,
+) -> list[str]:
+    """Print the tables of the emoji model in a folder, each as soon as it is measured.
+
+    Parameters
+    ----------
+    folder : Path
+    count : int
+        Images of each row.
+    parts : sequence of str
+        Of `PARTS`.
+    artwork : mapping or None
+        From `unseen_artwork`; without it its rows are left out, and the table says so.
+    dtype : torch.dtype
+    print_line : callable
+
+    Returns
+    -------
+    list of str
+        Markdown.
+    """
+    answer, tables = Answerer(folder, dtype=dtype), []
+    if "recognition" in parts:
+        tables += _recognition_tables(answer, count, artwork, print_line)
+    if "language" in parts:
+        decoder = cached_decoder(folder.name, read_assembly(folder).decoder)
+        scores, line = language_lines(answer, decoder, dtype, count)
+        tables.append(f"{table('Language', scores)}\n\n{line}")
+        print_line(tables[-1])
+    return tables
+
+
+def keep_results(folder: Path, tables: Sequence[str]) -> None:
+    """Keep tables beside a model, and in its card."""
+    (folder / RESULTS).write_text(json.dumps({"tables": list(tables)}, indent=1) + "\n", encoding="utf-8")
+    refresh_emoji_card(folder)

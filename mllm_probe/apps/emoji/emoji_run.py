@@ -1,0 +1,148 @@
+"""The whole training of the emoji model: vision tower, the untouched decoder's answers, language; all resumable."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from mllm_probe.apps.emoji.emoji_folder import export
+from mllm_probe.apps.emoji.language_training import LanguagePlan, seconds_per_step, train_language
+from mllm_probe.apps.emoji.seeing_decoder import seeing_decoder
+from mllm_probe.apps.emoji.teacher_answers import Taught, TeacherPlan, kept_prompts, teacher_answers
+from mllm_probe.apps.emoji.vision_training import VisionPlan, train_vision, word_vectors
+from mllm_probe.apps.training import training_state
+from mllm_probe.apps.training.parallel import Team
+from mllm_probe.loading.assembling import Assembly
+from mllm_probe.loading.decoder_cache import cached_decoder
+
+log = logging.getLogger(__name__)
+MODEL = "emoji-135m"
+STAGES = ("tower", "teacher", "language")
+TOWER, TEACHER, LANGUAGE, STEPS = "vision.safetensors", "teacher", "language.safetensors", "language-steps.json"
+"""What a training leaves in its folder: two checkpoints, the teacher's answers, and the steps that minutes became."""
+
+
+@dataclass(frozen=True)
+class EmojiPlan:
+    """Everything that decides a training run.
+
+    Parameters
+    ----------
+    tower : VisionPlan
+    teacher : TeacherPlan
+    language : LanguagePlan
+    minutes : float or None
+        Time for the language, from which its steps follow when it begins.
+    assembly : Assembly
+    """
+
+    tower: VisionPlan = VisionPlan()
+    teacher: TeacherPlan = TeacherPlan()
+    language: LanguagePlan = LanguagePlan()
+    minutes: float | None = None
+    assembly: Assembly = Assembly()
+
+
+def train(
+    plan: EmojiPlan,
+    work: Path,
+    out: Path,
+    stages: tuple[str, ...] = STAGES,
+    paused: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Train the emoji model, or finish a training that was stopped.
+
+    Parameters
+    ----------
+    plan : EmojiPlan
+    work : Path
+        Folder of the checkpoints.
+    out : Path
+        Folder that gets the model when the language is trained.
+    stages : tuple of str
+        Of `STAGES`; stages that are finished are not done again.
+    paused : callable
+        Asked after every step whether to save and end.
+
+    Returns
+    -------
+    bool
+        Whether all of these stages are finished.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the decoder is not in the cache, or the language is to be trained before there is a tower.
+    BlockingIOError
+        If another process trains in this folder.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(work / "training.lock", timeout=0):
+            return _train(plan, work, out, stages, paused)
+    except Timeout as error:
+        raise BlockingIOError(f"Another process trains in {work}: let it finish, or name another folder.") from error
+
+
+def _train(plan: EmojiPlan, work: Path, out: Path, stages: tuple[str, ...], paused: Callable[[], bool]) -> bool:
+    decoder = cached_decoder(MODEL, plan.assembly.decoder)
+    team = Team(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    words = word_vectors(decoder / "model.safetensors", decoder)
+    if "tower" in stages and _step(work / TOWER) < plan.tower.steps:
+        train_vision(team, plan.tower, words, work / TOWER, paused)
+        if paused():
+            return False
+    if not set(stages) & {"teacher", "language"}:
+        return True
+    model = seeing_decoder(decoder, plan.assembly, team.device)
+    taught: list[Taught] = []
+    try:
+        asked = kept_prompts(plan.teacher, work / TEACHER)
+        taught = teacher_answers(
+            model.decoder, model.tokens, asked, plan.teacher, work / TEACHER, plan.assembly.decoder, paused
+        )
+    except KeyboardInterrupt:
+        return False
+    if "language" not in stages:
+        return True
+    language = plan.language
+    if plan.minutes is not None:
+        language = replace(language, steps=_steps(work / STEPS, lambda: seconds_per_step(
+            team, model, words, taught, language, work / TOWER), plan.minutes))  # fmt: skip
+    train_language(team, model, words, taught, language, work / TOWER, work / LANGUAGE, paused)
+    if _step(work / LANGUAGE) < language.steps:
+        return False
+    export(model, out, replace(plan, language=language), times(work))
+    return True
+
+
+def _step(path: Path) -> int:
+    return int(training_state.load(path)[1]["step"])
+
+
+def _steps(path: Path, seconds: Callable[[], float], minutes: float) -> int:
+    """Steps that fit into some minutes: measured once, then kept, so that a resumed training has the same schedule."""
+    if path.exists():
+        return int(json.loads(path.read_text(encoding="utf-8"))["steps"])
+    began = time.monotonic()
+    each = seconds()
+    steps = max(1, int((60 * minutes - (time.monotonic() - began)) / each))
+    path.write_text(json.dumps({"steps": steps, "seconds_per_step": each}) + "\n", encoding="utf-8")
+    log.info("%.2f s a step: %d steps in %.0f minutes", each, steps, minutes)
+    return steps
+
+
+def times(work: Path) -> dict[str, float]:
+    """Return minutes of wall clock and of processor that the two stages took, over all their runs."""
+    took: dict[str, float] = {}
+    for name, file in (("tower", TOWER), ("language", LANGUAGE)):
+        progress = training_state.load(work / file)[1]
+        took |= {f"{name}_{kind}": progress[f"{kind}_seconds"] / 60 for kind in ("wall", "cpu")}
+    return took

@@ -1,0 +1,141 @@
+"""What the vision tower learns from: pictures with the noun of every cell, their style, ground and arrangement."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from PIL import Image
+
+from mllm_probe.apps.emoji.augmentation import Strength, altered
+from mllm_probe.emoji.art_files import COLOURED, icons
+from mllm_probe.emoji.emoji_drawing import draw
+from mllm_probe.emoji.emoji_sampling import sample
+from mllm_probe.emoji.emoji_scene import GROUNDS, EmojiScene, layout
+from mllm_probe.emoji.lexicon import ARRANGEMENTS, ENTITIES, FEELINGS, RELATIONS, STYLES
+from mllm_probe.models.image_processing import IMAGE_SIDE
+from mllm_probe.scenes.sampling import choose
+from mllm_probe.scenes.scene import SIDE
+
+GRID = 4
+"""Cells in a row: one for each image token."""
+SHOWN = (*ENTITIES, *FEELINGS)
+"""What an item can be."""
+NAMES = (*SHOWN, *GROUNDS)
+"""What a cell can be: an item, or the ground's colour."""
+NOTHING = -1
+"""Index of a value that is not there, or not to be learned from this picture."""
+
+_STRONG, _INKED = 0.7, 0.45
+_LARGER, _LARGE_SIZES = 0.15, (96, 128, 192)
+_CENTRES = (np.arange(GRID) + 0.5) * SIDE / GRID
+_X, _Y = np.meshgrid(_CENTRES, _CENTRES)
+_LEAST_REACH = SIDE / GRID / 2 + 0.5
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures and what they show; indices are -1 where there is nothing to learn.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        uint8 [n, 64, 64, 3].
+    names : numpy.ndarray
+        Of each cell, from `NAMES`, int64 [n, 16].
+    icons : numpy.ndarray
+        Of each cell, from `icons`, int64 [n, 16]; -1 where the ground shows.
+    styles, grounds, arrangements, relations : numpy.ndarray
+        Of each picture, int64 [n].
+    """
+
+    images: np.ndarray
+    names: np.ndarray
+    icons: np.ndarray
+    styles: np.ndarray
+    grounds: np.ndarray
+    arrangements: np.ndarray
+    relations: np.ndarray
+
+
+def cells(scene: EmojiScene) -> np.ndarray:
+    """Return the number of the item that covers each cell of the picture, the front one, int64 [16]; -1 for none."""
+    covering = np.full((GRID, GRID), NOTHING)
+    for placed in layout(scene):
+        if placed.shape.isdigit():
+            reach = max(placed.size, _LEAST_REACH)
+            covering[(np.abs(_X - placed.x) < reach) & (np.abs(_Y - placed.y) < reach)] = int(placed.shape)
+    return covering.ravel()
+
+
+def _number(value: str | None, among: Sequence[str]) -> int:
+    return NOTHING if value is None else among.index(value)
+
+
+def _picture(scene: EmojiScene, g: np.random.Generator, strength: Strength) -> np.ndarray:
+    size = choose(g, _LARGE_SIZES) if g.random() < _LARGER else IMAGE_SIDE
+    image = draw(scene, size, partial(altered, g=g, strength=strength))
+    return np.asarray(shrunk(image))
+
+
+def _plain(scene: EmojiScene, artwork: Mapping[str, np.ndarray] | None, size: int) -> np.ndarray:
+    return np.asarray(shrunk(draw(scene, size, artwork=artwork)))
+
+
+def shrunk(image: Image.Image) -> Image.Image:
+    """Return a picture as the released image processor shrinks it."""
+    side = (IMAGE_SIDE, IMAGE_SIDE)
+    return image if image.size == side else image.resize(side, Image.Resampling.BICUBIC)
+
+
+def strength_for(scene: EmojiScene, g: np.random.Generator) -> Strength:
+    """Draw how the sprites of a picture are altered; only art in colour is inked, since ink is a style itself."""
+    strong = g.random() < _STRONG
+    return Strength(strong, strong and scene.style in COLOURED and g.random() < _INKED)
+
+
+def examples(
+    scenes: Sequence[EmojiScene],
+    g: np.random.Generator | None = None,
+    artwork: Mapping[str, np.ndarray] | None = None,
+    size: int = IMAGE_SIDE,
+) -> Batch:
+    """Draw pictures and say what they show.
+
+    Parameters
+    ----------
+    scenes : sequence of EmojiScene
+    g : numpy.random.Generator, optional
+        Alters the sprites; without it they are as they are.
+    artwork : mapping, optional
+        Sprites of another artist, see `draw`; for pictures that are not altered.
+    size : int
+        Side at which pictures that are not altered are drawn, before they are shrunk.
+
+    Returns
+    -------
+    Batch
+        A picture whose sprites are inked has no style to learn.
+    """
+    known = {icon: number for number, icon in enumerate(icons())}
+    images, rows = [], []
+    for scene in scenes:
+        strength = Strength(False, False) if g is None else strength_for(scene, g)
+        images.append(_plain(scene, artwork, size) if g is None else _picture(scene, g, strength))
+        ground = NAMES.index(scene.ground, len(SHOWN))
+        # The last entry is that of cells without an item, which have number -1.
+        names = np.array([*(SHOWN.index(item.name) for item in scene.items), ground])
+        shown = np.array([*(known[item.icon] for item in scene.items), NOTHING])
+        covering = cells(scene)
+        style = NOTHING if strength.inked else STYLES.index(scene.style)
+        arrangement = _number(scene.arrangement, ARRANGEMENTS)
+        relation = _number(scene.relation, RELATIONS)
+        rows.append((names[covering], shown[covering], style, GROUNDS.index(scene.ground), arrangement, relation))
+    names, shown, *slots = (np.array(column) for column in zip(*rows, strict=True))
+    return Batch(np.stack(images), names, shown, *slots)
+
+
+def training_batch(seed: int, step: int, count: int) -> Batch:
+    """Return the pictures of one training step: the same for the same seed and step, never a held-out combination."""
+    g = np.random.default_rng([seed, step])
+    return examples([sample(g, "seen") for _ in range(count)], g)

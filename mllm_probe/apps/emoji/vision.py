@@ -1,0 +1,40 @@
+"""The model's eyes: a Swin tower of 64 pixels with 16 image tokens, and the projector to the decoder's width."""
+
+from torch import Tensor, nn
+from transformers import AutoModel, LlamaConfig, LlavaConfig
+from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
+
+from mllm_probe.loading.assembling import vision_config
+
+
+class Eyes(nn.Module):
+    """Vision tower and projector of the model, under the names that they have in it.
+
+    Parameters
+    ----------
+    hidden : int
+        Width of the decoder.
+    """
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        vision = vision_config()
+        text = LlamaConfig(hidden_size=hidden, num_attention_heads=1, num_key_value_heads=1)
+        config = LlavaConfig(vision_config=vision, text_config=text, projector_hidden_act="gelu")
+        self.width = vision.hidden_size
+        self.vision_tower = AutoModel.from_config(vision)
+        self.multi_modal_projector = LlavaMultiModalProjector(config)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the tower's output [n, 16, width] and the image tokens [n, 16, hidden] of pixels [n, 3, 64, 64]."""
+        seen = self.vision_tower(pixels, output_hidden_states=True).hidden_states[-1]
+        return seen, self.multi_modal_projector(seen)
+
+    def weights(self) -> dict[str, dict[str, Tensor]]:
+        """Return the weights as two groups of a checkpoint."""
+        return {"tower": self.vision_tower.state_dict(), "projector": self.multi_modal_projector.state_dict()}
+
+    def load_weights(self, groups: dict[str, dict[str, Tensor]]) -> None:
+        """Restore what `weights` returned; other groups are ignored."""
+        self.vision_tower.load_state_dict(groups["tower"])
+        self.multi_modal_projector.load_state_dict(groups["projector"])

@@ -1,0 +1,153 @@
+"""The words of the emoji world: which concepts exist, their category, and every form that counts as naming them."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from mllm_probe.emoji.art_files import ART_SETS, split_list, table
+from mllm_probe.scenes.vocabulary import ABSTRACT, NEUTRAL, PLACED_RELATIONS
+from mllm_probe.scenes.vocabulary import CONCEPTS as DRAWN
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A thing that emoji show.
+
+    Parameters
+    ----------
+    name, plural : str
+        Both are the same for what is not counted ("bread") or has no singular ("jeans").
+    use : {"count", "mass", "plural", "unique", "name"}
+        How English uses it: "a cat", "bread", "scissors", "the sun", "Santa Claus".
+    group : str
+        Animal, food, vehicle and so on.
+    icons : tuple of str
+        The emoji that show it.
+    synonyms : tuple of str
+        Other words for it, most of them from CLDR's names and keywords.
+    """
+
+    name: str
+    plural: str
+    use: str
+    group: str
+    icons: tuple[str, ...]
+    synonyms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Feeling:
+    """An emotion, named by its adjective, and the faces that show it."""
+
+    name: str
+    icons: tuple[str, ...]
+    synonyms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EmojiConcept:
+    """One concept of the emoji world: its name, category, and every form that counts as naming it, the name first."""
+
+    name: str
+    category: str
+    words: tuple[str, ...]
+
+
+def _nouns() -> dict[str, Noun]:
+    rows = table("entities.tsv")
+    return {
+        row["noun"]: Noun(
+            row["noun"],
+            row["plural"],
+            row["use"],
+            row["group"],
+            split_list(row["icons"]),
+            split_list(row["synonyms"]),
+        )
+        for row in rows
+    }
+
+
+def _feelings() -> dict[str, Feeling]:
+    return {
+        row["emotion"]: Feeling(row["emotion"], split_list(row["icons"]), split_list(row["synonyms"]))
+        for row in table("faces.tsv")
+    }
+
+
+NOUNS: dict[str, Noun] = _nouns()
+FEELINGS: dict[str, Feeling] = _feelings()
+"""All feelings by name, with `NEUTRAL`, which is no emotion."""
+
+ENTITIES = tuple(NOUNS)
+EMOTIONS = tuple(name for name in FEELINGS if name != NEUTRAL)
+ART_STYLES = tuple(art.style for art in ART_SETS)
+"""Styles that are an artist's own."""
+PROCESSED = ("pixelated", "outline", "blueprint", "neon")
+"""Styles made of the coloured sets by image processing."""
+STYLES = ART_STYLES + PROCESSED
+ARRANGEMENTS = ABSTRACT
+RELATIONS = PLACED_RELATIONS
+LANDMARKS = (
+    "backpack", "basket", "bathtub", "box", "bucket", "bus", "castle", "church", "factory", "house", "mosque", "school",
+    "ship", "shopping cart", "suitcase", "television", "tent", "tree", "truck", "window",
+)  # fmt: skip
+"""Things that others are related to: another thing can be beside or inside them."""
+
+_STYLE_WORDS = {
+    "glossy": ("glossy", "shiny", "shaded"),
+    "flat": ("flat",),
+    "rounded": ("rounded", "soft"),
+    "stencil": ("stencil", "stencils", "stencilled", "stenciled"),
+    "pixelated": ("pixelated", "pixels", "pixel art"),
+    "outline": ("outline", "outlines", "outlined", "line drawing"),
+    "blueprint": ("blueprint", "blueprints"),
+    "neon": ("neon", "glowing"),
+}
+
+
+def _words(name: str, category: str) -> tuple[str, ...]:
+    if category == "entity":
+        noun = NOUNS[name]
+        return tuple(dict.fromkeys((name, noun.plural, *noun.synonyms)))
+    if category == "emotion":
+        return (name, *FEELINGS[name].synonyms)
+    return _STYLE_WORDS[name] if category == "visual_style" else DRAWN[name].words
+
+
+def _concepts() -> dict[str, EmojiConcept]:
+    names = {
+        "entity": ENTITIES,
+        "visual_style": STYLES,
+        "emotion": EMOTIONS,
+        "abstract": ARRANGEMENTS,
+        "relation": RELATIONS,
+    }
+    return {
+        name: EmojiConcept(name, category, _words(name, category))
+        for category, members in names.items()
+        for name in members
+    }
+
+
+CONCEPTS: dict[str, EmojiConcept] = _concepts()
+"""All concepts by name."""
+
+
+@cache
+def _shown() -> dict[str, str]:
+    return {icon: name for name in (*NOUNS, *FEELINGS) for icon in icons_of(name)}
+
+
+def shown_by(icon: str) -> str:
+    """Return what an icon shows: the name of a noun or of a feeling."""
+    return _shown()[icon]
+
+
+def is_face(icon: str) -> bool:
+    """Return whether an icon is a face with a feeling."""
+    return shown_by(icon) in FEELINGS
+
+
+def icons_of(name: str) -> tuple[str, ...]:
+    """Return the icons that show a noun or a feeling."""
+    return NOUNS[name].icons if name in NOUNS else FEELINGS[name].icons
