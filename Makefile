@@ -29,7 +29,7 @@ WORKERS ?= 2
 OLDEST := .venv-oldest/bin
 BENCHMARKS ?= capture latency growth sweep prompt_sweep patch first_frame widgets
 
-.PHONY: lab test test-oldest lint bench validate gpu against frontend browser
+.PHONY: lab test test-oldest lint bench validate gpu against frontend browser decoder
 .DELETE_ON_ERROR:
 
 # binder/jupyter holds settings of JupyterLab: widgets are saved with the notebook. JupyterLab's folder is the one it is
@@ -46,7 +46,7 @@ $(NOTEBOOK):
 	cp $(QUICKSTART) $@
 
 # Tests of one file stay in one worker, and all that drive a browser are in the same (tests/conftest.py).
-test: lint frontend browser
+test: lint frontend browser decoder
 	$(PYTEST) -n $(WORKERS) --dist loadfile --nbval-lax --nbval-cell-timeout=600 tests tutorials $(ARGS)
 
 test-oldest: .venv-oldest/stamp
@@ -71,6 +71,10 @@ frontend: .venv/test.stamp widgets/node_modules/.stamp
 
 browser: .venv/test.stamp
 	$(RUN) sh .ci/browser
+
+# Once; without a network the tests of the model on it fail and name this command, and all others run.
+decoder: .venv/test.stamp
+	-$(RUN) mllm-probe models get emoji-135m
 
 bench: .venv/bench.stamp $(if $(filter widgets,$(BENCHMARKS)),browser)
 	for file in $(BENCHMARKS); do echo "== $$file"; $(RUN) $(BIN)/python benchmarks/$$file.py $(ARGS) || exit 1; done
