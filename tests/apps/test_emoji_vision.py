@@ -24,7 +24,7 @@ from mllm_probe.apps.emoji.tower_examples import (
     strength_for,
     training_batch,
 )
-from mllm_probe.apps.emoji.vision import IMAGE_TOKENS, Eyes
+from mllm_probe.apps.emoji.vision import Eyes
 from mllm_probe.apps.emoji.vision_readouts import Readouts, accuracy, held_out_scenes, read
 from mllm_probe.apps.emoji.vision_training import VisionPlan, target_words, vision_loss, word_vectors
 from mllm_probe.apps.emoji.word_vectors import read_embeddings
@@ -34,6 +34,7 @@ from mllm_probe.emoji import EmojiScene, Item, sample
 from mllm_probe.emoji.art_files import COLOURED, icons
 from mllm_probe.emoji.emoji_sampling import is_unseen
 from mllm_probe.emoji.lexicon import ARRANGEMENTS, FEELINGS, STYLES
+from mllm_probe.loading.assembling import IMAGE_TOKENS
 
 HIDDEN = 48
 PLAN = VisionPlan(steps=4, batch=4, warmup=1, held=4)
