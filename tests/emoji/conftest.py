@@ -14,7 +14,7 @@ from mllm_probe.models.bundled import ASSEMBLED
 from tests.apps import tiny_decoder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Folder of the made-up decoder in a cache of its own."""
     folder = tmp_path_factory.mktemp("tiny-cache")
