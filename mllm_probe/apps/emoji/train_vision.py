@@ -1,30 +1,19 @@
 """Train the emoji model's vision tower: `python -m mllm_probe.apps.emoji.train_vision`, with its options.
 
-Started again with the same arguments, a stopped training resumes; Ctrl-C or SIGTERM pauses it after the step.
+Started again with the same arguments, a stopped training resumes; Ctrl-C, SIGTERM or a file named
+PAUSE beside its checkpoint pauses it after the step.
 """
 
 import argparse
 import logging
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 import torch
 
 from mllm_probe.apps.emoji.vision_training import VisionPlan, train_vision, word_vectors
 from mllm_probe.apps.training.parallel import Team
-
-
-class _Pause:
-    """Whether the process was asked to stop."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def ask(self, number: int, frame: FrameType | None) -> None:
-        """Answer a signal."""
-        self.asked = True
+from mllm_probe.apps.training.pausing import Pause
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -45,13 +34,11 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(options.threads)
-    pause = _Pause()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, pause.ask)
+    pause = Pause(options.checkpoint.parent).on_signals()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     plan = VisionPlan(steps=options.steps, seed=options.seed)
     words = word_vectors(options.decoder, options.tokenizer)
-    train_vision(Team(0, 1, device), plan, words, options.checkpoint, lambda: pause.asked)
+    train_vision(Team(0, 1, device), plan, words, options.checkpoint, pause)
 
 
 if __name__ == "__main__":
