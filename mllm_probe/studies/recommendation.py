@@ -231,9 +231,9 @@ def recommend(
     chosen_on, reported_on = _parts(vectors, library, seed)
     search = _Search(model, vectors, prompt, _layers(vectors, layers), _strengths(vectors, strengths), max_new_tokens)
     with tqdm(total=len(search.strengths) + len(library), disable=not progress, desc="recommend", unit="sweep") as bar:
-        cells = search.chosen(neutral_images(chosen_on, images + _SPARE), bar)
+        cells = search.chosen(_images(chosen_on, images + _SPARE), bar)
         bar.total = len(search.strengths) + len({cell.place for cell in cells.values()})
-        rows = search.reported(cells, neutral_images(reported_on, images + _SPARE), (draws, seed), bar)
+        rows = search.reported(cells, _images(reported_on, images + _SPARE), (draws, seed), bar)
     if not rows:
         raise ValueError(
             "no cell that was tried made any answer name its concept: see mp.check(model, library) for concepts that "
@@ -254,6 +254,9 @@ def stored_settings(model: ProbeModel) -> dict[str, Recommended]:
     if stored["weights"] != model.fingerprint or stored["prompt"] != model.default_prompt:
         return {}
     return {name: Recommended(**one) for name, one in stored["settings"].items()}
+
+
+Steered = Sequence[Picture] | ConceptLibrary
 
 
 @dataclass(frozen=True)
@@ -279,7 +282,7 @@ class _Search:
     strengths: Mapping[str, Sequence[float]]
     max_new_tokens: int
 
-    def chosen(self, images: Sequence[Picture], bar: Any) -> dict[str, _Cell]:
+    def chosen(self, images: Steered, bar: Any) -> dict[str, _Cell]:
         """The cell of each concept with the largest mean score over all scopes; concepts without any are left out."""
         best: dict[str, _Cell] = {}
         for scope, strengths in self.strengths.items():
@@ -291,7 +294,7 @@ class _Search:
         return {name: best[name] for name in map(str, self.vectors[CONCEPT].values) if name in best}
 
     def reported(
-        self, cells: Mapping[str, _Cell], images: Sequence[Picture], drawn: tuple[int, int], bar: Any
+        self, cells: Mapping[str, _Cell], images: Steered, drawn: tuple[int, int], bar: Any
     ) -> dict[str, xr.Dataset]:
         """By concept, what steering does at its cell, beside all controls."""
         together: dict[tuple[str, int, float], list[str]] = defaultdict(list)
@@ -307,7 +310,7 @@ class _Search:
     def _with_controls(
         self,
         names: list[str],
-        images: Sequence[Picture],
+        images: Steered,
         cell: tuple[str, list[int], list[float]],
         drawn: tuple[int, int],
     ) -> xr.Dataset:
@@ -331,10 +334,12 @@ class _Search:
         return grid.drop_dims(CONTROL).assign(joined.data_vars).assign_coords({CONTROL: joined[CONTROL]})
 
     def _swept(
-        self, vectors: xr.Dataset, images: Sequence[Picture], scope: str, layers: Layers,
+        self, vectors: xr.Dataset, images: Steered, scope: str, layers: Layers,
         strengths: Sequence[float], controls: Sequence[str] = (), draws: int = 8, seed: int = 0,
     ) -> xr.Dataset:  # fmt: skip
-        metrics = [name for name in _METRICS if name != "kept" or any(picture.labels for picture in images)]
+        if isinstance(images, ConceptLibrary):
+            images = images.subset(concepts=[str(name) for name in vectors[CONCEPT].values])
+        metrics = [name for name in _METRICS if name != "kept" or not isinstance(images, ConceptLibrary)]
         return sweep(
             self.model, vectors, images, self.prompt, layers, strengths, scope.split("+"), metrics=metrics,
             controls=controls, draws=draws, seed=seed, max_new_tokens=self.max_new_tokens, progress=False,
@@ -394,6 +399,14 @@ def _parts(vectors: xr.Dataset, library: ConceptLibrary, seed: int) -> tuple[Con
     if not any(picture.id in used for picture in library.pictures):
         return library.split(seed=seed)
     return library.where(lambda picture: picture.id in used), _unused(library, used)
+
+
+def _images(library: ConceptLibrary, count: int) -> Steered:
+    """Images without each concept: a few that serve all where labels say what they show, else each concept's own."""
+    if any(picture.labels is not None for picture in library.pictures):
+        return neutral_images(library, count)
+    there = min(min(len(one.positive), len(one.negative)) for one in library.values())
+    return library.subset(pairs=min(count, there))
 
 
 def _unused(library: ConceptLibrary, used: set[str]) -> ConceptLibrary:

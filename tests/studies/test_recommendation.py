@@ -1,11 +1,13 @@
 """Recommended settings: chosen on images of the vectors, reported on others beside all controls."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import mllm_probe as mp
+from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.studies import recommendation
 from mllm_probe.studies.best_cell import best_places, mean_score
 from mllm_probe.studies.recommendation import Recommendation, stored_settings
@@ -133,6 +135,31 @@ def test_fewer_images_than_asked_for_are_named(model, vectors, library):
     one, few = vectors.sel(concept=["cat"]), library.subset(concepts=["cat"])
     with pytest.warns(UserWarning, match="fewer than 12 images without the concept.* for cat"):
         mp.recommend(model, one, few, layers=[2], strengths={"last_prompt": (2.0,)}, draws=4, progress=False)
+
+
+def test_images_without_labels_are_steered_with_their_own_concept_alone(model, library):
+    def unlabelled(pictures):
+        return [replace(picture, labels=None) for picture in pictures]
+
+    concepts = library.subset(concepts=["cat", "neon"]).values()
+    bare = ConceptLibrary(
+        replace(one, positive=unlabelled(one.positive), negative=unlabelled(one.negative)) for one in concepts
+    )
+    vectors = mp.concept_vectors(model, bare.split(seed=1)[0], shuffled_draws=0, probe_accuracy=False)
+    with pytest.warns(UserWarning, match="fewer than 12 images"):
+        found = mp.recommend(
+            model, vectors, bare, layers=[2], strengths={"last_prompt": (2.0,)}, draws=4, progress=False
+        )
+    own = mp.sweep(
+        model, vectors, bare.where(lambda picture: picture.id not in set(vectors.fit_image.values)), layers=[2],
+        strengths=[2.0], tokens="last_prompt", metrics=("named", "perplexity"), draws=4, max_new_tokens=12,
+        controls=("random", "on_manifold"), progress=False,
+    )  # fmt: skip
+    effect = mp.effect(own, "score").sel(layer=2, strength=2.0)
+    for name in found:
+        row = found.table.sel(concept=name)
+        assert row.n == effect.n.sel(concept=name) <= 6
+        np.testing.assert_allclose(row.score, effect["mean"].sel(concept=name))
 
 
 def test_bundled_models_come_with_settings_of_their_own_weights(model, recommended, tmp_path):

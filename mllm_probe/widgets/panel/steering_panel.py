@@ -466,9 +466,15 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             if "answers" in outcome:
                 self._streaming = {}
         if outcome["status"] == "idle" and self._vectors is not None:
-            self.publish_changed(
-                {"picture_note": unlike_note(self.model, self._vectors, self.chosen(setting.picture).image)}
-            )
+            self.publish_changed({"picture_note": self._picture_note(setting, self._vectors)})
+
+    def _picture_note(self, setting: Setting, vectors: xr.Dataset) -> str:
+        """Whether the image is unlike those of the vectors; the answers stay where that cannot be found out."""
+        try:
+            return unlike_note(self.model, vectors, self.chosen(setting.picture).image)
+        except Exception as error:
+            logger.exception("an image could not be compared with those of the vectors")
+            return f"It could not be found out whether the image is like those of the vectors: {sentence(error)}"
 
     def _streamed(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> Traits:
         vectors, choice, unit = self._by_concept, self.chosen(setting.picture), self.strength_unit
