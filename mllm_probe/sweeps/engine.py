@@ -286,9 +286,13 @@ class Engine:
         return known
 
     def _warn_of_too_few_eligible(self) -> None:
-        """Before the first steered run, read the unsteered answers of images that come without a library."""
+        """Before the first steered run, read the unsteered answers of images that come without a library.
+
+        Without controls no verdict is to be had, so that there is nothing to warn of.
+        """
         job, count = self.job, len(self.job.samples)
-        if job.samples.of_library or not job.cells or count < least_images(job.settings):
+        alone = len(job.settings.axes.controls) == 1
+        if alone or job.samples.of_library or not job.cells or count < least_images(job.settings):
             return
         eligible = self.grid.eligible.copy()
         missing = [sample for sample in range(count) if not self.grid.has_unsteered[sample]]

@@ -6,6 +6,7 @@ from scipy import stats
 
 import mllm_probe as mp
 from mllm_probe.metrics.text import named
+from mllm_probe.studies.fitness import told_apart
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,26 @@ def test_shares_and_gap_are_those_of_the_answers(model, library):
 def test_nothing_is_fit_in_a_model_whose_weights_are_shuffled(model, library):
     for seed in range(2):
         assert not mp.check(mp.randomised(model, seed), library).fit.any()
+
+
+def test_a_sentence_says_what_is_told_apart(model, library):
+    seen = mp.check(model, library)
+    assert told_apart(seen) == "tells 3 of 3 concepts apart"
+    seen["fit"][1] = False
+    assert told_apart(seen) == "tells 2 of 3 concepts apart; not neon"
+    assert told_apart(seen.assign(positives=seen.positives * 0 + 5)).startswith("fewer than 6 images")
+
+
+def test_progress_is_told_and_ends_the_run_by_an_error(model, library):
+    told = []
+    mp.check(model, library.subset(pairs=2), progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (12, 12) and [done for done, _ in told] == sorted(done for done, _ in told)
+
+    def stop(done, total):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        mp.check(model, library, progress=stop)
 
 
 def test_too_few_images_make_nothing_fit(model):

@@ -46,6 +46,19 @@ def test_images_that_run_together_give_what_they_give_alone(tiny, pictures, monk
             np.testing.assert_array_equal(together[name], alone[name], err_msg=name)
 
 
+def test_unsteered_rows_of_several_images_run_together_too(tiny, pictures, monkeypatch):
+    settings = SETTINGS | {"strengths": (0,), "controls": ()}
+    vectors = random_vectors(tiny, words=WORDS, norm=20.0)
+    sweeps.sweep(tiny, vectors, pictures[:1], **SETTINGS)
+    together, few = calls(tiny, vectors, pictures[:4], **settings)
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(packed_rows=0))
+    alone, many = calls(tiny, vectors, pictures[:4], **settings)
+    assert together.attrs["images_together"] == 4 and alone.attrs["images_together"] == 1 and few < many
+    for name in ("logprob_unsteered", "named_unsteered"):
+        np.testing.assert_allclose(together[name], alone[name], rtol=1e-4, atol=2e-5, err_msg=name)
+    np.testing.assert_array_equal(together.text_unsteered, alone.text_unsteered)
+
+
 def test_prompts_of_other_length_run_apart(tiny, pictures):
     prompts = ["what do you see?", "describe the picture in one word, not two", "what do you see?"]
     grid = sweeps.sweep(

@@ -94,6 +94,7 @@ def test_the_lab_fills_itself_with_a_real_model(tiny):
     lab = mp.explore(tiny, library, strengths=(-1, 1), draws=4)
     assert lab.wait(SOON)
     assert lab.bar.status == "idle" and lab.heatmap.progress == 1.0
+    assert lab.bar.title.endswith("fewer than 6 images of each concept: not known which the model tells apart")
     assert list(lab.vectors["concept"].values) == lab.heatmap.concepts == ["cat", "neon", "symmetry"]
     assert mp.effect(lab.grid, "logprob").sizes["layer"] == len(tiny.layers)
     assert lab.panel.answers["steered"] and lab.panel.answers["generation"] == 2
