@@ -366,7 +366,7 @@ def _rows(grid: xr.Dataset) -> dict[str, xr.Dataset]:
 
 
 def _table(rows: Mapping[str, xr.Dataset], cells: Mapping[str, _Cell], attrs: dict[str, Any]) -> xr.Dataset:
-    table = xr.concat([rows[name] for name in cells], CONCEPT, combine_attrs="drop")
+    table = xr.concat([rows[name] for name in cells], CONCEPT, data_vars="all", combine_attrs="drop")
     names = list(cells)
     for key, values in (
         (LAYER, [cells[name].layer for name in names]),

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from scipy import stats
 
 import mllm_probe as mp
 from mllm_probe.concepts import ConceptLibrary
@@ -92,7 +94,18 @@ def test_effects_are_those_of_other_images_with_every_kind_of_control(model, vec
     assert (own.named_low <= own.named <= own.named_high) and own.named == mp.effect(grid, "named")["mean"].sel(
         concept=name
     )
-    assert (table.q >= table.p.max("control") - 1e-12).all()
+    np.testing.assert_allclose(table.q, stats.false_discovery_control(table.p.max("control").values), rtol=1e-9)
+
+
+def test_a_concept_passes_by_its_worst_control_among_all_concepts(recommended):
+    rows = {name: recommended.table.sel(concept=[name]).assign(named_n=5) for name in recommended}
+    for place, name in enumerate(rows):
+        rows[name]["p"][0, 2] = 0.01 * (1 + place) ** 2
+    cells = {name: recommendation._Cell("image", 0, 1.0, 1.0) for name in rows}
+    table = recommendation._table(rows, cells, {})
+    np.testing.assert_allclose(table.q, stats.false_discovery_control([0.01 * k**2 for k in range(1, 1 + len(rows))]))
+    assert table.clear_in_grid.values.tolist() == (table.clear_of_controls & (table.q <= 0.05)).values.tolist()
+    assert table.clear_in_grid.any() and not table.clear_in_grid.all()
 
 
 def test_it_gives_steerings_that_bring_the_concept(model, library, recommended):
@@ -166,6 +179,10 @@ def test_bundled_models_come_with_settings_of_their_own_weights(model, recommend
     for name in ("scenes-4l", "scenes-8l", "scenes-16l"):
         stored = stored_settings(mp.load(name))
         assert len(stored) >= 40 and all(one.n >= 10 and one.strength > 0 for one in stored.values())
-    assert stored_settings(mp.randomised(model, 0)) == {}
+    changed = mp.load("scenes-4l")
+    with torch.no_grad():
+        for parameter in changed.hf.parameters():
+            parameter.mul_(1.01)
+    assert stored_settings(changed) == stored_settings(mp.randomised(model, 0)) == {}
     written = json.loads(recommended.save(tmp_path / "own.json").read_text())
     assert written["weights"] == model.fingerprint and set(written["settings"]) == set(recommended)
