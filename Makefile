@@ -6,7 +6,8 @@
 # make lint   ruff, mypy, biome and tsc
 # make bench  run the benchmarks  (ARGS go to each of them; BENCHMARKS=sweep picks one)
 # make validate   tables of what verdicts are worth: coverage of intervals, false positives of directions that mean
-#             nothing, power on planted effects, models with shuffled weights, models of known truth, what answers say
+#             nothing, power on planted effects, models with shuffled weights, models of known truth, what answers say,
+#             images called unlike
 #             (ARGS="coverage" picks a part, ARGS="--quick" is shorter)
 # make gpu    run in at most 20 minutes, on a machine with CUDA, all that needs a GPU  (ARGS="--only sweep" picks a part;
 #             ARGS="--dry" runs every part on the CPU at tiny sizes)

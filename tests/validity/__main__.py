@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 import mllm_probe as mp
-from tests.validity import coverage, nulls, power, randomised
+from tests.validity import coverage, nulls, power, randomised, unlike
 
 Row = tuple[str, ...]
 
@@ -152,6 +152,15 @@ def print_naming() -> None:
     subprocess.run([sys.executable, "-m", "tests.metrics.answers"], check=True)
 
 
+def print_unlike(pairs: int) -> None:
+    """Images of other kinds that are called unlike those of the vectors."""
+    print("\nImages called unlike those of the vectors, scenes-8l\n")
+    rows = [
+        (kind, str(count), f"{100 * found / count:.0f}") for kind, (count, found) in unlike.measure(pairs=pairs).items()
+    ]
+    table(("images", "count", "unlike, %"), rows)
+
+
 PARTS: dict[str, Callable[[bool], None]] = {
     "coverage": lambda quick: print_coverage(400 if quick else 4000),
     "nulls": lambda quick: print_nulls(1000 if quick else 5000),
@@ -160,6 +169,7 @@ PARTS: dict[str, Callable[[bool], None]] = {
     "randomised": lambda quick: print_randomised(1 if quick else 3, 2 if quick else 20),
     "truth": lambda quick: print_truth(2 if quick else 20),
     "naming": lambda quick: print_naming(),
+    "unlike": lambda quick: print_unlike(8 if quick else 24),
 }
 
 
