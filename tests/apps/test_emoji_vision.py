@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from mllm_probe.apps.emoji import evaluate_vision, train_vision, vision_training
+from mllm_probe.apps.emoji import evaluate_vision, vision_training
 from mllm_probe.apps.emoji.augmentation import Strength, altered
 from mllm_probe.apps.emoji.tower_examples import (
     NAMES,
@@ -30,6 +30,7 @@ from mllm_probe.apps.emoji.vision_training import VisionPlan, target_words, visi
 from mllm_probe.apps.emoji.word_vectors import read_embeddings
 from mllm_probe.apps.training import training_state
 from mllm_probe.apps.training.parallel import Team
+from mllm_probe.apps.training.pausing import Pause
 from mllm_probe.emoji import EmojiScene, Item, sample
 from mllm_probe.emoji.art_files import COLOURED, icons
 from mllm_probe.emoji.emoji_sampling import is_unseen
@@ -263,7 +264,7 @@ def test_checkpoints_are_written_when_their_time_has_come(words, tmp_path, monke
     assert saved == [1, 2, 3, 4]
 
 
-def test_the_command_pauses_at_a_signal(decoder, tmp_path, monkeypatch):
+def test_a_signal_pauses_after_the_step(words, tmp_path, monkeypatch):
     steps = []
 
     def batch(seed, step, count):
@@ -276,12 +277,11 @@ def test_the_command_pauses_at_a_signal(decoder, tmp_path, monkeypatch):
     few = held_out_scenes(2)
     monkeypatch.setattr(vision_training, "held_out_scenes", lambda count: few)
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    path, threads = tmp_path / "vision.safetensors", torch.get_num_threads()
+    path = tmp_path / "vision.safetensors"
     try:
-        options = ["--decoder", str(decoder / "weights.safetensors"), "--tokenizer", str(decoder)]
-        train_vision.main([*options, "--checkpoint", str(path), "--steps", "50"])
+        pause = Pause(tmp_path).on_signals()
+        vision_training.train_vision(CPU, replace(PLAN, steps=50), words, path, pause)
     finally:
-        torch.set_num_threads(threads)
         for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
             signal.signal(number, handler)
     assert steps == [0, 1] and training_state.load(path)[1]["step"] == 2

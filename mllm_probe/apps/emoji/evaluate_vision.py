@@ -145,7 +145,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m mllm_probe.apps.emoji.evaluate_vision", description=__doc__)
     parser.add_argument("--decoder", type=Path, required=True, help="safetensors file with the decoder's embeddings")
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the decoder's tokenizer")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="what train_vision wrote")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="vision.safetensors of a training")
     parser.add_argument("--images", type=int, default=600, help="of each row")
     parser.add_argument(
         "--packages", type=Path, help=f"folder of npm archives, to evaluate with {UNSEEN.title} too (extra art)"
