@@ -142,6 +142,5 @@ def unlike_note(model: ProbeModel, vectors: xr.Dataset, image: Picture) -> str:
 
 _NOTE = (
     "This image is unlike those that the vectors were made with: to the model it is farther from them than {:.0%} of "
-    "them are from each other ({:.1f} times the usual distance). What steering does here may not hold for it, or "
-    "only for it."
+    "them are from each other ({:.1f} times the usual distance). Steering may work differently on it."
 )
