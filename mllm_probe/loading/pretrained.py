@@ -44,7 +44,8 @@ def load(
     device : str or torch.device, optional
         CUDA when there is one, else CPU. Not together with ``device_map``.
     dtype : str or torch.dtype, optional
-        ``"float32"``, ``"bfloat16"`` …; by default float32 on the CPU and the checkpoint's own type elsewhere.
+        ``"float32"``, ``"bfloat16"`` …; by default float32 on the CPU and the checkpoint's own type elsewhere. A model
+        that is put together in bfloat16 (``"emoji-135m"``) keeps it on a CPU that multiplies in it.
     device_map : optional
         As for Transformers: shares the blocks out over several devices.
     revision : str, optional
@@ -77,12 +78,13 @@ def load(
     where = _device(device)
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code} | ({} if local else {"revision": revision})
     placing = {} if device_map is None else {"device_map": device_map}
-    kind = _dtype(dtype, where if device_map is None else None)
+    assembled = local and (Path(source) / ASSEMBLY).is_file()
+    kind = _dtype(dtype, where if device_map is None else None, assembled)
     origin = _origin(name, local)
     facts = _facts(Path(source)) if local else {}
     if local:
         require_readable(Path(source))
-    if local and (Path(source) / ASSEMBLY).is_file():
+    if assembled:
         with _quiet(True):
             hf, processor, info, facts["weights_from"] = assemble(Path(source), kind, **placing)
     else:
@@ -242,9 +244,10 @@ def _device(device: str | torch.device | None) -> torch.device:
     return device_of(device)
 
 
-def _dtype(dtype: str | torch.dtype | None, where: torch.device | None) -> torch.dtype | str:
+def _dtype(dtype: str | torch.dtype | None, where: torch.device | None, assembled: bool) -> torch.dtype | str:
     if dtype is None:
-        return torch.float32 if where is not None and where.type == "cpu" else "auto"
+        keeps = where is None or where.type != "cpu" or (assembled and _multiplies_in_bfloat16())
+        return "auto" if keeps else torch.float32
     kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if isinstance(kind, torch.dtype) and kind.is_floating_point:
         return kind
@@ -253,6 +256,14 @@ def _dtype(dtype: str | torch.dtype | None, where: torch.device | None) -> torch
     raise ValueError(
         f"dtype: expected a floating-point torch dtype or its name ('float32', 'bfloat16', 'float16'); got {dtype!r}."
     )
+
+
+def _multiplies_in_bfloat16() -> bool:
+    """Whether this processor has instructions for bfloat16; without them float32 is the faster of the two."""
+    if not hasattr(torch.cpu, "get_capabilities"):  # older releases of torch do not tell
+        return False
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def _facts(folder: Path) -> JsonObject:

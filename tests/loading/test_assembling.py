@@ -77,7 +77,7 @@ def picture() -> Image.Image:
 
 
 def test_a_model_is_put_together_and_verified(folder: Path, cache: PinnedDecoder) -> None:
-    model = mp.load(folder, device="cpu")
+    model = mp.load(folder, device="cpu", dtype="float32")
     assert type(model.hf) is LlavaForConditionalGeneration and model.dtype == torch.float32
     assert model.verify().passed and len(model.layers) == tiny_decoder.BLOCKS
     assert "A tiny decoder, dequantised from Q4_1; with a vision tower" in model.describe()
@@ -87,10 +87,19 @@ def test_a_model_is_put_together_and_verified(folder: Path, cache: PinnedDecoder
     assert shown.startswith("<|im_start|>user\n<image>") and "<image>\nan?<|im_end|>\n<|im_start|>assistant\n" in shown
 
 
+@pytest.mark.parametrize(("able", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_bfloat16_is_kept_on_a_processor_that_multiplies_in_it(
+    able: bool, dtype: torch.dtype, folder: Path, cache: PinnedDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able}, raising=False)
+    assert mp.load(folder, device="cpu").dtype == dtype
+    assert mp.load("scenes-4l", device="cpu").dtype == torch.float32
+
+
 def test_adapters_are_merged_into_the_decoders_weights(folder: Path, cache: PinnedDecoder) -> None:
     own = load_file(decoder_folder(cache.name) / "model.safetensors")
     parts = load_file(folder / PARTS)
-    model = mp.load(folder, device="cpu").hf.state_dict()
+    model = mp.load(folder, device="cpu", dtype="float32").hf.state_dict()
     for block in range(tiny_decoder.BLOCKS):
         module = f"layers.{block}.self_attn"
         for name in ("q_proj", "v_proj"):
@@ -109,7 +118,7 @@ def test_without_adapters_text_is_answered_as_by_the_decoder(folder: Path, cache
     decoder = decoder_folder(cache.name)
     parts = {name: one for name, one in random_parts(decoder).items() if not name.endswith((DOWN, UP))}
     write_parts(folder, parts, Assembly(cache.name))
-    model = mp.load(folder, device="cpu")
+    model = mp.load(folder, device="cpu", dtype="float32")
     ids = model.tokenizer("<|im_start|>user\na an?<|im_end|>\n<|im_start|>assistant\n", return_tensors="pt")[
         "input_ids"
     ]
@@ -119,7 +128,7 @@ def test_without_adapters_text_is_answered_as_by_the_decoder(folder: Path, cache
 
 
 def test_the_same_name_in_another_precision_and_another_for_other_adapters(folder: Path, cache: PinnedDecoder) -> None:
-    whole, half = mp.load(folder, device="cpu"), mp.load(folder, device="cpu", dtype="bfloat16")
+    whole, half = (mp.load(folder, device="cpu", dtype=dtype) for dtype in ("float32", "bfloat16"))
     assert half.dtype == torch.bfloat16 and half.verify().passed
     parts = load_file(folder / PARTS)
     write_parts(
