@@ -6,10 +6,12 @@ from pathlib import Path
 
 import torch
 
+import mllm_probe as mp
 from mllm_probe.apps.evaluation.accuracy import problems, recognition, scenes, table
 from mllm_probe.apps.evaluation.answerer import Answerer
 from mllm_probe.apps.evaluation.steerability import recommended, tables_of
 from mllm_probe.apps.training.card import RESULTS, refresh_card
+from mllm_probe.concepts.bundled_worlds import PAIRS
 from mllm_probe.models.bundled import bundled_folder, bundled_names
 from mllm_probe.studies.recommendation import STORED
 
@@ -60,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
         if options.only != STEERABILITY:
             tables[RECOGNITION] = recognition_tables(folder, options.pictures)
         if options.only != RECOGNITION:
-            found = recommended(folder)
+            found = recommended(folder, mp.concepts.scenes(pairs=PAIRS))
             tables[STEERABILITY] = tables_of(found)
         print("", *(text for part in tables.values() for text in part), sep="\n\n", flush=True)
         if options.save:

@@ -93,6 +93,13 @@ LANDMARKS = (
 )  # fmt: skip
 """Things that others are related to: another thing can be beside or inside them."""
 
+FIRST_CONCEPTS = (
+    "cat", "octopus", "pizza", "rocket", "castle", "guitar", "ghost", "robot", "glossy", "stencil", "pixelated",
+    "blueprint", "neon", "happy", "sad", "angry", "sleepy", "scared", "symmetry", "crowding", "loneliness", "chaos",
+    "rhythm", "inside",
+)  # fmt: skip
+"""Two dozen concepts of all categories, which the lab opens with."""
+
 _STYLE_WORDS = {
     "glossy": ("glossy", "shiny", "shaded"),
     "flat": ("flat",),

@@ -13,6 +13,7 @@ import xarray as xr
 import mllm_probe as mp
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.concepts import drawn as of_drawn
+from mllm_probe.concepts.bundled_worlds import LibraryCall
 from mllm_probe.scenes import draw
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.inside.pair_gallery import PairGallery
@@ -241,8 +242,8 @@ def test_the_code_reproduces_what_is_on_the_screen(real, tiny, capsys):
 
 def test_the_code_names_a_bundled_model_and_the_drawn_scenes(tiny, monkeypatch):
     monkeypatch.setattr("mllm_probe.widgets.lab.exploring.load", lambda name: tiny)
-    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.bundled_folder", lambda name: name)
-    monkeypatch.setattr("mllm_probe.widgets.lab.exploring._PAIRS", 2)
+    made = LibraryCall("scenes", {"pairs": 2})
+    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.library_call", lambda name: made)
     lab = mp.explore("scenes-8l", strengths=(1,), draws=4)
     assert 'model = mp.load("scenes-8l")' in lab.code.replace("'", '"')
     assert "library = mp.concepts.scenes(pairs=2)" in lab.code

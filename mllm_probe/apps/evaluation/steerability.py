@@ -2,33 +2,34 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 import mllm_probe as mp
+from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL
 from mllm_probe.studies.recommendation import Recommendation
 
-PAIRS = 24
-"""Pairs of each concept, as in the lab: half make the vectors, half are reported on."""
 _OFTEN = 0.9
 
 
-def recommended(folder: Path, pairs: int = PAIRS) -> Recommendation:
-    """Recommend a setting for every concept of the drawn world.
+def recommended(folder: Path, library: ConceptLibrary, **search: Any) -> Recommendation:
+    """Recommend a setting for every concept of a library.
 
     Parameters
     ----------
     folder : Path
         Of the model.
-    pairs : int
-        Counterfactual pairs per concept.
+    library : ConceptLibrary
+        Half of its pairs make the vectors.
+    **search
+        Keyword arguments of `mllm_probe.recommend`.
     """
     model = mp.load(Path(folder).resolve())
-    library = mp.concepts.scenes(pairs=pairs)
     vectors = mp.concept_vectors(model, library.split()[0], tokens=("last_prompt", "image"), probe_accuracy=False)
-    return mp.recommend(model, vectors, library)
+    return mp.recommend(model, vectors, library, **search)
 
 
 def tables_of(found: Recommendation) -> list[str]:

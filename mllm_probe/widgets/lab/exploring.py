@@ -7,7 +7,8 @@ from typing import Any
 
 import xarray as xr
 
-from mllm_probe.concepts import ConceptLibrary, neutral_images, scenes
+from mllm_probe.concepts import ConceptLibrary, neutral_images
+from mllm_probe.concepts.bundled_worlds import LibraryCall, library_call
 from mllm_probe.loading import load
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.bundled import bundled_folder
@@ -18,11 +19,10 @@ from mllm_probe.vectors.classes import distinct_pictures
 from mllm_probe.widgets.base.choices import Offer, pictures_from
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab.explore_widget import Explore, Report
-from mllm_probe.widgets.lab.lab_code import LabRecipe
+from mllm_probe.widgets.lab.lab_code import LabRecipe, library_line
 from mllm_probe.widgets.panel.fluency import FluentDoses
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 
-_PAIRS = 24
 _NEUTRAL = 14
 """Images of the map that lack each concept, so that 12 are left where answers name what is not there."""
 
@@ -45,7 +45,8 @@ def explore(
         A loaded model, or what `mllm_probe.load` takes.
     library : ConceptLibrary, optional
         Concepts to look at; half of the pairs make the vectors, images of the other half are steered.
-        Bundled models come with the drawn scenes; for another model a library is needed.
+        Bundled models come with the drawn scenes, ``"emoji-135m"`` with two dozen concepts of emoji; for another model
+        a library is needed.
     images : optional
         Images for the panel; held-out ones of the library by default.
     prompt : str, optional
@@ -77,9 +78,11 @@ def explore(
             "measures its own vectors: give library=mp.concepts.from_folder(…), from_hub(…) or scenes(), or use "
             "mp.SteeringPanel(model, vectors) for vectors that are there."
         )
-    named, given = model if isinstance(model, str) else None, library
+    named, made = model if isinstance(model, str) else None, None
     model = load(model) if isinstance(model, str) else model
-    library = _default_library(model) if library is None else library
+    if library is None:
+        made = _own_library(model)
+        library = made()
     fit, held_out = library.split(seed=seed)
     pictures = pictures_from(held_out)
     of_vectors: dict[str, Any] = {"tokens": ("last_prompt", "image"), "seed": seed, "probe_accuracy": False}
@@ -92,7 +95,7 @@ def explore(
     }
     recipe = LabRecipe(
         _model_line(model, named),
-        f"library = mp.concepts.scenes(pairs={_PAIRS})" if given is None else f"# library: {given!r}, as given",
+        f"# library: {library!r}, as given" if made is None else library_line(made),
         len(pictures) if images is None else 0,
         of_vectors,
         of_grid,
@@ -105,7 +108,7 @@ def explore(
         images=pictures if images is None else images,
         prompt=prompt,
         seed=seed,
-        recommended=stored_settings(model) if given is None and prompt is None else None,
+        recommended=stored_settings(model) if made is not None and prompt is None else None,
     )
     swept = neutral_images(held_out, _NEUTRAL)
     fluent = FluentDoses(panel, swept, prompt, strengths)
@@ -140,10 +143,11 @@ def _model_line(model: ProbeModel, named: str | None) -> str:
     return f"# model: {' '.join(str(model.name).split())}, as given"
 
 
-def _default_library(model: ProbeModel) -> ConceptLibrary:
-    if bundled_folder(model.name) is None:
+def _own_library(model: ProbeModel) -> LibraryCall:
+    made = library_call(model.name)
+    if made is None:
         raise ValueError(
             f"'{model.name}' is not a bundled model, so explore() needs to know which concepts to look at: give "
             "library=mp.concepts.from_folder(…), from_hub(…) or scenes()."
         )
-    return scenes(pairs=_PAIRS)
+    return made

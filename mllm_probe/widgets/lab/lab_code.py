@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from mllm_probe.concepts.bundled_worlds import LibraryCall
 from mllm_probe.widgets.base.recipe import python
 from mllm_probe.widgets.panel.setting import Setting
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
@@ -42,6 +43,11 @@ class LabRecipe:
     prompt: str | None
     seed: int
     neutral: int
+
+
+def library_line(made: LibraryCall) -> str:
+    """Line that makes a bundled model's library."""
+    return f"library = mp.concepts.{made.function}({_keywords(made.arguments)})"
 
 
 def python_of(panel: SteeringPanel, recipe: LabRecipe | None) -> str:

@@ -1,0 +1,56 @@
+"""Concept libraries that suit the bundled models: the world that each was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mllm_probe.concepts.drawn import emoji, scenes
+from mllm_probe.concepts.library import ConceptLibrary
+from mllm_probe.emoji.lexicon import FIRST_CONCEPTS
+from mllm_probe.models.bundled import ASSEMBLED, bundled_folder
+
+PAIRS = 24
+"""Pairs of each concept: half make the vectors, half are steered and reported on."""
+_MADE_BY = {"scenes": scenes, "emoji": emoji}
+
+
+@dataclass(frozen=True)
+class LibraryCall:
+    """A call that makes a library.
+
+    Attributes
+    ----------
+    function : {"scenes", "emoji"}
+        In `mllm_probe.concepts`.
+    arguments : dict
+        Keyword arguments.
+    """
+
+    function: str
+    arguments: dict[str, Any]
+
+    def __call__(self) -> ConceptLibrary:
+        """Make the library."""
+        return _MADE_BY[self.function](**self.arguments)
+
+
+def library_call(model: str, pairs: int = PAIRS) -> LibraryCall | None:
+    """Call that makes the library with which a bundled model is shown, and for which its settings are recommended.
+
+    Parameters
+    ----------
+    model : str
+        Name of a model.
+    pairs : int
+        Of each concept.
+
+    Returns
+    -------
+    LibraryCall or None
+        All concepts of the drawn world, or two dozen of all categories of the emoji world; None for a model that is
+        not bundled.
+    """
+    if model in ASSEMBLED:
+        return LibraryCall("emoji", {"concepts": list(FIRST_CONCEPTS), "pairs": pairs})
+    return None if bundled_folder(model) is None else LibraryCall("scenes", {"pairs": pairs})
