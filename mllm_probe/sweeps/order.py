@@ -17,6 +17,8 @@ COARSE_DRAWS = 4
 COARSE_SAMPLES = 6
 """Images of the coarse map: fewer give no verdict."""
 _FEWEST_LAYERS = 2
+_MOST_LAYERS, _APART = 16, 4
+"""The coarse map of a deeper model has every fourth layer and the last: neighbouring layers differ little there."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,11 @@ def plan_order(
     samples : int
     coarse : bool
         Whether a coarse map comes first: every layer at the strength nearest to 1, four draws of each control, on as
-        many samples (evenly spread) as a tenth of all runs allows. Where not even six samples fit, an even subset of
-        at least two layers is run first; where these do not fit either, the grid is too small to be coarse, and the
-        map of six samples is made whatever its share. Then follow the other samples, the other strengths, and the
-        draws that are left. Otherwise samples follow each other, in the largest chunks.
+        many samples (evenly spread) as a tenth of all runs allows. Of more than 16 layers every fourth and the last is
+        run first, on six samples. Where not even six samples fit, an even subset of at least two layers is run first;
+        where these do not fit either, the grid is too small to be coarse, and the map of six samples is made whatever
+        its share. Then follow the other samples, the other strengths, and the draws that are left. Otherwise samples
+        follow each other, in the largest chunks.
     one_layer : bool
         Whether a block holds runs of one layer only, so that nothing below it is computed again.
     kept : int
@@ -133,10 +136,13 @@ def _parts(axes: Axes, cells: Sequence[Cell], samples: int, kept: int) -> list[P
 def _coarse_size(axes: Axes, runs: int, budget: float, kept: int) -> tuple[int, int]:
     """Layers and samples of the coarse map, of which one sample takes ``runs``."""
     layers, fewest = len(axes.layers), min(COARSE_SAMPLES, kept)
-    if not runs or runs * fewest <= budget:
-        return layers, min(int(budget // max(runs, 1)), kept) if runs else kept
+    if not runs:
+        return layers, kept
+    if layers <= _MOST_LAYERS and runs * fewest <= budget:
+        return layers, min(int(budget // runs), kept)
     fit = int(budget // (runs / layers * fewest))
-    return (fit if fit >= _FEWEST_LAYERS else layers), fewest
+    most = layers if layers <= _MOST_LAYERS else -(-layers // _APART) + 1
+    return (min(fit, most) if fit >= _FEWEST_LAYERS else layers), fewest
 
 
 def _spread(total: int, count: int) -> list[int]:

@@ -169,6 +169,19 @@ def test_the_coarse_map_takes_a_tenth_of_the_work(axes, samples, full, one_layer
     assert len(covered) == full
 
 
+def test_every_fourth_layer_of_a_deep_model_and_the_last_come_first():
+    axes = Axes(("a", "b"), tuple(range(30)), (0.5, 1.0, 2.0), {"concept": 1, "random": 8})
+    cells = plan_cells(axes, shared=("random",))
+    runs = everything(plan_order(axes, cells, 18, coarse=True, one_layer=False, kept=18))
+    first = runs[: 6 * 9 * (2 + 4)]
+    layers = sorted({cells[c].layer for _, c in first})
+    assert len(layers) == 9 and layers[0] == 0 and layers[-1] == 29 and set(np.diff(layers)) <= {3, 4}
+    assert {axes.strengths[cells[c].strength] for _, c in first} == {1.0}
+    assert max(cells[c].draw for _, c in first) == 3 and len({s for s, _ in first}) == 6
+    others = {cells[c].layer for _, c in runs[len(first) : 6 * 30 * (2 + 4)]}
+    assert others == set(range(30)) - set(layers), "then the layers between, on the same images"
+
+
 def test_where_two_images_do_not_fit_an_even_subset_of_layers_comes_first():
     axes = Axes(("a", "b"), tuple(range(24)), (-1.0, 1.0), EVERY)
     cells = plan_cells(axes, shared=("random",))
