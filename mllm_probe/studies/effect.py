@@ -168,9 +168,17 @@ def _p_values(
     exact = _difference(value, draws.mean)
     # Where nothing differs at all, as at strength 0, there is nothing to test.
     known &= ~((exact == 0) & (draws.one_more == 0))
-    least = statistics.least_share_variance(draws.mean, count) if scores.scale == "share" else 0.0
+    least = _least_variance(scores.scale, draws.mean, count)
     p = statistics.draw_test(draws.mean + exact, draws, least_variance=least)
     return np.where(known, p, np.nan), np.where(known, statistics.rank_test(value, means), np.nan)
+
+
+def _least_variance(scale: str, mean: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Variance of one more draw that must be allowed for, however equal the draws that were run."""
+    if scale == "share":
+        return statistics.least_share_variance(mean, images)
+    # Graded scores vary less than shares of the same mean; at the ends of their scale both may happen to vary not at all.
+    return statistics.least_share_variance(np.round(mean), images) if scale == "bounded" else np.zeros_like(mean)
 
 
 def _difference(left: np.ndarray, right: np.ndarray) -> np.ndarray:

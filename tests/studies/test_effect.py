@@ -236,3 +236,18 @@ def test_a_ratio_is_given_in_doublings():
         shift = -float(data.logprob_unsteered.mean()) if name == "control_mean" else 0.0
         np.testing.assert_allclose(found[name], nats[name] + shift, atol=1e-6, err_msg=name)
     assert found.difference.attrs["units"] == "doublings" and "log2" in found["mean"].attrs["long_name"]
+
+
+@pytest.mark.parametrize("metric", ["score", "named"])
+def test_draws_that_all_score_nothing_are_no_proof_that_the_next_one_must(metric):
+    data = grid(metric="named").drop_vars("named_unsteered")
+    data["named"][:] = xr.where(data.named.notnull(), 0.0, np.nan)
+    data.named[{"strength": 1, "layer": 0, "control": 0, "draw": 0}] = 1.0
+    data["named_unsteered"] = (("concept", "sample"), np.zeros((1, IMAGES)))
+    data["perplexity"], data["perplexity_unsteered"] = xr.ones_like(data.named), xr.ones_like(data.named_unsteered)
+    data["repetition"], data["repetition_unsteered"] = xr.zeros_like(data.named), xr.zeros_like(data.named_unsteered)
+    found = effect(data, metric).sel(concept="cat", layer=2, strength=1)
+    held = 0.5 / (IMAGES + 1)
+    error = np.sqrt(held * (1 - held) / IMAGES)
+    expected = 2 * stats.t.sf(1 / error, DRAWS - 1)
+    assert found.p.values == pytest.approx([expected] * 2) and expected > 0
