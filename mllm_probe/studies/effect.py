@@ -177,7 +177,7 @@ def _least_variance(scale: str, mean: np.ndarray, images: np.ndarray) -> np.ndar
     """Variance of one more draw that must be allowed for, however equal the draws that were run."""
     if scale == "share":
         return statistics.least_share_variance(mean, images)
-    # Graded scores vary less than shares of the same mean; at the ends of their scale both may happen to vary not at all.
+    # Graded scores vary less than shares of the same mean; at the ends of their scale both may happen to be equal.
     return statistics.least_share_variance(np.round(mean), images) if scale == "bounded" else np.zeros_like(mean)
 
 

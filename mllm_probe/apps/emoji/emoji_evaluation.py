@@ -1,4 +1,4 @@
-"""The evaluation of the emoji model: what it sees, and what is kept of its decoder's language."""
+"""The evaluation of the emoji model: what it sees, what is kept of its decoder's language, and how it is steered."""
 
 from __future__ import annotations
 
@@ -15,12 +15,22 @@ from mllm_probe.apps.emoji.emoji_recognition import ROWS, Artwork, majority_shar
 from mllm_probe.apps.emoji.language_kept import language_lines
 from mllm_probe.apps.evaluation.accuracy import Score, table
 from mllm_probe.apps.evaluation.answerer import Answerer
+from mllm_probe.apps.evaluation.steerability import recommended, tables_of
 from mllm_probe.apps.training.card import RESULTS
+from mllm_probe.concepts.bundled_worlds import library_call
 from mllm_probe.loading.assembling import read_assembly
 from mllm_probe.loading.decoder_cache import cache_root, cached_decoder
+from mllm_probe.studies.recommendation import STORED
 
 log = logging.getLogger(__name__)
-PARTS = ("recognition", "language")
+PARTS = ("recognition", "language", "steering")
+MODEL = "emoji-135m"
+_BLOCKS = (2, 6, 10, 14, 18, 22, 25, 27)
+_SEARCHED = {
+    "image": (0.5, 1.0),
+    "last_prompt+generated": (0.35, 0.5, 0.75),
+}
+"""Where settings are looked for: fewer cells than `mllm_probe.recommend` tries by itself, as each costs more here."""
 
 
 def unseen_artwork() -> Artwork:
@@ -88,6 +98,30 @@ def evaluate_emoji(
         scores, line = language_lines(answer, decoder, dtype, count)
         tables.append(f"{table('Language', scores)}\n\n{line}")
         print_line(tables[-1])
+    if "steering" in parts:
+        tables += steering_tables(folder, print_line)
+    return tables
+
+
+def steering_tables(folder: Path, print_line: Callable[[str], None]) -> list[str]:
+    """Recommend a setting for each of the lab's concepts, keep them with the model, and print what they do.
+
+    Parameters
+    ----------
+    folder : Path
+    print_line : callable
+
+    Returns
+    -------
+    list of str
+        Markdown.
+    """
+    made = library_call(MODEL)
+    assert made is not None
+    found = recommended(folder, made(), layers=_BLOCKS, strengths=_SEARCHED)
+    found.save(folder / STORED)
+    tables = tables_of(found)
+    print_line("\n\n".join(tables))
     return tables
 
 

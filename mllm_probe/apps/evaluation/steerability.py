@@ -9,10 +9,12 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.metrics.statistics import bootstrap_interval
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL
 from mllm_probe.studies.recommendation import Recommendation
 
 _OFTEN = 0.9
+_ON_MANIFOLD = "on_manifold"
 
 
 def recommended(folder: Path, library: ConceptLibrary, **search: Any) -> Recommendation:
@@ -41,11 +43,12 @@ def tables_of(found: Recommendation) -> list[str]:
         "",
         "Each concept's vector is added at the setting that `mp.recommend` chose on the images that the vectors were "
         "made with: tokens, layer, strength in residual norms. Score: answers that name the concept, stay fluent and "
-        "keep what the image truly shows. Controls: mean score of their draws at the same settings.",
+        "keep what the image truly shows. Controls: mean score of their draws at the same settings; beside them score "
+        "minus on-manifold directions, with the 95 % bootstrap interval over concepts.",
         "",
         f"| | named in {_OFTEN:.0%} of images or more | pass in the grid | score | named | content kept "
-        f"| {' | '.join(kinds)} |",
-        "|---" * (6 + len(kinds)) + "|",
+        f"| {' | '.join(kinds)} | above on-manifold |",
+        "|---" * (7 + len(kinds)) + "|",
     ]
     for category in dict.fromkeys(map(str, table[CATEGORY].values)):
         by_category.append(_category_row(category, table.isel({CONCEPT: table[CATEGORY].values == category}), kinds))
@@ -68,7 +71,16 @@ def _category_row(category: str, some: xr.Dataset, kinds: Sequence[str]) -> str:
     means = [float(some[name].mean()) for name in ("score", "named", "kept")]
     means += [float(some["control_mean"].sel({CONTROL: kind}).mean()) for kind in kinds]
     many = some.sizes[CONCEPT]
-    return f"| {category} | {often} of {many} | {passing} of {many} | {' | '.join(f'{mean:.3f}' for mean in means)} |"
+    cells = [category, f"{often} of {many}", f"{passing} of {many}", *(f"{mean:.3f}" for mean in means)]
+    return f"| {' | '.join([*cells, _above_manifold(some)])} |"
+
+
+def _above_manifold(some: xr.Dataset) -> str:
+    if _ON_MANIFOLD not in some[CONTROL].values:
+        return "–"
+    above = some["difference_from"].sel({CONTROL: _ON_MANIFOLD}).values
+    low, high = bootstrap_interval(above)
+    return f"{above.mean():.3f} ({low:.3f} to {high:.3f})"
 
 
 def _concept_row(one: xr.Dataset, kinds: Sequence[str]) -> str:
