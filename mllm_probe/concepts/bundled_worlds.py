@@ -15,6 +15,11 @@ PAIRS = 24
 _MADE_BY = {"scenes": scenes, "emoji": emoji}
 
 
+def world_of(model: str) -> str:
+    """Return the world whose images suit a model of this name: "emoji" or, as for all others, "scenes"."""
+    return "emoji" if model in ASSEMBLED else "scenes"
+
+
 @dataclass(frozen=True)
 class LibraryCall:
     """A call that makes a library.
@@ -51,6 +56,6 @@ def library_call(model: str, pairs: int = PAIRS) -> LibraryCall | None:
         All concepts of the drawn world, or two dozen of all categories of the emoji world; None for a model that is
         not bundled.
     """
-    if model in ASSEMBLED:
+    if world_of(model) == "emoji":
         return LibraryCall("emoji", {"concepts": list(FIRST_CONCEPTS), "pairs": pairs})
     return None if bundled_folder(model) is None else LibraryCall("scenes", {"pairs": pairs})

@@ -17,8 +17,10 @@ from mllm_probe.emoji import CONCEPTS as EMOJI_CONCEPTS
 from mllm_probe.emoji import EmojiConcept, EmojiScene
 from mllm_probe.emoji import draw as draw_emoji
 from mllm_probe.emoji import pair as emoji_pair
+from mllm_probe.emoji import sample as sample_emoji
 from mllm_probe.emoji import true_concepts as true_emoji_concepts
 from mllm_probe.scenes import CONCEPTS, Scene, SceneConcept, draw, pair, true_concepts
+from mllm_probe.scenes import sample as sample_scene
 
 MOST_PAIRS = 50_000
 """Most pairs of one library; some thousands of pairs are sampled per second."""
@@ -39,6 +41,14 @@ class Drawing:
             return draw_emoji(self.scene, self.size)
         return draw(self.scene, self.size)
 
+    @property
+    def code(self) -> str:
+        """Lines of Python that put the image into the name ``image``."""
+        if isinstance(self.scene, EmojiScene):
+            return f"from mllm_probe.emoji import EmojiScene, Item\nimage = mp.emoji.draw({self.scene!r}, {self.size})"
+        parts = "Entity, Face, Pattern, Row, Scene"
+        return f"from mllm_probe.scenes.scene import {parts}\nimage = mp.scenes.draw({self.scene!r}, {self.size})"
+
 
 @dataclass(frozen=True)
 class _World:
@@ -48,6 +58,29 @@ class _World:
     concepts: Mapping[str, SceneConcept] | Mapping[str, EmojiConcept]
     pair: Callable[[str, np.random.Generator, str], tuple[Any, Any]]
     true_concepts: Callable[[Any], tuple[str, ...]]
+
+
+def sampled(world: str, seed: int, size: int = 224) -> tuple[Drawing, str]:
+    """Sample a scene, the same for the same seed.
+
+    Parameters
+    ----------
+    world : {"scenes", "emoji"}
+    seed : int
+    size : int
+        Side of the image in pixels.
+
+    Returns
+    -------
+    drawing : Drawing
+    code : str
+        Lines of Python that put the image into the name ``image``.
+    """
+    samplers: dict[str, Callable[[np.random.Generator], Scene | EmojiScene]]
+    samplers = {"scenes": sample_scene, "emoji": sample_emoji}
+    scene = samplers[world](np.random.default_rng(seed))
+    code = f"image = mp.{world}.draw(mp.{world}.sample(np.random.default_rng({seed})), {size})"
+    return Drawing(scene, size), f"import numpy as np\n{code}"
 
 
 _DRAWN = _World("drawn scenes", CONCEPTS, pair, true_concepts)

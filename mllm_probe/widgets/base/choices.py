@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
 import xarray as xr
 from PIL import Image
 
-from mllm_probe.concepts import ConceptLibrary, Picture, scenes
-from mllm_probe.concepts.drawn import Drawing
+from mllm_probe.concepts import ConceptLibrary, Picture
+from mllm_probe.concepts.bundled_worlds import LibraryCall, world_of
+from mllm_probe.concepts.drawn import Drawing, sampled
 from mllm_probe.metrics.words import words_of
 from mllm_probe.models.images import as_image, open_picture
-from mllm_probe.scenes import draw, sample
 from mllm_probe.schema import CATEGORY, CONCEPT, INPUT, LAYER
 from mllm_probe.typing import Picture as GivenPicture
 from mllm_probe.typing import Traits
@@ -26,8 +25,8 @@ Offer: TypeAlias = GivenPicture | Sequence[GivenPicture] | ConceptLibrary | None
 SIDE = 320
 _MOST = 24
 _DRAWN_SEED = 10_007
-_DRAWN_SIDE = 224
-_SCENE_PARTS = "from mllm_probe.scenes.scene import Entity, Face, Pattern, Row, Scene"
+_OFFERED = {"scenes": ("cat", "house", "tree", "star"), "emoji": ("cat", "octopus", "happy", "sad")}
+"""Concepts of whose scenes a panel offers some where it is given no images, by world."""
 
 
 @dataclass
@@ -63,16 +62,19 @@ class Choice:
         return {"label": self.label, "png": buffer.getvalue()}
 
 
-def pictures_from(images: Offer = None) -> list[GivenPicture]:
+def pictures_from(images: Offer = None, model: str = "") -> list[GivenPicture]:
     """List the images to choose from.
 
     Parameters
     ----------
     images : optional
-        One image, several, or a concept library (the first 24 of its images). Without it, drawn scenes.
+        One image, several, or a concept library (the first 24 of its images). Without it, scenes that suit the model.
+    model : str
+        Its name.
     """
     if images is None:
-        images = scenes(concepts=("cat", "house", "tree", "star"), pairs=2, seed=_DRAWN_SEED)
+        world = world_of(model)
+        images = LibraryCall(world, {"concepts": _OFFERED[world], "pairs": 2, "seed": _DRAWN_SEED})()
     if isinstance(images, ConceptLibrary):
         concepts = list(images.values())
         images = [c.negative[i] for i in range(_MOST) for c in concepts if i < len(c.negative)][:_MOST]
@@ -83,16 +85,15 @@ def pictures_from(images: Offer = None) -> list[GivenPicture]:
     return list(images)
 
 
-def choices_from(images: Offer = None) -> list[Choice]:
+def choices_from(images: Offer = None, model: str = "") -> list[Choice]:
     """`pictures_from` with names and code."""
-    return [Choice(image, _label(image, i), _code(image, i)) for i, image in enumerate(pictures_from(images))]
+    return [Choice(image, _label(image, i), _code(image, i)) for i, image in enumerate(pictures_from(images, model))]
 
 
-def drawn_choice(seed: int) -> Choice:
-    """A random scene of the drawn world; the same for the same seed."""
-    scene = sample(np.random.default_rng(seed))
-    code = f"import numpy as np\nimage = mp.scenes.draw(mp.scenes.sample(np.random.default_rng({seed})), {_DRAWN_SIDE})"
-    return Choice(draw(scene, _DRAWN_SIDE), f"drawn scene, seed {seed}", code)
+def drawn_choice(seed: int, model: str = "") -> Choice:
+    """A random scene that suits a model of this name; the same for the same seed."""
+    drawing, code = sampled(world_of(model), seed)
+    return Choice(drawing(), f"drawn scene, seed {seed}", code)
 
 
 def uploaded_choice(content: bytes, name: str) -> Choice:
@@ -117,7 +118,7 @@ def _label(image: GivenPicture, index: int) -> str:
 def _code(image: GivenPicture, index: int) -> str:
     source = image.source if isinstance(image, Picture) else image
     if isinstance(source, Drawing):
-        return f"{_SCENE_PARTS}\nimage = mp.scenes.draw({source.scene!r}, {source.size})"
+        return source.code
     if isinstance(source, (str, Path)):
         return f"from PIL import Image\nimage = Image.open({str(source)!r})"
     return f"image = images[{index}]  # images: those given to the panel"

@@ -110,7 +110,7 @@ class InsideWidget(ProbeWidget):
             **traits,
         )
         self.model, self._worker.lock = model, model.lock
-        self._image = pictures_from(None)[0] if images is None else _of_one_prompt(images)
+        self._image = pictures_from(None, model.name)[0] if images is None else _of_one_prompt(images)
         self._pictures = 0
         self._vectors: xr.Dataset | None = None
         self._capture: tuple[Hashable, xr.Dataset] | None = None

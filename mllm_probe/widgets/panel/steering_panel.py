@@ -186,7 +186,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         if not (math.isfinite(strength_limit) and strength_limit > 0):
             raise ValueError(f"strength_limit: expected a positive number; got {strength_limit!r}.")
         known = list(model.layers)
-        self._choices = choices_from(images)
+        self._choices = choices_from(images, model.name)
         first = known[round(0.4 * (len(known) - 1))] if layer is None else resolve_blocks(layer, len(known), _BLOCKS)[0]
         super().__init__(
             layers=known,
@@ -287,7 +287,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         seed = self.scene_seed if seed is None else seed
         if seed < 0:
             raise ValueError(f"the seed of a scene is a number from 0; got {seed}.")
-        choice = drawn_choice(seed)
+        choice = drawn_choice(seed, self.model.name)
         self.publish(scene_seed=seed + 1)
         self._add(choice)
 
