@@ -1,9 +1,13 @@
-"""Take the pictures of the lab that the documents show, light and dark: `python docs/screenshots.py`."""
+"""Take the pictures of the lab that the documents show, light and dark.
+
+`python docs/screenshots.py` takes all, `python docs/screenshots.py emoji` those of one kind of model.
+"""
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -15,42 +19,63 @@ from tests.browser import lab  # noqa: E402
 
 CELL = """
 import mllm_probe as mp
-lab = mp.explore("scenes-8l")
+lab = mp.explore("{model}")
 lab
 """
 SETTING = """
-assert lab.wait(600)
-lab.bar.opened = ["patches"]
-lab.panel.choose(picture=2)
-lab.panel.choose(concept="dotted")
-assert lab.wait(600) and lab.parts.widgets["patches"].wait(600)
+assert lab.wait(1500)
+lab.bar.opened = {parts}
+lab.panel.choose(picture={picture})
+lab.panel.choose(concept="{concept}")
+assert lab.wait(1500)
+for part in lab.parts.widgets.values():
+    assert part.wait(600)
 print("set")
 """
+
+
+@dataclass(frozen=True)
+class View:
+    """A lab to take a picture of: its model, and what is chosen in it."""
+
+    model: str
+    concept: str
+    picture: int
+    parts: tuple[str, ...]
+
+
+VIEWS = {
+    "explore": View("scenes-8l", "dotted", 2, ("patches",)),
+    "emoji": View("emoji-135m", "octopus", 2, ()),
+}
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
-LONG = 900_000
+LONG = 1_800_000
 
 
-def take(page: Page) -> None:
+def take(page: Page, name: str, view: View) -> None:
     """Wait for all of the lab, and take its picture in both themes."""
     page.set_default_timeout(LONG)
     page.get_by_test_id("heatmap").wait_for()
-    lab.until_said(page, SETTING, "set")
+    setting = SETTING.format(parts=list(view.parts), picture=view.picture, concept=view.concept)
+    lab.until_said(page, setting, "set")
     expect(page.get_by_test_id("lab-status")).to_be_empty(timeout=LONG)
-    for name, theme in THEMES.items():
+    for shade, theme in THEMES.items():
         lab.set_theme(page, theme)
         page.mouse.move(5, 5)
         lab.drawn(page)
-        page.screenshot(path=FOLDER / f"explore-{name}.png")
+        path = FOLDER / f"{name}-{shade}.png"
+        page.screenshot(path=path)
+        print(path.relative_to(FOLDER.parent))
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
     """Take the pictures and print where they are."""
-    with tempfile.TemporaryDirectory() as name, lab.running(Path(name)) as desk:
-        desk.notebook("lab.ipynb", CELL.strip())
-        with desk.opened("lab.ipynb", 1500, 1250) as page:
-            take(page)
-    print(*(f"docs/explore-{name}.png" for name in THEMES), sep="\n")
+    for name in names or VIEWS:
+        with tempfile.TemporaryDirectory() as folder, lab.running(Path(folder)) as desk:
+            desk.notebook("lab.ipynb", CELL.format(model=VIEWS[name].model).strip())
+            with desk.opened("lab.ipynb", 1500, 1250) as page:
+                take(page, name, VIEWS[name])
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
