@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from mllm_probe.concepts.concept import Concept, category_name
 from mllm_probe.concepts.grouping import Groups, with_groups
 from mllm_probe.concepts.limits import checked_count
-from mllm_probe.concepts.picture import Picture
+from mllm_probe.concepts.picture import Picture, Sentence
 from mllm_probe.concepts.splitting import fit_keys
 
 _SHOWN = 12
@@ -220,4 +220,6 @@ def _row(concept: Concept) -> str:
 
 
 def _image(picture: Picture) -> str:
+    if isinstance(picture.source, Sentence):
+        return html.escape(picture.source.text)
     return f'<img alt="" src="data:image/png;base64,{base64.b64encode(picture.thumbnail()).decode()}">'

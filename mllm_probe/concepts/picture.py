@@ -13,7 +13,27 @@ from PIL import Image
 
 from mllm_probe.models.images import as_image, content_hash, read_file
 
-Source = Image.Image | Path | bytes | Callable[[], Image.Image]
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence in place of an image; the prompt comes after it.
+
+    Parameters
+    ----------
+    text : str
+    """
+
+    text: str
+
+    def __call__(self) -> Image.Image:
+        """Raise ValueError: there is no image."""
+        raise ValueError(
+            f"{self.text!r} is a sentence in place of an image: vectors can be made of it, but there is nothing to "
+            "show or to steer. Give images."
+        )
+
+
+Source = Image.Image | Path | bytes | Sentence | Callable[[], Image.Image]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +42,9 @@ class Picture:
 
     Parameters
     ----------
-    source : PIL.Image.Image, pathlib.Path, bytes or callable
-        Where the pixels come from. Everything but an image in memory is read or drawn anew each time,
-        so that a library of thousands of images stays small. A callable takes nothing, returns an
+    source : PIL.Image.Image, pathlib.Path, bytes, Sentence or callable
+        Where the pixels come from, or a sentence in their place. Everything but an image in memory is read or drawn
+        anew each time, so that a library of thousands of images stays small. A callable takes nothing, returns an
         image and has a ``repr`` that determines the drawing.
     labels : frozenset of str or None
         Names of all concepts that the image truly shows; None when that is not known.
@@ -57,7 +77,7 @@ class Picture:
     @cached_property
     def id(self) -> str:
         """Hash of the pixels, the ``sample`` coordinate of every dataset made with the image."""
-        return content_hash(self.image)
+        return self.key if isinstance(self.source, Sentence) else content_hash(self.image)
 
     @cached_property
     def key(self) -> str:
@@ -85,14 +105,18 @@ class Picture:
         return _png(image)
 
     def __repr__(self) -> str:
-        facts = [self.source.name if isinstance(self.source, Path) else type(self.source).__name__.lower()]
+        facts = [type(self.source).__name__.lower()]
+        if isinstance(self.source, Path):
+            facts = [self.source.name]
+        if isinstance(self.source, Sentence):
+            facts = [repr(self.source.text)]
         facts += [f"shows {', '.join(sorted(self.labels))}"] if self.labels else []
         facts += [f"pair {self.pair}"] if self.pair is not None else []
         facts += [f"group {self.group}"] if self.group is not None else []
         return f"<Picture: {'; '.join([*facts, self.split] if self.split else facts)}>"
 
-    def _repr_png_(self) -> bytes:
-        return _png(self.image)
+    def _repr_png_(self) -> bytes | None:
+        return None if isinstance(self.source, Sentence) else _png(self.image)
 
 
 def _png(image: Image.Image) -> bytes:

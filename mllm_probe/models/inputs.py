@@ -45,20 +45,24 @@ class Request:
 
     @cached_property
     def id(self) -> str:
-        """Hash of the content: of the picture, of all pictures in order, or of the tensors."""
+        """Hash of the content: of the picture, of all pictures in order, of the tensors, or of a prompt alone."""
         if self.inputs is not None:
             digest = hashlib.sha256()
             for name in sorted(self.inputs):
                 digest.update(name.encode() + self.inputs[name].detach().float().cpu().numpy().tobytes())
             return digest.hexdigest()[:16]
-        return _joined_hash(self.images)
+        return _joined_hash(self.images) if self.images else _text_hash(self.prompt or "")
 
     def read(self) -> list[Image.Image]:
         """Its pictures as RGB images; hashed for `id` on the way, so that none is decoded or drawn a second time."""
         images = [as_image(image) for image in self.images]
         if "id" not in self.__dict__:
-            self.__dict__["id"] = _joined_hash(images)
+            self.__dict__["id"] = _joined_hash(images) if images else _text_hash(self.prompt or "")
         return images
+
+
+def _text_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _joined_hash(images: Sequence[Picture]) -> str:

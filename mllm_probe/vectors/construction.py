@@ -24,7 +24,7 @@ from mllm_probe.tokens.selection import parse_vector_scopes, require_image_at_in
 from mllm_probe.typing import DataVariables, Images, Inputs, Layers, Library
 from mllm_probe.vectors.classes import Classes, classes_of, distinct_pictures
 from mllm_probe.vectors.directions import OWN_NORM, require_length
-from mllm_probe.vectors.pooling import Progress, as_requests, pool
+from mllm_probe.vectors.pooling import Progress, as_requests, is_text_alone, pool
 from mllm_probe.vectors.running_sums import ConceptDirections, Sums
 
 _PARTS = ("positive", "negative", "words", "category", "paired")
@@ -91,7 +91,7 @@ def concept_vectors(
         (manifold_sample, scope, layer, hidden), bfloat16 on the device: up to 128 pooled activations of the images,
         minus their mean, from which controls of kind ``"on_manifold"`` are drawn, with ``manifold_mean`` (scope, layer,
         hidden), float32, and ``manifold_group`` (manifold_sample), equal for counterparts and near-duplicates.
-        Coordinate ``fit_image``: content hashes of all images.
+        Coordinate ``fit_image``: content hashes of all images; vectors of sentences have none.
 
     Raises
     ------
@@ -132,7 +132,8 @@ def concept_vectors(
     coords: dict[Any, Any] = {schema.CONCEPT: list(library), schema.SCOPE: list(scopes)}
     coords |= schema.layer_coordinates(chosen, len(model.layers))
     coords[schema.CATEGORY] = (schema.CONCEPT, [str(c.category) for c in library.values()])
-    coords[schema.FIT_IMAGE] = [request.id for request in requests]
+    if not all(is_text_alone(request) for request in requests):
+        coords[schema.FIT_IMAGE] = [request.id for request in requests]
     data |= _library_variables(library, classes)
     facts = {
         "prompt": model.default_prompt if prompt is None else prompt,

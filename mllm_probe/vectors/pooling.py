@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from mllm_probe.activations.device_array import stacked_on_host
 from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import in_batches
+from mllm_probe.concepts.picture import Sentence
 from mllm_probe.models import Encoded, ProbeModel, Request
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.positions import of_encoded
@@ -131,7 +132,18 @@ def _pool_batch(
 
 
 def as_requests(model: ProbeModel, pictures: Sequence[Any], prompt: str | None) -> list[Request]:
-    """One request per picture; dicts are processed tensors."""
+    """One request per picture; dicts are processed tensors, and sentences come before the prompt."""
     if pictures and isinstance(pictures[0], dict):
         return [request for one in pictures for request in model.samples(None, inputs=one)]
-    return model.samples(list(pictures), prompt)
+    requests = model.samples(list(pictures), prompt)
+    return [_told(one, request) for one, request in zip(pictures, requests, strict=True)]
+
+
+def is_text_alone(request: Request) -> bool:
+    """Whether a request has no image and no processed tensors."""
+    return not request.images and request.inputs is None
+
+
+def _told(picture: object, request: Request) -> Request:
+    source = getattr(picture, "source", None)
+    return Request(prompt=f"{source.text} {request.prompt}") if isinstance(source, Sentence) else request
