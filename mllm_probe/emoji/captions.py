@@ -16,12 +16,14 @@ from mllm_probe.scenes.problems import Question
 from mllm_probe.scenes.sampling import choose
 from mllm_probe.scenes.vocabulary import NEUTRAL
 
-DEFAULT_PROMPT = "What do you see?"
+SEE_PROMPT = "What do you see?"
+DEFAULT_PROMPT, DEFAULT_ANSWER_PREFIX = "Describe the picture.", "A"
+"""A question whose answer can name any concept, and how that answer begins: things, styles and feelings come next."""
 
 Templates = tuple[str, ...]
 
 SEE: Templates = (
-    DEFAULT_PROMPT,
+    SEE_PROMPT,
     "What is in the picture?",
     "What does the picture show?",
     "What is this?",
@@ -33,7 +35,7 @@ SEE: Templates = (
 SEEN: Templates = ("I see {x}.", "The picture shows {x}.", "This is a picture of {x}.")
 SHORT: Templates = ("Name it.", "Answer briefly: what is it?", "In a few words, what is shown?")
 DESCRIBE: Templates = (
-    "Describe the picture.",
+    DEFAULT_PROMPT,
     "Describe this image.",
     "Describe what you see.",
     "Write a caption.",

@@ -342,7 +342,9 @@ class _Search:
         metrics = [name for name in _METRICS if name != "kept" or not isinstance(images, ConceptLibrary)]
         return sweep(
             self.model, vectors, images, self.prompt, layers, strengths, scope.split("+"), metrics=metrics,
-            controls=controls, draws=draws, seed=seed, max_new_tokens=self.max_new_tokens, progress=False,
+            controls=controls, draws=draws, seed=seed, max_new_tokens=self.max_new_tokens,
+            answer_prefix="",  # whole answers, as `generate` gives them
+            progress=False,
         )  # fmt: skip
 
 

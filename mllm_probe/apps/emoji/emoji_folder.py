@@ -12,7 +12,7 @@ from mllm_probe.apps.emoji.seeing_decoder import SeeingDecoder
 from mllm_probe.apps.training.card import RESULTS
 from mllm_probe.apps.training.model_folder import SETTINGS
 from mllm_probe.emoji.art_files import ART_SETS
-from mllm_probe.emoji.captions import DEFAULT_PROMPT
+from mllm_probe.emoji.captions import DEFAULT_ANSWER_PREFIX, DEFAULT_PROMPT, SEE_PROMPT
 from mllm_probe.emoji.emoji_sampling import HELD_OUT
 from mllm_probe.emoji.lexicon import ARRANGEMENTS, EMOTIONS, ENTITIES, RELATIONS, STYLES
 from mllm_probe.loading.assembling import write_parts
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _TRAINING = "training.json"
 SUGGESTIONS = (
     DEFAULT_PROMPT,
-    "Describe the picture.",
+    SEE_PROMPT,
     "What is the style?",
     "What is the emotion?",
     "What is the arrangement?",
@@ -88,7 +88,11 @@ def export(model: SeeingDecoder, folder: Path, plan: EmojiPlan, took: Mapping[st
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_parts(folder, model.parts(), plan.assembly)
-    settings = {"default_prompt": DEFAULT_PROMPT, "default_answer_prefix": "", "suggestions": list(SUGGESTIONS)}
+    settings = {
+        "default_prompt": DEFAULT_PROMPT,
+        "default_answer_prefix": DEFAULT_ANSWER_PREFIX,
+        "suggestions": list(SUGGESTIONS),
+    }
     (folder / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     facts = {
         "assembly": asdict(plan.assembly),

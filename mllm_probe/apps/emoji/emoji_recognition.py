@@ -11,7 +11,7 @@ from PIL import Image
 
 from mllm_probe.apps.evaluation.accuracy import Score, score
 from mllm_probe.apps.evaluation.answerer import Answerer
-from mllm_probe.emoji.captions import DEFAULT_PROMPT
+from mllm_probe.emoji.captions import SEE_PROMPT
 from mllm_probe.emoji.emoji_drawing import draw
 from mllm_probe.emoji.emoji_sampling import sample
 from mllm_probe.emoji.emoji_scene import EmojiScene
@@ -70,9 +70,9 @@ def _relation(scene: EmojiScene) -> list[str]:
 
 
 ROWS = (
-    Row("entity named, trained styles", "seen", "one", DEFAULT_PROMPT, _things),
-    Row("entity named, concept and style never trained together", "unseen", "one", DEFAULT_PROMPT, _things),
-    Row("entity named, OpenMoji (unseen artist)", "any", "one", DEFAULT_PROMPT, _things, True),
+    Row("entity named, trained styles", "seen", "one", SEE_PROMPT, _things),
+    Row("entity named, concept and style never trained together", "unseen", "one", SEE_PROMPT, _things),
+    Row("entity named, OpenMoji (unseen artist)", "any", "one", SEE_PROMPT, _things, True),
     Row("emotion, trained", "seen", "one", _EMOTION, _feelings),
     Row("emotion, never trained together with the style", "unseen", "one", _EMOTION, _feelings),
     Row("emotion, OpenMoji (unseen artist)", "any", "one", _EMOTION, _feelings, True),
@@ -80,8 +80,8 @@ ROWS = (
     Row("style, never trained together with the thing", "unseen", "one", _STYLE, _style),
     Row("arrangement", "seen", "arrangement", _ARRANGEMENT, _arrangement),
     Row("relation", "seen", "relation", _RELATION, _relation),
-    Row("two objects, both named", "seen", "two", DEFAULT_PROMPT, _things),
-    Row("two objects, both named, OpenMoji (unseen artist)", "any", "two", DEFAULT_PROMPT, _things, True),
+    Row("two objects, both named", "seen", "two", SEE_PROMPT, _things),
+    Row("two objects, both named, OpenMoji (unseen artist)", "any", "two", SEE_PROMPT, _things, True),
 )
 """The recognition rows of the evaluation."""
 
@@ -122,8 +122,8 @@ def recognition_scores(
     Returns
     -------
     list of Score
-        An answer is right if it names what is shown (:func:`mllm_probe.metrics.spans`); the default prompt is asked
-        for things, and a question for the category for everything else.
+        An answer is right if it names what is shown (:func:`mllm_probe.metrics.spans`); "What do you see?" is
+        asked for things, and a question for the category for everything else.
     """
     scores = []
     for row in rows:
