@@ -15,6 +15,34 @@ PAIRS = 24
 _MADE_BY = {"scenes": scenes, "emoji": emoji}
 
 
+@dataclass(frozen=True)
+class MapSettings:
+    """How the lab's map steers where nothing else is asked for.
+
+    Attributes
+    ----------
+    tokens : tuple of str
+        Scopes of `Steering`.
+    strengths : tuple of float
+        In residual norms.
+    neutral : int
+        Images that lack each concept.
+    """
+
+    tokens: tuple[str, ...] = ("last_prompt", "generated")
+    strengths: tuple[float, ...] = (0.5, 1.0, 2.0)
+    neutral: int = 14
+
+
+_MAPS = {"emoji": MapSettings(tokens=("image",), strengths=(0.5, 1.0), neutral=8)}
+"""A language model that sees is steered at its image tokens: a push of the last token breaks its sentences."""
+
+
+def map_settings(model: str) -> MapSettings:
+    """Return how the lab's map steers a model of this name."""
+    return _MAPS.get(world_of(model), MapSettings())
+
+
 def world_of(model: str) -> str:
     """Return the world whose images suit a model of this name: "emoji" or, as for all others, "scenes"."""
     return "emoji" if model in ASSEMBLED else "scenes"

@@ -1,7 +1,7 @@
 """The library that a bundled model is shown with."""
 
 import mllm_probe as mp
-from mllm_probe.concepts.bundled_worlds import library_call
+from mllm_probe.concepts.bundled_worlds import library_call, map_settings
 
 
 def test_the_emoji_model_is_shown_two_dozen_concepts_of_all_categories():
@@ -21,3 +21,8 @@ def test_drawn_models_are_shown_all_concepts_of_the_drawn_world():
 
 def test_a_model_that_is_not_bundled_has_no_library_of_its_own():
     assert library_call("org/name") is None
+
+
+def test_the_map_of_a_language_model_steers_its_image_tokens():
+    assert map_settings("emoji-135m").tokens == ("image",)
+    assert map_settings("scenes-8l") == map_settings("org/name") and map_settings("org/name").tokens[0] == "last_prompt"

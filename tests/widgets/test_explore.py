@@ -251,6 +251,16 @@ def test_the_code_names_a_bundled_model_and_the_drawn_scenes(tiny, monkeypatch):
     lab.close()
 
 
+def test_the_map_steers_the_tokens_asked_for_and_the_panel_opens_there(tiny):
+    lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat"], pairs=8), tokens="image", strengths=(1,), draws=4)
+    assert lab.wait(SOON)
+    assert (
+        lab.grid.attrs["scope"] == "image" and lab.panel.scope == "image" and lab.panel.grid.attrs["scope"] == "image"
+    )
+    assert "'tokens': ('image',)" in repr(lab._recipe.grid) and "tokens=('image',)" in lab.code
+    lab.close()
+
+
 def test_a_closed_lab_leaves_no_thread_hook_or_tensor(tiny):
     hooks = sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in tiny.hf.modules())
     before = set(threading.enumerate())

@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary, neutral_images
-from mllm_probe.concepts.bundled_worlds import LibraryCall, library_call
+from mllm_probe.concepts.bundled_worlds import LibraryCall, library_call, map_settings
 from mllm_probe.loading import load
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.bundled import bundled_folder
@@ -23,9 +23,6 @@ from mllm_probe.widgets.lab.lab_code import LabRecipe, library_line
 from mllm_probe.widgets.panel.fluency import FluentDoses
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 
-_NEUTRAL = 14
-"""Images of the map that lack each concept, so that 12 are left where answers name what is not there."""
-
 
 def explore(
     model: ProbeModel | str,
@@ -33,7 +30,8 @@ def explore(
     *,
     images: Offer = None,
     prompt: str | None = None,
-    strengths: Sequence[float] = (0.5, 1.0, 2.0),
+    tokens: str | Sequence[str] | None = None,
+    strengths: Sequence[float] | None = None,
     draws: int = 8,
     seed: int = 0,
 ) -> Explore:
@@ -51,9 +49,12 @@ def explore(
         Images for the panel; held-out ones of the library by default.
     prompt : str, optional
         The question; the model's default one without it.
-    strengths : sequence of float
-        Strengths of the heatmap, × residual norm. The map steers neutral images, which lack the concepts: doses that
-        take a concept away have no images there.
+    tokens : str or sequence of str, optional
+        Scopes that the map steers, as for `Steering`: the last prompt token and the generated ones, or what suits a
+        bundled model (the image tokens of ``"emoji-135m"``).
+    strengths : sequence of float, optional
+        Strengths of the heatmap, × residual norm: 0.5, 1 and 2, or what suits a bundled model. The map steers neutral
+        images, which lack the concepts: doses that take a concept away have no images there.
     draws : int
         Directions of each control per layer and strength, with which the effect is compared.
     seed : int
@@ -86,13 +87,11 @@ def explore(
     fit, held_out = library.split(seed=seed)
     pictures = pictures_from(held_out)
     of_vectors: dict[str, Any] = {"tokens": ("last_prompt", "image"), "seed": seed, "probe_accuracy": False}
-    of_grid: dict[str, Any] = {
-        "strengths": tuple(strengths),
-        "metrics": ("logprob",),
-        "draws": draws,
-        "seed": seed,
-        "progress": False,
-    }
+    usual = map_settings(model.name)
+    strengths = usual.strengths if strengths is None else tuple(strengths)
+    scopes = usual.tokens if tokens is None else (tokens,) if isinstance(tokens, str) else tuple(tokens)
+    of_grid: dict[str, Any] = {"strengths": strengths, "tokens": scopes, "metrics": ("logprob",), "draws": draws}
+    of_grid |= {"seed": seed, "progress": False}
     recipe = LabRecipe(
         _model_line(model, named),
         f"# library: {library!r}, as given" if made is None else library_line(made),
@@ -101,17 +100,18 @@ def explore(
         of_grid,
         prompt,
         seed,
-        _NEUTRAL,
+        usual.neutral,
     )
     panel = SteeringPanel(
         model,
         images=pictures if images is None else images,
         prompt=prompt,
+        scope="+".join(scopes),
         seed=seed,
         recommended=stored_settings(model) if made is not None and prompt is None else None,
     )
-    swept = neutral_images(held_out, _NEUTRAL)
-    fluent = FluentDoses(panel, swept, prompt, strengths)
+    swept = neutral_images(held_out, usual.neutral)
+    fluent = FluentDoses(panel, swept, prompt, strengths, scopes)
     lab = Explore(model, LayerConceptHeatmap(layer=panel.layer), panel, held_out, recipe, fluent)
 
     def make(report: Report) -> tuple[xr.Dataset, Iterator[xr.Dataset]]:

@@ -39,6 +39,8 @@ class FluentDoses:
     prompt : str or None
     strengths : sequence of float
         In units of the residual norm.
+    tokens : sequence of str
+        Scopes, as for `Steering`.
 
     Attributes
     ----------
@@ -52,10 +54,11 @@ class FluentDoses:
         images: Sequence[Picture],
         prompt: str | None,
         strengths: Sequence[float],
+        tokens: Sequence[str] = ("last_prompt", "generated"),
     ) -> None:
         self.tell: Callable[..., Any] = lambda **_said: None
         self._panel = panel
-        self._images, self._prompt, self._strengths = images, prompt, tuple(strengths)
+        self._images, self._prompt, self._strengths, self._tokens = images, prompt, tuple(strengths), tokens
         self._found: dict[str, xr.Dataset] = {}
         self._vectors: xr.Dataset | None = None
         self._grids: Any = None
@@ -127,6 +130,7 @@ class FluentDoses:
             self._images,
             self._prompt,
             strengths=self._strengths,
+            tokens=self._tokens,
             metrics=(PERPLEXITY,),
             controls=(),
             progress=False,
