@@ -25,12 +25,11 @@ from mllm_probe.studies.recommendation import STORED
 log = logging.getLogger(__name__)
 PARTS = ("recognition", "language", "steering")
 MODEL = "emoji-135m"
-_BLOCKS = (2, 6, 10, 14, 18, 22, 25, 27)
-_SEARCHED = {
-    "image": (0.5, 1.0),
-    "last_prompt+generated": (0.35, 0.5, 0.75),
-}
+_BLOCKS = (4, 8, 12, 16, 20, 23, 26)
+_SEARCHED = {"image": (0.5, 0.75, 1.0, 1.5), "last_prompt+generated": (0.35, 0.5)}
 """Where settings are looked for: fewer cells than `mllm_probe.recommend` tries by itself, as each costs more here."""
+_LONGEST = 20
+"""Tokens of an answer: descriptions name the style last."""
 
 
 def unseen_artwork() -> Artwork:
@@ -118,7 +117,7 @@ def steering_tables(folder: Path, print_line: Callable[[str], None]) -> list[str
     """
     made = library_call(MODEL)
     assert made is not None
-    found = recommended(folder, made(), layers=_BLOCKS, strengths=_SEARCHED)
+    found = recommended(folder, made(), layers=_BLOCKS, strengths=_SEARCHED, max_new_tokens=_LONGEST)
     found.save(folder / STORED)
     tables = tables_of(found)
     print_line("\n\n".join(tables))
