@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from mllm_probe.apps.emoji.emoji_evaluation import PARTS, evaluate_emoji, keep_results, unseen_artwork
+from mllm_probe.apps.emoji.emoji_evaluation import evaluate_emoji, keep_results, unseen_artwork
+from mllm_probe.apps.emoji.emoji_folder import PARTS
 from mllm_probe.apps.evaluate import main as evaluate_drawn
 from mllm_probe.models.bundled import ASSEMBLED, ASSEMBLY, bundled_folder
 
@@ -39,7 +40,7 @@ def evaluate_listed(
     threads : int
     dtype : str
     save : bool
-        Keep them in the model's card.
+        Keep them in the model's card; with ``only``, the tables of other parts stay there.
 
     Raises
     ------
@@ -58,11 +59,9 @@ def evaluate_listed(
         raise ValueError(f"only: expected one of {', '.join(PARTS)}; got {only!r}.")
     if dtype not in _DTYPES:
         raise ValueError(f"dtype: expected one of {', '.join(_DTYPES)}; got {dtype!r}.")
-    if save and only is not None:
-        raise ValueError("Expected save or only, not both: a card holds the whole evaluation.")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(threads)
-    artwork = None if without_unseen_artist or only == "language" else _artwork()
+    artwork = _artwork() if only in (None, "recognition") and not without_unseen_artist else None
     tables = evaluate_emoji(folder, count, PARTS if only is None else (only,), artwork, _DTYPES[dtype])
     if save:
         keep_results(folder, tables)

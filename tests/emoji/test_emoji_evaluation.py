@@ -160,14 +160,20 @@ def test_knowledge_is_agreement_with_the_decoder_that_is_told_the_noun() -> None
     assert all(a.split(". ")[0] != b.split(". ")[0] for a, b in zip(told[:6], told[6:], strict=True))
 
 
-def test_the_tables_of_a_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_tables_of_a_model(folder: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emoji_evaluation, "ROWS", ROWS[:1] + ROWS[2:3])
     printed: list[str] = []
-    tables = evaluate_emoji(folder, 2, ("recognition",), None, torch.float32, printed.append)
-    assert tables == printed and "| entity named, trained styles | 0.000 |" in tables[0]
+    made = evaluate_emoji(folder, 2, ("recognition",), None, dtype, printed.append)
+    tables = made["recognition"]
+    assert (
+        list(made) == ["recognition"] and tables == printed and "| entity named, trained styles | 0.000 |" in tables[0]
+    )
     assert "OpenMoji was not at hand" in tables[0] and "A constant answer would get" in tables[0]
-    keep_results(folder, tables)
-    assert tables[0] in (folder / "README.md").read_text()
+    keep_results(folder, {"steering": ["how it is steered"]})
+    keep_results(folder, made)
+    card = (folder / "README.md").read_text()
+    assert card.index(tables[0]) < card.index("how it is steered"), "parts are kept, in their order"
 
 
 def test_without_npm_the_unseen_artist_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -180,9 +186,8 @@ def test_without_npm_the_unseen_artist_is_said_to_be_missing(monkeypatch: pytest
     ("name", "options", "message"),
     [
         ("nonesuch", {}, "There is no model 'nonesuch' to evaluate"),
-        ("FOLDER", {"only": "taste"}, "only: expected one of recognition, language; got 'taste'"),
+        ("FOLDER", {"only": "taste"}, "only: expected one of recognition, language, steering; got 'taste'"),
         ("FOLDER", {"dtype": "int8"}, "dtype: expected one of bfloat16, float32; got 'int8'"),
-        ("FOLDER", {"only": "language", "save": True}, "Expected save or only, not both"),
     ],
 )
 def test_wrong_options(folder: Path, name: str, options: dict[str, object], message: str) -> None:

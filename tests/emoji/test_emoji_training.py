@@ -79,7 +79,7 @@ def same_weights(one: Path, other: Path) -> bool:
 
 def test_a_trained_model_is_loaded_and_answers(finished: Path) -> None:
     model = mp.load(finished / "model", device="cpu")
-    assert model.verify().passed and model.default_prompt == "What do you see?"
+    assert model.verify().passed and model.default_prompt == "Describe the picture."
     assert (finished / "model" / PARTS).stat().st_size < 10_000_000
     card = (finished / "model" / "README.md").read_text()
     assert "A tiny decoder, dequantised from Q4_1" in card and "4 steps of 2 images" in card

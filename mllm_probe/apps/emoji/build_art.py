@@ -9,8 +9,10 @@ import base64
 import hashlib
 import io
 import json
+import os
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,7 +68,10 @@ def archive(package: str, version: str, folder: Path) -> Path:
     file = folder / f"{package.removeprefix('@').replace('/', '-')}-{version}.tgz"
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["npm", "pack", "--silent", f"{package}@{version}"], cwd=folder, check=True)
+        # Renamed when it is whole: another process may be looking for it.
+        with tempfile.TemporaryDirectory(dir=folder) as beside:
+            subprocess.run(["npm", "pack", "--silent", f"{package}@{version}"], cwd=beside, check=True)
+            os.replace(Path(beside) / file.name, file)
     digest = base64.b64encode(hashlib.sha512(file.read_bytes()).digest()).decode()
     if digest != INTEGRITY[package]:
         raise ValueError(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from mllm_probe.apps.emoji.build_art import UNSEEN, sprites_of
-from mllm_probe.apps.emoji.emoji_folder import refresh_emoji_card
+from mllm_probe.apps.emoji.emoji_folder import PARTS, refresh_emoji_card
 from mllm_probe.apps.emoji.emoji_recognition import ROWS, Artwork, majority_shares, recognition_scores
 from mllm_probe.apps.emoji.language_kept import language_lines
 from mllm_probe.apps.evaluation.accuracy import Score, table
@@ -23,7 +23,6 @@ from mllm_probe.loading.decoder_cache import cache_root, cached_decoder
 from mllm_probe.studies.recommendation import STORED
 
 log = logging.getLogger(__name__)
-PARTS = ("recognition", "language", "steering")
 MODEL = "emoji-135m"
 _BLOCKS = (4, 8, 12, 16, 20, 23, 26)
 _SEARCHED = {"image": (0.5, 0.75, 1.0, 1.5), "last_prompt+generated": (0.35, 0.5)}
@@ -69,7 +68,7 @@ def evaluate_emoji(
     artwork: Artwork | None = None,
     dtype: torch.dtype = torch.bfloat16,
     print_line: Callable[[str], None] = print,
-) -> list[str]:
+) -> dict[str, list[str]]:
     """Print the tables of the emoji model in a folder, each as soon as it is measured.
 
     Parameters
@@ -86,19 +85,20 @@ def evaluate_emoji(
 
     Returns
     -------
-    list of str
-        Markdown.
+    dict of str to list of str
+        Markdown, by part.
     """
-    answer, tables = Answerer(folder, dtype=dtype), []
+    answer = Answerer(folder, dtype=dtype)
+    tables: dict[str, list[str]] = {}
     if "recognition" in parts:
-        tables += _recognition_tables(answer, count, artwork, print_line)
+        tables["recognition"] = _recognition_tables(answer, count, artwork, print_line)
     if "language" in parts:
         decoder = cached_decoder(folder.name, read_assembly(folder).decoder)
         scores, line = language_lines(answer, decoder, dtype, count)
-        tables.append(f"{table('Language', scores)}\n\n{line}")
-        print_line(tables[-1])
+        tables["language"] = [f"{table('Language', scores)}\n\n{line}"]
+        print_line(tables["language"][0])
     if "steering" in parts:
-        tables += steering_tables(folder, print_line)
+        tables["steering"] = steering_tables(folder, print_line)
     return tables
 
 
@@ -124,7 +124,9 @@ def steering_tables(folder: Path, print_line: Callable[[str], None]) -> list[str
     return tables
 
 
-def keep_results(folder: Path, tables: Sequence[str]) -> None:
-    """Keep tables beside a model, and in its card."""
-    (folder / RESULTS).write_text(json.dumps({"tables": list(tables)}, indent=1) + "\n", encoding="utf-8")
+def keep_results(folder: Path, tables: Mapping[str, Sequence[str]]) -> None:
+    """Keep the tables of some parts beside a model, and in its card; those of other parts stay."""
+    path = folder / RESULTS
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps(known | {part: list(some) for part, some in tables.items()}, indent=1) + "\n")
     refresh_emoji_card(folder)

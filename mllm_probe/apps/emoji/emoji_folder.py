@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mllm_probe.apps.emoji.emoji_run import EmojiPlan
 
 _TRAINING = "training.json"
+PARTS = ("recognition", "language", "steering")
+"""Parts of the evaluation, in the order of the card."""
 SUGGESTIONS = (
     DEFAULT_PROMPT,
     SEE_PROMPT,
@@ -113,6 +115,10 @@ def export(model: SeeingDecoder, folder: Path, plan: EmojiPlan, took: Mapping[st
     refresh_emoji_card(folder)
 
 
+def _order(part: tuple[str, list[str]]) -> int:
+    return PARTS.index(part[0])
+
+
 def refresh_emoji_card(folder: Path) -> None:
     """Write the card from `training.json` and the results of the evaluation in the same folder."""
     facts = json.loads((folder / _TRAINING).read_text(encoding="utf-8"))
@@ -140,5 +146,6 @@ def refresh_emoji_card(folder: Path) -> None:
     results = folder / RESULTS
     shown = "Not measured yet: `mllm-probe models evaluate` prints and keeps them."
     if results.exists():
-        shown = "\n\n".join(json.loads(results.read_text(encoding="utf-8"))["tables"])
+        parts = json.loads(results.read_text(encoding="utf-8"))
+        shown = "\n\n".join(text for _, some in sorted(parts.items(), key=_order) for text in some)
     (folder / "README.md").write_text(f"{card}\n## Results\n{shown}\n", encoding="utf-8")

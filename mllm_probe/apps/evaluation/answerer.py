@@ -47,7 +47,7 @@ class Answerer:
                 return_tensors="pt",
                 add_special_tokens=False,
                 padding=True,
-            )
+            ).to(self.model.dtype)  # images alone: token ids are no floating-point numbers
             generated = self.model.generate(**inputs, max_new_tokens=most, do_sample=False)
             new = generated[:, inputs["input_ids"].shape[1] :]
             answers += [text.strip() for text in self.processor.tokenizer.batch_decode(new, skip_special_tokens=True)]
