@@ -9,11 +9,14 @@ from pathlib import Path
 
 import torch
 
+from mllm_probe.apps.emoji.build_art import more_artists
 from mllm_probe.apps.emoji.emoji_run import MODEL, STAGES, EmojiPlan, train
+from mllm_probe.apps.emoji.tower_examples import Artists
 from mllm_probe.apps.train import default_work
 from mllm_probe.apps.train import main as train_drawn
 from mllm_probe.apps.training.architecture import DEPTHS
 from mllm_probe.apps.training.pausing import Pause
+from mllm_probe.loading.decoder_cache import cache_root
 
 
 def train_listed(
@@ -72,7 +75,16 @@ def train_listed(
     folder = default_work() / MODEL if work is None else Path(work)
     plan = _with_options(seed, tower_steps, steps, minutes)
     pause = Pause(folder).on_signals()
-    return train(plan, folder, Path(out or MODEL), STAGES if only is None else (only,), pause)
+    return train(plan, folder, Path(out or MODEL), STAGES if only is None else (only,), pause, _artists)
+
+
+def _artists() -> Artists:
+    try:
+        return more_artists(cache_root() / "artwork")
+    except ImportError as error:
+        raise OSError("Other artists' emoji are drawn with cairosvg: pip install 'mllm-probe[art]'") from error
+    except (OSError, ValueError) as error:
+        raise OSError(f"Other artists' emoji could not be fetched with npm ({error}).") from error
 
 
 def _with_options(seed: int, tower_steps: int | None, steps: int | None, minutes: float | None) -> EmojiPlan:

@@ -33,6 +33,16 @@ UNSEEN = ArtSet(
     "1.2.29",
 )
 """An artist's set to evaluate with: fetched for that alone, never trained on and never shipped."""
+TRAINING_ART: tuple[ArtSet, ...] = (
+    ArtSet("noto-v1", "Noto Emoji, first version", "Google LLC", "Apache-2.0", "@iconify-json/noto-v1", "1.2.5"),
+    ArtSet("fxemoji", "Firefox OS Emoji", "Mozilla", "Apache-2.0", "@iconify-json/fxemoji", "1.2.2"),
+    ArtSet("emojione", "Emoji One 2", "Emoji One", "CC-BY-4.0", "@iconify-json/emojione", "1.2.3"),
+    ArtSet("fluent", "Fluent Emoji", "Microsoft Corporation", "MIT", "@iconify-json/fluent-emoji", "1.2.7"),
+)
+"""Other artists' sets to train on, so that a thing is known by more than one hand: fetched, never shipped.
+
+They have no style of their own here, and lack some of the icons.
+"""
 INTEGRITY = {
     "@iconify-json/noto": "DQiuXENbun41ch+XPSV55H9FaWKpHTyz46YIKtSaKYD4fIDDzL1tR6H4np/T38jfrTAeI3rcKF0mqHYeZVAuaw==",
     "@iconify-json/twemoji": "uKpuIEV0v6K5BW3Mjdyl+XKFVAbbcPxAgifKvEMtZoUZB5+YiY5zaMm2uNNCxyXzAWU9yNLlj41WU6/mvgALsw==",
@@ -42,6 +52,12 @@ INTEGRITY = {
     "GAqDPDYjp0925yxuivXy3HtVQB8xhIKu3+Nq1byX5w==",
     "@iconify-json/openmoji": "vXdhkqcXVSO6suy+m9LbcUM3OdVyuNOtpV8/als/Wqfk"
     "QIRxevL5Geb/g+6GH/Qwnq1OqksEmaDGTCmZ5nFKJQ==",
+    "@iconify-json/fxemoji": "UAasRaxzFUKfIGSmLwnoarsssA4LX0VLLuEmplIqM6ZNQqIQRtav8tZ4H1neTlBreXuMQyAifr5jP4kn78DpiQ==",
+    "@iconify-json/noto-v1": "/DsVMius69Q0fRS53z7QK1TROSuar606jiIx+laXtdsYGMXpf6LtHBx6CGfoo3UHHb/XpBsw+1L1x3eyPqMuVA==",
+    "@iconify-json/emojione": "T9+T3HIbJNLKKsmxYKlaYhvnHYkz/HNYTV7SHCXVZPfe"
+    "Ui4FqskY70YeN8yYAZT8cCv7w5vJxS4Q1m8zb9CMMg==",
+    "@iconify-json/fluent-emoji": "D8G6bKAyIsyxP1rzZtIWr/gg/fO4Rg1+DyCWlfqKK4h8"
+    "W+4Em/Y0P6QYgJUQTlUcagzJvSyg+9OBv4hz4Hc/QA==",
     "cldr-annotations-full": "DV7A+rEcgUSNTRsVGNGqBZRmAkGfwhGHO5Q1dRwzBoBnVrHWp804JP7/QJdEc66iHmx3+zLWVIMCFLm0lW7PUQ==",
 }
 """SHA-512 of each package's archive, in base64 as npm states it."""
@@ -55,6 +71,13 @@ class Package(NamedTuple):
 
     icons: JsonObject
     names: dict[str, str]
+
+    def name_of(self, icon: str, code: str) -> str | None:
+        """Return what the package calls an icon, by its code points, or by its name where it lists none; else None."""
+        if self.names:
+            return self.names.get(code)
+        known = {**self.icons.get("aliases", {}), **self.icons["icons"]}
+        return next((name for name in (icon, icon.replace("-", "")) if name in known), None)
 
 
 def archive(package: str, version: str, folder: Path) -> Path:
@@ -151,14 +174,26 @@ def draw_sprite(svg: str, side: int = SIDE) -> Image.Image:
     return square.convert("RGBa").resize((side, side), Image.Resampling.LANCZOS).convert("RGBA")
 
 
-def sheet(art: ArtSet, folder: Path) -> Image.Image:
-    """Return the sprite sheet of an art set: all icons in the order of the tables, `COLUMNS` in a row."""
+def sheet(art: ArtSet, folder: Path, *, whole: bool = True) -> Image.Image:
+    """Return the sprite sheet of an art set: all icons in the order of the tables, `COLUMNS` in a row.
+
+    Parameters
+    ----------
+    art : ArtSet
+    folder : Path
+        Of the npm archives.
+    whole : bool
+        Raise ValueError for an icon that the set lacks, in place of leaving its place empty.
+    """
     package, rows = _package(art, folder), -(-len(icons()) // COLUMNS)
     image = Image.new("RGBA", (COLUMNS * SIDE, rows * SIDE))
     for place, (icon, code) in enumerate(code_points(folder).items()):
-        if code not in package.names:
-            raise ValueError(f"{art.package} does not draw {icon} ({code}): drop it from the tables")
-        sprite = draw_sprite(_svg(package, package.names[code]))
+        name = package.name_of(icon, code)
+        if name is None:
+            if whole:
+                raise ValueError(f"{art.package} does not draw {icon} ({code}): drop it from the tables")
+            continue
+        sprite = draw_sprite(_svg(package, name))
         image.paste(sprite, (place % COLUMNS * SIDE, place // COLUMNS * SIDE))
     return image
 
@@ -172,7 +207,39 @@ def sprites_of(art: ArtSet, folder: Path) -> dict[str, np.ndarray]:
     folder : Path
         Of the npm archives; what is not there is fetched.
     """
-    pixels = np.asarray(sheet(art, folder))
+    return _cut(sheet(art, folder))
+
+
+def more_artists(folder: Path) -> list[dict[str, np.ndarray]]:
+    """Return the sprites of `TRAINING_ART` by icon, drawn once: later they are read from the folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the npm archives and the sheets that are made of them.
+
+    Returns
+    -------
+    list of dict
+        uint8 [96, 96, 4] by icon, for each set; icons that a set lacks are not in it.
+    """
+    found = []
+    for art in TRAINING_ART:
+        file = folder / f"{art.style}-{art.version}-{len(icons())}.png"
+        if not file.is_file():
+            drawn = sheet(art, folder, whole=False)
+            beside = file.with_suffix(f".{os.getpid()}.png")
+            drawn.save(beside)
+            os.replace(beside, file)
+        with Image.open(file) as image:
+            sprites = _cut(image.convert("RGBA"))
+        found.append({icon: sprite for icon, sprite in sprites.items() if sprite[..., 3].any()})
+    return found
+
+
+def _cut(sprites: Image.Image) -> dict[str, np.ndarray]:
+    """Return the sprites of a sheet by icon."""
+    pixels = np.asarray(sprites)
     places = {icon: (place // COLUMNS * SIDE, place % COLUMNS * SIDE) for place, icon in enumerate(icons())}
     return {icon: pixels[top : top + SIDE, left : left + SIDE] for icon, (top, left) in places.items()}
 

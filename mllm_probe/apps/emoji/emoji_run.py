@@ -16,6 +16,7 @@ from mllm_probe.apps.emoji.emoji_folder import export
 from mllm_probe.apps.emoji.language_training import LanguagePlan, seconds_per_step, train_language
 from mllm_probe.apps.emoji.seeing_decoder import seeing_decoder
 from mllm_probe.apps.emoji.teacher_answers import Taught, TeacherPlan, kept_prompts, teacher_answers
+from mllm_probe.apps.emoji.tower_examples import Artists
 from mllm_probe.apps.emoji.vision_training import VisionPlan, train_vision, word_vectors
 from mllm_probe.apps.training import training_state
 from mllm_probe.apps.training.parallel import Team
@@ -56,6 +57,7 @@ def train(
     out: Path,
     stages: tuple[str, ...] = STAGES,
     paused: Callable[[], bool] = lambda: False,
+    artists: Callable[[], Artists] = tuple,
 ) -> bool:
     """Train the emoji model, or finish a training that was stopped.
 
@@ -70,6 +72,8 @@ def train(
         Of `STAGES`; stages that are finished are not done again.
     paused : callable
         Asked after every step whether to save and end.
+    artists : callable
+        Gives the sprites of other artists, who draw some of the pictures; called when a stage needs them.
 
     Returns
     -------
@@ -86,17 +90,24 @@ def train(
     work.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(work / "training.lock", timeout=0):
-            return _train(plan, work, out, stages, paused)
+            return _train(plan, work, out, stages, paused, artists)
     except Timeout as error:
         raise BlockingIOError(f"Another process trains in {work}: let it finish, or name another folder.") from error
 
 
-def _train(plan: EmojiPlan, work: Path, out: Path, stages: tuple[str, ...], paused: Callable[[], bool]) -> bool:
+def _train(
+    plan: EmojiPlan,
+    work: Path,
+    out: Path,
+    stages: tuple[str, ...],
+    paused: Callable[[], bool],
+    artists: Callable[[], Artists],
+) -> bool:
     decoder = cached_decoder(MODEL, plan.assembly.decoder)
     team = Team(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     words = word_vectors(decoder / "model.safetensors", decoder)
     if "tower" in stages and _step(work / TOWER) < plan.tower.steps:
-        train_vision(team, plan.tower, words, work / TOWER, paused)
+        train_vision(team, plan.tower, words, work / TOWER, paused, artists())
         if paused():
             return False
     if not set(stages) & {"teacher", "language"}:
@@ -116,7 +127,7 @@ def _train(plan: EmojiPlan, work: Path, out: Path, stages: tuple[str, ...], paus
     if plan.minutes is not None:
         language = replace(language, steps=_steps(work / STEPS, lambda: seconds_per_step(
             team, model, words, taught, language, work / TOWER), plan.minutes))  # fmt: skip
-    train_language(team, model, words, taught, language, work / TOWER, work / LANGUAGE, paused)
+    train_language(team, model, words, taught, language, work / TOWER, work / LANGUAGE, paused, artists())
     if _step(work / LANGUAGE) < language.steps:
         return False
     export(model, out, replace(plan, language=language), times(work))

@@ -21,7 +21,7 @@ from torch import Tensor
 from mllm_probe.apps.emoji.low_rank_adapters import adapter_weights, adapters, load_adapter_weights
 from mllm_probe.apps.emoji.seeing_decoder import SeeingDecoder
 from mllm_probe.apps.emoji.teacher_answers import Shown, Taught, divergence
-from mllm_probe.apps.emoji.tower_examples import NOTHING, Batch, examples, training_batch
+from mllm_probe.apps.emoji.tower_examples import NOTHING, Artists, Batch, examples, training_batch
 from mllm_probe.apps.emoji.vision_training import Readouts, vision_loss
 from mllm_probe.apps.emoji.word_vectors import WordVectors
 from mllm_probe.apps.training import training_state
@@ -75,11 +75,11 @@ class LanguagePlan:
     """
 
     steps: int = 1200
-    images: int = 8
+    images: int = 12
     questions: int = 4
     room: int = 96
-    about: int = 6
-    chats: int = 4
+    about: int = 4
+    chats: int = 3
     seen: int = 64
     about_weight: float = 1.0
     chat_weight: float = 1.5
@@ -166,16 +166,18 @@ def shown_again(shown: Shown, g: np.random.Generator) -> EmojiScene:
             return other
 
 
-def step_data(model: SeeingDecoder, plan: LanguagePlan, taught: Sequence[Taught], step: int) -> StepData:
+def step_data(
+    model: SeeingDecoder, plan: LanguagePlan, taught: Sequence[Taught], step: int, artists: Artists = ()
+) -> StepData:
     """Return the data of one step: the same for the same seed and step."""
     g = np.random.default_rng([plan.seed, step, _PACKED])
     scenes = [sample(g, "seen") for _ in range(plan.images)]
     about, chats = _taught(taught, plan, step)
     again = [shown_again(one.asked.shown, g) for one in about if one.asked.shown is not None]
-    drawn = examples([*scenes, *again], g)
+    drawn = examples([*scenes, *again], g, artists=artists)
     asked = asked_about(scenes, drawn_first(drawn, len(scenes)), g, plan.questions)
     packed = pack(asked, model.tokens.encode, plan.room, model.tokens.turn)
-    return StepData(drawn.images, packed, about, chats, training_batch(plan.seed + 1, step, plan.seen))
+    return StepData(drawn.images, packed, about, chats, training_batch(plan.seed + 1, step, plan.seen, artists))
 
 
 def drawn_first(drawn: Batch, count: int) -> Batch:
@@ -279,6 +281,7 @@ def train_language(
     tower: Path,
     path: Path,
     paused: Callable[[], bool] = lambda: False,
+    artists: Artists = (),
 ) -> None:
     """Train adapters, projector and tower, or resume from the checkpoint at `path`.
 
@@ -299,6 +302,8 @@ def train_language(
         This stage's checkpoint; complete when its progress says `step` equals the plan's steps.
     paused : callable
         Asked after every step whether to save and end.
+    artists : sequence of mapping
+        Other artists, who draw some of the pictures.
     """
     learning = _begin(model, words, plan, tower)
     groups, progress = training_state.load(path)
@@ -306,7 +311,7 @@ def train_language(
         learning.restore(groups)
 
     def step(number: int) -> Tensor:
-        losses = _losses(learning, plan, step_data(model, plan, taught, number))
+        losses = _losses(learning, plan, step_data(model, plan, taught, number, artists))
         loss = weighted(losses, plan)
         learning.optimizer.descend(loss, number, team)
         if number % _LOG_STEPS == 0:

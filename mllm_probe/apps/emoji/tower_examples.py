@@ -26,7 +26,12 @@ NAMES = (*SHOWN, *GROUNDS)
 NOTHING = -1
 """Index of a value that is not there, or not to be learned from this picture."""
 
-_STRONG, _INKED = 0.7, 0.45
+Artists = Sequence[Mapping[str, np.ndarray]]
+"""Sprites of other artists by icon, uint8 [96, 96, 4] each, as `build_art.more_artists` returns them."""
+
+_STRONG, _INKED = 0.7, 0.35
+_OTHER_ARTIST = 0.4
+"""Share of the pictures in a coloured art set that are drawn by another artist, where there are some."""
 _LARGER, _LARGE_SIZES = 0.15, (96, 128, 192)
 _CENTRES = (np.arange(GRID) + 0.5) * SIDE / GRID
 _X, _Y = np.meshgrid(_CENTRES, _CENTRES)
@@ -72,10 +77,20 @@ def _number(value: str | None, among: Sequence[str]) -> int:
     return NOTHING if value is None else among.index(value)
 
 
-def _picture(scene: EmojiScene, g: np.random.Generator, strength: Strength) -> np.ndarray:
+def _picture(
+    scene: EmojiScene, g: np.random.Generator, strength: Strength, artwork: Mapping[str, np.ndarray] | None
+) -> np.ndarray:
     size = choose(g, _LARGE_SIZES) if g.random() < _LARGER else IMAGE_SIDE
-    image = draw(scene, size, partial(altered, g=g, strength=strength))
+    image = draw(scene, size, partial(altered, g=g, strength=strength), artwork)
     return np.asarray(shrunk(image))
+
+
+def _other_artist(scene: EmojiScene, g: np.random.Generator, artists: Artists) -> Mapping[str, np.ndarray] | None:
+    """Choose another artist for some of the pictures in colour, of those who draw all of its icons."""
+    if not artists or scene.style not in COLOURED or g.random() >= _OTHER_ARTIST:
+        return None
+    able = [artist for artist in artists if all(item.icon in artist for item in scene.items)]
+    return able[int(g.integers(len(able)))] if able else None
 
 
 def _plain(scene: EmojiScene, artwork: Mapping[str, np.ndarray] | None, size: int) -> np.ndarray:
@@ -99,6 +114,7 @@ def examples(
     g: np.random.Generator | None = None,
     artwork: Mapping[str, np.ndarray] | None = None,
     size: int = IMAGE_SIDE,
+    artists: Artists = (),
 ) -> Batch:
     """Draw pictures and say what they show.
 
@@ -111,23 +127,26 @@ def examples(
         Sprites of another artist, see `draw`; for pictures that are not altered.
     size : int
         Side at which pictures that are not altered are drawn, before they are shrunk.
+    artists : sequence of mapping
+        Other artists, who draw some of the pictures that are altered.
 
     Returns
     -------
     Batch
-        A picture whose sprites are inked has no style to learn.
+        A picture whose sprites are inked, or another artist's, has no style to learn.
     """
     known = {icon: number for number, icon in enumerate(icons())}
     images, rows = [], []
     for scene in scenes:
         strength = Strength(False, False) if g is None else strength_for(scene, g)
-        images.append(_plain(scene, artwork, size) if g is None else _picture(scene, g, strength))
+        other = None if g is None else _other_artist(scene, g, artists)
+        images.append(_plain(scene, artwork, size) if g is None else _picture(scene, g, strength, other))
         ground = NAMES.index(scene.ground, len(SHOWN))
         # The last entry is that of cells without an item, which have number -1.
         names = np.array([*(SHOWN.index(item.name) for item in scene.items), ground])
         shown = np.array([*(known[item.icon] for item in scene.items), NOTHING])
         covering = cells(scene)
-        style = NOTHING if strength.inked else STYLES.index(scene.style)
+        style = NOTHING if strength.inked or other is not None else STYLES.index(scene.style)
         arrangement = _number(scene.arrangement, ARRANGEMENTS)
         relation = _number(scene.relation, RELATIONS)
         rows.append((names[covering], shown[covering], style, GROUNDS.index(scene.ground), arrangement, relation))
@@ -135,7 +154,7 @@ def examples(
     return Batch(np.stack(images), names, shown, *slots)
 
 
-def training_batch(seed: int, step: int, count: int) -> Batch:
+def training_batch(seed: int, step: int, count: int, artists: Artists = ()) -> Batch:
     """Return the pictures of one training step: the same for the same seed and step, never a held-out combination."""
     g = np.random.default_rng([seed, step])
-    return examples([sample(g, "seen") for _ in range(count)], g)
+    return examples([sample(g, "seen") for _ in range(count)], g, artists=artists)

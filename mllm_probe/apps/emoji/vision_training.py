@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mllm_probe.apps.emoji.tower_examples import NOTHING, Batch, training_batch
+from mllm_probe.apps.emoji.tower_examples import NOTHING, Artists, Batch, training_batch
 from mllm_probe.apps.emoji.vision import Eyes
 from mllm_probe.apps.emoji.vision_readouts import SLOTS, Readouts, accuracy, held_out_scenes
 from mllm_probe.apps.emoji.word_vectors import WordVectors, read_embeddings, read_tokenizer
@@ -25,9 +25,9 @@ from mllm_probe.apps.training.training_state import Groups, run_steps
 from mllm_probe.emoji.emoji_scene import GROUNDS
 from mllm_probe.emoji.lexicon import ENTITIES, FEELINGS
 
-_SLOT_WEIGHTS = {"styles": 0.4, "grounds": 0.3, "arrangements": 0.3, "relations": 0.3}
-_SLOT_WORD_WEIGHTS = {"styles": 0.4, "arrangements": 0.1, "relations": 0.1}
-_GROUND_WEIGHT, _ICON_WEIGHT, _CELL_STYLE_WEIGHT, _NORM_WEIGHT = 0.15, 0.3, 0.5, 0.02
+_SLOT_WEIGHTS = {"styles": 0.8, "grounds": 0.3, "arrangements": 0.3, "relations": 0.3}
+_SLOT_WORD_WEIGHTS = {"styles": 0.6, "arrangements": 0.3, "relations": 0.2}
+_GROUND_WEIGHT, _ICON_WEIGHT, _CELL_STYLE_WEIGHT, _NORM_WEIGHT = 0.15, 0.3, 0.8, 0.02
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,12 @@ def vision_loss(eyes: Eyes, readouts: Readouts, words: WordVectors, batch: Batch
 
 
 def train_vision(
-    team: Team, plan: VisionPlan, words: WordVectors, path: Path, paused: Callable[[], bool] = lambda: False
+    team: Team,
+    plan: VisionPlan,
+    words: WordVectors,
+    path: Path,
+    paused: Callable[[], bool] = lambda: False,
+    artists: Artists = (),
 ) -> None:
     """Train the vision tower and projector, or resume from the checkpoint at `path`.
 
@@ -123,6 +128,8 @@ def train_vision(
         equals the plan's steps.
     paused : callable
         Asked after every step whether to save and end.
+    artists : sequence of mapping
+        Other artists, who draw some of the pictures.
     """
     torch.manual_seed(plan.seed)
     eyes = Eyes(words.centre.shape[0]).to(team.device)
@@ -138,7 +145,7 @@ def train_vision(
     held = held_out_scenes(plan.held)
 
     def step(number: int) -> Tensor:
-        loss = vision_loss(eyes, readouts, words, training_batch(plan.seed, number, plan.batch), team.device)
+        loss = vision_loss(eyes, readouts, words, training_batch(plan.seed, number, plan.batch, artists), team.device)
         optimizer.descend(loss, number, team)
         return loss
 
