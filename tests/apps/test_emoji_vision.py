@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from mllm_probe.apps.emoji import evaluate_vision, vision_training
 from mllm_probe.apps.emoji.augmentation import Strength, altered
+from mllm_probe.apps.emoji.build_art import Package
 from mllm_probe.apps.emoji.tower_examples import (
     NAMES,
     NOTHING,
