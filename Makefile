@@ -38,7 +38,6 @@ BENCHMARKS ?= capture latency growth sweep prompt_sweep patch first_frame widget
 OPENED = $(if $(or $(findstring root_dir,$(ARGS)),$(findstring default_url,$(ARGS))),,--LabApp.default_url=/lab/tree/$(NOTEBOOK))
 lab: .venv/lab.stamp $(NOTEBOOK)
 	@test ! $(QUICKSTART) -nt $(NOTEBOOK) || echo "$(QUICKSTART) is newer than your $(NOTEBOOK): move yours away to get it."
-	@echo "A language model that sees needs one command more, once (98 MB): $(BIN)/mllm-probe models get emoji-135m"
 	JUPYTER_CONFIG_PATH="$(CURDIR)/binder/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
 		$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(OPENED) $(ARGS)
 

@@ -1,6 +1,6 @@
 """Take the pictures of the lab that the documents show, light and dark.
 
-`python docs/screenshots.py` takes all, `python docs/screenshots.py emoji` those of one kind of model.
+`python docs/screenshots.py` takes all, `python docs/screenshots.py explore` those of one lab.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ class View:
 
 VIEWS = {
     "explore": View("scenes-8l", "dotted", 2, ("patches",)),
-    "emoji": View("emoji-135m", "octopus", 2, ()),
 }
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 LONG = 1_800_000

@@ -36,8 +36,7 @@ def lab(checkout: Path, arguments: str = "") -> tuple[list[str], str]:
 
 
 def test_lab_opens_a_copy_that_git_ignores(checkout: Path) -> None:
-    arguments, printed = lab(checkout)
-    assert ".venv/bin/mllm-probe models get emoji-135m" in printed
+    arguments, _ = lab(checkout)
     copy = checkout / "notebooks" / "00_quickstart.ipynb"
     assert copy.read_bytes() == (checkout / "tutorials" / "00_quickstart.ipynb").read_bytes()
     assert "--LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb" in arguments
