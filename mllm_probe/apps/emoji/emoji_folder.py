@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mllm_probe.apps.emoji.build_art import TRAINING_ART
 from mllm_probe.apps.emoji.seeing_decoder import SeeingDecoder
 from mllm_probe.apps.training.card import RESULTS
 from mllm_probe.apps.training.model_folder import SETTINGS
-from mllm_probe.emoji.art_files import ART_SETS
+from mllm_probe.emoji.art_files import ART_SETS, ArtSet
 from mllm_probe.emoji.captions import DEFAULT_ANSWER_PREFIX, DEFAULT_PROMPT, SEE_PROMPT
 from mllm_probe.emoji.emoji_sampling import HELD_OUT
 from mllm_probe.emoji.lexicon import ARRANGEMENTS, EMOTIONS, ENTITIES, RELATIONS, STYLES
@@ -59,6 +60,9 @@ its hash and converts it once into the user's cache.
 
 ## Artwork it was trained on
 {art}
+
+Besides these, sets that are not shipped:
+{more_art}
 
 Sprites were resized and processed. OpenMoji was used for evaluation alone.
 
@@ -115,6 +119,10 @@ def export(model: SeeingDecoder, folder: Path, plan: EmojiPlan, took: Mapping[st
     refresh_emoji_card(folder)
 
 
+def _credit(one: ArtSet) -> str:
+    return f"- {one.title} by {one.author}, {one.licence} ({one.package} {one.version})"
+
+
 def _order(part: tuple[str, list[str]]) -> int:
     return PARTS.index(part[0])
 
@@ -124,7 +132,7 @@ def refresh_emoji_card(folder: Path) -> None:
     facts = json.loads((folder / _TRAINING).read_text(encoding="utf-8"))
     assembly = facts.pop("assembly")
     pinned = DECODERS[assembly["decoder"]]
-    art = "\n".join(f"- {one.title} by {one.author}, {one.licence} ({one.package} {one.version})" for one in ART_SETS)
+    art, more_art = ("\n".join(map(_credit, sets)) for sets in (ART_SETS, TRAINING_ART))
     card = _CARD.format(
         name="emoji-135m",
         title=pinned.title,
@@ -135,6 +143,7 @@ def refresh_emoji_card(folder: Path) -> None:
         version=pinned.version,
         licence=pinned.licence,
         art=art,
+        more_art=more_art,
         entities=len(ENTITIES),
         styles=len(STYLES),
         emotions=len(EMOTIONS),
