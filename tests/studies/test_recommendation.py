@@ -100,7 +100,9 @@ def test_effects_are_those_of_other_images_with_every_kind_of_control(model, vec
 def test_a_concept_passes_by_its_worst_control_among_all_concepts(recommended):
     rows = {name: recommended.table.sel(concept=[name]).assign(named_n=5) for name in recommended}
     for place, name in enumerate(rows):
+        rows[name]["p"][0, :] = 0.0
         rows[name]["p"][0, 2] = 0.01 * (1 + place) ** 2
+        rows[name]["clear_of_controls"][0] = True
     cells = {name: recommendation._Cell("image", 0, 1.0, 1.0) for name in rows}
     table = recommendation._table(rows, cells, {})
     np.testing.assert_allclose(table.q, stats.false_discovery_control([0.01 * k**2 for k in range(1, 1 + len(rows))]))
