@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mllm_probe.studies.readout import read_out_of_patches as read_out_of_patches
 
 _HOME = dict.fromkeys(("causal_verdict", "read_out", "read_out_of", "read_out_of_patches"), "readout")
+_HOME |= {"localization": "localization"}
 _MODULES = ("truth",)
 
 __all__ = sorted([*_HOME, *_MODULES])
