@@ -16,6 +16,7 @@ CONCEPT, LAYER, READ_LAYER, STRENGTH, TOKEN, STEP = "concept", "layer", "read_la
 SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hidden"
 ROW = "row"
 GROUP, DIRECTION = "group", "direction"
+MEASURE, STATISTIC, CONTRAST, PROFILES = "measure", "statistic", "contrast", "profiles"
 SCORED_CONCEPT, MANIFOLD_SAMPLE, FIT_IMAGE = "scored_concept", "manifold_sample", "fit_image"
 
 CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"
@@ -98,6 +99,10 @@ DIMENSIONS: Mapping[str, Dimension] = {
             "insert: from the image with the concept into the run on its counterfactual; remove: the other way round",
             pattern="|".join(DIRECTIONS),
         ),
+        Dimension(MEASURE, "what a profile over layers is made of: interchange, steering, a probe, the logit lens"),
+        Dimension(STATISTIC, "number that summarises a concept's profile over layers"),
+        Dimension(PROFILES, "two profiles over layers that are compared"),
+        Dimension(CONTRAST, "two categories, the first minus the second"),
     )
 }
 

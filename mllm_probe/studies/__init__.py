@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mllm_probe.studies import truth as truth
+    from mllm_probe.studies.localization_study import localization as localization
     from mllm_probe.studies.readout import causal_verdict as causal_verdict
     from mllm_probe.studies.readout import read_out as read_out
     from mllm_probe.studies.readout import read_out_of as read_out_of
     from mllm_probe.studies.readout import read_out_of_patches as read_out_of_patches
 
 _HOME = dict.fromkeys(("causal_verdict", "read_out", "read_out_of", "read_out_of_patches"), "readout")
+_HOME |= {"localization": "localization_study"}
 _MODULES = ("truth",)
 
 __all__ = sorted([*_HOME, *_MODULES])

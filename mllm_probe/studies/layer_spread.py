@@ -52,11 +52,28 @@ def spread_over_layers(effect: xr.Dataset, control: str | None = None) -> xr.Dat
     summary = xr.Dataset(
         {
             "peak_layer": place.copy(data=np.append(effect[LAYER].values, -1)[place.values]).where(known),
-            "participation_ratio": (part.sum(LAYER) ** 2 / (part**2).sum(LAYER)).assign_attrs(units="layers"),
+            "participation_ratio": _ratio(part).assign_attrs(units="layers"),
             "mean_over_concepts": finite.mean(CONCEPT).assign_attrs(values.attrs),
         }
     )
     return summary.assign_coords(effect.drop_dims(CONTROL, errors="ignore").coords)
+
+
+def participation_ratio(values: xr.DataArray) -> xr.DataArray:
+    """Participation ratio over layers of a profile, of its values that have the sign of the largest, in layers.
+
+    Parameters
+    ----------
+    values : DataArray (…, layer)
+        NaN does not count.
+    """
+    filled = values.fillna(0.0)
+    peak = filled.isel({LAYER: abs(filled).argmax(LAYER)}, drop=True)
+    return _ratio((filled * np.sign(peak)).clip(min=0))
+
+
+def _ratio(part: xr.DataArray) -> xr.DataArray:
+    return part.sum(LAYER) ** 2 / (part**2).sum(LAYER)
 
 
 def _from(effect: xr.Dataset, control: str) -> xr.DataArray:

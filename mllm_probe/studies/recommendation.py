@@ -23,7 +23,6 @@ from mllm_probe.schema import (
     CONCEPT,
     CONTROL,
     DRAW,
-    FIT_IMAGE,
     LAYER,
     SCOPE,
     STRENGTH,
@@ -36,6 +35,7 @@ from mllm_probe.steering.controls import available_controls
 from mllm_probe.studies.answer_score import SCORE
 from mllm_probe.studies.best_cell import best_places, mean_over_eligible, mean_score
 from mllm_probe.studies.effect import LARGEST_P, effect
+from mllm_probe.studies.subject import fitted_and_others
 from mllm_probe.sweeps import sweep
 from mllm_probe.typing import Layers
 from mllm_probe.vectors.directions import with_concepts
@@ -396,11 +396,7 @@ def _parts(vectors: xr.Dataset, library: ConceptLibrary, seed: int) -> tuple[Con
             f"the library has none of the vectors' concepts ({', '.join(map(str, vectors[CONCEPT].values[:8]))}); "
             f"it has {', '.join(list(library)[:8])}."
         )
-    library = library.subset(concepts=names)
-    used = set(vectors[FIT_IMAGE].values.tolist()) if FIT_IMAGE in vectors.coords else set()
-    if not any(picture.id in used for picture in library.pictures):
-        return library.split(seed=seed)
-    return library.where(lambda picture: picture.id in used), _unused(library, used)
+    return fitted_and_others(library.subset(concepts=names), vectors, seed)
 
 
 def _images(library: ConceptLibrary, count: int) -> Steered:
@@ -409,16 +405,6 @@ def _images(library: ConceptLibrary, count: int) -> Steered:
         return neutral_images(library, count)
     there = min(min(len(one.positive), len(one.negative)) for one in library.values())
     return library.subset(pairs=min(count, there))
-
-
-def _unused(library: ConceptLibrary, used: set[str]) -> ConceptLibrary:
-    try:
-        return library.where(lambda picture: picture.id not in used)
-    except ValueError as error:
-        raise ValueError(
-            "expected images besides those that the vectors were made with, to report on; "
-            f"{error} Give the whole library and vectors of library.split()[0]."
-        ) from error
 
 
 def _layers(vectors: xr.Dataset, layers: Layers) -> Layers:

@@ -1,0 +1,364 @@
+"""Localization: at which blocks each concept is read out of the image, over how many, and whether categories differ."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe.concepts import ConceptLibrary, neutral_images
+from mllm_probe.models import ProbeModel, require_model
+from mllm_probe.models.argument_checks import require_one_of
+from mllm_probe.patching import patch
+from mllm_probe.schema import (
+    CATEGORY,
+    CONCEPT,
+    CONTRAST,
+    CONTROL,
+    DIRECTION,
+    DIRECTIONS,
+    GROUP,
+    INPUT_NAME,
+    LAYER,
+    MEASURE,
+    PROFILES,
+    SAMPLE,
+    SCOPE,
+    STATISTIC,
+    STRENGTH,
+    provenance,
+    require_same_model,
+)
+from mllm_probe.studies.category_contrast import FEWEST_CONCEPTS, contrast
+from mllm_probe.studies.effect import value_by_image
+from mllm_probe.studies.layer_spread import participation_ratio
+from mllm_probe.studies.logit_lens import lens_gap
+from mllm_probe.studies.readout import IMAGE, LAST_PROMPT, read_out_of, read_out_of_patches
+from mllm_probe.studies.recovery import recovered
+from mllm_probe.studies.subject import Subject, subject_of
+from mllm_probe.sweeps import sweep
+from mllm_probe.vectors import concept_vectors
+
+INTERCHANGE, VECTOR, RESIDUAL = "interchange", "vector", "residual"
+GRIDS = (INTERCHANGE, VECTOR, RESIDUAL, LAST_PROMPT)
+"""Names under which ``grids=`` takes what was run already: a patch, and three sweeps."""
+MEASURES = ("interchange, insert", "interchange, remove", "steering, vector", "steering, residual")
+STATISTICS = ("effective_layers", "effective_share", "centre_depth", "onset")
+STRENGTHS = (0.25, 0.5, 1.0, 2.0)
+"""In residual norms; the profile is that of strength 1, the others give the dose for half of the effect."""
+AGREEING = 0.8
+"""Share of the settings that must agree on a sign before the summary speaks of a difference."""
+_IMAGES, _DRAWS, _METRIC = 12, 4, "logprob"
+_HEADLINE = ("interchange, insert", "effective_layers")
+
+
+def localization(
+    model: ProbeModel,
+    library: ConceptLibrary | None = None,
+    *,
+    vectors: xr.Dataset | None = None,
+    grids: Mapping[str, xr.Dataset] | None = None,
+    prompt: str | None = None,
+    seed: int = 0,
+    store: str | Path | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Ask at which blocks each concept is read out of the image tokens, and whether categories differ in that.
+
+    The read-out profile is what every block moves from the image to the answer: minus the first difference over blocks
+    of the effect of editing the image tokens, by interchange with the counterfactual image and by steering. What is
+    *steerable* at a layer, what is *stored* there and what is *readable* there are three things; the study has all
+    three, and how far they agree.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    library : ConceptLibrary, optional
+        Of paired concepts; that of a bundled model by default. Concepts that the model does not tell apart are left
+        out (:func:`mllm_probe.check`).
+    vectors : Dataset, optional
+        From :func:`mllm_probe.concept_vectors` with scopes ``"image"`` at ``"input"`` and every block; made of half of
+        the library's images by default.
+    grids : mapping of str to Dataset, optional
+        What was run already, by name: ``"interchange"`` (:func:`mllm_probe.patch`), and of :func:`mllm_probe.sweep`
+        ``"vector"``, ``"residual"`` (image tokens, in these units) and ``"last_prompt"`` (unit ``vector``).
+    prompt : str, optional
+    seed : int
+        Of the split, controls, halvings and permutations.
+    store : str or Path, optional
+        Folder for the grids, from which a stopped study goes on.
+    progress : bool
+
+    Returns
+    -------
+    Dataset, host memory, float64
+        ``read_out`` (measure, concept, layer), shares of the effect; per (measure, concept): ``effective_layers`` (of
+        two halves of the images, so that noise does not widen it), ``effective_share`` (of the blocks),
+        ``centre_depth``, ``peak_layer``, ``agreement`` of the halves, ``n`` images, ``last_block`` (share of the effect
+        that the last block reads, after which nothing but norm and head follow) and ``onset`` (participation ratio of
+        the cumulative profile, in layers: how late an edit still works, not how many blocks read).
+        ``difference`` (contrast, measure, statistic) with ``low``, ``high``, ``p`` (permutation of the categories over
+        concepts) and, after the number of changed image tokens, ``adjusted``, ``adjusted_low``, ``adjusted_high``,
+        ``adjusted_p``. By (concept, layer): ``steerable`` (effect at the last prompt token in unit ``vector``),
+        ``stored`` (recovered by the last prompt token), ``probe`` (accuracy at the last prompt token), ``readable``
+        (logit-lens gap at the last prompt token), and ``r2`` (profiles, concept) of each pair of these.
+        ``half_dose`` (concept, layer): dose in residual norms at which half of the largest effect on the image tokens
+        is reached. ``changed_tokens`` (concept). Attribute ``summary``: what can be concluded, in words;
+        ``n_concepts``: how many concepts are fit.
+
+    Raises
+    ------
+    ValueError
+        If the model is not bundled and no library is given, vectors or grids are of another model, or concepts are
+        unpaired.
+
+    References
+    ----------
+    Read-out profiles: :func:`mllm_probe.studies.read_out_of`. Interchange: Geiger et al., "Causal Abstractions of
+    Neural Networks" (NeurIPS 2021). Question: Deng et al., arXiv 2605.05593, finding 1.
+    """
+    require_model(model)
+    for name in grids or {}:
+        require_one_of("grids", name, GRIDS)
+    if vectors is not None:
+        require_same_model(vectors, model, what="the vectors")
+    subject = subject_of(model, library, vectors, prompt=prompt, seed=seed, progress=progress)
+    facts = provenance(
+        model, prompt=model.default_prompt if prompt is None else prompt, study="localization", seed=seed
+    )
+    if subject.fitted is None:
+        return xr.Dataset(attrs={**facts, "n_concepts": 0, "summary": nothing_to_study(subject.seen)})
+    run = _Runs(subject, dict(grids or {}), vectors, prompt, seed, store, progress)
+    parts = [_read_outs(run, seed), _three_things(run), _half_doses(run.grid(RESIDUAL))]
+    result = xr.merge(parts, combine_attrs="drop", join="outer")
+    sizes = run.grid(INTERCHANGE)["group_size"].sel({GROUP: "changed"}, drop=True)
+    result = result.sel({CONCEPT: subject.concepts}).assign(changed_tokens=sizes.mean(SAMPLE).astype(np.float64))
+    assert subject.others is not None
+    categories = [str(subject.others[name].category) for name in subject.concepts]
+    result = result.assign_coords({CATEGORY: (CONCEPT, categories)})
+    result = result.merge(_contrasts(result, seed), combine_attrs="drop")
+    result = result.assign_attrs(facts, n_concepts=len(subject.concepts))
+    return result.assign_attrs(summary=summary_of(result))
+
+
+class _Runs:
+    """The grids of the study: those given, and the others when they are first needed."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        grids: dict[str, xr.Dataset],
+        vectors: xr.Dataset | None,
+        prompt: str | None,
+        seed: int,
+        store: str | Path | None,
+        progress: bool,
+    ) -> None:
+        self.subject, self.prompt, self.seed, self.progress = subject, prompt, seed, progress
+        self._grids, self._vectors, self._store = grids, vectors, None if store is None else Path(store)
+        for name, grid in grids.items():
+            require_same_model(grid, subject.model, what=f"grid {name!r}")
+
+    @property
+    def vectors(self) -> xr.Dataset:
+        """Vectors of the concepts that are fit, at the input and every block."""
+        if self._vectors is None:
+            assert self.subject.fitted is not None
+            self._vectors = concept_vectors(
+                self.subject.model, self.subject.fitted, self.prompt, tokens=(IMAGE,),
+                layers=[INPUT_NAME, *self.subject.model.layers], seed=self.seed, probe_accuracy=False,
+                progress=self.progress,
+            )  # fmt: skip
+        return self._vectors.sel({CONCEPT: self.subject.concepts})
+
+    def grid(self, name: str) -> xr.Dataset:
+        """One of `GRIDS`, of the concepts that are fit."""
+        if name not in self._grids:
+            store = None if self._store is None else self._store / f"{name}.zarr"
+            self._grids[name] = self._patched(store) if name == INTERCHANGE else self._swept(name, store)
+        return self._grids[name].sel({CONCEPT: self.subject.concepts})
+
+    def _patched(self, store: Path | None) -> xr.Dataset:
+        assert self.subject.others is not None
+        pairs = min(min(len(one.positive), len(one.negative)) for one in self.subject.others.values())
+        library = self.subject.others.subset(pairs=min(pairs, _IMAGES))
+        return patch(
+            self.subject.model, library, self.prompt, groups=("changed", IMAGE, LAST_PROMPT), metrics=_METRIC,
+            controls=("identity",), seed=self.seed, store=store, progress=self.progress,
+        )  # fmt: skip
+
+    def _swept(self, name: str, store: Path | None) -> xr.Dataset:
+        others, model = self.subject.others, self.subject.model
+        assert others is not None
+        labelled = any(picture.labels is not None for picture in others.pictures)
+        images = neutral_images(others, _IMAGES) if labelled else others
+        last = name == LAST_PROMPT
+        return sweep(
+            model, self.last_vectors if last else self.vectors, images, self.prompt,
+            layers="all" if last else [INPUT_NAME, *model.layers],
+            strengths=STRENGTHS if name == RESIDUAL else (1.0,), unit=RESIDUAL if name == RESIDUAL else VECTOR,
+            tokens=(LAST_PROMPT,) if last else (IMAGE,), metrics=(_METRIC,), controls=("random",), draws=_DRAWS,
+            seed=self.seed, store=store, progress=self.progress,
+        )  # fmt: skip
+
+    @cached_property
+    def last_vectors(self) -> xr.Dataset:
+        """Vectors at the last prompt token, with the accuracy of probes."""
+        assert self.subject.fitted is not None
+        return concept_vectors(
+            self.subject.model, self.subject.fitted, self.prompt, tokens=(LAST_PROMPT,), seed=self.seed,
+            progress=self.progress,
+        )  # fmt: skip
+
+    @cached_property
+    def lens(self) -> xr.DataArray:
+        """Logit-lens gap (concept, layer): log-probability of the concept's words, images with it minus without."""
+        assert self.subject.others is not None
+        return lens_gap(self.subject.model, self.subject.others, self.prompt)
+
+
+def _read_outs(run: _Runs, seed: int) -> xr.Dataset:
+    """Profiles and their numbers, of every measure."""
+    patched = read_out_of_patches(run.grid(INTERCHANGE), seed=seed)
+    shares = recovered(run.grid(INTERCHANGE), seed=seed)["recovered"]
+    found = {}
+    for direction in DIRECTIONS:
+        cumulative = shares.sel({GROUP: IMAGE, CONTROL: "pair", DIRECTION: direction}, drop=True)
+        found[f"{INTERCHANGE}, {direction}"] = _numbers(patched.sel({DIRECTION: direction}, drop=True), cumulative)
+    for unit in (VECTOR, RESIDUAL):
+        values = value_by_image(run.grid(unit), _METRIC).sel({STRENGTH: 1.0}, drop=True)
+        profile = read_out_of(values, IMAGE, seed=seed)
+        found[f"steering, {unit}"] = _numbers(profile, values.mean(SAMPLE))
+    return xr.concat(list(found.values()), xr.DataArray(list(found), dims=MEASURE, name=MEASURE))
+
+
+def _numbers(profile: xr.Dataset, cumulative: xr.DataArray) -> xr.Dataset:
+    names = ["effective_layers", "effective_share", "centre_depth", "peak_layer", "agreement", "n"]
+    shares = profile["read_out"] / profile["read_out"].sum(LAYER)
+    found = profile[names].assign(read_out=shares, last_block=shares.isel({LAYER: -1}, drop=True))
+    blocks = cumulative.where(cumulative[LAYER] >= 0, drop=True)
+    return found.assign(onset=participation_ratio(blocks)).reset_coords(drop=True)
+
+
+def _three_things(run: _Runs) -> xr.Dataset:
+    """What is steerable, stored and readable at the last prompt token of every layer, and how far they agree."""
+    steered = value_by_image(run.grid(LAST_PROMPT), _METRIC).sel({STRENGTH: 1.0}, drop=True).mean(SAMPLE)
+    shares = recovered(run.grid(INTERCHANGE), seed=run.seed)["recovered"]
+    stored = shares.sel({GROUP: LAST_PROMPT, CONTROL: "pair", DIRECTION: "insert"}, drop=True)
+    stored = stored.where(stored[LAYER] >= 0, drop=True)
+    probe = run.last_vectors["probe_accuracy"].sel({SCOPE: LAST_PROMPT}, drop=True)
+    named = {"steerable": steered, "stored": stored, "probe": probe, "readable": run.lens}
+    named = {name: one.reset_coords(drop=True).sel({CONCEPT: run.subject.concepts}) for name, one in named.items()}
+    pairs = {f"{a}, {b}": _squared_correlation(named[a], named[b]) for a, b in itertools.combinations(named, 2)}
+    r2 = xr.concat(list(pairs.values()), xr.DataArray(list(pairs), dims=PROFILES, name=PROFILES))
+    return xr.Dataset({name: one.transpose(CONCEPT, LAYER) for name, one in named.items()} | {"r2": r2})
+
+
+def _squared_correlation(one: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
+    """R² over layers, of the sign of the correlation (concept)."""
+    r = xr.corr(one, other, LAYER)
+    return r * abs(r)
+
+
+def _half_doses(grid: xr.Dataset) -> xr.Dataset:
+    """Dose at which half of the largest effect of a concept is reached, by layer; NaN where it never is."""
+    values = value_by_image(grid, _METRIC).mean(SAMPLE).transpose(CONCEPT, LAYER, STRENGTH)
+    values = values.where(values[LAYER] >= 0, drop=True)
+    doses = np.concatenate([[0.0], values[STRENGTH].values])
+    half = values.max((LAYER, STRENGTH)).values / 2
+    found = np.full(values.shape[:2], np.nan)
+    for place in np.ndindex(*found.shape):
+        curve = np.concatenate([[0.0], values.values[place]])
+        above = np.flatnonzero(curve >= half[place[0]])
+        if len(above) and half[place[0]] > 0:
+            upper = above[0]
+            share = (half[place[0]] - curve[upper - 1]) / (curve[upper] - curve[upper - 1])
+            found[place] = doses[upper - 1] + share * (doses[upper] - doses[upper - 1])
+    dose = xr.DataArray(found, {CONCEPT: values[CONCEPT].values, LAYER: values[LAYER].values}, (CONCEPT, LAYER))
+    return xr.Dataset({"half_dose": dose.assign_attrs(units="residual norms", long_name="dose for half of the effect")})
+
+
+def _contrasts(result: xr.Dataset, seed: int) -> xr.Dataset:
+    """Every two categories compared, by every measure and statistic: the multiverse of the finding."""
+    categories = result[CATEGORY].values.astype(str)
+    pairs = list(itertools.combinations(dict.fromkeys(categories), 2))
+    pairs = [(b, a) for a, b in pairs]
+    shape = (len(pairs), result.sizes[MEASURE], len(STATISTICS))
+    names = ("difference", "low", "high", "p", "adjusted", "adjusted_low", "adjusted_high", "adjusted_p")
+    found = {name: np.full(shape, np.nan) for name in names}
+    for place in np.ndindex(*shape):
+        one, other = pairs[place[0]]
+        values = result[STATISTICS[place[2]]].isel({MEASURE: place[1]}).values
+        for start, covariate in ((0, None), (4, result["changed_tokens"].values)):
+            got = contrast(values, categories, one, other, covariate=covariate, seed=seed)
+            for name, value in zip(names[start : start + 4], (got.difference, got.low, got.high, got.p), strict=True):
+                found[name][place] = value
+    coords = {
+        CONTRAST: [f"{one} - {other}" for one, other in pairs],
+        MEASURE: result[MEASURE].values,
+        STATISTIC: list(STATISTICS),
+    }
+    return xr.Dataset({name: ((CONTRAST, MEASURE, STATISTIC), part) for name, part in found.items()}, coords)
+
+
+def nothing_to_study(seen: xr.Dataset) -> str:
+    """Summary of a study of a model that tells no concept apart."""
+    return (
+        f"Nothing to study: of {seen.sizes[CONCEPT]} concepts the model tells none apart on the library's images "
+        "(mp.check): there is no cause to be found in it."
+    )
+
+
+def summary_of(study: xr.Dataset) -> str:
+    """Say what a localization study shows, and what cannot be concluded from it.
+
+    Parameters
+    ----------
+    study : Dataset
+        From :func:`localization`.
+    """
+    categories = study[CATEGORY].values.astype(str)
+    counts = {name: int((categories == name).sum()) for name in dict.fromkeys(categories)}
+    blocks = study.sizes[LAYER] if LAYER in study.dims else 0
+    lines = [f"{study.attrs['n_concepts']} concepts that the model tells apart, {blocks} blocks."]
+    headline = study["effective_layers"].sel({MEASURE: _HEADLINE[0]})
+    for name in counts:
+        own = headline.values[categories == name]
+        lines.append(
+            f"{name} ({counts[name]}): read out by {np.nanmean(own):.1f} blocks "
+            f"(over concepts {np.nanmin(own):.1f} to {np.nanmax(own):.1f}; {_HEADLINE[0]})."
+            if np.isfinite(own).any()
+            else f"{name} ({counts[name]}): halves of the images do not agree on a profile."
+        )
+    lines += [_verdict(study, str(pair)) for pair in study[CONTRAST].values]
+    few = [name for name, count in counts.items() if count < FEWEST_CONCEPTS]
+    if few:
+        lines.append(
+            f"Fewer than {FEWEST_CONCEPTS} concepts of {', '.join(few)}: nothing can be concluded about these "
+            "categories."
+        )
+    return "\n".join(lines)
+
+
+def _verdict(study: xr.Dataset, pair: str) -> str:
+    """One sentence about a contrast: only where most settings agree is there a difference."""
+    # Onset is not a number of blocks that read, so that it does not vote on localization.
+    voting = study.sel({CONTRAST: pair, STATISTIC: ["effective_layers"]})
+    signs = np.sign(voting["difference"].values.ravel())
+    known = signs[np.isfinite(signs)]
+    chosen = study.sel({CONTRAST: pair, MEASURE: _HEADLINE[0], STATISTIC: _HEADLINE[1]})
+    if not len(known):
+        return f"{pair}: not known, too few concepts have a profile."
+    more, less = int((known > 0).sum()), int((known < 0).sum())
+    number = (
+        f"{float(chosen['difference']):+.1f} blocks [{float(chosen['low']):.1f}, {float(chosen['high']):.1f}], "
+        f"p {float(chosen['p']):.3f}; beside the number of changed image tokens {float(chosen['adjusted']):+.1f}, "
+        f"p {float(chosen['adjusted_p']):.3f}"
+    )
+    agree = max(more, less) >= AGREEING * len(known)
+    told = "the measures agree" if agree else "the measures disagree, so that nothing is concluded"
+    return f"{pair}: {number}; positive in {more} and negative in {less} of {len(known)} measures: {told}."

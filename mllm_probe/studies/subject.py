@@ -1,0 +1,128 @@
+"""What every study begins with: the concepts that a model tells apart, images for vectors, and images to report on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import xarray as xr
+
+from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.concepts.bundled_worlds import library_call
+from mllm_probe.models import ProbeModel
+from mllm_probe.models.argument_checks import described
+from mllm_probe.schema import CONCEPT, FIT_IMAGE
+from mllm_probe.studies.fitness import check
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and the concepts of a library that are fit to be studied in it.
+
+    Attributes
+    ----------
+    model : ProbeModel
+    seen : Dataset (concept)
+        From :func:`mllm_probe.check`, of all concepts.
+    fitted, others : ConceptLibrary or None
+        Images that vectors are made with, and other images, of the concepts that are fit; None if there are none.
+    """
+
+    model: ProbeModel
+    seen: xr.Dataset
+    fitted: ConceptLibrary | None
+    others: ConceptLibrary | None
+
+    @property
+    def concepts(self) -> list[str]:
+        """Names of the concepts that are fit, in the library's order."""
+        return [str(name) for name in self.seen[CONCEPT].values[self.seen["fit"].values]]
+
+
+def subject_of(
+    model: ProbeModel,
+    library: ConceptLibrary | None,
+    vectors: xr.Dataset | None = None,
+    *,
+    prompt: str | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Subject:
+    """Find out which concepts of a library are fit to be studied, and divide their images.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    library : ConceptLibrary or None
+        That of a bundled model without one.
+    vectors : Dataset, optional
+        Vectors that are there already: concepts without one are left out, and their images are the fitted ones.
+    prompt : str, optional
+    seed : int
+        Of the split.
+    progress : bool
+
+    Raises
+    ------
+    TypeError
+        If it is no concept library.
+    ValueError
+        If the model is not bundled and no library is given, or the library has no images besides those of the vectors.
+    """
+    library = library_of(model, library)
+    if vectors is not None:
+        library = library.subset(concepts=[name for name in library if name in vectors[CONCEPT].values])
+    seen = check(model, library, prompt, progress=progress)
+    fit = [str(name) for name in seen[CONCEPT].values[seen["fit"].values]]
+    if not fit:
+        return Subject(model, seen, None, None)
+    return Subject(model, seen, *fitted_and_others(library.subset(concepts=fit), vectors, seed))
+
+
+def library_of(model: ProbeModel, library: ConceptLibrary | None) -> ConceptLibrary:
+    """Return the library given, or that of a bundled model."""
+    if library is None:
+        made = library_call(model.name)
+        if made is None:
+            raise ValueError(
+                f"'{model.name}' is not a bundled model, so a study needs to know which concepts to look at: give "
+                "library=mp.concepts.from_folder(…), from_hub(…), scenes() or emoji()."
+            )
+        return made()
+    if not isinstance(library, ConceptLibrary):
+        raise TypeError(
+            f"library: expected a concept library (mp.concepts.scenes, from_folder …); got {described(library)}."
+        )
+    return library
+
+
+def fitted_and_others(
+    library: ConceptLibrary, vectors: xr.Dataset | None = None, seed: int = 0
+) -> tuple[ConceptLibrary, ConceptLibrary]:
+    """Divide a library into the images that vectors were made with, and the others.
+
+    Parameters
+    ----------
+    library : ConceptLibrary
+    vectors : Dataset, optional
+        Without, or where they remember none of the library's images, it is split in halves.
+    seed : int
+        Of the split.
+
+    Raises
+    ------
+    ValueError
+        If all images made the vectors.
+    """
+    used: set[str] = set()
+    if vectors is not None and FIT_IMAGE in vectors.coords:
+        used = set(vectors[FIT_IMAGE].values.tolist())
+    if not any(picture.id in used for picture in library.pictures):
+        return library.split(seed=seed)
+    try:
+        others = library.where(lambda picture: picture.id not in used)
+    except ValueError as error:
+        raise ValueError(
+            "expected images besides those that the vectors were made with, to report on; "
+            f"{error} Give the whole library and vectors of library.split()[0]."
+        ) from error
+    return library.where(lambda picture: picture.id in used), others

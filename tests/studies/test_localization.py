@@ -1,0 +1,102 @@
+"""The localization study on planted truth, and what it says where there is nothing to study."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import mllm_probe as mp
+from mllm_probe.apps.zoo import tiny_llava
+from mllm_probe.studies.localization_study import MEASURES, STATISTICS, localization, summary_of
+
+BLOCK, LAYERS = 4, 6
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return mp.studies.truth.plant(layers=LAYERS, block=BLOCK, kinds=("local", "distributed", "decoy"), pairs=16)
+
+
+@pytest.fixture(scope="module")
+def study(planted):
+    return localization(planted.model, planted.library, progress=False)
+
+
+def test_one_block_and_equal_shares_are_told_apart_by_interchange(study):
+    found = study.sel(measure="interchange, insert")
+    assert found.effective_layers.sel(concept="local") == pytest.approx(1, abs=0.1)
+    assert found.effective_layers.sel(concept="distributed") >= 0.85 * LAYERS
+    assert found.peak_layer.sel(concept="local") == found.peak_layer.sel(concept="decoy") == BLOCK
+    np.testing.assert_allclose(found.read_out.sum("layer"), 1)
+    assert found.last_block.sel(concept="local") == pytest.approx(0, abs=0.02)
+
+
+def test_onset_is_not_the_number_of_blocks_that_read(study):
+    onset = study.onset.sel(measure="interchange, insert")
+    assert onset.sel(concept="local") == pytest.approx(BLOCK, abs=0.2), "one block reads it"
+    assert onset.sel(concept="distributed") == pytest.approx(0.75 * LAYERS, abs=0.8)
+
+
+def test_a_decoy_is_readable_everywhere_and_stored_from_its_block_on(study):
+    decoy = study.sel(concept="decoy")
+    assert (decoy.probe >= 0.9).all()
+    assert (decoy.stored.isel(layer=slice(0, BLOCK)) < 0.1).all() and (decoy.stored[BLOCK:] > 0.9).all()
+    r2 = decoy.r2.sel(profiles="stored, probe")
+    assert np.isnan(r2) or abs(r2) < 0.3, "a probe that is as good at every layer tells nothing of where"
+    assert decoy.r2.sel(profiles="steerable, stored") > 0.99
+
+
+def test_what_was_run_already_is_taken(planted, study):
+    _, others = planted.library.split()
+    grid = mp.patch(
+        planted.model, others, groups=("changed", "image", "last_prompt"), controls=("identity",), progress=False
+    )
+    grid["logprob"] = grid["logprob"] * np.nan
+    lost = localization(planted.model, planted.library, grids={"interchange": grid}, progress=False)
+    xr.testing.assert_allclose(
+        lost.read_out.sel(measure="steering, vector"), study.read_out.sel(measure="steering, vector")
+    )
+    assert np.isnan(lost.read_out.sel(measure="interchange, insert")).all()
+    with pytest.raises(ValueError, match="grids: expected one of"):
+        localization(planted.model, planted.library, grids={"patch": grid})
+
+
+def test_with_few_concepts_the_summary_concludes_nothing(study):
+    assert "Fewer than 8 concepts of planted: nothing can be concluded" in study.attrs["summary"]
+    assert study.attrs["n_concepts"] == 3 and study.sizes["contrast"] == 0
+    assert list(study.measure.values) == list(MEASURES)
+
+
+def test_a_model_that_tells_nothing_apart_has_no_study():
+    library = mp.concepts.scenes(concepts=["cat", "house", "neon"], pairs=12)
+    found = localization(tiny_llava(), library, progress=False)
+    assert found.attrs["n_concepts"] == 0 and "Nothing to study: of 3 concepts" in found.attrs["summary"]
+    assert not found.data_vars
+
+
+def made_up(values):
+    """A study of two categories whose effective layers are given by measure [measure, concept]."""
+    count = values.shape[1] // 2
+    names = [f"c{i}" for i in range(2 * count)]
+    data = dict.fromkeys(STATISTICS, (("measure", "concept"), values))
+    data["changed_tokens"] = ("concept", np.random.default_rng(0).uniform(10, 20, 2 * count))
+    categories = ["entity"] * count + ["abstract"] * count
+    coords = {"measure": list(MEASURES), "concept": names, "category": ("concept", categories), "layer": range(LAYERS)}
+    from mllm_probe.studies.localization_study import _contrasts
+
+    result = xr.Dataset(data, coords, {"n_concepts": 2 * count})
+    return result.merge(_contrasts(result, 0)).assign_attrs(result.attrs)
+
+
+def test_the_study_is_a_function_of_mp_studies_however_often_it_is_asked_for():
+    assert mp.studies.localization is localization and mp.studies.localization is localization
+
+
+def test_a_difference_is_concluded_only_where_the_measures_agree():
+    rng = np.random.default_rng(1)
+    values = rng.normal(3, 0.3, (4, 16))
+    values[:, 8:] += 2
+    agreed = summary_of(made_up(values))
+    assert "abstract - entity: +2.1 blocks" in agreed or "abstract - entity: +2.0 blocks" in agreed
+    assert "positive in 4 and negative in 0 of 4 measures: the measures agree." in agreed
+    values[2:, 8:] -= 4
+    assert "positive in 2 and negative in 2 of 4 measures: the measures disagree" in summary_of(made_up(values))
