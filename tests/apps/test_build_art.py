@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +15,14 @@ from mllm_probe.apps.emoji import build_art
 from mllm_probe.apps.emoji.build_art import (
     CLDR,
     INTEGRITY,
+    TRAINING_ART,
     UNSEEN,
     Package,
     archive,
     code_points,
     facts,
     mean_colour,
+    more_artists,
     sheet,
     sprites_of,
 )
@@ -58,7 +61,7 @@ def packages(tmp_path, monkeypatch):
 
 
 def test_every_package_is_pinned_by_its_hash():
-    assert set(INTEGRITY) == {art.package for art in (*ART_SETS, UNSEEN)} | {CLDR[0]}
+    assert set(INTEGRITY) == {art.package for art in (*ART_SETS, *TRAINING_ART, UNSEEN)} | {CLDR[0]}
     assert all(len(base64.b64decode(one)) == 64 for one in INTEGRITY.values())
 
 
@@ -66,6 +69,38 @@ def test_an_archive_with_another_hash_is_refused(tmp_path):
     (tmp_path / "iconify-json-noto-1.2.9.tgz").write_bytes(b"something else")
     with pytest.raises(ValueError, match="delete it and start again"):
         archive("@iconify-json/noto", "1.2.9", tmp_path)
+
+
+def test_an_archive_appears_when_it_is_whole(tmp_path, monkeypatch):
+    seen = []
+
+    def pack(command, cwd, check):
+        seen.append([file.name for file in tmp_path.iterdir() if file.is_file()])
+        (Path(cwd) / "iconify-json-noto-1.2.9.tgz").write_bytes(b"half")
+        seen.append([file.name for file in tmp_path.iterdir() if file.is_file()])
+
+    monkeypatch.setattr(build_art.subprocess, "run", pack)
+    monkeypatch.setitem(INTEGRITY, "@iconify-json/noto", base64.b64encode(hashlib.sha512(b"half").digest()).decode())
+    assert archive("@iconify-json/noto", "1.2.9", tmp_path).read_bytes() == b"half"
+    assert seen == [[], []] and [file.name for file in tmp_path.iterdir()] == ["iconify-json-noto-1.2.9.tgz"]
+
+
+def test_other_artists_are_drawn_once_and_lack_what_they_lack(tmp_path, monkeypatch):
+    drawn = []
+
+    def one_sprite(art, folder, *, whole):
+        assert not whole
+        drawn.append(art.style)
+        image = Image.new("RGBA", (COLUMNS * SIDE, -(-len(icons()) // COLUMNS) * SIDE))
+        image.paste((9, 8, 7, 255), (SIDE, 0, 2 * SIDE, SIDE))
+        return image
+
+    monkeypatch.setattr(build_art, "sheet", one_sprite)
+    first, again = more_artists(tmp_path), more_artists(tmp_path)
+    assert drawn == [art.style for art in TRAINING_ART] and len(first) == len(again) == len(TRAINING_ART)
+    for sprites in (*first, *again):
+        assert list(sprites) == [icons()[1]] and (sprites[icons()[1]] == [9, 8, 7, 255]).all()
+    assert all(art.licence in ("Apache-2.0", "MIT", "CC-BY-4.0") for art in TRAINING_ART)
 
 
 def test_sprites_stand_in_the_order_of_the_tables(packages, monkeypatch):
