@@ -193,6 +193,7 @@ def train_model(
     work: str | None = None,
     out: str | None = None,
     seed: int = 0,
+    tower_after: str | None = None,
     tower_steps: int | None = None,
     steps: int | None = None,
     minutes: float | None = None,
@@ -213,6 +214,8 @@ def train_model(
         Folder for the model; one of its name here by default.
     seed
         Of the whole training.
+    tower_after
+        Of emoji-135m: checkpoint of an earlier tower to begin with.
     tower_steps
         Steps of the vision tower.
     steps
@@ -231,6 +234,7 @@ def train_model(
         work=work,
         out=out,
         seed=seed,
+        tower_after=tower_after,
         tower_steps=tower_steps,
         steps=steps,
         minutes=minutes,

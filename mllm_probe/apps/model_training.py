@@ -26,6 +26,7 @@ def train_listed(
     out: str | None = None,
     seed: int = 0,
     tower_steps: int | None = None,
+    tower_after: str | Path | None = None,
     steps: int | None = None,
     minutes: float | None = None,
     threads: int = 1,
@@ -39,6 +40,8 @@ def train_listed(
     work, out : str, optional
         Folders for checkpoints, and for the model.
     seed : int
+    tower_after : str or Path, optional
+        Checkpoint of an earlier tower that the emoji model's begins with.
     tower_steps, steps : int, optional
     minutes : float, optional
         In place of ``steps``, of the emoji model.
@@ -59,7 +62,7 @@ def train_listed(
         If something is missing that the training begins with.
     """
     if name in DEPTHS:
-        _require_unset(name, minutes=minutes, only=only)
+        _require_unset(name, minutes=minutes, only=only, tower_after=tower_after)
         given = {"--work": work, "--out": out, "--tower-steps": tower_steps, "--steps": steps}
         options = [text for option, value in given.items() if value is not None for text in (option, str(value))]
         train_drawn(["--model", name, "--seed", str(seed), "--processes", str(threads), *options])
@@ -74,6 +77,8 @@ def train_listed(
     torch.set_num_threads(threads)
     folder = default_work() / MODEL if work is None else Path(work)
     plan = _with_options(seed, tower_steps, steps, minutes)
+    if tower_after is not None:
+        plan = replace(plan, tower=replace(plan.tower, after=Path(tower_after)))
     pause = Pause(folder).on_signals()
     return train(plan, folder, Path(out or MODEL), STAGES if only is None else (only,), pause, _artists)
 

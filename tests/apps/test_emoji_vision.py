@@ -290,6 +290,33 @@ def test_checkpoints_are_written_when_their_time_has_come(words, tmp_path, monke
     assert saved == [1, 2, 3, 4]
 
 
+def test_a_training_begins_with_an_earlier_tower_and_other_pictures(words, tmp_path, monkeypatch):
+    few = held_out_scenes(2)
+    monkeypatch.setattr(vision_training, "held_out_scenes", lambda count: few)
+    earlier, later = tmp_path / "earlier.safetensors", tmp_path / "later.safetensors"
+    vision_training.train_vision(CPU, replace(PLAN, steps=3), words, earlier)
+    asked, begun = [], []
+
+    def batch(seed, step, count, artists):
+        asked.append(step)
+        return training_batch(seed, step, count, artists)
+
+    def loss(eyes, *rest):
+        begun.append({name: tensor.detach().clone() for name, tensor in eyes.weights()["tower"].items()})
+        return real_loss(eyes, *rest)
+
+    real_loss = vision_training.vision_loss
+    monkeypatch.setattr(vision_training, "training_batch", batch)
+    monkeypatch.setattr(vision_training, "vision_loss", loss)
+    vision_training.train_vision(CPU, replace(PLAN, steps=2, after=earlier), words, later)
+    assert asked == [3, 4], "not the pictures that the earlier training saw"
+    kept = weights(earlier)["tower"]
+    assert kept and all(torch.equal(begun[0][name], tensor) for name, tensor in kept.items())
+    assert any(not torch.equal(begun[1][name], tensor) for name, tensor in kept.items())
+    with pytest.raises(FileNotFoundError, match="no trained vision tower at .*none.safetensors to begin with"):
+        vision_training.train_vision(CPU, replace(PLAN, after=tmp_path / "none.safetensors"), words, later)
+
+
 def test_a_signal_pauses_after_the_step(words, tmp_path, monkeypatch):
     steps = []
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mllm_probe.apps.emoji.build_art import TRAINING_ART
 from mllm_probe.apps.emoji.seeing_decoder import SeeingDecoder
+from mllm_probe.apps.emoji.vision_training import earlier_tower
 from mllm_probe.apps.training.card import RESULTS
 from mllm_probe.apps.training.model_folder import SETTINGS
 from mllm_probe.emoji.art_files import ART_SETS, ArtSet
@@ -70,7 +71,7 @@ Sprites were resized and processed. OpenMoji was used for evaluation alone.
 | | |
 |---|---|
 | left out | {held_out} combinations of a style with a thing or an emotion |
-| vision tower and projector | {tower_steps:,} steps of {tower_batch} images: image tokens point to the decoder's own embeddings of the words for what they show |
+| vision tower and projector | {tower_steps:,} steps of {tower_batch} images, after {tower_before:,} of an earlier training: image tokens point to the decoder's own embeddings of the words for what they show |
 | language | {steps:,} steps of {images} images with up to {questions} questions, {about} free answers about images and {chats} chats of the untouched decoder, and {seen} images for the tower's own task |
 | teacher | {teacher_about:,} questions about what is seen and {teacher_chats:,} chats, answered once by the untouched decoder |
 | time | tower {tower_wall:.0f} min ({tower_cpu:.0f} of processor), language {language_wall:.0f} min ({language_cpu:.0f} of processor) |
@@ -102,6 +103,7 @@ def export(model: SeeingDecoder, folder: Path, plan: EmojiPlan, took: Mapping[st
     (folder / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     facts = {
         "assembly": asdict(plan.assembly),
+        "tower_before": earlier_tower(plan.tower.after)[1],
         "tower_steps": plan.tower.steps,
         "tower_batch": plan.tower.batch,
         "steps": plan.language.steps,

@@ -75,13 +75,13 @@ class LanguagePlan:
     """
 
     steps: int = 1200
-    images: int = 12
+    images: int = 10
     questions: int = 4
     room: int = 96
-    about: int = 4
-    chats: int = 3
+    about: int = 6
+    chats: int = 4
     seen: int = 64
-    about_weight: float = 1.0
+    about_weight: float = 1.5
     chat_weight: float = 1.5
     seen_weight: float = 0.3
     muon_rate: float = 1.5e-3

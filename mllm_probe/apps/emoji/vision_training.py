@@ -32,7 +32,23 @@ _GROUND_WEIGHT, _ICON_WEIGHT, _CELL_STYLE_WEIGHT, _NORM_WEIGHT = 0.15, 0.3, 0.8,
 
 @dataclass(frozen=True)
 class VisionPlan:
-    """Training plan of the vision tower and projector."""
+    """Training plan of the vision tower and projector.
+
+    Parameters
+    ----------
+    steps, batch : int
+    muon_rate, adam_rate : float
+        Peak learning rates.
+    weight_decay : float
+    warmup : int
+    save_seconds : float
+    held : int
+        Scenes of each kind to report on.
+    seed : int
+    after : Path or None
+        Checkpoint of an earlier training whose tower, projector and readouts this one begins with; it goes on with
+        other images.
+    """
 
     steps: int = 7000
     batch: int = 64
@@ -43,6 +59,7 @@ class VisionPlan:
     save_seconds: float = 300.0
     held: int = 256
     seed: int = 0
+    after: Path | None = None
 
 
 def target_words() -> dict[str, Sequence[str]]:
@@ -106,6 +123,22 @@ def vision_loss(eyes: Eyes, readouts: Readouts, words: WordVectors, batch: Batch
     return loss + _NORM_WEIGHT * (words.relative_norm(tokens) - 1).square().mean()
 
 
+def earlier_tower(path: Path | None) -> tuple[Groups, int]:
+    """Return the groups of an earlier training's checkpoint and its steps; nothing and 0 without a path.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no checkpoint.
+    """
+    if path is None:
+        return {}, 0
+    groups, progress = training_state.load(path)
+    if not groups:
+        raise FileNotFoundError(f"no trained vision tower at {path} to begin with")
+    return groups, int(progress["step"])
+
+
 def train_vision(
     team: Team,
     plan: VisionPlan,
@@ -138,14 +171,17 @@ def train_vision(
     named += [(f"head.{name}", parameter, 1.0) for name, parameter in readouts.named_parameters()]
     optimizer = HybridOptimizer(named, plan.muon_rate, plan.adam_rate, plan.weight_decay, plan.steps, plan.warmup)
     groups, progress = training_state.load(path)
+    earlier, seen = earlier_tower(plan.after)
+    if begun := groups or earlier:
+        eyes.load_weights(begun)
+        readouts.load_state_dict(begun["readouts"])
     if groups:
-        eyes.load_weights(groups)
-        readouts.load_state_dict(groups["readouts"])
         optimizer.load_state_tensors(groups["optimizer"])
     held = held_out_scenes(plan.held)
 
     def step(number: int) -> Tensor:
-        loss = vision_loss(eyes, readouts, words, training_batch(plan.seed, number, plan.batch, artists), team.device)
+        batch = training_batch(plan.seed, seen + number, plan.batch, artists)
+        loss = vision_loss(eyes, readouts, words, batch, team.device)
         optimizer.descend(loss, number, team)
         return loss
 
