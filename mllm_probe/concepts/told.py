@@ -40,7 +40,7 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
         "The picture expresses this feeling: {}.",
     ),
     "relation": (
-        "In the picture, the first thing is {} of the second.",
+        "Seen from the second thing, the first is: {}.",
         "The relation of the two things is: {}.",
         "I see two things, and the relation is: {}.",
         "The relation in the picture is {}.",

@@ -12,6 +12,7 @@ import torch
 from mllm_probe.apps.emoji.build_art import UNSEEN, sprites_of
 from mllm_probe.apps.emoji.emoji_folder import PARTS, refresh_emoji_card
 from mllm_probe.apps.emoji.emoji_recognition import ROWS, Artwork, majority_shares, recognition_scores
+from mllm_probe.apps.emoji.emoji_run import MODEL
 from mllm_probe.apps.emoji.language_kept import language_lines
 from mllm_probe.apps.evaluation.accuracy import Score, table
 from mllm_probe.apps.evaluation.answerer import Answerer
@@ -23,7 +24,6 @@ from mllm_probe.loading.decoder_cache import cache_root, cached_decoder
 from mllm_probe.studies.recommendation import STORED
 
 log = logging.getLogger(__name__)
-MODEL = "emoji-135m"
 _BLOCKS = (4, 8, 12, 16, 20, 23, 26)
 _SEARCHED = {"image": (0.5, 0.75, 1.0, 1.5), "last_prompt+generated": (0.35, 0.5)}
 """Where settings are looked for: fewer cells than `mllm_probe.recommend` tries by itself, as each costs more here."""
