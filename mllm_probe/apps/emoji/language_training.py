@@ -62,10 +62,10 @@ class LanguagePlan:
         Images of a step for the tower's own task.
     about_weight, chat_weight, seen_weight : float
         Of these three in the loss; that of packed questions is 1.
+    adapter_rate : float
+        Peak learning rate of the adapters, whose matrices are too thin for Muon.
     muon_rate, adam_rate : float
-        Peak learning rates.
-    eyes_rate : float
-        Factor on the rates for projector, tower and its readouts.
+        Peak learning rates of projector, tower and its readouts.
     weight_decay : float
     warmup : int
     save_seconds : float
@@ -84,9 +84,9 @@ class LanguagePlan:
     about_weight: float = 1.5
     chat_weight: float = 1.5
     seen_weight: float = 0.3
-    muon_rate: float = 1.5e-3
-    adam_rate: float = 8e-4
-    eyes_rate: float = 0.3
+    adapter_rate: float = 6e-3
+    muon_rate: float = 4.5e-4
+    adam_rate: float = 2.4e-4
     weight_decay: float = 0.02
     warmup: int = 20
     save_seconds: float = 300.0
@@ -140,10 +140,11 @@ def _begin(model: SeeingDecoder, words: WordVectors, plan: LanguagePlan, tower: 
         adapter.reset()
     readouts = Readouts(model.eyes.width).to(model.device)
     readouts.load_state_dict(groups["readouts"])
-    named = [(f"adapter.{name}.{i}", p, 1.0) for name, one in adapters(model.decoder).items()
+    thin = plan.adapter_rate / plan.adam_rate
+    named = [(f"adapter.{name}.{i}", p, thin) for name, one in adapters(model.decoder).items()
              for i, p in enumerate((one.down, one.up))]  # fmt: skip
-    named += [(name, parameter, plan.eyes_rate) for name, parameter in model.eyes.named_parameters()]
-    named += [(f"head.{name}", parameter, plan.eyes_rate) for name, parameter in readouts.named_parameters()]
+    named += [(name, parameter, 1.0) for name, parameter in model.eyes.named_parameters()]
+    named += [(f"head.{name}", parameter, 1.0) for name, parameter in readouts.named_parameters()]
     optimizer = HybridOptimizer(named, plan.muon_rate, plan.adam_rate, plan.weight_decay, plan.steps, plan.warmup)
     return Learning(model, readouts, words.to(model.device), optimizer)
 
