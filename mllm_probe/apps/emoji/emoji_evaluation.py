@@ -24,9 +24,11 @@ from mllm_probe.loading.decoder_cache import cache_root, cached_decoder
 from mllm_probe.studies.recommendation import STORED
 
 log = logging.getLogger(__name__)
-_BLOCKS = (4, 8, 12, 16, 20, 23, 26)
-_SEARCHED = {"image": (0.5, 0.75, 1.0, 1.5), "last_prompt+generated": (0.35, 0.5)}
-"""Where settings are looked for: fewer cells than `mllm_probe.recommend` tries by itself, as each costs more here."""
+_BLOCKS = (2, 6, 11, 17, 23)
+_SEARCHED = {"image": (0.5, 0.75, 1.0), "last_prompt+generated": (0.35, 0.5)}
+_IMAGES = 8
+"""Where settings are looked for: fewer cells and images than `mllm_probe.recommend` tries by itself, as each answer
+costs twenty times as much here."""
 _LONGEST = 20
 """Tokens of an answer: descriptions name the style last."""
 
@@ -117,7 +119,8 @@ def steering_tables(folder: Path, print_line: Callable[[str], None]) -> list[str
     """
     made = library_call(MODEL)
     assert made is not None
-    found = recommended(folder, made(), layers=_BLOCKS, strengths=_SEARCHED, max_new_tokens=_LONGEST)
+    search = {"layers": _BLOCKS, "strengths": _SEARCHED, "images": _IMAGES, "max_new_tokens": _LONGEST}
+    found = recommended(folder, made(), **search)
     found.save(folder / STORED)
     tables = tables_of(found)
     print_line("\n\n".join(tables))
