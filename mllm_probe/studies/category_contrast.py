@@ -12,8 +12,6 @@ from mllm_probe.metrics.statistics import LEVEL
 PERMUTATIONS = 9999
 _LEAST_LEFT = 1e-9
 """Share of a category's variance that a covariate must leave, for the two to be told apart."""
-FEWEST_CONCEPTS = 8
-"""Concepts of a category with fewer of which nothing is concluded: 4 against 4 cannot have a p under .029."""
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from mllm_probe.concepts import ConceptLibrary, neutral_images
-from mllm_probe.models import ProbeModel, require_model
-from mllm_probe.models.argument_checks import require_one_of
+from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.models import ProbeModel
 from mllm_probe.patching import patch
 from mllm_probe.schema import (
     CATEGORY,
@@ -30,18 +28,14 @@ from mllm_probe.schema import (
     SCOPE,
     STATISTIC,
     STRENGTH,
-    provenance,
-    require_same_model,
 )
-from mllm_probe.studies.category_contrast import FEWEST_CONCEPTS, contrast
+from mllm_probe.studies.category_contrast import contrast
 from mllm_probe.studies.effect import value_by_image
 from mllm_probe.studies.layer_spread import participation_ratio
 from mllm_probe.studies.logit_lens import lens_gap
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT, read_out_of, read_out_of_patches
 from mllm_probe.studies.recovery import recovered
-from mllm_probe.studies.subject import Subject, subject_of
-from mllm_probe.sweeps import sweep
-from mllm_probe.vectors import concept_vectors
+from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 
 INTERCHANGE, VECTOR, RESIDUAL = "interchange", "vector", "residual"
 GRIDS = (INTERCHANGE, VECTOR, RESIDUAL, LAST_PROMPT)
@@ -121,116 +115,63 @@ def localization(
     Read-out profiles: :func:`mllm_probe.studies.read_out_of`. Interchange: Geiger et al., "Causal Abstractions of
     Neural Networks" (NeurIPS 2021). Question: Deng et al., arXiv 2605.05593, finding 1.
     """
-    require_model(model)
-    for name in grids or {}:
-        require_one_of("grids", name, GRIDS)
-    if vectors is not None:
-        require_same_model(vectors, model, what="the vectors")
-    subject = subject_of(model, library, vectors, prompt=prompt, seed=seed, progress=progress)
-    facts = provenance(
-        model, prompt=model.default_prompt if prompt is None else prompt, study="localization", seed=seed
-    )
-    if subject.fitted is None:
-        return xr.Dataset(attrs={**facts, "n_concepts": 0, "summary": nothing_to_study(subject.seen)})
-    run = _Runs(subject, dict(grids or {}), vectors, prompt, seed, store, progress)
-    parts = [_read_outs(run, seed), _three_things(run), _half_doses(run.grid(RESIDUAL))]
+    run = StudyRuns(
+        "localization", GRIDS, model, library, vectors=vectors, grids=grids, prompt=prompt, seed=seed, store=store,
+        progress=progress,
+    )  # fmt: skip
+    nothing = run.nothing()
+    if nothing is not None:
+        return nothing
+    patched, swept = _patched(run), {name: _swept(run, name) for name in GRIDS if name != INTERCHANGE}
+    parts = [_read_outs(patched, swept, seed), _three_things(run, patched, swept), _half_doses(swept[RESIDUAL])]
     result = xr.merge(parts, combine_attrs="drop", join="outer")
-    sizes = run.grid(INTERCHANGE)["group_size"].sel({GROUP: "changed"}, drop=True)
-    result = result.sel({CONCEPT: subject.concepts}).assign(changed_tokens=sizes.mean(SAMPLE).astype(np.float64))
-    assert subject.others is not None
-    categories = [str(subject.others[name].category) for name in subject.concepts]
-    result = result.assign_coords({CATEGORY: (CONCEPT, categories)})
+    sizes = patched["group_size"].sel({GROUP: "changed"}, drop=True)
+    result = result.sel({CONCEPT: run.concepts}).assign(changed_tokens=sizes.mean(SAMPLE).astype(np.float64))
+    result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
     result = result.merge(_contrasts(result, seed), combine_attrs="drop")
-    result = result.assign_attrs(facts, n_concepts=len(subject.concepts))
+    result = result.assign_attrs(run.facts)
     return result.assign_attrs(summary=summary_of(result))
 
 
-class _Runs:
-    """The grids of the study: those given, and the others when they are first needed."""
-
-    def __init__(
-        self,
-        subject: Subject,
-        grids: dict[str, xr.Dataset],
-        vectors: xr.Dataset | None,
-        prompt: str | None,
-        seed: int,
-        store: str | Path | None,
-        progress: bool,
-    ) -> None:
-        self.subject, self.prompt, self.seed, self.progress = subject, prompt, seed, progress
-        self._grids, self._vectors, self._store = grids, vectors, None if store is None else Path(store)
-        for name, grid in grids.items():
-            require_same_model(grid, subject.model, what=f"grid {name!r}")
-
-    @property
-    def vectors(self) -> xr.Dataset:
-        """Vectors of the concepts that are fit, at the input and every block."""
-        if self._vectors is None:
-            assert self.subject.fitted is not None
-            self._vectors = concept_vectors(
-                self.subject.model, self.subject.fitted, self.prompt, tokens=(IMAGE,),
-                layers=[INPUT_NAME, *self.subject.model.layers], seed=self.seed, probe_accuracy=False,
-                progress=self.progress,
-            )  # fmt: skip
-        return self._vectors.sel({CONCEPT: self.subject.concepts})
-
-    def grid(self, name: str) -> xr.Dataset:
-        """One of `GRIDS`, of the concepts that are fit."""
-        if name not in self._grids:
-            store = None if self._store is None else self._store / f"{name}.zarr"
-            self._grids[name] = self._patched(store) if name == INTERCHANGE else self._swept(name, store)
-        return self._grids[name].sel({CONCEPT: self.subject.concepts})
-
-    def _patched(self, store: Path | None) -> xr.Dataset:
-        assert self.subject.others is not None
-        pairs = min(min(len(one.positive), len(one.negative)) for one in self.subject.others.values())
-        library = self.subject.others.subset(pairs=min(pairs, _IMAGES))
-        return patch(
-            self.subject.model, library, self.prompt, groups=("changed", IMAGE, LAST_PROMPT), metrics=_METRIC,
-            controls=("identity",), seed=self.seed, store=store, progress=self.progress,
-        )  # fmt: skip
-
-    def _swept(self, name: str, store: Path | None) -> xr.Dataset:
-        others, model = self.subject.others, self.subject.model
-        assert others is not None
-        labelled = any(picture.labels is not None for picture in others.pictures)
-        images = neutral_images(others, _IMAGES) if labelled else others
-        last = name == LAST_PROMPT
-        return sweep(
-            model, self.last_vectors if last else self.vectors, images, self.prompt,
-            layers="all" if last else [INPUT_NAME, *model.layers],
-            strengths=STRENGTHS if name == RESIDUAL else (1.0,), unit=RESIDUAL if name == RESIDUAL else VECTOR,
-            tokens=(LAST_PROMPT,) if last else (IMAGE,), metrics=(_METRIC,), controls=("random",), draws=_DRAWS,
-            seed=self.seed, store=store, progress=self.progress,
-        )  # fmt: skip
-
-    @cached_property
-    def last_vectors(self) -> xr.Dataset:
-        """Vectors at the last prompt token, with the accuracy of probes."""
-        assert self.subject.fitted is not None
-        return concept_vectors(
-            self.subject.model, self.subject.fitted, self.prompt, tokens=(LAST_PROMPT,), seed=self.seed,
-            progress=self.progress,
-        )  # fmt: skip
-
-    @cached_property
-    def lens(self) -> xr.DataArray:
-        """Logit-lens gap (concept, layer): log-probability of the concept's words, images with it minus without."""
-        assert self.subject.others is not None
-        return lens_gap(self.subject.model, self.subject.others, self.prompt)
+def _patched(run: StudyRuns) -> xr.Dataset:
+    """Interchange of each image with its counterfactual."""
+    pairs = min(min(len(one.positive), len(one.negative)) for one in run.others.values())
+    library = run.others.subset(pairs=min(pairs, _IMAGES))
+    return run.grid(
+        INTERCHANGE,
+        lambda store: patch(
+            run.model, library, run.prompt, groups=("changed", IMAGE, LAST_PROMPT), metrics=_METRIC,
+            controls=("identity",), seed=run.seed, store=store, progress=run.progress,
+        ),
+    )  # fmt: skip
 
 
-def _read_outs(run: _Runs, seed: int) -> xr.Dataset:
+def _swept(run: StudyRuns, name: str) -> xr.Dataset:
+    """One of the sweeps, on images without the concepts."""
+    last, every = name == LAST_PROMPT, [INPUT_NAME, *run.model.layers]
+    vectors = _last_vectors(run) if last else run.vectors(IMAGE, layers=every)
+    return run.swept(
+        name, vectors, run.images_without(_IMAGES), layers="all" if last else every,
+        strengths=STRENGTHS if name == RESIDUAL else (1.0,), unit=RESIDUAL if name == RESIDUAL else VECTOR,
+        tokens=(LAST_PROMPT,) if last else (IMAGE,), metrics=(_METRIC,), controls=("random",), draws=_DRAWS,
+    )  # fmt: skip
+
+
+def _last_vectors(run: StudyRuns) -> xr.Dataset:
+    """Vectors at the last prompt token, with the accuracy of probes."""
+    return run.vectors(LAST_PROMPT, probe_accuracy=True)
+
+
+def _read_outs(grid: xr.Dataset, swept: Mapping[str, xr.Dataset], seed: int) -> xr.Dataset:
     """Profiles and their numbers, of every measure."""
-    patched = read_out_of_patches(run.grid(INTERCHANGE), seed=seed)
-    shares = recovered(run.grid(INTERCHANGE), seed=seed)["recovered"]
+    patched = read_out_of_patches(grid, seed=seed)
+    shares = recovered(grid, seed=seed)["recovered"]
     found = {}
     for direction in DIRECTIONS:
         cumulative = shares.sel({GROUP: IMAGE, CONTROL: "pair", DIRECTION: direction}, drop=True)
         found[f"{INTERCHANGE}, {direction}"] = _numbers(patched.sel({DIRECTION: direction}, drop=True), cumulative)
     for unit in (VECTOR, RESIDUAL):
-        values = value_by_image(run.grid(unit), _METRIC).sel({STRENGTH: 1.0}, drop=True)
+        values = value_by_image(swept[unit], _METRIC).sel({STRENGTH: 1.0}, drop=True)
         profile = read_out_of(values, IMAGE, seed=seed)
         found[f"steering, {unit}"] = _numbers(profile, values.mean(SAMPLE))
     return xr.concat(list(found.values()), xr.DataArray(list(found), dims=MEASURE, name=MEASURE))
@@ -244,15 +185,16 @@ def _numbers(profile: xr.Dataset, cumulative: xr.DataArray) -> xr.Dataset:
     return found.assign(onset=participation_ratio(blocks)).reset_coords(drop=True)
 
 
-def _three_things(run: _Runs) -> xr.Dataset:
+def _three_things(run: StudyRuns, grid: xr.Dataset, swept: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """What is steerable, stored and readable at the last prompt token of every layer, and how far they agree."""
-    steered = value_by_image(run.grid(LAST_PROMPT), _METRIC).sel({STRENGTH: 1.0}, drop=True).mean(SAMPLE)
-    shares = recovered(run.grid(INTERCHANGE), seed=run.seed)["recovered"]
+    steered = value_by_image(swept[LAST_PROMPT], _METRIC).sel({STRENGTH: 1.0}, drop=True).mean(SAMPLE)
+    shares = recovered(grid, seed=run.seed)["recovered"]
     stored = shares.sel({GROUP: LAST_PROMPT, CONTROL: "pair", DIRECTION: "insert"}, drop=True)
     stored = stored.where(stored[LAYER] >= 0, drop=True)
-    probe = run.last_vectors["probe_accuracy"].sel({SCOPE: LAST_PROMPT}, drop=True)
-    named = {"steerable": steered, "stored": stored, "probe": probe, "readable": run.lens}
-    named = {name: one.reset_coords(drop=True).sel({CONCEPT: run.subject.concepts}) for name, one in named.items()}
+    probe = _last_vectors(run)["probe_accuracy"].sel({SCOPE: LAST_PROMPT}, drop=True)
+    lens = lens_gap(run.model, run.others, run.prompt)
+    named = {"steerable": steered, "stored": stored, "probe": probe, "readable": lens}
+    named = {name: one.reset_coords(drop=True).sel({CONCEPT: run.concepts}) for name, one in named.items()}
     pairs = {f"{a}, {b}": _squared_correlation(named[a], named[b]) for a, b in itertools.combinations(named, 2)}
     r2 = xr.concat(list(pairs.values()), xr.DataArray(list(pairs), dims=PROFILES, name=PROFILES))
     return xr.Dataset({name: one.transpose(CONCEPT, LAYER) for name, one in named.items()} | {"r2": r2})
@@ -305,14 +247,6 @@ def _contrasts(result: xr.Dataset, seed: int) -> xr.Dataset:
     return xr.Dataset({name: ((CONTRAST, MEASURE, STATISTIC), part) for name, part in found.items()}, coords)
 
 
-def nothing_to_study(seen: xr.Dataset) -> str:
-    """Summary of a study of a model that tells no concept apart."""
-    return (
-        f"Nothing to study: of {seen.sizes[CONCEPT]} concepts the model tells none apart on the library's images "
-        "(mp.check): there is no cause to be found in it."
-    )
-
-
 def summary_of(study: xr.Dataset) -> str:
     """Say what a localization study shows, and what cannot be concluded from it.
 
@@ -335,12 +269,7 @@ def summary_of(study: xr.Dataset) -> str:
             else f"{name} ({counts[name]}): halves of the images do not agree on a profile."
         )
     lines += [_verdict(study, str(pair)) for pair in study[CONTRAST].values]
-    few = [name for name, count in counts.items() if count < FEWEST_CONCEPTS]
-    if few:
-        lines.append(
-            f"Fewer than {FEWEST_CONCEPTS} concepts of {', '.join(few)}: nothing can be concluded about these "
-            "categories."
-        )
+    lines += few_concepts(list(categories))
     return "\n".join(lines)
 
 

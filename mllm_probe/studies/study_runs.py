@@ -1,0 +1,149 @@
+"""What every study runs on: concepts that are fit, vectors, images to report on, and grids when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from mllm_probe.concepts import ConceptLibrary, Picture, neutral_images
+from mllm_probe.models import ProbeModel, require_model
+from mllm_probe.models.argument_checks import require_one_of
+from mllm_probe.schema import CONCEPT, SCOPE, provenance, require_same_model
+from mllm_probe.studies.subject import Subject, subject_of
+from mllm_probe.sweeps import sweep
+from mllm_probe.vectors import concept_vectors
+
+FEWEST_CONCEPTS = 8
+"""Concepts of a category with fewer of which nothing is concluded: 4 against 4 cannot have a p under .029."""
+
+
+class StudyRuns:
+    """One run of a study: its subject, and what it runs or was given.
+
+    Parameters
+    ----------
+    study : str
+        Its name.
+    known : sequence of str
+        Names under which it takes grids.
+    model, library, vectors, grids, prompt, seed, store, progress
+        As every study takes them: see :func:`mllm_probe.studies.localization`.
+
+    Raises
+    ------
+    ValueError
+        If vectors or grids are of another model, a grid has a name that the study does not know, or there is no library
+        for the model.
+    """
+
+    def __init__(
+        self,
+        study: str,
+        known: Sequence[str],
+        model: ProbeModel,
+        library: ConceptLibrary | None,
+        *,
+        vectors: xr.Dataset | None,
+        grids: Mapping[str, xr.Dataset] | None,
+        prompt: str | None,
+        seed: int,
+        store: str | Path | None,
+        progress: bool,
+    ) -> None:
+        require_model(model)
+        self._grids = dict(grids or {})
+        for name, grid in self._grids.items():
+            require_one_of("grids", name, known)
+            require_same_model(grid, model, what=f"grid {name!r}")
+        if vectors is not None:
+            require_same_model(vectors, model, what="the vectors")
+        self.study, self.model, self.prompt, self.seed, self.progress = study, model, prompt, seed, progress
+        self.subject: Subject = subject_of(model, library, vectors, prompt=prompt, seed=seed, progress=progress)
+        self._given, self._store = vectors, None if store is None else Path(store)
+        self._made: dict[tuple[Any, ...], xr.Dataset] = {}
+
+    @property
+    def concepts(self) -> list[str]:
+        """Names of the concepts that are fit."""
+        return self.subject.concepts
+
+    @property
+    def others(self) -> ConceptLibrary:
+        """Images that the vectors were not made with, of the concepts that are fit."""
+        assert self.subject.others is not None
+        return self.subject.others
+
+    @property
+    def categories(self) -> list[str]:
+        """Category of each concept that is fit."""
+        return [str(self.others[name].category) for name in self.concepts]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Attributes of the study's dataset."""
+        prompt = self.model.default_prompt if self.prompt is None else self.prompt
+        return provenance(
+            self.model, prompt=prompt, study=self.study, seed=self.seed, n_concepts=len(self.subject.concepts)
+        )
+
+    def nothing(self) -> xr.Dataset | None:
+        """The study's dataset if the model tells no concept apart, else None."""
+        if self.subject.fitted is not None:
+            return None
+        return xr.Dataset(attrs={**self.facts, "summary": nothing_to_study(self.subject.seen)})
+
+    def vectors(self, *tokens: str, layers: Sequence[int | str] | str = "all", **settings: Any) -> xr.Dataset:
+        """Vectors of the concepts that are fit at these tokens: those given if they have them, else made once."""
+        if self._given is not None and set(tokens) <= set(self._given[SCOPE].values.tolist()) and not settings:
+            return self._given.sel({CONCEPT: self.concepts})
+        key = (tokens, str(layers), str(settings))
+        if key not in self._made:
+            assert self.subject.fitted is not None
+            self._made[key] = concept_vectors(
+                self.model, self.subject.fitted, self.prompt, tokens=tokens, layers=layers, seed=self.seed,
+                progress=self.progress, **{"probe_accuracy": False, **settings},
+            )  # fmt: skip
+        return self._made[key]
+
+    def images_without(self, count: int) -> list[Picture] | ConceptLibrary:
+        """Images that lack the concepts: few that serve all where labels say what they show, else the library's own."""
+        labelled = any(picture.labels is not None for picture in self.others.pictures)
+        return neutral_images(self.others, count) if labelled else self.others
+
+    def grid(self, name: str, run: Callable[[Path | None], xr.Dataset]) -> xr.Dataset:
+        """A grid by its name, of the concepts that are fit: the one given, else the one that ``run`` makes."""
+        if name not in self._grids:
+            self._grids[name] = run(None if self._store is None else self._store / f"{name}.zarr")
+        return self._grids[name].sel({CONCEPT: self.concepts})
+
+    def swept(self, name: str, vectors: xr.Dataset, images: Any, **settings: Any) -> xr.Dataset:
+        """The grid of a sweep by its name: the one given, else run with these settings."""
+
+        def run(store: Path | None) -> xr.Dataset:
+            return sweep(
+                self.model, vectors, images, self.prompt, seed=self.seed, store=store, progress=self.progress,
+                **settings,
+            )  # fmt: skip
+
+        return self.grid(name, run)
+
+
+def nothing_to_study(seen: xr.Dataset) -> str:
+    """Summary of a study of a model that tells no concept apart."""
+    return (
+        f"Nothing to study: of {seen.sizes[CONCEPT]} concepts the model tells none apart on the library's images "
+        "(mp.check): there is no cause to be found in it."
+    )
+
+
+def few_concepts(categories: Sequence[str]) -> list[str]:
+    """Sentences about categories with too few concepts to conclude anything."""
+    few = [name for name in dict.fromkeys(categories) if list(categories).count(name) < FEWEST_CONCEPTS]
+    if not few:
+        return []
+    return [
+        f"Fewer than {FEWEST_CONCEPTS} concepts of {', '.join(few)}: nothing can be concluded about these categories."
+    ]
