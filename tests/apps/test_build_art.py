@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mllm_probe.apps.emoji import build_art
 from mllm_probe.apps.emoji.build_art import (
     CLDR,
     INTEGRITY,
+    OTHERWISE,
     TRAINING_ART,
     UNSEEN,
     Package,
@@ -101,6 +103,18 @@ def test_other_artists_are_drawn_once_and_lack_what_they_lack(tmp_path, monkeypa
     for sprites in (*first, *again):
         assert list(sprites) == [icons()[1]] and (sprites[icons()[1]] == [9, 8, 7, 255]).all()
     assert all(art.licence in ("Apache-2.0", "MIT", "CC-BY-4.0") for art in TRAINING_ART)
+
+
+def test_names_that_mean_another_thing_in_a_set_are_left_out(packages, monkeypatch):
+    monkeypatch.setattr(build_art, "draw_sprite", lambda svg: Image.new("RGBA", (SIDE, SIDE), (1, 2, 3, 255)))
+    art = replace(ART_SETS[0], style="streamline")
+    sprites = np.asarray(sheet(art, packages, whole=False))
+    for icon, drawn in (("turkey", False), ("ant", True)):
+        row, column = divmod(icons().index(icon), COLUMNS)
+        cut = sprites[row * SIDE : (row + 1) * SIDE, column * SIDE : (column + 1) * SIDE, 3]
+        assert bool(cut.any()) == drawn
+    assert all(set(names) <= set(icons()) for names in OTHERWISE.values())
+    assert set(OTHERWISE) <= {art.style for art in TRAINING_ART}
 
 
 def test_sprites_stand_in_the_order_of_the_tables(packages, monkeypatch):

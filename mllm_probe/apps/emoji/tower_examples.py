@@ -30,7 +30,7 @@ Artists = Sequence[Mapping[str, np.ndarray]]
 """Sprites of other artists by icon, uint8 [96, 96, 4] each, as `build_art.more_artists` returns them."""
 
 _STRONG, _INKED = 0.7, 0.35
-_OTHER_ARTIST = 0.4
+_OTHER_ARTIST = 0.6
 """Share of the pictures in a coloured art set that are drawn by another artist, where there are some."""
 _LARGER, _LARGE_SIZES = 0.15, (96, 128, 192)
 _CENTRES = (np.arange(GRID) + 0.5) * SIDE / GRID

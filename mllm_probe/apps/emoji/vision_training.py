@@ -47,7 +47,7 @@ class VisionPlan:
     seed : int
     after : Path or None
         Checkpoint of an earlier training whose tower, projector and readouts this one begins with; it goes on with
-        other images.
+        other images, at half of the rates.
     """
 
     steps: int = 7000
@@ -169,7 +169,9 @@ def train_vision(
     readouts, words = Readouts(eyes.width).to(team.device), words.to(team.device)
     named = [(name, parameter, 1.0) for name, parameter in eyes.named_parameters()]
     named += [(f"head.{name}", parameter, 1.0) for name, parameter in readouts.named_parameters()]
-    optimizer = HybridOptimizer(named, plan.muon_rate, plan.adam_rate, plan.weight_decay, plan.steps, plan.warmup)
+    share = 1.0 if plan.after is None else 0.5
+    muon, adam = share * plan.muon_rate, share * plan.adam_rate
+    optimizer = HybridOptimizer(named, muon, adam, plan.weight_decay, plan.steps, plan.warmup)
     groups, progress = training_state.load(path)
     earlier, seen = earlier_tower(plan.after)
     if begun := groups or earlier:
