@@ -17,6 +17,7 @@ SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hi
 ROW = "row"
 GROUP, DIRECTION = "group", "direction"
 MEASURE, STATISTIC, CONTRAST, PROFILES = "measure", "statistic", "contrast", "profiles"
+EDIT = "edit"
 SCORED_CONCEPT, MANIFOLD_SAMPLE, FIT_IMAGE = "scored_concept", "manifold_sample", "fit_image"
 
 CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"
@@ -82,7 +83,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         ),
         Dimension(CONTROL, "direction of the steering, or donor of patch: the concept (the pair) or a control of it"),
         Dimension(DRAW, "draw of a control"),
-        Dimension(SCOPE, "tokens at which a vector was captured"),
+        Dimension(SCOPE, "tokens at which a vector was captured, or that a study edits"),
         Dimension(HIDDEN, "component of the residual stream"),
         Dimension(SCORED_CONCEPT, "concept whose words are scored while another one's direction is used"),
         Dimension(MANIFOLD_SAMPLE, "image whose pooled activation is kept with the vectors, for on-manifold controls"),
@@ -103,6 +104,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(STATISTIC, "number that summarises a concept's profile over layers"),
         Dimension(PROFILES, "two profiles over layers that are compared"),
         Dimension(CONTRAST, "two categories, the first minus the second"),
+        Dimension(EDIT, "dose and unit, or operation, by which a study edits"),
     )
 }
 

@@ -1,0 +1,99 @@
+"""The study of reverse steering: a push that persists is no surge, one that a block amplifies is."""
+
+import numpy as np
+import pytest
+import torch
+
+import mllm_probe as mp
+from mllm_probe.apps.zoo import tiny_llava
+from mllm_probe.steering.controls import random_direction
+from mllm_probe.studies.reverse_study import GRIDS, SURGE, edited_directions, reverse_steering, surging
+from mllm_probe.vectors import concept_vectors
+
+PUSHED = {"scope": "last_prompt+generated", "edit": "-1 residual norm"}
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return mp.studies.truth.plant(layers=6, block=4, kinds=("local", "distributed"), pairs=24)
+
+
+@pytest.fixture(scope="module")
+def study(planted):
+    return reverse_steering(planted.model, planted.library, progress=False)
+
+
+def test_a_push_that_nothing_answers_is_as_large_at_the_last_block_as_its_control(study):
+    pushed = study.sel(PUSHED)
+    np.testing.assert_allclose(pushed.surge, 1, atol=0.05)
+    assert not surging(study).sel(scope=PUSHED["scope"]).any()
+    assert (pushed.change.isel(layer=0, read_layer=-1) < 0).all(), "it points where the edit pushed it"
+    assert "no surge" in study.attrs["summary"]
+
+
+def test_a_block_that_amplifies_the_concept_alone_is_a_surge(planted):
+    factor, fitted = 1.6, planted.library.split()[0]
+    vectors = concept_vectors(planted.model, fitted, tokens=("image", "last_prompt"), probe_accuracy=False)
+    directions = torch.from_numpy(vectors.vector.sel(scope="last_prompt", layer=2).values)
+    plane = torch.linalg.qr(directions.T.double()).Q.float()
+
+    def amplify(module, arguments, output):
+        whole = output[0] if isinstance(output, tuple) else output
+        louder = whole + (factor - 1) * (whole @ plane) @ plane.T
+        return (louder, *output[1:]) if isinstance(output, tuple) else louder
+
+    handle = planted.model.layout.blocks[-1].register_forward_hook(amplify)
+    try:
+        louder = reverse_steering(planted.model, planted.library, vectors=vectors, progress=False)
+    finally:
+        handle.remove()
+    middle = louder.sel(PUSHED).sel(layer=2)
+    assert middle.surge > SURGE and middle.surge_low > 1
+    assert middle.surge == pytest.approx(factor, rel=0.15)
+
+
+def test_the_answer_loses_a_concept_that_is_pushed_away(study):
+    lost = study.sel(PUSHED).sel(concept="distributed").isel(layer=-1)
+    assert lost.named_unsteered == 1 and lost.named < 0.1 and lost.named_random > 0.5
+    assert lost.logprob < -1
+    assert lost.lens.isel(read_layer=-1) < lost.lens_random.isel(read_layer=-1) - 1
+
+
+def test_what_the_last_token_has_yet_to_read_comes_back_unless_the_image_is_edited(study):
+    """A concept that block 4 alone reads is not at the last token before, so that ablation there takes nothing."""
+    ablated = study.sel(edit="ablation", concept="local").isel(layer=0, read_layer=-1)
+    kept, taken = (float(ablated.lens.sel(scope=place)) for place in ("last_prompt+generated", "image"))
+    unsteered = float(ablated.lens_unsteered.isel(scope=0))
+    assert kept == pytest.approx(unsteered, abs=0.1) and taken < unsteered - 0.5
+
+
+def test_changes_are_read_along_the_edited_direction_at_every_block(planted):
+    vectors = concept_vectors(planted.model, planted.library.split()[0], tokens=("last_prompt",), probe_accuracy=False)
+    grid = mp.sweep(
+        planted.model, vectors, planted.library.pictures[:2], layers=[1, 3], strengths=(-1,), draws=4, seed=3,
+        metrics=("logprob",), controls=("random",), progress=False,
+    )  # fmt: skip
+    found = edited_directions(grid, vectors, seed=3)
+    own = vectors.vector.sel(scope="last_prompt", layer=[1, 3]).values
+    own = own / np.linalg.norm(own, axis=-1, keepdims=True)
+    concept, random = (grid.control.values.tolist().index(kind) for kind in ("concept", "random"))
+    np.testing.assert_allclose(found[:, :, concept, 0], own, rtol=1e-5)
+    assert np.isnan(found[:, :, concept, 1:]).all(), "a concept has one direction"
+    expected = random_direction(3, 2, own.shape[-1]).numpy()
+    np.testing.assert_allclose(found[1, 0, random, 2], expected, rtol=1e-6)
+
+
+def test_what_was_run_already_is_taken_and_other_names_are_refused(planted, study, tmp_path):
+    first = reverse_steering(planted.model, planted.library, store=tmp_path, progress=False)
+    again = reverse_steering(planted.model, planted.library, store=tmp_path, progress=False)
+    np.testing.assert_array_equal(first.logprob, again.logprob)
+    np.testing.assert_allclose(first.surge, study.surge, rtol=1e-5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{name}.zarr" for name in GRIDS)
+    with pytest.raises(ValueError, match="grids: expected one of"):
+        reverse_steering(planted.model, planted.library, grids={"image": first}, progress=False)
+
+
+def test_a_model_that_tells_nothing_apart_has_no_study():
+    library = mp.concepts.scenes(concepts=["cat", "neon"], pairs=12)
+    found = reverse_steering(tiny_llava(), library, progress=False)
+    assert found.attrs["n_concepts"] == 0 and "Nothing to study" in found.attrs["summary"] and not found.data_vars
