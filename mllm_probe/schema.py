@@ -17,7 +17,7 @@ SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hi
 ROW = "row"
 GROUP, DIRECTION = "group", "direction"
 MEASURE, STATISTIC, CONTRAST, PROFILES = "measure", "statistic", "contrast", "profiles"
-EDIT = "edit"
+EDIT = "edit_kind"
 SCORED_CONCEPT, MANIFOLD_SAMPLE, FIT_IMAGE = "scored_concept", "manifold_sample", "fit_image"
 
 CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"

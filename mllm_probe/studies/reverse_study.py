@@ -26,6 +26,7 @@ from mllm_probe.schema import (
     STRENGTH,
     TOKEN,
 )
+from mllm_probe.steering.controls import CONCEPT as ITSELF
 from mllm_probe.steering.controls import random_direction
 from mllm_probe.studies.effect import effect
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
@@ -87,7 +88,7 @@ def reverse_steering(
     Returns
     -------
     Dataset, host memory, float64
-        By (scope, edit, concept, layer), ``scope`` being the tokens that are edited and ``layer`` the block:
+        By (scope, edit_kind, concept, layer), ``scope`` being the tokens that are edited and ``layer`` the block:
 
         ``named`` (share of freely generated answers that name the concept) with ``named_unsteered`` and
         ``named_random``; ``logprob`` (concept minus random directions, nats, after the model's answer prefix, which is
@@ -99,7 +100,7 @@ def reverse_steering(
         ``lens_random``, ``lens_unsteered`` (log-probability of the concept's words by the logit lens, nats);
         ``norm``, ``norm_random`` (length of the residual stream over the unsteered one).
 
-        ``surge`` (scope, edit, layer): size of ``change`` at the last block over that of random directions, geometric
+        ``surge`` (scope, edit_kind, layer): size of ``change`` at the last block over that of random directions, geometric
         mean over concepts, with ``surge_low``, ``surge_high`` (95 % bootstrap over concepts). Attributes ``summary``
         and ``n_concepts``.
 
@@ -195,7 +196,7 @@ def edited_directions(grid: xr.Dataset, vectors: xr.Dataset, seed: int) -> xr.Da
     dims = (CONCEPT, LAYER, CONTROL, DRAW, HIDDEN)
     found = np.full((*own.shape[:2], grid.sizes[CONTROL], grid.sizes[DRAW], own.shape[-1]), np.nan)
     kinds = grid[CONTROL].values.tolist()
-    found[:, :, kinds.index("concept"), 0] = own / np.linalg.norm(own, axis=-1, keepdims=True)
+    found[:, :, kinds.index(ITSELF), 0] = own / np.linalg.norm(own, axis=-1, keepdims=True)
     found[:, :, kinds.index("random")] = np.stack(drawn)
     return xr.DataArray(found, dims=dims)
 
@@ -231,7 +232,7 @@ def _inside(grid: xr.Dataset) -> xr.Dataset:
     """What later blocks hold at the last prompt token, images averaged."""
     grid = grid.isel({STRENGTH: 0, TOKEN: 0}, drop=True)
     change, norm = grid[_CHANGE], grid[_NORM]
-    concept, random = {CONTROL: "concept", DRAW: 0}, {CONTROL: "random"}
+    concept, random = {CONTROL: ITSELF, DRAW: 0}, {CONTROL: "random"}
     spread = grid[_ALONG].sel(concept, drop=True).std(SAMPLE, ddof=1)
     moved = change.sel(concept, drop=True)
     found = {
@@ -285,7 +286,7 @@ def _blocked(some: xr.Dataset, place: str, edit: str) -> str:
 
 
 def surging(study: xr.Dataset) -> xr.DataArray:
-    """Where there is a surge by the definition, bool (scope, edit, layer).
+    """Where there is a surge by the definition, bool (scope, edit_kind, layer).
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from mllm_probe.steering.controls import random_direction
 from mllm_probe.studies.reverse_study import GRIDS, SURGE, edited_directions, reverse_steering, surging
 from mllm_probe.vectors import concept_vectors
 
-PUSHED = {"scope": "last_prompt+generated", "edit": "-1 residual norm"}
+PUSHED = {"scope": "last_prompt+generated", "edit_kind": "-1 residual norm"}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_the_answer_loses_a_concept_that_is_pushed_away(study):
 
 def test_what_the_last_token_has_yet_to_read_comes_back_unless_the_image_is_edited(study):
     """A concept that block 4 alone reads is not at the last token before, so that ablation there takes nothing."""
-    ablated = study.sel(edit="ablation", concept="local").isel(layer=0, read_layer=-1)
+    ablated = study.sel(edit_kind="ablation", concept="local").isel(layer=0, read_layer=-1)
     kept, taken = (float(ablated.lens.sel(scope=place)) for place in ("last_prompt+generated", "image"))
     unsteered = float(ablated.lens_unsteered.isel(scope=0))
     assert kept == pytest.approx(unsteered, abs=0.1) and taken < unsteered - 0.5
