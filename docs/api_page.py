@@ -64,7 +64,13 @@ SECTIONS = (
     Section(
         "Studies",
         names=tuple(f"studies.{name}" for name in ("read_out", "read_out_of_patches", "read_out_of", "causal_verdict"))
-        + ("studies.localization", "studies.reverse_steering", "studies.truth.plant", "studies.truth.PlantedTruth"),
+        + (
+            "studies.localization",
+            "studies.reliability",
+            "studies.reverse_steering",
+            "studies.truth.plant",
+            "studies.truth.PlantedTruth",
+        ),
     ),
     Section("Figures", ("plots",), tuple(f"plots.{name}" for name in mp.plots.__all__)),
     Section("Widgets and reports", ("widgets", "apps"), ("widgets.link", "widgets.Explore")),

@@ -17,7 +17,7 @@ SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hi
 ROW = "row"
 GROUP, DIRECTION = "group", "direction"
 MEASURE, STATISTIC, CONTRAST, PROFILES = "measure", "statistic", "contrast", "profiles"
-EDIT = "edit_kind"
+EDIT, PREDICTOR, PROMPT = "edit_kind", "predictor", "asked"
 SCORED_CONCEPT, MANIFOLD_SAMPLE, FIT_IMAGE = "scored_concept", "manifold_sample", "fit_image"
 
 CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"
@@ -105,6 +105,8 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(PROFILES, "two profiles over layers that are compared"),
         Dimension(CONTRAST, "two categories, the first minus the second"),
         Dimension(EDIT, "dose and unit, or operation, by which a study edits"),
+        Dimension(PREDICTOR, "number known before any steering, of a concept's vector"),
+        Dimension(PROMPT, "prompt under which steering is tried"),
     )
 }
 

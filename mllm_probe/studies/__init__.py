@@ -12,10 +12,15 @@ if TYPE_CHECKING:
     from mllm_probe.studies.readout import read_out as read_out
     from mllm_probe.studies.readout import read_out_of as read_out_of
     from mllm_probe.studies.readout import read_out_of_patches as read_out_of_patches
+    from mllm_probe.studies.reliability_study import reliability as reliability
     from mllm_probe.studies.reverse_study import reverse_steering as reverse_steering
 
 _HOME = dict.fromkeys(("causal_verdict", "read_out", "read_out_of", "read_out_of_patches"), "readout")
-_HOME |= {"localization": "localization_study", "reverse_steering": "reverse_study"}
+_HOME |= {
+    "localization": "localization_study",
+    "reliability": "reliability_study",
+    "reverse_steering": "reverse_study",
+}
 _MODULES = ("truth",)
 
 __all__ = sorted([*_HOME, *_MODULES])

@@ -100,9 +100,9 @@ def reverse_steering(
         ``lens_random``, ``lens_unsteered`` (log-probability of the concept's words by the logit lens, nats);
         ``norm``, ``norm_random`` (length of the residual stream over the unsteered one).
 
-        ``surge`` (scope, edit_kind, layer): size of ``change`` at the last block over that of random directions, geometric
-        mean over concepts, with ``surge_low``, ``surge_high`` (95 % bootstrap over concepts). Attributes ``summary``
-        and ``n_concepts``.
+        ``surge`` (scope, edit_kind, layer): size of ``change`` at the last block over that of random directions,
+        geometric mean over concepts, with ``surge_low``, ``surge_high`` (95 % bootstrap over concepts). Attributes
+        ``summary`` and ``n_concepts``.
 
     Raises
     ------

@@ -1,0 +1,291 @@
+"""Reliability: on which share of the images steering works at all, what foretells it, and whether prompts share it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from mllm_probe.activations import capture
+from mllm_probe.concepts import ConceptLibrary, Picture
+from mllm_probe.metrics.statistics import LEVEL, wilson_interval
+from mllm_probe.models import ProbeModel
+from mllm_probe.schema import (
+    CATEGORY,
+    CONCEPT,
+    CONTROL,
+    DRAW,
+    HIDDEN,
+    LAYER,
+    PREDICTOR,
+    PROMPT,
+    SAMPLE,
+    SCOPE,
+    STRENGTH,
+)
+from mllm_probe.steering.controls import CONCEPT as ITSELF
+from mllm_probe.studies.readout import LAST_PROMPT
+from mllm_probe.studies.study_runs import StudyRuns, few_concepts
+from mllm_probe.sweeps import sweep
+
+DOSES = "doses"
+GRIDS = (DOSES,)
+"""Names under which ``grids=`` takes what was run already."""
+STRENGTHS = (-1.0, -0.5, 0.5, 1.0)
+"""In residual norms; the unsteered score is the fifth point of the line."""
+PREDICTORS = ("split_half_cosine", "pair_cosine", "separation", "norm")
+_IMAGES, _DRAWS, _METRIC = 12, 8, "logprob"
+_PROMPTS = 3
+
+
+def reliability(
+    model: ProbeModel,
+    library: ConceptLibrary | None = None,
+    *,
+    vectors: xr.Dataset | None = None,
+    grids: Mapping[str, xr.Dataset] | None = None,
+    prompt: str | None = None,
+    seed: int = 0,
+    store: str | Path | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Ask of how many images the mean effect of steering speaks, and what foretells it.
+
+    On every image without the concept, the log-probability of the concept's words is a line over the doses; its slope
+    is how far that image is steered. Images with a negative slope are anti-steerable: a mean effect hides them.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    library : ConceptLibrary, optional
+        That of a bundled model by default. Concepts that the model does not tell apart are left out.
+    vectors : Dataset, optional
+        From :func:`mllm_probe.concept_vectors` with scope ``"last_prompt"``; made of half of the library's images by
+        default.
+    grids : mapping of str to Dataset, optional
+        What was run already: ``"doses"``, of :func:`mllm_probe.sweep` with negative and positive strengths.
+    prompt : str, optional
+    seed : int
+        Of the split and the random directions.
+    store : str or Path, optional
+        Folder for the grid, from which a stopped study goes on.
+    progress : bool
+
+    Returns
+    -------
+    Dataset, host memory, float64
+        ``slope`` (concept, layer, sample), nats per residual norm, of the last prompt token; ``slope_random`` (concept,
+        layer, draw, sample), that of random directions. Per (concept, layer): ``steerability`` (mean slope),
+        ``anti_steerable`` (share of images with a negative slope) with ``anti_low``, ``anti_high`` (95 % Wilson), and
+        ``anti_random``, the same share of random directions. What is known of a vector before steering (concept,
+        layer): ``split_half_cosine``, ``pair_cosine`` (mean cosine of the differences of two pairs), ``separation``
+        (d′ along the vector, on images that did not make it) and ``norm`` (over the residual stream's). By predictor,
+        at the ``headline_layer``: ``foretells`` (Spearman's ρ with steerability over concepts) with ``rho_low``,
+        ``rho_high``, and ``foretells_anti`` (with the share of anti-steerable images). ``transfer`` (asked): Spearman's
+        ρ over concepts and images between slopes under the study's prompt and under another one. Attributes
+        ``headline_layer``, ``summary``, ``n_concepts``.
+
+    Raises
+    ------
+    ValueError
+        If the model is not bundled and no library is given, or vectors or grids are of another model.
+
+    References
+    ----------
+    Tan et al., "Analysing the Generalisation and Reliability of Steering Vectors", arXiv 2407.12404: slopes by example
+    and anti-steerable examples (figure 1), and predictors of steerability.
+    """
+    run = StudyRuns(
+        "reliability", GRIDS, model, library, vectors=vectors, grids=grids, prompt=prompt, seed=seed, store=store,
+        progress=progress,
+    )  # fmt: skip
+    nothing = run.nothing()
+    if nothing is not None:
+        return nothing
+    vectors = run.vectors(LAST_PROMPT)
+    grid = run.swept(
+        DOSES, vectors, run.images_without(_IMAGES), strengths=STRENGTHS, tokens=(LAST_PROMPT,), metrics=(_METRIC,),
+        controls=("random",), draws=_DRAWS,
+    )  # fmt: skip
+    result = xr.merge([_slopes(grid), _known_before(run, vectors)], combine_attrs="drop", join="left")
+    # The layer is that of the largest mean slope: chosen on the mean, and reported on the spread around it.
+    layer = int(result["steerability"].mean(CONCEPT).idxmax(LAYER))
+    result = result.merge(_foretold(result.sel({LAYER: layer})))
+    result = result.assign(transfer=_transfer(run, vectors, layer, result["slope"].sel({LAYER: layer})))
+    result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
+    result = result.assign_attrs(run.facts, headline_layer=layer)
+    return result.assign_attrs(summary=summary_of(result))
+
+
+def slope_over_doses(scores: xr.DataArray, unsteered: xr.DataArray) -> xr.DataArray:
+    """Slope of the straight line through a score at several doses, by least squares.
+
+    Parameters
+    ----------
+    scores : DataArray (…, strength, …)
+    unsteered : DataArray
+        The score at dose 0; dimensions of ``scores`` without the dose.
+
+    Returns
+    -------
+    DataArray, float64
+        Without dimension strength; NaN where a score is missing.
+    """
+    at_zero = xr.zeros_like(scores.isel({STRENGTH: [0]})).assign_coords({STRENGTH: [0.0]}) + unsteered
+    whole = xr.concat([scores, at_zero], STRENGTH, coords="minimal", compat="override", join="override")
+    dose = whole[STRENGTH] - whole[STRENGTH].mean()
+    return (whole.astype(np.float64) * dose).sum(STRENGTH, skipna=False) / (dose**2).sum()
+
+
+def _slopes(grid: xr.Dataset) -> xr.Dataset:
+    scores, unsteered = grid[_METRIC], grid[f"{_METRIC}_unsteered"]
+    if "eligible" in grid:
+        scores = scores.where(grid["eligible"].any(STRENGTH))
+    slope = slope_over_doses(scores, unsteered)
+    own = slope.sel({CONTROL: ITSELF, DRAW: 0}, drop=True).transpose(CONCEPT, LAYER, SAMPLE)
+    drawn = slope.sel({CONTROL: "random"}, drop=True).transpose(CONCEPT, LAYER, DRAW, SAMPLE)
+    n, anti = own.notnull().sum(SAMPLE), (own < 0).sum(SAMPLE)
+    low, high = wilson_interval(anti.values, n.values)
+    found = {
+        "slope": own,
+        "slope_random": drawn,
+        "steerability": own.mean(SAMPLE),
+        "anti_steerable": anti / n,
+        "anti_low": (anti.dims, np.asarray(low)),
+        "anti_high": (anti.dims, np.asarray(high)),
+        "anti_random": (drawn < 0).sum((DRAW, SAMPLE)) / drawn.notnull().sum((DRAW, SAMPLE)),
+    }
+    return xr.Dataset({name: one.reset_coords(drop=True) if isinstance(one, xr.DataArray) else one
+                       for name, one in found.items()})  # fmt: skip
+
+
+def _known_before(run: StudyRuns, vectors: xr.Dataset) -> xr.Dataset:
+    """What is known of every vector before any steering (concept, layer)."""
+    here = vectors.sel({SCOPE: LAST_PROMPT}, drop=True)
+    vector = here["vector"].copy(data=here["vector"].values).astype(np.float64)
+    length = (vector**2).sum(HIDDEN) ** 0.5
+    unit = vector / length
+    pairs, apart = [], []
+    for name, concept in run.others.items():
+        with_it, without = (_activations(run, side) for side in (concept.positive, concept.negative))
+        pairs.append(_pair_cosine(with_it, without))
+        along = [(side * unit.sel({CONCEPT: name}, drop=True)).sum(HIDDEN) for side in (with_it, without)]
+        pooled = sum(side.var(SAMPLE, ddof=1) for side in along) / 2
+        apart.append((along[0].mean(SAMPLE) - along[1].mean(SAMPLE)) / pooled**0.5)
+    names = xr.DataArray(list(run.others), dims=CONCEPT, name=CONCEPT)
+    found = {
+        "split_half_cosine": here["split_half_cosine"],
+        "pair_cosine": xr.concat(pairs, names),
+        "separation": xr.concat(apart, names),
+        "norm": length / here["residual_norm"],
+    }
+    return xr.Dataset({name: one.reset_coords(drop=True).astype(np.float64) for name, one in found.items()})
+
+
+def _activations(run: StudyRuns, images: Sequence[Picture]) -> xr.DataArray:
+    """At the last prompt token (sample, layer, hidden), float64."""
+    acts = capture(run.model, images, run.prompt, tokens=LAST_PROMPT)["activation"]
+    values = np.asarray(acts.values, np.float64)
+    array = xr.DataArray(values, dims=acts.dims, coords={LAYER: acts[LAYER].values})
+    return array.squeeze([dim for dim in array.dims if dim not in (SAMPLE, LAYER, HIDDEN)], drop=True)
+
+
+def _pair_cosine(with_it: xr.DataArray, without: xr.DataArray) -> xr.DataArray:
+    """Mean cosine between the differences of two pairs (layer); NaN for images that are no pairs."""
+    if with_it.sizes[SAMPLE] != without.sizes[SAMPLE]:
+        return xr.full_like(with_it.isel({SAMPLE: 0, HIDDEN: 0}, drop=True), np.nan)
+    difference = with_it - without
+    unit = difference / (difference**2).sum(HIDDEN) ** 0.5
+    count, total = unit.sizes[SAMPLE], unit.sum(SAMPLE)
+    return ((total**2).sum(HIDDEN) - count) / (count * (count - 1))
+
+
+def _foretold(here: xr.Dataset) -> xr.Dataset:
+    """Rank correlation over concepts of each predictor with steerability, and with anti-steerable images."""
+    rows = []
+    for name in PREDICTORS:
+        rho, low, high = rank_correlation(here[name].values, here["steerability"].values)
+        anti, _, _ = rank_correlation(here[name].values, here["anti_steerable"].values)
+        rows.append((rho, low, high, anti))
+    columns = np.array(rows).T
+    names = ("foretells", "rho_low", "rho_high", "foretells_anti")
+    data = {name: (PREDICTOR, column) for name, column in zip(names, columns, strict=True)}
+    return xr.Dataset(data, {PREDICTOR: list(PREDICTORS)})
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
+    """Spearman's ρ with its 95 % interval by Fisher's transformation.
+
+    Parameters
+    ----------
+    one, other : float array [n]
+        Pairs with a NaN do not count.
+
+    Returns
+    -------
+    rho, low, high : float
+        NaN with fewer than four pairs, or where one side does not vary.
+
+    References
+    ----------
+    Bonett and Wright, Psychometrika 65 (2000): variance (1 + ρ²/2) / (n − 3).
+    """
+    known = np.isfinite(one) & np.isfinite(other)
+    one, other = one[known], other[known]
+    if len(one) < 4 or np.ptp(one) == 0 or np.ptp(other) == 0:
+        return np.nan, np.nan, np.nan
+    rho = float(stats.spearmanr(one, other).statistic)
+    half = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt((1 + rho**2 / 2) / (len(one) - 3))
+    middle = np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9))
+    return rho, float(np.tanh(middle - half)), float(np.tanh(middle + half))
+
+
+def _transfer(run: StudyRuns, vectors: xr.Dataset, layer: int, slopes: xr.DataArray) -> xr.DataArray:
+    """Rank correlation of the slopes under the study's prompt with those under other prompts (asked)."""
+    own = run.model.default_prompt if run.prompt is None else run.prompt
+    prompts = [one for one in run.model.suggestions if one != own][:_PROMPTS]
+    found = []
+    for other in prompts:
+        grid = sweep(
+            run.model, vectors, run.images_without(_IMAGES), other, layers=[layer], strengths=STRENGTHS,
+            tokens=(LAST_PROMPT,), metrics=(_METRIC,), controls=("random",), draws=4, seed=run.seed,
+            progress=run.progress,
+        ).sel({CONCEPT: run.concepts})  # fmt: skip
+        again = _slopes(grid)["slope"].isel({LAYER: 0})
+        found.append(rank_correlation(slopes.values.ravel(), again.values.ravel())[0])
+    return xr.DataArray(np.array(found, np.float64), {PROMPT: prompts}, (PROMPT,))
+
+
+def summary_of(study: xr.Dataset) -> str:
+    """Say how reliable steering is, what foretells it, and what cannot be concluded.
+
+    Parameters
+    ----------
+    study : Dataset
+        From :func:`reliability`.
+    """
+    layer = study.attrs["headline_layer"]
+    here = study.sel({LAYER: layer})
+    anti, random = here["anti_steerable"], here["anti_random"]
+    often = [str(name) for name in study[CONCEPT].values[anti.values > 0.1]]
+    lines = [
+        f"{study.attrs['n_concepts']} concepts that the model tells apart, last prompt token, block {layer}: mean "
+        f"slope {float(here['steerability'].mean()):+.1f} nats per residual norm (over concepts "
+        f"{float(here['steerability'].min()):+.1f} to {float(here['steerability'].max()):+.1f}; random directions "
+        f"{float(here['slope_random'].mean()):+.1f}).",
+        f"Anti-steerable: {float(anti.mean()):.1%} of the images on average (random directions "
+        f"{float(random.mean()):.0%}), more than one in ten for {len(often)} concepts"
+        + (f" ({', '.join(often[:8])})." if often else "."),
+    ]
+    for name in PREDICTORS:
+        one = study.sel({PREDICTOR: name})
+        low, high = float(one["rho_low"]), float(one["rho_high"])
+        told = "foretells steerability" if low > 0 else "foretells its opposite" if high < 0 else "foretells nothing"
+        lines.append(f"{name}: {told} (Spearman's ρ {float(one['foretells']):+.2f} [{low:+.2f}, {high:+.2f}]).")
+    if study.sizes.get(PROMPT):
+        shared = ", ".join(f"{float(study['transfer'].sel({PROMPT: p})):.2f} ({p})" for p in study[PROMPT].values)
+        lines.append(f"Slopes under other prompts correlate with these by ρ {shared}.")
+    return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))
