@@ -17,7 +17,7 @@ SAMPLE, CONTROL, DRAW, SCOPE, HIDDEN = "sample", "control", "draw", "scope", "hi
 ROW = "row"
 GROUP, DIRECTION = "group", "direction"
 MEASURE, STATISTIC, CONTRAST, PROFILES = "measure", "statistic", "contrast", "profiles"
-EDIT, PREDICTOR, PROMPT = "edit_kind", "predictor", "asked"
+EDIT, PREDICTOR, PROMPT, RUNG, TREND = "edit_kind", "predictor", "asked", "rung", "trend"
 SCORED_CONCEPT, MANIFOLD_SAMPLE, FIT_IMAGE = "scored_concept", "manifold_sample", "fit_image"
 
 CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"
@@ -107,6 +107,8 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(EDIT, "dose and unit, or operation, by which a study edits"),
         Dimension(PREDICTOR, "number known before any steering, of a concept's vector"),
         Dimension(PROMPT, "prompt under which steering is tried"),
+        Dimension(RUNG, "model of a ladder, in the order of their depth"),
+        Dimension(TREND, "category whose mean is followed over a ladder"),
     )
 }
 

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from mllm_probe.studies.readout import read_out_of_patches as read_out_of_patches
     from mllm_probe.studies.reliability_study import reliability as reliability
     from mllm_probe.studies.reverse_study import reverse_steering as reverse_steering
+    from mllm_probe.studies.scaling_study import scaling as scaling
 
 _HOME = dict.fromkeys(("causal_verdict", "read_out", "read_out_of", "read_out_of_patches"), "readout")
 _HOME |= {
     "localization": "localization_study",
     "reliability": "reliability_study",
     "reverse_steering": "reverse_study",
+    "scaling": "scaling_study",
 }
 _MODULES = ("truth",)
 

@@ -1,0 +1,284 @@
+"""Scaling: over a ladder of models, how strongly and over how many blocks concepts of each category are steered."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.models import ProbeModel, require_model
+from mllm_probe.models.argument_checks import described
+from mllm_probe.schema import (
+    CATEGORY,
+    CONCEPT,
+    CONTROL,
+    INPUT_NAME,
+    LAYER,
+    RUNG,
+    SAMPLE,
+    STATISTIC,
+    STRENGTH,
+    TREND,
+    relative_depth,
+)
+from mllm_probe.studies.category_contrast import contrast
+from mllm_probe.studies.effect import effect, value_by_image
+from mllm_probe.studies.readout import IMAGE, LAST_PROMPT, read_out_of
+from mllm_probe.studies.study_runs import StudyRuns, few_concepts
+
+RESIDUAL, VECTOR = "residual", "vector"
+GRIDS = (RESIDUAL, VECTOR, IMAGE)
+"""Names under which ``grids=`` takes what was run already: of the last prompt token in both units, of image tokens."""
+STRENGTHS = (0.5, 1.0, 2.0)
+MATCHED = 1.0
+"""Dose in residual norms at which models are compared: the same share of the stream in all of them."""
+STATISTICS = ("best", "matched", "natural", "best_depth", "effective_layers", "effective_share", "centre_depth")
+FEWEST_MODELS = 5
+"""Models with fewer of which no trend is concluded: three points of one family are on some line by chance."""
+_IMAGES, _DRAWS, _METRIC = 12, 4, "logprob"
+
+
+def scaling(
+    model: Sequence[ProbeModel],
+    library: ConceptLibrary | None = None,
+    *,
+    vectors: Mapping[str, xr.Dataset] | None = None,
+    grids: Mapping[str, Mapping[str, xr.Dataset]] | None = None,
+    prompt: str | None = None,
+    seed: int = 0,
+    store: str | Path | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Ask how steering changes with depth and size, and which trends survive equal doses.
+
+    Parameters
+    ----------
+    model : sequence of ProbeModel
+        The ladder: two models or more, of different names.
+    library : ConceptLibrary, optional
+        That of a bundled model by default; concepts that are fit in every model are compared.
+    vectors : mapping of str to Dataset, optional
+        By model name, with scopes ``"last_prompt"`` and ``"image"`` at ``"input"`` and every block.
+    grids : mapping of str to (mapping of str to Dataset), optional
+        By model name, then by the names in ``GRIDS``: what was run already.
+    prompt : str, optional
+    seed : int
+        Of the split, the random directions and the permutations.
+    store : str or Path, optional
+        Folder for the grids, by model.
+    progress : bool
+
+    Returns
+    -------
+    Dataset, host memory, float64
+        By (rung, concept): ``best``, effect in nats of the best block and dose at the last prompt token, chosen on one
+        half of the images and measured on the other; ``best_random``, what random directions do at that cell;
+        ``matched``, the same with the dose held at one residual norm; ``natural``, with the vector's own length, which
+        differs from model to model; ``best_depth`` (relative) and ``best_layer``; ``effective_layers``,
+        ``effective_share``, ``centre_depth`` of the read-out profile of the image tokens. Per rung: ``blocks``,
+        ``parameters``. By (trend, statistic): ``slope``, change per doubling of the blocks of the category's mean,
+        and ``monotone``, whether it rises (1) or falls (-1) from each model to the next, else 0. By (rung, statistic):
+        ``difference``, ``low``, ``high``, ``p`` of abstract minus entity, where both are there. Attributes ``summary``,
+        ``n_concepts``.
+
+    Raises
+    ------
+    TypeError
+        If it is no sequence of models.
+    ValueError
+        For a ladder of one model or of models with one name, and as for the other studies.
+
+    References
+    ----------
+    Question: Deng et al., arXiv 2605.05593, finding 2. Doses as shares of the residual norm: strengths in raw units
+    manufacture trends over scale, since norms grow with depth and width.
+    """
+    models = _ladder(model)
+    runs = [
+        StudyRuns(
+            "scaling", GRIDS, one, library, vectors=(vectors or {}).get(one.name), grids=(grids or {}).get(one.name),
+            prompt=prompt, seed=seed, store=None if store is None else Path(store) / one.name, progress=progress,
+        )
+        for one in models
+    ]  # fmt: skip
+    shared = [name for name in runs[0].concepts if all(name in run.concepts for run in runs)]
+    facts = runs[0].facts | {"model": [one.name for one in models], "weights": [one.fingerprint for one in models]}
+    facts |= {"n_concepts": len(shared)}
+    if not shared:
+        told = "; ".join(f"{run.model.name}: {len(run.concepts)} fit" for run in runs)
+        return xr.Dataset(attrs={**facts, "summary": f"Nothing to study: no concept is fit in every model ({told})."})
+    names = xr.DataArray([one.name for one in models], dims=RUNG, name=RUNG)
+    result = xr.concat([_measured(run, shared, seed) for run in runs], names)
+    result = result.assign(
+        blocks=(RUNG, [len(one.layers) for one in models]),
+        parameters=(RUNG, [sum(p.numel() for p in one.hf.parameters()) for one in models]),
+    )
+    result = result.assign_coords({CATEGORY: (CONCEPT, [str(runs[0].others[name].category) for name in shared])})
+    result = result.merge(_trends(result)).merge(_differences(result, seed)).assign_attrs(facts)
+    return result.assign_attrs(summary=summary_of(result))
+
+
+def _ladder(models: Sequence[ProbeModel]) -> list[ProbeModel]:
+    if isinstance(models, str) or not isinstance(models, Sequence):
+        raise TypeError(f"model: expected a list of models, such as [mp.load('scenes-4l'), …]; got {described(models)}")
+    for one in models:
+        require_model(one)
+    names = [one.name for one in models]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ValueError(
+            f"a ladder has two models or more, each with a name of its own; got {', '.join(names) or 'none'}."
+        )
+    return sorted(models, key=lambda one: (len(one.layers), one.name))
+
+
+def _measured(run: StudyRuns, concepts: Sequence[str], seed: int) -> xr.Dataset:
+    """Numbers of every concept in one model (concept)."""
+    every: list[int | str] = [INPUT_NAME, *run.model.layers]
+    images, last = run.images_without(_IMAGES), run.vectors(LAST_PROMPT)
+    common = {"metrics": (_METRIC,), "controls": ("random",), "draws": _DRAWS}
+    residual = run.swept(RESIDUAL, last, images, strengths=STRENGTHS, tokens=(LAST_PROMPT,), **common)
+    natural = run.swept(
+        VECTOR, last, images, strengths=(1.0,), unit="vector", tokens=(LAST_PROMPT,), **common
+    )  # fmt: skip
+    shown = run.swept(
+        IMAGE, run.vectors(IMAGE, layers=every), images, layers=every, strengths=(1.0,), unit="vector",
+        tokens=(IMAGE,), **common,
+    )  # fmt: skip
+    profile = read_out_of(value_by_image(shown, _METRIC).sel({STRENGTH: 1.0}, drop=True), IMAGE, seed=seed)
+    found = best_held_out(residual)
+    found = found.assign(
+        matched=best_held_out(residual.sel({STRENGTH: [MATCHED]}))["best"],
+        natural=best_held_out(natural)["best"],
+        best_depth=relative_depth_of(found["best_layer"], len(run.model.layers)),
+        effective_layers=profile["effective_layers"],
+        effective_share=profile["effective_share"],
+        centre_depth=profile["centre_depth"],
+    )
+    return found.reset_coords(drop=True).sel({CONCEPT: list(concepts)}).astype(np.float64)
+
+
+def relative_depth_of(layer: xr.DataArray, blocks: int) -> xr.DataArray:
+    """Return layers as shares of the decoder's depth."""
+    return xr.apply_ufunc(lambda values: relative_depth(values, blocks), layer)
+
+
+def best_held_out(grid: xr.Dataset, metric: str = _METRIC) -> xr.Dataset:
+    """Effect at the best layer and strength, chosen on one half of the images and measured on the other, both ways.
+
+    Parameters
+    ----------
+    grid : Dataset
+        Of a sweep with random controls.
+    metric : str
+
+    Returns
+    -------
+    Dataset (concept), float64
+        ``best`` and ``best_random``, means of the two ways; ``best_layer`` and ``best_strength``, of all images.
+    """
+    values = value_by_image(grid, metric).transpose(CONCEPT, LAYER, STRENGTH, SAMPLE)
+    controls = effect(grid, metric)["control_mean"].sel({CONTROL: "random"}, drop=True)
+    unsteered = grid[f"{metric}_unsteered"].mean(SAMPLE)
+    random = (controls - unsteered).transpose(CONCEPT, LAYER, STRENGTH).values.reshape(values.sizes[CONCEPT], -1)
+    own = values.values.reshape(values.sizes[CONCEPT], -1, values.sizes[SAMPLE])
+    halves = [np.arange(own.shape[-1]) % 2 == part for part in (0, 1)]
+    with np.errstate(invalid="ignore"):
+        means = [_mean_over(own[..., half]) for half in halves]
+    best, beside = np.zeros(len(own)), np.zeros(len(own))
+    rows = np.arange(len(own))
+    for chosen_on, measured_on in itertools.permutations(means, 2):
+        place = np.nanargmax(np.where(np.isfinite(chosen_on), chosen_on, -np.inf), axis=1)
+        best += measured_on[rows, place] / 2
+        beside += random[rows, place] / 2
+    place = np.nanargmax(np.where(np.isfinite(m := _mean_over(own)), m, -np.inf), axis=1)
+    layer, strength = np.unravel_index(place, values.shape[1:3])
+    data = {
+        "best": best,
+        "best_random": beside,
+        "best_layer": values[LAYER].values[layer].astype(np.float64),
+        "best_strength": values[STRENGTH].values[strength],
+    }
+    return xr.Dataset({name: (CONCEPT, column) for name, column in data.items()}, {CONCEPT: values[CONCEPT].values})
+
+
+def _mean_over(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of what is known; NaN where nothing is."""
+    known = np.isfinite(values)
+    count = known.sum(-1)
+    return np.where(count > 0, np.where(known, values, 0).sum(-1) / np.maximum(count, 1), np.nan)
+
+
+def _trends(result: xr.Dataset) -> xr.Dataset:
+    """Change of every category's mean per doubling of the blocks, and whether all steps have one sign."""
+    categories = list(dict.fromkeys(result[CATEGORY].values.astype(str)))
+    doublings = np.log2(result["blocks"].values.astype(np.float64))
+    slope = np.full((len(categories), len(STATISTICS)), np.nan)
+    monotone = np.zeros_like(slope)
+    for place in np.ndindex(*slope.shape):
+        chosen = result[CATEGORY].values == categories[place[0]]
+        means = result[STATISTICS[place[1]]].transpose(RUNG, CONCEPT).values[:, chosen]
+        means = _mean_over(means)
+        if np.isfinite(means).all() and np.ptp(doublings) > 0:
+            slope[place] = np.polyfit(doublings, means, 1)[0]
+            steps = np.sign(np.diff(means))
+            monotone[place] = steps[0] if (steps == steps[0]).all() else 0
+    dims = (TREND, STATISTIC)
+    coords = {TREND: categories, STATISTIC: list(STATISTICS)}
+    return xr.Dataset({"slope": (dims, slope), "monotone": (dims, monotone)}, coords)
+
+
+def _differences(result: xr.Dataset, seed: int) -> xr.Dataset:
+    """Abstract minus entity in every model, with concepts as the sampling unit."""
+    names = ("difference", "low", "high", "p")
+    found = {name: np.full((result.sizes[RUNG], len(STATISTICS)), np.nan) for name in names}
+    categories = result[CATEGORY].values.astype(str)
+    for place in np.ndindex(*found["p"].shape):
+        values = result[STATISTICS[place[1]]].isel({RUNG: place[0]}).values
+        one = contrast(values, categories, "abstract", "entity", seed=seed)
+        for name, value in zip(names, (one.difference, one.low, one.high, one.p), strict=True):
+            found[name][place] = value
+    return xr.Dataset({name: ((RUNG, STATISTIC), values) for name, values in found.items()})
+
+
+def summary_of(study: xr.Dataset) -> str:
+    """Say which trends there are over a ladder, which survive equal doses, and on how many models they rest.
+
+    Parameters
+    ----------
+    study : Dataset
+        From :func:`scaling`.
+    """
+    rungs = ", ".join(
+        f"{name} ({int(blocks)} blocks, {parameters / 1e6:.1f} M)"
+        for name, blocks, parameters in zip(
+            study[RUNG].values, study["blocks"].values, study["parameters"].values, strict=True
+        )
+    )
+    lines = [f"{study.attrs['n_concepts']} concepts that every model tells apart; ladder: {rungs}."]
+    for category in study[TREND].values:
+        lines.append(_trend_line(study.sel({TREND: category}), str(category)))
+    for rung in study[RUNG].values:
+        here = study.sel({RUNG: rung, STATISTIC: "effective_share"})
+        if np.isfinite(here["difference"]):
+            lines.append(
+                f"{rung}: abstract minus entity, share of the blocks that read it out {float(here['difference']):+.2f} "
+                f"[{float(here['low']):+.2f}, {float(here['high']):+.2f}], p {float(here['p']):.3f}."
+            )
+    if study.sizes[RUNG] < FEWEST_MODELS:
+        lines.append(
+            f"The trends rest on {study.sizes[RUNG]} models: with fewer than {FEWEST_MODELS} nothing is concluded."
+        )
+    return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))
+
+
+def _trend_line(some: xr.Dataset, category: str) -> str:
+    parts = []
+    for name, unit in (("matched", "nats"), ("natural", "nats"), ("effective_layers", "blocks"), ("best_depth", "")):
+        one = some.sel({STATISTIC: name})
+        way = {1.0: "rises", -1.0: "falls", 0.0: "no steady trend"}[float(one["monotone"])]
+        parts.append(f"{name.replace('_', ' ')} {float(one['slope']):+.2f} {unit}".rstrip() + f" ({way})")
+    return f"{category}, per doubling of the blocks: {', '.join(parts)}."

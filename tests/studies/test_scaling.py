@@ -1,0 +1,82 @@
+"""The scaling study: effects that are not chosen on the images they are reported on, and trends over a ladder."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import mllm_probe as mp
+from mllm_probe.studies.scaling_study import STATISTICS, best_held_out, scaling, summary_of
+
+
+def made_grid(own, random=None, samples=24):
+    """A sweep's grid (one concept) whose scores are given [layer, strength, sample]."""
+    layers, strengths = own.shape[:2]
+    random = np.zeros((layers, strengths, 4, samples)) if random is None else random
+    scores = np.full((1, layers, strengths, 2, 4, samples), np.nan)
+    scores[0, :, :, 0, 0], scores[0, :, :, 1] = own, random
+    coords = {
+        "concept": ["cat"], "layer": np.arange(layers), "strength": np.linspace(0.5, 2, strengths),
+        "control": ["concept", "random"], "draw": np.arange(4), "sample": [f"s{i}" for i in range(samples)],
+    }  # fmt: skip
+    dims = ("concept", "layer", "strength", "control", "draw", "sample")
+    attrs = {"scale": "difference", "direction": 1, "units": "nats"}
+    data = {"logprob": (dims, scores, attrs), "logprob_unsteered": (("concept", "sample"), np.zeros((1, samples)))}
+    return xr.Dataset(data, coords, {"operation": "add", "metrics": ["logprob"]})
+
+
+def test_the_best_of_many_cells_of_noise_is_nothing_on_other_images():
+    g = np.random.default_rng(0)
+    found = [best_held_out(made_grid(g.standard_normal((16, 3, 24)))).best.item() for _ in range(60)]
+    naive = np.mean([g.standard_normal((48, 24)).mean(1).max() for _ in range(60)])
+    assert abs(np.mean(found)) < 0.08 and naive > 0.4
+
+
+def test_the_best_cell_is_found_and_its_control_is_that_of_the_same_cell():
+    own = np.random.default_rng(1).normal(0, 0.1, (6, 3, 24))
+    own[4, 1] += 3
+    random = np.zeros((6, 3, 4, 24))
+    random[4, 1], random[5, 2] = 0.7, 9
+    found = best_held_out(made_grid(own, random)).sel(concept="cat")
+    assert found.best == pytest.approx(3, abs=0.1) and found.best_random == pytest.approx(0.7)
+    assert found.best_layer == 4 and found.best_strength == pytest.approx(1.25)
+
+
+@pytest.fixture(scope="module")
+def study():
+    """Two models of the drawn world, on concepts of two categories."""
+    names = ["cat", "house", "tree", "symmetry", "chaos", "crowding"]
+    library = mp.concepts.scenes(concepts=names, pairs=16)
+    models = [mp.load("scenes-8l", device="cpu"), mp.load("scenes-4l", device="cpu")]
+    return scaling(models, library, progress=False)
+
+
+def test_models_stand_in_the_order_of_their_depth(study):
+    assert list(study.rung.values) == ["scenes-4l", "scenes-8l"] and list(study.blocks.values) == [4, 8]
+    assert (study.parameters > 1e6).all() and list(study.statistic.values) == list(STATISTICS)
+    assert (study.best > study.best_random + 1).all(), "every concept is steered on images that did not choose the cell"
+    assert (study.best >= study.matched - 0.5).all() and ((study.best_depth > 0) & (study.best_depth <= 1)).all()
+
+
+def test_the_summary_concludes_nothing_from_two_models_and_three_concepts(study):
+    text = study.attrs["summary"]
+    assert "The trends rest on 2 models" in text and "Fewer than 8 concepts of entity, abstract" in text
+    assert study.attrs["model"] == ["scenes-4l", "scenes-8l"]
+
+
+def test_trends_are_per_doubling_and_steady_only_if_every_step_has_one_sign(study):
+    for trend in ("entity", "abstract"):
+        here = study.sel(trend=trend, statistic="matched")
+        means = study.matched.values[:, (study.category == trend).values].mean(1)
+        assert here.slope == pytest.approx(means[1] - means[0], rel=1e-6) and here.monotone == np.sign(here.slope)
+    turned = study.assign(monotone=study.monotone * 0)
+    assert "no steady trend" in summary_of(turned)
+
+
+def test_a_ladder_of_one_model_is_refused():
+    one = mp.load("scenes-4l", device="cpu")
+    with pytest.raises(ValueError, match="two models or more"):
+        scaling([one])
+    with pytest.raises(ValueError, match="a name of its own"):
+        scaling([one, one])
+    with pytest.raises(TypeError, match="expected a list of models"):
+        scaling(one)
