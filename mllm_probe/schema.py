@@ -19,6 +19,7 @@ GROUP, DIRECTION = "group", "direction"
 MEASURE, STATISTIC, CONTRAST, PROFILES = "measure", "statistic", "contrast", "profiles"
 EDIT, PREDICTOR, PROMPT, RUNG, TREND = "edit_kind", "predictor", "asked", "rung", "trend"
 SCORED_CONCEPT, MANIFOLD_SAMPLE, FIT_IMAGE = "scored_concept", "manifold_sample", "fit_image"
+STEERED_CATEGORY, SCORED_CATEGORY = "steered_category", "scored_category"
 
 CATEGORY, WORDS, RELATIVE_DEPTH, TOKEN_TEXT, ROLE = "category", "words", "relative_depth", "token_text", "role"
 KIND, IMAGE, PATCH_ROW, PATCH_COLUMN = "kind", "image", "patch_row", "patch_column"
@@ -108,6 +109,8 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(PREDICTOR, "number known before any steering, of a concept's vector"),
         Dimension(PROMPT, "prompt under which steering is tried"),
         Dimension(RUNG, "model of a ladder, in the order of their depth"),
+        Dimension(STEERED_CATEGORY, "category of the concepts that are steered with"),
+        Dimension(SCORED_CATEGORY, "category of the concepts that are scored"),
         Dimension(TREND, "category whose mean is followed over a ladder"),
     )
 }

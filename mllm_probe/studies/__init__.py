@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mllm_probe.studies import truth as truth
+    from mllm_probe.studies.atlas_study import atlas as atlas
     from mllm_probe.studies.localization_study import localization as localization
     from mllm_probe.studies.readout import causal_verdict as causal_verdict
     from mllm_probe.studies.readout import read_out as read_out
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _HOME = dict.fromkeys(("causal_verdict", "read_out", "read_out_of", "read_out_of_patches"), "readout")
 _HOME |= {
+    "atlas": "atlas_study",
     "localization": "localization_study",
     "reliability": "reliability_study",
     "reverse_steering": "reverse_study",

@@ -1,0 +1,260 @@
+"""Atlas: how concept vectors lie to each other, whether they cause one thing alone, and how images and words agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.concepts.picture import Sentence
+from mllm_probe.concepts.told import from_text
+from mllm_probe.models import ProbeModel
+from mllm_probe.schema import (
+    CATEGORY,
+    CONCEPT,
+    HIDDEN,
+    LAYER,
+    OFF_TARGET,
+    SCOPE,
+    SCORED_CATEGORY,
+    SCORED_CONCEPT,
+    STEERED_CATEGORY,
+    STRENGTH,
+)
+from mllm_probe.studies.effect import effect
+from mllm_probe.studies.readout import LAST_PROMPT
+from mllm_probe.studies.study_runs import StudyRuns, few_concepts
+from mllm_probe.vectors import concept_vectors
+
+GRIDS = (OFF_TARGET,)
+"""Names under which ``grids=`` takes what was run already."""
+DEPTHS = (0.25, 0.5, 0.75, 1.0)
+"""Relative depths of the blocks that are steered; the headline is the one with the largest mean effect."""
+PERMUTATIONS = 9999
+_IMAGES, _DRAWS = 12, 4
+
+
+def atlas(
+    model: ProbeModel,
+    library: ConceptLibrary | None = None,
+    *,
+    vectors: xr.Dataset | None = None,
+    grids: Mapping[str, xr.Dataset] | None = None,
+    prompt: str | None = None,
+    seed: int = 0,
+    store: str | Path | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Ask how concept vectors lie to each other, and whether steering with one changes that concept alone.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    library : ConceptLibrary, optional
+        That of a bundled model by default. Concepts that the model does not tell apart are left out.
+    vectors : Dataset, optional
+        From :func:`mllm_probe.concept_vectors` with scope ``"last_prompt"``; made of half of the library's images by
+        default.
+    grids : mapping of str to Dataset, optional
+        What was run already: ``"off_target"``, of :func:`mllm_probe.sweep` with that metric.
+    prompt : str, optional
+    seed : int
+        Of the split, the random directions and the permutations.
+    store : str or Path, optional
+        Folder for the grid, from which a stopped study goes on.
+    progress : bool
+
+    Returns
+    -------
+    Dataset, host memory, float64
+        ``cosine`` (concept, scored_concept, layer) of the vectors at the last prompt token. Per layer: ``within`` and
+        ``across``, mean cosine of two concepts of one category and of two categories, and ``p`` (permutation of the
+        categories over concepts, two-sided, of their difference). ``effect`` (concept, scored_concept), nats against
+        random directions at the ``headline_layer`` and one residual norm: the diagonal is what a vector causes, the
+        rest what it changes besides, with ``low`` and ``high``. ``caused`` (concept) and ``besides`` (steered_category,
+        scored_category): mean effect on other concepts, which is negative where one concept takes the place of
+        another. ``told`` (concept, layer): cosine of the vector of images with that of sentences about the same
+        concept, ``told_others`` (concept, layer) with those about other concepts of its category, which is its control;
+        NaN where the tokenizer does not know the sentences' words. Attributes ``headline_layer``, ``summary``,
+        ``n_concepts``.
+
+    Raises
+    ------
+    ValueError
+        If the model is not bundled and no library is given, or vectors or grids are of another model.
+
+    References
+    ----------
+    Cosine geometry of concept directions: arXiv 2602.07025. Off-target checks: arXiv 2501.03012. Directions from text:
+    arXiv 2505.14071.
+    """
+    run = StudyRuns(
+        "atlas", GRIDS, model, library, vectors=vectors, grids=grids, prompt=prompt, seed=seed, store=store,
+        progress=progress,
+    )  # fmt: skip
+    nothing = run.nothing()
+    if nothing is not None:
+        return nothing
+    vectors = run.vectors(LAST_PROMPT)
+    blocks = sorted({max(0, round(depth * len(run.model.layers)) - 1) for depth in DEPTHS})
+    grid = run.swept(
+        OFF_TARGET, vectors, run.images_without(_IMAGES), layers=blocks, strengths=(1.0,), tokens=(LAST_PROMPT,),
+        metrics=(OFF_TARGET,), controls=("random",), draws=_DRAWS,
+    )  # fmt: skip
+    own = unit_vectors(vectors)
+    isolation = _isolation(grid, run.categories)
+    result = xr.merge([_geometry(own, run.categories, seed), isolation, _against_sentences(run, own)])
+    result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
+    result = result.assign_attrs(run.facts, headline_layer=isolation.attrs["headline_layer"])
+    return result.assign_attrs(summary=summary_of(result))
+
+
+def unit_vectors(vectors: xr.Dataset) -> xr.DataArray:
+    """Concept vectors at the last prompt token, of length 1 (concept, layer, hidden), float64 on the host."""
+    vector = vectors["vector"].sel({SCOPE: LAST_PROMPT}, drop=True).transpose(CONCEPT, LAYER, HIDDEN)
+    values = np.asarray(vector.values, np.float64)
+    values = values / np.linalg.norm(values, axis=-1, keepdims=True)
+    coords = {CONCEPT: vector[CONCEPT].values, LAYER: vector[LAYER].values}
+    return xr.DataArray(values, coords, (CONCEPT, LAYER, HIDDEN))
+
+
+def _geometry(own: xr.DataArray, categories: list[str], seed: int) -> xr.Dataset:
+    cosine = xr.dot(own, own.rename({CONCEPT: SCORED_CONCEPT}), dim=HIDDEN).transpose(LAYER, CONCEPT, SCORED_CONCEPT)
+    rows = [within_and_across(layer, np.array(categories), seed) for layer in cosine.values]
+    columns = dict(zip(("within", "across", "p"), np.array(rows).T, strict=True))
+    return xr.Dataset({"cosine": cosine, **{name: (LAYER, column) for name, column in columns.items()}})
+
+
+def within_and_across(cosine: np.ndarray, categories: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
+    """Mean cosine of two concepts of one category, and of two, and the permutation p of their difference.
+
+    Parameters
+    ----------
+    cosine : float array [concept, concept]
+    categories : str array [concept]
+    seed : int
+
+    Returns
+    -------
+    within, across, p : float
+        NaN where all concepts are of one category, or no category has two.
+    """
+    above = np.triu_indices(len(categories), 1)
+    pairs = cosine[above]
+
+    def difference(names: np.ndarray) -> tuple[float, float]:
+        same = names[above[0]] == names[above[1]]
+        if same.all() or not same.any():
+            return np.nan, np.nan
+        return float(pairs[same].mean()), float(pairs[~same].mean())
+
+    within, across = difference(categories)
+    if not np.isfinite(within):
+        return within, across, np.nan
+    rng = np.random.default_rng(seed)
+    drawn = np.array([np.subtract(*difference(rng.permutation(categories))) for _ in range(PERMUTATIONS)])
+    p = (1 + (np.abs(drawn) >= abs(within - across) - 1e-12).sum()) / (1 + PERMUTATIONS)
+    return within, across, float(p)
+
+
+def _isolation(grid: xr.Dataset, categories: list[str]) -> xr.Dataset:
+    """What every vector does to every concept, at the layer where vectors do most to their own."""
+    found = effect(grid, OFF_TARGET).isel({STRENGTH: 0}, drop=True)
+    found = found[["difference", "low", "high"]].transpose(CONCEPT, SCORED_CONCEPT, LAYER)
+    names = found[CONCEPT].values
+    found = found.sel({SCORED_CONCEPT: names})
+    diagonal = np.arange(len(names))
+    caused = found["difference"].values[diagonal, diagonal]
+    layer = int(found[LAYER].values[int(np.nanargmax(np.nanmean(caused, axis=0)))])
+    here = found.sel({LAYER: layer}, drop=True).reset_coords(drop=True)
+    order = list(dict.fromkeys(categories))
+    besides = np.full((len(order), len(order)), np.nan)
+    values = np.where(np.eye(len(names), dtype=bool), np.nan, here["difference"].values)
+    rows = {name: np.array(categories) == name for name in order}
+    for place in np.ndindex(*besides.shape):
+        some = values[rows[order[place[0]]]][:, rows[order[place[1]]]]
+        besides[place] = np.nanmean(some) if np.isfinite(some).any() else np.nan
+    data = {
+        "effect": here["difference"],
+        "low": here["low"],
+        "high": here["high"],
+        "caused": (CONCEPT, here["difference"].values[diagonal, diagonal]),
+        "besides": ((STEERED_CATEGORY, SCORED_CATEGORY), besides),
+    }
+    coords = {STEERED_CATEGORY: order, SCORED_CATEGORY: order}
+    return xr.Dataset(data, coords, {"headline_layer": layer})
+
+
+def _against_sentences(run: StudyRuns, own: xr.DataArray) -> xr.Dataset:
+    """Cosine of vectors of images with those of sentences about the same concept, and about others of its category."""
+    shape = (own.sizes[CONCEPT], own.sizes[LAYER])
+    same, other = np.full(shape, np.nan), np.full(shape, np.nan)
+    several = [name for name, one in run.others.items() if run.categories.count(str(one.category)) > 1]
+    told = from_text(run.others.subset(concepts=several)) if several else None
+    if told is not None and knows_the_words(run.model, told):
+        sentences = concept_vectors(
+            run.model, told, run.prompt, tokens=(LAST_PROMPT,), probe_accuracy=False, seed=run.seed,
+            progress=run.progress,
+        )  # fmt: skip
+        cosine = xr.dot(own, unit_vectors(sentences).rename({CONCEPT: SCORED_CONCEPT}), dim=HIDDEN)
+        for row, (name, category) in enumerate(zip(own[CONCEPT].values, run.categories, strict=True)):
+            if name not in several:
+                continue
+            same[row] = cosine.sel({CONCEPT: name, SCORED_CONCEPT: name}).values
+            others = [n for n in several if n != name and str(run.others[n].category) == category]
+            other[row] = cosine.sel({CONCEPT: name, SCORED_CONCEPT: others}).mean(SCORED_CONCEPT).values
+    dims = (CONCEPT, LAYER)
+    return xr.Dataset({"told": (dims, same), "told_others": (dims, other)})
+
+
+def knows_the_words(model: ProbeModel, told: ConceptLibrary) -> bool:
+    """Whether the tokenizer has a token for every word of a library's sentences.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    told : ConceptLibrary
+        From :func:`mllm_probe.concepts.from_text`.
+    """
+    tokenizer = model.tokenizer
+    if tokenizer.unk_token_id is None:
+        return True
+    texts = [picture.source.text for picture in told.pictures if isinstance(picture.source, Sentence)]
+    return not any(tokenizer.unk_token_id in tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts)
+
+
+def summary_of(study: xr.Dataset) -> str:
+    """Say how vectors lie to each other, what they change besides, and how images and sentences agree.
+
+    Parameters
+    ----------
+    study : Dataset
+        From :func:`atlas`.
+    """
+    layer = study.attrs["headline_layer"]
+    here = study.sel({LAYER: layer})
+    lines = [f"{study.attrs['n_concepts']} concepts that the model tells apart, last prompt token, block {layer}."]
+    if np.isfinite(here["p"]):
+        lines.append(
+            f"Cosine of two vectors of one category {float(here['within']):+.2f}, of two categories "
+            f"{float(here['across']):+.2f} (p {float(here['p']):.4f})."
+        )
+    names = study[CONCEPT].values
+    others = np.where(np.eye(len(names), dtype=bool), np.nan, study["effect"].values)
+    stronger = int((np.nanmax(others, axis=1) >= study["caused"].values).sum()) if len(names) > 1 else 0
+    lines.append(
+        f"Own concept {float(study['caused'].mean()):+.1f} nats against random directions, others "
+        f"{float(np.nanmean(others)):+.1f} on average; {stronger} of {len(names)} vectors raise another as much."
+    )
+    told, control = here["told"], here["told_others"]
+    lines.append(
+        f"Vectors of images and of sentences about the same concept: cosine {float(told.mean()):+.2f}, about others of "
+        f"its category {float(control.mean()):+.2f}."
+        if np.isfinite(told).any()
+        else "Vectors of sentences are not compared: the tokenizer does not know their words, or no category has two "
+        "concepts."
+    )
+    return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))

@@ -1,0 +1,79 @@
+"""The atlas: cosines of vectors, what they change besides their concept, and what sentences give."""
+
+import numpy as np
+import pytest
+
+import mllm_probe as mp
+from mllm_probe.apps.zoo import tiny_llava
+from mllm_probe.studies import atlas_study
+from mllm_probe.studies.atlas_study import atlas, knows_the_words, within_and_across
+
+NAMES = ["cat", "house", "tree", "neon", "sketch", "dotted"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return mp.load("scenes-4l", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def library():
+    return mp.concepts.scenes(concepts=NAMES, pairs=16)
+
+
+@pytest.fixture(scope="module")
+def study(model, library):
+    return atlas(model, library, progress=False)
+
+
+def test_cosines_are_those_of_the_vectors(model, library, study):
+    fit, _ = library.split()
+    vectors = mp.concept_vectors(model, fit, tokens=("last_prompt",), probe_accuracy=False, progress=False)
+    v = vectors.vector.sel(scope="last_prompt", layer=2).values.astype(np.float64)
+    v /= np.linalg.norm(v, axis=1, keepdims=True)
+    np.testing.assert_allclose(study.cosine.sel(layer=2), v @ v.T, atol=1e-6)
+    same = np.array([True, True, True, False, False, False])
+    pairs = [(i, j) for i in range(6) for j in range(i + 1, 6)]
+    within = np.mean([(v @ v.T)[i, j] for i, j in pairs if same[i] == same[j]])
+    assert study.within.sel(layer=2) == pytest.approx(within, abs=1e-6)
+
+
+def test_categories_that_are_no_groups_have_a_uniform_p():
+    g = np.random.default_rng(0)
+    p = []
+    for seed in range(40):
+        v = g.standard_normal((12, 32))
+        v /= np.linalg.norm(v, axis=1, keepdims=True)
+        p.append(within_and_across(v @ v.T, np.repeat(["a", "b"], 6), seed)[2])
+    assert 0.3 < np.mean(p) < 0.7 and np.mean(np.array(p) <= 0.1) <= 0.3
+    near = np.repeat(np.eye(2), 6, axis=0) + 0.01
+    near /= np.linalg.norm(near, axis=1, keepdims=True)
+    within, across, smallest = within_and_across(near @ near.T, np.repeat(["a", "b"], 6))
+    assert within > 0.9 > across and smallest < 0.01
+    assert np.isnan(within_and_across(np.eye(3), np.array(["a", "a", "a"]))[2])
+    assert np.isnan(within_and_across(np.eye(3), np.array(["a", "b", "c"]))[2])
+
+
+def test_a_vector_causes_its_own_concept_more_than_others(study):
+    effect = study.effect.sel(scored_concept=NAMES).values
+    np.testing.assert_allclose(np.diag(effect), study.caused)
+    assert (study.caused > 1).all()
+    off = np.where(np.eye(6, dtype=bool), np.nan, effect)
+    assert study.besides.sel(steered_category="entity", scored_category="visual_style") == pytest.approx(
+        np.nanmean(off[:3, 3:])
+    )
+    assert "nothing can be concluded" in study.attrs["summary"]
+
+
+def test_sentences_whose_words_are_unknown_are_not_compared(model, library, study, monkeypatch):
+    assert not knows_the_words(model, mp.concepts.from_text(library))
+    assert np.isnan(study.told).all() and "does not know their words" in study.attrs["summary"]
+    monkeypatch.setattr(atlas_study, "knows_the_words", lambda model, told: True)
+    compared = atlas(model, library, progress=False)
+    assert np.isfinite(compared.told).all() and (abs(compared.told) <= 1).all()
+    assert "sentences about the same concept" in compared.attrs["summary"]
+
+
+def test_a_model_that_tells_nothing_apart_has_no_study(library):
+    found = atlas(tiny_llava(), library.subset(pairs=12), progress=False)
+    assert found.attrs["n_concepts"] == 0 and not found.data_vars
