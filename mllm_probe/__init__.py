@@ -30,6 +30,7 @@ _HOME = {
     "sweep_iter": "sweeps",
     "effect": "studies.effect",
     "recovered": "studies.recovery",
+    "compare": "studies.comparison",
     "check": "studies.fitness",
     "recommend": "studies.recommendation",
     "plan": "sweeps",
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from mllm_probe.steering.intervention import Steering as Steering
     from mllm_probe.steering.intervention import compose as compose
     from mllm_probe.steering.operations import Operation as Operation
+    from mllm_probe.studies.comparison import compare as compare
     from mllm_probe.studies.effect import effect as effect
     from mllm_probe.studies.fitness import check as check
     from mllm_probe.studies.recommendation import recommend as recommend

@@ -18,6 +18,7 @@ ROW = "row"
 GROUP, DIRECTION = "group", "direction"
 MEASURE, STATISTIC, CONTRAST, PROFILES = "measure", "statistic", "contrast", "profiles"
 EDIT, PREDICTOR, PROMPT, RUNG, TREND = "edit_kind", "predictor", "asked", "rung", "trend"
+DEPTH = "depth"
 SCORED_CONCEPT, MANIFOLD_SAMPLE, FIT_IMAGE = "scored_concept", "manifold_sample", "fit_image"
 STEERED_CATEGORY, SCORED_CATEGORY = "steered_category", "scored_category"
 
@@ -109,6 +110,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(PREDICTOR, "number known before any steering, of a concept's vector"),
         Dimension(PROMPT, "prompt under which steering is tried"),
         Dimension(RUNG, "model of a ladder, in the order of their depth"),
+        Dimension(DEPTH, "relative depth at which models are compared"),
         Dimension(STEERED_CATEGORY, "category of the concepts that are steered with"),
         Dimension(SCORED_CATEGORY, "category of the concepts that are scored"),
         Dimension(TREND, "category whose mean is followed over a ladder"),

@@ -21,12 +21,12 @@ _INTERVAL = "Lines are means over concepts, whose number is in brackets; bars ar
 
 
 def study(of: xr.Dataset, **chosen: str) -> figure:
-    """Draw a study of `mllm_probe.studies`.
+    """Draw a study of `mllm_probe.studies`, or a comparison of models.
 
     Parameters
     ----------
     of : xarray.Dataset
-        From one of the studies.
+        From one of the studies, or `mllm_probe.compare`.
     **chosen
         What is drawn where a study has several: ``measure=`` of localization (``"interchange, insert"`` by default),
         ``scope=`` and ``edit_kind=`` of reverse steering, ``statistic=`` of scaling (``"matched"``).
@@ -134,6 +134,19 @@ def _scaling(of: xr.Dataset, chosen: Mapping[str, str]) -> figure:
     return _finished(made, points, "blocks")
 
 
+def _comparison(of: xr.Dataset, chosen: Mapping[str, str]) -> figure:
+    one = of["difference"].transpose(schema.RUNG, schema.CONCEPT, schema.DEPTH)
+    units = str(of["difference"].attrs.get("units", "nats"))
+    caption = [f"Effect against random directions at dose {of.attrs['strength']:g}, at the nearest blocks.", _INTERVAL]
+    made = _empty(of, "Models at the same relative depths", caption, "relative depth", f"effect [{units}]")
+    depths, points = one[schema.DEPTH].values, []
+    for number, name in enumerate(one[schema.RUNG].values):
+        colour = OTHER_COLOURS[number % len(OTHER_COLOURS)]
+        points.append(_mean_line(made, depths, one.values[number], str(name), colour))
+    made.hspan(y=0, line_dash="dashed", line_color=control_colour("random"), line_width=1.5)
+    return _finished(made, points, "relative depth")
+
+
 @dataclass(frozen=True)
 class _Drawing:
     """How a study is drawn, and what of it where it has several of a kind."""
@@ -149,6 +162,7 @@ _DRAWN = {
         _reverse, {schema.SCOPE: "last_prompt+generated", schema.EDIT: "-1 residual norm"}
     ),
     "reliability": _Drawing(_reliability, {}),
+    "comparison": _Drawing(_comparison, {}),
 }  # fmt: skip
 
 
