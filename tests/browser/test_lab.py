@@ -60,6 +60,17 @@ def page(desk: lab.Desk) -> Iterator[Page]:
         yield made
 
 
+def too_wide(page: Page) -> list[str]:
+    """Parts that are wider than their place once the page has settled; observers of sizes may run late under load."""
+    for _ in range(50):
+        found = page.evaluate(_WIDE)
+        if not found:
+            break
+        lab.drawn(page)
+        page.wait_for_timeout(100)
+    return found
+
+
 def colour_at(page: Page, x: float, y: float) -> list[int]:
     """Colour of the map's canvas at a point in page pixels from its corner."""
     return page.evaluate(_COLOUR, [x, y])
@@ -224,7 +235,7 @@ def test_nothing_is_cut_off(page: Page, width: int) -> None:
     """At 200 % zoom a window of 1,200 pixels has 600."""
     page.set_viewport_size({"width": width, "height": 1000})
     lab.drawn(page)
-    assert page.evaluate(_WIDE) == []
+    assert too_wide(page) == []
     page.screenshot(path=SHOTS / f"explore-{width}.png")
 
 
@@ -261,7 +272,7 @@ def test_folded_parts_open_with_the_panel_and_close_again(page: Page) -> None:
     expect(real.get_by_test_id("concept")).to_have_value("neon")
     expect(real.locator(".mp-gallery h3")).to_have_text("Pairs · neon · layer 2")
     expect(real.get_by_test_id("lab-code")).to_contain_text("concept='neon'")
-    assert page.evaluate(_WIDE) == []
+    assert too_wide(page) == []
 
 
 @pytest.mark.parametrize("width", [600, 800, 1200, 1600, 2000, 1400])
@@ -271,7 +282,7 @@ def test_the_opened_lab_fits_in_both_themes(page: Page, width: int) -> None:
         lab.set_theme(page, theme)
         lab.drawn(page)
         page.locator(".mp-lab").nth(1).scroll_into_view_if_needed()
-        assert page.evaluate(_WIDE) == []
+        assert too_wide(page) == []
         page.locator(".mp-lab").nth(1).screenshot(path=SHOTS / f"lab-{width}-{theme.split()[1].lower()}.png")
 
 
