@@ -99,10 +99,9 @@ def atlas(
     if nothing is not None:
         return nothing
     vectors = run.vectors(LAST_PROMPT)
-    blocks = sorted({max(0, round(depth * len(run.model.layers)) - 1) for depth in DEPTHS})
     grid = run.swept(
-        OFF_TARGET, vectors, run.images_without(_IMAGES), layers=blocks, strengths=(1.0,), tokens=(LAST_PROMPT,),
-        metrics=(OFF_TARGET,), controls=("random",), draws=_DRAWS,
+        OFF_TARGET, vectors, run.images_without(_IMAGES), layers=run.blocks_at(DEPTHS), strengths=(1.0,),
+        tokens=(LAST_PROMPT,), metrics=(OFF_TARGET,), controls=("random",), draws=_DRAWS,
     )  # fmt: skip
     own = unit_vectors(vectors)
     isolation = _isolation(grid, run.categories)

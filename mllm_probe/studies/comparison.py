@@ -99,5 +99,5 @@ def _at_depths(one: xr.Dataset, depths: np.ndarray) -> xr.Dataset:
     places = [int(np.abs(there - depth).argmin()) for depth in depths]
     kept = blocks[list(_KEPT)].isel({LAYER: places}).transpose(CONCEPT, LAYER)
     numbers = kept[LAYER].values
-    data = {name: ((CONCEPT, DEPTH), kept[name].values) for name in _KEPT}
+    data = {name: ((CONCEPT, DEPTH), kept[name].values, kept[name].attrs) for name in _KEPT}
     return xr.Dataset({**data, LAYER: (DEPTH, numbers)}, {CONCEPT: kept[CONCEPT].values, DEPTH: depths})

@@ -147,12 +147,12 @@ def _grid(run: StudyRuns, place: str, edit: str) -> xr.Dataset:
 
 
 def _of_concept(run: StudyRuns, concept: str, place: str, edit: str, store: Path | None) -> xr.Dataset:
-    blocks = sorted({max(0, round(depth * len(run.model.layers)) - 1) for depth in DEPTHS})
     count = min(_IMAGES, *(len(one.positive) for one in run.others.values()))
     vectors = run.vectors(IMAGE, LAST_PROMPT).sel({CONCEPT: [concept]})
     grid = sweep(
-        run.model, vectors, run.others[concept].positive[:count], run.prompt, layers=blocks, tokens=place.split("+"),
-        metrics=("logprob", "named"), controls=("random",), draws=_DRAWS, seed=run.seed, max_new_tokens=_LONGEST,
+        run.model, vectors, run.others[concept].positive[:count], run.prompt, layers=run.blocks_at(DEPTHS),
+        tokens=place.split("+"), metrics=("logprob", "named"), controls=("random",), draws=_DRAWS, seed=run.seed,
+        max_new_tokens=_LONGEST,
         record=(_ACTIVATION, _LENS), read_tokens=LAST_PROMPT, progress=False,
         store=None if store is None else store / f"{concept}.zarr", **EDITS[edit],
     )  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.metrics.statistics import mean
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import described
 from mllm_probe.schema import (
@@ -186,15 +187,14 @@ def best_held_out(grid: xr.Dataset, metric: str = _METRIC) -> xr.Dataset:
     random = (controls - unsteered).transpose(CONCEPT, LAYER, STRENGTH).values.reshape(values.sizes[CONCEPT], -1)
     own = values.values.reshape(values.sizes[CONCEPT], -1, values.sizes[SAMPLE])
     halves = [np.arange(own.shape[-1]) % 2 == part for part in (0, 1)]
-    with np.errstate(invalid="ignore"):
-        means = [_mean_over(own[..., half]) for half in halves]
+    means = [mean(own[..., half]) for half in halves]
     best, beside = np.zeros(len(own)), np.zeros(len(own))
     rows = np.arange(len(own))
     for chosen_on, measured_on in itertools.permutations(means, 2):
-        place = np.nanargmax(np.where(np.isfinite(chosen_on), chosen_on, -np.inf), axis=1)
+        place = _largest(chosen_on)
         best += measured_on[rows, place] / 2
         beside += random[rows, place] / 2
-    place = np.nanargmax(np.where(np.isfinite(m := _mean_over(own)), m, -np.inf), axis=1)
+    place = _largest(mean(own))
     layer, strength = np.unravel_index(place, values.shape[1:3])
     data = {
         "best": best,
@@ -205,11 +205,9 @@ def best_held_out(grid: xr.Dataset, metric: str = _METRIC) -> xr.Dataset:
     return xr.Dataset({name: (CONCEPT, column) for name, column in data.items()}, {CONCEPT: values[CONCEPT].values})
 
 
-def _mean_over(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is known; NaN where nothing is."""
-    known = np.isfinite(values)
-    count = known.sum(-1)
-    return np.where(count > 0, np.where(known, values, 0).sum(-1) / np.maximum(count, 1), np.nan)
+def _largest(values: np.ndarray) -> np.ndarray:
+    """Place of the largest value along the last axis, of those that are known."""
+    return np.where(np.isfinite(values), values, -np.inf).argmax(-1)
 
 
 def _trends(result: xr.Dataset) -> xr.Dataset:
@@ -221,7 +219,7 @@ def _trends(result: xr.Dataset) -> xr.Dataset:
     for place in np.ndindex(*slope.shape):
         chosen = result[CATEGORY].values == categories[place[0]]
         means = result[STATISTICS[place[1]]].transpose(RUNG, CONCEPT).values[:, chosen]
-        means = _mean_over(means)
+        means = mean(means)
         if np.isfinite(means).all() and np.ptp(doublings) > 0:
             slope[place] = np.polyfit(doublings, means, 1)[0]
             steps = np.sign(np.diff(means))

@@ -89,6 +89,10 @@ class StudyRuns:
             self.model, prompt=prompt, study=self.study, seed=self.seed, n_concepts=len(self.subject.concepts)
         )
 
+    def blocks_at(self, depths: Sequence[float]) -> list[int]:
+        """Blocks at some relative depths, each once."""
+        return sorted({max(0, round(depth * len(self.model.layers)) - 1) for depth in depths})
+
     def nothing(self) -> xr.Dataset | None:
         """The study's dataset if the model tells no concept apart, else None."""
         if self.subject.fitted is not None:
@@ -96,8 +100,17 @@ class StudyRuns:
         return xr.Dataset(attrs={**self.facts, "summary": nothing_to_study(self.subject.seen)})
 
     def vectors(self, *tokens: str, layers: Sequence[int | str] | str = "all", **settings: Any) -> xr.Dataset:
-        """Vectors of the concepts that are fit at these tokens: those given if they have them, else made once."""
-        if self._given is not None and set(tokens) <= set(self._given[SCOPE].values.tolist()) and not settings:
+        """Vectors of the concepts that are fit at these tokens: those given, else made once.
+
+        With settings of their own, such as probes, they are always made. ValueError if those given lack the tokens.
+        """
+        if self._given is not None and not settings:
+            there = self._given[SCOPE].values.tolist() if SCOPE in self._given.dims else []
+            if not set(tokens) <= set(there):
+                raise ValueError(
+                    f"the vectors: expected a dimension 'scope' with {', '.join(tokens)}; it has "
+                    f"{', '.join(there) or 'none'}. Make them with mp.concept_vectors(…, tokens={tokens!r})."
+                )
             return self._given.sel({CONCEPT: self.concepts})
         key = (tokens, str(layers), str(settings))
         if key not in self._made:

@@ -74,6 +74,13 @@ def test_sentences_whose_words_are_unknown_are_not_compared(model, library, stud
     assert "sentences about the same concept" in compared.attrs["summary"]
 
 
+def test_vectors_of_other_tokens_are_refused_and_not_made_anew(model, library):
+    fit, _ = library.split()
+    vectors = mp.concept_vectors(model, fit, tokens=("image",), probe_accuracy=False, progress=False)
+    with pytest.raises(ValueError, match="expected a dimension 'scope' with last_prompt; it has image"):
+        atlas(model, library, vectors=vectors, progress=False)
+
+
 def test_a_model_that_tells_nothing_apart_has_no_study(library):
     found = atlas(tiny_llava(), library.subset(pairs=12), progress=False)
     assert found.attrs["n_concepts"] == 0 and not found.data_vars

@@ -23,6 +23,7 @@ def test_blocks_at_the_nearest_relative_depth_stand_side_by_side():
     expected = mp.effect(large, "logprob").difference.sel(layer=4, strength=2.0)
     assert both.difference.sel(rung="large", depth=0.5, concept="cat") == pytest.approx(expected.item())
     assert both.attrs["strength"] == 2.0 and both.attrs["model"] == ["small", "large"]
+    assert both.difference.attrs["units"] == "nats"
     lower = mp.compare([small, large], strength=0.5)
     assert lower.difference.sel(rung="small", depth=1.0) == pytest.approx(
         mp.effect(small, "logprob").difference.sel(layer=3, strength=0.5).item()
