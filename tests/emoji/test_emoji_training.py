@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import LlamaForCausalLM
 
 import mllm_probe as mp
-from mllm_probe.apps.emoji import emoji_run, language_training, teacher_answers
+from mllm_probe.apps.emoji import emoji_run, language_training, teacher_answers, vision_training
 from mllm_probe.apps.emoji.emoji_run import LANGUAGE, STEPS, TEACHER, TOWER, EmojiPlan, train
 from mllm_probe.apps.emoji.language_training import LanguagePlan, step_data, weighted
 from mllm_probe.apps.emoji.low_rank_adapters import adapters, without_adapters
@@ -24,6 +24,7 @@ from mllm_probe.apps.emoji.teacher_answers import TOP, TeacherPlan, divergence, 
 from mllm_probe.apps.emoji.vision_training import VisionPlan, word_vectors
 from mllm_probe.apps.model_training import train_listed
 from mllm_probe.apps.training import training_state
+from mllm_probe.apps.training.optimizer import HybridOptimizer
 from mllm_probe.apps.training.parallel import Team
 from mllm_probe.apps.training.pausing import PAUSE, Pause
 from mllm_probe.apps.training.question_packing import pack
@@ -84,6 +85,25 @@ def test_a_trained_model_is_loaded_and_answers(finished: Path) -> None:
     card = (finished / "model" / "README.md").read_text()
     assert "A tiny decoder, dequantised from Q4_1" in card and "4 steps of 2 images" in card
     assert "Twemoji by Twitter, Inc. and other contributors, CC-BY-4.0" in card
+
+
+def test_adapters_learn_at_their_own_rate_and_a_tower_that_goes_on_at_half(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[HybridOptimizer] = []
+
+    def kept(*arguments: object) -> HybridOptimizer:
+        made.append(HybridOptimizer(*arguments))
+        return made[-1]
+
+    for module in (vision_training, language_training):
+        monkeypatch.setattr(module, "HybridOptimizer", kept)
+    plan = replace(PLAN, tower=replace(PLAN.tower, after=finished / "work" / TOWER))
+    assert train(plan, tmp_path / "work", tmp_path / "model")
+    tower, language = (sorted({g["peak"] for o in one.optimizers.values() for g in o.param_groups}) for one in made)
+    own = PLAN.language
+    assert tower == pytest.approx(sorted([PLAN.tower.muon_rate / 2, PLAN.tower.adam_rate / 2]))
+    assert language == pytest.approx(sorted([own.adapter_rate, own.adam_rate, own.muon_rate]))
 
 
 def test_a_finished_training_is_not_done_again(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
