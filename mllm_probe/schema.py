@@ -19,6 +19,7 @@ GROUP, DIRECTION = "group", "direction"
 MEASURE, STATISTIC, CONTRAST, PROFILES = "measure", "statistic", "contrast", "profiles"
 EDIT, PREDICTOR, PROMPT, RUNG, TREND = "edit_kind", "predictor", "asked", "rung", "trend"
 DEPTH = "depth"
+SPECIFICATION, ASPECT = "specification", "aspect"
 SCORED_CONCEPT, MANIFOLD_SAMPLE, FIT_IMAGE = "scored_concept", "manifold_sample", "fit_image"
 STEERED_CATEGORY, SCORED_CATEGORY = "steered_category", "scored_category"
 
@@ -113,6 +114,8 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(DEPTH, "relative depth at which models are compared"),
         Dimension(STEERED_CATEGORY, "category of the concepts that are steered with"),
         Dimension(SCORED_CATEGORY, "category of the concepts that are scored"),
+        Dimension(SPECIFICATION, "one way of the several in which a study's question can be answered"),
+        Dimension(ASPECT, "what such ways differ in: dose, scope, metric, unit, control, half of the images …"),
         Dimension(TREND, "category whose mean is followed over a ladder"),
     )
 }

@@ -1,0 +1,109 @@
+"""The multiverse: each study's question under every combination of settings, fixed here before anything runs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe.schema import ASPECT, SPECIFICATION
+
+AGREEING = 0.8
+"""Share of all ways that must have one sign before a summary speaks of a finding."""
+LEVEL_P = 0.05
+"""What the headline's permutation p must not exceed."""
+
+
+@dataclass(frozen=True)
+class Multiverse:
+    """Ways in which one question is asked, and the one that is the headline.
+
+    Attributes
+    ----------
+    question : str
+        What a positive verdict means.
+    units : str
+        Of the verdicts.
+    aspects : mapping of str to tuple
+        What the ways differ in, each with its values; every combination is one way.
+    headline : mapping of str to value
+        One value of each aspect.
+    """
+
+    question: str
+    units: str
+    aspects: Mapping[str, Sequence[Any]]
+    headline: Mapping[str, Any]
+
+    def ways(self) -> list[dict[str, Any]]:
+        """Every combination, the last aspect changing fastest."""
+        return [dict(zip(self.aspects, values, strict=True)) for values in itertools.product(*self.aspects.values())]
+
+
+def asked(multiverse: Multiverse, verdict: Callable[..., float]) -> xr.Dataset:
+    """Ask a question in every way.
+
+    Parameters
+    ----------
+    multiverse : Multiverse
+    verdict : callable
+        Takes the values of the aspects by name and returns a number; NaN where it cannot be computed.
+
+    Returns
+    -------
+    Dataset
+        ``verdict`` (specification), float64, and ``setting`` (specification, aspect), the values as text. Attribute
+        ``headline``: place of the headline.
+    """
+    ways = multiverse.ways()
+    values = np.array([verdict(**way) for way in ways], np.float64)
+    settings = np.array([[str(value) for value in way.values()] for way in ways])
+    about = {"long_name": multiverse.question, "units": multiverse.units}
+    return xr.Dataset(
+        {"verdict": (SPECIFICATION, values, about), "setting": ((SPECIFICATION, ASPECT), settings)},
+        {ASPECT: list(multiverse.aspects)},
+        {"headline": ways.index(dict(multiverse.headline))},
+    )
+
+
+def agreement(study: xr.Dataset) -> tuple[int, int, int]:
+    """How many ways are positive, how many negative, and how many there are.
+
+    Parameters
+    ----------
+    study : Dataset
+        With ``verdict``.
+    """
+    values = study["verdict"].values
+    return int((values > 0).sum()), int((values < 0).sum()), len(values)
+
+
+def counted(study: xr.Dataset, p: float) -> str:
+    """Say how many ways agree, and whether that makes a finding.
+
+    Parameters
+    ----------
+    study : Dataset
+        With ``verdict`` and attribute ``headline``.
+    p : float
+        Of the headline, by permutation of what the question compares.
+    """
+    more, less, total = agreement(study)
+    about = study["verdict"].attrs
+    headline = float(study["verdict"].values[study.attrs["headline"]])
+    agree, holds = max(more, less) >= AGREEING * total, p <= LEVEL_P
+    if agree and holds and np.sign(headline) == np.sign(more - less):
+        told = "most ways agree and the headline holds."
+    elif agree:
+        told = "most ways agree, but the headline's p does not hold: nothing is concluded."
+    else:
+        told = "the ways disagree: nothing is concluded."
+    known = f", not known in {total - more - less}" if more + less < total else ""
+    return (
+        f"{about['long_name']}: positive in {more} of {total}, negative in {less}{known}; headline "
+        f"{headline:+.2f} {about['units']} (p {p:.3f}); {told}"
+    )
