@@ -65,9 +65,14 @@ SECTIONS = (
         "Studies",
         names=tuple(f"studies.{name}" for name in ("read_out", "read_out_of_patches", "read_out_of", "causal_verdict"))
         + (
+            "studies.atlas",
             "studies.localization",
+            "studies.recognition_vs_reasoning",
+            "studies.RelationQuestions",
+            "studies.drawn_relations",
             "studies.reliability",
             "studies.reverse_steering",
+            "studies.scaling",
             "studies.truth.plant",
             "studies.truth.PlantedTruth",
         ),

@@ -52,7 +52,7 @@ _EXISTS = ("Is there {x}?", "Do you see {x}?", "Does the picture show {x}?", "Ca
 _EXISTS_EMOTION = ("Does the face show {x}?", "Is the face {adjective}?", "Is there {x}?")
 _EXISTS_STYLE = ("Is the picture {x}?", "Is the style {x}?", "Is it {x}?")
 _EXISTS_LINES = ("Are the lines {x}?", "Are there {x} lines?")
-_PHRASES = {
+PHRASES = {
     "left": "left of",
     "right": "right of",
     "above": "above",
@@ -104,7 +104,7 @@ def caption(scene: Scene) -> str:
     """
     things = [with_article(kind) for kind in sorted(visible_entities(scene))]
     if scene.placed_relation and scene.subject and scene.reference:
-        things = [f"{with_article(scene.subject)} {_PHRASES[scene.placed_relation]} {with_article(scene.reference)}"]
+        things = [f"{with_article(scene.subject)} {PHRASES[scene.placed_relation]} {with_article(scene.reference)}"]
     if scene.face:
         feeling = scene.face.emotion
         things.insert(0, f"a face of {feeling}" if feeling else "a face")
@@ -188,14 +188,14 @@ def relation_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
         raise ValueError("this scene has no relation between two things: draw one with sample(rng, kind='relation')")
     if relation in OPPOSITES and reference != "box" and g.random() < 0.5:
         relation, subject, reference = OPPOSITES[relation], reference, subject
-    where = Question("where", f"Where is the {subject}?", f"{_PHRASES[relation]} the {reference}")
+    where = Question("where", f"Where is the {subject}?", f"{PHRASES[relation]} the {reference}")
     queried = relation
     if g.random() < 0.5:
         others = [
             r for r in PLACED_RELATIONS if r != relation and r != "larger" or relation == "inside" and r != "inside"
         ]
         queried = OPPOSITES[relation] if relation in OPPOSITES and g.random() < 0.6 else choose(g, others)
-    text = f"Is the {subject} {_PHRASES[queried]} the {reference}?"
+    text = f"Is the {subject} {PHRASES[queried]} the {reference}?"
     return [where, Question("is it there", text, "yes" if queried == relation else "no")]
 
 
@@ -235,7 +235,7 @@ def questions(scene: Scene, g: np.random.Generator, most: int) -> list[Question]
 def known_words() -> list[str]:
     """Return every word that questions and answers use, sorted."""
     texts = [text for texts in WORDINGS.values() for text in texts] + suggestions
-    texts += [*_EXISTS, *_EXISTS_EMOTION, *_EXISTS_STYLE, *_EXISTS_LINES, *_PHRASES.values(), *ADJECTIVES.values()]
+    texts += [*_EXISTS, *_EXISTS_EMOTION, *_EXISTS_STYLE, *_EXISTS_LINES, *PHRASES.values(), *ADJECTIVES.values()]
     texts += [
         "where is the",
         "yes no none nothing plain neutral box a an face of and with lines showing in pattern row",

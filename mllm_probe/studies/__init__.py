@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from mllm_probe.studies.readout import read_out as read_out
     from mllm_probe.studies.readout import read_out_of as read_out_of
     from mllm_probe.studies.readout import read_out_of_patches as read_out_of_patches
+    from mllm_probe.studies.recognition_study import recognition_vs_reasoning as recognition_vs_reasoning
+    from mllm_probe.studies.relation_questions import RelationQuestions as RelationQuestions
+    from mllm_probe.studies.relation_questions import drawn_relations as drawn_relations
     from mllm_probe.studies.reliability_study import reliability as reliability
     from mllm_probe.studies.reverse_study import reverse_steering as reverse_steering
     from mllm_probe.studies.scaling_study import scaling as scaling
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
 _HOME = dict.fromkeys(("causal_verdict", "read_out", "read_out_of", "read_out_of_patches"), "readout")
 _HOME |= {
     "atlas": "atlas_study",
+    "RelationQuestions": "relation_questions",
+    "drawn_relations": "relation_questions",
     "localization": "localization_study",
+    "recognition_vs_reasoning": "recognition_study",
     "reliability": "reliability_study",
     "reverse_steering": "reverse_study",
     "scaling": "scaling_study",

@@ -86,13 +86,15 @@ def effect(
     return _assembled(grid, metric, scores, against, average)
 
 
-def value_by_image(grid: xr.Dataset, metric: str = "logprob") -> xr.DataArray:
+def value_by_image(grid: xr.Dataset, metric: str = "logprob", *, against: str | None = None) -> xr.DataArray:
     """Steered minus unsteered score of every image: ``value`` of :func:`effect` before images are averaged.
 
     Parameters
     ----------
     grid, metric
         As for :func:`effect`; not ``"off_target"``.
+    against : str, optional
+        A kind of control, the mean of whose draws takes the place of the unsteered score.
 
     Returns
     -------
@@ -110,7 +112,10 @@ def value_by_image(grid: xr.Dataset, metric: str = "logprob") -> xr.DataArray:
     dims = (*scores.cell, schema.SAMPLE)
     coords = {name: coord for name, coord in grid.coords.items() if set(coord.dims) <= set(dims)}
     attrs = {"units": scores.attrs.get("units", "1"), "metric": metric}
-    return xr.DataArray(_difference(scores.own, scores.unsteered), coords, dims, attrs=attrs)
+    if against is not None and against not in scores.draws:
+        raise ValueError(f"against: this grid has no control '{against}'; it has {', '.join(scores.draws)}.")
+    base = scores.unsteered if against is None else statistics.mean(np.swapaxes(scores.draws[against], -1, -2))
+    return xr.DataArray(_difference(scores.own, base), coords, dims, attrs=attrs)
 
 
 def _one_split(grid: xr.Dataset, split: str) -> xr.Dataset:

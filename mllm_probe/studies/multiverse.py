@@ -44,6 +44,40 @@ class Multiverse:
         return [dict(zip(self.aspects, values, strict=True)) for values in itertools.product(*self.aspects.values())]
 
 
+LEAST_TOLD = 0.2
+"""Difference of the shares of positive ways from which a summary names the aspect that makes it."""
+_HALVES = ("first", "second")
+_COMMON: Mapping[str, Sequence[Any]] = {
+    "strength": (1.0, 2.0),
+    "scope": ("image", "last_prompt+generated"),
+    "metric": ("logprob", "score"),
+    "unit": ("residual", "vector"),
+}
+_CHECKS: Mapping[str, Sequence[Any]] = {"control": ("random", "on_manifold"), "half": _HALVES}
+_HEADLINE = {"strength": 1.0, "scope": "image", "metric": "logprob", "unit": "vector"}
+
+LOCALIZATION = Multiverse(
+    "abstract minus entity, number of blocks",
+    "blocks",
+    {**_COMMON, "statistic": ("read-out", "onset"), **_CHECKS},
+    {**_HEADLINE, "statistic": "read-out", "control": "random", "half": "first"},
+)
+SCALING = Multiverse(
+    "abstract minus entity, growth of the effect per doubling of the blocks",
+    "nats or score",
+    {**_COMMON, "layers": ("best", "mean"), **_CHECKS},
+    {**_HEADLINE, "unit": "residual", "layers": "best", "control": "random", "half": "first"},
+)
+"""The headline's doses are matched: the natural length of vectors differs from model to model."""
+RECOGNITION_OR_REASONING = Multiverse(
+    "effect on recognition minus effect on the problem",
+    "nats or share of answers",
+    {**_COMMON, "metric": ("logprob", "named"), "layers": ("mean", "best"), **_CHECKS},
+    {**_HEADLINE, "unit": "residual", "layers": "mean", "control": "random", "half": "first"},
+)
+"""Labels do not say what the answer to a problem should keep, so that ``named`` takes the place of the score."""
+
+
 def asked(multiverse: Multiverse, verdict: Callable[..., float]) -> xr.Dataset:
     """Ask a question in every way.
 
@@ -102,8 +136,23 @@ def counted(study: xr.Dataset, p: float) -> str:
         told = "most ways agree, but the headline's p does not hold: nothing is concluded."
     else:
         told = "the ways disagree: nothing is concluded."
-    known = f", not known in {total - more - less}" if more + less < total else ""
+    told += _most_telling(study)
+    known = f", neither or not known in {total - more - less}" if more + less < total else ""
     return (
         f"{about['long_name']}: positive in {more} of {total}, negative in {less}{known}; headline "
         f"{headline:+.2f} {about['units']} (p {p:.3f}); {told}"
     )
+
+
+def _most_telling(study: xr.Dataset) -> str:
+    """Say which aspect the sign depends on most, where it does."""
+    signs, settings = np.sign(study["verdict"].values), study["setting"].values
+    best, words = 0.0, ""
+    for column, name in enumerate(study[ASPECT].values):
+        values = list(dict.fromkeys(settings[:, column]))
+        shares = [(signs[settings[:, column] == value] > 0).mean() for value in values]
+        if len(values) > 1 and max(shares) - min(shares) > best:
+            best = max(shares) - min(shares)
+            counts = [f"{share:.0%} at {value}" for share, value in zip(shares, values, strict=True)]
+            words = f" The sign depends most on {name}: positive in {', '.join(counts)}."
+    return words if best >= LEAST_TOLD else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -140,7 +141,7 @@ def _measured(run: StudyRuns, concepts: Sequence[str], seed: int) -> xr.Dataset:
     """Numbers of every concept in one model (concept)."""
     every: list[int | str] = [INPUT_NAME, *run.model.layers]
     images, last = run.images_without(_IMAGES), run.vectors(LAST_PROMPT)
-    common = {"metrics": (_METRIC,), "controls": ("random",), "draws": _DRAWS}
+    common: dict[str, Any] = {"metrics": (_METRIC,), "controls": ("random",), "draws": _DRAWS}
     residual = run.swept(RESIDUAL, last, images, strengths=STRENGTHS, tokens=(LAST_PROMPT,), **common)
     natural = run.swept(
         VECTOR, last, images, strengths=(1.0,), unit="vector", tokens=(LAST_PROMPT,), **common

@@ -12,10 +12,14 @@ from mllm_probe.concepts import ConceptLibrary, Picture, neutral_images
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import require_one_of
 from mllm_probe.schema import CONCEPT, SCOPE, provenance, require_same_model
+from mllm_probe.studies.readout import IMAGE
 from mllm_probe.studies.subject import Subject, subject_of
 from mllm_probe.sweeps import sweep
 from mllm_probe.vectors import concept_vectors
 
+ANSWERING = "last_prompt+generated"
+PLACES = (IMAGE, ANSWERING)
+"""Tokens that studies of answers edit: those of the image, or the last of the prompt and what is generated."""
 FEWEST_CONCEPTS = 8
 """Concepts of a category with fewer of which nothing is concluded: 4 against 4 cannot have a p under .029."""
 
@@ -126,22 +130,26 @@ class StudyRuns:
         labelled = any(picture.labels is not None for picture in self.others.pictures)
         return neutral_images(self.others, count) if labelled else self.others
 
-    def grid(self, name: str, run: Callable[[Path | None], xr.Dataset]) -> xr.Dataset:
-        """A grid by its name, of the concepts that are fit: the one given, else the one that ``run`` makes."""
+    def grid(
+        self, name: str, run: Callable[[Path | None], xr.Dataset], concepts: Sequence[str] | None = None
+    ) -> xr.Dataset:
+        """A grid by its name, of the concepts that are fit or some of them: the one given, else the one made."""
         if name not in self._grids:
             self._grids[name] = run(None if self._store is None else self._store / f"{name}.zarr")
-        return self._grids[name].sel({CONCEPT: self.concepts})
+        return self._grids[name].sel({CONCEPT: self.concepts if concepts is None else list(concepts)})
 
-    def swept(self, name: str, vectors: xr.Dataset, images: Any, **settings: Any) -> xr.Dataset:
-        """The grid of a sweep by its name: the one given, else run with these settings."""
+    def swept(
+        self, name: str, vectors: xr.Dataset, images: Any, *, prompt: Sequence[str] | None = None, **settings: Any
+    ) -> xr.Dataset:
+        """The grid of a sweep by its name: the one given, else run with these settings and a prompt for each image."""
 
         def run(store: Path | None) -> xr.Dataset:
+            asked = self.prompt if prompt is None else prompt
             return sweep(
-                self.model, vectors, images, self.prompt, seed=self.seed, store=store, progress=self.progress,
-                **settings,
+                self.model, vectors, images, asked, seed=self.seed, store=store, progress=self.progress, **settings
             )  # fmt: skip
 
-        return self.grid(name, run)
+        return self.grid(name, run, vectors[CONCEPT].values.tolist())
 
 
 def nothing_to_study(seen: xr.Dataset) -> str:

@@ -1,0 +1,110 @@
+"""The runs behind a multiverse: entities and abstract concepts steered at two places, in two units, at two doses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.models import ProbeModel
+from mllm_probe.schema import CONCEPT, INPUT_NAME, SAMPLE, STRENGTH
+from mllm_probe.studies.effect import value_by_image
+from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
+from mllm_probe.studies.study_runs import FEWEST_CONCEPTS, PLACES, StudyRuns
+
+CATEGORIES = ("abstract", "entity")
+"""What is contrasted: the first minus the second."""
+UNITS = ("residual", "vector")
+GRIDS = tuple(f"every way, {place}, {unit}" for place in PLACES for unit in UNITS)
+"""Names of the grids."""
+STRENGTHS = (1.0, 2.0)
+_IMAGES, _DRAWS = 8, 4
+_METRICS = ("logprob", "named", "kept", "perplexity")
+
+
+def multiverse_grids(
+    model: ProbeModel,
+    library: ConceptLibrary | None = None,
+    *,
+    vectors: xr.Dataset | None = None,
+    grids: Mapping[str, xr.Dataset] | None = None,
+    prompt: str | None = None,
+    seed: int = 0,
+    store: str | Path | None = None,
+    progress: bool = True,
+) -> dict[str, xr.Dataset]:
+    """Run what the multiverses of localization and scaling need, once for both.
+
+    Parameters
+    ----------
+    model, library, vectors, grids, prompt, seed, store, progress
+        As for :func:`mllm_probe.studies.localization`.
+
+    Returns
+    -------
+    dict of str to Dataset
+        For ``grids=`` of these studies; empty if the model tells fewer than two concepts of a category apart.
+
+    Raises
+    ------
+    ValueError
+        As the studies.
+    """
+    run = StudyRuns(
+        "multiverse", GRIDS, model, library, vectors=vectors, grids=grids, prompt=prompt, seed=seed, store=store,
+        progress=progress,
+    )  # fmt: skip
+    return {} if run.subject.fitted is None else every_way(run)
+
+
+def contrasted(run: StudyRuns) -> list[str]:
+    """The first entities and abstract concepts that are fit, eight of each at most; none if a category has under two."""
+    by = {name: [c for c, of in zip(run.concepts, run.categories, strict=True) if of == name] for name in CATEGORIES}
+    if min(map(len, by.values())) < 2:
+        return []
+    return [concept for members in by.values() for concept in members[:FEWEST_CONCEPTS]]
+
+
+def every_way(run: StudyRuns) -> dict[str, xr.Dataset]:
+    """The grids of a study's multiverse by their names; empty without concepts to contrast."""
+    concepts = contrasted(run)
+    if not concepts:
+        return {}
+    every: list[int | str] = [INPUT_NAME, *run.model.layers]
+    found = {}
+    for name in GRIDS:
+        _, place, unit = name.split(", ")
+        # The last token is the same in the input of block 0, whatever the image.
+        image = place == IMAGE
+        vectors = run.vectors(IMAGE, layers=every) if image else run.vectors(LAST_PROMPT)
+        found[name] = run.swept(
+            name, vectors.sel({CONCEPT: concepts}), run.images_without(_IMAGES), layers=every if image else "all",
+            strengths=STRENGTHS, unit=unit, tokens=tuple(place.split("+")), metrics=_METRICS,
+            controls=("random", "on_manifold"), draws=_DRAWS,
+        )  # fmt: skip
+    return found
+
+
+def half_of(
+    grids: Mapping[str, xr.Dataset], half: str, *, scope: str, unit: str, metric: str, control: str, strength: float
+) -> xr.DataArray:
+    """Effect against one kind of control, on one half of the images.
+
+    Parameters
+    ----------
+    grids : mapping of str to Dataset
+        From :func:`every_way`.
+    half : {"first", "second"}
+    scope, unit, metric, control, strength
+        Of the multiverse.
+
+    Returns
+    -------
+    DataArray (concept, layer, sample)
+    """
+    grid = grids[f"every way, {scope}, {unit}"]
+    values = value_by_image(grid, metric, against=control).sel({STRENGTH: strength}, drop=True)
+    return values.isel({SAMPLE: np.arange(values.sizes[SAMPLE]) % 2 == (half == "second")})
