@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mllm_probe.studies import truth as truth
     from mllm_probe.studies.atlas_study import atlas as atlas
     from mllm_probe.studies.localization_study import localization as localization
+    from mllm_probe.studies.multiverse_runs import multiverse_grids as multiverse_grids
     from mllm_probe.studies.readout import causal_verdict as causal_verdict
     from mllm_probe.studies.readout import read_out as read_out
     from mllm_probe.studies.readout import read_out_of as read_out_of
@@ -26,6 +27,7 @@ _HOME |= {
     "RelationQuestions": "relation_questions",
     "drawn_relations": "relation_questions",
     "localization": "localization_study",
+    "multiverse_grids": "multiverse_runs",
     "recognition_vs_reasoning": "recognition_study",
     "reliability": "reliability_study",
     "reverse_steering": "reverse_study",

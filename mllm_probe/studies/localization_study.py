@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -33,19 +34,22 @@ from mllm_probe.studies.category_contrast import contrast
 from mllm_probe.studies.effect import value_by_image
 from mllm_probe.studies.layer_spread import participation_ratio
 from mllm_probe.studies.logit_lens import lens_gap
+from mllm_probe.studies.multiverse import AGREEING, LOCALIZATION, counted
+from mllm_probe.studies.multiverse_runs import GRIDS as EVERY_WAY
+from mllm_probe.studies.multiverse_runs import contrast_in_every_way, half_of
+from mllm_probe.studies.multiverse_runs import every_way as multiverse_runs
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT, read_out_of, read_out_of_patches
 from mllm_probe.studies.recovery import recovered
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 
 INTERCHANGE, VECTOR, RESIDUAL = "interchange", "vector", "residual"
 GRIDS = (INTERCHANGE, VECTOR, RESIDUAL, LAST_PROMPT)
-"""Names under which ``grids=`` takes what was run already: a patch, and three sweeps."""
+"""Names under which ``grids=`` takes what was run already: a patch, and three sweeps; besides, those of
+:func:`mllm_probe.studies.multiverse_grids`."""
 MEASURES = ("interchange, insert", "interchange, remove", "steering, vector", "steering, residual")
 STATISTICS = ("effective_layers", "effective_share", "centre_depth", "onset")
 STRENGTHS = (0.25, 0.5, 1.0, 2.0)
 """In residual norms; the profile is that of strength 1, the others give the dose for half of the effect."""
-AGREEING = 0.8
-"""Share of the settings that must agree on a sign before the summary speaks of a difference."""
 _IMAGES, _DRAWS, _METRIC = 12, 4, "logprob"
 _HEADLINE = ("interchange, insert", "effective_layers")
 
@@ -79,7 +83,8 @@ def localization(
         the library's images by default.
     grids : mapping of str to Dataset, optional
         What was run already, by name: ``"interchange"`` (:func:`mllm_probe.patch`), and of :func:`mllm_probe.sweep`
-        ``"vector"``, ``"residual"`` (image tokens, in these units) and ``"last_prompt"`` (unit ``vector``).
+        ``"vector"``, ``"residual"`` (image tokens, in these units) and ``"last_prompt"`` (unit ``vector``); besides,
+        those of :func:`mllm_probe.studies.multiverse_grids`.
     prompt : str, optional
     seed : int
         Of the split, controls, halvings and permutations.
@@ -101,8 +106,9 @@ def localization(
         ``stored`` (recovered by the last prompt token), ``probe`` (accuracy at the last prompt token), ``readable``
         (logit-lens gap at the last prompt token), and ``r2`` (profiles, concept) of each pair of these.
         ``half_dose`` (concept, layer): dose in residual norms at which half of the largest effect on the image tokens
-        is reached. ``changed_tokens`` (concept). Attribute ``summary``: what can be concluded, in words;
-        ``n_concepts``: how many concepts are fit.
+        is reached. ``changed_tokens`` (concept). ``verdict`` (specification): abstract minus entity in blocks, in every
+        way of :mod:`mllm_probe.studies.multiverse`, with ``setting`` (specification, aspect). Attributes ``summary``:
+        what can be concluded, in words; ``n_concepts``: how many concepts are fit; ``headline``, ``headline_p``.
 
     Raises
     ------
@@ -116,8 +122,8 @@ def localization(
     Neural Networks" (NeurIPS 2021). Question: Deng et al., arXiv 2605.05593, finding 1.
     """
     run = StudyRuns(
-        "localization", GRIDS, model, library, vectors=vectors, grids=grids, prompt=prompt, seed=seed, store=store,
-        progress=progress,
+        "localization", (*GRIDS, *EVERY_WAY), model, library, vectors=vectors, grids=grids, prompt=prompt, seed=seed,
+        store=store, progress=progress,
     )  # fmt: skip
     nothing = run.nothing()
     if nothing is not None:
@@ -128,8 +134,9 @@ def localization(
     sizes = patched["group_size"].sel({GROUP: "changed"}, drop=True)
     result = result.sel({CONCEPT: run.concepts}).assign(changed_tokens=sizes.mean(SAMPLE).astype(np.float64))
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
-    result = result.merge(_contrasts(result, seed), combine_attrs="drop")
-    result = result.assign_attrs(run.facts)
+    every_way = _in_every_way(run, seed)
+    result = result.merge(_contrasts(result, seed), combine_attrs="drop").merge(every_way)
+    result = result.assign_attrs(run.facts | every_way.attrs)
     return result.assign_attrs(summary=summary_of(result))
 
 
@@ -224,6 +231,21 @@ def _half_doses(grid: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({"half_dose": dose.assign_attrs(units="residual norms", long_name="dose for half of the effect")})
 
 
+def _in_every_way(run: StudyRuns, seed: int) -> xr.Dataset:
+    """Number of blocks of abstract concepts minus that of entities, in every way."""
+    grids = multiverse_runs(run)
+
+    def blocks(*, scope: str, statistic: str, half: str, **cell: Any) -> xr.DataArray:
+        values = half_of(grids, half, scope=scope, **cell)
+        if statistic == "onset":
+            cumulative = values.mean(SAMPLE)
+            return participation_ratio(cumulative.where(cumulative[LAYER] >= 0, drop=True))
+        place = IMAGE if scope == IMAGE else LAST_PROMPT
+        return read_out_of(values, place, seed=seed)["effective_layers"]
+
+    return contrast_in_every_way(LOCALIZATION, grids, blocks, seed)
+
+
 def _contrasts(result: xr.Dataset, seed: int) -> xr.Dataset:
     """Every two categories compared, by every measure and statistic: the multiverse of the finding."""
     categories = result[CATEGORY].values.astype(str)
@@ -269,6 +291,7 @@ def summary_of(study: xr.Dataset) -> str:
             else f"{name} ({counts[name]}): halves of the images do not agree on a profile."
         )
     lines += [_verdict(study, str(pair)) for pair in study[CONTRAST].values]
+    lines.append(counted(study))
     lines += few_concepts(list(categories))
     return "\n".join(lines)
 

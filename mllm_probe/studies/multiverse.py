@@ -116,18 +116,19 @@ def agreement(study: xr.Dataset) -> tuple[int, int, int]:
     return int((values > 0).sum()), int((values < 0).sum()), len(values)
 
 
-def counted(study: xr.Dataset, p: float) -> str:
+def counted(study: xr.Dataset) -> str:
     """Say how many ways agree, and whether that makes a finding.
 
     Parameters
     ----------
     study : Dataset
-        With ``verdict`` and attribute ``headline``.
-    p : float
-        Of the headline, by permutation of what the question compares.
+        With ``verdict`` and attributes ``headline`` and ``headline_p``, which is by permutation of what the question
+        compares.
     """
     more, less, total = agreement(study)
-    about = study["verdict"].attrs
+    about, p = study["verdict"].attrs, float(study.attrs["headline_p"])
+    if not more + less:
+        return f"{about['long_name']}: cannot be computed in any of {total} ways."
     headline = float(study["verdict"].values[study.attrs["headline"]])
     agree, holds = max(more, less) >= AGREEING * total, p <= LEVEL_P
     if agree and holds and np.sign(headline) == np.sign(more - less):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.models import ProbeModel
-from mllm_probe.schema import CONCEPT, INPUT_NAME, SAMPLE, STRENGTH
+from mllm_probe.schema import CATEGORY, CONCEPT, INPUT_NAME, SAMPLE, STRENGTH
+from mllm_probe.studies.category_contrast import contrast
 from mllm_probe.studies.effect import value_by_image
+from mllm_probe.studies.multiverse import Multiverse, asked
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
 from mllm_probe.studies.study_runs import FEWEST_CONCEPTS, PLACES, StudyRuns
 
@@ -61,7 +64,7 @@ def multiverse_grids(
 
 
 def contrasted(run: StudyRuns) -> list[str]:
-    """The first entities and abstract concepts that are fit, eight of each at most; none if a category has under two."""
+    """Entities and abstract concepts that are fit, the first eight of each; none where there are fewer than two."""
     by = {name: [c for c, of in zip(run.concepts, run.categories, strict=True) if of == name] for name in CATEGORIES}
     if min(map(len, by.values())) < 2:
         return []
@@ -86,6 +89,44 @@ def every_way(run: StudyRuns) -> dict[str, xr.Dataset]:
             controls=("random", "on_manifold"), draws=_DRAWS,
         )  # fmt: skip
     return found
+
+
+def contrast_in_every_way(
+    multiverse: Multiverse, grids: Mapping[str, xr.Dataset], by_concept: Callable[..., xr.DataArray], seed: int
+) -> xr.Dataset:
+    """Ask for abstract minus entity in every way.
+
+    Parameters
+    ----------
+    multiverse : Multiverse
+    grids : mapping of str to Dataset
+        From :func:`every_way`; without any, nothing can be computed in any way.
+    by_concept : callable
+        Takes the values of the aspects by name and returns a number for each concept (concept), with its category.
+    seed : int
+        Of the permutations.
+
+    Returns
+    -------
+    Dataset
+        As from :func:`mllm_probe.studies.multiverse.asked`; attributes ``headline`` and ``headline_p``, by permutation
+        of the categories over concepts.
+    """
+
+    def values(**way: Any) -> tuple[np.ndarray, np.ndarray]:
+        found = by_concept(**way)
+        return found.values, found[CATEGORY].values.astype(str)
+
+    def difference(**way: Any) -> float:
+        if not grids:
+            return np.nan
+        numbers, categories = values(**way)
+        sides = [numbers[(categories == name) & np.isfinite(numbers)] for name in CATEGORIES]
+        return float(sides[0].mean() - sides[1].mean()) if min(map(len, sides)) >= 2 else np.nan
+
+    result = asked(multiverse, difference)
+    p = contrast(*values(**multiverse.headline), *CATEGORIES, seed=seed).p if grids else np.nan
+    return result.assign_attrs(headline_p=p)
 
 
 def half_of(

@@ -305,7 +305,7 @@ def summary_of(study: xr.Dataset) -> str:
     ]
     lines += [_place_line(study.sel({SCOPE: place, EDIT: _HEADLINE}), place) for place in PLACES]
     lines.append(_stated_line(study))
-    lines.append(counted(study, study.attrs["headline_p"]))
+    lines.append(counted(study))
     return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))
 
 

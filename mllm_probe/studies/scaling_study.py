@@ -29,6 +29,9 @@ from mllm_probe.schema import (
 )
 from mllm_probe.studies.category_contrast import contrast
 from mllm_probe.studies.effect import effect, value_by_image
+from mllm_probe.studies.multiverse import SCALING, counted
+from mllm_probe.studies.multiverse_runs import GRIDS as EVERY_WAY
+from mllm_probe.studies.multiverse_runs import contrast_in_every_way, every_way, half_of
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT, read_out_of
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 
@@ -66,7 +69,8 @@ def scaling(
     vectors : mapping of str to Dataset, optional
         By model name, with scopes ``"last_prompt"`` and ``"image"`` at ``"input"`` and every block.
     grids : mapping of str to (mapping of str to Dataset), optional
-        By model name, then by the names in ``GRIDS``: what was run already.
+        By model name, then by the names in ``GRIDS``: what was run already; besides, those of
+        :func:`mllm_probe.studies.multiverse_grids`.
     prompt : str, optional
     seed : int
         Of the split, the random directions and the permutations.
@@ -84,8 +88,10 @@ def scaling(
         ``effective_share``, ``centre_depth`` of the read-out profile of the image tokens. Per rung: ``blocks``,
         ``parameters``. By (trend, statistic): ``slope``, change per doubling of the blocks of the category's mean,
         and ``monotone``, whether it rises (1) or falls (-1) from each model to the next, else 0. By (rung, statistic):
-        ``difference``, ``low``, ``high``, ``p`` of abstract minus entity, where both are there. Attributes ``summary``,
-        ``n_concepts``.
+        ``difference``, ``low``, ``high``, ``p`` of abstract minus entity, where both are there. ``verdict``
+        (specification): growth of the effect per doubling of the blocks, abstract minus entity, in every way of
+        :mod:`mllm_probe.studies.multiverse`, with ``setting`` (specification, aspect). Attributes ``summary``,
+        ``n_concepts``, ``headline``, ``headline_p``.
 
     Raises
     ------
@@ -102,8 +108,9 @@ def scaling(
     models = _ladder(model)
     runs = [
         StudyRuns(
-            "scaling", GRIDS, one, library, vectors=(vectors or {}).get(one.name), grids=(grids or {}).get(one.name),
-            prompt=prompt, seed=seed, store=None if store is None else Path(store) / one.name, progress=progress,
+            "scaling", (*GRIDS, *EVERY_WAY), one, library, vectors=(vectors or {}).get(one.name),
+            grids=(grids or {}).get(one.name), prompt=prompt, seed=seed,
+            store=None if store is None else Path(store) / one.name, progress=progress,
         )
         for one in models
     ]  # fmt: skip
@@ -120,7 +127,9 @@ def scaling(
         parameters=(RUNG, [sum(p.numel() for p in one.hf.parameters()) for one in models]),
     )
     result = result.assign_coords({CATEGORY: (CONCEPT, [str(runs[0].others[name].category) for name in shared])})
-    result = result.merge(_trends(result)).merge(_differences(result, seed)).assign_attrs(facts)
+    every_way = _in_every_way(runs, seed)
+    result = result.merge(_trends(result)).merge(_differences(result, seed)).merge(every_way)
+    result = result.assign_attrs(facts | every_way.attrs)
     return result.assign_attrs(summary=summary_of(result))
 
 
@@ -211,6 +220,33 @@ def _largest(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), values, -np.inf).argmax(-1)
 
 
+def _in_every_way(runs: Sequence[StudyRuns], seed: int) -> xr.Dataset:
+    """Growth of the effect of abstract concepts minus that of entities, in every way."""
+    several = [every_way(run) for run in runs]
+    doublings = np.log2([float(len(run.model.layers)) for run in runs])
+    known = {} if not all(several) or not np.ptp(doublings) else several[0]
+
+    def growth(*, layers: str, half: str, **cell: Any) -> xr.DataArray:
+        rungs = [_at_blocks(grids, layers, half, **cell) for grids in several]
+        joined = xr.concat(rungs, RUNG, join="inner", coords="minimal", compat="override")
+        slope = np.polyfit(doublings, joined.transpose(RUNG, CONCEPT).values, 1)[0]
+        return joined.isel({RUNG: 0}, drop=True).copy(data=slope)
+
+    return contrast_in_every_way(SCALING, known, growth, seed)
+
+
+def _at_blocks(grids: Mapping[str, xr.Dataset], layers: str, half: str, **cell: Any) -> xr.DataArray:
+    """Effect of one model by concept: the mean over blocks, or at the block that is best on the other half."""
+    own = half_of(grids, half, **cell)
+    values = mean(own.transpose(CONCEPT, LAYER, SAMPLE).values)
+    if layers == "mean":
+        numbers = mean(values)
+    else:
+        other = half_of(grids, "second" if half == "first" else "first", **cell)
+        numbers = values[np.arange(len(values)), _largest(mean(other.transpose(CONCEPT, LAYER, SAMPLE).values))]
+    return xr.DataArray(numbers, {CONCEPT: own[CONCEPT].values, CATEGORY: (CONCEPT, own[CATEGORY].values)}, (CONCEPT,))
+
+
 def _trends(result: xr.Dataset) -> xr.Dataset:
     """Change of every category's mean per doubling of the blocks, and whether all steps have one sign."""
     categories = list(dict.fromkeys(result[CATEGORY].values.astype(str)))
@@ -267,6 +303,7 @@ def summary_of(study: xr.Dataset) -> str:
                 f"{rung}: abstract minus entity, share of the blocks that read it out {float(here['difference']):+.2f} "
                 f"[{float(here['low']):+.2f}, {float(here['high']):+.2f}], p {float(here['p']):.3f}."
             )
+    lines.append(counted(study))
     if study.sizes[RUNG] < FEWEST_MODELS:
         lines.append(
             f"The trends rest on {study.sizes[RUNG]} models: with fewer than {FEWEST_MODELS} nothing is concluded."

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
+from mllm_probe.studies import multiverse_runs
 from mllm_probe.studies.scaling_study import STATISTICS, best_held_out, scaling, summary_of
 
 
@@ -47,7 +48,9 @@ def study():
     names = ["cat", "house", "tree", "symmetry", "chaos", "crowding"]
     library = mp.concepts.scenes(concepts=names, pairs=16)
     models = [mp.load("scenes-8l", device="cpu"), mp.load("scenes-4l", device="cpu")]
-    return scaling(models, library, progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multiverse_runs, "GRIDS", ())  # its many runs are tested in test_multiverse_runs
+        return scaling(models, library, progress=False)
 
 
 def test_models_stand_in_the_order_of_their_depth(study):
@@ -80,3 +83,8 @@ def test_a_ladder_of_one_model_is_refused():
         scaling([one, one])
     with pytest.raises(TypeError, match="expected a list of models"):
         scaling(one)
+
+
+def test_a_multiverse_without_runs_is_not_known(study):
+    assert np.isnan(study.verdict).all() and study.sizes["specification"] == 128
+    assert "cannot be computed in any of 128 ways" in study.attrs["summary"]
