@@ -7,6 +7,7 @@ import xarray as xr
 import mllm_probe as mp
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.studies.localization_study import MEASURES, STATISTICS, localization, summary_of
+from mllm_probe.studies.multiverse import LOCALIZATION, asked
 
 BLOCK, LAYERS = 4, 6
 
@@ -83,8 +84,9 @@ def made_up(values):
     coords = {"measure": list(MEASURES), "concept": names, "category": ("concept", categories), "layer": range(LAYERS)}
     from mllm_probe.studies.localization_study import _contrasts
 
-    result = xr.Dataset(data, coords, {"n_concepts": 2 * count})
-    return result.merge(_contrasts(result, 0)).assign_attrs(result.attrs)
+    ways = asked(LOCALIZATION, lambda **way: float(values[:, count:].mean() - values[:, :count].mean()))
+    result = xr.Dataset(data, coords, {"n_concepts": 2 * count, "headline_p": 0.001, **ways.attrs})
+    return result.merge(_contrasts(result, 0)).merge(ways).assign_attrs(result.attrs)
 
 
 def test_the_study_is_a_function_of_mp_studies_however_often_it_is_asked_for():
@@ -98,5 +100,6 @@ def test_a_difference_is_concluded_only_where_the_measures_agree():
     agreed = summary_of(made_up(values))
     assert "abstract - entity: +2.1 blocks" in agreed or "abstract - entity: +2.0 blocks" in agreed
     assert "positive in 4 and negative in 0 of 4 measures: the measures agree." in agreed
+    assert "positive in 128 of 128, negative in 0" in agreed and "the headline holds" in agreed
     values[2:, 8:] -= 4
     assert "positive in 2 and negative in 2 of 4 measures: the measures disagree" in summary_of(made_up(values))
