@@ -10,16 +10,18 @@ if TYPE_CHECKING:
     from mllm_probe.plots.geometry import vector_geometry as vector_geometry
     from mllm_probe.plots.layers import layer_profile as layer_profile
     from mllm_probe.plots.recovery_curves import recovery_profile as recovery_profile
+    from mllm_probe.plots.study_figure import multiverse as multiverse
     from mllm_probe.plots.study_figure import study as study
 
 _HOME = {
     "dose_response": "doses",
     "layer_profile": "layers",
+    "multiverse": "study_figure",
     "recovery_profile": "recovery_curves",
     "study": "study_figure",
     "vector_geometry": "geometry",
 }
-__all__ = ["dose_response", "layer_profile", "recovery_profile", "study", "vector_geometry"]
+__all__ = ["dose_response", "layer_profile", "multiverse", "recovery_profile", "study", "vector_geometry"]
 
 
 def __getattr__(name: str) -> object:

@@ -141,7 +141,7 @@ def _bands(effect: xr.Dataset, dim: str) -> list[Band]:
 def origin(dataset: xr.Dataset, *more: str) -> list[str]:
     """Lines that say how a dataset was made: model, scope, operation, prompt and answer prefix."""
     attributes = dataset.attrs
-    facts = [str(attributes["model"])] if attributes.get("model") else []
+    facts = [_listed(attributes["model"])] if attributes.get("model") else []
     facts += [f"{name} {_listed(attributes[name])}" for name in ("scope", "operation") if attributes.get(name)]
     texts = [
         f"{name.replace('_', ' ')} “{attributes[name]}”"

@@ -1,35 +1,39 @@
-"""The figure of a study: one drawing for each, with what its effects are compared with."""
+"""The figure of a study: its charts, painted with Bokeh."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-
 import numpy as np
 import xarray as xr
-from bokeh.models import ColumnDataSource, GlyphRenderer
+from bokeh.layouts import column
+from bokeh.models import ColorBar, ColumnDataSource, FactorRange, GlyphRenderer, LinearColorMapper
+from bokeh.models.layouts import Column
 from bokeh.plotting import figure
 
 from mllm_probe import schema
-from mllm_probe.metrics.statistics import bootstrap_interval
-from mllm_probe.models.argument_checks import require_one_of
 from mllm_probe.plots import theme
-from mllm_probe.plots.effects import origin
-from mllm_probe.plots.palette import OTHER_COLOURS, category_colour, control_colour
+from mllm_probe.plots.charts import Axis, Chart, Line, Matrix, Points, Specifications
+from mllm_probe.plots.palette import LIGHT, control_colour, diverging
+from mllm_probe.plots.study_charts import multiverse_chart, study_chart
 
-_INTERVAL = "Lines are means over concepts, whose number is in brackets; bars are 95 % bootstrap intervals over them."
+_SHADES = 41
+_X_NAMES = {schema.LAYER: "layer", schema.READ_LAYER: "block", schema.DEPTH: "relative depth"}
+_ROW_HEIGHT = 18
 
 
-def study(of: xr.Dataset, **chosen: str) -> figure:
+def study(of: xr.Dataset, chart: str | None = None, **chosen: str) -> figure:
     """Draw a study of `mllm_probe.studies`, or a comparison of models.
 
     Parameters
     ----------
     of : xarray.Dataset
         From one of the studies, or `mllm_probe.compare`.
+    chart : str, optional
+        Which one where there are several: ``"cosine"`` (first) or ``"besides"`` of the atlas, ``"lines"`` (first) or
+        ``"map"`` of a comparison.
     **chosen
         What is drawn where a study has several: ``measure=`` of localization (``"interchange, insert"`` by default),
-        ``scope=`` and ``edit_kind=`` of reverse steering, ``statistic=`` of scaling (``"matched"``).
+        ``scope=`` and ``edit_kind=`` of reverse steering and of recognition against reasoning, ``statistic=`` of
+        scaling (``"matched"``).
 
     Returns
     -------
@@ -42,155 +46,134 @@ def study(of: xr.Dataset, **chosen: str) -> figure:
     ValueError
         If it is no study, the model told no concept apart, or there is nothing of the name.
     """
-    if not isinstance(of, xr.Dataset):
-        raise TypeError(f"expected the dataset of one of mp.studies, got {type(of).__name__}.")
-    name = str(of.attrs.get("study", ""))
-    if name not in _DRAWN:
-        raise ValueError(f"expected a study ({', '.join(_DRAWN)}); got a dataset of study '{name}'.")
-    if not of.data_vars:
-        raise ValueError(f"there is nothing to draw: {of.attrs['summary']}")
-    drawn = _DRAWN[name]
-    for dim, value in chosen.items():
-        require_one_of("chosen", dim, list(drawn.defaults))
-        require_one_of(dim, value, [str(one) for one in of[dim].values])
-    return drawn.paint(of, {**drawn.defaults, **chosen})
+    found = study_chart(of, chart, **chosen)
+    return _matrix_figure(found, found.matrix) if found.matrix is not None else _line_figure(found)
 
 
-def _localization(of: xr.Dataset, chosen: Mapping[str, str]) -> figure:
-    one = of["read_out"].sel(chosen).transpose(schema.CONCEPT, schema.LAYER)
-    caption = ["Share of the concept's effect that each block moves from the image tokens to the answer.", _INTERVAL]
-    title = f"Where concepts are read out of the image ({chosen[schema.MEASURE]})"
-    made = _empty(of, title, caption, "layer (decoder block)", "share of the effect")
-    layers = one[schema.LAYER].values.astype(int)
-    points = [_mean_line(made, layers, one.values[rows], name) for name, rows in _by_category(of)]
-    theme.mark_layers(made, layers.tolist())
-    return _finished(made, points, "layer")
+def multiverse(of: xr.Dataset) -> Column:
+    """Draw a study's question asked in every way: verdicts in rising order, and below them what each way is.
+
+    Parameters
+    ----------
+    of : xarray.Dataset
+        From one of the studies, with its multiverse: ``verdict`` and ``setting``.
+
+    Returns
+    -------
+    bokeh.models.Column
+        Two figures that share their horizontal axis.
+
+    Raises
+    ------
+    TypeError
+        If it is no dataset.
+    ValueError
+        If it has no verdicts.
+    """
+    chart = multiverse_chart(of)
+    assert chart.specifications is not None
+    above = _verdicts_figure(chart, chart.specifications)
+    below = _settings_figure(chart.specifications, above)
+    return column(above, below, sizing_mode="stretch_width", min_width=theme.NARROWEST)
 
 
-def _reverse(of: xr.Dataset, chosen: Mapping[str, str]) -> figure:
-    one = of.sel(chosen)
-    caption = [
-        "Size of the change along the direction of the edit, over that of random directions along themselves; a surge "
-        f"would be above the dashed line at {of.attrs['surge_above']:g} in the last block. 1: as large as random.",
-        _INTERVAL,
-    ]
-    made = _empty(of, f"What is left of an edit ({', '.join(chosen.values())})", caption, "block that is read", "ratio")
-    read, points = one[schema.READ_LAYER].values.astype(int), []
-    ratio = (abs(one["change"]) / one["change_random"]).transpose(schema.LAYER, schema.CONCEPT, schema.READ_LAYER)
-    for number, block in enumerate(ratio[schema.LAYER].values.astype(int)):
-        later = read >= block
-        colour = OTHER_COLOURS[number % len(OTHER_COLOURS)]
-        points.append(_mean_line(made, read[later], ratio.values[number][:, later], f"edited: block {block}", colour))
-    for level in (1.0, float(of.attrs["surge_above"])):
+def _line_figure(chart: Chart) -> figure:
+    options = {"x_axis_type": "log"} if chart.x.logarithmic else {}
+    made = theme.new_figure(chart.title, list(chart.caption), chart.x.label, chart.y.label, **options)
+    means = [line for line in chart.lines if not line.concept]
+    painted = [_paint_line(made, line) for line in means] + [_paint_points(made, one) for one in chart.points]
+    for level in chart.levels:
         made.hspan(y=level, line_dash="dashed", line_color=control_colour("random"), line_width=1.5)
-    theme.mark_layers(made, read.tolist())
-    return _finished(made, points, "block")
-
-
-def _reliability(of: xr.Dataset, chosen: Mapping[str, str]) -> figure:
-    here = of.sel({schema.LAYER: of.attrs["headline_layer"]})
-    random = float(here["anti_random"].mean())
-    caption = [
-        "Each point is a concept. Anti-steerable: share of the images on which a larger dose makes its words less "
-        f"likely, with its 95 % Wilson interval. Dashed: random directions ({random:.0%}).",
-    ]
-    title = f"How many images are steered the wrong way (block {of.attrs['headline_layer']})"
-    made = _empty(of, title, caption, "mean slope [nats per residual norm]", "anti-steerable images")
-    made.hspan(y=random, line_dash="dashed", line_color=control_colour("random"), line_width=1.5)
-    points = []
-    for name, rows in _by_category(of):
-        some = here.isel({schema.CONCEPT: rows})
-        source = ColumnDataSource(
-            {
-                "x": some["steerability"].values,
-                "y": some["anti_steerable"].values,
-                "low": some["anti_low"].values,
-                "high": some["anti_high"].values,
-                "label": some[schema.CONCEPT].values.tolist(),
-            }
-        )
-        look = {"source": source, "color": category_colour(name), "legend_label": name.replace("_", " ")}
-        made.segment("x", "low", "x", "high", width=1.2, alpha=0.5, name=f"interval {name}", **look)
-        points.append(made.scatter("x", "y", size=8, name=f"points {name}", **look))
-    return _finished(made, points, "slope")
-
-
-def _scaling(of: xr.Dataset, chosen: Mapping[str, str]) -> figure:
-    statistic = chosen[schema.STATISTIC]
-    one = of[statistic].transpose(schema.CONCEPT, schema.RUNG)
-    blocks = of["blocks"].values.astype(float)
-    few = f"The trend rests on {of.sizes[schema.RUNG]} models: {', '.join(map(str, of[schema.RUNG].values))}."
-    units = {"best": "[nats]", "matched": "[nats]", "natural": "[nats]", "effective_layers": "[blocks]"}
-    label = f"{statistic.replace('_', ' ')} {units.get(statistic, '')}".strip()
-    caption = [few, _INTERVAL]
-    made = _empty(of, f"Over a ladder of models: {statistic.replace('_', ' ')}", caption, "decoder blocks", label,
-                  x_axis_type="log")  # fmt: skip
-    points = [_mean_line(made, blocks, one.values[rows], name) for name, rows in _by_category(of)]
-    if statistic in ("best", "matched"):
-        random = of["best_random"].mean(schema.CONCEPT).values
-        look = {"line_dash": "dashed", "color": control_colour("random"), "legend_label": "random directions"}
-        made.line(blocks, random, name="random", width=1.5, **look)
-    made.xaxis.ticker = sorted(set(blocks.tolist()))
-    return _finished(made, points, "blocks")
-
-
-def _comparison(of: xr.Dataset, chosen: Mapping[str, str]) -> figure:
-    one = of["difference"].transpose(schema.RUNG, schema.CONCEPT, schema.DEPTH)
-    units = str(of["difference"].attrs.get("units", "nats"))
-    caption = [f"Effect against random directions at dose {of.attrs['strength']:g}, at the nearest blocks.", _INTERVAL]
-    made = _empty(of, "Models at the same relative depths", caption, "relative depth", f"effect [{units}]")
-    depths, points = one[schema.DEPTH].values, []
-    for number, name in enumerate(one[schema.RUNG].values):
-        colour = OTHER_COLOURS[number % len(OTHER_COLOURS)]
-        points.append(_mean_line(made, depths, one.values[number], str(name), colour))
-    made.hspan(y=0, line_dash="dashed", line_color=control_colour("random"), line_width=1.5)
-    return _finished(made, points, "relative depth")
-
-
-@dataclass(frozen=True)
-class _Drawing:
-    """How a study is drawn, and what of it where it has several of a kind."""
-
-    paint: Callable[[xr.Dataset, Mapping[str, str]], figure]
-    defaults: Mapping[str, str]
-
-
-_DRAWN = {
-    "localization": _Drawing(_localization, {schema.MEASURE: "interchange, insert"}),
-    "scaling": _Drawing(_scaling, {schema.STATISTIC: "matched"}),
-    "reverse_steering": _Drawing(
-        _reverse, {schema.SCOPE: "last_prompt+generated", schema.EDIT: "-1 residual norm"}
-    ),
-    "reliability": _Drawing(_reliability, {}),
-    "comparison": _Drawing(_comparison, {}),
-}  # fmt: skip
-
-
-def _by_category(of: xr.Dataset) -> Iterable[tuple[str, np.ndarray]]:
-    """Every category with the places of its concepts."""
-    categories = of[schema.CATEGORY].values.astype(str)
-    return [(name, np.flatnonzero(categories == name)) for name in dict.fromkeys(categories)]
-
-
-def _empty(of: xr.Dataset, title: str, caption: list[str], x: str, y: str, **options: object) -> figure:
-    return theme.new_figure(title, [*caption, *origin(of, f"{of.attrs['n_concepts']} concepts")], x, y, **options)
-
-
-def _mean_line(made: figure, x: np.ndarray, values: np.ndarray, name: str, colour: str | None = None) -> GlyphRenderer:
-    """Paint the mean over concepts of values [concept, point] with its interval."""
-    known = values[np.isfinite(values).all(1)]
-    if not len(known):
-        return made.scatter([], [], legend_label=f"{name.replace('_', ' ')}: none known")
-    low, high = bootstrap_interval(known, axis=0) if len(known) > 1 else (known[0], known[0])
-    label = f"{name.replace('_', ' ')} ({len(known)})"
-    data = {"x": x, "y": known.mean(0), "low": low, "high": high, "label": [label] * len(x)}
-    look = {"source": ColumnDataSource(data), "color": colour or category_colour(name), "legend_label": label}
-    made.segment("x", "low", "x", "high", width=1.5, alpha=0.6, name=f"interval {name}", **look)
-    made.line("x", "y", width=2, name=f"mean {name}", **look)
-    return made.scatter("x", "y", size=7, name=f"points {name}", **look)
-
-
-def _finished(made: figure, points: list[GlyphRenderer], x_name: str) -> figure:
-    theme.add_hover(made, points, [("", "@label"), (x_name, "@x"), ("value", "@y{0.00} (@low{0.00} … @high{0.00})")])
+    _mark(made, chart.x)
+    x_name = _X_NAMES.get(chart.x.dim, "slope" if chart.points else chart.x.label)
+    tips = [("", "@label"), (x_name, "@x"), ("value", "@y{0.00} (@low{0.00} … @high{0.00})")]
+    theme.add_hover(made, [one for one in painted if one is not None], tips)
     theme.finish_legend(made)
+    return made
+
+
+def _mark(made: figure, axis: Axis) -> None:
+    if axis.dim in (schema.LAYER, schema.READ_LAYER):
+        theme.mark_layers(made, [int(tick) for tick in axis.ticks])
+    elif axis.ticks:
+        made.xaxis.ticker = list(axis.ticks)
+
+
+def _paint_line(made: figure, line: Line) -> GlyphRenderer | None:
+    """Paint a mean with its interval and its points; a dashed one, which is compared with, has neither."""
+    look = {"color": control_colour(line.control) if line.control else line.colour, "legend_label": line.label}
+    if line.dashed:
+        made.line(line.x, line.y, name=line.name, width=1.5, line_dash="dashed", **look)
+        return None
+    if not len(line.x):
+        return made.scatter([], [], legend_label=line.label)
+    data = {"x": line.x, "y": line.y, "low": line.low, "high": line.high, "label": [line.label] * len(line.x)}
+    look["source"] = ColumnDataSource(data)
+    made.segment("x", "low", "x", "high", width=1.5, alpha=0.6, name=f"interval {line.name}", **look)
+    made.line("x", "y", width=2, name=f"mean {line.name}", **look)
+    return made.scatter("x", "y", size=7, name=f"points {line.name}", **look)
+
+
+def _paint_points(made: figure, one: Points) -> GlyphRenderer:
+    data = {"x": one.x, "y": one.y, "low": one.low, "high": one.high, "label": list(one.concepts)}
+    look = {"source": ColumnDataSource(data), "color": one.colour, "legend_label": one.name.replace("_", " ")}
+    made.segment("x", "low", "x", "high", width=1.2, alpha=0.5, name=f"interval {one.name}", **look)
+    return made.scatter("x", "y", size=8, name=f"points {one.name}", **look)
+
+
+def _matrix_figure(chart: Chart, matrix: Matrix) -> figure:
+    rows, columns = list(matrix.rows), list(matrix.columns)
+    ranges = {
+        "x_range": columns,
+        "y_range": rows[::-1],
+        "height": int(np.clip(_ROW_HEIGHT * len(rows) + 140, 240, 860)),
+    }
+    made = theme.new_figure(chart.title, list(chart.caption), chart.x.label, chart.y.label, **ranges)
+    shades = [diverging(value, 1.0) for value in np.linspace(-1, 1, _SHADES)]
+    scale = {"low": -matrix.limit, "high": matrix.limit, "nan_color": LIGHT["hatch"]}
+    mapper = LinearColorMapper(palette=shades, **scale)
+    data = {"x": np.tile(columns, len(rows)), "y": np.repeat(rows, len(columns)), "value": matrix.values.ravel()}
+    fill = {"field": "value", "transform": mapper}
+    cells = made.rect("x", "y", 1, 1, source=ColumnDataSource(data), fill_color=fill, line_color=None, name="cells")
+    bar = {"title": matrix.units, "title_text_font_style": "normal", "background_fill_color": None}
+    made.add_layout(ColorBar(color_mapper=mapper, width=10, **bar), "right")
+    made.xaxis.major_label_orientation = np.pi / 2 if matrix.concepts else 0
+    made.grid.grid_line_color = None
+    theme.add_hover(made, [cells], [("", "@y × @x"), ("value", f"@value{{0.00}} {matrix.units}")])
+    return made
+
+
+def _verdicts_figure(chart: Chart, of: Specifications) -> figure:
+    made = theme.new_figure(chart.title, list(chart.caption), "", chart.y.label, height=260)
+    places = np.arange(len(of.values))
+    ends = {True: LIGHT["positive"], False: LIGHT["negative"]}
+    settings = [_said(of, row) for row in of.chosen]
+    data = {"x": places, "y": of.values, "colour": [ends[value > 0] for value in of.values], "setting": settings}
+    made.hspan(y=0, line_dash="dashed", line_color=control_colour("random"), line_width=1.5)
+    dots = made.scatter("x", "y", source=ColumnDataSource(data), color="colour", size=5, name="verdicts")
+    look = {"size": 12, "fill_color": None, "line_width": 2, "line_color": LIGHT["brand"]}
+    made.scatter([of.headline], [of.values[of.headline]], name="headline", legend_label="headline", **look)
+    made.xaxis.visible = False
+    theme.add_hover(made, [dots], [("", "@setting"), ("verdict", f"@y{{0.00}} {of.units}")])
+    theme.finish_legend(made)
+    return made
+
+
+def _said(of: Specifications, row: np.ndarray) -> str:
+    """A way in words: "dose 1, scope image"."""
+    return ", ".join(f"{name} {values[place]}" for (name, values), place in zip(of.aspects, row, strict=True))
+
+
+def _settings_figure(of: Specifications, above: figure) -> figure:
+    factors = [(name, value) for name, values in of.aspects for value in values]
+    options = {"y_range": FactorRange(*reversed(factors)), "height": _ROW_HEIGHT * len(factors) + 60}
+    made = theme.new_figure("", [], "way to ask, by verdict", "", x_range=above.x_range, **options)
+    places, rows, colours = [], [], []
+    for place, row in enumerate(of.chosen):
+        for (name, values), value in zip(of.aspects, row, strict=True):
+            places.append(place)
+            rows.append((name, values[value]))
+            colours.append(LIGHT["brand"] if place == of.headline else LIGHT["hatch"])
+    made.scatter(places, rows, color=colours, size=4, name="settings")
+    made.yaxis.group_label_orientation = "horizontal"
     return made

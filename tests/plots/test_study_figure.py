@@ -4,50 +4,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mllm_probe.plots import study
-
-CATEGORIES = ["entity"] * 3 + ["abstract"] * 3
-NAMES = [f"c{i}" for i in range(6)]
-FACTS = {"model": "scenes-8l", "prompt": "What do you see?", "n_concepts": 6}
-
-
-def dataset(data, coords, **attrs):
-    with_categories = {"concept": NAMES, "category": ("concept", CATEGORIES), **coords}
-    return xr.Dataset(data, with_categories, {**FACTS, **attrs})
-
-
-def localization():
-    values = np.random.default_rng(0).uniform(0, 1, (2, 6, 4))
-    values[0, 5] = np.nan
-    coords = {"measure": ["interchange, insert", "steering, vector"], "layer": np.arange(4)}
-    return dataset({"read_out": (("measure", "concept", "layer"), values)}, coords, study="localization")
-
-
-def reverse():
-    g = np.random.default_rng(1)
-    dims = ("scope", "edit_kind", "concept", "layer", "read_layer")
-    change = -g.uniform(1, 2, (2, 1, 6, 2, 4))
-    coords = {
-        "scope": ["image", "last_prompt+generated"], "edit_kind": ["-1 residual norm"], "layer": [1, 2],
-        "read_layer": np.arange(4),
-    }  # fmt: skip
-    data = {"change": (dims, change), "change_random": (dims, np.full(change.shape, 2.0))}
-    return dataset(data, coords, study="reverse_steering", surge_above=1.2)
-
-
-def reliability():
-    share = np.linspace(0, 0.5, 12).reshape(6, 2)
-    data = dict.fromkeys(("steerability", "anti_steerable", "anti_low", "anti_high"), (("concept", "layer"), share))
-    data["anti_random"] = (("concept", "layer"), np.full((6, 2), 0.48))
-    return dataset(data, {"layer": [0, 1]}, study="reliability", headline_layer=1)
-
-
-def scaling():
-    values = np.arange(12.0).reshape(2, 6)
-    data = dict.fromkeys(("matched", "effective_layers", "best_random"), (("rung", "concept"), values))
-    data["blocks"] = ("rung", [4, 8])
-    coords = {"rung": ["a", "b"], "statistic": ["matched", "effective_layers"]}
-    return dataset(data, coords, study="scaling")
+from mllm_probe.plots import multiverse, study
+from mllm_probe.plots.palette import diverging
+from tests.plots.studies_by_hand import (
+    atlas,
+    comparison,
+    localization,
+    recognition,
+    reliability,
+    reverse,
+    scaling,
+    with_multiverse,
+)
 
 
 def data(figure, name):
@@ -106,3 +74,62 @@ def test_what_cannot_be_drawn_is_said():
         study(scaling(), statistic="luck")
     with pytest.raises(ValueError, match="chosen: expected one of measure"):
         study(localization(), scope="image")
+    with pytest.raises(ValueError, match="chart: expected one of cosine, besides; got 'map'"):
+        study(atlas(), chart="map")
+
+
+def test_the_atlas_is_a_matrix_of_cosines_by_category_and_a_table_of_effects_besides():
+    of = atlas()
+    figure = study(of)
+    in_order = ["c0", "c2", "c4", "c1", "c3", "c5"]
+    assert figure.x_range.factors == in_order and figure.y_range.factors == in_order[::-1]
+    cells = data(figure, "cells")
+    expected = of.cosine.sel(layer=7, concept="c2", scored_concept="c1")
+    assert cells["value"][1 * 6 + 3] == expected and (cells["x"][9], cells["y"][9]) == ("c1", "c2")
+    assert "(p 0.0123" in texts(figure) and "block 7" in texts(figure)
+    table = study(of, chart="besides")
+    assert data(table, "cells")["value"][1] == -2.1 and table.y_range.factors == ["abstract", "entity"]
+    (cells,) = [one for one in table.renderers if one.name == "cells"]
+    mapper = cells.glyph.fill_color.transform
+    assert (mapper.low, mapper.high) == (-2.2, 2.2) and mapper.palette[-1] == diverging(1, 1)
+
+
+def test_a_comparison_has_a_map_of_mean_effects_beside_its_lines():
+    of = comparison()
+    figure = study(of, chart="map")
+    np.testing.assert_allclose(data(figure, "cells")["value"], of.difference.mean("concept").values.ravel())
+    assert figure.y_range.factors == ["scenes-8l", "scenes-4l"] and figure.x_range.factors == ["0.50", "1.00"]
+    assert "scenes-4l + scenes-8l" in texts(figure)
+    assert data(study(of), "mean scenes-4l")["label"][0] == "scenes-4l (6)"
+
+
+def test_recognition_has_a_line_for_each_question_with_random_directions_dashed():
+    of = recognition()
+    figure = study(of)
+    here = of.sel(scope="image", edit_kind="1 residual norm")
+    np.testing.assert_allclose(data(figure, "mean problem")["y"], here.implied.sel(asked="problem").mean("concept"))
+    random = data(figure, "problem, random directions")
+    np.testing.assert_allclose(random["y"], here.implied_random.sel(asked="problem").mean("concept"))
+    (line,) = [one for one in figure.renderers if one.name == "problem, random directions"]
+    assert line.glyph.line_dash != [] and "reading 80% [70%, 90%]" in texts(figure)
+    other = study(of, scope="last_prompt")
+    assert data(other, "mean problem")["y"][0] != data(figure, "mean problem")["y"][0]
+
+
+def test_the_multiverse_shows_verdicts_in_rising_order_with_the_headline_and_what_each_way_is():
+    above, below = multiverse(with_multiverse(localization())).children
+    np.testing.assert_array_equal(data(above, "verdicts")["y"], [-1, 1, 2, np.nan])
+    assert data(above, "verdicts")["setting"][0] == "dose 0.5, token scope last_prompt"
+    (headline,) = [one for one in above.renderers if one.name == "headline"]
+    assert headline.data_source.data["x"] == [1] and headline.data_source.data["y"] == [1.0]
+    assert "positive in 2 of 4, negative in 1, not known in 1" in texts(above)
+    dots = data(below, "settings")
+    assert list(zip(dots["x"], dots["y"], strict=True))[:2] == [
+        (0, ("dose", "0.5")),
+        (0, ("token scope", "last_prompt")),
+    ]
+    assert below.x_range is above.x_range
+    with pytest.raises(ValueError, match="a study's multiverse lacks variable 'verdict'"):
+        multiverse(localization())
+    with pytest.raises(TypeError, match="expected the dataset of one of mp.studies, got 'atlas'"):
+        multiverse("atlas")

@@ -1,0 +1,170 @@
+"""What a chart shows as plain data: lines, points, a matrix or a specification curve, which Bokeh and widgets paint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+NOTHING: np.ndarray = np.empty(0)
+"""Ends of intervals where there are none."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of a chart.
+
+    Attributes
+    ----------
+    label : str
+        Short, with units in brackets.
+    dim : str
+        Dimension of the datasets whose coordinates lie along it; empty for any other quantity.
+    ticks : tuple of float
+        Where it is marked; empty where the painter chooses.
+    logarithmic : bool
+    """
+
+    label: str
+    dim: str = ""
+    ticks: tuple[float, ...] = ()
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a chart: a mean over concepts with its interval, a single concept, or what is compared with.
+
+    Attributes
+    ----------
+    name, label : str
+        Its name, and that with how many concepts it is the mean of.
+    colour : str
+        ``#rrggbb``, in both themes.
+    x, y : float array [point]
+    low, high : float array [point]
+        Ends of the 95 % interval; empty where there is none.
+    control : str
+        Kind of control, whose colour (one for each theme) goes before ``colour``.
+    dashed : bool
+    concept : str
+        Of a line of a single concept.
+    layer : int, optional
+        Block that was edited, where the lines of a chart differ in that.
+    """
+
+    name: str
+    label: str
+    colour: str
+    x: np.ndarray
+    y: np.ndarray
+    low: np.ndarray = field(default_factory=lambda: NOTHING)
+    high: np.ndarray = field(default_factory=lambda: NOTHING)
+    control: str = ""
+    dashed: bool = False
+    concept: str = ""
+    layer: int | None = None
+
+
+@dataclass(frozen=True)
+class Points:
+    """Concepts of one category as points with upright intervals.
+
+    Attributes
+    ----------
+    name, colour : str
+    concepts : tuple of str
+    x, y, low, high : float array [concept]
+    """
+
+    name: str
+    colour: str
+    concepts: tuple[str, ...]
+    x: np.ndarray
+    y: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix in diverging colours.
+
+    Attributes
+    ----------
+    rows, columns : tuple of str
+    values : float array [row, column]
+        NaN where it is not known.
+    limit : float
+        End of the colour scale −limit … limit.
+    units : str
+    concepts : bool
+        Whether rows and columns are concepts.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: np.ndarray
+    limit: float
+    units: str
+    concepts: bool = False
+
+
+@dataclass(frozen=True)
+class Specifications:
+    """A specification curve: the verdict of each way to ask a question, in rising order.
+
+    Attributes
+    ----------
+    values : float array [way]
+        Rising; NaN, where a verdict cannot be computed, at the end.
+    headline : int
+        Place of the headline in ``values``.
+    aspects : tuple of (str, tuple of str)
+        What the ways differ in, with the values of each.
+    chosen : int array [way, aspect]
+        Place of each way's value among those of the aspect.
+    units : str
+    """
+
+    values: np.ndarray
+    headline: int
+    aspects: tuple[tuple[str, tuple[str, ...]], ...]
+    chosen: np.ndarray
+    units: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart of a study.
+
+    Attributes
+    ----------
+    key : str
+        Its name among the charts of the study.
+    title : str
+    caption : tuple of str
+        Paragraphs: what is drawn, and how the numbers were made.
+    x, y : Axis
+    lines : tuple of Line
+    points : tuple of Points
+    levels : tuple of float
+        Heights of dashed horizontal lines: what the values are compared with.
+    matrix : Matrix, optional
+    specifications : Specifications, optional
+    chosen : mapping of str to str
+        What of the study is drawn where it has several of a kind.
+    """
+
+    key: str
+    title: str
+    caption: tuple[str, ...]
+    x: Axis
+    y: Axis
+    lines: tuple[Line, ...] = ()
+    points: tuple[Points, ...] = ()
+    levels: tuple[float, ...] = ()
+    matrix: Matrix | None = None
+    specifications: Specifications | None = None
+    chosen: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,69 @@
+"""What a study draws, as plain data: every choice of it, and the lines of single concepts."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mllm_probe.plots.palette import category_colour
+from mllm_probe.plots.study_charts import multiverse_chart, study_chart, study_charts
+from tests.plots.studies_by_hand import STUDIES, localization, recognition, reverse, scaling, with_multiverse
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_has_charts_with_keys_of_their_own_and_what_they_are_compared_with(name):
+    charts = study_charts(STUDIES[name]())
+    keys = [one.key for one in charts]
+    assert charts and len(set(keys)) == len(keys)
+    assert charts[0].key == study_chart(STUDIES[name]()).key
+    assert all("6 concepts" in " ".join(one.caption) for one in charts)
+
+
+def test_all_that_can_be_chosen_is_drawn_the_default_first():
+    assert [one.chosen for one in study_charts(localization())] == [
+        {"measure": "interchange, insert"},
+        {"measure": "steering, vector"},
+    ]
+    first, *rest = study_charts(recognition())
+    assert first.chosen == {"scope": "image", "edit_kind": "1 residual norm"} and len(rest) == 3
+    without = recognition().sel(scope=["last_prompt"])
+    assert study_chart(without).chosen["scope"] == "last_prompt"
+
+
+def test_a_concept_has_a_line_of_its_own_in_the_colour_of_its_category():
+    of = localization()
+    lines = [one for one in study_chart(of).lines if one.concept]
+    assert [one.concept for one in lines] == ["c0", "c1", "c2", "c3", "c4"]  # nothing is known of c5
+    np.testing.assert_array_equal(lines[3].y, of.read_out[0, 3])
+    assert lines[3].colour == category_colour("abstract") and lines[3].name == "abstract"
+
+
+def test_lines_of_an_edited_block_say_which_it_is():
+    lines = study_chart(reverse()).lines
+    assert {one.layer for one in lines} == {1, 2}
+    assert {len(one.x) for one in lines if one.layer == 2} == {2}
+
+
+def test_what_random_directions_do_stands_beside_effects_alone():
+    assert [one.control for one in study_chart(scaling()).lines if one.control] == ["random"]
+    assert not [one for one in study_chart(scaling(), statistic="effective_layers").lines if one.control]
+
+
+def test_ways_that_are_not_known_come_last_and_are_counted():
+    chart = multiverse_chart(with_multiverse(localization()))
+    of = chart.specifications
+    assert of.aspects == (("dose", ("0.5", "1.0")), ("token scope", ("image", "last_prompt")))
+    np.testing.assert_array_equal(of.values, [-1, 1, 2, np.nan])
+    assert of.chosen.tolist() == [[0, 1], [1, 1], [0, 0], [1, 0]] and of.headline == 1
+    assert chart.title == "Abstract concepts are read out later" and chart.y.label == "verdict [blocks]"
+    assert "nothing is concluded" in chart.caption[0]
+
+
+def test_a_study_without_drawing_or_numbers_has_no_charts_and_what_is_none_is_refused():
+    assert study_charts(localization().assign_attrs(study="of my own")) == []
+    assert study_charts(xr.Dataset(attrs={"study": "scaling", "summary": "Nothing to study"})) == []
+    with pytest.raises(ValueError, match="which says its name in the attribute 'study'; got one with variables"):
+        study_charts(xr.Dataset())
+    with pytest.raises(TypeError, match="expected the dataset of one of mp.studies, got 3"):
+        study_charts(3)
+    with pytest.raises(ValueError, match="the place of one specification"):
+        multiverse_chart(with_multiverse(localization()).drop_attrs(deep=False))
