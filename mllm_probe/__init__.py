@@ -38,6 +38,7 @@ _HOME = {
     "LayerConceptHeatmap": "widgets",
     "SteeringPanel": "widgets",
     "PatchOverlay": "widgets",
+    "StudyView": "widgets",
     "SweepMonitor": "widgets",
     "TokenStrip": "widgets",
     "explore": "widgets",
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from mllm_probe.widgets.lab.exploring import explore as explore
     from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor as SweepMonitor
     from mllm_probe.widgets.panel.steering_panel import SteeringPanel as SteeringPanel
+    from mllm_probe.widgets.study.study_view import StudyView as StudyView
 
 __all__ = sorted([*_HOME, "concepts", "plots", "__version__"])
 

@@ -36,6 +36,7 @@ const job = await context({
     "src/monitor/sweep_monitor.ts",
     "src/pages/saved_page.ts",
     "src/panel/steering_panel.ts",
+    "src/study/study_view.ts",
   ],
   outdir: OUT,
   entryNames: "[name]",

@@ -168,3 +168,8 @@ class Chart:
     matrix: Matrix | None = None
     specifications: Specifications | None = None
     chosen: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def short(self) -> str:
+        """A label beside the other charts of the study: what was chosen, else its title."""
+        return " · ".join(self.chosen.values()) or self.title

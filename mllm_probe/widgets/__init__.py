@@ -8,12 +8,14 @@ from mllm_probe.widgets.lab.exploring import explore
 from mllm_probe.widgets.lab.linking import link
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
+from mllm_probe.widgets.study.study_view import StudyView
 
 __all__ = [
     "Explore",
     "LayerConceptHeatmap",
     "PatchOverlay",
     "SteeringPanel",
+    "StudyView",
     "SweepMonitor",
     "TokenStrip",
     "explore",

@@ -18,6 +18,7 @@ from mllm_probe.scenes import draw
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.inside.pair_gallery import PairGallery
 from tests.widgets import fakes
+from tests.widgets.test_linking import a_study
 
 SOON = 60
 MODEL = fakes.FakeModel()
@@ -82,6 +83,44 @@ def test_what_a_part_could_not_follow_is_still_said_when_all_traits_of_a_click_h
     fakes.arrive(lab.heatmap, {"method": "update", "state": clicked, "buffer_paths": []})
     assert (lab.panel.concept, lab.panel.window) == ("neon", [2, 4])
     assert lab.bar.message == "division by zero."
+
+
+def test_a_study_is_opened_in_the_lab_and_selects_everywhere(lab):
+    assert "studies" not in [name for name, _ in lab.bar.parts]
+    view = lab.show_study(a_study())
+    assert (view.concept, view.layer) == ("cat", 5)
+    assert ["studies", "Studies"] in lab.bar.parts and lab.bar.opened == ["studies"]
+    assert lab.parts.below.children == (view,) and lab.parts.below.layout.display == "flex"
+    fakes.arrive(view, {"method": "update", "state": {"concept": "neon", "layer": 3}, "buffer_paths": []})
+    assert lab.panel.wait(SOON)
+    for part in (lab.panel, lab.heatmap):
+        assert (part.concept, part.layer) == ("neon", 3)
+    fakes.arrive(lab.heatmap, {"method": "update", "state": {"concept": "awe", "layer": 1}, "buffer_paths": []})
+    assert lab.panel.wait(SOON) and (view.concept, view.layer) == ("awe", 1)
+    lab.bar.opened = []
+    assert lab.parts.below.children == ()
+
+
+def test_a_study_of_the_same_name_takes_the_place_of_the_one_before(lab):
+    first = lab.show_study(a_study())
+    second, other = lab.show_study(a_study()), lab.show_study(a_study().assign_attrs(study="of my own"))
+    assert lab.parts.below.children == (second, other) and first.comm is None
+    lab.panel.choose(concept="neon")
+    assert first.concept == "cat" and second.concept == other.concept == "neon"
+    with pytest.raises(ValueError, match="which says its name in the attribute 'study'"):
+        lab.show_study(xr.Dataset())
+    lab.close()
+    assert second.comm is None and lab.parts.studies == {}
+
+
+def test_explore_opens_a_study_alone_and_no_setting_of_a_lab_with_it():
+    view = mp.explore(a_study())
+    assert isinstance(view, mp.StudyView) and view.study == "localization"
+    view.close()
+    with pytest.raises(TypeError, match="a study has been run already and takes no library, prompt; give the study"):
+        mp.explore(a_study(), mp.concepts.scenes(concepts=["cat"], pairs=2), prompt="what?")
+    with pytest.raises(ValueError, match="explore: expected a loaded model .*got a Dataset"):
+        mp.explore(fakes.effect())
 
 
 def test_another_model_needs_a_library():

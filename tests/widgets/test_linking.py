@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import xarray as xr
 
-from mllm_probe.widgets import LayerConceptHeatmap, SteeringPanel, link
+from mllm_probe.widgets import LayerConceptHeatmap, SteeringPanel, StudyView, link
 from tests.widgets import fakes
 
 SOON = 60
@@ -98,3 +100,61 @@ def test_what_could_not_be_passed_on_is_said_in_a_sentence(linked, monkeypatch, 
     linked.select(layer=2, window=[2, 2])
     assert linked.said == ["the panel is out of order."]
     assert "with details" in caplog.text and "Traceback" in caplog.text
+
+
+class WithStudy:
+    """A study of the concepts and of three layers of the fake vectors, linked with a panel."""
+
+    def __init__(self, other):
+        self.other, self.said = other, []
+        self.view = StudyView(a_study(), concept="cat", layer=5)
+        link(self.view, other, self.said.append)
+
+    def close(self):
+        self.view.close()
+        self.other.close()
+
+
+def a_study():
+    names, categories = fakes.names()
+    values = np.ones((1, len(names), 3))
+    return xr.Dataset(
+        {"read_out": (("measure", "concept", "layer"), values)},
+        {"measure": ["interchange, insert"], "concept": names, "category": ("concept", categories), "layer": [1, 3, 5]},
+        {"study": "localization", "n_concepts": len(names), "summary": "", "model": "fake-8l"},
+    )
+
+
+def test_a_study_and_a_panel_share_concept_and_layer(streams):
+    panel = SteeringPanel(MODEL, fakes.vectors(MODEL), concept="cat", layer=5)
+    linked = WithStudy(panel)
+    assert panel.wait(SOON)
+    made = len(streams.made)
+    fakes.arrive(linked.view, {"method": "update", "state": {"concept": "neon", "layer": 3}, "buffer_paths": []})
+    assert panel.wait(SOON) and (panel.concept, panel.layer) == ("neon", 3)
+    fakes.set_by_hand(panel, 1, concept="awe", layer=1)
+    assert panel.wait(SOON) and (linked.view.concept, linked.view.layer) == ("awe", 1)
+    fakes.set_by_hand(panel, 2, layer=2)
+    assert panel.wait(SOON) and linked.view.layer == 1  # the study has no layer 2
+    assert len(streams.made) <= made + 4 and linked.said == []
+    linked.close()
+
+
+def test_a_study_and_a_map_share_concept_and_layer():
+    heatmap = LayerConceptHeatmap(fakes.effect(), concept="cat", layer=5)
+    linked = WithStudy(heatmap)
+    linked.view.concept, linked.view.layer = "neon", 3
+    assert (heatmap.concept, heatmap.layer, heatmap.window) == ("neon", 3, [3, 3])
+    heatmap.layer = 1
+    assert linked.view.layer == 1
+    linked.close()
+
+
+def test_what_cannot_be_linked_is_said():
+    view, heatmap = StudyView(a_study()), LayerConceptHeatmap(fakes.effect())
+    with pytest.raises(TypeError, match="a StudyView and one of these.*got a LayerConceptHeatmap and a StudyView"):
+        link(heatmap, view)
+    with pytest.raises(TypeError, match="got a StudyView and 'panel'"):
+        link(view, "panel")
+    view.close()
+    heatmap.close()

@@ -11,8 +11,8 @@ function selectors(sheet: string): string[] {
 /** How a selector begins that reaches only into the panel: `mp-projector` is a class of the panel's root. */
 const OWN = /^(\.mp-panel|\.mp-projector|\.mp\.mp-projector)[ [:]/;
 
-describe("style of the map and the monitor", () => {
-  it.each(["heatmap", "monitor"])("%s.css is its own", (name) => {
+describe("style of the map, the monitor and the study", () => {
+  it.each(["heatmap", "monitor", "study"])("%s.css is its own", (name) => {
     const found = selectors(readFileSync(new URL(`../src/${name}/${name}.css`, import.meta.url), "utf8"));
     expect(found.length).toBeGreaterThan(5);
     expect(found.filter((one) => !one.startsWith(`.mp-${name}`))).toEqual([]);

@@ -23,7 +23,7 @@ from mllm_probe.widgets.base.worker import NewestWorker
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab.lab_bar import LabBar
 from mllm_probe.widgets.lab.lab_code import LabRecipe, python_of
-from mllm_probe.widgets.lab.lab_parts import LabParts, wrapping_box
+from mllm_probe.widgets.lab.lab_parts import STUDIES, LabParts, wrapping_box
 from mllm_probe.widgets.lab.linking import link
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
 from mllm_probe.widgets.pages.saved_page import Written
@@ -32,6 +32,7 @@ from mllm_probe.widgets.panel.setting import SETTINGS
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import above_each_other
+from mllm_probe.widgets.study.study_view import StudyView
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +69,10 @@ class Explore(Shared, ipywidgets.VBox):
     vectors, grid : xarray.Dataset or None
         The concept vectors, once they are measured, and the sweep as far as it has come.
     bar : LabBar
-        ``lab.bar.opened = ["patches", "tokens", "pairs", "code", "sweep"]`` opens the folded parts.
+        ``lab.bar.opened = ["patches", "tokens", "pairs", "studies", "code", "sweep"]`` opens the folded parts.
     parts : LabParts
-        The patch overlay, the token strip and the gallery of pairs, made when they are first opened.
+        The patch overlay, the token strip and the gallery of pairs, made when they are first opened, and the studies
+        of `show_study`.
     """
 
     def __init__(
@@ -84,8 +86,7 @@ class Explore(Shared, ipywidgets.VBox):
     ) -> None:
         facts = (model.name, f"{len(model.layers)} layers", model.device, str(model.dtype).removeprefix("torch."))
         self.parts = LabParts(panel, library, self._say)
-        parts = [*self.parts.offered, [SWEEP, "Sweep"], ["code", "Code"]]
-        self.bar = LabBar(title=" · ".join(map(str, facts)), parts=parts)
+        self.bar = LabBar(title=" · ".join(map(str, facts)), parts=self._offered)
         self.heatmap, self.panel, self.monitor, self._recipe = heatmap, panel, SweepMonitor(), recipe
         self._fluent, self._model, self._library, self._title = fluent, model, library, self.bar.title
         if fluent is not None:
@@ -110,6 +111,32 @@ class Explore(Shared, ipywidgets.VBox):
         for widget, call, names in self._observing:
             widget.observe(call, names)
         self._open = True
+
+    @property
+    def _offered(self) -> list[list[str]]:
+        return [*self.parts.offered, [SWEEP, "Sweep"], ["code", "Code"]]
+
+    def show_study(self, study: xr.Dataset) -> StudyView:
+        """Open a study in the lab, in the place of one of the same name; a click on a concept or layer selects it here.
+
+        Parameters
+        ----------
+        study : Dataset
+            From one of `mllm_probe.studies`, or `mllm_probe.compare`.
+
+        Returns
+        -------
+        StudyView
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is no study.
+        """
+        view = self.parts.add_study(study)
+        self.bar.publish_changed({"parts": self._offered})
+        self._show(STUDIES, True)
+        return view
 
     @property
     def code(self) -> str:

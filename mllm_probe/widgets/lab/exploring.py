@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, overload
 
 import xarray as xr
 
@@ -12,6 +12,7 @@ from mllm_probe.concepts.bundled_worlds import LibraryCall, library_call, map_se
 from mllm_probe.loading import load
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.bundled import bundled_folder
+from mllm_probe.plots.study_charts import study_name
 from mllm_probe.studies.recommendation import stored_settings
 from mllm_probe.sweeps import sweep_iter
 from mllm_probe.vectors import concept_vectors
@@ -22,8 +23,14 @@ from mllm_probe.widgets.lab.explore_widget import Explore, Report
 from mllm_probe.widgets.lab.lab_code import LabRecipe, library_line
 from mllm_probe.widgets.panel.fluency import FluentDoses
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
+from mllm_probe.widgets.study.study_view import StudyView
 
 
+@overload
+def explore(model: xr.Dataset) -> StudyView: ...
+
+
+@overload
 def explore(
     model: ProbeModel | str,
     library: ConceptLibrary | None = None,
@@ -34,13 +41,27 @@ def explore(
     strengths: Sequence[float] | None = None,
     draws: int = 8,
     seed: int = 0,
-) -> Explore:
+) -> Explore: ...
+
+
+def explore(
+    model: ProbeModel | str | xr.Dataset,
+    library: ConceptLibrary | None = None,
+    *,
+    images: Offer = None,
+    prompt: str | None = None,
+    tokens: str | Sequence[str] | None = None,
+    strengths: Sequence[float] | None = None,
+    draws: int = 8,
+    seed: int = 0,
+) -> Explore | StudyView:
     """Open the lab: concept vectors and a sweep are made in the background, and everything is linked.
 
     Parameters
     ----------
-    model : ProbeModel or str
-        A loaded model, or what `mllm_probe.load` takes.
+    model : ProbeModel, str or Dataset
+        A loaded model, or what `mllm_probe.load` takes. A study of `mllm_probe.studies` is opened as a `StudyView`,
+        and takes no further arguments; ``lab.show_study(study)`` opens it within a lab.
     library : ConceptLibrary, optional
         Concepts to look at; half of the pairs make the vectors, images of the other half are steered.
         Bundled models come with the drawn scenes, ``"emoji-135m"`` with two dozen concepts of emoji; for another model
@@ -64,13 +85,17 @@ def explore(
     -------
     Explore
         With ``.heatmap``, ``.panel``, ``.monitor``, ``.vectors``, ``.grid``, ``.wait(timeout)``, ``.stop()`` and
-        ``.close()``.
+        ``.close()``; a StudyView for a study.
 
     Raises
     ------
+    TypeError
+        If a study is given with a library or images.
     ValueError
-        If the model is not a bundled one and no library is given.
+        If the model is not a bundled one and no library is given, or a dataset is no study.
     """
+    if isinstance(model, xr.Dataset):
+        return _study(model, library=library, images=images, prompt=prompt, tokens=tokens, strengths=strengths)
     if not isinstance(model, str):
         require_model(model, "explore")
     if library is not None and not hasattr(library, "split"):
@@ -126,6 +151,16 @@ def explore(
 
     lab.fill(make)
     return lab
+
+
+def _study(study: xr.Dataset, **settings: object) -> StudyView:
+    """Open a study; it has been run, so that no setting of a lab means anything."""
+    if not study_name(study):
+        require_model(study, "explore")  # refuses it by what it is
+    given = [name for name, value in settings.items() if value is not None]
+    if given:
+        raise TypeError(f"explore: a study has been run already and takes no {', '.join(given)}; give the study alone.")
+    return StudyView(study)
 
 
 def _ends(library: ConceptLibrary) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Parts of the lab that open on demand: built when first opened, and following the panel only while open."""
+"""Parts of the lab that open on demand: built when first opened, and following the panel while open; and studies."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import threading
 from collections.abc import Callable, Sequence
 
 import ipywidgets
+import xarray as xr
 from traitlets.utils.bunch import Bunch
 
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.schema import CONCEPT, LAYER
 from mllm_probe.widgets.inside.inside_widget import InsideWidget
 from mllm_probe.widgets.inside.pair_gallery import PairGallery
 from mllm_probe.widgets.inside.patch_overlay import PatchOverlay
 from mllm_probe.widgets.inside.token_strip import TokenStrip
-from mllm_probe.widgets.lab.linking import OneWay
+from mllm_probe.widgets.lab.linking import OneWay, link_study
 from mllm_probe.widgets.panel.setting import chosen_any, thawed
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
+from mllm_probe.widgets.study.study_view import StudyView
 
 LABELS = {"patches": "Patches", "pairs": "Pairs", "tokens": "Tokens"}
+STUDIES = "studies"
 _OVERLAY = "patches"
 _STRIP = "tokens"
 _SHARED = ("concept", "layer", "prompt")
@@ -44,14 +48,19 @@ class LabParts:
         Where they are shown: the overlay below the panel, the gallery and the strip across the lab.
     widgets : dict of str to widget
         Parts that have been opened at least once.
+    studies : dict of str to StudyView
+        Studies that the lab was given, by name.
     """
 
     def __init__(self, panel: SteeringPanel, library: ConceptLibrary | None, say: Callable[[str], object]) -> None:
         self.beside, self.below = (wrapping_box([], "mp-lab-folds", "none") for _ in range(2))
         self.panel, self.library = panel, library
         self.widgets: dict[str, InsideWidget] = {}
+        self.studies: dict[str, StudyView] = {}
+        self._partings: dict[str, Callable[[], None]] = {}
         self.opened: list[str] = []
         self._pictures: dict[str, int] = {}
+        self._say = say
         self._pass_on = OneWay("a change could not be passed between the parts of the lab", say)
         self._changing = threading.RLock()
         panel.observe(self._on_panel, _FOLLOWED)
@@ -60,7 +69,28 @@ class LabParts:
     @property
     def offered(self) -> list[list[str]]:
         """Name and label of each part that there is something to show in."""
-        return [[name, label] for name, label in LABELS.items() if name != "pairs" or self.library is not None]
+        parts = [[name, label] for name, label in LABELS.items() if name != "pairs" or self.library is not None]
+        return [*parts, [STUDIES, "Studies"]] if self.studies else parts
+
+    def add_study(self, study: xr.Dataset) -> StudyView:
+        """Take a study in, in the place of one of the same name, and let it share the panel's selection."""
+        with self._changing:
+            view = StudyView(study)
+            self._leave(view.study)
+            for name in (CONCEPT, LAYER):
+                if getattr(self.panel, name) in getattr(view, f"{name}s"):
+                    setattr(view, name, getattr(self.panel, name))
+            view.layout.flex, view.layout.min_width = "1 1 100%", "0"
+            self._partings[view.study] = link_study(view, self.panel, self._say)
+            self.studies[view.study] = view
+            self.refresh()
+            return view
+
+    def _leave(self, name: str) -> None:
+        """Close the study of a name, if there is one."""
+        if name in self.studies:
+            self._partings.pop(name)()
+            self.studies.pop(name).close()
 
     def open_only(self, names: list[str]) -> None:
         """Show these parts and fold the others; parts that need vectors wait for those of the panel."""
@@ -71,12 +101,13 @@ class LabParts:
     def refresh(self) -> None:
         """Create the open parts where possible, and synchronise them with the panel."""
         with self._changing:
-            if self.panel.vectors is None:
-                return
-            self._follow_all()
-            self.widgets |= {name: self._make(name) for name in self.opened if name not in self.widgets}
-            _fill(self.beside, [self.widgets[name] for name in self.opened if name == _OVERLAY])
-            _fill(self.below, [self.widgets[name] for name in self.opened if name != _OVERLAY])
+            inside = [name for name in self.opened if name in LABELS and self.panel.vectors is not None]
+            if inside:
+                self._follow_all()
+            self.widgets |= {name: self._make(name) for name in inside if name not in self.widgets}
+            studies = self.studies.values() if STUDIES in self.opened else ()
+            _fill(self.beside, [self.widgets[name] for name in inside if name == _OVERLAY])
+            _fill(self.below, [*(self.widgets[name] for name in inside if name != _OVERLAY), *studies])
 
     def close(self) -> None:
         """End the threads of all parts, release their tensors and remove them."""
@@ -85,6 +116,8 @@ class LabParts:
             for part in self.widgets.values():
                 part.close()
                 part._vectors = None
+            for name in list(self.studies):
+                self._leave(name)
             self.widgets, self.opened = {}, []
             self.beside.close()
             self.below.close()

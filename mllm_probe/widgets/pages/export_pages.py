@@ -69,7 +69,7 @@ class Collected:
         linked = []
         for (source, one), (target, other) in permutations(enumerate(self.widgets), 2):
             names = [*_SELECTION, *(["strength"] if one.has_trait("strengths") else [])]
-            if shared := [name for name in names if one.has_trait(name) and other.has_trait(name)]:
+            if shared := [name for name in names if _chooses(one, name) and _chooses(other, name)]:
                 linked.append({"from": source, "to": target, "names": shared})
         return linked
 
@@ -101,6 +101,11 @@ def to_html(widget: ipywidgets.DOMWidget, path: str | os.PathLike[str], title: s
     }
     document = saved_page.document(heading, _lead(collected), [saved_page.Section("", place)], state, collected.modules)
     return saved_page.write(path, document)
+
+
+def _chooses(widget: ipywidgets.DOMWidget, name: str) -> bool:
+    """Whether a widget has something to choose by this name: a study may be of no layer, or of no concept."""
+    return widget.has_trait(name) and bool(getattr(widget, f"{name}s", True))
 
 
 def _title(widget: ipywidgets.DOMWidget) -> str:

@@ -1,17 +1,9 @@
 /** Draw a dose-response curve as SVG. */
 import { digitsFor, dose, fewest, signed, strengthUnit } from "../base/numbers";
+import { svg } from "../base/svg";
 import { controlColour } from "../base/theme";
 import { fitting } from "./fitting";
 import { bandPath, type Point, type Response, scale } from "./response";
-
-type SvgAttributes = Record<string, string | number>;
-
-function svg(tag: string, attributes: SvgAttributes = {}, ...children: (Node | string)[]): SVGElement {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  element.append(...children);
-  return element;
-}
 
 export interface CurveSetting {
   width: number;

@@ -25,6 +25,7 @@ const PLACES: Record<string, string> = {
   patches: ".mp-patches",
   tokens: ".mp-tokens",
   pairs: ".mp-gallery",
+  studies: ".mp-study",
   sweep: ".mp-monitor",
   code: ".mp-code",
 };
@@ -98,16 +99,21 @@ function buttons(
     model.save_changes();
     if (!folds) reveal(name, button);
   };
-  for (const [name, label] of model.get("parts")) {
+  const make = (name: string, label: string) => {
     const button = h("button", { type: "button", "data-testid": `open-${name}` }, label);
     if (name === CODE) button.setAttribute("aria-controls", codeId);
     button.addEventListener("click", () => toggle(name, button));
-    const saved = model.widget_manager === null;
-    if (saved && name !== CODE) continue;
     made.set(name, button);
-    element.append(button);
-  }
+    return button;
+  };
+  const saved = model.widget_manager === null;
   const draw = () => {
+    // A part may come later; the buttons that are there stay, one of them may have the focus.
+    const parts = model.get("parts").filter(([name]) => !saved || name === CODE);
+    const wanted = parts.map(([name, label]) => made.get(name) ?? make(name, label));
+    wanted.forEach((button, i) => {
+      if (element.children[i] !== button) element.insertBefore(button, element.children[i] ?? null);
+    });
     for (const [name, button] of made) button.setAttribute("aria-expanded", String(model.get("opened").includes(name)));
   };
   return { element, draw };
@@ -153,7 +159,9 @@ function render({ model, el }: RenderProps<Traits>): () => void {
     show(code.element, model.get("opened").includes(CODE));
     code.text.textContent = model.get("code") || "# nothing is on the screen yet";
   };
-  const names = ["title", "step", "status", "progress", "message", "opened", "code"].map((name) => `change:${name}`);
+  const names = ["title", "step", "status", "progress", "message", "opened", "code", "parts"].map(
+    (name) => `change:${name}`,
+  );
   for (const name of names) model.on(name, draw);
   draw();
   return () => {

@@ -1,0 +1,384 @@
+var Z=`.mp {
+  --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
+  --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
+  --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
+  --mp-faint: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #6f7984));
+  --mp-line: var(--jp-border-color2, var(--vscode-widget-border, #e0e4e8));
+  --mp-edge: var(--jp-border-color1, var(--vscode-input-border, #c4cad1));
+  --mp-brand: var(--jp-brand-color1, var(--vscode-focusBorder, #1f6feb));
+  --mp-warn: var(--jp-error-color1, #b3261e);
+  --mp-good: var(--jp-success-color1, #1a7f4b);
+  --mp-fill: color-mix(in srgb, var(--mp-ink) 5%, transparent);
+  --mp-mono: var(--jp-code-font-family, ui-monospace, SFMono-Regular, Menlo, monospace);
+  box-sizing: border-box;
+  container-type: inline-size;
+  width: 100%;
+  padding: 12px 14px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: 13px / 1.45 var(--jp-ui-font-family, system-ui, -apple-system, "Segoe UI", Roboto, sans-serif);
+  font-variant-numeric: tabular-nums;
+}
+.mp *,
+.mp *::before {
+  box-sizing: border-box;
+}
+.mp.mp [hidden][hidden] {
+  display: none;
+}
+.mp h3 {
+  margin: 0;
+  color: var(--mp-faint);
+  font-size: 11px;
+  font-weight: 600;
+  letter-spacing: 0.04em;
+  line-height: 1.45;
+  text-transform: uppercase;
+}
+.mp-head {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 10px;
+  min-height: 27px;
+  margin-bottom: 8px;
+}
+.mp-head h3 {
+  flex: 1 1 auto;
+}
+.mp button,
+.mp select,
+.mp input[type="text"] {
+  min-width: 0;
+  margin: 0;
+  padding: 3px 9px;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: inherit;
+  font-size: 12.5px;
+  line-height: 1.45;
+}
+.mp button {
+  cursor: pointer;
+}
+.mp :is(button, select, input):disabled {
+  opacity: 0.5;
+  cursor: default;
+}
+.mp button:not(:disabled):hover {
+  background: var(--mp-fill);
+}
+.mp :focus-visible {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: 1px;
+}
+.mp-label {
+  display: block;
+  margin: 11px 0 3px;
+  color: var(--mp-soft);
+  font-size: 12px;
+}
+.mp-label b {
+  color: var(--mp-ink);
+  font-weight: 600;
+}
+.mp select.mp-wide,
+.mp input.mp-wide {
+  display: block;
+  width: 100%;
+  padding: 5px 8px;
+}
+.mp-seg {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 1px;
+  background: var(--mp-line);
+  min-width: 0;
+  margin: 0;
+  padding: 0;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  overflow: hidden;
+}
+.mp-seg label {
+  position: relative;
+  flex: 1 1 auto;
+  padding: 3px 5px;
+  background: var(--mp-bg);
+  color: var(--mp-soft);
+  font-size: 11.5px;
+  text-align: center;
+  white-space: nowrap;
+  cursor: pointer;
+}
+.mp-seg label:has(:checked) {
+  background: var(--mp-brand);
+  color: var(--mp-bg);
+}
+.mp-seg label:has(:focus-visible) {
+  outline: 2px solid var(--mp-brand);
+  outline-offset: -2px;
+}
+.mp-seg input {
+  position: absolute;
+  inset: 0;
+  margin: 0;
+  opacity: 0;
+  cursor: pointer;
+}
+:where(.mp) input[type="range"] {
+  --mp-track: linear-gradient(
+    to right,
+    var(--mp-line) var(--from, 0%),
+    var(--mp-brand) var(--from, 0%),
+    var(--mp-brand) var(--to, 0%),
+    var(--mp-line) var(--to, 0%)
+  );
+  display: block;
+  width: 100%;
+  height: 22px;
+  margin: 0;
+  background: none;
+  appearance: none;
+  cursor: pointer;
+}
+.mp input[type="range"]::-webkit-slider-runnable-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-moz-range-track {
+  height: 4px;
+  border-radius: 3px;
+  background: var(--mp-track);
+}
+.mp input[type="range"]::-webkit-slider-thumb {
+  width: 16px;
+  height: 16px;
+  margin-top: -6px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+  appearance: none;
+}
+.mp input[type="range"]::-moz-range-thumb {
+  width: 12px;
+  height: 12px;
+  border: 2px solid var(--mp-brand);
+  border-radius: 50%;
+  background: var(--mp-bg);
+}
+.mp-note {
+  color: var(--mp-faint);
+  font-size: 11.5px;
+}
+.mp-error {
+  margin: 8px 0 0;
+  padding: 6px 10px;
+  border-left: 3px solid var(--mp-warn);
+  border-radius: 3px;
+  background: color-mix(in srgb, var(--mp-warn) 8%, transparent);
+  overflow-wrap: anywhere;
+}
+.mp-kernel {
+  flex: 1 0 100%;
+  margin: 0 0 8px;
+  padding: 6px 10px;
+  border-left: 3px solid var(--mp-brand);
+  border-radius: 3px;
+  background: var(--mp-fill);
+  color: var(--mp-soft);
+  font-size: 12.5px;
+}
+/* In the lab the bar says it for all. */
+.mp-lab .mp:not(.mp-bar) > .mp-kernel {
+  display: none;
+}
+.mp-progress {
+  height: 3px;
+  border-radius: 3px;
+  background: var(--mp-line);
+  overflow: hidden;
+}
+/* Moved by the compositor alone: a width that is animated would lay the page out 60 times a second. */
+.mp-progress > i {
+  display: block;
+  height: 100%;
+  background: var(--mp-brand);
+  transform: scaleX(0);
+  transform-origin: left;
+}
+`;function u(e,t={},...n){let r=document.createElement(e);for(let[o,a]of Object.entries(t))a!==void 0&&a!==!1&&r.setAttribute(o,a===!0?"":String(a));return r.append(...n),r}var tt=0;function A(e){return tt+=1,`mp-${e}-${tt}-${Math.random().toString(36).slice(2,8)}`}function et(e,t,n){let r=u("section",{class:`mp mp-${t}`,"aria-label":n,"data-lm-suppress-shortcuts":"true"});return r.append(u("style",{},e)),r.addEventListener("keydown",o=>o.stopPropagation()),r}function N(e,t){e.hidden=!t}var $t="No kernel is connected. Showing the saved state; rerun the cell to continue.",Ft="Kernel restarted or stopped. Showing the last state; rerun the cell to continue.";function St(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function At(e,t){return e?"":t?Ft:$t}function Ct(e,t){let n=St(e);if(!n||!t)return()=>{};let r=u("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(r);let o=n.comm_live,a=()=>{o||=n.comm_live,r.textContent=At(n.comm_live,o),N(r,!n.comm_live)};return n.on("comm_live_update",a),a(),()=>n.off("comm_live_update",a)}function nt(e){return t=>{let n=e(t),r=Ct(t.model,t.el.firstElementChild);return()=>{r(),n?.()}}}function C(e){return!(e>0)||e>=100?e>=100?0:1:e>2?1:Math.min(5,2-Math.min(0,Math.floor(Math.log10(e))+1))}function rt(e){return Number(e.toPrecision(2)).toString().split(".")[1]?.length??0}function E(e,t=1){if(!Number.isFinite(e))return"\u2013";let n=Math.abs(e).toFixed(t);return e<0&&Number(n)!==0?"\u2212"+n:n}function P(e,t=1){let n=E(e,t);return e>0&&Number(n)!==0?`+${n}`:n}var Pt=[1,1.2,1.4,1.6,1.8,2,2.2,2.5,2.8,3,3.5,4,4.5,5,5.5,6,7,8,9,10];function V(e){if(!(e>0)||!Number.isFinite(e))return 1;let t=10**Math.floor(Math.log10(e));return(Pt.find(r=>r*t>=e*(1-1e-9))??10)*t}var O=e=>e===void 0?"":e<0?"input":String(e),I=e=>e.replaceAll("_"," ");var $={light:{paper:"#ffffff",ink:"#1c2126",soft:"#5b6570",faint:"#6f7984",line:"#e0e4e8",edge:"#c4cad1",brand:"#1f6feb",warn:"#b3261e",good:"#1a7f4b",hatch:"#8a929b",zero:"#f7f8f9",positive:"#b2490a",negative:"#1f5fb4"},dark:{paper:"#16191e",ink:"#e7ebef",soft:"#a5aeb8",faint:"#a5aeb8",line:"#2a3038",edge:"#46505b",brand:"#5aa2ff",warn:"#ff8a80",good:"#58c48a",hatch:"#5d6670",zero:"#22272e",positive:"#ffa657",negative:"#58a6ff"},controls:{random:{label:"random directions",light:"#7a7a7a",dark:"#a2a9b0"},on_manifold:{label:"on-manifold directions",light:"#5f8a8b",dark:"#7fb3b4"},concepts:{label:"other concepts",light:"#8a7aa8",dark:"#b3a5d0"},shuffled:{label:"shuffled labels",light:"#a8927a",dark:"#c8b297"}},marks:{never_named:{label:"no answer names the concept",sign:"\u2013",marker:"dash",strokes:[[[0,.5],[1,.5]]]},broken:{label:"at least half of the answers broken",sign:"\xD7",marker:"x",strokes:[[[0,0],[1,1]],[[0,1],[1,0]]]}},categories:{entity:"#0072b2",visual_style:"#d55e00",emotion:"#a0447f",abstract:"#00795a",relation:"#8a6d00"},other_categories:["#5b4ea0","#7a3b1e","#00708c","#636300","#8c1d40","#3d5a1f"]};function B(e){let t=n=>Number.parseInt(e.slice(n,n+2),16);return[t(1),t(3),t(5)]}var ot=({zero:e,positive:t,negative:n})=>({zero:B(e),positive:B(t),negative:B(n)}),Rt=ot($.light),Ot=ot($.dark),Ht=$.controls;var at=(e,t)=>(Ht[e]??$.controls.random)[t?"dark":"light"];function zt(e){let t=e.match(/[\d.]+/g)?.map(Number)??[];if(t.length<3||t[3]===0)return 1;let[n=0,r=0,o=0]=t.slice(0,3).map(a=>(a/255)**2.2);return .2126*n+.7152*r+.0722*o}function it(e){let t=getComputedStyle(e),n=zt(t.backgroundColor)<.25,r=o=>t.getPropertyValue(o).trim()||t.color;return{dark:n,paper:r("--mp-bg"),ink:r("--mp-ink"),soft:r("--mp-soft"),faint:r("--mp-faint"),line:r("--mp-line"),brand:r("--mp-brand"),font:t.fontFamily,...n?Ot:Rt}}function st(e){let t=()=>setTimeout(e,30),n=new MutationObserver(t),r=["data-jp-theme-name","data-jp-theme-light","data-vscode-theme-id","data-theme","class"];n.observe(document.body,{attributes:!0,attributeFilter:r}),n.observe(document.documentElement,{attributes:!0,attributeFilter:r});let o=matchMedia("(prefers-color-scheme: dark)");return o.addEventListener("change",t),()=>{n.disconnect(),o.removeEventListener("change",t)}}function q(e,t,n){let r=t>0?Math.max(-1,Math.min(1,e/t)):0,o=r>0?n.positive:n.negative,a=i=>Math.round(n.zero[i]+(o[i]-n.zero[i])*Math.abs(r));return[a(0),a(1),a(2)]}var H=e=>`rgb(${e[0]},${e[1]},${e[2]})`;function pt(e,t){t.id||=A("control");let n=u("b"),r=u("label",{class:"mp-label",for:t.id},e," ",n);return{element:u("div",{},r,t),value:n}}function lt(e,t,n){let r=new Map,o=[];for(let a of t){let i=u("option",{value:a.value},a.label);if(!a.group){o.push(i);continue}let s=r.get(a.group)??u("optgroup",{label:I(a.group)});r.has(a.group)||o.push(s),r.set(a.group,s),s.append(i)}e.replaceChildren(...o),e.value=n}function c(e,t={},...n){let r=document.createElementNS("http://www.w3.org/2000/svg",e);for(let[o,a]of Object.entries(t))a!==void 0&&r.setAttribute(o,String(a));return r.append(...n),r}var Re=Object.values($.marks);var je=Math.fround(.05);function D(e){let t=Math.max(0,...e),n=Math.min(0,...e);return[n<0?-V(-n):0,t>0?V(t):n<0?0:1]}var F=([e,t],[n,r])=>o=>n+(o-e)/(t-e)*(r-n);function ct(e,t){let n=[];for(let r of e)n.every(a=>Math.abs(r.at-a.at)>=(r.size+a.size)/2+t)&&n.push(r);return n}var g=e=>e??Number.NaN;var It=[1,2,2.5,5,10],_t=6.2,mt=["layer","read_layer"],jt=[.02,.98];function _(e,t,n){let r=(t-e)/Math.max(1,n);if(!(r>0)||!Number.isFinite(r))return[e];let o=10**Math.floor(Math.log10(r)),a=o*(It.find(p=>p*o>=r*(1-1e-9))??10),i=Math.ceil(e/a-1e-9),s=Math.floor(t/a+1e-9);return Array.from({length:s-i+1},(p,l)=>Number(((i+l)*a).toPrecision(12)))}function j(e){let t=Math.abs((e[1]??1)-(e[0]??0))||1;return Math.max(0,Math.min(5,...[0,1,2,3,4,5].filter(n=>Math.abs(t-Number(t.toFixed(n)))<1e-9)))}function Wt(e,t){return e[Math.round(t*(e.length-1))]??Number.NaN}function ut(e){let t=e.lines??[],n=s=>s.flatMap(p=>[...p.y??[],...p.low??[],...p.high??[]]),r=n(t.filter(s=>s.concept)).map(g).filter(Number.isFinite).sort((s,p)=>s-p),o=(e.points??[]).flatMap(s=>[...s.y,...s.low,...s.high]),a=[...n(t.filter(s=>!s.concept)),...o].map(g),i=jt.map(s=>Wt(r,s));return D([...a,...e.levels??[],...i].filter(Number.isFinite))}function dt(e,t){let n=[...(e.places??[]).flat(),...(e.points??[]).flatMap(p=>p.x)].map(g).filter(Number.isFinite),r=[t.left+12,t.width-t.right-12];if(e.points)return F(D(n),r);let o=e.x.log?Math.log:p=>p,[a,i]=[Math.min(...n),Math.max(...n)];if(!(i>a))return()=>(r[0]+r[1])/2;let s=F([o(a),o(i)],r);return p=>s(o(p))}function K(e,t){return mt.includes(e.dim??"")?`block ${O(t)}`:`${e.label??""} ${E(t,Number.isInteger(t)?0:2)}`.trim()}function Vt(e,t,n){return mt.includes(e.dim??"")?O(t):E(t,n)}function ht(e,t,n,r,o){let{width:a,height:i,left:s,right:p,bottom:l}=t,d=[],f=_(...o,5);for(let b of f){let M=r(b).toFixed(1);d.push(c("path",{class:b===0?"mp-zero":"mp-rule",d:`M${s} ${M}H${a-p}`}));let m=E(b,j(f));d.push(c("text",{x:s-6,y:r(b)+3.5,"text-anchor":"end"},m))}let h=(e.places??[]).flat().map(g).filter(Number.isFinite),[x,y]=e.points?D(e.points.flatMap(b=>b.x.map(g))):[0,0],v=e.x.ticks??(e.points?_(x,y,6):[...new Set(h)].sort((b,M)=>b-M)),w=v.every(Number.isInteger)?0:Math.max(1,j(v)),k=[...new Set([v[0],v.at(-1),...v])].filter(b=>b!==void 0).map(b=>({at:n(b),text:Vt(e.x,b,w)}));for(let{at:b,text:M}of ct(k.map(m=>({...m,size:m.text.length*_t})),8))d.push(c("text",{x:b,y:i-l+15,"text-anchor":"middle"},M));let L=(s+a-p)/2;return d.push(c("text",{class:"mp-axis",x:L,y:i-5,"text-anchor":"middle"},e.x.label??"")),d.push(c("text",{class:"mp-axis",x:4,y:11,"text-anchor":"start"},e.y.label??"")),d}var z=320,Bt={left:52,right:14,top:24,bottom:40};function gt(e,t,n,r){let o=Number.isFinite(t)&&Number.isFinite(n)?` [${E(t,r)}, ${E(n,r)}]`:"";return E(e,r)+o}function qt(e,t){let n=!1;return e.map((o,a)=>{let i=t[a]??Number.NaN,s=Number.isFinite(o)&&Number.isFinite(i)?`${n?"L":"M"}${o.toFixed(1)} ${i.toFixed(1)}`:"";return n=s!=="",s}).join("")}function Kt(e,t){return e.control?at(e.control,t):e.colour??""}function ft(e,t){return`${e.control?"--own":"--of"}: ${Kt(e,t)}`}function Ut(e,t,{y:n}){return t.flatMap((r,o)=>{let[a,i]=[g(e.low?.[o]),g(e.high?.[o])];return!Number.isFinite(a)||!Number.isFinite(i)?[]:c("path",{class:"mp-interval",d:`M${r.toFixed(1)} ${n(a).toFixed(1)}V${n(i).toFixed(1)}`})})}function Yt(e,t,n){let r=(t.chart.places?.[e.at]??[]).map(p=>t.x(g(p))),o=(e.y??[]).map(p=>t.y(g(p))),a=e.concept===void 0?e.layer===n.layer:e.concept===n.concept,i=e.concept===void 0?"mp-mean-line":"mp-concept-line",s=c("g",{class:`${i}${e.dashed?" mp-dashed":""}${a?" mp-chosen":""}`,style:ft(e,t.dark),"data-concept":e.concept});return s.append(c("path",{class:"mp-line",d:qt(r,o)}),...Ut(e,r,t)),e.concept!==void 0||e.dashed||o.forEach((p,l)=>{Number.isFinite(p)&&s.append(c("circle",{class:"mp-dot",cx:r[l]??0,cy:p,r:3.2}))}),s}function Xt(e,t,n){let{chart:r,x:o,y:a,digits:i}=n;return(e.y??[]).flatMap((s,p)=>{let[l,d]=[g(r.places?.[e.at]?.[p]),g(s)];if(!Number.isFinite(l)||!Number.isFinite(d))return[];let f=r.x.dim==="layer"?l:e.layer,h=e.concept!==void 0&&e.layer!==void 0?`, edited: block ${e.layer}`:"",x=gt(d,g(e.low?.[p]),g(e.high?.[p]),i);return{x:o(l),y:a(d),row:t,column:p,text:`${e.concept??e.label??""}${h} \xB7 ${K(r.x,l)} \xB7 ${x}`,...e.concept===void 0?{}:{concept:e.concept},...f===void 0?{}:{layer:f}}})}function Jt(e,t,n){let r=c("g",{class:"mp-points",style:`--of: ${e.colour}`});return e.concepts.forEach((o,a)=>{let[i,s]=[t.x(g(e.x[a])),t.y(g(e.y[a]))];if(!Number.isFinite(i)||!Number.isFinite(s))return;let[p,l]=[t.y(g(e.low[a])),t.y(g(e.high[a]))],d=o===n.concept?" mp-chosen":"",f=c("g",{class:`mp-single${d}`,"data-concept":o});Number.isFinite(p)&&Number.isFinite(l)&&f.append(c("path",{class:"mp-interval",d:`M${i.toFixed(1)} ${p.toFixed(1)}V${l.toFixed(1)}`})),f.append(c("circle",{class:"mp-dot",cx:i,cy:s,r:d?6:4})),r.append(f)}),r}function Qt(e,t,n){return[...e.concepts.keys()].sort((o,a)=>g(e.x[o])-g(e.x[a])).flatMap((o,a)=>{let[i,s,p]=[g(e.x[o]),g(e.y[o]),e.concepts[o]??""];if(!Number.isFinite(i)||!Number.isFinite(s))return[];let l=gt(s,g(e.low[o]),g(e.high[o]),n.digits),d=`${p} (${e.label}) \xB7 ${K(n.chart.x,i)} \xB7 ${l}`;return{x:n.x(i),y:n.y(s),row:t,column:a,text:d,concept:p}})}function Zt(e,t,n,r){if(e.x.dim!=="layer"||!(e.x.ticks??[]).includes(n))return[];let o=`M${t(n).toFixed(1)} ${r.top}V${r.height-r.bottom}`;return[c("path",{class:"mp-here",d:o,"data-layer":n})]}function bt(e,t,n,r){let o={...Bt,width:Math.max(260,n),height:z},a=ut(e),i=F(a,[z-o.bottom,o.top]),s=dt(e,o),p={chart:e,x:s,y:i,dark:r,digits:C(Math.max(...a.map(Math.abs)))},l=A("clip"),d=c("clipPath",{id:l}),f={x:o.left,y:o.top-4,width:o.width-o.left-o.right};d.append(c("rect",{...f,height:z-o.bottom-o.top+8}));let h=c("g",{"clip-path":`url(#${l})`});for(let m of e.levels??[])h.append(c("path",{class:"mp-level",d:`M${o.left} ${i(m).toFixed(1)}H${o.width-o.right}`}));let x=e.lines??[],y=x.filter(m=>m.concept!==void 0),v=x.filter(m=>m.concept===void 0),w=y.filter(m=>m.concept===t.concept),T=[...y.filter(m=>!w.includes(m)),...v,...w];h.append(...T.map(m=>Yt(m,p,t))),h.append(...(e.points??[]).map(m=>Jt(m,p,t)));let k=c("svg",{width:o.width,height:z,viewBox:`0 0 ${o.width} ${z}`});k.append(d,...ht(e,o,s,i,a),...Zt(e,s,t.layer,o),h);let L=[...[...v,...y].flatMap((m,S)=>Xt(m,S,p)),...(e.points??[]).flatMap((m,S)=>Qt(m,S,p))],b=v.map(m=>({label:m.label??"",colour:ft(m,r),dashed:m.dashed===!0})),M=(e.points??[]).map(m=>({label:m.label,colour:`--of: ${m.colour}`,dashed:!1}));return{element:k,targets:L,legend:[...b,...M]}}var te=6,ee=34,W={least:9,most:34,widest:120};function ne(e,t){let n=p=>Math.max(1,...p.map(l=>l.length))*te+10,r=Math.min(n(e.rows),t/3),o=(t-r-10)/Math.max(1,e.columns.length),a=Math.max(W.least,Math.min(e.concepts?W.most:W.widest,o)),i=n(e.columns)>a,s=e.concepts?Math.max(W.least,Math.min(20,a)):28;return{left:r,top:i?n(e.columns)+16:38,cellWidth:a,cellHeight:s,turned:i}}function re(e,t,n){let{left:r,top:o,cellWidth:a,cellHeight:i,turned:s}=t,p=Math.max(8,Math.min(11,i-1)),l=h=>({class:e.concepts&&h===n.concept?"mp-name mp-chosen":"mp-name",style:`font-size: ${p}px`}),d=e.rows.map((h,x)=>{let y=o+(x+.5)*i+p/3;return c("text",{...l(h),x:r-5,y,"text-anchor":"end"},h)}),f=e.columns.map((h,x)=>{let y=r+(x+.5)*a;if(!s)return c("text",{...l(h),x:y,y:o-6,"text-anchor":"middle"},h);let v=`translate(${(y+p/3).toFixed(1)} ${o-5}) rotate(-90)`;return c("text",{...l(h),transform:v,"text-anchor":"start"},h)});return[...d,...f]}function oe(e,t,n,r){let i=Array.from({length:24},(d,f)=>{let h=H(q(2*(f+.5)/24-1,1,r));return c("rect",{x:t.left+f*120/24,y:n,width:5.5,height:8,fill:h})}),s=rt(e.limit),p=(d,f,h)=>c("text",{x:t.left+d,y:n+20,"text-anchor":h},f),l=`${P(e.limit,s)} ${e.units}`.trim();return[...i,p(0,P(-e.limit,s),"start"),p(120/2,"0","middle"),p(120,l,"end")]}function ae(e,t,n){let r=e.concepts?e.rows.indexOf(n.concept):-1;if(r<0)return[];let{left:o,top:a,cellWidth:i,cellHeight:s}=t,p=(l,d,f,h)=>c("rect",{class:"mp-frame",x:l,y:d,width:f,height:h});return[p(o,a+r*s,i*e.columns.length,s),p(o+r*i,a,i,s*e.rows.length)]}function xt(e,t,n,r,o){let a=ne(t,r),{left:i,top:s,cellWidth:p,cellHeight:l}=a,d=C(t.limit),f=s+l*t.rows.length,h={width:Math.max(r,i+p*t.columns.length),height:f+ee},x=c("svg",{...h,viewBox:`0 0 ${h.width} ${h.height}`}),y=[];t.values.forEach((T,k)=>{T.forEach((L,b)=>{let M=g(L),[m,S]=[i+b*p,s+k*l],Tt=Number.isFinite(M)?{fill:H(q(M,t.limit,o))}:{class:"mp-unknown"};x.append(c("rect",{...Tt,x:m,y:S,width:p-.5,height:l-.5}));let[Q,Nt]=[t.rows[k]??"",t.columns[b]??""],Et=Number.isFinite(M)?`${P(M,d)} ${t.units}`.trim():"not known";y.push({x:m+p/2,y:S+l/2,row:k,column:b,text:`${Q} \xD7 ${Nt} \xB7 ${Et}`,...t.concepts?{concept:Q}:{}})})});let v=[e.y.label,e.x.label].filter(Boolean).join(" (rows), "),w=c("text",{class:"mp-axis",x:4,y:11},v?`${v} (columns)`:"");return x.append(w,...re(t,a,n),...ae(t,a,n)),x.append(...oe(t,a,f+8,o)),{element:x,targets:y,legend:[]}}var U=150,R=24,yt=15,ie=8,se=6;function pe(e){let t=R+U+22;return e.aspects.flatMap(([n,r],o)=>{let a=r.map((i,s)=>({aspect:o,value:s,label:`${n}: ${i}`,y:t+s*yt}));return t+=r.length*yt+ie,a})}function le(e,t){let n=g(e.values[t]),r=C(Math.max(...e.values.map(i=>Math.abs(i??0)))),o=Number.isFinite(n)?`${P(n,r)} ${e.units}`.trim():"not known",a=e.aspects.map(([i,s],p)=>`${i} ${s[e.chosen[t]?.[p]??0]??""}`).join(", ");return`way ${t+1} of ${e.values.length}${t===e.headline?" (headline)":""} \xB7 ${o} \xB7 ${a}`}function ce(e,t,n,r){let o=_(...e,4),a=j(o);return o.flatMap(i=>[c("path",{class:i===0?"mp-zero":"mp-rule",d:`M${n} ${t(i).toFixed(1)}H${r}`}),c("text",{x:n-6,y:t(i)+3.5,"text-anchor":"end"},E(i,a))])}function vt(e,t,n,r){let o=pe(t),a=Math.max(6,...o.map(w=>w.label.length))*se+12,i=Math.min(a,n*.45),s=Math.max(i+60,n-12),p=(s-i)/Math.max(1,t.values.length),l=w=>i+(w+.5)*p,d=D(t.values.map(g).filter(Number.isFinite)),f=F(d,[R+U,R]),h=(o.at(-1)?.y??R+U)+14,x=c("svg",{width:Math.max(n,s),height:h,viewBox:`0 0 ${Math.max(n,s)} ${h}`});x.append(...ce(d,f,i,s),c("text",{class:"mp-axis",x:4,y:11},e.y.label??""));let y=Math.max(1.4,Math.min(4,p/2.4));x.append(c("rect",{class:"mp-headline",x:l(t.headline)-p/2-1,y:R-6,width:p+2,height:h-R}));for(let w of o)x.append(c("text",{class:"mp-name",x:i-6,y:w.y+3.5,"text-anchor":"end"},w.label));let v=t.values.map((w,T)=>{let k=g(w),L=T===t.headline?"mp-main":"",b=L||k===0?void 0:`fill: ${H(k>0?r.positive:r.negative)}`,M={class:`mp-verdict ${L}`,style:b};Number.isFinite(k)&&x.append(c("circle",{...M,cx:l(T),cy:f(k),r:y}));for(let m of o)t.chosen[T]?.[m.aspect]===m.value&&x.append(c("circle",{class:`mp-setting ${L}`,cx:l(T),cy:m.y,r:Math.min(3,y)}));return{x:l(T),y:Number.isFinite(k)?f(k):f(0),row:0,column:T,text:le(t,T)}});return{element:x,targets:v,legend:[]}}var me=26,wt={ArrowLeft:[0,-1],ArrowRight:[0,1],ArrowUp:[-1,0],ArrowDown:[1,0]};function ue(e,t,n,r=me){let o=null,a=r;for(let i of e){let s=Math.hypot(i.x-t,i.y-n);s<a&&([o,a]=[i,s])}return o}function de(e,t,n){let r=wt[n];if(!r||!t)return t??e[0]??null;let[o,a]=r,i=e.filter(p=>o?Math.sign(p.row-t.row)===o:p.row===t.row&&Math.sign(p.column-t.column)===a),s=p=>Math.abs(p.row-t.row)*1e6+Math.abs(p.column-t.column);return i.reduce((p,l)=>s(l)<s(p)?l:p,i[0]??t)}var G=class{constructor(t,n,r){this.hint=n;this.choose=r;let o=A("readout");this.readout=u("p",{class:"mp-readout",id:o,role:"status","data-testid":`${t}-readout`},n),Object.entries({tabindex:"0",role:"application","aria-describedby":o,"data-testid":t}).forEach(([a,i])=>{this.place.setAttribute(a,i)}),this.element=u("div",{},this.place,this.readout),this.place.addEventListener("pointermove",a=>this.point(this.under(a))),this.place.addEventListener("pointerleave",()=>this.point(null)),this.place.addEventListener("click",a=>this.take(this.under(a))),this.place.addEventListener("keydown",a=>this.press(a)),this.place.addEventListener("blur",()=>this.point(null))}hint;choose;element;readout;place=u("div",{class:"mp-stage"});mark=c("circle",{class:"mp-cursor",r:7});targets=[];cursor=null;show(t,n){let r=this.cursor;this.targets=t.targets,t.element.setAttribute("aria-hidden","true"),t.element.append(this.mark),this.place.replaceChildren(t.element),this.place.setAttribute("aria-label",`${n}. Arrow keys read it, Enter selects.`),this.point(this.targets.find(o=>r&&o.row===r.row&&o.column===r.column)??null)}under(t){let n=this.place.firstElementChild?.getBoundingClientRect();return n?ue(this.targets,t.clientX-n.left,t.clientY-n.top):null}point(t){this.cursor=t,this.mark.setAttribute("cx",String(t?.x??-20)),this.mark.setAttribute("cy",String(t?.y??-20));let n=t?.text??this.hint;this.readout.textContent!==n&&(this.readout.textContent=n)}take(t){t&&this.choose(t)}press(t){t.key in wt?(t.preventDefault(),this.point(de(this.targets,this.cursor,t.key))):t.key==="Enter"||t.key===" "?(t.preventDefault(),this.take(this.cursor)):t.key==="Escape"&&this.point(null)}};var kt=`.mp-study .mp-head h3 {
+  flex: 0 0 auto;
+}
+.mp-study h4 {
+  margin: 14px 0 2px;
+  font-size: 14px;
+  font-weight: 600;
+}
+.mp-study .mp-summary {
+  margin: 0 0 6px;
+  padding: 0 0 0 16px;
+  list-style: disc;
+}
+.mp-study .mp-summary li {
+  margin: 2px 0;
+  overflow-wrap: anywhere;
+}
+.mp-study .mp-choices {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 0 12px;
+}
+.mp-study .mp-choices > div {
+  flex: 1 1 130px;
+  min-width: 0;
+}
+.mp-study .mp-choices > div:first-child {
+  flex: 3 1 240px;
+}
+.mp-study .mp-caption p {
+  margin: 1px 0;
+  overflow-wrap: anywhere;
+}
+.mp-study .mp-stage {
+  max-width: 100%;
+  margin-top: 6px;
+  overflow-x: auto;
+  cursor: crosshair;
+}
+.mp-study .mp-stage svg {
+  display: block;
+}
+.mp-study .mp-stage text {
+  fill: var(--mp-faint);
+  font-size: 11px;
+}
+.mp-study .mp-stage .mp-axis,
+.mp-study .mp-stage .mp-name {
+  fill: var(--mp-soft);
+}
+.mp-study .mp-stage .mp-name.mp-chosen {
+  fill: var(--mp-ink);
+  font-weight: 700;
+}
+.mp-study .mp-stage .mp-rule,
+.mp-study .mp-stage .mp-zero,
+.mp-study .mp-stage .mp-level,
+.mp-study .mp-stage .mp-here {
+  fill: none;
+  stroke: var(--mp-line);
+  stroke-width: 1;
+}
+.mp-study .mp-stage .mp-zero {
+  stroke: var(--mp-faint);
+}
+.mp-study .mp-stage .mp-level {
+  stroke: var(--mp-soft);
+  stroke-dasharray: 5 4;
+}
+.mp-study .mp-stage .mp-here {
+  stroke: var(--mp-brand);
+  stroke-width: 2;
+}
+/* Colours of categories are made for paper; on a dark page they are mixed with white. */
+.mp-study {
+  --mp-mixed: 100%;
+}
+.mp-study[data-dark="true"] {
+  --mp-mixed: 58%;
+}
+.mp-study .mp-mean-line,
+.mp-study .mp-concept-line,
+.mp-study .mp-points,
+.mp-study .mp-legend i {
+  --mp-colour: var(--own, color-mix(in srgb, var(--of, currentcolor) var(--mp-mixed), white));
+}
+.mp-study .mp-line {
+  fill: none;
+  stroke: var(--mp-colour);
+  stroke-width: 2;
+}
+.mp-study .mp-dashed .mp-line {
+  stroke-dasharray: 6 4;
+  stroke-width: 1.5;
+}
+.mp-study .mp-concept-line .mp-line {
+  stroke-width: 1;
+  opacity: 0.28;
+}
+.mp-study .mp-mean-line.mp-chosen .mp-line {
+  stroke-width: 3.5;
+}
+.mp-study .mp-concept-line.mp-chosen .mp-line {
+  stroke-width: 3;
+  opacity: 1;
+}
+.mp-study .mp-interval {
+  stroke: var(--mp-colour);
+  stroke-width: 1.5;
+  opacity: 0.6;
+}
+.mp-study .mp-dot {
+  fill: var(--mp-colour);
+}
+.mp-study .mp-single.mp-chosen .mp-dot {
+  stroke: var(--mp-ink);
+  stroke-width: 2;
+}
+.mp-study .mp-unknown {
+  fill: var(--mp-line);
+}
+.mp-study .mp-frame {
+  fill: none;
+  stroke: var(--mp-brand);
+  stroke-width: 2;
+}
+.mp-study .mp-cursor {
+  fill: none;
+  stroke: var(--mp-ink);
+  stroke-width: 1.5;
+  pointer-events: none;
+}
+.mp-study .mp-headline {
+  fill: color-mix(in srgb, var(--mp-brand) 14%, transparent);
+}
+.mp-study .mp-verdict,
+.mp-study .mp-setting {
+  fill: var(--mp-edge);
+}
+.mp-study .mp-setting:not(.mp-main) {
+  fill: var(--mp-faint);
+}
+.mp-study .mp-main {
+  fill: var(--mp-brand);
+}
+.mp-study .mp-readout {
+  min-height: 19px;
+  margin: 4px 0 0;
+  color: var(--mp-soft);
+  font-size: 12.5px;
+  overflow-wrap: anywhere;
+}
+.mp-study .mp-legend {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 2px 16px;
+  margin: 6px 0 0;
+  padding: 0;
+  list-style: none;
+  font-size: 12px;
+}
+.mp-study .mp-legend i {
+  display: inline-block;
+  width: 18px;
+  margin-right: 6px;
+  border-top: 3px solid var(--mp-colour);
+  vertical-align: 3px;
+}
+.mp-study .mp-legend i.mp-dashed {
+  border-top-style: dashed;
+}
+`;var Mt=["study","about","summary","charts","chart","multiverse","concepts","categories","layers","concept","layer","message"],ge=280;function Y(e,t){let n=u("select",{class:"mp-wide","data-testid":e});return{box:pt(t,n).element,control:n}}function X(e,t,n){let r=JSON.stringify(t);e.dataset.options!==r&&lt(e,t,n),e.dataset.options=r,e.value=n}var J=class{constructor(t,n,r){this.model=t;this.root.dataset.testid="study",this.stage=new G("study-chart","Point at the chart to read it, click to select.",s=>this.take(s)),this.figure=u("div",{class:"mp-figure"},this.title,this.caption,this.stage.element,this.legend);let o=[this.waysTitle,this.waysCaption,this.ways.element];this.multiverse=u("div",{class:"mp-figure","data-testid":"study-multiverse"},...o);let a=u("div",{class:"mp-head"},u("h3",{},"Study"),this.name,this.about),i=u("div",{class:"mp-choices"},this.chart.box,this.concept.box,this.layer.box);this.root.append(a,this.summary,i,this.error,this.none,this.figure,this.multiverse),n.append(this.root),this.chart.control.addEventListener("change",()=>this.set({chart:this.chart.control.value})),this.concept.control.addEventListener("change",()=>this.set({concept:this.concept.control.value})),this.layer.control.addEventListener("change",()=>this.set({layer:Number(this.layer.control.value)})),this.listen(r),this.draw()}model;root=et(Z+kt,"study","Study");name=u("b");about=u("span",{class:"mp-note"});summary=u("ul",{class:"mp-summary","data-testid":"study-summary"});chart=Y("study-charts","Chart");concept=Y("study-concept","Concept");layer=Y("study-layer","Layer");title=u("h4");caption=u("div",{class:"mp-note mp-caption"});legend=u("ul",{class:"mp-legend","data-testid":"study-legend"});none=u("p",{class:"mp-note"},"This study has no chart.");stage;figure;ways=new G("study-multiverse-ways","Point at a way to read it.",()=>{});waysTitle=u("h4");waysCaption=u("div",{class:"mp-note mp-caption"});multiverse;error=u("p",{class:"mp-error",role:"alert","data-testid":"study-error"});pending=0;listen(t){let n=()=>this.redraw();for(let a of Mt)this.model.on(`change:${a}`,n);let r=new ResizeObserver(n);r.observe(this.root);let o=st(n);t.addEventListener("abort",()=>{for(let a of Mt)this.model.off(`change:${a}`,n);r.disconnect(),o(),cancelAnimationFrame(this.pending)})}redraw(){this.pending||=requestAnimationFrame(()=>{this.pending=0,this.draw()})}set(t){for(let[n,r]of Object.entries(t))this.model.set(n,r);this.model.save_changes(),this.redraw()}take({concept:t,layer:n}){let r={};t!==void 0&&this.model.get("concepts").includes(t)&&(r.concept=t),n!==void 0&&this.model.get("layers").includes(n)&&(r.layer=n),Object.keys(r).length>0&&this.set(r)}draw(){let{model:t}=this;this.name.textContent=I(t.get("study")),this.about.textContent=t.get("about"),this.summary.replaceChildren(...t.get("summary").map(r=>u("li",{},r))),this.error.textContent=t.get("message"),N(this.error,t.get("message")!==""),this.drawChoices();let n=it(this.root);this.root.dataset.dark=String(n.dark),this.drawChart(n),this.drawMultiverse(n)}drawChoices(){let{model:t}=this,[n,r,o]=[t.get("charts"),t.get("concepts"),t.get("layers")],a=t.get("categories"),i=n.map(({key:l,label:d})=>({value:l,label:d}));X(this.chart.control,i,t.get("chart"));let s=r.map((l,d)=>({value:l,label:l,group:a[d]??""}));X(this.concept.control,s,t.get("concept"));let p=o.map(l=>({value:String(l),label:O(l)}));X(this.layer.control,p,String(t.get("layer"))),N(this.chart.box,n.length>1),N(this.concept.box,r.length>0),N(this.layer.box,o.length>0)}width(){return Math.max(ge,Math.floor(this.root.clientWidth-28))}drawChart(t){let{model:n}=this,r=n.get("charts").find(({key:i})=>i===n.get("chart"));if(N(this.figure,r!==void 0),N(this.none,r===void 0),!r)return;let o={concept:n.get("concept"),layer:n.get("layer")},a=r.matrix?xt(r,r.matrix,o,this.width(),t):bt(r,o,this.width(),t.dark);this.title.textContent=r.title,this.caption.replaceChildren(...(r.caption??[]).map(i=>u("p",{},i))),this.stage.show(a,r.title),this.drawLegend(a)}drawLegend({legend:t}){let n=t.map(({label:r,colour:o,dashed:a})=>{let i=u("i",{style:o,class:a?"mp-dashed":""});return u("li",{},i,r)});this.legend.replaceChildren(...n),N(this.legend,n.length>0)}drawMultiverse(t){let n=this.model.get("multiverse");N(this.multiverse,n.specifications!==void 0),n.specifications&&(this.waysTitle.textContent=`Asked in ${n.specifications.values.length} ways: ${n.title}`,this.waysCaption.replaceChildren(...(n.caption??[]).map(r=>u("p",{},r))),this.ways.show(vt(n,n.specifications,this.width(),t),n.title))}};function fe({model:e,el:t,signal:n}){let r=new AbortController;return n?.addEventListener("abort",()=>r.abort()),new J(e,t,r.signal),()=>r.abort()}var Wn={render:nt(fe)};export{Wn as default};

@@ -1,0 +1,1 @@
+"""A study: its summary, its charts and its multiverse, with the selection that the other widgets share."""
