@@ -1,4 +1,4 @@
-"""How a grid was made, as rows of names and values."""
+"""How a grid or a study was made, as rows of names and values."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _LABELS = {
     "refused_paths": "cheaper ways that were not exact",
 }
 _VERSION = "version_"
-_LEFT_OUT = {"controls", "metrics", "progress", "metric"}
+_LEFT_OUT = {"controls", "metrics", "progress", "metric", "summary"}
 
 
 def provenance_rows(data: xr.Dataset) -> list[tuple[str, object]]:
-    """Rows for every attribute of a grid or effect, those that matter first, and for its images and controls."""
+    """Rows for every attribute of a grid, effect or study, those that matter first, and for its images and controls."""
     attrs = data.attrs
     rows: list[tuple[str, object]] = [
         (label, _said(attrs[name])) for name, label in _LABELS.items() if name in attrs and name != "path"
     ]
-    rows += _measured(data)
+    rows += _measured(data) if STRENGTH in data.coords else []
     rows += [(_LABELS[name], _said(attrs[name])) for name in ("path",) if name in attrs]
     known = {*_LABELS, *_LEFT_OUT}
     rest = [name for name in attrs if name not in known and not str(name).startswith(_VERSION)]

@@ -10,9 +10,11 @@ from mllm_probe.apps.report.best_cells_table import best_table
 from mllm_probe.apps.report.clear_cells_table import clearing_table
 from mllm_probe.apps.report.provenance import provenance_rows, unfinished
 from mllm_probe.apps.report.report_answers import answers_of
-from mllm_probe.models.argument_checks import writable_path_of
+from mllm_probe.apps.report.study_report import study_report
+from mllm_probe.models.argument_checks import described, writable_path_of
 from mllm_probe.plots.curves import counted
 from mllm_probe.plots.palette import MARKS
+from mllm_probe.plots.study_charts import study_name
 from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
 from mllm_probe.studies.best_cell import BestCells, best_cells
 from mllm_probe.studies.clear_cells import strongest_cell
@@ -61,16 +63,17 @@ _READING = (
 def report(
     grid_or_study: xr.Dataset, path: str | os.PathLike[str], *, metric: str | None = None, title: str | None = None
 ) -> Written:
-    """Write one page that opens offline, with everything that a grid holds.
+    """Write one page that opens offline, with everything that a grid holds, or with a study.
 
     Parameters
     ----------
     grid_or_study : xarray.Dataset
-        A grid of `mllm_probe.sweep`, whole or half filled, or an effect of `mllm_probe.effect`.
+        A grid of `mllm_probe.sweep`, whole or half filled, an effect of `mllm_probe.effect`, or a study of
+        `mllm_probe.studies`, whose summary, charts, numbers and provenance the page has.
     path : path of the file
     metric : str, optional
         Metric that the map begins with and that tables and figures show; by default the score of answers where they
-        were generated, else log-probability.
+        were generated, else log-probability. A study takes none.
     title : str, optional
         Heading.
 
@@ -84,8 +87,13 @@ def report(
     TypeError
         If it is no dataset.
     ValueError
-        If the dataset is neither grid nor effect, or holds no controls.
+        If the dataset is neither grid, effect nor study, a grid or effect holds no controls, or a metric is given for a
+        study.
     """
+    if study_name(grid_or_study):
+        if metric is not None:
+            raise ValueError(f"metric: a study has its own measures and takes none; got {described(metric)}.")
+        return study_report(grid_or_study, path, title)
     data, target = _checked(grid_or_study), writable_path_of("path", path)
     shown = _metric(data, metric)
     effect = data if is_effect(data) else effect_of(data, shown)
@@ -108,13 +116,13 @@ def report(
 def _checked(data: object) -> xr.Dataset:
     if not isinstance(data, xr.Dataset):
         raise TypeError(
-            f"report() takes the grid of mllm_probe.sweep or the effect of mllm_probe.effect, an xarray.Dataset, "
-            f"but got {type(data).__name__}."
+            f"report() takes the grid of mllm_probe.sweep, the effect of mllm_probe.effect or a study of "
+            f"mllm_probe.studies, an xarray.Dataset, but got {type(data).__name__}."
         )
     if not is_effect(data) and not {CONCEPT, LAYER, STRENGTH, DRAW} <= set(data.dims):
         raise ValueError(
-            f"this dataset is neither a grid of mllm_probe.sweep nor an effect of mllm_probe.effect; it has variables "
-            f"{sorted(map(str, data.data_vars))} and dimensions {sorted(map(str, data.dims))}."
+            "this dataset is neither a grid of mllm_probe.sweep nor an effect of mllm_probe.effect nor a study; it has "
+            f"variables {sorted(map(str, data.data_vars))} and dimensions {sorted(map(str, data.dims))}."
         )
     return data
 

@@ -79,3 +79,8 @@ def paragraph(sentence: str) -> str:
 def items(lines: Sequence[str]) -> str:
     """Make a list."""
     return "<ul>" + "".join(f"<li>{text(line)}</li>" for line in lines) + "</ul>"
+
+
+def folded(heading: str, body: str) -> str:
+    """Markup that opens under its heading."""
+    return f"<details><summary>{text(heading)}</summary>{body}</details>"
