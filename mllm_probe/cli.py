@@ -157,6 +157,40 @@ def report(grid: str, page: str, /, *, metric: str | None = None, title: str | N
     print(write_page(open_group(grid), page, metric=metric, title=title))
 
 
+studies = App(name="studies", help="Studies of models: what they conclude, with their controls.")
+app.command(studies)
+
+
+@studies.command(name="bundled")
+def bundled_studies(
+    *,
+    out: str = "report.html",
+    work: str | None = None,
+    processes: int = 2,
+    model: list[str] | None = None,
+    only: list[str] | None = None,
+) -> None:
+    """Run every study on every bundled model and write one offline page. Started again, it goes on where it stopped.
+
+    Parameters
+    ----------
+    out
+        The page to write.
+    work
+        Folder where runs and results are kept; in the user's cache by default.
+    processes
+        Of one thread each.
+    model
+        One of the models; give it again for several.
+    only
+        One of the studies; give it again for several.
+    """
+    from mllm_probe.apps.bundled_studies import default_work, run_bundled_studies
+
+    folder = default_work() if work is None else work
+    print("\n".join(run_bundled_studies(folder, out, processes=processes, models=model, only=only)))
+
+
 models = App(name="models", help="The models that come with the package: list, fetch, train and evaluate them.")
 app.command(models)
 

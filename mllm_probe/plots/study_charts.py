@@ -131,7 +131,7 @@ def multiverse_chart(of: xr.Dataset) -> Chart:
 def _counts(of: xr.Dataset) -> str:
     more, less, total = agreement(of)
     if "headline_p" in of.attrs:
-        return counted(of, float(of.attrs["headline_p"]))
+        return counted(of)
     return f"Positive in {more} of {total} ways, negative in {less}, not known or zero in {total - more - less}."
 
 

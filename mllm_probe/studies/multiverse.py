@@ -116,6 +116,21 @@ def agreement(study: xr.Dataset) -> tuple[int, int, int]:
     return int((values > 0).sum()), int((values < 0).sum()), len(values)
 
 
+def concluded(study: xr.Dataset) -> int:
+    """Sign of a finding: most ways have it, and the headline has it with a p that holds; 0 where there is none.
+
+    Parameters
+    ----------
+    study : Dataset
+        With ``verdict`` and attributes ``headline`` and ``headline_p``.
+    """
+    more, less, total = agreement(study)
+    headline = np.sign(study["verdict"].values[study.attrs["headline"]])
+    agree = max(more, less) >= AGREEING * total
+    holds = float(study.attrs["headline_p"]) <= LEVEL_P and headline == np.sign(more - less)
+    return int(np.sign(more - less)) if agree and holds else 0
+
+
 def counted(study: xr.Dataset) -> str:
     """Say how many ways agree, and whether that makes a finding.
 
@@ -130,11 +145,10 @@ def counted(study: xr.Dataset) -> str:
     if not more + less:
         return f"{about['long_name']}: cannot be computed in any of {total} ways."
     headline = float(study["verdict"].values[study.attrs["headline"]])
-    agree, holds = max(more, less) >= AGREEING * total, p <= LEVEL_P
-    if agree and holds and np.sign(headline) == np.sign(more - less):
+    if concluded(study):
         told = "most ways agree and the headline holds."
-    elif agree:
-        told = "most ways agree, but the headline's p does not hold: nothing is concluded."
+    elif max(more, less) >= AGREEING * total:
+        told = "most ways agree, but the headline does not hold: nothing is concluded."
     else:
         told = "the ways disagree: nothing is concluded."
     told += _most_telling(study)

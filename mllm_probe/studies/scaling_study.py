@@ -75,7 +75,7 @@ def scaling(
     seed : int
         Of the split, the random directions and the permutations.
     store : str or Path, optional
-        Folder for the grids, by model.
+        Folder for the grids, by the fingerprint of each model's weights.
     progress : bool
 
     Returns
@@ -110,7 +110,7 @@ def scaling(
         StudyRuns(
             "scaling", (*GRIDS, *EVERY_WAY), one, library, vectors=(vectors or {}).get(one.name),
             grids=(grids or {}).get(one.name), prompt=prompt, seed=seed,
-            store=None if store is None else Path(store) / one.name, progress=progress,
+            store=None if store is None else Path(store) / one.fingerprint, progress=progress,
         )
         for one in models
     ]  # fmt: skip

@@ -122,7 +122,7 @@ def test_the_multiverse_shows_verdicts_in_rising_order_with_the_headline_and_wha
     assert data(above, "verdicts")["setting"][0] == "dose 0.5, token scope last_prompt"
     (headline,) = [one for one in above.renderers if one.name == "headline"]
     assert headline.data_source.data["x"] == [1] and headline.data_source.data["y"] == [1.0]
-    assert "positive in 2 of 4, negative in 1, not known in 1" in texts(above)
+    assert "positive in 2 of 4, negative in 1, neither or not known in 1" in texts(above)
     dots = data(below, "settings")
     assert list(zip(dots["x"], dots["y"], strict=True))[:2] == [
         (0, ("dose", "0.5")),
