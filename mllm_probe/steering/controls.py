@@ -43,7 +43,9 @@ class Control:
     how_to_get : str
         What makes vectors that carry the draws.
     variables : tuple of str
-        Variables (concept, …, draw, …) of the vectors on which a draw depends; empty where it depends on none.
+        Variables (concept, …, draw, …) of the vectors that are the draws; empty where they are made from the seed.
+    of_concept : bool
+        Whether a draw from the seed depends on the concept's own vector besides.
     """
 
     name: str
@@ -52,11 +54,17 @@ class Control:
     available: Callable[[xr.Dataset], int | None] = lambda vectors: None
     how_to_get: str = ""
     variables: tuple[str, ...] = ()
+    of_concept: bool = False
 
     @property
     def seeded(self) -> bool:
-        """Whether draws are made from the seed, the same for every concept, as many as are asked for."""
+        """Whether draws are made from the seed, as many as are asked for."""
         return not self.variables
+
+    @property
+    def shared(self) -> bool:
+        """Whether draws are the same for every concept."""
+        return self.seeded and not self.of_concept
 
 
 @lru_cache(maxsize=4096)
@@ -68,6 +76,10 @@ def random_direction(seed: int, draw: int, width: int) -> Tensor:
 
 def _random(directions: Directions, scope: str, layer: int, draw: Draw) -> Tensor:
     return random_direction(draw.seed, draw.number, directions.vector(scope, layer).shape[-1])
+
+
+def _orthogonal(directions: Directions, scope: str, layer: int, draw: Draw) -> Tensor:
+    return directions.without_own(scope, layer, _random(directions, scope, layer, draw))
 
 
 CONTROLS: dict[str, Control] = {
@@ -88,6 +100,7 @@ CONTROLS: dict[str, Control] = {
             how_to_get="mp.concept_vectors(…, shuffled_draws=8)",
             variables=("shuffled",),
         ),
+        Control("orthogonal", _orthogonal, antithetic=True, of_concept=True),
     )
 }
 DEFAULT_CONTROLS = ("random", "on_manifold")
@@ -97,6 +110,11 @@ DEFAULT_CONTROLS = ("random", "on_manifold")
 def is_seeded(kind: str) -> bool:
     """Whether a kind is a control whose draws are made from the seed."""
     return kind in CONTROLS and CONTROLS[kind].seeded
+
+
+def is_shared(kind: str) -> bool:
+    """Whether a kind is a control whose draws are the same for every concept."""
+    return kind in CONTROLS and CONTROLS[kind].shared
 
 
 def is_antithetic(kind: str) -> bool:

@@ -54,7 +54,7 @@ class Steering:
         ``(h, v, dose) -> change``, see there.
     to : xarray.Dataset, optional
         The concept that replaces, such as ``vectors.sel(concept="dog")``.
-    kind : {"concept", "random", "on_manifold", "shuffled"}
+    kind : {"concept", "random", "on_manifold", "shuffled", "orthogonal"}
         Set by :meth:`control`.
     seed, draw : int
         Of a control.
@@ -139,15 +139,16 @@ class Steering:
 
         Parameters
         ----------
-        kind : {"random", "on_manifold", "shuffled", "concept"}
+        kind : {"random", "on_manifold", "shuffled", "orthogonal", "concept"}
             At each position a control changes the activation by the length that this steering would, along its own
-            direction, which is the same at every layer. ``random``: isotropic. ``on_manifold``: one in which the
-            activations of the vectors' own images differ. ``shuffled``: a vector from exchanged labels, kept with the
-            vectors.
+            direction. ``random``: isotropic, the same at every layer. ``on_manifold``: one in which the activations of
+            the vectors' own images differ. ``shuffled``: a vector from exchanged labels, kept with the vectors.
+            ``orthogonal``: the random direction without its component along the concept's vector at the edited layer,
+            which in a residual stream of width d is about 1/√d of it.
         seed : int
-            For ``random`` and ``on_manifold``; the seed of ``shuffled`` draws is that of the vectors.
+            Of all but ``shuffled``, whose seed is that of the vectors.
         draw : int
-            Number of the draw; of ``random`` and ``on_manifold``, draw 2j + 1 is the opposite of draw 2j.
+            Number of the draw; of all but ``shuffled``, draw 2j + 1 is the opposite of draw 2j.
         """
         require_one_of("kind", kind, (CONCEPT, *CONTROLS))
         return replace(self, kind=kind, seed=seed, draw=draw)

@@ -94,10 +94,12 @@ def sweep(
         What concepts are compared with, each with changes of the concept's size: ``"random"``, isotropic directions;
         ``"on_manifold"``, directions in which the activations of the vectors' own images differ; ``"concepts"``, the
         other concepts of the grid, at no further run (unit ``residual``, operation ``add``); ``"shuffled"``, vectors
-        from exchanged labels. None is random and, where the vectors carry activations, on_manifold.
+        from exchanged labels; ``"orthogonal"``, the random directions without their component along the concept's
+        vector. None is random and, where the vectors carry activations, on_manifold.
     draws : int
-        Draws of each control, an even number from 4 on: draws 2j and 2j + 1 of ``random`` and ``on_manifold`` are
-        opposite directions, the same at every layer. At most as many shuffled ones as the vectors have.
+        Draws of each control, an even number from 4 on: draws 2j and 2j + 1 of all but ``shuffled`` are opposite
+        directions, of ``random`` and ``on_manifold`` the same at every layer. At most as many shuffled ones as the
+        vectors have.
     seed : int
         Of the random directions.
     max_new_tokens : int

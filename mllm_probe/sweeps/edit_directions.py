@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.steering.controls import is_seeded
+from mllm_probe.steering.controls import is_shared
 from mllm_probe.steering.intervention import Steering
 from mllm_probe.sweeps.cells import Cell, distinct_edits
 
@@ -73,7 +73,7 @@ def every_edit(job: Job) -> EveryEdit:
     """All edits of a sweep, at one layer and strength."""
     axes = job.settings.axes
     names = list(axes.controls)
-    edits = distinct_edits(axes, [name for name in names if is_seeded(name)])
+    edits = distinct_edits(axes, [name for name in names if is_shared(name)])
     steerings = [job.steering(Cell(concept, 0, 0, control, draw, ())) for control, concept, draw in edits]
     rows = [
         (number, concept, names.index(control), draw)

@@ -15,7 +15,7 @@ from mllm_probe.metrics.registry import as_metrics, built_in
 from mllm_probe.models.argument_checks import described, finite_number, listed, whole_number
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.models.prompts import answer_ids
-from mllm_probe.steering.controls import CONCEPT, CONTROLS, DEFAULT_CONTROLS, Control, is_antithetic, is_seeded
+from mllm_probe.steering.controls import CONCEPT, CONTROLS, DEFAULT_CONTROLS, Control, is_antithetic, is_shared
 from mllm_probe.steering.operations import Operation, as_operation
 from mllm_probe.sweeps.cells import CONCEPTS, Axes
 from mllm_probe.typing import Layers, TokenScope
@@ -169,13 +169,13 @@ class Settings:
 
     @property
     def shares_draws(self) -> bool:
-        """Whether the size of a change does not depend on the concept, so that seeded draws serve all concepts."""
+        """Whether the size of a change does not depend on the concept, so that shared draws serve all concepts."""
         return self.unit == "residual" and self.operation.fixed_size
 
     @property
     def shared_controls(self) -> tuple[str, ...]:
         """Controls whose draws are the same edit for every concept, so that they are run once."""
-        return tuple(name for name in self.axes.controls if self.shares_draws and is_seeded(name))
+        return tuple(name for name in self.axes.controls if self.shares_draws and is_shared(name))
 
     @property
     def recorded(self) -> tuple[str, ...]:

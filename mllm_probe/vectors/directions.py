@@ -73,6 +73,7 @@ class Directions:
         self._cache: dict[tuple[str, int], Tensor] = {}
         self._units: dict[tuple[str, int], Tensor] = {}
         self._shuffled: dict[tuple[str, int, int], Tensor] = {}
+        self._orthogonal: dict[tuple[str, int, int], tuple[Tensor, Tensor]] = {}
         self._drawn: dict[tuple[int, int], list[list[tuple[Tensor, ...]]]] = {}
         self._arrays: dict[str, np.ndarray] = {}
 
@@ -110,6 +111,20 @@ class Directions:
             drawn = self._tensor("shuffled", scope, layer)[draw]
             self._shuffled[key] = drawn / drawn.norm()
         return self._shuffled[key]
+
+    def without_own(self, scope: str, layer: int, direction: Tensor) -> Tensor:
+        """A direction [hidden] without its component along the concept's vector, of length 1, on the vector's device.
+
+        The same tensor gives the same result object, so that many rows of one draw are uploaded once.
+        """
+        key = (scope, layer, id(direction))
+        if key not in self._orthogonal:
+            own = self.unit(scope, layer)
+            here = direction.to(own.device)
+            rest = here - (here @ own) * own
+            # The direction is kept with the result: as long as it lives, no other tensor gets its id.
+            self._orthogonal[key] = (direction, rest / rest.norm())
+        return self._orthogonal[key][1]
 
     def length(self, scope: str, layer: int) -> float:
         """Length of the concept's vector."""

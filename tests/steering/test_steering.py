@@ -96,6 +96,23 @@ def test_an_on_manifold_control_is_a_random_sum_of_deviations_of_activations(tin
         assert torch.allclose(change[image], expected, atol=1e-4)
 
 
+def test_an_orthogonal_control_is_the_random_one_without_the_concepts_own_direction(tiny, pictures, vectors):
+    row = Steering(vectors.sel(concept="cat"), [1], 1.5, tokens="last_prompt")
+    own = row.directions.unit("last_prompt", 1).cpu()
+    mine, _ = changes(tiny, pictures[0], row, 1)
+    for draw in (0, 1, 6):
+        change, _ = changes(tiny, pictures[0], row.control("orthogonal", seed=5, draw=draw), 1)
+        drawn = random_direction(5, draw, len(own))
+        assert abs(drawn @ own) > 0.01, "a random direction has a component along the concept"
+        assert abs(change[-1] @ own) < 1e-4 * change[-1].norm()
+        assert torch.allclose(change[-1].norm(), mine[-1].norm(), rtol=1e-4), "of the concept's size"
+        rest = drawn - (drawn @ own) * own
+        assert torch.allclose(change[-1] / change[-1].norm(), rest / rest.norm(), atol=1e-5)
+    dog = Steering(vectors.sel(concept="dog"), [1], 1.5).control("orthogonal", seed=5).direction("last_prompt", 1)
+    cat = row.control("orthogonal", seed=5).direction("last_prompt", 1)
+    assert not torch.allclose(dog, cat, atol=1e-4), "each concept has its own"
+
+
 def test_controls_need_vectors_that_carry_them(vectors):
     bare = vectors.drop_vars(["manifold", "shuffled"]).drop_dims(["draw", "manifold_sample"], errors="ignore")
     for kind, hint in (("on_manifold", "two images or more"), ("shuffled", "shuffled_draws=8")):
@@ -182,7 +199,7 @@ def test_layers_in_all_forms(vectors):
         ({"tokens": ["image", 3]}, r"tokens: expected one or several of"),
         ({"tokens": np.zeros((2, 2), bool)}, r"the patch mask selects no patch"),
         ({"kind": "shuffled", "draw": 2}, r"no shuffled draw 2 of 'cat': the vectors carry 2.*shuffled_draws"),
-        ({"kind": "other"}, r"kind: expected one of concept, random, on_manifold, shuffled"),
+        ({"kind": "other"}, r"kind: expected one of concept, random, on_manifold, shuffled, orthogonal"),
         ({"seed": -1}, r"seed: expected 0 or more"),
     ],
     ids=str,

@@ -24,7 +24,10 @@ CASES = [
     ({"layers": [9]}, r"no layer 9"),
     ({"metrics": ("logprob", "bleu")}, r"unknown metric 'bleu'; there are logprob"),
     ({"metrics": ()}, r"metrics: expected at least one"),
-    ({"controls": ("mirror",)}, r"unknown control 'mirror'; there are random, on_manifold, shuffled, concepts"),
+    (
+        {"controls": ("mirror",)},
+        r"unknown control 'mirror'; there are random, on_manifold, shuffled, orthogonal, concepts",
+    ),
     ({"draws": 0}, r"draws: expected 1 or more; got 0"),
     ({"max_new_tokens": 0}, r"max_new_tokens: expected 1 or more"),
     ({"record": "gradient"}, r"unknown recording 'gradient'; there are activation"),
