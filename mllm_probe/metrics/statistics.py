@@ -308,6 +308,39 @@ def bootstrap_interval(
     return low.reshape(shape), high.reshape(shape)
 
 
+def sign_flip_test(values: np.ndarray, *, flips: int = 9999, seed: int = 0) -> float:
+    """Two-sided p of a mean of 0, by exchanging the signs of the values.
+
+    Parameters
+    ----------
+    values : float array [unit]
+        NaN does not count.
+    flips : int
+        Random sign patterns beside the one observed; all patterns where they are no more than this.
+    seed : int
+
+    Returns
+    -------
+    float
+        NaN with fewer than two values.
+
+    References
+    ----------
+    Fisher, "The Design of Experiments" (1935), section 21.
+    """
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known)]
+    if len(known) < 2:
+        return float("nan")
+    if 2 ** len(known) <= flips:
+        signs = 1 - 2 * ((np.arange(2 ** len(known))[:, None] >> np.arange(len(known))) & 1)
+    else:
+        drawn = np.random.default_rng(seed).choice((-1, 1), (flips, len(known)))
+        signs = np.concatenate([np.ones((1, len(known)), int), drawn])
+    means = signs @ known
+    return float((np.abs(means) >= abs(known.sum()) - 1e-12).mean())
+
+
 def _weighted_means(weights: np.ndarray, table: np.ndarray) -> np.ndarray:
     there = np.isfinite(table)
     total = weights @ there

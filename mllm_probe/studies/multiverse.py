@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mllm_probe.schema import ASPECT, SPECIFICATION
+from mllm_probe.schema import ASPECT, CONTROL, DEPTH, EDIT, HALF, READ_ALONG, SCOPE, SPECIFICATION
 
 AGREEING = 0.8
 """Share of all ways that must have one sign before a summary speaks of a finding."""
@@ -76,6 +76,28 @@ RECOGNITION_OR_REASONING = Multiverse(
     {**_HEADLINE, "unit": "residual", "layers": "mean", "control": "random", "half": "first"},
 )
 """Labels do not say what the answer to a problem should keep, so that ``named`` takes the place of the score."""
+
+REVERSE = Multiverse(
+    question="change at the last block over 1.2 times that of its control, log of the ratio (positive: a surge)",
+    units="nats",
+    aspects={
+        SCOPE: ("image", "last_prompt+generated"),
+        EDIT: ("-1 vector", "-1 residual norm", "ablation"),
+        DEPTH: (0.25, 0.5, 0.75),
+        READ_ALONG: ("edit", "block"),
+        CONTROL: ("random", "orthogonal"),
+        HALF: ("first", "second"),
+    },
+    headline={
+        SCOPE: "last_prompt+generated",
+        EDIT: "-1 residual norm",
+        DEPTH: 0.5,
+        READ_ALONG: "edit",
+        CONTROL: "random",
+        HALF: "first",
+    },
+)
+"""Whether steering against a concept makes it surge inside: see :func:`mllm_probe.studies.reverse_steering`."""
 
 
 def asked(multiverse: Multiverse, verdict: Callable[..., float]) -> xr.Dataset:

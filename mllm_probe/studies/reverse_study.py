@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary
-from mllm_probe.metrics.statistics import bootstrap_interval
+from mllm_probe.metrics.statistics import bootstrap_interval, sign_flip_test
 from mllm_probe.models import ProbeModel
 from mllm_probe.schema import (
     CATEGORY,
@@ -18,37 +17,26 @@ from mllm_probe.schema import (
     CONTROL,
     DRAW,
     EDIT,
-    HIDDEN,
+    HALF,
     LAYER,
+    READ_ALONG,
     READ_LAYER,
     SAMPLE,
     SCOPE,
     STRENGTH,
-    TOKEN,
 )
 from mllm_probe.steering.controls import CONCEPT as ITSELF
-from mllm_probe.steering.controls import random_direction
 from mllm_probe.studies.effect import effect
+from mllm_probe.studies.multiverse import REVERSE, asked, counted
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
+from mllm_probe.studies.reverse_runs import EDITS, GRIDS, KINDS, PLACES, RUNS, edited_blocks, read_blocks, reverse_grid
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
-from mllm_probe.sweeps import sweep
 
-ANSWERING = "last_prompt+generated"
-PLACES = (IMAGE, ANSWERING)
-EDITS: Mapping[str, dict[str, Any]] = {
-    "-1 vector": {"strengths": (-1.0,), "unit": "vector"},
-    "-1 residual norm": {"strengths": (-1.0,), "unit": "residual"},
-    "ablation": {"strengths": (1.0,), "operation": "ablate"},
-}
-GRIDS = tuple(f"{place}, {edit}" for place in PLACES for edit in EDITS)
-DEPTHS = (0.25, 0.5, 0.75)
-"""Relative depths of the blocks that are edited."""
+ANSWERING = REVERSE.headline[SCOPE]
 SURGE = 1.2
 """How many times that of its control a change at the last block must be to be called a surge; fixed beforehand."""
-_IMAGES, _DRAWS, _LONGEST = 8, 8, 8
-_ACTIVATION, _LENS = "activation", "logit_lens"
-_CHANGE, _ALONG, _NORM = "change", "along", "norm"
-_HEADLINE = "-1 residual norm"
+_HEADLINE = REVERSE.headline[EDIT]
+_CHANGES = dict(zip(REVERSE.aspects[READ_ALONG], ("change", "change_at_block"), strict=True))
 
 
 def reverse_steering(
@@ -66,7 +54,8 @@ def reverse_steering(
 
     On images that show the concept, its vector is subtracted or ablated at one block, at the image tokens or at the
     last prompt token. Beside the answer stands what every later block holds at the last prompt token. Every number has
-    that of random directions of the same size beside it, each read along its own direction.
+    that of random directions of the same size beside it, and of random directions without their component along the
+    concept's vector, each read along its own direction. Images that show several concepts serve all of them.
 
     Parameters
     ----------
@@ -91,18 +80,26 @@ def reverse_steering(
         By (scope, edit_kind, concept, layer), ``scope`` being the tokens that are edited and ``layer`` the block:
 
         ``named`` (share of freely generated answers that name the concept) with ``named_unsteered`` and
-        ``named_random``; ``logprob`` (concept minus random directions, nats, after the model's answer prefix, which is
-        held fixed) with ``low``, ``high`` and ``clear``; ``n`` images whose unsteered answer names the concept.
+        ``named_random``, ``named_orthogonal``; ``logprob`` (concept minus random directions, nats, after the model's
+        answer prefix, which is held fixed) with ``low``, ``high`` and ``clear`` (of both controls); ``n`` images whose
+        unsteered answer names the concept.
 
         By read_layer too, at the last prompt token: ``change`` along the direction of the edit, in the residual
-        stream's units, negative where the edit points, with ``change_random``, the mean size of that of a random
-        direction along itself; ``change_in_spreads``, in standard deviations of unsteered images; ``lens``,
-        ``lens_random``, ``lens_unsteered`` (log-probability of the concept's words by the logit lens, nats);
-        ``norm``, ``norm_random`` (length of the residual stream over the unsteered one).
+        stream's units, negative where the edit points, and ``change_size``, the mean of its size, with
+        ``change_random``, ``change_orthogonal``, that of a control along itself; both in standard deviations of
+        unsteered images (``change_in_spreads``, ``size_in_spreads``); ``change_at_block`` and
+        ``change_at_block_in_spreads``, along the vector of the block that is read; ``probe``, decision value of a probe
+        for the concept, from the mean of its negatives and in standard deviations of unsteered images, with
+        ``probe_unsteered``; ``lens``, ``lens_unsteered`` (log-probability of the concept's words by the logit lens,
+        nats); ``norm`` (length of the residual stream over the unsteered one); of the last three ``_random`` and
+        ``_orthogonal`` too.
 
         ``surge`` (scope, edit_kind, layer): size of ``change`` at the last block over that of random directions,
-        geometric mean over concepts, with ``surge_low``, ``surge_high`` (95 % bootstrap over concepts). Attributes
-        ``summary`` and ``n_concepts``.
+        geometric mean over concepts, with ``surge_low``, ``surge_high`` (95 % bootstrap over concepts), and
+        ``surge_orthogonal`` with its own. ``log_ratio`` (…, concept, layer, read_along, control, half): what it is made
+        of. ``verdict`` (specification), with ``setting``: log of the ratio over 1.2, by every combination of
+        :data:`mllm_probe.studies.multiverse.REVERSE`. Attributes ``headline``, its place, and ``headline_p`` (exchange
+        of signs over concepts); ``summary`` and ``n_concepts``.
 
     Raises
     ------
@@ -128,85 +125,23 @@ def reverse_steering(
     nothing = run.nothing()
     if nothing is not None:
         return nothing
-    rows = [[_measured(_grid(run, place, edit)) for edit in EDITS] for place in PLACES]
-    joined = [xr.concat(row, xr.DataArray(list(EDITS), dims=EDIT, name=EDIT)) for row in rows]
-    result = xr.concat(joined, xr.DataArray(list(PLACES), dims=SCOPE, name=SCOPE))
+    rows = [_measured_at(run, place) for place in PLACES]
+    result = xr.concat(rows, xr.DataArray(list(PLACES), dims=SCOPE, name=SCOPE))
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
-    result = result.merge(_surges(result, seed)).assign_attrs(run.facts, surge_above=SURGE)
+    ways, p = _in_every_way(run, result["log_ratio"])
+    result = result.merge(_surges(result, seed)).merge(ways)
+    result = result.assign_attrs(run.facts, surge_above=SURGE, headline=ways.attrs["headline"], headline_p=p)
     return result.assign_attrs(summary=summary_of(result))
 
 
-def _grid(run: StudyRuns, place: str, edit: str) -> xr.Dataset:
-    """One kind of edit of every concept at every edited block, on images that show the concept."""
-
-    def made(store: Path | None) -> xr.Dataset:
-        parts = [_of_concept(run, one, place, edit, store) for one in run.concepts]
-        return xr.concat(parts, CONCEPT, data_vars="minimal", coords="minimal", compat="override", join="override")
-
-    return run.grid(f"{place}, {edit}", made)
-
-
-def _of_concept(run: StudyRuns, concept: str, place: str, edit: str, store: Path | None) -> xr.Dataset:
-    count = min(_IMAGES, *(len(one.positive) for one in run.others.values()))
-    vectors = run.vectors(IMAGE, LAST_PROMPT).sel({CONCEPT: [concept]})
-    grid = sweep(
-        run.model, vectors, run.others[concept].positive[:count], run.prompt, layers=run.blocks_at(DEPTHS),
-        tokens=place.split("+"), metrics=("logprob", "named"), controls=("random",), draws=_DRAWS, seed=run.seed,
-        max_new_tokens=_LONGEST,
-        record=(_ACTIVATION, _LENS), read_tokens=LAST_PROMPT, progress=False,
-        store=None if store is None else store / f"{concept}.zarr", **EDITS[edit],
-    )  # fmt: skip
-    grid = _read_along_the_edit(grid, vectors, run.seed).drop_vars([_ACTIVATION, f"{_ACTIVATION}_unsteered", "text"])
-    recorded = {name: (grid[name].dims, grid[name].values) for name in (_LENS, f"{_LENS}_unsteered")}
-    return grid.assign(recorded).assign_coords({SAMPLE: np.arange(count)})
-
-
-def _read_along_the_edit(grid: xr.Dataset, vectors: xr.Dataset, seed: int) -> xr.Dataset:
-    """Put what is along the direction of each row's edit, and the length, in the place of the recorded activations."""
-    directions = edited_directions(grid, vectors, seed)
-    told, before = _on_host(grid[_ACTIVATION]), _on_host(grid[f"{_ACTIVATION}_unsteered"])
-    found: dict[str, xr.DataArray] = {
-        _CHANGE: ((told - before) * directions).sum(HIDDEN, skipna=False),
-        _ALONG: (before * directions).sum(HIDDEN, skipna=False),
-        _NORM: _length(told) / _length(before),
-    }
-    return grid.assign({name: (one.dims, one.values) for name, one in found.items()})
-
-
-def edited_directions(grid: xr.Dataset, vectors: xr.Dataset, seed: int) -> xr.DataArray:
-    """Unit vector of every row's edit as it is read at the last prompt token, the same at every block that is read.
-
-    Parameters
-    ----------
-    grid : Dataset
-        Of a sweep with random controls.
-    vectors : Dataset
-        Those it was run with: of the edited block, at the last prompt token.
-    seed : int
-        Of the sweep.
-
-    Returns
-    -------
-    DataArray (concept, layer, control, draw, hidden), float64
-        NaN where there is no row.
-    """
-    edited = vectors["vector"].sel({SCOPE: LAST_PROMPT, LAYER: grid[LAYER].values}).transpose(CONCEPT, LAYER, HIDDEN)
-    own = edited.values.astype(np.float64)
-    drawn = [random_direction(seed, draw, own.shape[-1]).numpy() for draw in range(grid.sizes[DRAW])]
-    dims = (CONCEPT, LAYER, CONTROL, DRAW, HIDDEN)
-    found = np.full((*own.shape[:2], grid.sizes[CONTROL], grid.sizes[DRAW], own.shape[-1]), np.nan)
-    kinds = grid[CONTROL].values.tolist()
-    found[:, :, kinds.index(ITSELF), 0] = own / np.linalg.norm(own, axis=-1, keepdims=True)
-    found[:, :, kinds.index("random")] = np.stack(drawn)
-    return xr.DataArray(found, dims=dims)
-
-
-def _on_host(array: xr.DataArray) -> xr.DataArray:
-    return array.copy(data=array.values)
-
-
-def _length(activation: xr.DataArray) -> xr.DataArray:
-    return (activation.astype(np.float64) ** 2).sum(HIDDEN, skipna=False) ** 0.5
+def _measured_at(run: StudyRuns, place: str) -> xr.Dataset:
+    """What every kind of edit of these tokens does (edit_kind, concept, layer[, read_layer])."""
+    probes = run.vectors(LAST_PROMPT, layers=read_blocks(run), method="probe", shuffled_draws=0)
+    found: dict[str, xr.Dataset] = {}
+    for name, edits in RUNS.items():
+        grid = reverse_grid(run, place, name, probes)
+        found |= {edit: _measured(grid.sel({STRENGTH: [dose]})) for edit, dose in edits.edits.items()}
+    return xr.concat([found[edit] for edit in EDITS], xr.DataArray(list(EDITS), dims=EDIT, name=EDIT))
 
 
 def _measured(grid: xr.Dataset) -> xr.Dataset:
@@ -217,44 +152,77 @@ def _measured(grid: xr.Dataset) -> xr.Dataset:
     outside = {
         "named": named["mean"],
         "named_unsteered": before,
-        "named_random": named["control_mean"].sel({CONTROL: "random"}, drop=True),
         "logprob": said["difference"],
         "low": said["low"],
         "high": said["high"],
         "clear": said["clear_of_controls"],
         "n": said["n"],
     }
+    for kind in KINDS:
+        outside[f"named_{kind}"] = named["control_mean"].sel({CONTROL: kind}, drop=True)
     found = xr.Dataset({name: one.reset_coords(drop=True) for name, one in outside.items()})
-    return found.merge(_inside(grid), combine_attrs="drop")
+    grid = grid.isel({STRENGTH: 0}, drop=True)
+    return found.merge(_inside(grid), combine_attrs="drop").merge(_ratios(grid), combine_attrs="drop")
 
 
 def _inside(grid: xr.Dataset) -> xr.Dataset:
     """What later blocks hold at the last prompt token, images averaged."""
-    grid = grid.isel({STRENGTH: 0, TOKEN: 0}, drop=True)
-    change, norm = grid[_CHANGE], grid[_NORM]
-    concept, random = {CONTROL: ITSELF, DRAW: 0}, {CONTROL: "random"}
-    spread = grid[_ALONG].sel(concept, drop=True).std(SAMPLE, ddof=1)
-    moved = change.sel(concept, drop=True)
+    concept = {CONTROL: ITSELF, DRAW: 0}
+    moved, at_block = (grid[name].sel(concept, drop=True) for name in ("change", "change_at_block"))
     found = {
         "change": moved.mean(SAMPLE),
-        "change_random": abs(change.sel(random, drop=True)).mean((DRAW, SAMPLE)),
-        "change_in_spreads": moved.mean(SAMPLE) / spread,
-        "lens": grid[_LENS].sel(concept, drop=True).mean(SAMPLE),
-        "lens_random": grid[_LENS].sel(random, drop=True).mean((DRAW, SAMPLE)),
-        "lens_unsteered": grid[f"{_LENS}_unsteered"].mean(SAMPLE),
-        "norm": norm.sel(concept, drop=True).mean(SAMPLE),
-        "norm_random": norm.sel(random, drop=True).mean((DRAW, SAMPLE)),
+        "change_size": abs(moved).mean(SAMPLE),
+        "change_in_spreads": moved.mean(SAMPLE) / grid["spread"],
+        "size_in_spreads": abs(moved).mean(SAMPLE) / grid["spread"],
+        "change_at_block": at_block.mean(SAMPLE),
+        "change_at_block_in_spreads": at_block.mean(SAMPLE) / grid["spread_at_block"],
+        "lens_unsteered": grid["logit_lens_unsteered"].mean(SAMPLE),
+        "probe_unsteered": grid["probe_unsteered"].mean(SAMPLE),
     }
+    for name, source in (("lens", "logit_lens"), ("norm", "norm"), ("probe", "probe")):
+        found[name] = grid[source].sel(concept, drop=True).mean(SAMPLE)
+        for kind in KINDS:
+            found[f"{name}_{kind}"] = grid[source].sel({CONTROL: kind}, drop=True).mean((DRAW, SAMPLE))
+    for kind in KINDS:
+        found[f"change_{kind}"] = abs(grid["change"].sel({CONTROL: kind}, drop=True)).mean((DRAW, SAMPLE))
     return xr.Dataset({name: one.reset_coords(drop=True).astype(np.float64) for name, one in found.items()})
 
 
+def _ratios(grid: xr.Dataset) -> xr.Dataset:
+    """Log of the change at the last block over that of a control (concept, layer, control, read_along, half)."""
+    last, count = grid.isel({READ_LAYER: -1}, drop=True), grid.sizes[SAMPLE]
+    halves = dict(zip(REVERSE.aspects[HALF], (slice(0, count // 2), slice(count // 2, count)), strict=True))
+    changes = xr.concat([last[name].transpose(CONCEPT, LAYER, ...) for name in _CHANGES.values()], READ_ALONG)
+    parts = []
+    for half in halves.values():
+        some = changes.isel({SAMPLE: half})
+        own = abs(some.sel({CONTROL: ITSELF, DRAW: 0}, drop=True).mean(SAMPLE))
+        drawn = abs(some.sel({CONTROL: list(KINDS)})).mean((DRAW, SAMPLE))
+        parts.append(xr.apply_ufunc(np.log, own / drawn))
+    ratio = xr.concat(parts, HALF).assign_coords({READ_ALONG: list(_CHANGES), HALF: list(halves)})
+    return xr.Dataset({"log_ratio": ratio.astype(np.float64)})
+
+
+def _in_every_way(run: StudyRuns, ratio: xr.DataArray) -> tuple[xr.Dataset, float]:
+    """Whether there is a surge, by every combination of settings, and the p of the headline over concepts."""
+    blocks = edited_blocks(run)
+
+    def over(depth: float, **way: str) -> np.ndarray:
+        return ratio.sel({LAYER: blocks[depth], **way}).values - np.log(SURGE)
+
+    ways = asked(REVERSE, lambda **way: float(over(**way).mean()))
+    return ways, sign_flip_test(over(**REVERSE.headline), seed=run.seed)
+
+
 def _surges(result: xr.Dataset, seed: int) -> xr.Dataset:
-    """Size of the change at the last block over that of random directions, over concepts."""
+    """Size of the change at the last block over that of each control, over concepts."""
     last = result.isel({READ_LAYER: -1}, drop=True)
     dims = (SCOPE, EDIT, LAYER)
-    ratio = np.log((abs(last["change"]) / last["change_random"]).transpose(*dims, CONCEPT).values)
-    low, high = bootstrap_interval(ratio, seed=seed)
-    found = {"surge": ratio.mean(-1), "surge_low": low, "surge_high": high}
+    found: dict[str, np.ndarray] = {}
+    for kind, name in zip(KINDS, ("surge", *(f"surge_{kind}" for kind in KINDS[1:])), strict=True):
+        ratio = np.log((abs(last["change"]) / last[f"change_{kind}"]).transpose(*dims, CONCEPT).values)
+        low, high = bootstrap_interval(ratio, seed=seed)
+        found |= {name: ratio.mean(-1), f"{name}_low": low, f"{name}_high": high}
     return xr.Dataset({name: (dims, np.exp(values)) for name, values in found.items()})
 
 
@@ -269,7 +237,7 @@ def summary_of(study: xr.Dataset) -> str:
     lines = [f"{study.attrs['n_concepts']} concepts that the model tells apart, on images that show them."]
     for place in PLACES:
         lines += [_blocked(study.sel({SCOPE: place, EDIT: edit}), place, edit) for edit in EDITS]
-    lines += [_grown(study), _read_again(study)]
+    lines += [_grown(study), counted(study, study.attrs["headline_p"]), _probed(study), _read_again(study)]
     return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))
 
 
@@ -307,6 +275,20 @@ def _grown(study: xr.Dataset) -> str:
         f"the change along the edit's own direction is {float(middle['surge']):.2f} times that of a random direction "
         f"[{float(middle['surge_low']):.2f}, {float(middle['surge_high']):.2f}]; above {SURGE} in {int(found.sum())} "
         f"of {found.size} settings: {verdict}."
+    )
+
+
+def _probed(study: xr.Dataset) -> str:
+    """What a probe says at the last block."""
+    middle = study.sel({SCOPE: ANSWERING, EDIT: _HEADLINE})
+    middle = middle.isel({LAYER: middle.sizes[LAYER] // 2, READ_LAYER: -1})
+    told, before, random, orthogonal = (
+        float(middle[name].mean()) for name in ("probe", "probe_unsteered", "probe_random", "probe_orthogonal")
+    )
+    return (
+        f"Probe at the last block after the same edit: {told:+.1f} standard deviations of unsteered images from images "
+        f"without the concept (unsteered {before:+.1f}, random directions {random:+.1f}, orthogonal ones "
+        f"{orthogonal:+.1f})."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import xarray as xr
 
@@ -12,6 +12,9 @@ from mllm_probe.models import ProbeModel
 from mllm_probe.models.argument_checks import described
 from mllm_probe.schema import CONCEPT, FIT_IMAGE
 from mllm_probe.studies.fitness import check
+
+CHECKED_PAIRS = 12
+"""Pairs of a concept, at most, by which it is found fit: twice what an interval needs, and answers are slow to get."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,20 @@ def subject_of(
     library = library_of(model, library)
     if vectors is not None:
         library = library.subset(concepts=[name for name in library if name in vectors[CONCEPT].values])
-    seen = check(model, library, prompt, progress=progress)
+    seen = check(model, _some_of(library), prompt, progress=progress)
     fit = [str(name) for name in seen[CONCEPT].values[seen["fit"].values]]
     if not fit:
         return Subject(model, seen, None, None)
     return Subject(model, seen, *fitted_and_others(library.subset(concepts=fit), vectors, seed))
+
+
+def _some_of(library: ConceptLibrary) -> ConceptLibrary:
+    """At most `CHECKED_PAIRS` pairs, or images of each side, of every concept."""
+    some = {
+        name: replace(one, positive=one.positive[:CHECKED_PAIRS], negative=one.negative[:CHECKED_PAIRS])
+        for name, one in library.items()
+    }
+    return ConceptLibrary(some.values(), library.source)
 
 
 def library_of(model: ProbeModel, library: ConceptLibrary | None) -> ConceptLibrary:

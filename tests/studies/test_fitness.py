@@ -7,6 +7,7 @@ from scipy import stats
 import mllm_probe as mp
 from mllm_probe.metrics.text import named
 from mllm_probe.studies.fitness import told_apart
+from mllm_probe.studies.subject import CHECKED_PAIRS, subject_of
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +83,10 @@ def test_too_few_images_make_nothing_fit(model):
 def test_what_is_no_library_is_refused(model):
     with pytest.raises(TypeError, match="library: expected a concept library.*got"):
         mp.check(model, ["cat"])
+
+
+def test_a_study_finds_out_with_a_few_pairs_of_each_concept(model):
+    whole = mp.concepts.scenes(concepts=["cat", "neon"], pairs=CHECKED_PAIRS + 2, seed=5)
+    subject = subject_of(model, whole, progress=False)
+    assert (subject.seen.positives == CHECKED_PAIRS).all() and (subject.seen.negatives == CHECKED_PAIRS).all()
+    assert len(subject.fitted["cat"].positive) + len(subject.others["cat"].positive) == CHECKED_PAIRS + 2
