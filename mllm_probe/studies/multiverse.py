@@ -46,10 +46,13 @@ class Multiverse:
 
 LEAST_TOLD = 0.2
 """Difference of the shares of positive ways from which a summary names the aspect that makes it."""
+ANSWERING = "last_prompt+generated"
+PLACES = ("image", ANSWERING)
+"""Tokens that studies of answers edit: those of the image, or the last of the prompt and what is generated."""
 _HALVES = ("first", "second")
 _COMMON: Mapping[str, Sequence[Any]] = {
     "strength": (1.0, 2.0),
-    "scope": ("image", "last_prompt+generated"),
+    "scope": PLACES,
     "metric": ("logprob", "score"),
     "unit": ("residual", "vector"),
 }
@@ -81,15 +84,15 @@ REVERSE = Multiverse(
     question="change at the last block over 1.2 times that of its control, log of the ratio (positive: a surge)",
     units="nats",
     aspects={
-        SCOPE: ("image", "last_prompt+generated"),
+        SCOPE: PLACES,
         EDIT: ("-1 vector", "-1 residual norm", "ablation"),
         DEPTH: (0.25, 0.5, 0.75),
         READ_ALONG: ("edit", "block"),
         CONTROL: ("random", "orthogonal"),
-        HALF: ("first", "second"),
+        HALF: _HALVES,
     },
     headline={
-        SCOPE: "last_prompt+generated",
+        SCOPE: ANSWERING,
         EDIT: "-1 residual norm",
         DEPTH: 0.5,
         READ_ALONG: "edit",

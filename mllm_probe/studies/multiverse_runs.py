@@ -14,9 +14,9 @@ from mllm_probe.models import ProbeModel
 from mllm_probe.schema import CATEGORY, CONCEPT, INPUT_NAME, SAMPLE, STRENGTH
 from mllm_probe.studies.category_contrast import contrast
 from mllm_probe.studies.effect import value_by_image
-from mllm_probe.studies.multiverse import Multiverse, asked
+from mllm_probe.studies.multiverse import PLACES, Multiverse, asked
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
-from mllm_probe.studies.study_runs import FEWEST_CONCEPTS, PLACES, StudyRuns
+from mllm_probe.studies.study_runs import FEWEST_CONCEPTS, StudyRuns
 
 CATEGORIES = ("abstract", "entity")
 """What is contrasted: the first minus the second."""

@@ -11,13 +11,13 @@ import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary, Picture
 from mllm_probe.generation import generate
-from mllm_probe.metrics.statistics import mean, wilson_interval
+from mllm_probe.metrics.statistics import mean, sign_flip_test, wilson_interval
 from mllm_probe.metrics.text import named
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, DRAW, EDIT, LAYER, PROMPT, SAMPLE, SCOPE, STRENGTH, WORDS
 from mllm_probe.steering.controls import CONCEPT as ITSELF
 from mllm_probe.studies.effect import effect, value_by_image
-from mllm_probe.studies.multiverse import RECOGNITION_OR_REASONING, asked, counted
+from mllm_probe.studies.multiverse import PLACES, RECOGNITION_OR_REASONING, asked, counted
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
 from mllm_probe.studies.relation_questions import (
     PROBLEM,
@@ -26,7 +26,6 @@ from mllm_probe.studies.relation_questions import (
     RelationQuestions,
     drawn_relations,
 )
-from mllm_probe.studies.sign_flip import sign_flip_p
 from mllm_probe.studies.study_runs import PLACES, StudyRuns, few_concepts
 from mllm_probe.studies.subject import library_of
 
@@ -118,7 +117,7 @@ def recognition_vs_reasoning(
     result = xr.merge(parts, combine_attrs="drop", join="exact", compat="equals")
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
     every_way = asked(RECOGNITION_OR_REASONING, lambda **way: _verdict(swept, **way).mean())
-    p = sign_flip_p(_verdict(swept, **RECOGNITION_OR_REASONING.headline), seed=seed)
+    p = sign_flip_test(_verdict(swept, **RECOGNITION_OR_REASONING.headline), seed=seed)
     result = result.merge(every_way).assign_attrs(run.facts, headline=every_way.attrs["headline"], headline_p=p)
     return result.assign_attrs(summary=summary_of(result))
 

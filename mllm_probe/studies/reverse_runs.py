@@ -30,12 +30,11 @@ from mllm_probe.schema import (
 from mllm_probe.steering import Steering
 from mllm_probe.steering.controls import CONCEPT as ITSELF
 from mllm_probe.steering.operations import Affine, Number, Operation
-from mllm_probe.studies.multiverse import REVERSE
+from mllm_probe.studies.multiverse import PLACES, REVERSE
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
 from mllm_probe.studies.study_runs import StudyRuns
 from mllm_probe.sweeps import sweep
 
-PLACES = tuple(REVERSE.aspects[SCOPE])
 EDITS = tuple(REVERSE.aspects[EDIT])
 DEPTHS = tuple(REVERSE.aspects[DEPTH])
 """Relative depths of the blocks that are edited."""

@@ -27,12 +27,11 @@ from mllm_probe.schema import (
 )
 from mllm_probe.steering.controls import CONCEPT as ITSELF
 from mllm_probe.studies.effect import effect
-from mllm_probe.studies.multiverse import REVERSE, asked, counted
+from mllm_probe.studies.multiverse import ANSWERING, PLACES, REVERSE, asked, counted
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
-from mllm_probe.studies.reverse_runs import EDITS, GRIDS, KINDS, PLACES, RUNS, edited_blocks, read_blocks, reverse_grid
+from mllm_probe.studies.reverse_runs import EDITS, GRIDS, KINDS, RUNS, edited_blocks, read_blocks, reverse_grid
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 
-ANSWERING = REVERSE.headline[SCOPE]
 SURGE = 1.2
 """How many times that of its control a change at the last block must be to be called a surge; fixed beforehand."""
 _HEADLINE = REVERSE.headline[EDIT]
@@ -237,7 +236,7 @@ def summary_of(study: xr.Dataset) -> str:
     lines = [f"{study.attrs['n_concepts']} concepts that the model tells apart, on images that show them."]
     for place in PLACES:
         lines += [_blocked(study.sel({SCOPE: place, EDIT: edit}), place, edit) for edit in EDITS]
-    lines += [_grown(study), counted(study, study.attrs["headline_p"]), _probed(study), _read_again(study)]
+    lines += [_grown(study), counted(study), _probed(study), _read_again(study)]
     return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))
 
 

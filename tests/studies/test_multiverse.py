@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from mllm_probe.metrics.statistics import sign_flip_test
 from mllm_probe.studies import multiverse
 from mllm_probe.studies.multiverse import Multiverse, agreement, asked, counted
-from mllm_probe.studies.sign_flip import sign_flip_p
 
 MADE = Multiverse(
     "one minus other", "blocks", {"strength": (1.0, 2.0), "scope": ("image", "text"), "half": ("first", "second")},
@@ -66,14 +66,14 @@ def test_signs_are_turned_in_every_way_and_p_is_the_share_as_far_out():
     values = np.array([1.0, 2.0, -0.5, np.nan])
     known = values[:3]
     sums = [abs((np.array(signs) * known).sum()) for signs in itertools.product((1, -1), repeat=3)]
-    assert sign_flip_p(values) == pytest.approx(np.mean(np.array(sums) >= abs(known.sum()) - 1e-12))
-    assert sign_flip_p(np.full(20, 0.3)) == pytest.approx(1e-4, abs=2e-4)
-    assert np.isnan(sign_flip_p(np.array([np.nan])))
+    assert sign_flip_test(values) == pytest.approx(np.mean(np.array(sums) >= abs(known.sum()) - 1e-12))
+    assert sign_flip_test(np.full(20, 0.3)) == pytest.approx(1e-4, abs=2e-4)
+    assert np.isnan(sign_flip_test(np.array([np.nan])))
 
 
 def test_p_of_nothing_is_uniform():
     g = np.random.default_rng(0)
-    drawn = np.array([sign_flip_p(g.standard_normal(16), flips=199, seed=i) for i in range(300)])
+    drawn = np.array([sign_flip_test(g.standard_normal(16), flips=199, seed=i) for i in range(300)])
     assert 0.02 <= (drawn <= 0.05).mean() <= 0.09
 
 
