@@ -84,9 +84,10 @@ LISTED_MEMBERS = {
     "LayerConceptHeatmap": ("show", "watch", "stop", *WIDGET),
     "SteeringPanel": ("choose", *WIDGET),
     "PatchOverlay": WIDGET,
+    "StudyView": WIDGET,
     "SweepMonitor": WIDGET,
     "TokenStrip": WIDGET,
-    "widgets.Explore": ("vectors", "grid", "code", "stop", *WIDGET),
+    "widgets.Explore": ("vectors", "grid", "code", "show_study", "stop", *WIDGET),
     "concepts.ConceptLibrary": ("split", "subset", "pictures", "categories", "fingerprint"),
 }
 """Members of classes that inherit much from other libraries."""

@@ -233,11 +233,14 @@ def patch_name(row: int, column: int, *, all_but: bool = False) -> str:
 
 
 def require_same_model(dataset: xr.Dataset, model: Any, what: str = "these vectors") -> None:
-    """Raise a ValueError naming both models unless ``dataset`` was computed with the weights of ``model``."""
+    """Raise a ValueError naming both models unless ``dataset`` was computed with the weights of ``model``.
+
+    A dataset of several models names the weights of each.
+    """
     made_with, weights = dataset.attrs.get("model"), dataset.attrs.get("weights")
     if weights is None:
         raise ValueError(f"{what} do not say which model they were made with (no attribute 'weights').")
-    if weights != model.fingerprint:
+    if model.fingerprint not in (weights if isinstance(weights, (list, tuple)) else [weights]):
         raise ValueError(
             f"{what} were made with {made_with} (weights {weights}) but are used with {model.name} "
             f"(weights {model.fingerprint}). Make them again with this model."

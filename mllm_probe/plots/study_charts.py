@@ -51,6 +51,7 @@ def study_chart(of: xr.Dataset, chart: str | None = None, **chosen: str) -> Char
     if chart is not None:
         require_one_of("chart", chart, keys)
     drawing = drawings[0 if chart is None else keys.index(chart)]
+    drawing.check(of)
     for dim, value in chosen.items():
         require_one_of("chosen", dim, list(drawing.defaults))
         require_one_of(dim, value, _values_of(of, dim))
@@ -66,6 +67,8 @@ def study_charts(of: xr.Dataset) -> list[Chart]:
         If it is no study.
     """
     drawings = _drawings(of) if of_study(of).data_vars else ()
+    for drawing in drawings:
+        drawing.check(of)
     return [
         drawing(of, dict(zip(drawing.defaults, values, strict=True)))
         for drawing in drawings
@@ -287,28 +290,51 @@ def _implied(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """How a chart of a study is made, and what of it where the study has several of a kind."""
+    """How a chart of a study is made, of what, and what of it where the study has several of a kind."""
 
     key: str
     make: Callable[[xr.Dataset, Mapping[str, str]], Chart]
+    needs: tuple[str, ...]
     defaults: Mapping[str, str]
+
+    def check(self, of: xr.Dataset) -> None:
+        """Raise a ValueError that says what a dataset lacks for this chart."""
+        dims = [schema.CONCEPT, *self.defaults]
+        schema.require(of, *self.needs, schema.CATEGORY, dims=dims, what=f"the study '{study_name(of)}'")
 
     def __call__(self, of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
         return replace(self.make(of, chosen), key=", ".join([self.key, *chosen.values()]), chosen=dict(chosen))
 
 
 _DRAWN: dict[str, tuple[_Drawing, ...]] = {
-    "localization": (_Drawing("read_out", _read_out, {schema.MEASURE: "interchange, insert"}),),
-    "scaling": (_Drawing("ladder", _scaling, {schema.STATISTIC: "matched"}),),
+    "localization": (_Drawing("read_out", _read_out, ("read_out",), {schema.MEASURE: "interchange, insert"}),),
+    "scaling": (_Drawing("ladder", _scaling, ("blocks", "best_random"), {schema.STATISTIC: "matched"}),),
     "reverse_steering": (
-        _Drawing("change", _reverse, {schema.SCOPE: "last_prompt+generated", schema.EDIT: "-1 residual norm"}),
+        _Drawing(
+            "change", _reverse, ("change", "change_random"),
+            {schema.SCOPE: "last_prompt+generated", schema.EDIT: "-1 residual norm"},
+        ),
     ),
     "recognition_vs_reasoning": (
-        _Drawing("implied", _implied, {schema.SCOPE: "image", schema.EDIT: "1 residual norm"}),
+        _Drawing(
+            "implied", _implied, ("implied", "implied_random", "accuracy", "accuracy_low", "accuracy_high"),
+            {schema.SCOPE: "image", schema.EDIT: "1 residual norm"},
+        ),
     ),
-    "reliability": (_Drawing("anti_steerable", _reliability, {}),),
-    "atlas": (_Drawing("cosine", _cosines, {}), _Drawing("besides", _besides, {})),
-    "comparison": (_Drawing("lines", _comparison, {}), _Drawing("map", _comparison_map, {})),
+    "reliability": (
+        _Drawing(
+            "anti_steerable", _reliability,
+            ("steerability", "anti_steerable", "anti_low", "anti_high", "anti_random"), {},
+        ),
+    ),
+    "atlas": (
+        _Drawing("cosine", _cosines, ("cosine", "within", "across", "p"), {}),
+        _Drawing("besides", _besides, ("besides", "caused"), {}),
+    ),
+    "comparison": (
+        _Drawing("lines", _comparison, ("difference",), {}),
+        _Drawing("map", _comparison_map, ("difference",), {}),
+    ),
 }  # fmt: skip
 
 

@@ -63,6 +63,10 @@ def test_a_study_without_drawing_or_numbers_has_no_charts_and_what_is_none_is_re
     assert study_charts(xr.Dataset(attrs={"study": "scaling", "summary": "Nothing to study"})) == []
     with pytest.raises(ValueError, match="which says its name in the attribute 'study'; got one with variables"):
         study_charts(xr.Dataset())
+    with pytest.raises(ValueError, match="the study 'scaling' lacks variable 'best_random'; it has variables"):
+        study_charts(scaling().drop_vars("best_random"))
+    with pytest.raises(ValueError, match="the study 'scaling' lacks .*dimension 'statistic'"):
+        study_chart(localization().assign_attrs(study="scaling"))
     with pytest.raises(TypeError, match="expected the dataset of one of mp.studies, got 3"):
         study_charts(3)
     with pytest.raises(ValueError, match="the place of one specification"):

@@ -109,6 +109,13 @@ def test_a_study_of_the_same_name_takes_the_place_of_the_one_before(lab):
     assert first.concept == "cat" and second.concept == other.concept == "neon"
     with pytest.raises(ValueError, match="which says its name in the attribute 'study'"):
         lab.show_study(xr.Dataset())
+    with pytest.raises(ValueError, match="this study is of scenes-4l, but the lab of fake-8l: open it alone with"):
+        lab.show_study(a_study().assign_attrs(model="scenes-4l"))
+    with pytest.raises(
+        ValueError, match="numbers of this study were made with fake-8l .weights other. but are used with fake-8l"
+    ):
+        lab.show_study(a_study().assign_attrs(weights="other"))
+    lab.show_study(a_study().assign_attrs(weights=["other", MODEL.fingerprint], study="a third"))
     lab.close()
     assert second.comm is None and lab.parts.studies == {}
 

@@ -24,6 +24,7 @@ from mllm_probe.widgets.heatmap.map_recordings import map_recordings
 from mllm_probe.widgets.pages import saved_page
 from mllm_probe.widgets.pages.recording import MOST, Recording, Recordings
 from tests.widgets import fakes
+from tests.widgets.test_linking import a_study
 
 STATIC = Path(__file__).parents[2] / "mllm_probe" / "widgets" / "static"
 SOON = 30.0
@@ -157,6 +158,19 @@ def test_the_labs_page_lays_out_and_links_its_widgets(heatmap, panel, tmp_path):
     assert "concepts" in found["models"][map_]["state"] and "answers" in found["models"][steer]["state"]
     assert {"from": map_, "to": steer, "names": ["concept", "layer", "strength"]} in found["links"]
     assert {"from": steer, "to": map_, "names": ["concept", "layer"]} in found["links"]
+    lab.close()
+
+
+def test_a_study_in_a_saved_lab_shares_its_concept_and_its_layer_apart(heatmap, panel, tmp_path):
+    lab = Explore(panel.model, heatmap, panel)
+    study = a_study().assign_attrs(model=panel.model.name)
+    lab.show_study(study)
+    lab.to_html(tmp_path / "page.html")
+    found = saved(tmp_path / "page.html")
+    (view,) = [number for number, model in enumerate(found["models"]) if "multiverse" in model["state"]]
+    steer = next(number for number, model in enumerate(found["models"]) if "answers" in model["state"])
+    between = [link["names"] for link in found["links"] if (link["from"], link["to"]) == (view, steer)]
+    assert between == [["concept"], ["layer"]]
     lab.close()
 
 

@@ -110,12 +110,11 @@ def _checked(section: object) -> StudySection:
 def _links(collected: Collected) -> list[JsonObject]:
     """Share the concept with every study, the layer with those of the same model: blocks of two are not the same."""
     models = [view.dataset.attrs.get("weights", view.dataset.attrs.get("model")) for view in collected.widgets]
-    linked = []
-    for link in collected.links():
-        same = np.array_equal(models[link["from"]], models[link["to"]])
-        names = [name for name in link["names"] if same or name != LAYER]
-        linked.append({**link, "names": names})
-    return [link for link in linked if link["names"]]
+    return [
+        link
+        for link in collected.links()
+        if LAYER not in link["names"] or np.array_equal(models[link["from"]], models[link["to"]])
+    ]
 
 
 def _provenance(study: xr.Dataset) -> str:

@@ -130,8 +130,10 @@ class Explore(Shared, ipywidgets.VBox):
 
         Raises
         ------
-        TypeError, ValueError
-            If it is no study.
+        TypeError
+            If it is no dataset.
+        ValueError
+            If it is no study, or one of another model.
         """
         view = self.parts.add_study(study)
         self.bar.publish_changed({"parts": self._offered})

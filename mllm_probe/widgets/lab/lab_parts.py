@@ -10,7 +10,9 @@ import xarray as xr
 from traitlets.utils.bunch import Bunch
 
 from mllm_probe.concepts import ConceptLibrary
-from mllm_probe.schema import CONCEPT, LAYER
+from mllm_probe.models import ProbeModel
+from mllm_probe.plots.study_charts import of_study
+from mllm_probe.schema import CONCEPT, LAYER, require_same_model
 from mllm_probe.widgets.inside.inside_widget import InsideWidget
 from mllm_probe.widgets.inside.pair_gallery import PairGallery
 from mllm_probe.widgets.inside.patch_overlay import PatchOverlay
@@ -73,7 +75,11 @@ class LabParts:
         return [*parts, [STUDIES, "Studies"]] if self.studies else parts
 
     def add_study(self, study: xr.Dataset) -> StudyView:
-        """Take a study in, in the place of one of the same name, and let it share the panel's selection."""
+        """Take a study in, in the place of one of the same name, and let it share the panel's selection.
+
+        ValueError if it is of another model than the panel's.
+        """
+        _require_of(of_study(study), self.panel.model)
         with self._changing:
             view = StudyView(study)
             self._leave(view.study)
@@ -184,6 +190,19 @@ class LabParts:
             wanted = [list(row) for row in panel.patches] or [[False] * part.columns for _ in range(part.rows)]
             if wanted != part.mask and (len(wanted), len(wanted[0])) == (part.rows, part.columns):
                 part.publish(mask=wanted)
+
+
+def _require_of(study: xr.Dataset, model: ProbeModel) -> None:
+    """Raise a ValueError that names both unless a model is the one, or one of those, that a study is of."""
+    if "weights" in study.attrs:
+        return require_same_model(study, model, what="the numbers of this study")
+    given = study.attrs.get("model", [])
+    names = [given] if isinstance(given, str) else [str(name) for name in given]
+    if model.name not in names:
+        raise ValueError(
+            f"this study is of {', '.join(names) or 'no model'}, but the lab of {model.name}: open it alone with "
+            "mp.explore(study)."
+        )
 
 
 def wrapping_box(parts: Sequence[ipywidgets.Widget], css_class: str, display: str = "flex") -> ipywidgets.Box:

@@ -21,6 +21,8 @@ _MOUNT = "mp-widgets"
 _NOT_STATE = {"layout", "tabbable", "tooltip", "style"}
 _DIRECTIONS = {ipywidgets.VBox: "column", ipywidgets.HBox: "row"}
 _SELECTION = (schema.CONCEPT, schema.LAYER)
+_STUDY = "study"
+"""Trait by which a view of a study is told from other widgets."""
 
 
 @dataclass
@@ -65,12 +67,18 @@ class Collected:
         return {"classes": list(widget._dom_classes), "style": style, "children": children}
 
     def links(self) -> list[JsonObject]:
-        """Selections that go from one widget to another: a map's with the strength, any other's without."""
+        """Selections that go from one widget to another: a map's with the strength, any other's without.
+
+        What is linked together goes together or not at all. A study's concept and layer go apart: it may have the
+        concept of another widget and not its layer.
+        """
         linked = []
         for (source, one), (target, other) in permutations(enumerate(self.widgets), 2):
             names = [*_SELECTION, *(["strength"] if one.has_trait("strengths") else [])]
             if shared := [name for name in names if _chooses(one, name) and _chooses(other, name)]:
-                linked.append({"from": source, "to": target, "names": shared})
+                separate = one.has_trait(_STUDY) or other.has_trait(_STUDY)
+                together = [[name] for name in shared] if separate else [shared]
+                linked += [{"from": source, "to": target, "names": names} for names in together]
         return linked
 
 

@@ -43,3 +43,20 @@ refused("layer_profile at no such strength", lambda s: mp.plots.layer_profile(s.
 refused("dose_response at no such layer", lambda s: mp.plots.dose_response(s.grid, layer=77), "layer 77")
 refused("vector_geometry of a grid", lambda s: mp.plots.vector_geometry(s.grid), "lacks variable 'vector'")
 refused("vector_geometry of a list", lambda s: mp.plots.vector_geometry([s.vectors]), "got list")
+
+for _what, _draw in (("study", mp.plots.study), ("StudyView", mp.StudyView), ("multiverse", mp.plots.multiverse)):
+    refused(f"{_what} of a list", lambda s, draw=_draw: draw([s.grid]), "expected the dataset of one of mp.studies")
+refused("study of a grid", lambda s: mp.plots.study(s.grid), "expected a study")
+refused("StudyView of a grid", lambda s: mp.StudyView(s.grid), "says its name in the attribute 'study'")
+refused("multiverse of a grid", lambda s: mp.plots.multiverse(s.grid), "lacks variable 'verdict'")
+for _of in ("localization", "scaling", "reverse_steering", "reliability", "atlas", "comparison"):
+    refused(
+        f"a grid that is called {_of}", lambda s, of=_of: mp.StudyView(s.grid.assign_attrs(study=of)),
+        f"the study '{_of}' lacks variable",
+    )  # fmt: skip
+refused(
+    "report of a grid that is called a study",
+    lambda s: mp.report(s.grid.assign_attrs(study="atlas"), s.folder / "r.html"),
+    "the study 'atlas' lacks variable",
+)
+right("a study of one's own", lambda s: mp.StudyView(s.grid.assign_attrs(study="mine")), lambda view: not view.charts)

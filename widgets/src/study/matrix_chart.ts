@@ -4,7 +4,7 @@ import { svg } from "../base/svg";
 import { diverging, rgb, type Theme } from "../base/theme";
 import { type ChartData, known, type MatrixData, type Painted, type Selection, type Target } from "./chart_data";
 
-const LETTER = 6;
+const LETTER = 6.8;
 const LEGEND = 34;
 const CELL = { least: 9, most: 34, widest: 120 };
 
