@@ -26,7 +26,7 @@ def test_a_study_is_a_page_with_its_view_numbers_and_provenance(tmp_path):
     (model,) = state["models"]
     assert model["state"]["study"] == "localization" and model["state"]["multiverse"]["specifications"]
     assert "<h1>Localization · scenes-8l · 6 concepts</h1>" in text
-    assert "<details><summary>Numbers</summary>" in text and '<td class="number">0.457</td>' in text
+    assert "<details><summary>Numbers</summary>" in text and 'class="page-numbers"' in text and "<td>0.457</td>" in text
     assert '<th scope="row">interchange, insert · c0</th>' in text
     provenance = text[text.index("<summary>Provenance") : text.index("</main>")]
     assert "What do you see?" in provenance and "xarray 1" in provenance and "concluded" not in provenance

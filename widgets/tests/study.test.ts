@@ -16,13 +16,13 @@ describe("axes of a study's chart", () => {
     expect(niceTicks(3, 3, 5)).toEqual([3]);
     expect([tickDigits([0, 0.2]), tickDigits([0, 0.25]), tickDigits([0, 5])]).toEqual([1, 2, 0]);
   });
-  it("hold every mean and interval, and all but the outermost of single concepts", () => {
-    const single = Array.from({ length: 100 }, (_, i) => ({ at: 0, concept: `c${i}`, y: [i === 0 ? -500 : 0.5] }));
-    const mean = { at: 0, label: "entity (100)", y: [0.5], low: [-0.3], high: [1.9] };
-    const [low, high] = heights(chart({ lines: [mean, ...single] }));
-    expect(low).toBeCloseTo(-0.3);
-    expect(high).toBe(2);
-    expect(heights(chart({ lines: [{ at: 0, y: [null, 3] }], levels: [-1] }))).toEqual([-1, 3]);
+  it("hold every mean and interval, and single concepts as far as means stay readable", () => {
+    const mean = { at: 0, label: "entity (9)", y: [0.5], low: [0], high: [2] };
+    const single = (value: number) => ({ at: 0, concept: "cat", y: [value, null] });
+    expect(heights(chart({ lines: [mean, single(2.5)] }))).toEqual([0, 2.5]);
+    expect(heights(chart({ lines: [mean, single(500), single(-500)] }))).toEqual([-1, 3]);
+    expect(heights(chart({ lines: [{ at: 0, label: "a", y: [null, 3] }], levels: [-1] }))).toEqual([-1, 3]);
+    expect(heights(chart({ lines: [single(7)] }))).toEqual([0, 7]);
   });
   it("put positions between their ends, by ratio where the axis is logarithmic", () => {
     const places = [[4, 8, 16]];

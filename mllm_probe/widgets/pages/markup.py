@@ -36,7 +36,7 @@ def table(
     heads : sequence of str
     rows : sequence of sequences
     numbers : sequence of int
-        Columns that are set to the right.
+        Columns that are set to the right. If these are all but the first, the table says so once for all of its cells.
     search : str
         Description of the rows; if given, a search field is put above the table.
     name : str
@@ -45,6 +45,8 @@ def table(
     attributes = (f' data-search="{text(search)}"' if search else "") + (f' data-testid="{text(name)}"' if name else "")
     sides = [' class="number"' if column in numbers else "" for column in range(len(heads))]
     top = "".join(f'<th scope="col"{side}>{text(head)}</th>' for head, side in zip(heads, sides, strict=True))
+    if len(heads) > 1 and all(sides[1:]):
+        attributes, sides = f'{attributes} class="page-numbers"', [""] * len(heads)
     body = "\n".join(_row(row, sides) for row in rows)
     label = text(search or name or heads[0])
     return (

@@ -45,6 +45,16 @@ main > section > ul {
 .page-widgets > .mp-lab {
   border: 0;
 }
+main details {
+  margin: 6px 0;
+}
+main details + .page-widgets {
+  margin-top: 28px;
+}
+main summary {
+  color: var(--jp-ui-font-color2);
+  cursor: pointer;
+}
 h2 {
   margin: 32px 0 8px;
   font-size: 16px;
@@ -110,7 +120,8 @@ td {
   overflow-wrap: break-word;
 }
 td.number,
-th.number {
+th.number,
+.page-numbers td {
   text-align: right;
   white-space: nowrap;
 }

@@ -21,8 +21,8 @@ const STEPS = [1, 2, 2.5, 5, 10];
 /** Of the letters on the axes, on average. */
 const LETTER = 6.2;
 const LAYERS = ["layer", "read_layer"];
-/** Shares of the single concepts that lie inside the axis whatever they are; the rest may leave it. */
-const INSIDE = [0.02, 0.98] as const;
+/** How far single concepts may widen the axis at each end, as a share of what means need. */
+const WIDER = 0.5;
 
 /** About `count` round numbers between two ends. */
 export function niceTicks(low: number, high: number, count: number): number[] {
@@ -41,23 +41,21 @@ export function tickDigits(ticks: readonly number[]): number {
   return Math.max(0, Math.min(5, ...[0, 1, 2, 3, 4, 5].filter((n) => Math.abs(step - Number(step.toFixed(n))) < 1e-9)));
 }
 
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.round(share * (sorted.length - 1))] ?? Number.NaN;
-}
-
-/** Ends of the upright axis: every mean, interval, point and level inside; of single concepts all but the outermost. */
+/** Ends of the upright axis: every mean, interval, point and level inside; single concepts as far as means stay readable. */
 export function heights(chart: ChartData): [number, number] {
   const lines = chart.lines ?? [];
   const of = (some: typeof lines) =>
-    some.flatMap((line) => [...(line.y ?? []), ...(line.low ?? []), ...(line.high ?? [])]);
-  const single = of(lines.filter((line) => line.concept))
-    .map(known)
-    .filter(Number.isFinite)
-    .sort((a, b) => a - b);
-  const points = (chart.points ?? []).flatMap((one) => [...one.y, ...one.low, ...one.high]);
-  const values = [...of(lines.filter((line) => !line.concept)), ...points].map(known);
-  const outer = INSIDE.map((share) => quantile(single, share));
-  return axisLimits([...values, ...(chart.levels ?? []), ...outer].filter(Number.isFinite));
+    some.flatMap((line) => [...(line.y ?? []), ...(line.low ?? []), ...(line.high ?? [])]).map(known);
+  const single = of(lines.filter((line) => line.concept)).filter(Number.isFinite);
+  const points = (chart.points ?? []).flatMap((one) => [...one.y, ...one.low, ...one.high]).map(known);
+  const needed = [...of(lines.filter((line) => !line.concept)), ...points, ...(chart.levels ?? [])].filter(
+    Number.isFinite,
+  );
+  if (needed.length === 0) return axisLimits(single);
+  const [low, high] = [Math.min(0, ...needed), Math.max(0, ...needed)];
+  const room = WIDER * (high - low);
+  const within = single.map((value) => Math.max(low - room, Math.min(high + room, value)));
+  return axisLimits([...needed, ...within]);
 }
 
 /** Where the positions of a chart stand from left to right. */

@@ -141,8 +141,8 @@ export function lineChart(chart: ChartData, selection: Selection, width: number,
   const pen = { chart, x, y, dark, digits: digitsFor(Math.max(...limits.map(Math.abs))) };
   const id = uniqueId("clip");
   const clip = svg("clipPath", { id });
-  const box = { x: frame.left, y: frame.top - 4, width: frame.width - frame.left - frame.right };
-  clip.append(svg("rect", { ...box, height: HEIGHT - frame.bottom - frame.top + 8 }));
+  const box = { x: frame.left, y: frame.top - 8, width: frame.width - frame.left - frame.right };
+  clip.append(svg("rect", { ...box, height: HEIGHT - frame.bottom - frame.top + 16 }));
   const inside = svg("g", { "clip-path": `url(#${id})` });
   for (const level of chart.levels ?? []) {
     inside.append(
