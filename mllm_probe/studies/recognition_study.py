@@ -26,7 +26,7 @@ from mllm_probe.studies.relation_questions import (
     RelationQuestions,
     drawn_relations,
 )
-from mllm_probe.studies.study_runs import PLACES, StudyRuns, few_concepts
+from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 from mllm_probe.studies.subject import library_of
 
 DOSES = (1.0, 2.0)
