@@ -15,6 +15,7 @@ from mllm_probe.metrics.statistics import LEAST_IMAGES, LEVEL, wilson_interval
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import described, finite_number
 from mllm_probe.schema import CATEGORY, CONCEPT, SAMPLE, provenance
+from mllm_probe.studies.effect import LARGEST_P
 from mllm_probe.sweeps import sweep_iter
 from mllm_probe.vectors import likeness, vectors_from
 from mllm_probe.vectors.pooling import Progress
@@ -59,7 +60,8 @@ def check(
         each with ``_low`` and ``_high`` (95 % Wilson); ``gap`` with ``gap_low``, ``gap_high``: log-probability of its
         words on positives minus that on negatives, in nats, with its 95 % t interval, over pairs where the concept is
         paired, else of two samples (Welch); ``positives``, ``negatives``: images; ``fit``: the gap is at least
-        ``minimum_gap``, its interval excludes 0, and positives are answered with the concept more often than negatives.
+        ``minimum_gap``, its interval excludes 0, and positives are answered with the concept more often than negatives
+        (``named_p`` ≤ .05, one-sided, Fisher's exact test): of many concepts, some are named more often by chance.
         With fewer than 6 images on a side the interval is NaN and the concept is not fit. With vectors, ``unlike``:
         share of the concept's images that are farther from those of the vectors than 95 % of these are themselves.
 
@@ -89,9 +91,7 @@ def check(
         one = grid.sel({CONCEPT: name})
         sides = [[place[picture.id] for picture in side] for side in (concept.positive, concept.negative)]
         row = _compared(one["logprob_unsteered"].values, one["named_unsteered"].values, sides, concept.paired)
-        row["fit"] = bool(
-            row["gap"] >= minimum_gap and row["gap_low"] > 0 and row["named_positive"] > row["named_negative"]
-        )
+        row["fit"] = bool(row["gap"] >= minimum_gap and row["gap_low"] > 0 and row["named_p"] <= LARGEST_P)
         if unlike is not None:
             row["unlike"] = float(unlike[[picture.id for picture in concept.pictures]].mean())
         for key, value in row.items():
@@ -134,11 +134,14 @@ def _unsteered(model: ProbeModel, library: ConceptLibrary, prompt: str | None, p
 def _compared(logprob: np.ndarray, named: np.ndarray, sides: list[list[int]], paired: bool) -> dict[str, Any]:
     """Numbers of one concept from the scores of all images, and the places of its positives and negatives."""
     row: dict[str, Any] = {}
+    counts: list[list[int]] = []
     for side, places in zip(("positive", "negative"), sides, strict=True):
         known = named[places][np.isfinite(named[places])]
         row[f"named_{side}"] = known.mean() if known.size else np.nan
         low, high = wilson_interval(known.sum(), known.size)
+        counts.append([int(known.sum()), int(known.size - known.sum())])
         row |= {f"named_{side}_low": float(low), f"named_{side}_high": float(high), f"{side}s": len(places)}
+    row["named_p"] = float(stats.fisher_exact(counts, alternative="greater").pvalue)
     positive, negative = (logprob[places].astype(np.float64) for places in sides)
     if paired:
         difference = positive - negative
@@ -162,6 +165,7 @@ def _compared(logprob: np.ndarray, named: np.ndarray, sides: list[list[int]], pa
 _ATTRS = {
     "named_positive": {"long_name": "share of images with the concept whose answer names it", "units": "1"},
     "named_negative": {"long_name": "share of images without the concept whose answer names it", "units": "1"},
+    "named_p": {"long_name": "p: positives are named no more often than negatives, Fisher's exact test", "units": "1"},
     "gap": {"long_name": "log-probability of the concept on images with it minus that without it", "units": "nats"},
     "unlike": {"long_name": "share of images that are unlike those of the vectors", "units": "1"},
     "fit": {"long_name": "the model tells the concept's images apart: fit to be studied"},

@@ -11,11 +11,10 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.schema import ASPECT, CONTROL, DEPTH, EDIT, HALF, READ_ALONG, SCOPE, SPECIFICATION
+from mllm_probe.studies.effect import LARGEST_P
 
 AGREEING = 0.8
 """Share of all ways that must have one sign before a summary speaks of a finding."""
-LEVEL_P = 0.05
-"""What the headline's permutation p must not exceed."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def concluded(study: xr.Dataset) -> int:
     more, less, total = agreement(study)
     headline = np.sign(study["verdict"].values[study.attrs["headline"]])
     agree = max(more, less) >= AGREEING * total
-    holds = float(study.attrs["headline_p"]) <= LEVEL_P and headline == np.sign(more - less)
+    holds = float(study.attrs["headline_p"]) <= LARGEST_P and headline == np.sign(more - less)
     return int(np.sign(more - less)) if agree and holds else 0
 
 

@@ -90,3 +90,10 @@ def test_a_study_finds_out_with_a_few_pairs_of_each_concept(model):
     subject = subject_of(model, whole, progress=False)
     assert (subject.seen.positives == CHECKED_PAIRS).all() and (subject.seen.negatives == CHECKED_PAIRS).all()
     assert len(subject.fitted["cat"].positive) + len(subject.others["cat"].positive) == CHECKED_PAIRS + 2
+
+
+def test_being_named_twice_by_chance_makes_no_concept_fit(model):
+    shuffled, library = mp.randomised(model), mp.concepts.scenes(concepts=["hatched"], pairs=24)
+    seen = mp.check(shuffled, library).sel(concept="hatched")
+    assert seen.gap > 0.5 and seen.gap_low > 0 and seen.named_positive > seen.named_negative
+    assert seen.named_p > 0.05 and not seen.fit
