@@ -20,7 +20,7 @@ MEASURE, STATISTIC, CONTRAST, PROFILES = "measure", "statistic", "contrast", "pr
 EDIT, PREDICTOR, PROMPT, RUNG, TREND = "edit_kind", "predictor", "asked", "rung", "trend"
 DEPTH = "depth"
 SPECIFICATION, ASPECT = "specification", "aspect"
-READ_ALONG, HALF = "read_along", "half"
+READ_ALONG, HALF, STYLE = "read_along", "half", "style"
 SCORED_CONCEPT, MANIFOLD_SAMPLE, FIT_IMAGE = "scored_concept", "manifold_sample", "fit_image"
 STEERED_CATEGORY, SCORED_CATEGORY = "steered_category", "scored_category"
 
@@ -118,6 +118,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(SPECIFICATION, "one way of the several in which a study's question can be answered"),
         Dimension(ASPECT, "what such ways differ in: dose, scope, metric, unit, control, half of the images …"),
         Dimension(READ_ALONG, "direction along which a change is read: that of the edit, or of the block that is read"),
+        Dimension(STYLE, "visual style in which images are drawn"),
         Dimension(HALF, "half of the images on which a study's question is asked"),
         Dimension(TREND, "category whose mean is followed over a ladder"),
     )

@@ -58,6 +58,14 @@ OTHERS = (
     "What I see is about {}.",
 )
 """Sentences for all other categories."""
+_ABSENT = ("There is no {} in the picture.", "The picture shows no {}.", "I see no {}.")
+DENIALS: Mapping[str, tuple[str, ...]] = {
+    "entity": _ABSENT,
+    "visual_style": ("The style of the picture is not {}.", *_ABSENT),
+    "emotion": ("The emotion in the picture is not {}.", *_ABSENT),
+    "relation": ("The relation in the picture is not {}.", *_ABSENT),
+}
+"""Sentences by category that deny a concept, which is named without an article."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,26 @@ def from_text(
     return ConceptLibrary((_concept(one, by_category[one.category], templates) for one in told), "sentences")
 
 
+def sentences_about(name: str, category: str, *, denied: bool = False) -> tuple[str, ...]:
+    """Sentences that tell a concept in words.
+
+    Parameters
+    ----------
+    name, category : str
+        Of the concept.
+    denied : bool
+        Whether they say that it is not there.
+
+    Examples
+    --------
+    >>> sentences_about("cat", "entity")[1], sentences_about("cat", "entity", denied=True)[0]
+    ('There is a cat in the picture.', 'There is no cat in the picture.')
+    """
+    texts = DENIALS.get(category, _ABSENT) if denied else TEMPLATES.get(category, OTHERS)
+    said = _bare(name) if denied else _said(name, category)
+    return tuple(text.format(said) for text in texts)
+
+
 def _told(concepts: object, category: str | Mapping[str, str] | None) -> list[_Told]:
     if isinstance(concepts, ConceptLibrary):
         if category is not None:
@@ -147,6 +175,14 @@ def _said(name: str, category: str) -> str:
     if name in NOUNS:
         return phrase(name)
     return with_article(name) if category == "entity" else name
+
+
+def _bare(name: str) -> str:
+    """A concept as it follows "no": a noun without its article."""
+    if name not in NOUNS:
+        return name
+    said = phrase(name)
+    return said.split(" ", 1)[1] if said.startswith(("a ", "an ", "the ")) else said
 
 
 def _concept(one: _Told, members: Sequence[_Told], templates: Sequence[str] | None) -> Concept:

@@ -24,6 +24,7 @@ from mllm_probe.schema import (
     STEERED_CATEGORY,
     STRENGTH,
 )
+from mllm_probe.studies.baselines import baseline_lines, baselines, knows_the_words
 from mllm_probe.studies.effect import effect
 from mllm_probe.studies.readout import LAST_PROMPT
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
@@ -79,7 +80,7 @@ def atlas(
         another. ``told`` (concept, layer): cosine of the vector of images with that of sentences about the same
         concept, ``told_others`` (concept, layer) with those about other concepts of its category, which is its control;
         NaN where the tokenizer does not know the sentences' words. Attributes ``headline_layer``, ``summary``,
-        ``n_concepts``.
+        ``n_concepts``. Baselines (concept) as :func:`mllm_probe.studies.baselines.baselines` gives them.
 
     Raises
     ------
@@ -107,7 +108,9 @@ def atlas(
     isolation = _isolation(grid, run.categories)
     result = xr.merge([_geometry(own, run.categories, seed), isolation, _against_sentences(run, own)])
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
-    result = result.assign_attrs(run.facts, headline_layer=isolation.attrs["headline_layer"])
+    layer = isolation.attrs["headline_layer"]
+    beside = baselines(run, vectors, (LAST_PROMPT,), layer)
+    result = result.merge(beside).assign_attrs(run.facts, **beside.attrs, headline_layer=layer)
     return result.assign_attrs(summary=summary_of(result))
 
 
@@ -193,7 +196,7 @@ def _against_sentences(run: StudyRuns, own: xr.DataArray) -> xr.Dataset:
     same, other = np.full(shape, np.nan), np.full(shape, np.nan)
     several = [name for name, one in run.others.items() if run.categories.count(str(one.category)) > 1]
     told = from_text(run.others.subset(concepts=several)) if several else None
-    if told is not None and knows_the_words(run.model, told):
+    if told is not None and knows_the_words(run.model, _texts(told)):
         sentences = concept_vectors(
             run.model, told, run.prompt, tokens=(LAST_PROMPT,), probe_accuracy=False, seed=run.seed,
             progress=run.progress,
@@ -209,20 +212,8 @@ def _against_sentences(run: StudyRuns, own: xr.DataArray) -> xr.Dataset:
     return xr.Dataset({"told": (dims, same), "told_others": (dims, other)})
 
 
-def knows_the_words(model: ProbeModel, told: ConceptLibrary) -> bool:
-    """Whether the tokenizer has a token for every word of a library's sentences.
-
-    Parameters
-    ----------
-    model : ProbeModel
-    told : ConceptLibrary
-        From :func:`mllm_probe.concepts.from_text`.
-    """
-    tokenizer = model.tokenizer
-    if tokenizer.unk_token_id is None:
-        return True
-    texts = [picture.source.text for picture in told.pictures if isinstance(picture.source, Sentence)]
-    return not any(tokenizer.unk_token_id in tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts)
+def _texts(told: ConceptLibrary) -> list[str]:
+    return [picture.source.text for picture in told.pictures if isinstance(picture.source, Sentence)]
 
 
 def summary_of(study: xr.Dataset) -> str:
@@ -256,4 +247,5 @@ def summary_of(study: xr.Dataset) -> str:
         else "Vectors of sentences are not compared: the tokenizer does not know their words, or no category has two "
         "concepts."
     )
+    lines += baseline_lines(study)
     return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))

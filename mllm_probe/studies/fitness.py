@@ -112,11 +112,16 @@ def told_apart(seen: xr.Dataset) -> str:
     return f"tells {int(fit.sum())} of {fit.size} concepts apart{listed}"
 
 
-def _unsteered(model: ProbeModel, library: ConceptLibrary, prompt: str | None, progress: Progress) -> xr.Dataset:
-    """Every image's log-probability of every concept, and whether its answer names it: a sweep of strength 0 alone."""
+def scoring_vectors(model: ProbeModel, library: ConceptLibrary) -> xr.Dataset:
+    """Vectors that steer nowhere in particular, with the words of a library's concepts: for sweeps of strength 0."""
     directions = {name: np.ones(model.hidden_size, np.float32) for name in library}
     words = {name: concept.words for name, concept in library.items()}
-    vectors = vectors_from(model, directions, words=words)
+    return vectors_from(model, directions, words=words)
+
+
+def _unsteered(model: ProbeModel, library: ConceptLibrary, prompt: str | None, progress: Progress) -> xr.Dataset:
+    """Every image's log-probability of every concept, and whether its answer names it: a sweep of strength 0 alone."""
+    vectors = scoring_vectors(model, library)
     pictures = library.pictures
     grids = sweep_iter(
         model, vectors, pictures, prompt, layers=[0], strengths=(0,), unit="raw", controls=(),

@@ -30,6 +30,7 @@ from mllm_probe.schema import (
     STATISTIC,
     STRENGTH,
 )
+from mllm_probe.studies.baselines import baseline_lines, baselines
 from mllm_probe.studies.category_contrast import contrast
 from mllm_probe.studies.effect import value_by_image
 from mllm_probe.studies.layer_spread import participation_ratio
@@ -41,16 +42,20 @@ from mllm_probe.studies.multiverse_runs import every_way as multiverse_runs
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT, read_out_of, read_out_of_patches
 from mllm_probe.studies.recovery import recovered
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
+from mllm_probe.studies.token_spread import effective_tokens
 
-INTERCHANGE, VECTOR, RESIDUAL = "interchange", "vector", "residual"
-GRIDS = (INTERCHANGE, VECTOR, RESIDUAL, LAST_PROMPT)
-"""Names under which ``grids=`` takes what was run already: a patch, and three sweeps; besides, those of
+INTERCHANGE, PATCHES, VECTOR, RESIDUAL = "interchange", "patches", "vector", "residual"
+SWEEPS = (VECTOR, RESIDUAL, LAST_PROMPT)
+GRIDS = (INTERCHANGE, PATCHES, *SWEEPS)
+"""Names under which ``grids=`` takes what was run already: two patches, and three sweeps; besides, those of
 :func:`mllm_probe.studies.multiverse_grids`."""
 MEASURES = ("interchange, insert", "interchange, remove", "steering, vector", "steering, residual")
 STATISTICS = ("effective_layers", "effective_share", "centre_depth", "onset")
 STRENGTHS = (0.25, 0.5, 1.0, 2.0)
 """In residual norms; the profile is that of strength 1, the others give the dose for half of the effect."""
 _IMAGES, _DRAWS, _METRIC = 12, 4, "logprob"
+_PAIRS_BY_TOKEN = 3
+"""Pairs whose image tokens are exchanged one by one, each of which is a run."""
 _HEADLINE = ("interchange, insert", "effective_layers")
 
 
@@ -82,9 +87,9 @@ def localization(
         From :func:`mllm_probe.concept_vectors` with scopes ``"image"`` at ``"input"`` and every block; made of half of
         the library's images by default.
     grids : mapping of str to Dataset, optional
-        What was run already, by name: ``"interchange"`` (:func:`mllm_probe.patch`), and of :func:`mllm_probe.sweep`
-        ``"vector"``, ``"residual"`` (image tokens, in these units) and ``"last_prompt"`` (unit ``vector``); besides,
-        those of :func:`mllm_probe.studies.multiverse_grids`.
+        What was run already, by name: ``"interchange"`` and ``"patches"`` (:func:`mllm_probe.patch`), and of
+        :func:`mllm_probe.sweep` ``"vector"``, ``"residual"`` (image tokens, in these units) and ``"last_prompt"`` (unit
+        ``vector``); besides, those of :func:`mllm_probe.studies.multiverse_grids`.
     prompt : str, optional
     seed : int
         Of the split, controls, halvings and permutations.
@@ -106,9 +111,13 @@ def localization(
         ``stored`` (recovered by the last prompt token), ``probe`` (accuracy at the last prompt token), ``readable``
         (logit-lens gap at the last prompt token), and ``r2`` (profiles, concept) of each pair of these.
         ``half_dose`` (concept, layer): dose in residual norms at which half of the largest effect on the image tokens
-        is reached. ``changed_tokens`` (concept). ``verdict`` (specification): abstract minus entity in blocks, in every
-        way of :mod:`mllm_probe.studies.multiverse`, with ``setting`` (specification, aspect). Attributes ``summary``:
-        what can be concluded, in words; ``n_concepts``: how many concepts are fit; ``headline``, ``headline_p``.
+        is reached. ``changed_tokens`` (concept), image tokens that differ between a pair's images, and
+        ``effective_tokens`` (concept) with ``token_agreement``, how many of them carry the concept, by interchange of
+        single ones (:func:`mllm_probe.studies.token_spread.effective_tokens`). ``verdict`` (specification): abstract
+        minus entity in blocks, in every way of :mod:`mllm_probe.studies.multiverse`, with ``setting`` (specification,
+        aspect). Baselines (concept) as :func:`mllm_probe.studies.baselines.baselines` gives them. Attributes
+        ``summary``: what can be concluded, in words; ``n_concepts``: how many concepts are fit; ``headline``,
+        ``headline_p``.
 
     Raises
     ------
@@ -128,16 +137,24 @@ def localization(
     nothing = run.nothing()
     if nothing is not None:
         return nothing
-    patched, swept = _patched(run), {name: _swept(run, name) for name in GRIDS if name != INTERCHANGE}
+    patched, swept = _patched(run), {name: _swept(run, name) for name in SWEEPS}
     parts = [_read_outs(patched, swept, seed), _three_things(run, patched, swept), _half_doses(swept[RESIDUAL])]
+    parts.append(effective_tokens(_patched_by_token(run), _METRIC))
     result = xr.merge(parts, combine_attrs="drop", join="outer")
     sizes = patched["group_size"].sel({GROUP: "changed"}, drop=True)
     result = result.sel({CONCEPT: run.concepts}).assign(changed_tokens=sizes.mean(SAMPLE).astype(np.float64))
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
-    every_way = _in_every_way(run, seed)
-    result = result.merge(_contrasts(result, seed), combine_attrs="drop").merge(every_way)
-    result = result.assign_attrs(run.facts | every_way.attrs)
+    every_way, beside = _in_every_way(run, seed), _baselines(run, swept[RESIDUAL])
+    result = result.merge(_contrasts(result, seed), combine_attrs="drop").merge(every_way).merge(beside)
+    result = result.assign_attrs(run.facts | every_way.attrs | beside.attrs)
     return result.assign_attrs(summary=summary_of(result))
+
+
+def _baselines(run: StudyRuns, grid: xr.Dataset) -> xr.Dataset:
+    """Baselines at the block where an edit of the image tokens by one residual norm does most."""
+    values = value_by_image(grid, _METRIC).sel({STRENGTH: 1.0}, drop=True).mean((CONCEPT, SAMPLE))
+    layer = int(values.where(values[LAYER] >= 0, drop=True).idxmax(LAYER))
+    return baselines(run, run.vectors(IMAGE, layers=[INPUT_NAME, *run.model.layers]), (IMAGE,), layer)
 
 
 def _patched(run: StudyRuns) -> xr.Dataset:
@@ -149,6 +166,19 @@ def _patched(run: StudyRuns) -> xr.Dataset:
         lambda store: patch(
             run.model, library, run.prompt, groups=("changed", IMAGE, LAST_PROMPT), metrics=_METRIC,
             controls=("identity",), seed=run.seed, store=store, progress=run.progress,
+        ),
+    )  # fmt: skip
+
+
+def _patched_by_token(run: StudyRuns) -> xr.Dataset:
+    """Interchange of single image tokens at the input of block 0."""
+    pairs = min(min(len(one.positive), len(one.negative)) for one in run.others.values())
+    library = run.others.subset(pairs=min(pairs, _PAIRS_BY_TOKEN))
+    return run.grid(
+        PATCHES,
+        lambda store: patch(
+            run.model, library, run.prompt, layers=[INPUT_NAME], groups="patches", metrics=_METRIC, controls=(),
+            seed=run.seed, store=store, progress=run.progress,
         ),
     )  # fmt: skip
 
@@ -291,9 +321,20 @@ def summary_of(study: xr.Dataset) -> str:
             else f"{name} ({counts[name]}): halves of the images do not agree on a profile."
         )
     lines += [_verdict(study, str(pair)) for pair in study[CONTRAST].values]
-    lines.append(counted(study))
-    lines += few_concepts(list(categories))
+    lines += [counted(study), _over_the_image(study), *baseline_lines(study), *few_concepts(list(categories))]
     return "\n".join(lines)
+
+
+def _over_the_image(study: xr.Dataset) -> str:
+    """How many image tokens carry a concept, by category."""
+    carried, changed = study["effective_tokens"], study["changed_tokens"]
+    categories, parts = study[CATEGORY].values.astype(str), []
+    for name in dict.fromkeys(categories):
+        own, here = carried.values[categories == name], changed.values[categories == name]
+        known = np.isfinite(own)
+        number = f"{own[known].mean():.1f} of {here[known].mean():.1f}" if known.any() else "not known"
+        parts.append(f"{name} {number}")
+    return f"Image tokens that carry a concept, of those that differ between a pair's images: {', '.join(parts)}."
 
 
 def _verdict(study: xr.Dataset, pair: str) -> str:

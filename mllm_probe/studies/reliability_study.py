@@ -25,8 +25,10 @@ from mllm_probe.schema import (
     SAMPLE,
     SCOPE,
     STRENGTH,
+    STYLE,
 )
 from mllm_probe.steering.controls import CONCEPT as ITSELF
+from mllm_probe.studies.baselines import baseline_lines, baselines
 from mllm_probe.studies.readout import LAST_PROMPT
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 from mllm_probe.sweeps import sweep
@@ -39,6 +41,8 @@ STRENGTHS = (-1.0, -0.5, 0.5, 1.0)
 PREDICTORS = ("split_half_cosine", "pair_cosine", "separation", "norm")
 _IMAGES, _DRAWS, _METRIC = 12, 8, "logprob"
 _PROMPTS = 3
+STYLES = "visual_style"
+"""Category whose concepts are styles of whole images."""
 
 
 def reliability(
@@ -85,8 +89,10 @@ def reliability(
         (d′ along the vector, on images that did not make it) and ``norm`` (over the residual stream's). By predictor,
         at the ``headline_layer``: ``foretells`` (Spearman's ρ with steerability over concepts) with ``rho_low``,
         ``rho_high``, and ``foretells_anti`` (with the share of anti-steerable images). ``transfer`` (asked): Spearman's
-        ρ over concepts and images between slopes under the study's prompt and under another one. Attributes
-        ``headline_layer``, ``summary``, ``n_concepts``.
+        ρ over concepts and images between slopes under the study's prompt and under another one. ``style_transfer``
+        (style): ρ over concepts between mean slopes on images in a style and on images in other ones. Attributes
+        ``headline_layer``, ``summary``, ``n_concepts``. Baselines (concept) as
+        :func:`mllm_probe.studies.baselines.baselines` gives them.
 
     Raises
     ------
@@ -114,9 +120,12 @@ def reliability(
     # The layer is that of the largest mean slope: chosen on the mean, and reported on the spread around it.
     layer = int(result["steerability"].mean(CONCEPT).idxmax(LAYER))
     result = result.merge(_foretold(result.sel({LAYER: layer})))
-    result = result.assign(transfer=_transfer(run, vectors, layer, result["slope"].sel({LAYER: layer})))
+    slopes = result["slope"].sel({LAYER: layer})
+    result = result.assign(transfer=_transfer(run, vectors, layer, slopes))
+    result = result.assign(style_transfer=_between_styles(run, slopes))
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
-    result = result.assign_attrs(run.facts, headline_layer=layer)
+    beside = baselines(run, vectors, (LAST_PROMPT,), layer)
+    result = result.merge(beside).assign_attrs(run.facts, **beside.attrs, headline_layer=layer)
     return result.assign_attrs(summary=summary_of(result))
 
 
@@ -259,6 +268,37 @@ def _transfer(run: StudyRuns, vectors: xr.Dataset, layer: int, slopes: xr.DataAr
     return xr.DataArray(np.array(found, np.float64), {PROMPT: prompts}, (PROMPT,))
 
 
+def _between_styles(run: StudyRuns, slopes: xr.DataArray) -> xr.DataArray:
+    """Rank correlation over concepts of mean slopes on images in a style with those on images in others (style).
+
+    Styles are the library's concepts of that category; of the concepts that are steered, these themselves do not count.
+    """
+    images = run.images_without(_IMAGES)
+    pictures = images.pictures if isinstance(images, ConceptLibrary) else images
+    styles = [name for name in run.concepts if run.others[name].category == STYLES]
+    labels = {picture.id: picture.labels or frozenset() for picture in pictures}
+    shown = [labels.get(str(name), frozenset()) for name in slopes[SAMPLE].values]
+    others = slopes.sel({CONCEPT: [name for name in run.concepts if name not in styles]})
+    found = []
+    for style in styles:
+        inside = [style in one for one in shown]
+        outside = [style not in one and bool(one & set(styles)) for one in shown]
+        means = [others.isel({SAMPLE: np.flatnonzero(side)}).mean(SAMPLE).values for side in (inside, outside)]
+        found.append(rank_correlation(*means)[0])
+    return xr.DataArray(np.array(found, np.float64), {STYLE: styles}, (STYLE,))
+
+
+def _styles_line(study: xr.Dataset) -> str:
+    known = study["style_transfer"].dropna(STYLE)
+    if not known.sizes[STYLE]:
+        return (
+            "Transfer to other styles is not known: the library has no two styles whose images say so, or too few "
+            "other concepts."
+        )
+    shared = ", ".join(f"{float(one):.2f} ({one[STYLE].item()})" for one in known)
+    return f"Slopes on images in one style correlate over concepts with those in other styles by ρ {shared}."
+
+
 def summary_of(study: xr.Dataset) -> str:
     """Say how reliable steering is, what foretells it, and what cannot be concluded.
 
@@ -288,4 +328,5 @@ def summary_of(study: xr.Dataset) -> str:
     if study.sizes.get(PROMPT):
         shared = ", ".join(f"{float(study['transfer'].sel({PROMPT: p})):.2f} ({p})" for p in study[PROMPT].values)
         lines.append(f"Slopes under other prompts correlate with these by ρ {shared}.")
+    lines += [_styles_line(study), *baseline_lines(study)]
     return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))

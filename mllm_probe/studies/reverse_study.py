@@ -15,6 +15,7 @@ from mllm_probe.schema import (
     CATEGORY,
     CONCEPT,
     CONTROL,
+    DEPTH,
     DRAW,
     EDIT,
     HALF,
@@ -26,6 +27,7 @@ from mllm_probe.schema import (
     STRENGTH,
 )
 from mllm_probe.steering.controls import CONCEPT as ITSELF
+from mllm_probe.studies.baselines import baseline_lines, baselines
 from mllm_probe.studies.effect import effect
 from mllm_probe.studies.multiverse import ANSWERING, PLACES, REVERSE, asked, counted
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
@@ -98,7 +100,8 @@ def reverse_steering(
         ``surge_orthogonal`` with its own. ``log_ratio`` (…, concept, layer, read_along, control, half): what it is made
         of. ``verdict`` (specification), with ``setting``: log of the ratio over 1.2, by every combination of
         :data:`mllm_probe.studies.multiverse.REVERSE`. Attributes ``headline``, its place, and ``headline_p`` (exchange
-        of signs over concepts); ``summary`` and ``n_concepts``.
+        of signs over concepts); ``summary`` and ``n_concepts``. Baselines (concept), on images that show it and with a
+        sentence that denies it, as :func:`mllm_probe.studies.baselines.baselines` gives them.
 
     Raises
     ------
@@ -129,7 +132,10 @@ def reverse_steering(
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
     ways, p = _in_every_way(run, result["log_ratio"])
     result = result.merge(_surges(result, seed)).merge(ways)
-    result = result.assign_attrs(run.facts, surge_above=SURGE, headline=ways.attrs["headline"], headline_p=p)
+    block = edited_blocks(run)[REVERSE.headline[DEPTH]]
+    beside = baselines(run, run.vectors(IMAGE, LAST_PROMPT), ANSWERING.split("+"), block, strength=-1.0)
+    result = result.merge(beside).assign_attrs(run.facts, **beside.attrs)
+    result = result.assign_attrs(surge_above=SURGE, headline=ways.attrs["headline"], headline_p=p)
     return result.assign_attrs(summary=summary_of(result))
 
 
@@ -236,7 +242,7 @@ def summary_of(study: xr.Dataset) -> str:
     lines = [f"{study.attrs['n_concepts']} concepts that the model tells apart, on images that show them."]
     for place in PLACES:
         lines += [_blocked(study.sel({SCOPE: place, EDIT: edit}), place, edit) for edit in EDITS]
-    lines += [_grown(study), counted(study), _probed(study), _read_again(study)]
+    lines += [_grown(study), counted(study), _probed(study), _read_again(study), *baseline_lines(study)]
     return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))
 
 

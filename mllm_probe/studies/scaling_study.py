@@ -27,6 +27,7 @@ from mllm_probe.schema import (
     TREND,
     relative_depth,
 )
+from mllm_probe.studies.baselines import baseline_lines, baselines
 from mllm_probe.studies.category_contrast import contrast
 from mllm_probe.studies.effect import effect, value_by_image
 from mllm_probe.studies.multiverse import SCALING, counted
@@ -90,8 +91,9 @@ def scaling(
         and ``monotone``, whether it rises (1) or falls (-1) from each model to the next, else 0. By (rung, statistic):
         ``difference``, ``low``, ``high``, ``p`` of abstract minus entity, where both are there. ``verdict``
         (specification): growth of the effect per doubling of the blocks, abstract minus entity, in every way of
-        :mod:`mllm_probe.studies.multiverse`, with ``setting`` (specification, aspect). Attributes ``summary``,
-        ``n_concepts``, ``headline``, ``headline_p``.
+        :mod:`mllm_probe.studies.multiverse`, with ``setting`` (specification, aspect). Baselines (rung, concept) as
+        :func:`mllm_probe.studies.baselines.baselines` gives them. Attributes ``summary``, ``n_concepts``, ``headline``,
+        ``headline_p``.
 
     Raises
     ------
@@ -128,6 +130,7 @@ def scaling(
     )
     result = result.assign_coords({CATEGORY: (CONCEPT, [str(runs[0].others[name].category) for name in shared])})
     every_way = _in_every_way(runs, seed)
+    facts |= {"baseline_cell": f"{LAST_PROMPT}, each model's best block, {MATCHED:+g} residual norm"}
     result = result.merge(_trends(result)).merge(_differences(result, seed)).merge(every_way)
     result = result.assign_attrs(facts | every_way.attrs)
     return result.assign_attrs(summary=summary_of(result))
@@ -169,6 +172,9 @@ def _measured(run: StudyRuns, concepts: Sequence[str], seed: int) -> xr.Dataset:
         effective_share=profile["effective_share"],
         centre_depth=profile["centre_depth"],
     )
+    matched = value_by_image(residual, _METRIC).sel({STRENGTH: MATCHED}, drop=True).mean((CONCEPT, SAMPLE))
+    beside = baselines(run, last, (LAST_PROMPT,), int(matched.idxmax(LAYER)), strength=MATCHED)
+    found = found.merge(beside.drop_attrs())
     return found.reset_coords(drop=True).sel({CONCEPT: list(concepts)}).astype(np.float64)
 
 
@@ -303,7 +309,7 @@ def summary_of(study: xr.Dataset) -> str:
                 f"{rung}: abstract minus entity, share of the blocks that read it out {float(here['difference']):+.2f} "
                 f"[{float(here['low']):+.2f}, {float(here['high']):+.2f}], p {float(here['p']):.3f}."
             )
-    lines.append(counted(study))
+    lines += [counted(study), *baseline_lines(study)]
     if study.sizes[RUNG] < FEWEST_MODELS:
         lines.append(
             f"The trends rest on {study.sizes[RUNG]} models: with fewer than {FEWEST_MODELS} nothing is concluded."

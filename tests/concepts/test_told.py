@@ -4,7 +4,7 @@ import pytest
 
 import mllm_probe as mp
 from mllm_probe.apps.zoo import tiny_llava
-from mllm_probe.concepts.told import TEMPLATES
+from mllm_probe.concepts.told import TEMPLATES, sentences_about
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +99,10 @@ def test_what_cannot_be_told(arguments, error, message):
 def test_a_template_needs_a_place_for_the_concept():
     with pytest.raises(ValueError, match=r"templates with \{\}"):
         mp.concepts.from_text({"cat": "a cat", "dog": "a dog"}, templates=["a picture"])
+
+
+def test_sentences_deny_a_concept_without_its_article():
+    assert sentences_about("octopus", "entity") == tuple(text.format("an octopus") for text in TEMPLATES["entity"])
+    assert "There is no octopus in the picture." in sentences_about("octopus", "entity", denied=True)
+    assert sentences_about("neon", "visual_style", denied=True)[0] == "The style of the picture is not neon."
+    assert sentences_about("order", "abstract", denied=True)[0] == "There is no order in the picture."

@@ -6,7 +6,8 @@ import pytest
 import mllm_probe as mp
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.studies import atlas_study
-from mllm_probe.studies.atlas_study import atlas, knows_the_words, within_and_across
+from mllm_probe.studies.atlas_study import atlas, within_and_across
+from mllm_probe.studies.baselines import knows_the_words
 
 NAMES = ["cat", "house", "tree", "neon", "sketch", "dotted"]
 
@@ -66,9 +67,9 @@ def test_a_vector_causes_its_own_concept_more_than_others(study):
 
 
 def test_sentences_whose_words_are_unknown_are_not_compared(model, library, study, monkeypatch):
-    assert not knows_the_words(model, mp.concepts.from_text(library))
+    assert not knows_the_words(model, [one.source.text for one in mp.concepts.from_text(library).pictures])
     assert np.isnan(study.told).all() and "does not know their words" in study.attrs["summary"]
-    monkeypatch.setattr(atlas_study, "knows_the_words", lambda model, told: True)
+    monkeypatch.setattr(atlas_study, "knows_the_words", lambda model, texts: True)
     compared = atlas(model, library, progress=False)
     assert np.isfinite(compared.told).all() and (abs(compared.told) <= 1).all()
     assert "sentences about the same concept" in compared.attrs["summary"]

@@ -80,6 +80,8 @@ def made_up(values):
     names = [f"c{i}" for i in range(2 * count)]
     data = dict.fromkeys(STATISTICS, (("measure", "concept"), values))
     data["changed_tokens"] = ("concept", np.random.default_rng(0).uniform(10, 20, 2 * count))
+    beside = ("effective_tokens", "told_named", "plain_named", "told_logprob", "own", "related")
+    data |= dict.fromkeys(beside, ("concept", np.full(2 * count, np.nan)))
     categories = ["entity"] * count + ["abstract"] * count
     coords = {"measure": list(MEASURES), "concept": names, "category": ("concept", categories), "layer": range(LAYERS)}
     from mllm_probe.studies.localization_study import _contrasts

@@ -104,3 +104,21 @@ def test_a_model_that_tells_nothing_apart_has_no_study():
     library = mp.concepts.scenes(concepts=["cat", "neon"], pairs=12)
     found = reliability(tiny_llava(), library, progress=False)
     assert found.attrs["n_concepts"] == 0 and not found.data_vars
+
+
+def test_transfer_to_other_styles_correlates_mean_slopes_over_concepts():
+    names, styles = ["cat", "house", "tree", "bird", "car"], ["neon", "sketch"]
+    library = mp.concepts.scenes(concepts=[*names, *styles], pairs=24)
+    study = reliability(mp.load("scenes-4l", device="cpu"), library, progress=False)
+    assert study["style"].values.tolist() == styles
+    labels = {picture.id: picture.labels for picture in library.pictures}
+    shown = [labels[str(one)] for one in study.sample.values]
+    slopes = study.slope.sel(layer=study.attrs["headline_layer"], concept=names).transpose("concept", "sample").values
+    inside, outside = (np.array([style in one for one in shown]) for style in styles)
+    expected = stats.spearmanr(np.nanmean(slopes[:, inside], 1), np.nanmean(slopes[:, outside], 1)).statistic
+    assert float(study.style_transfer.sel(style="neon")) == pytest.approx(expected)
+    assert "with those in other styles" in study.attrs["summary"]
+
+
+def test_without_styles_their_transfer_is_not_known(study):
+    assert study.sizes["style"] == 0 and "Transfer to other styles is not known" in study.attrs["summary"]
