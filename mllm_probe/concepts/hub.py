@@ -90,7 +90,9 @@ def from_hub(
     -------
     ConceptLibrary
         In class datasets an image's ``labels`` hold its class, since the classes exclude one another. Images stay
-        encoded in memory.
+        encoded in memory. An image that occurs again, pixel by pixel, is left out: of a class dataset in all classes,
+        so that none is with and without a concept; a pair where both its images occur again in its class. Classes may
+        differ in size: :meth:`ConceptLibrary.equal_n`.
 
     Raises
     ------
@@ -132,11 +134,12 @@ def read(
     """Read the rows of a dataset into a concept library; parameters as in `from_hub`."""
     selected = None if classes is None else list(classes)
     rows: dict[str, list[tuple[Source, ...]]] = {}
+    seen: set[tuple[str, ...]] = set()
     paired = False
     for stream, label in _streams(source, selected, revision):
         columns = _columns(source, stream)
         paired = len(columns.images) == 2
-        _collect(rows, _undecoded(stream, columns.images), columns, label, selected, pairs, max_rows)
+        _collect(rows, seen, _undecoded(stream, columns.images), columns, label, pairs, max_rows)
     missing = [name for name in selected or [] if name not in rows]
     if missing:
         raise ValueError(unknown_name("class", missing[0], rows) + f" Looked through {max_rows} rows at most.")
@@ -225,10 +228,10 @@ def _undecoded(stream: Any, images: Sequence[str]) -> Any:
 
 def _collect(
     rows: dict[str, list[tuple[Source, ...]]],
+    seen: set[tuple[str, ...]],
     stream: Any,
     columns: _Columns,
     label: str | None,
-    selected: list[str] | None,
     pairs: int,
     max_rows: int,
 ) -> None:
@@ -238,7 +241,12 @@ def _collect(
         value = label if columns.label is None else row[columns.label]
         name = columns.names[value] if columns.names and isinstance(value, int) else str(value)
         if len(rows.setdefault(name, [])) < pairs:
-            rows[name].append(tuple(_encoded(row[column]) for column in columns.images))
+            images = tuple(_encoded(row[column]) for column in columns.images)
+            content = tuple(Picture(image).id for image in images)
+            content = (name, *content) if len(images) > 1 else content
+            if content not in seen:
+                seen.add(content)
+                rows[name].append(images)
         if expected and all(len(rows.get(one, ())) >= pairs for one in expected):
             return
 

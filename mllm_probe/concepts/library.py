@@ -6,7 +6,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
@@ -14,7 +14,7 @@ from mllm_probe.concepts.concept import Concept, category_name
 from mllm_probe.concepts.grouping import Groups, with_groups
 from mllm_probe.concepts.limits import checked_count
 from mllm_probe.concepts.picture import Picture, Sentence
-from mllm_probe.concepts.splitting import fit_keys
+from mllm_probe.concepts.splitting import fit_keys, hash_share
 
 _SHOWN = 12
 
@@ -79,7 +79,7 @@ class ConceptLibrary(Mapping[str, Concept]):
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def split(
-        self, fit: float = 0.5, seed: int = 0, *, groups: Groups | None = None
+        self, fit: float = 0.5, seed: int = 0, *, groups: Groups | None = None, fixed: bool = False
     ) -> tuple[ConceptLibrary, ConceptLibrary]:
         """Divide the images of every concept into two libraries; pairs and groups stay together.
 
@@ -96,6 +96,10 @@ class ConceptLibrary(Mapping[str, Concept]):
         groups : callable or mapping, optional
             Which images are near-duplicates: a function of a `Picture`, or a mapping from paths or `Picture.id` to
             groups (text, numbers, or None for none). By default the groups that `from_folder` recorded.
+        fixed : bool
+            Whether a hash of each image (of a pair, of the one without the concept; of a group, of its name) decides,
+            so that an image goes to the same side whatever other concepts and images are in the library. Shares are
+            then near ``fit``, not exact.
 
         Returns
         -------
@@ -112,8 +116,8 @@ class ConceptLibrary(Mapping[str, Concept]):
             raise ValueError(f"fit is the share of images to fit with, between 0 and 1, not {fit!r}.")
         seed = checked_count("seed", seed, least=0)
         if groups is not None:
-            return ConceptLibrary(with_groups(self.values(), groups), self.source).split(fit, seed)
-        keys = fit_keys(list(self._concepts.values()), fit, seed)
+            return ConceptLibrary(with_groups(self.values(), groups), self.source).split(fit, seed, fixed=fixed)
+        keys = fit_keys(list(self._concepts.values()), fit, seed, fixed=fixed)
         return self._side("fit", keys), self._side("held_out", keys)
 
     def _side(self, split: str, fit_with: set[str]) -> ConceptLibrary:
@@ -183,6 +187,23 @@ class ConceptLibrary(Mapping[str, Concept]):
             chosen = [_first(concept, pairs) for concept in chosen]
         return ConceptLibrary(chosen, self.source)
 
+    def equal_n(self, seed: int = 0) -> ConceptLibrary:
+        """Return the library with as many images of each concept and class as the smallest class has.
+
+        Parameters
+        ----------
+        seed : int
+            Decides which images of larger classes stay, by their hashes: the same ones whatever else is there.
+
+        Returns
+        -------
+        ConceptLibrary
+            Pairs stay together, and the order stays.
+        """
+        seed = checked_count("seed", seed, least=0)
+        least = min(min(len(c.positive), len(c.negative)) for c in self.values())
+        return ConceptLibrary((_thinned(concept, least, seed) for concept in self.values()), self.source)
+
     def __repr__(self) -> str:
         counts = {category: sum(c.category == category for c in self.values()) for category in self.categories}
         listed = ", ".join(f"{count} {category}" for category, count in counts.items())
@@ -195,6 +216,22 @@ class ConceptLibrary(Mapping[str, Concept]):
         tail = f"<p>and {more} more concepts</p>" if more > 0 else ""
         head = "".join(f"<th>{name}</th>" for name in ("concept", "category", "words", "pictures", "with", "without"))
         return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table>{tail}"
+
+
+def _thinned(concept: Concept, count: int, seed: int) -> Concept:
+    """A concept with ``count`` images of each class, those of the lowest hashes."""
+
+    def chosen(pictures: Sequence[Picture]) -> list[int]:
+        ranked = sorted(range(len(pictures)), key=lambda place: hash_share(pictures[place].key, seed))
+        return sorted(ranked[:count])
+
+    positive = chosen(concept.positive)
+    negative = positive if concept.paired else chosen(concept.negative)
+    return replace(
+        concept,
+        positive=[concept.positive[place] for place in positive],
+        negative=[concept.negative[place] for place in negative],
+    )
 
 
 def _first(concept: Concept, pairs: int) -> Concept:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,12 +14,13 @@ _MARK = "group "
 """Before the name of a group among the keys of images, which are hexadecimal."""
 
 
-def fit_keys(concepts: Sequence[Concept], fit: float, seed: int) -> set[str]:
+def fit_keys(concepts: Sequence[Concept], fit: float, seed: int, *, fixed: bool = False) -> set[str]:
     """Return the keys of the images to fit with.
 
     Pairs, pairs that share an image, and images with one `Picture.group` form groups that go to one side as a
     whole; every class then fills its share with the groups that no class before it has placed, all positives before
-    the first negatives.
+    the first negatives. A fixed split places each group by a hash instead, whatever other concepts and images are
+    there.
 
     Parameters
     ----------
@@ -26,6 +28,7 @@ def fit_keys(concepts: Sequence[Concept], fit: float, seed: int) -> set[str]:
     fit : float
         Share of each concept's units, at least one and at most all but one.
     seed : int
+    fixed : bool
 
     Returns
     -------
@@ -38,12 +41,30 @@ def fit_keys(concepts: Sequence[Concept], fit: float, seed: int) -> set[str]:
         If a concept cannot be in both sets.
     """
     group = _joined(concepts)
-    placed: dict[str, bool] = {}
+    placed: dict[str, bool] = _by_hash(concepts, group, fit, seed) if fixed else {}
     classes = [(concept, concept.positive) for concept in concepts]
     classes += [(concept, concept.negative) for concept in concepts if not concept.paired]
     for number, (concept, pictures) in enumerate(classes):
         _place(concept, pictures, group, placed, fit, np.random.default_rng([seed, number]))
     return {key for key, root in group.items() if placed[root]}
+
+
+def _by_hash(concepts: Sequence[Concept], group: dict[str, str], fit: float, seed: int) -> dict[str, bool]:
+    """Side of every group, by the hash of what decides for it."""
+    deciding: dict[str, str] = {}
+    for concept in concepts:
+        for unit in concept.units:
+            # Pairs may share the image without the concept, such as one photograph in several styles.
+            name = unit[-1].key if unit[-1].group is None else _MARK + unit[-1].group
+            root = group[unit[-1].key]
+            deciding[root] = min(deciding.get(root, name), name)
+    return {root: hash_share(name, seed) < fit for root, name in deciding.items()}
+
+
+def hash_share(name: str, seed: int) -> float:
+    """A number between 0 and 1 that a name and a seed give."""
+    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _joined(concepts: Sequence[Concept]) -> dict[str, str]:

@@ -124,6 +124,70 @@ def test_two_image_columns_that_are_no_known_pair(tmp_path):
     assert cat.paired and red(cat.positive[0]) == 2 and red(cat.negative[0]) == 1
 
 
+def served(monkeypatch, preset, folder):
+    """Serve a local folder under the id of a preset."""
+    real = datasets.load_dataset
+
+    def load(name, **options):
+        assert name == PRESETS[preset].dataset
+        return real(str(folder), **options)
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+
+
+def test_the_preset_of_emotions_contrasts_its_classes(monkeypatch, classes):
+    served(monkeypatch, "emoset", classes)
+    library = mp.concepts.from_hub("emoset", pairs=4)
+    assert sorted(library) == sorted(NAMES) and library.categories == ("emotion",)
+    assert library.source == "Woleek/EmoSet-118K" and not library["awe"].paired
+    assert all(len(one.positive) == len(one.negative) == 4 for one in library.values())
+
+
+def test_the_preset_of_styles_takes_each_split_as_a_style_with_its_source_as_counterpart(monkeypatch, styles):
+    served(monkeypatch, "omniconsistency", styles)
+    library = mp.concepts.from_hub("omniconsistency", pairs=3, classes=["Pixel"])
+    assert list(library) == ["Pixel"] and library["Pixel"].category == "visual_style" and library["Pixel"].paired
+    assert [(red(a), red(b)) for a, b in library["Pixel"].units] == [(150, 100), (151, 101), (152, 102)]
+
+
+def test_the_preset_of_visual_differences_reads_pairs_by_concept(monkeypatch, tmp_path):
+    features = datasets.Features(
+        {"positive": datasets.Image(), "negative": datasets.Image(), "concept": datasets.Value("string")}
+    )
+    rows = {
+        "positive": [image(i) for i in range(6)],
+        "negative": [image(100 + i) for i in range(6)],
+        "concept": ["cat", "traffic_light"] * 3,
+    }
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(str(tmp_path / "train.parquet"))
+    served(monkeypatch, "vis_diff", tmp_path)
+    library = mp.concepts.from_hub("vis_diff")
+    assert library.categories == ("entity",) and library["traffic_light"].words == ("traffic light",)
+    assert [(red(a), red(b)) for a, b in library["cat"].units] == [(0, 100), (2, 102), (4, 104)]
+
+
+def test_an_image_that_occurs_again_is_left_out_of_all_classes(tmp_path):
+    features = datasets.Features({"image": datasets.Image(), "emotion": datasets.ClassLabel(names=NAMES[:2])})
+    values = [(1, 0), (1, 0), (2, 0), (3, 1), (2, 1), (4, 1)]
+    rows = {"image": [image(value) for value, _ in values], "emotion": [label for _, label in values]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(str(tmp_path / "train.parquet"))
+    library = mp.concepts.from_hub(tmp_path, category="emotion")
+    assert [red(p) for p in library["awe"].positive] == [1, 2]
+    assert [red(p) for p in library["fear"].positive] == [3, 4], "2 is in the other class already"
+    assert not {p.id for p in library["awe"].positive} & {p.id for p in library["awe"].negative}
+
+
+def test_pairs_may_share_a_source_but_do_not_occur_twice(tmp_path):
+    features = datasets.Features({"src": datasets.Image(), "tar": datasets.Image(), "style": datasets.Value("string")})
+    values = [(1, 10, "neon"), (1, 10, "neon"), (1, 11, "sketch"), (2, 10, "neon")]
+    names = ("src", "tar", "style")
+    rows = {name: [row[n] if n == 2 else image(row[n]) for row in values] for n, name in enumerate(names)}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(str(tmp_path / "train.parquet"))
+    library = mp.concepts.from_hub(tmp_path, category="visual_style")
+    assert [(red(a), red(b)) for a, b in library["neon"].units] == [(10, 1), (10, 2)]
+    assert [(red(a), red(b)) for a, b in library["sketch"].units] == [(11, 1)]
+
+
 def test_a_dataset_out_of_reach(monkeypatch):
     def unreachable(*arguments, **options):
         assert arguments == (PRESETS["emoset"].dataset,)

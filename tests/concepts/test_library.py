@@ -1,6 +1,7 @@
 import hashlib
 import html
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -265,3 +266,49 @@ def test_unknown_concepts_and_wrong_classes_raise():
 def test_bytes_that_are_no_picture_raise():
     with pytest.raises(ValueError, match="11 bytes cannot be read as an image"):
         _ = Picture(b"not a photo").image
+
+
+def sides(library, **options):
+    return {p.key: p.split for side in library.split(fixed=True, **options) for p in side.pictures}
+
+
+def test_a_fixed_split_puts_an_image_on_one_side_whatever_else_is_in_the_library():
+    whole = mp.concepts.scenes(concepts=["cat", "neon", "order"], pairs=16)
+    some = whole.subset(concepts=["order", "cat"], pairs=9)
+    every, few = sides(whole), sides(some)
+    assert len(few) == 36 and all(every[key] == side for key, side in few.items())
+    assert sides(whole, seed=1) != every
+    shares = [side == "fit" for side in sides(mp.concepts.scenes(concepts=["cat"], pairs=200), fit=0.25).values()]
+    assert np.mean(shares) == pytest.approx(0.25, abs=0.08)
+    for side in whole.split(fixed=True):
+        assert all(a.pair == b.pair for one in side.values() for a, b in one.units)
+
+
+def test_a_fixed_split_keeps_pairs_of_one_source_together_whichever_styles_are_there():
+    def drawn(value):
+        return Image.new("RGB", (4, 4), (value, 0, 0))
+
+    source = [Picture(drawn(n)) for n in range(12)]
+    styles = [
+        Concept(name, "visual_style", (name,), [Picture(drawn(start + n)) for n in range(12)], source, paired=True)
+        for name, start in (("neon", 50), ("sketch", 100))
+    ]
+    both, one = (sides(ConceptLibrary(some)) for some in (styles, styles[1:]))
+    assert all(both[key] == side for key, side in one.items())
+
+
+def test_a_fixed_split_that_leaves_a_side_empty_says_so():
+    with pytest.raises(ValueError, match="concept 'cat' cannot be split"):
+        mp.concepts.scenes(concepts=["cat"], pairs=2).split(0.001, fixed=True)
+
+
+def test_equal_n_thins_larger_classes_by_hash():
+    cat, neon = (mp.concepts.scenes(concepts=[name], pairs=pairs)[name] for name, pairs in (("cat", 9), ("neon", 4)))
+    thin = ConceptLibrary([cat, neon]).equal_n()
+    assert [len(side) for one in thin.values() for side in (one.positive, one.negative)] == [4] * 4
+    assert all(a.pair == b.pair for a, b in thin["cat"].units)
+    kept = [p.key for p in thin["cat"].positive]
+    assert kept == [p.key for p in cat.positive if p.key in kept], "in their order"
+    again = ConceptLibrary([replace(cat, positive=cat.positive[::-1], negative=cat.negative[::-1]), neon]).equal_n()
+    assert {p.key for p in again["cat"].positive} == set(kept), "the order of the library does not decide"
+    assert {p.key for p in ConceptLibrary([cat, neon]).equal_n(seed=1)["cat"].positive} != set(kept)
