@@ -19,7 +19,7 @@ from mllm_probe.studies.fitness import scoring_vectors
 from mllm_probe.studies.study_runs import StudyRuns
 from mllm_probe.sweeps import sweep
 
-IMAGES = 6
+IMAGES = 4
 """Of each concept: baselines are means over concepts, and each costs a prompt of its own."""
 _RELATED = " (related)"
 _METRIC = "logprob"
@@ -127,6 +127,7 @@ def _told(run: StudyRuns, library: ConceptLibrary, *, denied: bool) -> xr.Datase
         for picture in (library[name].positive if denied else library[name].negative)
         for text in (plain, *([] if sentence is None else [f"{sentence} {plain}"]))
     ]
+    rows.sort(key=lambda row: row[2])  # prompts of one length run in one batch where they follow each other
     grid = sweep(
         run.model, scoring_vectors(run.model, library), [picture for _, picture, _ in rows],
         [text for _, _, text in rows], layers=[0], strengths=(0,), unit="raw", controls=(), metrics=(_METRIC, "named"),
