@@ -293,8 +293,9 @@ def test_a_fixed_split_keeps_pairs_of_one_source_together_whichever_styles_are_t
         Concept(name, "visual_style", (name,), [Picture(drawn(start + n)) for n in range(12)], source, paired=True)
         for name, start in (("neon", 50), ("sketch", 100))
     ]
-    both, one = (sides(ConceptLibrary(some)) for some in (styles, styles[1:]))
-    assert all(both[key] == side for key, side in one.items())
+    both = sides(ConceptLibrary(styles))
+    for some in (styles[:1], styles[1:], styles[::-1]):
+        assert all(both[key] == side for key, side in sides(ConceptLibrary(some)).items())
 
 
 def test_a_fixed_split_that_leaves_a_side_empty_says_so():

@@ -97,6 +97,15 @@ def test_a_probe_says_that_the_concept_is_gone_and_spreads_are_those_of_unsteere
     assert (study.change_size >= abs(study.change) - 1e-9).all()
 
 
+def test_a_change_is_read_along_the_vector_of_each_block_too(study):
+    pushed = study.sel(PUSHED)
+    for layer in pushed.layer.values:
+        one = pushed.sel(layer=layer, read_layer=layer)
+        np.testing.assert_allclose(one.change_at_block, one.change, rtol=1e-5)
+    last = pushed.isel(layer=0, read_layer=-1)
+    assert (abs(last.change_at_block) < 0.99 * abs(last.change)).any(), "these vectors turn from block to block"
+
+
 def test_concepts_share_images_and_random_directions():
     model, library = mp.load("scenes-4l"), mp.concepts.scenes(concepts=["cat", "bird", "neon"], pairs=24)
     names = dict.fromkeys(("vectors", "grids", "prompt", "store"))
