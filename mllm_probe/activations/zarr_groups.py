@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from mllm_probe.typing import JsonObject
@@ -84,6 +87,37 @@ def as_folder(path: object) -> Path:
     if not isinstance(path, (str, Path)):
         raise TypeError(f"expected the path of a Zarr store as text or a pathlib.Path, not {type(path).__name__}.")
     return Path(path)
+
+
+def write_group(dataset: xr.Dataset, path: str | Path) -> None:
+    """Write a dataset that is in memory as a Zarr group, whole or not at all; one that is there already stays.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Texts are written with a fixed width, so that they are read as they were.
+    path : str or Path
+        Its folders are made.
+    """
+    target = as_folder(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = partial_beside(target)
+    try:
+        _with_plain_texts(dataset).to_zarr(unfinished, **OPTIONS)
+        with contextlib.suppress(OSError):  # another process wrote it meanwhile
+            unfinished.rename(target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    if not target.is_dir():
+        raise OSError(f"{target} could not be written.")
+
+
+def _with_plain_texts(dataset: xr.Dataset) -> xr.Dataset:
+    """Give every text a fixed width: others are read back as a type that few libraries know."""
+    texts = {name: one for name, one in dataset.variables.items() if one.dtype.kind in "OT" and one.size}
+    plain = {name: (one.dims, np.array(one.values.tolist(), dtype=str), one.attrs) for name, one in texts.items()}
+    coordinates = {name: one for name, one in plain.items() if name in dataset.coords}
+    return dataset.assign_coords(coordinates).assign({name: plain[name] for name in plain if name not in coordinates})
 
 
 def partial_beside(target: Path) -> Path:

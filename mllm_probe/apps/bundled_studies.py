@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import re
-import shutil
 import sys
 import time
 import warnings
@@ -19,7 +18,7 @@ import torch
 import xarray as xr
 
 from mllm_probe import studies
-from mllm_probe.activations.zarr_groups import OPTIONS, open_group, partial_beside
+from mllm_probe.activations.zarr_groups import open_group, write_group
 from mllm_probe.apps.report import StudySection, studies_report
 from mllm_probe.apps.zoo import tiny_qwen
 from mllm_probe.concepts import ConceptLibrary, scenes
@@ -134,8 +133,8 @@ class Job:
 
     @property
     def runs(self) -> Path:
-        """Folder of its grids, from which a stopped study goes on."""
-        return self.folder / self.model / "runs" / self.study
+        """Folder of grids, from which a stopped study goes on, and of which concepts are fit, which all ask for."""
+        return self.folder / self.model / "runs"
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -271,31 +270,13 @@ def run_job(job: Job) -> float:
         }
         more["grids"] = shared if job.study == SCALING else shared[job.model]
     subject = loaded if job.study == SCALING else loaded[0]
-    keep(run(subject, library, store=job.runs, progress=False, **more), job.result)
+    write_group(run(subject, library, store=job.runs, progress=False, **more), job.result)
     return time.monotonic() - begun
 
 
 def _multiverse(folder: Path, name: str, model: ProbeModel, library: ConceptLibrary) -> dict[str, xr.Dataset]:
     """Grids that localization and scaling share, from the folder where they are there."""
-    return studies.multiverse_grids(model, library, store=folder / name / "runs" / "multiverse", progress=False)
-
-
-def keep(study: xr.Dataset, path: Path) -> None:
-    """Write a study, whole or not at all.
-
-    Parameters
-    ----------
-    study : Dataset
-    path : Path
-        Of the Zarr group; its folders are made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = partial_beside(path)
-    try:
-        study.to_zarr(unfinished, **OPTIONS)
-        unfinished.rename(path)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    return studies.multiverse_grids(model, library, store=folder / name / "runs", progress=False)
 
 
 def _section(finding: Finding, found: Mapping[Job, xr.Dataset]) -> StudySection:

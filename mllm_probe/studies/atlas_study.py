@@ -11,13 +11,17 @@ import xarray as xr
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.concepts.picture import Sentence
 from mllm_probe.concepts.told import from_text
+from mllm_probe.metrics.statistics import mean, sign_flip_test
 from mllm_probe.models import ProbeModel
 from mllm_probe.schema import (
     CATEGORY,
     CONCEPT,
+    DEPTH,
+    DRAW,
     HIDDEN,
     LAYER,
     OFF_TARGET,
+    SAMPLE,
     SCOPE,
     SCORED_CATEGORY,
     SCORED_CONCEPT,
@@ -26,13 +30,14 @@ from mllm_probe.schema import (
 )
 from mllm_probe.studies.baselines import baseline_lines, baselines, knows_the_words
 from mllm_probe.studies.effect import effect
+from mllm_probe.studies.multiverse import ATLAS, asked, counted
 from mllm_probe.studies.readout import LAST_PROMPT
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 from mllm_probe.vectors import concept_vectors
 
 GRIDS = (OFF_TARGET,)
 """Names under which ``grids=`` takes what was run already."""
-DEPTHS = (0.25, 0.5, 0.75, 1.0)
+DEPTHS = tuple(ATLAS.aspects[DEPTH])
 """Relative depths of the blocks that are steered; the headline is the one with the largest mean effect."""
 PERMUTATIONS = 9999
 _IMAGES, _DRAWS = 12, 4
@@ -79,7 +84,9 @@ def atlas(
         scored_category): mean effect on other concepts, which is negative where one concept takes the place of
         another. ``told`` (concept, layer): cosine of the vector of images with that of sentences about the same
         concept, ``told_others`` (concept, layer) with those about other concepts of its category, which is its control;
-        NaN where the tokenizer does not know the sentences' words. Attributes ``headline_layer``, ``summary``,
+        NaN where the tokenizer does not know the words of the sentences. ``verdict`` (specification): effect on the
+        own concept minus that on others of its category, in every way of
+        :data:`mllm_probe.studies.multiverse.ATLAS`. Attributes ``headline_layer``, ``summary``,
         ``n_concepts``. Baselines (concept) as :func:`mllm_probe.studies.baselines.baselines` gives them.
 
     Raises
@@ -110,8 +117,31 @@ def atlas(
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
     layer = isolation.attrs["headline_layer"]
     beside = baselines(run, vectors, (LAST_PROMPT,), layer)
-    result = result.merge(beside).assign_attrs(run.facts, **beside.attrs, headline_layer=layer)
+    ways = _in_every_way(run, grid)
+    result = result.merge(beside).merge(ways)
+    result = result.assign_attrs(run.facts | beside.attrs | ways.attrs, headline_layer=layer)
     return result.assign_attrs(summary=summary_of(result))
+
+
+def _in_every_way(run: StudyRuns, grid: xr.Dataset) -> xr.Dataset:
+    """Effect of every vector on its own concept minus that on the others of its category, in every way."""
+    names, kinds = grid[CONCEPT].values, np.array(run.categories)
+    others = (kinds[:, None] == kinds) & ~np.eye(len(names), dtype=bool)
+    steered = grid[OFF_TARGET].isel({STRENGTH: 0}, drop=True).sel({SCORED_CONCEPT: names})
+    base = {
+        "random": grid[f"{OFF_TARGET}_random"].isel({STRENGTH: 0}, drop=True).mean(DRAW),
+        "unsteered": grid[f"{OFF_TARGET}_unsteered"],
+    }
+
+    def over(depth: float, against: str, half: str) -> np.ndarray:
+        change = steered - base[against].sel({SCORED_CONCEPT: names})
+        change = change.where(grid["eligible"].isel({STRENGTH: 0}, drop=True)).sel({LAYER: run.blocks_at((depth,))[0]})
+        chosen = np.arange(change.sizes[SAMPLE]) % 2 == (half == "second")
+        table = change.isel({SAMPLE: chosen}).mean(SAMPLE).transpose(CONCEPT, SCORED_CONCEPT).values
+        return np.asarray(np.diagonal(table) - mean(np.where(others, table, np.nan)))
+
+    ways = asked(ATLAS, lambda **way: float(mean(over(**way))))
+    return ways.assign_attrs(headline_p=sign_flip_test(over(**ATLAS.headline), seed=run.seed))
 
 
 def unit_vectors(vectors: xr.Dataset) -> xr.DataArray:
@@ -247,5 +277,5 @@ def summary_of(study: xr.Dataset) -> str:
         else "Vectors of sentences are not compared: the tokenizer does not know their words, or no category has two "
         "concepts."
     )
-    lines += baseline_lines(study)
+    lines += [counted(study), *baseline_lines(study)]
     return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))

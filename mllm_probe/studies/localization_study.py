@@ -53,7 +53,8 @@ MEASURES = ("interchange, insert", "interchange, remove", "steering, vector", "s
 STATISTICS = ("effective_layers", "effective_share", "centre_depth", "onset")
 STRENGTHS = (0.25, 0.5, 1.0, 2.0)
 """In residual norms; the profile is that of strength 1, the others give the dose for half of the effect."""
-_IMAGES, _DRAWS, _METRIC = 12, 4, "logprob"
+_IMAGES, _DRAWS, _METRIC = 8, 4, "logprob"
+_LENS_PAIRS = 6
 _PAIRS_BY_TOKEN = 3
 """Pairs whose image tokens are exchanged one by one, each of which is a run."""
 _HEADLINE = ("interchange, insert", "effective_layers")
@@ -159,8 +160,7 @@ def _baselines(run: StudyRuns, grid: xr.Dataset) -> xr.Dataset:
 
 def _patched(run: StudyRuns) -> xr.Dataset:
     """Interchange of each image with its counterfactual."""
-    pairs = min(min(len(one.positive), len(one.negative)) for one in run.others.values())
-    library = run.others.subset(pairs=min(pairs, _IMAGES))
+    library = run.pairs(_IMAGES)
     return run.grid(
         INTERCHANGE,
         lambda store: patch(
@@ -172,8 +172,7 @@ def _patched(run: StudyRuns) -> xr.Dataset:
 
 def _patched_by_token(run: StudyRuns) -> xr.Dataset:
     """Interchange of single image tokens at the input of block 0."""
-    pairs = min(min(len(one.positive), len(one.negative)) for one in run.others.values())
-    library = run.others.subset(pairs=min(pairs, _PAIRS_BY_TOKEN))
+    library = run.pairs(_PAIRS_BY_TOKEN)
     return run.grid(
         PATCHES,
         lambda store: patch(
@@ -229,7 +228,7 @@ def _three_things(run: StudyRuns, grid: xr.Dataset, swept: Mapping[str, xr.Datas
     stored = shares.sel({GROUP: LAST_PROMPT, CONTROL: "pair", DIRECTION: "insert"}, drop=True)
     stored = stored.where(stored[LAYER] >= 0, drop=True)
     probe = _last_vectors(run)["probe_accuracy"].sel({SCOPE: LAST_PROMPT}, drop=True)
-    lens = lens_gap(run.model, run.others, run.prompt)
+    lens = lens_gap(run.model, run.pairs(_LENS_PAIRS), run.prompt)
     named = {"steerable": steered, "stored": stored, "probe": probe, "readable": lens}
     named = {name: one.reset_coords(drop=True).sel({CONCEPT: run.concepts}) for name, one in named.items()}
     pairs = {f"{a}, {b}": _squared_correlation(named[a], named[b]) for a, b in itertools.combinations(named, 2)}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mllm_probe.schema import ASPECT, CONTROL, DEPTH, EDIT, HALF, READ_ALONG, SCOPE, SPECIFICATION
+from mllm_probe.schema import ASPECT, CONTROL, DEPTH, EDIT, HALF, PREDICTOR, READ_ALONG, SCOPE, SPECIFICATION
 from mllm_probe.studies.effect import LARGEST_P
 
 AGREEING = 0.8
@@ -100,6 +100,24 @@ REVERSE = Multiverse(
     },
 )
 """Whether steering against a concept makes it surge inside: see :func:`mllm_probe.studies.reverse_steering`."""
+ATLAS = Multiverse(
+    "effect on the own concept minus that on the others of its category",
+    "nats",
+    {DEPTH: (0.25, 0.5, 0.75, 1.0), "against": ("random", "unsteered"), HALF: _HALVES},
+    {DEPTH: 0.5, "against": "random", HALF: "first"},
+)
+"""Whether a vector isolates its concept from its nearest relations."""
+RELIABILITY = Multiverse(
+    "rank correlation of what is known of a vector with its steerability",
+    "ρ",
+    {
+        PREDICTOR: ("split_half_cosine", "pair_cosine", "separation", "norm"),
+        DEPTH: (0.25, 0.5, 0.75, 1.0),
+        HALF: _HALVES,
+    },
+    {PREDICTOR: "separation", DEPTH: 1.0, HALF: "first"},
+)
+"""Whether anything known before steering foretells it."""
 
 
 def asked(multiverse: Multiverse, verdict: Callable[..., float]) -> xr.Dataset:

@@ -16,6 +16,7 @@ from mllm_probe.metrics.text import named
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, DRAW, EDIT, LAYER, PROMPT, SAMPLE, SCOPE, STRENGTH, WORDS
 from mllm_probe.steering.controls import CONCEPT as ITSELF
+from mllm_probe.studies.baselines import baseline_lines, baselines
 from mllm_probe.studies.effect import effect, value_by_image
 from mllm_probe.studies.multiverse import PLACES, RECOGNITION_OR_REASONING, asked, counted
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
@@ -90,7 +91,8 @@ def recognition_vs_reasoning(
         ``relation_itself``, share of the problem's answers that name the new relation instead of what follows from it.
         By (asked, concept): ``stated`` and ``stated_step``, share of answers that follow a sentence. ``verdict``
         (specification): effect on recognition minus effect on the problem, see :mod:`mllm_probe.studies.multiverse`.
-        Attributes ``summary``, ``n_concepts``, ``headline``, ``headline_p``.
+        Baselines (concept) as :func:`mllm_probe.studies.baselines.baselines` gives them. Attributes ``summary``,
+        ``n_concepts``, ``headline``, ``headline_p``.
 
     Raises
     ------
@@ -117,8 +119,10 @@ def recognition_vs_reasoning(
     result = xr.merge(parts, combine_attrs="drop", join="exact", compat="equals")
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
     every_way = asked(RECOGNITION_OR_REASONING, lambda **way: _verdict(swept, **way).mean())
+    beside = baselines(run, run.vectors(IMAGE, LAST_PROMPT), (IMAGE,), run.blocks_at(DEPTHS)[0])
     p = sign_flip_test(_verdict(swept, **RECOGNITION_OR_REASONING.headline), seed=seed)
-    result = result.merge(every_way).assign_attrs(run.facts, headline=every_way.attrs["headline"], headline_p=p)
+    result = result.merge(every_way).merge(beside)
+    result = result.assign_attrs(run.facts | every_way.attrs | beside.attrs, headline_p=p)
     return result.assign_attrs(summary=summary_of(result))
 
 
@@ -304,7 +308,7 @@ def summary_of(study: xr.Dataset) -> str:
     ]
     lines += [_place_line(study.sel({SCOPE: place, EDIT: _HEADLINE}), place) for place in PLACES]
     lines.append(_stated_line(study))
-    lines.append(counted(study))
+    lines += [counted(study), *baseline_lines(study)]
     return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))
 
 

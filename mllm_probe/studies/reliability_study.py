@@ -11,7 +11,7 @@ from scipy import stats
 
 from mllm_probe.activations import capture
 from mllm_probe.concepts import ConceptLibrary, Picture
-from mllm_probe.metrics.statistics import LEVEL, wilson_interval
+from mllm_probe.metrics.statistics import LEVEL, mean, wilson_interval
 from mllm_probe.models import ProbeModel
 from mllm_probe.schema import (
     CATEGORY,
@@ -29,6 +29,7 @@ from mllm_probe.schema import (
 )
 from mllm_probe.steering.controls import CONCEPT as ITSELF
 from mllm_probe.studies.baselines import baseline_lines, baselines
+from mllm_probe.studies.multiverse import RELIABILITY, asked, counted
 from mllm_probe.studies.readout import LAST_PROMPT
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 from mllm_probe.sweeps import sweep
@@ -40,7 +41,7 @@ STRENGTHS = (-1.0, -0.5, 0.5, 1.0)
 """In residual norms; the unsteered score is the fifth point of the line."""
 PREDICTORS = ("split_half_cosine", "pair_cosine", "separation", "norm")
 _IMAGES, _DRAWS, _METRIC = 12, 8, "logprob"
-_PROMPTS = 3
+_PROMPTS, _FEWEST_RANKED = 3, 4
 STYLES = "visual_style"
 """Category whose concepts are styles of whole images."""
 
@@ -90,7 +91,9 @@ def reliability(
         at the ``headline_layer``: ``foretells`` (Spearman's ρ with steerability over concepts) with ``rho_low``,
         ``rho_high``, and ``foretells_anti`` (with the share of anti-steerable images). ``transfer`` (asked): Spearman's
         ρ over concepts and images between slopes under the study's prompt and under another one. ``style_transfer``
-        (style): ρ over concepts between mean slopes on images in a style and on images in other ones. Attributes
+        (style): ρ over concepts between mean slopes on images in a style and on images in other ones. ``verdict``
+        (specification), with ``setting``: ρ of predictors with steerability, in every way of
+        :data:`mllm_probe.studies.multiverse.RELIABILITY`. Attributes
         ``headline_layer``, ``summary``, ``n_concepts``. Baselines (concept) as
         :func:`mllm_probe.studies.baselines.baselines` gives them.
 
@@ -125,8 +128,46 @@ def reliability(
     result = result.assign(style_transfer=_between_styles(run, slopes))
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
     beside = baselines(run, vectors, (LAST_PROMPT,), layer)
-    result = result.merge(beside).assign_attrs(run.facts, **beside.attrs, headline_layer=layer)
+    ways = _in_every_way(run, result)
+    result = result.merge(beside).merge(ways)
+    result = result.assign_attrs(run.facts | beside.attrs | ways.attrs, headline_layer=layer)
     return result.assign_attrs(summary=summary_of(result))
+
+
+def _in_every_way(run: StudyRuns, result: xr.Dataset) -> xr.Dataset:
+    """Rank correlation of every predictor with the mean slope of half of the images, in every way."""
+
+    def both(predictor: str, depth: float, half: str) -> tuple[np.ndarray, np.ndarray]:
+        layer = run.blocks_at((depth,))[0]
+        slopes = result["slope"].sel({LAYER: layer}).transpose(CONCEPT, SAMPLE).values
+        chosen = np.arange(slopes.shape[1]) % 2 == (half == "second")
+        return result[predictor].sel({LAYER: layer}).values, mean(slopes[:, chosen])
+
+    ways = asked(RELIABILITY, lambda **way: rank_correlation(*both(**way))[0])
+    return ways.assign_attrs(headline_p=rank_permutation_p(*both(**RELIABILITY.headline), seed=run.seed))
+
+
+def rank_permutation_p(one: np.ndarray, other: np.ndarray, *, permutations: int = 9999, seed: int = 0) -> float:
+    """Two-sided p of Spearman's ρ of 0, by permutation.
+
+    Parameters
+    ----------
+    one, other : float array [concept]
+        Pairs with NaN do not count.
+    permutations, seed : int
+
+    Returns
+    -------
+    float
+        NaN where ρ is.
+    """
+    known = np.isfinite(one) & np.isfinite(other)
+    ranks = [stats.rankdata(side[known]) for side in (one, other)]
+    if known.sum() < _FEWEST_RANKED or any(np.ptp(side) == 0 for side in ranks):
+        return np.nan
+    first, second = (side - side.mean() for side in ranks)
+    drawn = np.random.default_rng(seed).permuted(np.tile(second, (permutations, 1)), axis=1) @ first
+    return float((1 + (np.abs(drawn) >= abs(first @ second) - 1e-9).sum()) / (1 + permutations))
 
 
 def slope_over_doses(scores: xr.DataArray, unsteered: xr.DataArray) -> xr.DataArray:
@@ -244,7 +285,7 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> tuple[float, float, 
     """
     known = np.isfinite(one) & np.isfinite(other)
     one, other = one[known], other[known]
-    if len(one) < 4 or np.ptp(one) == 0 or np.ptp(other) == 0:
+    if len(one) < _FEWEST_RANKED or np.ptp(one) == 0 or np.ptp(other) == 0:
         return np.nan, np.nan, np.nan
     rho = float(stats.spearmanr(one, other).statistic)
     half = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt((1 + rho**2 / 2) / (len(one) - 3))
@@ -328,5 +369,5 @@ def summary_of(study: xr.Dataset) -> str:
     if study.sizes.get(PROMPT):
         shared = ", ".join(f"{float(study['transfer'].sel({PROMPT: p})):.2f} ({p})" for p in study[PROMPT].values)
         lines.append(f"Slopes under other prompts correlate with these by ρ {shared}.")
-    lines += [_styles_line(study), *baseline_lines(study)]
+    lines += [_styles_line(study), counted(study), *baseline_lines(study)]
     return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))

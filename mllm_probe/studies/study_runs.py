@@ -61,8 +61,10 @@ class StudyRuns:
         if vectors is not None:
             require_same_model(vectors, model, what="the vectors")
         self.study, self.model, self.prompt, self.seed, self.progress = study, model, prompt, seed, progress
-        self.subject: Subject = subject_of(model, library, vectors, prompt=prompt, seed=seed, progress=progress)
         self._given, self._store = vectors, None if store is None else Path(store)
+        self.subject: Subject = subject_of(
+            model, library, vectors, prompt=prompt, seed=seed, store=self._store, progress=progress
+        )
         self._made: dict[tuple[Any, ...], xr.Dataset] = {}
 
     @property
@@ -120,6 +122,11 @@ class StudyRuns:
                 progress=self.progress, **{"probe_accuracy": False, **settings},
             )  # fmt: skip
         return self._made[key]
+
+    def pairs(self, count: int) -> ConceptLibrary:
+        """At most so many pairs of the images that the vectors were not made with, equally many of every concept."""
+        fewest = min(min(len(one.positive), len(one.negative)) for one in self.others.values())
+        return self.others.subset(pairs=min(fewest, count))
 
     def images_without(self, count: int) -> list[Picture] | ConceptLibrary:
         """Images that lack the concepts: few that serve all where labels say what they show, else the library's own."""

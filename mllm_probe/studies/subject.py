@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import xarray as xr
 
+from mllm_probe.activations.zarr_groups import open_group, write_group
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.concepts.bundled_worlds import library_call
 from mllm_probe.models import ProbeModel
@@ -48,6 +51,7 @@ def subject_of(
     *,
     prompt: str | None = None,
     seed: int = 0,
+    store: Path | None = None,
     progress: bool = True,
 ) -> Subject:
     """Find out which concepts of a library are fit to be studied, and divide their images.
@@ -62,6 +66,8 @@ def subject_of(
     prompt : str, optional
     seed : int
         Of the split.
+    store : Path, optional
+        Folder where it is kept which concepts are fit, so that it is found out once.
     progress : bool
 
     Raises
@@ -74,11 +80,24 @@ def subject_of(
     library = library_of(model, library)
     if vectors is not None:
         library = library.subset(concepts=[name for name in library if name in vectors[CONCEPT].values])
-    seen = check(model, _some_of(library), prompt, progress=progress)
+    seen = _seen(model, _some_of(library), prompt, store, progress)
     fit = [str(name) for name in seen[CONCEPT].values[seen["fit"].values]]
     if not fit:
         return Subject(model, seen, None, None)
     return Subject(model, seen, *fitted_and_others(library.subset(concepts=fit), vectors, seed))
+
+
+def _seen(
+    model: ProbeModel, library: ConceptLibrary, prompt: str | None, store: Path | None, progress: bool
+) -> xr.Dataset:
+    """Which concepts are fit: from the store where it is kept of this model, these images and this prompt."""
+    if store is None:
+        return check(model, library, prompt, progress=progress)
+    asked = hashlib.sha256((model.default_prompt if prompt is None else prompt).encode()).hexdigest()[:8]
+    kept = store / f"check {model.fingerprint} {library.fingerprint} {asked}.zarr"
+    if not kept.is_dir():
+        write_group(check(model, library, prompt, progress=progress), kept)
+    return open_group(kept).load()
 
 
 def _some_of(library: ConceptLibrary) -> ConceptLibrary:
