@@ -245,7 +245,7 @@ def train_model(
     work
         Folder for checkpoints; in the user's cache by default.
     out
-        Folder for the model; one of its name here by default.
+        Folder for the model; one of its name here by default, in the user's cache for another seed than 0.
     seed
         Of the whole training.
     tower_after

@@ -20,6 +20,7 @@ import xarray as xr
 from mllm_probe import studies
 from mllm_probe.activations.zarr_groups import open_group, write_group
 from mllm_probe.apps.report import StudySection, studies_report
+from mllm_probe.apps.training.seeds import other_seeds
 from mllm_probe.apps.zoo import tiny_qwen
 from mllm_probe.concepts import ConceptLibrary, scenes
 from mllm_probe.loading import load, randomised
@@ -161,8 +162,8 @@ def default_work() -> Path:
 def models_there() -> dict[str, Callable[[], ProbeModel]]:
     """Models that are studied, by the name they are shown under: how each is loaded."""
     found: dict[str, Callable[[], ProbeModel]] = {name: partial(load, name) for name in LADDER}
-    for config in sorted((cache_root() / "seeds").glob("*/config.json")):
-        found[config.parent.name] = partial(_of_another_seed, config.parent)
+    for folder in other_seeds():
+        found[folder.name] = partial(_of_another_seed, folder)
     return found | {SHUFFLED: lambda: randomised(load(LADDER[0])), UNTRAINED: tiny_qwen}
 
 

@@ -16,6 +16,7 @@ from mllm_probe.apps.train import default_work
 from mllm_probe.apps.train import main as train_drawn
 from mllm_probe.apps.training.architecture import DEPTHS
 from mllm_probe.apps.training.pausing import Pause
+from mllm_probe.apps.training.seeds import WITH_TOWER, seeds_folder
 from mllm_probe.loading.decoder_cache import cache_root
 
 
@@ -38,11 +39,14 @@ def train_listed(
     ----------
     name : str
     work, out : str, optional
-        Folders for checkpoints, and for the model.
+        Folders for checkpoints, and for the model: one of its name here, or for another seed than 0 in the user's
+        cache, where ``mllm-probe studies bundled`` finds it.
     seed : int
     tower_after : str or Path, optional
         Checkpoint of an earlier tower that the emoji model's begins with.
-    tower_steps, steps : int, optional
+    tower_steps : int, optional
+        Without it, a model of the drawn world takes the tower of ``"scenes-8l"``, as the bundled ones did.
+    steps : int, optional
     minutes : float, optional
         In place of ``steps``, of the emoji model.
     threads : int
@@ -64,6 +68,10 @@ def train_listed(
     if name in DEPTHS:
         _require_unset(name, minutes=minutes, only=only, tower_after=tower_after)
         given = {"--work": work, "--out": out, "--tower-steps": tower_steps, "--steps": steps}
+        if name != WITH_TOWER and tower_steps is None:
+            given["--tower"] = WITH_TOWER  # as the bundled one was made: models of the drawn world differ in depth only
+        if seed and out is None:
+            given["--out"] = str(seeds_folder() / f"{name}-seed{seed}")
         options = [text for option, value in given.items() if value is not None for text in (option, str(value))]
         train_drawn(["--model", name, "--seed", str(seed), "--processes", str(threads), *options])
         return True

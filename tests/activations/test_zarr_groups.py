@@ -12,7 +12,7 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe import sweeps
-from mllm_probe.activations.zarr_groups import CODECS, open_group
+from mllm_probe.activations.zarr_groups import CODECS, open_group, write_group
 from mllm_probe.activations.zarr_store import open_zarr, save_zarr
 from mllm_probe.cli import main
 from tests.sweeps.helpers import random_vectors
@@ -179,3 +179,30 @@ def test_what_is_no_group_is_refused(tmp_path):
     for wrong in (None, 3, b"a"):
         with pytest.raises(TypeError, match="expected the path of a Zarr store as text or a pathlib.Path, not"):
             open_group(wrong)
+
+
+def test_a_group_is_written_whole_with_texts_that_are_read_as_they_were(tmp_path):
+    texts = np.array(["short", "a longer one"], object)
+    data = xr.Dataset(
+        {"value": (("concept", "layer"), np.ones((2, 3))), "said": ("concept", texts)},
+        {"concept": texts, "category": ("concept", texts.astype(np.dtypes.StringDType()))},
+        {"models": ["one", "two"], "n": 3},
+    )
+    path = tmp_path / "deep" / "study.zarr"
+    write_group(data, path)
+    read = open_group(path).load()
+    assert [read[name].dtype.kind for name in ("concept", "category", "said")] == ["U"] * 3
+    assert read.said.values.tolist() == texts.tolist() and read.attrs == data.attrs
+    write_group(data.assign(value=data.value + 1), path)
+    assert (open_group(path).value == 1).all(), "what is there stays"
+    assert [one.name for one in path.parent.iterdir()] == ["study.zarr"]
+
+
+def test_a_group_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError):
+        write_group(xr.Dataset({"value": 1}), tmp_path / "file" / "study.zarr")
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(OSError, match="could not be written"):
+        write_group(xr.Dataset({"value": 1}), tmp_path / "taken")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "taken"]

@@ -66,6 +66,24 @@ def test_a_vector_causes_its_own_concept_more_than_others(study):
     assert "nothing can be concluded" in study.attrs["summary"]
 
 
+def test_a_vector_isolates_its_concept_in_every_way(model, library, study):
+    """One way computed anew: block 1, against the unsteered scores, second half of the images."""
+    fit, others = library.split()
+    vectors = mp.concept_vectors(model, fit, tokens=("last_prompt",), probe_accuracy=False, progress=False)
+    grid = mp.sweep(
+        model, vectors, mp.concepts.neutral_images(others, 12), layers=[1], strengths=(1.0,), tokens=("last_prompt",),
+        metrics=("off_target",), controls=("random",), draws=4, progress=False,
+    )  # fmt: skip
+    change = (grid.off_target - grid.off_target_unsteered).isel(strength=0, layer=0, drop=True)
+    change = change.where(grid.eligible.isel(strength=0)).isel(sample=slice(1, None, 2))
+    table = change.mean("sample").transpose("concept", "scored_concept").values
+    own = [table[i, i] - np.mean([table[i, j] for j in range(6) if i != j and i // 3 == j // 3]) for i in range(6)]
+    settings = study.setting.to_pandas()
+    way = (settings["depth"] == "0.5") & (settings["against"] == "unsteered") & (settings["half"] == "second")
+    assert float(study.verdict.values[way.values].item()) == pytest.approx(np.mean(own), abs=1e-4)
+    assert (study.verdict > 0).all() and "positive in 16 of 16" in study.attrs["summary"]
+
+
 def test_sentences_whose_words_are_unknown_are_not_compared(model, library, study, monkeypatch):
     assert not knows_the_words(model, [one.source.text for one in mp.concepts.from_text(library).pictures])
     assert np.isnan(study.told).all() and "does not know their words" in study.attrs["summary"]

@@ -53,6 +53,12 @@ def test_the_verdicts_are_recognition_minus_problem(study):
     assert "effect on recognition minus effect on the problem: positive in" in study.attrs["summary"]
 
 
+def test_words_and_a_related_relation_stand_beside_steering(study):
+    assert (study.own > study.related + 1).all(), "the concept's own vector does more for its word"
+    assert "Told in words in place of steering" in study.attrs["summary"]
+    assert "image, block 0, +1 residual norm" in study.attrs["summary"]
+
+
 def test_the_summary_says_what_cannot_be_concluded(study):
     said = study.attrs["summary"]
     assert "2 relations" in said and "Fewer than 8 concepts of relation" in said

@@ -11,6 +11,7 @@ from mllm_probe.studies.reliability_study import (
     PREDICTORS,
     STRENGTHS,
     rank_correlation,
+    rank_permutation_p,
     reliability,
     slope_over_doses,
 )
@@ -118,6 +119,21 @@ def test_transfer_to_other_styles_correlates_mean_slopes_over_concepts():
     expected = stats.spearmanr(np.nanmean(slopes[:, inside], 1), np.nanmean(slopes[:, outside], 1)).statistic
     assert float(study.style_transfer.sel(style="neon")) == pytest.approx(expected)
     assert "with those in other styles" in study.attrs["summary"]
+    settings, last = study.setting.to_pandas(), study.layer.values[-1]
+    way = (settings["predictor"] == "norm") & (settings["depth"] == "1.0") & (settings["half"] == "second")
+    half = study.slope.sel(layer=last).transpose("concept", "sample").values[:, 1::2]
+    expected = stats.spearmanr(study.norm.sel(layer=last), np.nanmean(half, 1)).statistic
+    assert float(study.verdict.values[way.values].item()) == pytest.approx(expected)
+    assert "of 32" in study.attrs["summary"]
+
+
+def test_p_of_a_rank_correlation_is_by_permutation():
+    g = np.random.default_rng(3)
+    one = g.standard_normal(8)
+    assert rank_permutation_p(one, one**3) == pytest.approx(2 / 40320, abs=5e-4)
+    drawn = [rank_permutation_p(g.standard_normal(8), g.standard_normal(8), permutations=199) for _ in range(200)]
+    assert 0.01 <= np.mean(np.array(drawn) <= 0.05) <= 0.1
+    assert np.isnan(rank_permutation_p(one[:3], one[:3])) and np.isnan(rank_permutation_p(one, np.ones(8)))
 
 
 def test_without_styles_their_transfer_is_not_known(study):

@@ -77,7 +77,7 @@ def test_every_study_has_a_page(name, tmp_path):
 
 def test_what_makes_no_page_is_refused(tmp_path):
     path = tmp_path / "page.html"
-    with pytest.raises(ValueError, match="a study in at least one section; got none"):
+    with pytest.raises(ValueError, match="a study or a paragraph in at least one section; got none"):
         studies_report([("Nothing", [], [])], path)
     with pytest.raises(TypeError, match=r"sections \(heading, paragraphs, studies\); got 'atlas'"):
         studies_report(["atlas"], path)

@@ -74,11 +74,11 @@ def studies_report(
     TypeError
         If a section is no such triple, or a study no dataset.
     ValueError
-        If there is no study, or a dataset is none.
+        If there is neither a study nor a paragraph, or a dataset is no study.
     """
     target, checked = writable_path_of("path", path), [_checked(section) for section in sections]
-    if not any(section.studies for section in checked):
-        raise ValueError("expected a study in at least one section; got none.")
+    if not any(section.studies or section.paragraphs for section in checked):
+        raise ValueError("expected a study or a paragraph in at least one section; got none.")
     collected, parts = Collected(), []
     mounts: list[JsonObject] = []
     try:

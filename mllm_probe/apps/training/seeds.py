@@ -1,0 +1,20 @@
+"""Models of the drawn world that were trained from another seed: where they are, and whose vision tower they take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mllm_probe.loading.decoder_cache import cache_root
+
+WITH_TOWER = "scenes-8l"
+"""Model whose vision tower the others of the drawn world take as it is."""
+
+
+def seeds_folder() -> Path:
+    """Folder in the user's cache for models of other seeds than the bundled ones."""
+    return cache_root() / "seeds"
+
+
+def other_seeds() -> list[Path]:
+    """Folders of the models there, in alphabetical order."""
+    return sorted(config.parent for config in seeds_folder().glob("*/config.json"))
