@@ -32,7 +32,12 @@ LONGEST_FILES = (
     "tests/sweeps/test_store.py",
     "tests/sweeps/test_ways_table.py",
     "tests/widgets/test_exit.py",
+    "tests/studies/test_scaling.py",
     "tutorials/00_quickstart.ipynb",
+    "tutorials/01_localization.ipynb",
+    "tutorials/02_scaling.ipynb",
+    "tutorials/03_reverse_steering.ipynb",
+    "tutorials/04_recognition_and_reasoning.ipynb",
 )
 """Begun before the others, which go by their number of tests: begun last, one would run alone at the end.
 

@@ -20,6 +20,10 @@ FEWEST_CONCEPTS = 8
 """Concepts of a category with fewer of which nothing is concluded: 4 against 4 cannot have a p under .029."""
 
 
+_ORIGIN = "concepts"
+"""Attribute of vectors and sweeps: hash of the images that the vectors were made with."""
+
+
 class StudyRuns:
     """One run of a study: its subject, and what it runs or was given.
 
@@ -60,6 +64,7 @@ class StudyRuns:
             require_same_model(grid, model, what=f"grid {name!r}")
         if vectors is not None:
             require_same_model(vectors, model, what="the vectors")
+        _require_one_origin(self._grids, vectors)
         self.study, self.model, self.prompt, self.seed, self.progress = study, model, prompt, seed, progress
         self._given, self._store = vectors, None if store is None else Path(store)
         self.subject: Subject = subject_of(
@@ -139,7 +144,14 @@ class StudyRuns:
         """A grid by its name, of the concepts that are fit or some of them: the one given, else the one made."""
         if name not in self._grids:
             self._grids[name] = run(None if self._store is None else self._store / f"{name}.zarr")
-        return self._grids[name].sel({CONCEPT: self.concepts if concepts is None else list(concepts)})
+        grid, wanted = self._grids[name], self.concepts if concepts is None else list(concepts)
+        lacking = [one for one in wanted if one not in grid[CONCEPT].values]
+        if lacking:
+            raise ValueError(
+                f"grid {name!r} lacks the concept '{lacking[0]}', which the model tells apart; it has "
+                f"{', '.join(map(str, grid[CONCEPT].values))}. Run it with all of them, or give a library without it."
+            )
+        return grid.sel({CONCEPT: wanted})
 
     def swept(
         self, name: str, vectors: xr.Dataset, images: Any, *, prompt: Sequence[str] | None = None, **settings: Any
@@ -152,7 +164,38 @@ class StudyRuns:
                 self.model, vectors, images, asked, seed=self.seed, store=store, progress=self.progress, **settings
             )  # fmt: skip
 
+        if name in self._grids:
+            self._require_settings(name, prompt, settings)
         return self.grid(name, run, vectors[CONCEPT].values.tolist())
+
+    def _require_settings(self, name: str, prompt: Sequence[str] | None, settings: Mapping[str, Any]) -> None:
+        """Raise a ValueError that names the first setting in which a grid is not what the study runs."""
+        wanted = {"scope": "+".join(settings["tokens"]), "unit": settings.get("unit", "residual")}
+        if prompt is None:
+            wanted["prompt"] = self.model.default_prompt if self.prompt is None else self.prompt
+        for setting, value in wanted.items():
+            there = self._grids[name].attrs.get(setting, value)
+            if there != value:
+                raise ValueError(
+                    f"grid {name!r}: expected {setting} {value!r}, with which this study runs it; it was run with "
+                    f"{there!r}. Run it anew, or leave it out of grids=."
+                )
+
+
+def _require_one_origin(grids: Mapping[str, xr.Dataset], vectors: xr.Dataset | None) -> None:
+    """Raise a ValueError unless all sweeps used vectors of the same images: those given, if there are any."""
+    # A patch has no vectors and no unit.
+    swept = {name: grid.attrs for name, grid in grids.items() if "unit" in grid.attrs and _ORIGIN in grid.attrs}
+    used = {f"grid {name!r}": attributes[_ORIGIN] for name, attributes in swept.items()}
+    if vectors is not None and _ORIGIN in vectors.attrs:
+        used = {"the vectors": vectors.attrs[_ORIGIN], **used}
+    first = next(iter(used), "")
+    for name, one in used.items():
+        if one != used[first]:
+            raise ValueError(
+                f"grids: {first} and {name} have vectors of different images, so that they are not of one study. Run "
+                "all grids with the same vectors."
+            )
 
 
 def nothing_to_study(seen: xr.Dataset) -> str:
