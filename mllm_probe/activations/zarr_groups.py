@@ -103,7 +103,7 @@ def write_group(dataset: xr.Dataset, path: str | Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = partial_beside(target)
     try:
-        _with_plain_texts(dataset).to_zarr(unfinished, **OPTIONS)
+        with_plain_texts(dataset).to_zarr(unfinished, **OPTIONS)
         with contextlib.suppress(OSError):  # another process wrote it meanwhile
             unfinished.rename(target)
     finally:
@@ -112,7 +112,7 @@ def write_group(dataset: xr.Dataset, path: str | Path) -> None:
         raise OSError(f"{target} could not be written.")
 
 
-def _with_plain_texts(dataset: xr.Dataset) -> xr.Dataset:
+def with_plain_texts(dataset: xr.Dataset) -> xr.Dataset:
     """Give every text a fixed width: others are read back as a type that few libraries know."""
     texts = {name: one for name, one in dataset.variables.items() if one.dtype.kind in "OT" and one.size}
     plain = {name: (one.dims, np.array(one.values.tolist(), dtype=str), one.attrs) for name, one in texts.items()}

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.activations.zarr_groups import with_plain_texts
 from mllm_probe.metrics.statistics import bootstrap_interval, mean
 from mllm_probe.models.argument_checks import described, require_one_of
 from mllm_probe.plots.charts import Axis, Chart, Line, Matrix, Points, Specifications
@@ -77,7 +78,7 @@ def study_charts(of: xr.Dataset) -> list[Chart]:
 
 
 def of_study(of: object) -> xr.Dataset:
-    """Return a dataset that has the attribute ``study``; TypeError or ValueError for anything else."""
+    """Return a study, read from Zarr or not; TypeError or ValueError for all that lacks the attribute ``study``."""
     if not isinstance(of, xr.Dataset):
         raise TypeError(f"expected the dataset of one of mp.studies, got {described(of)}.")
     if not study_name(of):
@@ -85,7 +86,7 @@ def of_study(of: object) -> xr.Dataset:
             "expected the dataset of one of mp.studies, which says its name in the attribute 'study'; got one with "
             f"variables {sorted(map(str, of.data_vars))}."
         )
-    return of
+    return with_plain_texts(of)
 
 
 def study_name(of: object) -> str:

@@ -11,6 +11,7 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe.apps.report import StudySection, studies_report
+from mllm_probe.cli import main
 from tests.plots.studies_by_hand import STUDIES, atlas, comparison, localization, reliability, scaling, with_multiverse
 
 
@@ -90,3 +91,11 @@ def test_what_makes_no_page_is_refused(tmp_path):
     with pytest.raises(ValueError, match="metric: a study has its own measures and takes none; got 'logprob'"):
         mp.report(atlas(), path, metric="logprob")
     assert not path.exists()
+
+
+def test_a_study_that_was_kept_as_zarr_is_a_page_of_the_command_line(tmp_path, capsys):
+    study = with_multiverse(STUDIES["reverse_steering"]())
+    study.assign_coords(concept=study.concept.values.astype(object)).to_zarr(tmp_path / "study.zarr", zarr_format=2)
+    assert main(["report", str(tmp_path / "study.zarr"), str(tmp_path / "page.html")]) == 0
+    assert "page.html" in capsys.readouterr().out
+    assert "edited: block 1" in (tmp_path / "page.html").read_text(encoding="utf-8")
