@@ -25,6 +25,7 @@ from mllm_probe.apps.zoo import tiny_qwen
 from mllm_probe.concepts import ConceptLibrary, scenes
 from mllm_probe.loading import load, randomised
 from mllm_probe.loading.decoder_cache import cache_root
+from mllm_probe.metrics.number_text import chance
 from mllm_probe.models import ProbeModel
 from mllm_probe.scenes.language import OPPOSITES
 from mllm_probe.scenes.vocabulary import names
@@ -307,7 +308,7 @@ def verdict_on(finding: Finding, study: xr.Dataset) -> str:
     headline = float(study["verdict"].values[study.attrs["headline"]])
     return (
         f"{told} ({study['verdict'].attrs['long_name']}: positive in {more} of {total} ways, negative in {less}; "
-        f"headline {headline:+.2f}, p {float(study.attrs['headline_p']):.3f})."
+        f"headline {headline:+.2f}, p {chance(float(study.attrs['headline_p']))})."
     )
 
 

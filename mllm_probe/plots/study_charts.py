@@ -11,6 +11,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.zarr_groups import with_plain_texts
+from mllm_probe.metrics.number_text import chance
 from mllm_probe.metrics.statistics import bootstrap_interval, mean
 from mllm_probe.models.argument_checks import described, require_one_of
 from mllm_probe.plots.charts import Axis, Chart, Line, Matrix, Points, Specifications
@@ -243,7 +244,7 @@ def _cosines(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
     if np.isfinite(here["p"]):
         caption.append(
             f"Mean cosine within a category {float(here['within']):+.2f}, across {float(here['across']):+.2f} "
-            f"(p {float(here['p']):.4f}, categories permuted over concepts)."
+            f"(p {chance(float(here['p']))}, categories permuted over concepts)."
         )
     matrix = Matrix(tuple(names), tuple(names), values, 1.0, "", concepts=True)
     title = f"Cosine between concept vectors (block {layer})"

@@ -11,6 +11,7 @@ import xarray as xr
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.concepts.picture import Sentence
 from mllm_probe.concepts.told import from_text
+from mllm_probe.metrics.number_text import chance
 from mllm_probe.metrics.statistics import mean, sign_flip_test
 from mllm_probe.models import ProbeModel
 from mllm_probe.schema import (
@@ -260,7 +261,7 @@ def summary_of(study: xr.Dataset) -> str:
     if np.isfinite(here["p"]):
         lines.append(
             f"Cosine of two vectors of one category {float(here['within']):+.2f}, of two categories "
-            f"{float(here['across']):+.2f} (p {float(here['p']):.4f})."
+            f"{float(here['across']):+.2f} (p {chance(float(here['p']))})."
         )
     names = study[CONCEPT].values
     others = np.where(np.eye(len(names), dtype=bool), np.nan, study["effect"].values)

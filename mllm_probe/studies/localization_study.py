@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.metrics.number_text import chance
 from mllm_probe.models import ProbeModel
 from mllm_probe.patching import patch
 from mllm_probe.schema import (
@@ -348,8 +349,8 @@ def _verdict(study: xr.Dataset, pair: str) -> str:
     more, less = int((known > 0).sum()), int((known < 0).sum())
     number = (
         f"{float(chosen['difference']):+.1f} blocks [{float(chosen['low']):.1f}, {float(chosen['high']):.1f}], "
-        f"p {float(chosen['p']):.3f}; beside the number of changed image tokens {float(chosen['adjusted']):+.1f}, "
-        f"p {float(chosen['adjusted_p']):.3f}"
+        f"p {chance(float(chosen['p']))}; beside the number of changed image tokens {float(chosen['adjusted']):+.1f}, "
+        f"p {chance(float(chosen['adjusted_p']))}"
     )
     agree = max(more, less) >= AGREEING * len(known)
     told = "the measures agree" if agree else "the measures disagree, so that nothing is concluded"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mllm_probe.metrics.number_text import chance
 from mllm_probe.schema import ASPECT, CONTROL, DEPTH, EDIT, HALF, PREDICTOR, READ_ALONG, SCOPE, SPECIFICATION
 from mllm_probe.studies.effect import LARGEST_P
 
@@ -197,7 +198,7 @@ def counted(study: xr.Dataset) -> str:
     known = f", neither or not known in {total - more - less}" if more + less < total else ""
     return (
         f"{about['long_name']}: positive in {more} of {total}, negative in {less}{known}; headline "
-        f"{headline:+.2f} {about['units']} (p {p:.3f}); {told}"
+        f"{headline:+.2f} {about['units']} (p {chance(p)}); {told}"
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.metrics.number_text import chance
 from mllm_probe.metrics.statistics import mean
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import described
@@ -307,7 +308,7 @@ def summary_of(study: xr.Dataset) -> str:
         if np.isfinite(here["difference"]):
             lines.append(
                 f"{rung}: abstract minus entity, share of the blocks that read it out {float(here['difference']):+.2f} "
-                f"[{float(here['low']):+.2f}, {float(here['high']):+.2f}], p {float(here['p']):.3f}."
+                f"[{float(here['low']):+.2f}, {float(here['high']):+.2f}], p {chance(float(here['p']))}."
             )
     lines += [counted(study), *baseline_lines(study)]
     if study.sizes[RUNG] < FEWEST_MODELS:

@@ -86,7 +86,7 @@ def test_the_atlas_is_a_matrix_of_cosines_by_category_and_a_table_of_effects_bes
     cells = data(figure, "cells")
     expected = of.cosine.sel(layer=7, concept="c2", scored_concept="c1")
     assert cells["value"][1 * 6 + 3] == expected and (cells["x"][9], cells["y"][9]) == ("c1", "c2")
-    assert "(p 0.0123" in texts(figure) and "block 7" in texts(figure)
+    assert "(p .013" in texts(figure) and "block 7" in texts(figure)
     table = study(of, chart="besides")
     assert data(table, "cells")["value"][1] == -2.1 and table.y_range.factors == ["abstract", "entity"]
     (cells,) = [one for one in table.renderers if one.name == "cells"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 import numpy as np
 
+from mllm_probe.metrics.number_text import chance, fixed
 from mllm_probe.plots.curves import nice_ceiling, strength_unit
 from mllm_probe.plots.palette import MARKS, control_label
 
@@ -165,16 +166,11 @@ def fewest(value: float) -> int:
     return max(0, -int(exact.as_tuple().exponent))
 
 
-def _fixed(value: float, digits: int) -> str:
-    """A number with ``digits`` decimal places, halves rounded up as in browsers."""
-    return f"{Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
-
-
 def plain(value: float, digits: int = 1) -> str:
     """A number with a proper minus; NaN and infinities as a dash."""
     if not math.isfinite(value):
         return "–"
-    text = _fixed(abs(value), digits)
+    text = fixed(abs(value), digits)
     return f"−{text}" if value < 0 and float(text) else text
 
 
@@ -189,17 +185,6 @@ def interval(low: float, high: float, digits: int = 1) -> str:
     return f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 
-def chance(p: float) -> str:
-    """A probability, ".013" or "< .001"; below .1 rounded up to three digits, so that .0501 does not seem to pass."""
-    if not math.isfinite(p):
-        return "–"
-    if p < 0.001:
-        return "< .001"
-    # Of float32, .05 lies a little above .05.
-    text = f"{math.ceil(p * 1000 - 1e-3) / 1000:.3f}" if p < 0.1 else _fixed(p, 2)
-    return text.removeprefix("0")
-
-
 def q_value(q: float) -> str:
     """A false discovery rate with its name, "q = .013"."""
     text = chance(q)
@@ -209,7 +194,7 @@ def q_value(q: float) -> str:
 def dose(value: float) -> str:
     """A strength: −2, ½, 1.25."""
     size = abs(value)
-    short = _fixed(size, 3)
+    short = fixed(size, 3)
     text = {0.5: "½", 0.25: "¼"}.get(size, short.rstrip("0").rstrip(".") if "." in short else short)
     return f"−{text}" if value < 0 else text
 
