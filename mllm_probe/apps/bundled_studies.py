@@ -97,7 +97,9 @@ FINDINGS = (
         "4 · Recognising a relation and reasoning from it",
         "The paper finds that relations are recognised without triggering the procedure that a problem needs.",
         1,
-        "Whether this holds for other problems: there are four relations, and one problem that turns them round.",
+        "Whether this holds for other problems: there are four relations, and one problem that turns them round. Half "
+        "of the ways push the last token, where a word is named and nothing is left to be worked out: read those that "
+        "edit the image by themselves.",
     ),
     Finding("atlas", "5 · How concept vectors lie to each other", "", 0, "The geometry of words: these models have one "
             "token for each."),
