@@ -89,7 +89,7 @@ def scaling(
         differs from model to model; ``best_depth`` (relative) and ``best_layer``; ``effective_layers``,
         ``effective_share``, ``centre_depth`` of the read-out profile of the image tokens. Per rung: ``blocks``,
         ``parameters``. By (trend, statistic): ``slope``, change per doubling of the blocks of the category's mean,
-        and ``monotone``, whether it rises (1) or falls (-1) from each model to the next, else 0. By (rung, statistic):
+        and ``monotone``, whether it rises (1) or falls (-1) from each depth to the next, else 0. By (rung, statistic):
         ``difference``, ``low``, ``high``, ``p`` of abstract minus entity, where both are there. ``verdict``
         (specification): growth of the effect per doubling of the blocks, abstract minus entity, in every way of
         :mod:`mllm_probe.studies.multiverse`, with ``setting`` (specification, aspect). Baselines (rung, concept) as
@@ -266,7 +266,8 @@ def _trends(result: xr.Dataset) -> xr.Dataset:
         means = mean(means)
         if np.isfinite(means).all() and np.ptp(doublings) > 0:
             slope[place] = np.polyfit(doublings, means, 1)[0]
-            steps = np.sign(np.diff(means))
+            # Models of one depth, such as two seeds, are one step of the ladder.
+            steps = np.sign(np.diff([means[doublings == depth].mean() for depth in np.unique(doublings)]))
             monotone[place] = steps[0] if (steps == steps[0]).all() else 0
     dims = (TREND, STATISTIC)
     coords = {TREND: categories, STATISTIC: list(STATISTICS)}

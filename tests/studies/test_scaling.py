@@ -88,3 +88,18 @@ def test_a_ladder_of_one_model_is_refused():
 def test_a_multiverse_without_runs_is_not_known(study):
     assert np.isnan(study.verdict).all() and study.sizes["specification"] == 128
     assert "cannot be computed in any of 128 ways" in study.attrs["summary"]
+
+
+def test_two_seeds_of_one_depth_are_one_step_of_a_trend():
+    from mllm_probe.studies.scaling_study import _trends
+
+    values = {name: (("rung", "concept"), np.array([[1.0], [3.0], [2.5], [4.0]])) for name in STATISTICS}
+    made = xr.Dataset(
+        {**values, "blocks": ("rung", [4, 4, 8, 16])},
+        {"rung": list("abcd"), "concept": ["cat"], "category": ("concept", ["entity"])},
+    )
+    trends = _trends(made).sel(trend="entity")
+    assert (trends.monotone == 1).all(), "2, 2.5, 4: the two of four blocks are averaged"
+    np.testing.assert_allclose(trends.slope, np.polyfit([2, 2, 3, 4], [1, 3, 2.5, 4], 1)[0])
+    made["best"][3] = [2.0]
+    assert _trends(made).monotone.sel(trend="entity", statistic="best") == 0
