@@ -319,7 +319,8 @@ class _Search:
         Random and on-manifold draws are the same rows for all concepts, so other concepts come along for the price of
         their own; shuffled draws are each concept's, so that those of the other concepts are not run.
         """
-        kinds = available_controls(self.vectors)
+        # Random directions without the concept's component tell nothing here that random ones do not.
+        kinds = [kind for kind in available_controls(self.vectors) if kind != "orthogonal"]
         others = _spread([str(n) for n in self.vectors[CONCEPT].values if str(n) not in names])
         shared = [kind for kind in kinds if kind != "shuffled"]
         shared += ["concepts"] if len(names) + len(others) > _OTHERS // 2 else []

@@ -121,7 +121,7 @@ def test_another_chart_and_a_selection_from_python_are_shown(opened: Page) -> No
 
 def test_every_way_to_ask_is_read_with_its_setting(opened: Page) -> None:
     ways = opened.get_by_test_id("study-multiverse")
-    expect(ways).to_contain_text("positive in 2 of 4, negative in 1, not known in 1")
+    expect(ways).to_contain_text("positive in 2 of 4, negative in 1, neither or not known in 1")
     place = opened.get_by_test_id("study-multiverse-ways")
     place.focus()
     place.press("ArrowRight")

@@ -16,7 +16,8 @@ from mllm_probe.models import ProbeModel
 from tests.widgets.test_heatmap import raw_grid
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("families", "models", "models evaluate", "models get", "models train", "report", "verify")
+COMMANDS = ("families", "models", "models evaluate", "models get", "models train", "report", "studies",
+            "studies bundled", "verify")  # fmt: skip
 HEAVY = ("torch", "transformers", "xarray", "pandas", "numpy", "zarr")
 
 
