@@ -31,7 +31,7 @@ from mllm_probe.schema import (
 )
 from mllm_probe.studies.baselines import baseline_lines, baselines, knows_the_words
 from mllm_probe.studies.effect import effect
-from mllm_probe.studies.multiverse import ATLAS, asked, counted
+from mllm_probe.studies.multiverse import ATLAS, asked, counted, in_half
 from mllm_probe.studies.readout import LAST_PROMPT
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 from mllm_probe.vectors import concept_vectors
@@ -137,7 +137,7 @@ def _in_every_way(run: StudyRuns, grid: xr.Dataset) -> xr.Dataset:
     def over(depth: float, against: str, half: str) -> np.ndarray:
         change = steered - base[against].sel({SCORED_CONCEPT: names})
         change = change.where(grid["eligible"].isel({STRENGTH: 0}, drop=True)).sel({LAYER: run.blocks_at((depth,))[0]})
-        chosen = np.arange(change.sizes[SAMPLE]) % 2 == (half == "second")
+        chosen = in_half(change.sizes[SAMPLE], half)
         table = change.isel({SAMPLE: chosen}).mean(SAMPLE).transpose(CONCEPT, SCORED_CONCEPT).values
         return np.asarray(np.diagonal(table) - mean(np.where(others, table, np.nan)))
 

@@ -11,7 +11,19 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.metrics.number_text import chance
-from mllm_probe.schema import ASPECT, CONTROL, DEPTH, EDIT, HALF, PREDICTOR, READ_ALONG, SCOPE, SPECIFICATION
+from mllm_probe.schema import (
+    ASPECT,
+    CONTROL,
+    DEPTH,
+    EDIT,
+    HALF,
+    PREDICTOR,
+    READ_ALONG,
+    SCOPE,
+    SPECIFICATION,
+    STATISTIC,
+    STRENGTH,
+)
 from mllm_probe.studies.effect import LARGEST_P
 
 AGREEING = 0.8
@@ -51,32 +63,32 @@ PLACES = ("image", ANSWERING)
 """Tokens that studies of answers edit: those of the image, or the last of the prompt and what is generated."""
 _HALVES = ("first", "second")
 _COMMON: Mapping[str, Sequence[Any]] = {
-    "strength": (1.0, 2.0),
-    "scope": PLACES,
+    STRENGTH: (1.0, 2.0),
+    SCOPE: PLACES,
     "metric": ("logprob", "score"),
     "unit": ("residual", "vector"),
 }
-_CHECKS: Mapping[str, Sequence[Any]] = {"control": ("random", "on_manifold"), "half": _HALVES}
-_HEADLINE = {"strength": 1.0, "scope": "image", "metric": "logprob", "unit": "vector"}
+_CHECKS: Mapping[str, Sequence[Any]] = {CONTROL: ("random", "on_manifold"), HALF: _HALVES}
+_HEADLINE = {STRENGTH: 1.0, SCOPE: "image", "metric": "logprob", "unit": "vector"}
 
 LOCALIZATION = Multiverse(
     "abstract minus entity, number of blocks",
     "blocks",
-    {**_COMMON, "statistic": ("read-out", "onset"), **_CHECKS},
-    {**_HEADLINE, "statistic": "read-out", "control": "random", "half": "first"},
+    {**_COMMON, STATISTIC: ("read-out", "onset"), **_CHECKS},
+    {**_HEADLINE, STATISTIC: "read-out", CONTROL: "random", HALF: "first"},
 )
 SCALING = Multiverse(
     "abstract minus entity, growth of the effect per doubling of the blocks",
     "nats or score",
     {**_COMMON, "layers": ("best", "mean"), **_CHECKS},
-    {**_HEADLINE, "unit": "residual", "layers": "best", "control": "random", "half": "first"},
+    {**_HEADLINE, "unit": "residual", "layers": "best", CONTROL: "random", HALF: "first"},
 )
 """The headline's doses are matched: the natural length of vectors differs from model to model."""
 RECOGNITION_OR_REASONING = Multiverse(
     "effect on recognition minus effect on the problem",
     "nats or share of answers",
     {**_COMMON, "metric": ("logprob", "named"), "layers": ("mean", "best"), **_CHECKS},
-    {**_HEADLINE, "unit": "residual", "layers": "mean", "control": "random", "half": "first"},
+    {**_HEADLINE, "unit": "residual", "layers": "mean", CONTROL: "random", HALF: "first"},
 )
 """Labels do not say what the answer to a problem should keep, so that ``named`` takes the place of the score."""
 
@@ -145,6 +157,11 @@ def asked(multiverse: Multiverse, verdict: Callable[..., float]) -> xr.Dataset:
         {ASPECT: list(multiverse.aspects)},
         {"headline": ways.index(dict(multiverse.headline))},
     )
+
+
+def in_half(count: int, half: str) -> np.ndarray:
+    """Which of so many images are in one half, bool [image]: every other one, the first among the first half."""
+    return np.arange(count) % len(_HALVES) == _HALVES.index(half)
 
 
 def agreement(study: xr.Dataset) -> tuple[int, int, int]:

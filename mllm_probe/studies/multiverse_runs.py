@@ -14,7 +14,7 @@ from mllm_probe.models import ProbeModel
 from mllm_probe.schema import CATEGORY, CONCEPT, INPUT_NAME, SAMPLE, STRENGTH
 from mllm_probe.studies.category_contrast import contrast
 from mllm_probe.studies.effect import value_by_image
-from mllm_probe.studies.multiverse import PLACES, Multiverse, asked
+from mllm_probe.studies.multiverse import PLACES, Multiverse, asked, in_half
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
 from mllm_probe.studies.study_runs import FEWEST_CONCEPTS, StudyRuns
 
@@ -148,4 +148,4 @@ def half_of(
     """
     grid = grids[f"every way, {scope}, {unit}"]
     values = value_by_image(grid, metric, against=control).sel({STRENGTH: strength}, drop=True)
-    return values.isel({SAMPLE: np.arange(values.sizes[SAMPLE]) % 2 == (half == "second")})
+    return values.isel({SAMPLE: in_half(values.sizes[SAMPLE], half)})

@@ -18,7 +18,7 @@ from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, DRAW, EDIT, LAYER, PRO
 from mllm_probe.steering.controls import CONCEPT as ITSELF
 from mllm_probe.studies.baselines import baseline_lines, baselines
 from mllm_probe.studies.effect import effect, value_by_image
-from mllm_probe.studies.multiverse import PLACES, RECOGNITION_OR_REASONING, asked, counted
+from mllm_probe.studies.multiverse import PLACES, RECOGNITION_OR_REASONING, asked, counted, in_half
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
 from mllm_probe.studies.relation_questions import (
     PROBLEM,
@@ -283,8 +283,8 @@ def _verdict(
         values = value_by_image(swept[f"{question}, {scope}, {unit}"], metric, against=control)
         one = values.sel({STRENGTH: strength}).transpose(LAYER, SAMPLE, CONCEPT).values
         by_image = mean(one)
-        halves = by_image[:, ::2], by_image[:, 1::2]
-        own, other = halves if half == "first" else halves[::-1]
+        chosen = in_half(by_image.shape[1], half)
+        own, other = by_image[:, chosen], by_image[:, ~chosen]
         # The best block is chosen on the other half of the images.
         sides.append(own[int(np.nanargmax(mean(other)))] if layers == "best" else mean(own.T))
     return np.asarray(sides[0] - sides[1])

@@ -29,7 +29,7 @@ from mllm_probe.schema import (
 )
 from mllm_probe.steering.controls import CONCEPT as ITSELF
 from mllm_probe.studies.baselines import baseline_lines, baselines
-from mllm_probe.studies.multiverse import RELIABILITY, asked, counted
+from mllm_probe.studies.multiverse import RELIABILITY, asked, counted, in_half
 from mllm_probe.studies.readout import LAST_PROMPT
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 from mllm_probe.sweeps import sweep
@@ -140,7 +140,7 @@ def _in_every_way(run: StudyRuns, result: xr.Dataset) -> xr.Dataset:
     def both(predictor: str, depth: float, half: str) -> tuple[np.ndarray, np.ndarray]:
         layer = run.blocks_at((depth,))[0]
         slopes = result["slope"].sel({LAYER: layer}).transpose(CONCEPT, SAMPLE).values
-        chosen = np.arange(slopes.shape[1]) % 2 == (half == "second")
+        chosen = in_half(slopes.shape[1], half)
         return result[predictor].sel({LAYER: layer}).values, mean(slopes[:, chosen])
 
     ways = asked(RELIABILITY, lambda **way: rank_correlation(*both(**way))[0])
