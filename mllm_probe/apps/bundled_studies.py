@@ -119,11 +119,14 @@ class Job:
         Names under which they are shown.
     folder : Path
         Where all results are kept.
+    ladder : Job, optional
+        For which it runs the grids of its model, and nothing else.
     """
 
     study: str
     models: tuple[str, ...]
     folder: Path
+    ladder: Job | None = None
 
     @property
     def model(self) -> str:
@@ -132,8 +135,8 @@ class Job:
 
     @property
     def result(self) -> Path:
-        """Zarr group of the study."""
-        return self.folder / self.model / f"{self.study}.zarr"
+        """Zarr group of the study, after which it need not run."""
+        return self.ladder.result if self.ladder else self.folder / self.model / f"{self.study}.zarr"
 
     @property
     def runs(self) -> Path:
@@ -148,7 +151,8 @@ class Job:
 
     def leaves_grids_for(self, other: Job) -> bool:
         """Whether another job needs what this one runs."""
-        return self.study == "localization" and other.study == SCALING and set(self.models) <= set(other.models)
+        shared = self.study == "localization" and other.study == SCALING and other.ladder is None
+        return self.ladder == other or (shared and set(self.models) <= set(other.models))
 
 
 def depth_of(name: str) -> int:
@@ -211,7 +215,7 @@ def run_bundled_studies(
     asked = _known("study", only, [finding.study for finding in FINDINGS])
     jobs = list(_jobs(chosen, asked, Path(folder)))
     _run_all(jobs, processes)
-    found = {job: open_group(job.result) for job in jobs}
+    found = {job: open_group(job.result) for job in jobs if job.ladder is None}
     sections = [_section(finding, {job: one for job, one in found.items() if job.study == finding.study})
                 for finding in FINDINGS if finding.study in asked]  # fmt: skip
     written = studies_report(sections, page, "What the bundled models say")
@@ -233,7 +237,9 @@ def _jobs(models: Sequence[str], asked: Sequence[str], folder: Path) -> Iterator
         if finding.study == SCALING:
             ladder = tuple(name for name in models if name not in (SHUFFLED, UNTRAINED))
             if len(ladder) > 1:
-                yield Job(SCALING, ladder, folder)
+                whole = Job(SCALING, ladder, folder)
+                yield from (Job(SCALING, (model,), folder, whole) for model in ladder)
+                yield whole
         else:
             yield from (Job(finding.study, (model,), folder) for model in models)
 
@@ -255,7 +261,8 @@ def _run_all(jobs: Sequence[Job], processes: int) -> None:
             for one in done:
                 job, seconds, finished = running.pop(one), one.result(), finished + 1
                 told = f"{finished} of {total}, {(time.monotonic() - begun) / 60:.1f} minutes"
-                print(f"{job.model}: {job.study} in {seconds:.0f} s ({told})", file=sys.stderr, flush=True)
+                what = job.study if job.ladder is None else f"grids for {job.study}"
+                print(f"{job.model}: {what} in {seconds:.0f} s ({told})", file=sys.stderr, flush=True)
 
 
 def run_job(job: Job) -> float:
@@ -266,6 +273,9 @@ def run_job(job: Job) -> float:
     loaded = [models_there()[name]() for name in job.models]
     relations = job.study == "recognition_vs_reasoning"
     library = scenes(concepts=list(RELATIONS if relations else CONCEPTS), pairs=PAIRS)
+    if job.ladder is not None:
+        studies.scaling_grids(loaded[0], library, store=job.ladder.runs, progress=False)
+        return time.monotonic() - begun
     run: Any = getattr(studies, job.study)
     more: dict[str, Any] = {}
     if job.study in _CONTRASTING:

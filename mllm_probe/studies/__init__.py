@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mllm_probe.studies.reliability_study import reliability as reliability
     from mllm_probe.studies.reverse_study import reverse_steering as reverse_steering
     from mllm_probe.studies.scaling_study import scaling as scaling
+    from mllm_probe.studies.scaling_study import scaling_grids as scaling_grids
 
 _HOME = dict.fromkeys(("causal_verdict", "read_out", "read_out_of", "read_out_of_patches"), "readout")
 _HOME |= {
@@ -32,6 +33,7 @@ _HOME |= {
     "reliability": "reliability_study",
     "reverse_steering": "reverse_study",
     "scaling": "scaling_study",
+    "scaling_grids": "scaling_study",
 }
 _MODULES = ("truth",)
 

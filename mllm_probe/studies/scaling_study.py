@@ -46,7 +46,7 @@ MATCHED = 1.0
 STATISTICS = ("best", "matched", "natural", "best_depth", "effective_layers", "effective_share", "centre_depth")
 FEWEST_MODELS = 5
 """Models with fewer of which no trend is concluded: three points of one family are on some line by chance."""
-_IMAGES, _DRAWS, _METRIC = 12, 4, "logprob"
+_IMAGES, _DRAWS, _METRIC = 8, 4, "logprob"
 
 
 def scaling(
@@ -110,10 +110,9 @@ def scaling(
     """
     models = _ladder(model)
     runs = [
-        StudyRuns(
-            "scaling", (*GRIDS, *EVERY_WAY), one, library, vectors=(vectors or {}).get(one.name),
-            grids=(grids or {}).get(one.name), prompt=prompt, seed=seed,
-            store=None if store is None else Path(store) / one.fingerprint, progress=progress,
+        _rung(
+            one, library, vectors=(vectors or {}).get(one.name), grids=(grids or {}).get(one.name), prompt=prompt,
+            seed=seed, store=store, progress=progress,
         )
         for one in models
     ]  # fmt: skip
@@ -137,6 +136,48 @@ def scaling(
     return result.assign_attrs(summary=summary_of(result))
 
 
+def scaling_grids(
+    model: ProbeModel,
+    library: ConceptLibrary | None = None,
+    *,
+    vectors: xr.Dataset | None = None,
+    grids: Mapping[str, xr.Dataset] | None = None,
+    prompt: str | None = None,
+    seed: int = 0,
+    store: str | Path | None = None,
+    progress: bool = True,
+) -> dict[str, xr.Dataset]:
+    """Run what :func:`scaling` needs of one model, so that models can be run side by side or on other machines.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    library, vectors, grids, prompt, seed, store, progress
+        As for :func:`scaling`, of this model alone; with its ``store``, it finds them there.
+
+    Returns
+    -------
+    dict of str to Dataset
+        For ``grids={model.name: …}`` of :func:`scaling`, without those of
+        :func:`mllm_probe.studies.multiverse_grids`; empty if the model tells no concept apart.
+
+    Raises
+    ------
+    ValueError
+        As the studies.
+    """
+    run = _rung(
+        model, library, vectors=vectors, grids=grids, prompt=prompt, seed=seed, store=store, progress=progress
+    )  # fmt: skip
+    return {} if run.subject.fitted is None else _grids(run)
+
+
+def _rung(model: ProbeModel, library: ConceptLibrary | None, *, store: str | Path | None, **given: Any) -> StudyRuns:
+    """The runs of one model of the ladder."""
+    folder = None if store is None else Path(store) / model.fingerprint
+    return StudyRuns("scaling", (*GRIDS, *EVERY_WAY), model, library, store=folder, **given)
+
+
 def _ladder(models: Sequence[ProbeModel]) -> list[ProbeModel]:
     if isinstance(models, str) or not isinstance(models, Sequence):
         raise TypeError(f"model: expected a list of models, such as [mp.load('scenes-4l'), …]; got {described(models)}")
@@ -150,19 +191,25 @@ def _ladder(models: Sequence[ProbeModel]) -> list[ProbeModel]:
     return sorted(models, key=lambda one: (len(one.layers), one.name))
 
 
-def _measured(run: StudyRuns, concepts: Sequence[str], seed: int) -> xr.Dataset:
-    """Numbers of every concept in one model (concept)."""
+def _grids(run: StudyRuns) -> dict[str, xr.Dataset]:
+    """Grids of one model by the names in ``GRIDS``."""
     every: list[int | str] = [INPUT_NAME, *run.model.layers]
     images, last = run.images_without(_IMAGES), run.vectors(LAST_PROMPT)
     common: dict[str, Any] = {"metrics": (_METRIC,), "controls": ("random",), "draws": _DRAWS}
-    residual = run.swept(RESIDUAL, last, images, strengths=STRENGTHS, tokens=(LAST_PROMPT,), **common)
-    natural = run.swept(
-        VECTOR, last, images, strengths=(1.0,), unit="vector", tokens=(LAST_PROMPT,), **common
-    )  # fmt: skip
-    shown = run.swept(
-        IMAGE, run.vectors(IMAGE, layers=every), images, layers=every, strengths=(1.0,), unit="vector",
-        tokens=(IMAGE,), **common,
-    )  # fmt: skip
+    return {
+        RESIDUAL: run.swept(RESIDUAL, last, images, strengths=STRENGTHS, tokens=(LAST_PROMPT,), **common),
+        VECTOR: run.swept(VECTOR, last, images, strengths=(1.0,), unit="vector", tokens=(LAST_PROMPT,), **common),
+        IMAGE: run.swept(
+            IMAGE, run.vectors(IMAGE, layers=every), images, layers=every, strengths=(1.0,), unit="vector",
+            tokens=(IMAGE,), **common,
+        ),
+    }  # fmt: skip
+
+
+def _measured(run: StudyRuns, concepts: Sequence[str], seed: int) -> xr.Dataset:
+    """Numbers of every concept in one model (concept)."""
+    grids = _grids(run)
+    residual, natural, shown = (grids[name] for name in GRIDS)
     profile = read_out_of(value_by_image(shown, _METRIC).sel({STRENGTH: 1.0}, drop=True), IMAGE, seed=seed)
     found = best_held_out(residual)
     found = found.assign(
@@ -174,7 +221,7 @@ def _measured(run: StudyRuns, concepts: Sequence[str], seed: int) -> xr.Dataset:
         centre_depth=profile["centre_depth"],
     )
     matched = value_by_image(residual, _METRIC).sel({STRENGTH: MATCHED}, drop=True).mean((CONCEPT, SAMPLE))
-    beside = baselines(run, last, (LAST_PROMPT,), int(matched.idxmax(LAYER)), strength=MATCHED)
+    beside = baselines(run, run.vectors(LAST_PROMPT), (LAST_PROMPT,), int(matched.idxmax(LAYER)), strength=MATCHED)
     found = found.merge(beside.drop_attrs())
     return found.reset_coords(drop=True).sel({CONCEPT: list(concepts)}).astype(np.float64)
 

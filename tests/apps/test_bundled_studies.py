@@ -21,10 +21,10 @@ def study(values, p):
 
 def test_every_model_has_every_study_and_the_ladder_one(tmp_path):
     jobs = list(home._jobs([*LADDER, SHUFFLED, UNTRAINED], EVERY, tmp_path))
-    assert len(jobs) == 5 * 5 + 1
-    (ladder,) = [job for job in jobs if job.study == SCALING]
+    (ladder,) = [job for job in jobs if job.study == SCALING and job.ladder is None]
     assert ladder.models == LADDER and ladder.model == "ladder of 3"
-    assert len({job.result for job in jobs}) == len(jobs)
+    assert [job.models for job in jobs if job.ladder == ladder] == [(name,) for name in LADDER]
+    assert len({job.result for job in jobs}) == len(jobs) - len(LADDER) == 5 * 5 + 1
     assert not [job for job in home._jobs(["scenes-4l"], EVERY, tmp_path) if job.study == SCALING]
 
 
@@ -34,6 +34,8 @@ def test_the_deepest_models_go_first_and_a_ladder_waits_for_its_grids(tmp_path):
     ladder = Job(SCALING, LADDER, tmp_path)
     assert deep.leaves_grids_for(ladder) and not deep.leaves_grids_for(shallow)
     assert not Job("atlas", ("scenes-4l",), tmp_path).leaves_grids_for(ladder)
+    grids = Job(SCALING, ("scenes-16l",), tmp_path, ladder)
+    assert grids.leaves_grids_for(ladder) and not deep.leaves_grids_for(grids) and not ladder.leaves_grids_for(grids)
     assert home.depth_of("scenes-16l-seed1") == 16 and home.depth_of(UNTRAINED) == 0
 
 

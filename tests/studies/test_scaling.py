@@ -6,7 +6,7 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe.studies import multiverse_runs
-from mllm_probe.studies.scaling_study import STATISTICS, best_held_out, scaling, summary_of
+from mllm_probe.studies.scaling_study import GRIDS, STATISTICS, best_held_out, scaling, scaling_grids, summary_of
 
 
 def made_grid(own, random=None, samples=24):
@@ -58,6 +58,18 @@ def test_models_stand_in_the_order_of_their_depth(study):
     assert (study.parameters > 1e6).all() and list(study.statistic.values) == list(STATISTICS)
     assert (study.best > study.best_random + 1).all(), "every concept is steered on images that did not choose the cell"
     assert (study.best >= study.matched - 0.5).all() and ((study.best_depth > 0) & (study.best_depth <= 1)).all()
+
+
+def test_grids_that_were_run_model_by_model_give_the_same_study(study):
+    names = ["cat", "house", "tree", "symmetry", "chaos", "crowding"]
+    library = mp.concepts.scenes(concepts=names, pairs=16)
+    models = [mp.load(name, device="cpu") for name in ("scenes-4l", "scenes-8l")]
+    grids = {one.name: scaling_grids(one, library, progress=False) for one in models}
+    assert all(list(found) == list(GRIDS) for found in grids.values())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multiverse_runs, "GRIDS", ())
+        again = scaling(models, library, grids=grids, progress=False)
+    xr.testing.assert_identical(again, study)
 
 
 def test_the_summary_concludes_nothing_from_two_models_and_three_concepts(study):
