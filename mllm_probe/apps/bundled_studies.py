@@ -141,7 +141,9 @@ class Job:
     @property
     def runs(self) -> Path:
         """Folder of grids, from which a stopped study goes on, and of which concepts are fit, which all ask for."""
-        return self.folder / self.model / "runs"
+        # Ladders of any length have theirs in one place, so that a model that joins leaves those of the others.
+        place = "ladder" if self.ladder or len(self.models) > 1 else self.model
+        return self.folder / place / "runs"
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -274,7 +276,7 @@ def run_job(job: Job) -> float:
     relations = job.study == "recognition_vs_reasoning"
     library = scenes(concepts=list(RELATIONS if relations else CONCEPTS), pairs=PAIRS)
     if job.ladder is not None:
-        studies.scaling_grids(loaded[0], library, store=job.ladder.runs, progress=False)
+        studies.scaling_grids(loaded[0], library, store=job.runs, progress=False)
         return time.monotonic() - begun
     run: Any = getattr(studies, job.study)
     more: dict[str, Any] = {}

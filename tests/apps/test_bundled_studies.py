@@ -35,6 +35,7 @@ def test_the_deepest_models_go_first_and_a_ladder_waits_for_its_grids(tmp_path):
     assert deep.leaves_grids_for(ladder) and not deep.leaves_grids_for(shallow)
     assert not Job("atlas", ("scenes-4l",), tmp_path).leaves_grids_for(ladder)
     grids = Job(SCALING, ("scenes-16l",), tmp_path, ladder)
+    assert grids.runs == ladder.runs == Job(SCALING, LADDER[:2], tmp_path).runs != deep.runs
     assert grids.leaves_grids_for(ladder) and not deep.leaves_grids_for(grids) and not ladder.leaves_grids_for(grids)
     assert home.depth_of("scenes-16l-seed1") == 16 and home.depth_of(UNTRAINED) == 0
 
