@@ -41,6 +41,12 @@ def description(folder: Path) -> JsonObject | None:
     return described
 
 
+def attributes_of(folder: Path) -> JsonObject:
+    """Attributes of the dataset in a store, without what the store notes for itself."""
+    attributes = zarr_groups.read_json(folder / _ROOT).get("attributes") or {}
+    return {name: value for name, value in attributes.items() if name != BOOKKEEPING}
+
+
 def is_free(folder: Path) -> bool:
     """Whether a path is unused: nothing is there, or an empty folder."""
     return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))

@@ -32,7 +32,7 @@ from mllm_probe.activations.store_keys import (
     write_new_key,
 )
 from mllm_probe.activations.store_settings import require_same
-from mllm_probe.activations.unit_layout import VERSION, description, is_free, write_layout
+from mllm_probe.activations.unit_layout import VERSION, attributes_of, description, is_free, write_layout
 from mllm_probe.activations.unit_markers import (
     ENDING,
     LAYOUT,
@@ -303,6 +303,11 @@ class UnitStore:
         """Remove the marker of a unit, so that it is done again."""
         with _clear_errors(self.path):
             delete_key(self._writing, marker_key(self._known(unit)))
+
+    @property
+    def attributes(self) -> JsonObject:
+        """Attributes of the dataset, as they were written with the layout."""
+        return attributes_of(self.path)
 
     def array(self, variable: str) -> zarr.Array:
         """The array of a variable, for its shape, type, chunks and attributes; :meth:`read` checks what it reads."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from mllm_probe.activations.device_array import on_host
+from mllm_probe import schema
+from mllm_probe.activations.device_array import dtype_name, on_host
 from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.decoding.rows import Rows
@@ -24,16 +25,18 @@ from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.models.roles import IMAGE
 from mllm_probe.patching.counterfactuals import SIDES, Pair, Side
 from mllm_probe.patching.interchange import OWN, Interchange, PatchRows, States
-from mllm_probe.patching.patch_grid import CELL
+from mllm_probe.patching.patch_grid import CELL, GROUP_SIZE, SOURCE
 from mllm_probe.patching.patch_job import PatchJob
 from mllm_probe.sweeps.chunk_size import DEFAULT, ChunkSize, Limits
-from mllm_probe.sweeps.sweep_store import SweepStore
+from mllm_probe.sweeps.filling import work_off
+from mllm_probe.sweeps.sweep_store import PATCH, SweepStore
+from mllm_probe.sweeps.units import Region
 from mllm_probe.typing import Attributes
 
 _FEWEST_IMAGES = 4
 """A pair and the donors of two controls."""
 _SECONDS = 10.0
-"""Scores of an image are written after this time at the latest, if it has more layers to run."""
+"""Scores of an image are read after this time at the latest, if it has more layers to run."""
 
 
 @dataclass(eq=False)
@@ -123,11 +126,27 @@ class Batch:
 
 @dataclass(frozen=True)
 class Base:
-    """An image whose run is patched: places along ``concept``, ``direction`` and ``sample``."""
+    """An image whose run is patched, a unit of a store: places along ``concept``, ``direction`` and ``sample``."""
 
     concept: int
     direction: int
     sample: int
+    part = 0
+
+    @property
+    def name(self) -> str:
+        """Under which a store knows it."""
+        return f"{self.concept:04d}-{self.sample:05d}-{self.direction}"
+
+    def regions(self, dims: Sequence[str]) -> Iterator[Region]:
+        """Where it writes into an array with these dimensions."""
+        own = zip(SOURCE, (self.concept, self.direction, self.sample), strict=True)
+        yield {dim: (place, place + 1) for dim, place in own}
+
+
+def _chunks(dims: Sequence[str], shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    """Shape of the chunks of an array: one image's own."""
+    return tuple(1 if dim in SOURCE else size for dim, size in zip(dims, shape, strict=True))
 
 
 @dataclass(frozen=True)
@@ -157,7 +176,7 @@ class PatchEngine:
     ----------
     job : PatchJob
     store : str or Path, optional
-        Where scores are written as they come, and from where a patch that was stopped goes on.
+        Where every image's scores are written as they come, and from where a patch that was stopped goes on.
     limits : Limits, optional
 
     Attributes
@@ -168,61 +187,100 @@ class PatchEngine:
 
     def __init__(self, job: PatchJob, store: str | Path | None = None, limits: Limits | None = None) -> None:
         self.job, self.grid, self.limits = job, job.grid(), limits or DEFAULT
-        self.store = None if store is None else SweepStore(store, job.identity())
+        self.store = None if store is None else SweepStore(store, job.identity(), CELL, (GROUP_SIZE,), kind=PATCH)
         self.size, self.batches = ChunkSize(self.limits), 0
         self._images, self._attributes = OpenImages(job), Attributes()
 
     @property
     def total(self) -> int:
         """Number of patched rows, over all images."""
-        shape = self.grid.done.shape
-        return int(np.prod(shape[1:-1])) * sum(map(len, self.job.pairs))
+        return self._rows * len(self._bases())
+
+    @property
+    def _rows(self) -> int:
+        """Patched rows of an image."""
+        axes = dict(zip(CELL, self.grid.done.shape, strict=True))
+        return int(np.prod([size for dim, size in axes.items() if dim not in SOURCE]))
 
     def run(self) -> Iterator[int]:
         """Work until done; yields the number of rows that each step has finished."""
-        with ExitStack() as held:
-            attrs = None if self.store is None else held.enter_context(self.store.resumed(self.grid, None))
-            if attrs is not None:
-                self._attributes = attrs
-                yield int(self.grid.done.sum())
-            work = [base for base in self._bases() if self._missing(base)]
-            if work:
-                self._prepare(held)
-            for base in work:
+        if self.store is None:
+            self._prepare()
+            for base in self._bases():
                 yield from self._run(base)
+            return
+        if self.store.exists:
+            finished = self.store.finished()
+            there = [base for base in self._bases() if base.name in finished]
+            self._attributes = self.store.attributes
+            if there:
+                yield sum(map(self._load, there))
+            missing = [base for base in self._bases() if base not in there]
+            if not missing:
+                return
+            self._attributes |= self.store.other_versions()
+            self._prepare()
+        else:
+            self._prepare()
+            missing = self._bases()
+            self._create(self.store)
+        self.size.rows = min(self.size.rows, self.store.layout["rows"])
+        yield from work_off(
+            missing, finished=self.store.finished, run=partial(self._run_and_save, self.store), load=self._load,
+            stopped=lambda: False, in_order=False,
+        )  # fmt: skip
+
+    def _create(self, store: SweepStore) -> None:
+        bases = self._bases()
+        samples = dict(zip(CELL, self.grid.done.shape, strict=True))[schema.SAMPLE]
+        store.create(
+            self.grid, self.grid.coordinates, self._attributes, recorder=None, chunks=_chunks,
+            runs={base.name: self._rows for base in bases},
+            layout={"rows": 1 << (self.size.rows.bit_length() - 1)}, order=range(samples),
+        )  # fmt: skip
+
+    def _load(self, base: Base) -> int:
+        assert self.store is not None
+        self.store.load(base.regions, self.grid, None, range(self.grid.done.shape[CELL.index(schema.SAMPLE)]))
+        return self._rows
+
+    def _run_and_save(self, store: SweepStore, base: Base) -> Iterator[int]:
+        began = time.perf_counter()
+        yield from self._run(base)
+        model = self.job.model
+        store.save(
+            base.name, base.regions, self.grid, None, range(self.grid.done.shape[CELL.index(schema.SAMPLE)]),
+            runs=self._rows, seconds=time.perf_counter() - began, device=model.device.type,
+            dtype=dtype_name(model.dtype), halved=self.size.halved,
+        )  # fmt: skip
 
     def dataset(self) -> xr.Dataset:
         """The grid as it is now."""
         return self.grid.dataset(self._attributes | {"batches": self.batches})
 
-    def _bases(self) -> Iterator[Base]:
-        for concept, own in enumerate(self.job.pairs):
-            for pair in own:
-                for direction in range(len(self.job.settings.directions)):
-                    yield Base(concept, direction, pair.number)
+    def _bases(self) -> list[Base]:
+        directions = range(len(self.job.settings.directions))
+        return [
+            Base(concept, direction, pair.number)
+            for concept, own in enumerate(self.job.pairs)
+            for pair in own
+            for direction in directions
+        ]
 
-    def _missing(self, base: Base) -> list[int]:
-        """Places of layers that are not done."""
-        done = self.grid.done[base.concept, :, :, base.direction, :, base.sample]
-        return np.flatnonzero(~done.all((1, 2))).tolist()
-
-    def _prepare(self, held: ExitStack) -> None:
+    def _prepare(self) -> None:
         """Open the first image, and plan batches and kept images against the memory that is there."""
-        job, resumed = self.job, bool(self._attributes)
+        job = self.job
         first = job.pairs[0][0].positive
         run = self._images.open(first)
         encoded, free = run.shared.encoded, free_bytes(job.model.device)
         nbytes = run.shared.nbytes + sum(state.nbytes for state in run.states.values())
-        if not resumed:
+        if not self._attributes:
             self._attributes = job.attributes(job.path(encoded))
         row_bytes = job.row_bytes(encoded)
         if job.model.device.type == "cpu" and row_bytes > free:
             raise self._too_large()
-        self.size.plan(row_bytes, free, resumed=False)
+        self.size.plan(row_bytes, free)
         self._images.most = max(_FEWEST_IMAGES, self.limits.kept_prompts(nbytes, free))
-        if self.store is not None:
-            empty = self.grid.dataset(self._attributes)
-            held.enter_context(self.store.created(empty, None, self.total, CELL))
 
     def _run(self, base: Base) -> Iterator[int]:
         """All layers of one image."""
@@ -234,7 +292,7 @@ class PatchEngine:
         counterpart = job.counterpart(pair)
         of_source = self._unedited(donors[0], base.concept, counterpart)
         batches, pending, began = self._batched(pair, names), list[Pending](), time.perf_counter()
-        for place in self._missing(base):
+        for place in range(len(job.settings.layers)):
             while True:
                 try:
                     pending += self._layer(run, place, batches, [one.states for one in donors], base, counterpart)
@@ -319,13 +377,12 @@ class PatchEngine:
         return run.scores[key]
 
     def _put(self, base: Base, pending: Sequence[Pending], of_source: Tensor) -> int:
-        """Read the scores of several layers at once, and write them to the grid and the store."""
+        """Read the scores of several layers at once, and write them to the grid."""
         flat = on_host(torch.cat([of_source, *(one.values.reshape(-1) for one in pending)]))
         metrics, start = len(of_source), len(of_source)
         self.grid.put_source(
             (base.concept, base.direction, base.sample), self._scored(flat[:start, None], base.concept)[:, 0]
         )
-        places = []
         for one in pending:
             raw = flat[start : start + one.values.numel()].reshape(metrics, -1)
             start += raw.size
@@ -335,11 +392,6 @@ class PatchEngine:
             place = [np.full(count, n) for n in (base.concept, one.layer)]
             place += [one.batch.group, np.full(count, base.direction), one.batch.donor, np.full(count, base.sample)]
             self.grid.put(tuple(place), scores[:, 1:], scores[:, :1], one.batch.sizes * one.layers)
-            places.append(np.stack(place))
-        if self.store is not None:
-            self.store.write_at(self.grid, dict(zip(CELL, np.concatenate(places, 1), strict=True)))
-            done = int(self.grid.done.sum())
-            self.store.commit(self.grid, base.sample, self._attributes, done, self.total)
         return sum(len(one.batch.group) for one in pending)
 
     def _scored(self, raw: np.ndarray, concept: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from mllm_probe.typing import Attributes, Coordinates
 CELL = (schema.CONCEPT, schema.LAYER, schema.GROUP, schema.DIRECTION, schema.CONTROL, schema.SAMPLE)
 SOURCE = (schema.CONCEPT, schema.DIRECTION, schema.SAMPLE)
 SIZE = (schema.CONCEPT, schema.GROUP, schema.SAMPLE)
+GROUP_SIZE = "group_size"
 
 
 class PatchGrid:
@@ -65,9 +66,6 @@ class PatchGrid:
         for number, metric in enumerate(self.metrics):
             self.source[metric.name][place] = scores[number]
 
-    def restored(self) -> None:
-        """Nothing depends on where the arrays were filled from."""
-
     @property
     def progress(self) -> float:
         """Share of the cells that are done, 0 … 1."""
@@ -89,7 +87,7 @@ class PatchGrid:
                 SOURCE, self.source[name], {"long_name": f"{text}, {source}", "units": own["units"]},
             )  # fmt: skip
         found["edited"] = (CELL, self.edited, {"long_name": "patched positions, over the layers of the window"})
-        found["group_size"] = (SIZE, self.group_size, {"long_name": "positions of the token group"})
+        found[GROUP_SIZE] = (SIZE, self.group_size, {"long_name": "positions of the token group"})
         return found
 
     def dataset(self, attrs: Attributes) -> xr.Dataset:

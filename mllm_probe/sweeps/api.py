@@ -22,6 +22,7 @@ from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.requirements import check_requirements
 from mllm_probe.sweeps.samples import gather
 from mllm_probe.sweeps.settings import Settings
+from mllm_probe.sweeps.shard import shard_of
 from mllm_probe.sweeps.sweep_plan import SweepPlan, plan_job, require_size
 from mllm_probe.typing import Images, Inputs, Layers, TokenScope
 from mllm_probe.vectors.directions import with_concepts
@@ -55,6 +56,7 @@ def sweep(
     progress: bool = True,
     *,
     inputs: Inputs = None,
+    shard: str | None = None,
 ) -> xr.Dataset:
     """Steer with every concept at every layer and strength, on every image, and score what comes out.
 
@@ -114,10 +116,11 @@ def sweep(
     read_layers, read_tokens
         As ``layers`` and ``tokens`` of ``capture``; positions of the prompt.
     store : str or Path, optional
-        A folder to which each finished chunk is written (a Zarr group that ``xarray.open_zarr`` reads at any time).
-        A sweep that was stopped or killed resumes from it when it is run again with the same settings, and loses at
-        most the chunk that was in flight; other settings are refused. ``sweeps.read_progress(store)`` gives the
-        progress. A store that is complete is returned without running the model.
+        A folder to which each finished unit of work is written (a Zarr group that ``xarray.open_zarr`` reads at any
+        time). A sweep that was stopped or killed resumes from it when it is run again with the same settings, and loses
+        at most the unit that was in flight; several processes may fill it at once; other settings are refused.
+        ``sweeps.read_progress(store)`` gives the progress. A store that is complete is returned without running the
+        model.
     client
         Not available; None. To share a sweep out among machines, run one sweep for each part of the pictures, and
         join the grids with ``xarray.concat(grids, "sample")``.
@@ -125,6 +128,10 @@ def sweep(
         Show a progress line.
     inputs : dict of Tensor or list of such dicts, optional
         Processed tensors in place of images and prompt.
+    shard : str, optional
+        Share of the store's units that this call runs, such as ``"3/16"``: the third of sixteen, which may be run
+        anywhere and at any time, and again after they died. Without it, whatever is missing is run. The grid holds what
+        was finished by anyone when the call began, and its own share.
 
     Returns
     -------
@@ -142,8 +149,6 @@ def sweep(
     ValueError
         For unknown or impossible settings, vectors of another model, a scope that can never fire, or a store that was
         made with other settings, which are named.
-    RuntimeError
-        If another sweep is filling the store.
     MemoryError
         If the recordings do not fit into memory; the message names smaller ones.
 
@@ -192,7 +197,7 @@ def sweep_iter(**arguments: Any) -> Grids:
     ----------
     model, vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
         As for :func:`sweep`.
-    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs
+    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs, shard
         As for :func:`sweep`.
 
     Yields
@@ -206,14 +211,14 @@ def sweep_iter(**arguments: Any) -> Grids:
 
 
 @_with_parameters_of(sweep)
-def plan(store: str | Path | None, progress: bool, **arguments: Any) -> SweepPlan:
+def plan(store: str | Path | None, progress: bool, shard: str | None, **arguments: Any) -> SweepPlan:
     """What a sweep with these settings will take: rows, forwards, memory and time.
 
     Parameters
     ----------
     model, vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
         As for :func:`sweep`.
-    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs
+    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs, shard
         As for :func:`sweep`.
 
     Returns
@@ -267,8 +272,13 @@ class Grids(Iterator[xr.Dataset]):
             return
 
 
-def _grids(*, coarse: bool, store: str | Path | None, progress: bool, **arguments: Any) -> Grids:
-    return Grids(Engine(_job(**arguments), store=store, coarse=coarse), progress)
+def _grids(
+    *, coarse: bool, store: str | Path | None, progress: bool, shard: str | None, **arguments: Any
+) -> Grids:  # fmt: skip
+    share = shard_of(shard)
+    if store is None and not share.whole:
+        raise ValueError(f"shard: {share} of a sweep is run into a store that the others fill too: give store=.")
+    return Grids(Engine(_job(**arguments), store=store, coarse=coarse, shard=share), progress)
 
 
 def _job(

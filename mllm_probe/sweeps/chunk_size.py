@@ -24,6 +24,8 @@ class Limits:
         Rows up to which samples share a chunk: with more, a batch costs as much as its rows would alone.
     seconds : float
         A chunk that takes longer keeps a person at a slider waiting, so that the next ones are made smaller.
+    unit_seconds : (float, float)
+        Least and most work of a unit of a stored sweep: what is lost when a process dies, and what others wait for.
     """
 
     rows: int = 256
@@ -31,6 +33,7 @@ class Limits:
     prompt_share: float = 0.2
     packed_rows: int = 128
     seconds: float = 2.0
+    unit_seconds: tuple[float, float] = (2.0, 20.0)
 
     def chunk_rows(self, row_bytes: int, free: int) -> int:
         """Rows of ``row_bytes`` each that fit into a share of ``free`` bytes, at least one."""
@@ -64,11 +67,9 @@ class ChunkSize:
         self._longer: tuple[int, float] | None = None
         self._shrinks = True
 
-    def plan(self, row_bytes: int, free: int, *, resumed: bool) -> None:
-        """Fit the rows into the free memory; a resumed sweep keeps its size where that is smaller."""
-        fit = self.limits.chunk_rows(row_bytes, free)
-        # It was perhaps halved at an out-of-memory error: larger chunks would run into the same error again.
-        self.rows = min(self.rows, fit) if resumed else fit
+    def plan(self, row_bytes: int, free: int) -> None:
+        """Fit the rows into the free memory."""
+        self.rows = self.limits.chunk_rows(row_bytes, free)
 
     def halve(self, ran: int) -> bool:
         """Halve after a chunk of ``ran`` rows did not fit; False where one row is the least already."""

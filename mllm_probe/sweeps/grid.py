@@ -137,10 +137,6 @@ class Grid:
         places = self.axes.unsteered
         return (*places, np.full(len(places[0]), sample))
 
-    def restored(self) -> None:
-        """Take note that the arrays were filled from a store."""
-        self.has_unsteered[:] = self.done.any(axis=tuple(range(self.done.ndim - 1)))
-
     @property
     def progress(self) -> float:
         """Share of the cells that are done, 0 … 1."""
@@ -162,18 +158,21 @@ class Grid:
         variables["edited"] = (CELL_DIMS, self.edited, {"long_name": "edited positions of prompt and answer"})
         return variables
 
-    def dataset(self, coordinates: Coordinates, attrs: Attributes) -> xr.Dataset:
-        """A copy of the grid, which later writes do not change."""
-        variables = {name: (dims, values.copy(), own) for name, (dims, values, own) in self.variables().items()}
-        coords: Coordinates = {
+    def coordinates(self, others: Coordinates) -> Coordinates:
+        """Coordinates of its own dimensions, and others."""
+        return {
             schema.STRENGTH: list(self.axes.strengths),
             schema.CONTROL: list(self.axes.controls),
             schema.DRAW: np.arange(self.axes.draws),
             schema.SAMPLE: list(self.samples[schema.SAMPLE]),
             **{name: (schema.SAMPLE, list(values)) for name, values in self.samples.items() if name != schema.SAMPLE},
-            **coordinates,
+            **others,
         }
-        return xr.Dataset(variables, coords, {**attrs, "progress": self.progress})
+
+    def dataset(self, coordinates: Coordinates, attrs: Attributes) -> xr.Dataset:
+        """A copy of the grid, which later writes do not change."""
+        variables = {name: (dims, values.copy(), own) for name, (dims, values, own) in self.variables().items()}
+        return xr.Dataset(variables, self.coordinates(coordinates), {**attrs, "progress": self.progress})
 
 
 _UNSTEERED = (schema.CONCEPT, schema.SAMPLE)

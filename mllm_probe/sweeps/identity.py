@@ -11,7 +11,6 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import dtype_name, on_host, parts_of
-from mllm_probe.activations.store_settings import require_same
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import built_in
 from mllm_probe.sweeps.settings import ANSWERS, OWN_PROJECTION
@@ -20,8 +19,6 @@ from mllm_probe.typing import JsonObject
 
 if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job
-
-__all__ = ["content_hash", "identity", "require_same"]
 
 
 def identity(job: Job) -> JsonObject:

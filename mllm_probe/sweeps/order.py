@@ -17,7 +17,7 @@ COARSE_DRAWS = 4
 COARSE_SAMPLES = 6
 """Images of the coarse map: fewer give no verdict."""
 _FEWEST_LAYERS = 2
-_MOST_LAYERS, _APART = 16, 4
+MOST_LAYERS, _APART = 16, 4
 """The coarse map of a deeper model has every fourth layer and the last: neighbouring layers differ little there."""
 
 
@@ -118,15 +118,49 @@ Part = tuple[Sequence[int], Sequence[int]]
 """Samples, and the cells that are run on each."""
 
 
+@dataclass(frozen=True)
+class CoarseMap:
+    """What is run first.
+
+    Attributes
+    ----------
+    samples, layers : list of int
+        Places along these axes, evenly spread.
+    strengths : list of int
+        Places of all strengths that are not 0, in their order; the first is that of the coarse map.
+    """
+
+    samples: list[int]
+    layers: list[int]
+    strengths: list[int]
+
+
+def coarse_map(axes: Axes, cells: Sequence[Cell], samples: int, kept: int | None = None) -> CoarseMap:
+    """The coarse map of a sweep, as :func:`plan_order` describes it.
+
+    Parameters
+    ----------
+    axes : Axes
+    cells : sequence of Cell
+    samples : int
+    kept : int, optional
+        Most samples in it; all by default.
+    """
+    strengths = coarse_strengths(axes.strengths)
+    first = sum(cell.draw < COARSE_DRAWS and cell.strength in strengths[:1] for cell in cells)
+    budget = COARSE_SHARE * len(cells) * samples
+    layers, some = _coarse_size(axes, first, budget, samples if kept is None else kept)
+    return CoarseMap(_spread(samples, some), _spread(len(axes.layers), layers), strengths)
+
+
 def _parts(axes: Axes, cells: Sequence[Cell], samples: int, kept: int) -> list[Part]:
-    nearest = coarse_strengths(axes.strengths)[:1]
+    coarse_first = coarse_map(axes, cells, samples, kept)
+    nearest, chosen = coarse_first.strengths[:1], coarse_first.samples
     few = [n for n, cell in enumerate(cells) if cell.draw < COARSE_DRAWS]
     first = [n for n in few if cells[n].strength in nearest]
     others = [n for n in few if cells[n].strength not in nearest]
     rest = [n for n, cell in enumerate(cells) if cell.draw >= COARSE_DRAWS]
-    layers, some = _coarse_size(axes, len(first), COARSE_SHARE * len(cells) * samples, kept)
-    chosen = _spread(samples, some)
-    inside = set(_spread(len(axes.layers), layers))
+    inside = set(coarse_first.layers)
     coarse = [n for n in first if cells[n].layer in inside]
     between = [n for n in first if cells[n].layer not in inside]
     later = [s for s in range(samples) if s not in set(chosen)]
@@ -138,10 +172,10 @@ def _coarse_size(axes: Axes, runs: int, budget: float, kept: int) -> tuple[int, 
     layers, fewest = len(axes.layers), min(COARSE_SAMPLES, kept)
     if not runs:
         return layers, kept
-    if layers <= _MOST_LAYERS and runs * fewest <= budget:
+    if layers <= MOST_LAYERS and runs * fewest <= budget:
         return layers, min(int(budget // runs), kept)
     fit = int(budget // (runs / layers * fewest))
-    most = layers if layers <= _MOST_LAYERS else -(-layers // _APART) + 1
+    most = layers if layers <= MOST_LAYERS else -(-layers // _APART) + 1
     return (min(fit, most) if fit >= _FEWEST_LAYERS else layers), fewest
 
 

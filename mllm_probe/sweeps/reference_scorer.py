@@ -66,6 +66,10 @@ class ReferenceScorer:
             return False
         return True
 
+    def forget(self) -> None:
+        """Have every answer read anew: numbers hang, to rounding, on what else was in the batch."""
+        self._known.clear()
+
     def logprobs(self, concept: int, sample: int, answers: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
         """Log-probability of every token of each answer (without its end token), float32."""
         condition = self.condition(concept, sample)

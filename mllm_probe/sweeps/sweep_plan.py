@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from mllm_probe.activations.free_memory import free_bytes
-from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps import chunk_size
-from mllm_probe.sweeps.batches import Part
-from mllm_probe.sweeps.cells import Cell, no_pairs, scored_pairs
 from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.forwards import Forwards, count_forwards
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import Block, plan_order, take_chunk
-from mllm_probe.sweeps.scoring import Baseline
+from mllm_probe.sweeps.probe import Probe
 from mllm_probe.sweeps.settings import Settings
 
 MOST_RUNS = 10_000_000
 """Steered runs on each image that a sweep takes; at a millisecond each they take three hours an image."""
-_TRIED = (8, 40)
 _CELL_BYTES = 16
 """Bytes of a cell without its scores: ``done``, ``edited``, ``text``."""
 _RUN_BYTES = 400
@@ -130,16 +124,10 @@ def require_size(settings: Settings, samples: int) -> None:
 def plan_job(job: Job, limits: Limits | None = None) -> SweepPlan:
     """Count what a job will run, and time a small part of it on the first image; ``limits`` as for `Engine`."""
     limits = limits or chunk_size.DEFAULT
-    encoded, free = job.encoded(0), free_bytes(job.model.device)
-    began = time.perf_counter()
-    with job.computing():
-        shared = job.open(encoded)
-        [(baseline, _)] = job.scorer.run(shared, [Part(0, [], no_pairs())])
-    once = time.perf_counter() - began
-    rows = limits.chunk_rows(job.row_bytes(encoded), free)
-    chunks = planned_chunks(job, rows, limits.kept_prompts(shared.nbytes, free), limits.packed_rows)
+    probe = Probe(job, limits)
+    chunks = planned_chunks(job, probe.rows, limits.kept_prompts(probe.prompt_bytes, probe.free), limits.packed_rows)
     largest = max((sum(len(block.cells) for block in chunk) for chunk in chunks), default=1)
-    fixed, each = _timed(job, shared, baseline, largest)
+    fixed, each = probe.times(largest)
     return SweepPlan(
         cells=job.settings.axes.cells * len(job.samples),
         samples=len(job.samples),
@@ -147,10 +135,10 @@ def plan_job(job: Job, limits: Limits | None = None) -> SweepPlan:
         chunk_rows=largest,
         chunks=len(chunks),
         forwards=count_forwards(job, chunks),
-        bytes_per_image=shared.nbytes,
-        bytes_per_row=job.row_bytes(encoded),
-        bytes_free=free,
-        seconds=len(job.samples) * once + int((~job.skipped).sum()) * each + len(chunks) * fixed,
+        bytes_per_image=probe.prompt_bytes,
+        bytes_per_row=probe.row_bytes,
+        bytes_free=probe.free,
+        seconds=len(job.samples) * probe.once + int((~job.skipped).sum()) * each + len(chunks) * fixed,
         path=str(job.path),
         refused=dict(job.path.tried),
     )
@@ -165,35 +153,6 @@ def planned_chunks(job: Job, rows: int, kept: int, packed_rows: int) -> list[lis
     while work:
         chunks.append(take_chunk(work, rows, kept if job.packs else 1, packed_rows))
     return chunks
-
-
-def _timed(job: Job, shared: Shared, baseline: Baseline, most: int) -> tuple[float, float]:
-    """Seconds of a chunk and of each of its rows, from two chunks of different size."""
-    cells, sizes = _typical(job), [min(size, most) for size in _TRIED]
-    if not cells:
-        return 0.0, 0.0
-    _seconds(job, shared, baseline, cells[:1])
-    few, many = (_seconds(job, shared, baseline, cells[:size]) for size in sizes)
-    if sizes[0] == sizes[1]:
-        return 0.0, many / sizes[1]
-    each = max(many - few, 0.0) / (sizes[1] - sizes[0])
-    return max(few - each * sizes[0], 0.0), each
-
-
-def _typical(job: Job) -> list[Cell]:
-    """Cells to time: of all layers, or of the middle one where chunks are of one layer, which costs the average."""
-    if not job.scope.touches_prompt:
-        return job.cells
-    middle = len(job.settings.axes.layers) // 2
-    return [cell for cell in job.cells if cell.layer == middle]
-
-
-def _seconds(job: Job, shared: Shared, baseline: Baseline, cells: Sequence[Cell]) -> float:
-    pairs, steerings = scored_pairs(job.settings.axes, cells), [job.steering(cell) for cell in cells]
-    with job.computing():
-        began = time.perf_counter()
-        job.scorer.run(shared, [Part(0, steerings, pairs)], None if job.unsteered_in_chunks else baseline)
-        return time.perf_counter() - began
 
 
 def _size(count: float) -> str:

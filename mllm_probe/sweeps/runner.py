@@ -1,0 +1,264 @@
+"""Runs batches of a sweep: prompts that are kept, rows of one image or several, and what they put into the grid."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from mllm_probe.activations.free_memory import free_bytes
+from mllm_probe.activations.hooks import before_backbone
+from mllm_probe.decoding.prompt_batch import PromptBatch, can_batch
+from mllm_probe.decoding.shared import Shared
+from mllm_probe.sweeps.batches import Part, Scores
+from mllm_probe.sweeps.cells import Cell, no_pairs, scored_pairs
+from mllm_probe.sweeps.chunk_size import ChunkSize, Limits
+from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.order import Block, take_chunk
+from mllm_probe.sweeps.record import Recorder
+from mllm_probe.sweeps.scoring import Baseline, Reading
+from mllm_probe.typing import Attributes
+
+
+class Stopped(Exception):
+    """Leaves a chunk in flight."""
+
+
+class _OpenPrompts:
+    """Prompts that later chunks go on from, each with its unsteered run; the one opened first is dropped first.
+
+    Parameters
+    ----------
+    job : Job
+
+    Attributes
+    ----------
+    most : int
+        Prompts that are kept at a time.
+    baselines : dict of int to Baseline
+        Unsteered runs by sample, where these are not run in every chunk.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.most, self.baselines = len(job.samples), dict[int, Baseline]()
+        self._job, self._shared = job, OrderedDict[int, Shared]()
+
+    def open(self, sample: int) -> Shared:
+        """What the rows of a sample share, computed where it is not kept."""
+        if sample not in self._shared:
+            # Room is made before the next prompt is computed, so that never more than ``most`` are in memory.
+            while len(self._shared) >= self.most:
+                self.baselines.pop(self._shared.popitem(last=False)[0], None)
+            self._shared[sample] = self._job.open(self._job.encoded(sample))
+        return self._shared[sample]
+
+
+class Runner:
+    """Runs a job's rows and fills its grid.
+
+    Parameters
+    ----------
+    job : Job
+    limits : Limits
+
+    Attributes
+    ----------
+    grid : Grid
+    recorder : Recorder or None
+        From :meth:`begin` on, where something is recorded.
+    size : ChunkSize
+        Rows of the next chunk.
+    chunks, together : int
+        How many chunks were run, and how many samples shared one at most.
+    """
+
+    def __init__(self, job: Job, limits: Limits) -> None:
+        self.job, self.limits, self.grid = job, limits, job.grid()
+        self.recorder: Recorder | None = None
+        self.size, self.chunks, self.together = ChunkSize(limits), 0, 1
+        self._prompts, self._stop = _OpenPrompts(job), threading.Event()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether :meth:`stop` was called."""
+        return self._stop.is_set()
+
+    @property
+    def kept_prompts(self) -> int:
+        """Prompts that are kept at a time."""
+        return self._prompts.most
+
+    def stop(self) -> None:
+        """End from any thread: a chunk in flight is left before its next step."""
+        self._stop.set()
+
+    def begin(self) -> None:
+        """Make room for what is recorded."""
+        if self.job.settings.record:
+            self.recorder = Recorder(self.job)
+
+    def prepare(self, first: int) -> Attributes:
+        """Open the first sample, and plan chunks and prompts that are kept against the memory that is there.
+
+        Returns
+        -------
+        dict
+            Attributes of the grid.
+        """
+        job = self.job
+        encoded = job.encoded(first)
+        with job.computing():
+            nbytes = self._prompts.open(first).nbytes
+            attributes = job.attributes() | {"bytes_per_image": nbytes, "bytes_per_row": job.row_bytes(encoded)}
+        free = free_bytes(job.model.device)
+        if job.model.device.type == "cpu" and attributes["bytes_per_row"] > free:
+            raise self._too_large()  # the system would end the process instead
+        self.size.plan(attributes["bytes_per_row"], free)
+        self._prompts.most = self.limits.kept_prompts(nbytes, free)
+        return attributes
+
+    def work_off(
+        self, work: deque[Block], cells: Sequence[Cell], *, adapts: bool, unsteered: bool
+    ) -> Iterator[list[Block]]:
+        """Run blocks, chunk after chunk; ends early where the runner is stopped.
+
+        Parameters
+        ----------
+        work : deque of Block
+            Its numbers are places in ``cells``.
+        cells : sequence of Cell
+        adapts : bool
+            Whether chunks that take long are made smaller.
+        unsteered : bool
+            Whether the unsteered run of a sample goes into the grid with its first chunk.
+
+        Yields
+        ------
+        list of Block
+            What each chunk has finished.
+        """
+        while work and not self.stopped:
+            together = self._prompts.most if self.job.packs else 1
+            blocks = take_chunk(work, self.size.rows, together, self.limits.packed_rows)
+            began = time.perf_counter()
+            try:
+                with self.job.computing(), before_backbone(self.job.model, self._leave_if_stopped):
+                    done = self._compute(blocks, cells, unsteered)
+            except Stopped:
+                return
+            except torch.OutOfMemoryError as error:
+                work.extendleft(reversed(blocks))
+                torch.cuda.empty_cache()
+                if not self.size.halve(sum(len(block.cells) for block in blocks)):
+                    raise self._too_large() from error
+                continue
+            work.extendleft(reversed(blocks[len(done) :]))
+            self.chunks, self.together = self.chunks + 1, max(self.together, len(done))
+            # Only where the prompt is run in one piece: between the steps of an answer a chunk gives way by itself.
+            if adapts and self.job.scope.touches_prompt:
+                self.size.shorten(len(done[0].cells), time.perf_counter() - began)
+            yield done
+
+    def baselines(self, samples: Sequence[int]) -> Iterator[tuple[int, Baseline]]:
+        """Unsteered runs of samples, packed where they can be; ends early where the runner is stopped."""
+        missing = list(samples)
+        while missing and not self.stopped:
+            try:
+                with self.job.computing(), before_backbone(self.job.model, self._leave_if_stopped):
+                    found = self._run_unsteered(missing)
+            except Stopped:
+                return
+            yield from zip(missing, found, strict=False)
+            missing = missing[len(found) :]
+
+    def put_unsteered(self, sample: int, baseline: Baseline) -> None:
+        """Write the unsteered run of a sample and what its answer says about eligibility; the first one stays."""
+        job = self.job
+        if self.grid.has_unsteered[sample]:
+            return
+        self.grid.put_unsteered(sample, baseline.scores)
+        self.grid.put_eligible(sample, job.scorer.reader.names(baseline.answer, sample), job.settings.takes_away)
+
+    def _leave_if_stopped(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if self.stopped:
+            raise Stopped
+
+    def _compute(self, blocks: list[Block], cells: Sequence[Cell], unsteered: bool) -> list[Block]:
+        """Run the first block and, in one batch, those that can be packed with it; gives the blocks that were run."""
+        members = self._packed([block.sample for block in blocks])
+        done = blocks[: len(members)]
+        parts = [self._part(block, cells, answered=not unsteered) for block in done]
+        shared = members[0] if len(parts) == 1 else PromptBatch(members, [1 + len(part.steerings) for part in parts])
+        for part, scores in zip(parts, self._run(shared, parts, unsteered), strict=True):
+            self.grid.put(part.pairs, part.sample, scores)
+        return done
+
+    def _packed(self, samples: Sequence[int]) -> list[Shared]:
+        """The prompt of the first sample, and of those after it that can be packed with it."""
+        members = [self._prompts.open(samples[0])]
+        for sample in samples[1:]:
+            member = self._prompts.open(sample)
+            if not can_batch(members[0], member):
+                break
+            members.append(member)
+        return members
+
+    def _part(self, block: Block, cells: Sequence[Cell], *, answered: bool) -> Part:
+        own = [cells[number] for number in block.cells]
+        pairs = scored_pairs(self.job.settings.axes, own)
+        steerings = [self.job.steering(cell) for cell in own]
+        return Part(block.sample, steerings, pairs, answered=answered or bool(self.grid.has_unsteered[block.sample]))
+
+    def _run(self, shared: Shared, parts: list[Part], unsteered: bool) -> list[Scores]:
+        """Scores of rows.
+
+        Where rows share the prompt the unsteered row is in every chunk, for next to nothing, so that a chunk gives the
+        same whatever ran before; else it is run once.
+        """
+        first, known = parts[0], None
+        if not self.job.unsteered_in_chunks:
+            known = self._alone(shared, first.sample)
+            if unsteered:
+                self.put_unsteered(first.sample, known)
+            if not first.steerings:
+                return [{}]
+        results = self.job.scorer.run(shared, parts, known, self._reading(shared, first))
+        if unsteered:
+            # The first one stays: later chunks give it again with other rounding.
+            for part, (baseline, _) in zip(parts, results, strict=True):
+                self.put_unsteered(part.sample, baseline)
+        return [scores for _, scores in results]
+
+    def _alone(self, shared: Shared, sample: int) -> Baseline:
+        """The unsteered run of a sample by itself, where it is not kept."""
+        known = self._prompts.baselines.get(sample)
+        if known is None:
+            alone = Part(sample, [], no_pairs())
+            [(known, _)] = self.job.scorer.run(shared, [alone], None, self._reading(shared, alone, unsteered=True))
+            self._prompts.baselines[sample] = known
+        return known
+
+    def _run_unsteered(self, samples: Sequence[int]) -> list[Baseline]:
+        """Unsteered runs of the first sample, and of those that can be packed with it."""
+        if not self.job.unsteered_in_chunks:
+            return [self._alone(self._prompts.open(samples[0]), samples[0])]
+        # Chunks run the unsteered row once more, beside the rows that it is compared with.
+        together = min(self._prompts.most, self.size.rows, self.limits.packed_rows) if self.job.packs else 1
+        members = self._packed(samples[: max(together, 1)])
+        shared = members[0] if len(members) == 1 else PromptBatch(members, [1] * len(members))
+        parts = [Part(sample, [], no_pairs()) for sample in samples[: len(members)]]
+        return [baseline for baseline, _ in self.job.scorer.run(shared, parts)]
+
+    def _reading(self, shared: Shared, part: Part, *, unsteered: bool = False) -> Reading:
+        return nullcontext if self.recorder is None else self.recorder.reading(shared, part, unsteered=unsteered)
+
+    def _too_large(self) -> MemoryError:
+        return MemoryError(
+            f"one row of this sweep does not fit on {self.job.model.device}: use fewer new tokens, a shorter prompt or "
+            "smaller images, leave 'kl' out, or load the model in a smaller type."
+        )

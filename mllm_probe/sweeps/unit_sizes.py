@@ -1,0 +1,58 @@
+"""How a stored sweep is cut: from a measured probe of the first image, in numbers that decide nothing but the cut."""
+
+from __future__ import annotations
+
+import math
+
+from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.order import MOST_LAYERS
+from mllm_probe.sweeps.probe import Probe
+from mllm_probe.sweeps.units import Layout, Units
+
+FEWEST_UNITS = 32
+"""Units of a sweep that is too short for the longest ones, so that several processes can share it."""
+_FEWEST_ROWS = 16
+
+
+def lay_out(job: Job, limits: Limits) -> Layout:
+    """Cut a sweep into tiles and units.
+
+    Parameters
+    ----------
+    job : Job
+    limits : Limits
+
+    Returns
+    -------
+    Layout
+        What goes through the model together follows from the settings (and, where the prompt is edited or the memory
+        is small, from a power of two of what was measured); the size of the units from the time that it takes.
+    """
+    probe = Probe(job, limits)
+    fixed, each = probe.times(probe.rows)
+    rows = probe.rows
+    if job.scope.touches_prompt and each > 0:
+        # A batch that takes longer keeps a person at a slider waiting.
+        rows = min(rows, max(int((limits.seconds - fixed) / each), _FEWEST_ROWS))
+    rows = 1 << (max(rows, 1).bit_length() - 1)
+    axes, samples = job.settings.axes, len(job.samples)
+    if not job.cells:
+        return Layout(rows, 1, 1, 1, samples)
+    deep = len(axes.layers) > MOST_LAYERS
+    of_layer = max(
+        1, Units(axes, job.cells, job.skipped, Layout(rows, 1, 1, 1, 1)).size((0, 1), job.cells[0].strength, 0)
+    )
+    by_layer = deep or job.scope.touches_prompt
+    layers = 1 if by_layer else min(max(rows // of_layer, 1), len(axes.layers))
+    together = min(max(limits.packed_rows // (of_layer * layers), 1), samples) if job.packs else 1
+    runs = together * layers * of_layer
+    seconds = max(math.ceil(runs / rows) * fixed + runs * each, 1e-9)
+    total = seconds * int((~job.skipped).sum()) / runs
+    least, most = limits.unit_seconds
+    batches = max(1, int(min(most, max(least, total / FEWEST_UNITS)) / seconds))
+    of_layers = 1 if deep else min(batches, math.ceil(len(axes.layers) / layers))
+    of_samples = max(1, batches // of_layers) if deep or of_layers * layers >= len(axes.layers) else 1
+    return Layout(
+        rows, layers, together, min(of_layers * layers, len(axes.layers)), min(of_samples * together, samples)
+    )  # fmt: skip

@@ -1,0 +1,286 @@
+"""Work units of a stored sweep: what is run and written as a whole, and which chunks of its arrays are its own.
+
+The arrays are cut along the borders of the units: neighbouring layers, one strength, four draws of every control, some
+images. In a store the images of the coarse map come first, so that they are chunks of their own. A unit is run in
+batches whose rows follow from the settings alone: it gives the same whoever computes it, whenever, and however often,
+and how many batches make a unit changes no number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from mllm_probe import schema
+from mllm_probe.sweeps.cells import CONCEPTS, Axes, Cell
+from mllm_probe.sweeps.order import COARSE_DRAWS, Block, coarse_map
+
+_CHUNK_BYTES = 1 << 26
+_SPLIT = (schema.CONCEPT, schema.READ_LAYER, schema.TOKEN)
+"""Dimensions that are cut further where a chunk would be too large: no unit's border lies along them."""
+
+Span = tuple[int, int]
+"""The first place, and the one after the last."""
+Region = Mapping[str, Span]
+"""Span of some dimensions; all of those that are not named. Images are counted in the order of the store."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a sweep is cut: a few numbers, kept in its store, from which every process makes the same units.
+
+    Attributes
+    ----------
+    rows : int
+        Most runs that go through the model together.
+    batch_layers, batch_samples : int
+        Layers and images whose runs may go through the model together.
+    layers, samples : int
+        Layers and images of a unit: multiples of these, or all.
+    """
+
+    rows: int
+    batch_layers: int
+    batch_samples: int
+    layers: int
+    samples: int
+
+    def plain(self) -> dict[str, int]:
+        """As JSON keeps it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is finished as a whole: steered runs of some layers and images, or these images' unsteered runs.
+
+    Attributes
+    ----------
+    number : int
+    part : int
+        Units of one part may be run in any order; those of an earlier part come first.
+    samples : (int, int)
+        In the order of the store.
+    layers : (int, int)
+    strength : int or None
+        None for the unsteered runs.
+    draws : int
+        Number of the block of draws.
+    """
+
+    number: int
+    part: int
+    samples: Span
+    layers: Span = (0, 0)
+    strength: int | None = None
+    draws: int = 0
+
+    @property
+    def name(self) -> str:
+        """Under which a store knows it."""
+        return f"{self.number:06d}"
+
+    @property
+    def unsteered(self) -> bool:
+        """Whether it is the unsteered runs of its images."""
+        return self.strength is None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Runs of a unit that may go through the model together.
+
+    Attributes
+    ----------
+    cells : list of Cell
+        Layer by layer, each with the places that it fills inside the unit alone.
+    blocks : list of Block
+        Of each image; their numbers are places in ``cells``.
+    """
+
+    cells: list[Cell]
+    blocks: list[Block]
+
+
+class Units:
+    """All units of a sweep, in the order of its runs.
+
+    Parameters
+    ----------
+    axes : Axes
+    cells : sequence of Cell
+        Steered runs of each image.
+    skipped : bool array [cells, samples]
+        Runs that no concept needs.
+    layout : Layout
+
+    Attributes
+    ----------
+    order : list of int
+        Images in the order of the store: those of the coarse map first.
+    """
+
+    def __init__(self, axes: Axes, cells: Sequence[Cell], skipped: np.ndarray, layout: Layout) -> None:
+        self.axes, self.layout = axes, layout
+        self._cells, self._skipped = cells, skipped
+        self._runs = lru_cache(maxsize=None)(self._restricted)
+        count = skipped.shape[1]
+        self._coarse = coarse_map(axes, cells, count)
+        chosen = self._coarse.samples if cells else []
+        self.order = [*chosen, *(sample for sample in range(count) if sample not in set(chosen))]
+        self._first = min(math.ceil(len(chosen) / layout.samples) * layout.samples, count)
+
+    @cached_property
+    def all(self) -> list[Unit]:
+        """Coarse to fine: an image's unsteered run is before its steered ones."""
+        found = [unit for part in range(len(self._parts)) for unit in self._of_part(part)]
+        found = [unit for unit in found if unit.unsteered or self.count(unit)]
+        return [replace(unit, number=number) for number, unit in enumerate(found)]
+
+    def batches(self, unit: Unit, *, one_layer: bool) -> Iterator[Batch]:
+        """What a unit runs; ``one_layer``: layer by layer, where runs share what lies below the edited one.
+
+        An edit that serves several units is a run of each: what a unit gives does not hang on another one.
+        """
+        assert unit.strength is not None
+        for samples in _cut(unit.samples, self.layout.batch_samples):
+            for layers in _cut(unit.layers, self.layout.batch_layers):
+                numbers, cells = self._runs(layers, unit.strength, unit.draws)
+                blocks = []
+                for sample in self.order[slice(*samples)]:
+                    wanted = np.flatnonzero(~self._skipped[numbers, sample]).tolist()
+                    for layer in range(*layers) if one_layer else [None]:
+                        here = [n for n in wanted if layer is None or cells[n].layer == layer]
+                        blocks += [Block(sample, tuple(here))] if here else []
+                yield Batch(cells, blocks)
+
+    def count(self, unit: Unit) -> int:
+        """Steered runs of a unit."""
+        if unit.strength is None:
+            return 0
+        numbers, _ = self._runs(unit.layers, unit.strength, unit.draws)
+        return int((~self._skipped[np.ix_(numbers, np.array(self.order[slice(*unit.samples)]))]).sum())
+
+    def size(self, layers: Span, strength: int, draws: int) -> int:
+        """Steered runs of some layers on an image that lacks none."""
+        return len(self._runs(layers, strength, draws)[0])
+
+    def regions(self, unit: Unit, dims: Sequence[str]) -> Iterator[Region]:
+        """Where a unit writes into an array with these dimensions: whole chunks, which are no other unit's.
+
+        Parameters
+        ----------
+        unit : Unit
+        dims : sequence of str
+        """
+        by_cell, here = schema.LAYER in dims, {schema.SAMPLE: unit.samples}
+        if unit.strength is None:
+            if by_cell:
+                zero = [place for place, strength in enumerate(self.axes.strengths) if strength == 0]
+                yield from ({**here, schema.STRENGTH: (place, place + 1)} for place in zero)
+            elif schema.SAMPLE in dims:
+                yield here
+        elif by_cell:
+            here = {**here, schema.LAYER: unit.layers, schema.STRENGTH: (unit.strength, unit.strength + 1)}
+            yield from ({**here, **draws} for draws in self._draws(unit.draws, dims))
+
+    def chunks(self, dims: Sequence[str], shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
+        """Shape of the chunks of an array: along the borders of the units, and smaller where that is too large.
+
+        Parameters
+        ----------
+        dims : sequence of str
+        shape : sequence of int
+        itemsize : int
+            Bytes of an element.
+        """
+        borders = {schema.SAMPLE: self.layout.samples}
+        if schema.LAYER in dims:
+            borders |= {
+                schema.STRENGTH: 1,
+                schema.LAYER: self.layout.layers,
+                schema.DRAW: COARSE_DRAWS,
+                schema.CONTROL: 1 if self._apart else len(self.axes.controls),
+            }
+        sizes = {dim: max(1, min(borders.get(dim, size), size)) for dim, size in zip(dims, shape, strict=True)}
+        for dim in _SPLIT:
+            if dim in sizes:
+                others = itemsize * math.prod(sizes.values()) // sizes[dim]
+                sizes[dim] = min(max(_CHUNK_BYTES // max(others, 1), 1), sizes[dim])
+        return tuple(sizes.values())
+
+    @property
+    def _apart(self) -> bool:
+        """Whether controls have chunks of their own: all draws of other concepts come with the concepts' own runs."""
+        return CONCEPTS in self.axes.controls
+
+    def _draws(self, block: int, dims: Sequence[str]) -> Iterator[Region]:
+        """Spans of draws and controls that a unit of this block of draws fills."""
+        if schema.DRAW not in dims:
+            # One value for each concept, which its own run gives: that is among the first draws.
+            yield from [{}] * (block == 0)
+            return
+        own = {schema.DRAW: (block * COARSE_DRAWS, min((block + 1) * COARSE_DRAWS, self.axes.draws))}
+        if not self._apart or schema.CONTROL not in dims:
+            yield own
+            return
+        for place, control in enumerate(self.axes.controls):
+            apart = {schema.CONTROL: (place, place + 1)}
+            if control != CONCEPTS:
+                yield {**own, **apart}
+            elif block == 0:
+                yield {schema.DRAW: (0, self.axes.draws), **apart}
+
+    @cached_property
+    def _parts(self) -> list[tuple[Span, list[Span], list[int], list[int]]]:
+        """Images, blocks of layers, strengths and blocks of draws, coarse to fine."""
+        axes, count = self.axes, len(self.order)
+        if not self._cells:
+            return [((0, count), [], [], [])]
+        every = _cut((0, len(axes.layers)), self.layout.layers)
+        inside = [block for block in every if set(self._coarse.layers).intersection(range(*block))]
+        between = [block for block in every if block not in inside]
+        nearest, others = self._coarse.strengths[:1], self._coarse.strengths[1:]
+        blocks = list(range(1, math.ceil(axes.draws / COARSE_DRAWS)))
+        first, later, whole = (0, self._first), (self._first, count), (0, count)
+        return [
+            (first, inside, nearest, [0]),
+            (first, between, nearest, [0]),
+            (later, every, nearest, [0]),
+            (whole, every, others, [0]),
+            (whole, every, self._coarse.strengths, blocks),
+        ]
+
+    def _of_part(self, part: int) -> Iterator[Unit]:
+        span, layers, strengths, draws = self._parts[part]
+        samples = _cut(span, self.layout.samples)
+        if part in (0, 2):  # the first part of an image
+            yield from (Unit(0, part, some) for some in samples)
+        for some in samples:
+            for draw in draws:
+                for strength in strengths:
+                    yield from (Unit(0, part, some, block, strength, draw) for block in layers)
+
+    def _restricted(self, layers: Span, strength: int, draws: int) -> tuple[np.ndarray, list[Cell]]:
+        """Numbers of the runs of some layers, and the runs, with the places in a block of draws that they fill."""
+        found = []
+        for number, cell in enumerate(self._cells):
+            if cell.strength == strength and layers[0] <= cell.layer < layers[1]:
+                inside = tuple(place for place in cell.places if _block_of(place[0], place[2]) == draws)
+                if inside:
+                    found.append((number, replace(cell, places=inside)))
+        found.sort(key=lambda one: one[1].layer)
+        return np.array([number for number, _ in found], np.int64), [cell for _, cell in found]
+
+
+def _block_of(control: str, draw: int) -> int:
+    """Block of draws in which a place of the grid is run."""
+    return 0 if control == CONCEPTS else draw // COARSE_DRAWS
+
+
+def _cut(span: Span, size: int) -> list[Span]:
+    return [(first, min(first + size, span[1])) for first in range(span[0], span[1], size)]
