@@ -151,10 +151,10 @@ def report(grid: str, page: str, /, *, metric: str | None = None, title: str | N
     title
         Heading of the page.
     """
-    from mllm_probe.activations.zarr_groups import open_group
     from mllm_probe.apps.report import report as write_page
+    from mllm_probe.sweeps import open_grid
 
-    print(write_page(open_group(grid), page, metric=metric, title=title))
+    print(write_page(open_grid(grid), page, metric=metric, title=title))
 
 
 studies = App(name="studies", help="Studies of models: what they conclude, with their controls.")

@@ -2,6 +2,6 @@
 
 from mllm_probe.sweeps.api import plan, sweep, sweep_iter
 from mllm_probe.sweeps.sweep_plan import SweepPlan
-from mllm_probe.sweeps.sweep_store import StoreProgress, open_sweep, read_progress
+from mllm_probe.sweeps.sweep_store import StoreProgress, open_grid, read_progress
 
-__all__ = ["StoreProgress", "SweepPlan", "open_sweep", "plan", "read_progress", "sweep", "sweep_iter"]
+__all__ = ["StoreProgress", "SweepPlan", "open_grid", "plan", "read_progress", "sweep", "sweep_iter"]

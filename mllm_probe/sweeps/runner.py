@@ -75,12 +75,16 @@ class Runner:
         Rows of the next chunk.
     chunks, together : int
         How many chunks were run, and how many samples shared one at most.
+    repeatable : bool
+        Whether a chunk gives the same bytes whatever ran before it: perplexity then reads answers anew for every chunk,
+        since one that it remembers was read in a batch with others.
     """
 
     def __init__(self, job: Job, limits: Limits) -> None:
         self.job, self.limits, self.grid = job, limits, job.grid()
         self.recorder: Recorder | None = None
         self.size, self.chunks, self.together = ChunkSize(limits), 0, 1
+        self.repeatable = False
         self._prompts, self._stop = _OpenPrompts(job), threading.Event()
 
     @property
@@ -227,7 +231,7 @@ class Runner:
                 self.put_unsteered(first.sample, known)
             if not first.steerings:
                 return [{}]
-        results = self.job.scorer.run(shared, parts, known, self._reading(shared, first))
+        results = self._score(shared, parts, known, self._reading(shared, first))
         if unsteered:
             # The first one stays: later chunks give it again with other rounding.
             for part, (baseline, _) in zip(parts, results, strict=True):
@@ -239,7 +243,7 @@ class Runner:
         known = self._prompts.baselines.get(sample)
         if known is None:
             alone = Part(sample, [], no_pairs())
-            [(known, _)] = self.job.scorer.run(shared, [alone], None, self._reading(shared, alone, unsteered=True))
+            [(known, _)] = self._score(shared, [alone], None, self._reading(shared, alone, unsteered=True))
             self._prompts.baselines[sample] = known
         return known
 
@@ -252,7 +256,15 @@ class Runner:
         members = self._packed(samples[: max(together, 1)])
         shared = members[0] if len(members) == 1 else PromptBatch(members, [1] * len(members))
         parts = [Part(sample, [], no_pairs()) for sample in samples[: len(members)]]
-        return [baseline for baseline, _ in self.job.scorer.run(shared, parts)]
+        return [baseline for baseline, _ in self._score(shared, parts)]
+
+    def _score(
+        self, shared: Shared, parts: Sequence[Part], known: Baseline | None = None, reading: Reading = nullcontext
+    ) -> list[tuple[Baseline, Scores]]:
+        reference = self.job.scorer.reference
+        if self.repeatable and reference is not None:
+            reference.forget()
+        return self.job.scorer.run(shared, parts, known, reading)
 
     def _reading(self, shared: Shared, part: Part, *, unsteered: bool = False) -> Reading:
         return nullcontext if self.recorder is None else self.recorder.reading(shared, part, unsteered=unsteered)

@@ -17,7 +17,7 @@ from torch import Tensor
 from mllm_probe import schema
 from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.device_array import dtype_name, on_host
-from mllm_probe.activations.unit_layout import BOOKKEEPING, is_free
+from mllm_probe.activations.unit_layout import BOOKKEEPING, description, is_free
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.sweeps.off_target_scores import Variables
 from mllm_probe.sweeps.record import Recorder
@@ -58,6 +58,7 @@ class StoreProgress:
     updated : float
         When the last unit was finished, in seconds since 1970; 0 before the first one.
     units, units_done : int
+        Units of work.
     """
 
     done: int
@@ -66,8 +67,8 @@ class StoreProgress:
     rate: float
     finished: bool
     updated: float
-    units: int
-    units_done: int
+    units: int = 0
+    units_done: int = 0
 
 
 class StoreWatch:
@@ -132,25 +133,31 @@ def read_progress(path: str | Path) -> StoreProgress:
     return StoreWatch(path).read()
 
 
-def open_sweep(path: str | Path) -> xr.Dataset:
+def open_grid(path: str | Path) -> xr.Dataset:
     """The grid of a store as far as it has come, its values left on disk until they are used.
 
     Parameters
     ----------
     path : str or Path
+        A store of a sweep or of patch, or a grid that was written with ``to_zarr``.
 
     Returns
     -------
     Dataset
-        Of the final shape; what is not finished has its fill value, and ``done`` says what is. Attribute ``progress``.
+        Of the final shape, samples in the order in which they were given; what is not finished has its fill value, and
+        ``done`` says what is. Attribute ``progress``, share of the runs.
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        As :func:`read_progress`.
+    FileNotFoundError
+        If there is no Zarr group.
+    ValueError
+        If it is damaged, or its arrays name codecs that this package does not write.
     """
-    progress = read_progress(path)
-    grid = zarr_groups.open_group(path)
+    folder = zarr_groups.as_folder(path)
+    if description(folder) is None:
+        return zarr_groups.open_group(folder)
+    progress, grid = read_progress(folder), zarr_groups.open_group(folder)
     share = progress.done / progress.total if progress.total else progress.units_done / progress.units
     kept = {name: value for name, value in grid.attrs.items() if name not in _BOOKKEEPING}
     grid = grid.isel({schema.SAMPLE: np.argsort(json.loads(grid.attrs[_ORDER]))})
@@ -286,7 +293,7 @@ class SweepStore:
             for region in regions(dims):
                 stored, own = _places(region, dims, order)
                 parts.setdefault(name, []).append((stored, take(own)))
-        self._there.write(unit, parts, **facts)
+        self._there.write(unit, parts, **facts, **schema.provenance())
 
     def load(self, regions: Regions, grid: StoredGrid, recorder: Recorder | None, order: Sequence[int]) -> None:
         """Fill arrays from regions of finished units; as for :meth:`save`."""
@@ -411,8 +418,8 @@ def _fill(data: Tensor | list[Tensor], region: Index, values: np.ndarray, axis: 
     """Copy a region from the host to a tensor, or to one tensor per element of ``axis``."""
     tensor = torch.from_numpy(np.ascontiguousarray(values))
     if isinstance(data, Tensor):
-        data[region].copy_(tensor)
+        data[region] = tensor.to(data.device, data.dtype)
         return
     inner = region[:axis] + region[axis + 1 :]
     for number, part in enumerate(data[region[axis]]):
-        part[inner].copy_(tensor.select(axis, number))
+        part[inner] = tensor.select(axis, number).to(part.device, part.dtype)

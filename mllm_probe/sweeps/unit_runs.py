@@ -33,6 +33,7 @@ class UnitRuns:
 
     def __init__(self, runner: Runner, path: str | Path, shard: Shard) -> None:
         self._runner, self._job, self._shard = runner, runner.job, shard
+        runner.repeatable = True
         self._store = SweepStore(path, identity(runner.job), CELL_DIMS)
         self._resumed_with: Attributes = {}
         self._loaded: set[str] = set()
@@ -110,14 +111,11 @@ class UnitRuns:
         """Run a unit and write it; without its marker where the runner is stopped in the middle."""
         job, runner, began = self._job, self._runner, time.perf_counter()
         if unit.unsteered:
-            self._forget()
             for sample, baseline in runner.baselines(units.order[slice(*unit.samples)]):
                 runner.put_unsteered(sample, baseline)
         else:
             for batch in units.batches(unit, one_layer=job.scope.touches_prompt):
-                self._forget()
-                work = deque(batch.blocks)
-                for blocks in runner.work_off(work, batch.cells, adapts=False, unsteered=False):
+                for blocks in runner.work_off(deque(batch.blocks), batch.cells, adapts=False, unsteered=False):
                     yield sum(len(block.cells) for block in blocks)
         if runner.stopped:
             return
@@ -128,11 +126,6 @@ class UnitRuns:
         )  # fmt: skip
         if unit.unsteered:
             yield 0
-
-    def _forget(self) -> None:
-        """Have perplexity read answers anew: one that it remembers was read in a batch of other answers."""
-        if self._job.scorer.reference is not None:
-            self._job.scorer.reference.forget()
 
     def _load(self, units: Units, unit: Unit) -> int:
         self._store.load(partial(units.regions, unit), self._runner.grid, self._runner.recorder, units.order)

@@ -34,7 +34,7 @@ def lay_out(job: Job, limits: Limits) -> Layout:
     rows = probe.rows
     if job.scope.touches_prompt and each > 0:
         # A batch that takes longer keeps a person at a slider waiting.
-        rows = min(rows, max(int((limits.seconds - fixed) / each), _FEWEST_ROWS))
+        rows = int(min(rows, max((limits.seconds - fixed) / each, _FEWEST_ROWS)))
     rows = 1 << (max(rows, 1).bit_length() - 1)
     axes, samples = job.settings.axes, len(job.samples)
     if not job.cells:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 
 from mllm_probe.apps.zoo import tiny_llava
-from mllm_probe.sweeps import chunk_size, sweep_iter
+from mllm_probe.sweeps import chunk_size, sweep, sweep_iter
 from mllm_probe.sweeps.chunk_size import Limits
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors
@@ -41,8 +42,8 @@ def arguments(scope):
 
 
 def small_chunks(patch=setattr):
-    """Chunks of seven rows, whatever the machine does beside."""
-    patch(chunk_size, "DEFAULT", Limits(rows=ROWS, seconds=float("inf")))
+    """Chunks of seven rows, and units of one, whatever the machine does beside."""
+    patch(chunk_size, "DEFAULT", Limits(rows=ROWS, packed_rows=1, seconds=float("inf"), unit_seconds=(0, 0)))
 
 
 def kill():
@@ -66,7 +67,15 @@ def die_at(store, when, number):
         os.replace = not_renamed
 
 
-def main(store, scope, when, number):
+def fill(store, scope, told):
+    """Sweep into ``store`` to the end, and write the progress of the grid to a file."""
+    torch.set_num_threads(1)
+    small_chunks()
+    grid = sweep(**arguments(scope), store=store)
+    told.write_text(json.dumps({"progress": grid.attrs["progress"]}))
+
+
+def main(store, scope, when, number, shard=None):
     """Sweep into ``store`` and die.
 
     ``when`` is ``chunk`` (after ``number`` of them), ``write`` (half of that file is written) or ``rename`` (that file
@@ -75,6 +84,6 @@ def main(store, scope, when, number):
     torch.set_num_threads(1)
     small_chunks()
     die_at(Path(store), when, number)
-    for chunk, _ in enumerate(sweep_iter(**arguments(scope), store=store), start=1):
+    for chunk, _ in enumerate(sweep_iter(**arguments(scope), store=store, shard=shard), start=1):
         if when == "chunk" and chunk == number:
             kill()

@@ -11,10 +11,10 @@ from pathlib import Path
 import traitlets
 import xarray as xr
 
-from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.models.bundled import bundled_folder
 from mllm_probe.studies.off_target_effects import has_off_target
 from mllm_probe.studies.one_picture import AVERAGE_LABELS, AVERAGES, sample_labels, summarised
+from mllm_probe.sweeps import open_grid
 from mllm_probe.tokens import SCOPES
 from mllm_probe.typing import Traits, TraitValue
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
@@ -207,7 +207,7 @@ class LayerConceptHeatmap(ProbeWidget):
         self.observe(self._on_window, "window")
         self.observe(self._on_detail, _OFF_TARGET)
         if isinstance(grid, (str, Path)):
-            self.show(open_group(grid))
+            self.show(open_grid(grid))
         elif isinstance(grid, xr.Dataset):
             self.show(grid)
         elif grid is not None:

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 import xarray as xr
 
-from mllm_probe.activations.zarr_groups import open_group
 from mllm_probe.models.lock import ModelLock
-from mllm_probe.sweeps import StoreProgress, read_progress
+from mllm_probe.sweeps import StoreProgress, open_grid
 from mllm_probe.sweeps.engine import Engine
+from mllm_probe.sweeps.sweep_store import StoreWatch
 
 
 class Driven:
@@ -98,15 +98,17 @@ class Stored:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._watch: StoreWatch | None = None
 
     def read(self) -> StoreProgress | None:
         """Progress; None while there is no store yet."""
         try:
-            return read_progress(self.path)
+            self._watch = self._watch or StoreWatch(self.path)
         except FileNotFoundError:
             return None
+        return self._watch.read()
 
     @property
     def grid(self) -> xr.Dataset | None:
         """The grid as far as it has come, read when it is used."""
-        return open_group(self.path) if self.read() is not None else None
+        return open_grid(self.path) if self.read() is not None else None
