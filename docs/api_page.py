@@ -59,7 +59,8 @@ SECTIONS = (
     Section(
         "Sweeps",
         ("sweeps", "patching", "studies"),
-        ("sweeps.SweepPlan", "sweeps.read_progress", "sweeps.StoreProgress"),
+        tuple(f"sweeps.{n}" for n in ("SweepPlan", "open_grid", "read_progress", "StoreProgress", "store_status"))
+        + ("sweeps.StoreStatus", "sweeps.Worker"),
     ),
     Section(
         "Studies",

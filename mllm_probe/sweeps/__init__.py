@@ -1,7 +1,19 @@
 """Sweeps: many steered runs as rows of one batch, and the grid of their scores."""
 
 from mllm_probe.sweeps.api import plan, sweep, sweep_iter
+from mllm_probe.sweeps.status import StoreStatus, Worker, store_status
 from mllm_probe.sweeps.sweep_plan import SweepPlan
 from mllm_probe.sweeps.sweep_store import StoreProgress, open_grid, read_progress
 
-__all__ = ["StoreProgress", "SweepPlan", "open_grid", "plan", "read_progress", "sweep", "sweep_iter"]
+__all__ = [
+    "StoreProgress",
+    "StoreStatus",
+    "SweepPlan",
+    "Worker",
+    "open_grid",
+    "plan",
+    "read_progress",
+    "store_status",
+    "sweep",
+    "sweep_iter",
+]

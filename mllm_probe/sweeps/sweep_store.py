@@ -100,6 +100,13 @@ class StoreWatch:
             self._notes[name] = {key: value for key, value in note.items() if key != "chunks"}
         return self._notes
 
+    def mend(self) -> dict[str, str]:
+        """Compare every chunk with its checksum, and give damaged units back; what is wrong with each."""
+        damaged = self._store.check()
+        for name in damaged:
+            self._store.give_back(name)
+        return damaged
+
     def read(self) -> StoreProgress:
         """Progress as it is now."""
         notes = self.notes()

@@ -1,0 +1,126 @@
+"""How far a store has come, by whom, and what of it is damaged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mllm_probe.sweeps.sweep_store import StoreProgress, StoreWatch
+from mllm_probe.typing import JsonObject
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What one host did with one kind of device.
+
+    Attributes
+    ----------
+    host, device, dtype : str
+    units, runs : int
+    seconds : float
+        That its units took, added up.
+    last : float
+        When its last unit was finished, in seconds since 1970.
+    """
+
+    host: str
+    device: str
+    dtype: str
+    units: int
+    runs: int
+    seconds: float
+    last: float
+
+
+@dataclass(frozen=True)
+class StoreStatus:
+    """Progress of a store, who made it, and its damaged units.
+
+    Attributes
+    ----------
+    path : str
+    progress : StoreProgress
+    workers : tuple of Worker
+    damaged : dict of str to str or None
+        What is wrong with each damaged unit, all of which were given back; None where nothing was checked.
+    """
+
+    path: str
+    progress: StoreProgress
+    workers: tuple[Worker, ...]
+    damaged: dict[str, str] | None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left at the rate of the last units; None where there is no rate yet."""
+        left = self.progress.total - self.progress.done
+        return left / self.progress.rate if self.progress.rate else (0.0 if self.progress.finished else None)
+
+    def plain(self) -> JsonObject:
+        """As JSON keeps it."""
+        return asdict(self) | {"seconds_left": self.seconds_left}
+
+    def __str__(self) -> str:
+        told = self.progress
+        left = "" if told.finished else f", {_spoken(self.seconds_left)} left"
+        rate = f"{told.rate:,.1f} runs per second" if told.rate else "no rate yet"
+        lines = [
+            f"{self.path}: {told.units_done:,} of {told.units:,} units, {told.done:,} of {told.total:,} runs "
+            f"({told.done / max(told.total, 1):.0%}), {rate}{left}"
+        ]
+        for one in self.workers:
+            ago = _spoken(max(time.time() - one.last, 0))
+            lines.append(
+                f"  {one.host}, {one.device} {one.dtype}: {one.units:,} units, {one.runs:,} runs, "
+                f"{one.runs / max(one.seconds, 1e-9):,.1f} per second of its own, last {ago} ago"
+            )
+        if self.damaged is not None:
+            lines.append("every checksum is right" if not self.damaged else f"{len(self.damaged)} damaged, given back:")
+            lines += [f"  unit {name}: {what}" for name, what in self.damaged.items()]
+        return "\n".join(lines)
+
+
+def store_status(path: str | Path, *, check: bool = False) -> StoreStatus:
+    """How far a store has come; safe while processes fill it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of a sweep or of patch.
+    check : bool
+        Read every checksum, and give damaged units back: whoever fills the store next computes them again.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no store yet.
+    ValueError
+        If something else is there, or a marker is damaged and ``check`` is off.
+    """
+    watch = StoreWatch(path)
+    damaged = watch.mend() if check else None
+    notes, by = watch.notes(), dict[tuple[str, str, str], list[JsonObject]]()
+    for note in notes.values():
+        by.setdefault((str(note["host"]), str(note["device"]), str(note["dtype"])), []).append(note)
+    workers = [_worker(key, own) for key, own in sorted(by.items())]
+    return StoreStatus(str(path), watch.read(), tuple(workers), damaged)
+
+
+def _worker(key: tuple[str, str, str], notes: Sequence[JsonObject]) -> Worker:
+    return Worker(
+        *key,
+        units=len(notes),
+        runs=sum(int(note["runs"]) for note in notes),
+        seconds=sum(float(note["seconds"]) for note in notes),
+        last=max(float(note["written"]) for note in notes),
+    )
+
+
+def _spoken(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown time"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
