@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -16,8 +20,9 @@ from mllm_probe.models import ProbeModel
 from tests.widgets.test_heatmap import raw_grid
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("families", "models", "models evaluate", "models get", "models train", "report", "studies",
-            "studies bundled", "verify")  # fmt: skip
+COMMANDS = ("families", "verify", "describe", "models", "models get", "models train", "models evaluate", "capture",
+            "vectors", "sweep", "effect", "export", "report", "studies", "studies bundled")  # fmt: skip
+"""In the order in which their examples follow one another."""
 HEAVY = ("torch", "transformers", "xarray", "pandas", "numpy", "zarr")
 
 
@@ -70,6 +75,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     script = f"""
 import sys
+import warnings
 from mllm_probe.cli import main
 assert main({[*command, "--help"]}) == 0
 print([name for name in {HEAVY} if name in sys.modules])
@@ -85,7 +91,7 @@ def test_every_command_and_option_is_explained() -> None:
         assert command.help, name
         if command.default_command is not None:
             arguments = command.assemble_argument_collection(parse_docstring=True)
-            assert all(argument.parameter.help for argument in arguments), name
+            assert all(argument.parameter.help for argument in arguments if argument.name != "*"), name
 
 
 def commands(group: App, above: str = "") -> dict[str, App]:
@@ -142,3 +148,83 @@ def test_report_writes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_the_script_gives_the_status_to_the_shell() -> None:
     done = run("-m", "mllm_probe.cli", "verify")
     assert done.returncode == 2 and done.stderr.startswith("mllm-probe: ")
+
+
+NOT_RUN = {
+    "models get emoji-135m": "fetches a decoder from the network",
+    "models train": "trains for hours",
+    "models evaluate": "searches for the best steering of 48 concepts, for minutes",
+    "studies bundled --out": "runs a study on three models, for minutes",
+}
+"""Examples that the test below leaves out, by their beginnings, and why."""
+
+
+def examples(command: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What is typed after ``mllm-probe`` in the examples of a command's help."""
+    assert main([*command.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Examples: " in text, command
+    return [line.replace("\\\n", " ") for line in re.findall(r"^  \$ mllm-probe ((?:.*\\\n)*.*?) *$", text, re.M)]
+
+
+def test_examples_of_the_help_run_one_after_the_other(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    left_out = set()
+    for command in COMMANDS:
+        lines = examples(command, capsys)
+        assert lines, f"the help of {command} has no example"
+        for line in lines:
+            reasons = {start for start in NOT_RUN if line.startswith(start)}
+            left_out |= reasons
+            assert reasons or main(shlex.split(line)) == 0, (line, capsys.readouterr().err)
+    assert left_out == set(NOT_RUN)
+    assert {"cats.zarr", "cats.safetensors", "cats-sweep.zarr", "cats.csv", "cats.html"} <= set(os.listdir(tmp_path))
+
+
+def test_an_example_of_several_lines_is_read_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = examples("vectors", capsys)
+    assert shlex.split(line)[-2:] == ["--out", "cats.safetensors"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_installed_for_a_shell(shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["--install-completion", "--shell", shell]) == 0
+    written = "".join(file.read_text() for file in tmp_path.rglob("*") if file.is_file())
+    assert all(name.split()[-1] in written for name in COMMANDS) and "--strengths" in written
+
+
+def test_interrupted_is_incomplete(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loading, "load", load)
+    assert main(["describe", "scenes-4l"]) == 3
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith("mllm-probe: interrupted")
+
+
+def test_a_model_that_fails_its_checks_is_not_used(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = VerificationReport("tiny", "llava", "model.layers", (Check("edits", Outcome.FAILED, "no edit arrives"),))
+
+    def load(*arguments: object, **options: object) -> None:
+        raise VerificationError(failed)
+
+    monkeypatch.setattr(loading, "load", load)
+    assert main(["describe", "scenes-4l"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "" and "no edit arrives" in shown.err and shown.err.count("\n") == 1
+
+
+def test_warnings_are_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*arguments: object, **options: object) -> None:
+        warnings.warn("two\nlines", stacklevel=1)
+        raise ValueError("no model")
+
+    monkeypatch.setattr(loading, "load", load)
+    assert main(["describe", "scenes-4l"]) == 2
+    assert capsys.readouterr().err == "mllm-probe: warning: two lines\nmllm-probe: no model\n"
