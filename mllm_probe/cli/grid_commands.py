@@ -76,7 +76,7 @@ def effect(
         print(table.to_csv(index=False), end="", flush=True)
         note(caption)
     else:
-        document = {"metric": shown.attrs["metric"], "cells": table.to_dict("records"), "said": caption}
+        document = {"metric": shown.attrs["metric"], "cells": table.to_dict("records"), "caption": caption}
         about = f"{shown.attrs['metric']} [{shown['difference'].attrs['units']}] · {caption}"
         text = f"{table_text(table[short_columns(table)])}\n\n{about}"
         show(text, document | {"attributes": provenance_of(shown.attrs)}, as_json)

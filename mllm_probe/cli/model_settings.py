@@ -19,6 +19,9 @@ Names = Annotated[list[str] | None, Parameter(consume_multiple=True)]
 Blocks = Annotated[list[int | str] | None, Parameter(consume_multiple=True)]
 """An option that takes numbers of decoder blocks, "all" or "input"."""
 
+Scopes = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
+"""An option that takes several token scopes."""
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)

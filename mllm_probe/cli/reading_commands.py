@@ -14,6 +14,7 @@ from mllm_probe.cli.model_settings import (
     LibrarySettings,
     LoadingSettings,
     Names,
+    Scopes,
     layers_of,
 )
 from mllm_probe.cli.printed_results import AsJson, provenance_of, shape_text, show
@@ -28,7 +29,7 @@ def capture(
     library: LibrarySettings = NO_LIBRARY,
     prompt: str | None = None,
     layers: Blocks = None,
-    tokens: Annotated[list[int | str], Parameter(consume_multiple=True)] = ["last_prompt"],  # noqa: B006 - not changed
+    tokens: Annotated[tuple[int | str, ...], Parameter(consume_multiple=True)] = ("last_prompt",),
     continuation: str | None = None,
     batch_size: int | Literal["auto"] = "auto",
     overwrite: bool = False,
@@ -97,7 +98,7 @@ def vectors(
     library: LibrarySettings = NO_LIBRARY,
     prompt: str | None = None,
     method: str = "mean_difference",
-    tokens: Annotated[list[str], Parameter(consume_multiple=True)] = ["last_prompt", "image"],  # noqa: B006 - as above
+    tokens: Scopes = ("last_prompt", "image"),
     layers: Blocks = None,
     shuffled_draws: int = 8,
     seed: int = 0,

@@ -43,4 +43,4 @@ def bundled_studies(
         lines = run_bundled_studies(folder, out, processes=processes, models=model, only=only)
     settings = {"out": out, "work": work, "processes": processes, "model": model, "only": only}
     written = write_settings("studies bundled", out, settings)
-    show("\n".join(lines), {"page": out, "settings": written, "said": lines}, as_json)
+    show("\n".join(lines), {"page": out, "settings": written, "summary": lines}, as_json)

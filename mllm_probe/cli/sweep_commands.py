@@ -15,6 +15,7 @@ from mllm_probe.cli.model_settings import (
     LibrarySettings,
     LoadingSettings,
     Names,
+    Scopes,
     layers_of,
 )
 from mllm_probe.cli.printed_results import AsJson, note, provenance_of, shape_text, show
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from mllm_probe.concepts import ConceptLibrary
     from mllm_probe.loading import Model
-
-Scopes = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
 
 
 @Parameter(name="*")

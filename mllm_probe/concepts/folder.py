@@ -97,9 +97,13 @@ def image_files(paths: Iterable[str | Path]) -> list[Path]:
     --------
     >>> mp.capture(model, image_files(["my_images"]))  # doctest: +SKIP
     """
-    files = [file for path in map(Path, paths) for file in (_images_in(path) if _is_folder(path) else [path])]
-    for file in files:
-        _check(file)
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if _is_folder(path):
+            files += _images_in(path)
+        else:
+            check_picture(path)
+            files.append(path)
     return files
 
 
@@ -107,6 +111,8 @@ def _images_in(folder: Path) -> list[Path]:
     files = [path for path in _entries(folder) if path.suffix.lower() in _ENDINGS]
     if not files:
         raise ValueError(f"the folder {str(folder)!r} holds no images ({', '.join(_ENDINGS)}).")
+    for file in files:
+        _check(file)
     return files
 
 
