@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from cyclopts import App
+from cyclopts import App, CycloptsError
 
 from mllm_probe import loading
 from mllm_probe.cli import app, main
@@ -228,3 +228,37 @@ def test_warnings_are_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: 
     monkeypatch.setattr(loading, "load", load)
     assert main(["describe", "scenes-4l"]) == 2
     assert capsys.readouterr().err == "mllm-probe: warning: two lines\nmllm-probe: no model\n"
+
+
+ROOT_PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """Command lines of ``mllm-probe`` in the shell blocks of a page, up to a comment or a redirection."""
+    blocks = re.findall(r"^```bash\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    words = [shlex.split(line.split(" > ")[0], comments=True) for line in lines if line.startswith("mllm-probe ")]
+    return [one[1:] for one in words]
+
+
+def test_commands_in_documents_have_the_options_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = [words for page in ROOT_PAGES for words in commands_of(page.read_text(encoding="utf-8"))]
+    for words in found:
+        for file in (word for word in words if word.endswith(".toml")):
+            (tmp_path / file).write_text("model = 'scenes-4l'\n" + "store = 'a.zarr'\n" * (words[0] == "sweep"))
+        app.parse_args(words, exit_on_error=False, print_error=False)
+    assert {"vectors", "sweep", "effect", "report", "models", "studies"} <= {words[0] for words in found}
+
+
+def test_a_wrong_option_in_a_document_is_seen() -> None:
+    (words,) = commands_of("```bash\nmllm-probe sweep \\\n  --sped 3 # no\n```\n")
+    assert words == ["sweep", "--sped", "3"]
+    with pytest.raises(CycloptsError, match="--sped"):
+        app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_the_page_on_the_command_line_names_every_command() -> None:
+    page = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z ]+[a-z])(?: [A-Z ]+)?`", page.split("\n## ")[0]))
+    assert named >= set(COMMANDS) - {"studies"}
