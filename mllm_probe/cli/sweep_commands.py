@@ -134,11 +134,12 @@ def sweep(
     $ mllm-probe sweep cats-sweep.zarr.toml
     """
     import mllm_probe as mp
+    from mllm_probe.studies.subject import require_held_out
 
     images = _images(library, halves)
     loaded = loading.load(model)
     directions = _vectors(loaded, vectors, library, method, settings)
-    _require_unseen(images, directions)
+    require_held_out(images, directions)
     written = {"model": model, "store": store, **asdict(library.resolved()), "vectors": vectors, "method": method}
     written |= {"halves": halves, **asdict(settings), **loading.resolved(loaded)}
     written |= {"prompt": settings.prompt if settings.prompt is not None else loaded.default_prompt}
@@ -176,12 +177,6 @@ def _vectors(
     return concept_vectors(model, library.fit_half(), settings.prompt, method, seed=settings.seed, progress=True)
 
 
-def _require_unseen(images: ConceptLibrary, directions: xr.Dataset) -> None:
-    from mllm_probe.studies.subject import require_held_out
-
-    require_held_out(images, directions)
-
-
 def _interrupted(store: str, settings: dict[str, Any], as_json: bool) -> int:
     """Say how much the store of a stopped sweep keeps."""
     from mllm_probe.sweeps import read_progress
@@ -193,5 +188,6 @@ def _interrupted(store: str, settings: dict[str, Any], as_json: bool) -> int:
         return INCOMPLETE
     file = write_settings("sweep", store, settings)
     note(f"interrupted: {progress.done} of {progress.total} runs are kept in {store}; the same command goes on.")
-    show("", {"store": store, "settings": file, "finished": False, **asdict(progress)}, as_json) if as_json else None
+    if as_json:
+        show("", {"store": store, "settings": file, **asdict(progress)}, as_json)
     return INCOMPLETE

@@ -18,7 +18,8 @@ from mllm_probe.activations import open_zarr, save_zarr
 from mllm_probe.cli import main
 from mllm_probe.sweeps import read_progress
 
-LIBRARY = ["--model", "scenes-4l", "--library", "scenes", "--concepts", "cat", "house", "--pairs", "12"]
+CPU = ["--model", "scenes-4l", "--device", "cpu"]
+LIBRARY = [*CPU, "--library", "scenes", "--concepts", "cat", "house", "--pairs", "12"]
 SWEEP = [*LIBRARY, "--layers", "1", "2", "--strengths", "1", "--metrics", "logprob", "--draws", "4"]
 
 
@@ -28,7 +29,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("done")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert main(["capture", *LIBRARY[:6], "--pairs", "2", "--tokens", "image", "--out", "acts.zarr"]) == 0
+        assert main(["capture", *LIBRARY[:-1], "2", "--tokens", "image", "--out", "acts.zarr"]) == 0
         assert main(["vectors", *LIBRARY, "--shuffled-draws", "2", "--out", "both.safetensors"]) == 0
         assert main(["sweep", *SWEEP, "--halves", "both", "--store", "grid.zarr"]) == 0
         assert main(["export", "grid.zarr", "cells.csv"]) == 0
@@ -121,7 +122,7 @@ def test_a_folder_of_images_is_a_library(here: Path) -> None:
     assert main(["vectors", "--model", "scenes-4l", "--library", "./mine", "--out", "red.safetensors"]) == 0
     assert mp.load_vectors("red.safetensors").attrs["pictures"] == 4
     images = ["--images", "mine/entity/red/positive", "mine/entity/red/negative/0.png"]
-    assert main(["capture", "--model", "scenes-4l", *images, "--layers", "-1", "--out", "red.zarr"]) == 0
+    assert main(["capture", *CPU, *images, "--layers", "-1", "--out", "red.zarr"]) == 0
     assert dict(open_zarr("red.zarr").activation.sizes) == {"sample": 5, "layer": 1, "token": 1, "hidden": 128}
 
 
@@ -207,6 +208,31 @@ def test_json_is_one_document(
     assert main([*command, "--json"]) == 0
     document = json.loads(capsys.readouterr().out, parse_constant=never)
     assert keys <= set(document)
+
+
+@pytest.mark.parametrize(
+    ("command", "function", "result"),
+    [
+        ("models evaluate scenes-4l", "model_evaluation.evaluate_listed", {"recognition": ["| a | table |"]}),
+        ("studies bundled --out page.html", "bundled_studies.run_bundled_studies", ["a verdict"]),
+    ],
+)
+def test_what_is_printed_on_the_way_is_no_part_of_the_json(
+    command: str,
+    function: str,
+    result: object,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run(*_: object, **__: object) -> object:
+        print("on the way")
+        return result
+
+    monkeypatch.setattr(f"mllm_probe.apps.{function}", run)
+    assert main([*command.split(), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert result in json.loads(shown.out).values() and "on the way" in shown.err
 
 
 def test_numbers_of_json_csv_and_the_package_are_the_same(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
