@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -15,12 +16,16 @@ from PIL import Image
 import mllm_probe as mp
 from mllm_probe import schema
 from mllm_probe.activations import open_zarr, save_zarr
-from mllm_probe.cli import main
+from mllm_probe.cli import app, main
 from mllm_probe.sweeps import read_progress
 
 CPU = ["--model", "scenes-4l", "--device", "cpu"]
-LIBRARY = [*CPU, "--library", "scenes", "--concepts", "cat", "house", "--pairs", "12"]
-SWEEP = [*LIBRARY, "--layers", "1", "2", "--strengths", "1", "--metrics", "logprob", "--draws", "4"]
+DRAWN = ["--library", "scenes", "--concepts", "cat", "house", "--negative", "remove", "--library-seed", "1"]
+LIBRARY = [*CPU, *DRAWN, "--split-seed", "2", "--pairs", "12"]
+SWEEP = [*LIBRARY, "--layers", "1", "2", "--strengths", "1", "--metrics", "logprob", "--draws", "4", "--seed", "3"]
+SWEEP += ["--tokens", "last_prompt", "--unit", "vector", "--method", "pca", "--prompt", "Describe the picture."]
+VECTORS = [*LIBRARY, "--shuffled-draws", "2", "--seed", "3", "--tokens", "last_prompt", "--no-probe-accuracy"]
+"""Other values than the defaults, so that a setting that is not written down changes the repeated run."""
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +35,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert main(["capture", *LIBRARY[:-1], "2", "--tokens", "image", "--out", "acts.zarr"]) == 0
-        assert main(["vectors", *LIBRARY, "--shuffled-draws", "2", "--out", "both.safetensors"]) == 0
+        assert main(["vectors", *VECTORS, "--out", "both.safetensors"]) == 0
         assert main(["sweep", *SWEEP, "--halves", "both", "--store", "grid.zarr"]) == 0
         assert main(["export", "grid.zarr", "cells.csv"]) == 0
     return folder
@@ -59,11 +64,28 @@ def numbers(store: Path) -> xr.Dataset:
 def test_settings_hold_defaults_and_versions(done: Path) -> None:
     settings = read(done / "grid.zarr.toml")
     assert settings["concepts"] == ["cat", "house"] and settings["strengths"] == [1.0]
-    assert settings["unit"] == "residual" and settings["max_new_tokens"] == 8 and settings["negative"] == "replace"
-    assert settings["prompt"] == "What do you see?" and settings["device"] and settings["dtype"] == "float32"
+    assert settings["unit"] == "vector" and settings["max_new_tokens"] == 8 and settings["size"] == 224
+    assert (
+        read(done / "acts.zarr.toml")["prompt"] == "What do you see?"
+        and settings["device"]
+        and settings["dtype"] == "float32"
+    )
     assert settings["made_with"] == {"command": "sweep", **schema.provenance()}
     comment = (done / "grid.zarr.toml").read_text(encoding="utf-8").splitlines()[1]
     assert comment.startswith("# Not given") and "controls" in comment and "vectors" in comment
+
+
+@pytest.mark.parametrize(
+    ("command", "result"), [("capture", "acts.zarr"), ("vectors", "both.safetensors"), ("sweep", "grid.zarr"),
+                            ("export", "cells.csv")]
+)  # fmt: skip
+def test_every_option_is_written_or_named(command: str, result: str, done: Path) -> None:
+    text = (done / f"{result}.toml").read_text(encoding="utf-8")
+    left = re.search(r"^# Not given, .*: (.*)$", text, re.MULTILINE)
+    written = set(tomllib.loads(text)) | set(left[1].split(", "))
+    options = {argument.name for argument in app[command].assemble_argument_collection() if argument.name != "*"}
+    names = {name.removeprefix("--").replace("-", "_") for name in options - {"--config", "--json", "--overwrite"}}
+    assert written == names | {"made_with"}
 
 
 def test_settings_alone_repeat_vectors_to_the_byte(done: Path, here: Path) -> None:
