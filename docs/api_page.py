@@ -89,7 +89,7 @@ LISTED_MEMBERS = {
     "SweepMonitor": WIDGET,
     "TokenStrip": WIDGET,
     "widgets.Explore": ("vectors", "grid", "code", "show_study", "stop", *WIDGET),
-    "concepts.ConceptLibrary": ("split", "subset", "pictures", "categories", "fingerprint"),
+    "concepts.ConceptLibrary": ("split", "with_split", "subset", "pictures", "categories", "fingerprint"),
 }
 """Members of classes that inherit much from other libraries."""
 NOT_SECTIONS = {"concepts", "plots", "__version__"}

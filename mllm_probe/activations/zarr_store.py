@@ -52,10 +52,9 @@ def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE, 
     -----
     bfloat16 is stored as float32; ``open_zarr(device=…)`` turns it back.
     """
-    target = zarr_groups.as_folder(path).resolve()
     if "weights" not in dataset.attrs:
         raise ValueError("this dataset does not say which model it was made with (no attribute 'weights').")
-    _require_replaceable(target, overwrite)
+    target = writable_store(path, overwrite=overwrite)
     partial = zarr_groups.partial_beside(target)
     try:
         _write(_with_dtypes(dataset).assign_attrs({_KIND: _ACTIVATIONS}), partial, piece_bytes)
@@ -105,9 +104,17 @@ def open_zarr(
     return dataset
 
 
-def _require_replaceable(target: Path, overwrite: bool) -> None:
+def writable_store(path: str | Path, *, overwrite: bool = False) -> Path:
+    """``path`` as one that `save_zarr` can write to, so that it can be refused before activations are read.
+
+    Raises
+    ------
+    ValueError
+        If it exists and may not be replaced.
+    """
+    target = zarr_groups.as_folder(path).resolve()
     if not target.exists():
-        return
+        return target
     attrs = zarr_groups.read_json(target / ".zattrs") if (target / ".zattrs").is_file() else {}
     if attrs.get(_KIND) != _ACTIVATIONS:
         raise ValueError(
@@ -116,6 +123,7 @@ def _require_replaceable(target: Path, overwrite: bool) -> None:
         )
     if not overwrite:
         raise ValueError(f"{target} exists: give a new path, or overwrite=True to replace it.")
+    return target
 
 
 def _write(dataset: xr.Dataset, path: Path, piece_bytes: int) -> None:

@@ -40,13 +40,18 @@ def recognition_tables(folder: Path, count: int) -> list[str]:
     ]
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> dict[str, dict[str, list[str]]]:
     """Print the tables of every model asked for, and keep them in its card with `--save`.
 
     Parameters
     ----------
     argv : list of str or None
         The command line by default.
+
+    Returns
+    -------
+    dict of str to dict of str to list of str
+        Markdown, by model and part.
     """
     parser = argparse.ArgumentParser(prog="python -m mllm_probe.apps.evaluate", description=__doc__)
     parser.add_argument("--models", nargs="*", help="bundled names or folders (default: all bundled)")
@@ -55,10 +60,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--save", action="store_true", help="keep tables and recommended settings with the model")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)  # models this small lose more than they gain by sharing a step between threads
+    printed: dict[str, dict[str, list[str]]] = {}
     for name in options.models or bundled_names():
         folder = bundled_folder(name) or Path(name)
         print(f"## {name}", flush=True)
-        tables: dict[str, list[str]] = {}
+        tables = printed.setdefault(name, {})
         if options.only != STEERABILITY:
             tables[RECOGNITION] = recognition_tables(folder, options.pictures)
         if options.only != RECOGNITION:
@@ -71,6 +77,7 @@ def main(argv: list[str] | None = None) -> None:
             if STEERABILITY in tables:
                 found.save(folder / STORED)
             refresh_card(folder)
+    return printed
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def evaluate_listed(
     threads: int = 1,
     dtype: str = "bfloat16",
     save: bool = False,
-) -> None:
+) -> dict[str, list[str]]:
     """Print the tables of a model.
 
     Parameters
@@ -42,6 +42,11 @@ def evaluate_listed(
     save : bool
         Keep them in the model's card; with ``only``, the tables of other parts stay there.
 
+    Returns
+    -------
+    dict of str to list of str
+        The same tables, Markdown, by part.
+
     Raises
     ------
     ValueError
@@ -53,8 +58,7 @@ def evaluate_listed(
     if not (folder / ASSEMBLY).is_file():
         if name in ASSEMBLED or not (folder / "config.json").is_file():
             raise ValueError(f"There is no model '{name}' to evaluate: expected a bundled name or a model's folder.")
-        evaluate_drawn(["--models", name, "--pictures", str(count), *(["--save"] if save else [])])
-        return
+        return evaluate_drawn(["--models", name, "--pictures", str(count), *(["--save"] if save else [])])[name]
     if only not in (None, *PARTS):
         raise ValueError(f"only: expected one of {', '.join(PARTS)}; got {only!r}.")
     if dtype not in _DTYPES:
@@ -65,6 +69,7 @@ def evaluate_listed(
     tables = evaluate_emoji(folder, count, PARTS if only is None else (only,), artwork, _DTYPES[dtype])
     if save:
         keep_results(folder, tables)
+    return tables
 
 
 def _artwork() -> dict:

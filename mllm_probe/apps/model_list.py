@@ -16,8 +16,8 @@ from mllm_probe.models.bundled import ASSEMBLED, FOLDER, bundled_folder, bundled
 _COLUMNS = ("model", "bundled", "in the cache", "licence")
 
 
-def model_list() -> str:
-    """Return the table of the models that this version knows, one line each, and what to run next."""
+def model_rows() -> tuple[list[dict[str, str]], list[str]]:
+    """Return the models that this version knows, each by its columns, and lines that say what to run next."""
     whole_ones = [(name, FOLDER / name) for name in bundled_names()]
     rows = [(name, _megabytes(folder), "not needed", _licence_of(folder)) for name, folder in whole_ones]
     notes = []
@@ -37,6 +37,13 @@ def model_list() -> str:
         notes += [
             f"{path} is of another version of the package: it can be deleted." for path in other_versions(decoder)
         ]
+    return [dict(zip(_COLUMNS, row, strict=True)) for row in rows], notes
+
+
+def model_list() -> str:
+    """Return the table of the models that this version knows, one line each, and what to run next."""
+    known, notes = model_rows()
+    rows = [tuple(row.values()) for row in known]
     widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in (_COLUMNS, *rows)]
     return "\n".join([*(line.rstrip() for line in lines), "", *notes])

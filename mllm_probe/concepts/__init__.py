@@ -2,7 +2,7 @@
 
 from mllm_probe.concepts.concept import Concept
 from mllm_probe.concepts.drawn import emoji, scenes
-from mllm_probe.concepts.folder import from_folder
+from mllm_probe.concepts.folder import from_folder, image_files
 from mllm_probe.concepts.hub import from_hub
 from mllm_probe.concepts.library import ConceptLibrary
 from mllm_probe.concepts.neutral import neutral_images
@@ -17,6 +17,7 @@ __all__ = [
     "from_folder",
     "from_hub",
     "from_text",
+    "image_files",
     "neutral_images",
     "scenes",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,49 @@ def from_folder(
     if groups is not None:
         concepts = with_groups(concepts, _by_path(groups, root))
     return ConceptLibrary(concepts, source=root.name)
+
+
+def image_files(paths: Iterable[str | Path]) -> list[Path]:
+    """List image files, those of folders by name.
+
+    Parameters
+    ----------
+    paths : iterable of str or pathlib.Path
+        Files, which are taken as they are, and folders, whose image files are taken; hidden ones and folders inside
+        are passed over.
+
+    Returns
+    -------
+    list of pathlib.Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder.
+    ValueError
+        If a folder holds no images, or a file is no regular file or no image of at most 64 megapixels.
+
+    Examples
+    --------
+    >>> mp.capture(model, image_files(["my_images"]))  # doctest: +SKIP
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if _is_folder(path):
+            files += _images_in(path)
+        else:
+            check_picture(path)
+            files.append(path)
+    return files
+
+
+def _images_in(folder: Path) -> list[Path]:
+    files = [path for path in _entries(folder) if path.suffix.lower() in _ENDINGS]
+    if not files:
+        raise ValueError(f"the folder {str(folder)!r} holds no images ({', '.join(_ENDINGS)}).")
+    for file in files:
+        _check(file)
+    return files
 
 
 def _by_path(groups: Any, root: Path) -> Groups:

@@ -112,17 +112,39 @@ class ConceptLibrary(Mapping[str, Concept]):
             If ``fit`` is not between 0 and 1, a concept has too few images or groups for both sets, or
             ``groups`` names images that are not there.
         """
+        marked = self.with_split(fit, seed, groups=groups, fixed=fixed)
+        return marked.where(lambda picture: picture.split == "fit"), marked.where(lambda one: one.split == "held_out")
+
+    def with_split(
+        self, fit: float = 0.5, seed: int = 0, *, groups: Groups | None = None, fixed: bool = False
+    ) -> ConceptLibrary:
+        """Return the whole library, every image marked with the side on which `split` puts it.
+
+        A sweep over both sides chooses best cells on the images that the vectors were made with, and reports them on
+        the others.
+
+        Parameters
+        ----------
+        fit, seed, groups, fixed
+            As for `split`.
+
+        Returns
+        -------
+        ConceptLibrary
+            Its images carry ``split`` ``"fit"`` or ``"held_out"``.
+
+        Raises
+        ------
+        ValueError
+            As `split`.
+        """
         if isinstance(fit, bool) or not isinstance(fit, (int, float)) or not 0 < fit < 1:
             raise ValueError(f"fit is the share of images to fit with, between 0 and 1, not {fit!r}.")
         seed = checked_count("seed", seed, least=0)
         if groups is not None:
-            return ConceptLibrary(with_groups(self.values(), groups), self.source).split(fit, seed, fixed=fixed)
+            return ConceptLibrary(with_groups(self.values(), groups), self.source).with_split(fit, seed, fixed=fixed)
         keys = fit_keys(list(self._concepts.values()), fit, seed, fixed=fixed)
-        return self._side("fit", keys), self._side("held_out", keys)
-
-    def _side(self, split: str, fit_with: set[str]) -> ConceptLibrary:
-        side = self.where(lambda picture: (picture.key in fit_with) == (split == "fit"))
-        return side._each_picture(lambda picture: picture.marked(split=split))
+        return self._each_picture(lambda one: one.marked(split="fit" if one.key in keys else "held_out"))
 
     def where(self, keep: Callable[[Picture], bool]) -> ConceptLibrary:
         """Return the library of some of its images.

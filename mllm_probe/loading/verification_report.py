@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from mllm_probe.typing import JsonObject
+
 
 class Outcome(Enum):
     """Outcome of a check."""
@@ -49,6 +51,12 @@ class VerificationReport:
     def failures(self) -> tuple[Check, ...]:
         """The checks that failed."""
         return tuple(check for check in self.checks if check.outcome is Outcome.FAILED)
+
+    def as_json(self) -> JsonObject:
+        """The report as plain values: ``model``, ``family``, ``parts``, ``verified`` and ``checks``."""
+        checks = [{"name": one.name, "outcome": one.outcome.value, "detail": one.detail} for one in self.checks]
+        facts = {"model": self.model, "family": self.family, "parts": self.parts}
+        return {**facts, "verified": self.passed, "checks": checks}
 
     def __str__(self) -> str:
         count = f"({len(self.failures)} of {len(self.checks)} checks failed)"

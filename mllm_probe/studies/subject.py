@@ -126,6 +126,26 @@ def library_of(model: ProbeModel, library: ConceptLibrary | None) -> ConceptLibr
     return library
 
 
+def require_held_out(library: ConceptLibrary, vectors: xr.Dataset) -> None:
+    """Raise a ValueError if images of split ``"held_out"`` are among those that vectors were made with.
+
+    Parameters
+    ----------
+    library : ConceptLibrary
+        From ``library.split()`` or ``library.with_split()``.
+    vectors : Dataset
+        Those that do not remember their images are not checked.
+    """
+    used = set(vectors[FIT_IMAGE].values.tolist()) if FIT_IMAGE in vectors.coords else set()
+    held_out = {picture.id for picture in library.pictures if picture.split == "held_out"}
+    if used & held_out:
+        raise ValueError(
+            f"{len(used & held_out)} of the {len(held_out)} held-out images are among those that the vectors were made "
+            "with: take the same library with the same share, seed and number of pairs, or make the vectors with a "
+            "part of it (library.split()[0])."
+        )
+
+
 def fitted_and_others(
     library: ConceptLibrary, vectors: xr.Dataset | None = None, seed: int = 0
 ) -> tuple[ConceptLibrary, ConceptLibrary]:

@@ -53,13 +53,27 @@ def save_vectors(vectors: xr.Dataset, path: str | Path) -> Path:
     FileNotFoundError
         If the folder does not exist.
     """
-    path = writable_path_of("path", path)
+    path = writable_vector_file(path)
     schema.require(vectors, "vector", dims=(schema.HIDDEN,), what="the vectors to save")
     if path.suffix == ".gguf":
         _save_gguf(vectors, path)
-    elif path.suffix == ".safetensors":
-        _save_safetensors(vectors, path)
     else:
+        _save_safetensors(vectors, path)
+    return path
+
+
+def writable_vector_file(path: str | Path) -> Path:
+    """``path`` as one that `save_vectors` can write to, so that it can be refused before vectors are made.
+
+    Raises
+    ------
+    ValueError
+        For another ending than ``.safetensors`` or ``.gguf``.
+    FileNotFoundError
+        If the folder does not exist.
+    """
+    path = writable_path_of("path", path)
+    if path.suffix not in (".safetensors", ".gguf"):
         raise ValueError(f"{path.name}: vectors are saved as *.safetensors, or as *.gguf for other programs.")
     return path
 

@@ -232,3 +232,17 @@ def test_a_table_of_groups_is_checked(views):
         mp.concepts.from_folder(views, groups=3)
     with pytest.raises(ValueError, match=r"groups: expected text, a whole number or None for <Picture.*; got \[1\]"):
         mp.concepts.from_folder(views, groups=lambda path: [1])
+
+
+def test_image_files_of_folders_are_listed_by_name(folder):
+    positive = folder / "entity/cat/positive"
+    (positive / "notes.txt").write_text("no image")
+    (positive / ".hidden.png").write_bytes(b"")
+    other = folder / "entity/cat/negative/1.jpg"
+    assert mp.concepts.image_files([other, positive]) == [other, *(positive / f"{i}.png" for i in range(3))]
+    with pytest.raises(ValueError, match="'.*entity' holds no images"):
+        mp.concepts.image_files([folder / "entity"])
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        mp.concepts.image_files([folder / "nowhere.png"])
+    with pytest.raises(ValueError, match="notes.txt"):
+        mp.concepts.image_files([positive / "notes.txt"])

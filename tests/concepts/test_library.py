@@ -313,3 +313,13 @@ def test_equal_n_thins_larger_classes_by_hash():
     again = ConceptLibrary([replace(cat, positive=cat.positive[::-1], negative=cat.negative[::-1]), neon]).equal_n()
     assert {p.key for p in again["cat"].positive} == set(kept), "the order of the library does not decide"
     assert {p.key for p in ConceptLibrary([cat, neon]).equal_n(seed=1)["cat"].positive} != set(kept)
+
+
+def test_a_library_with_its_split_marked_is_the_two_sides_together(drawn):
+    marked = drawn.with_split(fit=0.5, seed=3)
+    for side, part in zip(("fit", "held_out"), drawn.split(fit=0.5, seed=3), strict=True):
+        for name in drawn:
+            assert [p.key for p in marked[name].positive if p.split == side] == [p.key for p in part[name].positive]
+    assert marked.fingerprint == drawn.fingerprint
+    with pytest.raises(ValueError, match="between 0 and 1, not 1"):
+        drawn.with_split(fit=1)

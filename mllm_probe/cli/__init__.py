@@ -1,0 +1,10 @@
+"""The command line: the functions of the package for long jobs.
+
+A command is a function of this room: its signature and docstring are its options and its help. Imports beyond the
+standard library and cyclopts are made inside it, so that ``--help`` answers at once.
+"""
+
+from mllm_probe.cli.command_line import app, main
+from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, INCOMPLETE, WRONG_INPUT
+
+__all__ = ["CHECK_FAILED", "DONE", "INCOMPLETE", "WRONG_INPUT", "app", "main"]

@@ -1,0 +1,126 @@
+"""The program ``mllm-probe``: its commands, and how it ends."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from mllm_probe.cli import grid_commands, model_commands, reading_commands, study_commands, sweep_commands
+from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, INCOMPLETE, WRONG_INPUT, CheckFailed
+from mllm_probe.cli.printed_results import note, warnings_as_notes
+from mllm_probe.cli.run_settings import settings_from_file
+from mllm_probe.schema import package_version
+
+_WRONG = (ImportError, MemoryError, OSError, ValueError)
+"""Errors of the package for wrong input; their messages say what to do."""
+_EXAMPLES = "Examples: run them in an empty folder, one after the other."
+"""Heading of the examples in a command's help; a plain ``Examples:`` would be taken for a part of a docstring."""
+
+app = App(
+    name="mllm-probe",
+    help="Causal probing of vision-language models.",
+    version=package_version,
+    help_format="plaintext",
+    default_parameter=Parameter(negative=()),
+    config=(settings_from_file,),
+    suppress_keyboard_interrupt=False,  # else cyclopts ends the process with 130
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``mllm-probe``.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status: 0 when all is well, 1 when a check failed, 2 for wrong input, 3 when it is incomplete and the same
+        command goes on, as after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with warnings_as_notes():
+            status = app(
+                words,
+                exit_on_error=False,
+                help_on_error=False,
+                print_error=False,
+                result_action="return_value",
+            )
+    except CycloptsError as error:
+        return _refused(f"{error} See: mllm-probe {f'{words[0]} ' if words and words[0] in app else ''}--help")
+    except CheckFailed as error:
+        note(str(error))
+        return CHECK_FAILED
+    except _WRONG as error:
+        return _refused(str(error))
+    except KeyboardInterrupt:
+        note("interrupted; the same command goes on where it keeps what is done, and else begins again.")
+        return INCOMPLETE
+    return status if isinstance(status, int) else DONE
+
+
+def help_of(command: Callable[..., Any]) -> str:
+    """Description of a command with its examples, from its docstring: the part that help shows above the options."""
+    text = inspect.getdoc(command) or ""
+    description = text.split("\nParameters\n---")[0].split("\nExamples\n---")[0].strip()
+    return with_examples(description, text.partition("\nExamples\n--------\n")[2].strip("\n").splitlines())
+
+
+def with_examples(description: str, lines: Sequence[str]) -> str:
+    """Description and examples as help shows them."""
+    return "\n".join([description, "", _EXAMPLES, "", *(f"  {line}" for line in lines)])
+
+
+def _refused(message: str) -> int:
+    note(message)
+    return WRONG_INPUT
+
+
+def _add(group: App, command: Callable[..., Any], name: str | None = None) -> None:
+    group.command(command, help=help_of(command), **({} if name is None else {"name": name}))
+
+
+for _command in (
+    model_commands.families,
+    model_commands.verify,
+    model_commands.describe,
+    reading_commands.capture,
+    reading_commands.vectors,
+    sweep_commands.sweep,
+    sweep_commands.work,
+    sweep_commands.status,
+    grid_commands.effect,
+    grid_commands.export,
+    grid_commands.report,
+):
+    _add(app, _command)
+models = App(
+    name="models",
+    help=with_examples(
+        "The models that come with the package: list, fetch, train and evaluate them.",
+        ["$ mllm-probe models", "$ mllm-probe models --json"],
+    ),
+)
+app.command(models)
+models.default(model_commands.list_models)
+_add(models, model_commands.get_model, "get")
+_add(models, model_commands.train_model, "train")
+_add(models, model_commands.evaluate_model, "evaluate")
+studies = App(
+    name="studies",
+    help=with_examples(
+        "Studies of models: what they conclude, with their controls.", ["$ mllm-probe studies bundled --help"]
+    ),
+)
+app.command(studies)
+_add(studies, study_commands.bundled_studies, "bundled")
+app.register_install_completion_command(help="Install completion for the shell that is running, or for --shell.")

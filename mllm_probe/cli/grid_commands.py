@@ -1,0 +1,204 @@
+"""Commands that read the store of a sweep or a study: effect, export, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mllm_probe.cli.exit_status import DONE, INCOMPLETE
+from mllm_probe.cli.printed_results import AsJson, note, provenance_of, show, table_text
+from mllm_probe.cli.run_settings import Config, write_settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+EXPORTED = (".csv", ".html")
+"""Endings of what ``export`` writes."""
+
+
+def effect(
+    store: str,
+    /,
+    *,
+    metric: str | None = None,
+    split: Literal["fit", "held_out"] | None = None,
+    average: Literal["mean", "median"] = "mean",
+    seed: int = 0,
+    best: bool = False,
+    passing: bool = False,
+    csv: bool = False,
+    as_json: AsJson = False,
+) -> int:
+    """Print what steering does to a score, against what its controls do, cell by cell.
+
+    The table shows means and p of every control; --csv and --json have all columns, without rounding.
+
+    Parameters
+    ----------
+    store
+        The folder that a sweep wrote, whole or half filled.
+    metric
+        One of its metrics, or score; the score of answers where there are any, else logprob, if not given.
+    split
+        Use only the images of one split.
+    average
+        How images are summarised.
+    seed
+        Of the resamples behind the intervals of skewed scores.
+    best
+        Only the best cell of each concept: of the largest mean score of its answers, or the largest effect where
+        answers have no score.
+    passing
+        Only cells that are clear of every control at a false discovery rate of .05 over the grid.
+    csv
+        Print comma-separated values.
+
+    Examples
+    --------
+    $ mllm-probe effect cats-sweep.zarr
+    $ mllm-probe effect cats-sweep.zarr --best --csv
+    """
+    from mllm_probe.plots.verdicts import grid_caption
+    from mllm_probe.studies.cell_tables import cell_table, short_columns
+
+    if csv and as_json:
+        raise ValueError("csv: expected --csv or --json, not both.")
+    grid = _opened(store)
+    shown = _effect(grid, metric, split=split, average=average, seed=seed)
+    caption = grid_caption(shown)
+    if best:
+        shown, table, caption = _best(grid, shown)
+    else:
+        table = cell_table(shown)
+    table = table[table["clear_in_grid"]] if passing else table
+    if csv:
+        print(table.to_csv(index=False), end="", flush=True)
+        note(caption)
+    else:
+        document = {"metric": shown.attrs["metric"], "cells": table.to_dict("records"), "caption": caption}
+        about = f"{shown.attrs['metric']} [{shown['difference'].attrs['units']}] · {caption}"
+        text = f"{table_text(table[short_columns(table)])}\n\n{about}"
+        show(text, document | {"attributes": provenance_of(shown.attrs)}, as_json)
+    return _status(grid)
+
+
+def export(store: str, out: str, *, metric: str | None = None, config: Config = None, as_json: AsJson = False) -> int:
+    """Write the effects of a sweep to a file that other programs read.
+
+    Parameters
+    ----------
+    store
+        The folder that a sweep wrote, whole or half filled.
+    out
+        The file to write: *.csv has a row for each metric and cell that was run, with all controls; *.html is the
+        offline page of report.
+    metric
+        Of *.csv, one metric in place of all; of *.html, the one that the page begins with.
+
+    Examples
+    --------
+    $ mllm-probe export cats-sweep.zarr cats.csv
+    """
+    from mllm_probe.apps.report import report as write_page
+    from mllm_probe.models.argument_checks import writable_path_of
+    from mllm_probe.widgets.heatmap.map_metrics import shown_metrics
+
+    path = writable_path_of("out", out)
+    if path.suffix not in EXPORTED:
+        raise ValueError(f"{path.name}: sweeps are exported as {' or '.join(f'*{one}' for one in EXPORTED)}.")
+    grid = _opened(store)
+    if path.suffix == ".html":
+        write_page(grid, path, metric=metric)
+    else:
+        _write_csv(grid, shown_metrics(grid) if metric is None else [metric], path)
+    _wrote("export", path, {"store": store, "out": out, "metric": metric}, as_json)
+    return _status(grid)
+
+
+def report(
+    grid: str,
+    page: str,
+    *,
+    metric: str | None = None,
+    title: str | None = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> int:
+    """Write one offline page from the store of a sweep or a study.
+
+    Parameters
+    ----------
+    grid
+        The folder that a sweep wrote, whole or half filled, or that of a study.
+    page
+        The file to write, for instance report.html.
+    metric
+        The metric that the page begins with.
+    title
+        Heading of the page.
+
+    Examples
+    --------
+    $ mllm-probe report cats-sweep.zarr cats.html --title "Cats by layer"
+    """
+    from mllm_probe.apps.report import report as write_page
+
+    data = _opened(grid)
+    written = write_page(data, page, metric=metric, title=title)
+    _wrote("report", written.path, {"grid": grid, "page": page, "metric": metric, "title": title}, as_json)
+    return _status(data)
+
+
+def _opened(store: str) -> xr.Dataset:
+    from mllm_probe.sweeps import open_grid
+
+    return open_grid(store)
+
+
+def _effect(grid: xr.Dataset, metric: str | None, **how: Any) -> xr.Dataset:
+    from mllm_probe.studies.effect import effect as effect_of
+    from mllm_probe.widgets.heatmap.map_metrics import first_metric
+
+    return effect_of(grid, first_metric(grid) if metric is None else metric, **how)
+
+
+def _best(grid: xr.Dataset, shown: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame, str]:
+    """The effect that best cells are reported with, their table, and how they were chosen."""
+    from mllm_probe.apps.report.best_cells_table import choice_of
+    from mllm_probe.studies.best_cell import best_cells
+    from mllm_probe.studies.cell_tables import best_cell_table
+
+    best = best_cells(grid, shown)
+    return best.reported, best_cell_table(best), choice_of(best, grid)
+
+
+def _write_csv(grid: xr.Dataset, metrics: list[str], path: Path) -> None:
+    import pandas as pd
+
+    from mllm_probe.studies.cell_tables import cell_table
+
+    tables = []
+    for metric in metrics:
+        table = cell_table(_effect(grid, metric))
+        table.insert(0, "metric", metric)
+        tables.append(table)
+    partial = path.with_name(f"{path.name}.partial")
+    pd.concat(tables).to_csv(partial, index=False)
+    partial.replace(path)
+
+
+def _wrote(command: str, path: Path, settings: dict[str, Any], as_json: bool) -> None:
+    size = path.stat().st_size
+    file = write_settings(command, path, settings)
+    show(f"{path} ({size / 1e6:.1f} MB)", {"path": path, "bytes": size, "settings": file}, as_json)
+
+
+def _status(data: xr.Dataset) -> int:
+    """0 for a whole grid; 3, and a message, for one that is still filling."""
+    from mllm_probe.apps.report.provenance import unfinished
+
+    if said := unfinished(data):
+        note(f"{said} Run the sweep again to finish it.")
+        return INCOMPLETE
+    return DONE

@@ -1,0 +1,264 @@
+"""Commands that run a sweep into a store, share it out, and follow it: sweep, work, status."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, INCOMPLETE
+from mllm_probe.cli.model_settings import (
+    BY_DEFAULT,
+    NO_LIBRARY,
+    Blocks,
+    LibrarySettings,
+    LoadingSettings,
+    Names,
+    Scopes,
+    layers_of,
+)
+from mllm_probe.cli.printed_results import AsJson, note, provenance_of, shape_text, show
+from mllm_probe.cli.run_settings import Config, settings_beside, write_settings
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mllm_probe.concepts import ConceptLibrary
+    from mllm_probe.loading import Model
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SweepSettings:
+    """What is steered, how, and what is scored.
+
+    Parameters
+    ----------
+    prompt
+        Text with each image; the model's default prompt if not given.
+    layers
+        Decoder blocks to edit, one at a time (-1 is the last), or input; by default all of the vectors.
+    strengths
+        Signed doses.
+    tokens
+        Scopes to edit: last_prompt, generated, image, text, all.
+    unit
+        Of strengths: residual, vector or raw.
+    operation
+        add, ablate or replace.
+    to
+        Of replace: the concept that takes the place.
+    metrics
+        Of logprob, named, kept, kl, perplexity (the default), logit, tokens, off_target.
+    controls
+        Of random, on_manifold (the default, where vectors have activations), concepts, shuffled, orthogonal.
+    draws
+        Draws of each control, an even number from 4 on.
+    seed
+        Of the random directions, and of vectors that are made here.
+    max_new_tokens
+        Longest answer.
+    answer_prefix
+        Beginning of the answer that is given; the model's own if not given.
+    record
+        Of activation, projection, residual_norm, logit_lens: kept of the steered prompt.
+    read_layers
+        Blocks at which that is recorded; all if not given.
+    read_tokens
+        Scopes at which that is recorded.
+    """
+
+    prompt: str | None = None
+    layers: Blocks = None
+    strengths: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = (-2.0, -1.0, 0.0, 1.0, 2.0)
+    tokens: Scopes = ("last_prompt", "generated")
+    unit: str = "residual"
+    operation: str = "add"
+    to: str | None = None
+    metrics: Names = None
+    controls: Names = None
+    draws: int = 8
+    seed: int = 0
+    max_new_tokens: int = 8
+    answer_prefix: str | None = None
+    record: Names = None
+    read_layers: Blocks = None
+    read_tokens: Scopes = ("last_prompt",)
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of :func:`mllm_probe.sweep`; metrics only where given, since others may lack a sense."""
+        own = asdict(self) | {"layers": layers_of(self.layers), "read_layers": layers_of(self.read_layers)}
+        return own if self.metrics is not None else {name: one for name, one in own.items() if name != "metrics"}
+
+
+PLAIN = SweepSettings()
+"""The sweep of the package's defaults."""
+
+
+def sweep(
+    config: Config = None,
+    *,
+    model: str,
+    store: str,
+    library: LibrarySettings = NO_LIBRARY,
+    vectors: str | None = None,
+    method: str = "mean_difference",
+    halves: Literal["held_out", "both"] = "held_out",
+    settings: SweepSettings = PLAIN,
+    loading: LoadingSettings = BY_DEFAULT,
+    shard: str | None = None,
+    as_json: AsJson = False,
+) -> int:
+    r"""Steer with every concept at every layer and strength on held-out images, and score what comes out.
+
+    Finished units of work are kept in the store: stopped with Ctrl-C or killed, the same command goes on, and any
+    number of processes may fill one store at once.
+
+    Parameters
+    ----------
+    model
+        A bundled name, a hub id, or a folder that starts with ./, ../ or /.
+    store
+        The store to write, a folder.
+    vectors
+        File of vectors; made from the fitted share of the library if not given.
+    method
+        Of vectors that are made here: mean_difference, pca or probe.
+    halves
+        Images to steer: held_out, or both halves, so that best cells are chosen on one and reported on the other.
+    shard
+        Share of the work that this process does, such as 3/16, the third of sixteen; whatever is missing if not given.
+
+    Examples
+    --------
+    $ mllm-probe sweep --model scenes-4l --library scenes \
+        --concepts cat house --pairs 24 --vectors cats.safetensors \
+        --layers 1 2 --strengths 1 --draws 4 --store cats-sweep.zarr
+    $ mllm-probe sweep cats-sweep.zarr.toml
+    """
+    import mllm_probe as mp
+    from mllm_probe.studies.subject import require_held_out
+    from mllm_probe.sweeps import store_status
+
+    images = _images(library, halves)
+    loaded = loading.load(model)
+    directions = _vectors(loaded, vectors, library, method, settings)
+    require_held_out(images, directions)
+    written = {"model": model, "store": store, **asdict(library.resolved()), "vectors": vectors, "method": method}
+    written |= {"halves": halves, **asdict(settings), **loading.resolved(loaded)}
+    written |= {"prompt": settings.prompt if settings.prompt is not None else loaded.default_prompt}
+    run = mp.sweep_iter(loaded, directions, images, **settings.arguments(), store=store, shard=shard)
+    file = write_settings("sweep", store, written)
+    try:
+        grid = run.finish()
+    except KeyboardInterrupt:
+        return _interrupted(store, file, as_json)
+    sizes = dict(grid.sizes)
+    told, share = store_status(store), "" if shard is None else f"shard {shard} is done; "
+    document = {
+        "store": store,
+        "settings": file,
+        "finished": told.progress.finished,
+        "shard": shard,
+        "sizes": sizes,
+        "attributes": provenance_of(grid.attrs),
+    }
+    units = f"{told.progress.units_done} of {told.progress.units} units"
+    show(f"{store}: {share}{units}; {shape_text(sizes)}, of {loaded.name}; settings in {file}", document, as_json)
+    return DONE
+
+
+def work(store: str, /, *, shard: str | None = None, as_json: AsJson = False) -> int:
+    """Join a sweep that was begun by the command line: whatever it needs is named by the settings beside its store.
+
+    Parameters
+    ----------
+    store
+        The folder that a sweep fills.
+    shard
+        Share of the work, such as 3/16, the third of sixteen; whatever is missing if not given.
+
+    Examples
+    --------
+    $ mllm-probe work cats-sweep.zarr --shard 2/2
+    """
+    from mllm_probe.cli.command_line import main
+
+    settings = settings_beside(store)
+    if not settings.is_file():
+        raise ValueError(
+            f"{store}: there is no {settings.name} beside it. 'mllm-probe sweep' writes it; a sweep that was begun in "
+            "Python is joined by the same line of Python, with the same store=."
+        )
+    more = [*(["--shard", shard] if shard is not None else []), *(["--json"] if as_json else [])]
+    return main(["sweep", str(settings), "--store", store, *more])
+
+
+def status(
+    store: str, /, *, check: bool = False, watch: bool = False, every: float = 5.0, as_json: AsJson = False
+) -> int:
+    """Print how far a store has come, by whom, and the time left.
+
+    Ends with 0 where it is finished, 1 where a check found damage, and 3 where something is missing.
+
+    Parameters
+    ----------
+    store
+        The folder that a sweep or a patch fills.
+    check
+        Read every checksum, and give damaged units back: run the sweep again, and they are computed anew.
+    watch
+        Print it again until it is finished.
+    every
+        Seconds between two prints.
+
+    Examples
+    --------
+    $ mllm-probe status cats-sweep.zarr --check
+    """
+    from mllm_probe.sweeps import store_status
+
+    told = store_status(store, check=check)
+    while watch and not told.progress.finished:
+        note(str(told))
+        time.sleep(every)
+        told = store_status(store)
+    show(str(told), told.plain(), as_json)
+    if told.damaged:
+        return CHECK_FAILED
+    return DONE if told.progress.finished else INCOMPLETE
+
+
+def _images(library: LibrarySettings, halves: str) -> ConceptLibrary:
+    made = library.make()
+    if halves == "both":
+        return made.with_split(library.fit, library.split_seed)
+    return made.split(library.fit, library.split_seed)[1]
+
+
+def _vectors(
+    model: Model, file: str | None, library: LibrarySettings, method: str, settings: SweepSettings
+) -> xr.Dataset:
+    from mllm_probe.vectors import concept_vectors, load_vectors
+
+    if file is not None:
+        return load_vectors(file, model)
+    return concept_vectors(model, library.fit_half(), settings.prompt, method, seed=settings.seed, progress=True)
+
+
+def _interrupted(store: str, settings: Path, as_json: bool) -> int:
+    """Say how much the store of a stopped sweep keeps."""
+    from mllm_probe.sweeps import read_progress
+
+    try:
+        progress = read_progress(store)
+    except FileNotFoundError:
+        note("interrupted before the first runs were finished; nothing is kept.")
+        return INCOMPLETE
+    note(f"interrupted: {progress.done} of {progress.total} runs are kept in {store}; the same command goes on.")
+    if as_json:
+        show("", {"store": store, "settings": settings, **asdict(progress)}, as_json)
+    return INCOMPLETE
