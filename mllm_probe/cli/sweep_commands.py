@@ -151,7 +151,7 @@ def sweep(
     written |= {"halves": halves, **asdict(settings), **loading.resolved(loaded)}
     written |= {"prompt": settings.prompt if settings.prompt is not None else loaded.default_prompt}
     run = mp.sweep_iter(loaded, directions, images, **settings.arguments(), store=store, shard=shard)
-    file = write_settings("sweep", store, written)
+    file = write_settings("sweep", store, written)  # before the first run, so that others can join
     try:
         grid = run.finish()
     except KeyboardInterrupt:

@@ -109,14 +109,15 @@ class UnitRuns:
 
     def _run(self, units: Units, unit: Unit) -> Iterator[int]:
         """Run a unit and write it; without its marker where the runner is stopped in the middle."""
-        job, runner, began = self._job, self._runner, time.perf_counter()
+        job, runner, began, last = self._job, self._runner, time.perf_counter(), 0
         if unit.unsteered:
             for sample, baseline in runner.baselines(units.order[slice(*unit.samples)]):
                 runner.put_unsteered(sample, baseline)
-        else:
-            for batch in units.batches(unit, one_layer=job.scope.touches_prompt):
-                for blocks in runner.work_off(deque(batch.blocks), batch.cells, adapts=False, unsteered=False):
-                    yield sum(len(block.cells) for block in blocks)
+        for batch in () if unit.unsteered else units.batches(unit, one_layer=job.scope.touches_prompt):
+            for blocks in runner.work_off(deque(batch.blocks), batch.cells, adapts=False, unsteered=False):
+                if last:
+                    yield last
+                last = sum(len(block.cells) for block in blocks)
         if runner.stopped:
             return
         self._store.save(
@@ -124,8 +125,8 @@ class UnitRuns:
             runs=units.count(unit), seconds=time.perf_counter() - began, device=job.model.device.type,
             dtype=dtype_name(job.model.dtype), halved=runner.size.halved,
         )  # fmt: skip
-        if unit.unsteered:
-            yield 0
+        # The last step is told when the unit is on the disk: whoever stops then has it all.
+        yield last
 
     def _load(self, units: Units, unit: Unit) -> int:
         self._store.load(partial(units.regions, unit), self._runner.grid, self._runner.recorder, units.order)

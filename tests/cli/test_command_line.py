@@ -21,7 +21,8 @@ from tests.widgets.test_heatmap import raw_grid
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("families", "verify", "describe", "models", "models get", "models train", "models evaluate", "capture",
-            "vectors", "sweep", "work", "status", "effect", "export", "report", "studies", "studies bundled")  # fmt: skip
+            "vectors", "sweep", "work", "status", "effect", "export", "report", "studies",
+            "studies bundled")  # fmt: skip
 """In the order in which their examples follow one another."""
 HEAVY = ("torch", "transformers", "xarray", "pandas", "numpy", "zarr")
 
@@ -248,9 +249,7 @@ def test_commands_in_documents_have_the_options_there_are(tmp_path: Path, monkey
         for file in (word for word in words if word.endswith(".toml")):
             (tmp_path / file).write_text("model = 'scenes-4l'\n" + "store = 'a.zarr'\n" * (words[0] == "sweep"))
         app.parse_args(words, exit_on_error=False, print_error=False)
-    assert {"vectors", "sweep", "work", "status", "effect", "report", "models", "studies"} <= {
-        words[0] for words in found
-    }
+    assert {"vectors", "sweep", "effect", "report", "models", "studies"} <= {words[0] for words in found}
 
 
 def test_a_wrong_option_in_a_document_is_seen() -> None:

@@ -17,7 +17,9 @@ import mllm_probe as mp
 from mllm_probe import schema
 from mllm_probe.activations import open_zarr, save_zarr
 from mllm_probe.cli import app, main
-from mllm_probe.sweeps import read_progress
+from mllm_probe.sweeps import chunk_size, read_progress
+from mllm_probe.sweeps.api import Grids
+from mllm_probe.sweeps.chunk_size import Limits
 
 CPU = ["--model", "scenes-4l", "--device", "cpu"]
 DRAWN = ["--library", "scenes", "--concepts", "cat", "house", "--negative", "remove", "--library-seed", "1"]
@@ -57,7 +59,7 @@ def read(file: Path) -> dict:
 def numbers(store: Path) -> xr.Dataset:
     """What a store holds, without how it was computed."""
     grid = xr.open_zarr(store, chunks=None).load()
-    grid.attrs.pop("store_state")
+    grid.attrs = {name: value for name, value in grid.attrs.items() if "store" not in name}
     return grid
 
 
@@ -161,7 +163,8 @@ class Interrupted:
         pass
 
     def update(self, done: int) -> None:
-        raise KeyboardInterrupt
+        if done:  # the unsteered runs come first
+            raise KeyboardInterrupt
 
 
 def test_an_interrupted_sweep_is_incomplete_and_goes_on_to_the_same_grid(
@@ -169,6 +172,7 @@ def test_an_interrupted_sweep_is_incomplete_and_goes_on_to_the_same_grid(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("mllm_probe.sweeps.api.tqdm", Interrupted)
+        patch.setattr(chunk_size, "DEFAULT", Limits(unit_seconds=(0, 0)))
         assert main(["sweep", "grid.zarr.toml", "--json"]) == 3
     shown = capsys.readouterr()
     progress, kept = json.loads(shown.out), read_progress("grid.zarr")
@@ -196,9 +200,31 @@ def test_a_sweep_interrupted_before_its_first_chunk_keeps_nothing(
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mp, "sweep", stopped)
+    monkeypatch.setattr(Grids, "finish", stopped)
     assert main(["sweep", *SWEEP, "--store", "new.zarr"]) == 3
-    assert "nothing is kept" in capsys.readouterr().err and not (here / "new.zarr.toml").exists()
+    assert "nothing is kept" in capsys.readouterr().err and not (here / "new.zarr").exists()
+    assert (here / "new.zarr.toml").exists(), "with which the same run can be begun again"
+
+
+def test_two_shards_and_one_that_joins_fill_the_store_of_one_process(
+    done: Path, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(unit_seconds=(0, 0)))
+    assert main(["sweep", "grid.zarr.toml", "--shard", "1/3", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["shard"] == "1/3" and not told["finished"]
+    assert main(["status", "grid.zarr", "--json"]) == 3
+    status = json.loads(capsys.readouterr().out)
+    assert 0 < status["progress"]["done"] < status["progress"]["total"] and status["workers"][0]["device"] == "cpu"
+    assert main(["work", "grid.zarr", "--shard", "2/3"]) == 0 and main(["work", "grid.zarr"]) == 0
+    xr.testing.assert_identical(numbers(here / "grid.zarr"), numbers(done / "grid.zarr"))
+    assert main(["status", "grid.zarr", "--check"]) == 0 and "(100%)" in capsys.readouterr().out
+    next((here / "grid.zarr" / "logprob").glob("c.*")).unlink()
+    assert main(["status", "grid.zarr", "--check"]) == 1 and "given back" in capsys.readouterr().out
+    assert main(["status", "grid.zarr"]) == 3 and main(["work", "grid.zarr"]) == 0
+    xr.testing.assert_identical(numbers(here / "grid.zarr"), numbers(done / "grid.zarr"))
+    assert main(["status", "none.zarr"]) == 2 and main(["work", "none.zarr"]) == 2
+    assert main(["sweep", "grid.zarr.toml", "--shard", "4/3"]) == 2
 
 
 def never(constant: str) -> None:
