@@ -13,7 +13,7 @@ import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.sweeps import chunk_size
-from mllm_probe.sweeps import engine as engine_module
+from mllm_probe.sweeps import runner as runner_module
 from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.scoring import Scorer
 from tests.conftest import noise_picture
@@ -135,7 +135,7 @@ def test_chunks_are_planned_within_the_free_memory(tiny, pictures, monkeypatch, 
     vectors = random_vectors(tiny)
     whole = sweeps.sweep(tiny, vectors, pictures[:2], tokens=tokens, **FAST)
     free = 40 * whole.attrs["bytes_per_row"]
-    monkeypatch.setattr(engine_module, "free_bytes", lambda device: free)
+    monkeypatch.setattr(runner_module, "free_bytes", lambda device: free)
     tight = sweeps.sweep(tiny, vectors, pictures[:2], tokens=tokens, **FAST)
     rows = tight.attrs["chunk_rows"]
     assert 1 < rows < whole.attrs["chunk_rows"] and tight.attrs["chunks"] > whole.attrs["chunks"]
@@ -145,7 +145,7 @@ def test_chunks_are_planned_within_the_free_memory(tiny, pictures, monkeypatch, 
 
 def test_a_row_that_does_not_fit_on_the_cpu_is_not_begun(pictures, monkeypatch):
     model = tiny_llava()
-    monkeypatch.setattr(engine_module, "free_bytes", lambda device: 1000)
+    monkeypatch.setattr(runner_module, "free_bytes", lambda device: 1000)
     with pytest.raises(MemoryError, match="one row of this sweep does not fit on cpu"):
         sweeps.sweep(model, random_vectors(model), pictures[:2], **FAST)
 
