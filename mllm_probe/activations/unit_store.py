@@ -309,6 +309,16 @@ class UnitStore:
         """Attributes of the dataset, as they were written with the layout."""
         return attributes_of(self.path)
 
+    def put_file(self, key: str, content: bytes) -> None:
+        """Keep a file beside the arrays, whole or not at all; one that is there already stays."""
+        with _clear_errors(self.path):
+            write_new_key(self._writing, key, content)
+            flush_keys(self._store, [key])
+
+    def get_file(self, key: str) -> bytes | None:
+        """Content of a file beside the arrays; None where there is none."""
+        return read_key(self._store, key)
+
     def array(self, variable: str) -> zarr.Array:
         """The array of a variable, for its shape, type, chunks and attributes; :meth:`read` checks what it reads."""
         return self._arrays[variable]

@@ -21,7 +21,7 @@ from mllm_probe.cli.model_settings import (
     layers_of,
 )
 from mllm_probe.cli.printed_results import AsJson, note, provenance_of, shape_text, show
-from mllm_probe.cli.run_settings import Config, settings_beside, write_settings
+from mllm_probe.cli.run_settings import Config, write_settings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -141,7 +141,6 @@ def sweep(
     """
     import mllm_probe as mp
     from mllm_probe.studies.subject import require_held_out
-    from mllm_probe.sweeps import store_status
 
     images = _images(library, halves)
     loaded = loading.load(model)
@@ -156,23 +155,11 @@ def sweep(
         grid = run.finish()
     except KeyboardInterrupt:
         return _interrupted(store, file, as_json)
-    sizes = dict(grid.sizes)
-    told, share = store_status(store), "" if shard is None else f"shard {shard} is done; "
-    document = {
-        "store": store,
-        "settings": file,
-        "finished": told.progress.finished,
-        "shard": shard,
-        "sizes": sizes,
-        "attributes": provenance_of(grid.attrs),
-    }
-    units = f"{told.progress.units_done} of {told.progress.units} units"
-    show(f"{store}: {share}{units}; {shape_text(sizes)}, of {loaded.name}; settings in {file}", document, as_json)
-    return DONE
+    return _worked(store, grid, shard, file, as_json)
 
 
-def work(store: str, /, *, shard: str | None = None, as_json: AsJson = False) -> int:
-    """Join a sweep that was begun by the command line: whatever it needs is named by the settings beside its store.
+def work(store: str, /, *, shard: str | None = None, device: str | None = None, as_json: AsJson = False) -> int:
+    """Join a sweep that was begun elsewhere: its store holds or names all that it needs.
 
     Parameters
     ----------
@@ -180,21 +167,20 @@ def work(store: str, /, *, shard: str | None = None, as_json: AsJson = False) ->
         The folder that a sweep fills.
     shard
         Share of the work, such as 3/16, the third of sixteen; whatever is missing if not given.
+    device
+        cuda when there is one, else cpu.
 
     Examples
     --------
     $ mllm-probe work cats-sweep.zarr --shard 2/2
     """
-    from mllm_probe.cli.command_line import main
+    from mllm_probe.sweeps import join_sweep
 
-    settings = settings_beside(store)
-    if not settings.is_file():
-        raise ValueError(
-            f"{store}: there is no {settings.name} beside it. 'mllm-probe sweep' writes it; a sweep that was begun in "
-            "Python is joined by the same line of Python, with the same store=."
-        )
-    more = [*(["--shard", shard] if shard is not None else []), *(["--json"] if as_json else [])]
-    return main(["sweep", str(settings), "--store", store, *more])
+    try:
+        grid = join_sweep(store, shard=shard, device=device)
+    except KeyboardInterrupt:
+        return _interrupted(store, None, as_json)
+    return _worked(store, grid, shard, None, as_json)
 
 
 def status(
@@ -249,7 +235,27 @@ def _vectors(
     return concept_vectors(model, library.fit_half(), settings.prompt, method, seed=settings.seed, progress=True)
 
 
-def _interrupted(store: str, settings: Path, as_json: bool) -> int:
+def _worked(store: str, grid: xr.Dataset, shard: str | None, settings: Path | None, as_json: bool) -> int:
+    """Say what a store holds after this process did its work."""
+    from mllm_probe.sweeps import read_progress
+
+    told, sizes = read_progress(store), dict(grid.sizes)
+    document = {
+        "store": store,
+        "settings": settings,
+        "finished": told.finished,
+        "shard": shard,
+        "sizes": sizes,
+        "attributes": provenance_of(grid.attrs),
+    }
+    share = "" if shard is None else f"shard {shard} is done; "
+    beside = "" if settings is None else f"; settings in {settings}"
+    units = f"{told.units_done} of {told.units} units"
+    show(f"{store}: {share}{units}; {shape_text(sizes)}, of {grid.attrs['model']}{beside}", document, as_json)
+    return DONE
+
+
+def _interrupted(store: str, settings: Path | None, as_json: bool) -> int:
     """Say how much the store of a stopped sweep keeps."""
     from mllm_probe.sweeps import read_progress
 

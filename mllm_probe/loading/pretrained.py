@@ -93,6 +93,8 @@ def load(
     if device_map is None:
         hf = hf.to(where)
     model = Model(hf, processor, name=shown, facts=facts)
+    model.loaded_with = {"name": _named(source, shown)} | ({} if local else {"revision": revision})
+    model.loaded_with["trust_remote_code"] = trust_remote_code
     model.require_verified()
     return model
 
@@ -178,6 +180,11 @@ def _resolve(name: str | Path) -> tuple[str, str, bool]:
             f"./, ../ or /, for instance './{text}'."
         )
     return text, text, False
+
+
+def _named(source: str, shown: str) -> str:
+    """A name that leads to the same model from any folder."""
+    return shown if source == shown or bundled_folder(shown) is not None else str(Path(source).resolve())
 
 
 def _expanded(path: Path) -> Path:

@@ -16,7 +16,7 @@ from mllm_probe.models.layout import Layout, configured_ids, find_layout, text_c
 from mllm_probe.models.lock import ModelLock
 from mllm_probe.models.prompts import encode_requests, one_per_sample
 from mllm_probe.models.state import ModelState
-from mllm_probe.typing import Continuation, HfModel, Images, Inputs, Processor
+from mllm_probe.typing import Continuation, HfModel, Images, Inputs, JsonObject, Processor
 
 GENERIC_PROMPT = "Describe the image."
 GENERIC_SUGGESTIONS = (GENERIC_PROMPT, "What do you see?", "What is in the image?")
@@ -55,6 +55,9 @@ class ProbeModel:
         Questions that work.
     weights_from : str
         Where the weights are from, for people; empty where nothing was said of it.
+    loaded_with : dict or None
+        Arguments with which ``mllm_probe.load`` gives the same weights anywhere; None for a model that was not loaded
+        by it.
     state : ModelState
         What other parts keep with the model, such as prompts that were prefilled; it goes when the model goes.
     """
@@ -80,6 +83,7 @@ class ProbeModel:
         self.default_answer_prefix: str = facts.get("default_answer_prefix", "")
         self.suggestions: tuple[str, ...] = tuple(facts.get("suggestions", GENERIC_SUGGESTIONS))
         self.weights_from: str = facts.get("weights_from", "")
+        self.loaded_with: JsonObject | None = None
         self.state = ModelState()
 
     @property

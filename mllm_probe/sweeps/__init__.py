@@ -1,6 +1,6 @@
 """Sweeps: many steered runs as rows of one batch, and the grid of their scores."""
 
-from mllm_probe.sweeps.api import plan, sweep, sweep_iter
+from mllm_probe.sweeps.api import join_sweep, plan, sweep, sweep_iter
 from mllm_probe.sweeps.status import StoreStatus, Worker, store_status
 from mllm_probe.sweeps.sweep_plan import SweepPlan
 from mllm_probe.sweeps.sweep_store import StoreProgress, open_grid, read_progress
@@ -10,6 +10,7 @@ __all__ = [
     "StoreStatus",
     "SweepPlan",
     "Worker",
+    "join_sweep",
     "open_grid",
     "plan",
     "read_progress",

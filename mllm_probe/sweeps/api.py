@@ -13,6 +13,7 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.loading import load
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import DEFAULT_METRICS
 from mllm_probe.models.probe_model import ProbeModel, require_model
@@ -23,7 +24,9 @@ from mllm_probe.sweeps.requirements import check_requirements
 from mllm_probe.sweeps.samples import gather
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.shard import shard_of
+from mllm_probe.sweeps.store_inputs import job_of, origin_of
 from mllm_probe.sweeps.sweep_plan import SweepPlan, plan_job, require_size
+from mllm_probe.sweeps.sweep_store import open_unit_store
 from mllm_probe.typing import Images, Inputs, Layers, TokenScope
 from mllm_probe.vectors.directions import with_concepts
 
@@ -232,6 +235,53 @@ def plan(store: str | Path | None, progress: bool, shard: str | None, **argument
         Whatever the sweep itself would refuse.
     """
     return plan_job(_job(**arguments))
+
+
+def join_sweep(
+    store: str | Path,
+    *,
+    shard: str | None = None,
+    device: str | None = None,
+    model: ProbeModel | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Work on a sweep that was begun elsewhere, with nothing but the address of its store.
+
+    Parameters
+    ----------
+    store : str or Path
+        It holds the vectors, the settings, the images or their files, and the name of the model.
+    shard : str, optional
+        As for :func:`sweep`.
+    device : str, optional
+        Where the model is loaded.
+    model : ProbeModel, optional
+        Of the same weights, in place of loading it by its name.
+    progress : bool
+
+    Returns
+    -------
+    Dataset
+        As from :func:`sweep`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no store.
+    ValueError
+        If the sweep can only be joined where it was begun, as with metrics of your own, or what it was begun with is
+        gone, or ``model`` has other weights.
+    """
+    opened = open_unit_store(store)
+    origin = origin_of(opened)
+    if model is None:
+        model = load(device=device, dtype=origin.dtype, **(origin.load or {}))
+    if model.fingerprint != origin.fingerprint:
+        raise ValueError(
+            f"the sweep in {opened.path} was begun with {origin.name} of weights {origin.fingerprint}; {model.name} "
+            f"has {model.fingerprint}: give the same model as model=."
+        )
+    return Grids(Engine(job_of(opened, model), store=store, coarse=True, shard=shard_of(shard)), progress).finish()
 
 
 class Grids(Iterator[xr.Dataset]):

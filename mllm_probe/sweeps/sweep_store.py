@@ -87,7 +87,7 @@ class StoreWatch:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._store = _opened(path)
+        self._store = open_unit_store(path)
         self._runs: list[int] = json.loads(self._store.attributes[_RUNS])
         self._notes: dict[str, JsonObject] = {}
 
@@ -273,6 +273,11 @@ class SweepStore:
             self.path, template, cut, kind=self._kind, settings=self._settings, units=list(runs)
         )  # fmt: skip
 
+    @property
+    def there(self) -> UnitStore:
+        """The store itself, once the run was begun."""
+        return self._there
+
     def finished(self) -> set[str]:
         """Names of the units that are finished, by any process."""
         return self._there.finished()
@@ -363,7 +368,14 @@ _TEXT = 32
 """Bytes of a text, about."""
 
 
-def _opened(path: str | Path) -> UnitStore:
+def open_unit_store(path: str | Path) -> UnitStore:
+    """The store of a sweep or of patch that is there.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :func:`read_progress`.
+    """
     folder = zarr_groups.as_folder(path)
     if is_free(folder):
         raise FileNotFoundError(f"no store at {folder}: a sweep or patch with store= makes it with its first unit.")

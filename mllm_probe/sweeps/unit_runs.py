@@ -14,6 +14,7 @@ from mllm_probe.sweeps.grid import CELL_DIMS
 from mllm_probe.sweeps.identity import identity
 from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.shard import Shard
+from mllm_probe.sweeps.store_inputs import save_inputs
 from mllm_probe.sweeps.sweep_store import SweepStore
 from mllm_probe.sweeps.unit_sizes import lay_out
 from mllm_probe.sweeps.units import Layout, Unit, Units
@@ -91,6 +92,7 @@ class UnitRuns:
             layout=layout.plain(),
             order=units.order,
         )
+        save_inputs(job, self._store.there)
 
     def _read_finished(self, units: Units, missing: Sequence[Unit]) -> int | None:
         """Read what is finished into the grid; the number of its runs, None where nothing is."""

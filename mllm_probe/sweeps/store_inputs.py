@@ -1,0 +1,254 @@
+"""What a stored sweep was begun with, kept in its store, so that a process that knows nothing but its address joins."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from PIL import Image
+
+from mllm_probe import schema
+from mllm_probe.activations.device_array import dtype_name
+from mllm_probe.activations.unit_store import UnitStore
+from mllm_probe.concepts import Picture
+from mllm_probe.metrics.registry import built_in
+from mllm_probe.models.images import as_image, content_hash
+from mllm_probe.models.inputs import Request
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.steering.operations import as_operation
+from mllm_probe.sweeps.cells import CONCEPTS
+from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.samples import Samples
+from mllm_probe.sweeps.settings import ANSWERS, Settings
+from mllm_probe.typing import JsonObject
+from mllm_probe.vectors.files import load_vectors, save_vectors
+
+_SWEEP, _VECTORS, _TO = "inputs/sweep.json", "inputs/vectors.safetensors", "inputs/to.safetensors"
+_IMAGE = "inputs/images/{}.png"
+_DRAWS = 8
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a store says about the model that it was begun with.
+
+    Attributes
+    ----------
+    load : dict or None
+        Arguments of :func:`mllm_probe.load`; None for a model that was wrapped.
+    name, fingerprint, dtype : str
+    """
+
+    load: JsonObject | None
+    name: str
+    fingerprint: str
+    dtype: str
+
+
+def save_inputs(job: Job, store: UnitStore) -> None:
+    """Write vectors, images and settings of a sweep into its store; the settings last, as they name the others.
+
+    Parameters
+    ----------
+    job : Job
+    store : UnitStore
+    """
+    lacking = _not_storable(job)
+    document: JsonObject = {"only_where_it_was_begun": lacking}
+    if not lacking:
+        store.put_file(_VECTORS, _file_of(job.vectors))
+        if job.settings.to is not None:
+            store.put_file(_TO, _file_of(job.settings.to))
+        images: dict[str, Any] = {}
+        document |= {
+            "model": _model(job.model),
+            "settings": _settings(job.settings),
+            "samples": _samples(job.samples, images),
+        }
+        document["images"] = {name: _stored(name, image, store) for name, image in images.items()}
+    store.put_file(_SWEEP, json.dumps(document).encode())
+
+
+def origin_of(store: UnitStore) -> Origin:
+    """The model that a store was begun with.
+
+    Raises
+    ------
+    ValueError
+        If the sweep can only be joined where it was begun, or its inputs are not there.
+    """
+    return Origin(**_document(store)["model"])
+
+
+def job_of(store: UnitStore, model: ProbeModel) -> Job:
+    """The sweep that a store was begun with.
+
+    Parameters
+    ----------
+    store : UnitStore
+    model : ProbeModel
+        Of the same weights.
+
+    Raises
+    ------
+    ValueError
+        If its inputs are not there, are damaged, or name a file of images that is gone.
+    """
+    document = _document(store)
+    vectors = _vectors_in(store, _VECTORS, model)
+    given = dict(document["settings"])
+    given["to"] = _vectors_in(store, _TO, model) if given["to"] else None
+    given["operation"] = as_operation(given["operation"])
+    settings = Settings(model, vectors, client=None, **given)
+    images = {name: _image(name, told, store) for name, told in document["images"].items()}
+    return Job(model, vectors, settings, _samples_from(document["samples"], images))
+
+
+def _document(store: UnitStore) -> JsonObject:
+    content = store.get_file(_SWEEP)
+    if content is None:
+        raise ValueError(
+            f"the store {store.path} does not hold what it was begun with (no {_SWEEP}): it was begun by something "
+            "else, or killed in its first moment. Run the line that began it once more."
+        )
+    document: JsonObject = json.loads(content)
+    if document["only_where_it_was_begun"]:
+        raise ValueError(
+            f"the sweep in {store.path} can only be joined by the Python line that began it, with the same store=: "
+            f"{', '.join(document['only_where_it_was_begun'])} cannot be kept in a store."
+        )
+    return document
+
+
+def _not_storable(job: Job) -> list[str]:
+    """What of a sweep only its own Python process knows."""
+    settings, samples = job.settings, job.samples
+    known = built_in()
+    found = [f"metric '{one.name}'" for one in settings.metrics if known.get(one.name) is not one]
+    try:
+        same = as_operation(settings.operation.name).identity == settings.operation.identity
+    except ValueError:
+        same = False
+    found += [] if same else [f"operation '{settings.operation.name}'"]
+    found += ["processed tensors"] * any(request.inputs is not None for request in samples.requests)
+    if job.model.loaded_with is None:
+        found.append(f"the model {job.model.name}, which was not loaded by its name")
+    return found
+
+
+def _model(model: ProbeModel) -> JsonObject:
+    return {"load": model.loaded_with, "name": model.name, "fingerprint": model.fingerprint,
+            "dtype": dtype_name(model.dtype)}  # fmt: skip
+
+
+def _settings(settings: Settings) -> JsonObject:
+    axes = settings.axes
+    draws = [count for name, count in axes.controls.items() if name not in ("concept", CONCEPTS)]
+    return {
+        "layers": schema.layer_names(axes.layers),
+        "strengths": list(axes.strengths),
+        "controls": [name for name in axes.controls if name != "concept"],
+        "draws": max(draws, default=_DRAWS),
+        "tokens": _scope(settings.tokens),
+        "unit": settings.unit,
+        "operation": settings.operation.name,
+        "to": settings.to is not None,
+        "metrics": [*(metric.name for metric in settings.metrics), *[ANSWERS] * settings.answers],
+        "seed": settings.seed,
+        "max_new_tokens": settings.max_new_tokens,
+        "answer_prefix": settings.answer_prefix,
+        "record": list(settings.record),
+        "read_layers": list(settings.read_layers),
+        "read_tokens": _scope(settings.read_tokens),
+    }
+
+
+def _scope(tokens: Any) -> Any:
+    return np.asarray(tokens).tolist() if not isinstance(tokens, str) else tokens
+
+
+def _samples(samples: Samples, images: dict[str, Any]) -> JsonObject:
+    """Samples as JSON keeps them; their images go into ``images`` by the hash of their pixels."""
+
+    def named(image: Any) -> str:
+        name = image.id if isinstance(image, Picture) else content_hash(image)
+        images.setdefault(name, image)
+        return name
+
+    return {
+        "requests": [{"images": [named(one) for one in r.images], "prompt": r.prompt} for r in samples.requests],
+        "labels": [None if one is None else sorted(one) for one in samples.labels],
+        "coordinates": samples.coordinates,
+        "words": [list(own) for own in samples.words],
+        "label_words": {name: list(own) for name, own in samples.label_words.items()},
+        "categories": samples.categories,
+        "examples": {name: named(picture) for name, picture in samples.examples.items()},
+        "sides": [side.tolist() for side in samples.sides],
+        "of_library": samples.of_library,
+    }
+
+
+def _samples_from(told: JsonObject, images: Mapping[str, Picture]) -> Samples:
+    return Samples(
+        requests=[Request(tuple(images[name] for name in one["images"]), one["prompt"]) for one in told["requests"]],
+        labels=[None if one is None else frozenset(one) for one in told["labels"]],
+        coordinates=told["coordinates"],
+        words=[tuple(tuple(word) if isinstance(word, list) else word for word in own) for own in told["words"]],
+        label_words={name: tuple(own) for name, own in told["label_words"].items()},
+        categories=told["categories"],
+        examples={name: images[key] for name, key in told["examples"].items()},
+        sides=(np.array(told["sides"][0], bool), np.array(told["sides"][1], bool)),
+        of_library=told["of_library"],
+    )
+
+
+def _stored(name: str, image: Any, store: UnitStore) -> JsonObject:
+    """Where the pixels of an image are: its file, or a copy in the store."""
+    source = image.source if isinstance(image, Picture) else image
+    if isinstance(source, (str, Path)):
+        return {"file": str(Path(source).resolve())}
+    buffer = io.BytesIO()
+    (image.image if isinstance(image, Picture) else as_image(image)).save(buffer, format="PNG")
+    store.put_file(_IMAGE.format(name), buffer.getvalue())
+    return {"file": None}
+
+
+def _image(name: str, told: JsonObject, store: UnitStore) -> Picture:
+    if told["file"] is not None:
+        path = Path(told["file"])
+        if not path.is_file():
+            raise ValueError(
+                f"the sweep in {store.path} uses the image {path}, which is not there: give this machine the same "
+                "folder, or begin the sweep with images in memory, which are copied into the store."
+            )
+        picture = Picture(path)
+    else:
+        content = store.get_file(_IMAGE.format(name))
+        if content is None:
+            raise ValueError(f"the store {store.path} lacks the image {name} that it was begun with.")
+        picture = Picture(Image.open(io.BytesIO(content), formats=("PNG",)).convert("RGB"))
+    if picture.id != name:
+        raise ValueError(f"the image {told['file'] or name} of the sweep in {store.path} has other pixels than then.")
+    return picture
+
+
+def _file_of(vectors: xr.Dataset) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return save_vectors(vectors, Path(folder) / "vectors.safetensors").read_bytes()
+
+
+def _vectors_in(store: UnitStore, key: str, model: ProbeModel) -> xr.Dataset:
+    content = store.get_file(key)
+    if content is None:
+        raise ValueError(f"the store {store.path} lacks {key}, the vectors that it was begun with.")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "vectors.safetensors"
+        path.write_bytes(content)
+        return load_vectors(path, model).load()
