@@ -17,7 +17,7 @@ from mllm_probe.typing import JsonObject
 
 OPTIONS: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
 """Options with which the package writes its groups."""
-CODECS = frozenset({"blosc", "bytes", "vlen-utf8", "zstd"})
+CODECS = frozenset({"blosc", "bytes", "crc32c", "vlen-utf8", "zstd"})
 """Codecs of what the package writes, and of what ``Dataset.to_zarr`` writes by default in both formats of Zarr."""
 _ARRAY, _CONSOLIDATED, _FORMAT_3 = ".zarray", ".zmetadata", "zarr.json"
 

@@ -11,9 +11,9 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import dtype_name, on_host, parts_of
+from mllm_probe.activations.store_settings import require_same
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import built_in
-from mllm_probe.models.argument_checks import shortened
 from mllm_probe.sweeps.settings import ANSWERS, OWN_PROJECTION
 from mllm_probe.tokens.selection import parse_scope
 from mllm_probe.typing import JsonObject
@@ -21,7 +21,7 @@ from mllm_probe.typing import JsonObject
 if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job
 
-_SHOWN = 200
+__all__ = ["content_hash", "identity", "require_same"]
 
 
 def identity(job: Job) -> JsonObject:
@@ -78,22 +78,6 @@ def _metric(metric: Metric) -> str:
     return metric.name if built_in().get(metric.name) is metric else metric.identity
 
 
-def require_same(stored: JsonObject, asked: JsonObject, where: str) -> None:
-    """Raise a ValueError that names every field in which a store differs from what is asked for, with both values."""
-    fields = dict.fromkeys([*asked, *stored])
-    different = [name for name in fields if stored.get(name) != asked.get(name)]
-    if different == ["model"]:  # the same weights under another name
-        return
-    if different:
-        lines = [
-            f"{name}: stored {_shown(stored.get(name))}, asked for {_shown(asked.get(name))}" for name in different
-        ]
-        raise ValueError(
-            f"the store {where} holds a sweep with other settings ({'; '.join(lines)}). Give these settings to go on "
-            "with it, or another path for a new sweep."
-        )
-
-
 def content_hash(dataset: xr.Dataset) -> str:
     """Hash of every number of a dataset, 12 hexadecimal digits; whatever device it lies on."""
     digest = hashlib.blake2b(digest_size=6)
@@ -113,7 +97,3 @@ def _parts(array: xr.DataArray) -> Iterable[bytes]:
 
 def _hash_of(value: object) -> str:
     return hashlib.blake2b(json.dumps(value).encode(), digest_size=6).hexdigest()
-
-
-def _shown(value: object) -> str:
-    return shortened(repr(value), _SHOWN)

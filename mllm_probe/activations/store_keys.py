@@ -1,0 +1,105 @@
+"""Keys of a Zarr store as bytes: read, written, listed and deleted through Zarr, wherever the store lies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from zarr.abc.store import Store
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import LocalStore
+
+from mllm_probe.activations.zarr_groups import as_folder
+
+
+def store_at(path: str | Path, *, read_only: bool) -> Store:
+    """Zarr's store of a folder."""
+    return LocalStore(as_folder(path), read_only=read_only)
+
+
+def read_key(store: Store, key: str) -> bytes | None:
+    """Content of a key, None where there is none."""
+
+    async def read() -> bytes | None:
+        buffer = await store.get(key, default_buffer_prototype())
+        return None if buffer is None else buffer.to_bytes()
+
+    return sync(read())
+
+
+def write_new_key(store: Store, key: str, content: bytes) -> None:
+    """Write a key as a whole, unless it is there."""
+
+    async def write() -> None:
+        await store.set_if_not_exists(key, default_buffer_prototype().buffer.from_bytes(content))
+
+    sync(write())
+
+
+def delete_key(store: Store, key: str) -> None:
+    """Delete a key, if it is there."""
+
+    async def delete() -> None:
+        await store.delete(key)
+
+    sync(delete())
+
+
+def names_below(store: Store, prefix: str) -> list[str]:
+    """Names directly below a prefix, from one listing."""
+
+    async def names() -> list[str]:
+        return [name async for name in store.list_dir(prefix)]
+
+    return sync(names())
+
+
+def every_key(store: Store) -> list[str]:
+    """All keys, in order."""
+
+    async def keys() -> list[str]:
+        return [key async for key in store.list()]
+
+    return sorted(sync(keys()))
+
+
+def missing_keys(store: Store, keys: Sequence[str]) -> list[str]:
+    """Those of the keys that are not there."""
+
+    async def there() -> list[bool]:
+        return list(await asyncio.gather(*(store.exists(key) for key in keys)))
+
+    return [key for key, known in zip(keys, sync(there()), strict=True) if not known]
+
+
+def key_sizes(store: Store, keys: Sequence[str]) -> list[int | None]:
+    """Sizes in bytes, None for keys that are not there."""
+
+    async def size(key: str) -> int | None:
+        try:
+            return await store.getsize(key)
+        except FileNotFoundError:
+            return None
+
+    async def sizes() -> list[int | None]:
+        return list(await asyncio.gather(*map(size, keys)))
+
+    return sync(sizes())
+
+
+def flush_keys(store: Store, keys: Iterable[str]) -> None:
+    """Have a local disk hold the keys before anything that is written later, even if the power is cut."""
+    if not isinstance(store, LocalStore):
+        return
+    files = [store.root / key for key in keys]
+    for file in [*files, *dict.fromkeys(file.parent for file in files)]:
+        if file.is_dir() and os.name == "nt":  # folders cannot be opened there
+            continue
+        descriptor = os.open(file, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,93 @@
+"""Layout of a store that fills unit by unit: arrays, coordinates and settings, written once and never changed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+import zarr
+from zarr.codecs import Crc32cCodec, ZstdCodec
+
+from mllm_probe.activations import zarr_groups
+from mllm_probe.activations.store_keys import every_key, flush_keys, read_key, store_at, write_new_key
+from mllm_probe.activations.unit_markers import LAYOUT, MARKERS, checksum, marker_key, sealed
+from mllm_probe.typing import JsonObject
+
+BOOKKEEPING = "mllm_probe_store"
+"""Attribute of the group that holds a store's kind, its settings, its units and the version of this layout."""
+VERSION = 1
+_ROOT = "zarr.json"
+_LEVEL = 3
+_ON_DISK: Any = {"name": "default", "configuration": {"separator": "."}}
+"""One folder for each array, none within it."""
+
+
+def description(folder: Path) -> JsonObject | None:
+    """Kind, settings and units of the store in a folder; None if there is something else."""
+    if not (folder / _ROOT).is_file():
+        return None
+    described = (zarr_groups.read_json(folder / _ROOT).get("attributes") or {}).get(BOOKKEEPING)
+    if not isinstance(described, dict):
+        return None
+    lacking = {"version", "kind", "settings", "units", "variables"} - set(described)
+    if lacking or described["version"] != VERSION:
+        raise ValueError(
+            f"the store {folder} has a layout of version {described.get('version')}, not {VERSION}: read it with the "
+            "release of mllm_probe that wrote it, or give a new path."
+        )
+    return described
+
+
+def is_free(folder: Path) -> bool:
+    """Whether a path is unused: nothing is there, or an empty folder."""
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def write_layout(
+    folder: Path, template: xr.Dataset, chunks: Mapping[str, Sequence[int]], described: JsonObject
+) -> None:
+    """Write the arrays of a template, empty where units fill them, and the marker of the layout."""
+    codecs = [ZstdCodec(level=_LEVEL), Crc32cCodec()]
+    fixed = _with_any_length(template.drop_vars(list(chunks)))
+    encoding = {str(name): {"compressors": codecs} for name in fixed.variables}
+    fixed.drop_encoding().to_zarr(folder, zarr_format=3, consolidated=False, encoding=encoding)
+    store = store_at(folder, read_only=False)
+    group = zarr.open_group(store, mode="r+", zarr_format=3, use_consolidated=False)
+    for name, shape in chunks.items():
+        variable = template[name]
+        group.create_array(
+            name,
+            shape=variable.shape,
+            chunks=tuple(shape),
+            dtype=str if variable.dtype.kind in "OUT" else variable.dtype,
+            fill_value=_first_value(variable),
+            compressors=codecs,
+            dimension_names=[str(dim) for dim in variable.dims],
+            attributes=dict(variable.attrs),
+            chunk_key_encoding=_ON_DISK,
+        )
+    group.update_attributes({BOOKKEEPING: described})
+    group.create_group(MARKERS)
+    with warnings.catch_warnings():
+        # Readers that do not know consolidated metadata pass over it, and those that look for it warn without. It
+        # cannot become stale: the layout never changes.
+        warnings.filterwarnings("ignore", ".*[Cc]onsolidated metadata.*")
+        zarr.consolidate_metadata(store, zarr_format=3)
+    noted = {key: checksum(read_key(store, key) or b"") for key in every_key(store)}
+    write_new_key(store, marker_key(LAYOUT), sealed({"unit": LAYOUT, "chunks": noted}))
+    flush_keys(store, [*noted, marker_key(LAYOUT)])
+
+
+def _with_any_length(dataset: xr.Dataset) -> xr.Dataset:
+    """Texts as objects: those of a fixed width are not in the specification of format 3, and writing them warns."""
+    texts = {name: one.astype(object) for name, one in dataset.variables.items() if one.dtype.kind in "UT"}
+    return dataset.assign_coords({n: v for n, v in texts.items() if n in dataset.coords}).assign(
+        {n: v for n, v in texts.items() if n not in dataset.coords}
+    )
+
+
+def _first_value(variable: xr.DataArray) -> Any:
+    return variable.isel(dict.fromkeys(variable.dims, 0)).values.item()

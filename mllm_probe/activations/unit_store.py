@@ -1,0 +1,455 @@
+"""Stores that fill unit by unit: a Zarr group whose layout is written once, and a marker for each finished unit."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import shutil
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.abc.store import Store
+
+from mllm_probe import schema
+from mllm_probe.activations import zarr_groups
+from mllm_probe.activations.store_keys import (
+    delete_key,
+    flush_keys,
+    key_sizes,
+    missing_keys,
+    names_below,
+    read_key,
+    store_at,
+    write_new_key,
+)
+from mllm_probe.activations.store_settings import require_same
+from mllm_probe.activations.unit_layout import VERSION, description, is_free, write_layout
+from mllm_probe.activations.unit_markers import (
+    ENDING,
+    LAYOUT,
+    MARKERS,
+    checksum,
+    marker_key,
+    require_names,
+    sealed,
+    unsealed,
+)
+from mllm_probe.typing import JsonObject
+
+Region: TypeAlias = tuple[slice, ...]
+Selection: TypeAlias = tuple[Any, ...]
+"""For each dimension a slice, a number or an array of numbers."""
+
+
+class UnitStore:
+    """A dataset on disk whose variables are filled by units of work, by any number of processes at once.
+
+    The layout (shapes, chunks, coordinates, settings) is written once and never changes. Every chunk belongs to one
+    unit, which writes it whole; the unit's marker is created after its chunks are on the disk and names each with its
+    size and checksum. There are no locks: whoever finds a marker skips the unit, and two processes that meet on one
+    write the same bytes and leave one marker. ``xarray.open_zarr`` reads the store at any moment; what is not finished
+    has the fill value. Every chunk carries a CRC-32C, so that any reader refuses one that was changed or cut.
+
+    Use :meth:`create` or :meth:`open`.
+
+    Attributes
+    ----------
+    path : Path
+    kind : str
+        What it holds, such as ``"capture"``.
+    settings : dict
+        All that decides the values.
+    units : tuple of str
+        Names of the units, in their order.
+    variables : tuple of str
+        Names of the variables that units fill.
+    """
+
+    def __init__(self, path: Path, described: JsonObject) -> None:
+        self.path, self.kind = path, str(described["kind"])
+        self.settings: JsonObject = described["settings"]
+        self.units = tuple(map(str, described["units"]))
+        self.variables = tuple(map(str, described["variables"]))
+        self._names = frozenset(self.units)
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        template: xr.Dataset,
+        chunks: Mapping[str, Sequence[int]],
+        *,
+        kind: str,
+        settings: JsonObject,
+        units: int | Sequence[str],
+    ) -> UnitStore:
+        """Write the layout, whole or not at all, unless the store is there; several processes may do so at once.
+
+        Parameters
+        ----------
+        path : str or Path
+            A folder that does not exist or is empty.
+        template : Dataset
+            Of the final shape. Variables that units fill may be broadcast scalars: their first element is the fill
+            value. All others, coordinates among them, are written now.
+        chunks : mapping of str to sequence of int
+            For each variable that units fill, the shape of its chunks.
+        kind : str
+        settings : dict
+            Plain values that JSON keeps.
+        units : int or sequence of str
+            How many units there are (they are then called "0", "1" …), or their names.
+
+        Raises
+        ------
+        ValueError
+            If something else is there, or a store with other settings, which are named.
+        OSError
+            If it cannot be written.
+        """
+        target = zarr_groups.as_folder(path)
+        settings = json.loads(json.dumps(settings))
+        if not is_free(target):
+            return cls.open(target, kind, settings)
+        names = [str(number) for number in range(units)] if isinstance(units, int) else list(units)
+        require_names(names)
+        described = {"version": VERSION, "kind": kind, "settings": settings, "units": names, "variables": [*chunks]}
+        partial = zarr_groups.partial_beside(target)
+        try:
+            with _clear_errors(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_layout(partial, template, chunks, described)
+                with contextlib.suppress(OSError):  # some systems rename onto an empty folder, others do not
+                    target.rmdir()
+                try:
+                    partial.rename(target)
+                except OSError:
+                    if is_free(target):
+                        raise  # else another process was first
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return cls.open(target, kind, settings)
+
+    @classmethod
+    def open(cls, path: str | Path, kind: str | None = None, settings: JsonObject | None = None) -> UnitStore:
+        """Open a store that is there.
+
+        Parameters
+        ----------
+        path : str or Path
+        kind : str, optional
+            What it must hold.
+        settings : dict, optional
+            What it must have been made with.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is nothing.
+        ValueError
+            If it is something else, has other settings (each that differs is named) or its layout is damaged.
+        """
+        folder = zarr_groups.as_folder(path)
+        if is_free(folder):
+            raise FileNotFoundError(f"there is no store at {folder}.")
+        described = description(folder)
+        if described is None or (kind is not None and described["kind"] != kind):
+            expected, found = (
+                kind or "store of this package",
+                "" if described is None else f" but a {described['kind']}",
+            )
+            raise ValueError(f"{folder} exists and holds no {expected}{found}: give a new path as store=.")
+        zarr_groups.require_known_codecs(folder)
+        store = cls(folder, described)
+        store._require_layout()
+        if settings is not None:
+            require_same(store.settings, json.loads(json.dumps(settings)), str(folder), store.kind)
+        return store
+
+    def write(self, unit: int | str, regions: Mapping[str, Sequence[tuple[Region, np.ndarray]]], **facts: Any) -> bool:
+        """Write the chunks of a unit, then its marker.
+
+        Parameters
+        ----------
+        unit : int or str
+        regions : mapping of str to sequence of (region, array)
+            For each variable, slices of all its dimensions that cover whole chunks, and the values there.
+        **facts
+            Plain values that the marker notes: device, dtype, seconds.
+
+        Returns
+        -------
+        bool
+            False if the unit was finished already; nothing is written then.
+
+        Raises
+        ------
+        ValueError
+            If a region does not cover whole chunks, or two regions share one.
+        OSError
+            If the disk is full or may not be written; no marker is left then.
+        """
+        name = self._known(unit)
+        keys = [
+            key for variable, parts in regions.items() for region, _ in parts for key in self._owned(variable, region)
+        ]
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"unit {name} of {self.path} writes a chunk twice: {_first_twice(keys)}.")
+        if not missing_keys(self._store, [marker_key(name)]):
+            return False
+        with _clear_errors(self.path):
+            for variable, parts in regions.items():
+                for region, values in parts:
+                    self._writable[variable][region] = values
+            flush_keys(self._store, keys)
+            chunks = {key: checksum(self._content(key)) for key in keys}
+            marker = {"unit": name, "chunks": chunks, "host": platform.node(), "written": time.time(), **facts}
+            write_new_key(self._writing, marker_key(name), sealed(marker | schema.provenance()))
+            flush_keys(self._store, [marker_key(name)])
+        return True
+
+    def finished(self) -> set[str]:
+        """Units that have a marker; one listing."""
+        names = {n.removesuffix(ENDING) for n in names_below(self._store, MARKERS) if n.endswith(ENDING)}
+        return names & self._names
+
+    def remaining(self) -> list[str]:
+        """Units that have no marker, in their order."""
+        done = self.finished()
+        return [name for name in self.units if name not in done]
+
+    def marker(self, unit: int | str) -> JsonObject:
+        """What a finished unit noted: its chunks with their checksums, when, where and how long it was computed.
+
+        Raises
+        ------
+        KeyError
+            If it has no marker.
+        ValueError
+            If its marker is damaged.
+        """
+        name = self._known(unit)
+        content = read_key(self._store, marker_key(name))
+        if content is None:
+            raise KeyError(f"unit {name} of {self.path} is not finished.")
+        return self._unsealed(name, content)
+
+    def read(self, variable: str, selection: Selection | None = None) -> np.ndarray:
+        """Values of a variable; what no unit has finished has the fill value.
+
+        Parameters
+        ----------
+        variable : str
+        selection : tuple of slice, int or int array, optional
+            One for each dimension, as in ``numpy.ix_``; everything by default.
+
+        Raises
+        ------
+        ValueError
+            If a chunk that a finished unit wrote is missing, was changed or cut short.
+        """
+        array = self._arrays[variable]
+        selection = (slice(None),) * array.ndim if selection is None else selection
+        lost = missing_keys(self._store, self._touched(variable, selection))
+        if lost and (claimed := self._claimed().intersection(lost)):
+            raise self._damaged(variable, f"chunk {min(claimed)} is missing")
+        outer = any(isinstance(part, np.ndarray) for part in selection)
+        try:
+            return np.asarray(array.oindex[selection] if outer else array[selection])
+        except (ValueError, RuntimeError, TypeError, OSError) as error:
+            raise self._damaged(variable, error) from error
+
+    def check(self, units: Collection[int | str] | None = None, *, contents: bool = True) -> dict[str, str]:
+        """Compare what finished units noted with what is on the disk; reads, and changes nothing.
+
+        Parameters
+        ----------
+        units : collection of int or str, optional
+            All by default.
+        contents : bool
+            Compare checksums; without, sizes alone, which reads no chunk.
+
+        Returns
+        -------
+        dict
+            What is wrong with each damaged unit. :meth:`give_back` has it done again.
+        """
+        asked = self.finished() & set(self.units if units is None else map(self._known, units))
+        owners: dict[str, str] = {}
+        wrong: dict[str, str] = {}
+        for name in (name for name in self.units if name in asked):
+            try:
+                chunks = self.marker(name)["chunks"]
+            except (KeyError, ValueError) as error:
+                wrong[name] = str(error)
+                continue
+            twice = [key for key in chunks if owners.setdefault(key, name) != name]
+            problems = [f"chunk {key} belongs to unit {owners[key]} too" for key in twice]
+            problems += self._differing(chunks, contents)
+            if problems:
+                wrong[name] = "; ".join(problems)
+        return wrong
+
+    def give_back(self, unit: int | str) -> None:
+        """Remove the marker of a unit, so that it is done again."""
+        with _clear_errors(self.path):
+            delete_key(self._writing, marker_key(self._known(unit)))
+
+    def array(self, variable: str) -> zarr.Array:
+        """The array of a variable, for its shape, type, chunks and attributes; :meth:`read` checks what it reads."""
+        return self._arrays[variable]
+
+    def dimensions(self, variable: str) -> tuple[str, ...]:
+        """Names of a variable's dimensions."""
+        names: Any = self._arrays[variable].metadata
+        return tuple(map(str, names.dimension_names))
+
+    @cached_property
+    def _store(self) -> Store:
+        return store_at(self.path, read_only=True)
+
+    @cached_property
+    def _writing(self) -> Store:
+        return store_at(self.path, read_only=False)
+
+    @cached_property
+    def _arrays(self) -> dict[str, zarr.Array]:
+        return _arrays_of(self._store, "r", self.variables)
+
+    @cached_property
+    def _writable(self) -> dict[str, zarr.Array]:
+        return _arrays_of(self._writing, "r+", self.variables)
+
+    def _known(self, unit: int | str) -> str:
+        name = str(unit)
+        if name not in self._names:
+            raise ValueError(
+                f"{self.path} has no unit {name!r}; it has {len(self.units)}, {self.units[0]!r} the first."
+            )
+        return name
+
+    def _content(self, key: str) -> bytes:
+        content = read_key(self._store, key)
+        if content is None:
+            raise OSError(f"chunk {key} was written and is not there.")
+        return content
+
+    def _owned(self, variable: str, region: Region) -> list[str]:
+        """Keys of the chunks that a region covers, all of them whole."""
+        array = self._arrays[variable]
+        if len(region) != array.ndim:
+            raise ValueError(f"'{variable}' has {array.ndim} dimensions; got a region of {len(region)}.")
+        for part, chunk, size in zip(region, array.chunks, array.shape, strict=True):
+            start, stop, step = part.indices(size)
+            if step != 1 or start % chunk or (stop % chunk and stop != size) or stop <= start:
+                raise ValueError(
+                    f"region {start}:{stop} of '{variable}' does not cover whole chunks of {chunk} (of {size}): a unit "
+                    "owns its chunks."
+                )
+        return self._touched(variable, region)
+
+    def _touched(self, variable: str, selection: Selection) -> list[str]:
+        """Keys of the chunks that hold selected elements."""
+        array = self._arrays[variable]
+        numbers = [
+            _chunk_numbers(part, chunk, size)
+            for part, chunk, size in zip(selection, array.chunks, array.shape, strict=True)
+        ]
+        return [f"{variable}/{array.metadata.encode_chunk_key(place)}" for place in product(*numbers)]
+
+    def _claimed(self) -> set[str]:
+        """Keys that finished units wrote."""
+        return {key for name in self.finished() for key in self.marker(name)["chunks"]}
+
+    def _differing(self, chunks: Mapping[str, Any], contents: bool) -> Iterator[str]:
+        keys = list(chunks)
+        for key, size in zip(keys, key_sizes(self._store, keys), strict=True):
+            noted = chunks[key]["bytes"]
+            if size is None:
+                yield f"chunk {key} is missing"
+            elif size != noted:
+                yield f"chunk {key} has {size} bytes, not {noted}"
+            elif contents and checksum(self._content(key)) != chunks[key]:
+                yield f"chunk {key} was changed"
+
+    def _require_layout(self) -> None:
+        content = read_key(self._store, marker_key(LAYOUT))
+        if content is None:
+            raise self._unreadable(f"{marker_key(LAYOUT)} is missing")
+        try:
+            noted = unsealed(content)["chunks"]
+        except ValueError as error:
+            raise self._unreadable(f"{marker_key(LAYOUT)}: {error}") from error
+        for problem in self._differing(noted, contents=True):
+            raise self._unreadable(problem.replace("chunk ", "", 1))
+
+    def _unsealed(self, name: str, content: bytes) -> JsonObject:
+        try:
+            return unsealed(content)
+        except ValueError as error:
+            raise ValueError(
+                f"the marker of unit {name} of {self.path} is damaged ({error}). {_redo(self.path)}"
+            ) from error
+
+    def _damaged(self, variable: str, what: object) -> ValueError:
+        return ValueError(f"'{variable}' of the store {self.path} is damaged ({what}). {_redo(self.path)}")
+
+    def _unreadable(self, what: object) -> ValueError:
+        return ValueError(
+            f"the layout of the store {self.path} is damaged ({what}), so that it cannot be continued: copy it again, "
+            "or give a new path."
+        )
+
+
+def _arrays_of(store: Store, mode: Any, names: Sequence[str]) -> dict[str, zarr.Array]:
+    # chunks that are all fill value are written too, so that a file that is missing is one that was lost
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        group = zarr.open_group(store, mode=mode, zarr_format=3, use_consolidated=False)
+        arrays = dict(group.arrays())
+        return {name: arrays[name] for name in names}
+
+
+def _chunk_numbers(part: Any, chunk: int, size: int) -> list[int]:
+    """Numbers of the chunks along one dimension that hold selected elements."""
+    if isinstance(part, slice):
+        chosen = range(*part.indices(size))
+        if not chosen:
+            return []
+        if abs(chosen.step) <= chunk:
+            return list(range(min(chosen[0], chosen[-1]) // chunk, max(chosen[0], chosen[-1]) // chunk + 1))
+        return sorted({place // chunk for place in chosen})
+    places = np.atleast_1d(np.asarray(part))
+    return np.unique(np.where(places < 0, places + size, places) // chunk).tolist()
+
+
+def _first_twice(keys: Sequence[str]) -> str:
+    return next(key for key in keys if keys.count(key) > 1)
+
+
+def _redo(path: Path) -> str:
+    return (
+        f"What else it holds is readable. mp.cache.check({str(path)!r}) finds every damaged part and gives it back; "
+        "then run what made the store once more with the same settings, which computes these parts alone."
+    )
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    """Name the store, and what to do, in an error of the disk."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(
+            error.errno,
+            f"the store {path} could not be written ({error.strerror or error}). What is finished stays: make room, or "
+            "give the right to write, and run the same call again",
+        ) from error
