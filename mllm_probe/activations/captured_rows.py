@@ -143,7 +143,7 @@ class CapturedRows:
                 f"the activations of {self.samples} samples × {layers} layers × {tokens} tokens × {width} in "
                 f"{dtype_name(dtype)} take {self.samples * layers * one / 1e9:.3g} GB but only {room / 1e9:.3g} GB of "
                 f"the free memory of {device} can be used: {would or 'nothing of it'} would fit. Ask for less, or "
-                "capture part by part and store each with mp.activations.save_zarr"
+                "write them to the disk with store='acts.zarr'"
                 + (", or keep them elsewhere with device='cpu'." if device.type != "cpu" else ".")
             )
 

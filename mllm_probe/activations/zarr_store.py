@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 _PIECE = 64 * 2**20
 _DTYPE = "dtype"
-_KIND, _ACTIVATIONS = "store_kind", "activations"
-"""Attribute, on disk only, that distinguishes a store of ``save_zarr`` from every other Zarr group."""
+_ACTIVATIONS = "capture"
+"""Kind of what ``save_zarr`` writes."""
+_REPLACED = (_ACTIVATIONS, "activations")
+"""Kinds that it replaces; earlier stores have the second."""
 
 
 def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE, *, overwrite: bool = False) -> Path:
@@ -62,7 +64,7 @@ def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE, 
     _require_replaceable(target, overwrite)
     partial = zarr_groups.partial_beside(target)
     try:
-        _write(_with_dtypes(dataset).assign_attrs({_KIND: _ACTIVATIONS}), partial, piece_bytes)
+        _write(_with_dtypes(dataset).assign_attrs({zarr_groups.STORE_KIND: _ACTIVATIONS}), partial, piece_bytes)
         if target.exists():
             older = target.rename(zarr_groups.partial_beside(target))
             partial.rename(target)
@@ -123,7 +125,6 @@ def _opened(path: str | Path) -> xr.Dataset:
             )
         return dataset_of(store)
     dataset = zarr_groups.open_group(folder)
-    dataset.attrs.pop(_KIND, None)
     for name in dataset.coords:
         dataset[name].load()
     return dataset
@@ -133,7 +134,7 @@ def _require_replaceable(target: Path, overwrite: bool) -> None:
     if not target.exists():
         return
     attrs = zarr_groups.read_json(target / ".zattrs") if (target / ".zattrs").is_file() else {}
-    if attrs.get(_KIND) != _ACTIVATIONS:
+    if attrs.get(zarr_groups.STORE_KIND) not in _REPLACED:
         raise ValueError(
             f"{target} exists and is not a store of activations that save_zarr wrote, so that it is left as it is: "
             "give a new path."
