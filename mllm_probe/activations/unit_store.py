@@ -231,7 +231,6 @@ class UnitStore:
             chunks = {key: checksum(self._content(key)) for key in keys}
             marker = {"unit": name, "chunks": chunks, "host": platform.node(), "written": time.time(), **facts}
             write_new_key(self._writing, marker_key(name), sealed(marker | schema.provenance()))
-            flush_keys(self._store, [marker_key(name)])
         return True
 
     def finished(self) -> set[str]:
