@@ -44,6 +44,7 @@ SECTIONS = (
     Section("Models", ("loading",), ("loading.Model", "loading.VerificationReport", "loading.Check")),
     Section("Concepts", ("concepts",), tuple(f"concepts.{name}" for name in mp.concepts.__all__)),
     Section("Activations", ("activations",), ("activations.save_zarr", "activations.open_zarr")),
+    Section("Stores", names=tuple(f"cache.{name}" for name in ("list", "size", "prune", "check"))),
     Section("Vectors", ("vectors",)),
     Section(
         "Steering", ("steering",), tuple(f"steering.{n}" for n in ("Composition", "Affine", "Receipt", "RowReceipt"))
@@ -92,7 +93,7 @@ LISTED_MEMBERS = {
     "concepts.ConceptLibrary": ("split", "with_split", "subset", "pictures", "categories", "fingerprint"),
 }
 """Members of classes that inherit much from other libraries."""
-NOT_SECTIONS = {"concepts", "plots", "__version__"}
+NOT_SECTIONS = {"cache", "concepts", "plots", "__version__"}
 
 
 def home_of(name: str) -> str:

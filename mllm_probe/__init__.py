@@ -46,6 +46,7 @@ _HOME = {
 }
 _ROOMS = (
     "activations",
+    "cache",
     "concepts",
     "emoji",
     "generation",
@@ -65,6 +66,7 @@ _ROOMS = (
 )
 
 if TYPE_CHECKING:
+    from mllm_probe import cache as cache
     from mllm_probe import concepts as concepts
     from mllm_probe import plots as plots
     from mllm_probe.activations.capturing import capture as capture
@@ -101,7 +103,7 @@ if TYPE_CHECKING:
     from mllm_probe.widgets.panel.steering_panel import SteeringPanel as SteeringPanel
     from mllm_probe.widgets.study.study_view import StudyView as StudyView
 
-__all__ = sorted([*_HOME, "concepts", "plots", "__version__"])
+__all__ = sorted([*_HOME, "cache", "concepts", "plots", "__version__"])
 
 
 def __getattr__(name: str) -> Any:

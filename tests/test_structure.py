@@ -34,6 +34,7 @@ ORDER = (
     "steering",
     "generation",
     "loading",
+    "cache",
     "metrics",
     "sweeps",
     "patching",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
+from mllm_probe.activations.captured_tokens import joined_labels
 from mllm_probe.activations.device_array import dtype_name, index_tensors
 from mllm_probe.activations.free_memory import require_room, share_of_free_bytes
 from mllm_probe.models import ProbeModel
@@ -27,6 +28,8 @@ class CapturedRows:
         Coordinates of the layer axis, in its order; ``schema.INPUT`` is the input of block 0.
     device : torch.device, optional
         Where they are kept; on the devices of their blocks if None.
+    labels : sequence of int
+        Positions along the token axis, where they are known beforehand; found as batches are written if empty.
 
     Attributes
     ----------
@@ -34,14 +37,23 @@ class CapturedRows:
         Positions along the token axis so far.
     """
 
-    def __init__(self, model: ProbeModel, samples: int, layers: list[int], device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        model: ProbeModel,
+        samples: int,
+        layers: list[int],
+        device: torch.device | None = None,
+        labels: Sequence[int] = (),
+    ) -> None:
         own = [next(model.layout.blocks[max(layer, 0)].parameters()).device for layer in layers]
-        self.model, self.samples, self.layers, self.labels = model, samples, layers, list[int]()
+        self.model, self.samples, self.layers, self.labels = model, samples, layers, list(labels)
         # A tensor's device has its index, which a name such as "cuda" may lack.
         self._places = own if device is None else [torch.empty(0, device=device).device] * len(layers)
         self._moved = self._places != own
         self._whole: torch.Tensor | None = None
         self._views: dict[int, torch.Tensor] = {}
+        if self.labels:
+            self._require_room()
 
     @property
     def dtype(self) -> torch.dtype:
@@ -51,6 +63,10 @@ class CapturedRows:
     def data(self) -> torch.Tensor | list[torch.Tensor]:
         """One tensor [sample, layer, token, hidden], or one [sample, token, hidden] per layer of a sharded model."""
         return self._whole if self._whole is not None else [self._views[layer] for layer in self.layers]
+
+    def of_layer(self, layer: int) -> torch.Tensor:
+        """Activations [sample, token, hidden] of one layer, on its device."""
+        return self._views[layer]
 
     @contextmanager
     def writing(self, start: int, places: Places) -> Iterator[Callable[[int, torch.Tensor], None]]:
@@ -86,10 +102,9 @@ class CapturedRows:
         if not self.labels:
             self.labels = list(labels)
             self._require_room()
-        missing = set(labels) - set(self.labels)
-        if not missing:
+        old, self.labels = self.labels, joined_labels(self.labels, labels)
+        if self.labels == old:
             return
-        old, self.labels = self.labels, sorted(missing.union(self.labels))
         slots = torch.from_numpy(np.searchsorted(self.labels, old))
         for layer, view in list(self._views.items()):
             if self._whole is None:
@@ -128,7 +143,7 @@ class CapturedRows:
                 f"the activations of {self.samples} samples × {layers} layers × {tokens} tokens × {width} in "
                 f"{dtype_name(dtype)} take {self.samples * layers * one / 1e9:.3g} GB but only {room / 1e9:.3g} GB of "
                 f"the free memory of {device} can be used: {would or 'nothing of it'} would fit. Ask for less, or "
-                "capture part by part and store each with mp.activations.save_zarr"
+                "write them to the disk with store='acts.zarr'"
                 + (", or keep them elsewhere with device='cpu'." if device.type != "cpu" else ".")
             )
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral
+from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.activations.capture_store import ACTIVATION, DIMS, Reading, stored_capture
 from mllm_probe.activations.captured_rows import CapturedRows
+from mllm_probe.activations.captured_tokens import BatchTokens, token_coordinates
 from mllm_probe.activations.device_array import dtype_name, lazy
 from mllm_probe.activations.edits import require_one_edit
-from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import in_batches
 from mllm_probe.activations.hooks import resolve_layers
-from mllm_probe.models import Encoded, ProbeModel, require_model
+from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import batch_size_of, device_of
 from mllm_probe.models.prompts import one_continuation_each
-from mllm_probe.tokens.places import ABSENT, Places, as_coordinate, companions, find_places
-from mllm_probe.tokens.selection import Scope, parse_scope
-from mllm_probe.typing import Continuation, Edits, Images, Inputs, Layers, TokenScope
+from mllm_probe.tokens.selection import parse_scope
+from mllm_probe.typing import Attributes, Continuation, Coordinates, Edits, Images, Inputs, Layers, TokenScope
 
 
 def capture(
@@ -37,6 +38,7 @@ def capture(
     *,
     inputs: Inputs = None,
     device: str | torch.device | None = None,
+    store: str | Path | None = None,
 ) -> xr.Dataset:
     """Read the residual stream after decoder blocks while the model reads images and prompts.
 
@@ -66,6 +68,12 @@ def capture(
     device : str or torch.device, optional
         Where the activations are kept, such as ``"cpu"``: they are moved there batch by batch. By default they stay on
         the devices of their blocks.
+    store : str or Path, optional
+        A folder to which the activations are written block by block of images, for captures larger than memory: a Zarr
+        group that ``xarray.open_zarr`` reads at any moment. The same call again goes on where it was stopped and runs
+        no block twice; several processes may fill one store. Another model, other images or settings are refused by
+        name. Every prompt is encoded once before the first block, without running the model, to learn the tokens of
+        all samples.
 
     Returns
     -------
@@ -76,12 +84,16 @@ def capture(
         the prompt an image token belongs to, 0 is the first, -1 for other tokens), ``patch_row`` and ``patch_column``
         in it (and ``step`` with a continuation), each (token) where all samples agree and (sample, token) where they do
         not. ``token`` is the position in the unpadded prompt, -1 for the last prompt token alone. A sample that lacks a
-        position others have holds NaN there and has the role ``"padding"``.
+        position others have holds NaN there and has the role ``"padding"``. With ``store=`` the values stay on the
+        disk and are read each time they are used, so that selections and ``for`` loops over samples need little memory.
 
     Raises
     ------
     ValueError
-        If a layer, scope, position or device does not exist, or a sample has no token of the scope.
+        If a layer, scope, position or device does not exist, a sample has no token of the scope, or ``store`` holds
+        something else, other settings or (when it is read) damaged values.
+    OSError
+        If the store cannot be written.
     MemoryError
         Before anything is computed, if the activations do not fit; it says how many samples, layers or tokens would.
 
@@ -89,75 +101,55 @@ def capture(
     --------
     >>> acts = mp.capture(model, pictures, tokens="image", layers=[2, 4])
     >>> acts.activation.torch.norm("hidden").mean("token")
+    >>> acts = mp.capture(model, pictures, tokens="all", store="acts.zarr")
     """
     require_model(model)
-    batch_size = batch_size_of(batch_size)
     chosen, scope = resolve_layers(layers, len(model.layers)), parse_scope(tokens)
     if steering is not None:
         require_one_edit(steering)
     requests = model.samples(images, prompt, inputs)
     texts = None if continuation is None else one_continuation_each(continuation, len(requests))
+    reading = Reading(model, requests, texts, chosen, scope, steering, batch_size_of(batch_size))
+    if store is not None:
+        _require_no_device(device)
+        attrs = _attributes(reading, images, prompt, continuation)
+        return stored_capture(reading, store, _sample_coordinates(images, len(requests)), attrs)
     rows = CapturedRows(model, len(requests), chosen, None if device is None else device_of(device))
+    batches = [t for _, t in in_batches(model, requests, reading.batch_size, partial(reading.read, rows), texts)]
+    return _dataset(rows, batches, reading, images, _attributes(reading, images, prompt, continuation))
 
-    def read(start: int, encoded: Encoded) -> tuple[Encoded, Places]:
-        places = find_places(encoded, scope)
-        with rows.writing(start, places) as write:
-            run_forward(model, encoded, write, rows.layers, steering=steering)
-        return encoded, places
 
-    records = [record for _, record in in_batches(model, requests, batch_size, read, texts)]
-    return _dataset(model, rows, records, scope, images, prompt, continuation, steering)
+def _attributes(
+    reading: Reading, images: Images, prompt: str | Sequence[str] | None, continuation: Continuation
+) -> Attributes:
+    facts: dict[str, Any] = {"scope": str(reading.scope), "site": schema.SITE, "continuation": continuation}
+    if images is not None:
+        facts["prompt"] = reading.model.default_prompt if prompt is None else prompt
+    if reading.steering is not None:
+        facts["steering"] = str(reading.steering)
+    return schema.provenance(reading.model, **facts)
 
 
 def _dataset(
-    model: ProbeModel,
-    rows: CapturedRows,
-    records: list[tuple[Encoded, Places]],
-    scope: Scope,
-    images: Images,
-    prompt: str | Sequence[str] | None,
-    continuation: Continuation,
-    steering: Edits | None,
+    rows: CapturedRows, batches: list[BatchTokens], reading: Reading, images: Images, attrs: Attributes
 ) -> xr.Dataset:
-    dims = (schema.SAMPLE, schema.LAYER, schema.TOKEN, schema.HIDDEN)
     units = {"long_name": schema.SITE, "dtype": dtype_name(rows.dtype)}
-    coords: dict[Any, Any] = schema.layer_coordinates(rows.layers, len(model.layers))
-    coords |= {
-        schema.SAMPLE: [name for encoded, _ in records for name in encoded.sample_ids],
-        schema.TOKEN: rows.labels,
-    }
-    coords |= _token_coordinates(rows, records, with_steps=continuation is not None)
-    coords |= _sample_coordinates(images, len(coords[schema.SAMPLE]))
-    facts: dict[str, Any] = {"scope": str(scope), "site": schema.SITE, "continuation": continuation}
-    if images is not None:
-        facts["prompt"] = model.default_prompt if prompt is None else prompt
-    if steering is not None:
-        facts["steering"] = str(steering)
-    activation = lazy(dims, rows.data(), attrs=units, made_by="capture")
-    return xr.Dataset({"activation": activation}, coords=coords, attrs=schema.provenance(model, **facts))
+    coords: Coordinates = schema.layer_coordinates(rows.layers, len(reading.model.layers))
+    coords |= {schema.SAMPLE: [name for batch in batches for name in batch.samples], schema.TOKEN: rows.labels}
+    coords |= token_coordinates(batches, rows.labels, with_steps=reading.texts is not None)
+    coords |= _sample_coordinates(images, rows.samples)
+    return xr.Dataset({ACTIVATION: lazy(DIMS, rows.data(), attrs=units, made_by="capture")}, coords=coords, attrs=attrs)
 
 
-def _token_coordinates(
-    rows: CapturedRows, records: list[tuple[Encoded, Places]], with_steps: bool
-) -> dict[str, tuple[Any, np.ndarray]]:
-    slots = {label: slot for slot, label in enumerate(rows.labels)}
-    columns: dict[str, list[np.ndarray]] = {}
-    for encoded, places in records:
-        for name, values in companions(encoded, places).items():
-            whole = np.full((encoded.rows, len(slots)), ABSENT[name], dtype=object)
-            whole[:, [slots[label] for label in places.labels]] = values
-            columns.setdefault(name, []).append(whole)
-    if not with_steps:
-        columns.pop(schema.STEP)
-    coords: dict[str, tuple[Any, np.ndarray]] = {}
-    for name, parts in columns.items():
-        table = as_coordinate(name, np.concatenate(parts))
-        agree = bool((table == table[:1]).all())
-        coords[name] = (schema.TOKEN, table[0]) if agree else ((schema.SAMPLE, schema.TOKEN), table)
-    return coords
+def _require_no_device(device: object) -> None:
+    if device is not None:
+        raise ValueError(
+            "device= keeps activations in memory and store= on the disk: give one of them. "
+            "mp.activations.open_zarr(store, device=…) brings a stored capture to a device."
+        )
 
 
-def _sample_coordinates(images: Images, samples: int) -> dict[str, tuple[str, list[Any]]]:
+def _sample_coordinates(images: Images, samples: int) -> Coordinates:
     """Split and pair of pictures that have these attributes, such as those of a concept library."""
     listed = list(images) if isinstance(images, Sequence) else [images]
     known = picture_coordinates(listed) if len(listed) == samples else {}

@@ -116,5 +116,5 @@ def require_room(shape: tuple[int, ...], dtype: torch.dtype, device: torch.devic
     if needed > share_of_free_bytes(device):
         raise MemoryError(
             f"{what} of shape {list(shape)} take {needed / 1e9:.2f} GB but {free / 1e9:.2f} GB are free on {device}: "
-            "ask for fewer layers or tokens, or for fewer images at a time and store each part with save_zarr."
+            "ask for fewer layers or tokens, or write them to the disk with store=."
         )

@@ -95,11 +95,16 @@ def flush_keys(store: Store, keys: Iterable[str]) -> None:
     if not isinstance(store, LocalStore):
         return
     files = [store.root / key for key in keys]
-    for file in [*files, *dict.fromkeys(file.parent for file in files)]:
-        if file.is_dir() and os.name == "nt":  # folders cannot be opened there
-            continue
-        descriptor = os.open(file, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+    async def flush() -> None:
+        await asyncio.gather(*(asyncio.to_thread(_flush, file) for file in files))  # together: a disk does them at once
+
+    sync(flush())
+
+
+def _flush(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

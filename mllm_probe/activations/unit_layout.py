@@ -32,7 +32,7 @@ def description(folder: Path) -> JsonObject | None:
     described = (zarr_groups.read_json(folder / _ROOT).get("attributes") or {}).get(BOOKKEEPING)
     if not isinstance(described, dict):
         return None
-    lacking = {"version", "kind", "settings", "units", "variables"} - set(described)
+    lacking = {"version", "kind", "settings", "plan", "units", "variables"} - set(described)
     if lacking or described["version"] != VERSION:
         raise ValueError(
             f"the store {folder} has a layout of version {described.get('version')}, not {VERSION}: read it with the "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import platform
+import random
 import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -49,6 +50,8 @@ Region: TypeAlias = tuple[slice, ...]
 Selection: TypeAlias = tuple[Any, ...]
 """For each dimension a slice, a number or an array of numbers."""
 
+_DICE = random.SystemRandom()  # nobody's seed is used up
+
 
 class UnitStore:
     """A dataset on disk whose variables are filled by units of work, by any number of processes at once.
@@ -68,6 +71,8 @@ class UnitStore:
         What it holds, such as ``"capture"``.
     settings : dict
         All that decides the values.
+    plan : dict
+        Choices of whoever created it.
     units : tuple of str
         Names of the units, in their order.
     variables : tuple of str
@@ -77,6 +82,7 @@ class UnitStore:
     def __init__(self, path: Path, described: JsonObject) -> None:
         self.path, self.kind = path, str(described["kind"])
         self.settings: JsonObject = described["settings"]
+        self.plan: JsonObject = described["plan"]
         self.units = tuple(map(str, described["units"]))
         self.variables = tuple(map(str, described["variables"]))
         self._names = frozenset(self.units)
@@ -91,6 +97,7 @@ class UnitStore:
         kind: str,
         settings: JsonObject,
         units: int | Sequence[str],
+        plan: JsonObject | None = None,
     ) -> UnitStore:
         """Write the layout, whole or not at all, unless the store is there; several processes may do so at once.
 
@@ -108,6 +115,9 @@ class UnitStore:
             Plain values that JSON keeps.
         units : int or sequence of str
             How many units there are (they are then called "0", "1" …), or their names.
+        plan : dict, optional
+            Choices of whoever creates the store that all others follow, such as the size of a batch: plain values, kept
+            and never compared.
 
         Raises
         ------
@@ -122,7 +132,14 @@ class UnitStore:
             return cls.open(target, kind, settings)
         names = [str(number) for number in range(units)] if isinstance(units, int) else list(units)
         require_names(names)
-        described = {"version": VERSION, "kind": kind, "settings": settings, "units": names, "variables": [*chunks]}
+        described = {
+            "version": VERSION,
+            "kind": kind,
+            "settings": settings,
+            "plan": plan or {},
+            "units": names,
+            "variables": [*chunks],
+        }
         partial = zarr_groups.partial_beside(target)
         try:
             with _clear_errors(target):
@@ -214,7 +231,6 @@ class UnitStore:
             chunks = {key: checksum(self._content(key)) for key in keys}
             marker = {"unit": name, "chunks": chunks, "host": platform.node(), "written": time.time(), **facts}
             write_new_key(self._writing, marker_key(name), sealed(marker | schema.provenance()))
-            flush_keys(self._store, [marker_key(name)])
         return True
 
     def finished(self) -> set[str]:
@@ -226,6 +242,16 @@ class UnitStore:
         """Units that have no marker, in their order."""
         done = self.finished()
         return [name for name in self.units if name not in done]
+
+    def unfinished(self) -> Iterator[str]:
+        """Units that have no marker, one after another in a random order; the markers are looked at before each.
+
+        Processes that fill a store together seldom meet on a unit, without a word between them.
+        """
+        tried: set[str] = set()
+        while left := [name for name in self.remaining() if name not in tried]:
+            tried.add(chosen := _DICE.choice(left))
+            yield chosen
 
     def marker(self, unit: int | str) -> JsonObject:
         """What a finished unit noted: its chunks with their checksums, when, where and how long it was computed.

@@ -19,6 +19,8 @@ OPTIONS: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
 """Options with which the package writes its groups."""
 CODECS = frozenset({"blosc", "bytes", "crc32c", "vlen-utf8", "zstd"})
 """Codecs of what the package writes, and of what ``Dataset.to_zarr`` writes by default in both formats of Zarr."""
+STORE_KIND = "store_kind"
+"""Attribute, on disk only, that tells what the package wrote from every other Zarr group, and says what it is."""
 _ARRAY, _CONSOLIDATED, _FORMAT_3 = ".zarray", ".zmetadata", "zarr.json"
 
 
@@ -44,7 +46,9 @@ def open_group(path: str | Path) -> xr.Dataset:
     require_known_codecs(folder)
     ours = (folder / _CONSOLIDATED).is_file()
     try:
-        return xr.open_zarr(folder, chunks=None, **(OPTIONS if ours else {"consolidated": False}))
+        opened = xr.open_zarr(folder, chunks=None, **(OPTIONS if ours else {"consolidated": False}))
+        opened.attrs.pop(STORE_KIND, None)
+        return opened
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise _damaged(folder, error) from error
 
@@ -89,7 +93,7 @@ def as_folder(path: object) -> Path:
     return Path(path)
 
 
-def write_group(dataset: xr.Dataset, path: str | Path) -> None:
+def write_group(dataset: xr.Dataset, path: str | Path, kind: str = "study") -> None:
     """Write a dataset that is in memory as a Zarr group, whole or not at all; one that is there already stays.
 
     Parameters
@@ -98,12 +102,14 @@ def write_group(dataset: xr.Dataset, path: str | Path) -> None:
         Texts are written with a fixed width, so that they are read as they were.
     path : str or Path
         Its folders are made.
+    kind : str
+        What it is, for :func:`mllm_probe.cache.list`.
     """
     target = as_folder(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = partial_beside(target)
     try:
-        with_plain_texts(dataset).to_zarr(unfinished, **OPTIONS)
+        with_plain_texts(dataset).assign_attrs({STORE_KIND: kind}).to_zarr(unfinished, **OPTIONS)
         with contextlib.suppress(OSError):  # another process wrote it meanwhile
             unfinished.rename(target)
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +15,19 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.device_array import dtype_name, lazy, parts_of
+from mllm_probe.activations.unit_dataset import dataset_of
+from mllm_probe.activations.unit_layout import description
+from mllm_probe.activations.unit_store import UnitStore
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
 
 _PIECE = 64 * 2**20
 _DTYPE = "dtype"
-_KIND, _ACTIVATIONS = "store_kind", "activations"
-"""Attribute, on disk only, that distinguishes a store of ``save_zarr`` from every other Zarr group."""
+_ACTIVATIONS = "capture"
+"""Kind of what ``save_zarr`` writes."""
+_REPLACED = (_ACTIVATIONS, "activations")
+"""Kinds that it replaces; earlier stores have the second."""
 
 
 def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE, *, overwrite: bool = False) -> Path:
@@ -57,7 +63,7 @@ def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE, 
     target = writable_store(path, overwrite=overwrite)
     partial = zarr_groups.partial_beside(target)
     try:
-        _write(_with_dtypes(dataset).assign_attrs({_KIND: _ACTIVATIONS}), partial, piece_bytes)
+        _write(_with_dtypes(dataset).assign_attrs({zarr_groups.STORE_KIND: _ACTIVATIONS}), partial, piece_bytes)
         if target.exists():
             older = target.rename(zarr_groups.partial_beside(target))
             partial.rename(target)
@@ -72,7 +78,7 @@ def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE, 
 def open_zarr(
     path: str | Path, model: ProbeModel | None = None, device: torch.device | str | None = None
 ) -> xr.Dataset:
-    """Open a dataset that ``save_zarr`` wrote.
+    """Open a dataset that ``save_zarr`` or ``capture(store=)`` wrote.
 
     Parameters
     ----------
@@ -89,11 +95,13 @@ def open_zarr(
     ValueError
         If it was made with another model, naming both, if it names a codec that this package does not write, or if it
         is damaged.
+
+    Warns
+    -----
+    UserWarning
+        If blocks of a capture are not finished: they hold NaN.
     """
-    dataset = zarr_groups.open_group(path)
-    dataset.attrs.pop(_KIND, None)
-    for name in dataset.coords:
-        dataset[name].load()
+    dataset = _opened(path)
     if model is not None:
         schema.require_same_model(dataset, model, f"the data in {path}")
     if device is not None:
@@ -101,6 +109,23 @@ def open_zarr(
             if _DTYPE in variable.attrs:
                 tensor = torch.from_numpy(variable.values).to(device, _dtype(variable))
                 dataset[name] = lazy(variable.dims, tensor, attrs=variable.attrs, made_by="open_zarr")
+    return dataset
+
+
+def _opened(path: str | Path) -> xr.Dataset:
+    folder = zarr_groups.as_folder(path)
+    if description(folder) is not None:
+        store = UnitStore.open(folder)
+        if left := store.remaining():
+            warnings.warn(
+                f"{len(left)} of {len(store.units)} parts of {folder} are not finished and hold no values: run what "
+                "made it once more.",
+                stacklevel=3,
+            )
+        return dataset_of(store)
+    dataset = zarr_groups.open_group(folder)
+    for name in dataset.coords:
+        dataset[name].load()
     return dataset
 
 
@@ -116,7 +141,7 @@ def writable_store(path: str | Path, *, overwrite: bool = False) -> Path:
     if not target.exists():
         return target
     attrs = zarr_groups.read_json(target / ".zattrs") if (target / ".zattrs").is_file() else {}
-    if attrs.get(_KIND) != _ACTIVATIONS:
+    if attrs.get(zarr_groups.STORE_KIND) not in _REPLACED:
         raise ValueError(
             f"{target} exists and is not a store of activations that save_zarr wrote, so that it is left as it is: "
             "give a new path."

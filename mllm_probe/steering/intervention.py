@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
+from mllm_probe.activations.dataset_hash import content_hash
 from mllm_probe.activations.hooks import listed_layers
 from mllm_probe.models.argument_checks import require_one_of, whole_number
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, Draw, is_seeded
@@ -174,6 +176,13 @@ class Steering:
         """The concept's name, marked when this is a control of it."""
         return self.directions.name if self.kind == CONCEPT else f"{self.kind} {self.draw} for {self.directions.name}"
 
+    @property
+    def identity(self) -> str:
+        """A text that differs wherever the edits do, numbers of the vectors included: stores are told apart by it."""
+        vectors = [content_hash(one) for one in (self.vectors, self.to) if one is not None]
+        facts = [str(self), self.declared.identity, self.scope.plain(), self.kind, self.seed, self.draw, *vectors]
+        return json.dumps(facts)
+
     def __str__(self) -> str:
         layers = ", ".join(map(str, self.layers))  # type: ignore[arg-type]
         dose = f"{self.strength:+g} {self.unit}" if self.declared.in_unit else f"{self.strength:g}"
@@ -200,6 +209,11 @@ class Composition:
     def label(self) -> str:
         """Names of the parts."""
         return " + ".join(part.label for part in self.parts)
+
+    @property
+    def identity(self) -> str:
+        """Identities of the parts, in their order."""
+        return "; ".join(part.identity for part in self.parts)
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.parts))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import xarray as xr
-
 from mllm_probe import schema
-from mllm_probe.activations.device_array import dtype_name, on_host, parts_of
+from mllm_probe.activations.dataset_hash import content_hash
+from mllm_probe.activations.device_array import dtype_name
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import built_in
 from mllm_probe.sweeps.settings import ANSWERS, OWN_PROJECTION
@@ -73,23 +71,6 @@ def identity(job: Job) -> JsonObject:
 
 def _metric(metric: Metric) -> str:
     return metric.name if built_in().get(metric.name) is metric else metric.identity
-
-
-def content_hash(dataset: xr.Dataset) -> str:
-    """Hash of every number of a dataset, 12 hexadecimal digits; whatever device it lies on."""
-    digest = hashlib.blake2b(digest_size=6)
-    for name in sorted(map(str, dataset.variables)):
-        array = dataset[name]
-        digest.update(f"{name}{array.dims}{array.shape}".encode())
-        for part in _parts(array):
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def _parts(array: xr.DataArray) -> Iterable[bytes]:
-    if array.dtype.kind not in "fiub":
-        return [json.dumps(array.values.tolist(), default=str).encode()]
-    return (on_host(part).tobytes() for part in parts_of(array))
 
 
 def _hash_of(value: object) -> str:

@@ -305,7 +305,7 @@ class SweepStore:
             for region in regions(dims):
                 stored, own = _places(region, dims, order)
                 parts.setdefault(name, []).append((stored, take(own)))
-        self._there.write(unit, parts, **facts, **schema.provenance())
+        self._there.write(unit, parts, **facts)
 
     def load(self, regions: Regions, grid: StoredGrid, recorder: Recorder | None, order: Sequence[int]) -> None:
         """Fill arrays from regions of finished units; as for :meth:`save`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -22,6 +23,7 @@ from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.scopes import SCOPES
 from mllm_probe.tokens.selection import parse_vector_scopes, require_image_at_input
 from mllm_probe.typing import DataVariables, Images, Inputs, Layers, Library
+from mllm_probe.vectors.captured_pooling import CapturedActivations
 from mllm_probe.vectors.classes import Classes, classes_of, distinct_pictures
 from mllm_probe.vectors.directions import OWN_NORM, require_length
 from mllm_probe.vectors.pooling import Progress, as_requests, is_text_alone, pool
@@ -45,6 +47,7 @@ def concept_vectors(
     batch_size: int | Literal["auto"] = "auto",
     probe_accuracy: bool = True,
     progress: Progress = False,
+    activations: xr.Dataset | str | Path | None = None,
 ) -> xr.Dataset:
     """Directions of concepts in the residual stream, with their quality measures and the residual norms for doses.
 
@@ -76,6 +79,10 @@ def concept_vectors(
     progress : bool or callable
         Show a bar, or call this with how many pictures are done and how many there are after every batch; an error that
         it raises ends the run.
+    activations : Dataset, str or Path, optional
+        A capture of the library's images, ``capture(model, library.pictures, tokens=...)``, or the path of its store:
+        it is read in place of running the model, a few images at a time. It must hold every token of the scopes.
+        Residual norms are measured at what was captured, NaN elsewhere: ``tokens="all"`` holds everything.
 
     Returns
     -------
@@ -106,7 +113,8 @@ def concept_vectors(
     Notes
     -----
     Every distinct picture is run once for all concepts, scopes and layers. Means and variances are running sums, so
-    that memory does not grow with the pictures; only PCA, probes and probe accuracy keep one pooled vector per picture.
+    that memory does not grow with the pictures; only PCA, probes and probe accuracy keep one pooled vector per picture
+    (with ``activations=``, of one layer at a time).
     """
     require_model(model)
     scopes, chosen = parse_vector_scopes(tokens), resolve_layers(layers, len(model.layers))
@@ -120,10 +128,19 @@ def concept_vectors(
         classes_of(name, *sides, bool(library[name].paired), seed, duplicates) for name, sides in members.items()
     ]
     sums = Sums(model, classes, len(pictures), scopes, chosen, shuffled_draws, seed)
-    if method != "mean_difference" or probe_accuracy:
-        sums.keep_pooled(model.hidden_size)
-    requests = as_requests(model, pictures, prompt)
-    norms = pool(model, requests, scopes, chosen, sums.add, batch_size, progress)
+    fits = method != "mean_difference" or probe_accuracy
+    captured = None if activations is None else CapturedActivations(activations, model, scopes, chosen)
+    if captured is None:
+        requests = as_requests(model, pictures, prompt)
+        if fits:
+            sums.keep_pooled(model.hidden_size)
+        norms = pool(model, requests, scopes, chosen, sums.add, batch_size, progress)
+    else:
+        prompt = captured.prompt(prompt)
+        requests = as_requests(model, pictures, prompt)
+        captured.select(requests)
+        sums.read_pooled(captured.pooled_layer)
+        norms = captured.pool(sums.add, progress)
     directions = ConceptDirections(sums, classes, method, seed)
     data = directions.variables() | directions.shuffled_variables() | directions.manifold_variables()
     data |= _norm_variables(norms, scopes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,7 @@ class Sums:
         self.squares: dict[int, Tensor] = {}
         self.centre: dict[int, Tensor] = {}
         self.pooled: Tensor | None = None
+        self.pooled_layer: Callable[[int], np.ndarray] | None = None
         self.stride = -(-pictures // MANIFOLD)
         self.manifold: dict[int, list[Tensor]] = {layer: [] for layer in layers}
 
@@ -59,7 +61,12 @@ class Sums:
         """Keep one vector per picture, scope and layer on the CPU."""
         shape = (self.weights.shape[-1], len(self.scopes), len(self.layers), width)
         require_room(shape, torch.float32, torch.device("cpu"), "pooled activations for probes")
-        self.pooled = torch.empty(shape)
+        pooled = self.pooled = torch.empty(shape)
+        self.pooled_layer = lambda index: pooled[:, :, index].numpy()
+
+    def read_pooled(self, pooled_layer: Callable[[int], np.ndarray]) -> None:
+        """Have one vector per picture and scope read again for a layer [pictures, scopes, hidden], none kept."""
+        self.pooled_layer = pooled_layer
 
     def add(self, start: int, pooled: dict[int, Tensor]) -> None:
         """Add a batch, relative to the first picture: large parts that all pictures share then cost no precision."""
@@ -175,19 +182,18 @@ class ConceptDirections:
 
     def probe_variables(self) -> DataVariables:
         """Held-out accuracy of probes: each half classified by the probe of the other."""
-        shape = (len(self.classes), len(self.sums.scopes), len(self.sums.layers))
-        results = np.full((3, *shape), np.nan)
-        for c, classes in enumerate(self.classes):
-            if classes.halves:
-                for s, index in np.ndindex(*shape[1:]):
-                    results[:, c, s, index] = self._probe_accuracy(classes, s, index)
+        scopes = len(self.sums.scopes)
+        results = np.full((3, len(self.classes), scopes, len(self.sums.layers)), np.nan)
+        for index, pooled in self._pooled_layers():
+            for c, classes in enumerate(self.classes):
+                for s in range(scopes if classes.halves else 0):
+                    results[:, c, s, index] = self._probe_accuracy(classes, pooled[classes.pictures, s])
         return {
             name: (self.dims, values)
             for name, values in zip(("probe_accuracy", "probe_low", "probe_high"), results, strict=True)
         }
 
-    def _probe_accuracy(self, classes: Classes, scope: int, index: int) -> tuple[float, ...]:
-        activations = self._pooled(classes)[:, scope, index]
+    def _probe_accuracy(self, classes: Classes, activations: np.ndarray) -> tuple[float, ...]:
         correct = np.zeros(len(activations), bool)
         for half in (classes.half, ~classes.half):
             probe = fit_probe(activations[half], classes.labels[half])
@@ -196,26 +202,30 @@ class ConceptDirections:
 
     def _fitted(self) -> np.ndarray:
         """Directions of PCA or probe from all pictures and from each half [concept, 3, scope, layer, hidden]."""
-        directions = []
-        for classes in self.classes:
-            everything = np.ones(len(classes.half), bool)
-            parts = [everything, classes.half, ~classes.half] if classes.halves else [everything] * 3
-            directions.append([self._direction(classes, part) for part in parts])
-        return np.array(directions, dtype=np.float32)
+        layers = []
+        for _, pooled in self._pooled_layers():
+            directions = []
+            for classes in self.classes:
+                everything = np.ones(len(classes.half), bool)
+                parts = [everything, classes.half, ~classes.half] if classes.halves else [everything] * 3
+                directions.append([self._direction(classes, pooled[classes.pictures], part) for part in parts])
+            layers.append(np.array(directions, dtype=np.float32))
+        return np.stack(layers, 3)
 
-    def _direction(self, classes: Classes, part: np.ndarray) -> np.ndarray:
-        pooled = self._pooled(classes)
+    def _direction(self, classes: Classes, pooled: np.ndarray, part: np.ndarray) -> np.ndarray:
+        """Direction [scope, hidden] of a part of the pictures, from pooled activations [pictures, scope, hidden]."""
         if self.method == "pca":
             pairs = part[: len(classes.positive)]
             differences = pooled[: len(pairs)][pairs] - pooled[len(pairs) :][pairs]
             return principal_component(np.moveaxis(differences, 0, -2))
-        flat = pooled[part].reshape(part.sum(), -1, pooled.shape[-1])
-        fits = [fit_probe(flat[:, i], classes.labels[part]).weight for i in range(flat.shape[1])]
-        return np.array(fits).reshape(pooled.shape[1:])
+        fits = [fit_probe(pooled[part, scope], classes.labels[part]).weight for scope in range(pooled.shape[1])]
+        return np.array(fits)
 
-    def _pooled(self, classes: Classes) -> np.ndarray:
-        assert self.sums.pooled is not None
-        return self.sums.pooled[torch.from_numpy(classes.pictures)].numpy()
+    def _pooled_layers(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Number of each layer, and one vector per picture and scope there."""
+        assert self.sums.pooled_layer is not None
+        for index in range(len(self.sums.layers)):
+            yield index, self.sums.pooled_layer(index)
 
     def _spread(self) -> np.ndarray:
         counts = np.array([[len(c.positive), len(c.negative)] for c in self.classes], float)

@@ -394,3 +394,27 @@ def test_a_finished_store_is_read_without_writing_anything(full, monkeypatch):
         monkeypatch.setattr(zarr.storage.LocalStore, name, refuse)
     opened = UnitStore.open(full.path, "capture", SETTINGS)
     assert opened.remaining() == [] and opened.check() == {} and (opened.read("value") == VALUES).all()
+
+
+class Died(Exception):
+    """The process ends here."""
+
+
+def test_at_whichever_file_a_writer_dies_the_unit_is_unfinished_and_is_done_again(full, tmp_path, monkeypatch):
+    original, wanted = zarr.storage.LocalStore._set, chunks_of(full.path)
+    for files in range(4):  # three chunks, then the marker
+        path = tmp_path / f"{files}.zarr"
+        dying, count = create(path), itertools.count()
+
+        async def set_some(self, key, value, exclusive=False, count=count, files=files):
+            if next(count) == files:
+                raise Died
+            await original(self, key, value, exclusive)
+
+        with monkeypatch.context() as killed, pytest.raises(Died):
+            killed.setattr(zarr.storage.LocalStore, "_set", set_some)
+            dying.write(1, regions(1))
+        again = UnitStore.open(path)
+        assert again.finished() == set() and again.check() == {}
+        assert [again.write(unit, regions(unit)) for unit in (0, 1)] == [True, True]
+        assert chunks_of(path) == wanted and again.check() == {}
