@@ -343,7 +343,7 @@ def third_party(tree, ours):
 
 
 def test_what_the_package_imports_is_declared():
-    base, optional = declared(), declared("hub", "gguf", "art")
+    base, optional = declared(), declared("hub", "gguf", "art", "dask")
     for module, tree in parsed().items():
         everything, at_once = third_party(tree, {"mllm_probe"})
         assert at_once <= base, f"{module} imports {at_once - base}, which pyproject.toml does not declare"
@@ -352,7 +352,7 @@ def test_what_the_package_imports_is_declared():
 
 
 def test_what_tests_and_benchmarks_import_is_declared():
-    known = declared("lab", "hub", "gguf", "test", "bench", "docs") | set(INSTALLED_APART) | {"hatchling"}
+    known = declared("lab", "hub", "gguf", "dask", "test", "bench", "docs") | set(INSTALLED_APART) | {"hatchling"}
     files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "docs").glob("*.py")]
     scripts = {file.stem for file in files} | {"common", "tests", "mllm_probe", "benchmarks"}
     for file in files:

@@ -19,6 +19,8 @@ from mllm_probe.typing import JsonObject
 BOOKKEEPING = "mllm_probe_store"
 """Attribute of the group that holds a store's kind, its settings, its units and the version of this layout."""
 VERSION = 1
+FILES = "inputs"
+"""Group that holds no arrays, but what the store was begun with, as files."""
 _ROOT = "zarr.json"
 _LEVEL = 3
 _ON_DISK: Any = {"name": "default", "configuration": {"separator": "."}}
@@ -77,6 +79,7 @@ def write_layout(
         )
     group.update_attributes({BOOKKEEPING: described})
     group.create_group(MARKERS)
+    group.create_group(FILES)  # readers warn of folders that are none
     with warnings.catch_warnings():
         # Readers that do not know consolidated metadata pass over it, and those that look for it warn without. It
         # cannot become stale: the layout never changes.

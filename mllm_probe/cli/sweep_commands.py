@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from mllm_probe.cli.clusters import cluster_client
 from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, INCOMPLETE
 from mllm_probe.cli.model_settings import (
     BY_DEFAULT,
@@ -110,6 +111,8 @@ def sweep(
     settings: SweepSettings = PLAIN,
     loading: LoadingSettings = BY_DEFAULT,
     shard: str | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
     as_json: AsJson = False,
 ) -> int:
     r"""Steer with every concept at every layer and strength on held-out images, and score what comes out.
@@ -131,6 +134,10 @@ def sweep(
         Images to steer: held_out, or both halves, so that best cells are chosen on one and reported on the other.
     shard
         Share of the work that this process does, such as 3/16, the third of sixteen; whatever is missing if not given.
+    workers
+        Processes of this machine that share the work, as a Dask cluster.
+    scheduler
+        Address of a Dask scheduler whose workers do the work, such as tcp://10.0.0.1:8786.
 
     Examples
     --------
@@ -149,16 +156,26 @@ def sweep(
     written = {"model": model, "store": store, **asdict(library.resolved()), "vectors": vectors, "method": method}
     written |= {"halves": halves, **asdict(settings), **loading.resolved(loaded)}
     written |= {"prompt": settings.prompt if settings.prompt is not None else loaded.default_prompt}
-    run = mp.sweep_iter(loaded, directions, images, **settings.arguments(), store=store, shard=shard)
-    file = write_settings("sweep", store, written)  # before the first run, so that others can join
-    try:
-        grid = run.finish()
-    except KeyboardInterrupt:
-        return _interrupted(store, file, as_json)
+    with cluster_client(workers, scheduler) as client:
+        run = mp.sweep_iter(loaded, directions, images, **settings.arguments(), store=store, shard=shard, client=client)
+        file = write_settings("sweep", store, written)
+        try:
+            grid = run.finish()
+        except KeyboardInterrupt:
+            return _interrupted(store, file, as_json)
     return _worked(store, grid, shard, file, as_json)
 
 
-def work(store: str, /, *, shard: str | None = None, device: str | None = None, as_json: AsJson = False) -> int:
+def work(
+    store: str,
+    /,
+    *,
+    shard: str | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    as_json: AsJson = False,
+) -> int:
     """Join a sweep that was begun elsewhere: its store holds or names all that it needs.
 
     Parameters
@@ -169,6 +186,10 @@ def work(store: str, /, *, shard: str | None = None, device: str | None = None, 
         Share of the work, such as 3/16, the third of sixteen; whatever is missing if not given.
     device
         cuda when there is one, else cpu.
+    workers
+        Processes of this machine that share the work, as a Dask cluster.
+    scheduler
+        Address of a Dask scheduler whose workers do the work.
 
     Examples
     --------
@@ -176,10 +197,11 @@ def work(store: str, /, *, shard: str | None = None, device: str | None = None, 
     """
     from mllm_probe.sweeps import join_sweep
 
-    try:
-        grid = join_sweep(store, shard=shard, device=device)
-    except KeyboardInterrupt:
-        return _interrupted(store, None, as_json)
+    with cluster_client(workers, scheduler) as client:
+        try:
+            grid = join_sweep(store, shard=shard, device=device, client=client)
+        except KeyboardInterrupt:
+            return _interrupted(store, None, as_json)
     return _worked(store, grid, shard, None, as_json)
 
 

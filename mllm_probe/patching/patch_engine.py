@@ -245,14 +245,18 @@ class PatchEngine:
         return self._rows
 
     def _run_and_save(self, store: SweepStore, base: Base) -> Iterator[int]:
-        began = time.perf_counter()
-        yield from self._run(base)
+        began, last = time.perf_counter(), 0
+        for ran in self._run(base):
+            if last:
+                yield last
+            last = ran
         model = self.job.model
         store.save(
             base.name, base.regions, self.grid, None, range(self.grid.done.shape[CELL.index(schema.SAMPLE)]),
             runs=self._rows, seconds=time.perf_counter() - began, device=model.device.type,
             dtype=dtype_name(model.dtype), halved=self.size.halved,
         )  # fmt: skip
+        yield last
 
     def dataset(self) -> xr.Dataset:
         """The grid as it is now."""

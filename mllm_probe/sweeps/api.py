@@ -13,20 +13,19 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from mllm_probe.concepts import ConceptLibrary
-from mllm_probe.loading import load
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import DEFAULT_METRICS
 from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.steering.operations import ChangeFunction, Operation
+from mllm_probe.sweeps.dask_units import Cluster, DaskClient, require_client
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.joining import joined, run_unit
 from mllm_probe.sweeps.requirements import check_requirements
 from mllm_probe.sweeps.samples import gather
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.shard import shard_of
-from mllm_probe.sweeps.store_inputs import job_of, origin_of
 from mllm_probe.sweeps.sweep_plan import SweepPlan, plan_job, require_size
-from mllm_probe.sweeps.sweep_store import open_unit_store
 from mllm_probe.typing import Images, Inputs, Layers, TokenScope
 from mllm_probe.vectors.directions import with_concepts
 
@@ -55,7 +54,7 @@ def sweep(
     read_layers: Layers = "all",
     read_tokens: TokenScope = "last_prompt",
     store: str | Path | None = None,
-    client: None = None,
+    client: DaskClient | None = None,
     progress: bool = True,
     *,
     inputs: Inputs = None,
@@ -124,9 +123,10 @@ def sweep(
         at most the unit that was in flight; several processes may fill it at once; other settings are refused.
         ``sweeps.read_progress(store)`` gives the progress. A store that is complete is returned without running the
         model.
-    client
-        Not available; None. To share a sweep out among machines, run one sweep for each part of the pictures, and
-        join the grids with ``xarray.concat(grids, "sample")``.
+    client : dask.distributed.Client, optional
+        Of a cluster whose workers run the units of the store, each with the model loaded once; needs ``store`` on a
+        path that the workers see, a model that was loaded by its name, and ``pip install 'mllm-probe[dask]'``. A worker
+        with several threads runs one unit at a time.
     progress : bool
         Show a progress line.
     inputs : dict of Tensor or list of such dicts, optional
@@ -214,7 +214,9 @@ def sweep_iter(**arguments: Any) -> Grids:
 
 
 @_with_parameters_of(sweep)
-def plan(store: str | Path | None, progress: bool, shard: str | None, **arguments: Any) -> SweepPlan:
+def plan(
+    store: str | Path | None, progress: bool, shard: str | None, client: object, **arguments: Any
+) -> SweepPlan:  # fmt: skip
     """What a sweep with these settings will take: rows, forwards, memory and time.
 
     Parameters
@@ -234,6 +236,7 @@ def plan(store: str | Path | None, progress: bool, shard: str | None, **argument
     ValueError, MemoryError
         Whatever the sweep itself would refuse.
     """
+    require_client(client)
     return plan_job(_job(**arguments))
 
 
@@ -243,6 +246,7 @@ def join_sweep(
     shard: str | None = None,
     device: str | None = None,
     model: ProbeModel | None = None,
+    client: DaskClient | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Work on a sweep that was begun elsewhere, with nothing but the address of its store.
@@ -251,7 +255,7 @@ def join_sweep(
     ----------
     store : str or Path
         It holds the vectors, the settings, the images or their files, and the name of the model.
-    shard : str, optional
+    shard, client : optional
         As for :func:`sweep`.
     device : str, optional
         Where the model is loaded.
@@ -272,16 +276,8 @@ def join_sweep(
         If the sweep can only be joined where it was begun, as with metrics of your own, or what it was begun with is
         gone, or ``model`` has other weights.
     """
-    opened = open_unit_store(store)
-    origin = origin_of(opened)
-    if model is None:
-        model = load(device=device, dtype=origin.dtype, **(origin.load or {}))
-    if model.fingerprint != origin.fingerprint:
-        raise ValueError(
-            f"the sweep in {opened.path} was begun with {origin.name} of weights {origin.fingerprint}; {model.name} "
-            f"has {model.fingerprint}: give the same model as model=."
-        )
-    return Grids(Engine(job_of(opened, model), store=store, coarse=True, shard=shard_of(shard)), progress).finish()
+    engine = joined(store, model, device=device, shard=shard_of(shard), cluster=_cluster(client))
+    return Grids(engine, progress).finish()
 
 
 class Grids(Iterator[xr.Dataset]):
@@ -322,13 +318,22 @@ class Grids(Iterator[xr.Dataset]):
             return
 
 
+def _cluster(client: DaskClient | None) -> Cluster | None:
+    require_client(client)
+    return None if client is None else Cluster(client, run_unit)
+
+
 def _grids(
-    *, coarse: bool, store: str | Path | None, progress: bool, shard: str | None, **arguments: Any
+    *, coarse: bool, store: str | Path | None, progress: bool, shard: str | None, client: DaskClient | None,
+    **arguments: Any,
 ) -> Grids:  # fmt: skip
     share = shard_of(shard)
+    cluster = _cluster(client)
+    if cluster is not None and store is None:
+        raise ValueError("client: workers write what they compute to a store: give store=, a path that they all see.")
     if store is None and not share.whole:
         raise ValueError(f"shard: {share} of a sweep is run into a store that the others fill too: give store=.")
-    return Grids(Engine(_job(**arguments), store=store, coarse=coarse, shard=share), progress)
+    return Grids(Engine(_job(**arguments), store=store, coarse=coarse, shard=share, cluster=cluster), progress)
 
 
 def _job(

@@ -11,6 +11,7 @@ import xarray as xr
 
 from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.chunk_size import ChunkSize, Limits
+from mllm_probe.sweeps.dask_units import Cluster
 from mllm_probe.sweeps.grid import Grid, eligible_doses
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import Block, plan_order
@@ -35,6 +36,8 @@ class Engine:
         Bounds of a chunk; ``chunk_size.DEFAULT`` if None.
     shard : Shard
         Which units of the store are this process's own.
+    cluster : Cluster, optional
+        Runs the units of the store in place of this process.
 
     Raises
     ------
@@ -50,10 +53,11 @@ class Engine:
         coarse: bool = False,
         limits: Limits | None = None,
         shard: Shard = WHOLE,
+        cluster: Cluster | None = None,
     ) -> None:
         self.job, self.coarse, self.limits = job, coarse, limits or chunk_size.DEFAULT
         self._runner = Runner(job, self.limits)
-        self._units = None if store is None else UnitRuns(self._runner, store, shard)
+        self._units = None if store is None else UnitRuns(self._runner, store, shard, cluster)
         self._attributes: Attributes = {}
 
     @property
@@ -90,6 +94,11 @@ class Engine:
             yield from self._units.run(self._warn_of_too_few_eligible)
         else:
             yield from (sum(len(block.cells) for block in blocks) for blocks in self._chunks())
+
+    def run_unit(self, name: str) -> None:
+        """Run one unit of a store that is there, unless it is finished."""
+        assert self._units is not None
+        self._units.run_unit(name)
 
     def dataset(self) -> xr.Dataset:
         """The grid as it is now."""

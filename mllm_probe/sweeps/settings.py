@@ -44,8 +44,6 @@ class Settings:
         As for ``sweep``; kept as ``axes``.
     tokens, unit, operation, to, metrics, seed, max_new_tokens, answer_prefix, record, read_layers, read_tokens
         As for ``sweep``.
-    client
-        None.
 
     Attributes
     ----------
@@ -68,8 +66,6 @@ class Settings:
     ------
     ValueError
         For anything unknown or impossible, with what was expected.
-    NotImplementedError
-        For ``client``.
     """
 
     model: InitVar[ProbeModel]
@@ -78,7 +74,6 @@ class Settings:
     strengths: InitVar[Iterable[float]]
     controls: InitVar[Controls]
     draws: InitVar[int]
-    client: InitVar[None]
     tokens: TokenScope
     unit: str
     operation: Operation
@@ -101,9 +96,7 @@ class Settings:
         strengths: Iterable[float],
         controls: Controls,
         draws: int,
-        client: None,
     ) -> None:
-        _refuse_client(client)
         _require_vectors(vectors, model)
         axes = Axes(
             concepts=tuple(str(name) for name in vectors[schema.CONCEPT].values),
@@ -192,14 +185,6 @@ class Settings:
     def antithetic(self) -> list[str]:
         """Controls whose draws are pairs of opposite directions."""
         return [name for name in self.axes.controls if is_antithetic(name)]
-
-
-def _refuse_client(client: object) -> None:
-    if client is not None:
-        raise NotImplementedError(
-            "client= is not available: leave it out. To share a sweep out among machines, run one sweep on each, with "
-            "its part of the images and a store= of its own, and join the grids with xarray.concat(grids, 'sample')."
-        )
 
 
 def _require_vectors(vectors: xr.Dataset, model: ProbeModel) -> None:

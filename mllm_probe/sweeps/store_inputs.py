@@ -16,6 +16,7 @@ from PIL import Image
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import dtype_name
+from mllm_probe.activations.unit_layout import FILES
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.concepts import Picture
 from mllm_probe.metrics.registry import built_in
@@ -30,8 +31,8 @@ from mllm_probe.sweeps.settings import ANSWERS, Settings
 from mllm_probe.typing import JsonObject
 from mllm_probe.vectors.files import load_vectors, save_vectors
 
-_SWEEP, _VECTORS, _TO = "inputs/sweep.json", "inputs/vectors.safetensors", "inputs/to.safetensors"
-_IMAGE = "inputs/images/{}.png"
+_SWEEP, _VECTORS, _TO = f"{FILES}/sweep.json", f"{FILES}/vectors.safetensors", f"{FILES}/to.safetensors"
+_IMAGE = FILES + "/{}.png"
 _DRAWS = 8
 
 
@@ -106,7 +107,7 @@ def job_of(store: UnitStore, model: ProbeModel) -> Job:
     given = dict(document["settings"])
     given["to"] = _vectors_in(store, _TO, model) if given["to"] else None
     given["operation"] = as_operation(given["operation"])
-    settings = Settings(model, vectors, client=None, **given)
+    settings = Settings(model, vectors, **given)
     images = {name: _image(name, told, store) for name, told in document["images"].items()}
     return Job(model, vectors, settings, _samples_from(document["samples"], images))
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from mllm_probe import schema
 from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.device_array import dtype_name, on_host
+from mllm_probe.activations.unit_dataset import dataset_of
 from mllm_probe.activations.unit_layout import BOOKKEEPING, description, is_free
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.sweeps.off_target_scores import Variables
@@ -164,7 +165,7 @@ def open_grid(path: str | Path) -> xr.Dataset:
     folder = zarr_groups.as_folder(path)
     if description(folder) is None:
         return zarr_groups.open_group(folder)
-    progress, grid = read_progress(folder), zarr_groups.open_group(folder)
+    progress, grid = read_progress(folder), dataset_of(UnitStore.open(folder))
     share = progress.done / progress.total if progress.total else progress.units_done / progress.units
     kept = {name: value for name, value in grid.attrs.items() if name not in _BOOKKEEPING}
     grid = grid.isel({schema.SAMPLE: np.argsort(json.loads(grid.attrs[_ORDER]))})

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from mllm_probe.activations.device_array import dtype_name
+from mllm_probe.sweeps.dask_units import Cluster
 from mllm_probe.sweeps.filling import work_off
 from mllm_probe.sweeps.grid import CELL_DIMS
 from mllm_probe.sweeps.identity import identity
@@ -30,14 +31,16 @@ class UnitRuns:
     path : str or Path
     shard : Shard
         Which units are this process's own; it runs no others.
+    cluster : Cluster, optional
+        Runs them in place of this process.
     """
 
-    def __init__(self, runner: Runner, path: str | Path, shard: Shard) -> None:
-        self._runner, self._job, self._shard = runner, runner.job, shard
+    def __init__(self, runner: Runner, path: str | Path, shard: Shard, cluster: Cluster | None = None) -> None:
+        self._runner, self._job, self._shard, self._cluster = runner, runner.job, shard, cluster
         runner.repeatable = True
         self._store = SweepStore(path, identity(runner.job), CELL_DIMS)
         self._resumed_with: Attributes = {}
-        self._loaded: set[str] = set()
+        self._ready = False
 
     @property
     def attributes(self) -> Attributes:
@@ -54,28 +57,55 @@ class UnitRuns:
         before_the_first : callable
             Called before the first steered run of a process that works on the whole.
         """
-        runner, begun = self._runner, self._store.exists
+        store, begun = self._store, self._store.exists
         if not begun:
             self._create()
-        layout = Layout(**self._store.layout)
-        units = Units(self._job.settings.axes, self._job.cells, self._job.skipped, layout)
-        missing = units.all
-        if begun and (known := self._read_finished(units, missing)) is not None:
-            missing = [unit for unit in missing if unit.name not in self._loaded]
-            yield known
+        missing = self._units.all
+        if begun:
+            finished = store.finished()
+            there = [unit for unit in missing if unit.name in finished]
+            missing = [unit for unit in missing if unit.name not in finished]
+            if there:
+                yield self._read(there, whole=not missing)
         missing = [unit for unit in missing if self._shard.owns(unit.number)]
         if not missing:
             return
         if begun:
-            self._resumed_with = self._store.other_versions()
-            runner.prepare(0)
-        runner.size.rows = min(runner.size.rows, layout.rows)
+            self._resumed_with = store.other_versions()
+        if self._cluster is not None:
+            address = str(store.path.resolve())
+            yield from self._cluster.run(address, missing, load=self._load, stopped=lambda: self._runner.stopped)
+            return
+        self._prepare()
         if self._shard.whole:
             before_the_first()
         yield from work_off(
-            missing, finished=self._store.finished, run=partial(self._run, units), load=partial(self._load, units),
-            stopped=lambda: runner.stopped, in_order=not self._shard.whole,
+            missing, finished=store.finished, run=self._run, load=self._load,
+            stopped=lambda: self._runner.stopped, in_order=not self._shard.whole,
         )  # fmt: skip
+
+    def run_unit(self, name: str) -> None:
+        """Run one unit of a store that is there, unless it is finished."""
+        if name in self._store.finished():
+            return
+        if not self._ready:
+            self._runner.begin()
+        self._prepare()
+        unit = next(unit for unit in self._units.all if unit.name == name)
+        deque(self._run(unit), maxlen=0)
+
+    @cached_property
+    def _units(self) -> Units:
+        """Units of a store that is there."""
+        job = self._job
+        return Units(job.settings.axes, job.cells, job.skipped, Layout(**self._store.layout))
+
+    def _prepare(self) -> None:
+        """Make ready to run units as the store has cut them."""
+        if not self._ready:
+            self._runner.prepare(0)
+            self._runner.size.rows = min(self._runner.size.rows, self._units.layout.rows)
+            self._ready = True
 
     def _create(self) -> None:
         job, runner = self._job, self._runner
@@ -94,27 +124,21 @@ class UnitRuns:
         )
         save_inputs(job, self._store.there)
 
-    def _read_finished(self, units: Units, missing: Sequence[Unit]) -> int | None:
-        """Read what is finished into the grid; the number of its runs, None where nothing is."""
-        finished = self._store.finished()
-        there = [unit for unit in missing if unit.name in finished]
-        self._loaded = {unit.name for unit in there}
-        if not there:
-            return None
-        if len(there) == len(missing):
-            self._store.load_all(self._runner.grid, self._runner.recorder, units.order)
-        else:
-            for unit in there:
-                self._load(units, unit)
-        self._note_answered(units, there)
-        return sum(map(units.count, there))
+    def _read(self, there: Sequence[Unit], *, whole: bool) -> int:
+        """Read finished units into the grid; the number of their runs."""
+        if whole:
+            self._store.load_all(self._runner.grid, self._runner.recorder, self._units.order)
+            self._note_answered(there)
+            return sum(map(self._units.count, there))
+        return sum(map(self._load, there))
 
-    def _run(self, units: Units, unit: Unit) -> Iterator[int]:
+    def _run(self, unit: Unit) -> Iterator[int]:
         """Run a unit and write it; without its marker where the runner is stopped in the middle."""
-        job, runner, began, last = self._job, self._runner, time.perf_counter(), 0
+        job, runner, units, began, last = self._job, self._runner, self._units, time.perf_counter(), 0
         if unit.unsteered:
-            for sample, baseline in runner.baselines(units.order[slice(*unit.samples)]):
-                runner.put_unsteered(sample, baseline)
+            for samples in units.together(unit):
+                for sample, baseline in runner.baselines(samples):
+                    runner.put_unsteered(sample, baseline)
         for batch in () if unit.unsteered else units.batches(unit, one_layer=job.scope.touches_prompt):
             for blocks in runner.work_off(deque(batch.blocks), batch.cells, adapts=False, unsteered=False):
                 if last:
@@ -130,11 +154,12 @@ class UnitRuns:
         # The last step is told when the unit is on the disk: whoever stops then has it all.
         yield last
 
-    def _load(self, units: Units, unit: Unit) -> int:
-        self._store.load(partial(units.regions, unit), self._runner.grid, self._runner.recorder, units.order)
-        self._note_answered(units, [unit])
+    def _load(self, unit: Unit) -> int:
+        units, runner = self._units, self._runner
+        self._store.load(partial(units.regions, unit), runner.grid, runner.recorder, units.order)
+        self._note_answered([unit])
         return units.count(unit)
 
-    def _note_answered(self, units: Units, there: Sequence[Unit]) -> None:
+    def _note_answered(self, there: Sequence[Unit]) -> None:
         for unit in (unit for unit in there if unit.unsteered):
-            self._runner.grid.has_unsteered[units.order[slice(*unit.samples)]] = True
+            self._runner.grid.has_unsteered[self._units.order[slice(*unit.samples)]] = True

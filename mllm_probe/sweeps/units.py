@@ -158,6 +158,11 @@ class Units:
                         blocks += [Block(sample, tuple(here))] if here else []
                 yield Batch(cells, blocks)
 
+    def together(self, unit: Unit) -> Iterator[list[int]]:
+        """Images of a unit whose unsteered runs may go through the model together."""
+        for samples in _cut(unit.samples, self.layout.batch_samples):
+            yield self.order[slice(*samples)]
+
     def count(self, unit: Unit) -> int:
         """Steered runs of a unit."""
         if unit.strength is None:

@@ -53,9 +53,16 @@ def sweep_of(tiny, pictures):
 
 @pytest.fixture
 def store(sweep_of, tmp_path):
-    """A finished sweep."""
-    sweep_of(tmp_path / "grid.zarr")
+    """The grid of a sweep in format 2, as somebody else may have written it."""
+    sweep_of(None).load().to_zarr(tmp_path / "grid.zarr", zarr_format=2, consolidated=True)
     return tmp_path / "grid.zarr"
+
+
+@pytest.fixture
+def own_store(sweep_of, tmp_path):
+    """The store of a sweep."""
+    sweep_of(tmp_path / "own.zarr")
+    return tmp_path / "own.zarr"
 
 
 def rewrite(store: Path, array: str, **changes) -> None:
@@ -87,21 +94,39 @@ def test_the_attack_works_on_a_reader_that_does_not_look(store, tmp_path):
     assert (tmp_path / "ran").exists()
 
 
-ENTRIES = {
+READERS = {
+    "open_zarr": lambda store, run: open_zarr(store).load(),
+    "open_grid": lambda store, run: sweeps.open_grid(store),
+    "heatmap": lambda store, run: mp.LayerConceptHeatmap(store),
+}
+OWN_STORES = {
     "sweep": lambda store, run: run(store),
     "read_progress": lambda store, run: sweeps.read_progress(store),
-    "open_zarr": lambda store, run: open_zarr(store).load(),
-    "heatmap": lambda store, run: mp.LayerConceptHeatmap(store),
+    "store_status": lambda store, run: sweeps.store_status(store, check=True),
+    "join_sweep": lambda store, run: sweeps.join_sweep(store),
     "monitor": lambda store, run: mp.SweepMonitor(store).grid.load(),
 }
 
 
 @pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
-@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
-def test_no_entry_runs_code_of_a_store(store, sweep_of, tmp_path, changes, entry):
+@pytest.mark.parametrize("entry", (READERS | OWN_STORES).values(), ids=READERS | OWN_STORES)
+def test_no_entry_runs_code_of_a_group(store, sweep_of, tmp_path, changes, entry):
     poisoned(store, tmp_path / "ran", **changes)
-    with pytest.raises(ValueError, match=r"array 'text' of .* is stored with the codec 'pickle'.*may run code"):
+    with pytest.raises(ValueError, match="codec 'pickle'.*may run code|holds no"):
         entry(store, sweep_of)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("entry", (READERS | OWN_STORES).values(), ids=READERS | OWN_STORES)
+def test_a_store_of_the_package_with_other_codecs_is_refused_before_it_is_read(own_store, sweep_of, tmp_path, entry):
+    file = own_store / "text" / "zarr.json"
+    content = json.loads(file.read_text())
+    content["codecs"].append({"name": "numcodecs.pickle", "configuration": {}})
+    file.write_text(json.dumps(content))
+    for piece in (own_store / "text").glob("c.*"):
+        piece.write_bytes(pickle.dumps(Runs(tmp_path / "ran")))
+    with pytest.raises(ValueError, match=r"array 'text' of .* is stored with the codec 'numcodecs.pickle'"):
+        entry(own_store, sweep_of)
     assert not (tmp_path / "ran").exists()
 
 
@@ -148,13 +173,15 @@ def test_an_array_behind_a_link_is_looked_at(tmp_path, store):
         open_group(other)
 
 
-def test_the_package_writes_only_codecs_that_it_reads(tmp_path, store, tiny, pictures):
+def test_the_package_writes_only_codecs_that_it_reads(tmp_path, own_store, tiny, pictures):
     save_zarr(mp.capture(tiny, pictures[:1], layers=[1]), tmp_path / "acts.zarr")
     named = set()
-    for file in tmp_path.rglob(".zarray"):
+    for file in (tmp_path / "acts.zarr").rglob(".zarray"):
         array = json.loads(file.read_text())
         named |= {codec["id"] for codec in [array["compressor"], *(array["filters"] or [])] if codec}
-    assert named and named <= CODECS
+    for file in own_store.rglob("zarr.json"):
+        named |= {codec["name"] for codec in json.loads(file.read_text()).get("codecs", [])}
+    assert {"blosc", "crc32c"} <= named <= CODECS
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"metadata": {"text/.zarray": 3}}', '{"metadata": {"a/.zarray": {}}}'])

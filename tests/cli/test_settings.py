@@ -77,6 +77,10 @@ def test_settings_hold_defaults_and_versions(done: Path) -> None:
     assert comment.startswith("# Not given") and "controls" in comment and "vectors" in comment
 
 
+NOT_OF_THE_RESULT = {"--config", "--json", "--overwrite", "--shard", "--workers", "--scheduler"}
+"""Options that say where the settings are, how the result is told, and who does the work."""
+
+
 @pytest.mark.parametrize(
     ("command", "result"), [("capture", "acts.zarr"), ("vectors", "both.safetensors"), ("sweep", "grid.zarr"),
                             ("export", "cells.csv")]
@@ -86,7 +90,7 @@ def test_every_option_is_written_or_named(command: str, result: str, done: Path)
     left = re.search(r"^# Not given, .*: (.*)$", text, re.MULTILINE)
     written = set(tomllib.loads(text)) | set(left[1].split(", "))
     options = {argument.name for argument in app[command].assemble_argument_collection() if argument.name != "*"}
-    names = {name.removeprefix("--").replace("-", "_") for name in options - {"--config", "--json", "--overwrite"}}
+    names = {name.removeprefix("--").replace("-", "_") for name in options - NOT_OF_THE_RESULT}
     assert written == names | {"made_with"}
 
 
@@ -350,7 +354,7 @@ FILES = {
         ("sweep grid.zarr.toml --halves some", "--halves"),
         ("sweep grid.zarr.toml --vectors done/grid.zarr.toml", "cannot be read as safetensors"),
         ("sweep grid.zarr.toml --model scenes-8l --vectors done/both.safetensors", "were made with scenes-4l"),
-        ("sweep grid.zarr.toml --store done/acts.zarr", "is not the store of a sweep"),
+        ("sweep grid.zarr.toml --store done/acts.zarr", "holds no sweep"),
         ("sweep grid.zarr.toml --store done/grid.zarr --seed 5", "seed"),
         ("effect nowhere.zarr", "there is no Zarr store at nowhere.zarr"),
         ("effect done/acts.zarr", "the grid of a sweep lacks dimension 'concept'"),

@@ -261,7 +261,7 @@ def test_a_stopped_patch_goes_on_from_its_store(tiny, tmp_path, monkeypatch):
     assert not opened
     xr.testing.assert_identical(again.drop_attrs(), resumed.drop_attrs())
     assert again.attrs["path"] == resumed.attrs["path"]
-    with pytest.raises(ValueError, match=r"holds a sweep with other settings \(window: stored 1, asked for 2\)"):
+    with pytest.raises(ValueError, match=r"holds a patch with other settings \(window: stored 1, asked for 2\)"):
         patched(tiny, library, controls=("identity", "other_positive"), window=2, store=store)
 
 

@@ -77,7 +77,7 @@ def test_a_shard_is_joined_with_a_model_that_is_there(tmp_path, model, vectors, 
 
 
 def test_what_only_its_own_process_knows_cannot_be_joined(tmp_path, tiny, pictures, model, vectors, library):
-    mine = mp.Metric("length", "answer", lambda answer, concept: float(len(answer.text)))
+    mine = mp.Metric("length", "answer", lambda answer, concept: float(len(answer.text)), "length")
     sweeps.sweep(model, vectors, library, **SETTINGS, metrics=(mine,), store=tmp_path / "mine")
     sweeps.sweep(tiny, random_vectors(tiny), pictures[:1], **SETTINGS, store=tmp_path / "wrapped")
     for store, what in (("mine", "metric 'length'"), ("wrapped", "which was not loaded by its name")):

@@ -103,9 +103,10 @@ def test_it_costs_no_forward(tiny, vectors, pictures):
 def test_a_stopped_store_is_completed_to_the_same_dataset(tmp_path, tiny, vectors, pictures, monkeypatch):
     given = {**SETTINGS, "metrics": ("off_target",), "controls": ("random",)}
     whole = sweeps.sweep(tiny, vectors, pictures, **given)
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=5))
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=5, packed_rows=1, unit_seconds=(0, 0)))
     grids = sweeps.sweep_iter(tiny, vectors, pictures, store=tmp_path / "s", **given)
-    next(grids), next(grids)
+    for _ in range(8):
+        next(grids)
     grids.close()
     assert 0 < sweeps.read_progress(tmp_path / "s").done < sweeps.read_progress(tmp_path / "s").total
     found = sweeps.sweep(tiny, vectors, pictures, store=tmp_path / "s", **given)

@@ -89,11 +89,6 @@ def test_vectors_of_another_model_name_both(vectors, pictures, device):
         sweeps.sweep(other, vectors, pictures[:1])
 
 
-def test_client_says_that_it_is_not_there_and_what_to_do(tiny, vectors, pictures):
-    with pytest.raises(NotImplementedError, match=r"client= is not available.*one sweep on each.*xarray\.concat"):
-        sweeps.sweep(tiny, vectors, pictures[:1], client="tcp://scheduler")
-
-
 def test_a_sweep_may_be_shared_out_by_pictures(tiny, vectors, pictures):
     settings = {"strengths": (1,), "metrics": ("logprob",), "draws": 4, "progress": False, "layers": [1]}
     whole = sweeps.sweep(tiny, vectors, pictures[:3], **settings)

@@ -33,7 +33,7 @@ def given(tiny):
 @pytest.fixture
 def small(monkeypatch):
     """Many small chunks."""
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=6))
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=6, packed_rows=1, unit_seconds=(0, 0)))
 
 
 class Stepped:
@@ -162,7 +162,7 @@ def test_stop_keeps_what_was_measured_and_a_store_goes_on(given, small, tmp_path
     assert not monitor.wait(SOON)
     assert monitor.status == "cancelled" and "goes on from it" in monitor.note
     found = sweeps.read_progress(tmp_path / "s")
-    assert found.done == monitor.done < found.total
+    assert found.done <= monitor.done < found.total
     monitor.watch(sweeps.sweep_iter(*given, store=tmp_path / "s", **SETTINGS))
     assert monitor.wait(SOON) and (monitor.done, monitor.note) == (monitor.total, "")
     monitor.close()
@@ -243,7 +243,8 @@ def test_a_store_is_followed_until_it_is_finished(given, small, tmp_path, monkey
     monitor.observe(lambda change: "waiting for it" in change.new and waiting.set(), "note")
     assert "waiting for it" in monitor.note or waiting.wait(SOON)
     grids = sweeps.sweep_iter(*given, store=store, **SETTINGS)
-    next(grids), next(grids)
+    for _ in range(9):  # the unsteered runs are units of no steered run
+        next(grids)
     halfway = threading.Event()
     monitor.observe(lambda change: change.new > 0 and halfway.set(), "done")
     assert monitor.done or halfway.wait(SOON)
@@ -278,7 +279,7 @@ def test_what_is_no_store_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "file.txt").write_text("x")
     monitor = SweepMonitor(tmp_path)
     assert not monitor.wait(SOON)
-    assert monitor.status == "error" and "is not the store of a sweep or of patch" in monitor.message
+    assert monitor.status == "error" and "holds no store of this package" in monitor.message
     monitor.close()
 
 

@@ -260,7 +260,7 @@ def test_the_command_line_reports_a_store(tmp_path, capsys):
     data["text"], data["text_unsteered"] = data["text"].astype(str), data["text_unsteered"].astype(str)
     data.to_zarr(tmp_path / "grid.zarr")
     assert cli.main(["report", str(tmp_path / "grid.zarr"), str(tmp_path / "r.html"), "--title", "mine"]) == 0
-    assert re.search(r"r\.html, \d+ kB", capsys.readouterr().out)
+    assert re.search(r"r\.html \(\d+\.\d MB\)", capsys.readouterr().out)
     assert "<h1>mine</h1>" in (tmp_path / "r.html").read_text(encoding="utf-8")
     assert cli.main(["report", str(tmp_path / "nowhere"), str(tmp_path / "r.html")]) == 2
     assert "there is no Zarr store" in capsys.readouterr().err

@@ -52,7 +52,7 @@ def stored(s: Any) -> Any:
     try:
         inside_steer(lambda s: swept(s, store="store"))(s)
     except RuntimeError:
-        return swept(s, store="store"), swept(s)
+        return swept(s, store="store"), swept(s, store="another store")
     raise AssertionError("a sweep inside mp.steer has to be refused")
 
 

@@ -85,7 +85,7 @@ TRIES = [
         "result",
         right=lambda grid: int(grid.edited.max()) == 5 * 64 and bool(np.isfinite(grid.logprob).all()),
     ),
-    patching("a store that is a file", lambda s: _patched(s, store=_file(s)), "error", "is not"),
+    patching("a store that is a file", lambda s: _patched(s, store=_file(s)), "error", "holds no patch"),
     recovering("no dataset", lambda s: mp.recovered(3), "error", "expected a dataset"),
     recovering("the grid of a sweep", lambda s: mp.recovered(s.grid), "error", "the grid of mp.patch lacks"),
     recovering("by layer", lambda s: mp.recovered(_patched(s), by="layer"), "error", "by: expected one of concept"),

@@ -1,0 +1,52 @@
+"""Sweeps that were begun elsewhere: nothing is known of them but the address of their store."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from mllm_probe.loading import load
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.sweeps.dask_units import Cluster
+from mllm_probe.sweeps.engine import Engine
+from mllm_probe.sweeps.shard import WHOLE, Shard
+from mllm_probe.sweeps.store_inputs import job_of, origin_of
+from mllm_probe.sweeps.sweep_store import open_unit_store
+
+_JOINING = threading.Lock()
+_JOINED: dict[str, Engine] = {}
+"""Engines of this worker process by the address of their store: the model is loaded once."""
+
+
+def joined(
+    store: str | Path,
+    model: ProbeModel | None = None,
+    *,
+    device: str | None = None,
+    shard: Shard = WHOLE,
+    cluster: Cluster | None = None,
+) -> Engine:
+    """The engine of a sweep that was begun elsewhere; as :func:`mllm_probe.sweeps.join_sweep`."""
+    opened = open_unit_store(store)
+    origin = origin_of(opened)
+    if model is None:
+        model = load(device=device, dtype=origin.dtype, **(origin.load or {}))
+    if model.fingerprint != origin.fingerprint:
+        raise ValueError(
+            f"the sweep in {opened.path} was begun with {origin.name} of weights {origin.fingerprint}; {model.name} "
+            f"has {model.fingerprint}: give the same model as model=."
+        )
+    return Engine(job_of(opened, model), store=store, shard=shard, cluster=cluster)
+
+
+def run_unit(store: str, unit: str) -> None:
+    """Run a unit of a store in this process, a worker of a cluster.
+
+    Parameters
+    ----------
+    store, unit : str
+    """
+    with _JOINING:  # a model computes for one at a time
+        if store not in _JOINED:
+            _JOINED[store] = joined(store)
+        _JOINED[store].run_unit(unit)

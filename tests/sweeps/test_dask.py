@@ -1,0 +1,84 @@
+"""A Dask cluster fills a store: in real worker processes, of which one dies."""
+
+import os
+import signal
+
+import pytest
+import xarray as xr
+from distributed import Client, LocalCluster
+
+import mllm_probe as mp
+import mllm_probe.sweeps as sweeps
+from mllm_probe.cli import main
+from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps.chunk_size import Limits
+from tests.sweeps.helpers import random_vectors
+
+SETTINGS = {"layers": [1, 3], "strengths": (0, 1, -0.5), "draws": 4, "max_new_tokens": 4, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def given():
+    """Model, vectors and images of a sweep."""
+    model = mp.load("scenes-4l", device="cpu")
+    library = mp.concepts.scenes(concepts=["cat", "house"], pairs=4)
+    vectors = mp.concept_vectors(model, library, tokens=("last_prompt",), probe_accuracy=False, progress=False)
+    return model, vectors, library
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Of two workers with a thread each."""
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, scheduler_port=0) as cluster,
+        Client(cluster) as connected,
+    ):
+        yield connected
+
+
+@pytest.fixture(autouse=True)
+def short_units(monkeypatch):
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(unit_seconds=(0, 0)))
+
+
+def test_a_cluster_one_of_whose_workers_dies_gives_the_store_of_one_process(given, client, tmp_path):
+    whole = sweeps.sweep(*given, **SETTINGS, store=tmp_path / "whole.zarr")
+    grids = sweeps.sweep_iter(*given, **SETTINGS, store=tmp_path / "shared.zarr", client=client)
+    shares = [next(grids).attrs["progress"] for _ in range(3)]
+    victim = next(iter(client.run(os.getpid).values()))
+    os.kill(victim, signal.SIGKILL)
+    last = grids.finish()
+    assert shares == sorted(shares) and last.attrs["progress"] == 1
+    xr.testing.assert_identical(last.drop_attrs(), whole.drop_attrs())
+    stores = [xr.open_zarr(tmp_path / name).load().drop_attrs() for name in ("shared.zarr", "whole.zarr")]
+    xr.testing.assert_identical(*stores)
+    status = sweeps.store_status(tmp_path / "shared.zarr", check=True)
+    assert status.progress.finished and not status.damaged
+
+
+def test_closing_the_iterator_takes_back_what_was_not_begun(given, client, tmp_path):
+    store = tmp_path / "grid.zarr"
+    grids = sweeps.sweep_iter(*given, **SETTINGS, store=store, client=client)
+    next(grids)
+    grids.close()
+    told = sweeps.read_progress(store)
+    assert 0 < told.units_done < told.units
+    assert main(["work", str(store), "--scheduler", client.scheduler.address]) == 0
+    assert sweeps.read_progress(store).finished
+
+
+def test_an_error_of_a_worker_is_told_here(given, client, tmp_path):
+    store = tmp_path / "grid.zarr"
+    sweeps.sweep(*given, **SETTINGS, store=store, shard="1/50")
+    (store / "inputs" / "vectors.safetensors").unlink()
+    with pytest.raises(ValueError, match="lacks inputs/vectors.safetensors"):
+        sweeps.sweep(*given, **SETTINGS, store=store, client=client)
+
+
+def test_what_a_cluster_needs_is_said(given, tiny, pictures, client, tmp_path):
+    with pytest.raises(ValueError, match="give store=, a path that they all see"):
+        sweeps.sweep(*given, **SETTINGS, client=client)
+    with pytest.raises(TypeError, match=r"expected a dask.distributed.Client, .*got str. Install"):
+        sweeps.sweep(*given, **SETTINGS, store=tmp_path / "a", client="tcp://scheduler")
+    with pytest.raises(ValueError, match="which was not loaded by its name"):
+        sweeps.sweep(tiny, random_vectors(tiny), pictures[:1], **SETTINGS, store=tmp_path / "b", client=client)
