@@ -143,7 +143,7 @@ class Job:
         reader = AnswerReader(model, samples, names, table.variants)
         reference = None
         if settings.reading("reference"):
-            reference = ReferenceScorer(model, samples, names, self.prefix)
+            reference = ReferenceScorer(model, samples, names, self.prefix, settings.max_new_tokens)
         touches = self.scope.touches_prompt
         return Scorer(model, settings, table, self.prefix, reader, reference, touches_prompt=touches)
 

@@ -75,16 +75,12 @@ class Runner:
         Rows of the next chunk.
     chunks, together : int
         How many chunks were run, and how many samples shared one at most.
-    repeatable : bool
-        Whether a chunk gives the same bytes whatever ran before it: perplexity then reads answers anew for every chunk,
-        since one that it remembers was read in a batch with others.
     """
 
     def __init__(self, job: Job, limits: Limits) -> None:
         self.job, self.limits, self.grid = job, limits, job.grid()
         self.recorder: Recorder | None = None
         self.size, self.chunks, self.together = ChunkSize(limits), 0, 1
-        self.repeatable = False
         self._prompts, self._stop = _OpenPrompts(job), threading.Event()
 
     @property
@@ -137,7 +133,7 @@ class Runner:
             Its numbers are places in ``cells``.
         cells : sequence of Cell
         adapts : bool
-            Whether chunks that take long are made smaller.
+            Whether chunks that take long are made smaller, and few rows are packed; else chunks are as full as can be.
         unsteered : bool
             Whether the unsteered run of a sample goes into the grid with its first chunk.
 
@@ -148,7 +144,8 @@ class Runner:
         """
         while work and not self.stopped:
             together = self._prompts.most if self.job.packs else 1
-            blocks = take_chunk(work, self.size.rows, together, self.limits.packed_rows)
+            packed = self.limits.packed_rows if adapts else self.size.rows
+            blocks = take_chunk(work, self.size.rows, together, packed)
             began = time.perf_counter()
             try:
                 with self.job.computing(), before_backbone(self.job.model, self._leave_if_stopped):
@@ -231,7 +228,7 @@ class Runner:
                 self.put_unsteered(first.sample, known)
             if not first.steerings:
                 return [{}]
-        results = self._score(shared, parts, known, self._reading(shared, first))
+        results = self.job.scorer.run(shared, parts, known, self._reading(shared, first))
         if unsteered:
             # The first one stays: later chunks give it again with other rounding.
             for part, (baseline, _) in zip(parts, results, strict=True):
@@ -243,7 +240,7 @@ class Runner:
         known = self._prompts.baselines.get(sample)
         if known is None:
             alone = Part(sample, [], no_pairs())
-            [(known, _)] = self._score(shared, [alone], None, self._reading(shared, alone, unsteered=True))
+            [(known, _)] = self.job.scorer.run(shared, [alone], None, self._reading(shared, alone, unsteered=True))
             self._prompts.baselines[sample] = known
         return known
 
@@ -256,15 +253,7 @@ class Runner:
         members = self._packed(samples[: max(together, 1)])
         shared = members[0] if len(members) == 1 else PromptBatch(members, [1] * len(members))
         parts = [Part(sample, [], no_pairs()) for sample in samples[: len(members)]]
-        return [baseline for baseline, _ in self._score(shared, parts)]
-
-    def _score(
-        self, shared: Shared, parts: Sequence[Part], known: Baseline | None = None, reading: Reading = nullcontext
-    ) -> list[tuple[Baseline, Scores]]:
-        reference = self.job.scorer.reference
-        if self.repeatable and reference is not None:
-            reference.forget()
-        return self.job.scorer.run(shared, parts, known, reading)
+        return [baseline for baseline, _ in self.job.scorer.run(shared, parts)]
 
     def _reading(self, shared: Shared, part: Part, *, unsteered: bool = False) -> Reading:
         return nullcontext if self.recorder is None else self.recorder.reading(shared, part, unsteered=unsteered)

@@ -37,7 +37,6 @@ class UnitRuns:
 
     def __init__(self, runner: Runner, path: str | Path, shard: Shard, cluster: Cluster | None = None) -> None:
         self._runner, self._job, self._shard, self._cluster = runner, runner.job, shard, cluster
-        runner.repeatable = True
         self._store = SweepStore(path, identity(runner.job), CELL_DIMS)
         self._resumed_with: Attributes = {}
         self._ready = False
@@ -47,15 +46,16 @@ class UnitRuns:
         """Attributes of the grid."""
         return self._store.attributes | self._resumed_with if self._store.exists else {}
 
-    def run(self, before_the_first: Callable[[], None]) -> Iterator[int]:
+    def run(self, when_answered: Callable[[], None]) -> Iterator[int]:
         """Work until all units are finished, or this shard's own are; yields the runs of each step.
 
         What the store holds comes first, as one step. A step is a batch that was run, or a unit of somebody else.
 
         Parameters
         ----------
-        before_the_first : callable
-            Called before the first steered run of a process that works on the whole.
+        when_answered : callable
+            Called when all unsteered answers are known, before the first steered run, by a process that works on the
+            whole.
         """
         store, begun = self._store, self._store.exists
         if not begun:
@@ -77,12 +77,13 @@ class UnitRuns:
             yield from self._cluster.run(address, missing, load=self._load, stopped=lambda: self._runner.stopped)
             return
         self._prepare()
-        if self._shard.whole:
-            before_the_first()
-        yield from work_off(
-            missing, finished=store.finished, run=self._run, load=self._load,
-            stopped=lambda: self._runner.stopped, in_order=not self._shard.whole,
-        )  # fmt: skip
+        for part in ([unit for unit in missing if unit.unsteered], [unit for unit in missing if not unit.unsteered]):
+            if part and not part[0].unsteered and self._shard.whole and not self._runner.stopped:
+                when_answered()
+            yield from work_off(
+                part, finished=store.finished, run=self._run, load=self._load,
+                stopped=lambda: self._runner.stopped, in_order=not self._shard.whole,
+            )  # fmt: skip
 
     def run_unit(self, name: str) -> None:
         """Run one unit of a store that is there, unless it is finished."""

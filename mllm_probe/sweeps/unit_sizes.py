@@ -8,11 +8,13 @@ from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import MOST_LAYERS
 from mllm_probe.sweeps.probe import Probe
-from mllm_probe.sweeps.units import Layout, Units
+from mllm_probe.sweeps.units import UNSTEERED, Layout, Units
 
 FEWEST_UNITS = 32
 """Units of a sweep that is too short for the longest ones, so that several processes can share it."""
 _FEWEST_ROWS = 16
+_STRETCHED = 1.25
+"""Rows of a batch by those that were planned, at most."""
 
 
 def lay_out(job: Job, limits: Limits) -> Layout:
@@ -35,7 +37,7 @@ def lay_out(job: Job, limits: Limits) -> Layout:
     if job.scope.touches_prompt and each > 0:
         # A batch that takes longer keeps a person at a slider waiting.
         rows = int(min(rows, max((limits.seconds - fixed) / each, _FEWEST_ROWS)))
-    rows = 1 << (max(rows, 1).bit_length() - 1)
+    rows = _power_of_two(max(rows, 1))
     axes, samples = job.settings.axes, len(job.samples)
     if not job.cells:
         return Layout(rows, 1, 1, 1, samples)
@@ -43,9 +45,14 @@ def lay_out(job: Job, limits: Limits) -> Layout:
     of_layer = max(
         1, Units(axes, job.cells, job.skipped, Layout(rows, 1, 1, 1, 1)).size((0, 1), job.cells[0].strength, 0)
     )
-    by_layer = deep or job.scope.touches_prompt
-    layers = 1 if by_layer else min(max(rows // of_layer, 1), len(axes.layers))
-    together = min(max(limits.packed_rows // (of_layer * layers), 1), samples) if job.packs else 1
+    if deep or job.scope.touches_prompt:
+        layers = 1
+    else:
+        # Batches of one size, the last one too, and a little larger than planned rather than one more.
+        layers = math.ceil(len(axes.layers) / math.ceil(of_layer * len(axes.layers) / (_STRETCHED * rows)))
+        rows = max(rows, of_layer * layers)
+    together = _power_of_two(max(rows // (of_layer * layers), 1)) if job.packs else 1
+    together = min(together, UNSTEERED)
     runs = together * layers * of_layer
     seconds = max(math.ceil(runs / rows) * fixed + runs * each, 1e-9)
     total = seconds * int((~job.skipped).sum()) / runs
@@ -53,6 +60,11 @@ def lay_out(job: Job, limits: Limits) -> Layout:
     batches = max(1, int(min(most, max(least, total / FEWEST_UNITS)) / seconds))
     of_layers = 1 if deep else min(batches, math.ceil(len(axes.layers) / layers))
     of_samples = max(1, batches // of_layers) if deep or of_layers * layers >= len(axes.layers) else 1
-    return Layout(
-        rows, layers, together, min(of_layers * layers, len(axes.layers)), min(of_samples * together, samples)
-    )  # fmt: skip
+    images = _power_of_two(of_samples * together)
+    images = images if images < UNSTEERED else of_samples * together // UNSTEERED * UNSTEERED
+    return Layout(rows, layers, together, min(of_layers * layers, len(axes.layers)), min(images, samples))
+
+
+def _power_of_two(number: int) -> int:
+    """The largest one that is not above a number from 1 on."""
+    return 1 << (number.bit_length() - 1)

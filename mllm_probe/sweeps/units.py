@@ -19,6 +19,8 @@ from mllm_probe import schema
 from mllm_probe.sweeps.cells import CONCEPTS, Axes, Cell
 from mllm_probe.sweeps.order import COARSE_DRAWS, Block, coarse_map
 
+UNSTEERED = 16
+"""Images whose unsteered runs go through the model together."""
 _CHUNK_BYTES = 1 << 26
 _SPLIT = (schema.CONCEPT, schema.READ_LAYER, schema.TOKEN)
 """Dimensions that are cut further where a chunk would be too large: no unit's border lies along them."""
@@ -40,7 +42,8 @@ class Layout:
     batch_layers, batch_samples : int
         Layers and images whose runs may go through the model together.
     layers, samples : int
-        Layers and images of a unit: multiples of these, or all.
+        Layers and images of a unit: multiples of these, or all. Fewer images than ``UNSTEERED`` are a power of two,
+        more are a multiple of it.
     """
 
     rows: int
@@ -136,8 +139,10 @@ class Units:
 
     @cached_property
     def all(self) -> list[Unit]:
-        """Coarse to fine: an image's unsteered run is before its steered ones."""
-        found = [unit for part in range(len(self._parts)) for unit in self._of_part(part)]
+        """The unsteered runs first, which say what counts; then coarse to fine."""
+        size = max(UNSTEERED, self.layout.samples)
+        unsteered = [Unit(0, 0, some) for some in _cut((0, len(self.order)), size)]
+        found = [*unsteered, *(unit for part in range(len(self._parts)) for unit in self._of_part(part))]
         found = [unit for unit in found if unit.unsteered or self.count(unit)]
         return [replace(unit, number=number) for number, unit in enumerate(found)]
 
@@ -160,7 +165,7 @@ class Units:
 
     def together(self, unit: Unit) -> Iterator[list[int]]:
         """Images of a unit whose unsteered runs may go through the model together."""
-        for samples in _cut(unit.samples, self.layout.batch_samples):
+        for samples in _cut(unit.samples, UNSTEERED):
             yield self.order[slice(*samples)]
 
     def count(self, unit: Unit) -> int:
@@ -245,7 +250,7 @@ class Units:
         """Images, blocks of layers, strengths and blocks of draws, coarse to fine."""
         axes, count = self.axes, len(self.order)
         if not self._cells:
-            return [((0, count), [], [], [])]
+            return []
         every = _cut((0, len(axes.layers)), self.layout.layers)
         inside = [block for block in every if set(self._coarse.layers).intersection(range(*block))]
         between = [block for block in every if block not in inside]
@@ -263,12 +268,10 @@ class Units:
     def _of_part(self, part: int) -> Iterator[Unit]:
         span, layers, strengths, draws = self._parts[part]
         samples = _cut(span, self.layout.samples)
-        if part in (0, 2):  # the first part of an image
-            yield from (Unit(0, part, some) for some in samples)
         for some in samples:
             for draw in draws:
                 for strength in strengths:
-                    yield from (Unit(0, part, some, block, strength, draw) for block in layers)
+                    yield from (Unit(0, 1 + part, some, block, strength, draw) for block in layers)
 
     def _restricted(self, layers: Span, strength: int, draws: int) -> tuple[np.ndarray, list[Cell]]:
         """Numbers of the runs of some layers, and the runs, with the places in a block of draws that they fill."""
