@@ -58,11 +58,9 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--workers", type=int, nargs="+", default=[1, 2, 4], help="processes; the first is the baseline"
-    )
-    parser.add_argument("--concepts", type=int, default=6)
-    parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="processes; the first is alone")
+    parser.add_argument("--concepts", type=int, default=16)
+    parser.add_argument("--images", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=3, help="of the sweep with and without a store, in turns")
     parser.add_argument("--json", type=Path, help="default: benchmarks/results/workers.json")
     return parser.parse_known_args()[0]
@@ -71,11 +69,11 @@ def arguments() -> argparse.Namespace:
 def sweep_of(options: argparse.Namespace) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arguments of the sweep: all layers, four strengths, two kinds of control."""
     model = mp.load(MODEL, device="cpu")
-    library = mp.concepts.scenes(pairs=options.pairs)
+    library = mp.concepts.scenes(pairs=16)
     library = library.subset(concepts=list(library)[: options.concepts])
     fit, others = library.split()
     vectors = mp.concept_vectors(model, fit, tokens=("last_prompt",), probe_accuracy=False, progress=False)
-    images = mp.concepts.neutral_images(others, 8)
+    images = mp.concepts.neutral_images(others, options.images)
     settings = {"strengths": (0.5, 1, 1.5, 2), "draws": 4, "tokens": ("last_prompt",), "progress": False}
     return (model, vectors, images), settings
 

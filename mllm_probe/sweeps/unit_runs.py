@@ -17,7 +17,7 @@ from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.shard import Shard
 from mllm_probe.sweeps.store_inputs import save_inputs
 from mllm_probe.sweeps.sweep_store import SweepStore
-from mllm_probe.sweeps.unit_sizes import lay_out
+from mllm_probe.sweeps.unit_sizes import STRETCHED, lay_out
 from mllm_probe.sweeps.units import Layout, Unit, Units
 from mllm_probe.typing import Attributes
 
@@ -105,7 +105,8 @@ class UnitRuns:
         """Make ready to run units as the store has cut them."""
         if not self._ready:
             self._runner.prepare(0)
-            self._runner.size.rows = min(self._runner.size.rows, self._units.layout.rows)
+            # Less memory than where the store was begun: smaller batches, whose numbers agree to rounding.
+            self._runner.size.rows = min(int(STRETCHED * self._runner.size.rows), self._units.layout.rows)
             self._ready = True
 
     def _create(self) -> None:

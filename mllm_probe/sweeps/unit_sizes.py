@@ -13,7 +13,7 @@ from mllm_probe.sweeps.units import UNSTEERED, Layout, Units
 FEWEST_UNITS = 32
 """Units of a sweep that is too short for the longest ones, so that several processes can share it."""
 _FEWEST_ROWS = 16
-_STRETCHED = 1.25
+STRETCHED = 1.5
 """Rows of a batch by those that were planned, at most."""
 
 
@@ -37,7 +37,7 @@ def lay_out(job: Job, limits: Limits) -> Layout:
     if job.scope.touches_prompt and each > 0:
         # A batch that takes longer keeps a person at a slider waiting.
         rows = int(min(rows, max((limits.seconds - fixed) / each, _FEWEST_ROWS)))
-    rows = _power_of_two(max(rows, 1))
+    rows = planned = _power_of_two(max(rows, 1))
     axes, samples = job.settings.axes, len(job.samples)
     if not job.cells:
         return Layout(rows, 1, 1, 1, samples)
@@ -49,10 +49,11 @@ def lay_out(job: Job, limits: Limits) -> Layout:
         layers = 1
     else:
         # Batches of one size, the last one too, and a little larger than planned rather than one more.
-        layers = math.ceil(len(axes.layers) / math.ceil(of_layer * len(axes.layers) / (_STRETCHED * rows)))
+        layers = math.ceil(len(axes.layers) / math.ceil(of_layer * len(axes.layers) / (STRETCHED * rows)))
         rows = max(rows, of_layer * layers)
-    together = _power_of_two(max(rows // (of_layer * layers), 1)) if job.packs else 1
+    together = _power_of_two(max(int(STRETCHED * planned) // (of_layer * layers), 1)) if job.packs else 1
     together = min(together, UNSTEERED)
+    rows = max(rows, together * of_layer * layers)
     runs = together * layers * of_layer
     seconds = max(math.ceil(runs / rows) * fixed + runs * each, 1e-9)
     total = seconds * int((~job.skipped).sum()) / runs
