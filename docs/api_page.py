@@ -60,7 +60,10 @@ SECTIONS = (
     Section(
         "Sweeps",
         ("sweeps", "patching", "studies"),
-        tuple(f"sweeps.{n}" for n in ("SweepPlan", "open_grid", "read_progress", "StoreProgress", "store_status"))
+        tuple(
+            f"sweeps.{n}"
+            for n in ("SweepPlan", "join_sweep", "open_grid", "read_progress", "StoreProgress", "store_status")
+        )
         + ("sweeps.StoreStatus", "sweeps.Worker"),
     ),
     Section(
