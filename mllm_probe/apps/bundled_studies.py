@@ -29,8 +29,7 @@ from mllm_probe.metrics.number_text import chance
 from mllm_probe.models import ProbeModel
 from mllm_probe.scenes.language import OPPOSITES
 from mllm_probe.scenes.vocabulary import names
-from mllm_probe.studies.multiverse import agreement, concluded
-from mllm_probe.studies.study_runs import FEWEST_CONCEPTS
+from mllm_probe.studies.multiverse import FEWEST_CONCEPTS, agreement, concluded
 
 LADDER = ("scenes-4l", "scenes-8l", "scenes-16l")
 """Models of the drawn world, which differ in depth."""

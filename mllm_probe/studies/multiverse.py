@@ -58,6 +58,9 @@ class Multiverse:
 
 LEAST_TOLD = 0.2
 """Difference of the shares of positive ways from which a summary names the aspect that makes it."""
+FEWEST_CONCEPTS = 8
+"""Concepts that a question compares, of each category, with fewer of which nothing is concluded: 4 against 4 cannot
+have a p under .029."""
 ANSWERING = "last_prompt+generated"
 PLACES = ("image", ANSWERING)
 """Tokens that studies of answers edit: those of the image, or the last of the prompt and what is generated."""
@@ -177,16 +180,17 @@ def agreement(study: xr.Dataset) -> tuple[int, int, int]:
 
 
 def concluded(study: xr.Dataset) -> int:
-    """Sign of a finding: most ways have it, and the headline has it with a p that holds; 0 where there is none.
+    """Sign of a finding: most ways have it, and the headline with a p that holds, over enough concepts; 0 for none.
 
     Parameters
     ----------
     study : Dataset
-        With ``verdict`` and attributes ``headline`` and ``headline_p``.
+        With ``verdict`` and attributes ``headline``, ``headline_p`` and ``n_concepts`` or, where the question compares
+        categories, ``n_compared``, concepts of the smallest of them.
     """
     more, less, total = agreement(study)
     headline = np.sign(study["verdict"].values[study.attrs["headline"]])
-    agree = max(more, less) >= AGREEING * total
+    agree = max(more, less) >= AGREEING * total and _enough(study)
     holds = float(study.attrs["headline_p"]) <= LARGEST_P and headline == np.sign(more - less)
     return int(np.sign(more - less)) if agree and holds else 0
 
@@ -207,6 +211,8 @@ def counted(study: xr.Dataset) -> str:
     headline = float(study["verdict"].values[study.attrs["headline"]])
     if concluded(study):
         told = "most ways agree and the headline holds."
+    elif not _enough(study):
+        told = f"it compares fewer than {FEWEST_CONCEPTS} concepts: nothing is concluded."
     elif max(more, less) >= AGREEING * total:
         told = "most ways agree, but the headline does not hold: nothing is concluded."
     else:
@@ -217,6 +223,10 @@ def counted(study: xr.Dataset) -> str:
         f"{about['long_name']}: positive in {more} of {total}, negative in {less}{known}; headline "
         f"{headline:+.2f} {about['units']} (p {chance(p)}); {told}"
     )
+
+
+def _enough(study: xr.Dataset) -> bool:
+    return int(study.attrs.get("n_compared", study.attrs["n_concepts"])) >= FEWEST_CONCEPTS
 
 
 def _most_telling(study: xr.Dataset) -> str:

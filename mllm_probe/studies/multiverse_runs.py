@@ -14,9 +14,9 @@ from mllm_probe.models import ProbeModel
 from mllm_probe.schema import CATEGORY, CONCEPT, INPUT_NAME, SAMPLE, STRENGTH
 from mllm_probe.studies.category_contrast import contrast
 from mllm_probe.studies.effect import value_by_image
-from mllm_probe.studies.multiverse import PLACES, Multiverse, asked, in_half
+from mllm_probe.studies.multiverse import FEWEST_CONCEPTS, PLACES, Multiverse, asked, in_half
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
-from mllm_probe.studies.study_runs import FEWEST_CONCEPTS, StudyRuns
+from mllm_probe.studies.study_runs import StudyRuns
 
 CATEGORIES = ("abstract", "entity")
 """What is contrasted: the first minus the second."""
@@ -109,8 +109,8 @@ def contrast_in_every_way(
     Returns
     -------
     Dataset
-        As from :func:`mllm_probe.studies.multiverse.asked`; attributes ``headline`` and ``headline_p``, by permutation
-        of the categories over concepts.
+        As from :func:`mllm_probe.studies.multiverse.asked`; attributes ``headline``, ``headline_p``, by permutation of
+        the categories over concepts, and ``n_compared``, concepts of the smaller category.
     """
 
     def values(**way: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -125,8 +125,11 @@ def contrast_in_every_way(
         return float(sides[0].mean() - sides[1].mean()) if min(map(len, sides)) >= 2 else np.nan
 
     result = asked(multiverse, difference)
-    p = contrast(*values(**multiverse.headline), *CATEGORIES, seed=seed).p if grids else np.nan
-    return result.assign_attrs(headline_p=p)
+    if not grids:
+        return result.assign_attrs(headline_p=np.nan, n_compared=0)
+    numbers, categories = values(**multiverse.headline)
+    fewest = min(int((categories == name).sum()) for name in CATEGORIES)
+    return result.assign_attrs(headline_p=contrast(numbers, categories, *CATEGORIES, seed=seed).p, n_compared=fewest)
 
 
 def half_of(

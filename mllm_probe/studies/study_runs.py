@@ -12,13 +12,10 @@ from mllm_probe.concepts import ConceptLibrary, Picture, neutral_images
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import require_one_of
 from mllm_probe.schema import CONCEPT, SCOPE, provenance, require_same_model
+from mllm_probe.studies.multiverse import FEWEST_CONCEPTS
 from mllm_probe.studies.subject import Subject, subject_of
 from mllm_probe.sweeps import sweep
 from mllm_probe.vectors import concept_vectors
-
-FEWEST_CONCEPTS = 8
-"""Concepts of a category with fewer of which nothing is concluded: 4 against 4 cannot have a p under .029."""
-
 
 _ORIGIN = "concepts"
 """Attribute of vectors and sweeps: hash of the images that the vectors were made with."""

@@ -7,7 +7,7 @@ import pytest
 
 from mllm_probe.metrics.statistics import sign_flip_test
 from mllm_probe.studies import multiverse
-from mllm_probe.studies.multiverse import Multiverse, agreement, asked, counted
+from mllm_probe.studies.multiverse import Multiverse, agreement, asked, concluded, counted
 
 MADE = Multiverse(
     "one minus other", "blocks", {"strength": (1.0, 2.0), "scope": ("image", "text"), "half": ("first", "second")},
@@ -16,9 +16,9 @@ MADE = Multiverse(
 FIXED = [one for one in vars(multiverse).values() if isinstance(one, Multiverse)]
 
 
-def study(values, p=0.001):
+def study(values, p=0.001, **attrs):
     answers = iter(values)
-    return asked(MADE, lambda **way: next(answers)).assign_attrs(headline_p=p)
+    return asked(MADE, lambda **way: next(answers)).assign_attrs({"headline_p": p, "n_concepts": 16, **attrs})
 
 
 def test_every_combination_is_asked_once_and_the_headline_is_one_of_them():
@@ -41,6 +41,13 @@ def test_a_finding_needs_agreement_and_a_headline_that_holds():
     assert "nothing is concluded" in counted(study(most, 0.2))
     assert "nothing is concluded" in counted(study([1.0] * 5 + [-1.0] * 3, 0.001))
     assert "positive in 7 of 8, negative in 1" in counted(study(most, 0.01))
+
+
+@pytest.mark.parametrize("few", [{"n_concepts": 4}, {"n_concepts": 16, "n_compared": 7}])
+def test_few_concepts_make_no_finding_however_much_the_ways_agree(few):
+    found = study([1.0] * 8, 0.001, **few)
+    assert concluded(found) == 0 and "fewer than 8 concepts: nothing is concluded" in counted(found)
+    assert concluded(study([1.0] * 8, 0.001, n_compared=8)) == 1
 
 
 def test_a_headline_against_the_others_makes_no_finding():
