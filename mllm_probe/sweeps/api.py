@@ -255,12 +255,14 @@ def join_sweep(
     ----------
     store : str or Path
         It holds the vectors, the settings, the images or their files, and the name of the model.
-    shard, client : optional
+    shard : str, optional
         As for :func:`sweep`.
     device : str, optional
         Where the model is loaded.
     model : ProbeModel, optional
         Of the same weights, in place of loading it by its name.
+    client : dask.distributed.Client, optional
+        As for :func:`sweep`.
     progress : bool
 
     Returns

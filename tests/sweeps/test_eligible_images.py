@@ -83,7 +83,7 @@ def test_nothing_is_said_where_enough_count_or_the_images_are_few_or_of_a_librar
 def test_a_sweep_that_goes_on_says_it_again_without_decoding_what_is_stored(tiny, vectors, images, tmp_path):
     settings = SETTINGS | {"strengths": (1,), "metrics": ("logprob",), "store": tmp_path / "s"}
     grids = mp.sweep_iter(tiny, vectors, images, **settings)
-    first, _ = shortages(lambda: next(grids))
+    first, _ = shortages(lambda: [next(grids), next(grids)])
     grids.close()
     again, grid = shortages(lambda: mp.sweep(tiny, vectors, images, **settings))
     assert len(first) == 1 and again in ([], first) and grid.attrs["progress"] == 1
