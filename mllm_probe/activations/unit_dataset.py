@@ -35,7 +35,11 @@ class StoredVariable(BackendArray):
 def dataset_of(store: UnitStore) -> xr.Dataset:
     """The dataset of a store: coordinates in memory, what units fill on the disk and never kept once it was read."""
     whole = zarr_groups.open_group(store.path)
-    dataset = zarr_groups.with_plain_texts(whole.drop_vars(list(store.variables)).load())
+    fixed = zarr_groups.with_plain_texts(whole.drop_vars(list(store.variables)).load())
+    # A group lists its arrays in the order of the file system, which is no order.
+    coords = {name: fixed.coords[name].variable for name in sorted(map(str, fixed.coords))}
+    known = {name: fixed[name].variable for name in sorted(map(str, fixed.data_vars))}
+    dataset = xr.Dataset(known, coords, fixed.attrs)
     dataset.attrs.pop(BOOKKEEPING, None)
     for name in store.variables:
         lazily = indexing.LazilyIndexedArray(StoredVariable(store, name))
