@@ -62,7 +62,11 @@ def test_a_second_seed_in_the_cache_joins_under_its_folders_name(tmp_path, monke
 
     (tmp_path / "seeds").mkdir()
     (tmp_path / "seeds" / "scenes-4l-seed1").symlink_to(bundled_folder("scenes-4l"))
+    unfinished = tmp_path / "seeds" / "scenes-16l-seed1"
+    unfinished.mkdir()
+    (unfinished / "config.json").write_text("{}")
     there = home.models_there()
+    assert "scenes-16l-seed1" not in there, "a training that goes on has no record yet"
     assert "scenes-4l-seed1" in there and there["scenes-4l-seed1"]().name == "scenes-4l-seed1"
 
 

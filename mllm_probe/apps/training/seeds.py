@@ -16,5 +16,8 @@ def seeds_folder() -> Path:
 
 
 def other_seeds() -> list[Path]:
-    """Folders of the models there, in alphabetical order."""
-    return sorted(config.parent for config in seeds_folder().glob("*/config.json"))
+    """Folders of the models there whose training is finished, in alphabetical order.
+
+    A training writes its model anew with every checkpoint, and its record at the end.
+    """
+    return sorted(record.parent for record in seeds_folder().glob("*/training.json"))
