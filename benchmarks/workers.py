@@ -97,7 +97,7 @@ def shared(given: tuple[Any, ...], settings: dict[str, Any], store: Path, worker
 
 def span_of(store: Path) -> tuple[float, float]:
     """When the first unit began and the last one was finished."""
-    from mllm_probe.sweeps.sweep_store import StoreWatch
+    from mllm_probe.sweeps.store_progress import StoreWatch
 
     notes = StoreWatch(store).notes().values()
     return min(note["written"] - note["seconds"] for note in notes), max(note["written"] for note in notes)

@@ -165,10 +165,7 @@ def check(path: str | Path, *, give_back: bool = True) -> dict[str, str]:
         If there is no such store, or its layout itself is damaged.
     """
     store = UnitStore.open(path)
-    damaged = store.check()
-    for unit in damaged if give_back else ():
-        store.give_back(unit)
-    return damaged
+    return store.mend() if give_back else store.check()
 
 
 def _folder(folder: str | Path | None) -> Path:

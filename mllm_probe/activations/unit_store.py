@@ -325,6 +325,13 @@ class UnitStore:
                 wrong[name] = "; ".join(problems)
         return wrong
 
+    def mend(self) -> dict[str, str]:
+        """Check everything and give damaged units back; what is wrong with each."""
+        damaged = self.check()
+        for name in damaged:
+            self.give_back(name)
+        return damaged
+
     def give_back(self, unit: int | str) -> None:
         """Remove the marker of a unit, so that it is done again."""
         with _clear_errors(self.path):

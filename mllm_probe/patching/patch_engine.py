@@ -28,7 +28,7 @@ from mllm_probe.patching.interchange import OWN, Interchange, PatchRows, States
 from mllm_probe.patching.patch_grid import CELL, GROUP_SIZE, SOURCE
 from mllm_probe.patching.patch_job import PatchJob
 from mllm_probe.sweeps.chunk_size import DEFAULT, ChunkSize, Limits
-from mllm_probe.sweeps.filling import work_off
+from mllm_probe.sweeps.filling import then_saved, work_off
 from mllm_probe.sweeps.sweep_store import PATCH, SweepStore
 from mllm_probe.sweeps.units import Region
 from mllm_probe.typing import Attributes
@@ -245,18 +245,16 @@ class PatchEngine:
         return self._rows
 
     def _run_and_save(self, store: SweepStore, base: Base) -> Iterator[int]:
-        began, last = time.perf_counter(), 0
-        for ran in self._run(base):
-            if last:
-                yield last
-            last = ran
+        began = time.perf_counter()
+        return then_saved(self._run(base), lambda: self._save(store, base, began), lambda: False)
+
+    def _save(self, store: SweepStore, base: Base, began: float) -> None:
         model = self.job.model
         store.save(
             base.name, base.regions, self.grid, None, range(self.grid.done.shape[CELL.index(schema.SAMPLE)]),
             runs=self._rows, seconds=time.perf_counter() - began, device=model.device.type,
             dtype=dtype_name(model.dtype), halved=self.size.halved,
         )  # fmt: skip
-        yield last
 
     def dataset(self) -> xr.Dataset:
         """The grid as it is now."""

@@ -2,8 +2,8 @@
 
 from mllm_probe.sweeps.api import join_sweep, plan, sweep, sweep_iter
 from mllm_probe.sweeps.status import StoreStatus, Worker, store_status
+from mllm_probe.sweeps.store_progress import StoreProgress, open_grid, read_progress
 from mllm_probe.sweeps.sweep_plan import SweepPlan
-from mllm_probe.sweeps.sweep_store import StoreProgress, open_grid, read_progress
 
 __all__ = [
     "StoreProgress",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 
@@ -69,3 +69,24 @@ def work_off(
         yield from run(unit)
         if not stopped():
             left.remove(unit)
+
+
+def then_saved(steps: Iterable[int], save: Callable[[], object], stopped: Callable[[], bool]) -> Iterator[int]:
+    """Steps of a unit, the last of which is told when it is on the disk: whoever stops then has it all.
+
+    Parameters
+    ----------
+    steps : iterable of int
+        Runs of each step.
+    save : callable
+        Writes the unit; not called where it was stopped in the middle.
+    stopped : callable
+    """
+    last = 0
+    for ran in steps:
+        if last:
+            yield last
+        last = ran
+    if not stopped():
+        save()
+        yield last

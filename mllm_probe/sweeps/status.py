@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mllm_probe.sweeps.sweep_store import StoreProgress, StoreWatch
+from mllm_probe.sweeps.store_progress import StoreProgress, StoreWatch
 from mllm_probe.typing import JsonObject
 
 

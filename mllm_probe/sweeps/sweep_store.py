@@ -1,11 +1,10 @@
-"""Stores of sweeps and patches: arrays that fill unit by unit, whoever computes which, and how far they have come."""
+"""Stores of sweeps and patches: arrays that fill unit by unit, whoever computes which."""
 
 from __future__ import annotations
 
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,8 +16,7 @@ from torch import Tensor
 from mllm_probe import schema
 from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.device_array import dtype_name, on_host
-from mllm_probe.activations.unit_dataset import dataset_of
-from mllm_probe.activations.unit_layout import BOOKKEEPING, description, is_free
+from mllm_probe.activations.unit_layout import BOOKKEEPING, is_free
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.sweeps.off_target_scores import Variables
 from mllm_probe.sweeps.record import Recorder
@@ -29,147 +27,16 @@ DONE = "done"
 """Variable (bool, per cell) of finished cells; in the store only."""
 _DONE_ATTRS = {"long_name": "the cell is finished"}
 _DTYPE, _VERSION = "dtype", "version_"
-_LAYOUT, _RUNS, _ORDER = "store_layout", "store_runs", "store_order"
-_BOOKKEEPING = (_LAYOUT, _RUNS, _ORDER, BOOKKEEPING)
+_LAYOUT, RUNS, ORDER = "store_layout", "store_runs", "store_order"
+OWN_ATTRIBUTES = (_LAYOUT, RUNS, ORDER, BOOKKEEPING)
 SWEEP, PATCH = "sweep", "patch"
 """Kinds of what a store holds."""
-_RATE_UNITS = 8
-"""Units that were finished last, from which the rate is."""
 
 Index = tuple[Any, ...]
 """For each dimension a slice, or the places of samples."""
 Take = Callable[[Index], np.ndarray]
 """Gives a region of an array, on the host."""
 Regions = Callable[[Sequence[str]], Iterator[Region]]
-
-
-@dataclass(frozen=True)
-class StoreProgress:
-    """Progress of a stored sweep, over all processes that fill it.
-
-    Attributes
-    ----------
-    done, total : int
-        Steered runs of finished units (cells on one image; cells that share a run count once).
-    seconds : float
-        Time that its units took, added up over processes.
-    rate : float
-        Runs per second over the units that were finished last; 0 before the first one.
-    finished : bool
-    updated : float
-        When the last unit was finished, in seconds since 1970; 0 before the first one.
-    units, units_done : int
-        Units of work.
-    """
-
-    done: int
-    total: int
-    seconds: float
-    rate: float
-    finished: bool
-    updated: float
-    units: int = 0
-    units_done: int = 0
-
-
-class StoreWatch:
-    """Follows the progress of a store; what a finished unit noted is read once.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no store yet.
-    ValueError
-        If something else is there, or it is damaged.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self._store = open_unit_store(path)
-        self._runs: list[int] = json.loads(self._store.attributes[_RUNS])
-        self._notes: dict[str, JsonObject] = {}
-
-    def notes(self) -> dict[str, JsonObject]:
-        """What each finished unit noted, without its chunks: when it was written, its seconds, host, device, dtype."""
-        finished = self._store.finished()
-        self._notes = {name: note for name, note in self._notes.items() if name in finished}
-        for name in finished.difference(self._notes):
-            note = self._store.marker(name)
-            self._notes[name] = {key: value for key, value in note.items() if key != "chunks"}
-        return self._notes
-
-    def mend(self) -> dict[str, str]:
-        """Compare every chunk with its checksum, and give damaged units back; what is wrong with each."""
-        damaged = self._store.check()
-        for name in damaged:
-            self._store.give_back(name)
-        return damaged
-
-    def read(self) -> StoreProgress:
-        """Progress as it is now."""
-        notes = self.notes()
-        runs = dict(zip(self._store.units, self._runs, strict=True))
-        return StoreProgress(
-            done=sum(runs[name] for name in notes),
-            total=sum(self._runs),
-            seconds=sum(float(note["seconds"]) for note in notes.values()),
-            rate=_rate(notes, runs),
-            finished=len(notes) == len(runs),
-            updated=max((float(note["written"]) for note in notes.values()), default=0.0),
-            units=len(runs),
-            units_done=len(notes),
-        )
-
-
-def read_progress(path: str | Path) -> StoreProgress:
-    """Progress of a sweep with ``store=path``; safe while other processes write to it.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no store yet.
-    ValueError
-        If something else is there, it is damaged, or its arrays name codecs that this package does not write.
-    """
-    return StoreWatch(path).read()
-
-
-def open_grid(path: str | Path) -> xr.Dataset:
-    """The grid of a store as far as it has come, its values left on disk until they are used.
-
-    Parameters
-    ----------
-    path : str or Path
-        A store of a sweep or of patch, or a grid that was written with ``to_zarr``.
-
-    Returns
-    -------
-    Dataset
-        Of the final shape, samples in the order in which they were given; what is not finished has its fill value, and
-        ``done`` says what is. Attribute ``progress``, share of the runs.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no Zarr group.
-    ValueError
-        If it is damaged, or its arrays name codecs that this package does not write.
-    """
-    folder = zarr_groups.as_folder(path)
-    if description(folder) is None:
-        return zarr_groups.open_group(folder)
-    progress, grid = read_progress(folder), dataset_of(UnitStore.open(folder))
-    share = progress.done / progress.total if progress.total else progress.units_done / progress.units
-    kept = {name: value for name, value in grid.attrs.items() if name not in _BOOKKEEPING}
-    grid = grid.isel({schema.SAMPLE: np.argsort(json.loads(grid.attrs[_ORDER]))})
-    return grid.drop_attrs(deep=False).assign_attrs(kept | {"progress": share})
 
 
 class StoredGrid(Protocol):
@@ -217,12 +84,12 @@ class SweepStore:
     @property
     def attributes(self) -> Attributes:
         """Attributes of the grid, as they were when the run was begun."""
-        return {name: value for name, value in self._there.attributes.items() if name not in _BOOKKEEPING}
+        return {name: value for name, value in self.there.attributes.items() if name not in OWN_ATTRIBUTES}
 
     @property
     def layout(self) -> JsonObject:
         """How the run is cut into units."""
-        layout: JsonObject = json.loads(self._there.attributes[_LAYOUT])
+        layout: JsonObject = json.loads(self.there.attributes[_LAYOUT])
         return layout
 
     def create(
@@ -268,20 +135,15 @@ class SweepStore:
                               one.dtype.itemsize) for name, one in template.items() if name not in self._fixed
         }  # fmt: skip
         template = template.assign_attrs(
-            {_LAYOUT: json.dumps(layout), _RUNS: json.dumps(list(runs.values())), _ORDER: json.dumps(list(order))}
+            {_LAYOUT: json.dumps(layout), RUNS: json.dumps(list(runs.values())), ORDER: json.dumps(list(order))}
         )
         self._store = UnitStore.create(
             self.path, template, cut, kind=self._kind, settings=self._settings, units=list(runs)
         )  # fmt: skip
 
-    @property
-    def there(self) -> UnitStore:
-        """The store itself, once the run was begun."""
-        return self._there
-
     def finished(self) -> set[str]:
         """Names of the units that are finished, by any process."""
-        return self._there.finished()
+        return self.there.finished()
 
     def save(
         self, unit: str, regions: Regions, grid: StoredGrid, recorder: Recorder | None, order: Sequence[int],
@@ -306,11 +168,11 @@ class SweepStore:
             for region in regions(dims):
                 stored, own = _places(region, dims, order)
                 parts.setdefault(name, []).append((stored, take(own)))
-        self._there.write(unit, parts, **facts)
+        self.there.write(unit, parts, **facts)
 
     def load(self, regions: Regions, grid: StoredGrid, recorder: Recorder | None, order: Sequence[int]) -> None:
         """Fill arrays from regions of finished units; as for :meth:`save`."""
-        store = self._there
+        store = self.there
         for name, (dims, values, _) in self._variables(grid).items():
             for region in regions(dims):
                 stored, own = _places(region, dims, order)
@@ -325,13 +187,9 @@ class SweepStore:
         """Fill all arrays of a run whose units are all finished."""
         self.load(lambda dims: iter([{}]), grid, recorder, order)
 
-    def note(self, unit: str) -> JsonObject:
-        """What a finished unit noted."""
-        return self._there.marker(unit)
-
     def other_versions(self) -> Attributes:
         """Warn of libraries whose version differs from that at the beginning of the run; attributes that record it."""
-        now, then = schema.provenance(), self._there.attributes
+        now, then = schema.provenance(), self.there.attributes
         changed = [
             f"{name.removeprefix(_VERSION)} {now[name]} (begun with {then.get(name)})"
             for name in now
@@ -347,7 +205,8 @@ class SweepStore:
         return {"resumed_with": changed}
 
     @property
-    def _there(self) -> UnitStore:
+    def there(self) -> UnitStore:
+        """The store itself, once the run was begun."""
         assert self._store is not None, "the store is made before its first unit is run"
         return self._store
 
@@ -385,15 +244,6 @@ def open_unit_store(path: str | Path) -> UnitStore:
     if store.kind not in (SWEEP, PATCH):
         raise ValueError(f"{folder} is the store of a {store.kind}, not of a sweep or of patch.")
     return store
-
-
-def _rate(notes: Mapping[str, JsonObject], runs: Mapping[str, int]) -> float:
-    last = sorted((float(note["written"]), float(note["seconds"]), runs[name]) for name, note in notes.items())
-    last = last[-_RATE_UNITS:]
-    if not last:
-        return 0.0
-    began = min(written - seconds for written, seconds, _ in last)
-    return sum(count for *_, count in last) / max(last[-1][0] - began, 1e-9)
 
 
 def _places(region: Region, dims: Sequence[str], order: Sequence[int]) -> tuple[tuple[slice, ...], Index]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mllm_probe.activations.device_array import dtype_name
 from mllm_probe.sweeps.dask_units import Cluster
-from mllm_probe.sweeps.filling import work_off
+from mllm_probe.sweeps.filling import then_saved, work_off
 from mllm_probe.sweeps.grid import CELL_DIMS
 from mllm_probe.sweeps.identity import identity
 from mllm_probe.sweeps.runner import Runner
@@ -136,25 +136,28 @@ class UnitRuns:
 
     def _run(self, unit: Unit) -> Iterator[int]:
         """Run a unit and write it; without its marker where the runner is stopped in the middle."""
-        job, runner, units, began, last = self._job, self._runner, self._units, time.perf_counter(), 0
+        began = time.perf_counter()
+        return then_saved(self._steps(unit), lambda: self._save(unit, began), lambda: self._runner.stopped)
+
+    def _steps(self, unit: Unit) -> Iterator[int]:
+        """Runs of each batch of a unit."""
+        runner, units = self._runner, self._units
         if unit.unsteered:
             for samples in units.together(unit):
                 for sample, baseline in runner.baselines(samples):
                     runner.put_unsteered(sample, baseline)
-        for batch in () if unit.unsteered else units.batches(unit, one_layer=job.scope.touches_prompt):
-            for blocks in runner.work_off(deque(batch.blocks), batch.cells, adapts=False, unsteered=False):
-                if last:
-                    yield last
-                last = sum(len(block.cells) for block in blocks)
-        if runner.stopped:
             return
+        for batch in units.batches(unit, one_layer=self._job.scope.touches_prompt):
+            for blocks in runner.work_off(deque(batch.blocks), batch.cells, adapts=False, unsteered=False):
+                yield sum(len(block.cells) for block in blocks)
+
+    def _save(self, unit: Unit, began: float) -> None:
+        model, runner, units = self._job.model, self._runner, self._units
         self._store.save(
             unit.name, partial(units.regions, unit), runner.grid, runner.recorder, units.order,
-            runs=units.count(unit), seconds=time.perf_counter() - began, device=job.model.device.type,
-            dtype=dtype_name(job.model.dtype), halved=runner.size.halved,
+            runs=units.count(unit), seconds=time.perf_counter() - began, device=model.device.type,
+            dtype=dtype_name(model.dtype), halved=runner.size.halved,
         )  # fmt: skip
-        # The last step is told when the unit is on the disk: whoever stops then has it all.
-        yield last
 
     def _load(self, unit: Unit) -> int:
         units, runner = self._units, self._runner

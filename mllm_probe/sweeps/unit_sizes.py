@@ -18,7 +18,7 @@ STRETCHED = 1.5
 
 
 def lay_out(job: Job, limits: Limits) -> Layout:
-    """Cut a sweep into tiles and units.
+    """Cut a sweep into batches and units.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ import xarray as xr
 from mllm_probe.models.lock import ModelLock
 from mllm_probe.sweeps import StoreProgress, open_grid
 from mllm_probe.sweeps.engine import Engine
-from mllm_probe.sweeps.sweep_store import StoreWatch
+from mllm_probe.sweeps.store_progress import StoreWatch
 
 
 class Driven:

@@ -1,0 +1,157 @@
+"""How far the store of a sweep or of patch has come, over all processes that fill it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from mllm_probe import schema
+from mllm_probe.activations import zarr_groups
+from mllm_probe.activations.unit_dataset import dataset_of
+from mllm_probe.activations.unit_layout import description
+from mllm_probe.activations.unit_store import UnitStore
+from mllm_probe.sweeps.sweep_store import ORDER, OWN_ATTRIBUTES, RUNS, open_unit_store
+from mllm_probe.typing import JsonObject
+
+_RATE_UNITS = 8
+"""Units that were finished last, from which the rate is."""
+
+
+@dataclass(frozen=True)
+class StoreProgress:
+    """Progress of a stored sweep, over all processes that fill it.
+
+    Attributes
+    ----------
+    done, total : int
+        Steered runs of finished units (cells on one image; cells that share a run count once).
+    seconds : float
+        Time that its units took, added up over processes.
+    rate : float
+        Runs per second over the units that were finished last; 0 before the first one.
+    finished : bool
+    updated : float
+        When the last unit was finished, in seconds since 1970; 0 before the first one.
+    units, units_done : int
+        Units of work.
+    """
+
+    done: int
+    total: int
+    seconds: float
+    rate: float
+    finished: bool
+    updated: float
+    units: int = 0
+    units_done: int = 0
+
+
+class StoreWatch:
+    """Follows the progress of a store; what a finished unit noted is read once.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no store yet.
+    ValueError
+        If something else is there, or it is damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._store = open_unit_store(path)
+        self._runs: list[int] = json.loads(self._store.attributes[RUNS])
+        self._notes: dict[str, JsonObject] = {}
+
+    def notes(self) -> dict[str, JsonObject]:
+        """What each finished unit noted, without its chunks: when it was written, its seconds, host, device, dtype."""
+        finished = self._store.finished()
+        self._notes = {name: note for name, note in self._notes.items() if name in finished}
+        for name in finished.difference(self._notes):
+            note = self._store.marker(name)
+            self._notes[name] = {key: value for key, value in note.items() if key != "chunks"}
+        return self._notes
+
+    def mend(self) -> dict[str, str]:
+        """Compare every chunk with its checksum, and give damaged units back; what is wrong with each."""
+        return self._store.mend()
+
+    def read(self) -> StoreProgress:
+        """Progress as it is now."""
+        notes = self.notes()
+        runs = dict(zip(self._store.units, self._runs, strict=True))
+        return StoreProgress(
+            done=sum(runs[name] for name in notes),
+            total=sum(self._runs),
+            seconds=sum(float(note["seconds"]) for note in notes.values()),
+            rate=_rate(notes, runs),
+            finished=len(notes) == len(runs),
+            updated=max((float(note["written"]) for note in notes.values()), default=0.0),
+            units=len(runs),
+            units_done=len(notes),
+        )
+
+
+def read_progress(path: str | Path) -> StoreProgress:
+    """Progress of a sweep with ``store=path``; safe while other processes write to it.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no store yet.
+    ValueError
+        If something else is there, it is damaged, or its arrays name codecs that this package does not write.
+    """
+    return StoreWatch(path).read()
+
+
+def open_grid(path: str | Path) -> xr.Dataset:
+    """The grid of a store as far as it has come, its values left on disk until they are used.
+
+    Parameters
+    ----------
+    path : str or Path
+        A store of a sweep or of patch, or a grid that was written with ``to_zarr``.
+
+    Returns
+    -------
+    Dataset
+        Of the final shape, samples in the order in which they were given; what is not finished has its fill value, and
+        ``done`` says what is. Attribute ``progress``, share of the runs.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no Zarr group.
+    ValueError
+        If it is damaged, or its arrays name codecs that this package does not write.
+    """
+    folder = zarr_groups.as_folder(path)
+    if description(folder) is None:
+        return zarr_groups.open_group(folder)
+    progress, grid = read_progress(folder), dataset_of(UnitStore.open(folder))
+    share = progress.done / progress.total if progress.total else progress.units_done / progress.units
+    kept = {name: value for name, value in grid.attrs.items() if name not in OWN_ATTRIBUTES}
+    grid = grid.isel({schema.SAMPLE: np.argsort(json.loads(grid.attrs[ORDER]))})
+    return grid.drop_attrs(deep=False).assign_attrs(kept | {"progress": share})
+
+
+def _rate(notes: Mapping[str, JsonObject], runs: Mapping[str, int]) -> float:
+    last = sorted((float(note["written"]), float(note["seconds"]), runs[name]) for name, note in notes.items())
+    last = last[-_RATE_UNITS:]
+    if not last:
+        return 0.0
+    began = min(written - seconds for written, seconds, _ in last)
+    return sum(count for *_, count in last) / max(last[-1][0] - began, 1e-9)
