@@ -220,7 +220,8 @@ def test_two_shards_and_one_that_joins_fill_the_store_of_one_process(
     assert main(["status", "grid.zarr", "--json"]) == 3
     status = json.loads(capsys.readouterr().out)
     assert 0 < status["progress"]["done"] < status["progress"]["total"] and status["workers"][0]["device"] == "cpu"
-    assert main(["work", "grid.zarr", "--shard", "2/3"]) == 0 and main(["work", "grid.zarr"]) == 0
+    assert main(["work", "grid.zarr", "--shard", "2/3"]) == 0 and main(["status", "grid.zarr"]) == 3
+    assert main(["work", "grid.zarr"]) == 0
     xr.testing.assert_identical(numbers(here / "grid.zarr"), numbers(done / "grid.zarr"))
     assert main(["status", "grid.zarr", "--check"]) == 0 and "(100%)" in capsys.readouterr().out
     next((here / "grid.zarr" / "logprob").glob("c.*")).unlink()
