@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import platform
 import random
 import shutil
@@ -229,7 +230,8 @@ class UnitStore:
                     self._writable[variable][region] = values
             flush_keys(self._store, keys)
             chunks = {key: checksum(self._content(key)) for key in keys}
-            marker = {"unit": name, "chunks": chunks, "host": platform.node(), "written": time.time(), **facts}
+            who = {"host": platform.node(), "process": os.getpid(), "written": time.time()}
+            marker = {"unit": name, "chunks": chunks, **who, **facts}
             write_new_key(self._writing, marker_key(name), sealed(marker | schema.provenance()))
         return True
 

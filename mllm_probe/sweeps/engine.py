@@ -55,7 +55,7 @@ class Engine:
         shard: Shard = WHOLE,
         cluster: Cluster | None = None,
     ) -> None:
-        self.job, self.coarse, self.limits = job, coarse, limits or chunk_size.DEFAULT
+        self.job, self.store, self.coarse, self.limits = job, store, coarse, limits or chunk_size.DEFAULT
         self._runner = Runner(job, self.limits)
         self._units = None if store is None else UnitRuns(self._runner, store, shard, cluster)
         self._attributes: Attributes = {}

@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mllm_probe.sweeps.store_progress import StoreProgress, StoreWatch
+from mllm_probe.sweeps.store_workers import Worker
 from mllm_probe.typing import JsonObject
-
-
-@dataclass(frozen=True)
-class Worker:
-    """What one host did with one kind of device.
-
-    Attributes
-    ----------
-    host, device, dtype : str
-    units, runs : int
-    seconds : float
-        That its units took, added up.
-    last : float
-        When its last unit was finished, in seconds since 1970.
-    """
-
-    host: str
-    device: str
-    dtype: str
-    units: int
-    runs: int
-    seconds: float
-    last: float
 
 
 @dataclass(frozen=True)
@@ -73,8 +50,8 @@ class StoreStatus:
         for one in self.workers:
             ago = _spoken(max(time.time() - one.last, 0))
             lines.append(
-                f"  {one.host}, {one.device} {one.dtype}: {one.units:,} units, {one.runs:,} runs, "
-                f"{one.runs / max(one.seconds, 1e-9):,.1f} per second of its own, last {ago} ago"
+                f"  {one.host}, {one.device} {one.dtype}, {one.processes} process{'es' * (one.processes > 1)}: "
+                f"{one.units:,} units, {one.runs:,} runs, {one.rate:,.1f} per second of each, last {ago} ago"
             )
         if self.damaged is not None:
             lines.append("every checksum is right" if not self.damaged else f"{len(self.damaged)} damaged, given back:")
@@ -101,21 +78,7 @@ def store_status(path: str | Path, *, check: bool = False) -> StoreStatus:
     """
     watch = StoreWatch(path)
     damaged = watch.mend() if check else None
-    notes, by = watch.notes(), dict[tuple[str, str, str], list[JsonObject]]()
-    for note in notes.values():
-        by.setdefault((str(note["host"]), str(note["device"]), str(note["dtype"])), []).append(note)
-    workers = [_worker(key, own) for key, own in sorted(by.items())]
-    return StoreStatus(str(path), watch.read(), tuple(workers), damaged)
-
-
-def _worker(key: tuple[str, str, str], notes: Sequence[JsonObject]) -> Worker:
-    return Worker(
-        *key,
-        units=len(notes),
-        runs=sum(int(note["runs"]) for note in notes),
-        seconds=sum(float(note["seconds"]) for note in notes),
-        last=max(float(note["written"]) for note in notes),
-    )
+    return StoreStatus(str(path), watch.read(), watch.workers(), damaged)
 
 
 def _spoken(seconds: float | None) -> str:

@@ -15,6 +15,7 @@ from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.unit_dataset import dataset_of
 from mllm_probe.activations.unit_layout import description
 from mllm_probe.activations.unit_store import UnitStore
+from mllm_probe.sweeps.store_workers import Worker, workers_of
 from mllm_probe.sweeps.sweep_store import ORDER, OWN_ATTRIBUTES, RUNS, open_unit_store
 from mllm_probe.typing import JsonObject
 
@@ -79,6 +80,10 @@ class StoreWatch:
             note = self._store.marker(name)
             self._notes[name] = {key: value for key, value in note.items() if key != "chunks"}
         return self._notes
+
+    def workers(self) -> tuple[Worker, ...]:
+        """Who computed what is finished."""
+        return workers_of(self.notes().values())
 
     def mend(self) -> dict[str, str]:
         """Compare every chunk with its checksum, and give damaged units back; what is wrong with each."""

@@ -28,6 +28,7 @@ def test_who_filled_it_and_how_much_is_left(begun):
     assert 0 < half.progress.units_done < half.progress.units and half.damaged is None
     (worker,) = half.workers
     assert (worker.runs, worker.device, worker.dtype) == (half.progress.done, "cpu", "float32")
+    assert worker.processes == 1 and worker.rate == worker.runs / worker.seconds and "1 process:" in str(half)
     assert half.seconds_left > 0 and "left" in str(half) and worker.host in str(half)
     go_on()
     whole = store_status(store)

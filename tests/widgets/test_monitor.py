@@ -165,6 +165,8 @@ def test_stop_keeps_what_was_measured_and_a_store_goes_on(given, small, tmp_path
     assert found.done <= monitor.done < found.total
     monitor.watch(sweeps.sweep_iter(*given, store=tmp_path / "s", **SETTINGS))
     assert monitor.wait(SOON) and (monitor.done, monitor.note) == (monitor.total, "")
+    (worker,) = monitor.workers
+    assert (worker["runs"], worker["processes"], worker["device"]) == (monitor.total, 1, "cpu") and worker["rate"] > 0
     monitor.close()
 
 
@@ -249,10 +251,12 @@ def test_a_store_is_followed_until_it_is_finished(given, small, tmp_path, monkey
     monitor.observe(lambda change: change.new > 0 and halfway.set(), "done")
     assert monitor.done or halfway.wait(SOON)
     assert not monitor.controllable and "another process" in monitor.note
+    assert monitor.workers[0]["runs"] <= monitor.total
     for _ in grids:
         pass
     assert monitor.wait(SOON) and heatmap.wait(SOON)
     assert (monitor.status, monitor.done, monitor.progress) == ("finished", monitor.total, 1.0)
+    assert [one["runs"] for one in monitor.workers] == [monitor.total]
     assert shows(heatmap, effect(monitor.grid))
     heatmap.close()
     monitor.close()

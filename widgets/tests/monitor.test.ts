@@ -1,5 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { bytes, count, duration, facts, heading, pace, type State } from "../src/monitor/facts";
+import {
+  bytes,
+  count,
+  duration,
+  facts,
+  heading,
+  pace,
+  type State,
+  WORKER_HEADINGS,
+  workerRows,
+} from "../src/monitor/facts";
 
 const state: State = {
   status: "running",
@@ -14,6 +24,7 @@ const state: State = {
   memory: 1.24e9,
   memory_free: 9.3e9,
   controllable: true,
+  workers: [],
 };
 
 describe("the monitor's numbers", () => {
@@ -52,5 +63,19 @@ describe("the monitor's numbers", () => {
     expect(heading({ ...state, progress: 0.9999 })).toBe("running · 99 %");
     expect(heading({ ...state, status: "pausing" })).toBe("pausing after the current step · 12 %");
     expect(heading({ ...state, status: "idle" })).toBe("nothing to watch");
+  });
+  it("name who computed, and how fast each process of it is", () => {
+    const worker = {
+      host: "node-1",
+      device: "cuda",
+      dtype: "bfloat16",
+      processes: 4,
+      runs: 12345,
+      rate: 0.5,
+      silent: 65,
+    };
+    const [row] = workerRows([worker]);
+    expect(row).toEqual(["node-1", "cuda, bfloat16", "4", "12\u202f345", "30.0 per min", "1 min 5 s ago"]);
+    expect(row).toHaveLength(WORKER_HEADINGS.length);
   });
 });

@@ -14,6 +14,7 @@ from mllm_probe.models.lock import ModelLock
 from mllm_probe.sweeps import StoreProgress, open_grid
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.store_progress import StoreWatch
+from mllm_probe.sweeps.store_workers import Worker
 
 
 class Driven:
@@ -35,6 +36,7 @@ class Driven:
         self._engine: Engine | None = source if isinstance(source, Engine) else getattr(source, "engine", None)
         self._iterator: Any = source.run() if isinstance(source, Engine) else iter(source)
         self._grid: xr.Dataset | None = None
+        self._watch: StoreWatch | None = None
         self._ended = False
         self.total = 0 if self._engine is None else int(self._engine.total)
         self.lock: ModelLock | None = None if self._engine is None else self._engine.job.model.lock
@@ -62,6 +64,13 @@ class Driven:
     def grid(self) -> xr.Dataset | None:
         """The grid as far as it has come."""
         return self._engine.dataset() if self._is_engine and self._engine is not None else self._grid
+
+    def workers(self) -> tuple[Worker, ...]:
+        """Who computed what the sweep's store holds; empty without a store."""
+        if self._watch is None and self._engine is not None and self._engine.store is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._watch = StoreWatch(self._engine.store)
+        return () if self._watch is None else self._watch.workers()
 
     def step(self) -> bool:
         """Take one step; False when there is none left."""
@@ -107,6 +116,10 @@ class Stored:
         except FileNotFoundError:
             return None
         return self._watch.read()
+
+    def workers(self) -> tuple[Worker, ...]:
+        """Who computed what the store holds."""
+        return () if self._watch is None else self._watch.workers()
 
     @property
     def grid(self) -> xr.Dataset | None:

@@ -17,6 +17,7 @@ import xarray as xr
 from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.sweeps import StoreProgress
 from mllm_probe.sweeps.engine import Engine
+from mllm_probe.sweeps.store_workers import Worker
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
 from mllm_probe.widgets.monitor.pace import Pace
@@ -63,6 +64,9 @@ class SweepMonitor(ProbeWidget):
         Bytes that this process holds on the model's device, and free bytes there; 0 for a store.
     controllable : bool
         Whether it can be paused and stopped here.
+    workers : list of dict
+        Who computed what the sweep's store holds: ``host``, ``device``, ``dtype``, ``processes``, ``runs``, ``rate``
+        (runs per second of one process), ``silent`` (seconds since its last unit). Empty without a store.
     note : str
         What else there is to know.
 
@@ -85,6 +89,7 @@ class SweepMonitor(ProbeWidget):
     memory = traitlets.Int(0).tag(sync=True)
     memory_free = traitlets.Int(0).tag(sync=True)
     controllable = traitlets.Bool(False).tag(sync=True)
+    workers = traitlets.List(traitlets.Dict()).tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
     turn = traitlets.Int(0, help="Number of the sweep that is monitored; not for the front-end.")
 
@@ -189,7 +194,8 @@ class SweepMonitor(ProbeWidget):
     def _told(self, source: Driven | Stored, cancelled: threading.Event) -> None:
         """Run to the end, and say how it ended."""
         own = isinstance(source, Driven)
-        fresh = {"done": 0, "progress": 0.0, "rate": 0.0, "seconds": 0.0, "seconds_left": None, "memory": 0}
+        fresh: Traits = {"done": 0, "workers": [], "progress": 0.0, "rate": 0.0}
+        fresh |= {"seconds": 0.0, "seconds_left": None, "memory": 0}
         self.publish(status="running", message="", note="" if own else _ELSEWHERE, controllable=own, **fresh)
         try:
             outcome = self._drive(source, cancelled) if isinstance(source, Driven) else self._look(source, cancelled)
@@ -202,7 +208,7 @@ class SweepMonitor(ProbeWidget):
         self.publish(controllable=False, **outcome)
 
     def _drive(self, source: Driven, cancelled: threading.Event) -> Traits:
-        pace, again = Pace(), 0.0
+        pace, again, looked = Pace(), 0.0, 0.0
         try:
             while not cancelled.is_set() and source.step():
                 self._renewed(source)
@@ -210,10 +216,14 @@ class SweepMonitor(ProbeWidget):
                 if (now := time.monotonic()) >= again or self._paused:
                     self.publish(**self._measured(source, pace))
                     again = now + _SHORTEST_UPDATE
+                if now >= looked:  # markers are files: they are not read with every step
+                    self.publish(workers=_told_of(source.workers()))
+                    looked = now + POLL
                 self._rest(pace, cancelled)
             stopped = source.share < 1
             ended = {"status": "cancelled", "note": _STOPPED} if stopped else {"status": "finished"}
-            return self._measured(source, pace) | {"seconds_left": None} | ended
+            workers = _told_of(source.workers())
+            return self._measured(source, pace) | {"seconds_left": None, "workers": workers} | ended
         finally:
             source.close()
 
@@ -253,7 +263,7 @@ class SweepMonitor(ProbeWidget):
         while True:
             state = source.read()
             if state is not None:
-                self.publish(**_read(state))
+                self.publish(**_read(state), workers=_told_of(source.workers()))
                 if state.updated != seen:
                     self._renewed(source)
                 seen = state.updated
@@ -315,6 +325,13 @@ def _held(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.memory_allocated(device))
     return int(psutil.Process().memory_info().rss)
+
+
+def _told_of(workers: Iterable[Worker]) -> list[Traits]:
+    """Workers as the front-end takes them."""
+    now = time.time()
+    names = ("host", "device", "dtype", "processes", "runs", "rate")
+    return [{name: getattr(one, name) for name in names} | {"silent": max(0.0, now - one.last)} for one in workers]
 
 
 def _read(state: StoreProgress) -> Traits:

@@ -1,5 +1,18 @@
 /** What the monitor says: facts with units, from the numbers of the kernel. */
 
+/** What one host computed with one kind of device. */
+export interface Worker {
+  host: string;
+  device: string;
+  dtype: string;
+  processes: number;
+  runs: number;
+  /** Runs per second of one process. */
+  rate: number;
+  /** Seconds since its last unit. */
+  silent: number;
+}
+
 export interface State {
   status: string;
   message: string;
@@ -13,6 +26,7 @@ export interface State {
   memory: number;
   memory_free: number;
   controllable: boolean;
+  workers: Worker[];
 }
 
 const grouped = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
@@ -78,3 +92,17 @@ export function facts(state: State): [string, string][] {
   if (state.memory > 0) found.push(["memory", `${bytes(state.memory)}, ${bytes(state.memory_free)} free`]);
   return found;
 }
+
+/** Cells of the table of workers, one row each. */
+export const workerRows = (workers: Worker[]): string[][] =>
+  workers.map((one) => [
+    one.host,
+    `${one.device}, ${one.dtype}`,
+    count(one.processes),
+    count(one.runs),
+    pace(one.rate),
+    `${duration(one.silent)} ago`,
+  ]);
+
+/** Headings of those cells. */
+export const WORKER_HEADINGS = ["host", "device", "processes", "runs", "rate of each", "last unit"];

@@ -3,12 +3,12 @@ import type { RenderProps } from "@anywidget/types";
 import base from "../base/base.css";
 import { h, show, widgetRoot } from "../base/dom";
 import { withKernelNote } from "../base/kernel";
-import { facts, heading, type State } from "./facts";
+import { facts, heading, type State, WORKER_HEADINGS, workerRows } from "./facts";
 import css from "./monitor.css";
 
 const STATE: (keyof State)[] = [
   ...(["status", "message", "note", "done", "total", "progress", "rate"] as const),
-  ...(["seconds", "seconds_left", "memory", "memory_free", "controllable"] as const),
+  ...(["seconds", "seconds_left", "memory", "memory_free", "controllable", "workers"] as const),
 ];
 
 function render({ model, el, signal }: RenderProps<State>): () => void {
@@ -24,10 +24,13 @@ function render({ model, el, signal }: RenderProps<State>): () => void {
   const fill = h("i");
   const bar = h("div", { class: "mp-progress", role: "progressbar", "aria-label": "progress of the sweep" }, fill);
   const list = h("dl", { class: "mp-facts" });
+  const headings = h("tr", {}, ...WORKER_HEADINGS.map((name) => h("th", { scope: "col" }, name)));
+  const rows = h("tbody");
+  const workers = h("table", { class: "mp-workers", "data-testid": "monitor-workers" }, h("thead", {}, headings), rows);
   const note = h("p", { class: "mp-monitor-note", "data-testid": "monitor-note" });
   const error = h("p", { class: "mp-error", role: "alert", "data-testid": "monitor-error" });
   const head = h("div", { class: "mp-head" }, h("h3", {}, "Sweep"), status, buttons);
-  root.append(head, bar, list, note, error);
+  root.append(head, bar, list, workers, note, error);
   el.append(root);
 
   const draw = () => {
@@ -40,6 +43,10 @@ function render({ model, el, signal }: RenderProps<State>): () => void {
     list.replaceChildren(
       ...facts(state).map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", { "data-fact": name }, text))),
     );
+    rows.replaceChildren(
+      ...workerRows(state.workers).map((cells) => h("tr", {}, ...cells.map((text) => h("td", {}, text)))),
+    );
+    show(workers, state.workers.length > 0);
     note.textContent = state.note;
     show(note, state.note !== "");
     error.textContent = state.message;
