@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +15,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     Parameters
     ----------
     workers : int, optional
-        Processes of this machine, of one thread each.
+        Processes of this machine, of one thread each. Where there are GPUs, each sees one of them, in turns.
     scheduler : str, optional
         Address of a scheduler.
 
@@ -35,15 +36,40 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     if workers is not None and workers < 1:
         raise ValueError(f"workers: expected 1 or more, got {workers}.")
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise ImportError("a cluster needs Dask: pip install 'mllm-probe[dask]'.") from error
-    if scheduler is not None:
+    if workers is None:
         with Client(scheduler, timeout="20s") as client:
             yield client
         return
-    with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
+    with _local_cluster(workers, visible_gpus()) as cluster, Client(cluster) as client:
         yield client
+
+
+def visible_gpus() -> list[str]:
+    """CUDA devices that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    import torch
+
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return [str(number) for number in range(torch.cuda.device_count())] if named is None else _names(named)
+
+
+def _names(variable: str) -> list[str]:
+    return [name.strip() for name in variable.split(",") if name.strip() and name.strip() != "-1"]
+
+
+def _local_cluster(workers: int, gpus: Sequence[str]) -> Any:
+    """A cluster of worker processes, each of which sees one of the GPUs."""
+    from distributed import LocalCluster
+
+    class Pinned(LocalCluster):
+        def new_worker_spec(self) -> dict[Any, dict[str, Any]]:
+            # In the worker's environment before it starts: CUDA looks at it once.
+            (name, spec), *_ = super().new_worker_spec().items()
+            env = {"CUDA_VISIBLE_DEVICES": gpus[int(name) % len(gpus)]} if gpus else {}
+            return {name: spec | {"options": spec["options"] | {"env": env}}}
+
+    cluster = Pinned(n_workers=0, threads_per_worker=1, dashboard_address=None)
+    cluster.scale(workers)  # only workers that are added are asked for their own settings
+    return cluster

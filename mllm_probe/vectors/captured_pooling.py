@@ -94,7 +94,7 @@ class CapturedActivations:
         Norms of kinds that were not captured whole are NaN.
         """
         samples = [[NormSample() for _ in range(len(KINDS) + 1)] for _ in self.layers]
-        with tqdm(total=len(self.rows), disable=progress is not True, unit="picture", desc="vectors") as bar:
+        with tqdm(total=len(self.rows), disable=progress is not True, unit="image", desc="vectors") as bar:
             for part in self._parts():
                 rows = self.rows[part]
                 pooled, places = {}, self._kinds(rows)

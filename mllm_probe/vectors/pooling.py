@@ -87,7 +87,7 @@ def pool(
     """
     samples = {layer: [NormSample() for _ in range(len(KINDS) + 1)] for layer in layers}
     batches = in_batches(model, requests, batch_size, lambda _, encoded: _pool_batch(model, encoded, scopes, layers))
-    with tqdm(total=len(requests), disable=progress is not True, unit="picture", desc="vectors") as bar:
+    with tqdm(total=len(requests), disable=progress is not True, unit="image", desc="vectors") as bar:
         for part, (pooled, norms, places) in batches:
             on_batch(part.start, pooled)
             for layer, values in zip(layers, stacked_on_host([norms[layer] for layer in layers]), strict=True):
