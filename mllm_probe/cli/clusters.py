@@ -70,6 +70,8 @@ def _local_cluster(workers: int, gpus: Sequence[str]) -> Any:
             env = {"CUDA_VISIBLE_DEVICES": gpus[int(name) % len(gpus)]} if gpus else {}
             return {name: spec | {"options": spec["options"] | {"env": env}}}
 
-    cluster = Pinned(n_workers=0, threads_per_worker=1, dashboard_address=None)
+    # Any free port: with the usual one, a second cluster of this machine warns that it is taken.
+    served = {"dashboard_address": "127.0.0.1:0", "scheduler_kwargs": {"dashboard": False}}
+    cluster = Pinned(n_workers=0, threads_per_worker=1, **served)
     cluster.scale(workers)  # only workers that are added are asked for their own settings
     return cluster
