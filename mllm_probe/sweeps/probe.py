@@ -20,6 +20,7 @@ from mllm_probe.sweeps.cells import Cell, no_pairs, scored_pairs
 from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.grid import CELL_DIMS
 from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.record import Recorder
 from mllm_probe.sweeps.scoring import Baseline
 from mllm_probe.sweeps.sweep_store import SweepStore
 from mllm_probe.sweeps.units import Layout, Units
@@ -110,6 +111,8 @@ class Probe:
     ----------
     job : Job
     limits : Limits
+    records : bool
+        Whether what the sweep records is recorded here too, into arrays of its size.
 
     Attributes
     ----------
@@ -121,10 +124,13 @@ class Probe:
         Memory of a prompt and of each row, on the safe side, and what is free.
     rows : int
         Most rows of a chunk that fit.
+    recorder : Recorder or None
+        Where something is recorded: as it is made for a sweep, so that what does not fit raises now.
     """
 
-    def __init__(self, job: Job, limits: Limits) -> None:
+    def __init__(self, job: Job, limits: Limits, *, records: bool = False) -> None:
         self._job, self.free = job, free_bytes(job.model.device)
+        self.recorder = Recorder(job) if records and job.settings.record else None
         choosing, opening, running = Stopwatch(), Stopwatch(), Stopwatch()
         with job.computing():
             with choosing.running():
@@ -159,6 +165,7 @@ class Probe:
         """Costs of chunks of at most so many rows, from one row and from a chunk as large as may be timed."""
         if not self._cells:
             return Costs(Seconds(), Seconds(), 0.0, Seconds())
+        most = min(most, len(self._cells))  # a chunk of several images has more rows than one image has runs
         self.timed(1)
         one, many = self.timed(1), self.timed(min(_TRIED[0], most))
         while many.rows < most and self._took(many) < _TIMED_SECONDS / 2:
@@ -173,8 +180,9 @@ class Probe:
         """Bytes that a chunk allocates at its peak, and each of its rows, from two chunks of at most so many rows."""
         if not self._cells:
             return 0, 0
-        few, many = (peak_bytes(self._job.model.device, lambda n=n: self._chunk(n)) for n in (1, min(most, _TRIED[1])))
-        each = max(many - few, 0) // max(min(most, _TRIED[1]) - 1, 1)
+        tried = min(most, _TRIED[1], len(self._cells))
+        few, many = (peak_bytes(self._job.model.device, partial(self._chunk, rows)) for rows in (1, tried))
+        each = max(many - few, 0) // max(tried - 1, 1)
         return max(few - each, 0), each
 
     def _took(self, chunk: ChunkTime) -> float:
@@ -214,7 +222,10 @@ class Probe:
     ) -> list[tuple[Baseline, Scores]]:
         job = self._job
         pairs = scored_pairs(job.settings.axes, cells) if cells else no_pairs()
-        return job.scorer.run(shared, [Part(sample, [job.steering(cell) for cell in cells], pairs)], known)
+        part = Part(sample, [job.steering(cell) for cell in cells], pairs)
+        if self.recorder is None:
+            return job.scorer.run(shared, [part], known)
+        return job.scorer.run(shared, [part], known, self.recorder.reading(shared, part, unsteered=not cells))
 
 
 def copying(count: int) -> Seconds:

@@ -309,11 +309,6 @@ class Recorder:
         return torch.cat(pieces).transpose(1, 2)
 
 
-def recorded_bytes(job: Job) -> int:
-    """Bytes that a sweep's recordings take; as they are made for it, so that what does not fit raises now."""
-    return Recorder(job).nbytes if job.settings.record else 0
-
-
 def _at_columns(hidden: Tensor, run: _Run, layer: int) -> Tensor:
     """Hidden states [rows, positions, width] at columns of the prompt, those before this call from the unedited run."""
     here, before, earlier = run.columns(hidden.device, hidden.shape[1])

@@ -21,7 +21,6 @@ from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.planned_work import PlannedWork, planned_work, stored_work
 from mllm_probe.sweeps.probe import Costs, Probe, Seconds, Stored, copying, probe_store
 from mllm_probe.sweeps.readable_sizes import duration_text, size_text
-from mllm_probe.sweeps.record import recorded_bytes
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.unit_sizes import STRETCHED, lay_out
 
@@ -205,7 +204,7 @@ def plan_job(job: Job, limits: Limits | None = None, *, stored: bool = False) ->
         Whether a store is filled, unit by unit.
     """
     limits = limits or chunk_size.DEFAULT
-    probe, store = Probe(job, limits), Stored(0, 0, Seconds())
+    probe, store = Probe(job, limits, records=True), Stored(0, 0, Seconds())
     kept = limits.kept_prompts(probe.prompt_bytes, probe.free)
     if stored:
         layout = lay_out(job, limits, probe)
@@ -219,6 +218,7 @@ def plan_job(job: Job, limits: Limits | None = None, *, stored: bool = False) ->
     grid = grid_bytes(job.settings, len(job.samples))
     fixed, each = probe.peaks(work.largest)
     prompts = min(kept, len(job.samples)) + conditions(job)
+    recorded = 0 if probe.recorder is None else probe.recorder.nbytes
     return SweepPlan(
         cells=job.settings.axes.cells * len(job.samples),
         samples=len(job.samples),
@@ -232,7 +232,7 @@ def plan_job(job: Job, limits: Limits | None = None, *, stored: bool = False) ->
         bytes_per_image=probe.prompt_bytes,
         bytes_per_row=probe.row_bytes,
         bytes_free=probe.free,
-        bytes_at_peak=prompts * probe.prompt_bytes + fixed + each * work.largest + 2 * grid + recorded_bytes(job),
+        bytes_at_peak=prompts * probe.prompt_bytes + fixed + each * work.largest + 2 * grid + recorded,
         bytes_of_grid=grid,
         bytes_on_disk=store.bytes_of_all,
         seconds=total.wall,

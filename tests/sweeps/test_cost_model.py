@@ -12,6 +12,7 @@ from mllm_probe.sweeps import Machine, estimate
 from mllm_probe.sweeps.cost_model import Cost, size_of
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
+WORDS = {"cat": [7, 8], "dog": [9]}
 FAST = Machine("fast", 1e15, 1e15, 1e15, 0.0, 0.0)
 SETTINGS = {"strengths": (-2, -1, 0, 1), "draws": 4, "metrics": ("logprob", "named", "kl"), "max_new_tokens": 3}
 
@@ -20,7 +21,7 @@ SETTINGS = {"strengths": (-2, -1, 0, 1), "draws": 4, "metrics": ("logprob", "nam
 def test_a_configuration_gives_the_counts_and_bytes_of_the_loaded_model(family):
     model, inputs = wrapped_family(family, "cpu")
     prompt = inputs["input_ids"].shape[1]
-    loaded = sweeps.plan(model, random_vectors(model), inputs=[inputs] * 2, **SETTINGS)
+    loaded = sweeps.plan(model, random_vectors(model, words=WORDS), inputs=[inputs] * 2, **SETTINGS)
     planned = sweeps.plan(model.hf.config, 2, 2, prompt, **SETTINGS, machine=FAST)
     assert (planned.rows, planned.cells, planned.samples) == (loaded.rows, loaded.cells, loaded.samples)
     assert planned.kinds == {name: kind.runs for name, kind in loaded.kinds.items()}
@@ -78,9 +79,10 @@ def test_what_takes_longest_is_named_and_a_night_is_ten_hours():
 def test_more_of_anything_costs_more():
     model, _ = wrapped_family("llava", "cpu")
     asked = {"concepts": 2, "images": 4, "prompt_tokens": 50, "draws": 4, "max_new_tokens": 4, "layers": 1}
-    least = estimate(model.hf, **asked, machine="H100")
+    counting = Machine("counting", 1e9, 1e18, 1e18, 0.0, 0.0)
+    least = estimate(model.hf, **asked, machine=counting)
     for name, value in {"concepts": 300, "images": 5, "prompt_tokens": 90, "draws": 400, "max_new_tokens": 6}.items():
-        assert estimate(model.hf, **asked | {name: value}, machine="H100").seconds > least.seconds, name
+        assert estimate(model.hf, **asked | {name: value}, machine=counting).seconds > least.seconds, name
     bare = estimate(model.hf, **asked, metrics=("logprob",), machine="H100")
     assert set(least.costs) - set(bare.costs) == {"answers", "unsteered answer", "perplexity"}
 
