@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -24,7 +24,7 @@ from mllm_probe.sweeps.cells import Axes, plan_cells
 from mllm_probe.sweeps.grid_size import bytes_of
 from mllm_probe.sweeps.readable_sizes import duration_text, size_text
 
-PlannedModel = str | Path | PretrainedConfig
+PlannedModel: TypeAlias = str | Path | PretrainedConfig
 """What stands for a model before it has weights."""
 NIGHT_HOURS = 10.0
 _ROWS = 256
@@ -397,9 +397,7 @@ def estimate_sweep(model: PlannedModel, settings: Mapping[str, Any], machine: Ma
     for name, only in known.items():
         given = settings[name]
         if (tuple(given) if isinstance(given, list) else given) != only:
-            raise ValueError(
-                f"{name}: costs are known for {only!r} before a model has weights; got {described(given)}."
-            )
+            raise ValueError(f"{name}: costs before a model has weights are those of {only!r}; got {described(given)}.")
     layers, controls = settings["layers"], settings["controls"]
     return estimate(
         model,

@@ -62,11 +62,11 @@ def count_forwards(job: Job, work: PlannedWork) -> Forwards:
         added = joined * len(chunk)
         if cells or joined:
             scored = added + np.bincount(scored_pairs(settings.axes, cells).concept, minlength=concepts)
-            samples = {sample for sample, _ in chunk}
+            here = {sample for sample, _ in chunk}
             # Each sample's unsteered answer is generated once, or in every chunk where something reads it.
-            unanswered = joined and not work.stored and not answered.issuperset(samples)
+            unanswered = joined and not work.stored and not answered.issuperset(here)
             greedy = settings.decodes or (joined and forced) or unanswered
-            answered |= samples
+            answered |= here
             total += costs.run(added + len(cells), scored @ words, along=forced, greedy=greedy)
     return total
 

@@ -44,8 +44,8 @@ def lay_out(job: Job, limits: Limits, probe: Probe | None = None) -> Layout:
     if not job.cells:
         return Layout(rows, 1, 1, 1, samples)
     deep = len(axes.layers) > MOST_LAYERS
-    least = Units(axes, job.cells, job.skipped, Layout(rows, 1, 1, 1, 1))
-    of_layer = max(1, least.size((0, 1), least.together_strengths[0], 0))
+    smallest = Units(axes, job.cells, job.skipped, Layout(rows, 1, 1, 1, 1))
+    of_layer = max(1, smallest.size((0, 1), smallest.together_strengths[0], 0))
     if deep or job.scope.touches_prompt:
         layers = 1
     else:

@@ -145,3 +145,15 @@ def test_a_sweep_without_steering_has_its_unsteered_runs(strengths):
     units = Units(axes, cells, np.zeros((len(cells), 10), bool), Layout(8, 1, 1, 1, 1))
     places = {chunk for unit in units.all for chunk in chunks_of(units, unit, BY_CELL)}
     assert len(places) == 2 * len(strengths) * 10, "strength 0 is written by the unsteered runs"
+
+
+def test_opposite_strengths_that_share_runs_are_one_unit():
+    axes = Axes(("a", "b"), (0, 1), (-2.0, -1.0, 0.0, 1.0), {"concept": 1, "random": 8})
+    cells = plan_cells(axes, shared=("random",), opposite=("random",))
+    units = Units(axes, cells, np.zeros((len(cells), 4), bool), Layout(64, 1, 1, 1, 1))
+    assert units.together_strengths == [(3, 1), (0,)]
+    steered = [unit for unit in units.all if not unit.unsteered]
+    assert {unit.strengths for unit in steered} == {(3, 1), (0,)}
+    assert sum(map(units.count, steered)) == len(cells) * 4, "no run is made twice"
+    apart = Units(axes, plan_cells(axes), np.zeros((2 * 3 * 18, 4), bool), Layout(64, 1, 1, 1, 1))
+    assert apart.together_strengths == [(3,), (1,), (0,)]
