@@ -316,7 +316,7 @@ def estimate(
 
     Runs are counted by the code that counts them for a loaded model. Time is that of a model of the operations: in each
     part, the longest of computing, of reading memory and of calling the blocks. The two last ones are the same for few
-    rows as for many. Expect a factor of two; ``mp.plan`` on the loaded model measures.
+    rows as for many. On a CPU it gave half of what was measured; ``mp.plan`` on the loaded model measures.
 
     Parameters
     ----------
