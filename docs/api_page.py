@@ -64,7 +64,7 @@ SECTIONS = (
             f"sweeps.{n}"
             for n in ("SweepPlan", "join_sweep", "open_grid", "read_progress", "StoreProgress", "store_status")
         )
-        + ("sweeps.StoreStatus", "sweeps.Worker"),
+        + ("sweeps.StoreStatus", "sweeps.Worker", "sweeps.estimate", "sweeps.CostEstimate", "sweeps.Machine"),
     ),
     Section(
         "Studies",

@@ -47,6 +47,12 @@ def test_the_api_page_is_what_docstrings_say():
     assert page == api.page(), "docs/api.md is out of date: run python docs/api_page.py"
 
 
+def test_the_worked_example_is_what_its_script_prints():
+    example = load_script(ROOT / "docs" / "scale_example.py")
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    assert example.table(example.costs()) in page, "docs/scale.md is out of date: run python docs/scale_example.py"
+
+
 def test_every_public_name_is_on_the_api_page():
     public = {f"mp.{name}" for name in mp.__all__ if not isinstance(getattr(mp, name), (str, types.ModuleType))}
     public |= {f"mp.concepts.{name}" for name in mp.concepts.__all__} | {

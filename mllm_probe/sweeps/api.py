@@ -17,6 +17,7 @@ from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import DEFAULT_METRICS
 from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.steering.operations import ChangeFunction, Operation
+from mllm_probe.sweeps.cost_model import CostEstimate, Machine, PlannedModel, estimate_sweep
 from mllm_probe.sweeps.dask_units import Cluster, DaskClient, require_client
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
@@ -164,13 +165,14 @@ def sweep(
 
 
 def _with_parameters_of(
-    model_function: Callable[Parameters, Any],
+    model_function: Callable[Parameters, Any], *more: inspect.Parameter
 ) -> Callable[[Callable[..., Result]], Callable[Parameters, Result]]:
-    """Give a function the parameters of another one: its signature, for editors and type checkers alike.
+    """Give a function the parameters of another one, and more: its signature, for editors and type checkers alike.
 
     ``sweep`` is the one list of parameters, types and defaults.
     """
     signature = inspect.signature(model_function, eval_str=False)
+    signature = signature.replace(parameters=[*signature.parameters.values(), *more])
 
     def decorate(function: Callable[..., Result]) -> Callable[Parameters, Result]:
         returned = inspect.signature(function).return_annotation
@@ -213,31 +215,43 @@ def sweep_iter(**arguments: Any) -> Grids:
     return _grids(coarse=True, **arguments)
 
 
-@_with_parameters_of(sweep)
+@_with_parameters_of(sweep, inspect.Parameter("machine", inspect.Parameter.KEYWORD_ONLY, default=None))
 def plan(
-    store: str | Path | None, progress: bool, shard: str | None, client: object, **arguments: Any
-) -> SweepPlan:  # fmt: skip
+    model: ProbeModel | PlannedModel, store: str | Path | None, progress: bool, shard: str | None, client: object,
+    machine: Machine | str | None, **arguments: Any,
+) -> SweepPlan | CostEstimate:  # fmt: skip
     """What a sweep with these settings will take: rows, forwards, memory and time.
 
     Parameters
     ----------
-    model, vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
+    model : ProbeModel, or str, Path or PretrainedConfig
+        A loaded model; or, before there are weights, a name on the Hub, a folder with a ``config.json`` or a
+        configuration. Then ``vectors``, ``images`` and ``prompt`` are numbers: of concepts, of images, and of tokens of
+        a prompt with its image.
+    vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
         As for :func:`sweep`.
     max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs, shard
         As for :func:`sweep`.
+    machine : Machine or str, optional
+        Of a model without weights: what it is to run on, see :class:`mllm_probe.sweeps.Machine`; this CPU by default.
 
     Returns
     -------
-    SweepPlan
-        ``print(plan)`` is readable. Time is extrapolated from a few dozen rows that are run on the first image.
+    SweepPlan or CostEstimate
+        ``print(plan)`` is readable. Of a loaded model, time is extrapolated from chunks that are run on its first
+        images; of a configuration it is counted from operations and bytes, see :func:`mllm_probe.sweeps.estimate`.
 
     Raises
     ------
     ValueError, MemoryError
-        Whatever the sweep itself would refuse.
+        Whatever the sweep itself would refuse; of a configuration, whatever it says nothing about.
     """
     require_client(client)
-    return plan_job(_job(**arguments))
+    if isinstance(model, PlannedModel):
+        return estimate_sweep(model, arguments, machine)
+    if machine is not None:
+        raise ValueError("machine: a loaded model is timed where it is; leave machine= out, or give its configuration.")
+    return plan_job(_job(model=model, **arguments), stored=store is not None)
 
 
 def join_sweep(

@@ -76,8 +76,9 @@ class Cell:
         Places on the axes.
     control : str
     draw : int
-    places : tuple of (str, int, int)
-        Controls, concepts and draws whose scores this run gives: its own, and those whose run would be the same.
+    places : tuple of (str, int, int, int)
+        Controls, concepts, draws and strengths whose scores this run gives: its own, and those whose run would be the
+        same.
     """
 
     concept: int
@@ -85,7 +86,7 @@ class Cell:
     strength: int
     control: str
     draw: int
-    places: tuple[Place, ...]
+    places: tuple[tuple[str, int, int, int], ...]
 
 
 Place = tuple[str, int, int]
@@ -94,7 +95,13 @@ Duplicates = Mapping[Place, tuple[int, int]]
 """(control, concept, draw) → the (concept, draw) with the same edit, which is run in its place."""
 
 
-def plan_cells(axes: Axes, *, shared: Collection[str] = (), duplicates: Duplicates | None = None) -> list[Cell]:
+def plan_cells(
+    axes: Axes,
+    *,
+    shared: Collection[str] = (),
+    duplicates: Duplicates | None = None,
+    opposite: Collection[str] = (),
+) -> list[Cell]:
     """All runs of a sweep except strength 0, each once.
 
     Parameters
@@ -104,19 +111,35 @@ def plan_cells(axes: Axes, *, shared: Collection[str] = (), duplicates: Duplicat
         Controls whose draws are the same edit for every concept.
     duplicates : mapping, optional
         Which concepts and draws have the same vectors, from :func:`mllm_probe.sweeps.duplicates.find_duplicates`.
+    opposite : collection of str
+        Controls whose draw 2j at a strength is the same edit as draw 2j + 1 at the opposite strength, see
+        :func:`mllm_probe.sweeps.duplicates.opposite_controls`.
 
     Returns
     -------
     list of Cell
         Strength by strength, the ones nearest to 1 first; of each, the concepts, then the draws of the controls.
     """
-    runs = distinct_edits(axes, shared, duplicates)
+    edits = distinct_edits(axes, shared, duplicates)
+    runs: dict[tuple[str, int, int, int], list[tuple[str, int, int, int]]] = {}
+    for strength in coarse_strengths(axes.strengths):
+        turned = (
+            axes.strengths.index(-axes.strengths[strength]) if -axes.strengths[strength] in axes.strengths else None
+        )
+        for (control, concept, draw), places in edits.items():
+            run = (control, concept, draw, strength)
+            if turned is not None and control in opposite and (control, concept, draw ^ 1, turned) in runs:
+                run = (control, concept, draw ^ 1, turned)
+            runs.setdefault(run, []).extend((*place, strength) for place in places)
     return [
-        Cell(concept, layer, strength, control, draw, places)
-        for strength in coarse_strengths(axes.strengths)
-        for (control, concept, draw), places in runs.items()
+        Cell(concept, layer, strength, control, draw, tuple(places))
+        for (control, concept, draw, strength), places in runs.items()
         for layer in range(len(axes.layers))
     ]
+
+
+def _place_of(strengths: Sequence[float], strength: float) -> int | None:
+    return strengths.index(strength) if strength in strengths else None
 
 
 def other_concepts(concept: int, concepts: int) -> list[int]:
@@ -182,9 +205,9 @@ def scored_pairs(axes: Axes, cells: Sequence[Cell]) -> Pairs:
     """Pairs of a chunk: each run with every place of the grid that it gives."""
     names = list(axes.controls)
     rows = [
-        (row, concept, cell.layer, cell.strength, names.index(control), draw)
+        (row, concept, cell.layer, strength, names.index(control), draw)
         for row, cell in enumerate(cells)
-        for control, concept, draw in cell.places
+        for control, concept, draw, strength in cell.places
     ]
     return Pairs(*np.array(rows, dtype=np.int64).reshape(-1, 6).T)
 

@@ -1,4 +1,4 @@
-"""Concepts and draws whose vectors are the same, so that they are run once."""
+"""Concepts, draws and doses whose edits are the same, so that they are run once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import parts_of, stacked_on_host
-from mllm_probe.steering.controls import CONTROLS, is_seeded
+from mllm_probe.steering.controls import CONTROLS, is_antithetic, is_seeded
+from mllm_probe.steering.operations import OPERATIONS
 from mllm_probe.sweeps.cells import Axes
+from mllm_probe.sweeps.settings import OWN_PROJECTION, Settings
 
 _OF_CONCEPT = ("vector", "raw_norm", "negative_projection")
 
@@ -54,6 +56,18 @@ def find_duplicates(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int
             alike = _first_alike(drawn[own], sums[own])
             duplicates |= {(name, concept, d): (concept, alike[d]) for d in range(count) if alike[d] != d}
     return duplicates
+
+
+def opposite_controls(settings: Settings) -> tuple[str, ...]:
+    """Controls of which draw 2j at a strength is the same edit as draw 2j + 1 at the opposite one, to the bit.
+
+    So it is where the change is the strength times a length times the direction that was drawn, as for ``add`` in every
+    unit: of a product of numbers the sign is exact. What is recorded along a row's own direction has another sign for
+    each of the two, so that both are run then.
+    """
+    if settings.operation is not OPERATIONS["add"] or OWN_PROJECTION in settings.recorded:
+        return ()
+    return tuple(name for name in settings.axes.controls if is_antithetic(name))
 
 
 def _contents(vectors: xr.Dataset, names: Iterable[str], dims: tuple[str, ...]) -> list[list[Tensor]]:

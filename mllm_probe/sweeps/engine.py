@@ -15,7 +15,7 @@ from mllm_probe.sweeps.dask_units import Cluster
 from mllm_probe.sweeps.grid import Grid, eligible_doses
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import Block, plan_order
-from mllm_probe.sweeps.requirements import least_images, warn_of_too_few
+from mllm_probe.sweeps.requirements import warn_of_too_few
 from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.shard import WHOLE, Shard
 from mllm_probe.sweeps.unit_runs import UnitRuns
@@ -152,13 +152,9 @@ class Engine:
         return finished
 
     def _warn_of_too_few_eligible(self) -> None:
-        """Before the first steered run, read the unsteered answers of images that come without a library.
-
-        Without controls no verdict is to be had, so that there is nothing to warn of.
-        """
+        """Before the first steered run, read the unsteered answers, where verdicts hang on them."""
         job, count = self.job, len(self.job.samples)
-        alone = len(job.settings.axes.controls) == 1
-        if alone or job.samples.of_library or not job.cells or count < least_images(job.settings):
+        if not job.answers_first:
             return
         eligible = self.grid.eligible.copy()
         missing = [sample for sample in range(count) if not self.grid.has_unsteered[sample]]

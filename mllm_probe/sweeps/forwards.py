@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import ceil
 
@@ -12,7 +11,7 @@ from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.sweeps.cells import scored_pairs
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.order import Block
+from mllm_probe.sweeps.planned_work import PlannedWork
 
 
 @dataclass(frozen=True)
@@ -43,34 +42,38 @@ class Forwards:
         return Forwards(*(getattr(self, f.name) * times for f in fields(self)))
 
 
-def count_forwards(job: Job, chunks: Sequence[Sequence[Block]]) -> Forwards:
-    """Forwards of a job whose samples run in these chunks, if no answer ends early.
+def count_forwards(job: Job, work: PlannedWork) -> Forwards:
+    """Forwards of a job, if no answer ends early, without choosing the path and perplexity's reading of answers.
 
     Parameters
     ----------
     job : Job
-    chunks : sequence of sequence of Block
-        What runs together.
+    work : PlannedWork
     """
     settings, costs, words = job.settings, _Costs.of(job), _longer_words(job)
     concepts = len(settings.axes.concepts)
     forced, joined = bool(settings.reading("forced")), job.unsteered_in_chunks
     answered: set[int] = set()
-    with_example = set(job.samples.examples) & set(settings.axes.concepts) if settings.reading("reference") else ()
-    total = costs.opening * (len(job.samples) + len(with_example))
-    if not joined:
-        total += costs.run(1, words.sum(0), along=forced, greedy=True) * len(job.samples)
-    for blocks in chunks:
-        cells = [job.cells[number] for block in blocks for number in block.cells]
-        added = joined * len(blocks)
+    total = costs.opening * (work.opened + conditions(job))
+    for samples in work.answers if joined else [[sample] for sample in range(len(job.samples))]:
+        total += costs.run(len(samples), words.sum(0) * len(samples), along=forced, greedy=True)
+    for chunk in work.chunks:
+        cells = [cell for _, own in chunk for cell in own]
+        added = joined * len(chunk)
         if cells or joined:
             scored = added + np.bincount(scored_pairs(settings.axes, cells).concept, minlength=concepts)
+            here = {sample for sample, _ in chunk}
             # Each sample's unsteered answer is generated once, or in every chunk where something reads it.
-            unanswered = joined and not answered.issuperset(block.sample for block in blocks)
+            unanswered = joined and not work.stored and not answered.issuperset(here)
             greedy = settings.decodes or (joined and forced) or unanswered
-            answered.update(block.sample for block in blocks)
+            answered |= here
             total += costs.run(added + len(cells), scored @ words, along=forced, greedy=greedy)
     return total
+
+
+def conditions(job: Job) -> int:
+    """Prompts after which perplexity reads answers."""
+    return 0 if job.scorer.reference is None else job.scorer.reference.conditions
 
 
 def _longer_words(job: Job) -> np.ndarray:

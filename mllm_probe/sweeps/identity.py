@@ -11,6 +11,7 @@ from mllm_probe.activations.dataset_hash import content_hash
 from mllm_probe.activations.device_array import dtype_name
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import built_in
+from mllm_probe.sweeps.duplicates import opposite_controls
 from mllm_probe.sweeps.settings import ANSWERS, OWN_PROJECTION
 from mllm_probe.tokens.selection import parse_scope
 from mllm_probe.typing import JsonObject
@@ -66,6 +67,8 @@ def identity(job: Job) -> JsonObject:
     }
     if OWN_PROJECTION in settings.recorded:  # a store that was begun before there were any is refused by this field
         fields["own projections"] = True
+    if opposite := opposite_controls(settings):  # so is one whose units ran opposite draws apart
+        fields["opposite draws"] = list(opposite)
     return json.loads(json.dumps(fields))
 
 

@@ -26,10 +26,10 @@ from mllm_probe.steering.tables import require_doses
 from mllm_probe.steering.trials import path_of
 from mllm_probe.sweeps.answer_reader import AnswerReader
 from mllm_probe.sweeps.cells import CONCEPTS, Cell, other_concepts, plan_cells, scored_pairs
-from mllm_probe.sweeps.duplicates import find_duplicates
+from mllm_probe.sweeps.duplicates import find_duplicates, opposite_controls
 from mllm_probe.sweeps.grid import Grid
 from mllm_probe.sweeps.reference_scorer import ReferenceScorer
-from mllm_probe.sweeps.requirements import readable
+from mllm_probe.sweeps.requirements import least_images, readable
 from mllm_probe.sweeps.samples import Samples
 from mllm_probe.sweeps.scoring import Scorer
 from mllm_probe.sweeps.settings import Settings
@@ -58,7 +58,12 @@ class Job:
         model.lock.require_unedited()
         self.model, self.vectors, self.settings, self.samples = model, vectors, settings, samples
         duplicates = find_duplicates(vectors, settings.axes)
-        self.cells = plan_cells(settings.axes, shared=settings.shared_controls, duplicates=duplicates)
+        self.cells = plan_cells(
+            settings.axes,
+            shared=settings.shared_controls,
+            duplicates=duplicates,
+            opposite=opposite_controls(settings),
+        )
         self.prefix = answer_ids(model, settings.answer_prefix)
         self.scope = parse_scope(settings.tokens)
         self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
@@ -125,6 +130,16 @@ class Job:
         return issubclass(self.path.kind, SharedPrefix) and not self.settings.record
 
     @property
+    def answers_first(self) -> bool:
+        """Whether the unsteered answers of all images are read first, to warn of concepts with too few that count.
+
+        Images of a library are chosen for their concepts, and without controls no verdict is to be had.
+        """
+        alone = len(self.settings.axes.controls) == 1
+        few = len(self.samples) < least_images(self.settings)
+        return bool(self.cells) and not (alone or few or self.samples.of_library)
+
+    @property
     def packs(self) -> bool:
         """Whether rows of several samples may run in one batch."""
         affine = self.settings.operation.affine is not None
@@ -186,7 +201,8 @@ class Job:
         """Runs that no concept needs, bool [cells, samples]: images of a library are run for their own concepts."""
         if not self.samples.of_library:
             return np.zeros((len(self.cells), len(self.samples)), bool)
-        wanted = [self.may_count[[c for _, c, _ in cell.places], cell.strength].any(0) for cell in self.cells]
+        places = [tuple(zip(*cell.places, strict=True)) for cell in self.cells]
+        wanted = [self.may_count[concepts, strengths].any(0) for _, concepts, _, strengths in places]
         return ~np.array(wanted, bool).reshape(len(self.cells), len(self.samples))
 
     def coordinates(self) -> Coordinates:

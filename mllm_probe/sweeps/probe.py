@@ -1,72 +1,265 @@
-"""A measured probe of a sweep: what its first image takes, in memory and in time."""
+"""A measured probe of a sweep: what its first images take, in memory and in time."""
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
 
 from mllm_probe.activations.free_memory import free_bytes
-from mllm_probe.sweeps.batches import Part
+from mllm_probe.activations.peak_memory import peak_bytes
+from mllm_probe.decoding.shared import Shared
+from mllm_probe.sweeps.batches import Part, Scores
 from mllm_probe.sweeps.cells import Cell, no_pairs, scored_pairs
 from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps.grid import CELL_DIMS
 from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.record import Recorder
+from mllm_probe.sweeps.scoring import Baseline
+from mllm_probe.sweeps.sweep_store import SweepStore
+from mllm_probe.sweeps.units import Layout, Units
 
 _TRIED = (8, 40)
+_COPIED = 1 << 24
+_TIMED_SECONDS = 2.0
+"""A chunk of the sweep's own size is timed where it takes about as long, else the largest that does."""
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Time on the wall, and of the processor."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(self.wall + other.wall, self.cpu + other.cpu)
+
+    def __sub__(self, other: Seconds) -> Seconds:
+        return Seconds(max(self.wall - other.wall, 0.0), max(self.cpu - other.cpu, 0.0))
+
+    def __mul__(self, times: float) -> Seconds:
+        return Seconds(self.wall * times, self.cpu * times)
+
+
+class Stopwatch:
+    """Adds up the time that is spent inside :meth:`running`."""
+
+    def __init__(self) -> None:
+        self.spent = Seconds()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the time of a block."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            self.spent += Seconds(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+@dataclass(frozen=True)
+class ChunkTime:
+    """A chunk that was timed.
+
+    Attributes
+    ----------
+    rows : int
+    spent : Seconds
+        Without reading answers under the unsteered model.
+    batches : int
+        Batches of answers that were read so.
+    reading : Seconds
+        Of all of them.
+    """
+
+    rows: int
+    spent: Seconds
+    batches: int
+    reading: Seconds
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What parts of a sweep take: a chunk takes ``chunk`` + rows × ``row``."""
+
+    chunk: Seconds
+    row: Seconds
+    batches_per_row: float
+    batch: Seconds
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a store takes: bytes on the disk when it is full, and the time of writing a unit."""
+
+    bytes_of_unit: int
+    bytes_of_all: int
+    each: Seconds
 
 
 class Probe:
-    """The first image of a sweep, opened and run without steering.
+    """The first images of a sweep, opened and run without steering.
 
     Parameters
     ----------
     job : Job
     limits : Limits
+    records : bool
+        Whether what the sweep records is recorded here too, into arrays of its size.
 
     Attributes
     ----------
-    once : float
-        Seconds that an image takes before its first steered run.
+    choosing : Seconds
+        Of choosing the path, where this process had not done so; a process that starts anew takes it once.
+    image, alone : Seconds
+        That an image takes before its first row, and an unsteered run by itself.
     prompt_bytes, row_bytes, free : int
-        Memory of a prompt and of each row, and what is free.
+        Memory of a prompt and of each row, on the safe side, and what is free.
     rows : int
         Most rows of a chunk that fit.
+    recorder : Recorder or None
+        Where something is recorded: as it is made for a sweep, so that what does not fit raises now.
     """
 
-    def __init__(self, job: Job, limits: Limits) -> None:
-        self._job, encoded = job, job.encoded(0)
-        self.free, began = free_bytes(job.model.device), time.perf_counter()
+    def __init__(self, job: Job, limits: Limits, *, records: bool = False) -> None:
+        self._job, self.free = job, free_bytes(job.model.device)
+        self.recorder = Recorder(job) if records and job.settings.record else None
+        choosing, opening, running = Stopwatch(), Stopwatch(), Stopwatch()
         with job.computing():
+            with choosing.running():
+                encoded, _ = job.encoded(0), job.path
+                if job.scorer.reference is not None:
+                    job.scorer.reference.prepare()
             self._shared = job.open(encoded)
-            [(self._baseline, _)] = job.scorer.run(self._shared, [Part(0, [], no_pairs())])
-        self.once = time.perf_counter() - began
+            self._run(self._shared, 0, [])  # what is done on first use is not timed
+            with opening.running():
+                sample = min(1, len(job.samples) - 1)
+                other = job.open(job.encoded(sample))
+            with running.running():
+                [(self._baseline, _)] = self._run(other if sample == 0 else self._shared, 0, [])
+        self.choosing, self.image, self.alone = choosing.spent, opening.spent, running.spent
         self.prompt_bytes, self.row_bytes = self._shared.nbytes, job.row_bytes(encoded)
         self.rows = limits.chunk_rows(self.row_bytes, self.free)
+        self._cells = self._typical()
 
     def times(self, most: int) -> tuple[float, float]:
-        """Seconds of a chunk and of each of its rows, from two chunks of different size, at most so many rows."""
-        cells, sizes = self._typical(), [min(size, most) for size in _TRIED]
-        if not cells:
+        """Wall seconds of a chunk and of each of its rows, all included, from two chunks of different size."""
+        if not self._cells:
             return 0.0, 0.0
-        self._seconds(cells[:1])
-        few, many = (self._seconds(cells[:size]) for size in sizes)
-        if sizes[0] == sizes[1]:
-            return 0.0, many / sizes[1]
-        each = max(many - few, 0.0) / (sizes[1] - sizes[0])
-        return max(few - each * sizes[0], 0.0), each
+        self.timed(1)
+        few, many = (self.timed(min(size, most)) for size in _TRIED)
+        seconds = [(one.spent + one.reading).wall for one in (few, many)]
+        if few.rows == many.rows:
+            return 0.0, seconds[1] / many.rows
+        each = max(seconds[1] - seconds[0], 0.0) / (many.rows - few.rows)
+        return max(seconds[0] - each * few.rows, 0.0), each
+
+    def costs(self, most: int) -> Costs:
+        """Costs of chunks of at most so many rows, from one row and from a chunk as large as may be timed."""
+        if not self._cells:
+            return Costs(Seconds(), Seconds(), 0.0, Seconds())
+        most = min(most, len(self._cells))  # a chunk of several images has more rows than one image has runs
+        self.timed(1)
+        one, many = self.timed(1), self.timed(min(_TRIED[0], most))
+        while many.rows < most and self._took(many) < _TIMED_SECONDS / 2:
+            room = _TIMED_SECONDS / max(self._took(many), 1e-6)
+            many = self.timed(min(most, max(2 * many.rows, int(min(room, 8) * many.rows))))
+        row = (many.spent - one.spent) * (1 / (many.rows - 1)) if many.rows > 1 else many.spent
+        chunk = one.spent - row if many.rows > 1 else Seconds()
+        batch = many.reading * (1 / many.batches) if many.batches else Seconds()
+        return Costs(chunk, row, many.batches / many.rows, batch)
+
+    def peaks(self, most: int) -> tuple[int, int]:
+        """Bytes that a chunk allocates at its peak, and each of its rows, from two chunks of at most so many rows."""
+        if not self._cells:
+            return 0, 0
+        tried = min(most, _TRIED[1], len(self._cells))
+        few, many = (peak_bytes(self._job.model.device, partial(self._chunk, rows)) for rows in (1, tried))
+        each = max(many - few, 0) // max(tried - 1, 1)
+        return max(few - each, 0), each
+
+    def _took(self, chunk: ChunkTime) -> float:
+        """Seconds by the clock that other work on the machine disturbs least."""
+        spent = chunk.spent + chunk.reading
+        return spent.cpu if self._job.model.device.type == "cpu" else spent.wall
 
     def _typical(self) -> list[Cell]:
-        """Cells to time: of all layers, or of the middle one where chunks are of one layer, which costs the average."""
-        job = self._job
-        if not job.scope.touches_prompt:
-            return job.cells
-        middle = len(job.settings.axes.layers) // 2
-        return [cell for cell in job.cells if cell.layer == middle]
+        """Cells to time, mixed: of all layers, or of the middle one where chunks are of one layer."""
+        job, middle = self._job, len(self._job.settings.axes.layers) // 2
+        cells = [cell for cell in job.cells if not job.scope.touches_prompt or cell.layer == middle]
+        return [cells[place] for place in np.random.default_rng(0).permutation(len(cells))]
 
-    def _seconds(self, cells: Sequence[Cell]) -> float:
+    def _chunk(self, rows: int) -> None:
         job = self._job
-        pairs, steerings = scored_pairs(job.settings.axes, cells), [job.steering(cell) for cell in cells]
         with job.computing():
-            began = time.perf_counter()
-            known = None if job.unsteered_in_chunks else self._baseline
-            job.scorer.run(self._shared, [Part(0, steerings, pairs)], known)
-            return time.perf_counter() - began
+            self._run(self._shared, 0, self._cells[:rows], None if job.unsteered_in_chunks else self._baseline)
+
+    def timed(self, rows: int) -> ChunkTime:
+        """Run a chunk whose answers have not been read before."""
+        watch, reference = Stopwatch(), self._job.scorer.reference
+        before = 0 if reference is None else reference.batches
+        if reference is None:
+            with watch.running():
+                self._chunk(rows)
+            return ChunkTime(min(rows, len(self._cells)), watch.spent, 0, Seconds())
+        reading = Stopwatch()
+        reference.forget()
+        with watch.running(), reference.watched(reading.running):
+            self._chunk(rows)
+        return ChunkTime(
+            min(rows, len(self._cells)), watch.spent - reading.spent, reference.batches - before, reading.spent
+        )
+
+    def _run(
+        self, shared: Shared, sample: int, cells: Sequence[Cell], known: Baseline | None = None
+    ) -> list[tuple[Baseline, Scores]]:
+        job = self._job
+        pairs = scored_pairs(job.settings.axes, cells) if cells else no_pairs()
+        part = Part(sample, [job.steering(cell) for cell in cells], pairs)
+        if self.recorder is None:
+            return job.scorer.run(shared, [part], known)
+        return job.scorer.run(shared, [part], known, self.recorder.reading(shared, part, unsteered=not cells))
+
+
+def copying(count: int) -> Seconds:
+    """Time of going once through so many bytes of memory."""
+    some, watch = np.ones(min(max(count, 1), _COPIED), np.uint8), Stopwatch()
+    with watch.running():
+        some.copy()
+    return watch.spent * (count / len(some))
+
+
+def probe_store(job: Job, layout: Layout) -> Stored:
+    """Write a unit of a sweep, filled with noise, into a temporary store."""
+    grid = job.grid()
+    for name, values in grid.cells.items():
+        if values.dtype == np.float32:
+            grid.cells[name] = np.random.default_rng(0).standard_normal(values.shape, np.float32)
+    units = Units(job.settings.axes, job.cells, job.skipped, layout)
+    steered, watch = [unit for unit in units.all if not unit.unsteered], Stopwatch()
+    if not steered:
+        return Stored(0, 0, Seconds())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "probe.zarr"
+        store = SweepStore(path, {}, CELL_DIMS)
+        runs = {unit.name: units.count(unit) for unit in units.all}
+        store.create(
+            grid, grid.coordinates(job.coordinates()), {}, recorder=None, chunks=units.chunks, runs=runs,
+            layout=layout.plain(), order=units.order,
+        )  # fmt: skip
+        empty, unit = _bytes_below(path), steered[0]
+        with watch.running():
+            store.save(unit.name, partial(units.regions, unit), grid, None, units.order, runs=1, seconds=0.0)
+        written = _bytes_below(path) - empty
+    return Stored(written, empty + written * len(steered), watch.spent)
+
+
+def _bytes_below(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

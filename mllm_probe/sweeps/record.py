@@ -202,6 +202,13 @@ class Recorder:
                 f"{sorted(there)}. Give read_layers= among these."
             )
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what is recorded of steered runs."""
+        numbers = int(np.prod(self.settings.axes.shape)) * len(self.job.samples) * len(self.layers) * len(self.labels)
+        wide = self.model.hidden_size * self.model.dtype.itemsize
+        return sum(numbers * (wide if name == "activation" else 4) for name in self.names)
+
     def _token_axis(self) -> tuple[list[int], dict[str, Any]]:
         if self.scope.names == ("last_prompt",):
             return [-1], {}
@@ -219,9 +226,9 @@ class Recorder:
     def _allocate(self) -> None:
         inside = (len(self.layers), len(self.labels))
         cells = (*self.settings.axes.shape, len(self.job.samples))
-        width, size = self.model.hidden_size, torch.empty((), dtype=self.model.dtype).element_size()
+        width, size = self.model.hidden_size, self.model.dtype.itemsize
         numbers = int(np.prod(cells)) * inside[0] * inside[1]
-        needed = sum(numbers * (width * size if name == "activation" else 4) for name in self.names)
+        needed = self.nbytes
         _require_room(needed, free_bytes(self.model.device), self.names, numbers, width * size)
         for name in self.names:
             outer = [cells[axis] for axis in _OUTER.get(name, ())]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,6 +42,11 @@ class ReferenceScorer:
         Tokens of the answer prefix.
     steps : int
         Longest answer.
+
+    Attributes
+    ----------
+    batches : int
+        Batches of answers that were read.
     """
 
     def __init__(
@@ -49,6 +56,32 @@ class ReferenceScorer:
         self._steps = steps
         self._shared: OrderedDict[Condition, Shared] = OrderedDict()
         self._known: dict[tuple[Condition, tuple[int, ...]], np.ndarray] = {}
+        self.batches = 0
+        self._reading: Callable[[], AbstractContextManager[Any]] = nullcontext
+
+    def prepare(self) -> None:
+        """Open the prompt of the first image's first concept, so that its path is chosen."""
+        with torch.no_grad():
+            self._open(self.condition(0, 0), 0, 0)
+
+    def forget(self) -> None:
+        """Forget answers that were read."""
+        self._known.clear()
+
+    @contextmanager
+    def watched(self, reading: Callable[[], AbstractContextManager[Any]]) -> Iterator[None]:
+        """Enter a context around each batch that is read meanwhile."""
+        self._reading = reading
+        try:
+            yield
+        finally:
+            self._reading = nullcontext
+
+    @cached_property
+    def conditions(self) -> int:
+        """How many prompts answers are read after, at most."""
+        pairs = [(concept, sample) for concept in range(len(self.names)) for sample in range(len(self.samples))]
+        return len({self.condition(*pair) for pair in pairs})
 
     def condition(self, concept: int, sample: int) -> Condition:
         """Prompt and picture under which an answer is scored: a picture with the concept, else none."""
@@ -87,6 +120,11 @@ class ReferenceScorer:
         self, condition: Condition, concept: int, sample: int, answers: list[tuple[int, ...]]
     ) -> list[np.ndarray]:
         shared = self._open(condition, concept, sample)
+        self.batches += 1
+        with self._reading():
+            return self._read(shared, answers)
+
+    def _read(self, shared: Shared, answers: list[tuple[int, ...]]) -> list[np.ndarray]:
         device, filled = self.model.device, [*answers, *answers[:1] * (_BATCH - len(answers))]
         padded = torch.tensor([[*a, *a[-1:] * (self._steps - len(a))] for a in filled], dtype=torch.long, device=device)
         rows = shared.start(_BATCH)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import nn
 
 from mllm_probe.activations.free_memory import free_bytes
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.steering.controls import CONCEPT
 from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.chunk_size import Limits
-from mllm_probe.sweeps.forwards import Forwards, count_forwards
+from mllm_probe.sweeps.forwards import Forwards, conditions, count_forwards
+from mllm_probe.sweeps.grid_size import grid_bytes
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.order import Block, plan_order, take_chunk
-from mllm_probe.sweeps.probe import Probe
+from mllm_probe.sweeps.planned_work import PlannedWork, planned_work, stored_work
+from mllm_probe.sweeps.probe import Costs, Probe, Seconds, Stored, copying, probe_store
+from mllm_probe.sweeps.readable_sizes import duration_text, size_text
 from mllm_probe.sweeps.settings import Settings
+from mllm_probe.sweeps.unit_sizes import STRETCHED, lay_out
 
 MOST_RUNS = 10_000_000
 """Steered runs on each image that a sweep takes; at a millisecond each they take three hours an image."""
@@ -24,6 +31,29 @@ _CELL_BYTES = 16
 _RUN_BYTES = 400
 """Bytes of a run in the list of runs."""
 _GRID_SHARE = 0.9
+_HOST_BYTES = 16_000_000
+"""What a process takes on the CPU beside its tensors while it sweeps: the interpreter's objects, and memory that the
+allocator keeps. Resident memory was seen to grow by 8.9, 15.5 and 16.4 MB more than the tensors of three sweeps."""
+_COPIES = 3
+"""Times that the grid goes through memory: it is made, filled, and copied at the end."""
+
+
+@dataclass(frozen=True)
+class KindOfRun:
+    """Runs of one control, or of the concepts themselves.
+
+    Attributes
+    ----------
+    draws : int
+    runs : int
+        On each image.
+    seconds : float
+        On all images.
+    """
+
+    draws: int
+    runs: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -39,49 +69,93 @@ class SweepPlan:
     rows : int
         Steered runs per image, at most: shared and identical cells are run once, strength 0 is the baseline, and images
         of a library are run for their own concepts alone.
+    kinds : dict of str to KindOfRun
+        Of these, those of the concepts and of each control.
     chunk_rows, chunks : int
         Rows that run together at most, and how many times rows are run together.
     forwards : Forwards
         Pictures encoded, and calls of the text model: over a prompt, and over one or a few tokens. Answers that end
-        early take fewer. What is run once per model to choose the path, and perplexity's reading of answers (at most
-        one call for every 64 different ones), come on top.
+        early take fewer.
+    readings : int
+        Batches of answers that perplexity reads under the unsteered model, if they differ as those of the probe do.
+    units : int
+        Units of work of the store, 0 without one.
     bytes_per_image, bytes_per_row, bytes_free : int
-        A chunk takes bytes_per_image + rows × bytes_per_row.
-    seconds : float
-        Estimate from a measured probe of the first image.
+        A chunk is planned as bytes_per_image + rows × bytes_per_row, on the safe side.
+    bytes_at_peak, bytes_of_grid, bytes_on_disk : int
+        Most memory at a time, as measured on small chunks, with prompts that are kept, recordings and the grid; the
+        grid alone; the store.
+    seconds, cpu_seconds : float
+        Wall clock and processor time of one process, from a measured probe of the first images.
+    choosing_seconds : float
+        What choosing the path took, if the plan had to: each process that starts anew takes it once more.
+    seconds_by_part : dict of str to float
+        What ``seconds`` adds up.
+    seconds_without_controls : float
     path : str
         How rows share an image.
     refused : dict of str to str
         Cheaper ways that this model does not compute exactly.
+    placement : dict of str to str
+        Parts of a model on several devices, by device; empty where there is one.
     """
 
     cells: int
     samples: int
     rows: int
+    kinds: dict[str, KindOfRun]
     chunk_rows: int
     chunks: int
     forwards: Forwards
+    readings: int
+    units: int
     bytes_per_image: int
     bytes_per_row: int
     bytes_free: int
+    bytes_at_peak: int
+    bytes_of_grid: int
+    bytes_on_disk: int
     seconds: float
+    cpu_seconds: float
+    choosing_seconds: float
+    seconds_by_part: dict[str, float]
+    seconds_without_controls: float
     path: str
     refused: dict[str, str] = field(default_factory=dict)
+    placement: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        at_once = self.bytes_per_image + self.bytes_per_row * self.chunk_rows
         count = self.forwards
         lines = [
             f"{self.cells:,} cells: {self.rows:,} steered runs on each of {self.samples} images",
+            *self._controls_text(),
             f"path      {self.path}",
             f"forwards  {count.pictures:,} images encoded, {count.prompts:,} prompts, {count.steps:,} steps of up to "
             f"{self.chunk_rows} rows ({self.chunks:,} chunks), {count.word_steps:,} of them for words of several "
-            "tokens",
-            f"memory    {_size(self.bytes_per_image)} of the prompt + {self.chunk_rows} rows × "
-            f"{_size(self.bytes_per_row)} = {_size(at_once)} at a time; {_size(self.bytes_free)} free",
-            f"time      about {_duration(self.seconds)}, measured on the first image",
+            f"tokens{f'; {self.readings:,} batches of answers read for perplexity' if self.readings else ''}",
+            f"memory    at most {size_text(self.bytes_at_peak)} beside the model, {size_text(self.bytes_of_grid)} of "
+            f"it the grid; planned are {size_text(self.bytes_per_image)} of the prompt + {self.chunk_rows} rows × "
+            f"{size_text(self.bytes_per_row)} for a chunk; {size_text(self.bytes_free)} free",
+            f"time      about {duration_text(self.seconds)}: "
+            + ", ".join(f"{name} {duration_text(s)}" for name, s in self.seconds_by_part.items() if s >= 0.005),
         ]
+        if self.choosing_seconds >= 0.005:
+            lines.append(
+                f"          and {duration_text(self.choosing_seconds)} to choose the path, in every new process"
+            )
+        if self.units:
+            lines.append(f"store     {self.units:,} units, about {size_text(self.bytes_on_disk)}")
+        lines += [f"placement {device}: {parts}" for device, parts in self.placement.items()]
         return "\n".join(lines + [f"refused   {name}: {why}" for name, why in self.refused.items()])
+
+    def _controls_text(self) -> list[str]:
+        controls = {name: kind for name, kind in self.kinds.items() if name != CONCEPT}
+        if not controls:
+            return []
+        runs = sum(kind.runs for kind in controls.values())
+        each = ", ".join(f"{name} {kind.draws} draws {kind.runs:,}" for name, kind in controls.items())
+        without = duration_text(self.seconds_without_controls)
+        return [f"controls  {runs:,} of {self.rows:,} runs: {each}; without them about {without}"]
 
     def __repr__(self) -> str:
         return f"<SweepPlan\n{self}>"
@@ -116,54 +190,136 @@ def require_size(settings: Settings, samples: int) -> None:
     if needed > _GRID_SHARE * free:
         raise MemoryError(
             f"{size} on {samples:,} images with answers of up to {settings.max_new_tokens:,} tokens take "
-            f"{_size(needed)}, and {_size(free)} are free: ask for less of these, or share the images out among "
-            "several sweeps with a store= each."
+            f"{size_text(needed)}, and {size_text(free)} are free: ask for less of these, or share the images out "
+            "among several sweeps with a store= each."
         )
 
 
-def plan_job(job: Job, limits: Limits | None = None) -> SweepPlan:
-    """Count what a job will run, and time a small part of it on the first image; ``limits`` as for `Engine`."""
+def plan_job(job: Job, limits: Limits | None = None, *, stored: bool = False) -> SweepPlan:
+    """Count what a job will run, and time a small part of it on the first images.
+
+    Parameters
+    ----------
+    job : Job
+    limits : Limits, optional
+        As for `Engine`.
+    stored : bool
+        Whether a store is filled, unit by unit.
+    """
     limits = limits or chunk_size.DEFAULT
-    probe = Probe(job, limits)
-    chunks = planned_chunks(job, probe.rows, limits.kept_prompts(probe.prompt_bytes, probe.free), limits.packed_rows)
-    largest = max((sum(len(block.cells) for block in chunk) for chunk in chunks), default=1)
-    fixed, each = probe.times(largest)
+    probe, store = Probe(job, limits, records=True), Stored(0, 0, Seconds())
+    kept = limits.kept_prompts(probe.prompt_bytes, probe.free)
+    if stored:
+        layout = lay_out(job, limits, probe)
+        work = stored_work(job, layout, int(STRETCHED * probe.rows), kept, limits.packed_rows)
+        store = probe_store(job, layout)
+    else:
+        work = planned_work(job, probe.rows, kept, limits.packed_rows)
+    costs = probe.costs(work.largest)
+    parts = _seconds_by_part(job, work, probe, costs) | ({"writing": store.each * work.units} if stored else {})
+    total = sum(parts.values(), Seconds())
+    grid = grid_bytes(job.settings, len(job.samples))
+    fixed, each = probe.peaks(work.largest)
+    prompts = min(kept, len(job.samples)) + conditions(job)
+    recorded = 0 if probe.recorder is None else probe.recorder.nbytes
+    beside = _HOST_BYTES if job.model.device.type == "cpu" else 0
     return SweepPlan(
         cells=job.settings.axes.cells * len(job.samples),
         samples=len(job.samples),
         rows=len(job.cells),
-        chunk_rows=largest,
-        chunks=len(chunks),
-        forwards=count_forwards(job, chunks),
+        kinds=_kinds(job, work, costs),
+        chunk_rows=work.largest,
+        chunks=len(work.chunks),
+        forwards=count_forwards(job, work),
+        readings=round(work.rows * costs.batches_per_row),
+        units=work.units,
         bytes_per_image=probe.prompt_bytes,
         bytes_per_row=probe.row_bytes,
         bytes_free=probe.free,
-        seconds=len(job.samples) * probe.once + int((~job.skipped).sum()) * each + len(chunks) * fixed,
+        bytes_at_peak=prompts * probe.prompt_bytes + fixed + each * work.largest + 2 * grid + recorded + beside,
+        bytes_of_grid=grid,
+        bytes_on_disk=store.bytes_of_all,
+        seconds=total.wall,
+        cpu_seconds=total.cpu,
+        choosing_seconds=probe.choosing.wall,
+        seconds_by_part={name: spent.wall for name, spent in parts.items()},
+        seconds_without_controls=total.wall * _share_without_controls(job, work, parts, costs),
         path=str(job.path),
         refused=dict(job.path.tried),
+        placement=placement(job.model),
     )
 
 
-def planned_chunks(job: Job, rows: int, kept: int, packed_rows: int) -> list[list[Block]]:
-    """What runs together, as ``sweep`` shares it out; prompts of all samples are taken to be of one length."""
-    one_layer = job.scope.touches_prompt
-    order = plan_order(job.settings.axes, job.cells, len(job.samples), coarse=False, one_layer=one_layer, kept=kept)
-    needed = (Block(b.sample, tuple(c for c in b.cells if not job.skipped[c, b.sample])) for b in order)
-    work, chunks = deque(block for block in needed if block.cells or not job.cells), []
-    while work:
-        chunks.append(take_chunk(work, rows, kept if job.packs else 1, packed_rows))
-    return chunks
+def _seconds_by_part(job: Job, work: PlannedWork, probe: Probe, costs: Costs) -> dict[str, Seconds]:
+    """What the time of a sweep goes to."""
+    grid = grid_bytes(job.settings, len(job.samples))
+    joined = sum(len(chunk) - 1 for chunk in work.chunks) if job.unsteered_in_chunks else 0
+    if job.unsteered_in_chunks:
+        answers = [probe.alone + costs.row * (len(samples) - 1) for samples in work.answers]
+    else:
+        answers = [probe.alone] * work.opened
+    return {
+        "images": probe.image * (work.opened + conditions(job)),
+        "unsteered answers": sum(answers, Seconds()),
+        "rows": costs.chunk * len(work.chunks) + costs.row * (work.rows + joined),
+        "perplexity": costs.batch * (work.rows * costs.batches_per_row),
+        "grid": copying(grid) * _COPIES,
+    }
 
 
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
+def _kinds(job: Job, work: PlannedWork, costs: Costs) -> dict[str, KindOfRun]:
+    runs, all_runs = Counter(cell.control for cell in job.cells), max(work.rows, 1)
+    each = costs.row + costs.batch * costs.batches_per_row + costs.chunk * (len(work.chunks) / all_runs)
+    images = work.rows / max(len(job.cells), 1)
+    return {
+        name: KindOfRun(draws, runs[name], each.wall * runs[name] * images)
+        for name, draws in job.settings.axes.controls.items()
+    }
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.2g} s"
-    return f"{seconds / 60:.2g} min" if seconds < 5400 else f"{seconds / 3600:.2g} h"
+def _share_without_controls(job: Job, work: PlannedWork, parts: dict[str, Seconds], costs: Costs) -> float:
+    """Share of the time that is left without controls: that of images stays, and one chunk for each."""
+    whole = sum(parts.values(), Seconds()).wall
+    own = sum(cell.control == CONCEPT for cell in job.cells) / max(len(job.cells), 1)
+    chunks = min(max(math.ceil(own * len(work.chunks)), 1), len(work.chunks))
+    rows = costs.chunk.wall * chunks + costs.row.wall * own * work.rows
+    left = whole - parts["rows"].wall + rows - (1 - own) * (parts["perplexity"].wall + parts["grid"].wall)
+    return left / whole if whole else 1.0
+
+
+def placement(model: ProbeModel) -> dict[str, str]:
+    """Which parts of a model lie on which device, where they lie on several.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    """
+    layout = model.layout
+    named = {"embeddings": model.hf.get_input_embeddings(), "vision tower": layout.vision_tower}
+    named |= {"projector": layout.projector, "final norm": layout.final_norm, "head": layout.head}
+    found: dict[str, list[str]] = {}
+    blocks: dict[str, list[int]] = {}
+    for number, block in enumerate(layout.blocks):
+        blocks.setdefault(device_of(block), []).append(number)
+    for device, numbers in blocks.items():
+        found[device] = [f"blocks {_spans(numbers)}"]
+    for name, module in named.items():
+        if module is not None and (device := device_of(module)):
+            found.setdefault(device, []).append(name)
+    return {device: ", ".join(parts) for device, parts in found.items()} if len(found) > 1 else {}
+
+
+def device_of(module: nn.Module) -> str:
+    """Device of a module's first parameter, empty without any."""
+    return next((str(parameter.device) for parameter in module.parameters()), "")
+
+
+def _spans(numbers: Sequence[int]) -> str:
+    """Numbers as spans: 0–3, 5."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1].append(number)
+        else:
+            spans.append([number])
+    return ", ".join(f"{span[0]}–{span[-1]}" if len(span) > 1 else str(span[0]) for span in spans)

@@ -17,13 +17,15 @@ STRETCHED = 1.5
 """Rows of a batch by those that were planned, at most."""
 
 
-def lay_out(job: Job, limits: Limits) -> Layout:
+def lay_out(job: Job, limits: Limits, probe: Probe | None = None) -> Layout:
     """Cut a sweep into batches and units.
 
     Parameters
     ----------
     job : Job
     limits : Limits
+    probe : Probe, optional
+        One that was made of this job before.
 
     Returns
     -------
@@ -31,7 +33,7 @@ def lay_out(job: Job, limits: Limits) -> Layout:
         What goes through the model together follows from the settings (and, where the prompt is edited or the memory
         is small, from a power of two of what was measured); the size of the units from the time that it takes.
     """
-    probe = Probe(job, limits)
+    probe = probe or Probe(job, limits)
     fixed, each = probe.times(probe.rows)
     rows = probe.rows
     if job.scope.touches_prompt and each > 0:
@@ -42,9 +44,8 @@ def lay_out(job: Job, limits: Limits) -> Layout:
     if not job.cells:
         return Layout(rows, 1, 1, 1, samples)
     deep = len(axes.layers) > MOST_LAYERS
-    of_layer = max(
-        1, Units(axes, job.cells, job.skipped, Layout(rows, 1, 1, 1, 1)).size((0, 1), job.cells[0].strength, 0)
-    )
+    smallest = Units(axes, job.cells, job.skipped, Layout(rows, 1, 1, 1, 1))
+    of_layer = max(1, smallest.size((0, 1), smallest.together_strengths[0], 0))
     if deep or job.scope.touches_prompt:
         layers = 1
     else:

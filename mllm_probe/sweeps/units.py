@@ -69,8 +69,8 @@ class Unit:
     samples : (int, int)
         In the order of the store.
     layers : (int, int)
-    strength : int or None
-        None for the unsteered runs.
+    strengths : tuple of int
+        One, or two whose runs are partly the same; none for the unsteered runs.
     draws : int
         Number of the block of draws.
     """
@@ -79,7 +79,7 @@ class Unit:
     part: int
     samples: Span
     layers: Span = (0, 0)
-    strength: int | None = None
+    strengths: tuple[int, ...] = ()
     draws: int = 0
 
     @property
@@ -90,7 +90,7 @@ class Unit:
     @property
     def unsteered(self) -> bool:
         """Whether it is the unsteered runs of its images."""
-        return self.strength is None
+        return not self.strengths
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,9 @@ class Units:
 
         An edit that serves several units is a run of each: what a unit gives does not hang on another one.
         """
-        assert unit.strength is not None
         for samples in _cut(unit.samples, self.layout.batch_samples):
             for layers in _cut(unit.layers, self.layout.batch_layers):
-                numbers, cells = self._runs(layers, unit.strength, unit.draws)
+                numbers, cells = self._runs(layers, unit.strengths, unit.draws)
                 blocks = []
                 for sample in self.order[slice(*samples)]:
                     wanted = np.flatnonzero(~self._skipped[numbers, sample]).tolist()
@@ -170,14 +169,28 @@ class Units:
 
     def count(self, unit: Unit) -> int:
         """Steered runs of a unit."""
-        if unit.strength is None:
+        if unit.unsteered:
             return 0
-        numbers, _ = self._runs(unit.layers, unit.strength, unit.draws)
+        numbers, _ = self._runs(unit.layers, unit.strengths, unit.draws)
         return int((~self._skipped[np.ix_(numbers, np.array(self.order[slice(*unit.samples)]))]).sum())
 
-    def size(self, layers: Span, strength: int, draws: int) -> int:
+    def size(self, layers: Span, strengths: tuple[int, ...], draws: int) -> int:
         """Steered runs of some layers on an image that lacks none."""
-        return len(self._runs(layers, strength, draws)[0])
+        return len(self._runs(layers, strengths, draws)[0])
+
+    @cached_property
+    def together_strengths(self) -> list[tuple[int, ...]]:
+        """Strengths that are run together: opposite ones that share runs, else each alone; nearest to 1 first."""
+        partner: dict[int, int] = {}
+        for cell in self._cells:
+            for *_, strength in cell.places:
+                if strength != cell.strength:
+                    partner[cell.strength], partner[strength] = strength, cell.strength
+        order, found = self._coarse.strengths, dict[int, list[int]]()
+        for place in order:
+            first = min(place, partner.get(place, place), key=order.index)
+            found.setdefault(first, []).append(place)
+        return [tuple(together) for together in found.values()]
 
     def regions(self, unit: Unit, dims: Sequence[str]) -> Iterator[Region]:
         """Where a unit writes into an array with these dimensions: whole chunks, which are no other unit's.
@@ -188,15 +201,16 @@ class Units:
         dims : sequence of str
         """
         by_cell, here = schema.LAYER in dims, {schema.SAMPLE: unit.samples}
-        if unit.strength is None:
+        if unit.unsteered:
             if by_cell:
                 zero = [place for place, strength in enumerate(self.axes.strengths) if strength == 0]
                 yield from ({**here, schema.STRENGTH: (place, place + 1)} for place in zero)
             elif schema.SAMPLE in dims:
                 yield here
         elif by_cell:
-            here = {**here, schema.LAYER: unit.layers, schema.STRENGTH: (unit.strength, unit.strength + 1)}
-            yield from ({**here, **draws} for draws in self._draws(unit.draws, dims))
+            for strength in unit.strengths:
+                cut = {**here, schema.LAYER: unit.layers, schema.STRENGTH: (strength, strength + 1)}
+                yield from ({**cut, **draws} for draws in self._draws(unit.draws, dims))
 
     def chunks(self, dims: Sequence[str], shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
         """Shape of the chunks of an array: along the borders of the units, and smaller where that is too large.
@@ -246,7 +260,7 @@ class Units:
                 yield {schema.DRAW: (0, self.axes.draws), **apart}
 
     @cached_property
-    def _parts(self) -> list[tuple[Span, list[Span], list[int], list[int]]]:
+    def _parts(self) -> list[tuple[Span, list[Span], list[tuple[int, ...]], list[int]]]:
         """Images, blocks of layers, strengths and blocks of draws, coarse to fine."""
         axes, count = self.axes, len(self.order)
         if not self._cells:
@@ -254,7 +268,7 @@ class Units:
         every = _cut((0, len(axes.layers)), self.layout.layers)
         inside = [block for block in every if set(self._coarse.layers).intersection(range(*block))]
         between = [block for block in every if block not in inside]
-        nearest, others = self._coarse.strengths[:1], self._coarse.strengths[1:]
+        nearest, others = self.together_strengths[:1], self.together_strengths[1:]
         blocks = list(range(1, math.ceil(axes.draws / COARSE_DRAWS)))
         first, later, whole = (0, self._first), (self._first, count), (0, count)
         return [
@@ -262,7 +276,7 @@ class Units:
             (first, between, nearest, [0]),
             (later, every, nearest, [0]),
             (whole, every, others, [0]),
-            (whole, every, self._coarse.strengths, blocks),
+            (whole, every, self.together_strengths, blocks),
         ]
 
     def _of_part(self, part: int) -> Iterator[Unit]:
@@ -270,14 +284,14 @@ class Units:
         samples = _cut(span, self.layout.samples)
         for some in samples:
             for draw in draws:
-                for strength in strengths:
-                    yield from (Unit(0, 1 + part, some, block, strength, draw) for block in layers)
+                for together in strengths:
+                    yield from (Unit(0, 1 + part, some, block, together, draw) for block in layers)
 
-    def _restricted(self, layers: Span, strength: int, draws: int) -> tuple[np.ndarray, list[Cell]]:
+    def _restricted(self, layers: Span, strengths: tuple[int, ...], draws: int) -> tuple[np.ndarray, list[Cell]]:
         """Numbers of the runs of some layers, and the runs, with the places in a block of draws that they fill."""
         found = []
         for number, cell in enumerate(self._cells):
-            if cell.strength == strength and layers[0] <= cell.layer < layers[1]:
+            if cell.strength in strengths and layers[0] <= cell.layer < layers[1]:
                 inside = tuple(place for place in cell.places if _block_of(place[0], place[2]) == draws)
                 if inside:
                     found.append((number, replace(cell, places=inside)))

@@ -1,13 +1,22 @@
 """Which runs a sweep makes, in which order, and where their scores go."""
 
+import inspect
+
 import numpy as np
 import pytest
+import torch
 
+import mllm_probe as mp
 from mllm_probe.metrics.registry import as_metrics
+from mllm_probe.steering import Steering
+from mllm_probe.steering.tables import build_tables
+from mllm_probe.sweeps import job as job_module
 from mllm_probe.sweeps.cells import Axes, plan_cells, scored_pairs
-from mllm_probe.sweeps.duplicates import find_duplicates
+from mllm_probe.sweeps.duplicates import find_duplicates, opposite_controls
 from mllm_probe.sweeps.grid import Grid
 from mllm_probe.sweeps.order import plan_order
+from mllm_probe.sweeps.settings import Settings
+from mllm_probe.tokens.kinds import KINDS
 from tests.sweeps.helpers import random_vectors
 
 AXES = Axes(("cat", "dog"), (0, 3, 5), (-2.0, -1.0, 0.0, 1.0), {"concept": 1, "random": 2, "shuffled": 3})
@@ -86,8 +95,8 @@ def test_equal_vectors_and_equal_draws_are_run_once(tiny):
     cells = plan_cells(axes, duplicates=duplicates)
     assert len(cells) == 2 * (2 + 2 * 2 + 8)
     places = {(c.control, c.concept, c.draw): c.places for c in cells}
-    assert places["concept", 0, 0] == (("concept", 0, 0), ("concept", 2, 0))
-    assert places["shuffled", 1, 0] == (("shuffled", 1, 0), ("shuffled", 1, 2))
+    assert places["concept", 0, 0] == (("concept", 0, 0, 0), ("concept", 2, 0, 0))
+    assert places["shuffled", 1, 0] == (("shuffled", 1, 0, 0), ("shuffled", 1, 2, 0))
     pairs = scored_pairs(axes, cells)
     assert len(set(zip(*map(np.ndarray.tolist, pairs.index), strict=True))) == len(pairs) == 2 * 3 * (1 + 2 + 3)
 
@@ -97,7 +106,7 @@ def test_rows_of_other_concepts_are_controls_at_no_further_run():
     cells = plan_cells(axes, shared=("random",))
     assert len(cells) == len(plan_cells(Axes(*AXES_WITHOUT), shared=("random",))) == 2 * (3 + 4)
     own = next(c for c in cells if c.control == "concept" and c.concept == 1)
-    assert set(own.places) == {("concept", 1, 0), ("concepts", 0, 0), ("concepts", 2, 1)}
+    assert set(own.places) == {("concept", 1, 0, 1), ("concepts", 0, 0, 1), ("concepts", 2, 1, 1)}
     grid = empty(axes, ["a"], "logprob")
     pairs = scored_pairs(axes, cells)
     grid.put(pairs, 0, {"logprob": pairs.row + 100.0 * pairs.concept})
@@ -206,3 +215,69 @@ def test_a_grid_that_is_too_small_to_be_coarse_begins_with_all_layers_of_two_ima
 def test_a_sweep_of_nothing_but_strength_zero_still_opens_every_image():
     axes = Axes(("a",), (0,), (0.0,), {"concept": 1})
     assert [b.sample for b in plan_order(axes, [], 3, coarse=True, one_layer=False, kept=3)] == [0, 1, 2]
+
+
+PAIRED = Axes(("cat", "dog"), (0, 3), (-2.0, -1.0, 0.0, 1.0), {"concept": 1, "random": 4, "shuffled": 3})
+
+
+def test_opposite_draws_at_opposite_strengths_are_run_once():
+    cells = plan_cells(PAIRED, shared=("random",), opposite=("random",))
+    apart = plan_cells(PAIRED, shared=("random",))
+    assert len(apart) == 2 * 3 * (2 + 4 + 2 * 3) and len(cells) == len(apart) - 2 * 4
+    (one,) = (c for c in cells if (c.control, c.draw, c.strength, c.layer) == ("random", 0, 3, 1))
+    assert one.places == (("random", 0, 0, 3), ("random", 1, 0, 3), ("random", 0, 1, 1), ("random", 1, 1, 1))
+    pairs, before = (set(zip(*scored_pairs(PAIRED, c).index, strict=True)) for c in (cells, apart))
+    assert pairs == before and len(scored_pairs(PAIRED, cells)) == len(before)
+    assert {c.strength for c in cells if c.control == "random"} == {0, 3}, "strength -2 has no opposite"
+
+
+def edit_of(steering, layer):
+    """Direction times dose at the last prompt token."""
+    kinds = np.zeros((1, len(KINDS)), bool)
+    kinds[0, KINDS.index("last_prompt")] = True
+    (table,) = build_tables(layer, [(0, steering)], kinds, 0, torch.float32)
+    place = (0, KINDS.index("last_prompt"))
+    direction = table.bank.vectors[table.indices["direction"][place]].float()
+    return torch.tensor(table.numbers["constant"][place], dtype=torch.float32) * direction
+
+
+@pytest.mark.parametrize("unit", ["residual", "vector", "raw"])
+@pytest.mark.parametrize("control", ["random", "on_manifold", "orthogonal"])
+def test_opposite_draws_at_opposite_strengths_are_one_edit_to_the_bit(tiny, control, unit):
+    own = random_vectors(tiny).sel(concept="cat")
+    for strength, layer, draw in [(0.7, 1, 0), (2.0, 3, 3)]:
+        here, there = (Steering(own, [layer], s, unit=unit) for s in (strength, -strength))
+        one, other = (edit_of(s.control(control, 5, d), layer) for s, d in ((here, draw), (there, draw ^ 1)))
+        assert torch.equal(one, other) and one.abs().max() > 0
+        assert not torch.equal(one, edit_of(there.control(control, 5, draw), layer))
+
+
+def test_only_changes_that_are_odd_in_the_dose_are_run_once(tiny):
+    model, vectors = tiny, random_vectors(tiny)
+    names = inspect.signature(Settings).parameters
+    asked = inspect.signature(mp.sweep).parameters
+
+    def opposite(**changed):
+        arguments = {n: asked[n].default for n in names if n in asked} | {"model": model, "vectors": vectors} | changed
+        return opposite_controls(Settings(**arguments))
+
+    assert opposite() == ("random", "on_manifold")
+    assert opposite(controls=("shuffled", "orthogonal"), unit="raw", draws=4) == ("orthogonal",)
+    assert opposite(operation="ablate", strengths=(0, 1)) == ()
+    assert opposite(operation=lambda hidden, direction, dose: dose * dose * direction) == ()
+    assert opposite(record="projection") == () and opposite(record="activation") == ("random", "on_manifold")
+
+
+def test_a_grid_is_the_same_whether_opposite_draws_run_once_or_twice(tiny, pictures, monkeypatch, tmp_path):
+    settings = {"strengths": (-1, 0, 1), "draws": 4, "metrics": ("logprob", "kl"), "max_new_tokens": 2}
+    settings |= {"layers": [0, 2], "progress": False}
+    once = mp.sweep(tiny, random_vectors(tiny), pictures[:2], **settings)
+    stored = mp.sweep(tiny, random_vectors(tiny), pictures[:2], **settings, store=tmp_path / "grid.zarr")
+    monkeypatch.setattr(job_module, "opposite_controls", lambda settings: ())
+    twice = mp.sweep(tiny, random_vectors(tiny), pictures[:2], **settings)
+    for grid in (once, stored):
+        assert bool(grid.logprob.isnull().equals(twice.logprob.isnull()))
+        np.testing.assert_allclose(grid.logprob, twice.logprob, atol=1e-4)
+        np.testing.assert_allclose(grid.kl, twice.kl, atol=1e-4)
+        left, right = (grid.logprob.sel(control="random", strength=s).values for s in (-1, 1))
+        np.testing.assert_array_equal(left, right[:, :, [1, 0, 3, 2]])

@@ -8,12 +8,15 @@ import pytest
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.decoding import paths as paths_module
+from mllm_probe.loading import wrap
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps import chunk_size, sweep_plan, unit_runs
 from mllm_probe.sweeps import job as job_module
 from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.forwards import Forwards
 from mllm_probe.sweeps.scoring import Scorer
+from mllm_probe.sweeps.units import Layout
+from tests.device.subjects import on
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
 NEXT = ("last_prompt", "generated")
@@ -84,7 +87,8 @@ def test_predicted_forwards_are_those_of_the_sweep(endless, monkeypatch, tokens,
     with counted(model, monkeypatch) as seen:
         grid = sweeps.sweep(model, vectors, **settings, progress=False)
     assert plan.path.startswith(path) and grid.attrs["path"] == plan.path
-    assert seen["rows"] == plan.rows * plan.samples == 2 * 2 * (2 + 4 + 4) * 2
+    # Draw 2j at strength 1 is draw 2j + 1 at strength -1.
+    assert seen["rows"] == plan.rows * plan.samples == 2 * (2 * 2 + 4 + 4) * 2
     assert (seen["chunks"], grid.attrs["chunk_rows"]) == (plan.chunks, 9)
     found = Forwards(seen["pictures"], seen["prompts"], seen["steps"], plan.forwards.word_steps)
     if path == "resumed":  # of a prompt that nothing edits, the last column alone is run: two calls look like steps
@@ -105,14 +109,15 @@ def test_a_plan_of_pictures_with_words_of_several_tokens(endless, monkeypatch, t
 
 def test_a_plan_reads_well(tiny, pictures):
     plan = sweeps.plan(tiny, random_vectors(tiny), pictures, strengths=(-1, 0, 1), draws=4, metrics=("logprob",))
-    assert plan.rows == 4 * 2 * (2 + 4 + 4) and plan.samples == len(pictures) == plan.forwards.pictures
+    assert plan.rows == 4 * (2 * 2 + 4 + 4) and plan.samples == len(pictures) == plan.forwards.pictures
     assert plan.cells == 2 * 4 * 3 * (1 + 4 + 4) * len(pictures)
     assert plan.seconds > 0 and plan.bytes_per_row > 0
     text = str(plan)
     for word in (
-        "80 steered runs on each of 6 images",
+        "48 steered runs on each of 6 images",
+        "controls  32 of 48 runs: random 4 draws 16, on_manifold 4 draws 16; without them about ",
         "shared prefix",
-        "of the prompt + 80 rows × ",
+        "of the prompt + 96 rows × ",
         " free",
         "time",
     ):
@@ -152,3 +157,78 @@ def test_grids_beyond_all_bounds_are_refused_before_memory_is_taken(tiny, pictur
         sweeps.plan(tiny, vectors, pictures[:1], draws=10**9)
     with pytest.raises(MemoryError, match=r"of up to 1,000,000,000 tokens take .* GB, and .* GB are free"):
         sweeps.sweep(tiny, vectors, pictures[:1], metrics=("tokens",), max_new_tokens=10**9)
+
+
+def test_answers_that_are_read_first_are_counted(endless, monkeypatch, tiny, pictures):
+    settings = {
+        "strengths": (-1, 0, 1),
+        "draws": 4,
+        "max_new_tokens": 3,
+        "metrics": ("logprob", "named"),
+        "layers": [1],
+    }
+    plan = sweeps.plan(tiny, random_vectors(tiny), pictures[:6], **settings)
+    with counted(tiny, monkeypatch) as seen, pytest.warns(UserWarning, match="Too few images count"):
+        sweeps.sweep(tiny, random_vectors(tiny), pictures[:6], **settings, progress=False)
+    assert plan.forwards == Forwards(seen["pictures"], seen["prompts"], seen["steps"])
+    assert plan.chunks == seen["chunks"] and plan.seconds_by_part["unsteered answers"] > 0
+
+
+def test_a_plan_of_a_store_counts_its_units_and_what_they_run(endless, monkeypatch, tiny, pictures, tmp_path):
+    settings = {"strengths": (-1, 0, 1), "draws": 8, "max_new_tokens": 3, "metrics": ("logprob", "named")}
+    settings |= {"store": tmp_path / "grid.zarr"}
+    layout = Layout(rows=9, batch_layers=1, batch_samples=1, layers=2, samples=1)
+    for module in (sweep_plan, unit_runs):  # what is measured decides it, and differs from time to time
+        monkeypatch.setattr(module, "lay_out", lambda *given: layout)
+    monkeypatch.setattr(Limits, "kept_prompts", lambda limits, *given: 1)
+    plan = sweeps.plan(tiny, random_vectors(tiny), pictures[:2], **settings)
+    assert not (tmp_path / "grid.zarr").exists()
+    with counted(tiny, monkeypatch) as seen:
+        sweeps.sweep(tiny, random_vectors(tiny), pictures[:2], **settings, progress=False)
+    assert plan.units == sweeps.store_status(settings["store"]).progress.units == 1 + 2 * 2 * 2
+    assert seen["pictures"] == plan.forwards.pictures > 2, "a prompt that is not kept is computed again"
+    assert (seen["rows"], seen["chunks"]) == (plan.rows * 2, plan.chunks)
+    assert plan.forwards == Forwards(seen["pictures"], seen["prompts"], seen["steps"])
+    written = sum(file.stat().st_size for file in settings["store"].rglob("*") if file.is_file())
+    assert written / 3 < plan.bytes_on_disk < 3 * written
+    assert plan.seconds_by_part["writing"] > 0 and f"store     {plan.units} units" in str(plan)
+
+
+def test_perplexity_is_counted_apart(tiny, pictures):
+    settings = {"strengths": (0, 1), "draws": 4, "metrics": ("logprob", "perplexity"), "max_new_tokens": 3}
+    with_it = sweeps.plan(tiny, random_vectors(tiny), pictures[:2], **settings)
+    without = sweeps.plan(tiny, random_vectors(tiny), pictures[:2], **settings | {"metrics": ("logprob", "tokens")})
+    assert with_it.readings > 0 == without.readings and with_it.seconds_by_part["perplexity"] > 0
+    assert with_it.forwards.prompts == without.forwards.prompts + 1, "the prompt without image"
+    assert without.seconds_by_part["perplexity"] == 0 and "read for perplexity" in str(with_it)
+
+
+def test_what_is_done_once_is_no_part_of_the_time(tiny, pictures):
+    fresh = wrap(tiny.hf, tiny.processor)
+    vectors = random_vectors(fresh)
+    first, second = (sweeps.plan(fresh, vectors, pictures[:1], layers=[0], metrics=("logprob",)) for _ in range(2))
+    assert first.choosing_seconds > 10 * second.choosing_seconds
+    assert first.seconds == pytest.approx(sum(first.seconds_by_part.values()))
+    assert "to choose the path, in every new process" in str(first)
+
+
+def test_the_grid_is_as_large_as_planned_and_recordings_are_counted(tiny, pictures):
+    settings = {"strengths": (-1, 0, 1), "draws": 4, "max_new_tokens": 2, "metrics": ("logprob", "named", "kl")}
+    plan = sweeps.plan(tiny, random_vectors(tiny), pictures[:2], **settings)
+    grid = sweeps.sweep(tiny, random_vectors(tiny), pictures[:2], **settings, progress=False)
+    done = grid.edited.size
+    assert plan.bytes_of_grid == sum(variable.nbytes for variable in grid.data_vars.values()) + done
+    wide, narrow = (
+        sweeps.plan(tiny, random_vectors(tiny), pictures[:2], **settings, record=name).bytes_at_peak
+        for name in ("activation", "residual_norm")
+    )
+    assert wide - narrow > 0.8 * done * len(tiny.layers) * tiny.hidden_size * 4
+
+
+def test_a_plan_names_where_the_parts_of_a_sharded_model_are():
+    model = on("sharded").model
+    assert sweep_plan.placement(model) == {
+        "sim:0": "blocks 0–1, embeddings, vision tower, projector, final norm, head",
+        "sim:1": "blocks 2–3",
+    }
+    assert sweep_plan.placement(on("sim:0").model) == {}

@@ -36,7 +36,8 @@ def sweeps(draw):
     layers, samples = draw(st.integers(1, 20)), draw(st.sampled_from([1, 2, 5, 9, 17, 40]))
     axes = Axes(tuple("abcd"[:concepts]), tuple(range(layers)), tuple(strengths), controls)
     duplicates = {("shuffled", 0, 2): (0, 0)} if "shuffled" in controls and draw(st.booleans()) else {}
-    cells = plan_cells(axes, shared=draw(st.sampled_from([(), ("random",)])), duplicates=duplicates)
+    shared, opposite = (draw(st.sampled_from([(), ("random",)])) for _ in range(2))
+    cells = plan_cells(axes, shared=shared, duplicates=duplicates, opposite=opposite)
     skipped = np.random.default_rng(draw(st.integers(0, 9))).random((len(cells), samples)) < draw(
         st.sampled_from([0.0, 0.5])
     )
@@ -98,15 +99,15 @@ def test_every_place_of_the_grid_is_run_once_and_inside_its_unit(units, one_laye
         for batch in () if unit.unsteered else units.batches(unit, one_layer=one_layer):
             for block in batch.blocks:
                 for cell in (batch.cells[number] for number in block.cells):
-                    for control, concept, draw in cell.places:
-                        place = (concept, cell.layer, cell.strength, names.index(control), draw, block.sample)
+                    for control, concept, draw, strength in cell.places:
+                        place = (concept, cell.layer, strength, names.index(control), draw, block.sample)
                         stored = (*place[:-1], units.order.index(block.sample))
                         assert inside[stored], "it would be written by another unit"
                         filled[place] += 1
     wanted = np.zeros(filled.shape, bool)
     for number, cell in enumerate(units._cells):
-        for control, concept, draw in cell.places:
-            place = (concept, cell.layer, cell.strength, names.index(control), draw)
+        for control, concept, draw, strength in cell.places:
+            place = (concept, cell.layer, strength, names.index(control), draw)
             wanted[place] |= ~units._skipped[number]
     assert filled.max(initial=0) <= 1 and (filled[wanted] == 1).all()
 
@@ -130,7 +131,7 @@ def test_the_coarse_map_comes_first():
     units = Units(axes, cells, np.zeros((len(cells), 24), bool), Layout(64, 1, 2, 1, 6))
     steered = [unit for unit in units.all if not unit.unsteered]
     first = [unit for unit in steered if unit.part == 1]
-    assert {unit.strength for unit in first} == {2} and {unit.draws for unit in first} == {0}
+    assert {unit.strengths for unit in first} == {(2,)} and {unit.draws for unit in first} == {0}
     assert {unit.layers[0] for unit in first} < set(range(30)) and 29 in {unit.layers[0] for unit in first}
     coarse = {sample for unit in first for sample in units.order[slice(*unit.samples)]}
     assert len(coarse) >= 6 and {0, 23} <= coarse, "images of the coarse map are spread"
@@ -144,3 +145,15 @@ def test_a_sweep_without_steering_has_its_unsteered_runs(strengths):
     units = Units(axes, cells, np.zeros((len(cells), 10), bool), Layout(8, 1, 1, 1, 1))
     places = {chunk for unit in units.all for chunk in chunks_of(units, unit, BY_CELL)}
     assert len(places) == 2 * len(strengths) * 10, "strength 0 is written by the unsteered runs"
+
+
+def test_opposite_strengths_that_share_runs_are_one_unit():
+    axes = Axes(("a", "b"), (0, 1), (-2.0, -1.0, 0.0, 1.0), {"concept": 1, "random": 8})
+    cells = plan_cells(axes, shared=("random",), opposite=("random",))
+    units = Units(axes, cells, np.zeros((len(cells), 4), bool), Layout(64, 1, 1, 1, 1))
+    assert units.together_strengths == [(3, 1), (0,)]
+    steered = [unit for unit in units.all if not unit.unsteered]
+    assert {unit.strengths for unit in steered} == {(3, 1), (0,)}
+    assert sum(map(units.count, steered)) == len(cells) * 4, "no run is made twice"
+    apart = Units(axes, plan_cells(axes), np.zeros((2 * 3 * 18, 4), bool), Layout(64, 1, 1, 1, 1))
+    assert apart.together_strengths == [(3,), (1,), (0,)]
