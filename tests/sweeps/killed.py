@@ -40,7 +40,7 @@ def arguments(scope):
     """A sweep of three pictures and two concepts, as keyword arguments."""
     model = tiny_llava()
     tokens = {"next": ("last_prompt", "generated"), "image": "image", "few": ("last_prompt",)}[scope]
-    pictures = [noise_picture(seed) for seed in range(3)]
+    pictures = [noise_picture(seed) for seed in range(2 if scope == "few" else 3)]
     words = {"cat": ["cat", "red star"], "dog": ["dog"]}
     return {
         "model": model,
