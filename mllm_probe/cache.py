@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from mllm_probe.activations import zarr_groups
+from mllm_probe.activations.store_places import as_folder, partial_beside, place_of
 from mllm_probe.activations.unit_layout import description
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.loading.decoder_cache import cache_root
@@ -138,7 +139,7 @@ def prune(
     table = table[chosen & ~table["path"].map(_holds_other_files)].reset_index(drop=True)
     for path in () if dry_run else tuple(table["path"]):
         # Renamed first: what is half deleted is never taken for a store.
-        shutil.rmtree(Path(path).rename(zarr_groups.partial_beside(Path(path))))
+        shutil.rmtree(Path(path).rename(partial_beside(Path(path))))
     return table
 
 
@@ -169,7 +170,7 @@ def check(path: str | Path, *, give_back: bool = True) -> dict[str, str]:
 
 
 def _folder(folder: str | Path | None) -> Path:
-    return cache_root() if folder is None else zarr_groups.as_folder(folder)
+    return cache_root() if folder is None else as_folder(folder)
 
 
 def _stores(folder: Path) -> Iterator[_Found]:
@@ -185,7 +186,7 @@ def _described(path: Path) -> _Found | None:
     """What a Zarr group is, None if this package did not write it or its metadata are not readable."""
     try:
         if (described := description(path)) is not None:
-            store = UnitStore(path, described)
+            store = UnitStore(place_of(path), described)
             done = len(store.finished()) / len(store.units)
             return _Found(path, store.kind, str(store.settings.get("model", "")), done)
         attrs = zarr_groups.read_json(path / ".zattrs") if (path / ".zattrs").is_file() else {}

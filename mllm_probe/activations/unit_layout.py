@@ -9,10 +9,12 @@ from typing import Any
 
 import xarray as xr
 import zarr
+from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from mllm_probe.activations import zarr_groups
-from mllm_probe.activations.store_keys import every_key, flush_keys, read_key, store_at, write_new_key
+from mllm_probe.activations.store_keys import every_key, read_keys, write_new_key
+from mllm_probe.activations.store_places import Place, place_of
 from mllm_probe.activations.unit_markers import LAYOUT, MARKERS, checksum, marker_key, sealed
 from mllm_probe.typing import JsonObject
 
@@ -27,42 +29,38 @@ _ON_DISK: Any = {"name": "default", "configuration": {"separator": "."}}
 """One folder for each array, none within it."""
 
 
-def description(folder: Path) -> JsonObject | None:
-    """Kind, settings and units of the store in a folder; None if there is something else."""
-    if not (folder / _ROOT).is_file():
+def description(place: Place | Path) -> JsonObject | None:
+    """Kind, settings and units of the store at a place; None if there is something else."""
+    where = place if isinstance(place, Place) else place_of(place)
+    content = where.read(_ROOT)
+    if content is None:
         return None
-    described = (zarr_groups.read_json(folder / _ROOT).get("attributes") or {}).get(BOOKKEEPING)
+    described = (zarr_groups.parsed_json(content, f"{where}/{_ROOT}").get("attributes") or {}).get(BOOKKEEPING)
     if not isinstance(described, dict):
         return None
     lacking = {"version", "kind", "settings", "plan", "units", "variables"} - set(described)
     if lacking or described["version"] != VERSION:
         raise ValueError(
-            f"the store {folder} has a layout of version {described.get('version')}, not {VERSION}: read it with the "
+            f"the store {where} has a layout of version {described.get('version')}, not {VERSION}: read it with the "
             "release of mllm_probe that wrote it, or give a new path."
         )
     return described
 
 
-def attributes_of(folder: Path) -> JsonObject:
+def attributes_of(place: Place) -> JsonObject:
     """Attributes of the dataset in a store, without what the store notes for itself."""
-    attributes = zarr_groups.read_json(folder / _ROOT).get("attributes") or {}
+    attributes = zarr_groups.parsed_json(place.read(_ROOT) or b"", f"{place}/{_ROOT}").get("attributes") or {}
     return {name: value for name, value in attributes.items() if name != BOOKKEEPING}
 
 
-def is_free(folder: Path) -> bool:
-    """Whether a path is unused: nothing is there, or an empty folder."""
-    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-
-
 def write_layout(
-    folder: Path, template: xr.Dataset, chunks: Mapping[str, Sequence[int]], described: JsonObject
+    store: Store, template: xr.Dataset, chunks: Mapping[str, Sequence[int]], described: JsonObject
 ) -> None:
     """Write the arrays of a template, empty where units fill them, and the marker of the layout."""
     codecs = [ZstdCodec(level=_LEVEL), Crc32cCodec()]
     fixed = _with_any_length(template.drop_vars(list(chunks)))
     encoding = {str(name): {"compressors": codecs} for name in fixed.variables}
-    fixed.drop_encoding().to_zarr(folder, zarr_format=3, consolidated=False, encoding=encoding)
-    store = store_at(folder, read_only=False)
+    fixed.drop_encoding().to_zarr(store, zarr_format=3, consolidated=False, encoding=encoding)
     group = zarr.open_group(store, mode="r+", zarr_format=3, use_consolidated=False)
     for name, shape in chunks.items():
         variable = template[name]
@@ -85,9 +83,9 @@ def write_layout(
         # cannot become stale: the layout never changes.
         warnings.filterwarnings("ignore", ".*[Cc]onsolidated metadata.*")
         zarr.consolidate_metadata(store, zarr_format=3)
-    noted = {key: checksum(read_key(store, key) or b"") for key in every_key(store)}
+    keys = every_key(store)
+    noted = {key: checksum(content or b"") for key, content in zip(keys, read_keys(store, keys), strict=True)}
     write_new_key(store, marker_key(LAYOUT), sealed({"unit": LAYOUT, "chunks": noted}))
-    flush_keys(store, [*noted, marker_key(LAYOUT)])
 
 
 def _with_any_length(dataset: xr.Dataset) -> xr.Dataset:

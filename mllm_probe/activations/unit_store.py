@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
 import random
-import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -25,16 +22,16 @@ from mllm_probe import schema
 from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.store_keys import (
     delete_key,
-    flush_keys,
+    each_key,
     key_sizes,
     missing_keys,
     names_below,
     read_key,
-    store_at,
     write_new_key,
 )
+from mllm_probe.activations.store_places import Place, place_of
 from mllm_probe.activations.store_settings import require_same
-from mllm_probe.activations.unit_layout import VERSION, attributes_of, description, is_free, write_layout
+from mllm_probe.activations.unit_layout import VERSION, attributes_of, description, write_layout
 from mllm_probe.activations.unit_markers import (
     ENDING,
     LAYOUT,
@@ -67,7 +64,10 @@ class UnitStore:
 
     Attributes
     ----------
-    path : Path
+    path : Path or str
+        The folder, or the address in an object store.
+    place : Place
+        How its files are reached.
     kind : str
         What it holds, such as ``"capture"``.
     settings : dict
@@ -80,8 +80,8 @@ class UnitStore:
         Names of the variables that units fill.
     """
 
-    def __init__(self, path: Path, described: JsonObject) -> None:
-        self.path, self.kind = path, str(described["kind"])
+    def __init__(self, place: Place, described: JsonObject) -> None:
+        self.place, self.path, self.kind = place, place.path, str(described["kind"])
         self.settings: JsonObject = described["settings"]
         self.plan: JsonObject = described["plan"]
         self.units = tuple(map(str, described["units"]))
@@ -105,7 +105,7 @@ class UnitStore:
         Parameters
         ----------
         path : str or Path
-            A folder that does not exist or is empty.
+            A folder that does not exist or is empty, or an address of an object store where nothing is.
         template : Dataset
             Of the final shape. Variables that units fill may be broadcast scalars: their first element is the fill
             value. All others, coordinates among them, are written now.
@@ -127,10 +127,10 @@ class UnitStore:
         OSError
             If it cannot be written.
         """
-        target = zarr_groups.as_folder(path)
+        place = place_of(path)
         settings = json.loads(json.dumps(settings))
-        if not is_free(target):
-            return cls.open(target, kind, settings)
+        if not place.is_free():
+            return cls.open(path, kind, settings)
         names = [str(number) for number in range(units)] if isinstance(units, int) else list(units)
         require_names(names)
         described = {
@@ -141,21 +141,8 @@ class UnitStore:
             "units": names,
             "variables": [*chunks],
         }
-        partial = zarr_groups.partial_beside(target)
-        try:
-            with _clear_errors(target):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                write_layout(partial, template, chunks, described)
-                with contextlib.suppress(OSError):  # some systems rename onto an empty folder, others do not
-                    target.rmdir()
-                try:
-                    partial.rename(target)
-                except OSError:
-                    if is_free(target):
-                        raise  # else another process was first
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        return cls.open(target, kind, settings)
+        place.create(lambda store: write_layout(store, template, chunks, described))
+        return cls.open(path, kind, settings)
 
     @classmethod
     def open(cls, path: str | Path, kind: str | None = None, settings: JsonObject | None = None) -> UnitStore:
@@ -176,21 +163,22 @@ class UnitStore:
         ValueError
             If it is something else, has other settings (each that differs is named) or its layout is damaged.
         """
-        folder = zarr_groups.as_folder(path)
-        if is_free(folder):
-            raise FileNotFoundError(f"there is no store at {folder}.")
-        described = description(folder)
+        place = place_of(path)
+        if place.is_free():
+            raise FileNotFoundError(f"there is no store at {place}.")
+        place.complete()
+        described = description(place)
         if described is None or (kind is not None and described["kind"] != kind):
             expected, found = (
                 kind or "store of this package",
                 "" if described is None else f" but a {described['kind']}",
             )
-            raise ValueError(f"{folder} exists and holds no {expected}{found}: give a new path as store=.")
-        zarr_groups.require_known_codecs(folder)
-        store = cls(folder, described)
+            raise ValueError(f"{place} exists and holds no {expected}{found}: give a new path as store=.")
+        zarr_groups.require_known_codecs(place)
+        store = cls(place, described)
         store._require_layout()
         if settings is not None:
-            require_same(store.settings, json.loads(json.dumps(settings)), str(folder), store.kind)
+            require_same(store.settings, json.loads(json.dumps(settings)), str(place), store.kind)
         return store
 
     def write(self, unit: int | str, regions: Mapping[str, Sequence[tuple[Region, np.ndarray]]], **facts: Any) -> bool:
@@ -224,12 +212,12 @@ class UnitStore:
             raise ValueError(f"unit {name} of {self.path} writes a chunk twice: {_first_twice(keys)}.")
         if not missing_keys(self._store, [marker_key(name)]):
             return False
-        with _clear_errors(self.path):
+        with self.place.errors():
             for variable, parts in regions.items():
                 for region, values in parts:
                     self._writable[variable][region] = values
-            flush_keys(self._store, keys)
-            chunks = {key: checksum(self._content(key)) for key in keys}
+            self.place.flush(keys)
+            chunks = {key: checksum(content) for key, content in self._contents(keys)}
             who = {"host": platform.node(), "process": os.getpid(), "written": time.time()}
             marker = {"unit": name, "chunks": chunks, **who, **facts}
             write_new_key(self._writing, marker_key(name), sealed(marker | schema.provenance()))
@@ -265,11 +253,15 @@ class UnitStore:
         ValueError
             If its marker is damaged.
         """
-        name = self._known(unit)
-        content = read_key(self._store, marker_key(name))
-        if content is None:
-            raise KeyError(f"unit {name} of {self.path} is not finished.")
-        return self._unsealed(name, content)
+        return next(marker for _, marker in self.markers([self._known(unit)]))
+
+    def markers(self, units: Sequence[int | str]) -> Iterator[tuple[str, JsonObject]]:
+        """Names of units, each with what it noted, as :meth:`marker`; many are read at once."""
+        names = [self._known(unit) for unit in units]
+        for name, content in zip(names, each_key(self._store, list(map(marker_key, names))), strict=True):
+            if content is None:
+                raise KeyError(f"unit {name} of {self.path} is not finished.")
+            yield name, self._unsealed(name, content)
 
     def read(self, variable: str, selection: Selection | None = None) -> np.ndarray:
         """Values of a variable; what no unit has finished has the fill value.
@@ -293,6 +285,8 @@ class UnitStore:
         outer = any(isinstance(part, np.ndarray) for part in selection)
         try:
             return np.asarray(array.oindex[selection] if outer else array[selection])
+        except ConnectionError:
+            raise  # of an object store: nothing is known of its chunks
         except (ValueError, RuntimeError, TypeError, OSError) as error:
             raise self._damaged(variable, error) from error
 
@@ -336,19 +330,23 @@ class UnitStore:
 
     def give_back(self, unit: int | str) -> None:
         """Remove the marker of a unit, so that it is done again."""
-        with _clear_errors(self.path):
+        with self.place.errors():
             delete_key(self._writing, marker_key(self._known(unit)))
 
-    @property
+    @cached_property
     def attributes(self) -> JsonObject:
         """Attributes of the dataset, as they were written with the layout."""
-        return attributes_of(self.path)
+        return attributes_of(self.place)
 
     def put_file(self, key: str, content: bytes) -> None:
         """Keep a file beside the arrays, whole or not at all; one that is there already stays."""
-        with _clear_errors(self.path):
+        with self.place.errors():
             write_new_key(self._writing, key, content)
-            flush_keys(self._store, [key])
+            self.place.flush([key])
+
+    def file_names(self, folder: str) -> list[str]:
+        """Names of the files in a folder beside the arrays."""
+        return names_below(self._store, folder)
 
     def get_file(self, key: str) -> bytes | None:
         """Content of a file beside the arrays; None where there is none."""
@@ -365,11 +363,11 @@ class UnitStore:
 
     @cached_property
     def _store(self) -> Store:
-        return store_at(self.path, read_only=True)
+        return self.place.open(read_only=True)
 
     @cached_property
     def _writing(self) -> Store:
-        return store_at(self.path, read_only=False)
+        return self.place.open(read_only=False)
 
     @cached_property
     def _arrays(self) -> dict[str, zarr.Array]:
@@ -387,11 +385,11 @@ class UnitStore:
             )
         return name
 
-    def _content(self, key: str) -> bytes:
-        content = read_key(self._store, key)
-        if content is None:
-            raise OSError(f"chunk {key} was written and is not there.")
-        return content
+    def _contents(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        for key, content in zip(keys, each_key(self._store, keys), strict=True):
+            if content is None:
+                raise OSError(f"chunk {key} was written and is not there.")
+            yield key, content
 
     def _owned(self, variable: str, region: Region) -> list[str]:
         """Keys of the chunks that a region covers, all of them whole."""
@@ -418,17 +416,18 @@ class UnitStore:
 
     def _claimed(self) -> set[str]:
         """Keys that finished units wrote."""
-        return {key for name in self.finished() for key in self.marker(name)["chunks"]}
+        return {key for _, marker in self.markers(sorted(self.finished())) for key in marker["chunks"]}
 
     def _differing(self, chunks: Mapping[str, Any], contents: bool) -> Iterator[str]:
         keys = list(chunks)
-        for key, size in zip(keys, key_sizes(self._store, keys), strict=True):
-            noted = chunks[key]["bytes"]
+        found = each_key(self._store, keys) if contents else iter(key_sizes(self._store, keys))
+        for key, one in zip(keys, found, strict=True):
+            size, noted = len(one) if isinstance(one, bytes) else one, chunks[key]["bytes"]
             if size is None:
                 yield f"chunk {key} is missing"
             elif size != noted:
                 yield f"chunk {key} has {size} bytes, not {noted}"
-            elif contents and checksum(self._content(key)) != chunks[key]:
+            elif isinstance(one, bytes) and checksum(one) != chunks[key]:
                 yield f"chunk {key} was changed"
 
     def _require_layout(self) -> None:
@@ -485,21 +484,8 @@ def _first_twice(keys: Sequence[str]) -> str:
     return next(key for key in keys if keys.count(key) > 1)
 
 
-def _redo(path: Path) -> str:
+def _redo(path: Path | str) -> str:
     return (
         f"What else it holds is readable. mp.cache.check({str(path)!r}) finds every damaged part and gives it back; "
         "then run what made the store once more with the same settings, which computes these parts alone."
     )
-
-
-@contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
-    """Name the store, and what to do, in an error of the disk."""
-    try:
-        yield
-    except OSError as error:
-        raise type(error)(
-            error.errno,
-            f"the store {path} could not be written ({error.strerror or error}). What is finished stays: make room, or "
-            "give the right to write, and run the same call again",
-        ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mllm_probe.activations.store_places import Place, as_folder, partial_beside, place_of
 from mllm_probe.typing import JsonObject
 
 OPTIONS: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
@@ -21,7 +21,7 @@ CODECS = frozenset({"blosc", "bytes", "crc32c", "vlen-utf8", "zstd"})
 """Codecs of what the package writes, and of what ``Dataset.to_zarr`` writes by default in both formats of Zarr."""
 STORE_KIND = "store_kind"
 """Attribute, on disk only, that tells what the package wrote from every other Zarr group, and says what it is."""
-_ARRAY, _CONSOLIDATED, _FORMAT_3 = ".zarray", ".zmetadata", "zarr.json"
+_ARRAY, _CONSOLIDATED, _FORMAT_2, _FORMAT_3 = ".zarray", ".zmetadata", ".zgroup", "zarr.json"
 
 
 def open_group(path: str | Path) -> xr.Dataset:
@@ -40,20 +40,25 @@ def open_group(path: str | Path) -> xr.Dataset:
     ValueError
         If it names a codec other than :data:`CODECS`, or is damaged.
     """
-    folder = as_folder(path)
-    if not (folder / ".zgroup").is_file() and not (folder / _FORMAT_3).is_file():
-        raise FileNotFoundError(f"there is no Zarr store at {folder}: expected a folder with .zgroup or {_FORMAT_3}.")
-    require_known_codecs(folder)
-    ours = (folder / _CONSOLIDATED).is_file()
+    place = place_of(path)
+    if place.read(_FORMAT_2) is None and place.read(_FORMAT_3) is None:
+        raise FileNotFoundError(
+            f"there is no Zarr store at {place}: expected a folder with {_FORMAT_2} or {_FORMAT_3}."
+        )
+    require_known_codecs(place)
+    ours = place.read(_CONSOLIDATED) is not None
     try:
-        opened = xr.open_zarr(folder, chunks=None, **(OPTIONS if ours else {"consolidated": False}))
+        store = place.open(read_only=True)
+        opened = xr.open_zarr(store, chunks=None, **(OPTIONS if ours else {"consolidated": False}))
         opened.attrs.pop(STORE_KIND, None)
         return opened
+    except ConnectionError:
+        raise
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        raise _damaged(folder, error) from error
+        raise _damaged(place, error) from error
 
 
-def require_known_codecs(folder: Path) -> None:
+def require_known_codecs(place: Place | Path) -> None:
     """Refuse a group whose arrays name codecs that this package does not write; reads JSON alone.
 
     A codec is code that is chosen by its name: ``pickle`` runs code from the file, and others are read by libraries
@@ -61,36 +66,26 @@ def require_known_codecs(folder: Path) -> None:
 
     Parameters
     ----------
-    folder : Path
+    place : Place or Path
 
     Raises
     ------
     ValueError
         Naming the array and the codec.
     """
-    # A group and its arrays; ``glob`` follows links here, as Zarr does.
-    names = [f"{level}{name}" for level in ("", "*/") for name in (_ARRAY, _CONSOLIDATED, _FORMAT_3)]
-    for file in (file for name in names for file in folder.glob(name)):
-        for array, codec in _codecs(file):
+    where = place if isinstance(place, Place) else place_of(place)
+    try:
+        files = where.metadata((_ARRAY, _CONSOLIDATED, _FORMAT_3))
+    except ValueError as error:
+        raise _damaged(where, error) from error
+    for key, content in files.items():
+        for array, codec in _codecs(where, key, content):
             if codec not in CODECS:
                 raise ValueError(
-                    f"array '{array}' of {folder} is stored with the codec {codec!r}, which this package never writes "
+                    f"array '{array}' of {where} is stored with the codec {codec!r}, which this package never writes "
                     f"and which may run code when it is read (expected one of {', '.join(sorted(CODECS))}). Ask "
                     "whoever made the store for one with these codecs."
                 )
-
-
-def as_folder(path: object) -> Path:
-    """``path`` as a Path.
-
-    Raises
-    ------
-    TypeError
-        If it is neither text nor a path.
-    """
-    if not isinstance(path, (str, Path)):
-        raise TypeError(f"expected the path of a Zarr store as text or a pathlib.Path, not {type(path).__name__}.")
-    return Path(path)
 
 
 def write_group(dataset: xr.Dataset, path: str | Path, kind: str = "study") -> None:
@@ -126,11 +121,6 @@ def with_plain_texts(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.assign_coords(coordinates).assign({name: plain[name] for name in plain if name not in coordinates})
 
 
-def partial_beside(target: Path) -> Path:
-    """Unused hidden path in the folder of ``target``, to write to before it is renamed."""
-    return target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
-
-
 def read_json(file: Path) -> JsonObject:
     """Content of one of a group's metadata files.
 
@@ -142,18 +132,33 @@ def read_json(file: Path) -> JsonObject:
     if not file.is_file():  # a named pipe would be waited for without end
         raise _damaged(file, "not a regular file")
     try:
-        content: dict[str, Any] = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        content = file.read_bytes()
+    except OSError as error:
         raise _damaged(file, error) from error
-    if not isinstance(content, dict):
-        raise _damaged(file, "not a JSON object")
-    return content
+    return parsed_json(content, file)
 
 
-def _codecs(file: Path) -> Iterator[tuple[str, Any]]:
+def parsed_json(content: bytes, where: object) -> JsonObject:
+    """The JSON object that a file holds.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+    """
+    try:
+        parsed: dict[str, Any] = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(where, error) from error
+    if not isinstance(parsed, dict):
+        raise _damaged(where, "not a JSON object")
+    return parsed
+
+
+def _codecs(place: Place, key: str, content: bytes) -> Iterator[tuple[str, Any]]:
     """Array and codec, for every codec that a metadata file names."""
-    content = read_json(file)
-    for name, array in _arrays(file, content):
+    file = f"{place}/{key}"
+    for name, array in _arrays(place, key, parsed_json(content, file)):
         if not isinstance(array, dict):
             raise _damaged(file, f"metadata of {name!r} is not a JSON object")
         named = [array.get("compressor"), *_listed(array.get("filters")), *_listed(array.get("codecs"))]
@@ -162,13 +167,13 @@ def _codecs(file: Path) -> Iterator[tuple[str, Any]]:
                 yield name, codec.get("id", codec.get("name")) if isinstance(codec, dict) else codec
 
 
-def _arrays(file: Path, content: JsonObject) -> Iterator[tuple[str, Any]]:
+def _arrays(place: Place, key: str, content: JsonObject) -> Iterator[tuple[str, Any]]:
     """Metadata of arrays by name: a file holds one, or those of a whole group."""
-    if file.name == _CONSOLIDATED:
+    if key.rpartition("/")[2] == _CONSOLIDATED:
         members = content.get("metadata") or {}
         yield from ((key.removesuffix(f"/{_ARRAY}"), members[key]) for key in members if key.endswith(_ARRAY))
         return
-    yield file.parent.name, content
+    yield key.rpartition("/")[0] or str(place).rpartition("/")[2], content
     yield from ((content.get("consolidated_metadata") or {}).get("metadata") or {}).items()
 
 
@@ -176,7 +181,7 @@ def _listed(codecs: object) -> list[Any]:
     return codecs if isinstance(codecs, list) else [codecs]
 
 
-def _damaged(path: Path, what: object) -> ValueError:
+def _damaged(path: object, what: object) -> ValueError:
     return ValueError(
         f"{path} is not a readable Zarr store ({what}): it is damaged or incomplete. Copy it again, or run what made "
         "it once more with another path."

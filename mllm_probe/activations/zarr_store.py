@@ -15,6 +15,7 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.device_array import dtype_name, lazy, parts_of
+from mllm_probe.activations.store_places import as_folder, partial_beside, place_of
 from mllm_probe.activations.unit_dataset import dataset_of
 from mllm_probe.activations.unit_layout import description
 from mllm_probe.activations.unit_store import UnitStore
@@ -61,11 +62,11 @@ def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE, 
     if "weights" not in dataset.attrs:
         raise ValueError("this dataset does not say which model it was made with (no attribute 'weights').")
     target = writable_store(path, overwrite=overwrite)
-    partial = zarr_groups.partial_beside(target)
+    partial = partial_beside(target)
     try:
         _write(_with_dtypes(dataset).assign_attrs({zarr_groups.STORE_KIND: _ACTIVATIONS}), partial, piece_bytes)
         if target.exists():
-            older = target.rename(zarr_groups.partial_beside(target))
+            older = target.rename(partial_beside(target))
             partial.rename(target)
             shutil.rmtree(older)
         else:
@@ -113,17 +114,16 @@ def open_zarr(
 
 
 def _opened(path: str | Path) -> xr.Dataset:
-    folder = zarr_groups.as_folder(path)
-    if description(folder) is not None:
-        store = UnitStore.open(folder)
+    if description(place := place_of(path)) is not None:
+        store = UnitStore.open(path)
         if left := store.remaining():
             warnings.warn(
-                f"{len(left)} of {len(store.units)} parts of {folder} are not finished and hold no values: run what "
+                f"{len(left)} of {len(store.units)} parts of {place} are not finished and hold no values: run what "
                 "made it once more.",
                 stacklevel=3,
             )
         return dataset_of(store)
-    dataset = zarr_groups.open_group(folder)
+    dataset = zarr_groups.open_group(path)
     for name in dataset.coords:
         dataset[name].load()
     return dataset
@@ -137,7 +137,7 @@ def writable_store(path: str | Path, *, overwrite: bool = False) -> Path:
     ValueError
         If it exists and may not be replaced.
     """
-    target = zarr_groups.as_folder(path).resolve()
+    target = as_folder(path).resolve()
     if not target.exists():
         return target
     attrs = zarr_groups.read_json(target / ".zattrs") if (target / ".zattrs").is_file() else {}

@@ -44,7 +44,7 @@ def settings_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentC
     """
     for argument in arguments:
         if argument.name == _OPTION and argument.tokens:
-            path = Path(argument.tokens[0].value)
+            path = argument.tokens[0].value
             settings = _read(path)
             _compare(settings.pop(MADE_WITH, {}), " ".join(commands), path)
             _require_known(settings, arguments, path)
@@ -53,13 +53,15 @@ def settings_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentC
             Dict(settings, source=str(path))(app, commands, arguments)
 
 
-def settings_beside(result: str | Path) -> Path:
-    """The file in which the settings of a result are written."""
+def settings_beside(result: str | Path) -> str | Path:
+    """The file, or the address in an object store, at which the settings of a result are written."""
+    if _is_address(result):
+        return f"{str(result).rstrip('/')}.toml"
     result = Path(result)
     return result.with_name(f"{result.name}.toml")
 
 
-def write_settings(command: str, result: str | Path, settings: Mapping[str, object]) -> Path:
+def write_settings(command: str, result: str | Path, settings: Mapping[str, object]) -> str | Path:
     """Write the settings of a run beside its result, as ``<result>.toml``.
 
     Parameters
@@ -73,32 +75,56 @@ def write_settings(command: str, result: str | Path, settings: Mapping[str, obje
 
     Returns
     -------
-    Path
+    str or Path
     """
     import tomli_w
 
     path = settings_beside(result)
     given = {name: plain_value(value) for name, value in settings.items() if value is not None}
     left = [name for name, value in settings.items() if value is None]
-    head = f"# mllm-probe {command} --config {path.name} repeats the run; paths are relative to the current folder.\n"
+    name = str(path).rpartition("/")[2]
+    head = f"# mllm-probe {command} --config {name} repeats the run; paths are relative to the current folder.\n"
     head += f"# Not given, so that the defaults hold: {', '.join(left)}\n" if left else ""
     record = {MADE_WITH: {"command": command, **schema.provenance()}}
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")  # others may write the same one
-    partial.write_text(f"{head}{tomli_w.dumps(given)}\n{tomli_w.dumps(record)}", encoding="utf-8")
-    partial.replace(path)
+    _write(path, f"{head}{tomli_w.dumps(given)}\n{tomli_w.dumps(record)}".encode())
     return path
 
 
-def _read(path: Path) -> JsonObject:
-    if not path.is_file():
+def _is_address(path: str | Path) -> bool:
+    return "://" in str(path)
+
+
+def _write(path: str | Path, content: bytes) -> None:
+    if _is_address(path):
+        from mllm_probe.activations.store_places import write_object
+
+        write_object(str(path), content)
+        return
+    file = Path(path)
+    partial = file.with_name(f".{file.name}.{uuid.uuid4().hex}.partial")  # others may write the same one
+    partial.write_bytes(content)
+    partial.replace(file)
+
+
+def _content(path: str) -> bytes | None:
+    if _is_address(path):
+        from mllm_probe.activations.store_places import read_object
+
+        return read_object(path)
+    return Path(path).read_bytes() if Path(path).is_file() else None
+
+
+def _read(path: str) -> JsonObject:
+    content = _content(path)
+    if content is None:
         raise FileNotFoundError(f"there is no settings file at {path}; expected TOML, such as `model = 'scenes-4l'`.")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(content.decode())
     except ValueError as error:
         raise ValueError(f"{path} is no TOML ({error}): correct it, or give the options by hand.") from error
 
 
-def _compare(record: object, command: str, path: Path) -> None:
+def _compare(record: object, command: str, path: str) -> None:
     """Refuse a file of another command, and say where versions differ from those that it was written with."""
     if not isinstance(record, dict):
         raise ValueError(f"{path}: {MADE_WITH} is the table that a command writes, not {record!r}; remove it.")
@@ -110,7 +136,7 @@ def _compare(record: object, command: str, path: Path) -> None:
         note(f"warning: {path} was written with {', '.join(changed)}; numbers may differ from those of that run.")
 
 
-def _require_known(settings: JsonObject, arguments: ArgumentCollection, path: Path) -> None:
+def _require_known(settings: JsonObject, arguments: ArgumentCollection, path: str) -> None:
     names = [argument.name for argument in arguments if argument.name not in _NO_SETTINGS]
     known = [name.removeprefix("--").replace("-", "_") for name in names if name.startswith("--")]
     unknown = [key for key in settings if key.replace("-", "_") not in known]

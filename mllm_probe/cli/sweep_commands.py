@@ -111,6 +111,7 @@ def sweep(
     settings: SweepSettings = PLAIN,
     loading: LoadingSettings = BY_DEFAULT,
     shard: str | None = None,
+    mixed: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
     as_json: AsJson = False,
@@ -125,7 +126,7 @@ def sweep(
     model
         A bundled name, a hub id, or a folder that starts with ./, ../ or /.
     store
-        The store to write, a folder.
+        The store to write: a folder, or an address such as s3://maps/cats.zarr.
     vectors
         File of vectors; made from the fitted share of the library if not given.
     method
@@ -134,6 +135,8 @@ def sweep(
         Images to steer: held_out, or both halves, so that best cells are chosen on one and reported on the other.
     shard
         Share of the work that this process does, such as 3/16, the third of sixteen; whatever is missing if not given.
+    mixed
+        Let units be computed with another dtype or type of device than those that are there; each says which.
     workers
         Processes of this machine that share the work, as a Dask cluster.
     scheduler
@@ -157,7 +160,8 @@ def sweep(
     written |= {"halves": halves, **asdict(settings), **loading.resolved(loaded)}
     written |= {"prompt": settings.prompt if settings.prompt is not None else loaded.default_prompt}
     with cluster_client(workers, scheduler) as client:
-        run = mp.sweep_iter(loaded, directions, images, **settings.arguments(), store=store, shard=shard, client=client)
+        run = mp.sweep_iter(loaded, directions, images, **settings.arguments(), store=store, shard=shard, client=client,
+                            mixed=mixed)  # fmt: skip
         file = write_settings("sweep", store, written)
         try:
             grid = run.finish()
@@ -172,6 +176,7 @@ def work(
     *,
     shard: str | None = None,
     device: str | None = None,
+    mixed: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
     as_json: AsJson = False,
@@ -181,11 +186,13 @@ def work(
     Parameters
     ----------
     store
-        The folder that a sweep fills.
+        The folder that a sweep fills, or its address in an object store.
     shard
         Share of the work, such as 3/16, the third of sixteen; whatever is missing if not given.
     device
         cuda when there is one, else cpu.
+    mixed
+        Let units be computed with another dtype or type of device than those that are there; each says which.
     workers
         Processes of this machine that share the work, as a Dask cluster.
     scheduler
@@ -199,7 +206,7 @@ def work(
 
     with cluster_client(workers, scheduler) as client:
         try:
-            grid = join_sweep(store, shard=shard, device=device, client=client)
+            grid = join_sweep(store, shard=shard, device=device, client=client, mixed=mixed)
         except KeyboardInterrupt:
             return _interrupted(store, None, as_json)
     return _worked(store, grid, shard, None, as_json)
@@ -215,7 +222,7 @@ def status(
     Parameters
     ----------
     store
-        The folder that a sweep or a patch fills.
+        The folder that a sweep or a patch fills, or its address in an object store.
     check
         Read every checksum, and give damaged units back: run the sweep again, and they are computed anew.
     watch
@@ -257,7 +264,7 @@ def _vectors(
     return concept_vectors(model, library.fit_half(), settings.prompt, method, seed=settings.seed, progress=True)
 
 
-def _worked(store: str, grid: xr.Dataset, shard: str | None, settings: Path | None, as_json: bool) -> int:
+def _worked(store: str, grid: xr.Dataset, shard: str | None, settings: str | Path | None, as_json: bool) -> int:
     """Say what a store holds after this process did its work."""
     from mllm_probe.sweeps import read_progress
 
@@ -277,7 +284,7 @@ def _worked(store: str, grid: xr.Dataset, shard: str | None, settings: Path | No
     return DONE
 
 
-def _interrupted(store: str, settings: Path | None, as_json: bool) -> int:
+def _interrupted(store: str, settings: str | Path | None, as_json: bool) -> int:
     """Say how much the store of a stopped sweep keeps."""
     from mllm_probe.sweeps import read_progress
 

@@ -224,6 +224,7 @@ class PatchEngine:
             self._prepare()
             missing = self._bases()
             self._create(self.store)
+        self.store.begin_work(self.job.model.device.type, dtype_name(self.job.model.dtype))
         self.size.rows = min(self.size.rows, self.store.layout["rows"])
         yield from work_off(
             missing, finished=self.store.finished, run=partial(self._run_and_save, self.store), load=self._load,

@@ -8,6 +8,7 @@ from typing import Any
 
 import xarray as xr
 
+from mllm_probe.activations.store_places import as_folder
 from mllm_probe.concepts import ConceptLibrary, Picture, neutral_images
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import require_one_of
@@ -63,7 +64,7 @@ class StudyRuns:
             require_same_model(vectors, model, what="the vectors")
         _require_one_origin(self._grids, vectors)
         self.study, self.model, self.prompt, self.seed, self.progress = study, model, prompt, seed, progress
-        self._given, self._store = vectors, None if store is None else Path(store)
+        self._given, self._store = vectors, None if store is None else as_folder(store)
         self.subject: Subject = subject_of(
             model, library, vectors, prompt=prompt, seed=seed, store=self._store, progress=progress
         )

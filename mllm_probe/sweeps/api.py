@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from functools import wraps
+from contextlib import ExitStack, closing
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,7 +21,7 @@ from mllm_probe.sweeps.cost_model import CostEstimate, Machine, PlannedModel, es
 from mllm_probe.sweeps.dask_units import Cluster, DaskClient, require_client
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.joining import joined, run_unit
+from mllm_probe.sweeps.joining import joined, leave, run_unit
 from mllm_probe.sweeps.requirements import check_requirements
 from mllm_probe.sweeps.samples import gather
 from mllm_probe.sweeps.settings import Settings
@@ -60,6 +60,7 @@ def sweep(
     *,
     inputs: Inputs = None,
     shard: str | None = None,
+    mixed: bool = False,
 ) -> xr.Dataset:
     """Steer with every concept at every layer and strength, on every image, and score what comes out.
 
@@ -119,15 +120,17 @@ def sweep(
     read_layers, read_tokens
         As ``layers`` and ``tokens`` of ``capture``; positions of the prompt.
     store : str or Path, optional
-        A folder to which each finished unit of work is written (a Zarr group that ``xarray.open_zarr`` reads at any
-        time). A sweep that was stopped or killed resumes from it when it is run again with the same settings, and loses
-        at most the unit that was in flight; several processes may fill it at once; other settings are refused.
-        ``sweeps.read_progress(store)`` gives the progress. A store that is complete is returned without running the
-        model.
+        A folder, or an address in an object store (``"s3://bucket/map.zarr"``, ``gs://``, ``az://``, with ``pip install
+        'mllm-probe[object]'``), to which each finished unit of work is written: a Zarr group that ``xarray.open_zarr``
+        reads at any time. A sweep that was stopped or killed resumes from it when it is run again with the same
+        settings, and loses at most the unit that was in flight; several processes may fill it at once; other settings
+        are refused. ``sweeps.read_progress(store)`` gives the progress. A store that is complete is returned without
+        running the model.
     client : dask.distributed.Client, optional
         Of a cluster whose workers run the units of the store, each with the model loaded once; needs ``store`` on a
         path that the workers see, a model that was loaded by its name, and ``pip install 'mllm-probe[dask]'``. A worker
-        with several threads runs one unit at a time.
+        with several threads runs one unit at a time. Without ``store`` a temporary one is made in a folder that all
+        workers were seen to write to, and removed after the grid was read.
     progress : bool
         Show a progress line.
     inputs : dict of Tensor or list of such dicts, optional
@@ -136,6 +139,8 @@ def sweep(
         Share of the store's units that this call runs, such as ``"3/16"``: the third of sixteen, which may be run
         anywhere and at any time, and again after they died. Without it, whatever is missing is run. The grid holds what
         was finished by anyone when the call began, and its own share.
+    mixed : bool
+        Let units be computed with another dtype or type of device than those that are in the store; each says which.
 
     Returns
     -------
@@ -202,7 +207,8 @@ def sweep_iter(**arguments: Any) -> Grids:
     ----------
     model, vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
         As for :func:`sweep`.
-    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs, shard
+    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs, shard,
+    mixed
         As for :func:`sweep`.
 
     Yields
@@ -218,7 +224,7 @@ def sweep_iter(**arguments: Any) -> Grids:
 @_with_parameters_of(sweep, inspect.Parameter("machine", inspect.Parameter.KEYWORD_ONLY, default=None))
 def plan(
     model: ProbeModel | PlannedModel, store: str | Path | None, progress: bool, shard: str | None, client: object,
-    machine: Machine | str | None, **arguments: Any,
+    mixed: bool, machine: Machine | str | None, **arguments: Any,
 ) -> SweepPlan | CostEstimate:  # fmt: skip
     """What a sweep with these settings will take: rows, forwards, memory and time.
 
@@ -230,7 +236,8 @@ def plan(
         a prompt with its image.
     vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
         As for :func:`sweep`.
-    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs, shard
+    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs, shard,
+    mixed
         As for :func:`sweep`.
     machine : Machine or str, optional
         Of a model without weights: what it is to run on, see :class:`mllm_probe.sweeps.Machine`; this CPU by default.
@@ -262,6 +269,7 @@ def join_sweep(
     model: ProbeModel | None = None,
     client: DaskClient | None = None,
     progress: bool = True,
+    mixed: bool = False,
 ) -> xr.Dataset:
     """Work on a sweep that was begun elsewhere, with nothing but the address of its store.
 
@@ -278,6 +286,8 @@ def join_sweep(
     client : dask.distributed.Client, optional
         As for :func:`sweep`.
     progress : bool
+    mixed : bool
+        As for :func:`sweep`.
 
     Returns
     -------
@@ -292,7 +302,7 @@ def join_sweep(
         If the sweep can only be joined where it was begun, as with metrics of your own, or what it was begun with is
         gone, or ``model`` has other weights.
     """
-    engine = joined(store, model, device=device, shard=shard_of(shard), cluster=_cluster(client))
+    engine = joined(store, model, device=device, shard=shard_of(shard), cluster=_cluster(client, mixed), mixed=mixed)
     return Grids(engine, progress).finish()
 
 
@@ -304,10 +314,12 @@ class Grids(Iterator[xr.Dataset]):
     engine : Engine
     progress : bool
         Show a progress line.
+    leave : callable, optional
+        Called when the sweep has ended, in whatever way.
     """
 
-    def __init__(self, engine: Engine, progress: bool) -> None:
-        self._engine, self._steps = engine, _steps(engine, progress)
+    def __init__(self, engine: Engine, progress: bool, leave: Callable[[], None] | None = None) -> None:
+        self._engine, self._steps = engine, _steps(engine, progress, leave)
 
     @property
     def engine(self) -> Engine:
@@ -334,22 +346,39 @@ class Grids(Iterator[xr.Dataset]):
             return
 
 
-def _cluster(client: DaskClient | None) -> Cluster | None:
+def _cluster(client: DaskClient | None, mixed: bool = False) -> Cluster | None:
     require_client(client)
-    return None if client is None else Cluster(client, run_unit)
+    return None if client is None else Cluster(client, partial(run_unit, mixed=mixed), leave)
 
 
 def _grids(
     *, coarse: bool, store: str | Path | None, progress: bool, shard: str | None, client: DaskClient | None,
-    **arguments: Any,
+    mixed: bool, **arguments: Any,
 ) -> Grids:  # fmt: skip
     share = shard_of(shard)
-    cluster = _cluster(client)
-    if cluster is not None and store is None:
-        raise ValueError("client: workers write what they compute to a store: give store=, a path that they all see.")
+    cluster = _cluster(client, mixed)
     if store is None and not share.whole:
         raise ValueError(f"shard: {share} of a sweep is run into a store that the others fill too: give store=.")
-    return Grids(Engine(_job(**arguments), store=store, coarse=coarse, shard=share, cluster=cluster), progress)
+    job = _job(**arguments)
+    if cluster is not None and store is None:
+        return _in_temporary_store(job, cluster, progress)
+    engine = Engine(job, store=store, coarse=coarse, shard=share, cluster=cluster, mixed=mixed)
+    return Grids(engine, progress)
+
+
+def _in_temporary_store(job: Job, cluster: Cluster, progress: bool) -> Grids:
+    """A sweep whose store is in a folder that all workers see, and is removed when the sweep has ended."""
+    folder = cluster.shared_folder()
+    engine = Engine(job, store=Path(folder.name) / "grid.zarr", cluster=cluster)
+
+    def remove() -> None:
+        try:
+            engine.attributes()  # read once, they stay
+            cluster.forget(engine.address)
+        finally:
+            folder.cleanup()
+
+    return Grids(engine, progress, remove)
 
 
 def _job(
@@ -374,8 +403,14 @@ def _job(
     return Job(model, vectors, checked, samples)
 
 
-def _steps(engine: Engine, shown: bool) -> Generator[int]:
-    with tqdm(total=engine.total, disable=not shown, unit="run", desc="sweep", mininterval=0.5) as bar:
-        for done in engine.run():
+def _steps(engine: Engine, shown: bool, leave: Callable[[], None] | None) -> Generator[int]:
+    with (
+        ExitStack() as ending,
+        tqdm(total=engine.total, disable=not shown, unit="run", desc="sweep", mininterval=0.5) as bar,
+        closing(engine.run()) as run,
+    ):
+        if leave is not None:
+            ending.callback(leave)
+        for done in run:
             bar.update(done)
             yield done

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from mllm_probe.sweeps.filling import Named
@@ -16,6 +20,8 @@ OneUnit = TypeVar("OneUnit", bound=Named)
 _AHEAD = 2
 """Units per thread of the cluster that wait with the scheduler: whoever pauses waits for no more than these."""
 _RETRIES = 2
+_TOKEN = "token"
+"""File in a folder, by which workers show that they see it."""
 
 
 def require_client(client: object) -> None:
@@ -37,10 +43,52 @@ class Cluster:
     client : dask.distributed.Client
     task : callable
         Takes the address of a store and the name of a unit, and runs it where it is called.
+    leave : callable
+        Takes the address of a store, and waits until it is left where it is called.
     """
 
     client: DaskClient
     task: Callable[[str, str], None]
+    leave: Callable[[str], Awaitable[None]]
+
+    def shared_folder(self) -> tempfile.TemporaryDirectory[str]:
+        """A new folder that every worker was seen to write to: beside their own, or where Dask is told to.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        tried = self._folders()
+        for folder in tried:
+            try:
+                made = tempfile.TemporaryDirectory(prefix="mllm-probe-", dir=folder, ignore_cleanup_errors=True)
+            except OSError:
+                continue
+            token = uuid.uuid4().hex
+            Path(made.name, _TOKEN).write_text(token)
+            seen = self.client.run(_answer, made.name, token)
+            if seen and all(Path(made.name, name or _TOKEN + "?").is_file() for name in seen.values()):
+                return made
+            made.cleanup()
+        raise ValueError(
+            "client: workers write what they compute to a store, and no folder for a temporary one is seen by this "
+            f"process and by all workers (tried {', '.join(tried) or 'none'}). Give store=, a path or an address that "
+            "they all see, or set Dask's temporary-directory to one."
+        )
+
+    def forget(self, store: str) -> None:
+        """Wait until no worker writes to a store any more."""
+        self.client.run(self.leave, store, on_error="ignore")
+
+    def _folders(self) -> list[str]:
+        """Folders in which one that all share may be made."""
+        import dask
+
+        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        own = [os.path.dirname(one["local_directory"]) for one in workers if one.get("local_directory")]
+        told = dask.config.get("temporary-directory", None)
+        return list(dict.fromkeys([*([str(told)] if told else []), *own]))
 
     def run(
         self,
@@ -92,3 +140,15 @@ class Cluster:
                 yield load(units.pop(future))
         finally:
             self.client.cancel(list(units))
+
+
+def _answer(folder: str, token: str) -> str | None:
+    """Name of a file that this process writes to a folder in which it finds a token; None where it does not."""
+    name = uuid.uuid4().hex
+    try:
+        if Path(folder, _TOKEN).read_text() != token:
+            return None
+        Path(folder, name).touch()
+    except OSError:
+        return None
+    return name

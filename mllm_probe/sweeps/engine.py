@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,8 @@ class Engine:
         Which units of the store are this process's own.
     cluster : Cluster, optional
         Runs the units of the store in place of this process.
+    mixed : bool
+        Whether the store may hold units of several dtypes and types of device.
 
     Raises
     ------
@@ -54,10 +56,11 @@ class Engine:
         limits: Limits | None = None,
         shard: Shard = WHOLE,
         cluster: Cluster | None = None,
+        mixed: bool = False,
     ) -> None:
         self.job, self.store, self.coarse, self.limits = job, store, coarse, limits or chunk_size.DEFAULT
         self._runner = Runner(job, self.limits)
-        self._units = None if store is None else UnitRuns(self._runner, store, shard, cluster)
+        self._units = None if store is None else UnitRuns(self._runner, store, shard, cluster, mixed=mixed)
         self._attributes: Attributes = {}
 
     @property
@@ -80,11 +83,17 @@ class Engine:
         """Number of runs that are finished, over all samples."""
         return int((self._finished() & ~self.job.skipped).sum())
 
+    @property
+    def address(self) -> str:
+        """Where other processes find the store."""
+        assert self._units is not None
+        return self._units.address
+
     def stop(self) -> None:
         """End the sweep from any thread: a chunk in flight is left before its next step. What is finished stays."""
         self._runner.stop()
 
-    def run(self) -> Iterator[int]:
+    def run(self) -> Generator[int]:
         """Work until done; yields the number of runs that each step has finished. Stopping keeps what is there.
 
         With a store that exists, what it holds comes first, as one step; if it holds everything, no forward is run.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from mllm_probe.sweeps.store_inputs import job_of, origin_of
 from mllm_probe.sweeps.sweep_store import open_unit_store
 
 _JOINING = threading.Lock()
-_JOINED: dict[str, Engine] = {}
-"""Engines of this worker process by the address of their store: the model is loaded once."""
+_JOINED: dict[str, Engine | None] = {}
+"""Engines of this worker process by the address of their store, None where it is gone: the model is loaded once."""
 
 
 def joined(
@@ -25,6 +26,7 @@ def joined(
     device: str | None = None,
     shard: Shard = WHOLE,
     cluster: Cluster | None = None,
+    mixed: bool = False,
 ) -> Engine:
     """The engine of a sweep that was begun elsewhere; as :func:`mllm_probe.sweeps.join_sweep`."""
     opened = open_unit_store(store)
@@ -36,17 +38,31 @@ def joined(
             f"the sweep in {opened.path} was begun with {origin.name} of weights {origin.fingerprint}; {model.name} "
             f"has {model.fingerprint}: give the same model as model=."
         )
-    return Engine(job_of(opened, model), store=store, shard=shard, cluster=cluster)
+    return Engine(job_of(opened, model), store=store, shard=shard, cluster=cluster, mixed=mixed)
 
 
-def run_unit(store: str, unit: str) -> None:
+def run_unit(store: str, unit: str, *, mixed: bool = False) -> None:
     """Run a unit of a store in this process, a worker of a cluster.
 
     Parameters
     ----------
     store, unit : str
+    mixed : bool
+        As for :func:`mllm_probe.sweeps.sweep`.
     """
     with _JOINING:  # a model computes for one at a time
         if store not in _JOINED:
-            _JOINED[store] = joined(store)
-        _JOINED[store].run_unit(unit)
+            _JOINED[store] = joined(store, mixed=mixed)
+        engine = _JOINED[store]
+        if engine is not None:
+            engine.run_unit(unit)
+
+
+async def leave(store: str) -> None:
+    """Have this process, a worker of a cluster, finish the unit that it runs and run no other one of a store."""
+
+    def left() -> None:
+        with _JOINING:
+            _JOINED[store] = None
+
+    await asyncio.to_thread(left)

@@ -47,6 +47,9 @@ class StoreStatus:
             f"{self.path}: {told.units_done:,} of {told.units:,} units, {told.done:,} of {told.total:,} runs "
             f"({told.done / max(told.total, 1):.0%}), {rate}{left}"
         ]
+        kinds = sorted({f"{one.device} {one.dtype}" for one in self.workers})
+        if len(kinds) > 1:
+            lines.append(f"  mixed: its units were computed with {' and '.join(kinds)}")
         for one in self.workers:
             ago = _spoken(max(time.time() - one.last, 0))
             lines.append(

@@ -213,7 +213,7 @@ def _samples_from(told: JsonObject, images: Mapping[str, Picture]) -> Samples:
 def _stored(name: str, image: Any, store: UnitStore) -> JsonObject:
     """Where the pixels of an image are: its file, or a copy in the store."""
     source = image.source if isinstance(image, Picture) else image
-    if isinstance(source, (str, Path)):
+    if isinstance(source, (str, Path)) and not store.place.shared:
         return {"file": str(Path(source).resolve())}
     buffer = io.BytesIO()
     (image.image if isinstance(image, Picture) else as_image(image)).save(buffer, format="PNG")

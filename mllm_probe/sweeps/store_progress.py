@@ -12,11 +12,12 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations import zarr_groups
+from mllm_probe.activations.store_places import place_of
 from mllm_probe.activations.unit_dataset import dataset_of
 from mllm_probe.activations.unit_layout import description
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.sweeps.store_workers import Worker, workers_of
-from mllm_probe.sweeps.sweep_store import ORDER, OWN_ATTRIBUTES, RUNS, open_unit_store
+from mllm_probe.sweeps.sweep_store import COMPUTED_WITH, ORDER, OWN_ATTRIBUTES, RUNS, open_unit_store
 from mllm_probe.typing import JsonObject
 
 _RATE_UNITS = 8
@@ -76,8 +77,7 @@ class StoreWatch:
         """What each finished unit noted, without its chunks: when it was written, its seconds, host, device, dtype."""
         finished = self._store.finished()
         self._notes = {name: note for name, note in self._notes.items() if name in finished}
-        for name in finished.difference(self._notes):
-            note = self._store.marker(name)
+        for name, note in self._store.markers(sorted(finished.difference(self._notes))):
             self._notes[name] = {key: value for key, value in note.items() if key != "chunks"}
         return self._notes
 
@@ -143,14 +143,16 @@ def open_grid(path: str | Path) -> xr.Dataset:
     ValueError
         If it is damaged, or its arrays name codecs that this package does not write.
     """
-    folder = zarr_groups.as_folder(path)
-    if description(folder) is None:
-        return zarr_groups.open_group(folder)
-    progress, grid = read_progress(folder), dataset_of(UnitStore.open(folder))
+    if description(place_of(path)) is None:
+        return zarr_groups.open_group(path)
+    watch, grid = StoreWatch(path), dataset_of(UnitStore.open(path))
+    progress, kinds = watch.read(), {f"{note['device']} {note['dtype']}" for note in watch.notes().values()}
     share = progress.done / progress.total if progress.total else progress.units_done / progress.units
     kept = {name: value for name, value in grid.attrs.items() if name not in OWN_ATTRIBUTES}
     grid = grid.isel({schema.SAMPLE: np.argsort(json.loads(grid.attrs[ORDER]))})
-    return grid.drop_attrs(deep=False).assign_attrs(kept | {"progress": share})
+    return grid.drop_attrs(deep=False).assign_attrs(
+        kept | {"progress": share} | ({COMPUTED_WITH: sorted(kinds)} if len(kinds) > 1 else {})
+    )
 
 
 def _rate(notes: Mapping[str, JsonObject], runs: Mapping[str, int]) -> float:

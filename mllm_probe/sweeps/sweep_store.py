@@ -14,9 +14,11 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.device_array import dtype_name, on_host
-from mllm_probe.activations.unit_layout import BOOKKEEPING, is_free
+from mllm_probe.activations.store_places import place_of
+from mllm_probe.activations.store_settings import require_same
+from mllm_probe.activations.unit_layout import BOOKKEEPING, FILES
+from mllm_probe.activations.unit_markers import ENDING
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.sweeps.off_target_scores import Variables
 from mllm_probe.sweeps.record import Recorder
@@ -28,7 +30,13 @@ DONE = "done"
 _DONE_ATTRS = {"long_name": "the cell is finished"}
 _DTYPE, _VERSION = "dtype", "version_"
 _LAYOUT, RUNS, ORDER = "store_layout", "store_runs", "store_order"
+COMPUTED_WITH = "computed_with"
+"""Attribute of grids whose units were computed with several dtypes or types of device: which."""
 OWN_ATTRIBUTES = (_LAYOUT, RUNS, ORDER, BOOKKEEPING)
+_COMPUTED_WITH = f"{FILES}/computed_with.json"
+"""File that says the dtype and the type of device of the first unit."""
+_ALSO_WITH = f"{FILES}/also_computed_with-"
+"""Beginning of the names of files that say others."""
 SWEEP, PATCH = "sweep", "patch"
 """Kinds of what a store holds."""
 
@@ -61,6 +69,8 @@ class SweepStore:
     fixed : sequence of str
         Variables of the grid that are known before the first unit.
     kind : {"sweep", "patch"}
+    mixed : bool
+        Whether units of another dtype or type of device are let in beside those that are there.
 
     Raises
     ------
@@ -70,11 +80,70 @@ class SweepStore:
 
     def __init__(
         self, path: str | Path, settings: JsonObject, dims: Sequence[str], fixed: Sequence[str] = (), *,
-        kind: str = SWEEP,
+        kind: str = SWEEP, mixed: bool = False,
     ) -> None:  # fmt: skip
-        self.path, self._settings, self._kind = zarr_groups.as_folder(path), settings, kind
+        self.path, self._settings, self._kind = path, json.loads(json.dumps(settings)), kind
+        self._place, self._mixed = place_of(path), mixed
         self._dims, self._fixed = tuple(dims), frozenset(fixed)
-        self._store: UnitStore | None = None if is_free(self.path) else UnitStore.open(self.path, kind, settings)
+        self._store: UnitStore | None = None if self._place.is_free() else self._opened()
+
+    def _opened(self) -> UnitStore:
+        """The store that is there, if it has these settings."""
+        store, asked = UnitStore.open(self.path, self._kind), self._settings
+        stored = store.settings.get(_DTYPE)
+        require_same(store.settings, asked | {_DTYPE: stored}, str(self._place), self._kind)
+        if stored != asked.get(_DTYPE) and not self._mixed:
+            raise self._another([f"dtype: stored {stored!r}, asked for {asked.get(_DTYPE)!r}"])
+        return store
+
+    def begin_work(self, device: str, dtype: str) -> None:
+        """Note what the first units are computed with, or compare this process with it.
+
+        Parameters
+        ----------
+        device : str
+            Type of the device.
+        dtype : str
+
+        Raises
+        ------
+        ValueError
+            If units of another dtype or type of device would stand beside those that are there, and ``mixed`` is off.
+        """
+        store, own = self.there, {"device": device, _DTYPE: dtype}
+        content = store.get_file(_COMPUTED_WITH)
+        if content is None:
+            # Units of an earlier release: their markers say it.
+            first = next((marker for _, marker in store.markers(sorted(store.finished())[:1])), own)
+            store.put_file(_COMPUTED_WITH, json.dumps({name: first[name] for name in own}).encode())
+            content = store.get_file(_COMPUTED_WITH)  # another process may have been first
+        assert content is not None
+        stored: dict[str, str] = json.loads(content)
+        other = [f"{name}: stored {stored[name]!r}, here {own[name]!r}" for name in own if stored[name] != own[name]]
+        if other and not self._mixed:
+            raise self._another(other)
+        if other:
+            store.put_file(f"{_ALSO_WITH}{device}-{dtype}{ENDING}", json.dumps(own).encode())
+
+    def computed_with(self) -> list[str]:
+        """Type of device and dtype of the units, such as ``"cpu float32"``; the first one first."""
+        names = [f"{FILES}/{name}" for name in sorted(self.there.file_names(FILES))]
+        keys = [_COMPUTED_WITH, *(name for name in names if name.startswith(_ALSO_WITH))]
+        noted = [json.loads(content) for content in map(self.there.get_file, keys) if content is not None]
+        return [f"{one['device']} {one[_DTYPE]}" for one in noted]
+
+    def _another(self, what: Sequence[str]) -> ValueError:
+        both = ", or allow both with mixed=True (--mixed), where each unit says its own"
+        allowed = both if self._kind == SWEEP else ""
+        return ValueError(
+            f"the store {self._place} is computed with another dtype or type of device ({'; '.join(what)}): its cells "
+            f"would differ by more than rounding. Compute it with the same{allowed}, or give another path."
+        )
+
+    @property
+    def address(self) -> str:
+        """Where other processes find it."""
+        return self._place.address
 
     @property
     def exists(self) -> bool:
@@ -237,12 +306,11 @@ def open_unit_store(path: str | Path) -> UnitStore:
     FileNotFoundError, ValueError
         As :func:`read_progress`.
     """
-    folder = zarr_groups.as_folder(path)
-    if is_free(folder):
-        raise FileNotFoundError(f"no store at {folder}: a sweep or patch with store= makes it with its first unit.")
-    store = UnitStore.open(folder)
+    if (place := place_of(path)).is_free():
+        raise FileNotFoundError(f"no store at {place}: a sweep or patch with store= makes it with its first unit.")
+    store = UnitStore.open(path)
     if store.kind not in (SWEEP, PATCH):
-        raise ValueError(f"{folder} is the store of a {store.kind}, not of a sweep or of patch.")
+        raise ValueError(f"{place} is the store of a {store.kind}, not of a sweep or of patch.")
     return store
 
 

@@ -16,7 +16,7 @@ from mllm_probe.sweeps.identity import identity
 from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.shard import Shard
 from mllm_probe.sweeps.store_inputs import save_inputs
-from mllm_probe.sweeps.sweep_store import SweepStore
+from mllm_probe.sweeps.sweep_store import COMPUTED_WITH, SweepStore
 from mllm_probe.sweeps.unit_sizes import STRETCHED, lay_out
 from mllm_probe.sweeps.units import Layout, Unit, Units
 from mllm_probe.typing import Attributes
@@ -33,18 +33,28 @@ class UnitRuns:
         Which units are this process's own; it runs no others.
     cluster : Cluster, optional
         Runs them in place of this process.
+    mixed : bool
+        As for :class:`SweepStore`.
     """
 
-    def __init__(self, runner: Runner, path: str | Path, shard: Shard, cluster: Cluster | None = None) -> None:
+    def __init__(
+        self, runner: Runner, path: str | Path, shard: Shard, cluster: Cluster | None = None, *, mixed: bool = False
+    ) -> None:
         self._runner, self._job, self._shard, self._cluster = runner, runner.job, shard, cluster
-        self._store = SweepStore(path, identity(runner.job), CELL_DIMS)
+        self._store = SweepStore(path, identity(runner.job), CELL_DIMS, mixed=mixed)
         self._resumed_with: Attributes = {}
+        self._mixed_with: Attributes = {}
         self._ready = False
+
+    @property
+    def address(self) -> str:
+        """Where other processes find the store."""
+        return self._store.address
 
     @property
     def attributes(self) -> Attributes:
         """Attributes of the grid."""
-        return self._store.attributes | self._resumed_with if self._store.exists else {}
+        return self._store.attributes | self._resumed_with | self._mixed_with if self._store.exists else {}
 
     def run(self, when_answered: Callable[[], None]) -> Iterator[int]:
         """Work until all units are finished, or this shard's own are; yields the runs of each step.
@@ -57,9 +67,16 @@ class UnitRuns:
             Called when all unsteered answers are known, before the first steered run, by a process that works on the
             whole.
         """
-        store, begun = self._store, self._store.exists
-        if not begun:
+        if begun := self._store.exists:
+            self._note_kinds()
+        else:
             self._create()
+        yield from self._fill(begun, when_answered)
+        self._note_kinds()
+
+    def _fill(self, begun: bool, when_answered: Callable[[], None]) -> Iterator[int]:
+        """Read what there is, and run what is missing."""
+        store = self._store
         missing = self._units.all
         if begun:
             finished = store.finished()
@@ -73,8 +90,7 @@ class UnitRuns:
         if begun:
             self._resumed_with = store.other_versions()
         if self._cluster is not None:
-            address = str(store.path.resolve())
-            yield from self._cluster.run(address, missing, load=self._load, stopped=lambda: self._runner.stopped)
+            yield from self._cluster.run(store.address, missing, load=self._load, stopped=lambda: self._runner.stopped)
             return
         self._prepare()
         for part in ([unit for unit in missing if unit.unsteered], [unit for unit in missing if not unit.unsteered]):
@@ -84,6 +100,11 @@ class UnitRuns:
                 part, finished=store.finished, run=self._run, load=self._load,
                 stopped=lambda: self._runner.stopped, in_order=not self._shard.whole,
             )  # fmt: skip
+
+    def _note_kinds(self) -> None:
+        """Have the grid say where its units were computed with several dtypes or types of device."""
+        kinds = self._store.computed_with()
+        self._mixed_with = {COMPUTED_WITH: kinds} if len(kinds) > 1 else {}
 
     def run_unit(self, name: str) -> None:
         """Run one unit of a store that is there, unless it is finished."""
@@ -104,6 +125,8 @@ class UnitRuns:
     def _prepare(self) -> None:
         """Make ready to run units as the store has cut them."""
         if not self._ready:
+            model = self._job.model
+            self._store.begin_work(model.device.type, dtype_name(model.dtype))
             self._runner.prepare(0)
             # Less memory than where the store was begun: smaller batches, whose numbers agree to rounding.
             self._runner.size.rows = min(int(STRETCHED * self._runner.size.rows), self._units.layout.rows)

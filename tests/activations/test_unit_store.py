@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from mllm_probe.activations import unit_layout, unit_store
 from mllm_probe.activations.store_keys import every_key
+from mllm_probe.activations.store_places import Folder
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.activations.zarr_groups import CODECS, open_group, require_known_codecs
 
@@ -223,8 +224,8 @@ def test_processes_that_create_and_fill_one_store_at_once_all_end_with_it(tmp_pa
 def test_a_store_that_appears_while_another_is_created_stays(tmp_path, monkeypatch, full):
     before = content(full.path)
     answers = iter([True])  # at the first look nothing was there
-    known = unit_store.is_free
-    monkeypatch.setattr(unit_store, "is_free", lambda folder: next(answers, None) or known(folder))
+    known = Folder.is_free
+    monkeypatch.setattr(Folder, "is_free", lambda self: next(answers, None) or known(self))
     assert create(full.path).finished() == {"0", "1"}
     assert content(full.path) == before and [one.name for one in tmp_path.iterdir()] == ["a.zarr"]
 

@@ -77,7 +77,7 @@ def test_settings_hold_defaults_and_versions(done: Path) -> None:
     assert comment.startswith("# Not given") and "controls" in comment and "vectors" in comment
 
 
-NOT_OF_THE_RESULT = {"--config", "--json", "--overwrite", "--shard", "--workers", "--scheduler"}
+NOT_OF_THE_RESULT = {"--config", "--json", "--overwrite", "--shard", "--mixed", "--workers", "--scheduler"}
 """Options that say where the settings are, how the result is told, and who does the work."""
 
 

@@ -24,21 +24,30 @@ SETTINGS = {
     "read_layers": [1, 3],
     "progress": False,
 }
+FEW = {
+    "layers": [0, 2],
+    "strengths": (0, 1),
+    "draws": 4,
+    "metrics": ("logprob", "tokens"),
+    "max_new_tokens": 2,
+    "progress": False,
+}
+"""Of the scope ``few``, for stores whose files are far away."""
 ROWS = 7
 
 
 def arguments(scope):
     """A sweep of three pictures and two concepts, as keyword arguments."""
     model = tiny_llava()
-    tokens = {"next": ("last_prompt", "generated"), "image": "image"}[scope]
-    pictures = [noise_picture(seed) for seed in range(3)]
+    tokens = {"next": ("last_prompt", "generated"), "image": "image", "few": ("last_prompt",)}[scope]
+    pictures = [noise_picture(seed) for seed in range(2 if scope == "few" else 3)]
     words = {"cat": ["cat", "red star"], "dog": ["dog"]}
     return {
         "model": model,
         "vectors": random_vectors(model, words=words),
         "images": pictures,
         "tokens": tokens,
-    } | SETTINGS
+    } | (FEW if scope == "few" else SETTINGS)
 
 
 def small_chunks(patch=setattr):
@@ -73,6 +82,12 @@ def fill(store, scope, told):
     small_chunks()
     grid = sweep(**arguments(scope), store=store)
     told.write_text(json.dumps({"progress": grid.attrs["progress"]}))
+
+
+def with_environment(environment, function, *arguments):
+    """Call a function with variables of the environment, whatever those of the process's parent are."""
+    os.environ.update(environment)
+    function(*arguments)
 
 
 def main(store, scope, when, number, shard=None):

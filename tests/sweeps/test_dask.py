@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import xarray as xr
@@ -9,8 +10,9 @@ from distributed import Client, LocalCluster
 
 import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
+from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.cli import main
-from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps import chunk_size, dask_units
 from mllm_probe.sweeps.chunk_size import Limits
 from tests.sweeps.helpers import random_vectors
 
@@ -75,9 +77,39 @@ def test_an_error_of_a_worker_is_told_here(given, client, tmp_path):
         sweeps.sweep(*given, **SETTINGS, store=store, client=client)
 
 
-def test_what_a_cluster_needs_is_said(given, tiny, pictures, client, tmp_path):
-    with pytest.raises(ValueError, match="give store=, a path that they all see"):
+def temporary_stores(client):
+    """What lies in the folder of the workers' own folders that is a store's."""
+    (folder,) = {Path(one).parent for one in client.run(lambda dask_worker: dask_worker.local_directory).values()}
+    return sorted(folder.glob("mllm-probe-*"))
+
+
+def test_without_a_store_a_temporary_one_is_shared_and_removed(given, client, tmp_path):
+    whole = sweeps.sweep(*given, **SETTINGS, store=tmp_path / "whole.zarr")
+    grids = sweeps.sweep_iter(*given, **SETTINGS, client=client)
+    first = next(grids)
+    (folder,) = temporary_stores(client)
+    assert 0 < first.attrs["progress"] < 1 and UnitStore.open(folder / "grid.zarr").finished()
+    grids.close()
+    assert temporary_stores(client) == []
+    grid = sweeps.sweep(*given, **SETTINGS, client=client)
+    assert temporary_stores(client) == []
+    xr.testing.assert_identical(grid.drop_attrs(), whole.drop_attrs())
+    assert grid.attrs["progress"] == 1
+
+
+def test_where_workers_share_no_folder_it_is_said(given, client, monkeypatch):
+    monkeypatch.setattr(dask_units, "_answer", blind)
+    with pytest.raises(ValueError, match="no folder for a temporary one is seen by this process and by all workers"):
         sweeps.sweep(*given, **SETTINGS, client=client)
+    assert temporary_stores(client) == []
+
+
+def blind(folder, token):
+    """Answer as a worker on another machine does, whose folder of this name is another one."""
+    return "elsewhere"
+
+
+def test_what_a_cluster_needs_is_said(given, tiny, pictures, client, tmp_path):
     with pytest.raises(TypeError, match=r"expected a dask.distributed.Client, .*got str. Install"):
         sweeps.sweep(*given, **SETTINGS, store=tmp_path / "a", client="tcp://scheduler")
     with pytest.raises(ValueError, match="which was not loaded by its name"):

@@ -106,7 +106,7 @@ class Stored:
     lock = None
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = path
         self._watch: StoreWatch | None = None
 
     def read(self) -> StoreProgress | None:

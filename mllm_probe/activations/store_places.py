@@ -1,0 +1,360 @@
+"""Where the files of a store are: in a folder, or below an address of an object store."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import re
+import shutil
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from zarr.abc.store import Store
+from zarr.storage import LocalStore, MemoryStore
+
+from mllm_probe.activations.object_store import Objects, require_obstore
+from mllm_probe.activations.store_keys import every_key, names_below, read_key, read_keys, write_new_key
+from mllm_probe.activations.unit_markers import LAYOUT, MARKERS, marker_key
+
+SCHEMES = ("s3", "gs", "az")
+"""Schemes of addresses of object stores."""
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+([^/]*)(.*)", re.DOTALL)
+_PACKED = f"{MARKERS}/{LAYOUT}.packed"
+"""Key of an object store: all files of a layout in one, which a single process can create."""
+RETRIES: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
+"""How often, and how long, a request to an object store is made again."""
+_FLUSHED_AT_ONCE = 16
+
+
+class Place(ABC):
+    """Where the files of a store are: read, written, listed and deleted through Zarr.
+
+    Attributes
+    ----------
+    path : Path or str
+        As it was given: a folder, or an address.
+    shared : bool
+        Whether every machine finds it under the same address.
+    """
+
+    path: Path | str
+    shared: bool
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Where another process finds it."""
+
+    @abstractmethod
+    def open(self, *, read_only: bool) -> Store:
+        """Zarr's store of it."""
+
+    @abstractmethod
+    def is_free(self) -> bool:
+        """Whether it is unused: nothing is there, or an empty folder."""
+
+    @abstractmethod
+    def create(self, write: Callable[[Store], None]) -> None:
+        """Have a layout written, whole or not at all; one that another process has written meanwhile stays."""
+
+    @abstractmethod
+    def complete(self) -> None:
+        """Finish a layout whose process died while it wrote it; nothing to do where it is there or was not begun."""
+
+    @abstractmethod
+    def flush(self, keys: Sequence[str]) -> None:
+        """Have keys survive a power cut before anything that is written later."""
+
+    @abstractmethod
+    def metadata(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Contents of the files with these names, at the root and in the groups directly below it, by their keys.
+
+        Raises
+        ------
+        ValueError
+            If one is no file that can be read.
+        """
+
+    @abstractmethod
+    def read(self, key: str) -> bytes | None:
+        """Content of a file; None where there is none."""
+
+    @abstractmethod
+    def errors(self) -> AbstractContextManager[None]:
+        """Name the store, and what to do, in an error of writing to it."""
+
+
+def place_of(path: object) -> Place:
+    """Where a store is, from what a user gave.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder, or an address such as ``"s3://bucket/map.zarr"``.
+
+    Raises
+    ------
+    TypeError
+        If it is neither text nor a path.
+    ValueError
+        If it is an address of a kind that is not known, or names nothing in its bucket.
+    ImportError
+        If it is an address, and the extra ``object`` is not installed.
+    """
+    if is_address(path):
+        return Bucket(str(path))
+    return Folder(as_folder(path))
+
+
+def is_address(path: object) -> bool:
+    """Whether something is the address of an object store, such as ``"s3://bucket/map.zarr"``."""
+    return isinstance(path, str) and (found := _ADDRESS.fullmatch(path)) is not None and found[1].lower() in SCHEMES
+
+
+def as_folder(path: object) -> Path:
+    """``path`` as a Path.
+
+    Raises
+    ------
+    TypeError
+        If it is neither text nor a path.
+    ValueError
+        If it is an address: as a path it would be a folder of a strange name.
+    """
+    if not isinstance(path, (str, Path)):
+        raise TypeError(f"expected the path of a Zarr store as text or a pathlib.Path, not {type(path).__name__}.")
+    found = _ADDRESS.fullmatch(str(path))
+    scheme = "" if found is None else found[1].lower()
+    if found is None or (scheme not in SCHEMES if isinstance(path, Path) else "://" not in path):
+        return Path(path)
+    if isinstance(path, Path):
+        raise ValueError(f"{path}: a Path cannot hold an address; give it as text, '{scheme}://{found[2]}{found[3]}'.")
+    if scheme in SCHEMES:
+        raise ValueError(
+            f"{path} is in an object store, where a sweep, patch or capture with store= can be, and nothing else: give "
+            "a folder of this machine here."
+        )
+    known = ", ".join(f"{name}://" for name in SCHEMES)
+    raise ValueError(f"{path}: expected a folder, or an address that begins with {known}; got {scheme}://.")
+
+
+def partial_beside(target: Path) -> Path:
+    """Unused hidden path in the folder of ``target``, to write to before it is renamed."""
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+
+
+class Folder(Place):
+    """A folder of this machine, or of a file system that several share.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    shared = False
+
+    def __init__(self, path: Path) -> None:
+        self.path: Path = path
+
+    @property
+    def address(self) -> str:
+        """Absolute path."""
+        return str(self.path.resolve())
+
+    def open(self, *, read_only: bool) -> Store:
+        """Zarr's store of the folder."""
+        return LocalStore(self.path, read_only=read_only)
+
+    def is_free(self) -> bool:
+        """Whether nothing is there, or an empty folder."""
+        return not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir()))
+
+    def create(self, write: Callable[[Store], None]) -> None:
+        """Have a layout written beside the folder, which it becomes in one step."""
+        partial = Folder(partial_beside(self.path))
+        try:
+            with self.errors():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                store = partial.open(read_only=False)
+                write(store)
+                partial.flush(every_key(store))
+                with contextlib.suppress(OSError):  # some systems rename onto an empty folder, others do not
+                    self.path.rmdir()
+                try:
+                    partial.path.rename(self.path)
+                except OSError:
+                    if self.is_free():
+                        raise  # else another process was first
+        finally:
+            shutil.rmtree(partial.path, ignore_errors=True)
+
+    def complete(self) -> None:
+        """Nothing to do: a folder is renamed when its layout is whole."""
+
+    def flush(self, keys: Sequence[str]) -> None:
+        """Have the disk hold the files of keys."""
+        with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as pool:  # together: a disk does them at once
+            list(pool.map(_flush, [self.path / key for key in keys]))
+
+    def metadata(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Contents of files with these names, at two levels; links are followed, as Zarr does."""
+        files = [file for level in ("", "*/") for name in names for file in self.path.glob(f"{level}{name}")]
+        return {file.relative_to(self.path).as_posix(): _regular(file) for file in files}
+
+    def read(self, key: str) -> bytes | None:
+        """Content of a file; None where there is none."""
+        file = self.path / key
+        return _regular(file) if file.is_file() else None
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Name the store, and what to do, in an error of the disk."""
+        try:
+            yield
+        except OSError as error:
+            raise type(error)(
+                error.errno,
+                f"the store {self.path} could not be written ({error.strerror or error}). What is finished stays: make "
+                "room, or give the right to write, and run the same call again",
+            ) from error
+
+
+class Bucket(Place):
+    """What is below an address of an object store: S3 and what speaks like it, Google's and Azure's.
+
+    Endpoint, region and credentials come from the environment, as the library ``obstore`` reads them.
+
+    Parameters
+    ----------
+    address : str
+
+    Raises
+    ------
+    ImportError
+        Without the extra ``object``.
+    ValueError
+        If it names no bucket or nothing in it, or its settings are not in the environment.
+    """
+
+    shared = True
+
+    def __init__(self, address: str) -> None:
+        found = _ADDRESS.fullmatch(address)
+        assert found is not None
+        scheme, bucket, key = found[1].lower(), found[2], found[3].strip("/")
+        if not bucket or not key or not address[len(scheme) :].startswith("://"):
+            raise ValueError(f"{address}: expected {scheme}://BUCKET/NAME, such as {scheme}://maps/cats.zarr.")
+        self.path: str = f"{scheme}://{bucket}/{key}"
+        self._objects = _objects_at(self.path)
+
+    @property
+    def address(self) -> str:
+        """The address itself."""
+        return self.path
+
+    def open(self, *, read_only: bool) -> Store:
+        """Zarr's store of the address."""
+        return self._objects.with_read_only(read_only)
+
+    def is_free(self) -> bool:
+        """Whether no object lies below the address."""
+        return not names_below(self._objects, "")
+
+    def create(self, write: Callable[[Store], None]) -> None:
+        """Have a layout written in memory, and create it as one object, which one process alone can; then its files.
+
+        There is no renaming of many objects. Whoever finds the one object and not all of its files writes them, the
+        same ones as everybody else.
+        """
+        memory = MemoryStore()
+        write(memory)
+        keys = every_key(memory)
+        packed = {
+            key: base64.b64encode(content or b"").decode()
+            for key, content in zip(keys, read_keys(memory, keys), strict=True)
+        }
+        with self.errors():
+            write_new_key(self._objects, _PACKED, json.dumps(packed).encode())
+            self.complete()
+
+    def complete(self) -> None:
+        """Write what is missing of the files of a layout that was created."""
+        if read_key(self._objects, marker_key(LAYOUT)) is not None:
+            return
+        content = read_key(self._objects, _PACKED)
+        if content is None:
+            return
+        packed: dict[str, str] = json.loads(content)
+        with self.errors():
+            for key in sorted(packed, key=marker_key(LAYOUT).__eq__):  # its marker last
+                write_new_key(self._objects, key, base64.b64decode(packed[key]))
+
+    def flush(self, keys: Sequence[str]) -> None:
+        """Nothing to do: an object that was taken is kept."""
+
+    def metadata(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Contents of files with these names, at two levels."""
+        below = [name for name in names_below(self._objects, "") if name not in names]
+        keys = [*names, *(f"{folder}/{name}" for folder in below for name in names)]
+        found = zip(keys, read_keys(self._objects, keys), strict=True)
+        return {key: content for key, content in found if content is not None}
+
+    def read(self, key: str) -> bytes | None:
+        """Content of an object; None where there is none."""
+        return read_key(self._objects, key)
+
+    def errors(self) -> AbstractContextManager[None]:
+        """Nothing to do: errors of the network say what is needed."""
+        return contextlib.nullcontext()
+
+
+def read_object(address: str) -> bytes | None:
+    """Content of one object, which is no store; None where there is none."""
+    folder, _, name = address.rpartition("/")
+    return read_key(_objects_at(folder), name)
+
+
+def write_object(address: str, content: bytes) -> None:
+    """Write one object, in place of one that is there."""
+    folder, _, name = address.rpartition("/")
+    _objects_at(folder).put(name, content)
+
+
+def _objects_at(address: str) -> Objects:
+    require_obstore(address)
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
+    try:
+        return Objects(from_url(address, retry_config=RETRIES))
+    except (BaseError, ValueError) as error:
+        raise ValueError(
+            f"{address}: {str(error).splitlines()[0]}. Endpoint, account and credentials come from the environment "
+            "(AWS_…, GOOGLE_…, AZURE_STORAGE_…)."
+        ) from error
+
+
+def _regular(file: Path) -> bytes:
+    """Content of a file that is no pipe or device, which would be waited for without end."""
+    if not file.is_file():
+        raise ValueError(f"{file}: not a regular file")
+    return file.read_bytes()
+
+
+def _flush(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
