@@ -1,0 +1,124 @@
+"""Ctrl-C at any step: no hook stays on the model, no process stays behind, and what was finished is kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from mllm_probe.cli.exit_status import INCOMPLETE
+from tests.faults import subject
+from tests.faults.judging import PATIENCE, half_of, require_readable, require_whole, wait_for_units
+from tests.faults.tally import Setting, Tally, promise
+from tests.hooks import active_hooks
+
+
+@contextmanager
+def _at_call(number: int) -> Iterator[None]:
+    """Raise in the given call of any module of a model, where hooks are on it."""
+    count = 0
+
+    def called(*arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == number:
+            raise KeyboardInterrupt
+
+    handle = register_module_forward_pre_hook(called)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _after(seconds: float) -> Iterator[None]:
+    """Raise between any two instructions, after so much CPU time, as Ctrl-C does."""
+    before = signal.signal(signal.SIGPROF, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+@promise("Ctrl-C at a random call or instruction: no hook stays, what was finished is kept", short=3, quick=6, full=40)
+def interrupted(setting: Setting, tally: Tally, tries: int) -> None:
+    """In this process; every second one in a call of the model, the others after some CPU time."""
+    model, dice = subject.given()[0], setting.dice
+    for number in range(tries):
+        store = setting.folder / f"{number}.zarr"
+        way = _after(dice.uniform(0.05, 0.9) * setting.whole.seconds) if number % 2 else None
+        with tally.attempt(f"interrupt {number}"):
+            try:
+                with way or _at_call(dice.randint(1, setting.whole.calls)):
+                    subject.sweep_into(store)
+            except KeyboardInterrupt:
+                tally.lost["interrupts"] += 1
+            hooks = active_hooks(model)
+            assert hooks == 0, f"{hooks} hooks stayed on the model"
+            require_readable(setting, store)
+            before = subject.markers(store) if store.exists() else {}
+            assert subject.sweep_into(store).attrs["progress"] == 1
+            require_whole(setting, store, before)
+
+
+def _left_behind(session: int) -> list[psutil.Process]:
+    """Processes of a session that are there still."""
+
+    def belongs(process: psutil.Process) -> bool:
+        try:
+            return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            return False
+
+    return [process for process in psutil.process_iter() if belongs(process)]
+
+
+@promise("Ctrl-C at mllm-probe work, alone and with --workers: no process left behind", short=1, quick=3, full=9)
+def interrupted_command(setting: Setting, tally: Tally, tries: int) -> None:
+    """The signal goes to the whole group, as a terminal sends it, or to the command alone, in turns."""
+    for number in range(tries):
+        workers = [] if number % 3 == 1 else ["--workers", "2"]
+        alone = number % 3 == 2
+        store = half_of(setting, f"{number}.zarr")
+        with tally.attempt(f"command {number} {' '.join(workers)}"):
+            _tried(setting, tally, store, workers, alone=alone)
+
+
+def _tried(setting: Setting, tally: Tally, store: Path, workers: list[str], *, alone: bool) -> None:
+    there = len(subject.markers(store))
+    after = there + setting.dice.randint(1, 3)
+    pause = setting.dice.uniform(0, 0.05)
+    command = [sys.executable, "-m", "mllm_probe.cli", "work", str(store), "--device", "cpu", *workers]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
+        try:
+            wait_for_units(store, after, lambda: process.poll() is not None)
+            time.sleep(pause)
+            before = subject.markers(store)
+            (os.kill if alone else os.killpg)(process.pid, signal.SIGINT)
+            said, _ = process.communicate(timeout=PATIENCE)
+        finally:
+            left = _left_behind(process.pid)
+            for one in left:
+                one.kill()
+    tally.lost["units kept"] += len(before)
+    assert process.returncode == INCOMPLETE, f"ended with {process.returncode}: {said[-2000:]}"
+    assert "the same command goes on" in said, said[-2000:]
+    assert not left, f"left behind: {[' '.join(one.cmdline()) for one in left]}"
+    require_readable(setting, store)
+    assert before.items() <= subject.markers(store).items()
+    assert subject.sweep_into(store).attrs["progress"] == 1
+    require_whole(setting, store, before)
