@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import logging
 import os
+import sys
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.process import BaseProcess
@@ -15,12 +17,19 @@ from typing import Any
 import dask
 import xarray as xr
 
+from mllm_probe.cli import main
 from mllm_probe.sweeps.unit_runs import UnitRuns
 from tests.faults import subject
 from tests.sweeps import killed
 
 NOBODY = 65534
 """A user who may write nothing here."""
+
+
+def quiet() -> None:
+    """Say nothing of Dask's log: what dies on purpose is not worth a page of it."""
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def start(target: Callable[..., None], *arguments: Any, **named: Any) -> BaseProcess:
@@ -86,6 +95,16 @@ def work(address: str, folder: Path) -> None:
             await worker.finished()
 
     asyncio.run(run())
+
+
+def command(words: list[str], said: Path) -> None:
+    """Run ``mllm-probe`` in a session of its own, as a terminal does; the workers that it starts are forked from it."""
+    os.setsid()
+    output = os.open(said, os.O_WRONLY | os.O_CREAT)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    with dask.config.set({"distributed.worker.multiprocessing-method": "fork"}):
+        sys.exit(main(words))
 
 
 def _report(report: Path, store: Path, run: Callable[[], xr.Dataset], like: Path | None) -> None:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from tests.faults import subject
 
 SEED = 0
+Form: TypeAlias = Literal["short", "quick", "full"]
+"""In ``make test``, with ``--quick``, or all tries."""
 
 
 @dataclass
@@ -105,14 +107,13 @@ class Setting:
     whole : Whole
     dice : random.Random
         Seeded by the name of the promise.
-    full : bool
-        Whether this is the full form, which may take minutes.
+    form : {"short", "quick", "full"}
     """
 
     folder: Path
     whole: Whole
     dice: random.Random
-    full: bool
+    form: Form
 
 
 Attempts = Callable[[Setting, Tally, int], None]
@@ -138,13 +139,14 @@ class Promise:
     quick: int
     full: int
 
-    def tried(self, whole: Whole, folder: Path, tries: int, *, full: bool = False) -> Tally:
+    def tried(self, whole: Whole, folder: Path, form: Form) -> Tally:
         """Try it in a folder of its own."""
         tally = Tally(self.name, self.text)
         own = folder / self.name
         own.mkdir()
         own.chmod(0o755)
-        self.attempts(Setting(own, whole, random.Random(f"{SEED} {self.name}"), full), tally, tries)
+        tries = {"short": self.short, "quick": self.quick, "full": self.full}[form]
+        self.attempts(Setting(own, whole, random.Random(f"{SEED} {self.name}"), form), tally, tries)
         return tally
 
 

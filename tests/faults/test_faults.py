@@ -17,6 +17,7 @@ from tests.faults.tally import Setting, Tally, Whole, scratch
 from tests.sweeps import killed
 
 ELSEWHERE = {
+    "killed-alone": ("sweeps/test_store.py", "test_a_killed_sweep_is_completed_to_the_same_bytes"),
     "killed-shard": ("sweeps/test_store.py", "test_shards_in_any_order_and_repetition_fill_the_same_store"),
     "killed-worker": ("sweeps/test_dask.py", "test_a_cluster_one_of_whose_workers_dies_gives_the_store_of_one_process"),
     "disk-full": ("faults/test_faults.py", "test_a_promise_holds"),
@@ -33,7 +34,7 @@ def place() -> Iterator[tuple[Path, Whole]]:
 @pytest.mark.parametrize("name", [name for name, one in PROMISES.items() if one.short])
 def test_a_promise_holds(name: str, place: tuple[Path, Whole]) -> None:
     folder, whole = place
-    tally = PROMISES[name].tried(whole, folder, PROMISES[name].short)
+    tally = PROMISES[name].tried(whole, folder, "short")
     assert tally.kept, "\n".join(tally.failures)
     assert tally.tried >= PROMISES[name].short and f"{tally.held} held" in str(tally)
 
@@ -58,7 +59,7 @@ def test_the_table_says_what_did_not_hold() -> None:
 def test_a_store_that_differs_is_not_taken_for_the_whole_one(place: tuple[Path, Whole]) -> None:
     folder, whole = place
     (folder / "judged").mkdir()
-    setting = Setting(folder / "judged", whole, random.Random(0), full=False)
+    setting = Setting(folder / "judged", whole, random.Random(0), "short")
     store = copied(setting, "grid.zarr")
     require_whole(setting, store, subject.markers(store))
     chunk, marker = max((store / "logprob").glob("c.*")), max((store / "unit_markers").glob("0*"))

@@ -107,7 +107,7 @@ def _freeze(client: Client, there: OneCluster) -> tuple[int, str]:
 def frozen_worker(setting: Setting, tally: Tally, tries: int) -> None:
     """Taken for dead by ``worker-ttl`` in every second try of the full form, else at once."""
     for number in range(tries):
-        store, silent = setting.folder / f"{number}.zarr", setting.full and number % 2 == 1
+        store, silent = setting.folder / f"{number}.zarr", setting.form == "full" and number % 2 == 1
         settings = {"distributed.scheduler.worker-ttl": TTL} if silent else {}
         with (
             tally.attempt(f"freeze {number}"),

@@ -49,7 +49,7 @@ def _targets(setting: Setting, tries: int) -> list[str]:
     return [setting.dice.choice(pool) for pool in pools]
 
 
-@promise("a chunk or marker deleted, cut short or changed is told, found and mended", short=5, quick=12, full=64)
+@promise("a chunk or marker deleted, cut short or changed is told, found and mended", short=3, quick=12, full=64)
 def damaged(setting: Setting, tally: Tally, tries: int) -> None:
     """All variables in turn; reading raises, or the store says that the unit is missing: never other numbers."""
     store = copied(setting, "grid.zarr")

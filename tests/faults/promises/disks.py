@@ -76,7 +76,7 @@ def disk_full(setting: Setting, tally: Tally, tries: int) -> None:
             _finished(setting, store, setting.folder / f"{number}.second.json")
 
 
-@promise("writing fails for lack of space from a seeded file on: as on a full disk", short=2, quick=3, full=10)
+@promise("writing fails for lack of space from a seeded file on: as on a full disk", short=1, quick=3, full=10)
 def writing_fails(setting: Setting, tally: Tally, tries: int) -> None:
     """Needs no right to mount."""
     for number in range(tries):

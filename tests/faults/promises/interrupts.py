@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from mllm_probe.cli.exit_status import INCOMPLETE
 from tests.faults import subject
+from tests.faults.children import command, start
 from tests.faults.judging import PATIENCE, half_of, require_readable, require_whole, wait_for_units
 from tests.faults.tally import Setting, Tally, promise
 from tests.hooks import active_hooks
@@ -52,7 +54,7 @@ def _after(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-@promise("Ctrl-C at a random call or instruction: no hook stays, what was finished is kept", short=3, quick=6, full=40)
+@promise("Ctrl-C at a random call or instruction: no hook stays, what was finished is kept", short=2, quick=6, full=40)
 def interrupted(setting: Setting, tally: Tally, tries: int) -> None:
     """In this process; every second one in a call of the model, the others after some CPU time."""
     model, dice = subject.given()[0], setting.dice
@@ -96,28 +98,52 @@ def interrupted_command(setting: Setting, tally: Tally, tries: int) -> None:
             _tried(setting, tally, store, workers, alone=alone)
 
 
+@dataclass(frozen=True)
+class _Command:
+    """``mllm-probe`` in a session of its own: its process, whether it is over, and its exit code in the end."""
+
+    pid: int
+    over: Callable[[], bool]
+    ended: Callable[[], int | None]
+
+
+def _command(setting: Setting, words: list[str], said: Path) -> _Command:
+    """Start the real command; in the short form a process in which the package is imported."""
+    if setting.form == "short":
+        warm = start(command, words, said)
+        assert warm.pid is not None
+
+        def joined() -> int | None:
+            warm.join(PATIENCE)
+            return warm.exitcode
+
+        return _Command(warm.pid, lambda: not warm.is_alive(), joined)
+    with said.open("w") as output:
+        real = subprocess.Popen(
+            [sys.executable, "-m", "mllm_probe.cli", *words], stdout=output, stderr=output, start_new_session=True
+        )
+    return _Command(real.pid, lambda: real.poll() is not None, lambda: real.wait(PATIENCE))
+
+
 def _tried(setting: Setting, tally: Tally, store: Path, workers: list[str], *, alone: bool) -> None:
-    there = len(subject.markers(store))
-    after = there + setting.dice.randint(1, 3)
-    pause = setting.dice.uniform(0, 0.05)
-    command = [sys.executable, "-m", "mllm_probe.cli", "work", str(store), "--device", "cpu", *workers]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    ) as process:
-        try:
-            wait_for_units(store, after, lambda: process.poll() is not None)
-            time.sleep(pause)
-            before = subject.markers(store)
-            (os.kill if alone else os.killpg)(process.pid, signal.SIGINT)
-            said, _ = process.communicate(timeout=PATIENCE)
-        finally:
-            left = _left_behind(process.pid)
-            for one in left:
-                one.kill()
+    after = len(subject.markers(store)) + setting.dice.randint(1, 3)
+    pause, said = setting.dice.uniform(0, 0.05), store.with_suffix(".said")
+    one = _command(setting, ["work", str(store), "--device", "cpu", *workers], said)
+    try:
+        wait_for_units(store, after, one.over)
+        time.sleep(pause)
+        before = subject.markers(store)
+        (os.kill if alone else os.killpg)(one.pid, signal.SIGINT)
+        status = one.ended()
+    finally:
+        left = {process.pid: " ".join(process.cmdline()) for process in _left_behind(one.pid)}
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+    text = said.read_text()
     tally.lost["units kept"] += len(before)
-    assert process.returncode == INCOMPLETE, f"ended with {process.returncode}: {said[-2000:]}"
-    assert "the same command goes on" in said, said[-2000:]
-    assert not left, f"left behind: {[' '.join(one.cmdline()) for one in left]}"
+    assert status == INCOMPLETE, f"ended with {status}: {text[-2000:]}"
+    assert "the same command goes on" in text, text[-2000:]
+    assert not left, f"left behind: {left}"
     require_readable(setting, store)
     assert before.items() <= subject.markers(store).items()
     assert subject.sweep_into(store).attrs["progress"] == 1

@@ -59,7 +59,7 @@ def _judged(setting: Setting, tally: Tally, store: Path, killed: Path, shard: st
         require_whole(setting, store, before)
 
 
-@promise("one process, SIGKILL at a random moment, run again: bit for bit equal", short=2, quick=4, full=20)
+@promise("one process, SIGKILL at a random moment, run again: bit for bit equal", short=0, quick=4, full=20)
 def killed_alone(setting: Setting, tally: Tally, tries: int) -> None:
     """At a seeded file that is being written, or some time after a seeded unit."""
     for number in range(tries):
