@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+"""What a worker runs first: a terminal sends Ctrl-C to it too, but the command is what ends it."""
+
 
 @contextmanager
 def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
@@ -43,7 +46,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
             yield client
         return
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, preload=[_DEAF]) as cluster,
         Client(cluster) as client,
     ):
         yield client

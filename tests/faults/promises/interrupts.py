@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from tests.faults.children import command, start
 from tests.faults.judging import PATIENCE, half_of, require_readable, require_whole, wait_for_units
 from tests.faults.tally import Setting, Tally, promise
 from tests.hooks import active_hooks
+
+GRACE = 30.0
+"""Seconds in which processes may end that are told to, after the command itself did."""
 
 
 @contextmanager
@@ -75,16 +78,21 @@ def interrupted(setting: Setting, tally: Tally, tries: int) -> None:
             require_whole(setting, store, before)
 
 
-def _left_behind(session: int) -> list[psutil.Process]:
-    """Processes of a session that are there still."""
+def _left_behind(session: int) -> dict[int, str]:
+    """Processes of a session that do not end by themselves either, with their command lines."""
+    until = time.monotonic() + GRACE
+    while (left := _of_session(session)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return left
 
-    def belongs(process: psutil.Process) -> bool:
-        try:
-            return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            return False
 
-    return [process for process in psutil.process_iter() if belongs(process)]
+def _of_session(session: int) -> dict[int, str]:
+    found = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):  # it ended meanwhile
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found[process.pid] = " ".join(process.cmdline())
+    return found
 
 
 @promise("Ctrl-C at mllm-probe work, alone and with --workers: no process left behind", short=1, quick=3, full=9)
@@ -136,7 +144,7 @@ def _tried(setting: Setting, tally: Tally, store: Path, workers: list[str], *, a
         (os.kill if alone else os.killpg)(one.pid, signal.SIGINT)
         status = one.ended()
     finally:
-        left = {process.pid: " ".join(process.cmdline()) for process in _left_behind(one.pid)}
+        left = _left_behind(one.pid)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
     text = said.read_text()
