@@ -14,7 +14,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import dask
 import xarray as xr
 
 from mllm_probe.cli import main
@@ -73,17 +72,16 @@ def work_by_client(store: Path, report: Path, address: str) -> None:
         _report(report, store, partial(subject.sweep_into, store, client=client), None)
 
 
-def schedule(address: Path, settings: dict[str, Any]) -> None:
-    """Run a Dask scheduler with settings of Dask, and write its address to a file."""
+def schedule(address: Path, ttl: str | None) -> None:
+    """Run a Dask scheduler with this ``worker-ttl``, Dask's own if None, and write its address to a file."""
     from distributed import Scheduler
 
     async def run() -> None:
-        async with Scheduler(port=0, dashboard_address=":0") as scheduler:
+        async with Scheduler(port=0, dashboard_address=":0", worker_ttl=ttl) as scheduler:
             _write(address, scheduler.address)
             await scheduler.finished()
 
-    with dask.config.set(settings):
-        asyncio.run(run())
+    asyncio.run(run())
 
 
 def work(address: str, folder: Path) -> None:
@@ -103,8 +101,10 @@ def command(words: list[str], said: Path) -> None:
     output = os.open(said, os.O_WRONLY | os.O_CREAT)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    with dask.config.set({"distributed.worker.multiprocessing-method": "fork"}):
-        sys.exit(main(words))
+    from distributed.config import config
+
+    config["distributed"]["worker"]["multiprocessing-method"] = "fork"
+    sys.exit(main(words))
 
 
 def _report(report: Path, store: Path, run: Callable[[], xr.Dataset], like: Path | None) -> None:

@@ -50,10 +50,10 @@ class OneCluster:
 
 
 @contextmanager
-def cluster(folder: Path, settings: dict[str, Any] | None = None) -> Iterator[OneCluster]:
+def cluster(folder: Path, ttl: str | None = None) -> Iterator[OneCluster]:
     """A cluster that is gone at the end, whatever is left of it."""
     folder.mkdir()
-    processes = [scheduler := start(schedule, folder / "address", settings or {})]
+    processes = [scheduler := start(schedule, folder / "address", ttl)]
     try:
         wait_for((folder / "address").exists, "a scheduler")
         address = (folder / "address").read_text()
@@ -108,10 +108,9 @@ def frozen_worker(setting: Setting, tally: Tally, tries: int) -> None:
     """Taken for dead by ``worker-ttl`` in every second try of the full form, else at once."""
     for number in range(tries):
         store, silent = setting.folder / f"{number}.zarr", setting.form == "full" and number % 2 == 1
-        settings = {"distributed.scheduler.worker-ttl": TTL} if silent else {}
         with (
             tally.attempt(f"freeze {number}"),
-            cluster(setting.folder / f"{number}", settings) as there,
+            cluster(setting.folder / f"{number}", TTL if silent else None) as there,
             there.client() as client,
         ):
             grids = subject.grids_into(store, client=client)
