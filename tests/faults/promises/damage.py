@@ -74,8 +74,9 @@ def _tried(setting: Setting, tally: Tally, store: Path, name: str, kind: str) ->
     with contextlib.redirect_stdout(status):
         ended = main(["status", str(store), "--check"])
     marker_gone = name.startswith("unit_markers/") and kind == "deleted"
-    assert ended == (INCOMPLETE if marker_gone else CHECK_FAILED), f"status --check ended with {ended}: {status}"
-    assert str(store) in status.getvalue()
+    said = status.getvalue()
+    assert ended == (INCOMPLETE if marker_gone else CHECK_FAILED), f"status --check ended with {ended}: {said}"
+    assert str(store) in said
     grid = subject.sweep_into(store)
     assert grid.attrs["progress"] == 1
     redone = [unit for unit, marker in subject.markers(store).items() if marker != before[unit]]
