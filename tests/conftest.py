@@ -30,6 +30,7 @@ LONGEST_FILES = (
     "tests/benchmarks/test_scripts.py",
     "tests/device/test_calls.py",
     "tests/sweeps/test_store.py",
+    "tests/faults/test_faults.py",
     "tests/sweeps/test_ways_table.py",
     "tests/widgets/test_exit.py",
     "tests/studies/test_scaling.py",

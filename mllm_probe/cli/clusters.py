@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+_DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+"""What a worker runs first: a terminal sends Ctrl-C to it too, but the command is what ends it."""
+
 
 @contextmanager
 def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
@@ -72,6 +75,6 @@ def _local_cluster(workers: int, gpus: Sequence[str]) -> Any:
 
     # Any free port: with the usual one, a second cluster of this machine warns that it is taken.
     served = {"dashboard_address": "127.0.0.1:0", "scheduler_kwargs": {"dashboard": False}}
-    cluster = Pinned(n_workers=0, threads_per_worker=1, **served)
+    cluster = Pinned(n_workers=0, threads_per_worker=1, preload=[_DEAF], **served)
     cluster.scale(workers)  # only workers that are added are asked for their own settings
     return cluster

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status: 0 when all is well, 1 when a check failed, 2 for wrong input, 3 when it is incomplete and the same
-        command goes on, as after Ctrl-C.
+        command goes on, as after Ctrl-C or where the scheduler of a cluster is gone.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -60,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CheckFailed as error:
         note(str(error))
         return CHECK_FAILED
+    except ConnectionError as error:  # the scheduler of a cluster is gone
+        note(str(error))
+        return INCOMPLETE
     except _WRONG as error:
         return _refused(str(error))
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -120,26 +121,47 @@ class Cluster:
 
         Raises
         ------
+        ConnectionError
+            If the scheduler is gone, or took the units back.
         Exception
             What a worker raised, such as an error of the disk.
         """
         from distributed import as_completed
 
-        left, units, running = deque(missing), dict[Any, OneUnit](), as_completed()
+        left, units, running = deque(missing), dict[Any, OneUnit](), as_completed(loop=self.client.loop)
         try:
             while (left or units) and not stopped():
-                while left and len(units) < _AHEAD * max(1, sum(self.client.nthreads().values())):
-                    unit = left.popleft()
-                    future = self.client.submit(
-                        self.task, store, unit.name, pure=False, retries=_RETRIES, priority=-unit.part
-                    )
-                    units[future] = unit
-                    running.add(future)
+                with self._answering(store):
+                    while left and len(units) < _AHEAD * max(1, sum(self.client.nthreads().values())):
+                        unit = left.popleft()
+                        future = self.client.submit(
+                            self.task, store, unit.name, pure=False, retries=_RETRIES, priority=-unit.part
+                        )
+                        units[future] = unit
+                        running.add(future)
                 future = next(running)
+                if future.cancelled():  # its own error is one that ``except Exception`` does not catch
+                    raise self._lost(store, "it took back the units that it was given")
                 future.result()
                 yield load(units.pop(future))
         finally:
-            self.client.cancel(list(units))
+            with suppress(Exception):  # a scheduler that is gone has nothing to take back
+                self.client.cancel(list(units))
+
+    @contextmanager
+    def _answering(self, store: str) -> Iterator[None]:
+        """Say what to do where the scheduler does not answer."""
+        try:
+            yield
+        except Exception as error:  # Dask raises several kinds, some of them its own
+            raise self._lost(store, f"it does not answer ({type(error).__name__}: {error})") from error
+
+    def _lost(self, store: str, what: str) -> ConnectionError:
+        return ConnectionError(
+            f"the scheduler of the cluster is gone: {what}. What its workers finished is in the store {store}. Run the "
+            "same call again, with a client of a new cluster or without client= in this process: it goes on with what "
+            "is missing."
+        )
 
 
 def _answer(folder: str, token: str) -> str | None:

@@ -77,6 +77,11 @@ def save_inputs(job: Job, store: UnitStore) -> None:
     store.put_file(_SWEEP, json.dumps(document).encode())
 
 
+def has_inputs(store: UnitStore) -> bool:
+    """Whether a store holds all that :func:`save_inputs` writes."""
+    return store.get_file(_SWEEP) is not None
+
+
 def origin_of(store: UnitStore) -> Origin:
     """The model that a store was begun with.
 

@@ -15,7 +15,7 @@ from mllm_probe.sweeps.grid import CELL_DIMS
 from mllm_probe.sweeps.identity import identity
 from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.shard import Shard
-from mllm_probe.sweeps.store_inputs import save_inputs
+from mllm_probe.sweeps.store_inputs import has_inputs, save_inputs
 from mllm_probe.sweeps.sweep_store import COMPUTED_WITH, SweepStore
 from mllm_probe.sweeps.unit_sizes import STRETCHED, lay_out
 from mllm_probe.sweeps.units import Layout, Unit, Units
@@ -89,6 +89,8 @@ class UnitRuns:
             return
         if begun:
             self._resumed_with = store.other_versions()
+            if not has_inputs(store.there):  # whoever began it died before it had written them
+                save_inputs(self._job, store.there)
         if self._cluster is not None:
             yield from self._cluster.run(store.address, missing, load=self._load, stopped=lambda: self._runner.stopped)
             return

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
+import threading
 from pathlib import Path
 
 import torch
@@ -59,21 +61,41 @@ def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_at(store, when, number):
-    """Kill the process at the given file of the store, counted from its creation on."""
-    count, replace = 0, os.replace
+def at_file(root, when, number, then):
+    """Call ``then`` at the given file that is put in its place below a folder, and at every later one.
 
-    def not_renamed(source, target):
-        nonlocal count
-        count += store in Path(target).parents
-        if count == number and store in Path(target).parents:
-            if when == "write":
+    ``when`` is ``write`` (half of it is written), ``rename`` (it is written and not yet in its place) or ``placed``.
+    """
+    count, lock = 0, threading.Lock()
+
+    def watched(place):
+        def placed(source, target, **named):
+            nonlocal count
+            if root not in Path(target).parents:
+                return place(source, target, **named)
+            with lock:
+                count += 1
+                reached = count >= number
+            if reached and when == "write":
                 os.truncate(source, os.path.getsize(source) // 2)
-            kill()
-        replace(source, target)
+            if reached and when != "placed":
+                then()
+            place(source, target, **named)
+            if reached:
+                then()
 
-    if when != "chunk":
-        os.replace = not_renamed
+        return placed
+
+    os.replace, os.link = watched(os.replace), watched(os.link)
+
+
+def forked(target, *arguments, preload=__name__, **named):
+    """Start a process in which the package is imported already; it runs ``target`` and ends."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([preload])
+    process = context.Process(target=target, args=arguments, kwargs=named)
+    process.start()
+    return process
 
 
 def fill(store, scope, told):
@@ -98,7 +120,8 @@ def main(store, scope, when, number, shard=None):
     """
     torch.set_num_threads(1)
     small_chunks()
-    die_at(Path(store), when, number)
+    if when != "chunk":
+        at_file(Path(store), when, number, kill)
     for chunk, _ in enumerate(sweep_iter(**arguments(scope), store=store, shard=shard), start=1):
         if when == "chunk" and chunk == number:
             kill()

@@ -8,7 +8,8 @@ import xarray as xr
 
 import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
-from mllm_probe.sweeps import chunk_size
+from mllm_probe.activations.unit_store import UnitStore
+from mllm_probe.sweeps import chunk_size, store_inputs
 from mllm_probe.sweeps.chunk_size import Limits
 from tests.sweeps.helpers import random_vectors
 
@@ -105,3 +106,17 @@ def test_inputs_that_are_gone_or_changed_are_named(tmp_path, model, vectors, lib
         sweeps.join_sweep(store, model=model, progress=False)
     with pytest.raises(FileNotFoundError, match="no store at"):
         sweeps.join_sweep(tmp_path / "none", progress=False)
+
+
+def test_what_a_process_that_died_at_its_beginning_had_not_written_is_written_by_the_next(
+    tmp_path, model, vectors, library
+):
+    store = tmp_path / "grid.zarr"
+    sweeps.sweep(model, vectors, library, **SETTINGS, store=store, shard="1/40")
+    whole = {file.name: file.read_bytes() for file in (store / "inputs").iterdir()}
+    for file in (store / "inputs").iterdir():
+        if file.name != "zarr.json":
+            file.unlink()
+    sweeps.sweep(model, vectors, library, **SETTINGS, store=store, shard="2/40")
+    assert {file.name: file.read_bytes() for file in (store / "inputs").iterdir()} == whole
+    assert store_inputs.origin_of(UnitStore.open(store)).name == model.name

@@ -1,7 +1,6 @@
 """Invariant 8: a sweep with a store loses at most the unit in flight, and is completed to the same bytes by anyone."""
 
 import json
-import multiprocessing
 import signal
 from contextlib import contextmanager
 
@@ -76,11 +75,7 @@ def undisturbed(tmp_path_factory):
 
 
 def killed_run(store, scope, when, number, **more):
-    # The package is imported once, in the process from which those that are killed are forked.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([killed.__name__])
-    process = context.Process(target=killed.main, args=(store, scope, when, number), kwargs=more)
-    process.start()
+    process = killed.forked(killed.main, store, scope, when, number, **more)
     process.join(300)
     assert process.exitcode == -signal.SIGKILL
 
@@ -142,12 +137,8 @@ def test_shards_in_any_order_and_repetition_fill_the_same_store(tmp_path, undist
 
 
 def test_processes_that_begin_one_store_at_once_all_end_with_the_whole_grid(tmp_path, undisturbed, monkeypatch):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([killed.__name__])
     store, (_, whole) = tmp_path / "grid.zarr", undisturbed("next")
-    processes = [context.Process(target=killed.fill, args=(store, "next", tmp_path / f"{n}.json")) for n in range(2)]
-    for process in processes:
-        process.start()
+    processes = [killed.forked(killed.fill, store, "next", tmp_path / f"{n}.json") for n in range(2)]
     for process in processes:
         process.join(300)
     assert [process.exitcode for process in processes] == [0, 0]
