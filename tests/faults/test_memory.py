@@ -1,0 +1,132 @@
+"""Running out of memory: smaller batches, and the same numbers; of a store, to rounding, which its markers tell."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+import mllm_probe as mp
+from mllm_probe.activations.unit_store import UnitStore
+from mllm_probe.sweeps import store_status
+from tests.conftest import noise_picture
+from tests.hooks import active_hooks
+from tests.patching.plain_interchange import pairs_of
+from tests.sweeps.helpers import random_vectors
+
+IMAGES = [noise_picture(seed, (32, 32)) for seed in range(6)]
+FLOATS = ("logprob", "kl", "perplexity", "logprob_unsteered")
+SEEDS = (0, 1, 2)
+
+
+def swept(model: Any, **changed: Any) -> Any:
+    vectors = random_vectors(model, words={"cat": ["cat"], "dog": ["dog"]})
+    given = {"layers": [0, 2], "strengths": (-1, 0, 1), "metrics": ("logprob", "kl", "perplexity"),
+             "controls": ("random",), "draws": 4, "max_new_tokens": 3} | changed  # fmt: skip
+    return mp.sweep(model, vectors, IMAGES[:3], progress=False, **given).load()
+
+
+CALLS: dict[str, tuple[Callable[[Any], Any], tuple[str, ...]]] = {
+    "sweep": (swept, FLOATS),
+    "sweep of image tokens": (lambda model: swept(model, tokens="image", metrics=("logprob",)), FLOATS[:1]),
+    "patch": (
+        lambda model: mp.patch(model, {"cat": pairs_of(IMAGES[:3], IMAGES[3:])}, layers=[0, 2], progress=False),
+        ("logprob",),
+    ),
+    "capture": (lambda model: mp.capture(model, IMAGES, tokens="all"), ("activation",)),
+    "concept_vectors": (
+        lambda model: mp.concept_vectors(model, {"cat": pairs_of(IMAGES[:3], IMAGES[3:])}, shuffled_draws=0),
+        ("vector", "residual_norm"),
+    ),
+}
+
+
+class LittleMemory:
+    """Raises at seeded calls of the text model, of several rows alone: one row always fits."""
+
+    def __init__(self, model: Any, seed: int, share: float = 0.4, most: int = 6) -> None:
+        self.model, self.chance, self.share, self.most = model, random.Random(seed), share, most
+        self.raised = 0
+
+    def before(self, module: Any, arguments: Any, named: Any) -> None:
+        if module is not self.model.layout.backbone or self.raised == self.most:
+            return
+        rows = next(value for value in (*arguments, *named.values()) if isinstance(value, torch.Tensor)).shape[0]
+        if rows > 1 and self.chance.random() < self.share:
+            self.raised += 1
+            raise torch.OutOfMemoryError(f"injected: {rows} rows")
+
+    @contextmanager
+    def injected(self) -> Iterator[None]:
+        handle = self.model.layout.backbone.register_forward_pre_hook(self.before, with_kwargs=True)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+
+def assert_same(ours: Any, whole: Any, names: tuple[str, ...]) -> None:
+    for name in names:
+        np.testing.assert_allclose(ours[name].values, whole[name].values, rtol=1e-4, atol=1e-4, err_msg=name)
+    for name in {"tokens", "text", "eligible", "edited"} & set(whole.data_vars):
+        assert ours[name].equals(whole[name]), name
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", CALLS)
+def test_smaller_batches_give_the_same_numbers(tiny: Any, name: str, seed: int) -> None:
+    call, variables = CALLS[name]
+    whole = call(tiny)
+    memory = LittleMemory(tiny, seed)
+    with memory.injected():
+        ours = call(tiny)
+    assert memory.raised and active_hooks(tiny) == 0
+    assert_same(ours, whole, variables)
+    if name.startswith("sweep"):
+        assert "ran out of memory" in ours.attrs["halved"] and "halved" not in whole.attrs
+
+
+def test_a_store_agrees_to_rounding_and_its_markers_tell(tiny: Any, tmp_path: Path) -> None:
+    whole = swept(tiny, store=tmp_path / "whole.zarr")
+    memory = LittleMemory(tiny, 3, share=1.0, most=3)
+    with memory.injected():
+        swept(tiny, store=tmp_path / "ours.zarr")
+    ours = swept(tiny, store=tmp_path / "ours.zarr")  # read, not run
+    assert memory.raised == 3 and not store_status(tmp_path / "ours.zarr", check=True).damaged
+    assert_same(ours, whole, FLOATS)
+    markers = [UnitStore.open(tmp_path / name).marker(unit) for name in ("whole.zarr", "ours.zarr")
+               for unit in UnitStore.open(tmp_path / name).units]  # fmt: skip
+    assert {marker["halved"] for marker in markers} >= {0, 3}
+
+
+def test_a_captures_store_agrees_too(tiny: Any, tmp_path: Path) -> None:
+    whole = mp.capture(tiny, IMAGES, tokens="all", store=tmp_path / "whole.zarr", batch_size=3)
+    memory = LittleMemory(tiny, 0, share=1.0, most=1)
+    with memory.injected(), pytest.raises(torch.OutOfMemoryError):  # a number that was asked for is kept to
+        mp.capture(tiny, IMAGES, tokens="all", store=tmp_path / "ours.zarr", batch_size=3)
+    ours = mp.capture(tiny, IMAGES, tokens="all", store=tmp_path / "ours.zarr", batch_size=3)
+    np.testing.assert_array_equal(ours.activation.values, whole.activation.values)
+
+
+def test_where_not_even_one_row_fits_the_error_says_what_to_do(tiny: Any) -> None:
+    def full(module: Any, arguments: Any) -> None:
+        if module is tiny.layout.blocks[1]:
+            raise torch.OutOfMemoryError("injected")
+
+    swept(tiny)  # its ways are known
+    handle = register_module_forward_pre_hook(full)
+    try:
+        for metrics in (("logprob",), ("logprob", "kl")):
+            with pytest.raises((MemoryError, torch.OutOfMemoryError)):
+                swept(tiny, metrics=metrics)
+    finally:
+        handle.remove()
+    assert active_hooks(tiny) == 0 and tiny.lock._depth == 0
+    assert np.isfinite(swept(tiny).logprob.sel(control="concept")).all()
