@@ -112,6 +112,10 @@ class ModelLock:
 
     def _back_to(self, thread: int, depth: int, edits: int) -> None:
         """Release what a thread has taken beyond a depth; nothing where it holds no more than that."""
+        if thread in self._interactive_waiting:  # it no longer waits, and the others test their condition again
+            with self._changed:
+                self._interactive_waiting.discard(thread)
+                self._changed.notify_all()
         if self._owner == thread and (self._depth > depth or not depth):
             self._edits = edits
             self._release(depth)

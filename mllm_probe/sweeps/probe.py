@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import torch
+
 from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.sweeps.batches import Part
 from mllm_probe.sweeps.cells import Cell, no_pairs, scored_pairs
@@ -29,7 +31,7 @@ class Probe:
     prompt_bytes, row_bytes, free : int
         Memory of a prompt and of each row, and what is free.
     rows : int
-        Most rows of a chunk that fit.
+        Most rows of a chunk that fit; fewer once a chunk of that size did not.
     """
 
     def __init__(self, job: Job, limits: Limits) -> None:
@@ -44,6 +46,17 @@ class Probe:
 
     def times(self, most: int) -> tuple[float, float]:
         """Seconds of a chunk and of each of its rows, from two chunks of different size, at most so many rows."""
+        try:
+            return self._times(most)
+        except torch.OutOfMemoryError:
+            tried = min(most, _TRIED[-1])
+            if tried <= 1:
+                raise
+        torch.cuda.empty_cache()
+        self.rows = tried // 2
+        return self.times(self.rows)
+
+    def _times(self, most: int) -> tuple[float, float]:
         cells, sizes = self._typical(), [min(size, most) for size in _TRIED]
         if not cells:
             return 0.0, 0.0
