@@ -15,12 +15,12 @@ from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.attention import FIELD, attention_configs
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.encoded_pictures import with_pictures_encoded
+from mllm_probe.decoding.kept_ways import Verdict, keep_verdict, read_verdict, verdict_key
 from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.rows import whole_forward
 from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart, WholeForwards
-from mllm_probe.decoding.verdicts import Verdict, keep_verdict, read_verdict, verdict_key
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
@@ -101,7 +101,7 @@ def choose_path(
     """The cheapest exact way, tested against whole forwards once per architecture, kind of scope and kind of sample.
 
     The verdict is kept with the model, and in the user's cache for other models of the architecture, see
-    :func:`mllm_probe.decoding.verdicts.verdict_key`; one from there is checked by one comparison.
+    :func:`mllm_probe.decoding.kept_ways.verdict_key`; one from there is checked by one comparison.
 
     Parameters
     ----------

@@ -14,10 +14,10 @@ import torch
 
 from mllm_probe import schema
 from mllm_probe.apps.zoo import FAMILIES, build, tiny_llava
-from mllm_probe.decoding import paths, verdicts
+from mllm_probe.decoding import kept_ways, paths
 from mllm_probe.decoding.depth import DepthPrefix
+from mllm_probe.decoding.kept_ways import FOLDER, Verdict, keep_verdict, read_verdict, verdict_key
 from mllm_probe.decoding.shared import WholeForwards
-from mllm_probe.decoding.verdicts import FOLDER, Verdict, keep_verdict, read_verdict, verdict_key
 from mllm_probe.loading import wrap
 from mllm_probe.steering.trials import path_of
 from tests.conftest import noise_picture, put
@@ -236,7 +236,7 @@ def test_verdicts_can_be_turned_off_and_lie_in_the_users_cache_by_default(
 ) -> None:
     monkeypatch.setenv(FOLDER, "off")
     keep_verdict(KEY, GOOD)
-    assert verdicts.folder() is None and read_verdict(KEY, WAYS) is None
-    monkeypatch.setattr(verdicts, "cache_root", lambda: tmp_path)
+    assert kept_ways.folder() is None and read_verdict(KEY, WAYS) is None
+    monkeypatch.setattr(kept_ways, "cache_root", lambda: tmp_path)
     monkeypatch.delenv(FOLDER)
-    assert verdicts.folder() == tmp_path / "ways"
+    assert kept_ways.folder() == tmp_path / "ways"
