@@ -31,7 +31,7 @@ QUICKSTART := tutorials/00_quickstart.ipynb
 NOTEBOOK := notebooks/00_quickstart.ipynb
 WORKERS ?= 2
 OLDEST := .venv-oldest/bin
-BENCHMARKS ?= capture latency growth sweep prompt_sweep patch first_frame widgets
+BENCHMARKS ?= capture latency growth sweep first_sweep prompt_sweep patch first_frame widgets
 
 .PHONY: lab test test-oldest lint bench validate faults gpu against frontend browser decoder
 .DELETE_ON_ERROR:

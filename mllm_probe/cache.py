@@ -19,8 +19,8 @@ from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.store_places import as_folder, partial_beside, place_of
 from mllm_probe.activations.unit_layout import description
 from mllm_probe.activations.unit_store import UnitStore
-from mllm_probe.loading.decoder_cache import cache_root
 from mllm_probe.models.argument_checks import finite_number
+from mllm_probe.models.user_cache import cache_root
 from mllm_probe.typing import JsonObject
 
 COLUMNS = ("path", "kind", "model", "bytes", "finished", "changed")

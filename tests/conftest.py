@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ["MLLM_PROBE_WAYS"] = "off"  # also in processes that tests start: the user's own verdicts are left alone
 
 import numpy as np
 import pytest

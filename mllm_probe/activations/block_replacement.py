@@ -44,7 +44,8 @@ def replaced_blocks(model: ProbeModel, computes: Mapping[int, Compute]) -> Itera
             block = model.layout.blocks[layer]
             if getattr(block, "_compiled_call_impl", None) is not None:
                 raise NotImplementedError(f"block {layer} of {model.name} was compiled, so it cannot be left out.")
-            stack.callback(_put_back, block, block.__dict__.get("forward"))
+            for _ in range(2):  # Ctrl-C may end the first of them
+                stack.callback(_put_back, block, block.__dict__.get("forward"))
             block.forward = _replacement(compute, block.forward, thread)
         yield
 

@@ -18,6 +18,7 @@ from mllm_probe.activations.captured_tokens import BatchTokens, batch_tokens, jo
 from mllm_probe.activations.device_array import dtype_name, host_dtype, on_host
 from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import in_batches, rows_that_fit
+from mllm_probe.activations.not_finite import require_finite, unexplained
 from mllm_probe.activations.store_places import place_of
 from mllm_probe.activations.unit_dataset import dataset_of
 from mllm_probe.activations.unit_store import Region, UnitStore
@@ -71,6 +72,15 @@ class Reading:
         with captured.writing(start, places) as write:
             run_forward(self.model, encoded, write, captured.layers, steering=self.steering)
         return batch_tokens(encoded, places)
+
+    def require_finite(self, captured: CapturedRows, start: int = 0) -> None:
+        """Raise where a captured value is NaN or infinite, naming layer and image; ``start`` is the first sample."""
+        row = captured.first_not_finite()
+        if row is None:
+            return
+        number = start + row
+        require_finite(self.model, self.encode(slice(number, number + 1)), self.steering, number=number)
+        raise ValueError(unexplained(self.model, f"in a batch with image {number} ({self.requests[number].id})"))
 
 
 def stored_capture(reading: Reading, path: str | Path, coordinates: Coordinates, attrs: Attributes) -> xr.Dataset:
@@ -169,6 +179,7 @@ def _block(reading: Reading, plan: JsonObject, labels: Sequence[int], unit: int)
         reading.model, requests, plan["batch_size"], lambda start, encoded: reading.read(rows, start, encoded), texts
     ):
         pass
+    reading.require_finite(rows, unit * block)
     return rows
 
 

@@ -12,6 +12,7 @@ import torch
 from mllm_probe.activations.captured_tokens import joined_labels
 from mllm_probe.activations.device_array import dtype_name, index_tensors
 from mllm_probe.activations.free_memory import require_room, share_of_free_bytes
+from mllm_probe.activations.not_finite import FiniteRows
 from mllm_probe.models import ProbeModel
 from mllm_probe.tokens.places import Places
 
@@ -52,6 +53,7 @@ class CapturedRows:
         self._moved = self._places != own
         self._whole: torch.Tensor | None = None
         self._views: dict[int, torch.Tensor] = {}
+        self._finite = FiniteRows()
         if self.labels:
             self._require_room()
 
@@ -68,6 +70,10 @@ class CapturedRows:
         """Activations [sample, token, hidden] of one layer, on its device."""
         return self._views[layer]
 
+    def first_not_finite(self) -> int | None:
+        """Number of the first row in which a captured value is NaN or infinite, None without any."""
+        return self._finite.first_other()
+
     @contextmanager
     def writing(self, start: int, places: Places) -> Iterator[Callable[[int, torch.Tensor], None]]:
         """Give the function that copies the positions ``places`` of a block's output to the rows from ``start``.
@@ -81,6 +87,7 @@ class CapturedRows:
         complete = len(slots) == len(self.labels) and bool((places.columns >= 0).all())
         copy = _copier(places.columns, slots)
         waiting: dict[int, torch.Tensor] = {}
+        counts: dict[int, torch.Tensor] = {}
 
         def write(layer: int, hidden: torch.Tensor) -> None:
             if self._moved:
@@ -91,8 +98,16 @@ class CapturedRows:
             if not complete:
                 target.fill_(torch.nan)
             copy(target, hidden)
+            # Rows that lack a position hold NaN there, so that their numbers are counted; else the largest one tells.
+            counts[layer] = (
+                torch.isfinite(torch.linalg.vector_norm(target, torch.inf, (1, 2))).long()
+                if complete
+                else torch.isfinite(target).sum((1, 2))
+            )
 
         yield write
+        real = (places.columns >= 0).sum(1)
+        self._finite.add(start, counts, np.ones_like(real) if complete else real * self.model.hidden_size)
         for layers in _by_device(waiting):
             stacked = torch.stack([waiting[layer] for layer in layers])
             for layer, values in zip(layers, stacked.to(self._places[0]), strict=True):

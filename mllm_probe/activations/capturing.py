@@ -91,7 +91,8 @@ def capture(
     ------
     ValueError
         If a layer, scope, position or device does not exist, a sample has no token of the scope, or ``store`` holds
-        something else, other settings or (when it is read) damaged values.
+        something else, other settings or (when it is read) damaged values. If an activation is NaN or infinite: the
+        error names the first layer and image, and whether the weights hold NaN.
     OSError
         If the store cannot be written.
     MemoryError
@@ -116,6 +117,7 @@ def capture(
         return stored_capture(reading, store, _sample_coordinates(images, len(requests)), attrs)
     rows = CapturedRows(model, len(requests), chosen, None if device is None else device_of(device))
     batches = [t for _, t in in_batches(model, requests, reading.batch_size, partial(reading.read, rows), texts)]
+    reading.require_finite(rows)
     return _dataset(rows, batches, reading, images, _attributes(reading, images, prompt, continuation))
 
 

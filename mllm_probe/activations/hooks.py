@@ -76,17 +76,16 @@ def attached(
         raise ValueError("attached: on_call reads the arguments of a call, which cannot be traced; leave one out.")
     with ExitStack() as stack:
         if on_call is not None:
-            caller = _CallHook(on_call, layout.caller, thread)
-            stack.callback(layout.caller.register_forward_pre_hook(caller, with_kwargs=True).remove)
+            _before(stack, layout.caller, _CallHook(on_call, layout.caller, thread))
         if on_block is not None:
             for layer in resolve_layers(layers, len(layout.blocks)):
                 if layer == schema.INPUT:
                     entry = _InputHook(on_block, layer, layout.stream_index, thread)
-                    handle = layout.blocks[0].register_forward_pre_hook(entry, with_kwargs=True, prepend=first)
+                    _before(stack, layout.blocks[0], entry, first=first)
                 else:
                     hook = _OutputHook(on_block, layer, layout.stream_index, thread)
-                    handle = layout.blocks[layer].register_forward_hook(hook, prepend=first)
-                stack.callback(handle.remove)
+                    _removed_by(stack, layout.blocks[layer], hook)
+                    layout.blocks[layer].register_forward_hook(hook, prepend=first)
         yield
 
 
@@ -117,8 +116,7 @@ def before_block(
     _refuse_shared_blocks(layout.blocks)
     with ExitStack() as stack:
         for layer in resolve_blocks(layers, len(layout.blocks), "before_block names blocks whose input is meant"):
-            hook = _InputHook(on_input, layer, layout.stream_index, thread, on_others)
-            stack.callback(layout.blocks[layer].register_forward_pre_hook(hook, with_kwargs=True).remove)
+            _before(stack, layout.blocks[layer], _InputHook(on_input, layer, layout.stream_index, thread, on_others))
         yield
 
 
@@ -138,11 +136,37 @@ def before_backbone(model: ProbeModel, on_arguments: OnArguments) -> Iterator[No
     Threads, order and removal are those of :func:`attached`.
     """
     hook = _ArgumentsHook(on_arguments, threading.get_ident())
-    handle = model.layout.backbone.register_forward_pre_hook(hook, with_kwargs=True)
-    try:
+    with ExitStack() as stack:
+        _before(stack, model.layout.backbone, hook)
         yield
-    finally:
-        handle.remove()
+
+
+def _before(stack: ExitStack, module: nn.Module, hook: _Hook, *, first: bool = False) -> None:
+    """Put a hook before a module, which the stack takes away."""
+    _removed_by(stack, module, hook)
+    module.register_forward_pre_hook(hook, with_kwargs=True, prepend=first)  # type: ignore[arg-type]
+
+
+def _removed_by(stack: ExitStack, module: nn.Module, hook: _Hook) -> None:
+    """Have the stack take a hook away that is put on a module next.
+
+    Ctrl-C may come between any two steps of Python: before registering there is no handle, and after it the handle may
+    be lost, so that the hook is found by itself. Twice, as Ctrl-C may also end the first of them.
+    """
+    stack.callback(_remove, module, hook)
+    stack.callback(_remove, module, hook)
+
+
+def _remove(module: nn.Module, hook: _Hook) -> None:
+    tables = (module._forward_hooks, module._forward_pre_hooks)
+    others = (
+        module._forward_pre_hooks_with_kwargs,
+        module._forward_hooks_with_kwargs,
+        module._forward_hooks_always_called,
+    )
+    for number in [number for table in tables for number, own in table.items() if own is hook]:
+        for table in (*others, *tables):
+            table.pop(number, None)
 
 
 def callbacks(model: ProbeModel) -> list[tuple[int, Any]]:

@@ -24,9 +24,9 @@ from mllm_probe.apps.training.seeds import other_seeds
 from mllm_probe.apps.zoo import tiny_qwen
 from mllm_probe.concepts import ConceptLibrary, scenes
 from mllm_probe.loading import load, randomised
-from mllm_probe.loading.decoder_cache import cache_root
 from mllm_probe.metrics.number_text import chance
 from mllm_probe.models import ProbeModel
+from mllm_probe.models.user_cache import cache_root
 from mllm_probe.scenes.language import OPPOSITES
 from mllm_probe.scenes.vocabulary import names
 from mllm_probe.studies.multiverse import FEWEST_CONCEPTS, agreement, concluded

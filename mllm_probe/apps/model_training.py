@@ -17,7 +17,7 @@ from mllm_probe.apps.train import main as train_drawn
 from mllm_probe.apps.training.architecture import DEPTHS
 from mllm_probe.apps.training.pausing import Pause
 from mllm_probe.apps.training.seeds import WITH_TOWER, seeds_folder
-from mllm_probe.loading.decoder_cache import cache_root
+from mllm_probe.models.user_cache import cache_root
 
 
 def train_listed(

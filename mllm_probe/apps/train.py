@@ -10,8 +10,8 @@ from mllm_probe.apps.training.card import write_card
 from mllm_probe.apps.training.decoder import DecoderPlan
 from mllm_probe.apps.training.run import TrainingPlan, train
 from mllm_probe.apps.training.tower import TowerPlan
-from mllm_probe.loading.decoder_cache import cache_root
 from mllm_probe.models.bundled import bundled_folder
+from mllm_probe.models.user_cache import cache_root
 
 PICTURES, HELD, TOWER_STEPS, DECODER_STEPS = 150_000, 1_000, 3_200, 5_000
 

@@ -7,7 +7,7 @@ merged exactly by their log-sum-exp, as in flash-decoding (Dao et al. 2023) and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -67,13 +67,12 @@ def sharing_attention(model: ProbeModel) -> Iterator[None]:
 def attention_named(model: ProbeModel, name: Callable[[str], str]) -> Iterator[None]:
     """Let the text model attend by the function that is registered as ``name(its own)``, while the block runs."""
     changed = [(config, getattr(config, FIELD)) for config in attention_configs(model)]
-    try:
+    with ExitStack() as stack:
         for config, base in changed:
+            for _ in range(2):  # Ctrl-C may end the first of them
+                stack.callback(setattr, config, FIELD, base)
             setattr(config, FIELD, name(base))
         yield
-    finally:
-        for config, base in changed:
-            setattr(config, FIELD, base)
 
 
 @contextmanager
@@ -83,14 +82,13 @@ def latents_expanded(model: ProbeModel) -> Iterator[None]:
     The prompt's are expanded once and stored with its latents.
     """
     changed = [module for module in model.layout.backbone.modules() if hasattr(module, "expand_kv")]
-    try:
+    with ExitStack() as stack:
         for module in changed:
+            for _ in range(2):  # Ctrl-C may end the first of them
+                stack.callback(module.__dict__.pop, "expand_kv", None)
             plain: Any = module.expand_kv
             module.expand_kv = _expanding(plain)  # type: ignore[assignment]
         yield
-    finally:
-        for module in changed:
-            del module.expand_kv
 
 
 def _expanding(

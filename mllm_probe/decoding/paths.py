@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mllm_probe.activations.not_finite import is_finite, require_finite
 from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.attention import FIELD, attention_configs
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.encoded_pictures import with_pictures_encoded
+from mllm_probe.decoding.kept_ways import Verdict, keep_verdict, read_verdict, verdict_key
 from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.resume import CopiedResume, Resume
@@ -23,6 +25,7 @@ from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import ROLES
+from mllm_probe.typing import JsonObject
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ PROMPT_WAYS: tuple[type[Shared], ...] = (Resume, CopiedResume, Replay)
 """Ways for edits of the prompt, the cheapest first."""
 NEXT_WAYS: tuple[type[Shared], ...] = (DepthPrefix, SharedPrefix, CopiedPrefix)
 """Cheaper ones for edits from the prompt's last token on."""
+OnOpened = Callable[[Shared], object]
 _LIMITS = ("sliding_window", "attention_chunk_size", "original_max_position_embeddings", "max_position_embeddings")
 """Lengths at which a text model begins to compute in another way."""
 Kind = tuple[bool, bool, tuple[Any, ...], frozenset[str], int, tuple[bool, ...]]
@@ -86,9 +90,18 @@ class Trial:
 
 
 def choose_path(
-    model: ProbeModel, encoded: Encoded, trial: Trial, *, prompt_edited: bool, input_edited: bool = False
+    model: ProbeModel,
+    encoded: Encoded,
+    trial: Trial,
+    *,
+    prompt_edited: bool,
+    input_edited: bool = False,
+    on_opened: OnOpened = lambda _: None,
 ) -> Path:
-    """The cheapest exact way, tested against whole forwards once per model, kind of scope and kind of sample.
+    """The cheapest exact way, tested against whole forwards once per architecture, kind of scope and kind of sample.
+
+    The verdict is kept with the model, and in the user's cache for other models of the architecture, see
+    :func:`mllm_probe.decoding.kept_ways.verdict_key`; one from there is checked by one comparison.
 
     Parameters
     ----------
@@ -101,6 +114,8 @@ def choose_path(
         Whether tokens before the last of the prompt are edited.
     input_edited : bool
         Whether the input of block 0 is among what is edited.
+    on_opened : callable
+        Is given what the rows of ``encoded`` share by the chosen way, where it was opened to try it.
 
     Returns
     -------
@@ -110,9 +125,65 @@ def choose_path(
     """
     known = known_path(model, encoded, prompt_edited=prompt_edited, input_edited=input_edited)
     if known is None:
-        known = _tested(model, encoded, trial, prompt_edited)
-        model.state.of(ChosenPaths).by_kind[_kind(model, encoded, prompt_edited, input_edited)] = known
+        kind = _kind(model, encoded, prompt_edited, input_edited)
+        key = verdict_key(model, kind)
+        known = _read(model, encoded, trial, key, prompt_edited, on_opened)
+        if known is None:
+            known = _tested(model, encoded, trial, prompt_edited, on_opened)
+            # What shares nothing is tried again: a way may have failed for want of something that is there next time.
+            shares = known.kind is not WholeForwards
+            keep_verdict(key, Verdict(known.kind.__name__, known.one_by_one, known.tried) if shares else None)
+        model.state.of(ChosenPaths).by_kind[kind] = known
     return known
+
+
+def _ways(prompt_edited: bool) -> tuple[type[Shared], ...]:
+    return PROMPT_WAYS if prompt_edited else (*NEXT_WAYS, *PROMPT_WAYS)
+
+
+def _read(
+    model: ProbeModel, encoded: Encoded, trial: Trial, key: JsonObject, prompt_edited: bool, on_opened: OnOpened
+) -> Path | None:
+    """The way that the user's cache names, where the first batch of the trial agrees."""
+    ways = {kind.__name__: kind for kind in _ways(prompt_edited)}
+    verdict = read_verdict(key, ways)
+    if verdict is None:
+        return None
+    path = Path(ways[verdict.way], verdict.one_by_one, verdict.tried)
+    tokens = _by_row(trial_tokens(model, encoded, 3), trial.rows)
+    first = replace(trial, batches=trial.batches[:1])
+    try:
+        shared = path.open(model, encoded)
+        expected = _expected_quickly(shared, first, tokens)
+        largest = _largest_difference(shared, first, expected, tokens)
+    except torch.OutOfMemoryError:
+        raise
+    except REFUSALS:
+        return None
+    if largest > tolerance(model.dtype):
+        return None
+    on_opened(shared)
+    return path
+
+
+def _expected_quickly(shared: Shared, trial: Trial, tokens: Tensor) -> Tensor:
+    """Logits [rows, 1 + tokens, vocabulary] of the first batch, by the model's own cached decoding where it can be.
+
+    That this decoding equals whole forwards is the architecture's, which the verdict is kept by; what runs otherwise on
+    another machine is the package's own attention and grouping of rows. Where that has no part, or the prompt is
+    edited, the reference is a whole forward as in the trial itself.
+    """
+    [(rows, _)] = trial.batches
+    with trial.edits(rows):
+        if isinstance(shared, SharedPrefix) and not isinstance(shared, CopiedPrefix):
+            copied = shared.copied(len(rows))
+            found = torch.cat([copied.logits[:, None], copied.feed(tokens[list(rows)])], 1)
+        else:
+            read = tokens.shape[1] + 1
+            found = whole_forward(shared.model, shared.encoded, tokens[list(rows)], read)[:, -read:]
+    expected = found.new_zeros(trial.rows, *found.shape[1:])
+    expected[list(rows)] = found
+    return expected
 
 
 def known_path(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool, input_edited: bool = False) -> Path | None:
@@ -132,23 +203,27 @@ def _kind(model: ProbeModel, encoded: Encoded, prompt_edited: bool, input_edited
     return prompt_edited, input_edited, attention, frozenset(encoded.tensors), min(beginnings, 2), passed
 
 
-def _tested(model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bool) -> Path:
+def _tested(model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bool, on_opened: OnOpened) -> Path:
     tokens = _by_row(trial_tokens(model, encoded, 3), trial.rows)
     with trial.edits(range(trial.rows)):
         read = tokens.shape[1] + 1
         expected = whole_forward(model, encoded, tokens, read)[:, -read:]
+    if not is_finite(expected).all():
+        require_finite(model, encoded)  # no way can be told right by numbers that are none
     tried: dict[str, str] = {}
-    for kind in PROMPT_WAYS if prompt_edited else (*NEXT_WAYS, *PROMPT_WAYS):
+    for kind in _ways(prompt_edited):
         for one_by_one in (False, True):
             path = Path(kind, one_by_one, tried)
             try:
-                largest = _largest_difference(path.open(model, encoded), trial, expected, tokens)
+                shared = path.open(model, encoded)
+                largest = _largest_difference(shared, trial, expected, tokens)
             except torch.OutOfMemoryError:
                 raise
             except REFUSALS as error:
                 tried[str(path)] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
                 continue
             if largest <= tolerance(model.dtype):
+                on_opened(shared)
                 return path
             tried[str(path)] = f"logits differ from whole forwards by {largest:.1e} of their scale"
     return Path(WholeForwards, False, tried)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 from torch import Tensor
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import Cache, DynamicLayer
 
 from mllm_probe.activations.hooks import attached, before_backbone
 from mllm_probe.decoding.cache_layers import cache_bytes, empty_cache, expand_rows, share_rows
@@ -54,11 +54,17 @@ class SharedPrefix(Shared):
 
     def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""
+        return self._started(self.for_rows(self.cache, rows, self.model.device), rows, self.one_by_one)
+
+    def copied(self, rows: int) -> CachedRows:
+        """The same by the model's own cached decoding, one token after the other: rows copy keys and values."""
+        return self._started(expand_rows(self.cache, rows, self.model.device), rows, one_by_one=True)
+
+    def _started(self, cache: Cache, rows: int, one_by_one: bool) -> CachedRows:
         model, encoded = self.model, self.encoded
-        cache = self.for_rows(self.cache, rows, model.device)
         tokens = encoded.tensors["input_ids"][:, -1:].expand(rows, 1)
         logits = step(model, encoded, tokens, self.positions[..., -1:], cache)[:, -1]
-        return CachedRows(model, encoded, self.positions, cache, logits, 0, self.one_by_one)
+        return CachedRows(model, encoded, self.positions, cache, logits, 0, one_by_one)
 
     @classmethod
     def planned_row_bytes(

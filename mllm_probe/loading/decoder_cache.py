@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_path
+from mllm_probe.models.user_cache import cache_root
 
 FORMAT = 1
 """Version of what a cached decoder looks like; it is part of the path, so that versions never mix."""
@@ -65,11 +65,6 @@ DECODERS = {
     )
 }
 """Decoders that models of the package are put on."""
-
-
-def cache_root() -> Path:
-    """Folder of the package in the user's cache; it need not exist."""
-    return user_cache_path("mllm_probe", appauthor=False)
 
 
 def decoder_folder(name: str) -> Path:

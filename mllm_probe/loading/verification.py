@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers.utils import ModelOutput
 
 from mllm_probe.activations.hooks import attached, before_block
+from mllm_probe.activations.not_finite import find_fault
 from mllm_probe.decoding.agreement import VERIFICATION_TOLERANCE, difference
 from mllm_probe.generation import steer
 from mllm_probe.loading.recording_hooks import hook_count, without_new_hooks
@@ -82,6 +83,9 @@ def hidden_states(model: ProbeModel, encoded: Encoded) -> Result:
     own = [state[model.layout.stream_index] if state.ndim == 4 else state for state in own]
     own = [state.to(seen[max(layer - 1, 0)].device) for layer, state in enumerate(own)]
     wrong = [layer for layer in model.layers[:-1] if not torch.equal(seen[layer], own[layer + 1])]
+    if not torch.isfinite(own[-1]).all():
+        fault = find_fault(model, encoded)
+        return Outcome.FAILED, "NaN or infinity" + (f", first in {fault.site}. {fault.cause}" if fault else "")
     last, normed = seen[model.layers[-1]], _final_norm(model, seen[model.layers[-1]])
     scale = VERIFICATION_TOLERANCE[model.dtype] * float(own[-1].abs().max())
     if not (torch.equal(last, own[-1]) or torch.allclose(normed, own[-1], rtol=0, atol=scale)):

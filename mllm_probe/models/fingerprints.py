@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mllm_probe.typing import HfModel
+from mllm_probe.typing import HfModel, JsonObject
 
 _SAMPLES = 16
 _NOT_IDENTITY = {
@@ -122,12 +122,30 @@ def fingerprint(hf: HfModel) -> str:
         12 hexadecimal digits. Samples are rounded to bfloat16 first, so that the same weights held in
         another precision keep their name. Parameters that are offloaded count with name and shape only.
     """
-    digest = hashlib.sha256(json.dumps(_identity(hf.config.to_dict()), sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(_configuration(hf).encode())
     for name, parameter in sorted(hf.named_parameters(), key=lambda item: item[0]):
         digest.update(f"{name}{tuple(parameter.shape)}".encode())
         if parameter.device.type != "meta" and parameter.numel():
             digest.update(_sample(parameter))
     return digest.hexdigest()[:12]
+
+
+def architecture(hf: HfModel) -> JsonObject:
+    """What a model computes but for its weights: its class, its modules' classes, and its configuration, hashed."""
+    classes = sorted({_class_name(type(module)) for module in hf.modules()})
+    return {
+        "class": _class_name(type(hf)),
+        "modules": hashlib.sha256("\n".join(classes).encode()).hexdigest()[:12],
+        "configuration": hashlib.sha256(_configuration(hf).encode()).hexdigest()[:12],
+    }
+
+
+def _class_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _configuration(hf: HfModel) -> str:
+    return json.dumps(_identity(hf.config.to_dict()), sort_keys=True, default=str)
 
 
 def code_hash(*functions: Callable[..., Any]) -> str:

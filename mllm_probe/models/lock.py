@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 
@@ -29,7 +29,7 @@ class ModelLock:
         self._owner: int | None = None
         self._depth = 0
         self._edits = 0
-        self._interactive_waiting = 0
+        self._interactive_waiting: set[int] = set()
 
     @contextmanager
     def held(self, interactive: bool = False, *, edits_every_call: bool = False) -> Iterator[None]:
@@ -50,13 +50,14 @@ class ModelLock:
         """
         if not edits_every_call:
             self.require_unedited()
-        self._acquire(interactive)
-        self._edits += edits_every_call
-        try:
+        me = threading.get_ident()
+        with ExitStack() as stack:
+            depth, edits = (self._depth, self._edits) if self._owner == me else (0, 0)
+            for _ in range(2):  # Ctrl-C may end the first of them, and come as soon as the lock is taken
+                stack.callback(self._back_to, me, depth, edits)
+            self._acquire(interactive)
+            self._edits = edits + edits_every_call
             yield
-        finally:
-            self._edits -= edits_every_call
-            self._release()
 
     def require_unedited(self) -> None:
         """Raise a RuntimeError if a ``with mp.steer(…)`` block of this thread edits every call of the model."""
@@ -95,22 +96,33 @@ class ModelLock:
             if self._owner == me:
                 self._depth += 1
                 return
-            # A waiting interactive job is counted before it waits, so that no other job can take the lock first. The
-            # count falls even if waiting is interrupted, and the others must then test their condition again.
-            self._interactive_waiting += interactive
+            # A waiting interactive job is noted before it waits, so that no other job can take the lock first. It is
+            # struck out even if waiting is interrupted, and the others must then test their condition again.
             try:
+                if interactive:
+                    self._interactive_waiting.add(me)
                 self._changed.wait_for(lambda: self._owner is None and (interactive or not self._interactive_waiting))
             finally:
-                self._interactive_waiting -= interactive
+                self._interactive_waiting.discard(me)
                 self._changed.notify_all()
-            self._owner, self._depth = me, 1
+            self._threads_before = torch.get_num_threads()
+            self._depth, self._owner = 1, me
             if self.threads is not None:
-                self._threads_before = torch.get_num_threads()
                 torch.set_num_threads(self.threads)
 
-    def _release(self) -> None:
+    def _back_to(self, thread: int, depth: int, edits: int) -> None:
+        """Release what a thread has taken beyond a depth; nothing where it holds no more than that."""
+        if thread in self._interactive_waiting:  # it no longer waits, and the others test their condition again
+            with self._changed:
+                self._interactive_waiting.discard(thread)
+                self._changed.notify_all()
+        if self._owner == thread and (self._depth > depth or not depth):
+            self._edits = edits
+            self._release(depth)
+
+    def _release(self, depth: int = 0) -> None:
         with self._changed:
-            self._depth -= 1
+            self._depth = depth
             if self._depth == 0:
                 if self.threads is not None:
                     torch.set_num_threads(self._threads_before)

@@ -15,9 +15,10 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import dtype_name, on_host
+from mllm_probe.activations.device_array import dtype_name, on_host, stacked_on_host
 from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import free_bytes
+from mllm_probe.activations.not_finite import require_finite
 from mllm_probe.decoding.rows import Rows
 from mllm_probe.decoding.shared import Shared, UneditedPart
 from mllm_probe.decoding.unsteered import Shortcuts
@@ -84,9 +85,14 @@ class OpenImages:
         with job.computing():
             shared = job.open(encoded)
             layers = range(min(job.settings.layers), len(job.model.layers))
-            if not set(layers) <= set(shared.unedited):
-                return Run(shared, _read_states(job.model, shared.encoded, list(layers)), {})
-        return Run(shared, {layer: shared.unedited[layer][0] for layer in layers}, {})
+            if set(layers) <= set(shared.unedited):
+                states = {layer: shared.unedited[layer][0] for layer in layers}
+            else:
+                states = _read_states(job.model, shared.encoded, list(layers))
+        # One wait for an image, which serves many rows: what is patched in from it has to be numbers.
+        if not stacked_on_host([torch.isfinite(state).all() for state in states.values()]).all():
+            require_finite(job.model, encoded)
+        return Run(shared, states, {})
 
 
 def _read_states(model: ProbeModel, encoded: Encoded, layers: list[int]) -> dict[int, Tensor]:
@@ -406,13 +412,16 @@ class PatchEngine:
         return np.stack(rows)
 
     def _require_numbers(self, base: Base, scores: np.ndarray) -> None:
-        """Raise where the unpatched row has no number though its concept has words."""
+        """Raise where a row has no number though its concept has words."""
         job = self.job
         known = bool(job.scorer.table.variants[base.concept])
         for metric, own in zip(job.settings.metrics, scores, strict=True):
-            if known and metric.name in ("logprob", "logit") and np.isnan(own[0]):
+            if known and metric.name in ("logprob", "logit") and np.isnan(own).any():
+                pair, how = job.pairs[base.concept][base.sample], "without any" if np.isnan(own[0]) else "with a"
+                for side in (pair.positive, pair.negative):
+                    require_finite(job.model, job.model.encode_samples([side.request]))
                 raise ValueError(
-                    f"{job.model.name} gives NaN on pair {base.sample} of '{job.concepts[base.concept]}' without any "
+                    f"{job.model.name} gives NaN on pair {base.sample} of '{job.concepts[base.concept]}' {how} "
                     f"patch ({metric.name}): run model.verify() to see where its numbers break, and load it in another "
                     "dtype or with other weights."
                 )

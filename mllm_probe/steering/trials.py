@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mllm_probe import schema
-from mllm_probe.decoding.paths import Path, Trial, choose_path, known_path
+from mllm_probe.decoding.paths import OnOpened, Path, Trial, choose_path, known_path
 from mllm_probe.decoding.shared import NOTHING, UneditedPart
 from mllm_probe.schema import ROLES
 from mllm_probe.steering.editor import Editor
@@ -25,8 +25,15 @@ if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel
 
 
-def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool, input_edited: bool = False) -> Path:
-    """The cheapest exact way for rows of a sample, tried once per model and kind of sample.
+def path_of(
+    model: ProbeModel,
+    encoded: Encoded,
+    *,
+    prompt_edited: bool,
+    input_edited: bool = False,
+    on_opened: OnOpened = lambda _: None,
+) -> Path:
+    """The cheapest exact way for rows of a sample, tried once per architecture and kind of sample.
 
     Parameters
     ----------
@@ -38,6 +45,8 @@ def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool, input_e
         Whether anything before the last token of the prompt is edited.
     input_edited : bool
         Whether the input of block 0 is among what is edited.
+    on_opened : callable
+        Is given what the rows share, where it was opened to try the way.
 
     Notes
     -----
@@ -50,7 +59,9 @@ def path_of(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool, input_e
         return known
     trial = _prompt_trial(model, encoded, input_edited) if prompt_edited else _following_trial(model, encoded)
     with model.lock.held(), torch.no_grad():
-        return choose_path(model, encoded, trial, prompt_edited=prompt_edited, input_edited=input_edited)
+        return choose_path(
+            model, encoded, trial, prompt_edited=prompt_edited, input_edited=input_edited, on_opened=on_opened
+        )
 
 
 def _following_trial(model: ProbeModel, encoded: Encoded) -> Trial:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mllm_probe.activations.not_finite import is_finite
 from mllm_probe.decoding.rows import Rows
 from mllm_probe.metrics.mentions import first_mention, first_mention_tokens
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
@@ -18,6 +19,8 @@ from mllm_probe.sweeps.chunk_edits import ChunkEdits
 from mllm_probe.sweeps.samples import Samples
 
 _REMEMBERED = 65_536
+NOT_FINITE = -2
+"""In place of a token whose logits hold NaN or infinity."""
 
 
 def greedy(
@@ -41,16 +44,18 @@ def greedy(
     Returns
     -------
     int32 array [rows, steps]
-        Up to and with the end token; -1 after it.
+        Up to and with the end token; -1 after it. ``NOT_FINITE`` ends an answer whose logits are no numbers.
     """
     tokens = np.full((rows.logits.shape[0], steps), -1, np.int32)
     live = np.arange(len(tokens))
     finished = np.zeros(len(live), dtype=bool)
     for number in range(steps):
         # The one wait of a step: which token it is decides what is fed next, and to which rows.
-        following = rows.logits.argmax(-1).cpu().numpy()
+        chosen = rows.logits.argmax(-1).masked_fill(~is_finite(rows.logits), NOT_FINITE)
+        following = chosen.cpu().numpy()
         tokens[live[~finished], number] = following[~finished]
-        finished |= np.isin(following, list(eos))
+        finished |= np.isin(following, [*eos, NOT_FINITE])
+        following = following.clip(0)
         if number == steps - 1 or finished.all():
             break
         if 2 * finished.sum() >= len(finished):

@@ -13,7 +13,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.decoding.depth import DepthPrefix
-from mllm_probe.decoding.paths import Path
+from mllm_probe.decoding.paths import OnOpened, Path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 from mllm_probe.metrics.words import word_table
@@ -145,9 +145,9 @@ class Job:
         affine = self.settings.operation.affine is not None
         return self.unsteered_in_chunks and affine and issubclass(self.path.kind, DepthPrefix)
 
-    def _path(self, encoded: Encoded) -> Path:
-        input_edited = schema.INPUT in self.settings.axes.layers
-        return path_of(self.model, encoded, prompt_edited=self.scope.touches_prompt, input_edited=input_edited)
+    def _path(self, encoded: Encoded, on_opened: OnOpened = lambda _: None) -> Path:
+        input_edited, touches = schema.INPUT in self.settings.axes.layers, self.scope.touches_prompt
+        return path_of(self.model, encoded, prompt_edited=touches, input_edited=input_edited, on_opened=on_opened)
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -164,7 +164,11 @@ class Job:
 
     def open(self, encoded: Encoded) -> Shared:
         """The shared prompt of one sample."""
-        return self._path(encoded).open(self.model, encoded, self.settings.read_layers if self.settings.record else ())
+        opened: list[Shared] = []
+        path = self._path(encoded, opened.append)
+        if opened and not self.settings.record:
+            return opened[0]  # trying the way has prefilled this very prompt
+        return path.open(self.model, encoded, self.settings.read_layers if self.settings.record else ())
 
     @contextmanager
     def computing(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.activations.peak_memory import peak_bytes
@@ -123,7 +124,7 @@ class Probe:
     prompt_bytes, row_bytes, free : int
         Memory of a prompt and of each row, on the safe side, and what is free.
     rows : int
-        Most rows of a chunk that fit.
+        Most rows of a chunk that fit; fewer once a chunk of that size did not.
     recorder : Recorder or None
         Where something is recorded: as it is made for a sweep, so that what does not fit raises now.
     """
@@ -151,6 +152,17 @@ class Probe:
 
     def times(self, most: int) -> tuple[float, float]:
         """Wall seconds of a chunk and of each of its rows, all included, from two chunks of different size."""
+        try:
+            return self._times(most)
+        except torch.OutOfMemoryError:
+            tried = min(most, _TRIED[-1])
+            if tried <= 1:
+                raise
+        torch.cuda.empty_cache()
+        self.rows = tried // 2
+        return self.times(self.rows)
+
+    def _times(self, most: int) -> tuple[float, float]:
         if not self._cells:
             return 0.0, 0.0
         self.timed(1)

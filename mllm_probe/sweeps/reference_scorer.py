@@ -13,7 +13,9 @@ import numpy as np
 import torch
 
 from mllm_probe.activations.free_memory import free_bytes
+from mllm_probe.activations.not_finite import require_finite, unexplained
 from mllm_probe.decoding.paths import REFUSALS
+from mllm_probe.decoding.rows import Rows
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.models.inputs import CROSS_MASKS, PER_TOKEN, Encoded, Request
 from mllm_probe.models.probe_model import ProbeModel
@@ -22,11 +24,15 @@ from mllm_probe.steering.trials import path_of
 from mllm_probe.sweeps.samples import Samples
 
 _BATCH = 16
-"""Answers that are read together: always so many, of one length. In a batch of a fixed shape a row's numbers do not
-hang on the other rows (measured: equal to the bit from 8 rows on), so that an answer always scores the same."""
+"""Answers that are read together: always so many, filled up to a length that each answer has by itself. In a batch of
+a fixed shape a row's numbers do not hang on the other rows (measured: equal to the bit from 8 rows on), so that an
+answer always scores the same."""
 _SHARE = 0.1
 
 Condition = tuple[str, ...]
+Answer = tuple[int, ...]
+Asked = tuple[int, int, Answer]
+"""A concept, a sample, and an answer without its end token."""
 
 
 class ReferenceScorer:
@@ -54,7 +60,7 @@ class ReferenceScorer:
     ) -> None:  # fmt: skip
         self.model, self.samples, self.names, self.prefix = model, samples, list(names), prefix
         self._steps = steps
-        self._shared: OrderedDict[Condition, Shared] = OrderedDict()
+        self._begun: OrderedDict[Condition, tuple[Shared, Rows]] = OrderedDict()
         self._known: dict[tuple[Condition, tuple[int, ...]], np.ndarray] = {}
         self.batches = 0
         self._reading: Callable[[], AbstractContextManager[Any]] = nullcontext
@@ -62,7 +68,7 @@ class ReferenceScorer:
     def prepare(self) -> None:
         """Open the prompt of the first image's first concept, so that its path is chosen."""
         with torch.no_grad():
-            self._open(self.condition(0, 0), 0, 0)
+            self._begin(self.condition(0, 0), 0, 0)
 
     def forget(self) -> None:
         """Forget answers that were read."""
@@ -106,44 +112,63 @@ class ReferenceScorer:
             return False
         return True
 
-    def logprobs(self, concept: int, sample: int, answers: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-        """Log-probability of every token of each answer (without its end token), float32."""
-        condition = self.condition(concept, sample)
-        missing = [a for a in dict.fromkeys(answers) if a and (condition, a) not in self._known]
-        for start in range(0, len(missing), _BATCH):
-            batch = missing[start : start + _BATCH]
-            for answer, logprobs in zip(batch, self._score(condition, concept, sample, batch), strict=True):
-                self._known[condition, answer] = logprobs
-        return [self._known[condition, a] if a else np.zeros(0, np.float32) for a in answers]
+    def logprobs(self, asked: Sequence[Asked]) -> list[np.ndarray]:
+        """Log-probability of every token of each answer that is asked for, float32."""
+        conditions = [self.condition(concept, sample) for concept, sample, _ in asked]
+        missing: dict[tuple[Condition, int], dict[Answer, tuple[int, int]]] = {}
+        for condition, (concept, sample, answer) in zip(conditions, asked, strict=True):
+            if answer and (condition, answer) not in self._known:
+                alike = missing.setdefault((condition, self._length(answer)), {})
+                alike.setdefault(answer, (concept, sample))
+        for (condition, length), alike in missing.items():
+            answers = list(alike)
+            for start in range(0, len(answers), _BATCH):
+                batch = answers[start : start + _BATCH]
+                found = self._score(condition, *alike[batch[0]], batch, length)
+                self._known.update(zip(((condition, answer) for answer in batch), found, strict=True))
+        none = np.zeros(0, np.float32)
+        return [self._known.get((condition, a), none) for condition, (_, _, a) in zip(conditions, asked, strict=True)]
+
+    def _length(self, answer: Answer) -> int:
+        """Tokens to which an answer is filled up: the next power of two, at most those of the longest."""
+        return min(1 << (len(answer) - 1).bit_length(), self._steps)
 
     def _score(
-        self, condition: Condition, concept: int, sample: int, answers: list[tuple[int, ...]]
+        self, condition: Condition, concept: int, sample: int, answers: list[Answer], length: int
     ) -> list[np.ndarray]:
-        shared = self._open(condition, concept, sample)
+        rows = self._begin(condition, concept, sample)
         self.batches += 1
         with self._reading():
-            return self._read(shared, answers)
-
-    def _read(self, shared: Shared, answers: list[tuple[int, ...]]) -> list[np.ndarray]:
-        device, filled = self.model.device, [*answers, *answers[:1] * (_BATCH - len(answers))]
-        padded = torch.tensor([[*a, *a[-1:] * (self._steps - len(a))] for a in filled], dtype=torch.long, device=device)
-        rows = shared.start(_BATCH)
-        if self.prefix:
-            rows.feed(torch.tensor(self.prefix, device=device).expand(_BATCH, -1))
-        logits = [rows.logits[:, None], rows.feed(padded[:, :-1])]
-        scores = [torch.log_softmax(part.float(), -1) for part in logits]
-        chosen = torch.cat(scores, 1).gather(-1, padded[..., None])[..., 0].cpu().numpy()
+            chosen = self._read(rows, answers, length)
+        if np.isnan(chosen).any():
+            encoded = self._encoded(condition, concept, sample)
+            require_finite(self.model, encoded, number=sample)
+            raise ValueError(unexplained(self.model, f"on answers that are read with {' '.join(condition)}"))
         return [row[: len(answer)] for row, answer in zip(chosen, answers, strict=False)]
 
-    def _open(self, condition: Condition, concept: int, sample: int) -> Shared:
-        if condition not in self._shared:
+    def _read(self, rows: Rows, answers: list[Answer], length: int) -> np.ndarray:
+        """Log-probabilities [batch, length] of answers that are filled up to one length."""
+        device, filled = self.model.device, [*answers, *answers[:1] * (_BATCH - len(answers))]
+        padded = torch.tensor([[*a, *a[-1:] * (length - len(a))] for a in filled], dtype=torch.long, device=device)
+        logits = [rows.logits[:, None], rows.feed(padded[:, :-1])]
+        scores = [torch.log_softmax(part.float(), -1) for part in logits]
+        chosen: np.ndarray = torch.cat(scores, 1).gather(-1, padded[..., None])[..., 0].cpu().numpy()
+        return chosen
+
+    def _begin(self, condition: Condition, concept: int, sample: int) -> Rows:
+        """Rows of a batch where the answers begin: run once for a condition, and forked for each batch."""
+        if condition not in self._begun:
             encoded = self._encoded(condition, concept, sample)
-            self._shared[condition] = self._share(encoded)
+            shared = self._share(encoded)
+            rows = shared.start(_BATCH)
+            if self.prefix:
+                rows.feed(torch.tensor(self.prefix, device=self.model.device).expand(_BATCH, -1))
+            self._begun[condition] = shared, rows
             budget = _SHARE * free_bytes(self.model.device)
-            while len(self._shared) > 1 and sum(s.nbytes for s in self._shared.values()) > budget:
-                self._shared.popitem(last=False)
-        self._shared.move_to_end(condition)
-        return self._shared[condition]
+            while len(self._begun) > 1 and sum(shared.nbytes for shared, _ in self._begun.values()) > budget:
+                self._begun.popitem(last=False)
+        self._begun.move_to_end(condition)
+        return self._begun[condition][1].fork()
 
     def _share(self, encoded: Encoded) -> Shared:
         """Shared prompt, by the path that was verified for its kind: a prompt without picture is a kind by itself."""

@@ -174,6 +174,11 @@ class Runner:
                     found = self._run_unsteered(missing)
             except Stopped:
                 return
+            except torch.OutOfMemoryError as error:
+                torch.cuda.empty_cache()
+                if not self.size.halve(self._unsteered_together(missing)):
+                    raise self._too_large() from error
+                continue
             yield from zip(missing, found, strict=False)
             missing = missing[len(found) :]
 
@@ -249,11 +254,15 @@ class Runner:
         if not self.job.unsteered_in_chunks:
             return [self._alone(self._prompts.open(samples[0]), samples[0])]
         # Chunks run the unsteered row once more, beside the rows that it is compared with.
-        together = min(self._prompts.most, self.size.rows, self.limits.packed_rows) if self.job.packs else 1
-        members = self._packed(samples[: max(together, 1)])
+        members = self._packed(samples[: self._unsteered_together(samples)])
         shared = members[0] if len(members) == 1 else PromptBatch(members, [1] * len(members))
         parts = [Part(sample, [], no_pairs()) for sample in samples[: len(members)]]
         return [baseline for baseline, _ in self.job.scorer.run(shared, parts)]
+
+    def _unsteered_together(self, samples: Sequence[int]) -> int:
+        """How many unsteered runs of these samples are packed into one batch."""
+        together = min(self._prompts.most, self.size.rows, self.limits.packed_rows) if self.job.packs else 1
+        return min(max(together, 1), len(samples))
 
     def _reading(self, shared: Shared, part: Part, *, unsteered: bool = False) -> Reading:
         return nullcontext if self.recorder is None else self.recorder.reading(shared, part, unsteered=unsteered)

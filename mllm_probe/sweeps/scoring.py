@@ -12,15 +12,17 @@ import torch
 from torch import Tensor
 
 from mllm_probe.activations.device_array import index_tensors
+from mllm_probe.activations.not_finite import is_finite
 from mllm_probe.decoding.rows import Rows
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.words import WordTable, single_token_logprob
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps.answer_reader import AnswerReader, greedy
+from mllm_probe.sweeps.answer_reader import NOT_FINITE, AnswerReader, greedy
 from mllm_probe.sweeps.batches import Batch, Part, Scores, assemble
 from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.chunk_edits import ChunkEdits
+from mllm_probe.sweeps.finite_rows import FiniteRows
 from mllm_probe.sweeps.grid import step_name
 from mllm_probe.sweeps.reference_scorer import ReferenceScorer
 from mllm_probe.sweeps.settings import Settings
@@ -80,6 +82,7 @@ class Scorer:
         self.model, self.settings, self.table, self.prefix = model, settings, table, prefix
         self.touches_prompt = touches_prompt
         self.reader, self.reference = reader, reference
+        self._finite = FiniteRows(model, reader.samples)
 
     def run(
         self,
@@ -104,7 +107,13 @@ class Scorer:
         -------
         list of (Baseline, dict of str to array)
             For each part, the unsteered run, and one score per pair and metric; ``tokens`` [pairs, steps],
-            ``kl_step`` [pairs, steps], ``text``, ``edited``.
+            ``kl_step`` [pairs, steps], ``text``, ``edited``. NaN, without an answer, for a row whose logits are NaN or
+            infinite, of which a warning tells.
+
+        Raises
+        ------
+        ValueError
+            If an unsteered run is not finite; the error names the first layer and image.
         """
         batch = assemble(parts, len(self.settings.axes.concepts), joined=baseline is None)
         scores, answers, logits = self._scores(shared, batch, baseline, reading)
@@ -139,6 +148,9 @@ class Scorer:
         with edits.beginning(), reading():
             rows = self._start(shared, edits)
         scores = self._first_scores(rows, edits, batch.pairs)
+        broken = ~is_finite(rows.logits).cpu().numpy()
+        if broken.any():
+            self._finite.require_unsteered(batch, broken)
         answers = [] if baseline is None else [baseline.answer]
         logits: Tensor | list[Tensor] = rows.logits[batch.unsteered] if baseline is None else [baseline.logits]
         forced = settings.reading("forced")
@@ -147,7 +159,8 @@ class Scorer:
                 # Decoding fills the cache of its rows; what is teacher-forced below must start where the answer does.
                 begun, pause = rows.fork() if forced else rows, self.model.lock.give_way
                 tokens = greedy(begun, edits, settings.max_new_tokens, self.model.eos_token_ids, pause)
-            scores |= self._answer_scores(tokens, batch)
+            broken |= (tokens == NOT_FINITE).any(1)
+            scores |= self._answer_scores(tokens.clip(-1), batch)
             answers = answers or [_ended(tokens[row]) for row in batch.unsteered]
         elif baseline is None and (forced or not all(part.answered for part in batch.parts)):
             answers = self._unsteered_answers(rows, batch)
@@ -156,11 +169,15 @@ class Scorer:
             # ``again``: decoding dropped ended rows from ``edits``, and these calls are not the answer's own steps.
             with edits.again(range(len(batch.steerings))):
                 steered = self._along(rows, [answers[part] for part in batch.part])
+            broken |= _breaks(steered, [len(answers[part]) for part in batch.part])
             logits = steered[batch.unsteered] if baseline is None else [baseline.logits]
             for metric in forced:
                 per_step = _stepwise(metric, logits, steered, batch.part, [len(answer) for answer in answers])
-                scores[metric.name] = np.nanmean(per_step, 1)[batch.pairs.row]
+                scores[metric.name] = np.nanmean(np.where(broken[:, None], 0, per_step), 1)[batch.pairs.row]
                 scores[step_name(metric.name)] = _padded(per_step, settings.max_new_tokens)[batch.pairs.row]
+        if broken.any():
+            self._finite.require_unsteered(batch, broken)
+            self._finite.blank(batch, broken, scores)
         return scores | {"edited": edits.edited()[batch.pairs.row]}, answers, logits
 
     @property
@@ -251,27 +268,27 @@ class Scorer:
         self, metrics: Sequence[Metric], answers: Sequence[Answer], concepts: np.ndarray, samples: np.ndarray
     ) -> Scores:
         """Scores of the answers under the unsteered model, each with a picture that has its own concept."""
-        scores = {metric.name: np.full(len(answers), np.nan, np.float32) for metric in metrics}
-        for concept, sample in np.unique(np.stack([concepts, samples], 1), axis=0).tolist():
-            where = np.flatnonzero((concepts == concept) & (samples == sample)).tolist()
-            logprobs, counted = self._reference([answers[i] for i in where], concept, sample)
-            for metric in metrics:
-                scores[metric.name][where] = metric.score(logprobs, counted).numpy()
-        return scores
-
-    def _reference(self, answers: Sequence[Answer], concept: int, sample: int) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of the tokens of answers, and which count, both [answers, steps]."""
         assert self.reference is not None
+        asked = [
+            (concept, sample, self.reader.content(answer))
+            for concept, sample, answer in zip(concepts.tolist(), samples.tolist(), answers, strict=True)
+        ]
         logprobs = np.zeros((len(answers), self.settings.max_new_tokens), np.float32)
         counted = np.zeros(logprobs.shape, dtype=bool)
-        contents = [self.reader.content(answer) for answer in answers]
-        for row, values in enumerate(self.reference.logprobs(concept, sample, contents)):
+        for row, values in enumerate(self.reference.logprobs(asked)):
             logprobs[row, : len(values)] = values
             counted[row, : len(values)] = True
-            mention = self.reader.mention(answers[row], concept)
+            mention = self.reader.mention(answers[row], asked[row][0])
             if mention is not None:
                 counted[row, mention[0] : mention[1]] = False
-        return torch.from_numpy(logprobs), torch.from_numpy(counted)
+        of_tokens = torch.from_numpy(logprobs), torch.from_numpy(counted)
+        return {metric.name: np.asarray(metric.score(*of_tokens), np.float32) for metric in metrics}
+
+
+def _breaks(steered: Tensor, lengths: Sequence[int]) -> np.ndarray:
+    """Rows of logits [rows, longest, vocabulary] that are not finite along their answer of so many tokens."""
+    wrong = ~is_finite(steered).cpu().numpy()
+    return np.array([own[:length].any() for own, length in zip(wrong, lengths, strict=True)], bool)
 
 
 def _absolute(name: str) -> str:

@@ -102,6 +102,7 @@ class CapturedActivations:
                     exact = self._read(rows, index)
                     pooled[layer] = self._pooled(exact, rows)
                     norms = on_host(exact.norm(dim=-1))
+                    self._require_finite(norms, layer, rows)
                     for sample, place in zip(samples[index], places, strict=True):
                         sample.add(norms[place])
                 on_batch(part.start, pooled)
@@ -109,6 +110,16 @@ class CapturedActivations:
                 if callable(progress):
                     progress(part.stop, len(self.rows))
         return np.array([[sample.median for sample in own] for own in samples])
+
+    def _require_finite(self, norms: np.ndarray, layer: int, rows: np.ndarray) -> None:
+        """Raise where a norm [rows, tokens] is not finite; a capture checks its values, so they came from elsewhere."""
+        wrong = ~np.isfinite(norms).all(-1)
+        if wrong.any():
+            name = self.data[schema.SAMPLE].values[rows[int(wrong.argmax())]]
+            raise ValueError(
+                f"activations: {schema.site_name(layer)} holds NaN or infinity for image {name}; capture it again, "
+                "with the model in bfloat16 or float32."
+            )
 
     def pooled_layer(self, index: int) -> np.ndarray:
         """Pooled activations of every request at one layer, float32 [requests, scopes, hidden]."""

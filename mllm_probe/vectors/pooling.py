@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from mllm_probe.activations.device_array import stacked_on_host
 from mllm_probe.activations.forward_pass import run_forward
 from mllm_probe.activations.free_memory import in_batches
+from mllm_probe.activations.not_finite import require_finite, unexplained
 from mllm_probe.concepts.picture import Sentence
 from mllm_probe.models import Encoded, ProbeModel, Request
 from mllm_probe.tokens.kinds import KINDS
@@ -73,7 +74,7 @@ def pool(
     layers : sequence of int
     on_batch : callable
         ``on_batch(start, pooled)`` with the number of the first request and, for each layer, a float32 tensor
-        [batch, scopes, hidden] on the layer's device.
+        [batch, scopes, hidden] on the layer's device, all of it finite.
     batch_size : int or "auto"
         "auto" plans against the free memory and halves when a GPU runs out.
     progress : bool or callable
@@ -84,19 +85,36 @@ def pool(
     float array [layers, len(KINDS) + 1]
         Residual norm: the median ‖h‖ over the positions of each kind, and last over all that are neither padding nor
         special. NaN where a prompt has no such position.
+
+    Raises
+    ------
+    ValueError
+        If an activation is NaN or infinite; the error names the first layer and image.
     """
     samples = {layer: [NormSample() for _ in range(len(KINDS) + 1)] for layer in layers}
     batches = in_batches(model, requests, batch_size, lambda _, encoded: _pool_batch(model, encoded, scopes, layers))
     with tqdm(total=len(requests), disable=progress is not True, unit="image", desc="vectors") as bar:
         for part, (pooled, norms, places) in batches:
+            lengths = stacked_on_host([norms[layer] for layer in layers])
+            _require_finite(model, requests, part, lengths)
             on_batch(part.start, pooled)
-            for layer, values in zip(layers, stacked_on_host([norms[layer] for layer in layers]), strict=True):
+            for layer, values in zip(layers, lengths, strict=True):
                 for sample, place in zip(samples[layer], places, strict=True):
                     sample.add(values[place])
             bar.update(part.stop - part.start)
             if callable(progress):
                 progress(part.stop, len(requests))
     return np.array([[sample.median for sample in samples[layer]] for layer in layers])
+
+
+def _require_finite(model: ProbeModel, requests: Sequence[Request], part: slice, lengths: np.ndarray) -> None:
+    """Raise where a norm [layers, rows, positions] of a batch is not finite, so that nothing is averaged with it."""
+    wrong = ~np.isfinite(lengths).all((0, 2))
+    if not wrong.any():
+        return
+    number = part.start + int(wrong.argmax())
+    require_finite(model, model.encode_samples([requests[number]]), number=number)
+    raise ValueError(unexplained(model, f"in a batch with image {number} ({requests[number].id})"))
 
 
 def _pool_batch(

@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -151,3 +152,13 @@ def test_what_is_compared_runs(bench, monkeypatch, name):
     monkeypatch.setattr(against, "MOVE_ROUNDS", 1)
     figures = against.measured(name)
     assert figures and all(value > 0 for value in figures.values())
+
+
+def test_first_sweep_runs_and_tells_the_ratio_of_both(run_tiny, monkeypatch):
+    monkeypatch.setenv("MLLM_PROBE_WAYS", "off")
+    result, printed = run_tiny("first_sweep")
+    (part,) = result["parts"]
+    assert [one["disk"] for one in part["calls"]] == ["none yet", "kept"]
+    assert all(one["ratio"] == pytest.approx(one["first"] / one["later"]) for one in part["calls"])
+    assert part["targets"][0]["measured"] == part["calls"][1]["ratio"] and "first / later" in printed
+    assert os.environ["MLLM_PROBE_WAYS"] == "off"

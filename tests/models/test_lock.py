@@ -48,7 +48,7 @@ def test_interactive_job_goes_before_a_chunk_that_waited_longer() -> None:
         _wait_until(lambda: len(lock._changed._waiters) == 1)
         threads.append(threading.Thread(target=job, args=("slider", True)))
         threads[1].start()
-        _wait_until(lambda: lock._interactive_waiting == 1)
+        _wait_until(lambda: len(lock._interactive_waiting) == 1)
     for thread in threads:
         thread.join(10)
     assert order == ["slider", "chunk"]
@@ -100,7 +100,7 @@ def test_a_long_job_gives_way_between_its_steps() -> None:
         lock.give_way()
         thread = threading.Thread(target=slider)
         thread.start()
-        _wait_until(lambda: lock._interactive_waiting == 1)
+        _wait_until(lambda: len(lock._interactive_waiting) == 1)
         order.append("step")
         with lock.held():
             lock.give_way()

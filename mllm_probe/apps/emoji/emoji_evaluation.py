@@ -20,7 +20,8 @@ from mllm_probe.apps.evaluation.steerability import recommended, tables_of
 from mllm_probe.apps.training.card import RESULTS
 from mllm_probe.concepts.bundled_worlds import library_call
 from mllm_probe.loading.assembling import read_assembly
-from mllm_probe.loading.decoder_cache import cache_root, cached_decoder
+from mllm_probe.loading.decoder_cache import cached_decoder
+from mllm_probe.models.user_cache import cache_root
 from mllm_probe.studies.recommendation import STORED
 
 log = logging.getLogger(__name__)

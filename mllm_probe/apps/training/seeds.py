@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mllm_probe.loading.decoder_cache import cache_root
+from mllm_probe.models.user_cache import cache_root
 
 WITH_TOWER = "scenes-8l"
 """Model whose vision tower the others of the drawn world take as it is."""
