@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ def store_at(path: str | Path, *, read_only: bool) -> Store:
 
 def read_key(store: Store, key: str) -> bytes | None:
     """Content of a key, None where there is none."""
+    if irregular_keys(store, [key]):
+        return None
 
     async def read() -> bytes | None:
         buffer = await store.get(key, default_buffer_prototype())
@@ -75,14 +78,23 @@ def missing_keys(store: Store, keys: Sequence[str]) -> list[str]:
     return [key for key, known in zip(keys, sync(there()), strict=True) if not known]
 
 
+def irregular_keys(store: Store, keys: Iterable[str]) -> list[str]:
+    """Those of the keys that are no regular files of a local disk: a named pipe would be waited for without end."""
+    if not isinstance(store, LocalStore):
+        return []
+    return [key for key in keys if os.path.lexists(store.root / key) and not os.path.isfile(store.root / key)]
+
+
 def key_sizes(store: Store, keys: Sequence[str]) -> list[int | None]:
     """Sizes in bytes, None for keys that are not there."""
 
     async def size(key: str) -> int | None:
         try:
             return await store.getsize(key)
-        except FileNotFoundError:
-            return None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP):  # a link to nowhere, or to itself
+                return None
+            raise
 
     async def sizes() -> list[int | None]:
         return list(await asyncio.gather(*map(size, keys)))

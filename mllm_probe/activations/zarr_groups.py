@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mllm_probe.models.argument_checks import path_of, require_short_name
 from mllm_probe.typing import JsonObject
 
 OPTIONS: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
@@ -87,10 +88,14 @@ def as_folder(path: object) -> Path:
     ------
     TypeError
         If it is neither text nor a path.
+    ValueError
+        If it holds a NUL character or is too long.
     """
     if not isinstance(path, (str, Path)):
         raise TypeError(f"expected the path of a Zarr store as text or a pathlib.Path, not {type(path).__name__}.")
-    return Path(path)
+    folder = path_of("the path of a Zarr store", path)
+    require_short_name("the path of a Zarr store", folder)
+    return folder
 
 
 def write_group(dataset: xr.Dataset, path: str | Path, kind: str = "study") -> None:

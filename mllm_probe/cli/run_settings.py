@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Dict
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from mllm_probe.typing import JsonObject
 
 _OPTION = "--config"
+_MOST_BYTES = 1 << 16  # 100,000 tables in one another would take a minute
+_FRACTION = re.compile(r"[+-]?[0-9_]*[.][0-9_]*(e[+-]?[0-9_]+)?", re.IGNORECASE)
 Config = Annotated[
     str | None,
     Parameter(
@@ -53,10 +57,44 @@ def settings_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentC
             Dict(settings, source=str(path))(app, commands, arguments)
 
 
+def whole_numbers_alone(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse fractions where whole numbers are taken; a configuration source of cyclopts, which would round them.
+
+    Raises
+    ------
+    ValueError
+        Naming the option and what was given.
+    """
+    for argument in arguments:
+        if _takes_whole_numbers(argument.hint):
+            for value in (token.value for token in argument.tokens):
+                if _FRACTION.fullmatch(value):
+                    name = argument.name.lstrip("-").replace("-", "_")
+                    raise ValueError(f"{name}: expected a whole number; got {value}.")
+
+
+def _takes_whole_numbers(hint: Any) -> bool:
+    return hint is int or any(_takes_whole_numbers(part) for part in get_args(hint))
+
+
 def settings_beside(result: str | Path) -> Path:
-    """The file in which the settings of a result are written."""
-    result = Path(result)
-    return result.with_name(f"{result.name}.toml")
+    """The file in which the settings of a result are written.
+
+    Raises
+    ------
+    ValueError
+        If there is something that no command wrote, such as the file that the settings come from.
+    """
+    from mllm_probe.models.argument_checks import path_of
+
+    result = path_of("the result", result)
+    path = result.with_name(f"{result.name}.toml") if result.name else Path(f"{result}.toml")
+    if os.path.lexists(path) and not (path.is_file() and MADE_WITH in _read(path)):
+        raise ValueError(
+            f"'{path}' is there, and no command wrote it: settings are kept beside their result under this name. Give "
+            "the result another name, or move the file."
+        )
+    return path
 
 
 def write_settings(command: str, result: str | Path, settings: Mapping[str, object]) -> Path:
@@ -74,6 +112,11 @@ def write_settings(command: str, result: str | Path, settings: Mapping[str, obje
     Returns
     -------
     Path
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
     """
     import tomli_w
 
@@ -84,17 +127,26 @@ def write_settings(command: str, result: str | Path, settings: Mapping[str, obje
     head += f"# Not given, so that the defaults hold: {', '.join(left)}\n" if left else ""
     record = {MADE_WITH: {"command": command, **schema.provenance()}}
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")  # others may write the same one
-    partial.write_text(f"{head}{tomli_w.dumps(given)}\n{tomli_w.dumps(record)}", encoding="utf-8")
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(f"{head}{tomli_w.dumps(given)}\n{tomli_w.dumps(record)}", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        said = f"the settings '{path}' could not be written ({error.strerror or error})"
+        raise type(error)(error.errno, said) from error
     return path
 
 
 def _read(path: Path) -> JsonObject:
     if not path.is_file():
         raise FileNotFoundError(f"there is no settings file at {path}; expected TOML, such as `model = 'scenes-4l'`.")
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(
+            f"{path} has {path.stat().st_size:,} bytes: more than a file of settings has, {_MOST_BYTES:,}."
+        )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no TOML ({error}): correct it, or give the options by hand.") from error
 
 
