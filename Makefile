@@ -9,6 +9,8 @@
 #             nothing, power on planted effects, models with shuffled weights, models of known truth, what answers say,
 #             images called unlike
 #             (ARGS="coverage" picks a part, ARGS="--quick" is shorter)
+# make soak   1,000 moves of a panel and 50 sweeps in one process: memory, tensors, hooks, threads and files at checkpoints
+#             (ARGS="--moves 100 --sweeps 10" is shorter)
 # make gpu    run in at most 20 minutes, on a machine with CUDA, all that needs a GPU  (ARGS="--only sweep" picks a part;
 #             ARGS="--dry" runs every part on the CPU at tiny sizes)
 # make against OTHER=../other   the same benchmarks of this checkout and of another one in turns, and their ratios
@@ -30,7 +32,7 @@ WORKERS ?= 2
 OLDEST := .venv-oldest/bin
 BENCHMARKS ?= capture latency growth sweep prompt_sweep patch first_frame widgets
 
-.PHONY: lab test test-oldest lint bench validate gpu against frontend browser decoder
+.PHONY: lab test test-oldest lint bench validate soak gpu against frontend browser decoder
 .DELETE_ON_ERROR:
 
 # binder/jupyter holds settings of JupyterLab: widgets are saved with the notebook. JupyterLab's folder is the one it is
@@ -82,6 +84,9 @@ bench: .venv/bench.stamp $(if $(filter widgets,$(BENCHMARKS)),browser)
 
 validate: .venv/test.stamp
 	$(RUN) $(BIN)/python -m tests.validity $(ARGS)
+
+soak: .venv/test.stamp
+	$(RUN) $(BIN)/python -m tests.faults.soak $(ARGS)
 
 # Its last part looks for a browser by itself: without one, the other parts run all the same.
 gpu: .venv/bench.stamp .venv/test.stamp

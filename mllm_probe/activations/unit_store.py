@@ -128,7 +128,9 @@ class UnitStore:
             If it cannot be written.
         """
         target = zarr_groups.as_folder(path)
-        target = target.resolve() if target.is_symlink() else target  # what is renamed there would replace the link
+        if target.is_symlink():  # nothing is renamed onto a link
+            with contextlib.suppress(OSError, RuntimeError):  # a link to itself cannot be written, which is said below
+                target = target.resolve()
         settings = json.loads(json.dumps(settings))
         if not is_free(target):
             return cls.open(target, kind, settings)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import xarray as xr
-
 import mllm_probe as mp
 from tests.hostile.setting import Setting
 from tests.hostile.tries import Try
