@@ -432,20 +432,23 @@ TRIES = [
             f"marker: {path} {value!r}"[:60],
             _checked(_edited(_MARKER, _put(path, value))),
             "result",
-            right=lambda found: list(found) == ["0"],
+            right=lambda found, says=says: list(found) == ["0"] and says in found["0"],
         )
-        for path, value in [
-            ("chunks", None),
-            ("chunks", [1]),
-            ("chunks", {"../../../../etc/passwd": {"bytes": 1}}),
-            ("chunks", {"/etc/passwd": {"bytes": 1}}),
-            ("chunks", {"a": 5}),
-            ("chunks", {"a": {"bytes": "1"}}),
-            ("chunks", {"a/../../b": {"bytes": 1}}),
-            ("chunks", {"nowhere": {"bytes": 1}}),
-            ("unit", "1"),
-            ("unit", None),
-            ("unit", ["0"]),
+        for path, value, says in [
+            (*one, "does not name chunks") if len(one) == 2 else one
+            for one in [
+                ("chunks", None),
+                ("chunks", [1]),
+                ("chunks", {"../../../../etc/passwd": {"bytes": 1}}),
+                ("chunks", {"/etc/passwd": {"bytes": 1}}),
+                ("chunks", {"a": 5}),
+                ("chunks", {"a": {"bytes": "1"}}),
+                ("chunks", {"a/../../b": {"bytes": 1}}),
+                ("chunks", {"nowhere": {"bytes": 1}}, "chunk nowhere is missing"),
+                ("unit", "1", "it is that of 1"),
+                ("unit", None, "it is that of None"),
+                ("unit", ["0"], "it is that of"),
+            ]
         ]
     ),
     *(
