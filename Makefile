@@ -12,6 +12,8 @@
 # make faults  what becomes of a store when processes are killed, frozen and interrupted, disks are full and files are
 #             damaged: one line for each promise, with counts; a disk that runs full is mounted, which needs root
 #             (ARGS="killed-alone damaged" picks promises, ARGS="--quick" is shorter)
+# make soak   1,000 moves of a panel and 50 sweeps in one process: memory, tensors, hooks, threads and files at checkpoints
+#             (ARGS="--moves 100 --sweeps 10" is shorter)
 # make gpu    run in at most 20 minutes, on a machine with CUDA, all that needs a GPU  (ARGS="--only sweep" picks a part;
 #             ARGS="--dry" runs every part on the CPU at tiny sizes)
 # make against OTHER=../other   the same benchmarks of this checkout and of another one in turns, and their ratios
@@ -33,7 +35,7 @@ WORKERS ?= 2
 OLDEST := .venv-oldest/bin
 BENCHMARKS ?= capture latency growth sweep first_sweep prompt_sweep patch first_frame widgets
 
-.PHONY: lab test test-oldest lint bench validate faults gpu against frontend browser decoder
+.PHONY: lab test test-oldest lint bench validate faults soak gpu against frontend browser decoder
 .DELETE_ON_ERROR:
 
 # binder/jupyter holds settings of JupyterLab: widgets are saved with the notebook. JupyterLab's folder is the one it is
@@ -88,6 +90,9 @@ validate: .venv/test.stamp
 
 faults: .venv/test.stamp
 	$(RUN) $(BIN)/python -m tests.faults $(ARGS)
+
+soak: .venv/test.stamp
+	$(RUN) $(BIN)/python -m tests.faults.soak $(ARGS)
 
 # Its last part looks for a browser by itself: without one, the other parts run all the same.
 gpu: .venv/bench.stamp .venv/test.stamp

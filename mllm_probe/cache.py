@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
 import datetime
-import math
 import os
 import re
 import shutil
@@ -19,7 +19,7 @@ from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.store_places import as_folder, partial_beside, place_of
 from mllm_probe.activations.unit_layout import description
 from mllm_probe.activations.unit_store import UnitStore
-from mllm_probe.models.argument_checks import finite_number
+from mllm_probe.models.argument_checks import described, finite_number
 from mllm_probe.models.user_cache import cache_root
 from mllm_probe.typing import JsonObject
 
@@ -131,11 +131,14 @@ def prune(
             "prune: say which stores, older_than= (days) or unfinished=True; older_than=0 is all. dry_run=True lists "
             "them and deletes nothing."
         )
+    for name, value in {"unfinished": unfinished, "dry_run": dry_run}.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name}: expected True or False; got {described(value)}.")
     table = list(folder)
     chosen = table["finished"] < 1 if unfinished else table["finished"] >= 0
     if older_than is not None:
-        age = older_than if isinstance(older_than, datetime.timedelta) else _days(older_than)
-        chosen &= pd.to_datetime(table["changed"]) <= datetime.datetime.now() - age
+        days = (datetime.datetime.now() - pd.to_datetime(table["changed"])) / datetime.timedelta(days=1)
+        chosen &= days >= _days(older_than)
     table = table[chosen & ~table["path"].map(_holds_other_files)].reset_index(drop=True)
     for path in () if dry_run else tuple(table["path"]):
         # Renamed first: what is half deleted is never taken for a store.
@@ -170,7 +173,12 @@ def check(path: str | Path, *, give_back: bool = True) -> dict[str, str]:
 
 
 def _folder(folder: str | Path | None) -> Path:
-    return cache_root() if folder is None else as_folder(folder)
+    if folder is None:
+        return cache_root()
+    given = as_folder(folder)
+    if not given.is_dir():
+        raise NotADirectoryError(f"there is no folder '{given}' to look for stores in.")
+    return given
 
 
 def _stores(folder: Path) -> Iterator[_Found]:
@@ -190,9 +198,9 @@ def _described(path: Path) -> _Found | None:
             done = len(store.finished()) / len(store.units)
             return _Found(path, store.kind, str(store.settings.get("model", "")), done)
         attrs = zarr_groups.read_json(path / ".zattrs") if (path / ".zattrs").is_file() else {}
+        return _of_attributes(path, attrs)
     except ValueError:
         return None
-    return _of_attributes(path, attrs)
 
 
 def _of_attributes(path: Path, attrs: JsonObject) -> _Found | None:
@@ -203,8 +211,8 @@ def _of_attributes(path: Path, attrs: JsonObject) -> _Found | None:
     if kind is None:
         return None
     model = attrs.get("model", attrs.get("models", ""))
-    named = model if isinstance(model, str) else ", ".join(str(one) for one in model or ())
-    return _Found(path, str(kind), named, float(share))
+    named = ", ".join(map(str, model)) if isinstance(model, builtins.list) else str(model or "")
+    return _Found(path, str(kind), named, finite_number("progress", share))
 
 
 def _holds_other_files(path: str) -> bool:
@@ -214,8 +222,9 @@ def _holds_other_files(path: str) -> bool:
     return bool(others)
 
 
-def _days(days: float) -> datetime.timedelta:
-    number = finite_number("older_than", days)
-    if number < 0 or not math.isfinite(number):
-        raise ValueError(f"older_than: expected 0 days or more; got {number}.")
-    return datetime.timedelta(days=number)
+def _days(age: float | datetime.timedelta) -> float:
+    number = age / datetime.timedelta(days=1) if isinstance(age, datetime.timedelta) else age
+    days = finite_number("older_than", number)
+    if days < 0:
+        raise ValueError(f"older_than: expected 0 days or more; got {days}.")
+    return days

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
 
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
+from zarr.storage import LocalStore
 
 _AT_ONCE = 64
 """Keys that are read at the same time: what they hold is in memory together."""
@@ -33,8 +36,11 @@ def each_key(store: Store, keys: Sequence[str]) -> Iterator[bytes | None]:
     async def together(some: Sequence[str]) -> list[bytes | None]:
         return list(await asyncio.gather(*map(read, some)))
 
+    irregular = set(irregular_keys(store, keys))
     for start in range(0, len(keys), _AT_ONCE):
-        yield from sync(together(keys[start : start + _AT_ONCE]))
+        some = keys[start : start + _AT_ONCE]
+        contents = iter(sync(together([key for key in some if key not in irregular])))
+        yield from (None if key in irregular else next(contents) for key in some)
 
 
 def write_new_key(store: Store, key: str, content: bytes) -> None:
@@ -82,14 +88,23 @@ def missing_keys(store: Store, keys: Sequence[str]) -> list[str]:
     return [key for key, known in zip(keys, sync(there()), strict=True) if not known]
 
 
+def irregular_keys(store: Store, keys: Iterable[str]) -> list[str]:
+    """Those of the keys that are no regular files of a local disk: a named pipe would be waited for without end."""
+    if not isinstance(store, LocalStore):
+        return []
+    return [key for key in keys if os.path.lexists(store.root / key) and not os.path.isfile(store.root / key)]
+
+
 def key_sizes(store: Store, keys: Sequence[str]) -> list[int | None]:
     """Sizes in bytes, None for keys that are not there."""
 
     async def size(key: str) -> int | None:
         try:
             return await store.getsize(key)
-        except FileNotFoundError:
-            return None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP):  # a link to nowhere, or to itself
+                return None
+            raise
 
     async def sizes() -> list[int | None]:
         return list(await asyncio.gather(*map(size, keys)))

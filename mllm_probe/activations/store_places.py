@@ -23,6 +23,7 @@ from zarr.storage import LocalStore, MemoryStore
 from mllm_probe.activations.object_store import Objects, require_obstore
 from mllm_probe.activations.store_keys import every_key, names_below, read_key, read_keys, write_new_key
 from mllm_probe.activations.unit_markers import LAYOUT, MARKERS, marker_key
+from mllm_probe.models.argument_checks import path_of, require_short_name
 
 SCHEMES = ("s3", "gs", "az")
 """Schemes of addresses of object stores."""
@@ -130,14 +131,17 @@ def as_folder(path: object) -> Path:
     TypeError
         If it is neither text nor a path.
     ValueError
-        If it is an address: as a path it would be a folder of a strange name.
+        If it is an address: as a path it would be a folder of a strange name. If it holds a NUL character or is too
+        long.
     """
     if not isinstance(path, (str, Path)):
         raise TypeError(f"expected the path of a Zarr store as text or a pathlib.Path, not {type(path).__name__}.")
     found = _ADDRESS.fullmatch(str(path))
     scheme = "" if found is None else found[1].lower()
     if found is None or (scheme not in SCHEMES if isinstance(path, Path) else "://" not in path):
-        return Path(path)
+        folder = path_of("the path of a Zarr store", path)
+        require_short_name("the path of a Zarr store", folder)
+        return folder
     if isinstance(path, Path):
         raise ValueError(f"{path}: a Path cannot hold an address; give it as text, '{scheme}://{found[2]}{found[3]}'.")
     if scheme in SCHEMES:
@@ -182,17 +186,21 @@ class Folder(Place):
 
     def create(self, write: Callable[[Store], None]) -> None:
         """Have a layout written beside the folder, which it becomes in one step."""
-        partial = Folder(partial_beside(self.path))
+        target = self.path
+        if target.is_symlink():  # nothing is renamed onto a link
+            with contextlib.suppress(OSError, RuntimeError):  # a link to itself cannot be written, which is said below
+                target = target.resolve()
+        partial = Folder(partial_beside(target))
         try:
             with self.errors():
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                target.parent.mkdir(parents=True, exist_ok=True)
                 store = partial.open(read_only=False)
                 write(store)
                 partial.flush(every_key(store))
                 with contextlib.suppress(OSError):  # some systems rename onto an empty folder, others do not
-                    self.path.rmdir()
+                    target.rmdir()
                 try:
-                    partial.path.rename(self.path)
+                    partial.path.rename(target)
                 except OSError:
                     if self.is_free():
                         raise  # else another process was first

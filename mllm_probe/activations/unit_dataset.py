@@ -34,6 +34,7 @@ class StoredVariable(BackendArray):
 
 def dataset_of(store: UnitStore) -> xr.Dataset:
     """The dataset of a store: coordinates in memory, what units fill on the disk and never kept once it was read."""
+    dimensions = {name: store.dimensions(name) for name in store.variables}
     whole = zarr_groups.open_group(store.path)
     fixed = zarr_groups.with_plain_texts(whole.drop_vars(list(store.variables)).load())
     # A group lists its arrays in the order of the file system, which is no order.
@@ -43,5 +44,5 @@ def dataset_of(store: UnitStore) -> xr.Dataset:
     dataset.attrs.pop(BOOKKEEPING, None)
     for name in store.variables:
         lazily = indexing.LazilyIndexedArray(StoredVariable(store, name))
-        dataset[name] = xr.Variable(store.dimensions(name), lazily, whole[name].attrs)
+        dataset[name] = xr.Variable(dimensions[name], lazily, whole[name].attrs)
     return dataset

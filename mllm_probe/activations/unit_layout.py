@@ -15,7 +15,8 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.store_keys import every_key, read_keys, write_new_key
 from mllm_probe.activations.store_places import Place, place_of
-from mllm_probe.activations.unit_markers import LAYOUT, MARKERS, checksum, marker_key, sealed
+from mllm_probe.activations.unit_markers import LAYOUT, MARKERS, checksum, marker_key, require_names, sealed
+from mllm_probe.models.argument_checks import described as described_value
 from mllm_probe.typing import JsonObject
 
 BOOKKEEPING = "mllm_probe_store"
@@ -24,6 +25,8 @@ VERSION = 1
 FILES = "inputs"
 """Group that holds no arrays, but what the store was begun with, as files."""
 _ROOT = "zarr.json"
+_DESCRIBED: dict[str, Any] = {"kind": str, "settings": dict, "plan": dict, "units": list, "variables": list}
+"""What the bookkeeping holds beside its version; the lists are of texts."""
 _LEVEL = 3
 _ON_DISK: Any = {"name": "default", "configuration": {"separator": "."}}
 """One folder for each array, none within it."""
@@ -35,22 +38,37 @@ def description(place: Place | Path) -> JsonObject | None:
     content = where.read(_ROOT)
     if content is None:
         return None
-    described = (zarr_groups.parsed_json(content, f"{where}/{_ROOT}").get("attributes") or {}).get(BOOKKEEPING)
+    described = _attributes(content, where).get(BOOKKEEPING)
     if not isinstance(described, dict):
         return None
-    lacking = {"version", "kind", "settings", "plan", "units", "variables"} - set(described)
+    lacking = {"version", *_DESCRIBED} - set(described)
     if lacking or described["version"] != VERSION:
         raise ValueError(
             f"the store {where} has a layout of version {described.get('version')}, not {VERSION}: read it with the "
             "release of mllm_probe that wrote it, or give a new path."
         )
+    for name, kind in _DESCRIBED.items():
+        value = described[name]
+        fits = isinstance(value, kind) and (kind is not list or all(isinstance(one, str) for one in list(value)))
+        if not fits:
+            raise ValueError(
+                f"the layout of the store {where} is damaged ({name} is {described_value(value)}): copy it again, or "
+                "give a new path."
+            )
+    require_names(described["units"])
     return described
 
 
 def attributes_of(place: Place) -> JsonObject:
     """Attributes of the dataset in a store, without what the store notes for itself."""
-    attributes = zarr_groups.parsed_json(place.read(_ROOT) or b"", f"{place}/{_ROOT}").get("attributes") or {}
+    attributes = _attributes(place.read(_ROOT) or b"", place)
     return {name: value for name, value in attributes.items() if name != BOOKKEEPING}
+
+
+def _attributes(content: bytes, place: Place) -> JsonObject:
+    """Attributes of a group; none where something else is in their place."""
+    attributes = zarr_groups.parsed_json(content, f"{place}/{_ROOT}").get("attributes")
+    return attributes if isinstance(attributes, dict) else {}
 
 
 def write_layout(

@@ -41,7 +41,7 @@ def sealed(content: JsonObject) -> bytes:
 
 
 def unsealed(text: bytes) -> JsonObject:
-    """Content of a marker; a ValueError if it is not as it was written."""
+    """Content of a marker; a ValueError if it is not as it was written, or names what is outside its store."""
     try:
         content = json.loads(text)
         seal = content.pop(_SEAL)
@@ -49,7 +49,20 @@ def unsealed(text: bytes) -> JsonObject:
         raise ValueError("it was cut short or changed") from error
     if seal != _seal_of(content):
         raise ValueError("it was changed")
+    if not _names_chunks(content.get("chunks")):
+        raise ValueError("it does not name chunks of its store")
     return dict(content)
+
+
+def _names_chunks(chunks: object) -> bool:
+    """Whether these are chunks below the folder of a store, with a size and hash each."""
+    return isinstance(chunks, dict) and all(
+        not key.startswith("/")
+        and ".." not in key.split("/")
+        and isinstance(noted, dict)
+        and isinstance(noted.get("bytes"), int)
+        for key, noted in chunks.items()
+    )
 
 
 def _seal_of(content: JsonObject) -> str:

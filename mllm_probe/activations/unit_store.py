@@ -23,6 +23,7 @@ from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.store_keys import (
     delete_key,
     each_key,
+    irregular_keys,
     key_sizes,
     missing_keys,
     names_below,
@@ -253,15 +254,27 @@ class UnitStore:
         ValueError
             If its marker is damaged.
         """
-        return next(marker for _, marker in self.markers([self._known(unit)]))
+        return next(marker for _, marker in self.markers([unit]))
 
     def markers(self, units: Sequence[int | str]) -> Iterator[tuple[str, JsonObject]]:
         """Names of units, each with what it noted, as :meth:`marker`; many are read at once."""
         names = [self._known(unit) for unit in units]
         for name, content in zip(names, each_key(self._store, list(map(marker_key, names))), strict=True):
-            if content is None:
-                raise KeyError(f"unit {name} of {self.path} is not finished.")
-            yield name, self._unsealed(name, content)
+            yield name, self._noted(name, content)
+
+    def _noted(self, name: str, content: bytes | None) -> JsonObject:
+        """What a marker says, if it is that of this unit, as it was written."""
+        if content is None and name in self.finished():
+            raise self._damaged_marker(name, "it is no regular file")
+        if content is None:
+            raise KeyError(f"unit {name} of {self.path} is not finished.")
+        try:
+            noted = unsealed(content)
+        except ValueError as error:
+            raise self._damaged_marker(name, error) from error
+        if noted.get("unit") != name:
+            raise self._damaged_marker(name, f"it is that of {noted.get('unit')}")
+        return noted
 
     def read(self, variable: str, selection: Selection | None = None) -> np.ndarray:
         """Values of a variable; what no unit has finished has the fill value.
@@ -282,6 +295,8 @@ class UnitStore:
         lost = missing_keys(self._store, self._touched(variable, selection))
         if lost and (claimed := self._claimed().intersection(lost)):
             raise self._damaged(variable, f"chunk {min(claimed)} is missing")
+        if irregular := irregular_keys(self._store, lost):
+            raise self._damaged(variable, f"chunk {irregular[0]} is no regular file")
         outer = any(isinstance(part, np.ndarray) for part in selection)
         try:
             return np.asarray(array.oindex[selection] if outer else array[selection])
@@ -371,11 +386,20 @@ class UnitStore:
 
     @cached_property
     def _arrays(self) -> dict[str, zarr.Array]:
-        return _arrays_of(self._store, "r", self.variables)
+        return self._arrays_in(self._store, "r")
 
     @cached_property
     def _writable(self) -> dict[str, zarr.Array]:
-        return _arrays_of(self._writing, "r+", self.variables)
+        return self._arrays_in(self._writing, "r+")
+
+    def _arrays_in(self, store: Store, mode: Any) -> dict[str, zarr.Array]:
+        try:
+            arrays = _arrays_of(store, mode, self.variables)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._unreadable(f"array {error}") from error
+        if without := [name for name, array in arrays.items() if array.size and 0 in array.chunks]:
+            raise self._unreadable(f"array '{without[0]}' has chunks of no elements")
+        return arrays
 
     def _known(self, unit: int | str) -> str:
         name = str(unit)
@@ -441,13 +465,8 @@ class UnitStore:
         for problem in self._differing(noted, contents=True):
             raise self._unreadable(problem.replace("chunk ", "", 1))
 
-    def _unsealed(self, name: str, content: bytes) -> JsonObject:
-        try:
-            return unsealed(content)
-        except ValueError as error:
-            raise ValueError(
-                f"the marker of unit {name} of {self.path} is damaged ({error}). {_redo(self.path)}"
-            ) from error
+    def _damaged_marker(self, name: str, what: object) -> ValueError:
+        return ValueError(f"the marker of unit {name} of {self.path} is damaged ({what}). {_redo(self.path)}")
 
     def _damaged(self, variable: str, what: object) -> ValueError:
         return ValueError(f"'{variable}' of the store {self.path} is damaged ({what}). {_redo(self.path)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -19,11 +20,13 @@ from mllm_probe.activations.store_places import as_folder, partial_beside, place
 from mllm_probe.activations.unit_dataset import dataset_of
 from mllm_probe.activations.unit_layout import description
 from mllm_probe.activations.unit_store import UnitStore
+from mllm_probe.models.argument_checks import described, whole_number
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
 
 _PIECE = 64 * 2**20
+_NAME = re.compile(r"(?!\.z)[^/\0]+")
 _DTYPE = "dtype"
 _ACTIVATIONS = "capture"
 """Kind of what ``save_zarr`` writes."""
@@ -53,18 +56,30 @@ def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE, 
     Raises
     ------
     ValueError
-        If the dataset does not say which model it was made with, or ``path`` exists and may not be replaced.
+        If the dataset does not say which model it was made with, holds what Zarr does not, or ``path`` exists and may
+        not be replaced.
 
     Notes
     -----
     bfloat16 is stored as float32; ``open_zarr(device=…)`` turns it back.
     """
+    if not isinstance(dataset, xr.Dataset):
+        raise ValueError(f"save_zarr: expected a dataset, such as capture gives; got {described(dataset)}.")
+    piece_bytes = whole_number("piece_bytes", piece_bytes, 1)
+    for name in dataset.variables:
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in (".", ".."):
+            raise ValueError(f"a variable is named {name!r}: in a store it needs a name without '/' or leading '.z'.")
     if "weights" not in dataset.attrs:
         raise ValueError("this dataset does not say which model it was made with (no attribute 'weights').")
     target = writable_store(path, overwrite=overwrite)
     partial = partial_beside(target)
     try:
-        _write(_with_dtypes(dataset).assign_attrs({zarr_groups.STORE_KIND: _ACTIVATIONS}), partial, piece_bytes)
+        # A dataset that was read from a store says how that one was written, perhaps in another format.
+        _write(
+            _with_dtypes(dataset.drop_encoding()).assign_attrs({zarr_groups.STORE_KIND: _ACTIVATIONS}),
+            partial,
+            piece_bytes,
+        )
         if target.exists():
             older = target.rename(partial_beside(target))
             partial.rename(target)
@@ -153,11 +168,14 @@ def writable_store(path: str | Path, *, overwrite: bool = False) -> Path:
 
 def _write(dataset: xr.Dataset, path: Path, piece_bytes: int) -> None:
     for number, (piece, along) in enumerate(_pieces(dataset, piece_bytes)):
-        if number == 0:
-            piece.to_zarr(path, mode="w", **zarr_groups.OPTIONS)
-        else:
-            fixed = [name for name, variable in piece.variables.items() if along not in variable.dims]
-            piece.drop_vars(fixed).to_zarr(path, append_dim=along, **zarr_groups.OPTIONS)
+        fixed = [name for name, variable in piece.variables.items() if along not in variable.dims]
+        try:
+            if number == 0:
+                piece.to_zarr(path, mode="w", **zarr_groups.OPTIONS)
+            else:
+                piece.drop_vars(fixed).to_zarr(path, append_dim=along, **zarr_groups.OPTIONS)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the dataset cannot be stored as Zarr: {error}") from error
 
 
 def _dtype(variable: xr.DataArray) -> torch.dtype:

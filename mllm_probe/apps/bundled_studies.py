@@ -26,6 +26,7 @@ from mllm_probe.concepts import ConceptLibrary, scenes
 from mllm_probe.loading import load, randomised
 from mllm_probe.metrics.number_text import chance
 from mllm_probe.models import ProbeModel
+from mllm_probe.models.argument_checks import whole_number
 from mllm_probe.models.user_cache import cache_root
 from mllm_probe.scenes.language import OPPOSITES
 from mllm_probe.scenes.vocabulary import names
@@ -210,8 +211,9 @@ def run_bundled_studies(
     Raises
     ------
     ValueError
-        For an unknown model or study.
+        For an unknown model or study, or no process.
     """
+    processes = whole_number("processes", processes, 1)
     chosen = _known("model", models, list(models_there()))
     asked = _known("study", only, [finding.study for finding in FINDINGS])
     jobs = list(_jobs(chosen, asked, Path(folder)))

@@ -11,6 +11,7 @@ import torch
 from mllm_probe.apps.emoji.emoji_evaluation import evaluate_emoji, keep_results, unseen_artwork
 from mllm_probe.apps.emoji.emoji_folder import PARTS
 from mllm_probe.apps.evaluate import main as evaluate_drawn
+from mllm_probe.models.argument_checks import whole_number
 from mllm_probe.models.bundled import ASSEMBLED, ASSEMBLY, bundled_folder
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -50,10 +51,11 @@ def evaluate_listed(
     Raises
     ------
     ValueError
-        For an unknown model, part or dtype.
+        For an unknown model, part or dtype, or no images or threads.
     OSError
         If the artwork of the unseen artist cannot be had.
     """
+    count, threads = whole_number("count", count, 1), whole_number("threads", threads, 1)
     folder = bundled_folder(name) or Path(name)
     if not (folder / ASSEMBLY).is_file():
         if name in ASSEMBLED or not (folder / "config.json").is_file():

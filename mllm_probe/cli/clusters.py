@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 _DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 """What a worker runs first: a terminal sends Ctrl-C to it too, but the command is what ends it."""
+_ADDRESS = re.compile(r"[a-z]+://[^\s/]+:[0-9]{1,5}")
+MOST_WORKERS = 256
+"""Processes, each with a model of its own."""
+
+
+def require_cluster(workers: int | None, scheduler: str | None) -> None:
+    """Raise a ValueError for both, for no such number of workers, or for an empty address."""
+    if workers is not None and scheduler is not None:
+        raise ValueError("workers: expected --workers or --scheduler, not both.")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise ValueError(f"workers: expected 1 … {MOST_WORKERS} processes of this machine, got {workers}.")
+    if scheduler is not None and not _ADDRESS.fullmatch(scheduler):
+        raise ValueError(f"scheduler: expected an address such as tcp://10.0.0.1:8786, got {scheduler!r}.")
 
 
 @contextmanager
@@ -25,19 +39,16 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     Raises
     ------
     ValueError
-        For both, or no number of workers.
+        As :func:`require_cluster`.
     ImportError
         Without the extra.
     OSError
         If no scheduler answers there.
     """
+    require_cluster(workers, scheduler)
     if workers is None and scheduler is None:
         yield None
         return
-    if workers is not None and scheduler is not None:
-        raise ValueError("workers: expected --workers or --scheduler, not both.")
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers: expected 1 or more, got {workers}.")
     try:
         from distributed import Client
     except ImportError as error:

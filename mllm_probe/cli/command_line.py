@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from mllm_probe.cli import grid_commands, model_commands, reading_commands, study_commands, sweep_commands
 from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, INCOMPLETE, WRONG_INPUT, CheckFailed
 from mllm_probe.cli.printed_results import note, warnings_as_notes
-from mllm_probe.cli.run_settings import settings_from_file
+from mllm_probe.cli.run_settings import settings_from_file, whole_numbers_alone
 from mllm_probe.schema import package_version
 
 _WRONG = (ImportError, MemoryError, OSError, ValueError)
@@ -26,7 +26,7 @@ app = App(
     version=package_version,
     help_format="plaintext",
     default_parameter=Parameter(negative=()),
-    config=(settings_from_file,),
+    config=(settings_from_file, whole_numbers_alone),
     suppress_keyboard_interrupt=False,  # else cyclopts ends the process with 130
 )
 

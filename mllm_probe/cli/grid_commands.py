@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mllm_probe.cli.exit_status import DONE, INCOMPLETE
 from mllm_probe.cli.printed_results import AsJson, note, provenance_of, show, table_text
-from mllm_probe.cli.run_settings import Config, write_settings
+from mllm_probe.cli.run_settings import Config, settings_beside, write_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +107,7 @@ def export(store: str, out: str, *, metric: str | None = None, config: Config = 
     path = writable_path_of("out", out)
     if path.suffix not in EXPORTED:
         raise ValueError(f"{path.name}: sweeps are exported as {' or '.join(f'*{one}' for one in EXPORTED)}.")
+    settings_beside(path)
     grid = _opened(store)
     if path.suffix == ".html":
         write_page(grid, path, metric=metric)
@@ -144,6 +145,7 @@ def report(
     """
     from mllm_probe.apps.report import report as write_page
 
+    settings_beside(page)
     data = _opened(grid)
     written = write_page(data, page, metric=metric, title=title)
     _wrote("report", written.path, {"grid": grid, "page": page, "metric": metric, "title": title}, as_json)

@@ -18,7 +18,7 @@ from mllm_probe.cli.model_settings import (
     layers_of,
 )
 from mllm_probe.cli.printed_results import AsJson, provenance_of, shape_text, show
-from mllm_probe.cli.run_settings import Config, write_settings
+from mllm_probe.cli.run_settings import Config, settings_beside, write_settings
 
 
 def capture(
@@ -72,6 +72,7 @@ def capture(
     from mllm_probe.activations.zarr_store import writable_store
 
     writable_store(out, overwrite=overwrite)
+    settings_beside(out)
     pictures, known = _pictures(images, library)
     loaded = loading.load(model)
     scope: Any = tokens[0] if len(tokens) == 1 else tokens
@@ -144,6 +145,7 @@ def vectors(
     from mllm_probe.vectors.files import writable_vector_file
 
     writable_vector_file(out)
+    settings_beside(out)
     fit = library.fit_half()
     loaded = loading.load(model)
     own: dict[str, Any] = {"prompt": prompt, "method": method, "tokens": tokens, "layers": layers_of(layers)}

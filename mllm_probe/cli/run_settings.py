@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Dict
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from mllm_probe.typing import JsonObject
 
 _OPTION = "--config"
+_MOST_BYTES = 1 << 16  # 100,000 tables in one another would take a minute
+_FRACTION = re.compile(r"[+-]?[0-9_]*[.][0-9_]*(e[+-]?[0-9_]+)?", re.IGNORECASE)
 Config = Annotated[
     str | None,
     Parameter(
@@ -53,12 +57,55 @@ def settings_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentC
             Dict(settings, source=str(path))(app, commands, arguments)
 
 
+def whole_numbers_alone(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse fractions where whole numbers are taken; a configuration source of cyclopts, which would round them.
+
+    Raises
+    ------
+    ValueError
+        Naming the option and what was given.
+    """
+    for argument in arguments:
+        if _takes_whole_numbers(argument.hint):
+            for value in (token.value for token in argument.tokens):
+                if _FRACTION.fullmatch(value):
+                    name = argument.name.lstrip("-").replace("-", "_")
+                    raise ValueError(f"{name}: expected a whole number; got {value}.")
+
+
+def _takes_whole_numbers(hint: Any) -> bool:
+    return hint is int or any(_takes_whole_numbers(part) for part in get_args(hint))
+
+
 def settings_beside(result: str | Path) -> str | Path:
-    """The file, or the address in an object store, at which the settings of a result are written."""
+    """The file, or the address in an object store, at which the settings of a result are written.
+
+    Raises
+    ------
+    ValueError
+        If there is something that no command wrote, such as the file that the settings come from.
+    """
+    from mllm_probe.models.argument_checks import path_of
+
     if _is_address(result):
-        return f"{str(result).rstrip('/')}.toml"
-    result = Path(result)
-    return result.with_name(f"{result.name}.toml")
+        path: str | Path = f"{str(result).rstrip('/')}.toml"
+        there = _content(path) is not None
+    else:
+        result = path_of("the result", result)
+        path = file = result.with_name(f"{result.name}.toml") if result.name else Path(f"{result}.toml")
+        there = os.path.lexists(file)
+        if there and not file.is_file():
+            raise _not_ours(path)
+    if there and MADE_WITH not in _read(path):
+        raise _not_ours(path)
+    return path
+
+
+def _not_ours(path: str | Path) -> ValueError:
+    return ValueError(
+        f"'{path}' is there, and no command wrote it: settings are kept beside their result under this name. Give the "
+        "result another name, or move the file."
+    )
 
 
 def write_settings(command: str, result: str | Path, settings: Mapping[str, object]) -> str | Path:
@@ -76,6 +123,11 @@ def write_settings(command: str, result: str | Path, settings: Mapping[str, obje
     Returns
     -------
     str or Path
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
     """
     import tomli_w
 
@@ -102,25 +154,35 @@ def _write(path: str | Path, content: bytes) -> None:
         return
     file = Path(path)
     partial = file.with_name(f".{file.name}.{uuid.uuid4().hex}.partial")  # others may write the same one
-    partial.write_bytes(content)
-    partial.replace(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(file)
+    except OSError as error:
+        said = f"the settings '{path}' could not be written ({error.strerror or error})"
+        raise type(error)(error.errno, said) from error
 
 
-def _content(path: str) -> bytes | None:
+def _content(path: str | Path) -> bytes | None:
     if _is_address(path):
         from mllm_probe.activations.store_places import read_object
 
-        return read_object(path)
-    return Path(path).read_bytes() if Path(path).is_file() else None
+        return read_object(str(path))
+    if not Path(path).is_file():
+        return None
+    with Path(path).open("rb") as file:
+        return file.read(_MOST_BYTES + 1)
 
 
-def _read(path: str) -> JsonObject:
+def _read(path: str | Path) -> JsonObject:
     content = _content(path)
     if content is None:
         raise FileNotFoundError(f"there is no settings file at {path}; expected TOML, such as `model = 'scenes-4l'`.")
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"{path} has {len(content):,} bytes or more: a file of settings has {_MOST_BYTES:,} at most.")
     try:
         return tomllib.loads(content.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no TOML ({error}): correct it, or give the options by hand.") from error
 
 

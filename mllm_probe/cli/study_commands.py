@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mllm_probe.cli.model_settings import Names
 from mllm_probe.cli.printed_results import AsJson, alone_on_stdout, show
-from mllm_probe.cli.run_settings import Config, write_settings
+from mllm_probe.cli.run_settings import Config, settings_beside, write_settings
 
 
 def bundled_studies(
@@ -38,6 +38,7 @@ def bundled_studies(
     """
     from mllm_probe.apps.bundled_studies import default_work, run_bundled_studies
 
+    settings_beside(out)
     folder = default_work() if work is None else work
     with alone_on_stdout(as_json):
         lines = run_bundled_studies(folder, out, processes=processes, models=model, only=only)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from mllm_probe.cli.clusters import cluster_client
+from mllm_probe.cli.clusters import cluster_client, require_cluster
 from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, INCOMPLETE
 from mllm_probe.cli.model_settings import (
     BY_DEFAULT,
@@ -22,7 +22,7 @@ from mllm_probe.cli.model_settings import (
     layers_of,
 )
 from mllm_probe.cli.printed_results import AsJson, note, provenance_of, shape_text, show
-from mllm_probe.cli.run_settings import Config, write_settings
+from mllm_probe.cli.run_settings import Config, settings_beside, write_settings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -95,6 +95,7 @@ class SweepSettings:
         return own if self.metrics is not None else {name: one for name, one in own.items() if name != "metrics"}
 
 
+_LONGEST_WAIT = 86_400
 PLAIN = SweepSettings()
 """The sweep of the package's defaults."""
 
@@ -151,7 +152,11 @@ def sweep(
     """
     import mllm_probe as mp
     from mllm_probe.studies.subject import require_held_out
+    from mllm_probe.sweeps.shard import shard_of
 
+    shard_of(shard)  # before anything that takes long
+    require_cluster(workers, scheduler)
+    settings_beside(store)
     images = _images(library, halves)
     loaded = loading.load(model)
     directions = _vectors(loaded, vectors, library, method, settings)
@@ -177,6 +182,7 @@ def work(
     shard: str | None = None,
     device: str | None = None,
     mixed: bool = False,
+    trust_remote_code: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
     as_json: AsJson = False,
@@ -193,6 +199,8 @@ def work(
         cuda when there is one, else cpu.
     mixed
         Let units be computed with another dtype or type of device than those that are there; each says which.
+    trust_remote_code
+        Run code that comes with the checkpoint that the store names.
     workers
         Processes of this machine that share the work, as a Dask cluster.
     scheduler
@@ -206,7 +214,9 @@ def work(
 
     with cluster_client(workers, scheduler) as client:
         try:
-            grid = join_sweep(store, shard=shard, device=device, client=client, mixed=mixed)
+            grid = join_sweep(
+                store, shard=shard, device=device, trust_remote_code=trust_remote_code, client=client, mixed=mixed
+            )  # fmt: skip
         except KeyboardInterrupt:
             return _interrupted(store, None, as_json)
     return _worked(store, grid, shard, None, as_json)
@@ -236,6 +246,8 @@ def status(
     """
     from mllm_probe.sweeps import store_status
 
+    if not 0.1 <= every <= _LONGEST_WAIT:
+        raise ValueError(f"every: expected 0.1 … {_LONGEST_WAIT} seconds; got {every:g}.")
     told = store_status(store, check=check)
     while watch and not told.progress.finished:
         note(str(told))

@@ -121,13 +121,18 @@ def writable_path_of(name: str, value: object) -> Path:
         If it is a folder.
     """
     path = path_of(name, value)
-    if len(os.fsencode(path.name)) > _LONGEST_NAME:
-        raise ValueError(f"{name}: the name {described(path.name)} is too long for a file: use {_LONGEST_NAME} bytes.")
+    require_short_name(name, path)
     if path.is_dir():
         raise IsADirectoryError(f"{name}: '{path}' is a folder; give the name of a file in it.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder '{path.parent}' to write '{path.name}' to; make it first.")
     return path
+
+
+def require_short_name(name: str, path: Path) -> None:
+    """Raise a ValueError if the name of a file or folder is longer than file systems take."""
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise ValueError(f"{name}: the name {described(path.name)} is too long for a file: use {_LONGEST_NAME} bytes.")
 
 
 def _scalar(value: Any) -> Any:

@@ -11,7 +11,7 @@ import xarray as xr
 from mllm_probe.activations.store_places import as_folder
 from mllm_probe.concepts import ConceptLibrary, Picture, neutral_images
 from mllm_probe.models import ProbeModel, require_model
-from mllm_probe.models.argument_checks import require_one_of
+from mllm_probe.models.argument_checks import described, path_of, require_one_of, whole_number
 from mllm_probe.schema import CONCEPT, SCOPE, provenance, require_same_model
 from mllm_probe.studies.multiverse import FEWEST_CONCEPTS
 from mllm_probe.studies.subject import Subject, subject_of
@@ -37,8 +37,8 @@ class StudyRuns:
     Raises
     ------
     ValueError
-        If vectors or grids are of another model, a grid has a name that the study does not know, or there is no library
-        for the model.
+        If an argument is of another type, vectors or grids are of another model, a grid has a name that the study does
+        not know, or there is no library for the model.
     """
 
     def __init__(
@@ -56,6 +56,8 @@ class StudyRuns:
         progress: bool,
     ) -> None:
         require_model(model)
+        _require_arguments(library, vectors, grids, prompt, store)
+        seed = whole_number("seed", seed)
         self._grids = dict(grids or {})
         for name, grid in self._grids.items():
             require_one_of("grids", name, known)
@@ -178,6 +180,24 @@ class StudyRuns:
                     f"grid {name!r}: expected {setting} {value!r}, with which this study runs it; it was run with "
                     f"{there!r}. Run it anew, or leave it out of grids=."
                 )
+
+
+def _require_arguments(library: object, vectors: object, grids: object, prompt: object, store: object) -> None:
+    """Refuse arguments of another type, before anything is run."""
+    expected = {
+        "library": (library, ConceptLibrary, "a concept library, such as mp.concepts.scenes()"),
+        "vectors": (vectors, xr.Dataset, "a dataset that mp.concept_vectors made"),
+        "grids": (grids, Mapping, "datasets by name"),
+        "prompt": (prompt, str, "text"),
+    }
+    if isinstance(grids, Mapping):
+        expected |= {f"grids[{name!r}]": (grid, xr.Dataset, "a dataset of mp.sweep or mp.patch") for name, grid in
+                     grids.items()}  # fmt: skip
+    for name, (value, kind, what) in expected.items():
+        if value is not None and not isinstance(value, kind):
+            raise ValueError(f"{name}: expected {what}; got {described(value)}.")
+    if store is not None and (path := path_of("store", store)).exists() and not path.is_dir():
+        raise NotADirectoryError(f"store: '{path}' is a file; give the name of a folder, which is made.")
 
 
 def _require_one_origin(grids: Mapping[str, xr.Dataset], vectors: xr.Dataset | None) -> None:

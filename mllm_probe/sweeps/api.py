@@ -267,6 +267,7 @@ def join_sweep(
     shard: str | None = None,
     device: str | None = None,
     model: ProbeModel | None = None,
+    trust_remote_code: bool = False,
     client: DaskClient | None = None,
     progress: bool = True,
     mixed: bool = False,
@@ -283,6 +284,8 @@ def join_sweep(
         Where the model is loaded.
     model : ProbeModel, optional
         Of the same weights, in place of loading it by its name.
+    trust_remote_code : bool
+        Run code that comes with the checkpoint that the store names, if the sweep was begun with such a one.
     client : dask.distributed.Client, optional
         As for :func:`sweep`.
     progress : bool
@@ -300,9 +303,12 @@ def join_sweep(
         If there is no store.
     ValueError
         If the sweep can only be joined where it was begun, as with metrics of your own, or what it was begun with is
-        gone, or ``model`` has other weights.
+        gone or damaged, or ``model`` has other weights.
     """
-    engine = joined(store, model, device=device, shard=shard_of(shard), cluster=_cluster(client, mixed), mixed=mixed)
+    share, cluster = shard_of(shard), _cluster(client, mixed)
+    engine = joined(
+        store, model, trust_remote_code=trust_remote_code, device=device, shard=share, cluster=cluster, mixed=mixed
+    )  # fmt: skip
     return Grids(engine, progress).finish()
 
 

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from mllm_probe.loading import load
-from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.sweeps.dask_units import Cluster
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.shard import WHOLE, Shard
@@ -23,14 +23,22 @@ def joined(
     store: str | Path,
     model: ProbeModel | None = None,
     *,
+    trust_remote_code: bool = False,
     device: str | None = None,
     shard: Shard = WHOLE,
     cluster: Cluster | None = None,
     mixed: bool = False,
 ) -> Engine:
     """The engine of a sweep that was begun elsewhere; as :func:`mllm_probe.sweeps.join_sweep`."""
+    if model is not None:
+        require_model(model)
     opened = open_unit_store(store)
     origin = origin_of(opened)
+    if model is None and (origin.load or {}).get("trust_remote_code") and not trust_remote_code:
+        raise ValueError(
+            f"the sweep in {opened.path} was begun with a model that brings code of its own, {origin.name}: look at "
+            "that code, then join with trust_remote_code=True (--trust-remote-code), or give the model as model=."
+        )
     if model is None:
         model = load(device=device, dtype=origin.dtype, **(origin.load or {}))
     if model.fingerprint != origin.fingerprint:
@@ -52,7 +60,9 @@ def run_unit(store: str, unit: str, *, mixed: bool = False) -> None:
     """
     with _JOINING:  # a model computes for one at a time
         if store not in _JOINED:
-            _JOINED[store] = joined(store, mixed=mixed)
+            _JOINED[store] = joined(
+                store, trust_remote_code=True, mixed=mixed
+            )  # whoever sends units has loaded the model
         engine = _JOINED[store]
         if engine is not None:
             engine.run_unit(unit)

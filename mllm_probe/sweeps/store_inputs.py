@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from PIL import Image
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import dtype_name
@@ -28,12 +28,15 @@ from mllm_probe.sweeps.cells import CONCEPTS
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.samples import Samples
 from mllm_probe.sweeps.settings import ANSWERS, Settings
+from mllm_probe.sweeps.sweep_plan import require_size
 from mllm_probe.typing import JsonObject
 from mllm_probe.vectors.files import load_vectors, save_vectors
 
 _SWEEP, _VECTORS, _TO = f"{FILES}/sweep.json", f"{FILES}/vectors.safetensors", f"{FILES}/to.safetensors"
 _IMAGE = FILES + "/{}.png"
 _DRAWS = 8
+_LOADED_WITH = {"name", "revision", "trust_remote_code"}
+"""Arguments of :func:`mllm_probe.load` that a store may give."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,18 @@ def has_inputs(store: UnitStore) -> bool:
     return store.get_file(_SWEEP) is not None
 
 
+@contextmanager
+def _readable(store: UnitStore) -> Iterator[None]:
+    """Name the store in an error of something else than :func:`save_inputs` wrote."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError) as error:
+        raise ValueError(
+            f"what the sweep in {store.path} was begun with is damaged ({type(error).__name__}: {error}): run the line "
+            "that began it once more, or copy the store again."
+        ) from error
+
+
 def origin_of(store: UnitStore) -> Origin:
     """The model that a store was begun with.
 
@@ -90,7 +105,11 @@ def origin_of(store: UnitStore) -> Origin:
     ValueError
         If the sweep can only be joined where it was begun, or its inputs are not there.
     """
-    return Origin(**_document(store)["model"])
+    with _readable(store):
+        origin = Origin(**_document(store)["model"])
+        if origin.load is not None and not {"name"} <= set(origin.load) <= _LOADED_WITH:
+            raise TypeError(f"the model is loaded with {', '.join(origin.load)}")
+        return origin
 
 
 def job_of(store: UnitStore, model: ProbeModel) -> Job:
@@ -107,12 +126,19 @@ def job_of(store: UnitStore, model: ProbeModel) -> Job:
     ValueError
         If its inputs are not there, are damaged, or name a file of images that is gone.
     """
+    with _readable(store):
+        return _job_of(store, model)
+
+
+def _job_of(store: UnitStore, model: ProbeModel) -> Job:
     document = _document(store)
     vectors = _vectors_in(store, _VECTORS, model)
     given = dict(document["settings"])
     given["to"] = _vectors_in(store, _TO, model) if given["to"] else None
     given["operation"] = as_operation(given["operation"])
     settings = Settings(model, vectors, **given)
+    require_size(settings, len(document["samples"]["requests"]))
+    _require_sizes(document["samples"], len(settings.axes.concepts))
     images = {name: _image(name, told, store) for name, told in document["images"].items()}
     return Job(model, vectors, settings, _samples_from(document["samples"], images))
 
@@ -124,7 +150,10 @@ def _document(store: UnitStore) -> JsonObject:
             f"the store {store.path} does not hold what it was begun with (no {_SWEEP}): it was begun by something "
             "else, or killed in its first moment. Run the line that began it once more."
         )
-    document: JsonObject = json.loads(content)
+    try:
+        document: JsonObject = json.loads(content)
+    except ValueError as error:
+        raise TypeError(f"{_SWEEP} is no JSON: {error}") from error
     if document["only_where_it_was_begun"]:
         raise ValueError(
             f"the sweep in {store.path} can only be joined by the Python line that began it, with the same store=: "
@@ -215,6 +244,19 @@ def _samples_from(told: JsonObject, images: Mapping[str, Picture]) -> Samples:
     )
 
 
+def _require_sizes(told: JsonObject, concepts: int) -> None:
+    """Raise a TypeError unless samples have what belongs to each."""
+    samples = len(told["requests"])
+    lists = {"labels": [told["labels"]], "coordinates": list(told["coordinates"].values())}
+    sizes = {name: {len(one) for one in own} for name, own in lists.items()}
+    wrong = [name for name, own in sizes.items() if own != {samples}]
+    wrong += ["words"] * (len(told["words"]) != concepts)
+    wrong += ["of_library"] * (not isinstance(told["of_library"], bool))
+    wrong += ["sides"] * ([np.shape(side) for side in told["sides"]] != [(concepts, samples)] * 2)
+    if wrong:
+        raise TypeError(f"{wrong[0]} are not those of {samples} samples and {concepts} concepts")
+
+
 def _stored(name: str, image: Any, store: UnitStore) -> JsonObject:
     """Where the pixels of an image are: its file, or a copy in the store."""
     source = image.source if isinstance(image, Picture) else image
@@ -239,7 +281,10 @@ def _image(name: str, told: JsonObject, store: UnitStore) -> Picture:
         content = store.get_file(_IMAGE.format(name))
         if content is None:
             raise ValueError(f"the store {store.path} lacks the image {name} that it was begun with.")
-        picture = Picture(Image.open(io.BytesIO(content), formats=("PNG",)).convert("RGB"))
+        try:
+            picture = Picture(as_image(content))
+        except ValueError as error:
+            raise ValueError(f"the image {name} in the store {store.path} is damaged ({error}).") from error
     if picture.id != name:
         raise ValueError(f"the image {told['file'] or name} of the sweep in {store.path} has other pixels than then.")
     return picture
@@ -257,4 +302,7 @@ def _vectors_in(store: UnitStore, key: str, model: ProbeModel) -> xr.Dataset:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vectors.safetensors"
         path.write_bytes(content)
-        return load_vectors(path, model).load()
+        try:
+            return load_vectors(path, model).load()
+        except ValueError as error:
+            raise ValueError(f"the vectors in the store {store.path} cannot be used: {error}") from error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,9 +17,19 @@ from mllm_probe.activations.unit_dataset import dataset_of
 from mllm_probe.activations.unit_layout import description
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.sweeps.store_workers import Worker, workers_of
-from mllm_probe.sweeps.sweep_store import COMPUTED_WITH, ORDER, OWN_ATTRIBUTES, RUNS, open_unit_store
+from mllm_probe.sweeps.sweep_store import (
+    COMPUTED_WITH,
+    ORDER,
+    OWN_ATTRIBUTES,
+    RUNS,
+    damaged_attribute,
+    open_unit_store,
+    own_attribute,
+)
 from mllm_probe.typing import JsonObject
 
+_NOTED = {"host": str, "process": int, "device": str, "dtype": str, "runs": int, "seconds": float, "written": float}
+"""What is read of a marker."""
 _RATE_UNITS = 8
 """Units that were finished last, from which the rate is."""
 
@@ -70,7 +80,7 @@ class StoreWatch:
 
     def __init__(self, path: str | Path) -> None:
         self._store = open_unit_store(path)
-        self._runs: list[int] = json.loads(self._store.attributes[RUNS])
+        self._runs = _whole_numbers(self._store, RUNS, len(self._store.units))
         self._notes: dict[str, JsonObject] = {}
 
     def notes(self) -> dict[str, JsonObject]:
@@ -78,6 +88,11 @@ class StoreWatch:
         finished = self._store.finished()
         self._notes = {name: note for name, note in self._notes.items() if name in finished}
         for name, note in self._store.markers(sorted(finished.difference(self._notes))):
+            if lacking := [key for key, kind in _NOTED.items() if not _fits(note.get(key), kind)]:
+                raise ValueError(
+                    f"the marker of unit {name} of {self._store.path} is damaged (no right {lacking[0]}): give the "
+                    "unit back with a check of the store, and run what made it once more."
+                )
             self._notes[name] = {key: value for key, value in note.items() if key != "chunks"}
         return self._notes
 
@@ -145,14 +160,37 @@ def open_grid(path: str | Path) -> xr.Dataset:
     """
     if description(place_of(path)) is None:
         return zarr_groups.open_group(path)
-    watch, grid = StoreWatch(path), dataset_of(UnitStore.open(path))
-    progress, kinds = watch.read(), {f"{note['device']} {note['dtype']}" for note in watch.notes().values()}
+    watch, store = StoreWatch(path), UnitStore.open(path)
+    grid, progress = dataset_of(store), watch.read()
+    kinds = {f"{note['device']} {note['dtype']}" for note in watch.notes().values()}
     share = progress.done / progress.total if progress.total else progress.units_done / progress.units
     kept = {name: value for name, value in grid.attrs.items() if name not in OWN_ATTRIBUTES}
-    grid = grid.isel({schema.SAMPLE: np.argsort(json.loads(grid.attrs[ORDER]))})
+    order = _whole_numbers(store, ORDER, grid.sizes[schema.SAMPLE])
+    if sorted(order) != list(range(len(order))):
+        raise damaged_attribute(store, ORDER, "expected every image once")
+    grid = grid.isel({schema.SAMPLE: np.argsort(order)})
     return grid.drop_attrs(deep=False).assign_attrs(
         kept | {"progress": share} | ({COMPUTED_WITH: sorted(kinds)} if len(kinds) > 1 else {})
     )
+
+
+def _fits(value: Any, kind: type) -> bool:
+    """Whether a value that a marker notes is of a type; numbers are finite, and none is negative."""
+    if kind is float:
+        return isinstance(value, (int, float)) and 0 <= value < float("inf")
+    return isinstance(value, kind) and (kind is not int or value >= 0)
+
+
+def _whole_numbers(store: UnitStore, name: str, count: int) -> list[int]:
+    """An attribute of a store that is a list of so many whole numbers."""
+    numbers = own_attribute(store, name)
+    if (
+        not isinstance(numbers, list)
+        or len(numbers) != count
+        or not all(isinstance(n, int) and n >= 0 for n in numbers)
+    ):
+        raise damaged_attribute(store, name, f"expected {count} whole numbers")
+    return numbers
 
 
 def _rate(notes: Mapping[str, JsonObject], runs: Mapping[str, int]) -> float:

@@ -29,10 +29,10 @@ DONE = "done"
 """Variable (bool, per cell) of finished cells; in the store only."""
 _DONE_ATTRS = {"long_name": "the cell is finished"}
 _DTYPE, _VERSION = "dtype", "version_"
-_LAYOUT, RUNS, ORDER = "store_layout", "store_runs", "store_order"
+LAYOUT, RUNS, ORDER = "store_layout", "store_runs", "store_order"
 COMPUTED_WITH = "computed_with"
 """Attribute of grids whose units were computed with several dtypes or types of device: which."""
-OWN_ATTRIBUTES = (_LAYOUT, RUNS, ORDER, BOOKKEEPING)
+OWN_ATTRIBUTES = (LAYOUT, RUNS, ORDER, BOOKKEEPING)
 _COMPUTED_WITH = f"{FILES}/computed_with.json"
 """File that says the dtype and the type of device of the first unit."""
 _ALSO_WITH = f"{FILES}/also_computed_with-"
@@ -157,8 +157,16 @@ class SweepStore:
 
     @property
     def layout(self) -> JsonObject:
-        """How the run is cut into units."""
-        layout: JsonObject = json.loads(self.there.attributes[_LAYOUT])
+        """How the run is cut into units: whole numbers by name.
+
+        Raises
+        ------
+        ValueError
+            If the store says something else.
+        """
+        layout = own_attribute(self.there, LAYOUT)
+        if not isinstance(layout, dict) or not all(isinstance(one, int) and one >= 1 for one in layout.values()):
+            raise damaged_attribute(self.there, LAYOUT, "expected whole numbers, 1 or more, by name")
         return layout
 
     def create(
@@ -204,7 +212,7 @@ class SweepStore:
                               one.dtype.itemsize) for name, one in template.items() if name not in self._fixed
         }  # fmt: skip
         template = template.assign_attrs(
-            {_LAYOUT: json.dumps(layout), RUNS: json.dumps(list(runs.values())), ORDER: json.dumps(list(order))}
+            {LAYOUT: json.dumps(layout), RUNS: json.dumps(list(runs.values())), ORDER: json.dumps(list(order))}
         )
         self._store = UnitStore.create(
             self.path, template, cut, kind=self._kind, settings=self._settings, units=list(runs)
@@ -296,6 +304,28 @@ class SweepStore:
 
 _TEXT = 32
 """Bytes of a text, about."""
+
+
+def own_attribute(store: UnitStore, name: str) -> Any:
+    """What a store notes for itself beside its dataset.
+
+    Raises
+    ------
+    ValueError
+        If it is not there, or is no JSON.
+    """
+    try:
+        return json.loads(store.attributes[name])
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        raise damaged_attribute(store, name, error) from error
+
+
+def damaged_attribute(store: UnitStore, name: str, what: object) -> ValueError:
+    """The error of an attribute that was changed."""
+    return ValueError(
+        f"the layout of the store {store.path} is damaged (attribute '{name}': {what}): copy it again, or give a new "
+        "path."
+    )
 
 
 def open_unit_store(path: str | Path) -> UnitStore:

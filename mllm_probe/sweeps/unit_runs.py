@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mllm_probe.sweeps.identity import identity
 from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.shard import Shard
 from mllm_probe.sweeps.store_inputs import has_inputs, save_inputs
-from mllm_probe.sweeps.sweep_store import COMPUTED_WITH, SweepStore
+from mllm_probe.sweeps.sweep_store import COMPUTED_WITH, LAYOUT, SweepStore, damaged_attribute
 from mllm_probe.sweeps.unit_sizes import STRETCHED, lay_out
 from mllm_probe.sweeps.units import Layout, Unit, Units
 from mllm_probe.typing import Attributes
@@ -121,8 +122,10 @@ class UnitRuns:
     @cached_property
     def _units(self) -> Units:
         """Units of a store that is there."""
-        job = self._job
-        return Units(job.settings.axes, job.cells, job.skipped, Layout(**self._store.layout))
+        job, plain = self._job, self._store.layout
+        if set(plain) != {one.name for one in fields(Layout)}:
+            raise damaged_attribute(self._store.there, LAYOUT, f"it has {', '.join(plain) or 'nothing'}")
+        return Units(job.settings.axes, job.cells, job.skipped, Layout(**plain))
 
     def _prepare(self) -> None:
         """Make ready to run units as the store has cut them."""
