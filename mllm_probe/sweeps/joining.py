@@ -60,9 +60,8 @@ def run_unit(store: str, unit: str, *, mixed: bool = False) -> None:
     """
     with _JOINING:  # a model computes for one at a time
         if store not in _JOINED:
-            _JOINED[store] = joined(
-                store, trust_remote_code=True, mixed=mixed
-            )  # whoever sends units has loaded the model
+            # Whoever sends units has loaded the model.
+            _JOINED[store] = joined(store, trust_remote_code=True, mixed=mixed)
         engine = _JOINED[store]
         if engine is not None:
             engine.run_unit(unit)

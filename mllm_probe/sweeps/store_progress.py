@@ -176,9 +176,10 @@ def open_grid(path: str | Path) -> xr.Dataset:
 
 def _fits(value: Any, kind: type) -> bool:
     """Whether a value that a marker notes is of a type; numbers are finite, and none is negative."""
-    if kind is float:
-        return isinstance(value, (int, float)) and 0 <= value < float("inf")
-    return isinstance(value, kind) and (kind is not int or value >= 0)
+    if kind is str:
+        return isinstance(value, str)
+    numbers = int if kind is int else (int, float)
+    return isinstance(value, numbers) and 0 <= value < float("inf")
 
 
 def _whole_numbers(store: UnitStore, name: str, count: int) -> list[int]:
