@@ -18,7 +18,9 @@ MOST_BARE = 9
 @pytest.fixture(scope="module")
 def setting() -> Setting:
     made = Setting(Path())
-    assert made.grid.sizes  # made before the first try, whose time is limited
+    # Made before the first try, whose time is limited.
+    assert all(one.sizes for one in (made.grid, made.captured, made.swept))
+    assert made.vector_file.is_file() and made.image_file.is_file()
     return made
 
 
