@@ -145,3 +145,12 @@ def _write(file: Path, text: str) -> None:
     partial_file = file.with_suffix(".partial")
     partial_file.write_text(text)
     partial_file.rename(file)
+
+
+def write_files(folder: Path, when: str) -> None:
+    """Write three files, and die at the second."""
+    killed.at_file(folder, when, 2, killed.kill)
+    for number in range(3):
+        file = folder / f"{number}.partial"
+        file.write_bytes(b"0123456789")
+        os.replace(file, file.with_suffix(".done"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import subject
+from tests.faults import children, subject
 from tests.faults.judging import copied, require_readable, require_whole
 from tests.faults.promises import PROMISES
 from tests.faults.tally import Setting, Tally, Whole, scratch
@@ -79,17 +78,9 @@ def test_a_store_that_differs_is_not_taken_for_the_whole_one(place: tuple[Path, 
 
 @pytest.mark.parametrize(("when", "left", "partial"), [("write", 1, 1), ("rename", 1, 1), ("placed", 2, 0)])
 def test_a_process_dies_at_the_file_that_was_said(tmp_path: Path, when: str, left: int, partial: int) -> None:
-    process = killed.forked(_write_files, tmp_path, when)
+    process = killed.forked(children.write_files, tmp_path, when)
     process.join()
     assert process.exitcode == -signal.SIGKILL
     assert len(list(tmp_path.glob("*.done"))) == left and len(list(tmp_path.glob("*.partial"))) == partial
     sizes = [file.stat().st_size for file in tmp_path.glob("*.partial")]
     assert sizes == ([5] if when == "write" else [10] * partial)
-
-
-def _write_files(folder: Path, when: str) -> None:
-    killed.at_file(folder, when, 2, killed.kill)
-    for number in range(3):
-        file = folder / f"{number}.partial"
-        file.write_bytes(b"0123456789")
-        os.replace(file, file.with_suffix(".done"))

@@ -155,7 +155,7 @@ def test_grids_beyond_all_bounds_are_refused_before_memory_is_taken(tiny, pictur
     runs = 4 * 4 * 2 * (1 + 2 * 10**9)
     with pytest.raises(ValueError, match=rf"1,000,000,000 draws of 2 controls are up to {runs:,} steered.* 10,000,000"):
         sweeps.plan(tiny, vectors, pictures[:1], draws=10**9)
-    with pytest.raises(MemoryError, match=r"of up to 1,000,000,000 tokens take .* GB, and .* GB are free"):
+    with pytest.raises(MemoryError, match=r"of up to 1,000,000,000 tokens take .* TB, and .* GB are free"):
         sweeps.sweep(tiny, vectors, pictures[:1], metrics=("tokens",), max_new_tokens=10**9)
 
 
