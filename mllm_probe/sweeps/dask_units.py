@@ -127,6 +127,7 @@ class Cluster:
             What a worker raised, such as an error of the disk.
         """
         from distributed import as_completed
+        from distributed.comm import CommClosedError
 
         left, units, running = deque(missing), dict[Any, OneUnit](), as_completed(loop=self.client.loop)
         try:
@@ -142,7 +143,10 @@ class Cluster:
                 future = next(running)
                 if future.cancelled():  # its own error is one that ``except Exception`` does not catch
                     raise self._lost(store, "it took back the units that it was given")
-                future.result()
+                try:
+                    future.result()
+                except CommClosedError as error:
+                    raise self._lost(store, f"the connection to it is closed ({error})") from error
                 yield load(units.pop(future))
         finally:
             with suppress(Exception):  # a scheduler that is gone has nothing to take back
