@@ -179,7 +179,7 @@ def _read(path: str | Path) -> JsonObject:
     if content is None:
         raise FileNotFoundError(f"there is no settings file at {path}; expected TOML, such as `model = 'scenes-4l'`.")
     if len(content) > _MOST_BYTES:
-        raise ValueError(f"{path} has {len(content):,} bytes or more: a file of settings has {_MOST_BYTES:,} at most.")
+        raise ValueError(f"{path} has over {_MOST_BYTES:,} bytes, more than a file of settings has.")
     try:
         return tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:

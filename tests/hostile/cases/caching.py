@@ -252,7 +252,7 @@ TRIES = [
             ("an empty folder", ".", "there is no store at ."),
             ("a file", __file__, "holds no store of this package"),
             ("a number", 5, "expected the path"),
-            ("an address", "s3://bucket/a.zarr", "there is no store"),
+            ("an address", "s3://bucket", "expected s3://BUCKET/NAME"),
             ("a NUL", "a\0b", "NUL"),
             ("no name", "", "there is no store"),
         ]

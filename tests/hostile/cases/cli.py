@@ -97,7 +97,7 @@ _PLAIN: list[tuple[str, ...]] = [
     ("requires an argument", "report"),
     ("there is no Zarr store at nowhere.zarr", "report", "nowhere.zarr", "page.html"),
     ("requires an argument", "report", "nowhere.zarr", "page.html", "--metric"),
-    ("there is no Zarr store", "report", "http://x.invalid/a.zarr", "page.html"),
+    ("expected a folder, or an address", "report", "http://x.invalid/a.zarr", "page.html"),
     ("There is no bundled model ''", "describe", ""),
     ("Expected a folder with a model", "describe", "../../nowhere"),
     ("There is no bundled model", "describe", "scenes-8l\x1b[31m"),

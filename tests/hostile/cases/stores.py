@@ -111,7 +111,7 @@ TRIES = [
     Try(AREA, "no folder", lambda s: open_zarr(s.folder / "no"), "error", "no Zarr store"),
     Try(AREA, "None", lambda s: open_zarr(None), "error", "expected the path"),  # type: ignore[arg-type]
     Try(AREA, "a file", lambda s: open_zarr(__file__), "error", "no Zarr store"),
-    Try(AREA, "an address", lambda s: open_zarr("http://x.invalid/a.zarr"), "error", "no Zarr store"),
+    Try(AREA, "an address", lambda s: open_zarr("http://x.invalid/a.zarr"), "error", "expected a folder, or"),
     Try(AREA, "a map of no store", lambda s: mp.LayerConceptHeatmap(str(s.folder / "no")), "error", "no Zarr store"),
     Try("save_zarr", "over a sweep", _over(_sweep), "error", _LEFT),
     Try("save_zarr", "over another program's group", _over(_foreign), "error", _LEFT),

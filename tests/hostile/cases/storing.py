@@ -257,7 +257,7 @@ TRIES = [
             ("a file", __file__, "holds no store"),
             ("a number", 5, "expected the path"),
             ("a NUL", "a\0b", "NUL"),
-            ("an address", "gs://b/a.zarr", "no store at"),
+            ("an address", "gs://b", "expected gs://BUCKET/NAME"),
             ("None", None, "expected the path"),
         ]
     ),
