@@ -207,8 +207,9 @@ def sweep_iter(**arguments: Any) -> Grids:
     ----------
     model, vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
         As for :func:`sweep`.
-    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs, shard,
-    mixed
+    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs
+        As for :func:`sweep`.
+    shard, mixed
         As for :func:`sweep`.
 
     Yields
@@ -236,8 +237,9 @@ def plan(
         a prompt with its image.
     vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
         As for :func:`sweep`.
-    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs, shard,
-    mixed
+    max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs
+        As for :func:`sweep`.
+    shard, mixed
         As for :func:`sweep`.
     machine : Machine or str, optional
         Of a model without weights: what it is to run on, see :class:`mllm_probe.sweeps.Machine`; this CPU by default.
