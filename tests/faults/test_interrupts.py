@@ -22,10 +22,11 @@ import mllm_probe as mp
 from mllm_probe.activations import block_replacement, hooks
 from mllm_probe.activations.block_replacement import replaced_blocks
 from mllm_probe.activations.hooks import attached, before_backbone, before_block, callbacks
+from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.decoding import attention
 from mllm_probe.decoding.attention import FIELD, attention_configs, sharing_attention
 from mllm_probe.models import lock
-from tests.conftest import noise_picture
+from tests.conftest import noise_picture, put
 from tests.hooks import active_hooks
 from tests.patching.plain_interchange import pairs_of
 from tests.sweeps.helpers import random_vectors
@@ -65,6 +66,12 @@ CALLS: dict[str, Call] = {
     "stream": lambda model: list(mp.stream(model, IMAGES[0], steering=[None, steering(model)], max_new_tokens=STEPS)),
     "steer": steered_by_hand,
 }
+
+
+@pytest.fixture(scope="module")
+def tiny(device: str) -> Any:
+    """A model of its own: Python itself may keep a lock where Ctrl-C comes between a block and its end."""
+    return put(tiny_llava(), device)
 
 
 class Steps:

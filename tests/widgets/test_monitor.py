@@ -8,6 +8,7 @@ import weakref
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.studies.effect import effect
@@ -86,12 +87,10 @@ def test_a_sweep_runs_to_its_end_and_is_the_same_grid(given, small):
     np.testing.assert_allclose(monitor.grid.logprob, expected.logprob, rtol=1e-4, atol=1e-4)
     run = expected.logprob.notnull()
     own = run.sel(control="concept").isel(draw=0)
-    # Random directions are run once for all concepts.
-    assert (
-        monitor.total
-        == int(own.sum()) + sum(int(run.sel(control=kind).any("concept").sum()) for kind in ("random", "on_manifold"))
-        > 0
-    )
+    # Random directions are run once for all concepts, and opposite ones once at opposite strengths.
+    share = xr.where(run.strength.isin(-run.strength), 0.5, 1.0)
+    controls = [(run.sel(control=kind).any("concept") * share).sum() for kind in ("random", "on_manifold")]
+    assert monitor.total == int(own.sum()) + sum(map(int, controls)) > int(own.sum())
     assert repr(monitor) == f"SweepMonitor({monitor.total} of {monitor.total} runs, finished)"
     monitor.close()
 

@@ -95,15 +95,20 @@ def _of_session(session: int) -> dict[int, str]:
     return found
 
 
+_TIMES = 4
+"""Times that a command is begun until Ctrl-C comes while it works."""
+
+
 @promise("Ctrl-C at mllm-probe work, alone and with --workers: no process left behind", short=1, quick=3, full=9)
 def interrupted_command(setting: Setting, tally: Tally, tries: int) -> None:
     """The signal goes to the whole group, as a terminal sends it, or to the command alone, in turns."""
     for number in range(tries):
         workers = [] if number % 3 == 1 else ["--workers", "2"]
         alone = number % 3 == 2
-        store = half_of(setting, f"{number}.zarr")
         with tally.attempt(f"command {number} {' '.join(workers)}"):
-            _tried(setting, tally, store, workers, alone=alone)
+            # A command that was done before the signal came says nothing.
+            stores = (half_of(setting, f"{number}-{again}.zarr") for again in range(_TIMES))
+            assert any(_tried(setting, tally, store, workers, alone=alone) for store in stores), "done before Ctrl-C"
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,8 @@ def _command(setting: Setting, words: list[str], said: Path) -> _Command:
     return _Command(real.pid, lambda: real.poll() is not None, lambda: real.wait(PATIENCE))
 
 
-def _tried(setting: Setting, tally: Tally, store: Path, workers: list[str], *, alone: bool) -> None:
+def _tried(setting: Setting, tally: Tally, store: Path, workers: list[str], *, alone: bool) -> bool:
+    """Interrupt a command; False where it was done first."""
     after = len(subject.markers(store)) + setting.dice.randint(1, 3)
     pause, said = setting.dice.uniform(0, 0.05), store.with_suffix(".said")
     one = _command(setting, ["work", str(store), "--device", "cpu", *workers], said)
@@ -148,6 +154,8 @@ def _tried(setting: Setting, tally: Tally, store: Path, workers: list[str], *, a
         for pid in left:
             os.kill(pid, signal.SIGKILL)
     text = said.read_text()
+    if status == 0 and not left:
+        return False
     tally.lost["units kept"] += len(before)
     assert status == INCOMPLETE, f"ended with {status}: {text[-2000:]}"
     assert "the same command goes on" in text, text[-2000:]
@@ -156,3 +164,4 @@ def _tried(setting: Setting, tally: Tally, store: Path, workers: list[str], *, a
     assert before.items() <= subject.markers(store).items()
     assert subject.sweep_into(store).attrs["progress"] == 1
     require_whole(setting, store, before)
+    return True
