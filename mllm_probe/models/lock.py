@@ -96,15 +96,14 @@ class ModelLock:
             if self._owner == me:
                 self._depth += 1
                 return
-            # A waiting interactive job is noted before it waits, so that no other job can take the lock first. It is
-            # struck out even if waiting is interrupted, and the others must then test their condition again.
-            try:
-                if interactive:
-                    self._interactive_waiting.add(me)
-                self._changed.wait_for(lambda: self._owner is None and (interactive or not self._interactive_waiting))
-            finally:
-                self._interactive_waiting.discard(me)
-                self._changed.notify_all()
+            # A waiting interactive job is noted before it waits, so that no other job can take the lock first. Where
+            # waiting is interrupted, `_back_to` strikes it out, and the others test their condition again. No ``try``
+            # here: Ctrl-C on that line would leave the ``with`` block without its end (CPython 3.11).
+            if interactive:
+                self._interactive_waiting.add(me)
+            self._changed.wait_for(lambda: self._owner is None and (interactive or not self._interactive_waiting))
+            self._interactive_waiting.discard(me)
+            self._changed.notify_all()
             self._threads_before = torch.get_num_threads()
             self._depth, self._owner = 1, me
             if self.threads is not None:

@@ -70,7 +70,7 @@ CALLS: dict[str, Call] = {
 
 @pytest.fixture(scope="module")
 def tiny(device: str) -> Any:
-    """A model of its own: Python itself may keep a lock where Ctrl-C comes between a block and its end."""
+    """A model of its own: what Ctrl-C leaves on it is no other test's."""
     return put(tiny_llava(), device)
 
 
@@ -114,6 +114,7 @@ def state_of(model: Any) -> Any:
         [getattr(config, FIELD) for config in attention_configs(model)],
         [sorted(set(module.__dict__) & {"forward", "expand_kv"}) for module in modules],
         (model.lock._owner, model.lock._depth, model.lock._edits, set(model.lock._interactive_waiting)),
+        model.lock._changed._is_owned(),  # type: ignore[attr-defined]
         (torch.is_grad_enabled(), torch.get_num_threads(), threading.active_count()),
     )
 
