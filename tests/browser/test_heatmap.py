@@ -355,7 +355,7 @@ def test_a_stopped_sweep_goes_on_from_its_store_and_copied_code_runs(page: Page)
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("window 3–4")
     area.get_by_test_id("copy-code").click()
     expect(area.get_by_test_id("copy-status")).not_to_be_empty()
-    expect(run(page, I_EXEC)).to_contain_text("difference")
+    expect(run(page, I_EXEC)).to_contain_text("difference", timeout=SLOW)  # a sweep of its own
     assert page.locator(".jp-OutputArea-output[data-mime-type*=error]").count() == 0
     area.get_by_test_id("copy-csv").click()
     page.screenshot(path=SHOTS / "heatmap-real.png")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import importlib
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -33,7 +35,17 @@ def quiet() -> None:
 
 def start(target: Callable[..., None], *arguments: Any, **named: Any) -> BaseProcess:
     """A process in which everything is imported and the model is loaded."""
-    return killed.forked(target, *arguments, preload="tests.faults.warm", **named)
+    return killed.forked(_warmed, target, *arguments, preload="tests.faults.warm", **named)
+
+
+def _warmed(target: Callable[..., None], *arguments: Any, **named: Any) -> None:
+    """Run a target where everything is imported, also where the server of processes was another test's.
+
+    Ctrl-C is heard whatever the test's own process does with it: shells have commands in the background ignore it.
+    """
+    importlib.import_module("tests.faults.warm")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    target(*arguments, **named)
 
 
 def fill(store: Path, report: Path, *, shard: str | None = None, death: tuple[str, int] | None = None,

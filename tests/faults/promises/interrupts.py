@@ -95,6 +95,11 @@ def _of_session(session: int) -> dict[int, str]:
     return found
 
 
+_HEARS = """import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have commands in the background ignore it
+from mllm_probe.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 _TIMES = 4
 """Times that a command is begun until Ctrl-C comes while it works."""
 
@@ -133,7 +138,7 @@ def _command(setting: Setting, words: list[str], said: Path) -> _Command:
         return _Command(warm.pid, lambda: not warm.is_alive(), joined)
     with said.open("w") as output:
         real = subprocess.Popen(
-            [sys.executable, "-m", "mllm_probe.cli", *words], stdout=output, stderr=output, start_new_session=True
+            [sys.executable, "-c", _HEARS, *words], stdout=output, stderr=output, start_new_session=True
         )
     return _Command(real.pid, lambda: real.poll() is not None, lambda: real.wait(PATIENCE))
 
