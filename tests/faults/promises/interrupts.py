@@ -152,7 +152,8 @@ def _tried(setting: Setting, tally: Tally, store: Path, workers: list[str], *, a
         wait_for_units(store, after, one.over)
         time.sleep(pause)
         before = subject.markers(store)
-        (os.kill if alone else os.killpg)(one.pid, signal.SIGINT)
+        with suppress(ProcessLookupError):  # it is done
+            (os.kill if alone else os.killpg)(one.pid, signal.SIGINT)
         status = one.ended()
     finally:
         left = _left_behind(one.pid)
