@@ -359,10 +359,6 @@ class UnitStore:
             write_new_key(self._writing, key, content)
             self.place.flush([key])
 
-    def file_names(self, folder: str) -> list[str]:
-        """Names of the files in a folder beside the arrays."""
-        return names_below(self._store, folder)
-
     def get_file(self, key: str) -> bytes | None:
         """Content of a file beside the arrays; None where there is none."""
         return read_key(self._store, key)

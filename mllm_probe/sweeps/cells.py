@@ -123,9 +123,7 @@ def plan_cells(
     edits = distinct_edits(axes, shared, duplicates)
     runs: dict[tuple[str, int, int, int], list[tuple[str, int, int, int]]] = {}
     for strength in coarse_strengths(axes.strengths):
-        turned = (
-            axes.strengths.index(-axes.strengths[strength]) if -axes.strengths[strength] in axes.strengths else None
-        )
+        turned = _place_of(axes.strengths, -axes.strengths[strength])
         for (control, concept, draw), places in edits.items():
             run = (control, concept, draw, strength)
             if turned is not None and control in opposite and (control, concept, draw ^ 1, turned) in runs:

@@ -23,6 +23,7 @@ from mllm_probe.steering.controls import CONCEPT, CONTROLS, DEFAULT_CONTROLS, is
 from mllm_probe.sweeps.cells import Axes, plan_cells
 from mllm_probe.sweeps.grid_size import bytes_of
 from mllm_probe.sweeps.readable_sizes import duration_text, size_text
+from mllm_probe.sweeps.reference_scorer import BATCH
 
 PlannedModel: TypeAlias = str | Path | PretrainedConfig
 """What stands for a model before it has weights."""
@@ -30,8 +31,6 @@ NIGHT_HOURS = 10.0
 _ROWS = 256
 RUN_SECONDS = 3e-4
 """Of a run in the interpreter: 0.24 to 0.34 ms of one core, measured with a random model of width 16."""
-_ANSWERS = 16
-"""Answers that perplexity reads together."""
 
 
 @dataclass(frozen=True)
@@ -445,8 +444,8 @@ class _Work:
         if "forced" in reads:
             parts["unsteered answer"] = self._tokens(0.5, per_call, self.steps - 1) * self.chunks
         if "reference" in reads:
-            batches = math.ceil(self.rows * self.images / _ANSWERS)
-            parts["perplexity"] = self._tokens(1.0, _ANSWERS, self.steps) * batches
+            batches = math.ceil(self.rows * self.images / BATCH)
+            parts["perplexity"] = self._tokens(1.0, BATCH, self.steps) * batches
         return parts
 
     def _vision(self) -> Cost:

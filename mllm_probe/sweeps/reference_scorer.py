@@ -23,7 +23,7 @@ from mllm_probe.schema import ROLES
 from mllm_probe.steering.trials import path_of
 from mllm_probe.sweeps.samples import Samples
 
-_BATCH = 16
+BATCH = 16
 """Answers that are read together: always so many, filled up to a length that each answer has by itself. In a batch of
 a fixed shape a row's numbers do not hang on the other rows (measured: equal to the bit from 8 rows on), so that an
 answer always scores the same."""
@@ -122,8 +122,8 @@ class ReferenceScorer:
                 alike.setdefault(answer, (concept, sample))
         for (condition, length), alike in missing.items():
             answers = list(alike)
-            for start in range(0, len(answers), _BATCH):
-                batch = answers[start : start + _BATCH]
+            for start in range(0, len(answers), BATCH):
+                batch = answers[start : start + BATCH]
                 found = self._score(condition, *alike[batch[0]], batch, length)
                 self._known.update(zip(((condition, answer) for answer in batch), found, strict=True))
         none = np.zeros(0, np.float32)
@@ -148,7 +148,7 @@ class ReferenceScorer:
 
     def _read(self, rows: Rows, answers: list[Answer], length: int) -> np.ndarray:
         """Log-probabilities [batch, length] of answers that are filled up to one length."""
-        device, filled = self.model.device, [*answers, *answers[:1] * (_BATCH - len(answers))]
+        device, filled = self.model.device, [*answers, *answers[:1] * (BATCH - len(answers))]
         padded = torch.tensor([[*a, *a[-1:] * (length - len(a))] for a in filled], dtype=torch.long, device=device)
         logits = [rows.logits[:, None], rows.feed(padded[:, :-1])]
         scores = [torch.log_softmax(part.float(), -1) for part in logits]
@@ -160,9 +160,9 @@ class ReferenceScorer:
         if condition not in self._begun:
             encoded = self._encoded(condition, concept, sample)
             shared = self._share(encoded)
-            rows = shared.start(_BATCH)
+            rows = shared.start(BATCH)
             if self.prefix:
-                rows.feed(torch.tensor(self.prefix, device=self.model.device).expand(_BATCH, -1))
+                rows.feed(torch.tensor(self.prefix, device=self.model.device).expand(BATCH, -1))
             self._begun[condition] = shared, rows
             budget = _SHARE * free_bytes(self.model.device)
             while len(self._begun) > 1 and sum(shared.nbytes for shared, _ in self._begun.values()) > budget:

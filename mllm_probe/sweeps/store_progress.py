@@ -16,7 +16,7 @@ from mllm_probe.activations.store_places import place_of
 from mllm_probe.activations.unit_dataset import dataset_of
 from mllm_probe.activations.unit_layout import description
 from mllm_probe.activations.unit_store import UnitStore
-from mllm_probe.sweeps.store_workers import Worker, workers_of
+from mllm_probe.sweeps.store_workers import Worker, kinds_of, workers_of
 from mllm_probe.sweeps.sweep_store import (
     COMPUTED_WITH,
     ORDER,
@@ -162,7 +162,7 @@ def open_grid(path: str | Path) -> xr.Dataset:
         return zarr_groups.open_group(path)
     watch, store = StoreWatch(path), UnitStore.open(path)
     grid, progress = dataset_of(store), watch.read()
-    kinds = {f"{note['device']} {note['dtype']}" for note in watch.notes().values()}
+    kinds = kinds_of(watch.notes().values())
     share = progress.done / progress.total if progress.total else progress.units_done / progress.units
     kept = {name: value for name, value in grid.attrs.items() if name not in OWN_ATTRIBUTES}
     order = _whole_numbers(store, ORDER, grid.sizes[schema.SAMPLE])
@@ -170,7 +170,7 @@ def open_grid(path: str | Path) -> xr.Dataset:
         raise damaged_attribute(store, ORDER, "expected every image once")
     grid = grid.isel({schema.SAMPLE: np.argsort(order)})
     return grid.drop_attrs(deep=False).assign_attrs(
-        kept | {"progress": share} | ({COMPUTED_WITH: sorted(kinds)} if len(kinds) > 1 else {})
+        kept | {"progress": share} | ({COMPUTED_WITH: kinds} if len(kinds) > 1 else {})
     )
 
 

@@ -53,6 +53,11 @@ def workers_of(notes: Iterable[JsonObject]) -> tuple[Worker, ...]:
     return tuple(_worker(key, own) for key, own in sorted(by.items()))
 
 
+def kinds_of(notes: Iterable[JsonObject]) -> list[str]:
+    """Types of device and of numbers that units were computed with, such as ``"cpu float32"``, in order."""
+    return sorted({f"{note['device']} {note['dtype']}" for note in notes})
+
+
 def _worker(key: tuple[str, str, str], notes: Sequence[JsonObject]) -> Worker:
     return Worker(
         *key,

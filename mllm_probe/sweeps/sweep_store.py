@@ -18,10 +18,10 @@ from mllm_probe.activations.device_array import dtype_name, on_host
 from mllm_probe.activations.store_places import place_of
 from mllm_probe.activations.store_settings import require_same
 from mllm_probe.activations.unit_layout import BOOKKEEPING, FILES
-from mllm_probe.activations.unit_markers import ENDING
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.sweeps.off_target_scores import Variables
 from mllm_probe.sweeps.record import Recorder
+from mllm_probe.sweeps.store_workers import kinds_of
 from mllm_probe.sweeps.units import Region
 from mllm_probe.typing import Attributes, Coordinates, JsonObject
 
@@ -35,8 +35,6 @@ COMPUTED_WITH = "computed_with"
 OWN_ATTRIBUTES = (LAYOUT, RUNS, ORDER, BOOKKEEPING)
 _COMPUTED_WITH = f"{FILES}/computed_with.json"
 """File that says the dtype and the type of device of the first unit."""
-_ALSO_WITH = f"{FILES}/also_computed_with-"
-"""Beginning of the names of files that say others."""
 SWEEP, PATCH = "sweep", "patch"
 """Kinds of what a store holds."""
 
@@ -113,24 +111,17 @@ class SweepStore:
         store, own = self.there, {"device": device, _DTYPE: dtype}
         content = store.get_file(_COMPUTED_WITH)
         if content is None:
-            # Units of an earlier release: their markers say it.
-            first = next((marker for _, marker in store.markers(sorted(store.finished())[:1])), own)
-            store.put_file(_COMPUTED_WITH, json.dumps({name: first[name] for name in own}).encode())
+            store.put_file(_COMPUTED_WITH, json.dumps(own).encode())
             content = store.get_file(_COMPUTED_WITH)  # another process may have been first
         assert content is not None
         stored: dict[str, str] = json.loads(content)
         other = [f"{name}: stored {stored[name]!r}, here {own[name]!r}" for name in own if stored[name] != own[name]]
         if other and not self._mixed:
             raise self._another(other)
-        if other:
-            store.put_file(f"{_ALSO_WITH}{device}-{dtype}{ENDING}", json.dumps(own).encode())
 
     def computed_with(self) -> list[str]:
-        """Type of device and dtype of the units, such as ``"cpu float32"``; the first one first."""
-        names = [f"{FILES}/{name}" for name in sorted(self.there.file_names(FILES))]
-        keys = [_COMPUTED_WITH, *(name for name in names if name.startswith(_ALSO_WITH))]
-        noted = [json.loads(content) for content in map(self.there.get_file, keys) if content is not None]
-        return [f"{one['device']} {one[_DTYPE]}" for one in noted]
+        """Types of device and dtypes of the finished units, see :func:`mllm_probe.sweeps.store_workers.kinds_of`."""
+        return kinds_of(marker for _, marker in self.there.markers(sorted(self.there.finished())))
 
     def _another(self, what: Sequence[str]) -> ValueError:
         both = ", or allow both with mixed=True (--mixed), where each unit says its own"
