@@ -188,11 +188,11 @@ def provenance(model: Any = None, **facts: Any) -> dict[str, Any]:
     for key, value in facts.items():
         if value is not None:
             attributes[key] = list(value) if isinstance(value, tuple) else value
-    return attributes | {f"version_{name}": version for name, version in library_versions().items()}
+    return attributes | {f"version_{name}": version for name, version in dependency_versions().items()}
 
 
 @cache
-def library_versions() -> dict[str, str]:
+def dependency_versions() -> dict[str, str]:
     """Versions of the libraries that numbers come from, and of the package."""
     return {name: importlib.metadata.version(name) for name in ("torch", "transformers", "xarray")} | {
         "mllm_probe": package_version()

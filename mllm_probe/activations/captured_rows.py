@@ -12,7 +12,7 @@ import torch
 from mllm_probe.activations.captured_tokens import joined_labels
 from mllm_probe.activations.device_array import dtype_name, index_tensors
 from mllm_probe.activations.free_memory import require_room, share_of_free_bytes
-from mllm_probe.activations.not_finite import FiniteRows
+from mllm_probe.activations.not_finite import FiniteCounts
 from mllm_probe.models import ProbeModel
 from mllm_probe.tokens.places import Places
 
@@ -53,7 +53,7 @@ class CapturedRows:
         self._moved = self._places != own
         self._whole: torch.Tensor | None = None
         self._views: dict[int, torch.Tensor] = {}
-        self._finite = FiniteRows()
+        self._finite = FiniteCounts()
         if self.labels:
             self._require_room()
 

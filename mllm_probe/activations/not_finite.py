@@ -170,7 +170,7 @@ def unexplained(model: ProbeModel, what: str) -> str:
     )
 
 
-class FiniteRows:
+class FiniteCounts:
     """Activations of many batches, asked at the end whether all are finite: one wait for all of them."""
 
     def __init__(self) -> None:

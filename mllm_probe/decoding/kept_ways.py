@@ -65,7 +65,7 @@ def verdict_key(model: ProbeModel, kind: object) -> JsonObject:
     dict
         Architecture, attention, type, device type, library versions and the package's own code.
     """
-    versions = {name: value for name, value in schema.library_versions().items() if name != "xarray"}
+    versions = {name: value for name, value in schema.dependency_versions().items() if name != "xarray"}
     key = {
         "format": _FORMAT, **architecture(model.hf), "kind": kind, "dtype": str(model.dtype),
         "device": model.device.type, "versions": versions, "code": _own_code(),

@@ -17,11 +17,12 @@ from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import DEFAULT_METRICS
 from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.steering.operations import ChangeFunction, Operation
-from mllm_probe.sweeps.cost_model import CostEstimate, Machine, PlannedModel, estimate_sweep
+from mllm_probe.sweeps.cost_model import CostEstimate, PlannedModel, estimate_sweep
 from mllm_probe.sweeps.dask_units import Cluster, DaskClient, require_client
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.joining import joined, leave, run_unit
+from mllm_probe.sweeps.machines import Machine
 from mllm_probe.sweeps.requirements import check_requirements
 from mllm_probe.sweeps.samples import gather
 from mllm_probe.sweeps.settings import Settings

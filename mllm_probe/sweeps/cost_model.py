@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForImageTextToText, PretrainedConfig
+from transformers import PretrainedConfig
 
-from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import DEFAULT_METRICS, as_metrics
 from mllm_probe.models.argument_checks import described
-from mllm_probe.models.layout import find_layout, text_config
 from mllm_probe.steering.controls import CONCEPT, CONTROLS, DEFAULT_CONTROLS, is_antithetic, is_shared
 from mllm_probe.sweeps.cells import Axes, plan_cells
 from mllm_probe.sweeps.grid_size import bytes_of
+from mllm_probe.sweeps.machines import Machine, machine_of
+from mllm_probe.sweeps.model_size import ModelSize, size_of
 from mllm_probe.sweeps.readable_sizes import duration_text, size_text
 from mllm_probe.sweeps.reference_scorer import BATCH
 
@@ -29,159 +28,6 @@ PlannedModel: TypeAlias = str | Path | PretrainedConfig
 """What stands for a model before it has weights."""
 NIGHT_HOURS = 10.0
 _ROWS = 256
-RUN_SECONDS = 3e-4
-"""Of a run in the interpreter: 0.24 to 0.34 ms of one core, measured with a random model of width 16."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What one device does.
-
-    Attributes
-    ----------
-    name : str
-    flops : float
-        Floating-point operations in a second that matrix products reach.
-    bandwidth : float
-        Bytes in a second that are read from its memory.
-    memory : float
-        Bytes that a model and its rows may take.
-    call_seconds : float
-        What a call of one block takes beside its computation: the interpreter and the start of kernels.
-    run_seconds : float
-        What a run takes in the interpreter: its edit is made, its answer read, its scores are written.
-    """
-
-    name: str
-    flops: float
-    bandwidth: float
-    memory: float
-    call_seconds: float
-    run_seconds: float = RUN_SECONDS
-
-    @classmethod
-    def measured(cls, dtype: torch.dtype = torch.float32) -> Machine:
-        """The CPU of this machine, by a product of matrices, a copy, and a small block: about a second."""
-        a, some = torch.rand(512, 512, dtype=dtype), torch.rand(1 << 23)
-        product, copied = _best(lambda: a @ a), _best(some.clone)
-        small = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
-        one = torch.rand(1, 1, 8)
-        with torch.no_grad():
-            call = _best(lambda: small(one))
-        return cls(
-            name="this CPU",
-            flops=2 * 512**3 / product,
-            bandwidth=2 * some.nbytes / copied,
-            memory=float(free_bytes(torch.device("cpu"))),
-            call_seconds=_BLOCK_CALLS * call,
-        )
-
-
-_BLOCK_CALLS = 3.0
-"""Time of a block of a language model in Transformers, with its hooks and its cache, by that of PyTorch's small one."""
-
-MACHINES: Mapping[str, Machine] = {
-    machine.name: machine
-    for machine in (
-        Machine("H100", 989e12 * 0.5, 3.35e12 * 0.7, 80e9 * 0.85, 3e-4),
-        Machine("A100", 312e12 * 0.5, 2.04e12 * 0.7, 80e9 * 0.85, 3e-4),
-        Machine("L40S", 362e12 * 0.5, 0.864e12 * 0.7, 48e9 * 0.85, 3e-4),
-    )
-}
-"""Data sheets (dense bfloat16), of which half the operations, seven tenths of the bandwidth and 85 % of the memory are
-counted as reachable. Nothing of it was measured for this package."""
-
-
-@dataclass(frozen=True)
-class ModelSize:
-    """Numbers of a model that decide its costs.
-
-    Attributes
-    ----------
-    name : str
-    blocks, width, vocabulary : int
-    block_parameters, vision_parameters, head_parameters, parameters : int
-        Of all blocks, of vision tower and projector, of the head, and of the whole.
-    weight_bytes : int
-    cache_bytes : int
-        Keys and values of one token in all blocks.
-    width_of_attention : int
-        Heads × their width.
-    image_patches : int
-        Patches that the vision tower reads of one image.
-    """
-
-    name: str
-    blocks: int
-    width: int
-    vocabulary: int
-    block_parameters: int
-    vision_parameters: int
-    head_parameters: int
-    parameters: int
-    weight_bytes: int
-    cache_bytes: int
-    width_of_attention: int
-    image_patches: int
-
-
-def size_of(
-    model: str | Path | PretrainedConfig | nn.Module, dtype: torch.dtype | None = None, image_tokens: int = 0
-) -> ModelSize:
-    """Sizes of a model, from its configuration alone: it is built on the meta device, without weights.
-
-    Parameters
-    ----------
-    model : str, Path, PretrainedConfig or PreTrainedModel
-        A name on the Hub or a folder, of which ``config.json`` is read; or a configuration; or a model.
-    dtype : torch.dtype, optional
-        That of the configuration (or the model) by default, else bfloat16.
-    image_tokens : int
-        Of one image; where the configuration does not say how many patches an image has.
-    """
-    if isinstance(model, nn.Module):
-        hf: Any = model
-        dtype = dtype or hf.dtype
-    else:
-        config = AutoConfig.from_pretrained(str(model)) if isinstance(model, (str, Path)) else model
-        if not isinstance(config, PretrainedConfig):
-            raise ValueError(f"expected a configuration, a name on the Hub or a folder; got {described(model)}.")
-        dtype = dtype or getattr(config, "dtype", None) or torch.bfloat16
-        with torch.device("meta"):
-            hf = AutoModelForImageTextToText.from_config(config)
-    layout, text = find_layout(hf), text_config(hf)
-    heads = getattr(text, "num_attention_heads", None) or 16
-    width = int(getattr(text, "hidden_size", None) or text.d_model)
-    key_heads, head_width = getattr(text, "num_key_value_heads", None) or heads, getattr(text, "head_dim", None)
-    head_width = head_width or width // heads
-    vision = [module for module in (layout.vision_tower, layout.projector) if module is not None]
-    return ModelSize(
-        name=getattr(hf.config, "_name_or_path", "") or type(hf).__name__,
-        blocks=len(layout.blocks),
-        width=width,
-        vocabulary=text.vocab_size,
-        block_parameters=_parameters(*layout.blocks),
-        vision_parameters=_parameters(*vision),
-        head_parameters=_parameters(layout.head),
-        parameters=_parameters(hf),
-        weight_bytes=_parameters(hf) * dtype.itemsize,
-        cache_bytes=2 * len(layout.blocks) * key_heads * head_width * dtype.itemsize,
-        width_of_attention=heads * head_width,
-        image_patches=_patches(hf.config, image_tokens),
-    )
-
-
-def _parameters(*modules: nn.Module) -> int:
-    return sum({id(p): p.numel() for module in modules for p in module.parameters()}.values())
-
-
-def _patches(config: PretrainedConfig, image_tokens: int) -> int:
-    """Patches of an image: of the size that the tower was made for, else those that its tokens are merged from."""
-    vision = getattr(config, "vision_config", config)
-    side, patch = getattr(vision, "image_size", None), getattr(vision, "patch_size", None)
-    if isinstance(side, int) and isinstance(patch, int):
-        return (side // patch) ** 2
-    return image_tokens * (getattr(vision, "spatial_merge_size", None) or 1) ** 2
 
 
 @dataclass(frozen=True)
@@ -331,7 +177,7 @@ def estimate(
     strengths, controls, draws, metrics, max_new_tokens
         As for ``sweep``, in unit ``residual`` with operation ``add``. Of ``shuffled``, as many draws as of the others.
     machine : Machine or str, optional
-        A name of :data:`MACHINES`; this CPU, measured, by default.
+        A name of :data:`mllm_probe.sweeps.MACHINES`; this CPU, measured, by default.
     dtype : torch.dtype, optional
         That of the configuration by default.
 
@@ -344,7 +190,7 @@ def estimate(
     >>> sweeps.estimate("org/name", concepts=48, images=1000, prompt_tokens=400, image_tokens=256, machine="H100")
     """
     size = size_of(model, dtype, image_tokens)
-    known = _machine(machine)
+    known = machine_of(machine)
     edited = size.blocks if layers is None else layers
     names = tuple(f"concept {number}" for number in range(concepts))
     counts = {CONCEPT: 1} | dict.fromkeys(_known_controls(controls), draws)
@@ -472,33 +318,8 @@ class _Work:
         return (size.block_parameters + size.head_parameters) * size.weight_bytes / size.parameters
 
 
-def _machine(machine: Machine | str | None) -> Machine:
-    if machine is None:
-        return Machine.measured()
-    if isinstance(machine, Machine):
-        return machine
-    if machine not in MACHINES:
-        raise ValueError(
-            f"machine: expected one of {', '.join(MACHINES)}, or a Machine with flops, bandwidth, memory and "
-            f"call_seconds; got {described(machine)}."
-        )
-    return MACHINES[machine]
-
-
 def _known_controls(controls: Sequence[str]) -> tuple[str, ...]:
     unknown = [name for name in controls if name not in CONTROLS]
     if unknown:
         raise ValueError(f"controls: expected some of {', '.join(CONTROLS)}; got '{unknown[0]}'.")
     return tuple(controls)
-
-
-def _best(job: Callable[[], object]) -> float:
-    """Least processor seconds of one call."""
-    found = []
-    for _ in range(5):
-        began, count = time.process_time(), 0
-        while time.process_time() - began < 0.02:
-            job()
-            count += 1
-        found.append((time.process_time() - began) / count)
-    return min(found)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,50 +15,14 @@ from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps.batches import Part, Scores
 from mllm_probe.sweeps.cells import Cell, no_pairs, scored_pairs
 from mllm_probe.sweeps.chunk_size import Limits
-from mllm_probe.sweeps.grid import CELL_DIMS
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.record import Recorder
 from mllm_probe.sweeps.scoring import Baseline
-from mllm_probe.sweeps.sweep_store import SweepStore
-from mllm_probe.sweeps.units import Layout, Units
+from mllm_probe.sweeps.stopwatch import Seconds, Stopwatch
 
 _TRIED = (8, 40)
-_COPIED = 1 << 24
 _TIMED_SECONDS = 2.0
 """A chunk of the sweep's own size is timed where it takes about as long, else the largest that does."""
-
-
-@dataclass(frozen=True)
-class Seconds:
-    """Time on the wall, and of the processor."""
-
-    wall: float = 0.0
-    cpu: float = 0.0
-
-    def __add__(self, other: Seconds) -> Seconds:
-        return Seconds(self.wall + other.wall, self.cpu + other.cpu)
-
-    def __sub__(self, other: Seconds) -> Seconds:
-        return Seconds(max(self.wall - other.wall, 0.0), max(self.cpu - other.cpu, 0.0))
-
-    def __mul__(self, times: float) -> Seconds:
-        return Seconds(self.wall * times, self.cpu * times)
-
-
-class Stopwatch:
-    """Adds up the time that is spent inside :meth:`running`."""
-
-    def __init__(self) -> None:
-        self.spent = Seconds()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Count the time of a block."""
-        wall, cpu = time.perf_counter(), time.process_time()
-        try:
-            yield
-        finally:
-            self.spent += Seconds(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 @dataclass(frozen=True)
@@ -94,15 +54,6 @@ class Costs:
     row: Seconds
     batches_per_row: float
     batch: Seconds
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What a store takes: bytes on the disk when it is full, and the time of writing a unit."""
-
-    bytes_of_unit: int
-    bytes_of_all: int
-    each: Seconds
 
 
 class Probe:
@@ -238,40 +189,3 @@ class Probe:
         if self.recorder is None:
             return job.scorer.run(shared, [part], known)
         return job.scorer.run(shared, [part], known, self.recorder.reading(shared, part, unsteered=not cells))
-
-
-def copying(count: int) -> Seconds:
-    """Time of going once through so many bytes of memory."""
-    some, watch = np.ones(min(max(count, 1), _COPIED), np.uint8), Stopwatch()
-    with watch.running():
-        some.copy()
-    return watch.spent * (count / len(some))
-
-
-def probe_store(job: Job, layout: Layout) -> Stored:
-    """Write a unit of a sweep, filled with noise, into a temporary store."""
-    grid = job.grid()
-    for name, values in grid.cells.items():
-        if values.dtype == np.float32:
-            grid.cells[name] = np.random.default_rng(0).standard_normal(values.shape, np.float32)
-    units = Units(job.settings.axes, job.cells, job.skipped, layout)
-    steered, watch = [unit for unit in units.all if not unit.unsteered], Stopwatch()
-    if not steered:
-        return Stored(0, 0, Seconds())
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "probe.zarr"
-        store = SweepStore(path, {}, CELL_DIMS)
-        runs = {unit.name: units.count(unit) for unit in units.all}
-        store.create(
-            grid, grid.coordinates(job.coordinates()), {}, recorder=None, chunks=units.chunks, runs=runs,
-            layout=layout.plain(), order=units.order,
-        )  # fmt: skip
-        empty, unit = _bytes_below(path), steered[0]
-        with watch.running():
-            store.save(unit.name, partial(units.regions, unit), grid, None, units.order, runs=1, seconds=0.0)
-        written = _bytes_below(path) - empty
-    return Stored(written, empty + written * len(steered), watch.spent)
-
-
-def _bytes_below(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

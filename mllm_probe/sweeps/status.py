@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mllm_probe.sweeps.readable_sizes import duration_text
 from mllm_probe.sweeps.store_progress import StoreProgress, StoreWatch
 from mllm_probe.sweeps.store_workers import Worker
 from mllm_probe.typing import JsonObject
@@ -41,19 +42,20 @@ class StoreStatus:
 
     def __str__(self) -> str:
         told = self.progress
-        left = "" if told.finished else f", {_spoken(self.seconds_left)} left"
+        known = self.seconds_left
+        left = "" if told.finished else f", {'unknown time' if known is None else duration_text(known)} left"
         rate = f"{told.rate:,.1f} runs per second" if told.rate else "no rate yet"
         lines = [
             f"{self.path}: {told.units_done:,} of {told.units:,} units, {told.done:,} of {told.total:,} runs "
             f"({told.done / max(told.total, 1):.0%}), {rate}{left}"
         ]
-        kinds = sorted({f"{one.device} {one.dtype}" for one in self.workers})
+        kinds = sorted({one.kind for one in self.workers})
         if len(kinds) > 1:
             lines.append(f"  mixed: its units were computed with {' and '.join(kinds)}")
         for one in self.workers:
-            ago = _spoken(max(time.time() - one.last, 0))
+            ago = duration_text(max(time.time() - one.last, 0))
             lines.append(
-                f"  {one.host}, {one.device} {one.dtype}, {one.processes} process{'es' * (one.processes > 1)}: "
+                f"  {one.host}, {one.kind}, {one.processes} process{'es' * (one.processes > 1)}: "
                 f"{one.units:,} units, {one.runs:,} runs, {one.rate:,.1f} per second of each, last {ago} ago"
             )
         if self.damaged is not None:
@@ -82,11 +84,3 @@ def store_status(path: str | Path, *, check: bool = False) -> StoreStatus:
     watch = StoreWatch(path)
     damaged = watch.mend() if check else None
     return StoreStatus(str(path), watch.read(), watch.workers(), damaged)
-
-
-def _spoken(seconds: float | None) -> str:
-    if seconds is None:
-        return "unknown time"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

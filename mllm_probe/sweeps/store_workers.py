@@ -34,6 +34,11 @@ class Worker:
     last: float
 
     @property
+    def kind(self) -> str:
+        """Type of device and of numbers, such as ``"cpu float32"``."""
+        return f"{self.device} {self.dtype}"
+
+    @property
     def rate(self) -> float:
         """Runs per second of one process while it works on a unit."""
         return self.runs / max(self.seconds, 1e-9)
@@ -55,7 +60,7 @@ def workers_of(notes: Iterable[JsonObject]) -> tuple[Worker, ...]:
 
 def kinds_of(notes: Iterable[JsonObject]) -> list[str]:
     """Types of device and of numbers that units were computed with, such as ``"cpu float32"``, in order."""
-    return sorted({f"{note['device']} {note['dtype']}" for note in notes})
+    return sorted({one.kind for one in workers_of(notes)})
 
 
 def _worker(key: tuple[str, str, str], notes: Sequence[JsonObject]) -> Worker:

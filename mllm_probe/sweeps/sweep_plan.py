@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
 
 from mllm_probe.activations.free_memory import free_bytes
-from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.models.part_devices import placement
 from mllm_probe.steering.controls import CONCEPT
 from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.chunk_size import Limits
@@ -19,9 +17,11 @@ from mllm_probe.sweeps.forwards import Forwards, conditions, count_forwards
 from mllm_probe.sweeps.grid_size import grid_bytes
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.planned_work import PlannedWork, planned_work, stored_work
-from mllm_probe.sweeps.probe import Costs, Probe, Seconds, Stored, copying, probe_store
+from mllm_probe.sweeps.probe import Costs, Probe
 from mllm_probe.sweeps.readable_sizes import duration_text, size_text
 from mllm_probe.sweeps.settings import Settings
+from mllm_probe.sweeps.stopwatch import Seconds, copying
+from mllm_probe.sweeps.store_probe import Stored, probe_store
 from mllm_probe.sweeps.unit_sizes import STRETCHED, lay_out
 
 MOST_RUNS = 10_000_000
@@ -88,7 +88,8 @@ class SweepPlan:
     seconds, cpu_seconds : float
         Wall clock and processor time of one process, from a measured probe of the first images.
     choosing_seconds : float
-        What choosing the path took, if the plan had to: each process that starts anew takes it once more.
+        What choosing the path took, if the plan had to: at most that once more in each process that starts anew, and
+        less where the verdict is kept on the disk.
     seconds_by_part : dict of str to float
         What ``seconds`` adds up.
     seconds_without_controls : float
@@ -140,9 +141,8 @@ class SweepPlan:
             + ", ".join(f"{name} {duration_text(s)}" for name, s in self.seconds_by_part.items() if s >= 0.005),
         ]
         if self.choosing_seconds >= 0.005:
-            lines.append(
-                f"          and {duration_text(self.choosing_seconds)} to choose the path, in every new process"
-            )
+            most = duration_text(self.choosing_seconds)
+            lines.append(f"          and {most} to choose the path; at most that in every new process")
         if self.units:
             lines.append(f"store     {self.units:,} units, about {size_text(self.bytes_on_disk)}")
         lines += [f"placement {device}: {parts}" for device, parts in self.placement.items()]
@@ -285,41 +285,3 @@ def _share_without_controls(job: Job, work: PlannedWork, parts: dict[str, Second
     rows = costs.chunk.wall * chunks + costs.row.wall * own * work.rows
     left = whole - parts["rows"].wall + rows - (1 - own) * (parts["perplexity"].wall + parts["grid"].wall)
     return left / whole if whole else 1.0
-
-
-def placement(model: ProbeModel) -> dict[str, str]:
-    """Which parts of a model lie on which device, where they lie on several.
-
-    Parameters
-    ----------
-    model : ProbeModel
-    """
-    layout = model.layout
-    named = {"embeddings": model.hf.get_input_embeddings(), "vision tower": layout.vision_tower}
-    named |= {"projector": layout.projector, "final norm": layout.final_norm, "head": layout.head}
-    found: dict[str, list[str]] = {}
-    blocks: dict[str, list[int]] = {}
-    for number, block in enumerate(layout.blocks):
-        blocks.setdefault(device_of(block), []).append(number)
-    for device, numbers in blocks.items():
-        found[device] = [f"blocks {_spans(numbers)}"]
-    for name, module in named.items():
-        if module is not None and (device := device_of(module)):
-            found.setdefault(device, []).append(name)
-    return {device: ", ".join(parts) for device, parts in found.items()} if len(found) > 1 else {}
-
-
-def device_of(module: nn.Module) -> str:
-    """Device of a module's first parameter, empty without any."""
-    return next((str(parameter.device) for parameter in module.parameters()), "")
-
-
-def _spans(numbers: Sequence[int]) -> str:
-    """Numbers as spans: 0–3, 5."""
-    spans: list[list[int]] = []
-    for number in numbers:
-        if spans and number == spans[-1][-1] + 1:
-            spans[-1].append(number)
-        else:
-            spans.append([number])
-    return ", ".join(f"{span[0]}–{span[-1]}" if len(span) > 1 else str(span[0]) for span in spans)

@@ -147,9 +147,9 @@ def test_a_key_names_everything_but_the_weights(device: str, kept: Path, monkeyp
     assert verdict_key(longer, ("kind", frozenset({"b", "a"})))["configuration"] != key["configuration"]
     model.hf.to(torch.bfloat16)
     assert verdict_key(model, ("kind", frozenset({"b", "a"})))["dtype"] != key["dtype"]
-    versions = schema.library_versions()
+    versions = schema.dependency_versions()
     for name in ("torch", "transformers", "mllm_probe"):
-        monkeypatch.setattr(schema, "library_versions", lambda name=name: versions | {name: "0"})
+        monkeypatch.setattr(schema, "dependency_versions", lambda name=name: versions | {name: "0"})
         assert verdict_key(other, "k")["versions"][name] == "0"
     assert set(key) == {"format", "class", "modules", "configuration", "kind", "dtype", "device", "versions", "code"}
 

@@ -14,7 +14,7 @@ import torch
 
 import mllm_probe as mp
 from mllm_probe import schema
-from mllm_probe.activations.not_finite import FiniteRows, find_fault
+from mllm_probe.activations.not_finite import FiniteCounts, find_fault
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.loading.verification import verify
 from mllm_probe.models import Request
@@ -242,7 +242,7 @@ def test_padding_is_not_looked_at(model: Any, noise: list[Any]) -> None:
 
 
 def test_rows_are_found_by_their_numbers() -> None:
-    rows = FiniteRows()
+    rows = FiniteCounts()
     assert rows.first_other() is None
     rows.add(0, {0: torch.tensor([4, 4]), 1: torch.tensor([4, 4])}, np.array([4, 4]))
     rows.add(2, {0: torch.tensor([4, 6]), 1: torch.tensor([3, 6])}, np.array([4, 6]))

@@ -9,7 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import mllm_probe.sweeps as sweeps
 from mllm_probe.decoding.row_bytes import cache_row_bytes
 from mllm_probe.sweeps import Machine, estimate
-from mllm_probe.sweeps.cost_model import Cost, size_of
+from mllm_probe.sweeps.cost_model import Cost
+from mllm_probe.sweeps.model_size import size_of
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
 WORDS = {"cat": [7, 8], "dog": [9]}

@@ -342,7 +342,7 @@ def test_other_libraries_are_warned_of_and_recorded(tmp_path, tiny, pictures, mo
     killed.small_chunks(monkeypatch.setattr)
     store = tmp_path / "grid.zarr"
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "library_versions", lambda: {"torch": "1.0"})
+        patch.setattr(schema, "dependency_versions", lambda: {"torch": "1.0"})
         grids = sweeps.sweep_iter(tiny, random_vectors(tiny), pictures[:2], store=store, **SMALL)
         next(grids)
         grids.close()

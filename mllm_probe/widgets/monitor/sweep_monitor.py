@@ -17,6 +17,7 @@ import xarray as xr
 from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.sweeps import StoreProgress
 from mllm_probe.sweeps.engine import Engine
+from mllm_probe.sweeps.readable_sizes import duration_text
 from mllm_probe.sweeps.store_workers import Worker
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
@@ -338,7 +339,7 @@ def _read(state: StoreProgress) -> Traits:
     silent = time.time() - state.updated
     note = _ELSEWHERE
     if silent > _SILENT and not state.finished:
-        note = f"Nothing was written for {_spoken(silent)}: the sweep was stopped, or is at work on a long step."
+        note = f"Nothing was written for {duration_text(silent)}: the sweep was stopped, or is at work on a long step."
     remaining = state.total - state.done
     return {
         "done": state.done,
@@ -349,10 +350,3 @@ def _read(state: StoreProgress) -> Traits:
         "seconds_left": remaining / state.rate if state.rate > 0 and not state.finished else None,
         "note": note,
     }
-
-
-def _spoken(seconds: float) -> str:
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
