@@ -64,3 +64,6 @@ export const layerName = (layer: number | undefined): string =>
 
 /** Words of an identifier: `visual_style` is “visual style”. */
 export const words = (identifier: string): string => identifier.replaceAll("_", " ");
+
+/** Whole percents of a share that is done: 100 only when all is. */
+export const percentDone = (share: number): number => Math.floor(share * 100);

@@ -3,6 +3,7 @@ import type { RenderProps } from "@anywidget/types";
 import base from "../base/base.css";
 import { h, show, widgetRoot } from "../base/dom";
 import { withKernelNote } from "../base/kernel";
+import { percentDone } from "../base/numbers";
 import { onThemeChange, readTheme, type Theme } from "../base/theme";
 import { Choices } from "./choices";
 import { Detail } from "./detail";
@@ -299,7 +300,7 @@ class View {
     const progress = this.model.get("progress");
     const status = this.model.get("status");
     const running = status === "running";
-    const percent = String(Math.round(progress * 100));
+    const percent = String(percentDone(progress));
     const count = running ? `${percent} %` : status === "idle" ? "" : status;
     if (this.count.textContent !== count) this.count.textContent = count;
     this.root.dataset.status = status;

@@ -1,5 +1,7 @@
 /** What the monitor says: facts with units, from the numbers of the kernel. */
 
+import { percentDone } from "../base/numbers";
+
 /** What one host computed with one kind of device. */
 export interface Worker {
   host: string;
@@ -76,7 +78,7 @@ const WORDS: Record<string, string> = {
 /** The state in words, with the share that is done. */
 export function heading(state: State): string {
   const word = WORDS[state.status] ?? state.status;
-  return state.status === "idle" ? word : `${word} · ${Math.floor(state.progress * 100)} %`;
+  return state.status === "idle" ? word : `${word} · ${percentDone(state.progress)} %`;
 }
 
 /** Name and text of each fact that is known. */
