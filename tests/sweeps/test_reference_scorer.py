@@ -11,7 +11,7 @@ import torch
 
 from mllm_probe.decoding.rows import whole_forward
 from mllm_probe.models import Request
-from mllm_probe.sweeps.reference_scorer import _BATCH, ReferenceScorer
+from mllm_probe.sweeps.reference_scorer import BATCH, ReferenceScorer
 from tests.conftest import noise_picture
 
 STEPS, PROMPT, IMAGES = 6, "what is it ?", 3
@@ -68,7 +68,7 @@ def test_all_answers_under_one_condition_are_read_in_few_calls(tiny: Any) -> Non
     for _, _, answer in every:
         if answer:
             by_length.setdefault(scorer._length(answer), set()).add(answer)
-    batches = sum(-(-len(own) // _BATCH) for length, own in by_length.items() if length > 1)
+    batches = sum(-(-len(own) // BATCH) for length, own in by_length.items() if length > 1)
     assert set(by_length) == {1, 2, 4, STEPS}
     # The prompt, its last token and the prefix once; then a call for each batch, none for answers of one token.
     assert first == 3 + batches and len(calls) == first
