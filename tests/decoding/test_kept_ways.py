@@ -15,7 +15,7 @@ import torch
 from mllm_probe import schema
 from mllm_probe.apps.zoo import FAMILIES, build, tiny_llava
 from mllm_probe.decoding import kept_ways, paths
-from mllm_probe.decoding.depth import DepthPrefix
+from mllm_probe.decoding.depth import DepthPrefix, Groups
 from mllm_probe.decoding.kept_ways import FOLDER, Verdict, keep_verdict, read_verdict, verdict_key
 from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.loading import wrap
@@ -76,6 +76,45 @@ def test_the_next_model_of_an_architecture_is_checked_and_not_tried(
     # Where the prompt is left alone the model's own cached decoding is the reference, and no whole forward is run.
     assert trials == (["whole"] if prompt_edited else [])
     assert (again.kind, again.one_by_one, again.tried) == (first.kind, first.one_by_one, first.tried)
+
+
+def test_a_trial_of_an_unedited_prompt_runs_one_row_as_a_whole_forward(
+    device: str, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = list[int]()
+    plain = paths.whole_forward
+
+    def counted(model: Any, encoded: Any, following: torch.Tensor, last: int) -> torch.Tensor:
+        rows.append(len(following))
+        return plain(model, encoded, following, last)
+
+    monkeypatch.setattr(paths, "whole_forward", counted)
+    assert chosen(device).kind is DepthPrefix and rows == [1]
+
+
+def test_where_cached_decoding_differs_every_row_is_compared_with_a_whole_forward(
+    device: str, kept: Path, trials: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = DepthPrefix.copied
+
+    def wrong(self: Any, rows: int) -> Any:
+        copied = plain(self, rows)
+        copied.logits = copied.logits + torch.linspace(0, 1, copied.logits.shape[-1]).to(copied.logits)
+        return copied
+
+    monkeypatch.setattr(DepthPrefix, "copied", wrong)
+    assert chosen(device).kind is DepthPrefix and trials == ["trial", "whole", "whole"]
+
+
+def test_a_way_that_confuses_rows_is_refused(device: str, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Groups.fed
+
+    def confused(self: Any, tokens: Any) -> Any:
+        return plain(self, tokens[[0] * len(tokens)])  # as if all rows had been fed the same tokens
+
+    monkeypatch.setattr(Groups, "fed", confused)
+    found = chosen(device)
+    assert found.kind is not DepthPrefix and "logits differ" in found.tried[DepthPrefix.path]
 
 
 def test_a_verdict_that_fails_its_check_is_thrown_away(
