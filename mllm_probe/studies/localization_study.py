@@ -38,7 +38,7 @@ from mllm_probe.studies.layer_spread import participation_ratio
 from mllm_probe.studies.logit_lens import lens_gap
 from mllm_probe.studies.multiverse import AGREEING, LOCALIZATION, counted
 from mllm_probe.studies.multiverse_runs import GRIDS as EVERY_WAY
-from mllm_probe.studies.multiverse_runs import contrast_in_every_way, half_of
+from mllm_probe.studies.multiverse_runs import contrast_in_every_way, halves_of
 from mllm_probe.studies.multiverse_runs import every_way as multiverse_runs
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT, read_out_of, read_out_of_patches
 from mllm_probe.studies.recovery import recovered
@@ -264,9 +264,10 @@ def _half_doses(grid: xr.Dataset) -> xr.Dataset:
 def _in_every_way(run: StudyRuns, seed: int) -> xr.Dataset:
     """Number of blocks of abstract concepts minus that of entities, in every way."""
     grids = multiverse_runs(run)
+    halves = halves_of(grids)
 
     def blocks(*, scope: str, statistic: str, half: str, **cell: Any) -> xr.DataArray:
-        values = half_of(grids, half, scope=scope, **cell)
+        values = halves(half, scope=scope, **cell)
         if statistic == "onset":
             cumulative = values.mean(SAMPLE)
             return participation_ratio(cumulative.where(cumulative[LAYER] >= 0, drop=True))

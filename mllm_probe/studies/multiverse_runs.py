@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ UNITS = ("residual", "vector")
 GRIDS = tuple(f"every way, {place}, {unit}" for place in PLACES for unit in UNITS)
 """Names of the grids."""
 STRENGTHS = (1.0, 2.0)
+Halves = Callable[..., xr.DataArray]
 _IMAGES, _DRAWS = 8, 4
 _METRICS = ("logprob", "named", "kept", "perplexity")
 
@@ -132,23 +134,27 @@ def contrast_in_every_way(
     return result.assign_attrs(headline_p=contrast(numbers, categories, *CATEGORIES, seed=seed).p, n_compared=fewest)
 
 
-def half_of(
-    grids: Mapping[str, xr.Dataset], half: str, *, scope: str, unit: str, metric: str, control: str, strength: float
-) -> xr.DataArray:
-    """Effect against one kind of control, on one half of the images.
+def halves_of(grids: Mapping[str, xr.Dataset]) -> Halves:
+    """How effects are read on half of the images; each score of a grid is made once, for all ways that it is part of.
 
     Parameters
     ----------
     grids : mapping of str to Dataset
         From :func:`every_way`.
-    half : {"first", "second"}
-    scope, unit, metric, control, strength
-        Of the multiverse.
 
     Returns
     -------
-    DataArray (concept, layer, sample)
+    callable
+        ``halves(half, scope=, unit=, metric=, control=, strength=)``, the values of the multiverse's aspects by their
+        names, gives the effect against one kind of control (concept, layer, sample).
     """
-    grid = grids[f"every way, {scope}, {unit}"]
-    values = value_by_image(grid, metric, against=control).sel({STRENGTH: strength}, drop=True)
-    return values.isel({SAMPLE: in_half(values.sizes[SAMPLE], half)})
+
+    @cache
+    def values(scope: str, unit: str, metric: str, control: str) -> xr.DataArray:
+        return value_by_image(grids[f"every way, {scope}, {unit}"], metric, against=control)
+
+    def halves(half: str, *, scope: str, unit: str, metric: str, control: str, strength: float) -> xr.DataArray:
+        own = values(scope, unit, metric, control).sel({STRENGTH: strength}, drop=True)
+        return own.isel({SAMPLE: in_half(own.sizes[SAMPLE], half)})
+
+    return halves

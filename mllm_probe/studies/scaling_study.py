@@ -33,7 +33,7 @@ from mllm_probe.studies.category_contrast import contrast
 from mllm_probe.studies.effect import effect, value_by_image
 from mllm_probe.studies.multiverse import SCALING, counted
 from mllm_probe.studies.multiverse_runs import GRIDS as EVERY_WAY
-from mllm_probe.studies.multiverse_runs import contrast_in_every_way, every_way, half_of
+from mllm_probe.studies.multiverse_runs import Halves, contrast_in_every_way, every_way, halves_of
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT, read_out_of
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 
@@ -279,9 +279,10 @@ def _in_every_way(runs: Sequence[StudyRuns], seed: int) -> xr.Dataset:
     several = [every_way(run) for run in runs]
     doublings = np.log2([float(len(run.model.layers)) for run in runs])
     known = {} if not all(several) or not np.ptp(doublings) else several[0]
+    readers = [halves_of(grids) for grids in several]
 
     def growth(*, layers: str, half: str, **cell: Any) -> xr.DataArray:
-        rungs = [_at_blocks(grids, layers, half, **cell) for grids in several]
+        rungs = [_at_blocks(halves, layers, half, **cell) for halves in readers]
         joined = xr.concat(rungs, RUNG, join="inner", coords="minimal", compat="override")
         slope = np.polyfit(doublings, joined.transpose(RUNG, CONCEPT).values, 1)[0]
         return joined.isel({RUNG: 0}, drop=True).copy(data=slope)
@@ -289,14 +290,14 @@ def _in_every_way(runs: Sequence[StudyRuns], seed: int) -> xr.Dataset:
     return contrast_in_every_way(SCALING, known, growth, seed)
 
 
-def _at_blocks(grids: Mapping[str, xr.Dataset], layers: str, half: str, **cell: Any) -> xr.DataArray:
+def _at_blocks(halves: Halves, layers: str, half: str, **cell: Any) -> xr.DataArray:
     """Effect of one model by concept: the mean over blocks, or at the block that is best on the other half."""
-    own = half_of(grids, half, **cell)
+    own = halves(half, **cell)
     values = mean(own.transpose(CONCEPT, LAYER, SAMPLE).values)
     if layers == "mean":
         numbers = mean(values)
     else:
-        other = half_of(grids, "second" if half == "first" else "first", **cell)
+        other = halves("second" if half == "first" else "first", **cell)
         numbers = values[np.arange(len(values)), _largest(mean(other.transpose(CONCEPT, LAYER, SAMPLE).values))]
     return xr.DataArray(numbers, {CONCEPT: own[CONCEPT].values, CATEGORY: (CONCEPT, own[CATEGORY].values)}, (CONCEPT,))
 

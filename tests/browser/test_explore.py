@@ -18,7 +18,6 @@ import logging, time
 import mllm_probe as mp
 from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.runner import Runner
-chunk_size.DEFAULT = chunk_size.Limits(rows=8)
 library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=12)
 explored = mp.explore("scenes-8l", library, strengths=(-1, 1, 2), draws=4)
 explored
@@ -40,12 +39,13 @@ assert explored.wait(300)
 """
 """The state in which every test begins, whatever the one before it did."""
 SLOW_SWEEP = """
+usual, chunk_size.DEFAULT = chunk_size.DEFAULT, chunk_size.Limits(rows=8)
 Runner._compute = lambda self, *chunk: (time.sleep(0.2), whole(self, *chunk))[1]
 few = [picture for concept in library.values() for picture in concept.negative[:1]]
 explored.monitor.watch(mp.sweep_iter(explored.panel.model, explored.vectors, few, strengths=(0.5, 1), layers=[2, 4, 6],
                                      metrics=("logprob",), controls=("random",), draws=4, progress=False));
 """
-FAST = "Runner._compute = whole"
+FAST = "Runner._compute, chunk_size.DEFAULT = whole, usual"
 WAIT = "assert explored.wait(300), (explored.bar.message, explored.monitor.message)"
 BREAK = """
 kept = []

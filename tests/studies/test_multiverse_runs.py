@@ -9,7 +9,7 @@ import xarray as xr
 import mllm_probe as mp
 from mllm_probe.studies import multiverse_runs, scaling_study
 from mllm_probe.studies.multiverse import LOCALIZATION, SCALING, Multiverse
-from mllm_probe.studies.multiverse_runs import GRIDS, contrast_in_every_way, contrasted, half_of
+from mllm_probe.studies.multiverse_runs import GRIDS, contrast_in_every_way, contrasted, halves_of
 
 WAYS = Multiverse("abstract minus entity", "blocks", {"half": ("first", "second"), "scale": (1.0, -1.0)},
                   {"half": "first", "scale": 1.0})  # fmt: skip
@@ -65,7 +65,7 @@ def grids(library):
 
 def test_halves_are_different_images_and_controls_are_taken_off(grids):
     cell = {"scope": "last_prompt+generated", "unit": "residual", "metric": "score", "strength": 1.0}
-    first, second = (half_of(grids, half, control="random", **cell) for half in ("first", "second"))
+    first, second = (halves_of(grids)(half, control="random", **cell) for half in ("first", "second"))
     assert (
         not set(first.sample.values) & set(second.sample.values)
         and abs(first.sizes["sample"] - second.sizes["sample"]) <= 1
@@ -73,7 +73,7 @@ def test_halves_are_different_images_and_controls_are_taken_off(grids):
     assert 0 < np.nanmax(abs(first.values)) <= 1
     (grid,) = grids.values()
     every = mp.effect(grid, "logprob").sel(strength=1.0)
-    halves = [half_of(grids, h, control="on_manifold", **cell | {"metric": "logprob", "strength": 1.0})
+    halves = [halves_of(grids)(h, control="on_manifold", **cell | {"metric": "logprob", "strength": 1.0})
               for h in ("first", "second")]  # fmt: skip
     joined = xr.concat(halves, "sample").mean("sample")
     expected = every.difference_from.sel(control="on_manifold")

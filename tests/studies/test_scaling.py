@@ -42,15 +42,31 @@ def test_the_best_cell_is_found_and_its_control_is_that_of_the_same_cell():
     assert found.best_layer == 4 and found.best_strength == pytest.approx(1.25)
 
 
-@pytest.fixture(scope="module")
-def study():
-    """Two models of the drawn world, on concepts of two categories."""
+def ladder():
+    """Two models of the drawn world, the deeper one first, and a library of two categories."""
     names = ["cat", "house", "tree", "symmetry", "chaos", "crowding"]
-    library = mp.concepts.scenes(concepts=names, pairs=16)
-    models = [mp.load("scenes-8l", device="cpu"), mp.load("scenes-4l", device="cpu")]
+    library = mp.concepts.scenes(concepts=names, pairs=8)
+    return [mp.load("scenes-8l", device="cpu"), mp.load("scenes-4l", device="cpu")], library
+
+
+@pytest.fixture(scope="module")
+def grids():
+    """What the study runs of each of them."""
+    models, library = ladder()
+    return {one.name: scaling_grids(one, library, progress=False) for one in models}
+
+
+@pytest.fixture(scope="module")
+def study(grids):
+    """The study, on grids that were run model by model."""
+    return without_multiverse(grids)
+
+
+def without_multiverse(grids):
+    """The study without its multiverse, whose many runs are tested in test_multiverse_runs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(multiverse_runs, "GRIDS", ())  # its many runs are tested in test_multiverse_runs
-        return scaling(models, library, progress=False)
+        patch.setattr(multiverse_runs, "GRIDS", ())
+        return scaling(*ladder(), grids=grids, progress=False)
 
 
 def test_models_stand_in_the_order_of_their_depth(study):
@@ -60,16 +76,9 @@ def test_models_stand_in_the_order_of_their_depth(study):
     assert (study.best >= study.matched - 0.5).all() and ((study.best_depth > 0) & (study.best_depth <= 1)).all()
 
 
-def test_grids_that_were_run_model_by_model_give_the_same_study(study):
-    names = ["cat", "house", "tree", "symmetry", "chaos", "crowding"]
-    library = mp.concepts.scenes(concepts=names, pairs=16)
-    models = [mp.load(name, device="cpu") for name in ("scenes-4l", "scenes-8l")]
-    grids = {one.name: scaling_grids(one, library, progress=False) for one in models}
+def test_grids_that_were_run_model_by_model_are_those_that_the_study_runs(study, grids):
     assert all(list(found) == list(GRIDS) for found in grids.values())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(multiverse_runs, "GRIDS", ())
-        again = scaling(models, library, grids=grids, progress=False)
-    xr.testing.assert_identical(again, study)
+    xr.testing.assert_identical(without_multiverse({"scenes-8l": grids["scenes-8l"]}), study)
 
 
 def test_the_summary_concludes_nothing_from_two_models_and_three_concepts(study):
