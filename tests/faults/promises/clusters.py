@@ -71,7 +71,7 @@ def _step(setting: Setting) -> int:
     return setting.dice.randint(1, setting.whole.units // 2)
 
 
-@promise("one of three Dask workers, SIGKILL, nothing run again by hand: bit for bit equal", short=0, quick=1, full=6)
+@promise("one of three Dask workers, SIGKILL, nothing run again by hand: bit for bit equal", short=0, quick=1, full=20)
 def killed_worker(setting: Setting, tally: Tally, tries: int) -> None:
     """While the client waits for the grid."""
     for number in range(tries):

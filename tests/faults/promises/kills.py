@@ -72,7 +72,7 @@ def killed_alone(setting: Setting, tally: Tally, tries: int) -> None:
                 require_sound(setting, store)
 
 
-@promise("one of three shards, SIGKILL, that shard run again: bit for bit equal", short=0, quick=2, full=10)
+@promise("one of three shards, SIGKILL, that shard run again: bit for bit equal", short=0, quick=2, full=20)
 def killed_shard(setting: Setting, tally: Tally, tries: int) -> None:
     """The two others run at the same time and are left alone."""
     for number in range(tries):
