@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ class Probe:
     choosing : Seconds
         Of choosing the path, where this process had not done so; a process that starts anew takes it once.
     image, alone : Seconds
-        That an image takes before its first row, and an unsteered run by itself.
+        That an image takes before its first row, and an unsteered run by itself; measured when they are asked for.
     prompt_bytes, row_bytes, free : int
         Memory of a prompt and of each row, on the safe side, and what is free.
     rows : int
@@ -83,23 +83,39 @@ class Probe:
     def __init__(self, job: Job, limits: Limits, *, records: bool = False) -> None:
         self._job, self.free = job, free_bytes(job.model.device)
         self.recorder = Recorder(job) if records and job.settings.record else None
-        choosing, opening, running = Stopwatch(), Stopwatch(), Stopwatch()
+        choosing = Stopwatch()
         with job.computing():
             with choosing.running():
                 encoded, _ = job.encoded(0), job.path
                 if job.scorer.reference is not None:
                     job.scorer.reference.prepare()
             self._shared = job.open(encoded)
-            self._run(self._shared, 0, [])  # what is done on first use is not timed
-            with opening.running():
-                sample = min(1, len(job.samples) - 1)
-                other = job.open(job.encoded(sample))
-            with running.running():
-                [(self._baseline, _)] = self._run(other if sample == 0 else self._shared, 0, [])
-        self.choosing, self.image, self.alone = choosing.spent, opening.spent, running.spent
+        self.choosing = choosing.spent
         self.prompt_bytes, self.row_bytes = self._shared.nbytes, job.row_bytes(encoded)
         self.rows = limits.chunk_rows(self.row_bytes, self.free)
         self._cells = self._typical()
+
+    @cached_property
+    def image(self) -> Seconds:
+        """What an image takes before its first row."""
+        job, watch = self._job, Stopwatch()
+        with job.computing(), watch.running():
+            job.open(job.encoded(min(1, len(job.samples) - 1)))
+        return watch.spent
+
+    @property
+    def alone(self) -> Seconds:
+        """What an unsteered run takes by itself."""
+        return self._unsteered[1]
+
+    @cached_property
+    def _unsteered(self) -> tuple[Baseline, Seconds]:
+        watch = Stopwatch()
+        with self._job.computing():
+            self._run(self._shared, 0, [])  # what is done on first use is not timed
+            with watch.running():
+                [(baseline, _)] = self._run(self._shared, 0, [])
+        return baseline, watch.spent
 
     def times(self, most: int) -> tuple[float, float]:
         """Wall seconds of a chunk and of each of its rows, all included, from two chunks of different size."""
@@ -162,7 +178,7 @@ class Probe:
     def _chunk(self, rows: int) -> None:
         job = self._job
         with job.computing():
-            self._run(self._shared, 0, self._cells[:rows], None if job.unsteered_in_chunks else self._baseline)
+            self._run(self._shared, 0, self._cells[:rows], None if job.unsteered_in_chunks else self._unsteered[0])
 
     def timed(self, rows: int) -> ChunkTime:
         """Run a chunk whose answers have not been read before."""
