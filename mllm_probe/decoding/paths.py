@@ -203,11 +203,11 @@ def _tested(model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bo
                 largest = _largest_difference(shared, trial, expected, tokens)
                 if largest > tolerance(model.dtype):
                     tried[str(path)] = f"logits differ from whole forwards by {largest:.1e} of their scale"
+            if expected is not None and not is_finite(expected).all():
+                require_finite(model, encoded)  # no way can be told right by numbers that are none
             if str(path) not in tried:
                 on_opened(shared)
                 return path
-            if expected is not None and not is_finite(expected).all():
-                require_finite(model, encoded)  # no way can be told right by numbers that are none
     return Path(WholeForwards, False, tried)
 
 

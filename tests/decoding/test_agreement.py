@@ -12,6 +12,7 @@ def test_difference_is_relative_to_the_scale():
 def test_other_shapes_and_nan_never_agree():
     assert difference(torch.zeros(2), torch.zeros(3)) == float("inf")
     assert difference(torch.tensor([1.0, torch.nan]), torch.tensor([1.0, 2.0])) == float("inf")
+    assert difference(torch.tensor([1.0, torch.nan]), torch.tensor([1.0, torch.nan])) == float("inf")
 
 
 def test_tokens_that_are_never_said_do_not_hide_a_difference():

@@ -117,6 +117,16 @@ def test_a_way_that_confuses_rows_is_refused(device: str, kept: Path, monkeypatc
     assert found.kind is not DepthPrefix and "logits differ" in found.tried[DepthPrefix.path]
 
 
+@pytest.mark.parametrize("prompt_edited", [False, True])
+def test_a_model_of_no_numbers_is_named_at_its_first_trial(device: str, kept: Path, prompt_edited: bool) -> None:
+    model, encoded = fresh(device)
+    with torch.no_grad():
+        model.layout.blocks[1].mlp.down_proj.weight[:, 1] = torch.nan
+    with pytest.raises(ValueError, match="NaN or infinity .* first in block 1"):
+        path_of(model, encoded, prompt_edited=prompt_edited)
+    assert not kept.exists()
+
+
 def test_a_verdict_that_fails_its_check_is_thrown_away(
     device: str, kept: Path, trials: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

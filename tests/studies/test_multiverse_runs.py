@@ -72,8 +72,8 @@ def test_halves_are_different_images_and_controls_are_taken_off(grids):
     )
     assert 0 < np.nanmax(abs(first.values)) <= 1
     (grid,) = grids.values()
-    every = mp.effect(grid, "logprob").sel(strength=1.0)
-    halves = [halves_of(grids)(h, control="on_manifold", **cell | {"metric": "logprob", "strength": 1.0})
+    every = mp.effect(grid, "logprob").sel(strength=2.0)
+    halves = [halves_of(grids)(h, control="on_manifold", **cell | {"metric": "logprob", "strength": 2.0})
               for h in ("first", "second")]  # fmt: skip
     joined = xr.concat(halves, "sample").mean("sample")
     expected = every.difference_from.sel(control="on_manifold")

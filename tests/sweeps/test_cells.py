@@ -231,6 +231,12 @@ def test_opposite_draws_at_opposite_strengths_are_run_once():
     assert {c.strength for c in cells if c.control == "random"} == {0, 3}, "strength -2 has no opposite"
 
 
+def test_the_last_of_an_odd_number_of_draws_has_no_opposite():
+    axes = Axes(("cat",), (0,), (-1.0, 1.0), {"concept": 1, "random": 3})
+    own = [(c.draw, c.strength) for c in plan_cells(axes, opposite=("random",)) if c.control == "random"]
+    assert sorted(own) == [(0, 1), (1, 1), (2, 0), (2, 1)]
+
+
 def edit_of(steering, layer):
     """Direction times dose at the last prompt token."""
     kinds = np.zeros((1, len(KINDS)), bool)
