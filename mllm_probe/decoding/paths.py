@@ -156,10 +156,12 @@ def _read(
     rows = list(first.batches[0][0])
     try:
         shared = path.open(model, encoded)
-        # That cached decoding equals whole forwards is the architecture's, which the verdict is kept by; what runs
-        # otherwise on another machine is the package's own attention and grouping of rows.
-        decodes = isinstance(shared, SharedPrefix) and not isinstance(shared, CopiedPrefix)
-        found = _decoded(shared, first, tokens, rows) if decodes else _whole(model, encoded, first, tokens, rows)
+        if isinstance(shared, SharedPrefix) and not isinstance(shared, CopiedPrefix):
+            # That cached decoding equals whole forwards is the architecture's, which the verdict is kept by; what runs
+            # otherwise on another machine is the package's own attention and grouping of rows.
+            found = _decoded(shared, first, tokens, rows)
+        else:
+            found = _whole(model, encoded, first, tokens, rows)
         expected = found.new_zeros(trial.rows, *found.shape[1:])
         expected[rows] = found
         largest = _largest_difference(shared, first, expected, tokens)
