@@ -161,6 +161,24 @@ def test_a_layout_that_its_process_did_not_finish_is_finished_by_the_next(server
     np.testing.assert_array_equal(store.read("value"), np.array([np.nan, np.nan, 5, 6, np.nan, np.nan], np.float32))
 
 
+def test_a_layout_whose_process_dies_between_two_files_is_finished_by_the_next(server, monkeypatch):
+    at, whole, plain, left = f"{AT}/half.zarr", f"{AT}/undisturbed.zarr", store_places.write_new_key, iter(range(3))
+
+    def dies(*arguments):
+        if next(left, None) is None:
+            raise SystemExit
+        return plain(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_places, "write_new_key", dies)
+        with pytest.raises(SystemExit):
+            small(at, 2)
+    small(whole, 2)
+    assert len(objects(at)) == 3 < len(objects(whole))
+    UnitStore.open(at)
+    assert set(objects(at)) == set(objects(whole))
+
+
 def test_a_capture_is_kept_there(server, tiny, pictures):
     held = mp.capture(tiny, pictures[:2], layers=[1])
     stored = mp.capture(tiny, pictures[:2], layers=[1], store=f"{AT}/acts.zarr")
