@@ -32,7 +32,8 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(KEEPING)
 PYTEST := $(RUN) $(BIN)/python -m pytest
 QUICKSTART := tutorials/00_quickstart.ipynb
 NOTEBOOK := notebooks/00_quickstart.ipynb
-WORKERS ?= 2
+# One more than two cores: those that drive a browser or wait for processes of their own leave a core idle.
+WORKERS ?= 3
 OLDEST := .venv-oldest/bin
 BENCHMARKS ?= capture latency growth sweep first_sweep prompt_sweep patch first_frame widgets
 

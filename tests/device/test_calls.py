@@ -88,7 +88,7 @@ def test_every_allowed_wait_is_made() -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_waits_and_uploads_do_not_grow_with_layers(name: str) -> None:
-    few, many = (ran(name, "sim", layers)[1] for layers in (4, 8))
+    few, many = (ran(name, "sim", layers)[1] for layers in (4, 6))
     assert own(many.waits) <= own(few.waits)
     assert own(many.uploads, GROWS) <= own(few.uploads, GROWS)
 

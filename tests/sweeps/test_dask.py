@@ -29,10 +29,11 @@ def given():
 
 
 @pytest.fixture(scope="module")
-def client():
-    """Of two workers with a thread each."""
+def client(tmp_path_factory):
+    """Of two workers with a thread each, whose files no other run on this machine shares."""
+    own = {"dashboard_address": None, "scheduler_port": 0, "local_directory": tmp_path_factory.mktemp("dask")}
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, scheduler_port=0) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, **own) as cluster,
         Client(cluster) as connected,
     ):
         yield connected
