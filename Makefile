@@ -32,8 +32,8 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(KEEPING)
 PYTEST := $(RUN) $(BIN)/python -m pytest
 QUICKSTART := tutorials/00_quickstart.ipynb
 NOTEBOOK := notebooks/00_quickstart.ipynb
-# One more than two cores: those that drive a browser or wait for processes of their own leave a core idle.
-WORKERS ?= 3
+# Three on two cores took a fifth longer.
+WORKERS ?= 2
 OLDEST := .venv-oldest/bin
 BENCHMARKS ?= capture latency growth sweep first_sweep prompt_sweep patch first_frame widgets
 
