@@ -27,8 +27,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 
 BIN := .venv/bin
 # Bytecode is kept, whatever the surroundings say: many processes are started, and each would compile all anew.
-KEEPING := PYTHONDONTWRITEBYTECODE=
-RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(KEEPING)
+WITH_BYTECODE := PYTHONDONTWRITEBYTECODE=
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(WITH_BYTECODE)
 PYTEST := $(RUN) $(BIN)/python -m pytest
 QUICKSTART := tutorials/00_quickstart.ipynb
 NOTEBOOK := notebooks/00_quickstart.ipynb
@@ -45,7 +45,7 @@ BENCHMARKS ?= capture latency growth sweep first_sweep prompt_sweep patch first_
 OPENED = $(if $(or $(findstring root_dir,$(ARGS)),$(findstring default_url,$(ARGS))),,--LabApp.default_url=/lab/tree/$(NOTEBOOK))
 lab: .venv/lab.stamp $(NOTEBOOK)
 	@test ! $(QUICKSTART) -nt $(NOTEBOOK) || echo "$(QUICKSTART) is newer than your $(NOTEBOOK): move yours away to get it."
-	$(KEEPING) JUPYTER_CONFIG_PATH="$(CURDIR)/binder/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+	$(WITH_BYTECODE) JUPYTER_CONFIG_PATH="$(CURDIR)/binder/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
 		$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(OPENED) $(ARGS)
 
 # No prerequisite: a newer quick start must not replace a copy that was edited.
@@ -103,12 +103,12 @@ gpu: .venv/bench.stamp .venv/test.stamp
 against: .venv/bench.stamp browser
 	$(RUN) $(BIN)/python benchmarks/against.py $(ARGS) --other "$(OTHER)"
 
-# A bare machine needs nothing but make and Python; pyproject.toml decides when to install again. Compiling all of
-# PyTorch and transformers is half of an installation's time; what is imported is compiled then, and kept.
+# A bare machine needs nothing but make and Python; pyproject.toml decides when to install again.
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later was not found; install it or pass PYTHON=/path/to/python."; exit 1; }
 	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "This Python lacks venv (on Debian: apt install python3-venv)."; exit 1; }
 
+# Compiling all of PyTorch and transformers is half of an installation's time; what is imported is compiled then, and kept.
 .venv/%.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --no-compile $(PIP_ARGS) -e ".[$*]"
 	$(if $(filter bench,$*),$(BIN)/python -m pip install $(PIP_ARGS) --no-deps $(STEERING_VECTORS))

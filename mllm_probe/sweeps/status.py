@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mllm_probe.sweeps.readable_sizes import duration_text
 from mllm_probe.sweeps.store_progress import StoreProgress, StoreWatch
-from mllm_probe.sweeps.store_workers import Worker
+from mllm_probe.sweeps.store_workers import Worker, kinds_of
 from mllm_probe.typing import JsonObject
 
 
@@ -49,7 +49,7 @@ class StoreStatus:
             f"{self.path}: {told.units_done:,} of {told.units:,} units, {told.done:,} of {told.total:,} runs "
             f"({told.done / max(told.total, 1):.0%}), {rate}{left}"
         ]
-        kinds = sorted({one.kind for one in self.workers})
+        kinds = kinds_of(self.workers)
         if len(kinds) > 1:
             lines.append(f"  mixed: its units were computed with {' and '.join(kinds)}")
         for one in self.workers:

@@ -162,7 +162,7 @@ def open_grid(path: str | Path) -> xr.Dataset:
         return zarr_groups.open_group(path)
     watch, store = StoreWatch(path), UnitStore.open(path)
     grid, progress = dataset_of(store), watch.read()
-    kinds = kinds_of(watch.notes().values())
+    kinds = kinds_of(watch.workers())
     share = progress.done / progress.total if progress.total else progress.units_done / progress.units
     kept = {name: value for name, value in grid.attrs.items() if name not in OWN_ATTRIBUTES}
     order = _whole_numbers(store, ORDER, grid.sizes[schema.SAMPLE])

@@ -58,9 +58,9 @@ def workers_of(notes: Iterable[JsonObject]) -> tuple[Worker, ...]:
     return tuple(_worker(key, own) for key, own in sorted(by.items()))
 
 
-def kinds_of(notes: Iterable[JsonObject]) -> list[str]:
+def kinds_of(workers: Iterable[Worker]) -> list[str]:
     """Types of device and of numbers that units were computed with, such as ``"cpu float32"``, in order."""
-    return sorted({one.kind for one in workers_of(notes)})
+    return sorted({one.kind for one in workers})
 
 
 def _worker(key: tuple[str, str, str], notes: Sequence[JsonObject]) -> Worker:

@@ -21,7 +21,7 @@ from mllm_probe.activations.unit_layout import BOOKKEEPING, FILES
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.sweeps.off_target_scores import Variables
 from mllm_probe.sweeps.record import Recorder
-from mllm_probe.sweeps.store_workers import kinds_of
+from mllm_probe.sweeps.store_workers import kinds_of, workers_of
 from mllm_probe.sweeps.units import Region
 from mllm_probe.typing import Attributes, Coordinates, JsonObject
 
@@ -121,7 +121,7 @@ class SweepStore:
 
     def computed_with(self) -> list[str]:
         """Types of device and dtypes of the finished units, see :func:`mllm_probe.sweeps.store_workers.kinds_of`."""
-        return kinds_of(marker for _, marker in self.there.markers(sorted(self.there.finished())))
+        return kinds_of(workers_of(marker for _, marker in self.there.markers(sorted(self.there.finished()))))
 
     def _another(self, what: Sequence[str]) -> ValueError:
         both = ", or allow both with mixed=True (--mixed), where each unit says its own"
