@@ -93,7 +93,7 @@ class Probe:
         self.choosing = choosing.spent
         self.prompt_bytes, self.row_bytes = self._shared.nbytes, job.row_bytes(encoded)
         self.rows = limits.chunk_rows(self.row_bytes, self.free)
-        self._cells = self._typical()
+        self._cells, self._costs = self._typical(), dict[int, Costs]()
 
     @cached_property
     def image(self) -> Seconds:
@@ -145,6 +145,11 @@ class Probe:
         if not self._cells:
             return Costs(Seconds(), Seconds(), 0.0, Seconds())
         most = min(most, len(self._cells))  # a chunk of several images has more rows than one image has runs
+        if most not in self._costs:
+            self._costs[most] = self._cost(most)
+        return self._costs[most]
+
+    def _cost(self, most: int) -> Costs:
         self.timed(1)
         one, many = self.timed(1), self.timed(min(_TRIED[0], most))
         while many.rows < most and self._took(many) < _TIMED_SECONDS / 2:

@@ -22,7 +22,8 @@ from mllm_probe.sweeps.readable_sizes import duration_text, size_text
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.stopwatch import Seconds, copying
 from mllm_probe.sweeps.store_probe import Stored, probe_store
-from mllm_probe.sweeps.unit_sizes import STRETCHED, lay_out
+from mllm_probe.sweeps.unit_sizes import STRETCHED, by_probe, lay_out
+from mllm_probe.sweeps.units import Layout
 
 MOST_RUNS = 10_000_000
 """Steered runs on each image that a sweep takes; at a millisecond each they take three hours an image."""
@@ -210,7 +211,7 @@ def plan_job(job: Job, limits: Limits | None = None, *, stored: bool = False) ->
     probe, store = Probe(job, limits, records=True), Stored(0, 0, Seconds())
     kept = limits.kept_prompts(probe.prompt_bytes, probe.free)
     if stored:
-        layout = lay_out(job, limits, probe)
+        layout = _layout(job, limits, probe)
         work = stored_work(job, layout, int(STRETCHED * probe.rows), kept, limits.packed_rows)
         store = probe_store(job, layout)
     else:
@@ -248,6 +249,18 @@ def plan_job(job: Job, limits: Limits | None = None, *, stored: bool = False) ->
         refused=dict(job.path.tried),
         placement=placement(job.model),
     )
+
+
+def _layout(job: Job, limits: Limits, probe: Probe) -> Layout:
+    """As a store of this sweep is cut, but for noise in what is measured."""
+    if job.scope.touches_prompt:
+        return lay_out(job, limits, *by_probe(job, limits, probe))
+
+    def batch_seconds(_: Layout, runs: int) -> float:
+        costs = probe.costs(runs)
+        return (costs.chunk + (costs.row + costs.batch * costs.batches_per_row) * runs).wall
+
+    return lay_out(job, limits, probe.rows, batch_seconds)
 
 
 def _seconds_by_part(job: Job, work: PlannedWork, probe: Probe, costs: Costs) -> dict[str, Seconds]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +15,13 @@ from mllm_probe.sweeps.dask_units import Cluster
 from mllm_probe.sweeps.filling import then_saved, work_off
 from mllm_probe.sweeps.grid import CELL_DIMS
 from mllm_probe.sweeps.identity import identity
+from mllm_probe.sweeps.probe import Probe
 from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.shard import Shard
 from mllm_probe.sweeps.store_inputs import has_inputs, save_inputs
 from mllm_probe.sweeps.sweep_store import COMPUTED_WITH, LAYOUT, SweepStore, damaged_attribute
-from mllm_probe.sweeps.unit_sizes import STRETCHED, lay_out
-from mllm_probe.sweeps.units import Layout, Unit, Units
+from mllm_probe.sweeps.unit_sizes import STRETCHED, by_probe, lay_out
+from mllm_probe.sweeps.units import Batch, Borders, Layout, Unit, Units
 from mllm_probe.typing import Attributes
 
 
@@ -45,6 +47,7 @@ class UnitRuns:
         self._store = SweepStore(path, identity(runner.job), CELL_DIMS, mixed=mixed)
         self._resumed_with: Attributes = {}
         self._mixed_with: Attributes = {}
+        self._ran: set[tuple[int, Borders]] = set()
         self._ready = False
 
     @property
@@ -133,18 +136,26 @@ class UnitRuns:
             model = self._job.model
             self._store.begin_work(model.device.type, dtype_name(model.dtype))
             self._runner.prepare(0)
-            # Less memory than where the store was begun: smaller batches, whose numbers agree to rounding.
-            self._runner.size.rows = min(int(STRETCHED * self._runner.size.rows), self._units.layout.rows)
+            self._fit(self._units.layout)
             self._ready = True
+
+    def _fit(self, layout: Layout) -> None:
+        """Run as many rows together as the store was cut for.
+
+        Less memory than where it was begun: smaller batches, whose numbers agree to rounding.
+        """
+        size = self._runner.size
+        size.rows = min(int(STRETCHED * size.rows), layout.rows)
 
     def _create(self) -> None:
         job, runner = self._job, self._runner
         attributes = runner.prepare(0)
-        layout = lay_out(job, runner.limits)
+        layout = self._lay_out()
         units = Units(job.settings.axes, job.cells, job.skipped, layout)
+        empty = job.grid()  # that of the runner holds the first batch
         self._store.create(
-            runner.grid,
-            runner.grid.coordinates(job.coordinates()),
+            empty,
+            empty.coordinates(job.coordinates()),
             attributes | {"chunk_rows": layout.rows},
             recorder=runner.recorder,
             chunks=units.chunks,
@@ -153,6 +164,28 @@ class UnitRuns:
             order=units.order,
         )
         save_inputs(job, self._store.there)
+
+    def _lay_out(self) -> Layout:
+        """Cut the sweep."""
+        job, limits = self._job, self._runner.limits
+        if job.scope.touches_prompt:
+            return lay_out(job, limits, *by_probe(job, limits, Probe(job, limits)))
+        return lay_out(job, limits, self._runner.size.rows, self._first_batch)
+
+    def _first_batch(self, layout: Layout, runs: int) -> float:
+        """Seconds of a batch of so many runs, from the first one of the sweep; its unit does not run it again."""
+        job, runner = self._job, self._runner
+        units = Units(job.settings.axes, job.cells, job.skipped, layout)
+        batches = (batch for unit in units.all if not unit.unsteered for batch in units.batches(unit, one_layer=False))
+        if (batch := next(batches, None)) is None:
+            return 0.0
+        self._fit(layout)
+        began = time.perf_counter()
+        ran = sum(self._work_off(batch))
+        if runner.stopped:
+            return math.inf
+        self._ran.add((layout.rows, batch.borders))
+        return (time.perf_counter() - began) * runs / ran
 
     def _read(self, there: Sequence[Unit], *, whole: bool) -> int:
         """Read finished units into the grid; the number of their runs."""
@@ -176,8 +209,15 @@ class UnitRuns:
                     runner.put_unsteered(sample, baseline)
             return
         for batch in units.batches(unit, one_layer=self._job.scope.touches_prompt):
-            for blocks in runner.work_off(deque(batch.blocks), batch.cells, adapts=False, unsteered=False):
-                yield sum(len(block.cells) for block in blocks)
+            if (units.layout.rows, batch.borders) in self._ran:
+                yield sum(len(block.cells) for block in batch.blocks)
+            else:
+                yield from self._work_off(batch)
+
+    def _work_off(self, batch: Batch) -> Iterator[int]:
+        """Run a batch; the runs of each chunk."""
+        for blocks in self._runner.work_off(deque(batch.blocks), batch.cells, adapts=False, unsteered=False):
+            yield sum(len(block.cells) for block in blocks)
 
     def _save(self, unit: Unit, began: float) -> None:
         model, runner, units = self._job.model, self._runner, self._units

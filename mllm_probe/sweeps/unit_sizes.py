@@ -1,8 +1,9 @@
-"""How a stored sweep is cut: from a measured probe of the first image, in numbers that decide nothing but the cut."""
+"""How a stored sweep is cut: from the time that a batch takes, in numbers that decide nothing but the cut."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.job import Job
@@ -16,55 +17,83 @@ _FEWEST_ROWS = 16
 STRETCHED = 1.5
 """Rows of a batch by those that were planned, at most."""
 
+BatchSeconds = Callable[[Layout, int], float]
+"""Seconds of a batch of so many runs, given a layout whose units are of one batch."""
 
-def lay_out(job: Job, limits: Limits, probe: Probe | None = None) -> Layout:
+
+def lay_out(job: Job, limits: Limits, rows: int, batch_seconds: BatchSeconds) -> Layout:
     """Cut a sweep into batches and units.
 
     Parameters
     ----------
     job : Job
     limits : Limits
-    probe : Probe, optional
-        One that was made of this job before.
+    rows : int
+        Runs that are to go through the model together.
+    batch_seconds : callable
+        See :data:`BatchSeconds`.
 
     Returns
     -------
     Layout
-        What goes through the model together follows from the settings (and, where the prompt is edited or the memory
-        is small, from a power of two of what was measured); the size of the units from the time that it takes.
+        What goes through the model together follows from the settings and a power of two of ``rows``; the size of the
+        units from the time that a batch takes.
     """
-    probe = probe or Probe(job, limits)
-    fixed, each = probe.times(probe.rows)
-    rows = probe.rows
-    if job.scope.touches_prompt and each > 0:
-        # A batch that takes longer keeps a person at a slider waiting.
-        rows = int(min(rows, max((limits.seconds - fixed) / each, _FEWEST_ROWS)))
-    rows = planned = _power_of_two(max(rows, 1))
+    batches, runs = _in_batches(job, _power_of_two(max(rows, 1)))
     axes, samples = job.settings.axes, len(job.samples)
     if not job.cells:
-        return Layout(rows, 1, 1, 1, samples)
-    deep = len(axes.layers) > MOST_LAYERS
+        return Layout(batches.rows, 1, 1, 1, samples)
+    layers, together = batches.batch_layers, batches.batch_samples
+    seconds = max(batch_seconds(batches, runs), 1e-9)
+    total = seconds * int((~job.skipped).sum()) / runs
+    least, most = limits.unit_seconds
+    count = max(1, round(min(most, max(least, total / FEWEST_UNITS)) / seconds))
+    deep = _is_deep(job)
+    of_layers = 1 if deep else min(count, math.ceil(len(axes.layers) / layers))
+    of_samples = max(1, count // of_layers) if deep or of_layers * layers >= len(axes.layers) else 1
+    images = _power_of_two(of_samples * together)
+    images = images if images < UNSTEERED else of_samples * together // UNSTEERED * UNSTEERED
+    return Layout(batches.rows, layers, together, min(of_layers * layers, len(axes.layers)), min(images, samples))
+
+
+def by_probe(job: Job, limits: Limits, probe: Probe) -> tuple[int, BatchSeconds]:
+    """Rows of a batch, and the time that it takes, from two chunks of the first image; for :func:`lay_out`.
+
+    Parameters
+    ----------
+    job : Job
+        Whose scope edits the prompt: a batch that takes longer keeps a person at a slider waiting.
+    limits : Limits
+    probe : Probe
+    """
+    fixed, each = probe.times(probe.rows)
+    rows = probe.rows
+    if each > 0:
+        rows = int(min(rows, max((limits.seconds - fixed) / each, _FEWEST_ROWS)))
+    return rows, lambda layout, runs: math.ceil(runs / layout.rows) * fixed + runs * each
+
+
+def _in_batches(job: Job, planned: int) -> tuple[Layout, int]:
+    """A layout whose units are of one batch, and the most runs of a batch, 0 where there are none."""
+    axes, rows = job.settings.axes, planned
+    if not job.cells:
+        return Layout(rows, 1, 1, 1, 1), 0
     smallest = Units(axes, job.cells, job.skipped, Layout(rows, 1, 1, 1, 1))
     of_layer = max(1, smallest.size((0, 1), smallest.together_strengths[0], 0))
-    if deep or job.scope.touches_prompt:
-        layers = 1
-    else:
+    layers = 1
+    if not _is_deep(job) and not job.scope.touches_prompt:
         # Batches of one size, the last one too, and a little larger than planned rather than one more.
         layers = math.ceil(len(axes.layers) / math.ceil(of_layer * len(axes.layers) / (STRETCHED * rows)))
         rows = max(rows, of_layer * layers)
     together = _power_of_two(max(int(STRETCHED * planned) // (of_layer * layers), 1)) if job.packs else 1
     together = min(together, UNSTEERED)
-    rows = max(rows, together * of_layer * layers)
     runs = together * layers * of_layer
-    seconds = max(math.ceil(runs / rows) * fixed + runs * each, 1e-9)
-    total = seconds * int((~job.skipped).sum()) / runs
-    least, most = limits.unit_seconds
-    batches = max(1, int(min(most, max(least, total / FEWEST_UNITS)) / seconds))
-    of_layers = 1 if deep else min(batches, math.ceil(len(axes.layers) / layers))
-    of_samples = max(1, batches // of_layers) if deep or of_layers * layers >= len(axes.layers) else 1
-    images = _power_of_two(of_samples * together)
-    images = images if images < UNSTEERED else of_samples * together // UNSTEERED * UNSTEERED
-    return Layout(rows, layers, together, min(of_layers * layers, len(axes.layers)), min(images, samples))
+    return Layout(max(rows, together * of_layer * layers), layers, together, layers, together), runs
+
+
+def _is_deep(job: Job) -> bool:
+    """Whether the coarse map takes single layers, so that a unit holds one."""
+    return len(job.settings.axes.layers) > MOST_LAYERS
 
 
 def _power_of_two(number: int) -> int:

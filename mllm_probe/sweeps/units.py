@@ -27,6 +27,8 @@ _SPLIT = (schema.CONCEPT, schema.READ_LAYER, schema.TOKEN)
 
 Span = tuple[int, int]
 """The first place, and the one after the last."""
+Borders = tuple[Span, Span, tuple[int, ...], int]
+"""Spans of images and of layers, strengths, and the number of the block of draws."""
 Region = Mapping[str, Span]
 """Span of some dimensions; all of those that are not named. Images are counted in the order of the store."""
 
@@ -99,12 +101,15 @@ class Batch:
 
     Attributes
     ----------
+    borders : Borders
+        The same runs, whatever the size of the unit.
     cells : list of Cell
         Layer by layer, each with the places that it fills inside the unit alone.
     blocks : list of Block
         Of each image; their numbers are places in ``cells``.
     """
 
+    borders: Borders
     cells: list[Cell]
     blocks: list[Block]
 
@@ -160,7 +165,7 @@ class Units:
                     for layer in range(*layers) if one_layer else [None]:
                         here = [n for n in wanted if layer is None or cells[n].layer == layer]
                         blocks += [Block(sample, tuple(here))] if here else []
-                yield Batch(cells, blocks)
+                yield Batch((samples, layers, unit.strengths, unit.draws), cells, blocks)
 
     def together(self, unit: Unit) -> Iterator[list[int]]:
         """Images of a unit whose unsteered runs may go through the model together."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
@@ -194,6 +195,19 @@ def test_a_plan_of_a_store_counts_its_units_and_what_they_run(endless, monkeypat
     written = sum(file.stat().st_size for file in settings["store"].rglob("*") if file.is_file())
     assert written / 3 < plan.bytes_on_disk < 3 * written
     assert plan.seconds_by_part["writing"] > 0 and f"store     {plan.units} units" in str(plan)
+
+
+@pytest.mark.parametrize("metrics", [("logprob", "kl"), ("logprob", "named", "perplexity")])
+def test_the_first_batch_of_a_store_is_timed_and_not_run_again(endless, monkeypatch, tiny, pictures, tmp_path, metrics):
+    settings = {"strengths": (-1, 0, 1), "draws": 8, "max_new_tokens": 3, "metrics": metrics, "tokens": NEXT}
+    plan = sweeps.plan(tiny, random_vectors(tiny), pictures[:3], **settings)
+    with counted(tiny, monkeypatch) as seen:
+        stored = sweeps.sweep(tiny, random_vectors(tiny), pictures[:3], **settings, store=tmp_path / "grid.zarr")
+    assert seen["rows"] == plan.rows * 3
+    whole = sweeps.sweep(tiny, random_vectors(tiny), pictures[:3], **settings)
+    xr.testing.assert_allclose(stored.drop_attrs(), whole.drop_attrs(), atol=1e-4)
+    written = sweeps.open_grid(tmp_path / "grid.zarr").drop_vars("done")
+    xr.testing.assert_identical(written.drop_attrs(), stored.drop_attrs())
 
 
 def test_perplexity_is_counted_apart(tiny, pictures):
