@@ -47,7 +47,8 @@ def one(options: argparse.Namespace, facts: dict[str, Any], name: str, tokens: i
         records = [measured(work, Path(folder), disk, options.repeats) for disk in (NONE_YET, KEPT)]
     lines = [[one["disk"], f"{one['first']:.3g}", f"{one['later']:.3g}", f"{one['ratio']:.2f}"] for one in records]
     print(report.table(("verdict on the disk", "first sweep, seconds", "later", "first / later"), lines))
-    targets = [report.target("first / later, with a verdict on the disk", records[1]["ratio"], TARGET, at_least=False)]
+    named = {f"first / later, verdict {one['disk']}": one["ratio"] for one in records}
+    targets = [report.target(what, ratio, TARGET, at_least=False) for what, ratio in named.items()]
     print(report.targets_text(targets))
     found = perplexity(work, options.repeats)
     print(f"perplexity: {found['share']:.0%} of the seconds of a sweep with it")

@@ -120,6 +120,23 @@ def map_layers(cache: Cache, change: Callable[[CacheLayerMixin], CacheLayerMixin
     return chosen
 
 
+def cut_back(layer: CacheLayerMixin, tokens: int) -> CacheLayerMixin:
+    """One layer without its last ``tokens``; what cross-attention reads of an image stays whole.
+
+    Raises
+    ------
+    NotImplementedError, RuntimeError, ValueError
+        If it does not hold the keys and values of every token.
+    """
+    if isinstance(layer, PictureLayer):
+        return layer
+    if type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) or layer.get_seq_length() <= tokens:
+        raise NotImplementedError(f"{type(layer).__name__} cannot be cut back by {tokens} tokens.")
+    chosen = copy.copy(layer)
+    chosen.crop(-tokens)
+    return chosen
+
+
 def share_layer(layer: CacheLayerMixin, index: Tensor) -> CacheLayerMixin:
     """One layer with a single row, for as many rows as ``index`` has zeros; full attention keeps it once."""
     if type(layer) is not DynamicLayer or not layer.is_initialized:

@@ -138,10 +138,15 @@ class DepthPrefix(SharedPrefix):
     path = "shared prefix, blocks below the edit shared"
 
     def __init__(
-        self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
+        self,
+        model: ProbeModel,
+        encoded: Encoded,
+        one_by_one: bool = False,
+        read_layers: Iterable[int] = (),
+        ending: int = 0,
     ) -> None:
         require_own_keys(model)
-        super().__init__(model, encoded, one_by_one, read_layers)
+        super().__init__(model, encoded, one_by_one, read_layers, ending)
 
     def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""

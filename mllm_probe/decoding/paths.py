@@ -49,6 +49,12 @@ class Path:
         """What the rows of one sample share; of ``read_layers``, also the unedited outputs that no row will compute."""
         return self.kind(model, with_pictures_encoded(model, encoded), self.one_by_one, read_layers)
 
+    def open_to_try(self, model: ProbeModel, encoded: Encoded) -> Shared:
+        """The same, with what :func:`choose_path` compares the model's cached decoding with."""
+        if not issubclass(self.kind, SharedPrefix):
+            return self.open(model, encoded)
+        return self.kind(model, with_pictures_encoded(model, encoded), self.one_by_one, ending=_ENDING + 1)
+
     def __str__(self) -> str:
         return self.kind.path + (", token by token" if self.one_by_one else "")
 
@@ -58,6 +64,8 @@ PROMPT_WAYS: tuple[type[Shared], ...] = (Resume, CopiedResume, Replay)
 NEXT_WAYS: tuple[type[Shared], ...] = (DepthPrefix, SharedPrefix, CopiedPrefix)
 """Cheaper ones for edits from the prompt's last token on."""
 OnOpened = Callable[[Shared], object]
+_ENDING = 3
+"""Tokens at the end of a prompt for which cached decoding is to give what the prefill gave."""
 _LIMITS = ("sliding_window", "attention_chunk_size", "original_max_position_embeddings", "max_position_embeddings")
 """Lengths at which a text model begins to compute in another way."""
 Kind = tuple[bool, bool, tuple[Any, ...], frozenset[str], int, tuple[bool, ...]]
@@ -121,8 +129,8 @@ def choose_path(
     -------
     Path
         Logits agree within 1e-4 of their scale in float32. In half precision within 5 %, which shows a wrong mask
-        or position but not rounding. From an unedited prompt, those of the rows after the first agree so with the
-        model's own cached decoding, which agrees so with the whole forward of the first.
+        or position but not rounding. From an unedited prompt, they agree so with the model's own cached decoding, and
+        this with the prefill at the last tokens of the prompt, or else with whole forwards.
     """
     known = known_path(model, encoded, prompt_edited=prompt_edited, input_edited=input_edited)
     if known is None:
@@ -200,7 +208,7 @@ def _tested(model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bo
         for one_by_one in (False, True):
             path = Path(kind, one_by_one, tried)
             with _noting(path, tried):
-                shared = path.open(model, encoded)
+                shared = path.open_to_try(model, encoded)
                 expected = _expected(shared, trial, tokens) if expected is None else expected
                 largest = _largest_difference(shared, trial, expected, tokens)
                 if largest > tolerance(model.dtype):
@@ -227,18 +235,32 @@ def _noting(path: Path, tried: dict[str, str]) -> Iterator[None]:
 def _expected(shared: Shared, trial: Trial, tokens: Tensor) -> Tensor:
     """Logits [rows, 1 + tokens, vocabulary] that the rows are compared with: those of whole forwards.
 
-    From an unedited prompt, the model's own cached decoding gives those of the second row on where it gives the first
-    row's: they are to show that rows are not confused, and a whole forward each is most of a trial's time.
+    From an unedited prompt, the model's own cached decoding gives them where it gives what the prefill, a whole forward
+    itself, gave for the end of the prompt: another forward of this length would be most of a trial's time.
     """
     model, encoded, rows = shared.model, shared.encoded, list(range(trial.rows))
-    first = 1 if isinstance(shared, SharedPrefix) else len(rows)
-    expected = _whole(model, encoded, trial, tokens, rows[:first])
-    if isinstance(shared, SharedPrefix):
-        decoded = _decoded(shared, trial, tokens, rows)
-        equal = difference(decoded[:1], expected) <= tolerance(model.dtype)
-        others = decoded[1:] if equal else _whole(model, encoded, trial, tokens, rows[1:])
-        expected = torch.cat([expected, others])
-    return expected
+    if not isinstance(shared, SharedPrefix):
+        return _whole(model, encoded, trial, tokens, rows)
+    decoded = _decoded(shared, trial, tokens, rows)
+    if _decodes_as_it_prefills(shared):
+        return decoded
+    # Caches that cannot be cut back, and attention that reads a prompt in both directions: one row tells.
+    first = _whole(model, encoded, trial, tokens, rows[:1])
+    equal = difference(decoded[:1], first) <= tolerance(model.dtype)
+    others = decoded[1:] if equal else _whole(model, encoded, trial, tokens, rows[1:])
+    return torch.cat([first, others])
+
+
+def _decodes_as_it_prefills(shared: SharedPrefix) -> bool:
+    """Whether the last tokens of the prefill give the same logits where they are fed one by one from a cache."""
+    ids = shared.encoded.tensors["input_ids"][:1, -1 - _ENDING : -1]
+    try:
+        found = shared.before_the_end(_ENDING).feed(ids)
+    except torch.OutOfMemoryError:
+        raise
+    except REFUSALS:
+        return False
+    return difference(found, shared.logits[:, -_ENDING:]) <= tolerance(shared.model.dtype)
 
 
 def _whole(model: ProbeModel, encoded: Encoded, trial: Trial, tokens: Tensor, rows: Sequence[int]) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from mllm_probe.activations.hooks import attached, before_backbone
-from mllm_probe.decoding.cache_layers import cache_bytes, empty_cache, expand_rows, share_rows
+from mllm_probe.decoding.cache_layers import cache_bytes, cut_back, empty_cache, expand_rows, map_layers, share_rows
 from mllm_probe.decoding.last_block import leaving_at_keys, may_be_left
 from mllm_probe.decoding.row_bytes import following_row_bytes
 from mllm_probe.decoding.rows import CachedRows, logits_kept, step
@@ -21,13 +21,30 @@ from mllm_probe.typing import CallArguments
 
 
 class SharedPrefix(Shared):
-    """One prefill of the prompt without its last token; for edits that touch nothing before that token."""
+    """One prefill of the prompt without its last token; for edits that touch nothing before that token.
+
+    Parameters
+    ----------
+    model, encoded, one_by_one, read_layers
+        As for ``Shared``.
+    ending : int
+        Tokens at the end of the prefill whose logits are computed too.
+
+    Attributes
+    ----------
+    logits : Tensor [1, ending, vocabulary]
+    """
 
     path = "shared prefix"
     for_rows = staticmethod(share_rows)
 
     def __init__(
-        self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
+        self,
+        model: ProbeModel,
+        encoded: Encoded,
+        one_by_one: bool = False,
+        read_layers: Iterable[int] = (),
+        ending: int = 0,
     ) -> None:
         super().__init__(model, encoded, one_by_one)
         self.cache = empty_cache(model)
@@ -37,8 +54,11 @@ class SharedPrefix(Shared):
             self.unedited[layer] = hidden
 
         reading = attached(model, keep if layers else None, layers=layers or None)
-        with reading, before_backbone(model, self._note), self._ending(bool(layers)):
-            model.hf(**_without_last(encoded), **cache_argument(model.hf, self.cache), **logits_kept(model.hf, 1))
+        kept = logits_kept(model.hf, max(ending, 1))
+        with reading, before_backbone(model, self._note), self._ending(bool(layers or ending)):
+            called = model.hf(**_without_last(encoded), **cache_argument(model.hf, self.cache), **kept)
+        if ending:
+            self.logits = called.logits[:, -ending:]
         self.nbytes = cache_bytes(self.cache) + sum(h.nbytes for h in self.unedited.values())
 
     def _ending(self, read: bool) -> AbstractContextManager[None]:
@@ -59,6 +79,18 @@ class SharedPrefix(Shared):
     def copied(self, rows: int) -> CachedRows:
         """The same by the model's own cached decoding, one token after the other: rows copy keys and values."""
         return self._started(expand_rows(self.cache, rows, self.model.device), rows, one_by_one=True)
+
+    def before_the_end(self, back: int) -> CachedRows:
+        """A row with all but the last ``back`` tokens of the prefill, which the model's cached decoding can be fed.
+
+        Raises
+        ------
+        NotImplementedError, RuntimeError, ValueError
+            If a layer of the cache cannot be cut back.
+        """
+        cache = map_layers(expand_rows(self.cache, 1, self.model.device), lambda layer: cut_back(layer, back))
+        before = self.positions[..., : -1 - back]
+        return CachedRows(self.model, self.encoded, before, cache, self.logits[:, -back - 1], 0, one_by_one=True)
 
     def _started(self, cache: Cache, rows: int, one_by_one: bool) -> CachedRows:
         model, encoded = self.model, self.encoded

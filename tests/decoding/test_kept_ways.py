@@ -17,6 +17,8 @@ from mllm_probe.apps.zoo import FAMILIES, build, tiny_llava
 from mllm_probe.decoding import kept_ways, paths
 from mllm_probe.decoding.depth import DepthPrefix, Groups
 from mllm_probe.decoding.kept_ways import FOLDER, Verdict, keep_verdict, read_verdict, verdict_key
+from mllm_probe.decoding.prefix import SharedPrefix
+from mllm_probe.decoding.rows import CachedRows
 from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.loading import wrap
 from mllm_probe.steering.trials import path_of
@@ -70,17 +72,37 @@ def test_the_next_model_of_an_architecture_is_checked_and_not_tried(
     device: str, kept: Path, trials: list[str], prompt_edited: bool
 ) -> None:
     first = chosen(device, prompt_edited=prompt_edited)
-    assert trials == ["trial", "whole"] and len(list(kept.iterdir())) == 1
+    # Where the prompt is left alone the model's own cached decoding is the reference, and no whole forward is run.
+    assert trials == (["trial", "whole"] if prompt_edited else ["trial"]) and len(list(kept.iterdir())) == 1
     trials.clear()
     again = chosen(device, prompt_edited=prompt_edited)
-    # Where the prompt is left alone the model's own cached decoding is the reference, and no whole forward is run.
     assert trials == (["whole"] if prompt_edited else [])
     assert (again.kind, again.one_by_one, again.tried) == (first.kind, first.one_by_one, first.tried)
 
 
-def test_a_trial_of_an_unedited_prompt_runs_one_row_as_a_whole_forward(
-    device: str, kept: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("family", ["llava", "gemma3", "mllama", "qwen2_5_vl"])
+def test_cached_decoding_is_the_reference_where_it_gives_what_the_prefill_gave(
+    device: str, kept: Path, trials: list[str], monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
+    assert chosen(device, family=family).kind is DepthPrefix and trials == ["trial"]
+    trials.clear()
+    monkeypatch.setenv(FOLDER, str(kept / "others"))
+    plain = SharedPrefix.before_the_end
+
+    def late(self: Any, back: int) -> Any:
+        rows = plain(self, back)
+        rows.positions = rows.positions + 1
+        return rows
+
+    monkeypatch.setattr(SharedPrefix, "before_the_end", late)
+    assert chosen(device, family=family).kind is DepthPrefix and trials == ["trial", "whole"]
+
+
+@pytest.mark.parametrize(("family", "whole"), [("paligemma", [1, 1]), ("qwen3_5", [1]), ("idefics2", [1])])
+def test_where_the_prefill_tells_nothing_rows_are_run_as_whole_forwards(
+    device: str, kept: Path, monkeypatch: pytest.MonkeyPatch, family: str, whole: list[int]
+) -> None:
+    """Attention that reads the prompt in both directions, states that cannot be cut back, and a window that is full."""
     rows = list[int]()
     plain = paths.whole_forward
 
@@ -89,20 +111,21 @@ def test_a_trial_of_an_unedited_prompt_runs_one_row_as_a_whole_forward(
         return plain(model, encoded, following, last)
 
     monkeypatch.setattr(paths, "whole_forward", counted)
-    assert chosen(device).kind is DepthPrefix and rows == [1]
+    chosen(device, family=family)
+    assert rows == whole
 
 
 def test_where_cached_decoding_differs_every_row_is_compared_with_a_whole_forward(
     device: str, kept: Path, trials: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = DepthPrefix.copied
+    plain = CachedRows._step
 
-    def wrong(self: Any, rows: int) -> Any:
-        copied = plain(self, rows)
-        copied.logits = copied.logits + torch.linspace(0, 1, copied.logits.shape[-1]).to(copied.logits)
-        return copied
+    def wrong(self: Any, tokens: torch.Tensor) -> torch.Tensor:
+        logits = plain(self, tokens)
+        one = type(self) is CachedRows and self.one_by_one
+        return logits + torch.linspace(0, 1, logits.shape[-1]).to(logits) if one else logits
 
-    monkeypatch.setattr(DepthPrefix, "copied", wrong)
+    monkeypatch.setattr(CachedRows, "_step", wrong)
     assert chosen(device).kind is DepthPrefix and trials == ["trial", "whole", "whole"]
 
 
@@ -141,7 +164,7 @@ def test_a_verdict_that_fails_its_check_is_thrown_away(
 
     monkeypatch.setattr(DepthPrefix, "start", wrong)
     found = chosen(device)
-    assert trials == ["trial", "whole"] and found.kind is not DepthPrefix
+    assert trials == ["trial"] and found.kind is not DepthPrefix
     [file] = kept.iterdir()
     told = json.loads(file.read_text(encoding="utf-8"))
     assert told["way"] == found.kind.__name__ and "logits differ" in told["tried"][DepthPrefix.path]
