@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -14,6 +13,7 @@ from mllm_probe.activations.edits import editing
 from mllm_probe.activations.generated_image_tokens import text_embeddings_of_generated_images
 from mllm_probe.activations.hooks import attached
 from mllm_probe.models import Encoded, ProbeModel
+from mllm_probe.models.forward_arguments import forward_arguments
 from mllm_probe.typing import Edits
 
 
@@ -58,7 +58,7 @@ def run_forward(
 
 def _economies(model: ProbeModel) -> dict[str, Any]:
     """Arguments that avoid a cache and unused logits, where the model takes them."""
-    accepted = inspect.signature(model.hf.forward).parameters
+    accepted = forward_arguments(model.hf)
     takes_any = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
     saved: dict[str, Any] = {"use_cache": False} if "use_cache" in accepted or takes_any else {}
     return saved | ({"logits_to_keep": 1} if "logits_to_keep" in accepted else {})

@@ -40,10 +40,11 @@ class Prefix:
 
 
 @dataclass
-class _Configs:
-    """Configurations of a model's attention, cached with the model."""
+class _Attention:
+    """Configurations of a model's attention and modules that expand latents, cached with the model."""
 
     configs: list[Any] | None = None
+    expanding: list[Any] | None = None
 
 
 @contextmanager
@@ -81,13 +82,16 @@ def latents_expanded(model: ProbeModel) -> Iterator[None]:
 
     The prompt's are expanded once and stored with its latents.
     """
-    changed = [module for module in model.layout.backbone.modules() if hasattr(module, "expand_kv")]
+    cached = model.state.of(_Attention)
+    if cached.expanding is None:
+        cached.expanding = [module for module in model.layout.backbone.modules() if hasattr(module, "expand_kv")]
+    changed = cached.expanding
     with ExitStack() as stack:
         for module in changed:
             for _ in range(2):  # Ctrl-C may end the first of them
                 stack.callback(module.__dict__.pop, "expand_kv", None)
             plain: Any = module.expand_kv
-            module.expand_kv = _expanding(plain)  # type: ignore[assignment]
+            module.expand_kv = _expanding(plain)
         yield
 
 
@@ -113,7 +117,7 @@ def _expanded(prefix: Prefix, plain: Expand) -> Prefix:
 
 def attention_configs(model: ProbeModel) -> list[Any]:
     """Configurations that the text model's attention is chosen by, each once."""
-    cached = model.state.of(_Configs)
+    cached = model.state.of(_Attention)
     if cached.configs is None:
         own = (getattr(module, "config", None) for module in model.layout.backbone.modules())
         cached.configs = list({id(c): c for c in own if hasattr(c, FIELD)}.values())

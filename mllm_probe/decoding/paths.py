@@ -218,6 +218,8 @@ def _tested(model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bo
             if str(path) not in tried:
                 on_opened(shared)
                 return path
+    if expected is None:
+        _whole(model, encoded, trial, tokens, [0])  # what fails even so is no way's fault, and is raised
     return Path(WholeForwards, False, tried)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +13,7 @@ from mllm_probe.decoding.cache_layers import empty_cache
 from mllm_probe.decoding.rows import CachedRows, logits_kept
 from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 from mllm_probe.models.caches import CACHE_NAMES, cache_argument
+from mllm_probe.models.forward_arguments import forward_arguments
 from mllm_probe.models.inputs import PER_TOKEN, Encoded
 from mllm_probe.models.probe_model import ProbeModel
 
@@ -59,8 +59,7 @@ class Replay(Shared):
 
     def _outer(self, rows: int) -> dict[str, Tensor]:
         """Arguments of the whole model's call without the image."""
-        accepted = inspect.signature(self.model.hf.forward).parameters
         outer = {n: repeated(n, v, rows) for n, v in self.encoded.tensors.items() if n in PER_TOKEN}
-        if "position_ids" in accepted:
+        if "position_ids" in forward_arguments(self.model.hf):
             outer["position_ids"] = repeated("position_ids", self.positions, rows)
         return outer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import partial
@@ -27,6 +26,7 @@ from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 from mllm_probe.decoding.unsteered import Shortcuts, Unsteered
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
+from mllm_probe.models.forward_arguments import forward_arguments
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import INPUT, ROLES
@@ -129,7 +129,7 @@ class Resume(Shared):
     def _outer(self, rows: int, column: int) -> dict[str, Tensor]:
         """Arguments of the whole model's call without the image."""
         outer = {"input_ids": self.encoded.sequence[:, column:].expand(rows, -1)}
-        if "position_ids" in inspect.signature(self.model.layout.caller.forward).parameters:
+        if "position_ids" in forward_arguments(self.model.layout.caller):
             outer["position_ids"] = repeated("position_ids", self.positions[..., column : self.run.length], rows)
         return outer
 

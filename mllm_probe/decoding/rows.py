@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, TypeAlias
@@ -15,6 +14,7 @@ from mllm_probe.decoding.attention import sharing_attention
 from mllm_probe.decoding.cache_layers import select_rows, shares_prefix
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.families import family_of
+from mllm_probe.models.forward_arguments import forward_arguments
 from mllm_probe.models.inputs import Encoded, append_tokens, join_inputs
 from mllm_probe.models.position_ids import continuation_positions
 from mllm_probe.models.probe_model import ProbeModel
@@ -127,7 +127,7 @@ def step(
     """
     caller, rows, family = model.layout.caller, tokens.shape[0], family_of(model.hf.config)
     arguments: dict[str, Any] = {"input_ids": tokens.to(model.device), **cache_argument(caller, cache)}
-    if "position_ids" in inspect.signature(caller.forward).parameters:
+    if "position_ids" in forward_arguments(caller):
         if spread or family.positions_from_ids:
             positions = positions.expand(*positions.shape[:-2], rows, positions.shape[-1]).contiguous()
         arguments["position_ids"] = positions
@@ -160,5 +160,4 @@ def whole_forward(model: ProbeModel, encoded: Encoded, following: Tensor, last: 
 
 def logits_kept(module: nn.Module, last: int | None) -> dict[str, int]:
     """The argument that saves the logits of all but the last positions, where the module takes it."""
-    accepted = inspect.signature(module.forward).parameters
-    return {"logits_to_keep": last} if last is not None and "logits_to_keep" in accepted else {}
+    return {"logits_to_keep": last} if last is not None and "logits_to_keep" in forward_arguments(module) else {}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from torch import nn
 
+from mllm_probe.models.forward_arguments import forward_arguments
 from mllm_probe.typing import CallArguments
 
 CACHE_NAMES = ("cache", "past_key_values")
@@ -15,7 +15,7 @@ CACHE_NAMES = ("cache", "past_key_values")
 
 def cache_argument(module: nn.Module, cache: object) -> dict[str, Any]:
     """The arguments that give a module its cache and have it filled, under the name that its forward takes."""
-    accepted = inspect.signature(module.forward).parameters
+    accepted = forward_arguments(module)
     name = next((name for name in CACHE_NAMES if name in accepted), CACHE_NAMES[-1])
     return {name: cache, "use_cache": True}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -224,28 +225,28 @@ class EditPlan:
     def _record(self, line: int, slot: int, part: Steering, tables: list[tuple[Table, int]], end: float) -> PartRecord:
         first = self.where.offset
         answer = first + self.where.prompt_length
-        edited = set.intersection(*(set(np.flatnonzero(t.seen[r]).tolist()) for t, r in tables))
-        planned = set((first + np.flatnonzero(self._masks[slot][line])).tolist())
-        steps = {column for column in edited if answer <= column < end}
+        edited = reduce(np.intersect1d, (np.flatnonzero(t.seen[r]) for t, r in tables))
+        planned = first + np.flatnonzero(self._masks[slot][line])
+        steps = set(edited[(edited >= answer) & (edited < end)].tolist())
         return PartRecord(
             steering=part,
-            selected=self._places(line, {column for column in planned if column < answer}),
-            edited=self._places(line, {column for column in edited if column < answer}),
+            selected=self._places(line, planned[planned < answer]),
+            edited=self._places(line, edited[edited < answer]),
             steps=steps,
             fired=self._fired(part, line, edited, steps),
         )
 
-    def _fired(self, part: Steering, line: int, edited: set[int], steps: set[int]) -> dict[str, bool]:
+    def _fired(self, part: Steering, line: int, edited: np.ndarray, steps: set[int]) -> dict[str, bool]:
         """Whether each part of the scope edited anything."""
         singles = {name: Scope(names=(name,)) for name in part.scope.names} or {str(part.scope): part.scope}
         fired = {}
         for name, single in singles.items():
-            columns = set((self.where.offset + np.flatnonzero(single.select(self.where, np.array([line]))[0])).tolist())
-            fired[name] = bool(steps if single.only_generated else columns & edited)
+            columns = self.where.offset + np.flatnonzero(single.select(self.where, np.array([line]))[0])
+            fired[name] = bool(steps) if single.only_generated else bool(np.isin(columns, edited).any())
         return fired
 
-    def _places(self, line: int, columns: set[int]) -> tuple[int, ...]:
-        return tuple(sorted(int(self.where.place[line, column - self.where.offset]) for column in columns))
+    def _places(self, line: int, columns: np.ndarray) -> tuple[int, ...]:
+        return tuple(np.sort(self.where.place[line, columns - self.where.offset]).tolist())
 
     def _ends(self) -> np.ndarray:
         """First column at which a line was fed the end of its answer; what follows is not part of it."""

@@ -165,11 +165,11 @@ class Steering:
         layer : int
             Any layer that the vectors have, edited or not.
         """
-        scope = self.directions.scope_for(kind)
-        control = CONTROLS.get(self.kind)
+        own, control = self.directions, CONTROLS.get(self.kind)
+        scope = own.scope_for(kind)
         if control is None:
-            return self.directions.unit(scope, layer)
-        return control.direction(self.directions, scope, layer, Draw(self.seed, self.draw))
+            return own.unit(scope, layer)
+        return control.direction(own, scope, layer, Draw(self.seed, self.draw))
 
     @property
     def label(self) -> str:

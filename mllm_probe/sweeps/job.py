@@ -37,6 +37,9 @@ from mllm_probe.tokens.selection import parse_scope
 from mllm_probe.typing import Attributes, Coordinates
 from mllm_probe.vectors.directions import measure_together
 
+_KEPT_EDITS = 1 << 14
+"""Most edits that are kept, to be made once for all images."""
+
 
 class Job:
     """A prepared sweep, as its engine, its plan and benchmarks use it.
@@ -68,6 +71,7 @@ class Job:
         self.scope = parse_scope(settings.tokens)
         self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
         measure_together(self._own)
+        self._edits: dict[tuple[int, int, int, str, int], Steering] = {}
         for strength in settings.axes.strengths:
             self._steering(0, settings.axes.layers[:1], strength)
         self._require_doses()
@@ -79,10 +83,16 @@ class Job:
         return tuple(axis[np.unique(pairs.row, return_index=True)[1]] for axis in pairs.index)
 
     def steering(self, cell: Cell) -> Steering:
-        """The edit of one cell."""
-        axes = self.settings.axes
-        own = self._steering(cell.concept, [axes.layers[cell.layer]], axes.strengths[cell.strength])
-        return own if cell.control == "concept" else own.control(cell.control, self.settings.seed, cell.draw)
+        """The edit of one cell, which is the same for every image."""
+        place = cell.concept, cell.layer, cell.strength, cell.control, cell.draw
+        if place not in self._edits:
+            axes = self.settings.axes
+            own = self._steering(cell.concept, [axes.layers[cell.layer]], axes.strengths[cell.strength])
+            edit = own if cell.control == "concept" else own.control(cell.control, self.settings.seed, cell.draw)
+            if len(self._edits) >= _KEPT_EDITS:
+                self._edits.clear()
+            self._edits[place] = edit
+        return self._edits[place]
 
     def own(self, concept: int) -> xr.Dataset:
         """Vectors of one concept, always the same object."""

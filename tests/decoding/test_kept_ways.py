@@ -18,6 +18,7 @@ from mllm_probe.decoding import kept_ways, paths
 from mllm_probe.decoding.depth import DepthPrefix, Groups
 from mllm_probe.decoding.kept_ways import FOLDER, Verdict, keep_verdict, read_verdict, verdict_key
 from mllm_probe.decoding.prefix import SharedPrefix
+from mllm_probe.decoding.resume import Resume
 from mllm_probe.decoding.rows import CachedRows
 from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.loading import wrap
@@ -185,6 +186,19 @@ def test_running_out_of_memory_is_no_verdict(device: str, kept: Path, monkeypatc
     with pytest.raises(torch.OutOfMemoryError):
         chosen(device)
     assert len(list(kept.iterdir())) == 1
+
+
+@pytest.mark.parametrize("prompt_edited", [False, True])
+def test_a_model_that_cannot_be_run_is_no_verdict(device: str, kept: Path, prompt_edited: bool) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("for this once")
+
+    model, encoded = fresh(device)
+    handle = model.layout.blocks[2].register_forward_pre_hook(fails)
+    with pytest.raises(RuntimeError, match="for this once"):
+        path_of(model, encoded, prompt_edited=prompt_edited)
+    handle.remove()
+    assert path_of(model, encoded, prompt_edited=prompt_edited).kind is (Resume if prompt_edited else DepthPrefix)
 
 
 def test_what_the_trial_has_opened_is_what_opening_gives(device: str, kept: Path) -> None:
