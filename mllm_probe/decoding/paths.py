@@ -167,7 +167,7 @@ def _read(
         if isinstance(shared, SharedPrefix) and not isinstance(shared, CopiedPrefix):
             # That cached decoding equals whole forwards is the architecture's, which the verdict is kept by; what runs
             # otherwise on another machine is the package's own attention and grouping of rows.
-            found = _decoded(shared, first, tokens, rows)
+            found = _decoded(shared, first, tokens, rows, one_by_one=True)
         else:
             found = _whole(model, encoded, first, tokens, rows)
         expected = found.new_zeros(trial.rows, *found.shape[1:])
@@ -243,10 +243,10 @@ def _expected(shared: Shared, trial: Trial, tokens: Tensor) -> Tensor:
     model, encoded, rows = shared.model, shared.encoded, list(range(trial.rows))
     if not isinstance(shared, SharedPrefix):
         return _whole(model, encoded, trial, tokens, rows)
-    decoded = _decoded(shared, trial, tokens, rows)
     if _decodes_as_it_prefills(shared):
-        return decoded
+        return _decoded(shared, trial, tokens, rows, one_by_one=False)
     # Caches that cannot be cut back, and attention that reads a prompt in both directions: one row tells.
+    decoded = _decoded(shared, trial, tokens, rows, one_by_one=True)
     first = _whole(model, encoded, trial, tokens, rows[:1])
     equal = difference(decoded[:1], first) <= tolerance(model.dtype)
     others = decoded[1:] if equal else _whole(model, encoded, trial, tokens, rows[1:])
@@ -254,7 +254,7 @@ def _expected(shared: Shared, trial: Trial, tokens: Tensor) -> Tensor:
 
 
 def _decodes_as_it_prefills(shared: SharedPrefix) -> bool:
-    """Whether the last tokens of the prefill give the same logits where they are fed one by one from a cache."""
+    """Whether the last tokens of the prefill give the same logits where they are fed to a cache of those before."""
     ids = shared.encoded.tensors["input_ids"][:1, -1 - _ENDING : -1]
     try:
         found = shared.before_the_end(_ENDING).feed(ids)
@@ -272,10 +272,10 @@ def _whole(model: ProbeModel, encoded: Encoded, trial: Trial, tokens: Tensor, ro
         return whole_forward(model, encoded, tokens[rows], read)[:, -read:]
 
 
-def _decoded(shared: SharedPrefix, trial: Trial, tokens: Tensor, rows: Sequence[int]) -> Tensor:
+def _decoded(shared: SharedPrefix, trial: Trial, tokens: Tensor, rows: Sequence[int], *, one_by_one: bool) -> Tensor:
     """Logits of some rows by the model's own cached decoding, from the prefill that is there."""
     with trial.edits(rows):
-        copied = shared.copied(len(rows))
+        copied = shared.copied(len(rows), one_by_one=one_by_one)
         return torch.cat([copied.logits[:, None], copied.feed(tokens[rows])], 1)
 
 

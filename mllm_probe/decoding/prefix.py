@@ -76,9 +76,9 @@ class SharedPrefix(Shared):
         """Run the last prompt token as ``rows`` rows."""
         return self._started(self.for_rows(self.cache, rows, self.model.device), rows, self.one_by_one)
 
-    def copied(self, rows: int) -> CachedRows:
-        """The same by the model's own cached decoding, one token after the other: rows copy keys and values."""
-        return self._started(expand_rows(self.cache, rows, self.model.device), rows, one_by_one=True)
+    def copied(self, rows: int, *, one_by_one: bool) -> CachedRows:
+        """The same by the model's own cached decoding: rows copy keys and values."""
+        return self._started(expand_rows(self.cache, rows, self.model.device), rows, one_by_one)
 
     def before_the_end(self, back: int) -> CachedRows:
         """A row with all but the last ``back`` tokens of the prefill, which the model's cached decoding can be fed.
@@ -90,7 +90,7 @@ class SharedPrefix(Shared):
         """
         cache = map_layers(expand_rows(self.cache, 1, self.model.device), lambda layer: cut_back(layer, back))
         before = self.positions[..., : -1 - back]
-        return CachedRows(self.model, self.encoded, before, cache, self.logits[:, -back - 1], 0, one_by_one=True)
+        return CachedRows(self.model, self.encoded, before, cache, self.logits[:, -back - 1])
 
     def _started(self, cache: Cache, rows: int, one_by_one: bool) -> CachedRows:
         model, encoded = self.model, self.encoded

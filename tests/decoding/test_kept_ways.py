@@ -19,7 +19,6 @@ from mllm_probe.decoding.depth import DepthPrefix, Groups
 from mllm_probe.decoding.kept_ways import FOLDER, Verdict, keep_verdict, read_verdict, verdict_key
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.resume import Resume
-from mllm_probe.decoding.rows import CachedRows
 from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.loading import wrap
 from mllm_probe.steering.trials import path_of
@@ -119,14 +118,15 @@ def test_where_the_prefill_tells_nothing_rows_are_run_as_whole_forwards(
 def test_where_cached_decoding_differs_every_row_is_compared_with_a_whole_forward(
     device: str, kept: Path, trials: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = CachedRows._step
+    plain = DepthPrefix.copied
 
-    def wrong(self: Any, tokens: torch.Tensor) -> torch.Tensor:
-        logits = plain(self, tokens)
-        one = type(self) is CachedRows and self.one_by_one
-        return logits + torch.linspace(0, 1, logits.shape[-1]).to(logits) if one else logits
+    def wrong(self: Any, rows: int, *, one_by_one: bool) -> Any:
+        copied = plain(self, rows, one_by_one=one_by_one)
+        copied.logits = copied.logits + torch.linspace(0, 1, copied.logits.shape[-1]).to(copied.logits)
+        return copied
 
-    monkeypatch.setattr(CachedRows, "_step", wrong)
+    monkeypatch.setattr(DepthPrefix, "copied", wrong)
+    monkeypatch.setattr(paths, "_decodes_as_it_prefills", lambda shared: False)
     assert chosen(device).kind is DepthPrefix and trials == ["trial", "whole", "whole"]
 
 

@@ -103,10 +103,12 @@ def case(device):
 
 def cells_of(grid):
     """Every cell of a grid, flat, each one that was run once."""
-    stacked = grid.stack(cell=("concept", "layer", "strength", "control", "draw", "sample"))
-    cells = [stacked.isel(cell=i) for i in range(stacked.sizes["cell"])]
+    dims = ("concept", "layer", "strength", "control", "draw", "sample")
+    own, draws = list(grid.control.values).index("concept"), dims.index("draw")
+    places = np.ndindex(*(grid.sizes[dim] for dim in dims))
     # One pair of opposite draws, of the two that a control needs: each cell is run once more by plain hooks.
-    return [cell for cell in cells if cell.draw.item() < (1 if cell.control.item() == "concept" else 2)]
+    run = (place for place in places if place[draws] < (1 if place[dims.index("control")] == own else 2))
+    return [grid.isel(dict(zip(dims, place, strict=True))) for place in run]
 
 
 def edit_of(one, encoded, cell, tokens, operation="add"):
@@ -126,24 +128,24 @@ def assert_cells(one, encoded, grid, tokens, operation="add", prefix=(), toleran
     edits = [edit_of(one, encoded, cell, tokens, operation) for cell in cells]
     answers = [answer_of(one, cell.tokens) for cell in cells]
     unsteered = answer_of(one, grid.tokens_unsteered)
-    begun = len(prefix)
-    steered = plain_batch(one.model, encoded, [prefix + a[:-1] for a in answers], edits)[:, begun:]
+    count, begun = len(cells), len(prefix)
+    fed = [*(answer[:-1] for answer in answers), *[unsteered[:-1]] * count, *[[8]] * count, unsteered[:-1]]
+    rows = plain_batch(one.model, encoded, [prefix + tokens for tokens in fed], [*edits * 3, []])[:, begun:]
+    steered, along, second, plain = (rows[at : at + count] for at in range(0, 3 * count + 1, count))
     scale = said(steered).abs().max().item()
     for cell_logits, answer in zip(steered, answers, strict=True):
         chosen = cell_logits[range(len(answer)), answer]
         assert (cell_logits[: len(answer)].amax(-1) - chosen).max() < 10 * tolerance * scale
-    along = plain_batch(one.model, encoded, [prefix + unsteered[:-1]] * len(cells), edits)[:, begun:].log_softmax(-1)
-    plain = plain_batch(one.model, encoded, [prefix + unsteered[:-1]], [[]])[:, begun:].log_softmax(-1)
+    along, plain = (logits[:, : len(unsteered)].log_softmax(-1) for logits in (along, plain))
     kl = (plain.exp() * (plain - along).where(plain.exp() > 0, torch.tensor(0.0))).sum(-1)
-    scores = word_scores(one, encoded, cells, edits, prefix, steered[:, 0].log_softmax(-1))
+    scores = word_scores(cells, steered[:, 0].log_softmax(-1), second[:, 1].log_softmax(-1))
     found = np.array([[float(cell.logprob), *cell.kl_step.values[: kl.shape[1]]] for cell in cells])
     error = np.abs(found - np.column_stack([scores, kl.cpu().numpy()])).max() / max(scale, 1.0)
     assert error < tolerance, error
 
 
-def word_scores(one, encoded, cells, edits, prefix, first):
-    """Log-probability of every cell's words, each sub-token by a forward of its own."""
-    second = plain_batch(one.model, encoded, [[*prefix, 8]] * len(cells), edits)[:, -1].log_softmax(-1)
+def word_scores(cells, first, second):
+    """Log-probability of every cell's words, of logits after the prompt and after token 8."""
     cat = torch.logaddexp(first[:, 7], first[:, 8] + second[:, 9])
     dog = torch.logaddexp(first[:, 11], first[:, 12])
     return [float((cat if cell.concept.item() == "cat" else dog)[i]) for i, cell in enumerate(cells)]
@@ -293,8 +295,8 @@ def test_bf16_is_as_near_as_plain_bf16(name, device):
         grid = one.sweep(tokens, vectors=one.vectors.sel(concept=["cat"]), metrics=("logprob",))
         cells = cells_of(grid)
         edits = [rounded(edit_of(one, encoded, cell, tokens)) for cell in cells]
-        first = plain_batch(one.model, encoded, [[]] * len(cells), edits)[:, 0].log_softmax(-1)
-        plain = np.array(word_scores(one, encoded, cells, edits, [], first))
+        first, second = plain_batch(one.model, encoded, [[8]] * len(cells), edits)[:, :2].log_softmax(-1).unbind(1)
+        plain = np.array(word_scores(cells, first, second))
         exact[dtype] = plain, np.array([float(cell.logprob) for cell in cells])
         assert grid.attrs["path"] == one.way(tokens)
     truth, (plain, found) = exact[torch.float32][0], exact[torch.bfloat16]
