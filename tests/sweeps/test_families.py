@@ -72,7 +72,7 @@ class Case:
         if self.model.hf.config.is_encoder_decoder:
             absent |= {"text", "all"}
         elif self.name not in OF_EACH_KIND:
-            absent |= {("last_prompt",), ("generated",), "text"}
+            absent |= {("last_prompt",), ("generated",), "text", "all"}
         return [scope for scope in SCOPES if scope not in absent]
 
     def sweep(self, tokens, samples=None, vectors=None, **settings):
