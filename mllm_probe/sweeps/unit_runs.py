@@ -181,7 +181,10 @@ class UnitRuns:
             return 0.0
         self._fit(layout)
         began = time.perf_counter()
-        ran = sum(self._work_off(batch))
+        try:
+            ran = sum(self._work_off(batch))
+        except ValueError:  # an image whose numbers are none: its unit raises it again, the others are kept
+            return math.inf
         if runner.stopped:
             return math.inf
         self._ran.add((layout.rows, batch.borders))
