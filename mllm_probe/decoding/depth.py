@@ -7,7 +7,7 @@ long as its answers begin alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -136,17 +136,7 @@ class DepthPrefix(SharedPrefix):
     """One prefill, then rows that share the blocks below their edits as long as they were fed the same tokens."""
 
     path = "shared prefix, blocks below the edit shared"
-
-    def __init__(
-        self,
-        model: ProbeModel,
-        encoded: Encoded,
-        one_by_one: bool = False,
-        read_layers: Iterable[int] = (),
-        ending: int = 0,
-    ) -> None:
-        require_own_keys(model)
-        super().__init__(model, encoded, one_by_one, read_layers, ending)
+    require = staticmethod(require_own_keys)
 
     def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 from torch import Tensor
@@ -37,6 +37,8 @@ class SharedPrefix(Shared):
 
     path = "shared prefix"
     for_rows = staticmethod(share_rows)
+    require: Callable[[ProbeModel], None] = staticmethod(lambda model: None)
+    """Raises where a model cannot be run in this way, before anything is computed."""
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class SharedPrefix(Shared):
         read_layers: Iterable[int] = (),
         ending: int = 0,
     ) -> None:
+        self.require(model)
         super().__init__(model, encoded, one_by_one)
         self.cache = empty_cache(model)
         layers = list(read_layers)
