@@ -193,9 +193,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--moves", type=int, default=1000)
     parser.add_argument("--sweeps", type=int, default=50)
     parser.add_argument("--model", default="scenes-4l")
+    parser.add_argument("--checkpoints", type=int, default=10, help="of each; the first after the warm-up")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    found = soak(given.moves, given.sweeps, given.model)
+    found = soak(given.moves, given.sweeps, given.model, checkpoints=given.checkpoints)
     print("\n\n".join(map(str, found)))
     return int(any(one.leaks for one in found))
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import torch
 
 from mllm_probe.models import ProbeModel
 from tests.faults import soak as soaking
-from tests.faults.soak import Checkpoint, Soak, soak
+from tests.faults.soak import Checkpoint, Soak
 
 
 def test_nothing_is_left() -> None:
-    moved, swept = soak(60, 6, checkpoints=3)
-    assert moved.leaks == [], str(moved)
-    assert swept.leaks == [], str(swept)
-    assert [one.after for one in moved.checkpoints] == [24, 42, 60]
-    assert [one.hooks for one in (*moved.checkpoints, *swept.checkpoints)] == [0] * 6
+    """In a process of its own: what other tests have left of the memory is no part of it."""
+    options = ["--moves", "60", "--sweeps", "6", "--checkpoints", "3"]
+    command = [sys.executable, "-m", "tests.faults.soak", *options]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if line.strip()[:1].isdigit()]
+    assert [int(row[0]) for row in rows][:3] == [24, 42, 60] and len(rows) == 6
+    assert [int(row[3]) for row in rows] == [0] * 6, "hooks"
+    assert done.stdout.count("nothing leaks") == 2
 
 
 def test_a_leak_is_seen(tiny: ProbeModel) -> None:
