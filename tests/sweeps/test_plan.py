@@ -199,7 +199,7 @@ def test_a_plan_of_a_store_counts_its_units_and_what_they_run(endless, monkeypat
 
 @pytest.mark.parametrize("metrics", [("logprob", "kl"), ("logprob", "named", "perplexity")])
 def test_the_first_batch_of_a_store_is_timed_and_not_run_again(endless, monkeypatch, tiny, pictures, tmp_path, metrics):
-    settings = {"strengths": (-1, 0, 1), "draws": 8, "max_new_tokens": 3, "metrics": metrics, "tokens": NEXT}
+    settings = {"strengths": (0, 1, 2), "draws": 8, "max_new_tokens": 3, "metrics": metrics, "tokens": NEXT}
     plan = sweeps.plan(tiny, random_vectors(tiny), pictures[:3], **settings)
     with counted(tiny, monkeypatch) as seen:
         stored = sweeps.sweep(tiny, random_vectors(tiny), pictures[:3], **settings, store=tmp_path / "grid.zarr")
