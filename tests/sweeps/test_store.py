@@ -117,6 +117,18 @@ def test_a_killed_sweep_is_completed_to_the_same_bytes(tmp_path, undisturbed, mo
     assert sweeps.read_progress(store).finished
 
 
+def test_a_sweep_that_is_stopped_in_its_first_batch_goes_on_to_the_same_bytes(tmp_path, undisturbed, monkeypatch):
+    killed.small_chunks(monkeypatch.setattr)
+    given, store, (grid, whole) = killed.arguments("next"), tmp_path / "grid.zarr", undisturbed("next")
+    begun = sweeps.sweep_iter(**given, store=store)
+    handle = given["model"].layout.blocks[1].register_forward_pre_hook(lambda *_: begun._engine.stop())
+    assert list(begun) == []
+    handle.remove()
+    assert not sweeps.read_progress(store).units_done
+    exactly(sweeps.sweep(**killed.arguments("next"), store=store).drop_attrs(), grid.drop_attrs())
+    exactly(xr.open_zarr(store).drop_attrs(), whole.drop_attrs())
+
+
 @pytest.mark.parametrize("scope", ["next", "image"])
 def test_a_store_gives_what_the_sweep_gives_without_one(undisturbed, monkeypatch, scope):
     killed.small_chunks(monkeypatch.setattr)
