@@ -13,6 +13,7 @@ from typing import Any
 
 from distributed import Client
 
+from mllm_probe.sweeps.api import Grids
 from tests.faults import subject
 from tests.faults.children import fill, schedule, start, work, work_by_client
 from tests.faults.judging import (
@@ -92,15 +93,23 @@ async def _remove(dask_scheduler: Any, address: str) -> None:
     await dask_scheduler.remove_worker(address, stimulus_id="frozen")
 
 
-def _freeze(client: Client, there: OneCluster) -> tuple[int, str]:
-    """Stop a worker that has a unit; its process and its address."""
+def _freeze(client: Client, there: OneCluster, grids: Grids) -> tuple[int, str]:
+    """Stop a worker that has a unit; its process and its address.
+
+    Nothing is submitted while this process looks, and workers may finish all that they have meanwhile: then the sweep
+    goes on by a step, and it is looked again.
+    """
     addresses = client.run(os.getpid)
-    for address, pid in addresses.items():
-        os.kill(pid, signal.SIGSTOP)
-        if client.processing()[address]:
-            return pid, address
-        os.kill(pid, signal.SIGCONT)
-    raise AssertionError("no worker had a unit")
+    for _ in grids:
+        for pid in addresses.values():
+            os.kill(pid, signal.SIGSTOP)
+        busy = next((address for address, units in client.processing().items() if units), None)
+        for address, pid in addresses.items():
+            if address != busy:
+                os.kill(pid, signal.SIGCONT)
+        if busy is not None:
+            return addresses[busy], busy
+    raise AssertionError("no worker had a unit after any step")
 
 
 @promise("a Dask worker frozen until others had its unit, then woken: no damage", short=1, quick=2, full=6)
@@ -116,7 +125,7 @@ def frozen_worker(setting: Setting, tally: Tally, tries: int) -> None:
             grids = subject.grids_into(store, client=client)
             for _ in range(_step(setting)):
                 next(grids)
-            frozen, address = _freeze(client, there)
+            frozen, address = _freeze(client, there, grids)
             if not silent:
                 client.run_on_scheduler(_remove, address=address)
             assert grids.finish().attrs["progress"] == 1
