@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from mllm_probe.sweeps import store_status, unit_runs
 from mllm_probe.sweeps.sweep_store import SweepStore
 
 MODEL = "scenes-8l"
+WITHOUT, WITH = "without", "with a store"
 OVERHEAD, SPEEDUP = 1.05, 0.8
 """Most CPU time with a store by that without, and least share of the ideal speed-up."""
 
@@ -35,36 +36,41 @@ def main() -> None:
     torch.set_num_threads(1)
     facts = report.facts(1, "cpu") | {"unit": "wall seconds, each process of one thread, without its start"}
     given, settings = sweep_of(options)
-    rows, targets = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for workers in options.workers:
-            rows.append(shared(given, settings, Path(folder) / f"{workers}.zarr", workers))
-        overhead, writing = cost(given, settings, Path(folder), options.repeats)
-    print(report.heading(f"{workers_text(options.workers)} on one store, {MODEL}", facts))
-    cores, alone = psutil.cpu_count(logical=True) or 1, rows[0]["seconds"]
-    for row in rows:
-        row["ideal"] = alone / min(row["workers"], cores)
-        row["share"] = row["ideal"] / row["seconds"]
-        if 1 < row["workers"] <= cores:
-            targets.append(
-                report.target(f"{row['workers']} workers, share of ideal", row["share"], SPEEDUP, at_least=True)
-            )
-    cells = [(r["workers"], r["units"], f"{r['seconds']:.1f}", f"{r['ideal']:.1f}", f"{r['share']:.2f}") for r in rows]
-    print(report.table(("workers", "units", "seconds", "ideal", "share of ideal"), cells))
-    cells = [(name, f"{value:.2f}") for name, value in overhead.items()]
-    print(report.table(("the same sweep", f"CPU seconds, least of {options.repeats}"), cells))
-    print(f"laying out, writing and reading the store: {writing:.1%} of the CPU time of the sweep with it")
-    ratio = overhead["with a store"] / overhead["without"]
-    targets.append(report.target("CPU time with a store by that without", ratio, OVERHEAD, at_least=False))
+        turns = {str(count): shared(given, settings, Path(folder), count) for count in options.workers}
+        rows = rows_of(in_turns(turns, options.rounds))
+        overhead, writing = cost(given, settings, Path(folder), options.rounds)
+    print(report.heading(f"{workers_text(options.workers)} processes on one store, {MODEL}", facts))
+    targets = [*told_workers(rows), told_cost(overhead, writing)]
     print(report.targets_text(targets))
-    result = facts | {
-        "benchmark": "workers",
-        "rows": rows,
-        "overhead": overhead,
-        "writing": writing,
-        "targets": targets,
-    }
-    report.write(options.json, "workers", result)
+    result = {"benchmark": "workers", "rows": rows, "overhead": overhead, "writing": writing, "targets": targets}
+    report.write(options.json, "workers", facts | result)
+
+
+def told_workers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Print how long each number of processes took; what is asked of those that have a core each."""
+    cells = [
+        (r["workers"], ", ".join(f"{s:.1f}" for s in r["rounds"]), f"{r['ideal']:.1f}", f"{r['share']:.2f}")
+        for r in rows
+    ]
+    print(report.table(("workers", "seconds of each round", "ideal", "share of ideal"), cells))
+    return [
+        report.target(f"{row['workers']} workers, share of ideal", row["share"], SPEEDUP, at_least=True)
+        for row in rows
+        if 1 < row["workers"] <= cores()
+    ]
+
+
+def told_cost(overhead: list[dict[str, float]], writing: float) -> dict[str, Any]:
+    """Print what a store costs; what is asked of it."""
+    ratios = [spent[WITH] / spent[WITHOUT] for spent in overhead]
+    cells = [
+        (number, f"{spent[WITHOUT]:.2f}", f"{spent[WITH]:.2f}", f"{ratio:.3f}")
+        for number, (spent, ratio) in enumerate(zip(overhead, ratios, strict=True), start=1)
+    ]
+    print(report.table(("CPU seconds of the same sweep, round", WITHOUT, WITH, "ratio"), cells))
+    print(f"laying out, writing and reading the store: {writing:.1%} of the CPU time of the sweep with it")
+    return report.target("CPU time with a store by that without", statistics.median(ratios), OVERHEAD, at_least=False)
 
 
 def arguments() -> argparse.Namespace:
@@ -73,7 +79,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="processes; the first is alone")
     parser.add_argument("--concepts", type=int, default=16)
     parser.add_argument("--images", type=int, default=16)
-    parser.add_argument("--repeats", type=int, default=5, help="of the sweep with and without a store, in turns")
+    parser.add_argument("--rounds", type=int, default=3, help="of all of it; the median counts")
     parser.add_argument("--json", type=Path, help="default: benchmarks/results/workers.json")
     return parser.parse_known_args()[0]
 
@@ -90,21 +96,48 @@ def sweep_of(options: argparse.Namespace) -> tuple[tuple[Any, ...], dict[str, An
     return (model, vectors, images), settings
 
 
-def shared(given: tuple[Any, ...], settings: dict[str, Any], store: Path, workers: int) -> dict[str, Any]:
-    """Seconds from the first unit that a process begins to the last one that is finished."""
-    mp.sweep(*given, **settings, store=store, shard=f"{10**6}/{10**6}")  # begins the store, and has no unit
-    command = [sys.executable, "-m", "mllm_probe.cli", "work", str(store), "--device", "cpu"]
-    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
-    shards = [f"{number + 1}/{workers}" for number in range(workers)]
-    running = [subprocess.Popen([*command, "--shard", shard], env=one_thread, stdout=-3, stderr=-3) for shard in shards]
-    failed = [process.wait() for process in running]
-    if any(failed):
-        raise RuntimeError(f"a worker ended with {max(failed)}: run mllm-probe work {store} to see why.")
-    told = store_status(store, check=True)
-    if not told.progress.finished or told.damaged:
-        raise RuntimeError(f"the store is not whole: {told}")
-    began, ended = span_of(store)
-    return {"workers": workers, "units": told.progress.units, "seconds": ended - began}
+def rows_of(seconds: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """For each number of processes its seconds, the ideal of the same rounds and the median share of it."""
+    alone, rows = next(iter(seconds.values())), []
+    for count, rounds in seconds.items():
+        ideal = [one / min(int(count), cores()) for one in alone]
+        shares = [best / own for best, own in zip(ideal, rounds, strict=True)]
+        rows.append(
+            {
+                "workers": int(count),
+                "rounds": rounds,
+                "ideal": statistics.median(ideal),
+                "share": statistics.median(shares),
+            }
+        )
+    return rows
+
+
+def cores() -> int:
+    """Processes that can run at a time."""
+    return psutil.cpu_count(logical=True) or 1
+
+
+def shared(given: tuple[Any, ...], settings: dict[str, Any], folder: Path, workers: int) -> Callable[[int], float]:
+    """Seconds from the first unit that a process begins to the last one that is finished, of every round."""
+
+    def run(number: int) -> float:
+        store = folder / f"{workers}-{number}.zarr"
+        mp.sweep(*given, **settings, store=store, shard=f"{10**6}/{10**6}")  # begins the store, and has no unit
+        command = [sys.executable, "-m", "mllm_probe.cli", "work", str(store), "--device", "cpu"]
+        one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+        shards = [f"{shard + 1}/{workers}" for shard in range(workers)]
+        running = [subprocess.Popen([*command, "--shard", s], env=one_thread, stdout=-3, stderr=-3) for s in shards]
+        failed = [process.wait() for process in running]
+        if any(failed):
+            raise RuntimeError(f"a worker ended with {max(failed)}: run mllm-probe work {store} to see why.")
+        told = store_status(store, check=True)
+        if not told.progress.finished or told.damaged:
+            raise RuntimeError(f"the store is not whole: {told}")
+        began, ended = span_of(store)
+        return ended - began
+
+    return run
 
 
 def span_of(store: Path) -> tuple[float, float]:
@@ -116,32 +149,44 @@ def span_of(store: Path) -> tuple[float, float]:
 
 
 def cost(
-    given: tuple[Any, ...], settings: dict[str, Any], folder: Path, repeats: int
-) -> tuple[dict[str, float], float]:
-    """Least CPU seconds of the sweep without a store and with one, run in turns, and the store's share of its own run.
+    given: tuple[Any, ...], settings: dict[str, Any], folder: Path, rounds: int
+) -> tuple[list[dict[str, float]], float]:
+    """CPU seconds of the sweep without a store and with one, of each round, and the store's share of its own run.
 
-    What else runs on the machine only ever adds to them, and by more than the store does: the share, which is measured
-    inside one run, is the median over the runs.
+    The two advance beside each other, step by step: a processor that is shared is a third slower in one minute than in
+    the next, so that of two whole sweeps one after the other the slower one is the one with less luck.
     """
-    shares = list[float]()
+    found, shares = [], []
+    for number in range(rounds):
+        with counted(SweepStore) as own:
+            stores = {WITHOUT: None, WITH: folder / f"own-{number}.zarr"}
+            spent = beside({name: steps_of(given, settings, store) for name, store in stores.items()})
+        found.append(spent)
+        shares.append(sum(own) / spent[WITH])
+    return found, statistics.median(shares)
 
-    def stored() -> None:
-        with counted(SweepStore) as spent:
-            began = time.process_time()
-            mp.sweep(*given, **settings, store=folder / f"own-{len(shares)}.zarr")
-            shares.append(sum(spent) / (time.process_time() - began))
 
-    def timed(job: Any) -> Any:
-        def run(_: int) -> float:
-            began = time.process_time()
-            job()
-            return time.process_time() - began
+def steps_of(given: tuple[Any, ...], settings: dict[str, Any], store: Path | None) -> Iterator[int]:
+    """A sweep in its steps: the runs that each has finished; the grid is made at the end."""
+    engine = mp.sweep_iter(*given, **settings, store=store).engine
+    engine.coarse = False  # of no use here, where nobody looks at the grid before its end
+    yield from engine.run()
+    engine.dataset()
 
-        return run
 
-    sides = {"without": timed(lambda: mp.sweep(*given, **settings)), "with a store": timed(stored)}
-    found = in_turns(sides, repeats)
-    return {name: min(values) for name, values in found.items()}, statistics.median(shares)
+def beside(sides: dict[str, Iterator[int]]) -> dict[str, float]:
+    """CPU seconds of jobs of which always the one that has done least makes its next step."""
+    spent, done, left = dict.fromkeys(sides, 0.0), dict.fromkeys(sides, 0), set(sides)
+    while left:
+        name = min(sorted(left), key=done.__getitem__)
+        began = time.process_time()
+        step = next(sides[name], None)
+        spent[name] += time.process_time() - began
+        if step is None:
+            left.remove(name)
+        else:
+            done[name] += step
+    return spent
 
 
 @contextmanager
