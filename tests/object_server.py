@@ -1,4 +1,8 @@
-"""A real S3 server on this machine, in a process of its own: `moto_server`."""
+"""A real S3 server on this machine, in a process of its own: `moto_server`; or the object store that is named.
+
+``OBJECT_STORE=az://maps pytest tests/sweeps/test_object_store.py`` takes an empty container that is there, by the
+variables of the environment with which obstore finds it (docs/scale.md).
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,17 @@ from pathlib import Path
 import pytest
 
 BUCKET = "maps"
+GIVEN = os.environ.get("OBJECT_STORE")
+AT = GIVEN or f"s3://{BUCKET}"
+ENDPOINTS = {"s3": "AWS_ENDPOINT_URL", "az": "AZURE_STORAGE_ENDPOINT"}
+"""Variables that name the server."""
 # Nobody checks the signature.
 _SIGNED = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+
+
+def scheme() -> str:
+    """Of the addresses."""
+    return AT.partition(":")[0]
 
 
 def environment(port: int) -> dict[str, str]:
@@ -42,6 +55,9 @@ def free_port() -> int:
 @contextmanager
 def running() -> Iterator[dict[str, str]]:
     """Start the server with one empty bucket, and give the environment that leads to it."""
+    if GIVEN:
+        yield {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "AZURE_", "NO_PROXY"))}
+        return
     folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     program = shutil.which("moto_server", path=folders)
     if program is None:

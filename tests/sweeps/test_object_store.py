@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import signal
 import sys
 
@@ -22,9 +23,8 @@ from mllm_probe.cli.run_settings import write_settings
 from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps.chunk_size import Limits
 from tests import object_server
+from tests.object_server import AT
 from tests.sweeps import killed
-
-AT = f"s3://{object_server.BUCKET}"
 
 
 @pytest.fixture(scope="module")
@@ -214,15 +214,16 @@ def test_what_is_missing_is_said(server, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=f"no store at {AT}/none.zarr"):
         sweeps.read_progress(f"{AT}/none.zarr")
     with pytest.raises(ConnectionError, match="nowhere.*404 Not Found.*Look at the bucket, the endpoint"):
-        small("s3://nowhere/map.zarr", 2)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{object_server.free_port()}")
+        small(f"{object_server.scheme()}://nowhere/map.zarr", 2)
+    monkeypatch.setenv(object_server.ENDPOINTS[object_server.scheme()], f"http://127.0.0.1:{object_server.free_port()}")
     monkeypatch.setattr(store_places, "RETRIES", {"max_retries": 0})
     with pytest.raises(ConnectionError, match="does not do what was asked .*Look at the bucket, the endpoint"):
         small(f"{AT}/map.zarr", 2)
 
 
 def test_addresses_are_told_from_paths(tmp_path, monkeypatch):
-    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
     assert isinstance(place_of("maps/cats.zarr"), Folder) and isinstance(place_of(tmp_path / "a"), Folder)
     assert place_of("gs://maps/cats.zarr/").address == "gs://maps/cats.zarr"
     with pytest.raises(ValueError, match=r"az://maps/cats.zarr: .*Account must be specified.*AZURE_STORAGE_"):
