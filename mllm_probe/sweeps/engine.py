@@ -125,8 +125,8 @@ class Engine:
                 "chunks": runner.chunks,
                 "images_together": runner.together,
             }
-        if runner.size.halved:
-            attrs["halved"] = f"chunks were halved {runner.size.halved} times because the GPU ran out of memory"
+        if runner.halved:
+            attrs["halved"] = f"batches were halved {runner.halved} times because the GPU ran out of memory"
         return attrs
 
     def _chunks(self) -> Iterator[list[Block]]:

@@ -24,9 +24,9 @@ from mllm_probe.steering.trials import path_of
 from mllm_probe.sweeps.samples import Samples
 
 BATCH = 16
-"""Answers that are read together: always so many, filled up to a length that each answer has by itself. In a batch of
-a fixed shape a row's numbers do not hang on the other rows (measured: equal to the bit from 8 rows on), so that an
-answer always scores the same."""
+"""Answers that are read together: always so many while they fit, filled up to a length that each answer has by itself.
+In a batch of a fixed shape a row's numbers do not hang on the other rows (measured: equal to the bit from 8 rows on):
+an answer always scores the same."""
 _SHARE = 0.1
 
 Condition = tuple[str, ...]
@@ -53,6 +53,8 @@ class ReferenceScorer:
     ----------
     batches : int
         Batches of answers that were read.
+    halved : int
+        How often a batch was halved because the GPU ran out of memory; from then on numbers agree to rounding.
     """
 
     def __init__(
@@ -62,7 +64,8 @@ class ReferenceScorer:
         self._steps = steps
         self._begun: OrderedDict[Condition, tuple[Shared, Rows]] = OrderedDict()
         self._known: dict[tuple[Condition, tuple[int, ...]], np.ndarray] = {}
-        self.batches = 0
+        self.batches = self.halved = 0
+        self._rows = BATCH
         self._reading: Callable[[], AbstractContextManager[Any]] = nullcontext
 
     def prepare(self) -> None:
@@ -121,13 +124,28 @@ class ReferenceScorer:
                 alike = missing.setdefault((condition, self._length(answer)), {})
                 alike.setdefault(answer, (concept, sample))
         for (condition, length), alike in missing.items():
-            answers = list(alike)
-            for start in range(0, len(answers), BATCH):
-                batch = answers[start : start + BATCH]
-                found = self._score(condition, *alike[batch[0]], batch, length)
+            left = list(alike)
+            while left:
+                batch = left[: self._rows]
+                try:
+                    found = self._score(condition, *alike[batch[0]], batch, length)
+                except torch.OutOfMemoryError:
+                    if not self._halve():
+                        raise
+                    continue
                 self._known.update(zip(((condition, answer) for answer in batch), found, strict=True))
+                left = left[len(batch) :]
         none = np.zeros(0, np.float32)
         return [self._known.get((condition, a), none) for condition, (_, _, a) in zip(conditions, asked, strict=True)]
+
+    def _halve(self) -> bool:
+        """Go on with half as many answers at a time; False where not even one fits."""
+        self._begun.clear()
+        torch.cuda.empty_cache()
+        if self._rows == 1:
+            return False
+        self._rows, self.halved = self._rows // 2, self.halved + 1
+        return True
 
     def _length(self, answer: Answer) -> int:
         """Tokens to which an answer is filled up: the next power of two, at most those of the longest."""
@@ -148,7 +166,7 @@ class ReferenceScorer:
 
     def _read(self, rows: Rows, answers: list[Answer], length: int) -> np.ndarray:
         """Log-probabilities [batch, length] of answers that are filled up to one length."""
-        device, filled = self.model.device, [*answers, *answers[:1] * (BATCH - len(answers))]
+        device, filled = self.model.device, [*answers, *answers[:1] * (self._rows - len(answers))]
         padded = torch.tensor([[*a, *a[-1:] * (length - len(a))] for a in filled], dtype=torch.long, device=device)
         logits = [rows.logits[:, None], rows.feed(padded[:, :-1])]
         scores = [torch.log_softmax(part.float(), -1) for part in logits]
@@ -160,9 +178,9 @@ class ReferenceScorer:
         if condition not in self._begun:
             encoded = self._encoded(condition, concept, sample)
             shared = self._share(encoded)
-            rows = shared.start(BATCH)
+            rows = shared.start(self._rows)
             if self.prefix:
-                rows.feed(torch.tensor(self.prefix, device=self.model.device).expand(BATCH, -1))
+                rows.feed(torch.tensor(self.prefix, device=self.model.device).expand(self._rows, -1))
             self._begun[condition] = shared, rows
             budget = _SHARE * free_bytes(self.model.device)
             while len(self._begun) > 1 and sum(shared.nbytes for shared, _ in self._begun.values()) > budget:

@@ -93,6 +93,12 @@ class Runner:
         """Prompts that are kept at a time."""
         return self._prompts.most
 
+    @property
+    def halved(self) -> int:
+        """How often a batch was halved because the GPU ran out of memory, of rows or of answers that are read again."""
+        reference = self.job.scorer.reference
+        return self.size.halved + (0 if reference is None else reference.halved)
+
     def stop(self) -> None:
         """End from any thread: a chunk in flight is left before its next step."""
         self._stop.set()

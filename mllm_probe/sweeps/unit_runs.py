@@ -227,7 +227,7 @@ class UnitRuns:
         self._store.save(
             unit.name, partial(units.regions, unit), runner.grid, runner.recorder, units.order,
             runs=units.count(unit), seconds=time.perf_counter() - began, device=model.device.type,
-            dtype=dtype_name(model.dtype), halved=runner.size.halved,
+            dtype=dtype_name(model.dtype), halved=runner.halved,
         )  # fmt: skip
 
     def _load(self, unit: Unit) -> int:

@@ -56,10 +56,12 @@ class LittleMemory:
     model : ProbeModel
     at : set of int
         Numbers of such calls.
+    most : int, optional
+        Rows of which more never fit.
     """
 
-    def __init__(self, model: Any, at: Collection[int] = ()) -> None:
-        self.model, self.at = model, at
+    def __init__(self, model: Any, at: Collection[int] = (), most: int | None = None) -> None:
+        self.model, self.at, self.most = model, at, most
         self.count = self.raised = 0
 
     def before(self, module: Any, arguments: Any, named: Any) -> None:
@@ -67,7 +69,7 @@ class LittleMemory:
         rows = named["inputs_embeds"].shape[0]
         if rows > 2:
             self.count += 1
-            if self.count in self.at:
+            if self.count in self.at or (self.most is not None and rows > self.most):
                 self.raised += 1
                 raise torch.OutOfMemoryError(f"injected: {rows} rows")
 
@@ -105,8 +107,19 @@ def test_smaller_batches_give_the_same_numbers(tiny: Any, name: str, seed: int) 
         assert "ran out of memory" in ours.attrs["halved"] and "halved" not in whole.attrs
 
 
+def test_answers_whose_perplexity_is_read_run_in_smaller_batches_too(tiny: Any) -> None:
+    """Six rows are the most that ever fit; answers are read sixteen at a time where there is room."""
+    whole = swept(tiny, metrics=("logprob", "perplexity"))
+    memory = LittleMemory(tiny, most=6)
+    with memory.injected():
+        ours = swept(tiny, metrics=("logprob", "perplexity"))
+    assert memory.raised > 4 and active_hooks(tiny) == 0
+    assert_same(ours, whole, ("logprob", "perplexity", "logprob_unsteered"))
+    assert "ran out of memory" in ours.attrs["halved"]
+
+
 def test_a_store_agrees_to_rounding_and_its_markers_tell(tiny: Any, tmp_path: Path) -> None:
-    given: dict[str, Any] = {"metrics": ("logprob", "kl")}  # answers whose perplexity is read are never fewer than 16
+    given: dict[str, Any] = {"metrics": ("logprob", "kl", "perplexity")}
     swept(tiny, **given)  # its ways are known
     counted = LittleMemory(tiny)
     with counted.injected():
@@ -116,7 +129,7 @@ def test_a_store_agrees_to_rounding_and_its_markers_tell(tiny: Any, tmp_path: Pa
         swept(tiny, store=tmp_path / "ours.zarr", **given)
     ours = swept(tiny, store=tmp_path / "ours.zarr", **given)  # read, not run
     assert memory.raised and not store_status(tmp_path / "ours.zarr", check=True).damaged
-    assert_same(ours, whole, ("logprob", "kl", "logprob_unsteered"))
+    assert_same(ours, whole, FLOATS)
     stores = [UnitStore.open(tmp_path / name) for name in ("whole.zarr", "ours.zarr")]
     markers = [store.marker(unit) for store in stores for unit in store.units]
     assert len({marker["halved"] for marker in markers}) > 1
