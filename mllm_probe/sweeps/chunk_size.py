@@ -33,7 +33,7 @@ class Limits:
     prompt_share: float = 0.2
     packed_rows: int = 128
     seconds: float = 2.0
-    unit_seconds: tuple[float, float] = (3.0, 20.0)
+    unit_seconds: tuple[float, float] = (3.0, 60.0)
 
     def chunk_rows(self, row_bytes: int, free: int) -> int:
         """Rows of ``row_bytes`` each that fit into a share of ``free`` bytes, at least one."""
