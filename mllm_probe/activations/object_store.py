@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from zarr.abc.store import ByteRequest
-from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
-from zarr.core.sync import sync
+from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import ObjectStore
 
 
@@ -22,10 +21,6 @@ def require_obstore(address: str) -> None:
 
 class Objects(ObjectStore[Any]):
     """Zarr's store over the library ``obstore``; what the network refuses is a ConnectionError."""
-
-    def put(self, key: str, content: bytes) -> None:
-        """Write an object, in place of one that is there."""
-        sync(self.set(key, default_buffer_prototype().buffer.from_bytes(content)))
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         """Content of a key, None where there is none."""

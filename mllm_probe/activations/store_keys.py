@@ -52,6 +52,11 @@ def write_new_key(store: Store, key: str, content: bytes) -> None:
     sync(write())
 
 
+def write_key(store: Store, key: str, content: bytes) -> None:
+    """Write a key as a whole, in place of one that is there."""
+    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(content)))
+
+
 def delete_key(store: Store, key: str) -> None:
     """Delete a key, if it is there."""
 

@@ -21,7 +21,7 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore, MemoryStore
 
 from mllm_probe.activations.object_store import Objects, require_obstore
-from mllm_probe.activations.store_keys import every_key, names_below, read_key, read_keys, write_new_key
+from mllm_probe.activations.store_keys import every_key, names_below, read_key, read_keys, write_key, write_new_key
 from mllm_probe.activations.unit_markers import LAYOUT, MARKERS, marker_key
 from mllm_probe.models.argument_checks import path_of, require_short_name
 
@@ -336,7 +336,7 @@ def read_object(address: str) -> bytes | None:
 def write_object(address: str, content: bytes) -> None:
     """Write one object, in place of one that is there."""
     folder, _, name = address.rpartition("/")
-    _objects_at(folder).put(name, content)
+    write_key(_objects_at(folder), name, content)
 
 
 def _objects_at(address: str) -> Objects:

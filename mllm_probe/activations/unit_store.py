@@ -28,6 +28,7 @@ from mllm_probe.activations.store_keys import (
     missing_keys,
     names_below,
     read_key,
+    write_key,
     write_new_key,
 )
 from mllm_probe.activations.store_places import Place, place_of
@@ -128,22 +129,36 @@ class UnitStore:
         OSError
             If it cannot be written.
         """
+        cls.begin(path, template, chunks, kind=kind, settings=settings, units=units, plan=plan)
+        return cls.open(path, kind, json.loads(json.dumps(settings)))
+
+    @classmethod
+    def begin(
+        cls,
+        path: str | Path,
+        template: xr.Dataset,
+        chunks: Mapping[str, Sequence[int]],
+        *,
+        kind: str,
+        settings: JsonObject,
+        units: int | Sequence[str],
+        plan: JsonObject | None = None,
+    ) -> None:
+        """Write the layout as :meth:`create` does, and compare nothing with a store that is there."""
         place = place_of(path)
-        settings = json.loads(json.dumps(settings))
         if not place.is_free():
-            return cls.open(path, kind, settings)
+            return
         names = [str(number) for number in range(units)] if isinstance(units, int) else list(units)
         require_names(names)
         described = {
             "version": VERSION,
             "kind": kind,
-            "settings": settings,
+            "settings": json.loads(json.dumps(settings)),
             "plan": plan or {},
             "units": names,
             "variables": [*chunks],
         }
         place.create(lambda store: write_layout(store, template, chunks, described))
-        return cls.open(path, kind, settings)
 
     @classmethod
     def open(cls, path: str | Path, kind: str | None = None, settings: JsonObject | None = None) -> UnitStore:
@@ -221,7 +236,12 @@ class UnitStore:
             chunks = {key: checksum(content) for key, content in self._contents(keys)}
             who = {"host": platform.node(), "process": os.getpid(), "written": time.time()}
             marker = {"unit": name, "chunks": chunks, **who, **facts}
-            write_new_key(self._writing, marker_key(name), sealed(marker | schema.provenance()))
+            content = sealed(marker | schema.provenance())
+            write_new_key(self._writing, marker_key(name), content)
+            if self.marker(name)["chunks"] != chunks:
+                # Another process wrote other numbers (of another dtype, or in smaller batches) while this one did: what
+                # lies there now was written last.
+                write_key(self._writing, marker_key(name), content)
         return True
 
     def finished(self) -> set[str]:

@@ -257,11 +257,13 @@ class PatchEngine:
 
     def _save(self, store: SweepStore, base: Base, began: float) -> None:
         model = self.job.model
-        store.save(
+        saved = store.save(
             base.name, base.regions, self.grid, None, range(self.grid.done.shape[CELL.index(schema.SAMPLE)]),
             runs=self._rows, seconds=time.perf_counter() - began, device=model.device.type,
             dtype=dtype_name(model.dtype), halved=self.size.halved,
         )  # fmt: skip
+        if not saved:  # somebody else was first: the grid is what the store holds
+            self._load(base)
 
     def dataset(self) -> xr.Dataset:
         """The grid as it is now."""

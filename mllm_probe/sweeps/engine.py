@@ -14,7 +14,7 @@ from mllm_probe.sweeps.chunk_size import ChunkSize, Limits
 from mllm_probe.sweeps.dask_units import Cluster
 from mllm_probe.sweeps.grid import Grid, eligible_doses
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.order import Block, plan_order
+from mllm_probe.sweeps.order import Block, lacking, plan_order
 from mllm_probe.sweeps.requirements import warn_of_too_few
 from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.shard import WHOLE, Shard
@@ -149,11 +149,8 @@ class Engine:
             one_layer=job.scope.touches_prompt,
             kept=kept,
         )
-        if not job.cells:
-            return deque(block for block in order if not self.grid.done[..., block.sample].any())
-        finished = self._finished() | job.skipped
-        left = (Block(b.sample, tuple(c for c in b.cells if not finished[c, b.sample])) for b in order)
-        return deque(block for block in left if block.cells)
+        left = lacking(order, self._finished() | job.skipped)
+        return deque(block for block in left if block.cells or not self.grid.has_unsteered[block.sample])
 
     def _finished(self) -> np.ndarray:
         """Which runs are done, bool [cells, samples]."""

@@ -79,6 +79,21 @@ def plan_order(
     return [block for block in blocks if block.cells] + bare
 
 
+def lacking(order: Iterable[Block], finished: np.ndarray) -> deque[Block]:
+    """What is left of an order; an image of which no run is needed has one empty block at the end.
+
+    Parameters
+    ----------
+    order : iterable of Block
+    finished : bool array [cells, samples]
+        Runs that are done, or that nothing needs.
+    """
+    left = [Block(b.sample, tuple(c for c in b.cells if not finished[c, b.sample])) for b in order]
+    needed = [block for block in left if block.cells]
+    bare = sorted({block.sample for block in left} - {block.sample for block in needed})
+    return deque([*needed, *(Block(sample, ()) for sample in bare)])
+
+
 def take_chunk(work: deque[Block], rows: int, together: int, packed_rows: int) -> list[Block]:
     """Take the next chunk.
 

@@ -9,7 +9,7 @@ from itertools import chain
 
 from mllm_probe.sweeps.cells import Cell
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.order import Block, plan_order, take_chunk
+from mllm_probe.sweeps.order import Block, lacking, plan_order, take_chunk
 from mllm_probe.sweeps.units import Layout, Units
 
 Chunk = Sequence[tuple[int, Sequence[Cell]]]
@@ -67,8 +67,7 @@ def planned_work(job: Job, rows: int, kept: int, packed_rows: int) -> PlannedWor
     order = plan_order(
         job.settings.axes, job.cells, len(job.samples), coarse=False, one_layer=job.scope.touches_prompt, kept=kept
     )
-    needed = (Block(b.sample, tuple(c for c in b.cells if not job.skipped[c, b.sample])) for b in order)
-    work = deque(block for block in needed if block.cells or not job.cells)
+    work = lacking(order, job.skipped)
     most = min(kept, len(job.samples))
     answers = []
     if job.answers_first:

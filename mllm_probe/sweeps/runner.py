@@ -108,8 +108,16 @@ class Runner:
         if self.job.settings.record:
             self.recorder = Recorder(self.job)
 
+    def forget(self) -> None:
+        """Go on with an empty grid; prompts stay open, and their unsteered runs are recorded anew."""
+        self.grid = self.job.grid()
+        self._prompts.baselines.clear()
+        self.begin()
+
     def prepare(self, first: int) -> Attributes:
         """Open the first sample, and plan chunks and prompts that are kept against the memory that is there.
+
+        Chunks that were halved since stay as small as they are.
 
         Returns
         -------
@@ -124,7 +132,8 @@ class Runner:
         free = free_bytes(job.model.device)
         if job.model.device.type == "cpu" and attributes["bytes_per_row"] > free:
             raise self._too_large()  # the system would end the process instead
-        self.size.plan(attributes["bytes_per_row"], free)
+        if not self.size.halved:
+            self.size.plan(attributes["bytes_per_row"], free)
         self._prompts.most = self.limits.kept_prompts(nbytes, free)
         return attributes
 

@@ -205,9 +205,8 @@ class SweepStore:
         template = template.assign_attrs(
             {LAYOUT: json.dumps(layout), RUNS: json.dumps(list(runs.values())), ORDER: json.dumps(list(order))}
         )
-        self._store = UnitStore.create(
-            self.path, template, cut, kind=self._kind, settings=self._settings, units=list(runs)
-        )  # fmt: skip
+        UnitStore.begin(self.path, template, cut, kind=self._kind, settings=self._settings, units=list(runs))
+        self._store = self._opened()
 
     def finished(self) -> set[str]:
         """Names of the units that are finished, by any process."""
@@ -216,8 +215,8 @@ class SweepStore:
     def save(
         self, unit: str, regions: Regions, grid: StoredGrid, recorder: Recorder | None, order: Sequence[int],
         **facts: Any,
-    ) -> None:  # fmt: skip
-        """Write a unit's chunks and mark it as finished.
+    ) -> bool:  # fmt: skip
+        """Write a unit's chunks and mark it as finished; False where it was finished already.
 
         Parameters
         ----------
@@ -236,7 +235,7 @@ class SweepStore:
             for region in regions(dims):
                 stored, own = _places(region, dims, order)
                 parts.setdefault(name, []).append((stored, take(own)))
-        self.there.write(unit, parts, **facts)
+        return self.there.write(unit, parts, **facts)
 
     def load(self, regions: Regions, grid: StoredGrid, recorder: Recorder | None, order: Sequence[int]) -> None:
         """Fill arrays from regions of finished units; as for :meth:`save`."""

@@ -21,7 +21,7 @@ from mllm_probe.sweeps.shard import Shard
 from mllm_probe.sweeps.store_inputs import has_inputs, save_inputs
 from mllm_probe.sweeps.sweep_store import COMPUTED_WITH, LAYOUT, SweepStore, damaged_attribute
 from mllm_probe.sweeps.unit_sizes import STRETCHED, by_probe, lay_out
-from mllm_probe.sweeps.units import Batch, Borders, Layout, Unit, Units
+from mllm_probe.sweeps.units import Batch, Borders, Layout, Span, Unit, Units
 from mllm_probe.typing import Attributes
 
 
@@ -47,7 +47,8 @@ class UnitRuns:
         self._store = SweepStore(path, identity(runner.job), CELL_DIMS, mixed=mixed)
         self._resumed_with: Attributes = {}
         self._mixed_with: Attributes = {}
-        self._ran: set[tuple[int, Borders]] = set()
+        self._ran: dict[tuple[int, Borders], float] = {}
+        self._begun_with: Attributes = {}
         self._ready = False
 
     @property
@@ -58,7 +59,9 @@ class UnitRuns:
     @property
     def attributes(self) -> Attributes:
         """Attributes of the grid."""
-        return self._store.attributes | self._resumed_with | self._mixed_with if self._store.exists else {}
+        if not self._store.exists:
+            return self._begun_with
+        return self._store.attributes | self._resumed_with | self._mixed_with
 
     def run(self, when_answered: Callable[[], None]) -> Iterator[int]:
         """Work until all units are finished, or this shard's own are; yields the runs of each step.
@@ -73,8 +76,8 @@ class UnitRuns:
         """
         if begun := self._store.exists:
             self._note_kinds()
-        else:
-            self._create()
+        elif not self._create():
+            return
         yield from self._fill(begun, when_answered)
         self._note_kinds()
 
@@ -145,12 +148,15 @@ class UnitRuns:
         Less memory than where it was begun: smaller batches, whose numbers agree to rounding.
         """
         size = self._runner.size
-        size.rows = min(int(STRETCHED * size.rows), layout.rows)
+        size.rows = min(size.rows if size.halved else int(STRETCHED * size.rows), layout.rows)
 
-    def _create(self) -> None:
+    def _create(self) -> bool:
+        """Begin the store; False where the runner was stopped before: the next one lays out what it has timed."""
         job, runner = self._job, self._runner
-        attributes = runner.prepare(0)
+        attributes = self._begun_with = runner.prepare(0)
         layout = self._lay_out()
+        if runner.stopped:
+            return False
         units = Units(job.settings.axes, job.cells, job.skipped, layout)
         empty = job.grid()  # that of the runner holds the first batch
         self._store.create(
@@ -164,6 +170,22 @@ class UnitRuns:
             order=units.order,
         )
         save_inputs(job, self._store.there)
+        if self._ran and not self._keeps_first_batch():
+            self._ran.clear()
+            runner.forget()
+        return True
+
+    def _keeps_first_batch(self) -> bool:
+        """Whether the batch that was timed is one of a unit that this process will run."""
+        units = self._units
+        first = next(unit for unit in units.all if not unit.unsteered)
+        if self._cluster is not None or not self._shard.owns(first.number):
+            return False
+        return any(self._key(batch) in self._ran for batch in units.batches(first, one_layer=False))
+
+    def _key(self, batch: Batch) -> tuple[int, Borders]:
+        """By which a batch of the store's units is known to be one that was run."""
+        return self._units.layout.rows, batch.borders
 
     def _lay_out(self) -> Layout:
         """Cut the sweep."""
@@ -174,21 +196,24 @@ class UnitRuns:
 
     def _first_batch(self, layout: Layout, runs: int) -> float:
         """Seconds of a batch of so many runs, from the first one of the sweep; its unit does not run it again."""
-        job, runner = self._job, self._runner
+        job, runner, broken = self._job, self._runner, set[Span]()
         units = Units(job.settings.axes, job.cells, job.skipped, layout)
-        batches = (batch for unit in units.all if not unit.unsteered for batch in units.batches(unit, one_layer=False))
-        if (batch := next(batches, None)) is None:
-            return 0.0
         self._fit(layout)
-        began = time.perf_counter()
-        try:
-            ran = sum(self._work_off(batch))
-        except ValueError:  # an image whose numbers are none: its unit raises it again, the others are kept
-            return math.inf
-        if runner.stopped:
-            return math.inf
-        self._ran.add((layout.rows, batch.borders))
-        return (time.perf_counter() - began) * runs / ran
+        for unit in (unit for unit in units.all if not unit.unsteered):
+            for batch in units.batches(unit, one_layer=False):
+                if batch.borders[0] in broken:
+                    continue
+                began = time.perf_counter()
+                try:
+                    ran = sum(self._work_off(batch))
+                except ValueError:  # an image whose numbers are none: its unit raises it again; others tell the time
+                    broken.add(batch.borders[0])
+                    continue
+                if runner.stopped:
+                    return math.inf
+                self._ran[layout.rows, batch.borders] = seconds = time.perf_counter() - began
+                return seconds * runs / ran
+        return math.inf
 
     def _read(self, there: Sequence[Unit], *, whole: bool) -> int:
         """Read finished units into the grid; the number of their runs."""
@@ -212,7 +237,7 @@ class UnitRuns:
                     runner.put_unsteered(sample, baseline)
             return
         for batch in units.batches(unit, one_layer=self._job.scope.touches_prompt):
-            if (units.layout.rows, batch.borders) in self._ran:
+            if self._key(batch) in self._ran:
                 yield sum(len(block.cells) for block in batch.blocks)
             else:
                 yield from self._work_off(batch)
@@ -224,11 +249,21 @@ class UnitRuns:
 
     def _save(self, unit: Unit, began: float) -> None:
         model, runner, units = self._job.model, self._runner, self._units
-        self._store.save(
+        seconds = time.perf_counter() - began + self._seconds_before(unit)
+        saved = self._store.save(
             unit.name, partial(units.regions, unit), runner.grid, runner.recorder, units.order,
-            runs=units.count(unit), seconds=time.perf_counter() - began, device=model.device.type,
+            runs=units.count(unit), seconds=seconds, device=model.device.type,
             dtype=dtype_name(model.dtype), halved=runner.halved,
         )  # fmt: skip
+        if not saved:  # somebody else was first, maybe with another dtype: the grid is what the store holds
+            self._load(unit)
+
+    def _seconds_before(self, unit: Unit) -> float:
+        """What batches of a unit took that were run before it."""
+        if not self._ran or unit.unsteered:
+            return 0.0
+        one_layer = self._job.scope.touches_prompt
+        return sum(self._ran.get(self._key(batch), 0.0) for batch in self._units.batches(unit, one_layer=one_layer))
 
     def _load(self, unit: Unit) -> int:
         units, runner = self._units, self._runner

@@ -41,8 +41,8 @@ def lay_out(job: Job, limits: Limits, rows: int, batch_seconds: BatchSeconds) ->
     """
     batches, runs = _in_batches(job, _power_of_two(max(rows, 1)))
     axes, samples = job.settings.axes, len(job.samples)
-    if not job.cells:
-        return Layout(batches.rows, 1, 1, 1, samples)
+    if job.skipped.all():  # unsteered runs alone
+        return Layout(batches.rows, 1, 1, 1, min(UNSTEERED, samples))
     layers, together = batches.batch_layers, batches.batch_samples
     seconds = max(batch_seconds(batches, runs), 1e-9)
     total = seconds * int((~job.skipped).sum()) / runs

@@ -180,8 +180,9 @@ class Units:
         return int((~self._skipped[np.ix_(numbers, np.array(self.order[slice(*unit.samples)]))]).sum())
 
     def size(self, layers: Span, strengths: tuple[int, ...], draws: int) -> int:
-        """Steered runs of some layers on an image that lacks none."""
-        return len(self._runs(layers, strengths, draws)[0])
+        """Steered runs of some layers on the image that has most: those of a library lack many."""
+        numbers, _ = self._runs(layers, strengths, draws)
+        return int((~self._skipped[numbers]).sum(0).max(initial=0))
 
     @cached_property
     def together_strengths(self) -> list[tuple[int, ...]]:

@@ -2,28 +2,37 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
 import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
+from mllm_probe.activations import unit_store
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.sweeps import store_status
 from mllm_probe.sweeps.sweep_store import SweepStore
+from mllm_probe.sweeps.unit_runs import UnitRuns
 from tests.sweeps import killed
 from tests.sweeps.helpers import random_vectors
 
 SETTINGS = {"layers": [0, 2], "strengths": (0, 1), "draws": 4, "max_new_tokens": 2, "metrics": ("logprob",)}
 
 
+def of_both_dtypes():
+    """One tiny model twice, in float32 and in bfloat16."""
+    from mllm_probe.apps.zoo import tiny_llava
+
+    single, half = tiny_llava(), tiny_llava()
+    half.hf.to(torch.bfloat16)
+    return single, half
+
+
 @pytest.fixture
 def begun(tmp_path, pictures, monkeypatch):
     """A store of which a third is filled in float32, how to go on in bfloat16, and the same in float32."""
-    from mllm_probe.apps.zoo import tiny_llava
-
     killed.small_chunks(monkeypatch.setattr)
-    single, half = tiny_llava(), tiny_llava()
-    half.hf.to(torch.bfloat16)
+    single, half = of_both_dtypes()
     vectors, store = random_vectors(single), tmp_path / "grid.zarr"
     rest = SETTINGS | {"store": store, "progress": False}
 
@@ -91,3 +100,53 @@ def test_who_joins_and_patch_compare_it_too(begun, tmp_path, pictures):
     with pytest.raises(ValueError, match="dtype: stored 'float32', asked for 'bfloat16'.*give another path") as refused:
         mp.patch(half, library, **given)
     assert "mixed" not in str(refused.value)
+
+
+def test_two_of_different_dtypes_may_begin_one_store_at_once(tmp_path, pictures, monkeypatch):
+    killed.small_chunks(monkeypatch.setattr)
+    single, half = of_both_dtypes()
+    given = (random_vectors(single), pictures[:2])
+    rest = SETTINGS | {"store": tmp_path / "grid.zarr", "progress": False}
+    first, second = (sweeps.sweep_iter(model, *given, **rest, mixed=True) for model in (single, half))
+    refused = sweeps.sweep_iter(half, *given, **rest)
+    next(first)
+    assert second.finish().attrs["progress"] == 1
+    with pytest.raises(ValueError, match=r"another dtype or type of device \(dtype: stored 'float32'"):
+        refused.finish()
+
+
+@pytest.mark.parametrize("moment", ["before it is written", "while it is written"])
+def test_two_of_different_dtypes_that_meet_on_a_unit_leave_one_of_them(tmp_path, pictures, monkeypatch, moment):
+    killed.small_chunks(monkeypatch.setattr)
+    single, half = of_both_dtypes()
+    given = (random_vectors(single), pictures[:2])
+    rest = SETTINGS | {"store": tmp_path / "grid.zarr", "progress": False, "mixed": True}
+    first, second = (sweeps.sweep_iter(model, *given, **rest) for model in (single, half))
+    next(first)
+    met = []
+
+    def meeting(plain):
+        def called(*arguments, **named):
+            if moment == "before it is written" and not met and arguments[0]._job.model is half:
+                met.append(True)
+                first.finish()
+            found = plain(*arguments, **named)
+            if moment == "while it is written" and not met and found:
+                met.append(True)
+                first.finish()
+            return found
+
+        return called
+
+    if moment == "before it is written":
+        monkeypatch.setattr(UnitRuns, "_save", meeting(UnitRuns._save))
+    else:  # after it has looked whether somebody finished the unit
+        monkeypatch.setattr(unit_store, "missing_keys", meeting(unit_store.missing_keys))
+    grid = second.finish()
+    assert met
+    store = sweeps.open_grid(tmp_path / "grid.zarr").load()
+    np.testing.assert_array_equal(grid.logprob.values, store.logprob.values)
+    told = store_status(tmp_path / "grid.zarr", check=True)
+    assert not told.damaged
+    dtypes = {one.dtype for one in told.workers}
+    assert dtypes == ({"float32"} if moment == "before it is written" else {"float32", "bfloat16"})

@@ -1,7 +1,9 @@
 """Invariant 8: a sweep with a store loses at most the unit in flight, and is completed to the same bytes by anyone."""
 
 import json
+import math
 import signal
+import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,6 +20,8 @@ from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.sweeps import sweep_store
 from mllm_probe.sweeps.grid import Grid
+from mllm_probe.sweeps.runner import Runner
+from mllm_probe.sweeps.units import UNSTEERED
 from tests.conftest import put
 from tests.hooks import active_hooks
 from tests.sweeps import killed
@@ -124,9 +128,78 @@ def test_a_sweep_that_is_stopped_in_its_first_batch_goes_on_to_the_same_bytes(tm
     handle = given["model"].layout.blocks[1].register_forward_pre_hook(lambda *_: begun._engine.stop())
     assert list(begun) == []
     handle.remove()
-    assert not sweeps.read_progress(store).units_done
+    assert not store.exists(), "what is laid out without a time fixes the smallest units for all who join"
+    assert begun.engine.dataset().attrs["model"] == grid.attrs["model"]
     exactly(sweeps.sweep(**killed.arguments("next"), store=store).drop_attrs(), grid.drop_attrs())
     exactly(xr.open_zarr(store).drop_attrs(), whole.drop_attrs())
+
+
+def test_what_timed_a_store_is_in_its_markers_and_in_the_grid_of_its_own_shard_alone(tmp_path, monkeypatch):
+    """The first batch, which tells how large units are to be, is kept by the process whose unit it is of."""
+    killed.small_chunks(monkeypatch.setattr)
+    run, began = Runner.work_off, []
+
+    def slowly(self, *arguments, **named):
+        if not began:
+            began.append(time.sleep(0.5))
+        return run(self, *arguments, **named)
+
+    monkeypatch.setattr(Runner, "work_off", slowly)
+    for shard, longest in (("1/1", 0.5), ("3/3", 0)):
+        store = tmp_path / f"{shard[0]}.zarr"
+        began.clear()
+        grid = sweeps.sweep(**killed.arguments("next") | {"record": (), "read_layers": None}, store=store, shard=shard)
+        filled = UnitStore.open(store)
+        markers = [filled.marker(unit) for unit in sorted(filled.finished())]
+        assert max(marker["seconds"] for marker in markers) >= longest
+        exactly(grid.drop_attrs(), sweeps.open_grid(store).drop_vars("done").load().drop_attrs())
+        assert shard == "1/1" or len(markers) == len(filled.units) // 3
+
+
+def test_running_out_of_memory_in_the_first_batch_is_remembered(tmp_path, monkeypatch):
+    killed.small_chunks(monkeypatch.setattr)
+    given, store = killed.arguments("next") | {"metrics": ("logprob",)}, tmp_path / "grid.zarr"
+    seen = []
+
+    def before(module, arguments, named):
+        rows = named["inputs_embeds"].shape[0]
+        seen.append(rows)
+        if rows > 5:
+            raise torch.OutOfMemoryError("injected")
+
+    sweeps.sweep(**given)  # its ways are known
+    handle = given["model"].layout.backbone.register_forward_pre_hook(before, with_kwargs=True)
+    grid = sweeps.sweep(**given, store=store)
+    handle.remove()
+    assert sum(rows > 5 for rows in seen) <= 2, "batches stay as small as they were found to fit"
+    assert "ran out of memory" in grid.attrs["halved"] and grid.attrs["progress"] == 1
+
+
+@pytest.mark.parametrize("strengths", [(0, 1), (-1, 1), (0,)])
+def test_a_library_gives_the_same_with_a_store_in_batches_as_full(tmp_path, monkeypatch, strengths):
+    """Of a library each image is run for its own concept alone: what goes through the model together counts those."""
+    ran = []
+    compute = Runner._compute
+
+    def counted(self, blocks, *arguments):
+        done = compute(self, blocks, *arguments)
+        ran.append(sum(len(block.cells) for block in done))
+        return done
+
+    monkeypatch.setattr(Runner, "_compute", counted)
+    model = mp.load("scenes-4l", device="cpu")
+    names = list(mp.concepts.scenes(pairs=1))[:16]
+    library = mp.concepts.scenes(concepts=names, pairs=2)
+    given = (model, random_vectors(model, names), library)
+    settings = {"strengths": strengths, "draws": 8, "controls": ("random",), "metrics": ("logprob",)}
+    plain = sweeps.sweep(*given, **settings, max_new_tokens=2, progress=False)
+    batches = len(ran)
+    stored = sweeps.sweep(*given, **settings, max_new_tokens=2, progress=False, store=tmp_path / "grid.zarr")
+    assert len(ran) - batches <= batches
+    assert plain.logprob_unsteered.notnull().all()
+    to_rounding(stored.drop_attrs(), plain.drop_attrs())
+    units = UnitStore.open(tmp_path / "grid.zarr").units
+    assert strengths != (0,) or len(units) == math.ceil(plain.sizes["sample"] / UNSTEERED)
 
 
 @pytest.mark.parametrize("scope", ["next", "image"])
