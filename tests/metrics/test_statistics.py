@@ -17,7 +17,7 @@ from mllm_probe.metrics import (
     summarise_draws,
     wilson_interval,
 )
-from mllm_probe.metrics.statistics import sign_flip_test
+from mllm_probe.metrics.statistics import least_share_variance, sign_flip_test
 
 
 def test_a_sign_flip_test_counts_the_sign_patterns_that_lie_as_far_out():
@@ -100,6 +100,15 @@ def test_draws_without_spread_tell_any_difference():
     draws = summarise_draws(np.ones(8), antithetic=True)
     assert draw_test(1.0, draws) == 1 and draw_test(1.2, draws) == 0
     assert draw_interval(draws) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("antithetic", [True, False])
+def test_draws_that_all_score_0_are_compared_by_the_variance_that_images_allow(antithetic):
+    """No answer under a control names the concept: those under the concept, all of which do, are told from them."""
+    draws = summarise_draws(np.zeros((2, 8)), antithetic=antithetic)
+    least = least_share_variance(np.zeros(2), np.full(2, 12))
+    every, one = draw_test(np.array([1.0, 1 / 12]), draws, least_variance=least)
+    assert every < 0.001 and 0.05 < one < 0.5
 
 
 def test_the_interval_of_a_difference_counts_images_and_draws():
