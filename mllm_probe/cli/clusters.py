@@ -42,7 +42,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
         As :func:`require_cluster`.
     ImportError
         Without the extra.
-    OSError
+    ConnectionError
         If no scheduler answers there.
     """
     require_cluster(workers, scheduler)
@@ -54,7 +54,14 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     except ImportError as error:
         raise ImportError("a cluster needs Dask: pip install 'mllm-probe[dask]'.") from error
     if workers is None:
-        with Client(scheduler, timeout="20s") as client:
+        try:
+            client = Client(scheduler, timeout="20s")
+        except OSError as error:
+            raise ConnectionError(
+                f"no Dask scheduler answers at {scheduler} ({error}): start one with `dask scheduler` and run the same "
+                "command again, or leave --scheduler out. A store that was begun keeps what is finished."
+            ) from error
+        with client:
             yield client
         return
     with _local_cluster(workers, visible_gpus()) as cluster, Client(cluster) as client:

@@ -72,13 +72,20 @@ def effect(
     else:
         table = cell_table(shown)
     table = table[table["clear_in_grid"]] if passing else table
+    untested = table["q"].isna()
+    if untested.any():  # no verdict, which is another thing than a cell that does not pass
+        table = table.assign(clear_in_grid=table["clear_in_grid"].astype(object).where(~untested, None))
+        least = shown.attrs["least_images"]
+        caption += f" · without q: not tested (medians, fewer than {least} images, or nothing differs)"
+    if table.empty:
+        caption += " · no cell passes" if passing else " · no cell was run with its controls"
     if csv:
         print(table.to_csv(index=False), end="", flush=True)
         note(caption)
     else:
         document = {"metric": shown.attrs["metric"], "cells": table.to_dict("records"), "caption": caption}
         about = f"{shown.attrs['metric']} [{shown['difference'].attrs['units']}] · {caption}"
-        text = f"{table_text(table[short_columns(table)])}\n\n{about}"
+        text = about if table.empty else f"{table_text(table[short_columns(table)])}\n\n{about}"
         show(text, document | {"attributes": provenance_of(shown.attrs)}, as_json)
     return _status(grid)
 

@@ -53,7 +53,8 @@ class SweepSettings:
     to
         Of replace: the concept that takes the place.
     metrics
-        Of logprob, named, kept, kl, perplexity (the default), logit, tokens, off_target.
+        Of logprob, named, kept, kl, perplexity (these five by default), logit, off_target; tokens keeps answers
+        without a score.
     controls
         Of random, on_manifold (the default, where vectors have activations), concepts, shuffled, orthogonal.
     draws
@@ -305,7 +306,10 @@ def _interrupted(store: str, settings: str | Path | None, as_json: bool) -> int:
     except FileNotFoundError:
         note("interrupted before the first runs were finished; nothing is kept.")
         return INCOMPLETE
-    note(f"interrupted: {progress.done} of {progress.total} runs are kept in {store}; the same command goes on.")
+    note(
+        f"interrupted: {progress.units_done} of {progress.units} units, with {progress.done} of {progress.total} "
+        f"steered runs, are kept in {store}; the same command goes on."
+    )
     if as_json:
         show("", {"store": store, "settings": settings, **asdict(progress)}, as_json)
     return INCOMPLETE

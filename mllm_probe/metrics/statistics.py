@@ -81,7 +81,7 @@ def summarise_draws(draws: object, *, antithetic: bool) -> Draws:
     odd_variance = mean(odd**2)
     share = variance / np.where(count > 0, count, np.nan)
     total, df = _satterthwaite((odd_variance, count), (variance + share, count - 1))
-    # Draws that are all equal have no df of their own; a least variance in their place is tested with that of the pairs.
+    # Draws that are all equal have no df of their own; a least variance in their place is tested with the pairs'.
     return Draws(centre, share, count - 1, total, np.where(total == 0, count - 1, df))
 
 

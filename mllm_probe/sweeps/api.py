@@ -421,5 +421,6 @@ def _steps(engine: Engine, shown: bool, leave: Callable[[], None] | None) -> Gen
         if leave is not None:
             ending.callback(leave)
         for done in run:
+            bar.total = engine.expected
             bar.update(done)
             yield done

@@ -79,6 +79,11 @@ class Engine:
         return int((~self.job.skipped).sum())
 
     @property
+    def expected(self) -> int:
+        """Of these, how many this process is to see: of a shard, its own and those that were there when it began."""
+        return self.total if self._units is None or self._units.expected is None else self._units.expected
+
+    @property
     def done(self) -> int:
         """Number of runs that are finished, over all samples."""
         return int((self._finished() & ~self.job.skipped).sum())

@@ -45,7 +45,8 @@ class StoreProgress:
     seconds : float
         Time that its units took, added up over processes.
     rate : float
-        Runs per second over the units that were finished last; 0 before the first one.
+        Runs per second over the units that were finished last, without the time in which none was run; 0 before the
+        first one.
     finished : bool
     updated : float
         When the last unit was finished, in seconds since 1970; 0 before the first one.
@@ -197,7 +198,9 @@ def _whole_numbers(store: UnitStore, name: str, count: int) -> list[int]:
 def _rate(notes: Mapping[str, JsonObject], runs: Mapping[str, int]) -> float:
     last = sorted((float(note["written"]), float(note["seconds"]), runs[name]) for name, note in notes.items())
     last = last[-_RATE_UNITS:]
-    if not last:
-        return 0.0
-    began = min(written - seconds for written, seconds, _ in last)
-    return sum(count for *_, count in last) / max(last[-1][0] - began, 1e-9)
+    spans = sorted((written - seconds, written) for written, seconds, _ in last)
+    busy, until = 0.0, -np.inf
+    for began, ended in spans:  # of several processes they overlap
+        busy += max(ended - max(began, until), 0.0)
+        until = max(until, ended)
+    return sum(count for *_, count in last) / max(busy, 1e-9) if last else 0.0

@@ -38,6 +38,11 @@ class UnitRuns:
         Runs them in place of this process.
     mixed : bool
         As for :class:`SweepStore`.
+
+    Attributes
+    ----------
+    expected : int or None
+        Runs of the units that this process reads and runs; None before it has looked at the store.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class UnitRuns:
         self._ran: dict[tuple[int, Borders], float] = {}
         self._begun_with: Attributes = {}
         self._ready = False
+        self.expected: int | None = None
 
     @property
     def address(self) -> str:
@@ -83,15 +89,13 @@ class UnitRuns:
 
     def _fill(self, begun: bool, when_answered: Callable[[], None]) -> Iterator[int]:
         """Read what there is, and run what is missing."""
-        store = self._store
-        missing = self._units.all
-        if begun:
-            finished = store.finished()
-            there = [unit for unit in missing if unit.name in finished]
-            missing = [unit for unit in missing if unit.name not in finished]
-            if there:
-                yield self._read(there, whole=not missing)
-        missing = [unit for unit in missing if self._shard.owns(unit.number)]
+        store, every = self._store, self._units.all
+        finished = store.finished() if begun else set()
+        there = [unit for unit in every if unit.name in finished]
+        missing = [unit for unit in every if unit.name not in finished and self._shard.owns(unit.number)]
+        self.expected = sum(map(self._units.count, [*there, *missing]))
+        if there:
+            yield self._read(there, whole=len(there) == len(every))
         if not missing:
             return
         if begun:

@@ -181,7 +181,8 @@ def test_an_interrupted_sweep_is_incomplete_and_goes_on_to_the_same_grid(
     shown = capsys.readouterr()
     progress, kept = json.loads(shown.out), read_progress("grid.zarr")
     assert not progress["finished"] and 0 < progress["done"] == kept.done < progress["total"]
-    assert f"mllm-probe: interrupted: {kept.done} of {kept.total} runs are kept in grid.zarr" in shown.err
+    counted = f"{kept.units_done} of {kept.units} units, with {kept.done} of {kept.total} steered runs"
+    assert f"mllm-probe: interrupted: {counted}, are kept in grid.zarr" in shown.err
 
     assert main(["effect", "grid.zarr", "--csv"]) == 3
     shown = capsys.readouterr()
@@ -318,9 +319,35 @@ def test_best_is_one_cell_for_each_concept(done: Path, capsys: pytest.CaptureFix
     assert "Selected by the largest effect" in shown.err
 
 
+def test_cells_that_were_not_tested_are_no_cells_that_do_not_pass(
+    done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Medians are not tested."""
+    grid = [str(done / "grid.zarr"), "--average", "median"]
+    assert main(["effect", *grid, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert all(cell["clear_in_grid"] is None and cell["q"] is None for cell in told["cells"])
+    assert "without q: not tested (medians, fewer than 6 images, or nothing differs)" in told["caption"]
+    assert main(["effect", *grid, "--passing"]) == 0
+    shown = capsys.readouterr().out
+    assert "no cell passes" in shown and "Empty DataFrame" not in shown
+
+
+def test_a_scheduler_that_does_not_answer_leaves_the_command_to_be_run_again(
+    done: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(*_: object, **__: object) -> None:
+        raise OSError("Timed out trying to connect")
+
+    monkeypatch.setattr("distributed.Client", nobody)
+    assert main(["work", str(done / "grid.zarr"), "--scheduler", "tcp://127.0.0.1:1"]) == 3
+    assert "no Dask scheduler answers at tcp://127.0.0.1:1 (Timed out" in capsys.readouterr().err
+
+
 FILES = {
     "broken.toml": "model = ",
     "unknown.toml": "model = 'scenes-4l'\nspeed = 3\n",
+    "typo.toml": "model = 'scenes-4l'\nstrenghts = [1]\n",
     "table.toml": "[sweep]\nmodel = 'scenes-4l'\n",
     "other.toml": "[made_with]\ncommand = 'vectors'\n",
     "record.toml": "made_with = 1\n",
@@ -333,8 +360,9 @@ FILES = {
     [
         ("sweep nowhere.toml", "there is no settings file at nowhere.toml"),
         ("sweep broken.toml", "broken.toml is no TOML (Invalid value"),
-        ("sweep unknown.toml", "unknown.toml: there is no setting 'speed'; there are model, store, library,"),
+        ("sweep unknown.toml", "unknown.toml: there is no setting 'speed' (did you mean 'seed'?); there are model,"),
         ("sweep table.toml", "table.toml: there is no setting 'sweep'"),
+        ("sweep typo.toml", "typo.toml: there is no setting 'strenghts' (did you mean 'strengths'?); there are model,"),
         ("sweep other.toml", "other.toml holds settings of `mllm-probe vectors`, not of `mllm-probe sweep`"),
         ("sweep record.toml", "made_with is the table that a command writes"),
         ("sweep types.toml", 'unable to convert "many" into int'),

@@ -145,11 +145,14 @@ def test_what_timed_a_store_is_in_its_markers_and_in_the_grid_of_its_own_shard_a
         return run(self, *arguments, **named)
 
     monkeypatch.setattr(Runner, "work_off", slowly)
+    given = killed.arguments("next") | {"record": (), "read_layers": None}
     for shard, longest in (("1/1", 0.5), ("3/3", 0)):
         store = tmp_path / f"{shard[0]}.zarr"
         began.clear()
-        grid = sweeps.sweep(**killed.arguments("next") | {"record": (), "read_layers": None}, store=store, shard=shard)
+        grid = sweeps.sweep(**given, store=store, shard=shard)
         filled = UnitStore.open(store)
+        joined = sweeps.sweep_iter(**given, store=store, shard=shard)
+        assert sum(joined.engine.run()) == joined.engine.expected == sweeps.read_progress(store).done
         markers = [filled.marker(unit) for unit in sorted(filled.finished())]
         assert max(marker["seconds"] for marker in markers) >= longest
         exactly(grid.drop_attrs(), sweeps.open_grid(store).drop_vars("done").load().drop_attrs())

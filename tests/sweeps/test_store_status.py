@@ -5,7 +5,7 @@ import json
 import pytest
 
 import mllm_probe.sweeps as sweeps
-from mllm_probe.sweeps import store_status
+from mllm_probe.sweeps import store_progress, store_status
 from tests.sweeps import killed
 from tests.sweeps.helpers import random_vectors
 
@@ -53,3 +53,11 @@ def test_a_check_gives_damaged_units_back(begun):
 def test_a_store_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no store at"):
         store_status(tmp_path / "none")
+
+
+def test_the_rate_leaves_out_the_time_in_which_nobody_was_at_work():
+    """Two processes at once for ten seconds, a night's pause, and ten more seconds."""
+    spans = {"a": (100, 10), "b": (100, 8), "c": (9000, 10)}  # when each was written, and how long it took
+    notes = {name: {"written": written, "seconds": seconds} for name, (written, seconds) in spans.items()}
+    assert store_progress._rate(notes, {"a": 30, "b": 20, "c": 50}) == pytest.approx(100 / 20)
+    assert store_progress._rate({}, {}) == 0
