@@ -251,7 +251,8 @@ def status(
         raise ValueError(f"every: expected 0.1 … {_LONGEST_WAIT} seconds; got {every:g}.")
     told = store_status(store, check=check)
     while watch and not told.progress.finished:
-        note(str(told))
+        for line in str(told).splitlines():
+            note(line)
         time.sleep(every)
         told = store_status(store)
     show(str(told), told.plain(), as_json)

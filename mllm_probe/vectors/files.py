@@ -133,7 +133,10 @@ def _save_safetensors(vectors: xr.Dataset, path: Path) -> None:
         "variable_attrs": {str(n): v.attrs for n, v in vectors.variables.items()},
     }
     partial = path.with_name(path.name + ".partial")
+    partial.touch()
+    mode = partial.stat().st_mode  # what files of this user have; safetensors leaves its own to the user alone
     save_file(tensors, partial, metadata={KEY: json.dumps(labels, default=_plain)})
+    partial.chmod(mode)
     partial.replace(path)
 
 

@@ -33,6 +33,12 @@ def test_safetensors_keep_everything(tiny, vectors, tmp_path):
     xr.testing.assert_identical(found.load(), one)
 
 
+def test_others_may_read_vectors_as_they_may_any_file(vectors, tmp_path):
+    (tmp_path / "any.txt").touch()
+    path = save_vectors(vectors, tmp_path / "vectors.safetensors")
+    assert path.stat().st_mode == (tmp_path / "any.txt").stat().st_mode
+
+
 def test_loaded_vectors_steer_as_before(tiny, vectors, pictures, tmp_path):
     save_vectors(vectors, tmp_path / "v.safetensors")
     found = load_vectors(tmp_path / "v.safetensors", model=tiny)
