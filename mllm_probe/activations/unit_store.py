@@ -101,6 +101,7 @@ class UnitStore:
         settings: JsonObject,
         units: int | Sequence[str],
         plan: JsonObject | None = None,
+        compared: bool = True,
     ) -> UnitStore:
         """Write the layout, whole or not at all, unless the store is there; several processes may do so at once.
 
@@ -121,6 +122,8 @@ class UnitStore:
         plan : dict, optional
             Choices of whoever creates the store that all others follow, such as the size of a batch: plain values, kept
             and never compared.
+        compared : bool
+            Whether a store that is there must have the same settings; else the caller compares them.
 
         Raises
         ------
@@ -129,36 +132,21 @@ class UnitStore:
         OSError
             If it cannot be written.
         """
-        cls.begin(path, template, chunks, kind=kind, settings=settings, units=units, plan=plan)
-        return cls.open(path, kind, json.loads(json.dumps(settings)))
-
-    @classmethod
-    def begin(
-        cls,
-        path: str | Path,
-        template: xr.Dataset,
-        chunks: Mapping[str, Sequence[int]],
-        *,
-        kind: str,
-        settings: JsonObject,
-        units: int | Sequence[str],
-        plan: JsonObject | None = None,
-    ) -> None:
-        """Write the layout as :meth:`create` does, and compare nothing with a store that is there."""
         place = place_of(path)
-        if not place.is_free():
-            return
-        names = [str(number) for number in range(units)] if isinstance(units, int) else list(units)
-        require_names(names)
-        described = {
-            "version": VERSION,
-            "kind": kind,
-            "settings": json.loads(json.dumps(settings)),
-            "plan": plan or {},
-            "units": names,
-            "variables": [*chunks],
-        }
-        place.create(lambda store: write_layout(store, template, chunks, described))
+        settings = json.loads(json.dumps(settings))
+        if place.is_free():
+            names = [str(number) for number in range(units)] if isinstance(units, int) else list(units)
+            require_names(names)
+            described = {
+                "version": VERSION,
+                "kind": kind,
+                "settings": settings,
+                "plan": plan or {},
+                "units": names,
+                "variables": [*chunks],
+            }
+            place.create(lambda store: write_layout(store, template, chunks, described))
+        return cls.open(path, kind, settings if compared else None)
 
     @classmethod
     def open(cls, path: str | Path, kind: str | None = None, settings: JsonObject | None = None) -> UnitStore:

@@ -205,7 +205,9 @@ class SweepStore:
         template = template.assign_attrs(
             {LAYOUT: json.dumps(layout), RUNS: json.dumps(list(runs.values())), ORDER: json.dumps(list(order))}
         )
-        UnitStore.begin(self.path, template, cut, kind=self._kind, settings=self._settings, units=list(runs))
+        UnitStore.create(
+            self.path, template, cut, kind=self._kind, settings=self._settings, units=list(runs), compared=False
+        )  # fmt: skip
         self._store = self._opened()
 
     def finished(self) -> set[str]:

@@ -21,6 +21,7 @@ from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.sweeps import sweep_store
 from mllm_probe.sweeps.grid import Grid
 from mllm_probe.sweeps.runner import Runner
+from mllm_probe.sweeps.unit_runs import UnitRuns
 from mllm_probe.sweeps.units import UNSTEERED
 from tests.conftest import put
 from tests.hooks import active_hooks
@@ -174,8 +175,26 @@ def test_running_out_of_memory_in_the_first_batch_is_remembered(tmp_path, monkey
     handle = given["model"].layout.backbone.register_forward_pre_hook(before, with_kwargs=True)
     grid = sweeps.sweep(**given, store=store)
     handle.remove()
-    assert sum(rows > 5 for rows in seen) <= 2, "batches stay as small as they were found to fit"
+    assert sum(rows > 5 for rows in seen) == 1, "batches stay as small as they were found to fit"
     assert "ran out of memory" in grid.attrs["halved"] and grid.attrs["progress"] == 1
+
+
+def test_a_broken_image_in_the_first_batch_does_not_decide_how_large_units_are(tmp_path, monkeypatch):
+    """Batches of other images tell the time."""
+    killed.small_chunks(monkeypatch.setattr)
+    run, timed, calls = Runner.work_off, UnitRuns._first_batch, []
+    found = []
+
+    def broken_at_first(self, *arguments, **named):
+        calls.append(1)
+        if len(calls) == 1:
+            raise ValueError("injected")
+        return run(self, *arguments, **named)
+
+    monkeypatch.setattr(Runner, "work_off", broken_at_first)
+    monkeypatch.setattr(UnitRuns, "_first_batch", lambda *given: found.append(timed(*given)) or found[0])
+    grid = sweeps.sweep(**killed.arguments("next"), store=tmp_path / "grid.zarr")
+    assert math.isfinite(found[0]) and grid.attrs["progress"] == 1
 
 
 @pytest.mark.parametrize("strengths", [(0, 1), (-1, 1), (0,)])
