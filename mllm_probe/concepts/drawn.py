@@ -42,6 +42,13 @@ class Drawing:
         return draw(self.scene, self.size)
 
     @property
+    def labels(self) -> frozenset[str]:
+        """Concepts that it shows."""
+        if isinstance(self.scene, EmojiScene):
+            return frozenset(true_emoji_concepts(self.scene))
+        return frozenset(true_concepts(self.scene))
+
+    @property
     def code(self) -> str:
         """Lines of Python that put the image into the name ``image``."""
         if isinstance(self.scene, EmojiScene):

@@ -31,6 +31,8 @@ class Feed:
         Takes (row, step, text of the row so far).
     cancelled : callable
         Whether the reader has cancelled the run.
+    answers : list of list of int, optional
+        Takes the tokens of each row.
     """
 
     def __init__(
@@ -39,10 +41,11 @@ class Feed:
         rows: int,
         put: Callable[[tuple[int, int, str]], None],
         cancelled: Callable[[], bool] = lambda: False,
+        answers: list[list[int]] | None = None,
     ) -> None:
         self.model, self.put, self.cancelled = model, put, cancelled
         self.ends = model.eos_token_ids
-        self.answers: list[list[int]] = [[] for _ in range(rows)]
+        self.answers = [[] for _ in range(rows)] if answers is None else answers
         self.open = [True] * rows
 
     def give(self, tokens: Sequence[int]) -> None:
@@ -74,15 +77,18 @@ class Stream:
     ----------
     text : list of str
         Answers so far.
+    tokens : list of list of int
+        Their token ids, with the one that ends an answer.
     """
 
     def __init__(self, model: ProbeModel, rows: int, job: Job, receipt: Callable[[], Receipt]) -> None:
         self.text = [""] * rows
+        self.tokens: list[list[int]] = [[] for _ in range(rows)]
         self._receipt, self._lock = receipt, model.lock
         self._cancel, self._started = threading.Event(), threading.Event()
         self._ended = False
         self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        worker = _Worker(model, rows, job, self._items, self._cancel, self._started)
+        worker = _Worker(model, self.tokens, job, self._items, self._cancel, self._started)
         self._thread = threading.Thread(target=contextvars.copy_context().run, args=(worker.run,), daemon=True)
         self._thread.start()
 
@@ -131,7 +137,7 @@ class _Worker:
     """Target of the thread; holds no reference to the stream, so that a stream without references is cancelled."""
 
     model: ProbeModel
-    rows: int
+    tokens: list[list[int]]
     job: Job
     items: queue.SimpleQueue[Any]
     cancel: threading.Event
@@ -142,7 +148,7 @@ class _Worker:
             with self.model.lock.held(interactive=True):
                 self.started.set()
                 if not self.cancel.is_set():
-                    self.job(Feed(self.model, self.rows, self.items.put, self.cancel.is_set))
+                    self.job(Feed(self.model, len(self.tokens), self.items.put, self.cancel.is_set, self.tokens))
             self.items.put(None)
         except BaseException as error:
             self.items.put(error)

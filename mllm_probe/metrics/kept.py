@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
 from mllm_probe.metrics.text import kept
+from mllm_probe.schema import EXCLUSIVE_CATEGORIES
+
+
+def slot_of(name: str, categories: Mapping[str, str]) -> set[str]:
+    """The concept, and the labels that it replaces in an image: all of an exclusive category, such as styles."""
+    own = categories.get(name)
+    replaced = categories.items() if own in EXCLUSIVE_CATEGORIES else ()
+    return {name} | {label for label, other in replaced if other == own}
 
 
 def score(answer: Answer, concept: ScoredConcept) -> float:

@@ -113,10 +113,20 @@ def kept(
     float
         0 … 1; NaN without labels, or when nothing is left to name.
     """
+    there, of = kept_labels(text, labels, words, without=without)
+    return there / of if of else float("nan")
+
+
+def kept_labels(
+    text: str,
+    labels: Iterable[str] | None,
+    words: Mapping[str, Sequence[str]],
+    *,
+    without: Iterable[str] = (),
+) -> tuple[int, int]:
+    """Number of labels that an answer names, and of those that count; arguments as for :func:`kept`."""
     counted = sorted(set(_listed(labels or (), "labels")) - set(without))
-    if not counted:
-        return float("nan")
-    return sum(named(text, words.get(label, (label,))) for label in counted) / len(counted)
+    return sum(named(text, words.get(label, (label,))) for label in counted), len(counted)
 
 
 def repetition(text: str) -> float:

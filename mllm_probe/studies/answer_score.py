@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -33,9 +35,17 @@ def broken_answers(grid: xr.Dataset) -> xr.DataArray:
     DataArray of bool (concept, layer, strength, control, draw, sample)
         An empty answer is broken too. False where nothing was run.
     """
-    run = grid[NAMED].notnull()
-    repeated = grid[REPETITION] > grid[f"{REPETITION}_unsteered"] + MOST_REPETITION
-    return run & (~(grid[PERPLEXITY] <= LARGEST_PERPLEXITY) | repeated)
+    repeats, improbable = broken_by(grid[PERPLEXITY], grid[REPETITION], grid[f"{REPETITION}_unsteered"])
+    return grid[NAMED].notnull() & (improbable | repeats)
+
+
+def broken_by(perplexity: Any, repetition: Any, unsteered_repetition: Any) -> tuple[Any, Any]:
+    """Whether answers are broken because they repeat words, and because they are improbable; floats or arrays.
+
+    Perplexity is the ratio to the unsteered answer's; that of an answer without words that count is NaN, and too large.
+    """
+    repeats = repetition > unsteered_repetition + MOST_REPETITION
+    return repeats, np.logical_not(perplexity <= LARGEST_PERPLEXITY)
 
 
 def answer_marks(grid: xr.Dataset, takes_away: np.ndarray) -> dict[str, xr.DataArray]:

@@ -48,6 +48,8 @@ class ReferenceScorer:
         Tokens of the answer prefix.
     steps : int
         Longest answer.
+    rows : int
+        Answers that are read together.
 
     Attributes
     ----------
@@ -58,14 +60,20 @@ class ReferenceScorer:
     """
 
     def __init__(
-        self, model: ProbeModel, samples: Samples, names: Sequence[str], prefix: list[int], steps: int
-    ) -> None:  # fmt: skip
+        self,
+        model: ProbeModel,
+        samples: Samples,
+        names: Sequence[str],
+        prefix: list[int],
+        steps: int,
+        rows: int = BATCH,
+    ) -> None:
         self.model, self.samples, self.names, self.prefix = model, samples, list(names), prefix
         self._steps = steps
         self._begun: OrderedDict[Condition, tuple[Shared, Rows]] = OrderedDict()
         self._known: dict[tuple[Condition, tuple[int, ...]], np.ndarray] = {}
         self.batches = self.halved = 0
-        self._rows = BATCH
+        self._rows = rows
         self._reading: Callable[[], AbstractContextManager[Any]] = nullcontext
 
     def prepare(self) -> None:
@@ -212,6 +220,20 @@ class ReferenceScorer:
         return (
             "one that has the concept" if len(named) == len(self.names) else f"one that has the concept, else {alone}"
         )
+
+
+def counted_logprobs(
+    logprobs: Sequence[np.ndarray], mentions: Sequence[tuple[int, int] | None], steps: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities of answers filled up to ``steps``, and which tokens count: not those of a first mention."""
+    filled = torch.zeros(len(logprobs), steps)
+    counted = torch.zeros(filled.shape, dtype=torch.bool)
+    for row, (values, mention) in enumerate(zip(logprobs, mentions, strict=True)):
+        filled[row, : len(values)] = torch.from_numpy(values)
+        counted[row, : len(values)] = True
+        if mention is not None:
+            counted[row, mention[0] : mention[1]] = False
+    return filled, counted
 
 
 def without_picture(model: ProbeModel, request: Request) -> dict[str, torch.Tensor]:

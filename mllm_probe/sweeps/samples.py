@@ -13,6 +13,7 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.activations.capturing import picture_coordinates
 from mllm_probe.concepts import ConceptLibrary, Picture
+from mllm_probe.metrics.kept import slot_of
 from mllm_probe.metrics.words import Word
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.probe_model import ProbeModel
@@ -60,10 +61,8 @@ class Samples:
         return len(self.requests)
 
     def slot(self, name: str) -> set[str]:
-        """The concept, and the labels that it replaces in a picture: all of an exclusive category, such as styles."""
-        own = self.categories.get(name)
-        replaced = self.categories.items() if own in schema.EXCLUSIVE_CATEGORIES else ()
-        return {name} | {label for label, other in replaced if other == own}
+        """The concept, and the labels that it replaces in an image."""
+        return slot_of(name, self.categories)
 
 
 def gather(

@@ -24,7 +24,7 @@ from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.chunk_edits import ChunkEdits
 from mllm_probe.sweeps.finite_rows import FiniteRows
 from mllm_probe.sweeps.grid import step_name
-from mllm_probe.sweeps.reference_scorer import ReferenceScorer
+from mllm_probe.sweeps.reference_scorer import ReferenceScorer, counted_logprobs
 from mllm_probe.sweeps.settings import Settings
 
 Answer = tuple[int, ...]
@@ -273,15 +273,8 @@ class Scorer:
             (concept, sample, self.reader.content(answer))
             for concept, sample, answer in zip(concepts.tolist(), samples.tolist(), answers, strict=True)
         ]
-        logprobs = np.zeros((len(answers), self.settings.max_new_tokens), np.float32)
-        counted = np.zeros(logprobs.shape, dtype=bool)
-        for row, values in enumerate(self.reference.logprobs(asked)):
-            logprobs[row, : len(values)] = values
-            counted[row, : len(values)] = True
-            mention = self.reader.mention(answers[row], asked[row][0])
-            if mention is not None:
-                counted[row, mention[0] : mention[1]] = False
-        of_tokens = torch.from_numpy(logprobs), torch.from_numpy(counted)
+        mentions = [self.reader.mention(answer, one[0]) for answer, one in zip(answers, asked, strict=True)]
+        of_tokens = counted_logprobs(self.reference.logprobs(asked), mentions, self.settings.max_new_tokens)
         return {metric.name: np.asarray(metric.score(*of_tokens), np.float32) for metric in metrics}
 
 

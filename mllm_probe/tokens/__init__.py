@@ -5,7 +5,7 @@ from __future__ import annotations
 from mllm_probe.tokens.kinds import KINDS, POSITION_KINDS, captured_kinds, measured_kinds, measured_names
 from mllm_probe.tokens.places import Places, companions, find_places
 from mllm_probe.tokens.positions import PromptPositions, of_call, of_encoded
-from mllm_probe.tokens.scopes import SCOPES, NamedScope, scope_choices, vector_scopes
+from mllm_probe.tokens.scopes import SCOPES, NamedScope, scope_choices, scope_label, vector_scopes
 from mllm_probe.tokens.selection import Scope, parse_scope, parse_vector_scopes
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "parse_scope",
     "parse_vector_scopes",
     "scope_choices",
+    "scope_label",
     "vector_scopes",
 ]

@@ -87,6 +87,11 @@ def vector_scopes() -> tuple[str, ...]:
     return tuple(name for name, scope in SCOPES.items() if scope.norm is not None)
 
 
+def scope_label(scope: str) -> str:
+    """Label of a scope: the panel's where it offers it, else its names as they are."""
+    return dict(scope_choices()).get(scope, scope.replace("+", " + "))
+
+
 def scope_choices() -> list[list[str]]:
     """Value and label of each scope that the panel offers."""
     return [list(scope.choice) for scope in SCOPES.values() if scope.choice is not None]

@@ -25,4 +25,8 @@ def test_a_model_that_is_not_bundled_has_no_library_of_its_own():
 
 def test_the_map_of_a_language_model_steers_its_image_tokens():
     assert map_settings("emoji-135m").tokens == ("image",)
-    assert map_settings("scenes-8l") == map_settings("org/name") and map_settings("org/name").tokens[0] == "last_prompt"
+
+
+def test_drawn_models_are_steered_at_the_last_prompt_token_and_others_where_answers_grow_too():
+    assert [map_settings(f"scenes-{blocks}l").tokens for blocks in (4, 8, 16)] == [("last_prompt",)] * 3
+    assert map_settings("org/name").tokens == ("last_prompt", "generated")

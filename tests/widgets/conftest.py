@@ -18,7 +18,10 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[fakes.Streams]:
-    """Answers that are known and come at once."""
+    """Answers that are known and come at once, each as fluent as the unsteered one."""
     made = fakes.Streams()
+    monkeypatch.setattr(
+        "mllm_probe.widgets.panel.answer_facts.LivePerplexity.ratios", lambda *_arguments: [1.0, 1.0, 1.0]
+    )
     monkeypatch.setattr("mllm_probe.widgets.panel.steering_panel.stream", made)
     yield made

@@ -139,6 +139,10 @@ class FakeStream:
     sent: int = 0
 
     @property
+    def tokens(self) -> list[list[int]]:
+        return [[] for _ in self.steering]
+
+    @property
     def receipt(self) -> tuple[str, ...]:
         lines = ("nothing edited", "layer 5, 1 of 1 prompt positions, 6 generated", "the same")
         return lines[: len(self.steering)]

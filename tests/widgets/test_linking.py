@@ -158,3 +158,59 @@ def test_what_cannot_be_linked_is_said():
         link(view, "panel")
     view.close()
     heatmap.close()
+
+
+def grid(tokens="last_prompt"):
+    return fakes.effect().assign_attrs(scope=tokens)
+
+
+def test_a_click_sets_concept_layer_dose_and_tokens(streams):
+    linked = Linked(grid())
+    linked.panel.choose(strength=1.5, scope="image")
+    assert linked.panel.wait(SOON)
+    made = len(streams.made)
+    linked.select(concept="neon", layer=2, window=[2, 2], picked=1)
+    panel = linked.panel
+    assert (panel.concept, panel.layer, panel.strength, panel.scope) == ("neon", 2, 1.0, "last_prompt")
+    assert len(streams.made) == made + 1
+    part = streams.made[-1].steering[1].parts[0]
+    assert (part.layers, part.strength, part.tokens) == ((2,), 1.0, ("last_prompt",))
+    linked.close()
+
+
+def test_a_click_on_the_selected_cell_brings_the_panel_back_to_it(streams):
+    linked = Linked(grid())
+    linked.select(concept="cat", layer=5, window=[5, 5], picked=1)
+    fakes.set_by_hand(linked.panel, 1, strength=-0.75, scope="all")
+    assert linked.panel.wait(SOON) and linked.panel.strength == -0.75
+    linked.select(picked=2)
+    assert (linked.panel.strength, linked.panel.scope) == (1.0, "last_prompt")
+    linked.close()
+
+
+def test_a_dose_that_was_swept_moves_the_map_and_another_leaves_it(streams):
+    linked = Linked(grid())
+    fakes.set_by_hand(linked.panel, 1, strength=2.0)
+    assert linked.panel.wait(SOON) and linked.heatmap.strength == 2.0
+    fakes.set_by_hand(linked.panel, 2, strength=1.75)
+    assert linked.panel.wait(SOON) and linked.heatmap.strength == 2.0 and linked.panel.strength == 1.75
+    linked.close()
+
+
+def test_what_the_panel_cannot_steer_with_is_left_as_it_is(streams):
+    """A map in another unit gives no dose, one over positions no tokens."""
+    linked = Linked(grid("positions [3, 4]").assign_attrs(unit="vector"))
+    fakes.set_by_hand(linked.panel, 1, strength=0.75, scope="image")
+    assert linked.panel.wait(SOON)
+    linked.select(concept="neon", layer=2, window=[2, 2], picked=1)
+    assert (linked.panel.concept, linked.panel.strength, linked.panel.scope) == ("neon", 0.75, "image")
+    assert linked.heatmap.tokens_label == "positions [3, 4]"
+    linked.close()
+
+
+def test_the_map_names_its_tokens():
+    heatmap = LayerConceptHeatmap(grid("last_prompt+generated"))
+    assert (heatmap.scope, heatmap.tokens_label) == ("last_prompt+generated", "prompt end + answer")
+    heatmap.show(grid())
+    assert (heatmap.scope, heatmap.tokens_label) == ("last_prompt", "last token")
+    heatmap.close()

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Span } from "../src/base/marks";
-import { finished, moved, received, restored } from "../src/panel/answer_stream";
-import { fluency } from "../src/panel/fluency";
+import { type Fact, finished, moved, received, restored } from "../src/panel/answer_stream";
 import { statusOf } from "../src/panel/outcome";
 import { said } from "../src/panel/pins";
 import { listed } from "../src/panel/sections";
@@ -23,7 +22,7 @@ describe("streaming answers", () => {
   it("show the words of the running generation", () => {
     let answers = received(restored({}), start(1, 0), 0);
     answers = received(answers, token(1, 0, 1, "a cat", [[2, 5, 0]]), 0);
-    expect(answers.lines.steered).toEqual({ text: "a cat", spans: [[2, 5, 0]], old: false });
+    expect(answers.lines.steered).toEqual({ text: "a cat", spans: [[2, 5, 0]], facts: [], old: false });
     expect(answers.lines.baseline.old).toBe(true);
   });
   it("drop every word of an older generation", () => {
@@ -41,7 +40,7 @@ describe("streaming answers", () => {
     expect(answers.lines.baseline.text).toBe("");
     answers = received(answers, start(3, 2), 2);
     answers = received(answers, token(3, 2, 0, "newest"), 2);
-    expect(answers.lines.baseline).toEqual({ text: "newest", spans: [], old: false });
+    expect(answers.lines.baseline).toEqual({ text: "newest", spans: [], facts: [], old: false });
   });
   it("learn of a generation from its first word when they came too late for its start", () => {
     const answers = received(restored({}), token(4, 0, 2, "a"), 0);
@@ -52,7 +51,7 @@ describe("streaming answers", () => {
     const texts = { baseline: "a tree", steered: "a cat", random: "a tree" };
     const saved = { generation: 1, serial: 0, ...texts, spans: { steered: [[2, 5, 0]] as Span[] } };
     const answers = received(moved(restored(saved)), start(2, 1), 1);
-    expect(answers.lines.steered).toEqual({ text: "a cat", spans: [[2, 5, 0]], old: true });
+    expect(answers.lines.steered).toEqual({ text: "a cat", spans: [[2, 5, 0]], facts: [], old: true });
   });
   it("take finished answers only of the newest setting", () => {
     const answers = moved(received(restored({}), start(3, 1), 1));
@@ -61,11 +60,21 @@ describe("streaming answers", () => {
   });
 });
 
+describe("what an answer is", () => {
+  it("comes with the finished answer, and goes when its next words stream", () => {
+    const facts = { steered: [["broken", "broken: repeats words"]] as Fact[] };
+    let answers = restored({ generation: 1, serial: 0, steered: "a cat cat cat", facts });
+    expect(answers.lines.steered.facts).toEqual(facts.steered);
+    answers = received(answers, token(2, 0, 1, "a"), 0);
+    expect(answers.lines.steered.facts).toEqual([]);
+  });
+});
+
 describe("spans of the same words", () => {
   it("come again when what counts as naming was edited, while an answer streams and when it is finished", () => {
     let answers = received(restored({}), token(1, 0, 1, "a cat", [[2, 5, 0]]), 0);
     answers = received(answers, token(1, 0, 1, "a cat", []), 0);
-    expect(answers.lines.steered).toEqual({ text: "a cat", spans: [], old: false });
+    expect(answers.lines.steered).toEqual({ text: "a cat", spans: [], facts: [], old: false });
     const saved = { generation: 1, serial: 0, baseline: "", steered: "a cat", random: "" };
     answers = finished(answers, { ...saved, spans: { steered: [[0, 1, 1]] } }, 0);
     expect(answers.lines.steered.spans).toEqual([[0, 1, 1]]);
@@ -77,28 +86,6 @@ describe("what counts as naming", () => {
   it("is read from a field with commas", () => {
     expect(listed(" cat, kitten,, cat \n tabby")).toEqual(["cat", "kitten", "tabby"]);
     expect(listed("  ")).toEqual([]);
-  });
-});
-
-describe("how fluent a strength is", () => {
-  const doses: [number, number][] = [
-    [-1, 1.4],
-    [1, 1.2],
-    [2, 3.4],
-  ];
-  const at = (strength: number) => fluency(strength, doses, -1, 1);
-  it("is untested without a grid and outside of what was run", () => {
-    expect(fluency(1, [], 0, 0).state).toBe("untested");
-    expect(at(-1.5).state).toBe("untested");
-    expect(at(2.25).state).toBe("untested");
-  });
-  it("is the ratio where it was run", () => {
-    expect(at(1)).toEqual({ state: "fluent", text: "perplexity × 1.2" });
-    expect(at(2)).toEqual({ state: "broken", text: "perplexity × 3.4" });
-  });
-  it("is the range between", () => {
-    expect(at(0.5).state).toBe("fluent");
-    expect(at(1.5).state).toBe("broken");
   });
 });
 

@@ -39,11 +39,14 @@ class Choice:
         As it was given; read when it is first used.
     label : str
     code : str
+    labels : frozenset of str or None
+        Concepts that it truly shows, where that is known.
     """
 
     source: GivenPicture
     label: str
     code: str
+    labels: frozenset[str] | None = None
     _image: Image.Image | None = field(default=None, repr=False)
 
     @property
@@ -87,13 +90,16 @@ def pictures_from(images: Offer = None, model: str = "") -> list[GivenPicture]:
 
 def choices_from(images: Offer = None, model: str = "") -> list[Choice]:
     """`pictures_from` with names and code."""
-    return [Choice(image, _label(image, i), _code(image, i)) for i, image in enumerate(pictures_from(images, model))]
+    return [
+        Choice(image, _label(image, i), _code(image, i), image.labels if isinstance(image, Picture) else None)
+        for i, image in enumerate(pictures_from(images, model))
+    ]
 
 
 def drawn_choice(seed: int, model: str = "") -> Choice:
     """A random scene that suits a model of this name; the same for the same seed."""
     drawing, code = sampled(world_of(model), seed)
-    return Choice(drawing(), f"drawn scene, seed {seed}", code)
+    return Choice(drawing(), f"drawn scene, seed {seed}", code, drawing.labels)
 
 
 def uploaded_choice(content: bytes, name: str) -> Choice:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import traitlets
 import xarray as xr
 
 from mllm_probe.models.bundled import bundled_folder
+from mllm_probe.schema import CONCEPT, LAYER, STRENGTH
 from mllm_probe.studies.off_target_effects import has_off_target
 from mllm_probe.studies.one_picture import AVERAGE_LABELS, AVERAGES, sample_labels, summarised
 from mllm_probe.sweeps import open_grid
-from mllm_probe.tokens import SCOPES
+from mllm_probe.tokens import SCOPES, scope_label
 from mllm_probe.typing import Traits, TraitValue
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
 from mllm_probe.widgets.base.recipe import map_recipe
@@ -98,6 +99,11 @@ class LayerConceptHeatmap(ProbeWidget):
         The selected concept. Setting it moves the selection; so for ``layer`` (int) and ``strength`` (float).
     window : list of int
         First and last selected layer. ``layer`` is the first; setting it alone makes a window of one.
+    picked : int
+        Selections that were made by hand, also of the cell that is selected already.
+    scope, tokens_label : str
+        The tokens that the grid steered: names joined by ``+``, as `SteeringPanel` takes them (empty where it steered
+        others), and their label.
     metric, against, average, sample
         Displayed metric, the kind of control that effects are differences from (``"random"``,
         ``"shuffled"``), whether images are summarised by their ``"mean"``, their ``"median"``, or one is shown
@@ -174,6 +180,9 @@ class LayerConceptHeatmap(ProbeWidget):
     layer = traitlets.Int(0).tag(sync=True)
     window = traitlets.List(traitlets.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
     strength = traitlets.Float(1.0).tag(sync=True)
+    picked = traitlets.Int(0).tag(sync=True)
+    scope = traitlets.Unicode("").tag(sync=True)
+    tokens_label = traitlets.Unicode("").tag(sync=True)
 
     detail = traitlets.Enum(DETAILS, "dose_response").tag(sync=True)
     has_off_target = traitlets.Bool(False).tag(sync=True)
@@ -304,6 +313,8 @@ class LayerConceptHeatmap(ProbeWidget):
         shown = {"metric": metric, "average": self.average, "sample": self.sample, "against": state["against"]}
         provenance = _provenance(grid) | shown
         state |= {
+            "scope": "+".join(provenance["tokens"]),
+            "tokens_label": scope_label(str(provenance.get("scope", ""))),
             "metric": metric,
             "metrics": metrics,
             "metric_labels": {name: f"Δ {metric_label(grid, name)}" for name in metrics or [metric]},
@@ -319,10 +330,10 @@ class LayerConceptHeatmap(ProbeWidget):
     def _selection(self, state: Traits) -> Traits:
         """Return what must change in the selection: nothing while the selected cell exists."""
         chosen: Traits = {}
-        for name, first in (("concept", None), ("layer", None), ("strength", 1.0)):
+        for name in (CONCEPT, LAYER, STRENGTH):
             known = state[f"{name}s"]
             if known and getattr(self, name) not in known:
-                chosen[name] = first if first in known else known[-1] if name == "strength" else known[0]
+                chosen[name] = first_strength(known) if name == STRENGTH else known[0]
         if "layer" in chosen or self.window[1] not in state["layers"]:
             layer = chosen.get("layer", self.layer)
             chosen["window"] = [layer, layer]
@@ -376,6 +387,11 @@ class LayerConceptHeatmap(ProbeWidget):
             return f"metric='{self.metric}', empty"
         sizes = f"{len(self.concepts)} concepts × {len(self.layers)} layers × {len(self.strengths)} strengths"
         return f"{sizes}, metric='{self.metric}'"
+
+
+def first_strength(strengths: Sequence[float]) -> float:
+    """The strength that a map shows first: 1 where it was run, else the last."""
+    return 1.0 if 1.0 in strengths else strengths[-1]
 
 
 def _datasets(grids: object) -> Iterable[xr.Dataset]:

@@ -18,7 +18,7 @@ from mllm_probe.sweeps import sweep_iter
 from mllm_probe.vectors import concept_vectors
 from mllm_probe.vectors.classes import distinct_pictures
 from mllm_probe.widgets.base.choices import Offer, pictures_from
-from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
+from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap, first_strength
 from mllm_probe.widgets.lab.explore_widget import Explore, Report
 from mllm_probe.widgets.lab.lab_code import LabRecipe, library_line
 from mllm_probe.widgets.panel.fluency import FluentDoses
@@ -71,8 +71,8 @@ def explore(
     prompt : str, optional
         The question; the model's default one without it.
     tokens : str or sequence of str, optional
-        Scopes that the map steers, as for `Steering`: the last prompt token and the generated ones, or what suits a
-        bundled model (the image tokens of ``"emoji-135m"``).
+        Scopes that the map steers, as for `Steering`: the last prompt token for the drawn scenes, for other models the
+        generated ones too.
     strengths : sequence of float, optional
         Strengths of the heatmap, × residual norm: 0.5, 1 and 2, or what suits a bundled model. The map steers neutral
         images, which lack the concepts: doses that take a concept away have no images there.
@@ -134,10 +134,18 @@ def explore(
         scope="+".join(scopes),
         seed=seed,
         recommended=stored_settings(model) if made is not None and prompt is None else None,
+        library=held_out,
     )
     swept = neutral_images(held_out, usual.neutral)
     fluent = FluentDoses(panel, swept, prompt, strengths, scopes)
-    lab = Explore(model, LayerConceptHeatmap(layer=panel.layer), panel, held_out, recipe, fluent)
+    lab = Explore(
+        model,
+        LayerConceptHeatmap(layer=panel.layer, strength=first_strength(strengths)),
+        panel,
+        held_out,
+        recipe,
+        fluent,
+    )
 
     def make(report: Report) -> tuple[xr.Dataset, Iterator[xr.Dataset]]:
         ends = _ends(fit)

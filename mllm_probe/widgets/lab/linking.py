@@ -48,8 +48,9 @@ def link(
 ) -> None:
     """Let selected cells set the panel, and the panel's concept and layers move the selection.
 
-    A window of layers goes both ways too. The map's strength sets the panel's; the panel's, which may be between those
-    that were swept, leaves the map's. A study shares its concept and its layer, as far as both have them.
+    A selected cell sets the panel's concept, layers, strength and tokens to what the map steered. The panel moves the
+    selection; its strength moves the map's where that was swept. A study shares its concept and its layer, as far as
+    both have them.
 
     Parameters
     ----------
@@ -119,24 +120,34 @@ def _accepted(target: ProbeWidget, source: ProbeWidget) -> Traits:
 def _link_map(heatmap: LayerConceptHeatmap, panel: SteeringPanel, say: Callable[[str], object]) -> None:
     pass_on = OneWay("a selection could not be passed between the map and the panel", say)
 
-    last: Traits = {"strength": heatmap.strength}  # a click sets several traits, each of which comes here
+    last: Traits = {}  # a click sets several traits, each of which comes here
 
     def to_panel() -> None:
         window = sorted(heatmap.window)
-        chosen: Traits = {"concept": heatmap.concept, "window": window}
-        if heatmap.strength != last["strength"]:
-            chosen["strength"] = heatmap.strength
+        chosen: Traits = {"concept": heatmap.concept, "window": window, **_steered(heatmap, panel)}
+        clicked = chosen | {"picked": heatmap.picked}
         known = heatmap.concept in panel.concepts and set(window) <= set(panel.layers)
-        if last | chosen != last and heatmap.layer == window[0] and known:
-            last.update(chosen)
+        if clicked != last and heatmap.layer == window[0] and known:
+            last.update(clicked)
             panel.choose(**chosen)
 
     def to_heatmap() -> None:
         window = list(panel.window)
-        known = not heatmap.layers or set(window) <= set(heatmap.layers)
-        last.pop("concept", None)
-        if panel.layer == window[0] and known:
-            heatmap.publish_changed({"concept": panel.concept, "window": window, "layer": panel.layer})
+        last.clear()
+        chosen: Traits = {}
+        if panel.layer == window[0] and (not heatmap.layers or set(window) <= set(heatmap.layers)):
+            chosen = {"concept": panel.concept, "window": window, "layer": panel.layer}
+        if panel.strength in heatmap.strengths:
+            chosen["strength"] = panel.strength
+        heatmap.publish_changed(chosen)
 
-    heatmap.observe(lambda _change: pass_on(to_panel), [*_SELECTION, "strength"])
-    panel.observe(lambda _change: pass_on(to_heatmap), _SELECTION)
+    heatmap.observe(lambda _change: pass_on(to_panel), [*_SELECTION, "strength", "picked"])
+    panel.observe(lambda _change: pass_on(to_heatmap), [*_SELECTION, "strength"])
+
+
+def _steered(heatmap: LayerConceptHeatmap, panel: SteeringPanel) -> Traits:
+    """Dose and tokens of the map as the panel takes them; without those that the panel cannot steer with."""
+    steered: Traits = {"strength": heatmap.strength} if heatmap.strength_unit == panel.strength_unit else {}
+    if heatmap.scope:
+        steered["scope"] = heatmap.scope
+    return steered

@@ -67,7 +67,7 @@ class Collected:
         return {"classes": list(widget._dom_classes), "style": style, "children": children}
 
     def links(self) -> list[JsonObject]:
-        """Selections that go from one widget to another: a map's with the strength, any other's without.
+        """Selections that go from one widget to another: a map's with strength and tokens, any other's without.
 
         What is linked together goes together or not at all. A study's concept and layer go apart: it may have the
         concept of another widget and not its layer.
@@ -75,6 +75,7 @@ class Collected:
         linked = []
         for (source, one), (target, other) in permutations(enumerate(self.widgets), 2):
             names = [*_SELECTION, *(["strength"] if one.has_trait("strengths") else [])]
+            names += ["scope"] if one.has_trait("strengths") and one.scope else []
             if shared := [name for name in names if _chooses(one, name) and _chooses(other, name)]:
                 separate = one.has_trait(_STUDY) or other.has_trait(_STUDY)
                 together = [[name] for name in shared] if separate else [shared]

@@ -21,6 +21,8 @@ class Answered:
     ----------
     texts : dict of str to str
         By name of the row; unsteered alone where there is nothing to steer with.
+    tokens : list of list of int
+        Token ids of each row.
     receipt : list of str
         First the edits of the steered row, then every row.
     rate : float
@@ -28,6 +30,7 @@ class Answered:
     """
 
     texts: dict[str, str]
+    tokens: list[list[int]]
     receipt: list[str]
     rate: float
 
@@ -47,7 +50,7 @@ def read(
         running.close()
     if cancelled.is_set():
         return None
-    return Answered(texts, _lines(running.receipt), steps / max(time.perf_counter() - start, 1e-9))
+    return Answered(texts, running.tokens, _lines(running.receipt), steps / max(time.perf_counter() - start, 1e-9))
 
 
 def _lines(receipt: Receipt) -> list[str]:

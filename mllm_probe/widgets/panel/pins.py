@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mllm_probe.widgets.base.marks import Marks
+from mllm_probe.typing import Traits
 from mllm_probe.widgets.panel.setting import Setting
 
 MOST = 4
@@ -17,8 +17,8 @@ def with_pin(
     pins: Sequence[Pin],
     setting: Setting,
     picture: str,
-    answers: dict[str, str],
-    spans: dict[str, Marks],
+    answers: Traits,
+    read: Traits,
     code: str,
 ) -> list[Pin]:
     """The pins with one more; a setting that is pinned already is not pinned twice.
@@ -29,10 +29,10 @@ def with_pin(
     setting : Setting
     picture : str
         Its label.
-    answers : dict of str to str
-        By name of the row.
-    spans : dict of str to list
-        Where each of them names the steered concepts.
+    answers : dict
+        By name of the row, and what is known of them.
+    read : dict
+        Their spans and facts, by name of the row.
     code : str
         Code that reproduces them.
 
@@ -47,7 +47,7 @@ def with_pin(
         raise ValueError(f"{MOST} settings are pinned already; remove one first.")
     number = 1 + max((old["id"] for old in pins), default=0)
     entry = {"id": number, "setting": setting.plain(), "picture": picture, "code": code}
-    return [*pins, entry | {"answers": answers, "spans": spans}]
+    return [*pins, entry | {"answers": answers} | read]
 
 
 def without_pin(pins: Sequence[Pin], number: int) -> list[Pin]:

@@ -6,7 +6,6 @@ import logging
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import traitlets
@@ -14,6 +13,8 @@ import xarray as xr
 from traitlets.utils.bunch import Bunch
 
 from mllm_probe.activations.hooks import resolve_blocks
+from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.concepts.bundled_worlds import map_settings
 from mllm_probe.generation import stream
 from mllm_probe.generation.prompt_cache import prompts_of
 from mllm_probe.metrics import NEGATIONS
@@ -33,11 +34,12 @@ from mllm_probe.widgets.base.choices import (
     offered_by,
     uploaded_choice,
 )
-from mllm_probe.widgets.base.marks import Marks, marks
 from mllm_probe.widgets.base.probe_widget import Content, ProbeWidget, bundle, sentence
 from mllm_probe.widgets.base.recipe import python
 from mllm_probe.widgets.pages.recording import Recordings, answered
-from mllm_probe.widgets.panel.answer_stream import ROWS, read
+from mllm_probe.widgets.panel.answer_facts import LivePerplexity, Reading, broken_answers, examples_of
+from mllm_probe.widgets.panel.answer_stream import read
+from mllm_probe.widgets.panel.eligible_image import eligibility, image_for
 from mllm_probe.widgets.panel.pins import with_pin, without_pin
 from mllm_probe.widgets.panel.setting import (
     SETTINGS,
@@ -59,7 +61,15 @@ T = TypeVar("T")
 NAMING = ("words", "negations")
 _SHOWN = ("projector", "revealed")
 _BLOCKS = "the panel steers at outputs of blocks"
-_CAUSES = {"scene": "picture", "picture": "picture", "pin": "pin", "unpin": "pin", "naming": "words", "show": ""}
+_CAUSES = {
+    "scene": "picture",
+    "picture": "picture",
+    "eligible": "picture",
+    "pin": "pin",
+    "unpin": "pin",
+    "naming": "words",
+    "show": "",
+}
 """Control next to which an error of each message is shown."""
 _SHOWN_BESIDE = {"window": "layer", "patches": "scope", "positions": "scope"}
 """Control beside which errors of another one are shown."""
@@ -81,8 +91,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     prompt : str, optional
         The model's default prompt without it.
     concept, layer, strength, scope, seed : optional
-        The first setting. By default the first concept, a layer before the middle, strength 1. A negative layer counts
-        from the last block. A scope joins names of tokens by ``+``, such as ``"last_prompt"``,
+        The first setting. By default the first concept, a layer before the middle, strength 1, and the tokens that suit
+        the model: the last prompt token for the drawn scenes, for other models the generated ones too. A negative layer
+        counts from the last block. A scope joins names of tokens by ``+``, such as ``"last_prompt"``,
         ``"last_prompt+generated"``, ``"image"``; the seed is that of the random direction.
     unit : {"residual", "vector", "raw"}
         What one unit of strength means.
@@ -92,6 +103,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         Longest answer.
     recommended : mapping of str to Recommended, optional
         See the attribute.
+    library : ConceptLibrary, optional
+        Has images with each concept, under which the fluency of answers is read; ``images`` if that is a library.
 
     Attributes
     ----------
@@ -102,8 +115,10 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         What counts as naming each concept, and ``negations``, which negate a mention a few words after them (list of
         str). Setting either marks the answers shown, the pins and the recorded answers anew.
     answers : dict
-        ``"baseline"``, ``"steered"`` and ``"random"`` of the newest setting that was finished, and ``"spans"``: for
-        each of them ``[start, stop, negated]`` of every mention of the steered concepts, in UTF-16 code units.
+        ``"baseline"``, ``"steered"`` and ``"random"`` of the newest setting that was finished; ``"spans"``: for
+        each of them ``[start, stop, negated]`` of every mention of the steered concepts, in UTF-16 code units; and
+        ``"facts"``: for each of them ``[kind, text]`` of what the answer is (names the concept, keeps so much of the
+        image's content, is broken).
     receipt : list of str
         Edits: first of the steered row, then of every row.
     code : str
@@ -122,6 +137,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     prompt_note, scope_note, picture_note : str
         Warnings about the prompt (words that the model does not know), the tokens that are steered (painted patches of
         another image) and the image (unlike those of the vectors).
+    image_note, other_image : str, int
+        Why the doses can show little on the image (it shows the concept already), and the number of an image that
+        suits them, or −1. Until somebody chooses an image, one that suits the doses is shown.
     recommended : mapping of str to Recommended
         Settings to open each concept at, such as ``mp.recommend(…).settings``. While the panel shows one of them, it
         goes to another concept's when that is chosen; ``advice`` says what is known of it.
@@ -158,6 +176,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     prompt_note = traitlets.Unicode("").tag(sync=True)
     scope_note = traitlets.Unicode("").tag(sync=True)
     picture_note = traitlets.Unicode("").tag(sync=True)
+    image_note = traitlets.Unicode("").tag(sync=True)
+    other_image = traitlets.Int(-1).tag(sync=True)
     advice = traitlets.Unicode("").tag(sync=True)
     activity = traitlets.Unicode("").tag(sync=True)
     moves = traitlets.Int(
@@ -174,12 +194,13 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         concept: str | None = None,
         layer: int | None = None,
         strength: float = 1.0,
-        scope: str = "last_prompt+generated",
+        scope: str | None = None,
         unit: str = "residual",
         strength_limit: float = 3.0,
         max_new_tokens: int = 32,
         seed: int = 0,
         recommended: Mapping[str, Recommended] | None = None,
+        library: ConceptLibrary | None = None,
         **traits: object,
     ) -> None:
         require_model(model, "SteeringPanel")
@@ -195,7 +216,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             prompt=model.default_prompt if prompt is None else prompt,
             suggestions=list(model.suggestions),
             strength=strength,
-            scope=scope,
+            scope="+".join(map_settings(model.name).tokens) if scope is None else scope,
             strength_unit=unit,
             strength_limit=strength_limit,
             seed=seed,
@@ -209,8 +230,10 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self._vectors: xr.Dataset | None = None
         self._by_concept: ByConcept | None = None
         self._grid: xr.Dataset | None = None
+        self._image_chosen = False
+        self._perplexity = LivePerplexity(model, examples_of(images if isinstance(images, ConceptLibrary) else library))
         self._asked: Setting | None = None
-        self._finished: tuple[int, Setting, dict[str, str]] | None = None
+        self._finished: tuple[int, Setting, Traits] | None = None
         self._recorded = Recordings(SETTINGS)
         # Held while spans are computed and sent, so that none of older words is sent after those of newer ones.
         self._marking = threading.RLock()
@@ -246,9 +269,10 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             concept=concept,
             second=self.second if self.second in names else "",
         )
+        place: Traits = {"concept": concept}
         if not self.moves and concept in self.recommended:
-            place = controls_at(self.recommended[concept])
-            self.publish(**place, scopes=scopes_for(replace(Setting.of(self), scope=place["scope"])))
+            place |= controls_at(self.recommended[concept])
+        self.publish(**self._following(place, Setting.of(self)))
         self.run()
 
     def offer(self, concepts: Sequence[str], categories: Sequence[str], activity: str) -> None:
@@ -313,9 +337,25 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     def choose(self, **setting: object) -> None:
         """Set several controls at once, which starts one generation; nothing happens if all are as they are."""
         self.moves += 1
-        following = following_from(setting, Setting.of(self), self.recommended)
-        if self.publish_changed(following).keys() & set(SETTINGS):
+        if self.publish_changed(self._following(setting, Setting.of(self))).keys() & set(SETTINGS):
             self.run()
+
+    def use_other_image(self) -> None:
+        """Show the image that is offered in place of one on which the doses show little, and go on choosing such."""
+        if self.other_image >= 0:
+            self.choose(picture=self.other_image)
+            self._image_chosen = False
+
+    def _following(self, state: Traits, before: Setting) -> Traits:
+        """A change of controls with what follows from it, and an image that suits the doses if nobody chose one."""
+        self._image_chosen |= "picture" in state
+        following = following_from(state, before, self.recommended)
+        now = Setting.of(self, **{name: value for name, value in following.items() if name in SETTINGS})
+        if not self._image_chosen and 0 <= now.picture < len(self._choices):
+            image = image_for(self._choices, now)
+            if image != now.picture:
+                following |= following_from({"picture": image}, now)
+        return following
 
     def cancel(self) -> None:
         """Stop the running generation after the current step."""
@@ -334,8 +374,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         _, setting, answers = self._finished
         label = self._choices[setting.picture].label
         with self._marking:
-            spans = self._spans(setting.plain(), answers)
-            self.publish(pins=with_pin(self.pins, setting, label, answers, spans, self.code))
+            read = self._reading.read(setting.plain(), answers)
+            self.publish(pins=with_pin(self.pins, setting, label, answers, read, self.code))
 
     def unpin(self, number: int) -> None:
         """Remove a pinned setting by its ``id``."""
@@ -346,6 +386,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         model = self.__dict__.get("model")
         if isinstance(model, ProbeModel):
             prompts_of(model).forget({content_hash(choice.image) for choice in self._choices})
+            self._perplexity.forget()
         self._vectors = self._by_concept = self._grid = None
 
     def drawing(self) -> Drawing:
@@ -394,7 +435,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         if not getattr(self._here, "quiet", False):
             self.moves += 1
             before = Setting.of(self, **{change.name: change.old})
-            self.publish_changed(following_from({change.name: change.new}, before, self.recommended))
+            self.publish_changed(self._following({change.name: change.new}, before))
             self.run()
 
     def _on_message(self, widget: object, content: object, buffers: Sequence[bytes]) -> None:
@@ -408,7 +449,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self.take(serial=_part(content, "serial", int))
         before, state = Setting.of(self), _named(content, SETTINGS)
         self._take_checked(state)
-        self.publish_changed(following_from(state, before, self.recommended))
+        self.publish_changed(self._following(state, before))
         self.run()
 
     def _take_naming(self, content: Content, _buffers: Sequence[bytes]) -> None:
@@ -426,6 +467,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         "set": _take_setting,
         "show": lambda panel, content, _buffers: panel._take_checked(_named(content, _SHOWN)),
         "naming": _take_naming,
+        "eligible": lambda panel, _content, _buffers: panel.use_other_image(),
         "scene": lambda panel, content, _buffers: panel.new_scene(_part(content, "seed", int)),
         "picture": _take_picture,
         "pin": lambda panel, _content, _buffers: panel.pin(),
@@ -466,6 +508,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             if "answers" in outcome:
                 self._streaming = {}
         if outcome["status"] == "idle" and self._vectors is not None:
+            named = self._reading.named([name for name, _ in setting.concepts], outcome["answers"]["baseline"])
+            self.publish_changed(eligibility(self._choices, setting, named))
             self.publish_changed({"picture_note": self._picture_note(setting, self._vectors)})
 
     def _picture_note(self, setting: Setting, vectors: xr.Dataset) -> str:
@@ -491,11 +535,20 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         most = self.max_new_tokens
         running = stream(self.model, choice.image, setting.prompt, steering=rows, max_new_tokens=most)
         answer = read(running, len(rows), send, cancelled)
-        if answer is None:
+        if answer is None or cancelled.is_set():
             return {"status": "cancelled"}
-        outcome = {"answers": answer.texts | numbers, "receipt": answer.receipt, "rate": answer.rate, "code": ""}
+        answers: Traits = answer.texts | numbers
+        outcome = {"answers": answers, "receipt": answer.receipt, "rate": answer.rate, "code": ""}
         if vectors is not None:
-            self._finished = numbers["generation"], setting, answer.texts
+            ratios = None
+            if self._vectors is not None:
+                image = choice.source
+                ratios = self._perplexity.ratios(
+                    self._vectors, setting.concept, image, setting.prompt, answer.tokens, most
+                )
+            answers["broken"] = broken_answers(answer.texts, ratios)
+            answers["labels"] = None if choice.labels is None else sorted(choice.labels)
+            self._finished = numbers["generation"], setting, answers
             outcome["code"] = python(
                 setting, unit, self.layers, model=self.model.name, picture=choice.code, max_new_tokens=most
             )
@@ -518,27 +571,26 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     def _send_text(self, row: int) -> None:
         """Send the text of a row of the running generation so far, with the spans that name its concepts."""
         numbers, setting, step, text = self._streaming[row]
-        spans = self._spans(setting.plain(), {ROWS[row]: text})[ROWS[row]]
+        spans = self._reading.spans(setting.plain(), text)
         self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text, "spans": spans})
 
-    def _spans(self, setting: Traits, answers: Mapping[str, str]) -> dict[str, Marks]:
-        """Spans in which answers of a setting (as plain data) name its concepts."""
-        concepts = [self.words.get(setting[name], ()) for name in ("concept", "second")]
-        return {row: marks(answers[row], concepts, self.negations) for row in ROWS if row in answers}
+    @property
+    def _reading(self) -> Reading:
+        categories = dict(zip(self.concepts, self.categories, strict=False))
+        return Reading(self.words, self.negations, categories)
 
     def _marked(self, shown: Traits, setting: Traits) -> Traits:
-        """Traits with the spans of their answers; without answers as they are."""
+        """Traits with the spans and the facts of their answers; without answers as they are."""
         if "answers" not in shown:
             return shown
-        answers = shown["answers"]
-        return shown | {"answers": answers | {"spans": self._spans(setting, answers)}}
+        return shown | {"answers": shown["answers"] | self._reading.read(setting, shown["answers"])}
 
     def _on_naming(self, _change: Bunch) -> None:
         """Words that count as naming changed: mark what streams, the finished answers and the pins anew."""
         with self._marking:
             for row in self._streaming:
                 self._send_text(row)
-            pins = [pin | {"spans": self._spans(pin["setting"], pin["answers"])} for pin in self.pins]
+            pins = [pin | self._reading.read(pin["setting"], pin["answers"]) for pin in self.pins]
             shown: Traits = {"pins": pins} if pins else {}
             if self._finished is not None and self._finished[0] == self.answers.get("generation"):
                 shown |= self._marked({"answers": self.answers}, self._finished[1].plain())

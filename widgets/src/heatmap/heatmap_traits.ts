@@ -49,6 +49,10 @@ export interface Traits {
   layer: number;
   window: number[];
   strength: number;
+  /** Selections that were made by hand. */
+  picked: number;
+  /** Label of the tokens that the grid steered. */
+  tokens_label: string;
   detail: string;
   has_off_target: boolean;
   off_target: DataView;
@@ -85,7 +89,17 @@ export const CHOICES = [
   ...["metric", "metrics", "metric_labels", "against", "controls", "average", "average_labels"],
   ...["sample", "samples", "columns", "relative_depths", "strengths", "strength_unit"],
 ];
-export const STATE = ["concept", "layer", "window", "strength", "progress", "status", "message", "detail"];
+export const STATE = [
+  "concept",
+  "layer",
+  "window",
+  "strength",
+  "progress",
+  "status",
+  "message",
+  "detail",
+  "tokens_label",
+];
 
 export function readCells(model: Model): Cells {
   const controls = model.get("controls");

@@ -25,6 +25,7 @@ class View {
   private readonly choices: Choices;
   private readonly scrubber = new Scrubber((place) => this.setStrength(place));
   private readonly detail: Detail;
+  private readonly tokens = h("span", { class: "mp-count", "data-testid": "map-tokens" });
   private readonly count = h("span", { class: "mp-count", "data-testid": "heatmap-status" });
   private readonly canvas = h("canvas", {
     class: "mp-canvas mp-map",
@@ -69,7 +70,7 @@ class View {
     const keys = "arrow keys move, with shift they select a window of layers; values are read above";
     this.canvas.setAttribute("aria-label", `${NAME}; ${keys}`);
     this.canvas.setAttribute("aria-describedby", this.reading.element.id);
-    const head = h("div", { class: "mp-head" }, h("h3", {}, NAME), this.count, this.choices.metric);
+    const head = h("div", { class: "mp-head" }, h("h3", {}, NAME), this.tokens, this.count, this.choices.metric);
     this.row.append(this.scrubber.element, this.choices.row);
     const map = [this.skeleton, this.painter.element, this.note, this.caption];
     for (let row = 0; row < SKELETON.rows; row += 1) {
@@ -172,6 +173,8 @@ class View {
     for (const [name, value] of Object.entries(toTraits(this.cells, this.selection))) {
       this.model.set(name as keyof Traits, value);
     }
+    // A cell that is selected already is chosen anew: what is steered may have moved away from it.
+    this.model.set("picked", this.model.get("picked") + 1);
     this.model.save_changes();
     this.redraw();
   }
@@ -297,6 +300,9 @@ class View {
   }
 
   private drawState(): void {
+    const label = this.model.get("tokens_label");
+    const tokens = label === "" ? "" : `steered at: ${label}`;
+    if (this.tokens.textContent !== tokens) this.tokens.textContent = tokens;
     const progress = this.model.get("progress");
     const status = this.model.get("status");
     const running = status === "running";

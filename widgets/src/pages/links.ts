@@ -24,7 +24,8 @@ export function link(models: PageModel[], recorded: Recorded[], links: Link[]): 
   for (const { from, to, names } of links) {
     const [source, target, own] = [models[from], models[to], recorded[to]];
     if (!source || !target || !own) continue;
-    if (source.has("answered") && target.has("answers")) source.take({ answered: answeredCells(own) });
+    if (source.has("answered") && target.has("answers"))
+      source.take({ answered: answeredCells(own, source.get("scope")) });
     const pass = () => {
       const state = Object.fromEntries(names.map((name) => [name, source.get(name)]));
       const moved = Object.fromEntries(Object.entries(state).filter(([name, value]) => target.get(name) !== value));

@@ -69,9 +69,10 @@ export function nearest(model: PageModel, moved: State, recorded: Recorded): Sta
   return [...recorded.recordings].reverse().find(allows)?.when ?? moved;
 }
 
-/** Cells of a map, as concept, layer and strength, whose answers a panel's recordings hold. */
-export function answeredCells({ recordings }: Recorded): [unknown, unknown, unknown][] {
-  const single = ({ when }: Recording) => when.second === "" && same(when.window, [when.layer, when.layer]);
+/** Cells of a map that steered these tokens, as concept, layer and strength, whose answers a panel's recordings hold. */
+export function answeredCells({ recordings }: Recorded, scope: unknown): [unknown, unknown, unknown][] {
+  const single = ({ when }: Recording) =>
+    when.second === "" && same(when.window, [when.layer, when.layer]) && (!scope || when.scope === scope);
   return recordings.filter(single).map(({ when }) => [when.concept, when.layer, when.strength]);
 }
 

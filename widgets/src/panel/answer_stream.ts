@@ -5,8 +5,13 @@ import type { Span } from "../base/marks";
 export const ROWS = ["baseline", "steered", "random"] as const;
 export type RowName = (typeof ROWS)[number];
 
+/** What an answer is, as the kernel judged it: a kind, and the words for it. */
+export type Fact = ["named" | "plain" | "broken", string];
+
 export interface Line {
   text: string;
+  /** Known once the answer is finished. */
+  facts: Fact[];
   /** Mentions of the concepts in it. */
   spans: Span[];
   /** Text of an older setting, still shown until the first word of the new one arrives. */
@@ -32,6 +37,7 @@ export interface Finished {
   random?: string;
   /** Missing where nothing is answered yet. */
   spans?: Partial<Record<RowName, Span[]>>;
+  facts?: Partial<Record<RowName, Fact[]>>;
 }
 
 const each = (make: (name: RowName) => Line): Record<RowName, Line> => ({
@@ -45,7 +51,12 @@ export function restored(saved: Finished): Answers {
   return {
     generation: saved.generation ?? 0,
     current: true,
-    lines: each((name) => ({ text: saved[name] ?? "", spans: saved.spans?.[name] ?? [], old: false })),
+    lines: each((name) => ({
+      text: saved[name] ?? "",
+      spans: saved.spans?.[name] ?? [],
+      facts: saved.facts?.[name] ?? [],
+      old: false,
+    })),
   };
 }
 
@@ -67,7 +78,10 @@ export function received(answers: Answers, message: Message, serial: number): An
   if (message.kind === "start") return now;
   const name = ROWS[message.row];
   if (!name || message.generation !== now.generation || !now.current) return now;
-  return { ...now, lines: { ...now.lines, [name]: { text: message.text, spans: message.spans, old: false } } };
+  return {
+    ...now,
+    lines: { ...now.lines, [name]: { text: message.text, spans: message.spans, facts: [], old: false } },
+  };
 }
 
 /** The finished answers of a generation; ignored unless it is the one on screen and its setting the newest. */

@@ -5,10 +5,18 @@ export class Notices {
   readonly prompt = h("p", { class: "mp-aside", role: "status", "data-testid": "prompt-note" });
   readonly scope = h("p", { class: "mp-aside", role: "status", "data-testid": "scope-note" });
   readonly picture = h("p", { class: "mp-aside", role: "status", "data-testid": "picture-note" });
+  /** On an image that the doses can show little on, with the way to another. */
+  readonly image = h("p", { class: "mp-aside", role: "status", "data-testid": "image-note" });
+  readonly other = h("button", { type: "button", "data-testid": "other-image" }, "Another image");
+  private readonly imageText = h("span");
   readonly advice = h("p", { class: "mp-aside mp-advice", role: "status", "data-testid": "advice" });
   private readonly error = h("p", { class: "mp-error", role: "alert", "data-testid": "error" });
   private readonly places = new Map<string, HTMLElement>();
   private said = "";
+
+  constructor() {
+    this.image.append(this.imageText, " ", this.other);
+  }
 
   /** A place for errors of these controls; the one of "" takes those of every control without a place. */
   place(...controls: string[]): HTMLElement {
@@ -25,6 +33,13 @@ export class Notices {
     show(this.error, message !== "");
     if (message !== "" && message !== this.said && moved) this.error.scrollIntoView({ block: "nearest" });
     this.said = message;
+  }
+
+  /** Say why the image shows little, and offer another where there is one. */
+  suit(text: string, other: number): void {
+    if (this.imageText.textContent !== text) this.imageText.textContent = text;
+    show(this.image, text !== "");
+    show(this.other, other >= 0);
   }
 
   note(texts: { prompt: string; scope: string; picture: string; advice: string }): void {

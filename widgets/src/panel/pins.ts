@@ -33,6 +33,6 @@ export function cards(pins: readonly Pin[], scopes: readonly [string, string][],
     const about = h("p", { class: "mp-note" }, `${pin.picture} · “${pin.setting.prompt}”`);
     const head = h("div", { class: "mp-pin-head" }, h("b", {}, line), use, remove);
     const label = { class: "mp-pin", "data-testid": "pin", role: "group", "aria-label": `pinned: ${line}` };
-    return h("div", label, head, about, ...still(pin.answers, pin.spans));
+    return h("div", label, head, about, ...still(pin));
   });
 }

@@ -1,7 +1,8 @@
 /** The three answers: changed words marked, mentions of the concept underlined where the kernel found them. */
 import { h } from "../base/dom";
-import { painted, type Span } from "../base/marks";
-import { type Answers, ROWS, type RowName } from "./answer_stream";
+import { painted } from "../base/marks";
+import { type Answers, type Fact, ROWS, type RowName } from "./answer_stream";
+import type { Pin } from "./setting";
 
 const TITLES: Record<RowName, string> = {
   baseline: "baseline (unsteered)",
@@ -15,11 +16,16 @@ function answer(name: RowName, text: HTMLElement, ...beside: HTMLElement[]): HTM
   return h("div", { class: "mp-answer", "data-row": name }, title, text);
 }
 
+/** What an answer is, each fact a word or two. */
+const chips = (facts: readonly Fact[]): HTMLElement[] =>
+  facts.map(([kind, text]) => h("span", { class: "mp-fact", "data-kind": kind }, text));
+
 /** Answers that do not change any more, for pins. */
-export function still(answers: Record<RowName, string>, spans: Record<RowName, Span[]>): HTMLElement[] {
+export function still({ answers, spans, facts }: Pick<Pin, "answers" | "spans" | "facts">): HTMLElement[] {
   return ROWS.map((name) => {
     const baseline = name === "baseline" ? null : answers.baseline;
-    return answer(name, h("p", {}, ...painted(answers[name], baseline, spans[name])));
+    const text = h("p", {}, ...painted(answers[name], baseline, spans[name]));
+    return answer(name, text, h("span", { class: "mp-facts" }, ...chips(facts?.[name] ?? [])));
   });
 }
 
@@ -34,14 +40,17 @@ export class Rows {
   readonly element: HTMLElement;
   readonly reveal = h("button", { type: "button", class: "mp-reveal", "data-testid": "reveal" }, "Reveal (r)");
   private readonly texts: Record<RowName, HTMLElement>;
+  private readonly facts: Record<RowName, HTMLElement>;
   private readonly boxes: HTMLElement[];
 
   constructor(seed: HTMLElement) {
     const text = (name: RowName) => h("p", { "data-testid": `answer-${name}`, "aria-label": TITLES[name] });
     this.texts = { baseline: text("baseline"), steered: text("steered"), random: text("random") };
+    const facts = (name: RowName) => h("span", { class: "mp-facts", "data-testid": `facts-${name}`, role: "status" });
+    this.facts = { baseline: facts("baseline"), steered: facts("steered"), random: facts("random") };
     this.boxes = ROWS.map((name) => {
       const beside = { baseline: [], steered: [this.reveal], random: [seed] }[name];
-      return answer(name, this.texts[name], ...beside);
+      return answer(name, this.texts[name], this.facts[name], ...beside);
     });
     this.element = h("div", { class: "mp-live" }, ...this.boxes);
   }
@@ -65,6 +74,7 @@ export class Rows {
           ? [h("span", { class: "mp-note" }, lacking)]
           : painted(line.text, comparable ? baseline.text : null, line.spans);
       this.texts[name].replaceChildren(...nodes);
+      this.facts[name].replaceChildren(...(covered || line.old ? [] : chips(line.facts)));
     });
     this.reveal.hidden = !hidden;
   }

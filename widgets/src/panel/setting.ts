@@ -1,6 +1,6 @@
 /** The traits of SteeringPanel. */
 import type { Span } from "../base/marks";
-import type { Finished, RowName } from "./answer_stream";
+import type { Fact, Finished, RowName } from "./answer_stream";
 import type { Picture } from "./pictures";
 
 /** The setting of the panel with the values it starts from; `Setting` of the kernel has the same names and values. */
@@ -28,6 +28,7 @@ export interface Pin {
   picture: string;
   answers: Record<RowName, string>;
   spans: Record<RowName, Span[]>;
+  facts: Record<RowName, Fact[]>;
   code: string;
 }
 
@@ -60,6 +61,9 @@ export interface Traits extends Settings {
   prompt_note: string;
   scope_note: string;
   picture_note: string;
+  /** Why the doses can show little on the image, and the number of another that suits them, or −1. */
+  image_note: string;
+  other_image: number;
   advice: string;
   activity: string;
   serial: number;

@@ -3,7 +3,6 @@ import type { AnyModel } from "@anywidget/types";
 import { h, show } from "../base/dom";
 import { dose, strengthUnit } from "../base/numbers";
 import { fillSelect, fillTrack, labelled, type Option, place, ticks } from "./controls";
-import { fluency } from "./fluency";
 import type { Settings, Traits } from "./setting";
 
 export type Move = (state: Partial<Settings>) => void;
@@ -28,7 +27,6 @@ export class Steer {
   private readonly secondBox = labelled("Strength of second concept", this.secondStrength);
   private readonly layerTicks = h("div");
   private readonly strengthTicks = h("div");
-  private readonly note = h("span", { class: "mp-fluency", "data-testid": "fluency" });
   private readonly safe = h("div", { class: "mp-safe", "data-testid": "safe" });
 
   constructor(
@@ -40,7 +38,7 @@ export class Steer {
     concepts.append(labelled("Concept", this.concept).element, labelled("Second concept", this.second).element);
     const through = h("label", { class: "mp-through" }, "to layer", this.last);
     const layers = h("div", { class: "mp-over" }, this.layerBox.element, through);
-    const doses = h("div", { class: "mp-over" }, this.strengthBox.element, this.note);
+    const doses = h("div", { class: "mp-over" }, this.strengthBox.element);
     this.element = h("div", { class: "mp-steer" }, concepts, place("concept", "second"));
     this.element.append(layers, this.layerTicks, place("layer", "window"), doses, this.safe, this.strengthTicks);
     this.element.append(place("strength"), this.secondBox.element, place("second_strength"));
@@ -92,8 +90,10 @@ export class Steer {
     const [strength, other] = [model.get("strength"), model.get("second_strength")];
     this.concept.value = model.get("concept");
     this.second.value = model.get("second");
-    this.drawRange(this.strength, strength, this.strengthBox.value, `${signed(strength)} ${unit}`);
-    this.drawRange(this.secondStrength, other, this.secondBox.value, `${signed(other)} ${unit}`);
+    const [first, last] = model.get("window");
+    const each = first === last ? "" : ` at each of layers ${first}–${last}`;
+    this.drawRange(this.strength, strength, this.strengthBox.value, `${signed(strength)} ${unit}${each}`);
+    this.drawRange(this.secondStrength, other, this.secondBox.value, `${signed(other)} ${unit}${each}`);
     show(this.secondBox.element, model.get("second") !== "");
     this.drawLayers();
     this.drawFluency();
@@ -121,16 +121,13 @@ export class Steer {
     fillTrack(this.layer, first, last);
   }
 
-  /** Where the sweep has run, and how far answers stay fluent there. */
+  /** How far answers stay fluent, of the doses that were run. */
   drawFluency(): void {
     const { model } = this;
     const [low, high] = [model.get("safe_low"), model.get("safe_high")];
-    const found = fluency(model.get("strength"), model.get("doses"), low, high);
-    this.note.textContent = found.text;
-    this.note.dataset.state = found.state;
     this.safe.style.setProperty("--safe-from", place(this.strength, low));
     this.safe.style.setProperty("--safe-to", place(this.strength, high));
-    this.safe.title = `perplexity under × 2 from ${dose(low)} to ${dose(high)}; outside of what was swept: untested`;
+    this.safe.title = `on the map's images, answers have perplexity under × 2 from ${dose(low)} to ${dose(high)}`;
     this.safe.hidden = low === high;
   }
 }

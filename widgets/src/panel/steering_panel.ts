@@ -29,7 +29,16 @@ const CHOICES: Name[] = [
   "strength_step",
 ];
 const OUTCOME: Name[] = ["receipt", "code", "status", "rate", "strength_unit", "activity"];
-const NOTICES: Name[] = ["message", "cause", "prompt_note", "scope_note", "picture_note", "advice"];
+const NOTICES: Name[] = [
+  "message",
+  "cause",
+  "prompt_note",
+  "scope_note",
+  "picture_note",
+  "advice",
+  "image_note",
+  "other_image",
+];
 const NAMING: Name[] = ["words", "negations", "concept"];
 /** A prompt is sent when typing pauses. */
 const PAUSE = 600;
@@ -111,7 +120,7 @@ class View {
   private left(): HTMLElement {
     const head = h("div", { class: "mp-head" }, h("h3", {}, "Image"));
     const { notices } = this;
-    const left = h("div", { class: "mp-left" }, head, this.gallery.element, notices.picture);
+    const left = h("div", { class: "mp-left" }, head, this.gallery.element, notices.image, notices.picture);
     left.append(labelled("Prompt", this.prompt).element, this.suggestions, notices.prompt, notices.place("prompt"));
     left.append(h("span", { class: "mp-label" }, "Steer at"), this.scopeBox, notices.scope, notices.place("scope"));
     return left;
@@ -185,6 +194,7 @@ class View {
     this.projector.addEventListener("click", () =>
       this.tell("show", { projector: !this.model.get("projector"), revealed: false }),
     );
+    this.notices.other.addEventListener("click", () => this.ask("eligible", {}));
     this.rows.reveal.addEventListener("click", () => this.tell("show", { revealed: true }));
     this.root.addEventListener("keydown", (event) => {
       if (isReveal(event) && this.hidden()) this.tell("show", { revealed: true });
@@ -303,6 +313,7 @@ class View {
       picture: model.get("picture_note"),
       advice: model.get("advice"),
     });
+    this.notices.suit(model.get("image_note"), this.alive() ? model.get("other_image") : -1);
   }
 
   /** Why there is nothing to steer with. */

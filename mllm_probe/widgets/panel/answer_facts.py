@@ -1,0 +1,177 @@
+"""What an answer of a panel is: whether it names the concepts, how much of the image it keeps, whether it is broken."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import xarray as xr
+
+from mllm_probe.concepts import ConceptLibrary, Picture
+from mllm_probe.metrics.kept import slot_of
+from mllm_probe.metrics.perplexity import answer_perplexity
+from mllm_probe.metrics.text import kept_labels, repetition
+from mllm_probe.metrics.words import word_variants
+from mllm_probe.models import ProbeModel
+from mllm_probe.schema import CONCEPT
+from mllm_probe.studies.answer_score import broken_by
+from mllm_probe.sweeps.answer_reader import AnswerReader
+from mllm_probe.sweeps.reference_scorer import ReferenceScorer, counted_logprobs
+from mllm_probe.sweeps.samples import gather
+from mllm_probe.typing import Picture as GivenPicture
+from mllm_probe.typing import Traits
+from mllm_probe.widgets.base.marks import Marks, marks
+from mllm_probe.widgets.panel.answer_stream import ROWS
+
+logger = logging.getLogger(__name__)
+
+Fact = list[str]
+"""``[kind, text]``: ``"named"``, ``"plain"`` or ``"broken"`` for the front-end, and the words that it shows."""
+NOT_CHECKED = "not checked"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What counts when answers are read.
+
+    Attributes
+    ----------
+    words : mapping of str to sequence of str
+        Words of each concept.
+    negations : sequence of str
+        As in `metrics.spans`.
+    categories : mapping of str to str
+        Category of each concept.
+    """
+
+    words: Mapping[str, Sequence[str]]
+    negations: Sequence[str]
+    categories: Mapping[str, str]
+
+    def named(self, concepts: Sequence[str], answer: str) -> list[str]:
+        """Those of some concepts that an answer names, without a negation."""
+        found = {name: marks(answer, [self.words.get(name, ())], self.negations) for name in concepts}
+        return [name for name, own in found.items() if any(not negated for _, _, negated in own)]
+
+    def spans(self, setting: Traits, answer: str) -> Marks:
+        """Spans in which an answer names the concepts of a setting (as plain data)."""
+        return marks(answer, [self.words.get(name, ()) for name in _concepts(setting)], self.negations)
+
+    def facts(self, setting: Traits, answer: str, labels: Sequence[str] | None, broken: str) -> list[Fact]:
+        """Facts of an answer, in the order in which they are shown.
+
+        ``broken`` is from `broken_answers`; ``labels`` are all that the image truly shows: those in the slot of a
+        steered concept are no content that could be kept.
+        """
+        concepts = _concepts(setting)
+        named = self.named(concepts, answer)
+        facts = [["named", f"names {c}"] if c in named else ["plain", f"does not name {c}"] for c in concepts]
+        without = set().union(*(slot_of(concept, self.categories) for concept in concepts))
+        there, of = kept_labels(answer, labels, self.words, without=without)
+        if of:
+            facts.append(["plain", f"kept {there} of {of}"])
+        elif labels is None:
+            facts.append(["plain", "content not checked"])
+        if broken:
+            facts.append(["plain", "fluency not checked"] if broken == NOT_CHECKED else ["broken", f"broken: {broken}"])
+        return facts
+
+    def read(self, setting: Traits, answers: Traits) -> Traits:
+        """Spans and facts of a setting's answers by name of the row; no facts where nothing was steered."""
+        broken = answers.get("broken", {})
+        facts = {row: self.facts(setting, answers[row], answers["labels"], why) for row, why in broken.items()}
+        return {"spans": {row: self.spans(setting, answers[row]) for row in ROWS if row in answers}, "facts": facts}
+
+
+def _concepts(setting: Traits) -> list[str]:
+    return [setting[name] for name in ("concept", "second") if setting[name]]
+
+
+def broken_answers(texts: Mapping[str, str], perplexities: Sequence[float] | None) -> dict[str, str]:
+    """Why the answer of each row of `ROWS` is broken, or empty text; the unsteered one is what others are held against.
+
+    ``perplexities`` are ratios to the unsteered answer's, by row; None where they could not be computed.
+    """
+    reasons = dict.fromkeys(ROWS, "")
+    for row, name in enumerate(ROWS[1:], 1):
+        text, ratio = texts[name], math.nan if perplexities is None else perplexities[row]
+        repeats, improbable = broken_by(ratio, repetition(text), repetition(texts[ROWS[0]]))
+        if not text.strip():
+            reasons[name] = "empty"
+        elif repeats:
+            reasons[name] = "repeats words"
+        elif perplexities is None:
+            reasons[name] = NOT_CHECKED
+        elif improbable:
+            reasons[name] = "improbable text"
+    return reasons
+
+
+@dataclass
+class LivePerplexity:
+    """Perplexity of a panel's answers under the unsteered model, read as in a sweep with metric ``"perplexity"``.
+
+    Attributes
+    ----------
+    model : ProbeModel
+    examples : mapping of str to Picture
+        An image that has each concept; answers about other concepts are read without an image.
+    """
+
+    model: ProbeModel
+    examples: Mapping[str, Picture]
+    _opened: tuple[tuple[object, ...], AnswerReader, ReferenceScorer] | None = None
+
+    def ratios(
+        self,
+        vectors: xr.Dataset,
+        concept: str,
+        image: GivenPicture,
+        prompt: str,
+        answers: Sequence[Sequence[int]],
+        steps: int,
+    ) -> list[float] | None:
+        """Ratio of each answer's perplexity to the first one's; None, with the reason in the log, if that fails.
+
+        ``vectors`` have the concept's words, ``answers`` are token ids of at most ``steps`` tokens.
+        """
+        try:
+            with self.model.lock.held(interactive=True), torch.no_grad():
+                reader, scorer = self._open(vectors, concept, image, prompt, len(answers), steps)
+                rows = [tuple(answer) for answer in answers]
+                asked = [(0, 0, reader.content(row)) for row in rows]
+                mentions = [reader.mention(row, 0) for row in rows]
+                found = answer_perplexity(*counted_logprobs(scorer.logprobs(asked), mentions, steps)).tolist()
+                scorer.forget()
+        except Exception:
+            logger.exception("the perplexity of a panel's answers could not be computed")
+            self._opened = None
+            return None
+        return [value / found[0] for value in found]
+
+    def forget(self) -> None:
+        """Drop the prefilled prompt."""
+        self._opened = None
+
+    def _open(
+        self, vectors: xr.Dataset, concept: str, image: GivenPicture, prompt: str, rows: int, steps: int
+    ) -> tuple[AnswerReader, ReferenceScorer]:
+        """Reader and scorer for a concept and an image; those of the last call where nothing has changed."""
+        key = (id(vectors), concept, id(image), prompt, rows, steps)
+        if self._opened is None or self._opened[0] != key:
+            self._opened = None
+            samples = gather(self.model, vectors.sel({CONCEPT: [concept]}), [image], prompt, None)
+            if concept in self.examples:
+                samples = replace(samples, examples={concept: self.examples[concept]})
+            variants = [word_variants(self.model, own) for own in samples.words]
+            reader = AnswerReader(self.model, samples, [concept], variants)
+            self._opened = key, reader, ReferenceScorer(self.model, samples, [concept], [], steps, rows)
+        return self._opened[1:]
+
+
+def examples_of(library: ConceptLibrary | None) -> dict[str, Picture]:
+    """An image that has each concept of a library."""
+    return {} if library is None else {name: concept.positive[0] for name, concept in library.items()}
