@@ -153,28 +153,47 @@ def test_a_finished_sweep_is_folded_away_and_can_be_opened(page: Page) -> None:
 
 
 def test_the_fluent_range_of_the_concept_is_marked(page: Page) -> None:
-    expect(page.get_by_test_id("fluency")).to_contain_text("perplexity")
+    expect(page.get_by_test_id("safe")).to_be_visible()
     page.get_by_test_id("concept").select_option("neon")
-    expect(page.get_by_test_id("fluency")).to_have_text("untested")
-    expect(page.get_by_test_id("fluency")).to_contain_text("perplexity")
+    expect(page.get_by_test_id("safe")).to_be_hidden()
+    expect(page.get_by_test_id("safe")).to_be_visible()
     page.get_by_test_id("concept").select_option("cat")
     expect(page.get_by_test_id("heatmap-cell")).to_contain_text("cat ·")
 
 
-def test_windows_go_both_ways(page: Page) -> None:
+def cell(page: Page, row: int, column: int) -> tuple[float, float]:
+    """Where a cell of the first category stands on the page."""
     place = page.evaluate("({ ...document.querySelector('[data-testid=\"heatmap\"]').dataset })")
     left, top, width, height = (float(place[name]) for name in ("left", "top", "cellWidth", "rowHeight"))
     box = page.get_by_test_id("heatmap").bounding_box()
     assert box is not None
-    y = box["y"] + top + 1.5 * height
-    page.mouse.move(box["x"] + left + 2.5 * width, y)
+    return box["x"] + left + (column + 0.5) * width, box["y"] + top + (row + 0.5) * height
+
+
+def test_a_click_steers_the_cell_at_the_doses_and_tokens_of_the_map(page: Page) -> None:
+    expect(page.get_by_test_id("map-tokens")).to_have_text("steered at: last token")
+    for row, column, concept in ((1, 3, "tree"), (0, 2, "cat"), (0, 2, "cat")):  # a selected cell is clicked again
+        lab.said(page, "explored.panel.choose(strength=1.75, scope='all')\nassert explored.panel.wait(60)")
+        expect(page.get_by_test_id("strength")).to_have_value("1.75")
+        page.mouse.click(*cell(page, row, column))
+        expect(page.get_by_test_id("strength")).to_have_value("1")
+        expect(page.get_by_test_id("concept")).to_have_value(concept)
+        expect(page.get_by_test_id("layer")).to_have_value(str(column))
+        expect(page.get_by_test_id("scope").get_by_label("last token")).to_be_checked()
+        expect(page.get_by_test_id("receipt")).to_contain_text(f"{concept}: layer {column}, 1 of 1 prompt positions")
+        expect(page.get_by_test_id("facts-steered")).to_contain_text(concept)
+
+
+def test_windows_go_both_ways(page: Page) -> None:
+    page.mouse.move(*cell(page, 1, 2))
     page.mouse.down()
-    page.mouse.move(box["x"] + left + 4.5 * width, y, steps=4)
+    page.mouse.move(*cell(page, 1, 4), steps=4)
     page.mouse.up()
     page.mouse.move(3, 3)
     expect(page.get_by_test_id("concept")).to_have_value("tree")
     expect(page.get_by_test_id("layer")).to_have_attribute("aria-valuetext", "layers 2 to 4")
     expect(page.get_by_test_id("receipt")).to_contain_text("tree: layers 2")
+    expect(page.locator(".mp-steer").get_by_text("residual norm at each of layers 2–4")).to_be_visible()
     page.get_by_test_id("window").select_option("6")
     expect(page.get_by_test_id("heatmap-cell")).to_contain_text("tree · layer 2 · window 2–6")
     page.get_by_test_id("layer").focus()

@@ -168,7 +168,7 @@ def test_recorded_answers_come_back_and_others_are_not_made_up(
     said = page.get_by_test_id("unrecorded")
     expect(said).to_have_text(f"This setting was not recorded. {len(answers)} recorded settings are listed above.")
     assert said.evaluate("e => e.nextElementSibling.matches('.mp-live')")
-    expect(page.get_by_test_id("fluency")).to_be_hidden()
+    expect(page.get_by_test_id("facts-steered")).to_be_empty()
     page.get_by_test_id("projector").click()
     expect(page.get_by_test_id("reveal")).to_be_hidden()
     expect(page.locator(".mp-covered")).to_be_hidden()

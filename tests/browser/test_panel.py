@@ -109,9 +109,9 @@ def thumbs(page: Page) -> Locator:
 def test_it_answers_three_times_and_shows_the_receipt(page: Page) -> None:
     expect(page.get_by_test_id("receipt")).to_contain_text("cat: layer 3, 1 of 1 prompt positions")
     expect(page.get_by_test_id("rate")).to_contain_text("tokens/s")
-    expect(page.get_by_test_id("fluency")).to_have_text("untested")
     for name in ("baseline", "steered", "random"):
         assert page.get_by_test_id(f"answer-{name}").text_content()
+        expect(page.get_by_test_id(f"facts-{name}")).to_contain_text("cat")
     page.screenshot(path=SHOTS / "panel-light.png")
 
 
@@ -125,6 +125,7 @@ def test_a_steered_answer_names_the_concept(page: Page) -> None:
     settled(page)
     expect(page.get_by_test_id("answer-steered").locator(".named").first).to_have_text("cat")
     expect(page.get_by_test_id("answer-steered").locator("mark").first).to_be_visible()
+    expect(page.get_by_test_id("facts-steered").locator("[data-kind=named]")).to_have_text("names cat")
 
 
 def test_words_that_name_the_concept_can_be_edited(page: Page) -> None:
@@ -135,6 +136,7 @@ def test_words_that_name_the_concept_can_be_edited(page: Page) -> None:
     page.get_by_test_id("words").fill("feline, tiger")
     page.get_by_test_id("words").press("Enter")
     expect(page.get_by_test_id("answer-steered").locator(".named")).to_have_count(0)
+    expect(page.get_by_test_id("facts-steered")).to_contain_text("does not name cat")
     page.get_by_test_id("words").fill(before)
     page.get_by_test_id("words").press("Enter")
     expect(page.get_by_test_id("answer-steered").locator(".named").first).to_have_text("cat")
@@ -147,10 +149,7 @@ def test_a_sweep_marks_the_fluent_range(page: Page) -> None:
     output(page, 1, "swept")
     page.evaluate(_MOVE, ["1"])
     settled(page)
-    expect(page.get_by_test_id("fluency")).to_contain_text("perplexity ×")
     expect(page.get_by_test_id("safe")).to_be_visible()
-    page.evaluate(_MOVE, ["2.75"])
-    expect(page.get_by_test_id("fluency")).to_have_text("untested")
     page.get_by_test_id("layer").press("ArrowRight")
     settled(page)
     expect(page.get_by_test_id("safe")).to_be_hidden()

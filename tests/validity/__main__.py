@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 import mllm_probe as mp
-from tests.validity import coverage, nulls, power, randomised, unlike
+from tests.validity import clicks, coverage, nulls, power, randomised, unlike
 
 Row = tuple[str, ...]
 
@@ -161,10 +161,24 @@ def print_unlike(pairs: int) -> None:
     table(("images", "count", "unlike, %"), rows)
 
 
+def print_clicks(count: int, seed: int = 0) -> None:
+    """Answers after clicks on passing cells of the lab of scenes-8l, as it opens."""
+    rows, well = [], 0
+    for one in clicks.clicks("scenes-8l", count, seed):
+        well += one.reads_well
+        said = ", ".join(one.facts["steered"])
+        rows.append((f"{one.concept}, {one.layer}", one.of_map, one.steered, one.image, one.answers["baseline"],
+                     one.answers["steered"], said, one.answers["random"]))  # fmt: skip
+    print(f"\nThe lab of scenes-8l: {len(rows)} cells that pass, drawn with seed {seed}, clicked one after the other\n")
+    table(("cell", "map", "panel", "image", "unsteered", "steered", "said of it", "random"), rows)
+    print(f"\nnames the concept, is not broken and keeps half of the content: {well} of {len(rows)}")
+
+
 PARTS: dict[str, Callable[[bool], None]] = {
     "coverage": lambda quick: print_coverage(400 if quick else 4000),
     "nulls": lambda quick: print_nulls(1000 if quick else 5000),
     "map": lambda quick: print_map(12 if quick else None),
+    "clicks": lambda quick: print_clicks(5 if quick else 20),
     "power": lambda quick: print_power(2 if quick else 20),
     "randomised": lambda quick: print_randomised(1 if quick else 3, 2 if quick else 20),
     "truth": lambda quick: print_truth(2 if quick else 20),

@@ -143,13 +143,18 @@ def moved(panel, **state):
     return panel.picture
 
 
-def test_the_image_lacks_the_concept_until_somebody_chooses_one(panel):
+def test_a_concept_brings_an_image_that_suits_its_dose_until_somebody_chooses_one(panel):
     assert panel.picture == 0
     assert moved(panel, concept="cat") == 1 and panel.image_note == ""
     assert moved(panel, concept="tree") == 2
     assert moved(panel, concept="neon") == 0
-    assert moved(panel, strength=-1.0) == 2 and panel.image_note == ""
-    assert moved(panel, strength=0.0) == 2
+    assert moved(panel, concept="cat", strength=-1.0) == 0 and panel.image_note == ""
+
+
+def test_a_slider_leaves_the_image(panel):
+    assert moved(panel, concept="cat") == 1
+    assert moved(panel, strength=-1.0) == 1 and panel.image_note.startswith("The image does not show cat")
+    assert moved(panel, strength=0.0) == 1 and panel.image_note == ""
 
 
 def test_an_image_that_was_chosen_stays_with_a_line_and_an_offer(panel):

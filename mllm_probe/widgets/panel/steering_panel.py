@@ -139,7 +139,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         another image) and the image (unlike those of the vectors).
     image_note, other_image : str, int
         Why the doses can show little on the image (it shows the concept already), and the number of an image that
-        suits them, or −1. Until somebody chooses an image, one that suits the doses is shown.
+        suits them, or −1. Until somebody chooses an image, a concept that is chosen brings one that suits its dose.
     recommended : mapping of str to Recommended
         Settings to open each concept at, such as ``mp.recommend(…).settings``. While the panel shows one of them, it
         goes to another concept's when that is chosen; ``advice`` says what is known of it.
@@ -347,11 +347,14 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             self._image_chosen = False
 
     def _following(self, state: Traits, before: Setting) -> Traits:
-        """A change of controls with what follows from it, and an image that suits the doses if nobody chose one."""
+        """A change of controls with what follows from it: another concept brings an image that suits its dose.
+
+        An image that somebody chose stays, and so does any while a slider is moved.
+        """
         self._image_chosen |= "picture" in state
         following = following_from(state, before, self.recommended)
         now = Setting.of(self, **{name: value for name, value in following.items() if name in SETTINGS})
-        if not self._image_chosen and 0 <= now.picture < len(self._choices):
+        if "concept" in state and not self._image_chosen and 0 <= now.picture < len(self._choices):
             image = image_for(self._choices, now)
             if image != now.picture:
                 following |= following_from({"picture": image}, now)
