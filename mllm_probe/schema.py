@@ -6,6 +6,7 @@ import importlib.metadata
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -205,6 +206,19 @@ def package_version() -> str:
         return importlib.metadata.version("mllm_probe")
     except importlib.metadata.PackageNotFoundError:
         return "0+source"
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """`` (did you mean 'cat'?)`` with the name of ``known`` that is nearest, in any case; empty if none is near."""
+    names = {one.lower(): one for one in known}
+    close = get_close_matches(str(name).lower(), names, n=1)
+    return f" (did you mean {names[close[0]]!r}?)" if close else ""
+
+
+def unknown_name(what: str, name: object, known: Iterable[str]) -> str:
+    """Text of the error for a name that is none of ``known``: the nearest one first, then all that there are."""
+    names = list(known)
+    return f"unknown {what} {name!r}{did_you_mean(name, names)}; there are {', '.join(names)}."
 
 
 def require(dataset: xr.Dataset, *variables: str, dims: Iterable[str] = (), what: str = "this dataset") -> None:

@@ -7,7 +7,6 @@ import re
 import tomllib
 import uuid
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -204,6 +203,5 @@ def _require_known(settings: JsonObject, arguments: ArgumentCollection, path: st
     known = [name.removeprefix("--").replace("-", "_") for name in names if name.startswith("--")]
     unknown = [key for key in settings if key.replace("-", "_") not in known]
     if unknown:
-        close = get_close_matches(unknown[0], known, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        hint = schema.did_you_mean(unknown[0], known)
         raise ValueError(f"{path}: there is no setting {unknown[0]!r}{hint}; there are {', '.join(known)}.")

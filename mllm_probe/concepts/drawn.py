@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mllm_probe.concepts.concept import Concept
-from mllm_probe.concepts.library import ConceptLibrary, unknown_name
+from mllm_probe.concepts.library import ConceptLibrary
 from mllm_probe.concepts.limits import checked_count
 from mllm_probe.concepts.picture import Picture
 from mllm_probe.emoji import CONCEPTS as EMOJI_CONCEPTS
@@ -21,6 +21,7 @@ from mllm_probe.emoji import sample as sample_emoji
 from mllm_probe.emoji import true_concepts as true_emoji_concepts
 from mllm_probe.scenes import CONCEPTS, Scene, SceneConcept, draw, pair, true_concepts
 from mllm_probe.scenes import sample as sample_scene
+from mllm_probe.schema import unknown_name
 
 MOST_PAIRS = 50_000
 """Most pairs of one library; some thousands of pairs are sampled per second."""

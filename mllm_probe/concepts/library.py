@@ -8,13 +8,13 @@ import html
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 
 from mllm_probe.concepts.concept import Concept, category_name
 from mllm_probe.concepts.grouping import Groups, with_groups
 from mllm_probe.concepts.limits import checked_count
 from mllm_probe.concepts.picture import Picture, Sentence
 from mllm_probe.concepts.splitting import fit_keys, hash_share
+from mllm_probe.schema import unknown_name
 
 _SHOWN = 12
 
@@ -261,14 +261,6 @@ def _first(concept: Concept, pairs: int) -> Concept:
     if not 1 <= checked_count("pairs", pairs) <= there:
         raise ValueError(f"concept {concept.name!r} has {there} pairs of images; pairs={pairs} must be 1 to {there}.")
     return replace(concept, positive=concept.positive[:pairs], negative=concept.negative[:pairs])
-
-
-def unknown_name(what: str, name: object, known: Iterable[str]) -> str:
-    """Text of the error for a name that is none of ``known``, with the nearest one."""
-    names = list(known)
-    close = get_close_matches(str(name), names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"unknown {what} {name!r}; there are {', '.join(names)}.{hint}"
 
 
 def _row(concept: Concept) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from mllm_probe.models.argument_checks import described, listed, whole_number
 from mllm_probe.models.images import as_image, content_hash, read_file
 
 
@@ -47,7 +48,8 @@ class Picture:
         anew each time, so that a library of thousands of images stays small. A callable takes nothing, returns an
         image and has a ``repr`` that determines the drawing.
     labels : frozenset of str or None
-        Names of all concepts that the image truly shows; None when that is not known.
+        Names of all concepts that the image truly shows; None when that is not known. Any collection of names becomes
+        one.
     pair : int or None
         Number of the counterfactual pair, equal for its positive and negative.
     split : {"fit", "held_out"} or None
@@ -62,6 +64,10 @@ class Picture:
     pair: int | None = None
     split: str | None = None
     group: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", None if self.labels is None else _names(self.labels))
+        object.__setattr__(self, "pair", None if self.pair is None else whole_number("pair", self.pair))
 
     @property
     def image(self) -> Image.Image:
@@ -117,6 +123,13 @@ class Picture:
 
     def _repr_png_(self) -> bytes | None:
         return None if isinstance(self.source, Sentence) else _png(self.image)
+
+
+def _names(labels: object) -> frozenset[str]:
+    names = listed(labels)
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"labels: expected names of concepts, such as {{'cat'}}, or None; got {described(labels)}.")
+    return frozenset(map(str, names))
 
 
 def _png(image: Image.Image) -> bytes:

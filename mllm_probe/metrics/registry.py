@@ -11,6 +11,7 @@ from pathlib import Path
 import xarray as xr
 
 from mllm_probe.metrics.metric import READS, Metric
+from mllm_probe.schema import did_you_mean
 
 DEFAULT_METRICS = ("logprob", "named", "kept", "kl", "perplexity")
 """Metrics of a sweep by default."""
@@ -49,7 +50,9 @@ def _as_metric(one: str | Metric) -> Metric:
         return one
     if isinstance(one, str) and one in built_in():
         return built_in()[one]
-    raise ValueError(f"unknown metric {one!r}; there are {', '.join(built_in())}, or an mp.Metric.")
+    raise ValueError(
+        f"unknown metric {one!r}{did_you_mean(one, built_in())}; there are {', '.join(built_in())}, or an mp.Metric."
+    )
 
 
 def metrics_of(grid: xr.Dataset) -> list[str]:

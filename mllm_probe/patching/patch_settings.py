@@ -92,7 +92,7 @@ def checked_settings(
         window=whole_number("window", window, 1),
         minimum_gap=gap,
         seed=whole_number("seed", seed),
-        answer_prefix=prefix if isinstance(prefix, str) else list(ids),
+        answer_prefix=prefix if isinstance(prefix, str) else ids,
         prefix=tuple(ids),
     )
 

@@ -29,6 +29,7 @@ from mllm_probe.schema import (
     provenance,
     require,
     require_same_model,
+    unknown_name,
 )
 from mllm_probe.steering import Steering
 from mllm_probe.steering.controls import available_controls
@@ -108,7 +109,7 @@ class Recommendation(Mapping[str, Steering]):
         if concept in self.without:
             raise KeyError(f"no setting that was tried made answers name {concept!r}; see mp.check(model, library).")
         if concept not in self.table[CONCEPT].values:
-            raise KeyError(f"unknown concept {concept!r}; there are {', '.join(self)}.")
+            raise KeyError(unknown_name("concept", concept, self))
         one = self.settings[concept]
         return Steering(self._vectors.sel({CONCEPT: concept}), [one.layer], one.strength, tokens=one.tokens)
 

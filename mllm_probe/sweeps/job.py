@@ -247,7 +247,7 @@ class Job:
             self.model,
             concepts=self.vectors.attrs.get("concepts"),
             prompt=prompts[0] if len(prompts) == 1 else prompts or None,
-            answer_prefix=settings.answer_prefix if isinstance(settings.answer_prefix, str) else self.prefix,
+            answer_prefix=settings.answer_prefix,
             scope=str(self.scope),
             site=schema.SITE,
             operation=settings.operation.name,

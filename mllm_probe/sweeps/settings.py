@@ -105,7 +105,7 @@ class Settings:
             controls=_checked_controls(vectors, controls, draws),
         )
         prefix = model.default_answer_prefix if self.answer_prefix is None else self.answer_prefix
-        answer_ids(model, prefix)
+        ids = answer_ids(model, prefix)
         asked = _listed_metrics(self.metrics)
         final = {
             "axes": axes,
@@ -115,7 +115,7 @@ class Settings:
             "answers": ANSWERS in asked,
             "seed": whole_number("seed", self.seed),
             "max_new_tokens": whole_number("max_new_tokens", self.max_new_tokens, 1),
-            "answer_prefix": prefix,
+            "answer_prefix": prefix if isinstance(prefix, str) else ids,
             "record": _checked_names(self.record or (), schema.RECORDINGS, "recording"),
             "read_layers": tuple(resolve_blocks(self.read_layers, len(model.layers), "what is recorded are outputs")),
         }
@@ -281,5 +281,5 @@ def _checked_names(
     names = tuple(dict.fromkeys([given] if isinstance(given, str) else given))
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"unknown {what} '{unknown[0]}'; there are {', '.join(offered or known)}.")
+        raise ValueError(schema.unknown_name(what, unknown[0], offered or known))
     return names

@@ -16,6 +16,7 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import dtype_name
+from mllm_probe.activations.store_places import Place
 from mllm_probe.activations.unit_layout import FILES
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.concepts import Picture
@@ -56,28 +57,48 @@ class Origin:
     dtype: str
 
 
-def save_inputs(job: Job, store: UnitStore) -> None:
-    """Write vectors, images and settings of a sweep into its store; the settings last, as they name the others.
+@dataclass(frozen=True)
+class Inputs:
+    """What a sweep is begun with, as the files of its store.
 
-    Parameters
+    Attributes
     ----------
-    job : Job
-    store : UnitStore
+    files : dict of str to bytes
+        By their keys; the settings last, as they name the others.
+    images : dict of str to picture
+        Copies that the store keeps, by the hash of their pixels.
     """
+
+    files: dict[str, bytes]
+    images: dict[str, Any]
+
+
+def inputs_of(job: Job, place: Place) -> Inputs:
+    """Vectors, images and settings of a sweep, before there is a store: what cannot be written leaves none behind."""
     lacking = _not_storable(job)
     document: JsonObject = {"only_where_it_was_begun": lacking}
+    files: dict[str, bytes] = {}
+    images: dict[str, Any] = {}
     if not lacking:
-        store.put_file(_VECTORS, _file_of(job.vectors))
+        files[_VECTORS] = _file_of(job.vectors)
         if job.settings.to is not None:
-            store.put_file(_TO, _file_of(job.settings.to))
-        images: dict[str, Any] = {}
+            files[_TO] = _file_of(job.settings.to)
         document |= {
             "model": _model(job.model),
             "settings": _settings(job.settings),
             "samples": _samples(job.samples, images),
         }
-        document["images"] = {name: _stored(name, image, store) for name, image in images.items()}
-    store.put_file(_SWEEP, json.dumps(document).encode())
+        document["images"] = {name: {"file": _own_file(image, place)} for name, image in images.items()}
+        images = {name: image for name, image in images.items() if document["images"][name]["file"] is None}
+    return Inputs(files | {_SWEEP: json.dumps(document).encode()}, images)
+
+
+def save_inputs(inputs: Inputs, store: UnitStore) -> None:
+    """Write them into the store; a process that dies meanwhile leaves the rest to the next one."""
+    for name, image in inputs.images.items():
+        store.put_file(_IMAGE.format(name), _png(image))
+    for key, content in inputs.files.items():
+        store.put_file(key, content)
 
 
 def has_inputs(store: UnitStore) -> bool:
@@ -257,15 +278,16 @@ def _require_sizes(told: JsonObject, concepts: int) -> None:
         raise TypeError(f"{wrong[0]} are not those of {samples} samples and {concepts} concepts")
 
 
-def _stored(name: str, image: Any, store: UnitStore) -> JsonObject:
-    """Where the pixels of an image are: its file, or a copy in the store."""
+def _own_file(image: Any, place: Place) -> str | None:
+    """The file in which the pixels of an image are; None where the store needs a copy."""
     source = image.source if isinstance(image, Picture) else image
-    if isinstance(source, (str, Path)) and not store.place.shared:
-        return {"file": str(Path(source).resolve())}
+    return str(Path(source).resolve()) if isinstance(source, (str, Path)) and not place.shared else None
+
+
+def _png(image: Any) -> bytes:
     buffer = io.BytesIO()
     (image.image if isinstance(image, Picture) else as_image(image)).save(buffer, format="PNG")
-    store.put_file(_IMAGE.format(name), buffer.getvalue())
-    return {"file": None}
+    return buffer.getvalue()
 
 
 def _image(name: str, told: JsonObject, store: UnitStore) -> Picture:

@@ -70,6 +70,11 @@ class SweepStore:
     mixed : bool
         Whether units of another dtype or type of device are let in beside those that are there.
 
+    Attributes
+    ----------
+    place : Place
+        How its files are reached.
+
     Raises
     ------
     ValueError
@@ -81,15 +86,15 @@ class SweepStore:
         kind: str = SWEEP, mixed: bool = False,
     ) -> None:  # fmt: skip
         self.path, self._settings, self._kind = path, json.loads(json.dumps(settings)), kind
-        self._place, self._mixed = place_of(path), mixed
+        self.place, self._mixed = place_of(path), mixed
         self._dims, self._fixed = tuple(dims), frozenset(fixed)
-        self._store: UnitStore | None = None if self._place.is_free() else self._opened()
+        self._store: UnitStore | None = None if self.place.is_free() else self._opened()
 
     def _opened(self) -> UnitStore:
         """The store that is there, if it has these settings."""
         store, asked = UnitStore.open(self.path, self._kind), self._settings
         stored = store.settings.get(_DTYPE)
-        require_same(store.settings, asked | {_DTYPE: stored}, str(self._place), self._kind)
+        require_same(store.settings, asked | {_DTYPE: stored}, str(self.place), self._kind)
         if stored != asked.get(_DTYPE) and not self._mixed:
             raise self._another([f"dtype: stored {stored!r}, asked for {asked.get(_DTYPE)!r}"])
         return store
@@ -127,14 +132,14 @@ class SweepStore:
         both = ", or allow both with mixed=True (--mixed), where each unit says its own"
         allowed = both if self._kind == SWEEP else ""
         return ValueError(
-            f"the store {self._place} is computed with another dtype or type of device ({'; '.join(what)}): its cells "
+            f"the store {self.place} is computed with another dtype or type of device ({'; '.join(what)}): its cells "
             f"would differ by more than rounding. Compute it with the same{allowed}, or give another path."
         )
 
     @property
     def address(self) -> str:
         """Where other processes find it."""
-        return self._place.address
+        return self.place.address
 
     @property
     def exists(self) -> bool:

@@ -18,7 +18,7 @@ from mllm_probe.sweeps.identity import identity
 from mllm_probe.sweeps.probe import Probe
 from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.shard import Shard
-from mllm_probe.sweeps.store_inputs import has_inputs, save_inputs
+from mllm_probe.sweeps.store_inputs import has_inputs, inputs_of, save_inputs
 from mllm_probe.sweeps.sweep_store import COMPUTED_WITH, LAYOUT, SweepStore, damaged_attribute
 from mllm_probe.sweeps.unit_sizes import STRETCHED, by_probe, lay_out
 from mllm_probe.sweeps.units import Batch, Borders, Layout, Span, Unit, Units
@@ -101,7 +101,7 @@ class UnitRuns:
         if begun:
             self._resumed_with = store.other_versions()
             if not has_inputs(store.there):  # whoever began it died before it had written them
-                save_inputs(self._job, store.there)
+                save_inputs(inputs_of(self._job, store.place), store.there)
         if self._cluster is not None:
             yield from self._cluster.run(store.address, missing, load=self._load, stopped=lambda: self._runner.stopped)
             return
@@ -157,6 +157,7 @@ class UnitRuns:
     def _create(self) -> bool:
         """Begin the store; False where the runner was stopped before: the next one lays out what it has timed."""
         job, runner = self._job, self._runner
+        inputs = inputs_of(job, self._store.place)
         attributes = self._begun_with = runner.prepare(0)
         layout = self._lay_out()
         if runner.stopped:
@@ -173,7 +174,7 @@ class UnitRuns:
             layout=layout.plain(),
             order=units.order,
         )
-        save_inputs(job, self._store.there)
+        save_inputs(inputs, self._store.there)
         if self._ran and not self._keeps_first_batch():
             self._ran.clear()
             runner.forget()

@@ -371,7 +371,10 @@ FILES = {
         ("vectors --model nonesuch --library scenes --out a.safetensors", "There is no bundled model 'nonesuch'"),
         ("vectors --model scenes-4l --library ./nowhere --out a.safetensors", "there is no folder 'nowhere'"),
         ("vectors --model scenes-4l --library scenes --out a.pt", "vectors are saved as *.safetensors"),
-        ("vectors --model scenes-4l --library scenes --concepts cta --out a.safetensors", "Did you mean 'cat'?"),
+        (
+            "vectors --model scenes-4l --library scenes --concepts catt --out a.safetensors",
+            "unknown concept 'catt' (did you mean 'cat'?)",
+        ),
         ("vectors --model scenes-4l --library scenes --fit 2 --out a.safetensors", "between 0 and 1, not 2.0"),
         ("vectors --model scenes-4l --library scenes --groups a.csv --out a.safetensors", "groups: a setting of fold"),
         ("vectors --model scenes-4l --library ./done --size 64 --out a.safetensors", "size: a setting of the drawn"),

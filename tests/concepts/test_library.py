@@ -64,6 +64,28 @@ def test_a_picture_in_memory_and_its_id():
     assert Image.open(__import__("io").BytesIO(one._repr_png_())).size == (4, 4)
 
 
+def test_a_picture_takes_labels_and_pairs_as_other_libraries_have_them():
+    one = picture(3, labels={"cat", np.str_("awe")}, pair=np.int64(2))
+    assert one.labels == frozenset({"cat", "awe"}) and isinstance(one.labels, frozenset)
+    assert one.pair == 2 and type(one.pair) is int and {type(name) for name in one.labels} == {str}
+    assert picture(3, labels=["cat"]).labels == {"cat"} and picture(3, labels=[]).labels == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({"labels": "cat"}, r"labels: expected names of concepts, such as {'cat'}, or None; got 'cat'"),
+        ({"labels": [3]}, r"labels: expected names of concepts, such as {'cat'}, or None; got \[3\]"),
+        ({"labels": 3}, "labels: expected names of concepts"),
+        ({"pair": 1.5}, "pair: expected a whole number, such as 1; got 1.5"),
+        ({"pair": "a"}, "pair: expected a whole number"),
+    ],
+)
+def test_labels_and_pairs_that_are_none_are_refused_where_the_picture_is_made(facts, text):
+    with pytest.raises(ValueError, match=text):
+        picture(3, **facts)
+
+
 def test_a_picture_says_what_it_is_in_one_line(drawn):
     one = drawn.split()[0]["cat"].positive[0]
     assert repr(one).startswith("<Picture: drawing; shows ") and "cat" in repr(one) and repr(one).endswith("; fit>")
@@ -207,8 +229,8 @@ def test_subset_by_name_category_and_number(drawn):
     assert list(drawn.subset(["order", "cat"])) == ["order", "cat"]
     assert list(drawn.subset(categories=["VisualStyle", "relation"])) == ["neon", "left"]
     assert len(drawn.subset(pairs=2)["cat"].positive) == 2
-    with pytest.raises(KeyError, match="unknown concept 'cta'.*Did you mean 'cat'"):
-        drawn.subset(["cta"])
+    with pytest.raises(KeyError, match=r"unknown concept 'CTA' \(did you mean 'cat'\?\); there are cat, neon, "):
+        drawn.subset(["CTA"])
     with pytest.raises(ValueError, match="unknown category 'smell'; there are entity, visual_style"):
         drawn.subset(categories=["smell"])
     with pytest.raises(ValueError, match="has 6 pairs of images; pairs=7"):

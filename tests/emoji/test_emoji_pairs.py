@@ -102,7 +102,7 @@ def test_words_are_names_plurals_and_synonyms():
 
 
 def test_unknown_concepts_of_the_library_are_named():
-    with pytest.raises(ValueError, match="Did you mean 'octopus'"):
+    with pytest.raises(ValueError, match="did you mean 'octopus'"):
         mp.concepts.emoji(concepts=["octopuss"])
     with pytest.raises(ValueError, match="not one string"):
         mp.concepts.emoji(concepts="octopus")

@@ -9,6 +9,7 @@ import xarray as xr
 import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.unit_store import UnitStore
+from mllm_probe.concepts import Picture
 from mllm_probe.sweeps import chunk_size, store_inputs
 from mllm_probe.sweeps.chunk_size import Limits
 from tests.sweeps.helpers import random_vectors
@@ -106,6 +107,41 @@ def test_inputs_that_are_gone_or_changed_are_named(tmp_path, model, vectors, lib
         sweeps.join_sweep(store, model=model, progress=False)
     with pytest.raises(FileNotFoundError, match="no store at"):
         sweeps.join_sweep(tmp_path / "none", progress=False)
+
+
+def test_numbers_and_labels_as_numpy_and_pandas_have_them_are_kept_and_joined(tmp_path, model, vectors, library):
+    pictures = [Picture(one.image, labels=set(one.labels), pair=np.int64(one.pair)) for one in library.pictures[:3]]
+    given, settings = (model, vectors, pictures), SETTINGS | {"answer_prefix": [np.int64(5), np.int32(6)]}
+    whole = sweeps.sweep(*given, **settings)
+    sweeps.sweep(*given, **settings, store=tmp_path / "grid.zarr", shard="1/3")
+    joined = sweeps.join_sweep(tmp_path / "grid.zarr", model=model, progress=False)
+    assert joined.attrs["answer_prefix"] == whole.attrs["answer_prefix"] == [5, 6]
+    assert joined["pair"].values.tolist() == [one.pair for one in library.pictures[:3]]
+    xr.testing.assert_allclose(joined["logprob"].load(), whole["logprob"], atol=1e-4)
+
+
+def test_what_cannot_be_kept_leaves_no_store(tmp_path, model, vectors, library):
+    store, given = tmp_path / "grid.zarr", (library.pictures[:2],)
+    with pytest.raises(TypeError, match="attribute of type object cannot be saved with vectors"):
+        sweeps.sweep(model, vectors.assign_attrs(mine=object()), *given, **SETTINGS, store=store)
+    assert not store.exists()
+    assert sweeps.sweep(model, vectors, *given, **SETTINGS, store=store).attrs["progress"] == 1
+
+
+def test_a_store_whose_inputs_could_not_be_written_is_completed_by_the_same_call(
+    tmp_path, monkeypatch, model, vectors, library
+):
+    def full(*_):
+        raise OSError("no space left on device")
+
+    store, given = tmp_path / "grid.zarr", (model, vectors, library.pictures[:2])
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="no space left"):
+        patched.setattr(UnitStore, "put_file", full)
+        sweeps.sweep(*given, **SETTINGS, store=store)
+    with pytest.raises(ValueError, match="Run the line that began it once more"):
+        sweeps.join_sweep(store, progress=False)
+    assert sweeps.sweep(*given, **SETTINGS, store=store).attrs["progress"] == 1
+    assert sweeps.join_sweep(store, model=model, progress=False).attrs["progress"] == 1
 
 
 def test_what_a_process_that_died_at_its_beginning_had_not_written_is_written_by_the_next(
