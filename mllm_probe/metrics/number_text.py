@@ -11,6 +11,11 @@ def fixed(value: float, digits: int) -> str:
     return f"{Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
 
 
+def signed(value: float, digits: int, units: str = "") -> str:
+    """A difference as summaries write it, ``+1.2 blocks``; ``not known`` for NaN."""
+    return f"{value:+.{digits}f} {units}".rstrip() if math.isfinite(value) else "not known"
+
+
 def chance(p: float) -> str:
     """A probability, ".013" or "< .001"; below .1 rounded up to three digits, so that .0501 does not seem to pass."""
     if not math.isfinite(p):

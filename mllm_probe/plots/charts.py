@@ -155,6 +155,8 @@ class Chart:
     specifications : Specifications, optional
     chosen : mapping of str to str
         What of the study is drawn where it has several of a kind.
+    nothing : str
+        Why nothing is drawn, in place of empty axes; empty where something is.
     """
 
     key: str
@@ -168,6 +170,15 @@ class Chart:
     matrix: Matrix | None = None
     specifications: Specifications | None = None
     chosen: Mapping[str, str] = field(default_factory=dict)
+    nothing: str = ""
+
+    @property
+    def shows(self) -> bool:
+        """Whether any number is known, beside what they are compared with."""
+        drawn = [line.y for line in self.lines if not line.dashed] + [one.y for one in self.points]
+        drawn += [] if self.matrix is None else [self.matrix.values]
+        drawn += [] if self.specifications is None else [self.specifications.values]
+        return any(bool(np.isfinite(values).any()) for values in drawn)
 
     @property
     def short(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -18,6 +19,7 @@ from mllm_probe.plots.charts import Axis, Chart, Line, Matrix, Points, Specifica
 from mllm_probe.plots.curves import nice_ceiling
 from mllm_probe.plots.effects import origin
 from mllm_probe.plots.palette import OTHER_COLOURS, category_colour
+from mllm_probe.studies.localization_study import why_unknown
 from mllm_probe.studies.multiverse import agreement, counted
 
 INTERVAL = "Lines are means over concepts, whose number is in brackets; bars are 95 % bootstrap intervals over them."
@@ -130,7 +132,8 @@ def multiverse_chart(of: xr.Dataset) -> Chart:
     caption = (_counts(of), "Each column is one way to ask the question; the framed one is the headline.")
     title = str(about.get("long_name", "The question asked in every way"))
     label = f"verdict [{units}]" if units else "verdict"
-    return Chart(MULTIVERSE, title, caption, Axis("way to ask"), Axis(label), specifications=found)
+    made = Chart(MULTIVERSE, title, caption, Axis("way to ask"), Axis(label), specifications=found)
+    return made if made.shows else replace(made, nothing=f"Nothing to draw: {caption[0]}")
 
 
 def _counts(of: xr.Dataset) -> str:
@@ -146,7 +149,8 @@ def _read_out(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
     title = f"Where concepts are read out of the image ({chosen[schema.MEASURE]})"
     layers = one[schema.LAYER].values.astype(int)
     lines = _by_category_lines(of, layers, one.values)
-    return _chart(of, title, caption, _layer_axis(layers), Axis("share of the effect"), lines=lines)
+    why = partial(why_unknown, of, chosen[schema.MEASURE])
+    return _chart(of, title, caption, _layer_axis(layers), Axis("share of the effect"), lines=lines, why=why)
 
 
 def _reverse(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
@@ -369,9 +373,18 @@ def _by_category(of: xr.Dataset) -> Iterable[tuple[str, np.ndarray]]:
     return [(name, np.flatnonzero(categories == name)) for name in _categories(of)]
 
 
-def _chart(of: xr.Dataset, title: str, caption: Sequence[str], x: Axis, y: Axis, **content: object) -> Chart:
+def _chart(
+    of: xr.Dataset, title: str, caption: Sequence[str], x: Axis, y: Axis, *, why: Callable[[], str] | None = None,
+    **content: object,
+) -> Chart:  # fmt: skip
+    """A chart of a study; where no number is known, what it says in place of axes ends with ``why``."""
     about = (*caption, *origin(of, f"{of.attrs['n_concepts']} concepts"))
-    return Chart("", title, about, x, y, **content)  # type: ignore[arg-type]
+    made = Chart("", title, about, x, y, **content)  # type: ignore[arg-type]
+    if made.shows:
+        return made
+    counts = " and ".join(f"{len(rows)} {name.replace('_', ' ')}" for name, rows in _by_category(of))
+    reason = "" if why is None else f": {why()}"
+    return replace(made, nothing=f"Nothing to draw, the numbers of {counts} concepts are not known{reason}.")
 
 
 def _layer_axis(layers: np.ndarray) -> Axis:

@@ -47,6 +47,8 @@ def study(of: xr.Dataset, chart: str | None = None, **chosen: str) -> figure:
         If it is no study, the model told no concept apart, or there is nothing of the name.
     """
     found = study_chart(of, chart, **chosen)
+    if found.nothing:
+        return _empty_figure(found)
     return _matrix_figure(found, found.matrix) if found.matrix is not None else _line_figure(found)
 
 
@@ -72,9 +74,20 @@ def multiverse(of: xr.Dataset) -> Column:
     """
     chart = multiverse_chart(of)
     assert chart.specifications is not None
+    if chart.nothing:
+        return column(_empty_figure(chart), sizing_mode="stretch_width", min_width=theme.NARROWEST)
     above = _verdicts_figure(chart, chart.specifications)
     below = _settings_figure(chart.specifications, above)
     return column(above, below, sizing_mode="stretch_width", min_width=theme.NARROWEST)
+
+
+def _empty_figure(chart: Chart) -> figure:
+    """What a chart without numbers says, in place of empty axes."""
+    made = theme.new_figure(chart.title, [chart.nothing, *chart.caption], "", "", height=90, toolbar_location=None)
+    made.scatter([], [])  # Bokeh warns of a figure without a renderer
+    made.axis.visible = False
+    made.grid.visible = False
+    return made
 
 
 def _line_figure(chart: Chart) -> figure:

@@ -265,11 +265,15 @@ def summary_of(study: xr.Dataset) -> str:
         )
     names = study[CONCEPT].values
     others = np.where(np.eye(len(names), dtype=bool), np.nan, study["effect"].values)
-    stronger = int((np.nanmax(others, axis=1) >= study["caused"].values).sum()) if len(names) > 1 else 0
-    lines.append(
-        f"Own concept {float(study['caused'].mean()):+.1f} nats against random directions, others "
-        f"{float(np.nanmean(others)):+.1f} on average; {stronger} of {len(names)} vectors raise another as much."
-    )
+    own = f"Own concept {float(study['caused'].mean()):+.1f} nats against random directions"
+    if len(names) > 1:
+        stronger = int((np.nanmax(others, axis=1) >= study["caused"].values).sum())
+        lines.append(
+            f"{own}, others {float(np.nanmean(others)):+.1f} on average; {stronger} of {len(names)} vectors raise "
+            "another as much."
+        )
+    else:
+        lines.append(f"{own}; there is no other concept to compare with.")
     told, control = here["told"], here["told_others"]
     lines.append(
         f"Vectors of images and of sentences about the same concept: cosine {float(told.mean()):+.2f}, about others of "

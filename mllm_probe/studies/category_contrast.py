@@ -10,6 +10,8 @@ from scipy import stats
 from mllm_probe.metrics.statistics import LEVEL
 
 PERMUTATIONS = 9999
+FEWEST_ON_A_SIDE = 2
+"""Concepts with a value of each category without which there is no difference."""
 _LEAST_LEFT = 1e-9
 """Share of a category's variance that a covariate must leave, for the two to be told apart."""
 
@@ -76,7 +78,7 @@ def contrast(
         chosen &= np.isfinite(covariate)
     own, first = values[chosen].astype(np.float64), categories[chosen] == one
     n = (int(first.sum()), int((~first).sum()))
-    if min(n) < 2:
+    if min(n) < FEWEST_ON_A_SIDE:
         return Contrast(np.nan, np.nan, np.nan, np.nan, n)
     rng = np.random.default_rng(seed)
     if covariate is None:

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary
-from mllm_probe.metrics.number_text import chance
+from mllm_probe.metrics.number_text import chance, signed
 from mllm_probe.models import ProbeModel
 from mllm_probe.patching import patch
 from mllm_probe.schema import (
@@ -32,7 +32,7 @@ from mllm_probe.schema import (
     STRENGTH,
 )
 from mllm_probe.studies.baselines import baseline_lines, baselines
-from mllm_probe.studies.category_contrast import contrast
+from mllm_probe.studies.category_contrast import FEWEST_ON_A_SIDE, contrast
 from mllm_probe.studies.effect import value_by_image
 from mllm_probe.studies.layer_spread import participation_ratio
 from mllm_probe.studies.logit_lens import lens_gap
@@ -41,7 +41,7 @@ from mllm_probe.studies.multiverse_runs import GRIDS as EVERY_WAY
 from mllm_probe.studies.multiverse_runs import contrast_in_every_way, halves_of
 from mllm_probe.studies.multiverse_runs import every_way as multiverse_runs
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT, read_out_of, read_out_of_patches
-from mllm_probe.studies.recovery import recovered
+from mllm_probe.studies.recovery import FEWEST, recovered
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 from mllm_probe.studies.token_spread import effective_tokens
 
@@ -59,6 +59,10 @@ _LENS_PAIRS = 6
 _PAIRS_BY_TOKEN = 3
 """Pairs whose image tokens are exchanged one by one, each of which is a run."""
 _HEADLINE = ("interchange, insert", "effective_layers")
+_LEAST_HALVED = 2
+"""Images that have two halves."""
+_LEAST_AGREEING = 2
+"""Measures that can agree."""
 
 
 def localization(
@@ -280,8 +284,7 @@ def _in_every_way(run: StudyRuns, seed: int) -> xr.Dataset:
 def _contrasts(result: xr.Dataset, seed: int) -> xr.Dataset:
     """Every two categories compared, by every measure and statistic: the multiverse of the finding."""
     categories = result[CATEGORY].values.astype(str)
-    pairs = list(itertools.combinations(dict.fromkeys(categories), 2))
-    pairs = [(b, a) for a, b in pairs]
+    pairs = _pairs(categories)
     shape = (len(pairs), result.sizes[MEASURE], len(STATISTICS))
     names = ("difference", "low", "high", "p", "adjusted", "adjusted_low", "adjusted_high", "adjusted_p")
     found = {name: np.full(shape, np.nan) for name in names}
@@ -300,6 +303,11 @@ def _contrasts(result: xr.Dataset, seed: int) -> xr.Dataset:
     return xr.Dataset({name: ((CONTRAST, MEASURE, STATISTIC), part) for name, part in found.items()}, coords)
 
 
+def _pairs(categories: np.ndarray) -> list[tuple[str, str]]:
+    """Every two categories, the later one minus the earlier one."""
+    return [(later, earlier) for earlier, later in itertools.combinations(dict.fromkeys(categories), 2)]
+
+
 def summary_of(study: xr.Dataset) -> str:
     """Say what a localization study shows, and what cannot be concluded from it.
 
@@ -312,18 +320,45 @@ def summary_of(study: xr.Dataset) -> str:
     counts = {name: int((categories == name).sum()) for name in dict.fromkeys(categories)}
     blocks = study.sizes[LAYER] if LAYER in study.dims else 0
     lines = [f"{study.attrs['n_concepts']} concepts that the model tells apart, {blocks} blocks."]
-    headline = study["effective_layers"].sel({MEASURE: _HEADLINE[0]})
-    for name in counts:
-        own = headline.values[categories == name]
-        lines.append(
-            f"{name} ({counts[name]}): read out by {np.nanmean(own):.1f} blocks "
-            f"(over concepts {np.nanmin(own):.1f} to {np.nanmax(own):.1f}; {_HEADLINE[0]})."
-            if np.isfinite(own).any()
-            else f"{name} ({counts[name]}): halves of the images do not agree on a profile."
-        )
-    lines += [_verdict(study, str(pair)) for pair in study[CONTRAST].values]
+    lines += [_category_line(study.isel({CONCEPT: np.flatnonzero(categories == name)}), name) for name in counts]
+    lines += [_verdict(study, one, other) for one, other in _pairs(categories)]
     lines += [counted(study), _over_the_image(study), *baseline_lines(study), *few_concepts(list(categories))]
     return "\n".join(lines)
+
+
+def _category_line(some: xr.Dataset, name: str) -> str:
+    """Over how many blocks a category is read out, or why that is not known."""
+    measured = some.sel({MEASURE: _HEADLINE[0]})
+    values = measured["effective_layers"].values
+    own = values[np.isfinite(values)]
+    if not len(own):
+        return f"{name} ({len(values)}): not known by {_HEADLINE[0]}: {why_unknown(some, _HEADLINE[0])}."
+    known = f" of the {len(own)} that are known" if len(own) < len(values) else ""
+    return (
+        f"{name} ({len(values)}): read out by {own.mean():.1f} blocks (over concepts{known} {own.min():.1f} to "
+        f"{own.max():.1f}; {_HEADLINE[0]})."
+    )
+
+
+def why_unknown(some: xr.Dataset, measure: str) -> str:
+    """Why concepts of a localization study have no number of blocks by a measure, in words.
+
+    Parameters
+    ----------
+    some : Dataset
+        From :func:`localization`, of one concept or more.
+    measure : str
+        One of `MEASURES`.
+    """
+    here = some.sel({MEASURE: measure})
+    unknown = ~np.isfinite(here["effective_layers"].values)
+    few = unknown & (here["n"].values < _LEAST_HALVED)
+    needed = f"{FEWEST} pairs whose images change the answer" if measure in MEASURES[:2] else f"{_LEAST_HALVED} images"
+    reasons = {
+        f"have fewer than {needed}": int(few.sum()),
+        "have halves of the images that do not agree on a profile": int((unknown & ~few).sum()),
+    }
+    return " and ".join(f"{count} of {len(unknown)} concepts {why}" for why, count in reasons.items() if count)
 
 
 def _over_the_image(study: xr.Dataset) -> str:
@@ -338,21 +373,36 @@ def _over_the_image(study: xr.Dataset) -> str:
     return f"Image tokens that carry a concept, of those that differ between a pair's images: {', '.join(parts)}."
 
 
-def _verdict(study: xr.Dataset, pair: str) -> str:
-    """One sentence about a contrast: only where most settings agree is there a difference."""
+def _verdict(study: xr.Dataset, one: str, other: str) -> str:
+    """One sentence about two categories: only where most settings agree is there a difference."""
     # Onset is not a number of blocks that read, so that it does not vote on localization.
-    voting = study.sel({CONTRAST: pair, STATISTIC: ["effective_layers"]})
-    signs = np.sign(voting["difference"].values.ravel())
+    of_pair = study.sel({CONTRAST: f"{one} - {other}"})
+    signs = np.sign(of_pair["difference"].sel({STATISTIC: "effective_layers"}).values)
     known = signs[np.isfinite(signs)]
-    chosen = study.sel({CONTRAST: pair, MEASURE: _HEADLINE[0], STATISTIC: _HEADLINE[1]})
-    if not len(known):
-        return f"{pair}: not known, too few concepts have a profile."
     more, less = int((known > 0).sum()), int((known < 0).sum())
+    votes = f"positive in {more} and negative in {less} of {len(known)} measures"
+    chosen = of_pair.sel({MEASURE: _HEADLINE[0], STATISTIC: _HEADLINE[1]})
+    if not np.isfinite(chosen["difference"]):
+        others = f" The others: {votes}; nothing is concluded." if len(known) else ""
+        return (
+            f"{one} - {other}: not known, {_how_many_are_known(study, one, other)} have a number of blocks by "
+            f"{_HEADLINE[0]}, and {FEWEST_ON_A_SIDE} of each are needed.{others}"
+        )
+    adjusted = float(chosen["adjusted"])
+    adjusted_p = f", p {chance(float(chosen['adjusted_p']))}" if np.isfinite(adjusted) else ""
     number = (
         f"{float(chosen['difference']):+.1f} blocks [{float(chosen['low']):.1f}, {float(chosen['high']):.1f}], "
-        f"p {chance(float(chosen['p']))}; beside the number of changed image tokens {float(chosen['adjusted']):+.1f}, "
-        f"p {chance(float(chosen['adjusted_p']))}"
+        f"p {chance(float(chosen['p']))}; beside the number of changed image tokens {signed(adjusted, 1)}{adjusted_p}"
     )
+    if len(known) < _LEAST_AGREEING:
+        return f"{one} - {other}: {number}; no other measure is known, so that nothing is concluded."
     agree = max(more, less) >= AGREEING * len(known)
     told = "the measures agree" if agree else "the measures disagree, so that nothing is concluded"
-    return f"{pair}: {number}; positive in {more} and negative in {less} of {len(known)} measures: {told}."
+    return f"{one} - {other}: {number}; {votes}: {told}."
+
+
+def _how_many_are_known(study: xr.Dataset, *names: str) -> str:
+    """Of how many concepts of each category the headline's number is known."""
+    known = np.isfinite(study[_HEADLINE[1]].sel({MEASURE: _HEADLINE[0]}).values)
+    of = {name: study[CATEGORY].values == name for name in names}
+    return " and ".join(f"{int((known & own).sum())} of {int(own.sum())} {name} concepts" for name, own in of.items())

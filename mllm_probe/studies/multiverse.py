@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mllm_probe.metrics.number_text import chance
+from mllm_probe.metrics.number_text import chance, signed
 from mllm_probe.schema import (
     ASPECT,
     CONTROL,
@@ -209,6 +209,7 @@ def counted(study: xr.Dataset) -> str:
     if not more + less:
         return f"{about['long_name']}: cannot be computed in any of {total} ways."
     headline = float(study["verdict"].values[study.attrs["headline"]])
+    tested = f" (p {chance(p)})" if np.isfinite(headline) else ""
     if concluded(study):
         told = "most ways agree and the headline holds."
     elif not _enough(study):
@@ -221,7 +222,7 @@ def counted(study: xr.Dataset) -> str:
     known = f", neither or not known in {total - more - less}" if more + less < total else ""
     return (
         f"{about['long_name']}: positive in {more} of {total}, negative in {less}{known}; headline "
-        f"{headline:+.2f} {about['units']} (p {chance(p)}); {told}"
+        f"{signed(headline, 2, about['units'])}{tested}; {told}"
     )
 
 

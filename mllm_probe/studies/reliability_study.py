@@ -11,6 +11,7 @@ from scipy import stats
 
 from mllm_probe.activations import capture
 from mllm_probe.concepts import ConceptLibrary, Picture
+from mllm_probe.metrics.number_text import signed
 from mllm_probe.metrics.statistics import LEVEL, mean, wilson_interval
 from mllm_probe.models import ProbeModel
 from mllm_probe.schema import (
@@ -364,10 +365,15 @@ def summary_of(study: xr.Dataset) -> str:
     for name in PREDICTORS:
         one = study.sel({PREDICTOR: name})
         low, high = float(one["rho_low"]), float(one["rho_high"])
+        if not np.isfinite(one["foretells"]):
+            lines.append(f"{name}: not known, fewer than {_FEWEST_RANKED} concepts have it, or all have the same.")
+            continue
         told = "foretells steerability" if low > 0 else "foretells its opposite" if high < 0 else "foretells nothing"
         lines.append(f"{name}: {told} (Spearman's ρ {float(one['foretells']):+.2f} [{low:+.2f}, {high:+.2f}]).")
     if study.sizes.get(PROMPT):
-        shared = ", ".join(f"{float(study['transfer'].sel({PROMPT: p})):.2f} ({p})" for p in study[PROMPT].values)
+        shared = ", ".join(
+            f"{signed(float(study['transfer'].sel({PROMPT: p})), 2)} ({p})" for p in study[PROMPT].values
+        )
         lines.append(f"Slopes under other prompts correlate with these by ρ {shared}.")
     lines += [_styles_line(study), counted(study), *baseline_lines(study)]
     return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary
-from mllm_probe.metrics.number_text import chance
+from mllm_probe.metrics.number_text import chance, signed
 from mllm_probe.metrics.statistics import mean
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import described
@@ -372,5 +372,6 @@ def _trend_line(some: xr.Dataset, category: str) -> str:
     for name, unit in (("matched", "nats"), ("natural", "nats"), ("effective_layers", "blocks"), ("best_depth", "")):
         one = some.sel({STATISTIC: name})
         way = {1.0: "rises", -1.0: "falls", 0.0: "no steady trend"}[float(one["monotone"])]
-        parts.append(f"{name.replace('_', ' ')} {float(one['slope']):+.2f} {unit}".rstrip() + f" ({way})")
+        known = f" ({way})" if np.isfinite(one["slope"]) else ""
+        parts.append(f"{name.replace('_', ' ')} {signed(float(one['slope']), 2, unit)}{known}")
     return f"{category}, per doubling of the blocks: {', '.join(parts)}."

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import mllm_probe as mp
 from mllm_probe.apps.report import studies_report
 from tests.browser import lab
-from tests.plots.studies_by_hand import atlas, comparison, localization, reliability, with_multiverse
+from tests.plots.studies_by_hand import atlas, comparison, localization, reliability, unknown, with_multiverse
 
 pytestmark = pytest.mark.browser
 SHOTS = lab.SHOTS
@@ -168,6 +168,21 @@ def test_a_study_in_the_lab_selects_everywhere(explored: Page) -> None:
     explored.locator(".mp-lab").screenshot(path=SHOTS / "study-lab.png")
     explored.get_by_test_id("open-studies").click()
     expect(chart).to_have_count(0)
+
+
+def test_a_chart_without_numbers_says_why_in_place_of_empty_axes(browser: Browser, tmp_path: Path) -> None:
+    mp.report(unknown(), tmp_path / "page.html")
+    page = browser.new_page(viewport={"width": 900, "height": 900})
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector("html[data-ready]")
+    expect(page.get_by_test_id("study-nothing")).to_contain_text("Nothing to draw, the numbers of 3 entity")
+    expect(page.get_by_test_id("study-chart")).to_be_hidden()
+    page.screenshot(path=SHOTS / "study-nothing.png")
+    page.get_by_test_id("study-charts").select_option(label="steering, vector")
+    expect(page.get_by_test_id("study-nothing")).to_be_hidden()
+    expect(page.get_by_test_id("study-chart").locator("svg")).to_be_visible()
+    expect(page.get_by_test_id("study-legend")).to_be_visible()
+    page.close()
 
 
 def test_a_page_of_studies_is_explored_without_a_kernel(browser: Browser, tmp_path: Path) -> None:

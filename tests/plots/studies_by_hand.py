@@ -21,6 +21,16 @@ def localization():
     return dataset({"read_out": (("measure", "concept", "layer"), values)}, coords, study="localization")
 
 
+def unknown():
+    """A localization study of which interchange gives no profile."""
+    made = localization()
+    made["read_out"].values[0] = np.nan
+    known = np.array([[np.nan] * 6, [3.0] * 6])
+    return made.assign(
+        effective_layers=(("measure", "concept"), known), n=(("measure", "concept"), [[0, 0, 0, 0, 0, 8], [8] * 6])
+    )
+
+
 def reverse():
     g = np.random.default_rng(1)
     dims = ("scope", "edit_kind", "concept", "layer", "read_layer")

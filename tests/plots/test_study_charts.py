@@ -6,7 +6,7 @@ import xarray as xr
 
 from mllm_probe.plots.palette import category_colour
 from mllm_probe.plots.study_charts import multiverse_chart, study_chart, study_charts
-from tests.plots.studies_by_hand import STUDIES, localization, recognition, reverse, scaling, with_multiverse
+from tests.plots.studies_by_hand import STUDIES, localization, recognition, reverse, scaling, unknown, with_multiverse
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -35,6 +35,24 @@ def test_a_concept_has_a_line_of_its_own_in_the_colour_of_its_category():
     assert [one.concept for one in lines] == ["c0", "c1", "c2", "c3", "c4"]  # nothing is known of c5
     np.testing.assert_array_equal(lines[3].y, of.read_out[0, 3])
     assert lines[3].colour == category_colour("abstract") and lines[3].name == "abstract"
+
+
+def test_a_chart_without_numbers_says_why():
+    nothing, drawn = study_charts(unknown())
+    assert nothing.nothing == (
+        "Nothing to draw, the numbers of 3 entity and 3 abstract concepts are not known: 5 of 6 concepts have fewer "
+        "than 6 pairs whose images change the answer and 1 of 6 concepts have halves of the images that do not agree "
+        "on a profile."
+    )
+    assert drawn.nothing == "" and not any(one.nothing for one in study_charts(reverse()))
+    lost = scaling().assign(matched=scaling()["matched"] * np.nan)
+    assert (
+        study_chart(lost).nothing == "Nothing to draw, the numbers of 3 entity and 3 abstract concepts are not known."
+    )
+    ways = with_multiverse(localization())
+    assert multiverse_chart(ways).nothing == ""
+    ways["verdict"].values[:] = np.nan
+    assert "cannot be computed in any of 4 ways" in multiverse_chart(ways).nothing
 
 
 def test_lines_of_an_edited_block_say_which_it_is():

@@ -14,6 +14,7 @@ from tests.plots.studies_by_hand import (
     reliability,
     reverse,
     scaling,
+    unknown,
     with_multiverse,
 )
 
@@ -38,6 +39,18 @@ def test_lines_of_localization_are_means_over_the_concepts_that_have_a_profile()
         data(other, "mean entity")["y"], of.read_out.isel(measure=1, concept=slice(0, 3)).mean("concept")
     )
     assert "6 concepts" in texts(figure)
+
+
+def test_a_figure_without_numbers_says_why_in_place_of_empty_axes():
+    empty = study(unknown())
+    assert "Nothing to draw, the numbers of 3 entity and 3 abstract concepts are not known" in texts(empty)
+    assert not any(axis.visible for axis in empty.axis) and not empty.legend
+    drawn = study(unknown(), measure="steering, vector")
+    assert all(axis.visible for axis in drawn.axis) and "Nothing to draw" not in texts(drawn)
+    ways = with_multiverse(localization())
+    ways["verdict"].values[:] = np.nan
+    (only,) = multiverse(ways).children
+    assert "cannot be computed in any of 4 ways" in texts(only) and not any(axis.visible for axis in only.axis)
 
 
 def test_reverse_steering_is_seen_against_random_directions_from_the_edited_block_on():

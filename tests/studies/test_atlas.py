@@ -1,12 +1,14 @@
 """The atlas: cosines of vectors, what they change besides their concept, and what sentences give."""
 
+import re
+
 import numpy as np
 import pytest
 
 import mllm_probe as mp
 from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.studies import atlas_study
-from mllm_probe.studies.atlas_study import atlas, within_and_across
+from mllm_probe.studies.atlas_study import atlas, summary_of, within_and_across
 from mllm_probe.studies.baselines import knows_the_words
 
 NAMES = ["cat", "house", "tree", "neon", "sketch", "dotted"]
@@ -64,6 +66,9 @@ def test_a_vector_causes_its_own_concept_more_than_others(study):
         np.nanmean(off[:3, 3:])
     )
     assert "nothing can be concluded" in study.attrs["summary"]
+    alone = study.sel(concept=NAMES[:1], scored_concept=NAMES[:1]).assign_attrs(study.attrs)
+    assert "there is no other concept to compare with" in summary_of(alone)
+    assert not re.search(r"\bnan\b", summary_of(alone) + study.attrs["summary"])
 
 
 def test_a_vector_isolates_its_concept_in_every_way(model, library, study):

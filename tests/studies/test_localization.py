@@ -1,12 +1,14 @@
 """The localization study on planted truth, and what it says where there is nothing to study."""
 
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe.apps.zoo import tiny_llava
-from mllm_probe.studies.localization_study import MEASURES, STATISTICS, localization, summary_of
+from mllm_probe.studies.localization_study import MEASURES, STATISTICS, _contrasts, localization, summary_of
 from mllm_probe.studies.multiverse import LOCALIZATION, asked
 
 BLOCK, LAYERS = 4, 6
@@ -79,16 +81,62 @@ def made_up(values):
     count = values.shape[1] // 2
     names = [f"c{i}" for i in range(2 * count)]
     data = dict.fromkeys(STATISTICS, (("measure", "concept"), values))
+    data["n"] = (("measure", "concept"), np.where(np.isfinite(values), 8, 0))
     data["changed_tokens"] = ("concept", np.random.default_rng(0).uniform(10, 20, 2 * count))
     beside = ("effective_tokens", "told_named", "plain_named", "told_logprob", "own", "related")
     data |= dict.fromkeys(beside, ("concept", np.full(2 * count, np.nan)))
     categories = ["entity"] * count + ["abstract"] * count
     coords = {"measure": list(MEASURES), "concept": names, "category": ("concept", categories), "layer": range(LAYERS)}
-    from mllm_probe.studies.localization_study import _contrasts
-
     ways = asked(LOCALIZATION, lambda **way: float(values[:, count:].mean() - values[:, :count].mean()))
     result = xr.Dataset(data, coords, {"n_concepts": 2 * count, "headline_p": 0.001, **ways.attrs})
     return result.merge(_contrasts(result, 0)).merge(ways).assign_attrs(result.attrs)
+
+
+def without(values, measures, concepts, n=0):
+    """A study that lacks the numbers of some measures and concepts, of which ``n`` images count."""
+    values = values.copy()
+    values[np.ix_(measures, concepts)] = np.nan
+    found = made_up(values)
+    found["n"].values[np.ix_(measures, concepts)] = n
+    return found
+
+
+def test_a_contrast_that_is_not_known_says_why_and_claims_no_agreement():
+    values = np.random.default_rng(1).normal(3, 0.3, (4, 16))
+    values[:, 8:] += 2
+    said = summary_of(without(values, [0, 1], range(16)))
+    assert not re.search(r"\bnan\b", said) and "measures agree" not in said
+    assert (
+        "abstract - entity: not known, 0 of 8 abstract concepts and 0 of 8 entity concepts have a number of blocks by "
+        "interchange, insert, and 2 of each are needed. The others: positive in 2 and negative in 0 of 2 measures; "
+        "nothing is concluded."
+    ) in said
+    assert (
+        "entity (8): not known by interchange, insert: 8 of 8 concepts have fewer than 6 pairs whose images change the "
+        "answer."
+    ) in said
+    one_left = summary_of(without(values, [0], range(7), n=8))
+    assert "8 of 8 abstract concepts and 1 of 8 entity concepts have a number of blocks" in one_left
+    assert "(over concepts of the 1 that are known" in one_left and "measures agree" not in one_left
+    disagree = summary_of(without(values, [0], range(8), n=8))
+    assert "8 of 8 concepts have halves of the images that do not agree on a profile" in disagree
+
+
+def test_one_measure_agrees_with_no_other():
+    values = np.random.default_rng(1).normal(3, 0.3, (4, 16))
+    values[:, 8:] += 2
+    said = summary_of(without(values, [1, 2, 3], range(16)))
+    assert "no other measure is known, so that nothing is concluded" in said and "measures agree" not in said
+
+
+def test_a_contrast_beside_the_changed_tokens_needs_more_concepts():
+    values = np.random.default_rng(1).normal(3, 0.3, (4, 4))
+    values[:, 2:] += 2
+    few = made_up(values).assign(changed_tokens=("concept", [1.0, 1.0, 2.0, 2.0]))
+    few = few.drop_dims("contrast").merge(_contrasts(few.drop_dims("contrast"), 0)).assign_attrs(few.attrs)
+    said = summary_of(few)
+    assert "beside the number of changed image tokens not known; positive in" in said
+    assert not re.search(r"\bnan\b", said)
 
 
 def test_the_study_is_a_function_of_mp_studies_however_often_it_is_asked_for():

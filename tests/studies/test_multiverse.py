@@ -86,3 +86,7 @@ def test_p_of_nothing_is_uniform():
 
 def test_a_question_that_cannot_be_asked_says_so():
     assert counted(study([np.nan] * 8)) == "one minus other: cannot be computed in any of 8 ways."
+    values = [1.0] * 8
+    values[MADE.ways().index(dict(MADE.headline))] = np.nan
+    said = counted(study(values, np.nan))
+    assert "neither or not known in 1; headline not known; most ways agree, but the headline does not hold" in said

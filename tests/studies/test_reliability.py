@@ -1,5 +1,7 @@
 """The study of reliability: slopes of single images, on planted truth and where half of the images are turned round."""
 
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -98,6 +100,8 @@ def test_what_is_known_before_is_of_images_that_did_not_make_the_vector(planted,
     above = np.triu_indices(len(difference), 1)
     assert here.pair_cosine == pytest.approx((difference @ difference.T)[above].mean(), abs=1e-4)
     assert list(study.predictor.values) == list(PREDICTORS) and np.isnan(study.foretells).all(), "two concepts"
+    assert "norm: not known, fewer than 4 concepts have it" in study.attrs["summary"]
+    assert not re.search(r"\bnan\b", study.attrs["summary"])
     assert "nothing can be concluded" in study.attrs["summary"]
 
 

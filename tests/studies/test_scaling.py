@@ -1,5 +1,7 @@
 """The scaling study: effects that are not chosen on the images they are reported on, and trends over a ladder."""
 
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -94,6 +96,8 @@ def test_trends_are_per_doubling_and_steady_only_if_every_step_has_one_sign(stud
         assert here.slope == pytest.approx(means[1] - means[0], rel=1e-6) and here.monotone == np.sign(here.slope)
     turned = study.assign(monotone=study.monotone * 0)
     assert "no steady trend" in summary_of(turned)
+    unknown = summary_of(study.assign(slope=study.slope.where(study.statistic != "natural")))
+    assert "natural not known, effective layers" in unknown and not re.search(r"\bnan\b", unknown)
 
 
 def test_a_ladder_of_one_model_is_refused():

@@ -20,6 +20,7 @@ from tests.plots.studies_by_hand import (
     reliability,
     reverse,
     scaling,
+    unknown,
     with_multiverse,
 )
 
@@ -33,6 +34,13 @@ def test_every_study_is_plain_data_without_nan(name):
     assert view.study == name and view.summary == SUMMARY.splitlines() and view.charts
     assert view.chart == view.charts[0]["key"] and view.multiverse["specifications"]["headline"] == 1
     assert view.multiverse["specifications"]["values"] == [-1, 1, 2, None]
+    view.close()
+
+
+def test_a_chart_without_numbers_says_why():
+    view = StudyView(unknown())
+    assert [("nothing" in chart) for chart in view.charts] == [True, False]
+    assert view.charts[0]["nothing"].startswith("Nothing to draw, the numbers of 3 entity")
     view.close()
 
 

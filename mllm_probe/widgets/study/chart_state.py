@@ -22,7 +22,8 @@ def state_of(chart: Chart) -> JsonObject:
     Returns
     -------
     dict
-        ``key``, ``title``, ``label`` (in a list of charts), ``caption``, ``x``, ``y`` (label, dim, ticks, log), and
+        ``key``, ``title``, ``label`` (in a list of charts), ``caption``, ``nothing`` (why, where there are no
+        numbers), ``x``, ``y`` (label, dim, ticks, log), and
         what it has of: ``places``, the positions of its lines, each set of them once; ``lines`` (``at``, number of its
         positions, ``y``, ``low``, ``high`` and how it looks); ``points``; ``levels``; ``matrix``; ``specifications``.
     """
@@ -32,6 +33,7 @@ def state_of(chart: Chart) -> JsonObject:
         "title": chart.title,
         "label": chart.short,
         "caption": list(chart.caption),
+        "nothing": chart.nothing,
         "x": _axis(chart.x),
         "y": _axis(chart.y),
         "lines": [_line(line, places) for line in chart.lines],

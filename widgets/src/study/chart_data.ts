@@ -60,6 +60,8 @@ export interface ChartData {
   /** In the list of charts. */
   label: string;
   caption?: string[];
+  /** Why nothing is drawn. */
+  nothing?: string;
   x: AxisData;
   y: AxisData;
   lines?: LineData[];

@@ -57,6 +57,7 @@ class View {
   private readonly layer = select("study-layer", "Layer");
   private readonly title = h("h4");
   private readonly caption = h("div", { class: "mp-note mp-caption" });
+  private readonly nothing = h("p", { "data-testid": "study-nothing" });
   private readonly legend = h("ul", { class: "mp-legend", "data-testid": "study-legend" });
   private readonly none = h("p", { class: "mp-note" }, "This study has no chart.");
   private readonly stage: Stage;
@@ -77,7 +78,15 @@ class View {
     this.stage = new Stage("study-chart", "Point at the chart to read it, click to select.", (target) =>
       this.take(target),
     );
-    this.figure = h("div", { class: "mp-figure" }, this.title, this.caption, this.stage.element, this.legend);
+    this.figure = h(
+      "div",
+      { class: "mp-figure" },
+      this.title,
+      this.nothing,
+      this.caption,
+      this.stage.element,
+      this.legend,
+    );
     const ways = [this.waysTitle, this.waysCaption, this.ways.element];
     this.multiverse = h("div", { class: "mp-figure", "data-testid": "study-multiverse" }, ...ways);
     const head = h("div", { class: "mp-head" }, h("h3", {}, "Study"), this.name, this.about);
@@ -165,12 +174,20 @@ class View {
     show(this.figure, chart !== undefined);
     show(this.none, chart === undefined);
     if (!chart) return;
+    this.title.textContent = chart.title;
+    this.caption.replaceChildren(...(chart.caption ?? []).map((line) => h("p", {}, line)));
+    this.nothing.textContent = chart.nothing ?? "";
+    const empty = chart.nothing !== undefined;
+    show(this.nothing, empty);
+    show(this.stage.element, !empty);
+    if (empty) {
+      show(this.legend, false);
+      return;
+    }
     const selection = { concept: model.get("concept"), layer: model.get("layer") };
     const painted = chart.matrix
       ? matrixChart(chart, chart.matrix, selection, this.width(), theme)
       : lineChart(chart, selection, this.width(), theme.dark);
-    this.title.textContent = chart.title;
-    this.caption.replaceChildren(...(chart.caption ?? []).map((line) => h("p", {}, line)));
     this.stage.show(painted, chart.title);
     this.drawLegend(painted);
   }
@@ -190,6 +207,8 @@ class View {
     if (!chart.specifications) return;
     this.waysTitle.textContent = `Asked in ${chart.specifications.values.length} ways: ${chart.title}`;
     this.waysCaption.replaceChildren(...(chart.caption ?? []).map((line) => h("p", {}, line)));
+    show(this.ways.element, chart.nothing === undefined);
+    if (chart.nothing !== undefined) return;
     this.ways.show(multiverseChart(chart, chart.specifications, this.width(), theme), chart.title);
   }
 }
