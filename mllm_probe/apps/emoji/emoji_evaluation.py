@@ -12,13 +12,13 @@ import torch
 from mllm_probe.apps.emoji.build_art import UNSEEN, sprites_of
 from mllm_probe.apps.emoji.emoji_folder import PARTS, refresh_emoji_card
 from mllm_probe.apps.emoji.emoji_recognition import ROWS, Artwork, majority_shares, recognition_scores
-from mllm_probe.apps.emoji.emoji_run import MODEL
 from mllm_probe.apps.emoji.language_kept import language_lines
 from mllm_probe.apps.evaluation.accuracy import Score, table
 from mllm_probe.apps.evaluation.answerer import Answerer
 from mllm_probe.apps.evaluation.steerability import recommended, tables_of
 from mllm_probe.apps.training.card import RESULTS
-from mllm_probe.concepts.bundled_worlds import library_call
+from mllm_probe.concepts.bundled_worlds import PAIRS, LibraryCall
+from mllm_probe.emoji.lexicon import FIRST_CONCEPTS
 from mllm_probe.loading.assembling import read_assembly
 from mllm_probe.loading.decoder_cache import cached_decoder
 from mllm_probe.models.user_cache import cache_root
@@ -118,8 +118,7 @@ def steering_tables(folder: Path, print_line: Callable[[str], None]) -> list[str
     list of str
         Markdown.
     """
-    made = library_call(MODEL)
-    assert made is not None
+    made = LibraryCall("emoji", {"concepts": list(FIRST_CONCEPTS), "pairs": PAIRS})
     search = {"layers": _BLOCKS, "strengths": _SEARCHED, "images": _IMAGES, "max_new_tokens": _LONGEST}
     found = recommended(folder, made(), **search)
     found.save(folder / STORED)

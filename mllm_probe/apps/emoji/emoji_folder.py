@@ -140,7 +140,7 @@ def refresh_emoji_card(folder: Path) -> None:
         title=pinned.title,
         rank=assembly["rank"],
         adapted=" and ".join(assembly["adapted"]),
-        fetch=fetch_command("emoji-135m"),
+        fetch=fetch_command(pinned.name),
         distribution=pinned.distribution,
         version=pinned.version,
         licence=pinned.licence,

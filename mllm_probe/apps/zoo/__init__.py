@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mllm_probe.apps.zoo import bidirectional, cross_attention, plain, rotary
 from mllm_probe.apps.zoo.common import FAMILIES, Family, build
-from mllm_probe.apps.zoo.speaking import tiny_llava, tiny_qwen
+from mllm_probe.apps.zoo.speaking import tiny_gemma, tiny_llava, tiny_qwen
 
 __all__ = [
     "FAMILIES",
@@ -14,6 +14,7 @@ __all__ = [
     "cross_attention",
     "plain",
     "rotary",
+    "tiny_gemma",
     "tiny_llava",
     "tiny_qwen",
 ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import (
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Gemma3Processor,
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
@@ -16,10 +19,12 @@ from transformers import (
     Qwen2_5_VLProcessor,
     SiglipVisionConfig,
 )
+from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
+from mllm_probe.apps.zoo.common import enliven
 from mllm_probe.models import ProbeModel
 
 SPECIAL = (
@@ -57,6 +62,8 @@ def word_tokenizer(picture: str) -> PreTrainedTokenizerFast:
             "assistant_token": "<assistant>",
             "vision_bos_token": "<vision_start>",
             "vision_eos_token": "<vision_end>",
+            "boi_token": "<vision_start>",
+            "eoi_token": "<vision_end>",
         },
         padding_side="left",
     )
@@ -149,6 +156,39 @@ def tiny_qwen(layers: int = 4, width: int = 32, seed: int = 0) -> ProbeModel:
         chat_template=tokenizer.chat_template,
     )
     return _model(hf, processor, "tiny-qwen")
+
+
+def tiny_gemma(layers: int = 4, width: int = 32, seed: int = 0) -> ProbeModel:
+    """A random Gemma 3 with 16 image tokens per picture, which see each other in both directions."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        kinds = ["sliding_attention", "full_attention"]
+        text = _text(layers, width) | {
+            "head_dim": width // 4, "query_pre_attn_scalar": width // 4, "sliding_window": 64,
+            "layer_types": [kinds[number % 2] for number in range(layers)],
+        }  # fmt: skip
+        config = Gemma3Config(
+            text_config=text,
+            vision_config={
+                "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+                "image_size": 32, "patch_size": 8,
+            },
+            mm_tokens_per_image=16,
+            image_token_index=VOCABULARY["<image>"],
+            boi_token_index=VOCABULARY["<vision_start>"],
+            eoi_token_index=VOCABULARY["<vision_end>"],
+            tie_word_embeddings=False,
+        )  # fmt: skip
+        hf = Gemma3ForConditionalGeneration(config)
+        enliven(hf)  # its projector begins at zero
+    tokenizer = word_tokenizer("<vision_start>")
+    processor = Gemma3Processor(
+        image_processor=Gemma3ImageProcessorPil(size={"height": 32, "width": 32}),
+        tokenizer=tokenizer,
+        chat_template=tokenizer.chat_template,
+        image_seq_length=16,
+    )
+    return _model(hf, processor, "tiny-gemma")
 
 
 def _model(hf: PreTrainedModel, processor: object, name: str) -> ProbeModel:

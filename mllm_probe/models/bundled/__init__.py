@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ASSEMBLED = {"emoji-135m": "smollm2-135m-instruct"}
-"""Models of which a vision tower, a projector and adapters are shipped, and the cached decoder each is put on."""
+ASSEMBLED: dict[str, str] = {}
+"""Models of which a vision tower, a projector and adapters are shipped, and the cached decoder of each: none yet."""
 ASSEMBLY = "assembly.json"
 """File in the folder of such a model that says how it is put together."""
 
