@@ -329,6 +329,7 @@ class Grids(Iterator[xr.Dataset]):
 
     def __init__(self, engine: Engine, progress: bool, leave: Callable[[], None] | None = None) -> None:
         self._engine, self._steps = engine, _steps(engine, progress, leave)
+        self._progress, self._leaves = progress, leave is not None
 
     @property
     def engine(self) -> Engine:
@@ -345,6 +346,24 @@ class Grids(Iterator[xr.Dataset]):
             for _ in steps:
                 continue
         return self._engine.dataset()
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether :meth:`rest` can be asked for; not where the grid was in a temporary store of a cluster."""
+        return not self._leaves
+
+    def rest(self) -> Grids:
+        """What is missing of a sweep that was closed, and has left its step: the same grid as it fills further.
+
+        Raises
+        ------
+        RuntimeError
+            If the store of the sweep was removed when it ended.
+        """
+        if not self.can_go_on:
+            raise RuntimeError("the store of this sweep was temporary and is gone: run the sweep again, with store=.")
+        self._engine.resume()
+        return Grids(self._engine, self._progress)
 
     def close(self) -> None:
         """Stop the sweep, from any thread: a chunk in flight is left before its next step and no grid follows."""
@@ -415,7 +434,14 @@ def _job(
 def _steps(engine: Engine, shown: bool, leave: Callable[[], None] | None) -> Generator[int]:
     with (
         ExitStack() as ending,
-        tqdm(total=engine.total, disable=not shown, unit="run", desc="sweep", mininterval=0.5) as bar,
+        tqdm(
+            total=engine.total,
+            initial=engine.done if engine.store is None else 0,  # what a store holds is the first step
+            disable=not shown,
+            unit="run",
+            desc="sweep",
+            mininterval=0.5,
+        ) as bar,
         closing(engine.run()) as run,
     ):
         if leave is not None:

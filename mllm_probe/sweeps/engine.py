@@ -62,6 +62,7 @@ class Engine:
         self._runner = Runner(job, self.limits)
         self._units = None if store is None else UnitRuns(self._runner, store, shard, cluster, mixed=mixed)
         self._attributes: Attributes = {}
+        self._counted = False
 
     @property
     def grid(self) -> Grid:
@@ -97,6 +98,10 @@ class Engine:
     def stop(self) -> None:
         """End the sweep from any thread: a chunk in flight is left before its next step. What is finished stays."""
         self._runner.stop()
+
+    def resume(self) -> None:
+        """Let a sweep that was stopped go on: the next :meth:`run` works on what is missing."""
+        self._runner.resume()
 
     def run(self) -> Generator[int]:
         """Work until done; yields the number of runs that each step has finished. Stopping keeps what is there.
@@ -165,11 +170,14 @@ class Engine:
     def _warn_of_too_few_eligible(self) -> None:
         """Before the first steered run, read the unsteered answers, where verdicts hang on them."""
         job, count = self.job, len(self.job.samples)
-        if not job.answers_first:
+        if self._counted or not job.answers_first:
             return
         eligible = self.grid.eligible.copy()
         missing = [sample for sample in range(count) if not self.grid.has_unsteered[sample]]
         for sample, baseline in self._runner.baselines(missing):
             names = job.scorer.reader.names(baseline.answer, sample)
             eligible[..., sample] = eligible_doses(job.may_count[..., sample], names, job.settings.takes_away)
+        if self._runner.stopped:  # some answers were not read: no image counts by an answer that is not there
+            return
+        self._counted = True
         warn_of_too_few(job.settings, job.may_count, eligible)

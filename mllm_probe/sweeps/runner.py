@@ -103,14 +103,18 @@ class Runner:
         """End from any thread: a chunk in flight is left before its next step."""
         self._stop.set()
 
+    def resume(self) -> None:
+        """Go on after :meth:`stop`; what was finished stays in the grid."""
+        self._stop.clear()
+
     def begin(self) -> None:
         """Make room for what is recorded."""
-        if self.job.settings.record:
+        if self.job.settings.record and self.recorder is None:
             self.recorder = Recorder(self.job)
 
     def forget(self) -> None:
         """Go on with an empty grid; prompts stay open, and their unsteered runs are recorded anew."""
-        self.grid = self.job.grid()
+        self.grid, self.recorder = self.job.grid(), None
         self._prompts.baselines.clear()
         self.begin()
 

@@ -88,3 +88,28 @@ def test_a_sweep_that_goes_on_says_it_again_without_decoding_what_is_stored(tiny
     again, grid = shortages(lambda: mp.sweep(tiny, vectors, images, **settings))
     assert len(first) == 1 and again in ([], first) and grid.attrs["progress"] == 1
     assert shortages(lambda: mp.sweep(tiny, vectors, images, **settings))[0] == []
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_sweep_that_is_stopped_before_its_unsteered_answers_warns_of_none_until_it_has_them(
+    tiny, vectors, images, stored, tmp_path
+):
+    settings = SETTINGS | {"strengths": (1,), "metrics": ("logprob",), "store": tmp_path / "s" if stored else None}
+    grids = mp.sweep_iter(tiny, vectors, images, **settings)
+    forwards = []
+
+    def stop_at_the_second(*_):
+        forwards.append(1)
+        if len(forwards) == 2:
+            grids.engine.stop()
+
+    handle = tiny.hf.register_forward_pre_hook(stop_at_the_second)
+    try:
+        texts, _ = shortages(lambda: list(grids))
+    finally:
+        handle.remove()
+    assert len(forwards) >= 2 and grids.engine.done < grids.engine.total
+    assert texts == []
+    [text], _ = shortages(lambda: list(grids.rest()))
+    assert "'cat' (0 of 8: unsteered answers name it on 8 of 8 images without it)" in text and "'dog'" not in text
+    assert grids.engine.done == grids.engine.total
