@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import warnings
 
 import numpy as np
 import pytest
 import xarray as xr
 
 import mllm_probe as mp
+from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.lab import exploring as exploring_module
 from tests.conftest import noise_picture
@@ -98,7 +101,69 @@ def test_a_stopped_sweep_stays_open_and_says_so(lab):
     grids.let(1)
     assert not lab.wait(SOON)
     assert (lab.bar.status, lab.bar.step) == ("cancelled", "stopped") and not folded(lab)
-    assert lab.grid.attrs["progress"] <= 0.5
+    assert lab.grid.attrs["progress"] <= 0.5 and lab.heatmap.status == "cancelled"
+    assert lab.bar.resume == "" and not lab.monitor.resumable, "grids of one's own are not known to go on"
+    lab.resume()
+    assert lab.bar.status == "cancelled"
+
+
+def stop_at_once(lab):
+    """Stop the sweep as soon as it can be, by its button."""
+    reached(lab.monitor, "controllable", True)
+    press(lab.monitor, "stop")
+    assert not lab.wait(SOON)
+
+
+@pytest.mark.parametrize("by_button", [True, False])
+def test_a_stopped_lab_says_how_far_it_came_and_goes_on_with_what_is_missing(tiny, library, by_button, monkeypatch):
+    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=6, packed_rows=1))
+    lab = mp.explore(tiny, library, strengths=(-1, 1), draws=4)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Too few images")
+        stop_at_once(lab)
+    reached(lab.heatmap, "status", "cancelled")
+    done = lab.monitor.done
+    assert done < lab.monitor.total and lab.heatmap.progress == pytest.approx(lab.monitor.progress, abs=0.01)
+    assert (lab.bar.status, lab.bar.step, lab.bar.resume) == ("cancelled", "stopped", "Resume")
+    assert "Resume runs what is missing" in lab.monitor.note
+    vectors = lab.vectors
+    if by_button:
+        fakes.arrive(lab.bar, {"method": "custom", "content": {"kind": "resume"}})
+    else:
+        lab.stop()
+        lab.resume()
+    assert lab.wait(SOON), (lab.bar.message, lab.monitor.message)
+    assert lab.monitor.done == lab.monitor.total and lab.vectors is vectors
+    assert (lab.bar.status, lab.bar.resume, lab.heatmap.status) == ("idle", "", "idle")
+    assert lab.heatmap.progress == lab.grid.attrs["progress"] == 1.0 and lab.panel.doses
+    lab.resume()
+    assert lab.bar.status == "idle"
+    lab.close()
+
+
+def test_vectors_that_were_stopped_are_measured_again(tiny, library, monkeypatch):
+    measured, begun = exploring_module.concept_vectors, []
+
+    def stopped_at_first(*arguments, progress, **settings):
+        def reported(done, total):
+            if len(begun) == 1:
+                lab.stop()
+            progress(done, total)
+
+        begun.append(1)
+        return measured(*arguments, **settings, progress=reported)
+
+    monkeypatch.setattr(exploring_module, "concept_vectors", stopped_at_first)
+    with tiny.lock.held():
+        lab = mp.explore(tiny, library, strengths=(1,), draws=4)
+    assert not lab.wait(SOON)
+    reached(lab.bar, "status", "cancelled")
+    assert (lab.bar.step, lab.bar.resume, lab.heatmap.status) == ("stopped", "Run again", "cancelled")
+    assert lab.vectors is None and lab.panel.activity == ""
+    fakes.arrive(lab.bar, {"method": "custom", "content": {"kind": "resume"}})
+    assert lab.wait(SOON), (lab.bar.message, lab.monitor.message)
+    assert len(begun) == 2 and lab.grid.attrs["progress"] == 1.0 and lab.bar.resume == ""
+    lab.close()
 
 
 def test_a_failed_sweep_is_said_once_and_stays_open(lab, caplog):

@@ -169,6 +169,62 @@ def test_stop_keeps_what_was_measured_and_a_store_goes_on(given, small, tmp_path
     monitor.close()
 
 
+def test_a_stopped_sweep_resumes_with_what_is_missing_and_the_map_goes_on(given, small):
+    monitor = SweepMonitor(sweeps.sweep_iter(*given, **SETTINGS))
+    heatmap = LayerConceptHeatmap(monitor)
+    until(monitor, "running")
+    monitor.pause()
+    until(monitor, "paused")
+    press(monitor, "stop")
+    assert not monitor.wait(SOON) and monitor.resumable and not monitor.controllable
+    assert monitor.note == "What was measured stays. Resume runs what is missing."
+    done, before = monitor.done, monitor.grid
+    assert 0 < done < monitor.total and heatmap.wait_until_free(SOON) and heatmap.status == "cancelled"
+    monitor.comm.sent.clear()
+    press(monitor, "resume")
+    assert monitor.wait(SOON) and heatmap.wait(SOON)
+    assert min(fakes.updates(monitor, "done")) >= done and monitor.done == monitor.total
+    assert not monitor.resumable and monitor.note == ""
+    there = np.isfinite(before.logprob.values)
+    np.testing.assert_array_equal(monitor.grid.logprob.values[there], before.logprob.values[there])
+    np.testing.assert_allclose(monitor.grid.logprob, sweeps.sweep(*given, **SETTINGS).logprob, rtol=1e-4, atol=1e-4)
+    assert shows(heatmap, effect(monitor.grid)) and heatmap.progress == 1.0
+    press(monitor, "resume")
+    assert (monitor.status, monitor.message) == ("finished", "")
+    heatmap.close()
+    monitor.close()
+
+
+def test_an_engine_that_was_stopped_before_its_first_step_resumes_too(given, small):
+    engine = sweeps.sweep_iter(*given, **SETTINGS).engine
+    with given[0].lock.held():
+        monitor = SweepMonitor(engine)
+        until(monitor, "running")
+        monitor.stop()
+    assert not monitor.wait(SOON) and (monitor.done, monitor.grid.attrs["progress"]) == (0, 0)
+    for _ in range(3):  # however soon it is stopped again
+        monitor.resume()
+        monitor.stop()
+        assert not monitor.wait(SOON) and monitor.resumable
+    monitor.resume()
+    assert monitor.wait(SOON) and monitor.done == monitor.total
+    monitor.close()
+
+
+def test_grids_of_ones_own_that_were_stopped_cannot_resume():
+    grids = Stepped()
+    monitor = SweepMonitor(grids)
+    grids.let(1)
+    assert grids.came.acquire(timeout=SOON)
+    monitor.stop()
+    grids.let(1)
+    assert not monitor.wait(SOON) and monitor.status == "cancelled"
+    assert not monitor.resumable and monitor.note == "What was measured stays."
+    monitor.resume()
+    assert monitor.status == "cancelled" and grids.taken == 2
+    monitor.close()
+
+
 def test_an_error_is_one_sentence_and_the_traceback_is_logged(caplog):
     def grids():
         yield fakes.effect(done=0.5)
@@ -228,7 +284,7 @@ def test_a_stopped_sweep_leaves_its_share_in_the_heatmap(given, small):
     monitor.pause()
     until(monitor, "paused")
     monitor.stop()
-    assert heatmap.wait(SOON)
+    assert heatmap.wait_until_free(SOON) and heatmap.status == "cancelled"
     assert heatmap.progress == pytest.approx(monitor.grid.attrs["progress"]) and 0 < heatmap.progress < 1
     heatmap.close()
     monitor.close()

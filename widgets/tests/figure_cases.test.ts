@@ -73,6 +73,8 @@ function cells(): Cells {
     clear: floats(cells.clear),
     q: floats(cells.q),
     marks: floats(cells.marks),
+    reason: floats(cells.reason),
+    reachedBy: floats(cells.reached_by),
     leastImages: cells.least_images,
     controls: cells.controls,
     against: cells.controls.indexOf(cells.against),

@@ -8,7 +8,7 @@ import { paintColumnProfile, paintMargin } from "../src/heatmap/margins";
 import { readout } from "../src/heatmap/readout";
 import type { Scene } from "../src/heatmap/scene";
 import { dragTo, fromTraits, onKey, select, span, toTraits } from "../src/heatmap/selection";
-import { cells, GROUPS } from "./cells";
+import { cells, GROUPS, reason } from "./cells";
 
 describe("cells", () => {
   it("are read from buffers that start anywhere", () => {
@@ -97,21 +97,48 @@ describe("readout", () => {
       .slice(5);
   it("says whether a cell passes, of how many images, and what its answers are", () => {
     const all = cells().value;
-    expect(verdict({ clear: all.map(() => 0) })).toEqual([
-      "does not pass (not clear of the controls), q = .013",
-      "n = 24 images",
-    ]);
-    expect(verdict({ clear: all.map(() => 0), q: all.map(() => 0.2) })[0]).toBe("does not pass in the grid, q = .20");
-    expect(verdict({ q: all.map(() => Number.NaN) })).toEqual(["not tested", "n = 24 images"]);
-    const same = { q: all.map(() => Number.NaN), value: all.map(() => 0) };
-    expect(verdict(same)).toEqual(["as the controls, not tested", "n = 24 images"]);
-    expect(verdict({ q: new Float32Array(0) })).toEqual(["clear of the controls", "n = 24 images"]);
-    expect(verdict({ n: all.map(() => 4) })).toEqual(["too few images for a verdict", "n = 4 of 6 images"]);
+    const said = (name: Parameters<typeof reason>[0], some: Partial<Cells> = {}) =>
+      verdict({ reason: all.map(() => reason(name)), ...some });
+    expect(said("passes")).toEqual(["passes in the grid, q = .013", "n = 24 images"]);
+    expect(said("not_in_grid", { q: all.map((_, i) => (i < 4 ? Number.NaN : 0.056)) })[0]).toBe(
+      "clear of the controls, does not pass in the grid: q = .056 among 20 cells",
+    );
+    expect(said("against_intention")[0]).toBe("does not pass: against the intended sign");
+    expect(said("few_images", { n: all.map(() => 4) })).toEqual(["too few images for a verdict", "n = 4 of 6 images"]);
+    expect(verdict({ clear: new Float32Array(0) })).toEqual(["n = 24 images"]);
     expect(verdict({ n: all.map(() => 1), leastImages: 1, q: new Float32Array(0) }).at(-1)).toBe("n = 1 image");
     expect(verdict({ marks: all.map(() => 3) }).slice(1, 3)).toEqual([
       "no answer names the concept",
       "at least half of the answers broken",
     ]);
+  });
+  it("names the control that reaches as far, on the scale of the effect", () => {
+    const all = cells().value;
+    const of = (random: number, on: number) => Float32Array.from([...all.map(() => random), ...all.map(() => on)]);
+    const some = {
+      ...{
+        controls: ["random", "on_manifold"],
+        control: of(1.5, 0.5),
+        controlLow: of(-2, -9),
+        controlHigh: of(3, 14.6),
+      },
+      ...{ reason: all.map(() => reason("control_reaches")), reachedBy: all.map(() => 1) },
+    };
+    // 14.6 and 0.5 from unsteered; the effect, +13, is what it is beyond random directions, which reach 1.5.
+    expect(verdict(some)).toEqual([
+      "does not pass: on-manifold directions (in which activations differ) reach +13.1, mean −1.0",
+      "n = 24 images",
+      "random direction +1.5 [−2.0, +3.0] over unsteered",
+    ]);
+    expect(verdict({ ...some, against: 1 })[0]).toBe(
+      "does not pass: on-manifold directions (in which activations differ) reach +14.1",
+    );
+    const less = { ...some, value: all.map(() => -13), reachedBy: all.map(() => 0) };
+    expect(verdict(less)[0]).toBe("does not pass: random directions reach −3.5");
+    const may = { ...some, reason: all.map(() => reason("control_may_reach")) };
+    expect(verdict(may)[0]).toContain(
+      "one more draw of on-manifold directions (in which activations differ) may reach",
+    );
   });
   it("says when a cell has not been run", () => {
     const empty = { ...cells(), value: new Float32Array(0) };

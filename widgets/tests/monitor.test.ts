@@ -24,6 +24,7 @@ const state: State = {
   memory: 1.24e9,
   memory_free: 9.3e9,
   controllable: true,
+  resumable: false,
   workers: [],
 };
 

@@ -113,7 +113,8 @@ class LayerConceptHeatmap(ProbeWidget):
     values : bytes
         float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``low``,
         ``high``, ``n``, ``q``, ``clear`` (1 where the cell passes in the grid) and ``marks`` (1 no answer names the
-        concept, 2 at least half of the answers broken, 3 both; empty where no cell is marked); ``control``,
+        concept, 2 at least half of the answers broken, 3 both; empty where no cell is marked); ``reason`` (place in
+        `mllm_probe.studies.reasons.REASONS`) and ``reached_by`` (place in ``controls``, else NaN); ``control``,
         ``control_low``, ``control_high`` hold one after the other for each of ``controls``, as differences from
         unsteered.
     note, caption : str
@@ -131,7 +132,8 @@ class LayerConceptHeatmap(ProbeWidget):
     progress : float
         Share of the watched sweep that is done, 0 … 1.
     status : str
-        ``"idle"``, ``"running"``, ``"cancelled"`` or ``"error"``; ``message`` holds the error.
+        ``"idle"``, ``"running"``, ``"cancelled"`` (the watch or its sweep was stopped; ``progress`` is how far it came)
+        or ``"error"``; ``message`` holds the error.
     """
 
     _esm = bundle("layer_concept_heatmap")
@@ -149,6 +151,8 @@ class LayerConceptHeatmap(ProbeWidget):
     clear = _numbers()
     q = _numbers()
     marks = _numbers()
+    reason = _numbers()
+    reached_by = _numbers()
     control = _numbers()
     control_low = _numbers()
     control_high = _numbers()
@@ -290,10 +294,11 @@ class LayerConceptHeatmap(ProbeWidget):
                     limiter.record(start, time.monotonic() - start)
             if late is not None:
                 self.show(late)
-            if cancelled.is_set():
+            if stopped := cancelled.is_set() or (isinstance(grids, News) and grids.stopped):
                 outcome = {"status": "cancelled"}
-            elif self.grid is not None:
-                outcome["progress"] = float(self.grid.attrs.get("progress", 1.0))
+            if self.grid is not None:
+                otherwise = self.progress if stopped else 1.0
+                outcome["progress"] = float(self.grid.attrs.get("progress", otherwise))
         except Exception as error:
             logger.exception("the sweep that a heatmap watched failed")
             outcome = {"status": "error", "message": sentence(error)}

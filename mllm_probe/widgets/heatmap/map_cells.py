@@ -20,6 +20,7 @@ from mllm_probe.schema import (
     require,
 )
 from mllm_probe.studies.layer_spread import spread_over_layers
+from mllm_probe.studies.reasons import reasons
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import map_note, scale_limit, words
 
@@ -29,7 +30,8 @@ _FROM = (("difference", "low", "high"), ("difference_from", "difference_low", "d
 _CONTROLS = {"control": "control_mean", "control_low": "control_low", "control_high": "control_high"}
 RANDOM = "random"
 SPREAD = ("peak_layer", "participation_ratio", "mean_over_concepts")
-NUMBERS = ("values", "low", "high", "n", "clear", "q", "marks", "control", "control_low", "control_high", *SPREAD)
+WHY = ("reason", "reached_by")
+NUMBERS = ("values", "low", "high", "n", "clear", "q", "marks", "control", "control_low", "control_high", *WHY, *SPREAD)
 
 
 def is_effect(dataset: xr.Dataset) -> bool:
@@ -56,6 +58,7 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
         strength, those of the controls one after the other in the order of ``controls``, as differences from
         unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run; ``marks`` are sums
         of 2 to the place of each mark in `palette.MARKS`; ``q`` is empty for a single image, which is not tested.
+        ``reason`` is a place in `palette.REASONS`, ``reached_by`` one in ``controls``, as from `reasons`.
         ``peak_layer`` and ``participation_ratio`` are concept × strength, ``mean_over_concepts`` is layer × strength,
         as from `spread_over_layers`. ``limit`` is the end of the colour scale, ``note`` the legend of the marks,
         ``caption`` how many cells of the whole grid pass, and ``least_images`` the number of images below which none
@@ -76,6 +79,7 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     arrays = {"values": values, "low": low, "high": high, "n": _values(effect, "n"), "marks": _mark_codes(effect)}
     arrays["q"] = np.empty(0) if effect.attrs.get("average") == "single" else _values(effect, "q")
     arrays["clear"] = np.where(np.isnan(values), np.nan, clear) if clear.size else clear
+    arrays |= {name: why.values for name, why in reasons(effect, against).items()}
     spread = spread_over_layers(effect, None if from_kind is None else against).transpose(CONCEPT, LAYER, STRENGTH)
     unit = str(effect["difference"].attrs.get("units", ""))
     unit = _UNITLESS.get(unit, unit)

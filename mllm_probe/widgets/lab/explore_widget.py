@@ -25,6 +25,7 @@ from mllm_probe.widgets.lab.lab_bar import LabBar
 from mllm_probe.widgets.lab.lab_code import LabRecipe, python_of
 from mllm_probe.widgets.lab.lab_parts import STUDIES, LabParts, wrapping_box
 from mllm_probe.widgets.lab.linking import link
+from mllm_probe.widgets.monitor.sources import Stored
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
 from mllm_probe.widgets.pages.saved_page import Written
 from mllm_probe.widgets.panel.fluency import FluentDoses
@@ -89,6 +90,8 @@ class Explore(Shared, ipywidgets.VBox):
         self.bar = LabBar(title=" · ".join(map(str, facts)), parts=self._offered)
         self.heatmap, self.panel, self.monitor, self._recipe = heatmap, panel, SweepMonitor(), recipe
         self._fluent, self._model, self._library, self._title = fluent, model, library, self.bar.title
+        self._make: Make | None = None
+        self.bar.on_resume = self.resume
         if fluent is not None:
             fluent.tell = self.bar.publish
         beside = ipywidgets.VBox([panel, self.parts.beside], _dom_classes=["mp-lab-beside"])
@@ -174,11 +177,24 @@ class Explore(Shared, ipywidgets.VBox):
     def stop(self) -> None:
         """Stop the background work after the current step; finished results are kept."""
         self._worker.cancel()
-        if self.monitor.controllable:
+        if not isinstance(self.monitor.source, Stored):
             self.monitor.stop()
         self.heatmap.stop()
         if self._fluent is not None:
             self._fluent.stop()
+
+    def resume(self) -> None:
+        """Go on after `stop`, or after *Stop* of the sweep: what was measured stays, and what is missing is run.
+
+        Concept vectors that were stopped while they were measured are measured from the beginning, and so is a sweep
+        that cannot go on, see `SweepMonitor.resumable`. Nothing happens where nothing was stopped.
+        """
+        if self.bar.status != "cancelled":
+            return
+        if self.monitor.resumable:
+            self.monitor.resume()
+        elif self._make is not None:
+            self.fill(self._make)
 
     def close(self) -> None:
         """Stop everything, end the threads and remove the widgets."""
@@ -243,7 +259,7 @@ class Explore(Shared, ipywidgets.VBox):
                 self.heatmap.watch(self.monitor)
             self._show(SWEEP, True)
         status, step = _TOLD[change.new]
-        self.bar.publish(status=status, step=step)
+        self._tell(status, step)
         if change.new == "error":
             self._show(SWEEP, True)
         if change.new == "finished":
@@ -251,6 +267,11 @@ class Explore(Shared, ipywidgets.VBox):
             if self._fluent is not None:
                 self._fluent.begin()
                 self._worker.submit(self._check)
+
+    def _tell(self, status: str, step: str, **more: object) -> None:
+        """Say in the bar how the background work stands, and offer to go on with what was stopped."""
+        again = "Resume" if self.monitor.resumable else "Run again" if self._make is not None else ""
+        self.bar.publish(status=status, step=step, resume=again if status == "cancelled" else "", **more)
 
     def _on_grid(self, _change: Bunch) -> None:
         """A sweep that has perplexity tells the panel which doses are fluent."""
@@ -290,6 +311,7 @@ class Explore(Shared, ipywidgets.VBox):
             Takes a `Report` of progress; returns the concept vectors and the sweep that fills the map, as
             `SweepMonitor.watch` takes it.
         """
+        self._make = make
         self._worker.submit(lambda cancelled: self._fill(make, cancelled))
 
     def _fill(self, make: Make, cancelled: threading.Event) -> None:
@@ -300,7 +322,8 @@ class Explore(Shared, ipywidgets.VBox):
             self.panel.offer(concepts, categories, f"{_MEASURING}: {len(concepts)} of {many}")
 
         self.panel.publish(activity=_MEASURING)
-        self.bar.publish(status="running", step="answering without steering", message="", progress=0.0)
+        self.heatmap.publish_changed({"status": "idle"})
+        self._tell("running", "answering without steering", message="", progress=0.0)
         outcome = {"status": "cancelled", "step": "stopped"}
         try:
             while not cancelled.is_set() and not self.panel.wait_until_free(_POLL):
@@ -320,7 +343,8 @@ class Explore(Shared, ipywidgets.VBox):
             outcome = {"status": "error", "step": "", "message": sentence(error)}
         finally:
             self.panel.publish(activity="")
-        self.bar.publish(**outcome)
+        self.heatmap.publish(status=outcome["status"])
+        self._tell(**outcome)
 
 
 class _StoppedError(Exception):

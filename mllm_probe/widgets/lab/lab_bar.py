@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import traitlets
 
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle
@@ -23,6 +25,10 @@ class LabBar(ProbeWidget):
         Names of the parts that are open; ``"code"`` is the Python in ``code``.
     code : str
         Code that reproduces the current view.
+    resume : str
+        Label of the button that goes on with work that was stopped; empty where there is none to go on with.
+    on_resume : callable
+        What that button does.
     """
 
     _esm = bundle("lab_bar")
@@ -33,6 +39,13 @@ class LabBar(ProbeWidget):
     parts = traitlets.List(traitlets.List(traitlets.Unicode())).tag(sync=True)
     opened = traitlets.List(traitlets.Unicode()).tag(sync=True)
     code = traitlets.Unicode("").tag(sync=True)
+    resume = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(self, **traits: object) -> None:
+        self.on_resume: Callable[[], object] = lambda: None
+        super().__init__(**traits)
+
+    _acts = {"resume": lambda bar, _content, _buffers: bar.on_resume()}
 
     def _summary(self) -> str:
         return repr(self.title)

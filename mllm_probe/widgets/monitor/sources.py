@@ -32,14 +32,34 @@ class Driven:
                 "expected what mp.sweep_iter gives, an iterable of grids, or the path of a sweep's store; got "
                 f"{type(source).__name__}."
             )
+        self._source = source
         self._is_engine = isinstance(source, Engine)
         self._engine: Engine | None = source if isinstance(source, Engine) else getattr(source, "engine", None)
         self._iterator: Any = source.run() if isinstance(source, Engine) else iter(source)
         self._grid: xr.Dataset | None = None
         self._watch: StoreWatch | None = None
-        self._ended = False
+        self._ended = self._closed = False
         self.total = 0 if self._engine is None else int(self._engine.total)
         self.lock: ModelLock | None = None if self._engine is None else self._engine.job.model.lock
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `rest` can be asked for once it was stopped."""
+        return self._is_engine or bool(getattr(self._source, "can_go_on", False))
+
+    def rest(self) -> Driven:
+        """The same sweep, which goes on with what is missing."""
+        source: Any = self._source
+        if self._is_engine:
+            source.resume()
+        made = Driven(source if self._is_engine else source.rest())
+        made._grid = self._grid
+        return made
+
+    @property
+    def stored(self) -> bool:
+        """Whether the sweep has a store."""
+        return self._engine is not None and self._engine.store is not None
 
     @property
     def device(self) -> torch.device:
@@ -84,8 +104,11 @@ class Driven:
         return True
 
     def stop(self) -> None:
-        """Abandon the current step as soon as the source allows it; callable from any thread."""
-        if self._engine is not None:
+        """Abandon the current step as soon as the source allows it; callable from any thread.
+
+        Once this is closed, its engine may be at work on the rest for another one.
+        """
+        if self._engine is not None and not self._closed:
             self._engine.stop()
 
     def close(self) -> None:
@@ -93,6 +116,7 @@ class Driven:
         self.stop()
         with contextlib.suppress(AttributeError):
             self._iterator.close()
+        self._closed = True
 
 
 class Stored:

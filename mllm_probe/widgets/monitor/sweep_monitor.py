@@ -33,7 +33,9 @@ POLL = 1.0
 _SHORTEST_UPDATE = 0.1
 _SILENT = 60.0
 _ELSEWHERE = "This sweep runs in another process; it is paused and stopped there."
-_STOPPED = "What was measured stays. A sweep with a store goes on from it when it is run again."
+_STOPPED = "What was measured stays."
+_RESUMES = "Resume runs what is missing."
+_STORED = "The store keeps it too: run with the same settings, a sweep goes on from it."
 
 
 class SweepMonitor(ProbeWidget):
@@ -65,6 +67,8 @@ class SweepMonitor(ProbeWidget):
         Bytes that this process holds on the model's device, and free bytes there; 0 for a store.
     controllable : bool
         Whether it can be paused and stopped here.
+    resumable : bool
+        Whether it was stopped and can go on here, with what is missing.
     workers : list of dict
         Who computed what the sweep's store holds: ``host``, ``device``, ``dtype``, ``processes``, ``runs``, ``rate``
         (runs per second of one process), ``silent`` (seconds since its last unit). Empty without a store.
@@ -90,15 +94,16 @@ class SweepMonitor(ProbeWidget):
     memory = traitlets.Int(0).tag(sync=True)
     memory_free = traitlets.Int(0).tag(sync=True)
     controllable = traitlets.Bool(False).tag(sync=True)
+    resumable = traitlets.Bool(False).tag(sync=True)
     workers = traitlets.List(traitlets.Dict()).tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
     turn = traitlets.Int(0, help="Number of the sweep that is monitored; not for the front-end.")
 
     def __init__(self, source: Source | None = None, **traits: object) -> None:
         self.changed = threading.Condition()
-        self.version, self.over = 0, False
+        self.version, self.over, self.stopped = 0, False, False
         self.source: Driven | Stored | None = None
-        self._paused = self._closed = False
+        self._paused = self._closed = self._begun = False
         super().__init__(**traits)
         if source is not None:
             self.watch(source)
@@ -118,13 +123,16 @@ class SweepMonitor(ProbeWidget):
 
         A heatmap that watches this monitor follows.
         """
-        made: Driven | Stored = Stored(source) if isinstance(source, (str, Path)) else Driven(source)
+        self._begin(Stored(source) if isinstance(source, (str, Path)) else Driven(source))
+        return self
+
+    def _begin(self, made: Driven | Stored) -> None:
         with self.changed:
-            self.source, self._paused, self.version, self.over = made, False, 0, False
+            self.source, self._paused, self._begun = made, False, False
+            self.version, self.over, self.stopped = 0, False, False
             self.changed.notify_all()
         self._worker.submit(lambda cancelled: self._told(made, cancelled), leave=lambda: self._leave(made))
         self.turn += 1
-        return self
 
     def pause(self) -> None:
         """Finish the current step, then wait; other jobs can use the model meanwhile.
@@ -142,13 +150,25 @@ class SweepMonitor(ProbeWidget):
             self.publish(status="pausing")
 
     def resume(self) -> None:
-        """Resume the paused sweep."""
+        """Resume the paused sweep, or one that was stopped: what was measured stays, and what is missing is run.
+
+        Nothing happens where there is nothing to resume, see ``resumable``.
+
+        Raises
+        ------
+        RuntimeError
+            If the sweep runs in another process.
+        """
         self._require_own()
         with self.changed:
             if self.status in ("pausing", "paused"):
                 self._paused = False
                 self.publish(status="running")
                 self.changed.notify_all()
+                return
+            source = self.source if self.resumable else None
+        if isinstance(source, Driven):
+            self._begin(source.rest())
 
     def stop(self) -> None:
         """End the sweep: the current step is abandoned, finished results are kept.
@@ -176,11 +196,16 @@ class SweepMonitor(ProbeWidget):
         self.source = None
 
     def _leave(self, source: Driven | Stored) -> None:
-        """End the current step, or the pause, of a cancelled sweep."""
+        """End the current step, or the pause, of a cancelled sweep; one that has not begun will not."""
         if isinstance(source, Driven):
             source.stop()
         with self.changed:
+            dropped = self.source is source and not self._begun
+            if dropped:
+                self.over = self.stopped = True
             self.changed.notify_all()
+        if dropped:
+            self.publish(**_stopped(source))
 
     def _require_own(self) -> None:
         if isinstance(self.source, Stored):
@@ -194,8 +219,11 @@ class SweepMonitor(ProbeWidget):
 
     def _told(self, source: Driven | Stored, cancelled: threading.Event) -> None:
         """Run to the end, and say how it ended."""
+        with self.changed:
+            self._begun = self._begun or self.source is source
         own = isinstance(source, Driven)
-        fresh: Traits = {"done": 0, "workers": [], "progress": 0.0, "rate": 0.0}
+        done, share = (source.done, source.share) if isinstance(source, Driven) else (0, 0.0)
+        fresh: Traits = {"done": done, "progress": share, "workers": [], "rate": 0.0, "resumable": False}
         fresh |= {"seconds": 0.0, "seconds_left": None, "memory": 0}
         self.publish(status="running", message="", note="" if own else _ELSEWHERE, controllable=own, **fresh)
         try:
@@ -204,7 +232,7 @@ class SweepMonitor(ProbeWidget):
             logger.exception("the sweep of a monitor failed")
             outcome = {"status": "error", "message": sentence(error)}
         with self.changed:
-            self.over = self.source is source or self._closed
+            self.over, self.stopped = self.source is source or self._closed, outcome["status"] == "cancelled"
             self.changed.notify_all()
         self.publish(controllable=False, **outcome)
 
@@ -221,8 +249,7 @@ class SweepMonitor(ProbeWidget):
                     self.publish(workers=_told_of(source.workers()))
                     looked = now + POLL
                 self._rest(pace, cancelled)
-            stopped = source.share < 1
-            ended = {"status": "cancelled", "note": _STOPPED} if stopped else {"status": "finished"}
+            ended = _stopped(source) if source.share < 1 else {"status": "finished"}
             workers = _told_of(source.workers())
             return self._measured(source, pace) | {"seconds_left": None, "workers": workers} | ended
         finally:
@@ -294,6 +321,11 @@ class News(Iterator[xr.Dataset]):
         self._monitor, self._seen, self._closed = monitor, 0, False
         self._source = monitor.source
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it ended because its sweep was stopped."""
+        return self._monitor.stopped and not self._turned()
+
     def __next__(self) -> xr.Dataset:
         monitor = self._monitor
         with monitor.changed:
@@ -320,6 +352,14 @@ class News(Iterator[xr.Dataset]):
         with self._monitor.changed:
             self._closed = True
             self._monitor.changed.notify_all()
+
+
+def _stopped(source: Driven | Stored) -> Traits:
+    """How a sweep stands that was stopped, and what can be done about it."""
+    if isinstance(source, Stored):
+        return {"status": "cancelled"}
+    note = " ".join([_STOPPED, *[_RESUMES] * source.resumable, *[_STORED] * source.stored])
+    return {"note": note, "resumable": source.resumable, "status": "cancelled"}
 
 
 def _held(device: torch.device) -> int:

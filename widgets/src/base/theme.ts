@@ -32,10 +32,16 @@ const scaleOf = ({ zero, positive, negative }: typeof palette.light) => ({
 const LIGHT = scaleOf(palette.light);
 const DARK = scaleOf(palette.dark);
 
-const CONTROLS: Record<string, { label: string; light: string; dark: string }> = palette.controls;
+const CONTROLS: Record<string, { label: string; meaning?: string; light: string; dark: string }> = palette.controls;
 
 /** Words for a kind of control: "random directions". */
 export const controlLabel = (kind: string): string => CONTROLS[kind]?.label ?? kind.replaceAll("_", " ");
+
+/** The same with what it means, where the label does not say it: "on-manifold directions (in which activations differ)". */
+export function controlInWords(kind: string): string {
+  const meaning = CONTROLS[kind]?.meaning;
+  return meaning ? `${controlLabel(kind)} (${meaning})` : controlLabel(kind);
+}
 
 /** Colour of a kind of control; one without a colour of its own takes that of random directions. */
 export const controlColour = (kind: string, dark: boolean): string =>

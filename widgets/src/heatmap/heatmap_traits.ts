@@ -16,6 +16,8 @@ export interface Traits {
   clear: DataView;
   q: DataView;
   marks: DataView;
+  reason: DataView;
+  reached_by: DataView;
   control: DataView;
   control_low: DataView;
   control_high: DataView;
@@ -79,7 +81,7 @@ export const FRAME = ["concepts", "row_groups", "layers", "relative_depths", "co
 /** Traits that hold numbers or say what they are. */
 export const NUMBERS = [
   ...["values", "low", "high", "n", "clear", "control", "control_low", "control_high", "off_target"],
-  ...["q", "marks", "caption", "least_images"],
+  ...["q", "marks", "reason", "reached_by", "caption", "least_images"],
   ...["strengths", "unit", "strength_unit", "controls", "provenance", "has_off_target", "off_target_at"],
   ...["peak_layer", "participation_ratio", "mean_over_concepts", "categories"],
   ...["limit", "note", "recipe", "off_target_limit", "answered"],
@@ -117,6 +119,8 @@ export function readCells(model: Model): Cells {
     clear: floats(model.get("clear")),
     q: floats(model.get("q")),
     marks: floats(model.get("marks")),
+    reason: floats(model.get("reason")),
+    reachedBy: floats(model.get("reached_by")),
     leastImages: model.get("least_images"),
     controls,
     against: Math.max(0, controls.indexOf(model.get("provenance").against ?? "random")),

@@ -252,7 +252,8 @@ class View {
     this.painter.paint(scene, theme);
     show(this.painter.element, this.cells.concepts.length > 0);
     show(this.row, this.cells.concepts.length > 0);
-    show(this.skeleton, this.cells.concepts.length === 0);
+    const ended = ["cancelled", "error"].includes(this.model.get("status"));
+    show(this.skeleton, this.cells.concepts.length === 0 && !ended);
     this.placeCells();
     this.drawNotes();
     this.drawReadout(strength);
@@ -290,13 +291,17 @@ class View {
     const [first, last] = selection ? span(selection) : [0, 0];
     // The pointer stays where it selected: a cell of the window is read as part of it.
     const inside = !hover || (hover.concept === selection?.concept && hover.layer >= first && hover.layer <= last);
-    this.reading.draw(cells, hover ?? (selection && activeCell(selection)), strength, {
+    const units = {
       unit: model.get("unit"),
       strengthUnit: model.get("strength_unit"),
       limit: this.limit,
-      window: inside && first !== last ? [cells.layers[first] ?? 0, cells.layers[last] ?? 0] : undefined,
+      window:
+        inside && first !== last
+          ? ([cells.layers[first] ?? 0, cells.layers[last] ?? 0] as [number, number])
+          : undefined,
       byDepth: model.get("columns") === "relative_depth" && cells.depths.length > 0,
-    });
+    };
+    this.reading.draw(cells, hover ?? (selection && activeCell(selection)), strength, units, model.get("status"));
   }
 
   private drawState(): void {
@@ -307,7 +312,8 @@ class View {
     const status = this.model.get("status");
     const running = status === "running";
     const percent = String(percentDone(progress));
-    const count = running ? `${percent} %` : status === "idle" ? "" : status;
+    const stopped = status === "cancelled" ? `stopped at ${percent} %` : status;
+    const count = running ? `${percent} %` : status === "idle" ? "" : stopped;
     if (this.count.textContent !== count) this.count.textContent = count;
     this.root.dataset.status = status;
     this.bar.dataset.done = String(!running);

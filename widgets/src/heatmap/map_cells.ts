@@ -19,6 +19,10 @@ export interface Cells {
   q: Float32Array;
   /** Marks of each cell as a sum of 2 to the place of each; empty where no cell has one. */
   marks: Float32Array;
+  /** Why each cell passes or not: a place among the reasons of the palette. */
+  reason: Float32Array;
+  /** Place among `controls` of the one that reaches as far as a cell, where that is the reason. */
+  reachedBy: Float32Array;
   /** Images below which a cell has no verdict. */
   leastImages: number;
   /** Kinds of control; their numbers stand one kind after the other, as differences from unsteered. */

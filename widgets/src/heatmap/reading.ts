@@ -3,6 +3,12 @@ import { h, uniqueId } from "../base/dom";
 import { at, type Cell, type Cells, indexOf } from "./map_cells";
 import { type ReadoutUnits, readout } from "./readout";
 
+/** What is said without any cell, by the state of the sweep. */
+const NO_CELLS: Record<string, string> = {
+  cancelled: "Stopped before the first cells were measured.",
+  error: "No cells: what measures them failed.",
+};
+
 export class Reading {
   readonly element = h("div", {
     class: "mp-read",
@@ -13,9 +19,9 @@ export class Reading {
   });
   private key = "";
 
-  draw(cells: Cells, cell: Cell | null, strength: number, units: ReadoutUnits): void {
+  draw(cells: Cells, cell: Cell | null, strength: number, units: ReadoutUnits, status: string): void {
     if (!cell) {
-      this.element.textContent = "Waiting for the first cells.";
+      this.element.textContent = NO_CELLS[status] ?? "Waiting for the first cells.";
       this.key = "";
       return;
     }

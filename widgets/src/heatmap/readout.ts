@@ -37,7 +37,7 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
   const between = (low: number, high: number) => `[${signed(low, digits)}, ${signed(high, digits)}]`;
   const [low, high] = [at(cells.low, index), at(cells.high, index)];
   if (Number.isFinite(low)) pieces.push({ text: between(low, high), kind: "soft" });
-  const verdict = verdictOf(cells, index);
+  const verdict = verdictOf(cells, index, digits);
   if (verdict) pieces.push({ text: verdict, kind: "normal" });
   pieces.push(...markLabels(cells, index).map((text): Piece => ({ text, kind: "normal" })));
   const count = countOf(cells, index);
@@ -48,7 +48,7 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
     const [from, to] = [of(cells.controlLow), of(cells.controlHigh)];
     const range = Number.isFinite(from) ? ` ${between(from, to)}` : "";
     const name = controlLabel(cells.controls[cells.against] ?? "random").replace(/s$/, "");
-    pieces.push({ text: `${name} ${signed(control, digits)}${range}`, kind: "soft" });
+    pieces.push({ text: `${name} ${signed(control, digits)}${range} over unsteered`, kind: "soft" });
   }
   return pieces;
 }

@@ -1,22 +1,30 @@
-/** What is said of a cell beside its effect: whether it passes in the grid, and what is marked on it. */
-import { qValue } from "../base/numbers";
+/** What is said of a cell beside its effect: whether it passes in the grid or why not, and what is marked on it. */
+import palette from "../../../mllm_probe/plots/palette.json";
+import { qValue, signed } from "../base/numbers";
+import { controlInWords } from "../base/theme";
 import { marksOf } from "./cell_marks";
-import { at, type Cells } from "./map_cells";
+import { at, type Cells, ofControl } from "./map_cells";
 
-/** False discovery rate of cells that pass, as in `mllm_probe.studies.effect`; float32 of .05 lies a little above it. */
-const LARGEST_Q = Math.fround(0.05);
+/** In the order of `mllm_probe.studies.reasons.REASONS`, where the rule is. */
+const REASONS: string[] = Object.values(palette.reasons);
 
-/** Whether a cell passes; empty where nothing is known of that. */
-export function verdictOf(cells: Cells, index: number): string {
-  const clear = at(cells.clear, index);
-  if (!Number.isFinite(clear)) return "";
-  if (at(cells.n, index) < cells.leastImages) return "too few images for a verdict";
-  if (cells.q.length === 0) return clear ? "clear of the controls" : "not clear of the controls";
-  const q = at(cells.q, index);
-  if (!Number.isFinite(q)) return at(cells.value, index) === 0 ? "as the controls, not tested" : "not tested";
-  if (clear) return `passes in the grid, ${qValue(q)}`;
-  // A small q is not enough: the interval may include 0, or the effect have the wrong sign.
-  return `does not pass ${q <= LARGEST_Q ? "(not clear of the controls)" : "in the grid"}, ${qValue(q)}`;
+/** Whether a cell passes, or why not; empty where nothing is known of that. */
+export function verdictOf(cells: Cells, index: number, digits: number): string {
+  const words = REASONS[at(cells.reason, index)];
+  if (words === undefined || cells.clear.length === 0) return "";
+  const kind = at(cells.reachedBy, index);
+  // Beyond the control that the effect is the difference from, as the effect is.
+  const from = ofControl(cells, cells.control, cells.against, index);
+  const limits = at(cells.value, index) > 0 ? cells.controlHigh : cells.controlLow;
+  const beyond = (array: Float32Array) => signed(ofControl(cells, array, kind, index) - from, digits);
+  const filled: Record<string, () => string> = {
+    q: () => qValue(at(cells.q, index)),
+    cells: () => String(cells.q.filter(Number.isFinite).length),
+    control: () => controlInWords(cells.controls[kind] ?? ""),
+    limit: () => beyond(limits),
+    mean: () => (kind === cells.against ? "" : `, mean ${beyond(cells.control)}`),
+  };
+  return words.replace(/\{(\w+)\}/g, (_, name) => filled[name]?.() ?? "");
 }
 
 /** The number of images that count, "n = 24 images"; of how many, where they are too few. */

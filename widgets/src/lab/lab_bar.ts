@@ -10,6 +10,8 @@ import sweep from "./sweep.css";
 interface Traits {
   title: string;
   step: string;
+  /** Label of the button that goes on with what was stopped; empty without any. */
+  resume: string;
   status: string;
   progress: number;
   message: string;
@@ -136,6 +138,8 @@ function render({ model, el }: RenderProps<Traits>): () => void {
   const root = widgetRoot(base + css + sweep, "bar", "mllm_probe");
   const title = h("code");
   const step = h("span", { class: "mp-step", role: "status", "data-testid": "lab-status" });
+  const resume = h("button", { type: "button", class: "mp-resume", "data-testid": "lab-resume" });
+  resume.addEventListener("click", () => model.send({ kind: "resume" }));
   const fill = h("i");
   const bar = h("div", { class: "mp-progress", role: "progressbar", "aria-label": "progress" }, fill);
   const error = h("p", { class: "mp-error", role: "alert" });
@@ -143,11 +147,13 @@ function render({ model, el }: RenderProps<Traits>): () => void {
   const revealer = new Revealer();
   const parts = buttons(model, codeId, (name, button) => revealer.reveal(name, root, button));
   const code = listing(codeId);
-  root.append(h("b", {}, "mllm_probe"), title, step, bar, parts.element, error, code.element);
+  root.append(h("b", {}, "mllm_probe"), title, step, resume, bar, parts.element, error, code.element);
   el.append(root);
   const draw = () => {
     title.textContent = model.get("title");
     step.textContent = model.get("step");
+    resume.textContent = model.get("resume");
+    show(resume, model.get("resume") !== "" && model.widget_manager !== null);
     const progress = Math.round(model.get("progress") * 100);
     fill.style.transform = `scaleX(${progress / 100})`;
     bar.setAttribute("aria-valuenow", String(progress));
@@ -159,7 +165,7 @@ function render({ model, el }: RenderProps<Traits>): () => void {
     show(code.element, model.get("opened").includes(CODE));
     code.text.textContent = model.get("code") || "# nothing is on the screen yet";
   };
-  const names = ["title", "step", "status", "progress", "message", "opened", "code", "parts"].map(
+  const names = ["title", "step", "resume", "status", "progress", "message", "opened", "code", "parts"].map(
     (name) => `change:${name}`,
   );
   for (const name of names) model.on(name, draw);

@@ -28,6 +28,8 @@ export interface State {
   memory: number;
   memory_free: number;
   controllable: boolean;
+  /** Whether it was stopped and can go on. */
+  resumable: boolean;
   workers: Worker[];
 }
 

@@ -8,7 +8,7 @@ import css from "./monitor.css";
 
 const STATE: (keyof State)[] = [
   ...(["status", "message", "note", "done", "total", "progress", "rate"] as const),
-  ...(["seconds", "seconds_left", "memory", "memory_free", "controllable", "workers"] as const),
+  ...(["seconds", "seconds_left", "memory", "memory_free", "controllable", "resumable", "workers"] as const),
 ];
 
 function render({ model, el, signal }: RenderProps<State>): () => void {
@@ -53,10 +53,11 @@ function render({ model, el, signal }: RenderProps<State>): () => void {
     show(error, state.message !== "");
     const held = [pause, resume, stop].find((one) => one === document.activeElement);
     const running = state.status === "running";
-    show(buttons, state.controllable);
+    show(buttons, state.controllable || state.resumable);
     show(pause, running);
     show(resume, !running);
-    // The button in hand gives way to its opposite; the focus stays in its place. A hidden button keeps it until the next frame.
+    show(stop, state.controllable);
+    // The button in hand gives way to its opposite, Stop to Resume; the focus stays in its place. A hidden button keeps it until the next frame.
     if (held?.hidden) (running ? pause : resume).focus();
   };
   let pending = 0;
