@@ -303,14 +303,19 @@ var Et=`.mp {
   vertical-align: bottom;
   white-space: nowrap;
 }
-@container (max-width: 560px) {
+@container (max-width: 960px) {
   .mp-heatmap .mp-read {
     height: 70px;
   }
 }
-@container (max-width: 420px) {
+@container (max-width: 620px) {
   .mp-heatmap .mp-read {
     height: 88px;
+  }
+}
+@container (max-width: 440px) {
+  .mp-heatmap .mp-read {
+    height: 107px;
   }
 }
 .mp-heatmap .mp-read .soft {
