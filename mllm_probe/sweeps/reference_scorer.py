@@ -50,6 +50,8 @@ class ReferenceScorer:
         Longest answer.
     rows : int
         Answers that are read together.
+    own_image : bool
+        Read answers with their own image, whatever examples there are.
 
     Attributes
     ----------
@@ -67,13 +69,14 @@ class ReferenceScorer:
         prefix: list[int],
         steps: int,
         rows: int = BATCH,
+        own_image: bool = False,
     ) -> None:
         self.model, self.samples, self.names, self.prefix = model, samples, list(names), prefix
         self._steps = steps
         self._begun: OrderedDict[Condition, tuple[Shared, Rows]] = OrderedDict()
         self._known: dict[tuple[Condition, tuple[int, ...]], np.ndarray] = {}
         self.batches = self.halved = 0
-        self._rows = rows
+        self._rows, self._own_image = rows, own_image
         self._reading: Callable[[], AbstractContextManager[Any]] = nullcontext
 
     def prepare(self) -> None:
@@ -104,6 +107,8 @@ class ReferenceScorer:
         """Prompt and picture under which an answer is scored: a picture with the concept, else none."""
         request = self.samples.requests[sample]
         example = self.samples.examples.get(self.names[concept])
+        if self._own_image:
+            return ("own", request.id, request.prompt or "")
         if example is not None and request.inputs is None:
             return ("concept", self.names[concept], request.prompt or "")
         if not self.reads_text_alone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,7 +11,6 @@ import pytest
 import mllm_probe as mp
 from mllm_probe.concepts import Picture
 from mllm_probe.scenes import draw, sample
-from mllm_probe.studies.answer_score import broken_answers as broken_in_a_grid
 from mllm_probe.widgets import SteeringPanel
 from mllm_probe.widgets.panel.answer_facts import LivePerplexity, Reading, broken_answers
 from tests.widgets import fakes
@@ -79,35 +79,50 @@ def drawn():
     return model, mp.concept_vectors(model, fit, shuffled_draws=0, probe_accuracy=False), held_out
 
 
-def test_live_answers_are_judged_as_those_of_a_sweep(drawn):
-    """The perplexity ratio of each answer, and whether it is broken, are those of a sweep's cell on the same images."""
+def test_live_answers_are_read_as_those_of_a_sweep_and_with_their_own_image(drawn):
+    """With an image that has the concept, ratios are those of a sweep's cell; the smaller of both readings counts."""
     model, vectors, held_out = drawn
-    one = vectors.sel(concept=["cat"])
     grid = mp.sweep(
-        model, one, held_out.subset(concepts=["cat"]), layers=[1, 3], strengths=(0, 1, 3), tokens="last_prompt",
-        metrics=("named", "perplexity"), draws=4, max_new_tokens=12, progress=False,
+        model, vectors.sel(concept=["cat"]), held_out.subset(concepts=["cat"]), layers=[1, 3], strengths=(0, 1, 3),
+        tokens="last_prompt", metrics=("named", "perplexity"), draws=4, max_new_tokens=12, progress=False,
     )  # fmt: skip
     live = LivePerplexity(model, {"cat": held_out["cat"].positive[0]})
-    pictures = {picture.id: picture for picture in held_out["cat"].negative}
-    checked = 0
-    for layer in (1, 3):
-        for strength in (1, 3):
-            for sample_id in list(pictures)[:4]:
-                cell = grid.sel(concept="cat", layer=layer, strength=strength, control="concept").isel(draw=0)
-                cell = cell.isel(sample=grid.sample.values.tolist().index(sample_id))
-                steering = mp.Steering(vectors.sel(concept="cat"), [layer], strength, tokens="last_prompt")
-                image = pictures[sample_id]
-                running = mp.stream(model, image, model.default_prompt, steering=[None, steering], max_new_tokens=12)
-                for _ in running:
-                    pass
-                ratios = live.ratios(vectors, "cat", image, model.default_prompt, running.tokens, 12)
-                assert ratios[0] == 1.0 and ratios[1] == pytest.approx(float(cell.perplexity), rel=2e-3, nan_ok=True)
-                texts = {"baseline": running.text[0], "steered": running.text[1], "random": running.text[0]}
-                reason = broken_answers(texts, [*ratios, 1.0])["steered"]
-                row = broken_in_a_grid(grid).sel(concept="cat", layer=layer, strength=strength, control="concept")
-                assert bool(reason) == bool(row.isel(draw=0).sel(sample=sample_id))
-                checked += 1
-    assert checked == 16
+    only = {False: LivePerplexity(model, live.examples), True: LivePerplexity(model, live.examples)}
+    checked, smaller = 0, set()
+    for layer, strength, image in itertools.product((1, 3), (1, 3), held_out["cat"].negative[:4]):
+        steering = mp.Steering(vectors.sel(concept="cat"), [layer], strength, tokens="last_prompt")
+        running = mp.stream(model, image, model.default_prompt, steering=[None, steering], max_new_tokens=12)
+        list(running)
+        asked = (vectors, "cat", image, model.default_prompt, running.tokens, 12)
+        for own_image, one in only.items():
+            one._open(*asked[:4], len(running.tokens), 12)
+            one._opened = (*one._opened[:2], one._opened[2][own_image:][:1])
+        [with_concept, with_own] = [only[own_image].ratios(*asked)[1] for own_image in (False, True)]
+        cell = grid.sel(concept="cat", layer=layer, strength=strength, control="concept").isel(draw=0)
+        swept = float(cell.perplexity.sel(sample=image.id))
+        assert with_concept == pytest.approx(swept, rel=2e-3, nan_ok=True)
+        assert live.ratios(*asked) == [1.0, pytest.approx(np.minimum(with_concept, with_own), rel=1e-5, nan_ok=True)]
+        smaller.add(with_own < with_concept)
+        checked += 1
+    assert checked == 16 and True in smaller
+
+
+@pytest.mark.parametrize("answer", ["car, mushroom, neon", "tree, cat, neon", "umbrella, mushroom, cat, neon"])
+def test_a_good_sentence_about_its_own_image_is_not_broken(answer):
+    """Read with an image that has the concept, and other things, these have more than ten times the perplexity."""
+    model = mp.load("scenes-8l")
+    concept = answer.partition(",")[0]
+    fit, held_out = mp.concepts.scenes(concepts=["bird", concept], pairs=24).split()
+    vectors = mp.concept_vectors(model, fit, shuffled_draws=0, probe_accuracy=False)
+    image = held_out["bird"].negative[0]
+    [baseline] = mp.generate(model, image, max_new_tokens=12).text
+    assert baseline == "mushroom, cat, neon"
+    tokens = [model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (baseline, answer)]
+    live = LivePerplexity(model, {concept: held_out[concept].positive[0]})
+    ratios = live.ratios(vectors, concept, image, model.default_prompt, tokens, 12)
+    assert (
+        broken_answers({"baseline": baseline, "steered": answer, "random": baseline}, [*ratios, 1.0])["steered"] == ""
+    )
 
 
 def test_what_cannot_be_computed_is_said_and_logged(drawn, caplog):

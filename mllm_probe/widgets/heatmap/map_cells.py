@@ -79,7 +79,7 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     arrays = {"values": values, "low": low, "high": high, "n": _values(effect, "n"), "marks": _mark_codes(effect)}
     arrays["q"] = np.empty(0) if effect.attrs.get("average") == "single" else _values(effect, "q")
     arrays["clear"] = np.where(np.isnan(values), np.nan, clear) if clear.size else clear
-    arrays |= {name: why.values for name, why in reasons(effect, against).items()}
+    arrays |= {str(name): why.values for name, why in reasons(effect, against).items()}
     spread = spread_over_layers(effect, None if from_kind is None else against).transpose(CONCEPT, LAYER, STRENGTH)
     unit = str(effect["difference"].attrs.get("units", ""))
     unit = _UNITLESS.get(unit, unit)

@@ -112,7 +112,12 @@ def broken_answers(texts: Mapping[str, str], perplexities: Sequence[float] | Non
 
 @dataclass
 class LivePerplexity:
-    """Perplexity of a panel's answers under the unsteered model, read as in a sweep with metric ``"perplexity"``.
+    """Perplexity of a panel's answers under the unsteered model.
+
+    An answer is read twice, and the smaller ratio counts: with an image that has the concept, as the metric
+    ``"perplexity"`` of a sweep reads it, and with its own. The former alone calls "car, mushroom, neon" improbable, as
+    the other image shows no mushroom, the latter alone "key, blueprint, moon". Of 1,080 answers of scenes-8l (3 images,
+    all concepts, layers 3, 5 and 7), 46 and 13 that do not repeat words were so called broken, by both together none.
 
     Attributes
     ----------
@@ -123,7 +128,7 @@ class LivePerplexity:
 
     model: ProbeModel
     examples: Mapping[str, Picture]
-    _opened: tuple[tuple[object, ...], AnswerReader, ReferenceScorer] | None = None
+    _opened: tuple[tuple[object, ...], AnswerReader, list[ReferenceScorer]] | None = None
 
     def ratios(
         self,
@@ -140,26 +145,28 @@ class LivePerplexity:
         """
         try:
             with self.model.lock.held(interactive=True), torch.no_grad():
-                reader, scorer = self._open(vectors, concept, image, prompt, len(answers), steps)
+                reader, scorers = self._open(vectors, concept, image, prompt, len(answers), steps)
                 rows = [tuple(answer) for answer in answers]
                 asked = [(0, 0, reader.content(row)) for row in rows]
                 mentions = [reader.mention(row, 0) for row in rows]
-                found = answer_perplexity(*counted_logprobs(scorer.logprobs(asked), mentions, steps)).tolist()
-                scorer.forget()
+                read = [
+                    answer_perplexity(*counted_logprobs(scorer.logprobs(asked), mentions, steps)) for scorer in scorers
+                ]
         except Exception:
             logger.exception("the perplexity of a panel's answers could not be computed")
             self._opened = None
             return None
-        return [value / found[0] for value in found]
+        smallest: list[float] = torch.stack([own / own[0] for own in read]).amin(0).tolist()
+        return smallest
 
     def forget(self) -> None:
-        """Drop the prefilled prompt."""
+        """Drop the prefilled prompts."""
         self._opened = None
 
     def _open(
         self, vectors: xr.Dataset, concept: str, image: GivenPicture, prompt: str, rows: int, steps: int
-    ) -> tuple[AnswerReader, ReferenceScorer]:
-        """Reader and scorer for a concept and an image; those of the last call where nothing has changed."""
+    ) -> tuple[AnswerReader, list[ReferenceScorer]]:
+        """Reader and scorers for a concept and an image; those of the last call where nothing has changed."""
         key = (id(vectors), concept, id(image), prompt, rows, steps)
         if self._opened is None or self._opened[0] != key:
             self._opened = None
@@ -168,7 +175,12 @@ class LivePerplexity:
                 samples = replace(samples, examples={concept: self.examples[concept]})
             variants = [word_variants(self.model, own) for own in samples.words]
             reader = AnswerReader(self.model, samples, [concept], variants)
-            self._opened = key, reader, ReferenceScorer(self.model, samples, [concept], [], steps, rows)
+            scorers = [
+                ReferenceScorer(self.model, samples, [concept], [], steps, rows, own_image=own) for own in (False, True)
+            ]
+            self._opened = key, reader, scorers
+        for scorer in self._opened[2]:
+            scorer.forget()
         return self._opened[1:]
 
 
