@@ -192,6 +192,18 @@ def test_messages_that_the_troubleshooting_page_quotes_are_raised():
     assert not [part for part in quoted if part not in texts]
 
 
+def test_what_coming_from_says_of_block_inputs_and_activation_patching_runs():
+    page = (ROOT / "docs" / "coming-from.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if "hook_resid_pre" in line or "activation patching:" in line]
+    lines = [code for row in rows for code in re.findall(r"`(\w+ = mp\.[^`]*)`", row)]
+    library = mp.concepts.scenes(concepts=["cat", "neon"], pairs=6)
+    scope = {"mp": mp, "model": mp.load("scenes-4l"), "library": library, "images": library["cat"].negative[:2]}
+    for line in lines:
+        exec(line, scope)
+    assert scope["acts"].layer.values.tolist() == [-1]
+    assert float(scope["share"].recovered.sel(concept="cat", group="image", direction="insert", layer=-1)[0]) > 0.9
+
+
 def test_code_of_the_extending_page_runs():
     page = ROOT / "docs" / "extending.md"
     scope = {"__name__": "extending"}
@@ -199,6 +211,9 @@ def test_code_of_the_extending_page_runs():
         exec(compile(source, str(page), "exec"), scope)
     assert set(scope["grid"].attrs["metrics"]) == {"logprob"} and scope["grid"].attrs["operation"] == "halve"
     assert scope["effect"].attrs["metric"] == "answer_words"
+    before, after = scope["out"].text
+    assert before != after and f"{before!r} becomes {after!r}" in page.read_text(encoding="utf-8")
+    assert scope["out"].receipt.rows[1].relative_size > 0.1, "the operation of the page edits"
 
 
 def test_the_ten_lines_of_the_readme_run(capsys):

@@ -17,7 +17,7 @@ from mllm_probe.schema import package_version
 
 _WRONG = (ImportError, MemoryError, OSError, ValueError)
 """Errors of the package for wrong input; their messages say what to do."""
-_EXAMPLES = "Examples: run them in an empty folder, one after the other."
+_EXAMPLES = "Examples: run them in an empty folder, in this order."
 """Heading of the examples in a command's help; a plain ``Examples:`` would be taken for a part of a docstring."""
 
 app = App(
@@ -71,11 +71,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else DONE
 
 
+_READS_SWEEP = (
+    sweep_commands.work,
+    sweep_commands.status,
+    grid_commands.effect,
+    grid_commands.export,
+    grid_commands.report,
+)
+_AFTER = {sweep_commands.sweep: reading_commands.vectors} | dict.fromkeys(_READS_SWEEP, sweep_commands.sweep)
+"""Commands whose examples read what the first example of another command writes: their help begins with that one."""
+
+
 def help_of(command: Callable[..., Any]) -> str:
-    """Description of a command with its examples, from its docstring: the part that help shows above the options."""
+    """Description of a command and its examples, after those that make their input, as help shows them."""
     text = inspect.getdoc(command) or ""
     description = text.split("\nParameters\n---")[0].split("\nExamples\n---")[0].strip()
-    return with_examples(description, text.partition("\nExamples\n--------\n")[2].strip("\n").splitlines())
+    lines = [line for example in [*_needed_by(command), *_own_examples(command)] for line in example.splitlines()]
+    return with_examples(description, lines)
+
+
+def _own_examples(command: Callable[..., Any]) -> list[str]:
+    """Examples of a command's docstring, each with the lines on which it goes on."""
+    text = (inspect.getdoc(command) or "").partition("\nExamples\n--------\n")[2]
+    return [f"$ {example.rstrip()}" for example in text.split("$ ")[1:]]
+
+
+def _needed_by(command: Callable[..., Any]) -> list[str]:
+    """Examples of other commands that make what those of a command read, in their order."""
+    before = _AFTER.get(command)
+    return [] if before is None else [*_needed_by(before), _own_examples(before)[0]]
 
 
 def with_examples(description: str, lines: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ _CLEAR_READING = (
     "Filled: clear of every control."
 )
 _SPREAD = "peak at layer {}, spread {:.1f} layers"
+_SHOWN_PROMPTS = 3
 
 
 def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
@@ -139,16 +140,22 @@ def _bands(effect: xr.Dataset, dim: str) -> list[Band]:
 
 
 def origin(dataset: xr.Dataset, *more: str) -> list[str]:
-    """Lines that say how a dataset was made: model, scope, operation, prompt and answer prefix."""
+    """Lines that say how a dataset was made: model, scope, operation, prompts and answer prefix."""
     attributes = dataset.attrs
     facts = [_listed(attributes["model"])] if attributes.get("model") else []
     facts += [f"{name} {_listed(attributes[name])}" for name in ("scope", "operation") if attributes.get(name)]
-    texts = [
-        f"{name.replace('_', ' ')} “{attributes[name]}”"
-        for name in ("prompt", "answer_prefix")
-        if isinstance(attributes.get(name), str)
-    ]
+    prefix = attributes.get("answer_prefix")
+    texts = [prompts_text(attributes.get("prompt")), f"answer prefix “{prefix}”" if isinstance(prefix, str) else ""]
     return [" · ".join(part for part in parts if part) for parts in ([*facts, *more], texts) if any(parts)]
+
+
+def prompts_text(prompts: str | Sequence[str] | None) -> str:
+    """What a model was asked, ``prompt “Where?”``; of several prompts the first ones and how many there are more."""
+    if not prompts or isinstance(prompts, str):
+        return f"prompt “{prompts}”" if prompts is not None else ""
+    shown = ", ".join(f"“{one}”" for one in prompts[:_SHOWN_PROMPTS])
+    left = len(prompts) - _SHOWN_PROMPTS
+    return f"prompts {shown}" + (f" and {left} more" if left > 0 else "")
 
 
 def _listed(value: str | Sequence[str]) -> str:

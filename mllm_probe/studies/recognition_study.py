@@ -91,8 +91,8 @@ def recognition_vs_reasoning(
         ``relation_itself``, share of the problem's answers that name the new relation instead of what follows from it.
         By (asked, concept): ``stated`` and ``stated_step``, share of answers that follow a sentence. ``verdict``
         (specification): effect on recognition minus effect on the problem, see :mod:`mllm_probe.studies.multiverse`.
-        Baselines (concept) as :func:`mllm_probe.studies.baselines.baselines` gives them. Attributes ``summary``,
-        ``n_concepts``, ``headline``, ``headline_p``.
+        Baselines (concept) as :func:`mllm_probe.studies.baselines.baselines` gives them. Attributes ``prompt``, all
+        that were asked; ``summary``, ``n_concepts``, ``headline``, ``headline_p``.
 
     Raises
     ------
@@ -122,7 +122,9 @@ def recognition_vs_reasoning(
     beside = baselines(run, run.vectors(IMAGE, LAST_PROMPT), (IMAGE,), run.blocks_at(DEPTHS)[0])
     p = sign_flip_test(_verdict(swept, **RECOGNITION_OR_REASONING.headline), seed=seed)
     result = result.merge(every_way).merge(beside)
-    result = result.assign_attrs(run.facts | every_way.attrs | beside.attrs, headline_p=p)
+    posed = [prompt for one in images for prompt in (questions.ask(one) or {}).values()]
+    facts = run.facts | {"prompt": list(dict.fromkeys(posed))}
+    result = result.assign_attrs(facts | every_way.attrs | beside.attrs, headline_p=p)
     return result.assign_attrs(summary=summary_of(result))
 
 

@@ -5,6 +5,7 @@ import pytest
 
 import mllm_probe as mp
 from mllm_probe.apps.zoo import tiny_llava
+from mllm_probe.plots.study_charts import study_chart
 from mllm_probe.studies import recognition_study as home
 from mllm_probe.studies.recognition_study import posing, recognition_vs_reasoning
 from mllm_probe.studies.relation_questions import PROBLEM, QUESTIONS, drawn_relations, scene_of
@@ -30,6 +31,14 @@ def test_the_unsteered_model_solves_what_it_recognises(study):
     assert study.asked.values.tolist() == list(QUESTIONS) and study.images.values.tolist() == [8, 8, 8]
     assert study.accuracy.values.min() >= 0.75
     assert (study.accuracy_low < study.accuracy).all() and (study.accuracy_high <= 1).all()
+
+
+def test_figures_name_the_prompts_that_were_asked(study):
+    asked = study.attrs["prompt"]
+    assert asked[0] == "What is the relation?" and all(one.startswith("Where is the ") for one in asked[1:])
+    said = study_chart(study).caption[-1]
+    assert said.startswith("prompts “What is the relation?”, “Where is the ") and f" and {len(asked) - 3} more" in said
+    assert "What do you see?" not in said
 
 
 def test_an_edit_of_the_image_changes_what_follows_from_the_relation(study):

@@ -13,6 +13,7 @@ from mllm_probe.apps.report.report_answers import answers_of
 from mllm_probe.apps.report.study_report import study_report
 from mllm_probe.models.argument_checks import described, writable_path_of
 from mllm_probe.plots.curves import counted
+from mllm_probe.plots.effects import prompts_text
 from mllm_probe.plots.palette import MARKS
 from mllm_probe.plots.study_charts import study_name
 from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
@@ -136,7 +137,7 @@ def _metric(data: xr.Dataset, metric: str | None) -> str:
 def _lead(data: xr.Dataset, effect: xr.Dataset) -> str:
     sizes = effect.sizes
     shape = f"{sizes[CONCEPT]} concepts × {sizes[LAYER]} layers × {sizes[STRENGTH]} strengths"
-    prompt = f"“{data.attrs['prompt']}”" if data.attrs.get("prompt") else ""
+    prompt = prompts_text(data.attrs.get("prompt"))
     about = " · ".join(part for part in (shape, counted(effect["n"].values), prompt) if part)
     return f"{about}. {unfinished(data)}".rstrip()
 
