@@ -32,6 +32,8 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(WITH_BYTECODE)
 PYTEST := $(RUN) $(BIN)/python -m pytest
 QUICKSTART := tutorials/00_quickstart.ipynb
 NOTEBOOK := notebooks/00_quickstart.ipynb
+# JupyterLab's file browser is closed at first; what is open and how wide it is is kept here afterwards.
+WORKSPACE := notebooks/.workspaces/default-37a8.jupyterlab-workspace
 # Three on two cores took a fifth longer.
 WORKERS ?= 2
 OLDEST := .venv-oldest/bin
@@ -40,18 +42,24 @@ BENCHMARKS ?= capture latency growth sweep first_sweep prompt_sweep patch first_
 .PHONY: lab test test-oldest lint bench validate faults soak gpu against frontend browser
 .DELETE_ON_ERROR:
 
-# binder/jupyter holds settings of JupyterLab: widgets are saved with the notebook. JupyterLab's folder is the one it is
-# started in, so that ARGS can name another; the notebook is opened where ARGS leave that folder and the page alone.
+# binder/jupyter holds JupyterLab's settings, which Binder takes too: widgets are saved with the notebook, no question about
+# news, file browser closed. JupyterLab's folder is the one it is started in, so that ARGS can name another; the notebook is
+# opened where ARGS leave that folder and the page alone.
 OPENED = $(if $(or $(findstring root_dir,$(ARGS)),$(findstring default_url,$(ARGS))),,--LabApp.default_url=/lab/tree/$(NOTEBOOK))
-lab: .venv/lab.stamp $(NOTEBOOK)
+lab: .venv/lab.stamp $(NOTEBOOK) $(WORKSPACE)
 	@test ! $(QUICKSTART) -nt $(NOTEBOOK) || echo "$(QUICKSTART) is newer than your $(NOTEBOOK): move yours away to get it."
 	$(WITH_BYTECODE) JUPYTER_CONFIG_PATH="$(CURDIR)/binder/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+		JUPYTERLAB_WORKSPACES_DIR="$(CURDIR)/$(dir $(WORKSPACE))" \
 		$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(OPENED) $(ARGS)
 
 # No prerequisite: a newer quick start must not replace a copy that was edited.
 $(NOTEBOOK):
 	mkdir -p $(@D)
 	cp $(QUICKSTART) $@
+
+$(WORKSPACE):
+	mkdir -p $(@D)
+	cp binder/jupyter/workspaces/$(@F) $@
 
 # Tests of one file stay in one worker, and all that drive a browser are in the same (tests/conftest.py).
 test: lint frontend browser

@@ -13,6 +13,17 @@ ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
 
 
+SETTINGS = 'echo "config $JUPYTER_CONFIG_PATH"; echo "workspaces $JUPYTERLAB_WORKSPACES_DIR"'
+WORKSPACE = "default-37a8.jupyterlab-workspace"
+OVERRIDES = "labconfig/default_setting_overrides.json"
+
+
+def command(path: Path, script: str) -> None:
+    """Write a command of a few lines of sh."""
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout that is set up, whose JupyterLab prints its arguments."""
@@ -20,10 +31,9 @@ def checkout(tmp_path: Path) -> Path:
     (tmp_path / "tutorials").mkdir()
     for name in ("Makefile", "pyproject.toml", "tutorials/00_quickstart.ipynb"):
         shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "binder", tmp_path / "binder")
     for name in ("python", "jupyter"):
-        script = tmp_path / ".venv" / "bin" / name
-        script.write_text('#!/bin/sh\nfor argument in "$@"; do echo "got $argument"; done\n')
-        script.chmod(0o755)
+        command(tmp_path / ".venv" / "bin" / name, f'{SETTINGS}\nfor argument in "$@"; do echo "got $argument"; done')
     (tmp_path / ".venv" / "lab.stamp").touch()
     return tmp_path
 
@@ -52,6 +62,34 @@ def test_lab_never_writes_over_an_edited_copy(checkout: Path) -> None:
     _, printed = lab(checkout)
     assert copy.read_text() == "mine"
     assert "00_quickstart.ipynb is newer than your notebooks/00_quickstart.ipynb: move yours away" in printed
+
+
+def test_lab_and_binder_take_the_same_settings_of_jupyterlab(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracked = checkout / "binder" / "jupyter"
+    _, printed = lab(checkout)
+    places = dict(line.split(" ", 1) for line in printed.splitlines() if line.startswith(("config ", "workspaces ")))
+    assert Path(places["config"]) == tracked
+    assert (Path(places["workspaces"]) / WORKSPACE).read_bytes() == (tracked / "workspaces" / WORKSPACE).read_bytes()
+
+    stubs, prefix = checkout / "stubs", checkout / "conda"
+    stubs.mkdir()
+    command(stubs / "python", f'case "$1" in -c) echo "{prefix}";; esac')
+    command(stubs / "jupyter", f'echo "{checkout}/home"')
+    command(stubs / "mllm-probe", "")
+    monkeypatch.setenv("PATH", str(stubs), prepend=os.pathsep)
+    subprocess.run(["bash", "binder/postBuild"], cwd=checkout, check=True)
+    assert (prefix / "etc" / "jupyter" / OVERRIDES).read_bytes() == (tracked / OVERRIDES).read_bytes()
+    workspace = checkout / "home" / "lab" / "workspaces" / WORKSPACE
+    assert workspace.read_bytes() == (tracked / "workspaces" / WORKSPACE).read_bytes()
+
+
+def test_lab_keeps_the_layout_that_a_person_left(checkout: Path) -> None:
+    lab(checkout)
+    workspace = checkout / "notebooks" / ".workspaces" / WORKSPACE
+    workspace.write_text("mine")
+    os.utime(workspace, (1, 1))
+    lab(checkout)
+    assert workspace.read_text() == "mine"
 
 
 @pytest.mark.parametrize("option", ["--ServerApp.root_dir=elsewhere", "--LabApp.default_url=/lab"])

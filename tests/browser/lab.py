@@ -79,7 +79,6 @@ def launch(playwright: Playwright) -> Browser:
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "kernels-settings": {"commsOverSubshells": "perCommTarget"},
-    "notification": {"fetchNews": "false", "checkForUpdates": False},
     "themes": {"theme": "JupyterLab Light"},
 }
 """Settings of JupyterLab with which each file of tests begins, by plugin of ``@jupyterlab/apputils-extension``."""
@@ -95,12 +94,13 @@ if _Path("warm").exists():
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """Run JupyterLab in ``folder`` with settings of its own; yields its address."""
-    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    for plugin, values in SETTINGS.items():
-        (settings / f"{plugin}.jupyterlab-settings").write_text(json.dumps(values))
+def server(folder: Path, settings: dict[str, dict[str, Any]] = SETTINGS) -> Iterator[str]:
+    """Run JupyterLab in ``folder`` as `make lab` does, with settings of its own besides; yields its address."""
+    plugins = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    plugins.mkdir(parents=True)
+    for plugin, values in settings.items():
+        (plugins / f"{plugin}.jupyterlab-settings").write_text(json.dumps(values))
+    shutil.copytree(ROOT / "binder" / "jupyter" / "workspaces", folder / "workspaces")
     startup = folder / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
     (startup / "warm_up.py").write_text(WARM_UP)
@@ -159,8 +159,13 @@ def notebook(folder: Path, name: str, *cells: str) -> None:
 def open_notebook(page: Page, address: str, name: str) -> None:
     """Open a notebook alone on the page, with the kernel ready."""
     page.goto(f"{address}/lab/tree/{name}?reset")
-    page.wait_for_function(_READY, timeout=90_000)
+    notebook_ready(page)
     page.evaluate("() => { window.jupyterapp.shell.collapseLeft(); }")
+
+
+def notebook_ready(page: Page) -> None:
+    """Wait until the notebook on the page has its cells and a kernel."""
+    page.wait_for_function(_READY, timeout=90_000)
 
 
 @dataclass(frozen=True)
