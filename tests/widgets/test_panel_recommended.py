@@ -84,3 +84,13 @@ def test_without_a_recommended_setting_the_lab_opens_at_the_largest_fluent_dose(
     lab.panel.choose(concept="neon")
     assert lab.wait(SOON) and lab.panel.strength == 0.5
     lab.close()
+
+
+def test_a_saved_page_has_the_advice_of_each_recorded_setting(panel):
+    fakes.set_by_hand(panel, 1, concept="neon")
+    assert panel.wait(SOON)
+    fakes.set_by_hand(panel, 2, concept="awe")
+    assert panel.wait(SOON)
+    told = {one.when["concept"]: one.shown["advice"] for one in panel.recordings()}
+    assert told["cat"].startswith("Recommended setting for cat: score 0.97")
+    assert told["neon"].startswith("Recommended setting for neon: score 0.50") and told["awe"] == ""

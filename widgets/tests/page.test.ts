@@ -85,7 +85,7 @@ describe("recorded settings", () => {
     expect(model.get("window")).toEqual([7, 7]);
     expect(model.get("answers")).toEqual({ generation: 5, serial: 1 });
     expect(model.get("message")).toBe("");
-    expect([model.get("doses"), model.get("safe_high")]).toEqual([[], 0]);
+    expect([model.get("doses"), model.get("safe_high"), model.get("advice")]).toEqual([[], 0, ""]);
     expect(missing(recorded)).toBe("This setting was not recorded. 2 recorded settings are listed above.");
   });
   it("do not take traits that the widget does not have", () => {

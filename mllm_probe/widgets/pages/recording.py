@@ -101,5 +101,5 @@ def answered(setting: Setting, picture: str, unit: str, outcome: Traits) -> Reco
     layers = f"layer {first}" if first == last else f"layers {first} to {last}"
     scope = setting.scope.replace("+", " + ")
     label = " · ".join((f"{concepts} {strength_unit(unit)}", layers, scope, picture, setting.prompt))
-    shown = {name: value for name, value in outcome.items() if name in ("answers", "receipt", "code", "rate")}
+    shown = {name: value for name, value in outcome.items() if name in ("answers", "receipt", "code", "rate", "advice")}
     return Recording(setting.plain(), shown, label)

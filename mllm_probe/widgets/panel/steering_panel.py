@@ -555,7 +555,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             outcome["code"] = python(
                 setting, unit, self.layers, model=self.model.name, picture=choice.code, max_new_tokens=most
             )
-            self._recorded.add(answered(setting, choice.label, unit, outcome))
+            advice = {"advice": advice_for(setting, self.recommended)}
+            self._recorded.add(answered(setting, choice.label, unit, outcome | advice))
         return outcome | {"status": "idle"}
 
     def _cause(self, error: Exception, setting: Setting) -> str:

@@ -44,7 +44,7 @@ export function missing({ recordings }: Recorded): string {
 }
 
 /** What a panel shows of a setting that was not recorded: nothing of any other setting. */
-const NOTHING = { receipt: [], rate: 0, code: "", doses: [], safe_low: 0, safe_high: 0 };
+const NOTHING = { receipt: [], rate: 0, code: "", doses: [], safe_low: 0, safe_high: 0, advice: "" };
 
 /** Show what was recorded for the model's present setting, or nothing; a widget without answers says so in its message. */
 export function replay(model: PageModel, recorded: Recorded): void {
