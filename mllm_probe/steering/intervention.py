@@ -174,7 +174,10 @@ class Steering:
     @property
     def label(self) -> str:
         """The concept's name, marked when this is a control of it."""
-        return self.directions.name if self.kind == CONCEPT else f"{self.kind} {self.draw} for {self.directions.name}"
+        if self.kind == CONCEPT:
+            return self.directions.name
+        seed = f"seed {self.seed}, " * is_seeded(self.kind)
+        return f"{self.kind} ({seed}draw {self.draw}) for {self.directions.name}"
 
     @property
     def identity(self) -> str:

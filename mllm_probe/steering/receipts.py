@@ -73,6 +73,8 @@ class RowReceipt:
         if not self.fired:
             return f"{self.label}: {where}, DID NOT FIRE ({done} edited)"
         notes = f", ‖Δh‖/‖h‖ = {self.relative_size:.3g}"
+        # After the first edited layer, and in its answer, a row's h is another one than that of the row beside it.
+        notes += ", h being this row's own" if len(self.layers) > 1 or self.steps else ""
         notes += f", did not fire: {', '.join(self.unfired)}" if self.unfired else ""
         notes += ", vector from another scope" if self.scopes_differ else ""
         notes += f", {', '.join(self.general)} run by the general editor" if self.general else ""

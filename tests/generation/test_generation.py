@@ -121,6 +121,58 @@ def test_relative_size_is_that_of_the_edits(tiny, pictures, cat):
     assert receipt[0].relative_size == pytest.approx(dose / float(h.norm()), rel=1e-4)
 
 
+@pytest.mark.parametrize("tokens", [("last_prompt", "generated"), "image"])
+def test_in_a_window_a_control_changes_every_layer_by_the_same_length_and_the_receipt_says_of_what(
+    tiny, pictures, cat, tokens
+):
+    """‖Δh‖ is equal, ‖Δh‖/‖h‖ is not: after the first edited layer h is each row's own."""
+    row = Steering(cat, [1, 2], 2.0, tokens=tokens)
+    rows = [row, row.control("random", seed=3)]
+    list(stream(tiny, pictures[0], PROMPT, steering=rows, max_new_tokens=3))  # the way is tried first, by other rows
+    before, after, blocks = {1: [], 2: []}, {1: [], 2: []}, tiny.layout.blocks
+    handles = []
+    for layer in before:  # registered first, the hook of a block sees its output as it was before the edit
+        given, taken = before[layer], after[layer]
+        handles += [
+            blocks[layer].register_forward_hook(
+                lambda _module, _given, out, given=given: given.append(
+                    (out[0] if isinstance(out, tuple) else out).clone()
+                )
+            ),
+            blocks[layer + 1].register_forward_pre_hook(
+                lambda _module, args, kwargs, taken=taken: taken.append(
+                    (args[0] if args else kwargs["hidden_states"]).clone()
+                ),
+                with_kwargs=True,
+            ),
+        ]
+    try:
+        running = stream(tiny, pictures[0], PROMPT, steering=rows, max_new_tokens=3)
+        list(running)
+    finally:
+        for handle in handles:
+            handle.remove()
+    edits = 0
+    for layer in before:
+        for old, new in zip(before[layer], after[layer], strict=True):
+            if old.shape == new.shape and len(old) == 2:
+                concept, control = (new - old).norm(dim=-1)
+                torch.testing.assert_close(control, concept, rtol=1e-4, atol=1e-4)
+                edits += int((concept > 0.1).any())
+    assert edits >= 2
+    concept, control = running.receipt
+    assert concept.relative_size != pytest.approx(control.relative_size, rel=1e-3)
+    assert str(control).startswith("random (seed 3, draw 0) for cat: layers 1, 2, ")
+    assert all(str(one).endswith(", h being this row's own") for one in (concept, control))
+
+
+def test_where_every_row_has_the_same_h_the_receipt_says_nothing_of_it(tiny, pictures, cat):
+    row = Steering(cat, [1], 1.0, tokens="last_prompt")
+    out = generate(tiny, pictures[0], PROMPT, steering=[row, row.control("random")], max_new_tokens=2)
+    concept, control = out.receipt
+    assert concept.relative_size == pytest.approx(control.relative_size, rel=1e-5) and "own" not in str(control)
+
+
 def test_a_second_prompt_in_one_block_gets_its_own_receipt(tiny, pictures, cat):
     row = Steering(cat, [1], 2.0, tokens="last_prompt")
     with steer(tiny, row) as receipt:

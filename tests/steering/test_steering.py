@@ -236,7 +236,8 @@ def test_words_for_a_person(vectors):
     row = Steering(cat, [1, 2], -1.5)
     assert str(row) == "cat, layers 1, 2, -1.5 residual, last_prompt+generated"
     assert repr(row) == f"<Steering {row}>"
-    assert row.control("random", draw=2).label == "random 2 for cat"
+    assert row.control("random", seed=3, draw=2).label == "random (seed 3, draw 2) for cat"
+    assert row.control("shuffled", draw=1).label == "shuffled (draw 1) for cat"
     swap = Steering(cat, [0], 0.5, operation="replace", to=dog, tokens=[3, -1])
     assert str(swap) == "cat → dog, layers 0, replace 0.5, positions 3, -1"
     both = compose(row, compose(swap))
