@@ -294,11 +294,11 @@ class LayerConceptHeatmap(ProbeWidget):
                     limiter.record(start, time.monotonic() - start)
             if late is not None:
                 self.show(late)
-            if stopped := cancelled.is_set() or (isinstance(grids, News) and grids.stopped):
-                outcome = {"status": "cancelled"}
-            if self.grid is not None:
-                otherwise = self.progress if stopped else 1.0
-                outcome["progress"] = float(self.grid.attrs.get("progress", otherwise))
+            share = grids.stopped_at if isinstance(grids, News) else None
+            if cancelled.is_set() or share is not None:
+                outcome = {"status": "cancelled", "progress": self.progress if share is None else share}
+            elif self.grid is not None:
+                outcome["progress"] = float(self.grid.attrs.get("progress", 1.0))
         except Exception as error:
             logger.exception("the sweep that a heatmap watched failed")
             outcome = {"status": "error", "message": sentence(error)}

@@ -260,6 +260,8 @@ class Explore(Shared, ipywidgets.VBox):
             self._show(SWEEP, True)
         status, step = _TOLD[change.new]
         self._tell(status, step)
+        if change.new == "cancelled":
+            self.heatmap.publish(status="cancelled", progress=self.monitor.progress)
         if change.new == "error":
             self._show(SWEEP, True)
         if change.new == "finished":

@@ -322,9 +322,12 @@ class News(Iterator[xr.Dataset]):
         self._source = monitor.source
 
     @property
-    def stopped(self) -> bool:
-        """Whether it ended because its sweep was stopped."""
-        return self._monitor.stopped and not self._turned()
+    def stopped_at(self) -> float | None:
+        """Share of its sweep that was done when that was stopped; None where it was not."""
+        source = self._source
+        if not self._monitor.stopped or self._turned():
+            return None
+        return source.share if isinstance(source, Driven) else self._monitor.progress
 
     def __next__(self) -> xr.Dataset:
         monitor = self._monitor

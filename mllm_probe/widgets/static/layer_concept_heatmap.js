@@ -308,12 +308,12 @@ var Et=`.mp {
     height: 70px;
   }
 }
-@container (max-width: 620px) {
+@container (max-width: 540px) {
   .mp-heatmap .mp-read {
     height: 88px;
   }
 }
-@container (max-width: 440px) {
+@container (max-width: 420px) {
   .mp-heatmap .mp-read {
     height: 107px;
   }
