@@ -152,7 +152,7 @@ function render({ model, el }: RenderProps<Traits>): () => void {
   const draw = () => {
     title.textContent = model.get("title");
     step.textContent = model.get("step");
-    resume.textContent = model.get("resume");
+    resume.textContent = model.get("resume") || "Resume";
     show(resume, model.get("resume") !== "" && model.widget_manager !== null);
     const progress = Math.round(model.get("progress") * 100);
     fill.style.transform = `scaleX(${progress / 100})`;
