@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -15,14 +14,18 @@ from tests.browser import lab
 pytestmark = pytest.mark.browser
 QUICKSTART = "00_quickstart.ipynb"
 SOURCE = lab.ROOT / "tutorials" / QUICKSTART
+TALL = "\n".join(f"# line {k}" for k in range(60))
 
-_HOLD = """async (code) => {
+_HOLD = """(code) => {
   const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
   kernel.requestExecute({ code, store_history: false });
 }"""
 """Have the kernel busy, without waiting for its end."""
 _SCROLLED = "() => document.querySelector('.jp-WindowedPanel-outer').scrollTop"
-_PLACE = """() => {
+_TO_MIDDLE = "() => document.querySelectorAll('.jp-Cell')[1].scrollIntoView({ block: 'center' })"
+_SETTLED = "() => new Promise((resolve) => setTimeout(resolve, 500))"
+"""A timer that is set after the notebook's own and for longer goes off after it."""
+_FIRST_OUTPUT = """() => {
   const seen = (output) => output.textContent.trim() || output.querySelector('img, svg, canvas');
   const first = [...document.querySelectorAll('.jp-Notebook .jp-OutputArea-output')].find(seen);
   if (!first) return null;
@@ -33,18 +36,27 @@ _PLACE = """() => {
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """The quick start in a JupyterLab that nobody has used, with the settings of `make lab` and no others."""
+def unused(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Desk]:
+    """A JupyterLab that nobody has used, with the settings of `make lab` and no others."""
     folder = tmp_path_factory.mktemp("opening")
-    shutil.copy(SOURCE, folder / QUICKSTART)
     with lab.server(folder, settings={}) as address:
-        context = browser.new_context(viewport={"width": 1280, "height": 800})
-        made = context.new_page()
-        made.set_default_timeout(90_000)
-        made.goto(f"{address}/lab/tree/{QUICKSTART}")
-        lab.notebook_ready(made)
-        yield made
+        context = browser.new_context(base_url=address)
+        yield lab.Desk(context, address, folder)
         context.close()
+
+
+@pytest.fixture(scope="module")
+def page(unused: lab.Desk) -> Page:
+    """A page on which the notebooks are opened one after the other."""
+    shutil.copy(SOURCE, unused.folder / QUICKSTART)
+    unused.notebook("small.ipynb", TALL, cell_that_moves_the_view(), "print('first')", TALL, lab.BUSY)
+    return unused.page(1280, 800)
+
+
+def cell_that_moves_the_view() -> str:
+    """The quick start's first cell of code."""
+    cells = json.loads(SOURCE.read_text(encoding="utf-8"))["cells"]
+    return "".join(next(cell for cell in cells if cell["cell_type"] == "code")["source"])
 
 
 def run_all(page: Page) -> None:
@@ -55,13 +67,16 @@ def run_all(page: Page) -> None:
 
 def is_in_view(page: Page) -> bool:
     """Whether all of the first output is in the notebook's part of the window."""
-    place = page.evaluate(_PLACE)
+    place = page.evaluate(_FIRST_OUTPUT)
     return bool(place) and place["height"] > 5 and place["above"] <= 0 and place["below"] <= 0
 
 
 def test_the_file_browser_is_closed_and_opens_with_a_click(page: Page) -> None:
-    expect(page.locator("#filebrowser")).to_be_hidden()
+    page.goto(f"/lab/tree/{QUICKSTART}")
+    lab.notebook_ready(page)
+    page.evaluate(_SETTLED)
     assert page.evaluate("window.jupyterapp.shell.leftCollapsed && window.jupyterapp.shell.rightCollapsed")
+    expect(page.locator("#filebrowser")).to_be_hidden()
     folder = page.locator(".jp-SideBar.jp-mod-left .lm-TabBar-tab[data-id=filebrowser]")
     folder.click()
     expect(page.locator("#filebrowser").get_by_text(QUICKSTART)).to_be_visible()
@@ -70,12 +85,71 @@ def test_the_file_browser_is_closed_and_opens_with_a_click(page: Page) -> None:
 
 
 def test_run_all_of_the_quick_start_leaves_its_first_output_in_view(page: Page) -> None:
-    first = next(cell for cell in json.loads(SOURCE.read_text())["cells"] if cell["cell_type"] == "code")
     run_all(page)
-    page.wait_for_function(_PLACE, timeout=300_000)
     expect(page.locator(".jp-Notebook .jp-OutputArea-output img").first).to_be_visible(timeout=300_000)
-    assert is_in_view(page), (page.evaluate(_PLACE), first["source"])
+    assert is_in_view(page), page.evaluate(_FIRST_OUTPUT)
     page.screenshot(path=lab.SHOTS / "opening-run-all.png")
-    expect(page.get_by_text("parts found by rule").first).to_be_attached(timeout=300_000)
-    assert is_in_view(page), page.evaluate(_PLACE)
-    assert page.locator(".Toastify__toast").count() == 0
+    third = page.locator(".jp-CodeCell .jp-InputPrompt").nth(2)
+    expect(third).to_have_text(lab.NUMBERED, timeout=300_000)
+    assert is_in_view(page), page.evaluate(_FIRST_OUTPUT)
+
+
+def test_nothing_asks_about_news(page: Page) -> None:
+    assert page.locator(".Toastify__toast").all_text_contents() == []
+
+
+@pytest.mark.parametrize("moved", ["no", "scrolled", "clicked"])
+def test_the_view_moves_only_if_nobody_has_moved_it(page: Page, unused: lab.Desk, moved: str) -> None:
+    unused.end_kernels()
+    lab.open_notebook(page, unused.address, "small.ipynb")
+    lab.command(page, "notebook:clear-all-cell-outputs")
+    page.evaluate(_HOLD, lab.BUSY.replace("busy", "held"))
+    run_all(page)
+    page.wait_for_function(f"({_SCROLLED})() > 500")
+    box = page.locator(".jp-WindowedPanel-outer").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 300, box["y"] + 100)
+    if moved == "scrolled":
+        page.mouse.wheel(0, -800)
+    if moved == "clicked":
+        page.mouse.wheel(0, -200)  # the last cell stays in the window
+        page.evaluate(_SETTLED)
+        page.mouse.click(box["x"] + 300, box["y"] + 100)
+        assert page.locator(".jp-Cell").nth(3).evaluate("cell => cell.matches('.jp-mod-active')")
+    release(page, unused, "held")
+    expect(page.get_by_text("first", exact=True)).to_be_attached()
+    page.evaluate(_SETTLED)
+    shown = is_in_view(page)
+    release(page, unused, "busy")
+    expect(page.locator(".jp-CodeCell .jp-InputPrompt").last).to_have_text(lab.NUMBERED)
+    assert shown == (moved == "no")
+
+
+def test_a_saved_notebook_opens_at_its_top(page: Page, unused: lab.Desk) -> None:
+    context = "window.jupyterapp.shell.currentWidget.context"
+    page.evaluate(f"() => {context}.save()")
+    page.wait_for_function(f"!{context}.model.dirty")
+    lab.open_notebook(page, unused.address, "small.ipynb")
+    expect(page.locator(".jp-RenderedJavaScript")).to_be_attached()
+    page.evaluate(_SETTLED)
+    assert page.evaluate(_SCROLLED) == 0
+
+
+def test_a_cell_that_is_run_by_itself_leaves_the_view(page: Page) -> None:
+    lab.finish_cell(page, 1)
+    page.evaluate(_SETTLED)
+    page.evaluate(_TO_MIDDLE)
+    page.evaluate(_SETTLED)
+    before = page.evaluate(_SCROLLED)
+    lab.finish_cell(page, 1)
+    page.evaluate(_SETTLED)
+    assert page.evaluate(_SCROLLED) == before > 0
+
+
+def release(page: Page, desk: lab.Desk, name: str) -> None:
+    """End the cell that keeps the kernel busy, once it has begun."""
+    for _ in range(600):
+        if (desk.folder / name).exists():
+            break
+        page.wait_for_timeout(100)
+    (desk.folder / name).unlink()

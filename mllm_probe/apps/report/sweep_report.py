@@ -56,8 +56,8 @@ _READING = (
     "Peak · spread, at the right of the map: the layer of the largest effect v, and the participation ratio "
     "(Σv)² / Σv² over the layers whose effect has the sign of that peak, in layers: 1 where one layer carries the "
     "effect, L where L layers carry it equally. Noise at weak layers raises it.",
-    "Late layers can be made to say anything by repeating a word: rank cells by the score of their answers, and read "
-    "the answers.",
+    "Where every new token is steered, an answer may repeat one word, most of all at late layers: rank cells by the "
+    "score of their answers, and read the answers.",
 )
 
 
