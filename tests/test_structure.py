@@ -434,3 +434,14 @@ def test_what_drives_a_browser_is_marked_and_in_its_folder():
         file for file in (ROOT / "tests").rglob("test_*.py") if "mark.browser" in file.read_text(encoding="utf-8")
     }
     assert marked - {Path(__file__)} == set((ROOT / "tests" / "browser").glob("test_*.py"))
+
+
+def test_nothing_that_a_user_reads_names_a_model_that_is_not_shipped():
+    from mllm_probe.apps.emoji.emoji_run import MODEL
+    from mllm_probe.models import bundled_folder
+
+    read = [ROOT / name for name in ("Makefile", "README.md", "NOTICE", "binder/postBuild")]
+    read += [*(ROOT / "docs").glob("*.md"), *(ROOT / "tutorials").glob("*.ipynb"), *PACKAGE.rglob("*.py")]
+    trainer = PACKAGE / "apps" / "emoji"
+    naming = [str(file) for file in read if trainer not in file.parents and MODEL in file.read_text(encoding="utf-8")]
+    assert bundled_folder(MODEL) is not None or naming == []

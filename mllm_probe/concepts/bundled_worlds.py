@@ -1,4 +1,4 @@
-"""Concept libraries that suit the bundled models: the world that each was trained on."""
+"""Concept libraries that suit a model: the world that a bundled one was trained on, emoji for any other."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 from mllm_probe.concepts.drawn import emoji, scenes
 from mllm_probe.concepts.library import ConceptLibrary
 from mllm_probe.emoji.lexicon import FIRST_CONCEPTS
-from mllm_probe.models.bundled import ASSEMBLED, bundled_folder
+from mllm_probe.models.bundled import bundled_names
 
 PAIRS = 24
 """Pairs of each concept: half make the vectors, half are steered and reported on."""
+FIRST_LOOK_PAIRS = 12
+"""The same for a model that is not bundled, which may be large; `check` needs six held-out ones for its verdict."""
 _MADE_BY = {"scenes": scenes, "emoji": emoji}
 
 
@@ -34,24 +36,24 @@ class MapSettings:
     neutral: int = 14
 
 
-_MAPS = {
-    "scenes": MapSettings(tokens=("last_prompt",)),
-    "emoji": MapSettings(tokens=("image",), strengths=(0.5, 1.0), neutral=8),
-}
-"""The drawn scenes are steered at the last prompt token: pushed at every new token too, their answers repeat the word
-at late blocks (16 concepts × 5 images, strength 1, layer 7: named without repetition .99 at the last token, .19 at
-both). A language model that sees is steered at its image tokens: a push of the last token breaks its sentences."""
+_MAPS = {"scenes": MapSettings(tokens=("last_prompt",))}
+"""By world. The drawn scenes are steered at the last prompt token: pushed at every new token too, their answers repeat
+the word at late blocks (16 concepts × 5 images, strength 1, layer 7: named without repetition .99 at the last token, .19
+at both)."""
 
 
 def map_settings(model: str) -> MapSettings:
     """Return how the lab's map steers a model of this name."""
-    trained_on = world_of(model) if model in ASSEMBLED or bundled_folder(model) is not None else ""
-    return _MAPS.get(trained_on, MapSettings())
+    return _MAPS.get(world_of(model), MapSettings())
 
 
 def world_of(model: str) -> str:
-    """Return the world whose images suit a model of this name: "emoji" or, as for all others, "scenes"."""
-    return "emoji" if model in ASSEMBLED else "scenes"
+    """Return the world whose images suit a model of this name.
+
+    "scenes" for bundled models and those of another seed, whose names begin alike; "emoji", artwork that models of the
+    Hub have seen, for all others.
+    """
+    return "scenes" if model.startswith(tuple(bundled_names())) else "emoji"
 
 
 @dataclass(frozen=True)
@@ -74,22 +76,22 @@ class LibraryCall:
         return _MADE_BY[self.function](**self.arguments)
 
 
-def library_call(model: str, pairs: int = PAIRS) -> LibraryCall | None:
-    """Call that makes the library with which a bundled model is shown, and for which its settings are recommended.
+def library_call(model: str, pairs: int | None = None) -> LibraryCall:
+    """Call that makes the library with which a model is shown, and for which a bundled one's settings are recommended.
 
     Parameters
     ----------
     model : str
         Name of a model.
-    pairs : int
+    pairs : int, optional
         Of each concept.
 
     Returns
     -------
-    LibraryCall or None
-        All concepts of the drawn world, or two dozen of all categories of the emoji world; None for a model that is
-        not bundled.
+    LibraryCall
+        All concepts of the drawn world for a model that was trained on it, else two dozen of all categories of the
+        emoji world.
     """
     if world_of(model) == "emoji":
-        return LibraryCall("emoji", {"concepts": list(FIRST_CONCEPTS), "pairs": pairs})
-    return None if bundled_folder(model) is None else LibraryCall("scenes", {"pairs": pairs})
+        return LibraryCall("emoji", {"concepts": list(FIRST_CONCEPTS), "pairs": pairs or FIRST_LOOK_PAIRS})
+    return LibraryCall("scenes", {"pairs": pairs or PAIRS})

@@ -23,6 +23,8 @@ from mllm_probe.vectors.pooling import Progress
 _SHOWN = 6
 MINIMUM_GAP = 0.5
 """Nats by which the images of a concept must raise its word over their counterparts, on average."""
+NOT_TOLD_APART = "the model does not tell its images apart"
+_NOT_SCORED = "no word for it can be scored in this model"
 
 
 def check(
@@ -110,6 +112,14 @@ def told_apart(seen: xr.Dataset) -> str:
         return f"fewer than {LEAST_IMAGES} images of each concept: not known which the model tells apart"
     listed = f"; not {', '.join(unfit[:_SHOWN])}{', …' if len(unfit) > _SHOWN else ''}" if unfit else ""
     return f"tells {int(fit.sum())} of {fit.size} concepts apart{listed}"
+
+
+def unfit_concepts(seen: xr.Dataset) -> dict[str, str]:
+    """Concepts of a `check` that are not fit to be studied, each with why; none of those with too few images."""
+    known = (seen["positives"] >= LEAST_IMAGES) & (seen["negatives"] >= LEAST_IMAGES)
+    unfit = seen.sel({CONCEPT: (known & ~seen["fit"]).values})
+    reasons = np.where(np.isfinite(unfit["gap"].values), NOT_TOLD_APART, _NOT_SCORED)
+    return dict(zip(unfit[CONCEPT].values.tolist(), reasons.tolist(), strict=True))
 
 
 def scoring_vectors(model: ProbeModel, library: ConceptLibrary) -> xr.Dataset:

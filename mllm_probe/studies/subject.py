@@ -13,6 +13,7 @@ from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.concepts.bundled_worlds import library_call
 from mllm_probe.models import ProbeModel
 from mllm_probe.models.argument_checks import described
+from mllm_probe.models.bundled import bundled_folder
 from mllm_probe.schema import CONCEPT, FIT_IMAGE
 from mllm_probe.studies.fitness import check
 
@@ -112,13 +113,12 @@ def _some_of(library: ConceptLibrary) -> ConceptLibrary:
 def library_of(model: ProbeModel, library: ConceptLibrary | None) -> ConceptLibrary:
     """Return the library given, or that of a bundled model."""
     if library is None:
-        made = library_call(model.name)
-        if made is None:
+        if bundled_folder(model.name) is None:
             raise ValueError(
                 f"'{model.name}' is not a bundled model, so a study needs to know which concepts to look at: give "
                 "library=mp.concepts.from_folder(…), from_hub(…), scenes() or emoji()."
             )
-        return made()
+        return library_call(model.name)()
     if not isinstance(library, ConceptLibrary):
         raise TypeError(
             f"library: expected a concept library (mp.concepts.scenes, from_folder …); got {described(library)}."

@@ -299,6 +299,13 @@ def test_a_source_that_is_not_there(pin: PinnedDecoder, tmp_path: Path) -> None:
         fetch(pin, tmp_path / "nowhere.whl")
 
 
+def test_the_list_has_the_models_that_there_are_and_nothing_to_fetch(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [line.split()[0] for line in model_list().strip().splitlines()]
+    assert names == ["model", "scenes-16l", "scenes-4l", "scenes-8l"]
+    assert main(["models", "get", "emoji-135m"]) == 2
+    assert "There is nothing called 'emoji-135m' to fetch" in capsys.readouterr().err
+
+
 def test_the_list_and_the_command(
     pin: PinnedDecoder, wheel: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ from scipy import stats
 
 import mllm_probe as mp
 from mllm_probe.metrics.text import named
-from mllm_probe.studies.fitness import told_apart
+from mllm_probe.studies.fitness import told_apart, unfit_concepts
 from mllm_probe.studies.subject import CHECKED_PAIRS, subject_of
 
 
@@ -61,6 +61,20 @@ def test_a_sentence_says_what_is_told_apart(model, library):
     seen["fit"][1] = False
     assert told_apart(seen) == "tells 2 of 3 concepts apart; not neon"
     assert told_apart(seen.assign(positives=seen.positives * 0 + 5)).startswith("fewer than 6 images")
+
+
+def test_what_is_not_fit_has_a_reason_and_nothing_is_said_of_too_few_images(model, library):
+    seen = mp.check(model, library)
+    assert unfit_concepts(seen) == {}
+    seen["fit"][:2] = False
+    seen["gap"][0] = np.nan
+    first, second, _ = library
+    assert unfit_concepts(seen) == {
+        first: "no word for it can be scored in this model",
+        second: "the model does not tell its images apart",
+    }
+    seen["negatives"][1] = 5
+    assert list(unfit_concepts(seen)) == [first]
 
 
 def test_progress_is_told_and_ends_the_run_by_an_error(model, library):

@@ -130,11 +130,6 @@ def test_explore_opens_a_study_alone_and_no_setting_of_a_lab_with_it():
         mp.explore(fakes.effect())
 
 
-def test_another_model_needs_a_library():
-    with pytest.raises(ValueError, match="'fake-8l' is not a bundled model.*give library="):
-        mp.explore(MODEL)
-
-
 def test_the_lab_fills_itself_with_a_real_model(tiny):
     library = mp.concepts.scenes(concepts=["cat", "neon", "symmetry"], pairs=4)
     before = set(threading.enumerate())

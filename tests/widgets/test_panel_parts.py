@@ -285,8 +285,8 @@ def test_a_new_scene_is_the_same_for_its_seed(panel):
 def test_the_code_of_a_picture_draws_it_again():
     import mllm_probe as mp
 
-    drawn = [drawn_choice(5), *choices_from(scenes(concepts=["cat", "neon"], pairs=2))]
-    of_emoji = [drawn_choice(5, "emoji-135m"), *choices_from(None, "emoji-135m")]
+    drawn = [drawn_choice(5, "scenes-4l"), *choices_from(scenes(concepts=["cat", "neon"], pairs=2))]
+    of_emoji = [drawn_choice(5, "org/name"), *choices_from(None, "org/name")]
     assert all(isinstance(choice.source.source.scene, mp.emoji.EmojiScene) for choice in of_emoji[1:])
     for choice in (*drawn, *of_emoji):
         space = {"mp": mp}

@@ -19,6 +19,7 @@ export function cells(): Cells {
     concepts: ["cat", "line_art", "<b>dog</b>"],
     categories: ["entity", "style", "entity"],
     groups: GROUPS,
+    unfit: {},
     layers: [0, 1, 2, 3],
     depths: [0.25, 0.5, 0.75, 1],
     strengths: [-1, 1],

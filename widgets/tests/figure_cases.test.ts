@@ -62,6 +62,7 @@ function cells(): Cells {
   return {
     concepts: cells.concepts,
     categories: cells.categories,
+    unfit: {},
     groups: cells.row_groups as RowGroup[],
     layers: cells.layers,
     depths: [],

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { Pen } from "../src/base/canvas";
 import { diverging, luminance, type Theme } from "../src/base/theme";
 import { paintMarks } from "../src/heatmap/cell_marks";
+import { Names } from "../src/heatmap/labels";
 import { cellAt, edgesAt, layerAt, layoutMap, move } from "../src/heatmap/layout";
 import { type Cells, floats, indexOf, nearest, profile } from "../src/heatmap/map_cells";
 import { paintColumnProfile, paintMargin } from "../src/heatmap/margins";
@@ -140,6 +141,14 @@ describe("readout", () => {
       "one more draw of on-manifold directions (in which activations differ) may reach",
     );
   });
+  it("says why a concept is grey, measured or not", () => {
+    const grey = { ...cells(), unfit: { cat: "not told apart" } };
+    for (const some of [grey, { ...grey, value: new Float32Array(0) }]) {
+      const text = (concept: number) => readout(some, { concept, layer: 0 }, 1, units).map((piece) => piece.text);
+      expect(text(0)[3]).toBe("not told apart");
+      expect(text(1)).not.toContain("not told apart");
+    }
+  });
   it("says when a cell has not been run", () => {
     const empty = { ...cells(), value: new Float32Array(0) };
     const text = readout(empty, { concept: 0, layer: 0 }, 0, units).map((piece) => piece.text);
@@ -207,6 +216,18 @@ describe("marks", () => {
       expect(strokes[0]?.[1]).toBeGreaterThan(strokes[1]?.[1] ?? 9);
     }
     vi.unstubAllGlobals();
+  });
+});
+
+describe("names", () => {
+  it("are grey where the concept is", () => {
+    const painted: Record<string, string> = {};
+    const pen = { fillStyle: "", fillText: (text: string) => (painted[text] = pen.fillStyle) };
+    const measured = Object.assign(pen, { measureText: () => ({ width: 9 }) }) as unknown as Pen;
+    const layout = layoutMap(GROUPS, 4, { width: 700, nameWidth: 60 });
+    const scene = { cells: { ...cells(), unfit: { line_art: "why" } }, layout, selection: null } as unknown as Scene;
+    new Names().paint(measured, scene, { ink: "black", faint: "grey" } as Theme);
+    expect(painted).toEqual({ cat: "black", line_art: "grey", "<b>dog</b>": "black" });
   });
 });
 

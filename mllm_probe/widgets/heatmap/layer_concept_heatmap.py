@@ -117,6 +117,8 @@ class LayerConceptHeatmap(ProbeWidget):
         `mllm_probe.studies.reasons.REASONS`) and ``reached_by`` (place in ``controls``, else NaN); ``control``,
         ``control_low``, ``control_high`` hold one after the other for each of ``controls``, as differences from
         unsteered.
+    unfit : dict of str to str
+        Concepts whose names are greyed, each with why, such as those that `mllm_probe.check` finds not fit.
     note, caption : str
         Legend of the marks, and how many cells of the whole grid pass.
     least_images : int
@@ -141,6 +143,7 @@ class LayerConceptHeatmap(ProbeWidget):
     concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
     row_groups = traitlets.List(traitlets.List()).tag(sync=True)
+    unfit = traitlets.Dict(traitlets.Unicode(), traitlets.Unicode()).tag(sync=True)
     layers = traitlets.List(traitlets.Int()).tag(sync=True)
     relative_depths = traitlets.List(traitlets.Float()).tag(sync=True)
     strengths = traitlets.List(traitlets.Float()).tag(sync=True)

@@ -15,7 +15,7 @@ from traitlets.utils.bunch import Bunch
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.metrics.statistics import LEAST_IMAGES
 from mllm_probe.models import ProbeModel
-from mllm_probe.studies.fitness import check, told_apart
+from mllm_probe.studies.fitness import check, told_apart, unfit_concepts
 from mllm_probe.studies.fluent_doses import PERPLEXITY
 from mllm_probe.widgets.base.probe_widget import guarded, sentence
 from mllm_probe.widgets.base.sharing import Shared
@@ -297,6 +297,8 @@ class Explore(Shared, ipywidgets.VBox):
 
         try:
             seen = check(self._model, library, self.panel.prompt, progress=report)
+            for widget in (self.heatmap, self.panel):
+                widget.publish_changed({"unfit": unfit_concepts(seen)})
             self.bar.publish(title=f"{self._title} · {told_apart(seen)}")
         except _StoppedError:
             self.bar.publish(title=self._title)

@@ -8,7 +8,7 @@ from typing import Any, overload
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary, neutral_images
-from mllm_probe.concepts.bundled_worlds import LibraryCall, library_call, map_settings
+from mllm_probe.concepts.bundled_worlds import library_call, map_settings
 from mllm_probe.loading import load
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.bundled import bundled_folder
@@ -64,8 +64,8 @@ def explore(
         and takes no further arguments; ``lab.show_study(study)`` opens it within a lab.
     library : ConceptLibrary, optional
         Concepts to look at; half of the pairs make the vectors, images of the other half are steered.
-        Bundled models come with the drawn scenes, ``"emoji-135m"`` with two dozen concepts of emoji; for another model
-        a library is needed.
+        By default the drawn scenes for a bundled model, and for any other two dozen concepts of emoji, 12 pairs of
+        each; those that the model does not tell apart are greyed once the map is filled.
     images : optional
         Images for the panel; held-out ones of the library by default.
     prompt : str, optional
@@ -92,7 +92,7 @@ def explore(
     TypeError
         If a study is given with a library or images.
     ValueError
-        If the model is not a bundled one and no library is given, or a dataset is no study.
+        If a dataset is no study.
     """
     if isinstance(model, xr.Dataset):
         return _study(model, library=library, images=images, prompt=prompt, tokens=tokens, strengths=strengths)
@@ -107,7 +107,7 @@ def explore(
     named, made = model if isinstance(model, str) else None, None
     model = load(model) if isinstance(model, str) else model
     if library is None:
-        made = _own_library(model)
+        made = library_call(model.name)
         library = made()
     fit, held_out = library.split(seed=seed)
     pictures = pictures_from(held_out)
@@ -184,13 +184,3 @@ def _model_line(model: ProbeModel, named: str | None) -> str:
     if bundled_folder(model.name) is not None:
         return f"model = mp.load({model.name!r})"
     return f"# model: {' '.join(str(model.name).split())}, as given"
-
-
-def _own_library(model: ProbeModel) -> LibraryCall:
-    made = library_call(model.name)
-    if made is None:
-        raise ValueError(
-            f"'{model.name}' is not a bundled model, so explore() needs to know which concepts to look at: give "
-            "library=mp.concepts.from_folder(…), from_hub(…) or scenes()."
-        )
-    return made

@@ -46,7 +46,7 @@ class LabRecipe:
 
 
 def library_line(made: LibraryCall) -> str:
-    """Line that makes a bundled model's library."""
+    """Line that makes the library that a model comes with."""
     return f"library = mp.concepts.{made.function}({_keywords(made.arguments)})"
 
 

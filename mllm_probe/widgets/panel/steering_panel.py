@@ -111,6 +111,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     image, prompt, concept, second, second_strength, layer, window, strength, scope, patches, positions, seed
         The setting, as `Setting` describes it; each may be set from Python and starts a new generation. Setting
         ``layer`` alone makes a window of one.
+    unfit : dict of str to str
+        Concepts that are greyed in the menus, each with why, such as those that `mllm_probe.check` finds not fit.
     words : dict of str to list of str
         What counts as naming each concept, and ``negations``, which negate a mention a few words after them (list of
         str). Setting either marks the answers shown, the pins and the recorded answers anew.
@@ -151,6 +153,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     concepts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    unfit = traitlets.Dict(traitlets.Unicode(), traitlets.Unicode()).tag(sync=True)
     words = traitlets.Dict(traitlets.List(traitlets.Unicode()), traitlets.Unicode()).tag(sync=True)
     negations = traitlets.List(traitlets.Unicode(), list(NEGATIONS)).tag(sync=True)
     layers = traitlets.List(traitlets.Int()).tag(sync=True)

@@ -210,7 +210,7 @@ function s(n,t={},...e){let r=document.createElement(n);for(let[i,o]of Object.en
   transform: scaleX(0);
   transform-origin: left;
 }
-`;function S(n,t){t.id||=M("control");let e=s("b"),r=s("label",{class:"mp-label",for:t.id},n," ",e);return{element:s("div",{},r,t),value:e}}function nt(n,t,e){let r=new Map,i=[];for(let o of t){let a=s("option",{value:o.value},o.label);if(!o.group){i.push(a);continue}let l=r.get(o.group)??s("optgroup",{label:X(o.group)});r.has(o.group)||i.push(l),r.set(o.group,l),l.append(a)}n.replaceChildren(...i),n.value=e}function rt(n,t){let[e,r]=[Number(n.min),Number(n.max)],i=Math.max(0,Math.min(1,(t-e)/Math.max(1e-9,r-e)));return`calc(${(100*i).toFixed(2)}% + ${(8-16*i).toFixed(2)}px)`}function it(n,t,e){n.style.setProperty("--from",rt(n,Math.min(t,e))),n.style.setProperty("--to",rt(n,Math.max(t,e)))}var ot=`.mp-inside .mp-inside-state {
+`;function S(n,t){t.id||=M("control");let e=s("b"),r=s("label",{class:"mp-label",for:t.id},n," ",e);return{element:s("div",{},r,t),value:e}}function nt(n,t,e){let r=new Map,i=[];for(let o of t){let a=s("option",{value:o.value,class:o.unfit&&"mp-unfit"},o.label);if(!o.group){i.push(a);continue}let l=r.get(o.group)??s("optgroup",{label:X(o.group)});r.has(o.group)||i.push(l),r.set(o.group,l),l.append(a)}n.replaceChildren(...i),n.value=e}function rt(n,t){let[e,r]=[Number(n.min),Number(n.max)],i=Math.max(0,Math.min(1,(t-e)/Math.max(1e-9,r-e)));return`calc(${(100*i).toFixed(2)}% + ${(8-16*i).toFixed(2)}px)`}function it(n,t,e){n.style.setProperty("--from",rt(n,Math.min(t,e))),n.style.setProperty("--to",rt(n,Math.max(t,e)))}var ot=`.mp-inside .mp-inside-state {
   color: var(--mp-faint);
   font-size: 12px;
 }

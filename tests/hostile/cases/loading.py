@@ -129,6 +129,7 @@ _NAMES: dict[Any, str] = {
     "..": "Expected a folder with a model",
     "/": "Expected a folder with a model",
     "nope": "There is no bundled model 'nope'",
+    "emoji-135m": "There is no bundled model 'emoji-135m'",
     "scenes-8l/": "There is no bundled model",
     "../scenes-8l": "Expected a folder with a model",
     "/etc/passwd": "Expected a folder with a model",

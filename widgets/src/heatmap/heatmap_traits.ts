@@ -6,6 +6,7 @@ export interface Traits {
   concepts: string[];
   categories: string[];
   row_groups: RowGroup[];
+  unfit: Record<string, string>;
   layers: number[];
   relative_depths: number[];
   strengths: number[];
@@ -83,7 +84,7 @@ export const NUMBERS = [
   ...["values", "low", "high", "n", "clear", "control", "control_low", "control_high", "off_target"],
   ...["q", "marks", "reason", "reached_by", "caption", "least_images"],
   ...["strengths", "unit", "strength_unit", "controls", "provenance", "has_off_target", "off_target_at"],
-  ...["peak_layer", "participation_ratio", "mean_over_concepts", "categories"],
+  ...["peak_layer", "participation_ratio", "mean_over_concepts", "categories", "unfit"],
   ...["limit", "note", "recipe", "off_target_limit", "answered"],
 ];
 /** Traits that say what can be chosen, and what is. */
@@ -109,6 +110,7 @@ export function readCells(model: Model): Cells {
     concepts: model.get("concepts"),
     categories: model.get("categories"),
     groups: model.get("row_groups"),
+    unfit: model.get("unfit"),
     layers: model.get("layers"),
     depths: model.get("relative_depths"),
     strengths: model.get("strengths"),

@@ -87,14 +87,15 @@ export class Names {
 
   paint(pen: Pen, { layout, cells, hover, selection }: Scene, theme: Theme): void {
     pen.textAlign = "right";
-    pen.fillStyle = theme.ink;
     const chosen = hover?.concept ?? selection?.concept;
     for (const bold of [false, true]) {
       pen.font = `${bold ? "600 " : ""}${layout.fontSize}px ${theme.font}`;
       for (const row of layout.rows) {
         if ((row.concept === chosen) !== bold) continue;
-        const name = this.fitting(pen, bold, row.concept, cells.concepts[row.concept] ?? "", layout.nameRoom);
-        pen.fillText(name, layout.left - 7, row.y + layout.rowHeight / 2);
+        const name = cells.concepts[row.concept] ?? "";
+        pen.fillStyle = cells.unfit[name] ? theme.faint : theme.ink;
+        const cut = this.fitting(pen, bold, row.concept, name, layout.nameRoom);
+        pen.fillText(cut, layout.left - 7, row.y + layout.rowHeight / 2);
       }
     }
   }

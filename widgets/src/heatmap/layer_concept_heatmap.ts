@@ -316,6 +316,7 @@ class View {
     const count = running ? `${percent} %` : status === "idle" ? "" : stopped;
     if (this.count.textContent !== count) this.count.textContent = count;
     this.root.dataset.status = status;
+    this.root.dataset.unfit = String(Object.keys(this.cells.unfit).length > 0);
     this.bar.dataset.done = String(!running);
     this.bar.setAttribute("aria-valuenow", percent);
     (this.bar.firstElementChild as HTMLElement).style.transform = `scaleX(${progress})`;

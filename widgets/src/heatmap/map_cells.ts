@@ -3,6 +3,8 @@
 export interface Cells {
   concepts: string[];
   categories: string[];
+  /** Why a concept is greyed, by its name. */
+  unfit: Record<string, string>;
   /** Rows from top to bottom: the words of a category and the places of its concepts. */
   groups: RowGroup[];
   layers: number[];

@@ -40,7 +40,7 @@ export class Painter {
     if (this.stale) this.paintData(scene, theme);
     this.stale = false;
     const { cells, layout, columns, selection, hover, focused } = scene;
-    const around = [cells.concepts, cells.layers, layout, theme, columns, selection, hover, focused];
+    const around = [cells.concepts, cells.layers, layout, theme, columns, selection, hover, focused, cells.unfit];
     if (around.every((one, i) => one === this.around[i])) return;
     if (around.slice(0, KEPT).some((one, i) => one !== this.around[i])) this.names.forget();
     this.around = around;

@@ -32,6 +32,8 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
     ...(units.window ? [{ text: `window ${units.window.join("–")}`, kind: "soft" } as const] : []),
     { text: `${dose(cells.strengths[strength] ?? 0)} ${strengthUnit(units.strengthUnit)}`, kind: "soft" },
   ];
+  const unfit = cells.unfit[cells.concepts[cell.concept] ?? ""];
+  if (unfit) pieces.push({ text: unfit, kind: "soft" });
   if (!Number.isFinite(value)) return [...pieces, { text: "not run yet, or not defined here", kind: "soft" }];
   pieces.push({ text: `${signed(value, digits)}${unit}`, kind: "strong" });
   const between = (low: number, high: number) => `[${signed(low, digits)}, ${signed(high, digits)}]`;

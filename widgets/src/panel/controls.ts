@@ -6,6 +6,8 @@ export interface Option {
   value: string;
   label: string;
   group?: string;
+  /** Grey, and chosen as every other. */
+  unfit?: boolean;
 }
 
 /** A label above a control, with a place for the current value in bold. */
@@ -21,7 +23,7 @@ export function fillSelect(select: HTMLSelectElement, options: Option[], value: 
   const groups = new Map<string, HTMLOptGroupElement>();
   const nodes: HTMLElement[] = [];
   for (const option of options) {
-    const node = h("option", { value: option.value }, option.label);
+    const node = h("option", { value: option.value, class: option.unfit && "mp-unfit" }, option.label);
     if (!option.group) {
       nodes.push(node);
       continue;

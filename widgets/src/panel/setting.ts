@@ -35,6 +35,7 @@ export interface Pin {
 export interface Traits extends Settings {
   concepts: string[];
   categories: string[];
+  unfit: Record<string, string>;
   words: Record<string, string[]>;
   negations: string[];
   layers: number[];

@@ -18,6 +18,8 @@ export class Steer {
   readonly element: HTMLElement;
   private readonly concept = h("select", { class: "mp-wide", "data-testid": "concept" });
   private readonly second = h("select", { class: "mp-wide", "data-testid": "second" });
+  /** Why the chosen concept is grey. */
+  private readonly unfit = h("p", { class: "mp-note", "data-testid": "unfit" });
   private readonly layer = h("input", { type: "range", step: 1, "data-testid": "layer" });
   private readonly last = h("select", { "data-testid": "window", "aria-label": "last layer of the window" });
   private readonly strength = h("input", { type: "range", "data-testid": "strength" });
@@ -39,7 +41,7 @@ export class Steer {
     const through = h("label", { class: "mp-through" }, "to layer", this.last);
     const layers = h("div", { class: "mp-over" }, this.layerBox.element, through);
     const doses = h("div", { class: "mp-over" }, this.strengthBox.element);
-    this.element = h("div", { class: "mp-steer" }, concepts, place("concept", "second"));
+    this.element = h("div", { class: "mp-steer" }, concepts, this.unfit, place("concept", "second"));
     this.element.append(layers, this.layerTicks, place("layer", "window"), doses, this.safe, this.strengthTicks);
     this.element.append(place("strength"), this.secondBox.element, place("second_strength"));
     this.listen();
@@ -64,10 +66,14 @@ export class Steer {
   /** What there is to choose from. */
   fill(): void {
     const { model } = this;
-    const categories = model.get("categories");
-    const options: Option[] = model
-      .get("concepts")
-      .map((name, i) => ({ value: name, label: name, group: categories[i] ?? "" }));
+    const [categories, unfit] = [model.get("categories"), model.get("unfit")];
+    const options: Option[] = model.get("concepts").map((name, i) => ({
+      value: name,
+      label: name,
+      group: unfit[name] ?? categories[i] ?? "",
+      unfit: name in unfit,
+    }));
+    options.sort((one, other) => Number(one.unfit) - Number(other.unfit));
     fillSelect(this.concept, options, model.get("concept"));
     fillSelect(this.second, [{ value: "", label: "none" }, ...options], model.get("second"));
     const layers = model.get("layers");
@@ -90,6 +96,10 @@ export class Steer {
     const [strength, other] = [model.get("strength"), model.get("second_strength")];
     this.concept.value = model.get("concept");
     this.second.value = model.get("second");
+    const unfit = model.get("unfit");
+    for (const select of [this.concept, this.second]) select.classList.toggle("mp-unfit", select.value in unfit);
+    this.unfit.textContent = unfit[this.concept.value] ?? "";
+    show(this.unfit, this.unfit.textContent !== "");
     const [first, last] = model.get("window");
     const each = first === last ? "" : ` at each of layers ${first}–${last}`;
     this.drawRange(this.strength, strength, this.strengthBox.value, `${signed(strength)} ${unit}${each}`);

@@ -22,6 +22,7 @@ type Name = keyof Traits & string;
 const CHOICES: Name[] = [
   "concepts",
   "categories",
+  "unfit",
   "layers",
   "suggestions",
   "scopes",
