@@ -216,7 +216,10 @@ def test_code_of_the_extending_page_runs():
     assert scope["out"].receipt.rows[1].relative_size > 0.1, "the operation of the page edits"
 
 
-def test_the_ten_lines_of_the_readme_run(capsys):
+def test_the_ten_lines_of_the_readme_name_the_concept_and_keep_the_image(capsys):
     (source,) = blocks(ROOT / "README.md")
-    exec(compile(source, "README.md", "exec"), {"__name__": "readme"})
-    assert "layer 4" in capsys.readouterr().out
+    scope = {"__name__": "readme"}
+    exec(compile(source, "README.md", "exec"), scope)
+    assert "layer 5" in capsys.readouterr().out
+    unsteered, steered, random = (set(answer.split(", ")) for answer in scope["out"].text)
+    assert steered == {"cat", *unsteered} and random == unsteered

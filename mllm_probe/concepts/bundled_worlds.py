@@ -38,8 +38,8 @@ class MapSettings:
 
 _MAPS = {"scenes": MapSettings(tokens=("last_prompt",))}
 """By world. The drawn scenes are steered at the last prompt token: pushed at every new token too, their answers repeat
-the word at late blocks (16 concepts × 5 images, strength 1, layer 7: named without repetition .99 at the last token, .19
-at both)."""
+the word at late blocks (16 concepts × 5 images, strength 1, layer 7: named without repetition .99 at the last token,
+.19 at both)."""
 
 
 def map_settings(model: str) -> MapSettings:
