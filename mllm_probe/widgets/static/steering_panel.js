@@ -308,6 +308,9 @@ function s(r,e={},...t){let n=document.createElement(r);for(let[i,o]of Object.en
   content: "";
 }
 .mp-panel .mp-fact[data-kind="named"]::before {
+  background: var(--mp-edge);
+}
+.mp-panel [data-row="steered"] .mp-fact[data-kind="named"]::before {
   border-color: var(--mp-good);
   background: var(--mp-good);
 }
