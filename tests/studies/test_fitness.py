@@ -111,3 +111,8 @@ def test_being_named_twice_by_chance_makes_no_concept_fit(model):
     seen = mp.check(shuffled, library).sel(concept="hatched")
     assert seen.gap > 0.5 and seen.gap_low > 0 and seen.named_positive > seen.named_negative
     assert seen.named_p > 0.05 and not seen.fit
+
+
+def test_a_study_of_another_model_is_told_which_concepts_to_look_at(tiny):
+    with pytest.raises(ValueError, match=r"'tiny-llava' is not a bundled model, so a study needs .*give library="):
+        mp.studies.atlas(tiny)
