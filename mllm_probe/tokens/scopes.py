@@ -88,8 +88,9 @@ def vector_scopes() -> tuple[str, ...]:
 
 
 def scope_label(scope: str) -> str:
-    """Label of a scope: the panel's where it offers it, else its names as they are."""
-    return dict(scope_choices()).get(scope, scope.replace("+", " + "))
+    """Label of a scope, which is the panel's where it offers it: names joined by ``+``; other words as they are."""
+    labels = dict(scope_choices())
+    return labels.get(scope) or " + ".join(labels.get(name, name) for name in scope.split("+"))
 
 
 def scope_choices() -> list[list[str]]:

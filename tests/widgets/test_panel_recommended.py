@@ -46,7 +46,7 @@ def test_it_stays_where_a_person_has_put_it(panel):
     fakes.set_by_hand(panel, 1, strength=0.5)
     fakes.set_by_hand(panel, 2, concept="neon")
     assert panel.wait(SOON) and place(panel) == ("image", 2, [2, 2], 0.5)
-    assert panel.advice == "Recommended for neon: last_prompt, layer 5, strength 2."
+    assert panel.advice == "Recommended for neon: last token, layer 5, strength 2."
     fakes.set_by_hand(panel, 3, concept="awe")
     assert panel.wait(SOON) and panel.advice == ""
 

@@ -92,6 +92,10 @@ describe("readout", () => {
       "n = 24 images",
     ]);
   });
+  it("says of a window that each of its layers has the dose", () => {
+    const text = readout(cells(), { concept: 1, layer: 2 }, 1, { ...units, window: [1, 3] }).map((piece) => piece.text);
+    expect(text.slice(1, 4)).toEqual(["layer 2", "window 1–3", "1 × residual norm at each"]);
+  });
   const verdict = (some: Partial<Cells>, concept = 1) =>
     readout({ ...cells(), ...some }, { concept, layer: 2 }, 1, units)
       .map((piece) => piece.text)

@@ -14,7 +14,7 @@ import xarray as xr
 from mllm_probe.schema import CONCEPT
 from mllm_probe.steering import Composition, Steering, compose
 from mllm_probe.studies.recommendation import Recommended
-from mllm_probe.tokens import scope_choices
+from mllm_probe.tokens import scope_choices, scope_label
 from mllm_probe.typing import TokenScope, Traits
 
 PAINTED = "painted"
@@ -160,7 +160,9 @@ def scopes_for(setting: Setting) -> list[list[str]]:
     """Value and label of each scope to choose from: the usual ones, those chosen by hand, and the present one."""
     known = scope_choices()
     known += [[scope, scope] for scope, held in _CHOSEN_BY_HAND.items() if chosen_any(getattr(setting, held))]
-    return known if setting.scope in {*dict(known), *_CHOSEN_BY_HAND} else [*known, [setting.scope, setting.scope]]
+    if setting.scope not in {*dict(known), *_CHOSEN_BY_HAND}:
+        known.append([setting.scope, scope_label(setting.scope)])
+    return known
 
 
 def controls_at(recommended: Recommended) -> Traits:
@@ -184,7 +186,7 @@ def advice_for(setting: Setting, recommended: Mapping[str, Recommended]) -> str:
             f"Recommended setting for {setting.concept}: score {one.score:.2f} on {one.n} other images "
             "(1: every answer names it, is fluent and keeps the image's content)."
         )
-    return f"Recommended for {setting.concept}: {one.scope}, layer {one.layer}, strength {one.strength:g}."
+    return f"Recommended for {setting.concept}: {scope_label(one.scope)}, layer {one.layer}, strength {one.strength:g}."
 
 
 def _is_at(setting: Setting, recommended: Recommended | None) -> bool:

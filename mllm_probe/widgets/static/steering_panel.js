@@ -407,18 +407,21 @@ function s(r,e={},...t){let n=document.createElement(r);for(let[i,o]of Object.en
 .mp-panel .mp-over {
   position: relative;
 }
-.mp-panel .mp-through,
 .mp-panel .mp-through {
+  position: absolute;
+  top: -4px;
+  right: 0;
   display: flex;
   align-items: center;
   gap: 6px;
-  top: -4px;
+  color: var(--mp-soft);
+  font-size: 12px;
 }
 .mp-panel .mp-through select {
   padding: 1px 4px;
   font-size: 12px;
 }
-.mp-panel .mp-over .mp-label {
+.mp-panel .mp-over:has(.mp-through) .mp-label {
   padding-right: 122px;
 }
 .mp-panel .mp-steer > .mp-over {

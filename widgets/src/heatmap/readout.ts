@@ -30,7 +30,10 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
     { text: `layer ${layerName(cells.layers[cell.layer]) || "–"}`, kind: "normal" },
     ...(units.byDepth ? [{ text: `depth ${(cells.depths[cell.layer] ?? 0).toFixed(2)}`, kind: "soft" } as const] : []),
     ...(units.window ? [{ text: `window ${units.window.join("–")}`, kind: "soft" } as const] : []),
-    { text: `${dose(cells.strengths[strength] ?? 0)} ${strengthUnit(units.strengthUnit)}`, kind: "soft" },
+    {
+      text: `${dose(cells.strengths[strength] ?? 0)} ${strengthUnit(units.strengthUnit)}${units.window ? " at each" : ""}`,
+      kind: "soft",
+    },
   ];
   const unfit = cells.unfit[cells.concepts[cell.concept] ?? ""];
   if (unfit) pieces.push({ text: unfit, kind: "soft" });
