@@ -27,19 +27,21 @@ class MapSettings:
         Scopes of `Steering`.
     strengths : tuple of float
         In residual norms.
+    first : float
+        The strength that is shown first.
     neutral : int
         Images that lack each concept.
     """
 
     tokens: tuple[str, ...] = ("last_prompt", "generated")
     strengths: tuple[float, ...] = (0.5, 1.0, 2.0)
+    first: float = 1.0
     neutral: int = 14
 
 
-_MAPS = {"scenes": MapSettings(tokens=("last_prompt",))}
-"""By world. The drawn scenes are steered at the last prompt token: pushed at every new token too, their answers repeat
-the word at late blocks (16 concepts × 5 images, strength 1, layer 7: named without repetition .99 at the last token,
-.19 at both)."""
+_MAPS = {"scenes": MapSettings(tokens=("last_prompt",), first=2.0)}
+"""By world. The drawn scenes are steered at the last prompt token, where a push may be large: pushed at every new token
+too, their answers repeat the word at late blocks (``make validate ARGS=doses``)."""
 
 
 def map_settings(model: str) -> MapSettings:

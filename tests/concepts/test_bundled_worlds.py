@@ -32,4 +32,5 @@ def test_drawn_models_are_shown_all_concepts_of_the_drawn_world():
 def test_drawn_models_are_steered_at_the_last_prompt_token_and_others_where_answers_grow_too():
     assert [map_settings(f"scenes-{blocks}l").tokens for blocks in (4, 8, 16)] == [("last_prompt",)] * 3
     assert map_settings("scenes-8l-seed1").tokens == ("last_prompt",)
+    assert map_settings("scenes-8l").first in map_settings("scenes-8l").strengths
     assert map_settings("org/name") == MapSettings() and MapSettings().tokens == ("last_prompt", "generated")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 import mllm_probe as mp
-from tests.validity import clicks, coverage, nulls, power, randomised, unlike
+from tests.validity import clicks, coverage, doses, nulls, power, randomised, unlike
 
 Row = tuple[str, ...]
 
@@ -174,10 +174,29 @@ def print_clicks(count: int, seed: int = 0) -> None:
     print(f"\nnames the concept, is not broken and keeps half of the content: {well} of {len(rows)}")
 
 
+def print_doses(images: int) -> None:
+    """Answers of scenes-8l by tokens, strength and layer."""
+    found = doses.measure("scenes-8l", images)
+    layers = sorted({layer for _, _, layer in found})
+    print(
+        "\nscenes-8l, every second concept: share of answers that name it, do not repeat words and keep half of the "
+        f"content; {images} held-out images without it\n"
+    )
+    table(
+        ("tokens", "strength", *(f"layer {layer}" for layer in layers)),
+        [
+            (tokens, f"{dose:g}", *(f"{found[tokens, dose, layer]:.2f}" for layer in layers))
+            for tokens in doses.TOKENS
+            for dose in doses.STRENGTHS
+        ],
+    )
+
+
 PARTS: dict[str, Callable[[bool], None]] = {
     "coverage": lambda quick: print_coverage(400 if quick else 4000),
     "nulls": lambda quick: print_nulls(1000 if quick else 5000),
     "map": lambda quick: print_map(12 if quick else None),
+    "doses": lambda quick: print_doses(1 if quick else 3),
     "clicks": lambda quick: print_clicks(5 if quick else 20),
     "power": lambda quick: print_power(2 if quick else 20),
     "randomised": lambda quick: print_randomised(1 if quick else 3, 2 if quick else 20),

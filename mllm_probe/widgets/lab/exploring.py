@@ -113,6 +113,7 @@ def explore(
     pictures = pictures_from(held_out)
     of_vectors: dict[str, Any] = {"tokens": ("last_prompt", "image"), "seed": seed, "probe_accuracy": False}
     usual = map_settings(model.name)
+    first = usual.first if strengths is None else first_strength(tuple(strengths))
     strengths = usual.strengths if strengths is None else tuple(strengths)
     scopes = usual.tokens if tokens is None else (tokens,) if isinstance(tokens, str) else tuple(tokens)
     of_grid: dict[str, Any] = {"strengths": strengths, "tokens": scopes, "metrics": ("logprob",), "draws": draws}
@@ -140,7 +141,7 @@ def explore(
     fluent = FluentDoses(panel, swept, prompt, strengths, scopes)
     lab = Explore(
         model,
-        LayerConceptHeatmap(layer=panel.layer, strength=first_strength(strengths)),
+        LayerConceptHeatmap(layer=panel.layer, strength=first),
         panel,
         held_out,
         recipe,
