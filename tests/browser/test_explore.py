@@ -193,7 +193,7 @@ def test_windows_go_both_ways(page: Page) -> None:
     expect(page.get_by_test_id("concept")).to_have_value("tree")
     expect(page.get_by_test_id("layer")).to_have_attribute("aria-valuetext", "layers 2 to 4")
     expect(page.get_by_test_id("receipt")).to_contain_text("tree: layers 2")
-    expect(page.locator(".mp-steer").get_by_text("residual norm at each of layers 2–4")).to_be_visible()
+    expect(page.locator(".mp-steer").get_by_text("residual norm at each of layers 2–4").first).to_be_visible()
     page.get_by_test_id("window").select_option("6")
     expect(page.get_by_test_id("heatmap-cell")).to_contain_text("tree · layer 2 · window 2–6")
     page.get_by_test_id("layer").focus()

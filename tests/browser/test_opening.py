@@ -106,11 +106,13 @@ def test_the_view_moves_only_if_nobody_has_moved_it(page: Page, unused: lab.Desk
     page.evaluate(_HOLD, lab.BUSY.replace("busy", "held"))
     run_all(page)
     page.wait_for_function(f"({_SCROLLED})() > 500")
+    page.evaluate(_SETTLED)  # the page scrolls some time after it was asked to
     box = page.locator(".jp-WindowedPanel-outer").bounding_box()
     assert box
     page.mouse.move(box["x"] + 300, box["y"] + 100)
     if moved == "scrolled":
         page.mouse.wheel(0, -800)
+        page.evaluate(_SETTLED)
     if moved == "clicked":
         page.mouse.wheel(0, -200)  # the last cell stays in the window
         page.evaluate(_SETTLED)
@@ -122,7 +124,7 @@ def test_the_view_moves_only_if_nobody_has_moved_it(page: Page, unused: lab.Desk
     shown = is_in_view(page)
     release(page, unused, "busy")
     expect(page.locator(".jp-CodeCell .jp-InputPrompt").last).to_have_text(lab.NUMBERED)
-    assert shown == (moved == "no")
+    assert shown == (moved == "no"), page.evaluate(_FIRST_OUTPUT) | {"scrolled": page.evaluate(_SCROLLED)}
 
 
 def test_a_saved_notebook_opens_at_its_top(page: Page, unused: lab.Desk) -> None:

@@ -24,6 +24,7 @@ from mllm_probe.widgets import LayerConceptHeatmap, SteeringPanel
 import mllm_probe.widgets.panel.steering_panel as panel_module
 from tests.widgets import fakes
 panel_module.stream = fakes.Streams()
+panel_module.LivePerplexity.ratios = lambda *_: [1.0] * 3
 model = fakes.FakeModel()
 heatmap = LayerConceptHeatmap(fakes.effect(hostile=True), concept="cat", layer=5)
 panel = SteeringPanel(model, fakes.vectors(model), concept="cat", layer=5)

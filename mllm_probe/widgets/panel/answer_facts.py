@@ -129,6 +129,7 @@ class LivePerplexity:
     model: ProbeModel
     examples: Mapping[str, Picture]
     _opened: tuple[tuple[object, ...], AnswerReader, list[ReferenceScorer]] | None = None
+    _level: int = logging.ERROR
 
     def ratios(
         self,
@@ -139,7 +140,7 @@ class LivePerplexity:
         answers: Sequence[Sequence[int]],
         steps: int,
     ) -> list[float] | None:
-        """Ratio of each answer's perplexity to the first one's; None, with the reason in the log, if that fails.
+        """Ratio of each answer's perplexity to the first one's; None if that fails, with the reason in the log.
 
         ``vectors`` have the concept's words, ``answers`` are token ids of at most ``steps`` tokens.
         """
@@ -153,8 +154,9 @@ class LivePerplexity:
                     answer_perplexity(*counted_logprobs(scorer.logprobs(asked), mentions, steps)) for scorer in scorers
                 ]
         except Exception:
-            logger.exception("the perplexity of a panel's answers could not be computed")
-            self._opened = None
+            # Once: a notebook shows what is logged below the cell, and the next answer may fail alike.
+            logger.log(self._level, "the perplexity of a panel's answers could not be computed", exc_info=True)
+            self._opened, self._level = None, logging.DEBUG
             return None
         smallest: list[float] = torch.stack([own / own[0] for own in read]).amin(0).tolist()
         return smallest
