@@ -111,7 +111,7 @@ def test_the_view_moves_only_if_nobody_has_moved_it(page: Page, unused: lab.Desk
     assert box
     page.mouse.move(box["x"] + 300, box["y"] + 100)
     if moved == "scrolled":
-        page.mouse.wheel(0, -800)
+        page.mouse.wheel(0, -1600)  # beyond the first output
         page.evaluate(_SETTLED)
     if moved == "clicked":
         page.mouse.wheel(0, -200)  # the last cell stays in the window
