@@ -185,6 +185,10 @@ def test_a_click_on_the_selected_cell_brings_the_panel_back_to_it(streams):
     assert linked.panel.wait(SOON) and linked.panel.strength == -0.75
     linked.select(picked=2)
     assert (linked.panel.strength, linked.panel.scope) == (1.0, "last_prompt")
+    fakes.set_by_hand(linked.panel, 2, scope="image")  # which the map does not follow
+    assert linked.panel.wait(SOON) and linked.panel.scope == "image"
+    linked.select(picked=3)
+    assert linked.panel.scope == "last_prompt"
     linked.close()
 
 
