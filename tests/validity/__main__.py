@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 import mllm_probe as mp
-from tests.validity import clicks, coverage, doses, nulls, power, randomised, unlike
+from tests.validity import clicks, coverage, doses, fluency, nulls, power, randomised, unlike
 
 Row = tuple[str, ...]
 
@@ -192,11 +192,19 @@ def print_doses(images: int) -> None:
     )
 
 
+def print_fluency(images: int) -> None:
+    """Answers of scenes-8l that are called broken by perplexity alone."""
+    count, repeating, found = fluency.measure("scenes-8l", images)
+    print(f"\nscenes-8l: {count} steered answers, {repeating} repeat words; of the others, called improbable\n")
+    table(("read with", "answers"), [(name, str(number)) for name, number in found.items()])
+
+
 PARTS: dict[str, Callable[[bool], None]] = {
     "coverage": lambda quick: print_coverage(400 if quick else 4000),
     "nulls": lambda quick: print_nulls(1000 if quick else 5000),
     "map": lambda quick: print_map(12 if quick else None),
     "doses": lambda quick: print_doses(1 if quick else 3),
+    "fluency": lambda quick: print_fluency(1 if quick else 3),
     "clicks": lambda quick: print_clicks(5 if quick else 20),
     "power": lambda quick: print_power(2 if quick else 20),
     "randomised": lambda quick: print_randomised(1 if quick else 3, 2 if quick else 20),

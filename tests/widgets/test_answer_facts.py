@@ -87,17 +87,13 @@ def test_live_answers_are_read_as_those_of_a_sweep_and_with_their_own_image(draw
         tokens="last_prompt", metrics=("named", "perplexity"), draws=4, max_new_tokens=12, progress=False,
     )  # fmt: skip
     live = LivePerplexity(model, {"cat": held_out["cat"].positive[0]})
-    only = {False: LivePerplexity(model, live.examples), True: LivePerplexity(model, live.examples)}
     checked, smaller = 0, set()
     for layer, strength, image in itertools.product((1, 3), (1, 3), held_out["cat"].negative[:4]):
         steering = mp.Steering(vectors.sel(concept="cat"), [layer], strength, tokens="last_prompt")
         running = mp.stream(model, image, model.default_prompt, steering=[None, steering], max_new_tokens=12)
         list(running)
         asked = (vectors, "cat", image, model.default_prompt, running.tokens, 12)
-        for own_image, one in only.items():
-            one._open(*asked[:4], len(running.tokens), 12)
-            one._opened = (*one._opened[:2], one._opened[2][own_image:][:1])
-        [with_concept, with_own] = [only[own_image].ratios(*asked)[1] for own_image in (False, True)]
+        with_concept, with_own = live.readings(*asked)[:, 1].tolist()
         cell = grid.sel(concept="cat", layer=layer, strength=strength, control="concept").isel(draw=0)
         swept = float(cell.perplexity.sel(sample=image.id))
         assert with_concept == pytest.approx(swept, rel=2e-3, nan_ok=True)
