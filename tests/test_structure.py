@@ -437,8 +437,8 @@ def test_what_drives_a_browser_is_marked_and_in_its_folder():
 
 
 def test_nothing_that_a_user_reads_names_a_model_that_is_not_shipped():
-    from mllm_probe.apps.emoji.emoji_run import MODEL
     from mllm_probe.models import bundled_folder
+    from training.emoji.emoji_run import MODEL
 
     read = [ROOT / name for name in ("Makefile", "README.md", "NOTICE", "binder/postBuild")]
     read += [*(ROOT / "docs").glob("*.md"), *(ROOT / "tutorials").glob("*.ipynb"), *PACKAGE.rglob("*.py")]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from mllm_probe.apps.emoji.emoji_evaluation import evaluate_emoji, keep_results, unseen_artwork
-from mllm_probe.apps.emoji.emoji_folder import PARTS
 from mllm_probe.apps.evaluate import main as evaluate_drawn
 from mllm_probe.models.argument_checks import whole_number
 from mllm_probe.models.bundled import ASSEMBLED, ASSEMBLY, bundled_folder
+from training.emoji.emoji_evaluation import evaluate_emoji, keep_results, unseen_artwork
+from training.emoji.emoji_folder import PARTS
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import torch
 
-from mllm_probe.apps.emoji.build_art import more_artists
-from mllm_probe.apps.emoji.emoji_run import MODEL, STAGES, EmojiPlan, train
-from mllm_probe.apps.emoji.tower_examples import Artists
 from mllm_probe.apps.train import default_work
 from mllm_probe.apps.train import main as train_drawn
 from mllm_probe.apps.training.architecture import DEPTHS
 from mllm_probe.apps.training.pausing import Pause
 from mllm_probe.apps.training.seeds import WITH_TOWER, seeds_folder
 from mllm_probe.models.user_cache import cache_root
+from training.emoji.build_art import more_artists
+from training.emoji.emoji_run import MODEL, STAGES, EmojiPlan, train
+from training.emoji.tower_examples import Artists
 
 
 def train_listed(

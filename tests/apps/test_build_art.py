@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mllm_probe.apps.emoji import build_art
-from mllm_probe.apps.emoji.build_art import (
+from mllm_probe.emoji.art_files import ART_SETS, COLUMNS, SIDE, icon_facts, icons
+from training.emoji import build_art
+from training.emoji.build_art import (
     CLDR,
     INTEGRITY,
     OTHERWISE,
@@ -28,7 +29,6 @@ from mllm_probe.apps.emoji.build_art import (
     sheet,
     sprites_of,
 )
-from mllm_probe.emoji.art_files import ART_SETS, COLUMNS, SIDE, icon_facts, icons
 
 
 def packed(file, members):

@@ -13,22 +13,6 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from mllm_probe.apps.emoji import evaluate_vision, vision_training
-from mllm_probe.apps.emoji.augmentation import Strength, altered
-from mllm_probe.apps.emoji.build_art import Package
-from mllm_probe.apps.emoji.tower_examples import (
-    NAMES,
-    NOTHING,
-    SHOWN,
-    cells,
-    examples,
-    strength_for,
-    training_batch,
-)
-from mllm_probe.apps.emoji.vision import Eyes
-from mllm_probe.apps.emoji.vision_readouts import Readouts, accuracy, held_out_scenes, read
-from mllm_probe.apps.emoji.vision_training import VisionPlan, target_words, vision_loss, word_vectors
-from mllm_probe.apps.emoji.word_vectors import read_embeddings
 from mllm_probe.apps.training import training_state
 from mllm_probe.apps.training.parallel import Team
 from mllm_probe.apps.training.pausing import Pause
@@ -37,6 +21,22 @@ from mllm_probe.emoji.art_files import COLOURED, icons
 from mllm_probe.emoji.emoji_sampling import is_unseen
 from mllm_probe.emoji.lexicon import ARRANGEMENTS, FEELINGS, STYLES
 from mllm_probe.loading.assembling import IMAGE_TOKENS
+from training.emoji import evaluate_vision, vision_training
+from training.emoji.augmentation import Strength, altered
+from training.emoji.build_art import Package
+from training.emoji.tower_examples import (
+    NAMES,
+    NOTHING,
+    SHOWN,
+    cells,
+    examples,
+    strength_for,
+    training_batch,
+)
+from training.emoji.vision import Eyes
+from training.emoji.vision_readouts import Readouts, accuracy, held_out_scenes, read
+from training.emoji.vision_training import VisionPlan, target_words, vision_loss, word_vectors
+from training.emoji.word_vectors import read_embeddings
 
 HIDDEN = 48
 PLAN = VisionPlan(steps=4, batch=4, warmup=1, held=4)
@@ -94,7 +94,7 @@ def test_targets_are_those_of_the_scene():
 def test_a_batch_depends_on_seed_and_step_alone_and_never_shows_a_held_out_combination(monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "mllm_probe.apps.emoji.tower_examples.examples", lambda scenes, g, artists: seen.extend(scenes) or len(scenes)
+        "training.emoji.tower_examples.examples", lambda scenes, g, artists: seen.extend(scenes) or len(scenes)
     )
     for step in range(30):
         training_batch(0, step, 16)

@@ -11,19 +11,19 @@ import pytest
 import torch
 from PIL import Image
 
-from mllm_probe.apps.emoji import emoji_evaluation, emoji_recognition, language_kept
-from mllm_probe.apps.emoji.emoji_evaluation import evaluate_emoji, keep_results
-from mllm_probe.apps.emoji.emoji_folder import export
-from mllm_probe.apps.emoji.emoji_recognition import ROWS, is_right, majority_shares, recognition_scores, scenes_for
-from mllm_probe.apps.emoji.emoji_run import EmojiPlan
-from mllm_probe.apps.emoji.language_kept import Speaker, divergences, facts_kept, first_content_word, knowledge_scores
-from mllm_probe.apps.emoji.low_rank_adapters import adapters
-from mllm_probe.apps.emoji.seeing_decoder import ChatTokens, SeeingDecoder, seeing_decoder
 from mllm_probe.apps.evaluation.answerer import Answerer
 from mllm_probe.apps.model_evaluation import evaluate_listed
 from mllm_probe.emoji.art_files import icons
 from mllm_probe.emoji.emoji_sampling import is_unseen
 from mllm_probe.loading.assembling import Assembly
+from training.emoji import emoji_evaluation, emoji_recognition, language_kept
+from training.emoji.emoji_evaluation import evaluate_emoji, keep_results
+from training.emoji.emoji_folder import export
+from training.emoji.emoji_recognition import ROWS, is_right, majority_shares, recognition_scores, scenes_for
+from training.emoji.emoji_run import EmojiPlan
+from training.emoji.language_kept import Speaker, divergences, facts_kept, first_content_word, knowledge_scores
+from training.emoji.low_rank_adapters import adapters
+from training.emoji.seeing_decoder import ChatTokens, SeeingDecoder, seeing_decoder
 
 CPU = torch.device("cpu")
 TOOK = dict.fromkeys(("tower_wall", "tower_cpu", "language_wall", "language_cpu"), 0.0)

@@ -7,16 +7,16 @@ import hashlib
 import numpy as np
 import pytest
 
-from mllm_probe.apps.emoji.language_prompts.evaluation_prompts import (
+from mllm_probe.emoji.captions import WORDINGS, questions
+from mllm_probe.emoji.emoji_sampling import sample
+from training.emoji.language_prompts.evaluation_prompts import (
     closed_questions,
     every_prompt,
     facts,
     open_prompts,
 )
-from mllm_probe.apps.emoji.language_prompts.training_prompts import about, chats, single_chats
-from mllm_probe.apps.emoji.teacher_answers import TeacherPlan, prompts
-from mllm_probe.emoji.captions import WORDINGS, questions
-from mllm_probe.emoji.emoji_sampling import sample
+from training.emoji.language_prompts.training_prompts import about, chats, single_chats
+from training.emoji.teacher_answers import TeacherPlan, prompts
 
 FIXED = "4508eb9112d165b6"
 """Hash of all prompts of the evaluation: whoever changes one trains anew."""

@@ -15,13 +15,6 @@ from safetensors.torch import load_file
 from transformers import LlamaForCausalLM
 
 import mllm_probe as mp
-from mllm_probe.apps.emoji import emoji_run, language_training, teacher_answers, vision_training
-from mllm_probe.apps.emoji.emoji_run import LANGUAGE, STEPS, TEACHER, TOWER, EmojiPlan, train
-from mllm_probe.apps.emoji.language_training import LanguagePlan, step_data, weighted
-from mllm_probe.apps.emoji.low_rank_adapters import adapters, without_adapters
-from mllm_probe.apps.emoji.seeing_decoder import SeeingDecoder, seeing_decoder
-from mllm_probe.apps.emoji.teacher_answers import TOP, TeacherPlan, divergence, prompts
-from mllm_probe.apps.emoji.vision_training import VisionPlan, word_vectors
 from mllm_probe.apps.model_training import train_listed
 from mllm_probe.apps.training import training_state
 from mllm_probe.apps.training.optimizer import HybridOptimizer
@@ -30,6 +23,13 @@ from mllm_probe.apps.training.pausing import PAUSE, Pause
 from mllm_probe.apps.training.question_packing import pack
 from mllm_probe.loading.assembling import PARTS, Assembly
 from mllm_probe.scenes.problems import Question
+from training.emoji import emoji_run, language_training, teacher_answers, vision_training
+from training.emoji.emoji_run import LANGUAGE, STEPS, TEACHER, TOWER, EmojiPlan, train
+from training.emoji.language_training import LanguagePlan, step_data, weighted
+from training.emoji.low_rank_adapters import adapters, without_adapters
+from training.emoji.seeing_decoder import SeeingDecoder, seeing_decoder
+from training.emoji.teacher_answers import TOP, TeacherPlan, divergence, prompts
+from training.emoji.vision_training import VisionPlan, word_vectors
 
 CPU = torch.device("cpu")
 PLAN = EmojiPlan(
@@ -218,7 +218,7 @@ def test_the_same_step_has_the_same_data(finished: Path, model: SeeingDecoder) -
 
 def test_training_computes_what_the_released_model_computes(model: SeeingDecoder, tmp_path: Path) -> None:
     """Packed, in a row of its own, and by the processor and the merged weights of the model's folder."""
-    from mllm_probe.apps.emoji.emoji_folder import export
+    from training.emoji.emoji_folder import export
 
     question = Question("see", "an a?", "an an.")
     took = dict.fromkeys(("tower_wall", "tower_cpu", "language_wall", "language_cpu"), 0.0)

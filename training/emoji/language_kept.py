@@ -12,9 +12,6 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mllm_probe.apps.emoji.emoji_recognition import drawn
-from mllm_probe.apps.emoji.language_prompts.evaluation_prompts import closed_questions, facts, open_prompts
-from mllm_probe.apps.emoji.seeing_decoder import ChatTokens
 from mllm_probe.apps.evaluation.accuracy import Score, score
 from mllm_probe.apps.evaluation.answerer import Answerer
 from mllm_probe.emoji.captions import phrase
@@ -25,6 +22,9 @@ from mllm_probe.metrics.statistics import bootstrap_interval
 from mllm_probe.metrics.text import named
 from mllm_probe.scenes.sampling import choose
 from mllm_probe.typing import HfModel
+from training.emoji.emoji_recognition import drawn
+from training.emoji.language_prompts.evaluation_prompts import closed_questions, facts, open_prompts
+from training.emoji.seeing_decoder import ChatTokens
 
 LEAST_TOKENS, MOST_TOKENS = 32, 48
 _SHORT, _SEED = 24, 31_000

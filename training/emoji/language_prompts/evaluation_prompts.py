@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-_FOLDER = "mllm_probe.apps.emoji.language_prompts"
+_FOLDER = "training.emoji.language_prompts"
 
 
 @dataclass(frozen=True)

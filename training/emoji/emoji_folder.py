@@ -8,9 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mllm_probe.apps.emoji.build_art import TRAINING_ART
-from mllm_probe.apps.emoji.seeing_decoder import SeeingDecoder
-from mllm_probe.apps.emoji.vision_training import earlier_tower
 from mllm_probe.apps.training.card import RESULTS
 from mllm_probe.apps.training.model_folder import SETTINGS
 from mllm_probe.emoji.art_files import ART_SETS, ArtSet
@@ -19,9 +16,12 @@ from mllm_probe.emoji.emoji_sampling import HELD_OUT
 from mllm_probe.emoji.lexicon import ARRANGEMENTS, EMOTIONS, ENTITIES, RELATIONS, STYLES
 from mllm_probe.loading.assembling import write_parts
 from mllm_probe.loading.decoder_cache import DECODERS, fetch_command
+from training.emoji.build_art import TRAINING_ART
+from training.emoji.seeing_decoder import SeeingDecoder
+from training.emoji.vision_training import earlier_tower
 
 if TYPE_CHECKING:
-    from mllm_probe.apps.emoji.emoji_run import EmojiPlan
+    from training.emoji.emoji_run import EmojiPlan
 
 _TRAINING = "training.json"
 PARTS = ("recognition", "language", "steering")

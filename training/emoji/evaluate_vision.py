@@ -1,4 +1,4 @@
-"""What a trained vision tower sees, on new images: `python -m mllm_probe.apps.emoji.evaluate_vision`, with its options.
+"""What a trained vision tower sees, on new images: `python -m training.emoji.evaluate_vision`, with its options.
 
 Without the decoder: by the linear readouts of its training, and by cosine to the words (in the last column).
 """
@@ -12,11 +12,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mllm_probe.apps.emoji.build_art import UNSEEN, sprites_of
-from mllm_probe.apps.emoji.vision import Eyes
-from mllm_probe.apps.emoji.vision_readouts import Readings, Readouts, read
-from mllm_probe.apps.emoji.vision_training import word_vectors
-from mllm_probe.apps.emoji.word_vectors import WordVectors
 from mllm_probe.apps.evaluation.accuracy import Score, score
 from mllm_probe.apps.training import training_state
 from mllm_probe.apps.training.parallel import Team
@@ -24,6 +19,11 @@ from mllm_probe.emoji.art_files import COLOURED
 from mllm_probe.emoji.emoji_sampling import sample
 from mllm_probe.emoji.emoji_scene import EmojiScene
 from mllm_probe.emoji.lexicon import ART_STYLES, EMOTIONS, STYLES
+from training.emoji.build_art import UNSEEN, sprites_of
+from training.emoji.vision import Eyes
+from training.emoji.vision_readouts import Readings, Readouts, read
+from training.emoji.vision_training import word_vectors
+from training.emoji.word_vectors import WordVectors
 
 _SEED = 30_000
 _AT_ONCE = 256
@@ -142,7 +142,7 @@ def main(argv: list[str] | None = None) -> None:
     argv : list of str or None
         The command line by default.
     """
-    parser = argparse.ArgumentParser(prog="python -m mllm_probe.apps.emoji.evaluate_vision", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m training.emoji.evaluate_vision", description=__doc__)
     parser.add_argument("--decoder", type=Path, required=True, help="safetensors file with the decoder's embeddings")
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the decoder's tokenizer")
     parser.add_argument("--checkpoint", type=Path, required=True, help="vision.safetensors of a training")

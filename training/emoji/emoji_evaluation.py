@@ -9,10 +9,6 @@ from pathlib import Path
 
 import torch
 
-from mllm_probe.apps.emoji.build_art import UNSEEN, sprites_of
-from mllm_probe.apps.emoji.emoji_folder import PARTS, refresh_emoji_card
-from mllm_probe.apps.emoji.emoji_recognition import ROWS, Artwork, majority_shares, recognition_scores
-from mllm_probe.apps.emoji.language_kept import language_lines
 from mllm_probe.apps.evaluation.accuracy import Score, table
 from mllm_probe.apps.evaluation.answerer import Answerer
 from mllm_probe.apps.evaluation.steerability import recommended, tables_of
@@ -23,6 +19,10 @@ from mllm_probe.loading.assembling import read_assembly
 from mllm_probe.loading.decoder_cache import cached_decoder
 from mllm_probe.models.user_cache import cache_root
 from mllm_probe.studies.recommendation import STORED
+from training.emoji.build_art import UNSEEN, sprites_of
+from training.emoji.emoji_folder import PARTS, refresh_emoji_card
+from training.emoji.emoji_recognition import ROWS, Artwork, majority_shares, recognition_scores
+from training.emoji.language_kept import language_lines
 
 log = logging.getLogger(__name__)
 _BLOCKS = (2, 6, 11, 17, 23)

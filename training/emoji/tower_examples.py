@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from mllm_probe.apps.emoji.augmentation import Strength, altered
 from mllm_probe.emoji.art_files import COLOURED, icons
 from mllm_probe.emoji.emoji_drawing import draw
 from mllm_probe.emoji.emoji_sampling import sample
@@ -16,6 +15,7 @@ from mllm_probe.emoji.lexicon import ARRANGEMENTS, ENTITIES, FEELINGS, RELATIONS
 from mllm_probe.models.image_processing import IMAGE_SIDE
 from mllm_probe.scenes.sampling import choose
 from mllm_probe.scenes.scene import SIDE
+from training.emoji.augmentation import Strength, altered
 
 GRID = 4
 """Cells in a row: one for each image token."""

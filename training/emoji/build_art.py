@@ -1,4 +1,4 @@
-"""Make the sprite sheets of the emoji world from pinned packages: `python -m mllm_probe.apps.emoji.build_art`.
+"""Make the sprite sheets of the emoji world from pinned packages: `python -m training.emoji.build_art`.
 
 Needs `npm`, which fetches the packages, and the extra `art` (cairosvg), which draws their SVGs. The result is the
 same for the same versions of cairo and Pillow.
@@ -301,7 +301,7 @@ def main(argv: list[str] | None = None) -> None:
     argv : list of str or None
         The command line by default.
     """
-    parser = argparse.ArgumentParser(prog="python -m mllm_probe.apps.emoji.build_art", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m training.emoji.build_art", description=__doc__)
     parser.add_argument("--packages", type=Path, default=Path("emoji-packages"), help="folder of the npm archives")
     parser.add_argument("--out", type=Path, default=_ART, help="folder of the sheets (default: in the package)")
     options = parser.parse_args(argv)

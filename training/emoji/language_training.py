@@ -18,12 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mllm_probe.apps.emoji.low_rank_adapters import adapter_weights, adapters, load_adapter_weights
-from mllm_probe.apps.emoji.seeing_decoder import SeeingDecoder
-from mllm_probe.apps.emoji.teacher_answers import Shown, Taught, divergence
-from mllm_probe.apps.emoji.tower_examples import NOTHING, Artists, Batch, examples, training_batch
-from mllm_probe.apps.emoji.vision_training import Readouts, vision_loss
-from mllm_probe.apps.emoji.word_vectors import WordVectors
 from mllm_probe.apps.training import training_state
 from mllm_probe.apps.training.optimizer import HybridOptimizer
 from mllm_probe.apps.training.parallel import Team
@@ -35,6 +29,12 @@ from mllm_probe.emoji.emoji_scene import EmojiScene
 from mllm_probe.emoji.lexicon import STYLES
 from mllm_probe.scenes.problems import Question
 from mllm_probe.scenes.sampling import choose
+from training.emoji.low_rank_adapters import adapter_weights, adapters, load_adapter_weights
+from training.emoji.seeing_decoder import SeeingDecoder
+from training.emoji.teacher_answers import Shown, Taught, divergence
+from training.emoji.tower_examples import NOTHING, Artists, Batch, examples, training_batch
+from training.emoji.vision_training import Readouts, vision_loss
+from training.emoji.word_vectors import WordVectors
 
 log = logging.getLogger(__name__)
 ABOUT_STYLE = ("style", "is style", "describe")

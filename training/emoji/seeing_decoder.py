@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mllm_probe.apps.emoji.low_rank_adapters import adapter_weights, add_adapters
-from mllm_probe.apps.emoji.vision import Eyes
 from mllm_probe.apps.training.question_packing import Pack, Turn
 from mllm_probe.apps.training.tower import pixel_values
 from mllm_probe.loading.assembling import (
@@ -27,6 +25,8 @@ from mllm_probe.loading.assembling import (
     Assembly,
     tokenizer,
 )
+from training.emoji.low_rank_adapters import adapter_weights, add_adapters
+from training.emoji.vision import Eyes
 
 _WEIGHTS = {"see": 1.5, "describe": 1.5, "style": 1.5, "where": 1.5, "relation": 1.5}
 

@@ -3,7 +3,7 @@
 from functools import cache
 from importlib import resources
 
-_FOLDER = "mllm_probe.apps.emoji.language_prompts"
+_FOLDER = "training.emoji.language_prompts"
 _OF_TOPICS = (
     "Tell me about {}.",
     "Write a sentence about {}.",
