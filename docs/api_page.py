@@ -54,7 +54,7 @@ SECTIONS = (
         "Metrics",
         ("metrics",),
         tuple(f"metrics.{n}" for n in ("Answer", "ScoredConcept", "spans", "Span", "concept_projection"))
-        + tuple(f"metrics.{n}" for n in ("forms", "Judge", "ModelJudge", "Agreement", "judge_agreement"))
+        + tuple(f"metrics.{n}" for n in ("forms",))
         + ("metrics.false_discovery_rate",),
     ),
     Section(
@@ -64,7 +64,7 @@ SECTIONS = (
             f"sweeps.{n}"
             for n in ("SweepPlan", "join_sweep", "open_grid", "read_progress", "StoreProgress", "store_status")
         )
-        + ("sweeps.StoreStatus", "sweeps.Worker", "sweeps.estimate", "sweeps.CostEstimate", "sweeps.Machine"),
+        + ("sweeps.StoreStatus", "sweeps.Worker"),
     ),
     Section(
         "Studies",
@@ -83,7 +83,7 @@ SECTIONS = (
         ),
     ),
     Section("Figures", ("plots",), tuple(f"plots.{name}" for name in mp.plots.__all__)),
-    Section("Widgets and reports", ("widgets", "apps"), ("widgets.link", "widgets.Explore")),
+    Section("Widgets and reports", ("widgets", "reports"), ("widgets.link", "widgets.Explore")),
 )
 LISTED_MEMBERS = {
     "LayerConceptHeatmap": ("show", "watch", "stop", *WIDGET),

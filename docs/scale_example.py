@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from transformers import (
+    AutoModelForImageTextToText,
     Gemma3Config,
     Idefics3Config,
     PretrainedConfig,
     Qwen2_5_VLConfig,
 )
 
-from mllm_probe.sweeps import CostEstimate, estimate
+from mllm_probe.models.layout import find_layout
 
-MACHINE = "H100"
 STRENGTHS = (-2, -1.5, -1, -0.5, -0.25, 0, 0.25, 0.5, 1, 1.5, 2)
 CONCEPTS, IMAGES, DRAWS, TEXT_TOKENS = 48, 1000, 10, 32
-METRICS = ("logprob", "named", "kl")
+CONTROLS, NEW_TOKENS, BYTES = ("random", "on_manifold"), 8, 2
 SIGLIP = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16}
 
 
@@ -65,29 +66,40 @@ MODELS: dict[str, tuple[Callable[[], PretrainedConfig], int]] = {
 square of 448 pixels of Qwen2.5-VL."""
 
 
-def costs() -> dict[str, CostEstimate]:
-    """The estimate of every model."""
-    return {
-        name: estimate(
-            config(), concepts=CONCEPTS, images=IMAGES, prompt_tokens=tokens + TEXT_TOKENS, image_tokens=tokens,
-            strengths=STRENGTHS, draws=DRAWS, metrics=METRICS, machine=MACHINE,
-        )
-        for name, (config, tokens) in MODELS.items()
-    }  # fmt: skip
+def counted(name: str) -> tuple[str, ...]:
+    """Cells of a model's row of the table."""
+    config, image_tokens = MODELS[name]
+    with torch.device("meta"):  # no weights: parameters are counted, not stored
+        hf = AutoModelForImageTextToText.from_config(config())
+    layout, text = find_layout(hf), hf.config.get_text_config()
+    blocks = len(layout.blocks)
+    steered = [strength for strength in STRENGTHS if strength]
+    # Both controls are shared by all concepts, and opposite draws of a strength are those of the opposite strength.
+    runs = blocks * len(steered) * (CONCEPTS + len(CONTROLS) * DRAWS // 2)
+    heads = text.num_key_value_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    key_value = 2 * blocks * heads * width * BYTES
+    in_blocks = sum(parameter.numel() for block in layout.blocks for parameter in block.parameters())
+    per_token = 2 * (in_blocks + sum(parameter.numel() for parameter in layout.head.parameters()))
+    cells = CONCEPTS * blocks * len(STRENGTHS) * (1 + len(CONTROLS) * DRAWS) * IMAGES
+    prompt = image_tokens + TEXT_TOKENS
+    return (
+        name,
+        f"{sum(parameter.numel() for parameter in hf.parameters()) / 1e9:.1f} billion",
+        f"{runs:,}",
+        f"{runs * IMAGES * NEW_TOKENS * per_token / 1e15:,.0f}",
+        f"{key_value * prompt / 1e6:,.0f} MB",
+        f"{key_value * NEW_TOKENS / 1e6:,.1f} MB",
+        f"{cells / 1e6:,.0f} million",
+    )
 
 
-def table(found: dict[str, CostEstimate]) -> str:
+def table() -> str:
     """The table in Markdown."""
-    head = ("model", "parameters", "GPUs of a worker", "runs of an image", "GPU hours", "grid", "limit", "workers")
+    head = ("model", "parameters", "runs of an image", "10¹⁵ operations", "prompt", "row", "cells")
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for name, one in found.items():
-        cells = (
-            name, f"{one.size.parameters / 1e9:.1f} billion", one.devices, f"{one.rows:,}",
-            f"{one.device_hours:,.0f}", f"{one.bytes_of_grid / 1e9:,.0f} GB", one.bottleneck, one.workers_for_a_night,
-        )  # fmt: skip
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"| {' | '.join(counted(name))} |" for name in MODELS)])
 
 
 if __name__ == "__main__":
-    print(table(costs()))
+    print(table())

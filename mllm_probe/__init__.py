@@ -42,7 +42,7 @@ _HOME = {
     "SweepMonitor": "widgets",
     "TokenStrip": "widgets",
     "explore": "widgets",
-    "report": "apps.report",
+    "report": "reports",
 }
 _ROOMS = (
     "activations",
@@ -55,6 +55,7 @@ _ROOMS = (
     "models",
     "patching",
     "plots",
+    "reports",
     "scenes",
     "steering",
     "studies",
@@ -71,7 +72,6 @@ if TYPE_CHECKING:
     from mllm_probe import plots as plots
     from mllm_probe.activations.capturing import capture as capture
     from mllm_probe.activations.held_memory import memory as memory
-    from mllm_probe.apps.report.sweep_report import report as report
     from mllm_probe.generation.generating import generate as generate
     from mllm_probe.generation.generating import steer as steer
     from mllm_probe.generation.generating import stream as stream
@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from mllm_probe.loading.randomising import randomised as randomised
     from mllm_probe.metrics.metric import Metric as Metric
     from mllm_probe.patching.interchange_api import patch as patch
+    from mllm_probe.reports.sweep_report import report as report
     from mllm_probe.steering.intervention import Steering as Steering
     from mllm_probe.steering.intervention import compose as compose
     from mllm_probe.steering.operations import Operation as Operation

@@ -186,7 +186,7 @@ def put(model: ProbeModel, device: str) -> ProbeModel:
 @pytest.fixture(scope="session")
 def tiny(device: str) -> ProbeModel:
     """A random Llava with processor: 4 blocks of width 32, 16 image tokens per picture."""
-    from mllm_probe.apps.zoo import tiny_llava
+    from tests.zoo import tiny_llava
 
     return put(tiny_llava(), device)
 
@@ -194,7 +194,7 @@ def tiny(device: str) -> ProbeModel:
 @pytest.fixture(scope="session")
 def tiny_mrope(device: str) -> ProbeModel:
     """A random Qwen2.5-VL with processor: 4 blocks of width 32, position ids with three axes."""
-    from mllm_probe.apps.zoo import tiny_qwen
+    from tests.zoo import tiny_qwen
 
     return put(tiny_qwen(), device)
 

@@ -50,7 +50,7 @@ def test_the_api_page_is_what_docstrings_say():
 def test_the_worked_example_is_what_its_script_prints():
     example = load_script(ROOT / "docs" / "scale_example.py")
     page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
-    assert example.table(example.costs()) in page, "docs/scale.md is out of date: run python docs/scale_example.py"
+    assert example.table() in page, "docs/scale.md is out of date: run python docs/scale_example.py"
 
 
 def test_every_public_name_is_on_the_api_page():

@@ -41,7 +41,7 @@ ORDER = (
     "studies",
     "plots",
     "widgets",
-    "apps",
+    "reports",
     "cli",
 )
 SOURCE_ENDINGS = {".py", ".ts", ".mjs", ".css", ".md", ".toml", ".json", ".ipynb", ".yml", ".yaml", ".sh", ""}
@@ -355,17 +355,17 @@ def test_what_the_package_imports_is_declared():
 
 
 def test_what_tests_and_benchmarks_import_is_declared():
-    extras = ("lab", "hub", "gguf", "dask", "object", "test", "bench", "docs")
+    extras = ("lab", "hub", "gguf", "art", "dask", "object", "test", "bench", "docs")
     known = declared(*extras) | set(INSTALLED_APART) | {"hatchling"}
-    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "docs").glob("*.py")]
-    scripts = {file.stem for file in files} | {"common", "tests", "mllm_probe", "benchmarks"}
+    files = [file for folder in ("tests", "training", "benchmarks", "docs") for file in (ROOT / folder).rglob("*.py")]
+    scripts = {file.stem for file in files} | {"common", "tests", "training", "mllm_probe", "benchmarks"}
     for file in files:
         everything, _ = third_party(ast.parse(file.read_text(encoding="utf-8")), scripts)
         assert everything <= known, f"{file.relative_to(ROOT)} imports {everything - known}, which no extra declares"
 
 
 def test_what_is_declared_is_used():
-    folders = (PACKAGE, ROOT / "tests", ROOT / "benchmarks")
+    folders = (PACKAGE, ROOT / "training", ROOT / "tests", ROOT / "benchmarks")
     trees = [ast.parse(file.read_text(encoding="utf-8")) for folder in folders for file in folder.rglob("*.py")]
     imported_somewhere = set().union(*(third_party(tree, set())[0] for tree in trees))
     unused = declared("lab", "hub", "gguf", "test", "bench") - imported_somewhere - set(NOT_IMPORTED)
@@ -442,6 +442,5 @@ def test_nothing_that_a_user_reads_names_a_model_that_is_not_shipped():
 
     read = [ROOT / name for name in ("Makefile", "README.md", "NOTICE", "binder/postBuild")]
     read += [*(ROOT / "docs").glob("*.md"), *(ROOT / "tutorials").glob("*.ipynb"), *PACKAGE.rglob("*.py")]
-    trainer = PACKAGE / "apps" / "emoji"
-    naming = [str(file) for file in read if trainer not in file.parents and MODEL in file.read_text(encoding="utf-8")]
+    naming = [str(file) for file in read if MODEL in file.read_text(encoding="utf-8")]
     assert bundled_folder(MODEL) is not None or naming == []

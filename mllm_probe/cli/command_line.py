@@ -133,15 +133,13 @@ for _command in (
 models = App(
     name="models",
     help=with_examples(
-        "The models that come with the package: list, fetch, train and evaluate them.",
+        "The models that come with the package: list them, and fetch what one needs.",
         ["$ mllm-probe models", "$ mllm-probe models --json"],
     ),
 )
 app.command(models)
 models.default(model_commands.list_models)
 _add(models, model_commands.get_model, "get")
-_add(models, model_commands.train_model, "train")
-_add(models, model_commands.evaluate_model, "evaluate")
 studies = App(
     name="studies",
     help=with_examples(

@@ -107,8 +107,8 @@ def export(store: str, out: str, *, metric: str | None = None, config: Config = 
     --------
     $ mllm-probe export cats-sweep.zarr cats.csv
     """
-    from mllm_probe.apps.report import report as write_page
     from mllm_probe.models.argument_checks import writable_path_of
+    from mllm_probe.reports import report as write_page
     from mllm_probe.widgets.heatmap.map_metrics import shown_metrics
 
     path = writable_path_of("out", out)
@@ -150,7 +150,7 @@ def report(
     --------
     $ mllm-probe report cats-sweep.zarr cats.html --title "Cats by layer"
     """
-    from mllm_probe.apps.report import report as write_page
+    from mllm_probe.reports import report as write_page
 
     settings_beside(page)
     data = _opened(grid)
@@ -174,7 +174,7 @@ def _effect(grid: xr.Dataset, metric: str | None, **how: Any) -> xr.Dataset:
 
 def _best(grid: xr.Dataset, shown: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame, str]:
     """The effect that best cells are reported with, their table, and how they were chosen."""
-    from mllm_probe.apps.report.best_cells_table import choice_of
+    from mllm_probe.reports.best_cells_table import choice_of
     from mllm_probe.studies.best_cell import best_cells
     from mllm_probe.studies.cell_tables import best_cell_table
 
@@ -205,7 +205,7 @@ def _wrote(command: str, path: Path, settings: dict[str, Any], as_json: bool) ->
 
 def _status(data: xr.Dataset) -> int:
     """0 for a whole grid; 3, and a message, for one that is still filling."""
-    from mllm_probe.apps.report.provenance import unfinished
+    from mllm_probe.reports.provenance import unfinished
 
     if said := unfinished(data):
         note(f"{said} Run the sweep again to finish it.")

@@ -36,7 +36,7 @@ def bundled_studies(
     --------
     $ mllm-probe studies bundled --out studies.html --only atlas
     """
-    from mllm_probe.apps.bundled_studies import default_work, run_bundled_studies
+    from mllm_probe.reports.bundled_studies import default_work, run_bundled_studies
 
     settings_beside(out)
     folder = default_work() if work is None else work

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from mllm_probe.concepts.concept import Concept, category_name
 from mllm_probe.concepts.library import ConceptLibrary
 from mllm_probe.concepts.picture import Picture, Sentence
-from mllm_probe.emoji.captions import phrase
-from mllm_probe.emoji.lexicon import NOUNS
+from mllm_probe.emoji.lexicon import NOUNS, phrase
 from mllm_probe.scenes.language import with_article
 
 _SHOWN = (

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from mllm_probe.emoji.art_files import ART_SETS, split_list, table
+from mllm_probe.scenes.language import with_article
 from mllm_probe.scenes.vocabulary import ABSTRACT, NEUTRAL, PLACED_RELATIONS
 from mllm_probe.scenes.vocabulary import CONCEPTS as DRAWN
 
@@ -158,3 +159,13 @@ def is_face(icon: str) -> bool:
 def icons_of(name: str) -> tuple[str, ...]:
     """Return the icons that show a noun or a feeling."""
     return NOUNS[name].icons if name in NOUNS else FEELINGS[name].icons
+
+
+def phrase(name: str) -> str:
+    """Return a noun or a feeling as English says it first: "an octopus", "bread", "the sun", "a sad face"."""
+    if name in FEELINGS:
+        return with_article(f"{name} face")
+    noun = NOUNS[name]
+    if noun.use == "unique":
+        return f"the {name}"
+    return with_article(name) if noun.use == "count" else name

@@ -19,7 +19,6 @@ from mllm_probe.generation.streaming import GenerateJob, Job, Stream, answer_tex
 from mllm_probe.models import require_model
 from mllm_probe.models.argument_checks import finite_number, whole_number
 from mllm_probe.models.caller_warnings import warn_caller
-from mllm_probe.models.images import takes_images
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.layout import accepted_inputs
 from mllm_probe.models.prompts import answer_ids
@@ -60,7 +59,6 @@ class GenerationOutput:
         return "\n".join(f"{i}: {text}" for i, text in enumerate(self.text))
 
 
-@takes_images
 def generate(
     model: ProbeModel,
     images: Images = None,
@@ -124,7 +122,6 @@ def generate(
     return GenerationOutput([answer_text(model, row) for row in tokens.tolist()], tokens, logits, editor.receipt())
 
 
-@takes_images
 def stream(
     model: ProbeModel,
     images: Images = None,

@@ -14,7 +14,6 @@ from mllm_probe.generation.decoders import Decoder, DynamicDecoder, fastest_deco
 from mllm_probe.generation.greedy import Greedy, is_plain_greedy
 from mllm_probe.generation.prompt_cache import Prompt, prompts_of
 from mllm_probe.generation.streaming import Feed, Job
-from mllm_probe.models.images import takes_images
 from mllm_probe.steering.intervention import Row, as_rows
 from mllm_probe.steering.receipts import Receipt
 from mllm_probe.steering.trials import path_of
@@ -71,7 +70,6 @@ class Live:
     ...     print(row, text)
     """
 
-    @takes_images
     def __init__(
         self,
         model: ProbeModel,

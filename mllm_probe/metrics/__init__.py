@@ -1,6 +1,5 @@
 """Scores of steered answers and the statistics that go with them."""
 
-from mllm_probe.metrics.judging import Agreement, Judge, ModelJudge, judge_agreement
 from mllm_probe.metrics.lens import lens_chunks, lens_logits
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
@@ -23,12 +22,9 @@ from mllm_probe.metrics.wording import NEGATIONS
 from mllm_probe.metrics.words import WordTable, word_table, word_variants
 
 __all__ = [
-    "Agreement",
     "Answer",
     "Draws",
-    "Judge",
     "Metric",
-    "ModelJudge",
     "NEGATIONS",
     "ScoredConcept",
     "Span",
@@ -41,7 +37,6 @@ __all__ = [
     "draw_test",
     "false_discovery_rate",
     "forms",
-    "judge_agreement",
     "lens_chunks",
     "lens_logits",
     "median_interval",

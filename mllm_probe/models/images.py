@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from mllm_probe.models.caller_warnings import warn_caller
 from mllm_probe.typing import Picture
 
 ACCEPTED = "a PIL image, a path, encoded bytes, an array or tensor [height, width, 3], or an object with an `image`"
@@ -36,28 +33,6 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 _TO_EIGHT_BITS = 65535 / 255
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def takes_images(function: _Function) -> _Function:
-    """Accept ``image=``, the former name of a function's parameter ``images``, with a warning, until 1.0."""
-
-    @functools.wraps(function)
-    def renamed(*arguments: Any, **named: Any) -> Any:
-        if "image" in named:
-            if "images" in named:
-                raise TypeError("give images= alone; image= is its former name.")
-            warn_of_image()
-            named["images"] = named.pop("image")
-        return function(*arguments, **named)
-
-    return cast(_Function, renamed)
-
-
-def warn_of_image() -> None:
-    """Warn that ``image`` is the former name of ``images``."""
-    warn_caller("image is called images now; the former name works until 1.0.", DeprecationWarning)
 
 
 def as_image(source: Picture | bytes) -> Image.Image:

@@ -1,21 +1,15 @@
 """Sweeps: many steered runs as rows of one batch, and the grid of their scores."""
 
 from mllm_probe.sweeps.api import join_sweep, plan, sweep, sweep_iter
-from mllm_probe.sweeps.cost_model import CostEstimate, estimate
-from mllm_probe.sweeps.machines import MACHINES, Machine
 from mllm_probe.sweeps.status import StoreStatus, Worker, store_status
 from mllm_probe.sweeps.store_progress import StoreProgress, open_grid, read_progress
 from mllm_probe.sweeps.sweep_plan import SweepPlan
 
 __all__ = [
-    "MACHINES",
-    "CostEstimate",
-    "Machine",
     "StoreProgress",
     "StoreStatus",
     "SweepPlan",
     "Worker",
-    "estimate",
     "join_sweep",
     "open_grid",
     "plan",

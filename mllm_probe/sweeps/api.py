@@ -17,12 +17,10 @@ from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import DEFAULT_METRICS
 from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.steering.operations import ChangeFunction, Operation
-from mllm_probe.sweeps.cost_model import CostEstimate, PlannedModel, estimate_sweep
 from mllm_probe.sweeps.dask_units import Cluster, DaskClient, require_client
 from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.joining import joined, leave, run_unit
-from mllm_probe.sweeps.machines import Machine
 from mllm_probe.sweeps.requirements import check_requirements
 from mllm_probe.sweeps.samples import gather
 from mllm_probe.sweeps.settings import Settings
@@ -223,45 +221,33 @@ def sweep_iter(**arguments: Any) -> Grids:
     return _grids(coarse=True, **arguments)
 
 
-@_with_parameters_of(sweep, inspect.Parameter("machine", inspect.Parameter.KEYWORD_ONLY, default=None))
+@_with_parameters_of(sweep)
 def plan(
-    model: ProbeModel | PlannedModel, store: str | Path | None, progress: bool, shard: str | None, client: object,
-    mixed: bool, machine: Machine | str | None, **arguments: Any,
-) -> SweepPlan | CostEstimate:  # fmt: skip
+    store: str | Path | None, progress: bool, shard: str | None, client: object, mixed: bool, **arguments: Any
+) -> SweepPlan:
     """What a sweep with these settings will take: rows, forwards, memory and time.
 
     Parameters
     ----------
-    model : ProbeModel, or str, Path or PretrainedConfig
-        A loaded model; or, before there are weights, a name on the Hub, a folder with a ``config.json`` or a
-        configuration. Then ``vectors``, ``images`` and ``prompt`` are numbers: of concepts, of images, and of tokens of
-        a prompt with its image.
-    vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
+    model, vectors, images, prompt, layers, strengths, tokens, unit, operation, to, metrics, controls, draws, seed
         As for :func:`sweep`.
     max_new_tokens, answer_prefix, record, read_layers, read_tokens, store, client, progress, inputs
         As for :func:`sweep`.
     shard, mixed
         As for :func:`sweep`.
-    machine : Machine or str, optional
-        Of a model without weights: what it is to run on, see :class:`mllm_probe.sweeps.Machine`; this CPU by default.
 
     Returns
     -------
-    SweepPlan or CostEstimate
-        ``print(plan)`` is readable. Of a loaded model, time is extrapolated from chunks that are run on its first
-        images; of a configuration it is counted from operations and bytes, see :func:`mllm_probe.sweeps.estimate`.
+    SweepPlan
+        ``print(plan)`` is readable. Time is extrapolated from chunks that are run on the first images.
 
     Raises
     ------
     ValueError, MemoryError
-        Whatever the sweep itself would refuse; of a configuration, whatever it says nothing about.
+        Whatever the sweep itself would refuse.
     """
     require_client(client)
-    if isinstance(model, PlannedModel):
-        return estimate_sweep(model, arguments, machine)
-    if machine is not None:
-        raise ValueError("machine: a loaded model is timed where it is; leave machine= out, or give its configuration.")
-    return plan_job(_job(model=model, **arguments), stored=store is not None)
+    return plan_job(_job(**arguments), stored=store is not None)
 
 
 def join_sweep(

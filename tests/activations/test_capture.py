@@ -9,9 +9,9 @@ import torch
 
 import mllm_probe as mp
 from mllm_probe.activations import attached, captured_rows, device_array, editing, free_memory, run_forward
-from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.models import ProbeModel
 from tests.hooks import active_hooks
+from tests.zoo import FAMILIES, build
 
 PROMPTS = ["What do you see?", "What?", "Is the cat left of the dog?"]
 

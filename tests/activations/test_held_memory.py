@@ -86,7 +86,7 @@ def test_a_concept_s_vectors_are_listed(tiny):
 
 def test_devices_are_told_apart_and_a_capture_can_be_kept_elsewhere(pictures):
     accelerator.install()
-    from mllm_probe.apps.zoo import tiny_llava
+    from tests.zoo import tiny_llava
 
     model = tiny_llava()
     expected = mp.capture(model, pictures[:3], tokens="text").load()

@@ -26,7 +26,7 @@ Explore(model, heatmap, panel)
 FILL = "heatmap.watch(fakes.growing(steps=40, pause=0.05, hostile=True));"
 REAL = """
 import mllm_probe as mp
-from mllm_probe.apps.zoo import tiny_llava
+from tests.zoo import tiny_llava
 from mllm_probe.generation import stream
 panel_module.stream = stream
 library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=4)

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import mllm_probe as mp
-from mllm_probe.apps.report import studies_report
+from mllm_probe.reports import studies_report
 from tests.browser import lab
 from tests.plots.studies_by_hand import atlas, comparison, localization, reliability, unknown, with_multiverse
 

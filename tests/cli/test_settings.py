@@ -267,7 +267,6 @@ def test_json_is_one_document(
 @pytest.mark.parametrize(
     ("command", "function", "result"),
     [
-        ("models evaluate scenes-4l", "model_evaluation.evaluate_listed", {"recognition": ["| a | table |"]}),
         ("studies bundled --out page.html", "bundled_studies.run_bundled_studies", ["a verdict"]),
     ],
 )
@@ -283,7 +282,7 @@ def test_what_is_printed_on_the_way_is_no_part_of_the_json(
         print("on the way")
         return result
 
-    monkeypatch.setattr(f"mllm_probe.apps.{function}", run)
+    monkeypatch.setattr(f"mllm_probe.reports.{function}", run)
     assert main([*command.split(), "--json"]) == 0
     shown = capsys.readouterr()
     assert result in json.loads(shown.out).values() and "on the way" in shown.err

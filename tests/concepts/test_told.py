@@ -3,8 +3,8 @@
 import pytest
 
 import mllm_probe as mp
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.concepts.told import TEMPLATES, sentences_about
+from tests.zoo import tiny_llava
 
 
 @pytest.fixture(scope="module")

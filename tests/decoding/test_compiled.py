@@ -8,7 +8,6 @@ import torch
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from mllm_probe.activations.hooks import attached
-from mllm_probe.apps.zoo import FAMILIES, build, tiny_llava
 from mllm_probe.decoding.compiled import StaticDecoder
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.loading import wrap
@@ -16,6 +15,7 @@ from mllm_probe.steering import EditBuffer, Steering
 from tests.conftest import put
 from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
+from tests.zoo import FAMILIES, build, tiny_llava
 
 ROWS, STEPS = 3, 8
 FED = torch.tensor([[11, 12, 13, 14], [14, 11, 12, 12], [15, 15, 16, 11]])

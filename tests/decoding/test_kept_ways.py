@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from mllm_probe import schema
-from mllm_probe.apps.zoo import FAMILIES, build, tiny_llava
 from mllm_probe.decoding import kept_ways, paths
 from mllm_probe.decoding.depth import DepthPrefix, Groups
 from mllm_probe.decoding.kept_ways import FOLDER, Verdict, keep_verdict, read_verdict, verdict_key
@@ -23,6 +22,7 @@ from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.loading import wrap
 from mllm_probe.steering.trials import path_of
 from tests.conftest import noise_picture, put
+from tests.zoo import FAMILIES, build, tiny_llava
 
 WAYS = {kind.__name__: kind for kind in (*paths.NEXT_WAYS, *paths.PROMPT_WAYS)}
 GOOD = Verdict("DepthPrefix", False, {"another way": "logits differ"})

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from mllm_probe.activations.hooks import attached
-from mllm_probe.apps.zoo import FAMILIES
 from mllm_probe.decoding.agreement import difference
 from mllm_probe.decoding.encoded_pictures import with_pictures_encoded
 from mllm_probe.decoding.paths import Trial, choose_path
@@ -18,6 +17,7 @@ from mllm_probe.steering import Steering
 from mllm_probe.steering.editor import Editor
 from tests.hooks import active_hooks
 from tests.sweeps.helpers import plain_edit, plain_logits, random_vectors, wrapped_family
+from tests.zoo import FAMILIES
 
 COPIED = {"mllama", "kimi_k25", "paligemma2"}
 NEXT_BEST = {"gemma3n": "replayed text model", "florence2": "whole forwards"}

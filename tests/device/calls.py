@@ -19,7 +19,6 @@ from mllm_probe.activations.accessor import TorchAccessor
 from mllm_probe.decoding.paths import NEXT_WAYS, PROMPT_WAYS
 from mllm_probe.decoding.shared import Shared, UneditedPart, WholeForwards
 from mllm_probe.generation.live import Live
-from mllm_probe.metrics import ModelJudge
 from mllm_probe.models import ProbeModel
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.editor import Editor
@@ -215,10 +214,6 @@ def _live() -> None:
         )
 
 
-def _judges() -> None:
-    CALLS["judge of an answer"] = lambda s: np.array(ModelJudge(s.model, "{text} {words} ?").log_odds("a cat", ["cat"]))
-
-
 def _patches() -> None:
     layers: dict[str, Any] = {"a few": {"layers": ["input", 1, 2]}, "all": {}}
     for name, own in layers.items():
@@ -235,5 +230,5 @@ def _patches() -> None:
     )  # fmt: skip
 
 
-for fill in (_captures, _accessors, _vectors, _editors, _ways, _sweeps, _live, _judges, _patches):
+for fill in (_captures, _accessors, _vectors, _editors, _ways, _sweeps, _live, _patches):
     fill()

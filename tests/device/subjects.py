@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import accelerate
 
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.models import ProbeModel
 from tests import accelerator
 from tests.device.calls import Subject
+from tests.zoo import tiny_llava
 
 
 def on(device: str, layers: int = 4) -> Subject:

@@ -6,10 +6,12 @@ import pytest
 import torch
 import transformers
 
-from mllm_probe.apps.zoo import FAMILIES, build
-from mllm_probe.apps.zoo.family_survey import SHRUNK, Row, family_names, survey
 from mllm_probe.loading import Outcome, wrap
+from mllm_probe.models.verified_families import verified_families
 from tests.conftest import put
+from tests.zoo import FAMILIES, build
+from tests.zoo.family_survey import SHRUNK, Row, family_names, survey
+from tests.zoo.table import as_json
 
 CROSS_ATTENTION = {"mllama", "idefics", "florence2"}
 SHRUNK_VERIFIED = {
@@ -77,5 +79,19 @@ def test_a_skipped_family_shows_the_exception(others: dict[str, Row]) -> None:
 
 
 def test_an_unknown_family_is_refused() -> None:
-    with pytest.raises(ValueError, match="There is no family 'nonesuch'; there are aria, aya_vision"):
-        next(survey(["nonesuch"]))
+    for ask in (lambda: next(survey(["nonesuch"])), lambda: verified_families(["nonesuch"])):
+        with pytest.raises(ValueError, match="There is no family 'nonesuch'; there are aria, aya_vision"):
+            ask()
+
+
+def test_the_table_of_the_package_is_what_is_verified(others: dict[str, Row]) -> None:
+    """Every family by its checks with the versions of the table; with others, what this version verifies of it."""
+    table = verified_families()
+    listed = {row["family"]: row for row in table["families"]}
+    measured = {row.family: as_json(row) for row in [*survey(FAMILIES), *others.values()]}
+    if transformers.__version__ == table["versions"]["transformers"]:
+        assert set(listed) == set(measured), "python -m tests.zoo.table --write"
+    for name in listed.keys() & measured.keys():
+        same = transformers.__version__ == table["versions"]["transformers"] or name in FAMILIES
+        assert not same or listed[name]["verified"] == measured[name]["verified"], f"{name}: tests.zoo.table --write"
+        assert not same or listed[name]["checks"] == measured[name]["checks"], f"{name}: tests.zoo.table --write"

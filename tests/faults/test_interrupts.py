@@ -22,7 +22,6 @@ import mllm_probe as mp
 from mllm_probe.activations import block_replacement, hooks
 from mllm_probe.activations.block_replacement import replaced_blocks
 from mllm_probe.activations.hooks import attached, before_backbone, before_block, callbacks
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.decoding import attention
 from mllm_probe.decoding.attention import FIELD, attention_configs, sharing_attention
 from mllm_probe.models import lock
@@ -30,6 +29,7 @@ from tests.conftest import noise_picture, put
 from tests.hooks import active_hooks
 from tests.patching.plain_interchange import pairs_of
 from tests.sweeps.helpers import random_vectors
+from tests.zoo import tiny_llava
 
 IMAGES = [noise_picture(seed, (32, 32)) for seed in range(4)]
 STEPS = 3
@@ -149,8 +149,8 @@ def test_nothing_is_left_wherever_a_call_is_interrupted(tiny: Any, name: str, mo
 
 
 def test_a_first_sweep_is_interrupted_while_ways_are_tried(device: str) -> None:
-    from mllm_probe.apps.zoo import tiny_llava
     from tests.conftest import put
+    from tests.zoo import tiny_llava
 
     model = put(tiny_llava(), device)
     steps = Steps(model)

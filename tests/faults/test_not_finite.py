@@ -15,7 +15,6 @@ import torch
 import mllm_probe as mp
 from mllm_probe import schema
 from mllm_probe.activations.not_finite import FiniteCounts, find_fault
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.loading.verification import verify
 from mllm_probe.models import Request
 from mllm_probe.sweeps import store_status
@@ -23,6 +22,7 @@ from tests.conftest import noise_picture, put
 from tests.hooks import active_hooks
 from tests.patching.plain_interchange import pairs_of
 from tests.sweeps.helpers import random_vectors
+from tests.zoo import tiny_llava
 
 WORDS = {"cat": ["cat"], "dog": ["dog"]}
 SPOILED = 2

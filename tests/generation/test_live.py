@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from mllm_probe.apps.zoo import FAMILIES, build, tiny_llava
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.shared import WholeForwards
 from mllm_probe.generation import Live, generate, stream
@@ -20,6 +19,7 @@ from mllm_probe.steering import trials as of_trials
 from tests.conftest import noise_picture, put
 from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
+from tests.zoo import FAMILIES, build, tiny_llava
 
 STEPS = 6
 

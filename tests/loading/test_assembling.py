@@ -15,12 +15,12 @@ from torch import Tensor
 from transformers import LlamaForCausalLM, LlavaForConditionalGeneration
 
 import mllm_probe as mp
-from mllm_probe.apps.fetching.decoder_fetch import fetch
 from mllm_probe.loading import assembling, decoder_cache
 from mllm_probe.loading.assembling import DECODER, DOWN, PARTS, PROJECTOR, TOWER, UP, Assembly, write_parts
 from mllm_probe.loading.decoder_cache import DECODERS, PinnedDecoder, decoder_folder
+from mllm_probe.loading.decoder_fetch import fetch
 from mllm_probe.models.bundled import ASSEMBLED, ASSEMBLY
-from tests.apps import tiny_decoder
+from tests.loading import tiny_decoder
 
 TINY = "little-emoji"
 

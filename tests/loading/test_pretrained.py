@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging as progress
 
-from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.loading import Model, VerificationError, load, wrap
 from mllm_probe.loading.checkpoint_checks import require_all_weights
 from mllm_probe.models import ProbeModel
+from tests.zoo import FAMILIES, build
 
 FACTS = {
     "default_prompt": "What is in this picture?",

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.loading import Model, Outcome, VerificationError, VerificationReport, wrap
 from mllm_probe.loading.recording_hooks import hook_count, without_new_hooks
 from mllm_probe.models import ProbeModel
 from mllm_probe.models.caches import given_cache
+from tests.zoo import tiny_llava
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.loading import wrap
 from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.schema import ROLES
 from tests.conftest import put
+from tests.zoo import FAMILIES, build
 
 QUESTION, LONGER = "What do you see?", "Is there a cat in this picture of a house?"
 

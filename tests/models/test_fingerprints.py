@@ -4,12 +4,12 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.generation import Live
 from mllm_probe.loading import wrap
 from mllm_probe.models.fingerprints import change_counters
 from mllm_probe.steering import Steering
 from tests.sweeps.helpers import random_vectors
+from tests.zoo import tiny_llava
 
 PROMPT = "what do you see ?"
 SETTINGS = {"strengths": (-1, 1), "metrics": ("logprob",), "progress": False}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.models import LayoutError, ProbeModel, find_layout
+from tests.zoo import FAMILIES, build
 
 
 def test_parts_of_a_llava(tiny: ProbeModel) -> None:

@@ -6,10 +6,10 @@ import copy
 
 import torch
 
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.loading import wrap
 from mllm_probe.models import ProbeModel, bundled_folder, bundled_names
 from tests.conftest import put
+from tests.zoo import tiny_llava
 
 
 def test_describe_names_every_part(tiny: ProbeModel) -> None:

@@ -94,8 +94,8 @@ def test_changed_patches_of_a_family_that_is_given_patches(tiny_mrope):
 
 
 def test_changed_patches_do_not_depend_on_the_models_type(tiny, device):
-    from mllm_probe.apps.zoo import tiny_llava
     from tests.conftest import put
+    from tests.zoo import tiny_llava
 
     half = put(tiny_llava(), device)
     half.hf.to(torch.bfloat16)
@@ -384,8 +384,8 @@ def test_groups_that_a_family_lacks_are_refused_by_name(device, name, group, tex
 
 
 def test_a_broken_model_is_named(device):
-    from mllm_probe.apps.zoo import tiny_llava
     from tests.conftest import put
+    from tests.zoo import tiny_llava
 
     model = put(tiny_llava(), device)
     engine = engine_of(model, {"cat": square_pairs(2)}, layers=[1])

@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 import mllm_probe as mp
-from mllm_probe.apps.evaluation.accuracy import recognition, scenes
-from mllm_probe.apps.evaluation.answerer import Answerer
-from mllm_probe.apps.training.architecture import DEPTHS
-from mllm_probe.apps.training.card import refresh_card
 from mllm_probe.models import bundled_folder, bundled_names
+from training.evaluation.accuracy import recognition, scenes
+from training.evaluation.answerer import Answerer
+from training.scenes.architecture import DEPTHS
+from training.scenes.card import refresh_card
 
 NAMES = list(DEPTHS)
 

@@ -4,7 +4,7 @@ import pytest
 from mllm_probe.scenes import sample, true_concepts
 from mllm_probe.scenes.language import DEFAULT_PROMPT, ask, caption, existence, parse_list, questions, suggestions
 
-tokenizer = pytest.importorskip("mllm_probe.apps.training.architecture").tokenizer
+tokenizer = pytest.importorskip("training.scenes.architecture").tokenizer
 
 
 def test_the_default_prompt_is_answered_with_all_true_concepts_each_of_which_can_come_first():

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from mllm_probe.apps.zoo import FAMILIES, build
 from mllm_probe.generation import generate, stream
 from mllm_probe.loading import wrap
 from mllm_probe.steering import Steering, editing
 from mllm_probe.vectors import vectors_from
 from tests.conftest import put
 from tests.steering.reference import close
+from tests.zoo import FAMILIES, build
 
 STEPS = 4
 UNUSUAL = {

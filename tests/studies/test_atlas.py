@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import mllm_probe as mp
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.studies import atlas_study
 from mllm_probe.studies.atlas_study import atlas, summary_of, within_and_across
 from mllm_probe.studies.baselines import knows_the_words
+from tests.zoo import tiny_llava
 
 NAMES = ["cat", "house", "tree", "neon", "sketch", "dotted"]
 

@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.studies.localization_study import MEASURES, STATISTICS, _contrasts, localization, summary_of
 from mllm_probe.studies.multiverse import LOCALIZATION, asked
+from tests.zoo import tiny_llava
 
 BLOCK, LAYERS = 4, 6
 

@@ -8,7 +8,6 @@ import xarray as xr
 from scipy import stats
 
 import mllm_probe as mp
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.studies.reliability_study import (
     PREDICTORS,
     STRENGTHS,
@@ -17,6 +16,7 @@ from mllm_probe.studies.reliability_study import (
     reliability,
     slope_over_doses,
 )
+from tests.zoo import tiny_llava
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.steering.controls import random_direction
 from mllm_probe.studies.reverse_runs import DRAWS, GRIDS, IMAGES, edited_directions, reverse_grid, shown_images
 from mllm_probe.studies.reverse_study import SURGE, reverse_steering, surging
 from mllm_probe.studies.study_runs import StudyRuns
 from mllm_probe.vectors import concept_vectors
+from tests.zoo import tiny_llava
 
 PUSHED = {"scope": "last_prompt+generated", "edit_kind": "-1 residual norm"}
 

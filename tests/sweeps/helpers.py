@@ -48,8 +48,8 @@ def random_vectors(model, concepts=("cat", "dog"), *, draws=3, seed=0, words=Non
 
 def wrapped_family(name, device):
     """A tiny model of a family without processor, and processed tensors of one sample."""
-    from mllm_probe.apps.zoo import FAMILIES, build
     from mllm_probe.loading import wrap
+    from tests.zoo import FAMILIES, build
 
     hf, inputs = build(FAMILIES[name])
     return put(wrap(hf), device), inputs
@@ -57,10 +57,10 @@ def wrapped_family(name, device):
 
 def verified_family(name, device):
     """A tiny model of any verified family, with or without a builder of its own, and tensors of one sample."""
-    from mllm_probe.apps.zoo import FAMILIES
-    from mllm_probe.apps.zoo.family_survey import family_names
-    from mllm_probe.apps.zoo.shrink import pictures, sample, shrunk
     from mllm_probe.loading import wrap
+    from tests.zoo import FAMILIES
+    from tests.zoo.family_survey import family_names
+    from tests.zoo.shrink import pictures, sample, shrunk
 
     if name not in family_names():
         pytest.skip(f"Transformers {transformers.__version__} has no family {name}")

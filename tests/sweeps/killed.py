@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.sweeps import chunk_size, sweep, sweep_iter
 from mllm_probe.sweeps.chunk_size import Limits
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors
+from tests.zoo import tiny_llava
 
 SETTINGS = {
     "layers": [0, 2],

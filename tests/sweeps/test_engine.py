@@ -11,7 +11,6 @@ import xarray as xr
 import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.sweeps import chunk_size
 from mllm_probe.sweeps import runner as runner_module
 from mllm_probe.sweeps.chunk_size import Limits
@@ -19,6 +18,7 @@ from mllm_probe.sweeps.scoring import Scorer
 from tests.conftest import noise_picture
 from tests.hooks import active_hooks
 from tests.sweeps.helpers import random_vectors
+from tests.zoo import tiny_llava
 
 FAST = {"metrics": ("logprob",), "progress": False, "draws": 4}
 ALL = {"progress": False, "draws": 4, "max_new_tokens": 3}

@@ -5,8 +5,6 @@ import pytest
 import torch
 
 import mllm_probe.sweeps as sweeps
-from mllm_probe.apps.zoo import FAMILIES, build
-from mllm_probe.apps.zoo.family_survey import family_names
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import known_path
 from mllm_probe.decoding.prefix import SharedPrefix
@@ -27,6 +25,8 @@ from tests.sweeps.helpers import (
     rounded,
     verified_family,
 )
+from tests.zoo import FAMILIES, build
+from tests.zoo.family_survey import family_names
 
 NEXT = ("last_prompt", "generated")
 SCOPES = (NEXT, ("last_prompt",), ("generated",), "image", "text", "all")

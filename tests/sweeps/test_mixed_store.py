@@ -21,7 +21,7 @@ SETTINGS = {"layers": [0, 2], "strengths": (0, 1), "draws": 4, "max_new_tokens":
 
 def of_both_dtypes():
     """One tiny model twice, in float32 and in bfloat16."""
-    from mllm_probe.apps.zoo import tiny_llava
+    from tests.zoo import tiny_llava
 
     single, half = tiny_llava(), tiny_llava()
     half.hf.to(torch.bfloat16)

@@ -6,7 +6,6 @@ import weakref
 import numpy as np
 import pytest
 
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import known_path
 from mllm_probe.decoding.prefix import SharedPrefix
@@ -17,6 +16,7 @@ from mllm_probe.steering import Steering
 from mllm_probe.sweeps import plan, sweep
 from tests.conftest import put
 from tests.sweeps.helpers import random_vectors
+from tests.zoo import tiny_llava
 
 NEXT = ("last_prompt", "generated")
 PROMPT = "what do you see ?"

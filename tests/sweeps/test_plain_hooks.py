@@ -14,11 +14,11 @@ from transformers import LlamaConfig
 
 import mllm_probe as mp
 from mllm_probe import schema
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.decoding.agreement import difference, tolerance
 from tests.conftest import noise_picture, put
 from tests.hooks import active_hooks
 from tests.sweeps.helpers import plain_edit, plain_logits, random_vectors, rounded
+from tests.zoo import tiny_llava
 
 NEXT = ("last_prompt", "generated")
 SCOPES = (NEXT, "last_prompt", "image", "text", "all", ("image", "generated"))

@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 import mllm_probe.sweeps as sweeps
-from mllm_probe.apps.zoo import tiny_llava
 from tests.conftest import put
 from tests.sweeps.helpers import random_vectors
+from tests.zoo import tiny_llava
 
 
 @pytest.fixture(scope="module")

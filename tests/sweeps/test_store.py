@@ -17,7 +17,6 @@ from mllm_probe import schema
 from mllm_probe.activations.device_array import tensor_of
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.activations.unit_store import UnitStore
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.sweeps import sweep_store
 from mllm_probe.sweeps.grid import Grid
 from mllm_probe.sweeps.runner import Runner
@@ -27,6 +26,7 @@ from tests.conftest import put
 from tests.hooks import active_hooks
 from tests.sweeps import killed
 from tests.sweeps.helpers import random_vectors, wrapped_family
+from tests.zoo import tiny_llava
 
 SMALL = {"layers": [0, 2], "strengths": (0, 1), "draws": 4, "max_new_tokens": 3, "progress": False}
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
-from mllm_probe.apps.training.architecture import ASSISTANT, BOS, USER, tokenizer
-from mllm_probe.apps.training.tower import features
+from training.scenes.architecture import ASSISTANT, BOS, USER, tokenizer
+from training.scenes.tower import features
 
 PROMPT = "What is the style?"
 GROUPS = ("image", "last_prompt")

@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 import mllm_probe as mp
-from mllm_probe.apps.training.architecture import processor
 from tests.truth import train
 from tests.truth.interchange import (
     GROUPS,
@@ -20,6 +19,7 @@ from tests.truth.interchange import (
     positions,
     through_blocks,
 )
+from training.scenes.architecture import processor
 
 PLAN = train.Plan(True, 0, steps=4, blocks=3, block=1, width=16, heads=2, mlp=16, batch=4, pictures=12, save_every=2)
 

@@ -24,17 +24,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
-from mllm_probe.apps.training import training_state
-from mllm_probe.apps.training.architecture import build, tokenizer
-from mllm_probe.apps.training.optimizer import HybridOptimizer
-from mllm_probe.apps.training.parallel import Team
-from mllm_probe.apps.training.rendered_pictures import shrink
-from mllm_probe.apps.training.training_state import Groups, run_steps
 from mllm_probe.scenes import draw, pair, sample
 from mllm_probe.scenes.sampling import choose
 from mllm_probe.scenes.vocabulary import STYLES
 from mllm_probe.studies.readout import read_out_of
 from tests.truth.interchange import GROUPS, answer, carries, interchanged, pixels_to_input, through_blocks
+from training import training_state
+from training.optimizer import HybridOptimizer
+from training.parallel import Team
+from training.scenes.architecture import build, tokenizer
+from training.scenes.rendered_pictures import shrink
+from training.training_state import Groups, run_steps
 
 TRAINED = Path(__file__).parent / "trained"
 _TRAIN, _HELD = 11, 12

@@ -11,7 +11,7 @@ SETUP = """
 import torch
 torch.set_num_threads(1)
 import mllm_probe as mp
-from mllm_probe.apps.zoo import tiny_llava
+from tests.zoo import tiny_llava
 
 model = tiny_llava()
 library = mp.concepts.scenes(concepts=["cat", "neon"], pairs=12)

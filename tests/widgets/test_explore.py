@@ -11,7 +11,6 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.apps.zoo import tiny_llava
 from mllm_probe.concepts import drawn as of_drawn
 from mllm_probe.concepts.bundled_worlds import LibraryCall
 from mllm_probe.scenes import draw
@@ -19,6 +18,7 @@ from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.inside.pair_gallery import PairGallery
 from tests.widgets import fakes
 from tests.widgets.test_linking import a_study
+from tests.zoo import tiny_llava
 
 SOON = 60
 MODEL = fakes.FakeModel()

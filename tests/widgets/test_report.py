@@ -13,9 +13,9 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe import cli
-from mllm_probe.apps.report.best_cells_table import choice_of
-from mllm_probe.apps.report.provenance import provenance_rows, unfinished
-from mllm_probe.apps.report.report_answers import answers_of
+from mllm_probe.reports.best_cells_table import choice_of
+from mllm_probe.reports.provenance import provenance_rows, unfinished
+from mllm_probe.reports.report_answers import answers_of
 from mllm_probe.studies.best_cell import best_cells
 from mllm_probe.studies.clear_cells import verdict_caption
 from mllm_probe.studies.layer_spread import spread_over_layers

@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.apps.report import StudySection, studies_report
 from mllm_probe.cli import main
+from mllm_probe.reports import StudySection, studies_report
 from tests.plots.studies_by_hand import STUDIES, atlas, comparison, localization, reliability, scaling, with_multiverse
 
 

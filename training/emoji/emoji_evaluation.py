@@ -9,10 +9,6 @@ from pathlib import Path
 
 import torch
 
-from mllm_probe.apps.evaluation.accuracy import Score, table
-from mllm_probe.apps.evaluation.answerer import Answerer
-from mllm_probe.apps.evaluation.steerability import recommended, tables_of
-from mllm_probe.apps.training.card import RESULTS
 from mllm_probe.concepts.bundled_worlds import PAIRS, LibraryCall
 from mllm_probe.emoji.lexicon import FIRST_CONCEPTS
 from mllm_probe.loading.assembling import read_assembly
@@ -23,6 +19,10 @@ from training.emoji.build_art import UNSEEN, sprites_of
 from training.emoji.emoji_folder import PARTS, refresh_emoji_card
 from training.emoji.emoji_recognition import ROWS, Artwork, majority_shares, recognition_scores
 from training.emoji.language_kept import language_lines
+from training.evaluation.accuracy import Score, table
+from training.evaluation.answerer import Answerer
+from training.evaluation.steerability import recommended, tables_of
+from training.scenes.card import RESULTS
 
 log = logging.getLogger(__name__)
 _BLOCKS = (2, 6, 11, 17, 23)

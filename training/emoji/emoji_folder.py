@@ -8,17 +8,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mllm_probe.apps.training.card import RESULTS
-from mllm_probe.apps.training.model_folder import SETTINGS
 from mllm_probe.emoji.art_files import ART_SETS, ArtSet
-from mllm_probe.emoji.captions import DEFAULT_ANSWER_PREFIX, DEFAULT_PROMPT, SEE_PROMPT
 from mllm_probe.emoji.emoji_sampling import HELD_OUT
 from mllm_probe.emoji.lexicon import ARRANGEMENTS, EMOTIONS, ENTITIES, RELATIONS, STYLES
 from mllm_probe.loading.assembling import write_parts
 from mllm_probe.loading.decoder_cache import DECODERS, fetch_command
 from training.emoji.build_art import TRAINING_ART
+from training.emoji.captions import DEFAULT_ANSWER_PREFIX, DEFAULT_PROMPT, SEE_PROMPT
 from training.emoji.seeing_decoder import SeeingDecoder
 from training.emoji.vision_training import earlier_tower
+from training.scenes.card import RESULTS
+from training.scenes.model_folder import SETTINGS
 
 if TYPE_CHECKING:
     from training.emoji.emoji_run import EmojiPlan
@@ -77,7 +77,7 @@ Sprites were resized and processed. OpenMoji was used for evaluation alone.
 | time | tower {tower_wall:.0f} min ({tower_cpu:.0f} of processor), language {language_wall:.0f} min ({language_cpu:.0f} of processor) |
 | seed | {seed} |
 
-Made by `mllm-probe models train {name}`.
+Made by `python -m training train {name}`.
 """  # noqa: E501 a row of a table is one line
 
 
@@ -155,7 +155,7 @@ def refresh_emoji_card(folder: Path) -> None:
         **facts,
     )
     results = folder / RESULTS
-    shown = "Not measured yet: `mllm-probe models evaluate` prints and keeps them."
+    shown = "Not measured yet: `python -m training evaluate` prints and keeps them."
     if results.exists():
         parts = json.loads(results.read_text(encoding="utf-8"))
         shown = "\n\n".join(text for _, some in sorted(parts.items(), key=_order) for text in some)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from mllm_probe.apps.evaluation.accuracy import Score, score
-from mllm_probe.apps.evaluation.answerer import Answerer
-from mllm_probe.emoji.captions import SEE_PROMPT
 from mllm_probe.emoji.emoji_drawing import draw
 from mllm_probe.emoji.emoji_sampling import sample
 from mllm_probe.emoji.emoji_scene import EmojiScene
 from mllm_probe.emoji.lexicon import CONCEPTS, EMOTIONS, NOUNS, RELATIONS
 from mllm_probe.metrics.text import named
+from training.emoji.captions import SEE_PROMPT
+from training.evaluation.accuracy import Score, score
+from training.evaluation.answerer import Answerer
 
 Artwork = Mapping[str, np.ndarray]
 _SEED, _SIDE, _LONGEST = 30_000, 128, 24

@@ -12,16 +12,16 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
-from mllm_probe.apps.training import training_state
-from mllm_probe.apps.training.parallel import Team
 from mllm_probe.loading.assembling import Assembly
 from mllm_probe.loading.decoder_cache import cached_decoder
+from training import training_state
 from training.emoji.emoji_folder import export
 from training.emoji.language_training import LanguagePlan, seconds_per_step, train_language
 from training.emoji.seeing_decoder import seeing_decoder
 from training.emoji.teacher_answers import Taught, TeacherPlan, kept_prompts, teacher_answers
 from training.emoji.tower_examples import Artists
 from training.emoji.vision_training import VisionPlan, train_vision, word_vectors
+from training.parallel import Team
 
 log = logging.getLogger(__name__)
 MODEL = "emoji-135m"

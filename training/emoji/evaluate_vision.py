@@ -12,18 +12,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mllm_probe.apps.evaluation.accuracy import Score, score
-from mllm_probe.apps.training import training_state
-from mllm_probe.apps.training.parallel import Team
 from mllm_probe.emoji.art_files import COLOURED
 from mllm_probe.emoji.emoji_sampling import sample
 from mllm_probe.emoji.emoji_scene import EmojiScene
 from mllm_probe.emoji.lexicon import ART_STYLES, EMOTIONS, STYLES
+from training import training_state
 from training.emoji.build_art import UNSEEN, sprites_of
 from training.emoji.vision import Eyes
 from training.emoji.vision_readouts import Readings, Readouts, read
 from training.emoji.vision_training import word_vectors
 from training.emoji.word_vectors import WordVectors
+from training.evaluation.accuracy import Score, score
+from training.parallel import Team
 
 _SEED = 30_000
 _AT_ONCE = 256

@@ -12,12 +12,9 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mllm_probe.apps.evaluation.accuracy import Score, score
-from mllm_probe.apps.evaluation.answerer import Answerer
-from mllm_probe.emoji.captions import phrase
 from mllm_probe.emoji.emoji_sampling import sample
 from mllm_probe.emoji.emoji_scene import EmojiScene
-from mllm_probe.emoji.lexicon import ENTITIES, NOUNS
+from mllm_probe.emoji.lexicon import ENTITIES, NOUNS, phrase
 from mllm_probe.metrics.statistics import bootstrap_interval
 from mllm_probe.metrics.text import named
 from mllm_probe.scenes.sampling import choose
@@ -25,6 +22,8 @@ from mllm_probe.typing import HfModel
 from training.emoji.emoji_recognition import drawn
 from training.emoji.language_prompts.evaluation_prompts import closed_questions, facts, open_prompts
 from training.emoji.seeing_decoder import ChatTokens
+from training.evaluation.accuracy import Score, score
+from training.evaluation.answerer import Answerer
 
 LEAST_TOKENS, MOST_TOKENS = 32, 48
 _SHORT, _SEED = 24, 31_000

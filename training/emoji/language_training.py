@@ -18,23 +18,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mllm_probe.apps.training import training_state
-from mllm_probe.apps.training.optimizer import HybridOptimizer
-from mllm_probe.apps.training.parallel import Team
-from mllm_probe.apps.training.question_packing import Pack, pack
-from mllm_probe.apps.training.training_state import Groups, run_steps
-from mllm_probe.emoji.captions import questions
 from mllm_probe.emoji.emoji_sampling import is_unseen, sample, scene_of
 from mllm_probe.emoji.emoji_scene import EmojiScene
 from mllm_probe.emoji.lexicon import STYLES
 from mllm_probe.scenes.problems import Question
 from mllm_probe.scenes.sampling import choose
+from training import training_state
+from training.emoji.captions import questions
 from training.emoji.low_rank_adapters import adapter_weights, adapters, load_adapter_weights
 from training.emoji.seeing_decoder import SeeingDecoder
 from training.emoji.teacher_answers import Shown, Taught, divergence
 from training.emoji.tower_examples import NOTHING, Artists, Batch, examples, training_batch
 from training.emoji.vision_training import Readouts, vision_loss
 from training.emoji.word_vectors import WordVectors
+from training.optimizer import HybridOptimizer
+from training.parallel import Team
+from training.scenes.question_packing import Pack, pack
+from training.training_state import Groups, run_steps
 
 log = logging.getLogger(__name__)
 ABOUT_STYLE = ("style", "is style", "describe")

@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mllm_probe.apps.training.question_packing import Pack, Turn
-from mllm_probe.apps.training.tower import pixel_values
 from mllm_probe.loading.assembling import (
     AFTER_IMAGE,
     ANSWER,
@@ -27,6 +25,8 @@ from mllm_probe.loading.assembling import (
 )
 from training.emoji.low_rank_adapters import adapter_weights, add_adapters
 from training.emoji.vision import Eyes
+from training.scenes.question_packing import Pack, Turn
+from training.scenes.tower import pixel_values
 
 _WEIGHTS = {"see": 1.5, "describe": 1.5, "style": 1.5, "where": 1.5, "relation": 1.5}
 

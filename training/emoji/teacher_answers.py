@@ -22,11 +22,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import DynamicCache, LlamaForCausalLM
 
-from mllm_probe.emoji.captions import open_question, premise
 from mllm_probe.emoji.emoji_sampling import sample
 from mllm_probe.models.caches import cache_argument
 from mllm_probe.scenes.sampling import choose
 from mllm_probe.typing import JsonObject
+from training.emoji.captions import open_question, premise
 from training.emoji.language_prompts.training_prompts import about, chats, single_chats
 from training.emoji.low_rank_adapters import without_adapters
 from training.emoji.seeing_decoder import ChatTokens

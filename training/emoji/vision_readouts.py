@@ -7,8 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mllm_probe.apps.training.parallel import Team
-from mllm_probe.apps.training.tower import autocast, pixel_values
 from mllm_probe.emoji.art_files import icons
 from mllm_probe.emoji.emoji_sampling import sample
 from mllm_probe.emoji.emoji_scene import GROUNDS, EmojiScene
@@ -16,6 +14,8 @@ from mllm_probe.emoji.lexicon import ARRANGEMENTS, RELATIONS, STYLES
 from training.emoji.tower_examples import IMAGE_SIDE, NAMES, NOTHING, SHOWN, cells, examples
 from training.emoji.vision import Eyes
 from training.emoji.word_vectors import WordVectors
+from training.parallel import Team
+from training.scenes.tower import autocast, pixel_values
 
 SLOTS = {"styles": STYLES, "grounds": GROUNDS, "arrangements": ARRANGEMENTS, "relations": RELATIONS}
 """What the whole picture is asked for, by the field of `Batch`."""

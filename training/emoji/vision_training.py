@@ -13,17 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mllm_probe.apps.training import training_state
-from mllm_probe.apps.training.optimizer import HybridOptimizer
-from mllm_probe.apps.training.parallel import Team
-from mllm_probe.apps.training.tower import pixel_values
-from mllm_probe.apps.training.training_state import Groups, run_steps
 from mllm_probe.emoji.emoji_scene import GROUNDS
 from mllm_probe.emoji.lexicon import ENTITIES, FEELINGS
+from training import training_state
 from training.emoji.tower_examples import NOTHING, Artists, Batch, training_batch
 from training.emoji.vision import Eyes
 from training.emoji.vision_readouts import SLOTS, Readouts, accuracy, held_out_scenes
 from training.emoji.word_vectors import WordVectors, read_embeddings, read_tokenizer
+from training.optimizer import HybridOptimizer
+from training.parallel import Team
+from training.scenes.tower import pixel_values
+from training.training_state import Groups, run_steps
 
 _SLOT_WEIGHTS = {"styles": 0.8, "grounds": 0.3, "arrangements": 0.3, "relations": 0.3}
 _SLOT_WORD_WEIGHTS = {"styles": 0.6, "arrangements": 0.3, "relations": 0.2}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mllm_probe.models.user_cache import cache_root
+
 FOLDER = Path(__file__).parent
 ASSEMBLED: dict[str, str] = {}
 """Models of which a vision tower, a projector and adapters are shipped, and the cached decoder of each: none yet."""
@@ -24,3 +26,13 @@ def assembled_names() -> list[str]:
 def bundled_folder(name: str) -> Path | None:
     """Folder of what is bundled of a model, None if there is none of that name."""
     return FOLDER / name if name in (*bundled_names(), *assembled_names()) else None
+
+
+def seeds_folder() -> Path:
+    """Folder in the user's cache for models of the drawn world that were trained from other seeds."""
+    return cache_root() / "seeds"
+
+
+def other_seeds() -> list[Path]:
+    """Folders there whose training is finished, in alphabetical order: only then is there a ``training.json``."""
+    return sorted(record.parent for record in seeds_folder().glob("*/training.json"))

@@ -15,7 +15,6 @@ import xarray as xr
 from mllm_probe.activations.hooks import resolve_blocks
 from mllm_probe.metrics.projection import UNIT
 from mllm_probe.models import ProbeModel, require_model
-from mllm_probe.models.images import takes_images, warn_of_image
 from mllm_probe.schema import CATEGORY, CONCEPT, INPUT, LAYER, require, require_same_model
 from mllm_probe.steering import Steering
 from mllm_probe.typing import Layers, PromptImages, TokenScope, Traits, TraitValue
@@ -88,7 +87,6 @@ class InsideWidget(ProbeWidget):
     _reads: tuple[str, ...] = ("concept", "prompt")
     _recorded: tuple[str, ...] = ("values", "limit", "meaning")
 
-    @takes_images
     def __init__(
         self,
         model: ProbeModel,
@@ -130,17 +128,6 @@ class InsideWidget(ProbeWidget):
         self.show(images)
 
     @property
-    def image(self) -> PromptImages:
-        """Former name of ``images``, until 1.0."""
-        warn_of_image()
-        return self._image
-
-    @image.setter
-    def image(self, image: PromptImages) -> None:
-        warn_of_image()
-        self.show(image)
-
-    @property
     def vectors(self) -> xr.Dataset | None:
         """Concept vectors to project on; setting them offers their concepts and starts a reading."""
         return self._vectors
@@ -150,7 +137,6 @@ class InsideWidget(ProbeWidget):
         self._take_vectors(vectors, None)
         self.run()
 
-    @takes_images
     def show(self, images: PromptImages = None, **settings: TraitValue) -> None:
         """Set the image and any traits at once, which starts one reading; nothing happens if all are as they are.
 

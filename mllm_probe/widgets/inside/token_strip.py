@@ -19,7 +19,6 @@ from mllm_probe.generation import generate
 from mllm_probe.metrics.lens import lens_chunks
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
 from mllm_probe.models import ProbeModel
-from mllm_probe.models.images import takes_images
 from mllm_probe.tokens import captured_kinds
 from mllm_probe.typing import Continuation, PromptImages, Traits, TraitValue
 from mllm_probe.widgets.base.numbers import scale_limit
@@ -93,7 +92,6 @@ class TokenStrip(SteeringWidget):
     lens = traitlets.Bytes(b"").tag(sync=True)
     positions = traitlets.List(traitlets.Int()).tag(sync=True)
 
-    @takes_images
     def __init__(
         self,
         model: ProbeModel,
@@ -130,7 +128,6 @@ class TokenStrip(SteeringWidget):
             self._given = change.new
         super()._on_setting(change)
 
-    @takes_images
     def show(self, images: PromptImages = None, **settings: TraitValue) -> None:
         """As for every such widget; an ``answer`` among the settings is read instead of the model's own."""
         if "answer" in settings:

@@ -93,7 +93,7 @@ _PLAIN: list[tuple[str, ...]] = [
     ("There is no bundled model", "verify", "\x1b[31mred\n"),
     ("nonesuch", "families", "nonesuch"),
     ("famil", "families", ""),
-    ("Unknown option", "families", "--details", "maybe", "--more"),
+    ("Unknown option", "families", "--more"),
     ("requires an argument", "report"),
     ("there is no Zarr store at nowhere.zarr", "report", "nowhere.zarr", "page.html"),
     ("requires an argument", "report", "nowhere.zarr", "page.html", "--metric"),
@@ -139,11 +139,6 @@ _PLAIN: list[tuple[str, ...]] = [
     ("nonesuch", "studies", "bundled", "--only", "nonesuch", "--work", "work"),
     ("processes", "studies", "bundled", "--processes", "0", "--work", "work"),
     ("nonesuch", "models", "get", "nonesuch"),
-    ("nonesuch", "models", "evaluate", "nonesuch"),
-    ("nonesuch", "models", "train", "nonesuch"),
-    ("whole number", "models", "evaluate", "scenes-4l", "--count", "2.5"),
-    ("count", "models", "evaluate", "scenes-4l", "--count", "0"),
-    ("count", "models", "evaluate", "scenes-4l", "--count", "-5"),
 ]
 SHARDS = (
     "",

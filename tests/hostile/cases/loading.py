@@ -17,8 +17,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import mllm_probe as mp
-from mllm_probe.apps.zoo import tiny_llava
 from tests.hostile.tries import Try
+from tests.zoo import tiny_llava
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8))
 WEIGHTS, INDEX, FACTS = "model.safetensors", "model.safetensors.index.json", "mllm_probe.json"

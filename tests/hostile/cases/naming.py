@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import xarray as xr
-
-from mllm_probe.metrics import ModelJudge, judge_agreement
 from mllm_probe.metrics.text import kept, named, spans
 from tests.hostile.tries import Try
 
@@ -28,7 +24,6 @@ ANSWERS = {
     "brackets": "(" * 100_000 + "cat" + ")" * 100_000,
     "only hyphens": "cat" + "-" * 1_000_000,
 }
-GRID = xr.Dataset({"text": (("concept", "sample"), np.array([["a cat"]], object))}, {"concept": ["cat"]})
 COUNTS = {"20,000 cats": 20_000, "5,000 denied cats": 5_000, "one word of a million letters": 0}
 WORDS: dict[str, tuple[Any, int]] = {
     "no words": ([], 0),
@@ -61,15 +56,5 @@ TRIES = [
     Try(AREA, "words: a number", lambda s: named("a cat", [5]), "error", "which are texts, but got 5"),
     Try(AREA, "negations: one text", lambda s: spans("a", ["a"], negations="no"), "error", "list of words, not one"),
     Try(AREA, "answer: bytes", lambda s: named(b"a cat", ["cat"]), "error", "an answer is a text, but got bytes"),
-    Try(
-        AREA,
-        "judge: a number",
-        lambda s: judge_agreement(GRID, lambda text, words: 0.7),
-        "error",
-        "gives True or False",
-    ),
-    Try(AREA, "judge: a text", lambda s: judge_agreement(GRID, "yes"), "error", "expected a loaded model"),
-    Try(AREA, "judge: a grid of numbers", lambda s: judge_agreement(xr.Dataset(), bool), "error", "has no 'text'"),
-    Try(AREA, "judge: a question without places", lambda s: ModelJudge(s.model, "?"), "error", "expected the places"),
     Try(AREA, "answer: None", lambda s: named(None, ["cat"]), "error", "an answer is a text, but got NoneType"),
 ]

@@ -105,7 +105,7 @@ _VECTORS: list[tuple[str, Callable[[Any], Any], str]] = [
 
 def _float16(s: Any) -> Any:
     """A dose that float16 cannot hold, on a model in float16."""
-    from mllm_probe.apps.zoo import tiny_llava
+    from tests.zoo import tiny_llava
 
     model = tiny_llava()
     model.hf.to(torch.float16)

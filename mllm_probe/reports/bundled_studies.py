@@ -1,0 +1,332 @@
+"""All studies of the models that come with the package, run side by side, kept in a folder and written as one page."""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray as xr
+
+from mllm_probe import studies
+from mllm_probe.activations.zarr_groups import open_group, write_group
+from mllm_probe.concepts import ConceptLibrary, scenes
+from mllm_probe.loading import load, randomised
+from mllm_probe.metrics.number_text import chance
+from mllm_probe.models import ProbeModel
+from mllm_probe.models.argument_checks import whole_number
+from mllm_probe.models.bundled import other_seeds
+from mllm_probe.models.user_cache import cache_root
+from mllm_probe.reports import StudySection, studies_report
+from mllm_probe.reports.untrained_model import untrained_qwen
+from mllm_probe.scenes.language import OPPOSITES
+from mllm_probe.scenes.vocabulary import names
+from mllm_probe.studies.multiverse import FEWEST_CONCEPTS, agreement, concluded
+
+LADDER = ("scenes-4l", "scenes-8l", "scenes-16l")
+"""Models of the drawn world, which differ in depth."""
+SHUFFLED, UNTRAINED = "scenes-4l with shuffled weights", "untrained tiny Qwen2.5-VL"
+"""Models in which there is nothing to find."""
+SCALING = "scaling"
+_CONTRASTING = ("localization", SCALING)
+PAIRS = 24
+CONCEPTS = tuple(
+    name for category in ("entity", "visual_style", "emotion", "abstract") for name in names(category)[:FEWEST_CONCEPTS]
+)
+"""Concepts that are studied: eight of each of the paper's categories."""
+RELATIONS = tuple(OPPOSITES)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding of the paper as a study asks for it.
+
+    Attributes
+    ----------
+    study : str
+    heading, paper : str
+        The question, and what the paper says.
+    sign : int
+        Of the verdict, if the paper's finding is there; 0 where there is no finding of the paper.
+    limits : str
+        What cannot be concluded whatever comes out.
+    """
+
+    study: str
+    heading: str
+    paper: str
+    sign: int
+    limits: str
+
+
+_ONE_SEED = "There are one or two seeds of each depth, all trained on the same drawings."
+FINDINGS = (
+    Finding(
+        "localization",
+        "1 · Where concepts are read out of the image",
+        "The paper finds entities in few layers and abstract concepts spread over many.",
+        1,
+        f"Whether this holds for models of natural images. {_ONE_SEED}",
+    ),
+    Finding(
+        "scaling",
+        "2 · What depth changes",
+        "The paper finds that depth helps abstract concepts, and that where entities sit hardly moves with scale.",
+        1,
+        f"A trend: three depths are too few. {_ONE_SEED}",
+    ),
+    Finding(
+        "reverse_steering",
+        "3 · Steering against a concept",
+        "The paper finds that steering against a concept keeps it out of the answer while latent activations surge. "
+        "Which activations it means is not known to us; the measure here was fixed beforehand.",
+        1,
+        "Whether the paper's own measure would show a surge.",
+    ),
+    Finding(
+        "recognition_vs_reasoning",
+        "4 · Recognising a relation and reasoning from it",
+        "The paper finds that relations are recognised without triggering the procedure that a problem needs.",
+        1,
+        "Whether this holds for other problems: there are four relations, and one problem that turns them round. Half "
+        "of the ways push the last token, where a word is named and nothing is left to be worked out: read those that "
+        "edit the image by themselves.",
+    ),
+    Finding("atlas", "5 · How concept vectors lie to each other", "", 0, "The geometry of words: these models have one "
+            "token for each."),
+    Finding("reliability", "6 · On how many images steering works", "", 0, "How steering fares on images that are "
+            "unlike the drawings."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """One study of one model, or of a ladder of them, as a process of its own runs it.
+
+    Attributes
+    ----------
+    study : str
+    models : tuple of str
+        Names under which they are shown.
+    folder : Path
+        Where all results are kept.
+    ladder : Job, optional
+        For which it runs the grids of its model, and nothing else.
+    """
+
+    study: str
+    models: tuple[str, ...]
+    folder: Path
+    ladder: Job | None = None
+
+    @property
+    def model(self) -> str:
+        """Name of the model, or of the ladder."""
+        return self.models[0] if len(self.models) == 1 else f"ladder of {len(self.models)}"
+
+    @property
+    def result(self) -> Path:
+        """Zarr group of the study, after which it need not run."""
+        return self.ladder.result if self.ladder else self.folder / self.model / f"{self.study}.zarr"
+
+    @property
+    def runs(self) -> Path:
+        """Folder of grids, from which a stopped study goes on, and of which concepts are fit, which all ask for."""
+        # Ladders of any length have theirs in one place, so that a model that joins leaves those of the others.
+        place = "ladder" if self.ladder or len(self.models) > 1 else self.model
+        return self.folder / place / "runs"
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        """How long it takes beside others: the deepest model's blocks, then whether it has many grids to run."""
+        blocks = max(depth_of(name) for name in self.models)
+        return blocks, len(self.models) + 2 * (self.study in _CONTRASTING)
+
+    def leaves_grids_for(self, other: Job) -> bool:
+        """Whether another job needs what this one runs."""
+        shared = self.study == "localization" and other.study == SCALING and other.ladder is None
+        return self.ladder == other or (shared and set(self.models) <= set(other.models))
+
+
+def depth_of(name: str) -> int:
+    """Blocks that the name of a model of the drawn world tells; 0 for others."""
+    told = re.match(r"scenes-(\d+)l", name)
+    return int(told[1]) if told else 0
+
+
+def default_work() -> Path:
+    """Return the folder in the user's cache for runs and results."""
+    return cache_root() / "studies"
+
+
+def models_there() -> dict[str, Callable[[], ProbeModel]]:
+    """Models that are studied, by the name they are shown under: how each is loaded."""
+    found: dict[str, Callable[[], ProbeModel]] = {name: partial(load, name) for name in LADDER}
+    for folder in other_seeds():
+        found[folder.name] = partial(_of_another_seed, folder)
+    return found | {SHUFFLED: lambda: randomised(load(LADDER[0])), UNTRAINED: untrained_qwen}
+
+
+def _of_another_seed(folder: Path) -> ProbeModel:
+    model = load(folder)
+    model.name = folder.name  # the folder's place is nobody's business in a report
+    return model
+
+
+def run_bundled_studies(
+    folder: str | Path,
+    page: str | Path,
+    *,
+    processes: int = 2,
+    models: Sequence[str] | None = None,
+    only: Sequence[str] | None = None,
+) -> list[str]:
+    """Run every study on every bundled model, and write one offline page.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where grids and results are kept: started again, what is there is not run again.
+    page : str or Path
+        The page to write.
+    processes : int
+        Of one thread each.
+    models, only : sequence of str, optional
+        Some of the models, and some of the studies.
+
+    Returns
+    -------
+    list of str
+        Lines for the user: the summary of every study, and a table of verdicts.
+
+    Raises
+    ------
+    ValueError
+        For an unknown model or study, or no process.
+    """
+    processes = whole_number("processes", processes, 1)
+    chosen = _known("model", models, list(models_there()))
+    asked = _known("study", only, [finding.study for finding in FINDINGS])
+    jobs = list(_jobs(chosen, asked, Path(folder)))
+    _run_all(jobs, processes)
+    found = {job: open_group(job.result) for job in jobs if job.ladder is None}
+    sections = [_section(finding, {job: one for job, one in found.items() if job.study == finding.study})
+                for finding in FINDINGS if finding.study in asked]  # fmt: skip
+    written = studies_report(sections, page, "What the bundled models say")
+    lines = [f"{job.study} · {job.model}\n{one.attrs['summary']}\n" for job, one in found.items()]
+    return [*lines, *_verdicts(found), "", f"{written.path} ({written.size / 1e6:.1f} MB)"]
+
+
+def _known(what: str, given: Sequence[str] | None, there: list[str]) -> list[str]:
+    for name in given or ():
+        if name not in there:
+            raise ValueError(f"there is no {what} '{name}' to study; there are {', '.join(there)}.")
+    return [name for name in there if not given or name in given]
+
+
+def _jobs(models: Sequence[str], asked: Sequence[str], folder: Path) -> Iterator[Job]:
+    for finding in FINDINGS:
+        if finding.study not in asked:
+            continue
+        if finding.study == SCALING:
+            ladder = tuple(name for name in models if name not in (SHUFFLED, UNTRAINED))
+            if len(ladder) > 1:
+                whole = Job(SCALING, ladder, folder)
+                yield from (Job(SCALING, (model,), folder, whole) for model in ladder)
+                yield whole
+        else:
+            yield from (Job(finding.study, (model,), folder) for model in models)
+
+
+def _run_all(jobs: Sequence[Job], processes: int) -> None:
+    """Run what is not there yet, the longest first, and say what is finished."""
+    waiting = sorted((job for job in jobs if not job.result.is_dir()), key=lambda job: job.weight, reverse=True)
+    begun, total, finished = time.monotonic(), len(waiting), 0
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, max(1, total)), mp_context=context) as pool:
+        running: dict[Future[float], Job] = {}
+        while waiting or running:
+            # A ladder goes on with the grids that localization leaves, so that it waits for them.
+            busy = [*running.values(), *waiting]
+            for job in [job for job in waiting if not any(other.leaves_grids_for(job) for other in busy)]:
+                waiting.remove(job)
+                running[pool.submit(run_job, job)] = job
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for one in done:
+                job, seconds, finished = running.pop(one), one.result(), finished + 1
+                told = f"{finished} of {total}, {(time.monotonic() - begun) / 60:.1f} minutes"
+                what = job.study if job.ladder is None else f"grids for {job.study}"
+                print(f"{job.model}: {what} in {seconds:.0f} s ({told})", file=sys.stderr, flush=True)
+
+
+def run_job(job: Job) -> float:
+    """Run one study in this process, write its dataset, and return the seconds it took."""
+    begun = time.monotonic()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore", UserWarning)
+    loaded = [models_there()[name]() for name in job.models]
+    relations = job.study == "recognition_vs_reasoning"
+    library = scenes(concepts=list(RELATIONS if relations else CONCEPTS), pairs=PAIRS)
+    if job.ladder is not None:
+        studies.scaling_grids(loaded[0], library, store=job.runs, progress=False)
+        return time.monotonic() - begun
+    run: Any = getattr(studies, job.study)
+    more: dict[str, Any] = {}
+    if job.study in _CONTRASTING:
+        shared = {
+            name: _multiverse(job.folder, name, model, library) for name, model in zip(job.models, loaded, strict=True)
+        }
+        more["grids"] = shared if job.study == SCALING else shared[job.model]
+    subject = loaded if job.study == SCALING else loaded[0]
+    write_group(run(subject, library, store=job.runs, progress=False, **more), job.result)
+    return time.monotonic() - begun
+
+
+def _multiverse(folder: Path, name: str, model: ProbeModel, library: ConceptLibrary) -> dict[str, xr.Dataset]:
+    """Grids that localization and scaling share, from the folder where they are there."""
+    return studies.multiverse_grids(model, library, store=folder / name / "runs", progress=False)
+
+
+def _section(finding: Finding, found: Mapping[Job, xr.Dataset]) -> StudySection:
+    """Part of the page about one question: what the paper says, what the models show, what cannot be concluded."""
+    told = [f"{job.model}: {verdict_on(finding, one)}" for job, one in found.items()]
+    paper = [finding.paper] if finding.paper else []
+    shown = [one for one in found.values() if one.data_vars]
+    return StudySection(finding.heading, [*paper, *told, f"What cannot be concluded: {finding.limits}"], shown)
+
+
+def verdict_on(finding: Finding, study: xr.Dataset) -> str:
+    """Say in words whether a study agrees with the paper.
+
+    Parameters
+    ----------
+    finding : Finding
+    study : Dataset
+        Of that study.
+    """
+    if not study.data_vars:
+        return str(study.attrs["summary"])
+    if "verdict" not in study or not finding.sign:
+        return str(study.attrs["summary"]).splitlines()[1]
+    more, less, total = agreement(study)
+    sign = concluded(study)
+    told = "agrees with the paper" if sign == finding.sign else "contradicts the paper" if sign else "concludes nothing"
+    headline = float(study["verdict"].values[study.attrs["headline"]])
+    return (
+        f"{told} ({study['verdict'].attrs['long_name']}: positive in {more} of {total} ways, negative in {less}; "
+        f"headline {headline:+.2f}, p {chance(float(study.attrs['headline_p']))})."
+    )
+
+
+def _verdicts(found: Mapping[Job, xr.Dataset]) -> list[str]:
+    by_study = {finding.study: finding for finding in FINDINGS}
+    return [f"{job.study} · {job.model}: {verdict_on(by_study[job.study], one)}" for job, one in found.items()]

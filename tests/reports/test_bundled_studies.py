@@ -1,0 +1,102 @@
+"""All studies of the bundled models: which jobs there are, what is said of them, and that a stopped run goes on."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mllm_probe.cli import WRONG_INPUT, main
+from mllm_probe.metrics.number_text import chance
+from mllm_probe.reports import bundled_studies as home
+from mllm_probe.reports.bundled_studies import FINDINGS, LADDER, SCALING, SHUFFLED, UNTRAINED, Job, verdict_on
+from mllm_probe.studies.multiverse import LOCALIZATION, asked
+from training.scenes import seeds
+
+EVERY = [finding.study for finding in FINDINGS]
+
+
+def study(values, p):
+    ways = asked(LOCALIZATION, lambda **way: values)
+    return ways.assign_attrs(headline_p=p, summary="first\nsecond", study="localization", n_concepts=16)
+
+
+def test_every_model_has_every_study_and_the_ladder_one(tmp_path):
+    jobs = list(home._jobs([*LADDER, SHUFFLED, UNTRAINED], EVERY, tmp_path))
+    (ladder,) = [job for job in jobs if job.study == SCALING and job.ladder is None]
+    assert ladder.models == LADDER and ladder.model == "ladder of 3"
+    assert [job.models for job in jobs if job.ladder == ladder] == [(name,) for name in LADDER]
+    assert len({job.result for job in jobs}) == len(jobs) - len(LADDER) == 5 * 5 + 1
+    assert not [job for job in home._jobs(["scenes-4l"], EVERY, tmp_path) if job.study == SCALING]
+
+
+def test_the_deepest_models_go_first_and_a_ladder_waits_for_its_grids(tmp_path):
+    deep, shallow = (Job("localization", (name,), tmp_path) for name in ("scenes-16l", "scenes-4l"))
+    assert deep.weight > shallow.weight > Job("atlas", ("scenes-4l",), tmp_path).weight
+    ladder = Job(SCALING, LADDER, tmp_path)
+    assert deep.leaves_grids_for(ladder) and not deep.leaves_grids_for(shallow)
+    assert not Job("atlas", ("scenes-4l",), tmp_path).leaves_grids_for(ladder)
+    grids = Job(SCALING, ("scenes-16l",), tmp_path, ladder)
+    assert grids.runs == ladder.runs == Job(SCALING, LADDER[:2], tmp_path).runs != deep.runs
+    assert grids.leaves_grids_for(ladder) and not deep.leaves_grids_for(grids) and not ladder.leaves_grids_for(grids)
+    assert home.depth_of("scenes-16l-seed1") == 16 and home.depth_of(UNTRAINED) == 0
+
+
+@pytest.mark.parametrize(
+    "values, p, said",
+    [(1.0, 0.01, "agrees with the paper"), (-1.0, 0.01, "contradicts the paper"), (1.0, 0.3, "concludes nothing")],
+)
+def test_agreement_with_the_paper_is_what_the_ways_say(values, p, said):
+    told = verdict_on(FINDINGS[0], study(values, p))
+    assert told.startswith(said) and "of 128 ways" in told and f"p {chance(p)}" in told
+
+
+def test_questions_without_a_finding_of_the_paper_show_their_own_line():
+    atlas = next(finding for finding in FINDINGS if finding.study == "atlas")
+    assert verdict_on(atlas, study(np.nan, np.nan)) == "second"
+    assert verdict_on(atlas, xr.Dataset(attrs={"summary": "Nothing to study"})) == "Nothing to study"
+
+
+def test_a_second_seed_in_the_cache_joins_under_its_folders_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(seeds, "cache_root", lambda: tmp_path)
+    assert list(home.models_there()) == [*LADDER, SHUFFLED, UNTRAINED]
+    from mllm_probe.models.bundled import bundled_folder
+
+    (tmp_path / "seeds").mkdir()
+    (tmp_path / "seeds" / "scenes-4l-seed1").symlink_to(bundled_folder("scenes-4l"))
+    unfinished = tmp_path / "seeds" / "scenes-16l-seed1"
+    unfinished.mkdir()
+    (unfinished / "config.json").write_text("{}")
+    there = home.models_there()
+    assert "scenes-16l-seed1" not in there, "a training that goes on has no record yet"
+    assert "scenes-4l-seed1" in there and there["scenes-4l-seed1"]().name == "scenes-4l-seed1"
+
+
+def test_what_is_there_is_not_run_again_and_models_that_know_nothing_say_so(tmp_path, monkeypatch, capsys):
+    settings = {"processes": 1, "models": [UNTRAINED], "only": ["recognition_vs_reasoning"]}
+    lines = home.run_bundled_studies(tmp_path / "work", tmp_path / "page.html", **settings)
+    assert any("Nothing to study: of 4 concepts the model tells none apart" in line for line in lines)
+    assert "recognition_vs_reasoning in" in capsys.readouterr().err
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "What cannot be concluded" in page and "Nothing to study" in page
+    monkeypatch.setattr(home, "run_job", lambda job: pytest.fail("it was run again"))
+    assert home.run_bundled_studies(tmp_path / "work", tmp_path / "page.html", **settings) == lines
+    assert capsys.readouterr().err == ""
+
+
+def test_unknown_models_and_studies_are_named(capsys, tmp_path):
+    assert main(["studies", "bundled", "--model", "scenes-5l", "--work", str(tmp_path)]) == WRONG_INPUT
+    assert "there is no model 'scenes-5l' to study; there are scenes-4l" in capsys.readouterr().err
+    assert main(["studies", "bundled", "--only", "surge", "--work", str(tmp_path)]) == WRONG_INPUT
+    assert "there is no study 'surge' to study" in capsys.readouterr().err
+
+
+def test_a_second_seed_is_trained_like_the_bundled_one_and_put_where_studies_find_it(tmp_path, monkeypatch):
+    from training import model_training
+
+    said = []
+    monkeypatch.setattr(seeds, "cache_root", lambda: tmp_path)
+    monkeypatch.setattr(model_training, "train_drawn", said.append)
+    model_training.train_listed("scenes-4l", seed=1)
+    model_training.train_listed("scenes-8l", out="here")
+    assert said[0][said[0].index("--tower") + 1] == "scenes-8l"
+    assert said[0][said[0].index("--out") + 1] == str(tmp_path / "seeds" / "scenes-4l-seed1")
+    assert "--tower" not in said[1] and said[1][said[1].index("--out") + 1] == "here"
