@@ -9,7 +9,6 @@ from cyclopts import Parameter
 from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, CheckFailed
 from mllm_probe.cli.model_settings import BY_DEFAULT, LoadingSettings
 from mllm_probe.cli.printed_results import AsJson, alone_on_stdout, show
-from mllm_probe.models.verified_families import table_lines, verified_families
 
 
 def families(*names: str, as_json: AsJson = False) -> None:
@@ -24,6 +23,8 @@ def families(*names: str, as_json: AsJson = False) -> None:
     --------
     $ mllm-probe families llava
     """
+    from mllm_probe.models.verified_families import table_lines, verified_families
+
     table = verified_families(names)
     show("\n".join(table_lines(table)), table, as_json)
 

@@ -1,15 +1,17 @@
 """All studies of the bundled models: which jobs there are, what is said of them, and that a stopped run goes on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from mllm_probe.cli import WRONG_INPUT, main
 from mllm_probe.metrics.number_text import chance
+from mllm_probe.models import bundled
 from mllm_probe.reports import bundled_studies as home
 from mllm_probe.reports.bundled_studies import FINDINGS, LADDER, SCALING, SHUFFLED, UNTRAINED, Job, verdict_on
 from mllm_probe.studies.multiverse import LOCALIZATION, asked
-from training.scenes import seeds
 
 EVERY = [finding.study for finding in FINDINGS]
 
@@ -56,7 +58,7 @@ def test_questions_without_a_finding_of_the_paper_show_their_own_line():
 
 
 def test_a_second_seed_in_the_cache_joins_under_its_folders_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(seeds, "cache_root", lambda: tmp_path)
+    monkeypatch.setattr(bundled, "cache_root", lambda: tmp_path)
     assert list(home.models_there()) == [*LADDER, SHUFFLED, UNTRAINED]
     from mllm_probe.models.bundled import bundled_folder
 
@@ -92,11 +94,11 @@ def test_unknown_models_and_studies_are_named(capsys, tmp_path):
 def test_a_second_seed_is_trained_like_the_bundled_one_and_put_where_studies_find_it(tmp_path, monkeypatch):
     from training import model_training
 
-    said = []
-    monkeypatch.setattr(seeds, "cache_root", lambda: tmp_path)
-    monkeypatch.setattr(model_training, "train_drawn", said.append)
+    calls = []
+    monkeypatch.setattr(bundled, "cache_root", lambda: tmp_path)
+    monkeypatch.setattr(model_training, "train_scenes", lambda *places, **options: calls.append((places, options)))
     model_training.train_listed("scenes-4l", seed=1)
-    model_training.train_listed("scenes-8l", out="here")
-    assert said[0][said[0].index("--tower") + 1] == "scenes-8l"
-    assert said[0][said[0].index("--out") + 1] == str(tmp_path / "seeds" / "scenes-4l-seed1")
-    assert "--tower" not in said[1] and said[1][said[1].index("--out") + 1] == "here"
+    model_training.train_listed("scenes-8l", out=Path("here"))
+    (places, options), (others, with_own_tower) = calls
+    assert options["tower"] == "scenes-8l" and places[1] == bundled.seeds_folder() / "scenes-4l-seed1"
+    assert with_own_tower["tower"] is None and others[1] == Path("here")
