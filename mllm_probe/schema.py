@@ -149,20 +149,9 @@ def site_name(layer: int) -> str:
 def layer_coordinates(layers: Iterable[int], total: int, dim: str = LAYER) -> dict[Hashable, Any]:
     """Coordinates of a layer dimension: the block numbers and their relative depth.
 
-    Parameters
-    ----------
-    layers : iterable of int
-        Block numbers, 0 … total - 1, and -1 for the input of block 0.
-    total : int
-        Number of decoder blocks of the model.
-    dim : str
-        ``"layer"`` or ``"read_layer"``.
-
-    Returns
-    -------
-    dict
-        For ``xarray.Dataset(coords=…)``. A ``read_layer`` dimension names its companion
-        ``read_relative_depth`` so that one dataset can have both.
+    `layers`: block numbers, 0 … total - 1, and -1 for the input of block 0. `total`: number of decoder blocks of the
+    model. `dim`: ``"layer"`` or ``"read_layer"``. Returns: for ``xarray.Dataset(coords=…)``. A ``read_layer`` dimension
+    names its companion ``read_relative_depth`` so that one dataset can have both.
     """
     numbers = [int(layer) for layer in layers]
     companion = RELATIVE_DEPTH if dim == LAYER else f"read_{RELATIVE_DEPTH}"
@@ -172,18 +161,9 @@ def layer_coordinates(layers: Iterable[int], total: int, dim: str = LAYER) -> di
 def provenance(model: Any = None, **facts: Any) -> dict[str, Any]:
     """Attributes that every dataset carries: the model, the settings and the library versions.
 
-    Parameters
-    ----------
-    model : ProbeModel, optional
-        Its ``name`` and ``fingerprint`` are written as ``model`` and ``weights``.
-    **facts
-        Further attributes (prompt, scope, unit, operation, seed, concepts …). None is left out;
-        tuples and lists are written as lists of their elements.
-
-    Returns
-    -------
-    dict
-        Plain values only, so that the dataset can be written to Zarr.
+    `model`: its ``name`` and ``fingerprint`` are written as ``model`` and ``weights``. `**facts`: further attributes
+    (prompt, scope, unit, operation, seed, concepts …). None is left out; tuples and lists are written as lists of their
+    elements. Returns: plain values only, so that the dataset can be written to Zarr.
     """
     attributes: dict[str, Any] = {} if model is None else {"model": model.name, "weights": model.fingerprint}
     for key, value in facts.items():

@@ -14,15 +14,8 @@ _NOT_HIDDEN = ("embed", "head", "position", "relative", "slots", "patches")
 class HybridOptimizer:
     """Muon on hidden matrices, AdamW on embeddings, norms, biases, heads and the patch embedding.
 
-    Parameters
-    ----------
-    named : iterable of (name, parameter, scale)
-        `scale` multiplies the rate of that parameter.
-    muon_rate, adam_rate : float
-        Peak learning rates.
-    weight_decay : float
-    steps, warmup : int
-        Length of the schedule and of its rise.
+    `named`: `scale` multiplies the rate of that parameter. `muon_rate`, `adam_rate`: peak learning rates. `steps`,
+    `warmup`: length of the schedule and of its rise.
     """
 
     def __init__(self, named: Iterable[tuple[str, nn.Parameter, float]], muon_rate: float, adam_rate: float,
@@ -58,13 +51,7 @@ class HybridOptimizer:
     def descend(self, loss: Tensor, step: int, team: Team) -> None:
         """Update the parameters with gradients averaged over the team and clipped to norm 1.
 
-        Parameters
-        ----------
-        loss : Tensor
-            A scalar.
-        step : int
-            Sets the learning rates: a linear rise, then a cosine to almost nothing.
-        team : Team
+        `loss`: a scalar. `step`: sets the learning rates: a linear rise, then a cosine to almost nothing.
         """
         factor = min(1.0, (step + 1) / self.warmup) * (0.51 + 0.5 * math.cos(math.pi * step / self.steps))
         groups = [group for optimizer in self.optimizers.values() for group in optimizer.param_groups]

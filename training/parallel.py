@@ -54,13 +54,7 @@ def _worker(rank: int, size: int, meeting: str, function: Callable[..., None], a
 def run_team(function: Callable[..., None], *arguments: object, processes: int = 2) -> None:
     """Run `function(team, *arguments)` on one CUDA device if there is one, else in `processes` processes on the CPU.
 
-    Parameters
-    ----------
-    function : callable
-        A module's top-level function.
-    *arguments
-        Passed on.
-    processes : int
+    `function`: a module's top-level function. `*arguments`: passed on.
     """
     if torch.cuda.is_available():
         function(Team(0, 1, torch.device("cuda")), *arguments)

@@ -13,10 +13,7 @@ PAUSE = "PAUSE"
 class Pause:
     """Whether a training was asked to save and end.
 
-    Parameters
-    ----------
-    folder : Path
-        Where a file named ``PAUSE`` asks for it.
+    `folder`: where a file named ``PAUSE`` asks for it.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -27,14 +27,7 @@ _PROGRESS = "progress"
 def save(path: Path, groups: Groups, progress: JsonObject) -> None:
     """Write named groups of tensors and the progress of training.
 
-    Parameters
-    ----------
-    path : Path
-        A `.safetensors` file.
-    groups : dict
-        Group name to named tensors.
-    progress : dict
-        JSON values.
+    `path`: a `.safetensors` file. `groups`: group name to named tensors. `progress`: JSON values.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     flat = {
@@ -75,23 +68,13 @@ def run_steps(
 ) -> None:
     """Run the remaining steps of a training, log the smoothed loss, and write checkpoints in the leading process.
 
-    Parameters
-    ----------
-    team : Team
-    path : Path
-        The checkpoint.
-    steps, save_every : int
-        Length of the training, and steps between its checkpoints.
-    progress : dict
-        From `load`.
-    step : callable
-        From the step's number to its loss.
-    report : callable
-        Returns the groups of a checkpoint, and the accuracy on held-out pictures.
-    save_seconds : float
-        Save also when this many seconds have passed since the last checkpoint.
-    paused : callable
-        Asked after every step; where it returns True, a checkpoint is written and the training ends here, to be
+    `path`: the checkpoint.
+    `steps`, `save_every`: length of the training, and steps between its checkpoints.
+    `progress`: from `load`.
+    `step`: from the step's number to its loss.
+    `report`: returns the groups of a checkpoint, and the accuracy on held-out pictures.
+    `save_seconds`: save also when this many seconds have passed since the last checkpoint.
+    `paused`: asked after every step; where it returns True, a checkpoint is written and the training ends here, to be
         resumed later. For a team of one process: others would go on.
     """
     began, processor_began, smooth = time.monotonic(), time.process_time(), None

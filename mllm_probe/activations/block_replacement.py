@@ -20,21 +20,11 @@ Compute = Callable[..., Any]
 def replaced_blocks(model: ProbeModel, computes: Mapping[int, Compute]) -> Iterator[None]:
     """Compute the output of decoder blocks by other functions while the ``with`` block runs.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    computes : mapping of int to callable
-        For every block that is replaced, ``compute(plain, *arguments, **named)``: ``plain`` is what the block ran
-        before, the rest are the arguments of its call. What it returns must look like the block's own output;
-        hooks on the block see it as they would see that one.
+    `computes`: for every block that is replaced, ``compute(plain, *arguments, **named)``: ``plain`` is what the block
+    ran before, the rest are the arguments of its call. What it returns must look like the block's own output; hooks on
+    the block see it as they would see that one. Raises NotImplementedError if a block was compiled, so that what it
+    runs is fixed.
 
-    Raises
-    ------
-    NotImplementedError
-        If a block was compiled, so that what it runs is fixed.
-
-    Notes
-    -----
     Calls by other threads than the one that entered run the block itself. Everything is put back on leaving, whatever
     was raised, also what accelerate had put in the place of a block's forward.
     """

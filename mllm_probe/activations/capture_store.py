@@ -38,16 +38,7 @@ _BLOCK_BYTES, _MOST_IMAGES = 64 * 2**20, 64
 class Reading:
     """What is read of which samples: everything that decides the numbers of a capture.
 
-    Attributes
-    ----------
-    model : ProbeModel
-    requests : list of Request
-    texts : list, optional
-        A continuation for each.
-    layers : list of int
-    scope : Scope
-    steering : Steering or Composition, optional
-    batch_size : int or "auto"
+    `texts`: a continuation for each.
     """
 
     model: ProbeModel
@@ -86,14 +77,7 @@ class Reading:
 def stored_capture(reading: Reading, path: str | Path, coordinates: Coordinates, attrs: Attributes) -> xr.Dataset:
     """Run what a store lacks, block by block, and open it.
 
-    Parameters
-    ----------
-    reading : Reading
-    path : str or Path
-    coordinates : dict
-        Further coordinates of the samples.
-    attrs : dict
-        Attributes of the dataset.
+    `coordinates`: further coordinates of the samples. `attrs`: attributes of the dataset.
     """
     settings = _settings(reading)
     if place_of(path).is_free():

@@ -20,22 +20,11 @@ from mllm_probe.tokens.places import Places
 class CapturedRows:
     """Activations [sample, layer, token, hidden] that fill batch by batch.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    samples : int
-        How many rows there will be.
-    layers : list of int
-        Coordinates of the layer axis, in its order; ``schema.INPUT`` is the input of block 0.
-    device : torch.device, optional
-        Where they are kept; on the devices of their blocks if None.
-    labels : sequence of int
-        Positions along the token axis, where they are known beforehand; found as batches are written if empty.
-
-    Attributes
-    ----------
-    labels : list of int
-        Positions along the token axis so far.
+    `samples`: how many rows there will be.
+    `layers`: coordinates of the layer axis, in its order; ``schema.INPUT`` is the input of block 0.
+    `device` (torch.device): where they are kept; on the devices of their blocks if None.
+    `labels`: positions along the token axis, where they are known beforehand; found as batches are written if empty.
+    `labels`: positions along the token axis so far.
     """
 
     def __init__(

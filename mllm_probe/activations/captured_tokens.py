@@ -17,14 +17,8 @@ from mllm_probe.typing import Coordinates
 class BatchTokens:
     """Samples of one batch and the companions of their captured positions.
 
-    Attributes
-    ----------
-    samples : list of str
-        Content hashes.
-    labels : list of int
-        One per slot.
-    columns : dict of str to array [rows, slots]
-        By the names of ``ABSENT``; a single row where all samples agree.
+    `samples`: content hashes. `labels`: one per slot. `columns` (dict of str to array [rows, slots]): by the names of
+    ``ABSENT``; a single row where all samples agree.
     """
 
     samples: list[str]

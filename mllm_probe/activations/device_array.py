@@ -37,29 +37,16 @@ def lazy(
 ) -> xr.Variable:
     """Wrap a tensor as an xarray variable whose data stay on the tensor's device.
 
-    Parameters
-    ----------
-    dims : sequence of str
-        Names of the dimensions.
-    data : Tensor or sequence of Tensor
-        One tensor with these dimensions; or one tensor for each element of dimension ``along``, without that
+    `dims`: names of the dimensions.
+    `data`: one tensor with these dimensions; or one tensor for each element of dimension ``along``, without that
         dimension, on whatever devices (a sharded model). They are never stacked across devices.
-    along : str
-        The dimension that a sequence of tensors runs along.
-    attrs : dict, optional
-    made_by : str
-        The function that a user called, for :func:`mllm_probe.memory`; ``"calculation"`` for results of the accessor.
+    `along`: the dimension that a sequence of tensors runs along.
+    `made_by`: the function that a user called, for :func:`mllm_probe.memory`; ``"calculation"`` for results of the
+        accessor.
 
-    Returns
-    -------
-    xarray.Variable
-        ``isel``, ``sel`` and ``transpose`` stay on the device. ``values``, arithmetic and reductions of xarray copy
-        what they need to the host, as float32 where NumPy lacks the type (bfloat16). The tensor is shared, not copied.
-
-    Raises
-    ------
-    ValueError
-        If the number of dimensions does not fit, or the tensors of a sequence differ in shape or type.
+    Returns: ``isel``, ``sel`` and ``transpose`` stay on the device. ``values``, arithmetic and reductions of xarray
+    copy what they need to the host, as float32 where NumPy lacks the type (bfloat16). The tensor is shared, not copied.
+    Raises ValueError if the number of dimensions does not fit, or the tensors of a sequence differ in shape or type.
     """
     names = tuple(dims)
     if isinstance(data, torch.Tensor):
@@ -79,10 +66,7 @@ def tensor_of(array: xr.DataArray | xr.Variable) -> torch.Tensor:
     Lazy indexing is applied on the device; a selection by slices shares memory with the captured tensor. An array
     that is not lazy (loaded, or computed by xarray) gives a tensor on the CPU.
 
-    Raises
-    ------
-    ValueError
-        If the selection holds layers that live on different devices.
+    Raises ValueError if the selection holds layers that live on different devices.
     """
     indexed = _backend_of(array)
     if indexed is None:

@@ -13,23 +13,9 @@ from mllm_probe.models import Encoded, ProbeModel
 def editing(steering: object, model: ProbeModel, encoded: Encoded) -> AbstractContextManager[Any]:
     """Context manager: forwards of ``model`` on ``encoded`` are edited while it is open.
 
-    Parameters
-    ----------
-    steering : object of a registered type
-        ``mllm_probe.steering`` registers Steering, Composition, None, and a list or tuple of these with one per row.
-    model : ProbeModel
-    encoded : Encoded
-        The batch that is fed in the block.
-
-    Returns
-    -------
-    context manager
-        Gives the receipt of the run.
-
-    Raises
-    ------
-    ValueError
-        If nothing is registered for the type of ``steering``.
+    `steering`: ``mllm_probe.steering`` registers Steering, Composition, None, and a list or tuple of these with one per
+    row. `encoded`: the batch that is fed in the block. Returns: gives the receipt of the run. Raises ValueError if
+    nothing is registered for the type of ``steering``.
     """
     raise ValueError(
         "steering: expected a Steering, a Composition, None, or a list of these with one per row; got "

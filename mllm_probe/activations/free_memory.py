@@ -71,16 +71,9 @@ def in_batches(
 ) -> Iterator[tuple[slice, Result]]:
     """Run requests batch after batch; yields the requests of each and what ``run`` gave for them.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    requests : sequence of Request
-    batch_size : int or "auto"
-        "auto" plans against the free memory and halves when a GPU runs out.
-    run : callable
-        ``run(start, encoded)`` with the number of the first request; called again for fewer when a GPU runs out.
-    texts : sequence, optional
-        A continuation for each request.
+    `batch_size`: "auto" plans against the free memory and halves when a GPU runs out. `run`: ``run(start, encoded)``
+    with the number of the first request; called again for fewer when a GPU runs out. `texts`: a continuation for each
+    request.
     """
 
     def encoded(part: slice) -> Encoded:

@@ -20,15 +20,7 @@ def text_embeddings_of_generated_images(model: ProbeModel, encoded: Encoded) -> 
     Step by step such a token is embedded like any other. In one pass over prompt and continuation the model would
     look for a picture's features to put there: it gets another token id there, and the text model the right embedding.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    encoded : Encoded
-
-    Yields
-    ------
-    dict of str to Tensor
-        ``encoded.tensors``, without image tokens after the prompt.
+    Yields: ``encoded.tensors``, without image tokens after the prompt.
     """
     image = model.layout.image_token_id
     if image is None or why_no_image_tokens(model.hf.config) or encoded.length == encoded.prompt_length:

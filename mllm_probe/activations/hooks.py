@@ -40,35 +40,22 @@ def attached(
 ) -> Iterator[None]:
     """Call back at the output of decoder blocks, and before every forward of the model, while the ``with`` block runs.
 
-    Parameters
-    ----------
-    model : ProbeModel
-        The model whose ``layout`` names the blocks and the module that is called once per step.
-    on_block : callable, optional
-        ``on_block(layer, hidden)`` with ``hidden`` [rows, tokens, width] on the block's device. What it returns
+    `model`: the model whose ``layout`` names the blocks and the module that is called once per step.
+    `on_block`: ``on_block(layer, hidden)`` with ``hidden`` [rows, tokens, width] on the block's device. What it returns
         replaces the block's output; None leaves the output as it is.
-    layers : iterable of int or "input", optional
-        Blocks to attach to, -1 is the last; None is every block. ``"input"`` is the input of block 0, where
+    `layers`: blocks to attach to, -1 is the last; None is every block. ``"input"`` is the input of block 0, where
         ``on_block`` is called with layer ``schema.INPUT``.
-    on_call : callable, optional
-        ``on_call(arguments)`` with the call's arguments by name (``input_ids``, ``attention_mask``,
-        the cache …), before anything is computed.
-    traceable : bool
-        Bare hooks that ``torch.compile`` can inline: they answer the calls of every thread, so that they are for code
-        that holds ``model.lock`` as long as they are there. Without ``on_call``, which is never traced.
-    first : bool
-        Go before the attachments that are there already, so that these see what ``on_block`` returns.
+    `on_call`: ``on_call(arguments)`` with the call's arguments by name (``input_ids``, ``attention_mask``, the cache
+        …), before anything is computed.
+    `traceable`: bare hooks that ``torch.compile`` can inline: they answer the calls of every thread, so that they are
+        for code that holds ``model.lock`` as long as they are there. Without ``on_call``, which is never traced.
+    `first`: go before the attachments that are there already, so that these see what ``on_block`` returns.
 
-    Notes
-    -----
+    Raises ValueError if a layer does not exist, or one module serves as several blocks.
+
     Only calls made by the thread that entered are seen (except ``traceable``), so that two threads never edit each
     other's rows. Several attachments apply in the order of entering: a later one sees what an earlier one returned.
     Everything is removed on leaving, whatever was raised.
-
-    Raises
-    ------
-    ValueError
-        If a layer does not exist, or one module serves as several blocks.
     """
     layout, thread = model.layout, None if traceable else threading.get_ident()
     _refuse_shared_blocks(layout.blocks)
@@ -95,20 +82,11 @@ def before_block(
 ) -> Iterator[None]:
     """Call back at the **input** of decoder blocks while the ``with`` block runs.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    on_input : callable
-        ``on_input(layer, hidden)`` with ``hidden`` [rows, tokens, width]; what it returns replaces the input, None
-        leaves it.
-    layers : iterable of int, optional
-        Blocks to attach to, -1 is the last; None is every block.
-    on_others : callable, optional
-        ``on_others(layer, name, value)`` for every other argument of the block, ``name`` empty where it has none;
-        what it returns is given to the block.
+    `on_input`: ``on_input(layer, hidden)`` with ``hidden`` [rows, tokens, width]; what it returns replaces the input,
+    None leaves it. `layers`: blocks to attach to, -1 is the last; None is every block. `on_others`: ``on_others(layer,
+    name, value)`` for every other argument of the block, ``name`` empty where it has none; what it returns is given to
+    the block.
 
-    Notes
-    -----
     Threads, order and removal are those of :func:`attached`. A block's input is the output of the block below
     except where the model adds something in between (DeepStack's visual features).
     """
@@ -124,15 +102,9 @@ def before_block(
 def before_backbone(model: ProbeModel, on_arguments: OnArguments) -> Iterator[None]:
     """Call back with the arguments of the text model's call while the ``with`` block runs, to keep or to change them.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    on_arguments : callable
-        ``on_arguments(positional, named)`` before ``layout.backbone`` runs; returns what it is to be called with, or
-        None to leave it.
+    `on_arguments`: ``on_arguments(positional, named)`` before ``layout.backbone`` runs; returns what it is to be called
+    with, or None to leave it.
 
-    Notes
-    -----
     Threads, order and removal are those of :func:`attached`.
     """
     hook = _ArgumentsHook(on_arguments, threading.get_ident())
@@ -181,10 +153,7 @@ def listed_layers(layers: Layers | None, total: int) -> list[int | str]:
 
     ``"input"`` stays as it is.
 
-    Raises
-    ------
-    ValueError
-        If it is none of these, or empty.
+    Raises ValueError if it is none of these, or empty.
     """
     if layers is None or (isinstance(layers, str) and layers == "all"):
         return list(range(total))
@@ -215,10 +184,7 @@ def resolve_layers(layers: Layers | None, total: int) -> list[int]:
     Negative numbers count from the end. ``"input"`` gives ``schema.INPUT``, which is -1: what is resolved is not to be
     resolved again, but to be named by :func:`mllm_probe.schema.layer_names` first.
 
-    Raises
-    ------
-    ValueError
-        If there is no such block, a number comes twice, or none is given.
+    Raises ValueError if there is no such block, a number comes twice, or none is given.
     """
     asked = listed_layers(layers, total)
     wrong = [layer for layer in asked if not isinstance(layer, str) and not -total <= layer < total]

@@ -21,20 +21,13 @@ from mllm_probe.typing import Edits
 class Fault:
     """Where numbers that are not finite begin.
 
-    Attributes
-    ----------
-    sample : str
-        Content hash of the image.
-    row : int
-        Its row in the batch.
-    layer : int or None
-        The first layer that is not finite; ``schema.INPUT`` for what enters block 0, None for what follows the last.
-    count : int
-        Positions of the row that are not finite at that layer.
-    weight : str
-        Name of a weight that holds NaN or infinity, where there is one.
-    given : str
-        Name of a processed tensor that does.
+    `sample`: content hash of the image.
+    `row`: its row in the batch.
+    `layer`: the first layer that is not finite; ``schema.INPUT`` for what enters block 0, None for what follows the
+        last.
+    `count`: positions of the row that are not finite at that layer.
+    `weight`: name of a weight that holds NaN or infinity, where there is one.
+    `given`: name of a processed tensor that does.
     """
 
     sample: str
@@ -72,13 +65,7 @@ def is_finite(logits: Tensor) -> Tensor:
 def find_fault(model: ProbeModel, encoded: Encoded, steering: Edits | None = None) -> Fault | None:
     """Run a batch once more and find the first layer that is not finite; None where all are.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    encoded : Encoded
-        Padding is not looked at.
-    steering : Steering or Composition, optional
-        Edits applied while reading.
+    `encoded`: padding is not looked at. `steering`: edits applied while reading.
     """
     real = encoded.roles != ROLES.index("padding")
     layers = [schema.INPUT, *model.layers]
@@ -133,18 +120,7 @@ def require_finite(
 ) -> None:
     """Raise an error that names the first layer and image whose numbers are not finite.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    encoded : Encoded
-    steering : Steering or Composition, optional
-    number : int, optional
-        Place among all images of the first row of the batch.
-
-    Raises
-    ------
-    ValueError
-        If a number is not finite.
+    `number`: place among all images of the first row of the batch. Raises ValueError if a number is not finite.
     """
     fault = find_fault(model, encoded, steering)
     if fault is not None:
@@ -181,14 +157,9 @@ class FiniteCounts:
     def add(self, start: int, counts: dict[int, Tensor], expected: np.ndarray) -> None:
         """Add a batch.
 
-        Parameters
-        ----------
-        start : int
-            Number of its first row.
-        counts : dict of int to Tensor [rows]
-            By layer, how many numbers of each row are finite, or whether all are, on the layer's device.
-        expected : int array [rows]
-            How many there are, or 1.
+        `start`: number of its first row. `counts` (dict of int to Tensor [rows]): by layer, how many numbers of each
+        row are finite, or whether all are, on the layer's device. `expected` (int array [rows]): how many there are, or
+        1.
         """
         self._starts.append(start)
         self._counts.append(counts)

@@ -16,10 +16,7 @@ class LivingTensors(TorchDispatchMode):
 
     What an operation needs for itself and frees again is not seen.
 
-    Attributes
-    ----------
-    peak : int
-        Most bytes that lived at a time.
+    `peak`: most bytes that lived at a time.
     """
 
     def __init__(self) -> None:
@@ -58,10 +55,7 @@ def _is_plain(one: object) -> bool:
 def peak_bytes(device: torch.device, job: Callable[[], object]) -> int:
     """Bytes by which the memory of tensors grows at most while ``job`` runs; on the host it runs slower for it.
 
-    Parameters
-    ----------
-    device : torch.device
-    job : callable
+    `device`: torch.device.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)

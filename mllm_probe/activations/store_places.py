@@ -38,12 +38,7 @@ _FLUSHED_AT_ONCE = 16
 class Place(ABC):
     """Where the files of a store are: read, written, listed and deleted through Zarr.
 
-    Attributes
-    ----------
-    path : Path or str
-        As it was given: a folder, or an address.
-    shared : bool
-        Whether every machine finds it under the same address.
+    `path`: as it was given: a folder, or an address. `shared`: whether every machine finds it under the same address.
     """
 
     path: Path | str
@@ -81,10 +76,7 @@ class Place(ABC):
     def metadata(self, names: Sequence[str]) -> dict[str, bytes]:
         """Contents of the files with these names, at the root and in the groups directly below it, by their keys.
 
-        Raises
-        ------
-        ValueError
-            If one is no file that can be read.
+        Raises ValueError if one is no file that can be read.
         """
 
     @abstractmethod
@@ -99,19 +91,9 @@ class Place(ABC):
 def place_of(path: object) -> Place:
     """Where a store is, from what a user gave.
 
-    Parameters
-    ----------
-    path : str or Path
-        A folder, or an address such as ``"s3://bucket/map.zarr"``.
-
-    Raises
-    ------
-    TypeError
-        If it is neither text nor a path.
-    ValueError
-        If it is an address of a kind that is not known, or names nothing in its bucket.
-    ImportError
-        If it is an address, and the extra ``object`` is not installed.
+    `path`: a folder, or an address such as ``"s3://bucket/map.zarr"``. Raises TypeError if it is neither text nor a
+    path. Raises ValueError if it is an address of a kind that is not known, or names nothing in its bucket. Raises
+    ImportError if it is an address, and the extra ``object`` is not installed.
     """
     if is_address(path):
         return Bucket(str(path))
@@ -126,13 +108,8 @@ def is_address(path: object) -> bool:
 def as_folder(path: object) -> Path:
     """``path`` as a Path.
 
-    Raises
-    ------
-    TypeError
-        If it is neither text nor a path.
-    ValueError
-        If it is an address: as a path it would be a folder of a strange name. If it holds a NUL character or is too
-        long.
+    Raises TypeError if it is neither text nor a path. Raises ValueError if it is an address: as a path it would be a
+    folder of a strange name. If it holds a NUL character or is too long.
     """
     if not isinstance(path, (str, Path)):
         raise TypeError(f"expected the path of a Zarr store as text or a pathlib.Path, not {type(path).__name__}.")
@@ -159,12 +136,7 @@ def partial_beside(target: Path) -> Path:
 
 
 class Folder(Place):
-    """A folder of this machine, or of a file system that several share.
-
-    Parameters
-    ----------
-    path : Path
-    """
+    """A folder of this machine, or of a file system that several share."""
 
     shared = False
 
@@ -243,16 +215,8 @@ class Bucket(Place):
 
     Endpoint, region and credentials come from the environment, as the library ``obstore`` reads them.
 
-    Parameters
-    ----------
-    address : str
-
-    Raises
-    ------
-    ImportError
-        Without the extra ``object``.
-    ValueError
-        If it names no bucket or nothing in it, or its settings are not in the environment.
+    Raises ImportError without the extra ``object``. Raises ValueError if it names no bucket or nothing in it, or its
+    settings are not in the environment.
     """
 
     shared = True

@@ -11,14 +11,8 @@ _SHOWN = 200
 def require_same(stored: JsonObject, asked: JsonObject, where: str, what: str = "sweep") -> None:
     """Raise a ValueError that names every field in which a store differs from what is asked for, with both values.
 
-    Parameters
-    ----------
-    stored, asked : dict
-        Settings by name. Weights decide: the same ones under another name of the model are the same settings.
-    where : str
-        Path of the store.
-    what : str
-        Kind of what it holds.
+    `stored`, `asked`: settings by name. Weights decide: the same ones under another name of the model are the same
+    settings. `where`: path of the store. `what`: kind of what it holds.
     """
     fields = dict.fromkeys([*asked, *stored])
     different = [name for name in fields if stored.get(name) != asked.get(name)]

@@ -64,22 +64,13 @@ class UnitStore:
 
     Use :meth:`create` or :meth:`open`.
 
-    Attributes
-    ----------
-    path : Path or str
-        The folder, or the address in an object store.
-    place : Place
-        How its files are reached.
-    kind : str
-        What it holds, such as ``"capture"``.
-    settings : dict
-        All that decides the values.
-    plan : dict
-        Choices of whoever created it.
-    units : tuple of str
-        Names of the units, in their order.
-    variables : tuple of str
-        Names of the variables that units fill.
+    `path`: the folder, or the address in an object store.
+    `place`: how its files are reached.
+    `kind`: what it holds, such as ``"capture"``.
+    `settings`: all that decides the values.
+    `plan`: choices of whoever created it.
+    `units`: names of the units, in their order.
+    `variables`: names of the variables that units fill.
     """
 
     def __init__(self, place: Place, described: JsonObject) -> None:
@@ -105,32 +96,18 @@ class UnitStore:
     ) -> UnitStore:
         """Write the layout, whole or not at all, unless the store is there; several processes may do so at once.
 
-        Parameters
-        ----------
-        path : str or Path
-            A folder that does not exist or is empty, or an address of an object store where nothing is.
-        template : Dataset
-            Of the final shape. Variables that units fill may be broadcast scalars: their first element is the fill
-            value. All others, coordinates among them, are written now.
-        chunks : mapping of str to sequence of int
-            For each variable that units fill, the shape of its chunks.
-        kind : str
-        settings : dict
-            Plain values that JSON keeps.
-        units : int or sequence of str
-            How many units there are (they are then called "0", "1" …), or their names.
-        plan : dict, optional
-            Choices of whoever creates the store that all others follow, such as the size of a batch: plain values, kept
-            and never compared.
-        compared : bool
-            Whether a store that is there must have the same settings; else the caller compares them.
+        `path`: a folder that does not exist or is empty, or an address of an object store where nothing is.
+        `template`: of the final shape. Variables that units fill may be broadcast scalars: their first element is the
+            fill value. All others, coordinates among them, are written now.
+        `chunks`: for each variable that units fill, the shape of its chunks.
+        `settings`: plain values that JSON keeps.
+        `units`: how many units there are (they are then called "0", "1" …), or their names.
+        `plan`: choices of whoever creates the store that all others follow, such as the size of a batch: plain values,
+            kept and never compared.
+        `compared`: whether a store that is there must have the same settings; else the caller compares them.
 
-        Raises
-        ------
-        ValueError
-            If something else is there, or a store with other settings, which are named.
-        OSError
-            If it cannot be written.
+        Raises ValueError if something else is there, or a store with other settings, which are named. Raises OSError if
+        it cannot be written.
         """
         place = place_of(path)
         settings = json.loads(json.dumps(settings))
@@ -152,20 +129,9 @@ class UnitStore:
     def open(cls, path: str | Path, kind: str | None = None, settings: JsonObject | None = None) -> UnitStore:
         """Open a store that is there.
 
-        Parameters
-        ----------
-        path : str or Path
-        kind : str, optional
-            What it must hold.
-        settings : dict, optional
-            What it must have been made with.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is nothing.
-        ValueError
-            If it is something else, has other settings (each that differs is named) or its layout is damaged.
+        `kind`: what it must hold. `settings`: what it must have been made with. Raises FileNotFoundError if there is
+        nothing. Raises ValueError if it is something else, has other settings (each that differs is named) or its
+        layout is damaged.
         """
         place = place_of(path)
         if place.is_free():
@@ -188,25 +154,10 @@ class UnitStore:
     def write(self, unit: int | str, regions: Mapping[str, Sequence[tuple[Region, np.ndarray]]], **facts: Any) -> bool:
         """Write the chunks of a unit, then its marker.
 
-        Parameters
-        ----------
-        unit : int or str
-        regions : mapping of str to sequence of (region, array)
-            For each variable, slices of all its dimensions that cover whole chunks, and the values there.
-        **facts
-            Plain values that the marker notes: device, dtype, seconds.
-
-        Returns
-        -------
-        bool
-            False if the unit was finished already; nothing is written then.
-
-        Raises
-        ------
-        ValueError
-            If a region does not cover whole chunks, or two regions share one.
-        OSError
-            If the disk is full or may not be written; no marker is left then.
+        `regions`: for each variable, slices of all its dimensions that cover whole chunks, and the values there.
+        `**facts`: plain values that the marker notes: device, dtype, seconds. Returns: False if the unit was finished
+        already; nothing is written then. Raises ValueError if a region does not cover whole chunks, or two regions
+        share one. Raises OSError if the disk is full or may not be written; no marker is left then.
         """
         name = self._known(unit)
         keys = [
@@ -255,12 +206,7 @@ class UnitStore:
     def marker(self, unit: int | str) -> JsonObject:
         """What a finished unit noted: its chunks with their checksums, when, where and how long it was computed.
 
-        Raises
-        ------
-        KeyError
-            If it has no marker.
-        ValueError
-            If its marker is damaged.
+        Raises KeyError if it has no marker. Raises ValueError if its marker is damaged.
         """
         return next(marker for _, marker in self.markers([unit]))
 
@@ -287,16 +233,8 @@ class UnitStore:
     def read(self, variable: str, selection: Selection | None = None) -> np.ndarray:
         """Values of a variable; what no unit has finished has the fill value.
 
-        Parameters
-        ----------
-        variable : str
-        selection : tuple of slice, int or int array, optional
-            One for each dimension, as in ``numpy.ix_``; everything by default.
-
-        Raises
-        ------
-        ValueError
-            If a chunk that a finished unit wrote is missing, was changed or cut short.
+        `selection`: one for each dimension, as in ``numpy.ix_``; everything by default. Raises ValueError if a chunk
+        that a finished unit wrote is missing, was changed or cut short.
         """
         array = self._arrays[variable]
         selection = (slice(None),) * array.ndim if selection is None else selection
@@ -316,17 +254,8 @@ class UnitStore:
     def check(self, units: Collection[int | str] | None = None, *, contents: bool = True) -> dict[str, str]:
         """Compare what finished units noted with what is on the disk; reads, and changes nothing.
 
-        Parameters
-        ----------
-        units : collection of int or str, optional
-            All by default.
-        contents : bool
-            Compare checksums; without, sizes alone, which reads no chunk.
-
-        Returns
-        -------
-        dict
-            What is wrong with each damaged unit. :meth:`give_back` has it done again.
+        `units`: all by default. `contents`: compare checksums; without, sizes alone, which reads no chunk. Returns:
+        what is wrong with each damaged unit. :meth:`give_back` has it done again.
         """
         asked = self.finished() & set(self.units if units is None else map(self._known, units))
         owners: dict[str, str] = {}

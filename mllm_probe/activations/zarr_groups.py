@@ -27,18 +27,8 @@ _ARRAY, _CONSOLIDATED, _FORMAT_2, _FORMAT_3 = ".zarray", ".zmetadata", ".zgroup"
 def open_group(path: str | Path) -> xr.Dataset:
     """Open a Zarr group, its values left on disk until they are used.
 
-    Parameters
-    ----------
-    path : str or Path
-
-    Raises
-    ------
-    TypeError
-        If ``path`` is no path.
-    FileNotFoundError
-        If there is no Zarr group.
-    ValueError
-        If it names a codec other than :data:`CODECS`, or is damaged.
+    Raises TypeError if ``path`` is no path. Raises FileNotFoundError if there is no Zarr group. Raises ValueError if it
+    names a codec other than :data:`CODECS`, or is damaged.
     """
     place = place_of(path)
     if place.read(_FORMAT_2) is None and place.read(_FORMAT_3) is None:
@@ -64,14 +54,7 @@ def require_known_codecs(place: Place | Path) -> None:
     A codec is code that is chosen by its name: ``pickle`` runs code from the file, and others are read by libraries
     that were never meant for strangers' files.
 
-    Parameters
-    ----------
-    place : Place or Path
-
-    Raises
-    ------
-    ValueError
-        Naming the array and the codec.
+    Raises ValueError: naming the array and the codec.
     """
     where = place if isinstance(place, Place) else place_of(place)
     try:
@@ -91,14 +74,8 @@ def require_known_codecs(place: Place | Path) -> None:
 def write_group(dataset: xr.Dataset, path: str | Path, kind: str = "study") -> None:
     """Write a dataset that is in memory as a Zarr group, whole or not at all; one that is there already stays.
 
-    Parameters
-    ----------
-    dataset : Dataset
-        Texts are written with a fixed width, so that they are read as they were.
-    path : str or Path
-        Its folders are made.
-    kind : str
-        What it is, for :func:`mllm_probe.cache.list`.
+    `dataset`: texts are written with a fixed width, so that they are read as they were. `path`: its folders are made.
+    `kind`: what it is, for :func:`mllm_probe.cache.list`.
     """
     target = as_folder(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,10 +101,7 @@ def with_plain_texts(dataset: xr.Dataset) -> xr.Dataset:
 def read_json(file: Path) -> JsonObject:
     """Content of one of a group's metadata files.
 
-    Raises
-    ------
-    ValueError
-        If it is damaged.
+    Raises ValueError if it is damaged.
     """
     if not file.is_file():  # a named pipe would be waited for without end
         raise _damaged(file, "not a regular file")
@@ -141,10 +115,7 @@ def read_json(file: Path) -> JsonObject:
 def parsed_json(content: bytes, where: object) -> JsonObject:
     """The JSON object that a file holds.
 
-    Raises
-    ------
-    ValueError
-        If it is damaged.
+    Raises ValueError if it is damaged.
     """
     try:
         parsed: dict[str, Any] = json.loads(content)

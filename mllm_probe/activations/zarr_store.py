@@ -147,10 +147,7 @@ def _opened(path: str | Path) -> xr.Dataset:
 def writable_store(path: str | Path, *, overwrite: bool = False) -> Path:
     """``path`` as one that `save_zarr` can write to, so that it can be refused before activations are read.
 
-    Raises
-    ------
-    ValueError
-        If it exists and may not be replaced.
+    Raises ValueError if it exists and may not be replaced.
     """
     target = as_folder(path).resolve()
     if not target.exists():

@@ -21,16 +21,10 @@ _MADE_BY = {"scenes": scenes, "emoji": emoji}
 class MapSettings:
     """How the lab's map steers where nothing else is asked for.
 
-    Attributes
-    ----------
-    tokens : tuple of str
-        Scopes of `Steering`.
-    strengths : tuple of float
-        In residual norms.
-    first : float
-        The strength that is shown first.
-    neutral : int
-        Images that lack each concept.
+    `tokens`: scopes of `Steering`.
+    `strengths`: in residual norms.
+    `first`: the strength that is shown first.
+    `neutral`: images that lack each concept.
     """
 
     tokens: tuple[str, ...] = ("last_prompt", "generated")
@@ -62,12 +56,7 @@ def world_of(model: str) -> str:
 class LibraryCall:
     """A call that makes a library.
 
-    Attributes
-    ----------
-    function : {"scenes", "emoji"}
-        In `mllm_probe.concepts`.
-    arguments : dict
-        Keyword arguments.
+    `function` ({"scenes", "emoji"}): in `mllm_probe.concepts`. `arguments`: keyword arguments.
     """
 
     function: str
@@ -81,18 +70,8 @@ class LibraryCall:
 def library_call(model: str, pairs: int | None = None) -> LibraryCall:
     """Call that makes the library with which a model is shown, and for which a bundled one's settings are recommended.
 
-    Parameters
-    ----------
-    model : str
-        Name of a model.
-    pairs : int, optional
-        Of each concept.
-
-    Returns
-    -------
-    LibraryCall
-        All concepts of the drawn world for a model that was trained on it, else two dozen of all categories of the
-        emoji world.
+    `model`: name of a model. `pairs`: of each concept. Returns: all concepts of the drawn world for a model that was
+    trained on it, else two dozen of all categories of the emoji world.
     """
     if world_of(model) == "emoji":
         return LibraryCall("emoji", {"concepts": list(FIRST_CONCEPTS), "pairs": pairs or FIRST_LOOK_PAIRS})

@@ -24,10 +24,7 @@ def category_name(name: str) -> str:
 
     Other spellings are ``VisualStyle``, ``AbstractConcept``, ``mood`` and the like.
 
-    Raises
-    ------
-    ValueError
-        If the name is empty or holds control characters.
+    Raises ValueError if the name is empty or holds control characters.
     """
     given = checked_name("category", name)
     plain = given.lower().replace("-", "_").replace(" ", "_")

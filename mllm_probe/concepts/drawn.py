@@ -71,18 +71,8 @@ class _World:
 def sampled(world: str, seed: int, size: int = 224) -> tuple[Drawing, str]:
     """Sample a scene, the same for the same seed.
 
-    Parameters
-    ----------
-    world : {"scenes", "emoji"}
-    seed : int
-    size : int
-        Side of the image in pixels.
-
-    Returns
-    -------
-    drawing : Drawing
-    code : str
-        Lines of Python that put the image into the name ``image``.
+    `world`: {"scenes", "emoji"}. `size`: side of the image in pixels. Returns `code`: lines of Python that put the
+    image into the name ``image``.
     """
     samplers: dict[str, Callable[[np.random.Generator], Scene | EmojiScene]]
     samplers = {"scenes": sample_scene, "emoji": sample_emoji}

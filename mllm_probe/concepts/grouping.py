@@ -24,17 +24,9 @@ _LARGEST_CSV = 32 * 2**20
 def with_groups(concepts: Iterable[Concept], groups: Groups) -> list[Concept]:
     """Return the concepts with a group recorded in each image.
 
-    Parameters
-    ----------
-    concepts : iterable of Concept
-    groups : callable or mapping
-        A callable takes a `Picture`. A mapping has paths or `Picture.id` as keys; images that it lacks are in no
-        group, as are those whose group is None. Groups that were recorded before are replaced.
-
-    Raises
-    ------
-    ValueError
-        If a group is neither text nor a number, or a key of the mapping belongs to no image.
+    `groups`: a callable takes a `Picture`. A mapping has paths or `Picture.id` as keys; images that it lacks are in no
+    group, as are those whose group is None. Groups that were recorded before are replaced. Raises ValueError if a group
+    is neither text nor a number, or a key of the mapping belongs to no image.
     """
     listed = list(concepts)
     group_of = groups if callable(groups) else _looked_up([p for c in listed for p in c.pictures], groups)
@@ -48,12 +40,8 @@ def with_groups(concepts: Iterable[Concept], groups: Groups) -> list[Concept]:
 def read_groups(file: Path, root: Path) -> dict[Path, str]:
     """Read a CSV file with the columns ``file`` (relative to ``root``) and ``group``.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is no such table, or gives a file two groups.
+    Raises FileNotFoundError if there is no such file. Raises ValueError if it is no such table, or gives a file two
+    groups.
     """
     rows = csv.DictReader(io.StringIO(read_text(file, _LARGEST_CSV)))
     if not {"file", "group"} <= set(rows.fieldnames or ()):

@@ -22,10 +22,8 @@ _DIRECTION = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 def checked_name(what: str, name: Any) -> str:
     """Return a name without blanks around it.
 
-    Raises
-    ------
-    ValueError
-        If it is no text, empty, too long, or holds control characters, which could rewrite what a terminal shows.
+    Raises ValueError if it is no text, empty, too long, or holds control characters, which could rewrite what a
+    terminal shows.
     """
     if not isinstance(name, str):
         raise ValueError(f"{what}: expected text; got {type(name).__name__} {name!r}.")
@@ -41,16 +39,8 @@ def checked_name(what: str, name: Any) -> str:
 def checked_words(owner: str, words: Any) -> tuple[str, ...]:
     """Return the forms that count as naming a concept, without blanks around them.
 
-    Parameters
-    ----------
-    owner : str
-        Whose they are, for errors.
-    words : iterable of str
-
-    Raises
-    ------
-    ValueError
-        If they are none, one string, too many, empty, too long, or hold control characters.
+    `owner`: whose they are, for errors. Raises ValueError if they are none, one string, too many, empty, too long, or
+    hold control characters.
     """
     if isinstance(words, (str, bytes)):
         raise ValueError(f"{owner}: words is a list, not one string: write [{words!r}] for one word.")

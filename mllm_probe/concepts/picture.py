@@ -17,12 +17,7 @@ from mllm_probe.models.images import as_image, content_hash, read_file
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence in place of an image; the prompt comes after it.
-
-    Parameters
-    ----------
-    text : str
-    """
+    """A sentence in place of an image; the prompt comes after it."""
 
     text: str
 

@@ -12,22 +12,10 @@ from mllm_probe.models.argument_checks import whole_number
 def showing_images(library: ConceptLibrary, count: int) -> ConceptLibrary:
     """Choose images so that each concept is shown by ``count`` of them, and as many as possible serve several.
 
-    Parameters
-    ----------
-    library : ConceptLibrary
-    count : int
-        Images of each concept; where fewer show some concept, that many of every concept, so that n is equal.
-
-    Returns
-    -------
-    ConceptLibrary
-        Unpaired. The positives of a concept are images that show it, by their labels; those without labels show the
-        concept whose positives they are. Its negative is one chosen image that lacks it, else its own first one.
-
-    Raises
-    ------
-    ValueError
-        If the count is no whole number from 1 on.
+    `count`: images of each concept; where fewer show some concept, that many of every concept, so that n is equal.
+    Returns: Unpaired. The positives of a concept are images that show it, by their labels; those without labels show
+    the concept whose positives they are. Its negative is one chosen image that lacks it, else its own first one. Raises
+    ValueError if the count is no whole number from 1 on.
     """
     shown = _shown(library)
     count = min(whole_number("count", count, 1), *(len(keys) for keys in shown.values()))

@@ -22,23 +22,8 @@ def fit_keys(concepts: Sequence[Concept], fit: float, seed: int, *, fixed: bool 
     the first negatives. A fixed split places each group by a hash instead, whatever other concepts and images are
     there.
 
-    Parameters
-    ----------
-    concepts : sequence of Concept
-    fit : float
-        Share of each concept's units, at least one and at most all but one.
-    seed : int
-    fixed : bool
-
-    Returns
-    -------
-    set of str
-        `Picture.key` of every image on the fit side.
-
-    Raises
-    ------
-    ValueError
-        If a concept cannot be in both sets.
+    `fit`: share of each concept's units, at least one and at most all but one. Returns: `Picture.key` of every image on
+    the fit side. Raises ValueError if a concept cannot be in both sets.
     """
     group = _joined(concepts)
     placed: dict[str, bool] = _by_hash(concepts, group, fit, seed) if fixed else {}

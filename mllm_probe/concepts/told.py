@@ -132,15 +132,8 @@ def from_text(
 def sentences_about(name: str, category: str, *, denied: bool = False) -> tuple[str, ...]:
     """Sentences that tell a concept in words.
 
-    Parameters
-    ----------
-    name, category : str
-        Of the concept.
-    denied : bool
-        Whether they say that it is not there.
+    `name`, `category`: of the concept. `denied`: whether they say that it is not there.
 
-    Examples
-    --------
     >>> sentences_about("cat", "entity")[1], sentences_about("cat", "entity", denied=True)[0]
     ('There is a cat in the picture.', 'There is no cat in the picture.')
     """

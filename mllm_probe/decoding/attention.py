@@ -53,10 +53,7 @@ def sharing_attention(model: ProbeModel) -> Iterator[None]:
 
     Keys without a mark go to the attention that the model had before.
 
-    Raises
-    ------
-    NotImplementedError
-        If the model's attention is not dispatched by name, so that it cannot be exchanged.
+    Raises NotImplementedError if the model's attention is not dispatched by name, so that it cannot be exchanged.
     """
     for config in attention_configs(model):
         _register(getattr(config, FIELD))
@@ -191,10 +188,8 @@ def _require_seen(module: nn.Module, mask: Tensor, own: int) -> None:
 def attend_prefix(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """Attention of rows [rows, kv heads, n, width] over one prompt [1, kv heads, tokens, width].
 
-    Returns
-    -------
-    Tensor [rows, kv heads, n, value width], Tensor [rows, kv heads, n] float32
-        The output, and the log-sum-exp of the scores.
+    Returns Tensor [rows, kv heads, n, value width], Tensor [rows, kv heads, n] float32: the output, and the log-sum-exp
+    of the scores.
     """
     rows, heads, count, width = query.shape
     flat = query.transpose(0, 1).reshape(1, heads, rows * count, width)
@@ -206,11 +201,8 @@ def attend_prefix(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> 
 def attend_last(query: Tensor, keys: Tensor, values: Tensor, count: int, scale: float) -> tuple[Tensor, Tensor]:
     """Causal attention of the last ``count`` positions over their own row's keys.
 
-    Parameters
-    ----------
-    query : Tensor [rows, kv heads, groups * count, width]
-    keys, values : Tensor [rows, kv heads, own, width]
-        The last ``count`` of them belong to the queries.
+    `query`: Tensor [rows, kv heads, groups * count, width]. `keys`, `values` (Tensor [rows, kv heads, own, width]): the
+    last ``count`` of them belong to the queries.
     """
     rows, heads, folded, width = query.shape
     own, groups = keys.shape[2], folded // count
@@ -228,18 +220,12 @@ def attend_last(query: Tensor, keys: Tensor, values: Tensor, count: int, scale: 
 def attend(query: Tensor, keys: Tensor, values: Tensor, *, scale: float, causal: bool = False) -> tuple[Tensor, Tensor]:
     """Attention with the log-sum-exp of its scores, by the fastest kernel that gives both.
 
-    Parameters
-    ----------
-    query : Tensor [batch, heads, n, width]
-    keys : Tensor [batch, heads, tokens, width]
-    values : Tensor [batch, heads, tokens, value width]
-    scale : float
-    causal : bool
-        Query i sees keys 0 … i; needs as many keys as queries.
+    `query`: Tensor [batch, heads, n, width].
+    `keys`: Tensor [batch, heads, tokens, width].
+    `values`: Tensor [batch, heads, tokens, value width].
+    `causal`: query i sees keys 0 … i; needs as many keys as queries.
 
-    Returns
-    -------
-    Tensor [batch, heads, n, value width], Tensor [batch, heads, n] float32
+    Returns Tensor [batch, heads, n, value width], Tensor [batch, heads, n] float32.
     """
     if causal and query.shape[2] != keys.shape[2]:
         raise ValueError(f"causal attention expects as many keys as queries; got {keys.shape[2]}, {query.shape[2]}.")

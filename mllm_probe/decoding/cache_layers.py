@@ -28,12 +28,8 @@ _COPIES_ARE_APART = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer, Pict
 class PrefixLayer(GrowingLayer):
     """Keys and values of prompts, each stored once, and those of the rows.
 
-    Parameters
-    ----------
-    prefixes : sequence of (Tensor, Tensor)
-        Keys and values [1, heads, tokens, width] of every prompt, all of one length.
-    owners : sequence of int
-        For every row, the prompt that it follows.
+    `prefixes`: keys and values [1, heads, tokens, width] of every prompt, all of one length. `owners`: for every row,
+    the prompt that it follows.
     """
 
     def __init__(self, prefixes: Sequence[tuple[Tensor, Tensor]], owners: Sequence[int]) -> None:
@@ -123,10 +119,7 @@ def map_layers(cache: Cache, change: Callable[[CacheLayerMixin], CacheLayerMixin
 def cut_back(layer: CacheLayerMixin, tokens: int) -> CacheLayerMixin:
     """One layer without its last ``tokens``; what cross-attention reads of an image stays whole.
 
-    Raises
-    ------
-    NotImplementedError, RuntimeError, ValueError
-        If it does not hold the keys and values of every token.
+    Raises NotImplementedError, RuntimeError, ValueError if it does not hold the keys and values of every token.
     """
     if isinstance(layer, PictureLayer):
         return layer

@@ -52,25 +52,13 @@ def default_compiler(model: ProbeModel) -> Compiler | None:
 class StaticDecoder:
     """Rows of one prompt after another, decoded by one step of fixed shapes.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    shared : SharedPrefix
-        The first prompt.
-    rows : int
-        How many rows a step computes; fewer are filled up with copies of the last.
-    steps : int
-        How many tokens a row may be fed, the last one of the prompt included.
-    compiler : callable, optional
-        Makes the compiled step; by default ``cuda_graph`` on CUDA, and on the CPU the step runs uncompiled.
+    `shared`: the first prompt.
+    `rows`: how many rows a step computes; fewer are filled up with copies of the last.
+    `steps`: how many tokens a row may be fed, the last one of the prompt included.
+    `compiler`: makes the compiled step; by default ``cuda_graph`` on CUDA, and on the CPU the step runs uncompiled.
 
-    Raises
-    ------
-    NotImplementedError
-        If the cache is not one of full attention layers, or attention is not dispatched by name.
+    Raises NotImplementedError if the cache is not one of full attention layers, or attention is not dispatched by name.
 
-    Notes
-    -----
     A compiled step holds the hooks that were on the model when it was compiled. If the hooks differ when rows
     start, the same step runs uncompiled and ``compiled`` is False. Exactness for a model is for the caller to check, as
     ``generation.Live`` does: with other attention than plain full attention, results differ. ``model.lock`` is held by
@@ -108,13 +96,7 @@ class StaticDecoder:
     def start(self, rows: int, tensors: Sequence[Tensor] = (), key: Hashable = None) -> StaticRows:
         """Run the last prompt token as ``rows`` rows.
 
-        Parameters
-        ----------
-        rows : int
-        tensors : sequence of Tensor
-            Which hooks read or change.
-        key : hashable
-            Changes when the model does.
+        `tensors`: which hooks read or change. `key`: changes when the model does.
         """
         if not 0 < rows <= self.rows:
             raise ValueError(f"this decoder computes {self.rows} rows; got {rows}.")
@@ -152,10 +134,7 @@ class StaticDecoder:
     def step(self, tokens: Tensor, positions: Tensor) -> Tensor:
         """Logits [rows, vocabulary] of the next token of every row.
 
-        Parameters
-        ----------
-        tokens : Tensor [rows, 1]
-        positions : Tensor [1, 1] or [axes, 1, 1]
+        `tokens`: Tensor [rows, 1]. `positions`: Tensor [1, 1] or [axes, 1, 1].
         """
         count = len(tokens)
         if self.state.filled >= self.steps:
@@ -285,14 +264,7 @@ class _Room(CacheLayerMixin):
 class StaticRows:
     """Rows of a :class:`StaticDecoder`; one token of every row is fed at a time.
 
-    Parameters
-    ----------
-    decoder : StaticDecoder
-    shared : SharedPrefix
-        The prompt.
-    rows : int
-    kept : tuple, optional
-        Keys and values while other rows are in place.
+    `shared`: the prompt. `kept`: keys and values while other rows are in place.
     """
 
     def __init__(self, decoder: StaticDecoder, shared: SharedPrefix, rows: int, kept: Taken | None = None) -> None:

@@ -32,12 +32,7 @@ from mllm_probe.models.probe_model import ProbeModel
 class Grouping:
     """Grouping of the rows that one block computes together.
 
-    Attributes
-    ----------
-    first : int array [groups]
-        A row of each group.
-    of_row : int array [rows]
-        The group of each row.
+    `first` (int array [groups]): a row of each group. `of_row` (int array [rows]): the group of each row.
     """
 
     first: np.ndarray
@@ -52,13 +47,8 @@ class Grouping:
 class Groups:
     """Groups of rows at every block: those edited at or above it, by the tokens that they were fed.
 
-    Parameters
-    ----------
-    edited : int array [rows]
-        First block whose output is edited; the number of blocks for a row without edits.
-    history : int array [rows]
-        Equal for rows that were fed the same tokens.
-    blocks : int
+    `edited` (int array [rows]): first block whose output is edited; the number of blocks for a row without edits.
+    `history` (int array [rows]): equal for rows that were fed the same tokens.
     """
 
     def __init__(self, edited: np.ndarray, history: np.ndarray, blocks: int) -> None:
@@ -91,11 +81,8 @@ class Groups:
 class DepthRows(CachedRows):
     """Cached rows that share the blocks below their edits.
 
-    Parameters
-    ----------
-    groups : Groups
-    model, encoded, positions, cache, logits, fed, one_by_one
-        As for ``CachedRows``; every layer of the cache holds the groups of its block.
+    `model`, `encoded`, `positions`, `cache`, `logits`, `fed`, `one_by_one`: as for ``CachedRows``; every layer of the
+    cache holds the groups of its block.
     """
 
     def __init__(

@@ -27,16 +27,8 @@ _PIXELS = ("pixel_values", "flattened_patches")
 def with_pictures_encoded(model: ProbeModel, encoded: Encoded) -> Encoded:
     """A sample whose pixels are replaced by the vision tower's features, for families that need an image at each step.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    encoded : Encoded
-        One sample.
-
-    Returns
-    -------
-    Encoded
-        The same where the family decodes without its image (nearly all do), and where there is none.
+    `encoded`: one sample. Returns the same where the family decodes without its image (nearly all do), and where there
+    is none.
     """
     name = family_of(model.hf.config).encoded_picture
     pixels = next((n for n in _PIXELS if n in encoded.tensors), None)

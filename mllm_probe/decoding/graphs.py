@@ -18,15 +18,9 @@ _WARM_UP = 3
 class Recorded:
     """A step that is recorded at its first call and replayed at later ones.
 
-    Parameters
-    ----------
-    step : callable
-        From tensors that stay where they are, to one tensor; no value on the host may depend on them.
-    record : callable, optional
-        ``record(step, inputs)`` runs the step some times and gives what replays it; ``record_cuda`` by default.
+    `step`: from tensors that stay where they are, to one tensor; no value on the host may depend on them. `record`:
+    ``record(step, inputs)`` runs the step some times and gives what replays it; ``record_cuda`` by default.
 
-    Notes
-    -----
     A recording holds addresses: :meth:`watch` compares those of the tensors that hooks read and change.
     """
 
@@ -39,12 +33,8 @@ class Recorded:
     def watch(self, tensors: Sequence[Tensor], key: Hashable = None) -> None:
         """Record again if the addresses of these tensors, or ``key``, have changed.
 
-        Parameters
-        ----------
-        tensors : sequence of Tensor
-            Which hooks read, or add up in; recording runs the step more than once and then puts them back.
-        key : hashable
-            What else the step depends on.
+        `tensors`: which hooks read, or add up in; recording runs the step more than once and then puts them back.
+        `key`: what else the step depends on.
         """
         seen = (key, tuple(tensor.data_ptr() for tensor in tensors))
         if seen != self._key:

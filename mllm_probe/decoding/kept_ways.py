@@ -31,13 +31,7 @@ _MOST_BYTES, _MOST_TEXT, _MOST_TRIED = 1 << 16, 400, 20
 class Verdict:
     """Which way was found exact, and which were refused before it.
 
-    Attributes
-    ----------
-    way : str
-        Name of a class of :mod:`mllm_probe.decoding`.
-    one_by_one : bool
-    tried : dict of str to str
-        Refused ways, and why.
+    `way`: name of a class of :mod:`mllm_probe.decoding`. `tried`: refused ways, and why.
     """
 
     way: str
@@ -54,16 +48,8 @@ def folder() -> Path | None:
 def verdict_key(model: ProbeModel, kind: object) -> JsonObject:
     """Everything that a verdict may depend on but the weights.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    kind : object
-        Of the scope and sample: what JSON can write.
-
-    Returns
-    -------
-    dict
-        Architecture, attention, type, device type, library versions and the package's own code.
+    `kind`: of the scope and sample: what JSON can write. Returns: architecture, attention, type, device type, library
+    versions and the package's own code.
     """
     versions = {name: value for name, value in schema.dependency_versions().items() if name != "xarray"}
     key = {
@@ -77,12 +63,7 @@ def verdict_key(model: ProbeModel, kind: object) -> JsonObject:
 def read_verdict(key: JsonObject, ways: Mapping[str, Any]) -> Verdict | None:
     """The verdict that is kept under a key; None without one, and for a file that is not what this package writes.
 
-    Parameters
-    ----------
-    key : dict
-        Of :func:`verdict_key`.
-    ways : mapping
-        Names of the ways that there are.
+    `key`: of :func:`verdict_key`. `ways`: names of the ways that there are.
     """
     path = _file(key)
     if path is None:

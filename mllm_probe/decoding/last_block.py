@@ -21,13 +21,8 @@ class _KeysAreStoredError(Exception):
 def last_position(layer: CacheLayerMixin) -> Compute:
     """Replacement of the last block, see ``replaced_blocks``: its output [rows, 1, width].
 
-    Parameters
-    ----------
-    layer : cache layer
-        The block's. It is left with the keys and values of all positions, as after a run of the whole block.
+    `layer`: the block's. It is left with the keys and values of all positions, as after a run of the whole block.
 
-    Notes
-    -----
     The block runs up to where it gives its keys and values to the cache, for all positions, and then as a whole for the
     last one, with those keys. Exact for blocks that mix positions by cached attention only.
     """

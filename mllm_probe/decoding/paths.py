@@ -32,13 +32,7 @@ from mllm_probe.typing import JsonObject
 class Path:
     """A chosen way of sharing a prompt.
 
-    Attributes
-    ----------
-    kind : type of Shared
-    one_by_one : bool
-        Several tokens are fed as single steps.
-    tried : dict of str to str
-        Ways that were refused, and why.
+    `one_by_one`: several tokens are fed as single steps. `tried`: ways that were refused, and why.
     """
 
     kind: type[Shared]
@@ -82,14 +76,9 @@ class ChosenPaths:
 class Trial:
     """Rows that a way is tried with, and the batches of them that it runs.
 
-    Attributes
-    ----------
-    rows : int
-    edits : callable
-        ``edits(rows)`` gives a fresh context in which a batch of these rows is edited, whatever way they are fed.
-    batches : sequence of (tuple of int, UneditedPart)
-        Numbers of a batch's rows, and the blocks and columns that the way may take as unedited. A row of several
-        batches is compared with the same whole forward.
+    `edits`: ``edits(rows)`` gives a fresh context in which a batch of these rows is edited, whatever way they are fed.
+    `batches`: numbers of a batch's rows, and the blocks and columns that the way may take as unedited. A row of several
+    batches is compared with the same whole forward.
     """
 
     rows: int
@@ -111,26 +100,15 @@ def choose_path(
     The verdict is kept with the model, and in the user's cache for other models of the architecture, see
     :func:`mllm_probe.decoding.kept_ways.verdict_key`; one from there is checked by one comparison.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    encoded : Encoded
-        One sample.
-    trial : Trial
-        Rows to try it with. The result is kept for all rows of the kind, so the trial has to cover them.
-    prompt_edited : bool
-        Whether tokens before the last of the prompt are edited.
-    input_edited : bool
-        Whether the input of block 0 is among what is edited.
-    on_opened : callable
-        Is given what the rows of ``encoded`` share by the chosen way, where it was opened to try it.
+    `encoded`: one sample.
+    `trial`: rows to try it with. The result is kept for all rows of the kind, so the trial has to cover them.
+    `prompt_edited`: whether tokens before the last of the prompt are edited.
+    `input_edited`: whether the input of block 0 is among what is edited.
+    `on_opened`: is given what the rows of ``encoded`` share by the chosen way, where it was opened to try it.
 
-    Returns
-    -------
-    Path
-        Logits agree within 1e-4 of their scale in float32. In half precision within 5 %, which shows a wrong mask
-        or position but not rounding. From an unedited prompt, they agree so with the model's own cached decoding, and
-        this with the prefill at the last tokens of the prompt, or else with whole forwards.
+    Returns: logits agree within 1e-4 of their scale in float32. In half precision within 5 %, which shows a wrong mask
+    or position but not rounding. From an unedited prompt, they agree so with the model's own cached decoding, and this
+    with the prefill at the last tokens of the prompt, or else with whole forwards.
     """
     known = known_path(model, encoded, prompt_edited=prompt_edited, input_edited=input_edited)
     if known is None:

@@ -23,16 +23,8 @@ from mllm_probe.typing import CallArguments
 class SharedPrefix(Shared):
     """One prefill of the prompt without its last token; for edits that touch nothing before that token.
 
-    Parameters
-    ----------
-    model, encoded, one_by_one, read_layers
-        As for ``Shared``.
-    ending : int
-        Tokens at the end of the prefill whose logits are computed too.
-
-    Attributes
-    ----------
-    logits : Tensor [1, ending, vocabulary]
+    `model`, `encoded`, `one_by_one`, `read_layers`: as for ``Shared``. `ending`: tokens at the end of the prefill whose
+    logits are computed too. `logits`: Tensor [1, ending, vocabulary].
     """
 
     path = "shared prefix"
@@ -86,10 +78,7 @@ class SharedPrefix(Shared):
     def before_the_end(self, back: int) -> CachedRows:
         """A row with all but the last ``back`` tokens of the prefill, which the model's cached decoding can be fed.
 
-        Raises
-        ------
-        NotImplementedError, RuntimeError, ValueError
-            If a layer of the cache cannot be cut back.
+        Raises NotImplementedError, RuntimeError, ValueError if a layer of the cache cannot be cut back.
         """
         cache = map_layers(expand_rows(self.cache, 1, self.model.device), lambda layer: cut_back(layer, back))
         before = self.positions[..., : -1 - back]

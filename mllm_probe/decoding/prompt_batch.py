@@ -16,12 +16,7 @@ from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 class PromptBatch(Shared):
     """Prompts of one length whose rows decode together; each prompt's keys and values exist once.
 
-    Parameters
-    ----------
-    members : sequence of DepthPrefix
-        Prompts for which :func:`can_batch` holds.
-    counts : sequence of int
-        Rows of each, in this order.
+    `members`: prompts for which :func:`can_batch` holds. `counts`: rows of each, in this order.
     """
 
     path = DepthPrefix.path

@@ -43,10 +43,7 @@ class Resume(Shared):
     The last block runs for the last position alone, unless a hook reads or edits it. In the cache, layers up to the
     edited one hold the baseline's prompt once for all rows.
 
-    Raises
-    ------
-    NotImplementedError, RuntimeError
-        If the model cannot be resumed, see ``Unsteered``.
+    Raises NotImplementedError, RuntimeError if the model cannot be resumed, see ``Unsteered``.
     """
 
     path = "resumed at the edited layer"

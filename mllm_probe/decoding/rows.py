@@ -25,20 +25,12 @@ _LAST_COLUMN = ("cross_attention_mask", "image_attention_mask")
 class CachedRows:
     """Rows that decode from a key-value cache with ids [rows, n], explicit positions and no pixels.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    encoded : Encoded
-        The prompt, one row.
-    positions : Tensor
-        Its position ids, see ``models.prompt_positions``.
-    cache : Cache
-        For as many rows as ``logits`` has.
-    logits : Tensor [rows, vocabulary]
-    fed : int
-        Tokens that follow the prompt already.
-    one_by_one : bool
-        Feed several tokens as single steps, for layers whose state only advances so.
+    `encoded`: the prompt, one row.
+    `positions`: its position ids, see ``models.prompt_positions``.
+    `cache`: for as many rows as ``logits`` has.
+    `logits`: Tensor [rows, vocabulary].
+    `fed`: tokens that follow the prompt already.
+    `one_by_one`: feed several tokens as single steps, for layers whose state only advances so.
     """
 
     def __init__(
@@ -81,14 +73,8 @@ class CachedRows:
 class RecomputedRows:
     """Rows that run the whole sequence, image included, at every step: exact for every family, and slow.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    tensors : dict of str to Tensor
-        The prompt, once per row.
-    logits : Tensor [rows, vocabulary]
-    fed : Tensor [rows, n] int64
-        Tokens that follow the prompt already.
+    `tensors`: the prompt, once per row. `logits`: Tensor [rows, vocabulary]. `fed` (Tensor [rows, n] int64): tokens
+    that follow the prompt already.
     """
 
     def __init__(self, model: ProbeModel, encoded: Encoded, logits: Tensor, fed: Tensor) -> None:
@@ -145,10 +131,7 @@ def step(
 def whole_forward(model: ProbeModel, encoded: Encoded, following: Tensor, last: int | None = None) -> Tensor:
     """Forward of prompt, image and ``following`` [rows, n] without a cache; logits [rows, tokens, vocabulary].
 
-    Parameters
-    ----------
-    last : int, optional
-        How many of the last positions get logits; all by default.
+    `last`: how many of the last positions get logits; all by default.
     """
     rows = following.shape[0]
     tensors = join_inputs([encoded.tensors] * rows, model.pad_token_id)

@@ -20,15 +20,9 @@ from mllm_probe.typing import CallArguments
 class UneditedPart:
     """Blocks and columns that no row of a batch edits, so that they may be taken from the unsteered run.
 
-    Attributes
-    ----------
-    layer : int
-        Blocks below this one are not edited; ``schema.INPUT`` where the input of block 0 is.
-    column : int
-        Neither are columns of the prompt before this one, at any block.
-    rows : tuple of int
-        For every row, the first block whose output is edited, and the number of blocks for a row without edits;
-        empty where that is not known.
+    `layer`: blocks below this one are not edited; ``schema.INPUT`` where the input of block 0 is. `column`: neither are
+    columns of the prompt before this one, at any block. `rows`: for every row, the first block whose output is edited,
+    and the number of blocks for a row without edits; empty where that is not known.
     """
 
     layer: int = 0
@@ -42,25 +36,13 @@ NOTHING = UneditedPart()
 class Shared:
     """State that all rows of one sample share.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    encoded : Encoded
-        One sample: image and prompt.
-    one_by_one : bool
-        Whether rows must take several tokens as single steps.
-    read_layers : iterable of int
-        Blocks whose output is to be kept in ``unedited`` where rows do not compute it; ``schema.INPUT`` for what
-        enters block 0.
-
-    Attributes
-    ----------
-    path : str
-        Name of the way, for attributes.
-    nbytes : int
-        Memory on the device.
-    unedited : dict of int to Tensor
-        Outputs of blocks [1, tokens, width] on the columns that no row computes.
+    `encoded`: one sample: image and prompt.
+    `one_by_one`: whether rows must take several tokens as single steps.
+    `read_layers`: blocks whose output is to be kept in ``unedited`` where rows do not compute it; ``schema.INPUT`` for
+        what enters block 0.
+    `path`: name of the way, for attributes.
+    `nbytes`: memory on the device.
+    `unedited`: outputs of blocks [1, tokens, width] on the columns that no row computes.
     """
 
     path = ""

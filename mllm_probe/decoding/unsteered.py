@@ -29,12 +29,8 @@ from mllm_probe.schema import INPUT_NAME
 class Shortcuts:
     """Shortcuts that a model computes exactly, kept with it; None before the first trial.
 
-    Attributes
-    ----------
-    ends_early : bool or None
-        The last block for the last position alone.
-    starts_later : bool or None
-        Blocks for the columns from the first edited one on.
+    `ends_early`: the last block for the last position alone. `starts_later`: blocks for the columns from the first
+    edited one on.
     """
 
     ends_early: bool | None = None
@@ -44,37 +40,19 @@ class Shortcuts:
 class Unsteered:
     """The run of one sample.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    encoded : Encoded
-        One sample.
-    with_input : bool
-        Keep what enters block 0 too.
+    `encoded`: one sample.
+    `with_input`: keep what enters block 0 too.
+    `entered` (Tensor [1, tokens, width] or None): input of block 0, where it is kept; the stream that is edited, where
+        there are several.
+    `arguments`, `named`: of the text model's call, without the cache.
+    `cache_name`: name of the text model's cache argument.
+    `cache`: the prompt's keys and values, one row.
+    `outputs`: what each block gave, as it gave it (a tensor or a tuple).
+    `logits` (Tensor [1, vocabulary]): after the last token of the prompt.
+    `nbytes`: memory of all this.
 
-    Attributes
-    ----------
-    entered : Tensor [1, tokens, width] or None
-        Input of block 0, where it is kept; the stream that is edited, where there are several.
-    arguments, named : tuple, dict
-        Of the text model's call, without the cache.
-    cache_name : str
-        Name of the text model's cache argument.
-    cache : DynamicCache
-        The prompt's keys and values, one row.
-    outputs : list
-        What each block gave, as it gave it (a tensor or a tuple).
-    logits : Tensor [1, vocabulary]
-        After the last token of the prompt.
-    nbytes : int
-        Memory of all this.
-
-    Raises
-    ------
-    NotImplementedError
-        If layers share keys and values, so that a block cannot be left out.
-    RuntimeError
-        If a block runs not once or on other positions than those of the prompt.
+    Raises NotImplementedError if layers share keys and values, so that a block cannot be left out. Raises RuntimeError
+    if a block runs not once or on other positions than those of the prompt.
     """
 
     def __init__(self, model: ProbeModel, encoded: Encoded, with_input: bool = False) -> None:

@@ -19,14 +19,8 @@ COLUMNS = 21
 class ArtSet:
     """One complete set of emoji artwork and its source.
 
-    Parameters
-    ----------
-    style : str
-        Name of its visual style here.
-    title, author, licence : str
-        As they are credited in NOTICE; the licence is an SPDX identifier.
-    package, version : str
-        The npm package that the sprites are made from.
+    `style`: name of its visual style here. `title`, `author`, `licence`: as they are credited in NOTICE; the licence is
+    an SPDX identifier. `package`, `version`: the npm package that the sprites are made from.
     """
 
     style: str

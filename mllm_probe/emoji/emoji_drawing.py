@@ -27,26 +27,10 @@ def draw(
 ) -> Image.Image:
     """Draw a scene.
 
-    Parameters
-    ----------
-    scene : EmojiScene
-    size : int
-        Side of the picture in pixels, at least 16. The same picture at every size, but for the sharpness of its
-        sprites, which have 96 pixels.
-    alter : callable, optional
-        Changes every sprite before it is placed, for instance to train on more than there is.
-    artwork : mapping, optional
-        Sprites of another artist by icon, uint8 [96, 96, 4], in place of the style's own.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB, `size` by `size`.
-
-    Raises
-    ------
-    ValueError
-        If `size` is less than 16.
+    `size`: side of the picture in pixels, at least 16. The same picture at every size, but for the sharpness of its
+    sprites, which have 96 pixels. `alter`: changes every sprite before it is placed, for instance to train on more than
+    there is. `artwork`: sprites of another artist by icon, uint8 [96, 96, 4], in place of the style's own. Returns:
+    RGB, `size` by `size`. Raises ValueError if `size` is less than 16.
     """
     if size < _LEAST:
         raise ValueError(f"emoji are drawn at {_LEAST} pixels or more, not {size}: pass size=64 or larger")

@@ -97,24 +97,10 @@ _PAIRS: dict[str, Callable[[str, np.random.Generator, str], EmojiPair]] = {
 def pair(concept: str, rng: np.random.Generator, negative: str = "replace") -> EmojiPair:
     """Return a scene with a concept, and the same scene without it.
 
-    Parameters
-    ----------
-    concept : str
-        One of `CONCEPTS`.
-    rng : numpy.random.Generator
-    negative : {"replace", "remove"}
-        Replacement of the concept: another value of the same slot, or nothing (the thing gone, the face neutral, the
-        items standing freely). A style is replaced in both cases: every picture is in one.
-
-    Returns
-    -------
-    tuple of EmojiScene
-        With the concept, without it.
-
-    Raises
-    ------
-    ValueError
-        For a concept that the emoji world lacks, or another `negative`.
+    `concept`: one of `CONCEPTS`. `negative` ({"replace", "remove"}): replacement of the concept: another value of the
+    same slot, or nothing (the thing gone, the face neutral, the items standing freely). A style is replaced in both
+    cases: every picture is in one. Returns: with the concept, without it. Raises ValueError for a concept that the
+    emoji world lacks, or another `negative`.
     """
     if negative not in NEGATIVES:
         raise ValueError(f'negative is "replace" or "remove", not {negative!r}')

@@ -101,22 +101,9 @@ def _draw_one(g: np.random.Generator, kind: str, style: str) -> EmojiScene:
 def sample(rng: np.random.Generator, combinations: str = "any", kind: str | None = None) -> EmojiScene:
     """Return a random scene.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    combinations : {"any", "seen", "unseen"}
-        Whether combinations of concept and style that training leaves out may, must not or must appear.
-    kind : str or None
-        One of `MIXTURE`'s keys; by default drawn by its shares.
-
-    Returns
-    -------
-    EmojiScene
-
-    Raises
-    ------
-    ValueError
-        For other ``combinations`` or ``kind``.
+    `combinations` ({"any", "seen", "unseen"}): whether combinations of concept and style that training leaves out may,
+    must not or must appear. `kind`: one of `MIXTURE`'s keys; by default drawn by its shares. Raises ValueError for
+    other ``combinations`` or ``kind``.
     """
     if combinations not in COMBINATIONS:
         raise ValueError(f'combinations is "any", "seen" or "unseen", not {combinations!r}')

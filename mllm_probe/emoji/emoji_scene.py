@@ -65,24 +65,14 @@ class Item:
 class EmojiScene:
     """Everything that decides a picture.
 
-    Parameters
-    ----------
-    items : tuple of Item
-        With a relation the first one is its subject and the second its reference, one of `LANDMARKS`.
-    style : str
-        One of `STYLES`.
-    background : str
-        One of `COLOURS`; blueprint and neon have a ground of their own, tinted by it.
-    seed : int
-        Decides the rest: exact places in arrangements and relations, the ground's tone.
-    texture : str
-        One of `TEXTURES`.
-    source : str
-        Art set of which a processed style is made, one of `COLOURED`.
-    arrangement : str or None
-        One of `ARRANGEMENTS`: the items are repeated and placed by it instead of by their own positions.
-    relation : str or None
-        One of `RELATIONS`, of the first item to the second.
+    `items`: with a relation the first one is its subject and the second its reference, one of `LANDMARKS`.
+    `style`: one of `STYLES`.
+    `background`: one of `COLOURS`; blueprint and neon have a ground of their own, tinted by it.
+    `seed`: decides the rest: exact places in arrangements and relations, the ground's tone.
+    `texture`: one of `TEXTURES`.
+    `source`: art set of which a processed style is made, one of `COLOURED`.
+    `arrangement`: one of `ARRANGEMENTS`: the items are repeated and placed by it instead of by their own positions.
+    `relation`: one of `RELATIONS`, of the first item to the second.
     """
 
     items: tuple[Item, ...]
@@ -103,14 +93,7 @@ class EmojiScene:
 def true_concepts(scene: EmojiScene) -> tuple[str, ...]:
     """Return the names of all concepts that the picture shows.
 
-    Parameters
-    ----------
-    scene : EmojiScene
-
-    Returns
-    -------
-    tuple of str
-        What the items show (a neutral face shows none), then style, arrangement and relation, where present.
+    Returns: what the items show (a neutral face shows none), then style, arrangement and relation, where present.
     """
     names = [item.name for item in scene.items if not item.is_face or item.name in EMOTIONS]
     rest = (scene.style, scene.arrangement, scene.relation)
@@ -120,14 +103,7 @@ def true_concepts(scene: EmojiScene) -> tuple[str, ...]:
 def layout(scene: EmojiScene) -> list[Placed]:
     """Return every shape of the picture, from back to front: the drawn world's layout of the same scene.
 
-    Parameters
-    ----------
-    scene : EmojiScene
-
-    Returns
-    -------
-    list of Placed
-        ``shape`` is the number of an item as text, "beam" or "window".
+    Returns: ``shape`` is the number of an item as text, "beam" or "window".
     """
     colour = COLOURS[scene.background]
     entities = [Entity(str(i), colour, item.x, item.y, item.size, item.flip) for i, item in enumerate(scene.items)]

@@ -112,17 +112,9 @@ def _processed(icon: str, style: str, source: str) -> np.ndarray:
 def styled_sprite(icon: str, style: str, source: str) -> np.ndarray:
     """Return the sprite of an icon in any style.
 
-    Parameters
-    ----------
-    icon, style : str
-    source : str
-        Art set of which a processed style is made.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 [side, side, 4], read only: 96 pixels, and a margin around it where the style has rims or halos. Pictures
-        in pixels take the plain sprite: `finish` works on the whole picture.
+    `source`: art set of which a processed style is made. Returns: uint8 [side, side, 4], read only: 96 pixels, and a
+    margin around it where the style has rims or halos. Pictures in pixels take the plain sprite: `finish` works on the
+    whole picture.
     """
     if style in ART_STYLES:
         return sprite(icon, style)

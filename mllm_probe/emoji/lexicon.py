@@ -13,18 +13,12 @@ from mllm_probe.scenes.vocabulary import CONCEPTS as DRAWN
 class Noun:
     """A thing that emoji show.
 
-    Parameters
-    ----------
-    name, plural : str
-        Both are the same for what is not counted ("bread") or has no singular ("jeans").
-    use : {"count", "mass", "plural", "unique", "name"}
-        How English uses it: "a cat", "bread", "scissors", "the sun", "Santa Claus".
-    group : str
-        Animal, food, vehicle and so on.
-    icons : tuple of str
-        The emoji that show it.
-    synonyms : tuple of str
-        Other words for it, most of them from CLDR's names and keywords.
+    `name`, `plural`: both are the same for what is not counted ("bread") or has no singular ("jeans").
+    `use` ({"count", "mass", "plural", "unique", "name"}): how English uses it: "a cat", "bread", "scissors", "the sun",
+        "Santa Claus".
+    `group`: animal, food, vehicle and so on.
+    `icons`: the emoji that show it.
+    `synonyms`: other words for it, most of them from CLDR's names and keywords.
     """
 
     name: str

@@ -22,17 +22,8 @@ def _sheet(style: str) -> np.ndarray:
 def sprite(icon: str, style: str) -> np.ndarray:
     """Return one sprite.
 
-    Parameters
-    ----------
-    icon : str
-        One of `icons`.
-    style : str
-        One of the art sets' styles.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 [96, 96, 4], red, green, blue and opacity, read only.
+    `icon`: one of `icons`. `style`: one of the art sets' styles. Returns: uint8 [96, 96, 4], red, green, blue and
+    opacity, read only.
     """
     place = _places()[icon]
     top, left = place // COLUMNS * SIDE, place % COLUMNS * SIDE

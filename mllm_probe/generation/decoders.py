@@ -32,11 +32,7 @@ _STEPS = 32
 class DynamicDecoder:
     """Decodes with a cache that grows at each step; for any model whose rows can share a prompt.
 
-    Parameters
-    ----------
-    prompt : Prompt
-    rows : int
-        Largest number of rows.
+    `rows`: largest number of rows.
     """
 
     how = "growing caches"
@@ -71,21 +67,12 @@ class DynamicDecoder:
 class CompiledDecoder:
     """Decodes by a compiled step of fixed shapes; one prompt can follow another.
 
-    Parameters
-    ----------
-    prompt : Prompt
-        The first prompt; the step is checked on it against a :class:`DynamicDecoder`.
-    rows : int
-        Rounded up to one of a few batch sizes.
-    steps : int
-        Largest number of tokens per row, including the last token of the prompt.
-    compiler : callable, optional
-        As for ``StaticDecoder``.
+    `prompt`: the first prompt; the step is checked on it against a :class:`DynamicDecoder`.
+    `rows`: rounded up to one of a few batch sizes.
+    `steps`: largest number of tokens per row, including the last token of the prompt.
+    `compiler`: as for ``StaticDecoder``.
 
-    Raises
-    ------
-    RuntimeError
-        If the model has no step of fixed shapes, or its logits differ from those of growing caches.
+    Raises RuntimeError if the model has no step of fixed shapes, or its logits differ from those of growing caches.
     """
 
     how = "compiled step of fixed shapes"
@@ -164,13 +151,8 @@ Decoder: TypeAlias = DynamicDecoder | CompiledDecoder
 def fastest_decoder(prompt: Prompt, rows: int, steps: int, compiler: Compiler | None = None) -> tuple[Decoder, str]:
     """The fastest exact decoder, and why the step is not compiled (empty if it is).
 
-    Parameters
-    ----------
-    prompt : Prompt
-    rows, steps : int
-        As for :class:`CompiledDecoder`.
-    compiler : callable, optional
-        By default a step is compiled on CUDA only: on the CPU, compiling costs more than a session gains.
+    `rows`, `steps`: as for :class:`CompiledDecoder`. `compiler`: by default a step is compiled on CUDA only: on the
+    CPU, compiling costs more than a session gains.
     """
     compiler = default_compiler(prompt.model) if compiler is None else compiler
     if compiler is None:

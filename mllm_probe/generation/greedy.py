@@ -39,12 +39,7 @@ def is_plain_greedy(model: ProbeModel, options: Mapping[str, object]) -> bool:
 class Greedy:
     """The next tokens of rows of one prompt, one step after another.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    prompt : Tensor [1, tokens] int64
-        Token ids before the first generated token, the answer prefix included.
-    rows : int
+    `prompt` (Tensor [1, tokens] int64): token ids before the first generated token, the answer prefix included.
     """
 
     def __init__(self, model: ProbeModel, prompt: Tensor, rows: int) -> None:

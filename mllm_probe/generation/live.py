@@ -28,43 +28,22 @@ if TYPE_CHECKING:
 class Live:
     """Rows that answer one prompt again and again, steered differently each time; greedy.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    image : image, list of images or None
-        One sample; a nested list is several images in one prompt.
-    prompt : str, optional
-        ``model.default_prompt`` by default.
-    rows : int
-        How many rows there is room for.
-    max_new_tokens : int
-    answer_prefix : str, optional
-        Text that the answer begins with; its positions count as generated.
-    inputs : dict of Tensor, optional
-        Processed tensors in place of images and prompt.
-    compiler : callable, optional
-        Compiles the decode step; by default it is compiled and replayed as a graph on CUDA, and runs uncompiled on the
-        CPU.
+    `image`: one sample; a nested list is several images in one prompt.
+    `prompt`: ``model.default_prompt`` by default.
+    `rows`: how many rows there is room for.
+    `answer_prefix`: text that the answer begins with; its positions count as generated.
+    `inputs`: processed tensors in place of images and prompt.
+    `compiler`: compiles the decode step; by default it is compiled and replayed as a graph on CUDA, and runs uncompiled
+        on the CPU.
+    `not_compiled`: why the step is not compiled, empty if it is.
 
-    Attributes
-    ----------
-    not_compiled : str
-        Why the step is not compiled, empty if it is.
+    Raises ValueError if it is not one sample, or the model's own settings ask for more than the best token of each
+    step. Raises NotImplementedError if rows of this model cannot share a prompt; ``mp.stream`` then does the same at
+    the cost of a prefill.
 
-    Raises
-    ------
-    ValueError
-        If it is not one sample, or the model's own settings ask for more than the best token of each step.
-    NotImplementedError
-        If rows of this model cannot share a prompt; ``mp.stream`` then does the same at the cost of a prefill.
-
-    Notes
-    -----
     For scopes without tokens before the last of the prompt. Image and prompt are computed here, once; again only
     after the model's weights or hooks were changed. The model's lock is held while a step runs, not between steps.
 
-    Examples
-    --------
     >>> live = Live(model, picture, "what do you see ?")
     >>> for row, step, text in live.run([None, steering, steering.control("random")]):
     ...     print(row, text)
@@ -112,20 +91,8 @@ class Live:
     def run(self, steerings: Row | Sequence[Row]) -> Iterator[tuple[int, int, str]]:
         """Answers of rows, token by token; an earlier run of this session ends.
 
-        Parameters
-        ----------
-        steerings : Steering, Composition, None or list of these
-            One per row.
-
-        Yields
-        ------
-        int, int, str
-            Row, step, text of the row so far.
-
-        Raises
-        ------
-        ValueError
-            If a scope edits the prompt or can never fire, or a vector or norm is missing.
+        `steerings`: one per row. Yields: row, step, text of the row so far. Raises ValueError if a scope edits the
+        prompt or can never fire, or a vector or norm is missing.
         """
         answers = self._begin(steerings)
         tokens: list[tuple[int, int, str]] = []
@@ -152,13 +119,7 @@ class Live:
 class Answers:
     """Greedy answers of a decoder's rows, step by step.
 
-    Parameters
-    ----------
-    prompt : Prompt
-    decoder : Decoder
-        Its edits are written.
-    steps : int
-        Longest answer.
+    `decoder`: its edits are written. `steps`: longest answer.
     """
 
     def __init__(self, prompt: Prompt, decoder: Decoder, steps: int) -> None:
@@ -193,20 +154,8 @@ class LiveJob:
     Runs the job of ``otherwise`` if the model cannot share a prompt, or if no row is steered and it is not known yet
     how the model can.
 
-    Parameters
-    ----------
-    prompt : Prompt
-    rows : sequence of Steering, Composition or None
-        Without edits before the last prompt token.
-    steps : int
-        Longest answer.
-    otherwise : callable
-        Gives another job, and a function for its receipt.
-
-    Raises
-    ------
-    ValueError
-        If a scope can never fire, or a vector or norm is missing.
+    `rows`: without edits before the last prompt token. `steps`: longest answer. `otherwise`: gives another job, and a
+    function for its receipt. Raises ValueError if a scope can never fire, or a vector or norm is missing.
     """
 
     def __init__(

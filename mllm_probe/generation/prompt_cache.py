@@ -31,20 +31,8 @@ State = tuple[int, ...]
 class Prompt:
     """An encoded image, question and answer prefix; prefilled when rows are first decoded from it.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    request : Request
-    answer_prefix : str, optional
-
-    Attributes
-    ----------
-    encoded : Encoded
-        Without the answer prefix.
-    tail : Tensor [1, n] int64
-        Token ids of the answer prefix.
-    state : tuple of int
-        Of the model when the prompt was prefilled, see ``state_of``.
+    `encoded`: without the answer prefix. `tail` (Tensor [1, n] int64): token ids of the answer prefix. `state`: of the
+    model when the prompt was prefilled, see ``state_of``.
     """
 
     def __init__(self, model: ProbeModel, request: Request, answer_prefix: str | None = None) -> None:
@@ -120,10 +108,7 @@ class Prompts:
     def forget(self, ids: Collection[str]) -> None:
         """Drop cached prompts of these images.
 
-        Parameters
-        ----------
-        ids : collection of str
-            Content hashes of the images.
+        `ids`: content hashes of the images.
         """
         with self._lock:
             for key in [key for key in self._known if key[0] in ids]:

@@ -23,16 +23,8 @@ if TYPE_CHECKING:
 class Feed:
     """Passes new tokens to the reader until the end of each row's answer.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    rows : int
-    put : callable
-        Takes (row, step, text of the row so far).
-    cancelled : callable
-        Whether the reader has cancelled the run.
-    answers : list of list of int, optional
-        Takes the tokens of each row.
+    `put`: takes (row, step, text of the row so far). `cancelled`: whether the reader has cancelled the run. `answers`:
+    takes the tokens of each row.
     """
 
     def __init__(
@@ -158,13 +150,7 @@ class _Worker:
 class GenerateJob:
     """Runs ``hf.generate`` with an editor, for any option and scope.
 
-    Attributes
-    ----------
-    model : ProbeModel
-    encoded : Encoded
-    editor : Editor
-    settings : dict
-        Arguments of ``hf.generate``.
+    `settings`: arguments of ``hf.generate``.
     """
 
     model: ProbeModel

@@ -52,16 +52,10 @@ _CHAT = (
 class Assembly:
     """What a model is put together from.
 
-    Parameters
-    ----------
-    decoder : str
-        Name of a cached decoder.
-    rank : int
-        Of the adapters.
-    scale : float
-        Of their product, which is added to the decoder's weights.
-    adapted : sequence of str
-        Modules of each block's attention that have an adapter.
+    `decoder`: name of a cached decoder.
+    `rank`: of the adapters.
+    `scale`: of their product, which is added to the decoder's weights.
+    `adapted`: modules of each block's attention that have an adapter.
     """
 
     decoder: str = "smollm2-135m-instruct"
@@ -134,13 +128,8 @@ def configuration(decoder: Path, words: PreTrainedTokenizerFast) -> LlavaConfig:
 def decoder_weights(decoder: Path, entries: int) -> dict[str, Tensor]:
     """Weights of a cached decoder by their names in an assembled model, bfloat16 on the CPU.
 
-    Parameters
-    ----------
-    decoder : Path
-        Its folder.
-    entries : int
-        Of the vocabulary. The embedding of those that the decoder lacks is the mean of the others, so that an image
-        token is never the likeliest word.
+    `decoder`: its folder. `entries`: of the vocabulary. The embedding of those that the decoder lacks is the mean of
+    the others, so that an image token is never the likeliest word.
     """
     with safe_open(decoder / "model.safetensors", "pt") as file:
         weights = {DECODER + name.removeprefix("model."): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -156,18 +145,11 @@ def build(
 ) -> tuple[LlavaForConditionalGeneration, LlavaProcessor, JsonObject]:
     """Assembled model, its processor, and which weights are missing or left over, as Transformers reports it.
 
-    Parameters
-    ----------
-    decoder : Path
-        Folder of the cached decoder.
-    parts : mapping
-        Vision tower, projector and adapters, by their names in ``parts.safetensors``.
-    scale : float
-        Of the adapters.
-    dtype : torch.dtype or "auto"
-        bfloat16 if ``"auto"``.
-    **placing
-        ``device_map=`` of Transformers.
+    `decoder`: folder of the cached decoder.
+    `parts`: vision tower, projector and adapters, by their names in ``parts.safetensors``.
+    `scale`: of the adapters.
+    `dtype`: bfloat16 if ``"auto"``.
+    `**placing`: ``device_map=`` of Transformers.
     """
     kind = dtype if isinstance(dtype, torch.dtype) else torch.bfloat16
     words = tokenizer(decoder)
@@ -192,21 +174,10 @@ def merge(
 ) -> dict[str, Tensor]:
     """Weights of decoder and parts together, with the adapters in the decoder's weights.
 
-    Parameters
-    ----------
-    decoder : mapping
-        Of ``decoder_weights``.
-    parts : mapping
-        Of ``parts.safetensors``. An adapter of the weight ``W [out, in]`` is ``down [rank, in]`` and
-        ``up [out, rank]``; ``W`` becomes ``W + scale · up · down`` (Hu et al. 2021, LoRA), summed up in float32.
-    scale : float
-    dtype : torch.dtype
-        Of the weights that an adapter changes.
-
-    Raises
-    ------
-    ValueError
-        If an adapter belongs to no weight of the decoder, or does not fit it.
+    `decoder`: of ``decoder_weights``. `parts`: of ``parts.safetensors``. An adapter of the weight ``W [out, in]`` is
+    ``down [rank, in]`` and ``up [out, rank]``; ``W`` becomes ``W + scale · up · down`` (Hu et al. 2021, LoRA), summed
+    up in float32. `dtype`: of the weights that an adapter changes. Raises ValueError if an adapter belongs to no weight
+    of the decoder, or does not fit it.
     """
     merged = dict(decoder)
     for name, tensor in parts.items():
@@ -260,21 +231,9 @@ def assemble(
 ) -> tuple[LlavaForConditionalGeneration, LlavaProcessor, JsonObject, str]:
     """Model, processor, loading report, and where the weights are from, of a folder with parts.
 
-    Parameters
-    ----------
-    folder : Path
-        With ``assembly.json`` and ``parts.safetensors``.
-    dtype : torch.dtype or "auto"
-        bfloat16 if ``"auto"``.
-    **placing
-        ``device_map=`` of Transformers.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the decoder is not in the user's cache, with the command that brings it.
-    ValueError
-        If a file is not what it should be.
+    `folder`: with ``assembly.json`` and ``parts.safetensors``. `dtype`: bfloat16 if ``"auto"``. `**placing`:
+    ``device_map=`` of Transformers. Raises FileNotFoundError if the decoder is not in the user's cache, with the
+    command that brings it. Raises ValueError if a file is not what it should be.
     """
     assembly = read_assembly(folder)
     decoder = cached_decoder(folder.name, assembly.decoder)

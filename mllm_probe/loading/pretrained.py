@@ -287,18 +287,8 @@ def _facts(folder: Path) -> JsonObject:
 def checked_facts(facts: object, source: str) -> JsonObject:
     """Facts about a model, each of the right type.
 
-    Parameters
-    ----------
-    facts : mapping
-        ``default_prompt``, ``default_answer_prefix``, ``suggestions``, ``cpu_threads``, ``weights_from``; others are
-        kept.
-    source : str
-        Named in errors.
-
-    Raises
-    ------
-    ValueError
-        Saying which fact was expected to be what.
+    `facts`: ``default_prompt``, ``default_answer_prefix``, ``suggestions``, ``cpu_threads``, ``weights_from``; others
+    are kept. `source`: named in errors. Raises ValueError: saying which fact was expected to be what.
     """
     if not isinstance(facts, Mapping):
         raise ValueError(f"{source}: expected a mapping of facts such as default_prompt; got {described(facts)}.")

@@ -33,17 +33,8 @@ Result = tuple[Outcome, str]
 def verify(model: ProbeModel, encoded: Encoded, quick: bool = False) -> VerificationReport:
     """Check a model on one sample.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    encoded : Encoded
-        One row with an image.
-    quick : bool
-        Only the checks that take a forward or two: hidden states, one edit, image tokens.
-
-    Returns
-    -------
-    VerificationReport
+    `encoded`: one row with an image. `quick`: only the checks that take a forward or two: hidden states, one edit,
+    image tokens.
     """
     layers = list(model.layers)
     edited = [layers[len(layers) // 2]] if quick else layers

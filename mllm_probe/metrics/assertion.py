@@ -39,14 +39,8 @@ _LIST_ENDED = re.compile(rf"\b{w.OR}\s+(?:{_TOKEN}\s+){{0,2}}$", _I)
 def asserted(text: str, start: int, stop: int, negations: tuple[str, ...]) -> bool:
     """Whether an answer says of the thing that it mentions that it is there.
 
-    Parameters
-    ----------
-    text : str
-        An answer.
-    start, stop : int
-        Characters of the mention, at least one of them.
-    negations : tuple of str
-        Words that negate a mention after them.
+    `text`: an answer. `start`, `stop`: characters of the mention, at least one of them. `negations`: words that negate
+    a mention after them.
     """
     low = _clause_start(text, start)
     return not (

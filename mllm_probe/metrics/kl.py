@@ -10,14 +10,8 @@ from mllm_probe.metrics.metric import Metric
 def kl_divergence(unsteered: torch.Tensor, steered: torch.Tensor) -> torch.Tensor:
     """KL(unsteered ‖ steered) of next-token distributions, in nats, clipped at 0 against rounding.
 
-    Parameters
-    ----------
-    unsteered, steered : Tensor [..., vocabulary]
-        Logits after the same tokens; they broadcast against each other.
-
-    Returns
-    -------
-    Tensor of float32 [...]
+    `unsteered`, `steered` (Tensor [..., vocabulary]): logits after the same tokens; they broadcast against each other.
+    Returns Tensor of float32 [...].
     """
     reference = torch.log_softmax(unsteered.float(), -1)
     other = torch.log_softmax(steered.float(), -1)

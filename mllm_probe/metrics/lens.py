@@ -19,16 +19,8 @@ _LOGITS_AT_ONCE = 1 << 26
 def lens_logits(model: ProbeModel, hidden: Tensor) -> Tensor:
     """Logits of hidden states read through the model's own final norm, head, scale and soft cap.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    hidden : Tensor [..., hidden]
-        Outputs of any block, before the final norm.
-
-    Returns
-    -------
-    Tensor of float32 [..., vocabulary]
-        On the device of the head. For the last block these are the model's own.
+    `hidden` (Tensor [..., hidden]): outputs of any block, before the final norm. Returns Tensor of float32 [...,
+    vocabulary]: on the device of the head. For the last block these are the model's own.
     """
     head, norm, config = model.layout.head, model.layout.final_norm, text_config(model.hf)
     logits = head(hidden if norm is None else norm(hidden)).float() * (getattr(config, "logit_scale", None) or 1.0)

@@ -12,19 +12,8 @@ def first_mention(
 ) -> tuple[int, int] | None:
     """Positions of the tokens that make up the first mention of a concept, negated or not.
 
-    Parameters
-    ----------
-    tokens : sequence of int
-        An answer without its end-of-sequence token.
-    decode : callable
-        Token ids → text.
-    words : sequence of str
-        The concept's words.
-
-    Returns
-    -------
-    (start, stop) or None
-        ``tokens[start:stop]`` holds the mention; None when the answer does not mention the concept.
+    `tokens`: an answer without its end-of-sequence token. `decode`: token ids → text. `words`: the concept's words.
+    Returns: ``tokens[start:stop]`` holds the mention; None when the answer does not mention the concept.
     """
     mentions = spans(decode(tokens), words)
     if not mentions:

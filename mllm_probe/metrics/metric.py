@@ -17,16 +17,10 @@ Reads = Literal["words", "logits", "answer", "forced", "reference"]
 class Reading:
     """One thing that a metric may read of a steered run, and what must run for it.
 
-    Attributes
-    ----------
-    decodes : bool
-        The answer of every row is generated.
-    unsteered : bool
-        The unsteered answer of every picture is generated, and fed to every row.
-    reference : bool
-        Answers are fed to the unsteered model.
-    words : bool
-        The words of a concept are fed where they have several sub-tokens.
+    `decodes`: the answer of every row is generated.
+    `unsteered`: the unsteered answer of every picture is generated, and fed to every row.
+    `reference`: answers are fed to the unsteered model.
+    `words`: the words of a concept are fed where they have several sub-tokens.
     """
 
     decodes: bool = False

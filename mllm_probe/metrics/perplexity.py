@@ -10,17 +10,9 @@ from mllm_probe.metrics.metric import Metric
 def answer_perplexity(logprobs: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
     """Perplexity of answers from the log-probabilities of their tokens.
 
-    Parameters
-    ----------
-    logprobs : Tensor [rows, steps]
-        Log-probability of each token of the answer under the unsteered model.
-    counted : Tensor of bool [rows, steps]
-        Tokens that count: not padding, not the first mention of the concept.
-
-    Returns
-    -------
-    Tensor of float32 [rows]
-        exp of the mean negative log-probability; NaN where no token counts (an empty answer).
+    `logprobs` (Tensor [rows, steps]): log-probability of each token of the answer under the unsteered model. `counted`
+    (Tensor of bool [rows, steps]): tokens that count: not padding, not the first mention of the concept. Returns Tensor
+    of float32 [rows]: exp of the mean negative log-probability; NaN where no token counts (an empty answer).
     """
     number = counted.sum(-1)
     total = torch.where(counted, logprobs.float(), 0.0).sum(-1)

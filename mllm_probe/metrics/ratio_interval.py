@@ -14,29 +14,18 @@ def ratio_interval(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ratio Σ numerator / Σ denominator over images, and its interval; both sums are resampled together.
 
-    Parameters
-    ----------
-    numerator : array-like of float [images, cells]
-    denominator : array-like of float [images]
-        Without NaN; its sum is not 0.
-    level : float
-        Coverage, 0.95 by default.
-    resamples, seed : int
-        Number of resamples and seed of the generator. The same resamples are used for every cell.
+    `numerator`: array-like of float [images, cells].
+    `denominator` (array-like of float [images]): without NaN; its sum is not 0.
+    `level`: coverage, 0.95 by default.
+    `resamples`, `seed`: number of resamples and seed of the generator. The same resamples are used for every cell.
 
-    Returns
-    -------
-    ratio, low, high : ndarray of float64 [cells]
-        The bounds are NaN with fewer than two images, and the ratio itself where all images have it exactly.
+    Returns ndarray of float64 [cells]: the bounds are NaN with fewer than two images, and the ratio itself where all
+    images have it exactly.
 
-    Notes
-    -----
     The standard error of a ratio is that of the residuals n − r d about it, divided by the mean of d (Cochran, Sampling
     Techniques, 1977, chapter 6). The bootstrap-t takes the quantiles of (r* − r) / se* instead of those of r*, whose
     interval is too short by √(n / (n − 1)) and the tail of t: below 24 images it covers 80 to 92 % of what it should.
 
-    References
-    ----------
     Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 12.
     """
     above, below = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)

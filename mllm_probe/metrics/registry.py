@@ -30,10 +30,8 @@ def built_in() -> dict[str, Metric]:
 def as_metrics(given: Iterable[str | Metric] | str | Metric) -> tuple[Metric, ...]:
     """The metrics that a ``metrics`` argument means, with those that they bring, each once.
 
-    Raises
-    ------
-    ValueError
-        For an unknown name, anything that is neither a name nor a :class:`Metric`, or two metrics of one name.
+    Raises ValueError for an unknown name, anything that is neither a name nor a :class:`Metric`, or two metrics of one
+    name.
     """
     listed = [given] if isinstance(given, (str, Metric)) else list(given)
     metrics = [_as_metric(one) for one in listed]

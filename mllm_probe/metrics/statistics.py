@@ -28,17 +28,11 @@ _BLOCK = 4_000_000
 class Draws(NamedTuple):
     """The draws of one kind of control in one cell, each averaged over images.
 
-    Attributes
-    ----------
-    mean : float array [...]
-        Over the draws.
-    spread : float array [...]
-        Estimated variance of ``mean`` from draw to draw; NaN where there are too few draws.
-    spread_df : float array [...]
-        Its degrees of freedom.
-    one_more : float array [...]
-        Variance of the difference between one more draw and ``mean``.
-    one_more_df : float array [...]
+    `mean` (float array [...]): over the draws.
+    `spread` (float array [...]): estimated variance of ``mean`` from draw to draw; NaN where there are too few draws.
+    `spread_df` (float array [...]): its degrees of freedom.
+    `one_more` (float array [...]): variance of the difference between one more draw and ``mean``.
+    `one_more_df`: float array [...].
     """
 
     mean: np.ndarray
@@ -51,21 +45,11 @@ class Draws(NamedTuple):
 def summarise_draws(draws: object, *, antithetic: bool) -> Draws:
     """Mean and spread of a control's draws.
 
-    Parameters
-    ----------
-    draws : array-like of float [..., draws]
-        One mean over images per draw; NaN marks a draw that was not run.
-    antithetic : bool
-        Whether draws 2j and 2j + 1 are a direction and its opposite. Their half sum b has only the part of the effect
-        that is even in the direction, their half difference h the odd part; a pair of which one was not run is left
-        out.
+    `draws` (array-like of float [..., draws]): one mean over images per draw; NaN marks a draw that was not run.
+    `antithetic`: whether draws 2j and 2j + 1 are a direction and its opposite. Their half sum b has only the part of
+    the effect that is even in the direction, their half difference h the odd part; a pair of which one was not run is
+    left out.
 
-    Returns
-    -------
-    Draws
-
-    Notes
-    -----
     One more draw differs from the mean by an odd part of variance Σh²/k, whose mean over directions is 0, and an even
     part of variance s²(b)(1 + 1/k), over k pairs; unpaired, by s²(1 + 1/D). Degrees of freedom after Satterthwaite
     (Biometrics Bulletin 2, 1946).
@@ -90,27 +74,16 @@ def difference_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval of concept minus the mean of its control, from the spread over images and over directions.
 
-    Parameters
-    ----------
-    paired : array-like of float [..., images]
-        For each image, the concept's score minus the mean over draws; NaN marks an image that does not count.
-    draws : Draws
-        Of the same cells.
-    level : float
-        Coverage, 0.95 by default.
-    bounded : bool
-        Scores lie in 0 … 1, so that their differences lie in −1 … 1; skewed ones are then mostly equal, and resamples
-        of equal ones have no spread to divide by.
-    seed : int
-        Of the resamples.
+    `paired` (array-like of float [..., images]): for each image, the concept's score minus the mean over draws; NaN
+        marks an image that does not count.
+    `draws`: of the same cells.
+    `level`: coverage, 0.95 by default.
+    `bounded`: scores lie in 0 … 1, so that their differences lie in −1 … 1; skewed ones are then mostly equal, and
+        resamples of equal ones have no spread to divide by.
+    `seed`: of the resamples.
 
-    Returns
-    -------
-    low, high : float64 array [...]
-        NaN where fewer than ``LEAST_IMAGES`` images count, or too few draws.
+    Returns float64 array [...]: NaN where fewer than ``LEAST_IMAGES`` images count, or too few draws.
 
-    Notes
-    -----
     A t interval with SE² = s²(paired)/n + the variance of the draws' mean, degrees of freedom after Satterthwaite.
     Where 12 or more images are skewed beyond 1, the quantiles come from the bootstrap-t over images (Efron and
     Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5), in which the draws' mean and its variance are
@@ -138,24 +111,13 @@ def share_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval of the difference between a concept's share and its control's.
 
-    Parameters
-    ----------
-    own : array-like of float [..., images]
-        0 or 1; NaN marks an image that does not count.
-    control : array-like of float [..., images]
-        Share of the control's draws in which each image scores 1.
-    draws : Draws
-        Of the same cells.
-    level : float
-        Coverage, 0.95 by default.
+    `own` (array-like of float [..., images]): 0 or 1; NaN marks an image that does not count.
+    `control` (array-like of float [..., images]): share of the control's draws in which each image scores 1.
+    `draws`: of the same cells.
+    `level`: coverage, 0.95 by default.
 
-    Returns
-    -------
-    low, high : float64 array [...]
-        Within −1 … 1; NaN where fewer than ``LEAST_SHARES`` images count, or too few draws.
+    Returns float64 array [...]: within −1 … 1; NaN where fewer than ``LEAST_SHARES`` images count, or too few draws.
 
-    References
-    ----------
     Newcombe, Statistics in Medicine 17, 1998 (two papers), method 10: the distances to the Wilson limits of both
     shares, squared and added. The control's Wilson limits take the number of independent trials that has its variance
     over images and draws.
@@ -185,19 +147,9 @@ def share_interval(
 def draw_test(value: object, draws: Draws, *, least_variance: object = 0.0) -> np.ndarray:
     """Two-sided p: whether one more draw of the control would lie as far out as the concept does.
 
-    Parameters
-    ----------
-    value : array-like of float [...]
-        The concept's mean over images.
-    draws : Draws
-        Of the same cells.
-    least_variance : array-like of float [...]
-        Below which the variance of one more draw is not taken to lie.
-
-    Returns
-    -------
-    float64 array [...]
-        1 where the concept equals its control exactly; NaN where there are too few draws.
+    `value` (array-like of float [...]): the concept's mean over images. `draws`: of the same cells. `least_variance`
+    (array-like of float [...]): below which the variance of one more draw is not taken to lie. Returns float64 array
+    [...]: 1 where the concept equals its control exactly; NaN where there are too few draws.
     """
     distance = np.asarray(value, dtype=np.float64) - draws.mean
     variance = np.maximum(draws.one_more, np.asarray(least_variance, dtype=np.float64))
@@ -210,11 +162,7 @@ def draw_test(value: object, draws: Draws, *, least_variance: object = 0.0) -> n
 def least_share_variance(share: np.ndarray, images: np.ndarray) -> np.ndarray:
     """Variance of the share of 1 over images, for shares that were seen to be 0 or 1 too.
 
-    Parameters
-    ----------
-    share : float array [...]
-        Mean over draws.
-    images : array of int [...]
+    `share` (float array [...]): mean over draws. `images`: array of int [...].
     """
     # Half an image is added to either side, since draws that all score 0 do not show that the next one must.
     held = (share * images + 0.5) / (images + 1)
@@ -224,16 +172,7 @@ def least_share_variance(share: np.ndarray, images: np.ndarray) -> np.ndarray:
 def draw_interval(draws: Draws, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Where one more draw of the control would fall, the limits that `draw_test` goes by.
 
-    Parameters
-    ----------
-    draws : Draws
-    level : float
-        Coverage, 0.95 by default.
-
-    Returns
-    -------
-    low, high : float64 array [...]
-        NaN where there are too few draws.
+    `level`: coverage, 0.95 by default. Returns float64 array [...]: NaN where there are too few draws.
     """
     half = np.where(draws.one_more == 0, 0.0, _quantile(level, draws.one_more_df) * np.sqrt(draws.one_more))
     return draws.mean - half, draws.mean + half
@@ -242,20 +181,10 @@ def draw_interval(draws: Draws, *, level: float = LEVEL) -> tuple[np.ndarray, np
 def rank_test(value: object, draws: object) -> np.ndarray:
     """Two-sided p from ranks, without an assumption on the shape of the draws: (1 + as far out) / (1 + draws).
 
-    Parameters
-    ----------
-    value : array-like of float [...]
-        The concept's mean over images.
-    draws : array-like of float [..., draws]
-        One mean over images per draw; NaN marks a draw that was not run. Distances are from their median.
+    `value` (array-like of float [...]): the concept's mean over images. `draws` (array-like of float [..., draws]): one
+    mean over images per draw; NaN marks a draw that was not run. Distances are from their median. Returns float64 array
+    [...]: NaN where fewer than ``RANK_DRAWS`` draws were run.
 
-    Returns
-    -------
-    float64 array [...]
-        NaN where fewer than ``RANK_DRAWS`` draws were run.
-
-    References
-    ----------
     Phipson and Smyth, Statistical Applications in Genetics and Molecular Biology 9, 2010.
     """
     table, value = np.asarray(draws, dtype=np.float64), np.asarray(value, dtype=np.float64)
@@ -272,25 +201,14 @@ def bootstrap_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Percentile bootstrap interval of the mean over images.
 
-    Parameters
-    ----------
-    values : array-like of float
-        One value per image along ``axis``; for a paired interval, the per-image difference of two conditions. NaN
+    `values`: one value per image along ``axis``; for a paired interval, the per-image difference of two conditions. NaN
         marks an image that does not count for that cell.
-    axis : int
-        The axis of the images. The same resamples are used for every cell, so that cells stay comparable.
-    level : float
-        Coverage, 0.95 by default.
-    resamples, seed : int
-        Number of resamples and seed of the generator.
+    `axis`: the axis of the images. The same resamples are used for every cell, so that cells stay comparable.
+    `level`: coverage, 0.95 by default.
+    `resamples`, `seed`: number of resamples and seed of the generator.
 
-    Returns
-    -------
-    low, high : ndarray of float64
-        Shape of ``values`` without ``axis``; NaN where fewer than two images count.
+    Returns: shape of ``values`` without ``axis``; NaN where fewer than two images count.
 
-    References
-    ----------
     Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     table = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
@@ -312,21 +230,9 @@ def bootstrap_interval(
 def sign_flip_test(values: np.ndarray, *, flips: int = 9999, seed: int = 0) -> float:
     """Two-sided p of a mean of 0, by exchanging the signs of the values.
 
-    Parameters
-    ----------
-    values : float array [unit]
-        NaN does not count.
-    flips : int
-        Random sign patterns beside the one observed; all patterns where they are no more than this.
-    seed : int
+    `values` (float array [unit]): NaN does not count. `flips`: random sign patterns beside the one observed; all
+    patterns where they are no more than this. Returns: NaN with fewer than two values.
 
-    Returns
-    -------
-    float
-        NaN with fewer than two values.
-
-    References
-    ----------
     Fisher, "The Design of Experiments" (1935), section 21.
     """
     known = np.asarray(values, np.float64)
@@ -352,20 +258,10 @@ def _weighted_means(weights: np.ndarray, table: np.ndarray) -> np.ndarray:
 def median_interval(values: object, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Interval of the median over images from order statistics, as the sign test gives it; no assumption on the shape.
 
-    Parameters
-    ----------
-    values : array-like of float [..., images]
-        NaN marks an image that does not count for that cell.
-    level : float
-        Coverage at least, 0.95 by default.
+    `values` (array-like of float [..., images]): NaN marks an image that does not count for that cell. `level`:
+    coverage at least, 0.95 by default. Returns: NaN where too few images count for that level (fewer than six for
+    0.95).
 
-    Returns
-    -------
-    low, high : ndarray of float64
-        NaN where too few images count for that level (fewer than six for 0.95).
-
-    References
-    ----------
     Conover, Practical Nonparametric Statistics, 1999, section 3.2.
     """
     table = np.sort(np.asarray(values, dtype=np.float64), -1)  # NaN last
@@ -381,17 +277,8 @@ def median_interval(values: object, *, level: float = LEVEL) -> tuple[np.ndarray
 def wilson_interval(successes: object, n: object, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Wilson score interval of a share.
 
-    Parameters
-    ----------
-    successes, n : array-like of float
-        Counts; they broadcast against each other.
-    level : float
-        Coverage, 0.95 by default.
-
-    Returns
-    -------
-    low, high : ndarray of float64
-        Bounds in 0 … 1, NaN where ``n`` is 0.
+    `successes`, `n`: counts; they broadcast against each other. `level`: coverage, 0.95 by default. Returns: bounds in
+    0 … 1, NaN where ``n`` is 0.
     """
     successes, n = np.broadcast_arrays(np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -490,13 +377,8 @@ def _bootstrap_t(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper quantile of (mean − true mean) / SE, from resampled images and redrawn controls.
 
-    Parameters
-    ----------
-    values : float64 array [cells, images]
-    spread, df : float64 array [cells]
-        Variance of the draws' mean and its degrees of freedom.
-    level : float
-    seed : int
+    `values`: float64 array [cells, images]. `spread`, `df` (float64 array [cells]): variance of the draws' mean and its
+    degrees of freedom.
     """
     images, tail = values.shape[-1], 100 * (1 - level) / 2
     generator = np.random.default_rng(seed)

@@ -67,12 +67,7 @@ def spans(text: str, words: Sequence[str], *, negations: Sequence[str] = NEGATIO
 def named(text: str, words: Sequence[str]) -> bool:
     """Whether an answer names a concept: at least one mention that is not negated.
 
-    Parameters
-    ----------
-    text : str
-        An answer.
-    words : sequence of str
-        Words of the concept.
+    `text`: an answer. `words`: words of the concept.
     """
     return any(not span.negated for span in spans(text, words))
 
@@ -97,21 +92,12 @@ def kept(
 ) -> float:
     """Share of a picture's true content that the answer names.
 
-    Parameters
-    ----------
-    text : str
-        An answer.
-    labels : iterable of str or None
-        All true concepts of the picture; None when it has no labels.
-    words : mapping of str to sequence of str
-        Words of each concept; a label that is not in it is its own word.
-    without : iterable of str
-        Labels that do not count: those in the slot of the steered concept (a style replaces a style).
+    `text`: an answer.
+    `labels`: all true concepts of the picture; None when it has no labels.
+    `words`: words of each concept; a label that is not in it is its own word.
+    `without`: labels that do not count: those in the slot of the steered concept (a style replaces a style).
 
-    Returns
-    -------
-    float
-        0 … 1; NaN without labels, or when nothing is left to name.
+    Returns: 0 … 1; NaN without labels, or when nothing is left to name.
     """
     there, of = kept_labels(text, labels, words, without=without)
     return there / of if of else float("nan")

@@ -57,12 +57,8 @@ def _derived(word: str) -> list[str]:
 class Finder(NamedTuple):
     """Finds mentions of a concept.
 
-    Attributes
-    ----------
-    stems : tuple of str
-        Beginnings of its spellings, lower-case: a text with none of them mentions nothing, which is quick to see.
-    pattern : Pattern
-        A match in a named group is a mention; one without is a word of the concept in another sense.
+    `stems`: beginnings of its spellings, lower-case: a text with none of them mentions nothing, which is quick to see.
+    `pattern`: a match in a named group is a mention; one without is a word of the concept in another sense.
     """
 
     stems: tuple[str, ...]

@@ -22,16 +22,8 @@ Word = str | int | Sequence[int]
 def words_of(dataset: xr.Dataset) -> dict[str, list[str]]:
     """Words that name each concept of vectors or of a grid.
 
-    Parameters
-    ----------
-    dataset : Dataset
-        With dimension ``concept``; its ``words`` are JSON texts.
-
-    Returns
-    -------
-    dict of str to list of str
-        By concept. Words given as token ids are no text and are left out; a dataset without ``words`` gives each
-        concept's name.
+    `dataset`: with dimension ``concept``; its ``words`` are JSON texts. Returns: by concept. Words given as token ids
+    are no text and are left out; a dataset without ``words`` gives each concept's name.
     """
     names = [str(name) for name in dataset[CONCEPT].values]
     if WORDS not in dataset:
@@ -43,23 +35,10 @@ def words_of(dataset: xr.Dataset) -> dict[str, list[str]]:
 def word_variants(model: ProbeModel, words: Iterable[Word]) -> tuple[tuple[int, ...], ...]:
     """Token sequences with which an answer can begin when it begins with one of the words.
 
-    Parameters
-    ----------
-    model : ProbeModel
-        Its tokenizer gives the case variants (as given, lower, Capitalised, UPPER) with and without a leading space.
-    words : iterable of str, int or sequence of int
-        A concept's words and synonyms; token ids where the model has no tokenizer.
-
-    Returns
-    -------
-    tuple of tuple of int
-        Without repetitions. A sequence that begins with another of them is left out: it is part of the same event,
-        and would be counted twice.
-
-    Raises
-    ------
-    ValueError
-        If a word is given as text to a model without a tokenizer.
+    `model`: its tokenizer gives the case variants (as given, lower, Capitalised, UPPER) with and without a leading
+    space. `words`: a concept's words and synonyms; token ids where the model has no tokenizer. Returns: without
+    repetitions. A sequence that begins with another of them is left out: it is part of the same event, and would be
+    counted twice. Raises ValueError if a word is given as text to a model without a tokenizer.
     """
     variants: dict[tuple[int, ...], None] = {}
     for word in words:
@@ -91,14 +70,10 @@ def _spellings(model: ProbeModel, word: Word) -> list[tuple[int, ...]]:
 class WordTable:
     """The words of several concepts as token ids, ready to be scored for many rows at once.
 
-    Attributes
-    ----------
-    variants : tuple
-        Per concept its token sequences, see :func:`word_variants`; empty for a concept without words.
-    first : Tensor of int64 [concepts, most]
-        First sub-tokens of each concept, without repetitions, padded with 0.
-    first_there, single_there : Tensor of bool [concepts, most]
-        Which entries of ``first`` are there, and which of them are a whole word by themselves.
+    `variants`: per concept its token sequences, see :func:`word_variants`; empty for a concept without words. `first`
+    (Tensor of int64 [concepts, most]): first sub-tokens of each concept, without repetitions, padded with 0.
+    `first_there`, `single_there` (Tensor of bool [concepts, most]): which entries of ``first`` are there, and which of
+    them are a whole word by themselves.
     """
 
     variants: tuple[tuple[tuple[int, ...], ...], ...]
@@ -119,10 +94,7 @@ class WordTable:
     def continuations(self, concept: int) -> dict[tuple[int, ...], tuple[int, ...]]:
         """Of the words of several sub-tokens: what must be fed, and the tokens that are read after it.
 
-        Returns
-        -------
-        dict
-            A word's sub-tokens without the last → the last sub-tokens of all words that begin so.
+        Returns a word's sub-tokens without the last → the last sub-tokens of all words that begin so.
         """
         grouped: dict[tuple[int, ...], tuple[int, ...]] = {}
         for variant in self.variants[concept]:
@@ -134,11 +106,7 @@ class WordTable:
 def word_table(model: ProbeModel, words: Sequence[Iterable[Word]]) -> WordTable:
     """Tokenise the words of several concepts.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    words : sequence of iterable of str, int or sequence of int
-        One entry per concept.
+    `words`: one entry per concept.
     """
     variants = tuple(word_variants(model, own) for own in words)
     firsts = [list(dict.fromkeys(v[0] for v in own)) for own in variants]
@@ -155,15 +123,8 @@ def word_table(model: ProbeModel, words: Sequence[Iterable[Word]]) -> WordTable:
 def single_token_logprob(logits: torch.Tensor, table: WordTable) -> torch.Tensor:
     """Log-probability that the next token is a word of each concept, words of several sub-tokens left out.
 
-    Parameters
-    ----------
-    logits : Tensor [..., vocabulary]
-    table : WordTable
-
-    Returns
-    -------
-    Tensor of float32 [..., concepts]
-        On the device of ``logits``; -inf for a concept all of whose words have several sub-tokens.
+    `logits`: Tensor [..., vocabulary]. Returns Tensor of float32 [..., concepts]: on the device of ``logits``; -inf for
+    a concept all of whose words have several sub-tokens.
     """
     return _gathered(torch.log_softmax(logits.float(), -1), table.first, table.single_there)
 

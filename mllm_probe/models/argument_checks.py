@@ -29,10 +29,7 @@ def shortened(text: str, most: int = 60) -> str:
 def whole_number(name: str, value: object, at_least: int = 0) -> int:
     """``value`` as an int of ``at_least`` or more.
 
-    Raises
-    ------
-    ValueError
-        For anything else, truth values, fractions and text that reads like a number included.
+    Raises ValueError for anything else, truth values, fractions and text that reads like a number included.
     """
     number = _scalar(value)
     if isinstance(number, bool) or not isinstance(number, Integral):
@@ -45,10 +42,7 @@ def whole_number(name: str, value: object, at_least: int = 0) -> int:
 def finite_number(name: str, value: object) -> float:
     """``value`` as a finite float.
 
-    Raises
-    ------
-    ValueError
-        For anything else, truth values and text that reads like a number included.
+    Raises ValueError for anything else, truth values and text that reads like a number included.
     """
     number = _scalar(value)
     if isinstance(number, bool) or not isinstance(number, Real):
@@ -95,10 +89,7 @@ def listed(value: object) -> list[Any] | None:
 def path_of(name: str, value: object) -> Path:
     """``value`` as a path.
 
-    Raises
-    ------
-    ValueError
-        Unless it is text or a path, without a NUL character.
+    Raises ValueError unless it is text or a path, without a NUL character.
     """
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(text, str):
@@ -111,14 +102,8 @@ def path_of(name: str, value: object) -> Path:
 def writable_path_of(name: str, value: object) -> Path:
     """``value`` as the path of a file to be written.
 
-    Raises
-    ------
-    ValueError
-        If it is no path, or a name too long for a file.
-    FileNotFoundError
-        If its folder does not exist.
-    IsADirectoryError
-        If it is a folder.
+    Raises ValueError if it is no path, or a name too long for a file. Raises FileNotFoundError if its folder does not
+    exist. Raises IsADirectoryError if it is a folder.
     """
     path = path_of(name, value)
     require_short_name(name, path)
@@ -143,10 +128,7 @@ def _scalar(value: Any) -> Any:
 def device_of(device: str | torch.device) -> torch.device:
     """A device that PyTorch has here.
 
-    Raises
-    ------
-    ValueError
-        If it is not the name of one, holds no numbers, or does not exist.
+    Raises ValueError if it is not the name of one, holds no numbers, or does not exist.
     """
     expected = f"device: expected 'cpu', 'cuda', 'cuda:1' or 'mps'; got {described(device)}"
     if not isinstance(device, (str, torch.device)):

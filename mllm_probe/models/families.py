@@ -9,28 +9,18 @@ from dataclasses import dataclass
 class Family:
     """Exceptions of one family (a ``config.model_type``) from the general rule.
 
-    Parameters
-    ----------
-    caller : str
-        Path of the module whose forward runs once per generated token, where it is not the whole model.
-    prompt_type : int | None
-        Token type of every token of the prompt, where it does not mark the image tokens.
-    continuation_type : int
-        Token type of text that follows the prompt.
-    processor_places_images : bool
-        The processor itself puts image tokens in front of a prompt that has none.
-    image_tokens_absent : str
-        Why the sequence has no image tokens at the probed blocks, in words for a report; empty where it has them.
-    discrete_images : bool
-        A picture becomes entries of a code book, so that another picture may share some of them.
-    encoded_picture : str
-        Argument of the model's forward that takes the picture encoded, where it could not be decoded without.
-    picture_each_step : bool
-        The encoded picture is an argument of every step.
-    positions_from_ids : bool
-        Positions count from one past the padding id, and every row is given its own.
-    image_queries : bool
-        Image tokens are learned queries, each of which reads the whole image: they have no place in it.
+    `caller`: path of the module whose forward runs once per generated token, where it is not the whole model.
+    `prompt_type`: token type of every token of the prompt, where it does not mark the image tokens.
+    `continuation_type`: token type of text that follows the prompt.
+    `processor_places_images`: the processor itself puts image tokens in front of a prompt that has none.
+    `image_tokens_absent`: why the sequence has no image tokens at the probed blocks, in words for a report; empty where
+        it has them.
+    `discrete_images`: a picture becomes entries of a code book, so that another picture may share some of them.
+    `encoded_picture`: argument of the model's forward that takes the picture encoded, where it could not be decoded
+        without.
+    `picture_each_step`: the encoded picture is an argument of every step.
+    `positions_from_ids`: positions count from one past the padding id, and every row is given its own.
+    `image_queries`: image tokens are learned queries, each of which reads the whole image: they have no place in it.
     """
 
     caller: str = ""

@@ -38,26 +38,12 @@ _TO_EIGHT_BITS = 65535 / 255
 def as_image(source: Picture | bytes) -> Image.Image:
     """Convert a picture of any accepted type to a PIL image.
 
-    Parameters
-    ----------
-    source : PIL image, str, Path, bytes, numpy array, torch tensor or object with ``.image``
-        Files and bytes are PNG, JPEG, WEBP, BMP or GIF (the first frame of an animated one). Arrays are
-        [height, width], [height, width, 1 | 3 | 4] or the same with channels first. Integers mean 0 … 255,
-        16-bit ones 0 … 65535, floating-point numbers 0 … 1, booleans black and white; the same holds for PIL
-        images of 16-bit, 32-bit and floating-point modes. Transparency is laid on white.
-
-    Returns
-    -------
-    PIL.Image.Image
-        Mode RGB.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be read as a picture, is empty, has more than ``MOST_PIXELS`` pixels, or if its range of
-        values is ambiguous.
-    FileNotFoundError
-        If a path leads nowhere.
+    `source` (PIL image, str, Path, bytes, numpy array, torch tensor or object with .image): files and bytes are PNG,
+    JPEG, WEBP, BMP or GIF (the first frame of an animated one). Arrays are [height, width], [height, width, 1 | 3 | 4]
+    or the same with channels first. Integers mean 0 … 255, 16-bit ones 0 … 65535, floating-point numbers 0 … 1,
+    booleans black and white; the same holds for PIL images of 16-bit, 32-bit and floating-point modes. Transparency is
+    laid on white. Returns: mode RGB. Raises ValueError if it cannot be read as a picture, is empty, has more than
+    ``MOST_PIXELS`` pixels, or if its range of values is ambiguous. Raises FileNotFoundError if a path leads nowhere.
     """
     if isinstance(source, Image.Image):
         picture = source
@@ -86,24 +72,9 @@ def content_hash(source: Picture | bytes) -> str:
 def open_picture(source: Path | bytes, name: str | None = None) -> Image.Image:
     """Decode a picture file, turned upright.
 
-    Parameters
-    ----------
-    source : Path or bytes
-        A file, or the content of one.
-    name : str, optional
-        What errors call it; the path, or the number of bytes, without it.
-
-    Returns
-    -------
-    PIL.Image.Image
-        Of the mode that the file has.
-
-    Raises
-    ------
-    ValueError
-        If it is no regular file, of none of ``FORMATS``, broken, or larger than the limits.
-    FileNotFoundError
-        If there is no such file.
+    `source` (Path or bytes): a file, or the content of one. `name`: what errors call it; the path, or the number of
+    bytes, without it. Returns: of the mode that the file has. Raises ValueError if it is no regular file, of none of
+    ``FORMATS``, broken, or larger than the limits. Raises FileNotFoundError if there is no such file.
     """
     with _opened(source, name) as picture:
         return ImageOps.exif_transpose(picture).copy()
@@ -118,12 +89,8 @@ def check_picture(file: Path) -> None:
 def read_text(file: Path, most: int) -> str:
     """Text of a UTF-8 file of at most ``most`` bytes, a byte-order mark left out.
 
-    Raises
-    ------
-    ValueError
-        If it is no regular file, larger, or of another encoding; the text names the file.
-    FileNotFoundError
-        If there is no such file.
+    Raises ValueError if it is no regular file, larger, or of another encoding; the text names the file. Raises
+    FileNotFoundError if there is no such file.
     """
     try:
         return read_file(file, "text", most).decode("utf-8-sig")

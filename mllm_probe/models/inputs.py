@@ -74,25 +74,15 @@ def _joined_hash(images: Sequence[Picture]) -> str:
 class Encoded:
     """One left-padded batch, ready for the model.
 
-    Attributes
-    ----------
-    tensors : dict of str to Tensor
-        Exactly what ``hf.forward`` and ``hf.generate`` take, on the model's device. Where an encoder reads the
+    `tensors`: exactly what ``hf.forward`` and ``hf.generate`` take, on the model's device. Where an encoder reads the
         prompt, the sequence of the probed blocks is ``decoder_input_ids``, and all else here is about that one.
-    roles : Tensor [rows, tokens] int8, on the CPU
-        Indices into ``schema.ROLES``.
-    padding : Tensor [rows] int64
-        Number of padding positions on the left.
-    prompt_length : int
-        Columns of the prompt; a continuation follows it and counts as generated.
-    token_text : list of list of str
-    begin : bool array [rows, tokens]
-        Begin-of-sequence tokens in front of a row.
-    image : int32 array [rows, tokens]
-        Which picture of its prompt an image token belongs to, 0 is the first; -1 elsewhere.
-    patch_row, patch_column : int32 array [rows, tokens]
-        Place of an image token in its picture, -1 elsewhere.
-    sample_ids : list of str
+    `roles` (Tensor [rows, tokens] int8, on the CPU): indices into ``schema.ROLES``.
+    `padding` (Tensor [rows] int64): number of padding positions on the left.
+    `prompt_length`: columns of the prompt; a continuation follows it and counts as generated.
+    `begin` (bool array [rows, tokens]): begin-of-sequence tokens in front of a row.
+    `image` (int32 array [rows, tokens]): which picture of its prompt an image token belongs to, 0 is the first; -1
+        elsewhere.
+    `patch_row`, `patch_column` (int32 array [rows, tokens]): place of an image token in its picture, -1 elsewhere.
     """
 
     tensors: dict[str, Tensor]
@@ -194,14 +184,8 @@ def append_tokens(
 ) -> dict[str, Tensor]:
     """The batch with text appended to every prompt; shorter texts are padded on the right.
 
-    Parameters
-    ----------
-    tensors : mapping of str to Tensor
-        A left-padded batch. With ``decoder_input_ids``, the text is the decoder's and the rest stays.
-    continuation : sequence of sequence of int
-        Token ids for each row.
-    token_type : int
-        ``token_type_ids`` of the new tokens.
+    `tensors`: a left-padded batch. With ``decoder_input_ids``, the text is the decoder's and the rest stays.
+    `continuation`: token ids for each row. `token_type`: ``token_type_ids`` of the new tokens.
     """
     grown = {"decoder_input_ids"} if "decoder_input_ids" in tensors else PER_TOKEN & tensors.keys()
     added = max(map(len, continuation))

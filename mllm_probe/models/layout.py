@@ -30,25 +30,15 @@ class LayoutError(ValueError):
 class Layout:
     """Parts of one model.
 
-    Attributes
-    ----------
-    blocks : tuple of nn.Module
-        Decoder blocks in order; the output of block l is "layer" l.
-    backbone : nn.Module
-        The text model that owns the blocks.
-    final_norm : nn.Module or None
-        Norm after the last block (BERT-style decoders have none).
-    head : nn.Module
-        Unembedding: residual stream → vocabulary.
-    vision_tower, projector : nn.Module or None
-    image_token_id : int or None
-        Placeholder of image positions in ``input_ids``.
-    caller : nn.Module
-        The module whose forward runs once per step, the whole model for nearly all families.
-    stream_index : int or None
-        For blocks whose output is [streams, rows, tokens, width] (gemma3n), the stream that is read and edited.
-    paths : dict of str to str
-        Names of the parts in ``hf.named_modules()``.
+    `blocks`: decoder blocks in order; the output of block l is "layer" l.
+    `backbone`: the text model that owns the blocks.
+    `final_norm`: norm after the last block (BERT-style decoders have none).
+    `head`: unembedding: residual stream → vocabulary.
+    `image_token_id`: placeholder of image positions in ``input_ids``.
+    `caller`: the module whose forward runs once per step, the whole model for nearly all families.
+    `stream_index`: for blocks whose output is [streams, rows, tokens, width] (gemma3n), the stream that is read and
+        edited.
+    `paths`: names of the parts in ``hf.named_modules()``.
     """
 
     blocks: tuple[nn.Module, ...]
@@ -66,17 +56,8 @@ class Layout:
 def find_layout(hf: nn.Module, blocks: str | Iterable[nn.Module] | None = None) -> Layout:
     """Find the parts of ``hf``.
 
-    Parameters
-    ----------
-    hf : PreTrainedModel
-        A model that takes pictures and text.
-    blocks : str, nn.ModuleList or iterable of nn.Module, optional
-        The decoder blocks, or the path of their list, when the general rule does not find them.
-
-    Raises
-    ------
-    LayoutError
-        Naming the family, what was tried and what to do.
+    `hf`: a model that takes pictures and text. `blocks`: the decoder blocks, or the path of their list, when the
+    general rule does not find them. Raises LayoutError: naming the family, what was tried and what to do.
     """
     _require_vision(hf)
     names = {module: name for name, module in hf.named_modules()}

@@ -15,11 +15,8 @@ class ModelLock:
     A thread that holds it may take it again. When it is released, a waiting interactive job always
     goes before a waiting long one, so that a slider is answered between two chunks of a sweep.
 
-    Parameters
-    ----------
-    threads : int, optional
-        Threads that torch shares a step between while a job holds the lock; as torch has it by default. A model of
-        a few megabytes loses more than it gains by sharing, and many times over where other work keeps a core busy.
+    `threads`: threads that torch shares a step between while a job holds the lock; as torch has it by default. A model
+    of a few megabytes loses more than it gains by sharing, and many times over where other work keeps a core busy.
     """
 
     def __init__(self, threads: int | None = None) -> None:
@@ -35,18 +32,10 @@ class ModelLock:
     def held(self, interactive: bool = False, *, edits_every_call: bool = False) -> Iterator[None]:
         """Hold the lock for the ``with`` block.
 
-        Parameters
-        ----------
-        interactive : bool
-            True for jobs a person waits for; they go before all others that wait.
-        edits_every_call : bool
-            True for ``mp.steer``: whatever this thread runs on the model meanwhile is edited, so that until the block
-            ends the lock is given to no other job of the thread.
-
-        Raises
-        ------
-        RuntimeError
-            If a block of this thread edits every call, and this one is not another such block.
+        `interactive`: True for jobs a person waits for; they go before all others that wait. `edits_every_call`: True
+        for ``mp.steer``: whatever this thread runs on the model meanwhile is edited, so that until the block ends the
+        lock is given to no other job of the thread. Raises RuntimeError if a block of this thread edits every call, and
+        this one is not another such block.
         """
         if not edits_every_call:
             self.require_unedited()

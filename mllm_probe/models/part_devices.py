@@ -10,12 +10,7 @@ from mllm_probe.models.probe_model import ProbeModel
 
 
 def placement(model: ProbeModel) -> dict[str, str]:
-    """Which parts of a model lie on which device, where they lie on several.
-
-    Parameters
-    ----------
-    model : ProbeModel
-    """
+    """Which parts of a model lie on which device, where they lie on several."""
     layout = model.layout
     named = {"embeddings": model.hf.get_input_embeddings(), "vision tower": layout.vision_tower}
     named |= {"projector": layout.projector, "final norm": layout.final_norm, "head": layout.head}

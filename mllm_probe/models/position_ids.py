@@ -19,15 +19,7 @@ if TYPE_CHECKING:
 def prompt_positions(model: ProbeModel, encoded: Encoded) -> Tensor:
     """Position ids of a batch, as the model itself would set them.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    encoded : Encoded
-
-    Returns
-    -------
-    Tensor int64
-        [rows, tokens], or [axes, rows, tokens] for families with rotary axes. Padding gets 0.
+    Returns: [rows, tokens], or [axes, rows, tokens] for families with rotary axes. Padding gets 0.
     """
     ids = encoded.tensors["input_ids"]
     mask = encoded.tensors.get("attention_mask", torch.ones_like(ids))
@@ -47,19 +39,9 @@ def prompt_positions(model: ProbeModel, encoded: Encoded) -> Tensor:
 def continuation_positions(positions: Tensor, start: int, tokens: int = 1) -> Tensor:
     """Position ids of tokens that follow a prompt.
 
-    Parameters
-    ----------
-    positions : Tensor [rows, prompt] or [axes, rows, prompt]
-        From ``prompt_positions``, without a continuation.
-    start : int
-        How many tokens came after the prompt already.
-    tokens : int
-        How many come now.
-
-    Returns
-    -------
-    Tensor [rows, tokens] or [axes, rows, tokens]
-        One more than the largest position of the row's prompt, and counting; the same on all axes.
+    `positions` (Tensor [rows, prompt] or [axes, rows, prompt]): from ``prompt_positions``, without a continuation.
+    `start`: how many tokens came after the prompt already. `tokens`: how many come now. Returns Tensor [rows, tokens]
+    or [axes, rows, tokens]: one more than the largest position of the row's prompt, and counting; the same on all axes.
     """
     largest = positions.amax(-1) if positions.ndim == 2 else positions.amax((0, -1))[None].expand(len(positions), -1)
     steps = torch.arange(start + 1, start + tokens + 1, device=positions.device)

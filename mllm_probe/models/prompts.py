@@ -31,10 +31,7 @@ _TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids")
 def one_per_sample(prompt: str | Iterable[str], samples: int) -> list[str]:
     """Prompts of all samples from one text, or one text for each.
 
-    Raises
-    ------
-    ValueError
-        For anything but text, text that cannot be encoded, or another number of texts.
+    Raises ValueError for anything but text, text that cannot be encoded, or another number of texts.
     """
     several = listed(prompt)
     prompts: list[Any] = [prompt] * samples if several is None else several
@@ -48,10 +45,7 @@ def one_per_sample(prompt: str | Iterable[str], samples: int) -> list[str]:
 def one_continuation_each(continuation: str | Sequence[str | Sequence[int]], samples: int) -> list[str | Sequence[int]]:
     """Continuations of all samples, as texts or token ids, from one text or from one for each.
 
-    Raises
-    ------
-    ValueError
-        For anything else, or another number of them.
+    Raises ValueError for anything else, or another number of them.
     """
     if not isinstance(continuation, Sequence) or not all(isinstance(one, (str, Sequence)) for one in continuation):
         raise ValueError(
@@ -66,10 +60,7 @@ def one_continuation_each(continuation: str | Sequence[str | Sequence[int]], sam
 def answer_ids(model: ProbeModel, prefix: str | Sequence[int], name: str = "answer_prefix") -> list[int]:
     """Token ids of a text that an answer begins with, or the ids themselves; of an empty text none.
 
-    Raises
-    ------
-    ValueError
-        For anything but text and ids of the model's vocabulary, or where the text holds an image token.
+    Raises ValueError for anything but text and ids of the model's vocabulary, or where the text holds an image token.
     """
     if isinstance(prefix, str):
         _require_text(prefix, name, "text or a list of token ids")
@@ -198,10 +189,8 @@ def processed_tensors(model: ProbeModel, requests: Sequence[Request]) -> dict[st
 def render_prompt(model: ProbeModel, prompt: str, pictures: int) -> str:
     """The text that the processor gets: by the chat template, else image tokens in front of the prompt.
 
-    Raises
-    ------
-    ValueError
-        If the prompt holds the image token, the template cannot be rendered, or no place for the picture is known.
+    Raises ValueError if the prompt holds the image token, the template cannot be rendered, or no place for the picture
+    is known.
     """
     mark = _image_token_text(model)
     if mark and mark in prompt:

@@ -30,17 +30,8 @@ def special_ids(model: ProbeModel) -> set[int]:
 def token_roles(model: ProbeModel, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
     """Role of every position.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    input_ids : Tensor [rows, tokens]
-    attention_mask : Tensor [rows, tokens], optional
-        0 marks padding.
-
-    Returns
-    -------
-    Tensor [rows, tokens] int8
-        Indices into ``schema.ROLES``, on the device of ``input_ids``.
+    `input_ids`: Tensor [rows, tokens]. `attention_mask` (Tensor [rows, tokens]): 0 marks padding. Returns Tensor [rows,
+    tokens] int8: indices into ``schema.ROLES``, on the device of ``input_ids``.
     """
     roles = torch.full(input_ids.shape, TEXT, dtype=torch.int8, device=input_ids.device)
     roles[torch.isin(input_ids, torch.tensor(sorted(special_ids(model)), device=input_ids.device))] = SPECIAL
@@ -55,14 +46,7 @@ def token_roles(model: ProbeModel, input_ids: Tensor, attention_mask: Tensor | N
 def begin_of_sequence(model: ProbeModel, input_ids: Tensor, roles: Tensor) -> np.ndarray:
     """Positions that hold the begin-of-sequence token in front of everything else of their row.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    input_ids, roles : Tensor [rows, tokens]
-
-    Returns
-    -------
-    bool array [rows, tokens]
+    `input_ids`, `roles`: Tensor [rows, tokens]. Returns bool array [rows, tokens].
     """
     begin = getattr(model.tokenizer, "bos_token_id", None)
     begin = getattr(text_config(model.hf), "bos_token_id", None) if begin is None else begin
@@ -75,21 +59,11 @@ def begin_of_sequence(model: ProbeModel, input_ids: Tensor, roles: Tensor) -> np
 def patch_positions(roles: np.ndarray, pictures: int | None, grids: list[tuple[int, int]] | None = None) -> np.ndarray:
     """Picture, row and column of every image token.
 
-    Parameters
-    ----------
-    roles : int array [tokens]
-        Of one sample.
-    pictures : int or None
-        How many pictures the sample has; None where that is not known, which is read as one if the grid of one fits.
-    grids : list of (rows, columns), optional
-        Sizes of the token grid of each picture, where the processor gives them.
-
-    Returns
-    -------
-    int32 array [3, tokens]
-        Number of the picture in its prompt (0 is the first), row and column in it. -1 for other tokens and for what
-        cannot be known. Without ``grids``, runs of image tokens of equal length are rows of a picture (families that
-        close each row with a token); a picture in one run is taken as square.
+    `roles` (int array [tokens]): of one sample. `pictures`: how many pictures the sample has; None where that is not
+    known, which is read as one if the grid of one fits. `grids`: sizes of the token grid of each picture, where the
+    processor gives them. Returns int32 array [3, tokens]: number of the picture in its prompt (0 is the first), row and
+    column in it. -1 for other tokens and for what cannot be known. Without ``grids``, runs of image tokens of equal
+    length are rows of a picture (families that close each row with a token); a picture in one run is taken as square.
     """
     places = np.full((3, len(roles)), -1, dtype=np.int32)
     where = np.flatnonzero(roles == IMAGE)

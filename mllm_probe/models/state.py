@@ -11,8 +11,6 @@ Part = TypeVar("Part")
 class ModelState:
     """Caches and trial results of one model, such as prefilled prompts and the method by which rows share a prompt.
 
-    Examples
-    --------
     >>> model.state.of(Prompts)  # a class of the part that needs it, constructed without arguments on first use
     """
 

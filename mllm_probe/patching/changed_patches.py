@@ -49,17 +49,8 @@ def why_no_pixels(model: ProbeModel, encoded: Encoded) -> str:
 def changed_tokens(model: ProbeModel, one: Encoded, other: Encoded, requests: tuple[Request, Request]) -> np.ndarray:
     """Image tokens whose own pixels differ by more than ``THRESHOLD`` of 255, before normalisation.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    one, other : Encoded
-        Of a pair, with equal layout; see :func:`why_no_pixels`.
-    requests : (Request, Request)
-        The same, to process them anew where the model's type holds pixels only roughly.
-
-    Returns
-    -------
-    bool array [tokens]
+    `one`, `other`: of a pair, with equal layout; see :func:`why_no_pixels`. `requests`: the same, to process them anew
+    where the model's type holds pixels only roughly. Returns bool array [tokens].
     """
     exact = [encoded.tensors for encoded in (one, other)]
     if model.dtype.itemsize < torch.float32.itemsize:

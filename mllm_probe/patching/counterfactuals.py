@@ -25,16 +25,8 @@ SIDES = {"insert": ("negative", "positive"), "remove": ("positive", "negative")}
 class Side:
     """One image of a pair.
 
-    Attributes
-    ----------
-    request : Request
-    id : str
-        Content hash.
-    layout : TokenLayout
-    labels : frozenset of str or None
-        What it shows, where that is known.
-    group : str or None
-        Shared with its near-duplicates, where these are known.
+    `id`: content hash. `labels`: what it shows, where that is known. `group`: shared with its near-duplicates, where
+    these are known.
     """
 
     request: Request
@@ -48,21 +40,12 @@ class Side:
 class Pair:
     """One counterfactual pair of a concept.
 
-    Attributes
-    ----------
-    number : int
-        In its concept.
-    label : int
-        Number that its images carry, else ``number``.
-    positive, negative : Side
-    changed : bool array [tokens] or None
-        Image tokens whose pixels differ, where it was asked for.
-    donors : dict of str to Side
-        Of the controls.
-    shared : int
-        How many labels the unrelated donor has in common with the pair; -1 where labels are not known.
-    counterpart : str
-        What the negative shows in the concept's place; empty where that is not known.
+    `number`: in its concept.
+    `label`: number that its images carry, else ``number``.
+    `changed` (bool array [tokens] or None): image tokens whose pixels differ, where it was asked for.
+    `donors`: of the controls.
+    `shared`: how many labels the unrelated donor has in common with the pair; -1 where labels are not known.
+    `counterpart`: what the negative shows in the concept's place; empty where that is not known.
     """
 
     number: int
@@ -82,23 +65,8 @@ class Pair:
 class Counterfactuals:
     """All pairs of a library, read and compared before anything runs.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    library : mapping of str to Concept
-    prompt : str or None
-
-    Attributes
-    ----------
-    pairs : dict of str to list of Pair
-        Filled by :meth:`read`.
-    first : Encoded
-        The first image of the first pair.
-
-    Raises
-    ------
-    ValueError
-        If the library is none, or a concept is unpaired.
+    `pairs`: filled by :meth:`read`. `first`: the first image of the first pair. Raises ValueError if the library is
+    none, or a concept is unpaired.
     """
 
     def __init__(self, model: ProbeModel, library: Library, prompt: str | None) -> None:
@@ -111,19 +79,9 @@ class Counterfactuals:
     def read(self, *, pixels: bool, controls: Sequence[str], seed: int) -> None:
         """Read and compare all pairs, and choose the donors of the controls.
 
-        Parameters
-        ----------
-        pixels : bool
-            Whether changed patches are needed.
-        controls : sequence of str
-            Whose donors are chosen.
-        seed : int
-            Which pairs controls take their donors from.
-
-        Raises
-        ------
-        ValueError
-            If the images of a pair give prompts of unequal layout, or a control has no donor.
+        `pixels`: whether changed patches are needed. `controls`: whose donors are chosen. `seed`: which pairs controls
+        take their donors from. Raises ValueError if the images of a pair give prompts of unequal layout, or a control
+        has no donor.
         """
         self.pairs = {name: list(self._read(name, pixels)) for name in self.library}
         for name, own in self.pairs.items():

@@ -28,18 +28,9 @@ LOGIT_DIFFERENCE = Metric(
 class FirstPosition:
     """Scores rows that stand at the end of the prompt.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    metrics : sequence of Metric
-        That read ``"words"`` or ``"logits"``.
-    table : WordTable
-        Of the concepts, then of the counterparts; on the model's device.
-    prefix : list of int
-        Beginning of the answer that is fed.
+    `metrics`: that read ``"words"`` or ``"logits"``. `table`: of the concepts, then of the counterparts; on the model's
+    device. `prefix`: beginning of the answer that is fed.
 
-    Notes
-    -----
     Nothing is brought to the host, and what is fed is uploaded once per concept.
     """
 

@@ -29,12 +29,8 @@ OWN = -1
 class PatchRows:
     """Rows of one batch on one prompt: row 0 is left alone, each other one takes some positions from a donor.
 
-    Attributes
-    ----------
-    columns : sequence of int array
-        Of each row but row 0, the positions that it takes.
-    donors : sequence of int
-        Of each row but row 0, the number of its donor, or ``OWN``.
+    `columns`: of each row but row 0, the positions that it takes. `donors`: of each row but row 0, the number of its
+    donor, or ``OWN``.
     """
 
     columns: Sequence[np.ndarray]
@@ -67,19 +63,8 @@ class PatchRows:
 class Interchange:
     """Edits the forwards of a model so that rows take positions of other runs at some layers.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    rows : PatchRows
-    layers : sequence of int
-        Coordinates.
-    donors : sequence of mapping
-        States of each donor, at these layers at least.
-
-    Attributes
-    ----------
-    edited : dict of int to int
-        How often each layer was edited.
+    `layers`: Coordinates. `donors`: states of each donor, at these layers at least. `edited`: how often each layer was
+    edited.
     """
 
     def __init__(self, model: ProbeModel, rows: PatchRows, layers: Sequence[int], donors: Sequence[States]) -> None:

@@ -44,13 +44,8 @@ _SECONDS = 10.0
 class Run:
     """The unedited run of one image.
 
-    Attributes
-    ----------
-    shared : Shared
-    states : dict of int to Tensor
-        Residual stream [tokens, width] at every layer that may be patched.
-    scores : dict of (int, int or None) to Tensor
-        Raw scores [metrics] by concept and counterpart.
+    `states`: residual stream [tokens, width] at every layer that may be patched. `scores`: raw scores [metrics] by
+    concept and counterpart.
     """
 
     shared: Shared
@@ -59,12 +54,7 @@ class Run:
 
 
 class OpenImages:
-    """Unedited runs that are kept; the one used longest ago is dropped first.
-
-    Parameters
-    ----------
-    job : PatchJob
-    """
+    """Unedited runs that are kept; the one used longest ago is dropped first."""
 
     def __init__(self, job: PatchJob) -> None:
         self.most, self._job = _FEWEST_IMAGES, job
@@ -110,13 +100,8 @@ def _read_states(model: ProbeModel, encoded: Encoded, layers: list[int]) -> dict
 class Batch:
     """Rows that run together, and their places in the grid.
 
-    Attributes
-    ----------
-    rows : PatchRows
-    group, donor : int array [rows - 1]
-        Places along ``group`` and ``control`` of each row but row 0.
-    first : int
-        First position that a row takes.
+    `group`, `donor` (int array [rows - 1]): places along ``group`` and ``control`` of each row but row 0. `first`:
+    first position that a row takes.
     """
 
     rows: PatchRows
@@ -159,14 +144,7 @@ def _chunks(dims: Sequence[str], shape: Sequence[int], itemsize: int) -> tuple[i
 class Pending:
     """Scores of a batch at one layer that are not read yet.
 
-    Attributes
-    ----------
-    layer : int
-        Place along ``layer``.
-    batch : Batch
-    values : Tensor [metrics, rows]
-    layers : int
-        How many layers were patched together.
+    `layer`: place along ``layer``. `values`: Tensor [metrics, rows]. `layers`: how many layers were patched together.
     """
 
     layer: int
@@ -178,17 +156,8 @@ class Pending:
 class PatchEngine:
     """Runs a job.
 
-    Parameters
-    ----------
-    job : PatchJob
-    store : str or Path, optional
-        Where every image's scores are written as they come, and from where a patch that was stopped goes on.
-    limits : Limits, optional
-
-    Attributes
-    ----------
-    grid : PatchGrid
-        Fills while :meth:`run` is iterated.
+    `store`: where every image's scores are written as they come, and from where a patch that was stopped goes on.
+    `grid`: fills while :meth:`run` is iterated.
     """
 
     def __init__(self, job: PatchJob, store: str | Path | None = None, limits: Limits | None = None) -> None:

@@ -21,20 +21,10 @@ GROUP_SIZE = "group_size"
 class PatchGrid:
     """Arrays that fill while a patch runs.
 
-    Parameters
-    ----------
-    metrics : sequence of Metric
-    coordinates : mapping
-        Of the dataset.
-    sizes : mapping of str to int
-        Lengths of the dimensions of ``CELL``.
-    pairs : sequence of int
-        How many pairs each concept has; the others' samples stay NaN.
-    group_size : int array (concept, group, sample)
-
-    Attributes
-    ----------
-    done : bool array ``CELL``
+    `coordinates`: of the dataset.
+    `sizes`: lengths of the dimensions of ``CELL``.
+    `pairs`: how many pairs each concept has; the others' samples stay NaN.
+    `done`: bool array CELL.
     """
 
     def __init__(

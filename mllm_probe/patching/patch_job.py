@@ -40,18 +40,7 @@ OPERATION = "interchange"
 class PatchJob:
     """Everything that a patch is, before it runs.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    library : mapping of str to Concept
-    prompt : str or None
-    settings : PatchSettings
-
-    Attributes
-    ----------
-    pairs : list of list of Pair
-        By concept.
-    groups : list of Group
+    `pairs`: by concept.
     """
 
     def __init__(self, model: ProbeModel, library: Library, prompt: str | None, settings: PatchSettings) -> None:

@@ -25,21 +25,10 @@ _READS = ("words", "logits")
 class PatchSettings:
     """The arguments of ``patch`` that are no images, in their final form.
 
-    Attributes
-    ----------
-    layers : tuple of int
-        Coordinates.
-    groups : tuple of str
-        As asked for.
-    directions : tuple of str
-    metrics : tuple of Metric
-    donors : tuple of str
-        ``"pair"``, then the controls.
-    window, seed : int
-    minimum_gap : float
-    answer_prefix : str or list of int
-    prefix : tuple of int
-        Its token ids.
+    `layers`: Coordinates.
+    `groups`: as asked for.
+    `donors`: ``"pair"``, then the controls.
+    `prefix`: its token ids.
     """
 
     layers: tuple[int, ...]

@@ -25,13 +25,8 @@ _OF_IMAGES = (*_OF_PIXELS, "image", PATCHES, ALL_BUT)
 class TokenLayout:
     """Where a prompt has which tokens; two prompts of equal ``key`` differ in their images alone.
 
-    Attributes
-    ----------
-    roles : int8 array [tokens]
-    last : int
-        Column of the last prompt token.
-    patch_row, patch_column : int array [tokens]
-    key : str
+    `roles`: int8 array [tokens]. `last`: column of the last prompt token. `patch_row`, `patch_column`: int array
+    [tokens].
     """
 
     roles: np.ndarray
@@ -68,14 +63,8 @@ class TokenLayout:
 class Group:
     """One token group.
 
-    Attributes
-    ----------
-    name : str
-        In the dimension ``group``.
-    kind : str
-        As it was asked for.
-    patch : (int, int) or None
-        Row and column of the image token of ``"patches"`` and ``"all_but_patches"``.
+    `name`: in the dimension ``group``. `kind`: as it was asked for. `patch`: row and column of the image token of
+    ``"patches"`` and ``"all_but_patches"``.
     """
 
     name: str
@@ -85,11 +74,7 @@ class Group:
     def columns(self, layout: TokenLayout, changed: np.ndarray | None) -> np.ndarray:
         """Positions, bool [tokens].
 
-        Parameters
-        ----------
-        layout : TokenLayout
-        changed : bool array [tokens] or None
-            Image tokens whose pixels differ, where that is known.
+        `changed` (bool array [tokens] or None): image tokens whose pixels differ, where that is known.
         """
         roles, last = layout.roles, np.arange(len(layout.roles)) == layout.last
         if self.patch is not None:
@@ -126,10 +111,8 @@ def asked_groups(groups: object) -> tuple[str, ...]:
 def resolve_groups(model: ProbeModel, encoded: Encoded, asked: Sequence[str]) -> list[Group]:
     """The groups of a prompt; single patches each by themselves.
 
-    Raises
-    ------
-    ValueError
-        If this family has no image tokens, or no known pixels of each, and a group needs them; or if a group is empty.
+    Raises ValueError if this family has no image tokens, or no known pixels of each, and a group needs them; or if a
+    group is empty.
     """
     layout, found = TokenLayout.of(encoded), list[Group]()
     for name in asked:

@@ -15,15 +15,8 @@ NOTHING: np.ndarray = np.empty(0)
 class Axis:
     """An axis of a chart.
 
-    Attributes
-    ----------
-    label : str
-        Short, with units in brackets.
-    dim : str
-        Dimension of the datasets whose coordinates lie along it; empty for any other quantity.
-    ticks : tuple of float
-        Where it is marked; empty where the painter chooses.
-    logarithmic : bool
+    `label`: short, with units in brackets. `dim`: dimension of the datasets whose coordinates lie along it; empty for
+    any other quantity. `ticks`: where it is marked; empty where the painter chooses.
     """
 
     label: str
@@ -36,22 +29,13 @@ class Axis:
 class Line:
     """A line of a chart: a mean over concepts with its interval, a single concept, or what is compared with.
 
-    Attributes
-    ----------
-    name, label : str
-        Its name, and that with how many concepts it is the mean of.
-    colour : str
-        ``#rrggbb``, in both themes.
-    x, y : float array [point]
-    low, high : float array [point]
-        Ends of the 95 % interval; empty where there is none.
-    control : str
-        Kind of control, whose colour (one for each theme) goes before ``colour``.
-    dashed : bool
-    concept : str
-        Of a line of a single concept.
-    layer : int, optional
-        Block that was edited, where the lines of a chart differ in that.
+    `name`, `label`: its name, and that with how many concepts it is the mean of.
+    `colour`: ``#rrggbb``, in both themes.
+    `x`, `y`: float array [point].
+    `low`, `high` (float array [point]): ends of the 95 % interval; empty where there is none.
+    `control`: kind of control, whose colour (one for each theme) goes before ``colour``.
+    `concept`: of a line of a single concept.
+    `layer`: block that was edited, where the lines of a chart differ in that.
     """
 
     name: str
@@ -71,11 +55,7 @@ class Line:
 class Points:
     """Concepts of one category as points with upright intervals.
 
-    Attributes
-    ----------
-    name, colour : str
-    concepts : tuple of str
-    x, y, low, high : float array [concept]
+    `x`, `y`, `low`, `high`: float array [concept].
     """
 
     name: str
@@ -91,16 +71,8 @@ class Points:
 class Matrix:
     """A matrix in diverging colours.
 
-    Attributes
-    ----------
-    rows, columns : tuple of str
-    values : float array [row, column]
-        NaN where it is not known.
-    limit : float
-        End of the colour scale −limit … limit.
-    units : str
-    concepts : bool
-        Whether rows and columns are concepts.
+    `values` (float array [row, column]): NaN where it is not known. `limit`: end of the colour scale −limit … limit.
+    `concepts`: whether rows and columns are concepts.
     """
 
     rows: tuple[str, ...]
@@ -115,17 +87,10 @@ class Matrix:
 class Specifications:
     """A specification curve: the verdict of each way to ask a question, in rising order.
 
-    Attributes
-    ----------
-    values : float array [way]
-        Rising; NaN, where a verdict cannot be computed, at the end.
-    headline : int
-        Place of the headline in ``values``.
-    aspects : tuple of (str, tuple of str)
-        What the ways differ in, with the values of each.
-    chosen : int array [way, aspect]
-        Place of each way's value among those of the aspect.
-    units : str
+    `values` (float array [way]): rising; NaN, where a verdict cannot be computed, at the end.
+    `headline`: place of the headline in ``values``.
+    `aspects`: what the ways differ in, with the values of each.
+    `chosen` (int array [way, aspect]): place of each way's value among those of the aspect.
     """
 
     values: np.ndarray
@@ -139,24 +104,11 @@ class Specifications:
 class Chart:
     """One chart of a study.
 
-    Attributes
-    ----------
-    key : str
-        Its name among the charts of the study.
-    title : str
-    caption : tuple of str
-        Paragraphs: what is drawn, and how the numbers were made.
-    x, y : Axis
-    lines : tuple of Line
-    points : tuple of Points
-    levels : tuple of float
-        Heights of dashed horizontal lines: what the values are compared with.
-    matrix : Matrix, optional
-    specifications : Specifications, optional
-    chosen : mapping of str to str
-        What of the study is drawn where it has several of a kind.
-    nothing : str
-        Why nothing is drawn, in place of empty axes; empty where something is.
+    `key`: its name among the charts of the study.
+    `caption`: paragraphs: what is drawn, and how the numbers were made.
+    `levels`: heights of dashed horizontal lines: what the values are compared with.
+    `chosen`: what of the study is drawn where it has several of a kind.
+    `nothing`: why nothing is drawn, in place of empty axes; empty where something is.
     """
 
     key: str

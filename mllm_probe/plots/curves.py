@@ -21,24 +21,16 @@ _STRENGTH_UNITS = {"residual": "× residual norm", "vector": "× vector", "raw":
 class Series:
     """The effect of one concept.
 
-    Attributes
-    ----------
-    concept, category : str
-    x : ndarray [point]
-    value, low, high : ndarray [point]
-        Concept minus control, with its 95 % interval over pictures; NaN where nothing was run.
-    n : ndarray [point]
-        Pictures that count.
-    clear : ndarray of bool [point]
-        Passes in the grid: clear of every kind of control, at a false discovery rate of .05 over the grid.
-    depth : ndarray [point], optional
-        Relative depth, where ``x`` are layers.
-    spread : str
-        Peak layer and spread in words, where ``x`` are layers.
-    q : ndarray [point], optional
-        The false discovery rate at which a point passes.
-    marks : dict of str to ndarray of bool [point]
-        By the names of `palette.MARKS`.
+    `x`: ndarray [point].
+    `value`, `low`, `high` (ndarray [point]): concept minus control, with its 95 % interval over pictures; NaN where
+        nothing was run.
+    `n` (ndarray [point]): pictures that count.
+    `clear` (ndarray of bool [point]): passes in the grid: clear of every kind of control, at a false discovery rate of
+        .05 over the grid.
+    `depth` (ndarray [point]): relative depth, where ``x`` are layers.
+    `spread`: peak layer and spread in words, where ``x`` are layers.
+    `q` (ndarray [point]): the false discovery rate at which a point passes.
+    `marks` (dict of str to ndarray of bool [point]): by the names of `palette.MARKS`.
     """
 
     concept: str
@@ -59,11 +51,7 @@ class Series:
 class Band:
     """What one kind of control does, seen from the mean of the control that effects are differences from.
 
-    Attributes
-    ----------
-    control : str
-    x, mean, low, high : ndarray [point]
-        ``low`` and ``high`` are where one more draw would fall.
+    `x`, `mean`, `low`, `high` (ndarray [point]): ``low`` and ``high`` are where one more draw would fall.
     """
 
     control: str
@@ -77,17 +65,7 @@ class Band:
 class Curves:
     """A figure of effects over the bands of their controls.
 
-    Attributes
-    ----------
-    title : str
-    quantity : str
-        What is drawn, in full.
-    caption : list of str
-        How it was made.
-    x_label, y_label : str
-        Short, with units in brackets.
-    series : list of Series
-    bands : list of Band
+    `quantity`: what is drawn, in full. `caption`: how it was made. `x_label`, `y_label`: short, with units in brackets.
     """
 
     title: str

@@ -29,12 +29,8 @@ _SHOWN_PROMPTS = 3
 def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
     """Return an effect dataset: the one given, or that of a sweep's grid.
 
-    Raises
-    ------
-    TypeError
-        If it is no dataset.
-    ValueError
-        If it is neither effect nor grid, or holds no controls: an effect is not drawn without them.
+    Raises TypeError if it is no dataset. Raises ValueError if it is neither effect nor grid, or holds no controls: an
+    effect is not drawn without them.
     """
     if not isinstance(data, xr.Dataset):
         raise TypeError(
@@ -64,14 +60,8 @@ def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
 class Picked(NamedTuple):
     """What a figure shows of an effect.
 
-    Attributes
-    ----------
-    effect : Dataset
-        At one layer or strength.
-    value : float
-        Which layer or strength.
-    caption : str
-        How many cells of the whole effect pass.
+    `effect`: at one layer or strength. `value`: which layer or strength. `caption`: how many cells of the whole effect
+    pass.
     """
 
     effect: xr.Dataset
@@ -172,29 +162,14 @@ def pick(
 ) -> Picked:
     """Effect of a grid or effect for some of its concepts, at one coordinate of a dimension.
 
-    Parameters
-    ----------
-    data : Dataset
-    metric : str
-        Of a grid.
-    concepts : sequence of str or str, optional
-        All of them by default.
-    dim : str
-        ``"layer"`` or ``"strength"``.
-    value : float, optional
-        Coordinate on ``dim``.
-    default : function of the effect
-        Gives the coordinate where ``value`` is None.
+    `metric`: of a grid.
+    `concepts`: all of them by default.
+    `dim`: ``"layer"`` or ``"strength"``.
+    `value`: coordinate on ``dim``.
+    `default`: gives the coordinate where ``value`` is None.
 
-    Returns
-    -------
-    Picked
-        The effect without ``dim``, the coordinate, and the caption of the whole effect.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As from `as_effect`; ValueError for a concept or coordinate that is not there, with those that are.
+    Returns the effect without ``dim``, the coordinate, and the caption of the whole effect. Raises TypeError,
+    ValueError: as from `as_effect`; ValueError for a concept or coordinate that is not there, with those that are.
     """
     whole = as_effect(data, metric)
     effect = _of_concepts(whole, concepts)

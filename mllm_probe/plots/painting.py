@@ -19,13 +19,7 @@ NAMED = 10
 def paint(curves: Curves, x_name: str, ticks: Sequence[float]) -> figure:
     """Paint curves as a figure.
 
-    Parameters
-    ----------
-    curves : Curves
-    x_name : str
-        What the horizontal axis counts, for the text under the pointer.
-    ticks : sequence of float
-        Marks of the horizontal axis.
+    `x_name`: what the horizontal axis counts, for the text under the pointer. `ticks`: marks of the horizontal axis.
     """
     made = theme.new_figure(curves.title, [curves.quantity, *curves.caption], curves.x_label, curves.y_label)
     for band in curves.bands:

@@ -30,21 +30,10 @@ _RANDOM = "random"
 def study_chart(of: xr.Dataset, chart: str | None = None, **chosen: str) -> Chart:
     """One chart of a study of `mllm_probe.studies`, or of a comparison of models.
 
-    Parameters
-    ----------
-    of : Dataset
-    chart : str, optional
-        Which one where the study has several; by default the first.
-    **chosen
-        What is drawn where the study has several of a kind, by the name of the dimension. By default the one that the
-        summary speaks of; the first that the study has where it lacks that.
-
-    Raises
-    ------
-    TypeError
-        If it is no dataset.
-    ValueError
-        If it is no study, the model told no concept apart, or there is nothing of the name.
+    `chart`: which one where the study has several; by default the first. `**chosen`: what is drawn where the study has
+    several of a kind, by the name of the dimension. By default the one that the summary speaks of; the first that the
+    study has where it lacks that. Raises TypeError if it is no dataset. Raises ValueError if it is no study, the model
+    told no concept apart, or there is nothing of the name.
     """
     drawings = _drawings(of)
     if not drawings:
@@ -65,10 +54,7 @@ def study_chart(of: xr.Dataset, chart: str | None = None, **chosen: str) -> Char
 def study_charts(of: xr.Dataset) -> list[Chart]:
     """Every chart of a study, with all that can be chosen; none for a study without drawings, or without numbers.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no study.
+    Raises TypeError, ValueError if it is no study.
     """
     drawings = _drawings(of) if of_study(of).data_vars else ()
     for drawing in drawings:
@@ -100,17 +86,8 @@ def study_name(of: object) -> str:
 def multiverse_chart(of: xr.Dataset) -> Chart:
     """The specification curve of a study: the verdict of every way to ask its question, and what the ways are.
 
-    Parameters
-    ----------
-    of : Dataset
-        With ``verdict`` (specification), ``setting`` (specification, aspect) and attribute ``headline``.
-
-    Raises
-    ------
-    TypeError
-        If it is no dataset.
-    ValueError
-        If it has no verdicts.
+    `of`: with ``verdict`` (specification), ``setting`` (specification, aspect) and attribute ``headline``. Raises
+    TypeError if it is no dataset. Raises ValueError if it has no verdicts.
     """
     if not isinstance(of, xr.Dataset):
         raise TypeError(f"expected the dataset of one of mp.studies, got {described(of)}.")

@@ -78,15 +78,8 @@ _FOLLOW = """
 def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **options: object) -> figure:
     """Return an empty figure in the package's look.
 
-    Parameters
-    ----------
-    title : str
-    caption : list of str
-        Paragraphs below the title: what is drawn and how the numbers were made.
-    x_label, y_label : str
-        Short, with units in brackets; what they mean belongs to the caption.
-    **options
-        For `bokeh.plotting.figure`.
+    `caption`: paragraphs below the title: what is drawn and how the numbers were made. `x_label`, `y_label`: short,
+    with units in brackets; what they mean belongs to the caption. `**options`: for `bokeh.plotting.figure`.
     """
     settings = {
         "sizing_mode": "stretch_width",

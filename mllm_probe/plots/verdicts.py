@@ -16,15 +16,8 @@ _LARGEST, _SMALLEST, _OF_HEIGHT, _INSET = 7.0, 3.0, 0.42, 3.0
 def grid_caption(effect: xr.Dataset) -> str:
     """How many cells pass, over all concepts, layers and strengths of an effect, and which have too few images.
 
-    Parameters
-    ----------
-    effect : Dataset (concept, layer, strength)
-        From :func:`mllm_probe.effect` or :func:`mllm_probe.studies.one_picture.summarised`.
-
-    Returns
-    -------
-    str
-        Empty where nothing was run, or the effect has no ``q``.
+    `effect`: from :func:`mllm_probe.effect` or :func:`mllm_probe.studies.one_picture.summarised`. Returns: empty where
+    nothing was run, or the effect has no ``q``.
     """
     if "q" not in effect or not (effect["n"] > 0).any():
         return ""
@@ -45,15 +38,8 @@ def grid_caption(effect: xr.Dataset) -> str:
 def marks_of(effect: xr.Dataset) -> dict[str, xr.DataArray]:
     """Which cells are marked, by the names of `palette.MARKS`.
 
-    Parameters
-    ----------
-    effect : Dataset
-        From :func:`mllm_probe.effect`.
-
-    Returns
-    -------
-    dict of str to DataArray of bool
-        ``never_named``, and ``broken`` where at least half of the answers are; without those that the effect lacks.
+    `effect`: from :func:`mllm_probe.effect`. Returns: ``never_named``, and ``broken`` where at least half of the
+    answers are; without those that the effect lacks.
     """
     found = {name: effect[name] for name in MARKS if name in effect}
     return {name: mark >= MOST_BROKEN if name == "broken" else mark.astype(bool) for name, mark in found.items()}
@@ -62,10 +48,7 @@ def marks_of(effect: xr.Dataset) -> dict[str, xr.DataArray]:
 def mark_box(width: float, height: float) -> tuple[float, float, float]:
     """Place and size of a mark: at the lower left of a cell, in the units of its width and height.
 
-    Returns
-    -------
-    tuple of (x, y, side)
-        From the upper left corner of the cell.
+    Returns: from the upper left corner of the cell.
     """
     side = max(_SMALLEST, min(_LARGEST, width - 2, _OF_HEIGHT * height))
     inset = max(0.0, min(_INSET, (width - side) / 2))

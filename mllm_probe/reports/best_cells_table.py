@@ -32,13 +32,7 @@ def choice_of(best: BestCells, data: xr.Dataset) -> str:
 def best_table(best: BestCells, data: xr.Dataset, unit: str) -> str:
     """Table of the best cells, each with its controls and whether it passes in the grid.
 
-    Parameters
-    ----------
-    best : BestCells
-    data : Dataset
-        The grid or effect that they were chosen in.
-    unit : str
-        Of the effect that they are reported with.
+    `data`: the grid or effect that they were chosen in. `unit`: of the effect that they are reported with.
     """
     kinds = [str(kind) for kind in best.reported[CONTROL].values]
     score = [_SCORE + (", fit images" if best.held_out else "")] if best.by_score else []

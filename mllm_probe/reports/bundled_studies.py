@@ -50,15 +50,8 @@ RELATIONS = tuple(OPPOSITES)
 class Finding:
     """A finding of the paper as a study asks for it.
 
-    Attributes
-    ----------
-    study : str
-    heading, paper : str
-        The question, and what the paper says.
-    sign : int
-        Of the verdict, if the paper's finding is there; 0 where there is no finding of the paper.
-    limits : str
-        What cannot be concluded whatever comes out.
+    `heading`, `paper`: the question, and what the paper says. `sign`: of the verdict, if the paper's finding is there;
+    0 where there is no finding of the paper. `limits`: what cannot be concluded whatever comes out.
     """
 
     study: str
@@ -112,15 +105,8 @@ FINDINGS = (
 class Job:
     """One study of one model, or of a ladder of them, as a process of its own runs it.
 
-    Attributes
-    ----------
-    study : str
-    models : tuple of str
-        Names under which they are shown.
-    folder : Path
-        Where all results are kept.
-    ladder : Job, optional
-        For which it runs the grids of its model, and nothing else.
+    `models`: names under which they are shown. `folder`: where all results are kept. `ladder`: for which it runs the
+    grids of its model, and nothing else.
     """
 
     study: str
@@ -192,26 +178,13 @@ def run_bundled_studies(
 ) -> list[str]:
     """Run every study on every bundled model, and write one offline page.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Where grids and results are kept: started again, what is there is not run again.
-    page : str or Path
-        The page to write.
-    processes : int
-        Of one thread each.
-    models, only : sequence of str, optional
-        Some of the models, and some of the studies.
+    `folder`: where grids and results are kept: started again, what is there is not run again.
+    `page`: the page to write.
+    `processes`: of one thread each.
+    `models`, `only`: some of the models, and some of the studies.
 
-    Returns
-    -------
-    list of str
-        Lines for the user: the summary of every study, and a table of verdicts.
-
-    Raises
-    ------
-    ValueError
-        For an unknown model or study, or no process.
+    Returns: lines for the user: the summary of every study, and a table of verdicts. Raises ValueError for an unknown
+    model or study, or no process.
     """
     processes = whole_number("processes", processes, 1)
     chosen = _known("model", models, list(models_there()))
@@ -307,11 +280,7 @@ def _section(finding: Finding, found: Mapping[Job, xr.Dataset]) -> StudySection:
 def verdict_on(finding: Finding, study: xr.Dataset) -> str:
     """Say in words whether a study agrees with the paper.
 
-    Parameters
-    ----------
-    finding : Finding
-    study : Dataset
-        Of that study.
+    `study`: of that study.
     """
     if not study.data_vars:
         return str(study.attrs["summary"])

@@ -30,14 +30,8 @@ _LEAD = "Studies as they were run. The charts can be explored; running them agai
 class StudySection(NamedTuple):
     """A part of a page of studies.
 
-    Attributes
-    ----------
-    heading : str
-        Plain text.
-    paragraphs : sequence of str
-        Plain texts below the heading.
-    studies : sequence of Dataset
-        From `mllm_probe.studies`, or `mllm_probe.compare`.
+    `heading`: plain text. `paragraphs`: plain texts below the heading. `studies`: from `mllm_probe.studies`, or
+    `mllm_probe.compare`.
     """
 
     heading: str
@@ -56,25 +50,9 @@ def studies_report(
 ) -> Written:
     """Write several studies as one page that opens offline.
 
-    Parameters
-    ----------
-    sections : sequence of StudySection
-        Or of tuples (heading, paragraphs of text, studies).
-    path : path of the file
-    title : str, optional
-        Heading of the page.
-
-    Returns
-    -------
-    Written
-        With ``path`` and ``size`` in bytes.
-
-    Raises
-    ------
-    TypeError
-        If a section is no such triple, or a study no dataset.
-    ValueError
-        If there is neither a study nor a paragraph, or a dataset is no study.
+    `sections`: or of tuples (heading, paragraphs of text, studies). `title`: heading of the page. Returns: with
+    ``path`` and ``size`` in bytes. Raises TypeError if a section is no such triple, or a study no dataset. Raises
+    ValueError if there is neither a study nor a paragraph, or a dataset is no study.
     """
     target, checked = writable_path_of("path", path), [_checked(section) for section in sections]
     if not any(section.studies or section.paragraphs for section in checked):

@@ -93,14 +93,7 @@ def _list(words: Sequence[str]) -> str:
 def caption(scene: Scene) -> str:
     """Return the scene's caption, in lower case and without a full stop.
 
-    Parameters
-    ----------
-    scene : Scene
-
-    Returns
-    -------
-    str
-        For example "a sketch picture of a cat left of a house".
+    Returns: for example "a sketch picture of a cat left of a house".
     """
     things = [with_article(kind) for kind in sorted(visible_entities(scene))]
     if scene.placed_relation and scene.subject and scene.reference:
@@ -126,15 +119,7 @@ def listing(scene: Scene, g: np.random.Generator) -> str:
 def parse_list(text: str) -> list[str]:
     """Return the concepts that an answer lists, in order, each once.
 
-    Parameters
-    ----------
-    text : str
-        For example "cat, sketch, left".
-
-    Returns
-    -------
-    list of str
-        Names from `CONCEPTS`; other words are left out.
+    `text`: for example "cat, sketch, left". Returns: names from `CONCEPTS`; other words are left out.
     """
     words = [word.strip(" .").lower() for word in text.split(",")]
     return list(dict.fromkeys(word for word in words if word in CONCEPTS))
@@ -202,16 +187,7 @@ def relation_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
 def questions(scene: Scene, g: np.random.Generator, most: int) -> list[Question]:
     """Return questions and answers about a scene, in random order.
 
-    Parameters
-    ----------
-    scene : Scene
-    g : numpy.random.Generator
-    most : int
-        How many at most. The caption, the list and whatever the scene is about are always asked.
-
-    Returns
-    -------
-    list of Question
+    `most`: how many at most. The caption, the list and whatever the scene is about are always asked.
     """
     always = [ask(scene, "list", g), ask(scene, "caption", g)]
     about = [existence(scene, g), existence(scene, g)]

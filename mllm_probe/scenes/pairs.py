@@ -97,24 +97,9 @@ def _category(concept: str) -> str:
 def pair(concept: str, rng: np.random.Generator, negative: str = "replace") -> Pair:
     """Return a scene with a concept, and the same scene without it.
 
-    Parameters
-    ----------
-    concept : str
-        One of `CONCEPTS`.
-    rng : numpy.random.Generator
-    negative : {"replace", "remove"}
-        Replacement of the concept: another value of the same slot, or nothing (the thing gone, the face
-        neutral, the style plain, the things standing freely).
-
-    Returns
-    -------
-    tuple of Scene
-        With the concept, without it.
-
-    Raises
-    ------
-    ValueError
-        For a concept that the drawn world lacks, or another `negative`.
+    `concept`: one of `CONCEPTS`. `negative` ({"replace", "remove"}): replacement of the concept: another value of the
+    same slot, or nothing (the thing gone, the face neutral, the style plain, the things standing freely). Returns: with
+    the concept, without it. Raises ValueError for a concept that the drawn world lacks, or another `negative`.
     """
     if negative not in NEGATIVES:
         raise ValueError(f'negative is "replace" or "remove", not {negative!r}')
@@ -124,16 +109,7 @@ def pair(concept: str, rng: np.random.Generator, negative: str = "replace") -> P
 def neutral(concept: str, rng: np.random.Generator) -> Scene:
     """Return a scene that lacks a concept: one or two things standing freely, half the time plain.
 
-    Parameters
-    ----------
-    concept : str
-        One of `CONCEPTS`.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Scene
-        For an emotion, half of the scenes have a face, which is neutral.
+    `concept`: one of `CONCEPTS`. Returns: for an emotion, half of the scenes have a face, which is neutral.
     """
     category = _category(concept)
     style = None if rng.random() < 0.5 else _other(rng, STYLES, concept)

@@ -205,16 +205,7 @@ def _row(scene: Scene) -> list[Placed]:
 
 
 def shapes_in(scene: Scene) -> list[Placed]:
-    """Return every shape of the scene, from back to front.
-
-    Parameters
-    ----------
-    scene : Scene
-
-    Returns
-    -------
-    list of Placed
-    """
+    """Return every shape of the scene, from back to front."""
     placed = _things(scene)
     if scene.face is not None:
         face, g = scene.face, random_of(scene, 4)

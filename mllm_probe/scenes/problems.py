@@ -27,17 +27,8 @@ def missing_item(scene: Scene) -> str:
 def row_questions(scene: Scene, g: np.random.Generator) -> list[Question]:
     """Return one question of each kind about a row of three things.
 
-    Parameters
-    ----------
-    scene : Scene
-        Has a row.
-    g : numpy.random.Generator
-        Picks ends and directions.
-
-    Returns
-    -------
-    list of Question
-        One step, two steps, and which is larger after two steps.
+    `scene`: has a row. `g`: picks ends and directions. Returns one step, two steps, and which is larger after two
+    steps.
     """
     kinds = [entity.kind for entity in scene.entities]
     large = list(scene.given_row.large)

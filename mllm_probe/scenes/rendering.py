@@ -44,21 +44,8 @@ def _shape(draw: ImageDraw.ImageDraw, scene: Scene, placed: Placed, side: int, o
 def draw(scene: Scene, size: int = 512) -> Image.Image:
     """Draw a scene.
 
-    Parameters
-    ----------
-    scene : Scene
-    size : int
-        Side of the picture in pixels, at least 16. The same picture at every size.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB, `size` by `size`.
-
-    Raises
-    ------
-    ValueError
-        If `size` is less than 16.
+    `size`: side of the picture in pixels, at least 16. The same picture at every size. Returns: RGB, `size` by `size`.
+    Raises ValueError if `size` is less than 16.
     """
     if size < 16:
         raise ValueError(f"a scene is drawn at 16 pixels or more, not {size}: pass size=64 or larger")

@@ -69,13 +69,8 @@ def free_places(
 ) -> list[tuple[float, float, float]]:
     """Return places (x, y, half-size) that do not overlap.
 
-    Parameters
-    ----------
-    g : numpy.random.Generator
-    smallest, largest : sequence of float
-        Bounds of each half-size.
-    diagonal : bool
-        Keep things out of line, so that no two of them look like left, right, above or below.
+    `smallest`, `largest`: bounds of each half-size. `diagonal`: keep things out of line, so that no two of them look
+    like left, right, above or below.
     """
     low, high = [float(size) for size in smallest], [float(size) for size in largest]
     for _ in range(300):
@@ -158,17 +153,8 @@ def random_style(g: np.random.Generator) -> str | None:
 def sample(rng: np.random.Generator, combinations: str = "any", kind: str | None = None) -> Scene:
     """Return a random scene.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    combinations : {"any", "seen", "unseen"}
-        Whether combinations of concepts that training leaves out may, must not or must appear.
-    kind : str or None
-        One of `MIXTURE`'s keys; by default drawn by its shares.
-
-    Returns
-    -------
-    Scene
+    `combinations` ({"any", "seen", "unseen"}): whether combinations of concepts that training leaves out may, must not
+    or must appear. `kind`: one of `MIXTURE`'s keys; by default drawn by its shares.
     """
     if combinations not in ("any", "seen", "unseen"):
         raise ValueError(f'combinations is "any", "seen" or "unseen", not {combinations!r}')

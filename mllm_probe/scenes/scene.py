@@ -51,22 +51,12 @@ class Row:
 class Scene:
     """Everything that decides a picture.
 
-    Parameters
-    ----------
-    style : str or None
-        One of `STYLES`; None is flat colour.
-    entities : tuple of Entity
-        With a relation the first one is its subject and the second its reference (a box if there is no second).
-    face : Face or None
-    arrangement : str or None
-        One of `ABSTRACT`: the entities are repeated and placed by it instead of by their own positions.
-    relation : str or None
-        One of `RELATIONS`: between two things, or between two background lines.
-    pattern, row : Pattern, Row or None
-        Pictures that carry a problem.
-    background : Colour
-    seed : int
-        Decides the rest: exact places in arrangements and relations, directions of lines.
+    `style`: one of `STYLES`; None is flat colour.
+    `entities`: with a relation the first one is its subject and the second its reference (a box if there is no second).
+    `arrangement`: one of `ABSTRACT`: the entities are repeated and placed by it instead of by their own positions.
+    `relation`: one of `RELATIONS`: between two things, or between two background lines.
+    `pattern`, `row`: pictures that carry a problem.
+    `seed`: decides the rest: exact places in arrangements and relations, directions of lines.
     """
 
     style: str | None
@@ -128,14 +118,7 @@ def visible_entities(scene: Scene) -> tuple[str, ...]:
 def true_concepts(scene: Scene) -> tuple[str, ...]:
     """Return the names of all concepts that the picture shows.
 
-    Parameters
-    ----------
-    scene : Scene
-
-    Returns
-    -------
-    tuple of str
-        Entities, then style, emotion, abstract concept and relation, where present.
+    Returns: entities, then style, emotion, abstract concept and relation, where present.
     """
     emotion = scene.face.emotion if scene.face else None
     rest = (scene.style, emotion, scene.arrangement, scene.relation)

@@ -62,17 +62,7 @@ def _flat(role: str, main: Colour, second: Colour, back: Colour) -> Colour:
 def paint(scene: Scene, role: str, main: Colour, second: Colour) -> Paint:
     """Return how the scene's style paints one role.
 
-    Parameters
-    ----------
-    scene : Scene
-    role : str
-        A stroke's role, see `shapes`.
-    main, second : Colour
-        The thing's own colours.
-
-    Returns
-    -------
-    Paint
+    `role`: a stroke's role, see `shapes`. `main`, `second`: the thing's own colours.
     """
     style, back = scene.style, ground(scene)
     flat = _flat(role, main, second, back)

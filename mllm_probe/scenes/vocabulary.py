@@ -62,14 +62,8 @@ _FORMS = {
 class SceneConcept:
     """One concept of the drawn world.
 
-    Parameters
-    ----------
-    name : str
-        The word with which the bundled models name it.
-    category : str
-        One of `CATEGORIES`.
-    words : tuple of str
-        Every form that counts as naming it, the name first.
+    `name`: the word with which the bundled models name it. `category`: one of `CATEGORIES`. `words`: every form that
+    counts as naming it, the name first.
     """
 
     name: str

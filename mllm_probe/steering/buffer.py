@@ -35,32 +35,17 @@ class EditBuffer:
     buffer only counts calls (the first after attaching feeds the last prompt token, later ones the answer), which costs
     less at each step and changes nothing that ``torch.compile`` would see.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    rows : int
-        How many rows there is room for.
-    layers : "all", int or sequence of int
-        Blocks that can be edited.
-    prompt : Encoded, optional
-        One sample, the prompt of all rows; else its length is read from the first call.
-    slots : int
-        How many steerings of one row may meet at one layer; grows when more are written.
-    projects : bool
-        Make room for operations that project on a vector, such as ``ablate``, at once; else when the first is written.
+    `rows`: how many rows there is room for.
+    `layers`: blocks that can be edited.
+    `prompt`: one sample, the prompt of all rows; else its length is read from the first call.
+    `slots`: how many steerings of one row may meet at one layer; grows when more are written.
+    `projects`: make room for operations that project on a vector, such as ``ablate``, at once; else when the first is
+        written.
+    `serial`: how often edits were written.
 
-    Attributes
-    ----------
-    serial : int
-        How often edits were written.
-
-    Notes
-    -----
     Tensors are float32 at least, on the model's device, [slots, layers, rows, hidden], once for ``add`` and twice with
     room for the other operations. Their addresses stay the same until slots or operations are added.
 
-    Examples
-    --------
     >>> buffer = EditBuffer(model, rows=3)
     >>> buffer.write([None, steering, steering.control("random")])
     >>> with model.lock.held(), buffer.attached():
@@ -123,18 +108,9 @@ class EditBuffer:
     def write(self, rows: Sequence[Row], steps: int | None = None) -> None:
         """Replace the edits; all rows are in the batch again and receipts start from zero.
 
-        Parameters
-        ----------
-        rows : sequence of Steering, Composition or None
-            At most as many as there is room for.
-        steps : int, optional
-            How many generated positions will be fed, where that is known; a scope that then can never fire raises.
-
-        Raises
-        ------
-        ValueError
-            If there is no room, a layer is not among the buffer's, a scope can never fire, a vector or a norm is
-            missing, or vectors are another model's.
+        `rows`: at most as many as there is room for. `steps`: how many generated positions will be fed, where that is
+        known; a scope that then can never fire raises. Raises ValueError if there is no room, a layer is not among the
+        buffer's, a scope can never fire, a vector or a norm is missing, or vectors are another model's.
         """
         rows = as_rows(rows)
         if len(rows) > self.capacity:
@@ -172,23 +148,16 @@ class EditBuffer:
     ) -> Iterator[None]:
         """Edit the calls that this thread makes while the ``with`` block runs.
 
-        Parameters
-        ----------
-        phase : {"last_prompt", "generated"}
-            Tokens of the first call: the prompt up to its last token (the only one edited), or tokens of the answer.
-        rows : sequence of int, optional
-            Rows of the buffer that are in the batch, in any order, repetitions allowed; by default those that are
+        `phase` ({"last_prompt", "generated"}): tokens of the first call: the prompt up to its last token (the only one
+            edited), or tokens of the answer.
+        `rows`: rows of the buffer that are in the batch, in any order, repetitions allowed; by default those that are
             kept. They are not counted in the receipt.
-        counted : bool
-            Whether these calls are counted in the receipt.
-        traceable : bool
-            Hooks that ``torch.compile`` can inline, at all layers of the buffer and for all threads; the caller holds
-            ``model.lock`` and calls :meth:`begin` before each forward.
+        `counted`: whether these calls are counted in the receipt.
+        `traceable`: hooks that ``torch.compile`` can inline, at all layers of the buffer and for all threads; the
+            caller holds ``model.lock`` and calls :meth:`begin` before each forward.
 
-        Raises
-        ------
-        ValueError
-            If a row edits the prompt before its last token, unless the first call feeds tokens of the answer.
+        Raises ValueError if a row edits the prompt before its last token, unless the first call feeds tokens of the
+        answer.
         """
         self._require_phase(phase)
         if traceable:
@@ -205,10 +174,7 @@ class EditBuffer:
     def answer_start(self) -> int:
         """First column of the answer, which is the number of columns of the prompt.
 
-        Raises
-        ------
-        RuntimeError
-            If no prompt was given or seen.
+        Raises RuntimeError if no prompt was given or seen.
         """
         if self._answer_start is None:
             raise RuntimeError(
@@ -292,15 +258,8 @@ class _ColumnRange:
 class _CallEditor:
     """Edits the model's calls of one ``with`` block; which columns depends on a call's number and on its cache.
 
-    Parameters
-    ----------
-    buffer : EditBuffer
-    phase : int
-        Of the first call's tokens, an index into ``PHASES``.
-    chosen : Batch or None
-        Edits of the rows; by default those that the buffer has in the batch at each call.
-    counted : bool
-        Whether the calls are counted in the receipt.
+    `phase`: of the first call's tokens, an index into ``PHASES``. `chosen`: edits of the rows; by default those that
+    the buffer has in the batch at each call. `counted`: whether the calls are counted in the receipt.
     """
 
     def __init__(self, buffer: EditBuffer, phase: int, chosen: Batch | None, counted: bool) -> None:

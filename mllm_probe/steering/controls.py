@@ -30,22 +30,15 @@ class Draw:
 class Control:
     """One kind of control. At every position it adds ±‖Δh‖ along its own direction; Δh is the concept's change there.
 
-    Attributes
-    ----------
-    name : str
-        In ``Steering.control``, ``mp.sweep(controls=…)`` and the control dimension.
-    direction : callable
-        (directions, scope, layer, draw) → unit vector [hidden], float32.
-    antithetic : bool
-        Draws 2j and 2j + 1 are a direction and its opposite, so that their mean has no part that is odd in it.
-    available : callable
-        (vectors) → how many draws the vectors carry; None where they may be any number.
-    how_to_get : str
-        What makes vectors that carry the draws.
-    variables : tuple of str
-        Variables (concept, …, draw, …) of the vectors that are the draws; empty where they are made from the seed.
-    of_concept : bool
-        Whether a draw from the seed depends on the concept's own vector besides.
+    `name`: in ``Steering.control``, ``mp.sweep(controls=…)`` and the control dimension.
+    `direction`: (directions, scope, layer, draw) → unit vector [hidden], float32.
+    `antithetic`: draws 2j and 2j + 1 are a direction and its opposite, so that their mean has no part that is odd in
+        it.
+    `available`: (vectors) → how many draws the vectors carry; None where they may be any number.
+    `how_to_get`: what makes vectors that carry the draws.
+    `variables`: variables (concept, …, draw, …) of the vectors that are the draws; empty where they are made from the
+        seed.
+    `of_concept`: whether a draw from the seed depends on the concept's own vector besides.
     """
 
     name: str

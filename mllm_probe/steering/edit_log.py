@@ -18,16 +18,10 @@ from mllm_probe.steering.stacked import GENERATED, Stacked, phases_of
 class ModelCall:
     """One forward of the model.
 
-    Attributes
-    ----------
-    rows : int array [rows of the batch]
-        Numbers of the rows in the buffer.
-    phase : int
-        Index into ``PHASES``.
-    columns : int
-        Tokens per row.
-    ids : Tensor [rows of the batch, columns] or None
-        Token ids, None for the last prompt token.
+    `rows` (int array [rows of the batch]): numbers of the rows in the buffer.
+    `phase`: index into ``PHASES``.
+    `columns`: tokens per row.
+    `ids` (Tensor [rows of the batch, columns] or None): token ids, None for the last prompt token.
     """
 
     rows: np.ndarray
@@ -39,15 +33,7 @@ class ModelCall:
 class EditLog:
     """Forwards of one batch of rows.
 
-    Parameters
-    ----------
-    rows : sequence of Steering, Composition or None
-    stacked : Stacked
-        Their edits.
-    layers : sequence of int
-        Blocks by index.
-    ends : iterable of int
-        Token ids that end an answer.
+    `stacked`: their edits. `layers`: blocks by index. `ends`: token ids that end an answer.
     """
 
     def __init__(self, rows: Sequence[Row], stacked: Stacked, layers: Sequence[int], ends: Iterable[int]) -> None:
@@ -58,12 +44,8 @@ class EditLog:
     def receipts(self, last: int | None, ratio: np.ndarray) -> tuple[RowReceipt, ...]:
         """One receipt per row.
 
-        Parameters
-        ----------
-        last : int or None
-            Position of the last prompt token, None where it is not known yet.
-        ratio : float array [rows]
-            Sum of ‖Δh‖ / ‖h‖ over all edits.
+        `last`: position of the last prompt token, None where it is not known yet. `ratio` (float array [rows]): sum of
+        ‖Δh‖ / ‖h‖ over all edits.
         """
         calls = list(self.calls)
         fed = np.zeros((2, len(self.rows)), np.int64)

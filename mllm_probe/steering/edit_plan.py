@@ -39,20 +39,8 @@ class Call:
 class EditPlan:
     """Edits of the lines of one batch from its prompt on.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    rows : sequence of Steering, Composition or None
-        One per line.
-    where : PromptPositions
-        Of the same lines.
-    steps : int, optional
-        Generated positions that will be fed, where known.
-
-    Raises
-    ------
-    ValueError
-        If a scope can never fire, or a vector, norm or projection is missing.
+    `rows`: one per line. `where`: of the same lines. `steps`: generated positions that will be fed, where known. Raises
+    ValueError if a scope can never fire, or a vector, norm or projection is missing.
     """
 
     def __init__(

@@ -31,25 +31,12 @@ class Editor:
     Positions are read from each call (token ids, length of the cache, attention mask), so that a prompt fed at once or
     in pieces, cached decoding, and calls that feed the whole sequence again without a cache edit the same positions.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    rows : sequence of Steering, Composition or None
-        One per row, or one for all.
-    prompt : Encoded, optional
-        The prompt of the rows, or one prompt for all; needed when it is fed in pieces. Without it, a call that does not
-        continue the one before is taken as a new prompt, and its last position as the last prompt position.
-    steps : int, optional
-        How many generated positions will be fed, where that is known; a scope that then can never fire raises.
+    `rows`: one per row, or one for all. `prompt`: the prompt of the rows, or one prompt for all; needed when it is fed
+    in pieces. Without it, a call that does not continue the one before is taken as a new prompt, and its last position
+    as the last prompt position. `steps`: how many generated positions will be fed, where that is known; a scope that
+    then can never fire raises. Raises ValueError if a scope can never fire, a vector or a norm is missing, or vectors
+    are another model's. Without ``prompt`` this happens in the first call.
 
-    Raises
-    ------
-    ValueError
-        If a scope can never fire, a vector or a norm is missing, or vectors are another model's. Without ``prompt``
-        this happens in the first call.
-
-    Notes
-    -----
     A batch may hold a multiple of the rows (beams): every row then has that many neighbouring lines.
     """
 
@@ -180,12 +167,8 @@ def _edited_forwards(steering: Row | Sequence[Row], model: ProbeModel, encoded: 
 def past_length(arguments: CallArguments, width: int) -> int:
     """Number of positions in the cache before a call.
 
-    Parameters
-    ----------
-    arguments : mapping
-        The call's, of which the cache (else ``attention_mask``) is read.
-    width : int
-        Positions of the call itself.
+    `arguments`: the call's, of which the cache (else ``attention_mask``) is read. `width`: positions of the call
+    itself.
     """
     cache = given_cache(arguments)
     if cache is None:

@@ -126,16 +126,8 @@ class Operation:
     def __call__(self, hidden: Tensor, direction: Tensor, dose: Tensor, **used: Any) -> Tensor:
         """Δh at activations.
 
-        Parameters
-        ----------
-        hidden, direction : Tensor [..., hidden]
-        dose : Tensor [...]
-        **used
-            ``negative`` [...] and ``to`` [..., hidden], where the operation uses them.
-
-        Returns
-        -------
-        Tensor [..., hidden]
+        `hidden`, `direction`: Tensor [..., hidden]. `dose`: Tensor [...]. `**used`: ``negative`` [...] and ``to`` [...,
+        hidden], where the operation uses them. Returns Tensor [..., hidden].
         """
         if self.affine is not None:
             return self.affine(direction, dose, **used).change(hidden)
@@ -199,10 +191,7 @@ OPERATIONS: dict[str, Operation] = {
 def as_operation(operation: str | Operation | ChangeFunction) -> Operation:
     """The declaration that an ``operation`` argument means: a built-in by name, one given, or a function's.
 
-    Raises
-    ------
-    ValueError
-        If it is none of these.
+    Raises ValueError if it is none of these.
     """
     if isinstance(operation, Operation):
         return operation

@@ -85,15 +85,9 @@ class RowReceipt:
 class PartRecord:
     """Positions that one steering of a row selected and edited so far.
 
-    Attributes
-    ----------
-    steering : Steering
-    selected, edited : set of int
-        Prompt positions (unpadded); ``edited`` at every layer of the steering.
-    steps : set of int
-        Generated columns edited at every layer, up to the end of the row's answer; numbered in any one way.
-    fired : mapping of str to bool
-        Whether each part of the scope edited anything.
+    `selected`, `edited`: prompt positions (unpadded); ``edited`` at every layer of the steering. `steps`: generated
+    columns edited at every layer, up to the end of the row's answer; numbered in any one way. `fired`: whether each
+    part of the scope edited anything.
     """
 
     steering: Steering

@@ -23,18 +23,13 @@ LAST, GENERATED = range(len(PHASES))
 class Stacked:
     """All edits of a batch of rows; each is the change (constant + gain · (h·along − mean)) · direction.
 
-    Attributes
-    ----------
-    place : int64 array [3, edits]
-        Slot, index of the layer, row. Edits of one row at one layer have slots 0, 1, … and apply in this order.
-    on : bool array [phases, edits]
-        Whether the edit applies in a phase.
-    direction, along : int64 array [edits]
-        Which of ``vectors``; -1 where nothing is projected.
-    constant, gain, mean : float32 array [edits]
-    vectors : list of Tensor [hidden]
-    differ : bool array [rows]
-        Whether a row uses a vector that was captured at another scope.
+    `place` (int64 array [3, edits]): slot, index of the layer, row. Edits of one row at one layer have slots 0, 1, …
+        and apply in this order.
+    `on` (bool array [phases, edits]): whether the edit applies in a phase.
+    `direction`, `along` (int64 array [edits]): which of ``vectors``; -1 where nothing is projected.
+    `constant`, `gain`, `mean`: float32 array [edits].
+    `vectors`: list of Tensor [hidden].
+    `differ` (bool array [rows]): whether a row uses a vector that was captured at another scope.
     """
 
     place: np.ndarray
@@ -70,19 +65,9 @@ def phases_of(part: Steering) -> tuple[bool, bool]:
 def stack(rows: Sequence[Row], layers: Mapping[int, int], dtype: torch.dtype) -> Stacked:
     """Stack the edits of rows.
 
-    Parameters
-    ----------
-    rows : sequence of Steering, Composition or None
-    layers : mapping of int to int
-        Block → its index.
-    dtype : torch.dtype
-        Of the activations that are edited.
-
-    Raises
-    ------
-    ValueError
-        If a vector, norm or projection is missing, a dose is beyond ``dtype``, a layer is not among ``layers``, or an
-        operation has no affine form.
+    `layers`: block → its index. `dtype`: of the activations that are edited. Raises ValueError if a vector, norm or
+    projection is missing, a dose is beyond ``dtype``, a layer is not among ``layers``, or an operation has no affine
+    form.
     """
     groups: dict[tuple[int, int], list[tuple[int, Steering]]] = {}
     for line, row in enumerate(rows):

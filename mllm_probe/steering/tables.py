@@ -28,16 +28,10 @@ _CHUNK = 1 << 24
 class Entries:
     """Places of one call that a table edits.
 
-    Attributes
-    ----------
-    line, column : Tensor [places] int64
-        In the batch of the call.
-    row : Tensor [places] int64
-        Of the table.
-    kind : Tensor [places] int64
-        Index into ``KINDS``.
-    weight : Tensor [places] float32
-        1 where the place counts for the receipt.
+    `line`, `column` (Tensor [places] int64): in the batch of the call.
+    `row` (Tensor [places] int64): of the table.
+    `kind` (Tensor [places] int64): index into ``KINDS``.
+    `weight` (Tensor [places] float32): 1 where the place counts for the receipt.
     """
 
     line: Tensor
@@ -78,24 +72,13 @@ class Bank:
 class Table(ABC):
     """Edits of several rows at one layer, and the record of what was edited.
 
-    Attributes
-    ----------
-    layer : int
-    lines : int array [rows]
-        The line of the batch that each row of the table belongs to.
-    steerings : sequence of Steering
-        Of each row.
-    differ : bool array [rows]
-        Whether a position uses a vector from another scope than its own.
-    bank : Bank
-    slot : int
-        Place of these steerings in their rows' compositions.
-    indices, numbers : dict of str to array [rows, kinds]
-        Places in the bank, and numbers; by what they are.
-    seen : bool array [rows, columns]
-        Columns edited so far.
-    ratio, count : Tensor [rows]
-        Sum of ‖Δh‖ / ‖h‖, and of how many edits.
+    `lines` (int array [rows]): the line of the batch that each row of the table belongs to.
+    `steerings`: of each row.
+    `differ` (bool array [rows]): whether a position uses a vector from another scope than its own.
+    `slot`: place of these steerings in their rows' compositions.
+    `indices`, `numbers` (dict of str to array [rows, kinds]): places in the bank, and numbers; by what they are.
+    `seen` (bool array [rows, columns]): columns edited so far.
+    `ratio`, `count` (Tensor [rows]): sum of ‖Δh‖ / ‖h‖, and of how many edits.
     """
 
     layer: int
@@ -215,27 +198,13 @@ Members = Sequence[tuple[int, Steering]]
 def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int, dtype: torch.dtype) -> list[Table]:
     """Stack the edits of several lines at one layer.
 
-    Parameters
-    ----------
-    layer : int
-    members : sequence of (int, Steering)
-        Lines of the batch and the steering of each.
-    kinds : bool array [members, kinds]
-        Kinds of position that each line edits.
-    slot : int
-        Place of these steerings in their rows' compositions.
-    dtype : torch.dtype
-        Of the activations that are edited.
+    `members`: lines of the batch and the steering of each.
+    `kinds` (bool array [members, kinds]): kinds of position that each line edits.
+    `slot`: place of these steerings in their rows' compositions.
+    `dtype`: of the activations that are edited.
 
-    Returns
-    -------
-    list of Table
-        One for the rows that add, one for those that project, one for each operation without an affine form.
-
-    Raises
-    ------
-    ValueError
-        If a vector, a residual norm or a mean projection is missing, or a dose is beyond ``dtype``.
+    Returns one for the rows that add, one for those that project, one for each operation without an affine form. Raises
+    ValueError if a vector, a residual norm or a mean projection is missing, or a dose is beyond ``dtype``.
     """
     # Rows that only add share a table without projection, which saves a dot product per place; hence two affine tables.
     groups: dict[Any, list[int]] = {}
@@ -253,14 +222,8 @@ def build_tables(layer: int, members: Members, kinds: np.ndarray, slot: int, dty
 def require_doses(steering: Steering, dtype: torch.dtype) -> None:
     """Raise a ValueError unless ``steering`` has a direction and a possible dose wherever its scope names tokens.
 
-    Parameters
-    ----------
-    steering : Steering
-    dtype : torch.dtype
-        Of the activations that are edited.
+    `dtype`: of the activations that are edited.
 
-    Notes
-    -----
     Positions and masks are not checked: what they hold depends on the prompt, and is checked when they are edited.
     """
     named = [name for name in steering.scope.names if name in POSITION_KINDS]
@@ -319,14 +282,7 @@ def _split(members: Members) -> tuple[np.ndarray, list[Steering]]:
 class _Place:
     """Direction, dose and affine form of a steering at one kind of position of one layer.
 
-    Parameters
-    ----------
-    steering : Steering
-    kind : str
-        One of ``KINDS``.
-    layer : int
-    dtype : torch.dtype
-        Of the activations that are edited.
+    `kind`: one of ``KINDS``. `dtype`: of the activations that are edited.
     """
 
     def __init__(self, steering: Steering, kind: str, layer: int, dtype: torch.dtype) -> None:

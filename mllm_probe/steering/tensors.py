@@ -17,17 +17,12 @@ from mllm_probe.steering.stacked import PHASES, Stacked
 class Tensors:
     """Edits of all rows of a buffer.
 
-    Attributes
-    ----------
-    direction : Tensor [slots, layers, rows, hidden]
-        Along which a row is changed.
-    along : Tensor [slots, layers, rows, hidden] or None
-        On which the activation is projected; None where no operation does.
-    numbers : Tensor [7, slots, layers, rows]
-        Whether the edit applies to the last prompt token, whether to generated ones, constant, gain, mean, the length
-        of ``direction``, and whether the edit applies to what is fed now.
-    ratio : Tensor [slots, layers, rows]
-        Sum of ‖Δh‖ / ‖h‖.
+    `direction` (Tensor [slots, layers, rows, hidden]): along which a row is changed.
+    `along` (Tensor [slots, layers, rows, hidden] or None): on which the activation is projected; None where no
+        operation does.
+    `numbers` (Tensor [7, slots, layers, rows]): whether the edit applies to the last prompt token, whether to generated
+        ones, constant, gain, mean, the length of ``direction``, and whether the edit applies to what is fed now.
+    `ratio` (Tensor [slots, layers, rows]): sum of ‖Δh‖ / ‖h‖.
     """
 
     direction: Tensor
@@ -114,16 +109,10 @@ class Batch:
     ) -> list[Change]:
         """The edits of one layer, in the order in which they apply.
 
-        Parameters
-        ----------
-        layer : int
-            Index of the layer.
-        phase : int
-            Index into ``PHASES``, or -1 for the one that was entered.
-        device : torch.device, optional
-            Where the layer is computed; where the tensors are by default.
-        rows : Tensor int64, optional
-            Rows of the batch to edit; all by default.
+        `layer`: index of the layer.
+        `phase`: index into ``PHASES``, or -1 for the one that was entered.
+        `device` (torch.device): where the layer is computed; where the tensors are by default.
+        `rows` (Tensor int64): rows of the batch to edit; all by default.
         """
         device = self.ratio.device if device is None else device
         changes = []
@@ -152,17 +141,11 @@ class Batch:
 class Change:
     """One edit of many rows at one layer, with the products that are the same at all steps computed once.
 
-    Parameters
-    ----------
-    direction, along : Tensor [rows, 1, hidden]
-    weight : Tensor [rows, 1]
-        1 where the edit applies, else 0.
-    numbers : Tensor [5, rows, 1]
-        Constant, gain, mean, length of the direction, unused.
-    ratio : Tensor [all rows]
-        Sizes are added up here.
-    rows : Tensor or None
-        Which of all rows these are.
+    `direction`, `along`: Tensor [rows, 1, hidden].
+    `weight` (Tensor [rows, 1]): 1 where the edit applies, else 0.
+    `numbers` (Tensor [5, rows, 1]): constant, gain, mean, length of the direction, unused.
+    `ratio` (Tensor [all rows]): sizes are added up here.
+    `rows`: which of all rows these are.
     """
 
     def __init__(
@@ -182,12 +165,8 @@ class Change:
     def apply(self, hidden: Tensor, counted: bool = True) -> Tensor:
         """Activations after the edit; rows without one as they are.
 
-        Parameters
-        ----------
-        hidden : Tensor [rows, tokens, hidden]
-            Arithmetic is in float32 at least.
-        counted : bool
-            Add the sizes of the changes up.
+        `hidden` (Tensor [rows, tokens, hidden]): arithmetic is in float32 at least. `counted`: add the sizes of the
+        changes up.
         """
         old, weight, reach = hidden.to(self.direction.dtype), self.weight, self.reach
         if self.along is not None:

@@ -35,21 +35,12 @@ def path_of(
 ) -> Path:
     """The cheapest exact way for rows of a sample, tried once per architecture and kind of sample.
 
-    Parameters
-    ----------
-    model : ProbeModel
-        Keeps the verdict.
-    encoded : Encoded
-        One sample.
-    prompt_edited : bool
-        Whether anything before the last token of the prompt is edited.
-    input_edited : bool
-        Whether the input of block 0 is among what is edited.
-    on_opened : callable
-        Is given what the rows share, where it was opened to try the way.
+    `model`: keeps the verdict.
+    `encoded`: one sample.
+    `prompt_edited`: whether anything before the last token of the prompt is edited.
+    `input_edited`: whether the input of block 0 is among what is edited.
+    `on_opened`: is given what the rows share, where it was opened to try the way.
 
-    Notes
-    -----
     The verdict holds for every later sweep, stream and session, so the trial rows do not depend on what is asked for
     now. Rows of an unedited prompt are edited from its last token on; those of an edited prompt cover its cases: the
     lowest, a middle and the last block, and edits from the first column and from a later one.

@@ -25,15 +25,8 @@ def has_score(grid: xr.Dataset) -> bool:
 def broken_answers(grid: xr.Dataset) -> xr.DataArray:
     """Rows whose answer is broken: perplexity ratio over 10, or repetition more than .3 above the unsteered answer's.
 
-    Parameters
-    ----------
-    grid : Dataset
-        From :func:`mllm_probe.sweep` with metric ``"perplexity"``.
-
-    Returns
-    -------
-    DataArray of bool (concept, layer, strength, control, draw, sample)
-        An empty answer is broken too. False where nothing was run.
+    `grid`: from :func:`mllm_probe.sweep` with metric ``"perplexity"``. Returns an empty answer is broken too. False
+    where nothing was run.
     """
     repeats, improbable = broken_by(grid[PERPLEXITY], grid[REPETITION], grid[f"{REPETITION}_unsteered"])
     return grid[NAMED].notnull() & (improbable | repeats)
@@ -51,18 +44,9 @@ def broken_by(perplexity: Any, repetition: Any, unsteered_repetition: Any) -> tu
 def answer_marks(grid: xr.Dataset, takes_away: np.ndarray) -> dict[str, xr.DataArray]:
     """What to know of a cell's answers before its effect is read, over the eligible images.
 
-    Parameters
-    ----------
-    grid : Dataset
-        From :func:`mllm_probe.sweep`, whole or still filling.
-    takes_away : bool array [strength]
-        Which doses are meant to take the concept away.
-
-    Returns
-    -------
-    dict of str to DataArray (concept, layer, strength)
-        ``never_named``: no answer names the concept, at doses that should bring it; where the grid has ``"named"``.
-        ``broken``: share of broken answers; where it has ``"perplexity"`` too.
+    `grid`: from :func:`mllm_probe.sweep`, whole or still filling. `takes_away` (bool array [strength]): which doses are
+    meant to take the concept away. Returns: ``never_named``: no answer names the concept, at doses that should bring
+    it; where the grid has ``"named"``. ``broken``: share of broken answers; where it has ``"perplexity"`` too.
     """
     if NAMED not in grid:
         return {}
@@ -100,21 +84,11 @@ def content_checked(grid: xr.Dataset) -> bool:
 def answer_score(grid: xr.Dataset, takes_away: np.ndarray) -> tuple[xr.DataArray, xr.DataArray]:
     """Score of every row, and of the unsteered answers.
 
-    Parameters
-    ----------
-    grid : Dataset
-        From :func:`mllm_probe.sweep` with metrics ``"named"``, ``"perplexity"`` and, where the images have labels,
-        ``"kept"``.
-    takes_away : bool array [strength]
-        Which doses are meant to take the concept away.
-
-    Returns
-    -------
-    score : DataArray (concept, layer, strength, control, draw, sample)
-        0 where the answer is broken, else s · min(1, kept / kept of the unsteered answer); s is ``named`` for doses
-        that bring the concept and 1 − ``named`` for those that take it away. NaN where the unsteered answer keeps
-        nothing. Without labels the second factor is 1, and attribute ``content`` is ``"not checked"``.
-    unsteered : DataArray (concept, strength, sample)
+    `grid`: from :func:`mllm_probe.sweep` with metrics ``"named"``, ``"perplexity"`` and, where the images have labels,
+    ``"kept"``. `takes_away` (bool array [strength]): which doses are meant to take the concept away. Returns `score`: 0
+    where the answer is broken, else s · min(1, kept / kept of the unsteered answer); s is ``named`` for doses that
+    bring the concept and 1 − ``named`` for those that take it away. NaN where the unsteered answer keeps nothing.
+    Without labels the second factor is 1, and attribute ``content`` is ``"not checked"``.
     """
     away = xr.DataArray(np.asarray(takes_away, bool), dims=STRENGTH)
 

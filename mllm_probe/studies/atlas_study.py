@@ -164,16 +164,8 @@ def _geometry(own: xr.DataArray, categories: list[str], seed: int) -> xr.Dataset
 def within_and_across(cosine: np.ndarray, categories: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
     """Mean cosine of two concepts of one category, and of two, and the permutation p of their difference.
 
-    Parameters
-    ----------
-    cosine : float array [concept, concept]
-    categories : str array [concept]
-    seed : int
-
-    Returns
-    -------
-    within, across, p : float
-        NaN where all concepts are of one category, or no category has two.
+    `cosine`: float array [concept, concept]. `categories`: str array [concept]. Returns: NaN where all concepts are of
+    one category, or no category has two.
     """
     above = np.triu_indices(len(categories), 1)
     pairs = cosine[above]
@@ -250,10 +242,7 @@ def _texts(told: ConceptLibrary) -> list[str]:
 def summary_of(study: xr.Dataset) -> str:
     """Say how vectors lie to each other, what they change besides, and how images and sentences agree.
 
-    Parameters
-    ----------
-    study : Dataset
-        From :func:`atlas`.
+    `study`: from :func:`atlas`.
     """
     layer = study.attrs["headline_layer"]
     here = study.sel({LAYER: layer})

@@ -30,27 +30,17 @@ def baselines(
 ) -> xr.Dataset:
     """What words do in place of steering, and what a related concept's vector does in place of the concept's own.
 
-    Parameters
-    ----------
-    run : StudyRuns
-    vectors : Dataset
-        Of the concepts that are fit, at the scopes of ``tokens``.
-    tokens : sequence of str
-        Which are edited.
-    layer : int
-        Block that is edited.
-    strength : float
-        In residual norms. Where it is negative, images show the concept and the sentence denies it; else they lack it
-        and the sentence says that it is there.
+    `vectors`: of the concepts that are fit, at the scopes of ``tokens``.
+    `tokens`: which are edited.
+    `layer`: block that is edited.
+    `strength`: in residual norms. Where it is negative, images show the concept and the sentence denies it; else they
+        lack it and the sentence says that it is there.
 
-    Returns
-    -------
-    Dataset (concept), host memory, float64
-        ``told_named``: share of answers that name the concept after the sentence, with ``plain_named`` without it;
-        ``told_logprob``: change of the log-probability of its words by the sentence, in nats; NaN where the tokenizer
-        knows no sentence about it. ``related``: change of the same words by the vector of the next concept of its
-        category, in nats, with ``own``, that by its own; NaN where its category has no other. Attribute
-        ``baseline_cell``: where, in words.
+    Returns: ``told_named``: share of answers that name the concept after the sentence, with ``plain_named`` without it;
+    ``told_logprob``: change of the log-probability of its words by the sentence, in nats; NaN where the tokenizer knows
+    no sentence about it. ``related``: change of the same words by the vector of the next concept of its category, in
+    nats, with ``own``, that by its own; NaN where its category has no other. Attribute ``baseline_cell``: where, in
+    words.
     """
     library = _few(run.others)
     found = _told(run, library, denied=strength < 0)
@@ -62,10 +52,7 @@ def baselines(
 def baseline_lines(study: xr.Dataset) -> list[str]:
     """Say what the baselines show, one sentence each.
 
-    Parameters
-    ----------
-    study : Dataset
-        With the variables and the attribute of :func:`baselines`, by concept and perhaps others.
+    `study`: with the variables and the attribute of :func:`baselines`, by concept and perhaps others.
     """
     told = {name: study[name].where(study["told_named"].notnull()) for name in ("told_named", "plain_named")}
     unknown = study["told_named"].isnull()
@@ -98,12 +85,7 @@ def knows_the_words(model: ProbeModel, texts: Sequence[str]) -> bool:
 def told_sentence(model: ProbeModel, concept: Concept, *, denied: bool = False) -> str | None:
     """First sentence about a concept whose words the tokenizer knows; None if it knows none.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    concept : Concept
-    denied : bool
-        Whether the sentence says that the concept is not there.
+    `denied`: whether the sentence says that the concept is not there.
     """
     if model.tokenizer is None:
         return None

@@ -19,14 +19,7 @@ _NEIGHBOURS = 1e-4
 
 @dataclass(frozen=True)
 class BestCell:
-    """A cell of a grid and its score.
-
-    Attributes
-    ----------
-    layer : int
-    strength : float
-    score : float
-    """
+    """A cell of a grid and its score."""
 
     layer: int
     strength: float
@@ -37,18 +30,11 @@ class BestCell:
 class BestCells:
     """Best cells of a grid and what steering does on the images that they are reported on.
 
-    Attributes
-    ----------
-    cells : dict of str to BestCell
-        By concept; concepts without any finite score are left out.
-    reported : Dataset
-        Effect on the reported images: on ``named``, or the effect that the cells were chosen by.
-    kept : DataArray (concept, layer, strength) or None
-        Mean ``kept`` over the eligible reported images; None where it was not run, or an effect chose.
-    held_out : bool
-        Whether the cells were chosen on images of split ``"fit"`` and are reported on those of ``"held_out"``.
-    by_score : bool
-        Whether the score of the answers decided; else the largest effect did.
+    `cells`: by concept; concepts without any finite score are left out.
+    `reported`: effect on the reported images: on ``named``, or the effect that the cells were chosen by.
+    `kept`: mean ``kept`` over the eligible reported images; None where it was not run, or an effect chose.
+    `held_out`: whether the cells were chosen on images of split ``"fit"`` and are reported on those of ``"held_out"``.
+    `by_score`: whether the score of the answers decided; else the largest effect did.
     """
 
     cells: dict[str, BestCell]
@@ -78,16 +64,9 @@ def mean_over_eligible(grid: xr.Dataset, metric: str) -> xr.DataArray:
 def best_places(score: xr.DataArray) -> dict[str, BestCell]:
     """Choose the cell of each concept with the largest score.
 
-    Parameters
-    ----------
-    score : DataArray (concept, layer, strength)
-        From `mean_score`, or any other score of which more is better.
-
-    Returns
-    -------
-    dict of str to BestCell
-        Positive strengths only, where there are any. Of equal cells, the one whose neighbouring strengths score best.
-        Concepts without any finite score are left out.
+    `score`: from `mean_score`, or any other score of which more is better. Returns: positive strengths only, where
+    there are any. Of equal cells, the one whose neighbouring strengths score best. Concepts without any finite score
+    are left out.
     """
     score = score.transpose(CONCEPT, LAYER, STRENGTH).sortby(STRENGTH)
     if (score[STRENGTH] > 0).any():
@@ -117,12 +96,8 @@ def steadiest(values: np.ndarray) -> tuple[int, int]:
 def best_cells(data: xr.Dataset, effect: xr.Dataset) -> BestCells:
     """Choose the best cell of every concept and report it, on other images than it was chosen on where there are any.
 
-    Parameters
-    ----------
-    data : Dataset
-        The grid of a sweep, or an effect.
-    effect : Dataset
-        The effect whose ``difference`` decides where ``data`` lacks what a score is made of.
+    `data`: the grid of a sweep, or an effect. `effect`: the effect whose ``difference`` decides where ``data`` lacks
+    what a score is made of.
     """
     if not has_score(data) or not {CONTROL, DRAW, SAMPLE} <= set(data["named"].dims):
         return BestCells(best_places(effect["difference"]), effect, None, held_out=False, by_score=False)

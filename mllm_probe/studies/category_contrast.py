@@ -20,16 +20,10 @@ _LEAST_LEFT = 1e-9
 class Contrast:
     """Mean of one category of concepts minus that of another.
 
-    Attributes
-    ----------
-    difference : float
-        Of the means over concepts, without what the covariate explains.
-    low, high : float
-        95 % t interval over concepts (Welch); with a covariate, of its coefficient in the regression.
-    p : float
-        Two-sided, by permutation of the two categories' labels over their concepts.
-    n : tuple of int
-        Concepts of each that have a value.
+    `difference`: of the means over concepts, without what the covariate explains.
+    `low`, `high`: 95 % t interval over concepts (Welch); with a covariate, of its coefficient in the regression.
+    `p`: two-sided, by permutation of the two categories' labels over their concepts.
+    `n`: concepts of each that have a value.
     """
 
     difference: float
@@ -51,26 +45,14 @@ def contrast(
 ) -> Contrast:
     """Compare two categories.
 
-    Parameters
-    ----------
-    values : float array [concept]
-        NaN for a concept without a value, which does not count.
-    categories : str array [concept]
-    one, other : str
-        ``one`` minus ``other``.
-    covariate : float array [concept], optional
-        What the concepts differ in besides, such as the number of changed image tokens: the difference is then the
-        coefficient of the category in a linear regression on category and covariate.
-    permutations : int
-    seed : int
+    `values` (float array [concept]): NaN for a concept without a value, which does not count.
+    `categories`: str array [concept].
+    `one`, `other`: ``one`` minus ``other``.
+    `covariate` (float array [concept]): what the concepts differ in besides, such as the number of changed image
+        tokens: the difference is then the coefficient of the category in a linear regression on category and covariate.
 
-    Returns
-    -------
-    Contrast
-        NaN with fewer than two concepts on a side, or where a covariate tells the two categories apart by itself.
+    Returns: NaN with fewer than two concepts on a side, or where a covariate tells the two categories apart by itself.
 
-    Notes
-    -----
     With a covariate, the residuals of a regression on it alone are permuted (Freedman and Lane, 1983).
     """
     chosen = np.isfinite(values) & np.isin(categories, (one, other))

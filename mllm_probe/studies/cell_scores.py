@@ -20,24 +20,16 @@ CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
 class CellScores:
     """Scores of one metric, as float64, whatever the dimensions of its cells.
 
-    Attributes
-    ----------
-    cell : tuple of str
-        Dimensions of a cell.
-    own : ndarray [*cell, sample]
-        Of the concept's own rows; NaN where an image does not count.
-    draws : dict of str to ndarray [*cell, draw, sample]
-        Of the rows of each kind of control.
-    antithetic : frozenset of str
-        Kinds whose draws 2j and 2j + 1 are a direction and its opposite.
-    unsteered : ndarray, broadcasts to the shape of ``own``
-    intended : int array, broadcasts to the shape of a cell
-        Sign of an effect as the dose intends it; 0 where none is intended.
-    tested : bool
-        Whether the metric has a direction, so that effects are tested against controls.
-    scale : {"difference", "ratio", "share", "bounded"}
-    attrs : dict
-        ``long_name`` and ``units`` of the score.
+    `cell`: dimensions of a cell.
+    `own` (ndarray [*cell, sample]): of the concept's own rows; NaN where an image does not count.
+    `draws` (dict of str to ndarray [*cell, draw, sample]): of the rows of each kind of control.
+    `antithetic`: kinds whose draws 2j and 2j + 1 are a direction and its opposite.
+    `unsteered`: ndarray, broadcasts to the shape of own.
+    `intended` (int array, broadcasts to the shape of a cell): sign of an effect as the dose intends it; 0 where none is
+        intended.
+    `tested`: whether the metric has a direction, so that effects are tested against controls.
+    `scale`: {"difference", "ratio", "share", "bounded"}.
+    `attrs`: ``long_name`` and ``units`` of the score.
     """
 
     cell: tuple[str, ...]
@@ -61,17 +53,9 @@ class CellScores:
 def cell_scores(grid: xr.Dataset, metric: str) -> CellScores:
     """Scores of a metric, of images that count.
 
-    Parameters
-    ----------
-    grid : Dataset
-        From :func:`mllm_probe.sweep`, whole or still filling.
-    metric : str
-        One of its metrics, ``"off_target"``, or ``"score"`` where it holds answers.
-
-    Raises
-    ------
-    ValueError
-        If the grid has no such metric or no images, or was run without random controls.
+    `grid`: from :func:`mllm_probe.sweep`, whole or still filling. `metric`: one of its metrics, ``"off_target"``, or
+    ``"score"`` where it holds answers. Raises ValueError if the grid has no such metric or no images, or was run
+    without random controls.
     """
     _require(grid, metric)
     scores = _off_target(grid) if metric == schema.OFF_TARGET else _own(grid, metric)

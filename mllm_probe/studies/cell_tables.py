@@ -21,17 +21,10 @@ _OF_CONTROLS = ("control_mean", "p")
 def cell_table(effect: xr.Dataset) -> pd.DataFrame:
     """Cells of an effect that were run, beside their controls.
 
-    Parameters
-    ----------
-    effect : Dataset (concept, layer, strength[, scored_concept])
-        From :func:`mllm_probe.effect`.
-
-    Returns
-    -------
-    DataFrame
-        A row for each cell; cells that were not run, or whose controls were not, are left out. Columns are those
-        dimensions with their companions (``category``, ``relative_depth``), and the effect's variables; those by
-        control have a column for each kind, such as ``control_mean_random``.
+    `effect` (Dataset (concept, layer, strength[, scored_concept])): from :func:`mllm_probe.effect`. Returns a row for
+    each cell; cells that were not run, or whose controls were not, are left out. Columns are those dimensions with
+    their companions (``category``, ``relative_depth``), and the effect's variables; those by control have a column for
+    each kind, such as ``control_mean_random``.
     """
     cell = [dim for dim in (*CELL, SCORED_CONCEPT) if dim in effect.dims]
     effect = effect.drop_vars(WORDS, errors="ignore")
@@ -46,16 +39,9 @@ def cell_table(effect: xr.Dataset) -> pd.DataFrame:
 def best_cell_table(best: BestCells) -> pd.DataFrame:
     """The best cell of each concept, beside its controls.
 
-    Parameters
-    ----------
-    best : BestCells
-        From :func:`mllm_probe.studies.best_cell.best_cells`.
-
-    Returns
-    -------
-    DataFrame
-        As `cell_table` of the images that the cells are reported on, a row for each concept, with ``score``: what its
-        cell was chosen by; and ``kept`` where that was run. Concepts without a cell are left out.
+    `best`: from :func:`mllm_probe.studies.best_cell.best_cells`. Returns: as `cell_table` of the images that the cells
+    are reported on, a row for each concept, with ``score``: what its cell was chosen by; and ``kept`` where that was
+    run. Concepts without a cell are left out.
     """
     rows = cell_table(best.reported if best.kept is None else best.reported.assign(kept=best.kept))
     places = zip(rows[CONCEPT], rows[LAYER], rows[STRENGTH], strict=True)

@@ -14,15 +14,8 @@ from mllm_probe.studies.effect import LARGEST_P
 def clear_cells(effect: xr.Dataset) -> np.ndarray:
     """Cells that were run and pass in the grid, those of the largest effect first.
 
-    Parameters
-    ----------
-    effect : Dataset (concept, layer, strength)
-        From :func:`mllm_probe.effect`.
-
-    Returns
-    -------
-    ndarray of int [cells, 3]
-        Indices along concept, layer and strength.
+    `effect`: from :func:`mllm_probe.effect`. Returns ndarray of int [cells, 3]: indices along concept, layer and
+    strength.
     """
     dims = (CONCEPT, LAYER, STRENGTH)
     difference = effect["difference"].transpose(*dims).values
@@ -33,15 +26,8 @@ def clear_cells(effect: xr.Dataset) -> np.ndarray:
 def strongest_cell(effect: xr.Dataset) -> tuple[str, int, float]:
     """Concept, layer and strength of the largest effect, at positive strengths where there are any.
 
-    Parameters
-    ----------
-    effect : Dataset (concept, layer, strength)
-        From :func:`mllm_probe.effect`.
-
-    Returns
-    -------
-    tuple of (str, int, float)
-        Of the cells that pass in the grid where there are any; the first cell where none was run.
+    `effect`: from :func:`mllm_probe.effect`. Returns: of the cells that pass in the grid where there are any; the first
+    cell where none was run.
     """
     positive = effect[STRENGTH] > 0
     size = abs(effect["difference"]).where(positive | ~positive.any())
@@ -54,10 +40,7 @@ def strongest_cell(effect: xr.Dataset) -> tuple[str, int, float]:
 def verdict_caption(effect: xr.Dataset) -> str:
     """How many cells of an effect pass, and how many chance alone would let through, in a sentence for its figures.
 
-    Parameters
-    ----------
-    effect : Dataset (concept, layer, strength)
-        From :func:`mllm_probe.effect`, whole or one strength of it.
+    `effect`: from :func:`mllm_probe.effect`, whole or one strength of it.
     """
     if effect.attrs.get("average") == "median":
         return "medians have no test against controls"

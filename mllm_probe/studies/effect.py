@@ -89,22 +89,9 @@ def effect(
 def value_by_image(grid: xr.Dataset, metric: str = "logprob", *, against: str | None = None) -> xr.DataArray:
     """Steered minus unsteered score of every image: ``value`` of :func:`effect` before images are averaged.
 
-    Parameters
-    ----------
-    grid, metric
-        As for :func:`effect`; not ``"off_target"``.
-    against : str, optional
-        A kind of control, the mean of whose draws takes the place of the unsteered score.
-
-    Returns
-    -------
-    DataArray (concept, layer, strength, sample), host memory, float64
-        NaN where an image does not count; 0 where the difference is rounding. Ratios in doublings.
-
-    Raises
-    ------
-    ValueError
-        As :func:`effect`.
+    `grid`, `metric`: as for :func:`effect`; not ``"off_target"``. `against`: a kind of control, the mean of whose draws
+    takes the place of the unsteered score. Returns: NaN where an image does not count; 0 where the difference is
+    rounding. Ratios in doublings. Raises ValueError: as :func:`effect`.
     """
     if metric == schema.OFF_TARGET:
         raise ValueError("expected a score of the steered concept itself; 'off_target' scores every concept.")

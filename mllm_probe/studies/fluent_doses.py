@@ -15,19 +15,10 @@ LARGEST_RATIO = 2.0
 def perplexity_by_dose(grid: xr.Dataset, concept: str, layer: int) -> list[list[float]]:
     """Perplexity ratio of the answers at every strength that was run.
 
-    Parameters
-    ----------
-    grid : Dataset
-        From :func:`mllm_probe.sweep` with metric ``"perplexity"``, whole or still filling.
-    concept : str
-    layer : int
-
-    Returns
-    -------
-    list of [strength, ratio]
-        By strength; the ratio to the unsteered answer's, its geometric mean over images, since one broken answer has a
-        ratio of thousands. Strengths without any finite ratio are left out; empty where the grid lacks the concept,
-        layer or metric.
+    `grid`: from :func:`mllm_probe.sweep` with metric ``"perplexity"``, whole or still filling. Returns list of
+    [strength, ratio]: by strength; the ratio to the unsteered answer's, its geometric mean over images, since one
+    broken answer has a ratio of thousands. Strengths without any finite ratio are left out; empty where the grid lacks
+    the concept, layer or metric.
     """
     if PERPLEXITY not in grid or concept not in grid[CONCEPT].values or layer not in grid[LAYER].values:
         return []
@@ -43,10 +34,7 @@ def perplexity_by_dose(grid: xr.Dataset, concept: str, layer: int) -> list[list[
 def fluent_range(doses: list[list[float]]) -> tuple[float, float]:
     """Lowest and highest strength around 0 up to which every dose that was run stays below `LARGEST_RATIO`.
 
-    Parameters
-    ----------
-    doses : list of [strength, ratio]
-        From `perplexity_by_dose`.
+    `doses` (list of [strength, ratio]): from `perplexity_by_dose`.
     """
     low = high = 0.0
     for strength, ratio in sorted(doses, key=lambda pair: abs(pair[0])):

@@ -21,24 +21,12 @@ def spread_over_layers(effect: xr.Dataset, control: str | None = None) -> xr.Dat
     apart, and gives the effective number of layers. They are computed from means over images, so that measurement noise
     at weak layers raises the ratio.
 
-    Parameters
-    ----------
-    effect : Dataset (concept, layer, …)
-        From :func:`mllm_probe.effect`, at all strengths or one of them.
-    control : str, optional
-        The kind of control that the effect is a difference from; ``difference`` (random directions) without it.
-
-    Returns
-    -------
-    Dataset
-        float64: ``peak_layer`` (concept, …), the decoder block of the largest absolute effect, the first of equal
-        ones; ``participation_ratio`` (concept, …), in layers; ``mean_over_concepts`` (layer, …), in the effect's unit.
-        Cells that are not finite do not count; NaN where nothing is left, or every effect is 0.
-
-    Raises
-    ------
-    ValueError
-        If the dataset is no effect, or has no such control.
+    `effect`: from :func:`mllm_probe.effect`, at all strengths or one of them. `control`: the kind of control that the
+    effect is a difference from; ``difference`` (random directions) without it. Returns: float64: ``peak_layer``
+    (concept, …), the decoder block of the largest absolute effect, the first of equal ones; ``participation_ratio``
+    (concept, …), in layers; ``mean_over_concepts`` (layer, …), in the effect's unit. Cells that are not finite do not
+    count; NaN where nothing is left, or every effect is 0. Raises ValueError if the dataset is no effect, or has no
+    such control.
     """
     require(effect, "difference", dims=(CONCEPT, LAYER), what="the effect whose layers are summarised")
     values = effect["difference"] if control is None else _from(effect, control)
@@ -62,10 +50,7 @@ def spread_over_layers(effect: xr.Dataset, control: str | None = None) -> xr.Dat
 def participation_ratio(values: xr.DataArray) -> xr.DataArray:
     """Participation ratio over layers of a profile, of its values that have the sign of the largest, in layers.
 
-    Parameters
-    ----------
-    values : DataArray (…, layer)
-        NaN does not count.
+    `values`: NaN does not count.
     """
     filled = values.fillna(0.0)
     peak = filled.isel({LAYER: abs(filled).argmax(LAYER)}, drop=True)

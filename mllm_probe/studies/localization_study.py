@@ -311,10 +311,7 @@ def _pairs(categories: np.ndarray) -> list[tuple[str, str]]:
 def summary_of(study: xr.Dataset) -> str:
     """Say what a localization study shows, and what cannot be concluded from it.
 
-    Parameters
-    ----------
-    study : Dataset
-        From :func:`localization`.
+    `study`: from :func:`localization`.
     """
     categories = study[CATEGORY].values.astype(str)
     counts = {name: int((categories == name).sum()) for name in dict.fromkeys(categories)}
@@ -343,12 +340,7 @@ def _category_line(some: xr.Dataset, name: str) -> str:
 def why_unknown(some: xr.Dataset, measure: str) -> str:
     """Why concepts of a localization study have no number of blocks by a measure, in words.
 
-    Parameters
-    ----------
-    some : Dataset
-        From :func:`localization`, of one concept or more.
-    measure : str
-        One of `MEASURES`.
+    `some`: from :func:`localization`, of one concept or more. `measure`: one of `MEASURES`.
     """
     here = some.sel({MEASURE: measure})
     unknown = ~np.isfinite(here["effective_layers"].values)

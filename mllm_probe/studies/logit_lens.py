@@ -17,20 +17,8 @@ def lens_gap(
 ) -> xr.DataArray:
     """Log-probability of each concept's words that the logit lens reads, on images with it minus images without.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    library : ConceptLibrary
-    prompt : str, optional
-    progress : bool
+    Returns: in nats, at the last prompt token.
 
-    Returns
-    -------
-    DataArray (concept, layer), host memory, float64
-        In nats, at the last prompt token.
-
-    References
-    ----------
     nostalgebraist, "interpreting GPT: the logit lens" (2020): the final norm and the head applied to every layer.
     """
     directions = {name: np.ones(model.hidden_size, np.float32) for name in library}

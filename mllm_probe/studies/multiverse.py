@@ -34,16 +34,10 @@ AGREEING = 0.8
 class Multiverse:
     """Ways in which one question is asked, and the one that is the headline.
 
-    Attributes
-    ----------
-    question : str
-        What a positive verdict means.
-    units : str
-        Of the verdicts.
-    aspects : mapping of str to tuple
-        What the ways differ in, each with its values; every combination is one way.
-    headline : mapping of str to value
-        One value of each aspect.
+    `question`: what a positive verdict means.
+    `units`: of the verdicts.
+    `aspects`: what the ways differ in, each with its values; every combination is one way.
+    `headline`: one value of each aspect.
     """
 
     question: str
@@ -139,17 +133,9 @@ RELIABILITY = Multiverse(
 def asked(multiverse: Multiverse, verdict: Callable[..., float]) -> xr.Dataset:
     """Ask a question in every way.
 
-    Parameters
-    ----------
-    multiverse : Multiverse
-    verdict : callable
-        Takes the values of the aspects by name and returns a number; NaN where it cannot be computed.
-
-    Returns
-    -------
-    Dataset
-        ``verdict`` (specification), float64, and ``setting`` (specification, aspect), the values as text. Attribute
-        ``headline``: place of the headline.
+    `verdict`: takes the values of the aspects by name and returns a number; NaN where it cannot be computed. Returns:
+    ``verdict`` (specification), float64, and ``setting`` (specification, aspect), the values as text. Attribute
+    ``headline``: place of the headline.
     """
     ways = multiverse.ways()
     values = np.array([verdict(**way) for way in ways], np.float64)
@@ -170,10 +156,7 @@ def in_half(count: int, half: str) -> np.ndarray:
 def agreement(study: xr.Dataset) -> tuple[int, int, int]:
     """How many ways are positive, how many negative, and how many there are.
 
-    Parameters
-    ----------
-    study : Dataset
-        With ``verdict``.
+    `study`: with ``verdict``.
     """
     values = study["verdict"].values
     return int((values > 0).sum()), int((values < 0).sum()), len(values)
@@ -182,11 +165,8 @@ def agreement(study: xr.Dataset) -> tuple[int, int, int]:
 def concluded(study: xr.Dataset) -> int:
     """Sign of a finding: most ways have it, and the headline with a p that holds, over enough concepts; 0 for none.
 
-    Parameters
-    ----------
-    study : Dataset
-        With ``verdict`` and attributes ``headline``, ``headline_p`` and ``n_concepts`` or, where the question compares
-        categories, ``n_compared``, concepts of the smallest of them.
+    `study`: with ``verdict`` and attributes ``headline``, ``headline_p`` and ``n_concepts`` or, where the question
+    compares categories, ``n_compared``, concepts of the smallest of them.
     """
     more, less, total = agreement(study)
     headline = np.sign(study["verdict"].values[study.attrs["headline"]])
@@ -198,11 +178,8 @@ def concluded(study: xr.Dataset) -> int:
 def counted(study: xr.Dataset) -> str:
     """Say how many ways agree, and whether that makes a finding.
 
-    Parameters
-    ----------
-    study : Dataset
-        With ``verdict`` and attributes ``headline`` and ``headline_p``, which is by permutation of what the question
-        compares.
+    `study`: with ``verdict`` and attributes ``headline`` and ``headline_p``, which is by permutation of what the
+    question compares.
     """
     more, less, total = agreement(study)
     about, p = study["verdict"].attrs, float(study.attrs["headline_p"])

@@ -43,20 +43,9 @@ def multiverse_grids(
 ) -> dict[str, xr.Dataset]:
     """Run what the multiverses of localization and scaling need, once for both.
 
-    Parameters
-    ----------
-    model, library, vectors, grids, prompt, seed, store, progress
-        As for :func:`mllm_probe.studies.localization`.
-
-    Returns
-    -------
-    dict of str to Dataset
-        For ``grids=`` of these studies; empty if the model tells fewer than two concepts of a category apart.
-
-    Raises
-    ------
-    ValueError
-        As the studies.
+    `model`, `library`, `vectors`, `grids`, `prompt`, `seed`, `store`, `progress`: as for
+    :func:`mllm_probe.studies.localization`. Returns: for ``grids=`` of these studies; empty if the model tells fewer
+    than two concepts of a category apart. Raises ValueError: as the studies.
     """
     run = StudyRuns(
         "multiverse", GRIDS, model, library, vectors=vectors, grids=grids, prompt=prompt, seed=seed, store=store,
@@ -98,21 +87,10 @@ def contrast_in_every_way(
 ) -> xr.Dataset:
     """Ask for abstract minus entity in every way.
 
-    Parameters
-    ----------
-    multiverse : Multiverse
-    grids : mapping of str to Dataset
-        From :func:`every_way`; without any, nothing can be computed in any way.
-    by_concept : callable
-        Takes the values of the aspects by name and returns a number for each concept (concept), with its category.
-    seed : int
-        Of the permutations.
-
-    Returns
-    -------
-    Dataset
-        As from :func:`mllm_probe.studies.multiverse.asked`; attributes ``headline``, ``headline_p``, by permutation of
-        the categories over concepts, and ``n_compared``, concepts of the smaller category.
+    `grids`: from :func:`every_way`; without any, nothing can be computed in any way. `by_concept`: takes the values of
+    the aspects by name and returns a number for each concept (concept), with its category. `seed`: of the permutations.
+    Returns: as from :func:`mllm_probe.studies.multiverse.asked`; attributes ``headline``, ``headline_p``, by
+    permutation of the categories over concepts, and ``n_compared``, concepts of the smaller category.
     """
 
     def values(**way: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -137,16 +115,8 @@ def contrast_in_every_way(
 def halves_of(grids: Mapping[str, xr.Dataset]) -> Halves:
     """How effects are read on half of the images; each score of a grid is made once, for all ways that it is part of.
 
-    Parameters
-    ----------
-    grids : mapping of str to Dataset
-        From :func:`every_way`.
-
-    Returns
-    -------
-    callable
-        ``halves(half, scope=, unit=, metric=, control=, strength=)``, the values of the multiverse's aspects by their
-        names, gives the effect against one kind of control (concept, layer, sample).
+    `grids`: from :func:`every_way`. Returns: ``halves(half, scope=, unit=, metric=, control=, strength=)``, the values
+    of the multiverse's aspects by their names, gives the effect against one kind of control (concept, layer, sample).
     """
 
     @cache

@@ -16,17 +16,8 @@ def has_off_target(grid: xr.Dataset) -> bool:
 def off_target_at(grid: xr.Dataset, layer: int, strength: float) -> xr.Dataset | None:
     """Effect of steering with each concept on the score of every concept, at one layer and strength.
 
-    Parameters
-    ----------
-    grid : Dataset
-        From :func:`mllm_probe.sweep` with metric ``"off_target"``.
-    layer : int
-    strength : float
-
-    Returns
-    -------
-    Dataset (concept, scored_concept) or None
-        As from :func:`mllm_probe.effect`, whose errors apply; None where the grid lacks the layer or strength.
+    `grid`: from :func:`mllm_probe.sweep` with metric ``"off_target"``. Returns: as from :func:`mllm_probe.effect`,
+    whose errors apply; None where the grid lacks the layer or strength.
     """
     if layer not in grid[LAYER].values or strength not in grid[STRENGTH].values:
         return None

@@ -14,20 +14,9 @@ AVERAGE_LABELS = {"mean": "mean over images", "median": "median over images", "s
 def summarised(grid: xr.Dataset, metric: str, average: str = "mean", sample: int = 0) -> xr.Dataset:
     """Effect of a grid, over its pictures or on one of them.
 
-    Parameters
-    ----------
-    grid : Dataset
-        From `mllm_probe.sweep`, whole or still filling.
-    metric : str
-    average : {"mean", "median", "single"}
-    sample : int
-        Which picture, for ``"single"``.
-
-    Returns
-    -------
-    Dataset
-        As from `mllm_probe.effect`. One picture has no interval over pictures: there, ``clear_of_controls`` says that
-        its score lies beyond the interval of the draws of every kind of control.
+    `grid`: from `mllm_probe.sweep`, whole or still filling. `average`: {"mean", "median", "single"}. `sample`: which
+    picture, for ``"single"``. Returns: as from `mllm_probe.effect`. One picture has no interval over pictures: there,
+    ``clear_of_controls`` says that its score lies beyond the interval of the draws of every kind of control.
     """
     if average != "single":
         return effect_of(grid, metric, average=average)

@@ -43,15 +43,8 @@ _EPSILON, _NORM_WEIGHT = 2.0**30, 2.0**15
 class Move:
     """What one block does with one signal: every token gets the mean of the signal over its past along a direction.
 
-    Attributes
-    ----------
-    block : int
-    signal : int
-        Number of the signal that is read.
-    to : ndarray [width]
-        Unit vector that is written.
-    gain : float
-        The last prompt token gets ``gain`` times the signal's mean over the image tokens.
+    `signal`: number of the signal that is read. `to` (ndarray [width]): unit vector that is written. `gain`: the last
+    prompt token gets ``gain`` times the signal's mean over the image tokens.
     """
 
     block: int
@@ -80,10 +73,7 @@ def image_side(signals: int) -> int:
 def patterns(signals: int) -> np.ndarray:
     """Orthogonal patterns of a patch, one for each signal, that leave its mean colour alone.
 
-    Returns
-    -------
-    ndarray of float64 [signals, side, side, 3]
-        In -1, 0 and 1; of the pixels of `patch_side`.
+    Returns ndarray of float64 [signals, side, side, 3]: in -1, 0 and 1; of the pixels of `patch_side`.
     """
     side = patch_side(signals)
     spatial = hadamard(side**2)[1:].reshape(-1, side, side)
@@ -101,16 +91,8 @@ def level(signals: int) -> int:
 def image(strengths: np.ndarray, noise: np.ndarray | float) -> np.ndarray:
     """An image that brings signals of given strengths.
 
-    Parameters
-    ----------
-    strengths : ndarray of float [signals]
-    noise : ndarray of float [side, side, 3] or float
-        Added to the pixels, in 8-bit levels.
-
-    Returns
-    -------
-    ndarray of uint8 [side, side, 3]
-        Of the pixels of `image_side`.
+    `strengths`: ndarray of float [signals]. `noise` (ndarray of float [side, side, 3] or float): added to the pixels,
+    in 8-bit levels. Returns ndarray of uint8 [side, side, 3]: of the pixels of `image_side`.
     """
     patch = level(len(strengths)) * np.tensordot(strengths, patterns(len(strengths)), 1)
     pixels = _MIDDLE + np.tile(patch, (PATCHES, PATCHES, 1)) + noise
@@ -134,22 +116,14 @@ def planted_llava(
     Attention is uniform over all tokens up to and including a token's own (queries and keys are 0) and MLPs are 0, so
     that the stream is a linear function of the signals. Each signal is a pattern of the patches' pixels.
 
-    Parameters
-    ----------
-    layers : int
-        Decoder blocks.
-    signals : ndarray [signals, width]
-        Directions, of any angles, along which the signals arrive at the image tokens.
-    moves : iterable of Move
-    heads : mapping of str to ndarray [width]
-        Answer words and the direction that each one's logit is read from.
-    turn, end : ndarray [width]
-        Unit vectors, orthogonal to all others: part of the embeddings of the prompt's words and of the answers'. The
-        first is answered with ``nothing``, the second with the end of the answer.
-    embeddings : ndarray [rest, width]
-        Orthonormal vectors, orthogonal to all others, for what else the embeddings hold.
-    confidence : float
-        Logit of ``nothing``; the end of the answer has eight times as much.
+    `layers`: decoder blocks.
+    `signals` (ndarray [signals, width]): directions, of any angles, along which the signals arrive at the image tokens.
+    `heads` (mapping of str to ndarray [width]): answer words and the direction that each one's logit is read from.
+    `turn`, `end` (ndarray [width]): unit vectors, orthogonal to all others: part of the embeddings of the prompt's
+        words and of the answers'. The first is answered with ``nothing``, the second with the end of the answer.
+    `embeddings` (ndarray [rest, width]): orthonormal vectors, orthogonal to all others, for what else the embeddings
+        hold.
+    `confidence`: logit of ``nothing``; the end of the answer has eight times as much.
     """
     width = signals.shape[1]
     hf = LlavaForConditionalGeneration(_config(layers, width, len(signals), len(_words(heads)))).eval().float()

@@ -33,18 +33,9 @@ _BY_CONTROL = ("control_reaches", "control_may_reach", "reached_alone")
 def reasons(effect: xr.Dataset, against: str = "random") -> xr.Dataset:
     """The reason of every cell.
 
-    Parameters
-    ----------
-    effect : Dataset (concept, layer, strength)
-        From `mllm_probe.effect` or `mllm_probe.studies.one_picture.summarised`.
-    against : str
-        The kind of control whose difference and interval are shown with the reason.
-
-    Returns
-    -------
-    Dataset (concept, layer, strength)
-        ``reason``: place in `REASONS`, NaN where nothing was run. ``reached_by``: place along ``control`` of the kind
-        that reaches as far; NaN for the other reasons.
+    `effect`: from `mllm_probe.effect` or `mllm_probe.studies.one_picture.summarised`. `against`: the kind of control
+    whose difference and interval are shown with the reason. Returns: ``reason``: place in `REASONS`, NaN where nothing
+    was run. ``reached_by``: place along ``control`` of the kind that reaches as far; NaN for the other reasons.
     """
     difference, low, high = _shown(effect, against)
     single = effect.attrs.get("average") == "single"

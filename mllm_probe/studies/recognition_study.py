@@ -141,21 +141,8 @@ def _of_relations(library: ConceptLibrary, questions: RelationQuestions) -> Conc
 def posing(library: ConceptLibrary, questions: RelationQuestions, each: int) -> list[Picture]:
     """Images that pose the problem, equally many of every relation.
 
-    Parameters
-    ----------
-    library : ConceptLibrary
-    questions : RelationQuestions
-    each : int
-        Images of every relation, or as many as the rarest has.
-
-    Returns
-    -------
-    list of Picture
-
-    Raises
-    ------
-    ValueError
-        If a relation of the library has none.
+    `each`: images of every relation, or as many as the rarest has. Raises ValueError if a relation of the library has
+    none.
     """
     by: dict[str, list[Picture]] = {name: [] for name in library}
     for picture in library.pictures:
@@ -295,10 +282,7 @@ def _verdict(
 def summary_of(study: xr.Dataset) -> str:
     """Say whether a relation that is recognised is used, and what cannot be concluded.
 
-    Parameters
-    ----------
-    study : Dataset
-        From :func:`recognition_vs_reasoning`.
+    `study`: from :func:`recognition_vs_reasoning`.
     """
     accuracy = ", ".join(
         f"{question} {float(one['accuracy']):.2f} [{float(one['accuracy_low']):.2f}, {float(one['accuracy_high']):.2f}]"

@@ -63,18 +63,11 @@ _OTHERS = 8
 class Recommended:
     """Where to steer with a concept.
 
-    Attributes
-    ----------
-    scope : str
-        Names of tokens joined by ``+``.
-    layer : int
-    strength : float
-        In residual norms.
-    score, low, high : float
-        On images that the vectors were not made with: mean score of the answers, and the 95 % interval of what it is
-        above that of random directions. NaN with too few images.
-    n : int
-        Images that count.
+    `scope`: names of tokens joined by ``+``.
+    `strength`: in residual norms.
+    `score`, `low`, `high`: on images that the vectors were not made with: mean score of the answers, and the 95 %
+        interval of what it is above that of random directions. NaN with too few images.
+    `n`: images that count.
     """
 
     scope: str
@@ -94,12 +87,7 @@ class Recommended:
 class Recommendation(Mapping[str, Steering]):
     """A steering for every concept that can be steered; made by `recommend`.
 
-    Attributes
-    ----------
-    table : Dataset (concept)
-        See `recommend`.
-    without : tuple of str
-        Concepts that no cell made the answers name: they have no steering.
+    `table`: see `recommend`. `without`: concepts that no cell made the answers name: they have no steering.
     """
 
     def __init__(self, vectors: xr.Dataset, table: xr.Dataset, without: Sequence[str]) -> None:

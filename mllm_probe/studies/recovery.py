@@ -80,18 +80,8 @@ def moved_and_gap(
 ) -> tuple[xr.DataArray, xr.DataArray, float]:
     """What a recovered share is made of: patched − base, source − base, and how large the latter has to be.
 
-    Parameters
-    ----------
-    grid, metric, minimum_gap
-        As for :func:`recovered`.
-
-    Returns
-    -------
-    moved : DataArray (concept, layer, group, direction, control, sample)
-    gap : DataArray (concept, direction, sample)
-        Both positive where the score goes the way that the patch is meant to move it.
-    least : float
-        Pairs with a smaller gap do not count.
+    `grid`, `metric`, `minimum_gap`: as for :func:`recovered`. Returns `gap`: both positive where the score goes the way
+    that the patch is meant to move it. Returns `least`: pairs with a smaller gap do not count.
     """
     names = (metric, f"{metric}_base", f"{metric}_source")
     schema.require(grid, *names, dims=(schema.CONCEPT, schema.GROUP, schema.DIRECTION), what="the grid of mp.patch")

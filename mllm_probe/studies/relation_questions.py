@@ -73,10 +73,7 @@ def drawn_relations() -> RelationQuestions:
 def scene_of(picture: Picture) -> Scene:
     """Return the scene of a drawn image.
 
-    Raises
-    ------
-    ValueError
-        If it is no drawing of a scene.
+    Raises ValueError if it is no drawing of a scene.
     """
     source = picture.source
     if isinstance(source, Drawing) and isinstance(source.scene, Scene):

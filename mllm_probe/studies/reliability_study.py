@@ -151,16 +151,7 @@ def _in_every_way(run: StudyRuns, result: xr.Dataset) -> xr.Dataset:
 def rank_permutation_p(one: np.ndarray, other: np.ndarray, *, permutations: int = 9999, seed: int = 0) -> float:
     """Two-sided p of Spearman's ρ of 0, by permutation.
 
-    Parameters
-    ----------
-    one, other : float array [concept]
-        Pairs with NaN do not count.
-    permutations, seed : int
-
-    Returns
-    -------
-    float
-        NaN where ρ is.
+    `one`, `other` (float array [concept]): pairs with NaN do not count. Returns: NaN where ρ is.
     """
     known = np.isfinite(one) & np.isfinite(other)
     ranks = [stats.rankdata(side[known]) for side in (one, other)]
@@ -174,16 +165,8 @@ def rank_permutation_p(one: np.ndarray, other: np.ndarray, *, permutations: int 
 def slope_over_doses(scores: xr.DataArray, unsteered: xr.DataArray) -> xr.DataArray:
     """Slope of the straight line through a score at several doses, by least squares.
 
-    Parameters
-    ----------
-    scores : DataArray (…, strength, …)
-    unsteered : DataArray
-        The score at dose 0; dimensions of ``scores`` without the dose.
-
-    Returns
-    -------
-    DataArray, float64
-        Without dimension strength; NaN where a score is missing.
+    `unsteered`: the score at dose 0; dimensions of ``scores`` without the dose. Returns: without dimension strength;
+    NaN where a score is missing.
     """
     at_zero = xr.zeros_like(scores.isel({STRENGTH: [0]})).assign_coords({STRENGTH: [0.0]}) + unsteered
     whole = xr.concat([scores, at_zero], STRENGTH, coords="minimal", compat="override", join="override")
@@ -270,18 +253,9 @@ def _foretold(here: xr.Dataset) -> xr.Dataset:
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
     """Spearman's ρ with its 95 % interval by Fisher's transformation.
 
-    Parameters
-    ----------
-    one, other : float array [n]
-        Pairs with a NaN do not count.
+    `one`, `other` (float array [n]): pairs with a NaN do not count. Returns: NaN with fewer than four pairs, or where
+    one side does not vary.
 
-    Returns
-    -------
-    rho, low, high : float
-        NaN with fewer than four pairs, or where one side does not vary.
-
-    References
-    ----------
     Bonett and Wright, Psychometrika 65 (2000): variance (1 + ρ²/2) / (n − 3).
     """
     known = np.isfinite(one) & np.isfinite(other)
@@ -344,10 +318,7 @@ def _styles_line(study: xr.Dataset) -> str:
 def summary_of(study: xr.Dataset) -> str:
     """Say how reliable steering is, what foretells it, and what cannot be concluded.
 
-    Parameters
-    ----------
-    study : Dataset
-        From :func:`reliability`.
+    `study`: from :func:`reliability`.
     """
     layer = study.attrs["headline_layer"]
     here = study.sel({LAYER: layer})

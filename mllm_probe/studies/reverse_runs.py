@@ -99,20 +99,9 @@ def shown_images(run: StudyRuns) -> ConceptLibrary:
 def reverse_grid(run: StudyRuns, place: str, name: str, probes: xr.Dataset) -> xr.Dataset:
     """One of the sweeps, read inside.
 
-    Parameters
-    ----------
-    run : StudyRuns
-    place : str
-        Tokens that are edited, of ``PLACES``.
-    name : str
-        Of ``RUNS``.
-    probes : Dataset
-        Vectors of method ``"probe"`` at the last prompt token.
-
-    Returns
-    -------
-    Dataset (concept, layer, strength, control, draw, sample[, read_layer]), host memory
-        A grid whose ``sample`` counts the images of each concept, with what `Reading` gives in place of activations.
+    `place`: tokens that are edited, of ``PLACES``. `name`: of ``RUNS``. `probes`: vectors of method ``"probe"`` at the
+    last prompt token. Returns Dataset (concept, layer, strength, control, draw, sample[, read_layer]), host memory: a
+    grid whose ``sample`` counts the images of each concept, with what `Reading` gives in place of activations.
     """
 
     def made(store: Path | None) -> xr.Dataset:
@@ -163,25 +152,16 @@ def read_inside(
 ) -> xr.Dataset:
     """Put what is along directions in the place of the recorded activations, and number the images of each concept.
 
-    Parameters
-    ----------
-    grid : Dataset
-        Of a sweep that recorded activations and the logit lens at the last prompt token.
-    vectors, probes : Dataset
-        Of the grid's concepts at the last prompt token; by method ``"probe"``.
-    library : ConceptLibrary
-        Whose images were run.
-    seed : int
-        Of the sweep.
+    `grid`: of a sweep that recorded activations and the logit lens at the last prompt token.
+    `vectors`, `probes`: of the grid's concepts at the last prompt token; by method ``"probe"``.
+    `library`: whose images were run.
+    `seed`: of the sweep.
 
-    Returns
-    -------
-    Dataset
-        ``change``, along the direction of a row's own edit; ``change_at_block``, along that direction as it is at the
-        block that is read; ``spread`` (concept, layer, read_layer) and ``spread_at_block`` (concept, read_layer),
-        standard deviations of the unsteered images along the concept's; ``norm``, length over the unsteered one;
-        ``probe`` and ``probe_unsteered``, decision value of the probe from the mean of its negatives, in standard
-        deviations of the unsteered images.
+    Returns: ``change``, along the direction of a row's own edit; ``change_at_block``, along that direction as it is at
+    the block that is read; ``spread`` (concept, layer, read_layer) and ``spread_at_block`` (concept, read_layer),
+    standard deviations of the unsteered images along the concept's; ``norm``, length over the unsteered one; ``probe``
+    and ``probe_unsteered``, decision value of the probe from the mean of its negatives, in standard deviations of the
+    unsteered images.
     """
     told, before = (
         _on_host(grid[name].isel({TOKEN: 0}, drop=True)) for name in (_ACTIVATION, f"{_ACTIVATION}_unsteered")
@@ -204,15 +184,7 @@ def read_inside(
 class Reading:
     """Directions along which the rows of one concept are read at the last prompt token.
 
-    Parameters
-    ----------
-    vectors : Dataset (concept, …)
-        Of one concept.
-    probe : Dataset
-        Of the concept.
-    grid : Dataset
-        Whose controls, layers and read layers these are.
-    seed : int
+    `vectors`: of one concept. `probe`: of the concept. `grid`: whose controls, layers and read layers these are.
     """
 
     def __init__(self, vectors: xr.Dataset, probe: xr.Dataset, grid: xr.Dataset, seed: int) -> None:
@@ -250,21 +222,12 @@ def edited_directions(
 ) -> xr.DataArray:
     """Unit vector of every row's edit as it is read at the last prompt token.
 
-    Parameters
-    ----------
-    grid : Dataset
-        Of a sweep.
-    vectors : Dataset
-        Those it was run with, at the last prompt token.
-    seed : int
-        Of the sweep.
-    layers : sequence of int, optional
-        Where the vectors are taken; the grid's edited layers by default.
+    `grid`: of a sweep.
+    `vectors`: those it was run with, at the last prompt token.
+    `seed`: of the sweep.
+    `layers`: where the vectors are taken; the grid's edited layers by default.
 
-    Returns
-    -------
-    DataArray (concept, layer, control, draw, hidden), float64
-        NaN where there is no row.
+    Returns: NaN where there is no row.
     """
     chosen = [int(layer) for layer in grid[LAYER].values] if layers is None else list(layers)
     kinds, names = grid[CONTROL].values.tolist(), vectors[CONCEPT].values.tolist()

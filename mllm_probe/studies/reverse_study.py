@@ -234,10 +234,7 @@ def _surges(result: xr.Dataset, seed: int) -> xr.Dataset:
 def summary_of(study: xr.Dataset) -> str:
     """Say what a study of reverse steering shows, and what cannot be concluded from it.
 
-    Parameters
-    ----------
-    study : Dataset
-        From :func:`reverse_steering`.
+    `study`: from :func:`reverse_steering`.
     """
     lines = [f"{study.attrs['n_concepts']} concepts that the model tells apart, on images that show them."]
     for place in PLACES:
@@ -261,10 +258,7 @@ def _blocked(some: xr.Dataset, place: str, edit: str) -> str:
 def surging(study: xr.Dataset) -> xr.DataArray:
     """Where there is a surge by the definition, bool (scope, edit_kind, layer).
 
-    Parameters
-    ----------
-    study : Dataset
-        From :func:`reverse_steering`.
+    `study`: from :func:`reverse_steering`.
     """
     return (study["surge"] > study.attrs["surge_above"]) & (study["surge_low"] > 1)
 

@@ -149,22 +149,10 @@ def scaling_grids(
 ) -> dict[str, xr.Dataset]:
     """Run what :func:`scaling` needs of one model, so that models can be run side by side or on other machines.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    library, vectors, grids, prompt, seed, store, progress
-        As for :func:`scaling`, of this model alone; with its ``store``, it finds them there.
-
-    Returns
-    -------
-    dict of str to Dataset
-        For ``grids={model.name: …}`` of :func:`scaling`, without those of
-        :func:`mllm_probe.studies.multiverse_grids`; empty if the model tells no concept apart.
-
-    Raises
-    ------
-    ValueError
-        As the studies.
+    `library`, `vectors`, `grids`, `prompt`, `seed`, `store`, `progress`: as for :func:`scaling`, of this model alone;
+    with its ``store``, it finds them there. Returns: for ``grids={model.name: …}`` of :func:`scaling`, without those of
+    :func:`mllm_probe.studies.multiverse_grids`; empty if the model tells no concept apart. Raises ValueError: as the
+    studies.
     """
     run = _rung(
         model, library, vectors=vectors, grids=grids, prompt=prompt, seed=seed, store=store, progress=progress
@@ -234,16 +222,8 @@ def relative_depth_of(layer: xr.DataArray, blocks: int) -> xr.DataArray:
 def best_held_out(grid: xr.Dataset, metric: str = _METRIC) -> xr.Dataset:
     """Effect at the best layer and strength, chosen on one half of the images and measured on the other, both ways.
 
-    Parameters
-    ----------
-    grid : Dataset
-        Of a sweep with random controls.
-    metric : str
-
-    Returns
-    -------
-    Dataset (concept), float64
-        ``best`` and ``best_random``, means of the two ways; ``best_layer`` and ``best_strength``, of all images.
+    `grid`: of a sweep with random controls. Returns: ``best`` and ``best_random``, means of the two ways;
+    ``best_layer`` and ``best_strength``, of all images.
     """
     values = value_by_image(grid, metric).transpose(CONCEPT, LAYER, STRENGTH, SAMPLE)
     controls = effect(grid, metric)["control_mean"].sel({CONTROL: "random"}, drop=True)
@@ -338,10 +318,7 @@ def _differences(result: xr.Dataset, seed: int) -> xr.Dataset:
 def summary_of(study: xr.Dataset) -> str:
     """Say which trends there are over a ladder, which survive equal doses, and on how many models they rest.
 
-    Parameters
-    ----------
-    study : Dataset
-        From :func:`scaling`.
+    `study`: from :func:`scaling`.
     """
     rungs = ", ".join(
         f"{name} ({int(blocks)} blocks, {parameters / 1e6:.1f} M)"

@@ -25,20 +25,10 @@ _ORIGIN = "concepts"
 class StudyRuns:
     """One run of a study: its subject, and what it runs or was given.
 
-    Parameters
-    ----------
-    study : str
-        Its name.
-    known : sequence of str
-        Names under which it takes grids.
-    model, library, vectors, grids, prompt, seed, store, progress
-        As every study takes them: see :func:`mllm_probe.studies.localization`.
-
-    Raises
-    ------
-    ValueError
-        If an argument is of another type, vectors or grids are of another model, a grid has a name that the study does
-        not know, or there is no library for the model.
+    `study`: its name. `known`: names under which it takes grids. `model`, `library`, `vectors`, `grids`, `prompt`,
+    `seed`, `store`, `progress`: as every study takes them: see :func:`mllm_probe.studies.localization`. Raises
+    ValueError if an argument is of another type, vectors or grids are of another model, a grid has a name that the
+    study does not know, or there is no library for the model.
     """
 
     def __init__(

@@ -25,13 +25,8 @@ CHECKED_PAIRS = 12
 class Subject:
     """A model and the concepts of a library that are fit to be studied in it.
 
-    Attributes
-    ----------
-    model : ProbeModel
-    seen : Dataset (concept)
-        From :func:`mllm_probe.check`, of all concepts.
-    fitted, others : ConceptLibrary or None
-        Images that vectors are made with, and other images, of the concepts that are fit; None if there are none.
+    `seen`: from :func:`mllm_probe.check`, of all concepts. `fitted`, `others`: images that vectors are made with, and
+    other images, of the concepts that are fit; None if there are none.
     """
 
     model: ProbeModel
@@ -57,26 +52,13 @@ def subject_of(
 ) -> Subject:
     """Find out which concepts of a library are fit to be studied, and divide their images.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    library : ConceptLibrary or None
-        That of a bundled model without one.
-    vectors : Dataset, optional
-        Vectors that are there already: concepts without one are left out, and their images are the fitted ones.
-    prompt : str, optional
-    seed : int
-        Of the split.
-    store : Path, optional
-        Folder where it is kept which concepts are fit, so that it is found out once.
-    progress : bool
+    `library`: that of a bundled model without one.
+    `vectors`: vectors that are there already: concepts without one are left out, and their images are the fitted ones.
+    `seed`: of the split.
+    `store`: folder where it is kept which concepts are fit, so that it is found out once.
 
-    Raises
-    ------
-    TypeError
-        If it is no concept library.
-    ValueError
-        If the model is not bundled and no library is given, or the library has no images besides those of the vectors.
+    Raises TypeError if it is no concept library. Raises ValueError if the model is not bundled and no library is given,
+    or the library has no images besides those of the vectors.
     """
     library = library_of(model, library)
     if vectors is not None:
@@ -129,12 +111,8 @@ def library_of(model: ProbeModel, library: ConceptLibrary | None) -> ConceptLibr
 def require_held_out(library: ConceptLibrary, vectors: xr.Dataset) -> None:
     """Raise a ValueError if images of split ``"held_out"`` are among those that vectors were made with.
 
-    Parameters
-    ----------
-    library : ConceptLibrary
-        From ``library.split()`` or ``library.with_split()``.
-    vectors : Dataset
-        Those that do not remember their images are not checked.
+    `library`: from ``library.split()`` or ``library.with_split()``. `vectors`: those that do not remember their images
+    are not checked.
     """
     used = set(vectors[FIT_IMAGE].values.tolist()) if FIT_IMAGE in vectors.coords else set()
     held_out = {picture.id for picture in library.pictures if picture.split == "held_out"}
@@ -151,18 +129,8 @@ def fitted_and_others(
 ) -> tuple[ConceptLibrary, ConceptLibrary]:
     """Divide a library into the images that vectors were made with, and the others.
 
-    Parameters
-    ----------
-    library : ConceptLibrary
-    vectors : Dataset, optional
-        Without, or where they remember none of the library's images, it is split in halves.
-    seed : int
-        Of the split.
-
-    Raises
-    ------
-    ValueError
-        If all images made the vectors.
+    `vectors`: without, or where they remember none of the library's images, it is split in halves. `seed`: of the
+    split. Raises ValueError if all images made the vectors.
     """
     used: set[str] = set()
     if vectors is not None and FIT_IMAGE in vectors.coords:

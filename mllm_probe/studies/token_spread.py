@@ -13,27 +13,14 @@ from mllm_probe.studies.recovery import moved_and_gap
 def effective_tokens(grid: xr.Dataset, metric: str = "logprob") -> xr.Dataset:
     r"""Effective number of image tokens that bring a concept along.
 
-    Parameters
-    ----------
-    grid : Dataset
-        From :func:`mllm_probe.patch` with ``groups="patches"``, both directions, at one layer.
-    metric : str
-        One of its metrics.
-
-    Returns
-    -------
-    Dataset (concept), host memory, float64
-        ``effective_tokens``: :math:`(\sum a)(\sum b) / \sum ab` over image tokens, of the recovered shares a and b of
-        each when the pair's concept is inserted and when it is removed, numerator and denominator averaged over pairs:
-        1 where one token carries it, n where n carry equal shares. The two directions are runs on different images, so
-        that their noise is independent and does not widen it, as halves do for :func:`mllm_probe.studies.read_out`;
-        halves of the pairs cannot, since each pair has its concept elsewhere. ``token_agreement``:
-        :math:`\sum ab / \sqrt{\sum a^2 \sum b^2}`; below .5 the number is NaN.
-
-    Raises
-    ------
-    ValueError
-        If it is no such grid.
+    `grid`: from :func:`mllm_probe.patch` with ``groups="patches"``, both directions, at one layer. `metric`: one of its
+    metrics. Returns: ``effective_tokens``: :math:`(\sum a)(\sum b) / \sum ab` over image tokens, of the recovered
+    shares a and b of each when the pair's concept is inserted and when it is removed, numerator and denominator
+    averaged over pairs: 1 where one token carries it, n where n carry equal shares. The two directions are runs on
+    different images, so that their noise is independent and does not widen it, as halves do for
+    :func:`mllm_probe.studies.read_out`; halves of the pairs cannot, since each pair has its concept elsewhere.
+    ``token_agreement``: :math:`\sum ab / \sqrt{\sum a^2 \sum b^2}`; below .5 the number is NaN. Raises ValueError if it
+    is no such grid.
     """
     moved, gap, least = moved_and_gap(grid, metric)
     single = [name for name in grid[GROUP].values.tolist() if name.startswith("patch ")]

@@ -28,23 +28,14 @@ def greedy(
 ) -> np.ndarray:
     """Generate greedily; rows that have ended leave the batch once they are half of it.
 
-    Parameters
-    ----------
-    rows : Rows
-        At the point where the answer begins.
-    edits : ChunkEdits or None
-        Attached, for these rows; None for rows without edits.
-    steps : int
-        Longest answer.
-    eos : set of int
-        Tokens that end an answer.
-    pause : callable
-        Called before each step.
+    `rows`: at the point where the answer begins.
+    `edits`: attached, for these rows; None for rows without edits.
+    `steps`: longest answer.
+    `eos`: tokens that end an answer.
+    `pause`: called before each step.
 
-    Returns
-    -------
-    int32 array [rows, steps]
-        Up to and with the end token; -1 after it. ``NOT_FINITE`` ends an answer whose logits are no numbers.
+    Returns int32 array [rows, steps]: up to and with the end token; -1 after it. ``NOT_FINITE`` ends an answer whose
+    logits are no numbers.
     """
     tokens = np.full((rows.logits.shape[0], steps), -1, np.int32)
     live = np.arange(len(tokens))
@@ -72,12 +63,7 @@ def greedy(
 class AnswerReader:
     """Scores answers for the concepts of a sweep; equal answers are scored once.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    samples : Samples
-    variants : sequence
-        Token sequences of each concept's words, used where there is no tokenizer.
+    `variants`: token sequences of each concept's words, used where there is no tokenizer.
     """
 
     def __init__(self, model: ProbeModel, samples: Samples, names: Sequence[str], variants: Sequence[Any]) -> None:

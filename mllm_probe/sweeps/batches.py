@@ -19,15 +19,8 @@ Scores = dict[str, Any]
 class Part:
     """Rows of one sample.
 
-    Attributes
-    ----------
-    sample : int
-    steerings : sequence of Steering
-        One per row.
-    pairs : Pairs
-        Which rows are scored for which concepts.
-    answered : bool
-        Whether the sample's unsteered answer is known already.
+    `steerings`: one per row. `pairs`: which rows are scored for which concepts. `answered`: whether the sample's
+    unsteered answer is known already.
     """
 
     sample: int
@@ -40,19 +33,11 @@ class Part:
 class Batch:
     """Rows of all parts, one part after the other.
 
-    Attributes
-    ----------
-    parts : sequence of Part
-    steerings : list of Steering or None
-        One per row; None for an unsteered one, which is the first of its part.
-    part : int array [rows]
-        The part that each row belongs to.
-    unsteered : int array [parts]
-        The unsteered row of each part; empty where the unsteered run is known already.
-    pairs : Pairs
-        Of all parts; those of a part's unsteered row come first.
-    concepts : int
-        Number of concepts that an unsteered row is scored for.
+    `steerings`: one per row; None for an unsteered one, which is the first of its part.
+    `part` (int array [rows]): the part that each row belongs to.
+    `unsteered` (int array [parts]): the unsteered row of each part; empty where the unsteered run is known already.
+    `pairs`: of all parts; those of a part's unsteered row come first.
+    `concepts`: number of concepts that an unsteered row is scored for.
     """
 
     parts: Sequence[Part]

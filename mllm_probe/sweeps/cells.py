@@ -19,15 +19,8 @@ CONCEPTS = "concepts"
 class Axes:
     """The grid's dimensions before the samples.
 
-    Attributes
-    ----------
-    concepts : tuple of str
-    layers : tuple of int
-        Blocks that are edited.
-    strengths : tuple of float
-        Without repetitions; may hold 0.
-    controls : mapping of str to int
-        Number of draws of each control that is run, ``"concept"`` (one draw) first.
+    `layers`: blocks that are edited. `strengths`: without repetitions; may hold 0. `controls`: number of draws of each
+    control that is run, ``"concept"`` (one draw) first.
     """
 
     concepts: tuple[str, ...]
@@ -68,17 +61,8 @@ class Axes:
 class Cell:
     """One steered run, by its places on the axes.
 
-    Attributes
-    ----------
-    concept : int
-        Whose direction is used.
-    layer, strength : int
-        Places on the axes.
-    control : str
-    draw : int
-    places : tuple of (str, int, int, int)
-        Controls, concepts, draws and strengths whose scores this run gives: its own, and those whose run would be the
-        same.
+    `concept`: whose direction is used. `layer`, `strength`: places on the axes. `places`: controls, concepts, draws and
+    strengths whose scores this run gives: its own, and those whose run would be the same.
     """
 
     concept: int
@@ -104,21 +88,11 @@ def plan_cells(
 ) -> list[Cell]:
     """All runs of a sweep except strength 0, each once.
 
-    Parameters
-    ----------
-    axes : Axes
-    shared : collection of str
-        Controls whose draws are the same edit for every concept.
-    duplicates : mapping, optional
-        Which concepts and draws have the same vectors, from :func:`mllm_probe.sweeps.duplicates.find_duplicates`.
-    opposite : collection of str
-        Controls whose draw 2j at a strength is the same edit as draw 2j + 1 at the opposite strength, see
-        :func:`mllm_probe.sweeps.duplicates.opposite_controls`.
-
-    Returns
-    -------
-    list of Cell
-        Strength by strength, the ones nearest to 1 first; of each, the concepts, then the draws of the controls.
+    `shared`: controls whose draws are the same edit for every concept. `duplicates`: which concepts and draws have the
+    same vectors, from :func:`mllm_probe.sweeps.duplicates.find_duplicates`. `opposite`: controls whose draw 2j at a
+    strength is the same edit as draw 2j + 1 at the opposite strength, see
+    :func:`mllm_probe.sweeps.duplicates.opposite_controls`. Returns: strength by strength, the ones nearest to 1 first;
+    of each, the concepts, then the draws of the controls.
     """
     edits = distinct_edits(axes, shared, duplicates)
     runs: dict[tuple[str, int, int, int], list[tuple[str, int, int, int]]] = {}
@@ -175,12 +149,8 @@ def coarse_strengths(strengths: Sequence[float]) -> list[int]:
 class Pairs:
     """Which (run, concept) pairs of a chunk are scored, and their places in the grid.
 
-    Attributes
-    ----------
-    row : int array [pairs]
-        Run within the chunk.
-    concept, layer, strength, control, draw : int array [pairs]
-        Places on the axes.
+    `row` (int array [pairs]): run within the chunk. `concept`, `layer`, `strength`, `control`, `draw` (int array
+    [pairs]): places on the axes.
     """
 
     row: np.ndarray

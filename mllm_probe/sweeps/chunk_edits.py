@@ -21,17 +21,10 @@ class ChunkEdits:
     buffer; others, and those whose whole sequence is fed at every step, by an editor that finds the positions in each
     call.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    steerings : sequence of Steering or None
-        One per row.
-    shared : Shared
-        The prompt of all rows.
-    steps : int
-        How many tokens of the answer will be fed.
-    touches_prompt : bool
-        Whether anything before the last prompt token is edited.
+    `steerings`: one per row.
+    `shared`: the prompt of all rows.
+    `steps`: how many tokens of the answer will be fed.
+    `touches_prompt`: whether anything before the last prompt token is edited.
     """
 
     def __init__(

@@ -12,20 +12,13 @@ _HELPS = 0.75
 class Limits:
     """Bounds of a chunk.
 
-    Attributes
-    ----------
-    rows : int
-        Most rows of a chunk.
-    row_share : float
-        Share of the free memory that the rows of a chunk take at most.
-    prompt_share : float
-        Share of the free memory in which prompts are kept for later chunks.
-    packed_rows : int
-        Rows up to which samples share a chunk: with more, a batch costs as much as its rows would alone.
-    seconds : float
-        A chunk that takes longer keeps a person at a slider waiting, so that the next ones are made smaller.
-    unit_seconds : (float, float)
-        Least and most work of a unit of a stored sweep: what is lost when a process dies, and what others wait for.
+    `rows`: most rows of a chunk.
+    `row_share`: share of the free memory that the rows of a chunk take at most.
+    `prompt_share`: share of the free memory in which prompts are kept for later chunks.
+    `packed_rows`: rows up to which samples share a chunk: with more, a batch costs as much as its rows would alone.
+    `seconds`: a chunk that takes longer keeps a person at a slider waiting, so that the next ones are made smaller.
+    `unit_seconds`: least and most work of a unit of a stored sweep: what is lost when a process dies, and what others
+        wait for.
     """
 
     rows: int = 256
@@ -50,16 +43,7 @@ DEFAULT = Limits()
 class ChunkSize:
     """Rows of the next chunk.
 
-    Parameters
-    ----------
-    limits : Limits
-
-    Attributes
-    ----------
-    rows : int
-        Most rows of the next chunk.
-    halved : int
-        How often a chunk was halved because the GPU ran out of memory.
+    `rows`: most rows of the next chunk. `halved`: how often a chunk was halved because the GPU ran out of memory.
     """
 
     def __init__(self, limits: Limits) -> None:

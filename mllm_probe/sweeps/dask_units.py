@@ -39,13 +39,8 @@ def require_client(client: object) -> None:
 class Cluster:
     """A Dask cluster that runs units.
 
-    Attributes
-    ----------
-    client : dask.distributed.Client
-    task : callable
-        Takes the address of a store and the name of a unit, and runs it where it is called.
-    leave : callable
-        Takes the address of a store, and waits until it is left where it is called.
+    `task`: takes the address of a store and the name of a unit, and runs it where it is called. `leave`: takes the
+    address of a store, and waits until it is left where it is called.
     """
 
     client: DaskClient
@@ -55,10 +50,7 @@ class Cluster:
     def shared_folder(self) -> tempfile.TemporaryDirectory[str]:
         """A new folder that every worker was seen to write to: beside their own, or where Dask is told to.
 
-        Raises
-        ------
-        ValueError
-            If there is none.
+        Raises ValueError if there is none.
         """
         tried = self._folders()
         for folder in tried:
@@ -104,27 +96,9 @@ class Cluster:
         A task takes the names of its store and its unit and returns nothing: arrays go through the store alone. A unit
         whose worker dies is run elsewhere.
 
-        Parameters
-        ----------
-        store : str
-            Address of the store, as the workers see it.
-        missing : sequence of units
-        load : callable
-            Reads a unit that was finished, and returns its runs.
-        stopped : callable
-            Whether to end.
-
-        Yields
-        ------
-        int
-            Runs of each unit.
-
-        Raises
-        ------
-        ConnectionError
-            If the scheduler is gone, or took the units back.
-        Exception
-            What a worker raised, such as an error of the disk.
+        `store`: address of the store, as the workers see it. `load`: reads a unit that was finished, and returns its
+        runs. `stopped`: whether to end. Yields: runs of each unit. Raises ConnectionError if the scheduler is gone, or
+        took the units back. Raises Exception: what a worker raised, such as an error of the disk.
         """
         from distributed import as_completed
         from distributed.comm import CommClosedError

@@ -22,19 +22,10 @@ _OF_CONCEPT = ("vector", "raw_norm", "negative_projection")
 def find_duplicates(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int], tuple[int, int]]:
     """Runs whose edit equals that of an earlier run.
 
-    Parameters
-    ----------
-    vectors : Dataset
-        With dimension ``concept``.
-    axes : Axes
-
-    Returns
-    -------
-    dict
-        (control, concept, draw) → (concept, draw) of the first with the same content, only where it is another one.
-        Concepts are compared by their vectors at every layer and scope, shuffled draws of one concept by theirs:
-        few pairs can be swapped in few ways, so that several draws give one direction. A concept with the
-        vectors of another shares its random draws too.
+    `vectors`: with dimension ``concept``. Returns: (control, concept, draw) → (concept, draw) of the first with the
+    same content, only where it is another one. Concepts are compared by their vectors at every layer and scope,
+    shuffled draws of one concept by theirs: few pairs can be swapped in few ways, so that several draws give one
+    direction. A concept with the vectors of another shares its random draws too.
     """
     whole = _contents(vectors, _OF_CONCEPT, (schema.CONCEPT,))
     same = _first_alike(whole, _sums(whole))

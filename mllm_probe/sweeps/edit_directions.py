@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 class EditDirections:
     """Unit vectors along which rows are edited, or would be, at any layer.
 
-    Parameters
-    ----------
-    steerings : sequence of Steering
-        One per row.
+    `steerings`: one per row.
     """
 
     def __init__(self, steerings: Sequence[Steering]) -> None:
@@ -57,12 +54,8 @@ class EditDirections:
 class EveryEdit:
     """The directions of all edits of a sweep, and which concept, control and draw each belongs to.
 
-    Attributes
-    ----------
-    directions : EditDirections
-        Each once: draws of random and on-manifold controls are the same for every concept.
-    places : dict of str to int array [places]
-        ``edit``, row of ``directions``; ``concept``, ``control``, ``draw``, places on the axes.
+    `directions`: each once: draws of random and on-manifold controls are the same for every concept. `places` (dict of
+    str to int array [places]): ``edit``, row of ``directions``; ``concept``, ``control``, ``draw``, places on the axes.
     """
 
     directions: EditDirections

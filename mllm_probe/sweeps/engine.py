@@ -25,26 +25,15 @@ from mllm_probe.typing import Attributes
 class Engine:
     """Runs a job.
 
-    Parameters
-    ----------
-    job : Job
-    store : str or Path, optional
-        Where finished units are written as they come, and from where a sweep that was stopped goes on.
-    coarse : bool
-        Whether a coarse map is made first, see :func:`mllm_probe.sweeps.order.plan_order`; with a store it always is.
-    limits : Limits, optional
-        Bounds of a chunk; ``chunk_size.DEFAULT`` if None.
-    shard : Shard
-        Which units of the store are this process's own.
-    cluster : Cluster, optional
-        Runs the units of the store in place of this process.
-    mixed : bool
-        Whether the store may hold units of several dtypes and types of device.
+    `store`: where finished units are written as they come, and from where a sweep that was stopped goes on.
+    `coarse`: whether a coarse map is made first, see :func:`mllm_probe.sweeps.order.plan_order`; with a store it always
+        is.
+    `limits`: bounds of a chunk; ``chunk_size.DEFAULT`` if None.
+    `shard`: which units of the store are this process's own.
+    `cluster`: runs the units of the store in place of this process.
+    `mixed`: whether the store may hold units of several dtypes and types of device.
 
-    Raises
-    ------
-    ValueError
-        If the store holds a sweep with other settings, which are named.
+    Raises ValueError if the store holds a sweep with other settings, which are named.
     """
 
     def __init__(

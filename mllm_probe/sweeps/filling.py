@@ -36,24 +36,13 @@ def work_off(
     A unit gives the same bytes whoever computes it, so that two processes that meet on one only waste its time. A
     process that sees others at work takes any unit of the earliest part that has some left, so that they rarely meet.
 
-    Parameters
-    ----------
-    missing : sequence of units
-    finished : callable
-        Names of the units that anyone has finished.
-    run : callable
-        Runs a unit and writes it; yields the runs of each step.
-    load : callable
-        Reads a unit that somebody else finished, and returns its runs.
-    stopped : callable
-        Whether to end; a unit that was stopped in the middle is not written.
-    in_order : bool
-        Keep to the order whoever else is at work: where units are shared out by arithmetic.
+    `finished`: names of the units that anyone has finished.
+    `run`: runs a unit and writes it; yields the runs of each step.
+    `load`: reads a unit that somebody else finished, and returns its runs.
+    `stopped`: whether to end; a unit that was stopped in the middle is not written.
+    `in_order`: keep to the order whoever else is at work: where units are shared out by arithmetic.
 
-    Yields
-    ------
-    int
-        Runs of each step.
+    Yields: runs of each step.
     """
     left, chance, others = list(missing), random.Random(), False
     while left and not stopped():
@@ -74,13 +63,7 @@ def work_off(
 def then_saved(steps: Iterable[int], save: Callable[[], object], stopped: Callable[[], bool]) -> Iterator[int]:
     """Steps of a unit, the last of which is told when it is on the disk: whoever stops then has it all.
 
-    Parameters
-    ----------
-    steps : iterable of int
-        Runs of each step.
-    save : callable
-        Writes the unit; not called where it was stopped in the middle.
-    stopped : callable
+    `steps`: runs of each step. `save`: writes the unit; not called where it was stopped in the middle.
     """
     last = 0
     for ran in steps:

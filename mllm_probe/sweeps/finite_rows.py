@@ -15,13 +15,7 @@ from mllm_probe.sweeps.samples import Samples
 
 
 class FiniteRows:
-    """Looks after the rows of a sweep that are not finite.
-
-    Parameters
-    ----------
-    model : ProbeModel
-    samples : Samples
-    """
+    """Looks after the rows of a sweep that are not finite."""
 
     def __init__(self, model: ProbeModel, samples: Samples) -> None:
         self.model, self.samples = model, samples
@@ -30,10 +24,7 @@ class FiniteRows:
     def require_unsteered(self, batch: Batch, broken: np.ndarray) -> None:
         """Raise where an unsteered row is not finite, bool [rows].
 
-        Raises
-        ------
-        ValueError
-            Naming the first layer and image.
+        Raises ValueError: naming the first layer and image.
         """
         for row in np.flatnonzero(broken):
             if batch.steerings[row] is None:

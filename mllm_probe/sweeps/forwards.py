@@ -18,16 +18,10 @@ from mllm_probe.sweeps.planned_work import PlannedWork
 class Forwards:
     """Forwards of a sweep.
 
-    Attributes
-    ----------
-    pictures : int
-        Times that the pictures of a sample go through the vision tower.
-    prompts : int
-        Calls of the text model over a prompt (or over what is left of it above an edited layer).
-    steps : int
-        Calls over one or a few tokens.
-    word_steps : int
-        Of these, those for words of several sub-tokens.
+    `pictures`: times that the pictures of a sample go through the vision tower.
+    `prompts`: calls of the text model over a prompt (or over what is left of it above an edited layer).
+    `steps`: calls over one or a few tokens.
+    `word_steps`: of these, those for words of several sub-tokens.
     """
 
     pictures: int = 0
@@ -43,13 +37,7 @@ class Forwards:
 
 
 def count_forwards(job: Job, work: PlannedWork) -> Forwards:
-    """Forwards of a job, if no answer ends early, without choosing the path and perplexity's reading of answers.
-
-    Parameters
-    ----------
-    job : Job
-    work : PlannedWork
-    """
+    """Forwards of a job, if no answer ends early, without choosing the path and perplexity's reading of answers."""
     settings, costs, words = job.settings, _Costs.of(job), _longer_words(job)
     concepts = len(settings.axes.concepts)
     forced, joined = bool(settings.reading("forced")), job.unsteered_in_chunks
@@ -115,15 +103,8 @@ class _Costs:
     def run(self, rows: int, words: np.ndarray, *, along: bool, greedy: bool) -> Forwards:
         """Rows that begin together.
 
-        Parameters
-        ----------
-        rows : int
-        words : int array [sub-tokens]
-            How many words of several sub-tokens are fed, by the number that is fed.
-        along : bool
-            Whether the unsteered answer is fed.
-        greedy : bool
-            Whether an answer is generated.
+        `words` (int array [sub-tokens]): how many words of several sub-tokens are fed, by the number that is fed.
+        `along`: whether the unsteered answer is fed. `greedy`: whether an answer is generated.
         """
         calls = self._calls(self.prefix) + along * self._calls(self.steps) + greedy * self.steps
         forwards = self.begin + self.feed * calls + Forwards(pictures=rows * (1 + calls) if self.whole else 0)

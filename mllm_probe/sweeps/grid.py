@@ -20,14 +20,9 @@ CELL_DIMS = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, sche
 def eligible_doses(may_count: np.ndarray, named: np.ndarray, takes_away: Sequence[bool]) -> np.ndarray:
     """For which concepts and doses an image counts, bool [concepts, strengths].
 
-    Parameters
-    ----------
-    may_count : bool array [concepts, strengths]
-        By what the image shows.
-    named : bool array [concepts]
-        Whether its unsteered answer names the concept.
-    takes_away : sequence of bool
-        For each strength, whether it is meant to take the concept away.
+    `may_count` (bool array [concepts, strengths]): by what the image shows. `named` (bool array [concepts]): whether
+    its unsteered answer names the concept. `takes_away`: for each strength, whether it is meant to take the concept
+    away.
     """
     eligible: np.ndarray = may_count & (named[:, None] == np.asarray(takes_away, bool)[None])
     return eligible
@@ -36,29 +31,16 @@ def eligible_doses(may_count: np.ndarray, named: np.ndarray, takes_away: Sequenc
 class Grid:
     """Arrays that fill while a sweep runs.
 
-    Parameters
-    ----------
-    axes : Axes
-    samples : mapping of str to sequence
-        Coordinates along ``sample``: ``sample`` itself, and ``split`` and ``pair`` where they are known.
-    metrics : sequence of Metric
-    steps : int
-        Length of the answers.
-    answers : bool
-        Whether answers are kept, as ``tokens`` and ``text``.
-    eligible : bool array (concept, strength, sample)
-        Images that may count for a concept and dose, before their unsteered answers are known.
-    skips : bool
-        Whether other images are left out.
-
-    Attributes
-    ----------
-    done : bool array (concept, layer, strength, control, draw, sample)
-        Cells that have their scores.
-    skipped : bool array (concept, layer, strength, control, draw, sample)
-        Cells that are not to be run: their image is none for that concept and dose.
-    has_unsteered : bool array [samples]
-        Samples whose unsteered run is in the grid.
+    `samples`: coordinates along ``sample``: ``sample`` itself, and ``split`` and ``pair`` where they are known.
+    `steps`: length of the answers.
+    `answers`: whether answers are kept, as ``tokens`` and ``text``.
+    `eligible` (bool array (concept, strength, sample)): images that may count for a concept and dose, before their
+        unsteered answers are known.
+    `skips`: whether other images are left out.
+    `done` (bool array (concept, layer, strength, control, draw, sample)): cells that have their scores.
+    `skipped` (bool array (concept, layer, strength, control, draw, sample)): cells that are not to be run: their image
+        is none for that concept and dose.
+    `has_unsteered` (bool array [samples]): samples whose unsteered run is in the grid.
     """
 
     def __init__(

@@ -22,14 +22,7 @@ def grid_bytes(settings: Settings, samples: int) -> int:
 def bytes_of(axes: Axes, metrics: Sequence[Metric], samples: int, *, steps: int, answers: bool) -> int:
     """Bytes of all arrays of a grid, those of its texts without the texts themselves.
 
-    Parameters
-    ----------
-    axes : Axes
-    metrics : sequence of Metric
-    samples, steps : int
-        Images, and the longest answer.
-    answers : bool
-        Whether answers are kept.
+    `samples`, `steps`: images, and the longest answer. `answers`: whether answers are kept.
     """
     # The smallest grid has the same variables with the same dimensions.
     controls = dict.fromkeys(axes.controls, 1)

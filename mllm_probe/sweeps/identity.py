@@ -23,15 +23,8 @@ if TYPE_CHECKING:
 def identity(job: Job) -> JsonObject:
     """Everything that decides the numbers of a sweep, as plain values that JSON keeps.
 
-    Parameters
-    ----------
-    job : Job
-
-    Returns
-    -------
-    dict
-        By the names of ``sweep``'s parameters. Vectors, words and labels are named by a hash of their content; progress
-        and library versions are not among them.
+    Returns: by the names of ``sweep``'s parameters. Vectors, words and labels are named by a hash of their content;
+    progress and library versions are not among them.
     """
     settings, samples, axes = job.settings, job.samples, job.settings.axes
     controls = dict(axes.controls)

@@ -44,17 +44,7 @@ _KEPT_EDITS = 1 << 14
 class Job:
     """A prepared sweep, as its engine, its plan and benchmarks use it.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    vectors : Dataset
-    settings : Settings
-    samples : Samples
-
-    Attributes
-    ----------
-    cells : list of Cell
-        Steered runs of each sample, coarse ones first; without strength 0.
+    `cells`: steered runs of each sample, coarse ones first; without strength 0.
     """
 
     def __init__(self, model: ProbeModel, vectors: xr.Dataset, settings: Settings, samples: Samples) -> None:
@@ -124,10 +114,7 @@ class Job:
     def path(self) -> Path:
         """The cheapest exact way for this scope and the first sample; found by running it once per kind of sample.
 
-        Raises
-        ------
-        ValueError
-            If the scope can never fire on the first sample.
+        Raises ValueError if the scope can never fire on the first sample.
         """
         encoded = self.encoded(0)
         if self.cells:

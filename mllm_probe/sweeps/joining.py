@@ -52,11 +52,7 @@ def joined(
 def run_unit(store: str, unit: str, *, mixed: bool = False) -> None:
     """Run a unit of a store in this process, a worker of a cluster.
 
-    Parameters
-    ----------
-    store, unit : str
-    mixed : bool
-        As for :func:`mllm_probe.sweeps.sweep`.
+    `mixed`: as for :func:`mllm_probe.sweeps.sweep`.
     """
     with _JOINING:  # a model computes for one at a time
         if store not in _JOINED:

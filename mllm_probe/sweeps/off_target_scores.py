@@ -18,14 +18,7 @@ Variables = dict[str, tuple[tuple[str, ...], np.ndarray, Attributes]]
 
 
 class OffTarget:
-    """Arrays of a metric that scores every concept; of random directions once, as they do not depend on the concept.
-
-    Parameters
-    ----------
-    metric : Metric
-    axes : Axes
-    samples : int
-    """
+    """Arrays of a metric that scores every concept; of random directions once, as they do not depend on the concept."""
 
     def __init__(self, metric: Metric, axes: Axes, samples: int) -> None:
         self.metric = metric

@@ -25,11 +25,7 @@ MOST_LAYERS, _APART = 16, 4
 class Block:
     """Runs of one sample that may share a chunk, in their order.
 
-    Attributes
-    ----------
-    sample : int
-    cells : tuple of int
-        Numbers of cells in the job's list.
+    `cells`: numbers of cells in the job's list.
     """
 
     sample: int
@@ -41,29 +37,18 @@ def plan_order(
 ) -> list[Block]:
     """All runs of all samples.
 
-    Parameters
-    ----------
-    axes : Axes
-    cells : sequence of Cell
-        Runs of each sample.
-    samples : int
-    coarse : bool
-        Whether a coarse map comes first: every layer at the strength nearest to 1, four draws of each control, on as
-        many samples (evenly spread) as a tenth of all runs allows. Of more than 16 layers every fourth and the last is
-        run first, on six samples. Where not even six samples fit, an even subset of at least two layers is run first;
-        where these do not fit either, the grid is too small to be coarse, and the map of six samples is made whatever
-        its share. Then follow the other samples, the other strengths, and the draws that are left. Otherwise samples
-        follow each other, in the largest chunks.
-    one_layer : bool
-        Whether a block holds runs of one layer only, so that nothing below it is computed again.
-    kept : int
-        Samples whose prompt can be kept in memory. If they are not all, the coarse map is made on this many, and each
-        sample is finished before the next one is opened.
+    `cells`: runs of each sample.
+    `coarse`: whether a coarse map comes first: every layer at the strength nearest to 1, four draws of each control, on
+        as many samples (evenly spread) as a tenth of all runs allows. Of more than 16 layers every fourth and the last
+        is run first, on six samples. Where not even six samples fit, an even subset of at least two layers is run
+        first; where these do not fit either, the grid is too small to be coarse, and the map of six samples is made
+        whatever its share. Then follow the other samples, the other strengths, and the draws that are left. Otherwise
+        samples follow each other, in the largest chunks.
+    `one_layer`: whether a block holds runs of one layer only, so that nothing below it is computed again.
+    `kept`: samples whose prompt can be kept in memory. If they are not all, the coarse map is made on this many, and
+        each sample is finished before the next one is opened.
 
-    Returns
-    -------
-    list of Block
-        Every (sample, cell) once. A sample without cells has one empty block, for its unsteered run.
+    Returns: every (sample, cell) once. A sample without cells has one empty block, for its unsteered run.
     """
     parts = _parts(axes, cells, samples, min(kept, samples)) if coarse else [(range(samples), range(len(cells)))]
     # With fewer prompts in memory than samples, the parts one after the other would encode every picture once per part.
@@ -82,11 +67,7 @@ def plan_order(
 def lacking(order: Iterable[Block], finished: np.ndarray) -> deque[Block]:
     """What is left of an order; an image of which no run is needed has one empty block at the end.
 
-    Parameters
-    ----------
-    order : iterable of Block
-    finished : bool array [cells, samples]
-        Runs that are done, or that nothing needs.
+    `finished` (bool array [cells, samples]): runs that are done, or that nothing needs.
     """
     left = [Block(b.sample, tuple(c for c in b.cells if not finished[c, b.sample])) for b in order]
     needed = [block for block in left if block.cells]
@@ -97,21 +78,12 @@ def lacking(order: Iterable[Block], finished: np.ndarray) -> deque[Block]:
 def take_chunk(work: deque[Block], rows: int, together: int, packed_rows: int) -> list[Block]:
     """Take the next chunk.
 
-    Parameters
-    ----------
-    work : deque of Block
-        What is taken leaves it.
-    rows : int
-        Most runs of a chunk; what is left of a block stays.
-    together : int
-        Samples that may share a chunk where one has few runs.
-    packed_rows : int
-        Most runs of a chunk that samples share.
+    `work`: what is taken leaves it.
+    `rows`: most runs of a chunk; what is left of a block stays.
+    `together`: samples that may share a chunk where one has few runs.
+    `packed_rows`: most runs of a chunk that samples share.
 
-    Returns
-    -------
-    list of Block
-        Of different samples.
+    Returns: of different samples.
     """
     block = work.popleft()
     # What is left of a block stays first, so that its sample's prompt is used up before another one is opened.
@@ -137,12 +109,8 @@ Part = tuple[Sequence[int], Sequence[int]]
 class CoarseMap:
     """What is run first.
 
-    Attributes
-    ----------
-    samples, layers : list of int
-        Places along these axes, evenly spread.
-    strengths : list of int
-        Places of all strengths that are not 0, in their order; the first is that of the coarse map.
+    `samples`, `layers`: places along these axes, evenly spread. `strengths`: places of all strengths that are not 0, in
+    their order; the first is that of the coarse map.
     """
 
     samples: list[int]
@@ -153,13 +121,7 @@ class CoarseMap:
 def coarse_map(axes: Axes, cells: Sequence[Cell], samples: int, kept: int | None = None) -> CoarseMap:
     """The coarse map of a sweep, as :func:`plan_order` describes it.
 
-    Parameters
-    ----------
-    axes : Axes
-    cells : sequence of Cell
-    samples : int
-    kept : int, optional
-        Most samples in it; all by default.
+    `kept`: most samples in it; all by default.
     """
     strengths = coarse_strengths(axes.strengths)
     first = sum(cell.draw < COARSE_DRAWS and cell.strength in strengths[:1] for cell in cells)

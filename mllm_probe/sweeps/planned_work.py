@@ -20,17 +20,10 @@ Chunk = Sequence[tuple[int, Sequence[Cell]]]
 class PlannedWork:
     """Runs of a sweep in the order of the engine, if all prompts are of one length.
 
-    Attributes
-    ----------
-    answers : list of list of int
-        Samples whose unsteered answers are read together before any steered run.
-    chunks : list of Chunk
-    kept : int
-        Prompts that are kept at a time.
-    stored : bool
-        Whether the unsteered runs are units of their own, which chunks do not give again.
-    units : int
-        Units of the store, 0 without one.
+    `answers`: samples whose unsteered answers are read together before any steered run.
+    `kept`: prompts that are kept at a time.
+    `stored`: whether the unsteered runs are units of their own, which chunks do not give again.
+    `units`: units of the store, 0 without one.
     """
 
     answers: list[list[int]]

@@ -29,15 +29,8 @@ _TIMED_SECONDS = 2.0
 class ChunkTime:
     """A chunk that was timed.
 
-    Attributes
-    ----------
-    rows : int
-    spent : Seconds
-        Without reading answers under the unsteered model.
-    batches : int
-        Batches of answers that were read so.
-    reading : Seconds
-        Of all of them.
+    `spent`: without reading answers under the unsteered model. `batches`: batches of answers that were read so.
+    `reading`: of all of them.
     """
 
     rows: int
@@ -59,25 +52,13 @@ class Costs:
 class Probe:
     """The first images of a sweep, opened and run without steering.
 
-    Parameters
-    ----------
-    job : Job
-    limits : Limits
-    records : bool
-        Whether what the sweep records is recorded here too, into arrays of its size.
-
-    Attributes
-    ----------
-    choosing : Seconds
-        Of choosing the path, where this process had not done so; a process that starts anew takes it once.
-    image, alone : Seconds
-        That an image takes before its first row, and an unsteered run by itself; measured when they are asked for.
-    prompt_bytes, row_bytes, free : int
-        Memory of a prompt and of each row, on the safe side, and what is free.
-    rows : int
-        Most rows of a chunk that fit; fewer once a chunk of that size did not.
-    recorder : Recorder or None
-        Where something is recorded: as it is made for a sweep, so that what does not fit raises now.
+    `records`: whether what the sweep records is recorded here too, into arrays of its size.
+    `choosing`: of choosing the path, where this process had not done so; a process that starts anew takes it once.
+    `image`, `alone`: that an image takes before its first row, and an unsteered run by itself; measured when they are
+        asked for.
+    `prompt_bytes`, `row_bytes`, `free`: memory of a prompt and of each row, on the safe side, and what is free.
+    `rows`: most rows of a chunk that fit; fewer once a chunk of that size did not.
+    `recorder`: where something is recorded: as it is made for a sweep, so that what does not fit raises now.
     """
 
     def __init__(self, job: Job, limits: Limits, *, records: bool = False) -> None:

@@ -51,20 +51,11 @@ _NAMES = {
 class _Run:
     """A forward pass whose activations are recorded: which of its rows and columns go to which places of the arrays.
 
-    Parameters
-    ----------
-    shared : Shared
-    places : Places
-        Columns of the prompt that are read.
-    slots : list of int
-        Their places along the token axis.
-    sample : int
-    pairs : Pairs, optional
-        Rows and the cells that each fills; None for the unsteered run, whose only row fills ``cells``.
-    cells : tuple of int array
-        Places (concept, layer, strength, control, draw).
-    edits : EditDirections or EveryEdit
-        Of the rows; of the unsteered run, of all rows of the sweep.
+    `places`: columns of the prompt that are read.
+    `slots`: their places along the token axis.
+    `pairs`: rows and the cells that each fills; None for the unsteered run, whose only row fills ``cells``.
+    `cells`: places (concept, layer, strength, control, draw).
+    `edits`: of the rows; of the unsteered run, of all rows of the sweep.
     """
 
     def __init__(
@@ -116,16 +107,8 @@ class _Run:
 class Recorder:
     """Records prompt positions of every run of a sweep.
 
-    Parameters
-    ----------
-    job : Job
-
-    Raises
-    ------
-    MemoryError
-        If the recordings take more than half of the free memory; the message names smaller ones.
-    ValueError
-        If a position does not exist, or the vectors lack a layer that a projection needs.
+    Raises MemoryError if the recordings take more than half of the free memory; the message names smaller ones. Raises
+    ValueError if a position does not exist, or the vectors lack a layer that a projection needs.
     """
 
     def __init__(self, job: Job) -> None:

@@ -38,27 +38,13 @@ Asked = tuple[int, int, Answer]
 class ReferenceScorer:
     """Log-probabilities of answers under the unsteered model; each answer is scored once per condition.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    samples : Samples
-    names : sequence of str
-        Steered concepts.
-    prefix : list of int
-        Tokens of the answer prefix.
-    steps : int
-        Longest answer.
-    rows : int
-        Answers that are read together.
-    own_image : bool
-        Read answers with their own image, whatever examples there are.
-
-    Attributes
-    ----------
-    batches : int
-        Batches of answers that were read.
-    halved : int
-        How often a batch was halved because the GPU ran out of memory; from then on numbers agree to rounding.
+    `names`: steered concepts.
+    `prefix`: tokens of the answer prefix.
+    `steps`: longest answer.
+    `rows`: answers that are read together.
+    `own_image`: read answers with their own image, whatever examples there are.
+    `batches`: batches of answers that were read.
+    `halved`: how often a batch was halved because the GPU ran out of memory; from then on numbers agree to rounding.
     """
 
     def __init__(

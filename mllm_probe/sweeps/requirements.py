@@ -23,19 +23,8 @@ def check_requirements(
 ) -> None:
     """Raise for a metric that cannot be computed, or warn once where it is a default or fails for some concepts only.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    settings : Settings
-    samples : Samples
-    by_default : sequence of str
-        Metrics that nobody asked for by name.
-
-    Raises
-    ------
-    ValueError
-        If no concept of the sweep has a word that the model knows, or no picture a label, and a metric that was asked
-        for by name needs one.
+    `by_default`: metrics that nobody asked for by name. Raises ValueError if no concept of the sweep has a word that
+    the model knows, or no picture a label, and a metric that was asked for by name needs one.
     """
     problems = []
     of_words = _needing(settings, "words") + [name for name in settings.record if name in READ_WORDS]
@@ -57,11 +46,8 @@ def check_requirements(
 def warn_of_too_few(settings: Settings, may_count: np.ndarray, eligible: np.ndarray) -> None:
     """Warn once, with their names, of concepts for which too few images count.
 
-    Parameters
-    ----------
-    settings : Settings
-    may_count, eligible : bool array [concepts, strengths, samples]
-        Images that count by their labels, and by their unsteered answers too.
+    `may_count`, `eligible` (bool array [concepts, strengths, samples]): images that count by their labels, and by their
+    unsteered answers too.
     """
     parts, least = [], least_images(settings)
     for takes_away, (doses, reason) in _DOSES.items():

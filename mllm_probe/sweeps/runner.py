@@ -32,16 +32,8 @@ class Stopped(Exception):
 class _OpenPrompts:
     """Prompts that later chunks go on from, each with its unsteered run; the one opened first is dropped first.
 
-    Parameters
-    ----------
-    job : Job
-
-    Attributes
-    ----------
-    most : int
-        Prompts that are kept at a time.
-    baselines : dict of int to Baseline
-        Unsteered runs by sample, where these are not run in every chunk.
+    `most`: prompts that are kept at a time. `baselines`: unsteered runs by sample, where these are not run in every
+    chunk.
     """
 
     def __init__(self, job: Job) -> None:
@@ -61,20 +53,8 @@ class _OpenPrompts:
 class Runner:
     """Runs a job's rows and fills its grid.
 
-    Parameters
-    ----------
-    job : Job
-    limits : Limits
-
-    Attributes
-    ----------
-    grid : Grid
-    recorder : Recorder or None
-        From :meth:`begin` on, where something is recorded.
-    size : ChunkSize
-        Rows of the next chunk.
-    chunks, together : int
-        How many chunks were run, and how many samples shared one at most.
+    `recorder`: from :meth:`begin` on, where something is recorded. `size`: rows of the next chunk. `chunks`,
+    `together`: how many chunks were run, and how many samples shared one at most.
     """
 
     def __init__(self, job: Job, limits: Limits) -> None:
@@ -123,10 +103,7 @@ class Runner:
 
         Chunks that were halved since stay as small as they are.
 
-        Returns
-        -------
-        dict
-            Attributes of the grid.
+        Returns: attributes of the grid.
         """
         job = self.job
         encoded = job.encoded(first)
@@ -146,20 +123,9 @@ class Runner:
     ) -> Iterator[list[Block]]:
         """Run blocks, chunk after chunk; ends early where the runner is stopped.
 
-        Parameters
-        ----------
-        work : deque of Block
-            Its numbers are places in ``cells``.
-        cells : sequence of Cell
-        adapts : bool
-            Whether chunks that take long are made smaller, and few rows are packed; else chunks are as full as can be.
-        unsteered : bool
-            Whether the unsteered run of a sample goes into the grid with its first chunk.
-
-        Yields
-        ------
-        list of Block
-            What each chunk has finished.
+        `work`: its numbers are places in ``cells``. `adapts`: whether chunks that take long are made smaller, and few
+        rows are packed; else chunks are as full as can be. `unsteered`: whether the unsteered run of a sample goes into
+        the grid with its first chunk. Yields: what each chunk has finished.
         """
         while work and not self.stopped:
             together = self._prompts.most if self.job.packs else 1

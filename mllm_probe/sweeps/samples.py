@@ -24,27 +24,16 @@ from mllm_probe.typing import Images, Inputs
 class Samples:
     """The samples of a sweep, and the words that it scores.
 
-    Attributes
-    ----------
-    requests : list of Request
-        One per sample.
-    labels : list of frozenset of str or None
-        True concepts of each sample, None where they are not known.
-    coordinates : dict of str to list
-        ``sample``, and ``split`` and ``pair`` where every sample has them.
-    words : list of tuple
-        Words of each steered concept (text, or token ids), empty where there are none.
-    label_words : dict of str to tuple of str
-        Words of every concept that may be a label.
-    categories : dict of str to str
-        Category of every concept that has one.
-    examples : dict of str to Picture
-        For a steered concept, a picture that has it.
-    sides : tuple of two bool arrays [concepts, samples]
-        Images that lack each steered concept and those that have it: of a library, its negatives and positives; else by
-        their labels, and both where they have none.
-    of_library : bool
-        Whether the samples are those of a library, so that each concept runs on its own images alone.
+    `requests`: one per sample.
+    `labels`: True concepts of each sample, None where they are not known.
+    `coordinates`: ``sample``, and ``split`` and ``pair`` where every sample has them.
+    `words`: words of each steered concept (text, or token ids), empty where there are none.
+    `label_words`: words of every concept that may be a label.
+    `categories`: category of every concept that has one.
+    `examples`: for a steered concept, a picture that has it.
+    `sides` (tuple of two bool arrays [concepts, samples]): images that lack each steered concept and those that have
+        it: of a library, its negatives and positives; else by their labels, and both where they have none.
+    `of_library`: whether the samples are those of a library, so that each concept runs on its own images alone.
     """
 
     requests: list[Request]
@@ -74,15 +63,8 @@ def gather(
 ) -> Samples:
     """Samples from pictures (or a library) and vectors.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    vectors : Dataset
-        With dimension ``concept``; variable ``words`` and coordinate ``category`` where they are known.
-    images : picture, sequence or ConceptLibrary
-        A library stands for all its pictures.
-    prompt : str, sequence of str or None
-    inputs : dict of Tensor, list of such dicts or None
+    `vectors`: with dimension ``concept``; variable ``words`` and coordinate ``category`` where they are known.
+    `images`: a library stands for all its pictures.
     """
     library = images if isinstance(images, ConceptLibrary) else None
     listed = library.pictures if library is not None else _listed(images)

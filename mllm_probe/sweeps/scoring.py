@@ -35,14 +35,9 @@ Reading = Callable[[], AbstractContextManager[Any]]
 class Baseline:
     """The unsteered run of one sample.
 
-    Attributes
-    ----------
-    scores : dict of str to array
-        Each metric by concept; ``tokens`` [steps] and ``text`` for all.
-    answer : tuple of int
-        The unsteered answer with its end token; empty where it was known before and nothing reads it.
-    logits : Tensor [answer, vocabulary]
-        Predictions of each of its tokens.
+    `scores`: each metric by concept; ``tokens`` [steps] and ``text`` for all. `answer`: the unsteered answer with its
+    end token; empty where it was known before and nothing reads it. `logits` (Tensor [answer, vocabulary]): predictions
+    of each of its tokens.
     """
 
     scores: Scores
@@ -53,19 +48,10 @@ class Baseline:
 class Scorer:
     """Computes the metrics of a sweep.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    settings : Settings
-    table : WordTable
-        Words of the concepts.
-    prefix : list of int
-        Tokens of the answer prefix.
-    reader : AnswerReader
-    reference : ReferenceScorer or None
-        Needed for perplexity.
-    touches_prompt : bool
-        Whether rows edit anything before the last prompt token.
+    `table`: words of the concepts.
+    `prefix`: tokens of the answer prefix.
+    `reference`: needed for perplexity.
+    `touches_prompt`: whether rows edit anything before the last prompt token.
     """
 
     def __init__(
@@ -93,27 +79,11 @@ class Scorer:
     ) -> list[tuple[Baseline, Scores]]:
         """Run rows of one sample or several, with the unsteered run of each where it is not known yet.
 
-        Parameters
-        ----------
-        shared : Shared
-            The prompt of the rows, or a pack of prompts, one per part.
-        parts : sequence of Part
-        baseline : Baseline or None
-            Of an earlier chunk of the only sample.
-        reading : callable
-            Gives a context for the forward pass that ends the prompt.
-
-        Returns
-        -------
-        list of (Baseline, dict of str to array)
-            For each part, the unsteered run, and one score per pair and metric; ``tokens`` [pairs, steps],
-            ``kl_step`` [pairs, steps], ``text``, ``edited``. NaN, without an answer, for a row whose logits are NaN or
-            infinite, of which a warning tells.
-
-        Raises
-        ------
-        ValueError
-            If an unsteered run is not finite; the error names the first layer and image.
+        `shared`: the prompt of the rows, or a pack of prompts, one per part. `baseline`: of an earlier chunk of the
+        only sample. `reading`: gives a context for the forward pass that ends the prompt. Returns: for each part, the
+        unsteered run, and one score per pair and metric; ``tokens`` [pairs, steps], ``kl_step`` [pairs, steps],
+        ``text``, ``edited``. NaN, without an answer, for a row whose logits are NaN or infinite, of which a warning
+        tells. Raises ValueError if an unsteered run is not finite; the error names the first layer and image.
         """
         batch = assemble(parts, len(self.settings.axes.concepts), joined=baseline is None)
         scores, answers, logits = self._scores(shared, batch, baseline, reading)
@@ -303,16 +273,12 @@ def _stepwise(
 ) -> np.ndarray:
     """A metric at each token of the unsteered answer [rows, longest], NaN past its end.
 
-    Parameters
-    ----------
-    metric : Metric
-        That reads ``"forced"``.
-    unsteered : Tensor [parts, longest, vocabulary], or a list of Tensor [steps, vocabulary]
-        Logits along the unsteered answer of each part.
-    steered : Tensor [rows, longest, vocabulary]
-    part : int array [rows]
-    lengths : sequence of int
-        Of the unsteered answers.
+    `metric`: that reads ``"forced"``.
+    `unsteered` (Tensor [parts, longest, vocabulary], or a list of Tensor [steps, vocabulary]): logits along the
+        unsteered answer of each part.
+    `steered`: Tensor [rows, longest, vocabulary].
+    `part`: int array [rows].
+    `lengths`: of the unsteered answers.
     """
     values = np.full(tuple(steered.shape[:2]), np.nan, np.float32)
     for number, length in enumerate(lengths):

@@ -35,37 +35,14 @@ Controls = Sequence[str] | str | None
 class Settings:
     """The arguments of ``sweep`` that are not pictures, in their final form.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    vectors : Dataset
-        With dimension ``concept``.
-    layers, strengths, controls, draws
-        As for ``sweep``; kept as ``axes``.
-    tokens, unit, operation, to, metrics, seed, max_new_tokens, answer_prefix, record, read_layers, read_tokens
-        As for ``sweep``.
+    `vectors`: with dimension ``concept``.
+    `layers`, `strengths`, `controls`, `draws`: as for ``sweep``; kept as ``axes``.
+    `tokens`, `unit`, `operation`, `to`, `metrics`, `seed`, `max_new_tokens`, `answer_prefix`, `record`, `read_layers`,
+        `read_tokens`: as for ``sweep``.
+    `to`: the direction that takes the concept's place.
+    `answers`: whether answers are asked for by themselves.
 
-    Attributes
-    ----------
-    axes : Axes
-    tokens : scope as in ``Steering``
-    unit : str
-    operation : Operation
-    to : Dataset or None
-        The direction that takes the concept's place.
-    metrics : tuple of Metric
-    answers : bool
-        Whether answers are asked for by themselves.
-    seed, max_new_tokens : int
-    answer_prefix : str or sequence of int
-    record : tuple of str
-    read_layers : tuple of int
-    read_tokens : scope as in ``capture``
-
-    Raises
-    ------
-    ValueError
-        For anything unknown or impossible, with what was expected.
+    Raises ValueError for anything unknown or impossible, with what was expected.
     """
 
     model: InitVar[ProbeModel]

@@ -12,12 +12,7 @@ from mllm_probe.models.argument_checks import described
 class Shard:
     """Every so many-th unit.
 
-    Attributes
-    ----------
-    number : int
-        From 1 on.
-    of : int
-        Number of shards.
+    `number`: from 1 on. `of`: number of shards.
     """
 
     number: int
@@ -42,10 +37,7 @@ WHOLE = Shard(1, 1)
 def shard_of(given: object) -> Shard:
     """Read a shard such as ``"3/16"``, the third of sixteen; None is the whole.
 
-    Raises
-    ------
-    ValueError
-        If it is none.
+    Raises ValueError if it is none.
     """
     if given is None:
         return WHOLE

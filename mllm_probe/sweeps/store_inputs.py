@@ -44,11 +44,7 @@ _LOADED_WITH = {"name", "revision", "trust_remote_code"}
 class Origin:
     """What a store says about the model that it was begun with.
 
-    Attributes
-    ----------
-    load : dict or None
-        Arguments of :func:`mllm_probe.load`; None for a model that was wrapped.
-    name, fingerprint, dtype : str
+    `load`: arguments of :func:`mllm_probe.load`; None for a model that was wrapped.
     """
 
     load: JsonObject | None
@@ -61,12 +57,8 @@ class Origin:
 class Inputs:
     """What a sweep is begun with, as the files of its store.
 
-    Attributes
-    ----------
-    files : dict of str to bytes
-        By their keys; the settings last, as they name the others.
-    images : dict of str to picture
-        Copies that the store keeps, by the hash of their pixels.
+    `files`: by their keys; the settings last, as they name the others. `images`: copies that the store keeps, by the
+    hash of their pixels.
     """
 
     files: dict[str, bytes]
@@ -121,10 +113,7 @@ def _readable(store: UnitStore) -> Iterator[None]:
 def origin_of(store: UnitStore) -> Origin:
     """The model that a store was begun with.
 
-    Raises
-    ------
-    ValueError
-        If the sweep can only be joined where it was begun, or its inputs are not there.
+    Raises ValueError if the sweep can only be joined where it was begun, or its inputs are not there.
     """
     with _readable(store):
         origin = Origin(**_document(store)["model"])
@@ -136,16 +125,8 @@ def origin_of(store: UnitStore) -> Origin:
 def job_of(store: UnitStore, model: ProbeModel) -> Job:
     """The sweep that a store was begun with.
 
-    Parameters
-    ----------
-    store : UnitStore
-    model : ProbeModel
-        Of the same weights.
-
-    Raises
-    ------
-    ValueError
-        If its inputs are not there, are damaged, or name a file of images that is gone.
+    `model`: of the same weights. Raises ValueError if its inputs are not there, are damaged, or name a file of images
+    that is gone.
     """
     with _readable(store):
         return _job_of(store, model)

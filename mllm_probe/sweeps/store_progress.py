@@ -67,16 +67,7 @@ class StoreProgress:
 class StoreWatch:
     """Follows the progress of a store; what a finished unit noted is read once.
 
-    Parameters
-    ----------
-    path : str or Path
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no store yet.
-    ValueError
-        If something else is there, or it is damaged.
+    Raises FileNotFoundError if there is no store yet. Raises ValueError if something else is there, or it is damaged.
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -47,10 +47,7 @@ class Worker:
 def workers_of(notes: Iterable[JsonObject]) -> tuple[Worker, ...]:
     """Who computed the units that these notes are of, one entry for each host, device and type of numbers.
 
-    Parameters
-    ----------
-    notes : iterable of dict
-        What finished units noted, as `StoreWatch.notes` gives it.
+    `notes`: what finished units noted, as `StoreWatch.notes` gives it.
     """
     by: dict[tuple[str, str, str], list[JsonObject]] = {}
     for note in notes:

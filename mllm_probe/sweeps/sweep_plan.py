@@ -43,13 +43,7 @@ _COPIES = 3
 class KindOfRun:
     """Runs of one control, or of the concepts themselves.
 
-    Attributes
-    ----------
-    draws : int
-    runs : int
-        On each image.
-    seconds : float
-        On all images.
+    `runs`: on each image. `seconds`: on all images.
     """
 
     draws: int
@@ -165,12 +159,8 @@ class SweepPlan:
 def require_size(settings: Settings, samples: int) -> None:
     """Raise unless a grid of this size can be planned and held, before anything of its size is allocated.
 
-    Raises
-    ------
-    ValueError
-        Above ``MOST_RUNS`` steered runs on each image.
-    MemoryError
-        Where the grid's arrays and its list of runs take more than the free memory.
+    Raises ValueError: above ``MOST_RUNS`` steered runs on each image. Raises MemoryError where the grid's arrays and
+    its list of runs take more than the free memory.
     """
     axes = settings.axes
     strengths = sum(strength != 0 for strength in axes.strengths)
@@ -199,13 +189,7 @@ def require_size(settings: Settings, samples: int) -> None:
 def plan_job(job: Job, limits: Limits | None = None, *, stored: bool = False) -> SweepPlan:
     """Count what a job will run, and time a small part of it on the first images.
 
-    Parameters
-    ----------
-    job : Job
-    limits : Limits, optional
-        As for `Engine`.
-    stored : bool
-        Whether a store is filled, unit by unit.
+    `limits`: as for `Engine`. `stored`: whether a store is filled, unit by unit.
     """
     limits = limits or chunk_size.DEFAULT
     probe, store = Probe(job, limits, records=True), Stored(0, 0, Seconds())

@@ -57,28 +57,14 @@ class StoredGrid(Protocol):
 class SweepStore:
     """Arrays of a grid on disk, with their units; made when the first unit is run.
 
-    Parameters
-    ----------
-    path : str or Path
-    settings : dict
-        All that decides the numbers, as plain values: a store with others is another run's.
-    dims : sequence of str
-        Of a cell.
-    fixed : sequence of str
-        Variables of the grid that are known before the first unit.
-    kind : {"sweep", "patch"}
-    mixed : bool
-        Whether units of another dtype or type of device are let in beside those that are there.
+    `settings`: all that decides the numbers, as plain values: a store with others is another run's.
+    `dims`: of a cell.
+    `fixed`: variables of the grid that are known before the first unit.
+    `kind`: {"sweep", "patch"}.
+    `mixed`: whether units of another dtype or type of device are let in beside those that are there.
+    `place`: how its files are reached.
 
-    Attributes
-    ----------
-    place : Place
-        How its files are reached.
-
-    Raises
-    ------
-    ValueError
-        If there is something else, or a run with other settings, which are named.
+    Raises ValueError if there is something else, or a run with other settings, which are named.
     """
 
     def __init__(
@@ -102,16 +88,8 @@ class SweepStore:
     def begin_work(self, device: str, dtype: str) -> None:
         """Note what the first units are computed with, or compare this process with it.
 
-        Parameters
-        ----------
-        device : str
-            Type of the device.
-        dtype : str
-
-        Raises
-        ------
-        ValueError
-            If units of another dtype or type of device would stand beside those that are there, and ``mixed`` is off.
+        `device`: type of the device. Raises ValueError if units of another dtype or type of device would stand beside
+        those that are there, and ``mixed`` is off.
         """
         store, own = self.there, {"device": device, _DTYPE: dtype}
         content = store.get_file(_COMPUTED_WITH)
@@ -155,10 +133,7 @@ class SweepStore:
     def layout(self) -> JsonObject:
         """How the run is cut into units: whole numbers by name.
 
-        Raises
-        ------
-        ValueError
-            If the store says something else.
+        Raises ValueError if the store says something else.
         """
         layout = own_attribute(self.there, LAYOUT)
         if not isinstance(layout, dict) or not all(isinstance(one, int) and one >= 1 for one in layout.values()):
@@ -179,20 +154,11 @@ class SweepStore:
     ) -> None:
         """Write the layout, unless another process was first; whatever it is then is in :attr:`layout`.
 
-        Parameters
-        ----------
-        grid : StoredGrid
-            Empty.
-        coordinates, attributes
-            Of the grid.
-        recorder : Recorder or None
-        chunks : callable
-            Shape of the chunks of an array, from its dimensions, shape and bytes of an element.
-        runs : mapping of str to int
-            Name of every unit, in their order, and how many runs it has.
-        layout : dict
-        order : sequence of int
-            Samples in the order in which they are stored.
+        `grid`: Empty.
+        `coordinates`, `attributes`: of the grid.
+        `chunks`: shape of the chunks of an array, from its dimensions, shape and bytes of an element.
+        `runs`: name of every unit, in their order, and how many runs it has.
+        `order`: samples in the order in which they are stored.
         """
         variables = {name: xr.Variable(dims, _blank(values), attrs) for name, (dims, values, attrs) in
                      self._variables(grid).items()}  # fmt: skip
@@ -225,17 +191,8 @@ class SweepStore:
     ) -> bool:  # fmt: skip
         """Write a unit's chunks and mark it as finished; False where it was finished already.
 
-        Parameters
-        ----------
-        unit : str
-        regions : callable
-            Where the unit writes into an array with these dimensions.
-        grid : StoredGrid
-        recorder : Recorder or None
-        order : sequence of int
-            Samples in the order in which they are stored.
-        **facts
-            What its marker notes: runs, seconds, device, dtype.
+        `regions`: where the unit writes into an array with these dimensions. `order`: samples in the order in which
+        they are stored. `**facts`: what its marker notes: runs, seconds, device, dtype.
         """
         parts: dict[str, list[tuple[tuple[slice, ...], np.ndarray]]] = {}
         for name, (dims, take) in self._sources(grid, recorder).items():
@@ -306,10 +263,7 @@ _TEXT = 32
 def own_attribute(store: UnitStore, name: str) -> Any:
     """What a store notes for itself beside its dataset.
 
-    Raises
-    ------
-    ValueError
-        If it is not there, or is no JSON.
+    Raises ValueError if it is not there, or is no JSON.
     """
     try:
         return json.loads(store.attributes[name])
@@ -328,10 +282,7 @@ def damaged_attribute(store: UnitStore, name: str, what: object) -> ValueError:
 def open_unit_store(path: str | Path) -> UnitStore:
     """The store of a sweep or of patch that is there.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As :func:`read_progress`.
+    Raises FileNotFoundError, ValueError: as :func:`read_progress`.
     """
     if (place := place_of(path)).is_free():
         raise FileNotFoundError(f"no store at {place}: a sweep or patch with store= makes it with its first unit.")

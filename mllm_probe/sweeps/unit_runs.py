@@ -28,21 +28,10 @@ from mllm_probe.typing import Attributes
 class UnitRuns:
     """Runs the units of a stored sweep that are missing, and reads those that others have finished.
 
-    Parameters
-    ----------
-    runner : Runner
-    path : str or Path
-    shard : Shard
-        Which units are this process's own; it runs no others.
-    cluster : Cluster, optional
-        Runs them in place of this process.
-    mixed : bool
-        As for :class:`SweepStore`.
-
-    Attributes
-    ----------
-    expected : int or None
-        Runs of the units that this process reads and runs; None before it has looked at the store.
+    `shard`: which units are this process's own; it runs no others.
+    `cluster`: runs them in place of this process.
+    `mixed`: as for :class:`SweepStore`.
+    `expected`: runs of the units that this process reads and runs; None before it has looked at the store.
     """
 
     def __init__(
@@ -74,11 +63,8 @@ class UnitRuns:
 
         What the store holds comes first, as one step. A step is a batch that was run, or a unit of somebody else.
 
-        Parameters
-        ----------
-        when_answered : callable
-            Called when all unsteered answers are known, before the first steered run, by a process that works on the
-            whole.
+        `when_answered`: called when all unsteered answers are known, before the first steered run, by a process that
+        works on the whole.
         """
         if begun := self._store.exists:
             self._note_kinds()

@@ -24,20 +24,9 @@ BatchSeconds = Callable[[Layout, int], float]
 def lay_out(job: Job, limits: Limits, rows: int, batch_seconds: BatchSeconds) -> Layout:
     """Cut a sweep into batches and units.
 
-    Parameters
-    ----------
-    job : Job
-    limits : Limits
-    rows : int
-        Runs that are to go through the model together.
-    batch_seconds : callable
-        See :data:`BatchSeconds`.
-
-    Returns
-    -------
-    Layout
-        What goes through the model together follows from the settings and a power of two of ``rows``; the size of the
-        units from the time that a batch takes.
+    `rows`: runs that are to go through the model together. `batch_seconds`: see :data:`BatchSeconds`. Returns: what
+    goes through the model together follows from the settings and a power of two of ``rows``; the size of the units from
+    the time that a batch takes.
     """
     batches, runs = _in_batches(job, _power_of_two(max(rows, 1)))
     axes, samples = job.settings.axes, len(job.samples)
@@ -59,12 +48,7 @@ def lay_out(job: Job, limits: Limits, rows: int, batch_seconds: BatchSeconds) ->
 def by_probe(job: Job, limits: Limits, probe: Probe) -> tuple[int, BatchSeconds]:
     """Rows of a batch, and the time that it takes, from two chunks of the first image; for :func:`lay_out`.
 
-    Parameters
-    ----------
-    job : Job
-        Whose scope edits the prompt: a batch that takes longer keeps a person at a slider waiting.
-    limits : Limits
-    probe : Probe
+    `job`: whose scope edits the prompt: a batch that takes longer keeps a person at a slider waiting.
     """
     fixed, each = probe.times(probe.rows)
     rows = probe.rows

@@ -37,15 +37,9 @@ Region = Mapping[str, Span]
 class Layout:
     """How a sweep is cut: a few numbers, kept in its store, from which every process makes the same units.
 
-    Attributes
-    ----------
-    rows : int
-        Most runs that go through the model together.
-    batch_layers, batch_samples : int
-        Layers and images whose runs may go through the model together.
-    layers, samples : int
-        Layers and images of a unit: multiples of these, or all. Fewer images than ``UNSTEERED`` are a power of two,
-        more are a multiple of it.
+    `rows`: most runs that go through the model together. `batch_layers`, `batch_samples`: layers and images whose runs
+    may go through the model together. `layers`, `samples`: layers and images of a unit: multiples of these, or all.
+    Fewer images than ``UNSTEERED`` are a power of two, more are a multiple of it.
     """
 
     rows: int
@@ -63,18 +57,10 @@ class Layout:
 class Unit:
     """What is finished as a whole: steered runs of some layers and images, or these images' unsteered runs.
 
-    Attributes
-    ----------
-    number : int
-    part : int
-        Units of one part may be run in any order; those of an earlier part come first.
-    samples : (int, int)
-        In the order of the store.
-    layers : (int, int)
-    strengths : tuple of int
-        One, or two whose runs are partly the same; none for the unsteered runs.
-    draws : int
-        Number of the block of draws.
+    `part`: units of one part may be run in any order; those of an earlier part come first.
+    `samples`: in the order of the store.
+    `strengths`: one, or two whose runs are partly the same; none for the unsteered runs.
+    `draws`: number of the block of draws.
     """
 
     number: int
@@ -99,14 +85,8 @@ class Unit:
 class Batch:
     """Runs of a unit that may go through the model together.
 
-    Attributes
-    ----------
-    borders : Borders
-        The same runs, whatever the size of the unit.
-    cells : list of Cell
-        Layer by layer, each with the places that it fills inside the unit alone.
-    blocks : list of Block
-        Of each image; their numbers are places in ``cells``.
+    `borders`: the same runs, whatever the size of the unit. `cells`: layer by layer, each with the places that it fills
+    inside the unit alone. `blocks`: of each image; their numbers are places in ``cells``.
     """
 
     borders: Borders
@@ -117,19 +97,8 @@ class Batch:
 class Units:
     """All units of a sweep, in the order of its runs.
 
-    Parameters
-    ----------
-    axes : Axes
-    cells : sequence of Cell
-        Steered runs of each image.
-    skipped : bool array [cells, samples]
-        Runs that no concept needs.
-    layout : Layout
-
-    Attributes
-    ----------
-    order : list of int
-        Images in the order of the store: those of the coarse map first.
+    `cells`: steered runs of each image. `skipped` (bool array [cells, samples]): runs that no concept needs. `order`:
+    images in the order of the store: those of the coarse map first.
     """
 
     def __init__(self, axes: Axes, cells: Sequence[Cell], skipped: np.ndarray, layout: Layout) -> None:
@@ -199,13 +168,7 @@ class Units:
         return [tuple(together) for together in found.values()]
 
     def regions(self, unit: Unit, dims: Sequence[str]) -> Iterator[Region]:
-        """Where a unit writes into an array with these dimensions: whole chunks, which are no other unit's.
-
-        Parameters
-        ----------
-        unit : Unit
-        dims : sequence of str
-        """
+        """Where a unit writes into an array with these dimensions: whole chunks, which are no other unit's."""
         by_cell, here = schema.LAYER in dims, {schema.SAMPLE: unit.samples}
         if unit.unsteered:
             if by_cell:
@@ -221,12 +184,7 @@ class Units:
     def chunks(self, dims: Sequence[str], shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
         """Shape of the chunks of an array: along the borders of the units, and smaller where that is too large.
 
-        Parameters
-        ----------
-        dims : sequence of str
-        shape : sequence of int
-        itemsize : int
-            Bytes of an element.
+        `itemsize`: bytes of an element.
         """
         borders = {schema.SAMPLE: self.layout.samples}
         if schema.LAYER in dims:

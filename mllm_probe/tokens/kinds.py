@@ -23,19 +23,9 @@ _MEASURED_AT = np.array([LAST_PROMPT, IMAGE, TEXT, LAST_PROMPT], np.int8)
 def position_kinds(roles: np.ndarray, last: np.ndarray, generated: np.ndarray) -> np.ndarray:
     """Kind of every position of a batch: the only place where it is decided.
 
-    Parameters
-    ----------
-    roles : int8 array [rows, columns]
-        Indices into ``schema.ROLES``.
-    last : int array [rows]
-        Column of the last prompt token.
-    generated : bool array [columns]
-        Columns after the prompt.
-
-    Returns
-    -------
-    int8 array [rows, columns]
-        Indices into ``POSITION_KINDS``; special tokens (and padding) count as text.
+    `roles` (int8 array [rows, columns]): indices into ``schema.ROLES``. `last` (int array [rows]): column of the last
+    prompt token. `generated` (bool array [columns]): columns after the prompt. Returns int8 array [rows, columns]:
+    indices into ``POSITION_KINDS``; special tokens (and padding) count as text.
     """
     kinds = np.where(roles == IMAGE_ROLE, IMAGE, TEXT).astype(np.int8)
     kinds[:, generated] = GENERATED
@@ -51,10 +41,7 @@ def measured_kinds(kinds: np.ndarray) -> np.ndarray:
 def captured_kinds(activations: xr.Dataset) -> list[str]:
     """Name of the kind of each token of a capture (of ``POSITION_KINDS``).
 
-    Raises
-    ------
-    ValueError
-        If the samples have different kinds at the same token, or the dataset lacks the coordinate.
+    Raises ValueError if the samples have different kinds at the same token, or the dataset lacks the coordinate.
     """
     if schema.KIND not in activations.coords:
         raise ValueError(

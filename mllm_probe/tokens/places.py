@@ -32,12 +32,8 @@ ABSENT: Mapping[str, str | int] = {
 class Places:
     """Chosen positions of one batch.
 
-    Attributes
-    ----------
-    labels : list of int
-        One per slot: position in the unpadded prompt, or the negative number that was asked for.
-    columns : int64 array [rows, slots]
-        Column of the batch, -1 where the row has no such position.
+    `labels`: one per slot: position in the unpadded prompt, or the negative number that was asked for. `columns` (int64
+    array [rows, slots]): column of the batch, -1 where the row has no such position.
     """
 
     labels: list[int]
@@ -47,10 +43,7 @@ class Places:
 def find_places(encoded: Encoded, scope: Scope) -> Places:
     """Columns of a batch that a scope selects.
 
-    Raises
-    ------
-    ValueError
-        Naming the sample that has no such position.
+    Raises ValueError: naming the sample that has no such position.
     """
     where, everyone = of_encoded(encoded), np.arange(encoded.rows)
     if scope.names == ("last_prompt",):  # one label for prompts of all lengths

@@ -23,22 +23,14 @@ if TYPE_CHECKING:
 class PromptPositions:
     """Known columns of a batch: its prompt, and the teacher-forced text after it.
 
-    Attributes
-    ----------
-    roles : int8 array [lines, columns]
-        Indices into ``schema.ROLES``.
-    begin : bool array [lines, columns]
-        Begin-of-sequence tokens.
-    prompt_length : int
-        Columns of the prompt; the rest is generated.
-    image, patch_row, patch_column : int array [lines, columns]
-        Number of an image token's picture in the prompt, and its place there; -1 elsewhere.
-    offset : int
-        Number of the first known column in the sequence (the length of the cache before the call).
-    before : int array [lines]
-        Positions without padding that were in the cache before.
-    roles_known : bool
-        False where the model was called with embeddings only.
+    `roles` (int8 array [lines, columns]): indices into ``schema.ROLES``.
+    `begin` (bool array [lines, columns]): begin-of-sequence tokens.
+    `prompt_length`: columns of the prompt; the rest is generated.
+    `image`, `patch_row`, `patch_column` (int array [lines, columns]): number of an image token's picture in the prompt,
+        and its place there; -1 elsewhere.
+    `offset`: number of the first known column in the sequence (the length of the cache before the call).
+    `before` (int array [lines]): positions without padding that were in the cache before.
+    `roles_known`: False where the model was called with embeddings only.
     """
 
     roles: np.ndarray
@@ -144,13 +136,8 @@ def of_encoded(encoded: Encoded) -> PromptPositions:
 def of_call(model: ProbeModel, arguments: CallArguments, offset: int) -> PromptPositions:
     """Positions of a prompt that is only known from the model's own call.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    arguments : mapping
-        The call's ``input_ids`` (or ``inputs_embeds``, which leave the roles unknown) and ``attention_mask``.
-    offset : int
-        Number of positions in the cache before this call.
+    `arguments`: the call's ``input_ids`` (or ``inputs_embeds``, which leave the roles unknown) and ``attention_mask``.
+    `offset`: number of positions in the cache before this call.
     """
     ids, columns = sequence_of(arguments)
     lines, width = columns

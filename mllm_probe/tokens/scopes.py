@@ -17,24 +17,15 @@ Select = Callable[[PromptPositions, np.ndarray], np.ndarray]
 class NamedScope:
     """One name that ``tokens=`` takes.
 
-    Attributes
-    ----------
-    name : str
-    select : callable
-        ``select(where, lines)`` gives a bool array [len(lines), columns]: the columns of these lines of the batch.
-    early : bool
-        It can have positions before the last prompt token, so that rows steered there do not share their prompt.
-    last : bool
-        It always has the last prompt token.
-    generated : bool
-        It has every generated token.
-    needs_roles : bool
-        It is undefined where the model is called with embeddings, which do not tell image from text tokens.
-    norm : str, optional
-        Kind of position whose residual norm belongs to vectors captured here, ``"all"`` for every kind; None where
+    `select`: ``select(where, lines)`` gives a bool array [len(lines), columns]: the columns of these lines of the
+        batch.
+    `early`: it can have positions before the last prompt token, so that rows steered there do not share their prompt.
+    `last`: it always has the last prompt token.
+    `generated`: it has every generated token.
+    `needs_roles`: it is undefined where the model is called with embeddings, which do not tell image from text tokens.
+    `norm`: kind of position whose residual norm belongs to vectors captured here, ``"all"`` for every kind; None where
         ``concept_vectors`` cannot average over the scope.
-    choice : (str, str), optional
-        Value (names joined by ``+``) and label of the button with which the panel offers it.
+    `choice`: value (names joined by ``+``) and label of the button with which the panel offers it.
     """
 
     name: str

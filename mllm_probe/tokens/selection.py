@@ -22,15 +22,9 @@ _SHOWN = 80
 class Scope:
     """A parsed token scope; exactly one of the three fields is filled.
 
-    Parameters
-    ----------
-    names : tuple of str
-        Of ``SCOPES``; their union is selected.
-    numbers : tuple of int
-        Positions of the unpadded prompt, negative ones from its end.
-    mask : nested tuple of bool, optional
-        [positions] of the prompt, [patch rows, patch columns] of the picture, or
-        [pictures, patch rows, patch columns] of several.
+    `names`: of ``SCOPES``; their union is selected. `numbers`: positions of the unpadded prompt, negative ones from its
+    end. `mask`: [positions] of the prompt, [patch rows, patch columns] of the picture, or [pictures, patch rows, patch
+    columns] of several.
     """
 
     names: tuple[str, ...] = ()
@@ -92,23 +86,10 @@ class Scope:
     def select(self, where: PromptPositions, lines: np.ndarray, samples: Sequence[str] | None = None) -> np.ndarray:
         """Mask of the selected columns.
 
-        Parameters
-        ----------
-        where : PromptPositions
-        lines : int array
-            Lines of the batch that have this scope.
-        samples : sequence of str, optional
-            Names of the samples, one per line of the batch, where positions are read. Without it they are edited:
-            errors then name the row, and numbers end at the prompt.
-
-        Returns
-        -------
-        bool array [len(lines), columns]
-
-        Raises
-        ------
-        ValueError
-            If a part of the scope has no position in one of the prompts.
+        `lines`: lines of the batch that have this scope. `samples`: names of the samples, one per line of the batch,
+        where positions are read. Without it they are edited: errors then name the row, and numbers end at the prompt.
+        Returns bool array [len(lines), columns]. Raises ValueError if a part of the scope has no position in one of the
+        prompts.
         """
         if self.mask is not None:
             mask = np.array(self.mask)
@@ -124,16 +105,9 @@ class Scope:
 def parse_scope(tokens: TokenScope | Scope) -> Scope:
     """Read a ``tokens=`` argument.
 
-    Parameters
-    ----------
-    tokens : str, sequence of str, int, sequence of int, or bool array
-        Names of scopes; positions in the unpadded prompt (negative ones from its end); or a mask
-        [positions], [patch rows, patch columns] or [pictures, patch rows, patch columns].
-
-    Raises
-    ------
-    ValueError
-        If it is none of these, or selects nothing.
+    `tokens` (str, sequence of str, int, sequence of int, or bool array): names of scopes; positions in the unpadded
+    prompt (negative ones from its end); or a mask [positions], [patch rows, patch columns] or [pictures, patch rows,
+    patch columns]. Raises ValueError if it is none of these, or selects nothing.
     """
     if isinstance(tokens, Scope):
         return tokens
@@ -187,14 +161,8 @@ def _parse_array(tokens: object) -> Scope:
 def require_image_at_input(names: Sequence[str], layers: Iterable[int], what: str) -> None:
     """Raise a ValueError if named scopes other than ``"image"`` are asked for at the input of block 0.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Of scopes or kinds of position.
-    layers : iterable of int
-        Coordinates.
-    what : str
-        Beginning of the message: the argument, and what was given.
+    `names`: of scopes or kinds of position. `layers`: Coordinates. `what`: beginning of the message: the argument, and
+    what was given.
     """
     others = [name for name in names if name != "image"]
     if others and schema.INPUT in layers:

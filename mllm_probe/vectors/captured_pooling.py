@@ -25,19 +25,8 @@ _ACTIVATION = "activation"
 class CapturedActivations:
     """A capture in place of forward passes.
 
-    Parameters
-    ----------
-    activations : Dataset, str or Path
-        What ``capture`` gave, or the path of its store.
-    model : ProbeModel
-    scopes : sequence of str
-        Of ``vector_scopes()``.
-    layers : sequence of int
-
-    Raises
-    ------
-    ValueError
-        If it was captured from another model or while steering, or lacks a scope or layer.
+    `activations`: what ``capture`` gave, or the path of its store. `scopes`: of ``vector_scopes()``. Raises ValueError
+    if it was captured from another model or while steering, or lacks a scope or layer.
     """
 
     def __init__(
@@ -70,10 +59,7 @@ class CapturedActivations:
     def select(self, requests: Sequence[Request]) -> None:
         """Find the samples of requests by their content.
 
-        Raises
-        ------
-        ValueError
-            If images were not captured, or images were captured with several prompts.
+        Raises ValueError if images were not captured, or images were captured with several prompts.
         """
         first: dict[str, int] = {}
         for row, name in enumerate(self.data[schema.SAMPLE].values.tolist()):

@@ -21,16 +21,9 @@ POSITIVE, NEGATIVE, HALF_A, HALF_B = range(4)
 class Classes:
     """The pictures of one concept, as numbers in the list of distinct pictures.
 
-    Attributes
-    ----------
-    name : str
-    positive, negative : int array
-        Paired concepts: element i of both is a pair.
-    paired : bool
-    groups : int array [positive + negative]
-        Pictures that must not be torn apart have the same number.
-    half : bool array [positive + negative]
-        True for the first half; whole groups.
+    `positive`, `negative`: paired concepts: element i of both is a pair. `groups` (int array [positive + negative]):
+    pictures that must not be torn apart have the same number. `half` (bool array [positive + negative]): True for the
+    first half; whole groups.
     """
 
     name: str
@@ -60,10 +53,7 @@ class Classes:
 def distinct_pictures(library: Library) -> tuple[list[Any], dict[str, tuple[np.ndarray, np.ndarray]]]:
     """Every picture of a library once, and the numbers of each concept's positives and negatives.
 
-    Parameters
-    ----------
-    library : mapping of str to object with ``positive`` and ``negative``
-        Pictures are images, objects with ``.image``, or dicts of processed tensors.
+    `library`: pictures are images, objects with ``.image``, or dicts of processed tensors.
     """
     pictures: list[Any] = []
     numbers: dict[Hashable, int] = {}
@@ -97,15 +87,8 @@ def classes_of(
 ) -> Classes:
     """A concept's classes, with its pictures divided into halves that keep pairs and groups together.
 
-    Parameters
-    ----------
-    name : str
-    positive, negative : int array
-        Numbers of its pictures in the list of distinct pictures.
-    paired : bool
-    seed : int
-    duplicates : sequence of str or None
-        Group of each distinct picture, the same for near-duplicates.
+    `positive`, `negative`: numbers of its pictures in the list of distinct pictures. `duplicates`: group of each
+    distinct picture, the same for near-duplicates.
     """
     if paired and len(positive) != len(negative):
         raise ValueError(
@@ -127,18 +110,9 @@ def joined_groups(classes: Sequence[Classes], pictures: int) -> np.ndarray:
 def weights(classes: Classes, pictures: int, draws: Sequence[np.ndarray]) -> np.ndarray:
     """Weights of each picture in the sums of one concept.
 
-    Parameters
-    ----------
-    classes : Classes
-    pictures : int
-        Number of distinct pictures.
-    draws : sequence of float array [positive + negative]
-        From ``shuffled_weights``.
-
-    Returns
-    -------
-    float array [4 + draws, pictures]
-        ``POSITIVE`` and ``NEGATIVE`` sum to 1; all others to 0.
+    `pictures`: number of distinct pictures. `draws` (sequence of float array [positive + negative]): from
+    ``shuffled_weights``. Returns float array [4 + draws, pictures]: ``POSITIVE`` and ``NEGATIVE`` sum to 1; all others
+    to 0.
     """
     labels, half = classes.labels, classes.half
     rows = [_mean(labels), _mean(~labels)]

@@ -45,21 +45,12 @@ def require_length(which: str, length: float) -> None:
 class Directions:
     """Tensors and numbers of a vectors dataset from which one concept is selected.
 
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        As made by ``concept_vectors``, ``vectors_from`` or ``load_vectors``, with one concept; one scope or several.
-
-    Attributes
-    ----------
-    name : str
-        Of the concept.
-    scopes : tuple of str
-        Where vectors were captured.
-    layers : dict of int to int
-        Block number (``schema.INPUT`` for the input of block 0) → index along the dataset's layers.
-    total_layers : int
-        Decoder blocks of the model; 0 where only the input of block 0 is there, which does not say.
+    `dataset`: as made by ``concept_vectors``, ``vectors_from`` or ``load_vectors``, with one concept; one scope or
+        several.
+    `name`: of the concept.
+    `scopes`: where vectors were captured.
+    `layers`: block number (``schema.INPUT`` for the input of block 0) → index along the dataset's layers.
+    `total_layers`: decoder blocks of the model; 0 where only the input of block 0 is there, which does not say.
     """
 
     def __init__(self, dataset: xr.Dataset) -> None:

@@ -22,21 +22,9 @@ class LabelsError(ValueError):
 def parse_labels(text: str, tensors: Mapping[str, Tensor]) -> JsonObject:
     """Labels as ``save_vectors`` writes them, checked against the tensors of the file.
 
-    Parameters
-    ----------
-    text : str
-        JSON.
-    tensors : mapping of str to Tensor
-
-    Returns
-    -------
-    dict
-        ``format``, ``dims``, ``texts``, ``coords``, ``attrs`` and ``variable_attrs``.
-
-    Raises
-    ------
-    LabelsError
-        Saying what is wrong; ``format`` alone is left to the caller, and without the right one nothing else is checked.
+    `text`: JSON. Returns: ``format``, ``dims``, ``texts``, ``coords``, ``attrs`` and ``variable_attrs``. Raises
+    LabelsError: saying what is wrong; ``format`` alone is left to the caller, and without the right one nothing else is
+    checked.
     """
     try:
         labels = json.loads(text)

@@ -65,12 +65,8 @@ def save_vectors(vectors: xr.Dataset, path: str | Path) -> Path:
 def writable_vector_file(path: str | Path) -> Path:
     """``path`` as one that `save_vectors` can write to, so that it can be refused before vectors are made.
 
-    Raises
-    ------
-    ValueError
-        For another ending than ``.safetensors`` or ``.gguf``.
-    FileNotFoundError
-        If the folder does not exist.
+    Raises ValueError for another ending than ``.safetensors`` or ``.gguf``. Raises FileNotFoundError if the folder does
+    not exist.
     """
     path = writable_path_of("path", path)
     if path.suffix not in (".safetensors", ".gguf"):

@@ -18,14 +18,7 @@ _POOLS = ThreadpoolController()
 def principal_component(differences: np.ndarray) -> np.ndarray:
     """First uncentred principal component of paired differences, of length 1, on the side of their mean.
 
-    Parameters
-    ----------
-    differences : float array [..., pairs, hidden]
-        Positive minus negative.
-
-    Returns
-    -------
-    float64 array [..., hidden]
+    `differences` (float array [..., pairs, hidden]): positive minus negative. Returns float64 array [..., hidden].
     """
     exact = differences.astype(np.float64)
     # Pairs are far fewer than hidden dimensions: D Dᵀ [pairs, pairs] has the non-zero spectrum of the scatter Dᵀ D, and
@@ -42,10 +35,7 @@ def principal_component(differences: np.ndarray) -> np.ndarray:
 class Probe:
     """A logistic probe in the units of the activation: ``activation @ weight + bias`` is the log odds.
 
-    Attributes
-    ----------
-    weight : float64 array [hidden]
-    bias : float
+    `weight`: float64 array [hidden].
     """
 
     weight: np.ndarray
@@ -59,20 +49,9 @@ class Probe:
 def fit_probe(activations: np.ndarray, labels: np.ndarray, penalty: float = 1.0) -> Probe:
     """Fit a standardised logistic regression.
 
-    Parameters
-    ----------
-    activations : float array [pictures, hidden]
-    labels : bool array [pictures]
-        Both classes must be there; they weigh the same whatever their numbers.
-    penalty : float
-        Strength of the L2 penalty, the inverse of scikit-learn's ``C``.
+    `activations`: float array [pictures, hidden]. `labels` (bool array [pictures]): both classes must be there; they
+    weigh the same whatever their numbers. `penalty`: strength of the L2 penalty, the inverse of scikit-learn's ``C``.
 
-    Returns
-    -------
-    Probe
-
-    Notes
-    -----
     With an L2 penalty the solution lies in the span of the pictures, so the regression runs in at most as many
     dimensions as there are pictures; it is the same as in all of them, and much faster for wide models.
     """
@@ -97,16 +76,8 @@ def fit_probe(activations: np.ndarray, labels: np.ndarray, penalty: float = 1.0)
 def balanced_accuracy(correct: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[float, ...]:
     """Mean of the two classes' accuracies with its 95 % interval from resampled groups.
 
-    Parameters
-    ----------
-    correct, labels : bool array [pictures]
-    groups : int array [pictures]
-        Pictures that are drawn together (pairs).
-    seed : int
-
-    Returns
-    -------
-    accuracy, low, high : float
+    `correct`, `labels`: bool array [pictures]. `groups` (int array [pictures]): pictures that are drawn together
+    (pairs).
     """
     names, member = np.unique(groups, return_inverse=True)
     counts = np.zeros((4, len(names)))

@@ -27,14 +27,8 @@ class HeaderError(ValueError):
 def check_header(path: Path) -> None:
     """Walk the header of a GGUF file.
 
-    Parameters
-    ----------
-    path : Path
-
-    Raises
-    ------
-    HeaderError
-        If it is no little-endian GGUF of version 2 or 3, or a length, a count or a size is beyond the file's end.
+    Raises HeaderError if it is no little-endian GGUF of version 2 or 3, or a length, a count or a size is beyond the
+    file's end.
     """
     if not path.stat().st_size:
         raise HeaderError("the file is empty")

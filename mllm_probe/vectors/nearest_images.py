@@ -39,28 +39,12 @@ def likeness(model: ProbeModel, vectors: xr.Dataset, images: Images, prompt: str
     distance within the kept ones (each without its counterpart and near-duplicates), and its geometric mean over the
     layers. Nothing is trained.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    vectors : Dataset
-        From :func:`mllm_probe.concept_vectors`, with at least 20 activations kept.
-    images : image or sequence of images
-    prompt : str, optional
-        The one of the vectors if None: distances of another prompt would be those of the prompt.
+    `vectors`: from :func:`mllm_probe.concept_vectors`, with at least 20 activations kept. `prompt`: the one of the
+    vectors if None: distances of another prompt would be those of the prompt. Returns: ``distance``: 1 is what the
+    vectors' own images have from each other; ``share_as_far``: of the vectors' own images, how many are at least as far
+    from the others, (1 + those) / (1 + all); ``unlike``: at most 5 %. Raises ValueError if the vectors are another
+    model's or carry too few activations.
 
-    Returns
-    -------
-    Dataset (sample), host memory, float64
-        ``distance``: 1 is what the vectors' own images have from each other; ``share_as_far``: of the vectors' own
-        images, how many are at least as far from the others, (1 + those) / (1 + all); ``unlike``: at most 5 %.
-
-    Raises
-    ------
-    ValueError
-        If the vectors are another model's or carry too few activations.
-
-    Notes
-    -----
     After Sun et al., "Out-of-distribution detection with deep nearest neighbors" (ICML 2022): nearest neighbours of
     normalised features. What a model cannot tell from its own images, such as an empty one, is not found.
     """

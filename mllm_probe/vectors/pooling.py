@@ -65,31 +65,16 @@ def pool(
 ) -> np.ndarray:
     """Run every request once; average its activations over each scope and measure residual norms.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    requests : sequence of Request
-    scopes : sequence of str
-        Of ``vector_scopes()``.
-    layers : sequence of int
-    on_batch : callable
-        ``on_batch(start, pooled)`` with the number of the first request and, for each layer, a float32 tensor
+    `scopes`: of ``vector_scopes()``.
+    `on_batch`: ``on_batch(start, pooled)`` with the number of the first request and, for each layer, a float32 tensor
         [batch, scopes, hidden] on the layer's device, all of it finite.
-    batch_size : int or "auto"
-        "auto" plans against the free memory and halves when a GPU runs out.
-    progress : bool or callable
-        Show a bar, or call this with how many requests are done and how many there are; an error of it ends the run.
+    `batch_size`: "auto" plans against the free memory and halves when a GPU runs out.
+    `progress`: show a bar, or call this with how many requests are done and how many there are; an error of it ends the
+        run.
 
-    Returns
-    -------
-    float array [layers, len(KINDS) + 1]
-        Residual norm: the median ‖h‖ over the positions of each kind, and last over all that are neither padding nor
-        special. NaN where a prompt has no such position.
-
-    Raises
-    ------
-    ValueError
-        If an activation is NaN or infinite; the error names the first layer and image.
+    Returns float array [layers, len(KINDS) + 1]: residual norm: the median ‖h‖ over the positions of each kind, and
+    last over all that are neither padding nor special. NaN where a prompt has no such position. Raises ValueError if an
+    activation is NaN or infinite; the error names the first layer and image.
     """
     samples = {layer: [NormSample() for _ in range(len(KINDS) + 1)] for layer in layers}
     batches = in_batches(model, requests, batch_size, lambda _, encoded: _pool_batch(model, encoded, scopes, layers))

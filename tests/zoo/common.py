@@ -28,15 +28,9 @@ Described = tuple[PreTrainedConfig, dict[str, Tensor]]
 class Family:
     """Builder of one family's tiny model.
 
-    Attributes
-    ----------
-    name : str
-        As in the table that ``mllm-probe families`` prints.
-    kind : str
-        How images and words meet in it.
-    make : callable
-        Returns the configuration, and processed tensors of one image with a prompt; without ``input_ids`` the prompt
-        gets as many image tokens as the image has features.
+    `name`: as in the table that ``mllm-probe families`` prints. `kind`: how images and words meet in it. `make`:
+    returns the configuration, and processed tensors of one image with a prompt; without ``input_ids`` the prompt gets
+    as many image tokens as the image has features.
     """
 
     name: str

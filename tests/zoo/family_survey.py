@@ -21,15 +21,9 @@ _BUILDER_OF = {"blip-2": "blip2", "kosmos-2": "kosmos2"}
 class Row:
     """One family of the table.
 
-    Attributes
-    ----------
-    family : str
-    kind : str
-        Fusion of image and text, or the note that its default configuration was reduced.
-    report : VerificationReport or None
-        Of the sample that came furthest.
-    error : str
-        The exception that was raised where there is no verified report, by its type and first line.
+    `kind`: fusion of image and text, or the note that its default configuration was reduced. `report`: of the sample
+    that came furthest. `error`: the exception that was raised where there is no verified report, by its type and first
+    line.
     """
 
     family: str
@@ -65,19 +59,7 @@ def family_names() -> list[str]:
 def survey(names: Iterable[str] | None = None) -> Iterator[Row]:
     """Build and verify one tiny model after another.
 
-    Parameters
-    ----------
-    names : iterable of str, optional
-        Of ``family_names()``; all by default.
-
-    Yields
-    ------
-    Row
-
-    Raises
-    ------
-    ValueError
-        For a family that is not in the mapping.
+    `names`: of ``family_names()``; all by default. Raises ValueError for a family that is not in the mapping.
     """
     known = family_names()
     for name in known if names is None else names:

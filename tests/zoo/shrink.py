@@ -82,12 +82,8 @@ def small_config(model_type: str) -> PreTrainedConfig:
 def shrunk(model_type: str) -> nn.Module:
     """A tiny random model of a family from its default configuration.
 
-    Raises
-    ------
-    TooLarge
-        If more than ten million parameters remain.
-    Exception
-        Whatever the family raises for such sizes.
+    Raises TooLarge if more than ten million parameters remain. Raises Exception: whatever the family raises for such
+    sizes.
     """
     config = small_config(model_type)
     with torch.device("meta"):

@@ -24,14 +24,7 @@ from tests.zoo.common import enliven
 def tiny_llava(layers: int = 4, width: int = 32, seed: int = 0) -> ProbeModel:
     """A random Llava with 16 image tokens per picture (4 × 4), float32, on the CPU.
 
-    Parameters
-    ----------
-    layers : int
-        Decoder blocks.
-    width : int
-        Of the residual stream; a multiple of 8.
-    seed : int
-        Of the weights.
+    `layers`: decoder blocks. `width`: of the residual stream; a multiple of 8. `seed`: of the weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -14,12 +14,8 @@ _SWAPS = ([0, 2, 1], [1, 0, 2], [2, 1, 0])
 class Strength:
     """How a picture's sprites are altered.
 
-    Parameters
-    ----------
-    strong : bool
-        Break the style: grey, other colours, ink.
-    inked : bool
-        Draw the sprites anew with ink lines and paler fills, which hides the art set they are from.
+    `strong`: break the style: grey, other colours, ink. `inked`: draw the sprites anew with ink lines and paler fills,
+    which hides the art set they are from.
     """
 
     strong: bool
@@ -70,17 +66,7 @@ def _ink(colour: np.ndarray, alpha: np.ndarray, g: np.random.Generator) -> tuple
 def altered(art: np.ndarray, g: np.random.Generator, strength: Strength) -> np.ndarray:
     """Return a sprite altered at random.
 
-    Parameters
-    ----------
-    art : numpy.ndarray
-        uint8 [side, side, 4].
-    g : numpy.random.Generator
-    strength : Strength
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 [side, side, 4].
+    `art`: uint8 [side, side, 4]. Returns: uint8 [side, side, 4].
     """
     if g.random() < 0.4:
         art = _bend(art, g)

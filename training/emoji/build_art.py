@@ -98,10 +98,7 @@ class Package(NamedTuple):
 def archive(package: str, version: str, folder: Path) -> Path:
     """Return the package's archive in `folder`, fetched with npm if it is not there, with its hash checked.
 
-    Raises
-    ------
-    ValueError
-        If the archive is not the pinned one.
+    Raises ValueError if the archive is not the pinned one.
     """
     file = folder / f"{package.removeprefix('@').replace('/', '-')}-{version}.tgz"
     if not file.is_file():
@@ -162,16 +159,7 @@ def _svg(package: Package, name: str) -> str:
 def draw_sprite(svg: str, side: int = SIDE) -> Image.Image:
     """Return an SVG as a sprite: cropped to what is drawn, centred in a square.
 
-    Parameters
-    ----------
-    svg : str
-    side : int
-        Pixels.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGBA, `side` by `side`.
+    `side`: Pixels. Returns: RGBA, `side` by `side`.
     """
     import cairosvg
 
@@ -192,13 +180,8 @@ def draw_sprite(svg: str, side: int = SIDE) -> Image.Image:
 def sheet(art: ArtSet, folder: Path, *, whole: bool = True) -> Image.Image:
     """Return the sprite sheet of an art set: all icons in the order of the tables, `COLUMNS` in a row.
 
-    Parameters
-    ----------
-    art : ArtSet
-    folder : Path
-        Of the npm archives.
-    whole : bool
-        Raise ValueError for an icon that the set lacks, in place of leaving its place empty.
+    `folder`: of the npm archives. `whole`: raise ValueError for an icon that the set lacks, in place of leaving its
+    place empty.
     """
     package, rows = _package(art, folder), -(-len(icons()) // COLUMNS)
     image = Image.new("RGBA", (COLUMNS * SIDE, rows * SIDE))
@@ -216,11 +199,7 @@ def sheet(art: ArtSet, folder: Path, *, whole: bool = True) -> Image.Image:
 def sprites_of(art: ArtSet, folder: Path) -> dict[str, np.ndarray]:
     """Return the sprites of an art set, uint8 [96, 96, 4] each, by icon; for instance of `UNSEEN`, to `draw` with.
 
-    Parameters
-    ----------
-    art : ArtSet
-    folder : Path
-        Of the npm archives; what is not there is fetched.
+    `folder`: of the npm archives; what is not there is fetched.
     """
     return _cut(sheet(art, folder))
 
@@ -228,15 +207,8 @@ def sprites_of(art: ArtSet, folder: Path) -> dict[str, np.ndarray]:
 def more_artists(folder: Path) -> list[dict[str, np.ndarray]]:
     """Return the sprites of `TRAINING_ART` by icon, drawn once: later they are read from the folder.
 
-    Parameters
-    ----------
-    folder : Path
-        Of the npm archives and the sheets that are made of them.
-
-    Returns
-    -------
-    list of dict
-        uint8 [96, 96, 4] by icon, for each set; icons that a set lacks are not in it.
+    `folder`: of the npm archives and the sheets that are made of them. Returns: uint8 [96, 96, 4] by icon, for each
+    set; icons that a set lacks are not in it.
     """
     found = []
     for art in TRAINING_ART:
@@ -269,17 +241,8 @@ def mean_colour(sprite: Image.Image) -> list[int]:
 def facts(folder: Path, sheets: dict[str, Image.Image]) -> dict[str, JsonObject]:
     """Return what is known of every icon.
 
-    Parameters
-    ----------
-    folder : Path
-        Of the npm archives.
-    sheets : dict
-        Sprite sheets by style.
-
-    Returns
-    -------
-    dict
-        For every icon its code points, CLDR's English name and keywords, and its mean colour in each sheet.
+    `folder`: of the npm archives. `sheets`: sprite sheets by style. Returns: for every icon its code points, CLDR's
+    English name and keywords, and its mean colour in each sheet.
     """
     known = member(archive(*CLDR, folder), "annotations/en/annotations.json")["annotations"]["annotations"]
     result: dict[str, JsonObject] = {}
@@ -296,10 +259,7 @@ def facts(folder: Path, sheets: dict[str, Image.Image]) -> dict[str, JsonObject]
 def main(argv: list[str] | None = None) -> None:
     """Write the sheets and the names of the icons into the package.
 
-    Parameters
-    ----------
-    argv : list of str or None
-        The command line by default.
+    `argv`: the command line by default.
     """
     parser = argparse.ArgumentParser(prog="python -m training.emoji.build_art", description=__doc__)
     parser.add_argument("--packages", type=Path, default=Path("emoji-packages"), help="folder of the npm archives")

@@ -220,14 +220,7 @@ def _face(scene: EmojiScene) -> Item | None:
 def shown(scene: EmojiScene) -> str:
     """Return what the picture shows as a phrase, without style and background.
 
-    Parameters
-    ----------
-    scene : EmojiScene
-
-    Returns
-    -------
-    str
-        For example "a cat to the left of a house" or "cats and doughnuts in symmetry".
+    Returns: for example "a cat to the left of a house" or "cats and doughnuts in symmetry".
     """
     names = _names(scene)
     if scene.relation:
@@ -412,15 +405,6 @@ def open_question(scene: EmojiScene, g: np.random.Generator) -> OpenQuestion:
     """Return a question without a fixed answer.
 
     A language model that is told the premise and asked the question answers as the one that sees the picture should.
-
-    Parameters
-    ----------
-    scene : EmojiScene
-    g : numpy.random.Generator
-
-    Returns
-    -------
-    OpenQuestion
     """
     one = len(scene.items) == 1
     templates = OPEN_ONE if one else OPEN_TWO
@@ -456,18 +440,8 @@ def _always_askable(scene: EmojiScene) -> list[Ask]:
 def questions(scene: EmojiScene, g: np.random.Generator, most: int) -> list[Question]:
     """Return questions and answers about a scene, in random order.
 
-    Parameters
-    ----------
-    scene : EmojiScene
-        With one item at least.
-    g : numpy.random.Generator
-    most : int
-        How many at most. What is seen comes first, then what the scene is about, then the rest at random.
-
-    Returns
-    -------
-    list of Question
-        With different texts.
+    `scene`: with one item at least. `most`: how many at most. What is seen comes first, then what the scene is about,
+    then the rest at random. Returns: with different texts.
     """
     about, rest = _about(scene), _always_askable(scene)
     asks = [see, *(about[i] for i in g.permutation(len(about))), describe, *(rest[i] for i in g.permutation(len(rest)))]

@@ -37,10 +37,7 @@ _LONGEST = 20
 def unseen_artwork() -> Artwork:
     """Return the sprites of an artist's set that is for evaluation alone; fetched once into the user's cache.
 
-    Raises
-    ------
-    OSError
-        If npm or the package ``cairosvg`` is missing, or the set cannot be fetched.
+    Raises OSError if npm or the package ``cairosvg`` is missing, or the set cannot be fetched.
     """
     try:
         return sprites_of(UNSEEN, cache_root() / "artwork")
@@ -74,22 +71,8 @@ def evaluate_emoji(
 ) -> dict[str, list[str]]:
     """Print the tables of the emoji model in a folder, each as soon as it is measured.
 
-    Parameters
-    ----------
-    folder : Path
-    count : int
-        Images of each row.
-    parts : sequence of str
-        Of `PARTS`.
-    artwork : mapping or None
-        From `unseen_artwork`; without it its rows are left out, and the table says so.
-    dtype : torch.dtype
-    print_line : callable
-
-    Returns
-    -------
-    dict of str to list of str
-        Markdown, by part.
+    `count`: images of each row. `parts`: of `PARTS`. `artwork`: from `unseen_artwork`; without it its rows are left
+    out, and the table says so. Returns: Markdown, by part.
     """
     answer = Answerer(folder, dtype=dtype)
     tables: dict[str, list[str]] = {}
@@ -108,15 +91,7 @@ def evaluate_emoji(
 def steering_tables(folder: Path, print_line: Callable[[str], None]) -> list[str]:
     """Recommend a setting for each of the lab's concepts, keep them with the model, and print what they do.
 
-    Parameters
-    ----------
-    folder : Path
-    print_line : callable
-
-    Returns
-    -------
-    list of str
-        Markdown.
+    Returns: Markdown.
     """
     made = LibraryCall("emoji", {"concepts": list(FIRST_CONCEPTS), "pairs": PAIRS})
     search = {"layers": _BLOCKS, "strengths": _SEARCHED, "images": _IMAGES, "max_new_tokens": _LONGEST}

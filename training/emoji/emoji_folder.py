@@ -84,14 +84,7 @@ Made by `python -m training train {name}`.
 def export(model: SeeingDecoder, folder: Path, plan: EmojiPlan, took: Mapping[str, float]) -> None:
     """Write the trained parts, `mllm_probe.json`, `training.json` and the card into a folder.
 
-    Parameters
-    ----------
-    model : SeeingDecoder
-    folder : Path
-        Created if need be; other files there stay.
-    plan : EmojiPlan
-    took : mapping
-        Minutes of the stages, from `emoji_run.times`.
+    `folder`: created if need be; other files there stay. `took`: minutes of the stages, from `emoji_run.times`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_parts(folder, model.parts(), plan.assembly)

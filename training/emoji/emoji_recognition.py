@@ -28,16 +28,9 @@ _ARRANGEMENT, _RELATION = "What is the arrangement?", "What is the relation?"
 class Row:
     """One row of the table: which scenes, what is asked of them, and what has to be named.
 
-    Parameters
-    ----------
-    name : str
-    combinations, kind : str
-        As for `sample`.
-    prompt : str
-    truths : callable
-        From a scene to the concepts that a right answer names; a scene with none is not asked about.
-    unseen_artist : bool
-        Whether the scenes are drawn in the artwork of an artist that training never saw.
+    `combinations`, `kind`: as for `sample`. `truths`: from a scene to the concepts that a right answer names; a scene
+    with none is not asked about. `unseen_artist`: whether the scenes are drawn in the artwork of an artist that
+    training never saw.
     """
 
     name: str
@@ -110,20 +103,9 @@ def recognition_scores(
 ) -> list[Score]:
     """Return the score of every row.
 
-    Parameters
-    ----------
-    answer : Answerer
-    count : int
-        Images of each row.
-    artwork : mapping or None
-        Sprites of the unseen artist by icon; without them its rows are left out.
-    rows : sequence of Row
-
-    Returns
-    -------
-    list of Score
-        An answer is right if it names what is shown (:func:`mllm_probe.metrics.spans`); "What do you see?" is
-        asked for things, and a question for the category for everything else.
+    `count`: images of each row. `artwork`: sprites of the unseen artist by icon; without them its rows are left out.
+    Returns an answer is right if it names what is shown (:func:`mllm_probe.metrics.spans`); "What do you see?" is asked
+    for things, and a question for the category for everything else.
     """
     scores = []
     for row in rows:

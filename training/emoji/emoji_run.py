@@ -34,14 +34,7 @@ TOWER, TEACHER, LANGUAGE, STEPS = "vision.safetensors", "teacher", "language.saf
 class EmojiPlan:
     """Everything that decides a training run.
 
-    Parameters
-    ----------
-    tower : VisionPlan
-    teacher : TeacherPlan
-    language : LanguagePlan
-    minutes : float or None
-        Time for the language, from which its steps follow when it begins.
-    assembly : Assembly
+    `minutes`: time for the language, from which its steps follow when it begins.
     """
 
     tower: VisionPlan = VisionPlan()
@@ -61,31 +54,15 @@ def train(
 ) -> bool:
     """Train the emoji model, or finish a training that was stopped.
 
-    Parameters
-    ----------
-    plan : EmojiPlan
-    work : Path
-        Folder of the checkpoints.
-    out : Path
-        Folder that gets the model when the language is trained.
-    stages : tuple of str
-        Of `STAGES`; stages that are finished are not done again.
-    paused : callable
-        Asked after every step whether to save and end.
-    artists : callable
-        Gives the sprites of other artists, who draw some of the pictures; called when a stage needs them.
+    `work`: folder of the checkpoints.
+    `out`: folder that gets the model when the language is trained.
+    `stages`: of `STAGES`; stages that are finished are not done again.
+    `paused`: asked after every step whether to save and end.
+    `artists`: gives the sprites of other artists, who draw some of the pictures; called when a stage needs them.
 
-    Returns
-    -------
-    bool
-        Whether all of these stages are finished.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the decoder is not in the cache, or the language is to be trained before there is a tower.
-    BlockingIOError
-        If another process trains in this folder.
+    Returns whether all of these stages are finished. Raises FileNotFoundError if the decoder is not in the cache, or
+    the language is to be trained before there is a tower. Raises BlockingIOError if another process trains in this
+    folder.
     """
     work.mkdir(parents=True, exist_ok=True)
     try:

@@ -66,13 +66,8 @@ class Sight:
 def scenes_of(count: int, combinations: str, kind: str, emotion: bool | None = None) -> list[EmojiScene]:
     """Return scenes of seeds that training does not use.
 
-    Parameters
-    ----------
-    count : int
-    combinations, kind : str
-        As in `sample`.
-    emotion : bool or None
-        Scenes whose first item is a face with an emotion, or one that is none; by default any.
+    `combinations`, `kind`: as in `sample`. `emotion`: scenes whose first item is a face with an emotion, or one that is
+    none; by default any.
     """
     g = np.random.default_rng([_SEED, *kind.encode(), *combinations.encode()])
     found: list[EmojiScene] = []
@@ -87,13 +82,7 @@ def scenes_of(count: int, combinations: str, kind: str, emotion: bool | None = N
 def scores(sight: Sight, count: int, unseen_artist: Mapping[str, np.ndarray] | None) -> Iterator[tuple[Score, Score]]:
     """Yield the rows of the table: by readout, and by cosine to the words where that is another question.
 
-    Parameters
-    ----------
-    sight : Sight
-    count : int
-        Images of each row.
-    unseen_artist : mapping or None
-        Sprites of an artist that the tower never saw.
+    `count`: images of each row. `unseen_artist`: sprites of an artist that the tower never saw.
     """
     for what, emotion in (("entity", False), ("emotion", True)):
         for which in ("seen", "unseen"):
@@ -137,10 +126,7 @@ def _line(by_readout: Score, by_word: Score) -> str:
 def main(argv: list[str] | None = None) -> None:
     """Print the table.
 
-    Parameters
-    ----------
-    argv : list of str or None
-        The command line by default.
+    `argv`: the command line by default.
     """
     parser = argparse.ArgumentParser(prog="python -m training.emoji.evaluate_vision", description=__doc__)
     parser.add_argument("--decoder", type=Path, required=True, help="safetensors file with the decoder's embeddings")

@@ -118,14 +118,8 @@ def first_content_word(text: str) -> str:
 def knowledge_scores(answer: Answerer, decoder: Speaker, count: int) -> list[Score]:
     """Return how often the model says about an image what its decoder says that is told the noun, or a wrong one.
 
-    Parameters
-    ----------
-    answer : Answerer
-        The model.
-    decoder : Speaker
-        The decoder alone, told "I see a bear." before the question.
-    count : int
-        Images, each with a closed question.
+    `answer`: the model. `decoder`: the decoder alone, told "I see a bear." before the question. `count`: images, each
+    with a closed question.
     """
     g, questions = np.random.default_rng(_SEED), closed_questions()
     scenes: list[EmojiScene] = []
@@ -153,15 +147,7 @@ def knowledge_scores(answer: Answerer, decoder: Speaker, count: int) -> list[Sco
 def language_lines(answer: Answerer, decoder_folder: Path, dtype: torch.dtype, count: int) -> tuple[list[Score], str]:
     """Return the scores of the language rows, and the divergence in words.
 
-    Parameters
-    ----------
-    answer : Answerer
-        The model.
-    decoder_folder : Path
-        Of its decoder in the cache.
-    dtype : torch.dtype
-    count : int
-        Images of the rows about knowledge.
+    `answer`: the model. `decoder_folder`: of its decoder in the cache. `count`: images of the rows about knowledge.
     """
     own = Speaker(answer.model, ChatTokens(answer.processor.tokenizer))
     decoder = untouched(decoder_folder, answer.processor.tokenizer, dtype)

@@ -47,31 +47,15 @@ _LOG_STEPS = 10
 class LanguagePlan:
     """Training plan of adapters, projector and tower.
 
-    Parameters
-    ----------
-    steps : int
-    images : int
-        Images of a step with packed questions.
-    questions : int
-        At most, per image.
-    room : int
-        Tokens for the questions of one image.
-    about, chats : int
-        Answers of the untouched decoder in a step: about images, and without.
-    seen : int
-        Images of a step for the tower's own task.
-    about_weight, chat_weight, seen_weight : float
-        Of these three in the loss; that of packed questions is 1.
-    adapter_rate : float
-        Peak learning rate of the adapters, whose matrices are too thin for Muon.
-    muon_rate, adam_rate : float
-        Peak learning rates of projector, tower and its readouts.
-    weight_decay : float
-    warmup : int
-    save_seconds : float
-    held : int
-        Images to report on.
-    seed : int
+    `images`: images of a step with packed questions.
+    `questions`: at most, per image.
+    `room`: tokens for the questions of one image.
+    `about`, `chats`: answers of the untouched decoder in a step: about images, and without.
+    `seen`: images of a step for the tower's own task.
+    `about_weight`, `chat_weight`, `seen_weight`: of these three in the loss; that of packed questions is 1.
+    `adapter_rate`: peak learning rate of the adapters, whose matrices are too thin for Muon.
+    `muon_rate`, `adam_rate`: peak learning rates of projector, tower and its readouts.
+    `held`: images to report on.
     """
 
     steps: int = 1200
@@ -203,17 +187,7 @@ def _taught(taught: Sequence[Taught], plan: LanguagePlan, step: int) -> tuple[li
 def taught_divergence(model: SeeingDecoder, image: Tensor, about: Sequence[Taught], chats: Sequence[Taught]) -> Tensor:
     """Return the divergence from the untouched decoder at every token of its answers, those about images first.
 
-    Parameters
-    ----------
-    model : SeeingDecoder
-    image : Tensor
-        Image tokens [about, 16, hidden].
-    about, chats : sequence of Taught
-
-    Returns
-    -------
-    Tensor
-        float32 [tokens], in nats.
+    `image`: image tokens [about, 16, hidden]. Returns: float32 [tokens], in nats.
     """
     rows, places = [], []
     for one in (*about, *chats):
@@ -286,25 +260,14 @@ def train_language(
 ) -> None:
     """Train adapters, projector and tower, or resume from the checkpoint at `path`.
 
-    Parameters
-    ----------
-    team : Team
-        Of one process.
-    model : SeeingDecoder
-        Its trained parts are set from the checkpoint, or from the tower's.
-    words : WordVectors
-        Of the tower's own task.
-    taught : sequence of Taught
-        From `teacher_answers`.
-    plan : LanguagePlan
-    tower : Path
-        Checkpoint of the first stage.
-    path : Path
-        This stage's checkpoint; complete when its progress says `step` equals the plan's steps.
-    paused : callable
-        Asked after every step whether to save and end.
-    artists : sequence of mapping
-        Other artists, who draw some of the pictures.
+    `team`: of one process.
+    `model`: its trained parts are set from the checkpoint, or from the tower's.
+    `words`: of the tower's own task.
+    `taught`: from `teacher_answers`.
+    `tower`: checkpoint of the first stage.
+    `path`: this stage's checkpoint; complete when its progress says `step` equals the plan's steps.
+    `paused`: asked after every step whether to save and end.
+    `artists`: other artists, who draw some of the pictures.
     """
     learning = _begin(model, words, plan, tower)
     groups, progress = training_state.load(path)

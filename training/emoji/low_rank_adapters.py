@@ -17,12 +17,7 @@ from mllm_probe.loading.assembling import DECODER, DOWN, UP, Assembly
 class LowRank(nn.Module):
     """A frozen linear layer plus ``scale · up · down`` (Hu et al. 2021, LoRA).
 
-    Parameters
-    ----------
-    base : nn.Linear
-        Frozen, without a bias.
-    rank : int
-    scale : float
+    `base`: frozen, without a bias.
     """
 
     def __init__(self, base: nn.Linear, rank: int, scale: float) -> None:

@@ -76,13 +76,7 @@ class ChatTokens:
 class SeeingDecoder:
     """The parts that are trained, and the decoder that they are trained for.
 
-    Parameters
-    ----------
-    eyes : Eyes
-    decoder : LlamaForCausalLM
-        With adapters.
-    tokens : ChatTokens
-    assembly : Assembly
+    `decoder`: with adapters.
     """
 
     eyes: Eyes
@@ -104,19 +98,8 @@ class SeeingDecoder:
     def packed_logits(self, image: Tensor, packed: Pack, chosen: Tensor) -> Tensor:
         """Return the next-token logits at the chosen places of packed questions.
 
-        Parameters
-        ----------
-        image : Tensor
-            Image tokens [n, 16, hidden].
-        packed : Pack
-            Questions about each image.
-        chosen : Tensor
-            Where to predict, bool [n, room].
-
-        Returns
-        -------
-        Tensor
-            float32 [chosen, vocabulary].
+        `image`: image tokens [n, 16, hidden]. `packed`: questions about each image. `chosen`: where to predict, bool
+        [n, room]. Returns: float32 [chosen, vocabulary].
         """
         embed = self.decoder.model.embed_tokens
         rows = len(image)
@@ -138,19 +121,9 @@ class SeeingDecoder:
     def row_logits(self, image: Tensor, rows: Sequence[Sequence[int]], chosen: Sequence[range]) -> Tensor:
         """Return the next-token logits at the chosen places of rows of their own.
 
-        Parameters
-        ----------
-        image : Tensor
-            Image tokens [images, 16, hidden] of the rows that have places for an image, in their order.
-        rows : sequence of sequence of int
-            Token ids; -1 is a place for an image token.
-        chosen : sequence of range
-            Positions of each row to predict the next token from.
-
-        Returns
-        -------
-        Tensor
-            float32 [all chosen places, vocabulary], row after row.
+        `image`: image tokens [images, 16, hidden] of the rows that have places for an image, in their order. `rows`:
+        token ids; -1 is a place for an image token. `chosen`: positions of each row to predict the next token from.
+        Returns: float32 [all chosen places, vocabulary], row after row.
         """
         longest = max(map(len, rows))
         ids = torch.tensor([[*row, *[self.tokens.end] * (longest - len(row))] for row in rows], device=self.device)
@@ -173,12 +146,7 @@ class SeeingDecoder:
 def seeing_decoder(folder: Path, assembly: Assembly, device: torch.device) -> SeeingDecoder:
     """Return an untrained model on a cached decoder.
 
-    Parameters
-    ----------
-    folder : Path
-        Of the decoder.
-    assembly : Assembly
-    device : torch.device
+    `folder`: of the decoder. `device`: torch.device.
     """
     decoder = LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True).eval()
     if device.type == "cpu":

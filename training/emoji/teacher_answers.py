@@ -43,19 +43,11 @@ _KINDS, _ABOUT = ("one", "one", "one", "two", "relation", "arrangement"), 0.7
 class TeacherPlan:
     """What is asked of the untouched decoder.
 
-    Parameters
-    ----------
-    chats, about : int
-        Number of chats without an image, and of questions about what is seen.
-    longest : int
-        Tokens of an answer.
-    sampled : float
-        Share of the answers that are drawn at random; the others are greedy.
-    temperature : float
-        Of those that are drawn, among the `TOP` likeliest tokens.
-    batch : int
-        Prompts that are answered together, and kept in one file.
-    seed : int
+    `chats`, `about`: number of chats without an image, and of questions about what is seen.
+    `longest`: tokens of an answer.
+    `sampled`: share of the answers that are drawn at random; the others are greedy.
+    `temperature`: of those that are drawn, among the `TOP` likeliest tokens.
+    `batch`: prompts that are answered together, and kept in one file.
     """
 
     chats: int = 1200
@@ -186,25 +178,13 @@ def teacher_answers(
 ) -> list[Taught]:
     """Answer prompts with the adapters switched off, or read the answers that are there already.
 
-    Parameters
-    ----------
-    decoder : LlamaForCausalLM
-    tokens : ChatTokens
-    asked : sequence of Asked
-        From `prompts` or `kept_prompts`.
-    plan : TeacherPlan
-    folder : Path
-        For the answers, a safetensors file for each batch. A stopped run goes on after the last whole file; other
+    `asked`: from `prompts` or `kept_prompts`.
+    `folder`: for the answers, a safetensors file for each batch. A stopped run goes on after the last whole file; other
         prompts, or another plan, get files of their own.
-    decoder_name : str
-        Of the decoder in the cache.
-    paused : callable
-        Asked after every batch whether to stop; KeyboardInterrupt then.
+    `decoder_name`: of the decoder in the cache.
+    `paused`: asked after every batch whether to stop; KeyboardInterrupt then.
 
-    Returns
-    -------
-    list of Taught
-        In the order of `asked`.
+    Returns: in the order of `asked`.
     """
     key = _key(asdict(plan), decoder_name, TOP, [one.told for one in asked])
     folder.mkdir(parents=True, exist_ok=True)
@@ -240,20 +220,9 @@ def _read(path: Path, asked: Sequence[Asked]) -> list[Taught]:
 def divergence(logits: Tensor, likely: Tensor, log_probabilities: Tensor) -> Tensor:
     """Return KL(teacher ‖ student) at each place, in nats, with all tokens beyond the likely ones taken together.
 
-    Parameters
-    ----------
-    logits : Tensor
-        The student's, float32 [places, vocabulary].
-    likely : Tensor
-        The teacher's likeliest tokens, int64 [places, TOP].
-    log_probabilities : Tensor
-        Theirs, float32 [places, TOP].
-
-    Returns
-    -------
-    Tensor
-        [places]. Tokens taken together make it a lower bound of the divergence over the whole vocabulary, with the
-        same minimum.
+    `logits`: the student's, float32 [places, vocabulary]. `likely`: the teacher's likeliest tokens, int64 [places,
+    TOP]. `log_probabilities`: theirs, float32 [places, TOP]. Returns: [places]. Tokens taken together make it a lower
+    bound of the divergence over the whole vocabulary, with the same minimum.
     """
     student = logits.log_softmax(-1).gather(1, likely)
     kept, others = log_probabilities.exp(), 1e-6

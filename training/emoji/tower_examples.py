@@ -42,16 +42,10 @@ _LEAST_REACH = SIDE / GRID / 2 + 0.5
 class Batch:
     """Pictures and what they show; indices are -1 where there is nothing to learn.
 
-    Parameters
-    ----------
-    images : numpy.ndarray
-        uint8 [n, 64, 64, 3].
-    names : numpy.ndarray
-        Of each cell, from `NAMES`, int64 [n, 16].
-    icons : numpy.ndarray
-        Of each cell, from `icons`, int64 [n, 16]; -1 where the ground shows.
-    styles, grounds, arrangements, relations : numpy.ndarray
-        Of each picture, int64 [n].
+    `images`: uint8 [n, 64, 64, 3].
+    `names`: of each cell, from `NAMES`, int64 [n, 16].
+    `icons`: of each cell, from `icons`, int64 [n, 16]; -1 where the ground shows.
+    `styles`, `grounds`, `arrangements`, `relations`: of each picture, int64 [n].
     """
 
     images: np.ndarray
@@ -118,22 +112,12 @@ def examples(
 ) -> Batch:
     """Draw pictures and say what they show.
 
-    Parameters
-    ----------
-    scenes : sequence of EmojiScene
-    g : numpy.random.Generator, optional
-        Alters the sprites; without it they are as they are.
-    artwork : mapping, optional
-        Sprites of another artist, see `draw`; for pictures that are not altered.
-    size : int
-        Side at which pictures that are not altered are drawn, before they are shrunk.
-    artists : sequence of mapping
-        Other artists, who draw some of the pictures that are altered.
+    `g`: alters the sprites; without it they are as they are.
+    `artwork`: sprites of another artist, see `draw`; for pictures that are not altered.
+    `size`: side at which pictures that are not altered are drawn, before they are shrunk.
+    `artists`: other artists, who draw some of the pictures that are altered.
 
-    Returns
-    -------
-    Batch
-        A picture whose sprites are inked, or another artist's, has no style to learn.
+    Returns a picture whose sprites are inked, or another artist's, has no style to learn.
     """
     known = {icon: number for number, icon in enumerate(icons())}
     images, rows = [], []

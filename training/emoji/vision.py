@@ -10,10 +10,7 @@ from mllm_probe.loading.assembling import vision_config
 class Eyes(nn.Module):
     """Vision tower and projector of the model, under the names that they have in it.
 
-    Parameters
-    ----------
-    hidden : int
-        Width of the decoder.
+    `hidden`: width of the decoder.
     """
 
     def __init__(self, hidden: int) -> None:

@@ -55,15 +55,9 @@ def held_out_scenes(count: int, seed: int = 1) -> dict[str, list[EmojiScene]]:
 class Readings:
     """What the readouts say about pictures; everything is boolean, whether it is right.
 
-    Parameters
-    ----------
-    named, named_by_word : Tensor
-        [n, items]: the name of each item of the picture, from the cells that it covers, by the linear readout and by
-        cosine of the image tokens to the words. False for an item that covers no cell or is not there.
-    slots : dict
-        For each of `SLOTS` [n]; pictures without a value count as wrong.
-    styles_by_word : Tensor
-        [n].
+    `named`, `named_by_word`: [n, items]: the name of each item of the picture, from the cells that it covers, by the
+    linear readout and by cosine of the image tokens to the words. False for an item that covers no cell or is not
+    there. `slots`: for each of `SLOTS` [n]; pictures without a value count as wrong. `styles_by_word`: [n].
     """
 
     named: Tensor
@@ -91,16 +85,8 @@ def read(
 ) -> Readings:
     """Return what the readouts say about scenes.
 
-    Parameters
-    ----------
-    eyes, readouts, words
-        What is trained, and the words' directions.
-    scenes : sequence of EmojiScene
-    team : Team
-    artwork : mapping, optional
-        Sprites of another artist, see `mllm_probe.emoji.draw`.
-    size : int
-        Side of the drawings, before they are shrunk to the tower's 64 pixels.
+    `eyes`, `readouts`, `words`: what is trained, and the words' directions. `artwork`: sprites of another artist, see
+    `mllm_probe.emoji.draw`. `size`: side of the drawings, before they are shrunk to the tower's 64 pixels.
     """
     batch, device = examples(scenes, artwork=artwork, size=size), team.device
     with autocast(team):
@@ -127,13 +113,7 @@ def accuracy(
 ) -> dict[str, float]:
     """Return shares of right answers without a decoder, for the log of a training.
 
-    Parameters
-    ----------
-    eyes, readouts, words
-        What is trained, and the words' directions.
-    scenes : dict
-        From `held_out_scenes`.
-    team : Team
+    `eyes`, `readouts`, `words`: what is trained, and the words' directions. `scenes`: from `held_out_scenes`.
     """
     found: dict[str, Tensor] = {}
     for kind, members in scenes.items():

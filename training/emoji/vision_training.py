@@ -34,20 +34,9 @@ _GROUND_WEIGHT, _ICON_WEIGHT, _CELL_STYLE_WEIGHT, _NORM_WEIGHT = 0.15, 0.3, 0.8,
 class VisionPlan:
     """Training plan of the vision tower and projector.
 
-    Parameters
-    ----------
-    steps, batch : int
-    muon_rate, adam_rate : float
-        Peak learning rates.
-    weight_decay : float
-    warmup : int
-    save_seconds : float
-    held : int
-        Scenes of each kind to report on.
-    seed : int
-    after : Path or None
-        Checkpoint of an earlier training whose tower, projector and readouts this one begins with; it goes on with
-        other images, at half of the rates.
+    `muon_rate`, `adam_rate`: peak learning rates. `held`: scenes of each kind to report on. `after`: checkpoint of an
+    earlier training whose tower, projector and readouts this one begins with; it goes on with other images, at half of
+    the rates.
     """
 
     steps: int = 7000
@@ -95,13 +84,7 @@ def vision_loss(eyes: Eyes, readouts: Readouts, words: WordVectors, batch: Batch
     with an item its icon and style; for the picture its style, ground, arrangement and relation, by readout and by
     cosine.
 
-    Parameters
-    ----------
-    eyes : Eyes
-    readouts : Readouts
-    words : WordVectors
-    batch : Batch
-    device : torch.device
+    `device`: torch.device.
     """
     with torch.autocast(device.type, torch.bfloat16):
         seen, tokens = eyes(pixel_values(_on(device, batch.images)))
@@ -126,10 +109,7 @@ def vision_loss(eyes: Eyes, readouts: Readouts, words: WordVectors, batch: Batch
 def earlier_tower(path: Path | None) -> tuple[Groups, int]:
     """Return the groups of an earlier training's checkpoint and its steps; nothing and 0 without a path.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no checkpoint.
+    Raises FileNotFoundError if there is no checkpoint.
     """
     if path is None:
         return {}, 0
@@ -149,20 +129,12 @@ def train_vision(
 ) -> None:
     """Train the vision tower and projector, or resume from the checkpoint at `path`.
 
-    Parameters
-    ----------
-    team : Team
-        Of one process.
-    plan : VisionPlan
-    words : WordVectors
-        From `word_vectors`.
-    path : Path
-        The checkpoint, with groups tower, projector, readouts and optimizer; complete when its progress says `step`
+    `team`: of one process.
+    `words`: from `word_vectors`.
+    `path`: the checkpoint, with groups tower, projector, readouts and optimizer; complete when its progress says `step`
         equals the plan's steps.
-    paused : callable
-        Asked after every step whether to save and end.
-    artists : sequence of mapping
-        Other artists, who draw some of the pictures.
+    `paused`: asked after every step whether to save and end.
+    `artists`: other artists, who draw some of the pictures.
     """
     torch.manual_seed(plan.seed)
     eyes = Eyes(words.centre.shape[0]).to(team.device)

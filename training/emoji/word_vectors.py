@@ -16,10 +16,7 @@ EMBEDDINGS = "embed_tokens.weight"
 def read_embeddings(path: Path) -> Tensor:
     """Return a decoder's input embeddings, float32 [vocabulary, hidden], from a safetensors file.
 
-    Raises
-    ------
-    ValueError
-        If the file holds no embedding matrix, or several.
+    Raises ValueError if the file holds no embedding matrix, or several.
     """
     with safe_open(path, "pt") as file:
         names = [name for name in file.keys() if name.endswith(EMBEDDINGS)]  # noqa: SIM118
@@ -36,13 +33,8 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 class WordVectors(nn.Module):
     """Directions of words in the decoder's embedding space, seen from the mean of the vocabulary.
 
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-    embeddings : Tensor
-        The decoder's input embeddings, float32 [vocabulary, hidden].
-    words : dict
-        Lists of words by the kind of thing that they name.
+    `embeddings`: the decoder's input embeddings, float32 [vocabulary, hidden]. `words`: lists of words by the kind of
+    thing that they name.
     """
 
     centre: Tensor

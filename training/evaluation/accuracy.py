@@ -62,16 +62,8 @@ def _by_name(shown: Sequence[Scene], answers: Sequence[str], value: Callable[[Sc
 def recognition(answer: Answerer, shown: Sequence[Scene]) -> list[Score]:
     """Return how often concepts, lists, captions and existence are right.
 
-    Parameters
-    ----------
-    answer : Answerer
-    shown : sequence of Scene
-
-    Returns
-    -------
-    list of Score
-        Of a category, over the scenes that show something of it: exactly that is named, and nothing else of the
-        category, in the free answer to "What do you see?".
+    Returns: of a category, over the scenes that show something of it: exactly that is named, and nothing else of the
+    category, in the free answer to "What do you see?".
     """
     images = [draw(scene, _PICTURE_SIDE) for scene in shown]
     truths = [true_concepts(scene) for scene in shown]

@@ -14,12 +14,7 @@ from mllm_probe.models.bundled import ASSEMBLY
 class Answerer:
     """A model in a folder that answers questions about images.
 
-    Parameters
-    ----------
-    folder : Path
-        As `from_pretrained` reads it, or with parts that are put on a cached decoder.
-    batch_size : int
-    dtype : torch.dtype
+    `folder`: as `from_pretrained` reads it, or with parts that are put on a cached decoder.
     """
 
     def __init__(self, folder: Path, batch_size: int = 64, dtype: torch.dtype = torch.float32) -> None:

@@ -20,14 +20,8 @@ _ON_MANIFOLD = "on_manifold"
 def recommended(folder: Path, library: ConceptLibrary, **search: Any) -> Recommendation:
     """Recommend a setting for every concept of a library.
 
-    Parameters
-    ----------
-    folder : Path
-        Of the model.
-    library : ConceptLibrary
-        Half of its pairs make the vectors.
-    **search
-        Keyword arguments of `mllm_probe.recommend`.
+    `folder`: of the model. `library`: half of its pairs make the vectors. `**search`: keyword arguments of
+    `mllm_probe.recommend`.
     """
     model = mp.load(Path(folder).resolve())
     vectors = mp.concept_vectors(model, library.split()[0], tokens=("last_prompt", "image"), probe_accuracy=False)

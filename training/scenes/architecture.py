@@ -62,16 +62,8 @@ def processor() -> LlavaProcessor:
 def build(blocks: int, width: int = 128, heads: int = 4, mlp: int = 384) -> LlavaForConditionalGeneration:
     """Return an untrained model.
 
-    Parameters
-    ----------
-    blocks : int
-        Decoder blocks.
-    width, heads, mlp : int
-        Width of the residual stream and of the vision tower's output, attention heads, width of the MLPs.
-
-    Returns
-    -------
-    LlavaForConditionalGeneration
+    `blocks`: decoder blocks. `width`, `heads`, `mlp`: width of the residual stream and of the vision tower's output,
+    attention heads, width of the MLPs.
     """
     vision = SwinConfig(
         image_size=IMAGE_SIDE,

@@ -51,14 +51,7 @@ def _results(folder: Path) -> str:
 
 
 def write_card(folder: Path, plan: TrainingPlan, took: Times) -> None:
-    """Write `README.md` and, for later cards, `training.json` into a model's folder.
-
-    Parameters
-    ----------
-    folder : Path
-    plan : TrainingPlan
-    took : Times
-    """
+    """Write `README.md` and, for later cards, `training.json` into a model's folder."""
     trained = plan.tower if isinstance(plan.tower, TowerPlan) else None
     facts = {
         "model": plan.model,

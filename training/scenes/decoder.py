@@ -30,24 +30,14 @@ from training.training_state import Groups, run_steps
 class DecoderPlan:
     """Training plan of the whole model: steps of `batch` pictures over all processes.
 
-    Parameters
-    ----------
-    blocks : int
-        Decoder blocks.
-    steps, batch : int
-    room : int
-        Tokens for the questions of one picture.
-    questions : int
-        At most, per picture.
-    muon_rate, adam_rate : float
-        Peak learning rates.
-    tower_rate : float
-        Factor on the rates for a tower that was trained here; a tower that is taken from another model stays as it is.
-    dense_weight : float
-        Weight of the tower's own task in the loss.
-    warmup, save_every, seed : int
-    compiled : bool
-        Compile the decoder; needs a C++ compiler on the CPU.
+    `blocks`: decoder blocks.
+    `room`: tokens for the questions of one picture.
+    `questions`: at most, per picture.
+    `muon_rate`, `adam_rate`: peak learning rates.
+    `tower_rate`: factor on the rates for a tower that was trained here; a tower that is taken from another model stays
+        as it is.
+    `dense_weight`: weight of the tower's own task in the loss.
+    `compiled`: compile the decoder; needs a C++ compiler on the CPU.
     """
 
     blocks: int
@@ -163,19 +153,8 @@ def answers_right(
 ) -> dict[str, float]:
     """Return the share of whole answers that are right, teacher-forced, per kind of question.
 
-    Parameters
-    ----------
-    team, plan : Team, DecoderPlan
-    model : LlavaForConditionalGeneration
-    held : Pictures
-        Pictures that training does not see.
-    count : int
-        How many of them.
-
-    Returns
-    -------
-    dict
-        A list counts as right if its first word is a true concept.
+    `held`: pictures that training does not see. `count`: how many of them. Returns a list counts as right if its first
+    word is a true concept.
     """
     g, encode = np.random.default_rng(5), encoder()
     right: dict[str, list[float]] = {}
@@ -232,18 +211,10 @@ def train_decoder(
 ) -> None:
     """Train a whole model on top of a trained vision tower, or resume from the checkpoint at `path`.
 
-    Parameters
-    ----------
-    team : Team
-    plan : DecoderPlan
-    pictures, held : Pictures
-        To train on, and to report on.
-    tower : Tower
-        Without a dense head it stays as it is.
-    path : Path
-        This model's checkpoint.
-    out : Path
-        Folder that gets the model, anew with every checkpoint.
+    `pictures`, `held`: to train on, and to report on.
+    `tower`: without a dense head it stays as it is.
+    `path`: this model's checkpoint.
+    `out`: folder that gets the model, anew with every checkpoint.
     """
     parts = _prepare(team, plan, tower)
     progress = _restore(parts, path)

@@ -24,14 +24,7 @@ def trained(folder: Path) -> LlavaForConditionalGeneration:
 def export(blocks: int, weights: dict[str, Tensor], folder: Path) -> None:
     """Write weights in half precision, processor, tokenizer, chat template and settings into a folder.
 
-    Parameters
-    ----------
-    blocks : int
-        Decoder blocks of the model.
-    weights : dict
-        Its state.
-    folder : Path
-        Created if need be; other files there stay.
+    `blocks`: decoder blocks of the model. `weights`: its state. `folder`: created if need be; other files there stay.
     """
     model = build(blocks)
     model.load_state_dict({name: tensor.detach().float().cpu() for name, tensor in weights.items()})

@@ -20,19 +20,12 @@ _WEIGHTS = {"caption": 2.0, "list": 2.0, "where": 1.5, "relation": 1.5}
 class Turn:
     """The tokens around a question and its answer, and what an answer counts.
 
-    Parameters
-    ----------
-    prefix : int
-        Positions before the first question: what begins the prompt, and the picture.
-    before, between : sequence of int
-        Token ids before a question, and between it and its answer.
-    end : int
-        Token id that ends an answer.
-    weights : mapping
-        Of an answer by the kind of its question, 1 by default; shared by its tokens.
-    length_power : float
-        An answer's tokens have its weight divided by its length to this power: 1 makes long answers count as much as
-        short ones, 0 makes every token count the same.
+    `prefix`: positions before the first question: what begins the prompt, and the picture.
+    `before`, `between`: token ids before a question, and between it and its answer.
+    `end`: token id that ends an answer.
+    `weights`: of an answer by the kind of its question, 1 by default; shared by its tokens.
+    `length_power`: an answer's tokens have its weight divided by its length to this power: 1 makes long answers count
+        as much as short ones, 0 makes every token count the same.
     """
 
     prefix: int
@@ -74,20 +67,10 @@ def pack(
 ) -> Pack:
     """Pack the questions of each picture into one row.
 
-    Parameters
-    ----------
-    by_picture : sequence of sequence of Question
-        One sequence per picture; a question that no longer fits is left out.
-    encode : callable
-        From text to token ids.
-    room : int
-        Tokens for the questions of one picture.
-    turn : Turn
-        The tokens around them.
-
-    Returns
-    -------
-    Pack
+    `by_picture`: one sequence per picture; a question that no longer fits is left out.
+    `encode`: from text to token ids.
+    `room`: tokens for the questions of one picture.
+    `turn`: the tokens around them.
     """
     rows = len(by_picture)
     ids = np.zeros((rows, room), np.int64)

@@ -66,19 +66,8 @@ def _chunks(seed: int, count: int, workers: int) -> Iterator[tuple[int, np.ndarr
 def training_pictures(folder: Path, count: int, seed: int, workers: int = 2) -> Pictures:
     """Return the training pictures, drawn into `folder` if they are not there yet.
 
-    Parameters
-    ----------
-    folder : Path
-        One folder holds one set; a set of another size or seed there is drawn anew.
-    count : int
-    seed : int
-    workers : int
-        Processes that draw.
-
-    Returns
-    -------
-    Pictures
-        Memory-mapped.
+    `folder`: one folder holds one set; a set of another size or seed there is drawn anew. `workers`: processes that
+    draw. Returns: memory-mapped.
     """
     folder.mkdir(parents=True, exist_ok=True)
     request = {"count": count, "seed": seed}

@@ -20,18 +20,10 @@ _HELD_SEED = 900
 class TrainingPlan:
     """Everything that decides a training run.
 
-    Parameters
-    ----------
-    model : str
-        Name of the model.
-    pictures, held : int
-        Number of pictures to train on, and to report on.
-    seed : int
-    tower : TowerPlan or Path
-        How the vision tower is trained, or the folder of a trained model whose tower is taken as it is.
-    decoder : DecoderPlan
-    processes : int
-        On a machine without CUDA, of one thread each.
+    `model`: name of the model.
+    `pictures`, `held`: number of pictures to train on, and to report on.
+    `tower`: how the vision tower is trained, or the folder of a trained model whose tower is taken as it is.
+    `processes`: on a machine without CUDA, of one thread each.
     """
 
     model: str
@@ -86,18 +78,8 @@ def _run_decoder(team: Team, plan: TrainingPlan, work: Path, out: Path) -> None:
 def train(plan: TrainingPlan, work: Path, out: Path) -> Times:
     """Train a model, or finish one whose training was stopped.
 
-    Parameters
-    ----------
-    plan : TrainingPlan
-    work : Path
-        Folder for pictures and checkpoints; the vision tower there is shared by all models of the same seed.
-    out : Path
-        Folder for the model.
-
-    Returns
-    -------
-    Times
-        Of all runs together, however often training was stopped.
+    `work`: folder for pictures and checkpoints; the vision tower there is shared by all models of the same seed. `out`:
+    folder for the model. Returns: of all runs together, however often training was stopped.
     """
     began = time.monotonic()
     _pictures(plan, work)

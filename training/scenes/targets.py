@@ -62,20 +62,8 @@ class DenseHead(nn.Module):
 def dense_loss(head: DenseHead, hidden: Tensor, patches: Tensor, slots: Tensor) -> Tensor:
     """Return the loss of both readouts.
 
-    Parameters
-    ----------
-    head : DenseHead
-    hidden : Tensor
-        The tower's output, float32 [n, 64, width].
-    patches : Tensor
-        `patch_targets`, [n, 64, kinds].
-    slots : Tensor
-        `slot_targets`, [n, slots].
-
-    Returns
-    -------
-    Tensor
-        A scalar.
+    `hidden`: the tower's output, float32 [n, 64, width]. `patches`: `patch_targets`, [n, 64, kinds]. `slots`:
+    `slot_targets`, [n, slots]. Returns a scalar.
     """
     patch_logits, slot_logits = head(hidden)
     weight = torch.tensor(3.0, device=hidden.device)

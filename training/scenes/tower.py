@@ -99,14 +99,8 @@ def _slot_accuracy(
 def train_tower(team: Team, plan: TowerPlan, pictures: Pictures, held: Pictures, path: Path) -> None:
     """Train the vision tower, or resume from the checkpoint at `path`.
 
-    Parameters
-    ----------
-    team : Team
-    plan : TowerPlan
-    pictures, held : Pictures
-        To train on, and to report on.
-    path : Path
-        The checkpoint; complete when its progress says `step` equals the plan's steps.
+    `pictures`, `held`: to train on, and to report on. `path`: the checkpoint; complete when its progress says `step`
+    equals the plan's steps.
     """
     torch.manual_seed(plan.seed)
     model = build(blocks=1).to(team.device)

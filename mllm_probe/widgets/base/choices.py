@@ -33,14 +33,7 @@ _OFFERED = {"scenes": ("cat", "house", "tree", "star"), "emoji": ("cat", "octopu
 class Choice:
     """One image to choose: how it is called, and the lines of Python that put it into the name ``image``.
 
-    Attributes
-    ----------
-    source : image
-        As it was given; read when it is first used.
-    label : str
-    code : str
-    labels : frozenset of str or None
-        Concepts that it truly shows, where that is known.
+    `source`: as it was given; read when it is first used. `labels`: concepts that it truly shows, where that is known.
     """
 
     source: GivenPicture
@@ -68,12 +61,8 @@ class Choice:
 def pictures_from(images: Offer = None, model: str = "") -> list[GivenPicture]:
     """List the images to choose from.
 
-    Parameters
-    ----------
-    images : optional
-        One image, several, or a concept library (the first 24 of its images). Without it, scenes that suit the model.
-    model : str
-        Its name.
+    `images`: one image, several, or a concept library (the first 24 of its images). Without it, scenes that suit the
+    model. `model`: its name.
     """
     if images is None:
         world = world_of(model)
@@ -105,10 +94,7 @@ def drawn_choice(seed: int, model: str = "") -> Choice:
 def uploaded_choice(content: bytes, name: str) -> Choice:
     """An image that came from the browser.
 
-    Raises
-    ------
-    ValueError
-        If the bytes are no readable image.
+    Raises ValueError if the bytes are no readable image.
     """
     name = name.strip() or "pasted image"
     code = f"from PIL import Image\nimage = Image.open({name!r})  # the file that was given to the panel"

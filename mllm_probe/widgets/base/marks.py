@@ -13,19 +13,9 @@ Marks = list[list[int]]
 def marks(answer: str, concepts: Iterable[Sequence[str]], negations: Sequence[str] = NEGATIONS) -> Marks:
     """Spans of an answer that name one of several concepts.
 
-    Parameters
-    ----------
-    answer : str
-    concepts : iterable of sequence of str
-        Words of each concept.
-    negations : sequence of str
-        As in `metrics.spans`.
-
-    Returns
-    -------
-    list of [int, int, int]
-        In order and without overlap: mentions that overlap, such as "cat" in "black cat", become one, which is
-        negated only if they all are.
+    `concepts`: words of each concept. `negations`: as in `metrics.spans`. Returns list of [int, int, int]: in order and
+    without overlap: mentions that overlap, such as "cat" in "black cat", become one, which is negated only if they all
+    are.
     """
     ordered = sorted(span for words in concepts for span in spans(answer, words, negations=negations))
     joined: list[Span] = []

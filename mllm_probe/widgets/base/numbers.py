@@ -41,25 +41,15 @@ _FINEST = {"nats": 1.0, "doublings": 1.0, "": 0.1}
 class MapNumbers:
     """Data of a heatmap.
 
-    Attributes
-    ----------
-    concepts, categories : list of str
-    row_groups : list of (label, places)
-        Rows from top to bottom: the words of a category and the places of its concepts.
-    layers : list of int
-    strengths : list of float
-    unit, strength_unit : str
-    values, low, high, n, clear, q, marks : float32 array [concept, layer, strength]
-        NaN where nothing was run, or the effect lacks it. ``marks`` are sums of 2 to the place of each mark in
-        `palette.MARKS`.
-    note, caption : str
-        Legend of the marks of the map, and how many of its cells pass.
-    controls : dict of str to tuple of arrays [concept, layer, strength]
-        For each kind of control its mean and the ends of the interval of its draws, as differences from unsteered.
-    against : str
-        The control that ``values`` are differences from.
-    peak_layer, participation_ratio : float32 array [concept, strength]
-        From `spread_over_layers`; NaN where nothing was run.
+    `row_groups`: rows from top to bottom: the words of a category and the places of its concepts.
+    `values`, `low`, `high`, `n`, `clear`, `q`, `marks` (float32 array [concept, layer, strength]): NaN where nothing
+        was run, or the effect lacks it. ``marks`` are sums of 2 to the place of each mark in `palette.MARKS`.
+    `note`, `caption`: legend of the marks of the map, and how many of its cells pass.
+    `controls` (dict of str to tuple of arrays [concept, layer, strength]): for each kind of control its mean and the
+        ends of the interval of its draws, as differences from unsteered.
+    `against`: the control that ``values`` are differences from.
+    `peak_layer`, `participation_ratio` (float32 array [concept, strength]): from `spread_over_layers`; NaN where
+        nothing was run.
     """
 
     concepts: list[str]
@@ -134,16 +124,10 @@ def _array(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
 def map_note(against: str, *, tested: bool, outliers: bool, marks: Collection[str] = ()) -> str:
     """Legend of the marks of a map.
 
-    Parameters
-    ----------
-    against : str
-        The kind of control that effects are differences from.
-    tested : bool
-        Whether cells are tested in the grid, so that hatching goes by that.
-    outliers : bool
-        Whether any cell lies beyond the scale.
-    marks : collection of str
-        Names of `palette.MARKS` that any cell has.
+    `against`: the kind of control that effects are differences from.
+    `tested`: whether cells are tested in the grid, so that hatching goes by that.
+    `outliers`: whether any cell lies beyond the scale.
+    `marks`: names of `palette.MARKS` that any cell has.
     """
     hatched = "does not pass in the grid" if tested else "not clear of the controls"
     parts = [f"beyond {control_label(against)}", f"hatched: {hatched}"]

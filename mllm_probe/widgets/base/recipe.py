@@ -45,17 +45,10 @@ def python(setting: Setting, unit: str, known: list[int], *, model: str, picture
 def map_recipe(provenance: Traits, strength_unit: str) -> list[str]:
     """Python that steers with cells of a map and gives their effect, with the cells left open.
 
-    Parameters
-    ----------
-    provenance : dict
-        Provenance of the grid and the displayed metric and average: trait ``provenance`` of the heatmap.
-    strength_unit : str
-
-    Returns
-    -------
-    list of str
-        Pieces of the code; every second one names a placeholder for the selection: ``"concept"`` and ``"strength"`` as
-        literals, ``"layers"`` as coordinates with commas between them, ``"sites"`` as elements of ``layers=``.
+    `provenance`: provenance of the grid and the displayed metric and average: trait ``provenance`` of the heatmap.
+    Returns: pieces of the code; every second one names a placeholder for the selection: ``"concept"`` and
+    ``"strength"`` as literals, ``"layers"`` as coordinates with commas between them, ``"sites"`` as elements of
+    ``layers=``.
     """
     name = str(provenance.get("model", "the one of the grid")).replace(_FIELD, "")
     model = f"model = mp.load({name!r})" if provenance.get("bundled") else f"# model: {' '.join(name.split())}"

@@ -41,15 +41,7 @@ class NewestWorker:
     When the interpreter exits, running jobs are cancelled and waited for: a thread that is killed while PyTorch
     computes in it aborts the process.
 
-    Parameters
-    ----------
-    name : str
-        Name of the thread, for debuggers.
-
-    Attributes
-    ----------
-    lock : ModelLock or None
-        Of the model that the jobs run.
+    `name`: name of the thread, for debuggers. `lock`: of the model that the jobs run.
     """
 
     def __init__(self, name: str, lock: ModelLock | None = None) -> None:
@@ -73,13 +65,9 @@ class NewestWorker:
     def submit(self, job: Job, leave: Callable[[], object] | None = None) -> None:
         """Run ``job`` next, in a copy of the caller's context, and cancel what runs or waits.
 
-        Parameters
-        ----------
-        job : callable
-            Takes an event that is set when it is cancelled. The context carries the request that a message of the
-            notebook belongs to, so what the job sends is routed as if the caller had sent it.
-        leave : callable, optional
-            Called on cancellation, after the event is set: ends a step that the job waits for.
+        `job`: takes an event that is set when it is cancelled. The context carries the request that a message of the
+        notebook belongs to, so what the job sends is routed as if the caller had sent it. `leave`: called on
+        cancellation, after the event is set: ends a step that the job waits for.
         """
         task = _Task(job, contextvars.copy_context(), leave)
         with self._changed:
@@ -107,10 +95,7 @@ class NewestWorker:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until nothing runs or waits; False when ``timeout`` seconds passed first.
 
-        Raises
-        ------
-        RuntimeError
-            If the calling thread holds the model that a job runs.
+        Raises RuntimeError if the calling thread holds the model that a job runs.
         """
         if self.busy and self.lock is not None:
             self.lock.require_elsewhere()

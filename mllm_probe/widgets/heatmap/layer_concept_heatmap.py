@@ -50,12 +50,8 @@ class RateLimiter:
     A drawing that comes a little early is allowed, and the next one waits for as much longer: a source that is as fast
     as may be drawn, with some jitter, is drawn every time.
 
-    Parameters
-    ----------
-    shortest : float
-        Seconds from one drawing to the next, on average.
-    share : float
-        The largest share of the time that drawing may take.
+    `shortest`: seconds from one drawing to the next, on average. `share`: the largest share of the time that drawing
+    may take.
     """
 
     def __init__(self, shortest: float = _SHORTEST_INTERVAL, share: float = _SHARE_OF_TIME) -> None:
@@ -405,10 +401,7 @@ def first_strength(strengths: Sequence[float]) -> float:
 def _datasets(grids: object) -> Iterable[xr.Dataset]:
     """Check the source of a map before it is watched.
 
-    Raises
-    ------
-    TypeError
-        If it is neither iterable nor, for a list or tuple, of datasets only.
+    Raises TypeError if it is neither iterable nor, for a list or tuple, of datasets only.
     """
     wanted = (
         "expected a grid of mp.sweep, an effect of mp.effect, the path of a sweep's store, or an iterable of grids "

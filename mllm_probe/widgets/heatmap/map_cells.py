@@ -42,27 +42,17 @@ def is_effect(dataset: xr.Dataset) -> bool:
 def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     """Turn an effect into the traits that the front-end draws.
 
-    Parameters
-    ----------
-    effect : xarray.Dataset
-        ``difference`` (concept, layer, strength), and where it has them ``low``, ``high``, ``n``, ``q``,
-        ``clear_in_grid``, ``never_named``, ``broken`` and, by control, ``difference_from`` with its interval and
-        ``control_mean``, ``control_low``, ``control_high``.
-    against : str
-        The kind of control that effects are differences from; random directions where the effect lacks that kind.
-
-    Returns
-    -------
-    dict
-        Coordinates as lists and one ``bytes`` per name in `NUMBERS`: float32, C order, concept × layer ×
-        strength, those of the controls one after the other in the order of ``controls``, as differences from
-        unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where nothing was run; ``marks`` are sums
-        of 2 to the place of each mark in `palette.MARKS`; ``q`` is empty for a single image, which is not tested.
-        ``reason`` is a place in `palette.REASONS`, ``reached_by`` one in ``controls``, as from `reasons`.
-        ``peak_layer`` and ``participation_ratio`` are concept × strength, ``mean_over_concepts`` is layer × strength,
-        as from `spread_over_layers`. ``limit`` is the end of the colour scale, ``note`` the legend of the marks,
-        ``caption`` how many cells of the whole grid pass, and ``least_images`` the number of images below which none
-        does.
+    `effect`: ``difference`` (concept, layer, strength), and where it has them ``low``, ``high``, ``n``, ``q``,
+    ``clear_in_grid``, ``never_named``, ``broken`` and, by control, ``difference_from`` with its interval and
+    ``control_mean``, ``control_low``, ``control_high``. `against`: the kind of control that effects are differences
+    from; random directions where the effect lacks that kind. Returns: coordinates as lists and one ``bytes`` per name
+    in `NUMBERS`: float32, C order, concept × layer × strength, those of the controls one after the other in the order
+    of ``controls``, as differences from unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where
+    nothing was run; ``marks`` are sums of 2 to the place of each mark in `palette.MARKS`; ``q`` is empty for a single
+    image, which is not tested. ``reason`` is a place in `palette.REASONS`, ``reached_by`` one in ``controls``, as from
+    `reasons`. ``peak_layer`` and ``participation_ratio`` are concept × strength, ``mean_over_concepts`` is layer ×
+    strength, as from `spread_over_layers`. ``limit`` is the end of the colour scale, ``note`` the legend of the marks,
+    ``caption`` how many cells of the whole grid pass, and ``least_images`` the number of images below which none does.
     """
     if SCORED_CONCEPT in effect.dims:
         raise ValueError(
@@ -117,15 +107,8 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
 def row_groups(categories: Sequence[str]) -> list[list[str | list[int]]]:
     """Rows of the map from top to bottom, grouped by category in the order in which the categories first appear.
 
-    Parameters
-    ----------
-    categories : sequence of str
-        Of each concept.
-
-    Returns
-    -------
-    list of [label, places]
-        ``places`` are those of the concepts in ``categories``.
+    `categories`: of each concept. Returns list of [label, places]: ``places`` are those of the concepts in
+    ``categories``.
     """
     return [
         [words(category), [place for place, own in enumerate(categories) if own == category]]

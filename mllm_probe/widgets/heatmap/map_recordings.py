@@ -24,11 +24,7 @@ _SHOWN = (*NUMBERS, "unit", "controls", "limit", "note", "caption", "least_image
 def map_recordings(widget: LayerConceptHeatmap, largest: int = LARGEST) -> Recordings:
     """Record the maps for the menus of a heatmap.
 
-    Parameters
-    ----------
-    widget : LayerConceptHeatmap
-    largest : int
-        Limit in bytes of numbers; maps beyond it are left out, medians first.
+    `largest`: limit in bytes of numbers; maps beyond it are left out, medians first.
     """
     if widget.grid is None or is_effect(widget.grid):
         return Recordings(_KEYS)

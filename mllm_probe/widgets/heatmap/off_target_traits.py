@@ -14,19 +14,9 @@ from mllm_probe.widgets.base.numbers import scale_limit
 def off_target_of(grid: xr.Dataset, layer: int, strength: float) -> Traits:
     """Traits of the front-end for one layer and strength.
 
-    Parameters
-    ----------
-    grid : Dataset
-        From `mllm_probe.sweep` with metric ``"off_target"``.
-    layer : int
-    strength : float
-
-    Returns
-    -------
-    dict
-        ``off_target``: float32, steered × scored × (difference, low, high, clear of the random directions), empty
-        where the grid lacks the layer or strength; ``off_target_at``: layer and strength; ``off_target_limit``: the
-        end of the colour scale.
+    `grid`: from `mllm_probe.sweep` with metric ``"off_target"``. Returns: ``off_target``: float32, steered × scored ×
+    (difference, low, high, clear of the random directions), empty where the grid lacks the layer or strength;
+    ``off_target_at``: layer and strength; ``off_target_limit``: the end of the colour scale.
     """
     at = {"off_target_at": [float(layer), strength]}
     cell = off_target_at(grid, layer, strength)

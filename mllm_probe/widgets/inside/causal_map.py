@@ -16,15 +16,8 @@ UNIT = "of the difference"
 class CausalMap:
     """Recovered share of single patches of one pair.
 
-    Attributes
-    ----------
-    values : float32 array [layer, row, column]
-        (patched − base) / (source − base); NaN where the grid holds no patch.
-    layers : list of int
-        Coordinates; -1 is the input of block 0.
-    concept, meaning, prompt : str
-    ids : tuple of str
-        Content hashes of the pair's images.
+    `values` (float32 array [layer, row, column]): (patched − base) / (source − base); NaN where the grid holds no
+    patch. `layers`: coordinates; -1 is the input of block 0. `ids`: content hashes of the pair's images.
     """
 
     values: np.ndarray
@@ -38,20 +31,9 @@ class CausalMap:
 def causal_map(grid: xr.Dataset, concept: str, sample: int, direction: str, metric: str) -> CausalMap:
     """The map of one pair.
 
-    Parameters
-    ----------
-    grid : Dataset
-        From ``mp.patch(…, groups="patches")``.
-    concept : str
-    sample : int
-        Number of the pair.
-    direction : {"insert", "remove"}
-    metric : str
-
-    Raises
-    ------
-    ValueError
-        If the grid holds no single patches or not this pair, or its runs differ by less than ``minimum_gap``.
+    `grid`: from ``mp.patch(…, groups="patches")``. `sample`: number of the pair. `direction`: {"insert", "remove"}.
+    Raises ValueError if the grid holds no single patches or not this pair, or its runs differ by less than
+    ``minimum_gap``.
     """
     what = "the grid of mp.patch"
     schema.require(grid, metric, f"{metric}_base", f"{metric}_source", dims=(schema.GROUP, schema.DIRECTION), what=what)

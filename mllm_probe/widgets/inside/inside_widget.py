@@ -33,17 +33,10 @@ GIVEN = "0 = no component along the direction, 1 = length of the given vector"
 class Wanted:
     """Settings of a reading: taken when it begins, and published with it.
 
-    Attributes
-    ----------
-    images : images of one prompt
-    picture : int
-        Counted up by each new image.
-    prompt, concept : str
-    given : str
-        The answer that is read; the model's own where it is empty.
-    mode : {"projection", "lens"}
-    opened : bool
-        Whether image tokens are read one by one.
+    `picture`: counted up by each new image.
+    `given`: the answer that is read; the model's own where it is empty.
+    `mode`: {"projection", "lens"}.
+    `opened`: whether image tokens are read one by one.
     """
 
     images: PromptImages

@@ -29,28 +29,14 @@ class PairGallery(InsideWidget):
     Projections are those of the prompt's last token, in units of the concept's mean difference: 1 is as far apart as
     the images that the direction was measured with are on average, 0 not at all.
 
-    Parameters
-    ----------
-    model : ProbeModel
-        From `mllm_probe.load` or `mllm_probe.wrap`.
-    library : ConceptLibrary
-        Pairs to show, best held out: not those that the vectors were measured with.
-    vectors : xarray.Dataset, optional
-        From `mllm_probe.concept_vectors`. May be set later.
-    prompt : str, optional
-        Prompt with which each image is read; the model's default prompt without it.
-    concept, layer : optional
-        Initial selection.
-
-    Attributes
-    ----------
-    pairs : list of dict
-        Of the concept's first 12 pairs, ``positive`` and ``negative`` as PNG and the ``label``.
-    values : bytes
-        float32, layer × pair: the separation.
-    library : ConceptLibrary
-    total : int
-        How many pairs the library has.
+    `model`: from `mllm_probe.load` or `mllm_probe.wrap`.
+    `library`: pairs to show, best held out: not those that the vectors were measured with.
+    `vectors`: from `mllm_probe.concept_vectors`. May be set later.
+    `prompt`: prompt with which each image is read; the model's default prompt without it.
+    `concept`, `layer`: initial selection.
+    `pairs`: of the concept's first 12 pairs, ``positive`` and ``negative`` as PNG and the ``label``.
+    `values` (bytes): float32, layer × pair: the separation.
+    `total`: how many pairs the library has.
     """
 
     _esm = bundle("pair_gallery")

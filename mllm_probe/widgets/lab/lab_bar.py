@@ -12,23 +12,12 @@ from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle
 class LabBar(ProbeWidget):
     """Names the model, shows the progress of background work, and has a button for each part that can be opened.
 
-    Parameters
-    ----------
-    title : str
-        Facts about the model.
-
-    Attributes
-    ----------
-    parts : list of [name, label]
-        What can be opened below the lab.
-    opened : list of str
-        Names of the parts that are open; ``"code"`` is the Python in ``code``.
-    code : str
-        Code that reproduces the current view.
-    resume : str
-        Label of the button that goes on with work that was stopped; empty where there is none to go on with.
-    on_resume : callable
-        What that button does.
+    `title`: facts about the model.
+    `parts` (list of [name, label]): what can be opened below the lab.
+    `opened`: names of the parts that are open; ``"code"`` is the Python in ``code``.
+    `code`: code that reproduces the current view.
+    `resume`: label of the button that goes on with work that was stopped; empty where there is none to go on with.
+    `on_resume`: what that button does.
     """
 
     _esm = bundle("lab_bar")

@@ -20,19 +20,11 @@ _MOST = 24
 class LabRecipe:
     """Arguments with which `explore` built a lab.
 
-    Attributes
-    ----------
-    model, library : str
-        Lines that make them, or a comment that says which are meant; ``model`` then keeps its name.
-    images : int
-        How many images the panel was opened with from the library; 0 where they were given.
-    vectors, grid : dict
-        Keyword arguments of `concept_vectors` and `sweep`.
-    prompt : str or None
-    seed : int
-        Of the split.
-    neutral : int
-        How many images of the held-out half that are steered for the grid lack each concept, at least.
+    `model`, `library`: lines that make them, or a comment that says which are meant; ``model`` then keeps its name.
+    `images`: how many images the panel was opened with from the library; 0 where they were given.
+    `vectors`, `grid`: keyword arguments of `concept_vectors` and `sweep`.
+    `seed`: of the split.
+    `neutral`: how many images of the held-out half that are steered for the grid lack each concept, at least.
     """
 
     model: str
@@ -53,11 +45,7 @@ def library_line(made: LibraryCall) -> str:
 def python_of(panel: SteeringPanel, recipe: LabRecipe | None) -> str:
     """Python that computes vectors and grid with the lab's settings and gives the answers on the screen.
 
-    Parameters
-    ----------
-    panel : SteeringPanel
-    recipe : LabRecipe or None
-        None for a lab whose vectors and grid were given to it: the code then begins with them.
+    `recipe`: None for a lab whose vectors and grid were given to it: the code then begins with them.
     """
     steering = _steering(panel, recipe)
     if recipe is None:

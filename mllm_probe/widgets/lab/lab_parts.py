@@ -35,23 +35,12 @@ _FOLLOWED = [*_SHARED, "picture", *_BY_HAND.values()]
 class LabParts:
     """The parts of a lab that can be opened, linked with its panel both ways.
 
-    Parameters
-    ----------
-    panel : SteeringPanel
-        Whose image, prompt, concept and layer the parts show.
-    library : ConceptLibrary or None
-        For the gallery of pairs; without it there is none.
-    say : callable
-        Called with one sentence about what could not be passed on; the traceback goes to the log.
-
-    Attributes
-    ----------
-    beside, below : ipywidgets.Box
-        Where they are shown: the overlay below the panel, the gallery and the strip across the lab.
-    widgets : dict of str to widget
-        Parts that have been opened at least once.
-    studies : dict of str to StudyView
-        Studies that the lab was given, by name.
+    `panel`: whose image, prompt, concept and layer the parts show.
+    `library`: for the gallery of pairs; without it there is none.
+    `say`: called with one sentence about what could not be passed on; the traceback goes to the log.
+    `beside`, `below`: where they are shown: the overlay below the panel, the gallery and the strip across the lab.
+    `widgets`: parts that have been opened at least once.
+    `studies`: studies that the lab was given, by name.
     """
 
     def __init__(self, panel: SteeringPanel, library: ConceptLibrary | None, say: Callable[[str], object]) -> None:

@@ -20,12 +20,7 @@ _SHARED = [CONCEPT, LAYER]
 class OneWay:
     """Passes changes on between widgets; what is passed on in a thread is not passed back in it.
 
-    Parameters
-    ----------
-    what : str
-        What the log calls a change that could not be passed on.
-    say : callable
-        Called with the error in one sentence.
+    `what`: what the log calls a change that could not be passed on. `say`: called with the error in one sentence.
     """
 
     def __init__(self, what: str, say: Callable[[str], object]) -> None:
@@ -80,12 +75,7 @@ def link_study(
 ) -> Callable[[], None]:
     """Let a study and another widget share the concept and the layer that are selected; returns the way to part them.
 
-    Parameters
-    ----------
-    study : StudyView
-    other : SteeringPanel, LayerConceptHeatmap or StudyView
-    say : callable
-        Called with one sentence about what could not be passed on.
+    `say`: called with one sentence about what could not be passed on.
     """
     pass_on = OneWay("a selection could not be passed between a study and another part", say)
 

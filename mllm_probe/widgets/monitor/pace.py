@@ -14,10 +14,7 @@ class Pace:
 
     The first step is left out: it can include results restored from a store, and the preparation.
 
-    Parameters
-    ----------
-    clock : callable
-        Seconds that only go forward.
+    `clock`: seconds that only go forward.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

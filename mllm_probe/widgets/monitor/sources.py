@@ -20,10 +20,7 @@ from mllm_probe.sweeps.store_workers import Worker
 class Driven:
     """A sweep that runs in this process, step by step in the thread that calls `step`.
 
-    Parameters
-    ----------
-    source : Engine or iterable of Dataset
-        An engine, what `mllm_probe.sweep_iter` gives, or other grids that say their ``progress``.
+    `source`: an engine, what `mllm_probe.sweep_iter` gives, or other grids that say their ``progress``.
     """
 
     def __init__(self, source: Engine | Iterable[xr.Dataset]) -> None:
@@ -120,12 +117,7 @@ class Driven:
 
 
 class Stored:
-    """A store that another process fills, or has filled.
-
-    Parameters
-    ----------
-    path : str or Path
-    """
+    """A store that another process fills, or has filled."""
 
     lock = None
 

@@ -311,10 +311,6 @@ class News(Iterator[xr.Dataset]):
     """The newest grid of a monitor, whenever there is a newer one, until its sweep ends or it turns to another.
 
     `close` ends it from any thread.
-
-    Parameters
-    ----------
-    monitor : SweepMonitor
     """
 
     def __init__(self, monitor: SweepMonitor) -> None:

@@ -29,14 +29,8 @@ _STUDY = "study"
 class Collected:
     """Widgets of a page as plain data.
 
-    Attributes
-    ----------
-    widgets : list
-        In the order in which the page counts them.
-    models : list of dict
-        For each widget its module's number, state, buffers and recordings.
-    modules : list of str
-        Bundles, each once.
+    `widgets`: in the order in which the page counts them. `models`: for each widget its module's number, state, buffers
+    and recordings. `modules`: bundles, each once.
     """
 
     widgets: list[ipywidgets.DOMWidget] = field(default_factory=list)
@@ -86,17 +80,7 @@ class Collected:
 def to_html(widget: ipywidgets.DOMWidget, path: str | os.PathLike[str], title: str | None = None) -> saved_page.Written:
     """Write a widget, or boxes of widgets, as one page that opens offline.
 
-    Parameters
-    ----------
-    widget : ProbeWidget or ipywidgets.Box
-    path : path of the file
-    title : str, optional
-        Heading of the page; by default the kind of widget.
-
-    Returns
-    -------
-    Written
-        With ``path`` and ``size`` in bytes.
+    `title`: heading of the page; by default the kind of widget. Returns: with ``path`` and ``size`` in bytes.
     """
     collected = Collected()
     tree = collected.tree(widget)

@@ -31,16 +31,9 @@ def table(
 ) -> str:
     """Make a table with its first column as heads of the rows.
 
-    Parameters
-    ----------
-    heads : sequence of str
-    rows : sequence of sequences
-    numbers : sequence of int
-        Columns that are set to the right. If these are all but the first, the table says so once for all of its cells.
-    search : str
-        Description of the rows; if given, a search field is put above the table.
-    name : str
-        Its ``data-testid``.
+    `numbers`: columns that are set to the right. If these are all but the first, the table says so once for all of its
+    cells. `search`: description of the rows; if given, a search field is put above the table. `name`: its
+    ``data-testid``.
     """
     attributes = (f' data-search="{text(search)}"' if search else "") + (f' data-testid="{text(name)}"' if name else "")
     sides = [' class="number"' if column in numbers else "" for column in range(len(heads))]

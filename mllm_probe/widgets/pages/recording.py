@@ -24,14 +24,8 @@ LARGEST = 6_000_000
 class Recording:
     """One setting that was run.
 
-    Attributes
-    ----------
-    when : dict
-        Traits that make up the setting.
-    shown : dict
-        Traits that are shown for it.
-    label : str
-        The setting in words, for a list to choose from; empty where the widget's own controls do.
+    `when`: traits that make up the setting. `shown`: traits that are shown for it. `label`: the setting in words, for a
+    list to choose from; empty where the widget's own controls do.
     """
 
     when: Traits
@@ -43,10 +37,7 @@ class Recording:
 class Recordings:
     """The newest recordings of a widget, each setting once.
 
-    Attributes
-    ----------
-    keys : sequence of str
-        Traits that make up a setting.
+    `keys`: traits that make up a setting.
     """
 
     keys: Sequence[str] = ()
@@ -86,15 +77,8 @@ def recorded_within(keys: Sequence[str], recordings: Iterable[Recording], larges
 def answered(setting: Setting, picture: str, unit: str, outcome: Traits) -> Recording:
     """Record the answers of a panel's setting.
 
-    Parameters
-    ----------
-    setting : Setting
-    picture : str
-        Label of the image.
-    unit : str
-        What one unit of strength means.
-    outcome : dict
-        Traits that the panel showed when the answers were finished.
+    `picture`: label of the image. `unit`: what one unit of strength means. `outcome`: traits that the panel showed when
+    the answers were finished.
     """
     first, last = setting.window
     concepts = " with ".join(f"{name} {dose(strength)}" for name, strength in setting.concepts)

@@ -26,11 +26,7 @@ _SCRIPT = Path(__file__).parents[1] / "static" / "saved_page.js"
 class Written:
     """A file that was written, and how large it is.
 
-    Attributes
-    ----------
-    path : pathlib.Path
-    size : int
-        Bytes.
+    `size`: Bytes.
     """
 
     path: Path
@@ -49,12 +45,7 @@ class Written:
 class Section:
     """Texts of a page around its widgets, as markup made by this package.
 
-    Attributes
-    ----------
-    title : str
-        Plain text.
-    body : str
-        Markup; everything in it that comes from data is escaped.
+    `title`: plain text. `body`: markup; everything in it that comes from data is escaped.
     """
 
     title: str
@@ -98,20 +89,9 @@ def document(
 ) -> str:
     """Make a whole page.
 
-    Parameters
-    ----------
-    title, lead : str
-        Plain text: the heading, and a line below it.
-    sections : sequence of Section
-    state : dict
-        What ``widgets/src/pages/saved_page.ts`` opens: models, mounts, links, answers.
-    modules : sequence of str
-        ES modules of the widgets, in the order in which ``state`` counts them.
-
-    Returns
-    -------
-    str
-        HTML. Its content security policy runs only the scripts of this page and forbids every request.
+    `title`, `lead`: plain text: the heading, and a line below it. `state`: what ``widgets/src/pages/saved_page.ts``
+    opens: models, mounts, links, answers. `modules`: ES modules of the widgets, in the order in which ``state`` counts
+    them. Returns: HTML. Its content security policy runs only the scripts of this page and forbids every request.
     """
     scripts = [registered(module, number) for number, module in enumerate(modules)]
     scripts.append(_started(_SCRIPT.read_text(encoding="utf-8")))
@@ -169,10 +149,7 @@ def _json(state: JsonObject) -> str:
 def registered(module: str, number: int) -> str:
     """Turn an ES module into a script that leaves its default export where the page looks for it.
 
-    Raises
-    ------
-    ValueError
-        If the module does not end with its default export, or cannot be embedded in a page.
+    Raises ValueError if the module does not end with its default export, or cannot be embedded in a page.
     """
     return _ended(module, lambda name: f"(globalThis.mpModules??={{}})[{number}]={name};")
 
@@ -197,14 +174,8 @@ def _ended(module: str, end: Callable[[str], str]) -> str:
 def write(path: str | os.PathLike[str], content: str | bytes) -> Written:
     """Write a file whole or not at all.
 
-    Raises
-    ------
-    ValueError
-        If it is no path, or a name too long for a file.
-    FileNotFoundError
-        If its folder does not exist.
-    IsADirectoryError
-        If it is a folder.
+    Raises ValueError if it is no path, or a name too long for a file. Raises FileNotFoundError if its folder does not
+    exist. Raises IsADirectoryError if it is a folder.
     """
     target = writable_path_of("path", path)
     data = content.encode() if isinstance(content, str) else content

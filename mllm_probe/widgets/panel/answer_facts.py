@@ -37,14 +37,7 @@ NOT_CHECKED = "not checked"
 class Reading:
     """What counts when answers are read.
 
-    Attributes
-    ----------
-    words : mapping of str to sequence of str
-        Words of each concept.
-    negations : sequence of str
-        As in `metrics.spans`.
-    categories : mapping of str to str
-        Category of each concept.
+    `words`: words of each concept. `negations`: as in `metrics.spans`. `categories`: category of each concept.
     """
 
     words: Mapping[str, Sequence[str]]
@@ -120,11 +113,7 @@ class LivePerplexity:
     all concepts, layers 3, 5 and 7), 50 and 16 that do not repeat words were so called broken, by both together none
     (``make validate ARGS=fluency``).
 
-    Attributes
-    ----------
-    model : ProbeModel
-    examples : mapping of str to Picture
-        An image that has each concept; answers about other concepts are read without an image.
+    `examples`: an image that has each concept; answers about other concepts are read without an image.
     """
 
     model: ProbeModel

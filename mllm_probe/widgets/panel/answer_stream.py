@@ -17,16 +17,10 @@ ROWS = ("baseline", "steered", "random")
 class Answered:
     """Finished answers.
 
-    Attributes
-    ----------
-    texts : dict of str to str
-        By name of the row; unsteered alone where there is nothing to steer with.
-    tokens : list of list of int
-        Token ids of each row.
-    receipt : list of str
-        First the edits of the steered row, then every row.
-    rate : float
-        Tokens per second of each row.
+    `texts`: by name of the row; unsteered alone where there is nothing to steer with.
+    `tokens`: token ids of each row.
+    `receipt`: first the edits of the steered row, then every row.
+    `rate`: tokens per second of each row.
     """
 
     texts: dict[str, str]

@@ -31,21 +31,10 @@ class FluentDoses:
     on display is measured, on the map's own images, as soon as it is selected. Results are kept.
     Choosing another concept abandons the current measurement.
 
-    Parameters
-    ----------
-    panel : SteeringPanel
-        Its ``grid`` becomes the measured one.
-    images : sequence
-    prompt : str or None
-    strengths : sequence of float
-        In units of the residual norm.
-    tokens : sequence of str
-        Scopes, as for `Steering`.
-
-    Attributes
-    ----------
-    tell : callable
-        Called with ``step=``, the current step or empty text, and with ``message=``, an error in one sentence.
+    `panel`: its ``grid`` becomes the measured one.
+    `strengths`: in units of the residual norm.
+    `tokens`: scopes, as for `Steering`.
+    `tell`: called with ``step=``, the current step or empty text, and with ``message=``, an error in one sentence.
     """
 
     def __init__(

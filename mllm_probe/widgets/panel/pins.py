@@ -23,23 +23,12 @@ def with_pin(
 ) -> list[Pin]:
     """The pins with one more; a setting that is pinned already is not pinned twice.
 
-    Parameters
-    ----------
-    pins : sequence of dict
-    setting : Setting
-    picture : str
-        Its label.
-    answers : dict
-        By name of the row, and what is known of them.
-    read : dict
-        Their spans and facts, by name of the row.
-    code : str
-        Code that reproduces them.
+    `picture`: its label.
+    `answers`: by name of the row, and what is known of them.
+    `read`: their spans and facts, by name of the row.
+    `code`: code that reproduces them.
 
-    Raises
-    ------
-    ValueError
-        If there are four already.
+    Raises ValueError if there are four already.
     """
     if any(old["setting"] == setting.plain() for old in pins):
         return list(pins)

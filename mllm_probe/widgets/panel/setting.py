@@ -29,11 +29,7 @@ _WITHOUT = {PAINTED: ("image", "the whole image"), SELECTED: (_DEFAULT_SCOPE, "t
 class SettingError(ValueError):
     """A value of one control that cannot be used.
 
-    Parameters
-    ----------
-    control : str
-        Name of the setting.
-    message : str
+    `control`: name of the setting.
     """
 
     def __init__(self, control: str, message: str) -> None:
@@ -49,26 +45,14 @@ def _control(trait: traitlets.TraitType) -> dict[str, traitlets.TraitType]:
 class Setting:
     """Settings of one generation; the panel has a trait for each field.
 
-    Attributes
-    ----------
-    picture : int
-        Number of the image.
-    prompt : str
-    concept, second : str
-        ``second`` is empty for one concept alone.
-    strength, second_strength : float
-    layer : int
-        First layer of the window.
-    window : tuple of int
-        First and last layer.
-    scope : str
-        Names of tokens joined by ``+``, ``"painted"`` for ``patches`` or ``"selected"`` for ``positions``.
-    patches : tuple of tuple of bool
-        Mask over the picture's patches [rows][columns].
-    positions : tuple of int
-        Positions of the prompt.
-    seed : int
-        Of the random direction.
+    `picture`: number of the image.
+    `concept`, `second`: ``second`` is empty for one concept alone.
+    `layer`: first layer of the window.
+    `window`: first and last layer.
+    `scope`: names of tokens joined by ``+``, ``"painted"`` for ``patches`` or ``"selected"`` for ``positions``.
+    `patches`: mask over the picture's patches [rows][columns].
+    `positions`: positions of the prompt.
+    `seed`: of the random direction.
     """
 
     picture: int = field(metadata=_control(traitlets.Int(0)))
@@ -110,10 +94,7 @@ class Setting:
     def steering(self, vectors: ByConcept, unit: str, known: list[int]) -> Steering | Composition:
         """The steering of this setting.
 
-        Raises
-        ------
-        ValueError
-            If a concept, a layer or the scope does not exist.
+        Raises ValueError if a concept, a layer or the scope does not exist.
         """
         layers = self.layers(known)
         parts = [
@@ -136,12 +117,7 @@ SettingTraits: Any = types.new_class(
 
 
 class ByConcept:
-    """Vectors of one concept at a time; repeated calls return the same dataset, so that its cached readings stay valid.
-
-    Parameters
-    ----------
-    vectors : Dataset
-    """
+    """Vectors of one concept at a time; repeated calls return the same dataset, so its cached readings stay valid."""
 
     def __init__(self, vectors: xr.Dataset) -> None:
         self._vectors = vectors
@@ -204,19 +180,9 @@ def following_from(
     A window decides the layer; a layer that is not the window's first makes a window of one. Painted patches and
     selected tokens choose the scope, and lose their meaning with another image; selected tokens with another prompt.
 
-    Parameters
-    ----------
-    state : mapping
-        Controls that change.
-    before : Setting
-        The setting before the change.
-    recommended : mapping of str to Recommended
-        By concept. A panel at the recommended setting of one concept goes to that of the next.
-
-    Returns
-    -------
-    dict
-        Controls, and the panel's ``scopes`` and ``scope_note``.
+    `state`: controls that change. `before`: the setting before the change. `recommended`: by concept. A panel at the
+    recommended setting of one concept goes to that of the next. Returns: controls, and the panel's ``scopes`` and
+    ``scope_note``.
     """
     following = dict(state)
     if set(state) == {"concept"} and _is_at(before, recommended.get(before.concept)):

@@ -632,10 +632,7 @@ def _named(content: Content, names: Sequence[str]) -> Traits:
 def _part(content: Content, name: str, kind: type[T]) -> T:
     """A part of a message of the front-end.
 
-    Raises
-    ------
-    ValueError
-        If it is missing or of another type.
+    Raises ValueError if it is missing or of another type.
     """
     value = content.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):

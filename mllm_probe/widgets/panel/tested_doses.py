@@ -13,14 +13,8 @@ from mllm_probe.widgets.panel.setting import Setting
 def weighed(grid: xr.Dataset | None, setting: Setting, unit: str) -> Traits:
     """Doses of a setting that a grid has run, with their perplexity ratio, and the fluent range.
 
-    Parameters
-    ----------
-    grid : Dataset or None
-        From `mllm_probe.sweep`, whole or still filling.
-    setting : Setting
-        A window of several layers, a second concept, another prompt or another scope than the grid's was not run.
-    unit : str
-        Of the setting's strength.
+    `grid`: from `mllm_probe.sweep`, whole or still filling. `setting`: a window of several layers, a second concept,
+    another prompt or another scope than the grid's was not run. `unit`: of the setting's strength.
     """
     doses = []
     if grid is not None and _same(grid, setting, unit):

@@ -19,13 +19,8 @@ _WORD = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ufeff]+")
 class Piece(NamedTuple):
     """A part of an answer that is painted in one way.
 
-    Attributes
-    ----------
-    text : str
-    changed : bool
-        Part of a word that is new against the unsteered answer.
-    kind : {"", "named", "negated"}
-        Part of a mention of a concept.
+    `changed`: part of a word that is new against the unsteered answer. `kind` ({"", "named", "negated"}): part of a
+    mention of a concept.
     """
 
     text: str
@@ -36,13 +31,8 @@ class Piece(NamedTuple):
 def pieces(answer: str, baseline: str | None, spans: Sequence[Sequence[int]]) -> list[Piece]:
     """Cut an answer where a changed word or a mention begins or ends.
 
-    Parameters
-    ----------
-    answer : str
-    baseline : str or None
-        The unsteered answer, of which a longest common subsequence is not marked; None marks nothing as changed.
-    spans : sequence of [start, stop, negated]
-        Mentions of the concepts, in UTF-16 code units.
+    `baseline`: the unsteered answer, of which a longest common subsequence is not marked; None marks nothing as
+    changed. `spans` (sequence of [start, stop, negated]): mentions of the concepts, in UTF-16 code units.
     """
     words = list(_WORD.finditer(answer))
     bare = [_bare(word.group()) for word in words]

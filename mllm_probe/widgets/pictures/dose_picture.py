@@ -22,26 +22,9 @@ _AXIS, _KEY_ROW = 46.0, 18.0
 def dose_curves(numbers: MapNumbers, concept: str, layer: int, *, quantity: str = "", note: str = "") -> Curves:
     """Describe effect against strength for one cell of a map.
 
-    Parameters
-    ----------
-    numbers : MapNumbers
-    concept : str
-    layer : int
-    quantity : str
-        Label of the numbers.
-    note : str
-        Provenance.
-
-    Returns
-    -------
-    Curves
-        Of the strengths that were run, in order; bands are seen from the mean of the control that effects are
-        differences from.
-
-    Raises
-    ------
-    ValueError
-        If the concept or layer is none of the map, or it holds no controls.
+    `quantity`: label of the numbers. `note`: Provenance. Returns: of the strengths that were run, in order; bands are
+    seen from the mean of the control that effects are differences from. Raises ValueError if the concept or layer is
+    none of the map, or it holds no controls.
     """
     if concept not in numbers.concepts or layer not in numbers.layers:
         raise ValueError(

@@ -87,13 +87,7 @@ Shape = Box | Line | Area | Dot | Text | Photo
 class Drawing:
     """Shapes with the size of their sheet.
 
-    Attributes
-    ----------
-    width, height : float
-        CSS pixels.
-    title : str
-        Alternative text.
-    shapes : list
+    `width`, `height`: CSS pixels. `title`: alternative text.
     """
 
     width: float

@@ -33,17 +33,10 @@ def map_picture(
 ) -> Drawing:
     """Draw the map at one strength.
 
-    Parameters
-    ----------
-    numbers : MapNumbers
-    strength : float
-        The nearest one that was run is drawn.
-    quantity : str
-        Label of the numbers.
-    note : str
-        Provenance; a second line of the heading.
-    selected : tuple of (concept, layer), optional
-        A cell to frame.
+    `strength`: the nearest one that was run is drawn.
+    `quantity`: label of the numbers.
+    `note`: provenance; a second line of the heading.
+    `selected`: a cell to frame.
     """
     index = numbers.strength_index(strength)
     row, size = (18, 12.0) if len(numbers.concepts) <= 36 else (14, 11.0)

@@ -17,16 +17,7 @@ _HATCH = 6
 def png(drawing: Drawing, *, scale: float = 2.0) -> bytes:
     """Paint a drawing.
 
-    Parameters
-    ----------
-    drawing : Drawing
-    scale : float
-        Pixels of the PNG per CSS pixel.
-
-    Returns
-    -------
-    bytes
-        PNG on white, ``scale`` × 96 dots per inch.
+    `scale`: pixels of the PNG per CSS pixel. Returns: PNG on white, ``scale`` × 96 dots per inch.
     """
     size = max(1, round(drawing.width * scale)), max(1, round(drawing.height * scale))
     painter = _Painter(Image.new("RGB", size, named("paper")), scale)

@@ -41,10 +41,7 @@ _NOTHING = "not answered yet"
 def picture_of_map(widget: LayerConceptHeatmap, what: str) -> Drawing:
     """Image of a heatmap: its ``"map"``, or the ``"dose_response"`` of the selected cell.
 
-    Raises
-    ------
-    ValueError
-        If ``what`` is neither.
+    Raises ValueError if ``what`` is neither.
     """
     if what not in ("map", "dose_response"):
         raise ValueError(f"a heatmap has no drawing '{what}'; it has map, dose_response.")

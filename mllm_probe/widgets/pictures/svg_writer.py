@@ -15,13 +15,8 @@ _SIGNS_BELOW_SPACE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 65534, 65
 def svg(drawing: Drawing, *, themed: bool = False, name: str = "mp") -> str:
     """Write a drawing as an SVG document.
 
-    Parameters
-    ----------
-    drawing : Drawing
-    themed : bool
-        Let colours follow ``--jp-*`` variables of the surrounding page, and leave the background out.
-    name : str
-        Prefix of the ids in it, unique on a page.
+    `themed`: let colours follow ``--jp-*`` variables of the surrounding page, and leave the background out. `name`:
+    prefix of the ids in it, unique on a page.
     """
     width, height = _number(drawing.width), _number(drawing.height)
     background = "" if themed else f'<rect width="{width}" height="{height}" fill="{_colour("paper", False)}"/>'

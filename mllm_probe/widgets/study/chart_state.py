@@ -15,17 +15,10 @@ _DIGITS = 3
 def state_of(chart: Chart) -> JsonObject:
     """Data of a chart as JSON takes them, without what is empty.
 
-    Parameters
-    ----------
-    chart : Chart
-
-    Returns
-    -------
-    dict
-        ``key``, ``title``, ``label`` (in a list of charts), ``caption``, ``nothing`` (why, where there are no
-        numbers), ``x``, ``y`` (label, dim, ticks, log), and
-        what it has of: ``places``, the positions of its lines, each set of them once; ``lines`` (``at``, number of its
-        positions, ``y``, ``low``, ``high`` and how it looks); ``points``; ``levels``; ``matrix``; ``specifications``.
+    Returns: ``key``, ``title``, ``label`` (in a list of charts), ``caption``, ``nothing`` (why, where there are no
+    numbers), ``x``, ``y`` (label, dim, ticks, log), and what it has of: ``places``, the positions of its lines, each
+    set of them once; ``lines`` (``at``, number of its positions, ``y``, ``low``, ``high`` and how it looks);
+    ``points``; ``levels``; ``matrix``; ``specifications``.
     """
     places: list[list[float | None]] = []
     state: JsonObject = {

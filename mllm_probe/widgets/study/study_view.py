@@ -103,10 +103,7 @@ _SELECTION = (CONCEPT, LAYER)
 def shown_of(study: xr.Dataset) -> Traits:
     """Traits of a view that follow from its study.
 
-    Parameters
-    ----------
-    study : Dataset
-        With attribute ``study``.
+    `study`: with attribute ``study``.
     """
     charts = [state_of(one) for one in study_charts(study)]
     concepts = [str(name) for name in study[CONCEPT].values] if CONCEPT in study.coords else []
