@@ -19,7 +19,6 @@ ALLOWED: dict[str, str] = {
     "mllm_probe/generation/live.py:run": "the tokens of a step, which the person reads",
     "mllm_probe/generation/live.py:__call__": "the tokens of a step, which the person reads",
     "mllm_probe/generation/streaming.py:__call__": "the tokens of a step, which the person reads",
-    "mllm_probe/metrics/judging.py:log_odds": "the verdict on an answer, once",
     "mllm_probe/models/fingerprints.py:<listcomp>": "a few values of every weight in one copy, to notice a change",
     "mllm_probe/models/inputs.py:<dictcomp>": "padding is cut off by a mask: a whole forward has no other way",
     "mllm_probe/patching/changed_patches.py:<genexpr>": "pixels of a pair, to see which differ",
