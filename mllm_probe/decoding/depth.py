@@ -45,7 +45,7 @@ class Grouping:
 
 
 class Groups:
-    """Groups of rows at every block: those edited at or above it, by the tokens that they were fed.
+    """At every block, which rows are computed once for all: those edited at or above it that were fed the same tokens.
 
     `edited` (int array [rows]): first block whose output is edited; the number of blocks for a row without edits.
     `history` (int array [rows]): equal for rows that were fed the same tokens.
@@ -61,6 +61,8 @@ class Groups:
         rows = np.arange(len(self.edited))
         key = np.where(self.edited < block, len(rows) + rows, self.history)
         _, first, of_row = np.unique(key, return_index=True, return_inverse=True)
+        # np.unique numbers groups in the order of the keys. A block without sharing runs all rows without being
+        # gathered, so that its cache has to be in the order of the rows.
         if len(first) == len(rows):
             return Grouping(rows, rows)
         return Grouping(first, of_row.reshape(-1))
@@ -68,6 +70,9 @@ class Groups:
     def fed(self, tokens: np.ndarray) -> Groups:
         """Groups after tokens [rows, n]; itself where no group has split."""
         _, history = np.unique(np.column_stack([self.history, tokens]), axis=0, return_inverse=True)
+        # `history` is dense (0 … groups − 1), and more tokens can only split groups: with as many as before they are
+        # the same ones, under the same numbers, as np.unique sorts by the old history first. (`reshape`: NumPy 2.0
+        # gives the inverse two axes.)
         if history.max() == self.history.max():
             return self
         return Groups(self.edited, history.reshape(-1), self.blocks)
@@ -106,6 +111,8 @@ class DepthRows(CachedRows):
             self.groups = groups
         positions = continuation_positions(self.positions, self.fed, tokens.shape[1])
         with grouped_blocks(self.model, groups):
+            # `spread=False`: position ids stay one line, as blocks compute groups, whose number differs from block to
+            # block.
             logits = step(self.model, self.encoded, tokens, positions, self.cache, spread=False)
         self.fed += tokens.shape[1]
         return logits
@@ -136,6 +143,7 @@ def start_rows(members: Sequence[SharedPrefix], owners: np.ndarray, unedited_par
     """Run the last token of prompts of one length, as many rows of each as ``owners`` [rows] names it."""
     first = members[0]
     model, encoded = first.model, first.encoded
+    # The prompt is the first part of a row's history, so that rows of different prompts never share a block.
     groups = Groups(np.array(unedited_part.rows), owners, len(model.layers))
     cache = _cache_of_groups([member.cache for member in members], owners, groups, model.device)
     last = torch.cat([member.encoded.tensors["input_ids"][:, -1:] for member in members])
@@ -147,13 +155,14 @@ def start_rows(members: Sequence[SharedPrefix], owners: np.ndarray, unedited_par
 
 def _cache_of_groups(caches: Sequence[Cache], owners: np.ndarray, groups: Groups, device: torch.device) -> Cache:
     """A cache whose layers hold the groups of their block, each following its own prompt."""
-    places = iter(zip(groups.at, *(cache.layers[: len(groups.at)] for cache in caches), strict=True))
+    # `map_layers` visits the layers in the order of the blocks, which this iterator and that of `_regrouped` rely on.
+    by_block = iter(zip(groups.at, *(cache.layers[: len(groups.at)] for cache in caches), strict=True))
 
     def follow(layer: CacheLayerMixin) -> CacheLayerMixin:
-        grouping, *layers = next(places)
+        grouping, *layers = next(by_block)
         if len(layers) == 1:
             return share_layer(layer, torch.zeros(len(grouping.first), dtype=torch.long, device=device))
-        return PrefixLayer([(one.keys, one.values) for one in layers], owners[grouping.first].tolist())
+        return PrefixLayer([(prompt.keys, prompt.values) for prompt in layers], owners[grouping.first].tolist())
 
     return map_layers(caches[0], follow)
 
@@ -169,7 +178,7 @@ def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
     # edited at this block or above, so they are still equal up to there.
     count = len(groups.edited)
     shared = [block for block, grouping in enumerate(groups.at) if not grouping.alone]
-    firsts, rows = _places(groups, shared, model)
+    firsts, group_of_row = _index_tensors_by_block(groups, shared, model)
 
     def gather(block: int, hidden: Tensor) -> Tensor:
         return hidden.index_select(0, firsts[block].to(hidden.device))
@@ -180,7 +189,7 @@ def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
         return value.index_select(0, firsts[block].to(value.device)) if by_row else value
 
     def spread(block: int, hidden: Tensor) -> Tensor:
-        return hidden.index_select(0, rows[block].to(hidden.device))
+        return hidden.index_select(0, group_of_row[block].to(hidden.device))
 
     if not shared:
         yield
@@ -190,27 +199,31 @@ def grouped_blocks(model: ProbeModel, groups: Groups) -> Iterator[None]:
         yield
 
 
-def _places(groups: Groups, shared: list[int], model: ProbeModel) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+def _index_tensors_by_block(
+    groups: Groups, shared: list[int], model: ProbeModel
+) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
     """By block the first row of each group and the group of each row, on the block's device."""
+    # One copy for each device, not two for each block: a copy from the host waits for the device.
     by_device: dict[torch.device, list[int]] = {}
     for block in shared:
         by_device.setdefault(next(model.layout.blocks[block].parameters()).device, []).append(block)
     firsts: dict[int, Tensor] = {}
-    rows: dict[int, Tensor] = {}
+    group_of_row: dict[int, Tensor] = {}
     for device, blocks in by_device.items():
         arrays = [array for block in blocks for array in (groups.at[block].first, groups.at[block].of_row)]
         placed = index_tensors(arrays, device)
         firsts |= dict(zip(blocks, placed[::2], strict=True))
-        rows |= dict(zip(blocks, placed[1::2], strict=True))
-    return firsts, rows
+        group_of_row |= dict(zip(blocks, placed[1::2], strict=True))
+    return firsts, group_of_row
 
 
 def _regrouped(cache: Cache, old: Groups, new: Groups, rows: np.ndarray) -> Cache:
-    """A cache for new groups, made of ``rows`` of the old ones."""
+    """A cache for new groups. `rows` (int array [rows of new]): the row of ``old`` that each new row goes on from."""
     pairs = iter(zip(old.at, new.at, strict=True))
 
     def choose(layer: CacheLayerMixin) -> CacheLayerMixin:
         before, after = next(pairs)
+        # Groups split and never join, so that any row of a new group leads to the old group that holds its keys.
         return select_layer(layer, torch.from_numpy(before.of_row[rows[after.first]]))
 
     return map_layers(cache, choose)
