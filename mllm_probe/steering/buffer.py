@@ -66,11 +66,13 @@ class EditBuffer:
         self.model, self.capacity = model, rows
         self.layers = resolve_blocks(layers, len(model.layers), "a buffer edits from the last prompt token on")
         self.dtype = torch.promote_types(model.dtype, torch.float32)
-        self._index = {layer: index for index, layer in enumerate(self.layers)}
+        self._index_of_layer = {layer: index for index, layer in enumerate(self.layers)}
         self.serial = 0
-        self._last: int | None = None
+        # The receipt names the last prompt token by its position in the unpadded prompt, hooks by its column in the
+        # call: both numbers are kept, and differ where the prompt is padded on the left.
+        self._last_position: int | None = None
         self._answer_start: int | None = None
-        self._given = prompt is not None
+        self._prompt_given = prompt is not None
         if prompt is not None:
             self.set_prompt(prompt)
         self._tensors = self._empty(slots, projects)
@@ -79,7 +81,7 @@ class EditBuffer:
     def set_prompt(self, prompt: Encoded) -> None:
         """Use another prompt (one sample) for all rows."""
         where = of_encoded(prompt)
-        self._last, self._answer_start = int(where.lengths[0]) - 1, where.prompt_length
+        self._last_position, self._answer_start = int(where.lengths[0]) - 1, where.prompt_length
 
     @property
     def rows(self) -> list[Row]:
@@ -99,11 +101,12 @@ class EditBuffer:
     @property
     def unedited_part(self) -> UneditedPart:
         """Blocks and columns that no row edits, which may be taken from the unsteered run."""
-        first = np.full(len(self.rows), len(self.model.layers))
-        _, layers, lines = self._log.stacked.place
-        np.minimum.at(first, lines, np.array(self.layers)[layers])
+        first_edited = np.full(len(self.rows), len(self.model.layers))
+        _, layer_indices, rows = self._log.stacked.place
+        np.minimum.at(first_edited, rows, np.array(self.layers)[layer_indices])
+        # The last prompt token is the first column that a buffer may edit.
         column = 0 if self._answer_start is None else self._answer_start - 1
-        return UneditedPart(int(first.min()), column, tuple(first.tolist()))
+        return UneditedPart(int(first_edited.min()), column, tuple(first_edited.tolist()))
 
     def write(self, rows: Sequence[Row], steps: int | None = None) -> None:
         """Replace the edits; all rows are in the batch again and receipts start from zero.
@@ -119,22 +122,26 @@ class EditBuffer:
         for part in (part for row in rows if row is not None for part in row.parts):
             if part.strength != 0:
                 part.scope.require_steps(steps)
-        stacked = stack(rows, self._index, self.model.dtype)
-        old = self._tensors
-        if stacked.slots > old.slots or (stacked.projects and old.along is None):
-            projects = stacked.projects or old.along is not None
-            self._tensors = self._empty(max(stacked.slots, old.slots), projects)
+        stacked = stack(rows, self._index_of_layer, self.model.dtype)
+        room = self._tensors
+        # A CUDA graph reads these addresses: room grows and never shrinks, and only here. `Recorded.watch` sees new
+        # addresses and records again.
+        if stacked.slots > room.slots or (stacked.projects and room.along is None):
+            projects = stacked.projects or room.along is not None
+            self._tensors = self._empty(max(stacked.slots, room.slots), projects)
         self._tensors.fill(stacked)
         self.serial += 1
         self._log = EditLog(rows, stacked, self.layers, self.model.eos_token_ids)
+        # A new `Batch`, though its tensors are views of the same memory: it caches products of what was written.
         self._current = _CurrentRows(self._tensors.of(None, len(rows)), np.arange(len(rows)), np.zeros(len(rows)))
 
     def keep(self, indices: Sequence[int] | Tensor | np.ndarray) -> None:
         """Select rows of the current batch, in this order; the others, such as those whose answer ended, leave it."""
-        chosen, kept = _as_indices(indices), self._current.numbers
-        if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(kept)):
-            raise ValueError(f"keep: expected rows 0 … {len(kept) - 1} of the current batch; got {chosen.tolist()}.")
-        rows = kept[chosen]
+        chosen, numbers = _as_indices(indices), self._current.numbers
+        if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(numbers)):
+            raise ValueError(f"keep: expected rows 0 … {len(numbers) - 1} of the current batch; got {chosen.tolist()}.")
+        rows = numbers[chosen]
+        # The copies count sizes from 0, so what all rows, leaving ones included, have summed up so far is carried over.
         self._current = _CurrentRows(self._tensors.of(rows, len(rows)), rows, self._current.ratios())
 
     @contextmanager
@@ -166,6 +173,8 @@ class EditBuffer:
             return
         chosen = None if rows is None else self._tensors.of(_as_indices(rows), len(_as_indices(rows)))
         calls = _CallEditor(self, PHASES.index(phase), chosen, counted and rows is None)
+        # Hooks are put on the blocks that some row edits now: `write` inside the block must not edit others. Traceable
+        # hooks stay on all of the buffer's blocks, as a compiled step keeps the hooks that it was compiled with.
         layers = [self.layers[index] for index in sorted(set(self._log.stacked.place[1].tolist()))]
         with attached(self.model, calls.edit if layers else None, layers=layers or None, on_call=calls.begin):
             yield
@@ -195,7 +204,7 @@ class EditBuffer:
 
     def index_of(self, layer: int) -> int:
         """Index of a layer in the buffer."""
-        return self._index[layer]
+        return self._index_of_layer[layer]
 
     def require_unedited_prompt(self) -> None:
         """Raise if a row edits the prompt before its last token."""
@@ -209,13 +218,15 @@ class EditBuffer:
 
     def find_prompt(self, arguments: Mapping[str, Any], width: int) -> None:
         """Read the length of the prompt from the call that feeds its last token, unless a prompt was given."""
-        if not self._given:
+        if not self._prompt_given:
             self._answer_start = past_length(arguments, width) + width
-            self._last = self._answer_start - 1
+            self._last_position = self._answer_start - 1
 
     def begin(self, phase: str, ids: Tensor | None = None) -> None:
         """Set the phase of the next traceable call and record its token ids [rows, n] (None for the prompt's last)."""
         number = PHASES.index(phase)
+        # A traced hook cannot branch on a Python number without being compiled again: the switch of the phase is copied
+        # into the tensor's last line, which `_edit_step` reads as phase −1.
         self._current.batch.enter(number)
         self.record(number, 1 if ids is None else ids.shape[1], ids)
 
@@ -228,7 +239,7 @@ class EditBuffer:
         return Receipt(self._receipts).freeze()
 
     def _receipts(self) -> tuple[RowReceipt, ...]:
-        return self._log.receipts(self._last, self._current.ratios())
+        return self._log.receipts(self._last_position, self._current.ratios())
 
     def _empty(self, slots: int, projects: bool) -> Tensors:
         shape = (slots, len(self.layers), self.capacity, self.model.hidden_size)
@@ -241,7 +252,7 @@ class EditBuffer:
             self.require_unedited_prompt()
 
     def _edit_step(self, layer: int, hidden: Tensor) -> Tensor:
-        for change in self._current.batch.changes(self._index[layer], phase=-1):
+        for change in self._current.batch.changes(self._index_of_layer[layer], phase=-1):
             hidden = change.apply(hidden)
         return hidden
 
@@ -256,7 +267,7 @@ class _ColumnRange:
 
 
 class _CallEditor:
-    """Edits the model's calls of one ``with`` block; which columns depends on a call's number and on its cache.
+    """Edits the model's calls of one ``with`` block; the edited columns depend on a call's number and on its cache.
 
     `phase`: of the first call's tokens, an index into ``PHASES``. `chosen`: edits of the rows; by default those that
     the buffer has in the batch at each call. `counted`: whether the calls are counted in the receipt.
@@ -264,6 +275,7 @@ class _CallEditor:
 
     def __init__(self, buffer: EditBuffer, phase: int, chosen: Batch | None, counted: bool) -> None:
         self.buffer, self.phase, self.chosen, self.counted = buffer, phase, chosen, counted
+        # Every block checks that it sees the lines and columns of the call, as columns are not read from its input.
         self.shape = (0, 0)
         self.ranges: list[_ColumnRange] = []
 
@@ -285,6 +297,7 @@ class _CallEditor:
         self.buffer.find_prompt(arguments, width)
         self.ranges = [_ColumnRange(slice(width - 1, width), self.phase, self.counted)]
         self._record(1, None)
+        # The only sign that the answer has begun: positions are counted in calls, not read from them.
         self.phase = GENERATED
 
     def _answer(self, arguments: Mapping[str, Any], ids: Tensor | None, width: int) -> None:
@@ -317,6 +330,7 @@ class _CallEditor:
                 "outside a call of the whole model."
             )
         rows = self.batch.edited(self.buffer.index_of(layer))
+        # Out of place: the block's own output may be kept by the model or by another hook.
         part = hidden if rows is None else hidden.index_select(0, rows.to(hidden.device))
         changed = self._changed(layer, part)
         return changed if rows is None else hidden.index_copy(0, rows.to(hidden.device), changed)
@@ -331,6 +345,7 @@ class _CallEditor:
         return out
 
     def _applied(self, layer: int, hidden: Tensor, part: _ColumnRange) -> Tensor:
+        # `prepared` holds the rows that the layer edits alone, in the order in which `edit` selected them.
         for change in self.batch.prepared(self.buffer.index_of(layer), part.phase, hidden.device):
             hidden = change.apply(hidden, part.counted)
         return hidden
