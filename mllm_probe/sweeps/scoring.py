@@ -88,25 +88,28 @@ class Scorer:
         batch = assemble(parts, len(self.settings.axes.concepts), joined=baseline is None)
         scores, answers, logits = self._scores(shared, batch, baseline, reading)
         results = []
-        for number, (own, others) in enumerate(batch.split(scores)):
-            known = baseline or self._baseline(own, answers[number], logits[number])
+        for number, (unsteered, steered) in enumerate(batch.split(scores)):
+            unsteered_run = baseline or self._baseline(unsteered, answers[number], logits[number])
             concept = parts[number].pairs.concept
-            for name in self._relative(others):
-                others[name] = others[name] / known.scores[_absolute(name)][concept]
-            results.append((known, others))
+            for name in self._relative_metrics(steered):
+                steered[name] = steered[name] / unsteered_run.scores[_absolute_name(name)][concept]
+            results.append((unsteered_run, steered))
         return results
 
     def _baseline(self, scores: Scores, answer: Answer, logits: Tensor) -> Baseline:
         """The unsteered run, from the scores of its row for every concept."""
-        for name in self._relative(scores):
-            own = scores[name]
-            scores |= {_absolute(name): own, name: own / own}
+        for name in self._relative_metrics(scores):
+            absolute = scores[name]
+            # Relative to itself: 1, and NaN where there is no score, which ones would hide.
+            scores |= {_absolute_name(name): absolute, name: absolute / absolute}
         forced = [step_name(metric.name) for metric in self.settings.reading("forced")]
         every = [metric.name for metric in self.settings.metrics if metric.every_concept]
+        # These do not depend on the concept, so that all pairs of the unsteered row hold the same.
         once = {name: scores[name][0] for name in ("tokens", "text", *forced, *every) if name in scores}
         return Baseline(scores | once, answer, logits)
 
-    def _relative(self, scores: Scores) -> list[str]:
+    def _relative_metrics(self, scores: Scores) -> list[str]:
+        """Metrics that are divided by the unsteered run's score, such as perplexity."""
         return [metric.name for metric in self.settings.metrics if metric.relative and metric.name in scores]
 
     def _scores(
@@ -115,34 +118,39 @@ class Scorer:
         """Scores of all pairs; the unsteered answer of each part, and its logits where they were computed."""
         settings, touches = self.settings, self.touches_prompt
         edits = ChunkEdits(self.model, batch.steerings, shared, self.steps_fed, touches_prompt=touches)
+        # Everything below starts from these rows: their logits are the answer's first, under the edits. Calls that go
+        # on from them attach the edits anew, as the phase of a buffer follows from the number of calls.
         with edits.beginning(), reading():
             rows = self._start(shared, edits)
         scores = self._first_scores(rows, edits, batch.pairs)
         broken = ~is_finite(rows.logits).cpu().numpy()
         if broken.any():
             self._finite.require_unsteered(batch, broken)
+        # A known baseline means a chunk of one sample; else each part has its own unsteered row in the batch.
         answers = [] if baseline is None else [baseline.answer]
         logits: Tensor | list[Tensor] = rows.logits[batch.unsteered] if baseline is None else [baseline.logits]
         forced = settings.reading("forced")
         if settings.decodes:
             with edits.following():
                 # Decoding fills the cache of its rows; what is teacher-forced below must start where the answer does.
-                begun, pause = rows.fork() if forced else rows, self.model.lock.give_way
-                tokens = greedy(begun, edits, settings.max_new_tokens, self.model.eos_token_ids, pause)
+                start, pause = rows.fork() if forced else rows, self.model.lock.give_way
+                tokens = greedy(start, edits, settings.max_new_tokens, self.model.eos_token_ids, pause)
             broken |= (tokens == NOT_FINITE).any(1)
+            # Clipped: NOT_FINITE (-2) is a mark for `broken` alone, and -1 what follows an answer.
             scores |= self._answer_scores(tokens.clip(-1), batch)
-            answers = answers or [_ended(tokens[row]) for row in batch.unsteered]
+            answers = answers or [_without_fill(tokens[row]) for row in batch.unsteered]
         elif baseline is None and (forced or not all(part.answered for part in batch.parts)):
             answers = self._unsteered_answers(rows, batch)
         answers = answers or [()] * len(batch.parts)
         if forced:
             # ``again``: decoding dropped ended rows from ``edits``, and these calls are not the answer's own steps.
             with edits.again(range(len(batch.steerings))):
-                steered = self._along(rows, [answers[part] for part in batch.part])
+                steered = self._logits_along(rows, [answers[part] for part in batch.part])
             broken |= _breaks(steered, [len(answers[part]) for part in batch.part])
             logits = steered[batch.unsteered] if baseline is None else [baseline.logits]
             for metric in forced:
                 per_step = _stepwise(metric, logits, steered, batch.part, [len(answer) for answer in answers])
+                # Broken rows count as 0 here, so that a row of NaN alone does not warn; `blank` takes them out below.
                 scores[metric.name] = np.nanmean(np.where(broken[:, None], 0, per_step), 1)[batch.pairs.row]
                 scores[step_name(metric.name)] = _padded(per_step, settings.max_new_tokens)[batch.pairs.row]
         if broken.any():
@@ -164,26 +172,32 @@ class Scorer:
 
     def _first_scores(self, rows: Rows, edits: ChunkEdits, pairs: Pairs) -> Scores:
         """Scores of metrics that read the answer's first position, or how it begins."""
+        # A row that is shared by several concepts (a random control) has a pair for each: [rows, concepts] → [pairs].
         place = (torch.from_numpy(pairs.row), torch.from_numpy(pairs.concept))
         scores: Scores = {}
         of_words = self.settings.reading("words")
         if of_words:
             logprob = single_token_logprob(rows.logits, self.table).cpu()[place]
             logprob = self._with_longer_words(logprob, rows, edits, pairs)
-            scores |= {metric.name: _known(metric, metric.score(logprob), pairs, self.table) for metric in of_words}
+            scores |= {
+                metric.name: _nan_without_words(metric, metric.score(logprob), pairs, self.table) for metric in of_words
+            }
         for metric in self.settings.reading("logits"):
             values = metric.score(rows.logits, self.table).cpu()
             if metric.every_concept:
                 scores[metric.name] = values.masked_fill(values == -torch.inf, torch.nan)[place[0]].numpy()
             else:
                 values = values[place] if values.ndim > 1 else values[place[0]]
-                scores[metric.name] = _known(metric, values, pairs, self.table)
+                scores[metric.name] = _nan_without_words(metric, values, pairs, self.table)
         return scores
 
     def _with_longer_words(self, logprob: Tensor, rows: Rows, edits: ChunkEdits, pairs: Pairs) -> Tensor:
         """Add words of several sub-tokens, teacher-forced, to the log-sum-exp of each pair."""
         # Jobs run in batches as wide as the chunk, whose memory was planned for that many rows.
         width = len(edits.steerings)
+        # log P(word) = log P(t₁) + Σ log P(tᵢ | t₁ … tᵢ₋₁). Words of a concept are added as exclusive events, which
+        # holds as `word_variants` leaves out those that begin with another; words that differ in the last token share a
+        # path.
         for length, jobs in _by_length(self.table, pairs).items():
             for start in range(0, len(jobs), width):
                 part = jobs[start : start + width]
@@ -192,6 +206,7 @@ class Scorer:
                 first = torch.log_softmax(rows.logits[index].float(), -1).gather(-1, fed[:, :1])[:, 0]
                 with edits.again(index):
                     scores = torch.log_softmax(rows.fork(index).feed(fed).float(), -1)
+                # The logits after token i predict token i + 1; those after the last one fed predict the word's last.
                 path = first + scores[:, : length - 1].gather(-1, fed[:, 1:, None])[..., 0].sum(-1)
                 totals = path + _any_of(scores[:, -1], [ends for _, _, ends in part])
                 for (pair, _, _), total in zip(part, totals.cpu(), strict=True):
@@ -202,11 +217,13 @@ class Scorer:
         """Answers of the rows that are not edited, up to their end tokens."""
         index = batch.unsteered.tolist()
         tokens = greedy(rows.fork(index), None, self.settings.max_new_tokens, self.model.eos_token_ids)
-        return [_ended(row) for row in tokens]
+        return [_without_fill(row) for row in tokens]
 
-    def _along(self, rows: Rows, answers: Sequence[Answer]) -> Tensor:
+    def _logits_along(self, rows: Rows, answers: Sequence[Answer]) -> Tensor:
         """Logits that predict each token of an answer, one per row, teacher-forced: [rows, longest, vocabulary]."""
         longest = max(map(len, answers))
+        # The last token of an answer predicts nothing that is read, and is fed to fill up alone. `longest − 1` tokens
+        # per row: the first prediction is there already. What lies past a row's own length is ignored by the readers.
         padded = [[*answer[:-1], *answer[-1:] * (longest - len(answer))] for answer in answers]
         first = rows.logits[:, None]
         return torch.cat([first, rows.feed(torch.tensor(padded, dtype=torch.long, device=self.model.device))], 1)
@@ -226,7 +243,7 @@ class Scorer:
             "text": np.array([reader.text(answer) for answer, _, _ in scored], object),
         }
         for metric in self.settings.reading("answer"):
-            values = [reader.score(metric, *one) for one in scored]
+            values = [reader.score(metric, *case) for case in scored]
             scores[metric.name] = np.array(values, np.float32)
         of_reference = self.settings.reading("reference")
         if of_reference:
@@ -237,13 +254,13 @@ class Scorer:
     def _reference_scores(
         self, metrics: Sequence[Metric], answers: Sequence[Answer], concepts: np.ndarray, samples: np.ndarray
     ) -> Scores:
-        """Scores of the answers under the unsteered model, each with a picture that has its own concept."""
+        """Scores of the answers under the unsteered model, each read after an image that has its concept."""
         assert self.reference is not None
         asked = [
             (concept, sample, self.reader.content(answer))
             for concept, sample, answer in zip(concepts.tolist(), samples.tolist(), answers, strict=True)
         ]
-        mentions = [self.reader.mention(answer, one[0]) for answer, one in zip(answers, asked, strict=True)]
+        mentions = [self.reader.mention(answer, question[0]) for answer, question in zip(answers, asked, strict=True)]
         of_tokens = counted_logprobs(self.reference.logprobs(asked), mentions, self.settings.max_new_tokens)
         return {metric.name: np.asarray(metric.score(*of_tokens), np.float32) for metric in metrics}
 
@@ -251,15 +268,15 @@ class Scorer:
 def _breaks(steered: Tensor, lengths: Sequence[int]) -> np.ndarray:
     """Rows of logits [rows, longest, vocabulary] that are not finite along their answer of so many tokens."""
     wrong = ~is_finite(steered).cpu().numpy()
-    return np.array([own[:length].any() for own, length in zip(wrong, lengths, strict=True)], bool)
+    return np.array([row[:length].any() for row, length in zip(wrong, lengths, strict=True)], bool)
 
 
-def _absolute(name: str) -> str:
+def _absolute_name(name: str) -> str:
     """Name under which a baseline keeps the score that relative scores are divided by."""
     return f"absolute {name}"
 
 
-def _ended(tokens: np.ndarray) -> Answer:
+def _without_fill(tokens: np.ndarray) -> Answer:
     """An answer up to its end token."""
     return tuple(int(token) for token in tokens if token >= 0)
 
@@ -283,9 +300,9 @@ def _stepwise(
     values = np.full(tuple(steered.shape[:2]), np.nan, np.float32)
     for number, length in enumerate(lengths):
         rows = np.flatnonzero(part == number)
-        own = steered[torch.from_numpy(rows).to(steered.device)] if len(lengths) > 1 else steered
+        of_part = steered[torch.from_numpy(rows).to(steered.device)] if len(lengths) > 1 else steered
         for step in range(length):
-            values[rows, step] = metric.score(unsteered[number][step], own[:, step]).cpu().numpy()
+            values[rows, step] = metric.score(unsteered[number][step], of_part[:, step]).cpu().numpy()
     return values
 
 
@@ -313,15 +330,16 @@ def _by_length(table: WordTable, pairs: Pairs) -> dict[int, list[tuple[int, tupl
     return jobs
 
 
-def _known(metric: Metric, values: Tensor, pairs: Pairs, table: WordTable) -> np.ndarray:
+def _nan_without_words(metric: Metric, values: Tensor, pairs: Pairs, table: WordTable) -> np.ndarray:
     """Values, NaN for concepts without words where the metric needs them."""
     if metric.needs != "words":
         return values.numpy()
-    there = np.array([bool(own) for own in table.variants])
-    return np.where(there[pairs.concept], values.numpy(), np.nan)
+    has_words = np.array([bool(variants) for variants in table.variants])
+    return np.where(has_words[pairs.concept], values.numpy(), np.nan)
 
 
 def _padded(values: np.ndarray, steps: int) -> np.ndarray:
+    """Values [rows, longest] filled up with NaN to [rows, steps]."""
     whole = np.full((len(values), steps), np.nan, np.float32)
     whole[:, : values.shape[1]] = values
     return whole
