@@ -83,6 +83,7 @@ def split_dimension(array: xr.DataArray | xr.Variable) -> Hashable | None:
     key = indexed[1]
     if isinstance(key, indexing.VectorizedIndexer) or _is_integer(key.tuple[axis]):
         return None
+    # The key has one entry for each axis of the tensor; an axis that was indexed by a number is no dimension any more.
     return array.dims[sum(not _is_integer(k) for k in key.tuple[:axis])]
 
 
@@ -118,7 +119,8 @@ class DeviceArray(BackendArray):
         pieces = self.pieces(key)
         bytes_moved += sum(piece.numel() * piece.element_size() for piece in pieces)
         copies = [piece.to("cpu", host_dtype(piece.dtype), copy=True) for piece in pieces]
-        return on_host(self.join(copies, key))  # an empty selection is made on the device
+        # `on_host` again, as `join` makes an empty selection of a list of tensors anew, on the device.
+        return on_host(self.join(copies, key))
 
     def __setitem__(self, key: object, value: object) -> None:
         raise TypeError("arrays on the model's device are read-only; .load() brings a writable copy to the host.")
@@ -131,7 +133,8 @@ class DeviceArray(BackendArray):
         """The same tensors with their axes in another order, as views."""
         if self.axis is None:
             return DeviceArray([part.permute(*order) for part in self.parts], None, self.made_by)
-        inner = [o - (o > self.axis) for o in order if o != self.axis]
+        # The parts lack the split axis, so that axes above it are one lower in them.
+        inner = [axis - (axis > self.axis) for axis in order if axis != self.axis]
         return DeviceArray([part.permute(*inner) for part in self.parts], list(order).index(self.axis), self.made_by)
 
     def select(self, key: indexing.ExplicitIndexer) -> torch.Tensor:
@@ -151,9 +154,11 @@ class DeviceArray(BackendArray):
             return [_index(self.parts[0], key)]
         if isinstance(key, indexing.VectorizedIndexer):
             return self._pointwise_pieces(key, self.axis)
-        chosen = _numbers(key.tuple[self.axis], len(self.parts))
+        chosen = _positions(key.tuple[self.axis], len(self.parts))
+        # Basic and outer keys index each axis by itself, so that the split one can be taken out; a vectorized key
+        # cannot.
         inner = indexing.OuterIndexer(key.tuple[: self.axis] + key.tuple[self.axis + 1 :])
-        return [_index(self.parts[number], inner) for number in chosen]
+        return [_index(self.parts[position], inner) for position in chosen]
 
     def join(self, pieces: list[torch.Tensor], key: indexing.ExplicitIndexer) -> torch.Tensor:
         """Put pieces on one device back into one tensor."""
@@ -163,6 +168,7 @@ class DeviceArray(BackendArray):
             return self._joined_points(pieces, self._points(key)[self.axis])
         if _is_integer(key.tuple[self.axis]):
             return pieces[0]
+        # Axes before it that were indexed by a number are gone from the pieces.
         axis = sum(not _is_integer(k) for k in key.tuple[: self.axis])
         if pieces:
             return torch.stack(pieces, axis)
@@ -170,23 +176,25 @@ class DeviceArray(BackendArray):
         return empty.new_empty((*empty.shape[:axis], 0, *empty.shape[axis:]))
 
     def _points(self, key: indexing.VectorizedIndexer) -> tuple[np.ndarray, ...]:
+        """For each axis the position of every selected element, all of the shape of the result."""
         return tuple(np.broadcast_arrays(*_pointwise(key, self.shape)))
 
     def _pointwise_pieces(self, key: indexing.VectorizedIndexer, axis: int) -> list[torch.Tensor]:
         points = self._points(key)
-        numbers = points[axis]
+        part_of_point = points[axis]
         inner = points[:axis] + points[axis + 1 :]
+        # In the order of np.unique, by which `_joined_points` puts the pieces back.
         return [
-            _index(self.parts[n], indexing.VectorizedIndexer(tuple(p[numbers == n] for p in inner)))
-            for n in np.unique(numbers)
+            _index(self.parts[part], indexing.VectorizedIndexer(tuple(p[part_of_point == part] for p in inner)))
+            for part in np.unique(part_of_point)
         ]
 
-    def _joined_points(self, pieces: list[torch.Tensor], numbers: np.ndarray) -> torch.Tensor:
+    def _joined_points(self, pieces: list[torch.Tensor], part_of_point: np.ndarray) -> torch.Tensor:
         if not pieces:
-            return self.parts[0].new_empty(numbers.shape)
-        joined = pieces[0].new_empty(numbers.shape)
-        for number, piece in zip(np.unique(numbers), pieces, strict=True):
-            joined[torch.from_numpy(numbers == number).to(joined.device)] = piece
+            return self.parts[0].new_empty(part_of_point.shape)
+        joined = pieces[0].new_empty(part_of_point.shape)
+        for part, piece in zip(np.unique(part_of_point), pieces, strict=True):
+            joined[torch.from_numpy(part_of_point == part).to(joined.device)] = piece
         return joined
 
 
@@ -227,11 +235,12 @@ def on_host(tensor: torch.Tensor) -> np.ndarray:
 
 def stacked_on_host(parts: Sequence[torch.Tensor]) -> np.ndarray:
     """Values of tensors of one shape and type in NumPy, [parts, …]: one copy, and one wait, for each device."""
-    places: dict[torch.device, list[int]] = {}
+    by_device: dict[torch.device, list[int]] = {}
     for index, part in enumerate(parts):
-        places.setdefault(part.device, []).append(index)
-    order = [index for indices in places.values() for index in indices]
-    copies = [on_host(torch.stack([parts[index] for index in indices])) for indices in places.values()]
+        by_device.setdefault(part.device, []).append(index)
+    order = [index for indices in by_device.values() for index in indices]
+    copies = [on_host(torch.stack([parts[index] for index in indices])) for indices in by_device.values()]
+    # The copies lie device after device; argsort inverts that order.
     return np.concatenate(copies)[np.argsort(order)]
 
 
@@ -241,7 +250,10 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def _backend_of(array: xr.DataArray | xr.Variable) -> tuple[DeviceArray, indexing.ExplicitIndexer] | None:
+    """The device array behind an array, and what of it is selected; None where the data are on the host."""
     variable = array.variable if isinstance(array, xr.DataArray) else array
+    # `.data` would load the values. xarray wraps what it opens or copies; once a `MemoryCachedArray` was read, it holds
+    # NumPy and the search ends in None: the tensor is no longer what the array shows.
     data = variable._data
     while isinstance(data, (indexing.MemoryCachedArray, indexing.CopyOnWriteArray)):
         data = data.array
@@ -252,20 +264,23 @@ def _backend_of(array: xr.DataArray | xr.Variable) -> tuple[DeviceArray, indexin
 
 
 def _index(tensor: torch.Tensor, key: indexing.ExplicitIndexer) -> torch.Tensor:
+    """Apply an xarray indexer to a tensor: a view where slices and numbers allow it."""
     if isinstance(key, indexing.VectorizedIndexer):
         points = _pointwise(key, tuple(tensor.shape))
         return tensor[tuple(index_tensors(points, tensor.device))] if points else tensor
+    # From the last axis on: `select` drops an axis, which would shift those that are still to come.
     for axis in reversed(range(len(key.tuple))):
         k = key.tuple[axis]
         if _is_integer(k):
             tensor = tensor.select(axis, int(k))
+        # PyTorch has no slices of negative step; these copy.
         elif isinstance(k, slice) and (k.step is None or k.step > 0):
             tensor = tensor[(slice(None),) * axis + (k,)]
         else:
             # index_select takes no negative numbers; xarray before 2025.12 leaves them as they are
-            numbers = np.asarray(_numbers(k, tensor.shape[axis]))
-            numbers = np.where(numbers < 0, numbers + tensor.shape[axis], numbers)
-            tensor = tensor.index_select(axis, index_tensors([numbers], tensor.device)[0])
+            positions = np.asarray(_positions(k, tensor.shape[axis]))
+            positions = np.where(positions < 0, positions + tensor.shape[axis], positions)
+            tensor = tensor.index_select(axis, index_tensors([positions], tensor.device)[0])
     return tensor
 
 
@@ -276,16 +291,17 @@ def _pointwise(key: indexing.VectorizedIndexer, shape: tuple[int, ...]) -> list[
     leading = max((k.ndim for k in key.tuple if not isinstance(k, slice)), default=0)
     for axis, k in enumerate(key.tuple):
         if isinstance(k, slice):
-            place = [1] * (leading + len(slices))
-            numbers = np.arange(*k.indices(shape[axis]))
-            place[leading + slices.index(axis)] = len(numbers)
-            arrays.append(numbers.reshape(place))
+            broadcast_shape = [1] * (leading + len(slices))
+            positions = np.arange(*k.indices(shape[axis]))
+            broadcast_shape[leading + slices.index(axis)] = len(positions)
+            arrays.append(positions.reshape(broadcast_shape))
         else:
             arrays.append(k.reshape(k.shape + (1,) * len(slices)))
     return arrays
 
 
-def _numbers(k: Any, size: int) -> list[int]:
+def _positions(k: Any, size: int) -> list[int]:
+    """Selected positions along one axis of this size; negative ones as they are."""
     if _is_integer(k):
         return [int(k)]
     return list(range(*k.indices(size))) if isinstance(k, slice) else [int(n) for n in k]
