@@ -18,11 +18,14 @@ _SECOND_LAST = ("position_embeddings",)
 def repeated(name: str, value: Any, rows: int) -> Any:
     """An argument with one row, for ``rows`` rows; tensors become views where they can."""
     if isinstance(value, Tensor):
+        # M-RoPE (Qwen2-VL, GLM-4V …) has ids [axes, rows, tokens]: the first axis is not that of the rows.
         if name == "position_ids" and value.ndim == 3:
             return value.expand(value.shape[0], rows, value.shape[2])
         return value.expand(rows, *value.shape[1:]) if value.ndim and value.shape[0] == 1 else value
     if isinstance(value, Mapping):
         return {key: repeated(str(key), item, rows) for key, item in value.items()}
+    # DeepStack's features [image tokens, width] have no row axis: they are scattered to the image tokens of all rows in
+    # turn.
     if name == _BY_IMAGE_TOKEN and value is not None:
         return [item.repeat(rows, 1) for item in value]
     if isinstance(value, (list, tuple)):
@@ -64,6 +67,8 @@ def last_columns(name: str, value: Any, column: int, length: int) -> Any:
         return type(value)(last_columns(name, item, column, length) for item in value)
     if not isinstance(value, Tensor) or value.ndim == 0:
         return value
+    # Arguments do not say which axis is that of the columns: it is told by name and number of axes (masks [rows, heads,
+    # queries, keys] lose queries, not keys), and must be as long as the call. A wrong guess fails the trial of the way.
     if name == "position_ids" or value.ndim == 1:
         axis = value.ndim - 1
     else:

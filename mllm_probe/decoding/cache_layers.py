@@ -39,6 +39,7 @@ class PrefixLayer(GrowingLayer):
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: object, **named: object) -> tuple[Tensor, Tensor]:
         """Append to the rows' own keys and values; the keys carry the prompts as a mark."""
+        # Set on the tensor at each append, as views of a tensor do not inherit its attributes.
         keys, values = super().update(key_states, value_states, *args, **named)
         keys.prefixes = self.runs  # type: ignore[attr-defined]
         return keys, values
@@ -104,6 +105,7 @@ def shares_prefix(cache: Cache) -> bool:
 def cache_bytes(cache: Cache) -> int:
     """Memory of the tensors that a cache holds."""
     states = [vars(layer) for layer in getattr(cache, "layers", ())]
+    # By address: rows and layers share a prompt's tensors, which count once.
     return sum({t.data_ptr(): t.nbytes for t in tree_leaves(states) if isinstance(t, Tensor)}.values())
 
 
@@ -125,6 +127,7 @@ def cut_back(layer: CacheLayerMixin, tokens: int) -> CacheLayerMixin:
         return layer
     if type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) or layer.get_seq_length() <= tokens:
         raise NotImplementedError(f"{type(layer).__name__} cannot be cut back by {tokens} tokens.")
+    # `crop` rebinds the copy's keys and values. Transformers 5.24 refuses positive numbers (lengths to keep).
     chosen = copy.copy(layer)
     chosen.crop(-tokens)
     return chosen
@@ -164,6 +167,8 @@ def _rows_of(layer: CacheLayerMixin, index: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _copied(part: CacheLayerMixin, index: Tensor | None) -> CacheLayerMixin:
+    # `batch_repeat_interleave` is missing on linear-attention and convolution layers; `reorder_cache` is on all of
+    # them.
     whole = copy.deepcopy(part)
     if index is not None:
         whole.reorder_cache(index)

@@ -109,6 +109,7 @@ class StaticDecoder:
         self._release()
         self.state.filled = 0
         started = StaticRows(self, self.shared, rows)
+        # Weak: rows that nobody holds any more need not be copied out when others take their place.
         self._owner = weakref.ref(started)
         token = self.shared.encoded.tensors["input_ids"][:, -1:].expand(rows, 1)
         started.logits = self.step(token, self.shared.positions[..., -1:])
@@ -142,6 +143,8 @@ class StaticDecoder:
                 f"this decoder has room for {self.steps} tokens after the prompt, and all are in use: make one with "
                 "more steps."
             )
+        # Inputs are copied into tensors that a recorded graph reads by address; lines that no row uses repeat the last
+        # row, so that they hold valid ids.
         self.tokens[:count].copy_(tokens)
         self.tokens[count:].copy_(tokens[-1:].expand(self.rows - count, 1))
         self.state.positions.copy_(positions.expand(self.state.positions.shape))
@@ -150,6 +153,7 @@ class StaticDecoder:
         with _registered(self.name, self._attends), attention_named(self.model, lambda _: self.name):
             logits = run(self.tokens, self.state.positions)
         self.state.filled += 1
+        # Cloned: the next replay of the graph overwrites its output.
         return logits[:count, -1].clone()
 
     def _step(self, tokens: Tensor, positions: Tensor) -> Tensor:
@@ -191,6 +195,7 @@ class _State:
         length = shared.cache.layers[0].keys.shape[2]
         for room, layer in zip(self.prefix, shared.cache.layers, strict=True):
             for into, states in zip(room, (layer.keys, layer.values), strict=True):
+                # A masked column has weight 0, which does not undo a NaN or infinity that an earlier prompt left there.
                 into.zero_()
                 into[:, :, :length].copy_(states)
         self.hidden.fill_(-torch.inf)
@@ -219,6 +224,8 @@ class _State:
         rows, heads, count, width = query.shape
         query = query.reshape(rows, keys.shape[1], -1, width)
         over_prompt = _folded(query, prompt_keys.transpose(-1, -2)).to(self.hidden.dtype) * scale + self.hidden
+        # One softmax over prompt and own columns: exact without the merge by log-sum-exp that `attention._shared`
+        # needs.
         later = torch.where(self.columns <= self.at, 0.0, -torch.inf)
         over_own = (query @ keys.transpose(-1, -2)).to(self.hidden.dtype) * scale + later
         share = torch.softmax(torch.cat([over_prompt, over_own], -1), -1).to(values.dtype)

@@ -44,6 +44,7 @@ class Recorded:
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The step's result, in a tensor that the next call overwrites."""
         if self._replay is None:
+            # The warm-up runs the step, whose hooks add sizes of edits up in these tensors: receipts would count them.
             before = [tensor.clone() for tensor in self._changed]
             self._replay = self.record(self.step, inputs)
             for tensor, value in zip(self._changed, before, strict=True):
@@ -61,6 +62,7 @@ def record_cuda(step: Step, inputs: tuple[Tensor, ...]) -> Replay:
                 step(*inputs)
         torch.cuda.current_stream().wait_stream(side_stream)
         graph: Any = torch.cuda.CUDAGraph()
+        # "global" (the default) fails the capture where another thread, such as a widget's, uses the device meanwhile.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             output = step(*inputs)
 

@@ -28,6 +28,8 @@ def last_position(layer: CacheLayerMixin) -> Compute:
     """
 
     def compute(plain: Compute, *arguments: Any, **named: Any) -> Any:
+        # Two passes: the first gives the keys of all positions to the cache and is left there, the second runs the last
+        # position with those keys. A mask and position embeddings are cut to the last query, the keys are not.
         hidden = arguments[0] if arguments else named["hidden_states"]
         length = hidden.shape[1]
         if length == 1:

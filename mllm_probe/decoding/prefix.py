@@ -59,6 +59,9 @@ class SharedPrefix(Shared):
     def _ending(self, read: bool) -> AbstractContextManager[None]:
         """Context that ends the prefill after the last block has stored its keys and values, unless blocks are read."""
         layer, model = self.cache.layers[-1], self.model
+        # Leaving skips the last block's feed-forward, the norm and the head: nothing of them is read, as rows run the
+        # last prompt token anew. Not where a cache has another number of layers than there are blocks: its last layer
+        # may then be filled before the last block.
         leaves = not read and type(layer) is DynamicLayer and len(self.cache.layers) == len(model.layout.blocks)
         if leaves and may_be_left(model.layout.blocks[-1]) and may_be_left(model.hf):
             return leaving_at_keys(layer)

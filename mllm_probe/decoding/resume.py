@@ -113,7 +113,10 @@ class Resume(Shared):
         """Functions that replace blocks: up to ``layer`` they return the baseline output, as a view for all rows."""
         last = len(self.model.layers) - 1
         run: dict[int, Any] = {
-            below: lambda *_, below=below, **__: self.run.output(below, rows, column) for below in range(layer + 1)
+            # `below=below` binds the number now; the output keeps the block's own form (tensor or tuple), on which
+            # hooks act.
+            below: lambda *_, below=below, **__: self.run.output(below, rows, column)
+            for below in range(layer + 1)
         }
         if layer < last and self.run.ends_early and may_be_left(self.model.layout.blocks[last]):
             run[last] = last_position(cache.layers[last])

@@ -115,6 +115,7 @@ def step(
     arguments: dict[str, Any] = {"input_ids": tokens.to(model.device), **cache_argument(caller, cache)}
     if "position_ids" in forward_arguments(caller):
         if spread or family.positions_from_ids:
+            # Contiguous: some families view position ids. Without `spread` the model broadcasts one line itself.
             positions = positions.expand(*positions.shape[:-2], rows, positions.shape[-1]).contiguous()
         arguments["position_ids"] = positions
     if family.picture_each_step:
@@ -124,6 +125,7 @@ def step(
         if name in encoded.tensors:
             last = encoded.tensors[name][:, encoded.prompt_length - 1 :][:, :1]
             arguments[name] = last.expand(rows, tokens.shape[1], *last.shape[2:])
+    # No `attention_mask`: with one new token, one of the full length crashes families with M-RoPE; None is causal.
     with sharing_attention(model) if shares_prefix(cache) else nullcontext():
         return caller(**arguments).logits
 

@@ -107,6 +107,7 @@ class Unsteered:
                 f"block {layer} ran out of order or gave {tuple(hidden.shape)}; expected [1, {self.length}, width], "
                 f"from block {len(self.outputs)}."
             )
+        # Cloned: what follows the block, the model's own code or a hook, may write to its output in place.
         self.outputs.append(_with_hidden(output, hidden.clone()))
         known = self.model.state.of(Shortcuts)
         if layer == len(self.model.layers) - 1 and known.ends_early is None:
@@ -118,6 +119,7 @@ class Unsteered:
         layers = self.cache.layers
         if self.model.layout.stream_index is not None or type(layers[-1]) is not DynamicLayer:
             return False
+        # An empty layer in place of the last, which the block has filled by now: a second run would append to it.
         self.cache.layers = [*layers[:-1], DynamicLayer()]
         try:
             again = _hidden(last_position(self.cache.layers[-1])(plain, *arguments, **named))
