@@ -52,6 +52,7 @@ class EditLog:
         for call in calls:
             fed[call.phase, call.rows] += call.columns
         answered = self._answered(calls)
+        # Σ over phases of (edits of the row in the phase) · (columns fed in it): how many times ‖Δh‖/‖h‖ was summed up.
         edits = np.stack([np.bincount(self.stacked.place[2][on], minlength=len(fed[0])) for on in self.stacked.on])
         count = (edits * fed).sum(0)
         size = np.divide(ratio, count, out=np.full(len(count), np.nan), where=count > 0)

@@ -178,6 +178,8 @@ class EditPlan:
         known = slice(max(start, 0), max(start + call.width, 0))
         chosen = np.repeat(self._edits_generated[slot][lines, None], call.width, axis=1)
         kinds = np.full(chosen.shape, LAST_PROMPT)
+        # A slice that ends beyond the known columns is cut by NumPy, so that `inside` may be narrower than the call;
+        # what is left of the call keeps the values of generated columns.
         inside = self._masks[slot][lines, known]
         chosen[:, : inside.shape[1]] = inside
         kinds[:, : inside.shape[1]] = self.where.kind[lines, known]
@@ -213,6 +215,7 @@ class EditPlan:
     def _record(self, line: int, slot: int, part: Steering, tables: list[tuple[Table, int]], end: float) -> PartRecord:
         first = self.where.offset
         answer = first + self.where.prompt_length
+        # One table per edited layer: a position counts as edited only where all layers of the steering reached it.
         edited = reduce(np.intersect1d, (np.flatnonzero(t.seen[r]) for t, r in tables))
         planned = first + np.flatnonzero(self._masks[slot][line])
         steps = set(edited[(edited >= answer) & (edited < end)].tolist())

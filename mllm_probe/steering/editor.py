@@ -123,6 +123,8 @@ class Editor:
         plan = self._plan
         if plan is None or lines % plan.kept_lines or past + width != self._length + 1:
             return False
+        # With a cache a continuation feeds one token; without, it feeds the same prompt and one token more. Anything
+        # else, a second prompt of equal length among it, is a new prompt.
         return width == 1 if past else ids is not None and plan.starts_like(ids)
 
     def _new_prompt(self, arguments: CallArguments, lines: int, past: int) -> None:

@@ -88,6 +88,7 @@ def _tables(
 ) -> list[AffineTable]:
     if layer not in layers:
         raise ValueError(f"layer {layer} is not among the layers of this buffer: {', '.join(map(str, layers))}.")
+    # One kind for both phases: a generated token takes the vector and the residual norm of the last prompt token.
     kinds = np.arange(len(KINDS))[None].repeat(len(members), 0) == LAST_PROMPT
     tables = []
     for table in build_tables(layer, members, kinds, slot, dtype):
@@ -110,6 +111,7 @@ def _joined(tables: Sequence[AffineTable], rows: int, layers: Mapping[int, int])
         own = np.empty((8, len(table.lines)))
         own[0], own[1], own[2], own[4] = table.slot, layers[table.layer], table.lines, -1
         for number, name in ((3, "direction"), (4, "along")):
+            # Each table counts its bank's vectors from 0; joined, they follow those of the tables before.
             if name in table.indices:
                 own[number] = len(vectors) + table.indices[name][:, LAST_PROMPT]
         for number, name in ((5, "constant"), (6, "gain"), (7, "mean")):

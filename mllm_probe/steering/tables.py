@@ -111,6 +111,8 @@ class Table(ABC):
         for part in entries.pieces(hidden.shape[-1]):
             old = hidden[part.line, part.column].to(exact)
             change = self.change(old, part).to(exact)
+            # Assignment is enough, as no place comes twice in the entries of one table; with doubles one change would
+            # be lost.
             hidden[part.line, part.column] = (old + change).to(hidden.dtype)
             sizes = change.detach().norm(dim=-1) / old.detach().norm(dim=-1).clamp_min(torch.finfo(exact).tiny)
             self.ratio.index_add_(0, part.row, sizes.float() * part.weight)  # type: ignore[union-attr]
@@ -120,6 +122,7 @@ class Table(ABC):
         """Record that these columns of the sequence are edited; gives which of them were not before."""
         needed = int(columns.max()) + 1
         if needed > self.seen.shape[1]:
+            # At least doubled, since an answer adds one column at a time.
             grown = np.zeros((len(self.lines), max(needed, 2 * self.seen.shape[1])), bool)
             grown[:, : self.seen.shape[1]] = self.seen
             self.seen = grown
@@ -187,6 +190,7 @@ class GeneralTable(Table):
             used["to"] = self.vectors_at("to", at)
         dose = self.numbers_at("dose", at)
         delta = self.operation(hidden, self.vectors_at("direction", at), dose, **used)
+        # Control: Δh = ± ‖Δh of the concept at this place‖ · drawn direction, with the sign of the dose.
         controlled = self.numbers_at("controlled", at)[..., None]
         size = (delta.norm(dim=-1) * dose.sign())[..., None]
         return torch.where(controlled > 0, size * self.vectors_at("control", at), delta)

@@ -64,12 +64,15 @@ class Tensors:
         values = (*stacked.on, stacked.constant, stacked.gain, stacked.mean)
         for number, value in zip(numbers, values, strict=True):
             number[slot, layer, row] = value
+        # Vectors of earlier edits stay in `direction` and `along`: with on = 0 they add nothing, and clearing [slots,
+        # layers, rows, hidden] at every move of a slider would cost more than the write. So they must stay finite.
         self.numbers[:5].copy_(torch.from_numpy(numbers))
         self.ratio.zero_()
         if not stacked.vectors:
             return
         device, width = self.direction.device, self.direction.shape[-1]
         places = np.ravel_multi_index((slot, layer, row), self.ratio.shape)
+        # `clip`: -1 (nothing is projected) must be a valid index; the gain there is 0.
         at, own, other = index_tensors([places, stacked.direction, stacked.along.clip(0)], device)
         bank = stacked.bank(device, self.direction.dtype)
         direction = bank[own]
@@ -80,6 +83,8 @@ class Tensors:
 
     def of(self, rows: np.ndarray | None, count: int) -> Batch:
         """The edits of some rows: the first ``count`` in place, or copies of ``rows``."""
+        # Views for the whole batch, so that a later write reaches a recorded graph; copies once rows have left, as
+        # their selection is no slice. Copies sum sizes from 0, see `EditBuffer.keep`.
         if rows is None:
             parts = [t if t is None else t[:, :, :count] for t in (self.direction, self.along, self.ratio)]
             return Batch(parts[0], parts[1], self.numbers[..., :count], parts[2])  # type: ignore[arg-type]
@@ -158,6 +163,8 @@ class Change:
         rows: Tensor | None,
     ) -> None:
         self.direction, self.along, self.ratio, self.rows = direction, along, ratio, rows
+        # on · (constant + gain · (h·along − mean)) with `on` multiplied in once: rows without an edit in this phase
+        # change by exactly 0. Without `along`, |Δh| = |constant| · ‖direction‖ needs no norm at each step.
         self.constant, self.gain, self.mean = weight * numbers[0], weight * numbers[1], numbers[2]
         self.weight, self.length = self.constant[..., None], numbers[3]
         self.reach = self.constant.abs() * self.length
