@@ -142,6 +142,7 @@ def _dot(left: xr.DataArray, right: xr.DataArray, over: tuple[Hashable, ...], sp
     letters = {name: chr(ord("a") + number) for number, name in enumerate(names)}
     dims = tuple(name for name in names if name not in over)
 
+    # The split dimension has no letter: its elements are multiplied one by one, each on its device, and never stacked.
     def term(these: Iterable[Hashable]) -> str:
         return "".join(letters[d] for d in these if d != split)
 

@@ -32,6 +32,7 @@ def replaced_blocks(model: ProbeModel, computes: Mapping[int, Compute]) -> Itera
     with ExitStack() as stack:
         for layer, compute in computes.items():
             block = model.layout.blocks[layer]
+            # `nn.Module.compile()` makes `__call__` run the compiled code, which never looks at `forward` again.
             if getattr(block, "_compiled_call_impl", None) is not None:
                 raise NotImplementedError(f"block {layer} of {model.name} was compiled, so it cannot be left out.")
             for _ in range(2):  # Ctrl-C may end the first of them

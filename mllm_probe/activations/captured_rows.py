@@ -69,6 +69,8 @@ class CapturedRows:
 
         What is kept on another device than its block's is moved at the end, in one copy for all layers.
         """
+        # Labels are sorted positions, except where a user gave numbers such as (-1, 3): then every batch has all of
+        # them, in that order.
         self._make_room_for(places.labels)
         ordered = self.labels == sorted(self.labels)
         slots = np.searchsorted(self.labels, places.labels) if ordered else np.arange(len(places.labels))
@@ -114,6 +116,7 @@ class CapturedRows:
             if self._whole is None:
                 self._views[layer] = _widened(view, 1, slots, len(self.labels))
         if self._whole is not None:
+            # Views keep the old tensor alive and would be written to in place of the new one.
             self._whole = _widened(self._whole, 2, slots, len(self.labels))
             self._views = {layer: self._whole[:, number] for number, layer in enumerate(self.layers)}
 
@@ -169,6 +172,8 @@ def _widened(tensor: torch.Tensor, axis: int, slots: torch.Tensor, size: int) ->
 
 def _copier(columns: np.ndarray, slots: np.ndarray) -> Callable[[torch.Tensor, torch.Tensor], None]:
     """Cheapest way to copy hidden[row, columns[row, j]] to target[row, slots[j]]: slices where all rows agree."""
+    # A slice is copied without index tensors, which must reach the device first. Left padding makes columns differ
+    # between rows, so that this is for prompts of one length.
     agree = bool((columns == columns[:1]).all()) and columns.shape[1] > 0 and columns[0, 0] >= 0
     if agree and (np.diff(columns[0]) == 1).all() and (np.diff(slots) == 1).all():
         source, place = slice(columns[0, 0], columns[0, -1] + 1), slice(slots[0], slots[-1] + 1)

@@ -40,6 +40,7 @@ def text_embeddings_of_generated_images(model: ProbeModel, encoded: Encoded) -> 
                 f"the text model of {model.name} takes no inputs_embeds, so an image token in the continuation cannot "
                 "be distinguished from one of an image; leave it out of the continuation."
             )
+        # Embedded here and not looked up among the ids: the id that stands in for it below could be any other token's.
         token = model.hf.get_input_embeddings()(ids.new_full((1, 1), image)).to(embedded)
         marked = generated[..., None].to(embedded.device)
         return arguments, {**named, "inputs_embeds": torch.where(marked, token, embedded)}

@@ -130,6 +130,8 @@ def _removed_by(stack: ExitStack, module: nn.Module, hook: _Hook) -> None:
 
 
 def _remove(module: nn.Module, hook: _Hook) -> None:
+    # PyTorch keeps the flags of a hook in tables of their own, by the number that RemovableHandle holds; there is no
+    # public way to remove a hook without its handle.
     tables = (module._forward_hooks, module._forward_pre_hooks)
     others = (
         module._forward_pre_hooks_with_kwargs,
@@ -247,6 +249,7 @@ class _InputHook(_Hook):
                 f"block {max(self.layer, 0)} ({type(module).__name__}) takes none of {', '.join(_INPUT_NAMES)}; "
                 f"it was called with {', '.join(named)}."
             )
+        # Families pass the stream by position or by one of three names; what comes back has to go the same way in.
         whole = arguments[0] if name is None else named[name]
         changed = _through_stream(self.callback, self.layer, whole, self.stream)
         if self.on_others is not None:

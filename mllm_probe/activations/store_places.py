@@ -173,6 +173,7 @@ class Folder(Place):
                     target.rmdir()
                 try:
                     partial.path.rename(target)
+                # Renaming onto a folder with content fails: the first process to rename has made the layout.
                 except OSError:
                     if self.is_free():
                         raise  # else another process was first

@@ -171,6 +171,8 @@ class UnitStore:
             for variable, parts in regions.items():
                 for region, values in parts:
                     self._writable[variable][region] = values
+            # Chunks are on the disk before a marker names them: whoever sees the marker after a crash finds the chunks.
+            # The checksums are of what lies there, read back, not of what was meant.
             self.place.flush(keys)
             chunks = {key: checksum(content) for key, content in self._contents(keys)}
             who = {"host": platform.node(), "process": os.getpid(), "written": time.time()}
@@ -238,6 +240,8 @@ class UnitStore:
         """
         array = self._arrays[variable]
         selection = (slice(None),) * array.ndim if selection is None else selection
+        # Zarr reads a missing chunk as fill values. Markers are read only where a chunk is missing, as they tell a
+        # chunk that was lost from one that nobody has computed.
         lost = missing_keys(self._store, self._touched(variable, selection))
         if lost and (claimed := self._claimed().intersection(lost)):
             raise self._damaged(variable, f"chunk {min(claimed)} is missing")
@@ -355,6 +359,7 @@ class UnitStore:
             raise ValueError(f"'{variable}' has {array.ndim} dimensions; got a region of {len(region)}.")
         for part, chunk, size in zip(region, array.chunks, array.shape, strict=True):
             start, stop, step = part.indices(size)
+            # Two units that share a chunk would read, change and write it at once: the reason why there are no locks.
             if step != 1 or start % chunk or (stop % chunk and stop != size) or stop <= start:
                 raise ValueError(
                     f"region {start}:{stop} of '{variable}' does not cover whole chunks of {chunk} (of {size}): a unit "
