@@ -17,6 +17,8 @@ def without_new_hooks(hf: nn.Module) -> Iterator[None]:
     A hook that Transformers leaves behind would record a block's output before a steering hook that is added
     later has changed it.
     """
+    # The flag goes with the hooks: Transformers installs them at the first request for hidden states only, and with the
+    # flag left behind it would never do so again.
     before = {module: (set(module._forward_hooks), vars(module).get(_FLAG)) for module in hf.modules()}
     try:
         yield

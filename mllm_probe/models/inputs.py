@@ -138,6 +138,7 @@ def split_inputs(inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]]) 
 def _rows_of(name: str, value: Tensor, rows: int, tensors: Mapping[str, Tensor]) -> list[Tensor]:
     if rows == 1:
         return [value]
+    # Qwen-VL packs the patches of all images along axis 0; (frames, rows, columns) of each say how many are whose.
     grid = tensors.get("image_grid_thw")
     if name == "pixel_values" and grid is not None and len(grid) == rows:
         return list(value.split(grid.prod(-1).tolist()))
@@ -200,6 +201,7 @@ def append_tokens(
         old = tensors[name]
         if name in known:
             new = known[name]
+        # Text after the prompt sees the images that its last token saw.
         elif name in CROSS_MASKS:
             new = old[:, -1:].expand(-1, added, *old.shape[2:])
         else:

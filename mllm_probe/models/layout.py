@@ -77,6 +77,8 @@ def find_layout(hf: nn.Module, blocks: str | Iterable[nn.Module] | None = None) 
         blocks=blocks_found,
         image_token_id=_image_token(hf),
         caller=hf.get_submodule(caller) if caller else hf,
+        # Gemma 3n: block input and output are [4, rows, tokens, width] (AltUp), and one of the streams is the active
+        # one.
         stream_index=getattr(text_config(hf), "altup_active_idx", None),
         paths=paths | {"blocks": _common_path([names.get(block, "") for block in blocks_found])},
         **parts,  # type: ignore[arg-type]

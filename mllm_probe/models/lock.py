@@ -41,6 +41,8 @@ class ModelLock:
             self.require_unedited()
         me = threading.get_ident()
         with ExitStack() as stack:
+            # Read without the lock: only this thread can change them while it is the owner, and no other thread is
+            # `me`.
             depth, edits = (self._depth, self._edits) if self._owner == me else (0, 0)
             for _ in range(2):  # Ctrl-C may end the first of them, and come as soon as the lock is taken
                 stack.callback(self._back_to, me, depth, edits)
@@ -74,6 +76,7 @@ class ModelLock:
     def give_way(self) -> None:
         """Release the lock for waiting interactive jobs, between two steps of a long job that holds it once."""
         with self._changed:
+            # At depth 1 alone: an outer block of this thread relies on the model staying as it is.
             if self._owner != threading.get_ident() or self._depth != 1 or not self._interactive_waiting:
                 return
         self._release()

@@ -43,6 +43,8 @@ def continuation_positions(positions: Tensor, start: int, tokens: int = 1) -> Te
     `start`: how many tokens came after the prompt already. `tokens`: how many come now. Returns Tensor [rows, tokens]
     or [axes, rows, tokens]: one more than the largest position of the row's prompt, and counting; the same on all axes.
     """
+    # The largest position, not the number of tokens: under M-RoPE an image takes as many positions as its longer side,
+    # so that text goes on from the largest on any axis.
     largest = positions.amax(-1) if positions.ndim == 2 else positions.amax((0, -1))[None].expand(len(positions), -1)
     steps = torch.arange(start + 1, start + tokens + 1, device=positions.device)
     return largest[..., None] + steps

@@ -144,6 +144,7 @@ def of_call(model: ProbeModel, arguments: CallArguments, offset: int) -> PromptP
     whole = arguments.get("decoder_attention_mask" if "decoder_input_ids" in arguments else "attention_mask")
     whole = whole.cpu() if isinstance(whole, Tensor) and whole.ndim == 2 and whole.shape[1] >= width else None
     mask = None if whole is None else whole[:, -width:]
+    # Positions count real tokens alone: padding in the cached part is in the mask, and only there.
     before = np.full(lines, offset) if whole is None else whole[:, :-width].sum(1).numpy()
     if ids is None:
         roles = np.zeros((lines, width), np.int8)
